@@ -1,0 +1,39 @@
+# `make demo` shows the hub, `make test` proves it. Both make .venv first and need no root.
+
+BIN := .venv/bin
+DURATION ?= 60
+
+.PHONY: help demo test bench lint format map
+
+help:
+	@echo "make demo [DURATION=60]   a simulated community, judged before your eyes"
+	@echo "make test                 lint, types, import law, tests"
+	@echo "make bench                our figures, on this machine"
+	@echo "make lint                 lint, types and import law only"
+	@echo "make format               let ruff format everything"
+	@echo "make map                  write the map of the rooms into the README"
+
+# Again only when what is installed changed.
+.venv/installed: pyproject.toml constraints.txt .ci/install
+	@sh .ci/install
+
+demo: .venv/installed
+	@$(BIN)/hub demo --duration $(DURATION)
+
+test: lint
+	$(BIN)/pytest
+
+bench: .venv/installed
+	@$(BIN)/python -m benchmarks
+
+lint: .venv/installed
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/installed
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+map: .venv/installed
+	@$(BIN)/python -m tests.house.rooms

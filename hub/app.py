@@ -1,0 +1,417 @@
+"""The wiring: what is opened in which order, one TaskGroup, and the way down."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from hub import __version__
+from hub.bridge import topics
+from hub.bridge.aiomqtt_session import AiomqttSession
+from hub.bridge.downlink import Downlink
+from hub.bridge.frames import decode_packets
+from hub.bridge.line import SessionConfig
+from hub.bridge.paho_client import ClientConfig
+from hub.bridge.session import MqttSession
+from hub.bridge.topics import SessionName
+from hub.bridge.uplink import Inbox
+from hub.clock import Clock
+from hub.config import SessionChoice, Settings, TimeseriesStore, packaged
+from hub.engine.apply import Engine
+from hub.errors import ConfigError, CorruptError, UnavailableError
+from hub.journal.files import Lock
+from hub.journal.journal import Journal
+from hub.journal.outbox import Outbox
+from hub.journal.state_file import Saved, StateFile
+from hub.model import AlarmState, Body, Control, LineWork, Outcome, Started, StreamWork, Tick, Twin
+from hub.pipeline import Applying, Hearing, Limits
+from hub.registry.registry import Registry
+from hub.revisions import read_yaml, revise
+from hub.sinks.control import ControlReader
+from hub.sinks.fence import Fence
+from hub.sinks.ownership import Claim, Ownership
+from hub.sinks.redis_check import check_server
+from hub.sinks.redis_link import Link, RedisAddress
+from hub.sinks.retention import Keep, Lagging, Retention
+from hub.sinks.stream_sink import StreamSink
+from hub.sinks.streams import trimmed_keys
+from hub.sinks.timeseries.influxdb import InfluxStore
+from hub.sinks.timeseries.local import LocalStore
+from hub.sinks.timeseries.store import Store
+from hub.sinks.timeseries.writer import SeriesWriter
+from hub.sinks.twins import TwinChanges, TwinSink
+
+TICK_SECONDS, LEASE_TICK_SECONDS = 1.0, 0.1
+REGISTRY_SECONDS = 5.0
+WRITE_DEADLINE = timedelta(seconds=10)
+STREAMS, TIMESERIES = "streams", "timeseries"
+
+log = structlog.get_logger(__name__)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    mqtt = settings.mqtt
+    if mqtt.ca_file is None:
+        return None
+    context = ssl.create_default_context(cafile=str(mqtt.ca_file))
+    if mqtt.cert_file is not None:
+        context.load_cert_chain(str(mqtt.cert_file), None if mqtt.key_file is None else str(mqtt.key_file))
+    return context
+
+
+def make_store(settings: Settings, clock: Clock) -> Store:
+    """Return the time series store that the settings name."""
+    series = settings.timeseries
+    match series.store:
+        case TimeseriesStore.LOCAL:
+            return LocalStore(settings.data_dir / "timeseries.sqlite", clock)
+        case TimeseriesStore.INFLUXDB:
+            return InfluxStore(
+                url=series.url,
+                token=series.token.get_secret_value(),
+                org=series.org,
+                bucket=series.bucket,
+                deadline=WRITE_DEADLINE,
+            )
+
+
+class EngineTwins:
+    """The engine's twins as the twin sink wants them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def take_changes(self) -> TwinChanges:
+        """Return what changed since the last call."""
+        changed, removed = self._engine.take_changed_twins()
+        return TwinChanges(changed=changed, removed=removed)
+
+    def sites(self) -> Sequence[str]:
+        """Return every site."""
+        return self._engine.content.sites()
+
+    def of_site(self, site: str) -> Sequence[Twin]:
+        """Return all rows of a site."""
+        return [twin for twin in self._engine.twins() if twin.site == site]
+
+
+class Hub:
+    """One partition at work. Open it with ``async with``, then ``run`` until ``stop`` is called.
+
+    Opening takes the lock, opens the files, applies what the checkpoint does not cover, and claims the partition: a
+    ConfigError comes before anything was changed. The parts are public for those who show them.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.is_running = False
+        self.recovered_records = 0
+        self._stop = asyncio.Event()
+        self._opened = AsyncExitStack()
+        self._documents: dict[str, bytes] = {}
+        self._registry_revision = -1
+
+    # ---------------------------------------------------------------------------------------------------------- opening
+
+    async def __aenter__(self) -> Self:
+        """Open everything that must be there; see the class."""
+        async with AsyncExitStack() as stack:
+            directory = self.settings.data_dir
+            stack.enter_context(Lock(directory))
+            self._documents = read_yaml(
+                [packaged("device_profiles"), *_overlay(self.settings.profiles_dir)],
+                [packaged("rules"), *_overlay(self.settings.rules_dir)],
+            )
+            self.registry = await stack.enter_async_context(Registry(self.settings.registry_url()))
+            await self._open_files(stack)
+            await self._open_north(stack)
+            self._open_south()
+            self._opened = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Close what was opened."""
+        await self._opened.aclose()
+
+    async def _open_files(self, stack: AsyncExitStack) -> None:
+        directory = self.settings.data_dir
+        journal_path, state_path = directory / "journal.sqlite", directory / "state.sqlite"
+        journal = Journal(journal_path, self.settings.partition, decode_packets, must_exist=state_path.exists())
+        self.journal = await stack.enter_async_context(journal)
+        state_file = StateFile(state_path, self.journal.id, must_exist=self.journal.first > 1)
+        self.state_file = await stack.enter_async_context(state_file)
+        saved = await self.state_file.load()
+        _check_neighbours(saved, self.journal, str(directory))
+        self.engine = Engine(self.journal.id, topics)
+        self.engine.restore(saved.entries)
+        self._epoch_hint = saved.epoch
+        self.streams_box = Outbox(
+            STREAMS, self.state_file, StreamWork, cursor=saved.cursors.get(STREAMS, 0), has_own_cursor=True
+        )
+        self.timeseries_box = Outbox(TIMESERIES, self.state_file, LineWork, cursor=saved.cursors.get(TIMESERIES, 0))
+        await self.streams_box.open(saved.tallies.get(STREAMS, {}))
+        await self.timeseries_box.open(saved.tallies.get(TIMESERIES, {}))
+        settings = self.settings
+        self.limits = Limits(
+            checkpoint_messages=settings.checkpoint.messages,
+            checkpoint_every=settings.checkpoint.every,
+            retention=settings.retention.age,
+            retention_bytes=settings.retention.size,
+        )
+
+    async def _recover(self, applying: Applying) -> None:
+        """Apply what the checkpoint does not cover; nothing is sent while that goes on."""
+        behind = self.journal.last - self.engine.state.clock.position
+        if behind:
+            log.info("recovery_began", records=behind)
+        async for record in self.journal.read(self.engine.state.clock.position):
+            applying.deliver(self.engine.apply(record), is_recovery=True)
+            self.recovered_records += 1
+        if behind:
+            log.info("recovery_finished", records=self.recovered_records)
+
+    async def _open_north(self, stack: AsyncExitStack) -> None:
+        self._address = RedisAddress(url=self.settings.redis.url.get_secret_value())
+        claim = Claim(
+            partition=self.settings.partition,
+            journal=self.journal.id,
+            host=socket.gethostname(),
+            epoch_hint=self._epoch_hint,
+            journal_end=self.journal.last,
+        )
+        self.ownership = Ownership(self._link(stack), self.clock, claim, on_claimed=self._keep_epoch)
+        self._epochs: list[int] = []
+        checking = Link(self._address)
+        try:
+            await check_server(checking)
+        except UnavailableError as error:
+            log.warning("redis_missing_at_start", reason=str(error))
+        finally:
+            await checking.close()
+        await self.ownership.claim()
+        self.store = await stack.enter_async_context(make_store(self.settings, self.clock))
+        self.writer = SeriesWriter(self.timeseries_box, self.store, self.clock, self._line_rejected)
+        fence = Fence(
+            self._link(stack),
+            self.ownership,
+            confirmed=self.streams_box.cursor,
+            on_tail_lost=self._tail_lost,
+        )
+        self.fence = fence
+        self.stream_sink = StreamSink(
+            self.streams_box, fence, self.clock, partition=self.settings.partition, alarms=self._alarms
+        )
+        self.twin_sink = TwinSink(self._link(stack), self.clock, self.ownership, EngineTwins(self.engine))
+        self.control_reader = ControlReader(self._link(stack), self.clock, partition=self.settings.partition)
+        self.retention = Retention(
+            self._link(stack),
+            self.clock,
+            trimmed_keys(self.settings.partition),
+            keep=Keep(),
+            on_lagging=self._group_lags,
+        )
+
+    def _link(self, stack: AsyncExitStack) -> Link:
+        link = Link(self._address)
+        stack.push_async_callback(link.close)
+        return link
+
+    def _open_south(self) -> None:
+        mqtt, partition = self.settings.mqtt, self.settings.partition
+        self.inbox = Inbox()
+        tls = _tls(self.settings)
+        make = MqttSession if mqtt.session is SessionChoice.MQTT5 else AiomqttSession
+        self.sessions: list[MqttSession | AiomqttSession] = []
+        for name in SessionName:
+            config = SessionConfig(
+                host=mqtt.host,
+                port=mqtt.port,
+                client_id=f"{mqtt.username_prefix}-{name.value}",
+                name=name.value,
+                partition=partition,
+                filters=topics.filters(name),
+                username=f"{mqtt.username_prefix}-{name.value}",
+                password=getattr(mqtt.passwords, name.value).get_secret_value(),
+                tls=tls,
+                first_connection=1 + self.engine.state.clock.last_connection,
+            )
+            session = make(config, self.inbox.put, self.clock)
+            self.inbox.attach(session)
+            self.sessions.append(session)
+        self.downlink = Downlink(
+            ClientConfig(
+                host=mqtt.host,
+                port=mqtt.port,
+                client_id=f"{mqtt.username_prefix}-downlink",
+                username=f"{mqtt.username_prefix}-downlink",
+                password=mqtt.passwords.downlink.get_secret_value(),
+                tls=tls,
+            ),
+            self._outcome,
+            self.clock,
+        )
+
+    # ---------------------------------------------------------------------------------------------------------- running
+
+    async def run(self) -> None:
+        """Work until ``stop``; then finish what was heard, checkpoint, and return. Errors of a task end it at once."""
+        applying = Applying(
+            self.engine,
+            self.state_file,
+            self.streams_box,
+            self.timeseries_box,
+            self.downlink.offer,
+            self.clock,
+            self.limits,
+        )
+        self.applying = applying
+        await self._recover(applying)
+        self.hearing = Hearing(self.inbox, self.journal, self.sessions, self.clock, self.limits)
+        self._note(Started(__version__, [session.name for session in self.sessions]))
+        await self._revise()
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._work(group, applying)
+        finally:
+            self.is_running = False
+
+    async def _work(self, group: asyncio.TaskGroup, applying: Applying) -> None:
+        def begin(name: str, work: Callable[[], object]) -> asyncio.Task[None]:
+            return group.create_task(work(), name=f"hub.{name}")  # type: ignore[arg-type] # a coroutine function
+
+        south = [begin(f"bridge.{session.name}", session.run) for session in self.sessions]
+        hearing = begin("pipeline.hear", self.hearing.run)
+        judging = begin("pipeline.apply", partial(applying.run, self.hearing))
+        north = [
+            begin("bridge.downlink", self.downlink.run),
+            begin("sinks.streams", self.stream_sink.run),
+            begin("sinks.streams.keep_up", self.stream_sink.keep_up),
+            begin("sinks.timeseries", self.writer.run),
+            begin("sinks.twins", self.twin_sink.run),
+            begin("sinks.control", partial(self.control_reader.run, self.engine.state.clock.last_entry, self._note)),
+            begin("sinks.retention", self.retention.run),
+            begin("sinks.ownership", self.ownership.run),
+            begin("sinks.epoch", self._keep_epochs),
+            begin("clock.tick", self._tick),
+            begin("registry.poll", self._poll_registry),
+        ]
+        self.is_running = True
+        await self._stop.wait()
+        await self._cancel(south)
+        await self._cancel([hearing])
+        await self.hearing.heard.put([])
+        await judging
+        await self._cancel(north)
+
+    @staticmethod
+    async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    def stop(self) -> None:
+        """Ask ``run`` to come to its end."""
+        self._stop.set()
+
+    # ------------------------------------------------------------------------------------------------------------ notes
+
+    def _note(self, note: Body | object) -> None:
+        self.inbox.put_note(note)
+
+    def _outcome(self, outcome: Outcome) -> None:
+        self._note(outcome)
+
+    async def _tick(self) -> None:
+        while True:
+            await self.clock.sleep(LEASE_TICK_SECONDS if self.engine.has_leases else TICK_SECONDS)
+            if not self.hearing.is_disk_full:
+                self._note(Tick())
+
+    async def _poll_registry(self) -> None:
+        while True:
+            await self.clock.sleep(REGISTRY_SECONDS)
+            try:
+                if await self.registry.revision() != self._registry_revision:
+                    await self._revise()
+            except (ConfigError, UnavailableError) as error:
+                log.error("revision_refused", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
+
+    async def _revise(self) -> None:
+        """Compare YAML and registry with what the engine works with, and journal the difference."""
+        number, devices = await self.registry.snapshot(self.settings.partition)
+        wanted = {**self._documents, **devices}
+        note = revise(self.engine.content.bodies(), wanted, __version__)
+        if note is not None:
+            self._note(note)
+        self._registry_revision = number
+
+    # ------------------------------------------------------------------------------------------------ what sinks report
+
+    def _alarms(self) -> Mapping[str, Sequence[AlarmState]]:
+        by_site: dict[str, list[AlarmState]] = {site: [] for site in self.engine.content.sites()}
+        for alarm in self.engine.alarms():
+            by_site.setdefault(alarm.site, []).append(alarm)
+        return by_site
+
+    def _tail_lost(self, expected: int, found: int) -> None:
+        self._report("stream_tail_lost", {"expected": expected, "found": found})
+
+    def _group_lags(self, lagging: Lagging) -> None:
+        self._report(
+            "consumer_group_lagging",
+            {
+                "stream": lagging.stream,
+                "group": lagging.group,
+                "owed": lagging.owed,
+                "kept_from": lagging.kept_from,
+            },
+        )
+
+    def _report(self, name: str, data: Mapping[str, int | str]) -> None:
+        """Journal what the rim noticed, so that it becomes an event."""
+        self._note(Control("", "", "hub", "report", 0, {"name": name, **data}))
+
+    @staticmethod
+    def _line_rejected(line: bytes, reason: str) -> None:
+        del line, reason  # counted and logged by the writer
+
+    def _keep_epoch(self, epoch: int) -> None:
+        self._epochs.append(epoch)
+
+    async def _keep_epochs(self) -> None:
+        while True:
+            while self._epochs:
+                await self.state_file.keep_epoch(self._epochs.pop(0))
+            await self.clock.sleep(TICK_SECONDS)
+
+
+def _overlay(directory: Path | None) -> list[Path]:
+    return [] if directory is None else [directory]
+
+
+def _check_neighbours(saved: Saved, journal: Journal, directory: str) -> None:
+    """CorruptError unless state and journal fit together: nothing that was acted on may be missing."""
+    if saved.position > journal.last:
+        raise CorruptError(
+            "journal_behind_state",
+            f"the state has seen record {saved.position}, the journal ends at {journal.last}",
+            file=directory,
+            hint="records that were acknowledged are gone; restore the journal from a backup",
+        )
+    if saved.position + 1 < journal.first:
+        raise CorruptError(
+            "journal_begins_late",
+            f"the state ends at record {saved.position}, the journal begins at {journal.first}",
+            file=directory,
+        )
+

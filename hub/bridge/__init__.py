@@ -1,0 +1,1 @@
+"""SOUTH: everything that speaks MQTT; messages in, acks out, commands out."""

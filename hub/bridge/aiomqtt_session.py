@@ -1,0 +1,159 @@
+"""The same session on aiomqtt 2 and paho: slower, for comparison and as the way to aiomqtt 3."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+import aiomqtt
+import mqtt5
+import structlog
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from hub.bridge import paho_client
+from hub.bridge.frames import read_messages
+from hub.bridge.hearing import Hearing
+from hub.bridge.line import (
+    MARKER_EVERY_SECONDS,
+    NEVER_EXPIRES,
+    RECEIVE_MAXIMUM,
+    Deliver,
+    Line,
+    SessionConfig,
+    SessionCounts,
+)
+from hub.bridge.reconnect import End, stay_connected
+from hub.bridge.topics import SYS_DROPPED
+from hub.clock import Clock
+from hub.model import Delivery, Publish
+
+_log = structlog.get_logger()
+
+
+class AiomqttSession:
+    """A :class:`hub.model.UplinkSession` that passes the same battery as MqttSession.
+
+    Weaker in three ways: it never learns what is settled, it drops a connection that stays paused for two keepalives,
+    and a frame that paho cannot decode ends the connection.
+    """
+
+    def __init__(self, config: SessionConfig, deliver: Deliver, clock: Clock) -> None:
+        self.counts = SessionCounts()
+        self._line = Line(config, deliver, self.counts)
+        self._clock = clock
+        self._next_number = config.first_connection
+        self._client: aiomqtt.Client | None = None
+        self._hearing: Hearing | None = None
+        self._paused = False
+
+    @property
+    def name(self) -> str:
+        """What Deliveries and records call this session."""
+        return self._line.config.name
+
+    async def run(self) -> None:
+        """Connect, subscribe, read, reconnect; until cancelled."""
+        await stay_connected(self.name, self._serve, self._clock)
+
+    def acknowledge(self, delivery: Delivery) -> bool:
+        """Ack what ``delivery`` carries, in order; an ack on another connection would ack another message."""
+        client, hearing = self._client, self._hearing
+        if client is None or hearing is None or hearing.connection != delivery.connection:
+            self.counts.stale_acks += 1
+            return False
+        paho_client.ack(client, hearing.acknowledge(delivery))
+        return True
+
+    def pause_reading(self) -> None:
+        """Stop reading the socket."""
+        self._paused = True
+        if self._client is not None and self._hearing is not None:
+            paho_client.pause_reading(self._client)
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        self._paused = False
+        if self._client is not None and self._hearing is not None:
+            paho_client.resume_reading(self._client)
+
+    async def _serve(self) -> End:
+        """Live through one connection."""
+        client = self._client = self._open()
+        reason = "stopped"
+        try:
+            async with client, asyncio.TaskGroup() as group:
+                group.create_task(self._greet(client), name=f"hub.bridge.{self.name}.greet")
+                await paho_client.watch(client)
+        except* aiomqtt.MqttError as errors:
+            reason = paho_client.explain(errors.exceptions[0])
+        finally:
+            paho_client.sever(client)
+            hearing, self._hearing, self._client = self._hearing, None, None
+            if hearing is not None:
+                hearing.lost(reason)
+        return End(reason, was_good=hearing is not None and hearing.is_caught_up)
+
+    def _open(self) -> aiomqtt.Client:
+        config = self._line.config
+        client = paho_client.open_client(
+            paho_client.ClientConfig(
+                host=config.host,
+                port=config.port,
+                client_id=config.client_id,
+                username=config.username,
+                password=config.password,
+                tls=config.tls,
+                keepalive_seconds=config.keepalive_seconds,
+                session_expiry=NEVER_EXPIRES,
+                receive_maximum=RECEIVE_MAXIMUM,
+            )
+        )
+        paho_client.when_connected(client, self._accepted)
+        paho_client.when_received(client, self._heard)
+        return client
+
+    def _accepted(self, session_present: bool, _receive_maximum: int) -> None:  # noqa: FBT001 -- a callback's shape
+        self._hearing = Hearing(self._line, self._next_number)
+        self._next_number += 1
+        self._hearing.connected(session_present=session_present)
+        _log.info("session_connected", session=self.name, session_present=session_present)
+        if self._paused:
+            self.pause_reading()
+
+    def _heard(self, frame: bytes) -> None:
+        client, hearing = self._client, self._hearing
+        if client is None or hearing is None:
+            return
+        end, other, _ = read_messages(memoryview(frame), 0, hearing.messages, room=1, reserved=hearing.reserved)
+        if isinstance(other, Publish):
+            self.counts.malformed_packets += 1
+            hearing.messages.append(other)
+            end = len(frame)
+        if end:
+            hearing.add_raw(frame)
+            hearing.flush()
+        elif isinstance(other, mqtt5.PublishPacket):
+            paho_client.ack(client, hearing.hear_reserved(other))
+
+    async def _greet(self, client: aiomqtt.Client) -> None:
+        """Subscribe, then publish the marker until it comes back. The SUBACK may wait for our acks, so no timeout."""
+        patterns = (*self._line.config.filters, self._line.marker)
+        codes = await client.subscribe([(pattern, _options(pattern)) for pattern in patterns], timeout=math.inf)
+        refused = [pattern for pattern, code in zip(patterns, codes, strict=False) if _is_failure(code)]
+        if refused:
+            self.counts.refused_subscriptions += len(refused)
+            _log.error("subscriptions_refused", session=self.name, filters=refused)
+        while (hearing := self._hearing) is not None and not hearing.is_caught_up:
+            paho_client.publish(client, self._line.marker, hearing.nonce)
+            await self._clock.sleep(MARKER_EVERY_SECONDS)
+
+
+def _is_failure(code: object) -> bool:
+    return isinstance(code, ReasonCode) and code.is_failure
+
+
+def _options(pattern: str) -> SubscribeOptions:
+    if pattern == SYS_DROPPED:
+        return SubscribeOptions(qos=0, retainHandling=SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE)
+    return SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)

@@ -1,0 +1,309 @@
+"""One TCP connection of a session: an asyncio transport around the sans-I/O codec."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import mqtt5
+import structlog
+from typing_extensions import override
+
+from hub.bridge.frames import Malformed, frame_bytes, pubacks, read_messages
+from hub.bridge.hearing import MAX_BYTES, MAX_MESSAGES, Hearing
+from hub.bridge.line import MARKER_EVERY_SECONDS, NEVER_EXPIRES, RECEIVE_MAXIMUM, Line
+from hub.bridge.topics import SYS_DROPPED
+from hub.model import Delivery, Publish
+
+READ_EVERY_SECONDS = 0.005
+"""A wake-up for a tiny read costs 8-10 us, 64 KiB reads 0.04 us a message (design.md, Speed)."""
+PING_AFTER_ACKS = 8_192
+RESUBSCRIBE_SECONDS = 10.0
+_FAILURE = 0x80
+_PINGREQ = mqtt5.PingReqPacket().write()
+
+_log = structlog.get_logger()
+
+
+class Connection(asyncio.Protocol):
+    """Reads into a :class:`Hearing`, writes acks, pings and markers; ``ended`` resolves with the reason of its end.
+
+    A ping leaves twice per keepalive; when the next one is due and nothing at all has come since, the peer is dead.
+    While paused nobody reads, so nobody can judge that.
+    """
+
+    def __init__(self, line: Line, number: int, *, paused: bool) -> None:
+        self.hearing = Hearing(line, number)
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.is_made = False
+        self._line = line
+        self._paused = paused
+        self._is_leaving = False
+        self._resting = False
+        self._heard = True
+        self._reason = ""
+        self._tail: list[bytes] = []
+        self._tail_bytes = 0
+        self._needed_bytes = 0
+        self._last_packet_id = 0
+        self._asked: dict[int, list[mqtt5.TopicFilter]] = {}
+        self._refused: list[mqtt5.TopicFilter] = []
+        self._beat_seconds = line.config.keepalive_seconds / 2
+        self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
+
+    # ------------------------------------------------------------------------------------------ what the session asks
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an ack written now can still reach the broker."""
+        return self.hearing.is_connected and not self._is_leaving and not self._transport.is_closing()
+
+    def acknowledge(self, delivery: Delivery) -> None:
+        """Write the acks of ``delivery`` as one piece."""
+        acks = pubacks(self.hearing.acknowledge(delivery))
+        if acks:
+            self._transport.write(acks)
+        if self.hearing.acks.unpinged > PING_AFTER_ACKS:
+            self._ping()
+
+    def pause(self) -> None:
+        """Stop reading once the broker has accepted us."""
+        self._paused = True
+        self._regulate()
+
+    def resume(self) -> None:
+        """Read again; silence while paused proves nothing."""
+        self._paused = False
+        self._heard = True
+        self._regulate()
+
+    def close(self) -> None:
+        """Say goodbye and leave the closing to the broker, which keeps the session.
+
+        Closing a socket with unread bytes resets it, and a reset throws away the acks that the broker has not read.
+        """
+        self._reason = self._reason or "stopped"
+        self._is_leaving = True
+        self._transport.write(mqtt5.DisconnectPacket().write())
+        self._regulate()
+
+    def abort(self, reason: str) -> None:
+        """Drop the connection at once."""
+        self._reason = self._reason or reason
+        self._transport.abort()
+
+    # ------------------------------------------------------------------------------------------ what the transport says
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self.is_made = True
+        config = self._line.config
+        self._transport.write(
+            mqtt5.ConnectPacket(
+                config.client_id,
+                username=config.username,
+                password=None if config.password is None else config.password.encode(),
+                clean_start=False,
+                keep_alive=config.keepalive_seconds,
+                session_expiry_interval=NEVER_EXPIRES,
+                receive_max=RECEIVE_MAXIMUM,
+            ).write()
+        )
+        self._later(self._beat_seconds, self._beat)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self._is_leaving:
+            return  # what is not delivered is not acked, and comes again
+        self._heard = True
+        if not self._resting:
+            self._resting = True
+            self._later(READ_EVERY_SECONDS, self._wake)
+            self._regulate()
+        if self._tail:
+            self._tail.append(data)
+            self._tail_bytes += len(data)
+            if self._tail_bytes < self._needed_bytes:
+                return
+            data = b"".join(self._tail)
+            if self._needed_bytes > MAX_BYTES:
+                self._read(data[: self._needed_bytes])
+                data = data[self._needed_bytes :]
+        self._keep(data[self._read(data) :])
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        reason = self._reason or ("closed_by_broker" if exc is None else f"connection_lost: {exc}")
+        self.hearing.lost(reason)
+        if not self.ended.done():
+            self.ended.set_result(reason)
+
+    # ------------------------------------------------------------------------------------------ reading
+
+    def _read(self, data: bytes) -> int:
+        """Hear every complete packet of ``data``; return where the incomplete rest begins."""
+        view, start, hearing = memoryview(data), 0, self.hearing
+        while not self._transport.is_closing():
+            messages = hearing.messages
+            end, other, after = read_messages(
+                view, start, messages, room=MAX_MESSAGES - len(messages), reserved=hearing.reserved
+            )
+            if end > start:
+                hearing.add_raw(data[start:end])
+            start = after
+            if other is not None:
+                self._turn(other)
+            elif len(messages) < MAX_MESSAGES:
+                break
+            else:
+                hearing.flush()
+        hearing.flush()
+        return start
+
+    def _keep(self, rest: bytes) -> None:
+        """Keep an incomplete packet, and how many bytes it needs so that a large one is joined once."""
+        self._tail = [rest] if rest else []
+        self._tail_bytes = len(rest)
+        self._needed_bytes = frame_bytes(memoryview(rest))[1] if rest and not self._transport.is_closing() else 0
+
+    def _turn(self, packet: mqtt5.Packet | Publish | Malformed) -> None:
+        match packet:
+            case Publish(payload=frame):
+                self._line.counts.malformed_packets += 1
+                self.hearing.messages.append(packet)
+                self.hearing.add_raw(frame)
+            case mqtt5.PublishPacket():
+                acks = pubacks(self.hearing.hear_reserved(packet))
+                if acks:
+                    self._transport.write(acks)
+            case Malformed(reason=reason):
+                self._line.counts.malformed_packets += 1
+                self._refuse(mqtt5.DisconnectReasonCode.MALFORMED_PACKET, f"malformed_packet: {reason}")
+            case _:
+                self._answer(packet)
+
+    def _answer(self, packet: mqtt5.Packet) -> None:
+        match packet:
+            case mqtt5.PingRespPacket():
+                self.hearing.acks.answered()
+            case mqtt5.PubAckPacket(reason_code=code):
+                self._line.counts.refused_markers += int(code) >= _FAILURE
+            case mqtt5.SubAckPacket():
+                self._subscribed(packet)
+            case mqtt5.ConnAckPacket():
+                self._accepted(packet)
+            case mqtt5.DisconnectPacket(reason_code=code, reason_str=text):
+                self.abort(f"{_name(code)}: {text}" if text else _name(code))
+            case _:
+                self._refuse(mqtt5.DisconnectReasonCode.PROTOCOL_ERROR, f"protocol_error: {type(packet).__name__}")
+
+    def _refuse(self, code: mqtt5.DisconnectReasonCode, reason: str) -> None:
+        self._transport.write(mqtt5.DisconnectPacket(reason_code=code).write())
+        self.abort(reason)
+
+    # ------------------------------------------------------------------------------------------ greeting
+
+    def _accepted(self, packet: mqtt5.ConnAckPacket) -> None:
+        if int(packet.reason_code) >= _FAILURE:
+            self.abort(f"refused: {_name(packet.reason_code)}")
+            return
+        if packet.server_keep_alive is not None:
+            self._beat_seconds = min(self._beat_seconds, max(packet.server_keep_alive, 1) / 2)
+        self.hearing.connected(session_present=packet.session_present)
+        _log.info("session_connected", session=self._line.config.name, session_present=packet.session_present)
+        self._regulate()
+        self._subscribe([_filter(pattern) for pattern in (*self._line.config.filters, self._line.marker)])
+
+    def _subscribe(self, wanted: list[mqtt5.TopicFilter]) -> None:
+        packet_id = self._next_packet_id()
+        self._asked[packet_id] = wanted
+        self._transport.write(mqtt5.SubscribePacket(packet_id, wanted).write())
+
+    def _subscribed(self, packet: mqtt5.SubAckPacket) -> None:
+        """Publish the marker after the first SUBACK; ask again for what was refused, an ACL may be mended."""
+        asked = self._asked.pop(packet.packet_id, [])
+        refused = [wanted for wanted, code in zip(asked, packet.reason_codes, strict=False) if int(code) >= _FAILURE]
+        self._refused = refused
+        if refused:
+            self._line.counts.refused_subscriptions += len(refused)
+            _log.error("subscriptions_refused", session=self._line.config.name, filters=[it.pattern for it in refused])
+            self._later(RESUBSCRIBE_SECONDS, self._ask_again)
+        if self._mark not in self._timers:
+            self._mark()
+
+    def _ask_again(self) -> None:
+        self._subscribe(self._refused)
+
+    def _mark(self) -> None:
+        """Publish the marker until it comes back; one that a broker lost must not keep us blind."""
+        if self.hearing.is_caught_up:
+            return
+        marker = mqtt5.PublishPacket(
+            self._line.marker,
+            self.hearing.nonce,
+            qos=mqtt5.QoS.AT_LEAST_ONCE,
+            packet_id=self._next_packet_id(),
+        )
+        self._transport.write(marker.write())
+        self._later(MARKER_EVERY_SECONDS, self._mark)
+
+    def _next_packet_id(self) -> int:
+        self._last_packet_id = self._last_packet_id % 0xFFFF + 1
+        return self._last_packet_id
+
+    # ------------------------------------------------------------------------------------------ time
+
+    def _wake(self) -> None:
+        self._resting = False
+        self._regulate()
+
+    def _regulate(self) -> None:
+        """Read, unless we just did or the hub cannot take more."""
+        if self._resting or self._is_deaf:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    @property
+    def _is_deaf(self) -> bool:
+        # The CONNACK is always read, and the end that the broker makes.
+        return self._paused and self.hearing.is_connected and not self._is_leaving
+
+    def _beat(self) -> None:
+        """Ping; a peer that was silent since the ping before is dead, if anybody listened."""
+        is_asked = self.hearing.acks.awaits_answer or not self.hearing.is_connected
+        if is_asked and not self._heard and not self._is_deaf:
+            self.abort(f"no_answer: silent for {self._beat_seconds} s after a ping")
+            return
+        self._heard = False
+        if self.hearing.is_connected:
+            self._ping()
+        self._later(self._beat_seconds, self._beat)
+
+    def _ping(self) -> None:
+        self.hearing.acks.pinged()
+        self._transport.write(_PINGREQ)
+
+    def _later(self, seconds: float, step: Callable[[], None]) -> None:
+        self._timers[step] = asyncio.get_running_loop().call_later(seconds, step)
+
+
+def _name(code: mqtt5.ConnAckReasonCode | mqtt5.DisconnectReasonCode) -> str:
+    # Against its stub, the codec's enums are no IntEnum: they have neither name nor order nor hash.
+    return str(code).lower()
+
+
+def _filter(pattern: str) -> mqtt5.TopicFilter:
+    """Retained messages come with a new subscription only; the broker's own count comes now and without acks."""
+    if pattern == SYS_DROPPED:
+        return mqtt5.TopicFilter(pattern, max_qos=mqtt5.QoS.AT_MOST_ONCE, retain_as_published=False)
+    return mqtt5.TopicFilter(
+        pattern,
+        max_qos=mqtt5.QoS.AT_LEAST_ONCE,
+        retain_as_published=False,
+        retain_handling=mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS,
+    )

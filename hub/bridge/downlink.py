@@ -1,0 +1,191 @@
+"""Commands out: publishes transmissions and says what became of each."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import aiomqtt
+import structlog
+
+from hub.bridge import paho_client
+from hub.bridge.paho_client import ClientConfig
+from hub.bridge.reconnect import End, stay_connected
+from hub.clock import Clock
+from hub.model import Emit, Outcome, OutcomeKind, Transmission
+
+SWEEP_SECONDS = 0.25
+"""How late an expired command may be reported."""
+WINDOW = 256
+"""How many publishes may await their PUBACK at once; less when the broker's receive maximum is smaller."""
+PUBLISHES_PER_TURN = 16
+_NS = 1_000_000_000
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class DownlinkCounts:
+    """What became of transmissions; ``offered`` = delivered + failed + those still owed."""
+
+    connects: int = 0
+    offered: int = 0
+    sent: int = 0
+    delivered: int = 0
+    failed: int = 0
+
+
+@dataclass(slots=True)
+class _Owed:
+    transmission: Transmission
+    is_sent: bool = False
+
+
+class Downlink:
+    """Publishes each transmission until the broker acks it or it expires; full means: it fails with ``queue_full``.
+
+    ``emit`` hears SENT once, just before the first publish, then either DELIVERED or FAILED with a detail: queue_full,
+    expired, broker_gone (it expired while there was no connection), the broker's reason (no_matching_subscribers,
+    not_authorized), unpublishable. After a lost connection what was not acked is published again under the same id.
+    """
+
+    def __init__(self, config: ClientConfig, emit: Emit, clock: Clock, *, limit: int = 1_000) -> None:
+        self.counts = DownlinkCounts()
+        self._config = config
+        self._emit = emit
+        self._clock = clock
+        self._limit = limit
+        self._reflexes: deque[_Owed] = deque()
+        self._others: deque[_Owed] = deque()
+        self._in_flight: dict[int, _Owed] = {}
+        self._window = 0
+        self._movable = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """How many transmissions are neither delivered nor failed."""
+        return len(self._reflexes) + len(self._others) + len(self._in_flight)
+
+    def offer(self, transmission: Transmission) -> bool:
+        """Take a transmission without waiting; False, and an outcome, when the queue is full."""
+        self.counts.offered += 1
+        if self.waiting >= self._limit:
+            self._fail(transmission, "queue_full")
+            return False
+        (self._reflexes if transmission.reflex else self._others).append(_Owed(transmission))
+        self._movable.set()
+        return True
+
+    async def run(self) -> None:
+        """Connect, publish, reconnect; until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._sweep_forever(), name="hub.bridge.downlink.sweep")
+            await stay_connected("downlink", self._serve, self._clock)
+
+    # ------------------------------------------------------------------------------------------ one connection
+
+    async def _serve(self) -> End:
+        client = paho_client.open_client(self._config)
+        paho_client.when_connected(client, self._accepted)
+        paho_client.when_acked(client, self._acked)
+        reason, connects = "stopped", self.counts.connects
+        try:
+            async with client, asyncio.TaskGroup() as group:
+                group.create_task(self._publish_forever(client), name="hub.bridge.downlink.publish")
+                await paho_client.watch(client)
+        except* aiomqtt.MqttError as errors:
+            reason = paho_client.explain(errors.exceptions[0])
+        finally:
+            paho_client.sever(client)
+            self._take_back()
+        return End(reason, was_good=self.counts.connects > connects)
+
+    def _accepted(self, _session_present: bool, receive_maximum: int) -> None:  # noqa: FBT001 -- a callback's shape
+        self.counts.connects += 1
+        self._window = min(WINDOW, receive_maximum)
+        _log.info("downlink_connected", owed=self.waiting)
+
+    async def _publish_forever(self, client: aiomqtt.Client) -> None:
+        while True:
+            self._movable.clear()
+            for _ in range(PUBLISHES_PER_TURN):
+                owed = self._next()
+                if owed is None:
+                    await self._movable.wait()
+                    break
+                self._publish(client, owed)
+            await self._clock.sleep(0)
+
+    def _next(self) -> _Owed | None:
+        """Return what to publish next, reflexes first; None while nothing may leave."""
+        if len(self._in_flight) >= self._window:
+            return None
+        for queue in (self._reflexes, self._others):
+            if queue:
+                return queue.popleft()
+        return None
+
+    def _publish(self, client: aiomqtt.Client, owed: _Owed) -> None:
+        transmission = owed.transmission
+        left = transmission.expires_at - self._clock.wall_ns()
+        if left <= 0:
+            self._fail(transmission, "expired")
+            return
+        if not owed.is_sent:
+            owed.is_sent = True
+            self.counts.sent += 1
+            self._emit(Outcome(transmission.command, OutcomeKind.SENT))
+        properties = paho_client.command_properties(
+            expiry_seconds=math.ceil(left / _NS),
+            response_topic=transmission.response_topic,
+            correlation=transmission.correlation,
+        )
+        try:
+            packet_id = paho_client.publish(client, transmission.topic, transmission.payload, properties)
+        except ValueError as error:
+            self._fail(transmission, f"unpublishable: {error}")
+            return
+        self._in_flight[packet_id] = owed
+
+    def _acked(self, packet_id: int, refusal: str | None) -> None:
+        owed = self._in_flight.pop(packet_id, None)
+        self._movable.set()
+        if owed is None:
+            return
+        if refusal is not None:
+            self._fail(owed.transmission, refusal)
+            return
+        self.counts.delivered += 1
+        self._emit(Outcome(owed.transmission.command, OutcomeKind.DELIVERED))
+
+    def _take_back(self) -> None:
+        """Put what the lost connection left unanswered in front again, in its order."""
+        for owed in reversed(self._in_flight.values()):
+            (self._reflexes if owed.transmission.reflex else self._others).appendleft(owed)
+        self._in_flight.clear()
+        self._window = 0
+
+    # ------------------------------------------------------------------------------------------ expiry
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            await self._clock.sleep(SWEEP_SECONDS)
+            for transmission in self._expired(self._clock.wall_ns()):
+                self._fail(transmission, "expired" if self._window else "broker_gone")
+
+    def _expired(self, now: int) -> Iterator[Transmission]:
+        """Remove and yield what is past its time."""
+        for packet_id in [key for key, owed in self._in_flight.items() if owed.transmission.expires_at <= now]:
+            yield self._in_flight.pop(packet_id).transmission
+            self._movable.set()
+        for queue in (self._reflexes, self._others):
+            for owed in [owed for owed in queue if owed.transmission.expires_at <= now]:
+                queue.remove(owed)
+                yield owed.transmission
+
+    def _fail(self, transmission: Transmission, detail: str) -> None:
+        self.counts.failed += 1
+        self._emit(Outcome(transmission.command, OutcomeKind.FAILED, detail))

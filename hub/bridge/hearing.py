@@ -1,0 +1,88 @@
+"""What one connection hears, in order: messages in batches, the marker that ends blind time, the broker's news."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+
+from hub.bridge.acks import AckOrder
+from hub.bridge.line import Line
+from hub.bridge.topics import SYS_DROPPED
+from hub.model import CaughtUp, Connected, Delivery, Heard, Lost, Packets
+
+MAX_MESSAGES = 2_000
+MAX_BYTES = 4 * 1024 * 1024
+"""No Delivery carries more, unless one message alone is larger (design.md section 3)."""
+
+
+class Hearing:
+    """Turns what one connection reads into Deliveries; keeps the order of its acks.
+
+    Packets are complete once :meth:`flush` is called; connected, marker and lost flush by themselves.
+    """
+
+    def __init__(self, line: Line, connection: int) -> None:
+        self.connection = connection
+        self.nonce = secrets.token_bytes(16)
+        self.is_connected = False
+        self.is_caught_up = False
+        self.acks = AckOrder()
+        self.messages: list[Heard] = []
+        self.reserved = frozenset({line.marker, SYS_DROPPED})
+        self._line = line
+        self._raw: list[bytes] = []
+        self._session_present = False
+
+    def connected(self, *, session_present: bool) -> None:
+        """Say that the broker accepted the connection."""
+        self.is_connected = True
+        self._session_present = session_present
+        self._line.counts.connects += 1
+        self._say(Connected(session_present))
+
+    def add_raw(self, raw: bytes) -> None:
+        """Note the bytes of what was appended to ``messages``."""
+        self._raw.append(raw)
+
+    def flush(self) -> None:
+        """Deliver the messages so far."""
+        messages = self.messages
+        if not messages:
+            return
+        raw = self._raw[0] if len(self._raw) == 1 else b"".join(self._raw)
+        self.messages, self._raw = [], []
+        self.acks.hand_out(len(messages))
+        self._line.counts.received_messages += len(messages)
+        self._say(Packets(raw, messages, self.acks.settled, self._session_present))
+
+    def hear_reserved(self, packet: Heard) -> list[int]:
+        """Take a packet whose topic is ``reserved``; return the packet ids that may be acked at once."""
+        self.flush()
+        if packet.topic == SYS_DROPPED:
+            with contextlib.suppress(ValueError):
+                self._line.counts.sys_dropped = int(packet.payload)
+        elif packet.payload == self.nonce and not self.is_caught_up:
+            self.is_caught_up = True
+            self.acks.hand_out(1)
+            self._say(CaughtUp(packet.packet_id))
+            return []
+        return self.acks.silent(packet.packet_id) if packet.packet_id else []
+
+    def acknowledge(self, delivery: Delivery) -> list[int]:
+        """Return the packet ids to ack for ``delivery``, in order."""
+        match delivery.body:
+            case Packets(messages=messages):
+                return self.acks.acknowledge(messages)
+            case CaughtUp(packet_id=packet_id):
+                return self.acks.acknowledge_marker(packet_id)
+            case Connected() | Lost():
+                return []
+
+    def lost(self, reason: str) -> None:
+        """Say that the connection ended, if it ever was one."""
+        self.flush()
+        if self.is_connected:
+            self._say(Lost(reason))
+
+    def _say(self, body: Packets | Connected | Lost | CaughtUp) -> None:
+        self._line.deliver(Delivery(self._line.config.name, self.connection, body))

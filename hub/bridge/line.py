@@ -1,0 +1,64 @@
+"""What all connections of one session have in common: where it connects, as whom, and what it counts."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hub.bridge.topics import marker_topic
+from hub.model import Delivery
+
+NEVER_EXPIRES = 0xFFFF_FFFF
+"""Session expiry: with 600 s a clock jump of a day made mosquitto delete the session and its queue (measured)."""
+RECEIVE_MAXIMUM = 16_384
+MARKER_EVERY_SECONDS = 2.0
+
+Deliver = Callable[[Delivery], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """Where a session connects, as whom, and what it subscribes to (its marker it adds itself).
+
+    ``name`` is what Deliveries and records call it; ``first_connection`` is the number of its first TCP connection.
+    """
+
+    host: str
+    port: int
+    client_id: str
+    name: str
+    partition: str
+    filters: tuple[str, ...]
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = None
+    first_connection: int = 1
+    keepalive_seconds: int = 10
+
+
+@dataclass(slots=True)
+class SessionCounts:
+    """What a session counts, over all its connections. ``sys_dropped`` is the broker's own last word."""
+
+    connects: int = 0
+    received_messages: int = 0
+    stale_acks: int = 0
+    malformed_packets: int = 0
+    refused_subscriptions: int = 0
+    refused_markers: int = 0
+    sys_dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One session as its connections see it."""
+
+    config: SessionConfig
+    deliver: Deliver
+    counts: SessionCounts
+
+    @property
+    def marker(self) -> str:
+        """The topic of this session's markers."""
+        return marker_topic(self.config.partition, self.config.name)

@@ -1,0 +1,89 @@
+"""One MQTT session on the sans-I/O codec: connects, stays connected, and fences its acks."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hub.bridge.connection import Connection
+from hub.bridge.line import Deliver, Line, SessionConfig, SessionCounts
+from hub.bridge.reconnect import End, stay_connected
+from hub.clock import Clock
+from hub.model import Delivery
+
+_GOODBYE_SECONDS = 3.0
+
+
+class MqttSession:
+    """A :class:`hub.model.UplinkSession`; gives Deliveries to ``deliver``, which must not block."""
+
+    def __init__(self, config: SessionConfig, deliver: Deliver, clock: Clock) -> None:
+        self.counts = SessionCounts()
+        self._line = Line(config, deliver, self.counts)
+        self._clock = clock
+        self._next_number = config.first_connection
+        self._connection: Connection | None = None
+        self._paused = False
+
+    @property
+    def name(self) -> str:
+        """What Deliveries and records call this session."""
+        return self._line.config.name
+
+    async def run(self) -> None:
+        """Connect, subscribe, read, reconnect; until cancelled, then say goodbye to the broker."""
+        await stay_connected(self.name, self._serve, self._clock)
+
+    def acknowledge(self, delivery: Delivery) -> bool:
+        """Ack what ``delivery`` carries, in order; an ack on another connection would ack another message."""
+        connection = self._connection
+        if connection is None or not connection.is_open or connection.hearing.connection != delivery.connection:
+            self.counts.stale_acks += 1
+            return False
+        connection.acknowledge(delivery)
+        return True
+
+    def pause_reading(self) -> None:
+        """Stop reading the socket; pings go on."""
+        self._paused = True
+        if self._connection is not None:
+            self._connection.pause()
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        self._paused = False
+        if self._connection is not None:
+            self._connection.resume()
+
+    async def _serve(self) -> End:
+        """Live through one connection."""
+        try:
+            reason = await self._live()
+        except (OSError, TimeoutError) as error:
+            reason = f"unreachable: {str(error) or type(error).__name__}"
+        finally:
+            connection, self._connection = self._connection, None
+            await _close(connection)
+        return End(reason, was_good=connection is not None and connection.hearing.is_caught_up)
+
+    async def _live(self) -> str:
+        config = self._line.config
+        async with asyncio.timeout(config.keepalive_seconds):
+            _, connection = await asyncio.get_running_loop().create_connection(
+                self._begin, config.host, config.port, ssl=config.tls
+            )
+        await asyncio.wait({connection.ended})  # cancelling us must not cancel the future: closing needs it
+        return connection.ended.result()
+
+    def _begin(self) -> Connection:
+        self._connection = Connection(self._line, self._next_number, paused=self._paused)
+        self._next_number += 1
+        return self._connection
+
+
+async def _close(connection: Connection | None) -> None:
+    """Let the acks so far and the goodbye leave; a peer that takes nothing more is left."""
+    if connection is None or not connection.is_made or connection.ended.done():
+        return
+    connection.close()
+    await asyncio.wait({connection.ended}, timeout=_GOODBYE_SECONDS)
+    connection.abort("stopped")

@@ -1,0 +1,174 @@
+"""Kinds: the canonical properties, signals and commands that every model of a sort shares."""
+
+from __future__ import annotations
+
+import difflib
+import keyword
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from hub.durations import Duration
+from hub.errors import ConfigError
+from hub.model import Scalar
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+DottedName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$", max_length=64)]
+Label = Annotated[dict[Name, str], Field(min_length=1)]
+Bounds = tuple[int | float, int | float]
+
+# Tags of every point, the time column, and the measurement of what rules raise: never a property or a kind.
+_TAKEN = {"site", "building", "device", "part", "profile", "kind", "time"}
+_EVENTS = "event"
+
+
+class Type(StrEnum):
+    """What a value is; ``duration`` only as an argument of a command."""
+
+    BOOL = "bool"
+    INT = "int"
+    FLOAT = "float"
+    STRING = "string"
+    ENUM = "enum"
+    DURATION = "duration"
+
+
+NUMBERS = (Type.INT, Type.FLOAT)
+
+
+class Words(BaseModel):
+    """Frozen, and a word that we do not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
+
+
+class Typed(Words):
+    """A named scalar: its type, the members of an enum, the UCUM unit of a number ("1" when it is a bare count)."""
+
+    type: Type
+    values: tuple[str, ...] = ()
+    unit: str | None = None
+    label: Label | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> Self:
+        if (self.type is Type.ENUM) != bool(self.values):
+            _refuse("an enum lists its values, and nothing else does")
+        if self.unit is not None and self.type not in NUMBERS:
+            _refuse("only a number has a unit")
+        return self
+
+
+class Property(Typed):
+    """A scalar that a device reports again and again.
+
+    ``range`` sets quality and never drops. Older than ``stale_after`` is unknown to rules. ``critical`` lists the
+    values by which a device itself declares an alarm.
+    """
+
+    range: Bounds | None = None
+    stale_after: Duration | None = None
+    critical: tuple[bool | int | str, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_storable(self) -> Self:
+        if self.type is Type.DURATION:
+            _refuse("a property is a number with a unit, not a duration")
+        if (self.type in NUMBERS) != (self.unit is not None):
+            _refuse('a numeric property needs a unit ("1" for a bare count), and no other has one')
+        if self.range is not None and (self.type not in NUMBERS or self.range[0] > self.range[1]):
+            _refuse("a range is [lowest, highest] of a number")
+        if self.type is Type.ENUM and not set(self.critical) <= set(self.values):
+            _refuse("critical lists members of the enum")
+        return self
+
+
+class SignalKind(Words):
+    """A momentary fact that devices of the kind report; ``critical`` when the device thereby declares an alarm."""
+
+    label: Label
+    data: dict[Name, Typed] = {}
+    critical: bool = False
+
+
+class CommandKind(Words):
+    """What devices of the kind can be asked to do; ``release`` names the command that undoes it."""
+
+    label: Label
+    args: dict[Name, Typed] = {}
+    release: Name | None = None
+
+
+class Kind(Words):
+    """What every model of a sort has in common."""
+
+    kind: Name
+    label: Label
+    properties: Annotated[dict[Name, Property], Field(min_length=1)]
+    signals: dict[DottedName, SignalKind] = {}
+    commands: dict[Name, CommandKind] = {}
+
+    @model_validator(mode="after")
+    def _uses_free_names(self) -> Self:
+        if self.kind == _EVENTS:
+            _refuse(f"{_EVENTS!r} is the measurement of what rules raise")
+        for name in self.properties:
+            if name in _TAKEN or keyword.iskeyword(name):
+                _refuse(f"property {name!r} is a name that tags or expressions use")
+        for name, command in self.commands.items():
+            if command.release is not None and command.release not in self.commands:
+                _refuse(f"command {name!r} is released by {command.release!r}, which the kind does not have")
+        return self
+
+
+def _refuse(message: str) -> None:
+    raise ValueError(message)
+
+
+class Catalogue:
+    """Every kind by name. ConfigError unless a property that two kinds share has the same type and unit in both."""
+
+    def __init__(self, kinds: Iterable[Kind]) -> None:
+        self.kinds: Mapping[str, Kind] = {kind.kind: kind for kind in kinds}
+        owners: dict[str, Kind] = {}
+        for kind in self.kinds.values():
+            for name, mine in kind.properties.items():
+                owner = owners.setdefault(name, kind)
+                theirs = owner.properties[name]
+                if (mine.type, mine.unit) != (theirs.type, theirs.unit):
+                    raise ConfigError(
+                        "property_disagrees",
+                        f"{name!r} is {_shape(mine)} in {kind.kind} but {_shape(theirs)} in {owner.kind}",
+                        hint="one name has one meaning; use another name",
+                        kind=kind.kind,
+                        path=("properties", name),
+                    )
+
+    def kind(self, name: str) -> Kind:
+        """Return the kind called ``name``. Raises ConfigError with a suggestion."""
+        if name not in self.kinds:
+            close = difflib.get_close_matches(name, self.kinds, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(self.kinds))}"
+            raise ConfigError("unknown_kind", f"there is no kind {name!r}", hint=hint, path=("kind",))
+        return self.kinds[name]
+
+
+def _shape(typed: Typed) -> str:
+    return typed.type.value if typed.unit is None else f"{typed.type.value} in {typed.unit}"
+
+
+def is_member(typed: Typed, value: Scalar) -> bool:
+    """Return whether ``value`` already is what ``typed`` says."""
+    match typed.type:
+        case Type.BOOL:
+            return isinstance(value, bool)
+        case Type.INT:
+            return isinstance(value, int) and not isinstance(value, bool)
+        case Type.FLOAT | Type.DURATION:
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case Type.STRING:
+            return isinstance(value, str)
+        case Type.ENUM:
+            return value in typed.values

@@ -1,0 +1,1 @@
+"""ACTING: the life cycle of commands, and leases; pure."""

@@ -1,0 +1,100 @@
+"""The life of a command: accepted, sent, delivered, executed or an honest end; and leases that always end."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from hub.model import OutcomeKind, Scalar
+
+DEFAULT_EXPIRY_NS = 10_000_000_000
+"""Every command has an expiry (engine.md, Commands)."""
+
+
+class CommandState(StrEnum):
+    """Where a command stands; PUBACK (delivered) is not execution."""
+
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    EXECUTED = "executed"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    EXPIRED = "expired"
+
+
+OPEN = frozenset({CommandState.ACCEPTED, CommandState.SENT, CommandState.DELIVERED})
+_ORDER = {CommandState.ACCEPTED: 0, CommandState.SENT: 1, CommandState.DELIVERED: 2}
+
+
+_AFTER = {
+    OutcomeKind.SENT: CommandState.SENT,
+    OutcomeKind.DELIVERED: CommandState.DELIVERED,
+    OutcomeKind.FAILED: CommandState.FAILED,
+}
+
+
+class Command(msgspec.Struct):
+    """One request to a device. ``expires_t`` is engine time, ``expires_at`` wall ns (also the MQTT message expiry)."""
+
+    id: str
+    site: str
+    device: str
+    part: str
+    name: str
+    args: dict[str, Scalar]
+    priority: str
+    cause: str
+    created_at: int
+    expires_t: int
+    expires_at: int
+    reflex: bool = False
+    state: CommandState = CommandState.ACCEPTED
+    detail: str = ""
+
+
+class Lease(msgspec.Struct):
+    """A hold that must end: renewed at half its ttl while its alarm is active, released when it is cleared or lapses.
+
+    ``lapses_t`` is when the device lets go by itself; ``ends_t`` bounds the renewals (``at_most``).
+    """
+
+    id: str
+    rule: str
+    key: str
+    site: str
+    device: str
+    part: str
+    command: str
+    release: str
+    args: dict[str, Scalar]
+    priority: str
+    ttl_ns: int
+    renews_t: int
+    lapses_t: int
+    ends_t: int | None = None
+    steps: int = 0
+
+
+def after_outcome(state: CommandState, outcome: OutcomeKind) -> CommandState:
+    """Return the state after what the rim saw; a late or repeated outcome moves nothing back."""
+    if state not in OPEN:
+        return state
+    wanted = _AFTER[outcome]
+    return wanted if wanted not in _ORDER or _ORDER[wanted] > _ORDER[state] else state
+
+
+def after_response(state: CommandState, *, ok: bool) -> CommandState:
+    """Return the state after the device's own answer; one that comes after the end moves nothing."""
+    if state not in OPEN:
+        return state
+    return CommandState.EXECUTED if ok else CommandState.REJECTED
+
+
+def after_expiry(state: CommandState) -> CommandState:
+    """Return the state when time is up: never sent is expired, sent without an answer is a timeout."""
+    if state not in OPEN:
+        return state
+    return CommandState.EXPIRED if state is CommandState.ACCEPTED else CommandState.TIMEOUT

@@ -1,0 +1,292 @@
+"""The settings: read once from hub.toml and HUB_* variables, each value knowing where it came from."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from typing_extensions import override
+
+from hub.durations import Duration, write_duration
+from hub.errors import ConfigError
+
+PREFIX = "HUB_"
+DELIMITER = "__"
+CONFIG_VARIABLE = "HUB_CONFIG"
+DEFAULT_FILE = Path("hub.toml")
+HIDDEN = "****"
+
+_BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+
+
+def packaged(name: Literal["device_profiles", "rules"]) -> Path:
+    """Return the folder of the YAML that ships with the hub: inside a wheel, or at the top of a working tree."""
+    package = Path(str(files("hub")))
+    inside = package / "packaged" / name
+    return inside if inside.is_dir() else package.parent / name
+
+
+def _size(value: object) -> object:
+    if not isinstance(value, str) or value.isdigit():
+        return value
+    match = _AMOUNT.fullmatch(value.strip())
+    if match is None or match[2] not in _BYTES:
+        message = f"{value!r} is no size; write a number of bytes, or one with a unit of {', '.join(_BYTES)}"
+        raise ValueError(message)
+    return int(float(match[1]) * _BYTES[match[2]])
+
+
+Bytes = Annotated[int, BeforeValidator(_size), Field(ge=1)]
+"""``"20GiB"``, or a number of bytes."""
+Port = Annotated[int, Field(ge=1, le=65535)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+class SessionChoice(StrEnum):
+    """Which implementation hears the devices."""
+
+    MQTT5 = "mqtt5"
+    AIOMQTT = "aiomqtt"
+
+
+class TimeseriesStore(StrEnum):
+    """Where points go."""
+
+    LOCAL = "local"
+    INFLUXDB = "influxdb"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class MqttPasswords(_Section):
+    """One user for each connection of the hub: ``{username_prefix}-telemetry`` and so on."""
+
+    telemetry: SecretStr = SecretStr("")
+    events: SecretStr = SecretStr("")
+    downlink: SecretStr = SecretStr("")
+
+
+class MqttSettings(_Section):
+    """The broker; TLS is on as soon as ``ca_file`` is set, mutual TLS with a certificate and key."""
+
+    host: str = "127.0.0.1"
+    port: Port = 1883
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    username_prefix: Identifier = "hub"
+    passwords: MqttPasswords = MqttPasswords()
+    session: SessionChoice = SessionChoice.MQTT5
+
+
+class RedisSettings(_Section):
+    """Redis or Valkey; the URL may hold a password."""
+
+    url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+
+
+class TimeseriesSettings(_Section):
+    """The time series store; ``local`` needs nothing, ``influxdb`` its address."""
+
+    store: TimeseriesStore = TimeseriesStore.LOCAL
+    url: str = "http://127.0.0.1:8086"
+    org: str = ""
+    bucket: str = "hub/autogen"
+    token: SecretStr = SecretStr("")
+    database: str = "hub"
+
+
+class RegistrySettings(_Section):
+    """A SQLAlchemy URL with an async driver; empty means registry.sqlite in the data directory."""
+
+    url: SecretStr = SecretStr("")
+
+
+class HttpSettings(_Section):
+    """Where health and metrics are read."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+
+
+class RetentionSettings(_Section):
+    """How long journal records that nobody needs any more are kept for trace and replay."""
+
+    age: Duration = timedelta(days=7)
+    size: Bytes = 20 * 2**30
+
+
+class CheckpointSettings(_Section):
+    """The engine's state is saved after so many messages, or so much time, whichever is first."""
+
+    messages: Annotated[int, Field(ge=1)] = 200_000
+    every: Duration = timedelta(seconds=30)
+
+
+class LimitSettings(_Section):
+    """What one message and one device may take; what is over is refused and counted."""
+
+    payload: Bytes = 256 * 2**10
+    device_messages_per_second: Annotated[float, Field(gt=0)] = 50.0
+    device_burst: Annotated[int, Field(ge=1)] = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """One setting for people: secrets are hidden; ``origin`` is ``default``, ``FILE:LINE`` or a variable's name."""
+
+    name: str
+    value: str
+    origin: str
+
+
+class Settings(BaseSettings):
+    """Everything that an installation may choose. Variables win over the file, the file over the defaults."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    partition: Identifier = "main"
+    data_dir: Path = Path("hub-data")
+    profiles_dir: Path | None = None
+    rules_dir: Path | None = None
+    mqtt: MqttSettings = MqttSettings()
+    redis: RedisSettings = RedisSettings()
+    timeseries: TimeseriesSettings = TimeseriesSettings()
+    registry: RegistrySettings = RegistrySettings()
+    http: HttpSettings = HttpSettings()
+    retention: RetentionSettings = RetentionSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
+    limits: LimitSettings = LimitSettings()
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let variables win over what the file says (the file comes in as arguments)."""
+        return env_settings, init_settings
+
+    def registry_url(self) -> str:
+        """Return where the registry lives."""
+        return self.registry.url.get_secret_value() or f"sqlite+aiosqlite:///{self.data_dir / 'registry.sqlite'}"
+
+    def provenance(self) -> list[Provenance]:
+        """Return every setting with its value and where it came from, in the order of the sections."""
+        return [
+            Provenance(name=name, value=_shown(value), origin=self._origins.get(name, "default"))
+            for name, value in _leaves(self)
+        ]
+
+
+def read_settings(file: Path | None = None) -> Settings:
+    """Read ``file``, else the one that HUB_CONFIG names, else hub.toml where there is one, and HUB_* variables.
+
+    ConfigError names the file and line, or the variable, of what is wrong.
+    """
+    environment = dict(os.environ)  # noqa: TID251 -- this is the room that the ban names
+    chosen = file or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
+    path = chosen or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    text = "" if path is None else _text(path)
+    lines = {name: f"{path}:{line}" for name, line in _toml_lines(text)}
+    origins = lines | _variables(environment)
+    try:
+        settings = Settings(**_toml(text, path))
+    except ValidationError as error:
+        raise _complaint(error, origins, path) from error
+    except SettingsError as error:
+        raise ConfigError("setting_invalid", str(error), hint="nested variables are HUB_SECTION__NAME") from error
+    settings._origins.update(origins)  # noqa: SLF001 -- set once, by the only maker of Settings
+    return settings
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+        raise ConfigError("config_unreadable", str(reason), file=str(path)) from error
+
+
+def _toml(text: str, path: Path | None) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        raise ConfigError("config_not_toml", str(error), file=str(path), line=int(line[1]) if line else None) from error
+
+
+def _toml_lines(text: str) -> Iterator[tuple[str, int]]:
+    """Yield (dotted name, line) of tables and keys; tomllib keeps no positions."""
+    table = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[\s*([\w.\-\" ]+?)\s*\]", line):
+            table = header[1].replace('"', "").replace(" ", "") + "."
+            yield table[:-1], number
+        elif key := re.match(r"\s*([\w.\-\"]+)\s*=", line):
+            yield table + key[1].replace('"', ""), number
+
+
+def _variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return dotted name -> variable for the settings that the environment gives; a near miss is a ConfigError."""
+    known = {PREFIX + name.upper().replace(".", DELIMITER): name for name, _ in _leaves(Settings.model_construct())}
+    given: dict[str, str] = {}
+    for variable in environment:
+        if variable.upper() in known:
+            given[known[variable.upper()]] = variable
+        # Not every foreign HUB_* is an error: Kubernetes sets HUB_PORT and HUB_SERVICE_HOST for a service "hub".
+        elif variable.startswith(PREFIX) and (near := difflib.get_close_matches(variable, known, n=1, cutoff=0.85)):
+            raise ConfigError("setting_unknown", f"{variable} is not a setting", hint=f"did you mean {near[0]}?")
+    return given
+
+
+def _complaint(error: ValidationError, origins: Mapping[str, str], path: Path | None) -> ConfigError:
+    problems = {".".join(str(part) for part in problem["loc"]): problem["msg"] for problem in error.errors()}
+    message = "; ".join(f"{name}: {text.removeprefix('Value error, ')}" for name, text in problems.items())
+    origin = origins.get(next(iter(problems)), "")
+    if path is not None and origin.startswith(f"{path}:"):
+        return ConfigError("setting_invalid", message, file=str(path), line=int(origin.rpartition(":")[2]))
+    return ConfigError("setting_invalid", message, hint=f"it came from {origin}" if origin else "")
+
+
+def _leaves(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return HIDDEN if value.get_secret_value() else ""
+    if isinstance(value, timedelta):
+        return write_duration(value)
+    return "" if value is None else str(value)

@@ -1,0 +1,240 @@
+"""Commands and leases: from a wish to an honest end, over restarts; the engine's hands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from hub.commands.life import (
+    DEFAULT_EXPIRY_NS,
+    OPEN,
+    Command,
+    CommandState,
+    Lease,
+    after_expiry,
+    after_outcome,
+    after_response,
+)
+from hub.durations import read_duration
+from hub.engine.content import Device
+from hub.engine.moment import Moment, Output
+from hub.engine.state import State
+from hub.model import Event, Outcome, Scalar, Severity, Transition, Transmission
+from hub.normalize.encode import encode_command
+from hub.rules.rule import Do, Priority, Rule
+from hub.rules.states import RuleState
+from hub.rules.timers import TimerClass, Timers
+
+REMEMBER_NS = 600_000_000_000
+"""A finished command is kept this long, so that its late or repeated answers find it."""
+
+COMMAND, LEASE_RENEWS, LEASE_LAPSES = "command", "lease renews", "lease lapses"
+
+
+class TopicNames(Protocol):
+    """The part of the topic grammar that commands need."""
+
+    def command_topic(self, site: str, device: str, /) -> str: ...
+    def response_topic(self, site: str, device: str, /) -> str: ...
+
+
+class Hands:
+    """Open commands and leases; every change is an entry of the state, every transmission an effect."""
+
+    def __init__(self, state: State, timers: Timers, topics: TopicNames, output: Output) -> None:
+        self._state = state
+        self._timers = timers
+        self._topics = topics
+        self._output = output
+        self.commands: dict[str, Command] = {}
+        self.leases: dict[str, Lease] = {}
+
+    def restore(self, entry: Command | Lease) -> None:
+        """Take an entry of a checkpoint."""
+        if isinstance(entry, Command):
+            self.commands[entry.id] = entry
+            due = entry.expires_t + (0 if entry.state in OPEN else REMEMBER_NS)
+            self._timers.set(TimerClass.RUNNING, due, COMMAND, entry.id)
+        else:
+            self.leases[entry.id] = entry
+            self._time_lease(entry)
+
+    # ------------------------------------------------------------------------------------------------ from rules
+
+    def act(self, rule: Rule, state: RuleState, targets: Callable[[Do], list[Device]], moment: Moment) -> None:
+        """Send what ``rule`` does on a raise; late ones only what stays wanted until cleared."""
+        for action in rule.do:
+            if moment.late and action.until is None:
+                continue
+            for device in targets(action):
+                part = state.part if action.to is None else ""
+                state.steps += 1
+                identity = f"{state.alarm}-{state.steps}"
+                if action.until is None:
+                    self._send(device, part, identity, action, rule.rule, moment)
+                else:
+                    self._lease(device, part, identity, action, state, moment)
+
+    def _lease(  # noqa: PLR0913, PLR0917 -- one call; each is a fact of the lease
+        self, device: Device, part: str, identity: str, action: Do, state: RuleState, moment: Moment
+    ) -> None:
+        ttl = round(read_duration(action.args.get("ttl", "30s")).total_seconds() * 1e9)
+        ends = None if action.at_most is None else moment.t + round(action.at_most.total_seconds() * 1e9)
+        lease = Lease(
+            id=identity, rule=state.rule, key=state.key, site=device.site, device=device.device, part=part,
+            command=action.command, release=device.release_of(action.command), args=dict(action.args),
+            priority=action.priority.value, ttl_ns=ttl, renews_t=moment.t + ttl // 2, lapses_t=moment.t + ttl,
+            ends_t=ends,
+        )  # fmt: skip
+        self.leases[identity] = lease
+        self._keep_lease(lease)
+        self._transmit_step(device, lease, lease.command, lease.args, moment)
+
+    def release(self, rule: str, key: str, find: Callable[[str, str], Device | None], moment: Moment) -> None:
+        """End every lease that ``rule`` holds for ``key``: its release goes out."""
+        for lease in [one for one in self.leases.values() if one.rule == rule and one.key == key]:
+            self._end_lease(lease, find(lease.site, lease.device), moment)
+
+    def _end_lease(self, lease: Lease, device: Device | None, moment: Moment) -> None:
+        del self.leases[lease.id]
+        self._state.remove(f"lease/{lease.id}")
+        self._timers.drop(TimerClass.RUNNING, LEASE_RENEWS, lease.id)
+        self._timers.drop(TimerClass.RUNNING, LEASE_LAPSES, lease.id)
+        if device is not None and lease.release:
+            self._transmit_step(device, lease, lease.release, {}, moment)
+
+    def _transmit_step(
+        self, device: Device, lease: Lease, name: str, args: dict[str, Scalar], moment: Moment
+    ) -> None:
+        lease.steps += 1
+        action = Do(command=name, args=args, priority=Priority(lease.priority))
+        self._send(device, lease.part, f"{lease.id}.{lease.steps}", action, lease.rule, moment)
+
+    def _keep_lease(self, lease: Lease) -> None:
+        self._state.touch(f"lease/{lease.id}", lease)
+        self._time_lease(lease)
+
+    def _time_lease(self, lease: Lease) -> None:
+        self._timers.set(TimerClass.RUNNING, lease.renews_t, LEASE_RENEWS, lease.id)
+        self._timers.set(TimerClass.RUNNING, lease.lapses_t, LEASE_LAPSES, lease.id)
+
+    # ------------------------------------------------------------------------------------- from operators and rules
+
+    def _send(  # noqa: PLR0913, PLR0917 -- one call; each is a fact of the command
+        self, device: Device, part: str, identity: str, action: Do, cause: str, moment: Moment
+    ) -> Command:
+        command = Command(
+            id=identity, site=device.site, device=device.device, part=part, name=action.command,
+            args=dict(action.args), priority=action.priority.value, cause=cause, created_at=moment.at,
+            expires_t=moment.t + DEFAULT_EXPIRY_NS, expires_at=moment.at + DEFAULT_EXPIRY_NS, reflex=action.reflex,
+        )  # fmt: skip
+        self.commands[identity] = command
+        self._keep(command)
+        self._timers.set(TimerClass.RUNNING, command.expires_t, COMMAND, identity)
+        self._transmit(command)
+        return command
+
+    def request(self, device: Device, part: str, identity: str, action: Do, actor: str, moment: Moment) -> None:  # noqa: PLR0913, PLR0917 -- as _send
+        """Send an operator's command under the id of its control entry."""
+        if identity not in self.commands:
+            self._send(device, part, identity, action, actor, moment)
+
+    def _transmit(self, command: Command) -> None:
+        payload = encode_command(
+            id=command.id, command=command.name, part=command.part, args=command.args,
+            expires_at=command.expires_at // 1_000_000,
+        )  # fmt: skip
+        self._output.effects.transmissions.append(
+            Transmission(
+                command=command.id,
+                topic=self._topics.command_topic(command.site, command.device),
+                payload=payload,
+                expires_at=command.expires_at,
+                response_topic=self._topics.response_topic(command.site, command.device),
+                correlation=command.id.encode(),
+                reflex=command.reflex,
+            )
+        )
+
+    # ------------------------------------------------------------------------------------------- what became of them
+
+    def outcome(self, outcome: Outcome, moment: Moment) -> None:
+        """Take what the rim saw."""
+        command = self.commands.get(outcome.command)
+        if command is not None:
+            self._become(command, after_outcome(command.state, outcome.kind), outcome.detail, moment)
+
+    def response(self, command: Command, *, ok: bool, detail: str, moment: Moment) -> None:
+        """Take the device's own answer."""
+        self._become(command, after_response(command.state, ok=ok), detail, moment)
+
+    def _become(self, command: Command, state: CommandState, detail: str, moment: Moment) -> None:
+        if state is command.state:
+            return
+        self._keep(command)
+        command.state, command.detail = state, detail
+        if state in OPEN:
+            return
+        self._timers.set(TimerClass.RUNNING, moment.t + REMEMBER_NS, COMMAND, command.id)
+        self._output.event(
+            moment,
+            Event(
+                id=self._output.event_id("command", command.id, moment.t, 1),
+                name=f"command.{state.value}",
+                severity=Severity.INFO if state is CommandState.EXECUTED else Severity.MEDIUM,
+                transition=Transition.OCCURRED,
+                time=moment.at,
+                key=f"{command.site}/{command.device}",
+                rule=command.cause,
+                rule_version="",
+                site=command.site,
+                device=command.device,
+                part=command.part,
+                data={"command": command.name, "id": command.id, "detail": detail},
+                causes=(moment.cause,),
+            ),
+        )
+
+    def _keep(self, command: Command) -> None:
+        self._state.touch(f"command/{command.id}", command)
+
+    # ---------------------------------------------------------------------------------------------------------- time
+
+    def ripen(
+        self, owner: str, key: str, find: Callable[[str, str], Device | None], moment: Moment
+    ) -> Lease | None:
+        """Judge a command or lease whose time has come; return a lease that lapsed though it may still be wanted."""
+        if owner == COMMAND:
+            self._ripen_command(key, moment)
+            return None
+        lease = self.leases.get(key)
+        if lease is None:
+            return None
+        device = find(lease.site, lease.device)
+        is_over = lease.ends_t is not None and moment.t >= lease.ends_t
+        has_lapsed = moment.t >= lease.lapses_t
+        if has_lapsed or is_over or device is None:
+            self._end_lease(lease, device, moment)
+            return lease if has_lapsed and not is_over else None
+        self._renew(lease, device, moment)
+        return None
+
+    def _ripen_command(self, key: str, moment: Moment) -> None:
+        command = self.commands.get(key)
+        if command is not None and command.state in OPEN:
+            self._become(command, after_expiry(command.state), "", moment)
+        elif command is not None:
+            del self.commands[key]
+            self._state.remove(f"command/{key}")
+
+    def _renew(self, lease: Lease, device: Device, moment: Moment) -> None:
+        self._state.touch(f"lease/{lease.id}", lease)
+        lease.renews_t, lease.lapses_t = moment.t + lease.ttl_ns // 2, moment.t + lease.ttl_ns
+        self._time_lease(lease)
+        self._transmit_step(device, lease, lease.command, lease.args, moment)
+
+    def settle(self, moment: Moment) -> None:
+        """After a start: wait for what was sent, send again what was not (same id); the expired ended before."""
+        for command in sorted(self.commands.values(), key=lambda one: (one.expires_t, one.id)):
+            if command.state is CommandState.ACCEPTED and command.created_at != moment.at:
+                self._transmit(command)

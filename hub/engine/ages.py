@@ -1,0 +1,91 @@
+"""How old a message is by its device's own clock, and what its identity and counters say; pure."""
+
+from __future__ import annotations
+
+import hashlib
+
+from hub.engine.content import Device
+from hub.engine.state import DeviceState
+from hub.model import Reading, Timeliness
+
+AHEAD_NS = 300_000_000_000
+"""A device time further ahead of ours is none (engine.md, Blind time)."""
+BACKFILL_NS = 86_400_000_000_000
+LESSONS = 10
+"""The first messages of a device only teach its clock."""
+HOUR_NS = 3_600_000_000_000
+HOURS = 24
+IDENTITIES = 64
+MILLION = 1_000_000
+
+_RANKS = {Timeliness.LIVE: 0, Timeliness.LATE: 1, Timeliness.BACKFILL: 2}
+
+
+def rank(how: Timeliness) -> int:
+    """Return 0 for live, 1 for late, 2 for backfill."""
+    return _RANKS[how]
+
+
+def age_of(device: Device, difference: int, *, is_blind: bool) -> Timeliness:
+    """Judge a message that came ``difference`` ns after it was measured, less the error of the device's clock.
+
+    The error is the smallest difference of the last 24 hours in which the device was heard.
+    """
+    known = device.state
+    hour = known.heard_awake // HOUR_NS
+    hours = known.differences
+    if not hours or hours[-1][0] != hour:
+        known.differences = hours = [*hours, [hour, difference]]
+        while hours[0][0] <= hour - HOURS:
+            hours.pop(0)
+        known.clock_error = min(entry[1] for entry in hours)
+    elif difference < hours[-1][1]:
+        hours[-1][1] = difference
+        known.clock_error = min(known.clock_error, difference)
+    if known.taught < LESSONS:
+        known.taught += 1
+        return Timeliness.LATE if is_blind else Timeliness.LIVE
+    age = difference - known.clock_error
+    if age <= device.late_after_ns:
+        return Timeliness.LIVE
+    return Timeliness.LATE if age <= BACKFILL_NS else Timeliness.BACKFILL
+
+
+def digest(device: Device, topic: str, payload: bytes, element: int, identity: str | None) -> int:
+    """Return the ns below the millisecond that keep a re-write the same point, and two swipes two points."""
+    if identity is not None:
+        hasher = hashlib.blake2b(f"{device.key}\0{identity}".encode(), digest_size=8)
+    else:
+        hasher = device.hasher_of(topic).copy()
+        hasher.update(payload)
+        hasher.update(element.to_bytes(2, "big"))
+    return int.from_bytes(hasher.digest(), "big") % MILLION
+
+
+def first_time(known: DeviceState, identity: str, time: int) -> tuple[int, bool]:
+    """Return the time of the first point of ``identity``, and whether it is new: it is judged once."""
+    identities = known.identities
+    first = identities.get(identity)
+    if first is not None:
+        return first, False
+    if len(identities) >= IDENTITIES:
+        del identities[next(iter(identities))]
+    identities[identity] = time
+    return time, True
+
+
+def count_sequence(known: DeviceState, reading: Reading) -> None:
+    """Count what the native counters say is missing, repeated or reordered."""
+    seq = reading.seq
+    if seq is None:
+        return
+    if known.seq is None or reading.boot != known.boot:
+        known.boot, known.seq = reading.boot, seq
+    elif seq > known.seq:
+        known.missing += seq - known.seq - 1
+        known.seq = seq
+    elif seq == known.seq:
+        known.repeated += 1
+    else:
+        known.reordered += 1
+        known.missing = max(0, known.missing - 1)

@@ -1,0 +1,278 @@
+"""The engine: apply(record) -> effects, pure and total; the same journal gives the same effects, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from hub.commands.life import Command, Lease
+from hub.engine.acting import Hands, TopicNames
+from hub.engine.content import Content
+from hub.engine.hearing import Ear
+from hub.engine.judging import Judge
+from hub.engine.moment import Moment, Output
+from hub.engine.orders import Orders
+from hub.engine.state import (
+    Answers,
+    Clock,
+    DeviceState,
+    Document,
+    Ledger,
+    SessionState,
+    State,
+    Unsettled,
+    Waiting,
+    decode_entries,
+)
+from hub.model import (
+    Address,
+    AlarmState,
+    Batch,
+    Control,
+    Effects,
+    Event,
+    Outcome,
+    Record,
+    Revision,
+    SessionCaughtUp,
+    SessionConnected,
+    SessionLost,
+    Severity,
+    Started,
+    Tick,
+    Transition,
+    Twin,
+)
+from hub.rules.states import Phase, RuleState
+from hub.rules.timers import TimerClass, Timers
+
+CLOCK_STEP_NS = 5_000_000_000
+
+
+class Topics(TopicNames, Protocol):
+    """The topic grammar, handed in so that the engine needs no bridge."""
+
+    def parse(self, topic: str, /) -> Address | None: ...
+
+
+class Engine:
+    """State and the arms of ``apply``. Order: timers that are due, then the record; rules by name."""
+
+    def __init__(self, journal: str, topics: Topics) -> None:
+        self.state = State()
+        self.state.clock.journal = journal
+        self._timers = Timers()
+        self._output = Output(self.state)
+        self.content = Content()
+        self._hands = Hands(self.state, self._timers, topics, self._output)
+        self._judge = Judge(self.state, self.content, self._timers, self._hands, self._output)
+        self._ear = Ear(self.state, self.content, self._judge, self._hands, self._output, topics.parse)
+        self._removed_twins: list[tuple[str, str]] = []
+        self._orders = Orders(self.state, self.content, self._judge, self._hands, self._output)
+
+    def apply(self, record: Record) -> Effects:
+        """Take ``record`` and return what it wants done. Records come in journal order, each once."""
+        effects = self._output.begin(record.position)
+        clock = self.state.clock
+        moment = Moment(record.t, record.received_at, late=False, cause=(record.position, 0))
+        body = record.body
+        if isinstance(body, Started | SessionLost | SessionConnected):
+            self._go_blind()  # first: what came due between the last record and now is judged when all has been read
+        self._time(record, moment)
+        match body:
+            case Batch():
+                self._ear.batch(record, body)
+            case Tick():
+                pass
+            case Revision():
+                self._revise(record, body, moment)
+            case Control():
+                self._orders.control(body, moment)
+            case Outcome():
+                self._hands.outcome(body, moment)
+            case Started() | SessionConnected() | SessionLost() | SessionCaughtUp():
+                self._live(body, moment)
+        clock.position, clock.t = record.position, record.t + len(record.messages)
+        clock.received_at = record.received_at + len(record.messages)
+        return effects
+
+    # ------------------------------------------------------------------------------------------------------------ time
+
+    def _time(self, record: Record, moment: Moment) -> None:
+        clock = self.state.clock
+        if clock.received_at and clock.blind_since is None:
+            step = (record.received_at - clock.received_at) - (record.t - clock.t)
+            if abs(step) > CLOCK_STEP_NS:
+                self._clock_stepped(step, moment)
+        for _, owner, key in self._timers.due(TimerClass.RUNNING, record.t):
+            lapsed = self._hands.ripen(owner, key, self.content.find, moment)
+            if lapsed is not None:
+                self._judge.owe(lapsed.rule, lapsed.key)
+        if clock.blind_since is None:
+            self._ripen_judged(moment)
+
+    def _ripen_judged(self, moment: Moment) -> None:
+        for _, owner, key in self._timers.due(TimerClass.JUDGED, moment.t):
+            self._judge.ripen(owner, key, moment)
+        awake = self.state.clock.awake(moment.t)
+        for _, owner, key in self._timers.due(TimerClass.AWAKE, awake):
+            self._judge.silence(owner, key, awake, moment)
+
+    def _clock_stepped(self, step: int, moment: Moment) -> None:
+        self._output.event(
+            moment,
+            Event(
+                id=self._output.event_id("device.clock_stepped", "_hub", moment.t, 1),
+                name="device.clock_stepped", severity=Severity.LOW, transition=Transition.OCCURRED, time=moment.at,
+                key="_hub", rule="", rule_version="", site="_hub", data={"step_ms": step // 1_000_000},
+                causes=(moment.cause,),
+            ),
+        )  # fmt: skip
+
+    # -------------------------------------------------------------------------------------------------- life, sessions
+
+    def _live(
+        self, body: Started | SessionConnected | SessionLost | SessionCaughtUp, moment: Moment
+    ) -> None:
+        match body:
+            case Started():
+                self._started(body, moment)
+            case SessionConnected():
+                self._connected(body)
+            case SessionLost():
+                self._lost(body)
+            case SessionCaughtUp():
+                self._caught_up(body, moment)
+
+    def _started(self, started: Started, moment: Moment) -> None:
+        self.state.clock.sessions = {name: SessionState() for name in sorted(started.sessions)}
+        self._hands.settle(moment)
+
+    def _go_blind(self) -> None:
+        if self.state.clock.blind_since is None:
+            self.state.clock.blind_since = self.state.clock.t
+
+    def _session(self, name: str) -> SessionState:
+        return self.state.clock.sessions.setdefault(name, SessionState())
+
+    def _connected(self, connected: SessionConnected) -> None:
+        session = self._session(connected.session)
+        clock = self.state.clock
+        clock.last_connection = max(clock.last_connection, connected.connection)
+        session.connection, session.connected, session.caught_up = connected.connection, True, False
+        if not connected.session_present:
+            self._ear.redelivery.forget(connected.session)
+
+    def _lost(self, lost: SessionLost) -> None:
+        session = self._session(lost.session)
+        session.connected = session.caught_up = False
+
+    def _caught_up(self, caught_up: SessionCaughtUp, moment: Moment) -> None:
+        clock, session = self.state.clock, self._session(caught_up.session)
+        if session.connection != caught_up.connection or session.caught_up:
+            return
+        session.caught_up = True
+        self._ear.redelivery.caught_up(caught_up.session, caught_up.connection)
+        if clock.blind_since is None or not all(one.caught_up for one in clock.sessions.values()):
+            return
+        clock.blind_total += moment.t - clock.blind_since
+        clock.blind_since = None
+        self._ripen_judged(moment)
+        self._judge.caught_up(moment)
+
+    def _revise(self, record: Record, revision: Revision, moment: Moment) -> None:
+        awake = self.state.clock.awake(moment.t)
+        change = self.content.revise(revision, record.bodies, self.state, awake)
+        for rule in change.removed_rules:
+            self._judge.forget(rule, moment, why="rule removed")
+        for device in change.removed_devices:
+            self._judge.forget("", moment, device=device, why="device removed")
+            self._removed_twins += [(device.site, device.twin(part).name) for part in device.state.parts]
+        self.content.settle(change)
+        self._ear.forget_routes()
+        for device in change.new_devices:
+            self._judge.watch(device)
+            self._ear.replay_waiting(device, record)
+
+    # ---------------------------------------------------------------------------------------------------------- views
+
+    @property
+    def is_blind(self) -> bool:
+        """True while not everything that was queued has been read."""
+        return self.state.clock.blind_since is not None
+
+    @property
+    def has_leases(self) -> bool:
+        """True while a hold is open: ticks come every 100 ms."""
+        return bool(self._hands.leases)
+
+    @property
+    def open_commands(self) -> int:
+        """Return how many commands wait for their end."""
+        return len(self._hands.commands)
+
+    def alarms(self) -> Iterator[AlarmState]:
+        """Yield every active alarm, in the order (rule, key)."""
+        for _, state in sorted(self._judge.states.items()):
+            rule, device = self.content.rules.get(state.rule), self.content.find(state.site, state.device)
+            if state.phase in {Phase.ACTIVE, Phase.CLEARING} and rule is not None and device is not None:
+                yield self._judge.alarm_of(rule, state, device)
+
+    def take_changed_twins(self) -> tuple[list[Twin], list[tuple[str, str]]]:
+        """Return the twins that changed since the last call, and the (site, name) of those that are gone."""
+        changed, self._ear.dirty_twins = self._ear.dirty_twins, {}
+        removed, self._removed_twins = self._removed_twins, []
+        here = [(device, part) for device, part in changed if self.content.find(*device.identity) is device]
+        return [device.twin(part) for device, part in here], removed
+
+    def twins(self) -> Iterator[Twin]:
+        """Yield every twin."""
+        for device in self.content.devices():
+            for part in device.state.parts:
+                yield device.twin(part)
+
+    # ----------------------------------------------------------------------------------------------------- checkpoints
+
+    def restore(self, rows: Iterable[tuple[str, bytes]]) -> None:
+        """Take a checkpoint; raises CorruptError for an entry that cannot be read. Call once, before any record."""
+        devices: dict[str, DeviceState] = {}
+        later: list[RuleState] = []
+        for key, entry in decode_entries(rows):
+            if isinstance(entry, DeviceState):
+                devices[key] = entry
+            elif isinstance(entry, RuleState):
+                later.append(entry)
+            else:
+                self._restore_entry(key, entry)
+        self.content.restore(devices)
+        for state in later:
+            self._judge.restore(state)
+            device = self.content.find(state.site, state.device)
+            rule = self.content.rules.get(state.rule)
+            if device is not None and rule is not None and rule.absent_ns is not None:
+                device.is_silent = True
+        for device in self.content.devices():
+            self._judge.watch(device)
+        self._ear.redelivery.restored()
+
+    def _restore_entry(
+        self,
+        key: str,
+        entry: Clock | Ledger | Answers | Document | Command | Lease | Unsettled | Waiting,
+    ) -> None:
+        state = self.state
+        match entry:
+            case Clock():
+                state.clock = entry
+            case Ledger():
+                state.ledger = entry
+            case Answers():
+                state.answers = entry
+            case Document():
+                self.content.documents[key.partition("/")[2]] = entry
+            case Waiting():
+                self._ear.waiting.restore(key, entry)
+            case Unsettled():
+                self._ear.redelivery.restore(key, entry)
+            case Command() | Lease():
+                self._hands.restore(entry)

@@ -1,0 +1,321 @@
+"""What the engine knows from revisions: kinds, profiles, rules and devices, compiled from their documents."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from hub.catalogue import Catalogue, Kind, Type
+from hub.engine.state import DeviceState, Document, State
+from hub.errors import ConfigError
+from hub.model import Handler, Quality, Revision, Scalar, Series, Twin
+from hub.normalize.compile import compile_profile
+from hub.normalize.native import compile_native
+from hub.normalize.profile import Profile
+from hub.normalize.responses import Response, compile_response
+from hub.rules.expression import Name, ValueType
+from hub.rules.rule import Rule, read_rule
+from hub.rules.states import CompiledRule
+
+LATE_AFTER_NS = 60_000_000_000
+_VALUE_TYPES = {Type.BOOL: ValueType.BOOL, Type.INT: ValueType.NUMBER, Type.FLOAT: ValueType.NUMBER}
+
+
+class DeviceRow(msgspec.Struct, frozen=True):
+    """A device document: what the registry says of one device; ``profile`` empty means the native payload."""
+
+    site: str
+    device: str
+    kind: str
+    profile: str = ""
+    building: str = ""
+    place: str = ""
+    zone: str = "UTC"
+    params: dict[str, Scalar] = {}
+
+
+class KindRules:
+    """The rules that concern devices of one kind, by what wakes them; each list in the order of names."""
+
+    def __init__(self, rules: list[CompiledRule]) -> None:
+        self._rules = rules
+        self.absent = [rule for rule in rules if rule.absent_ns is not None]
+        self._reading: dict[str, tuple[CompiledRule, ...]] = {}
+
+    def reading(self, part: str) -> tuple[CompiledRule, ...]:
+        """Return the rules whose expressions read values of ``part`` ("" is the device itself)."""
+        found = self._reading.get(part)
+        if found is None:
+            found = tuple(rule for rule in self._rules if rule.names and _covers(rule.rule, part))
+            self._reading[part] = found
+        return found
+
+    def waiting_for(self, signal: str, part: str) -> list[CompiledRule]:
+        """Return the rules that ``signal`` of ``part`` wakes."""
+        return [rule for rule in self._rules if rule.rule.on_signal == signal and _covers(rule.rule, part)]
+
+
+def _covers(rule: Rule, part: str) -> bool:
+    """Return whether ``for_each`` holds a state for ``part``; a signal rule of a kind takes signals of any part."""
+    wanted = rule.for_each.part
+    if wanted is None:
+        return not part or rule.on_signal is not None
+    return part == wanted or part.startswith(f"{wanted}-")
+
+
+class Device:
+    """One registered device at work: its row, handler, rules, series, and its entry of the state."""
+
+    __slots__ = (
+        "_hashers", "_series", "building", "commands", "device", "entry_key", "handler", "identity", "is_silent",
+        "key", "kind", "late_after_ns", "mark", "respond", "row", "rules", "site", "state",
+    )  # fmt: skip
+
+    def __init__(self, row: DeviceRow, state: DeviceState) -> None:
+        self.row = row
+        self.site, self.device, self.kind, self.building = row.site, row.device, row.kind, row.building
+        self.identity = (row.site, row.device)
+        self.key = f"{row.site}/{row.device}"
+        self.entry_key = f"device/{self.key}"
+        self.state = state
+        self.mark = 0
+        self.is_silent = False
+        self.handler: Handler
+        self.respond: Callable[[bytes], Response]
+        self.rules: KindRules
+        self.commands: Mapping[str, str | None] = {}
+        self.late_after_ns = LATE_AFTER_NS
+        self._series: dict[str, Series] = {}
+        self._hashers: dict[str, Any] = {}
+
+    def key_of(self, part: str) -> str:
+        """Return the key of the device, or of one of its parts."""
+        return f"{self.key}#{part}" if part else self.key
+
+    def series_of(self, part: str) -> Series:
+        """Return the series of ``part``; made once."""
+        series = self._series.get(part)
+        if series is None:
+            row = self.row
+            series = self._series[part] = Series(
+                kind=row.kind, site=row.site, building=row.building, device=row.device, part=part, profile=row.profile
+            )  # fmt: skip
+        return series
+
+    def hasher_of(self, topic: str) -> Any:  # noqa: ANN401 -- hashlib has no public type for its hashers
+        """Return a BLAKE2b that has read ``topic``, to be copied: 0.3 us less a message than from the start."""
+        hasher = self._hashers.get(topic)
+        if hasher is None:
+            hasher = self._hashers[topic] = hashlib.blake2b(topic.encode() + b"\0", digest_size=8)
+        return hasher
+
+    def release_of(self, command: str) -> str:
+        """Return the command that undoes ``command``, or nothing."""
+        return self.commands.get(command) or ""
+
+    def twin(self, part: str) -> Twin:
+        """Return the reported state as readers see it."""
+        held = self.state.parts.get(part, {})
+        return Twin(
+            site=self.site,
+            name=f"{self.device}#{part}" if part else self.device,
+            kind=self.kind,
+            availability=self.state.availability,
+            heard_at=self.state.heard_at,
+            reported={name: (value, at, Quality(quality)) for name, (value, at, _, quality) in held.items()},
+        )
+
+
+@dataclass(slots=True)
+class Change:
+    """What a revision did: states of removed rules and devices must end, new devices are watched."""
+
+    removed_rules: list[str] = field(default_factory=list)
+    removed_devices: list[Device] = field(default_factory=list)
+    new_devices: list[Device] = field(default_factory=list)
+
+
+class Content:
+    """The documents of the last revision and what they compile to."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, Document] = {}
+        self.rules: dict[str, CompiledRule] = {}
+        self._kinds: dict[str, Kind] = {}
+        self._profiles: dict[str, Profile] = {}
+        self._kind_rules: dict[str, KindRules] = {}
+        self._responses: dict[str, Callable[[bytes], Response]] = {}
+        self._handlers: dict[tuple[object, ...], Handler] = {}
+        self._devices: dict[str, Device] = {}
+        self._in_building: dict[tuple[str, str], list[Device]] = {}
+
+    # ----------------------------------------------------------------------------------------------------- look-ups
+
+    def find(self, site: str, device: str) -> Device | None:
+        """Return a registered device."""
+        return self._devices.get(f"{site}/{device}")
+
+    def by_key(self, key: str) -> Device | None:
+        """Return the device of a key without part."""
+        return self._devices.get(key)
+
+    def devices(self) -> Iterator[Device]:
+        """Yield every device in the order of keys."""
+        for key in sorted(self._devices):
+            yield self._devices[key]
+
+    def sites(self) -> list[str]:
+        """Return every site, also one without devices."""
+        return sorted({key.split("/")[1] for key in self.documents if key.startswith(("place/", "device/"))})
+
+    def bodies(self) -> dict[str, bytes]:
+        """Return the documents of the last revision by key."""
+        return {key: document.body for key, document in self.documents.items()}
+
+    def near(self, device: Device, kind: str, within: str) -> list[Device]:
+        """Return the devices of ``kind`` in the same building (or site), in the order of keys."""
+        return [
+            other
+            for other in self.devices()
+            if other.kind == kind
+            and other.site == device.site
+            and (within == "site" or (device.building and other.building == device.building))
+        ]
+
+    # ----------------------------------------------------------------------------------------------------- revisions
+
+    def revise(self, revision: Revision, bodies: Mapping[str, bytes], state: State, awake: int) -> Change:
+        """Take new documents. Raises ConfigError before anything is changed: the rim checks first, so it is a bug."""
+        documents = dict(self.documents)
+        for key in revision.removed:
+            documents.pop(key, None)
+        documents |= {key: Document(bodies[digest]) for key, digest in sorted(revision.put.items())}
+        touched = [*revision.put, *revision.removed]
+        change = Change()
+        if any(not key.startswith(("device/", "place/")) for key in touched):
+            self._compile(documents, change)
+        for key in revision.removed:
+            state.remove(f"document/{key}")
+        for key in revision.put:
+            state.touch(f"document/{key}", documents[key])
+        self.documents = documents
+        self._revise_devices(touched, change, state, awake)
+        return change
+
+    def _revise_devices(self, touched: list[str], change: Change, state: State, awake: int) -> None:
+        for key in sorted(touched):
+            if not key.startswith("device/"):
+                continue
+            name = key.removeprefix("device/")
+            document, old = self.documents.get(key), self._devices.get(name)
+            if document is None:
+                if old is not None:
+                    change.removed_devices.append(old)
+                continue
+            row = msgspec.json.decode(document.body, type=DeviceRow)
+            known = old.state if old is not None else DeviceState(since=awake, heard_awake=awake)
+            device = self._devices[name] = Device(row, known)
+            if old is None:
+                change.new_devices.append(device)
+                state.touch(device.entry_key, known)
+            else:
+                device.is_silent = old.is_silent
+        for device in self._devices.values():
+            self._equip(device)
+
+    def settle(self, change: Change) -> None:
+        """Forget what the change removed, after its states have ended."""
+        for device in change.removed_devices:
+            self._devices.pop(device.key, None)
+        for rule in change.removed_rules:
+            self.rules.pop(rule, None)
+
+    def restore(self, states: Mapping[str, DeviceState]) -> None:
+        """Build everything from the restored documents and device states."""
+        self._compile(self.documents, Change())
+        for key in sorted(self.documents):
+            if key.startswith("device/"):
+                row = msgspec.json.decode(self.documents[key].body, type=DeviceRow)
+                device = Device(row, states.get(key) or DeviceState())
+                self._equip(device)
+                self._devices[device.key] = device
+
+    # -------------------------------------------------------------------------------------------------------- compile
+
+    def _compile(self, documents: Mapping[str, Document], change: Change) -> None:
+        bodies = {key: document.body for key, document in documents.items()}
+        kinds = Catalogue(Kind.model_validate_json(body) for body in _of(bodies, "kind/"))
+        profiles = {
+            profile.profile: profile
+            for profile in (Profile.model_validate_json(body) for body in _of(bodies, "profile/"))
+        }
+        rules = {rule.rule: rule for rule in (read_rule(body) for body in _of(bodies, "rule/"))}
+        compiled: dict[str, CompiledRule] = {}
+        by_kind: dict[str, list[CompiledRule]] = {name: [] for name in kinds.kinds}
+        for name in sorted(rules):
+            concerned = kinds_of(rules[name], kinds)
+            compiled[name] = CompiledRule(rules[name], names_of(concerned))
+            for kind in concerned:
+                by_kind[kind.kind].append(compiled[name])
+        change.removed_rules = sorted(set(self.rules) - set(compiled))
+        self.rules = {**{name: self.rules[name] for name in change.removed_rules}, **compiled}
+        self._kinds, self._profiles = dict(kinds.kinds), profiles
+        self._kind_rules = {kind: KindRules(found) for kind, found in by_kind.items()}
+        self._responses = {name: compile_response(kind) for name, kind in kinds.kinds.items()}
+        self._handlers = {}
+
+    def _equip(self, device: Device) -> None:
+        row = device.row
+        kind = self._kinds.get(row.kind)
+        if kind is None:
+            code = "unknown_kind"
+            raise ConfigError(code, f"device {device.key} is of kind {row.kind!r}, which is not in the catalogue")
+        device.rules = self._kind_rules[row.kind]
+        device.respond = self._responses[row.kind]
+        device.commands = {name: command.release for name, command in kind.commands.items()}
+        wish = (row.profile, row.kind, row.zone, tuple(sorted(row.params.items())))
+        handler = self._handlers.get(wish)
+        profile = self._profiles.get(row.profile)
+        if handler is None:
+            handler = self._handlers[wish] = self._handler(device, kind, profile)
+        device.handler = handler
+        if profile is not None and profile.late_after is not None:
+            device.late_after_ns = round(profile.late_after.total_seconds() * 1e9)
+
+    def _handler(self, device: Device, kind: Kind, profile: Profile | None) -> Handler:
+        if not device.row.profile:
+            return compile_native(kind)
+        if profile is None:
+            code = "unknown_profile"
+            raise ConfigError(code, f"device {device.key} has profile {device.row.profile!r}, which does not exist")
+        return compile_profile(profile, kind, device.row.params, device.row.zone)
+
+
+def _of(bodies: Mapping[str, bytes], prefix: str) -> Iterator[bytes]:
+    return (bodies[key] for key in sorted(bodies) if key.startswith(prefix))
+
+
+def kinds_of(rule: Rule, kinds: Catalogue) -> list[Kind]:
+    """Return the kinds a rule concerns: the one it names, or all that have its signal."""
+    if rule.for_each.kind is not None:
+        return [kinds.kind(rule.for_each.kind)]
+    found = [kind for kind in kinds.kinds.values() if rule.on_signal in kind.signals]
+    if not found:
+        code = "unknown_signal"
+        raise ConfigError(code, f"rule {rule.rule!r}: no kind has the signal {rule.on_signal!r}", hint="name a kind")
+    return found
+
+
+def names_of(kinds: list[Kind]) -> dict[str, Name]:
+    """Return the names that expressions over ``kinds`` may use: the properties that all of them have."""
+    shared = set.intersection(*(set(kind.properties) for kind in kinds))
+    names: dict[str, Name] = {}
+    for name in sorted(shared):
+        prop = kinds[0].properties[name]
+        stale = None if prop.stale_after is None else round(prop.stale_after.total_seconds() * 1e9)
+        names[name] = Name(_VALUE_TYPES.get(prop.type, ValueType.TEXT), stale, frozenset(prop.values))
+    return names

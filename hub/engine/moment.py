@@ -1,0 +1,59 @@
+"""The moment at which something is judged, and where its effects go."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+from hub.engine.state import State
+from hub.model import Effects, Event
+
+
+class Moment(NamedTuple):
+    """When and how sure: engine time, wall time, lateness, and the journal place that caused it."""
+
+    t: int
+    at: int
+    late: bool
+    cause: tuple[int, int]
+
+
+class Output:
+    """The effects of the record in hand."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.effects = empty_effects(0)
+
+    def begin(self, position: int) -> Effects:
+        """Start collecting for another record."""
+        self.effects = empty_effects(position)
+        return self.effects
+
+    def event(self, _moment: Moment, event: Event) -> None:
+        """Add an event."""
+        self._state.ledger.events += 1
+        self.effects.events.append(event)
+
+    def marks(self) -> tuple[int, int, int, int]:
+        """Return how far the effects are, for :meth:`roll_back`."""
+        effects = self.effects
+        return len(effects.events), len(effects.alarms), len(effects.transmissions), self._state.ledger.events
+
+    def roll_back(self, marks: tuple[int, int, int, int]) -> None:
+        """Discard the effects since ``marks``."""
+        effects = self.effects
+        del effects.events[marks[0] :], effects.alarms[marks[1] :], effects.transmissions[marks[2] :]
+        self._state.ledger.events = marks[3]
+
+    def event_id(self, rule: str, key: str, raised_t: int, transition: int) -> str:
+        """Return BLAKE2b-128 of journal, rule, key, t of the raise and transition (engine.md, Delivery)."""
+        text = "\0".join((self._state.clock.journal, rule, key, str(raised_t), str(transition)))
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def empty_effects(position: int) -> Effects:
+    """Return no effects of the record at ``position``."""
+    return Effects(
+        position=position, points=[], events=[], alarms=[], replies=[], dead_letters=[], transmissions=[]
+    )

@@ -1,0 +1,82 @@
+"""Redelivery: which messages a broker sends again because it never took their ack (engine.md, Redelivery)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from hub.engine.state import State, Unsettled, digest_of
+from hub.model import Batch, Heard, Record
+
+
+class Redelivery:
+    """The unsettled messages of every session, a batch an entry.
+
+    A broker sends again only on a new connection, so the table that answers "was this one heard?" is made of the
+    entries of older connections, once, when the first DUP of a connection comes: a message that is not sent again
+    costs nothing.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._kept: dict[str, deque[tuple[str, Unsettled]]] = {}
+        self._counted: dict[str, tuple[int, int]] = {}
+        self._tables: dict[str, tuple[int, dict[int, bytes]]] = {}
+
+    def restore(self, key: str, entry: Unsettled) -> None:
+        """Take an entry of a checkpoint; they come in any order and are sorted by :meth:`restored`."""
+        self._kept.setdefault(entry.session, deque()).append((key, entry))
+
+    def restored(self) -> None:
+        """Put the restored entries in journal order and count on from the last."""
+        for session, kept in self._kept.items():
+            ordered = sorted(kept, key=lambda pair: int(pair[0].rpartition("/")[2]))
+            self._kept[session] = deque(ordered)
+            last = ordered[-1][1]
+            self._counted[session] = (last.connection, last.last)
+
+    def known(self, batch: Batch) -> Callable[[Heard], bool]:
+        """Return the question whether a DUP message of ``batch`` is unsettled: same packet id, topic and payload."""
+        session, connection = batch.session, batch.connection
+        table = self._tables.get(session)
+        if table is None or table[0] != connection:
+            digests: dict[int, bytes] = {}
+            for _, entry in self._kept.get(session, ()):
+                if entry.connection != connection:
+                    digests.update(entry.fill())
+            table = self._tables[session] = (connection, digests)
+        digests = table[1]
+
+        def is_known(message: Heard) -> bool:
+            packet_id = message.packet_id
+            return packet_id is not None and digests.get(packet_id) == digest_of(message)
+
+        return is_known
+
+    def heard(self, record: Record, batch: Batch) -> None:
+        """Keep the messages of ``batch`` until the broker has surely taken their acks."""
+        session, connection = batch.session, batch.connection
+        before, count = self._counted.get(session, (connection, 0))
+        count = len(record.messages) + (count if before == connection else 0)
+        self._counted[session] = (connection, count)
+        entry = Unsettled(session=session, connection=connection, last=count, messages=[])
+        entry.__dict__["heard"] = record.messages
+        kept = self._kept.setdefault(session, deque())
+        key = f"unsettled/{session}/{record.position}"
+        kept.append((key, entry))
+        self._state.touch(key, entry)
+        while kept and kept[0][1].connection == connection and kept[0][1].last <= batch.settled:
+            self._state.remove(kept.popleft()[0])
+
+    def caught_up(self, session: str, connection: int) -> None:
+        """Forget what older connections left unsettled: it has come again by now, or was taken."""
+        kept = self._kept.get(session, deque())
+        while kept and kept[0][1].connection != connection:
+            self._state.remove(kept.popleft()[0])
+        self._tables.pop(session, None)
+
+    def forget(self, session: str) -> None:
+        """Forget everything: the broker has no session, nothing of it can come again."""
+        for key, _ in self._kept.pop(session, ()):
+            self._state.remove(key)
+        self._tables.pop(session, None)

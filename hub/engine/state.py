@@ -1,0 +1,234 @@
+"""The engine's state as entries: what each one holds, which have changed, and a checkpoint a little at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from hub.commands.life import Command, Lease
+from hub.errors import CorruptError
+from hub.model import Heard, Quality, Reply, Scalar
+from hub.rules.states import RuleState
+
+ENCODED_BYTES_PER_TURN = 64 * 1024
+"""About 0.3 ms of encoding between two batches (``make bench``); the pause budget is 1 ms (engine.md, State)."""
+
+Held = tuple[Scalar, int, int, Quality]
+
+
+class SessionState(msgspec.Struct):
+    """One MQTT session as the engine knows it."""
+
+    connection: int = 0
+    connected: bool = False
+    caught_up: bool = False
+
+
+class Clock(msgspec.Struct):
+    """Engine time: where it stands, how much of it was blind, and the running numbers."""
+
+    journal: str = ""
+    position: int = 0
+    t: int = 0
+    received_at: int = 0
+    number: int = 0
+    readings: int = 0
+    blind_since: int | None = 0
+    blind_total: int = 0
+    last_entry: str = "0-0"
+    last_connection: int = 0
+    sessions: dict[str, SessionState] = {}
+
+    def awake(self, t: int) -> int:
+        """Return ``t`` on the awake clock, which stands still while the hub is blind."""
+        return (t if self.blind_since is None else self.blind_since) - self.blind_total
+
+
+class Ledger(msgspec.Struct):
+    """Where every message went: ``heard = live + late + backfill + duplicate + dead_lettered + refused``."""
+
+    heard: int = 0
+    live: int = 0
+    late: int = 0
+    backfill: int = 0
+    duplicate: int = 0
+    dead_lettered: int = 0
+    refused: int = 0
+    replayed: int = 0
+    repeated: int = 0
+    points: int = 0
+    events: int = 0
+    rule_failures: int = 0
+    codes: dict[str, int] = {}
+
+    @property
+    def applied(self) -> int:
+        """Return how many messages were understood."""
+        return self.live + self.late + self.backfill
+
+    @property
+    def is_balanced(self) -> bool:
+        """True when every message heard has exactly one end."""
+        return self.heard == self.applied + self.duplicate + self.dead_lettered + self.refused
+
+
+class DeviceState(msgspec.Struct):
+    """What is known of one device: when heard, its clock, its counters, the last values of its parts.
+
+    ``differences`` are [hour on the awake clock, smallest received - measured ns in it], newest last.
+    """
+
+    since: int = 0
+    heard_awake: int = 0
+    heard_at: int = 0
+    availability: str = "unknown"
+    taught: int = 0
+    clock_error: int = 0
+    differences: list[list[int]] = []
+    boot: str | None = None
+    seq: int | None = None
+    missing: int = 0
+    repeated: int = 0
+    reordered: int = 0
+    identities: dict[str, int] = {}
+    parts: dict[str, dict[str, Held]] = {}
+
+
+class Unsettled(msgspec.Struct, dict=True):
+    """Messages of one batch whose ack the broker may not have taken: [packet id, digest of topic and payload].
+
+    ``last`` numbers its last message within the connection. ``heard`` is not encoded: the digests are made of it
+    (0.9 us each) when a checkpoint or a redelivery asks, which for most batches is never.
+    """
+
+    session: str
+    connection: int
+    last: int
+    messages: list[tuple[int, bytes]]
+
+    heard: ClassVar[Sequence[Heard]] = ()
+
+    def fill(self) -> list[tuple[int, bytes]]:
+        """Return the messages, digesting what was heard the first time."""
+        if self.heard:
+            self.messages = [(m.packet_id, digest_of(m)) for m in self.heard if m.packet_id is not None]
+            self.__dict__["heard"] = ()
+        return self.messages
+
+
+def digest_of(message: Heard) -> bytes:
+    """Return what tells a redelivered message from another with the same packet id."""
+    return hashlib.blake2b(message.topic.encode() + b"\0" + message.payload, digest_size=8).digest()
+
+
+class Waiting(msgspec.Struct):
+    """Messages of a device that is not registered: [t, received_at, topic, payload], newest last."""
+
+    messages: list[tuple[int, int, str, bytes]] = []
+    payload_bytes: int = 0
+
+
+class Answers(msgspec.Struct):
+    """Answers to control entries by id with the engine time they are kept until."""
+
+    by_id: dict[str, tuple[int, Reply]] = {}
+
+
+class Document(msgspec.Struct):
+    """One document of the revision, canonical JSON."""
+
+    body: bytes
+
+
+Entry = Clock | Ledger | DeviceState | RuleState | Command | Lease | Unsettled | Waiting | Answers | Document
+
+_TYPES: dict[str, type[Any]] = {
+    "clock": Clock,
+    "ledger": Ledger,
+    "answers": Answers,
+    "device": DeviceState,
+    "rule": RuleState,
+    "command": Command,
+    "lease": Lease,
+    "unsettled": Unsettled,
+    "waiting": Waiting,
+    "document": Document,
+}
+
+
+class State:
+    """All entries by key (``device/site/id``, ``rule/name/key`` …) and which changed since the last checkpoint."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.ledger = Ledger()
+        self.answers = Answers()
+        self.generation = 1
+        self._dirty: dict[str, Entry | None] = {}
+        self._pending: dict[str, Entry | None] = {}
+        self._encoded: dict[str, bytes | None] = {}
+        self._encoder = msgspec.msgpack.Encoder()
+
+    def touch(self, key: str, entry: Entry) -> None:
+        """Say that ``entry`` is about to change: what a running checkpoint still needs of it is encoded first."""
+        if key in self._pending:
+            self._encode(key)
+        self._dirty[key] = entry
+
+    def remove(self, key: str) -> None:
+        """Say that the entry of ``key`` is gone."""
+        if key in self._pending:
+            self._encode(key)
+        self._dirty[key] = None
+
+    @property
+    def is_checkpointing(self) -> bool:
+        """True between :meth:`begin_checkpoint` and :meth:`take_checkpoint`."""
+        return bool(self._encoded)
+
+    def begin_checkpoint(self) -> None:
+        """Fix what the checkpoint holds: the state as it is now."""
+        self.generation += 1
+        self._pending, self._dirty = self._dirty, {}
+        encode = self._encoder.encode
+        self._encoded = {
+            "clock": encode(self.clock),
+            "ledger": encode(self.ledger),
+            "answers": encode(self.answers),
+        }
+
+    def encode_some(self, size: int = ENCODED_BYTES_PER_TURN) -> bool:
+        """Encode about ``size`` bytes of the checkpoint; True when nothing is left to encode."""
+        done = 0
+        while self._pending and done < size:
+            done += self._encode(next(iter(self._pending)))
+        return not self._pending
+
+    def take_checkpoint(self) -> dict[str, bytes | None]:
+        """Return the finished checkpoint: encoded entries by key, None for removed ones."""
+        while not self.encode_some():
+            pass
+        encoded, self._encoded = self._encoded, {}
+        return encoded
+
+    def _encode(self, key: str) -> int:
+        entry = self._pending.pop(key)
+        if isinstance(entry, Unsettled):
+            entry.fill()
+        body = None if entry is None else self._encoder.encode(entry)
+        self._encoded[key] = body
+        return 64 if body is None else len(body)
+
+
+def decode_entries(rows: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, Entry]]:
+    """Yield the entries of a checkpoint; CorruptError ``bad_checkpoint`` for one that cannot be read."""
+    decoders = {prefix: msgspec.msgpack.Decoder(kind) for prefix, kind in _TYPES.items()}
+    for key, body in rows:
+        try:
+            yield key, decoders[key.partition("/")[0]].decode(body)
+        except (KeyError, msgspec.DecodeError) as error:
+            code = "bad_checkpoint"
+            raise CorruptError(code, f"entry {key!r} cannot be read: {error}") from error

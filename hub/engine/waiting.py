@@ -1,0 +1,59 @@
+"""Messages of devices that nobody registered: kept for an hour, taken as late ones when the device is added."""
+
+from __future__ import annotations
+
+from hub.engine.content import Device
+from hub.engine.state import State, Waiting
+from hub.model import Address
+
+KEPT_NS = 3_600_000_000_000
+MESSAGES, PAYLOAD_BYTES = 100, 256 * 1024
+DEVICES = 1_000
+
+
+class WaitingRoom:
+    """Bounded by device (100 messages, 256 KiB) and by devices (1,000): what does not fit stays a dead letter only."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._waiting: dict[str, Waiting] = {}
+
+    def restore(self, key: str, waiting: Waiting) -> None:
+        """Take an entry of a checkpoint."""
+        self._waiting[key] = waiting
+
+    def keep(self, address: Address, t: int, received_at: int, topic: str, payload: bytes) -> None:
+        """Keep one message of an unknown device."""
+        key = f"waiting/{address.site}/{address.device}"
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            if len(self._waiting) >= DEVICES:
+                self._make_room(t)
+            if len(self._waiting) >= DEVICES:
+                return
+            waiting = self._waiting[key] = Waiting(messages=[])
+        self._state.touch(key, waiting)
+        messages = waiting.messages
+        while messages and (
+            len(messages) >= MESSAGES
+            or waiting.payload_bytes + len(payload) > PAYLOAD_BYTES
+            or messages[0][0] < t - KEPT_NS
+        ):
+            waiting.payload_bytes -= len(messages.pop(0)[3])
+        if len(payload) <= PAYLOAD_BYTES:
+            messages.append((t, received_at, topic, payload))
+            waiting.payload_bytes += len(payload)
+
+    def leave(self, device: Device, t: int) -> list[tuple[int, str, bytes]]:
+        """Return (received_at, topic, payload) of what waited for ``device`` at most an hour, and forget it."""
+        key = f"waiting/{device.key}"
+        waiting = self._waiting.pop(key, None)
+        if waiting is None:
+            return []
+        self._state.remove(key)
+        return [message[1:] for message in waiting.messages if message[0] >= t - KEPT_NS]
+
+    def _make_room(self, t: int) -> None:
+        for key in [key for key, one in self._waiting.items() if not one.messages or one.messages[-1][0] < t - KEPT_NS]:
+            del self._waiting[key]
+            self._state.remove(key)

@@ -1,0 +1,1 @@
+"""WHAT WAS HEARD: append and fsync, read from a cursor, checkpoints, the outbox, retention."""

@@ -1,0 +1,150 @@
+"""Every counter and gauge of the hub, declared once; read from plain ints when somebody scrapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+
+class Sort(Enum):
+    """How a number moves."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One metric: ``labels`` in the order in which they are shown."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    sort: Sort = Sort.COUNTER
+
+
+def _gauge(name: str, text: str, *labels: str) -> Declaration:
+    return Declaration(name, text, labels, Sort.GAUGE)
+
+
+DECLARATIONS = (
+    # The ledger: heard = applied + deduplicated + dead_lettered + refused.
+    Declaration("hub_messages_heard_total", "Messages that are in the journal.", ("session",)),
+    Declaration("hub_messages_applied_total", "Messages that the engine has applied.", ("timeliness",)),
+    Declaration("hub_messages_deduplicated_total", "Messages that the broker sent again."),
+    Declaration("hub_messages_dead_lettered_total", "Messages that will never work.", ("code",)),
+    Declaration(
+        "hub_messages_refused_total", "Messages outside the topic grammar, over size or over quota.", ("code",)
+    ),
+    Declaration("hub_messages_replayed_total", "Dead letters that an operator or a new device applied again."),
+    # What devices tell about their own counting.
+    Declaration("hub_messages_missed_total", "Gaps in the sequence numbers of devices."),
+    Declaration("hub_messages_repeated_total", "Sequence numbers that came again."),
+    Declaration("hub_messages_reordered_total", "Sequence numbers that came late."),
+    # derived = written + waiting + rejected.
+    Declaration("hub_points_derived_total", "Points that the engine derived from messages."),
+    Declaration("hub_points_written_total", "Points that the time series store took."),
+    Declaration("hub_points_rejected_total", "Points that the time series store will never take."),
+    Declaration("hub_points_suppressed_total", "Points that a profile's store policy kept out."),
+    _gauge("hub_points_waiting", "Points that the time series store has not taken yet."),
+    Declaration("hub_events_raised_total", "Events that rules raised.", ("severity",)),
+    Declaration("hub_events_written_total", "Events that are in Redis streams."),
+    Declaration("hub_rules_failed_total", "Errors in rules; each cost one rule one record.", ("rule",)),
+    _gauge("hub_alarms_active", "Alarms that are active.", "severity"),
+    Declaration("hub_commands_changed_total", "Commands that reached a state.", ("state",)),
+    Declaration("hub_transmissions_failed_total", "Commands that did not leave the hub.", ("reason",)),
+    # South.
+    Declaration("hub_acks_sent_total", "Acks that left on the connection their message came on.", ("session",)),
+    Declaration("hub_acks_discarded_total", "Acks whose connection was gone.", ("session",)),
+    Declaration("hub_sessions_connected_total", "Connections that the broker accepted.", ("session",)),
+    Declaration("hub_sessions_reconnected_total", "Connections after the first.", ("session",)),
+    Declaration("hub_sessions_forgotten_total", "Times the broker had forgotten the session.", ("session",)),
+    Declaration("hub_receive_windows_exceeded_total", "Messages beyond the receive maximum.", ("session",)),
+    _gauge("hub_broker_messages_dropped", "What the broker itself says it dropped."),
+    _gauge("hub_sessions_blind", "1 while the session may not have read all that was queued.", "session"),
+    # The journal and the engine's state.
+    Declaration("hub_journal_records_appended_total", "Records fsynced."),
+    Declaration("hub_journal_bytes_appended_total", "Bytes fsynced."),
+    Declaration("hub_journal_records_trimmed_total", "Records that retention removed."),
+    _gauge("hub_journal_size_bytes", "The journal on disk."),
+    _gauge("hub_engine_lag_records", "Records that are in the journal and not applied yet."),
+    Declaration("hub_checkpoints_written_total", "Saved states of the engine."),
+    _gauge("hub_checkpoint_lag_records", "Records to apply again if the hub were killed now."),
+    Declaration("hub_dead_letters_trimmed_total", "Dead letters that made room for newer ones."),
+    # North.
+    Declaration("hub_flushes_confirmed_total", "Writes that a sink confirmed.", ("sink",)),
+    Declaration("hub_flushes_failed_total", "Writes that a sink could not take then.", ("sink",)),
+    _gauge("hub_outbox_waiting_records", "Records that a sink still owes.", "sink"),
+    _gauge("hub_outbox_waiting_bytes", "What a sink still owes.", "sink"),
+    _gauge("hub_consumer_groups_lagging", "Consumer groups that owe too much to keep their entries."),
+    _gauge("hub_registry_revision", "The registry's revision that the engine works with."),
+)
+
+Source = Callable[[], float | Mapping[str, float]]
+"""A number; or, for a metric with one label left open, that label's values to numbers."""
+
+
+class Metrics(Collector):
+    """The metrics of one process. Owners keep plain ints; :meth:`read` says where; nothing is counted here.
+
+    >>> metrics.read("hub_acks_sent_total", lambda: session.acks, session="telemetry")
+    >>> metrics.read("hub_messages_dead_lettered_total", lambda: ledger.dead_letters_by_code)
+    """
+
+    def __init__(self) -> None:
+        self._declared = {declaration.name: declaration for declaration in DECLARATIONS}
+        self._sources: dict[str, list[tuple[dict[str, str], Source]]] = {}
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def read(self, name: str, source: Source, **labels: str) -> None:
+        """Ask ``source`` for ``name`` at each scrape. KeyError for a metric that is not declared.
+
+        ValueError when ``labels`` are not the declared ones; the one that may be missing comes from a mapping.
+        """
+        declared = self._declared[name].labels
+        if not set(labels) <= set(declared) or len(declared) - len(labels) > 1:
+            message = f"{name} has the labels {declared}, not {tuple(labels)}"
+            raise ValueError(message)
+        self._sources.setdefault(name, []).append((labels, source))
+
+    def text(self) -> bytes:
+        """Return all metrics in the Prometheus text format."""
+        return generate_latest(self._registry)
+
+    def values(self) -> dict[str, float]:
+        """Return ``name{label="value"}`` to number, for people and tests."""
+        lines = self.text().decode().splitlines()
+        return {name: float(number) for name, _, number in (line.rpartition(" ") for line in lines) if name[:1] != "#"}
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        for name, sources in self._sources.items():
+            declaration = self._declared[name]
+            family = _FAMILIES[declaration.sort](name, declaration.help, labels=declaration.labels)
+            for labels, source in sources:
+                for values, number in _samples(declaration.labels, labels, source()):
+                    family.add_metric(values, number)
+            yield family
+
+
+_FAMILIES: dict[Sort, type[CounterMetricFamily | GaugeMetricFamily]] = {
+    Sort.COUNTER: CounterMetricFamily,
+    Sort.GAUGE: GaugeMetricFamily,
+}
+
+
+def _samples(
+    declared: tuple[str, ...], labels: Mapping[str, str], reading: float | Mapping[str, float]
+) -> Iterator[tuple[list[str], float]]:
+    if isinstance(reading, Mapping):
+        for open_value, number in sorted(reading.items()):
+            yield [labels.get(name, open_value) for name in declared], number
+    else:
+        yield [labels[name] for name in declared], reading

@@ -1,0 +1,1 @@
+"""Meaning: device profiles compiled into handlers that turn payloads into canonical readings; pure."""

@@ -1,0 +1,114 @@
+"""Payloads of JSON: one object, its values by dotted path; only what the profile asks for is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from hub.errors import ConfigError
+from hub.normalize.codecs.codec import Decode, Row
+from hub.normalize.limits import check_json, json_error
+from hub.normalize.profile import Payload, Place
+
+_Steps = tuple[str, ...]
+
+
+def compile_json(_payload: Payload, places: Sequence[Place]) -> Decode:
+    """Prepare decoding; PoisonErrors are ``bad_json``, ``bad_value``, ``too_deep`` and ``too_many_keys``.
+
+    The paths become one msgspec struct, so that a message of 600 bytes costs 0.6 us instead of the 2.1 us of a
+    dict of everything (orjson: 1.3 us, and it would turn 2^64 silently into a float).
+    """
+    paths = [_steps(place) for place in places]
+    leaves = _leaves(paths)
+    order = {leaf: index for index, leaf in enumerate(leaves)}
+    model, getters = _struct(leaves)
+    get = attrgetter(*getters, getters[0])  # of a single name it would not return a tuple
+    arrange = _arrangement([(order[_leaf(path, order)], path[len(_leaf(path, order)) :]) for path in paths])
+    read_json = msgspec.json.Decoder(model).decode
+
+    def decode(data: bytes) -> Row:
+        check_json(data)
+        try:
+            document = read_json(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise json_error(error) from None
+        try:
+            row = get(document)
+        except AttributeError:  # an object on the way is null
+            row = tuple(_reach(document, getter) for getter in getters)
+        return row if arrange is None else arrange(row)
+
+    return decode
+
+
+def _steps(place: Place) -> _Steps:
+    steps = tuple(place.split(".")) if isinstance(place, str) else ()
+    if not steps or not all(steps):
+        hint = "write path: outer.inner"
+        raise ConfigError("bad_place", f"{place!r} is no path of a JSON object", hint=hint, place=place)
+    return steps
+
+
+def _leaves(paths: Sequence[_Steps]) -> list[_Steps]:
+    """Return what the struct holds as it is: every path, cut where it enters an array or another path."""
+    until_array = [
+        path[: next((i for i, step in enumerate(path) if i and step.isdigit()), len(path))] for path in paths
+    ]
+    kept = {path for path in until_array if not any(path[:i] in until_array for i in range(1, len(path)))}
+    return list(dict.fromkeys(path for path in until_array if path in kept)) or [("?",)]
+
+
+def _leaf(path: _Steps, leaves: dict[_Steps, int]) -> _Steps:
+    return next(path[:i] for i in range(1, len(path) + 1) if path[:i] in leaves)
+
+
+def _struct(leaves: Sequence[_Steps]) -> tuple[type[msgspec.Struct], list[str]]:
+    """Return a nested struct of ``leaves`` and, for each, the dotted attribute that reads it."""
+    children: dict[str, list[_Steps]] = {}
+    for leaf in leaves:
+        children.setdefault(leaf[0], []).append(leaf[1:])
+    fields: list[tuple[str, Any, Any]] = []
+    getters: dict[_Steps, str] = {}
+    for index, (step, inner) in enumerate(children.items()):
+        name = f"f{index}"
+        if inner == [()]:
+            fields.append((name, Any, None))
+            getters[(step,)] = name
+            continue
+        model, below = _struct(inner)
+        fields.append((name, model | None, None))
+        getters |= {(step, *leaf): f"{name}.{getter}" for leaf, getter in zip(inner, below, strict=True)}
+    names = {f"f{index}": step for index, step in enumerate(children)}
+    return msgspec.defstruct("Wanted", fields, rename=names, gc=False), [getters[leaf] for leaf in leaves]
+
+
+def _reach(document: object, getter: str) -> object:
+    for name in getter.split("."):
+        document = getattr(document, name, None)
+    return document
+
+
+def _arrangement(columns: Sequence[tuple[int, _Steps]]) -> Callable[[Row], Row] | None:
+    """Return how a row of leaves becomes the row of places; None when they are the same."""
+    if [index for index, _ in columns] == list(range(len(columns))) and not any(rest for _, rest in columns):
+        return None
+
+    def arrange(row: Row) -> Row:
+        return [_walk(row[index], rest) if rest else row[index] for index, rest in columns]
+
+    return arrange
+
+
+def _walk(value: object, steps: _Steps) -> object:
+    for step in steps:
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    return value

@@ -1,0 +1,80 @@
+"""What no payload may exceed: sizes, depths and texts that would hurt whoever comes after."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from hub.errors import PoisonError
+
+MAX_DEPTH: Final = 16
+MAX_KEYS: Final = 256
+MAX_ELEMENTS: Final = 1_000
+MAX_TEXT: Final = 1_024
+INT64_LOW: Final = -(2**63)
+INT64_HIGH: Final = 2**63 - 1
+
+# A clock before or after is not set (1970, 2000) or counts in another unit. Such a message has no device time: the
+# hub's own is honest, and an alarm must not die of an empty clock battery.
+CLOCK_LOW_NS: Final = int(datetime(2010, 1, 1, tzinfo=UTC).timestamp()) * 10**9
+CLOCK_HIGH_NS: Final = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp()) * 10**9
+
+_SHORTEST_KEY: Final = len('"":0,')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_PART = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_decode = msgspec.json.Decoder().decode
+
+
+def is_clean(text: str) -> bool:
+    """Return whether a text is short enough and free of control characters and lone surrogates."""
+    # isprintable is one C call but also refuses some spaces; the expression decides about those.
+    return len(text) <= MAX_TEXT and (text.isprintable() or _CONTROL.search(text) is None)
+
+
+def clean_part(part: str) -> str:
+    """Return ``part`` when it may be a tag and stand behind ``#``; raises PoisonError ``bad_part``."""
+    if _PART.fullmatch(part) is None:
+        raise PoisonError("bad_part", "a part is 1 to 64 letters, digits, _ . -")
+    return part
+
+
+def check_json(payload: bytes) -> None:
+    """Raise PoisonError ``too_deep`` or ``too_many_keys`` for a JSON text over the limits.
+
+    Bounds from above cost 0.3 us for 600 bytes; only a text over a bound is decoded and looked at exactly.
+    """
+    openings = payload.count(b"{")
+    if b"[" in payload:
+        openings += payload.count(b"[")
+    if openings > MAX_DEPTH or (len(payload) > _SHORTEST_KEY * MAX_KEYS and payload.count(b":") > MAX_KEYS):
+        _check_exactly(payload)
+
+
+def _check_exactly(payload: bytes) -> None:
+    try:
+        layer = [_decode(payload)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise json_error(error) from None
+    keys = depth = 0
+    while layer := [each for each in layer if isinstance(each, dict | list)]:
+        depth += 1
+        keys += sum(len(each) for each in layer if isinstance(each, dict))
+        if depth > MAX_DEPTH:
+            raise PoisonError("too_deep", f"more than {MAX_DEPTH} levels")
+        layer = [inner for each in layer for inner in (each.values() if isinstance(each, dict) else each)]
+    if keys > MAX_KEYS:
+        raise PoisonError("too_many_keys", f"more than {MAX_KEYS} keys")
+
+
+def json_error(error: Exception) -> PoisonError:
+    """Return what a failed decoding means: ``too_deep``, ``bad_value`` (wrong type) or ``bad_json``."""
+    match error:
+        case RecursionError():
+            return PoisonError("too_deep", f"more than {MAX_DEPTH} levels")
+        case msgspec.ValidationError():
+            return PoisonError("bad_value", str(error))
+        case _:
+            return PoisonError("bad_json", str(error)[:200])

@@ -1,0 +1,272 @@
+"""The pipeline: hear -> journal -> ack, then apply -> deliver; each step's output is the next one's input."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from hub.bridge.uplink import Inbox, Taken
+from hub.clock import Clock
+from hub.engine.apply import Engine
+from hub.errors import UnavailableError
+from hub.journal.journal import Journal
+from hub.journal.outbox import Outbox
+from hub.journal.state_file import StateFile
+from hub.model import (
+    Batch,
+    Body,
+    CaughtUp,
+    Connected,
+    DeadLetter,
+    Delivery,
+    Effects,
+    Heard,
+    LineWork,
+    Lost,
+    Packets,
+    Record,
+    Revision,
+    SessionCaughtUp,
+    SessionConnected,
+    SessionLost,
+    StreamWork,
+    Transmission,
+    UplinkSession,
+)
+from hub.sinks.timeseries.lines import encode, event_line
+
+DISK_RETRY_SECONDS = 0.5
+APPLY_AHEAD = 4
+"""Takes that may be journaled and not yet applied: the next fsync runs while the last take is judged."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRevision:
+    """A note for the inbox: content that has been checked, with its bodies by hash."""
+
+    revision: Revision
+    bodies: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When to checkpoint and what the journal keeps."""
+
+    checkpoint_messages: int
+    checkpoint_every: timedelta
+    retention: timedelta
+    retention_bytes: int
+
+
+class JournalTime:
+    """Stamps records: engine time that only grows, and the wall clock."""
+
+    def __init__(self, clock: Clock, last_t: int, last_received_at: int) -> None:
+        wall = clock.wall_ns()
+        self._clock = clock
+        self._next = last_t + 1
+        start = last_t + max(0, wall - last_received_at) if last_t else wall
+        self._offset = start - clock.monotonic_ns()
+
+    def stamp(self, messages: int) -> tuple[int, int]:
+        """Return (t, received_at) of a record that carries ``messages``."""
+        t = max(self._next, self._clock.monotonic_ns() + self._offset)
+        self._next = t + messages + 1
+        return t, self._clock.wall_ns()
+
+
+class Hearing:
+    """hear -> journal -> ack."""
+
+    def __init__(
+        self, inbox: Inbox, journal: Journal, sessions: Sequence[UplinkSession], clock: Clock, limits: Limits
+    ) -> None:
+        self._inbox = inbox
+        self._journal = journal
+        self._sessions = {session.name: session for session in sessions}
+        self._clock = clock
+        self._limits = limits
+        self._time = JournalTime(clock, journal.last_t, journal.last_received_at)
+        self.heard: asyncio.Queue[list[Record]] = asyncio.Queue(APPLY_AHEAD)
+        self.trim_to = 0
+        self.is_disk_full = False
+        self.acknowledged = 0
+
+    async def run(self) -> None:
+        """Until cancelled: what waits becomes records, fsynced together, then acked, then handed to the engine."""
+        while True:
+            taken = await self._inbox.take()
+            records = self._records(taken)
+            await self._append(records)
+            for delivery in taken.deliveries:
+                if self._sessions[delivery.session].acknowledge(delivery) and isinstance(delivery.body, Packets):
+                    self.acknowledged += len(delivery.body.messages)
+            await self.heard.put(records)
+
+    def _records(self, taken: Taken) -> list[Record]:
+        position = self._journal.last
+        records: list[Record] = []
+        for note in taken.notes:
+            bodies = note.bodies if isinstance(note, NewRevision) else {}
+            body = note.revision if isinstance(note, NewRevision) else note
+            position += 1
+            records.append(self._record(position, body, (), bodies))  # type: ignore[arg-type] # notes are record bodies
+        for delivery in taken.deliveries:
+            position += 1
+            messages: Sequence[Heard] = delivery.body.messages if isinstance(delivery.body, Packets) else ()
+            records.append(self._record(position, _body_of(delivery), messages, {}))
+        return records
+
+    def _record(
+        self, position: int, body: Body, messages: Sequence[Heard], bodies: Mapping[str, bytes]
+    ) -> Record:
+        t, received_at = self._time.stamp(len(messages))
+        return Record(position, t, received_at, body, messages, bodies)
+
+    async def _append(self, records: list[Record]) -> None:
+        """Append until the disk takes it: meanwhile nothing is acked, reading pauses, the broker queues."""
+        oldest = self._clock.wall_ns() - self._limits.retention // timedelta(microseconds=1) * 1_000
+        while True:
+            try:
+                await self._journal.append(
+                    records, trim_to=self.trim_to, limits=(oldest, self._limits.retention_bytes)
+                )
+            except UnavailableError as error:
+                if not self.is_disk_full:
+                    log.error("journal_held_up", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
+                self.is_disk_full = True
+                await self._clock.sleep(DISK_RETRY_SECONDS)
+            else:
+                self.is_disk_full = False
+                return
+
+
+def _body_of(delivery: Delivery) -> Body:
+    session, connection = delivery.session, delivery.connection
+    match delivery.body:
+        case Packets(raw=raw, settled=settled, session_present=present):
+            return Batch(session, connection, present, settled, raw)
+        case Connected(session_present=present):
+            return SessionConnected(session, connection, present)
+        case Lost(reason=reason):
+            return SessionLost(session, connection, reason)
+        case CaughtUp():
+            return SessionCaughtUp(session, connection)
+
+
+class Applying:
+    """apply -> deliver, and a checkpoint now and then, a little at a time."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 -- the screen on which engine, state and sinks meet
+        self,
+        engine: Engine,
+        state_file: StateFile,
+        streams: Outbox[StreamWork],
+        timeseries: Outbox[LineWork],
+        offer: Callable[[Transmission], bool],
+        clock: Clock,
+        limits: Limits,
+    ) -> None:
+        self._engine = engine
+        self._state_file = state_file
+        self._streams = streams
+        self._timeseries = timeseries
+        self._offer = offer
+        self._clock = clock
+        self._limits = limits
+        self._dead_letters: list[DeadLetter] = []
+        self._checkpoint_due = clock.monotonic_ns() + _ns(limits.checkpoint_every)
+        self._messages = 0
+        self.checkpoint_position = engine.state.clock.position
+        self.checkpoints = 0
+        self._encoding_to = 0
+
+    async def run(self, hearing: Hearing) -> None:
+        """Judge what was heard, hand out its effects, one turn of the loop between records; an empty list ends it."""
+        while records := await hearing.heard.get():
+            for record in records:
+                if isinstance(record.body, Revision):
+                    await self.checkpoint()
+                self.deliver(self._engine.apply(record))
+                self._messages += len(record.messages)
+                await self._clock.sleep(0)
+                await self._checkpoint_some()
+            hearing.trim_to = self.checkpoint_position
+            await self._streams.spill()
+            await self._timeseries.spill()
+        await self.checkpoint()
+
+    def deliver(self, effects: Effects, *, is_recovery: bool = False) -> None:
+        """Hand ``effects`` to their sinks; commands leave only when they are new."""
+        if effects.transmissions and not is_recovery:
+            for transmission in sorted(effects.transmissions, key=lambda one: not one.reflex):
+                self._offer(transmission)
+        if effects.points or effects.events:
+            lines = encode(effects.points)
+            lines += [event_line(event) for event in effects.events]
+            work = LineWork(lines, len(effects.points), len(effects.events))
+            self._timeseries.add(effects.position, work, len(lines), sum(map(len, lines)))
+        if effects.events or effects.alarms or effects.replies or effects.dead_letters:
+            work_items = len(effects.events) + len(effects.alarms) + len(effects.replies) + len(effects.dead_letters)
+            self._streams.add(
+                effects.position,
+                StreamWork(effects.events, effects.alarms, effects.replies, effects.dead_letters),
+                work_items,
+                600 * work_items,
+            )
+            self._dead_letters += effects.dead_letters
+
+    async def checkpoint(self) -> None:
+        """Write a whole checkpoint now: at stop and before a revision."""
+        if not self._engine.state.is_checkpointing:
+            self._begin_checkpoint()
+        await self._finish_checkpoint()
+        if self.checkpoint_position < self._engine.state.clock.position:
+            self._begin_checkpoint()
+            await self._finish_checkpoint()
+
+    async def _checkpoint_some(self) -> None:
+        state = self._engine.state
+        if state.is_checkpointing:
+            if state.encode_some():
+                await self._finish_checkpoint()
+            return
+        is_due = self._clock.monotonic_ns() >= self._checkpoint_due
+        if self._messages >= self._limits.checkpoint_messages or is_due:
+            self._begin_checkpoint()
+
+    def _begin_checkpoint(self) -> None:
+        self._engine.state.begin_checkpoint()
+        self._encoding_to = self._engine.state.clock.position
+        self._messages = 0
+        self._checkpoint_due = self._clock.monotonic_ns() + _ns(self._limits.checkpoint_every)
+
+    async def _finish_checkpoint(self) -> None:
+        position = self._encoding_to
+        entries = self._engine.state.take_checkpoint()
+        boxes = (self._streams, self._timeseries)
+        letters = [letter for letter in self._dead_letters if letter.position <= position]
+        rows = [row for box in boxes for row in box.unsaved(position)]
+        while True:
+            try:
+                await self._state_file.checkpoint(position, entries, rows, letters)
+            except UnavailableError as error:
+                log.error("checkpoint_held_up", reason=str(error))  # noqa: TRY400 -- as in Hearing
+                await self._clock.sleep(DISK_RETRY_SECONDS)
+            else:
+                break
+        for box in boxes:
+            box.saved(position)
+        self._dead_letters = self._dead_letters[len(letters) :]
+        self.checkpoint_position = position
+        self.checkpoints += 1
+
+
+def _ns(span: timedelta) -> int:
+    return span // timedelta(microseconds=1) * 1_000

@@ -1,0 +1,76 @@
+"""The registry as the engine reads it: one canonical JSON document a place and a device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from hub.registry.nouns import Device, Place, PlaceType, Site
+
+Key = tuple[str, str]
+
+
+def documents(sites: Sequence[Site], places: Sequence[Place], devices: Sequence[Device]) -> dict[str, bytes]:
+    """Return ``place/{site}/{id}`` and ``device/{site}/{id}`` to bodies; equal content is equal bytes.
+
+    A place: site, place, type, parent, building, zone, label, facts. A device: site, device, kind, profile, building,
+    place, zone, params. ``building`` is the nearest one up the tree, empty when there is none; ``place`` of a device
+    that is nowhere else is its site; the site's own place has no parent.
+    """
+    zones = {site.id: site.zone for site in sites}
+    tree = {(place.site, place.id): place for place in places}
+    bodies: dict[str, bytes] = {}
+    for site in sites:
+        bodies[f"place/{site.id}/{site.id}"] = _canonical(
+            {
+                "site": site.id,
+                "place": site.id,
+                "type": PlaceType.SITE,
+                "parent": "",
+                "building": "",
+                "zone": site.zone,
+                "label": site.label,
+                "facts": site.facts,
+            }
+        )
+    for place in places:
+        bodies[f"place/{place.site}/{place.id}"] = _canonical(
+            {
+                "site": place.site,
+                "place": place.id,
+                "type": place.type,
+                "parent": place.parent or place.site,
+                "building": _building(tree, place.site, place.id),
+                "zone": zones[place.site],
+                "label": place.label,
+                "facts": place.facts,
+            }
+        )
+    for device in devices:
+        bodies[f"device/{device.site}/{device.id}"] = _canonical(
+            {
+                "site": device.site,
+                "device": device.id,
+                "kind": device.kind,
+                "profile": device.profile,
+                "building": _building(tree, device.site, device.place),
+                "place": device.place or device.site,
+                "zone": zones[device.site],
+                "params": device.params,
+            }
+        )
+    return bodies
+
+
+def _building(tree: dict[Key, Place], site: str, place: str) -> str:
+    here = tree.get((site, place))
+    while here is not None:
+        if here.type is PlaceType.BUILDING:
+            return here.id
+        here = tree.get((site, here.parent))
+    return ""
+
+
+def _canonical(content: dict[str, object]) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)

@@ -1,0 +1,80 @@
+"""Sites, places, devices and connections, as an operator enters them and the registry gives them back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hub.model import Scalar
+
+
+class PlaceType(StrEnum):
+    """What a place is; the tree goes from a site down."""
+
+    SITE = "site"
+    BUILDING = "building"
+    UNIT = "unit"
+    FLOOR = "floor"
+    DWELLING = "dwelling"
+    ELEVATOR = "elevator"
+    GATE = "gate"
+    LANE = "lane"
+    FIRE_ZONE = "fire_zone"
+
+
+class DeviceState(StrEnum):
+    """Whether a device may connect and is judged."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A community: the root of its place tree, in one partition and one time zone (IANA name)."""
+
+    id: str
+    zone: str
+    partition: str = "main"
+    label: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A place below a site; ``parent`` is a place of the same site, or the site itself when empty."""
+
+    site: str
+    id: str
+    type: PlaceType
+    parent: str = ""
+    label: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device at a place (the site itself when empty).
+
+    ``profile`` is empty for the native payload. ``user`` is who carries it to the broker: the same for all devices
+    of a gateway, empty for a device that never connects itself.
+    """
+
+    site: str
+    id: str
+    kind: str
+    profile: str = ""
+    place: str = ""
+    params: dict[str, Scalar] = field(default_factory=dict)
+    serial: str | None = None
+    state: DeviceState = DeviceState.ACTIVE
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """One user of the broker: the hash of its password, and the (site, device) pairs that it carries."""
+
+    user: str
+    password_hash: str
+    devices: tuple[tuple[str, str], ...]

@@ -1,0 +1,81 @@
+"""What the registry refuses: bad names, unknown parents, what exists already."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from hub.errors import ConfigError
+from hub.registry.nouns import Device, Place, PlaceType, Site
+
+# What is safe in a topic segment, a broker's user file, a Redis key and a tag without escaping.
+IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PROFILE = re.compile(r"[a-z0-9._-]+/[a-z0-9._-]+")
+RESERVED = "_"
+SHOWN_PROBLEMS = 5
+
+Key = tuple[str, str]
+
+
+def refuse(code: str, problems: Iterable[str]) -> None:
+    """Raise one ConfigError that tells the first few ``problems``; nothing when there are none."""
+    found = list(problems)
+    if found:
+        more = f" and {len(found) - SHOWN_PROBLEMS} more" if len(found) > SHOWN_PROBLEMS else ""
+        raise ConfigError(code, "; ".join(found[:SHOWN_PROBLEMS]) + more)
+
+
+def site_problems(site: Site) -> Iterator[str]:
+    """Yield what is wrong with a site on its own."""
+    yield from _name_problems("site", site.id)
+    yield from _name_problems("partition", site.partition)
+    if site.id.startswith(RESERVED):
+        yield f"site {site.id!r} starts with {RESERVED!r}, which the hub keeps for itself"
+    try:
+        ZoneInfo(site.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        yield f"site {site.id!r} has the time zone {site.zone!r}, which is not an IANA name such as Asia/Shanghai"
+
+
+def place_problems(places: Sequence[Place], existing: Collection[Key]) -> Iterator[str]:
+    """Yield what is wrong with ``places`` beside the ``existing`` (site, id); parents come before their children."""
+    known = set(existing)
+    for place in places:
+        yield from _name_problems("place", place.id)
+        key, parent = (place.site, place.id), (place.site, place.parent or place.site)
+        if place.type is PlaceType.SITE:
+            yield f"place {place.id!r} is a site: add it as one"
+        if parent not in known:
+            yield f"place {place.id!r} is below {place.parent or place.site!r}, which site {place.site!r} does not have"
+        if key in known:
+            yield f"place {place.id!r} exists already in site {place.site!r}"
+        known.add(key)
+
+
+def device_problems(
+    devices: Sequence[Device], existing: Collection[Key], places: Collection[Key], serials: Collection[str]
+) -> Iterator[str]:
+    """Yield what is wrong with ``devices`` beside what exists, and among themselves."""
+    known, taken = set(existing), set(serials)
+    for device in devices:
+        yield from _name_problems("device", device.id)
+        yield from _name_problems("kind", device.kind)
+        if device.user:
+            yield from _name_problems("user", device.user)
+        if device.profile and not PROFILE.fullmatch(device.profile):
+            yield f"device {device.id!r} has the profile {device.profile!r}, which is not vendor/model"
+        place = device.place or device.site
+        if (device.site, place) not in places:
+            yield f"device {device.id!r} is at {place!r}, which site {device.site!r} does not have"
+        if (device.site, device.id) in known:
+            yield f"device {device.id!r} exists already in site {device.site!r}"
+        if device.serial is not None and device.serial in taken:
+            yield f"device {device.id!r} has the serial {device.serial!r} of another device"
+        known.add((device.site, device.id))
+        taken.update({device.serial} if device.serial is not None else ())
+
+
+def _name_problems(what: str, name: str) -> Iterator[str]:
+    if not IDENTIFIER.fullmatch(name):
+        yield f"{what} {name!r} is not 1 to 64 of A-Z a-z 0-9 . _ -"

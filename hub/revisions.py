@@ -1,0 +1,85 @@
+"""What the hub works with: YAML and registry as one set of documents, checked before it becomes a revision."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hub.catalogue import Catalogue, Kind
+from hub.engine.content import Content, kinds_of, names_of
+from hub.engine.state import Document
+from hub.errors import ConfigError
+from hub.model import Revision
+from hub.normalize.load import load_profiles
+from hub.pipeline import NewRevision
+from hub.rules.rule import Rule, write_rule
+from hub.rules.states import CompiledRule
+from hub.yaml_documents import Tree, canonical_json, load_tree, validate
+
+
+def read_yaml(profile_directories: Sequence[Path], rule_directories: Sequence[Path]) -> dict[str, bytes]:
+    """Return kinds, profiles and rules as documents; later directories replace earlier ones by name.
+
+    ConfigError with file, line and hint for the first thing that is wrong.
+    """
+    catalogue, profiles = load_profiles(profile_directories)
+    documents = {f"kind/{kind.kind}": canonical_json(kind) for kind in catalogue.kinds.values()}
+    documents |= {f"profile/{profile.profile}": canonical_json(profile) for profile in profiles.values()}
+    for rule in read_rules(rule_directories, catalogue).values():
+        documents[f"rule/{rule.rule}"] = write_rule(rule)
+    return documents
+
+
+def read_rules(directories: Sequence[Path], catalogue: Catalogue) -> dict[str, Rule]:
+    """Return every rule by name, checked against the kinds; ConfigError points at the document."""
+    tree: Tree = load_tree(directories, {"rule"})
+    rules: dict[str, Rule] = {}
+    for document in tree.values():
+        rule = validate(document, Rule)
+        try:
+            concerned = kinds_of(rule, catalogue)
+            CompiledRule(rule, names_of(concerned))
+            check_commands(rule, catalogue, concerned)
+        except ConfigError as error:
+            raise document.error(error.code, error.message, hint=error.hint) from error
+        rules[rule.rule] = rule
+    return rules
+
+
+def check_commands(rule: Rule, catalogue: Catalogue, concerned: Sequence[Kind]) -> None:
+    """ConfigError when an action names a command that its target's kind does not have."""
+    for action in rule.do:
+        targets = concerned if action.to is None else [catalogue.kind(action.to.kind)]
+        for kind in targets:
+            if action.command not in kind.commands:
+                known = ", ".join(sorted(kind.commands)) or "none"
+                raise ConfigError("unknown_command", f"a {kind.kind} has no command {action.command!r}", hint=known)
+
+
+def revise(known: Mapping[str, bytes], wanted: Mapping[str, bytes], code: str) -> NewRevision | None:
+    """Return what leads from ``known`` to ``wanted``; None when nothing changed.
+
+    ConfigError when the engine could not work with ``wanted``: found here, on a scratch copy, before it is journaled.
+    """
+    put: dict[str, str] = {}
+    bodies: dict[str, bytes] = {}
+    for key, body in sorted(wanted.items()):
+        if known.get(key) != body:
+            digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+            put[key], bodies[digest] = digest, body
+    removed = sorted(set(known) - set(wanted))
+    if not put and not removed:
+        return None
+    _try_out(wanted)
+    return NewRevision(revision=Revision(code, put, removed), bodies=bodies)
+
+
+def _try_out(documents: Mapping[str, bytes]) -> None:
+    scratch = Content()
+    bodies = {key: body for key, body in documents.items() if not key.startswith("place/")}
+    scratch.documents = {key: Document(body) for key, body in bodies.items()}
+    scratch.restore({})
+    del scratch
+
+

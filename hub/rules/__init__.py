@@ -1,0 +1,1 @@
+"""DECISIONS: rules as sentences, expressions, states and timers; pure."""

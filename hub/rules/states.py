@@ -1,0 +1,148 @@
+"""The life of a rule for one key: idle, pending, active, clearing; one step at a time, pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from hub.model import Scalar, Severity
+from hub.rules.expression import Expression, Name, compile_expression
+from hub.rules.rule import OnMissing, Rule
+
+
+class Phase(StrEnum):
+    """Where a rule stands for one key."""
+
+    IDLE = "idle"
+    PENDING = "pending"
+    ACTIVE = "active"
+    CLEARING = "clearing"
+
+
+class Move(StrEnum):
+    """What a step came to."""
+
+    STAY = "stay"
+    CHANGED = "changed"
+    RAISE = "raise"
+    CLEAR = "clear"
+
+
+class RuleState(msgspec.Struct):
+    """A rule's state for one key; an entry of the engine's state, so it survives a restart.
+
+    ``due`` is engine time at which a pending raise or a clear is judged. ``owes_commands``: it was raised late, its
+    ``until: cleared`` commands wait until it is known to be still true.
+    """
+
+    rule: str
+    key: str
+    site: str
+    device: str
+    part: str
+    phase: Phase = Phase.IDLE
+    due: int | None = None
+    raised_t: int = 0
+    raised_at: int = 0
+    alarm: str = ""
+    severity: Severity = Severity.INFO
+    transitions: int = 0
+    late: bool = False
+    owes_commands: bool = False
+    steps: int = 0
+    acknowledged_by: str | None = None
+    data: dict[str, Scalar] = {}
+    causes: list[tuple[int, int]] = []
+
+
+class CompiledRule:
+    """A rule with its expressions compiled against the names of its kind."""
+
+    def __init__(self, rule: Rule, names: Mapping[str, Name]) -> None:
+        self.rule = rule
+        self.name = rule.rule
+        when = rule.when
+        if when is not None and rule.unless is not None:
+            when = f"({when}) and not ({rule.unless})"
+        self.when = None if when is None else compile_expression(when, names)
+        clear = rule.clear
+        self.clear: Expression | None = None
+        if clear is not None and clear.when is not None:
+            self.clear = compile_expression(clear.when, names)
+        self.for_ns = _ns(rule.for_.total_seconds())
+        self.clear_ns = 0 if clear is None else _ns(clear.for_.total_seconds())
+        self.raises_on_missing = rule.on_missing is OnMissing.RAISE
+        self.latched = clear is not None and clear.by is not None
+        self.absent_ns = None if rule.absent_for is None else _ns(rule.absent_for.total_seconds())
+        self.names = (self.when.names if self.when else frozenset()) | (
+            self.clear.names if self.clear else frozenset()
+        )
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1_000_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known at one step: the rule's condition and its clear condition; None is unknown, or none given."""
+
+    verdict: bool | None
+    cleared: bool | None
+
+
+def step(rule: CompiledRule, state: RuleState, known: Known, now: int) -> Move:
+    """Advance ``state`` by what is now known.
+
+    A raise or clear that needs time becomes a ``due``; :func:`ripen` judges it. Changes ``state``.
+    """
+    if known.verdict is None and rule.rule.on_missing is not OnMissing.KEEP:
+        known = Known(rule.rule.on_missing is OnMissing.RAISE, known.cleared)
+    match state.phase:
+        case Phase.IDLE:
+            return _begin(rule, state, now) if known.verdict else Move.STAY
+        case Phase.PENDING:
+            return _go(state, Phase.IDLE, None) if known.verdict is False else Move.STAY
+        case Phase.ACTIVE:
+            may_clear = not rule.latched and _wants_clear(rule, known)
+            return _go(state, Phase.CLEARING, now + rule.clear_ns) if may_clear else Move.STAY
+        case Phase.CLEARING:
+            return _go(state, Phase.ACTIVE, None) if _wants_clear(rule, known) is False else Move.STAY
+
+
+def _go(state: RuleState, phase: Phase, due: int | None) -> Move:
+    state.phase, state.due = phase, due
+    return Move.CHANGED
+
+
+def _begin(rule: CompiledRule, state: RuleState, now: int) -> Move:
+    if rule.for_ns:
+        return _go(state, Phase.PENDING, now + rule.for_ns)
+    state.phase = Phase.ACTIVE
+    return Move.RAISE
+
+
+def _wants_clear(rule: CompiledRule, known: Known) -> bool | None:
+    """Return True to clear, False to stay active, None when nothing is known."""
+    if known.verdict:
+        return False
+    if rule.clear is not None or rule.latched:
+        return known.cleared
+    return None if known.verdict is None else not known.verdict
+
+
+def ripen(state: RuleState) -> Move:
+    """Judge a state whose ``due`` has come: a pending one is raised, a clearing one cleared. Changes ``state``."""
+    state.due = None
+    match state.phase:
+        case Phase.PENDING:
+            state.phase = Phase.ACTIVE
+            return Move.RAISE
+        case Phase.CLEARING:
+            state.phase = Phase.IDLE
+            return Move.CLEAR
+        case Phase.IDLE | Phase.ACTIVE:
+            return Move.STAY

@@ -1,0 +1,1 @@
+"""The embedded defaults: Valkey and an MQTT broker as child processes."""

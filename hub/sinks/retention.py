@@ -1,0 +1,148 @@
+"""How long streams are kept: by age, not past what a group still owes, and never for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import cast
+
+import structlog
+
+from hub.clock import Clock
+from hub.errors import UnavailableError
+from hub.sinks.redis_link import Answer, Link, pairs, rows
+
+TRIM_EVERY_SECONDS = 60.0
+MEMORY_SHARE = 0.7
+MOST_SQUEEZED = 6
+
+EntryId = tuple[int, int]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Entries younger than ``age`` stay; so do those that a group owes and that are younger than ``owe_for``."""
+
+    age: timedelta = timedelta(days=7)
+    owe_for: timedelta = timedelta(hours=72)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lagging:
+    """A group that owes more than it may: its oldest entry is ``owed``; what lies before ``kept_from`` is gone."""
+
+    stream: str
+    group: str
+    owed: str
+    kept_from: str
+
+
+class Retention:
+    """Trims streams once a minute on a connection of its own.
+
+    Above 70 % of the server's memory both ages are halved, again each minute (at most to 1/64), and come back likewise.
+    ``on_lagging`` is told when a group begins to lag and whenever trimming then takes entries from it. Counts:
+    ``trimmed`` entries, ``lagged`` (groups that began to lag). ``lagging`` holds the (stream, group) that do now.
+    """
+
+    def __init__(
+        self, link: Link, clock: Clock, streams: Sequence[str], *, keep: Keep, on_lagging: Callable[[Lagging], None]
+    ) -> None:
+        self.trimmed = 0
+        self.lagged = 0
+        self.lagging: set[tuple[str, str]] = set()
+        self._link = link
+        self._clock = clock
+        self._streams = streams
+        self._keep = keep
+        self._on_lagging = on_lagging
+        self._squeeze = 0
+
+    async def run(self) -> None:
+        """Trim every minute until cancelled."""
+        while True:
+            try:
+                await self.trim()
+            except UnavailableError as error:
+                log.debug("trimming_missed", reason=str(error))
+            await self._clock.sleep(TRIM_EVERY_SECONDS)
+
+    async def close(self) -> None:
+        """Close the connection; for after ``run`` has ended."""
+        await self._link.close()
+
+    async def trim(self) -> None:
+        """Trim every stream once; UnavailableError when Redis cannot."""
+        await self._link.open()
+        await self._measure_memory()
+        # The server's clock, because entry ids come from it.
+        seconds = rows(await self._link.ask("TIME"))[0]
+        now = int(cast("bytes", seconds)) * 1000
+        for stream in self._streams:
+            await self._trim_stream(stream, now)
+
+    async def _trim_stream(self, stream: str, now: int) -> None:
+        first = await self._first(stream, "-")
+        if first is None:
+            return
+        minimum = (now - self._milliseconds(self._keep.age), 0)
+        owable = (now - self._milliseconds(self._keep.owe_for), 0)
+        overdue: dict[str, EntryId] = {}
+        for group in rows(await self._link.ask("XINFO", "GROUPS", stream)):
+            fields = pairs(group)
+            name = fields[b"name"].decode()
+            owed = await self._oldest_owed(stream, fields, first)
+            if owed is not None:
+                minimum = min(minimum, max(owed, owable))
+                if owed < owable:
+                    overdue[name] = owed
+        removed = 0
+        if minimum > first:
+            removed = cast("int", await self._link.ask("XTRIM", stream, "MINID", "~", _text(minimum)))
+        self.trimmed += removed
+        await self._mark(stream, overdue, is_loss=removed > 0)
+
+    async def _mark(self, stream: str, overdue: Mapping[str, EntryId], *, is_loss: bool) -> None:
+        """Tell of the groups that began to lag, and of those that just lost entries."""
+        kept_from = await self._first(stream, "-") or (0, 0)
+        for group, owed in overdue.items():
+            is_new = (stream, group) not in self.lagging
+            self.lagged += is_new
+            if is_new or (is_loss and owed < kept_from):
+                log.warning("consumer_group_lagging", stream=stream, group=group, owed=_text(owed))
+                self._on_lagging(Lagging(stream=stream, group=group, owed=_text(owed), kept_from=_text(kept_from)))
+        self.lagging = {pair for pair in self.lagging if pair[0] != stream} | {(stream, group) for group in overdue}
+
+    async def _oldest_owed(self, stream: str, group: Mapping[bytes, bytes], first: EntryId) -> EntryId | None:
+        """Return the oldest entry that still exists and that the group has not taken or not acknowledged."""
+        taken = group[b"last-delivered-id"].decode()
+        unread = await self._first(stream, f"({taken}")
+        pending = rows(await self._link.ask("XPENDING", stream, group[b"name"], _text(first), "+", 1))
+        owed = [_entry_id(rows(row)[0]) for row in pending]
+        return min([*owed, *([] if unread is None else [unread])], default=None)
+
+    async def _first(self, stream: str, start: str) -> EntryId | None:
+        found = rows(await self._link.ask("XRANGE", stream, start, "+", "COUNT", 1))
+        return _entry_id(rows(found[0])[0]) if found else None
+
+    async def _measure_memory(self) -> None:
+        answer = cast("bytes", await self._link.ask("INFO", "memory"))
+        facts = dict(line.split(":", 1) for line in answer.decode().splitlines() if ":" in line)
+        limit = int(facts.get("maxmemory", 0))
+        is_full = limit > 0 and int(facts["used_memory"]) > MEMORY_SHARE * limit
+        self._squeeze = min(self._squeeze + 1, MOST_SQUEEZED) if is_full else max(self._squeeze - 1, 0)
+
+    def _milliseconds(self, age: timedelta) -> int:
+        return int(age / timedelta(milliseconds=1)) >> self._squeeze
+
+
+def _entry_id(text: Answer) -> EntryId:
+    milliseconds, _, number = cast("bytes", text).partition(b"-")
+    return int(milliseconds), int(number)
+
+
+def _text(entry: EntryId) -> str:
+    return f"{entry[0]}-{entry[1]}"

@@ -1,0 +1,95 @@
+"""Reading what the hub wrote to Redis: events, alarms and twins, for people and tests."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import cast
+
+from hub.model import AlarmState, Event, Twin
+from hub.sinks.redis_link import Answer, Link, pairs, rows
+from hub.sinks.streams import (
+    EVENTS,
+    alarms_key,
+    decode_alarm,
+    decode_event,
+    decode_twin,
+    domain_key,
+    twin_key,
+)
+
+SCAN_STEP = 1000
+FOLLOW_COUNT = 500
+BLOCK_SECONDS = 2.0
+
+_Entry = tuple[int, Event]
+"""The milliseconds of an entry's id, and what it says."""
+
+
+async def read_events(
+    link: Link, domains: Sequence[str] | None = None, *, since: datetime | None = None, count: int = 100
+) -> list[Event]:
+    """Return events of ``domains`` (None: all) in the order in which they were written.
+
+    With ``since`` the first ``count`` that were written from then on, else the last ``count``.
+    """
+    streams: list[list[_Entry]] = []
+    for key in await _event_keys(link, domains):
+        if since is None:
+            found = rows(await link.ask("XREVRANGE", key, "+", "-", "COUNT", count))[::-1]
+        else:
+            found = rows(await link.ask("XRANGE", key, int(since.timestamp() * 1000), "+", "COUNT", count))
+        streams.append([_entry(row) for row in found])
+    # Within a stream the entries' order holds; between streams ids only say the millisecond.
+    events = [event for _, event in heapq.merge(*streams, key=lambda entry: (entry[0], entry[1].time))]
+    return events[-count:] if since is None else events[:count]
+
+
+async def follow_events(link: Link, domains: Sequence[str]) -> AsyncIterator[Event]:
+    """Yield the events that are written from now on, for ever; UnavailableError when Redis goes."""
+    positions = {}
+    for key in map(domain_key, domains):
+        newest = rows(await link.ask("XREVRANGE", key, "+", "-", "COUNT", 1))
+        positions[key] = cast("bytes", rows(newest[0])[0]).decode() if newest else "0-0"
+    options = ("COUNT", FOLLOW_COUNT, "BLOCK", int(BLOCK_SECONDS * 1000))
+    while True:
+        answer = await link.ask("XREAD", *options, "STREAMS", *positions, *positions.values(), patience=BLOCK_SECONDS)
+        for stream in rows(answer):
+            name, entries = rows(stream)
+            for row in rows(entries):
+                positions[cast("bytes", name).decode()] = cast("bytes", rows(row)[0]).decode()
+                yield _entry(row)[1]
+
+
+async def read_alarms(link: Link, sites: Sequence[str] | None = None) -> list[AlarmState]:
+    """Return the active alarms of ``sites`` (None: all), oldest first."""
+    keys = await _keys(link, alarms_key("*")) if sites is None else [alarms_key(site) for site in sites]
+    alarms = [decode_alarm(value) for key in keys for value in pairs(await link.ask("HGETALL", key)).values()]
+    return sorted(alarms, key=lambda alarm: (alarm.since, alarm.id))
+
+
+async def read_twins(link: Link, site: str) -> list[Twin]:
+    """Return the twins of a site by name."""
+    values = pairs(await link.ask("HGETALL", twin_key(site))).values()
+    return sorted(map(decode_twin, values), key=lambda twin: twin.name)
+
+
+async def _event_keys(link: Link, domains: Sequence[str] | None) -> list[str]:
+    return await _keys(link, EVENTS + "*") if domains is None else [domain_key(domain) for domain in domains]
+
+
+async def _keys(link: Link, pattern: str) -> list[str]:
+    found: set[str] = set()
+    position = b"0"
+    while True:
+        answer = rows(await link.ask("SCAN", position, "MATCH", pattern, "COUNT", SCAN_STEP))
+        position = cast("bytes", answer[0])
+        found.update(cast("bytes", key).decode() for key in rows(answer[1]))
+        if position == b"0":
+            return sorted(found)
+
+
+def _entry(row: Answer) -> _Entry:
+    entry, fields = rows(row)
+    return int(cast("bytes", entry).partition(b"-")[0]), decode_event(pairs(fields))

@@ -1,0 +1,195 @@
+"""Line protocol: points and events to the lines that every time series store takes, and back.
+
+One line is ``measurement,tag=value field=value time``, ns; it never holds a raw newline, not even inside a quoted
+string: no version promises to take one there, and VictoriaMetrics 1.x reads the rest of the string as a line of its
+own. A newline or carriage return in a string field is written as the two characters backslash and n or r.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+from urllib.parse import quote
+
+from orjson import dumps
+
+from hub.errors import ConfigError
+from hub.model import Event, Point, Scalar, Series, Values
+
+EVENT: Final = "event"
+"""The measurement of events; no kind may have this name."""
+EVENT_LINE_START: Final = b"event,"
+
+POINT_TAGS: Final = ("building", "device", "part", "profile", "site")
+"""Sorted, as InfluxDB asks of writers that want to be quick."""
+EVENT_TAGS: Final = ("building", "device", "event", "part", "severity", "site")
+TAGS: Final = frozenset(POINT_TAGS) | frozenset(EVENT_TAGS)
+
+_REGISTRY_TAGS: Final = ("kind", "building", "device", "profile", "site")
+_UNFIT: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]|\\(?=[,= ]|$)")
+_SPECIAL: Final = re.compile(r"[,= ]")
+_MILLISECOND_NS: Final = 1_000_000
+_CACHED_NAMES: Final = 10_000
+
+
+class _FieldKeys(dict[str, str]):
+    """Field name to ``name=``; only names that need no encoding are kept, and a bounded number of them."""
+
+    def __missing__(self, name: str) -> str:
+        encoded = quote(name, safe="", errors="replace")
+        key = encoded + "="
+        if encoded == name and len(self) < _CACHED_NAMES:
+            self[name] = key
+        return key
+
+
+_KEYS: Final = _FieldKeys()
+
+
+def encode(points: Iterable[Point]) -> list[bytes]:
+    """Return one line per point. Total, but for :func:`series_prefix`; a point has at least one field.
+
+    Field names are properties of a kind; another name is percent-encoded. What no store can hold (NaN, an integer
+    beyond 64 bits) is written all the same, so that the store refuses that line and it is counted.
+    """
+    lines = []
+    for series, time, values in points:
+        prefix = series.prefix or series_prefix(series)
+        for name, value in values.items():
+            if type(value) is not float or name not in _KEYS:
+                fields = _fields(values)
+                break
+        else:
+            # Floats alone, under plain names: JSON without quotes, and ``=`` for ``:``. repr() of three floats costs
+            # 0.8-1.5 us, orjson's 0.2.
+            fields = dumps(values)[1:-1].replace(b'"', b"").replace(b":", b"=")
+        lines.append(b"%b %b %d" % (prefix, fields, time))
+    return lines
+
+
+def series_prefix(series: Series) -> bytes:
+    """Return measurement and tags of ``series``, and keep them in ``series.prefix``.
+
+    Raises ConfigError ``bad_tag`` when the registry gave a kind, site, building, device or profile that line protocol
+    cannot carry: a control character, or a backslash before a separator or at the end. A part may be named by a
+    payload, so no part is refused: it is percent-encoded.
+    """
+    for tag in _REGISTRY_TAGS:
+        value: str = getattr(series, tag)
+        if _UNFIT.search(value):
+            raise ConfigError(
+                "bad_tag",
+                "a tag may hold neither control characters nor a trailing backslash",
+                hint="rename it in the registry",
+                tag=tag,
+                value=value,
+            )
+    series.prefix = _series_key(series.kind, {tag: getattr(series, tag) for tag in POINT_TAGS})
+    return series.prefix
+
+
+def event_line(event: Event) -> bytes:
+    """Return the line of ``event`` in the measurement ``event``, at the ms of its transition + id mod 10**6 ns."""
+    tags = {
+        "building": event.building,
+        "device": event.device,
+        "event": event.name,
+        "part": event.part,
+        "severity": event.severity.value,
+        "site": event.site,
+    }
+    fields = _fields(
+        {
+            "id": event.id,
+            "key": event.key,
+            "rule": event.rule,
+            "rule_version": event.rule_version,
+            "transition": event.transition.value,
+            "late": event.late,
+            # The standard library's: orjson refuses integers beyond 64 bits, and events are few.
+            "data": json.dumps(event.data, ensure_ascii=False, separators=(",", ":")),
+        }
+    )
+    time = event.time - event.time % _MILLISECOND_NS + int(event.id, 16) % _MILLISECOND_NS
+    return b"%b %b %d" % (_series_key(EVENT, tags), fields, time)
+
+
+def _series_key(measurement: str, tags: Mapping[str, str]) -> bytes:
+    pairs = "".join(f",{name}={_tag(value)}" for name, value in tags.items() if value)
+    return (_tag(measurement) + pairs).encode("utf-8", "replace")
+
+
+def _tag(value: str) -> str:
+    fit = _UNFIT.sub(lambda unfit: quote(unfit.group(), safe=""), value)
+    return _SPECIAL.sub(r"\\\g<0>", fit)
+
+
+def _fields(values: Mapping[str, Scalar]) -> bytes:
+    # Spelled out, hot: 1.1 us for four fields of four types, against 2.0 with a function per field.
+    parts = []
+    for name, value in values.items():
+        if type(value) is float:
+            parts.append(f"{_KEYS[name]}{value!r}")
+        elif isinstance(value, str):
+            parts.append(f'{_KEYS[name]}"{value if value.isalnum() else _escaped(value)}"')
+        elif isinstance(value, bool):
+            parts.append(_KEYS[name] + ("true" if value else "false"))
+        else:
+            parts.append(f"{_KEYS[name]}{value}i")
+    return ",".join(parts).encode("utf-8", "replace")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+
+
+# ------------------------------------------------------------------------------------------------------ and back
+# Only lines of this module come back, so the grammar is theirs: plain field names, one space between the sections.
+
+_NAME: Final = rb"[\w.~%-]++"
+_VALUE: Final = rb'(?:-?\d++(?:i|(?:\.\d++)?(?:e[+-]?\d++)?)|true|false|"(?:[^"\\\n]++|\\.)*+")'
+_LINE: Final = re.compile(rb"((?:[^ \\\n]++|\\.)++) (%b=%b(?:,%b=%b)*+) (-?\d{1,19})" % (_NAME, _VALUE, _NAME, _VALUE))
+_FIELD: Final = re.compile(rb"(%b)=(%b)" % (_NAME, _VALUE))
+_SEPARATOR: Final = re.compile(rb"(?<!\\),")
+_ESCAPED_IN_TAG: Final = re.compile(r"\\([,= ])")
+_ESCAPED_IN_STRING: Final = re.compile(r'\\(["\\])')
+
+
+def split_line(line: bytes) -> tuple[bytes, bytes, int] | None:
+    """Return the series key, the fields and the time of ``line``; None when it is not a line of ours."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return None
+    series, fields, time = match.groups()
+    return series, fields, int(time)
+
+
+def split_series(key: bytes) -> tuple[str, dict[str, str]]:
+    """Return the measurement and the tags that ``key`` spells."""
+    measurement, *pairs = (_ESCAPED_IN_TAG.sub(r"\1", part.decode()) for part in _SEPARATOR.split(key))
+    return measurement, dict(_pair(pair) for pair in pairs)
+
+
+def _pair(pair: str) -> tuple[str, str]:
+    name, _, value = pair.partition("=")
+    return name, value
+
+
+def split_fields(fields: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Return name and spelling of each field."""
+    return ((match[1], match[2]) for match in _FIELD.finditer(fields))
+
+
+def read_fields(fields: bytes) -> Values:
+    """Return the values that ``fields`` spells."""
+    return {name.decode(): _scalar(text.decode()) for name, text in split_fields(fields)}
+
+
+def _scalar(text: str) -> Scalar:
+    if text[0] == '"':
+        return _ESCAPED_IN_STRING.sub(r"\1", text[1:-1])
+    if text in {"true", "false"}:
+        return text == "true"
+    return int(text[:-1]) if text[-1] == "i" else float(text)

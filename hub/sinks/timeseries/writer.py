@@ -1,0 +1,155 @@
+"""The writer of time series: owed lines to the store, in large writes, the same ones until it took them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from hub.clock import Clock
+from hub.errors import UnavailableError
+from hub.model import LineWork, Owed
+from hub.sinks.timeseries.lines import EVENT_LINE_START
+from hub.sinks.timeseries.store import Store, Written
+
+LINES_PER_WRITE: Final = 5_000
+LINGER: Final = timedelta(milliseconds=250)
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+_DOUBLINGS_MAX: Final = 6
+_LOGGED_PER_WRITE: Final = 3
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class WriterState:
+    """How the writer is doing, for readyz: ``behind_since`` is the wall clock in ns when the store stopped taking."""
+
+    healthy: bool = True
+    last_error: str | None = None
+    behind_since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """Whole works that are written and confirmed together; ``position`` is that of the last one."""
+
+    position: int
+    lines: list[bytes]
+    points: int
+    events: int
+
+
+class SeriesWriter:
+    """Delivers what ``owed`` holds to ``store``; ``on_rejected`` hears of each line that will never be stored.
+
+    ``jitter`` returns 0 to 1. Owed work is confirmed when all of its lines are accepted or rejected; after a crash
+    what was not confirmed is written again, and stays the same points.
+    """
+
+    def __init__(
+        self,
+        owed: Owed[LineWork],
+        store: Store,
+        clock: Clock,
+        on_rejected: Callable[[bytes, str], None],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._owed = owed
+        self._store = store
+        self._clock = clock
+        self._on_rejected = on_rejected
+        self._jitter = jitter
+        self.state = WriterState()
+        self.lines_written = 0
+        self.lines_rejected = 0
+        self.writes_failed = 0
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        while True:
+            for delivery in _deliveries(await self._owed.take(items=LINES_PER_WRITE, linger=LINGER)):
+                await self._deliver(delivery)
+
+    async def _deliver(self, delivery: _Delivery) -> None:
+        rejected: list[tuple[bytes, str]] = []
+        for start in range(0, len(delivery.lines), LINES_PER_WRITE):
+            rejected += (await self._write(delivery.lines[start : start + LINES_PER_WRITE])).rejected
+        events_rejected = sum(line.startswith(EVENT_LINE_START) for line, _ in rejected)
+        points_rejected = len(rejected) - events_rejected
+        self._report(rejected)
+        await self._owed.confirm(
+            delivery.position,
+            {
+                "written": delivery.points - points_rejected,
+                "rejected": points_rejected,
+                "events_written": delivery.events - events_rejected,
+                "events_rejected": events_rejected,
+            },
+        )
+        self.lines_written += len(delivery.lines) - len(rejected)
+        self.lines_rejected += len(rejected)
+
+    async def _write(self, lines: Sequence[bytes]) -> Written:
+        failures = 0
+        while True:
+            try:
+                written = await self._store.write(lines)
+            except UnavailableError as error:
+                self._fall_behind(error)
+                await self._clock.sleep(self._pause(error, failures))
+                failures += 1
+            else:
+                self._recover()
+                return written
+
+    def _pause(self, error: UnavailableError, failures: int) -> float:
+        """Return seconds: the store's wish and up to a tenth more, else a doubling pause and half of it by chance."""
+        if error.retry_after is not None:
+            return max(error.retry_after.total_seconds(), _FIRST_PAUSE_SECONDS) * (1 + self._jitter() / 10)
+        doubled = _FIRST_PAUSE_SECONDS * 2.0 ** min(failures, _DOUBLINGS_MAX)
+        return min(doubled, _LONGEST_PAUSE_SECONDS) * (1 + self._jitter()) / 2
+
+    def _fall_behind(self, error: UnavailableError) -> None:
+        self.writes_failed += 1
+        if self.state.healthy:
+            _log.warning("series_store_lost", error=str(error))
+            self.state.behind_since = self._clock.wall_ns()
+        self.state.healthy = False
+        self.state.last_error = str(error)
+
+    def _recover(self) -> None:
+        if not self.state.healthy:
+            _log.info("series_store_regained", behind_since=self.state.behind_since)
+            self.state.healthy = True
+            self.state.behind_since = None
+
+    def _report(self, rejected: Sequence[tuple[bytes, str]]) -> None:
+        for line, reason in rejected:
+            self._on_rejected(line, reason)
+        for line, reason in rejected[:_LOGGED_PER_WRITE]:
+            # The series only: fields may hold a plate.
+            series = line.partition(b" ")[0].decode("utf-8", "replace")
+            _log.warning("line_rejected", series=series, reason=reason, of=len(rejected))
+
+
+def _deliveries(owed: Iterable[tuple[int, LineWork]]) -> Iterator[_Delivery]:
+    """Return the works in groups of about a write each; a work is never divided, its position ends it."""
+    last = 0
+    lines: list[bytes] = []
+    points = events = 0
+    for position, work in owed:
+        lines += work.lines
+        points += work.points
+        events += work.events
+        last = position
+        if len(lines) >= LINES_PER_WRITE:
+            yield _Delivery(last, lines, points, events)
+            last, lines, points, events = 0, [], 0, 0
+    if last:
+        yield _Delivery(last, lines, points, events)

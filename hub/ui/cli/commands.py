@@ -1,0 +1,47 @@
+"""``hub commands``: an operator's request to a device."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from hub.model import Reply, Scalar
+from hub.sinks.control import Request, send_control
+from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of, run_async
+from hub.ui.cli.reply import Actor, tell
+
+app = typer.Typer(help="Commands to devices.")
+
+WAIT = timedelta(seconds=10)
+
+
+@app.callback()
+def _noun() -> None:
+    """Commands to devices."""
+
+
+@app.command()
+def send(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    site: str,
+    device: str,
+    command: str,
+    *,
+    part: Annotated[str, typer.Option(help="A door, a lane …: door-1")] = "",
+    arg: Annotated[list[str] | None, typer.Option(help="name=value, such as ttl=5s; may be repeated.")] = None,
+    actor: Actor = "cli",
+    as_json: AsJson = False,
+) -> None:
+    """Send a command. Accepted is not executed: what became of it is an event (`hub events tail --domain command`)."""
+    args: dict[str, Scalar] = {**pairs_of(arg or ()), "site": site, "device": device, "command": command}
+    if part:
+        args["part"] = part
+    request = Request(actor=actor, verb="command", args=args)
+    tell(run_async(_send(desk_of(context), request)), as_json=as_json)
+
+
+async def _send(desk: Desk, request: Request) -> Reply:
+    async with desk.redis() as link:
+        return await send_control(link, desk.clock, desk.settings.partition, request, wait=WAIT)

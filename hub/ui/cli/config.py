@@ -1,0 +1,26 @@
+"""``hub config``: every setting, its value and where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+
+from hub.ui.cli.desk import AsJson, desk_of, say_json, say_table
+
+app = typer.Typer(help="Settings.")
+
+
+@app.callback()
+def _noun() -> None:
+    """Settings of this installation."""
+
+
+@app.command()
+def show(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show each setting and where it came from; secrets are hidden."""
+    settings = desk_of(context).settings.provenance()
+    if as_json:
+        say_json([asdict(setting) for setting in settings])
+    else:
+        say_table(("setting", "value", "from"), ((one.name, one.value, one.origin) for one in settings))

@@ -1,0 +1,110 @@
+"""What every command of the CLI has at hand: settings, connections, tables or JSON, and the length of a wait."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hub.clock import SystemClock
+from hub.config import Settings, read_settings
+from hub.durations import read_duration
+from hub.errors import ConfigError
+from hub.sinks.redis_link import Link, RedisAddress
+
+T = TypeVar("T")
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document (one a line when following).")]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The settings are read when a command first wants them, so that ``--help`` needs none."""
+
+    config: Path | None = None
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings; ConfigError names what is wrong."""
+        return read_settings(self.config)
+
+    @cached_property
+    def clock(self) -> SystemClock:
+        """The time."""
+        return SystemClock()
+
+    def redis(self) -> Link:
+        """Return a connection to the hub's Redis, to be opened with ``async with``."""
+        return Link(RedisAddress(url=self.settings.redis.url.get_secret_value()))
+
+    def ago(self, span: str) -> int:
+        """Return the wall-clock ns of ``span`` before now; ConfigError for what is no duration."""
+        return self.clock.wall_ns() - as_duration(span) // timedelta(microseconds=1) * 1_000
+
+
+def desk_of(context: typer.Context) -> Desk:
+    """Return the desk that the global options made."""
+    desk = context.find_object(Desk)
+    return Desk() if desk is None else desk
+
+
+def as_duration(text: str) -> timedelta:
+    """Return what ``text`` says; ConfigError ``duration_invalid``."""
+    try:
+        return read_duration(text)
+    except ValueError as error:
+        raise ConfigError("duration_invalid", str(error)) from error
+
+
+def pairs_of(texts: Sequence[str]) -> dict[str, bool | int | float | str]:
+    """Return ``k=v`` options as a mapping; true, false and numbers are what they look like."""
+    found: dict[str, bool | int | float | str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not (name and sign):
+            raise ConfigError("option_invalid", f"{text!r} is not name=value")
+        found[name] = _scalar(value)
+    return found
+
+
+def _scalar(text: str) -> bool | int | float | str:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return value if isinstance(value, (bool, int, float, str)) else text
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine; the first of our own errors out of a group is raised alone."""
+    return asyncio.run(work)
+
+
+def say_json(document: object) -> None:
+    """Print one JSON document on a line of its own, at once."""
+    sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()
+
+
+def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "nothing") -> None:
+    """Print a table for people, or the word for an empty one; in a pipe nothing is cut off."""
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console = console_of(sys.stdout.isatty)
+    console.print(table if table.row_count else empty)
+
+
+def console_of(is_terminal: Callable[[], bool]) -> Console:
+    """Return a console; in a pipe it is wide enough for every row."""
+    return Console(highlight=False) if is_terminal() else Console(highlight=False, width=240, soft_wrap=True)

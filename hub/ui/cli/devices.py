@@ -1,0 +1,88 @@
+"""``hub devices``: what is registered."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from hub.registry.nouns import Device
+from hub.registry.registry import Registry
+from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of, run_async, say_json, say_table
+from hub.ui.words import details
+
+app = typer.Typer(help="Devices.")
+
+
+@app.command("list")
+def list_devices(
+    context: typer.Context,
+    *,
+    site: Annotated[str | None, typer.Option(help="Only of this site.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only of this kind.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List devices, disabled ones included."""
+    found = [
+        device
+        for device in run_async(_read(desk_of(context)))
+        if site in {None, device.site} and kind in {None, device.kind}
+    ]
+    if as_json:
+        say_json([asdict(device) for device in found])
+        return
+    say_table(
+        ("site", "device", "kind", "profile", "place", "state", "params"),
+        (
+            (
+                device.site,
+                device.id,
+                device.kind,
+                device.profile or "native",
+                device.place or device.site,
+                device.state.value,
+                details(device.params),
+            )
+            for device in found
+        ),
+        empty="no devices",
+    )
+
+
+@app.command()
+def add(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    site: str,
+    device: str,
+    *,
+    kind: Annotated[str, typer.Option(help="What it is: smoke_sensor, access_controller …")],
+    profile: Annotated[str, typer.Option(help="vendor/model; none for the native payload.")] = "",
+    place: Annotated[str, typer.Option(help="Where it is; else the site.")] = "",
+    param: Annotated[list[str] | None, typer.Option(help="name=value of its profile; may be repeated.")] = None,
+    user: Annotated[str, typer.Option(help="Who carries it to the broker.")] = "",
+    serial: Annotated[str | None, typer.Option(help="Its serial number.")] = None,
+) -> None:
+    """Add a device; the hub takes it up within 5 seconds and replays what it said in the last hour."""
+    noun = Device(
+        site=site,
+        id=device,
+        kind=kind,
+        profile=profile,
+        place=place,
+        params=pairs_of(param or ()),
+        serial=serial,
+        user=user,
+    )
+    run_async(_add(desk_of(context), noun))
+    typer.echo(f"added {site}/{device}")
+
+
+async def _read(desk: Desk) -> list[Device]:
+    async with Registry(desk.settings.registry_url()) as registry:
+        return await registry.devices()
+
+
+async def _add(desk: Desk, device: Device) -> None:
+    async with Registry(desk.settings.registry_url()) as registry:
+        await registry.add_devices([device])

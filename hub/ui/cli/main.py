@@ -1,0 +1,126 @@
+"""The entry of the command line: global options, logging, and what an error tells the one who typed."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from hub import __version__
+from hub.errors import ConfigError, HubError, PoisonError, UnavailableError
+from hub.ui.cli import alarms, commands, config, dead_letters, demo, devices, events, run, sites, telemetry
+from hub.ui.cli.desk import Desk
+
+EXIT_FAILED, EXIT_CONFIG, EXIT_INTERRUPTED = 1, 2, 130
+
+# What a person can do about a server that is not there; the error itself says which one and why.
+ADVICE = {
+    "redis_unreachable": "is Redis (or Valkey) running, and is redis.url right? `hub config show` tells",
+    "redis_login_refused": "the password in redis.url is not the server's",
+    "control_unanswered": "is the hub of this partition running? its /readyz tells what holds it up",
+    "registry_unavailable": "is the registry's database running, and is registry.url right?",
+    "store_unavailable": "is the time series store running, and is timeseries.url right?",
+}
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+app = typer.Typer(
+    name="hub",
+    help="Ingests what the devices of residential communities say, judges it, and acts.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("run")(run.run)
+app.command("demo")(demo.demo)
+for noun, commands_of_noun in (
+    ("events", events.app),
+    ("alarms", alarms.app),
+    ("dead-letters", dead_letters.app),
+    ("config", config.app),
+    ("telemetry", telemetry.app),
+    ("sites", sites.app),
+    ("devices", devices.app),
+    ("commands", commands.app),
+):
+    app.add_typer(commands_of_noun, name=noun, no_args_is_help=True)
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    config_file: Annotated[Path | None, typer.Option("--config", help="Settings; else HUB_CONFIG or hub.toml.")] = None,
+    log_level: Annotated[LogLevel, typer.Option(help="What is logged to standard error.")] = LogLevel.INFO,
+) -> None:
+    context.obj = Desk(config_file)
+    configure_logging(log_level)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def configure_logging(level: LogLevel) -> None:
+    """Log to standard error: coloured lines on a terminal, else one JSON object a line."""
+    is_terminal = sys.stderr.isatty()
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *(() if is_terminal else (structlog.processors.format_exc_info,)),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the CLI and leave: 0 done, 1 not now (or it did not add up), 2 somebody must mend something, 130 Ctrl-C."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="hub")
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except (HubError, BaseExceptionGroup) as raised:
+        error = next(_ours(raised), None)
+        if error is None:
+            raise
+        sys.exit(explain(error))
+
+
+def explain(error: HubError) -> int:
+    """Tell what was wrong and what to do on standard error; return the exit code."""
+    typer.echo(f"hub: {error}", err=True)
+    if isinstance(error, UnavailableError):
+        typer.echo(f"  {ADVICE.get(error.code, 'it may work later: try again')}", err=True)
+    return EXIT_CONFIG if isinstance(error, (ConfigError, PoisonError)) else EXIT_FAILED
+
+
+def _ours(raised: BaseException) -> Iterator[HubError]:
+    """Yield our own errors in ``raised``, which may be a group of groups."""
+    if isinstance(raised, BaseExceptionGroup):
+        for inner in raised.exceptions:
+            yield from _ours(inner)
+    elif isinstance(raised, HubError):
+        yield raised

@@ -1,0 +1,54 @@
+"""``hub run``: the long-running process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+
+from hub.app import Hub
+from hub.metrics import Metrics
+from hub.ui.cli.desk import Desk, desk_of, run_async
+from hub.ui.http import application, serve
+from hub.ui.observing import Watch, observe
+from hub.ui.preflight import refuse_toy_broker
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(context: typer.Context) -> None:
+    """Hear, journal, judge and deliver until SIGTERM or Ctrl-C; health and metrics at http.host:http.port."""
+    run_async(_run(desk_of(context)))
+
+
+async def _run(desk: Desk) -> None:
+    settings = desk.settings
+    await refuse_toy_broker(settings.mqtt)
+    async with Hub(settings, desk.clock) as hub:
+        metrics = Metrics()
+        observe(hub, metrics)
+        with on_signals(hub.stop):
+            async with serve(application(metrics, Watch(hub).vitals), settings.http):
+                await hub.run()
+
+
+@contextmanager
+def on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop`` at the first SIGINT or SIGTERM; a second one ends the process the hard way."""
+    loop = asyncio.get_running_loop()
+
+    def stop_once() -> None:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+        stop()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop_once)
+    try:
+        yield
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,72 @@
+"""``hub telemetry``: what devices measured, from the time series store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import typer
+
+from hub.app import make_store
+from hub.sinks.timeseries.query import telemetry as telemetry_of
+from hub.sinks.timeseries.store import Order, Query, Row, Span
+from hub.ui.cli.desk import AsJson, Desk, desk_of, run_async, say_json, say_table
+from hub.ui.words import moment, sparkline
+
+app = typer.Typer(help="Telemetry.")
+
+
+@app.callback()
+def _noun() -> None:
+    """Telemetry from the time series store."""
+
+
+@app.command()
+def query(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    kind: str,
+    device: str,
+    *,
+    properties: Annotated[list[str] | None, typer.Option("--property", "-p", help="Only these.")] = None,
+    site: Annotated[str | None, typer.Option(help="Only of this site.")] = None,
+    part: Annotated[str | None, typer.Option(help="Only of this part.")] = None,
+    since: Annotated[str, typer.Option(help="From so long ago: 1h, 2d …")] = "1h",
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 1_000,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a device measured, the newest last; each number's course as a line of bars."""
+    desk = desk_of(context)
+    where = {name: value for name, value in (("device", device), ("site", site), ("part", part)) if value is not None}
+    now = desk.clock.wall_ns()
+    span = Span(since=desk.ago(since), until=now, limit=limit, order=Order.NEWEST_FIRST)
+    rows = run_async(_query(desk, telemetry_of(kind, span, where, properties or ())))[::-1]
+    if as_json:
+        say_json([{"time": row.time, "tags": dict(row.tags), "fields": row.fields} for row in rows])
+        return
+    names = list(dict.fromkeys(name for row in rows for name in row.fields))
+    say_table(
+        ("time", "part", *names),
+        (
+            (moment(row.time), row.tags.get("part", ""), *(str(row.fields.get(name, "")) for name in names))
+            for row in rows
+        ),
+        empty=f"no points of {device} since {since}",
+    )
+    for name, line in courses(rows, names).items():
+        typer.echo(f"{name:20} {line}")
+
+
+def courses(rows: Sequence[Row], names: Sequence[str]) -> Mapping[str, str]:
+    """Return the sparkline of each property that is a number."""
+    found: dict[str, str] = {}
+    for name in names:
+        values = [row.fields[name] for row in rows if name in row.fields]
+        numbers = [float(value) for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
+        if numbers:
+            found[name] = f"{sparkline(numbers)}  {min(numbers):g} to {max(numbers):g}"
+    return found
+
+
+async def _query(desk: Desk, select: Query) -> list[Row]:
+    async with make_store(desk.settings, desk.clock) as store:
+        return await store.query(select)

@@ -1,0 +1,151 @@
+"""Where each number is read: the parts of a hub to its metrics and to its vital signs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from hub.app import STREAMS, TIMESERIES, Hub
+from hub.metrics import Metrics
+from hub.ui.readiness import Drops, Vitals
+
+ALL = "all"
+"""The label of a number that is counted in one place only."""
+REFUSED_CODES = frozenset({"bad_topic", "too_large", "over_quota"})
+"""Codes of messages that are refused; every other code of the ledger is a dead letter's."""
+
+
+def observe(hub: Hub, metrics: Metrics) -> None:
+    """Let ``metrics`` read every part of ``hub``; it is open, and may not run yet."""
+    _observe_ledger(hub, metrics)
+    _observe_south(hub, metrics)
+    _observe_journal(hub, metrics)
+    _observe_north(hub, metrics)
+
+
+def _observe_ledger(hub: Hub, metrics: Metrics) -> None:
+    engine = hub.engine
+    read = metrics.read
+    # Through `engine.state` each time: a restored checkpoint replaces the ledger.
+    read("hub_messages_heard_total", lambda: engine.state.ledger.heard, session=ALL)
+    read("hub_messages_applied_total", lambda: _timeliness(hub))
+    read("hub_messages_deduplicated_total", lambda: engine.state.ledger.duplicate)
+    read("hub_messages_dead_lettered_total", lambda: _codes(hub, are_refused=False))
+    read("hub_messages_refused_total", lambda: _codes(hub, are_refused=True))
+    read("hub_messages_replayed_total", lambda: engine.state.ledger.replayed)
+    read("hub_points_derived_total", lambda: engine.state.ledger.points)
+    read("hub_points_written_total", lambda: hub.timeseries_box.tally.get("written", 0))
+    read("hub_points_rejected_total", lambda: hub.timeseries_box.tally.get("rejected", 0))
+    read("hub_points_waiting", lambda: waiting_points(hub))
+    read("hub_events_raised_total", lambda: engine.state.ledger.events, severity=ALL)
+    read("hub_events_written_total", lambda: hub.streams_box.tally.get("events", 0))
+    read("hub_rules_failed_total", lambda: engine.state.ledger.rule_failures, rule=ALL)
+    read("hub_alarms_active", lambda: Counter(alarm.severity.value for alarm in engine.alarms()))
+    read("hub_transmissions_failed_total", lambda: hub.downlink.counts.failed, reason=ALL)
+
+
+def _observe_south(hub: Hub, metrics: Metrics) -> None:
+    metrics.read("hub_acks_sent_total", lambda: hub.hearing.acknowledged if hub.is_running else 0, session=ALL)
+    metrics.read("hub_broker_messages_dropped", lambda: broker_dropped(hub))
+    metrics.read(
+        "hub_sessions_blind", lambda: {session.name: session.name in blind_sessions(hub) for session in hub.sessions}
+    )
+    for session in hub.sessions:
+        counts, name = session.counts, session.name
+        metrics.read("hub_acks_discarded_total", lambda counts=counts: counts.stale_acks, session=name)
+        metrics.read("hub_sessions_connected_total", lambda counts=counts: counts.connects, session=name)
+        metrics.read(
+            "hub_sessions_reconnected_total", lambda counts=counts: max(0, counts.connects - 1), session=name
+        )
+
+
+def _observe_journal(hub: Hub, metrics: Metrics) -> None:
+    journal = hub.journal
+    metrics.read("hub_journal_records_appended_total", lambda: journal.appended_records)
+    metrics.read("hub_journal_records_trimmed_total", lambda: journal.trimmed_records)
+    metrics.read("hub_journal_size_bytes", lambda: journal.size_bytes)
+    metrics.read("hub_engine_lag_records", lambda: lag(hub))
+    metrics.read("hub_checkpoints_written_total", lambda: hub.applying.checkpoints if hub.is_running else 0)
+    metrics.read(
+        "hub_checkpoint_lag_records",
+        lambda: journal.last - hub.applying.checkpoint_position if hub.is_running else 0,
+    )
+    metrics.read("hub_dead_letters_trimmed_total", lambda: hub.state_file.dead_letters_dropped)
+
+
+def _observe_north(hub: Hub, metrics: Metrics) -> None:
+    metrics.read("hub_flushes_confirmed_total", lambda: hub.stream_sink.transactions, sink=STREAMS)
+    metrics.read("hub_flushes_failed_total", lambda: hub.stream_sink.retries, sink=STREAMS)
+    metrics.read("hub_flushes_failed_total", lambda: hub.writer.writes_failed, sink=TIMESERIES)
+    for box in (hub.streams_box, hub.timeseries_box):
+        metrics.read("hub_outbox_waiting_records", lambda box=box: box.waiting_items, sink=box.sink)
+        metrics.read("hub_outbox_waiting_bytes", lambda box=box: box.waiting_bytes, sink=box.sink)
+    metrics.read("hub_consumer_groups_lagging", lambda: len(hub.retention.lagging))
+
+
+# --------------------------------------------------------------------------------------------------- derived numbers
+
+
+def lag(hub: Hub) -> int:
+    """Return how many records are in the journal and not applied yet."""
+    return hub.journal.last - hub.engine.state.clock.position
+
+
+def waiting_points(hub: Hub) -> int:
+    """Return how many points the store has neither taken nor refused."""
+    tally = hub.timeseries_box.tally
+    return hub.engine.state.ledger.points - tally.get("written", 0) - tally.get("rejected", 0)
+
+
+def broker_dropped(hub: Hub) -> int:
+    """Return what the broker says it dropped since it began; one session hears it, any may."""
+    return max(session.counts.sys_dropped for session in hub.sessions)
+
+
+def blind_sessions(hub: Hub) -> tuple[str, ...]:
+    """Return the sessions that have not read everything that was queued for them."""
+    known = hub.engine.state.clock.sessions
+    names = (session.name for session in hub.sessions)
+    return tuple(name for name in names if name not in known or not known[name].caught_up)
+
+
+def _timeliness(hub: Hub) -> Mapping[str, int]:
+    ledger = hub.engine.state.ledger
+    return {"live": ledger.live, "late": ledger.late, "backfill": ledger.backfill}
+
+
+def _codes(hub: Hub, *, are_refused: bool) -> Mapping[str, int]:
+    codes = hub.engine.state.ledger.codes
+    return {code: count for code, count in codes.items() if (code in REFUSED_CODES) is are_refused}
+
+
+# ------------------------------------------------------------------------------------------------------- vital signs
+
+
+class Watch:
+    """Reads the vital signs of a hub; remembers only what the broker dropped lately."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._drops = Drops()
+
+    def vitals(self) -> Vitals:
+        """Return how the hub is now."""
+        hub = self._hub
+        wall, monotonic = hub.clock.wall_ns(), hub.clock.monotonic_ns()
+        confirmed, writer = hub.ownership.confirmed_at, hub.writer.state
+        return Vitals(
+            is_running=hub.is_running,
+            blind_sessions=blind_sessions(hub),
+            is_disk_full=hub.is_running and hub.hearing.is_disk_full,
+            is_redis_connected=hub.stream_sink.connected,
+            streams_behind_seconds=_seconds_since(hub.stream_sink.behind_since, wall),
+            store_behind_seconds=_seconds_since(writer.behind_since, wall),
+            store_error=writer.last_error or "",
+            owned_seconds=_seconds_since(confirmed, monotonic),
+            broker_dropped=self._drops.since_lately(monotonic / 1e9, broker_dropped(hub)),
+        )
+
+
+def _seconds_since(moment: int | None, now: int) -> float | None:
+    return None if moment is None else (now - moment) / 1e9

@@ -1,0 +1,84 @@
+"""Whether the hub is ready, and each reason why not: a pure judgement over its vital signs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+PATIENCE_SECONDS = 5.0
+"""How long a sink or the proof of ownership may fail before it counts; shorter is a reconnect."""
+DROPS_WINDOW_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """What readiness is judged by. A ``…_seconds`` is how long something fails already, None while it does not.
+
+    ``owned_seconds`` is the age of the last proof that the partition is ours, None when there was none yet.
+    """
+
+    is_running: bool
+    blind_sessions: tuple[str, ...]
+    is_disk_full: bool
+    is_redis_connected: bool
+    streams_behind_seconds: float | None
+    store_behind_seconds: float | None
+    store_error: str
+    owned_seconds: float | None
+    broker_dropped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why the hub is not ready: a stable code, and the facts for people."""
+
+    code: str
+    detail: str
+
+
+def reasons(vitals: Vitals) -> tuple[Reason, ...]:
+    """Return every reason why the hub is not ready, the most fundamental first; none means ready."""
+    if not vitals.is_running:
+        return (Reason(code="not_running", detail="it is starting, or on its way down"),)
+    return (*_hearing(vitals), *_delivering(vitals))
+
+
+def _hearing(vitals: Vitals) -> Iterator[Reason]:
+    for session in vitals.blind_sessions:
+        yield Reason(code="session_blind", detail=f"{session}: not everything that the broker queued has been read")
+    if vitals.is_disk_full:
+        yield Reason(code="journal_held_up", detail="the disk takes no more; nothing is acknowledged, the broker queues")
+    if vitals.broker_dropped:
+        yield Reason(code="broker_dropped", detail=f"{vitals.broker_dropped} messages in the last minutes: they are lost")
+
+
+def _delivering(vitals: Vitals) -> Iterator[Reason]:
+    if not vitals.is_redis_connected:
+        yield Reason(code="redis_unreachable", detail="events wait in the outbox")
+    if (vitals.streams_behind_seconds or 0) > PATIENCE_SECONDS:
+        yield Reason(code="streams_behind", detail=f"no delivery for {vitals.streams_behind_seconds:.0f} s")
+    if (vitals.store_behind_seconds or 0) > PATIENCE_SECONDS:
+        detail = f"no write for {vitals.store_behind_seconds:.0f} s: {vitals.store_error}"
+        yield Reason(code="timeseries_behind", detail=detail)
+    if vitals.owned_seconds is None:
+        yield Reason(code="ownership_unconfirmed", detail="Redis has not yet said that the partition is ours")
+    elif vitals.owned_seconds > PATIENCE_SECONDS:
+        detail = f"Redis last said {vitals.owned_seconds:.0f} s ago that the partition is ours"
+        yield Reason(code="ownership_unconfirmed", detail=detail)
+
+
+class Drops:
+    """How many messages the broker says it dropped within the last five minutes; its count at first sight is old."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def since_lately(self, now_seconds: float, total: int) -> int:
+        """Return how far ``total`` is above what it was five minutes ago; a restarted broker counts from 0 again."""
+        if self._seen and total < self._seen[-1][1]:
+            self._seen.clear()
+        self._seen.append((now_seconds, total))
+        while len(self._seen) > 1 and self._seen[1][0] <= now_seconds - DROPS_WINDOW_SECONDS:
+            self._seen.popleft()
+        return total - self._seen[0][1]

@@ -1,0 +1,74 @@
+"""Events, alarms and moments in words that people read, in Chinese and English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from hub.model import AlarmState, Event, Scalar, Severity, Transition
+
+COLOURS = {
+    Severity.CRITICAL: "bold white on red",
+    Severity.HIGH: "bold red",
+    Severity.MEDIUM: "yellow",
+    Severity.LOW: "cyan",
+    Severity.INFO: "dim",
+}
+RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def title(name: str, label: Mapping[str, str]) -> str:
+    """Return what an event or alarm is called: ``zh / en``, or its name where a rule gave no label."""
+    return " / ".join(label[language] for language in ("zh", "en") if label.get(language)) or name
+
+
+def place(noun: Event | AlarmState) -> str:
+    """Return where it is, from the outside in; only the steps that are known."""
+    device = f"{noun.device}#{noun.part}" if noun.part else noun.device
+    return " › ".join(step for step in (noun.site, noun.building, device) if step)
+
+
+def moment(time: int) -> str:
+    """Return wall-clock ns as local time of this machine, to the second."""
+    return datetime.fromtimestamp(time // 1_000_000_000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def clock_time(time: int) -> str:
+    """Return wall-clock ns as local time of day."""
+    return moment(time)[11:]
+
+
+def details(data: Mapping[str, Scalar]) -> str:
+    """Return data as ``name=value`` words."""
+    return " ".join(f"{name}={value}" for name, value in data.items())
+
+
+def sentence(event: Event) -> str:
+    """Return an event as one line."""
+    moved = "" if event.transition is Transition.OCCURRED else f" {event.transition}"
+    late = " (late)" if event.late else ""
+    told = details(event.data)
+    return (
+        f"{clock_time(event.time)} {event.severity:8} {title(event.name, event.label)}{moved}{late}"
+        f"  {place(event)}{f'  {told}' if told else ''}"
+    )
+
+
+def since(time: int, now: int) -> str:
+    """Return how long ago ``time`` was, in its two largest units."""
+    seconds = max(0, (now - time) // 1_000_000_000)
+    steps = (("d", seconds // 86_400), ("h", seconds // 3_600 % 24), ("m", seconds // 60 % 60), ("s", seconds % 60))
+    told = [f"{count}{unit}" for unit, count in steps if count]
+    return "".join(told[:2]) or "0s"
+
+
+def sparkline(numbers: Sequence[float], width: int = 60) -> str:
+    """Return ``numbers`` as a line of bars between their smallest and largest, the last of each ``width``-th shown."""
+    if not numbers:
+        return ""
+    step = max(1, -(-len(numbers) // width))
+    shown = numbers[step - 1 :: step] or numbers[-1:]
+    low, high = min(shown), max(shown)
+    span = (high - low) or 1
+    return "".join(_BARS[min(len(_BARS) - 1, int((number - low) / span * len(_BARS)))] for number in shown)

@@ -1,0 +1,235 @@
+"""YAML documents with their lines: read, overlaid and validated; every error names file, line and a hint."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar, get_args
+
+import msgspec
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from hub.errors import ConfigError
+
+M = TypeVar("M", bound=BaseModel)
+Place = tuple[str | int, ...]
+Tree = dict[tuple[str, str], "Document"]
+
+_MAX_DEPTH = 32
+_NULLS = {"", "~", "null", "Null", "NULL"}
+_BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One YAML document in JSON's terms (text keys, no NaN), and the line of each of its places.
+
+    Its first key says what it is and its name: ``profile: milesight/gs524n``.
+    """
+
+    file: str
+    body: dict[str, object]
+    lines: Mapping[Place, int]
+
+    @property
+    def noun(self) -> str:
+        """What it is, such as ``profile``, ``kind`` or ``rule``."""
+        return next(iter(self.body))
+
+    @property
+    def name(self) -> str:
+        """What it is called; unique per noun."""
+        return str(self.body[self.noun])
+
+    def place(self, path: Sequence[object]) -> Place:
+        """Return the deepest place of the document on the way of ``path``; steps unknown to it are left out."""
+        found: Place = ()
+        for step in path:
+            if isinstance(step, str | int) and (*found, step) in self.lines:
+                found = (*found, step)
+        return found
+
+    def error(self, code: str, message: str, *, path: Sequence[object] = (), hint: str = "") -> ConfigError:
+        """Return (not raise) the error that points at ``path``."""
+        place = self.place(path)
+        where = ".".join(str(step) for step in place)
+        text = f"{where}: {message}" if where else message
+        return ConfigError(code, text, file=self.file, line=self.lines[place], hint=hint)
+
+
+class _Reader:
+    """One document's nodes to plain values, noting where each began."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.lines: dict[Place, int] = {}
+
+    def read(self, node: Node, place: Place = ()) -> object:
+        self.lines.setdefault(place, node.start_mark.line + 1)
+        if len(place) > _MAX_DEPTH:
+            raise self.error("too_deep", f"more than {_MAX_DEPTH} levels", node, "an anchor that contains itself?")
+        match node:
+            case MappingNode():
+                return self._mapping(node, place)
+            case SequenceNode():
+                return [self.read(child, (*place, index)) for index, child in enumerate(node.value)]
+            case _:
+                return self._scalar(node)
+
+    def error(self, code: str, message: str, node: Node, hint: str = "") -> ConfigError:
+        return ConfigError(code, message, file=self.file, line=node.start_mark.line + 1, hint=hint)
+
+    def _mapping(self, node: MappingNode, place: Place) -> dict[str, object]:
+        body: dict[str, object] = {}
+        for key_node, child in node.value:
+            key = self._key(key_node)
+            if key in body:
+                first = self.lines[(*place, key)]
+                raise self.error("duplicate_key", f"{key!r} is written twice", key_node, f"first on line {first}")
+            self.lines[(*place, key)] = key_node.start_mark.line + 1
+            body[key] = self.read(child, (*place, key))
+        return body
+
+    def _key(self, node: Node) -> str:
+        """Keys are text, as in JSON, so that a document is the same after the journal: 0x1b is "27", true is "true"."""
+        if not isinstance(node, ScalarNode):
+            raise self.error("bad_key", "a key must be a scalar", node)
+        value = self._scalar(node)
+        return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+    def _scalar(self, node: Node) -> object:
+        text = str(node.value)
+        if str(node.tag).startswith("!"):
+            raise self.error("bad_tag", f"tags such as {node.tag} are not used here", node, "quote the text")
+        if not isinstance(node, ScalarNode) or node.style is not None:
+            return text
+        if _NOT_FINITE.fullmatch(text):
+            raise self.error("bad_number", f"{text} is no usable number", node, "leave the bound out")
+        return _plain(text)
+
+
+def _plain(text: str) -> object:
+    """Resolve an unquoted scalar by the YAML 1.2 core schema: ``off`` and ``12:30`` are text, 0175 is 175."""
+    if text in _NULLS:
+        return None
+    if text in _BOOLS:
+        return _BOOLS[text]
+    if _INT.fullmatch(text):
+        return int(text, 0) if text[:2] in {"0x", "0o"} else int(text)
+    if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
+    return text
+
+
+def load_documents(path: Path) -> list[Document]:
+    """Read every document of one file; empty ones are left out. Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        nodes = list(YAML(typ="safe", pure=True).compose_all(text))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("unreadable_file", str(error), file=str(path)) from error
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise ConfigError("bad_yaml", str(error.problem), file=str(path), line=line) from error
+    except YAMLError as error:
+        raise ConfigError("bad_yaml", str(error), file=str(path)) from error
+    documents = []
+    for node in nodes:
+        reader = _Reader(str(path))
+        body = reader.read(node)
+        if body is None:
+            continue
+        if not isinstance(body, dict) or not body:
+            raise reader.error("bad_document", "a document is a mapping: key: value", node)
+        documents.append(Document(file=str(path), body=body, lines=reader.lines))
+    return documents
+
+
+def load_tree(directories: Sequence[Path], nouns: Collection[str]) -> Tree:
+    """Read every ``*.yaml`` below the directories, by (noun, name) in order of file names.
+
+    A later directory replaces documents of an earlier one by name; the same name twice in one directory is an error.
+    """
+    tree: Tree = {}
+    for directory in directories:
+        if not directory.is_dir():
+            raise ConfigError("missing_directory", "there is no such directory", file=str(directory))
+        layer: Tree = {}
+        for path in sorted(directory.rglob("*.yaml")):
+            for document in load_documents(path):
+                _add(layer, document, nouns)
+        tree |= layer
+    return tree
+
+
+def _add(layer: Tree, document: Document, nouns: Collection[str]) -> None:
+    if document.noun not in nouns:
+        hint = _suggest(document.noun, nouns) or f"begin with one of: {', '.join(sorted(nouns))}"
+        raise document.error("unknown_document", f"unknown noun {document.noun!r}", path=[document.noun], hint=hint)
+    first = layer.setdefault((document.noun, document.name), document)
+    if first is not document:
+        message = f"{document.noun} {document.name} exists already"
+        hint = f"the other one is in {first.file}:{first.lines[()]}"
+        raise document.error("duplicate_document", message, path=[document.noun], hint=hint)
+
+
+def validate(document: Document, model: type[M]) -> M:
+    """Return the document as ``model``; ConfigError points at the first place that is wrong, and counts the others.
+
+    It goes through JSON, in strict mode, because that is how the journal will hand the same document to the engine.
+    """
+    try:
+        return model.model_validate_json(msgspec.json.encode(document.body), strict=True)
+    except ValidationError as error:
+        problems = sorted(error.errors(include_url=False), key=lambda each: document.lines[document.place(each["loc"])])
+        raise _problem(document, model, problems) from error
+
+
+def _problem(document: Document, model: type[BaseModel], problems: Sequence[ErrorDetails]) -> ConfigError:
+    first = problems[0]
+    message, hint, code = first["msg"].removeprefix("Value error, "), "", "bad_document"
+    if first["type"] == "extra_forbidden":
+        key, known = str(first["loc"][-1]), _names(model, first["loc"][:-1])
+        code, message = "unknown_key", f"unknown key {key!r}"
+        hint = _suggest(key, known) or f"known here: {', '.join(known)}"
+    elif first["type"] == "missing":
+        code, message = "missing_key", f"{first['loc'][-1]!r} is missing"
+    if len(problems) > 1:
+        message += f" (and {len(problems) - 1} more)"
+    return document.error(code, message, path=first["loc"], hint=hint)
+
+
+def _suggest(word: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
+def _names(model: type[BaseModel], path: Sequence[object]) -> list[str]:
+    """Return the keys that the models at ``path`` know; steps that are keys of a mapping or of a union stay put."""
+    models: set[type[BaseModel]] = {model}
+    for step in path:
+        fields = [field for each in models for name, field in each.model_fields.items() if step in {name, field.alias}]
+        models = {found for field in fields for found in _models(field.annotation)} or models
+    return sorted({field.alias or name for each in models for name, field in each.model_fields.items()})
+
+
+def _models(annotation: object) -> set[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {annotation}
+    return {model for argument in get_args(annotation) for model in _models(argument)}
+
+
+def canonical_json(model: BaseModel) -> bytes:
+    """Return the one JSON form of a document that goes to the journal; ``validate``'s models read it back equal."""
+    return msgspec.json.encode(model.model_dump(mode="json", by_alias=True, exclude_defaults=True))

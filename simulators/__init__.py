@@ -1,0 +1,1 @@
+"""Simulated devices: what the field says, for demos, tests and load."""

@@ -1,0 +1,165 @@
+"""An engine on a desk: documents from YAML, records stamped by hand, effects to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import orjson
+
+from hub.bridge import topics
+from hub.config import packaged
+from hub.engine.apply import Engine
+from hub.model import (
+    Batch,
+    Body,
+    Effects,
+    Event,
+    Heard,
+    Publish,
+    Record,
+    SessionCaughtUp,
+    SessionConnected,
+    SessionLost,
+    Started,
+    Tick,
+)
+from hub.revisions import read_yaml, revise
+
+SECOND = 1_000_000_000
+START = 1_772_352_000 * SECOND
+JOURNAL = "00000000-0000-4000-8000-000000000001"
+SESSIONS = ("events", "telemetry")
+
+
+def device(name: str, kind: str, profile: str = "", *, building: str = "b1", site: str = "s1") -> dict[str, bytes]:
+    """Return a device document."""
+    row = {
+        "site": site, "device": name, "kind": kind, "profile": profile, "building": building, "place": building,
+        "zone": "Asia/Shanghai", "params": {},
+    }  # fmt: skip
+    return {f"device/{site}/{name}": orjson.dumps(row)}
+
+
+def documents(*devices: Mapping[str, bytes], rules: Sequence[Path] = ()) -> dict[str, bytes]:
+    """Return the shipped YAML, overlaid, and ``devices``."""
+    found = read_yaml([packaged("device_profiles")], [packaged("rules"), *rules])
+    for each in devices:
+        found |= each
+    return found
+
+
+COMMUNITY = (
+    device("smoke-1", "smoke_sensor", "milesight/gs524n"),
+    device("gate-1", "access_controller", "hikvision/access"),
+    device("door-1", "access_controller"),
+)
+
+
+class Desk:
+    """Feeds records to an engine; ``t`` and the wall clock move only by hand."""
+
+    def __init__(self, wanted: Mapping[str, bytes] | None = None) -> None:
+        self.engine = Engine(JOURNAL, topics)
+        self.records: list[Record] = []
+        self.effects: list[Effects] = []
+        self.t = START
+        self.wall = START
+        self._next_t = START
+        if wanted is not None:
+            self.say(Started("test", SESSIONS))
+            self.revise(wanted)
+            self.catch_up()
+
+    # ------------------------------------------------------------------------------------------------------------ time
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass; nobody notices before the next record."""
+        self.t += round(seconds * SECOND)
+        self.wall += round(seconds * SECOND)
+
+    def tick(self, seconds: float = 0) -> Effects:
+        """Let time pass and tick."""
+        self.wait(seconds)
+        return self.say(Tick())
+
+    # --------------------------------------------------------------------------------------------------------- records
+
+    def say(self, body: Body, messages: Sequence[Heard] = (), bodies: Mapping[str, bytes] | None = None) -> Effects:
+        """Journal ``body`` now and apply it."""
+        t = self.t = max(self._next_t, self.t)
+        self._next_t = t + len(messages) + 1
+        record = Record(len(self.records) + 1, t, self.wall, body, tuple(messages), bodies or {})
+        self.records.append(record)
+        effects = self.engine.apply(record)
+        self.effects.append(effects)
+        return effects
+
+    def revise(self, wanted: Mapping[str, bytes]) -> Effects:
+        """Move to other documents."""
+        note = revise(self.engine.content.bodies(), wanted, "test")
+        assert note is not None
+        return self.say(note.revision, bodies=note.bodies)
+
+    def catch_up(self, connection: int = 1) -> None:
+        """Connect both sessions and let their markers return."""
+        for session in SESSIONS:
+            self.say(SessionConnected(session, connection, session_present=True))
+        for session in SESSIONS:
+            self.say(SessionCaughtUp(session, connection))
+
+    def lose(self) -> None:
+        """Lose both sessions."""
+        for session in SESSIONS:
+            self.say(SessionLost(session, 1, "test"))
+
+    def hear(self, *messages: Publish, session: str = "events", connection: int = 1, settled: int = 0) -> Effects:
+        """Hear a batch."""
+        return self.say(Batch(session, connection, True, settled, b""), messages)  # noqa: FBT003 -- as in the journal
+
+    # ------------------------------------------------------------------------------------------------------- afterwards
+
+    @property
+    def events(self) -> list[Event]:
+        """Return every event so far."""
+        return [event for effects in self.effects for event in effects.events]
+
+    def told(self) -> list[str]:
+        """Return the events as short sentences: name, transition, late."""
+        return [f"{event.transition} {event.name}{' late' if event.late else ''}" for event in self.events]
+
+    def restart(self) -> Desk:
+        """Return a desk whose engine came from this one's checkpoint, in another process's memory."""
+        state = self.engine.state
+        state.begin_checkpoint()
+        rows = [(key, body) for key, body in state.take_checkpoint().items() if body is not None]
+        self._checkpoint = dict(getattr(self, "_checkpoint", {})) | dict(rows)
+        other = Desk()
+        other.engine.restore(sorted(self._checkpoint.items()))
+        other.records, other.effects = list(self.records), []
+        other.t, other.wall, other._next_t = self.t, self.wall, self._next_t  # noqa: SLF001 -- its own kind
+        return other
+
+
+def encoded(effects: Sequence[Effects]) -> bytes:
+    """Return effects as bytes, to compare two runs."""
+    plain = [
+        (
+            one.position,
+            [(series.kind, series.device, series.part, time, values) for series, time, values in one.points],
+            one.events, one.alarms, one.replies, one.dead_letters, one.transmissions,
+        )
+        for one in effects
+    ]  # fmt: skip
+    return msgspec.msgpack.encode(plain)
+
+
+def smoke(hexadecimal: str, **words: object) -> Publish:
+    """Return a GS524N frame from smoke-1."""
+    return Publish("hub/s1/smoke-1/telemetry", bytes.fromhex(hexadecimal), **words)  # type: ignore[arg-type] # test words
+
+
+ALARM, NORMAL = "221164321F18", "2217641E1A2B"
+"""GS524N: alarm and normal (samples.json)."""
+

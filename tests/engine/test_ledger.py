@@ -1,0 +1,188 @@
+"""The ledger: every message has exactly one end, and the same journal has the same effects."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.model import Publish, SessionConnected, Started
+from tests.engine.desk import ALARM, COMMUNITY, JOURNAL, NORMAL, SESSIONS, Desk, device, documents, encoded, smoke
+
+WANTED = documents(*COMMUNITY)
+
+TOPICS = st.sampled_from(
+    [
+        *(f"hub/s1/{name}/{sort}" for name in ("smoke-1", "gate-1", "door-1", "nobody")
+          for sort in ("telemetry", "signal", "response", "availability")),
+        "hub/s1/smoke-1", "hub//smoke-1/telemetry", "hub/_hub/x/telemetry", "", "a", "hub/s1/smoke-1/telemetry/x",
+    ]
+)  # fmt: skip
+PAYLOADS = st.one_of(
+    st.binary(max_size=64),
+    st.sampled_from([bytes.fromhex(ALARM), bytes.fromhex(NORMAL), b"online", b"", b"[" * 5_000, b'{"values": {"door": "open"}}']),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+        max_leaves=6,
+    ).map(lambda value: repr(value).encode()),
+)  # fmt: skip
+MESSAGES = st.lists(
+    st.builds(
+        Publish, TOPICS, PAYLOADS, packet_id=st.integers(1, 5), duplicate=st.booleans(), retain=st.booleans()
+    ),
+    max_size=12,
+)
+
+
+@given(st.lists(MESSAGES, max_size=4))
+def test_any_bytes_on_any_topic_end_in_exactly_one_term_of_the_ledger(batches: list[list[Publish]]) -> None:
+    desk = Desk(WANTED)
+    heard = 0
+    for messages in batches:
+        desk.hear(*messages)
+        heard += len(messages)
+    ledger = desk.engine.state.ledger
+    assert ledger.heard == heard
+    assert ledger.heard == ledger.live + ledger.late + ledger.backfill + ledger.duplicate + ledger.dead_lettered + ledger.refused
+    assert ledger.dead_lettered == sum(len(effects.dead_letters) for effects in desk.effects)
+    assert ledger.points == sum(len(effects.points) for effects in desk.effects)
+    assert ledger.codes.get("internal_error", 0) == 0
+
+
+@given(st.lists(MESSAGES, max_size=4))
+def test_the_same_journal_replayed_twice_gives_byte_identical_effects(batches: list[list[Publish]]) -> None:
+    desk = Desk(WANTED)
+    for messages in batches:
+        desk.hear(*messages)
+        desk.tick(7)
+    again = Desk()
+    for record in desk.records:
+        again.effects.append(again.engine.apply(record))
+    assert encoded(again.effects) == encoded(desk.effects)
+
+
+@given(st.lists(MESSAGES, min_size=2, max_size=5), st.data())
+def test_a_restart_anywhere_changes_nothing(batches: list[list[Publish]], data: st.DataObject) -> None:
+    straight, broken = Desk(WANTED), Desk(WANTED)
+    cut = data.draw(st.integers(0, len(batches) - 1))
+    for index, messages in enumerate(batches):
+        straight.hear(*messages)
+        straight.tick(3)
+        if index == cut:
+            effects = broken.effects
+            broken = broken.restart()
+            broken.effects = effects
+        broken.hear(*messages)
+        broken.tick(3)
+    assert encoded(broken.effects) == encoded(straight.effects)
+    assert broken.engine.state.ledger == straight.engine.state.ledger
+
+
+@pytest.mark.parametrize("poison", [b"", b"\xff\xfe", b"[" * 100_000, b"\x22\x11\x64\x32\x1f\x19"])
+def test_a_poisoned_message_in_front_of_a_good_one_becomes_a_dead_letter(poison: bytes) -> None:
+    desk = Desk(WANTED)
+    effects = desk.hear(Publish("hub/s1/smoke-1/telemetry", poison), smoke(ALARM))
+    assert [letter.payload for letter in effects.dead_letters] == [poison]
+    assert [letter.index for letter in effects.dead_letters] == [0]
+    assert desk.told() == ["raised fire.smoke_alarm"]
+
+
+def test_a_message_that_is_too_large_is_refused_and_counted() -> None:
+    desk = Desk(WANTED)
+    desk.hear(Publish("hub/s1/smoke-1/telemetry", b"x" * (256 * 1024 + 1)))
+    assert desk.engine.state.ledger.refused == 1
+    assert desk.engine.state.ledger.codes == {"too_large": 1}
+
+
+# ---------------------------------------------------------------------------------------------------------- redelivery
+
+
+def redelivered(desk: Desk, *messages: Publish, session_present: bool = True) -> None:
+    desk.lose()
+    for session in SESSIONS:
+        desk.say(SessionConnected(session, 2, session_present=session_present))
+    desk.hear(*messages, connection=2)
+
+
+def test_a_dup_of_an_unsettled_message_is_not_judged() -> None:
+    desk = Desk(WANTED)
+    desk.hear(smoke(ALARM, packet_id=7))
+    redelivered(desk, smoke(ALARM, packet_id=7, duplicate=True))
+    assert desk.engine.state.ledger.duplicate == 1
+    assert desk.engine.state.ledger.points == 1
+
+
+def test_a_dup_is_known_after_a_restart_from_a_checkpoint() -> None:
+    desk = Desk(WANTED)
+    desk.hear(smoke(ALARM, packet_id=7))
+    later = desk.restart()
+    later.say(Started("test", SESSIONS))
+    redelivered(later, smoke(ALARM, packet_id=7, duplicate=True))
+    assert later.engine.state.ledger.duplicate == 1
+
+
+def test_a_dup_of_a_settled_message_is_judged() -> None:
+    desk = Desk(WANTED)
+    desk.hear(smoke(ALARM, packet_id=7))
+    desk.hear(smoke(NORMAL, packet_id=8), settled=1)
+    redelivered(desk, smoke(ALARM, packet_id=7, duplicate=True))
+    assert desk.engine.state.ledger.duplicate == 0
+
+
+def test_a_dup_with_another_payload_is_another_message() -> None:
+    desk = Desk(WANTED)
+    desk.hear(smoke(ALARM, packet_id=7))
+    redelivered(desk, smoke(NORMAL, packet_id=7, duplicate=True))
+    assert desk.engine.state.ledger.duplicate == 0
+
+
+def test_nothing_is_a_duplicate_when_the_broker_has_no_session() -> None:
+    desk = Desk(WANTED)
+    desk.hear(smoke(ALARM, packet_id=7))
+    redelivered(desk, smoke(ALARM, packet_id=7, duplicate=True), session_present=False)
+    assert desk.engine.state.ledger.duplicate == 0
+
+
+# ------------------------------------------------------------------------------------------------------ unknown devices
+
+
+def test_messages_of_an_unknown_device_are_taken_as_late_when_it_is_added() -> None:
+    desk = Desk(WANTED)
+    stranger = Publish("hub/s1/smoke-2/telemetry", bytes.fromhex(ALARM))
+    effects = desk.hear(stranger)
+    assert [letter.code for letter in effects.dead_letters] == ["unknown_device"]
+    added = desk.revise(WANTED | device("smoke-2", "smoke_sensor", "milesight/gs524n"))
+    assert [(event.name, event.late) for event in added.events] == [("fire.smoke_alarm", True)]
+    ledger = desk.engine.state.ledger
+    assert (ledger.heard, ledger.dead_lettered, ledger.replayed) == (1, 1, 1)
+
+
+def test_messages_that_waited_longer_than_an_hour_stay_dead_letters() -> None:
+    desk = Desk(WANTED)
+    desk.hear(Publish("hub/s1/smoke-2/telemetry", bytes.fromhex(ALARM)))
+    desk.wait(3_601)
+    desk.revise(WANTED | device("smoke-2", "smoke_sensor", "milesight/gs524n"))
+    assert desk.engine.state.ledger.replayed == 0
+    assert desk.told() == []
+
+
+# ----------------------------------------------------------------------------------------------------------- sequences
+
+
+def test_native_counters_tell_missing_and_reordered_messages() -> None:
+    desk = Desk(WANTED)
+    for seq in (1, 2, 5, 4, 5):
+        desk.hear(Publish("hub/s1/door-1/telemetry", orjson.dumps({"seq": seq, "boot": "a", "values": {"tamper": False}})))
+    found = desk.engine.content.find("s1", "door-1")
+    assert found is not None
+    assert (found.state.missing, found.state.reordered, found.state.repeated) == (1, 1, 1)
+
+
+def test_event_ids_name_the_journal_they_came_from() -> None:
+    desk, other = Desk(WANTED), Desk(WANTED)
+    other.engine.state.clock.journal = JOURNAL.replace("1", "2")
+    desk.hear(smoke(ALARM))
+    other.hear(smoke(ALARM))
+    assert desk.events[0].id != other.events[0].id

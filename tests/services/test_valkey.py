@@ -1,0 +1,116 @@
+"""The embedded Valkey: ready, private, durable, and never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from hub.clock import SystemClock
+from hub.errors import ConfigError, UnavailableError
+from hub.services.child import free_port
+from hub.services.valkey import ValkeyService
+from hub.sinks.redis_check import check_server
+from hub.sinks.redis_link import Link, RedisAddress
+from tests.waiting import wait_until
+
+LOCKS = Path("/proc/locks")
+
+HOST_PROGRAM = """
+import asyncio, sys
+from pathlib import Path
+from hub.clock import SystemClock
+from hub.services.valkey import ValkeyService
+
+async def main():
+    async with ValkeyService(Path(sys.argv[1]), port=int(sys.argv[2]), clock=SystemClock()) as service:
+        print("pid", service.pid, flush=True)
+        await service.wait()
+
+asyncio.run(main())
+"""
+
+
+def service_in(directory: Path, port: int | None = None) -> ValkeyService:
+    return ValkeyService(directory / "valkey", port=port or free_port(), clock=SystemClock())
+
+
+def link_to(service: ValkeyService) -> Link:
+    return Link(RedisAddress(url=service.url, password=service.password))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def waits_for_a_lock(pid: int) -> bool:
+    return any(line.split()[1] == "->" and str(pid) in line.split() for line in LOCKS.read_text().splitlines())
+
+
+async def test_it_answers_its_password_and_is_what_the_hub_trusts(tmp_path: Path) -> None:
+    async with service_in(tmp_path) as service, link_to(service) as link:
+        assert await check_server(link) == []
+        assert await link.ask("CONFIG", "GET", "appendfsync") == [b"appendfsync", b"always"]
+    assert not is_running(service.pid)
+
+
+async def test_nobody_gets_in_without_the_password(tmp_path: Path) -> None:
+    async with service_in(tmp_path) as service, Link(RedisAddress(url=service.url)) as link:
+        with pytest.raises(UnavailableError):
+            await link.ask("PING")
+
+
+async def test_password_and_configuration_are_for_our_eyes_only(tmp_path: Path) -> None:
+    async with service_in(tmp_path):
+        files = [tmp_path / "valkey" / name for name in ("password", "valkey.conf", "lock")]
+        assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3
+
+
+async def test_what_it_acknowledged_survives_a_kill_and_the_password_stays(tmp_path: Path) -> None:
+    async with service_in(tmp_path) as service:
+        async with link_to(service) as link:
+            await link.ask("SET", "kept", "yes")
+        os.kill(service.pid, signal.SIGKILL)
+        assert await service.wait() != 0
+    async with service_in(tmp_path) as again, link_to(again) as link:
+        assert await link.ask("GET", "kept") == b"yes"
+        assert again.password == service.password
+
+
+async def test_a_killed_hub_leaves_no_valkey_and_the_next_one_waits_for_its_files(tmp_path: Path) -> None:
+    directory = tmp_path / "valkey"
+    hub = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOST_PROGRAM, str(directory), str(free_port()), stdout=asyncio.subprocess.PIPE
+    )
+    assert hub.stdout is not None
+    pid = int((await hub.stdout.readuntil(b"pid ")) and (await hub.stdout.readline()))
+    os.kill(pid, signal.SIGSTOP)  # it cannot end: its files stay locked
+    hub.kill()
+    assert await hub.wait() == -signal.SIGKILL
+    async with asyncio.TaskGroup() as tasks:
+        next_one = service_in(tmp_path)
+        starting = tasks.create_task(next_one.__aenter__())
+        await wait_until(lambda: next_one.pid)
+        await wait_until(lambda: waits_for_a_lock(next_one.pid))
+        assert not starting.done()
+        os.kill(pid, signal.SIGCONT)
+    assert not is_running(pid)
+    async with link_to(next_one) as link:
+        assert await link.ask("PING") == b"PONG"
+    await next_one.__aexit__(None, None, None)
+    assert not is_running(next_one.pid)
+
+
+async def test_a_port_that_is_taken_is_refused_before_the_password_is_shown(tmp_path: Path) -> None:
+    stranger = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    async with stranger:
+        with pytest.raises(ConfigError, match="port_in_use"):
+            await service_in(tmp_path, stranger.sockets[0].getsockname()[1]).__aenter__()

@@ -1,0 +1,150 @@
+"""Requests through the control stream, against a real Valkey."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from hub.clock import SystemClock
+from hub.errors import PoisonError, UnavailableError
+from hub.model import Control, Reply
+from hub.sinks.control import ControlReader, Request, decode_control, send_control
+from hub.sinks.redis_link import Link
+from hub.sinks.streams import control_key, decode_reply, pack_reply, reply_key
+from tests.servers.valkey import ValkeyServer
+from tests.sinks.streams.rig import PARTITION
+from tests.waiting import wait_until
+
+GOOD = {"actor": "li", "verb": "acknowledge", "expires_at": "1772366400123", "args": '{"id": "ab", "n": 2}'}
+
+
+@asynccontextmanager
+async def reading(valkey: ValkeyServer, heard: list[Control], after: str = "") -> AsyncIterator[ControlReader]:
+    reader = ControlReader(valkey.link(), SystemClock(), partition=PARTITION)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(reader.run(after, heard.append))
+        yield reader
+        task.cancel()
+        await asyncio.wait([task])
+        await reader.close()
+
+
+async def add(link: Link, **fields: str) -> str:
+    entry = await link.ask("XADD", control_key(PARTITION), "*", *[part for pair in fields.items() for part in pair])
+    assert isinstance(entry, bytes)
+    return entry.decode()
+
+
+async def test_a_request_arrives_as_it_was_asked(valkey: ValkeyServer) -> None:
+    heard: list[Control] = []
+    identity = str(uuid4())
+    async with valkey.link() as link, reading(valkey, heard):
+        entry = await add(link, id=identity, **GOOD)
+        await wait_until(lambda: heard)
+    assert heard == [Control(entry, identity, "li", "acknowledge", 1_772_366_400_123_000_000, {"id": "ab", "n": 2})]
+
+
+async def test_the_asker_gets_the_answer(valkey: ValkeyServer) -> None:
+    heard: list[Control] = []
+    request = Request(actor="li", verb="unlock", args={"device": "gate-1"}, expires_in=timedelta(seconds=5))
+    clock = SystemClock()
+    async with valkey.link() as link, valkey.link() as hub, reading(valkey, heard), asyncio.TaskGroup() as tasks:
+        asked = tasks.create_task(send_control(link, clock, PARTITION, request, wait=timedelta(seconds=9)))
+        await wait_until(lambda: heard)
+        assert 4e9 < heard[0].expires_at - clock.wall_ns() < 5e9
+        answer = Reply(heard[0].id, ok=True, code="sent", detail="gate-1")
+        await hub.exchange([pack_reply(answer)], 1)
+    assert asked.result() == answer
+    assert (heard[0].actor, heard[0].verb, heard[0].args) == ("li", "unlock", {"device": "gate-1"})
+
+
+async def test_an_asker_without_a_hub_is_told_so(valkey: ValkeyServer) -> None:
+    async with valkey.link() as link:
+        with pytest.raises(UnavailableError, match="control_unanswered"):
+            await send_control(link, SystemClock(), PARTITION, Request(actor="li", verb="x"), wait=timedelta(0))
+
+
+async def test_reading_goes_on_after_the_last_journaled_request(valkey: ValkeyServer) -> None:
+    heard: list[Control] = []
+    async with valkey.link() as link:
+        entries = [await add(link, id=str(uuid4()), **GOOD) for _ in range(250)]
+        async with reading(valkey, heard, after=entries[99]):
+            await wait_until(lambda: len(heard) == 150)
+    assert [control.entry for control in heard] == entries[100:]
+
+
+async def test_a_malformed_request_is_answered_and_the_next_one_passes(valkey: ValkeyServer) -> None:
+    heard: list[Control] = []
+    bad, good = str(uuid4()), str(uuid4())
+    async with valkey.link() as link, reading(valkey, heard) as reader:
+        await add(link, id=bad, **(GOOD | {"expires_at": "soon"}))
+        await add(link, id="not a uuid", **GOOD)
+        await add(link, id=good, **GOOD)
+        await wait_until(lambda: heard)
+        answer = await link.ask("GET", reply_key(bad))
+        assert isinstance(answer, bytes)
+        assert (decode_reply(answer).ok, decode_reply(answer).code) == (False, "bad_control")
+        assert await link.ask("KEYS", reply_key("*")) == [reply_key(bad).encode()]
+    assert [control.id for control in heard] == [good]
+    assert (reader.read, reader.malformed) == (1, 2)
+
+
+async def test_a_malformed_copy_does_not_replace_the_answer_of_the_original(valkey: ValkeyServer) -> None:
+    heard: list[Control] = []
+    identity = str(uuid4())
+    async with valkey.link() as link, reading(valkey, heard) as reader:
+        await link.exchange([pack_reply(Reply(identity, ok=True, code="done"))], 1)
+        await add(link, id=identity, actor="li")
+        await wait_until(lambda: reader.malformed)
+        answer = await link.ask("GET", reply_key(identity))
+        assert isinstance(answer, bytes)
+        assert decode_reply(answer).code == "done"
+
+
+async def test_the_reader_comes_back_after_redis_was_killed(valkey: ValkeyServer) -> None:
+    heard: list[Control] = []
+    async with reading(valkey, heard):
+        for killed in range(3):
+            async with valkey.link() as link:
+                await add(link, id=str(uuid4()), **GOOD)
+            await wait_until(lambda killed=killed: len(heard) == killed + 1)  # type: ignore[misc]
+            valkey.kill()
+            valkey.start()
+    assert len(heard) == 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": "7"},
+        {"actor": ""},
+        {"verb": ""},
+        {"expires_at": "1e3"},
+        {"expires_at": "9" * 40},
+        {"args": "[1]"},
+        {"args": '{"a": {"b": 1}}'},
+        {"args": "{"},
+        {"args": '{"a": 1180591620717411303424}'},
+        {"args": "[" * 100_000},
+        {"args": json.dumps({"a": "x" * 70_000})},
+        {"actor": "\udcff"},
+    ],
+    ids=lambda changes: next(f"{name}={value[:12]!a}" for name, value in changes.items()),
+)
+def test_what_is_no_request_is_poison(changes: dict[str, str]) -> None:
+    fields = {"id": str(uuid4()), **GOOD} | changes
+    with pytest.raises(PoisonError, match="bad_control"):
+        decode_control("1-0", {name.encode(): value.encode(errors="surrogateescape") for name, value in fields.items()})
+
+
+@pytest.mark.parametrize("missing", ["id", "actor", "verb", "expires_at"])
+def test_a_request_needs_id_actor_verb_and_expiry(missing: str) -> None:
+    fields = {name.encode(): value.encode() for name, value in {"id": str(uuid4()), **GOOD}.items() if name != missing}
+    with pytest.raises(PoisonError, match=f"missing: {missing}"):
+        decode_control("1-0", fields)

@@ -1,0 +1,122 @@
+"""Streams kept by age and by what groups owe, against a real Valkey."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from hub.sinks.redis_link import Link, rows
+from hub.sinks.retention import Keep, Lagging, Retention
+from tests.clocks import ManualClock
+from tests.servers.valkey import ValkeyServer
+
+STREAM = "hub:events:fire"
+GROUP = "dashboard"
+HOUR_MS = 3_600_000
+NODE = 100  # entries of one node of a stream: "~" removes whole nodes only
+
+
+@pytest.fixture
+async def link(valkey: ValkeyServer) -> AsyncIterator[Link]:
+    async with valkey.link() as link:
+        await link.ask("CONFIG", "SET", "stream-node-max-entries", NODE)
+        yield link
+
+
+async def now_ms(link: Link) -> int:
+    seconds = rows(await link.ask("TIME"))[0]
+    assert isinstance(seconds, bytes)
+    return int(seconds) * 1000
+
+
+async def fill(link: Link, *, hours_old: float, entries: int) -> str:
+    """Add entries of that age; return the id of the first."""
+    milliseconds = await now_ms(link) - int(hours_old * HOUR_MS)
+    for number in range(entries):
+        await link.ask("XADD", STREAM, f"{milliseconds}-{number + 1}", "n", number)
+    return f"{milliseconds}-1"
+
+
+async def trimmed(valkey: ValkeyServer, keep: Keep, times: int = 1) -> tuple[Retention, list[Lagging]]:
+    told: list[Lagging] = []
+    retention = Retention(valkey.link(), ManualClock(), [STREAM, "hub:events:none"], keep=keep, on_lagging=told.append)
+    for _ in range(times):
+        await retention.trim()
+    await retention.close()
+    return retention, told
+
+
+async def test_entries_go_when_they_are_old(valkey: ValkeyServer, link: Link) -> None:
+    await fill(link, hours_old=24 * 8, entries=2 * NODE)
+    await fill(link, hours_old=24 * 6, entries=NODE)
+    retention, told = await trimmed(valkey, Keep())
+    assert (await link.ask("XLEN", STREAM), retention.trimmed, told) == (NODE, 2 * NODE, [])
+
+
+async def test_what_a_group_has_not_read_stays_until_it_may_no_longer_be_owed(valkey: ValkeyServer, link: Link) -> None:
+    keep = Keep(age=timedelta(hours=1), owe_for=timedelta(hours=72))
+    await fill(link, hours_old=10, entries=2 * NODE)
+    await link.ask("XGROUP", "CREATE", STREAM, GROUP, "0")
+    retention, told = await trimmed(valkey, keep)
+    assert (retention.trimmed, told) == (0, [])
+    await link.ask("XREADGROUP", "GROUP", GROUP, "me", "COUNT", NODE, "NOACK", "STREAMS", STREAM, ">")
+    await trimmed(valkey, keep)
+    assert await link.ask("XLEN", STREAM) == NODE
+
+
+async def test_what_a_group_has_read_but_not_acknowledged_stays_too(valkey: ValkeyServer, link: Link) -> None:
+    keep = Keep(age=timedelta(hours=1), owe_for=timedelta(hours=72))
+    first = await fill(link, hours_old=10, entries=2 * NODE)
+    await link.ask("XGROUP", "CREATE", STREAM, GROUP, "0")
+    await link.ask("XREADGROUP", "GROUP", GROUP, "me", "STREAMS", STREAM, ">")
+    retention, _ = await trimmed(valkey, keep)
+    assert retention.trimmed == 0
+    milliseconds = first.partition("-")[0]
+    await link.ask("XACK", STREAM, GROUP, *[f"{milliseconds}-{number + 1}" for number in range(2 * NODE)])
+    retention, told = await trimmed(valkey, keep)
+    assert (retention.trimmed, told) == (2 * NODE, [])
+
+
+async def test_a_group_that_owes_too_long_is_told_and_trimming_goes_on(valkey: ValkeyServer, link: Link) -> None:
+    first = await fill(link, hours_old=100, entries=2 * NODE)
+    kept_from = await fill(link, hours_old=50, entries=NODE)
+    await link.ask("XGROUP", "CREATE", STREAM, GROUP, "0")
+    retention, told = await trimmed(valkey, Keep(age=timedelta(hours=1), owe_for=timedelta(hours=72)), times=2)
+    assert (await link.ask("XLEN", STREAM), retention.trimmed, retention.lagged) == (NODE, 2 * NODE, 1)
+    assert told == [Lagging(stream=STREAM, group=GROUP, owed=first, kept_from=kept_from)]
+    assert retention.lagging == set()
+
+
+async def test_a_group_that_read_everything_of_a_quiet_stream_does_not_lag(valkey: ValkeyServer, link: Link) -> None:
+    await fill(link, hours_old=100, entries=3)
+    await link.ask("XGROUP", "CREATE", STREAM, GROUP, "$")
+    await fill(link, hours_old=1, entries=3)
+    retention, told = await trimmed(valkey, Keep())
+    assert (retention.lagging, told) == (set(), [])
+
+
+async def test_a_lagging_group_is_told_once_while_nothing_is_taken_from_it(valkey: ValkeyServer, link: Link) -> None:
+    first = await fill(link, hours_old=100, entries=3)
+    await link.ask("XGROUP", "CREATE", STREAM, GROUP, "0")
+    retention, told = await trimmed(valkey, Keep(), times=3)
+    assert told == [Lagging(stream=STREAM, group=GROUP, owed=first, kept_from=first)]
+    assert retention.lagging == {(STREAM, GROUP)}
+
+
+async def test_short_memory_halves_the_ages_minute_by_minute(valkey: ValkeyServer, link: Link) -> None:
+    await fill(link, hours_old=5 * 24, entries=NODE)
+    await fill(link, hours_old=2 * 24, entries=NODE)
+    await fill(link, hours_old=1, entries=NODE)
+    used = await link.ask("INFO", "memory")
+    assert isinstance(used, bytes)
+    used_bytes = int(used.partition(b"used_memory:")[2].split()[0])
+    await link.ask("CONFIG", "SET", "maxmemory", used_bytes + used_bytes // 4)
+    left = [NODE * 3]
+    for minutes in (1, 2):
+        await trimmed(valkey, Keep(), times=minutes)
+        length = await link.ask("XLEN", STREAM)
+        assert isinstance(length, int)
+        left.append(length)
+    assert left == [NODE * 3, NODE * 2, NODE]

@@ -1,0 +1,468 @@
+"""The stream sink against a real Valkey: every record once, in order, with its cursor."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Coroutine, Generator, ItemsView, Sequence
+from typing import cast
+
+import pytest
+from redis import Redis
+from typing_extensions import override
+
+from hub.errors import OwnershipLostError
+from hub.model import AlarmChange, AlarmState, Reply
+from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
+from hub.sinks.stream_readers import read_alarms, read_events
+from hub.sinks.streams import DEAD_LETTERS, alarms_key, cursor_key, domain_key, reply_key
+from tests.clocks import ManualClock
+from tests.servers.valkey import PASSWORD, ValkeyServer
+from tests.sinks.streams.rig import (
+    JOURNAL,
+    MemoryOutbox,
+    Rig,
+    alarm,
+    claim_of,
+    cursor,
+    dead_letter,
+    event,
+    numbers,
+    whole_database,
+    work,
+)
+from tests.sinks.streams.swallowing_proxy import SwallowingProxy
+from tests.waiting import wait_until
+
+
+async def test_events_arrive_in_record_order_with_the_cursor(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    outbox.put(1, *[work([event(record)]) for record in range(1, 1201)])
+    rig = Rig(valkey.address, outbox)
+    async with valkey.link() as link, rig.running():
+        await wait_until(lambda: not outbox.owed)
+        assert await numbers(link) == list(range(1, 1201))
+        position = await cursor(link)
+    assert (position.journal, position.epoch, position.record) == (JOURNAL, 1, 1200)
+    assert outbox.tally["events"] == rig.sink.delivered["events"] == 1200
+
+
+async def test_an_event_comes_back_as_it_was_raised(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    raised = event(7, "elevator.ebike", late=True)
+    outbox.put(1, work([raised]))
+    async with valkey.link() as link, Rig(valkey.address, outbox).running():
+        await wait_until(lambda: not outbox.owed)
+        assert await read_events(link, ["elevator"]) == [raised]
+
+
+async def test_one_record_that_is_bigger_than_a_transaction_goes_whole(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    outbox.put(1, work([event(1)]), work([event(number) for number in range(2, 1502)]), work([event(1502)]))
+    rig = Rig(valkey.address, outbox)
+    async with valkey.link() as link, rig.running():
+        await wait_until(lambda: not outbox.owed)
+        assert await numbers(link) == list(range(1, 1503))
+    assert rig.sink.transactions == 3
+
+
+async def test_all_sorts_of_work_travel_with_their_record(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    raised, gone = alarm("fire-confirmed"), alarm("gas-leak")
+    outbox.put(
+        1,
+        work(alarms=[AlarmChange("north", gone.rule, gone.key, gone)]),
+        work(
+            alarms=[
+                AlarmChange("north", raised.rule, raised.key, raised),
+                AlarmChange("north", gone.rule, gone.key, None),
+            ],
+            replies=[Reply("b7e6", ok=True, code="done")],
+            dead_letters=[dead_letter(12)],
+        ),
+    )
+    rig = Rig(valkey.address, outbox)
+    async with valkey.link() as link, rig.running():
+        await wait_until(lambda: not outbox.owed)
+        assert await read_alarms(link) == [raised]
+        assert 58 <= cast("int", await link.ask("TTL", reply_key("b7e6"))) <= 60
+        announced = pairs(rows(rows(await link.ask("XRANGE", DEAD_LETTERS, "-", "+"))[0])[1])
+    assert announced == {
+        b"number": b"12",
+        b"topic": b"hub/north/smoke-17/telemetry",
+        b"code": b"bad_checksum",
+        b"site": b"north",
+        b"device": b"smoke-17",
+    }
+    assert outbox.tally == {"events": 0, "alarms": 3, "replies": 1, "dead_letters": 1, "rejected": 0}
+
+
+async def test_what_cannot_be_written_down_costs_itself_and_not_what_follows(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    outbox.put(1, work([event(1), event(2, time=1 << 70), event(3)]), work([event(4, device="\ud800")]))
+    outbox.put(3, work([event(5)]))
+    async with valkey.link() as link, Rig(valkey.address, outbox).running():
+        await wait_until(lambda: not outbox.owed)
+        assert await numbers(link) == [1, 3, 5]
+    assert (outbox.tally["events"], outbox.tally["rejected"]) == (3, 2)
+
+
+# ------------------------------------------------------------------------------------------------- exactly once
+
+
+class Interrupted:
+    """Awaits a coroutine and cancels the task at its ``at``-th suspension: a failpoint at every await."""
+
+    def __init__(self, coroutine: Coroutine[object, None, None], at: int) -> None:
+        self.reached = False
+        self._coroutine = coroutine
+        self._at = at
+
+    def __await__(self) -> Generator[object, None, None]:
+        inner = self._coroutine.__await__()
+        thrown: BaseException | None = None
+        for count in itertools.count(1):
+            try:
+                waiting = next(inner) if thrown is None else inner.throw(thrown)
+            except StopIteration:
+                return
+            if count == self._at:
+                self.reached = True
+                here().cancel()
+            try:
+                thrown = None
+                yield waiting
+            except asyncio.CancelledError as error:
+                thrown = error
+
+
+def here() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+async def test_a_sink_cancelled_at_any_await_neither_loses_nor_repeats(valkey: ValkeyServer) -> None:
+    async with valkey.link() as link:
+        for at in range(1, 200):
+            await link.ask("FLUSHALL")
+            outbox = MemoryOutbox()
+            outbox.put(1, *[work([event(record)]) for record in range(1, 1101)])
+            first = Rig(valkey.address, outbox)
+            interrupted = Interrupted(_until_empty(first, outbox), at)
+            try:
+                await interrupted
+            except asyncio.CancelledError:
+                here().uncancel()
+            finally:
+                await first.close()
+            async with Rig(valkey.address, outbox).running():
+                await wait_until(lambda outbox=outbox: not outbox.owed)  # type: ignore[misc]
+            assert await numbers(link) == list(range(1, 1101)), f"cancelled at await {at}"
+            if not interrupted.reached:
+                break
+        else:
+            pytest.fail("the sink never finished undisturbed")
+    assert at > 10
+
+
+async def _until_empty(rig: Rig, outbox: MemoryOutbox) -> None:
+    while outbox.owed:
+        await rig.sink.deliver_next()
+
+
+async def test_killing_valkey_while_it_is_written_to_neither_loses_nor_repeats(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    rig = Rig(valkey.address, outbox)
+    total = 0
+    async with rig.running():
+        for _ in range(6):
+            outbox.put(total + 1, *[work([event(total + n)]) for n in range(1, 2501)])
+            total += 2500
+            await outbox.shrunk()
+            valkey.kill()
+            valkey.start()
+        await wait_until(lambda: not outbox.owed, seconds=20)
+    async with valkey.link() as link:
+        assert await numbers(link) == list(range(1, total + 1))
+    assert rig.sink.retries > 0
+    assert rig.tails == []
+
+
+async def test_a_transaction_that_happened_but_was_never_answered_is_not_repeated(valkey: ValkeyServer) -> None:
+    proxy = SwallowingProxy(valkey.port)
+    outbox = MemoryOutbox()
+    async with proxy.running():
+        address = RedisAddress(url=f"redis://:{PASSWORD}@127.0.0.1:{proxy.port}/0")
+        rig = Rig(address, outbox, answer_seconds=0.3)
+        async with valkey.link() as link, rig.running():
+            outbox.put(1, work([event(1)]))
+            await wait_until(lambda: not outbox.owed)
+            proxy.swallow_requests_with = b"XADD"
+            outbox.put(2, work([event(2)]), work([event(3)]))
+            await wait_until(lambda: not outbox.owed)
+            assert await numbers(link) == [1, 2, 3]
+    assert proxy.swallowed == 1
+    assert rig.sink.retries == 1
+
+
+async def test_a_paused_valkey_that_finds_the_transaction_later_runs_it_once(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    rig = Rig(valkey.address, outbox, answer_seconds=0.1)
+    async with rig.running():
+        outbox.put(1, work([event(1)]))
+        await wait_until(lambda: not outbox.owed)
+        for record in range(2, 12):
+            valkey.pause()
+            outbox.put(record, work([event(record)]))
+            retries = rig.sink.retries
+            await wait_until(lambda retries=retries: rig.sink.retries > retries)  # type: ignore[misc]
+            valkey.resume()
+            await wait_until(lambda: not outbox.owed)
+    async with valkey.link() as link:
+        assert await numbers(link) == list(range(1, 12))
+
+
+async def test_a_stopped_redis_gets_everything_once_and_in_order_when_it_is_back(valkey: ValkeyServer) -> None:
+    outbox, clock = MemoryOutbox(), ManualClock()
+    rig = Rig(valkey.address, outbox, clock=clock)
+    async with rig.running():
+        outbox.put(1, work([event(1)]))
+        await wait_until(lambda: not outbox.owed)
+        assert (rig.sink.connected, rig.sink.behind_since) == (True, None)
+        valkey.stop()
+        since = clock.wall_ns()
+        outbox.put(2, *[work([event(record)]) for record in range(2, 500)])
+        await wait_until(lambda: sum(clock.sleeps) > 10)
+        assert (rig.sink.connected, rig.sink.behind_since) == (False, since)
+        valkey.start()
+        await wait_until(lambda: not outbox.owed)
+        assert (rig.sink.connected, rig.sink.behind_since) == (True, None)
+    async with valkey.link() as link:
+        assert await numbers(link) == list(range(1, 500))
+    assert max(clock.sleeps) == 1.0
+
+
+async def test_a_full_redis_keeps_the_work_until_there_is_room(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    rig = Rig(valkey.address, outbox)
+    async with valkey.link() as link, rig.running():
+        outbox.put(1, work([event(1)]))
+        await wait_until(lambda: not outbox.owed)
+        await link.ask("CONFIG", "SET", "maxmemory", "1mb")
+        outbox.put(2, work([event(2)]))
+        await wait_until(lambda: rig.sink.retries > 2)
+        assert await numbers(link) == [1]
+        await link.ask("CONFIG", "SET", "maxmemory", "0")
+        await wait_until(lambda: not outbox.owed)
+        assert await numbers(link) == [1, 2]
+        assert (await cursor(link)).record == 2
+
+
+async def test_a_key_that_holds_something_else_holds_up_its_events_instead_of_losing_them(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    outbox.put(1, work([event(1)]))
+    rig = Rig(valkey.address, outbox)
+    async with valkey.link() as link, rig.running():
+        await link.ask("SET", domain_key("care"), "somebody's note")
+        outbox.put(2, work([event(2, "care.fall")]))
+        await wait_until(lambda: rig.sink.retries > 2)
+        assert (await cursor(link)).record < 2
+        await link.ask("DEL", domain_key("care"))
+        await wait_until(lambda: not outbox.owed)
+        assert await numbers(link) == [1, 2]
+
+
+async def test_what_the_cursor_covers_is_confirmed_and_not_sent_again(valkey: ValkeyServer) -> None:
+    first, again = MemoryOutbox(), MemoryOutbox()
+    for outbox, records in ((first, range(1, 4)), (again, range(1, 6))):
+        outbox.put(1, *[work([event(record)]) for record in records])
+        async with Rig(valkey.address, outbox).running():
+            await wait_until(lambda outbox=outbox: not outbox.owed)  # type: ignore[misc]
+    async with valkey.link() as link:
+        assert await numbers(link) == [1, 2, 3, 4, 5]
+
+
+# ----------------------------------------------------------------------------------- the cursor is somebody else's
+
+
+async def test_after_a_takeover_the_loser_stops_and_writes_nothing_more(valkey: ValkeyServer) -> None:
+    old_outbox, new_outbox = MemoryOutbox(), MemoryOutbox()
+    old, new = Rig(valkey.address, old_outbox), Rig(valkey.address, new_outbox)
+    async with valkey.link() as link:
+        with pytest.RaisesGroup(OwnershipLostError):
+            async with old.running():
+                old_outbox.put(1, work([event(1)]))
+                await wait_until(lambda: not old_outbox.owed)
+                assert await new.ownership.claim() == 2
+                before = await whole_database(link)
+                old_outbox.put(2, work([event(2)], alarms=[AlarmChange("north", "r", "north/k", alarm())]))
+                await wait_until(lambda: old.ownership.is_lost)
+                await asyncio.Event().wait()
+        assert old_outbox.owed
+        assert await whole_database(link) == before
+    await new.close()
+
+
+async def test_another_journal_in_the_cursor_stops_a_running_sink(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    rig = Rig(valkey.address, outbox)
+    async with valkey.link() as link:
+        with pytest.RaisesGroup(OwnershipLostError):
+            async with rig.running():
+                outbox.put(1, work([event(1)]))
+                await wait_until(lambda: not outbox.owed)
+                await link.ask("HSET", cursor_key("p1"), "journal", "another")
+                outbox.put(2, work([event(2)]))
+                await asyncio.Event().wait()
+        assert await numbers(link) == [1]
+
+
+async def test_a_server_that_forgot_its_tail_is_reported_and_delivery_goes_on(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    rig = Rig(valkey.address, outbox)
+    async with valkey.link() as link, rig.running():
+        outbox.put(1, *[work([event(record)]) for record in range(1, 6)])
+        await wait_until(lambda: not outbox.owed)
+        await link.ask("HSET", cursor_key("p1"), "record", 3)
+        outbox.put(6, work([event(6)]))
+        await wait_until(lambda: not outbox.owed)
+        assert rig.tails == [(5, 3)]
+        assert rig.fence.tails_lost == 1
+        assert (await cursor(link)).record == 6
+
+
+async def test_an_emptied_server_is_a_lost_tail_too(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    rig = Rig(valkey.address, outbox, confirmed=41)
+    async with valkey.link() as link, rig.running():
+        outbox.put(42, work([event(42)]))
+        await wait_until(lambda: not outbox.owed)
+        assert await numbers(link) == [42]
+    assert rig.tails == [(41, 0)]
+
+
+# --------------------------------------------------------------------------------------------------------- alarms
+
+
+async def test_all_alarms_are_shown_on_a_new_connection_and_sites_without_any_are_cleared(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    active = alarm()
+    async with valkey.link() as link:
+        await link.ask("HSET", alarms_key("south"), "old-rule/south/k", "left behind")
+        rig = Rig(valkey.address, outbox, alarms={"north": [active], "south": []})
+        async with rig.running():
+            outbox.put(1, work([event(1)]))
+            await wait_until(lambda: not outbox.owed)
+            assert await read_alarms(link) == [active]
+
+
+async def test_alarms_are_shown_again_after_redis_was_gone_without_any_event(valkey: ValkeyServer) -> None:
+    outbox, clock = MemoryOutbox(), ManualClock()
+    rig = Rig(valkey.address, outbox, clock=clock, alarms={"north": []})
+    async with asyncio.TaskGroup() as tasks:
+        keeping_up = tasks.create_task(rig.sink.keep_up())
+        await wait_until(lambda: rig.sink.connected)
+        valkey.stop()
+        await wait_until(lambda: not rig.sink.connected)
+        rig.alarms["north"] = [alarm()]
+        valkey.start()
+        async with valkey.link() as link:
+            await wait_until(lambda: read_alarms(link))
+            assert await read_alarms(link, ["north"]) == [alarm()]
+        keeping_up.cancel()
+        await asyncio.wait([keeping_up])
+    await rig.close()
+
+
+async def test_the_whole_is_written_again_when_the_cursor_moved_under_it(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    outbox.put(1, work([event(1)]))
+    snapshots: list[int] = []
+
+    class Racing(dict[str, Sequence[AlarmState]]):
+        """Moves the cursor from another connection while the first snapshot is being taken."""
+
+        @override
+        def items(self) -> ItemsView[str, Sequence[AlarmState]]:
+            snapshots.append(1)
+            if len(snapshots) == 1:
+                with Redis(port=valkey.port, password=PASSWORD) as other:
+                    other.hset(cursor_key("p1"), "record", "0")
+            return super().items()
+
+    rig = Rig(valkey.address, outbox)
+    rig.alarms = Racing(north=[alarm()])
+    async with valkey.link() as link, rig.running():
+        await wait_until(lambda: not outbox.owed)
+        assert await read_alarms(link) == [alarm()]
+    assert len(snapshots) == 2
+
+
+async def test_a_change_that_follows_the_whole_is_not_overwritten_by_a_late_copy_of_it(valkey: ValkeyServer) -> None:
+    """The whole times out in a paused server, which then finds two copies of it and a change in its buffers."""
+    outbox = MemoryOutbox()
+    stale = alarm("stale")
+    rig = Rig(valkey.address, outbox, answer_seconds=0.1, alarms={"north": [stale]})
+    async with rig.running():
+        outbox.put(1, work([event(1)]))
+        await wait_until(lambda: not outbox.owed)
+        await rig.fence.close()
+        for record in range(2, 7):
+            valkey.pause()
+            outbox.put(record, work(alarms=[AlarmChange("north", stale.rule, stale.key, None)]))
+            retries = rig.sink.retries
+            await wait_until(lambda retries=retries: rig.sink.retries > retries)  # type: ignore[misc]
+            rig.alarms["north"] = []
+            valkey.resume()
+            await wait_until(lambda: not outbox.owed)
+            async with valkey.link() as link:
+                assert await read_alarms(link) == []
+
+
+async def test_a_login_that_is_refused_is_retried_and_not_fatal(valkey: ValkeyServer) -> None:
+    outbox, clock = MemoryOutbox(), ManualClock()
+    outbox.put(1, work([event(1)]))
+    rig = Rig(RedisAddress(url=valkey.address.url), outbox, clock=clock, claim=claim_of())
+    async with rig.running():
+        await wait_until(lambda: rig.sink.retries > 2)
+    assert outbox.owed
+
+
+async def test_a_link_that_timed_out_is_closed_and_says_so(valkey: ValkeyServer) -> None:
+    link = Link(valkey.address, answer_seconds=0.05)
+    async with link:
+        assert await link.ask("PING") == b"PONG"
+        valkey.pause()
+        with pytest.raises(Exception, match="redis_unreachable"):
+            await link.ask("PING")
+        assert not link.is_open
+        with pytest.raises(Exception, match="connection is closed"):
+            await link.ask("PING")
+        valkey.resume()
+
+
+async def test_a_link_that_was_cancelled_half_way_never_takes_an_answer_for_another(valkey: ValkeyServer) -> None:
+    link = valkey.link()
+    async with link:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await link.ask("BLPOP", "nothing", 1)
+        assert not link.is_open
+        await link.open()
+        assert await link.ask("PING") == b"PONG"
+
+
+async def test_a_key_replaced_behind_our_back_is_counted_and_the_rest_of_its_record_happens(
+    valkey: ValkeyServer,
+) -> None:
+    outbox = MemoryOutbox()
+    rig = Rig(valkey.address, outbox)
+    async with valkey.link() as link, rig.running():
+        outbox.put(1, work([event(1)]))
+        await wait_until(lambda: not outbox.owed)
+        await link.ask("SET", domain_key("fire"), "somebody's note")
+        outbox.put(2, work([event(2), event(3, "care.fall")]))
+        await wait_until(lambda: not outbox.owed)
+        assert [each.name for each in await read_events(link, ["care"])] == ["care.fall"]
+    assert rig.fence.refused == 1

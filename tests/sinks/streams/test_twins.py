@@ -1,0 +1,132 @@
+"""Twins in Redis, against a real Valkey."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from hub.model import Quality, Scalar, Twin
+from hub.sinks.ownership import Ownership
+from hub.sinks.redis_link import Link
+from hub.sinks.stream_readers import read_twins
+from hub.sinks.streams import twin_key
+from hub.sinks.twins import TwinChanges, TwinSink
+from tests.clocks import ManualClock
+from tests.servers.valkey import ValkeyServer
+from tests.sinks.streams.rig import NOON, claim_of
+from tests.waiting import wait_until
+
+
+def twin(name: str, value: float = 21.5, site: str = "north") -> Twin:
+    reported: dict[str, tuple[Scalar, int, Quality]] = {"temperature": (value, NOON, Quality.GOOD)}
+    return Twin(site=site, name=name, kind="smoke_sensor", availability="online", heard_at=NOON, reported=reported)
+
+
+class MemoryTwins:
+    """A :class:`hub.sinks.twins.Twins` that a test changes row by row."""
+
+    def __init__(self, *rows: Twin, sites: Sequence[str] = ("north", "south")) -> None:
+        self.rows = {(row.site, row.name): row for row in rows}
+        self._sites = sites
+        self._changed: dict[tuple[str, str], Twin] = {}
+        self._removed: list[tuple[str, str]] = []
+
+    def put(self, row: Twin) -> None:
+        self.rows[row.site, row.name] = self._changed[row.site, row.name] = row
+
+    def remove(self, row: Twin) -> None:
+        del self.rows[row.site, row.name]
+        self._removed.append((row.site, row.name))
+
+    def take_changes(self) -> TwinChanges:
+        changes = TwinChanges(changed=list(self._changed.values()), removed=self._removed)
+        self._changed, self._removed = {}, []
+        return changes
+
+    def sites(self) -> Sequence[str]:
+        return self._sites
+
+    def of_site(self, site: str) -> Sequence[Twin]:
+        return [row for row in self.rows.values() if row.site == site]
+
+
+@asynccontextmanager
+async def showing(valkey: ValkeyServer, twins: MemoryTwins) -> AsyncIterator[tuple[TwinSink, Ownership]]:
+    clock = ManualClock()
+    ownership = Ownership(valkey.link(), clock, claim_of())
+    sink = TwinSink(valkey.link(), clock, ownership, twins)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(sink.run())
+        yield sink, ownership
+        task.cancel()
+        await asyncio.wait([task])
+    await sink.close()
+    await ownership.close()
+
+
+@pytest.fixture
+async def link(valkey: ValkeyServer) -> AsyncIterator[Link]:
+    async with valkey.link() as link:
+        yield link
+
+
+async def test_the_whole_replaces_what_was_there_and_leaves_no_draft(valkey: ValkeyServer, link: Link) -> None:
+    await link.ask("HSET", twin_key("north"), "gone", "left behind")
+    await link.ask("HSET", twin_key("south"), "gone", "left behind")
+    rows = [twin(f"smoke-{number:04}", number) for number in range(1203)]
+    async with showing(valkey, MemoryTwins(*rows)) as (sink, _):
+        await wait_until(lambda: sink.wholes)
+        assert await read_twins(link, "north") == rows
+        assert await link.ask("KEYS", "hub:twin:*") == [b"hub:twin:north"]
+        assert await link.ask("KEYS", "hub:draft:*") == []
+
+
+async def test_changes_follow_the_whole_row_by_row(valkey: ValkeyServer, link: Link) -> None:
+    first, second = twin("smoke-1"), twin("smoke-2", site="south")
+    twins = MemoryTwins(first)
+    async with showing(valkey, twins) as (sink, _):
+        await wait_until(lambda: sink.wholes)
+        twins.put(twin("smoke-1", 99.0))
+        twins.put(second)
+        await wait_until(lambda: sink.written == 3)
+        assert await read_twins(link, "north") == [twin("smoke-1", 99.0)]
+        assert await read_twins(link, "south") == [second]
+        twins.remove(second)
+        await wait_until(lambda: sink.removed)
+        assert await read_twins(link, "south") == []
+    assert sink.wholes == 1
+
+
+async def test_after_redis_was_gone_the_whole_is_written_again(valkey: ValkeyServer, link: Link) -> None:
+    twins = MemoryTwins(twin("smoke-1"))
+    async with showing(valkey, twins) as (sink, _):
+        await wait_until(lambda: sink.wholes)
+        await link.ask("FLUSHALL")
+        valkey.kill()
+        twins.put(twin("smoke-2"))
+        valkey.start()
+        await wait_until(lambda: sink.wholes == 2)
+    async with valkey.link() as again:
+        assert await read_twins(again, "north") == [twin("smoke-1"), twin("smoke-2")]
+
+
+async def test_a_row_that_cannot_be_written_down_costs_itself(valkey: ValkeyServer, link: Link) -> None:
+    twins = MemoryTwins(twin("smoke-1"), twin("smoke-2", site="north", value="\ud800"))  # type: ignore[arg-type]
+    async with showing(valkey, twins) as (sink, _):
+        await wait_until(lambda: sink.wholes)
+        assert await read_twins(link, "north") == [twin("smoke-1")]
+    assert sink.rejected == 1
+
+
+async def test_the_loser_of_a_partition_stops_showing_twins(valkey: ValkeyServer, link: Link) -> None:
+    twins = MemoryTwins(twin("smoke-1"))
+    async with showing(valkey, twins) as (sink, ownership):
+        await wait_until(lambda: sink.wholes)
+        ownership.lose("another")
+        await link.ask("DEL", twin_key("north"))
+        twins.put(twin("smoke-2"))
+        await wait_until(lambda: twins.rows)
+    assert await read_twins(link, "north") == []

@@ -1,0 +1,246 @@
+"""The writer: every owed line is stored once or rejected once, whatever the store does in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+import pytest
+from structlog.testing import capture_logs
+
+from hub.clock import Clock, SystemClock
+from hub.errors import UnavailableError
+from hub.model import LineWork
+from hub.sinks.timeseries.influxdb import InfluxStore
+from hub.sinks.timeseries.lines import encode, event_line
+from hub.sinks.timeseries.local import LocalStore
+from hub.sinks.timeseries.query import telemetry
+from hub.sinks.timeseries.store import Query, Row, Span, Store, Written
+from hub.sinks.timeseries.writer import SeriesWriter
+from tests.clocks import START_NS, ManualClock
+from tests.servers.http_stub import Answer, HttpStub, Manner
+from tests.servers.influxdb import InfluxServer
+from tests.sinks.timeseries.samples import NOON, OwedInMemory, event, series, work
+from tests.waiting import wait_until
+
+EVERYTHING = telemetry("smoke_sensor", Span(since=0, until=2 * NOON, limit=100_000), {})
+
+
+class Running:
+    """A writer at work, and what it was told to do."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self.owed = OwedInMemory()
+        self.rejected: list[tuple[bytes, str]] = []
+        self.writer = SeriesWriter(
+            self.owed, store, clock, lambda line, reason: self.rejected.append((line, reason)), jitter=lambda: 0.5
+        )
+
+    async def confirmed(self, position: int) -> None:
+        await wait_until(lambda: self.owed.confirmed == position, seconds=30)
+
+
+@asynccontextmanager
+async def writing(store: Store, clock: Clock) -> AsyncIterator[Running]:
+    running = Running(store, clock)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(running.writer.run())
+        yield running
+        task.cancel()
+
+
+@pytest.fixture
+async def stubbed(http_stub: HttpStub) -> AsyncIterator[tuple[Running, ManualClock]]:
+    clock = ManualClock()
+    async with AsyncExitStack() as opened:
+        store = await opened.enter_async_context(
+            InfluxStore(url=http_stub.url, token="", org="", bucket="hub", deadline=timedelta(milliseconds=500))
+        )
+        yield await opened.enter_async_context(writing(store, clock)), clock
+
+
+async def test_owed_work_is_written_and_confirmed_with_its_counts(tmp_path: Path) -> None:
+    async with LocalStore(tmp_path / "s.sqlite", SystemClock()) as store, writing(store, ManualClock()) as running:
+        lines = [*work(0, 10).lines, event_line(event(1)), event_line(event(2))]
+        running.owed.add(LineWork(lines=lines, points=10, events=2), work(10, 5))
+        await running.confirmed(2)
+
+        assert running.owed.tally == {"written": 15, "rejected": 0, "events_written": 2, "events_rejected": 0}
+        assert [row.fields["number"] for row in await store.query(EVERYTHING)] == list(range(15))
+        assert (running.writer.lines_written, running.writer.lines_rejected) == (17, 0)
+
+
+async def test_what_was_taken_together_is_one_write_and_what_is_large_is_several(
+    stubbed: tuple[Running, ManualClock], http_stub: HttpStub
+) -> None:
+    running, _ = stubbed
+    running.owed.add(work(0, 2000), work(2000, 2000), work(4000, 2000), work(6000, 12_000), work(18_000, 1))
+    await running.confirmed(5)
+
+    assert http_stub.writes == [5000, 1000, 5000, 5000, 2000, 1]
+    assert len(http_stub.stored) == 18_001
+    assert running.owed.tally["written"] == 18_001
+
+
+async def test_work_without_lines_is_confirmed_too(stubbed: tuple[Running, ManualClock], http_stub: HttpStub) -> None:
+    running, _ = stubbed
+    running.owed.add(LineWork(lines=[], points=0, events=0))
+    await running.confirmed(1)
+
+    assert http_stub.requests == []
+
+
+async def test_lines_that_the_store_refuses_are_counted_told_and_passed_by(tmp_path: Path) -> None:
+    bad_point = encode([(series(), NOON, {"plate": "A12345", "v": float("nan")})])[0]
+    bad_event = event_line(event()).replace(b"late=false", b"late=maybe")
+    with capture_logs() as logs:
+        async with LocalStore(tmp_path / "s.sqlite", SystemClock()) as store, writing(store, ManualClock()) as running:
+            lines = [*work(0, 3).lines, bad_point, bad_event]
+            running.owed.add(LineWork(lines=lines, points=4, events=1), work(3, 1))
+            await running.confirmed(2)
+
+    assert running.owed.tally == {"written": 4, "rejected": 1, "events_written": 0, "events_rejected": 1}
+    assert [line for line, _ in running.rejected] == [bad_point, bad_event]
+    assert [(log["event"], log["of"]) for log in logs] == [("line_rejected", 2)] * 2
+    assert "A12345" not in str(logs)
+
+
+async def test_a_flood_of_rejections_is_logged_by_its_first_few(tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        async with LocalStore(tmp_path / "s.sqlite", SystemClock()) as store, writing(store, ManualClock()) as running:
+            running.owed.add(LineWork(lines=[b"not a line"] * 5000, points=5000, events=0))
+            await running.confirmed(1)
+
+    assert running.owed.tally["rejected"] == len(running.rejected) == running.writer.lines_rejected == 5000
+    assert [log["of"] for log in logs] == [5000] * 3
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+async def test_every_point_is_stored_once_after_a_store_that_answered_with(
+    stubbed: tuple[Running, ManualClock], http_stub: HttpStub, status: int
+) -> None:
+    running, _ = stubbed
+    http_stub.script.extend([Answer(status=status, stores=True), Answer(status=status), Answer(status=status)])
+    running.owed.add(work(0, 100), work(100, 100))
+    await running.confirmed(2)
+
+    assert len(http_stub.stored) == running.owed.tally["written"] == 200
+    assert running.writer.writes_failed == 3
+    assert running.rejected == []
+
+
+@pytest.mark.parametrize("manner", [Manner.HANGING, Manner.TRICKLING, Manner.TRUNCATED, Manner.GARBLED, Manner.RESET])
+async def test_every_point_is_stored_once_after_a_store_that_answers_by(
+    stubbed: tuple[Running, ManualClock], http_stub: HttpStub, manner: Manner
+) -> None:
+    running, _ = stubbed
+    http_stub.script.extend([Answer(status=500, manner=manner, stores=True), Answer(status=500, manner=manner)])
+    running.owed.add(work(0, 100))
+    await running.confirmed(1)
+
+    assert len(http_stub.stored) == running.owed.tally["written"] == 100
+
+
+async def test_pauses_double_up_to_five_seconds_and_half_of_each_is_chance(
+    stubbed: tuple[Running, ManualClock], http_stub: HttpStub
+) -> None:
+    running, clock = stubbed
+    http_stub.script.extend([Answer(status=500)] * 8)
+    running.owed.add(work(0, 1))
+    await running.confirmed(1)
+
+    assert clock.sleeps == pytest.approx([0.075, 0.15, 0.3, 0.6, 1.2, 2.4, 3.75, 3.75])
+
+
+async def test_the_store_may_ask_for_a_longer_pause_but_not_for_none(
+    stubbed: tuple[Running, ManualClock], http_stub: HttpStub
+) -> None:
+    running, clock = stubbed
+    http_stub.script.extend(
+        [Answer(status=429, headers={"Retry-After": "20"}), Answer(status=503, headers={"Retry-After": "0"})]
+    )
+    running.owed.add(work(0, 1))
+    await running.confirmed(1)
+
+    assert clock.sleeps == pytest.approx([21, 0.105])
+
+
+class Gate:
+    """A store that is shut until ``open`` is set."""
+
+    def __init__(self) -> None:
+        self.open = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+    async def write(self, lines: Sequence[bytes]) -> Written:
+        if not self.open:
+            raise UnavailableError("store_busy", "shut")
+        return Written(accepted=len(lines))
+
+    async def query(self, select: Query) -> list[Row]:
+        raise UnavailableError("store_busy", str(select))
+
+    async def ping(self) -> None:
+        return
+
+
+async def test_the_state_tells_since_when_the_store_is_gone_and_when_it_is_back() -> None:
+    gate, clock = Gate(), ManualClock()
+    with capture_logs() as logs:
+        async with writing(gate, clock) as running:
+            assert running.writer.state.healthy
+            running.owed.add(work(0, 3))
+            await wait_until(lambda: running.writer.writes_failed >= 3)
+
+            state = running.writer.state
+            assert (state.healthy, state.behind_since, state.last_error) == (False, START_NS, "[store_busy] shut")
+
+            gate.open = True
+            await running.confirmed(1)
+            assert (state.healthy, state.behind_since) == (True, None)
+
+    assert [log["event"] for log in logs] == ["series_store_lost", "series_store_regained"]
+
+
+async def test_every_point_is_there_once_after_the_real_server_was_gone_for_seconds(influxdb: InfluxServer) -> None:
+    clock = SystemClock()
+    deadline = timedelta(seconds=1)
+    async with (
+        InfluxStore(url=influxdb.url, token="", org="", bucket="hub", deadline=deadline) as store,
+        writing(store, clock) as running,
+    ):
+        for position in range(20):
+            running.owed.add(work(position * 500, 500))
+        await running.confirmed(20)
+        influxdb.stop()
+        stopped = clock.monotonic_ns()
+        for position in range(20, 40):
+            running.owed.add(work(position * 500, 500))
+        await wait_until(lambda: clock.monotonic_ns() - stopped > 2_000_000_000)
+        assert not running.writer.state.healthy
+        await influxdb.start()
+        await running.confirmed(40)
+
+    assert running.owed.tally["written"] == 20_000
+    assert await influxdb.ask("SELECT number FROM smoke_sensor") == [[NOON + n, n] for n in range(20_000)]
+
+
+async def test_work_that_was_not_confirmed_before_a_crash_is_the_same_points_after_it(tmp_path: Path) -> None:
+    async with LocalStore(tmp_path / "s.sqlite", SystemClock()) as store:
+        async with writing(store, ManualClock()) as before:
+            before.owed.add(work(0, 50))
+            await before.confirmed(1)
+        async with writing(store, ManualClock()) as after:
+            after.owed.add(work(0, 50), work(50, 50))
+            await after.confirmed(2)
+
+        assert [row.fields["number"] for row in await store.query(EVERYTHING)] == list(range(100))

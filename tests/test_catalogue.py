@@ -1,0 +1,117 @@
+"""Laws over the kinds: one name has one meaning, every number a unit, every label both languages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from hub.catalogue import NUMBERS, Catalogue, Kind, Property, Type
+from hub.errors import ConfigError
+from hub.normalize.load import load_profiles
+from hub.normalize.units import UNITS
+from hub.yaml_documents import canonical_json
+
+ROOT = Path(__file__).parent.parent / "device_profiles"
+CATALOGUE, _ = load_profiles([ROOT])
+KINDS = sorted(CATALOGUE.kinds)
+
+
+def kind(**words: object) -> Kind:
+    return Kind.model_validate({"kind": "lamp", "label": {"en": "Lamp"}, **words})
+
+
+def number(unit: str) -> dict[str, object]:
+    return {"type": "float", "unit": unit}
+
+
+def test_the_house_knows_these_kinds() -> None:
+    assert KINDS == ["access_controller", "environment_sensor", "smoke_sensor"]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_numeric_property_has_a_unit_that_we_can_convert(name: str) -> None:
+    numeric = {key: prop.unit for key, prop in CATALOGUE.kind(name).properties.items() if prop.type in NUMBERS}
+    assert {key: unit for key, unit in numeric.items() if unit not in UNITS} == {}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_label_is_in_english_and_chinese(name: str) -> None:
+    found = CATALOGUE.kind(name)
+    labels = [found.label]
+    labels += [prop.label or {} for prop in found.properties.values()]
+    labels += [signal.label for signal in found.signals.values()]
+    labels += [command.label for command in found.commands.values()]
+    assert [label for label in labels if set(label) != {"en", "zh"}] == []
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_reads_back_from_its_canonical_json(name: str) -> None:
+    found = CATALOGUE.kind(name)
+    assert Kind.model_validate_json(canonical_json(found)) == found
+
+
+def test_the_smoke_rule_finds_its_words() -> None:
+    assert "alarm" in CATALOGUE.kind("smoke_sensor").properties["status"].values
+    assert "closed" in CATALOGUE.kind("access_controller").properties["door"].values
+    assert "door.forced" in CATALOGUE.kind("access_controller").signals
+    assert CATALOGUE.kind("access_controller").commands["unlock"].release == "lock"
+
+
+def test_two_kinds_may_share_a_property_of_one_type_and_unit() -> None:
+    shared = {"properties": {"battery": number("%")}}
+    assert set(Catalogue([kind(**shared), kind(kind="bell", **shared)]).kinds) == {"lamp", "bell"}
+
+
+@pytest.mark.parametrize("other", [number("V"), {"type": "int", "unit": "%"}, {"type": "bool"}])
+def test_two_kinds_may_not_mean_different_things_by_one_name(other: dict[str, object]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Catalogue([kind(properties={"battery": number("%")}), kind(kind="bell", properties={"battery": other})])
+    assert caught.value.code == "property_disagrees"
+
+
+def test_an_unknown_kind_is_suggested() -> None:
+    with pytest.raises(ConfigError) as caught:
+        CATALOGUE.kind("smoke_senser")
+    assert (caught.value.code, caught.value.hint) == ("unknown_kind", "did you mean 'smoke_sensor'?")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"type": "enum"},
+        {"type": "bool", "values": ["on"]},
+        {"type": "float"},
+        {"type": "bool", "unit": "%"},
+        {"type": "string", "range": [0, 1]},
+        {"type": "float", "unit": "%", "range": [100, 0]},
+        {"type": "enum", "values": ["on"], "critical": ["off"]},
+        {"type": "duration"},
+        {"type": "bool", "colour": "red"},
+        {"type": "bool", "stale_after": "50"},
+    ],
+)
+def test_a_property_that_makes_no_sense_is_refused(words: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Property.model_validate(words)
+
+
+@pytest.mark.parametrize("name", ["site", "device", "time", "in", "Battery", "battery-level", "1st"])
+def test_a_property_name_that_tags_or_expressions_use_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError):
+        kind(properties={name: {"type": "bool"}})
+
+
+def test_the_measurement_of_events_is_no_kind() -> None:
+    with pytest.raises(ValidationError):
+        kind(kind="event", properties={"lit": {"type": "bool"}})
+
+
+def test_a_command_is_released_by_a_command_of_its_kind() -> None:
+    with pytest.raises(ValidationError):
+        kind(properties={"lit": {"type": "bool"}}, commands={"hold": {"label": {"en": "Hold"}, "release": "let_go"}})
+
+
+def test_an_argument_may_be_a_duration() -> None:
+    assert CATALOGUE.kind("access_controller").commands["unlock"].args["ttl"].type is Type.DURATION

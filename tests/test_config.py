@@ -1,0 +1,145 @@
+"""Settings: where they come from, what is refused, and what is never shown."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hub.config import TimeseriesStore, packaged, read_settings
+from hub.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def _empty_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HUB_CONFIG", raising=False)
+
+
+def written(text: str, name: str = "hub.toml") -> Path:
+    path = Path(name)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def origin(name: str) -> str:
+    return next(row.origin for row in read_settings().provenance() if row.name == name)
+
+
+def test_without_a_file_everything_is_a_default() -> None:
+    settings = read_settings()
+    assert settings.partition == "main"
+    assert settings.checkpoint.messages == 200_000
+    assert settings.retention.size == 21_474_836_480
+    assert {row.origin for row in settings.provenance()} == {"default"}
+
+
+def test_a_variable_wins_over_the_file_and_the_file_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    written('partition = "east"\n\n[mqtt]\nhost = "broker"\nport = 8883\n')
+    monkeypatch.setenv("HUB_MQTT__PORT", "2883")
+    settings = read_settings()
+    assert (settings.partition, settings.mqtt.host, settings.mqtt.port) == ("east", "broker", 2883)
+    assert settings.mqtt.session == "mqtt5"
+
+
+def test_each_value_knows_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    written('partition = "east"\n\n[mqtt]\n# the broker\nhost = "broker"\n')
+    monkeypatch.setenv("HUB_MQTT__PORT", "2883")
+    assert origin("partition") == "hub.toml:1"
+    assert origin("mqtt.host") == "hub.toml:5"
+    assert origin("mqtt.port") == "HUB_MQTT__PORT"
+    assert origin("redis.url") == "default"
+
+
+def test_hub_config_names_the_file_and_an_argument_wins_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_CONFIG", str(written('partition = "one"\n', "one.toml")))
+    assert read_settings().partition == "one"
+    assert read_settings(written('partition = "two"\n', "two.toml")).partition == "two"
+
+
+def test_secrets_are_never_shown() -> None:
+    written('[mqtt.passwords]\ntelemetry = "kingfisher"\n[redis]\nurl = "redis://:kingfisher@db"\n')
+    settings = read_settings()
+    shown = {row.name: row.value for row in settings.provenance()}
+    assert shown["mqtt.passwords.telemetry"] == "****"
+    assert shown["redis.url"] == "****"
+    assert shown["mqtt.passwords.events"] == ""
+    assert "kingfisher" not in repr(settings) + str(shown)
+
+
+def test_durations_and_sizes_have_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    written('[retention]\nage = "36h"\nsize = "1.5GiB"\n[checkpoint]\nevery = "500ms"\n')
+    monkeypatch.setenv("HUB_LIMITS__PAYLOAD", "64KiB")
+    settings = read_settings()
+    assert settings.retention.age == timedelta(hours=36)
+    assert settings.retention.size == 1_610_612_736
+    assert settings.checkpoint.every == timedelta(milliseconds=500)
+    assert settings.limits.payload == 65_536
+
+
+def test_a_choice_is_one_of_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_TIMESERIES__STORE", "influxdb")
+    assert read_settings().timeseries.store is TimeseriesStore.INFLUXDB
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "complaint"),
+    [
+        ('partition = "east"\n[mqtt]\nport = 99999\n', 3, "mqtt.port"),
+        ('partition = "east"\n[mqtt]\nhots = "broker"\n', 3, "mqtt.hots"),
+        ('partition = "no spaces"\n', 1, "partition"),
+        ('[retention]\nage = "7 parsecs"\n', 2, "'7 parsecs' is no duration"),
+        ('[retention]\nsize = "7 acres"\n', 2, "'7 acres' is no size"),
+        ('[timeseries]\nstore = "paper"\n', 2, "'local' or 'influxdb'"),
+        ('partition = "east"\n[mqtt\n', 2, ""),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named_with_its_line(text: str, line: int, complaint: str) -> None:
+    written(text)
+    with pytest.raises(ConfigError) as refusal:
+        read_settings()
+    assert (refusal.value.file, refusal.value.line) == ("hub.toml", line)
+    assert complaint in str(refusal.value)
+
+
+def test_what_is_wrong_in_a_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_HTTP__PORT", "many")
+    with pytest.raises(ConfigError, match="it came from HUB_HTTP__PORT"):
+        read_settings()
+
+
+def test_a_misspelt_variable_is_refused_and_the_right_one_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_PARTITON", "east")
+    with pytest.raises(ConfigError, match=r"did you mean HUB_PARTITION\?"):
+        read_settings()
+
+
+def test_what_kubernetes_sets_for_a_service_named_hub_is_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_PORT", "tcp://10.0.0.1:8080")
+    monkeypatch.setenv("HUB_SERVICE_HOST", "10.0.0.1")
+    assert read_settings().http.port == 8080
+
+
+def test_a_wrong_secret_is_not_repeated_in_the_complaint() -> None:
+    written('[mqtt.passwords]\ntelemetry = ["kingfisher"]\n')
+    with pytest.raises(ConfigError) as refusal:
+        read_settings()
+    assert refusal.value.line == 2
+    assert "kingfisher" not in str(refusal.value)
+
+
+def test_a_named_file_that_is_missing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="No such file") as refusal:
+        read_settings(Path("absent.toml"))
+    assert refusal.value.file == "absent.toml"
+
+
+def test_the_registry_lives_in_the_data_directory_unless_it_is_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().registry_url() == "sqlite+aiosqlite:///hub-data/registry.sqlite"
+    monkeypatch.setenv("HUB_REGISTRY__URL", "postgresql+asyncpg://db/hub")
+    assert read_settings().registry_url() == "postgresql+asyncpg://db/hub"
+
+
+def test_the_yaml_of_a_working_tree_is_found() -> None:
+    assert packaged("rules") == Path(__file__).parent.parent / "rules"

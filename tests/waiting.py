@@ -1,0 +1,32 @@
+"""Waiting for a fact in tests, instead of sleeping and hoping."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+
+POLL_SECONDS = 0.01
+
+
+async def wait_until(check: Callable[[], object | Awaitable[object]], *, seconds: float = 10) -> object:
+    """Return the first truthy value of ``check``, asked every 10 ms; AssertionError after ``seconds``."""
+    deadline = time.perf_counter() + seconds
+    while True:
+        value = check()
+        if inspect.isawaitable(value):
+            value = await value
+        if value:
+            return value
+        if time.perf_counter() > deadline:
+            message = f"after {seconds} s still {value!r}: {_name(check)}"
+            raise AssertionError(message)
+        await asyncio.sleep(POLL_SECONDS)  # noqa: TID251 -- the one place where tests let time pass
+
+
+def _name(check: Callable[[], object]) -> str:
+    try:
+        return inspect.getsource(check).strip()
+    except (OSError, TypeError):
+        return repr(check)
