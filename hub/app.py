@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import structlog
 
@@ -28,9 +28,10 @@ from hub.clock import Clock
 from hub.config import SessionChoice, Settings, TimeseriesStore, packaged
 from hub.engine.apply import Engine
 from hub.errors import ConfigError, CorruptError, UnavailableError
+from hub.failpoints import Failpoints
 from hub.journal.files import Lock
 from hub.journal.journal import Journal
-from hub.journal.outbox import Outbox
+from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
 from hub.journal.state_file import Saved, StateFile
 from hub.model import AlarmState, Body, Control, LineWork, Outcome, Started, StreamWork, Tick, Twin
 from hub.pipeline import Applying, Hearing, Limits
@@ -50,10 +51,12 @@ from hub.sinks.timeseries.store import Store
 from hub.sinks.timeseries.writer import SeriesWriter
 from hub.sinks.twins import TwinChanges, TwinSink
 
+W = TypeVar("W")
+
 TICK_SECONDS, LEASE_TICK_SECONDS = 1.0, 0.1
 REGISTRY_SECONDS = 5.0
+DRAIN_NS = 2_000_000_000
 WRITE_DEADLINE = timedelta(seconds=10)
-STREAMS, TIMESERIES = "streams", "timeseries"
 
 log = structlog.get_logger(__name__)
 
@@ -108,14 +111,16 @@ class Hub:
     """One partition at work. Open it with ``async with``, then ``run`` until ``stop`` is called.
 
     Opening takes the lock, opens the files, applies what the checkpoint does not cover, and claims the partition: a
-    ConfigError comes before anything was changed. The parts are public for those who show them.
+    ConfigError comes before anything was changed. The parts are public for those who show them. ``asks_sys``: False
+    for a broker that hangs up on subscriptions of $SYS (the demo's fallback); then nobody tells what it drops.
     """
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, *, asks_sys: bool = True) -> None:
         self.settings = settings
         self.clock = clock
         self.is_running = False
         self.recovered_records = 0
+        self._asks_sys = asks_sys
         self._stop = asyncio.Event()
         self._opened = AsyncExitStack()
         self._documents: dict[str, bytes] = {}
@@ -134,6 +139,7 @@ class Hub:
             )
             self.registry = await stack.enter_async_context(Registry(self.settings.registry_url()))
             await self._open_files(stack)
+            await self._recover()
             await self._open_north(stack)
             self._open_south()
             self._opened = stack.pop_all()
@@ -155,27 +161,39 @@ class Hub:
         self.engine = Engine(self.journal.id, topics)
         self.engine.restore(saved.entries)
         self._epoch_hint = saved.epoch
-        self.streams_box = Outbox(
-            STREAMS, self.state_file, StreamWork, cursor=saved.cursors.get(STREAMS, 0), has_own_cursor=True
-        )
-        self.timeseries_box = Outbox(TIMESERIES, self.state_file, LineWork, cursor=saved.cursors.get(TIMESERIES, 0))
-        await self.streams_box.open(saved.tallies.get(STREAMS, {}))
-        await self.timeseries_box.open(saved.tallies.get(TIMESERIES, {}))
+        failpoints = Failpoints(self.settings.failpoint)
+        self.streams_box = await self._outbox(STREAMS, StreamWork, saved, failpoints)
+        self.timeseries_box = await self._outbox(TIMESERIES, LineWork, saved, failpoints)
         settings = self.settings
         self.limits = Limits(
             checkpoint_messages=settings.checkpoint.messages,
             checkpoint_every=settings.checkpoint.every,
             retention=settings.retention.age,
             retention_bytes=settings.retention.size,
+            failpoints=failpoints,
+        )
+        self.applying = Applying(
+            self.engine,
+            self.state_file,
+            self.streams_box,
+            self.timeseries_box,
+            lambda transmission: self.downlink.offer(transmission),
+            self.clock,
+            self.limits,
         )
 
-    async def _recover(self, applying: Applying) -> None:
+    async def _outbox(self, places: Places, work: type[W], saved: Saved, failpoints: Failpoints) -> Outbox[W]:
+        box = Outbox(places, self.state_file, work, cursor=saved.cursors.get(places.sink, 0), failpoints=failpoints)
+        await box.open(saved.tallies.get(places.sink, {}))
+        return box
+
+    async def _recover(self) -> None:
         """Apply what the checkpoint does not cover; nothing is sent while that goes on."""
         behind = self.journal.last - self.engine.state.clock.position
         if behind:
             log.info("recovery_began", records=behind)
         async for record in self.journal.read(self.engine.state.clock.position):
-            applying.deliver(self.engine.apply(record), is_recovery=True)
+            self.applying.deliver(self.engine.apply(record), is_recovery=True)
             self.recovered_records += 1
         if behind:
             log.info("recovery_finished", records=self.recovered_records)
@@ -239,7 +257,7 @@ class Hub:
                 client_id=f"{mqtt.username_prefix}-{name.value}",
                 name=name.value,
                 partition=partition,
-                filters=topics.filters(name),
+                filters=tuple(it for it in topics.filters(name) if self._asks_sys or it != topics.SYS_DROPPED),
                 username=f"{mqtt.username_prefix}-{name.value}",
                 password=getattr(mqtt.passwords, name.value).get_secret_value(),
                 tls=tls,
@@ -265,33 +283,22 @@ class Hub:
 
     async def run(self) -> None:
         """Work until ``stop``; then finish what was heard, checkpoint, and return. Errors of a task end it at once."""
-        applying = Applying(
-            self.engine,
-            self.state_file,
-            self.streams_box,
-            self.timeseries_box,
-            self.downlink.offer,
-            self.clock,
-            self.limits,
-        )
-        self.applying = applying
-        await self._recover(applying)
         self.hearing = Hearing(self.inbox, self.journal, self.sessions, self.clock, self.limits)
         self._note(Started(__version__, [session.name for session in self.sessions]))
         await self._revise()
         try:
             async with asyncio.TaskGroup() as group:
-                await self._work(group, applying)
+                await self._work(group)
         finally:
             self.is_running = False
 
-    async def _work(self, group: asyncio.TaskGroup, applying: Applying) -> None:
+    async def _work(self, group: asyncio.TaskGroup) -> None:
         def begin(name: str, work: Callable[[], object]) -> asyncio.Task[None]:
             return group.create_task(work(), name=f"hub.{name}")  # type: ignore[arg-type] # a coroutine function
 
         south = [begin(f"bridge.{session.name}", session.run) for session in self.sessions]
         hearing = begin("pipeline.hear", self.hearing.run)
-        judging = begin("pipeline.apply", partial(applying.run, self.hearing))
+        judging = begin("pipeline.apply", partial(self.applying.run, self.hearing))
         north = [
             begin("bridge.downlink", self.downlink.run),
             begin("sinks.streams", self.stream_sink.run),
@@ -311,7 +318,16 @@ class Hub:
         await self._cancel([hearing])
         await self.hearing.heard.put([])
         await judging
+        await self._drain()
         await self._cancel(north)
+
+    async def _drain(self) -> None:
+        """Give the sinks a moment to take what they are owed; the rest waits in the outbox."""
+        deadline = self.clock.monotonic_ns() + DRAIN_NS
+        while not (self.streams_box.is_empty and self.timeseries_box.is_empty):
+            if self.clock.monotonic_ns() > deadline:
+                return
+            await self.clock.sleep(0.02)
 
     @staticmethod
     async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

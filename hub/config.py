@@ -155,7 +155,10 @@ class Provenance:
 
 
 class Settings(BaseSettings):
-    """Everything that an installation may choose. Variables win over the file, the file over the defaults."""
+    """Everything that an installation may choose. Variables win over the file, the file over the defaults.
+
+    ``failpoint`` is for tests: where the hub kills itself (hub/failpoints.py).
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -167,6 +170,7 @@ class Settings(BaseSettings):
 
     partition: Identifier = "main"
     data_dir: Path = Path("hub-data")
+    failpoint: str = ""
     profiles_dir: Path | None = None
     rules_dir: Path | None = None
     mqtt: MqttSettings = MqttSettings()

@@ -250,7 +250,10 @@ class Revision(msgspec.Struct, frozen=True, tag="revision"):
 
 
 class Control(msgspec.Struct, frozen=True, tag="control"):
-    """What an operator or another process asked through ``hub:control:{partition}``."""
+    """What an operator or another process asked through ``hub:control:{partition}``; ``expires_at`` is wall ns.
+
+    Without ``entry`` it is a report of our own rim that becomes an event.
+    """
 
     entry: str
     id: str

@@ -13,6 +13,7 @@ from hub.bridge.uplink import Inbox, Taken
 from hub.clock import Clock
 from hub.engine.apply import Engine
 from hub.errors import UnavailableError
+from hub.failpoints import Failpoints, Place
 from hub.journal.journal import Journal
 from hub.journal.outbox import Outbox
 from hub.journal.state_file import StateFile
@@ -62,6 +63,7 @@ class Limits:
     checkpoint_every: timedelta
     retention: timedelta
     retention_bytes: int
+    failpoints: Failpoints
 
 
 class JournalTime:
@@ -102,11 +104,14 @@ class Hearing:
         """Until cancelled: what waits becomes records, fsynced together, then acked, then handed to the engine."""
         while True:
             taken = await self._inbox.take()
+            self._limits.failpoints.reach(Place.TAKEN)
             records = self._records(taken)
             await self._append(records)
+            self._limits.failpoints.reach(Place.JOURNALED)
             for delivery in taken.deliveries:
                 if self._sessions[delivery.session].acknowledge(delivery) and isinstance(delivery.body, Packets):
                     self.acknowledged += len(delivery.body.messages)
+            self._limits.failpoints.reach(Place.ACKNOWLEDGED)
             await self.heard.put(records)
 
     def _records(self, taken: Taken) -> list[Record]:
@@ -194,6 +199,7 @@ class Applying:
                 if isinstance(record.body, Revision):
                     await self.checkpoint()
                 self.deliver(self._engine.apply(record))
+                self._limits.failpoints.reach(Place.APPLIED)
                 self._messages += len(record.messages)
                 await self._clock.sleep(0)
                 await self._checkpoint_some()
@@ -249,6 +255,7 @@ class Applying:
 
     async def _finish_checkpoint(self) -> None:
         position = self._encoding_to
+        self._limits.failpoints.reach(Place.CHECKPOINT_BEGUN)
         entries = self._engine.state.take_checkpoint()
         boxes = (self._streams, self._timeseries)
         letters = [letter for letter in self._dead_letters if letter.position <= position]
@@ -261,6 +268,7 @@ class Applying:
                 await self._clock.sleep(DISK_RETRY_SECONDS)
             else:
                 break
+        self._limits.failpoints.reach(Place.CHECKPOINT_WRITTEN)
         for box in boxes:
             box.saved(position)
         self._dead_letters = self._dead_letters[len(letters) :]

@@ -28,6 +28,9 @@ _NULLS = {"", "~", "null", "Null", "NULL"}
 _BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+# What the parser resolves by itself; timestamps and merge keys are plain text here.
+_RESOLVED = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")
+_TAGS = {f"tag:yaml.org,2002:{name}" for name in _RESOLVED}
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
@@ -79,6 +82,8 @@ class _Reader:
         self.lines.setdefault(place, node.start_mark.line + 1)
         if len(place) > _MAX_DEPTH:
             raise self.error("too_deep", f"more than {_MAX_DEPTH} levels", node, "an anchor that contains itself?")
+        if str(node.tag) not in _TAGS:
+            raise self.error("bad_tag", f"tags such as {node.tag} are not used here", node, "quote the text")
         match node:
             case MappingNode():
                 return self._mapping(node, place)
@@ -110,8 +115,6 @@ class _Reader:
 
     def _scalar(self, node: Node) -> object:
         text = str(node.value)
-        if str(node.tag).startswith("!"):
-            raise self.error("bad_tag", f"tags such as {node.tag} are not used here", node, "quote the text")
         if not isinstance(node, ScalarNode) or node.style is not None:
             return text
         if _NOT_FINITE.fullmatch(text):
@@ -192,7 +195,11 @@ def validate(document: Document, model: type[M]) -> M:
     try:
         return model.model_validate_json(msgspec.json.encode(document.body), strict=True)
     except ValidationError as error:
-        problems = sorted(error.errors(include_url=False), key=lambda each: document.lines[document.place(each["loc"])])
+        problems = sorted(
+            error.errors(include_url=False),
+            # A misspelt key first: it is why another one is missing.
+            key=lambda each: (each["type"] != "extra_forbidden", document.lines[document.place(each["loc"])]),
+        )
         raise _problem(document, model, problems) from error
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.machine import SERVERS, needs
 
 pytest_plugins = [
     "tests.servers.mosquitto",
@@ -18,3 +21,10 @@ pytest_plugins = [
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("here", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")  # noqa: TID251 -- the runner says where it runs
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests whose fixtures start a server that this machine may not have."""
+    for item in items:
+        for fixture in SERVERS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(needs(SERVERS[fixture]))

@@ -7,14 +7,12 @@ import shutil
 
 import pytest
 
-from hub.services.broker import DAEMON_PATH, mosquitto_executable
+from hub.services.broker import DAEMON_PATH
 
 REQUIRED = os.environ.get("HUB_TEST_SERVERS") == "required"  # noqa: TID251 -- the runner says what must be there
 
-
-def needs(executable: str, found: str | None) -> pytest.MarkDecorator:
-    """Return the mark of tests that start ``executable``: with HUB_TEST_SERVERS=required they run, and fail."""
-    return pytest.mark.skipif(found is None and not REQUIRED, reason=f"{executable} is not installed")
+# Fixtures that start a server which pip does not bring, and its executable.
+SERVERS = {"mosquitto": "mosquitto", "influxdb": "influxd", "victoria": "victoria-metrics"}
 
 
 def find(executable: str) -> str | None:
@@ -22,6 +20,10 @@ def find(executable: str) -> str | None:
     return shutil.which(executable) or shutil.which(executable, path=DAEMON_PATH)
 
 
-needs_mosquitto = needs("mosquitto", mosquitto_executable())
-needs_influxd = needs("influxd", find("influxd"))
-needs_victoria = needs("victoria-metrics", find("victoria-metrics"))
+def needs(executable: str) -> pytest.MarkDecorator:
+    """Return the mark of tests that start ``executable``: with HUB_TEST_SERVERS=required they run, and fail."""
+    missing = find(executable) is None and not REQUIRED
+    return pytest.mark.skipif(missing, reason=f"{executable} is not installed; HUB_TEST_SERVERS=required would fail")
+
+
+needs_mosquitto = needs("mosquitto")

@@ -82,7 +82,7 @@ class AiomqttSession:
         client = self._client = self._open()
         reason = "stopped"
         try:
-            async with client, asyncio.TaskGroup() as group:
+            async with client, paho_client.settling(client), asyncio.TaskGroup() as group:
                 group.create_task(self._greet(client), name=f"hub.bridge.{self.name}.greet")
                 await paho_client.watch(client)
         except* aiomqtt.MqttError as errors:

@@ -20,7 +20,7 @@ READ_EVERY_SECONDS = 0.005
 """A wake-up for a tiny read costs 8-10 us, 64 KiB reads 0.04 us a message (design.md, Speed)."""
 PING_AFTER_ACKS = 8_192
 RESUBSCRIBE_SECONDS = 10.0
-_FAILURE = 0x80
+_FAILURE = 0x80  # compared as int: against its stub, the codec's enums are no IntEnum and have no order
 _PINGREQ = mqtt5.PingReqPacket().write()
 
 _log = structlog.get_logger()
@@ -197,7 +197,7 @@ class Connection(asyncio.Protocol):
             case mqtt5.ConnAckPacket():
                 self._accepted(packet)
             case mqtt5.DisconnectPacket(reason_code=code, reason_str=text):
-                self.abort(f"{_name(code)}: {text}" if text else _name(code))
+                self.abort(f"{code.name.lower()}: {text}" if text else code.name.lower())
             case _:
                 self._refuse(mqtt5.DisconnectReasonCode.PROTOCOL_ERROR, f"protocol_error: {type(packet).__name__}")
 
@@ -209,7 +209,7 @@ class Connection(asyncio.Protocol):
 
     def _accepted(self, packet: mqtt5.ConnAckPacket) -> None:
         if int(packet.reason_code) >= _FAILURE:
-            self.abort(f"refused: {_name(packet.reason_code)}")
+            self.abort(f"refused: {packet.reason_code.name.lower()}")
             return
         if packet.server_keep_alive is not None:
             self._beat_seconds = min(self._beat_seconds, max(packet.server_keep_alive, 1) / 2)
@@ -290,11 +290,6 @@ class Connection(asyncio.Protocol):
 
     def _later(self, seconds: float, step: Callable[[], None]) -> None:
         self._timers[step] = asyncio.get_running_loop().call_later(seconds, step)
-
-
-def _name(code: mqtt5.ConnAckReasonCode | mqtt5.DisconnectReasonCode) -> str:
-    # Against its stub, the codec's enums are no IntEnum: they have neither name nor order nor hash.
-    return str(code).lower()
 
 
 def _filter(pattern: str) -> mqtt5.TopicFilter:

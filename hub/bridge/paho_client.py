@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Never
 
@@ -107,6 +109,17 @@ async def watch(client: aiomqtt.Client) -> Never:
     raise aiomqtt.MqttError("disconnected")
 
 
+@asynccontextmanager
+async def settling(client: aiomqtt.Client) -> AsyncIterator[None]:
+    """When cancelled, let the broker read our acks first: paho resets a socket that it closes with bytes unread."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        with contextlib.suppress(aiomqtt.MqttError):
+            await client.unsubscribe("hub/_hub/nobody", timeout=TIMEOUT_SECONDS)  # any round trip will do
+        raise
+
+
 def ack(client: aiomqtt.Client, packet_ids: list[int]) -> None:
     """Ack QoS 1 messages in this order; packet id 0 means that nothing is to be sent."""
     for packet_id in packet_ids:
@@ -153,14 +166,14 @@ def _read(client: aiomqtt.Client) -> None:
 
 
 def _properties(packet_type: int) -> Properties:
-    return Properties(packet_type)  # type: ignore[no-untyped-call]  # paho ships half of its types
+    return Properties(packet_type)
 
 
 def _frame(message: MQTTMessage) -> bytes:
     """Build the PUBLISH frame again from what paho kept of it."""
     topic = message._topic
     packet_id = message.mid.to_bytes(2, "big") if message.qos else b""
-    properties = b"\x00" if message.properties is None else bytes(message.properties.pack())  # type: ignore[no-untyped-call]
+    properties = b"\x00" if message.properties is None else bytes(message.properties.pack())
     body = len(topic).to_bytes(2, "big") + topic + packet_id + properties + message.payload
     flags = 0x30 | message.dup << 3 | message.qos << 1 | message.retain
     return bytes([flags]) + _variable_bytes(len(body)) + body

@@ -12,7 +12,6 @@ from hub.rules.rule import Do, Priority
 
 ANSWER_NS = 300_000_000_000
 MAX_ANSWERS = 10_000
-MILLION = 1_000_000
 COMMAND_WORDS = frozenset({"site", "device", "part", "command"})
 
 
@@ -54,7 +53,7 @@ class Orders:
         )  # fmt: skip
 
     def _answer(self, control: Control, moment: Moment) -> Reply:
-        if control.expires_at < moment.at // MILLION:
+        if control.expires_at < moment.at:
             return Reply(control.id, ok=False, code="expired", detail="it came after its expires_at")
         match control.verb:
             case "ack":

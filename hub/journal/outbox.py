@@ -6,11 +6,13 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from hub.failpoints import NEVER, Failpoints, Place
 from hub.journal.state_file import OutboxRow, StateFile
 
 W = TypeVar("W")
@@ -25,24 +27,43 @@ class _Kept(NamedTuple, Generic[W]):
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The name of a sink in the state file, and its failpoints.
+
+    ``has_own_cursor``: its store remembers how far it is, so that confirming costs no write here as long as nothing
+    is on disk.
+    """
+
+    sink: str
+    taken: Place
+    delivered: Place
+    has_own_cursor: bool
+
+
+STREAMS = Places("streams", Place.STREAMS_TAKEN, Place.STREAMS_DELIVERED, has_own_cursor=True)
+TIMESERIES = Places("timeseries", Place.TIMESERIES_TAKEN, Place.TIMESERIES_DELIVERED, has_own_cursor=False)
+
+
 class Outbox(Generic[W]):
     """One sink's :class:`hub.model.Owed`. Work is added in record order; a position is added at most once.
 
     ``cursor`` is the last confirmed record. What memory may not hold goes to the state file (``spill``), and is read
-    back from there first. ``has_own_cursor``: the sink's store remembers how far it is, so that confirming costs no
-    write here as long as nothing is on disk.
+    back from there first.
     """
 
     def __init__(
-        self, sink: str, file: StateFile, work: type[W], *, cursor: int, has_own_cursor: bool = False
+        self, places: Places, file: StateFile, work: type[W], *, cursor: int, failpoints: Failpoints = NEVER
     ) -> None:
+        sink = places.sink
         self.sink = sink
         self.cursor = cursor
         self.waiting_bytes = 0
         self.waiting_items = 0
         self.tally: dict[str, int] = {}
         self._file = file
-        self._has_own_cursor = has_own_cursor
+        self._places = places
+        self._failpoints = failpoints
         self._encode = msgspec.msgpack.Encoder().encode
         self._decoder = msgspec.msgpack.Decoder(work)
         self._memory: deque[_Kept[W]] = deque()
@@ -87,6 +108,7 @@ class Outbox(Generic[W]):
                         self._arrived.clear()
                         await self._arrived.wait()
             self._arrived.set()
+        self._failpoints.reach(self._places.taken)
         taken: list[tuple[int, W]] = []
         count = 0
         for kept in self._memory:
@@ -98,7 +120,8 @@ class Outbox(Generic[W]):
 
     async def confirm(self, position: int, tally: Mapping[str, int]) -> None:
         """Forget everything up to ``position``; see :class:`hub.model.Owed`."""
-        if not self._has_own_cursor or self._saved_to > self.cursor:
+        self._failpoints.reach(self._places.delivered)
+        if not self._places.has_own_cursor or self._saved_to > self.cursor:
             await self._file.confirm(self.sink, position, tally)
         self.cursor = max(self.cursor, position)
         for name, value in tally.items():

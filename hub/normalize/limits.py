@@ -25,7 +25,9 @@ CLOCK_HIGH_NS: Final = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp()) * 10**9
 _SHORTEST_KEY: Final = len('"":0,')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _PART = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_decode = msgspec.json.Decoder().decode
+# Also matches a string without an end, so that hostile quotes cost linear time.
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 def is_clean(text: str) -> bool:
@@ -41,31 +43,28 @@ def clean_part(part: str) -> str:
     return part
 
 
-def check_json(payload: bytes) -> None:
-    """Raise PoisonError ``too_deep`` or ``too_many_keys`` for a JSON text over the limits.
+def check_depth(payload: bytes) -> None:
+    """Raise PoisonError ``too_deep`` for a JSON text of more than 16 levels, before it is decoded.
 
-    Bounds from above cost 0.3 us for 600 bytes; only a text over a bound is decoded and looked at exactly.
+    A decoder fails at a depth that depends on how deep the caller's own stack is; the same message must always end the
+    same way. Counting the opening brackets bounds the depth from above; only a text over it is looked at exactly.
     """
     openings = payload.count(b"{")
     if b"[" in payload:
         openings += payload.count(b"[")
-    if openings > MAX_DEPTH or (len(payload) > _SHORTEST_KEY * MAX_KEYS and payload.count(b":") > MAX_KEYS):
-        _check_exactly(payload)
+    if openings > MAX_DEPTH:
+        depth = 0
+        for bracket in _STRING.sub(b"", payload).translate(None, _NO_BRACKETS):
+            depth += 1 if bracket in b"[{" else -1
+            if depth > MAX_DEPTH:
+                raise PoisonError("too_deep", f"more than {MAX_DEPTH} levels")
 
 
-def _check_exactly(payload: bytes) -> None:
-    try:
-        layer = [_decode(payload)]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise json_error(error) from None
-    keys = depth = 0
-    while layer := [each for each in layer if isinstance(each, dict | list)]:
-        depth += 1
-        keys += sum(len(each) for each in layer if isinstance(each, dict))
-        if depth > MAX_DEPTH:
-            raise PoisonError("too_deep", f"more than {MAX_DEPTH} levels")
-        layer = [inner for each in layer for inner in (each.values() if isinstance(each, dict) else each)]
-    if keys > MAX_KEYS:
+def check_json(payload: bytes) -> None:
+    """Raise PoisonError ``too_deep``, or ``too_many_keys`` for more than 256 keys in all. 0.3 us for 600 bytes."""
+    check_depth(payload)
+    is_suspect = len(payload) > _SHORTEST_KEY * MAX_KEYS and payload.count(b":") > MAX_KEYS
+    if is_suspect and _STRING.sub(b"", payload).count(b":") > MAX_KEYS:
         raise PoisonError("too_many_keys", f"more than {MAX_KEYS} keys")
 
 

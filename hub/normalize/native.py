@@ -18,6 +18,7 @@ from hub.normalize.limits import (
     INT64_LOW,
     MAX_ELEMENTS,
     MAX_KEYS,
+    check_depth,
     clean_part,
     json_error,
 )
@@ -38,7 +39,7 @@ _Values = dict[str, bool | int | float | str | None]
 class _Message(msgspec.Struct, gc=False):
     t: int | None = None
     seq: Annotated[int, msgspec.Meta(ge=0, le=INT64_HIGH)] | None = None
-    boot: Annotated[str, msgspec.Meta(pattern="^[ -~]{0,64}$")] | None = None
+    boot: Annotated[str, msgspec.Meta(pattern=r"^[ -~]{0,64}\Z")] | None = None
     part: str | None = None
     values: _Values | None = None
     signals: list[_Values] | None = None
@@ -50,7 +51,8 @@ def compile_native(kind: Kind) -> NativeHandler:
     Of a name that the kind does not know nothing is made: it is counted in ``unknown_names`` and left out, so that a
     firmware that says more does not lose what we know. A message of which nothing is left is PoisonError
     ``unmatched``; so is one with neither ``values`` nor ``signals`` (a heartbeat says ``"values": {}``). null is no
-    value. A signal may be called by its last word when that is unique (``denied`` for ``access.denied``).
+    value. Fields beside these six are skipped. A signal may be called by its last word when that is unique
+    (``denied`` for ``access.denied``).
     """
     return NativeHandler(kind)
 
@@ -95,7 +97,7 @@ def _drop_strays(values: _Values, known: Mapping[str, object]) -> int:
 
 
 class NativeHandler:
-    """Native payloads of one kind. Nothing is copied that is right already: 1.8 us for three values, half of it the loop over them.
+    """Native payloads of one kind, 1.8 us for three values: what is right already is not copied.
 
     ``unknown_names`` counts names that the kind does not know, ``clocks_unset`` messages whose ``t`` no set clock says.
     """
@@ -115,6 +117,7 @@ class NativeHandler:
 
     def __call__(self, payload: bytes, /) -> Sequence[Reading]:
         """Return a reading per element; PoisonError ``bad_json``, ``bad_value``, ``bad_part``, ``unmatched`` …."""
+        check_depth(payload)
         try:
             heard = self._decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

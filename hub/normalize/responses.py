@@ -12,8 +12,8 @@ from hub.model import Values
 from hub.normalize.limits import check_json, json_error
 from hub.normalize.native import compile_state
 
-_ID = r"^[ -~]{1,128}$"
-_CODE = r"^[a-z0-9_.]{0,64}$"
+_ID = r"^[ -~]{1,128}\Z"
+_CODE = r"^[a-z0-9_.]{0,64}\Z"
 
 
 class Response(msgspec.Struct, frozen=True):

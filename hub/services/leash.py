@@ -1,8 +1,8 @@
 """The leash: a tiny supervisor that ends its child when whoever holds the other end of the pipe is gone.
 
 ``python -m hub.services.leash SECONDS COMMAND…``. Standard input is the pipe: its end means that the hub has stopped
-or was killed. The first line of standard output is the child's process id. Leaves with the child's return code, 128 + the signal
-that ended it, or 127 when it could not be started.
+or was killed. The first line of standard output is the child's process id. Leaves with the child's return code, with
+128 + the signal that ended it, or with 127 when it could not be started.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ class Fence:
     """Redis as one owner may write it.
 
     A transaction happens only if nobody moved the cursor since we read it. Whether one happened whose answer never
-    came is therefore a question with an answer: read the cursor. A copy of it that the server finds later in some
-    buffer fails, because by then the cursor has moved or been watched anew.
+    came is therefore a question with an answer: read the cursor. A copy that the server finds in some buffer later
+    either runs before our next transaction, which then fails and reads again, or after it, and fails itself.
 
     ``generation`` counts connections. ``on_tail_lost`` is told (expected, found) when the server has forgotten
     records that it had confirmed. ``refused`` counts commands that failed inside a transaction that happened.

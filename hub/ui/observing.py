@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from hub.app import STREAMS, TIMESERIES, Hub
+from hub.app import Hub
+from hub.bridge.line import SessionCounts
 from hub.metrics import Metrics
 from hub.ui.readiness import Drops, Vitals
 
@@ -50,13 +51,9 @@ def _observe_south(hub: Hub, metrics: Metrics) -> None:
     metrics.read(
         "hub_sessions_blind", lambda: {session.name: session.name in blind_sessions(hub) for session in hub.sessions}
     )
-    for session in hub.sessions:
-        counts, name = session.counts, session.name
-        metrics.read("hub_acks_discarded_total", lambda counts=counts: counts.stale_acks, session=name)
-        metrics.read("hub_sessions_connected_total", lambda counts=counts: counts.connects, session=name)
-        metrics.read(
-            "hub_sessions_reconnected_total", lambda counts=counts: max(0, counts.connects - 1), session=name
-        )
+    metrics.read("hub_acks_discarded_total", lambda: _by_session(hub, lambda counts: counts.stale_acks))
+    metrics.read("hub_sessions_connected_total", lambda: _by_session(hub, lambda counts: counts.connects))
+    metrics.read("hub_sessions_reconnected_total", lambda: _by_session(hub, lambda counts: max(0, counts.connects - 1)))
 
 
 def _observe_journal(hub: Hub, metrics: Metrics) -> None:
@@ -74,12 +71,20 @@ def _observe_journal(hub: Hub, metrics: Metrics) -> None:
 
 
 def _observe_north(hub: Hub, metrics: Metrics) -> None:
-    metrics.read("hub_flushes_confirmed_total", lambda: hub.stream_sink.transactions, sink=STREAMS)
-    metrics.read("hub_flushes_failed_total", lambda: hub.stream_sink.retries, sink=STREAMS)
-    metrics.read("hub_flushes_failed_total", lambda: hub.writer.writes_failed, sink=TIMESERIES)
-    for box in (hub.streams_box, hub.timeseries_box):
-        metrics.read("hub_outbox_waiting_records", lambda box=box: box.waiting_items, sink=box.sink)
-        metrics.read("hub_outbox_waiting_bytes", lambda box=box: box.waiting_bytes, sink=box.sink)
+    streams, series = hub.streams_box, hub.timeseries_box
+    metrics.read("hub_flushes_confirmed_total", lambda: hub.stream_sink.transactions, sink=streams.sink)
+    metrics.read(
+        "hub_flushes_failed_total",
+        lambda: {streams.sink: hub.stream_sink.retries, series.sink: hub.writer.writes_failed},
+    )
+    metrics.read(
+        "hub_outbox_waiting_records",
+        lambda: {streams.sink: streams.waiting_items, series.sink: series.waiting_items},
+    )
+    metrics.read(
+        "hub_outbox_waiting_bytes",
+        lambda: {streams.sink: streams.waiting_bytes, series.sink: series.waiting_bytes},
+    )
     metrics.read("hub_consumer_groups_lagging", lambda: len(hub.retention.lagging))
 
 
@@ -107,6 +112,10 @@ def blind_sessions(hub: Hub) -> tuple[str, ...]:
     known = hub.engine.state.clock.sessions
     names = (session.name for session in hub.sessions)
     return tuple(name for name in names if name not in known or not known[name].caught_up)
+
+
+def _by_session(hub: Hub, number: Callable[[SessionCounts], int]) -> Mapping[str, int]:
+    return {session.name: number(session.counts) for session in hub.sessions}
 
 
 def _timeliness(hub: Hub) -> Mapping[str, int]:

@@ -48,9 +48,9 @@ def _hearing(vitals: Vitals) -> Iterator[Reason]:
     for session in vitals.blind_sessions:
         yield Reason(code="session_blind", detail=f"{session}: not everything that the broker queued has been read")
     if vitals.is_disk_full:
-        yield Reason(code="journal_held_up", detail="the disk takes no more; nothing is acknowledged, the broker queues")
+        yield Reason(code="journal_held_up", detail="the disk is full: nothing is acknowledged, the broker queues")
     if vitals.broker_dropped:
-        yield Reason(code="broker_dropped", detail=f"{vitals.broker_dropped} messages in the last minutes: they are lost")
+        yield Reason(code="broker_dropped", detail=f"{vitals.broker_dropped} messages in the last minutes are lost")
 
 
 def _delivering(vitals: Vitals) -> Iterator[Reason]:

@@ -22,9 +22,7 @@ async def publish(
     await _read(reader, mqtt5.ConnAckPacket, 1)
     for index, payload in enumerate(payloads):
         packet_id = index % 65_535 + 1 if qos else None
-        writer.write(
-            mqtt5.PublishPacket(topic, payload, qos=_QOS[qos], retain=retain, packet_id=packet_id).write()
-        )
+        writer.write(mqtt5.PublishPacket(topic, payload, qos=_QOS[qos], retain=retain, packet_id=packet_id).write())
     answers = await _read(reader, mqtt5.PubAckPacket, len(payloads) if qos else 0)
     writer.write(mqtt5.DisconnectPacket().write())
     await writer.drain()
@@ -56,3 +54,21 @@ def _take(data: bytes, kind: type[P], into: list[P]) -> int:
         offset += size
         if isinstance(packet, kind):
             into.append(packet)
+
+
+async def owed(port: int, client_id: str) -> list[mqtt5.PublishPacket]:
+    """Return what the broker still owes a session, by taking its place for a moment without acking anything."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    connect = mqtt5.ConnectPacket(client_id, session_expiry_interval=0xFFFF_FFFF, receive_max=16_384)
+    writer.write(connect.write() + mqtt5.PingReqPacket().write())
+    data, waiting = b"", True
+    packets: list[object] = []
+    while waiting:
+        data += await reader.read(65_536)
+        data = data[_take(data, object, packets) :]
+        waiting = not any(isinstance(packet, mqtt5.PingRespPacket) for packet in packets)
+    writer.write(mqtt5.DisconnectPacket().write())
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    return [packet for packet in packets if isinstance(packet, mqtt5.PublishPacket)]

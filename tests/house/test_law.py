@@ -41,7 +41,18 @@ ROOMS = [
         "normalize",
         "rules",
     ),
-    *("commands", "catalogue", "config", "clock", "metrics", "yaml_documents", "model", "errors", "durations"),
+    *(
+        "commands",
+        "catalogue",
+        "config",
+        "clock",
+        "metrics",
+        "yaml_documents",
+        "model",
+        "errors",
+        "durations",
+        "failpoints",
+    ),
 ]
 
 

@@ -33,11 +33,14 @@ def written(directory: Path, text: str, name: str = "thing.yaml") -> Path:
     return path
 
 
+def read_things(path: Path) -> list[Outer]:
+    return [validate(document, Outer) for document in load_documents(path)]
+
+
 def refusal(directory: Path, text: str) -> ConfigError:
     path = written(directory, text)
     with pytest.raises(ConfigError) as caught:
-        for document in load_documents(path):
-            validate(document, Outer)
+        read_things(path)
     assert caught.value.file == str(path)
     return caught.value
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import ssl
 import stat
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -17,11 +18,11 @@ from paho.mqtt.properties import Properties
 
 from hub.clock import SystemClock
 from hub.errors import ConfigError
-from hub.registry.brokers.mosquitto import MosquittoFiles, configuration, hash_password, new_secret
+from hub.registry.brokers.mosquitto import MosquittoFiles, TlsListener, configuration, hash_password, new_secret
 from hub.registry.nouns import Connection
 from hub.services.broker import MosquittoService
 from hub.services.child import free_port
-from tests.machine import needs_mosquitto
+from tests.machine import needs, needs_mosquitto
 from tests.waiting import wait_until
 
 HUB_PASSWORDS = {"hub-telemetry": "t", "hub-events": "e", "hub-downlink": "d"}
@@ -248,3 +249,32 @@ async def test_a_sleeping_session_is_kept_five_thousand_messages(broker: Mosquit
     async with sleeper() as hub, asyncio.timeout(20):
         heard = [int((await anext(hub.messages)).payload) for _ in range(5_000)]
     assert heard == list(range(5_000))
+
+
+@needs_mosquitto
+@needs("openssl")
+async def test_devices_elsewhere_connect_by_tls_and_see_whom_they_talk_to(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "server.crt", tmp_path / "server.key"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1", "-nodes"]
+    made = await asyncio.create_subprocess_exec(
+        *("openssl", "req", "-x509", "-newkey", "rsa:2048", *subject, "-keyout", str(key), "-out", str(certificate)),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert await made.wait() == 0
+    plain, tls = free_port(), TlsListener(host="127.0.0.1", port=free_port(), cert_file=certificate, key_file=key)
+    files = MosquittoFiles(tmp_path / "broker", port=plain, hub_passwords=HUB_PASSWORDS, tls=tls)
+    files.write([GATE])
+
+    def secured(user: str) -> aiomqtt.Client:
+        trust = ssl.create_default_context(cafile=str(certificate))
+        return aiomqtt.Client("127.0.0.1", tls.port, username=user, password="gate secret", tls_context=trust)
+
+    async with MosquittoService(files.config, port=plain, log_file=tmp_path / "log", clock=SystemClock()):
+        async with client(plain, "hub-telemetry", "t") as hub, secured("gate-1") as gate:
+            await hub.subscribe("hub/#", qos=1)
+            await gate.publish("hub/s1/gate-1/telemetry", b"by tls", qos=1)
+            assert (await asyncio.wait_for(anext(hub.messages), 10)).payload == b"by tls"
+        with pytest.raises(aiomqtt.MqttError):
+            await client(tls.port, "gate-1", "gate secret").__aenter__()
+        with pytest.raises(aiomqtt.MqttError):
+            await secured("nobody").__aenter__()

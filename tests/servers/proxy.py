@@ -129,5 +129,5 @@ class _Pair:
 
 @pytest.fixture
 def proxy_to() -> ProxyFactory:
-    """A function from a port to a proxy in front of it: ``async with proxy_to(port) as proxy``."""
+    """The way to put a Proxy before a port, as an async context manager."""
     return lambda target: Proxy(target).serve()

@@ -31,13 +31,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsListener:
-    """A second listener for devices that are not on this machine; with ``ca_file`` devices may show certificates."""
+    """A second listener, for devices that are not on this machine."""
 
     host: str
     port: int
     cert_file: Path
     key_file: Path
-    ca_file: Path | None = None
 
 
 def new_secret() -> str:
@@ -138,8 +137,6 @@ def _tls_lines(tls: TlsListener) -> Iterator[str]:
     yield f"certfile {tls.cert_file}"
     yield f"keyfile {tls.key_file}"
     yield "tls_version tlsv1.2"
-    if tls.ca_file is not None:
-        yield f"cafile {tls.ca_file}"
 
 
 def _rules(hub_users: Mapping[str, str], connections: Sequence[Connection]) -> Iterator[str]:

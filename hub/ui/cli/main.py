@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 
 from hub import __version__
 from hub.errors import ConfigError, HubError, PoisonError, UnavailableError
 from hub.ui.cli import alarms, commands, config, dead_letters, demo, devices, events, run, sites, telemetry
 from hub.ui.cli.desk import Desk
+from hub.ui.logs import LogLevel, configure_logging
 
 EXIT_FAILED, EXIT_CONFIG, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -27,15 +25,6 @@ ADVICE = {
     "registry_unavailable": "is the registry's database running, and is registry.url right?",
     "store_unavailable": "is the time series store running, and is timeseries.url right?",
 }
-
-
-class LogLevel(StrEnum):
-    """How much is logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
 
 
 app = typer.Typer(
@@ -67,33 +56,13 @@ def _options(
     log_level: Annotated[LogLevel, typer.Option(help="What is logged to standard error.")] = LogLevel.INFO,
 ) -> None:
     context.obj = Desk(config_file)
-    configure_logging(log_level)
+    configure_logging(log_level, sys.stderr)
 
 
 @app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)
-
-
-def configure_logging(level: LogLevel) -> None:
-    """Log to standard error: coloured lines on a terminal, else one JSON object a line."""
-    is_terminal = sys.stderr.isatty()
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *(() if is_terminal else (structlog.processors.format_exc_info,)),
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

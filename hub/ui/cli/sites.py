@@ -41,9 +41,7 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
     """Add a site; the hub of its partition takes it up within 5 seconds."""
     desk = desk_of(context)
     label = {language: text for language, text in (("en", en), ("zh", zh)) if text}
-    run_async(
-        _add(desk, Site(id=site, zone=zone, partition=partition or desk.settings.partition, label=label))
-    )
+    run_async(_add(desk, Site(id=site, zone=zone, partition=partition or desk.settings.partition, label=label)))
     typer.echo(f"added {site}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -133,7 +133,7 @@ class Rig:
     ) -> None:
         clock = clock or SystemClock()
         self.tails: list[tuple[int, int]] = []
-        self.alarms: dict[str, Sequence[AlarmState]] = dict(alarms or {})
+        self.alarms: MutableMapping[str, Sequence[AlarmState]] = dict(alarms or {})
         self.ownership = Ownership(Link(address, answer_seconds=answer_seconds), clock, claim or claim_of())
         self.fence = Fence(
             Link(address, answer_seconds=answer_seconds),

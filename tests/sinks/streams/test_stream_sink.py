@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import UserDict
 from collections.abc import Coroutine, Generator, ItemsView, Sequence
 from typing import cast
 
@@ -380,7 +381,7 @@ async def test_the_whole_is_written_again_when_the_cursor_moved_under_it(valkey:
     outbox.put(1, work([event(1)]))
     snapshots: list[int] = []
 
-    class Racing(dict[str, Sequence[AlarmState]]):
+    class Racing(UserDict[str, Sequence[AlarmState]]):
         """Moves the cursor from another connection while the first snapshot is being taken."""
 
         @override

@@ -119,4 +119,5 @@ async def test_a_question_that_takes_too_long_is_ended_and_holds_up_nobody(tmp_p
 
 async def limit_pages(store: LocalStore, pages: int) -> None:
     """Let the file grow to ``pages``, as a full disk would."""
-    await store._in(store._writer, store._writing.execute, f"PRAGMA max_page_count = {pages}")  # noqa: SLF001
+    limit = f"PRAGMA max_page_count = {pages}"
+    await store._in(store._writer, store._writing.execute, limit)  # noqa: SLF001 -- no fault from outside fills a disk

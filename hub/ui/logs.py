@@ -1,0 +1,39 @@
+"""Where log lines go and how they look."""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+from typing import TextIO
+
+import structlog
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def configure_logging(level: LogLevel, output: TextIO) -> None:
+    """Log to ``output``: coloured lines on a terminal, else one JSON object a line."""
+    renderer: structlog.typing.Processor
+    shown: list[structlog.typing.Processor]
+    if output.isatty():
+        renderer, shown = structlog.dev.ConsoleRenderer(), []
+    else:
+        renderer, shown = structlog.processors.JSONRenderer(), [structlog.processors.format_exc_info]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *shown,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(output),
+        cache_logger_on_first_use=False,
+    )

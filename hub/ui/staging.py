@@ -1,0 +1,124 @@
+"""The demo's stage: a directory with Valkey, a broker and a registry of its own, all made for one run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from hub.clock import Clock
+from hub.config import HttpSettings, MqttPasswords, MqttSettings, RedisSettings, Settings
+from hub.durations import write_duration
+from hub.errors import ConfigError
+from hub.registry.brokers.mosquitto import MosquittoFiles, hash_password, new_secret
+from hub.registry.nouns import Connection, Device, Place, Site
+from hub.registry.registry import Registry
+from hub.services.broker import IOTCORE_NOTICE, IotcoreService, MosquittoService, mosquitto_executable
+from hub.services.child import free_port
+from hub.services.valkey import ValkeyService
+
+PREFIX = "hub"
+CONNECTIONS = ("telemetry", "events", "downlink")
+
+# Detectors of the demo report every few seconds instead of once a day.
+_RULES = """\
+rule: detector-silent
+version: 1.0.0-demo
+label: {{en: "Smoke detector silent", zh: "烟感失联"}}
+for_each: smoke_sensor
+absent_for: {absent_for}
+raise: {{event: device.detector_silent, severity: medium}}
+"""
+
+
+class BrokerChoice(StrEnum):
+    """Which broker the demo starts."""
+
+    AUTO = "auto"
+    MOSQUITTO = "mosquitto"
+    IOTCORE = "iotcore"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """Who plays: one site with its places and devices, and the users that carry them to the broker."""
+
+    site: Site
+    places: Sequence[Place]
+    devices: Sequence[Device]
+    users: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What the hub and the simulator need; ``passwords`` by user, None where the broker asks for none.
+
+    ``notice`` is what people must know of the broker, empty for a real one.
+    """
+
+    settings: Settings
+    passwords: Mapping[str, str] | None
+    notice: str = ""
+
+
+@asynccontextmanager
+async def staged(
+    directory: Path, cast: Cast, choice: BrokerChoice, clock: Clock, *, silent_after: timedelta
+) -> AsyncIterator[Stage]:
+    """Build the stage in an empty ``directory`` and take its servers down again. ConfigError when it is not empty."""
+    rules = _prepare(directory, silent_after)
+    async with ValkeyService(directory / "valkey", port=(redis_port := free_port()), clock=clock) as valkey:
+        passwords = {f"{PREFIX}-{connection}": new_secret() for connection in CONNECTIONS}
+        settings = _settings(directory, rules, _redis_url(valkey, redis_port), passwords)
+        secrets = {user: new_secret() for user in cast.users}
+        connections = await _register(settings, cast, secrets)
+        place = directory / "broker"
+        port, log_file = settings.mqtt.port, place / "broker.log"
+        if choice is BrokerChoice.IOTCORE or (choice is BrokerChoice.AUTO and mosquitto_executable() is None):
+            async with IotcoreService(place, port=port, log_file=log_file, clock=clock):
+                yield Stage(settings=settings, passwords=None, notice=IOTCORE_NOTICE)
+        else:
+            files = MosquittoFiles(place, port=port, hub_passwords=passwords)
+            files.write(connections)
+            async with MosquittoService(files.config, port=port, log_file=log_file, clock=clock):
+                yield Stage(settings=settings, passwords=secrets)
+
+
+def _prepare(directory: Path, silent_after: timedelta) -> Path:
+    """Make the directory of the demo's own rules, and return it."""
+    if directory.exists() and any(directory.iterdir()):
+        raise ConfigError("directory_not_empty", "the demo wants a directory of its own", file=str(directory))
+    rules = directory / "rules"
+    rules.mkdir(parents=True, mode=0o700)
+    (rules / "demo.yaml").write_text(_RULES.format(absent_for=write_duration(silent_after)), encoding="utf-8")
+    return rules
+
+
+def _redis_url(valkey: ValkeyService, port: int) -> SecretStr:
+    return SecretStr(f"redis://:{valkey.password.get_secret_value()}@127.0.0.1:{port}/0")
+
+
+def _settings(directory: Path, rules: Path, redis_url: SecretStr, passwords: Mapping[str, str]) -> Settings:
+    mine = {connection: SecretStr(passwords[f"{PREFIX}-{connection}"]) for connection in CONNECTIONS}
+    # Not the usual way: a demo must not be led elsewhere by the HUB_* variables of a real installation.
+    return Settings.model_construct(
+        data_dir=directory / "hub",
+        rules_dir=rules,
+        mqtt=MqttSettings(port=free_port(), username_prefix=PREFIX, passwords=MqttPasswords(**mine)),
+        redis=RedisSettings(url=redis_url),
+        http=HttpSettings(port=free_port()),
+    )
+
+
+async def _register(settings: Settings, cast: Cast, secrets: Mapping[str, str]) -> list[Connection]:
+    async with Registry(settings.registry_url()) as registry:
+        await registry.add_site(cast.site)
+        await registry.add_places(cast.places)
+        await registry.add_devices(cast.devices)
+        await registry.set_password_hashes({user: hash_password(secret) for user, secret in secrets.items()})
+        return await registry.connections()

@@ -1,0 +1,189 @@
+"""Commands out, on real brokers: what is said of each transmission is what happened to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiomqtt
+import mqtt5
+from paho.mqtt.properties import Properties
+
+from hub.bridge.downlink import Downlink
+from hub.bridge.paho_client import ClientConfig
+from hub.bridge.topics import command_topic, response_topic
+from hub.clock import SystemClock
+from hub.model import Outcome, OutcomeKind, Transmission
+from tests.bridge.scripted_broker import ScriptedBroker
+from tests.servers.mosquitto import Mosquitto
+from tests.servers.proxy import ProxyFactory
+from tests.waiting import wait_until
+
+SECOND_NS = 1_000_000_000
+
+
+def _transmission(command: str, *, device: str = "d1", seconds: float = 10, reflex: bool = False) -> Transmission:
+    return Transmission(
+        command=command,
+        topic=command_topic("s1", device),
+        payload=b'{"id": "%s"}' % command.encode(),
+        expires_at=SystemClock().wall_ns() + round(seconds * SECOND_NS),
+        response_topic=response_topic("s1", device),
+        correlation=command.encode(),
+        reflex=reflex,
+    )
+
+
+class _Desk:
+    """A downlink and what it said."""
+
+    def __init__(self, port: int, *, limit: int = 1_000, username: str | None = None) -> None:
+        self.outcomes: list[Outcome] = []
+        settings = ClientConfig(host="127.0.0.1", port=port, client_id="hub-p1-downlink", username=username)
+        self.downlink = Downlink(settings, self.outcomes.append, SystemClock(), limit=limit)
+
+    def said(self, command: str) -> list[str]:
+        return [":".join(filter(None, (it.kind, it.detail))) for it in self.outcomes if it.command == command]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[_Desk]:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(self.downlink.run(), name="downlink")
+            yield self
+            task.cancel()
+
+
+@asynccontextmanager
+async def _device(port: int, device: str = "d1") -> AsyncIterator[aiomqtt.Client]:
+    async with aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5) as client:
+        await client.subscribe(command_topic("s1", device), qos=1)
+        yield client
+
+
+async def test_a_command_arrives_with_its_properties_and_is_called_delivered(mosquitto: Mosquitto) -> None:
+    async with _device(mosquitto.port) as device, _Desk(mosquitto.port).running() as desk:
+        assert desk.downlink.offer(_transmission("c1", seconds=9.5))
+        heard = await anext(device.messages)
+        await wait_until(lambda: desk.said("c1") == ["sent", "delivered"])
+    assert heard.payload == b'{"id": "c1"}'
+    assert isinstance(heard.properties, Properties)
+    assert heard.properties.ResponseTopic == "hub/s1/d1/response"
+    assert heard.properties.CorrelationData == b"c1"
+    assert heard.properties.MessageExpiryInterval in {9, 10}
+    counts = desk.downlink.counts
+    assert (counts.offered, counts.sent, counts.delivered, counts.failed) == (1, 1, 1, 0)
+
+
+async def test_a_command_that_nobody_listens_for_fails(mosquitto: Mosquitto) -> None:
+    async with _Desk(mosquitto.port).running() as desk:
+        desk.downlink.offer(_transmission("c1", device="absent"))
+        await wait_until(lambda: desk.said("c1") == ["sent", "failed:no_matching_subscribers"])
+
+
+async def test_a_command_that_the_broker_forbids_fails(tmp_path: Path) -> None:
+    acl = tmp_path / "acl"
+    acl.write_text("topic read #\n", encoding="utf-8")
+    broker = Mosquitto(tmp_path, f"acl_file {acl}")
+    broker.start()
+    try:
+        async with _Desk(broker.port).running() as desk:
+            desk.downlink.offer(_transmission("c1"))
+            await wait_until(lambda: desk.said("c1") == ["sent", "failed:not_authorized"])
+    finally:
+        broker.kill()
+
+
+async def test_a_full_queue_fails_at_once_and_says_so(mosquitto: Mosquitto) -> None:
+    desk = _Desk(mosquitto.port, limit=2)
+    assert [desk.downlink.offer(_transmission(f"c{number}")) for number in range(3)] == [True, True, False]
+    assert desk.said("c2") == ["failed:queue_full"]
+    async with _device(mosquitto.port), desk.running():
+        await wait_until(lambda: desk.downlink.counts.delivered == 2)
+    assert desk.downlink.waiting == 0
+
+
+async def test_reflexes_leave_ahead_of_what_was_offered_with_them(mosquitto: Mosquitto) -> None:
+    async with _device(mosquitto.port), _Desk(mosquitto.port).running() as desk:
+        await wait_until(lambda: desk.downlink.counts.connects)
+        for command, reflex in (("a", False), ("b", True), ("c", False), ("d", True)):
+            desk.downlink.offer(_transmission(command, reflex=reflex))
+        await wait_until(lambda: desk.downlink.counts.delivered == 4)
+    sent = [outcome.command for outcome in desk.outcomes if outcome.kind is OutcomeKind.SENT]
+    assert sent == ["b", "d", "a", "c"]
+
+
+async def test_a_command_that_expires_before_a_broker_is_there_is_broker_gone(mosquitto: Mosquitto) -> None:
+    mosquitto.stop()
+    async with _Desk(mosquitto.port).running() as desk:
+        desk.downlink.offer(_transmission("short", seconds=0.2))
+        desk.downlink.offer(_transmission("long", seconds=30))
+        await wait_until(lambda: desk.said("short") == ["failed:broker_gone"])
+        mosquitto.start()
+        async with _device(mosquitto.port):
+            await wait_until(lambda: desk.said("long")[:1] == ["sent"])
+        assert desk.said("short") == ["failed:broker_gone"]
+
+
+async def test_a_command_offered_too_late_is_expired_and_never_sent(mosquitto: Mosquitto) -> None:
+    async with _device(mosquitto.port), _Desk(mosquitto.port).running() as desk:
+        await wait_until(lambda: desk.downlink.counts.connects)
+        desk.downlink.offer(_transmission("c1", seconds=-1))
+        await wait_until(lambda: desk.said("c1") == ["failed:expired"])
+
+
+async def test_one_unanswered_publish_does_not_hold_up_the_others() -> None:
+    async with ScriptedBroker().serve() as broker, _Desk(broker.port).running() as desk:
+        broker.returns_markers = False
+        for number in range(3):
+            desk.downlink.offer(_transmission(f"c{number}", seconds=1.0 if number == 0 else 10))
+        await broker.until(mqtt5.PublishPacket, 3)
+        for publish in broker.of(mqtt5.PublishPacket)[1:]:
+            assert publish.packet_id is not None
+            broker.send(mqtt5.PubAckPacket(publish.packet_id).write())
+        await wait_until(lambda: desk.downlink.counts.delivered == 2)
+        assert desk.said("c0") == ["sent"]
+        await wait_until(lambda: desk.said("c0") == ["sent", "failed:expired"])
+
+
+async def test_no_more_are_under_way_than_the_broker_said_it_takes() -> None:
+    async with ScriptedBroker().serve() as broker, _Desk(broker.port).running() as desk:
+        broker.connack = mqtt5.ConnAckPacket(receive_max=2)
+        broker.returns_markers = False
+        for number in range(4):
+            desk.downlink.offer(_transmission(f"c{number}"))
+        await broker.until(mqtt5.PublishPacket, 2)
+        assert desk.downlink.counts.sent == 2
+        for answered in range(4):
+            packet_id = broker.of(mqtt5.PublishPacket)[answered].packet_id
+            assert packet_id is not None
+            broker.send(mqtt5.PubAckPacket(packet_id).write())
+            await broker.until(mqtt5.PublishPacket, min(4, answered + 3))
+        await wait_until(lambda: desk.downlink.counts.delivered == 4)
+
+
+async def test_what_a_lost_connection_left_unanswered_is_published_again_and_sent_is_said_once(
+    mosquitto: Mosquitto, proxy_to: ProxyFactory
+) -> None:
+    async with (
+        proxy_to(mosquitto.port) as proxy,
+        _device(mosquitto.port) as device,
+        _Desk(proxy.port).running() as desk,
+    ):
+        await wait_until(lambda: desk.downlink.counts.connects)
+        proxy.blackhole(up=True, down=True)
+        desk.downlink.offer(_transmission("c1"))
+        await wait_until(lambda: desk.said("c1") == ["sent"])
+        proxy.heal()
+        proxy.reset()
+        await wait_until(lambda: desk.said("c1") == ["sent", "delivered"])
+        assert (await anext(device.messages)).payload == b'{"id": "c1"}'
+
+
+async def test_a_topic_that_cannot_be_published_fails_and_the_next_command_passes(mosquitto: Mosquitto) -> None:
+    async with _device(mosquitto.port), _Desk(mosquitto.port).running() as desk:
+        desk.downlink.offer(_transmission("bad", device="+"))
+        desk.downlink.offer(_transmission("good"))
+        await wait_until(lambda: desk.said("good") == ["sent", "delivered"])
+        assert desk.said("bad")[-1].startswith("failed:unpublishable")

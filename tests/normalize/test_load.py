@@ -1,0 +1,100 @@
+"""Loading profiles: what does not fit its kind is an error with file, line and a hint; an installation overlays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hub.errors import ConfigError
+from hub.normalize.load import load_profiles
+
+KIND = """\
+kind: lamp
+label: {en: Lamp}
+properties:
+  lit: {type: bool}
+  power: {type: float, unit: V}
+signals:
+  button.pressed: {label: {en: Pressed}, data: {times: {type: int, unit: "1"}}}
+"""
+HEAD = """\
+profile: acme/lamp
+version: 1.0.0
+kind: lamp
+label: {en: Lamp}
+payload: {format: json}
+time: {from: none}
+"""
+BYTES = HEAD.replace("format: json", "format: bytes, length: 2")
+ODD = HEAD.replace("format: json", "format: json, length: 3")
+ZONE = HEAD.replace("from: none", "from: [{path: t, format: iso8601, zone: Mars/Base}]")
+ROW = "a row in hub/normalize/units.py"
+LIT = "properties: {lit: {path: a}}\n"
+TWICE = LIT + "examples:\n  - name: x\n    source: y\n    payload: {hex: aa, text: b}\n"
+
+
+def load(directory: Path, text: str) -> ConfigError:
+    directory.joinpath("kind.yaml").write_text(KIND, encoding="utf-8")
+    path = directory / "lamp.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_profiles([directory])
+    assert caught.value.file == str(path)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "line", "hint"),
+    [
+        (HEAD + "properties:\n  litt: {path: a}\n", "unknown_property", 8, "did you mean 'lit'?"),
+        (HEAD + "properties:\n  lit: {path: a, vaules: {1: true}}\n", "unknown_key", 8, "did you mean 'values'?"),
+        (HEAD + "properties:\n  lit: {path: a, values: {1: maybe}}\n", "value_misfit", 8, ""),
+        (HEAD + "properties:\n  lit: {path: a, scale: 2.0}\n", "not_a_number", 8, ""),
+        (HEAD + "properties:\n  power:\n    path: a\n    unit: Cel\n", "unit_mismatch", 8, ""),
+        (HEAD + "properties:\n  power: {path: a, unit: parsec}\n", "unknown_unit", 8, ROW),
+        (HEAD + "properties:\n  power: {path: a..b}\n", "bad_place", 8, "write path: outer.inner"),
+        (HEAD + "properties:\n  power: {at: 1}\n", "bad_place", 8, "write path: outer.inner"),
+        (HEAD + "properties:\n  lit: {path: a, values: {1: $on}}\n", "unknown_param", 8, "params: "),
+        (HEAD + "signals:\n  button.presed: {}\n", "unknown_signal", 8, "did you mean 'button.pressed'?"),
+        (HEAD + "signals:\n  button.pressed:\n    data: {x: {path: a}}\n", "unknown_field", 9, "known: times"),
+        (HEAD + "signals: {button.pressed: {data: {times: {path: a, only: {b: 1}}}}}\n", "misplaced_only", 7, ""),
+        (HEAD.replace("kind: lamp", "kind: lmap") + LIT, "unknown_kind", 3, "did you mean 'lamp'?"),
+        (ZONE + LIT, "unknown_zone", 6, "an IANA name such as Asia/Shanghai, or site"),
+        (HEAD.replace("time: {from: none}\n", "") + LIT, "bad_document", 1, ""),
+        (HEAD, "bad_document", 1, ""),
+        (HEAD + "identity: a\nproperties: {}\nversoin: 2\n", "unknown_key", 9, "did you mean 'version'?"),
+        (HEAD + "messages:\n  - {match: {a: 1}}\n", "bad_document", 8, ""),
+        (HEAD.replace("1.0.0", "1.0") + LIT, "bad_document", 2, ""),
+        (BYTES + "properties:\n  power: {at: 1, as: u16le}\n", "beyond_end", 8, ""),
+        (BYTES + "properties:\n  power: {at: 1, bits: [6, 4]}\n", "bad_bits", 8, ""),
+        (BYTES + "properties:\n  power: {path: a}\n", "bad_place", 8, "write at: 3, or 3 as a condition"),
+        (ODD + LIT, "bad_document", 5, ""),
+        (HEAD + TWICE, "bad_document", 11, ""),
+    ],
+)  # fmt: skip
+def test_an_error_names_file_line_and_hint(tmp_path: Path, text: str, code: str, line: int, hint: str) -> None:
+    error = load(tmp_path, text)
+    assert (error.code, error.line, error.hint) == (code, line, hint)
+
+
+def test_two_kinds_that_disagree_are_told_with_file_and_line(tmp_path: Path) -> None:
+    other = KIND.replace("kind: lamp", "kind: bell").replace("unit: V", "unit: mV")
+    error = load(tmp_path, other)
+    assert (error.code, error.line) == ("property_disagrees", 5)
+
+
+def test_an_installation_replaces_a_profile_by_name_and_adds_its_own(tmp_path: Path) -> None:
+    packaged, own = tmp_path / "packaged", tmp_path / "own"
+    for directory in (packaged, own):
+        directory.mkdir()
+    (packaged / "kind.yaml").write_text(KIND, encoding="utf-8")
+    (packaged / "lamp.yaml").write_text(HEAD + LIT, encoding="utf-8")
+    text = HEAD.replace("1.0.0", "1.0.1") + "properties: {lit: {path: b}}\n"
+    (own / "mine.yaml").write_text(f"{text}---\n{text.replace('acme/lamp', 'acme/lamp2')}", encoding="utf-8")
+    catalogue, profiles = load_profiles([packaged, own])
+    assert list(catalogue.kinds) == ["lamp"]
+    assert {name: profile.version for name, profile in profiles.items()} == {
+        "acme/lamp": "1.0.1",
+        "acme/lamp2": "1.0.1",
+    }
