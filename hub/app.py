@@ -4,39 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Self, TypeVar
 
 import structlog
 
 from hub import __version__
 from hub.bridge import topics
-from hub.bridge.aiomqtt_session import AiomqttSession
-from hub.bridge.downlink import Downlink
 from hub.bridge.frames import decode_packets
-from hub.bridge.line import SessionConfig
-from hub.bridge.paho_client import ClientConfig
-from hub.bridge.session import MqttSession
-from hub.bridge.topics import SessionName
 from hub.bridge.uplink import Inbox
 from hub.clock import Clock
-from hub.config import SessionChoice, Settings, TimeseriesStore, packaged
+from hub.config import Settings
 from hub.engine.apply import Engine
-from hub.errors import ConfigError, CorruptError, UnavailableError
+from hub.errors import ConfigError, UnavailableError
 from hub.failpoints import Failpoints
 from hub.journal.files import Lock
 from hub.journal.journal import Journal
+from hub.journal.neighbours import check_neighbours
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
 from hub.journal.state_file import Saved, StateFile
-from hub.model import AlarmState, Body, Control, LineWork, Outcome, Started, StreamWork, Tick, Twin
-from hub.pipeline import Applying, Hearing, Limits
+from hub.model import AlarmState, Body, Control, LineWork, Started, StreamWork, Tick, Transmission
+from hub.parts import EngineTwins, make_downlink, make_sessions, make_store, read_content
+from hub.pipeline import Applying, Hearing, Limits, NewRevision
 from hub.registry.registry import Registry
-from hub.revisions import read_yaml, revise
+from hub.revisions import revise
 from hub.sinks.control import ControlReader
 from hub.sinks.fence import Fence
 from hub.sinks.ownership import Claim, Ownership
@@ -45,66 +38,16 @@ from hub.sinks.redis_link import Link, RedisAddress
 from hub.sinks.retention import Keep, Lagging, Retention
 from hub.sinks.stream_sink import StreamSink
 from hub.sinks.streams import trimmed_keys
-from hub.sinks.timeseries.influxdb import InfluxStore
-from hub.sinks.timeseries.local import LocalStore
-from hub.sinks.timeseries.store import Store
 from hub.sinks.timeseries.writer import SeriesWriter
-from hub.sinks.twins import TwinChanges, TwinSink
+from hub.sinks.twins import TwinSink
 
 W = TypeVar("W")
 
 TICK_SECONDS, LEASE_TICK_SECONDS = 1.0, 0.1
 REGISTRY_SECONDS = 5.0
-DRAIN_NS = 2_000_000_000
-WRITE_DEADLINE = timedelta(seconds=10)
+PATIENCE_NS = 2_000_000_000
 
 log = structlog.get_logger(__name__)
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    mqtt = settings.mqtt
-    if mqtt.ca_file is None:
-        return None
-    context = ssl.create_default_context(cafile=str(mqtt.ca_file))
-    if mqtt.cert_file is not None:
-        context.load_cert_chain(str(mqtt.cert_file), None if mqtt.key_file is None else str(mqtt.key_file))
-    return context
-
-
-def make_store(settings: Settings, clock: Clock) -> Store:
-    """Return the time series store that the settings name."""
-    series = settings.timeseries
-    match series.store:
-        case TimeseriesStore.LOCAL:
-            return LocalStore(settings.data_dir / "timeseries.sqlite", clock)
-        case TimeseriesStore.INFLUXDB:
-            return InfluxStore(
-                url=series.url,
-                token=series.token.get_secret_value(),
-                org=series.org,
-                bucket=series.bucket,
-                deadline=WRITE_DEADLINE,
-            )
-
-
-class EngineTwins:
-    """The engine's twins as the twin sink wants them."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def take_changes(self) -> TwinChanges:
-        """Return what changed since the last call."""
-        changed, removed = self._engine.take_changed_twins()
-        return TwinChanges(changed=changed, removed=removed)
-
-    def sites(self) -> Sequence[str]:
-        """Return every site."""
-        return self._engine.content.sites()
-
-    def of_site(self, site: str) -> Sequence[Twin]:
-        """Return all rows of a site."""
-        return [twin for twin in self._engine.twins() if twin.site == site]
 
 
 class Hub:
@@ -133,10 +76,7 @@ class Hub:
         async with AsyncExitStack() as stack:
             directory = self.settings.data_dir
             stack.enter_context(Lock(directory))
-            self._documents = read_yaml(
-                [packaged("device_profiles"), *_overlay(self.settings.profiles_dir)],
-                [packaged("rules"), *_overlay(self.settings.rules_dir)],
-            )
+            self._documents = read_content(self.settings)
             self.registry = await stack.enter_async_context(Registry(self.settings.registry_url()))
             await self._open_files(stack)
             await self._recover()
@@ -157,7 +97,7 @@ class Hub:
         state_file = StateFile(state_path, self.journal.id, must_exist=self.journal.first > 1)
         self.state_file = await stack.enter_async_context(state_file)
         saved = await self.state_file.load()
-        _check_neighbours(saved, self.journal, str(directory))
+        check_neighbours(saved, self.journal, directory)
         self.engine = Engine(self.journal.id, topics)
         self.engine.restore(saved.entries)
         self._epoch_hint = saved.epoch
@@ -177,7 +117,7 @@ class Hub:
             self.state_file,
             self.streams_box,
             self.timeseries_box,
-            lambda transmission: self.downlink.offer(transmission),
+            self._offer,
             self.clock,
             self.limits,
         )
@@ -239,45 +179,19 @@ class Hub:
             on_lagging=self._group_lags,
         )
 
+    def _offer(self, transmission: Transmission) -> bool:
+        return self.downlink.offer(transmission)
+
     def _link(self, stack: AsyncExitStack) -> Link:
         link = Link(self._address)
         stack.push_async_callback(link.close)
         return link
 
     def _open_south(self) -> None:
-        mqtt, partition = self.settings.mqtt, self.settings.partition
         self.inbox = Inbox()
-        tls = _tls(self.settings)
-        make = MqttSession if mqtt.session is SessionChoice.MQTT5 else AiomqttSession
-        self.sessions: list[MqttSession | AiomqttSession] = []
-        for name in SessionName:
-            config = SessionConfig(
-                host=mqtt.host,
-                port=mqtt.port,
-                client_id=f"{mqtt.username_prefix}-{name.value}",
-                name=name.value,
-                partition=partition,
-                filters=tuple(it for it in topics.filters(name) if self._asks_sys or it != topics.SYS_DROPPED),
-                username=f"{mqtt.username_prefix}-{name.value}",
-                password=getattr(mqtt.passwords, name.value).get_secret_value(),
-                tls=tls,
-                first_connection=1 + self.engine.state.clock.last_connection,
-            )
-            session = make(config, self.inbox.put, self.clock)
-            self.inbox.attach(session)
-            self.sessions.append(session)
-        self.downlink = Downlink(
-            ClientConfig(
-                host=mqtt.host,
-                port=mqtt.port,
-                client_id=f"{mqtt.username_prefix}-downlink",
-                username=f"{mqtt.username_prefix}-downlink",
-                password=mqtt.passwords.downlink.get_secret_value(),
-                tls=tls,
-            ),
-            self._outcome,
-            self.clock,
-        )
+        first_connection = self.engine.state.clock.last_connection + 1
+        self.sessions = make_sessions(self.settings, self.inbox, self.clock, first_connection, asks_sys=self._asks_sys)
+        self.downlink = make_downlink(self.settings, self._note, self.clock)
 
     # ---------------------------------------------------------------------------------------------------------- running
 
@@ -314,6 +228,7 @@ class Hub:
         ]
         self.is_running = True
         await self._stop.wait()
+        await self._hear_out()
         await self._cancel(south)
         await self._cancel([hearing])
         await self.hearing.heard.put([])
@@ -321,12 +236,19 @@ class Hub:
         await self._drain()
         await self._cancel(north)
 
+    async def _hear_out(self) -> None:
+        """Read no more, and ack what was read: what is acked after the sessions are gone would come again."""
+        for session in self.sessions:
+            session.pause_reading()
+        await self._moment_for(lambda: not self.inbox.waiting_messages and self.hearing.is_idle)
+
     async def _drain(self) -> None:
         """Give the sinks a moment to take what they are owed; the rest waits in the outbox."""
-        deadline = self.clock.monotonic_ns() + DRAIN_NS
-        while not (self.streams_box.is_empty and self.timeseries_box.is_empty):
-            if self.clock.monotonic_ns() > deadline:
-                return
+        await self._moment_for(lambda: self.streams_box.is_empty and self.timeseries_box.is_empty)
+
+    async def _moment_for(self, is_done: Callable[[], bool]) -> None:
+        deadline = self.clock.monotonic_ns() + PATIENCE_NS
+        while not is_done() and self.clock.monotonic_ns() < deadline:
             await self.clock.sleep(0.02)
 
     @staticmethod
@@ -341,11 +263,8 @@ class Hub:
 
     # ------------------------------------------------------------------------------------------------------------ notes
 
-    def _note(self, note: Body | object) -> None:
+    def _note(self, note: Body | NewRevision) -> None:
         self.inbox.put_note(note)
-
-    def _outcome(self, outcome: Outcome) -> None:
-        self._note(outcome)
 
     async def _tick(self) -> None:
         while True:
@@ -409,25 +328,3 @@ class Hub:
             while self._epochs:
                 await self.state_file.keep_epoch(self._epochs.pop(0))
             await self.clock.sleep(TICK_SECONDS)
-
-
-def _overlay(directory: Path | None) -> list[Path]:
-    return [] if directory is None else [directory]
-
-
-def _check_neighbours(saved: Saved, journal: Journal, directory: str) -> None:
-    """CorruptError unless state and journal fit together: nothing that was acted on may be missing."""
-    if saved.position > journal.last:
-        raise CorruptError(
-            "journal_behind_state",
-            f"the state has seen record {saved.position}, the journal ends at {journal.last}",
-            file=directory,
-            hint="records that were acknowledged are gone; restore the journal from a backup",
-        )
-    if saved.position + 1 < journal.first:
-        raise CorruptError(
-            "journal_begins_late",
-            f"the state ends at record {saved.position}, the journal begins at {journal.first}",
-            file=directory,
-        )
-

@@ -98,12 +98,14 @@ class Hearing:
         self.heard: asyncio.Queue[list[Record]] = asyncio.Queue(APPLY_AHEAD)
         self.trim_to = 0
         self.is_disk_full = False
+        self.is_idle = True
         self.acknowledged = 0
 
     async def run(self) -> None:
         """Until cancelled: what waits becomes records, fsynced together, then acked, then handed to the engine."""
         while True:
             taken = await self._inbox.take()
+            self.is_idle = False
             self._limits.failpoints.reach(Place.TAKEN)
             records = self._records(taken)
             await self._append(records)
@@ -113,6 +115,7 @@ class Hearing:
                     self.acknowledged += len(delivery.body.messages)
             self._limits.failpoints.reach(Place.ACKNOWLEDGED)
             await self.heard.put(records)
+            self.is_idle = True
 
     def _records(self, taken: Taken) -> list[Record]:
         position = self._journal.last
@@ -128,9 +131,7 @@ class Hearing:
             records.append(self._record(position, _body_of(delivery), messages, {}))
         return records
 
-    def _record(
-        self, position: int, body: Body, messages: Sequence[Heard], bodies: Mapping[str, bytes]
-    ) -> Record:
+    def _record(self, position: int, body: Body, messages: Sequence[Heard], bodies: Mapping[str, bytes]) -> Record:
         t, received_at = self._time.stamp(len(messages))
         return Record(position, t, received_at, body, messages, bodies)
 
@@ -139,9 +140,7 @@ class Hearing:
         oldest = self._clock.wall_ns() - self._limits.retention // timedelta(microseconds=1) * 1_000
         while True:
             try:
-                await self._journal.append(
-                    records, trim_to=self.trim_to, limits=(oldest, self._limits.retention_bytes)
-                )
+                await self._journal.append(records, trim_to=self.trim_to, limits=(oldest, self._limits.retention_bytes))
             except UnavailableError as error:
                 if not self.is_disk_full:
                     log.error("journal_held_up", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more

@@ -81,5 +81,3 @@ def _try_out(documents: Mapping[str, bytes]) -> None:
     scratch.documents = {key: Document(body) for key, body in bodies.items()}
     scratch.restore({})
     del scratch
-
-

@@ -103,9 +103,7 @@ class Hands:
         if device is not None and lease.release:
             self._transmit_step(device, lease, lease.release, {}, moment)
 
-    def _transmit_step(
-        self, device: Device, lease: Lease, name: str, args: dict[str, Scalar], moment: Moment
-    ) -> None:
+    def _transmit_step(self, device: Device, lease: Lease, name: str, args: dict[str, Scalar], moment: Moment) -> None:
         lease.steps += 1
         action = Do(command=name, args=args, priority=Priority(lease.priority))
         self._send(device, lease.part, f"{lease.id}.{lease.steps}", action, lease.rule, moment)
@@ -177,7 +175,6 @@ class Hands:
             return
         self._timers.set(TimerClass.RUNNING, moment.t + REMEMBER_NS, COMMAND, command.id)
         self._output.event(
-            moment,
             Event(
                 id=self._output.event_id("command", command.id, moment.t, 1),
                 name=f"command.{state.value}",
@@ -200,9 +197,7 @@ class Hands:
 
     # ---------------------------------------------------------------------------------------------------------- time
 
-    def ripen(
-        self, owner: str, key: str, find: Callable[[str, str], Device | None], moment: Moment
-    ) -> Lease | None:
+    def ripen(self, owner: str, key: str, find: Callable[[str, str], Device | None], moment: Moment) -> Lease | None:
         """Judge a command or lease whose time has come; return a lease that lapsed though it may still be wanted."""
         if owner == COMMAND:
             self._ripen_command(key, moment)

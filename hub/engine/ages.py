@@ -18,7 +18,8 @@ HOURS = 24
 IDENTITIES = 64
 MILLION = 1_000_000
 
-_RANKS = {Timeliness.LIVE: 0, Timeliness.LATE: 1, Timeliness.BACKFILL: 2}
+LIVE, LATE, BACKFILL = Timeliness.LIVE, Timeliness.LATE, Timeliness.BACKFILL
+_RANKS = {LIVE: 0, LATE: 1, BACKFILL: 2}
 
 
 def rank(how: Timeliness) -> int:
@@ -26,12 +27,11 @@ def rank(how: Timeliness) -> int:
     return _RANKS[how]
 
 
-def age_of(device: Device, difference: int, *, is_blind: bool) -> Timeliness:
+def age_of(known: DeviceState, difference: int, late_after_ns: int, blind_since: int | None) -> Timeliness:
     """Judge a message that came ``difference`` ns after it was measured, less the error of the device's clock.
 
     The error is the smallest difference of the last 24 hours in which the device was heard.
     """
-    known = device.state
     hour = known.heard_awake // HOUR_NS
     hours = known.differences
     if not hours or hours[-1][0] != hour:
@@ -44,11 +44,11 @@ def age_of(device: Device, difference: int, *, is_blind: bool) -> Timeliness:
         known.clock_error = min(known.clock_error, difference)
     if known.taught < LESSONS:
         known.taught += 1
-        return Timeliness.LATE if is_blind else Timeliness.LIVE
+        return LIVE if blind_since is None else LATE
     age = difference - known.clock_error
-    if age <= device.late_after_ns:
-        return Timeliness.LIVE
-    return Timeliness.LATE if age <= BACKFILL_NS else Timeliness.BACKFILL
+    if age <= late_after_ns:
+        return LIVE
+    return LATE if age <= BACKFILL_NS else BACKFILL
 
 
 def digest(device: Device, topic: str, payload: bytes, element: int, identity: str | None) -> int:

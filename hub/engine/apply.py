@@ -24,6 +24,7 @@ from hub.engine.state import (
     Waiting,
     decode_entries,
 )
+from hub.engine.telling import alarm_of
 from hub.model import (
     Address,
     AlarmState,
@@ -120,7 +121,6 @@ class Engine:
 
     def _clock_stepped(self, step: int, moment: Moment) -> None:
         self._output.event(
-            moment,
             Event(
                 id=self._output.event_id("device.clock_stepped", "_hub", moment.t, 1),
                 name="device.clock_stepped", severity=Severity.LOW, transition=Transition.OCCURRED, time=moment.at,
@@ -131,9 +131,7 @@ class Engine:
 
     # -------------------------------------------------------------------------------------------------- life, sessions
 
-    def _live(
-        self, body: Started | SessionConnected | SessionLost | SessionCaughtUp, moment: Moment
-    ) -> None:
+    def _live(self, body: Started | SessionConnected | SessionLost | SessionCaughtUp, moment: Moment) -> None:
         match body:
             case Started():
                 self._started(body, moment)
@@ -216,7 +214,7 @@ class Engine:
         for _, state in sorted(self._judge.states.items()):
             rule, device = self.content.rules.get(state.rule), self.content.find(state.site, state.device)
             if state.phase in {Phase.ACTIVE, Phase.CLEARING} and rule is not None and device is not None:
-                yield self._judge.alarm_of(rule, state, device)
+                yield alarm_of(rule, state, device)
 
     def take_changed_twins(self) -> tuple[list[Twin], list[tuple[str, str]]]:
         """Return the twins that changed since the last call, and the (site, name) of those that are gone."""

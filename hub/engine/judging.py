@@ -10,15 +10,8 @@ from hub.engine.acting import Hands
 from hub.engine.content import Content, Device
 from hub.engine.moment import Moment, Output
 from hub.engine.state import Held, State
-from hub.model import (
-    AlarmChange,
-    AlarmState,
-    Event,
-    Scalar,
-    Severity,
-    Signal,
-    Transition,
-)
+from hub.engine.telling import Teller
+from hub.model import AlarmChange, Scalar, Signal, Transition
 from hub.rules.rule import Do
 from hub.rules.states import CompiledRule, Known, Move, Phase, RuleState, ripen, step
 from hub.rules.timers import TimerClass, Timers
@@ -36,34 +29,47 @@ class Judge:
         self._hands = hands
         self._output = output
         self.states: dict[tuple[str, str], RuleState] = {}
+        self._by_key: dict[str, dict[str, RuleState]] = {}
+        self._teller = Teller(state, output)
         self._signals = 0
 
     # ------------------------------------------------------------------------------------------------- what comes in
 
-    def values(self, device: Device, part: str, values: Mapping[str, Scalar], moment: Moment) -> None:
+    def values(
+        self,
+        device: Device,
+        part: str,
+        values: Mapping[str, Scalar],
+        is_late: bool,  # noqa: FBT001 -- as above
+        moment_of: Callable[..., Moment],
+    ) -> None:
         """Judge the rules that read one of ``values``, on the twin as it now is."""
-        held = device.state.parts[part]
-        awake = self._state.clock.awake(moment.t)
-        states, key = self.states, device.key_of(part)
-        for rule in device.rules.reading(part):
+        rules = device.rules.reading(part)
+        if not rules:
+            return
+        held, awake = device.state.parts[part], device.state.heard_awake
+        key = device.key_of(part)
+        mine = self._by_key.get(key)
+        for rule in rules:
             if rule.names.isdisjoint(values):
                 continue
-            state = states.get((rule.name, key))
+            state = None if mine is None else mine.get(rule.name)
             if state is None and rule.when is None:
                 continue
             try:
                 verdict = None if rule.when is None else rule.when.verdict(held, awake)
             except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
-                self._rule_failed(rule, key, device, error, moment)
+                self._teller.rule_failed(rule, key, device, error, moment_of(is_late=is_late))
                 continue
             if state is None and not verdict and not (verdict is None and rule.raises_on_missing):
                 continue
+            moment = moment_of(is_late=is_late)
             self._attempt(rule, key, device, moment, partial(self._judge, rule, device, part, verdict, moment))
 
     def _judge(self, rule: CompiledRule, device: Device, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- one call, from the loop above
         held = device.state.parts[part]
         state = self._state_of(rule, device, part)
-        cleared = None if rule.clear is None else rule.clear.verdict(held, self._state.clock.awake(moment.t))
+        cleared = None if rule.clear is None else rule.clear.verdict(held, device.state.heard_awake)
         move = step(rule, state, Known(verdict, cleared), moment.t)
         if state.phase is not Phase.ACTIVE or move is Move.RAISE:
             state.late = moment.late
@@ -81,9 +87,7 @@ class Judge:
             work = partial(self._signalled, rule, device, part, signal, moment)
             self._attempt(rule, device.key_of(part), device, moment, work)
 
-    def _signalled(
-        self, rule: CompiledRule, device: Device, part: str, signal: Signal, moment: Moment
-    ) -> None:
+    def _signalled(self, rule: CompiledRule, device: Device, part: str, signal: Signal, moment: Moment) -> None:
         key = device.key_of(part)
         if not rule.rule.is_alarm:
             state = RuleState(
@@ -91,7 +95,7 @@ class Judge:
                 raised_t=moment.t, raised_at=moment.at, late=moment.late, data=signal.data,
                 severity=rule.rule.raise_.severity, transitions=self._signals, causes=[moment.cause],
             )  # fmt: skip
-            event = self._emit(rule, state, device, Transition.OCCURRED, moment)
+            event = self._teller.tell(rule, state, device, Transition.OCCURRED, moment)
             state.alarm = event.id
             self._hands.act(rule.rule, state, self._targets(device), moment)
             return
@@ -190,8 +194,8 @@ class Judge:
             return "no_such_alarm"
         self._keep(state)
         state.acknowledged_by = actor
-        self._emit(compiled, state, device, Transition.ACKNOWLEDGED, moment, {"actor": actor})
-        self._show(compiled, state, device)
+        self._teller.tell(compiled, state, device, Transition.ACKNOWLEDGED, moment, {"actor": actor})
+        self._teller.show(compiled, state, device)
         return "ok"
 
     def forget(self, rule: str, moment: Moment, *, device: Device | None = None, why: str) -> None:
@@ -208,9 +212,7 @@ class Judge:
 
     # --------------------------------------------------------------------------------------------------------- moves
 
-    def _after(
-        self, rule: CompiledRule, state: RuleState, device: Device, move: Move, moment: Moment
-    ) -> None:
+    def _after(self, rule: CompiledRule, state: RuleState, device: Device, move: Move, moment: Moment) -> None:
         match move:
             case Move.STAY | Move.RAISE:
                 pass
@@ -239,8 +241,8 @@ class Judge:
     ) -> None:
         state.raised_t, state.raised_at, state.late = moment.t, moment.at, moment.late
         state.severity, state.data, state.causes = rule.rule.raise_.severity, dict(data), [moment.cause]
-        state.alarm = self._emit(rule, state, device, Transition.RAISED, moment).id
-        self._show(rule, state, device)
+        state.alarm = self._teller.tell(rule, state, device, Transition.RAISED, moment).id
+        self._teller.show(rule, state, device)
         state.owes_commands = moment.late and any(action.until is not None for action in rule.rule.do)
         if not moment.late:
             self._hands.act(rule.rule, state, self._targets(device), moment)
@@ -253,51 +255,15 @@ class Judge:
         moment: Moment,
         data: Mapping[str, Scalar],
     ) -> None:
-        self._emit(rule, state, device, Transition.CLEARED, moment, data)
+        self._teller.tell(rule, state, device, Transition.CLEARED, moment, data)
         self._output.effects.alarms.append(AlarmChange(state.site, state.rule, state.key, None))
         self._hands.release(state.rule, state.key, self._content.find, moment)
         self._drop(state)
 
-    def _emit(  # noqa: PLR0913, PLR0917 -- an event is these facts
-        self,
-        rule: CompiledRule,
-        state: RuleState,
-        device: Device,
-        transition: Transition,
-        moment: Moment,
-        data: Mapping[str, Scalar] | None = None,
-    ) -> Event:
-        state.transitions += 1
-        event = Event(
-            id=self._output.event_id(state.rule, state.key, state.raised_t, state.transitions),
-            name=rule.rule.raise_.event, severity=rule.rule.raise_.severity, transition=transition, time=moment.at,
-            key=state.key, rule=state.rule, rule_version=rule.rule.version, site=state.site,
-            building=device.building, device=state.device, part=state.part, late=moment.late,
-            label=rule.rule.label, data={**state.data, **(data or {})},
-            causes=tuple(dict.fromkeys([*state.causes, moment.cause])),
-        )  # fmt: skip
-        self._output.event(moment, event)
-        return event
-
-    def _show(self, rule: CompiledRule, state: RuleState, device: Device) -> None:
-        alarm = self.alarm_of(rule, state, device)
-        self._output.effects.alarms.append(AlarmChange(state.site, state.rule, state.key, alarm))
-
-    @staticmethod
-    def alarm_of(rule: CompiledRule, state: RuleState, device: Device) -> AlarmState:
-        """Return an active state as readers see it."""
-        return AlarmState(
-            id=state.alarm, name=rule.rule.raise_.event, severity=state.severity, key=state.key, rule=state.rule,
-            site=state.site, building=device.building, device=state.device, part=state.part, since=state.raised_at,
-            late=state.late, acknowledged_by=state.acknowledged_by, label=rule.rule.label, data=state.data,
-        )  # fmt: skip
-
     def _targets(self, device: Device) -> _Targets:
         return _Targets(self._content, device)
 
-    def _attempt(
-        self, rule: CompiledRule, key: str, device: Device, moment: Moment, work: Callable[[], None]
-    ) -> None:
+    def _attempt(self, rule: CompiledRule, key: str, device: Device, moment: Moment, work: Callable[[], None]) -> None:
         """Do one step of one rule; when it fails, its new state and its effects are discarded."""
         before, marks = copy(self.states.get((rule.name, key))), self._output.marks()
         try:
@@ -305,32 +271,16 @@ class Judge:
         except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
             self._output.roll_back(marks)
             if before is None:
-                self.states.pop((rule.name, key), None)
-                self._state.remove(f"rule/{rule.name}/{key}")
+                self._forget_state(rule.name, key)
             else:
-                self.states[rule.name, key] = before
-                self._state.touch(f"rule/{rule.name}/{key}", before)
-            self._rule_failed(rule, key, device, error, moment)
-
-    def _rule_failed(
-        self, rule: CompiledRule, key: str, device: Device, error: Exception, moment: Moment
-    ) -> None:
-        self._state.ledger.rule_failures += 1
-        self._output.event(
-            moment,
-            Event(
-                id=self._output.event_id("device.rule_failed", f"{rule.name}\0{key}", moment.t, 1),
-                name="device.rule_failed", severity=Severity.MEDIUM, transition=Transition.OCCURRED, time=moment.at,
-                key=key, rule=rule.name, rule_version=rule.rule.version, site=device.site, building=device.building,
-                device=device.device, data={"error": f"{type(error).__name__}: {error}"[:200]}, causes=(moment.cause,),
-            ),
-        )  # fmt: skip
+                self._keep(before)
+            self._teller.rule_failed(rule, key, device, error, moment)
 
     # -------------------------------------------------------------------------------------------------------- entries
 
     def restore(self, state: RuleState) -> None:
         """Take a rule state of a checkpoint."""
-        self.states[(state.rule, state.key)] = state
+        self._hold(state)
         if state.due is not None:
             self._timers.set(TimerClass.JUDGED, state.due, state.rule, state.key)
 
@@ -343,13 +293,24 @@ class Judge:
         return state
 
     def _keep(self, state: RuleState) -> None:
-        self.states[(state.rule, state.key)] = state
+        self._hold(state)
         self._state.touch(f"rule/{state.rule}/{state.key}", state)
 
+    def _hold(self, state: RuleState) -> None:
+        self.states[state.rule, state.key] = state
+        self._by_key.setdefault(state.key, {})[state.rule] = state
+
     def _drop(self, state: RuleState) -> None:
-        self.states.pop((state.rule, state.key), None)
         self._timers.drop(TimerClass.JUDGED, state.rule, state.key)
-        self._state.remove(f"rule/{state.rule}/{state.key}")
+        self._forget_state(state.rule, state.key)
+
+    def _forget_state(self, rule: str, key: str) -> None:
+        self.states.pop((rule, key), None)
+        mine = self._by_key.get(key, {})
+        mine.pop(rule, None)
+        if not mine:
+            self._by_key.pop(key, None)
+        self._state.remove(f"rule/{rule}/{key}")
 
 
 class _Targets:

@@ -30,7 +30,7 @@ class Output:
         self.effects = empty_effects(position)
         return self.effects
 
-    def event(self, _moment: Moment, event: Event) -> None:
+    def event(self, event: Event) -> None:
         """Add an event."""
         self._state.ledger.events += 1
         self.effects.events.append(event)
@@ -54,6 +54,4 @@ class Output:
 
 def empty_effects(position: int) -> Effects:
     """Return no effects of the record at ``position``."""
-    return Effects(
-        position=position, points=[], events=[], alarms=[], replies=[], dead_letters=[], transmissions=[]
-    )
+    return Effects(position=position, points=[], events=[], alarms=[], replies=[], dead_letters=[], transmissions=[])

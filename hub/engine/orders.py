@@ -44,7 +44,6 @@ class Orders:
         name = str(control.args.get("name", ""))
         data = {word: value for word, value in control.args.items() if word != "name"}
         self._output.event(
-            moment,
             Event(
                 id=self._output.event_id(name, "_hub", moment.t, 1), name=f"device.{name}", severity=Severity.HIGH,
                 transition=Transition.OCCURRED, time=moment.at, key="_hub", rule="", rule_version="", site="_hub",

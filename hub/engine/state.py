@@ -61,7 +61,7 @@ class Ledger(msgspec.Struct):
     repeated: int = 0
     points: int = 0
     events: int = 0
-    rule_failures: int = 0
+    failed_rules: dict[str, int] = {}
     codes: dict[str, int] = {}
 
     @property

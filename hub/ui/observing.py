@@ -40,7 +40,7 @@ def _observe_ledger(hub: Hub, metrics: Metrics) -> None:
     read("hub_points_waiting", lambda: waiting_points(hub))
     read("hub_events_raised_total", lambda: engine.state.ledger.events, severity=ALL)
     read("hub_events_written_total", lambda: hub.streams_box.tally.get("events", 0))
-    read("hub_rules_failed_total", lambda: engine.state.ledger.rule_failures, rule=ALL)
+    read("hub_rules_failed_total", lambda: engine.state.ledger.failed_rules)
     read("hub_alarms_active", lambda: Counter(alarm.severity.value for alarm in engine.alarms()))
     read("hub_transmissions_failed_total", lambda: hub.downlink.counts.failed, reason=ALL)
 

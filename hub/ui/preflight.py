@@ -38,8 +38,11 @@ async def refuse_toy_broker(mqtt: MqttSettings) -> None:
 async def _lets_anybody_in_and_hangs_up(host: str, port: int) -> bool:
     reader, writer = await asyncio.open_connection(host, port)
     try:
+        # rumqttd refuses a connection without keepalive, so that it would look like a broker that lets nobody in.
         stranger = f"hub-asks-{uuid4().hex[:12]}"
-        writer.write(mqtt5.ConnectPacket(stranger, username=stranger, password=b"-", clean_start=True).write())
+        writer.write(
+            mqtt5.ConnectPacket(stranger, username=stranger, password=b"-", clean_start=True, keep_alive=10).write()
+        )
         answer = await reader.read(READ_BYTES)
         if len(answer) <= CONNACK_SUCCESS_AT or answer[CONNACK_SUCCESS_AT]:
             return False

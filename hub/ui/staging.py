@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,11 +19,12 @@ from hub.errors import ConfigError
 from hub.registry.brokers.mosquitto import MosquittoFiles, hash_password, new_secret
 from hub.registry.nouns import Connection, Device, Place, Site
 from hub.registry.registry import Registry
-from hub.services.broker import IOTCORE_NOTICE, IotcoreService, MosquittoService, mosquitto_executable
+from hub.services.broker import IotcoreService, MosquittoService, mosquitto_executable
 from hub.services.child import free_port
 from hub.services.valkey import ValkeyService
 
 PREFIX = "hub"
+TOY_NOTICE = "the built-in broker on 127.0.0.1: nothing survives its restart, and it has no access control"
 CONNECTIONS = ("telemetry", "events", "downlink")
 
 # Detectors of the demo report every few seconds instead of once a day.
@@ -66,11 +68,21 @@ class Stage:
     notice: str = ""
 
 
+def empty_directory(wanted: Path | None) -> Path:
+    """Make ``wanted``, or a temporary directory; ConfigError ``directory_not_empty`` for one that holds something."""
+    if wanted is None:
+        return Path(tempfile.mkdtemp(prefix="hub-demo-"))
+    wanted.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if any(wanted.iterdir()):
+        raise ConfigError("directory_not_empty", "the demo wants a directory of its own", file=str(wanted))
+    return wanted
+
+
 @asynccontextmanager
 async def staged(
     directory: Path, cast: Cast, choice: BrokerChoice, clock: Clock, *, silent_after: timedelta
 ) -> AsyncIterator[Stage]:
-    """Build the stage in an empty ``directory`` and take its servers down again. ConfigError when it is not empty."""
+    """Build the stage in a ``directory`` that :func:`empty_directory` made, and take its servers down again."""
     rules = _prepare(directory, silent_after)
     async with ValkeyService(directory / "valkey", port=(redis_port := free_port()), clock=clock) as valkey:
         passwords = {f"{PREFIX}-{connection}": new_secret() for connection in CONNECTIONS}
@@ -81,7 +93,7 @@ async def staged(
         port, log_file = settings.mqtt.port, place / "broker.log"
         if choice is BrokerChoice.IOTCORE or (choice is BrokerChoice.AUTO and mosquitto_executable() is None):
             async with IotcoreService(place, port=port, log_file=log_file, clock=clock):
-                yield Stage(settings=settings, passwords=None, notice=IOTCORE_NOTICE)
+                yield Stage(settings=settings, passwords=None, notice=TOY_NOTICE)
         else:
             files = MosquittoFiles(place, port=port, hub_passwords=passwords)
             files.write(connections)
@@ -91,10 +103,8 @@ async def staged(
 
 def _prepare(directory: Path, silent_after: timedelta) -> Path:
     """Make the directory of the demo's own rules, and return it."""
-    if directory.exists() and any(directory.iterdir()):
-        raise ConfigError("directory_not_empty", "the demo wants a directory of its own", file=str(directory))
     rules = directory / "rules"
-    rules.mkdir(parents=True, mode=0o700)
+    rules.mkdir()
     (rules / "demo.yaml").write_text(_RULES.format(absent_for=write_duration(silent_after)), encoding="utf-8")
     return rules
 

@@ -23,7 +23,7 @@ async def town(tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer) -> As
 async def first_start(town: Town) -> None:
     """Let the hub subscribe once, so that the broker keeps messages for it from then on."""
     town.hub.start()
-    await wait_until(lambda: town.hub.log().count("session_connected") == 2, seconds=30)
+    await town.hub.until_connected()
 
 
 @pytest.mark.timeout(180)
@@ -52,6 +52,7 @@ async def test_a_crash_at_any_await_of_the_pipeline_neither_loses_nor_doubles(to
     await town.publish(300)
     await wait_until(town.hub.has_died, seconds=30)
     town.hub.start()
+    await town.hub.until_connected()
     await town.until_settled()
     assert town.hub.stop() == 0
     await town.check_once()

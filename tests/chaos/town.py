@@ -64,15 +64,21 @@ class HubProcess:
             data_dir=self.data, rules_dir=self.rules, redis={"url": f"redis://:{PASSWORD}@127.0.0.1:{redis_port}/0"}
         )
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
 
     def start(self, failpoint: str = "") -> None:
         """Start it; it may die at ``failpoint``."""
         code = "from hub.ui.cli.main import main; main()"
         command = [sys.executable, "-c", code, "--config", str(self.config), "run"]
         with (self.directory / "hub.log").open("ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, env={"HUB_FAILPOINT": failpoint, "PATH": "/usr/bin:/usr/sbin:/bin"}
             )
+
+    async def until_connected(self) -> None:
+        """Wait until both sessions of this start are connected."""
+        await wait_until(lambda: self.log()[self._log_start :].count("session_connected") >= 2, seconds=30)
 
     def kill(self) -> None:
         """End it at once."""
@@ -88,7 +94,7 @@ class HubProcess:
 
     def log(self) -> str:
         """Return what it said."""
-        return (self.directory / "hub.log").read_text(encoding="utf-8", errors="replace")
+        return (self.directory / "hub.log").read_bytes().decode("ascii", "replace")
 
     def _end(self, number: signal.Signals) -> int:
         if self._process is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hub.catalogue import Kind
 from hub.errors import PoisonError
 from hub.model import Reading, Signal
 from hub.normalize.compile import compile_profile
@@ -36,7 +37,7 @@ def test_a_message_is_typed_as_the_kind_says(native: NativeHandler) -> None:
             measured_at=1_763_800_000_123_000_000,
             seq=41,
             boot="7f3a",
-            bad=[],
+            bad=(),
         ),
     )
     (reading,) = native(payload)
@@ -53,7 +54,7 @@ def test_an_array_is_a_reading_each(native: NativeHandler) -> None:
 
 def test_a_range_sets_quality_and_never_drops(native: NativeHandler) -> None:
     (reading,) = native(b'{"values":{"temperature":85.5,"count":101}}')
-    assert (reading.values, reading.bad) == ({"temperature": 85.5, "count": 101}, ["temperature", "count"])
+    assert (reading.values, reading.bad) == ({"temperature": 85.5, "count": 101}, ("temperature", "count"))
 
 
 def test_an_unknown_name_is_counted_and_costs_nothing_that_is_known(native: NativeHandler) -> None:
@@ -135,6 +136,32 @@ def test_a_clock_that_is_not_set_does_not_cost_the_message(native: NativeHandler
 )
 def test_what_cannot_be_meant_is_a_dead_letter(native: NativeHandler, payload: bytes, code: str) -> None:
     assert refusal(native, payload) == code
+
+
+FLOATS = Kind.model_validate(
+    {
+        "kind": "thermometer",
+        "label": {"en": "Thermometer"},
+        "properties": {
+            "temperature": {"type": "float", "unit": "Cel", "range": [-40, 85]},
+            "lit": {"type": "bool"},
+            "mode": {"type": "enum", "values": ["on"]},
+        },
+    }
+)
+
+
+def test_a_kind_without_whole_numbers_reads_the_same() -> None:
+    (reading,) = compile_native(FLOATS)(
+        b'{"t":1763800000123,"seq":7,"values":{"temperature":90,"lit":true,"mode":"on"}}'
+    )
+    assert (reading.values, reading.bad) == ({"temperature": 90.0, "lit": True, "mode": "on"}, ("temperature",))
+    assert (type(reading.values["temperature"]), reading.seq) == (float, 7)
+
+
+@pytest.mark.parametrize("raw", [b'"21"', b"true", b"[1]", b"1" + b"0" * 400, b"1e400"])
+def test_a_kind_without_whole_numbers_refuses_the_same(raw: bytes) -> None:
+    assert refusal(compile_native(FLOATS), b'{"values":{"temperature":%s}}' % raw) == "bad_value"
 
 
 def test_a_native_profile_means_what_its_kind_says() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
@@ -14,8 +15,9 @@ from hub.model import AlarmState, Reply
 from hub.sinks.control import Request, send_control
 from hub.sinks.redis_link import Link
 from hub.sinks.stream_readers import read_alarms
-from hub.ui.cli.desk import AsJson, Desk, desk_of, run_async, say_json, say_table
+from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.reply import Actor, tell
+from hub.ui.printing import say_json, say_table
 from hub.ui.words import RANKS, place, since, title
 
 app = typer.Typer(help="Active alarms.")
@@ -33,7 +35,7 @@ def list_alarms(
 ) -> None:
     """List what is active, the worst and oldest first."""
     desk = desk_of(context)
-    alarms = worst_first(run_async(_read(desk, site)))
+    alarms = worst_first(asyncio.run(_read(desk, site)))
     if as_json:
         say_json([msgspec.to_builtins(alarm) for alarm in alarms])
         return
@@ -66,7 +68,7 @@ def ack(
     as_json: AsJson = False,
 ) -> None:
     """Acknowledge an alarm: somebody has seen it. It stays active until it is cleared."""
-    tell(run_async(_acknowledge(desk_of(context), which, key, actor)), as_json=as_json)
+    tell(asyncio.run(_acknowledge(desk_of(context), which, key, actor)), as_json=as_json)
 
 
 def worst_first(alarms: Sequence[AlarmState]) -> list[AlarmState]:

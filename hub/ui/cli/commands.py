@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from hub.model import Reply, Scalar
 from hub.sinks.control import Request, send_control
-from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of, run_async
+from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.cli.reply import Actor, tell
 
 app = typer.Typer(help="Commands to devices.")
@@ -39,7 +40,7 @@ def send(  # noqa: PLR0913 -- each is a word of the command line
     if part:
         args["part"] = part
     request = Request(actor=actor, verb="command", args=args)
-    tell(run_async(_send(desk_of(context), request)), as_json=as_json)
+    tell(asyncio.run(_send(desk_of(context), request)), as_json=as_json)
 
 
 async def _send(desk: Desk, request: Request) -> Reply:

@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 import typer
 
-from hub.ui.cli.desk import AsJson, desk_of, say_json, say_table
+from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.printing import say_json, say_table
 
 app = typer.Typer(help="Settings.")
 

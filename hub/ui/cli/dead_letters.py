@@ -11,7 +11,8 @@ import typer
 from hub.errors import ConfigError
 from hub.journal.state_file import read_dead_letters
 from hub.model import DeadLetter
-from hub.ui.cli.desk import AsJson, Desk, desk_of, say_json, say_table
+from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.printing import say_json, say_table
 from hub.ui.words import moment
 
 app = typer.Typer(help="Messages that will never work.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -17,23 +16,24 @@ import typer
 from rich.console import Console
 from typing_extensions import override
 
-from hub.app import Hub, make_store
+from hub.app import Hub
 from hub.clock import Clock, SystemClock
 from hub.errors import UnavailableError
 from hub.metrics import Metrics
+from hub.parts import make_store
 from hub.sinks.control import Request, send_control
 from hub.sinks.redis_link import Link, RedisAddress
 from hub.sinks.stream_readers import follow_events, read_alarms
 from hub.sinks.streams import DOMAINS
 from hub.ui.accounts import Check, Said, balance, delivered_by, read_back
 from hub.ui.cli.alarms import worst_first
-from hub.ui.cli.desk import AsJson, run_async
+from hub.ui.cli.desk import AsJson
 from hub.ui.cli.run import on_signals
 from hub.ui.http import application, serve
 from hub.ui.live import View, frame_of, view_for
 from hub.ui.logs import LogLevel, configure_logging
 from hub.ui.observing import Watch, lag, observe
-from hub.ui.staging import BrokerChoice, Cast, Stage, staged
+from hub.ui.staging import BrokerChoice, Cast, Stage, empty_directory, staged
 from hub.ui.words import place, title
 from simulators.community import Act, Community, Run, Size
 from simulators.link import Broker
@@ -82,23 +82,20 @@ def demo(  # noqa: PLR0913 -- each is a word of the command line
     """
     play = Play(duration=timedelta(seconds=duration), rate=rate, seed=seed, broker=broker)
     view = view_for(Console(file=sys.stdout), as_json=as_json)
-    stage = directory or Path(tempfile.mkdtemp(prefix="hub-demo-"))
-    stage.mkdir(parents=True, exist_ok=True)
-    log_file = stage.with_name(f"{stage.name}.log")
-    with log_file.open("a", encoding="utf-8") as log:
+    stage = empty_directory(directory)
+    with (stage / "hub.log").open("w", encoding="utf-8") as log:
         configure_logging(LogLevel.INFO, log)
         try:
-            checks = run_async(_demo(play, stage, view, SystemClock()))
+            checks = asyncio.run(_demo(play, stage, view, SystemClock()))
         except BaseException:
-            view.note(f"everything is kept in {stage}, the log in {log_file}")
+            view.note(f"everything is kept in {stage}, what went on in its hub.log")
             raise
     view.close_books(checks)
     if not all(check.holds for check in checks):
-        view.note(f"everything is kept in {stage}, the log in {log_file}")
+        view.note(f"everything is kept in {stage}, what went on in its hub.log")
         raise typer.Exit(1)
     if directory is None:
         shutil.rmtree(stage)
-        log_file.unlink()
 
 
 async def _demo(play: Play, directory: Path, view: View, clock: Clock) -> list[Check]:
@@ -138,7 +135,10 @@ async def _perform(play: Play, community: StoppableCommunity, stage: Stage, hub:
             view.note(f"metrics at http://{http.host}:{http.port}/metrics, health at /readyz")
             onlookers.append(group.create_task(_operate(play, community, stage, view, hurried), name="demo.operator"))
             spoken = await run.run(rate=play.rate, duration=play.duration)
-            await _until(lambda: _is_settled(hub, spoken), SETTLE_SECONDS, clock)
+            if community.stop.is_set():
+                view.note("stopped early")
+            if not await _until(lambda: _is_settled(hub, spoken), SETTLE_SECONDS, clock):
+                view.note(f"after {SETTLE_SECONDS:.0f} s not everything was heard and delivered: see the books")
             hub.stop()
             await working
             view.show(frame_of(hub))

@@ -1,28 +1,22 @@
-"""What every command of the CLI has at hand: settings, connections, tables or JSON, and the length of a wait."""
+"""What every command of the CLI has at hand: settings, connections, options that are more than text."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from hub.clock import SystemClock
 from hub.config import Settings, read_settings
 from hub.durations import read_duration
 from hub.errors import ConfigError
 from hub.sinks.redis_link import Link, RedisAddress
-
-T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document (one a line when following).")]
 
@@ -83,28 +77,3 @@ def _scalar(text: str) -> bool | int | float | str:
     except orjson.JSONDecodeError:
         return text
     return value if isinstance(value, (bool, int, float, str)) else text
-
-
-def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine; the first of our own errors out of a group is raised alone."""
-    return asyncio.run(work)
-
-
-def say_json(document: object) -> None:
-    """Print one JSON document on a line of its own, at once."""
-    sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
-    sys.stdout.buffer.flush()
-
-
-def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "nothing") -> None:
-    """Print a table for people, or the word for an empty one; in a pipe nothing is cut off."""
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    console = console_of(sys.stdout.isatty)
-    console.print(table if table.row_count else empty)
-
-
-def console_of(is_terminal: Callable[[], bool]) -> Console:
-    """Return a console; in a pipe it is wide enough for every row."""
-    return Console(highlight=False) if is_terminal() else Console(highlight=False, width=240, soft_wrap=True)

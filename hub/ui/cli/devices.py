@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from hub.registry.nouns import Device
+from hub import __version__
+from hub.config import Settings, packaged
+from hub.registry.documents import documents
+from hub.registry.nouns import Device, Site
 from hub.registry.registry import Registry
-from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of, run_async, say_json, say_table
+from hub.revisions import read_yaml, revise
+from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.printing import say_json, say_table
 from hub.ui.words import details
 
 app = typer.Typer(help="Devices.")
@@ -26,7 +33,7 @@ def list_devices(
     """List devices, disabled ones included."""
     found = [
         device
-        for device in run_async(_read(desk_of(context)))
+        for device in asyncio.run(_read(desk_of(context)))
         if site in {None, device.site} and kind in {None, device.kind}
     ]
     if as_json:
@@ -62,6 +69,7 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
     param: Annotated[list[str] | None, typer.Option(help="name=value of its profile; may be repeated.")] = None,
     user: Annotated[str, typer.Option(help="Who carries it to the broker.")] = "",
     serial: Annotated[str | None, typer.Option(help="Its serial number.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Add a device; the hub takes it up within 5 seconds and replays what it said in the last hour."""
     noun = Device(
@@ -74,8 +82,11 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
         serial=serial,
         user=user,
     )
-    run_async(_add(desk_of(context), noun))
-    typer.echo(f"added {site}/{device}")
+    asyncio.run(_add(desk_of(context), noun))
+    if as_json:
+        say_json(asdict(noun))
+    else:
+        typer.echo(f"added {site}/{device}")
 
 
 async def _read(desk: Desk) -> list[Device]:
@@ -85,4 +96,19 @@ async def _read(desk: Desk) -> list[Device]:
 
 async def _add(desk: Desk, device: Device) -> None:
     async with Registry(desk.settings.registry_url()) as registry:
+        check_device(desk.settings, device, await registry.sites())
         await registry.add_devices([device])
+
+
+def check_device(settings: Settings, device: Device, sites: Sequence[Site]) -> None:
+    """ConfigError when the hub could not work with ``device``: its kind, profile or params are not what YAML says.
+
+    In the registry it would hold up every later change until somebody removed it.
+    """
+    mine = [site for site in sites if site.id == device.site]
+    yaml = read_yaml(
+        [packaged("device_profiles"), *([] if settings.profiles_dir is None else [settings.profiles_dir])],
+        [packaged("rules"), *([] if settings.rules_dir is None else [settings.rules_dir])],
+    )
+    if mine:
+        revise({}, {**yaml, **documents(mine, (), [device])}, __version__)

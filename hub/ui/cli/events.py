@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -13,7 +14,8 @@ from rich.text import Text
 from hub.model import Event
 from hub.sinks.stream_readers import follow_events, read_events
 from hub.sinks.streams import DOMAINS
-from hub.ui.cli.desk import AsJson, Desk, console_of, desk_of, run_async, say_json, say_table
+from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.printing import console_of, say_json, say_table
 from hub.ui.words import COLOURS, clock_time, details, moment, place, sentence, title
 
 app = typer.Typer(help="Events that rules raised.")
@@ -31,7 +33,7 @@ def list_events(
     as_json: AsJson = False,
 ) -> None:
     """List the newest events, or with --since the first ones after a moment."""
-    events = run_async(_read(desk_of(context), domain, since, limit))
+    events = asyncio.run(_read(desk_of(context), domain, since, limit))
     if as_json:
         say_json([msgspec.to_builtins(event) for event in events])
         return
@@ -55,7 +57,7 @@ def list_events(
 @app.command()
 def tail(context: typer.Context, *, domain: Domains = None, as_json: AsJson = False) -> None:
     """Follow events from now on, until Ctrl-C."""
-    run_async(_follow(desk_of(context), domain or DOMAINS, as_json=as_json))
+    asyncio.run(_follow(desk_of(context), domain or DOMAINS, as_json=as_json))
 
 
 async def _read(desk: Desk, domains: Sequence[str] | None, since: str | None, limit: int) -> list[Event]:

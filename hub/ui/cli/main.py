@@ -93,3 +93,7 @@ def _ours(raised: BaseException) -> Iterator[HubError]:
             yield from _ours(inner)
     elif isinstance(raised, HubError):
         yield raised
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from hub.model import Reply
-from hub.ui.cli.desk import say_json
+from hub.ui.printing import say_json
 
 Actor = Annotated[str, typer.Option(help="Who asks; it is written into the journal.")]
 

@@ -11,7 +11,7 @@ import typer
 
 from hub.app import Hub
 from hub.metrics import Metrics
-from hub.ui.cli.desk import Desk, desk_of, run_async
+from hub.ui.cli.desk import Desk, desk_of
 from hub.ui.http import application, serve
 from hub.ui.observing import Watch, observe
 from hub.ui.preflight import refuse_toy_broker
@@ -21,7 +21,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def run(context: typer.Context) -> None:
     """Hear, journal, judge and deliver until SIGTERM or Ctrl-C; health and metrics at http.host:http.port."""
-    run_async(_run(desk_of(context)))
+    asyncio.run(_run(desk_of(context)))
 
 
 async def _run(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from typing import Annotated
 
@@ -9,7 +10,8 @@ import typer
 
 from hub.registry.nouns import Site
 from hub.registry.registry import Registry
-from hub.ui.cli.desk import AsJson, Desk, desk_of, run_async, say_json, say_table
+from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.printing import say_json, say_table
 
 app = typer.Typer(help="Sites.")
 
@@ -17,7 +19,7 @@ app = typer.Typer(help="Sites.")
 @app.command("list")
 def list_sites(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List the sites."""
-    sites = run_async(_read(desk_of(context)))
+    sites = asyncio.run(_read(desk_of(context)))
     if as_json:
         say_json([asdict(site) for site in sites])
         return
@@ -37,12 +39,17 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
     partition: Annotated[str | None, typer.Option(help="Else the partition of these settings.")] = None,
     en: Annotated[str, typer.Option(help="Its English name.")] = "",
     zh: Annotated[str, typer.Option(help="Its Chinese name.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Add a site; the hub of its partition takes it up within 5 seconds."""
     desk = desk_of(context)
     label = {language: text for language, text in (("en", en), ("zh", zh)) if text}
-    run_async(_add(desk, Site(id=site, zone=zone, partition=partition or desk.settings.partition, label=label)))
-    typer.echo(f"added {site}")
+    noun = Site(id=site, zone=zone, partition=partition or desk.settings.partition, label=label)
+    asyncio.run(_add(desk, noun))
+    if as_json:
+        say_json(asdict(noun))
+    else:
+        typer.echo(f"added {site}")
 
 
 async def _read(desk: Desk) -> list[Site]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
 
-from hub.app import make_store
+from hub.parts import make_store
 from hub.sinks.timeseries.query import telemetry as telemetry_of
 from hub.sinks.timeseries.store import Order, Query, Row, Span
-from hub.ui.cli.desk import AsJson, Desk, desk_of, run_async, say_json, say_table
+from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.printing import say_json, say_table
 from hub.ui.words import moment, sparkline
 
 app = typer.Typer(help="Telemetry.")
@@ -39,7 +41,7 @@ def query(  # noqa: PLR0913 -- each is a word of the command line
     where = {name: value for name, value in (("device", device), ("site", site), ("part", part)) if value is not None}
     now = desk.clock.wall_ns()
     span = Span(since=desk.ago(since), until=now, limit=limit, order=Order.NEWEST_FIRST)
-    rows = run_async(_query(desk, telemetry_of(kind, span, where, properties or ())))[::-1]
+    rows = asyncio.run(_query(desk, telemetry_of(kind, span, where, properties or ())))[::-1]
     if as_json:
         say_json([{"time": row.time, "tags": dict(row.tags), "fields": row.fields} for row in rows])
         return

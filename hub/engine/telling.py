@@ -1,0 +1,68 @@
+"""What the engine tells of alarms and rules: events, and alarms as readers see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hub.engine.content import Device
+from hub.engine.moment import Moment, Output
+from hub.engine.state import State
+from hub.model import AlarmChange, AlarmState, Event, Scalar, Severity, Transition
+from hub.rules.states import CompiledRule, RuleState
+
+
+class Teller:
+    """Makes the events of rule states and shows their alarms."""
+
+    def __init__(self, state: State, output: Output) -> None:
+        self._state = state
+        self._output = output
+
+    def tell(  # noqa: PLR0913, PLR0917 -- an event is these facts
+        self,
+        rule: CompiledRule,
+        state: RuleState,
+        device: Device,
+        transition: Transition,
+        moment: Moment,
+        data: Mapping[str, Scalar] | None = None,
+    ) -> Event:
+        """Tell that ``state`` made ``transition``; ``data`` is added to what it knows."""
+        state.transitions += 1
+        event = Event(
+            id=self._output.event_id(state.rule, state.key, state.raised_t, state.transitions),
+            name=rule.rule.raise_.event, severity=rule.rule.raise_.severity, transition=transition, time=moment.at,
+            key=state.key, rule=state.rule, rule_version=rule.rule.version, site=state.site,
+            building=device.building, device=state.device, part=state.part, late=moment.late,
+            label=rule.rule.label, data={**state.data, **(data or {})},
+            causes=tuple(dict.fromkeys([*state.causes, moment.cause])),
+        )  # fmt: skip
+        self._output.event(event)
+        return event
+
+    def show(self, rule: CompiledRule, state: RuleState, device: Device) -> None:
+        """Let readers see the alarm as it now is."""
+        alarm = alarm_of(rule, state, device)
+        self._output.effects.alarms.append(AlarmChange(state.site, state.rule, state.key, alarm))
+
+    def rule_failed(self, rule: CompiledRule, key: str, device: Device, error: Exception, moment: Moment) -> None:
+        """Tell that a step of ``rule`` was discarded."""
+        failures = self._state.ledger.failed_rules
+        failures[rule.name] = failures.get(rule.name, 0) + 1
+        self._output.event(
+            Event(
+                id=self._output.event_id("device.rule_failed", f"{rule.name}\0{key}", moment.t, 1),
+                name="device.rule_failed", severity=Severity.MEDIUM, transition=Transition.OCCURRED, time=moment.at,
+                key=key, rule=rule.name, rule_version=rule.rule.version, site=device.site, building=device.building,
+                device=device.device, data={"error": f"{type(error).__name__}: {error}"[:200]}, causes=(moment.cause,),
+            )
+        )  # fmt: skip
+
+
+def alarm_of(rule: CompiledRule, state: RuleState, device: Device) -> AlarmState:
+    """Return an active state as readers see it."""
+    return AlarmState(
+        id=state.alarm, name=rule.rule.raise_.event, severity=state.severity, key=state.key, rule=state.rule,
+        site=state.site, building=device.building, device=state.device, part=state.part, since=state.raised_at,
+        late=state.late, acknowledged_by=state.acknowledged_by, label=rule.rule.label, data=state.data,
+    )  # fmt: skip

@@ -1,0 +1,131 @@
+"""What a hub is made of: sessions, downlink and store as the settings wish them."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from hub.bridge import topics
+from hub.bridge.aiomqtt_session import AiomqttSession
+from hub.bridge.downlink import Downlink
+from hub.bridge.line import SessionConfig
+from hub.bridge.paho_client import ClientConfig
+from hub.bridge.session import MqttSession
+from hub.bridge.topics import SessionName
+from hub.bridge.uplink import Inbox
+from hub.clock import Clock
+from hub.config import SessionChoice, Settings, TimeseriesStore, packaged
+from hub.engine.apply import Engine
+from hub.model import Outcome, Twin
+from hub.revisions import read_yaml
+from hub.sinks.timeseries.influxdb import InfluxStore
+from hub.sinks.timeseries.local import LocalStore
+from hub.sinks.timeseries.store import Store
+from hub.sinks.twins import TwinChanges
+
+WRITE_DEADLINE = timedelta(seconds=10)
+
+
+def make_store(settings: Settings, clock: Clock) -> Store:
+    """Return the time series store that the settings name."""
+    series = settings.timeseries
+    match series.store:
+        case TimeseriesStore.LOCAL:
+            return LocalStore(settings.data_dir / "timeseries.sqlite", clock)
+        case TimeseriesStore.INFLUXDB:
+            return InfluxStore(
+                url=series.url,
+                token=series.token.get_secret_value(),
+                org=series.org,
+                bucket=series.bucket,
+                deadline=WRITE_DEADLINE,
+            )
+
+
+def make_sessions(
+    settings: Settings, inbox: Inbox, clock: Clock, first_connection: int, *, asks_sys: bool
+) -> list[MqttSession | AiomqttSession]:
+    """Return the sessions, attached to ``inbox`` in the order in which they are heard: events first.
+
+    ``asks_sys``: False for a broker that hangs up on subscriptions of $SYS.
+    """
+    mqtt = settings.mqtt
+    make = MqttSession if mqtt.session is SessionChoice.MQTT5 else AiomqttSession
+    sessions: list[MqttSession | AiomqttSession] = []
+    for name in SessionName:
+        user = f"{mqtt.username_prefix}-{name.value}"
+        config = SessionConfig(
+            host=mqtt.host,
+            port=mqtt.port,
+            client_id=user,
+            name=name.value,
+            partition=settings.partition,
+            filters=tuple(it for it in topics.filters(name) if asks_sys or it != topics.SYS_DROPPED),
+            username=user,
+            password=getattr(mqtt.passwords, name.value).get_secret_value(),
+            tls=_tls(settings),
+            first_connection=first_connection,
+        )
+        session = make(config, inbox.put, clock)
+        inbox.attach(session)
+        sessions.append(session)
+    return sessions
+
+
+def make_downlink(settings: Settings, emit: Callable[[Outcome], None], clock: Clock) -> Downlink:
+    """Return the downlink; it connects as a user of its own."""
+    mqtt = settings.mqtt
+    user = f"{mqtt.username_prefix}-downlink"
+    config = ClientConfig(
+        host=mqtt.host,
+        port=mqtt.port,
+        client_id=user,
+        username=user,
+        password=mqtt.passwords.downlink.get_secret_value(),
+        tls=_tls(settings),
+    )
+    return Downlink(config, emit, clock)
+
+
+def read_content(settings: Settings) -> dict[str, bytes]:
+    """Return kinds, profiles and rules: what ships with the hub, overlaid by the installation's."""
+    return read_yaml(
+        [packaged("device_profiles"), *_overlay(settings.profiles_dir)],
+        [packaged("rules"), *_overlay(settings.rules_dir)],
+    )
+
+
+class EngineTwins:
+    """The engine's twins as the twin sink wants them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def take_changes(self) -> TwinChanges:
+        """Return what changed since the last call."""
+        changed, removed = self._engine.take_changed_twins()
+        return TwinChanges(changed=changed, removed=removed)
+
+    def sites(self) -> Sequence[str]:
+        """Return every site."""
+        return self._engine.content.sites()
+
+    def of_site(self, site: str) -> Sequence[Twin]:
+        """Return all rows of a site."""
+        return [twin for twin in self._engine.twins() if twin.site == site]
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    mqtt = settings.mqtt
+    if mqtt.ca_file is None:
+        return None
+    context = ssl.create_default_context(cafile=str(mqtt.ca_file))
+    if mqtt.cert_file is not None:
+        context.load_cert_chain(str(mqtt.cert_file), None if mqtt.key_file is None else str(mqtt.key_file))
+    return context
+
+
+def _overlay(directory: Path | None) -> list[Path]:
+    return [] if directory is None else [directory]

@@ -1,0 +1,115 @@
+"""A whole installation for tests: mosquitto, Valkey, settings, and `hub run` as a process; and the CLI beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from paho.mqtt import publish
+
+from hub.services.child import free_port
+from tests.servers.mosquitto import Mosquitto
+from tests.servers.valkey import PASSWORD, ValkeyServer
+from tests.waiting import wait_until
+
+SITE, SENSOR, GATE = "willow", "smoke-1", "gate-1"
+FIRE, NORMAL, BROKEN = bytes.fromhex("221164321F18"), bytes.fromhex("2217641E1A2B"), bytes.fromhex("221164321F19")
+STOP_SECONDS = 20
+
+
+def hub_command(*arguments: str) -> list[str]:
+    """Return the command line of a hub process."""
+    return [sys.executable, "-m", "hub.ui.cli.main", *arguments]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return this environment without anything that would lead a hub elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}  # noqa: TID251 -- for children
+    return {**kept, **more}
+
+
+class Installation:
+    """One partition on servers of its own; ``start`` and ``stop`` are its `hub run`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.config = directory / "hub.toml"
+        self.http_port = free_port()
+        self.directory = directory
+        for name in ("mosquitto", "valkey"):
+            (directory / name).mkdir()
+        self.broker = Mosquitto(directory / "mosquitto")
+        self.redis = ValkeyServer(directory / "valkey")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.config.write_text(
+            f"""\
+data_dir = "{directory / "data"}"
+redis.url = "redis://:{PASSWORD}@127.0.0.1:{self.redis.port}/0"
+mqtt.port = {self.broker.port}
+http.port = {self.http_port}
+checkpoint.every = "1s"
+""",
+            encoding="utf-8",
+        )
+
+    def open(self) -> None:
+        """Start the servers, register a sensor and a gate, start the hub."""
+        self.broker.start()
+        self.redis.start()
+        for words in (
+            ("sites", "add", SITE, "--zh", "柳园"),
+            ("devices", "add", SITE, SENSOR, "--kind", "smoke_sensor", "--profile", "milesight/gs524n"),
+            ("devices", "add", SITE, GATE, "--kind", "access_controller", "--profile", "hikvision/access"),
+        ):
+            subprocess.run(hub_command("--config", str(self.config), *words), env=environment(), check=True)
+        self.start()
+
+    def close(self) -> None:
+        """End everything that was started."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self.redis.kill()
+        self.broker.kill()
+
+    def start(self) -> None:
+        """Start `hub run` and wait until it is ready."""
+        with (self.directory / "hub.log").open("ab") as log:
+            command = hub_command("--config", str(self.config), "run")
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
+        asyncio.run(wait_until(lambda: self.readiness()[0] == HTTPStatus.OK, seconds=STOP_SECONDS))
+
+    def stop(self) -> int:
+        """Ask `hub run` to end (SIGTERM); return its exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(STOP_SECONDS)
+
+    def page(self, path: str) -> tuple[int, bytes]:
+        """Return status and body of a page; 0 while nothing listens."""
+        try:
+            with urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as answer:
+                return answer.status, answer.read()
+        except HTTPError as answer:
+            with answer:
+                return answer.code, answer.read()
+        except URLError:
+            return 0, b""
+
+    def readiness(self) -> tuple[int, Mapping[str, Any]]:
+        """Return status and content of /readyz."""
+        status, body = self.page("/readyz")
+        return status, json.loads(body or b"{}")
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish as a device does; returns after the PUBACK."""
+        publish.single(topic, payload, qos=1, hostname="127.0.0.1", port=self.broker.port)

@@ -1,0 +1,300 @@
+"""The command line beside a running hub, and what it says when something is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from hub.services.child import free_port
+from tests.machine import needs_mosquitto
+from tests.ui.conftest import Cli, Said
+from tests.ui.installation import (
+    BROKEN,
+    FIRE,
+    GATE,
+    NORMAL,
+    SENSOR,
+    SITE,
+    Installation,
+    environment,
+    hub_command,
+)
+from tests.waiting import wait_until
+
+TELEMETRY = f"hub/{SITE}/{SENSOR}/telemetry"
+
+pytestmark = needs_mosquitto
+
+
+def in_thread(check: Callable[[], object], seconds: float = 10) -> object:
+    """Wait until ``check`` is truthy; it may run the CLI, which makes an event loop of its own."""
+    return asyncio.run(wait_until(lambda: asyncio.to_thread(check), seconds=seconds))
+
+
+class At:
+    """The CLI with the settings of an installation."""
+
+    def __init__(self, cli: Cli, installation: Installation) -> None:
+        self.installation = installation
+        self._cli = cli
+
+    def __call__(self, *arguments: str) -> Any:  # noqa: ANN401 -- JSON is anything
+        """Return the JSON that a command printed; it must have gone well."""
+        said = self.said(*arguments, "--json")
+        assert said.code == 0, said.err
+        return said.document()
+
+    def said(self, *arguments: str) -> Said:
+        """Return what a command came to."""
+        return self._cli("--config", str(self.installation.config), *arguments)
+
+    def until(self, *arguments: str, meets: Callable[[Any], object] = bool) -> Any:  # noqa: ANN401 -- JSON is anything
+        """Ask until the answer ``meets`` what is wanted; return it."""
+
+        def found() -> object:
+            answer = self(*arguments)
+            return [answer] if meets(answer) else None
+
+        return in_thread(found)[0]  # type: ignore[index] # the list from above
+
+    def burn(self) -> Any:  # noqa: ANN401 -- JSON is anything
+        """Let the sensor report smoke; return its alarm."""
+        self.installation.publish(TELEMETRY, FIRE)
+        return self.until("alarms", "list")[0]
+
+
+def unready(installation: Installation) -> set[str]:
+    """Return the codes of why it is not ready."""
+    status, answer = installation.readiness()
+    assert status in {200, 503}
+    return {reason["code"] for reason in answer["reasons"]}
+
+
+@pytest.fixture
+def at(cli: Cli, installation: Installation) -> At:
+    return At(cli, installation)
+
+
+def test_a_hub_that_has_caught_up_says_that_it_is_ready(installation: Installation) -> None:
+    assert installation.readiness() == (200, {"ready": True, "reasons": []})
+
+
+def test_smoke_is_an_alarm_that_an_operator_acknowledges_once(at: At) -> None:
+    alarm = at.burn()
+    assert (alarm["name"], alarm["severity"], alarm["key"]) == ("fire.smoke_alarm", "critical", f"{SITE}/{SENSOR}")
+    first = at("alarms", "ack", alarm["id"][:10], "--actor", "li")
+    assert (first["ok"], first["code"]) == (True, "ok")
+    at.until("alarms", "list", meets=lambda alarms: alarms[0]["acknowledged_by"] == "li")
+    again = at.said("alarms", "ack", alarm["rule"], alarm["key"])
+    assert (again.code, again.out.split()[:2]) == (1, ["refused:", "already_acknowledged"])
+
+
+def test_an_alarm_is_listed_with_its_names_and_place(at: At) -> None:
+    at.burn()
+    table = at.said("alarms", "list").out
+    assert "critical  烟雾报警 / Smoke alarm" in table
+    assert f"{SITE} › {SENSOR}" in table
+
+
+def test_an_alarm_id_that_nothing_begins_with_is_a_mistake(at: At) -> None:
+    said = at.said("alarms", "ack", "zzz")
+    assert said.code == 2
+    assert "alarm_unknown" in said.err
+
+
+def test_events_are_listed_with_what_was_true(at: At) -> None:
+    alarm = at.burn()
+    events = at.until("events", "list", "--domain", "fire", "--since", "1h")
+    assert {"id": alarm["id"], "transition": "raised", "data": {"status": "alarm"}}.items() <= events[0].items()
+    assert at("events", "list", "--domain", "care") == []
+
+
+def test_events_are_followed_until_ctrl_c_without_a_word_of_complaint(at: At) -> None:
+    command = hub_command("--config", str(at.installation.config), "events", "tail", "--json")
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment(), text=True) as tail:
+        assert tail.stdout is not None
+        os.set_blocking(tail.stdout.fileno(), False)
+
+        def line() -> object:
+            at.said("commands", "send", SITE, GATE, "unlock", "--part", "door-1")
+            return tail.stdout.readline() if tail.stdout else None
+
+        # Nobody answers the gate's commands here: each is an event when its time is up.
+        event = json.loads(str(in_thread(line, 30)))
+        tail.send_signal(signal.SIGINT)
+        assert (tail.wait(10), tail.stderr.read() if tail.stderr else "") == (130, "")
+    assert event["name"].startswith("command.")
+
+
+def test_telemetry_is_read_back_as_it_was_measured(at: At) -> None:
+    at.installation.publish(TELEMETRY, NORMAL)
+    wanted = {"status": "normal", "battery": 100.0, "concentration": 30.0, "temperature": 26.0}
+    rows = at.until(
+        "telemetry", "query", "smoke_sensor", SENSOR, meets=lambda rows: any(row["fields"] == wanted for row in rows)
+    )
+    assert rows[-1]["tags"]["site"] == SITE
+    some = at("telemetry", "query", "smoke_sensor", SENSOR, "-p", "battery")
+    assert {name for row in some for name in row["fields"]} == {"battery"}
+
+
+def test_telemetry_for_people_has_a_course_of_each_number(at: At) -> None:
+    at.installation.publish(TELEMETRY, NORMAL)
+    at.until("telemetry", "query", "smoke_sensor", SENSOR)
+    table = at.said("telemetry", "query", "smoke_sensor", SENSOR).out
+    assert "battery              ▁" in table
+    assert "status               ▁" not in table
+
+
+def test_a_name_that_cannot_be_a_measurement_is_a_mistake(at: At) -> None:
+    said = at.said("telemetry", "query", 'x"; DROP', SENSOR)
+    assert said.code == 2
+    assert "bad_name" in said.err
+
+
+def test_a_dead_letter_is_listed_and_shown_with_its_bytes(at: At) -> None:
+    at.installation.publish(TELEMETRY, BROKEN)
+    letter = at.until("dead-letters", "list", "--code", "bad_checksum")[0]
+    assert (letter["topic"], letter["payload"]) == (TELEMETRY, BROKEN.hex())
+    number = str(letter["number"])
+    assert at("dead-letters", "show", number)["detail"] == letter["detail"]
+    assert "00000000  22 11 64 32 1f 19" in at.said("dead-letters", "show", number).out
+    assert at.said("dead-letters", "show", number, "--raw").out.encode() == BROKEN
+
+
+def test_a_dead_letter_that_is_not_there_is_a_mistake(at: At) -> None:
+    at.installation.publish(TELEMETRY, BROKEN)
+    at.until("dead-letters", "list")
+    assert at.said("dead-letters", "show", "999999").code == 2
+
+
+def test_a_command_is_accepted_for_a_device_that_knows_it(at: At) -> None:
+    reply = at("commands", "send", SITE, GATE, "unlock", "--part", "door-1", "--arg", "ttl=5s")
+    assert (reply["ok"], reply["code"]) == (True, "accepted")
+
+
+@pytest.mark.parametrize(
+    ("device", "command", "code"), [("nobody", "unlock", "unknown_device"), (GATE, "fly", "unknown_command")]
+)
+def test_a_command_that_cannot_be_is_refused(at: At, device: str, command: str, code: str) -> None:
+    said = at.said("commands", "send", SITE, device, command)
+    assert (said.code, said.out.split()[:2]) == (1, ["refused:", code])
+
+
+def test_what_was_registered_is_listed(at: At) -> None:
+    assert [(site["id"], site["label"]) for site in at("sites", "list")] == [(SITE, {"zh": "柳园"})]
+    assert [device["id"] for device in at("devices", "list", "--kind", "smoke_sensor")] == [SENSOR]
+
+
+def test_settings_are_shown_with_their_origin_and_without_secrets(at: At) -> None:
+    settings = {setting["name"]: setting for setting in at("config", "show")}
+    assert settings["redis.url"]["value"] == "****"
+    assert settings["mqtt.port"]["origin"] == f"{at.installation.config}:3"
+    assert settings["mqtt.host"]["origin"] == "default"
+
+
+def test_metrics_agree_with_the_ledger(at: At) -> None:
+    at.installation.publish(TELEMETRY, NORMAL)
+    at.installation.publish("hub/too/short", b"")
+
+    def settled() -> dict[str, float] | None:
+        status, body = at.installation.page("/metrics")
+        assert status == 200
+        totals: dict[str, float] = {}
+        for family in text_string_to_metric_families(body.decode()):
+            for sample in family.samples:
+                totals[sample.name] = totals.get(sample.name, 0) + sample.value
+        return totals if totals["hub_messages_heard_total"] and not totals["hub_points_waiting"] else None
+
+    totals = in_thread(settled)
+    assert isinstance(totals, dict)
+    ends = ("applied", "deduplicated", "dead_lettered", "refused")
+    assert totals["hub_messages_heard_total"] == sum(totals.get(f"hub_messages_{end}_total", 0) for end in ends)
+    assert totals["hub_points_derived_total"] == totals["hub_points_written_total"]
+    assert totals["hub_sessions_blind"] == 0
+
+
+def test_a_second_hub_in_the_same_directory_is_told_so(at: At) -> None:
+    command = hub_command("--config", str(at.installation.config), "run")
+    second = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=20, check=False)
+    assert second.returncode == 2
+    assert "already_running" in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--kind", "teapot"), "unknown_kind"),
+        (("--kind", "smoke_sensor", "--profile", "acme/teapot"), "unknown_profile"),
+        (("--kind", "smoke_sensor", "--place", "nowhere"), "device_invalid"),
+    ],
+)
+def test_a_device_that_the_hub_could_not_work_with_is_not_added(at: At, words: tuple[str, ...], code: str) -> None:
+    said = at.said("devices", "add", SITE, "new-1", *words)
+    assert said.code == 2
+    assert code in said.err
+    assert "new-1" not in [device["id"] for device in at("devices", "list")]
+
+
+def test_a_device_that_is_added_is_heard_without_a_restart(at: At) -> None:
+    added = at("devices", "add", SITE, "air-1", "--kind", "environment_sensor")
+    assert (added["id"], added["profile"]) == ("air-1", "")
+    topic = f"hub/{SITE}/air-1/telemetry"
+    at.installation.publish(topic, b'{"values": {"temperature": 21.5}}')
+    # A message that came before the hub looked into the registry waits, and is replayed.
+    rows = at.until("telemetry", "query", "environment_sensor", "air-1")
+    assert rows[0]["fields"] == {"temperature": 21.5}
+
+
+def test_without_redis_the_hub_is_not_ready_until_it_is_back(at: At) -> None:
+    at.installation.redis.kill()
+    try:
+        assert in_thread(lambda: "redis_unreachable" in unready(at.installation))
+    finally:
+        at.installation.redis.start()
+    assert in_thread(lambda: at.installation.readiness()[0] == 200, 20)
+
+
+def test_without_its_broker_the_hub_is_blind_until_it_is_back(at: At) -> None:
+    at.installation.broker.stop()
+    try:
+        assert in_thread(lambda: unready(at.installation) == {"session_blind"})
+    finally:
+        at.installation.broker.start()
+    assert in_thread(lambda: at.installation.readiness()[0] == 200, 20)
+
+
+def test_the_hub_ends_when_asked_and_goes_on_where_it_was(at: At) -> None:
+    alarm = at.burn()
+    assert at.installation.stop() == 0
+    assert at.installation.page("/healthz")[0] == 0
+    at.installation.start()
+    assert at("alarms", "list")[0]["id"] == alarm["id"]
+
+
+def test_a_file_that_is_not_there_is_a_mistake_in_the_settings(cli: Cli, tmp_path: Path) -> None:
+    said = cli("--config", str(tmp_path / "none.toml"), "config", "show")
+    assert (said.code, said.out) == (2, "")
+    assert "none.toml" in said.err
+
+
+def test_a_redis_that_is_not_there_is_told_with_what_to_do(cli: Cli, tmp_path: Path) -> None:
+    config = tmp_path / "hub.toml"
+    config.write_text(f'redis.url = "redis://127.0.0.1:{free_port()}/0"\n', encoding="utf-8")
+    said = cli("--config", str(config), "alarms", "list")
+    assert said.code == 1
+    assert "redis_unreachable" in said.err
+    assert "is Redis (or Valkey) running" in said.err
+
+
+def test_an_option_that_says_nothing_is_a_mistake(at: At) -> None:
+    assert at.said("commands", "send", SITE, GATE, "unlock", "--arg", "ttl").code == 2

@@ -1,0 +1,86 @@
+"""`hub demo` in a pipe: the books add up, Ctrl-C is no excuse, and no child is left behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hub.ui.staging import BrokerChoice
+from tests.machine import needs_mosquitto
+from tests.ui.installation import environment, hub_command
+
+WAIT_SECONDS = 40
+
+
+def demo(*arguments: str) -> subprocess.Popen[str]:
+    """Start a demo whose output is a pipe."""
+    pipe = subprocess.PIPE
+    command = hub_command("demo", *arguments)
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment(TERM="dumb"), text=True)
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the children of ``pid``, and theirs."""
+    children = {
+        int(child)
+        for tasks in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in tasks.read_text(encoding="ascii").split()
+    }
+    return children.union(*(descendants(child) for child in children))
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether ``pid`` is a process that has not ended."""
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+
+
+@needs_mosquitto
+def test_a_demo_of_three_seconds_adds_up(tmp_path: Path) -> None:
+    with demo("--duration", "3", "--dir", str(tmp_path / "demo"), "--broker", BrokerChoice.MOSQUITTO) as process:
+        out, err = process.communicate(timeout=WAIT_SECONDS)
+    assert (process.returncode, err) == (0, ""), out
+    assert out.splitlines()[-1] == "adds up"
+    assert "FAIL" not in out
+    assert "烟雾报警 / Smoke alarm raised" in out
+    assert "command.executed" in out
+    assert "烟雾报警 / Smoke alarm acknowledged" in out
+    assert (tmp_path / "demo" / "hub" / "journal.sqlite").exists()
+
+
+def test_a_demo_without_mosquitto_says_what_its_broker_is_not(tmp_path: Path) -> None:
+    with demo("--duration", "2", "--dir", str(tmp_path), "--broker", BrokerChoice.IOTCORE, "--json") as process:
+        out, err = process.communicate(timeout=WAIT_SECONDS)
+    assert (process.returncode, err) == (0, ""), out
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert "no access control" in lines[0]["note"]
+    assert lines[-1]["adds_up"] is True
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@needs_mosquitto
+def test_a_demo_that_is_stopped_closes_its_books_and_leaves_no_child(tmp_path: Path, number: signal.Signals) -> None:
+    with demo("--duration", "50", "--dir", str(tmp_path)) as process:
+        assert process.stdout is not None
+        until_it_hears = iter(process.stdout.readline, "")
+        assert any("applied=" in line and "applied=0" not in line for line in until_it_hears)
+        children = descendants(process.pid)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=WAIT_SECONDS)
+    assert (process.returncode, err) == (0, ""), out
+    assert "stopped early" in out
+    assert out.splitlines()[-1] == "adds up"
+    assert len(children) >= 4, "Valkey and mosquitto, each on a leash"
+    assert [child for child in children if is_alive(child)] == []
+
+
+def test_a_demo_keeps_away_from_a_directory_that_holds_something(tmp_path: Path) -> None:
+    (tmp_path / "precious").touch()
+    with demo("--dir", str(tmp_path)) as process:
+        _, err = process.communicate(timeout=WAIT_SECONDS)
+    assert process.returncode == 2
+    assert "directory_not_empty" in err

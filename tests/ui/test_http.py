@@ -1,0 +1,50 @@
+"""The three pages, asked over a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import aiohttp
+import pytest
+
+from hub.config import HttpSettings
+from hub.errors import ConfigError
+from hub.metrics import Metrics
+from hub.services.child import free_port
+from hub.ui.http import application, serve
+from hub.ui.readiness import Vitals
+from tests.ui.test_readiness import WELL
+
+
+@asynccontextmanager
+async def pages(vitals: Vitals) -> AsyncIterator[aiohttp.ClientSession]:
+    settings = HttpSettings(port=free_port())
+    client = aiohttp.ClientSession(f"http://127.0.0.1:{settings.port}")
+    async with serve(application(Metrics(), lambda: vitals), settings), client:
+        yield client
+
+
+async def test_a_hub_that_is_well_answers_200() -> None:
+    async with pages(WELL) as client, client.get("/readyz") as answer:
+        assert (answer.status, await answer.json()) == (200, {"ready": True, "reasons": []})
+
+
+async def test_a_hub_that_is_not_ready_answers_503_and_why() -> None:
+    async with pages(replace(WELL, is_redis_connected=False)) as client, client.get("/readyz") as answer:
+        reason = {"code": "redis_unreachable", "detail": "events wait in the outbox"}
+        assert (answer.status, await answer.json()) == (503, {"ready": False, "reasons": [reason]})
+
+
+async def test_a_hub_that_is_not_ready_is_alive_all_the_same() -> None:
+    async with pages(replace(WELL, is_running=False)) as client, client.get("/healthz") as answer:
+        assert answer.status == 200
+
+
+async def test_a_port_that_is_taken_is_a_mistake_in_the_settings() -> None:
+    settings = HttpSettings(port=free_port())
+    async with serve(application(Metrics(), lambda: WELL), settings):
+        with pytest.raises(ConfigError, match="http_port_taken"):
+            async with serve(application(Metrics(), lambda: WELL), settings):
+                pass

@@ -1,0 +1,80 @@
+"""Readiness is a pure judgement: what must hold, what is forgiven, what is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hub.ui.readiness import Drops, Vitals, reasons
+
+WELL = Vitals(
+    is_running=True,
+    blind_sessions=(),
+    is_disk_full=False,
+    is_redis_connected=True,
+    streams_behind_seconds=None,
+    store_behind_seconds=None,
+    store_error="",
+    owned_seconds=0.4,
+    broker_dropped=0,
+)
+
+
+def codes(vitals: Vitals) -> list[str]:
+    return [reason.code for reason in reasons(vitals)]
+
+
+def test_a_hub_that_is_well_is_ready() -> None:
+    assert codes(WELL) == []
+
+
+@pytest.mark.parametrize(
+    ("ill", "code"),
+    [
+        (replace(WELL, is_running=False), "not_running"),
+        (replace(WELL, blind_sessions=("events",)), "session_blind"),
+        (replace(WELL, is_disk_full=True), "journal_held_up"),
+        (replace(WELL, broker_dropped=3), "broker_dropped"),
+        (replace(WELL, is_redis_connected=False), "redis_unreachable"),
+        (replace(WELL, streams_behind_seconds=5.1), "streams_behind"),
+        (replace(WELL, store_behind_seconds=5.1), "timeseries_behind"),
+        (replace(WELL, owned_seconds=5.1), "ownership_unconfirmed"),
+        (replace(WELL, owned_seconds=None), "ownership_unconfirmed"),
+    ],
+)
+def test_each_illness_has_its_own_code(ill: Vitals, code: str) -> None:
+    assert codes(ill) == [code]
+
+
+def test_a_short_interruption_of_the_sinks_is_forgiven() -> None:
+    assert codes(replace(WELL, streams_behind_seconds=4.9, store_behind_seconds=4.9, owned_seconds=4.9)) == []
+
+
+def test_every_blind_session_is_named() -> None:
+    found = reasons(replace(WELL, blind_sessions=("events", "telemetry")))
+    assert [reason.detail.partition(":")[0] for reason in found] == ["events", "telemetry"]
+
+
+def test_the_error_of_the_store_is_told() -> None:
+    (reason,) = reasons(replace(WELL, store_behind_seconds=60, store_error="[store_busy] 503"))
+    assert reason.detail == "no write for 60 s: [store_busy] 503"
+
+
+def test_a_hub_that_does_not_run_has_no_other_troubles() -> None:
+    assert codes(replace(WELL, is_running=False, is_redis_connected=False, owned_seconds=None)) == ["not_running"]
+
+
+def test_what_the_broker_dropped_before_we_looked_is_old() -> None:
+    assert Drops().since_lately(0, 1_000) == 0
+
+
+def test_drops_are_told_for_five_minutes() -> None:
+    drops = Drops()
+    counted = [drops.since_lately(seconds, total) for seconds, total in ((0, 7), (10, 9), (309, 9), (311, 9))]
+    assert counted == [0, 2, 2, 0]
+
+
+def test_a_restarted_broker_counts_from_the_beginning() -> None:
+    drops = Drops()
+    assert [drops.since_lately(0, 50), drops.since_lately(10, 0), drops.since_lately(20, 4)] == [0, 0, 4]

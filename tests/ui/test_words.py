@@ -1,0 +1,72 @@
+"""The words for people: sentences, spans, courses, dumps."""
+
+from __future__ import annotations
+
+import pytest
+
+from hub.model import Event, Severity, Transition
+from hub.ui.cli.dead_letters import hex_dump
+from hub.ui.cli.desk import pairs_of
+from hub.ui.words import sentence, since, sparkline, title
+
+SECOND = 1_000_000_000
+EVENT = Event(
+    id="1",
+    name="fire.smoke_alarm",
+    severity=Severity.CRITICAL,
+    transition=Transition.RAISED,
+    time=0,
+    key="willow/smoke-1",
+    rule="smoke-alarm",
+    rule_version="1",
+    site="willow",
+    building="b1",
+    device="smoke-1",
+    label={"en": "Smoke alarm", "zh": "烟雾报警"},
+    data={"status": "alarm"},
+)
+
+
+def test_an_event_is_one_line_in_both_languages() -> None:
+    line = sentence(EVENT).partition(" ")[2]
+    assert line == "critical 烟雾报警 / Smoke alarm raised  willow › b1 › smoke-1  status=alarm"
+
+
+def test_what_has_no_label_is_called_by_its_name() -> None:
+    assert title("command.executed", {}) == "command.executed"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0, "0s"), (59, "59s"), (61, "1m1s"), (3_600, "1h"), (90_061, "1d1h"), (-5, "0s")]
+)
+def test_an_age_is_told_in_its_two_largest_units(seconds: int, told: str) -> None:
+    assert since(0, seconds * SECOND) == told
+
+
+def test_a_course_goes_from_the_lowest_to_the_highest_bar() -> None:
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
+
+
+def test_a_flat_course_is_low() -> None:
+    assert sparkline([20, 20, 20]) == "▁▁▁"
+
+
+@pytest.mark.parametrize("count", [1, 60, 61, 1_000])
+def test_a_long_course_is_never_wider_than_asked(count: int) -> None:
+    assert 0 < len(sparkline(list(range(count)), 60)) <= 60
+
+
+def test_a_dump_shows_bytes_and_what_is_printable() -> None:
+    assert hex_dump(b"fire\x00\xff" + bytes(11)) == [
+        "00000000  66 69 72 65 00 ff 00 00 00 00 00 00 00 00 00 00  fire............",
+        "00000010  00                                               .",
+    ]
+
+
+def test_options_are_what_they_look_like() -> None:
+    assert pairs_of(["ttl=5s", "door=1", "hold=true", "name=a=b"]) == {
+        "ttl": "5s",
+        "door": 1,
+        "hold": True,
+        "name": "a=b",
+    }
