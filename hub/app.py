@@ -68,6 +68,7 @@ class Hub:
         self._opened = AsyncExitStack()
         self._documents: dict[str, bytes] = {}
         self._registry_revision = -1
+        self._dropped = 0
 
     # ---------------------------------------------------------------------------------------------------------- opening
 
@@ -271,6 +272,14 @@ class Hub:
             await self.clock.sleep(LEASE_TICK_SECONDS if self.engine.has_leases else TICK_SECONDS)
             if not self.hearing.is_disk_full:
                 self._note(Tick())
+            self._look_for_drops()
+
+    def _look_for_drops(self) -> None:
+        """Report what the broker says that it dropped, once per rise: it is gone for good."""
+        dropped = max(session.counts.sys_dropped for session in self.sessions)
+        if dropped > self._dropped >= 0:
+            self._report("broker_dropped_messages", {"dropped": dropped - self._dropped})
+        self._dropped = dropped
 
     async def _poll_registry(self) -> None:
         while True:

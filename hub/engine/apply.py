@@ -31,17 +31,16 @@ from hub.model import (
     Batch,
     Control,
     Effects,
-    Event,
     Outcome,
     Record,
     Revision,
+    Scalar,
     SessionCaughtUp,
     SessionConnected,
     SessionLost,
     Severity,
     Started,
     Tick,
-    Transition,
     Twin,
 )
 from hub.rules.states import Phase, RuleState
@@ -104,7 +103,7 @@ class Engine:
         if clock.received_at and clock.blind_since is None:
             step = (record.received_at - clock.received_at) - (record.t - clock.t)
             if abs(step) > CLOCK_STEP_NS:
-                self._clock_stepped(step, moment)
+                self._output.report("device.clock_stepped", Severity.LOW, {"step_ms": step // 1_000_000}, moment)
         for _, owner, key in self._timers.due(TimerClass.RUNNING, record.t):
             lapsed = self._hands.ripen(owner, key, self.content.find, moment)
             if lapsed is not None:
@@ -119,16 +118,6 @@ class Engine:
         for _, owner, key in self._timers.due(TimerClass.AWAKE, awake):
             self._judge.silence(owner, key, awake, moment)
 
-    def _clock_stepped(self, step: int, moment: Moment) -> None:
-        self._output.event(
-            Event(
-                id=self._output.event_id("device.clock_stepped", "_hub", moment.t, 1),
-                name="device.clock_stepped", severity=Severity.LOW, transition=Transition.OCCURRED, time=moment.at,
-                key="_hub", rule="", rule_version="", site="_hub", data={"step_ms": step // 1_000_000},
-                causes=(moment.cause,),
-            ),
-        )  # fmt: skip
-
     # -------------------------------------------------------------------------------------------------- life, sessions
 
     def _live(self, body: Started | SessionConnected | SessionLost | SessionCaughtUp, moment: Moment) -> None:
@@ -136,14 +125,18 @@ class Engine:
             case Started():
                 self._started(body, moment)
             case SessionConnected():
-                self._connected(body)
+                self._connected(body, moment)
             case SessionLost():
                 self._lost(body)
             case SessionCaughtUp():
                 self._caught_up(body, moment)
 
     def _started(self, started: Started, moment: Moment) -> None:
-        self.state.clock.sessions = {name: SessionState() for name in sorted(started.sessions)}
+        known = self.state.clock.sessions
+        self.state.clock.sessions = {
+            name: SessionState(has_connected=name in known and known[name].has_connected)
+            for name in sorted(started.sessions)
+        }
         self._hands.settle(moment)
 
     def _go_blind(self) -> None:
@@ -153,13 +146,17 @@ class Engine:
     def _session(self, name: str) -> SessionState:
         return self.state.clock.sessions.setdefault(name, SessionState())
 
-    def _connected(self, connected: SessionConnected) -> None:
+    def _connected(self, connected: SessionConnected, moment: Moment) -> None:
         session = self._session(connected.session)
         clock = self.state.clock
         clock.last_connection = max(clock.last_connection, connected.connection)
         session.connection, session.connected, session.caught_up = connected.connection, True, False
         if not connected.session_present:
             self._ear.redelivery.forget(connected.session)
+            if session.has_connected:  # what the broker had queued for it is gone
+                data: dict[str, Scalar] = {"session": connected.session}
+                self._output.report("device.broker_session_lost", Severity.HIGH, data, moment)
+        session.has_connected = True
 
     def _lost(self, lost: SessionLost) -> None:
         session = self._session(lost.session)

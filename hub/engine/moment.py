@@ -6,7 +6,7 @@ import hashlib
 from typing import NamedTuple
 
 from hub.engine.state import State
-from hub.model import Effects, Event
+from hub.model import Effects, Event, Scalar, Severity, Transition
 
 
 class Moment(NamedTuple):
@@ -34,6 +34,16 @@ class Output:
         """Add an event."""
         self._state.ledger.events += 1
         self.effects.events.append(event)
+
+    def report(self, name: str, severity: Severity, data: dict[str, Scalar], moment: Moment) -> None:
+        """Tell what happened to the hub itself."""
+        self.event(
+            Event(
+                id=self.event_id(name, "_hub", moment.t, 1), name=name, severity=severity,
+                transition=Transition.OCCURRED, time=moment.at, key="_hub", rule="", rule_version="", site="_hub",
+                data=data, causes=(moment.cause,),
+            )
+        )  # fmt: skip
 
     def marks(self) -> tuple[int, int, int, int]:
         """Return how far the effects are, for :meth:`roll_back`."""

@@ -7,7 +7,7 @@ from hub.engine.content import Content
 from hub.engine.judging import Judge
 from hub.engine.moment import Moment, Output
 from hub.engine.state import State
-from hub.model import Control, Event, Reply, Scalar, Severity, Transition
+from hub.model import Control, Reply, Scalar, Severity
 from hub.rules.rule import Do, Priority
 
 ANSWER_NS = 300_000_000_000
@@ -28,7 +28,8 @@ class Orders:
     def control(self, control: Control, moment: Moment) -> None:
         """Answer ``control``; what it asks happens at most once. A report of our own rim becomes an event."""
         if not control.entry:
-            self._report(control, moment)
+            data = {word: value for word, value in control.args.items() if word != "name"}
+            self._output.report(f"device.{control.args['name']}", Severity.HIGH, data, moment)
             return
         self._state.clock.last_entry = control.entry
         answers = self._state.answers.by_id
@@ -39,17 +40,6 @@ class Orders:
         if known is None and len(answers) < MAX_ANSWERS:
             answers[control.id] = (moment.t + ANSWER_NS, reply)
         self._output.effects.replies.append(reply)
-
-    def _report(self, control: Control, moment: Moment) -> None:
-        name = str(control.args.get("name", ""))
-        data = {word: value for word, value in control.args.items() if word != "name"}
-        self._output.event(
-            Event(
-                id=self._output.event_id(name, "_hub", moment.t, 1), name=f"device.{name}", severity=Severity.HIGH,
-                transition=Transition.OCCURRED, time=moment.at, key="_hub", rule="", rule_version="", site="_hub",
-                data=data, causes=(moment.cause,),
-            ),
-        )  # fmt: skip
 
     def _answer(self, control: Control, moment: Moment) -> Reply:
         if control.expires_at < moment.at:

@@ -25,6 +25,7 @@ class SessionState(msgspec.Struct):
     connection: int = 0
     connected: bool = False
     caught_up: bool = False
+    has_connected: bool = False
 
 
 class Clock(msgspec.Struct):

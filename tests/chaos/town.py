@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import aiomqtt
 import orjson
 
 from hub.clock import SystemClock
-from hub.config import Settings
 from hub.journal.state_file import read_tallies
+from hub.model import Event
 from hub.registry.nouns import Device, Place, PlaceType, Site
 from hub.registry.registry import Registry
 from hub.sinks.stream_readers import read_events
@@ -25,102 +23,47 @@ from hub.sinks.timeseries.local import LocalStore
 from hub.sinks.timeseries.query import events as event_query
 from hub.sinks.timeseries.query import telemetry
 from hub.sinks.timeseries.store import Row, Span
+from tests.chaos.hub_process import HubProcess
 from tests.servers.mosquitto import Mosquitto
-from tests.servers.valkey import PASSWORD, ValkeyServer
+from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
 
 SITE = "s1"
+T = TypeVar("T", bound="Town")
 ALL_TIME = Span(since=0, until=2**62, limit=100_000)
-SEEN = """
-rule: card-seen
-label: {en: Card seen, zh: 刷卡}
-for_each: access_controller
-on_signal: access.granted
-raise: {event: access.card_seen, severity: info}
-"""
-
-
-class HubProcess:
-    """``hub run`` with a configuration of its own; may be killed and started again."""
-
-    def __init__(self, directory: Path, mqtt_port: int, redis_port: int) -> None:
-        self.directory = directory
-        self.data = directory / "data"
-        self.rules = directory / "rules"
-        self.rules.mkdir(parents=True)
-        self.data.mkdir()
-        (self.rules / "seen.yaml").write_text(SEEN, encoding="utf-8")
-        self.config = directory / "hub.toml"
-        self.http_port = _free_port()
-        self.config.write_text(
-            f'data_dir = "{self.data}"\nrules_dir = "{self.rules}"\n'
-            f"[mqtt]\nport = {mqtt_port}\n"
-            f'[redis]\nurl = "redis://:{PASSWORD}@127.0.0.1:{redis_port}/0"\n'
-            f"[http]\nport = {self.http_port}\n"
-            '[checkpoint]\nevery = "1s"\n',
-            encoding="utf-8",
-        )
-        self.settings = Settings(
-            data_dir=self.data, rules_dir=self.rules, redis={"url": f"redis://:{PASSWORD}@127.0.0.1:{redis_port}/0"}
-        )
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log_start = 0
-
-    def start(self, failpoint: str = "") -> None:
-        """Start it; it may die at ``failpoint``."""
-        code = "from hub.ui.cli.main import main; main()"
-        command = [sys.executable, "-c", code, "--config", str(self.config), "run"]
-        with (self.directory / "hub.log").open("ab") as log:
-            self._log_start = log.tell()
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, env={"HUB_FAILPOINT": failpoint, "PATH": "/usr/bin:/usr/sbin:/bin"}
-            )
-
-    async def until_connected(self) -> None:
-        """Wait until both sessions of this start are connected."""
-        await wait_until(lambda: self.log()[self._log_start :].count("session_connected") >= 2, seconds=30)
-
-    def kill(self) -> None:
-        """End it at once."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> int:
-        """End it in good order and return its exit code."""
-        return self._end(signal.SIGTERM)
-
-    def has_died(self) -> bool:
-        """Return whether it is not running."""
-        return self._process is None or self._process.poll() is not None
-
-    def log(self) -> str:
-        """Return what it said."""
-        return (self.directory / "hub.log").read_bytes().decode("ascii", "replace")
-
-    def _end(self, number: signal.Signals) -> int:
-        if self._process is None:
-            return 0
-        self._process.send_signal(number)
-        code = self._process.wait(20)
-        self._process = None
-        return code
 
 
 @dataclass(slots=True)
 class Sent:
-    """What the publisher knows the broker took: the oracle's word."""
+    """What the publisher knows the broker took: the oracle's word. ``at``: wall ns before the publish of a card."""
 
     temperatures: list[float] = field(default_factory=list)
     cards: list[str] = field(default_factory=list)
+    at: dict[str, int] = field(default_factory=dict)
 
 
 class Town:
-    """Ten sensors and a door; every message carries a number that appears once."""
+    """Ten sensors, a smoke detector and two doors; every message carries a number that appears once.
 
-    def __init__(self, directory: Path, mosquitto: Mosquitto, valkey: ValkeyServer) -> None:
+    Every ``card_every``-th message is a card at the door. ``settings`` (TOML) and ``rules`` (YAML) are the hub's.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        mosquitto: Mosquitto,
+        valkey: ValkeyServer,
+        *,
+        settings: str = "",
+        rules: str = "",
+        card_every: int = 30,
+    ) -> None:
         self.mosquitto = mosquitto
         self.valkey = valkey
-        self.hub = HubProcess(directory / "hub", mosquitto.port, valkey.port)
+        self.hub = HubProcess(directory / "hub", mosquitto.port, valkey.port, settings=settings, rules=rules)
         self.sent = Sent()
+        self.clock = SystemClock()
+        self._card_every = card_every
         self._number = 0
 
     async def register(self) -> None:
@@ -130,30 +73,50 @@ class Town:
             await registry.add_places([Place(site=SITE, id="b1", type=PlaceType.BUILDING)])
             await registry.add_devices(
                 [Device(site=SITE, id=f"env-{n}", kind="environment_sensor", place="b1") for n in range(10)]
-                + [Device(site=SITE, id="door", kind="access_controller", place="b1")]
+                + [Device(site=SITE, id=door, kind="access_controller", place="b1") for door in ("door", "gate")]
+                + [Device(site=SITE, id="smoke", kind="smoke_sensor", profile="milesight/gs524n", place="b1")]
             )
 
     async def publish(self, count: int) -> None:
-        """Publish ``count`` messages at QoS 1, every thirtieth a card; remember what was acknowledged."""
-        async with aiomqtt.Client(
-            "127.0.0.1", self.mosquitto.port, protocol=aiomqtt.ProtocolVersion.V5, max_inflight_messages=20
-        ) as client:
-            client.pending_calls_threshold = 100
+        """Publish ``count`` messages at QoS 1 as fast as it goes; remember what was acknowledged."""
+        async with self.client() as client:
             for start in range(0, count, 20):
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(min(20, count - start)):
-                        self._number += 1
-                        group.create_task(self._publish_one(client, self._number))
+                await self._publish_some(client, min(20, count - start))
+
+    async def stream(self, rate: int, until: asyncio.Event) -> None:
+        """Publish ``rate`` messages a second, evenly, until told to stop; remember what was acknowledged."""
+        async with self.client() as client:
+            start, published = self.clock.monotonic_ns(), 0
+            while not until.is_set():
+                due = (self.clock.monotonic_ns() - start) * rate // 1_000_000_000 - published
+                await self._publish_some(client, min(due, 100))
+                published += min(due, 100)
+                await self.clock.sleep(0.01)
+
+    def client(self) -> aiomqtt.Client:
+        """Return a client of the broker that is not connected yet."""
+        client = aiomqtt.Client(
+            "127.0.0.1", self.mosquitto.port, protocol=aiomqtt.ProtocolVersion.V5, max_inflight_messages=100
+        )
+        client.pending_calls_threshold = 200
+        return client
+
+    async def _publish_some(self, client: aiomqtt.Client, count: int) -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                self._number += 1
+                group.create_task(self._publish_one(client, self._number))
 
     async def _publish_one(self, client: aiomqtt.Client, number: int) -> None:
-        if number % 30 == 0:
+        if number % self._card_every == 0:
+            self.sent.at[f"card-{number}"] = self.clock.wall_ns()
             signal_ = {"name": "access.granted", "credential": "card", "card": f"card-{number}"}
             payload = {"part": "door-1", "signals": [signal_]}
             await client.publish(f"hub/{SITE}/door/signal", orjson.dumps(payload), qos=1)
             self.sent.cards.append(f"card-{number}")
         else:
-            payload = {"values": {"co2": float(number)}}
-            await client.publish(f"hub/{SITE}/env-{number % 10}/telemetry", orjson.dumps(payload), qos=1)
+            values = {"values": {"co2": float(number)}}
+            await client.publish(f"hub/{SITE}/env-{number % 10}/telemetry", orjson.dumps(values), qos=1)
             self.sent.temperatures.append(float(number))
 
     # ---------------------------------------------------------------------------------------------------------- oracle
@@ -172,11 +135,18 @@ class Town:
         async with LocalStore(self.hub.data / "timeseries.sqlite", SystemClock()) as store:
             return await store.query(query)  # type: ignore[arg-type] # a Query
 
+    async def events(self, *domains: str) -> list[Event]:
+        """Return what is in the event streams of these domains, in order."""
+        async with self.valkey.link() as link:
+            return await read_events(link, domains, count=100_000)
+
+    async def card_order(self) -> list[str]:
+        """Return the cards of the event stream in its order."""
+        return [str(event.data["card"]) for event in await self.events("access") if event.name == "access.card_seen"]
+
     async def streamed_cards(self) -> Counter[str]:
         """Return how often each card is in the event stream."""
-        async with self.valkey.link() as link:
-            found = await read_events(link, ["access"], count=100_000)
-        return Counter(str(event.data["card"]) for event in found if event.name == "access.card_seen")
+        return Counter(await self.card_order())
 
     async def streamed_ids(self) -> Counter[str]:
         """Return how often each event id is in the streams."""
@@ -197,7 +167,8 @@ class Town:
         except AssertionError:
             missing = ranges(sorted(numbers - set(await self.stored())))
             lost = sorted(cards - set(await self.streamed_cards()))
-            raise AssertionError(f"missing points {missing}, cards {lost}\n{self.hub.log()[-3_000:]}") from None
+            message = f"missing points {missing}, cards {lost}\n{self.hub.log()[-3_000:]}"
+            raise AssertionError(message) from None
 
     async def check_once(self) -> None:
         """Assert that everything is there exactly once, by count and value."""
@@ -224,18 +195,15 @@ def ranges(numbers: Iterable[float]) -> list[tuple[int, int]]:
 
 async def open_town(directory: Path, mosquitto: Mosquitto, valkey: ValkeyServer) -> AsyncIterator[Town]:
     """Open a registered town whose hub is not started; end the hub afterwards."""
-    town = Town(directory, mosquitto, valkey)
-    await town.register()
+    async for town in opened(Town(directory, mosquitto, valkey)):
+        yield town
+
+
+async def opened(town: T) -> AsyncIterator[T]:
+    """Register ``town``; end its hub afterwards."""
     try:
+        await town.register()
         yield town
     finally:
         town.hub.kill()
         shutil.rmtree(town.hub.directory, ignore_errors=True)
-
-
-def _free_port() -> int:
-    import socket  # noqa: PLC0415
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

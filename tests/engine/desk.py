@@ -138,7 +138,7 @@ class Desk:
         other = Desk()
         other.engine.restore(sorted(self._checkpoint.items()))
         other.records, other.effects = list(self.records), []
-        other.t, other.wall, other._next_t = self.t, self.wall, self._next_t  # noqa: SLF001 -- its own kind
+        other.t, other.wall, other._next_t = self.t, self.wall, self._next_t
         return other
 
 
@@ -162,4 +162,3 @@ def smoke(hexadecimal: str, **words: object) -> Publish:
 
 ALARM, NORMAL = "221164321F18", "2217641E1A2B"
 """GS524N: alarm and normal (samples.json)."""
-

@@ -19,7 +19,9 @@ for_each: smoke_sensor
 when: status == 'alarm'
 raise: {event: fire.smoke_unlocks, severity: critical}
 clear: {when: "status == 'normal'"}
-do: [{command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: building}, priority: life_safety, until: cleared}]
+do:
+  - {command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: building}, priority: life_safety,
+     until: cleared}
 """
 PRESSED = """
 rule: exit-pressed
@@ -58,9 +60,7 @@ def native(name: str, payload: object, topic_class: str = "signal") -> Publish:
 
 def transmitted(desk: Desk) -> list[tuple[str, str]]:
     return [
-        (one.topic, orjson.loads(one.payload)["command"])
-        for effects in desk.effects
-        for one in effects.transmissions
+        (one.topic, orjson.loads(one.payload)["command"]) for effects in desk.effects for one in effects.transmissions
     ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.model import Publish, SessionConnected, Started
+from hub.model import Publish, Reading, SessionConnected, Started
 from tests.engine.desk import ALARM, COMMUNITY, JOURNAL, NORMAL, SESSIONS, Desk, device, documents, encoded, smoke
 
 WANTED = documents(*COMMUNITY)
@@ -21,7 +21,7 @@ TOPICS = st.sampled_from(
 )  # fmt: skip
 PAYLOADS = st.one_of(
     st.binary(max_size=64),
-    st.sampled_from([bytes.fromhex(ALARM), bytes.fromhex(NORMAL), b"online", b"", b"[" * 5_000, b'{"values": {"door": "open"}}']),
+    st.sampled_from([bytes.fromhex(ALARM), bytes.fromhex(NORMAL), b"online", b"", b"[" * 5_000, b'{"values": {}}']),
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -29,9 +29,7 @@ PAYLOADS = st.one_of(
     ).map(lambda value: repr(value).encode()),
 )  # fmt: skip
 MESSAGES = st.lists(
-    st.builds(
-        Publish, TOPICS, PAYLOADS, packet_id=st.integers(1, 5), duplicate=st.booleans(), retain=st.booleans()
-    ),
+    st.builds(Publish, TOPICS, PAYLOADS, packet_id=st.integers(1, 5), duplicate=st.booleans(), retain=st.booleans()),
     max_size=12,
 )
 
@@ -45,7 +43,10 @@ def test_any_bytes_on_any_topic_end_in_exactly_one_term_of_the_ledger(batches: l
         heard += len(messages)
     ledger = desk.engine.state.ledger
     assert ledger.heard == heard
-    assert ledger.heard == ledger.live + ledger.late + ledger.backfill + ledger.duplicate + ledger.dead_lettered + ledger.refused
+    assert (
+        ledger.heard
+        == ledger.live + ledger.late + ledger.backfill + ledger.duplicate + ledger.dead_lettered + ledger.refused
+    )
     assert ledger.dead_lettered == sum(len(effects.dead_letters) for effects in desk.effects)
     assert ledger.points == sum(len(effects.points) for effects in desk.effects)
     assert ledger.codes.get("internal_error", 0) == 0
@@ -174,7 +175,9 @@ def test_messages_that_waited_longer_than_an_hour_stay_dead_letters() -> None:
 def test_native_counters_tell_missing_and_reordered_messages() -> None:
     desk = Desk(WANTED)
     for seq in (1, 2, 5, 4, 5):
-        desk.hear(Publish("hub/s1/door-1/telemetry", orjson.dumps({"seq": seq, "boot": "a", "values": {"tamper": False}})))
+        desk.hear(
+            Publish("hub/s1/door-1/telemetry", orjson.dumps({"seq": seq, "boot": "a", "values": {"tamper": False}}))
+        )
     found = desk.engine.content.find("s1", "door-1")
     assert found is not None
     assert (found.state.missing, found.state.reordered, found.state.repeated) == (1, 1, 1)
@@ -186,3 +189,48 @@ def test_event_ids_name_the_journal_they_came_from() -> None:
     desk.hear(smoke(ALARM))
     other.hear(smoke(ALARM))
     assert desk.events[0].id != other.events[0].id
+
+
+# ---------------------------------------------------------------------------------------------------------------- bugs
+
+
+def test_a_bug_in_a_decoder_costs_one_message() -> None:
+    desk = Desk(WANTED)
+    found = desk.engine.content.find("s1", "door-1")
+    assert found is not None
+
+    def broken(_payload: bytes) -> list[Reading]:
+        raise ZeroDivisionError
+
+    found.handler = broken
+    effects = desk.hear(Publish("hub/s1/door-1/telemetry", b"{}"), smoke(ALARM))
+    assert [letter.code for letter in effects.dead_letters] == ["internal_error"]
+    assert desk.told() == ["raised fire.smoke_alarm"]
+
+
+def test_a_bug_in_a_rule_costs_that_rule_one_step() -> None:
+    desk = Desk(WANTED)
+    rule = desk.engine.content.rules["smoke-alarm"]
+    whole = rule.when
+    assert whole is not None
+
+    def broken(_held: object, _now: int) -> bool:
+        raise ZeroDivisionError
+
+    rule.when = whole._replace(verdict=broken)
+    effects = desk.hear(smoke(ALARM))
+    assert desk.told() == ["occurred device.rule_failed"]
+    assert len(effects.points) == 1
+    rule.when = whole
+    desk.hear(smoke(ALARM))
+    assert desk.told()[1:] == ["raised fire.smoke_alarm"]
+    assert desk.engine.state.ledger.failed_rules == {"smoke-alarm": 1}
+
+
+def test_a_broker_that_forgot_the_session_is_an_event_but_the_first_meeting_is_none() -> None:
+    desk = Desk()
+    desk.say(Started("test", SESSIONS))
+    desk.say(SessionConnected("events", 1, session_present=False))
+    assert desk.told() == []
+    desk.say(SessionConnected("events", 2, session_present=False))
+    assert desk.told() == ["occurred device.broker_session_lost"]

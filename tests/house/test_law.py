@@ -26,34 +26,8 @@ OFFENCES = {
     "simulators-apart": ("hub/bridge/x.py", "import simulators\n"),
     "simulators-honest": ("simulators/x.py", "import hub.normalize\n"),
 }
-ROOMS = [
-    *(
-        "ui",
-        "app",
-        "revisions",
-        "pipeline",
-        "engine",
-        "bridge",
-        "journal",
-        "sinks",
-        "registry",
-        "services",
-        "normalize",
-        "rules",
-    ),
-    *(
-        "commands",
-        "catalogue",
-        "config",
-        "clock",
-        "metrics",
-        "yaml_documents",
-        "model",
-        "errors",
-        "durations",
-        "failpoints",
-    ),
-]
+LAYERS = next(contract for contract in TOOL["importlinter"]["contracts"] if contract["type"] == "layers")["layers"]
+ROOMS = [room for layer in LAYERS for room in layer.split(" | ")]
 
 
 def linted(directory: Path) -> subprocess.CompletedProcess[str]:

@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from hub import __version__
-from hub.config import Settings, packaged
+from hub.config import Settings
+from hub.parts import read_content
 from hub.registry.documents import documents
 from hub.registry.nouns import Device, Site
 from hub.registry.registry import Registry
-from hub.revisions import read_yaml, revise
+from hub.revisions import revise
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import details
@@ -106,9 +107,5 @@ def check_device(settings: Settings, device: Device, sites: Sequence[Site]) -> N
     In the registry it would hold up every later change until somebody removed it.
     """
     mine = [site for site in sites if site.id == device.site]
-    yaml = read_yaml(
-        [packaged("device_profiles"), *([] if settings.profiles_dir is None else [settings.profiles_dir])],
-        [packaged("rules"), *([] if settings.rules_dir is None else [settings.rules_dir])],
-    )
     if mine:
-        revise({}, {**yaml, **documents(mine, (), [device])}, __version__)
+        revise({}, {**read_content(settings), **documents(mine, (), [device])}, __version__)

@@ -1,0 +1,82 @@
+"""The messages of every benchmark: a thousand sensors, one message in a hundred worth an event, and what must come of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+SITE, BUILDING, KIND = "s1", "b1", "environment_sensor"
+FILTER = f"hub/{SITE}/+/telemetry"
+FIELD = "co2"
+"""A field that every point has: counting it counts points."""
+EVENT_EVERY = 100
+"""A device crosses a threshold, there or back, once in so many of its messages."""
+PAYLOAD_BYTES = 84
+HOT, DAMP, STUFFY = 40.0, 80.0, 900.0
+
+RULES = f"""\
+rule: bench-hot
+label: {{en: Hot, zh: 高温}}
+for_each: {KIND}
+when: temperature >= {HOT}
+raise: {{event: fire.hot, severity: high}}
+---
+rule: bench-damp
+label: {{en: Damp, zh: 潮湿}}
+for_each: {KIND}
+when: humidity >= {DAMP}
+raise: {{event: utility.damp, severity: low}}
+---
+rule: bench-stuffy
+label: {{en: Stuffy, zh: 空气不流通}}
+for_each: {KIND}
+when: co2 >= {STUFFY} and temperature < {HOT}
+raise: {{event: care.stuffy, severity: medium}}
+---
+rule: bench-silent
+label: {{en: Sensor silent, zh: 传感器失联}}
+for_each: {KIND}
+absent_for: 1h
+raise: {{event: device.silent, severity: medium}}
+"""
+DOMAINS = ("fire", "utility", "care")
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Message ``number`` is word ``number // devices`` of device ``number % devices``; the same number says the same."""
+
+    devices: int
+
+    def names(self) -> list[str]:
+        """Return every device."""
+        return [f"env-{device:04d}" for device in range(self.devices)]
+
+    def topics(self) -> list[str]:
+        """Return the topic of every device."""
+        return [f"hub/{SITE}/{name}/telemetry" for name in self.names()]
+
+    def payload(self, number: int, milliseconds: int) -> bytes:
+        """Return the native JSON of ``number``, always of the same length, measured at ``milliseconds`` UTC."""
+        word, device = divmod(number, self.devices)
+        which = device % 3 if self._is_beyond(device, word) else -1
+        return b'{"t":%d,"seq":%d,"values":{"temperature":%d.%d,"humidity":%d,"co2":%d}}' % (
+            milliseconds,
+            1_000 + word,
+            45 if which == 0 else 20 + device % 10,
+            number % 10,
+            85 if which == 1 else 40 + number % 30,
+            950 if which == 2 else 400 + number % 400,
+        )
+
+    def is_event(self, number: int) -> bool:
+        """Return whether ``number`` raises or clears an alarm, given that everything before it was heard."""
+        word, device = divmod(number, self.devices)
+        return word > 0 and self._is_beyond(device, word) is not self._is_beyond(device, word - 1)
+
+    def events(self, numbers: range) -> Iterator[int]:
+        """Yield those of ``numbers`` that raise or clear an alarm."""
+        return (number for number in numbers if self.is_event(number))
+
+    def _is_beyond(self, device: int, word: int) -> bool:
+        return (word + device * 37 % EVENT_EVERY) // EVENT_EVERY % 2 == 1

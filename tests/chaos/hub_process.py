@@ -1,0 +1,157 @@
+"""A hub in a process of its own for the chaos tests: started, paused, killed, and looked at from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import orjson
+
+from hub.config import Settings
+from hub.services.child import free_port
+from tests.servers.valkey import PASSWORD
+from tests.waiting import wait_until
+
+SEEN = """
+rule: card-seen
+label: {en: Card seen, zh: 刷卡}
+for_each: access_controller
+on_signal: access.granted
+raise: {event: access.card_seen, severity: info}
+"""
+
+
+class HubProcess:
+    """``hub run`` with a configuration of its own; may be killed and started again."""
+
+    def __init__(
+        self, directory: Path, mqtt_port: int, redis_port: int, *, settings: str = "", rules: str = ""
+    ) -> None:
+        self.directory = directory
+        self.data = directory / "data"
+        self.rules = directory / "rules"
+        self.rules.mkdir(parents=True)
+        self.data.mkdir()
+        (self.rules / "seen.yaml").write_text(f"{SEEN}---{rules}" if rules else SEEN, encoding="utf-8")
+        self.config = directory / "hub.toml"
+        self.http_port = free_port()
+        self.config.write_text(
+            f'data_dir = "{self.data}"\nrules_dir = "{self.rules}"\n'
+            f"[mqtt]\nport = {mqtt_port}\n"
+            f'[redis]\nurl = "redis://:{PASSWORD}@127.0.0.1:{redis_port}/0"\n'
+            f"[http]\nport = {self.http_port}\n"
+            f'[checkpoint]\nevery = "1s"\n{settings}',
+            encoding="utf-8",
+        )
+        self.settings = Settings(
+            data_dir=self.data, rules_dir=self.rules, redis={"url": f"redis://:{PASSWORD}@127.0.0.1:{redis_port}/0"}
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+
+    def start(self, failpoint: str = "") -> None:
+        """Start it; it may die at ``failpoint``."""
+        code = "from hub.ui.cli.main import main; main()"
+        command = [sys.executable, "-c", code, "--config", str(self.config), "run"]
+        with (self.directory / "hub.log").open("ab") as log:
+            self._log_start = log.tell()
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, env={"HUB_FAILPOINT": failpoint, "PATH": "/usr/bin:/usr/sbin:/bin"}
+            )
+
+    async def until_connected(self) -> None:
+        """Wait until both sessions of this start are connected."""
+        await wait_until(lambda: self.log()[self._log_start :].count("session_connected") >= 2, seconds=30)
+
+    @property
+    def pid(self) -> int:
+        """The process id; 0 while it is not running."""
+        return 0 if self._process is None else self._process.pid
+
+    def pause(self) -> None:
+        """Stop it without ending it: connections stay, nothing is read or acknowledged."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on where it was paused."""
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._end(signal.SIGKILL)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it in good order and return its exit code."""
+        return self._end(number)
+
+    def has_died(self) -> bool:
+        """Return whether it is not running."""
+        return self._process is None or self._process.poll() is not None
+
+    def log(self) -> str:
+        """Return what it said."""
+        return (self.directory / "hub.log").read_bytes().decode("ascii", "replace")
+
+    async def cli(self, *arguments: str) -> Said:
+        """Run another command of the hub beside it, with the same configuration."""
+        return await run_cli(self.config, *arguments)
+
+    async def readiness(self) -> tuple[int, set[str]]:
+        """Return the status of /readyz, 0 while nothing listens, and the codes of its reasons."""
+        try:
+            status, body = await self._page("/readyz")
+        except aiohttp.ClientError:
+            return 0, set()
+        return status, {reason["code"] for reason in orjson.loads(body)["reasons"]}
+
+    async def metrics(self) -> dict[str, float]:
+        """Return /metrics; the values of a metric that has labels are also summed under its bare name."""
+        found: dict[str, float] = {}
+        for line in (await self._page("/metrics"))[1].decode().splitlines():
+            if not line.startswith("#"):
+                name, _, number = line.rpartition(" ")
+                for key in {name, name.partition("{")[0]}:
+                    found[key] = found.get(key, 0) + float(number)
+        return found
+
+    async def _page(self, path: str) -> tuple[int, bytes]:
+        url = f"http://127.0.0.1:{self.http_port}{path}"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return answer.status, await answer.read()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def _end(self, number: signal.Signals) -> int:
+        if self._process is None:
+            return 0
+        self._process.send_signal(number)
+        self._process.send_signal(signal.SIGCONT)
+        code = self._process.wait(20)
+        self._process = None
+        return code
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command line came to."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+async def run_cli(config: Path, *arguments: str) -> Said:
+    """Run one command of the hub to its end."""
+    code = "from hub.ui.cli.main import main; main()"
+    command = (sys.executable, "-c", code, "--config", str(config), *arguments)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env={"PATH": "/usr/bin:/bin"})
+    out, err = await process.communicate()
+    return Said(process.returncode or 0, out, err.decode())

@@ -1,0 +1,238 @@
+"""Servers stop, hang, restart or are taken over while messages come in; nothing is lost, nothing is done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.bridge.device import owed
+from tests.chaos.hub_process import HubProcess
+from tests.chaos.town import Town, open_town
+from tests.servers.mosquitto import Mosquitto
+from tests.servers.valkey import ValkeyServer
+from tests.waiting import wait_until
+
+RATE = 200
+OUTAGE_SECONDS = 10
+
+
+@pytest.fixture
+async def town(tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer) -> AsyncIterator[Town]:
+    async for each in open_town(tmp_path, mosquitto, valkey):
+        yield each
+
+
+@asynccontextmanager
+async def traffic(town: Town) -> AsyncIterator[None]:
+    """Let messages come in meanwhile."""
+    enough = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(town.stream(RATE, enough), name="town.stream")
+        try:
+            yield
+        finally:
+            enough.set()
+
+
+async def until_sent(town: Town, count: int) -> None:
+    """Wait until the broker took ``count`` more messages."""
+    wanted = len(town.sent.temperatures) + len(town.sent.cards) + count
+    await wait_until(lambda: len(town.sent.temperatures) + len(town.sent.cards) >= wanted, seconds=30)
+
+
+async def until_acknowledged(town: Town, seconds: float = 3) -> None:
+    """Wait until the hub has acknowledged and stored as much as the broker had taken at the time of asking."""
+    numbers, cards = len(town.sent.temperatures), len(town.sent.cards)
+
+    async def is_done() -> bool:
+        metrics = await town.hub.metrics()
+        return (
+            metrics["hub_acks_sent_total"] >= numbers + cards
+            and metrics["hub_points_written_total"] >= numbers
+        )
+
+    await wait_until(is_done, seconds=seconds)
+
+
+async def until_ready(town: Town, seconds: float = 15) -> None:
+    """Wait until /readyz has no reason against it."""
+
+    async def is_ready() -> bool:
+        return await town.hub.readiness() == (200, set())
+
+    await wait_until(is_ready, seconds=seconds)
+
+
+async def until_unready(town: Town, code: str, seconds: float = 10) -> None:
+    """Wait until /readyz names ``code``."""
+
+    async def is_unready() -> bool:
+        status, codes = await town.hub.readiness()
+        return status == 503 and code in codes
+
+    await wait_until(is_unready, seconds=seconds)
+
+
+async def check_all(town: Town) -> None:
+    """Assert that everything is everywhere once, events in the order in which they happened."""
+    await town.until_settled()
+    await until_ready(town)
+    assert town.hub.stop() == 0
+    await town.check_once()
+    assert await town.card_order() == sorted(town.sent.cards, key=lambda card: int(card.removeprefix("card-")))
+
+
+# -------------------------------------------------------------------------------------------------------------- Redis
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("end", "begin"),
+    [(ValkeyServer.stop, ValkeyServer.start), (ValkeyServer.pause, ValkeyServer.resume)],
+    ids=["stopped", "hanging"],
+)
+async def test_without_redis_acks_and_points_go_on_and_events_follow_once_and_in_order(
+    town: Town, end: Callable[[ValkeyServer], None], begin: Callable[[ValkeyServer], None]
+) -> None:
+    town.hub.start()
+    await until_ready(town)
+    async with traffic(town):
+        await until_sent(town, RATE)
+        end(town.valkey)
+        for _ in range(OUTAGE_SECONDS // 2):
+            await until_sent(town, 2 * RATE)
+            await until_acknowledged(town)
+        await until_unready(town, "redis_unreachable")
+        begin(town.valkey)
+        await until_sent(town, RATE)
+    await check_all(town)
+
+
+@pytest.mark.timeout(60)
+async def test_a_hub_that_starts_without_redis_hears_stores_and_delivers_later(town: Town) -> None:
+    town.valkey.stop()
+    town.hub.start()
+    await town.hub.until_connected()
+    await town.publish(300)
+    await until_acknowledged(town)
+    await until_unready(town, "redis_unreachable")
+    town.valkey.start()
+    await check_all(town)
+
+
+@pytest.mark.timeout(60)
+async def test_a_hub_that_is_killed_while_redis_is_down_delivers_after_both_are_back(town: Town) -> None:
+    town.hub.start()
+    await town.hub.until_connected()
+    await town.publish(150)
+    town.valkey.kill()
+    await town.publish(300)
+    await until_acknowledged(town)
+    town.hub.kill()
+    town.hub.start()
+    await town.hub.until_connected()
+    await town.publish(150)
+    town.valkey.start()
+    await check_all(town)
+
+
+# ------------------------------------------------------------------------------------------------------------- broker
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("end", [Mosquitto.stop, Mosquitto.kill], ids=["ended", "killed"])
+async def test_what_a_restarted_broker_sends_again_is_not_judged_twice(
+    town: Town, end: Callable[[Mosquitto], None]
+) -> None:
+    town.hub.start()
+    await until_ready(town)
+    await town.publish(300)
+    await until_acknowledged(town)
+    town.hub.pause()  # what is sent to it now is read, but can no longer be acknowledged where it came from
+    await town.publish(300)
+    await until_saved(town.mosquitto)
+    end(town.mosquitto)
+    town.hub.resume()
+    town.mosquitto.start()
+    await town.publish(300)
+    await town.until_settled()
+    metrics = await town.hub.metrics()
+    assert metrics["hub_sessions_reconnected_total"] >= 2
+    assert metrics["hub_messages_deduplicated_total"] >= 300
+    await check_all(town)
+
+
+async def until_saved(broker: Mosquitto) -> None:
+    """Wait until the broker has written down what it holds; it does so every second."""
+    file = broker.directory / "mosquitto.db"
+    before = file.stat().st_mtime_ns if file.exists() else 0
+    await wait_until(lambda: file.exists() and file.stat().st_mtime_ns > before)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("session", ["telemetry", "events"])
+async def test_a_stranger_with_our_client_id_costs_a_reconnect_and_nothing_else(town: Town, session: str) -> None:
+    town.hub.start()
+    await until_ready(town)
+    async with traffic(town):
+        for number in range(3):
+            await until_sent(town, RATE // 4)
+            await owed(town.mosquitto.port, f"hub-{session}")
+            await wait_until(lambda count=number + 1: reconnects(town, session, count))
+    await check_all(town)
+
+
+async def reconnects(town: Town, session: str, count: int) -> bool:
+    """Return whether ``session`` has lost and found its connection ``count`` times."""
+    return (await town.hub.metrics())[f'hub_sessions_reconnected_total{{session="{session}"}}'] >= count
+
+
+# ----------------------------------------------------------------------------------------------------------- the hub
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_hub_that_is_stopped_in_full_traffic_goes_on_where_it_was(town: Town, number: signal.Signals) -> None:
+    town.hub.start()
+    await until_ready(town)
+    async with traffic(town):
+        for _ in range(2):
+            await until_sent(town, RATE)
+            assert await asyncio.to_thread(town.hub.stop, number) == 0
+            await until_sent(town, RATE // 2)
+            town.hub.start()
+            await town.hub.until_connected()
+    await check_all(town)
+
+
+@pytest.mark.timeout(60)
+async def test_a_second_hub_on_one_data_directory_is_refused(town: Town) -> None:
+    town.hub.start()
+    await until_ready(town)
+    said = await town.hub.cli("run")
+    assert said.code == 2
+    assert "[already_running]" in said.err
+    await town.publish(60)
+    await check_all(town)
+
+
+@pytest.mark.timeout(60)
+async def test_a_second_hub_on_one_partition_of_redis_is_refused_before_it_hears_anything(
+    town: Town, tmp_path: Path
+) -> None:
+    town.hub.start()
+    await until_ready(town)
+    async with traffic(town):
+        await until_sent(town, RATE)
+        other = HubProcess(tmp_path / "other", town.mosquitto.port, town.valkey.port)
+        said = await other.cli("run")
+        await until_sent(town, RATE)
+    assert said.code == 2
+    assert "[journal_mismatch]" in said.err
+    assert (await town.hub.metrics())["hub_sessions_reconnected_total"] == 0
+    await check_all(town)
