@@ -61,7 +61,7 @@ class Tutorial:
         point = Point(KIND).tag("site", SITE).tag("building", BUILDING).tag("device", device)
         for name, value in values.items():
             point = point.field(name, float(value))
-        self._writes.write(bucket="hub", record=point.time(body["t"], WritePrecision.MS))
+        self._writes.write(bucket="hub", record=point.time(time.time_ns(), WritePrecision.NS))
         self._last_seen[device] = time.perf_counter()
         for event, holds in CONDITIONS.items():
             await self._judge(event, device, values, is_true=holds(values))

@@ -25,17 +25,18 @@ from hub.journal.journal import Journal
 from hub.journal.neighbours import check_neighbours
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
 from hub.journal.state_file import Saved, StateFile
-from hub.model import AlarmState, Body, Control, LineWork, Started, StreamWork, Tick, Transmission
+from hub.model import AlarmState, Body, LineWork, Started, StreamWork, Tick, Transmission
 from hub.parts import EngineTwins, make_downlink, make_sessions, make_store, read_content
 from hub.pipeline import Applying, Hearing, Limits, NewRevision
 from hub.registry.registry import Registry
+from hub.reports import Reports
 from hub.revisions import revise
 from hub.sinks.control import ControlReader
 from hub.sinks.fence import Fence
 from hub.sinks.ownership import Claim, Ownership
 from hub.sinks.redis_check import check_server
 from hub.sinks.redis_link import Link, RedisAddress
-from hub.sinks.retention import Keep, Lagging, Retention
+from hub.sinks.retention import Keep, Retention
 from hub.sinks.stream_sink import StreamSink
 from hub.sinks.streams import trimmed_keys
 from hub.sinks.timeseries.writer import SeriesWriter
@@ -67,8 +68,8 @@ class Hub:
         self._stop = asyncio.Event()
         self._opened = AsyncExitStack()
         self._documents: dict[str, bytes] = {}
-        self._registry_revision = -1
-        self._dropped = 0
+        self.registry_revision = -1
+        self._reports = Reports(self._note)
 
     # ---------------------------------------------------------------------------------------------------------- opening
 
@@ -135,6 +136,7 @@ class Hub:
             log.info("recovery_began", records=behind)
         async for record in self.journal.read(self.engine.state.clock.position):
             self.applying.deliver(self.engine.apply(record), is_recovery=True)
+            await self.applying.spill()
             self.recovered_records += 1
         if behind:
             log.info("recovery_finished", records=self.recovered_records)
@@ -164,7 +166,7 @@ class Hub:
             self._link(stack),
             self.ownership,
             confirmed=self.streams_box.cursor,
-            on_tail_lost=self._tail_lost,
+            on_tail_lost=self._reports.tail_lost,
         )
         self.fence = fence
         self.stream_sink = StreamSink(
@@ -177,7 +179,7 @@ class Hub:
             self.clock,
             trimmed_keys(self.settings.partition),
             keep=Keep(),
-            on_lagging=self._group_lags,
+            on_lagging=self._reports.group_lags,
         )
 
     def _offer(self, transmission: Transmission) -> bool:
@@ -272,20 +274,13 @@ class Hub:
             await self.clock.sleep(LEASE_TICK_SECONDS if self.engine.has_leases else TICK_SECONDS)
             if not self.hearing.is_disk_full:
                 self._note(Tick())
-            self._look_for_drops()
-
-    def _look_for_drops(self) -> None:
-        """Report what the broker says that it dropped, once per rise: it is gone for good."""
-        dropped = max(session.counts.sys_dropped for session in self.sessions)
-        if dropped > self._dropped >= 0:
-            self._report("broker_dropped_messages", {"dropped": dropped - self._dropped})
-        self._dropped = dropped
+            self._reports.look_for_drops([session.counts for session in self.sessions])
 
     async def _poll_registry(self) -> None:
         while True:
             await self.clock.sleep(REGISTRY_SECONDS)
             try:
-                if await self.registry.revision() != self._registry_revision:
+                if await self.registry.revision() != self.registry_revision:
                     await self._revise()
             except (ConfigError, UnavailableError) as error:
                 log.error("revision_refused", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
@@ -297,7 +292,7 @@ class Hub:
         note = revise(self.engine.content.bodies(), wanted, __version__)
         if note is not None:
             self._note(note)
-        self._registry_revision = number
+        self.registry_revision = number
 
     # ------------------------------------------------------------------------------------------------ what sinks report
 
@@ -306,24 +301,6 @@ class Hub:
         for alarm in self.engine.alarms():
             by_site.setdefault(alarm.site, []).append(alarm)
         return by_site
-
-    def _tail_lost(self, expected: int, found: int) -> None:
-        self._report("stream_tail_lost", {"expected": expected, "found": found})
-
-    def _group_lags(self, lagging: Lagging) -> None:
-        self._report(
-            "consumer_group_lagging",
-            {
-                "stream": lagging.stream,
-                "group": lagging.group,
-                "owed": lagging.owed,
-                "kept_from": lagging.kept_from,
-            },
-        )
-
-    def _report(self, name: str, data: Mapping[str, int | str]) -> None:
-        """Journal what the rim noticed, so that it becomes an event."""
-        self._note(Control("", "", "hub", "report", 0, {"name": name, **data}))
 
     @staticmethod
     def _line_rejected(line: bytes, reason: str) -> None:

@@ -35,6 +35,7 @@ from hub.model import (
     SessionConnected,
     SessionLost,
     StreamWork,
+    Tick,
     Transmission,
     UplinkSession,
 )
@@ -99,7 +100,7 @@ class Hearing:
         self.trim_to = 0
         self.is_disk_full = False
         self.is_idle = True
-        self.acknowledged = 0
+        self.acknowledged = dict.fromkeys(self._sessions, 0)
 
     async def run(self) -> None:
         """Until cancelled: what waits becomes records, fsynced together, then acked, then handed to the engine."""
@@ -112,7 +113,7 @@ class Hearing:
             self._limits.failpoints.reach(Place.JOURNALED)
             for delivery in taken.deliveries:
                 if self._sessions[delivery.session].acknowledge(delivery) and isinstance(delivery.body, Packets):
-                    self.acknowledged += len(delivery.body.messages)
+                    self.acknowledged[delivery.session] += len(delivery.body.messages)
             self._limits.failpoints.reach(Place.ACKNOWLEDGED)
             await self.heard.put(records)
             self.is_idle = True
@@ -197,15 +198,31 @@ class Applying:
             for record in records:
                 if isinstance(record.body, Revision):
                     await self.checkpoint()
+                elif isinstance(record.body, Tick):
+                    await self._bury()
                 self.deliver(self._engine.apply(record))
                 self._limits.failpoints.reach(Place.APPLIED)
                 self._messages += len(record.messages)
                 await self._clock.sleep(0)
                 await self._checkpoint_some()
             hearing.trim_to = self.checkpoint_position
-            await self._streams.spill()
-            await self._timeseries.spill()
+            await self.spill()
         await self.checkpoint()
+
+    async def _bury(self) -> None:
+        """Let people see dead letters within a second; the checkpoint would bring them too."""
+        letters, self._dead_letters = self._dead_letters, []
+        if not letters:
+            return
+        try:
+            await self._state_file.bury(letters)
+        except UnavailableError:
+            self._dead_letters = letters  # the checkpoint waits for the disk; they go with it
+
+    async def spill(self) -> None:
+        """Move what memory may not hold to disk."""
+        await self._streams.spill()
+        await self._timeseries.spill()
 
     def deliver(self, effects: Effects, *, is_recovery: bool = False) -> None:
         """Hand ``effects`` to their sinks; commands leave only when they are new."""

@@ -18,7 +18,7 @@ from hub.commands.life import (
 from hub.durations import read_duration
 from hub.engine.content import Device
 from hub.engine.moment import Moment, Output
-from hub.engine.state import State
+from hub.engine.state import State, count
 from hub.model import Event, Outcome, Scalar, Severity, Transition, Transmission
 from hub.normalize.encode import encode_command
 from hub.rules.rule import Do, Priority, Rule
@@ -127,6 +127,7 @@ class Hands:
             expires_t=moment.t + DEFAULT_EXPIRY_NS, expires_at=moment.at + DEFAULT_EXPIRY_NS, reflex=action.reflex,
         )  # fmt: skip
         self.commands[identity] = command
+        count(self._state.ledger.commands, command.state.value)
         self._keep(command)
         self._timers.set(TimerClass.RUNNING, command.expires_t, COMMAND, identity)
         self._transmit(command)
@@ -171,6 +172,7 @@ class Hands:
             return
         self._keep(command)
         command.state, command.detail = state, detail
+        count(self._state.ledger.commands, state.value)
         if state in OPEN:
             return
         self._timers.set(TimerClass.RUNNING, moment.t + REMEMBER_NS, COMMAND, command.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from hub.engine.content import Device
-from hub.engine.state import DeviceState
+from hub.engine.state import DeviceState, Ledger
 from hub.model import Reading, Timeliness
 
 AHEAD_NS = 300_000_000_000
@@ -74,18 +74,25 @@ def first_time(known: DeviceState, identity: str, time: int) -> tuple[int, bool]
     return time, True
 
 
-def count_sequence(known: DeviceState, reading: Reading) -> None:
-    """Count what the native counters say is missing, repeated or reordered."""
+def count_sequence(known: DeviceState, reading: Reading, ledger: Ledger) -> None:
+    """Count what the native counters say is missing, repeated or reordered, for the device and in all."""
     seq = reading.seq
     if seq is None:
         return
     if known.seq is None or reading.boot != known.boot:
         known.boot, known.seq = reading.boot, seq
     elif seq > known.seq:
-        known.missing += seq - known.seq - 1
+        gap = seq - known.seq - 1
         known.seq = seq
+        if gap:
+            known.missing += gap
+            ledger.missed += gap
     elif seq == known.seq:
         known.repeated += 1
+        ledger.repeated_sequence += 1
     else:
         known.reordered += 1
-        known.missing = max(0, known.missing - 1)
+        ledger.reordered += 1
+        if known.missing:
+            known.missing -= 1
+            ledger.missed -= 1

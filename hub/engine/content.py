@@ -151,7 +151,7 @@ class Content:
         self._responses: dict[str, Callable[[bytes], Response]] = {}
         self._handlers: dict[tuple[object, ...], Handler] = {}
         self._devices: dict[str, Device] = {}
-        self._in_building: dict[tuple[str, str], list[Device]] = {}
+        self._by_kind: dict[tuple[str, str], list[Device]] = {}
 
     # ----------------------------------------------------------------------------------------------------- look-ups
 
@@ -178,13 +178,13 @@ class Content:
 
     def near(self, device: Device, kind: str, within: str) -> list[Device]:
         """Return the devices of ``kind`` in the same building (or site), in the order of keys."""
-        return [
-            other
-            for other in self.devices()
-            if other.kind == kind
-            and other.site == device.site
-            and (within == "site" or (device.building and other.building == device.building))
-        ]
+        if not self._by_kind:
+            for other in self.devices():
+                self._by_kind.setdefault((other.site, other.kind), []).append(other)
+        there = self._by_kind.get((device.site, kind), [])
+        if within == "site":
+            return list(there)
+        return [other for other in there if device.building and other.building == device.building]
 
     # ----------------------------------------------------------------------------------------------------- revisions
 
@@ -196,7 +196,8 @@ class Content:
         documents |= {key: Document(bodies[digest]) for key, digest in sorted(revision.put.items())}
         touched = [*revision.put, *revision.removed]
         change = Change()
-        if any(not key.startswith(("device/", "place/")) for key in touched):
+        is_recompiled = any(not key.startswith(("device/", "place/")) for key in touched)
+        if is_recompiled:
             self._compile(documents, change)
         for key in revision.removed:
             state.remove(f"document/{key}")
@@ -204,9 +205,13 @@ class Content:
             state.touch(f"document/{key}", documents[key])
         self.documents = documents
         self._revise_devices(touched, change, state, awake)
+        if is_recompiled:
+            for device in self._devices.values():
+                self._equip(device)
         return change
 
     def _revise_devices(self, touched: list[str], change: Change, state: State, awake: int) -> None:
+        self._by_kind = {}
         for key in sorted(touched):
             if not key.startswith("device/"):
                 continue
@@ -219,16 +224,16 @@ class Content:
             row = msgspec.json.decode(document.body, type=DeviceRow)
             known = old.state if old is not None else DeviceState(since=awake, heard_awake=awake)
             device = self._devices[name] = Device(row, known)
+            self._equip(device)
             if old is None:
                 change.new_devices.append(device)
                 state.touch(device.entry_key, known)
             else:
                 device.is_silent = old.is_silent
-        for device in self._devices.values():
-            self._equip(device)
 
     def settle(self, change: Change) -> None:
         """Forget what the change removed, after its states have ended."""
+        self._by_kind = {}
         for device in change.removed_devices:
             self._devices.pop(device.key, None)
         for rule in change.removed_rules:

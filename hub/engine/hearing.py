@@ -10,7 +10,7 @@ from hub.engine.content import Content, Device
 from hub.engine.judging import Judge
 from hub.engine.moment import Moment, Output
 from hub.engine.redelivery import Redelivery
-from hub.engine.state import State
+from hub.engine.state import State, count
 from hub.engine.waiting import WaitingRoom
 from hub.errors import PoisonError
 from hub.model import (
@@ -72,6 +72,7 @@ class Ear:
         ledger, clock = self._state.ledger, self._state.clock
         known = self.redelivery.known(batch) if any(one.duplicate for one in record.messages) else None
         ledger.heard += len(record.messages)
+        count(ledger.sessions, batch.session, len(record.messages))
         self._position = record.position
         for index, message in enumerate(record.messages):
             clock.number += 1
@@ -130,14 +131,12 @@ class Ear:
         return route
 
     def _refuse(self, code: str) -> None:
-        ledger = self._state.ledger
-        ledger.refused += 1
-        ledger.codes[code] = ledger.codes.get(code, 0) + 1
+        self._state.ledger.refused += 1
+        count(self._state.ledger.refused_codes, code)
 
     def _bury(self, message: Heard, code: str, detail: str) -> None:
-        ledger = self._state.ledger
-        ledger.dead_lettered += 1
-        ledger.codes[code] = ledger.codes.get(code, 0) + 1
+        self._state.ledger.dead_lettered += 1
+        count(self._state.ledger.dead_letter_codes, code)
         topic, payload = message.topic, message.payload
         address = self._parse(topic)
         self._output.effects.dead_letters.append(
@@ -207,7 +206,7 @@ class Ear:
         clock, at, known = self._state.clock, self._at, device.state
         clock.readings += 1
         if reading.seq is not None:
-            count_sequence(known, reading)
+            count_sequence(known, reading, self._state.ledger)
         measured = reading.measured_at
         if measured is None or measured - at > AHEAD_NS:
             measured = None

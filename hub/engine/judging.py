@@ -31,7 +31,6 @@ class Judge:
         self.states: dict[tuple[str, str], RuleState] = {}
         self._by_key: dict[str, dict[str, RuleState]] = {}
         self._teller = Teller(state, output)
-        self._signals = 0
 
     # ------------------------------------------------------------------------------------------------- what comes in
 
@@ -82,7 +81,6 @@ class Judge:
 
     def signal(self, device: Device, part: str, signal: Signal, moment: Moment) -> None:
         """Judge the rules that wait for ``signal``."""
-        self._signals += 1
         for rule in device.rules.waiting_for(signal.name, part):
             work = partial(self._signalled, rule, device, part, signal, moment)
             self._attempt(rule, device.key_of(part), device, moment, work)
@@ -93,7 +91,7 @@ class Judge:
             state = RuleState(
                 rule=rule.name, key=key, site=device.site, device=device.device, part=part,
                 raised_t=moment.t, raised_at=moment.at, late=moment.late, data=signal.data,
-                severity=rule.rule.raise_.severity, transitions=self._signals, causes=[moment.cause],
+                severity=rule.rule.raise_.severity, transitions=len(self._output.effects.events), causes=[moment.cause],
             )  # fmt: skip
             event = self._teller.tell(rule, state, device, Transition.OCCURRED, moment)
             state.alarm = event.id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
-from hub.engine.state import State
+from hub.engine.state import State, count
 from hub.model import Effects, Event, Scalar, Severity, Transition
 
 
@@ -33,6 +33,7 @@ class Output:
     def event(self, event: Event) -> None:
         """Add an event."""
         self._state.ledger.events += 1
+        count(self._state.ledger.severities, event.severity.value)
         self.effects.events.append(event)
 
     def report(self, name: str, severity: Severity, data: dict[str, Scalar], moment: Moment) -> None:
@@ -53,6 +54,8 @@ class Output:
     def roll_back(self, marks: tuple[int, int, int, int]) -> None:
         """Discard the effects since ``marks``."""
         effects = self.effects
+        for event in effects.events[marks[0] :]:
+            count(self._state.ledger.severities, event.severity.value, -1)
         del effects.events[marks[0] :], effects.alarms[marks[1] :], effects.transmissions[marks[2] :]
         self._state.ledger.events = marks[3]
 

@@ -49,7 +49,11 @@ class Clock(msgspec.Struct):
 
 
 class Ledger(msgspec.Struct):
-    """Where every message went: ``heard = live + late + backfill + duplicate + dead_lettered + refused``."""
+    """Where every message went: ``heard = live + late + backfill + duplicate + dead_lettered + refused``.
+
+    Below those: what devices' own counters tell (``missed``, ``repeated_sequence``, ``reordered``), identities that
+    came again (``repeated``), and counts by session, code, severity, state and rule.
+    """
 
     heard: int = 0
     live: int = 0
@@ -60,10 +64,17 @@ class Ledger(msgspec.Struct):
     refused: int = 0
     replayed: int = 0
     repeated: int = 0
+    missed: int = 0
+    repeated_sequence: int = 0
+    reordered: int = 0
     points: int = 0
     events: int = 0
+    sessions: dict[str, int] = {}
+    dead_letter_codes: dict[str, int] = {}
+    refused_codes: dict[str, int] = {}
+    severities: dict[str, int] = {}
+    commands: dict[str, int] = {}
     failed_rules: dict[str, int] = {}
-    codes: dict[str, int] = {}
 
     @property
     def applied(self) -> int:
@@ -158,6 +169,11 @@ _TYPES: dict[str, type[Any]] = {
     "waiting": Waiting,
     "document": Document,
 }
+
+
+def count(counts: dict[str, int], name: str, by: int = 1) -> None:
+    """Add to one of several counts."""
+    counts[name] = counts.get(name, 0) + by
 
 
 class State:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from hub.engine.content import Device
 from hub.engine.moment import Moment, Output
-from hub.engine.state import State
+from hub.engine.state import State, count
 from hub.model import AlarmChange, AlarmState, Event, Scalar, Severity, Transition
 from hub.rules.states import CompiledRule, RuleState
 
@@ -47,8 +47,7 @@ class Teller:
 
     def rule_failed(self, rule: CompiledRule, key: str, device: Device, error: Exception, moment: Moment) -> None:
         """Tell that a step of ``rule`` was discarded."""
-        failures = self._state.ledger.failed_rules
-        failures[rule.name] = failures.get(rule.name, 0) + 1
+        count(self._state.ledger.failed_rules, rule.name)
         self._output.event(
             Event(
                 id=self._output.event_id("device.rule_failed", f"{rule.name}\0{key}", moment.t, 1),

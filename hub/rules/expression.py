@@ -1,4 +1,4 @@
-"""Expressions: a small Python-like language to a compiled three-valued verdict.
+"""Expressions: a small Python-like language, checked against the names of a kind and compiled once.
 
 ``and or not``, comparisons, arithmetic, ``in`` over literals. Every name is a property of the rule's kind and every
 comparison is checked for type before anything runs. The answer is True, False or None (unknown: a value is missing,
@@ -8,23 +8,22 @@ older than its ``stale_after``, or the arithmetic has no result). No attribute a
 from __future__ import annotations
 
 import ast
+import difflib
 import math
 import operator
+import warnings
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple, NoReturn
 
 from hub.errors import ConfigError
-from hub.model import Quality, Scalar
+from hub.model import Scalar
+from hub.rules import verdicts
+from hub.rules.verdicts import Compare, Verdict
 
 MAX_LENGTH = 1_000
 MAX_NODES = 200
-
-Held = tuple[Scalar, int, int, Quality]
-"""One value of a twin: (value, measured_at ns, engine time awake when it came, quality)."""
-
-Verdict = Callable[[Mapping[str, Held], int], Any]
-"""(values held, awake engine time) -> True, False, None (unknown), or inside an expression a scalar."""
+_SHOWN = 80
 
 
 class ValueType(StrEnum):
@@ -55,10 +54,10 @@ class _Node(NamedTuple):
     verdict: Verdict
     type: ValueType
     constant: Scalar | None = None
-    name: Name | None = None
+    words: frozenset[str] = frozenset()
 
 
-_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+_COMPARE: dict[type[ast.cmpop], Compare] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.Lt: operator.lt,
@@ -73,41 +72,80 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
 }
 
+_LANGUAGE = "write names, numbers, 'text', True, False, and or not, == != < <= > >=, + - * /, in ('a', 'b')"
+_HINTS: dict[type[ast.expr], str] = {
+    ast.Attribute: "a name is one word; a dot stands only inside numbers and text",
+    ast.Call: "there are no functions; for, absent_for and confirm are keys of the rule",
+    ast.NamedExpr: "compare with ==; nothing is assigned here",
+    ast.IfExp: "write (a and b) or (not a and c)",
+    ast.JoinedStr: "write plain text: 'alarm'",
+    ast.Tuple: "a list of values stands only after in",
+    ast.List: "a list of values stands only after in",
+    ast.Set: "a list of values stands only after in",
+}
+
 
 def compile_expression(text: str, names: Mapping[str, Name]) -> Expression:
     """Check ``text`` against ``names`` and compile it once.
 
-    Raises ConfigError ``bad_expression`` that says what is wrong and which names there are.
+    Raises ConfigError ``bad_expression`` that says what is wrong and, as its hint, what to write instead.
     """
-    if len(text) > MAX_LENGTH:
-        _refuse(text, f"longer than {MAX_LENGTH} characters")
-    try:
-        tree = ast.parse(text, mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        _refuse(text, f"cannot be read: {error}")
-    if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
-        _refuse(text, f"has more than {MAX_NODES} parts")
     compiler = _Compiler(text, names)
-    node = compiler.node(tree.body)
-    if node.type is not ValueType.BOOL:
-        _refuse(text, f"is a {node.type.value}, not a condition")
-    return Expression(text, frozenset(compiler.seen), node.verdict)
+    compiled = compiler.condition(_parse(text))
+    if not compiler.seen:
+        _refuse(text, "reads no property", "nothing would ever wake it; known here: " + ", ".join(sorted(names)))
+    return Expression(text, frozenset(compiler.seen), compiled)
 
 
-def _refuse(text: str, why: str, hint: str = "") -> NoReturn:
-    code = "bad_expression"
-    raise ConfigError(code, f"{text!r} {why}", hint=hint)
+def but_not(first: Expression, second: Expression) -> Expression:
+    """Return ``first and not second``."""
+    verdict = verdicts.every([first.verdict, verdicts.negation(second.verdict)])
+    return Expression(f"({first.text}) and not ({second.text})", first.names | second.names, verdict)
+
+
+def _parse(text: str) -> ast.expr:
+    if len(text) > MAX_LENGTH:
+        _refuse(text, f"is longer than {MAX_LENGTH} characters", "make two rules of it")
+    try:
+        with warnings.catch_warnings(action="error"):  # what warns today (1if x, '\d') is an error in a later Python
+            tree = ast.parse(text.strip(), mode="eval")
+    except SyntaxError as error:
+        _refuse(text, f"cannot be read: {error.msg}, column {error.offset}", _LANGUAGE)
+    except (ValueError, RecursionError, MemoryError) as error:
+        _refuse(text, f"cannot be read: {error or 'too deep'}", _LANGUAGE)
+    if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
+        _refuse(text, f"has more than {MAX_NODES} parts", "make two rules of it")
+    return tree.body
+
+
+def _refuse(text: str, why: str, hint: str) -> NoReturn:
+    raise ConfigError("bad_expression", f"{_shown(text)} {why}", hint=hint)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 class _Compiler:
-    """Turns checked syntax nodes into closures; one method per sort of node."""
+    """Turns syntax nodes into closures and refuses what the language does not have; one method per sort of node."""
 
     def __init__(self, text: str, names: Mapping[str, Name]) -> None:
         self._text = text
         self._names = names
         self.seen: set[str] = set()
 
-    def node(self, node: ast.expr) -> _Node:
+    def condition(self, node: ast.expr) -> Verdict:
+        """Compile what must be true, false or unknown."""
+        compiled = self._node(node)
+        if compiled.type is not ValueType.BOOL:
+            hint = "compare it with something, such as battery < 20 or door == 'open'"
+            _refuse(self._text, f"uses {self._said(node)}, a {compiled.type.value}, as a condition", hint)
+        return compiled.verdict
+
+    def _said(self, node: ast.expr) -> str:
+        return _shown(ast.get_source_segment(self._text.strip(), node) or self._text)
+
+    def _node(self, node: ast.expr) -> _Node:
         match node:
             case ast.Name():
                 return self._name(node)
@@ -116,195 +154,114 @@ class _Compiler:
             case ast.Compare():
                 return self._compare(node)
             case ast.BoolOp():
-                return self._bool(node)
+                parts = [self.condition(value) for value in node.values]
+                join = verdicts.every if isinstance(node.op, ast.And) else verdicts.some
+                return _Node(join(parts), ValueType.BOOL)
             case ast.UnaryOp():
                 return self._unary(node)
             case ast.BinOp():
                 return self._arithmetic(node)
             case _:
-                _refuse(self._text, f"may not contain {ast.unparse(node)!r}")
+                _refuse(self._text, f"may not contain {self._said(node)}", _HINTS.get(type(node), _LANGUAGE))
 
     def _name(self, node: ast.Name) -> _Node:
         known = self._names.get(node.id)
         if known is None:
-            _refuse(self._text, f"names {node.id!r}", hint=f"known here: {', '.join(sorted(self._names))}")
+            close = difflib.get_close_matches(node.id, [*self._names, "True", "False"], n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(sorted(self._names))}"
+            _refuse(self._text, f"names {node.id!r}, which is no property here", hint)
         self.seen.add(node.id)
-        return _Node(_load(node.id, known.stale_after), known.type, name=known)
+        return _Node(verdicts.load(node.id, known.stale_after), known.type, words=known.allowed)
 
     def _constant(self, node: ast.Constant) -> _Node:
         value = node.value
         if isinstance(value, bool):
             kind = ValueType.BOOL
-        elif isinstance(value, int | float) and math.isfinite(value):
+        elif isinstance(value, int | float) and _is_finite(value):
             kind = ValueType.NUMBER
         elif isinstance(value, str):
             kind = ValueType.TEXT
         else:
-            _refuse(self._text, f"may not contain {value!r}")
-        return _Node(lambda _held, _now: value, kind, constant=value)
+            _refuse(self._text, f"may not contain {self._said(node)}", _LANGUAGE)
+        return _Node(verdicts.constant(value), kind, constant=value)
 
     def _compare(self, node: ast.Compare) -> _Node:
         sides = [node.left, *node.comparators]
-        parts = [
-            self._pair(left, op, right)
-            for left, op, right in zip(sides, node.ops, sides[1:], strict=False)
-        ]
-        return _Node(parts[0] if len(parts) == 1 else _all(parts), ValueType.BOOL)
+        pairs = zip(sides, node.ops, sides[1:], strict=False)
+        parts = [self._pair(left, op, right) for left, op, right in pairs]
+        return _Node(parts[0] if len(parts) == 1 else verdicts.every(parts), ValueType.BOOL)
 
     def _pair(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Verdict:
-        first = self.node(left)
         if isinstance(op, ast.In | ast.NotIn):
-            return self._in(first, right, negate=isinstance(op, ast.NotIn))
-        compare = _COMPARE.get(type(op))
-        if compare is None:
-            _refuse(self._text, f"may not use {type(op).__name__.lower()}")
-        second = self.node(right)
-        self._same_type(first, second)
+            return self._in(self._node(left), right, wanted=isinstance(op, ast.In))
+        function = _COMPARE.get(type(op))
+        if function is None:
+            _refuse(self._text, "may not use is", "write == or !=; on_missing says what becomes of a missing value")
+        first, second = self._node(left), self._node(right)
+        self._comparable(first, second)
         if first.type is not ValueType.NUMBER and not isinstance(op, ast.Eq | ast.NotEq):
-            _refuse(self._text, f"orders {first.type.value} values")
-        return _comparison(compare, first, second)
+            _refuse(self._text, f"orders {self._said(left)}, a {first.type.value}", "only numbers are less or more")
+        if second.constant is not None:
+            return verdicts.compare_to(function, first.verdict, second.constant)
+        return verdicts.compare(function, first.verdict, second.verdict)
 
-    def _in(self, item: _Node, choices: ast.expr, *, negate: bool) -> Verdict:
-        if not isinstance(choices, ast.Tuple | ast.List | ast.Set):
-            _refuse(self._text, "needs literals in round brackets after 'in'")
-        nodes = [self.node(choice) for choice in choices.elts]
-        for node in nodes:
-            self._same_type(item, node)
+    def _in(self, item: _Node, choices: ast.expr, *, wanted: bool) -> Verdict:
+        literals = choices.elts if isinstance(choices, ast.Tuple | ast.List | ast.Set) else []
+        allowed: set[Scalar] = set()
+        for literal in literals:
+            node = self._node(literal)
+            self._comparable(item, node)
             if node.constant is None:
-                _refuse(self._text, "needs literals after 'in'")
-        allowed = frozenset(node.constant for node in nodes)
-        inner = item.verdict
+                _refuse(self._text, f"has {self._said(literal)} after in", "only values stand there: in ('a', 'b')")
+            allowed.add(node.constant)
+        if not allowed:
+            _refuse(self._text, f"has {self._said(choices)} after in", "write the values: in ('a', 'b')")
+        return verdicts.member(item.verdict, frozenset(allowed), wanted=wanted)
 
-        def verdict(held: Mapping[str, Held], now: int) -> bool | None:
-            value = inner(held, now)
-            return None if value is None else (value in allowed) is not negate
-
-        return verdict
-
-    def _same_type(self, first: _Node, second: _Node) -> None:
+    def _comparable(self, first: _Node, second: _Node) -> None:
         if first.type is not second.type:
-            _refuse(self._text, f"compares {first.type.value} with {second.type.value}")
-        for one, other in ((first, second), (second, first)):
-            words = one.name.allowed if one.name else frozenset()
-            if words and isinstance(other.constant, str) and other.constant not in words:
-                _refuse(
-                    self._text,
-                    f"can never be: {other.constant!r} is no value of it",
-                    hint=f"its values: {', '.join(sorted(words))}",
-                )
-
-    def _bool(self, node: ast.BoolOp) -> _Node:
-        parts = [self._condition(value) for value in node.values]
-        return _Node(_all(parts) if isinstance(node.op, ast.And) else _any(parts), ValueType.BOOL)
-
-    def _condition(self, node: ast.expr) -> Verdict:
-        compiled = self.node(node)
-        if compiled.type is not ValueType.BOOL:
-            _refuse(self._text, f"uses {ast.unparse(node)!r} as a condition")
-        return compiled.verdict
+            hint = "a number has no quotes, text has them, a truth is True or False"
+            _refuse(self._text, f"compares a {first.type.value} with a {second.type.value}", hint)
+        here, there = _words(first), _words(second)
+        if here and there and here.isdisjoint(there):
+            words = first.words or second.words
+            said = ", ".join(sorted(there if first.words else here))
+            _refuse(self._text, f"says {said}, which is none of its values", f"its values: {', '.join(sorted(words))}")
 
     def _unary(self, node: ast.UnaryOp) -> _Node:
-        if isinstance(node.op, ast.Not):
-            inner = self._condition(node.operand)
-
-            def negated(held: Mapping[str, Held], now: int) -> bool | None:
-                value = inner(held, now)
-                return None if value is None else not value
-
-            return _Node(negated, ValueType.BOOL)
-        if not isinstance(node.op, ast.USub):
-            _refuse(self._text, f"may not contain {ast.unparse(node)!r}")
-        number = self._number(node.operand)
-
-        def negative(held: Mapping[str, Held], now: int) -> float | None:
-            value = number.verdict(held, now)
-            return None if value is None else -value
-
-        constant = None if number.constant is None else -float(number.constant)
-        return _Node(negative, ValueType.NUMBER, constant=constant)
+        match node.op:
+            case ast.Not():
+                return _Node(verdicts.negation(self.condition(node.operand)), ValueType.BOOL)
+            case ast.USub():
+                number = self._number(node.operand)
+                value = number.constant
+                negated = -value if isinstance(value, int | float) else None
+                return _Node(verdicts.negative(number.verdict), ValueType.NUMBER, constant=negated)
+            case _:
+                _refuse(self._text, f"may not contain {self._said(node)}", _LANGUAGE)
 
     def _number(self, node: ast.expr) -> _Node:
-        compiled = self.node(node)
+        compiled = self._node(node)
         if compiled.type is not ValueType.NUMBER:
-            _refuse(self._text, f"computes with {ast.unparse(node)!r}, which is no number")
+            what = f"computes with {self._said(node)}, a {compiled.type.value}"
+            _refuse(self._text, what, "compute with numbers only")
         return compiled
 
     def _arithmetic(self, node: ast.BinOp) -> _Node:
         function = _ARITHMETIC.get(type(node.op))
         if function is None:
-            _refuse(self._text, f"may not use {type(node.op).__name__.lower()}")
-        left, right = self._number(node.left).verdict, self._number(node.right).verdict
-
-        def verdict(held: Mapping[str, Held], now: int) -> float | None:
-            a, b = left(held, now), right(held, now)
-            if a is None or b is None:
-                return None
-            try:
-                value: float = function(a, b)
-            except (ZeroDivisionError, OverflowError):
-                return None
-            return value if math.isfinite(value) else None
-
-        return _Node(verdict, ValueType.NUMBER)
+            _refuse(self._text, f"may not contain {self._said(node)}", "compute with + - * / only")
+        left, right = self._number(node.left), self._number(node.right)
+        return _Node(verdicts.arithmetic(function, left.verdict, right.verdict), ValueType.NUMBER)
 
 
-def _load(name: str, stale_after: int | None) -> Verdict:
-    if stale_after is None:
-
-        def fresh(held: Mapping[str, Held], _now: int) -> Scalar | None:
-            entry = held.get(name)
-            return None if entry is None else entry[0]
-
-        return fresh
-
-    def load(held: Mapping[str, Held], now: int) -> Scalar | None:
-        entry = held.get(name)
-        return None if entry is None or now - entry[2] > stale_after else entry[0]
-
-    return load
+def _words(node: _Node) -> frozenset[str]:
+    """Return the words a node can be; nothing when it may be any text."""
+    return frozenset({node.constant}) if isinstance(node.constant, str) else node.words
 
 
-def _comparison(compare: Callable[[Any, Any], bool], first: _Node, second: _Node) -> Verdict:
-    left, right = first.verdict, second.verdict
-    if second.constant is not None:  # by far the commonest shape: 0.17 us against 0.24
-        constant = second.constant
-
-        def against(held: Mapping[str, Held], now: int) -> bool | None:
-            value = left(held, now)
-            return None if value is None else compare(value, constant)
-
-        return against
-
-    def verdict(held: Mapping[str, Held], now: int) -> bool | None:
-        a, b = left(held, now), right(held, now)
-        return None if a is None or b is None else compare(a, b)
-
-    return verdict
-
-
-def _all(parts: list[Verdict]) -> Verdict:
-    def verdict(held: Mapping[str, Held], now: int) -> bool | None:
-        answer: bool | None = True
-        for part in parts:
-            value = part(held, now)
-            if value is None:
-                answer = None
-            elif not value:
-                return False
-        return answer
-
-    return verdict
-
-
-def _any(parts: list[Verdict]) -> Verdict:
-    def verdict(held: Mapping[str, Held], now: int) -> bool | None:
-        answer: bool | None = False
-        for part in parts:
-            value = part(held, now)
-            if value is None:
-                answer = None
-            elif value:
-                return True
-        return answer
-
-    return verdict
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond every float
+        return False

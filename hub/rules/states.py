@@ -9,8 +9,9 @@ from enum import StrEnum
 import msgspec
 
 from hub.model import Scalar, Severity
-from hub.rules.expression import Expression, Name, compile_expression
+from hub.rules.expression import Name, but_not, compile_expression
 from hub.rules.rule import OnMissing, Rule
+from hub.rules.timers import nanoseconds
 
 
 class Phase(StrEnum):
@@ -59,31 +60,22 @@ class RuleState(msgspec.Struct):
 
 
 class CompiledRule:
-    """A rule with its expressions compiled against the names of its kind."""
+    """A rule with its expressions compiled against the names of its kind; ConfigError ``bad_expression``."""
 
     def __init__(self, rule: Rule, names: Mapping[str, Name]) -> None:
         self.rule = rule
         self.name = rule.rule
-        when = rule.when
-        if when is not None and rule.unless is not None:
-            when = f"({when}) and not ({rule.unless})"
-        self.when = None if when is None else compile_expression(when, names)
+        self.when = None if rule.when is None else compile_expression(rule.when, names)
+        if self.when is not None and rule.unless is not None:
+            self.when = but_not(self.when, compile_expression(rule.unless, names))
         clear = rule.clear
-        self.clear: Expression | None = None
-        if clear is not None and clear.when is not None:
-            self.clear = compile_expression(clear.when, names)
-        self.for_ns = _ns(rule.for_.total_seconds())
-        self.clear_ns = 0 if clear is None else _ns(clear.for_.total_seconds())
-        self.raises_on_missing = rule.on_missing is OnMissing.RAISE
+        self.clear = None if clear is None or clear.when is None else compile_expression(clear.when, names)
+        self.for_ns = nanoseconds(rule.for_)
+        self.clear_ns = 0 if clear is None else nanoseconds(clear.for_)
+        self.absent_ns = None if rule.absent_for is None else nanoseconds(rule.absent_for)
         self.latched = clear is not None and clear.by is not None
-        self.absent_ns = None if rule.absent_for is None else _ns(rule.absent_for.total_seconds())
-        self.names = (self.when.names if self.when else frozenset()) | (
-            self.clear.names if self.clear else frozenset()
-        )
-
-
-def _ns(seconds: float) -> int:
-    return round(seconds * 1_000_000_000)
+        self.raises_on_missing = rule.on_missing is OnMissing.RAISE
+        self.names = frozenset(name for each in (self.when, self.clear) if each is not None for name in each.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +87,34 @@ class Known:
 
 
 def step(rule: CompiledRule, state: RuleState, known: Known, now: int) -> Move:
-    """Advance ``state`` by what is now known.
+    """Advance ``state`` by what is now known, the unknown taken as ``on_missing`` says.
 
     A raise or clear that needs time becomes a ``due``; :func:`ripen` judges it. Changes ``state``.
     """
-    if known.verdict is None and rule.rule.on_missing is not OnMissing.KEEP:
-        known = Known(rule.rule.on_missing is OnMissing.RAISE, known.cleared)
+    known = _assume(rule, known)
     match state.phase:
         case Phase.IDLE:
             return _begin(rule, state, now) if known.verdict else Move.STAY
         case Phase.PENDING:
             return _go(state, Phase.IDLE, None) if known.verdict is False else Move.STAY
         case Phase.ACTIVE:
-            may_clear = not rule.latched and _wants_clear(rule, known)
-            return _go(state, Phase.CLEARING, now + rule.clear_ns) if may_clear else Move.STAY
+            return _go(state, Phase.CLEARING, now + rule.clear_ns) if _wants_clear(rule, known) else Move.STAY
         case Phase.CLEARING:
             return _go(state, Phase.ACTIVE, None) if _wants_clear(rule, known) is False else Move.STAY
+
+
+def _assume(rule: CompiledRule, known: Known) -> Known:
+    """Take the unknown for what ``on_missing`` says; a rule without ``when`` or ``clear.when`` has none to assume."""
+    match rule.rule.on_missing:
+        case OnMissing.KEEP:
+            return known
+        case OnMissing.CLEAR | OnMissing.RAISE:
+            verdict, cleared = known.verdict, known.cleared
+            if verdict is None and rule.when is not None:
+                verdict = rule.raises_on_missing
+            if cleared is None and rule.clear is not None:
+                cleared = not rule.raises_on_missing
+            return Known(verdict, cleared)
 
 
 def _go(state: RuleState, phase: Phase, due: int | None) -> Move:
@@ -127,9 +131,9 @@ def _begin(rule: CompiledRule, state: RuleState, now: int) -> Move:
 
 def _wants_clear(rule: CompiledRule, known: Known) -> bool | None:
     """Return True to clear, False to stay active, None when nothing is known."""
-    if known.verdict:
+    if known.verdict or rule.latched:
         return False
-    if rule.clear is not None or rule.latched:
+    if rule.clear is not None:
         return known.cleared
     return None if known.verdict is None else not known.verdict
 

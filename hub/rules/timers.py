@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from datetime import timedelta
 from enum import IntEnum
+
+_SLACK = 64
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class TimerClass(IntEnum):
@@ -22,34 +26,57 @@ Key = tuple[str, str]
 """(rule or owner, key)"""
 
 
-class Timers:
-    """At most one due time per (owner, key) and class; the heap forgets replaced entries lazily."""
+def nanoseconds(span: timedelta) -> int:
+    """Return ``span`` in ns, exactly."""
+    return span // _MICROSECOND * 1_000
+
+
+class _Heap:
+    """The due times of one class. Replaced and dropped ones stay in the heap until they surface, or are too many."""
 
     def __init__(self) -> None:
-        self._due: tuple[dict[Key, int], ...] = ({}, {}, {})
-        self._heap: tuple[list[tuple[int, str, str]], ...] = ([], [], [])
+        self.wanted: dict[Key, int] = {}
+        self._entries: list[tuple[int, str, str]] = []
+
+    def set(self, due: int, owner: str, key: str) -> None:
+        self.wanted[owner, key] = due
+        heapq.heappush(self._entries, (due, owner, key))
+        if len(self._entries) > 2 * len(self.wanted) + _SLACK:
+            self._entries = [(due, *name) for name, due in self.wanted.items()]
+            heapq.heapify(self._entries)
+
+    def first(self) -> tuple[int, str, str] | None:
+        """Return the earliest entry that is still wanted."""
+        while self._entries:
+            due, owner, key = self._entries[0]
+            if self.wanted.get((owner, key)) == due:
+                return self._entries[0]
+            heapq.heappop(self._entries)
+        return None
+
+
+class Timers:
+    """At most one due time per (owner, key) and class."""
+
+    def __init__(self) -> None:
+        self._heaps = tuple(_Heap() for _ in TimerClass)
 
     def set(self, kind: TimerClass, due: int, owner: str, key: str) -> None:
         """Make ``(owner, key)`` due at ``due``, replacing an earlier wish."""
-        self._due[kind][(owner, key)] = due
-        heapq.heappush(self._heap[kind], (due, owner, key))
+        self._heaps[kind].set(due, owner, key)
 
     def drop(self, kind: TimerClass, owner: str, key: str) -> None:
         """Forget ``(owner, key)``."""
-        self._due[kind].pop((owner, key), None)
+        self._heaps[kind].wanted.pop((owner, key), None)
 
     def due(self, kind: TimerClass, now: int) -> Iterator[tuple[int, str, str]]:
         """Yield and forget what is due at ``now``; what is set while iterating and due is yielded too."""
-        heap, wanted = self._heap[kind], self._due[kind]
-        while heap and heap[0][0] <= now:
-            due, owner, key = heapq.heappop(heap)
-            if wanted.get((owner, key)) == due:
-                del wanted[(owner, key)]
-                yield due, owner, key
+        heap = self._heaps[kind]
+        while (entry := heap.first()) is not None and entry[0] <= now:
+            del heap.wanted[entry[1], entry[2]]
+            yield entry
 
     def next_due(self, kind: TimerClass) -> int | None:
         """Return the earliest due time of a class, or None."""
-        heap, wanted = self._heap[kind], self._due[kind]
-        while heap and wanted.get((heap[0][1], heap[0][2])) != heap[0][0]:
-            heapq.heappop(heap)
-        return heap[0][0] if heap else None
+        entry = self._heaps[kind].first()
+        return None if entry is None else entry[0]

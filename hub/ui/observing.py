@@ -10,11 +10,6 @@ from hub.bridge.line import SessionCounts
 from hub.metrics import Metrics
 from hub.ui.readiness import Drops, Vitals
 
-ALL = "all"
-"""The label of a number that is counted in one place only."""
-REFUSED_CODES = frozenset({"bad_topic", "too_large", "over_quota"})
-"""Codes of messages that are refused; every other code of the ledger is a dead letter's."""
-
 
 def observe(hub: Hub, metrics: Metrics) -> None:
     """Let ``metrics`` read every part of ``hub``; it is open, and may not run yet."""
@@ -28,25 +23,29 @@ def _observe_ledger(hub: Hub, metrics: Metrics) -> None:
     engine = hub.engine
     read = metrics.read
     # Through `engine.state` each time: a restored checkpoint replaces the ledger.
-    read("hub_messages_heard_total", lambda: engine.state.ledger.heard, session=ALL)
+    read("hub_messages_heard_total", lambda: engine.state.ledger.sessions)
     read("hub_messages_applied_total", lambda: _timeliness(hub))
     read("hub_messages_deduplicated_total", lambda: engine.state.ledger.duplicate)
-    read("hub_messages_dead_lettered_total", lambda: _codes(hub, are_refused=False))
-    read("hub_messages_refused_total", lambda: _codes(hub, are_refused=True))
+    read("hub_messages_dead_lettered_total", lambda: engine.state.ledger.dead_letter_codes)
+    read("hub_messages_refused_total", lambda: engine.state.ledger.refused_codes)
+    read("hub_messages_missed_total", lambda: engine.state.ledger.missed)
+    read("hub_messages_repeated_total", lambda: engine.state.ledger.repeated_sequence)
+    read("hub_messages_reordered_total", lambda: engine.state.ledger.reordered)
     read("hub_messages_replayed_total", lambda: engine.state.ledger.replayed)
     read("hub_points_derived_total", lambda: engine.state.ledger.points)
     read("hub_points_written_total", lambda: hub.timeseries_box.tally.get("written", 0))
     read("hub_points_rejected_total", lambda: hub.timeseries_box.tally.get("rejected", 0))
     read("hub_points_waiting", lambda: waiting_points(hub))
-    read("hub_events_raised_total", lambda: engine.state.ledger.events, severity=ALL)
+    read("hub_events_raised_total", lambda: engine.state.ledger.severities)
     read("hub_events_written_total", lambda: hub.streams_box.tally.get("events", 0))
     read("hub_rules_failed_total", lambda: engine.state.ledger.failed_rules)
     read("hub_alarms_active", lambda: Counter(alarm.severity.value for alarm in engine.alarms()))
-    read("hub_transmissions_failed_total", lambda: hub.downlink.counts.failed, reason=ALL)
+    read("hub_commands_changed_total", lambda: engine.state.ledger.commands)
+    read("hub_transmissions_failed_total", lambda: hub.downlink.counts.failed)
 
 
 def _observe_south(hub: Hub, metrics: Metrics) -> None:
-    metrics.read("hub_acks_sent_total", lambda: hub.hearing.acknowledged if hub.is_running else 0, session=ALL)
+    metrics.read("hub_acks_sent_total", lambda: hub.hearing.acknowledged if hub.is_running else {})
     metrics.read("hub_broker_messages_dropped", lambda: broker_dropped(hub))
     metrics.read(
         "hub_sessions_blind", lambda: {session.name: session.name in blind_sessions(hub) for session in hub.sessions}
@@ -63,6 +62,7 @@ def _observe_journal(hub: Hub, metrics: Metrics) -> None:
     metrics.read("hub_journal_size_bytes", lambda: journal.size_bytes)
     metrics.read("hub_engine_lag_records", lambda: lag(hub))
     metrics.read("hub_checkpoints_written_total", lambda: hub.applying.checkpoints if hub.is_running else 0)
+    metrics.read("hub_registry_revision", lambda: hub.registry_revision)
     metrics.read(
         "hub_checkpoint_lag_records",
         lambda: journal.last - hub.applying.checkpoint_position if hub.is_running else 0,
@@ -121,11 +121,6 @@ def _by_session(hub: Hub, number: Callable[[SessionCounts], int]) -> Mapping[str
 def _timeliness(hub: Hub) -> Mapping[str, int]:
     ledger = hub.engine.state.ledger
     return {"live": ledger.live, "late": ledger.late, "backfill": ledger.backfill}
-
-
-def _codes(hub: Hub, *, are_refused: bool) -> Mapping[str, int]:
-    codes = hub.engine.state.ledger.codes
-    return {code: count for code, count in codes.items() if (code in REFUSED_CODES) is are_refused}
 
 
 # ------------------------------------------------------------------------------------------------------- vital signs

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -183,11 +184,11 @@ async def test_a_stranger_with_our_client_id_costs_a_reconnect_and_nothing_else(
         for number in range(3):
             await until_sent(town, RATE // 4)
             await owed(town.mosquitto.port, f"hub-{session}")
-            await wait_until(lambda count=number + 1: reconnects(town, session, count))
+            await wait_until(partial(has_reconnected, town, session, number + 1))
     await check_all(town)
 
 
-async def reconnects(town: Town, session: str, count: int) -> bool:
+async def has_reconnected(town: Town, session: str, count: int) -> bool:
     """Return whether ``session`` has lost and found its connection ``count`` times."""
     return (await town.hub.metrics())[f'hub_sessions_reconnected_total{{session="{session}"}}'] >= count
 

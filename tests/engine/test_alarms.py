@@ -162,6 +162,17 @@ def test_the_same_bytes_pressed_twice_are_two_events(tmp_path: Path) -> None:
     assert len({event.id for event in desk.events}) == 3
 
 
+def test_a_replay_from_a_checkpoint_gives_momentary_events_the_same_ids(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, PRESSED)
+    press = native("door-1", {"part": "door-1", "signals": [{"name": "exit_button.pressed"}] * 2})
+    desk.hear(press)
+    again = desk.restart()
+    desk.hear(press)
+    again.hear(press)
+    assert [event.id for event in again.events] == [event.id for event in desk.events][2:]
+    assert len({event.id for event in desk.events}) == 4
+
+
 def test_two_swipes_in_one_second_are_two_points(desk: Desk) -> None:
     first = desk.hear(gate(0x19, 1), gate(0x1A, 2))
     times = [time for _, time, _ in first.points]

@@ -47,9 +47,11 @@ def test_any_bytes_on_any_topic_end_in_exactly_one_term_of_the_ledger(batches: l
         ledger.heard
         == ledger.live + ledger.late + ledger.backfill + ledger.duplicate + ledger.dead_lettered + ledger.refused
     )
+    assert ledger.dead_lettered == sum(ledger.dead_letter_codes.values())
+    assert ledger.refused == sum(ledger.refused_codes.values())
     assert ledger.dead_lettered == sum(len(effects.dead_letters) for effects in desk.effects)
     assert ledger.points == sum(len(effects.points) for effects in desk.effects)
-    assert ledger.codes.get("internal_error", 0) == 0
+    assert ledger.dead_letter_codes.get("internal_error", 0) == 0
 
 
 @given(st.lists(MESSAGES, max_size=4))
@@ -94,7 +96,7 @@ def test_a_message_that_is_too_large_is_refused_and_counted() -> None:
     desk = Desk(WANTED)
     desk.hear(Publish("hub/s1/smoke-1/telemetry", b"x" * (256 * 1024 + 1)))
     assert desk.engine.state.ledger.refused == 1
-    assert desk.engine.state.ledger.codes == {"too_large": 1}
+    assert desk.engine.state.ledger.refused_codes == {"too_large": 1}
 
 
 # ---------------------------------------------------------------------------------------------------------- redelivery

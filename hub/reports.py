@@ -1,0 +1,43 @@
+"""What the rim notices about itself, as notes for the journal: each becomes an event of the hub's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from hub.model import Control
+from hub.sinks.retention import Lagging
+
+
+class Counts(Protocol):
+    """The part of a session's counts that is looked at."""
+
+    @property
+    def sys_dropped(self) -> int: ...
+
+
+class Reports:
+    """Turns notices into control records without an entry (hub/engine/orders.py)."""
+
+    def __init__(self, note: Callable[[Control], None]) -> None:
+        self._note = note
+        self._dropped = 0
+
+    def tail_lost(self, expected: int, found: int) -> None:
+        """Redis has forgotten records that it had confirmed."""
+        self._report("stream_tail_lost", {"expected": expected, "found": found})
+
+    def group_lags(self, lagging: Lagging) -> None:
+        """A consumer group owes too much: trimming goes on without it."""
+        facts = {"stream": lagging.stream, "group": lagging.group, "owed": lagging.owed, "kept_from": lagging.kept_from}
+        self._report("consumer_group_lagging", facts)
+
+    def look_for_drops(self, counts: Sequence[Counts]) -> None:
+        """What the broker says that it dropped is gone for good: one report per rise."""
+        dropped = max(each.sys_dropped for each in counts)
+        if dropped > self._dropped:
+            self._report("broker_dropped_messages", {"dropped": dropped - self._dropped})
+        self._dropped = dropped
+
+    def _report(self, name: str, data: Mapping[str, int | str]) -> None:
+        self._note(Control("", "", "hub", "report", 0, {"name": name, **data}))

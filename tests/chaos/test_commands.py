@@ -1,0 +1,244 @@
+"""Commands on the wire: what an operator asks, what an alarm holds open, and what the devices answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import aiomqtt
+import orjson
+import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from hub.model import Event, Reply
+from hub.sinks.control import Request, send_control
+from simulators.access import AccessController
+from tests.chaos.town import SITE, Town, opened
+from tests.servers.mosquitto import Mosquitto
+from tests.servers.valkey import ValkeyServer
+from tests.waiting import wait_until
+
+UNLOCKS = """
+rule: smoke-unlocks
+label: {en: Smoke unlocks the gates of the building, zh: 烟感联动开门}
+for_each: smoke_sensor
+when: status == 'alarm'
+raise: {event: fire.smoke_unlocks, severity: critical}
+clear: {when: "status == 'normal'"}
+do:
+  - command: unlock
+    args: {ttl: 30s}
+    to: {kind: access_controller, in: building}
+    priority: life_safety
+    until: cleared
+"""
+SMOKE, CLEAR = bytes.fromhex("221164321F18"), bytes.fromhex("2217641E1A2B")  # GS524N: alarm and normal (samples.json)
+WAIT = timedelta(seconds=10)
+
+
+@pytest.fixture
+async def town(tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer) -> AsyncIterator[Town]:
+    async for each in opened(Town(tmp_path, mosquitto, valkey, rules=UNLOCKS)):
+        yield each
+
+
+@dataclass(slots=True)
+class Wire:
+    """What the doors of the town are told, in order; ``client`` is their connection."""
+
+    client: aiomqtt.Client
+    heard: list[aiomqtt.Message] = field(default_factory=list)
+
+    async def listen(self) -> None:
+        async for message in self.client.messages:
+            self.heard.append(message)
+
+    def told(self, *, skip: int = 0) -> list[tuple[str, str]]:
+        """Return (device, command) of everything heard after the first ``skip``, by device."""
+        return sorted(
+            (message.topic.value.split("/")[2], orjson.loads(bytes(message.payload))["command"])
+            for message in self.heard[skip:]
+        )
+
+    async def answer(self, command: aiomqtt.Message, payload: bytes, device: str = "door") -> None:
+        """Answer as ``device``, with the correlation data of ``command``."""
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.CorrelationData = command.properties.CorrelationData  # type: ignore[union-attr] # MQTT 5 has them
+        await self.client.publish(f"hub/{SITE}/{device}/response", payload, qos=1, properties=properties)
+
+
+@asynccontextmanager
+async def wire(town: Town) -> AsyncIterator[Wire]:
+    """Stand where the doors of the town stand."""
+    async with town.client() as client, asyncio.TaskGroup() as group:
+        await client.subscribe(f"hub/{SITE}/+/command", qos=1)
+        found = Wire(client)
+        listening = group.create_task(found.listen(), name="town.wire")
+        yield found
+        listening.cancel()
+
+
+async def start(town: Town) -> None:
+    """Start the hub and wait until it works in full."""
+    town.hub.start()
+
+    async def is_ready() -> bool:
+        return (await town.hub.readiness())[0] == 200
+
+    await wait_until(is_ready, seconds=20)
+
+
+async def unlock(town: Town, **words: str) -> Reply:
+    """Ask for a door to be unlocked, as the CLI and other processes do."""
+    args = {"site": SITE, "device": "door", "command": "unlock", "part": "door-1", "ttl": "5s", **words}
+    async with town.valkey.link() as link:
+        return await send_control(link, town.clock, "main", Request(actor="li", verb="command", args=args), wait=WAIT)
+
+
+async def ends(town: Town, count: int = 1) -> list[Event]:
+    """Return what became of commands, once ``count`` of them have ended."""
+
+    async def found() -> list[Event]:
+        events = await town.events("command")
+        return events if len(events) >= count else []
+
+    await wait_until(found, seconds=15)
+    return await found()
+
+
+async def publish(town: Town, topic: str, payload: bytes) -> None:
+    """Say one thing at QoS 1."""
+    async with town.client() as client:
+        await client.publish(f"hub/{SITE}/{topic}", payload, qos=1)
+
+
+# ----------------------------------------------------------------------------------------------------------- operator
+
+
+@pytest.mark.timeout(60)
+async def test_an_unlock_reaches_its_door_with_everything_needed_to_answer_and_is_executed_once(town: Town) -> None:
+    await start(town)
+    async with wire(town) as doors:
+        reply = await unlock(town)
+        assert (reply.ok, reply.code) == (True, "accepted")
+        await wait_until(lambda: doors.heard)
+        message = doors.heard[0]
+        command = orjson.loads(bytes(message.payload))
+        asked: Mapping[str, object] = vars(message.properties)
+        assert (message.topic.value, message.qos, message.retain) == (f"hub/{SITE}/door/command", 1, False)
+        assert (command["id"], command["command"], command["part"]) == (reply.id, "unlock", "door-1")
+        assert (asked["ResponseTopic"], asked["CorrelationData"]) == (f"hub/{SITE}/door/response", reply.id.encode())
+        assert 0 < int(str(asked["MessageExpiryInterval"])) <= 10
+        door = AccessController(SITE, "door", seed=1)
+        answer = door.obey(bytes(message.payload), town.clock.wall_ns()).response
+        await doors.answer(message, answer)
+        await doors.answer(message, answer)  # a device that says it twice has done it once
+        (event,) = await ends(town)
+        await publish(town, "env-1/telemetry", b'{"values": {"co2": 1}}')
+        await wait_until(lambda: has_stored(town, 1))
+    assert (event.name, event.data["id"], event.rule) == ("command.executed", reply.id, "operator li")
+    assert [one.name for one in await ends(town)] == ["command.executed"]
+    assert len(doors.heard) == 1
+
+
+@pytest.mark.timeout(60)
+async def test_the_command_line_unlocks_a_door_and_a_refusal_is_an_end_too(town: Town) -> None:
+    await start(town)
+    async with wire(town) as doors:
+        said = await town.hub.cli("commands", "send", SITE, "door", "unlock", "--part", "door-1", "--json")
+        assert said.code == 0, said.err
+        await wait_until(lambda: doors.heard)
+        identity = orjson.loads(said.out)["id"]
+        refusal = orjson.dumps({"id": identity, "ok": False, "code": "jammed"})
+        await doors.answer(doors.heard[0], refusal)
+        (event,) = await ends(town)
+    assert (event.name, event.data["id"], event.data["detail"]) == ("command.rejected", identity, "jammed")
+
+
+@pytest.mark.timeout(60)
+async def test_a_door_that_does_not_answer_is_a_timeout_and_anothers_answer_is_a_dead_letter(town: Town) -> None:
+    await start(town)
+    async with wire(town) as doors:
+        reply = await unlock(town)
+        await wait_until(lambda: doors.heard)
+        await doors.answer(doors.heard[0], orjson.dumps({"id": reply.id, "ok": True}), device="gate")
+        (event,) = await ends(town)
+    assert (event.name, event.data["id"]) == ("command.timeout", reply.id)
+    letters = orjson.loads((await town.hub.cli("dead-letters", "list", "--json")).out)
+    assert [(letter["code"], letter["device"]) for letter in letters] == [("unknown_command", "gate")]
+
+
+@pytest.mark.timeout(60)
+async def test_a_door_that_is_not_there_fails_at_once(town: Town) -> None:
+    await start(town)
+    reply = await unlock(town)
+    (event,) = await ends(town)
+    told = (event.name, event.data["id"], event.data["detail"])
+    assert told == ("command.failed", reply.id, "no_matching_subscribers")
+
+
+@pytest.mark.timeout(60)
+async def test_a_command_that_was_sent_before_a_kill_is_not_sent_again_and_its_answer_still_counts(town: Town) -> None:
+    await start(town)
+    async with wire(town) as doors:
+        reply = await unlock(town)
+        await wait_until(lambda: doors.heard)
+        await publish(town, "env-1/telemetry", b'{"values": {"co2": 1}}')
+        await wait_until(lambda: has_stored(town, 1))  # so that the outcome is journaled too
+        town.hub.kill()
+        await doors.answer(doors.heard[0], orjson.dumps({"id": reply.id, "ok": True}))
+        await start(town)
+        (event,) = await ends(town)
+    assert (event.name, event.data["id"]) == ("command.executed", reply.id)
+    assert len(doors.heard) == 1
+
+
+async def has_stored(town: Town, points: int) -> bool:
+    """Return whether the store took ``points``."""
+    return (await town.hub.metrics())["hub_points_written_total"] >= points
+
+
+# -------------------------------------------------------------------------------------------------------------- alarm
+
+
+@pytest.mark.timeout(60)
+async def test_an_alarm_from_the_time_of_a_stopped_hub_is_late_and_opens_the_doors_when_it_is_still_true(
+    town: Town,
+) -> None:
+    await start(town)
+    assert town.hub.stop() == 0
+    async with wire(town) as doors:
+        await publish(town, "smoke/telemetry", SMOKE)
+        await town.publish(300)
+        await start(town)
+        await wait_until(lambda: len(doors.heard) >= 2)
+        assert doors.told() == [("door", "unlock"), ("gate", "unlock")]
+        raised = [event for event in await town.events("fire") if event.name == "fire.smoke_unlocks"]
+        assert [(event.transition, event.late) for event in raised] == [("raised", True)]
+        await publish(town, "smoke/telemetry", CLEAR)
+        await wait_until(lambda: len(doors.heard) >= 4)
+        assert doors.told(skip=2) == [("door", "lock"), ("gate", "lock")]
+
+
+@pytest.mark.timeout(60)
+async def test_an_alarm_that_began_and_ended_while_the_hub_was_stopped_opens_nothing(town: Town) -> None:
+    await start(town)
+    assert town.hub.stop() == 0
+    async with wire(town) as doors:
+        await publish(town, "smoke/telemetry", SMOKE)
+        await town.publish(300)
+        await publish(town, "smoke/telemetry", CLEAR)
+        await start(town)
+        await town.until_settled()
+        # Whatever the alarm had sent would have come before this one.
+        await unlock(town)
+        await wait_until(lambda: doors.heard)
+    told = [event for event in await town.events("fire") if event.name == "fire.smoke_unlocks"]
+    assert [(event.transition, event.late) for event in told] == [("raised", True), ("cleared", False)]
+    assert doors.told() == [("door", "unlock")]
+    assert orjson.loads(bytes(doors.heard[0].payload))["part"] == "door-1"

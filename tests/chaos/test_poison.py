@@ -1,0 +1,149 @@
+"""Poison in front of good messages, on the wire: the good ones pass, the bad ones are kept, the books add up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import mqtt5
+import orjson
+import pytest
+
+from tests.bridge.device import publish
+from tests.chaos.town import SITE, Town, open_town
+from tests.servers.mosquitto import Mosquitto
+from tests.servers.valkey import ValkeyServer
+from tests.waiting import wait_until
+
+BIG = 300 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """A message that never will work, and the end it comes to; ``code`` of a refusal is not that of a dead letter."""
+
+    topic: str
+    payload: bytes
+    code: str
+    is_refused: bool = False
+
+
+ENV, DOOR = f"hub/{SITE}/env-1", f"hub/{SITE}/door"
+POISONS = (
+    Poison(f"{ENV}/telemetry", b'{"values": {"co2": 1', "bad_json"),
+    Poison(f"{ENV}/telemetry", b"", "bad_json"),
+    Poison(f"{ENV}/telemetry", b'{"values": {"co2": "\xff\xfe"}}', "bad_json"),
+    Poison(f"{ENV}/telemetry", b'{"values": {"co2": []}}', "bad_value"),
+    Poison(f"{ENV}/telemetry", b"[" * 100_000, "too_deep"),
+    Poison(f"{ENV}/telemetry", b'{"values": {"co2": 1}, "part": "a b"}', "bad_part"),
+    Poison(f"{ENV}/telemetry", b"x" * BIG, "too_large", is_refused=True),
+    Poison(f"hub/{SITE}/nobody/telemetry", b'{"values": {"co2": 1}}', "unknown_device"),
+    Poison("hub/elsewhere/env-1/telemetry", b'{"values": {"co2": 1}}', "unknown_device"),
+    Poison(f"hub/{SITE}/env 1/telemetry", b'{"values": {"co2": 1}}', "bad_topic", is_refused=True),
+    Poison("hub/_hub/env-1/telemetry", b'{"values": {"co2": 1}}', "bad_topic", is_refused=True),
+    Poison(f"{DOOR}/signal", b'{"signals": [{"name": "access.granted", "card": 1e999}]}', "bad_value"),
+    Poison(f"{DOOR}/response", b'{"id": "nobody asked", "ok": true}', "unknown_command"),
+    Poison(f"{DOOR}/availability", b"perhaps", "bad_availability"),
+    Poison(f"hub/{SITE}/smoke/telemetry", bytes.fromhex("221164321F19"), "bad_checksum"),
+)
+
+
+@pytest.fixture
+async def town(tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer) -> AsyncIterator[Town]:
+    async for each in open_town(tmp_path, mosquitto, valkey):
+        each.hub.start()
+        await each.hub.until_connected()
+        yield each
+
+
+async def ledger(town: Town) -> dict[str, float]:
+    """Return the terms of the ledger."""
+    metrics = await town.hub.metrics()
+    terms = ("heard", "applied", "deduplicated", "dead_lettered", "refused")
+    return {term: metrics.get(f"hub_messages_{term}_total", 0) for term in terms}
+
+
+async def until_heard(town: Town, count: int) -> None:
+    """Wait until the hub has judged ``count`` messages."""
+
+    async def is_heard() -> bool:
+        return (await ledger(town))["heard"] >= count
+
+    await wait_until(is_heard)
+
+
+@pytest.mark.timeout(60)
+async def test_poison_in_front_of_good_messages_passes_them_and_is_kept_with_its_bytes(town: Town) -> None:
+    for number, poison in enumerate(POISONS):
+        card = orjson.dumps({"part": "door-1", "signals": [{"name": "access.granted", "card": f"card-{number}"}]})
+        value = orjson.dumps({"values": {"co2": float(number)}})
+        await publish(town.mosquitto.port, [poison.payload], topic=poison.topic)
+        await publish(town.mosquitto.port, [card], topic=f"{DOOR}/signal")
+        await publish(town.mosquitto.port, [value], topic=f"{ENV}/telemetry")
+        town.sent.cards.append(f"card-{number}")
+        town.sent.temperatures.append(float(number))
+    await town.until_settled()
+    dead = [poison for poison in POISONS if not poison.is_refused]
+    refused = len(POISONS) - len(dead)
+    good = 2 * len(POISONS)
+    assert await ledger(town) == {
+        "heard": good + len(POISONS),
+        "applied": good,
+        "deduplicated": 0,
+        "dead_lettered": len(dead),
+        "refused": refused,
+    }
+    assert town.hub.stop() == 0
+    await town.check_once()
+    letters = orjson.loads((await town.hub.cli("dead-letters", "list", "--json")).out)
+    kept = [(one["topic"], one["code"], one["payload_bytes"], bytes.fromhex(one["payload"])) for one in letters]
+    assert sorted(kept) == sorted((one.topic, one.code, len(one.payload), one.payload[:4_096]) for one in dead)
+
+
+@pytest.mark.timeout(60)
+async def test_the_whole_bytes_of_a_dead_letter_can_be_had_back(town: Town) -> None:
+    payload = bytes(range(256)) * 512
+    await publish(town.mosquitto.port, [payload], topic=f"{ENV}/telemetry")
+    await until_heard(town, 1)
+    assert town.hub.stop() == 0
+    (letter,) = orjson.loads((await town.hub.cli("dead-letters", "list", "--json")).out)
+    assert (await town.hub.cli("dead-letters", "show", str(letter["number"]), "--raw")).out == payload
+
+
+@pytest.mark.timeout(60)
+async def test_poison_that_kills_its_hub_at_every_step_would_show_here_as_a_lost_good_one(town: Town) -> None:
+    for poison in POISONS:
+        await publish(town.mosquitto.port, [poison.payload] * 20, topic=poison.topic)
+    await town.publish(300)
+    town.hub.kill()
+    town.hub.start()
+    await town.hub.until_connected()
+    await town.until_settled()
+    await until_heard(town, 300 + 20 * len(POISONS))
+    terms = await ledger(town)
+    assert terms["heard"] == sum(terms.values()) - terms["heard"]
+    assert terms["applied"] == 300
+    assert town.hub.stop() == 0
+    await town.check_once()
+
+
+@pytest.mark.timeout(60)
+async def test_a_frame_that_the_codec_refuses_costs_itself_and_not_the_connection(town: Town) -> None:
+    # A response topic that is no UTF-8: mosquitto passes the property on as it came.
+    properties = b"\x08\x00\x02\xff\xfe"
+    topic = f"{ENV}/telemetry".encode()
+    body = len(topic).to_bytes(2, "big") + topic + b"\x00\x01" + bytes([len(properties)]) + properties + b"{}"
+    reader, writer = await asyncio.open_connection("127.0.0.1", town.mosquitto.port)
+    writer.write(mqtt5.ConnectPacket("", clean_start=True).write())
+    writer.write(bytes([0x32, len(body)]) + body)
+    await reader.read(64)
+    await town.publish(60)
+    await town.until_settled()
+    writer.close()
+    assert (await town.hub.metrics())["hub_sessions_reconnected_total"] == 0
+    terms = await ledger(town)
+    assert terms["heard"] == sum(terms.values()) - terms["heard"]
+    assert town.hub.stop() == 0
+    await town.check_once()
