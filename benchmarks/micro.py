@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 
 import mqtt5
 import orjson
@@ -39,12 +44,15 @@ from hub.model import (
 from hub.revisions import read_yaml, revise
 from hub.sinks.redis_link import pack
 from hub.sinks.streams import pack_alarm_change, pack_event, source_of, twin_fields, twin_key
+from hub.sinks.timeseries.influxdb import InfluxStore
 from hub.sinks.timeseries.lines import encode, event_line
 from hub.sinks.timeseries.local import LocalStore
 
 JOURNAL = "00000000-0000-4000-8000-000000000001"
 SESSION = "telemetry"
 BATCH = 1_000
+SMALL_RECORDS = 200
+JOIN_SECONDS = 5
 READ_BYTES = 64 * 1024
 LINES_PER_WRITE = 5_000
 START_NS = 1_772_352_000_000_000_000
@@ -123,6 +131,12 @@ class Bench:
             engine.apply(Record(position, START_NS + position, START_NS + position, body, (), note.bodies))
         return engine, self.records(len(bodies) + 1)
 
+    def small_records(self, first: int) -> list[Record]:
+        """Return records of one message each."""
+        times = range(START_NS, START_NS + SMALL_RECORDS)
+        bodies = [Batch(SESSION, 1, session_present=True, settled=0, packets=self.raw[0])] * SMALL_RECORDS
+        return [Record(first + n, at, at, body) for n, (at, body) in enumerate(zip(times, bodies, strict=True))]
+
     def records(self, first: int) -> list[Record]:
         """Return the messages as records from position ``first`` on."""
         found: list[Record] = []
@@ -174,9 +188,8 @@ async def hear(bench: Bench, count: int) -> float:
     return cost
 
 
-async def journal(bench: Bench, directory: Path, count: int) -> float:
-    """Batches of 1,000 to the journal, each with its fsync."""
-    records = bench.records(1)
+async def journal(records: Sequence[Record], directory: Path) -> float:
+    """Records to the journal, each with its fsync; a figure for each record."""
     path = directory / "journal.sqlite"
     async with Journal(path, "main", decode_packets) as opened:
 
@@ -184,7 +197,7 @@ async def journal(bench: Bench, directory: Path, count: int) -> float:
             for record in records:
                 await opened.append([record])
 
-        cost = await cpu_us_async(work(), count)
+        cost = await cpu_us_async(work(), len(records))
     path.unlink()
     return cost
 
@@ -235,6 +248,41 @@ def write_lines(effects: Sequence[Effects], count: int) -> tuple[float, list[byt
             lines.extend(event_line(event) for event in each.events)
 
     return cpu_us(work, count), lines
+
+
+async def write_influxdb(lines: list[bytes]) -> float:
+    """Lines to InfluxDB's write API, the answers given by a thread that is not measured."""
+    deadline = timedelta(seconds=10)
+    with answering() as port:
+        url = f"http://127.0.0.1:{port}"
+        async with InfluxStore(url=url, token="", org="", bucket="hub", deadline=deadline) as opened:
+            began = time.thread_time_ns()
+            for start in range(0, len(lines), LINES_PER_WRITE):
+                await opened.write(lines[start : start + LINES_PER_WRITE])
+            return (time.thread_time_ns() - began) / 1e3 / len(lines)
+
+
+@contextmanager
+def answering() -> Iterator[int]:
+    """Answer every write with success, on one connection; yields the port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=_answer, args=(server,), daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(JOIN_SECONDS)
+
+
+def _answer(server: socket.socket) -> None:
+    client, _ = server.accept()
+    with client, client.makefile("rwb") as stream:
+        size = 0
+        while line := stream.readline():
+            if line.lower().startswith(b"content-length:"):
+                size = int(line.partition(b":")[2])
+            elif line == b"\r\n":
+                stream.read(size)
+                stream.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+                stream.flush()
 
 
 async def store(lines: list[bytes], directory: Path) -> float:
@@ -291,8 +339,10 @@ ROWS = (
     ("lines", "points and events to line protocol", True),
     ("stream commands", "events and alarms to Redis commands", True),
     ("checkpoint", "state changed since the last one, encoded", True),
-    ("local store", "lines to SQLite and fsync", False),
-    ("a twin", "row to Redis command, at most one a device and second", False),
+    ("influxdb client", f"{LINES_PER_WRITE:,} lines a write", True),
+    ("local store", "instead: lines to SQLite, and fsync", False),
+    ("a wake-up's journal", "one record of one message, appended and fsynced", False),
+    ("a twin", "row to Redis command, at most once a second each", False),
 )
 
 
@@ -301,6 +351,8 @@ async def measure(plan: Plan, advance: Advance) -> list[Piece]:
     costs: list[list[float]] = [[] for _ in ROWS]
     with tempfile.TemporaryDirectory(prefix="hub-bench-") as name:
         bench = Bench(plan, Path(name))
+        gc.collect()
+        gc.freeze()  # as `hub run` does
         for _ in range(plan.micro_runs):
             for cost, row in zip(await once(bench, Path(name), plan.micro), costs, strict=True):
                 row.append(cost)
@@ -314,7 +366,10 @@ async def measure(plan: Plan, advance: Advance) -> list[Piece]:
 async def once(bench: Bench, directory: Path, count: int) -> list[float]:
     """Measure every step once, in the order of ROWS."""
     heard = await hear(bench, count)
-    appended = await journal(bench, directory, count)
+    records = bench.records(1)
+    appended = await journal(records, directory) * len(records) / count
+    small = bench.small_records(1)
+    woken = await journal(small, directory)
     handled = handle(bench, count)
     bare, _, _ = apply(bench, count, with_rules=False)
     judged, engine, effects = apply(bench, count, with_rules=True)
@@ -322,5 +377,7 @@ async def once(bench: Bench, directory: Path, count: int) -> list[float]:
     packed = pack_streams(effects, count)
     twin = pack_twins(engine)
     saved = checkpoint(engine, count)
+    sent = await write_influxdb(lines)
     stored = await store(lines, directory)
-    return [heard, appended, handled, bare - handled, judged - bare, encoded, packed, saved, stored, twin]
+    rest, rules = bare - handled, judged - bare
+    return [heard, appended, handled, rest, rules, encoded, packed, saved, sent, stored, woken, twin]

@@ -114,7 +114,7 @@ class EngineTwins:
 
     def of_site(self, site: str) -> Sequence[Twin]:
         """Return all rows of a site."""
-        return [twin for twin in self._engine.twins() if twin.site == site]
+        return self._engine.twins_of(site)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

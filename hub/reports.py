@@ -24,16 +24,16 @@ class Reports:
         self._dropped = 0
 
     def tail_lost(self, expected: int, found: int) -> None:
-        """Redis has forgotten records that it had confirmed."""
+        """Report that Redis has forgotten records that it had confirmed."""
         self._report("stream_tail_lost", {"expected": expected, "found": found})
 
     def group_lags(self, lagging: Lagging) -> None:
-        """A consumer group owes too much: trimming goes on without it."""
+        """Report that a consumer group owes too much: trimming goes on without it."""
         facts = {"stream": lagging.stream, "group": lagging.group, "owed": lagging.owed, "kept_from": lagging.kept_from}
         self._report("consumer_group_lagging", facts)
 
     def look_for_drops(self, counts: Sequence[Counts]) -> None:
-        """What the broker says that it dropped is gone for good: one report per rise."""
+        """Report what the broker says that it dropped, once per rise: it is gone for good."""
         dropped = max(each.sys_dropped for each in counts)
         if dropped > self._dropped:
             self._report("broker_dropped_messages", {"dropped": dropped - self._dropped})

@@ -71,13 +71,12 @@ def revise(known: Mapping[str, bytes], wanted: Mapping[str, bytes], code: str) -
     removed = sorted(set(known) - set(wanted))
     if not put and not removed:
         return None
-    _try_out(wanted)
+    is_whole = any(not key.startswith(("device/", "place/")) for key in [*put, *removed])
+    _try_out({key: body for key, body in wanted.items() if is_whole or key in put or not key.startswith("device/")})
     return NewRevision(revision=Revision(code, put, removed), bodies=bodies)
 
 
 def _try_out(documents: Mapping[str, bytes]) -> None:
     scratch = Content()
-    bodies = {key: body for key, body in documents.items() if not key.startswith("place/")}
-    scratch.documents = {key: Document(body) for key, body in bodies.items()}
+    scratch.documents = {key: Document(body) for key, body in documents.items()}
     scratch.restore({})
-    del scratch

@@ -185,8 +185,9 @@ class Engine:
             self._removed_twins += [(device.site, device.twin(part).name) for part in device.state.parts]
         self.content.settle(change)
         self._ear.forget_routes()
-        for device in change.new_devices:
+        for device in self.content.devices() if change.has_new_rules else change.new_devices:
             self._judge.watch(device)
+        for device in change.new_devices:
             self._ear.replay_waiting(device, record)
 
     # ---------------------------------------------------------------------------------------------------------- views
@@ -220,11 +221,9 @@ class Engine:
         here = [(device, part) for device, part in changed if self.content.find(*device.identity) is device]
         return [device.twin(part) for device, part in here], removed
 
-    def twins(self) -> Iterator[Twin]:
-        """Yield every twin."""
-        for device in self.content.devices():
-            for part in device.state.parts:
-                yield device.twin(part)
+    def twins_of(self, site: str) -> list[Twin]:
+        """Return every twin of a site."""
+        return [device.twin(part) for device in self.content.devices_of(site) for part in device.state.parts]
 
     # ----------------------------------------------------------------------------------------------------- checkpoints
 

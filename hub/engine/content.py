@@ -134,6 +134,7 @@ class Device:
 class Change:
     """What a revision did: states of removed rules and devices must end, new devices are watched."""
 
+    has_new_rules: bool = False
     removed_rules: list[str] = field(default_factory=list)
     removed_devices: list[Device] = field(default_factory=list)
     new_devices: list[Device] = field(default_factory=list)
@@ -151,7 +152,7 @@ class Content:
         self._responses: dict[str, Callable[[bytes], Response]] = {}
         self._handlers: dict[tuple[object, ...], Handler] = {}
         self._devices: dict[str, Device] = {}
-        self._by_kind: dict[tuple[str, str], list[Device]] = {}
+        self._by_site: dict[str, list[Device]] = {}
 
     # ----------------------------------------------------------------------------------------------------- look-ups
 
@@ -178,13 +179,17 @@ class Content:
 
     def near(self, device: Device, kind: str, within: str) -> list[Device]:
         """Return the devices of ``kind`` in the same building (or site), in the order of keys."""
-        if not self._by_kind:
-            for other in self.devices():
-                self._by_kind.setdefault((other.site, other.kind), []).append(other)
-        there = self._by_kind.get((device.site, kind), [])
+        there = [other for other in self.devices_of(device.site) if other.kind == kind]
         if within == "site":
-            return list(there)
+            return there
         return [other for other in there if device.building and other.building == device.building]
+
+    def devices_of(self, site: str) -> list[Device]:
+        """Return the devices of a site in the order of keys."""
+        if not self._by_site:
+            for device in self.devices():
+                self._by_site.setdefault(device.site, []).append(device)
+        return self._by_site.get(site, [])
 
     # ----------------------------------------------------------------------------------------------------- revisions
 
@@ -211,7 +216,7 @@ class Content:
         return change
 
     def _revise_devices(self, touched: list[str], change: Change, state: State, awake: int) -> None:
-        self._by_kind = {}
+        self._by_site = {}
         for key in sorted(touched):
             if not key.startswith("device/"):
                 continue
@@ -233,7 +238,7 @@ class Content:
 
     def settle(self, change: Change) -> None:
         """Forget what the change removed, after its states have ended."""
-        self._by_kind = {}
+        self._by_site = {}
         for device in change.removed_devices:
             self._devices.pop(device.key, None)
         for rule in change.removed_rules:
@@ -266,6 +271,7 @@ class Content:
             compiled[name] = CompiledRule(rules[name], names_of(concerned))
             for kind in concerned:
                 by_kind[kind.kind].append(compiled[name])
+        change.has_new_rules = True
         change.removed_rules = sorted(set(self.rules) - set(compiled))
         self.rules = {**{name: self.rules[name] for name in change.removed_rules}, **compiled}
         self._kinds, self._profiles = dict(kinds.kinds), profiles

@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -15,8 +16,15 @@ from hub.errors import ConfigError, CorruptError, UnavailableError
 
 R = TypeVar("R")
 
-FULL_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
-CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+UNAVAILABLE = {
+    sqlite3.SQLITE_FULL: "disk_full",
+    sqlite3.SQLITE_IOERR: "disk_failing",
+    sqlite3.SQLITE_READONLY: "disk_read_only",
+    sqlite3.SQLITE_CANTOPEN: "file_unopenable",
+    sqlite3.SQLITE_BUSY: "file_busy",
+}
+CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+RESTORE = "restore it from a backup, or `hub journal repair`"
 
 
 class Lock:
@@ -50,8 +58,7 @@ class Lock:
 class SqliteFile:
     """One SQLite file, WAL and ``synchronous=FULL``, on a thread of its own.
 
-    ``run`` executes a function with the connection on that thread and raises UnavailableError ``disk_full`` when the
-    disk cannot take it, CorruptError ``corrupt_file`` when the file is damaged.
+    ``must_exist``: its neighbours say that it was there, so that a missing or empty one is a CorruptError, not a new one.
     """
 
     def __init__(self, path: Path, schema: str, *, must_exist: bool = False) -> None:
@@ -62,8 +69,12 @@ class SqliteFile:
         self._connection: sqlite3.Connection | None = None
 
     async def __aenter__(self) -> Self:
-        """Open or make the file."""
-        await self._call(self._open)
+        """Open or make the file; CorruptError when it is damaged, gone or has other tables."""
+        try:
+            await self._call(self._open)
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -71,67 +82,112 @@ class SqliteFile:
         await self._call(self._close)
         self._thread.shutdown()
 
-    async def run(self, work: Callable[[sqlite3.Connection], R]) -> R:
-        """Run ``work`` in one transaction on the file's thread."""
-        return await self._call(lambda: self._transact(work))
+    async def run(self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None] | None = None) -> R:
+        """Run ``work`` in one transaction on the file's thread, and ``then`` after its fsync.
+
+        UnavailableError (``disk_full``, ``file_busy`` …) when the disk cannot take it now, CorruptError
+        ``corrupt_file`` when the file is damaged; nothing of ``work`` is in the file then.
+        """
+        return await self._call(lambda: self._transact(work, then))
 
     async def _call(self, work: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _open(self) -> None:
-        if self._must_exist and not self.path.exists():
-            code = "missing_file"
-            raise CorruptError(code, "the file is gone but its neighbours are there", file=str(self.path))
+        refuse_emptiness(self.path, must_exist=self._must_exist)
         try:
             self._connection = connect(self.path)
-            self._connection.executescript(self._schema)
+            self._check_schema(self._connection)
         except sqlite3.DatabaseError as error:
-            raise self._translate(error) from error
+            raise translate(error, self.path) from error
         self.path.chmod(0o600)
+
+    def _check_schema(self, connection: sqlite3.Connection) -> None:
+        found = tables(connection)
+        if not found and not self._must_exist:
+            connection.executescript(f"BEGIN IMMEDIATE; {self._schema}; COMMIT")
+        elif found != expected_tables(self._schema):
+            raise CorruptError("foreign_tables", "its tables are not those of this hub", file=str(self.path), hint=RESTORE)
 
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _transact(self, work: Callable[[sqlite3.Connection], R]) -> R:
+    def _transact(self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None] | None) -> R:
         connection = self._connection
         if connection is None:
-            code = "closed"
-            raise UnavailableError(code, f"{self.path.name} is closed")
+            raise UnavailableError("closed", f"{self.path.name} is closed")
         try:
             connection.execute("BEGIN IMMEDIATE")
             result = work(connection)
             connection.execute("COMMIT")
-        except sqlite3.DatabaseError as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise self._translate(error) from error
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+        except BaseException as error:
+            with suppress(sqlite3.DatabaseError):  # the first error tells more, and SQLite has often rolled back itself
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.DatabaseError):
+                raise translate(error, self.path) from error
             raise
+        if then is not None:
+            then()
         return result
 
-    def _translate(self, error: sqlite3.DatabaseError) -> Exception:
-        primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if primary in CORRUPT_CODES:
-            return CorruptError(
-                "corrupt_file", str(error), file=str(self.path), hint="restore it from a backup, or `hub journal repair`"
-            )
-        if primary in FULL_CODES:
-            return UnavailableError("disk_full", f"{self.path.name}: {error}")
-        return error
+
+def refuse_emptiness(path: Path, *, must_exist: bool) -> None:
+    """CorruptError ``missing_file`` when SQLite would begin anew what was there before.
+
+    It makes a missing file, and deletes the WAL of an empty one; a WAL never is beside an empty file after a crash.
+    """
+    if not _size(path) and (must_exist or _size(Path(f"{path}-wal"))):
+        raise CorruptError(
+            "missing_file",
+            "it is gone or empty, its neighbours are there",
+            file=str(path),
+            hint="restore it from a backup; to begin anew move the whole directory away",
+        )
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Open ``path`` the way all files of the hub are opened; a reader does not disturb the hub."""
-    mode = "ro" if read_only else "rwc"
-    connection = sqlite3.connect(
-        f"file:{path}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=10
-    )
-    if not read_only:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA wal_autocheckpoint=4000")
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
+    try:
+        connection.execute("PRAGMA cell_size_check=ON")
+        if not read_only:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA wal_autocheckpoint=4000")
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def translate(error: sqlite3.DatabaseError, path: Path) -> Exception:
+    """Return our own error for one of SQLite's, or that one itself when it is a mistake in our SQL."""
+    number = getattr(error, "sqlite_errorcode", None)
+    # Without a number it comes from Python's binding: text in the file that is no UTF-8.
+    if number is None or number & 0xFF in CORRUPT:
+        return CorruptError("corrupt_file", str(error), file=str(path), hint=RESTORE)
+    code = UNAVAILABLE.get(number & 0xFF)
+    return error if code is None else UnavailableError(code, f"{path.name}: {error}")
+
+
+def tables(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Return (name, SQL) of what is in the file."""
+    return set(connection.execute("SELECT name, sql FROM sqlite_master"))
+
+
+def expected_tables(schema: str) -> set[tuple[str, str]]:
+    """Return what ``schema`` makes of an empty file: a flipped byte there would otherwise be a new, empty table."""
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.executescript(schema)
+        return tables(connection)
+    finally:
+        connection.close()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

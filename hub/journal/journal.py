@@ -4,38 +4,62 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from hub.errors import CorruptError
-from hub.journal.files import SqliteFile
-from hub.journal.records import Decode, from_row, to_row
-from hub.model import Record, Revision
+from hub.journal.end_mark import EndMark
+from hub.journal.files import RESTORE, SqliteFile
+from hub.journal.gaps import Gap, Gaps, read_gaps, write_gap
+from hub.journal.records import COLUMNS, Decode, Row, bodies_of, checksum, from_row, to_row
+from hub.journal.room import LOW_BYTES, Need, Untrimmed, free_bytes
+from hub.model import Batch, Record
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS records (
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE records (
     position INTEGER PRIMARY KEY, t INTEGER NOT NULL, received_at INTEGER NOT NULL,
     body BLOB NOT NULL, checksum INTEGER NOT NULL
 );
-CREATE TABLE IF NOT EXISTS bodies (hash TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE bodies (hash TEXT PRIMARY KEY, body BLOB NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE gaps (
+    first INTEGER PRIMARY KEY, beyond INTEGER NOT NULL, t INTEGER NOT NULL, received_at INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
+)
 """
 VERSION = "1"
-ROWS_PER_READ = 64
+BYTES_PER_READ = 4 * 1024 * 1024
+ROWS_PER_READ = 1_000
 ROWS_PER_TRIM = 4
-RESERVED_BYTES = 16 * 1024 * 1024
-"""Kept free below the size limit for ticks, outcomes and control (engine.md, Retention)."""
+"""And two for each that is appended, so that trimming always gets ahead of a flood."""
+
+
+class _Appended(NamedTuple):
+    rows: list[Row]
+    trimmed: int
+    first: int
 
 
 class Journal:
-    """One partition's append-only file. Every append is one fsynced transaction."""
+    """One partition's append-only file. Every append is one fsynced transaction.
+
+    ``first`` and ``last`` are positions (``last`` + 1 comes next); ``last_t`` and ``last_received_at`` the moment of
+    the last message. Counts: ``appended_records``, ``appended_bytes``, ``trimmed_records``; ``size_bytes`` is what the
+    file uses, ``untrimmed_bytes`` what no checkpoint covers.
+    """
 
     def __init__(self, path: Path, partition: str, decode: Decode, *, must_exist: bool = False) -> None:
-        self._file = SqliteFile(path, SCHEMA, must_exist=must_exist)
+        self._mark = EndMark(path.with_suffix(".end"))
+        self._must_exist = must_exist or self._mark.path.exists()
+        self._file = SqliteFile(path, SCHEMA, must_exist=self._must_exist)
         self._partition = partition
         self._decode = decode
+        self._gaps = Gaps()
+        self._untrimmed = Untrimmed(0)
+        self._free_pages_bytes = 0
         self.id = ""
         self.first = 1
         self.last = 0
@@ -43,38 +67,78 @@ class Journal:
         self.last_received_at = 0
         self.size_bytes = 0
         self.appended_records = 0
+        self.appended_bytes = 0
         self.trimmed_records = 0
 
     async def __aenter__(self) -> Self:
-        """Open the file; CorruptError when it is damaged, of another partition or of another version."""
+        """Open the file; CorruptError when it is damaged, shorter than it was, or of another partition or version."""
         await self._file.__aenter__()
-        await self._file.run(self._begin)
+        try:
+            await self._file.run(self._begin)
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """Close the file."""
         await self._file.__aexit__(*exc)
+        self._mark.close()
+
+    @property
+    def is_whole(self) -> bool:
+        """True while nothing was trimmed: the state can be made from the journal alone."""
+        return self.first == self.after(0)
+
+    @property
+    def untrimmed_bytes(self) -> int:
+        """Bytes of this process's records that no checkpoint covers, as of the last append."""
+        return self._untrimmed.bytes
+
+    def after(self, position: int) -> int:
+        """Return the position that follows ``position``: the next one, except before a gap."""
+        return self._gaps.after(position)
+
+    # --------------------------------------------------------------------------------------------------------- opening
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         meta = dict(connection.execute("SELECT name, value FROM meta"))
-        if not meta:
+        if not meta and not self._must_exist:
             meta = {"id": str(uuid.uuid4()), "partition": self._partition, "version": VERSION}
             connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-        if meta.get("partition") != self._partition or meta.get("version") != VERSION:
-            code = "foreign_journal"
-            message = f"this journal is of partition {meta.get('partition')!r}, version {meta.get('version')}"
-            raise CorruptError(code, message, file=str(self._file.path))
+        if meta.get("partition") != self._partition or meta.get("version") != VERSION or "id" not in meta:
+            message = f"this journal is of partition {meta.get('partition')!r}, version {meta.get('version')!r}"
+            raise self._corrupt("foreign_journal", message)
         self.id = meta["id"]
-        row = connection.execute("SELECT min(position), max(position), count(*) FROM records").fetchone()
-        if row[1] is not None:
-            self.first, self.last = row[0], row[1]
-            if row[2] != row[1] - row[0] + 1:
-                code = "gap_in_journal"
-                raise CorruptError(code, f"{row[2]} records from {row[0]} to {row[1]}", file=str(self._file.path))
-            self.last_t, self.last_received_at = connection.execute(
-                "SELECT t, received_at FROM records WHERE position = ?", (self.last,)
-            ).fetchone()
+        self._gaps = read_gaps(connection)
+        self._find_ends(connection)
+        self._check_mark()
+        self._untrimmed = Untrimmed(self.last)
         self._measure(connection)
+
+    def _find_ends(self, connection: sqlite3.Connection) -> None:
+        gap = self._gaps.last
+        self.last, self.last_t, self.last_received_at = gap.beyond - 1, gap.t, gap.received_at
+        self.first = gap.beyond
+        row = connection.execute(f"SELECT {COLUMNS} FROM records ORDER BY position DESC LIMIT 1").fetchone()  # noqa: S608 -- a constant
+        if row is None:
+            return
+        record = from_row(row, self._decode, partial(bodies_of, connection))
+        self.first = connection.execute("SELECT min(position) FROM records").fetchone()[0]
+        if record.position > self.last:
+            self._end_at(record)
+
+    def _check_mark(self) -> None:
+        journal, position = self._mark.read() or (self.id, 0)
+        if journal != self.id:
+            message = f"{self._mark.path.name} belongs to journal {journal}, this one is {self.id}"
+            raise self._corrupt("foreign_mark", message)
+        if position > self.last:
+            message = f"it ends at record {self.last}, but record {position} has been acknowledged"
+            raise self._corrupt("journal_shortened", message)
+
+    def _corrupt(self, code: str, message: str) -> CorruptError:
+        return CorruptError(code, message, file=str(self._file.path), hint=RESTORE)
 
     def _measure(self, connection: sqlite3.Connection) -> None:
         pages, free, size = (
@@ -82,72 +146,120 @@ class Journal:
             for name in ("page_count", "freelist_count", "page_size")
         )
         self.size_bytes = (pages - free) * size
+        self._free_pages_bytes = free * size
 
-    async def append(self, records: Sequence[Record], *, trim_to: int = 0, limits: tuple[int, int] = (0, 0)) -> None:
-        """Append ``records`` (positions already given, without gap) and fsync; UnavailableError ``disk_full``.
+    def _end_at(self, record: Record) -> None:
+        more = max(0, len(record.messages) - 1)
+        self.last, self.last_t, self.last_received_at = record.position, record.t + more, record.received_at + more
 
-        In the same transaction at most a few old records go: those up to ``trim_to`` that are older than
-        ``limits[0]`` (received_at ns) or stand above the size ``limits[1]`` (bytes).
+    # ------------------------------------------------------------------------------------------------------- appending
+
+    async def append(
+        self,
+        records: Sequence[Record],
+        *,
+        trim_to: int = 0,
+        limits: tuple[int, int] = (0, 0),
+        outbox_bytes: int = 0,
+    ) -> None:
+        """Append ``records`` (positions already given, without gap) and fsync, all or none.
+
+        UnavailableError: ``disk_full`` and its like; ``journal_full`` when what waits to be delivered (records behind
+        ``trim_to``, and ``outbox_bytes``) reaches ``limits[1]`` bytes. Batches are refused while the last 16 MiB of
+        either are untouched; records without messages go into those.
+
+        In the same transaction a few old records go: those up to ``trim_to`` that are older than ``limits[0]``
+        (received_at ns), or any when all together is above ``limits[1]`` or the disk is nearly full.
         """
-        rows = [to_row(record) for record in records]
-        bodies = [pair for record in records for pair in record.bodies.items()]
+        oldest, limit = limits
+        has_messages = any(isinstance(record.body, Batch) for record in records)
 
-        def write(connection: sqlite3.Connection) -> int:
-            if bodies:
-                connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?)", bodies)
+        def write(connection: sqlite3.Connection) -> _Appended:
+            rows = [to_row(record) for record in records]
+            size, free = sum(len(row[3]) for row in rows), free_bytes(self._file.path) + self._free_pages_bytes
+            need = Need(records=self._needed(connection, trim_to, limit), outbox=outbox_bytes, limit=limit)
+            need.check(size, free, has_messages=has_messages)
+            for record in records:
+                if record.bodies:
+                    sealed = [(name, body, checksum(body, name)) for name, body in record.bodies.items()]
+                    connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?)", sealed)
             connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
             self._measure(connection)
-            return self._trim(connection, trim_to, *limits) if trim_to >= self.first else 0
+            is_over = 0 < limit < self.size_bytes + outbox_bytes or free < LOW_BYTES
+            trimmed = self._trim(connection, trim_to, None if is_over else oldest, len(rows))
+            return _Appended(rows, *trimmed)
 
-        trimmed = await self._file.run(write)
-        self.first += trimmed
-        self.trimmed_records += trimmed
-        self.appended_records += len(rows)
-        self.last, self.last_t, self.last_received_at = rows[-1][0], rows[-1][1], rows[-1][2]
+        done = await self._file.run(write, lambda: self._mark.write(self.id, records[-1].position))
+        self._untrimmed.add(done.rows)
+        self.first = done.first
+        self.trimmed_records += done.trimmed
+        self.appended_records += len(done.rows)
+        self.appended_bytes += sum(len(row[3]) for row in done.rows)
+        self._end_at(records[-1])
 
-    def _trim(self, connection: sqlite3.Connection, trim_to: int, oldest: int, size: int) -> int:
-        """Remove a few records from the front; bodies stay: they are small and every revision may name them."""
-        over = 0 < size < self.size_bytes
-        found = connection.execute(
-            "SELECT position FROM records WHERE position <= ? AND (? OR received_at < ?) ORDER BY position LIMIT ?",
-            (trim_to, over, oldest, ROWS_PER_TRIM),
+    def _needed(self, connection: sqlite3.Connection, trim_to: int, limit: int) -> int:
+        """Return the bytes behind ``trim_to``; those of an earlier process are looked up, until a checkpoint."""
+        self._untrimmed.trim(trim_to)
+        older_to = self._untrimmed.older_to
+        if not limit or older_to <= trim_to:
+            return self._untrimmed.bytes
+        query = "SELECT coalesce(sum(length(body)), 0) FROM records WHERE position > ? AND position <= ?"
+        older: int = connection.execute(query, (trim_to, older_to)).fetchone()[0]
+        return older + self._untrimmed.bytes
+
+    def _trim(self, connection: sqlite3.Connection, trim_to: int, oldest: int | None, appended: int) -> tuple[int, int]:
+        """Remove a few records from the front (any age for None); return how many, and the first that stays.
+
+        Bodies stay: they are small, and every revision may name them.
+        """
+        if trim_to < self.first:
+            return 0, self.first
+        front = connection.execute(
+            "SELECT position, received_at FROM records WHERE position <= ? ORDER BY position LIMIT ?",
+            (trim_to, ROWS_PER_TRIM + 2 * appended),
         ).fetchall()
-        if found and found[0][0] == self.first:
-            count = next((i for i, row in enumerate(found) if row[0] != self.first + i), len(found))
-            connection.execute("DELETE FROM records WHERE position < ?", (self.first + count,))
-            return count
-        return 0
+        old = list(takewhile(lambda row: oldest is None or row[1] < oldest, front))
+        if not old:
+            return 0, self.first
+        connection.execute("DELETE FROM records WHERE position <= ?", (old[-1][0],))
+        return len(old), connection.execute("SELECT min(position) FROM records").fetchone()[0]
+
+    async def start_above(self, position: int) -> None:
+        """Give no record from here on a position up to ``position``; nothing changes when that is so already."""
+        if position <= self.last:
+            return
+        gap = Gap(self.last + 1, position + 1, self.last_t, self.last_received_at)
+        is_empty = self.first > self.last
+        await self._file.run(lambda connection: write_gap(connection, gap), lambda: self._mark.write(self.id, position))
+        self._gaps.add(gap)
+        self.last = position
+        if is_empty:
+            self.first = position + 1
+
+    # --------------------------------------------------------------------------------------------------------- reading
 
     async def read(self, after: int) -> AsyncIterator[Record]:
         """Yield the records behind position ``after`` in order; CorruptError for a damaged or missing one."""
-        expected = after + 1
+        expected = self.after(after)
         while expected <= self.last:
-            start = expected
-            rows = await self._file.run(partial(self._read, start))
-            for record in rows:
+            for record in await self._file.run(partial(self._read, expected)):
                 if record.position != expected:
-                    break
+                    raise self._corrupt("gap_in_journal", f"record {expected} is missing")
                 yield record
-                expected += 1
-            if expected == start:
-                code = "gap_in_journal"
-                raise CorruptError(code, f"record {start} is missing", file=str(self._file.path))
-
+                expected = self.after(expected)
 
     def _read(self, start: int, connection: sqlite3.Connection) -> list[Record]:
         rows = connection.execute(
-            "SELECT position, t, received_at, body, checksum FROM records"
-            " WHERE position >= ? ORDER BY position LIMIT ?",
+            f"SELECT {COLUMNS} FROM records WHERE position >= ? ORDER BY position LIMIT ?",  # noqa: S608 -- a constant
             (start, ROWS_PER_READ),
         )
-        return [from_row(row, self._decode, partial(_bodies, connection)) for row in rows]
-
-def _bodies(connection: sqlite3.Connection, revision: Revision) -> Mapping[str, bytes]:
-    found: dict[str, bytes] = {}
-    for digest in dict.fromkeys(revision.put.values()):
-        row = connection.execute("SELECT body FROM bodies WHERE hash = ?", (digest,)).fetchone()
-        if row is None:
-            code = "missing_body"
-            raise CorruptError(code, f"the body {digest} of a revision is missing")
-        found[digest] = row[0]
-    return found
+        found: list[Record] = []
+        size = 0
+        for row in rows:
+            found.append(from_row(row, self._decode, partial(bodies_of, connection)))
+            size += len(row[3])
+            if size >= BYTES_PER_READ:
+                break
+        if not found:
+            raise self._corrupt("gap_in_journal", f"record {start} is missing")
+        return found

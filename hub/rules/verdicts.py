@@ -50,7 +50,7 @@ def compare(function: Compare, left: Verdict, right: Verdict) -> Verdict:
 
 
 def compare_to(function: Compare, left: Verdict, value: Scalar) -> Verdict:
-    """Return what compares an answer with ``value``: 0.12 us for a name, 0.05 less than two closures."""
+    """Return what compares an answer with ``value``; 0.14 us for a name, and doing the load here would save 0.02."""
 
     def verdict(held: Mapping[str, Held], now: int) -> bool | None:
         a = left(held, now)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -27,7 +28,7 @@ raise: {event: access.card_seen, severity: info}
 
 
 class HubProcess:
-    """``hub run`` with a configuration of its own; may be killed and started again."""
+    """``hub run`` with a configuration of its own; may be killed and started again. ``settings`` is more TOML."""
 
     def __init__(
         self, directory: Path, mqtt_port: int, redis_port: int, *, settings: str = "", rules: str = ""
@@ -108,6 +109,23 @@ class HubProcess:
         except aiohttp.ClientError:
             return 0, set()
         return status, {reason["code"] for reason in orjson.loads(body)["reasons"]}
+
+    async def until_ready(self, seconds: float = 20) -> None:
+        """Wait until /readyz has no reason against it."""
+
+        async def is_ready() -> bool:
+            return await self.readiness() == (HTTPStatus.OK, set())
+
+        await wait_until(is_ready, seconds=seconds)
+
+    async def until_unready(self, code: str, seconds: float = 10) -> None:
+        """Wait until /readyz names ``code``."""
+
+        async def is_unready() -> bool:
+            status, codes = await self.readiness()
+            return status == HTTPStatus.SERVICE_UNAVAILABLE and code in codes
+
+        await wait_until(is_unready, seconds=seconds)
 
     async def metrics(self) -> dict[str, float]:
         """Return /metrics; the values of a metric that has labels are also summed under its bare name."""

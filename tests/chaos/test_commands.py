@@ -86,11 +86,7 @@ async def wire(town: Town) -> AsyncIterator[Wire]:
 async def start(town: Town) -> None:
     """Start the hub and wait until it works in full."""
     town.hub.start()
-
-    async def is_ready() -> bool:
-        return (await town.hub.readiness())[0] == 200
-
-    await wait_until(is_ready, seconds=20)
+    await town.hub.until_ready()
 
 
 async def unlock(town: Town, **words: str) -> Reply:

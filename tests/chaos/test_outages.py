@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -28,61 +27,21 @@ async def town(tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer) -> As
         yield each
 
 
-@asynccontextmanager
-async def traffic(town: Town) -> AsyncIterator[None]:
-    """Let messages come in meanwhile."""
-    enough = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(town.stream(RATE, enough), name="town.stream")
-        try:
-            yield
-        finally:
-            enough.set()
-
-
-async def until_sent(town: Town, count: int) -> None:
-    """Wait until the broker took ``count`` more messages."""
-    wanted = len(town.sent.temperatures) + len(town.sent.cards) + count
-    await wait_until(lambda: len(town.sent.temperatures) + len(town.sent.cards) >= wanted, seconds=30)
-
-
 async def until_acknowledged(town: Town, seconds: float = 3) -> None:
     """Wait until the hub has acknowledged and stored as much as the broker had taken at the time of asking."""
     numbers, cards = len(town.sent.temperatures), len(town.sent.cards)
 
     async def is_done() -> bool:
         metrics = await town.hub.metrics()
-        return (
-            metrics["hub_acks_sent_total"] >= numbers + cards
-            and metrics["hub_points_written_total"] >= numbers
-        )
+        return metrics["hub_acks_sent_total"] >= numbers + cards and metrics["hub_points_written_total"] >= numbers
 
     await wait_until(is_done, seconds=seconds)
-
-
-async def until_ready(town: Town, seconds: float = 15) -> None:
-    """Wait until /readyz has no reason against it."""
-
-    async def is_ready() -> bool:
-        return await town.hub.readiness() == (200, set())
-
-    await wait_until(is_ready, seconds=seconds)
-
-
-async def until_unready(town: Town, code: str, seconds: float = 10) -> None:
-    """Wait until /readyz names ``code``."""
-
-    async def is_unready() -> bool:
-        status, codes = await town.hub.readiness()
-        return status == 503 and code in codes
-
-    await wait_until(is_unready, seconds=seconds)
 
 
 async def check_all(town: Town) -> None:
     """Assert that everything is everywhere once, events in the order in which they happened."""
     await town.until_settled()
-    await until_ready(town)
+    await town.hub.until_ready()
     assert town.hub.stop() == 0
     await town.check_once()
     assert await town.card_order() == sorted(town.sent.cards, key=lambda card: int(card.removeprefix("card-")))
@@ -101,16 +60,16 @@ async def test_without_redis_acks_and_points_go_on_and_events_follow_once_and_in
     town: Town, end: Callable[[ValkeyServer], None], begin: Callable[[ValkeyServer], None]
 ) -> None:
     town.hub.start()
-    await until_ready(town)
-    async with traffic(town):
-        await until_sent(town, RATE)
+    await town.hub.until_ready()
+    async with town.traffic(RATE):
+        await town.until_sent(RATE)
         end(town.valkey)
         for _ in range(OUTAGE_SECONDS // 2):
-            await until_sent(town, 2 * RATE)
+            await town.until_sent(2 * RATE)
             await until_acknowledged(town)
-        await until_unready(town, "redis_unreachable")
+        await town.hub.until_unready("redis_unreachable")
         begin(town.valkey)
-        await until_sent(town, RATE)
+        await town.until_sent(RATE)
     await check_all(town)
 
 
@@ -121,7 +80,7 @@ async def test_a_hub_that_starts_without_redis_hears_stores_and_delivers_later(t
     await town.hub.until_connected()
     await town.publish(300)
     await until_acknowledged(town)
-    await until_unready(town, "redis_unreachable")
+    await town.hub.until_unready("redis_unreachable")
     town.valkey.start()
     await check_all(town)
 
@@ -151,7 +110,7 @@ async def test_what_a_restarted_broker_sends_again_is_not_judged_twice(
     town: Town, end: Callable[[Mosquitto], None]
 ) -> None:
     town.hub.start()
-    await until_ready(town)
+    await town.hub.until_ready()
     await town.publish(300)
     await until_acknowledged(town)
     town.hub.pause()  # what is sent to it now is read, but can no longer be acknowledged where it came from
@@ -179,10 +138,10 @@ async def until_saved(broker: Mosquitto) -> None:
 @pytest.mark.parametrize("session", ["telemetry", "events"])
 async def test_a_stranger_with_our_client_id_costs_a_reconnect_and_nothing_else(town: Town, session: str) -> None:
     town.hub.start()
-    await until_ready(town)
-    async with traffic(town):
+    await town.hub.until_ready()
+    async with town.traffic(RATE):
         for number in range(3):
-            await until_sent(town, RATE // 4)
+            await town.until_sent(RATE // 4)
             await owed(town.mosquitto.port, f"hub-{session}")
             await wait_until(partial(has_reconnected, town, session, number + 1))
     await check_all(town)
@@ -200,12 +159,12 @@ async def has_reconnected(town: Town, session: str, count: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_hub_that_is_stopped_in_full_traffic_goes_on_where_it_was(town: Town, number: signal.Signals) -> None:
     town.hub.start()
-    await until_ready(town)
-    async with traffic(town):
+    await town.hub.until_ready()
+    async with town.traffic(RATE):
         for _ in range(2):
-            await until_sent(town, RATE)
+            await town.until_sent(RATE)
             assert await asyncio.to_thread(town.hub.stop, number) == 0
-            await until_sent(town, RATE // 2)
+            await town.until_sent(RATE // 2)
             town.hub.start()
             await town.hub.until_connected()
     await check_all(town)
@@ -214,7 +173,7 @@ async def test_a_hub_that_is_stopped_in_full_traffic_goes_on_where_it_was(town: 
 @pytest.mark.timeout(60)
 async def test_a_second_hub_on_one_data_directory_is_refused(town: Town) -> None:
     town.hub.start()
-    await until_ready(town)
+    await town.hub.until_ready()
     said = await town.hub.cli("run")
     assert said.code == 2
     assert "[already_running]" in said.err
@@ -227,12 +186,12 @@ async def test_a_second_hub_on_one_partition_of_redis_is_refused_before_it_hears
     town: Town, tmp_path: Path
 ) -> None:
     town.hub.start()
-    await until_ready(town)
-    async with traffic(town):
-        await until_sent(town, RATE)
+    await town.hub.until_ready()
+    async with town.traffic(RATE):
+        await town.until_sent(RATE)
         other = HubProcess(tmp_path / "other", town.mosquitto.port, town.valkey.port)
         said = await other.cli("run")
-        await until_sent(town, RATE)
+        await town.until_sent(RATE)
     assert said.code == 2
     assert "[journal_mismatch]" in said.err
     assert (await town.hub.metrics())["hub_sessions_reconnected_total"] == 0

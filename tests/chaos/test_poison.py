@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import mqtt5
 import orjson
 import pytest
 
@@ -42,6 +40,7 @@ POISONS = (
     Poison(f"hub/{SITE}/nobody/telemetry", b'{"values": {"co2": 1}}', "unknown_device"),
     Poison("hub/elsewhere/env-1/telemetry", b'{"values": {"co2": 1}}', "unknown_device"),
     Poison(f"hub/{SITE}/env 1/telemetry", b'{"values": {"co2": 1}}', "bad_topic", is_refused=True),
+    Poison(f"hub/{SITE}/烟感/telemetry", b'{"values": {"co2": 1}}', "bad_topic", is_refused=True),
     Poison("hub/_hub/env-1/telemetry", b'{"values": {"co2": 1}}', "bad_topic", is_refused=True),
     Poison(f"{DOOR}/signal", b'{"signals": [{"name": "access.granted", "card": 1e999}]}', "bad_value"),
     Poison(f"{DOOR}/response", b'{"id": "nobody asked", "ok": true}', "unknown_command"),
@@ -113,7 +112,7 @@ async def test_the_whole_bytes_of_a_dead_letter_can_be_had_back(town: Town) -> N
 
 
 @pytest.mark.timeout(60)
-async def test_poison_that_kills_its_hub_at_every_step_would_show_here_as_a_lost_good_one(town: Town) -> None:
+async def test_a_kill_in_the_middle_of_much_poison_loses_no_good_message_and_the_books_still_add_up(town: Town) -> None:
     for poison in POISONS:
         await publish(town.mosquitto.port, [poison.payload] * 20, topic=poison.topic)
     await town.publish(300)
@@ -125,25 +124,5 @@ async def test_poison_that_kills_its_hub_at_every_step_would_show_here_as_a_lost
     terms = await ledger(town)
     assert terms["heard"] == sum(terms.values()) - terms["heard"]
     assert terms["applied"] == 300
-    assert town.hub.stop() == 0
-    await town.check_once()
-
-
-@pytest.mark.timeout(60)
-async def test_a_frame_that_the_codec_refuses_costs_itself_and_not_the_connection(town: Town) -> None:
-    # A response topic that is no UTF-8: mosquitto passes the property on as it came.
-    properties = b"\x08\x00\x02\xff\xfe"
-    topic = f"{ENV}/telemetry".encode()
-    body = len(topic).to_bytes(2, "big") + topic + b"\x00\x01" + bytes([len(properties)]) + properties + b"{}"
-    reader, writer = await asyncio.open_connection("127.0.0.1", town.mosquitto.port)
-    writer.write(mqtt5.ConnectPacket("", clean_start=True).write())
-    writer.write(bytes([0x32, len(body)]) + body)
-    await reader.read(64)
-    await town.publish(60)
-    await town.until_settled()
-    writer.close()
-    assert (await town.hub.metrics())["hub_sessions_reconnected_total"] == 0
-    terms = await ledger(town)
-    assert terms["heard"] == sum(terms.values()) - terms["heard"]
     assert town.hub.stop() == 0
     await town.check_once()

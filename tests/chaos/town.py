@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -92,6 +93,23 @@ class Town:
                 await self._publish_some(client, min(due, 100))
                 published += min(due, 100)
                 await self.clock.sleep(0.01)
+
+    async def until_sent(self, count: int) -> None:
+        """Wait until the broker took ``count`` more messages."""
+        wanted = len(self.sent.temperatures) + len(self.sent.cards) + count
+        seconds = 30 + count / 100
+        await wait_until(lambda: len(self.sent.temperatures) + len(self.sent.cards) >= wanted, seconds=seconds)
+
+    @asynccontextmanager
+    async def traffic(self, rate: int) -> AsyncIterator[None]:
+        """Let ``rate`` messages a second come in meanwhile."""
+        enough = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.stream(rate, enough), name="town.stream")
+            try:
+                yield
+            finally:
+                enough.set()
 
     def client(self) -> aiomqtt.Client:
         """Return a client of the broker that is not connected yet."""

@@ -208,6 +208,16 @@ def test_a_detector_that_says_nothing_for_fifty_hours_is_silent(desk: Desk) -> N
     assert desk.told() == ["raised device.detector_silent", "cleared device.detector_silent"]
 
 
+def test_a_rule_about_silence_that_comes_later_watches_devices_that_were_there(desk: Desk) -> None:
+    wanted = desk.engine.content.bodies()
+    without = {key: body for key, body in wanted.items() if key != "rule/detector-silent"}
+    desk.revise(without)
+    desk.hear(smoke(NORMAL))
+    desk.revise(wanted)
+    desk.tick(50.1 * HOUR)
+    assert desk.told() == ["raised device.detector_silent"]
+
+
 def test_a_silence_timer_continues_over_a_restart(desk: Desk) -> None:
     desk.hear(smoke(NORMAL))
     desk.tick(49 * HOUR)

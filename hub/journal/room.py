@@ -1,0 +1,64 @@
+"""Room in the journal: what the size limit and the disk still take, with a reserve that no batch of messages gets."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hub.errors import UnavailableError
+from hub.journal.records import Row
+
+RESERVED_BYTES = 16 * 1024 * 1024
+"""Kept free for ticks, outcomes and control (engine.md, Retention)."""
+LOW_BYTES = 4 * RESERVED_BYTES
+"""With less than that, records that nobody needs go whatever their age is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What cannot be trimmed: journal records that no checkpoint covers, and undelivered work in the outbox."""
+
+    records: int
+    outbox: int
+    limit: int
+
+    def check(self, size: int, free: int, *, has_messages: bool) -> None:
+        """UnavailableError ``journal_full`` or ``disk_full`` when ``size`` more bytes would be too much.
+
+        Only messages are refused for the sake of the reserve: the broker keeps them. ``free`` is what the disk has.
+        """
+        reserve = RESERVED_BYTES if has_messages else 0
+        left = self.limit - self.records - self.outbox
+        if self.limit and left < reserve + size:
+            raise UnavailableError("journal_full", "too much waits to be delivered", left=left, limit=self.limit)
+        if has_messages and free < reserve + size:
+            raise UnavailableError("disk_full", "what is left is kept for ticks, outcomes and control", left=free)
+
+
+class Untrimmed:
+    """The bytes of the records behind ``trim_to``: those of this process, and those up to ``older_to`` before it."""
+
+    def __init__(self, older_to: int) -> None:
+        self.older_to = older_to
+        self.bytes = 0
+        self._records: deque[tuple[int, int]] = deque()
+
+    def trim(self, trim_to: int) -> None:
+        """Forget the records that a checkpoint covers."""
+        while self._records and self._records[0][0] <= trim_to:
+            self.bytes -= self._records.popleft()[1]
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Count what was appended."""
+        sizes = [(row[0], len(row[3])) for row in rows]
+        self._records.extend(sizes)
+        self.bytes += sum(size for _, size in sizes)
+
+
+def free_bytes(path: Path) -> int:
+    """Return what the disk under ``path`` has left for us."""
+    disk = os.statvfs(path.parent)
+    return disk.f_bavail * disk.f_frsize

@@ -1,0 +1,155 @@
+"""What is wrong with a rule, or only doubtful, against the kinds that it speaks of; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from hub.catalogue import Catalogue, Kind, Type, Typed, is_member
+from hub.durations import read_duration
+from hub.errors import ConfigError
+from hub.model import Scalar
+from hub.rules.expression import Name, compile_expression
+from hub.rules.names import kinds_of, names_of, suggestion
+from hub.rules.rule import Do, Priority, Rule
+from hub.rules.testing import Step
+
+LANGUAGES = ("en", "zh")
+
+
+class Weight(StrEnum):
+    """Whether the hub refuses the rule, or works with it though a person should look."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Problem(NamedTuple):
+    """One thing about a rule; ``path`` says where in its document, ``code`` is stable."""
+
+    weight: Weight
+    code: str
+    message: str
+    path: tuple[str | int, ...]
+    hint: str = ""
+
+
+def problems(rule: Rule, catalogue: Catalogue) -> list[Problem]:
+    """Return everything that is wrong or doubtful; errors first."""
+    try:
+        concerned = kinds_of(rule, catalogue)
+    except ConfigError as error:
+        path = error.fields["path"]
+        return [_error(error.code, error.message, path if isinstance(path, tuple) else (), error.hint)]
+    errors = [*_expressions(rule, names_of(concerned))]
+    for index, action in enumerate(rule.do):
+        errors += _action(action, ("do", index), concerned, catalogue)
+    for index, case in enumerate(rule.tests):
+        for number, given in enumerate(case.given):
+            errors += _step(given, ("tests", index, "given", number), concerned[0])
+    return [*errors, *_doubts(rule)]
+
+
+def _error(code: str, message: str, path: tuple[str | int, ...], hint: str = "") -> Problem:
+    return Problem(Weight.ERROR, code, message, path, hint)
+
+
+def _doubt(code: str, message: str, path: tuple[str | int, ...], hint: str = "") -> Problem:
+    return Problem(Weight.WARNING, code, message, path, hint)
+
+
+def _expressions(rule: Rule, names: Mapping[str, Name]) -> Iterator[Problem]:
+    clear = None if rule.clear is None else rule.clear.when
+    for path, text in ((("when",), rule.when), (("unless",), rule.unless), (("clear", "when"), clear)):
+        try:
+            if text is not None:
+                compile_expression(text, names)
+        except ConfigError as error:
+            yield _error(error.code, error.message, path, error.hint)
+
+
+# ------------------------------------------------------------------------------------------------------------ actions
+
+
+def _action(
+    action: Do, path: tuple[str | int, ...], concerned: Sequence[Kind], catalogue: Catalogue
+) -> Iterator[Problem]:
+    targets = concerned
+    if action.to is not None:
+        if action.to.kind not in catalogue.kinds:
+            hint = suggestion(action.to.kind, catalogue.kinds)
+            yield _error("unknown_kind", f"there is no kind {action.to.kind!r}", (*path, "to", "kind"), hint)
+            return
+        targets = [catalogue.kinds[action.to.kind]]
+    for kind in targets:
+        command = kind.commands.get(action.command)
+        if command is None:
+            hint = suggestion(action.command, kind.commands)
+            message = f"a {kind.kind} has no command {action.command!r}"
+            yield _error("unknown_command", message, (*path, "command"), hint)
+            continue
+        yield from _arguments(action.args, command.args, (*path, "args"))
+        if action.until is not None and command.release is None:
+            message = f"nothing undoes {action.command} of a {kind.kind}: it ends when the device lets go by itself"
+            yield _doubt("no_release", message, (*path, "until"), "name a release in the kind")
+
+
+def _arguments(
+    given: Mapping[str, Scalar], known: Mapping[str, Typed], path: tuple[str | int, ...]
+) -> Iterator[Problem]:
+    for name, value in given.items():
+        typed = known.get(name)
+        if typed is None:
+            yield _error("unknown_argument", f"the command has no {name!r}", (*path, name), suggestion(name, known))
+        elif not _fits(typed, value):
+            yield _error("bad_argument", f"{name} is a {typed.type.value}, not {value!r}", (*path, name))
+
+
+def _fits(typed: Typed, value: Scalar) -> bool:
+    """Return whether ``value`` as YAML writes it is what ``typed`` says; a duration is written 30s."""
+    if typed.type is not Type.DURATION:
+        return is_member(typed, value)
+    try:
+        read_duration(value)
+    except ValueError:
+        return False
+    return True
+
+
+# -------------------------------------------------------------------------------------------------------------- tests
+
+
+def _step(step: Step, path: tuple[str | int, ...], kind: Kind) -> Iterator[Problem]:
+    """Yield what the device under test could not say: the native payload would only leave it out."""
+    for name in step.values:
+        if name not in kind.properties:
+            message = f"a {kind.kind} has no property {name!r}"
+            yield _error("unknown_property", message, (*path, "values", name), suggestion(name, kind.properties))
+    if step.signal is not None and step.signal not in kind.signals:
+        message = f"a {kind.kind} does not report {step.signal!r}"
+        yield _error("unknown_signal", message, (*path, "signal"), suggestion(step.signal, kind.signals))
+    known = kind.signals[step.signal].data if step.signal in kind.signals else step.data
+    for name in step.data:
+        if name not in known:
+            message = f"{step.signal} carries no {name!r}"
+            yield _error("unknown_data", message, (*path, "data", name), suggestion(name, known))
+
+
+# ------------------------------------------------------------------------------------------------------------- doubts
+
+
+def _doubts(rule: Rule) -> Iterator[Problem]:
+    for language in LANGUAGES:
+        if not rule.label.get(language):
+            yield _doubt("no_label", f"no label in {language}", ("label",), "label: {en: Smoke alarm, zh: 烟雾报警}")
+    if rule.when is not None and rule.clear is None:
+        message = "it clears the moment its condition is no longer true"
+        yield _doubt("no_clear", message, ("when",), "say so: clear: {when: …, for: 10s}")
+    if not rule.tests:
+        yield _doubt("no_tests", "nothing shows what it does", (), "add tests: given, expect")
+    for index, action in enumerate(rule.do):
+        is_endless = action.until is not None and action.at_most is None
+        if is_endless and action.priority is not Priority.LIFE_SAFETY:
+            message = f"{action.command} is held as long as the alarm lasts"
+            yield _doubt("no_at_most", message, ("do", index, "until"), "bound it: at_most: 10m")

@@ -1,0 +1,171 @@
+"""``hub rules``: what the rules say, whether they can work, and whether their own tests hold."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typing_extensions import override
+
+from hub.catalogue import Catalogue
+from hub.config import packaged
+from hub.errors import ConfigError
+from hub.normalize.load import load_profiles
+from hub.rules.check import Weight, problems
+from hub.rules.names import suggestion
+from hub.rules.rule import Rule
+from hub.rules.sentence import sentence, subject
+from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.printing import say_json, say_table
+from hub.ui.rules_bench import run_case
+from hub.ui.words import title
+from hub.yaml_documents import Document, load_tree, validate
+
+EXIT_FAILED, EXIT_CONFIG = 1, 2
+
+app = typer.Typer(help="Rules.")
+Names = Annotated[list[str] | None, typer.Argument(metavar="[RULE]…", help="Only these; else all.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Finding:
+    """A problem where it stands."""
+
+    file: str
+    line: int
+    rule: str
+    weight: Weight
+    code: str
+    message: str
+    hint: str
+
+    @override
+    def __str__(self) -> str:
+        hint = f" -- {self.hint}" if self.hint else ""
+        return f"{self.file}:{self.line}: {self.weight}: {self.rule}: {self.message}{hint}  [{self.code}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    """What a test of a rule came to."""
+
+    rule: str
+    test: str
+    differences: list[str]
+
+
+@app.command("list")
+def list_rules(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """List every rule: what it raises, for what, and what it says as a sentence."""
+    rules = [validate(document, Rule) for document in _documents(desk_of(context))]
+    if as_json:
+        say_json([_row(rule) for rule in rules])
+        return
+    say_table(
+        ("rule", "event", "severity", "for each", "label", "sentence"),
+        (
+            (
+                rule.rule,
+                rule.raise_.event,
+                rule.raise_.severity.value,
+                subject(rule.for_each),
+                title("", rule.label),
+                sentence(rule),
+            )
+            for rule in rules
+        ),
+        empty="no rules",
+    )
+
+
+@app.command()
+def check(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Tell what is wrong or doubtful in the rules, with file and line; exit 2 for what the hub would refuse."""
+    desk = desk_of(context)
+    documents = list(_documents(desk))
+    findings = list(_findings(documents, _catalogue(desk)))
+    if as_json:
+        say_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            typer.echo(str(finding))
+        typer.echo(f"{len(documents)} rules, {len(findings)} findings")
+    if any(finding.weight is Weight.ERROR for finding in findings):
+        raise typer.Exit(EXIT_CONFIG)
+
+
+@app.command("test")
+def run_tests(context: typer.Context, names: Names = None, *, as_json: AsJson = False) -> None:
+    """Run the tests inside the rules' files on a virtual clock; exit 1 when one does not hold."""
+    desk = desk_of(context)
+    catalogue = _catalogue(desk)
+    results = [
+        _Result(rule=rule.rule, test=case.name, differences=run_case(rule, case, catalogue))
+        for rule in _chosen(_documents(desk), names or ())
+        for case in rule.tests
+    ]
+    failed = [result for result in results if result.differences]
+    if as_json:
+        say_json([asdict(result) for result in results])
+    else:
+        for result in failed:
+            typer.echo("\n  ".join([f"{result.rule}: {result.test}", *result.differences]))
+        typer.echo(f"{len(results) - len(failed)} tests hold, {len(failed)} do not")
+    if failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _catalogue(desk: Desk) -> Catalogue:
+    catalogue, _ = load_profiles(_layers(packaged("device_profiles"), desk.settings.profiles_dir))
+    return catalogue
+
+
+def _documents(desk: Desk) -> Iterable[Document]:
+    return load_tree(_layers(packaged("rules"), desk.settings.rules_dir), {"rule"}).values()
+
+
+def _layers(shipped: Path, own: Path | None) -> list[Path]:
+    return [shipped] if own is None else [shipped, own]
+
+
+def _findings(documents: Iterable[Document], catalogue: Catalogue) -> Iterator[_Finding]:
+    for document in documents:
+        try:
+            rule = validate(document, Rule)
+        except ConfigError as error:
+            yield _finding(document, Weight.ERROR, error)
+            continue
+        for problem in problems(rule, catalogue):
+            here = document.error(problem.code, problem.message, path=problem.path, hint=problem.hint)
+            yield _finding(document, problem.weight, here)
+
+
+def _finding(document: Document, weight: Weight, error: ConfigError) -> _Finding:
+    return _Finding(
+        file=document.file, line=error.line or 1, rule=document.name, weight=weight, code=error.code,
+        message=error.message, hint=error.hint,
+    )  # fmt: skip
+
+
+def _chosen(documents: Iterable[Document], names: Collection[str]) -> list[Rule]:
+    rules = {rule.rule: rule for rule in (validate(document, Rule) for document in documents)}
+    for name in names:
+        if name not in rules:
+            raise ConfigError("unknown_rule", f"there is no rule {name!r}", hint=suggestion(name, rules))
+    return [rules[name] for name in (names or rules)]
+
+
+def _row(rule: Rule) -> dict[str, object]:
+    return {
+        "rule": rule.rule,
+        "version": rule.version,
+        "event": rule.raise_.event,
+        "severity": rule.raise_.severity.value,
+        "for_each": rule.for_each.model_dump(exclude_none=True),
+        "label": rule.label,
+        "sentence": sentence(rule),
+        "tests": len(rule.tests),
+    }

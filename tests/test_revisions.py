@@ -1,0 +1,77 @@
+"""Revisions: what YAML and registry say is checked before it is journaled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hub.errors import ConfigError
+from hub.revisions import revise
+from tests.engine.desk import COMMUNITY, Desk, device, documents
+
+WANTED = documents(*COMMUNITY)
+
+
+def test_nothing_new_is_no_revision() -> None:
+    assert revise(WANTED, dict(WANTED), "1") is None
+
+
+def test_a_revision_carries_only_what_changed() -> None:
+    note = revise(WANTED, WANTED | device("new", "smoke_sensor"), "1")
+    assert note is not None
+    assert list(note.revision.put) == ["device/s1/new"]
+    assert list(note.bodies) == list(note.revision.put.values())
+
+
+def test_what_is_gone_is_removed() -> None:
+    smaller = {key: body for key, body in WANTED.items() if key != "device/s1/door-1"}
+    note = revise(WANTED, smaller, "1")
+    assert note is not None
+    assert list(note.revision.removed) == ["device/s1/door-1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (device("new", "no_such_kind"), "unknown_kind"),
+        (device("new", "smoke_sensor", "nobody/nothing"), "unknown_profile"),
+    ],
+)
+def test_a_device_that_the_engine_could_not_work_with_is_refused(change: dict[str, bytes], code: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        revise(WANTED, WANTED | change, "1")
+    assert refusal.value.code == code
+
+
+def test_a_profile_that_devices_still_need_cannot_go() -> None:
+    without = {key: body for key, body in WANTED.items() if key != "profile/milesight/gs524n"}
+    with pytest.raises(ConfigError) as refusal:
+        revise(WANTED, without, "1")
+    assert refusal.value.code == "unknown_profile"
+
+
+RULE = "rule: odd\nfor_each: {kind}\nwhen: {when}\nraise: {{event: fire.odd, severity: low}}\n{more}"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ({"when": "statu == 'alarm'"}, "bad_expression"),
+        ({"when": "status == 'alrm'"}, "bad_expression"),
+        ({"kind": "smok_sensor"}, "unknown_kind"),
+        ({"more": "do: [{command: fly}]"}, "unknown_command"),
+    ],
+)
+def test_a_rule_that_cannot_work_names_its_file(tmp_path: Path, words: dict[str, str], code: str) -> None:
+    usual = {"kind": "smoke_sensor", "when": "status == 'alarm'", "more": ""}
+    (tmp_path / "r.yaml").write_text(RULE.format(**usual | words), encoding="utf-8")
+    with pytest.raises(ConfigError) as refusal:
+        documents(rules=[tmp_path])
+    assert refusal.value.code == code
+    assert refusal.value.file == str(tmp_path / "r.yaml")
+
+
+def test_a_desk_works_with_what_was_accepted() -> None:
+    desk = Desk(WANTED)
+    assert desk.engine.content.bodies() == WANTED
