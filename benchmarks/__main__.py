@@ -12,12 +12,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import load, micro, report
+from benchmarks import baseline, load, micro, report
 from benchmarks.figures import FULL, QUICK, Figure, Plan, Results
 from hub.config import TimeseriesStore
 from hub.ui.logs import LogLevel, configure_logging
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
+
+@app.command()
 def main(
     *,
     quick: Annotated[bool, typer.Option("--quick", help="Tiny counts: does it all run, is nothing lost?")] = False,
@@ -45,14 +48,16 @@ async def run(plan: Plan, console: Console) -> Results:
             return lambda: progress.advance(task)
 
         pieces = await micro.measure(plan, bar("single steps", plan.micro_runs))
+        advance = bar("tutorial way", plan.tutorial_runs + len(plan.rates))
+        baselines = [await baseline.flood(directory / "tutorial", plan, advance)]
+        baselines += await baseline.steady(directory / "tutorial", plan, advance)
         figures: list[Figure] = []
         for store in (TimeseriesStore.INFLUXDB, TimeseriesStore.LOCAL):
             advance = bar(f"hub, flooded, {store.value}", plan.flood_runs)
             figures.append(await load.flood(directory / store.value, store, plan, advance))
         figures += await load.steady(directory / "steady", plan, bar("hub, steady rates", len(plan.rates)))
-        baseline = await load.tutorial_way(directory / "tutorial", plan, bar("tutorial way", plan.tutorial_runs))
-    return Results(plan=plan, baseline=baseline, figures=figures, pieces=pieces, machine=report.machine())
+    return Results(plan=plan, baselines=baselines, figures=figures, pieces=pieces, machine=report.machine())
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 
 
@@ -33,16 +33,28 @@ QUICK = Plan(
 )  # fmt: skip
 
 
+FLOOD = "as fast as the broker takes it"
+"""A load; the others are steady rates."""
+
+
+def steadily(rate: int) -> str:
+    """Return the load of a steady rate."""
+    return f"{rate:,} a second"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One row: CPU microseconds a message, of each run; what was published; what was lost of it."""
+    """One row: CPU microseconds a message, of each run; what was published; what was lost of it.
 
-    name: str
+    Figures of the same ``load`` may be compared.
+    """
+
+    subject: str
+    load: str
     cpu_us: Sequence[float]
     messages: int
     events: int
-    lost: int = 0
-    wall_rate: float = 0
+    lost: int
     latency_ms: Sequence[float] = ()
 
     @property
@@ -76,8 +88,12 @@ class Results:
     """Everything that one run of the benchmarks found; the baseline is the tutorial way."""
 
     plan: Plan
-    baseline: Figure
+    baselines: Sequence[Figure]
     figures: Sequence[Figure]
     pieces: Sequence[Piece]
     machine: str
-    notes: Sequence[str] = field(default=())
+
+    def ratio(self, figure: Figure) -> float:
+        """Return how often ``figure`` goes into what the tutorial way costs under the same load."""
+        base = next(base for base in self.baselines if base.load == figure.load)
+        return base.median_us / figure.median_us

@@ -17,6 +17,7 @@ import msgspec
 import redis
 
 from benchmarks.traffic import DOMAINS
+from hub.errors import UnavailableError
 from hub.sinks.streams import domain_key
 
 BLOCK_MS = 1_000
@@ -53,7 +54,7 @@ async def listening(order: Order) -> AsyncIterator[Listener]:
     process = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
     try:
         if process.stdout is None or await process.stdout.readline() != b"ready\n":
-            raise RuntimeError("the listener did not begin")
+            raise UnavailableError("listener_did_not_begin")
         yield Listener(process)
     finally:
         if process.returncode is None:
@@ -64,19 +65,19 @@ async def listening(order: Order) -> AsyncIterator[Listener]:
 def listen(order: Order) -> Seen:
     """Read the streams, one blocking question after the other."""
     client = redis.Redis.from_url(order.url)
-    positions: dict[str, bytes] = {}
+    positions: dict[str | bytes, bytes] = {}
     for key in map(domain_key, DOMAINS):
         newest = cast("list[tuple[bytes, object]]", client.xrevrange(key, count=1))
-        positions[key] = newest[0][0] if newest else b"0-0"
+        positions[key.encode()] = newest[0][0] if newest else b"0-0"
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     seen: Seen = []
     deadline = time.monotonic_ns() + round(order.seconds * 1e9)
     while len(seen) < order.count and time.monotonic_ns() < deadline:
-        answer = client.xread(positions, count=1_000, block=BLOCK_MS)  # type: ignore[arg-type] # keys are str
+        answer = client.xread(positions, count=1_000, block=BLOCK_MS)  # type: ignore[arg-type] # dict is invariant
         now = time.monotonic_ns()
-        for key, entries in cast("list[tuple[bytes, list[tuple[bytes, Mapping[bytes, bytes]]]]]", answer):
-            positions[key.decode()] = entries[-1][0]
+        for stream, entries in cast("list[tuple[bytes, list[tuple[bytes, Mapping[bytes, bytes]]]]]", answer):
+            positions[stream] = entries[-1][0]
             seen += [(fields[b"subject"].decode(), now) for _, fields in entries]
     return seen
 

@@ -20,7 +20,6 @@ from typing_extensions import override
 from benchmarks.figures import Piece, Plan
 from benchmarks.traffic import BUILDING, EVENT_EVERY, KIND, RULES, SITE, Traffic
 from hub import __version__
-from hub.app import EngineTwins
 from hub.bridge import topics
 from hub.bridge.connection import Connection
 from hub.bridge.frames import decode_packets
@@ -28,6 +27,7 @@ from hub.bridge.line import Line, SessionConfig, SessionCounts
 from hub.clock import SystemClock
 from hub.config import packaged
 from hub.engine.apply import Engine
+from hub.errors import ConfigError
 from hub.journal.journal import Journal
 from hub.model import (
     Batch,
@@ -35,12 +35,12 @@ from hub.model import (
     Delivery,
     Effects,
     Heard,
-    Packets,
     Record,
     SessionCaughtUp,
     SessionConnected,
     Started,
 )
+from hub.parts import EngineTwins
 from hub.revisions import read_yaml, revise
 from hub.sinks.redis_link import pack
 from hub.sinks.streams import pack_alarm_change, pack_event, source_of, twin_fields, twin_key
@@ -120,7 +120,7 @@ class Bench:
         engine = Engine(JOURNAL, topics)
         note = revise({}, self.documents(with_rules=with_rules), __version__)
         if note is None:
-            raise RuntimeError("there is nothing to work with")
+            raise ConfigError("nothing_to_work_with")
         bodies: list[Body] = [
             Started(__version__, [SESSION]),
             note.revision,
@@ -189,17 +189,14 @@ async def hear(bench: Bench, count: int) -> float:
 
 
 async def journal(records: Sequence[Record], directory: Path) -> float:
-    """Records to the journal, each with its fsync; a figure for each record."""
-    path = directory / "journal.sqlite"
-    async with Journal(path, "main", decode_packets) as opened:
+    """Append records to a journal, each with its fsync; a figure for each record."""
+    async with Journal(directory / "journal.sqlite", "main", decode_packets) as opened:
 
         async def work() -> None:
             for record in records:
                 await opened.append([record])
 
-        cost = await cpu_us_async(work(), len(records))
-    path.unlink()
-    return cost
+        return await cpu_us_async(work(), len(records))
 
 
 def handle(bench: Bench, count: int) -> float:
@@ -216,7 +213,7 @@ def handle(bench: Bench, count: int) -> float:
 
 
 def apply(bench: Bench, count: int, *, with_rules: bool) -> tuple[float, Engine, list[Effects]]:
-    """Records to effects."""
+    """Turn records into effects."""
     engine, records = bench.engine(with_rules=with_rules)
     effects: list[Effects] = []
 
@@ -287,16 +284,13 @@ def _answer(server: socket.socket) -> None:
 
 async def store(lines: list[bytes], directory: Path) -> float:
     """Lines to the local store."""
-    path = directory / "timeseries.sqlite"
-    async with LocalStore(path, SystemClock()) as opened:
+    async with LocalStore(directory / "timeseries.sqlite", SystemClock()) as opened:
 
         async def work() -> None:
             for start in range(0, len(lines), LINES_PER_WRITE):
                 await opened.write(lines[start : start + LINES_PER_WRITE])
 
-        cost = await cpu_us_async(work(), len(lines))
-    path.unlink()
-    return cost
+        return await cpu_us_async(work(), len(lines))
 
 
 def pack_streams(effects: Sequence[Effects], count: int) -> float:
@@ -353,8 +347,9 @@ async def measure(plan: Plan, advance: Advance) -> list[Piece]:
         bench = Bench(plan, Path(name))
         gc.collect()
         gc.freeze()  # as `hub run` does
-        for _ in range(plan.micro_runs):
-            for cost, row in zip(await once(bench, Path(name), plan.micro), costs, strict=True):
+        for run in range(plan.micro_runs):
+            directory = Path(name) / str(run)
+            for cost, row in zip(await once(bench, directory, plan.micro), costs, strict=True):
                 row.append(cost)
             advance()
     return [
@@ -366,10 +361,11 @@ async def measure(plan: Plan, advance: Advance) -> list[Piece]:
 async def once(bench: Bench, directory: Path, count: int) -> list[float]:
     """Measure every step once, in the order of ROWS."""
     heard = await hear(bench, count)
+    for part in ("batches", "wake-ups"):
+        (directory / part).mkdir(parents=True)
     records = bench.records(1)
-    appended = await journal(records, directory) * len(records) / count
-    small = bench.small_records(1)
-    woken = await journal(small, directory)
+    appended = await journal(records, directory / "batches") * len(records) / count
+    woken = await journal(bench.small_records(1), directory / "wake-ups")
     handled = handle(bench, count)
     bare, _, _ = apply(bench, count, with_rules=False)
     judged, engine, effects = apply(bench, count, with_rules=True)

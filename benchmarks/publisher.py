@@ -16,12 +16,12 @@ import mqtt5
 import msgspec
 
 from benchmarks.traffic import Traffic
+from hub.errors import UnavailableError
 
 WINDOW = 2_000
 """Publishes without PUBACK at a time."""
 BURST = 250
 PACKET_IDS = 60_000
-FAILURE = 0x80
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ async def publish(order: Order) -> Published:
         await process.wait()
         raise
     if process.returncode:
-        raise RuntimeError(f"the publisher failed with {process.returncode}")
+        raise UnavailableError("publisher_failed", returncode=process.returncode)
     return msgspec.json.decode(answer, type=Published)
 
 
@@ -71,7 +71,7 @@ class Wire:
             return 0
         data = self.socket.recv(1 << 16)
         if not data:
-            raise ConnectionError("the broker hung up")
+            raise UnavailableError("broker_hung_up")
         buffer, start, count = memoryview(self.rest + data), 0, 0
         while True:
             try:
@@ -85,11 +85,11 @@ class Wire:
 
 
 def _is_puback(packet: mqtt5.Packet) -> bool:
-    """RuntimeError when the broker did not take a message, or had nobody to give it to."""
+    """UnavailableError when the broker did not take a message, or had nobody to give it to."""
     if not isinstance(packet, mqtt5.PubAckPacket):
         return False
     if packet.reason_code != mqtt5.PubAckReasonCode.SUCCESS:
-        raise RuntimeError(f"the broker said {packet.reason_code!r}")
+        raise UnavailableError("publish_refused", reason=packet.reason_code.name)
     return True
 
 

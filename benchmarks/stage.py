@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
+from asyncio.subprocess import Process, create_subprocess_exec
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import cast
 
 import aiohttp
 import redis.asyncio
 
 from benchmarks.traffic import BUILDING, DOMAINS, FIELD, KIND, RULES, SITE, Traffic
 from hub.config import Settings, TimeseriesStore
+from hub.errors import UnavailableError
 from hub.journal.state_file import read_tallies
 from hub.registry.nouns import Device, Place, PlaceType, Site
 from hub.registry.registry import Registry
@@ -32,6 +33,8 @@ from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import PASSWORD, ValkeyServer
 from tests.waiting import wait_until
 
+ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
+"""Nothing that would lead a hub elsewhere."""
 READY_SECONDS = 60.0
 STOP_SECONDS = 60.0
 COUNT_LOCAL = "SELECT count(*) FROM points JOIN series ON series.id = points.series WHERE measurement = ?"
@@ -55,7 +58,7 @@ class Stage:
     async def count_events(self) -> int:
         """Return how many events the streams hold."""
         async with redis.asyncio.Redis.from_url(self.redis_url) as client:
-            return sum([cast("int", await client.xlen(domain_key(domain))) for domain in DOMAINS])
+            return sum([await client.xlen(domain_key(domain)) for domain in DOMAINS])
 
     async def count_points(self) -> int:
         """Return how many points InfluxDB holds."""
@@ -89,13 +92,13 @@ class HubProcess:
     """`hub run` with the shipped defaults on a stage; everything it is given is counted again in its stores."""
 
     def __init__(self, stage: Stage, store: TimeseriesStore, traffic: Traffic) -> None:
-        self.published = 0
+        self._published = 0
         self._stage = stage
         self._store = store
         self._traffic = traffic
         self._data = stage.directory / "data"
         self._http_port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._events = 0
 
     @property
@@ -114,7 +117,7 @@ class HubProcess:
         code = "from hub.ui.cli.main import main; main()"
         with (self._stage.directory / "hub.log").open("wb") as log:
             command = [sys.executable, "-c", code, "--config", str(config), "--log-level", "warning", "run"]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env={"PATH": "/usr/bin:/bin"})
+            self._process = await create_subprocess_exec(*command, stdout=log, stderr=log, env=ENVIRONMENT)
         await wait_until(self._is_ready, seconds=READY_SECONDS)
 
     def _write_files(self) -> Path:
@@ -137,8 +140,8 @@ timeseries = {{store = "{self._store.value}", url = "{stage.influx.url}", bucket
         return config
 
     async def _is_ready(self) -> bool:
-        if self._process is None or self._process.poll() is not None:
-            raise RuntimeError((self._stage.directory / "hub.log").read_text(encoding="utf-8")[-3_000:])
+        if self._process is None or self._process.returncode is not None:
+            raise UnavailableError("hub_died", (self._stage.directory / "hub.log").read_text(encoding="utf-8")[-3_000:])
         try:
             return (await self._page("readyz"))[0] == HTTPStatus.OK
         except aiohttp.ClientError:
@@ -155,12 +158,10 @@ timeseries = {{store = "{self._store.value}", url = "{stage.influx.url}", bucket
             found[name] += int(float(value))
         return found
 
-    def expect(self, numbers: range) -> int:
-        """Note that the broker took ``numbers``; return how many events they must raise."""
-        events = sum(1 for _ in self._traffic.events(numbers))
-        self.published += len(numbers)
-        self._events += events
-        return events
+    def expect(self, numbers: range) -> None:
+        """Note that ``numbers`` are published, and the events that they must raise."""
+        self._published += len(numbers)
+        self._events += self._traffic.count_events(numbers)
 
     async def until_delivered(self, *, seconds: float) -> None:
         """Wait until the store has confirmed every point, and the streams hold every event."""
@@ -168,7 +169,7 @@ timeseries = {{store = "{self._store.value}", url = "{stage.influx.url}", bucket
         async def is_delivered() -> bool:
             # The hub's own file: asking its HTTP would cost it CPU time.
             tally = read_tallies(self._data / "state.sqlite").get("timeseries", {})
-            return tally.get("written", 0) >= self.published and await self._stage.count_events() >= self._events
+            return tally.get("written", 0) >= self._published and await self._stage.count_events() >= self._events
 
         await wait_until(is_delivered, seconds=seconds)
 
@@ -177,28 +178,28 @@ timeseries = {{store = "{self._store.value}", url = "{stage.influx.url}", bucket
         heard = (await self.metrics())["hub_messages_heard_total"]
         process = self._process
         if process is None:
-            raise RuntimeError("the hub does not run")
+            raise UnavailableError("hub_not_started")
         process.send_signal(signal.SIGTERM)
-        code = process.wait(STOP_SECONDS)
+        async with asyncio.timeout(STOP_SECONDS):
+            code = await process.wait()  # this loop stands between the hub and InfluxDB: it must not block
         if code:
-            raise RuntimeError(f"the hub ended with {code}")
+            raise UnavailableError("hub_failed", returncode=code)
         self._process = None
         points = await self._stage.count_points() if self._store is TimeseriesStore.INFLUXDB else self._count_local()
         events = await self._stage.count_events()
         return Losses(
-            unheard=self.published - heard, points=self.published - points, events=self._events - events
+            unheard=self._published - heard, points=self._published - points, events=self._events - events
         )
 
     def _count_local(self) -> int:
         with closing(sqlite3.connect(self._data / "timeseries.sqlite")) as store:
             return int(store.execute(COUNT_LOCAL, (KIND,)).fetchone()[0])
 
-    def kill(self) -> None:
+    async def kill(self) -> None:
         """End it at once, if it still runs."""
-        if self._process is not None:
+        if self._process is not None and self._process.returncode is None:
             self._process.kill()
-            self._process.wait()
-            self._process = None
+            await self._process.wait()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,4 +224,4 @@ async def hub_on(stage: Stage, store: TimeseriesStore, traffic: Traffic) -> Asyn
         await hub.start()
         yield hub
     finally:
-        hub.kill()
+        await hub.kill()

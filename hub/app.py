@@ -21,10 +21,9 @@ from hub.engine.apply import Engine
 from hub.errors import ConfigError, UnavailableError
 from hub.failpoints import Failpoints
 from hub.journal.files import Lock
-from hub.journal.journal import Journal
-from hub.journal.neighbours import check_neighbours
+from hub.journal.neighbours import opened
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
-from hub.journal.state_file import Saved, StateFile
+from hub.journal.state_file import Saved
 from hub.model import AlarmState, Body, LineWork, Started, StreamWork, Tick, Transmission
 from hub.parts import EngineTwins, make_downlink, make_sessions, make_store, read_content
 from hub.pipeline import Applying, Hearing, Limits, NewRevision
@@ -92,21 +91,15 @@ class Hub:
         await self._opened.aclose()
 
     async def _open_files(self, stack: AsyncExitStack) -> None:
-        directory = self.settings.data_dir
-        journal_path, state_path = directory / "journal.sqlite", directory / "state.sqlite"
-        journal = Journal(journal_path, self.settings.partition, decode_packets, must_exist=state_path.exists())
-        self.journal = await stack.enter_async_context(journal)
-        state_file = StateFile(state_path, self.journal.id, must_exist=self.journal.first > 1)
-        self.state_file = await stack.enter_async_context(state_file)
-        saved = await self.state_file.load()
-        check_neighbours(saved, self.journal, directory)
+        settings = self.settings
+        files = opened(settings.data_dir, settings.partition, decode_packets)
+        self.journal, self.state_file, saved = await stack.enter_async_context(files)
         self.engine = Engine(self.journal.id, topics)
         self.engine.restore(saved.entries)
         self._epoch_hint = saved.epoch
         failpoints = Failpoints(self.settings.failpoint)
         self.streams_box = await self._outbox(STREAMS, StreamWork, saved, failpoints)
         self.timeseries_box = await self._outbox(TIMESERIES, LineWork, saved, failpoints)
-        settings = self.settings
         self.limits = Limits(
             checkpoint_messages=settings.checkpoint.messages,
             checkpoint_every=settings.checkpoint.every,
@@ -200,7 +193,7 @@ class Hub:
 
     async def run(self) -> None:
         """Work until ``stop``; then finish what was heard, checkpoint, and return. Errors of a task end it at once."""
-        self.hearing = Hearing(self.inbox, self.journal, self.sessions, self.clock, self.limits)
+        self.hearing = Hearing(self.inbox, self.journal, self.state_file, self.sessions, self.clock, self.limits)
         self._note(Started(__version__, [session.name for session in self.sessions]))
         await self._revise()
         try:
@@ -272,8 +265,7 @@ class Hub:
     async def _tick(self) -> None:
         while True:
             await self.clock.sleep(LEASE_TICK_SECONDS if self.engine.has_leases else TICK_SECONDS)
-            if not self.hearing.is_disk_full:
-                self._note(Tick())
+            self._note(Tick())
             self._reports.look_for_drops([session.counts for session in self.sessions])
 
     async def _poll_registry(self) -> None:

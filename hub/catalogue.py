@@ -16,6 +16,7 @@ from hub.model import Scalar
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 DottedName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$", max_length=64)]
+RuleName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 Label = Annotated[dict[Name, str], Field(min_length=1)]
 Bounds = tuple[int | float, int | float]
 
@@ -102,10 +103,11 @@ class CommandKind(Words):
 
 
 class Kind(Words):
-    """What every model of a sort has in common."""
+    """What every model of a sort has in common; ``rules`` names those that a device of the kind should have."""
 
     kind: Name
     label: Label
+    rules: tuple[RuleName, ...] = ()
     properties: Annotated[dict[Name, Property], Field(min_length=1)]
     signals: dict[DottedName, SignalKind] = {}
     commands: dict[Name, CommandKind] = {}

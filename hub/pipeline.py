@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import structlog
 
-from hub.bridge.uplink import Inbox, Taken
+from hub.bridge.uplink import Inbox
 from hub.clock import Clock
 from hub.engine.apply import Engine
 from hub.errors import UnavailableError
@@ -85,13 +85,20 @@ class JournalTime:
 
 
 class Hearing:
-    """hear -> journal -> ack."""
+    """hear -> journal -> ack. While the journal takes no messages they wait with the broker; notes still go in."""
 
-    def __init__(
-        self, inbox: Inbox, journal: Journal, sessions: Sequence[UplinkSession], clock: Clock, limits: Limits
+    def __init__(  # noqa: PLR0913, PLR0917 -- the screen on which inbox, journal and sessions meet
+        self,
+        inbox: Inbox,
+        journal: Journal,
+        state_file: StateFile,
+        sessions: Sequence[UplinkSession],
+        clock: Clock,
+        limits: Limits,
     ) -> None:
         self._inbox = inbox
         self._journal = journal
+        self._state_file = state_file
         self._sessions = {session.name: session for session in sessions}
         self._clock = clock
         self._limits = limits
@@ -108,25 +115,48 @@ class Hearing:
             taken = await self._inbox.take()
             self.is_idle = False
             self._limits.failpoints.reach(Place.TAKEN)
-            records = self._records(taken)
-            await self._append(records)
-            self._limits.failpoints.reach(Place.JOURNALED)
-            for delivery in taken.deliveries:
-                if self._sessions[delivery.session].acknowledge(delivery) and isinstance(delivery.body, Packets):
-                    self.acknowledged[delivery.session] += len(delivery.body.messages)
-            self._limits.failpoints.reach(Place.ACKNOWLEDGED)
-            await self.heard.put(records)
+            notes = taken.notes
+            while not await self._hear(notes, taken.deliveries):
+                # What is small has a reserve; reading pauses by itself, and the broker queues.
+                notes = [] if notes and await self._hear(notes, []) else notes
+                await self._clock.sleep(DISK_RETRY_SECONDS)
+                notes += self._inbox.take_notes()
             self.is_idle = True
 
-    def _records(self, taken: Taken) -> list[Record]:
+    async def _hear(self, notes: Sequence[object], deliveries: Sequence[Delivery]) -> bool:
+        """Journal, acknowledge and hand on; False, and nothing done, when the journal cannot take it now."""
+        records = self._records(notes, deliveries)
+        oldest = self._clock.wall_ns() - _ns(self._limits.retention)
+        try:
+            await self._journal.append(
+                records,
+                trim_to=self.trim_to,
+                limits=(oldest, self._limits.retention_bytes),
+                outbox_bytes=self._state_file.outbox_bytes,
+            )
+        except UnavailableError as error:
+            if not self.is_disk_full:
+                log.error("journal_held_up", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
+            self.is_disk_full = True
+            return False
+        self.is_disk_full = self.is_disk_full and not deliveries
+        self._limits.failpoints.reach(Place.JOURNALED)
+        for delivery in deliveries:
+            if self._sessions[delivery.session].acknowledge(delivery) and isinstance(delivery.body, Packets):
+                self.acknowledged[delivery.session] += len(delivery.body.messages)
+        self._limits.failpoints.reach(Place.ACKNOWLEDGED)
+        await self.heard.put(records)
+        return True
+
+    def _records(self, notes: Sequence[object], deliveries: Sequence[Delivery]) -> list[Record]:
         position = self._journal.last
         records: list[Record] = []
-        for note in taken.notes:
+        for note in notes:
             bodies = note.bodies if isinstance(note, NewRevision) else {}
             body = note.revision if isinstance(note, NewRevision) else note
             position += 1
             records.append(self._record(position, body, (), bodies))  # type: ignore[arg-type] # notes are record bodies
-        for delivery in taken.deliveries:
+        for delivery in deliveries:
             position += 1
             messages: Sequence[Heard] = delivery.body.messages if isinstance(delivery.body, Packets) else ()
             records.append(self._record(position, _body_of(delivery), messages, {}))
@@ -135,21 +165,6 @@ class Hearing:
     def _record(self, position: int, body: Body, messages: Sequence[Heard], bodies: Mapping[str, bytes]) -> Record:
         t, received_at = self._time.stamp(len(messages))
         return Record(position, t, received_at, body, messages, bodies)
-
-    async def _append(self, records: list[Record]) -> None:
-        """Append until the disk takes it: meanwhile nothing is acked, reading pauses, the broker queues."""
-        oldest = self._clock.wall_ns() - self._limits.retention // timedelta(microseconds=1) * 1_000
-        while True:
-            try:
-                await self._journal.append(records, trim_to=self.trim_to, limits=(oldest, self._limits.retention_bytes))
-            except UnavailableError as error:
-                if not self.is_disk_full:
-                    log.error("journal_held_up", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
-                self.is_disk_full = True
-                await self._clock.sleep(DISK_RETRY_SECONDS)
-            else:
-                self.is_disk_full = False
-                return
 
 
 def _body_of(delivery: Delivery) -> Body:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from hub.catalogue import NUMBERS, Catalogue, Kind, Property, Type
+from hub.catalogue import NUMBERS, Catalogue, Kind, Property, Type, is_member
 from hub.errors import ConfigError
 from hub.normalize.load import load_profiles
 from hub.normalize.units import UNITS
-from hub.yaml_documents import canonical_json
+from hub.yaml_documents import canonical_json, load_documents
 
 ROOT = Path(__file__).parent.parent / "device_profiles"
 CATALOGUE, _ = load_profiles([ROOT])
@@ -27,7 +27,49 @@ def number(unit: str) -> dict[str, object]:
 
 
 def test_the_house_knows_these_kinds() -> None:
-    assert KINDS == ["access_controller", "environment_sensor", "smoke_sensor"]
+    assert KINDS == [
+        "access_controller", "ai_camera", "care_radar", "charging_port", "door_contact", "elevator",
+        "environment_sensor", "face_terminal", "fire_panel", "gas_detector", "heat_sensor", "leak_sensor",
+        "manhole", "panic_button", "plate_reader", "smoke_sensor", "water_meter",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_stands_in_a_file_of_its_name(name: str) -> None:
+    (document,) = load_documents(ROOT / "kinds" / f"{name}.yaml")
+    assert (document.noun, document.name) == ("kind", name)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_of_devices_names_its_default_rules(name: str) -> None:
+    rules = CATALOGUE.kind(name).rules
+    assert len(set(rules)) == len(rules)
+    assert bool(rules) == (name != "environment_sensor")  # nothing that it measures is a hazard by itself
+
+
+def test_a_critical_value_is_of_the_type_of_its_property() -> None:
+    odd = [
+        (kind.kind, name)
+        for kind in CATALOGUE.kinds.values()
+        for name, prop in kind.properties.items()
+        if not all(is_member(prop, value) for value in prop.critical)
+    ]
+    assert odd == []
+
+
+def test_fields_of_signals_that_share_a_name_share_a_type() -> None:
+    shapes: dict[tuple[str, str], set[tuple[str, str | None]]] = {}
+    for each in CATALOGUE.kinds.values():
+        for signal, found in each.signals.items():
+            for name, field in found.data.items():
+                shapes.setdefault((signal, name), set()).add((field.type.value, field.unit))
+    assert {key: shape for key, shape in shapes.items() if len(shape) > 1} == {}
+
+
+def test_a_recall_and_a_gas_valve_are_undone_by_a_person_who_stands_there() -> None:
+    assert CATALOGUE.kind("elevator").commands["recall"].release is None
+    assert CATALOGUE.kind("gas_detector").commands["close_valve"].release is None
+    assert CATALOGUE.kind("elevator").commands["hold_door"].release == "release_door"
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -87,6 +87,11 @@ class Inbox:
         self._arrived.set()
         return True
 
+    def take_notes(self) -> list[object]:
+        """Return the notes that wait, without waiting; for when nothing else can be taken."""
+        notes, self._notes = self._notes, []
+        return notes
+
     async def take(self) -> Taken:
         """Return what arrived since the last take, at once if anything did; consecutive packets are joined."""
         await self._arrived.wait()

@@ -6,11 +6,11 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from hub.errors import ConfigError, CorruptError, UnavailableError
 
@@ -42,9 +42,12 @@ class Lock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            code = "already_running"
-            message = "another hub works in this directory"
-            raise ConfigError(code, message, file=str(self._path.parent), hint="stop it, or use another data_dir") from error
+            raise ConfigError(
+                "already_running",
+                "another hub works in this directory",
+                file=str(self._path.parent),
+                hint="stop it, or use another data_dir",
+            ) from error
         self._descriptor = descriptor
         return self
 
@@ -58,7 +61,7 @@ class Lock:
 class SqliteFile:
     """One SQLite file, WAL and ``synchronous=FULL``, on a thread of its own.
 
-    ``must_exist``: its neighbours say that it was there, so that a missing or empty one is a CorruptError, not a new one.
+    ``must_exist``: its neighbours say that it was there, so that a missing or empty one is a CorruptError.
     """
 
     def __init__(self, path: Path, schema: str, *, must_exist: bool = False) -> None:
@@ -107,7 +110,8 @@ class SqliteFile:
         if not found and not self._must_exist:
             connection.executescript(f"BEGIN IMMEDIATE; {self._schema}; COMMIT")
         elif found != expected_tables(self._schema):
-            raise CorruptError("foreign_tables", "its tables are not those of this hub", file=str(self.path), hint=RESTORE)
+            message = "its tables are not those of this hub"
+            raise CorruptError("foreign_tables", message, file=str(self.path), hint=RESTORE)
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -155,13 +159,23 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA cell_size_check=ON")
         if not read_only:
+            connection.execute("PRAGMA page_size=8192")  # of a new file; a batch costs a quarter less than with 4096
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA wal_autocheckpoint=4000")
+            connection.execute("PRAGMA wal_autocheckpoint=2000")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def read_rows(path: Path, query: str, values: Sequence[int | str] = ()) -> list[Any]:
+    """Return what ``query`` finds in the file of a running or stopped hub; CorruptError when it is damaged."""
+    try:
+        with closing(connect(path, read_only=True)) as connection:
+            return connection.execute(query, values).fetchall()
+    except sqlite3.DatabaseError as error:
+        raise translate(error, path) from error
 
 
 def translate(error: sqlite3.DatabaseError, path: Path) -> Exception:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hub.errors import CorruptError
@@ -24,6 +24,9 @@ class Gaps:
 
     def __init__(self, gaps: Iterable[Gap] = ()) -> None:
         self._gaps = list(gaps)
+
+    def __iter__(self) -> Iterator[Gap]:
+        return iter(self._gaps)
 
     @property
     def last(self) -> Gap:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -51,14 +51,23 @@ class Journal:
     file uses, ``untrimmed_bytes`` what no checkpoint covers.
     """
 
-    def __init__(self, path: Path, partition: str, decode: Decode, *, must_exist: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        partition: str,
+        decode: Decode,
+        *,
+        must_exist: bool = False,
+        free: Callable[[Path], int] = free_bytes,
+    ) -> None:
         self._mark = EndMark(path.with_suffix(".end"))
         self._must_exist = must_exist or self._mark.path.exists()
         self._file = SqliteFile(path, SCHEMA, must_exist=self._must_exist)
         self._partition = partition
         self._decode = decode
+        self._free = free
         self._gaps = Gaps()
-        self._untrimmed = Untrimmed(0)
+        self._untrimmed = Untrimmed()
         self._free_pages_bytes = 0
         self.id = ""
         self.first = 1
@@ -92,7 +101,7 @@ class Journal:
 
     @property
     def untrimmed_bytes(self) -> int:
-        """Bytes of this process's records that no checkpoint covers, as of the last append."""
+        """Bytes of the records that no checkpoint covers, as of the last append."""
         return self._untrimmed.bytes
 
     def after(self, position: int) -> int:
@@ -113,7 +122,6 @@ class Journal:
         self._gaps = read_gaps(connection)
         self._find_ends(connection)
         self._check_mark()
-        self._untrimmed = Untrimmed(self.last)
         self._measure(connection)
 
     def _find_ends(self, connection: sqlite3.Connection) -> None:
@@ -172,12 +180,13 @@ class Journal:
         (received_at ns), or any when all together is above ``limits[1]`` or the disk is nearly full.
         """
         oldest, limit = limits
+        self._untrimmed.cover(trim_to)
         has_messages = any(isinstance(record.body, Batch) for record in records)
 
         def write(connection: sqlite3.Connection) -> _Appended:
             rows = [to_row(record) for record in records]
-            size, free = sum(len(row[3]) for row in rows), free_bytes(self._file.path) + self._free_pages_bytes
-            need = Need(records=self._needed(connection, trim_to, limit), outbox=outbox_bytes, limit=limit)
+            size, free = sum(len(row[3]) for row in rows), self._free(self._file.path) + self._free_pages_bytes
+            need = Need(records=self._untrimmed.bytes, outbox=outbox_bytes, limit=limit)
             need.check(size, free, has_messages=has_messages)
             for record in records:
                 if record.bodies:
@@ -190,22 +199,13 @@ class Journal:
             return _Appended(rows, *trimmed)
 
         done = await self._file.run(write, lambda: self._mark.write(self.id, records[-1].position))
-        self._untrimmed.add(done.rows)
+        sizes = [(row[0], len(row[3])) for row in done.rows]
+        self._untrimmed.add(sizes)
         self.first = done.first
         self.trimmed_records += done.trimmed
         self.appended_records += len(done.rows)
-        self.appended_bytes += sum(len(row[3]) for row in done.rows)
+        self.appended_bytes += sum(size for _, size in sizes)
         self._end_at(records[-1])
-
-    def _needed(self, connection: sqlite3.Connection, trim_to: int, limit: int) -> int:
-        """Return the bytes behind ``trim_to``; those of an earlier process are looked up, until a checkpoint."""
-        self._untrimmed.trim(trim_to)
-        older_to = self._untrimmed.older_to
-        if not limit or older_to <= trim_to:
-            return self._untrimmed.bytes
-        query = "SELECT coalesce(sum(length(body)), 0) FROM records WHERE position > ? AND position <= ?"
-        older: int = connection.execute(query, (trim_to, older_to)).fetchone()[0]
-        return older + self._untrimmed.bytes
 
     def _trim(self, connection: sqlite3.Connection, trim_to: int, oldest: int | None, appended: int) -> tuple[int, int]:
         """Remove a few records from the front (any age for None); return how many, and the first that stays.
@@ -223,6 +223,12 @@ class Journal:
             return 0, self.first
         connection.execute("DELETE FROM records WHERE position <= ?", (old[-1][0],))
         return len(old), connection.execute("SELECT min(position) FROM records").fetchone()[0]
+
+    async def count_untrimmed(self, checkpoint: int) -> None:
+        """Count what an earlier process left behind ``checkpoint``, until one covers all of it; once, at start."""
+        query = "SELECT coalesce(sum(length(body)), 0) FROM records WHERE position > ?"
+        older: int = await self._file.run(lambda connection: connection.execute(query, (checkpoint,)).fetchone()[0])
+        self._untrimmed.add([(self.last, older)])
 
     async def start_above(self, position: int) -> None:
         """Give no record from here on a position up to ``position``; nothing changes when that is so already."""

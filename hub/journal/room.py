@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hub.errors import UnavailableError
-from hub.journal.records import Row
 
 RESERVED_BYTES = 16 * 1024 * 1024
 """Kept free for ticks, outcomes and control (engine.md, Retention)."""
@@ -39,23 +38,21 @@ class Need:
 
 
 class Untrimmed:
-    """The bytes of the records behind ``trim_to``: those of this process, and those up to ``older_to`` before it."""
+    """The bytes of the records that no checkpoint covers."""
 
-    def __init__(self, older_to: int) -> None:
-        self.older_to = older_to
+    def __init__(self) -> None:
         self.bytes = 0
         self._records: deque[tuple[int, int]] = deque()
 
-    def trim(self, trim_to: int) -> None:
-        """Forget the records that a checkpoint covers."""
-        while self._records and self._records[0][0] <= trim_to:
-            self.bytes -= self._records.popleft()[1]
-
-    def add(self, rows: Sequence[Row]) -> None:
-        """Count what was appended."""
-        sizes = [(row[0], len(row[3])) for row in rows]
+    def add(self, sizes: Sequence[tuple[int, int]]) -> None:
+        """Count records by (position, bytes), in order."""
         self._records.extend(sizes)
         self.bytes += sum(size for _, size in sizes)
+
+    def cover(self, position: int) -> None:
+        """Forget the records up to ``position``."""
+        while self._records and self._records[0][0] <= position:
+            self.bytes -= self._records.popleft()[1]
 
 
 def free_bytes(path: Path) -> int:

@@ -10,26 +10,32 @@ from typing import NamedTuple, Self
 import msgspec
 
 from hub.errors import CorruptError
-from hub.journal.files import SqliteFile, connect
+from hub.journal.files import RESTORE, SqliteFile, read_rows
+from hub.journal.records import checksum, is_sealed
 from hub.model import DeadLetter
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS outbox (
-    sink TEXT NOT NULL, record INTEGER NOT NULL, n INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (sink, record, n)
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE entries (key TEXT PRIMARY KEY, body BLOB NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE outbox (
+    sink TEXT NOT NULL, record INTEGER NOT NULL, n INTEGER NOT NULL, body BLOB NOT NULL, checksum INTEGER NOT NULL,
+    PRIMARY KEY (sink, record, n)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS cursors (sink TEXT PRIMARY KEY, record INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tallies (
-    sink TEXT NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (sink, name)
+CREATE TABLE cursors (sink TEXT PRIMARY KEY, record INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE tallies (
+    sink TEXT NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (sink, name)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS dead_letters (
-    number INTEGER PRIMARY KEY, code TEXT NOT NULL, device TEXT NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL
-);
+CREATE TABLE dead_letters (
+    number INTEGER PRIMARY KEY, code TEXT NOT NULL, device TEXT NOT NULL, size INTEGER NOT NULL,
+    body BLOB NOT NULL, checksum INTEGER NOT NULL
+)
 """
+META = {"journal", "position", "epoch"}
 MAX_DEAD_LETTER_BYTES = 256 * 1024 * 1024
-OutboxRow = tuple[str, int, bytes]
-"""(sink, record position, encoded work)"""
+OutboxRow = tuple[str, int, object]
+"""(sink, record position, work); encoded in the file's thread."""
+
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class Saved(NamedTuple):
@@ -43,19 +49,42 @@ class Saved(NamedTuple):
     epoch: int
 
 
-class StateFile:
-    """``state.sqlite``: a file apart from the journal, so that hearing never waits for its lock."""
+class _Buried(NamedTuple):
+    size: int
+    dropped: int
 
-    def __init__(self, path: Path, journal: str, *, must_exist: bool = False) -> None:
+
+class StateFile:
+    """``state.sqlite``: a file apart from the journal, so that hearing never waits for its lock.
+
+    Every row has a checksum: SQLite's own checks see a broken page, not a changed value. ``outbox_bytes`` is the
+    undelivered work on disk. Counts: ``dead_letters_dropped``, oldest first, for the sake of ``max_dead_letter_bytes``.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        journal: str,
+        *,
+        must_exist: bool = False,
+        max_dead_letter_bytes: int = MAX_DEAD_LETTER_BYTES,
+    ) -> None:
         self._file = SqliteFile(path, SCHEMA, must_exist=must_exist)
         self._journal = journal
+        self._must_exist = must_exist
+        self._max_dead_letter_bytes = max_dead_letter_bytes
+        self.outbox_bytes = 0
         self.dead_letter_bytes = 0
         self.dead_letters_dropped = 0
 
     async def __aenter__(self) -> Self:
-        """Open the file; CorruptError ``foreign_state`` when it belongs to another journal."""
+        """Open the file; CorruptError when it is damaged, or ``foreign_state`` when it belongs to another journal."""
         await self._file.__aenter__()
-        await self._file.run(self._begin)
+        try:
+            await self._file.run(self._begin)
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -63,37 +92,61 @@ class StateFile:
         await self._file.__aexit__(*exc)
 
     def _begin(self, connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('journal', ?)", (self._journal,))
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('position', '0'), ('epoch', '0')")
-        found = connection.execute("SELECT value FROM meta WHERE name = 'journal'").fetchone()[0]
+        check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if check != "ok":
+            raise self._corrupt("corrupt_file", str(check))
+        if not self._must_exist and connection.execute("SELECT count(*) FROM meta").fetchone()[0] == 0:
+            for name, value in (("journal", self._journal), ("position", "0"), ("epoch", "0")):
+                _put_meta(connection, name, value)
+        found = self._meta(connection)["journal"]
         if found != self._journal:
-            code = "foreign_state"
             message = f"it belongs to journal {found}, the journal beside it is {self._journal}"
-            raise CorruptError(code, message, file=str(self._file.path))
-        self.dead_letter_bytes = connection.execute("SELECT coalesce(sum(size), 0) FROM dead_letters").fetchone()[0]
+            raise self._corrupt("foreign_state", message)
+        sums = "SELECT coalesce(sum(size), 0) FROM dead_letters", "SELECT coalesce(sum(length(body)), 0) FROM outbox"
+        self.dead_letter_bytes, self.outbox_bytes = (connection.execute(each).fetchone()[0] for each in sums)
 
     async def load(self) -> Saved:
         """Return the last checkpoint; CorruptError when the file is damaged."""
+        return await self._file.run(self._load)
 
-        def read(connection: sqlite3.Connection) -> Saved:
-            check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if check != "ok":
-                code = "corrupt_file"
-                raise CorruptError(code, str(check), file=str(self._file.path))
-            meta = dict(connection.execute("SELECT name, value FROM meta"))
-            tallies: dict[str, dict[str, int]] = {}
-            for sink, name, value in connection.execute("SELECT sink, name, value FROM tallies"):
-                tallies.setdefault(sink, {})[name] = value
-            return Saved(
-                journal=meta["journal"],
-                position=int(meta["position"]),
-                entries=list(connection.execute("SELECT key, body FROM entries ORDER BY key")),
-                cursors=dict(connection.execute("SELECT sink, record FROM cursors")),
-                tallies=tallies,
-                epoch=int(meta["epoch"]),
-            )
+    def _load(self, connection: sqlite3.Connection) -> Saved:
+        meta = self._meta(connection)
+        entries = connection.execute("SELECT key, body, checksum FROM entries ORDER BY key").fetchall()
+        for key, body, seal in entries:
+            self._check("entries", seal, body, key)
+        cursors = connection.execute("SELECT sink, record, checksum FROM cursors").fetchall()
+        for sink, record, seal in cursors:
+            self._check("cursors", seal, b"", sink, record)
+        tallies: dict[str, dict[str, int]] = {}
+        for sink, name, value, seal in connection.execute("SELECT sink, name, value, checksum FROM tallies"):
+            self._check("tallies", seal, b"", sink, name, value)
+            tallies.setdefault(sink, {})[name] = value
+        return Saved(
+            journal=meta["journal"],
+            position=int(meta["position"]),
+            entries=[(key, body) for key, body, _ in entries],
+            cursors={sink: record for sink, record, _ in cursors},
+            tallies=tallies,
+            epoch=int(meta["epoch"]),
+        )
 
-        return await self._file.run(read)
+    def _meta(self, connection: sqlite3.Connection) -> dict[str, str]:
+        meta: dict[str, str] = {}
+        for name, value, seal in connection.execute("SELECT name, value, checksum FROM meta"):
+            self._check("meta", seal, b"", name, value)
+            meta[name] = value
+        if meta.keys() != META:
+            raise self._corrupt("corrupt_row", "its table meta is not whole")
+        return meta
+
+    def _check(self, table: str, seal: object, body: object, *names: object) -> None:
+        if not is_sealed(seal, body, *names):
+            raise self._corrupt("corrupt_row", f"the row {names!r} of {table} fails its checksum")
+
+    def _corrupt(self, code: str, message: str) -> CorruptError:
+        return CorruptError(code, message, file=str(self._file.path), hint=RESTORE)
+
+    # ------------------------------------------------------------------------------------------------------- checkpoint
 
     async def checkpoint(
         self,
@@ -104,23 +157,31 @@ class StateFile:
     ) -> None:
         """Write in one transaction the state at ``position``, what no sink has confirmed, and the dead letters."""
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: sqlite3.Connection) -> tuple[int, _Buried]:
             connection.executemany(
-                "INSERT OR REPLACE INTO entries VALUES (?, ?)",
-                [(key, body) for key, body in entries.items() if body is not None],
+                "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)",
+                [(key, body, checksum(body, key)) for key, body in entries.items() if body is not None],
             )
             connection.executemany(
                 "DELETE FROM entries WHERE key = ?", [(key,) for key, body in entries.items() if body is None]
             )
-            _put_outbox(connection, outbox)
-            self._put_dead_letters(connection, dead_letters)
-            connection.execute("UPDATE meta SET value = ? WHERE name = 'position'", (str(position),))
+            added = _put_outbox(connection, outbox)
+            _put_meta(connection, "position", str(position))
+            return added, self._bury(connection, dead_letters)
 
-        await self._file.run(write)
+        added, buried = await self._file.run(write)
+        self.outbox_bytes += added
+        self._count(buried)
+
+    async def keep_epoch(self, epoch: int) -> None:
+        """Remember the epoch under which this hub owns its partition."""
+        await self._file.run(lambda connection: _put_meta(connection, "epoch", str(epoch)))
+
+    # ----------------------------------------------------------------------------------------------------------- outbox
 
     async def spill(self, outbox: Sequence[OutboxRow]) -> None:
         """Write undelivered work ahead of the next checkpoint."""
-        await self._file.run(lambda connection: _put_outbox(connection, outbox))
+        self.outbox_bytes += await self._file.run(lambda connection: _put_outbox(connection, outbox))
 
     async def owed(self, sink: str, after: int, limit_bytes: int) -> list[tuple[int, bytes]]:
         """Return the outbox of ``sink`` behind ``after`` in order, up to ``limit_bytes`` but at least one row."""
@@ -128,9 +189,10 @@ class StateFile:
         def read(connection: sqlite3.Connection) -> list[tuple[int, bytes]]:
             rows: list[tuple[int, bytes]] = []
             size = 0
-            for record, body in connection.execute(
-                "SELECT record, body FROM outbox WHERE sink = ? AND record > ? ORDER BY record", (sink, after)
+            for record, body, seal in connection.execute(
+                "SELECT record, body, checksum FROM outbox WHERE sink = ? AND record > ? ORDER BY record", (sink, after)
             ):
+                self._check("outbox", seal, body, sink, record)
                 rows.append((record, body))
                 size += len(body)
                 if size >= limit_bytes:
@@ -141,78 +203,95 @@ class StateFile:
 
     async def last_owed(self, sink: str) -> int:
         """Return the last record of which the outbox holds work of ``sink``, or 0."""
-        return await self._file.run(
-            lambda connection: connection.execute(
-                "SELECT coalesce(max(record), 0) FROM outbox WHERE sink = ?", (sink,)
-            ).fetchone()[0]
-        )
+        query = "SELECT coalesce(max(record), 0) FROM outbox WHERE sink = ?"
+        return await self._file.run(lambda connection: connection.execute(query, (sink,)).fetchone()[0])
+
+    async def count_owed(self, sink: str, up_to: int) -> int:
+        """Return of how many records up to ``up_to`` the outbox holds work of ``sink``."""
+        query = "SELECT count(DISTINCT record) FROM outbox WHERE sink = ? AND record <= ?"
+        return await self._file.run(lambda connection: connection.execute(query, (sink, up_to)).fetchone()[0])
 
     async def confirm(self, sink: str, record: int, tally: Mapping[str, int]) -> None:
         """Move the cursor of ``sink`` and its counts, and forget its outbox up to there, in one transaction."""
 
-        def write(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (sink, record))
+        def write(connection: sqlite3.Connection) -> int:
+            cursor = (sink, record, checksum(b"", sink, record))
+            connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", cursor)
+            size = "SELECT coalesce(sum(length(body)), 0) FROM outbox WHERE sink = ? AND record <= ?"
+            gone: int = connection.execute(size, (sink, record)).fetchone()[0]
             connection.execute("DELETE FROM outbox WHERE sink = ? AND record <= ?", (sink, record))
+            known = dict(connection.execute("SELECT name, value FROM tallies WHERE sink = ?", (sink,)))
+            sums = [(sink, name, known.get(name, 0) + value) for name, value in tally.items()]
             connection.executemany(
-                "INSERT INTO tallies VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
-                [(sink, name, value) for name, value in tally.items()],
+                "INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, ?)", [(*row, checksum(b"", *row)) for row in sums]
             )
+            return gone
 
-        await self._file.run(write)
+        self.outbox_bytes -= await self._file.run(write)
 
-    async def keep_epoch(self, epoch: int) -> None:
-        """Remember the epoch under which this hub owns its partition."""
-        await self._file.run(
-            lambda connection: connection.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (str(epoch),))
-        )
+    # ----------------------------------------------------------------------------------------------------- dead letters
 
     async def bury(self, dead_letters: Sequence[DeadLetter]) -> None:
         """Write dead letters ahead of the next checkpoint; a known number is ignored."""
-        await self._file.run(lambda connection: self._put_dead_letters(connection, dead_letters))
+        self._count(await self._file.run(lambda connection: self._bury(connection, dead_letters)))
 
-    def _put_dead_letters(self, connection: sqlite3.Connection, letters: Iterable[DeadLetter]) -> None:
+    def _bury(self, connection: sqlite3.Connection, letters: Iterable[DeadLetter]) -> _Buried:
+        size = self.dead_letter_bytes
+        dropped = 0
         for letter in letters:
-            body = msgspec.msgpack.encode(letter)
-            row = (letter.number, letter.code, f"{letter.site}/{letter.device}", len(body), body)
-            if connection.execute("INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?)", row).rowcount > 0:
-                self.dead_letter_bytes += len(body)
-        while self.dead_letter_bytes > MAX_DEAD_LETTER_BYTES:
-            number, size = connection.execute(
-                "SELECT number, size FROM dead_letters ORDER BY number LIMIT 1"
-            ).fetchone()
-            connection.execute("DELETE FROM dead_letters WHERE number = ?", (number,))
-            self.dead_letter_bytes -= size
-            self.dead_letters_dropped += 1
+            body = _encode(letter)
+            device, seal = f"{letter.site}/{letter.device}", checksum(body, letter.number)
+            row = (letter.number, letter.code, device, len(body), body, seal)
+            if connection.execute("INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?)", row).rowcount > 0:
+                size += len(body)
+        oldest = "SELECT number, size FROM dead_letters ORDER BY number LIMIT 1"
+        while size > self._max_dead_letter_bytes and (row := connection.execute(oldest).fetchone()):
+            connection.execute("DELETE FROM dead_letters WHERE number = ?", (row[0],))
+            size -= row[1]
+            dropped += 1
+        return _Buried(size, dropped)
+
+    def _count(self, buried: _Buried) -> None:
+        """Take the new counts over, now that the transaction is on disk."""
+        self.dead_letter_bytes = buried.size
+        self.dead_letters_dropped += buried.dropped
 
 
-def _put_outbox(connection: sqlite3.Connection, rows: Sequence[OutboxRow]) -> None:
+def _put_meta(connection: sqlite3.Connection, name: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (name, value, checksum(b"", name, value)))
+
+
+def _put_outbox(connection: sqlite3.Connection, rows: Iterable[OutboxRow]) -> int:
+    """Insert what is neither confirmed nor there already; return its bytes."""
     cursors = dict(connection.execute("SELECT sink, record FROM cursors"))
-    connection.executemany(
-        "INSERT OR IGNORE INTO outbox VALUES (?, ?, 0, ?)",
-        [row for row in rows if row[1] > cursors.get(row[0], 0)],
-    )
+    added = 0
+    for sink, record, work in rows:
+        if record > cursors.get(sink, 0):
+            body = _encode(work)
+            row = (sink, record, body, checksum(body, sink, record))
+            if connection.execute("INSERT OR IGNORE INTO outbox VALUES (?, ?, 0, ?, ?)", row).rowcount > 0:
+                added += len(body)
+    return added
 
 
 def read_dead_letters(path: Path, *, limit: int, before: int | None = None, code: str = "") -> list[DeadLetter]:
     """Return dead letters, newest first, from the file of a running or stopped hub."""
-    connection = connect(path, read_only=True)
-    try:
-        rows = connection.execute(
-            "SELECT body FROM dead_letters WHERE number < ? AND (? = '' OR code = ?) ORDER BY number DESC LIMIT ?",
-            (before if before is not None else 2**62, code, code, limit),
-        ).fetchall()
-    finally:
-        connection.close()
-    return [msgspec.msgpack.decode(row[0], type=DeadLetter) for row in rows]
+    rows = read_rows(
+        path,
+        "SELECT number, body, checksum FROM dead_letters WHERE number < ? AND (? = '' OR code = ?)"
+        " ORDER BY number DESC LIMIT ?",
+        (before if before is not None else 2**62, code, code, limit),
+    )
+    for number, body, seal in rows:
+        if not is_sealed(seal, body, number):
+            message = f"dead letter {number} fails its checksum"
+            raise CorruptError("corrupt_row", message, file=str(path), hint=RESTORE)
+    return [msgspec.msgpack.decode(body, type=DeadLetter) for _, body, _ in rows]
 
 
 def read_tallies(path: Path) -> dict[str, dict[str, int]]:
     """Return the counts of the sinks from the file of a running or stopped hub."""
-    connection = connect(path, read_only=True)
-    try:
-        tallies: dict[str, dict[str, int]] = {}
-        for sink, name, value in connection.execute("SELECT sink, name, value FROM tallies"):
-            tallies.setdefault(sink, {})[name] = value
-    finally:
-        connection.close()
+    tallies: dict[str, dict[str, int]] = {}
+    for sink, name, value in read_rows(path, "SELECT sink, name, value FROM tallies"):
+        tallies.setdefault(sink, {})[name] = value
     return tallies

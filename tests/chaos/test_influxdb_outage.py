@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -23,11 +24,11 @@ from tests.waiting import wait_until
 
 RATE = 500
 CARD_EVERY = 10
-"""One message in ten is an event: of one in a hundred, a window of 10 s would hold 50, and their p99 be the slowest."""
-BEFORE_SECONDS, OUTAGE_SECONDS = 10, 20
+"""One message in ten is an event: of one in a hundred a window would hold 50, and their p99 be the slowest of all."""
+WINDOW_SECONDS, WINDOWS_BEFORE, WINDOWS_MEANWHILE = 10, 2, 2
 ALLOWED = 1.2
-FLOOR_MS = 5.0
-"""Stream ids count whole milliseconds, and other work on a small machine moves a p99 of 2 ms by more than a fifth."""
+FLOOR_MS = 10.0
+"""Two turns of the reader, which reads every 5 ms: below that the p99 says what else the machine is doing."""
 
 
 class InfluxTown(Town):
@@ -63,12 +64,27 @@ async def town(
         yield each
 
 
-async def p99_ms(town: InfluxTown, since: int, until: int) -> float:
-    """Return the p99 of publish to stream, of the cards published between two moments (wall ns)."""
+async def p99_ms(town: InfluxTown, moments: Sequence[int]) -> float:
+    """Return the p99 of publish to stream in the quietest of the windows between ``moments`` (wall ns).
+
+    Other work on the machine only ever adds, and comes and goes; what the outage itself costs is in every window.
+    """
     streamed = await town.streamed_at()
-    took = sorted(streamed[card] - at / 1e6 for card, at in town.sent.at.items() if since <= at < until)
-    assert len(took) >= RATE // CARD_EVERY * 8
-    return took[math.ceil(len(took) * 0.99) - 1]
+    found = []
+    for since, until in pairwise(moments):
+        took = sorted(streamed[card] - at / 1e6 for card, at in town.sent.at.items() if since <= at < until)
+        assert len(took) >= 8 * RATE // CARD_EVERY
+        found.append(took[math.ceil(len(took) * 0.99) - 1])
+    return min(found)
+
+
+async def windows(town: InfluxTown, count: int) -> list[int]:
+    """Let so many windows of the stream pass; return the moments at their ends, and the one before the first."""
+    moments = [town.clock.wall_ns()]
+    for _ in range(count):
+        await town.until_sent(WINDOW_SECONDS * RATE)
+        moments.append(town.clock.wall_ns())
+    return moments
 
 
 def resident_bytes(process: int) -> int:
@@ -94,28 +110,22 @@ async def check_all(town: InfluxTown) -> None:
 async def test_twenty_seconds_without_influxdb_cost_no_point_and_no_event_its_time(town: InfluxTown) -> None:
     town.hub.start()
     await town.hub.until_ready()
-    now = town.clock.wall_ns
     async with town.traffic(RATE):
         await town.until_sent(2 * RATE)
-        began = now()
-        await town.until_sent(BEFORE_SECONDS * RATE)
+        before = await windows(town, WINDOWS_BEFORE)
         held = resident_bytes(town.hub.pid)
         await asyncio.to_thread(town.influxdb.stop)
-        ended = now()
-        await town.until_sent(OUTAGE_SECONDS * RATE)
-        returned = now()
+        meanwhile = await windows(town, WINDOWS_MEANWHILE)
         waiting = (await town.hub.metrics())["hub_points_waiting"]
         grown = resident_bytes(town.hub.pid) - held
-        status, reasons = await town.hub.readiness()
+        readiness = await town.hub.readiness()
         await town.influxdb.start()
         await town.until_sent(RATE)
-    assert (status, reasons) == (503, {"timeseries_behind"})
-    assert waiting > 0.9 * OUTAGE_SECONDS * RATE * (1 - 1 / CARD_EVERY)
+    assert readiness == (503, {"timeseries_behind"})
+    assert waiting >= WINDOWS_MEANWHILE * WINDOW_SECONDS * RATE * (1 - 1 / CARD_EVERY)
     assert grown < MEMORY_BYTES
     await check_all(town)
-    before, meanwhile = await p99_ms(town, began, ended), await p99_ms(town, ended, returned)
-    print(f"p99 {before:.1f} ms before, {meanwhile:.1f} ms meanwhile; grown {grown}")
-    assert meanwhile <= ALLOWED * max(before, FLOOR_MS)
+    assert await p99_ms(town, meanwhile) <= ALLOWED * max(await p99_ms(town, before), FLOOR_MS)
 
 
 @pytest.mark.timeout(120)

@@ -11,7 +11,7 @@ import typer
 
 from hub import __version__
 from hub.errors import ConfigError, HubError, PoisonError, UnavailableError
-from hub.ui.cli import alarms, commands, config, dead_letters, demo, devices, events, run, sites, telemetry
+from hub.ui.cli import alarms, commands, config, dead_letters, demo, devices, events, rules, run, sites, telemetry
 from hub.ui.cli.desk import Desk
 from hub.ui.logs import LogLevel, configure_logging
 
@@ -44,6 +44,7 @@ for noun, commands_of_noun in (
     ("telemetry", telemetry.app),
     ("sites", sites.app),
     ("devices", devices.app),
+    ("rules", rules.app),
     ("commands", commands.app),
 ):
     app.add_typer(commands_of_noun, name=noun, no_args_is_help=True)

@@ -1,0 +1,74 @@
+"""The benchmarks run, show every row, and lose nothing; their figures are for ``make bench``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from benchmarks.figures import FLOOD, QUICK, steadily
+from benchmarks.listener import Seen
+from benchmarks.micro import ROWS
+from benchmarks.publisher import Published
+from benchmarks.timing import latencies
+from benchmarks.traffic import EVENT_EVERY, PAYLOAD_BYTES, Traffic
+from tests.house.rooms import HOUSE
+from tests.machine import needs
+
+SECONDS = 40
+LOADS = {FLOOD, *map(steadily, QUICK.rates)}
+
+
+@needs("mosquitto")
+@needs("influxd")
+@pytest.mark.timeout(SECONDS + 20)
+async def test_a_quick_run_shows_every_row_and_loses_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    command = (sys.executable, "-m", "benchmarks", "--quick", "--json", str(file))
+    process = await asyncio.create_subprocess_exec(*command, cwd=HOUSE, stdout=PIPE, stderr=PIPE)
+    try:
+        async with asyncio.timeout(SECONDS):
+            said, complaint = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, complaint.decode()[-3_000:]
+    found: dict[str, Any] = orjson.loads(file.read_bytes())
+    assert {(row["subject"], row["load"]) for row in found["figures"]} == {
+        *(("tutorial way, influxdb", load) for load in LOADS),
+        *(("hub, influxdb", load) for load in LOADS),
+        ("hub, local", FLOOD),
+    }
+    assert [row["lost"] for row in found["figures"]] == [0] * len(found["figures"])
+    assert [row["name"] for row in found["pieces"]] == [name for name, _, _ in ROWS]
+    assert all(min(row["cpu_us"]) > 0 for row in found["figures"])
+    for row in found["figures"]:
+        assert row["subject"] in said.decode()
+
+
+def test_every_payload_has_the_length_that_the_table_says() -> None:
+    traffic = Traffic(1_000)
+    lengths = {len(traffic.payload(number, 1_772_352_000_000)) for number in range(0, 300_000, 7)}
+    assert lengths == {PAYLOAD_BYTES}
+
+
+def test_one_message_in_a_hundred_is_an_event() -> None:
+    traffic = Traffic(1_000)
+    assert traffic.count_events(range(200_000, 400_000)) == 200_000 // EVENT_EVERY
+
+
+def test_the_latency_of_an_event_is_from_due_to_seen_of_the_same_device() -> None:
+    published = Published(3, 1.0, [("a", 1_000_000), ("b", 2_000_000), ("a", 9_000_000)])
+    seen: Seen = [("s1/b", 4_000_000), ("s1/a", 6_000_000), ("s1/a", 10_000_000)]
+    assert latencies(published, seen) == [2.0, 5.0, 1.0]
+
+
+def test_an_event_that_was_never_seen_has_no_latency() -> None:
+    published = Published(2, 1.0, [("a", 1_000_000), ("b", 2_000_000)])
+    assert latencies(published, [("s1/a", 3_000_000)]) == [2.0]

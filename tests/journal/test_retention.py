@@ -1,0 +1,167 @@
+"""What the journal keeps: everything behind the checkpoint, the rest by age and size; and its reserve."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hub.errors import UnavailableError
+from hub.journal.journal import Journal
+from hub.journal.room import RESERVED_BYTES
+from hub.model import Outcome, OutcomeKind, Record, Tick
+from tests.journal.papers import SECOND, START, batch, everything, journal, noise, record
+
+MIB = 2**20
+FOREVER = START + 10**9 * SECOND
+
+
+def heavy(position: int, size: int = MIB) -> Record:
+    """Return a batch of ``size`` bytes."""
+    return record(position, batch(b"%d" % position * (size // len(str(position)))))
+
+
+async def test_records_older_than_the_age_go_a_few_at_a_time(tmp_path: Path) -> None:
+    async with journal(tmp_path) as opened:
+        await opened.append(noise(1, 40))
+        left = []
+        for position in range(41, 51):
+            await opened.append([record(position, Tick())], trim_to=40, limits=(START + 21 * SECOND, 0))
+            left.append(opened.first)
+        assert left == [7, 13, 19, 21, 21, 21, 21, 21, 21, 21]
+        assert opened.trimmed_records == 20
+        assert [one.position for one in await everything(opened)] == list(range(21, 51))
+
+
+async def test_nothing_behind_the_checkpoint_is_trimmed_however_old_it_is(tmp_path: Path) -> None:
+    async with journal(tmp_path) as opened:
+        await opened.append(noise(1, 10))
+        for position in range(11, 31):
+            await opened.append([record(position, Tick())], trim_to=4, limits=(FOREVER, 0))
+        assert opened.first == 5
+    async with journal(tmp_path) as opened:
+        assert (opened.first, opened.last) == (5, 30)
+        assert not opened.is_whole
+
+
+async def test_a_journal_above_its_size_loses_what_no_one_needs(tmp_path: Path) -> None:
+    limit = 24 * MIB
+    async with journal(tmp_path) as opened:
+        for position in range(1, 61):
+            await opened.append([heavy(position)], trim_to=position - 3, limits=(0, limit))
+        assert opened.size_bytes < limit + 2 * MIB
+        assert opened.last - opened.first + 1 > 15
+        assert (tmp_path / "journal.sqlite").stat().st_size < limit + 10 * MIB
+
+
+async def test_a_flood_of_many_records_an_append_does_not_outgrow_trimming(tmp_path: Path) -> None:
+    async with journal(tmp_path) as opened:
+        for position in range(1, 2_000, 50):
+            await opened.append(noise(position, 50), trim_to=position - 1, limits=(START + (position - 10) * SECOND, 0))
+        assert opened.last - opened.first < 160
+
+
+async def test_trimming_looks_at_the_front_only(tmp_path: Path) -> None:
+    """A wall clock that stepped back leaves old times in the middle; they wait their turn."""
+    async with journal(tmp_path) as opened:
+        await opened.append([record(n, Tick(), at=START if n == 2 else START + 9 * SECOND) for n in range(1, 5)])
+        await opened.append([record(5, Tick())], trim_to=4, limits=(START + 8 * SECOND, 0))
+        assert (opened.first, opened.trimmed_records) == (1, 0)
+
+
+async def test_a_trimmed_journal_goes_on_where_it_was(tmp_path: Path) -> None:
+    async with journal(tmp_path) as opened:
+        await opened.append(noise(1, 10))
+        await opened.append([record(11, Tick())], trim_to=10, limits=(FOREVER, 0))
+        assert opened.first == 7
+    async with journal(tmp_path) as opened:
+        assert (opened.first, opened.last) == (7, 11)
+        await opened.append([record(12, Tick())])
+        assert [one.position for one in await everything(opened)] == list(range(7, 13))
+
+
+# ------------------------------------------------------------------------------------------------------------ the limit
+
+
+async def test_at_the_limit_batches_are_refused_and_small_records_go_into_the_reserve(tmp_path: Path) -> None:
+    limits = (0, RESERVED_BYTES + 8 * MIB)
+    async with journal(tmp_path) as opened:
+        for position in range(1, 8):
+            await opened.append([heavy(position)], limits=limits)
+        with pytest.raises(UnavailableError, match="journal_full"):
+            await opened.append([heavy(8)], limits=limits)
+        await opened.append([record(8, Tick()), record(9, Outcome("c", OutcomeKind.SENT))], limits=limits)
+        with pytest.raises(UnavailableError, match="journal_full"):
+            await opened.append([record(10, Tick()), heavy(11)], limits=limits)
+        assert [one.position for one in await everything(opened)] == list(range(1, 10))
+        # A checkpoint makes room.
+        await opened.append([heavy(10)], trim_to=4, limits=limits)
+        assert opened.last == 10
+
+
+async def test_undelivered_work_counts_against_the_limit(tmp_path: Path) -> None:
+    limits = (0, 64 * MIB)
+    async with journal(tmp_path) as opened:
+        with pytest.raises(UnavailableError, match="journal_full"):
+            await opened.append([heavy(1)], limits=limits, outbox_bytes=48 * MIB)
+        await opened.append([record(1, Tick())], limits=limits, outbox_bytes=48 * MIB)
+        await opened.append([heavy(2)], limits=limits, outbox_bytes=40 * MIB)
+        assert opened.last == 2
+
+
+async def test_the_reserve_has_an_end(tmp_path: Path) -> None:
+    async with journal(tmp_path) as opened:
+        with pytest.raises(UnavailableError, match="journal_full"):
+            await opened.append([record(1, Tick())], limits=(0, 64 * MIB), outbox_bytes=64 * MIB)
+        await opened.append([record(1, Tick())], limits=(0, 64 * MIB), outbox_bytes=64 * MIB - 100)
+
+
+async def test_an_almost_full_disk_keeps_its_last_bytes_for_small_records(tmp_path: Path) -> None:
+    async with journal(tmp_path, free=lambda _: RESERVED_BYTES) as opened:
+        with pytest.raises(UnavailableError, match="disk_full"):
+            await opened.append([heavy(1)])
+        await opened.append([record(1, Tick())])
+        assert opened.last == 1
+
+
+async def test_a_nearly_full_disk_makes_history_go_whatever_its_age(tmp_path: Path) -> None:
+    async with journal(tmp_path, free=lambda _: 2 * RESERVED_BYTES) as opened:
+        await opened.append(noise(1, 10))
+        await opened.append([record(11, Tick())], trim_to=10)
+        assert opened.first == 7
+
+
+# --------------------------------------------------------------------------------------------------------- a full disk
+
+
+@contextmanager
+def small_disk(opened: Journal, pages: int) -> Iterator[None]:
+    """Let SQLite say that the disk is full (SQLITE_FULL) above ``pages``, as ENOSPC makes it."""
+    connection = opened._file._connection  # noqa: SLF001 -- the pragma belongs to the connection
+    assert isinstance(connection, sqlite3.Connection)
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA max_page_count = 1073741823")
+
+
+async def test_a_full_disk_is_unavailable_and_then_nothing_is_missing(tmp_path: Path) -> None:
+    async with journal(tmp_path) as opened:
+        await opened.append(noise(1, 5))
+        with small_disk(opened, 40):
+            for _ in range(3):
+                with pytest.raises(UnavailableError, match="disk_full"):
+                    await opened.append([record(6, Tick()), heavy(7)])
+            assert (opened.last, opened.appended_records) == (5, 5)
+            await opened.append([record(6, Tick())])
+        await opened.append([heavy(7)])
+        found = await everything(opened)
+    assert [(one.position, one.body) for one in found] == [
+        (one.position, one.body) for one in [*noise(1, 5), record(6, Tick()), heavy(7)]
+    ]
+    async with journal(tmp_path) as opened:
+        assert (opened.first, opened.last) == (1, 7)

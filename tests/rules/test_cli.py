@@ -1,0 +1,138 @@
+"""``hub rules``: what people and programs are told, and the exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from tests.ui.conftest import Cli, Said
+
+GOOD = """\
+rule: tampered
+label: {en: Tampered, zh: 被拆}
+for_each: access_controller
+when: tamper
+clear: {for: 5s}
+raise: {event: security.tampered, severity: high}
+tests:
+  - name: it rises
+    given: [{at: 1s, values: {tamper: true}}]
+    expect: ["1s raised security.tampered"]
+"""
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Iterator[Cli]:
+    yield Cli(capsys)
+    structlog.reset_defaults()
+
+
+class Rules:
+    """``hub rules`` of an installation with a file of its own rules."""
+
+    def __init__(self, cli: Cli, directory: Path) -> None:
+        self.file = directory / "rules" / "own.yaml"
+        self.file.parent.mkdir()
+        self._cli = cli
+        self._config = directory / "hub.toml"
+        self._config.write_text(f'rules_dir = "{self.file.parent}"\n', encoding="utf-8")
+
+    def __call__(self, text: str, *arguments: str) -> Said:
+        """Write ``text`` as the installation's rules and run the command."""
+        self.file.write_text(text, encoding="utf-8")
+        return self._cli("--config", str(self._config), "rules", *arguments)
+
+
+@pytest.fixture
+def rules(cli: Cli, tmp_path: Path) -> Rules:
+    return Rules(cli, tmp_path)
+
+
+def test_the_list_tells_every_rule_as_a_sentence(rules: Rules) -> None:
+    said = rules(GOOD, "list", "--json")
+    assert said.code == 0
+    rows = {row["rule"]: row for row in said.document()}
+    assert rows["tampered"] == {
+        "rule": "tampered",
+        "version": "1",
+        "event": "security.tampered",
+        "severity": "high",
+        "for_each": {"kind": "access_controller"},
+        "label": {"en": "Tampered", "zh": "被拆"},
+        "sentence": "for each access_controller, when tamper, raise security.tampered (high); "
+        "clear when that is over for 5s",
+        "tests": 1,
+    }
+    assert "smoke-alarm" in rows
+
+
+def test_the_list_for_people_shows_both_labels(rules: Rules) -> None:
+    assert "被拆 / Tampered" in rules(GOOD, "list").out
+
+
+def test_an_installation_replaces_a_shipped_rule_by_name(rules: Rules) -> None:
+    said = rules(GOOD.replace("rule: tampered", "rule: smoke-alarm"), "list", "--json")
+    assert [row["event"] for row in said.document() if row["rule"] == "smoke-alarm"] == ["security.tampered"]
+
+
+def test_sound_rules_check(rules: Rules) -> None:
+    said = rules(GOOD, "check")
+    assert (said.code, said.out) == (0, "4 rules, 0 findings\n")
+
+
+def test_a_doubt_is_told_and_does_not_fail_the_check(rules: Rules) -> None:
+    said = rules(GOOD.replace(", zh: 被拆", ""), "check")
+    assert said.code == 0
+    assert f"{rules.file}:2: warning: tampered: label: no label in zh" in said.out
+
+
+def test_errors_of_all_rules_are_told_with_their_lines(rules: Rules) -> None:
+    wrong = GOOD.replace("when: tamper", "when: tampr")
+    misspelt = GOOD.replace("rule: tampered", "rule: other").replace("clear:", "claer:")
+    said = rules(f"{wrong}---\n{misspelt}", "check", "--json")
+    assert said.code == 2
+    facts = [(finding["rule"], finding["line"], finding["code"]) for finding in said.document()]
+    assert facts == [("tampered", 4, "bad_expression"), ("other", 16, "unknown_key")]
+    assert said.document()[0]["hint"] == "did you mean tamper?"
+
+
+def test_a_file_that_is_no_yaml_is_told_with_its_line(rules: Rules) -> None:
+    said = rules("rule: [", "check")
+    assert said.code == 2
+    assert f"{rules.file}:1:" in said.err
+
+
+def test_tests_that_hold_are_counted(rules: Rules) -> None:
+    said = rules(GOOD, "test", "tampered")
+    assert (said.code, said.out) == (0, "1 tests hold, 0 do not\n")
+
+
+def test_a_test_that_does_not_hold_is_told_and_fails(rules: Rules) -> None:
+    said = rules(GOOD.replace("1s raised", "2s raised"), "test", "tampered")
+    assert said.code == 1
+    assert said.out == (
+        "tampered: it rises\n"
+        "  missing: 2s raised security.tampered\n"
+        "  unexpected: 1s raised security.tampered\n"
+        "0 tests hold, 1 do not\n"
+    )
+
+
+def test_results_are_told_to_programs(rules: Rules) -> None:
+    assert rules(GOOD, "test", "tampered", "--json").document() == [
+        {"rule": "tampered", "test": "it rises", "differences": []}
+    ]
+
+
+def test_every_rule_is_tested_unless_some_are_named(rules: Rules) -> None:
+    tested = {result["rule"] for result in rules(GOOD, "test", "--json").document()}
+    assert {"tampered", "smoke-alarm", "door-forced"} <= tested
+
+
+def test_a_rule_that_does_not_exist_is_told_with_one_that_does(rules: Rules) -> None:
+    said = rules(GOOD, "test", "tampred")
+    assert said.code == 2
+    assert "did you mean tampered?" in said.err

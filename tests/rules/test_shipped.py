@@ -1,0 +1,96 @@
+"""Laws over every rule that ships: sound, with tests that hold and that would notice its absence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hub.config import packaged
+from hub.normalize.load import load_profiles
+from hub.rules.check import problems
+from hub.rules.rule import Rule, read_rule, write_rule
+from hub.rules.testing import RuleTest
+from hub.ui.rules_bench import run_case
+from hub.yaml_documents import load_documents, validate
+
+CATALOGUE, _ = load_profiles([packaged("device_profiles")])
+FILES = sorted(packaged("rules").rglob("*.yaml"))
+RULES = [(path, validate(document, Rule)) for path in FILES for document in load_documents(path)]
+CASES = [(rule, case) for _, rule in RULES for case in rule.tests]
+
+every_rule = pytest.mark.parametrize(("file", "rule"), RULES, ids=[f"{path.name}:{rule.rule}" for path, rule in RULES])
+
+
+def test_there_are_rules_and_each_name_is_used_once() -> None:
+    names = [rule.rule for _, rule in RULES]
+    assert {"smoke-alarm", "detector-silent", "door-forced"} <= set(names)
+    assert sorted(set(names)) == sorted(names)
+
+
+@every_rule
+def test_a_rule_has_no_problems_not_even_doubts(file: Path, rule: Rule) -> None:
+    assert [f"{file.name}: {problem}" for problem in problems(rule, CATALOGUE)] == []
+
+
+@pytest.mark.parametrize(("rule", "case"), CASES, ids=[f"{rule.rule}: {case.name}" for rule, case in CASES])
+def test_a_test_of_a_rule_holds(rule: Rule, case: RuleTest) -> None:
+    assert run_case(rule, case, CATALOGUE) == []
+
+
+@every_rule
+def test_a_rule_shows_how_it_rises_and_how_it_ends(file: Path, rule: Rule) -> None:
+    shown = {happening.what for case in rule.tests for happening in case.expected}
+    wanted = {"raised"} if rule.is_alarm else {"occurred"}
+    if rule.is_alarm and (rule.clear is None or rule.clear.by is None):
+        wanted.add("cleared")
+    if rule.do:
+        wanted.add("sent")
+    assert wanted <= shown, f"{file.name}: {rule.rule} should show {wanted - shown}"
+
+
+def changed(rule: Rule) -> Iterator[tuple[str, Rule]]:
+    """Yield the rule with one of its words weakened, and which."""
+    if rule.for_:
+        yield "for", rule.model_copy(update={"for_": timedelta(0)})
+    if rule.unless is not None:
+        yield "unless", rule.model_copy(update={"unless": None})
+    if rule.absent_for is not None:
+        yield "absent_for", rule.model_copy(update={"absent_for": rule.absent_for / 2})
+    if rule.clear is not None and rule.clear.for_:
+        yield "clear.for", rule.model_copy(update={"clear": rule.clear.model_copy(update={"for_": timedelta(0)})})
+    if rule.clear is not None and rule.clear.when is not None and rule.when is not None:
+        yield "clear.when", rule.model_copy(update={"clear": rule.clear.model_copy(update={"when": None})})
+    for index in range(len(rule.do)):
+        yield f"do.{index}", rule.model_copy(update={"do": [*rule.do[:index], *rule.do[index + 1 :]]})
+
+
+CHANGES = [(rule, word, other) for _, rule in RULES for word, other in changed(rule)]
+
+
+@pytest.mark.parametrize(("rule", "word", "other"), CHANGES, ids=[f"{rule.rule}: {word}" for rule, word, _ in CHANGES])
+def test_the_tests_of_a_rule_notice_when_one_of_its_words_is_weakened(rule: Rule, word: str, other: Rule) -> None:
+    failing = [case.name for case in rule.tests if run_case(other, case, CATALOGUE)]
+    assert failing, f"{rule.rule} passes all of its tests without {word}"
+
+
+@every_rule
+def test_case_names_of_a_rule_are_unique(file: Path, rule: Rule) -> None:
+    names = [case.name for case in rule.tests]
+    assert sorted(set(names)) == sorted(names), file.name
+
+
+@every_rule
+def test_a_rule_is_the_same_after_the_journal(file: Path, rule: Rule) -> None:
+    assert read_rule(write_rule(rule)) == rule.model_copy(update={"tests": []}), file.name
+
+
+def test_the_rule_that_the_readme_shows_is_as_sound_as_those_that_ship(tmp_path: Path) -> None:
+    shown = (packaged("rules") / "README.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    file = tmp_path / "shown.yaml"
+    file.write_text(shown, encoding="utf-8")
+    rule = validate(load_documents(file)[0], Rule)
+    assert problems(rule, CATALOGUE) == []
+    assert [run_case(rule, case, CATALOGUE) for case in rule.tests] == [[]]

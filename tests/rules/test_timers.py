@@ -1,0 +1,111 @@
+"""Timers: order, replacement, classes, and the heap against a plain dictionary."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.rules.timers import TimerClass, Timers
+
+RUNNING, JUDGED = TimerClass.RUNNING, TimerClass.JUDGED
+
+
+def test_what_is_due_comes_in_the_order_of_due_rule_and_key() -> None:
+    timers = Timers()
+    wanted = [(5, "a", "y"), (5, "a", "x"), (4, "z", "z"), (5, "b", "a"), (9, "a", "a")]
+    for due, owner, key in wanted:
+        timers.set(JUDGED, due, owner, key)
+    assert list(timers.due(JUDGED, 5)) == [(4, "z", "z"), (5, "a", "x"), (5, "a", "y"), (5, "b", "a")]
+
+
+def test_what_was_due_is_not_due_again() -> None:
+    timers = Timers()
+    timers.set(JUDGED, 5, "a", "x")
+    assert list(timers.due(JUDGED, 4)) == []
+    assert list(timers.due(JUDGED, 5)) == [(5, "a", "x")]
+    assert list(timers.due(JUDGED, 5)) == []
+
+
+def test_a_later_wish_replaces_an_earlier_one_in_both_directions() -> None:
+    timers = Timers()
+    for due in (5, 9, 3, 7):
+        timers.set(JUDGED, due, "a", "x")
+    assert timers.next_due(JUDGED) == 7
+    assert list(timers.due(JUDGED, 10)) == [(7, "a", "x")]
+
+
+def test_a_dropped_timer_is_never_due_and_can_be_set_again() -> None:
+    timers = Timers()
+    timers.set(JUDGED, 5, "a", "x")
+    timers.drop(JUDGED, "a", "x")
+    timers.drop(JUDGED, "a", "never set")
+    assert timers.next_due(JUDGED) is None
+    assert list(timers.due(JUDGED, 9)) == []
+    timers.set(JUDGED, 5, "a", "x")
+    assert list(timers.due(JUDGED, 9)) == [(5, "a", "x")]
+
+
+def test_classes_do_not_see_each_other() -> None:
+    timers = Timers()
+    for kind in TimerClass:
+        timers.set(kind, 5 + kind, "a", "x")
+    timers.drop(RUNNING, "a", "x")
+    assert list(timers.due(RUNNING, 9)) == []
+    assert list(timers.due(JUDGED, 9)) == [(6, "a", "x")]
+    assert timers.next_due(TimerClass.AWAKE) == 7
+
+
+def test_what_is_set_while_others_are_judged_is_judged_too_when_it_is_due() -> None:
+    timers = Timers()
+    timers.set(JUDGED, 1, "a", "x")
+    told = []
+    for due, owner, key in timers.due(JUDGED, 5):
+        told.append((due, key))
+        if due < 9:
+            timers.set(JUDGED, due + 3, owner, key + "x")
+    assert told == [(1, "x"), (4, "xx")]
+    assert timers.next_due(JUDGED) == 7
+
+
+def test_what_is_dropped_while_others_are_judged_is_not_judged() -> None:
+    timers = Timers()
+    for key in "xyz":
+        timers.set(JUDGED, 5, "a", key)
+    told = []
+    for _, _, key in timers.due(JUDGED, 5):
+        told.append(key)
+        timers.drop(JUDGED, "a", "y")
+    assert told == ["x", "z"]
+
+
+def test_a_timer_that_is_set_a_hundred_thousand_times_costs_no_memory() -> None:
+    timers = Timers()
+    for due in range(100_000):
+        timers.set(JUDGED, due, "a", "flapping")
+    heap = timers._heaps[JUDGED]  # noqa: SLF001 -- its memory is the point
+    assert len(heap._entries) < 100  # noqa: SLF001 -- its memory is the point
+    assert list(timers.due(JUDGED, 10**6)) == [(99_999, "a", "flapping")]
+
+
+NAMES = st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"))
+SET = st.tuples(st.just("set"), NAMES, st.integers(0, 50))
+DROP = st.tuples(st.just("drop"), NAMES, st.just(0))
+DUE = st.tuples(st.just("due"), st.just(("", "")), st.integers(0, 50))
+
+
+@given(st.lists(SET | DROP | DUE, max_size=200))
+def test_timers_are_a_dictionary_that_is_sorted_when_asked(asked: list[tuple[str, tuple[str, str], int]]) -> None:
+    timers = Timers()
+    plain: dict[tuple[str, str], int] = {}
+    for what, name, number in asked:
+        if what == "set":
+            timers.set(JUDGED, number, *name)
+            plain[name] = number
+        elif what == "drop":
+            timers.drop(JUDGED, *name)
+            plain.pop(name, None)
+        else:
+            ripe = sorted((due, *name) for name, due in plain.items() if due <= number)
+            assert list(timers.due(JUDGED, number)) == ripe
+            plain = {name: due for name, due in plain.items() if due > number}
+        assert timers.next_due(JUDGED) == min(plain.values(), default=None)
