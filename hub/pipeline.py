@@ -270,13 +270,13 @@ class Applying:
 
     async def _checkpoint_some(self) -> None:
         state = self._engine.state
-        if state.is_checkpointing:
-            if state.encode_some():
-                await self._finish_checkpoint()
-            return
-        is_due = self._clock.monotonic_ns() >= self._checkpoint_due
-        if self._messages >= self._limits.checkpoint_messages or is_due:
+        if not state.is_checkpointing:
+            is_due = self._clock.monotonic_ns() >= self._checkpoint_due
+            if self._messages < self._limits.checkpoint_messages and not is_due:
+                return
             self._begin_checkpoint()
+        if state.encode_some():
+            await self._finish_checkpoint()
 
     def _begin_checkpoint(self) -> None:
         self._engine.state.begin_checkpoint()

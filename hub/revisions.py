@@ -6,15 +6,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hub.catalogue import Catalogue, Kind
-from hub.engine.content import Content, kinds_of, names_of
+from hub.catalogue import Catalogue
+from hub.engine.content import Content
 from hub.engine.state import Document
-from hub.errors import ConfigError
 from hub.model import Revision
 from hub.normalize.load import load_profiles
 from hub.pipeline import NewRevision
+from hub.rules.check import Weight, problems
 from hub.rules.rule import Rule, write_rule
-from hub.rules.states import CompiledRule
 from hub.yaml_documents import Tree, canonical_json, load_tree, validate
 
 
@@ -37,24 +36,11 @@ def read_rules(directories: Sequence[Path], catalogue: Catalogue) -> dict[str, R
     rules: dict[str, Rule] = {}
     for document in tree.values():
         rule = validate(document, Rule)
-        try:
-            concerned = kinds_of(rule, catalogue)
-            CompiledRule(rule, names_of(concerned))
-            check_commands(rule, catalogue, concerned)
-        except ConfigError as error:
-            raise document.error(error.code, error.message, hint=error.hint) from error
+        wrong = [each for each in problems(rule, catalogue) if each.weight is Weight.ERROR]
+        if wrong:
+            raise document.error(wrong[0].code, wrong[0].message, path=wrong[0].path, hint=wrong[0].hint)
         rules[rule.rule] = rule
     return rules
-
-
-def check_commands(rule: Rule, catalogue: Catalogue, concerned: Sequence[Kind]) -> None:
-    """ConfigError when an action names a command that its target's kind does not have."""
-    for action in rule.do:
-        targets = concerned if action.to is None else [catalogue.kind(action.to.kind)]
-        for kind in targets:
-            if action.command not in kind.commands:
-                known = ", ".join(sorted(kind.commands)) or "none"
-                raise ConfigError("unknown_command", f"a {kind.kind} has no command {action.command!r}", hint=known)
 
 
 def revise(known: Mapping[str, bytes], wanted: Mapping[str, bytes], code: str) -> NewRevision | None:

@@ -15,8 +15,7 @@ from hub.commands.life import (
     after_outcome,
     after_response,
 )
-from hub.durations import read_duration
-from hub.engine.content import Device
+from hub.engine.device import Device
 from hub.engine.moment import Moment, Output
 from hub.engine.state import State, count
 from hub.model import Event, Outcome, Scalar, Severity, Transition, Transmission
@@ -27,6 +26,8 @@ from hub.rules.timers import TimerClass, Timers
 
 REMEMBER_NS = 600_000_000_000
 """A finished command is kept this long, so that its late or repeated answers find it."""
+
+SHORTEST_NS = 1_000_000_000
 
 COMMAND, LEASE_RENEWS, LEASE_LAPSES = "command", "lease renews", "lease lapses"
 
@@ -78,7 +79,7 @@ class Hands:
     def _lease(  # noqa: PLR0913, PLR0917 -- one call; each is a fact of the lease
         self, device: Device, part: str, identity: str, action: Do, state: RuleState, moment: Moment
     ) -> None:
-        ttl = round(read_duration(action.args.get("ttl", "30s")).total_seconds() * 1e9)
+        ttl = max(SHORTEST_NS, round(action.ttl.total_seconds() * 1e9))
         ends = None if action.at_most is None else moment.t + round(action.at_most.total_seconds() * 1e9)
         lease = Lease(
             id=identity, rule=state.rule, key=state.key, site=device.site, device=device.device, part=part,
@@ -113,7 +114,8 @@ class Hands:
         self._time_lease(lease)
 
     def _time_lease(self, lease: Lease) -> None:
-        self._timers.set(TimerClass.RUNNING, lease.renews_t, LEASE_RENEWS, lease.id)
+        renews = lease.renews_t if lease.ends_t is None else min(lease.renews_t, lease.ends_t)
+        self._timers.set(TimerClass.RUNNING, renews, LEASE_RENEWS, lease.id)
         self._timers.set(TimerClass.RUNNING, lease.lapses_t, LEASE_LAPSES, lease.id)
 
     # ------------------------------------------------------------------------------------- from operators and rules
@@ -123,8 +125,8 @@ class Hands:
     ) -> Command:
         command = Command(
             id=identity, site=device.site, device=device.device, part=part, name=action.command,
-            args=dict(action.args), priority=action.priority.value, cause=cause, created_at=moment.at,
-            expires_t=moment.t + DEFAULT_EXPIRY_NS, expires_at=moment.at + DEFAULT_EXPIRY_NS, reflex=action.reflex,
+            args=device.settle_args(action.command, action.args), priority=action.priority.value, cause=cause,
+            created_at=moment.at, expires_t=moment.t + DEFAULT_EXPIRY_NS, expires_at=moment.at + DEFAULT_EXPIRY_NS, reflex=action.reflex,
         )  # fmt: skip
         self.commands[identity] = command
         count(self._state.ledger.commands, command.state.value)
@@ -133,7 +135,9 @@ class Hands:
         self._transmit(command)
         return command
 
-    def request(self, device: Device, part: str, identity: str, action: Do, actor: str, moment: Moment) -> None:  # noqa: PLR0913, PLR0917 -- as _send
+    def request(  # noqa: PLR0913, PLR0917 -- as _send
+        self, device: Device, part: str, identity: str, action: Do, actor: str, moment: Moment
+    ) -> None:
         """Send an operator's command under the id of its control entry."""
         if identity not in self.commands:
             self._send(device, part, identity, action, actor, moment)
@@ -154,6 +158,23 @@ class Hands:
                 reflex=command.reflex,
             )
         )
+
+    def mark(self) -> tuple[int, int]:
+        """Return how many commands and leases there are, for :meth:`roll_back`."""
+        return len(self.commands), len(self.leases)
+
+    def roll_back(self, mark: tuple[int, int]) -> None:
+        """Forget the commands and leases that came since ``mark``; their transmissions are discarded elsewhere."""
+        while len(self.commands) > mark[0]:
+            identity, command = self.commands.popitem()
+            count(self._state.ledger.commands, command.state.value, -1)
+            self._timers.drop(TimerClass.RUNNING, COMMAND, identity)
+            self._state.remove(f"command/{identity}")
+        while len(self.leases) > mark[1]:
+            identity, _ = self.leases.popitem()
+            self._timers.drop(TimerClass.RUNNING, LEASE_RENEWS, identity)
+            self._timers.drop(TimerClass.RUNNING, LEASE_LAPSES, identity)
+            self._state.remove(f"lease/{identity}")
 
     # ------------------------------------------------------------------------------------------- what became of them
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from hub.engine.content import Device
+from hub.engine.device import Device
 from hub.engine.state import DeviceState, Ledger
 from hub.model import Reading, Timeliness
 

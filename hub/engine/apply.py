@@ -7,6 +7,7 @@ from typing import Protocol
 
 from hub.commands.life import Command, Lease
 from hub.engine.acting import Hands, TopicNames
+from hub.engine.alarms import Alarms
 from hub.engine.content import Content
 from hub.engine.hearing import Ear
 from hub.engine.judging import Judge
@@ -65,10 +66,11 @@ class Engine:
         self._output = Output(self.state)
         self.content = Content()
         self._hands = Hands(self.state, self._timers, topics, self._output)
-        self._judge = Judge(self.state, self.content, self._timers, self._hands, self._output)
+        self._alarms = Alarms(self.state, self.content, self._timers, self._hands, self._output)
+        self._judge = Judge(self.state, self.content, self._timers, self._alarms, self._output)
         self._ear = Ear(self.state, self.content, self._judge, self._hands, self._output, topics.parse)
         self._removed_twins: list[tuple[str, str]] = []
-        self._orders = Orders(self.state, self.content, self._judge, self._hands, self._output)
+        self._orders = Orders(self.state, self.content, self._alarms, self._hands, self._output)
 
     def apply(self, record: Record) -> Effects:
         """Take ``record`` and return what it wants done. Records come in journal order, each once."""
@@ -107,7 +109,7 @@ class Engine:
         for _, owner, key in self._timers.due(TimerClass.RUNNING, record.t):
             lapsed = self._hands.ripen(owner, key, self.content.find, moment)
             if lapsed is not None:
-                self._judge.owe(lapsed.rule, lapsed.key)
+                self._alarms.owe(lapsed.rule, lapsed.key)
         if clock.blind_since is None:
             self._ripen_judged(moment)
 
@@ -116,7 +118,7 @@ class Engine:
             self._judge.ripen(owner, key, moment)
         awake = self.state.clock.awake(moment.t)
         for _, owner, key in self._timers.due(TimerClass.AWAKE, awake):
-            self._judge.silence(owner, key, awake, moment)
+            self._judge.awake(owner, key, awake, moment)
 
     # -------------------------------------------------------------------------------------------------- life, sessions
 
@@ -179,9 +181,9 @@ class Engine:
         awake = self.state.clock.awake(moment.t)
         change = self.content.revise(revision, record.bodies, self.state, awake)
         for rule in change.removed_rules:
-            self._judge.forget(rule, moment, why="rule removed")
+            self._alarms.forget(rule, moment, why="rule removed")
         for device in change.removed_devices:
-            self._judge.forget("", moment, device=device, why="device removed")
+            self._alarms.forget("", moment, device=device, why="device removed")
             self._removed_twins += [(device.site, device.twin(part).name) for part in device.state.parts]
         self.content.settle(change)
         self._ear.forget_routes()
@@ -209,7 +211,7 @@ class Engine:
 
     def alarms(self) -> Iterator[AlarmState]:
         """Yield every active alarm, in the order (rule, key)."""
-        for _, state in sorted(self._judge.states.items()):
+        for _, state in sorted(self._alarms.states.items()):
             rule, device = self.content.rules.get(state.rule), self.content.find(state.site, state.device)
             if state.phase in {Phase.ACTIVE, Phase.CLEARING} and rule is not None and device is not None:
                 yield alarm_of(rule, state, device)
@@ -240,7 +242,7 @@ class Engine:
                 self._restore_entry(key, entry)
         self.content.restore(devices)
         for state in later:
-            self._judge.restore(state)
+            self._alarms.restore(state)
             device = self.content.find(state.site, state.device)
             rule = self.content.rules.get(state.rule)
             if device is not None and rule is not None and rule.absent_ns is not None:

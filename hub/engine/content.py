@@ -2,132 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
-from hub.catalogue import Catalogue, Kind, Type
+from hub.catalogue import Catalogue, Kind
+from hub.engine.device import Device, DeviceRow, KindRules
 from hub.engine.state import DeviceState, Document, State
 from hub.errors import ConfigError
-from hub.model import Handler, Quality, Revision, Scalar, Series, Twin
+from hub.model import Handler, Revision
 from hub.normalize.compile import compile_profile
 from hub.normalize.native import compile_native
 from hub.normalize.profile import Profile
 from hub.normalize.responses import Response, compile_response
-from hub.rules.expression import Name, ValueType
-from hub.rules.rule import Rule, read_rule
+from hub.rules.names import kinds_of, names_of
+from hub.rules.rule import read_rule
 from hub.rules.states import CompiledRule
-
-LATE_AFTER_NS = 60_000_000_000
-_VALUE_TYPES = {Type.BOOL: ValueType.BOOL, Type.INT: ValueType.NUMBER, Type.FLOAT: ValueType.NUMBER}
-
-
-class DeviceRow(msgspec.Struct, frozen=True):
-    """A device document: what the registry says of one device; ``profile`` empty means the native payload."""
-
-    site: str
-    device: str
-    kind: str
-    profile: str = ""
-    building: str = ""
-    place: str = ""
-    zone: str = "UTC"
-    params: dict[str, Scalar] = {}
-
-
-class KindRules:
-    """The rules that concern devices of one kind, by what wakes them; each list in the order of names."""
-
-    def __init__(self, rules: list[CompiledRule]) -> None:
-        self._rules = rules
-        self.absent = [rule for rule in rules if rule.absent_ns is not None]
-        self._reading: dict[str, tuple[CompiledRule, ...]] = {}
-
-    def reading(self, part: str) -> tuple[CompiledRule, ...]:
-        """Return the rules whose expressions read values of ``part`` ("" is the device itself)."""
-        found = self._reading.get(part)
-        if found is None:
-            found = tuple(rule for rule in self._rules if rule.names and _covers(rule.rule, part))
-            self._reading[part] = found
-        return found
-
-    def waiting_for(self, signal: str, part: str) -> list[CompiledRule]:
-        """Return the rules that ``signal`` of ``part`` wakes."""
-        return [rule for rule in self._rules if rule.rule.on_signal == signal and _covers(rule.rule, part)]
-
-
-def _covers(rule: Rule, part: str) -> bool:
-    """Return whether ``for_each`` holds a state for ``part``; a signal rule of a kind takes signals of any part."""
-    wanted = rule.for_each.part
-    if wanted is None:
-        return not part or rule.on_signal is not None
-    return part == wanted or part.startswith(f"{wanted}-")
-
-
-class Device:
-    """One registered device at work: its row, handler, rules, series, and its entry of the state."""
-
-    __slots__ = (
-        "_hashers", "_series", "building", "commands", "device", "entry_key", "handler", "identity", "is_silent",
-        "key", "kind", "late_after_ns", "mark", "respond", "row", "rules", "site", "state",
-    )  # fmt: skip
-
-    def __init__(self, row: DeviceRow, state: DeviceState) -> None:
-        self.row = row
-        self.site, self.device, self.kind, self.building = row.site, row.device, row.kind, row.building
-        self.identity = (row.site, row.device)
-        self.key = f"{row.site}/{row.device}"
-        self.entry_key = f"device/{self.key}"
-        self.state = state
-        self.mark = 0
-        self.is_silent = False
-        self.handler: Handler
-        self.respond: Callable[[bytes], Response]
-        self.rules: KindRules
-        self.commands: Mapping[str, str | None] = {}
-        self.late_after_ns = LATE_AFTER_NS
-        self._series: dict[str, Series] = {}
-        self._hashers: dict[str, Any] = {}
-
-    def key_of(self, part: str) -> str:
-        """Return the key of the device, or of one of its parts."""
-        return f"{self.key}#{part}" if part else self.key
-
-    def series_of(self, part: str) -> Series:
-        """Return the series of ``part``; made once."""
-        series = self._series.get(part)
-        if series is None:
-            row = self.row
-            series = self._series[part] = Series(
-                kind=row.kind, site=row.site, building=row.building, device=row.device, part=part, profile=row.profile
-            )  # fmt: skip
-        return series
-
-    def hasher_of(self, topic: str) -> Any:  # noqa: ANN401 -- hashlib has no public type for its hashers
-        """Return a BLAKE2b that has read ``topic``, to be copied: 0.3 us less a message than from the start."""
-        hasher = self._hashers.get(topic)
-        if hasher is None:
-            hasher = self._hashers[topic] = hashlib.blake2b(topic.encode() + b"\0", digest_size=8)
-        return hasher
-
-    def release_of(self, command: str) -> str:
-        """Return the command that undoes ``command``, or nothing."""
-        return self.commands.get(command) or ""
-
-    def twin(self, part: str) -> Twin:
-        """Return the reported state as readers see it."""
-        held = self.state.parts.get(part, {})
-        return Twin(
-            site=self.site,
-            name=f"{self.device}#{part}" if part else self.device,
-            kind=self.kind,
-            availability=self.state.availability,
-            heard_at=self.state.heard_at,
-            reported={name: (value, at, Quality(quality)) for name, (value, at, _, quality) in held.items()},
-        )
 
 
 @dataclass(slots=True)
@@ -287,7 +178,7 @@ class Content:
             raise ConfigError(code, f"device {device.key} is of kind {row.kind!r}, which is not in the catalogue")
         device.rules = self._kind_rules[row.kind]
         device.respond = self._responses[row.kind]
-        device.commands = {name: command.release for name, command in kind.commands.items()}
+        device.commands = kind.commands
         wish = (row.profile, row.kind, row.zone, tuple(sorted(row.params.items())))
         handler = self._handlers.get(wish)
         profile = self._profiles.get(row.profile)
@@ -308,25 +199,3 @@ class Content:
 
 def _of(bodies: Mapping[str, bytes], prefix: str) -> Iterator[bytes]:
     return (bodies[key] for key in sorted(bodies) if key.startswith(prefix))
-
-
-def kinds_of(rule: Rule, kinds: Catalogue) -> list[Kind]:
-    """Return the kinds a rule concerns: the one it names, or all that have its signal."""
-    if rule.for_each.kind is not None:
-        return [kinds.kind(rule.for_each.kind)]
-    found = [kind for kind in kinds.kinds.values() if rule.on_signal in kind.signals]
-    if not found:
-        code = "unknown_signal"
-        raise ConfigError(code, f"rule {rule.rule!r}: no kind has the signal {rule.on_signal!r}", hint="name a kind")
-    return found
-
-
-def names_of(kinds: list[Kind]) -> dict[str, Name]:
-    """Return the names that expressions over ``kinds`` may use: the properties that all of them have."""
-    shared = set.intersection(*(set(kind.properties) for kind in kinds))
-    names: dict[str, Name] = {}
-    for name in sorted(shared):
-        prop = kinds[0].properties[name]
-        stale = None if prop.stale_after is None else round(prop.stale_after.total_seconds() * 1e9)
-        names[name] = Name(_VALUE_TYPES.get(prop.type, ValueType.TEXT), stale, frozenset(prop.values))
-    return names

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from hub.engine.acting import Hands
 from hub.engine.ages import AHEAD_NS, MILLION, age_of, count_sequence, digest, first_time, rank
-from hub.engine.content import Content, Device
+from hub.engine.content import Content
+from hub.engine.device import Device
 from hub.engine.judging import Judge
 from hub.engine.moment import Moment, Output
 from hub.engine.redelivery import Redelivery

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import copy
 from functools import partial
 
-from hub.engine.acting import Hands
-from hub.engine.content import Content, Device
+from hub.engine.alarms import Alarms, Case
+from hub.engine.content import Content
+from hub.engine.device import Device
 from hub.engine.moment import Moment, Output
 from hub.engine.state import Held, State
-from hub.engine.telling import Teller
-from hub.model import AlarmChange, Scalar, Signal, Transition
-from hub.rules.rule import Do
+from hub.model import Scalar, Signal
 from hub.rules.states import CompiledRule, Known, Move, Phase, RuleState, ripen, step
 from hub.rules.timers import TimerClass, Timers
 
-NO_CAUSE = (0, 0)
-
 
 class Judge:
-    """The rule states of all keys. A rule that fails costs itself one step, never the message."""
+    """Evaluates the rules that something concerns, and steps their states."""
 
-    def __init__(self, state: State, content: Content, timers: Timers, hands: Hands, output: Output) -> None:
+    def __init__(self, state: State, content: Content, timers: Timers, alarms: Alarms, output: Output) -> None:
         self._state = state
         self._content = content
         self._timers = timers
-        self._hands = hands
+        self._alarms = alarms
         self._output = output
-        self.states: dict[tuple[str, str], RuleState] = {}
-        self._by_key: dict[str, dict[str, RuleState]] = {}
-        self._teller = Teller(state, output)
 
     # ------------------------------------------------------------------------------------------------- what comes in
 
@@ -47,281 +40,148 @@ class Judge:
         if not rules:
             return
         held, awake = device.state.parts[part], device.state.heard_awake
-        key = device.key_of(part)
-        mine = self._by_key.get(key)
+        mine = self._alarms.by_key.get(device.key_of(part))
         for rule in rules:
             if rule.names.isdisjoint(values):
                 continue
+            if rule.minds_missing:
+                self._wait_for_staleness(rule, device, part)
             state = None if mine is None else mine.get(rule.name)
             if state is None and rule.when is None:
                 continue
             try:
                 verdict = None if rule.when is None else rule.when.verdict(held, awake)
             except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
-                self._teller.rule_failed(rule, key, device, error, moment_of(is_late=is_late))
+                self._alarms.failed(rule, device.key_of(part), device, moment_of(is_late=is_late), error)
                 continue
-            if state is None and not verdict and not (verdict is None and rule.raises_on_missing):
-                continue
-            moment = moment_of(is_late=is_late)
-            self._attempt(rule, key, device, moment, partial(self._judge, rule, device, part, verdict, moment))
+            if state is not None or verdict or (verdict is None and rule.raises_on_missing):
+                self._step(rule, device, part, verdict, moment_of(is_late=is_late))
 
-    def _judge(self, rule: CompiledRule, device: Device, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- one call, from the loop above
-        held = device.state.parts[part]
-        state = self._state_of(rule, device, part)
+    def _step(self, rule: CompiledRule, device: Device, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
+        work = partial(self._judge, rule, device, part, verdict, moment)
+        self._alarms.attempt(rule, device.key_of(part), device, moment, work)
+
+    def _judge(self, rule: CompiledRule, device: Device, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
+        held: Mapping[str, Held] = device.state.parts.get(part, {})
+        case = self._alarms.begin(rule, device, part)
+        state = case.state
+        if state.phase in {Phase.IDLE, Phase.PENDING}:
+            state.late = moment.late
         cleared = None if rule.clear is None else rule.clear.verdict(held, device.state.heard_awake)
         move = step(rule, state, Known(verdict, cleared), moment.t)
-        if state.phase is not Phase.ACTIVE or move is Move.RAISE:
-            state.late = moment.late
-        if move is Move.RAISE:
-            self._raise(rule, state, device, moment, _terms(rule, held))
-            return
-        self._after(rule, state, device, move, moment)
-        if verdict and state.owes_commands and not moment.late and state.phase is Phase.ACTIVE:
-            self._pay_commands(rule, state, device, moment)
+        self._alarms.move(case, move, moment, _terms(rule, held))
+        if verdict and not moment.late and state.phase is Phase.ACTIVE:
+            self._alarms.pay(case, moment)
 
     def signal(self, device: Device, part: str, signal: Signal, moment: Moment) -> None:
         """Judge the rules that wait for ``signal``."""
         for rule in device.rules.waiting_for(signal.name, part):
             work = partial(self._signalled, rule, device, part, signal, moment)
-            self._attempt(rule, device.key_of(part), device, moment, work)
+            self._alarms.attempt(rule, device.key_of(part), device, moment, work)
 
     def _signalled(self, rule: CompiledRule, device: Device, part: str, signal: Signal, moment: Moment) -> None:
-        key = device.key_of(part)
         if not rule.rule.is_alarm:
             state = RuleState(
-                rule=rule.name, key=key, site=device.site, device=device.device, part=part,
+                rule=rule.name, key=device.key_of(part), site=device.site, device=device.device, part=part,
                 raised_t=moment.t, raised_at=moment.at, late=moment.late, data=signal.data,
                 severity=rule.rule.raise_.severity, transitions=len(self._output.effects.events), causes=[moment.cause],
             )  # fmt: skip
-            event = self._teller.tell(rule, state, device, Transition.OCCURRED, moment)
-            state.alarm = event.id
-            self._hands.act(rule.rule, state, self._targets(device), moment)
+            self._alarms.occurred(Case(rule, state, device), moment)
             return
-        known = self._state_of(rule, device, part)
-        if known.phase is Phase.IDLE:
-            known.phase = Phase.ACTIVE
-            self._raise(rule, known, device, moment, signal.data)
-        else:
-            known.phase, known.due = Phase.ACTIVE, None
-            self._timers.drop(TimerClass.JUDGED, rule.name, key)
+        case = self._alarms.begin(rule, device, part)
+        was_idle = case.state.phase is Phase.IDLE
+        case.state.phase, case.state.due = Phase.ACTIVE, None
+        self._alarms.move(case, Move.RAISE if was_idle else Move.CHANGED, moment, signal.data)
+        if not moment.late:
+            self._alarms.pay(case, moment)
 
     def heard(self, device: Device, moment: Moment) -> None:
         """End the silence of a device that spoke."""
-        for rule in device.rules.absent:
-            state = self.states.get((rule.name, device.key))
-            if state is None or state.phase is Phase.IDLE:
-                continue
-            self._keep(state)
-            move = step(rule, state, Known(verdict=False, cleared=True), moment.t)
-            self._after(rule, state, device, move, moment)
-            self.watch(device)
         device.is_silent = False
+        for rule in device.rules.absent:
+            case = self._alarms.find(rule.name, device.key)
+            if case is not None:
+                self._alarms.attempt(rule, device.key, device, moment, partial(self._spoke, case, moment))
+        self.watch(device)
+
+    def _spoke(self, case: Case, moment: Moment) -> None:
+        self._alarms.keep(case.state)
+        move = step(case.rule, case.state, Known(verdict=False, cleared=True), moment.t)
+        self._alarms.move(case, move, moment, {})
+
+    # ----------------------------------------------------------------------------------------------------------- time
 
     def watch(self, device: Device) -> None:
-        """Wait for the silence of ``device`` under every rule that minds it."""
+        """Wait for the silence of ``device``, and for what it said to become stale, under every rule that minds."""
         for rule in device.rules.absent:
             if rule.absent_ns is not None:
                 due = device.state.heard_awake + rule.absent_ns
                 self._timers.set(TimerClass.AWAKE, due, rule.name, device.key)
+        for part in device.state.parts:
+            for rule in device.rules.reading(part):
+                if rule.minds_missing:
+                    self._wait_for_staleness(rule, device, part)
 
-    # ----------------------------------------------------------------------------------------------------------- time
+    def _wait_for_staleness(self, rule: CompiledRule, device: Device, part: str) -> None:
+        held = device.state.parts[part]
+        ends = [held[name][2] + limit + 1 for name, limit in rule.stale_ns.items() if name in held]
+        if ends:
+            self._timers.set(TimerClass.AWAKE, min(ends), rule.name, device.key_of(part))
 
     def ripen(self, owner: str, key: str, moment: Moment) -> None:
-        """Judge a ``for`` or ``clear`` whose time has come."""
-        state, rule = self.states.get((owner, key)), self._content.rules.get(owner)
-        if state is None or rule is None:
-            return
-        device = self._content.find(state.site, state.device)
-        if device is None:
-            return
-        self._keep(state)
+        """Judge a ``for`` or ``clear`` whose time has come, on what is known by now."""
+        case = self._alarms.find(owner, key)
+        if case is not None:
+            self._alarms.attempt(case.rule, key, case.device, moment, partial(self._ripen, case, moment))
+
+    def _ripen(self, case: Case, moment: Moment) -> None:
+        rule, state, device = case
+        held: Mapping[str, Held] = device.state.parts.get(state.part, {})
+        self._alarms.keep(state)
+        if rule.names:
+            awake = self._state.clock.awake(moment.t)
+            verdict = None if rule.when is None else rule.when.verdict(held, awake)
+            cleared = None if rule.clear is None else rule.clear.verdict(held, awake)
+            if step(rule, state, Known(verdict, cleared), moment.t) is not Move.STAY:
+                self._alarms.move(case, Move.CHANGED, moment, {})
+                return
         move = ripen(state)
         late = moment._replace(late=state.late) if move is Move.RAISE else moment
-        if move is Move.RAISE:
-            self._raise(rule, state, device, late, _terms(rule, device.state.parts.get(state.part, {})))
-        else:
-            self._after(rule, state, device, move, moment)
+        self._alarms.move(case, move, late, _terms(rule, held))
 
-    def silence(self, owner: str, key: str, awake: int, moment: Moment) -> None:
-        """Judge an ``absent_for`` whose time has come on the awake clock: speak only of real silence."""
-        rule, device = self._content.rules.get(owner), self._content.by_key(key)
-        if rule is None or device is None or rule.absent_ns is None:
+    def awake(self, owner: str, key: str, awake: int, moment: Moment) -> None:
+        """Judge what came due on the awake clock: a silence, or a value that has become stale."""
+        name, _, part = key.partition("#")
+        rule, device = self._content.rules.get(owner), self._content.by_key(name)
+        if rule is None or device is None:
             return
-        due = device.state.heard_awake + rule.absent_ns
-        if due > awake:
-            self._timers.set(TimerClass.AWAKE, due, owner, key)
+        if rule.absent_ns is not None:
+            self._silence(rule, device, awake, moment)
+        elif rule.when is not None:
+            verdict = rule.when.verdict(device.state.parts.get(part, {}), awake)
+            self._step(rule, device, part, verdict, moment)
+
+    def _silence(self, rule: CompiledRule, device: Device, awake: int, moment: Moment) -> None:
+        due = device.state.heard_awake + (rule.absent_ns or 0)
+        if due > awake:  # it spoke meanwhile; speaking sets no timer, that would cost every message 0.4 us
+            self._timers.set(TimerClass.AWAKE, due, rule.name, device.key)
             return
-        state = self._state_of(rule, device, "")
-        if state.phase is Phase.IDLE:
-            state.phase = Phase.ACTIVE
-            device.is_silent = True
-            data: dict[str, Scalar] = {"silent_s": (awake - device.state.heard_awake) // 1_000_000_000}
-            self._raise(rule, state, device, moment, data)
+        device.is_silent = True
+        silent: dict[str, Scalar] = {"silent_s": (awake - device.state.heard_awake) // 1_000_000_000}
+        self._alarms.attempt(rule, device.key, device, moment, partial(self._fell_silent, rule, device, silent, moment))
+
+    def _fell_silent(self, rule: CompiledRule, device: Device, silent: Mapping[str, Scalar], moment: Moment) -> None:
+        case = self._alarms.begin(rule, device, "")
+        if case.state.phase is Phase.IDLE:
+            case.state.phase = Phase.ACTIVE
+            self._alarms.move(case, Move.RAISE, moment, silent)
 
     def caught_up(self, moment: Moment) -> None:
         """Everything queued has been read: alarms raised late and still active send what they owe."""
-        for name, key in sorted(self.states):
-            state = self.states[(name, key)]
-            rule, device = self._content.rules.get(name), self._content.find(state.site, state.device)
-            if state.owes_commands and rule is not None and device is not None:
-                self._pay_commands(rule, state, device, moment)
-
-    def owe(self, rule: str, key: str) -> None:
-        """Note that a hold of an alarm lapsed: while the alarm lasts it is wanted again, once that is known."""
-        state = self.states.get((rule, key))
-        if state is not None and state.phase in {Phase.ACTIVE, Phase.CLEARING}:
-            self._keep(state)
-            state.owes_commands = True
-
-    def _pay_commands(self, rule: CompiledRule, state: RuleState, device: Device, moment: Moment) -> None:
-        self._keep(state)
-        state.owes_commands = False
-        self._hands.act(rule.rule, state, self._targets(device), moment._replace(late=False))
-
-    # ------------------------------------------------------------------------------------------------------- operators
-
-    def acknowledge(self, rule: str, key: str, actor: str, moment: Moment) -> str:
-        """Acknowledge an active alarm; the answer's code: ``ok``, ``no_such_alarm`` or ``already_acknowledged``."""
-        state, compiled = self.states.get((rule, key)), self._content.rules.get(rule)
-        if state is None or compiled is None or state.phase not in {Phase.ACTIVE, Phase.CLEARING}:
-            return "no_such_alarm"
-        if state.acknowledged_by is not None:
-            return "already_acknowledged"
-        device = self._content.find(state.site, state.device)
-        if device is None:
-            return "no_such_alarm"
-        self._keep(state)
-        state.acknowledged_by = actor
-        self._teller.tell(compiled, state, device, Transition.ACKNOWLEDGED, moment, {"actor": actor})
-        self._teller.show(compiled, state, device)
-        return "ok"
-
-    def forget(self, rule: str, moment: Moment, *, device: Device | None = None, why: str) -> None:
-        """End the states of a rule (of one device) that no longer exists; active alarms are cleared, saying why."""
-        for name, key in sorted(self.states):
-            state = self.states[(name, key)]
-            if rule not in {name, ""} or (device is not None and (state.site, state.device) != device.identity):
-                continue
-            gone, owner = self._content.rules.get(name), self._content.find(state.site, state.device)
-            if gone is not None and owner is not None and state.phase in {Phase.ACTIVE, Phase.CLEARING}:
-                self._clear(gone, state, owner, moment, {"reason": why})
-            else:
-                self._drop(state)
-
-    # --------------------------------------------------------------------------------------------------------- moves
-
-    def _after(self, rule: CompiledRule, state: RuleState, device: Device, move: Move, moment: Moment) -> None:
-        match move:
-            case Move.STAY | Move.RAISE:
-                pass
-            case Move.CLEAR:
-                self._clear(rule, state, device, moment, {})
-            case Move.CHANGED:
-                self._time(rule, state, device, moment)
-
-    def _time(self, rule: CompiledRule, state: RuleState, device: Device, moment: Moment) -> None:
-        if state.phase is Phase.IDLE:
-            self._drop(state)
-        elif state.due is None:
-            self._timers.drop(TimerClass.JUDGED, state.rule, state.key)
-        elif state.due <= moment.t and self._state.clock.blind_since is None:
-            self._after(rule, state, device, ripen(state), moment)
-        else:
-            self._timers.set(TimerClass.JUDGED, state.due, state.rule, state.key)
-
-    def _raise(
-        self,
-        rule: CompiledRule,
-        state: RuleState,
-        device: Device,
-        moment: Moment,
-        data: Mapping[str, Scalar],
-    ) -> None:
-        state.raised_t, state.raised_at, state.late = moment.t, moment.at, moment.late
-        state.severity, state.data, state.causes = rule.rule.raise_.severity, dict(data), [moment.cause]
-        state.alarm = self._teller.tell(rule, state, device, Transition.RAISED, moment).id
-        self._teller.show(rule, state, device)
-        state.owes_commands = moment.late and any(action.until is not None for action in rule.rule.do)
-        if not moment.late:
-            self._hands.act(rule.rule, state, self._targets(device), moment)
-
-    def _clear(
-        self,
-        rule: CompiledRule,
-        state: RuleState,
-        device: Device,
-        moment: Moment,
-        data: Mapping[str, Scalar],
-    ) -> None:
-        self._teller.tell(rule, state, device, Transition.CLEARED, moment, data)
-        self._output.effects.alarms.append(AlarmChange(state.site, state.rule, state.key, None))
-        self._hands.release(state.rule, state.key, self._content.find, moment)
-        self._drop(state)
-
-    def _targets(self, device: Device) -> _Targets:
-        return _Targets(self._content, device)
-
-    def _attempt(self, rule: CompiledRule, key: str, device: Device, moment: Moment, work: Callable[[], None]) -> None:
-        """Do one step of one rule; when it fails, its new state and its effects are discarded."""
-        before, marks = copy(self.states.get((rule.name, key))), self._output.marks()
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
-            self._output.roll_back(marks)
-            if before is None:
-                self._forget_state(rule.name, key)
-            else:
-                self._keep(before)
-            self._teller.rule_failed(rule, key, device, error, moment)
-
-    # -------------------------------------------------------------------------------------------------------- entries
-
-    def restore(self, state: RuleState) -> None:
-        """Take a rule state of a checkpoint."""
-        self._hold(state)
-        if state.due is not None:
-            self._timers.set(TimerClass.JUDGED, state.due, state.rule, state.key)
-
-    def _state_of(self, rule: CompiledRule, device: Device, part: str) -> RuleState:
-        key = device.key_of(part)
-        state = self.states.get((rule.name, key)) or RuleState(
-            rule=rule.name, key=key, site=device.site, device=device.device, part=part
-        )
-        self._keep(state)
-        return state
-
-    def _keep(self, state: RuleState) -> None:
-        self._hold(state)
-        self._state.touch(f"rule/{state.rule}/{state.key}", state)
-
-    def _hold(self, state: RuleState) -> None:
-        self.states[state.rule, state.key] = state
-        self._by_key.setdefault(state.key, {})[state.rule] = state
-
-    def _drop(self, state: RuleState) -> None:
-        self._timers.drop(TimerClass.JUDGED, state.rule, state.key)
-        self._forget_state(state.rule, state.key)
-
-    def _forget_state(self, rule: str, key: str) -> None:
-        self.states.pop((rule, key), None)
-        mine = self._by_key.get(key, {})
-        mine.pop(rule, None)
-        if not mine:
-            self._by_key.pop(key, None)
-        self._state.remove(f"rule/{rule}/{key}")
-
-
-class _Targets:
-    """Where an action of an alarm of ``device`` goes."""
-
-    def __init__(self, content: Content, device: Device) -> None:
-        self._content = content
-        self._device = device
-
-    def __call__(self, action: Do) -> list[Device]:
-        if action.to is None:
-            return [self._device]
-        return self._content.near(self._device, action.to.kind, action.to.within)
+        for name, key in sorted(self._alarms.states):
+            case = self._alarms.find(name, key)
+            if case is not None and case.state.owes_commands:
+                self._alarms.attempt(case.rule, key, case.device, moment, partial(self._alarms.pay, case, moment))
 
 
 def _terms(rule: CompiledRule, held: Mapping[str, Held]) -> dict[str, Scalar]:

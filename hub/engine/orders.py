@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hub.engine.acting import Hands
+from hub.engine.alarms import Alarms
 from hub.engine.content import Content
-from hub.engine.judging import Judge
 from hub.engine.moment import Moment, Output
 from hub.engine.state import State
+from hub.errors import PoisonError
 from hub.model import Control, Reply, Scalar, Severity
 from hub.rules.rule import Do, Priority
 
@@ -16,12 +19,12 @@ COMMAND_WORDS = frozenset({"site", "device", "part", "command"})
 
 
 class Orders:
-    """Verbs of the control stream: ``ack`` and ``command``. A known id gets its old answer."""
+    """Verbs of the control stream: ``ack``, ``clear`` (a latched alarm), ``command``. A known id: its old answer."""
 
-    def __init__(self, state: State, content: Content, judge: Judge, hands: Hands, output: Output) -> None:
+    def __init__(self, state: State, content: Content, alarms: Alarms, hands: Hands, output: Output) -> None:
         self._state = state
         self._content = content
-        self._judge = judge
+        self._alarms = alarms
         self._hands = hands
         self._output = output
 
@@ -46,15 +49,17 @@ class Orders:
             return Reply(control.id, ok=False, code="expired", detail="it came after its expires_at")
         match control.verb:
             case "ack":
-                return self._acknowledge(control, moment)
+                return self._of_alarm(control, self._alarms.acknowledge, moment)
+            case "clear":
+                return self._of_alarm(control, self._alarms.clear, moment)
             case "command":
                 return self._command(control, moment)
             case _:
-                return Reply(control.id, ok=False, code="unknown_verb", detail="verbs: ack, command")
+                return Reply(control.id, ok=False, code="unknown_verb", detail="verbs: ack, clear, command")
 
-    def _acknowledge(self, control: Control, moment: Moment) -> Reply:
+    def _of_alarm(self, control: Control, verb: Callable[[str, str, str, Moment], str], moment: Moment) -> Reply:
         rule, key = str(control.args.get("rule", "")), str(control.args.get("key", ""))
-        code = self._judge.acknowledge(rule, key, control.actor, moment)
+        code = verb(rule, key, control.actor, moment)
         return Reply(control.id, ok=code == "ok", code=code, detail=f"{rule} {key}")
 
     def _command(self, control: Control, moment: Moment) -> Reply:
@@ -68,6 +73,10 @@ class Orders:
             known = ", ".join(sorted(device.commands)) or "none"
             return Reply(control.id, ok=False, code="unknown_command", detail=f"a {device.kind} takes: {known}")
         args = {word: value for word, value in words.items() if word not in COMMAND_WORDS}
+        try:
+            device.settle_args(name, args)
+        except PoisonError as error:
+            return Reply(control.id, ok=False, code=error.code, detail=error.message)
         action = Do(command=name, args=args, priority=Priority.OPERATOR)
         part = str(words.get("part", ""))
         self._hands.request(device, part, control.id, action, f"operator {control.actor}", moment)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hub.engine.content import Device
+from hub.engine.device import Device
 from hub.engine.moment import Moment, Output
 from hub.engine.state import State, count
 from hub.model import AlarmChange, AlarmState, Event, Scalar, Severity, Transition

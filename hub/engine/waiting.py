@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.engine.content import Device
+from hub.engine.device import Device
 from hub.engine.state import State, Waiting
 from hub.model import Address
 

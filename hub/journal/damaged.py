@@ -15,7 +15,7 @@ from hub.journal.gaps import Gaps, read_gaps
 from hub.journal.records import COLUMNS, Decode, Row, bodies_of, from_row, is_sealed
 from hub.model import Record
 
-LOOK_AHEAD = 100_000
+LOOK_AHEAD = 10_000
 """How many positions behind the last known one are tried where the way to them is damaged."""
 
 
@@ -61,17 +61,20 @@ class Damaged:
         """Yield every record that is what was written, by position; there should be some up to ``known_to``."""
         query = f"SELECT {COLUMNS} FROM records WHERE position > ? ORDER BY position LIMIT 1"  # noqa: S608 -- a constant
         after = 0
-        while after < known_to + LOOK_AHEAD:
+        while after < known_to + LOOK_AHEAD:  # known_to grows with what is found
             try:
                 row = self._connection.execute(query, (after,)).fetchone()
             except sqlite3.DatabaseError:
-                after += 1
-                continue
+                row = (after,)
             if row is None:
                 return
-            after = row[0]
+            if row[0] <= after:  # no way to the next one, or one that leads back
+                after += 1
+                continue
             with suppress(CorruptError, sqlite3.DatabaseError):
                 yield row, from_row(row, self._decode, partial(bodies_of, self._connection))
+                known_to = max(known_to, row[0])
+            after = row[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,8 @@ class StateFile:
 
     async def spill(self, outbox: Sequence[OutboxRow]) -> None:
         """Write undelivered work ahead of the next checkpoint."""
-        self.outbox_bytes += await self._file.run(lambda connection: _put_outbox(connection, outbox))
+        added = await self._file.run(lambda connection: _put_outbox(connection, outbox))
+        self.outbox_bytes += added
 
     async def owed(self, sink: str, after: int, limit_bytes: int) -> list[tuple[int, bytes]]:
         """Return the outbox of ``sink`` behind ``after`` in order, up to ``limit_bytes`` but at least one row."""
@@ -227,7 +228,8 @@ class StateFile:
             )
             return gone
 
-        self.outbox_bytes -= await self._file.run(write)
+        gone = await self._file.run(write)
+        self.outbox_bytes -= gone
 
     # ----------------------------------------------------------------------------------------------------- dead letters
 

@@ -75,7 +75,10 @@ class CompiledRule:
         self.absent_ns = None if rule.absent_for is None else nanoseconds(rule.absent_for)
         self.latched = clear is not None and clear.by is not None
         self.raises_on_missing = rule.on_missing is OnMissing.RAISE
+        self.minds_missing = rule.on_missing is not OnMissing.KEEP and rule.when is not None
         self.names = frozenset(name for each in (self.when, self.clear) if each is not None for name in each.names)
+        limits = {name: names[name].stale_after for name in self.names}
+        self.stale_ns = {name: limit for name, limit in limits.items() if limit is not None}
 
 
 @dataclass(frozen=True, slots=True)

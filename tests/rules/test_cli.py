@@ -80,7 +80,8 @@ def test_an_installation_replaces_a_shipped_rule_by_name(rules: Rules) -> None:
 
 def test_sound_rules_check(rules: Rules) -> None:
     said = rules(GOOD, "check")
-    assert (said.code, said.out) == (0, "4 rules, 0 findings\n")
+    assert said.code == 0
+    assert said.out.endswith(" rules, 0 findings\n")
 
 
 def test_a_doubt_is_told_and_does_not_fail_the_check(rules: Rules) -> None:

@@ -11,7 +11,20 @@ import typer
 
 from hub import __version__
 from hub.errors import ConfigError, HubError, PoisonError, UnavailableError
-from hub.ui.cli import alarms, commands, config, dead_letters, demo, devices, events, rules, run, sites, telemetry
+from hub.ui.cli import (
+    alarms,
+    commands,
+    config,
+    dead_letters,
+    demo,
+    devices,
+    events,
+    journal,
+    rules,
+    run,
+    sites,
+    telemetry,
+)
 from hub.ui.cli.desk import Desk
 from hub.ui.logs import LogLevel, configure_logging
 
@@ -41,6 +54,7 @@ for noun, commands_of_noun in (
     ("alarms", alarms.app),
     ("dead-letters", dead_letters.app),
     ("config", config.app),
+    ("journal", journal.app),
     ("telemetry", telemetry.app),
     ("sites", sites.app),
     ("devices", devices.app),

@@ -1,0 +1,214 @@
+"""Rule states at work: kept, raised, cleared, acknowledged; a step that fails costs itself only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import copy
+from typing import NamedTuple
+
+from hub.engine.acting import Hands
+from hub.engine.content import Content
+from hub.engine.device import Device
+from hub.engine.moment import Moment, Output
+from hub.engine.state import Held, State
+from hub.engine.telling import Teller
+from hub.model import AlarmChange, Scalar, Transition
+from hub.rules.rule import Do
+from hub.rules.states import CompiledRule, Move, Phase, RuleState, ripen
+from hub.rules.timers import TimerClass, Timers
+
+ALARMING = frozenset({Phase.ACTIVE, Phase.CLEARING})
+
+
+class Case(NamedTuple):
+    """A rule at work for one key."""
+
+    rule: CompiledRule
+    state: RuleState
+    device: Device
+
+
+class Alarms:
+    """The states of all rules by (rule, key); each is an entry of the engine's state."""
+
+    def __init__(self, state: State, content: Content, timers: Timers, hands: Hands, output: Output) -> None:
+        self._state = state
+        self._content = content
+        self._timers = timers
+        self._hands = hands
+        self._output = output
+        self._teller = Teller(state, output)
+        self.states: dict[tuple[str, str], RuleState] = {}
+        self.by_key: dict[str, dict[str, RuleState]] = {}
+
+    # --------------------------------------------------------------------------------------------------------- entries
+
+    def restore(self, state: RuleState) -> None:
+        """Take a rule state of a checkpoint."""
+        self._hold(state)
+        if state.due is not None:
+            self._timers.set(TimerClass.JUDGED, state.due, state.rule, state.key)
+
+    def find(self, rule: str, key: str) -> Case | None:
+        """Return the case of a state whose rule and device still exist."""
+        state, compiled = self.states.get((rule, key)), self._content.rules.get(rule)
+        device = None if state is None else self._content.find(state.site, state.device)
+        return None if state is None or compiled is None or device is None else Case(compiled, state, device)
+
+    def begin(self, rule: CompiledRule, device: Device, part: str) -> Case:
+        """Return the case that is, or a new idle one; its state is about to change."""
+        key = device.key_of(part)
+        state = self.states.get((rule.name, key)) or RuleState(
+            rule=rule.name, key=key, site=device.site, device=device.device, part=part
+        )
+        self.keep(state)
+        return Case(rule, state, device)
+
+    def keep(self, state: RuleState) -> None:
+        """Say that ``state`` is about to change."""
+        self._hold(state)
+        self._state.touch(f"rule/{state.rule}/{state.key}", state)
+
+    def _hold(self, state: RuleState) -> None:
+        self.states[state.rule, state.key] = state
+        self.by_key.setdefault(state.key, {})[state.rule] = state
+
+    def _drop(self, rule: str, key: str) -> None:
+        self._timers.drop(TimerClass.JUDGED, rule, key)
+        self.states.pop((rule, key), None)
+        mine = self.by_key.get(key, {})
+        mine.pop(rule, None)
+        if not mine:
+            self.by_key.pop(key, None)
+        self._state.remove(f"rule/{rule}/{key}")
+
+    # --------------------------------------------------------------------------------------------------------- steps
+
+    def attempt(self, rule: CompiledRule, key: str, device: Device, moment: Moment, work: Callable[[], None]) -> None:
+        """Do one step of one rule; when it fails, its new state and its effects are discarded (engine.md, Engine)."""
+        before, marks, hands = copy(self.states.get((rule.name, key))), self._output.marks(), self._hands.mark()
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step, never the hub
+            self._output.roll_back(marks)
+            self._hands.roll_back(hands)
+            if before is None:
+                self._drop(rule.name, key)
+            else:
+                self.keep(before)
+            self._teller.rule_failed(rule, key, device, error, moment)
+
+    def failed(self, rule: CompiledRule, key: str, device: Device, moment: Moment, error: Exception) -> None:
+        """Tell that a rule could not even be evaluated."""
+        self._teller.rule_failed(rule, key, device, error, moment)
+
+    def move(self, case: Case, move: Move, moment: Moment, data: Mapping[str, Scalar]) -> None:
+        """Carry out what a step came to; ``data`` is what a raise tells."""
+        match move:
+            case Move.STAY:
+                pass
+            case Move.RAISE:
+                self.raised(case, moment, data)
+            case Move.CLEAR:
+                self.cleared(case, moment, {})
+            case Move.CHANGED:
+                self._time(case, moment)
+
+    def _time(self, case: Case, moment: Moment) -> None:
+        state = case.state
+        if state.phase is Phase.IDLE:
+            self._drop(state.rule, state.key)
+        elif state.due is None:
+            self._timers.drop(TimerClass.JUDGED, state.rule, state.key)
+        elif state.due <= moment.t and self._state.clock.blind_since is None:
+            self.move(case, ripen(state), moment, {})
+        else:
+            self._timers.set(TimerClass.JUDGED, state.due, state.rule, state.key)
+
+    def raised(self, case: Case, moment: Moment, data: Mapping[str, Scalar]) -> None:
+        """Raise the alarm of ``case``, whose phase is active; a late one owes its lasting commands."""
+        rule, state, device = case
+        state.raised_t, state.raised_at, state.late = moment.t, moment.at, moment.late
+        state.severity, state.data, state.causes = rule.rule.raise_.severity, dict(data), [moment.cause]
+        state.alarm = self._teller.tell(rule, state, device, Transition.RAISED, moment).id
+        self._teller.show(rule, state, device)
+        state.owes_commands = moment.late and any(action.until is not None for action in rule.rule.do)
+        if not moment.late:
+            self._hands.act(rule.rule, state, self._targets(device), moment)
+
+    def cleared(self, case: Case, moment: Moment, data: Mapping[str, Scalar]) -> None:
+        """End the alarm of ``case``: told, no longer shown, its holds released."""
+        rule, state, device = case
+        self._teller.tell(rule, state, device, Transition.CLEARED, moment, data)
+        self._output.effects.alarms.append(AlarmChange(state.site, state.rule, state.key, None))
+        self._hands.release(state.rule, state.key, self._content.find, moment)
+        self._drop(state.rule, state.key)
+
+    def occurred(self, case: Case, moment: Moment) -> None:
+        """Tell of something momentary, whose state is not kept, and act on it."""
+        rule, state, device = case
+        state.alarm = self._teller.tell(rule, state, device, Transition.OCCURRED, moment).id
+        self._hands.act(rule.rule, state, self._targets(device), moment)
+
+    def pay(self, case: Case, moment: Moment) -> None:
+        """Send the commands that a late alarm owes, now that it is known to be still true."""
+        if case.state.owes_commands:
+            self.keep(case.state)
+            case.state.owes_commands = False
+            self._hands.act(case.rule.rule, case.state, self._targets(case.device), moment._replace(late=False))
+
+    def owe(self, rule: str, key: str) -> None:
+        """Note that a hold of an alarm lapsed: while the alarm lasts it is wanted again, once that is known."""
+        state = self.states.get((rule, key))
+        if state is not None and state.phase in ALARMING:
+            self.keep(state)
+            state.owes_commands = True
+
+    def _targets(self, device: Device) -> Callable[[Do], list[Device]]:
+        def targets(action: Do) -> list[Device]:
+            if action.to is None:
+                return [device]
+            return self._content.near(device, action.to.kind, action.to.within)
+
+        return targets
+
+    # ------------------------------------------------------------------------------------------------------- operators
+
+    def acknowledge(self, rule: str, key: str, actor: str, moment: Moment) -> str:
+        """Acknowledge an active alarm; the answer's code: ``ok``, ``no_such_alarm`` or ``already_acknowledged``."""
+        case = self.find(rule, key)
+        if case is None or case.state.phase not in ALARMING:
+            return "no_such_alarm"
+        if case.state.acknowledged_by is not None:
+            return "already_acknowledged"
+        self.keep(case.state)
+        case.state.acknowledged_by = actor
+        self._teller.tell(*case, Transition.ACKNOWLEDGED, moment, {"actor": actor})
+        self._teller.show(*case)
+        return "ok"
+
+    def clear(self, rule: str, key: str, actor: str, moment: Moment) -> str:
+        """End a latched alarm: ``ok``, ``no_such_alarm``, ``not_latched``, or ``still_true`` while its cause lasts."""
+        case = self.find(rule, key)
+        if case is None or case.state.phase not in ALARMING:
+            return "no_such_alarm"
+        if not case.rule.latched:
+            return "not_latched"
+        held: Mapping[str, Held] = case.device.state.parts.get(case.state.part, {})
+        when = case.rule.when
+        if when is not None and when.verdict(held, self._state.clock.awake(moment.t)):
+            return "still_true"
+        self.cleared(case, moment, {"actor": actor})
+        return "ok"
+
+    def forget(self, rule: str, moment: Moment, *, device: Device | None = None, why: str) -> None:
+        """End the states of a rule (of one device) that no longer exists; active alarms are cleared, saying why."""
+        for name, key in sorted(self.states):
+            state = self.states[(name, key)]
+            if rule not in {name, ""} or (device is not None and (state.site, state.device) != device.identity):
+                continue
+            case = self.find(name, key)
+            if case is not None and state.phase in ALARMING:
+                self.cleared(case, moment, {"reason": why})
+            else:
+                self._drop(name, key)

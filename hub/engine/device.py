@@ -1,0 +1,150 @@
+"""A registered device at work: its row, handler and rules, its series, and its entry of the state."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from hub.catalogue import CommandKind, Type, is_member
+from hub.durations import read_duration
+from hub.engine.state import DeviceState
+from hub.errors import PoisonError
+from hub.model import Handler, Quality, Scalar, Series, Twin
+from hub.normalize.responses import Response
+from hub.rules.rule import Rule
+from hub.rules.states import CompiledRule
+
+LATE_AFTER_NS = 60_000_000_000
+
+
+class DeviceRow(msgspec.Struct, frozen=True):
+    """A device document: what the registry says of one device; ``profile`` empty means the native payload."""
+
+    site: str
+    device: str
+    kind: str
+    profile: str = ""
+    building: str = ""
+    place: str = ""
+    zone: str = "UTC"
+    params: dict[str, Scalar] = {}
+
+
+class KindRules:
+    """The rules that concern devices of one kind, by what wakes them; each list in the order of names."""
+
+    def __init__(self, rules: list[CompiledRule]) -> None:
+        self._rules = rules
+        self.absent = [rule for rule in rules if rule.absent_ns is not None]
+        self._reading: dict[str, tuple[CompiledRule, ...]] = {}
+
+    def reading(self, part: str) -> tuple[CompiledRule, ...]:
+        """Return the rules whose expressions read values of ``part`` ("" is the device itself)."""
+        found = self._reading.get(part)
+        if found is None:
+            found = tuple(rule for rule in self._rules if rule.names and _covers(rule.rule, part))
+            self._reading[part] = found
+        return found
+
+    def waiting_for(self, signal: str, part: str) -> list[CompiledRule]:
+        """Return the rules that ``signal`` of ``part`` wakes."""
+        return [rule for rule in self._rules if rule.rule.on_signal == signal and _covers(rule.rule, part)]
+
+
+def _covers(rule: Rule, part: str) -> bool:
+    """Return whether ``for_each`` holds a state for ``part``; a signal rule of a kind takes signals of any part."""
+    wanted = rule.for_each.part
+    if wanted is None:
+        return not part or rule.on_signal is not None
+    return part == wanted or part.startswith(f"{wanted}-")
+
+
+class Device:
+    """One registered device at work: its row, handler, rules, series, and its entry of the state."""
+
+    __slots__ = (
+        "_hashers", "_series", "building", "commands", "device", "entry_key", "handler", "identity", "is_silent",
+        "key", "kind", "late_after_ns", "mark", "respond", "row", "rules", "site", "state",
+    )  # fmt: skip
+
+    def __init__(self, row: DeviceRow, state: DeviceState) -> None:
+        self.row = row
+        self.site, self.device, self.kind, self.building = row.site, row.device, row.kind, row.building
+        self.identity = (row.site, row.device)
+        self.key = f"{row.site}/{row.device}"
+        self.entry_key = f"device/{self.key}"
+        self.state = state
+        self.mark = 0
+        self.is_silent = False
+        self.handler: Handler
+        self.respond: Callable[[bytes], Response]
+        self.rules: KindRules
+        self.commands: Mapping[str, CommandKind] = {}
+        self.late_after_ns = LATE_AFTER_NS
+        self._series: dict[str, Series] = {}
+        self._hashers: dict[str, Any] = {}
+
+    def key_of(self, part: str) -> str:
+        """Return the key of the device, or of one of its parts."""
+        return f"{self.key}#{part}" if part else self.key
+
+    def series_of(self, part: str) -> Series:
+        """Return the series of ``part``; made once."""
+        series = self._series.get(part)
+        if series is None:
+            row = self.row
+            series = self._series[part] = Series(
+                kind=row.kind, site=row.site, building=row.building, device=row.device, part=part, profile=row.profile
+            )  # fmt: skip
+        return series
+
+    def hasher_of(self, topic: str) -> Any:  # noqa: ANN401 -- hashlib has no public type for its hashers
+        """Return a BLAKE2b that has read ``topic``, to be copied: 0.3 us less a message than from the start."""
+        hasher = self._hashers.get(topic)
+        if hasher is None:
+            hasher = self._hashers[topic] = hashlib.blake2b(topic.encode() + b"\0", digest_size=8)
+        return hasher
+
+    def release_of(self, command: str) -> str:
+        """Return the command that undoes ``command``, or nothing."""
+        known = self.commands.get(command)
+        return "" if known is None or known.release is None else known.release
+
+    def settle_args(self, command: str, args: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """Return ``args`` as they go to the device, durations in ms; PoisonError ``bad_args`` says what is wrong."""
+        known = self.commands[command].args
+        settled: dict[str, Scalar] = {}
+        for name, value in sorted(args.items()):
+            typed = known.get(name)
+            if typed is None:
+                raise PoisonError("bad_args", f"{command} takes: {', '.join(sorted(known)) or 'nothing'}")
+            if typed.type is Type.DURATION:
+                settled[name] = _milliseconds(name, value)
+            elif is_member(typed, value):
+                settled[name] = value
+            else:
+                raise PoisonError("bad_args", f"{name} is {typed.type.value}, not {value!r}")
+        return settled
+
+    def twin(self, part: str) -> Twin:
+        """Return the reported state as readers see it."""
+        held = self.state.parts.get(part, {})
+        return Twin(
+            site=self.site,
+            name=f"{self.device}#{part}" if part else self.device,
+            kind=self.kind,
+            availability=self.state.availability,
+            heard_at=self.state.heard_at,
+            reported={name: (value, at, Quality(quality)) for name, (value, at, _, quality) in held.items()},
+        )
+
+
+def _milliseconds(name: str, value: Scalar) -> int:
+    try:
+        return read_duration(value) // timedelta(milliseconds=1)
+    except ValueError as error:
+        raise PoisonError("bad_args", f"{name}: {error}") from error

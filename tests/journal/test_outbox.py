@@ -1,0 +1,253 @@
+"""The outbox: in order, the same until confirmed, once; in memory, on disk, and over a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
+from hub.journal.state_file import StateFile
+from hub.model import LineWork
+from tests.journal.papers import lines
+from tests.waiting import wait_until
+
+NOW = timedelta(0)
+SHORT = timedelta(milliseconds=20)
+
+
+@asynccontextmanager
+async def outbox(directory: Path, places: Places = TIMESERIES) -> AsyncIterator[tuple[Outbox[LineWork], StateFile]]:
+    """Open an outbox as the hub does at start."""
+    async with StateFile(directory / "state.sqlite", "j") as file:
+        saved = await file.load()
+        box = Outbox(places, file, LineWork, cursor=saved.cursors.get(places.sink, 0))
+        await box.open(saved.tallies.get(places.sink, {}))
+        yield box, file
+
+
+def owe(box: Outbox[LineWork], *positions: int, size: int = 10) -> None:
+    for position in positions:
+        box.add(position, lines(b"%d" % position), 1, size)
+
+
+def told(taken: list[tuple[int, LineWork]]) -> list[int]:
+    """Return the positions; each work must be the one that was owed there."""
+    assert [work.lines for _, work in taken] == [[b"%d" % position] for position, _ in taken]
+    return [position for position, _ in taken]
+
+
+async def take(box: Outbox[LineWork], items: int = 1_000) -> list[int]:
+    return told(await box.take(items=items, linger=NOW))
+
+
+async def test_work_comes_in_order_and_again_until_it_is_confirmed(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, _):
+        owe(box, 1, 2, 5, 7)
+        assert await take(box) == [1, 2, 5, 7]
+        assert await take(box, items=3) == [1, 2, 5]
+        await box.confirm(2, {})
+        assert await take(box) == [5, 7]
+        assert (box.waiting_items, box.waiting_bytes, box.is_empty) == (2, 20, False)
+        await box.confirm(7, {})
+        assert (box.waiting_items, box.waiting_bytes, box.is_empty) == (0, 0, True)
+
+
+async def test_a_record_with_more_than_was_asked_for_comes_alone(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, _):
+        box.add(1, lines(*[b"x"] * 50), 50, 500)
+        box.add(2, lines(b"y"), 1, 10)
+        assert [position for position, _ in await box.take(items=10, linger=NOW)] == [1]
+
+
+async def test_taking_waits_for_work(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, _), asyncio.TaskGroup() as group:
+        taking = group.create_task(take(box))
+        await wait_until(lambda: not box._arrived.is_set())  # noqa: SLF001 -- nothing else shows that it waits
+        owe(box, 4)
+        assert await taking == [4]
+
+
+async def test_taking_lingers_until_enough_has_come_together(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, _), asyncio.TaskGroup() as group:
+        owe(box, 1)
+        taking = group.create_task(box.take(items=3, linger=timedelta(seconds=20)))
+        for position in (2, 3):
+            await wait_until(lambda: not box._arrived.is_set())  # noqa: SLF001 -- nothing else shows that it waits
+            owe(box, position)
+        assert told(await taking) == [1, 2, 3]
+
+
+async def test_lingering_ends_with_what_there_is(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, _):
+        owe(box, 1)
+        assert told(await box.take(items=3, linger=SHORT)) == [1]
+
+
+async def test_what_a_cursor_covers_is_not_owed_again(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, _):
+        owe(box, 1, 2, 3)
+        await box.confirm(2, {"written": 2})
+    async with outbox(tmp_path) as (box, _):
+        assert (box.cursor, box.tally) == (2, {"written": 2})
+        owe(box, 1, 2, 3)
+        assert await take(box) == [3]
+
+
+async def test_above_its_limit_memory_goes_to_disk_and_comes_back_in_order(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, file):
+        owe(box, *range(1, 11))
+        await box.spill(limit=100)
+        assert (box.spills, file.outbox_bytes) == (0, 0)
+        owe(box, 11)
+        await box.spill(limit=100)
+        assert (box.spills, box.waiting_bytes, box.waiting_items) == (1, 0, 0)
+        owe(box, 12, 13)
+        assert await take(box) == list(range(1, 12))
+        await box.confirm(5, {})
+        assert await take(box) == list(range(6, 12))
+        await box.confirm(11, {})
+        assert await take(box) == [12, 13]
+        await box.confirm(13, {})
+        assert (box.is_empty, file.outbox_bytes) == (True, 0)
+
+
+async def test_a_backlog_on_disk_is_read_in_large_bites(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, _):
+        for position in range(1, 11):
+            box.add(position, lines(b"x" * 2**20), 1, 2**20)
+        await box.spill(limit=0)
+        assert [position for position, _ in await box.take(items=1, linger=NOW)] == [1, 2, 3, 4]
+
+
+async def test_what_was_spilled_while_it_was_being_delivered_is_confirmed_once(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, file):
+        owe(box, 1, 2, 3)
+        assert await take(box) == [1, 2, 3]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(box.spill(limit=0))
+            group.create_task(box.confirm(2, {"written": 2}))
+        assert await take(box) == [3]
+        await box.confirm(3, {"written": 1})
+        assert (box.is_empty, file.outbox_bytes, box.tally) == (True, 0, {"written": 3})
+
+
+async def test_a_sink_with_its_own_cursor_leaves_nothing_on_disk_either(tmp_path: Path) -> None:
+    async with outbox(tmp_path, STREAMS) as (box, file):
+        owe(box, 1, 2, 3)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(box.spill(limit=0))
+            group.create_task(box.confirm(3, {}))
+        assert (box.is_empty, file.outbox_bytes) == (True, 0)
+
+
+async def test_a_sink_with_its_own_cursor_costs_no_write_while_nothing_is_on_disk(tmp_path: Path) -> None:
+    async with outbox(tmp_path, STREAMS) as (box, file):
+        owe(box, 1, 2)
+        await box.confirm(2, {"events": 2})
+        assert (await file.load()).cursors == {}
+        assert box.tally == {"events": 2}
+
+
+async def test_work_that_a_checkpoint_saved_survives_a_restart(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, file):
+        owe(box, 1, 2, 3, 4)
+        await box.confirm(1, {"written": 1})
+        await file.checkpoint(3, {}, box.unsaved(3), [])
+        box.saved(3)
+    async with outbox(tmp_path) as (box, _):
+        assert not box.is_empty
+        owe(box, 3, 4, 5)  # applied again
+        assert await take(box) == [2, 3]
+        await box.confirm(3, {"written": 2})
+        assert await take(box) == [4, 5]
+        await box.confirm(5, {"written": 2})
+        assert box.tally == {"written": 5}
+
+
+async def test_a_checkpoint_writes_only_what_no_disk_holds(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, file):
+        owe(box, 1, 2, 3)
+        assert [position for _, position, _ in box.unsaved(2)] == [1, 2]
+        assert [position for _, position, _ in box.unsaved(2)] == [1, 2]  # that write may have failed
+        await file.checkpoint(2, {}, box.unsaved(2), [])
+        box.saved(2)
+        owe(box, 4)
+        assert [position for _, position, _ in box.unsaved(3)] == [3]
+        assert [position for _, position, _ in box.unsaved(9)] == [3, 4]
+
+
+async def test_a_disk_that_takes_nothing_stops_no_delivery(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, file):
+        owe(box, 1, 2)
+        connection = file._file._connection  # noqa: SLF001 -- the pragma belongs to the connection
+        assert isinstance(connection, sqlite3.Connection)
+        connection.execute("PRAGMA query_only = ON")  # SQLITE_READONLY, as a disk that the kernel has given up
+        await box.spill(limit=0)
+        assert await take(box) == [1, 2]
+        await box.confirm(1, {"written": 1})
+        assert await take(box) == [2]
+        assert (box.writes_postponed, box.tally) == (2, {"written": 1})
+        connection.execute("PRAGMA query_only = OFF")
+        await box.confirm(2, {"written": 1})
+        saved = await file.load()
+    assert (saved.cursors, saved.tallies) == ({"timeseries": 2}, {"timeseries": {"written": 2}})
+
+
+STEPS = st.lists(st.sampled_from(["add", "take", "spill", "checkpoint", "restart"]), max_size=40)
+
+
+@settings(max_examples=60)
+@given(STEPS)
+@pytest.mark.parametrize("places", [TIMESERIES, STREAMS], ids=lambda it: it.sink)
+def test_whatever_happens_all_work_is_delivered_in_order_and_counted_once(
+    tmp_path_factory: pytest.TempPathFactory, places: Places, steps: list[str]
+) -> None:
+    asyncio.run(story(tmp_path_factory.mktemp("story"), places, steps))
+
+
+async def story(directory: Path, places: Places, steps: list[str]) -> None:
+    """Tell a sink everything; a restart applies what the last checkpoint does not cover again."""
+    told_so_far = Teller(places)
+    rest = [*steps, "restart", *["take"] * len(steps)]
+    while rest:
+        async with outbox(directory, places) as (box, file):
+            owe(box, *range(told_so_far.checkpoint + 1, told_so_far.position + 1))
+            while rest and (step := rest.pop(0)) != "restart":
+                await told_so_far.step(step, box, file)
+            if not rest and not places.has_own_cursor:
+                assert box.tally.get("written", 0) == told_so_far.position
+            assert rest or box.is_empty
+    assert told_so_far.delivered == list(range(1, told_so_far.position + 1))
+
+
+class Teller:
+    """The pipeline and a sink around an outbox; what a sink's own cursor covers it drops."""
+
+    def __init__(self, places: Places) -> None:
+        self.has_own_cursor = places.has_own_cursor
+        self.position = self.checkpoint = 0
+        self.delivered: list[int] = []
+
+    async def step(self, step: str, box: Outbox[LineWork], file: StateFile) -> None:
+        if step == "add":
+            self.position += 1
+            owe(box, self.position)
+        elif step == "spill":
+            await box.spill(limit=0)
+        elif step == "checkpoint":
+            await file.checkpoint(self.position, {}, box.unsaved(self.position), [])
+            box.saved(self.position)
+            self.checkpoint = self.position
+        elif not box.is_empty:
+            taken = await take(box, items=2)
+            fresh = [one for one in taken if not self.has_own_cursor or one > max(self.delivered, default=0)]
+            self.delivered += fresh
+            await box.confirm(taken[-1], {"written": len(fresh)})
