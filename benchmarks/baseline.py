@@ -75,9 +75,7 @@ async def flood(directory: Path, plan: Plan, advance: Advance) -> Figure:
             stored += await pupil.stage.count_points()
         advance()
     messages = plan.tutorial * plan.tutorial_runs
-    return Figure(
-        subject=SUBJECT, load=FLOOD, cpu_us=costs, messages=messages, events=events, lost=messages - stored
-    )
+    return Figure(subject=SUBJECT, load=FLOOD, cpu_us=costs, messages=messages, events=events, lost=messages - stored)
 
 
 async def steady(directory: Path, plan: Plan, advance: Advance) -> list[Figure]:

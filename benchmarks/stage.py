@@ -187,9 +187,7 @@ timeseries = {{store = "{self._store.value}", url = "{stage.influx.url}", bucket
         self._process = None
         points = await self._stage.count_points() if self._store is TimeseriesStore.INFLUXDB else self._count_local()
         events = await self._stage.count_events()
-        return Losses(
-            unheard=self._published - heard, points=self._published - points, events=self._events - events
-        )
+        return Losses(unheard=self._published - heard, points=self._published - points, events=self._events - events)
 
     def _count_local(self) -> int:
         with closing(sqlite3.connect(self._data / "timeseries.sqlite")) as store:

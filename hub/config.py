@@ -127,7 +127,7 @@ class RetentionSettings(_Section):
     """How long journal records that nobody needs any more are kept for trace and replay."""
 
     age: Duration = timedelta(days=7)
-    size: Bytes = 20 * 2**30
+    size: Annotated[Bytes, Field(ge=64 * 2**20)] = 20 * 2**30
 
 
 class CheckpointSettings(_Section):

@@ -126,6 +126,8 @@ class Hearing:
     async def _hear(self, notes: Sequence[object], deliveries: Sequence[Delivery]) -> bool:
         """Journal, acknowledge and hand on; False, and nothing done, when the journal cannot take it now."""
         records = self._records(notes, deliveries)
+        if not records:
+            return True
         oldest = self._clock.wall_ns() - _ns(self._limits.retention)
         try:
             await self._journal.append(

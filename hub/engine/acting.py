@@ -126,7 +126,8 @@ class Hands:
         command = Command(
             id=identity, site=device.site, device=device.device, part=part, name=action.command,
             args=device.settle_args(action.command, action.args), priority=action.priority.value, cause=cause,
-            created_at=moment.at, expires_t=moment.t + DEFAULT_EXPIRY_NS, expires_at=moment.at + DEFAULT_EXPIRY_NS, reflex=action.reflex,
+            created_at=moment.at, expires_t=moment.t + DEFAULT_EXPIRY_NS, expires_at=moment.at + DEFAULT_EXPIRY_NS,
+            reflex=action.reflex,
         )  # fmt: skip
         self.commands[identity] = command
         count(self._state.ledger.commands, command.state.value)

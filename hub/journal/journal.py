@@ -179,6 +179,8 @@ class Journal:
         In the same transaction a few old records go: those up to ``trim_to`` that are older than ``limits[0]``
         (received_at ns), or any when all together is above ``limits[1]`` or the disk is nearly full.
         """
+        if not records:
+            return
         oldest, limit = limits
         self._untrimmed.cover(trim_to)
         has_messages = any(isinstance(record.body, Batch) for record in records)

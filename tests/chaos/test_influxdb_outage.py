@@ -28,8 +28,8 @@ CARD_EVERY = 10
 WINDOW_SECONDS, WINDOWS_BEFORE, WINDOWS_MEANWHILE = 10, 2, 2
 ALLOWED = 1.2
 FLOOR_MS = 20.0
-"""On a quiet machine the p99 is 10 ms (two turns of the reader, which reads every 5 ms). With other work on its two
-cores it is anything from 10 to 30, before as well as meanwhile; an event that waited for a store would take 100 or more.
+"""On a quiet machine the p99 is 10 ms (two turns of the reader, which reads every 5 ms). With other work on its cores
+it is anything from 10 to 30, before as well as meanwhile; an event that waited for a store would take 100 or more.
 """
 
 

@@ -155,7 +155,7 @@ async def test_a_damaged_state_is_one_that_was_written_or_refused(
     chance = seeded("state", which, suffix, damage)
     known = CHECKPOINTS if suffix == ".sqlite-wal" else CHECKPOINTS[-1:]
     outcomes: Counter[str] = Counter()
-    for number in range(POSITIONS):
+    for number in range(POSITIONS // 2):
         copied = crash(remains / which, tmp_path / str(number))
         damage(copied / f"state{suffix}", chance)
         try:
@@ -169,7 +169,7 @@ async def test_a_damaged_state_is_one_that_was_written_or_refused(
         shutil.rmtree(copied)
     # Of the killed one's file all pages are anew in the WAL.
     typical = {"killed.sqlite": "whole", "killed.sqlite-wal": "older", "stopped.sqlite": "refused"}
-    assert outcomes[typical[which + suffix]] >= POSITIONS // 4
+    assert outcomes[typical[which + suffix]] >= POSITIONS // 8
 
 
 @pytest.mark.parametrize("damage", [flip, tear])

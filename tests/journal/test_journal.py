@@ -71,6 +71,12 @@ async def test_large_records_are_read_in_bites_and_in_order(tmp_path: Path) -> N
         assert plain(await everything(opened)) == plain(big)
 
 
+async def test_nothing_to_append_is_nothing(tmp_path: Path) -> None:
+    async with journal(tmp_path) as opened:
+        await opened.append([])
+        assert (opened.last, opened.appended_records) == (0, 0)
+
+
 async def test_a_position_is_given_once(tmp_path: Path) -> None:
     async with journal(tmp_path) as opened:
         await opened.append(noise(1, 3))

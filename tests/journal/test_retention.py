@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -165,3 +167,43 @@ async def test_a_full_disk_is_unavailable_and_then_nothing_is_missing(tmp_path: 
     ]
     async with journal(tmp_path) as opened:
         assert (opened.first, opened.last) == (1, 7)
+
+
+@pytest.fixture
+def small_mount(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 24 MiB of its own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(place)]
+    if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+async def test_a_disk_that_is_really_full_holds_up_and_loses_nothing(small_mount: Path) -> None:
+    async with journal(small_mount) as opened:
+        appended = []
+        with pytest.raises(UnavailableError, match="disk_full"):  # noqa: PT012 -- until it is full
+            for position in range(1, 100):
+                await opened.append([heavy(position, MIB // 2)])
+                appended.append(heavy(position, MIB // 2))
+        await opened.append([record(opened.last + 1, Tick())])
+        stuffing = small_mount / "stuffing"
+        with stuffing.open("wb") as file, suppress(OSError):
+            for _ in range(1_000):
+                file.write(bytes(64 * 1024))
+                file.flush()
+        with pytest.raises(UnavailableError, match=r"disk_full|disk_failing"):  # noqa: PT012 -- the WAL has some room
+            for position in range(opened.last + 1, opened.last + 1_000):
+                await opened.append([record(position, Outcome("c" * 9_000, OutcomeKind.SENT))])
+                appended.append(record(position, Tick()))
+        stuffing.unlink()
+        await opened.append([record(opened.last + 1, Tick())])
+        end = opened.last
+        assert [one.position for one in await everything(opened)] == list(range(1, end + 1))
+    async with journal(small_mount) as opened:
+        assert [one.position for one in await everything(opened)] == list(range(1, end + 1))
+        assert len(appended) == end - 2

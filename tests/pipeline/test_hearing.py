@@ -1,0 +1,153 @@
+"""hear -> journal -> ack: what happens while the journal takes no messages, and engine time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hub.bridge.frames import decode_packets
+from hub.bridge.uplink import Inbox
+from hub.clock import SystemClock
+from hub.failpoints import NEVER
+from hub.journal.journal import Journal
+from hub.journal.state_file import StateFile
+from hub.model import Batch, Connected, Delivery, Packets, Publish, Tick
+from hub.pipeline import Hearing, JournalTime, Limits
+from tests.clocks import ManualClock
+from tests.waiting import wait_until
+
+LIMITS = Limits(
+    checkpoint_messages=1_000,
+    checkpoint_every=timedelta(seconds=30),
+    retention=timedelta(days=7),
+    retention_bytes=2**30,
+    failpoints=NEVER,
+)
+
+
+class Spoken:
+    """A session that only remembers what it was told."""
+
+    name = "events"
+
+    def __init__(self) -> None:
+        self.acknowledged: list[Delivery] = []
+
+    async def run(self) -> None:
+        raise NotImplementedError  # never started here
+
+    def acknowledge(self, delivery: Delivery) -> bool:
+        self.acknowledged.append(delivery)
+        return True
+
+    def pause_reading(self) -> None:
+        """Nothing to pause."""
+
+    def resume_reading(self) -> None:
+        """Nothing to resume."""
+
+
+class Table:
+    """A hearing on real files whose disk can be filled: ``free`` is what the journal believes it has."""
+
+    def __init__(self, journal: Journal, state_file: StateFile) -> None:
+        self.inbox, self.session = Inbox(), Spoken()
+        self.inbox.attach(self.session)
+        self.journal, self.state_file = journal, state_file
+        self.hearing = Hearing(self.inbox, journal, state_file, [self.session], SystemClock(), LIMITS)
+        self.free = 2**40
+
+    def deliver(self, *payloads: bytes) -> None:
+        messages = [Publish("hub/s1/d/telemetry", payload, packet_id=1) for payload in payloads]
+        self.inbox.put(Delivery("events", 1, Packets(b"", list(messages), 0, session_present=True)))
+
+
+@pytest.fixture
+async def table(tmp_path: Path) -> AsyncIterator[Table]:
+    holder: list[Table] = []
+    journal = Journal(
+        tmp_path / "journal.sqlite", "main", decode_packets, free=lambda _path: holder[0].free if holder else 2**40
+    )
+    async with journal, StateFile(tmp_path / "state.sqlite", journal.id) as state_file:
+        holder.append(Table(journal, state_file))
+        task = asyncio.get_running_loop().create_task(holder[0].hearing.run())
+        yield holder[0]
+        task.cancel()
+
+
+async def taken(table: Table) -> list[object]:
+    async with asyncio.timeout(10):
+        return [record.body for record in await table.hearing.heard.get()]
+
+
+async def test_nothing_is_acknowledged_before_it_is_in_the_journal(table: Table) -> None:
+    table.free = 0
+    table.deliver(b"a")
+    await wait_until(lambda: table.hearing.is_disk_full)
+    assert table.session.acknowledged == []
+    assert table.journal.last == 0
+    table.free = 2**40
+    assert [type(body) for body in await taken(table)] == [Batch]
+    assert [delivery.session for delivery in table.session.acknowledged] == ["events"]
+    assert not table.hearing.is_disk_full
+
+
+async def test_notes_go_into_a_journal_that_takes_no_messages(table: Table) -> None:
+    table.free = 8 * 2**20
+    table.deliver(b"a")
+    await wait_until(lambda: table.hearing.is_disk_full)
+    table.inbox.put_note(Tick())
+    assert [type(body) for body in await taken(table)] == [Tick]
+    table.free = 2**40
+    assert [type(body) for body in await taken(table)] == [Batch]
+
+
+async def test_notes_that_came_through_alone_do_not_end_the_judging(table: Table) -> None:
+    """An empty list on the queue means the end; a retry that has nothing left to journal must not put one there."""
+    table.state_file.outbox_bytes = 2**40
+    table.inbox.put_note(Tick())
+    await wait_until(lambda: table.hearing.is_disk_full)
+    table.state_file.outbox_bytes = 0
+    assert [type(body) for body in await taken(table)] == [Tick]
+    table.inbox.put_note(Tick())
+    assert [type(body) for body in await taken(table)] == [Tick]
+
+
+async def test_what_a_session_says_is_journaled_in_its_order(table: Table) -> None:
+    table.inbox.put(Delivery("events", 1, Connected(session_present=True)))
+    table.deliver(b"a", b"b")
+    bodies: list[object] = []
+    while len(bodies) < 2:
+        bodies += await taken(table)
+    assert [getattr(body, "session", "") for body in bodies] == ["events", "events"]
+    assert isinstance(bodies[1], Batch)
+
+
+# ----------------------------------------------------------------------------------------------------------- JournalTime
+
+
+def test_engine_time_grows_though_the_wall_clock_steps_back() -> None:
+    clock = ManualClock()
+    time = JournalTime(clock, 0, 0)
+    first, _ = time.stamp(10)
+    clock.step_wall(-86_400)
+    second, wall = time.stamp(0)
+    assert second == first + 11
+    assert wall == clock.wall_ns()
+
+
+def test_engine_time_goes_on_over_a_restart_by_what_the_wall_clock_says() -> None:
+    clock = ManualClock()
+    last = clock.wall_ns() - 3_600 * 1_000_000_000
+    t, _ = JournalTime(clock, 5_000, last).stamp(0)
+    assert t == 5_000 + 3_600 * 1_000_000_000
+
+
+def test_engine_time_does_not_go_back_over_a_restart_with_a_slow_clock() -> None:
+    clock = ManualClock()
+    t, _ = JournalTime(clock, 5_000, clock.wall_ns() + 3_600 * 1_000_000_000).stamp(0)
+    assert t == 5_001
