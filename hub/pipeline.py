@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 import structlog
 
@@ -84,6 +85,13 @@ class JournalTime:
         return t, self._clock.wall_ns()
 
 
+class Waiting(Protocol):
+    """How much undelivered work lies on the disk beside the journal."""
+
+    @property
+    def outbox_bytes(self) -> int: ...
+
+
 class Hearing:
     """hear -> journal -> ack. While the journal takes no messages they wait with the broker; notes still go in."""
 
@@ -91,14 +99,14 @@ class Hearing:
         self,
         inbox: Inbox,
         journal: Journal,
-        state_file: StateFile,
+        waiting: Waiting,
         sessions: Sequence[UplinkSession],
         clock: Clock,
         limits: Limits,
     ) -> None:
         self._inbox = inbox
         self._journal = journal
-        self._state_file = state_file
+        self._waiting = waiting
         self._sessions = {session.name: session for session in sessions}
         self._clock = clock
         self._limits = limits
@@ -118,7 +126,8 @@ class Hearing:
             notes = taken.notes
             while not await self._hear(notes, taken.deliveries):
                 # What is small has a reserve; reading pauses by itself, and the broker queues.
-                notes = [] if notes and await self._hear(notes, []) else notes
+                if taken.deliveries and notes and await self._hear(notes, []):
+                    notes = []
                 await self._clock.sleep(DISK_RETRY_SECONDS)
                 notes += self._inbox.take_notes()
             self.is_idle = True
@@ -126,15 +135,13 @@ class Hearing:
     async def _hear(self, notes: Sequence[object], deliveries: Sequence[Delivery]) -> bool:
         """Journal, acknowledge and hand on; False, and nothing done, when the journal cannot take it now."""
         records = self._records(notes, deliveries)
-        if not records:
-            return True
         oldest = self._clock.wall_ns() - _ns(self._limits.retention)
         try:
             await self._journal.append(
                 records,
                 trim_to=self.trim_to,
                 limits=(oldest, self._limits.retention_bytes),
-                outbox_bytes=self._state_file.outbox_bytes,
+                outbox_bytes=self._waiting.outbox_bytes,
             )
         except UnavailableError as error:
             if not self.is_disk_full:
