@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-
-from hub.engine.device import Device
 from hub.engine.state import DeviceState, Ledger
-from hub.model import Reading, Timeliness
+from hub.model import Timeliness
 
 AHEAD_NS = 300_000_000_000
 """A device time further ahead of ours is none (engine.md, Blind time)."""
@@ -51,17 +48,6 @@ def age_of(known: DeviceState, difference: int, late_after_ns: int, blind_since:
     return LATE if age <= BACKFILL_NS else BACKFILL
 
 
-def digest(device: Device, topic: str, payload: bytes, element: int, identity: str | None) -> int:
-    """Return the ns below the millisecond that keep a re-write the same point, and two swipes two points."""
-    if identity is not None:
-        hasher = hashlib.blake2b(f"{device.key}\0{identity}".encode(), digest_size=8)
-    else:
-        hasher = device.hasher_of(topic).copy()
-        hasher.update(payload)
-        hasher.update(element.to_bytes(2, "big"))
-    return int.from_bytes(hasher.digest(), "big") % MILLION
-
-
 def first_time(known: DeviceState, identity: str, time: int) -> tuple[int, bool]:
     """Return the time of the first point of ``identity``, and whether it is new: it is judged once."""
     identities = known.identities
@@ -74,13 +60,10 @@ def first_time(known: DeviceState, identity: str, time: int) -> tuple[int, bool]
     return time, True
 
 
-def count_sequence(known: DeviceState, reading: Reading, ledger: Ledger) -> None:
+def count_sequence(known: DeviceState, seq: int, boot: str | None, ledger: Ledger) -> None:
     """Count what the native counters say is missing, repeated or reordered, for the device and in all."""
-    seq = reading.seq
-    if seq is None:
-        return
-    if known.seq is None or reading.boot != known.boot:
-        known.boot, known.seq = reading.boot, seq
+    if known.seq is None or boot != known.boot:
+        known.boot, known.seq = boot, seq
     elif seq > known.seq:
         gap = seq - known.seq - 1
         known.seq = seq

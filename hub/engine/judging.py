@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from hub.engine.alarms import Alarms, Case
@@ -29,32 +29,26 @@ class Judge:
 
     def values(
         self,
+        rules: Sequence[CompiledRule],
         device: Device,
         part: str,
-        values: Mapping[str, Scalar],
-        is_late: bool,  # noqa: FBT001 -- as above
+        is_late: bool,  # noqa: FBT001 -- hot path: the moment is only made when something moves
         moment_of: Callable[..., Moment],
     ) -> None:
-        """Judge the rules that read one of ``values``, on the twin as it now is."""
-        rules = device.rules.reading(part)
-        if not rules:
-            return
+        """Judge ``rules``, which read values that came, on the twin as it now is."""
         held, awake = device.state.parts[part], device.state.heard_awake
         mine = self._alarms.by_key.get(device.key_of(part))
         for rule in rules:
-            if rule.names.isdisjoint(values):
-                continue
             if rule.minds_missing:
                 self._wait_for_staleness(rule, device, part)
-            state = None if mine is None else mine.get(rule.name)
-            if state is None and rule.when is None:
-                continue
             try:
                 verdict = None if rule.when is None else rule.when.verdict(held, awake)
             except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
                 self._alarms.failed(rule, device.key_of(part), device, moment_of(is_late=is_late), error)
                 continue
-            if state is not None or verdict or (verdict is None and rule.raises_on_missing):
+            if verdict is False and mine is None:  # nearly always
+                continue
+            if _may_move(rule, None if mine is None else mine.get(rule.name), verdict):
                 self._step(rule, device, part, verdict, moment_of(is_late=is_late))
 
     def _step(self, rule: CompiledRule, device: Device, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
@@ -118,7 +112,7 @@ class Judge:
                 due = device.state.heard_awake + rule.absent_ns
                 self._timers.set(TimerClass.AWAKE, due, rule.name, device.key)
         for part in device.state.parts:
-            for rule in device.rules.reading(part):
+            for rule in device.rules.of(part):
                 if rule.minds_missing:
                     self._wait_for_staleness(rule, device, part)
 
@@ -186,3 +180,10 @@ class Judge:
 
 def _terms(rule: CompiledRule, held: Mapping[str, Held]) -> dict[str, Scalar]:
     return {name: held[name][0] for name in sorted(rule.names) if name in held}
+
+
+def _may_move(rule: CompiledRule, state: RuleState | None, verdict: bool | None) -> bool:  # noqa: FBT001 -- three-valued
+    """Return whether a step could change anything: most find an alarm that lasts, or none and nothing wrong."""
+    if state is None:
+        return bool(verdict) or (verdict is None and rule.when is not None and rule.raises_on_missing)
+    return not (verdict and state.phase is Phase.ACTIVE and not state.owes_commands)

@@ -25,7 +25,7 @@ from tests.waiting import wait_until
 RATE = 500
 CARD_EVERY = 10
 """One message in ten is an event: of one in a hundred a window would hold 50, and their p99 be the slowest of all."""
-WINDOW_SECONDS, WINDOWS_BEFORE, WINDOWS_MEANWHILE = 10, 2, 2
+BEFORE_SECONDS, OUTAGE_SECONDS = (8, 8), (10, 10)
 ALLOWED = 1.2
 FLOOR_MS = 20.0
 """On a quiet machine the p99 is 10 ms (two turns of the reader, which reads every 5 ms). With other work on its cores
@@ -75,16 +75,16 @@ async def p99_ms(town: InfluxTown, moments: Sequence[int]) -> float:
     found = []
     for since, until in pairwise(moments):
         took = sorted(streamed[card] - at / 1e6 for card, at in town.sent.at.items() if since <= at < until)
-        assert len(took) >= 8 * RATE // CARD_EVERY
+        assert len(took) >= 8 * RATE // CARD_EVERY - CARD_EVERY
         found.append(took[math.ceil(len(took) * 0.99) - 1])
     return min(found)
 
 
-async def windows(town: InfluxTown, count: int) -> list[int]:
-    """Let so many windows of the stream pass; return the moments at their ends, and the one before the first."""
+async def windows(town: InfluxTown, lengths: Sequence[int]) -> list[int]:
+    """Let windows of so many seconds pass; return the moments at their ends, and the one before the first."""
     moments = [town.clock.wall_ns()]
-    for _ in range(count):
-        await town.until_sent(WINDOW_SECONDS * RATE)
+    for seconds in lengths:
+        await town.until_sent(seconds * RATE)
         moments.append(town.clock.wall_ns())
     return moments
 
@@ -114,17 +114,17 @@ async def test_twenty_seconds_without_influxdb_cost_no_point_and_no_event_its_ti
     await town.hub.until_ready()
     async with town.traffic(RATE):
         await town.until_sent(2 * RATE)
-        before = await windows(town, WINDOWS_BEFORE)
+        before = await windows(town, BEFORE_SECONDS)
         held = resident_bytes(town.hub.pid)
         await asyncio.to_thread(town.influxdb.stop)
-        meanwhile = await windows(town, WINDOWS_MEANWHILE)
+        meanwhile = await windows(town, OUTAGE_SECONDS)
         waiting = (await town.hub.metrics())["hub_points_waiting"]
         grown = resident_bytes(town.hub.pid) - held
         readiness = await town.hub.readiness()
         await town.influxdb.start()
         await town.until_sent(RATE)
     assert readiness == (503, {"timeseries_behind"})
-    assert waiting >= WINDOWS_MEANWHILE * WINDOW_SECONDS * RATE * (1 - 1 / CARD_EVERY)
+    assert waiting >= sum(OUTAGE_SECONDS) * RATE * (1 - 1 / CARD_EVERY)
     assert grown < MEMORY_BYTES
     await check_all(town)
     assert await p99_ms(town, meanwhile) <= ALLOWED * max(await p99_ms(town, before), FLOOR_MS)
@@ -132,6 +132,8 @@ async def test_twenty_seconds_without_influxdb_cost_no_point_and_no_event_its_ti
 
 @pytest.mark.timeout(120)
 async def test_a_hub_that_is_killed_while_influxdb_is_down_still_writes_every_point_once(town: InfluxTown) -> None:
+    # Two events of one door in one millisecond, as in a backlog, share a point once in a million: see event_line.
+    town.card_every = 100
     town.hub.start()
     await town.hub.until_ready()
     async with town.traffic(RATE):

@@ -64,7 +64,7 @@ class Town:
         self.hub = HubProcess(directory / "hub", mosquitto.port, valkey.port, settings=settings, rules=rules)
         self.sent = Sent()
         self.clock = SystemClock()
-        self._card_every = card_every
+        self.card_every = card_every
         self._number = 0
 
     async def register(self) -> None:
@@ -126,7 +126,7 @@ class Town:
                 group.create_task(self._publish_one(client, self._number))
 
     async def _publish_one(self, client: aiomqtt.Client, number: int) -> None:
-        if number % self._card_every == 0:
+        if number % self.card_every == 0:
             self.sent.at[f"card-{number}"] = self.clock.wall_ns()
             signal_ = {"name": "access.granted", "credential": "card", "card": f"card-{number}"}
             payload = {"part": "door-1", "signals": [signal_]}
