@@ -25,7 +25,7 @@ from hub.journal.neighbours import opened
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
 from hub.journal.state_file import Saved
 from hub.model import AlarmState, Body, LineWork, Started, StreamWork, Tick, Transmission
-from hub.parts import EngineTwins, make_downlink, make_sessions, make_store, read_content
+from hub.parts import Broker, EngineTwins, make_downlink, make_sessions, make_store, read_content
 from hub.pipeline import Applying, Hearing, Limits, NewRevision
 from hub.registry.registry import Registry
 from hub.reports import Reports
@@ -186,7 +186,8 @@ class Hub:
     def _open_south(self) -> None:
         self.inbox = Inbox()
         first_connection = self.engine.state.clock.last_connection + 1
-        self.sessions = make_sessions(self.settings, self.inbox, self.clock, first_connection, asks_sys=self._asks_sys)
+        broker = Broker(self._asks_sys, self._may_return)
+        self.sessions = make_sessions(self.settings, self.inbox, self.clock, first_connection, broker)
         self.downlink = make_downlink(self.settings, self._note, self.clock)
 
     # ---------------------------------------------------------------------------------------------------------- running
@@ -261,6 +262,17 @@ class Hub:
 
     def _note(self, note: Body | NewRevision) -> None:
         self.inbox.put_note(note)
+
+    async def _may_return(self) -> None:
+        """Wait until Redis says that the partition is still ours; OwnershipLostError ends the hub (engine.md)."""
+        while True:
+            try:
+                await self.ownership.beat()
+            except UnavailableError as error:
+                log.warning("hearing_waits_for_redis", reason=str(error))
+                await self.clock.sleep(TICK_SECONDS)
+            else:
+                return
 
     async def _tick(self) -> None:
         while True:

@@ -334,7 +334,8 @@ class Transition(StrEnum):
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """What a rule raised. ``id`` is BLAKE2b-128 (hex) of journal, rule, key, raise and transition: a replay's is equal.
 
-    ``time`` is wall-clock ns of the transition; ``causes`` are ``[record position, message index]`` pairs;
+    ``time`` is wall-clock ns of the transition, ``number`` the running number of the event in its journal: it tells
+    two events of one millisecond apart in the time series. ``causes`` are ``[record position, message index]`` pairs;
     ``key`` names what it is about (``site/device`` or ``site/device#part``).
     """
 
@@ -343,6 +344,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     transition: Transition
     time: int
+    number: int = 0
     key: str
     rule: str
     rule_version: str

@@ -6,12 +6,14 @@ import ssl
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from hub.bridge import topics
 from hub.bridge.aiomqtt_session import AiomqttSession
 from hub.bridge.downlink import Downlink
 from hub.bridge.line import SessionConfig
 from hub.bridge.paho_client import ClientConfig
+from hub.bridge.reconnect import MayReturn
 from hub.bridge.session import MqttSession
 from hub.bridge.topics import SessionName
 from hub.bridge.uplink import Inbox
@@ -26,6 +28,13 @@ from hub.sinks.timeseries.store import Store
 from hub.sinks.twins import TwinChanges
 
 WRITE_DEADLINE = timedelta(seconds=10)
+
+
+class Broker(NamedTuple):
+    """How to meet the broker: whether it can be asked for $SYS, and who says that we may return after a takeover."""
+
+    asks_sys: bool
+    may_return: MayReturn
 
 
 def make_store(settings: Settings, clock: Clock) -> Store:
@@ -45,12 +54,9 @@ def make_store(settings: Settings, clock: Clock) -> Store:
 
 
 def make_sessions(
-    settings: Settings, inbox: Inbox, clock: Clock, first_connection: int, *, asks_sys: bool
+    settings: Settings, inbox: Inbox, clock: Clock, first_connection: int, broker: Broker
 ) -> list[MqttSession | AiomqttSession]:
-    """Return the sessions, attached to ``inbox`` in the order in which they are heard: events first.
-
-    ``asks_sys``: False for a broker that hangs up on subscriptions of $SYS.
-    """
+    """Return the sessions, attached to ``inbox`` in the order in which they are heard: events first."""
     mqtt = settings.mqtt
     make = MqttSession if mqtt.session is SessionChoice.MQTT5 else AiomqttSession
     sessions: list[MqttSession | AiomqttSession] = []
@@ -62,11 +68,12 @@ def make_sessions(
             client_id=user,
             name=name.value,
             partition=settings.partition,
-            filters=tuple(it for it in topics.filters(name) if asks_sys or it != topics.SYS_DROPPED),
+            filters=tuple(it for it in topics.filters(name) if broker.asks_sys or it != topics.SYS_DROPPED),
             username=user,
             password=getattr(mqtt.passwords, name.value).get_secret_value(),
             tls=_tls(settings),
             first_connection=first_connection,
+            may_return=broker.may_return,
         )
         session = make(config, inbox.put, clock)
         inbox.attach(session)

@@ -7,13 +7,17 @@ from collections.abc import Sequence
 
 from hub.model import Heard
 
+SAVED_WITHIN_SECONDS = 2.0
+"""A killed mosquitto sends again what its last save still held unacked, up to a second ago (autosave_interval 1)."""
+
 
 class AckOrder:
     """Acks leave in the order in which the packets came (MQTT-4.6.0-2), also around packets that nobody else sees.
 
     *Handed out* things (messages, the marker) are acked when the hub says so, *silent* ones (markers of earlier
     connections) as soon as everything handed out before them is. ``settled`` counts the messages whose ack was written
-    before a ping that the broker has answered. Packet id 0 means that nothing is to be sent.
+    before a ping that the broker answered so long ago that it has been saved since. Packet id 0 means that nothing is
+    to be sent.
     """
 
     def __init__(self) -> None:
@@ -23,6 +27,7 @@ class AckOrder:
         self._acked_messages = 0
         self._silent: deque[tuple[int, int]] = deque()
         self._pings: deque[int] = deque()
+        self._answered: deque[tuple[float, int]] = deque()
         self._pinged = 0
 
     @property
@@ -67,10 +72,12 @@ class AckOrder:
         self._pinged = self._acked_messages
         self._pings.append(self._pinged)
 
-    def answered(self) -> None:
-        """Note the answer to the oldest ping; one that nobody asked for means nothing."""
+    def answered(self, now: float) -> None:
+        """Note the answer, at ``now`` (s), to the oldest ping; one that nobody asked for means nothing."""
         if self._pings:
-            self.settled = self._pings.popleft()
+            self._answered.append((now, self._pings.popleft()))
+        while self._answered and self._answered[0][0] <= now - SAVED_WITHIN_SECONDS:
+            self.settled = self._answered.popleft()[1]
 
     def _step(self) -> list[int]:
         self._acked += 1

@@ -54,7 +54,7 @@ class AiomqttSession:
 
     async def run(self) -> None:
         """Connect, subscribe, read, reconnect; until cancelled."""
-        await stay_connected(self.name, self._serve, self._clock)
+        await stay_connected(self.name, self._serve, self._clock, self._line.config.may_return)
 
     def acknowledge(self, delivery: Delivery) -> bool:
         """Ack what ``delivery`` carries, in order; an ack on another connection would ack another message."""
@@ -92,7 +92,11 @@ class AiomqttSession:
             hearing, self._hearing, self._client = self._hearing, None, None
             if hearing is not None:
                 hearing.lost(reason)
-        return End(reason, was_good=hearing is not None and hearing.is_caught_up)
+        return End(
+            reason,
+            was_good=hearing is not None and hearing.is_caught_up,
+            was_accepted=hearing is not None,
+        )
 
     def _open(self) -> aiomqtt.Client:
         config = self._line.config

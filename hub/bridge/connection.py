@@ -189,7 +189,7 @@ class Connection(asyncio.Protocol):
     def _answer(self, packet: mqtt5.Packet) -> None:
         match packet:
             case mqtt5.PingRespPacket():
-                self.hearing.acks.answered()
+                self.hearing.acks.answered(asyncio.get_running_loop().time())
             case mqtt5.PubAckPacket(reason_code=code):
                 self._line.counts.refused_markers += int(code) >= _FAILURE
             case mqtt5.SubAckPacket():

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hub.bridge.reconnect import MayReturn
 from hub.bridge.topics import marker_topic
 from hub.model import Delivery
 
@@ -22,6 +23,7 @@ class SessionConfig:
     """Where a session connects, as whom, and what it subscribes to (its marker it adds itself).
 
     ``name`` is what Deliveries and records call it; ``first_connection`` is the number of its first TCP connection.
+    ``may_return`` is asked before connecting again when somebody else seems to use our client id.
     """
 
     host: str
@@ -35,6 +37,7 @@ class SessionConfig:
     tls: ssl.SSLContext | None = None
     first_connection: int = 1
     keepalive_seconds: int = 10
+    may_return: MayReturn | None = None
 
 
 @dataclass(slots=True)

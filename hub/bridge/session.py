@@ -31,7 +31,7 @@ class MqttSession:
 
     async def run(self) -> None:
         """Connect, subscribe, read, reconnect; until cancelled, then say goodbye to the broker."""
-        await stay_connected(self.name, self._serve, self._clock)
+        await stay_connected(self.name, self._serve, self._clock, self._line.config.may_return)
 
     def acknowledge(self, delivery: Delivery) -> bool:
         """Ack what ``delivery`` carries, in order; an ack on another connection would ack another message."""
@@ -63,7 +63,11 @@ class MqttSession:
         finally:
             connection, self._connection = self._connection, None
             await _close(connection)
-        return End(reason, was_good=connection is not None and connection.hearing.is_caught_up)
+        return End(
+            reason,
+            was_good=connection is not None and connection.hearing.is_caught_up,
+            was_accepted=connection is not None and connection.hearing.is_connected,
+        )
 
     async def _live(self) -> str:
         config = self._line.config

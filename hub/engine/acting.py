@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from hub.commands.life import (
     DEFAULT_EXPIRY_NS,
@@ -39,6 +39,13 @@ class TopicNames(Protocol):
     def response_topic(self, site: str, device: str, /) -> str: ...
 
 
+class Cause(NamedTuple):
+    """Who wants a command, and for how long (ns) it is worth sending."""
+
+    name: str
+    expiry_ns: int = DEFAULT_EXPIRY_NS
+
+
 class Hands:
     """Open commands and leases; every change is an entry of the state, every transmission an effect."""
 
@@ -72,7 +79,7 @@ class Hands:
                 state.steps += 1
                 identity = f"{state.alarm}-{state.steps}"
                 if action.until is None:
-                    self._send(device, part, identity, action, rule.rule, moment)
+                    self._send(device, part, identity, action, Cause(rule.rule), moment)
                 else:
                     self._lease(device, part, identity, action, state, moment)
 
@@ -107,7 +114,7 @@ class Hands:
     def _transmit_step(self, device: Device, lease: Lease, name: str, args: dict[str, Scalar], moment: Moment) -> None:
         lease.steps += 1
         action = Do(command=name, args=args, priority=Priority(lease.priority))
-        self._send(device, lease.part, f"{lease.id}.{lease.steps}", action, lease.rule, moment)
+        self._send(device, lease.part, f"{lease.id}.{lease.steps}", action, Cause(lease.rule), moment)
 
     def _keep_lease(self, lease: Lease) -> None:
         self._state.touch(f"lease/{lease.id}", lease)
@@ -121,12 +128,12 @@ class Hands:
     # ------------------------------------------------------------------------------------- from operators and rules
 
     def _send(  # noqa: PLR0913, PLR0917 -- one call; each is a fact of the command
-        self, device: Device, part: str, identity: str, action: Do, cause: str, moment: Moment
+        self, device: Device, part: str, identity: str, action: Do, cause: Cause, moment: Moment
     ) -> Command:
         command = Command(
             id=identity, site=device.site, device=device.device, part=part, name=action.command,
-            args=device.settle_args(action.command, action.args), priority=action.priority.value, cause=cause,
-            created_at=moment.at, expires_t=moment.t + DEFAULT_EXPIRY_NS, expires_at=moment.at + DEFAULT_EXPIRY_NS,
+            args=device.settle_args(action.command, action.args), priority=action.priority.value, cause=cause.name,
+            created_at=moment.at, expires_t=moment.t + cause.expiry_ns, expires_at=moment.at + cause.expiry_ns,
             reflex=action.reflex,
         )  # fmt: skip
         self.commands[identity] = command
@@ -137,11 +144,11 @@ class Hands:
         return command
 
     def request(  # noqa: PLR0913, PLR0917 -- as _send
-        self, device: Device, part: str, identity: str, action: Do, actor: str, moment: Moment
+        self, device: Device, part: str, identity: str, action: Do, cause: Cause, moment: Moment
     ) -> None:
         """Send an operator's command under the id of its control entry."""
         if identity not in self.commands:
-            self._send(device, part, identity, action, actor, moment)
+            self._send(device, part, identity, action, cause, moment)
 
     def _transmit(self, command: Command) -> None:
         payload = encode_command(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
+import msgspec
+
 from hub.engine.state import State, count
 from hub.model import Effects, Event, Scalar, Severity, Transition
 
@@ -34,7 +36,7 @@ class Output:
         """Add an event."""
         self._state.ledger.events += 1
         count(self._state.ledger.severities, event.severity.value)
-        self.effects.events.append(event)
+        self.effects.events.append(msgspec.structs.replace(event, number=self._state.ledger.events))
 
     def report(self, name: str, severity: Severity, data: dict[str, Scalar], moment: Moment) -> None:
         """Tell what happened to the hub itself."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hub.engine.acting import Hands
+from hub.commands.life import DEFAULT_EXPIRY_NS
+from hub.engine.acting import Cause, Hands
 from hub.engine.alarms import Alarms
 from hub.engine.content import Content
 from hub.engine.moment import Moment, Output
@@ -15,6 +16,8 @@ from hub.rules.rule import Do, Priority
 
 ANSWER_NS = 300_000_000_000
 MAX_ANSWERS = 10_000
+LONGEST_NS = 60_000_000_000
+"""A command may wait no longer (engine.md, Control)."""
 COMMAND_WORDS = frozenset({"site", "device", "part", "command"})
 
 
@@ -47,6 +50,8 @@ class Orders:
     def _answer(self, control: Control, moment: Moment) -> Reply:
         if control.expires_at < moment.at:
             return Reply(control.id, ok=False, code="expired", detail="it came after its expires_at")
+        if control.verb == "command" and control.expires_at > moment.at + LONGEST_NS:
+            return Reply(control.id, ok=False, code="bad_expiry", detail="a command expires within 60 s")
         match control.verb:
             case "ack":
                 return self._of_alarm(control, self._alarms.acknowledge, moment)
@@ -79,5 +84,6 @@ class Orders:
             return Reply(control.id, ok=False, code=error.code, detail=error.message)
         action = Do(command=name, args=args, priority=Priority.OPERATOR)
         part = str(words.get("part", ""))
-        self._hands.request(device, part, control.id, action, f"operator {control.actor}", moment)
+        expiry = min(DEFAULT_EXPIRY_NS, control.expires_at - moment.at)
+        self._hands.request(device, part, control.id, action, Cause(f"operator {control.actor}", expiry), moment)
         return Reply(control.id, ok=True, code="accepted", detail=control.id)

@@ -48,7 +48,7 @@ def _acknowledge(acks: AckOrder, waiting: list[tuple[str, int]]) -> list[int]:
     return written
 
 
-def test_settled_counts_the_messages_acked_before_an_answered_ping() -> None:
+def test_settled_counts_the_messages_acked_before_a_ping_that_was_answered_two_seconds_ago() -> None:
     acks = AckOrder()
     acks.hand_out(6)
     acks.acknowledge([_message(1), _message(2)])
@@ -58,8 +58,8 @@ def test_settled_counts_the_messages_acked_before_an_answered_ping() -> None:
     acks.pinged()
     acks.acknowledge([_message(5)])
     settled = [acks.settled]
-    for _ in range(3):
-        acks.answered()
+    for now in (0.0, 1.0, 1.9, 2.0, 3.0):
+        acks.answered(now)
         settled.append(acks.settled)
-    assert settled == [0, 2, 3, 3]
+    assert settled == [0, 0, 0, 0, 2, 3]
     assert acks.unpinged == 1

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import mqtt5
 import pytest
 
+from hub.bridge import acks as acks_module
 from hub.bridge import connection as connection_module
 from hub.bridge.frames import decode_packets
 from hub.bridge.session import MqttSession
@@ -97,7 +98,10 @@ async def test_a_refused_connection_is_tried_again_and_never_called_lost(broker:
         assert ear.bodies(Lost) == []
 
 
-async def test_messages_are_settled_once_a_ping_behind_their_ack_was_answered(broker: ScriptedBroker) -> None:
+async def test_messages_are_settled_once_a_ping_behind_their_ack_was_answered(
+    broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acks_module, "SAVED_WITHIN_SECONDS", 0.0)
     async with Ear(MqttSession, config(broker.port, keepalive_seconds=1)) as ear:
         await wait_until(lambda: ear.is_caught_up)
         broker.send(message(b"a", 1), message(b"b", 2))
@@ -118,6 +122,7 @@ async def test_many_acks_are_settled_without_waiting_for_the_next_ping(
     broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_module, "PING_AFTER_ACKS", 2)
+    monkeypatch.setattr(acks_module, "SAVED_WITHIN_SECONDS", 0.0)
     async with Ear(MqttSession, config(broker.port)) as ear:
         await wait_until(lambda: ear.is_caught_up)
         broker.send(*(message(b"x", packet_id) for packet_id in range(1, 4)))

@@ -127,6 +127,23 @@ async def test_what_a_restarted_broker_sends_again_is_not_judged_twice(
     await check_all(town)
 
 
+@pytest.mark.timeout(60)
+async def test_what_a_killed_broker_had_saved_as_unacknowledged_is_not_judged_twice(town: Town) -> None:
+    """Its last save is up to a second older than the ping it answered: what it sends again was settled already.
+
+    2,100 messages at 400 a second end just behind the first ping, 5 s after connecting.
+    """
+    town.hub.start()
+    await town.hub.until_connected()
+    async with town.traffic(400):
+        await town.until_sent(2_100)
+    await until_acknowledged(town)
+    town.mosquitto.kill()
+    town.mosquitto.start()
+    await town.publish(100)
+    await check_all(town)
+
+
 async def until_saved(broker: Mosquitto) -> None:
     """Wait until the broker has written down what it holds; it does so every second."""
     file = broker.directory / "mosquitto.db"

@@ -236,3 +236,14 @@ def test_a_broker_that_forgot_the_session_is_an_event_but_the_first_meeting_is_n
     assert desk.told() == []
     desk.say(SessionConnected("events", 2, session_present=False))
     assert desk.told() == ["occurred device.broker_session_lost"]
+
+
+def test_events_of_one_millisecond_have_numbers_that_tell_them_apart() -> None:
+    desk = Desk(WANTED)
+    desk.hear(*[smoke(ALARM), smoke(NORMAL)] * 2)
+    desk.tick(11)
+    numbers = [event.number for event in desk.events]
+    assert numbers == list(range(1, len(numbers) + 1))
+    later = desk.restart()
+    later.hear(smoke(ALARM))
+    assert later.events[0].number == len(numbers) + 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from hub.model import Control, Publish
+from hub.model import Control, Publish, Scalar
 from tests.engine.desk import ALARM, SECOND, Desk, device, documents, smoke
 from tests.engine.test_alarms import UNLOCKS, native, transmitted, with_rule
 
@@ -170,6 +170,21 @@ def test_a_command_with_arguments_that_it_does_not_take_is_refused(tmp_path: Pat
     assert order(desk, "command", "id-1", **words, force="yes") == "bad_args"
     assert order(desk, "command", "id-2", **words, ttl="soon") == "bad_args"
     assert order(desk, "command", "id-3", **words, ttl="5s") == "accepted"
+
+
+def test_a_command_may_not_wait_longer_than_a_minute(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, LATCHED)
+    words: dict[str, Scalar] = {"site": "s1", "device": "door-1", "command": "unlock"}
+    effects = desk.say(Control("1-0", "id-1", "li", "command", desk.wall + 61 * SECOND, words))
+    assert [reply.code for reply in effects.replies] == ["bad_expiry"]
+
+
+def test_a_command_expires_when_its_request_does(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, LATCHED)
+    words: dict[str, Scalar] = {"site": "s1", "device": "door-1", "command": "unlock"}
+    desk.say(Control("1-0", "id-1", "li", "command", desk.wall + 2 * SECOND, words))
+    desk.tick(2.1)
+    assert desk.told() == ["occurred command.expired"]
 
 
 # --------------------------------------------------------------------------------------------------------------- people

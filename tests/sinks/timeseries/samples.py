@@ -25,6 +25,7 @@ def event(number: int = 1, *, name: str = "fire.confirmed", part: str = "", data
         severity=Severity.CRITICAL,
         transition=Transition.RAISED,
         time=NOON + 123_456_789,
+        number=number,
         key="riverside/smoke-1",
         rule="fire-confirmed",
         rule_version="1a2b",

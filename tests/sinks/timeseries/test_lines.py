@@ -129,7 +129,7 @@ def test_any_printable_part_of_an_event_comes_back(part: str) -> None:
     }
 
 
-def test_an_event_is_at_the_millisecond_of_its_transition_plus_its_id() -> None:
+def test_an_event_is_at_the_millisecond_of_its_transition_plus_its_number() -> None:
     split = split_line(event_line(event(number=0x1_0000_0000 + 1_000_007)))
 
     assert split is not None
