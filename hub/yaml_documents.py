@@ -176,6 +176,27 @@ def load_tree(directories: Sequence[Path], nouns: Collection[str]) -> Tree:
     return tree
 
 
+def overlaid(document: Document, below: Document, *, at: str) -> Document:
+    """Return ``document`` over the words of ``below``, mappings joined key by key; without its key ``at``.
+
+    Errors about words that came from below point at ``at``, which named them.
+    """
+    words = {key: value for key, value in below.body.items() if key != below.noun}
+    body = _joined({key: value for key, value in document.body.items() if key != at}, words)
+    line = document.lines[document.place((at,))]
+    lines = {**{place: line for place in below.lines if place}, **document.lines}
+    return Document(file=document.file, body={document.noun: document.name, **body}, lines=lines)
+
+
+def _joined(above: Mapping[str, object], below: Mapping[str, object]) -> dict[str, object]:
+    joined: dict[str, object] = {**below, **above}
+    for key in above.keys() & below.keys():
+        upper, lower = above[key], below[key]
+        if isinstance(upper, dict) and isinstance(lower, dict):
+            joined[key] = _joined(upper, lower)
+    return joined
+
+
 def _add(layer: Tree, document: Document, nouns: Collection[str]) -> None:
     if document.noun not in nouns:
         hint = _suggest(document.noun, nouns) or f"begin with one of: {', '.join(sorted(nouns))}"

@@ -2,185 +2,136 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Callable, Mapping
 
-from hub.catalogue import Kind, Property, Typed
-from hub.errors import ConfigError
+from hub.catalogue import Kind, Property, Type
+from hub.errors import ConfigError, PoisonError
 from hub.model import Handler, Scalar
-from hub.normalize.codecs.byte_fields import compile_bytes
-from hub.normalize.codecs.codec import Codec, Decode
-from hub.normalize.codecs.json_object import compile_json
+from hub.normalize.codecs.codec import Row, Unread
+from hub.normalize.codecs.formats import compile_many, compile_one, has_records
+from hub.normalize.downlinks import CompiledCommand, compile_commands
 from hub.normalize.fields import both_forms, compile_field
+from hub.normalize.flags import NAMES, TRUTH
+from hub.normalize.handler import Group, ProfileHandler, RecordsHandler
 from hub.normalize.native import compile_native
-from hub.normalize.profile import (
-    ByteSource,
-    Condition,
-    Format,
-    PathSource,
-    Place,
-    Profile,
-    Shape,
-    SignalSource,
-)
-from hub.normalize.shapes import (
-    CompiledShape,
-    Decision,
-    Entries,
-    Field,
-    ProfileHandler,
-    RaisedSignal,
-    Slots,
-    compile_backfill,
-    compile_identity,
-    compile_part,
-)
-from hub.normalize.times import ReadTime, compile_time
+from hub.normalize.payload import Format
+from hub.normalize.profile import Profile, Store
+from hub.normalize.responses import Response
+from hub.normalize.shapes import NOTHING, Decision, compile_backfill, compile_identity, look
+from hub.normalize.shaping import Shaper
+from hub.normalize.slots import Book
+from hub.normalize.sources import Time
+from hub.normalize.times import Clocks, ReadTime, compile_clock, compile_time
 
-CODECS: Mapping[Format, Codec] = {
-    Format.BYTES: compile_bytes,
-    Format.JSON: compile_json,
-}
-"""Every wire format; a new one is a file in ``codecs/`` and a row here."""
-
-T = TypeVar("T")
-_Step = str | int
+NANOSECONDS = 1_000_000_000
 
 
 def compile_profile(profile: Profile, kind: Kind, params: Mapping[str, Scalar], zone: str) -> Handler:
     """Return the handler of a profile on one device: ``params`` as installed there, ``zone`` of its site.
 
     Raises ConfigError whose field ``path`` is the place in the profile. The handler raises PoisonError only, with
-    the codes of its codec or ``unmatched``, ``bad_value``, ``bad_time``, ``bad_part``.
+    the codes of its codec or ``unmatched``, ``bad_value``, ``bad_time``, ``bad_part``. It may be told the port of the
+    network as a second argument.
     """
+    held = installed(profile, kind, params)
+    if profile.store is not None:
+        _check_store(profile.store, kind)
+    if profile.payload.format is Format.NATIVE:
+        return compile_native(kind)
+    book, unread, clocks = Book(profile.payload), Unread(), Clocks()
+    clock = _clock(profile.time, book, clocks, zone)
+    shaper = Shaper(kind, held, book, unread)
+    groups: list[Group] = []
+    for index, words in enumerate(profile.shapes):
+        with book.at(*(("messages", index) if profile.messages else ())):
+            own = clock if words.time is None else _clock(words.time, book, clocks, zone)
+            groups.append(shaper.group(words, own))
+    if profile.backfill is not None:
+        with book.at("backfill"):
+            members = None if profile.backfill.is_ is None else both_forms(profile.backfill.is_)
+            is_backfill = compile_backfill(book.slots(profile.backfill.path), members)
+        for shape in (shape for group in groups for shape in group):
+            shape.backfill = is_backfill
+    try:
+        if has_records(profile.payload):
+            return RecordsHandler(compile_many(profile.payload, book.places, unread), groups, clocks, unread)
+        return ProfileHandler(compile_one(profile.payload, book.places, unread), groups, clocks, unread)
+    except ConfigError as error:
+        error.fields["path"] = book.path_of(error)
+        raise
+
+
+def installed(profile: Profile, kind: Kind, params: Mapping[str, Scalar]) -> Mapping[str, Scalar]:
+    """Return the parameters of a profile as one device has them; ConfigError ``wrong_kind``, ``unknown_param``."""
     if profile.kind != kind.kind:
         raise ConfigError("wrong_kind", f"the profile is of kind {profile.kind}, not {kind.kind}", path=("kind",))
     unknown = sorted(params.keys() - profile.params.keys())
     if unknown:
         raise ConfigError("unknown_param", f"{profile.profile} has no parameter {unknown[0]!r}", path=("params",))
-    if profile.payload.format is Format.NATIVE:
-        return compile_native(kind)
-    return _Compiler(kind, {**profile.params, **params}).compile(profile, zone)
+    return {**profile.params, **params}
 
 
-class _Compiler:
-    """Everything of one profile; places become slots of the row as they are met."""
-
-    def __init__(self, kind: Kind, params: Mapping[str, Scalar]) -> None:
-        self._kind = kind
-        self._params = params
-        self._slots: dict[Place, int] = {}
-        self._paths: dict[Place, tuple[_Step, ...]] = {}
-        self._path: tuple[_Step, ...] = ()
-
-    def compile(self, profile: Profile, zone: str) -> ProfileHandler:
-        times: list[tuple[int, ReadTime]] = []
-        for index, source in enumerate(profile.time.sources if profile.time else ()):
-            with self._at("time", "from", index):
-                read = compile_time(source, zone)
-                times.extend((slot, read) for slot in self._places(source.places))
-        shapes = []
-        for index, words in enumerate(profile.shapes):
-            with self._at(*(("messages", index) if profile.messages else ())):
-                shapes.append(self._shape(words))
-        if profile.backfill is not None:
-            with self._at("backfill"):
-                is_backfill = compile_backfill(self._places(profile.backfill.path), both_forms(profile.backfill.is_))
-            for shape in shapes:
-                shape.backfill = is_backfill
-        return ProfileHandler(self._decode(profile), shapes, times)
-
-    def _decode(self, profile: Profile) -> Decode:
-        try:
-            return CODECS[profile.payload.format](profile.payload, tuple(self._slots))
-        except ConfigError as error:
-            error.fields["path"] = next(
-                (at for place, at in self._paths.items() if place == error.fields.get("place")), ()
-            )
-            raise
-
-    @contextmanager
-    def _at(self, *steps: _Step) -> Iterator[None]:
-        """Errors within name this place of the profile."""
-        before, self._path = self._path, (*self._path, *steps)
-        try:
-            yield
-        except ConfigError as error:
-            error.fields.setdefault("path", self._path)
-            raise
-        finally:
-            self._path = before
-
-    def _places(self, places: Sequence[Place]) -> Slots:
-        for place in places:
-            self._paths.setdefault(place, self._path)
-        return tuple(self._slots.setdefault(place, len(self._slots)) for place in places)
-
-    def _shape(self, words: Shape) -> CompiledShape:
-        shape = CompiledShape(critical=words.critical, ends=words.ends is not None)
-        decisions: dict[Slots, Decision] = {}
-        if words.match is not None:
-            with self._at("match"):
-                shape.fits = Decision(self._places(tuple(words.match)))
-                shape.fits.add(_allowed(words.match), (), ())
-        for name, source in words.properties.items():
-            with self._at("properties", name):
-                field = self._field(name, source, _known(name, self._kind.properties, "property", self._kind))
-                self._put(shape, decisions, source.only, ((field,), ()))
-        for name, raised in words.signals.items():
-            with self._at("signals", name):
-                self._put(shape, decisions, raised.only, ((), (self._signal(name, raised),)))
-        if words.identity is not None:
-            with self._at("identity"):
-                shape.identity = compile_identity(self._places(words.identity))
-        if words.part is not None:
-            with self._at("part"):
-                shape.part = compile_part(words.part.name, self._places(words.part.path))
-        shape.decisions = list(decisions.values())
-        shape.critical_values = [
-            (name, frozenset(prop.critical)) for name, prop in self._kind.properties.items()
-            if prop.critical and name in words.properties
-        ]  # fmt: skip
-        return shape
-
-    def _put(
-        self, shape: CompiledShape, decisions: dict[Slots, Decision], only: Condition | None, entries: Entries
-    ) -> None:
-        if only is None:
-            shape.always = (shape.always[0] + entries[0], shape.always[1] + entries[1])
-            return
-        ordered = {place: only[place] for place in sorted(only)}
-        with self._at("only"):
-            slots = self._places(tuple(ordered))
-        decisions.setdefault(slots, Decision(slots)).add(_allowed(ordered), *entries)
-
-    def _field(self, name: str, source: ByteSource | PathSource, target: Typed) -> Field:
-        slots = self._places(source.places)
-        bounds = source.range or (target.range if isinstance(target, Property) else None)
-        lowest, highest = bounds or (None, None)
-        return name, slots[0], slots[1:], compile_field(name, source, target, self._params), lowest, highest
-
-    def _signal(self, name: str, words: SignalSource) -> RaisedSignal:
-        signal = _known(name, self._kind.signals, "signal", self._kind)
-        fields = []
-        for key, source in words.data.items():
-            with self._at("data", key):
-                if source.only is not None:
-                    raise ConfigError("misplaced_only", "a signal is conditional, its data is not")
-                fields.append(self._field(key, source, _known(key, signal.data, f"field of {name}", self._kind)))
-        return name, fields, signal.critical
+def compile_downlinks(profile: Profile, kind: Kind, params: Mapping[str, Scalar]) -> Mapping[str, CompiledCommand]:
+    """Return how the device wants each command that the profile knows; of the others it wants the native form."""
+    return compile_commands(profile.commands, kind, installed(profile, kind, params))
 
 
-def _allowed(condition: Condition) -> list[Collection[Scalar]]:
-    return [both_forms(values) for values in condition.values()]
+def compile_reply(profile: Profile) -> Callable[[bytes], Response | None] | None:
+    """Return the decoding of answers to commands: None for a message that is none; None when the profile has no reply.
+
+    PoisonErrors are those of the codec, ``bad_value`` and, for an answer without an id, ``unmatched``.
+    """
+    words = profile.reply
+    if words is None:
+        return None
+    book, unread = Book(profile.payload), Unread()
+    with book.at("reply"):
+        fits = None if words.match is None else Decision(book.slots(tuple(words.match)))
+        if fits is not None and words.match is not None:
+            fits.add([both_forms(values) for values in words.match.values()], NOTHING)
+        read_id = [compile_identity((slot,)) for slot in book.slots(words.id)]
+        ok_slots = book.slots(words.ok.places())
+        read_ok = compile_field("ok", words.ok, TRUTH, profile.params, is_text=book.is_text(words.ok.in_))
+        code_slots = () if words.code is None else book.slots(words.code.places())
+        read_code = None if words.code is None else compile_field("code", words.code, NAMES, profile.params)
+    plain = profile.payload.model_copy(update={"records": None, "each": None, "lines": None, "apart": ()})
+    decode = compile_one(plain, book.places, unread)
+
+    def read(payload: bytes) -> Response | None:
+        row = decode(payload)
+        if fits is not None and look(fits, row) is None:
+            return None
+        found = next((text for text in (read(row) for read in read_id) if text is not None), None)
+        if found is None:
+            raise PoisonError("unmatched", "an answer without an id")
+        ok = _present(row, ok_slots)
+        code = _present(row, code_slots)
+        return Response(
+            found,
+            ok is not None and read_ok(ok) is True,
+            "" if read_code is None or code is None else str(read_code(code) or ""),
+        )
+
+    return read
 
 
-def _known(name: str, known: Mapping[str, T], what: str, kind: Kind) -> T:
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-        code = f"unknown_{what.partition(' ')[0]}"
-        raise ConfigError(code, f"{name!r} is no {what} of kind {kind.kind}", hint=hint)
-    return known[name]
+def _present(row: Row, slots: tuple[int, ...]) -> object:
+    return next((row[slot] for slot in slots if row[slot] is not None), None)
+
+
+def _clock(time: Time | None, book: Book, clocks: Clocks, zone: str) -> Callable[[Row], int | None]:
+    sources: list[tuple[int, ReadTime]] = []
+    for index, source in enumerate(time.sources if time is not None else ()):
+        with book.at("time", "from", index):
+            read = compile_time(source, zone)
+            sources.extend((slot, read) for slot in book.slots(source.places()))
+    limit = None if time is None or time.disagree is None else round(time.disagree.total_seconds() * NANOSECONDS)
+    return compile_clock(sources, limit, clocks)
+
+
+def _check_store(store: Store, kind: Kind) -> None:
+    for name in store.deadband:
+        prop: Property | None = kind.properties.get(name)
+        if prop is None or prop.type not in {Type.INT, Type.FLOAT}:
+            path = ("store", "deadband", name)
+            raise ConfigError("unknown_property", f"{name!r} is no number of kind {kind.kind}", path=path)

@@ -38,12 +38,9 @@ class ExampleSignal(Words):
     data: dict[Name, Scalar] = Field(default_factory=dict)
 
 
-class Example(Words):
-    """A payload, where it comes from, and exactly what it means; what is not written is expected to be empty."""
+class Expectation(Words):
+    """Exactly what one reading is; what is not written is expected to be empty."""
 
-    name: Annotated[str, Field(min_length=1)]
-    source: Annotated[str, Field(min_length=1)]
-    payload: ExamplePayload
     expect: dict[Name, Scalar] = Field(default_factory=dict)
     expect_signals: tuple[ExampleSignal, ...] = ()
     expect_part: str | None = None
@@ -52,7 +49,31 @@ class Example(Words):
     expect_backfill: bool = False
     expect_critical: bool = False
     expect_bad: tuple[Name, ...] = ()
+
+
+class Example(Expectation):
+    """A payload, where it comes from, and exactly what it means.
+
+    A payload with several readings lists them in ``readings``. ``params`` are those of the device that sent it,
+    ``port`` what its network said beside. ``expect_partial``: a tail or a block could not be read, and was counted.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, Field(min_length=1)]
+    payload: ExamplePayload
+    port: int | None = None
+    params: dict[Name, Scalar] = Field(default_factory=dict)
+    readings: tuple[Expectation, ...] = ()
+    expect_partial: bool = False
     expect_error: str | None = None
+
+    @model_validator(mode="after")
+    def _expects_once(self) -> Self:
+        alone = self.model_fields_set & set(Expectation.model_fields)
+        if self.readings and alone:
+            message = "write what is expected in readings, or outside, not both"
+            raise ValueError(message)
+        return self
 
 
 def example_bytes(example: Example) -> bytes:
@@ -67,22 +88,38 @@ def example_bytes(example: Example) -> bytes:
 
 def check_example(handler: Handler, example: Example) -> list[str]:
     """Return what differs, a sentence each; nothing when the example holds."""
+    counted = getattr(handler, "partials", 0)
     try:
-        readings = handler(example_bytes(example))
+        payload = example_bytes(example)
+        readings = handler(payload) if example.port is None else handler(payload, example.port)  # type: ignore[call-arg]
     except PoisonError as error:
         return [] if error.code == example.expect_error else [f"error: expected {example.expect_error}, got {error}"]
     if example.expect_error is not None:
         return [f"error: expected {example.expect_error}, got {len(readings)} readings"]
-    if len(readings) != 1:
-        return [f"readings: expected 1, got {len(readings)}"]
+    is_partial = getattr(handler, "partials", 0) > counted
+    if is_partial != example.expect_partial:
+        return [f"partial: expected {example.expect_partial}, got {is_partial}"]
+    wanted = example.readings or (example,)
+    if len(readings) != len(wanted):
+        return [f"readings: expected {len(wanted)}, got {len(readings)}"]
     return [
-        f"{what}: expected {expected!r}, got {actual!r}"
-        for what, expected, actual in _comparisons(example, readings[0])
+        f"{_numbered(what, index, len(wanted))}: expected {expected!r}, got {actual!r}"
+        for index, (each, reading) in enumerate(zip(wanted, readings, strict=True))
+        for what, expected, actual in _comparisons(each, reading)
         if expected != actual
     ]
 
 
-def _comparisons(example: Example, reading: Reading) -> Sequence[tuple[str, object, object]]:
+def expectations(example: Example) -> Sequence[Expectation]:
+    """Return what each reading of an example is expected to be; none for one that expects an error."""
+    return () if example.expect_error is not None else example.readings or (example,)
+
+
+def _numbered(what: str, index: int, count: int) -> str:
+    return what if count == 1 else f"reading {index} {what}"
+
+
+def _comparisons(example: Expectation, reading: Reading) -> Sequence[tuple[str, object, object]]:
     signals = [(signal.name, signal.data) for signal in example.expect_signals]
     return (
         ("values", example.expect, reading.values),

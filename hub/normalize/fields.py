@@ -9,8 +9,11 @@ from hub.catalogue import NUMBERS, Type, Typed
 from hub.errors import ConfigError, PoisonError
 from hub.model import Scalar
 from hub.normalize.limits import is_clean
-from hub.normalize.profile import FRACTIONS, ByteSource, Meaning, PathSource
+from hub.normalize.lists import compile_take
+from hub.normalize.places import FRACTIONS, Coding, Number
+from hub.normalize.plates import plate_cn
 from hub.normalize.settle import bad_value, settle
+from hub.normalize.sources import ByteSource, Meaning, PathSource, PathType
 from hub.normalize.units import conversion
 
 Raw = object
@@ -21,18 +24,47 @@ SCALARS = frozenset({bool, int, float, str})
 """The classes that can stand in a table; a payload may also hold objects and lists."""
 
 _ROUNDING = 1e-9
+_SURELY_AN_INT = 20
+_NO_INTEGERS = (*FRACTIONS, Coding.ASCII, Coding.UTF8, Coding.GB18030, Coding.HEX, Coding.RAW)
 _INT = re.compile(r"[+-]?[0-9]{1,20}")
 _FLOAT = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,3})?")
 
 
-def compile_field(name: str, source: ByteSource | PathSource, target: Typed, params: Mapping[str, Scalar]) -> Convert:
-    """Return the conversion of one property or signal field. Raises ConfigError when it cannot fit ``target``."""
-    if isinstance(source, PathSource) and source.as_ == "string" and target.type is Type.STRING:
-        return _text(name, both_forms(source.absent or ()))
-    convert = _by_type(name, source, target) if source.values is None else _table(name, source, target, params)
-    if isinstance(source, PathSource) and source.as_ is not None:
-        convert = _after(_reading_as(name, source.as_), convert)
-    return convert if source.absent is None else _unless(both_forms(source.absent), convert)
+_TEXTS = (Coding.ASCII, Coding.UTF8, Coding.GB18030)
+_WHOLE = {*Number, Coding.BCD, Coding.BCD_LE} - {*FRACTIONS}
+_OF_TEXT: Mapping[Type, PathType] = {Type.BOOL: "bool", Type.INT: "int", Type.FLOAT: "float"}
+"""How a text is read when a format has nothing else."""
+
+
+def compile_field(
+    name: str, source: ByteSource | PathSource, target: Typed, params: Mapping[str, Scalar], *, is_text: bool = False
+) -> Convert:
+    """Return the conversion of one property or signal field; ``is_text``: the format writes numbers as texts.
+
+    Raises ConfigError when it cannot fit ``target``.
+    """
+    reading = _reading(source, target, is_text=is_text)
+    sentinels = both_forms(source.absent or ())
+    if reading == "string" and source.take is None and source.values is None and target.type is Type.STRING:
+        return _text(name, sentinels)
+    convert = _by_type(name, source, target, params) if source.values is None else _table(name, source, target, params)
+    read = None if reading is None else _reading_as(name, reading)
+    if source.take is not None:
+        return _of_list(compile_take(name, source.take, source.split, read or _scalar_of(name), sentinels), convert)
+    if read is not None:
+        convert = _after(read, convert)
+    return convert if source.absent is None else _unless(sentinels, convert)
+
+
+def _reading(source: ByteSource | PathSource, target: Typed, *, is_text: bool) -> PathType | None:
+    if isinstance(source, PathSource):
+        if source.as_ is not None:
+            return source.as_
+    elif source.as_ in _TEXTS:
+        is_text = True
+    elif target.type is Type.STRING and source.as_ in _WHOLE:
+        return "string"
+    return _OF_TEXT.get(target.type) if is_text and source.values is None else None
 
 
 def both_forms(values: tuple[Scalar, ...]) -> frozenset[Scalar]:
@@ -56,13 +88,14 @@ def _other_forms(value: Scalar) -> tuple[Scalar, ...]:
 
 def _table(name: str, source: Meaning, target: Typed, params: Mapping[str, Scalar]) -> Convert:
     exact = settle(name, target)
+    in_unit = _in_unit(source, target)
     table: dict[Raw, Scalar] = {}
     for key, value in (source.values or {}).items():
-        meaning = _fitting(name, _parameter(value, params), exact)
+        meaning = _fitting(name, in_unit(parameter(value, params)), exact)
         table |= dict.fromkeys(both_forms((key,)), meaning)
     otherwise = None
     if source.otherwise is not None:
-        otherwise = _fitting(name, _parameter(source.otherwise, params), exact)
+        otherwise = _fitting(name, in_unit(parameter(source.otherwise, params)), exact)
 
     def convert(raw: Raw) -> Scalar:
         try:
@@ -77,7 +110,20 @@ def _table(name: str, source: Meaning, target: Typed, params: Mapping[str, Scala
     return convert
 
 
-def _parameter(value: Scalar, params: Mapping[str, Scalar]) -> Scalar:
+def _in_unit(source: Meaning, target: Typed) -> Callable[[Scalar], Scalar]:
+    """Return what turns a number of a table into the unit of the kind."""
+    if source.unit is None:
+        return lambda value: value
+    factor, offset = _scaled(source, target, {})
+
+    def convert(value: Scalar) -> Scalar:
+        return value if (factor, offset) == (1.0, 0.0) or isinstance(value, str) else value * factor + offset
+
+    return convert
+
+
+def parameter(value: Scalar, params: Mapping[str, Scalar]) -> Scalar:
+    """Return what a device's installation says for ``$name``, and any other value as it is. Raises ConfigError."""
     if not isinstance(value, str) or not value.startswith("$"):
         return value
     if value[1:] not in params:
@@ -92,9 +138,12 @@ def _fitting(name: str, value: Scalar, exact: Callable[[Raw], Scalar]) -> Scalar
         raise ConfigError("value_misfit", f"{value!r} does not fit {name}: {error.message}") from error
 
 
-def _scaled(source: Meaning, target: Typed) -> tuple[float, float]:
+def _scaled(source: Meaning, target: Typed, params: Mapping[str, Scalar]) -> tuple[float, float]:
     """Return (factor, offset) of scale, offset and unit together; the unit of a source is the kind's unless named."""
-    factor, offset = source.scale or 1.0, source.offset or 0.0
+    scale = 1.0 if source.scale is None else parameter(source.scale, params)
+    if isinstance(scale, bool | str) or not scale > 0:
+        raise ConfigError("value_misfit", f"a scale is a number above 0, not {scale!r}")
+    factor, offset = float(scale), source.offset or 0.0
     if target.type not in NUMBERS:
         if (factor, offset) != (1.0, 0.0) or source.unit is not None or source.range is not None:
             raise ConfigError("not_a_number", f"scale, offset, unit and range do not fit a {target.type.value}")
@@ -103,13 +152,13 @@ def _scaled(source: Meaning, target: Typed) -> tuple[float, float]:
     return (factor, offset) if change is None else (factor * change[0], offset * change[0] + change[1])
 
 
-def _by_type(name: str, source: ByteSource | PathSource, target: Typed) -> Convert:
+def _by_type(name: str, source: ByteSource | PathSource, target: Typed, params: Mapping[str, Scalar]) -> Convert:
     exact = settle(name, target)
-    factor, offset = _scaled(source, target)
+    factor, offset = _scaled(source, target, params)
     # Dividing by 10 gives 30.8 where multiplying by 0.1 gives 30.800000000000001.
     divisor = round(1 / factor) if factor < 1 and abs(1 / factor - round(1 / factor)) < _ROUNDING else 0
     is_plain = (factor, offset) == (1.0, 0.0)
-    if isinstance(source, ByteSource) and source.as_ not in FRACTIONS and target.type is Type.FLOAT:
+    if isinstance(source, ByteSource) and source.as_ not in _NO_INTEGERS and target.type is Type.FLOAT:
         return _from_integer(divisor, factor, offset, is_plain=is_plain)
     if is_plain:
         return exact
@@ -158,6 +207,14 @@ def _after(first: Convert, then: Convert) -> Convert:
     return convert
 
 
+def _of_list(take: Callable[[Raw], Scalar | None], then: Convert) -> Convert:
+    def convert(raw: Raw) -> Scalar | None:
+        taken = take(raw)
+        return None if taken is None else then(taken)
+
+    return convert
+
+
 def _unless(sentinels: frozenset[Scalar], convert: Convert) -> Convert:
     def convert_unless(raw: Raw) -> Scalar | None:
         if raw.__class__ in SCALARS and raw in sentinels:
@@ -167,24 +224,57 @@ def _unless(sentinels: frozenset[Scalar], convert: Convert) -> Convert:
     return convert_unless
 
 
-def _reading_as(name: str, target: str) -> Convert:
-    """Return what ``as`` does: read numbers from text, text from numbers; anything else is left to the type."""
+def _scalar_of(name: str) -> Callable[[Raw], Scalar]:
+    return lambda raw: _kept(name, raw)
 
-    def as_int(raw: Raw) -> Scalar:
+
+def _reading_as(name: str, target: PathType) -> Callable[[Raw], Scalar]:
+    """Return what ``as`` does: read numbers from text, text from numbers; anything else is left to the type."""
+    return _READINGS[target](name)
+
+
+def _as_int(name: str) -> Callable[[Raw], Scalar]:
+    def read(raw: Raw) -> Scalar:
+        if raw.__class__ is str and len(raw) < _SURELY_AN_INT and raw.isascii() and raw.isdigit():
+            return int(raw)
         return int(raw) if raw.__class__ is str and _INT.fullmatch(raw) else _kept(name, raw)
 
-    def as_float(raw: Raw) -> Scalar:
-        return float(raw) if raw.__class__ is str and _FLOAT.fullmatch(raw) else _kept(name, raw)
+    return read
 
-    def as_string(raw: Raw) -> Scalar:
-        return str(raw) if raw.__class__ is int else _kept(name, raw)
 
-    def as_bool(raw: Raw) -> Scalar:
+def _as_float(name: str) -> Callable[[Raw], Scalar]:
+    return lambda raw: float(raw) if raw.__class__ is str and _FLOAT.fullmatch(raw) else _kept(name, raw)
+
+
+def _as_string(name: str) -> Callable[[Raw], Scalar]:
+    return lambda raw: str(raw) if raw.__class__ is int else _kept(name, raw)
+
+
+def _as_bool(name: str) -> Callable[[Raw], Scalar]:
+    def read(raw: Raw) -> Scalar:
         if raw.__class__ in SCALARS and raw in {0, 1, "0", "1", "true", "false"}:
             return raw in {1, "1", "true"}
         raise bad_value(name, "neither true nor false")
 
-    return {"int": as_int, "float": as_float, "string": as_string, "bool": as_bool}[target]
+    return read
+
+
+def _as_plate_cn(name: str) -> Callable[[Raw], Scalar]:
+    def read(raw: Raw) -> Scalar:
+        if raw.__class__ is str:
+            return plate_cn(raw)
+        raise bad_value(name, "a plate is a text")
+
+    return read
+
+
+_READINGS: Mapping[PathType, Callable[[str], Callable[[Raw], Scalar]]] = {
+    "bool": _as_bool,
+    "int": _as_int,
+    "float": _as_float,
+    "string": _as_string,
+    "plate_cn": _as_plate_cn,
+}
 
 
 def _kept(name: str, raw: Raw) -> Scalar:

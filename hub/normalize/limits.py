@@ -14,6 +14,10 @@ MAX_DEPTH: Final = 16
 MAX_KEYS: Final = 256
 MAX_ELEMENTS: Final = 1_000
 MAX_TEXT: Final = 1_024
+MAX_BYTES: Final = 256 * 1_024
+"""Of a payload once it is unpacked; as large as the engine lets one be before."""
+MANY_KEYS: Final = 4_096
+"""In a payload with records, of which each has its own."""
 INT64_LOW: Final = -(2**63)
 INT64_HIGH: Final = 2**63 - 1
 
@@ -60,12 +64,12 @@ def check_depth(payload: bytes) -> None:
                 raise PoisonError("too_deep", f"more than {MAX_DEPTH} levels")
 
 
-def check_json(payload: bytes) -> None:
-    """Raise PoisonError ``too_deep``, or ``too_many_keys`` for more than 256 keys in all. 0.3 us for 600 bytes."""
+def check_json(payload: bytes, keys: int = MAX_KEYS) -> None:
+    """Raise PoisonError ``too_deep``, or ``too_many_keys`` for more than ``keys`` in all. 0.3 us for 600 bytes."""
     check_depth(payload)
-    is_suspect = len(payload) > _SHORTEST_KEY * MAX_KEYS and payload.count(b":") > MAX_KEYS
-    if is_suspect and _STRING.sub(b"", payload).count(b":") > MAX_KEYS:
-        raise PoisonError("too_many_keys", f"more than {MAX_KEYS} keys")
+    is_suspect = len(payload) > _SHORTEST_KEY * keys and payload.count(b":") > keys
+    if is_suspect and _STRING.sub(b"", payload).count(b":") > keys:
+        raise PoisonError("too_many_keys", f"more than {keys} keys")
 
 
 def json_error(error: Exception) -> PoisonError:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hub.catalogue import Catalogue, Kind
 from hub.errors import ConfigError
-from hub.normalize.compile import compile_profile
+from hub.normalize.compile import compile_downlinks, compile_profile, compile_reply
 from hub.normalize.profile import Profile
-from hub.yaml_documents import Document, load_tree, validate
+from hub.yaml_documents import Document, load_tree, overlaid, validate
 
-NOUNS = ("kind", "profile")
+NOUNS = ("fragment", "kind", "profile")
+"""A fragment holds words that several profiles ``use``."""
 
 
 def load_profiles(directories: Sequence[Path]) -> tuple[Catalogue, Mapping[str, Profile]]:
@@ -23,8 +25,11 @@ def load_profiles(directories: Sequence[Path]) -> tuple[Catalogue, Mapping[str, 
     tree = load_tree(directories, NOUNS)
     kinds = {document.name: document for (noun, _), document in tree.items() if noun == "kind"}
     catalogue = _catalogue(kinds)
+    fragments = {document.name: document for (noun, _), document in tree.items() if noun == "fragment"}
     profiles = {
-        document.name: _profile(document, catalogue) for (noun, _), document in tree.items() if noun == "profile"
+        document.name: _profile(_whole(document, fragments), catalogue)
+        for (noun, _), document in tree.items()
+        if noun == "profile"
     }
     return catalogue, profiles
 
@@ -40,10 +45,27 @@ def _catalogue(documents: Mapping[str, Document]) -> Catalogue:
 def _profile(document: Document, catalogue: Catalogue) -> Profile:
     profile = validate(document, Profile)
     try:
-        compile_profile(profile, catalogue.kind(profile.kind), {}, "UTC")
+        kind = catalogue.kind(profile.kind)
+        compile_profile(profile, kind, {}, "UTC")
+        compile_downlinks(profile, kind, {})
+        compile_reply(profile)
     except ConfigError as error:
         raise _located(document, error) from error
     return profile
+
+
+def _whole(document: Document, fragments: Mapping[str, Document]) -> Document:
+    """Return a profile with the words of the fragments that it uses; its own win, and the first fragment's."""
+    used = document.body.get("use", [])
+    if not isinstance(used, list) or not all(isinstance(name, str) for name in used):
+        raise document.error("bad_document", "use lists names of fragments", path=["use"])
+    for name in used:
+        if name not in fragments:
+            close = difflib.get_close_matches(name, fragments, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(fragments)) or 'none'}"
+            raise document.error("unknown_fragment", f"there is no fragment {name!r}", path=["use"], hint=hint)
+        document = overlaid(document, fragments[name], at="use")
+    return document
 
 
 def _located(document: Document, error: ConfigError) -> ConfigError:

@@ -8,52 +8,21 @@ from operator import itemgetter
 
 from hub.errors import PoisonError
 from hub.model import Reading, Scalar, Signal, Values
-from hub.normalize.codecs.codec import Decode, Row
+from hub.normalize.codecs.codec import Row
 from hub.normalize.fields import SCALARS, Convert
+from hub.normalize.flags import SetFlags
 from hub.normalize.limits import clean_part, is_clean
-from hub.normalize.times import ReadTime
 
 Slots = tuple[int, ...]
 Field = tuple[str, int, Slots, Convert, float | None, float | None]
 """(name, its slot in the row, further slots when that is empty, conversion, lowest, highest)."""
 RaisedSignal = tuple[str, Sequence[Field], bool]
 """(name, its data, whether it is critical)."""
-Entries = tuple[tuple[Field, ...], tuple[RaisedSignal, ...]]
+Entries = tuple[tuple[Field, ...], tuple[RaisedSignal, ...], tuple[SetFlags, ...]]
+NOTHING: Entries = ((), (), ())
 
 _KeyOf = Callable[[Row], object]
-_CACHED_PARTS = 256
-
-
-class ProfileHandler:
-    """What a profile became. ``clocks_unset`` counts the messages whose device clock was not set."""
-
-    __slots__ = ("_decode", "_shapes", "_times", "clocks_unset")
-
-    def __init__(self, decode: Decode, shapes: Sequence[CompiledShape], times: Sequence[tuple[int, ReadTime]]) -> None:
-        self._decode = decode
-        self._shapes = tuple((shape.fits, shape.read) for shape in shapes)
-        self._times = times
-        self.clocks_unset = 0
-
-    def __call__(self, payload: bytes, /) -> Sequence[Reading]:
-        """Return the one reading of a payload."""
-        row = self._decode(payload)
-        for fits, read in self._shapes:
-            if fits is None or look(fits, row) is not None:
-                reading = read(row, self._measured_at)
-                if reading is not None:
-                    return (reading,)
-        raise PoisonError("unmatched", "no shape of the profile fits, or it holds nothing that the profile knows")
-
-    def _measured_at(self, row: Row) -> int | None:
-        for slot, read in self._times:
-            raw = row[slot]
-            if raw is not None:
-                measured_at = read(raw)
-                if measured_at is not None:
-                    return measured_at
-                self.clocks_unset += 1
-        return None
+_CACHED_PARTS = 1_024
 
 
 class Decision:
@@ -65,13 +34,11 @@ class Decision:
         self.key_of: _KeyOf = itemgetter(*slots)
         self.table: dict[object, Entries] = {}
 
-    def add(
-        self, allowed: Sequence[Collection[Scalar]], fields: Sequence[Field], signals: Sequence[RaisedSignal]
-    ) -> None:
+    def add(self, allowed: Sequence[Collection[Scalar]], entries: Entries) -> None:
         for values in product(*allowed):
             key = values if len(values) > 1 else values[0]
-            known_fields, known_signals = self.table.get(key, ((), ()))
-            self.table[key] = ((*known_fields, *fields), (*known_signals, *signals))
+            known = self.table.get(key, NOTHING)
+            self.table[key] = (known[0] + entries[0], known[1] + entries[1], known[2] + entries[2])
 
 
 def look(decision: Decision, row: Row) -> Entries | None:
@@ -85,31 +52,41 @@ def look(decision: Decision, row: Row) -> Entries | None:
 class CompiledShape:
     """One shape of message over the slots of a row."""
 
-    __slots__ = ("always", "backfill", "critical", "critical_values", "decisions", "ends", "fits", "identity", "part")
+    __slots__ = (
+        "always", "backfill", "clock", "critical", "critical_values", "decisions", "ends", "fits", "identity", "part",
+        "ports",
+    )  # fmt: skip
 
-    def __init__(self, *, critical: bool, ends: bool) -> None:
+    def __init__(self, *, critical: bool, ends: bool, clock: Callable[[Row], int | None]) -> None:
         self.fits: Decision | None = None
-        self.always: Entries = ((), ())
+        self.ports: Collection[Scalar] = ()
+        self.always: Entries = NOTHING
         self.decisions: list[Decision] = []
         self.identity: Callable[[Row], str | None] | None = None
         self.part: Callable[[Row], str | None] | None = None
         self.backfill: Callable[[Row], bool] | None = None
+        self.clock = clock
         self.critical = critical
         self.critical_values: Sequence[tuple[str, Collection[Scalar]]] = ()
         self.ends = ends
 
-    def read(self, row: Row, measured_at: Callable[[Row], int | None]) -> Reading | None:
+    def read(self, row: Row) -> Reading | None:
         """Return the reading; None when the shape fits and yet has nothing to say."""
         values: Values = {}
         bad: list[str] = []
-        fields, raised = self.always
+        fields, raised, flags = self.always
+        if raised and self.fits is None and all(raw is None for raw in row):
+            return None  # a payload without anything in it is no signal
         if fields:
-            _take(row, fields, values, bad)
+            take(row, fields, values, bad)
         for decision in self.decisions:
             entries = look(decision, row)
             if entries is not None:
-                _take(row, entries[0], values, bad)
+                take(row, entries[0], values, bad)
                 raised += entries[1]
+                flags += entries[2]
+        for set_flags in flags:
+            set_flags(row, values)
         signals = [Signal(name, _data(row, data)) for name, data, _ in raised] if raised else ()
         if not (values or signals or self.ends or self._is_heard(row)):
             return None
@@ -117,16 +94,17 @@ class CompiledShape:
             values,
             signals,
             None if self.part is None else self.part(row),
-            measured_at(row),
+            self.clock(row),
             None if self.identity is None else self.identity(row),
             self.backfill is not None and self.backfill(row),
-            self.critical or self._is_critical(values, raised),
+            self.critical or self.is_critical(values, raised),
             None,
             None,
             bad,
         )
 
-    def _is_critical(self, values: Values, raised: Sequence[RaisedSignal]) -> bool:
+    def is_critical(self, values: Values, raised: Sequence[RaisedSignal]) -> bool:
+        """Return whether a value or a signal declares an alarm."""
         for name, members in self.critical_values:
             if values.get(name) in members:
                 return True
@@ -142,7 +120,8 @@ class CompiledShape:
         return any(_first(row, (slot, *others)) is not None for _, slot, others, *_ in fields)
 
 
-def _take(row: Row, fields: Sequence[Field], values: Values, bad: list[str]) -> None:
+def take(row: Row, fields: Sequence[Field], values: Values, bad: list[str]) -> None:
+    """Take the fields in their order: of two for one property the later counts."""
     for name, slot, others, convert, lowest, highest in fields:
         raw = row[slot]
         if raw is None:
@@ -153,6 +132,8 @@ def _take(row: Row, fields: Sequence[Field], values: Values, bad: list[str]) -> 
         if value is None:
             continue
         values[name] = value
+        if bad and name in bad:
+            bad.remove(name)
         if lowest is not None and not lowest <= value <= highest:  # type: ignore[operator]
             bad.append(name)
 
@@ -166,7 +147,7 @@ def _first(row: Row, slots: Sequence[int]) -> object:
 
 def _data(row: Row, fields: Sequence[Field]) -> Values:
     data: Values = {}
-    _take(row, fields, data, [])
+    take(row, fields, data, [])
     return data
 
 
@@ -190,34 +171,73 @@ def compile_identity(slots: Slots) -> Callable[[Row], str | None]:
     return read
 
 
-def compile_backfill(slots: Slots, members: Collection[Scalar]) -> Callable[[Row], bool]:
-    """Return what recognises a message that is uploaded again."""
+def compile_backfill(slots: Slots, members: Collection[Scalar] | None) -> Callable[[Row], bool]:
+    """Return what recognises a message that is uploaded again: by a value, or by its mere presence."""
 
     def is_backfill(row: Row) -> bool:
         raw = _first(row, slots)
+        if members is None:
+            return raw is not None
         return raw.__class__ in SCALARS and raw in members
 
     return is_backfill
 
 
-def compile_part(form: str, slots: Slots) -> Callable[[Row], str | None]:
-    """Return what names the part of a row, by a form such as ``door-{}``; PoisonError ``bad_part``."""
-    known: dict[object, str] = {}
+class PartNames:
+    """Names the part of a row; PoisonError ``bad_part``. The names of values that came before are remembered."""
+
+    __slots__ = ("_absent", "_form", "_known", "_plus")
+
+    def __init__(self, form: str, absent: Collection[Scalar], plus: int) -> None:
+        self._form = form
+        self._absent = absent
+        self._plus = plus
+        self._known: dict[object, str | None] = {}
+
+    def named(self, *raws: object) -> str | None:
+        """Return the part that these values stand for; None for the device itself."""
+        try:
+            return self._known[raws]
+        except KeyError:
+            part = self._part(raws)
+        except TypeError:
+            raise PoisonError("bad_part", "a part is a text or a number") from None
+        if len(self._known) < _CACHED_PARTS:
+            self._known[raws] = part
+        return part
+
+    def _part(self, raws: Sequence[object]) -> str | None:
+        if any(raw.__class__ is not str and raw.__class__ is not int for raw in raws):
+            raise PoisonError("bad_part", "a part is a text or a number")
+        if all(raw in self._absent for raw in raws):
+            return None
+        return clean_part(self._form.format(*(self._counted(raw) for raw in raws)))
+
+    def _counted(self, raw: object) -> object:
+        if not self._plus:
+            return raw
+        if isinstance(raw, str) and raw.isascii() and raw.isdigit() and len(raw) < _MOST_DIGITS:
+            raw = int(raw)
+        if not isinstance(raw, int):
+            raise PoisonError("bad_part", "not the number that plus is added to")
+        return raw + self._plus
+
+
+_MOST_DIGITS = 10
+
+
+def compile_part(names: PartNames, slots: Slots, *, needs_all: bool) -> Callable[[Row], str | None]:
+    """Return what names the part of a row: by the first of ``slots`` that is there, or by all of them together."""
     slot, *others = slots
 
-    def read(row: Row) -> str | None:
+    def by_first(row: Row) -> str | None:
         raw = row[slot]
         if raw is None:
             raw = _first(row, others)
-        if raw is None:
-            return None
-        if raw.__class__ is not str and raw.__class__ is not int:
-            raise PoisonError("bad_part", "a part is a text or a number")
-        part = known.get(raw)
-        if part is None:
-            part = clean_part(form.format(raw))
-            if len(known) < _CACHED_PARTS:
-                known[raw] = part
-        return part
+        return None if raw is None else names.named(raw)
 
-    return read
+    def by_all(row: Row) -> str | None:
+        raws = [row[each] for each in slots]
+        return None if None in raws else names.named(*raws)
+
+    return by_all if needs_all else by_first

@@ -12,7 +12,7 @@ import msgspec
 from hub.bridge import topics
 from hub.catalogue import Catalogue
 from hub.engine.apply import Engine
-from hub.engine.content import DeviceRow
+from hub.engine.device import DeviceRow
 from hub.model import (
     Batch,
     Body,

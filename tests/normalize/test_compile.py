@@ -10,7 +10,7 @@ import pytest
 from hub.errors import ConfigError, PoisonError
 from hub.model import Signal
 from hub.normalize.compile import compile_profile
-from hub.normalize.shapes import ProfileHandler
+from hub.normalize.handler import ProfileHandler
 from tests.normalize.profiles import SENSOR, profile, read
 
 

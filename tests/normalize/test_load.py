@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from hub.errors import ConfigError
 from hub.normalize.load import load_profiles
+from hub.normalize.profile import Profile
+from hub.yaml_documents import canonical_json
 
 KIND = """\
 kind: lamp
@@ -29,6 +32,7 @@ time: {from: none}
 BYTES = HEAD.replace("format: json", "format: bytes, length: 2")
 ODD = HEAD.replace("format: json", "format: json, length: 3")
 ZONE = HEAD.replace("from: none", "from: [{path: t, format: iso8601, zone: Mars/Base}]")
+BYTE = "write at: 3, or 3 as a condition (3:u16le, 3[0,4])"
 ROW = "a row in hub/normalize/units.py"
 LIT = "properties: {lit: {path: a}}\n"
 TWICE = LIT + "examples:\n  - name: x\n    source: y\n    payload: {hex: aa, text: b}\n"
@@ -68,7 +72,7 @@ def load(directory: Path, text: str) -> ConfigError:
         (HEAD.replace("1.0.0", "1.0") + LIT, "bad_document", 2, ""),
         (BYTES + "properties:\n  power: {at: 1, as: u16le}\n", "beyond_end", 8, ""),
         (BYTES + "properties:\n  power: {at: 1, bits: [6, 4]}\n", "bad_bits", 8, ""),
-        (BYTES + "properties:\n  power: {path: a}\n", "bad_place", 8, "write at: 3, or 3 as a condition"),
+        (BYTES + "properties:\n  power: {path: a}\n", "bad_place", 8, BYTE),
         (ODD + LIT, "bad_document", 5, ""),
         (HEAD + TWICE, "bad_document", 11, ""),
     ],
@@ -98,3 +102,104 @@ def test_an_installation_replaces_a_profile_by_name_and_adds_its_own(tmp_path: P
         "acme/lamp": "1.0.1",
         "acme/lamp2": "1.0.1",
     }
+
+
+FRAGMENT = """\
+fragment: acme/common
+payload: {format: json}
+properties:
+  lit: {path: a}
+  power: {path: p, unit: V}
+"""
+USING = HEAD.replace("payload: {format: json}\n", "use: [acme/common]\n")
+
+
+def test_a_profile_takes_over_what_it_does_not_say_itself(tmp_path: Path) -> None:
+    (tmp_path / "kind.yaml").write_text(KIND, encoding="utf-8")
+    (tmp_path / "_common.yaml").write_text(FRAGMENT, encoding="utf-8")
+    (tmp_path / "lamp.yaml").write_text(USING + "properties: {lit: {path: b, absent: x}}\n", encoding="utf-8")
+    (_, profiles) = load_profiles([tmp_path])
+    (whole,) = profiles.values()
+    assert canonical_json(whole) == canonical_json(
+        Profile.model_validate(
+            {
+                "profile": "acme/lamp",
+                "version": "1.0.0",
+                "kind": "lamp",
+                "label": {"en": "Lamp"},
+                "time": {"from": "none"},
+                "payload": {"format": "json"},
+                "properties": {"lit": {"path": "b", "absent": "x"}, "power": {"path": "p", "unit": "V"}},
+            }
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("fragment", "text", "code", "hint"),
+    [
+        (FRAGMENT, USING.replace("common", "comon"), "unknown_fragment", "did you mean 'acme/common'?"),
+        (FRAGMENT.replace("lit", "litt"), USING, "unknown_property", "did you mean 'lit'?"),
+        (FRAGMENT.replace("path: a", "pth: a"), USING, "unknown_key", ""),
+        (FRAGMENT, USING.replace("[acme/common]", "acme/common"), "bad_document", ""),
+    ],
+)
+def test_an_error_in_what_is_taken_over_points_at_the_profile_that_uses_it(
+    tmp_path: Path, fragment: str, text: str, code: str, hint: str
+) -> None:
+    (tmp_path / "_common.yaml").write_text(fragment, encoding="utf-8")
+    error = load(tmp_path, text)
+    assert (error.code, error.line) == (code, 5)
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "line"),
+    [
+        ("store: {on_change: true, deadband: {power: 0.5}, at_least_every: 1m}\n", None, 0),
+        ("store: {on_change: true, deadband: {lit: 0.5}}\n", "unknown_property", 7),
+        ("store: {on_change: true, deadband: {watt: 0.5}}\n", "unknown_property", 7),
+        ("store: {deadband: {power: 0.5}}\n", "bad_document", 7),
+    ],
+)
+def test_what_need_not_be_stored_is_said_of_numbers(tmp_path: Path, words: str, code: str | None, line: int) -> None:
+    if code is not None:
+        error = load(tmp_path, HEAD + words + LIT)
+        assert (error.code, error.line) == (code, line)
+        return
+    (tmp_path / "kind.yaml").write_text(KIND, encoding="utf-8")
+    (tmp_path / "lamp.yaml").write_text(HEAD + words + LIT, encoding="utf-8")
+    store = load_profiles([tmp_path])[1]["acme/lamp"].store
+    assert store is not None
+    assert (store.on_change, store.deadband, store.at_least_every) == (True, {"power": 0.5}, timedelta(minutes=1))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "payload: {format: json, length: 3}",
+        "payload: {format: bytes, each: a}",
+        "payload: {format: text}",
+        "payload: {format: xml, key_bytes: 3}",
+        "properties: {lit: {path: a, split: ','}}",
+        "properties: {lit: {path: a, else: true}}",
+        "properties: {lit: {at: 1, as: ascii, bits: [0, 1]}}",
+        "properties: {lit: {at: 1, as: u8, size: 2}}",
+        "part: {name: '{}'}",
+        "part: {path: a, name: '{}-{}'}",
+        "part: {path: a}\nrepeat: {name: 'a-{}', times: 2}",
+        "repeat: {name: 'a-{}', times: $n}",
+        "flags: [{name: {path: a, values: {1: lit}}}]",
+        "flags: [{list: {path: a}}]",
+        "flags: [{bitmap: {path: a, values: {x: lit}}}]",
+        "flags: [{list: {path: a, values: {1: power}}}]",
+        "time: {from: [{path: t, format: stardate}]}",
+        "commands: {fly: {text: x}}",
+        "commands: {}\nreply: {id: a}",
+    ],
+)
+def test_words_that_do_not_go_together_are_refused_with_their_line(tmp_path: Path, words: str) -> None:
+    name = words.partition(":")[0]
+    head = "".join(line for line in HEAD.splitlines(keepends=True) if not line.startswith(f"{name}:"))
+    rest = "" if name == "properties" else LIT
+    assert load(tmp_path, head + words + "\n" + rest).line

@@ -26,10 +26,12 @@ JSON = compile_profile(
     "UTC",
 )
 NATIVE = compile_native(SENSOR)
-HANDLERS: dict[str, Handler] = {
+PROFILED: dict[str, Handler] = {
     name: compile_profile(found, CATALOGUE.kind(found.kind), {}, "UTC") for name, found in PROFILES.items()
-} | {f"native/{name}": compile_native(kind) for name, kind in CATALOGUE.kinds.items()}
-SEEDS = [example_bytes(example) for found in PROFILES.values() for example in found.examples]
+}
+HANDLERS = PROFILED | {f"native/{name}": compile_native(kind) for name, kind in CATALOGUE.kinds.items()}
+TREES = {name: HANDLERS[name] for name in ("hikvision/access", "elevator_box/d_block", "native/access_controller")}
+SEEDS = {name: [example_bytes(example) for example in found.examples] for name, found in PROFILES.items()}
 
 VECTORS = {
     "empty": (b"", "bad_json"),
@@ -119,8 +121,9 @@ def test_16_levels_and_256_keys_are_fine() -> None:
 
 
 CODES = {
-    "bad_checksum", "bad_json", "bad_length", "bad_part", "bad_time", "bad_value",
-    "too_deep", "too_many_elements", "too_many_keys", "unmatched",
+    "bad_block", "bad_checksum", "bad_frame", "bad_json", "bad_length", "bad_part", "bad_text", "bad_time", "bad_value",
+    "bad_xml", "cut_off", "doctype", "too_deep", "too_large", "too_many_elements", "too_many_keys", "unknown_channel",
+    "unmatched",
 }  # fmt: skip
 
 
@@ -147,14 +150,18 @@ def test_any_bytes_become_readings_or_poison(name: str, payload: bytes) -> None:
     means_something_or_is_poison(HANDLERS[name], payload)
 
 
-@pytest.mark.parametrize("name", HANDLERS)
-@given(seed=st.sampled_from(SEEDS), at=st.integers(0, 600), patch=st.binary(max_size=6), cut=st.integers(0, 6))
-def test_a_damaged_message_becomes_readings_or_poison(name: str, seed: bytes, at: int, patch: bytes, cut: int) -> None:
+@pytest.mark.parametrize("name", PROFILED)
+@given(data=st.data(), at=st.integers(0, 1_200), patch=st.binary(max_size=6), cut=st.integers(0, 6))
+def test_a_damaged_message_becomes_readings_or_poison(
+    name: str, data: st.DataObject, at: int, patch: bytes, cut: int
+) -> None:
+    seed = data.draw(st.sampled_from(SEEDS[name]))
     at %= len(seed) + 1
     means_something_or_is_poison(HANDLERS[name], seed[:at] + patch + seed[at + cut :])
 
 
 KEYS = ["t", "seq", "boot", "part", "values", "signals", "name", "dateTime", "eventType", "AccessControllerEvent"]
+KEYS += ["TY", "ST", "D", "fault_type", "sensorType"]
 KEYS += [
     "majorEventType",
     "subEventType",
@@ -170,7 +177,22 @@ SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
 )
 KNOWN = st.sampled_from(
-    [1, 5, 0x1B, 0x4B, "AccessControllerEvent", "2025-10-22T13:43:48+08:00", "open", "denied", "alarm"]
+    [
+        1,
+        5,
+        7,
+        "M",
+        "Fault",
+        "add",
+        "Tu3WZAEAAAAAAAEBDAAAAAEBAB8ghbo=",
+        0x1B,
+        0x4B,
+        "AccessControllerEvent",
+        "2025-10-22T13:43:48+08:00",
+        "open",
+        "denied",
+        "alarm",
+    ]
 )
 VALUES = st.recursive(
     SCALARS | KNOWN,
@@ -179,7 +201,7 @@ VALUES = st.recursive(
 )
 
 
-@pytest.mark.parametrize("name", HANDLERS)
+@pytest.mark.parametrize("name", TREES)
 @given(document=st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=8))
 def test_any_json_becomes_readings_or_poison(name: str, document: dict[str, object]) -> None:
     means_something_or_is_poison(HANDLERS[name], msgspec.json.encode(document))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from hub.normalize.profile import Payload, Place
+from hub.errors import PoisonError
+from hub.normalize.payload import Payload
+from hub.normalize.places import Place
 
 Row = Sequence[object]
 """Raw values in the order of the places; None where the payload has nothing."""
@@ -13,10 +15,35 @@ Row = Sequence[object]
 Decode = Callable[[bytes], Row]
 """A payload to its row; raises PoisonError with a stable code, and nothing else."""
 
+DecodeMany = Callable[[bytes], Sequence[Row]]
+"""A payload to a row per record, at least one; a payload without records is a row with what stands outside them."""
+
 
 class Codec(Protocol):
     """One wire format."""
 
-    def __call__(self, payload: Payload, places: Sequence[Place], /) -> Decode:
+    def __call__(self, payload: Payload, places: Sequence[Place], unread: Unread, /) -> Decode:
         """Prepare decoding once per profile. Raises ConfigError for a place that the format cannot have."""
         ...
+
+
+class RecordsCodec(Protocol):
+    """One wire format whose payloads hold records; ``outside`` are the places of the whole payload.
+
+    A row holds the values of ``outside`` and then those of ``places``.
+    """
+
+    def __call__(
+        self, payload: Payload, outside: Sequence[Place], places: Sequence[Place], unread: Unread, /
+    ) -> DecodeMany:
+        """Prepare decoding once per profile. Raises ConfigError for a place that the format cannot have."""
+        ...
+
+
+class Unread:
+    """What could not be read of the message in hand, though the rest of it could: a tail, a block."""
+
+    __slots__ = ("error",)
+
+    def __init__(self) -> None:
+        self.error: PoisonError | None = None

@@ -1,0 +1,202 @@
+"""What goes to a foreign device: commands in the form that its maker chose, and what its answers mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, Self
+
+import msgspec
+from pydantic import Field, model_validator
+
+from hub.catalogue import Kind, Type, Typed, Words
+from hub.errors import ConfigError
+from hub.model import Scalar
+from hub.normalize.sources import Condition, Paths, PathSource
+
+ID, PART, EXPIRES_AT, SENT_AT = "id", "part", "expires_at", "sent_at"
+OWN = (ID, PART, EXPIRES_AT, SENT_AT)
+"""What every command has besides its arguments: times in wall-clock ms, of the part its number."""
+
+_HOLE = re.compile(
+    r"\{(?P<name>[a-z][a-z0-9_]*)(?:\.(?P<unit>ms|s|min|h|iso))?(?::(?P<layout>u8|u16le|u16be|u32le))?\}"
+)
+_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "min": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+}
+_SIZES = {"u8": 1, "u16le": 2, "u16be": 2, "u32le": 4}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NUMBER = re.compile(r"[0-9]+$")
+
+Held = Mapping[str, Scalar | timedelta]
+Fill = Callable[[Held], object]
+
+
+class Downlink(Words):
+    """One command as the device wants it: ``json``, ``text`` or ``hex``, for ``port`` where the network has ports.
+
+    ``{name}`` stands for an argument, a parameter of the installation, or ``id``, ``part`` (its number), ``sent_at``
+    and ``expires_at`` (ms; ``{sent_at.iso}`` is ISO 8601 in UTC). A JSON text that is nothing but one hole becomes the
+    value itself. A duration names its unit, ``{ttl.s}``; a number in hex its layout, ``{ttl.s:u16le}``.
+    """
+
+    json_: Annotated[object, Field(alias="json")] = None
+    text: str | None = None
+    hex_: Annotated[str | None, Field(alias="hex")] = None
+    port: Annotated[int | None, Field(ge=1, le=255)] = None
+
+    @model_validator(mode="after")
+    def _has_one_writing(self) -> Self:
+        if len(self.model_fields_set & {"json_", "text", "hex_"}) != 1:
+            message = "write a command once: json, text or hex"
+            raise ValueError(message)
+        return self
+
+
+class Reply(Words):
+    """How an answer to a command is recognised: its ``id`` (first present), whether it says ``ok``, and a ``code``."""
+
+    match: Condition | None = None
+    id: Paths
+    ok: PathSource
+    code: PathSource | None = None
+
+
+class CompiledCommand:
+    """Encodes one command. Raises ConfigError when it is prepared, never for a message."""
+
+    __slots__ = ("_fill", "port")
+
+    def __init__(self, fill: Callable[[Held], bytes], port: int | None) -> None:
+        self._fill = fill
+        self.port = port
+
+    def __call__(
+        self,
+        *,
+        id: str,  # noqa: A002 -- the word on the wire
+        part: str,
+        args: Held,
+        sent_at: int,
+        expires_at: int,
+    ) -> bytes:
+        """Return the bytes for the device; both times are wall-clock ms."""
+        number = _NUMBER.search(part)
+        own: Held = {ID: id, PART: int(number[0]) if number else 0, SENT_AT: sent_at, EXPIRES_AT: expires_at}
+        return self._fill({**args, **own})
+
+
+def compile_commands(
+    downlinks: Mapping[str, Downlink], kind: Kind, params: Mapping[str, Scalar]
+) -> Mapping[str, CompiledCommand]:
+    """Return the encoding of each command; ConfigError for one that the kind does not have, or a hole without value."""
+    compiled = {}
+    for name, words in downlinks.items():
+        if name not in kind.commands:
+            hint, path = ", ".join(kind.commands) or "none", ("commands", name)
+            raise ConfigError("unknown_command", f"a {kind.kind} has no command {name!r}", hint=hint, path=path)
+        try:
+            compiled[name] = CompiledCommand(_writing(words, kind.commands[name].args, params), words.port)
+        except ConfigError as error:
+            error.fields.setdefault("path", ("commands", name))
+            raise
+    return compiled
+
+
+def _writing(words: Downlink, args: Mapping[str, Typed], params: Mapping[str, Scalar]) -> Callable[[Held], bytes]:
+    holes = _Holes(args, params)
+    if words.hex_ is not None:
+        return holes.hex(words.hex_)
+    if words.text is not None:
+        text = holes.text(words.text)
+        return lambda held: str(text(held)).encode()
+    tree = holes.tree(words.json_)
+    return lambda held: msgspec.json.encode(tree(held))
+
+
+class _Holes:
+    """Templates to what fills them."""
+
+    def __init__(self, args: Mapping[str, Typed], params: Mapping[str, Scalar]) -> None:
+        self._args = args
+        self._params = params
+
+    def tree(self, template: object) -> Fill:
+        """Return what fills a tree of JSON."""
+        if isinstance(template, str):
+            whole = _HOLE.fullmatch(template)
+            return self._value(whole) if whole else self.text(template)
+        if isinstance(template, Mapping):
+            fields = {key: self.tree(value) for key, value in template.items()}
+            return lambda held: {key: fill(held) for key, fill in fields.items()}
+        if isinstance(template, list | tuple):
+            items = [self.tree(value) for value in template]
+            return lambda held: [fill(held) for fill in items]
+        return lambda _: template
+
+    def text(self, template: str) -> Fill:
+        """Return what fills a text."""
+        fills = {match[0]: self._value(match) for match in _HOLE.finditer(template)}
+        return lambda held: _HOLE.sub(lambda match: str(fills[match[0]](held)), template)
+
+    def hex(self, template: str) -> Callable[[Held], bytes]:
+        """Return what fills hexadecimal bytes; a number that its layout cannot hold is cut to its largest."""
+        parts: list[Callable[[Held], bytes]] = []
+        position = 0
+        for match in _HOLE.finditer(template):
+            parts += [self._constant(template[position : match.start()]), self._number(match)]
+            position = match.end()
+        parts.append(self._constant(template[position:]))
+        return lambda held: b"".join(part(held) for part in parts)
+
+    def _constant(self, text: str) -> Callable[[Held], bytes]:
+        try:
+            data = bytes.fromhex(text)
+        except ValueError:
+            raise ConfigError("bad_template", f"{text!r} is not hexadecimal") from None
+        return lambda _: data
+
+    def _number(self, match: re.Match[str]) -> Callable[[Held], bytes]:
+        if match["layout"] is None:
+            raise ConfigError("bad_template", f"{match[0]} in hex names its layout, such as :u8")
+        size = _SIZES[match["layout"]]
+        order: Literal["little", "big"] = "big" if match["layout"].endswith("be") else "little"
+        value, largest = self._value(match), (1 << 8 * size) - 1
+
+        def fill(held: Held) -> bytes:
+            number = value(held)
+            whole = int(number) if isinstance(number, int | float) else 0
+            return min(max(whole, 0), largest).to_bytes(size, order)
+
+        return fill
+
+    def _value(self, match: re.Match[str]) -> Fill:
+        name, unit = match["name"], match["unit"]
+        typed = self._args.get(name)
+        if unit == "iso" and name in {SENT_AT, EXPIRES_AT}:
+            return lambda held: _iso(held[name])
+        if (unit is not None) != (typed is not None and typed.type is Type.DURATION):
+            raise ConfigError("bad_template", f"{match[0]}: a duration names its unit (.s), and nothing else does")
+        if typed is None and name in self._params:
+            fixed = self._params[name]
+            return lambda _: fixed
+        if typed is None and name not in OWN:
+            known = ", ".join([*self._args, *self._params, *OWN])
+            raise ConfigError("bad_template", f"there is no {name!r} to fill in", hint=f"known: {known}")
+        if unit is None:
+            return lambda held: held.get(name, "")
+        step = _UNITS.get(unit, _UNITS["s"])
+        return lambda held: _in_steps(held.get(name), step)
+
+
+def _in_steps(value: object, step: timedelta) -> int:
+    return value // step if isinstance(value, timedelta) else 0
+
+
+def _iso(milliseconds: object) -> str:
+    moment = _EPOCH + timedelta(milliseconds=milliseconds if isinstance(milliseconds, int) else 0)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

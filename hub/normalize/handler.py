@@ -1,0 +1,132 @@
+"""What a profile becomes: payloads in, readings out, and counts of what was odd about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from typing_extensions import override
+
+from hub.errors import PoisonError
+from hub.model import Reading
+from hub.normalize.codecs.codec import Decode, DecodeMany, Row, Unread
+from hub.normalize.rescue import rescued
+from hub.normalize.shapes import CompiledShape, look
+from hub.normalize.times import Clocks
+
+Group = Sequence[CompiledShape]
+"""A shape, or as many as it repeats for; they share what they match."""
+
+
+class ProfileHandler:
+    """One reading a payload.
+
+    ``clocks_unset`` counts the messages whose device clock was not set, ``clocks_disagreeing`` those with two clocks
+    that contradict each other, ``partials`` those of which a tail or a block could not be read.
+    """
+
+    __slots__ = ("_clocks", "_decode", "_groups", "_several", "_shapes", "_unread", "partials")
+
+    def __init__(self, decode: Decode, shapes: Sequence[Group], clocks: Clocks, unread: Unread) -> None:
+        self._decode = decode
+        self._shapes = tuple((group[0].fits, group[0].ports, group[0].read) for group in shapes)
+        self._groups = tuple(shapes)
+        self._several = frozenset(index for index, group in enumerate(shapes) if len(group) > 1)
+        self._clocks = clocks
+        self._unread = unread
+        self.partials = 0
+
+    @property
+    def clocks_unset(self) -> int:
+        """Messages whose device clock was not set."""
+        return self._clocks.unset
+
+    @property
+    def clocks_disagreeing(self) -> int:
+        """Messages with two clocks that contradict each other."""
+        return self._clocks.disagreeing
+
+    def __call__(self, payload: bytes, port: int | None = None, /) -> Sequence[Reading]:
+        """Return the readings of a payload; ``port`` is what the network says beside it."""
+        unread = self._unread
+        unread.error = None
+        readings = self._read(self._decode(payload), port)
+        return readings if readings and unread.error is None else self._counted(readings)
+
+    def _counted(self, readings: Sequence[Reading]) -> Sequence[Reading]:
+        """Return the readings when there are any; what stayed unread beside them is counted, or told."""
+        error = self._unread.error
+        if not readings:
+            raise error or PoisonError("unmatched", "nothing in it fits the profile")
+        self.partials += error is not None
+        return readings
+
+    def _read(self, row: Row, port: int | None) -> Sequence[Reading]:
+        """Return what the first shape that fits and has something to say makes of a row."""
+        for index, (fits, ports, read) in enumerate(self._shapes):
+            if fits is not None and look(fits, row) is None:
+                continue
+            if ports and port is not None and port not in ports:
+                continue
+            try:
+                if index in self._several:
+                    readings = _merged([shape.read(row) for shape in self._groups[index]])
+                    if readings:
+                        return readings
+                    continue
+                reading = read(row)
+            except PoisonError as error:
+                return self._rescued(self._groups[index], row, error)
+            if reading is not None:
+                return (reading,)
+        return ()
+
+    def _rescued(self, group: Group, row: Row, error: PoisonError) -> Sequence[Reading]:
+        """Return the alarms of a row that is poison, counted as partial; raise ``error`` when there is none."""
+        alarms = [reading for reading in (rescued(shape, row) for shape in group) if reading is not None]
+        if not alarms:
+            raise error
+        self._unread.error = error
+        return alarms
+
+
+class RecordsHandler(ProfileHandler):
+    """A reading, or several, for each record of a payload.
+
+    A record that says nothing is left out. One that is poison makes the whole message a dead letter, with its bytes,
+    unless another one declares an alarm.
+    """
+
+    __slots__ = ("_decode_many",)
+
+    def __init__(self, decode: DecodeMany, shapes: Sequence[Group], clocks: Clocks, unread: Unread) -> None:
+        super().__init__(_one_row, shapes, clocks, unread)
+        self._decode_many = decode
+
+    @override
+    def __call__(self, payload: bytes, port: int | None = None, /) -> Sequence[Reading]:
+        """Return the readings of all records of a payload."""
+        unread = self._unread
+        unread.error = None
+        readings: list[Reading] = []
+        poison: PoisonError | None = None
+        for row in self._decode_many(payload):
+            try:
+                readings += self._read(row, port)
+            except PoisonError as error:
+                poison = poison or error
+        if poison is not None:
+            if not any(reading.critical for reading in readings):
+                raise poison
+            unread.error = poison
+        return self._counted(readings)
+
+
+def _one_row(_payload: bytes) -> Row:
+    raise AssertionError
+
+
+def _merged(found: Sequence[Reading | None]) -> Sequence[Reading]:
+    """Return the readings that say something; when none does, the first that was heard at all, without its part."""
+    heard = [reading for reading in found if reading is not None]
+    speaking = [reading for reading in heard if reading.values or reading.signals]
+    return speaking or [Reading({}, measured_at=reading.measured_at) for reading in heard[:1]]

@@ -1,0 +1,57 @@
+"""An alarm does not die of another field: what can be read of a message that is poison and declares an alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from hub.errors import PoisonError
+from hub.model import Reading, Signal, Values
+from hub.normalize.codecs.codec import Row
+from hub.normalize.shapes import CompiledShape, Field, look, take
+
+T = TypeVar("T")
+
+
+def rescued(shape: CompiledShape, row: Row) -> Reading | None:
+    """Return the reading of a poisonous row without what is bad in it; None unless the rest declares an alarm.
+
+    What names it (part, identity) must be good: an alarm of another door is no help.
+    """
+    entries = [shape.always, *(found for found in (look(each, row) for each in shape.decisions) if found is not None)]
+    values: Values = {}
+    bad: list[str] = []
+    for fields, _, flags in entries:
+        _take_each(row, fields, values, bad)
+        for set_flags in flags:
+            _unless_poison(lambda set_flags=set_flags: set_flags(row, values))  # type: ignore[misc]
+    raised = [signal for _, signals, _ in entries for signal in signals]
+    if not (shape.critical or shape.is_critical(values, raised)):
+        return None
+    signals = []
+    for name, wanted, _ in raised:
+        data: Values = {}
+        _take_each(row, wanted, data, [])
+        signals.append(Signal(name, data))
+    return Reading(
+        values=values,
+        signals=signals,
+        part=None if shape.part is None else shape.part(row),
+        measured_at=_unless_poison(lambda: shape.clock(row)),
+        identity=None if shape.identity is None else shape.identity(row),
+        backfill=shape.backfill is not None and shape.backfill(row),
+        critical=True,
+        bad=bad,
+    )
+
+
+def _take_each(row: Row, fields: Sequence[Field], values: Values, bad: list[str]) -> None:
+    for field in fields:
+        _unless_poison(lambda field=field: take(row, (field,), values, bad))  # type: ignore[misc]
+
+
+def _unless_poison(read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except PoisonError:
+        return None

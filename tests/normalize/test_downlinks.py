@@ -1,0 +1,134 @@
+"""Commands in the form that a maker chose, and what the device's answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from hub.errors import ConfigError, PoisonError
+from hub.model import Scalar
+from hub.normalize.compile import compile_downlinks, compile_reply
+from hub.normalize.responses import Response
+from tests.normalize.devices import CATALOGUE, PROFILES, model
+
+SENT_AT = 1_691_807_055_250
+
+
+def encoded(
+    kind: str,
+    command: str,
+    words: Mapping[str, object],
+    *,
+    part: str = "",
+    args: Mapping[str, Scalar | timedelta] | None = None,
+    **params: Scalar,
+) -> bytes:
+    """Return the bytes of a command of a profile with nothing but that command."""
+    made = model(
+        kind,
+        payload={"format": "json"},
+        properties={"battery": {"path": "b"}},
+        commands={command: words},
+        params=params,
+    )
+    encode = compile_downlinks(made, CATALOGUE.kind(kind), {})[command]
+    return encode(id="c-1", part=part, args=args or {}, sent_at=SENT_AT, expires_at=SENT_AT + 10_000)
+
+
+def test_a_request_names_its_id_the_controller_and_the_door() -> None:
+    # Documentation of uhppoted-mqtt, commands/open-door.md.
+    words = {"json": {"message": {"request": {"request-id": "{id}", "device-id": "{serial}", "door": "{part}"}}}}
+    payload = encoded("access_controller", "unlock", words, part="door-4", serial=405_419_896)
+    request = {"request-id": "c-1", "device-id": 405_419_896, "door": 4}
+    assert msgspec.json.decode(payload) == {"message": {"request": request}}
+
+
+def test_a_board_is_told_what_when_and_by_whom() -> None:
+    words = {
+        "json": {
+            "id": "{id}",
+            "timestamp": "{sent_at.iso}",
+            "type": "enable_block_door",
+            "body": None,
+            "list": [1, "{expires_at}"],
+        }
+    }
+    assert msgspec.json.decode(encoded("elevator", "hold_door", words)) == {
+        "id": "c-1",
+        "timestamp": "2023-08-12T02:24:15.250Z",
+        "type": "enable_block_door",
+        "body": None,
+        "list": [1, SENT_AT + 10_000],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(5, "ff1305002a"), (70_000, "ff13ffff2a"), (0.2, "ff1300002a")])
+def test_a_duration_in_hex_has_a_unit_and_a_layout(seconds: float, expected: str) -> None:
+    words = {"hex": "FF13 {ttl.s:u16le} 2A"}
+    payload = encoded("access_controller", "unlock", words, args={"ttl": timedelta(seconds=seconds)})
+    assert payload.hex() == expected
+
+
+def test_a_text_is_filled_once_so_that_an_argument_cannot_be_a_hole() -> None:
+    payload = encoded("elevator", "play_voice", {"text": "say={prompt};id={id}"}, args={"prompt": "{id}"})
+    assert payload == b"say={id};id=c-1"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("fly", {"text": "x"}),
+        ("unlock", {"text": "{nothing}"}),
+        ("unlock", {"text": "{ttl}"}),
+        ("unlock", {"text": "{id.s}"}),
+        ("unlock", {"hex": "zz"}),
+        ("unlock", {"hex": "{ttl.s}"}),
+    ],
+)
+def test_a_command_that_cannot_be_filled_is_a_mistake_in_the_profile(command: str, words: Mapping[str, object]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        encoded("access_controller", command, words)
+    assert caught.value.fields["path"] == ("commands", command)
+
+
+def test_the_commands_that_ship_are_what_the_network_expects() -> None:
+    profile = PROFILES["zigbee2mqtt/smoke"]
+    compiled = compile_downlinks(profile, CATALOGUE.kind(profile.kind), {})
+    sent = {name: encode(id="c", part="", args={}, sent_at=1, expires_at=2) for name, encode in compiled.items()}
+    assert sent == {"self_test": b'{"selftest":""}', "silence": b'{"buzzer":"mute"}'}
+
+
+REPLY = {
+    "payload": {"format": "json"},
+    "properties": {"battery": {"path": "b"}},
+    "reply": {
+        "match": {"message.reply.method": "open-door"},
+        "id": "message.reply.request-id",
+        "ok": {"path": "message.reply.response.opened"},
+        "code": {"path": "message.reply.error", "as": "string"},
+    },
+}
+
+
+def answer(**words: object) -> bytes:
+    return msgspec.json.encode({"message": {"reply": {"request-id": "AH1", "method": "open-door", **words}}})
+
+
+def test_an_answer_says_whether_the_door_was_opened() -> None:
+    decode = compile_reply(model("access_controller", **REPLY))
+    assert decode is not None
+    assert decode(answer(response={"opened": True})) == Response("AH1", ok=True)
+    assert decode(answer(response={"opened": False}, error="no door")) == Response("AH1", ok=False, code="no door")
+    assert decode(answer()) == Response("AH1", ok=False)
+    assert decode(b'{"event":{"event-id":69}}') is None
+    with pytest.raises(PoisonError, match="unmatched"):
+        decode(b'{"message":{"reply":{"method":"open-door"}}}')
+    with pytest.raises(PoisonError, match="bad_value"):
+        decode(answer(response={"opened": "perhaps"}))
+
+
+def test_a_profile_without_replies_reads_none() -> None:
+    assert compile_reply(PROFILES["milesight/gs524n"]) is None

@@ -1,0 +1,80 @@
+"""An alarm does not die of another field, and nothing else is let through."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hub.model import Signal
+from tests.normalize.devices import handler, poison, readings
+
+DOOR = {
+    "payload": {"format": "json"},
+    "time": {"from": [{"path": "at", "format": "iso8601"}]},
+    "part": {"path": "door", "name": "door-{}"},
+    "properties": {"door": {"path": "state"}, "tamper": {"path": "tamper"}},
+    "flags": [{"list": {"path": "faults", "values": {"1": "held_open"}}}],
+    "signals": {
+        "door.forced": {"only": {"code": 27}},
+        "access.denied": {"only": {"code": 3}, "data": {"card": {"path": "card", "as": "string"}}},
+        "access.duress": {
+            "only": {"code": 10},
+            "data": {"card": {"path": "card", "as": "string"}, "person": {"path": "who", "as": "string"}},
+        },
+    },
+}  # fmt: skip
+
+
+def message(**words: object) -> bytes:
+    return msgspec.json.encode({"at": "2025-10-22T13:43:48Z", "door": 1, **words})
+
+
+def test_a_forced_door_is_told_though_its_state_is_a_word_that_nobody_knows() -> None:
+    made = handler("access_controller", **DOOR)
+    (found,) = made(message(code=27, state="ajar", tamper=False))
+    assert (found.signals, found.values, found.part, found.critical) == (
+        [Signal("door.forced", {})],
+        {"tamper": False},
+        "door-1",
+        True,
+    )
+    assert made.partials == 1
+
+
+def test_a_bad_time_or_bad_flags_do_not_cost_the_alarm() -> None:
+    made = handler("access_controller", **DOOR)
+    (found,) = made(message(tamper=True, at="yesterday", faults=[[]]))
+    assert (found.values, found.measured_at, found.critical, made.partials) == ({"tamper": True}, None, True, 1)
+
+
+def test_bad_data_of_a_signal_are_left_out_of_it() -> None:
+    (found,) = readings("access_controller", message(code=10, card=["x"], who="007"), **DOOR)
+    assert found.signals == [Signal("access.duress", {"person": "007"})]
+
+
+def test_without_an_alarm_poison_stays_poison() -> None:
+    assert poison("access_controller", message(code=3, card=["x"]), **DOOR) == "bad_value"
+    assert poison("access_controller", message(tamper=False, state="ajar"), **DOOR) == "bad_value"
+
+
+def test_an_alarm_of_an_unreadable_door_is_poison() -> None:
+    assert poison("access_controller", message(code=27, door=["x"], state="ajar"), **DOOR) == "bad_part"
+
+
+RECORDS = {
+    "payload": {"format": "bytes", "records": {"size": 2}},
+    "part": {"at": 0, "name": "{}"},
+    "properties": {"fire": {"at": 1, "values": {0: False, 1: True}}},
+}
+
+
+def test_a_record_that_is_poison_does_not_hide_the_fire_in_another() -> None:
+    made = handler("fire_panel", **RECORDS)
+    assert [(each.part, each.values) for each in made(b"\x01\x07\x02\x01\x03\x00")] == [
+        ("2", {"fire": True}),
+        ("3", {"fire": False}),
+    ]
+    assert made.partials == 1
+
+
+def test_a_record_that_is_poison_is_the_whole_message_when_nothing_burns() -> None:
+    assert poison("fire_panel", b"\x01\x07\x02\x00", **RECORDS) == "bad_value"
