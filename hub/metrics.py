@@ -47,6 +47,11 @@ DECLARATIONS = (
     Declaration("hub_messages_missed_total", "Gaps in the sequence numbers of devices."),
     Declaration("hub_messages_repeated_total", "Sequence numbers that came again."),
     Declaration("hub_messages_reordered_total", "Sequence numbers that came late."),
+    # What was understood, but not whole.
+    Declaration("hub_messages_truncated_total", "Messages of which a part could not be read."),
+    Declaration("hub_names_dropped_total", "Values of native payloads whose name the kind does not know."),
+    Declaration("hub_clocks_rejected_total", "Device times that cannot be one."),
+    Declaration("hub_clocks_disagreed_total", "Messages whose two device times contradict each other."),
     # derived = written + waiting + rejected.
     Declaration("hub_points_derived_total", "Points that the engine derived from messages."),
     Declaration("hub_points_written_total", "Points that the time series store took."),

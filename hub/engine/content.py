@@ -64,6 +64,10 @@ class Content:
         """Return every site, also one without devices."""
         return sorted({key.split("/")[1] for key in self.documents if key.startswith(("place/", "device/"))})
 
+    def count_of(self, name: str) -> int:
+        """Return what all handlers together counted as ``name`` since they were compiled; those without it count 0."""
+        return sum(getattr(handler, name, 0) for handler in self._handlers.values())
+
     def bodies(self) -> dict[str, bytes]:
         """Return the documents of the last revision by key."""
         return {key: document.body for key, document in self.documents.items()}

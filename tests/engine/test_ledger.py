@@ -247,3 +247,10 @@ def test_events_of_one_millisecond_have_numbers_that_tell_them_apart() -> None:
     later = desk.restart()
     later.hear(smoke(ALARM))
     assert later.events[0].number == len(numbers) + 1
+
+
+def test_a_name_that_the_kind_does_not_know_is_dropped_and_counted() -> None:
+    desk = Desk(WANTED)
+    effects = desk.hear(Publish("hub/s1/door-1/telemetry", b'{"values": {"tamper": true, "colour": "red"}}'))
+    assert [values for _, _, values in effects.points] == [{"tamper": True}]
+    assert desk.engine.content.count_of("unknown_names") == 1

@@ -28,10 +28,11 @@ def run(context: typer.Context) -> None:
 async def _run(desk: Desk) -> None:
     settings = desk.settings
     await refuse_toy_broker(settings.mqtt)
-    async with Hub(settings, desk.clock) as hub:
-        metrics = Metrics()
-        observe(hub, metrics)
-        with on_signals(hub.stop):
+    hub = Hub(settings, desk.clock)
+    with on_signals(hub.stop):  # also while a long journal is applied again: then it stops when that is done
+        async with hub:
+            metrics = Metrics()
+            observe(hub, metrics)
             spare_the_collector()
             async with serve(application(metrics, Watch(hub).vitals), settings.http):
                 await hub.run()
