@@ -161,7 +161,6 @@ class Hub:
             confirmed=self.streams_box.cursor,
             on_tail_lost=self._reports.tail_lost,
         )
-        self.fence = fence
         self.stream_sink = StreamSink(
             self.streams_box, fence, self.clock, partition=self.settings.partition, alarms=self._alarms
         )

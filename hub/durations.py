@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer
 
+_MICROSECOND = timedelta(microseconds=1)
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
 _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)), ("s", timedelta(seconds=1)))
 
@@ -22,6 +23,11 @@ def read_duration(value: object) -> timedelta:
         raise ValueError(message)
     days, hours, minutes, seconds, milliseconds = (int(number or 0) for number in found.groups())
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds)
+
+
+def nanoseconds(span: timedelta) -> int:
+    """Return ``span`` in ns, exactly."""
+    return span // _MICROSECOND * 1_000
 
 
 def write_duration(value: timedelta) -> str:

@@ -12,6 +12,7 @@ import structlog
 
 from hub.bridge.uplink import Inbox
 from hub.clock import Clock
+from hub.durations import nanoseconds
 from hub.engine.apply import Engine
 from hub.errors import UnavailableError
 from hub.failpoints import Failpoints, Place
@@ -135,7 +136,7 @@ class Hearing:
     async def _hear(self, notes: Sequence[object], deliveries: Sequence[Delivery]) -> bool:
         """Journal, acknowledge and hand on; False, and nothing done, when the journal cannot take it now."""
         records = self._records(notes, deliveries)
-        oldest = self._clock.wall_ns() - _ns(self._limits.retention)
+        oldest = self._clock.wall_ns() - nanoseconds(self._limits.retention)
         try:
             await self._journal.append(
                 records,
@@ -210,7 +211,7 @@ class Applying:
         self._clock = clock
         self._limits = limits
         self._dead_letters: list[DeadLetter] = []
-        self._checkpoint_due = clock.monotonic_ns() + _ns(limits.checkpoint_every)
+        self._checkpoint_due = clock.monotonic_ns() + nanoseconds(limits.checkpoint_every)
         self._messages = 0
         self.checkpoint_position = engine.state.clock.position
         self.checkpoints = 0
@@ -291,7 +292,7 @@ class Applying:
         self._engine.state.begin_checkpoint()
         self._encoding_to = self._engine.state.clock.position
         self._messages = 0
-        self._checkpoint_due = self._clock.monotonic_ns() + _ns(self._limits.checkpoint_every)
+        self._checkpoint_due = self._clock.monotonic_ns() + nanoseconds(self._limits.checkpoint_every)
 
     async def _finish_checkpoint(self) -> None:
         position = self._encoding_to
@@ -314,7 +315,3 @@ class Applying:
         self._dead_letters = self._dead_letters[len(letters) :]
         self.checkpoint_position = position
         self.checkpoints += 1
-
-
-def _ns(span: timedelta) -> int:
-    return span // timedelta(microseconds=1) * 1_000

@@ -37,10 +37,6 @@ class Ledger:
         """Return how many were taken of each topic class."""
         return Counter(report.topic_class.value for report in self.acknowledged)
 
-    def by_story(self) -> Counter[str]:
-        """Return how many were taken of each story."""
-        return Counter(report.story for report in self.acknowledged)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:

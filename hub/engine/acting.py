@@ -15,6 +15,7 @@ from hub.commands.life import (
     after_outcome,
     after_response,
 )
+from hub.durations import nanoseconds
 from hub.engine.device import Device
 from hub.engine.moment import Moment, Output
 from hub.engine.state import State, count
@@ -86,8 +87,8 @@ class Hands:
     def _lease(  # noqa: PLR0913, PLR0917 -- one call; each is a fact of the lease
         self, device: Device, part: str, identity: str, action: Do, state: RuleState, moment: Moment
     ) -> None:
-        ttl = max(SHORTEST_NS, round(action.ttl.total_seconds() * 1e9))
-        ends = None if action.at_most is None else moment.t + round(action.at_most.total_seconds() * 1e9)
+        ttl = max(SHORTEST_NS, nanoseconds(action.ttl))
+        ends = None if action.at_most is None else moment.t + nanoseconds(action.at_most)
         lease = Lease(
             id=identity, rule=state.rule, key=state.key, site=device.site, device=device.device, part=part,
             command=action.command, release=device.release_of(action.command), args=dict(action.args),

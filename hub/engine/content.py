@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from hub.catalogue import Catalogue, Kind
+from hub.durations import nanoseconds
 from hub.engine.device import Device, DeviceRow, KindRules
 from hub.engine.state import DeviceState, Document, State
 from hub.errors import ConfigError
@@ -122,7 +123,7 @@ class Content:
                     change.removed_devices.append(old)
                 continue
             row = msgspec.json.decode(document.body, type=DeviceRow)
-            known = old.state if old is not None else DeviceState(since=awake, heard_awake=awake)
+            known = old.state if old is not None else DeviceState(heard_awake=awake)
             device = self._devices[name] = Device(row, known)
             self._equip(device)
             if old is None:
@@ -190,7 +191,7 @@ class Content:
             handler = self._handlers[wish] = self._handler(device, kind, profile)
         device.handler = handler
         if profile is not None and profile.late_after is not None:
-            device.late_after_ns = round(profile.late_after.total_seconds() * 1e9)
+            device.late_after_ns = nanoseconds(profile.late_after)
 
     def _handler(self, device: Device, kind: Kind, profile: Profile | None) -> Handler:
         if not device.row.profile:

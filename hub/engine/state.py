@@ -93,7 +93,6 @@ class DeviceState(msgspec.Struct):
     ``differences`` are [hour on the awake clock, smallest received - measured ns in it], newest last.
     """
 
-    since: int = 0
     heard_awake: int = 0
     heard_at: int = 0
     availability: str = "unknown"

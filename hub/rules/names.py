@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Collection, Sequence
 
 from hub.catalogue import Catalogue, Kind, Property, Type
+from hub.durations import nanoseconds
 from hub.errors import ConfigError
 from hub.rules.expression import Name, ValueType
 from hub.rules.rule import Rule
-from hub.rules.timers import nanoseconds
 
 _VALUE_TYPES = {Type.BOOL: ValueType.BOOL, Type.INT: ValueType.NUMBER, Type.FLOAT: ValueType.NUMBER}
 

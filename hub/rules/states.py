@@ -8,10 +8,10 @@ from enum import StrEnum
 
 import msgspec
 
+from hub.durations import nanoseconds
 from hub.model import Scalar, Severity
 from hub.rules.expression import Name, but_not, compile_expression
 from hub.rules.rule import OnMissing, Rule
-from hub.rules.timers import nanoseconds
 
 
 class Phase(StrEnum):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from datetime import timedelta
 from enum import IntEnum
 
 _SLACK = 64
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class TimerClass(IntEnum):
@@ -24,11 +22,6 @@ class TimerClass(IntEnum):
 
 Key = tuple[str, str]
 """(rule or owner, key)"""
-
-
-def nanoseconds(span: timedelta) -> int:
-    """Return ``span`` in ns, exactly."""
-    return span // _MICROSECOND * 1_000
 
 
 class _Heap:

@@ -21,10 +21,7 @@ DAEMON_PATH = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 # 256 KiB of payload (the hub's own limit) and some for the topic and MQTT 5 properties.
 IOTCORE_PAYLOAD_BYTES = 512 * 1024
 
-IOTCORE_NOTICE = (
-    "mosquitto is not installed: using the built-in broker on 127.0.0.1. "
-    "Nothing survives its restart and it has no access control."
-)
+IOTCORE_NOTICE = "the built-in broker on 127.0.0.1: nothing survives its restart, and it has no access control"
 
 
 def mosquitto_executable() -> str | None:

@@ -11,6 +11,7 @@ import msgspec
 
 from hub.bridge import topics
 from hub.catalogue import Catalogue
+from hub.durations import nanoseconds
 from hub.engine.apply import Engine
 from hub.engine.device import DeviceRow
 from hub.model import (
@@ -32,7 +33,6 @@ from hub.model import (
 from hub.rules.names import kinds_of
 from hub.rules.rule import Rule, write_rule
 from hub.rules.testing import Happening, RuleTest, Step, differences
-from hub.rules.timers import nanoseconds
 from hub.yaml_documents import canonical_json
 
 START = 1_772_352_000_000_000_000

@@ -19,12 +19,11 @@ from hub.errors import ConfigError
 from hub.registry.brokers.mosquitto import MosquittoFiles, hash_password, new_secret
 from hub.registry.nouns import Connection, Device, Place, Site
 from hub.registry.registry import Registry
-from hub.services.broker import IotcoreService, MosquittoService, mosquitto_executable
+from hub.services.broker import IOTCORE_NOTICE, IotcoreService, MosquittoService, mosquitto_executable
 from hub.services.child import free_port
 from hub.services.valkey import ValkeyService
 
 PREFIX = "hub"
-TOY_NOTICE = "the built-in broker on 127.0.0.1: nothing survives its restart, and it has no access control"
 CONNECTIONS = ("telemetry", "events", "downlink")
 
 # Detectors of the demo report every few seconds instead of once a day.
@@ -93,7 +92,7 @@ async def staged(
         port, log_file = settings.mqtt.port, place / "broker.log"
         if choice is BrokerChoice.IOTCORE or (choice is BrokerChoice.AUTO and mosquitto_executable() is None):
             async with IotcoreService(place, port=port, log_file=log_file, clock=clock):
-                yield Stage(settings=settings, passwords=None, notice=TOY_NOTICE)
+                yield Stage(settings=settings, passwords=None, notice=IOTCORE_NOTICE)
         else:
             files = MosquittoFiles(place, port=port, hub_passwords=passwords)
             files.write(connections)

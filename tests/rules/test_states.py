@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.durations import read_duration
+from hub.durations import nanoseconds, read_duration
 from hub.errors import ConfigError
 from hub.rules.states import CompiledRule, Known, Move, Phase, RuleState, ripen, step
-from hub.rules.timers import nanoseconds
 from tests.rules.words import compiled, held
 
 SECOND = 1_000_000_000

@@ -23,7 +23,6 @@ SALT_BYTES = 12
 SECRET_BYTES = 32
 
 UPLINK_CLASSES = ("telemetry", "signal", "response", "availability")
-UPLINK_SESSIONS = ("telemetry", "events")
 DOWNLINK = "downlink"
 
 log = structlog.get_logger(__name__)
