@@ -79,7 +79,7 @@ class Desk:
 
     def engine(self, *, with_rules: bool) -> Engine:
         """Return an engine that has caught up; its next record is the one behind ``clock.position``."""
-        engine = Engine(JOURNAL, topics)
+        engine = Engine(JOURNAL, topics, decode_packets)
         note = revise({}, self._documents(with_rules=with_rules), __version__)
         if note is None:
             raise ConfigError("nothing_to_work_with")

@@ -94,7 +94,7 @@ class Hub:
         settings = self.settings
         files = opened(settings.data_dir, settings.partition, decode_packets)
         self.journal, self.state_file, saved = await stack.enter_async_context(files)
-        self.engine = Engine(self.journal.id, topics)
+        self.engine = Engine(self.journal.id, topics, decode_packets)
         self.engine.restore(saved.entries)
         self._epoch_hint = saved.epoch
         failpoints = Failpoints(self.settings.failpoint)

@@ -279,17 +279,7 @@ class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
     detail: str = ""
 
 
-Body = (
-    Batch
-    | Tick
-    | Started
-    | SessionConnected
-    | SessionLost
-    | SessionCaughtUp
-    | Revision
-    | Control
-    | Outcome
-)
+Body = Batch | Tick | Started | SessionConnected | SessionLost | SessionCaughtUp | Revision | Control | Outcome
 
 
 class Record(msgspec.Struct):

@@ -14,6 +14,7 @@ HOUR_NS = 3_600_000_000_000
 HOURS = 24
 IDENTITIES = 64
 MILLION = 1_000_000
+NO_AGES = (1, 0, 0)
 
 LIVE, LATE, BACKFILL = Timeliness.LIVE, Timeliness.LATE, Timeliness.BACKFILL
 _RANKS = {LIVE: 0, LATE: 1, BACKFILL: 2}
@@ -46,6 +47,17 @@ def age_of(known: DeviceState, difference: int, late_after_ns: int, blind_since:
     if age <= late_after_ns:
         return LIVE
     return LATE if age <= BACKFILL_NS else BACKFILL
+
+
+def live_ages(known: DeviceState, late_after_ns: int) -> tuple[int, int, int]:
+    """Return within what a message that comes next is live and teaches nothing, so that :func:`age_of` need not judge.
+
+    (least, largest received - measured ns; engine time awake until which that holds).
+    """
+    if known.taught < LESSONS or not known.differences:
+        return NO_AGES
+    hour, least = known.differences[-1]
+    return least, known.clock_error + late_after_ns, (hour + 1) * HOUR_NS
 
 
 def first_time(known: DeviceState, identity: str, time: int) -> tuple[int, bool]:

@@ -10,9 +10,10 @@ from hub.engine.acting import Hands
 from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.moment import Moment, Output
-from hub.engine.state import Held, State
+from hub.engine.state import State
 from hub.engine.telling import Teller
 from hub.model import AlarmChange, Scalar, Transition
+from hub.rules.held import of
 from hub.rules.rule import Do
 from hub.rules.states import CompiledRule, Move, Phase, RuleState, ripen
 from hub.rules.timers import TimerClass, Timers
@@ -194,7 +195,7 @@ class Alarms:
             return "no_such_alarm"
         if not case.rule.latched:
             return "not_latched"
-        held: Mapping[str, Held] = case.device.state.parts.get(case.state.part, {})
+        held = of(case.device.state.parts, case.state.part)
         when = case.rule.when
         if when is not None and when.verdict(held, self._state.clock.awake(moment.t)):
             return "still_true"

@@ -13,6 +13,7 @@ from hub.engine.hearing import Ear
 from hub.engine.judging import Judge
 from hub.engine.moment import Moment, Output
 from hub.engine.orders import Orders
+from hub.engine.redelivery import Decode, Redelivery
 from hub.engine.state import (
     Answers,
     Clock,
@@ -59,7 +60,7 @@ class Topics(TopicNames, Protocol):
 class Engine:
     """State and the arms of ``apply``. Order: timers that are due, then the record; rules by name."""
 
-    def __init__(self, journal: str, topics: Topics) -> None:
+    def __init__(self, journal: str, topics: Topics, decode: Decode) -> None:
         self.state = State()
         self.state.clock.journal = journal
         self._timers = Timers()
@@ -68,7 +69,15 @@ class Engine:
         self._hands = Hands(self.state, self._timers, topics, self._output)
         self._alarms = Alarms(self.state, self.content, self._timers, self._hands, self._output)
         self._judge = Judge(self.state, self.content, self._timers, self._alarms, self._output)
-        self._ear = Ear(self.state, self.content, self._judge, self._hands, self._output, topics.parse)
+        self._ear = Ear(
+            self.state,
+            self.content,
+            self._judge,
+            self._hands,
+            self._output,
+            topics.parse,
+            Redelivery(self.state, decode),
+        )
         self._removed_twins: list[tuple[str, str]] = []
         self._orders = Orders(self.state, self.content, self._alarms, self._hands, self._output)
 
@@ -218,10 +227,9 @@ class Engine:
 
     def take_changed_twins(self) -> tuple[list[Twin], list[tuple[str, str]]]:
         """Return the twins that changed since the last call, and the (site, name) of those that are gone."""
-        changed, self._ear.dirty_twins = self._ear.dirty_twins, {}
         removed, self._removed_twins = self._removed_twins, []
-        here = [(device, part) for device, part in changed if self.content.find(*device.identity) is device]
-        return [device.twin(part) for device, part in here], removed
+        parts = [part for part in self._ear.take_changed() if self.content.find(*part.device.identity) is not None]
+        return [part.device.twin(part.name) for part in parts], removed
 
     def twins_of(self, site: str) -> list[Twin]:
         """Return every twin of a site."""

@@ -9,7 +9,7 @@ import msgspec
 
 from hub.catalogue import Catalogue, Kind
 from hub.durations import nanoseconds
-from hub.engine.device import Device, DeviceRow, KindRules
+from hub.engine.device import LATE_AFTER_NS, Device, DeviceRow, KindRules
 from hub.engine.state import DeviceState, Document, State
 from hub.errors import ConfigError
 from hub.model import Handler, Revision
@@ -189,9 +189,10 @@ class Content:
         profile = self._profiles.get(row.profile)
         if handler is None:
             handler = self._handlers[wish] = self._handler(device, kind, profile)
-        device.handler = handler
-        if profile is not None and profile.late_after is not None:
-            device.late_after_ns = nanoseconds(profile.late_after)
+        device.handler = handler.__call__  # the method is called 0.15 us faster than the object
+        late_after = None if profile is None else profile.late_after
+        device.late_after_ns = LATE_AFTER_NS if late_after is None else nanoseconds(late_after)
+        device.forget_shortcuts()
 
     def _handler(self, device: Device, kind: Kind, profile: Profile | None) -> Handler:
         if not device.row.profile:

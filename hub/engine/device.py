@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import NamedTuple
 
 import msgspec
 
 from hub.catalogue import CommandKind, Type, is_member
 from hub.durations import read_duration
+from hub.engine.ages import NO_AGES
 from hub.engine.state import DeviceState
 from hub.errors import PoisonError
-from hub.model import Handler, Quality, Scalar, Series, Twin
+from hub.model import Handler, Scalar, Series, Twin
 from hub.normalize.responses import Response
+from hub.rules.held import Held, of
 from hub.rules.rule import Rule
 from hub.rules.states import CompiledRule
+from hub.rules.verdicts import Verdict
 
 LATE_AFTER_NS = 60_000_000_000
 SHAPES = 10_000
@@ -34,15 +38,26 @@ class DeviceRow(msgspec.Struct, frozen=True):
     params: dict[str, Scalar] = {}
 
 
+class Woken(NamedTuple):
+    """The rules that the values of a reading wake, by name, and the conditions among them.
+
+    ``minds_missing``: one of them does something when a value is unknown, so it counts when values become stale.
+    """
+
+    rules: tuple[CompiledRule, ...]
+    verdicts: tuple[Verdict, ...]
+    minds_missing: bool
+
+
 class KindRules:
     """The rules that concern devices of one kind, by what wakes them; each list in the order of names."""
 
     def __init__(self, rules: list[CompiledRule]) -> None:
         self._rules = rules
         self.absent = [rule for rule in rules if rule.absent_ns is not None]
-        self._reading: dict[tuple[str, ...], tuple[CompiledRule, ...]] = {}
+        self._reading: dict[tuple[str, ...], Woken] = {}
 
-    def reading(self, part: str, values: Mapping[str, Scalar]) -> tuple[CompiledRule, ...]:
+    def reading(self, part: str, values: Mapping[str, Scalar]) -> Woken:
         """Return the rules whose expressions read one of ``values`` of ``part`` ("" is the device itself).
 
         Looked up by the names that came together: devices send the same few sets of them, so rules that read none of
@@ -51,7 +66,9 @@ class KindRules:
         names = (part, *values)
         found = self._reading.get(names)
         if found is None:
-            found = tuple(rule for rule in self.of(part) if not rule.names.isdisjoint(values))
+            rules = tuple(rule for rule in self.of(part) if not rule.names.isdisjoint(values))
+            verdicts = tuple(rule.when.verdict for rule in rules if rule.when is not None)
+            found = Woken(rules, verdicts, any(rule.minds_missing for rule in rules))
             if len(self._reading) < SHAPES:
                 self._reading[names] = found
         return found
@@ -73,12 +90,38 @@ def _covers(rule: Rule, part: str) -> bool:
     return part == wanted or part.startswith(f"{wanted}-")
 
 
+class Part:
+    """One part of a device at work ("" is the device itself): what is held of it, its key, its series.
+
+    ``woken`` are the rules that its last reading woke, one object for the same names; ``has_changed`` since the twins
+    were last asked for.
+    """
+
+    __slots__ = ("device", "has_changed", "held", "key", "name", "series", "woken")
+
+    def __init__(self, device: Device, name: str, held: Held) -> None:
+        row = device.row
+        self.device = device
+        self.name = name
+        self.held = held
+        self.key = device.key_of(name)
+        self.series = Series(
+            kind=row.kind, site=row.site, building=row.building, device=row.device, part=name, profile=row.profile
+        )  # fmt: skip
+        self.woken: Woken | None = None
+        self.has_changed = False
+
+
 class Device:
-    """One registered device at work: its row, handler, rules, series, and its entry of the state."""
+    """One registered device at work: its row, handler, rules, parts, and its entry of the state.
+
+    A reading that came ``least_age`` to ``most_age`` ns after it was measured is live and teaches nothing of the
+    device's clock, until ``ages_end`` of engine time awake.
+    """
 
     __slots__ = (
-        "_series", "building", "commands", "device", "entry_key", "handler", "identity", "is_silent",
-        "key", "kind", "late_after_ns", "mark", "respond", "row", "rules", "site", "state",
+        "ages_end", "building", "commands", "device", "entry_key", "handler", "identity", "is_silent", "key", "kind",
+        "late_after_ns", "least_age", "mark", "most_age", "parts", "respond", "row", "rules", "site", "state",
     )  # fmt: skip
 
     def __init__(self, row: DeviceRow, state: DeviceState) -> None:
@@ -95,21 +138,24 @@ class Device:
         self.rules: KindRules
         self.commands: Mapping[str, CommandKind] = {}
         self.late_after_ns = LATE_AFTER_NS
-        self._series: dict[str, Series] = {}
+        self.forget_shortcuts()
+
+    def forget_shortcuts(self) -> None:
+        """Look up again what depends on rules and profile."""
+        self.parts: dict[str, Part] = {}
+        self.least_age, self.most_age, self.ages_end = NO_AGES
+
+    def part(self, name: str) -> Part:
+        """Return a part that has said something, made when it first does."""
+        part = self.parts.get(name)
+        if part is None:
+            held = self.state.parts.setdefault(name, Held())
+            part = self.parts[name] = Part(self, name, held)
+        return part
 
     def key_of(self, part: str) -> str:
         """Return the key of the device, or of one of its parts."""
         return f"{self.key}#{part}" if part else self.key
-
-    def series_of(self, part: str) -> Series:
-        """Return the series of ``part``; made once."""
-        series = self._series.get(part)
-        if series is None:
-            row = self.row
-            series = self._series[part] = Series(
-                kind=row.kind, site=row.site, building=row.building, device=row.device, part=part, profile=row.profile
-            )  # fmt: skip
-        return series
 
     def release_of(self, command: str) -> str:
         """Return the command that undoes ``command``, or nothing."""
@@ -134,14 +180,14 @@ class Device:
 
     def twin(self, part: str) -> Twin:
         """Return the reported state as readers see it."""
-        held = self.state.parts.get(part, {})
+        held = of(self.state.parts, part)
         return Twin(
             site=self.site,
             name=f"{self.device}#{part}" if part else self.device,
             kind=self.kind,
             availability=self.state.availability,
             heard_at=self.state.heard_at,
-            reported={name: (value, at, Quality(quality)) for name, (value, at, _, quality) in held.items()},
+            reported={name: (value, at, quality) for name, (value, at, _, quality) in held.items()},
         )
 
 

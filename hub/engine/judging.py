@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from hub.engine.alarms import Alarms, Case
 from hub.engine.content import Content
-from hub.engine.device import Device
+from hub.engine.device import Device, Part, Woken
 from hub.engine.moment import Moment, Output
-from hub.engine.state import Held, State
+from hub.engine.state import State
 from hub.model import Scalar, Signal
+from hub.rules.held import Held, of
 from hub.rules.states import CompiledRule, Known, Move, Phase, RuleState, ripen, step
 from hub.rules.timers import TimerClass, Timers
 
@@ -27,36 +28,42 @@ class Judge:
 
     # ------------------------------------------------------------------------------------------------- what comes in
 
-    def values(
+    def values(  # noqa: C901 -- hot path: a call more costs 0.1 us a message
         self,
-        rules: Sequence[CompiledRule],
-        device: Device,
-        part: str,
+        woken: Woken,
+        part: Part,
         is_late: bool,  # noqa: FBT001 -- hot path: the moment is only made when something moves
         moment_of: Callable[..., Moment],
     ) -> None:
-        """Judge ``rules``, which read values that came, on the twin as it now is."""
-        held, awake = device.state.parts[part], device.state.heard_awake
-        mine = self._alarms.by_key.get(device.key_of(part))
-        for rule in rules:
+        """Judge the rules that read values that came, on the twin as it now is."""
+        held, awake = part.held, part.device.state.heard_awake
+        mine = self._alarms.by_key.get(part.key)
+        if mine is None and not woken.minds_missing:  # nearly always, and then no condition is true either
+            try:
+                for condition in woken.verdicts:
+                    if condition(held, awake):
+                        break
+                else:
+                    return
+            except Exception:  # noqa: BLE001, S110 -- below, where a bug costs one rule's step (engine.md, Engine)
+                pass
+        for rule in woken.rules:
             if rule.minds_missing:
-                self._wait_for_staleness(rule, device, part)
+                self._wait_for_staleness(rule, part.device, part.name)
             try:
                 verdict = None if rule.when is None else rule.when.verdict(held, awake)
             except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
-                self._alarms.failed(rule, device.key_of(part), device, moment_of(is_late=is_late), error)
-                continue
-            if verdict is False and mine is None:  # nearly always
+                self._alarms.failed(rule, part.key, part.device, moment_of(is_late=is_late), error)
                 continue
             if _may_move(rule, None if mine is None else mine.get(rule.name), verdict):
-                self._step(rule, device, part, verdict, moment_of(is_late=is_late))
+                self._step(rule, part.device, part.name, verdict, moment_of(is_late=is_late))
 
     def _step(self, rule: CompiledRule, device: Device, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
         work = partial(self._judge, rule, device, part, verdict, moment)
         self._alarms.attempt(rule, device.key_of(part), device, moment, work)
 
     def _judge(self, rule: CompiledRule, device: Device, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
-        held: Mapping[str, Held] = device.state.parts.get(part, {})
+        held = of(device.state.parts, part)
         case = self._alarms.begin(rule, device, part)
         state = case.state
         if state.phase in {Phase.IDLE, Phase.PENDING}:
@@ -118,7 +125,8 @@ class Judge:
 
     def _wait_for_staleness(self, rule: CompiledRule, device: Device, part: str) -> None:
         held = device.state.parts[part]
-        ends = [held[name][2] + limit + 1 for name, limit in rule.stale_ns.items() if name in held]
+        known = [(held.get(name), limit) for name, limit in rule.stale_ns.items()]
+        ends = [stamped[2] + limit + 1 for stamped, limit in known if stamped is not None]
         if ends:
             self._timers.set(TimerClass.AWAKE, min(ends), rule.name, device.key_of(part))
 
@@ -130,7 +138,7 @@ class Judge:
 
     def _ripen(self, case: Case, moment: Moment) -> None:
         rule, state, device = case
-        held: Mapping[str, Held] = device.state.parts.get(state.part, {})
+        held = of(device.state.parts, state.part)
         self._alarms.keep(state)
         if rule.names:
             awake = self._state.clock.awake(moment.t)
@@ -152,7 +160,7 @@ class Judge:
         if rule.absent_ns is not None:
             self._silence(rule, device, awake, moment)
         elif rule.when is not None:
-            verdict = rule.when.verdict(device.state.parts.get(part, {}), awake)
+            verdict = rule.when.verdict(of(device.state.parts, part), awake)
             self._step(rule, device, part, verdict, moment)
 
     def _silence(self, rule: CompiledRule, device: Device, awake: int, moment: Moment) -> None:
@@ -178,8 +186,9 @@ class Judge:
                 self._alarms.attempt(case.rule, key, case.device, moment, partial(self._alarms.pay, case, moment))
 
 
-def _terms(rule: CompiledRule, held: Mapping[str, Held]) -> dict[str, Scalar]:
-    return {name: held[name][0] for name in sorted(rule.names) if name in held}
+def _terms(rule: CompiledRule, held: Held) -> dict[str, Scalar]:
+    known = [(name, held.value(name)) for name in sorted(rule.names)]
+    return {name: value for name, value in known if value is not None}
 
 
 def _may_move(rule: CompiledRule, state: RuleState | None, verdict: bool | None) -> bool:  # noqa: FBT001 -- three-valued

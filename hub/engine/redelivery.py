@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from hub.engine.state import State, Unsettled, digest_of
 from hub.model import Batch, Heard, Record
+
+Decode = Callable[[bytes], Sequence[Heard]]
+"""The packets of a batch to the messages that the record carried, in number and order."""
 
 
 class Redelivery:
@@ -17,8 +21,9 @@ class Redelivery:
     costs nothing.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, decode: Decode) -> None:
         self._state = state
+        self._decode = decode
         self._kept: dict[str, deque[tuple[str, Unsettled]]] = {}
         self._counted: dict[str, tuple[int, int]] = {}
         self._tables: dict[str, tuple[int, dict[int, bytes]]] = {}
@@ -60,7 +65,7 @@ class Redelivery:
         count = len(record.messages) + (count if before == connection else 0)
         self._counted[session] = (connection, count)
         entry = Unsettled(session=session, connection=connection, last=count, messages=[])
-        entry.__dict__["heard"] = record.messages
+        entry.__dict__["heard"] = partial(self._decode, batch.packets)
         kept = self._kept.setdefault(session, deque())
         key = f"unsettled/{session}/{record.position}"
         kept.append((key, entry))

@@ -150,8 +150,7 @@ class Journal:
 
     def _measure(self, connection: sqlite3.Connection) -> None:
         pages, free, size = (
-            connection.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count", "page_size")
+            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
         )
         self.size_bytes = (pages - free) * size
         self._free_pages_bytes = free * size

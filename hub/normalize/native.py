@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType, to_builtins
 
 from hub.catalogue import Kind, Property, Type
 from hub.errors import PoisonError
@@ -20,6 +22,7 @@ from hub.normalize.limits import (
     MAX_KEYS,
     check_depth,
     clean_part,
+    is_clean,
     json_error,
 )
 from hub.normalize.settle import Settle, settle
@@ -39,19 +42,21 @@ _SHORT: Final = 256
 _Values = dict[str, bool | int | float | str | None]
 
 
-class _Message(msgspec.Struct, gc=False):
+class _Head(msgspec.Struct, kw_only=True, gc=False):
     t: int | None = None
     seq: Annotated[int, msgspec.Meta(ge=0, le=INT64_HIGH)] | None = None
     boot: Annotated[str, msgspec.Meta(pattern=r"^[ -~]{0,64}\Z")] | None = None
     part: str | None = None
+
+
+class _Message(_Head, kw_only=True, gc=False):
     values: _Values | None = None
     signals: list[_Values] | None = None
 
 
-class _MessageOfFloats(_Message, gc=False):
-    """For kinds without whole numbers: the decoder makes floats of them, 0.4 us a message faster than we can."""
-
-    values: dict[str, bool | float | str | None] | None = None
+class _Usual(_Head, kw_only=True, gc=False):
+    values: msgspec.Struct
+    signals: msgspec.Raw | None = None
 
 
 def compile_native(kind: Kind) -> NativeHandler:
@@ -77,15 +82,36 @@ def compile_state(kind: Kind) -> Callable[[_Values], Values]:
     return read
 
 
+def _usual(kind: Kind) -> type[msgspec.Struct]:
+    """Return the message whose values are all of the kind, of their types and in their ranges.
+
+    The decoder itself sees to that, in a quarter of the time that a look at each value costs.
+    """
+    fields = [(name, _usual_type(prop) | UnsetType, UNSET) for name, prop in kind.properties.items()]
+    values = msgspec.defstruct("_Values", fields, forbid_unknown_fields=True, gc=False)
+    return msgspec.defstruct("_UsualOfKind", [("values", values)], bases=(_Usual,), kw_only=True, gc=False)
+
+
+def _usual_type(prop: Property) -> object:
+    match prop.type:
+        case Type.BOOL:
+            return bool
+        case Type.INT:
+            low, high = prop.range or (INT64_LOW, INT64_HIGH)
+            return Annotated[int, msgspec.Meta(ge=low, le=high)]
+        case Type.FLOAT | Type.DURATION:
+            low, high = prop.range or (-sys.float_info.max, sys.float_info.max)
+            return Annotated[float, msgspec.Meta(ge=low, le=high)]
+        case Type.STRING:
+            return str
+        case Type.ENUM:
+            return Literal[tuple(prop.values)]
+
+
 def _rule(name: str, prop: Property) -> _Rule:
     exact = {Type.BOOL: bool, Type.INT: int, Type.FLOAT: float}.get(prop.type)
     widest = (INT64_LOW, INT64_HIGH) if prop.type is Type.INT else (None, None)
     return (exact, settle(name, prop), *(prop.range or widest))
-
-
-def _has_ints(kind: Kind) -> bool:
-    fields = [*kind.properties.values(), *(field for signal in kind.signals.values() for field in signal.data.values())]
-    return any(field.type is Type.INT for field in fields)
 
 
 def _signals(kind: Kind) -> Mapping[object, _Known]:
@@ -111,20 +137,24 @@ def _drop_strays(values: _Values, known: Mapping[str, object]) -> int:
 
 
 class NativeHandler:
-    """Native payloads of one kind, 1.6 us for three values: what is right already is not copied.
+    """Native payloads of one kind: 0.9 us for three values when all is as it should be, 1.9 us more when not.
 
     ``unknown_names`` counts names that the kind does not know, ``clocks_unset`` messages whose ``t`` no set clock says.
     """
 
-    __slots__ = ("_critical", "_decode", "_rules", "_signals", "clocks_unset", "unknown_names")
+    __slots__ = (
+        "_critical", "_decode", "_decode_usual", "_rules", "_signals", "_texts", "clocks_unset", "unknown_names",
+    )  # fmt: skip
 
     def __init__(self, kind: Kind) -> None:
         self.clocks_unset = 0
         self.unknown_names = 0
-        message = _Message if _has_ints(kind) else _MessageOfFloats
+        self._decode_usual: Callable[[bytes], _Usual]
+        self._decode_usual = msgspec.json.Decoder(_usual(kind)).decode  # type: ignore[assignment] # a class made at run time
         self._decode: Callable[[bytes], _Message | list[_Message]]
-        self._decode = msgspec.json.Decoder(message | list[message]).decode  # type: ignore[valid-type]
+        self._decode = msgspec.json.Decoder(_Message | list[_Message]).decode
         self._rules = {name: _rule(name, prop) for name, prop in kind.properties.items()}
+        self._texts = tuple(name for name, prop in kind.properties.items() if prop.type is Type.STRING)
         self._signals = _signals(kind)
         self._critical = tuple(
             (name, frozenset(prop.critical)) for name, prop in kind.properties.items() if prop.critical
@@ -135,6 +165,20 @@ class NativeHandler:
         if len(payload) > _SHORT:
             check_depth(payload)
         try:
+            message = self._decode_usual(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._read_any(payload)  # the other decoder says what is wrong, if anything is
+        values: Values = to_builtins(message.values)
+        if message.signals is not None or (self._texts and not self._is_clean(values)):
+            return self._read_any(payload)
+        return (self._reading(message, values, (), (), False),)  # noqa: FBT003 -- positional is 0.1 us faster
+
+    def _is_clean(self, values: Values) -> bool:
+        return all(is_clean(str(values[name])) for name in self._texts if name in values)
+
+    def _read_any(self, payload: bytes) -> Sequence[Reading]:
+        """Read what may be an array, hold signals, or be out of range or wrong."""
+        try:
             heard = self._decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise json_error(error) from None
@@ -144,8 +188,29 @@ class NativeHandler:
             raise PoisonError("too_many_elements", f"an array holds 1 to {MAX_ELEMENTS} messages")
         return [self._read(message) for message in heard]
 
+    def _reading(
+        self,
+        head: _Head,
+        values: Values,
+        signals: Sequence[Signal],
+        bad: Sequence[str],
+        critical: bool,  # noqa: FBT001 -- hot path
+    ) -> Reading:
+        if self._critical and values and not critical:
+            critical = any(values.get(name) in members for name, members in self._critical)
+        part, t = head.part, head.t
+        if part is not None:
+            clean_part(part)
+        if t is not None:
+            if _CLOCK_LOW_MS <= t < _CLOCK_HIGH_MS:
+                t *= 1_000_000
+            else:
+                self.clocks_unset += 1
+                t = None
+        return Reading(values, signals, part, t, None, False, critical, head.seq, head.boot, bad)  # noqa: FBT003 -- positional is 0.1 us faster
+
     def _read(self, message: _Message) -> Reading:
-        values, reported, part, t = message.values, message.signals, message.part, message.t
+        values, reported = message.values, message.signals
         if values is None and reported is None:
             raise PoisonError("unmatched", "neither values nor signals")
         unknown_before = self.unknown_names
@@ -153,13 +218,7 @@ class NativeHandler:
         signals, critical = self._settle_signals(reported) if reported else ((), False)
         if not values and not signals and self.unknown_names != unknown_before:
             raise PoisonError("unmatched", "none of its names is known to the kind")
-        if values and self._critical and not critical:
-            critical = any(values.get(name) in members for name, members in self._critical)
-        if part is not None:
-            clean_part(part)
-        if t is not None:
-            t = self._measured_at(t)
-        return Reading(values or {}, signals, part, t, None, False, critical, message.seq, message.boot, bad)  # type: ignore[arg-type] # noqa: FBT003 -- positional is 0.1 us faster
+        return self._reading(message, values or {}, signals, bad, critical)  # type: ignore[arg-type] # nulls are out
 
     def _settle(self, values: _Values) -> Sequence[str]:
         """Type the values in place and return the names of those out of range."""
@@ -195,9 +254,3 @@ class NativeHandler:
             signals.append(Signal(name, data))
             critical = critical or is_critical
         return signals, critical
-
-    def _measured_at(self, milliseconds: int) -> int | None:
-        if _CLOCK_LOW_MS <= milliseconds < _CLOCK_HIGH_MS:
-            return milliseconds * 1_000_000
-        self.clocks_unset += 1
-        return None

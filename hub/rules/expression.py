@@ -201,6 +201,8 @@ class _Compiler:
         self._comparable(first, second)
         if first.type is not ValueType.NUMBER and not isinstance(op, ast.Eq | ast.NotEq):
             _refuse(self._text, f"orders {self._said(left)}, a {first.type.value}", "only numbers are less or more")
+        if isinstance(left, ast.Name) and second.constant is not None:
+            return verdicts.compare_name_to(function, left.id, self._names[left.id].stale_after, second.constant)
         if second.constant is not None:
             return verdicts.compare_to(function, first.verdict, second.constant)
         return verdicts.compare(function, first.verdict, second.verdict)

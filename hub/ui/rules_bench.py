@@ -10,6 +10,7 @@ from datetime import timedelta
 import msgspec
 
 from hub.bridge import topics
+from hub.bridge.frames import decode_packets
 from hub.catalogue import Catalogue
 from hub.durations import nanoseconds
 from hub.engine.apply import Engine
@@ -59,7 +60,7 @@ class _Bench:
         self.happenings: list[Happening] = []
         self.refusals: list[str] = []
         self._rule = rule
-        self._engine = Engine(JOURNAL, topics)
+        self._engine = Engine(JOURNAL, topics, decode_packets)
         self._position, self._t = 0, START
         self._spans = sorted(set(_spans(rule)))
         self._due: list[int] = []

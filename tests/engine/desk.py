@@ -61,7 +61,8 @@ class Desk:
     """Feeds records to an engine; ``t`` and the wall clock move only by hand."""
 
     def __init__(self, wanted: Mapping[str, bytes] | None = None) -> None:
-        self.engine = Engine(JOURNAL, topics)
+        self._heard: dict[bytes, Sequence[Heard]] = {}
+        self.engine = Engine(JOURNAL, topics, self._decode)
         self.records: list[Record] = []
         self.effects: list[Effects] = []
         self.t = START
@@ -96,6 +97,10 @@ class Desk:
         self.effects.append(effects)
         return effects
 
+    def _decode(self, packets: bytes) -> Sequence[Heard]:
+        """Return the messages of a batch: here its packets are only its number, so that any bytes can be a message."""
+        return self._heard[packets]
+
     def revise(self, wanted: Mapping[str, bytes]) -> Effects:
         """Move to other documents."""
         note = revise(self.engine.content.bodies(), wanted, "test")
@@ -116,7 +121,9 @@ class Desk:
 
     def hear(self, *messages: Publish, session: str = "events", connection: int = 1, settled: int = 0) -> Effects:
         """Hear a batch."""
-        return self.say(Batch(session, connection, True, settled, b""), messages)  # noqa: FBT003 -- as in the journal
+        packets = len(self.records).to_bytes(4, "big")
+        self._heard[packets] = messages
+        return self.say(Batch(session, connection, True, settled, packets), messages)  # noqa: FBT003 -- as in the journal
 
     # ------------------------------------------------------------------------------------------------------- afterwards
 
@@ -137,6 +144,7 @@ class Desk:
         self._checkpoint = dict(getattr(self, "_checkpoint", {})) | dict(rows)
         other = Desk()
         other.engine.restore(sorted(self._checkpoint.items()))
+        other._heard = self._heard
         other.records, other.effects = list(self.records), []
         other.t, other.wall, other._next_t = self.t, self.wall, self._next_t
         return other

@@ -10,6 +10,7 @@ import pytest
 from hub.errors import ConfigError
 from hub.model import Scalar
 from hub.rules.expression import MAX_LENGTH, MAX_NODES, but_not, compile_expression
+from hub.rules.held import Held
 from tests.rules.words import NAMES, STALE, held
 
 WORLD: dict[str, Scalar] = {
@@ -80,7 +81,7 @@ def test_but_not_is_true_only_while_the_second_is_false() -> None:
 
 
 def test_a_missing_value_is_unknown() -> None:
-    assert compile_expression("level > 1", NAMES).verdict({}, 0) is None
+    assert compile_expression("level > 1", NAMES).verdict(Held(), 0) is None
 
 
 def test_a_value_is_unknown_once_it_is_older_than_its_stale_after() -> None:

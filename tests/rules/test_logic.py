@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hub.errors import ConfigError
 from hub.model import Quality, Scalar
 from hub.rules.expression import compile_expression
-from hub.rules.verdicts import Held
+from hub.rules.held import Held
 from tests.rules.words import NAMES, STALE, held
 
 NOW = 10_000
@@ -123,15 +123,15 @@ VALUES: dict[str, st.SearchStrategy[Scalar]] = {
 
 
 @st.composite
-def twins(draw: st.DrawFn) -> tuple[dict[str, Held], dict[str, Scalar]]:
+def twins(draw: st.DrawFn) -> tuple[Held, dict[str, Scalar]]:
     """Return what a twin holds, and what of that is known at ``NOW``."""
-    twin: dict[str, Held] = {}
+    twin = Held()
     known: dict[str, Scalar] = {}
     for name, values in VALUES.items():
         if not draw(st.booleans()):
             continue
         value, age = draw(values), draw(st.sampled_from([0, STALE, STALE + 1]))
-        twin[name] = (value, 0, NOW - age, Quality.GOOD)
+        twin.take({name: value}, 0, NOW - age, Quality.GOOD, ())
         limit = NAMES[name].stale_after
         if limit is None or age <= limit:
             known[name] = value
@@ -140,7 +140,7 @@ def twins(draw: st.DrawFn) -> tuple[dict[str, Held], dict[str, Scalar]]:
 
 @settings(max_examples=400)
 @given(CONDITIONS, twins())
-def test_every_expression_says_what_the_tables_say(tree: Tree, twin: tuple[dict[str, Held], dict[str, Scalar]]) -> None:
+def test_every_expression_says_what_the_tables_say(tree: Tree, twin: tuple[Held, dict[str, Scalar]]) -> None:
     values, known = twin
     text = write(tree)
     assert compile_expression(text, NAMES).verdict(values, NOW) is judge(tree, known), text
@@ -193,7 +193,7 @@ def broken(draw: st.DrawFn) -> str:
 
 @settings(max_examples=400)
 @given(NOISE | broken(), twins())
-def test_any_text_is_refused_or_always_answers(text: str, twin: tuple[dict[str, Held], dict[str, Scalar]]) -> None:
+def test_any_text_is_refused_or_always_answers(text: str, twin: tuple[Held, dict[str, Scalar]]) -> None:
     try:
         expression = compile_expression(text, NAMES)
     except ConfigError as refused:

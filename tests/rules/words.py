@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from hub.catalogue import Catalogue, Kind
-from hub.model import Quality, Scalar
+from hub.model import Scalar
 from hub.rules.expression import Name, ValueType
+from hub.rules.held import Held
 from hub.rules.rule import Rule
 from hub.rules.states import CompiledRule
-from hub.rules.verdicts import Held
 
 STALE = 100
 NAMES = {
@@ -59,9 +59,9 @@ LABEL = {"en": "A test", "zh": "测试"}
 RAISE = {"event": "fire.test", "severity": "high"}
 
 
-def held(now: int = 0, /, **values: Scalar) -> dict[str, Held]:
+def held(now: int = 0, /, **values: Scalar) -> Held:
     """Return a twin that took ``values`` at the awake time ``now``."""
-    return {name: (value, 0, now, Quality.GOOD) for name, value in values.items()}
+    return Held(values=values, awake=now)
 
 
 def rule(**words: object) -> Rule:

@@ -32,6 +32,7 @@ _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]|\\(?=[,= ]|$)")
 _SPECIAL: Final = re.compile(r"[,= ]")
 _MILLISECOND_NS: Final = 1_000_000
 _CACHED_NAMES: Final = 10_000
+_EQUALS: Final = bytes.maketrans(b":", b"=")
 
 
 class _FieldKeys(dict[str, str]):
@@ -62,9 +63,9 @@ def encode(points: Iterable[Point]) -> list[bytes]:
                 fields = _fields(values)
                 break
         else:
-            # Floats alone, under plain names: JSON without quotes, and ``=`` for ``:``. repr() of three floats costs
-            # 0.8-1.5 us, orjson's 0.2.
-            fields = dumps(values)[1:-1].replace(b'"', b"").replace(b":", b"=")
+            # Floats alone, under plain names: JSON without quotes and braces, and ``=`` for ``:``. repr() of three
+            # floats costs 0.8-1.5 us, orjson's 0.2.
+            fields = dumps(values).translate(_EQUALS, b'"{}')
         lines.append(b"%b %b %d" % (prefix, fields, time))
     return lines
 

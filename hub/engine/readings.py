@@ -1,0 +1,190 @@
+"""What the readings of a message do: its device lives, its values go to twin, rules and points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from zlib import crc32
+
+from hub.engine.ages import AHEAD_NS, MILLION, age_of, count_sequence, first_time, live_ages, rank
+from hub.engine.device import Device, Part
+from hub.engine.judging import Judge
+from hub.engine.moment import Moment, Output
+from hub.engine.state import State
+from hub.model import Heard, Quality, Reading, Timeliness
+
+# An attribute of an enum class costs 40 ns each time.
+LIVE, LATE, BACKFILL = Timeliness.LIVE, Timeliness.LATE, Timeliness.BACKFILL
+GOOD, UNCERTAIN = Quality.GOOD, Quality.UNCERTAIN
+
+
+class Readings:
+    """Takes the readings of the message in hand, held in slots: passing it along would cost 0.4 us a message."""
+
+    __slots__ = (
+        "_at", "_changed", "_checksum", "_index", "_judge", "_message", "_moment_of", "_output", "_payload",
+        "_position", "_readings_taken", "_state", "_t",
+    )  # fmt: skip
+
+    def __init__(self, state: State, judge: Judge, output: Output) -> None:
+        self._state = state
+        self._judge = judge
+        self._output = output
+        self._moment_of = self._moment
+        self._changed: list[Part] = []
+        self._message: Heard | None = None
+        self._payload = b""
+        self._t = self._at = self._position = self._index = self._checksum = self._readings_taken = 0
+
+    def take_changed(self) -> list[Part]:
+        """Return the parts whose twins have changed since the last call, in the order in which they did."""
+        changed, self._changed = self._changed, []
+        for part in changed:
+            part.has_changed = False
+        return changed
+
+    def _moment(self, *, is_late: bool) -> Moment:
+        return Moment(self._t, self._at, is_late, (self._position, self._index))
+
+    def _mark(self, device: Device) -> None:
+        if device.mark != self._state.generation:
+            self._state.touch(device.entry_key, device.state)
+            device.mark = self._state.generation
+
+    def _hear(self, device: Device) -> None:
+        """Note that ``device`` lives."""
+        if device.mark != self._state.generation:
+            self._mark(device)
+        clock, known = self._state.clock, device.state
+        blind_since = clock.blind_since
+        known.heard_at = self._at
+        known.heard_awake = (self._t if blind_since is None else blind_since) - clock.blind_total
+        if device.is_silent:
+            self._judge.heard(device, self._moment(is_late=False))
+
+    def _take_readings(self, device: Device, readings: Sequence[Reading]) -> Timeliness:
+        """Take the readings of one message; return the best timeliness among them. A heartbeat is live."""
+        self._hear(device)
+        if len(readings) == 1:
+            return self._reading(device, 0, readings[0])
+        best = LIVE if not readings else BACKFILL
+        for element, reading in enumerate(readings):
+            how = self._reading(device, element, reading)
+            if rank(how) < rank(best):
+                best = how
+        return best
+
+    def _reading(self, device: Device, element: int, reading: Reading) -> Timeliness:  # noqa: C901 -- one screen
+        at, known = self._at, device.state
+        self._readings_taken += 1
+        seq = reading.seq
+        if seq is not None:
+            if seq - 1 == known.seq and reading.boot == known.boot:
+                known.seq = seq
+            else:
+                count_sequence(known, seq, reading.boot, self._state.ledger)
+        blind_since = self._state.clock.blind_since
+        measured = reading.measured_at
+        if measured is None or measured - at > AHEAD_NS:
+            measured = None
+            time = at - at % MILLION + self._readings_taken % MILLION
+            how = LIVE if blind_since is None else LATE
+        else:
+            time = measured - measured % MILLION + self._digest(device, element, reading.identity)
+            how = age_of(known, at - measured, device.late_after_ns, blind_since)
+            device.least_age, device.most_age, device.ages_end = live_ages(known, device.late_after_ns)
+        is_new = True
+        if reading.identity is not None:
+            time, is_new = first_time(known, reading.identity, time)
+            self._state.ledger.repeated += not is_new
+        is_memory = measured is None and self._message is not None and self._message.retain
+        if how is not LIVE or reading.backfill or is_memory or self._message is None:
+            how = self._settle(how, reading, is_memory=is_memory)
+        is_judged, is_late = is_new and how is not BACKFILL, how is LATE
+        if reading.values:
+            part = self._hold(device, reading, measured, is_memory=is_memory)
+            if not is_memory:
+                self._output.effects.points.append((part.series, time, reading.values))
+            woken = device.rules.reading(part.name, reading.values)
+            if is_judged and woken.rules:
+                self._judge.values(woken, part, is_late, self._moment_of)
+        if is_judged:
+            for signal in reading.signals:
+                self._judge.signal(device, reading.part or "", signal, self._moment(is_late=is_late))
+        return how
+
+    def _digest(self, device: Device, element: int, identity: str | None) -> int:
+        """Return the ns below the millisecond that keep a re-write the same point, and two swipes two points.
+
+        CRC-32 of topic, payload and element (or of the identity), of which a millionth is used: 0.2 us, where BLAKE2b
+        costs 0.6 and no more of it would be used.
+        """
+        if identity is not None:
+            return crc32(f"{device.key}\0{identity}".encode()) % MILLION
+        found = crc32(self._payload, self._checksum)
+        return (crc32(element.to_bytes(2, "big"), found) if element else found) % MILLION
+
+    def _settle(self, how: Timeliness, reading: Reading, *, is_memory: bool) -> Timeliness:
+        """Return the timeliness after what the vendor, the device and the broker say of the message."""
+        if reading.backfill or is_memory:
+            return BACKFILL
+        if self._message is None and how is LIVE:
+            return LATE
+        if reading.critical and how is BACKFILL:
+            return LATE
+        return how
+
+    def _hold(self, device: Device, reading: Reading, measured: int | None, *, is_memory: bool) -> Part:
+        """Put the values into the twin where they are not older than what it holds; a memory fills only gaps."""
+        part = device.part(reading.part or "")
+        time = self._at if measured is None else measured
+        quality = UNCERTAIN if measured is None and (is_memory or reading.measured_at is not None) else GOOD
+        take = part.held.fill_gaps if is_memory else part.held.take
+        take(reading.values, time, device.state.heard_awake, quality, reading.bad)
+        if part.held.values is reading.values:
+            part.woken = device.rules.reading(part.name, reading.values)
+        if not part.has_changed:
+            self._show(part)
+        return part
+
+    def _show(self, part: Part) -> None:
+        """Note that the twin of ``part`` has changed."""
+        part.has_changed = True
+        self._changed.append(part)
+
+    def _take_usual(self, device: Device, reading: Reading) -> bool:  # noqa: C901 -- see below
+        """Take a live reading of values, and nothing else about it, as nearly every one is; False: it is another.
+
+        It does in one place and half of the time (1.4 instead of 2.9 us, ``make bench``) what :meth:`_take_readings`
+        does for any; a test holds them to the same effects and the same state, byte for byte.
+        """
+        measured, values, state = reading.measured_at, reading.values, self._state
+        clock = state.clock
+        if measured is None or not values or device.is_silent or clock.blind_since is not None:
+            return False
+        at, awake = self._at, self._t - clock.blind_total
+        if not device.least_age <= at - measured <= device.most_age or awake >= device.ages_end:
+            return False
+        if reading.signals or reading.identity is not None or reading.backfill:
+            return False
+        name = reading.part or ""
+        part, woken = device.parts.get(name), device.rules.reading(name, values)
+        if part is None or part.woken is not woken or measured < part.held.at:
+            return False
+        known, seq = device.state, reading.seq
+        if seq is not None:
+            if seq - 1 != known.seq or reading.boot != known.boot:
+                return False
+            known.seq = seq
+        if device.mark != state.generation:
+            self._mark(device)
+        known.heard_at, known.heard_awake = at, awake
+        held = part.held
+        held.values, held.at, held.awake, held.quality, held.bad = values, measured, awake, GOOD, reading.bad
+        if not part.has_changed:
+            self._show(part)
+        self._readings_taken += 1
+        time = measured - measured % MILLION + crc32(self._payload, self._checksum) % MILLION
+        self._output.effects.points.append((part.series, time, values))
+        if woken.rules:
+            self._judge.values(woken, part, False, self._moment_of)  # noqa: FBT003 -- hot path
+        return True
