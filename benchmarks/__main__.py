@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import baseline, load, micro, report
+from benchmarks import baseline, load, micro, profiles, report
 from benchmarks.figures import FULL, QUICK, Figure, Plan, Results
 from hub.config import TimeseriesStore
 from hub.ui.logs import LogLevel, configure_logging
@@ -47,6 +47,7 @@ async def run(plan: Plan, console: Console) -> Results:
             task = progress.add_task(what, total=total)
             return lambda: progress.advance(task)
 
+        costs = profiles.measure(plan.profile_calls, plan.micro_runs)
         pieces = await micro.measure(plan, bar("single steps", plan.micro_runs))
         advance = bar("tutorial way", plan.tutorial_runs + len(plan.rates))
         baselines = [await baseline.flood(directory / "tutorial", plan, advance)]
@@ -56,7 +57,9 @@ async def run(plan: Plan, console: Console) -> Results:
             advance = bar(f"hub, flooded, {store.value}", plan.flood_runs)
             figures.append(await load.flood(directory / store.value, store, plan, advance))
         figures += await load.steady(directory / "steady", plan, bar("hub, steady rates", len(plan.rates)))
-    return Results(plan=plan, baselines=baselines, figures=figures, pieces=pieces, machine=report.machine())
+    return Results(
+        plan=plan, baselines=baselines, figures=figures, pieces=pieces, costs=costs, machine=report.machine()
+    )
 
 
 if __name__ == "__main__":

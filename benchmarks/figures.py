@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from benchmarks.profiles import Cost
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -21,15 +23,18 @@ class Plan:
     tutorial_runs: int
     micro: int
     micro_runs: int
+    profile_calls: int
 
 
 FULL = Plan(
     devices=1_000, warm_up=20_000, flood=200_000, flood_runs=3, rates=(1_000, 5_000), seconds=15,
     tutorial=20_000, tutorial_runs=3, micro=50_000, micro_runs=5,
+    profile_calls=2_000,
 )  # fmt: skip
 QUICK = Plan(
     devices=20, warm_up=400, flood=2_000, flood_runs=1, rates=(200, 400), seconds=2,
     tutorial=500, tutorial_runs=1, micro=2_000, micro_runs=2,
+    profile_calls=20,
 )  # fmt: skip
 
 
@@ -91,6 +96,7 @@ class Results:
     baselines: Sequence[Figure]
     figures: Sequence[Figure]
     pieces: Sequence[Piece]
+    costs: Sequence[Cost]
     machine: str
 
     def ratio(self, figure: Figure) -> float:

@@ -10,6 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import profiles
 from benchmarks.figures import QUICK, Figure, Results
 from benchmarks.traffic import EVENT_EVERY, PAYLOAD_BYTES
 
@@ -28,6 +29,7 @@ def machine() -> str:
 def show(results: Results, console: Console) -> None:
     """Print the table and the bar."""
     console.print(table(results))
+    console.print(profiles.table(results.costs))
     for line in bars(results):
         console.print(line, highlight=False)
     if results.plan is QUICK:
@@ -97,5 +99,11 @@ def as_json(results: Results) -> bytes:
         }
         for figure in (*results.baselines, *results.figures)
     ]
-    whole = {"machine": results.machine, "plan": results.plan, "figures": figures, "pieces": results.pieces}
+    whole = {
+        "machine": results.machine,
+        "plan": results.plan,
+        "figures": figures,
+        "pieces": results.pieces,
+        "profiles": results.costs,
+    }
     return msgspec.json.format(msgspec.json.encode(whole), indent=2)

@@ -30,7 +30,7 @@ from hub.services.child import free_port
 from hub.sinks.streams import domain_key
 from tests.servers.influxdb import InfluxServer
 from tests.servers.mosquitto import Mosquitto
-from tests.servers.valkey import PASSWORD, ValkeyServer
+from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
@@ -53,7 +53,7 @@ class Stage:
     @property
     def redis_url(self) -> str:
         """Where the streams are, with the password."""
-        return f"redis://:{PASSWORD}@127.0.0.1:{self.valkey.port}/0"
+        return self.valkey.url
 
     async def count_events(self) -> int:
         """Return how many events the streams hold."""
@@ -69,8 +69,6 @@ class Stage:
 @asynccontextmanager
 async def staged(directory: Path) -> AsyncIterator[Stage]:
     """Start mosquitto, Valkey (fsync always) and InfluxDB below ``directory``; end them and remove what they wrote."""
-    for name in ("mosquitto", "valkey"):
-        (directory / name).mkdir(parents=True)
     mosquitto, valkey = Mosquitto(directory / "mosquitto"), ValkeyServer(directory / "valkey")
     try:
         async with InfluxServer(directory / "influxdb") as influx:

@@ -18,7 +18,7 @@ from hub.bridge.uplink import Inbox
 from hub.clock import Clock
 from hub.config import Settings
 from hub.engine.apply import Engine
-from hub.errors import ConfigError, UnavailableError
+from hub.errors import ConfigError, StoppedError, UnavailableError
 from hub.failpoints import Failpoints
 from hub.journal.files import Lock
 from hub.journal.neighbours import opened
@@ -29,12 +29,11 @@ from hub.parts import Broker, EngineTwins, make_downlink, make_sessions, make_st
 from hub.pipeline import Applying, Hearing, Limits, NewRevision
 from hub.registry.registry import Registry
 from hub.reports import Reports
-from hub.revisions import revise
+from hub.revisions import restored, revise
 from hub.sinks.control import ControlReader
 from hub.sinks.fence import Fence
-from hub.sinks.ownership import Claim, Ownership
-from hub.sinks.redis_check import check_server
-from hub.sinks.redis_link import Link, RedisAddress
+from hub.sinks.ownership import ASK_SECONDS, Claim, Ownership
+from hub.sinks.redis_link import ANSWER_SECONDS, Link, RedisAddress
 from hub.sinks.retention import Keep, Retention
 from hub.sinks.stream_sink import StreamSink
 from hub.sinks.streams import trimmed_keys
@@ -65,26 +64,40 @@ class Hub:
         self.recovered_records = 0
         self._asks_sys = asks_sys
         self._stop = asyncio.Event()
+        self._opening: asyncio.Task[object] | None = None
         self._opened = AsyncExitStack()
         self._documents: dict[str, bytes] = {}
+        self._superseded: dict[str, bytes] = {}
         self.registry_revision = -1
         self._reports = Reports(self._note)
 
     # ---------------------------------------------------------------------------------------------------------- opening
 
     async def __aenter__(self) -> Self:
-        """Open everything that must be there; see the class."""
-        async with AsyncExitStack() as stack:
-            directory = self.settings.data_dir
-            stack.enter_context(Lock(directory))
-            self._documents = read_content(self.settings)
-            self.registry = await stack.enter_async_context(Registry(self.settings.registry_url()))
-            await self._open_files(stack)
-            await self._recover()
-            await self._open_north(stack)
-            self._open_south()
-            self._opened = stack.pop_all()
+        """Open everything that must be there; see the class. StoppedError when ``stop`` is called meanwhile."""
+        opening = self._opening = asyncio.current_task()
+        try:
+            async with AsyncExitStack() as stack:
+                await self._open(stack)
+                self._opened = stack.pop_all()
+        except asyncio.CancelledError:
+            if opening is None or not self._stop.is_set():
+                raise
+            opening.uncancel()
+            raise StoppedError("stopped_while_opening", "nothing was heard, nothing was changed") from None
+        finally:
+            self._opening = None
         return self
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        directory = self.settings.data_dir
+        stack.enter_context(Lock(directory))
+        self._documents = read_content(self.settings)
+        self.registry = await stack.enter_async_context(Registry(self.settings.registry_url()))
+        await self._open_files(stack)
+        await self._recover()
+        await self._open_north(stack)
+        self._open_south()
 
     async def __aexit__(self, *exc: object) -> None:
         """Close what was opened."""
@@ -94,8 +107,8 @@ class Hub:
         settings = self.settings
         files = opened(settings.data_dir, settings.partition, decode_packets)
         self.journal, self.state_file, saved = await stack.enter_async_context(files)
-        self.engine = Engine(self.journal.id, topics, decode_packets)
-        self.engine.restore(saved.entries)
+        begin = partial(Engine, self.journal.id, topics, decode_packets)
+        self.engine, self._superseded = restored(begin, saved.entries, self._documents)
         self._epoch_hint = saved.epoch
         failpoints = Failpoints(self.settings.failpoint)
         self.streams_box = await self._outbox(STREAMS, StreamWork, saved, failpoints)
@@ -131,6 +144,7 @@ class Hub:
             self.applying.deliver(self.engine.apply(record), is_recovery=True)
             await self.applying.spill()
             self.recovered_records += 1
+            await self.clock.sleep(0)  # so that a signal is heard between two records
         if behind:
             log.info("recovery_finished", records=self.recovered_records)
 
@@ -143,18 +157,12 @@ class Hub:
             epoch_hint=self._epoch_hint,
             journal_end=self.journal.last,
         )
-        self.ownership = Ownership(self._link(stack), self.clock, claim, on_claimed=self._keep_epoch)
+        link = self._link(stack, answer_seconds=ASK_SECONDS)
+        self.ownership = Ownership(link, self.clock, claim, on_claimed=self._keep_epoch)
         self._epochs: list[int] = []
-        checking = Link(self._address)
-        try:
-            await check_server(checking)
-        except UnavailableError as error:
-            log.warning("redis_missing_at_start", reason=str(error))
-        finally:
-            await checking.close()
         await self.ownership.claim()
         self.store = await stack.enter_async_context(make_store(self.settings, self.clock))
-        self.writer = SeriesWriter(self.timeseries_box, self.store, self.clock, self._line_rejected)
+        self.writer = SeriesWriter(self.timeseries_box, self.store, self.clock, self.ownership.wake)
         fence = Fence(
             self._link(stack),
             self.ownership,
@@ -177,17 +185,17 @@ class Hub:
     def _offer(self, transmission: Transmission) -> bool:
         return self.downlink.offer(transmission)
 
-    def _link(self, stack: AsyncExitStack) -> Link:
-        link = Link(self._address)
+    def _link(self, stack: AsyncExitStack, *, answer_seconds: float = ANSWER_SECONDS) -> Link:
+        link = Link(self._address, answer_seconds=answer_seconds)
         stack.push_async_callback(link.close)
         return link
 
     def _open_south(self) -> None:
         self.inbox = Inbox()
         first_connection = self.engine.state.clock.last_connection + 1
-        broker = Broker(self._asks_sys, self._may_return)
+        broker = Broker(self._asks_sys, self.ownership)
         self.sessions = make_sessions(self.settings, self.inbox, self.clock, first_connection, broker)
-        self.downlink = make_downlink(self.settings, self._note, self.clock)
+        self.downlink = make_downlink(self.settings, self._note, self.clock, self.ownership)
 
     # ---------------------------------------------------------------------------------------------------------- running
 
@@ -254,24 +262,15 @@ class Hub:
         await asyncio.wait(tasks)
 
     def stop(self) -> None:
-        """Ask ``run`` to come to its end."""
+        """Ask ``run`` to come to its end, or the opening to be given up: the journal keeps what it was applying."""
         self._stop.set()
+        if self._opening is not None:
+            self._opening.cancel()
 
     # ------------------------------------------------------------------------------------------------------------ notes
 
     def _note(self, note: Body | NewRevision) -> None:
         self.inbox.put_note(note)
-
-    async def _may_return(self) -> None:
-        """Wait until Redis says that the partition is still ours; OwnershipLostError ends the hub (engine.md)."""
-        while True:
-            try:
-                await self.ownership.beat()
-            except UnavailableError as error:
-                log.warning("hearing_waits_for_redis", reason=str(error))
-                await self.clock.sleep(TICK_SECONDS)
-            else:
-                return
 
     async def _tick(self) -> None:
         while True:
@@ -292,7 +291,8 @@ class Hub:
         """Compare YAML and registry with what the engine works with, and journal the difference."""
         number, devices = await self.registry.snapshot(self.settings.partition)
         wanted = {**self._documents, **devices}
-        note = revise(self.engine.content.bodies(), wanted, __version__)
+        known, self._superseded = self._superseded or self.engine.content.bodies(), {}
+        note = revise(known, wanted, __version__)
         if note is not None:
             self._note(note)
         self.registry_revision = number
@@ -304,10 +304,6 @@ class Hub:
         for alarm in self.engine.alarms():
             by_site.setdefault(alarm.site, []).append(alarm)
         return by_site
-
-    @staticmethod
-    def _line_rejected(line: bytes, reason: str) -> None:
-        del line, reason  # counted and logged by the writer
 
     def _keep_epoch(self, epoch: int) -> None:
         self._epochs.append(epoch)

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, PlainSerializer
 
 _MICROSECOND = timedelta(microseconds=1)
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)), ("s", timedelta(seconds=1)))
 
 
@@ -23,6 +24,11 @@ def read_duration(value: object) -> timedelta:
         raise ValueError(message)
     days, hours, minutes, seconds, milliseconds = (int(number or 0) for number in found.groups())
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds)
+
+
+def read_seconds(text: str) -> timedelta:
+    """Return what ``text`` says; a plain number is seconds. For command lines only: files say units."""
+    return timedelta(seconds=float(text)) if _NUMBER.fullmatch(text) else read_duration(text)
 
 
 def nanoseconds(span: timedelta) -> int:

@@ -5,7 +5,8 @@
     ├── UnavailableError         not now: keep the work and retry; may carry ``retry_after``
     ├── ConfigError              a person must mend it: exit 2, names file and line
     │   └── CorruptError         a file on disk is not what was written: refuse loudly, never start empty
-    └── OwnershipLostError       another process owns the partition now: stop at once, write nothing more
+    ├── OwnershipLostError       another process owns the partition now: stop at once, write nothing more
+    └── StoppedError             somebody asked us to stop before we had begun: leave in good order
 
 They are caught in the hearing loop, the engine's step, the delivering loops and the user interface, nowhere else.
 """
@@ -80,3 +81,7 @@ class CorruptError(ConfigError):
 
 class OwnershipLostError(HubError):
     """Another process took this partition over: whatever we would write now is no longer ours to write."""
+
+
+class StoppedError(HubError):
+    """A person or a supervisor stopped the hub while it was opening; there is nothing to mend."""

@@ -13,7 +13,7 @@ from hub.bridge.aiomqtt_session import AiomqttSession
 from hub.bridge.downlink import Downlink
 from hub.bridge.line import SessionConfig
 from hub.bridge.paho_client import ClientConfig
-from hub.bridge.reconnect import MayReturn
+from hub.bridge.reconnect import Guard
 from hub.bridge.session import MqttSession
 from hub.bridge.topics import SessionName
 from hub.bridge.uplink import Inbox
@@ -31,10 +31,10 @@ WRITE_DEADLINE = timedelta(seconds=10)
 
 
 class Broker(NamedTuple):
-    """How to meet the broker: whether it can be asked for $SYS, and who says that we may return after a takeover."""
+    """How to meet the broker: whether it can be asked for $SYS, and who knows that we may still speak to it."""
 
     asks_sys: bool
-    may_return: MayReturn
+    guard: Guard
 
 
 def make_store(settings: Settings, clock: Clock) -> Store:
@@ -73,7 +73,7 @@ def make_sessions(
             password=getattr(mqtt.passwords, name.value).get_secret_value(),
             tls=_tls(settings),
             first_connection=first_connection,
-            may_return=broker.may_return,
+            guard=broker.guard,
         )
         session = make(config, inbox.put, clock)
         inbox.attach(session)
@@ -81,7 +81,7 @@ def make_sessions(
     return sessions
 
 
-def make_downlink(settings: Settings, emit: Callable[[Outcome], None], clock: Clock) -> Downlink:
+def make_downlink(settings: Settings, emit: Callable[[Outcome], None], clock: Clock, guard: Guard) -> Downlink:
     """Return the downlink; it connects as a user of its own."""
     mqtt = settings.mqtt
     user = f"{mqtt.username_prefix}-downlink"
@@ -93,7 +93,7 @@ def make_downlink(settings: Settings, emit: Callable[[Outcome], None], clock: Cl
         password=mqtt.passwords.downlink.get_secret_value(),
         tls=_tls(settings),
     )
-    return Downlink(config, emit, clock)
+    return Downlink(config, emit, clock, guard=guard)
 
 
 def read_content(settings: Settings) -> dict[str, bytes]:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+import structlog
+
 from hub.catalogue import Catalogue
+from hub.engine.apply import Engine
 from hub.engine.content import Content
 from hub.engine.state import Document
+from hub.errors import ConfigError, CorruptError
 from hub.model import Revision
 from hub.normalize.load import load_profiles
 from hub.pipeline import NewRevision
 from hub.rules.check import Weight, problems
 from hub.rules.rule import Rule, write_rule
 from hub.yaml_documents import Tree, canonical_json, load_tree, validate
+
+log = structlog.get_logger(__name__)
+
+_ENTRY = "document/"
+UNREADABLE = (ConfigError, ValueError, msgspec.DecodeError)
+"""What compiling a document may raise that was written for another version."""
 
 
 def read_yaml(profile_directories: Sequence[Path], rule_directories: Sequence[Path]) -> dict[str, bytes]:
@@ -60,6 +72,46 @@ def revise(known: Mapping[str, bytes], wanted: Mapping[str, bytes], code: str) -
     is_whole = any(not key.startswith(("device/", "place/")) for key in [*put, *removed])
     _try_out({key: body for key, body in wanted.items() if is_whole or key in put or not key.startswith("device/")})
     return NewRevision(revision=Revision(code, put, removed), bodies=bodies)
+
+
+def restored(
+    begin: Callable[[], Engine], entries: Sequence[tuple[str, bytes]], shipped: Mapping[str, bytes]
+) -> tuple[Engine, dict[str, bytes]]:
+    """Return an engine with the state of a checkpoint, and the documents in it that had to give way to our own.
+
+    That happens when another version wrote what this one cannot read. The next revision is then the difference to the
+    old documents, so that the journal tells of it. CorruptError for a damaged state, ConfigError when nothing fits.
+    """
+    engine = begin()
+    try:
+        engine.restore(entries)
+    except CorruptError:
+        raise
+    except UNREADABLE as error:
+        log.warning("documents_replaced", reason=str(error))
+    else:
+        return engine, {}
+    documents = [each for each in entries if each[0].startswith(_ENTRY)]
+    old = {key.removeprefix(_ENTRY): msgspec.msgpack.decode(body, type=Document).body for key, body in documents}
+    ours = [(_ENTRY + key, msgspec.msgpack.encode(Document(body))) for key, body in _readable(old, shipped).items()]
+    engine = begin()
+    engine.restore([*(each for each in entries if not each[0].startswith(_ENTRY)), *ours])
+    return engine, old
+
+
+def _readable(known: Mapping[str, bytes], shipped: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return this version's kinds, profiles and rules with the known devices.
+
+    Rules that are gone and can be read stay: the next revision ends them as it ends any rule.
+    """
+    documents = {key: body for key, body in known.items() if key.startswith(("device/", "place/"))} | dict(shipped)
+    _try_out(documents)
+    for key in sorted(set(known) - set(documents)):
+        if key.startswith("rule/"):
+            with suppress(*UNREADABLE):
+                _try_out({**shipped, key: known[key]})
+                documents[key] = known[key]
+    return documents
 
 
 def _try_out(documents: Mapping[str, bytes]) -> None:

@@ -216,16 +216,28 @@ def validate(document: Document, model: type[M]) -> M:
     try:
         return model.model_validate_json(msgspec.json.encode(document.body), strict=True)
     except ValidationError as error:
-        problems = sorted(
-            error.errors(include_url=False),
-            # A misspelt key first: it is why another one is missing.
-            key=lambda each: (each["type"] != "extra_forbidden", document.lines[document.place(each["loc"])]),
-        )
-        raise _problem(document, model, problems) from error
+        problems = _sorted(document, error)
+        raise _problem(document, model, problems[0], len(problems) - 1) from error
 
 
-def _problem(document: Document, model: type[BaseModel], problems: Sequence[ErrorDetails]) -> ConfigError:
-    first = problems[0]
+def mistakes(document: Document, model: type[M]) -> list[ConfigError]:
+    """Return everything that ``validate`` finds wrong, in the same order."""
+    try:
+        model.model_validate_json(msgspec.json.encode(document.body), strict=True)
+    except ValidationError as error:
+        return [_problem(document, model, each, 0) for each in _sorted(document, error)]
+    return []
+
+
+def _sorted(document: Document, error: ValidationError) -> list[ErrorDetails]:
+    # A misspelt key first: it is why another one is missing.
+    return sorted(
+        error.errors(include_url=False),
+        key=lambda each: (each["type"] != "extra_forbidden", document.lines[document.place(each["loc"])]),
+    )
+
+
+def _problem(document: Document, model: type[BaseModel], first: ErrorDetails, others: int) -> ConfigError:
     message, hint, code = first["msg"].removeprefix("Value error, "), "", "bad_document"
     if first["type"] == "extra_forbidden":
         key, known = str(first["loc"][-1]), _names(model, first["loc"][:-1])
@@ -233,8 +245,8 @@ def _problem(document: Document, model: type[BaseModel], problems: Sequence[Erro
         hint = _suggest(key, known) or f"known here: {', '.join(known)}"
     elif first["type"] == "missing":
         code, message = "missing_key", f"{first['loc'][-1]!r} is missing"
-    if len(problems) > 1:
-        message += f" (and {len(problems) - 1} more)"
+    if others:
+        message += f" (and {others} more)"
     return document.error(code, message, path=first["loc"], hint=hint)
 
 

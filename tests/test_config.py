@@ -90,6 +90,7 @@ def test_a_choice_is_one_of_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
         ('partition = "east"\n[mqtt]\nhots = "broker"\n', 3, "mqtt.hots"),
         ('partition = "no spaces"\n', 1, "partition"),
         ('[retention]\nage = "7 parsecs"\n', 2, "'7 parsecs' is no duration"),
+        ("[checkpoint]\nevery = 30\n", 2, "30 is no duration; write 250ms, 30s"),
         ('[retention]\nsize = "7 acres"\n', 2, "'7 acres' is no size"),
         ('[timeseries]\nstore = "paper"\n', 2, "'local' or 'influxdb'"),
         ('partition = "east"\n[mqtt\n', 2, ""),

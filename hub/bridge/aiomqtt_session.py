@@ -17,6 +17,7 @@ from hub.bridge.hearing import Hearing
 from hub.bridge.line import (
     MARKER_EVERY_SECONDS,
     NEVER_EXPIRES,
+    OVERSLEPT,
     RECEIVE_MAXIMUM,
     Deliver,
     Line,
@@ -46,6 +47,7 @@ class AiomqttSession:
         self._client: aiomqtt.Client | None = None
         self._hearing: Hearing | None = None
         self._paused = False
+        self._is_overslept = False
 
     @property
     def name(self) -> str:
@@ -54,13 +56,18 @@ class AiomqttSession:
 
     async def run(self) -> None:
         """Connect, subscribe, read, reconnect; until cancelled."""
-        await stay_connected(self.name, self._serve, self._clock, self._line.config.may_return)
+        await stay_connected(self.name, self._serve, self._clock, self._line.config.guard)
 
     def acknowledge(self, delivery: Delivery) -> bool:
         """Ack what ``delivery`` carries, in order; an ack on another connection would ack another message."""
         client, hearing = self._client, self._hearing
         if client is None or hearing is None or hearing.connection != delivery.connection:
             self.counts.stale_acks += 1
+            return False
+        if not self._line.may_acknowledge:
+            self.counts.stale_acks += 1
+            self._is_overslept = True
+            paho_client.end(client)
             return False
         paho_client.ack(client, hearing.acknowledge(delivery))
         return True
@@ -80,13 +87,14 @@ class AiomqttSession:
     async def _serve(self) -> End:
         """Live through one connection."""
         client = self._client = self._open()
+        self._is_overslept = False
         reason = "stopped"
         try:
             async with client, paho_client.settling(client), asyncio.TaskGroup() as group:
                 group.create_task(self._greet(client), name=f"hub.bridge.{self.name}.greet")
                 await paho_client.watch(client)
         except* aiomqtt.MqttError as errors:
-            reason = paho_client.explain(errors.exceptions[0])
+            reason = OVERSLEPT if self._is_overslept else paho_client.explain(errors.exceptions[0])
         finally:
             paho_client.sever(client)
             hearing, self._hearing, self._client = self._hearing, None, None

@@ -13,7 +13,7 @@ import structlog
 
 from hub.bridge import paho_client
 from hub.bridge.paho_client import ClientConfig
-from hub.bridge.reconnect import End, stay_connected
+from hub.bridge.reconnect import End, Guard, stay_connected
 from hub.clock import Clock
 from hub.model import Emit, Outcome, OutcomeKind, Transmission
 
@@ -52,12 +52,15 @@ class Downlink:
     not_authorized), unpublishable. After a lost connection what was not acked is published again under the same id.
     """
 
-    def __init__(self, config: ClientConfig, emit: Emit, clock: Clock, *, limit: int = 1_000) -> None:
+    def __init__(
+        self, config: ClientConfig, emit: Emit, clock: Clock, *, limit: int = 1_000, guard: Guard | None = None
+    ) -> None:
         self.counts = DownlinkCounts()
         self._config = config
         self._emit = emit
         self._clock = clock
         self._limit = limit
+        self._guard = guard
         self._reflexes: deque[_Owed] = deque()
         self._others: deque[_Owed] = deque()
         self._in_flight: dict[int, _Owed] = {}
@@ -83,7 +86,7 @@ class Downlink:
         """Connect, publish, reconnect; until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._sweep_forever(), name="hub.bridge.downlink.sweep")
-            await stay_connected("downlink", self._serve, self._clock)
+            await stay_connected("downlink", self._serve, self._clock, self._guard)
 
     # ------------------------------------------------------------------------------------------ one connection
 
@@ -101,7 +104,8 @@ class Downlink:
         finally:
             paho_client.sever(client)
             self._take_back()
-        return End(reason, was_good=self.counts.connects > connects)
+        was_accepted = self.counts.connects > connects
+        return End(reason, was_good=was_accepted, was_accepted=was_accepted)
 
     def _accepted(self, _session_present: bool, receive_maximum: int) -> None:  # noqa: FBT001 -- a callback's shape
         self.counts.connects += 1
@@ -110,6 +114,8 @@ class Downlink:
 
     async def _publish_forever(self, client: aiomqtt.Client) -> None:
         while True:
+            if self._guard is not None:
+                await self._guard.wake()
             self._movable.clear()
             for _ in range(PUBLISHES_PER_TURN):
                 owed = self._next()

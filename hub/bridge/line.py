@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hub.bridge.reconnect import MayReturn
+from hub.bridge.reconnect import Guard
 from hub.bridge.topics import marker_topic
 from hub.model import Delivery
 
@@ -14,6 +14,9 @@ NEVER_EXPIRES = 0xFFFF_FFFF
 """Session expiry: with 600 s a clock jump of a day made mosquitto delete the session and its queue (measured)."""
 RECEIVE_MAXIMUM = 16_384
 MARKER_EVERY_SECONDS = 2.0
+
+OVERSLEPT = "overslept"
+"""Why we end a connection: another process may own the partition, so what we read is not ours to acknowledge."""
 
 Deliver = Callable[[Delivery], None]
 
@@ -23,7 +26,7 @@ class SessionConfig:
     """Where a session connects, as whom, and what it subscribes to (its marker it adds itself).
 
     ``name`` is what Deliveries and records call it; ``first_connection`` is the number of its first TCP connection.
-    ``may_return`` is asked before connecting again when somebody else seems to use our client id.
+    ``guard`` knows whether we may connect again, and whether we slept so long that nothing may be acked.
     """
 
     host: str
@@ -37,7 +40,7 @@ class SessionConfig:
     tls: ssl.SSLContext | None = None
     first_connection: int = 1
     keepalive_seconds: int = 10
-    may_return: MayReturn | None = None
+    guard: Guard | None = None
 
 
 @dataclass(slots=True)
@@ -60,6 +63,12 @@ class Line:
     config: SessionConfig
     deliver: Deliver
     counts: SessionCounts
+
+    @property
+    def may_acknowledge(self) -> bool:
+        """False when we slept so long that another process may own the partition."""
+        guard = self.config.guard
+        return guard is None or guard.is_awake
 
     @property
     def marker(self) -> str:

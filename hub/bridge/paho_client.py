@@ -141,6 +141,12 @@ def resume_reading(client: aiomqtt.Client) -> None:
         asyncio.get_running_loop().add_reader(socket.fileno(), _read, client)
 
 
+def end(client: aiomqtt.Client) -> None:
+    """End :func:`watch`; who watched severs the connection, since paho may be in the middle of reading it here."""
+    if not client._disconnected.done():
+        client._disconnected.set_exception(aiomqtt.MqttError("ended"))
+
+
 def sever(client: aiomqtt.Client) -> None:
     """Close the socket, which aiomqtt leaves open when a connection fails."""
     client._client._sock_close()

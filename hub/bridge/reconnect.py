@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from typing import Never
+from typing import Never, Protocol
 
 import msgspec
 import structlog
@@ -17,9 +17,6 @@ TAKEN_OVER = "session_taken_over"
 
 FLAPS, FLAP_NS = 2, 5_000_000_000
 """So many accepted connections in a row, each shorter than this: somebody else connects with our client id."""
-MayReturn = Callable[[], Awaitable[None]]
-"""Returns when we may connect again; raises when we never may."""
-
 _FIRST_BACKOFF_SECONDS = 0.1
 _DOUBLINGS = 5
 _jitter = random.SystemRandom()
@@ -37,13 +34,35 @@ class End(msgspec.Struct, frozen=True):
     was_accepted: bool = False
 
 
+class Guard(Protocol):
+    """Who knows whether this process still owns its partition; OwnershipLostError ends whoever asks and does not."""
+
+    @property
+    def is_awake(self) -> bool:
+        """False after a sleep (SIGSTOP, a frozen machine) in which another process may have taken over."""
+        ...
+
+    async def wake(self) -> None:
+        """Return at once when awake, else ask."""
+        ...
+
+    async def ask(self) -> None:
+        """Ask now, for a second at most: no answer stops nothing."""
+        ...
+
+    async def prove(self) -> None:
+        """Wait for an answer, however long it takes."""
+        ...
+
+
 async def stay_connected(
-    name: str, serve: Callable[[], Awaitable[End]], clock: Clock, may_return: MayReturn | None = None
+    name: str, serve: Callable[[], Awaitable[End]], clock: Clock, guard: Guard | None = None
 ) -> Never:
     """Serve until cancelled; a change of fortune is logged once, not with every attempt.
 
-    ``may_return`` is awaited before the next connection when another process seems to have our client id: the broker
-    said so, or (mosquitto 2.0.11 says nothing) accepted connections end again and again within seconds.
+    ``guard`` is asked before every return: what we heard after a takeover would never be delivered. It must prove
+    that we are the owner when another process seems to have our client id: the broker said so, or (mosquitto 2.0.11
+    says nothing) accepted connections end again and again within seconds.
     """
     failures, last, flaps = 0, "", 0
     while True:
@@ -55,9 +74,10 @@ async def stay_connected(
         last = end.reason
         is_flap = end.was_accepted and clock.monotonic_ns() - began < FLAP_NS
         flaps = flaps + 1 if is_flap else 0
-        if may_return is not None and (flaps >= FLAPS or end.reason.startswith(TAKEN_OVER)):
-            await may_return()
         await clock.sleep(backoff_seconds(failures, end.reason))
+        if guard is not None:
+            is_another = flaps >= FLAPS or end.reason.startswith(TAKEN_OVER)
+            await (guard.prove() if is_another else guard.ask())
 
 
 def backoff_seconds(failures: int, reason: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from hub.bridge.connection import Connection
-from hub.bridge.line import Deliver, Line, SessionConfig, SessionCounts
+from hub.bridge.line import OVERSLEPT, Deliver, Line, SessionConfig, SessionCounts
 from hub.bridge.reconnect import End, stay_connected
 from hub.clock import Clock
 from hub.model import Delivery
@@ -31,13 +31,17 @@ class MqttSession:
 
     async def run(self) -> None:
         """Connect, subscribe, read, reconnect; until cancelled, then say goodbye to the broker."""
-        await stay_connected(self.name, self._serve, self._clock, self._line.config.may_return)
+        await stay_connected(self.name, self._serve, self._clock, self._line.config.guard)
 
     def acknowledge(self, delivery: Delivery) -> bool:
         """Ack what ``delivery`` carries, in order; an ack on another connection would ack another message."""
         connection = self._connection
         if connection is None or not connection.is_open or connection.hearing.connection != delivery.connection:
             self.counts.stale_acks += 1
+            return False
+        if not self._line.may_acknowledge:
+            self.counts.stale_acks += 1
+            connection.abort(OVERSLEPT)
             return False
         connection.acknowledge(delivery)
         return True

@@ -52,13 +52,17 @@ def compile_profile(profile: Profile, kind: Kind, params: Mapping[str, Scalar], 
             is_backfill = compile_backfill(book.slots(profile.backfill.path), members)
         for shape in (shape for group in groups for shape in group):
             shape.backfill = is_backfill
+    made: ProfileHandler
     try:
         if has_records(profile.payload):
-            return RecordsHandler(compile_many(profile.payload, book.places, unread), groups, clocks, unread)
-        return ProfileHandler(compile_one(profile.payload, book.places, unread), groups, clocks, unread)
+            made = RecordsHandler(compile_many(profile.payload, book.places, unread), groups, clocks, unread)
+        else:
+            made = ProfileHandler(compile_one(profile.payload, book.places, unread), groups, clocks, unread)
     except ConfigError as error:
         error.fields["path"] = book.path_of(error)
         raise
+    made.uses = book.uses
+    return made
 
 
 def installed(profile: Profile, kind: Kind, params: Mapping[str, Scalar]) -> Mapping[str, Scalar]:

@@ -20,7 +20,7 @@ OWN = (ID, PART, EXPIRES_AT, SENT_AT)
 """What every command has besides its arguments: times in wall-clock ms, of the part its number."""
 
 _HOLE = re.compile(
-    r"\{(?P<name>[a-z][a-z0-9_]*)(?:\.(?P<unit>ms|s|min|h|iso))?(?::(?P<layout>u8|u16le|u16be|u32le))?\}"
+    r"\{(?P<name>[a-z][a-z0-9_]*)(?:\.(?P<unit>ms|s|min|h|iso))?(?::(?P<layout>u8|u16le|u16be|u32le|text))?\}"
 )
 _UNITS = {
     "ms": timedelta(milliseconds=1),
@@ -28,6 +28,7 @@ _UNITS = {
     "min": timedelta(minutes=1),
     "h": timedelta(hours=1),
 }
+_TEXT = "text"
 _SIZES = {"u8": 1, "u16le": 2, "u16be": 2, "u32le": 4}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"[0-9]+$")
@@ -41,7 +42,8 @@ class Downlink(Words):
 
     ``{name}`` stands for an argument, a parameter of the installation, or ``id``, ``part`` (its number), ``sent_at``
     and ``expires_at`` (ms; ``{sent_at.iso}`` is ISO 8601 in UTC). A JSON text that is nothing but one hole becomes the
-    value itself. A duration names its unit, ``{ttl.s}``; a number in hex its layout, ``{ttl.s:u16le}``.
+    value itself, with ``:text`` its text. A duration names its unit, ``{ttl.s}``; a number in hex its layout,
+    ``{ttl.s:u16le}``.
     """
 
     json_: Annotated[object, Field(alias="json")] = None
@@ -129,7 +131,7 @@ class _Holes:
         """Return what fills a tree of JSON."""
         if isinstance(template, str):
             whole = _HOLE.fullmatch(template)
-            return self._value(whole) if whole else self.text(template)
+            return self._value(whole) if whole and whole["layout"] != _TEXT else self.text(template)
         if isinstance(template, Mapping):
             fields = {key: self.tree(value) for key, value in template.items()}
             return lambda held: {key: fill(held) for key, fill in fields.items()}
@@ -161,7 +163,7 @@ class _Holes:
         return lambda _: data
 
     def _number(self, match: re.Match[str]) -> Callable[[Held], bytes]:
-        if match["layout"] is None:
+        if match["layout"] not in _SIZES:
             raise ConfigError("bad_template", f"{match[0]} in hex names its layout, such as :u8")
         size = _SIZES[match["layout"]]
         order: Literal["little", "big"] = "big" if match["layout"].endswith("be") else "little"

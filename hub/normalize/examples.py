@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Self
 
 import msgspec
@@ -13,6 +13,8 @@ from pydantic import Field, model_validator
 from hub.catalogue import DottedName, Name, Words
 from hub.errors import PoisonError
 from hub.model import Handler, Reading, Scalar
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ExamplePayload(Words):
@@ -134,4 +136,6 @@ def _comparisons(example: Expectation, reading: Reading) -> Sequence[tuple[str, 
 
 
 def _nanoseconds(text: str | None) -> int | None:
-    return None if text is None else round(datetime.fromisoformat(text).timestamp() * 1_000) * 1_000_000
+    if text is None:
+        return None
+    return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1) * 1_000

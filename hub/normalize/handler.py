@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from typing_extensions import override
 
 from hub.errors import PoisonError
 from hub.model import Reading
 from hub.normalize.codecs.codec import Decode, DecodeMany, Row, Unread
+from hub.normalize.places import Place
 from hub.normalize.rescue import rescued
 from hub.normalize.shapes import CompiledShape, look
+from hub.normalize.slots import Path
 from hub.normalize.times import Clocks
 
 Group = Sequence[CompiledShape]
@@ -21,10 +23,11 @@ class ProfileHandler:
     """One reading a payload.
 
     ``clocks_unset`` counts the messages whose device clock was not set, ``clocks_disagreeing`` those with two clocks
-    that contradict each other, ``partials`` those of which a tail or a block could not be read.
+    that contradict each other, ``partials`` those of which a tail or a block could not be read. ``uses``: the place of
+    each slot of a row, and where in the profile it is named.
     """
 
-    __slots__ = ("_clocks", "_decode", "_groups", "_several", "_shapes", "_unread", "partials")
+    __slots__ = ("_clocks", "_decode", "_groups", "_several", "_shapes", "_unread", "partials", "uses")
 
     def __init__(self, decode: Decode, shapes: Sequence[Group], clocks: Clocks, unread: Unread) -> None:
         self._decode = decode
@@ -34,6 +37,7 @@ class ProfileHandler:
         self._clocks = clocks
         self._unread = unread
         self.partials = 0
+        self.uses: Mapping[Place, Sequence[Path]] = {}
 
     @property
     def clocks_unset(self) -> int:
@@ -49,7 +53,7 @@ class ProfileHandler:
         """Return the readings of a payload; ``port`` is what the network says beside it."""
         unread = self._unread
         unread.error = None
-        readings = self._read(self._decode(payload), port)
+        readings = self.read(self._decode(payload), port)
         return readings if readings and unread.error is None else self._counted(readings)
 
     def _counted(self, readings: Sequence[Reading]) -> Sequence[Reading]:
@@ -60,7 +64,7 @@ class ProfileHandler:
         self.partials += error is not None
         return readings
 
-    def _read(self, row: Row, port: int | None) -> Sequence[Reading]:
+    def read(self, row: Row, port: int | None) -> Sequence[Reading]:
         """Return what the first shape that fits and has something to say makes of a row."""
         for index, (fits, ports, read) in enumerate(self._shapes):
             if fits is not None and look(fits, row) is None:
@@ -111,7 +115,7 @@ class RecordsHandler(ProfileHandler):
         poison: PoisonError | None = None
         for row in self._decode_many(payload):
             try:
-                readings += self._read(row, port)
+                readings += self.read(row, port)
             except PoisonError as error:
                 poison = poison or error
         if poison is not None:

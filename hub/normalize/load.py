@@ -12,8 +12,8 @@ from hub.normalize.compile import compile_downlinks, compile_profile, compile_re
 from hub.normalize.profile import Profile
 from hub.yaml_documents import Document, load_tree, overlaid, validate
 
-NOUNS = ("fragment", "kind", "profile")
-"""A fragment holds words that several profiles ``use``."""
+NOUNS = ("fragment", "kind", "network", "profile")
+"""A fragment holds words that several profiles ``use``; networks are read in ``networks/load.py``."""
 
 
 def load_profiles(directories: Sequence[Path]) -> tuple[Catalogue, Mapping[str, Profile]]:
@@ -27,7 +27,7 @@ def load_profiles(directories: Sequence[Path]) -> tuple[Catalogue, Mapping[str, 
     catalogue = _catalogue(kinds)
     fragments = {document.name: document for (noun, _), document in tree.items() if noun == "fragment"}
     profiles = {
-        document.name: _profile(_whole(document, fragments), catalogue)
+        document.name: read_profile(whole(document, fragments), catalogue)
         for (noun, _), document in tree.items()
         if noun == "profile"
     }
@@ -42,7 +42,8 @@ def _catalogue(documents: Mapping[str, Document]) -> Catalogue:
         raise _located(documents[str(error.fields["kind"])], error) from error
 
 
-def _profile(document: Document, catalogue: Catalogue) -> Profile:
+def read_profile(document: Document, catalogue: Catalogue) -> Profile:
+    """Return a profile that was compiled once, with its own params. Raises ConfigError."""
     profile = validate(document, Profile)
     try:
         kind = catalogue.kind(profile.kind)
@@ -54,7 +55,7 @@ def _profile(document: Document, catalogue: Catalogue) -> Profile:
     return profile
 
 
-def _whole(document: Document, fragments: Mapping[str, Document]) -> Document:
+def whole(document: Document, fragments: Mapping[str, Document]) -> Document:
     """Return a profile with the words of the fragments that it uses; its own win, and the first fragment's."""
     used = document.body.get("use", [])
     if not isinstance(used, list) or not all(isinstance(name, str) for name in used):

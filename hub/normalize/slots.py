@@ -12,6 +12,7 @@ from hub.normalize.places import WHOLE, InPlace, Place
 
 Slots = tuple[int, ...]
 Step = str | int
+Path = tuple[Step, ...]
 
 
 class Book:
@@ -20,8 +21,9 @@ class Book:
     def __init__(self, payload: Payload) -> None:
         self._payload = payload
         self._slots: dict[Place, int] = {}
-        self._paths: dict[Place, tuple[Step, ...]] = {}
-        self._path: tuple[Step, ...] = ()
+        self.uses: dict[Place, list[Path]] = {}
+        """Every place in the order of the slots, and where in the profile it is named."""
+        self._path: Path = ()
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -44,7 +46,7 @@ class Book:
         """Return the slots of ``places``, in their order."""
         resolved = [self._resolved(place) for place in places]
         for place in resolved:
-            self._paths.setdefault(place, self._path)
+            self.uses.setdefault(place, []).append(self._path)
         return tuple(self._slots.setdefault(place, len(self._slots)) for place in resolved)
 
     def is_text(self, block: str | None) -> bool:
@@ -52,10 +54,10 @@ class Book:
         words = self._payload.inside.get(block or "")
         return (self._payload.format if words is None else Format(words.format)) in TEXTS
 
-    def path_of(self, error: ConfigError) -> tuple[Step, ...]:
+    def path_of(self, error: ConfigError) -> Path:
         """Return where the profile names the place that a codec refused."""
         refused = error.fields.get("place")
-        for place, path in self._paths.items():
+        for place, (path, *_) in self.uses.items():
             if refused == place or (isinstance(place, InPlace) and place.place == refused):
                 return path
         known = error.fields.get("path", ())

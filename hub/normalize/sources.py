@@ -209,9 +209,10 @@ class Backfill(Words):
 class TimeWords(Words):
     """How one device time is written, and in which zone it is: ``site`` or an IANA name.
 
-    iso8601, unix (seconds), unix_ms, or a strptime format. In bytes also: ``smhdmy`` (six bytes: second, minute, hour,
-    day, month, year - 2000, as in GB/T 26875.3), ``bcd_ymdhms`` (six bytes of BCD, year first), and ``zk`` (a number
-    that counts months of 31 days from 2000, ZKTeco). Of an hour that happens twice, the first.
+    iso8601, unix (seconds), unix_ms, or a strptime format (`` %Z`` at its end is UTC or the name of ``zone``; a clock
+    with another name is not set). In bytes also: ``smhdmy`` (six bytes: second, minute, hour, day, month, year - 2000,
+    as in GB/T 26875.3), ``bcd_ymdhms`` (six bytes of BCD, year first), and ``zk`` (a number that counts months of 31
+    days from 2000, ZKTeco). Of an hour that happens twice, the first.
     """
 
     format: Annotated[str, Field(pattern=r"^(iso8601|unix|unix_ms|smhdmy|bcd_ymdhms|zk|.*%.*)$")]

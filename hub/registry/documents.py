@@ -1,4 +1,4 @@
-"""The registry as the engine reads it: one canonical JSON document a place and a device."""
+"""The registry as the engine reads it: one canonical JSON document a place, a device and a source."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from collections.abc import Sequence
 
 import orjson
 
-from hub.registry.nouns import Device, Place, PlaceType, Site
+from hub.registry.nouns import Device, Place, PlaceType, Site, Source
 
 Key = tuple[str, str]
 
 
-def documents(sites: Sequence[Site], places: Sequence[Place], devices: Sequence[Device]) -> dict[str, bytes]:
-    """Return ``place/{site}/{id}`` and ``device/{site}/{id}`` to bodies; equal content is equal bytes.
+def documents(
+    sites: Sequence[Site], places: Sequence[Place], devices: Sequence[Device], sources: Sequence[Source] = ()
+) -> dict[str, bytes]:
+    """Return ``place/{site}/{id}``, ``device/{site}/{id}`` and ``source/{id}`` to bodies; equal content is equal bytes.
 
     A place: site, place, type, parent, building, zone, label, facts. A device: site, device, kind, profile, building,
-    place, zone, params. ``building`` is the nearest one up the tree, empty when there is none; ``place`` of a device
-    that is nowhere else is its site; the site's own place has no parent.
+    place, zone, params; one of a foreign network also source and network_id. A source: source, network, params.
+    ``building`` is the nearest one up the tree, empty when there is none; ``place`` of a device that is nowhere else
+    is its site; the site's own place has no parent.
     """
     zones = {site.id: site.zone for site in sites}
     tree = {(place.site, place.id): place for place in places}
@@ -58,7 +61,12 @@ def documents(sites: Sequence[Site], places: Sequence[Place], devices: Sequence[
                 "place": device.place or device.site,
                 "zone": zones[device.site],
                 "params": device.params,
+                **({"source": device.source, "network_id": device.network_id} if device.source else {}),
             }
+        )
+    for source in sources:
+        bodies[f"source/{source.id}"] = _canonical(
+            {"source": source.id, "network": source.network, "params": source.params}
         )
     return bodies
 

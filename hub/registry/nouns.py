@@ -1,4 +1,4 @@
-"""Sites, places, devices and connections, as an operator enters them and the registry gives them back."""
+"""Sites, places, sources, devices and connections, as an operator enters them and the registry gives them back."""
 
 from __future__ import annotations
 
@@ -53,11 +53,22 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A foreign network of the installation: one of a sort (``network``), in one partition, its parameters filled."""
+
+    id: str
+    network: str
+    partition: str = "main"
+    params: dict[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """A device at a place (the site itself when empty).
 
     ``profile`` is empty for the native payload. ``user`` is who carries it to the broker: the same for all devices
-    of a gateway, empty for a device that never connects itself.
+    of a gateway, empty for a device that never connects itself. A device of a foreign network names its ``source`` and
+    what that calls it, the ``network_id``.
     """
 
     site: str
@@ -69,6 +80,8 @@ class Device:
     serial: str | None = None
     state: DeviceState = DeviceState.ACTIVE
     user: str = ""
+    source: str = ""
+    network_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

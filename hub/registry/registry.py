@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from types import TracebackType
 from typing import Self
 
 from sqlalchemy import Connection as SyncConnection
-from sqlalchemy import Row, event, make_url, select
+from sqlalchemy import event, make_url, select
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from hub.errors import ConfigError, CorruptError, UnavailableError
-from hub.registry import documents, schema, validation
-from hub.registry.nouns import Connection, Device, DeviceState, Place, PlaceType, Site
+from hub.registry import documents, rows, schema, validation
+from hub.registry.nouns import Connection, Device, DeviceState, Place, Site, Source
 
 
 class Registry:
@@ -55,30 +56,54 @@ class Registry:
         """Add a site; its partition and time zone stay what they are."""
         validation.refuse("site_invalid", validation.site_problems(site))
         async with self._change() as connection:
-            if site.id in {known.id for known in await _sites(connection)}:
+            if site.id in {known.id for known in await rows.sites(connection)}:
                 raise ConfigError("site_exists", f"site {site.id!r} exists already")
-            await connection.execute(schema.places.insert(), [_site_values(site)])
+            await connection.execute(schema.places.insert(), [rows.site_values(site)])
 
     async def add_places(self, places: Sequence[Place]) -> None:
         """Add all of ``places``, or none; parents before their children."""
         async with self._change() as connection:
-            validation.refuse("place_invalid", validation.place_problems(places, await _place_keys(connection)))
+            validation.refuse("place_invalid", validation.place_problems(places, await rows.place_keys(connection)))
             if places:
-                await connection.execute(schema.places.insert(), [_place_values(place) for place in places])
+                await connection.execute(schema.places.insert(), [rows.place_values(place) for place in places])
+
+    async def add_source(self, source: Source) -> None:
+        """Add a foreign network; its partition stays what it is."""
+        validation.refuse("source_invalid", validation.source_problems(source))
+        async with self._change() as connection:
+            if source.id in {known.id for known in await rows.sources(connection)}:
+                raise ConfigError("source_exists", f"source {source.id!r} exists already")
+            await connection.execute(schema.sources.insert(), [asdict(source)])
+
+    async def remove_source(self, source: str) -> None:
+        """Forget a foreign network that no device is of any more; ConfigError ``source_unknown``, ``source_used``."""
+        async with self._change() as connection:
+            users = [device.id for device in await rows.devices(connection) if device.source == source]
+            if users:
+                raise ConfigError("source_used", f"{len(users)} devices are of source {source!r}, such as {users[0]!r}")
+            found = await connection.execute(schema.sources.delete().where(schema.sources.c.id == source))
+            if found.rowcount == 0:
+                raise ConfigError("source_unknown", f"there is no source {source!r}")
 
     async def add_devices(self, devices: Sequence[Device]) -> None:
         """Add all of ``devices``, or none."""
         async with self._change() as connection:
-            existing = await _devices(connection)
+            existing = await rows.devices(connection)
             problems = validation.device_problems(
                 devices,
                 {(device.site, device.id) for device in existing},
-                await _place_keys(connection),
+                await rows.place_keys(connection),
                 {device.serial for device in existing if device.serial is not None},
             )
-            validation.refuse("device_invalid", problems)
+            foreign = validation.network_id_problems(
+                devices,
+                {(device.source, device.network_id) for device in existing if device.source},
+                {source.id: source for source in await rows.sources(connection)},
+                {site.id: site.partition for site in await rows.sites(connection)},
+            )
+            validation.refuse("device_invalid", (*problems, *foreign))
             if devices:
-                await connection.execute(schema.devices.insert(), [_device_values(device) for device in devices])
+                await connection.execute(schema.devices.insert(), [rows.device_values(device) for device in devices])
 
     async def set_device_state(self, site: str, device: str, state: DeviceState) -> None:
         """Let a device be judged and connect, or not; ConfigError ``device_unknown``."""
@@ -108,8 +133,8 @@ class Registry:
             table = schema.credentials
             await connection.execute(table.delete().where(table.c.user.in_(list(hashes))))
             if hashes:
-                rows = [{"user": user, "password_hash": password_hash} for user, password_hash in hashes.items()]
-                await connection.execute(table.insert(), rows)
+                known = [{"user": user, "password_hash": password_hash} for user, password_hash in hashes.items()]
+                await connection.execute(table.insert(), known)
 
     # --------------------------------------------------------------------------------------------------- reads
 
@@ -121,24 +146,29 @@ class Registry:
     async def sites(self) -> list[Site]:
         """Return all sites by id."""
         async with self._transaction() as connection:
-            return await _sites(connection)
+            return await rows.sites(connection)
 
     async def places(self) -> list[Place]:
         """Return all places below sites, by site and id."""
         async with self._transaction() as connection:
-            return await _places(connection)
+            return await rows.places(connection)
+
+    async def sources(self) -> list[Source]:
+        """Return all foreign networks by id."""
+        async with self._transaction() as connection:
+            return await rows.sources(connection)
 
     async def devices(self) -> list[Device]:
         """Return all devices, by site and id, disabled ones included."""
         async with self._transaction() as connection:
-            return await _devices(connection)
+            return await rows.devices(connection)
 
     async def connections(self) -> list[Connection]:
         """Return the users that have a password and an active device, by name, for a broker."""
         async with self._transaction() as connection:
             hashes = {row.user: row.password_hash for row in await connection.execute(schema.credentials.select())}
             carried: dict[str, list[tuple[str, str]]] = {}
-            for device in await _devices(connection):
+            for device in await rows.devices(connection):
                 if device.state is DeviceState.ACTIVE and device.user in hashes:
                     carried.setdefault(device.user, []).append((device.site, device.id))
         return [
@@ -147,18 +177,19 @@ class Registry:
         ]
 
     async def snapshot(self, partition: str | None = None) -> tuple[int, dict[str, bytes]]:
-        """Return the revision and, of that very moment, the documents of one partition's sites (of all with None)."""
+        """Return the revision and, of that very moment, the documents of one partition (of all with None)."""
         async with self._transaction() as connection:
             revision = int((await connection.execute(select(schema.state.c.revision))).scalar_one())
-            sites = [site for site in await _sites(connection) if partition in {None, site.partition}]
+            sites = [site for site in await rows.sites(connection) if partition in {None, site.partition}]
             mine = {site.id for site in sites}
-            places = [place for place in await _places(connection) if place.site in mine]
+            places = [place for place in await rows.places(connection) if place.site in mine]
             devices = [
                 device
-                for device in await _devices(connection)
+                for device in await rows.devices(connection)
                 if device.site in mine and device.state is DeviceState.ACTIVE
             ]
-        return revision, documents.documents(sites, places, devices)
+            sources = [source for source in await rows.sources(connection) if partition in {None, source.partition}]
+        return revision, documents.documents(sites, places, devices, sources)
 
     async def documents(self, partition: str | None = None) -> dict[str, bytes]:
         """Return the documents of :meth:`snapshot`."""
@@ -198,84 +229,3 @@ def _prepare_sqlite(connection: SqliteConnection, _record: ConnectionPoolEntry) 
 
 def _begin(connection: SyncConnection) -> None:
     connection.exec_driver_sql("BEGIN")
-
-
-async def _sites(connection: AsyncConnection) -> list[Site]:
-    query = schema.places.select().where(schema.places.c.type == PlaceType.SITE.value).order_by(schema.places.c.id)
-    return [
-        Site(id=row.id, zone=row.zone, partition=row.partition, label=row.label, facts=row.facts)
-        for row in await connection.execute(query)
-    ]
-
-
-async def _places(connection: AsyncConnection) -> list[Place]:
-    table = schema.places
-    query = table.select().where(table.c.type != PlaceType.SITE.value).order_by(table.c.site, table.c.id)
-    return [_place(row) for row in await connection.execute(query)]
-
-
-async def _devices(connection: AsyncConnection) -> list[Device]:
-    query = schema.devices.select().order_by(schema.devices.c.site, schema.devices.c.id)
-    return [_device(row) for row in await connection.execute(query)]
-
-
-async def _place_keys(connection: AsyncConnection) -> set[tuple[str, str]]:
-    rows = await connection.execute(select(schema.places.c.site, schema.places.c.id))
-    return {(row.site, row.id) for row in rows}
-
-
-def _place(row: Row[tuple[object, ...]]) -> Place:
-    # A parent that is the site itself is empty in the noun, so that a site has one name only.
-    parent = "" if row.parent == row.site else row.parent
-    return Place(site=row.site, id=row.id, type=PlaceType(row.type), parent=parent, label=row.label, facts=row.facts)
-
-
-def _site_values(site: Site) -> dict[str, object]:
-    return {
-        "site": site.id,
-        "id": site.id,
-        "type": PlaceType.SITE.value,
-        "zone": site.zone,
-        "partition": site.partition,
-        "label": site.label,
-        "facts": site.facts,
-    }
-
-
-def _place_values(place: Place) -> dict[str, object]:
-    return {
-        "site": place.site,
-        "id": place.id,
-        "parent": place.parent or place.site,
-        "type": place.type.value,
-        "label": place.label,
-        "facts": place.facts,
-    }
-
-
-def _device(row: Row[tuple[object, ...]]) -> Device:
-    return Device(
-        site=row.site,
-        id=row.id,
-        kind=row.kind,
-        profile=row.profile,
-        place="" if row.place == row.site else row.place,
-        params=row.params,
-        serial=row.serial,
-        state=DeviceState(row.state),
-        user=row.user,
-    )
-
-
-def _device_values(device: Device) -> dict[str, object]:
-    return {
-        "site": device.site,
-        "id": device.id,
-        "kind": device.kind,
-        "profile": device.profile,
-        "place": device.place or device.site,
-        "params": device.params,
-        "serial": device.serial,
-        "state": device.state.value,
-        "user": device.user,
-    }

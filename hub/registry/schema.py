@@ -33,6 +33,15 @@ places = Table(
     ForeignKeyConstraint(["site", "parent"], ["places.site", "places.id"]),
 )
 
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("network", String(64), nullable=False),
+    Column("partition", String(64), nullable=False),
+    Column("params", JSON, nullable=False),
+)
+
 devices = Table(
     "devices",
     metadata,
@@ -45,8 +54,11 @@ devices = Table(
     Column("serial", String(128), unique=True),
     Column("state", String(16), nullable=False),
     Column("user", String(64), nullable=False),
+    Column("source", String(64)),
+    Column("network_id", String(128)),
     ForeignKeyConstraint(["site", "place"], ["places.site", "places.id"]),
     Index("devices_by_user", "user"),
+    Index("devices_by_network_id", "source", "network_id", unique=True),
 )
 
 credentials = Table(
@@ -56,7 +68,15 @@ credentials = Table(
     Column("password_hash", String(256), nullable=False),
 )
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = ()
+
+def _add_sources(connection: Connection) -> None:
+    sources.create(connection)
+    for column in ("source VARCHAR(64)", "network_id VARCHAR(128)"):
+        connection.exec_driver_sql(f"ALTER TABLE devices ADD COLUMN {column}")
+    next(index for index in devices.indexes if index.name == "devices_by_network_id").create(connection)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_sources,)
 """Step n takes tables of version n + 1 to version n + 2."""
 
 VERSION = 1 + len(MIGRATIONS)

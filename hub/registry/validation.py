@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hub.errors import ConfigError
-from hub.registry.nouns import Device, Place, PlaceType, Site
+from hub.registry.nouns import Device, Place, PlaceType, Site, Source
 
 # What is safe in a topic segment, a broker's user file, a Redis key and a tag without escaping.
 IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PROFILE = re.compile(r"[a-z0-9._-]+/[a-z0-9._-]+")
 RESERVED = "_"
+NETWORK_ID_SIZE = 128
 SHOWN_PROBLEMS = 5
 
 Key = tuple[str, str]
@@ -74,6 +75,48 @@ def device_problems(
             yield f"device {device.id!r} has the serial {device.serial!r} of another device"
         known.add((device.site, device.id))
         taken.update({device.serial} if device.serial is not None else ())
+
+
+def source_problems(source: Source) -> Iterator[str]:
+    """Yield what is wrong with a source on its own."""
+    yield from _name_problems("source", source.id)
+    yield from _name_problems("network", source.network)
+    yield from _name_problems("partition", source.partition)
+
+
+def network_id_problems(
+    devices: Sequence[Device],
+    existing: Collection[Key],
+    sources: Mapping[str, Source],
+    partitions: Mapping[str, str],
+) -> Iterator[str]:
+    """Yield what is wrong with the foreign names of ``devices``.
+
+    ``existing`` are the (source, network id) of others, ``partitions`` those of the sites: a source and its devices are
+    heard by one hub.
+    """
+    taken = set(existing)
+    for device in devices:
+        if not (device.source or device.network_id):
+            continue
+        key = (device.source, device.network_id)
+        source = sources.get(device.source)
+        if source is None:
+            known = ", ".join(sorted(sources)) or "none"
+            yield f"device {device.id!r} is of source {device.source!r}, which does not exist; known: {known}"
+        elif source.partition != partitions.get(device.site, source.partition):
+            here = partitions[device.site]
+            yield f"device {device.id!r} is in partition {here!r}, its source in {source.partition!r}"
+        if not is_network_id(device.network_id):
+            yield f"device {device.id!r} has the network id {device.network_id!r}: 1 to 128 printable, without + and #"
+        if key in taken:
+            yield f"device {device.id!r} has the network id {device.network_id!r} of another device of {device.source}"
+        taken.add(key)
+
+
+def is_network_id(text: str) -> bool:
+    """Return whether a network may call a device so: a DevEUI, a number, a name in any script."""
+    return 0 < len(text) <= NETWORK_ID_SIZE and text.isprintable() and not set(text) & set("+#")
 
 
 def _name_problems(what: str, name: str) -> Iterator[str]:

@@ -47,6 +47,7 @@ class Fence:
         self._expected = confirmed
         self._on_tail_lost = on_tail_lost
         self._cursor: Cursor | None = None
+        self._is_checked = False
         watched_key = cursor_key(ownership.partition)
         self._look = pack("WATCH", watched_key) + pack("HGETALL", watched_key)
 
@@ -58,13 +59,19 @@ class Fence:
     async def position(self) -> int:
         """Return the last delivered record, connecting and claiming first if need be.
 
-        UnavailableError, OwnershipLostError, or ConfigError from a claim that had to wait for Redis.
+        UnavailableError (``redis_unsafe``: its settings are looked at once a connection), OwnershipLostError, or
+        ConfigError from a claim that had to wait for Redis.
         """
         if self._cursor is None or not self._link.is_open:
+            self._cursor = None  # of a connection that is gone, should we fail before the next look
             await self._ownership.hold()
             if not self._link.is_open:
                 await self._link.open()
+                self._is_checked = False
                 self.generation += 1
+            if not self._is_checked:
+                await self._ownership.server.require(self._link)
+                self._is_checked = True
             await self.refresh()
         return self._expected
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 from uuid import uuid4
@@ -12,12 +13,16 @@ import structlog
 
 from hub.clock import Clock
 from hub.errors import ConfigError, OwnershipLostError, UnavailableError
+from hub.sinks.redis_check import ServerCheck, check_server
 from hub.sinks.redis_link import Answer, Link, checked, pack, pairs, rows
 from hub.sinks.streams import Cursor, cursor_key, decode_cursor, heartbeat_key, pack_cursor
 
 HEARTBEAT_SECONDS = 5
 BEAT_EVERY_SECONDS = 1.0
 GRACE_SECONDS = 0.2
+ASK_SECONDS = 1.0
+"""How long Redis may take for an answer: connecting, asking and the second between stay below the heartbeat's life."""
+_LIFE_NS = HEARTBEAT_SECONDS * 1_000_000_000
 
 # Check and beat are one atomic step: after a takeover not even the heartbeat of the loser is written. The cursor is
 # not WATCHed for it, because our own transactions move it all the time.
@@ -49,8 +54,8 @@ class Ownership:
     """The ownership of one partition by this process.
 
     ``epoch`` is None until Redis has given one. ``is_lost`` never turns back. ``confirmed_at`` is the monotonic time
-    in ns at which Redis last said that the epoch is ours. ``on_claimed`` is told the epoch, to keep it as the next
-    hint.
+    in ns at which Redis was last asked and said that the epoch is ours. ``on_claimed`` is told the epoch, to keep it
+    as the next hint. ``server`` looks at the settings of Redis before anything is claimed.
     """
 
     def __init__(
@@ -62,19 +67,23 @@ class Ownership:
         self.is_lost = False
         self.confirmed_at: int | None = None
         self.beats_failed = 0
+        self.server = ServerCheck()
         self._link = link
         self._clock = clock
         self._claim = claim
         self._on_claimed = on_claimed
         self._token = f"{claim.host} {uuid4().hex}"
+        self._asked_at = 0
         self._lock = asyncio.Lock()
 
     async def claim(self) -> int | None:
         """Claim at start: the epoch, or None while Redis is down (``hold`` claims later).
 
-        ConfigError, before anything is changed: ``journal_mismatch``, ``cursor_ahead``, ``partition_owned_elsewhere``.
+        ConfigError, before anything is changed: ``journal_mismatch``, ``cursor_ahead``, ``partition_owned_elsewhere``,
+        or what :func:`check_server` finds.
         """
         try:
+            await check_server(self._link)
             return await self.hold()
         except UnavailableError as error:
             log.warning("partition_claim_postponed", partition=self.partition, reason=str(error))
@@ -84,9 +93,9 @@ class Ownership:
         """Return our epoch, claiming it first if need be; UnavailableError, or the errors of ``claim``."""
         async with self._lock:
             if self.epoch is None:
-                await self._link.open()
+                await self.server.require(self._link)
                 self.epoch = await self._take()
-                self.confirmed_at = self._clock.monotonic_ns()
+                self.confirmed_at = self._asked_at = self._clock.monotonic_ns()
                 log.info("partition_claimed", partition=self.partition, epoch=self.epoch)
                 if self._on_claimed is not None:
                     self._on_claimed(self.epoch)
@@ -108,13 +117,50 @@ class Ownership:
         OwnershipLostError when it is not; UnavailableError when Redis cannot say.
         """
         epoch = await self.hold()
+        keys = (cursor_key(self.partition), heartbeat_key(self.partition))
         async with self._lock:
-            await self._link.open()
-            keys = (cursor_key(self.partition), heartbeat_key(self.partition))
-            owner = await self._link.ask("EVAL", _BEAT, 2, *keys, self.journal, epoch, self._token, HEARTBEAT_SECONDS)
+            asked_at = self._clock.monotonic_ns()
+            try:
+                await self._link.open()
+                asked_at = self._clock.monotonic_ns()
+                owner = await self._link.ask(
+                    "EVAL", _BEAT, 2, *keys, self.journal, epoch, self._token, HEARTBEAT_SECONDS
+                )
+            finally:
+                # The moment of the question: an answer may lie in the socket for as long as we sleep.
+                self._asked_at = asked_at
         if owner != 0:
             raise self.lose(owner)
-        self.confirmed_at = self._clock.monotonic_ns()
+        self.confirmed_at = asked_at
+
+    # What parts that must not act for a lost partition do before they act: hub.bridge.reconnect.Guard.
+
+    @property
+    def is_awake(self) -> bool:
+        """False when Redis was not even asked for so long that our heartbeat lapsed: another may own the partition."""
+        return self.epoch is None or self._clock.monotonic_ns() - self._asked_at < _LIFE_NS
+
+    async def wake(self) -> None:
+        """Return at once when awake, else ask; OwnershipLostError."""
+        if not self.is_awake:
+            await self.ask()
+
+    async def ask(self) -> None:
+        """Ask Redis now, for a second at most: OwnershipLostError, or we go on, since no answer stops nothing."""
+        with suppress(UnavailableError, TimeoutError):
+            async with asyncio.timeout(ASK_SECONDS):
+                await self.beat()
+
+    async def prove(self) -> None:
+        """Wait until Redis says that the partition is ours; OwnershipLostError."""
+        while True:
+            try:
+                await self.beat()
+            except UnavailableError as error:
+                log.warning("hearing_waits_for_redis", reason=str(error))
+                await self._clock.sleep(BEAT_EVERY_SECONDS)
+            else:
+                return
 
     async def close(self) -> None:
         """Close the connection; for after ``run`` has ended. The heartbeat lapses by itself."""

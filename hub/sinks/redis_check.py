@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import cast
 
 import structlog
 
-from hub.errors import ConfigError
+from hub.errors import ConfigError, UnavailableError
 from hub.sinks.redis_link import Link
 
 log = structlog.get_logger(__name__)
-
-
-class OnUnsafe(Enum):
-    """What to do about a server that may forget."""
-
-    REFUSE = "refuse"
-    WARN = "warn"
-
 
 _WANTED = (
     ("cluster_enabled", "0", "redis_is_cluster", "use one primary; more cells, not a cluster"),
@@ -38,15 +29,29 @@ def unsafe_settings(info: str) -> list[ConfigError]:
     ]
 
 
-async def check_server(link: Link, on_unsafe: OnUnsafe = OnUnsafe.REFUSE) -> list[ConfigError]:
-    """Look at the server once: raise the first ConfigError, or log and return all of them (``WARN``).
-
-    UnavailableError while it cannot be asked.
-    """
+async def check_server(link: Link) -> None:
+    """Look at the server once: ConfigError for the first thing that is wrong, UnavailableError while nobody answers."""
     await link.open()
-    unsafe = unsafe_settings(cast("bytes", await link.ask("INFO")).decode())
-    for error in unsafe:
-        if on_unsafe is OnUnsafe.REFUSE:
-            raise error
-        log.warning("redis_unsafe", code=error.code, reason=error.message, hint=error.hint)
-    return unsafe
+    for error in unsafe_settings(cast("bytes", await link.ask("INFO")).decode()):
+        raise error
+
+
+class ServerCheck:
+    """The same look on the connections of a hub that runs: it goes on hearing, and delivers nothing until it is mended.
+
+    ``unsafe`` is what was wrong at the last look, empty when nothing was.
+    """
+
+    def __init__(self) -> None:
+        self.unsafe = ""
+
+    async def require(self, link: Link) -> None:
+        """UnavailableError ``redis_unsafe`` while the server may forget what it is given, or cannot be asked."""
+        try:
+            await check_server(link)
+        except ConfigError as error:
+            if str(error) != self.unsafe:
+                log.error("redis_unsafe", code=error.code, reason=error.message, hint=error.hint)  # noqa: TRY400 -- its traceback says nothing more
+            self.unsafe = str(error)
+            raise UnavailableError("redis_unsafe", self.unsafe) from error
+        self.unsafe = ""

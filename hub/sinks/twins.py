@@ -80,6 +80,7 @@ class TwinSink:
 
     async def _write(self) -> None:
         await self._ownership.hold()
+        await self._ownership.wake()
         if not self._link.is_open:
             self._is_whole = False
             await self._link.open()

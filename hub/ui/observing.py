@@ -147,6 +147,7 @@ class Watch:
             blind_sessions=blind_sessions(hub),
             is_disk_full=hub.is_running and hub.hearing.is_disk_full,
             is_redis_connected=hub.stream_sink.connected,
+            redis_unsafe=hub.ownership.server.unsafe,
             streams_behind_seconds=_seconds_since(hub.stream_sink.behind_since, wall),
             store_behind_seconds=_seconds_since(writer.behind_since, wall),
             store_error=writer.last_error or "",

@@ -22,6 +22,7 @@ class Vitals:
     blind_sessions: tuple[str, ...]
     is_disk_full: bool
     is_redis_connected: bool
+    redis_unsafe: str
     streams_behind_seconds: float | None
     store_behind_seconds: float | None
     store_error: str
@@ -54,7 +55,9 @@ def _hearing(vitals: Vitals) -> Iterator[Reason]:
 
 
 def _delivering(vitals: Vitals) -> Iterator[Reason]:
-    if not vitals.is_redis_connected:
+    if vitals.redis_unsafe:
+        yield Reason(code="redis_unsafe", detail=f"events wait in the outbox: {vitals.redis_unsafe}")
+    elif not vitals.is_redis_connected:
         yield Reason(code="redis_unreachable", detail="events wait in the outbox")
     if (vitals.streams_behind_seconds or 0) > PATIENCE_SECONDS:
         yield Reason(code="streams_behind", detail=f"no delivery for {vitals.streams_behind_seconds:.0f} s")

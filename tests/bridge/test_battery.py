@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
 
@@ -212,3 +213,34 @@ async def test_two_sessions_with_one_client_id_take_turns_and_survive(
         await wait_until(lambda: survivor.is_caught_up, seconds=20)
         await publish(mosquitto.port, [b"after the fight"])
         await wait_until(lambda: b"after the fight" in survivor.payloads)
+
+
+class Sleepy:
+    """A guard that was asleep until somebody asks."""
+
+    def __init__(self) -> None:
+        self.is_awake = True
+
+    async def wake(self) -> None:
+        """Only the downlink asks this."""
+
+    async def ask(self) -> None:
+        self.is_awake = True
+
+    async def prove(self) -> None:
+        self.is_awake = True
+
+
+async def test_after_a_sleep_nothing_is_acked_and_the_connection_is_made_anew(
+    factory: SessionFactory, mosquitto: Mosquitto
+) -> None:
+    guard = Sleepy()
+    async with Ear(factory, dataclasses.replace(config(mosquitto.port), guard=guard)) as ear:
+        await wait_until(lambda: ear.is_caught_up)
+        guard.is_awake = False
+        await publish(mosquitto.port, _numbers(0, 20))
+        await wait_until(lambda: len(ear.bodies(Connected)) == 2)
+        assert ear.bodies(Lost) == [Lost("overslept")]
+        await wait_until(lambda: len(ear.messages) > 20 and ear.payloads[-20:] == _numbers(0, 20))
+        await wait_until(lambda: len(ear.bodies(CaughtUp)) == 2)
+    assert await owed(mosquitto.port, CLIENT_ID) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from typing_extensions import override
 
 from hub.bridge.reconnect import MAX_BACKOFF_SECONDS, TAKEN_OVER, End, backoff_seconds, stay_connected
 from tests.clocks import ManualClock
@@ -33,51 +34,77 @@ async def test_a_connection_that_did_its_work_starts_the_count_again() -> None:
     assert clock.sleeps[6] <= 0.1
 
 
+class NotedGuard:
+    """A guard that says yes and notes how it was asked, after how many connections."""
+
+    is_awake = True
+
+    def __init__(self) -> None:
+        self.served = 0
+        self.asked: list[str] = []
+
+    async def wake(self) -> None:
+        """Nobody sleeps here."""
+
+    async def ask(self) -> None:
+        self.asked.append(f"ask after {self.served}")
+
+    async def prove(self) -> None:
+        self.asked.append(f"prove after {self.served}")
+
+
+async def asked_by(ends: list[End], clock: ManualClock, *, lasting: float = 0) -> list[str]:
+    """Return what a guard is asked while connections end like this, each after ``lasting`` seconds."""
+    guard = NotedGuard()
+
+    async def serve() -> End:
+        if guard.served == len(ends):
+            raise EOFError
+        guard.served += 1
+        clock.advance(lasting)
+        return ends[guard.served - 1]
+
+    with pytest.raises(EOFError):
+        await stay_connected("test", serve, clock, guard)
+    return guard.asked
+
+
+SHORT = End("eof", was_good=True, was_accepted=True)
+
+
 @pytest.mark.parametrize(
     ("ends", "asked"),
     [
-        ([End("eof", was_good=True, was_accepted=True)] * 2, [2]),
-        ([End("eof", was_good=True, was_accepted=True)], []),
-        ([End("unreachable", was_good=False)] * 5, []),
-        ([End(f"{TAKEN_OVER}: by another", was_good=True, was_accepted=True)], [1]),
+        ([SHORT], ["ask after 1"]),
+        ([SHORT] * 2, ["ask after 1", "prove after 2"]),
+        ([End("unreachable", was_good=False)] * 3, ["ask after 1", "ask after 2", "ask after 3"]),
+        ([End(f"{TAKEN_OVER}: by another", was_good=True, was_accepted=True)], ["prove after 1"]),
     ],
-    ids=["short twice", "short once", "never accepted", "taken over"],
+    ids=["short once", "short twice", "never accepted", "taken over"],
 )
-async def test_somebody_with_our_client_id_makes_us_ask_before_we_return(ends: list[End], asked: list[int]) -> None:
-    served = 0
-    found: list[int] = []
-
-    async def serve() -> End:
-        nonlocal served
-        served += 1
-        return ends[served - 1] if served <= len(ends) else await never()
-
-    async def never() -> End:
-        raise EOFError
-
-    async def may_return() -> None:
-        found.append(served)
-
-    with pytest.raises(EOFError):
-        await stay_connected("test", serve, ManualClock(), may_return)
-    assert found == asked
+async def test_every_return_is_asked_for_and_a_sign_of_another_owner_needs_proof(
+    ends: list[End], asked: list[str]
+) -> None:
+    assert await asked_by(ends, ManualClock()) == asked
 
 
 async def test_a_connection_that_lasted_is_no_sign_of_another() -> None:
+    assert await asked_by([SHORT] * 3, ManualClock(), lasting=60) == ["ask after 1", "ask after 2", "ask after 3"]
+
+
+async def test_a_guard_is_asked_after_the_wait_so_that_a_sleep_in_it_counts() -> None:
     clock = ManualClock()
-    served = 0
+    slept: list[int] = []
+
+    class Asleep(NotedGuard):
+        @override
+        async def ask(self) -> None:
+            slept.append(len(clock.sleeps))
+            raise EOFError
 
     async def serve() -> End:
-        nonlocal served
-        served += 1
-        clock.advance(60)
-        if served == 4:
-            raise EOFError
-        return End("eof", was_good=True, was_accepted=True)
-
-    async def may_return() -> None:
-        pytest.fail("nobody else is there")
+        return SHORT
 
     with pytest.raises(EOFError):
-        await stay_connected("test", serve, clock, may_return)
-    assert served == 4
+        await stay_connected("test", serve, clock, Asleep())
+    assert slept == [1]

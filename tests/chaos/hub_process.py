@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,9 @@ raise: {event: access.card_seen, severity: info}
 """
 
 
+ON_ANOTHER_HOST = "import socket; socket.gethostname = lambda: 'another-host'; "
+
+
 class HubProcess:
     """``hub run`` with a configuration of its own; may be killed and started again. ``settings`` is more TOML."""
 
@@ -34,6 +38,9 @@ class HubProcess:
         self, directory: Path, mqtt_port: int, redis_port: int, *, settings: str = "", rules: str = ""
     ) -> None:
         self.directory = directory
+        self.mqtt_port = mqtt_port
+        self.redis_port = redis_port
+        self._more_settings = settings
         self.data = directory / "data"
         self.rules = directory / "rules"
         self.rules.mkdir(parents=True)
@@ -41,29 +48,53 @@ class HubProcess:
         (self.rules / "seen.yaml").write_text(f"{SEEN}---{rules}" if rules else SEEN, encoding="utf-8")
         self.config = directory / "hub.toml"
         self.http_port = free_port()
-        self.config.write_text(
-            f'data_dir = "{self.data}"\nrules_dir = "{self.rules}"\n'
-            f"[mqtt]\nport = {mqtt_port}\n"
-            f'[redis]\nurl = "redis://:{PASSWORD}@127.0.0.1:{redis_port}/0"\n'
-            f"[http]\nport = {self.http_port}\n"
-            f'[checkpoint]\nevery = "1s"\n{settings}',
-            encoding="utf-8",
-        )
+        self._write_config()
         self.settings = Settings(
             data_dir=self.data, rules_dir=self.rules, redis={"url": f"redis://:{PASSWORD}@127.0.0.1:{redis_port}/0"}
         )
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
+        self._prelude = ""
+
+    def _write_config(self) -> None:
+        self.config.write_text(
+            f'data_dir = "{self.data}"\nrules_dir = "{self.rules}"\n'
+            f"[mqtt]\nport = {self.mqtt_port}\n"
+            f'[redis]\nurl = "redis://:{PASSWORD}@127.0.0.1:{self.redis_port}/0"\n'
+            f"[http]\nport = {self.http_port}\n"
+            f'[checkpoint]\nevery = "1s"\n{self._more_settings}',
+            encoding="utf-8",
+        )
+
+    def moved(self, directory: Path) -> HubProcess:
+        """Return the same hub on another host: a copy of its files as they are now, whatever it is doing."""
+        moved = HubProcess(directory, self.mqtt_port, self.redis_port, settings=self._more_settings)
+        shutil.copytree(self.rules, moved.rules, dirs_exist_ok=True)
+        shutil.copytree(self.data, moved.data, dirs_exist_ok=True)
+        moved._prelude = ON_ANOTHER_HOST
+        return moved
 
     def start(self, failpoint: str = "") -> None:
-        """Start it; it may die at ``failpoint``."""
-        code = "from hub.ui.cli.main import main; main()"
+        """Start it with its ports as they are now; it may die at ``failpoint``."""
+        self._write_config()
+        code = f"{self._prelude}from hub.ui.cli.main import main; main()"
         command = [sys.executable, "-c", code, "--config", str(self.config), "run"]
         with (self.directory / "hub.log").open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, env={"HUB_FAILPOINT": failpoint, "PATH": "/usr/bin:/usr/sbin:/bin"}
             )
+
+    async def until_ended(self, seconds: float = 30) -> int:
+        """Wait until it has ended by itself and return its exit code."""
+        process = self._process
+        assert process is not None
+        await wait_until(lambda: process.poll() is not None, seconds=seconds)
+        return process.wait()
+
+    async def until_said(self, words: str, seconds: float = 30) -> None:
+        """Wait until the log of this start has ``words``."""
+        await wait_until(lambda: words in self.log()[self._log_start :], seconds=seconds)
 
     async def until_connected(self) -> None:
         """Wait until both sessions of this start are connected."""
@@ -116,7 +147,11 @@ class HubProcess:
         async def is_ready() -> bool:
             return await self.readiness() == (HTTPStatus.OK, set())
 
-        await wait_until(is_ready, seconds=seconds)
+        try:
+            await wait_until(is_ready, seconds=seconds)
+        except AssertionError:
+            message = f"not ready: {await self.readiness()}\n{self.log()[-3_000:]}"
+            raise AssertionError(message) from None
 
     async def until_unready(self, code: str, seconds: float = 10) -> None:
         """Wait until /readyz names ``code``."""

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from hub.sinks.streams import cursor_key
 from tests.bridge.device import owed
 from tests.chaos.hub_process import HubProcess
 from tests.chaos.town import Town, open_town
+from tests.journal.papers import batch, journal, records
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
@@ -83,6 +85,42 @@ async def test_a_hub_that_starts_without_redis_hears_stores_and_delivers_later(t
     await town.hub.until_unready("redis_unreachable")
     town.valkey.start()
     await check_all(town)
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("is_claimed", [False, True], ids=["at its first connection", "after a reconnect"])
+async def test_a_redis_that_comes_back_forgetful_gets_nothing_until_it_is_mended(town: Town, is_claimed: bool) -> None:  # noqa: FBT001 -- a parameter
+    if not is_claimed:
+        town.valkey.stop()
+    town.hub.start()
+    await town.hub.until_connected()
+    if is_claimed:
+        await town.hub.until_ready()
+        town.valkey.stop()
+    town.valkey.options["maxmemory-policy"] = "allkeys-lru"
+    await town.publish(300)
+    town.valkey.start()
+    await town.hub.until_unready("redis_unsafe")
+    await town.publish(300)
+    await until_acknowledged(town)
+    async with town.valkey.link() as link:
+        assert await link.ask("EXISTS", cursor_key("main")) == is_claimed
+        assert await town.streamed_ids() == {}
+        await link.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    await check_all(town)
+
+
+@pytest.mark.timeout(60)
+async def test_a_redis_that_is_forgetful_at_the_start_is_refused_before_anything_is_heard(town: Town) -> None:
+    town.valkey.stop()
+    town.valkey.options["appendonly"] = "no"
+    town.valkey.start()
+    said = await town.hub.cli("run")
+    assert said.code == 2
+    assert "[redis_not_append_only]" in said.err
+    assert "session_connected" not in said.err
+    async with town.valkey.link() as link:
+        assert await link.ask("DBSIZE") == 0
 
 
 @pytest.mark.timeout(60)
@@ -184,6 +222,26 @@ async def test_a_hub_that_is_stopped_in_full_traffic_goes_on_where_it_was(town: 
         town.hub.start()
         await town.hub.until_connected()
         await town.until_sent(RATE // 2)
+    await check_all(town)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_hub_that_is_stopped_while_it_applies_its_journal_again_leaves_at_once_and_loses_nothing(
+    town: Town, number: signal.Signals
+) -> None:
+    unheard_of = batch(*[b"%d" % n for n in range(1_000)])
+    async with journal(town.hub.data) as opened:
+        await opened.append(records(1, [unheard_of] * 60))
+    town.hub.start()
+    await town.hub.until_said("recovery_began")
+    assert town.hub.stop(number) == 0
+    for later in ("recovery_finished", "partition_claimed", "session_connected"):
+        assert later not in town.hub.log()
+    town.hub.start()
+    await town.hub.until_ready()
+    assert (await town.hub.metrics())["hub_messages_dead_lettered_total"] == 60_000
+    await town.publish(60)
     await check_all(town)
 
 

@@ -62,6 +62,7 @@ class Town:
         self.mosquitto = mosquitto
         self.valkey = valkey
         self.hub = HubProcess(directory / "hub", mosquitto.port, valkey.port, settings=settings, rules=rules)
+        self.hubs = [self.hub]
         self.sent = Sent()
         self.clock = SystemClock()
         self.card_every = card_every
@@ -77,6 +78,11 @@ class Town:
                 + [Device(site=SITE, id=door, kind="access_controller", place="b1") for door in ("door", "gate")]
                 + [Device(site=SITE, id="smoke", kind="smoke_sensor", profile="milesight/gs524n", place="b1")]
             )
+
+    def second_hub(self) -> HubProcess:
+        """Return the hub once more, on another host and with its files as they are now; it is not started."""
+        self.hubs.append(self.hub.moved(self.hub.directory.with_name("second-hub")))
+        return self.hubs[-1]
 
     async def publish(self, count: int) -> None:
         """Publish ``count`` messages at QoS 1 as fast as it goes; remember what was acknowledged."""
@@ -218,10 +224,11 @@ async def open_town(directory: Path, mosquitto: Mosquitto, valkey: ValkeyServer)
 
 
 async def opened(town: T) -> AsyncIterator[T]:
-    """Register ``town``; end its hub afterwards."""
+    """Register ``town``; end its hubs afterwards."""
     try:
         await town.register()
         yield town
     finally:
-        town.hub.kill()
-        shutil.rmtree(town.hub.directory, ignore_errors=True)
+        for hub in town.hubs:
+            hub.kill()
+            shutil.rmtree(hub.directory, ignore_errors=True)

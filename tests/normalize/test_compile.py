@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -324,7 +325,7 @@ def test_a_time_that_is_not_written_as_promised_is_refused(raw: object) -> None:
     assert refusal(messages({"a": 1, "t": raw}), **DATED).code == "bad_time"
 
 
-@pytest.mark.parametrize("raw", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2000-01-01T00:00:12"])
+@pytest.mark.parametrize("raw", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2000-01-01T00:00:12", ""])
 def test_a_time_of_another_age_does_not_cost_the_message(raw: str) -> None:
     reading = read(messages({"a": 1, "t": raw}), **DATED)
     assert (reading.values, reading.measured_at) == ({"total": 1}, None)
@@ -358,6 +359,40 @@ def test_a_profile_may_name_its_zone() -> None:
     time = {"from": [{"path": "t", "format": "iso8601", "zone": "UTC"}]}
     reading = read(b'{"a":1,"t":"2025-10-22T05:43:48"}', time=time, properties={"total": {"path": "a"}})
     assert reading.measured_at == 1_761_111_828_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "expected"),
+    [
+        ("Asia/Shanghai", "2021-08-10 10:28:32 CST", "2021-08-10T10:28:32+08:00"),
+        ("America/Chicago", "2021-12-10 10:28:32 CST", "2021-12-10T10:28:32-06:00"),
+        ("America/Sao_Paulo", "2021-08-10 10:28:32 -03", "2021-08-10T10:28:32-03:00"),
+        ("Asia/Shanghai", "2021-08-10 10:28:32 UTC", "2021-08-10T10:28:32+00:00"),
+        ("Asia/Shanghai", "2021-08-10 10:28:32 GMT", "2021-08-10T10:28:32+00:00"),
+        ("Asia/Shanghai", "2021-08-10 10:28:32 PDT", None),
+        ("Asia/Shanghai", "1970-01-01 00:00:00 UTC", None),
+        ("Asia/Shanghai", "", None),
+    ],
+)
+def test_the_name_of_a_zone_means_the_site_or_utc_or_nothing(zone: str, text: str, expected: str | None) -> None:
+    words: dict[str, Any] = {
+        "time": {"from": [{"path": "t", "format": "%Y-%m-%d %H:%M:%S %Z"}]},
+        "properties": {"total": {"path": "a"}},
+    }
+    found = read(messages({"a": 1, "t": text}), site_zone=zone, **words)
+    moment = None if expected is None else round(datetime.fromisoformat(expected).timestamp()) * 1_000_000_000
+    assert (found.values, found.measured_at) == ({"total": 1}, moment)
+
+
+@pytest.mark.parametrize("raw", ["2021-08-10 10:28:32", "yesterday CST", 5])
+def test_a_time_without_the_zone_that_it_promises_is_refused(raw: object) -> None:
+    time = {"from": [{"path": "t", "format": "%Y-%m-%d %H:%M:%S %Z"}]}
+    assert refusal(messages({"a": 1, "t": raw}), time=time, properties={"total": {"path": "a"}}).code == "bad_time"
+
+
+def test_the_name_of_a_zone_stands_at_the_end_of_a_format() -> None:
+    with pytest.raises(ConfigError, match="bad_format"):
+        read(b"{}", time={"from": [{"path": "t", "format": "%Z %H:%M:%S"}]}, properties={"total": {"path": "a"}})
 
 
 @pytest.mark.parametrize("raw", [0, -1, 946_684_800_000, 1_761_111_828, 1_761_111_828_000_000_000, 10**400])

@@ -65,6 +65,12 @@ def test_a_board_is_told_what_when_and_by_whom() -> None:
     }  # fmt: skip
 
 
+def test_a_number_goes_out_as_a_text_where_the_maker_wants_one() -> None:
+    words = {"json": {"port": "{part:text}", "number": "{part}", "seconds": "{ttl.s:text}"}}
+    payload = encoded("charging_port", "start", words, part="port-10", args={"ttl": timedelta(minutes=5)})
+    assert msgspec.json.decode(payload) == {"port": "10", "number": 10, "seconds": "300"}
+
+
 @pytest.mark.parametrize(("seconds", "expected"), [(5, "ff1305002a"), (70_000, "ff13ffff2a"), (0.2, "ff1300002a")])
 def test_a_duration_in_hex_has_a_unit_and_a_layout(seconds: float, expected: str) -> None:
     words = {"hex": "FF13 {ttl.s:u16le} 2A"}
@@ -86,6 +92,7 @@ def test_a_text_is_filled_once_so_that_an_argument_cannot_be_a_hole() -> None:
         ("unlock", {"text": "{id.s}"}),
         ("unlock", {"hex": "zz"}),
         ("unlock", {"hex": "{ttl.s}"}),
+        ("unlock", {"hex": "{ttl.s:text}"}),
     ],
 )
 def test_a_command_that_cannot_be_filled_is_a_mistake_in_the_profile(command: str, words: Mapping[str, object]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +12,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.waiting import wait_until
+from hub.services.child import free_port
+from tests.servers.process import ServerProcess
 
 _CONFIG = """
 reporting-disabled = true
@@ -36,27 +36,15 @@ bind-address = "127.0.0.1:{rpc}"
 """
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def launch(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a server whose output goes to ``log``."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        return subprocess.Popen(arguments, stdout=output, stderr=output)
-
-
 class InfluxServer:
     """``url`` speaks ``/api/v2/write``, ``/query`` and ``/ping``; the bucket ``hub`` exists. Data survive a stop."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._http, self._rpc, self._front = free_port(), free_port(), free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        config = folder / "influxd.conf"
+        self._server = ServerProcess(folder / "influxd.log", lambda: ["influxd", "-config", str(config)])
+        self._http, self._front = self._server.port, free_port()
+        folder.mkdir(parents=True, exist_ok=True)
+        config.write_text(_CONFIG.format(folder=folder, http=self._http, rpc=free_port()))
 
     @property
     def url(self) -> str:
@@ -86,31 +74,17 @@ class InfluxServer:
 
     async def start(self) -> None:
         """Start the server on the same folder and ports, and wait until it answers."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        config = self._folder / "influxd.conf"
-        config.write_text(_CONFIG.format(folder=self._folder, http=self._http, rpc=self._rpc))
-        self._process = launch(["influxd", "-config", str(config)], self._folder / "influxd.log")
-        await wait_until(self._answers, seconds=20)
+        await asyncio.to_thread(self._server.start)
 
     def stop(self) -> None:
         """End the server; what it acknowledged stays in its folder."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(20)
-            self._process = None
+        self._server.stop()
 
     async def ask(self, text: str) -> list[list[object]]:
         """Return the rows of an InfluxQL statement, times in ns first; for tests, with no care for injection."""
         async with self._session.post("/query", params={"db": "hub", "epoch": "ns"}, data={"q": text}) as answer:
             results = (await answer.json())["results"]
         return [row for result in results for series in result.get("series", ()) for row in series["values"]]
-
-    async def _answers(self) -> bool:
-        try:
-            async with self._session.get("/ping") as answer:
-                return answer.status == web.HTTPNoContent.status_code
-        except aiohttp.ClientError:
-            return False
 
     async def _forward(self, request: web.Request) -> web.Response:
         query, path = dict(request.query), request.path

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tests.servers.influxdb import free_port, launch
-from tests.waiting import wait_until
+from tests.servers.process import ServerProcess
 
 
-class VictoriaServer:
+class VictoriaServer(ServerProcess):
     """``url`` speaks ``/api/v2/write``."""
 
     def __init__(self, folder: Path, session: aiohttp.ClientSession) -> None:
+        super().__init__(folder / "victoria.log", self._words)
         self._folder = folder
         self._session = session
-        self.url = f"http://127.0.0.1:{free_port()}"
+        self.url = f"http://127.0.0.1:{self.port}"
 
-    async def start(self) -> None:
-        """Start, and wait until it answers."""
-        self._process = launch(
-            [
-                "victoria-metrics",
-                f"-httpListenAddr={self.url.removeprefix('http://')}",
-                f"-storageDataPath={self._folder / 'data'}",
-                "-retentionPeriod=100y",
-            ],
-            self._folder / "victoria.log",
-        )
-        await wait_until(self._answers, seconds=20)
-
-    def stop(self) -> None:
-        """End the server."""
-        self._process.terminate()
-        self._process.wait(20)
+    def _words(self) -> list[str]:
+        address = f"-httpListenAddr=127.0.0.1:{self.port}"
+        return ["victoria-metrics", address, f"-storageDataPath={self._folder / 'data'}", "-retentionPeriod=100y"]
 
     async def export(self, series: str) -> list[dict[str, object]]:
         """Return the stored series that match ``series``, with their values; times are cut to ms by the server."""
@@ -47,13 +33,6 @@ class VictoriaServer:
         async with self._session.get(self.url + "/api/v1/export", params={"match[]": series}) as answer:
             return [json.loads(line) for line in (await answer.text()).splitlines()]
 
-    async def _answers(self) -> bool:
-        try:
-            async with self._session.get(self.url + "/health") as answer:
-                return answer.status == HTTPStatus.OK
-        except aiohttp.ClientError:
-            return False
-
 
 @pytest.fixture
 async def victoria(tmp_path: Path) -> AsyncIterator[VictoriaServer]:
@@ -61,7 +40,7 @@ async def victoria(tmp_path: Path) -> AsyncIterator[VictoriaServer]:
     async with aiohttp.ClientSession() as session:
         server = VictoriaServer(tmp_path / "victoria", session)
         try:
-            await server.start()
+            await asyncio.to_thread(server.start)
             yield server
         finally:
             server.stop()

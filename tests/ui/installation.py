@@ -19,7 +19,7 @@ from paho.mqtt import publish
 
 from hub.services.child import free_port
 from tests.servers.mosquitto import Mosquitto
-from tests.servers.valkey import PASSWORD, ValkeyServer
+from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
 
 SITE, SENSOR, GATE = "willow", "smoke-1", "gate-1"
@@ -45,15 +45,13 @@ class Installation:
         self.config = directory / "hub.toml"
         self.http_port = free_port()
         self.directory = directory
-        for name in ("mosquitto", "valkey"):
-            (directory / name).mkdir()
         self.broker = Mosquitto(directory / "mosquitto")
         self.redis = ValkeyServer(directory / "valkey")
         self._process: subprocess.Popen[bytes] | None = None
         self.config.write_text(
             f"""\
 data_dir = "{directory / "data"}"
-redis.url = "redis://:{PASSWORD}@127.0.0.1:{self.redis.port}/0"
+redis.url = "{self.redis.url}"
 mqtt.port = {self.broker.port}
 http.port = {self.http_port}
 checkpoint.every = "1s"

@@ -33,7 +33,7 @@ def compile_channel_rows(
     """Prepare decoding of payloads with channels ``apart``: the common row first, unless it is empty."""
     if outside:
         raise ConfigError("bad_place", "nothing stands outside the channels", place=outside[0])
-    layout = _layout(payload, places)
+    layout = layout_of(payload, places)
     key_bytes, width = payload.key_bytes, len(places)
 
     def decode(data: bytes) -> Sequence[Row]:
@@ -71,11 +71,11 @@ def _add(rows: list[Row], columns: Columns, data: bytes, begin: int, width: int)
     rows.append(row)
 
 
-def _layout(payload: Payload, places: Sequence[Place]) -> Layout:
+def layout_of(payload: Payload, places: Sequence[Place]) -> Layout:
     sizes = {bytes.fromhex(key): size for key, size in payload.sizes.items()}
     columns: dict[bytes, list[tuple[int, ReadAt]]] = {key: [] for key in sizes}
     for slot, place in enumerate(places):
-        channel = _channel(place)
+        channel = channel_of(place)
         if len(channel.channel) != payload.key_bytes:
             message = f"the key {channel.channel.hex(' ')} is not of {payload.key_bytes} bytes"
             raise ConfigError("bad_place", message, place=place)
@@ -85,7 +85,7 @@ def _layout(payload: Payload, places: Sequence[Place]) -> Layout:
     return {key: (size, tuple(columns[key]), key in apart) for key, size in sizes.items()}
 
 
-def _channel(place: Place) -> ChannelPlace:
+def channel_of(place: Place) -> ChannelPlace:
     """Return a place in a channel; a condition writes ``FF 2E`` (its first byte) or ``FF 2E@1:u16le``."""
     if isinstance(place, str):
         found = _WRITTEN.fullmatch(place)

@@ -28,7 +28,7 @@ class Blocks:
     ) -> None:
         names = list(payload.inside)
         outer = [place for place in places if not (isinstance(place, InPlace) and place.block in payload.inside)]
-        self.asked: Sequence[Place] = [*outer, *(_carrier(name, payload.inside[name]) for name in names)]
+        self.asked: Sequence[Place] = [*outer, *(carrier_of(name, payload.inside[name]) for name in names)]
         self._width = len(outer)
         self._unread = unread
         self._blocks: list[_Block] = []
@@ -36,7 +36,7 @@ class Blocks:
         for index, (name, words) in enumerate(payload.inside.items(), len(outer)):
             mine = [place for place in places if isinstance(place, InPlace) and place.block == name]
             decode = codecs[Format(words.format)](words.payload(), [place.place for place in mine], unread)
-            self._blocks.append((index, _unpacker(words), decode, len(mine)))
+            self._blocks.append((index, unpacker(words), decode, len(mine)))
             held += mine
         self.held: Sequence[Place] = held
 
@@ -56,11 +56,11 @@ class Blocks:
         return found
 
 
-def _carrier(name: str, words: Inside) -> Place:
+def carrier_of(name: str, words: Inside) -> Place:
     return (words.path or name) if words.at is None else SlicePlace(words.at, None, Coding.RAW)
 
 
-def _unpacker(words: Inside) -> Callable[[object], bytes]:
+def unpacker(words: Inside) -> Callable[[object], bytes]:
     unpack = {"base64": _base64, "hex": _hex, "text": str.encode}[words.as_]
     lengths = frozenset(words.lengths or ())
     promised = " or ".join(str(length) for length in words.lengths or ())

@@ -15,7 +15,7 @@ from hub.normalize.places import Place
 def compile_text(payload: Payload, places: Sequence[Place], _unread: Unread) -> Decode:
     """Prepare decoding; PoisonErrors: ``bad_text``, ``too_many_keys``. A word without a value is an empty text."""
     keys = _keys(places)
-    split = _Splitter(payload)
+    split = Splitter(payload)
 
     def decode(data: bytes) -> Row:
         pairs = split(_decoded(data, payload.charset))
@@ -31,7 +31,7 @@ def compile_text_lines(
     if outside:
         raise ConfigError("bad_place", "nothing stands outside the lines", place=outside[0])
     keys = _keys(places)
-    split = _Splitter(payload)
+    split = Splitter(payload)
     separator = payload.lines or "\n"
 
     def decode(data: bytes) -> Sequence[Row]:
@@ -61,7 +61,7 @@ def compile_form(payload: Payload, places: Sequence[Place], _unread: Unread) -> 
     return decode
 
 
-class _Splitter:
+class Splitter:
     """A text to its pairs; of a key that is written twice the last counts."""
 
     def __init__(self, payload: Payload) -> None:

@@ -98,10 +98,10 @@ class _Walk:
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._texts.append
-        parser.StartDoctypeDeclHandler = _refuse_doctype
-        parser.EntityDeclHandler = _refuse_doctype
+        parser.StartDoctypeDeclHandler = refuse_doctype
+        parser.EntityDeclHandler = refuse_doctype
         try:
-            parser.Parse(_as_utf8(data), True)  # noqa: FBT003 -- expat takes it by position
+            parser.Parse(as_utf8(data), True)  # noqa: FBT003 -- expat takes it by position
         except ExpatError as error:
             raise PoisonError("bad_xml", str(error)) from None
         common = self._row[:first]
@@ -142,11 +142,11 @@ class _Walk:
         self._node = self._above.pop()
 
 
-def _refuse_doctype(*_declared: object) -> None:
+def refuse_doctype(*_declared: object) -> None:
     raise PoisonError("doctype", "documents that declare a type or entities are refused")
 
 
-def _as_utf8(data: bytes) -> bytes:
+def as_utf8(data: bytes) -> bytes:
     """Return the document in UTF-8: expat knows no Chinese charset by itself."""
     declared = _DECLARED.match(data)
     charset = declared[1].lower() if declared else b"utf-8"

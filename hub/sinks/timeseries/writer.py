@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -46,10 +46,11 @@ class _Delivery:
 
 
 class SeriesWriter:
-    """Delivers what ``owed`` holds to ``store``; ``on_rejected`` hears of each line that will never be stored.
+    """Delivers what ``owed`` holds to ``store``; what will never be stored is counted and logged.
 
-    ``jitter`` returns 0 to 1. Owed work is confirmed when all of its lines are accepted or rejected; after a crash
-    what was not confirmed is written again, and stays the same points.
+    ``wake`` returns when this process may write, and raises when it never may. ``jitter`` returns 0 to 1. Owed work is
+    confirmed when all of its lines are accepted or rejected; after a crash what was not confirmed is written again,
+    and stays the same points.
     """
 
     def __init__(
@@ -57,13 +58,13 @@ class SeriesWriter:
         owed: Owed[LineWork],
         store: Store,
         clock: Clock,
-        on_rejected: Callable[[bytes, str], None],
+        wake: Callable[[], Awaitable[None]],
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._owed = owed
         self._store = store
         self._clock = clock
-        self._on_rejected = on_rejected
+        self._wake = wake
         self._jitter = jitter
         self.state = WriterState()
         self.lines_written = 0
@@ -98,6 +99,7 @@ class SeriesWriter:
     async def _write(self, lines: Sequence[bytes]) -> Written:
         failures = 0
         while True:
+            await self._wake()
             try:
                 written = await self._store.write(lines)
             except UnavailableError as error:
@@ -130,8 +132,6 @@ class SeriesWriter:
             self.state.behind_since = None
 
     def _report(self, rejected: Sequence[tuple[bytes, str]]) -> None:
-        for line, reason in rejected:
-            self._on_rejected(line, reason)
         for line, reason in rejected[:_LOGGED_PER_WRITE]:
             # The series only: fields may hold a plate.
             series = line.partition(b" ")[0].decode("utf-8", "replace")

@@ -18,7 +18,8 @@ from typing_extensions import override
 
 from hub.app import Hub
 from hub.clock import Clock, SystemClock
-from hub.errors import UnavailableError
+from hub.durations import read_seconds
+from hub.errors import ConfigError, UnavailableError
 from hub.metrics import Metrics
 from hub.parts import make_store
 from hub.sinks.control import Request, send_control
@@ -45,6 +46,7 @@ COMMUNITY = Size(dwellings=120, gates=6)
 UNLOCK_AT = 0.15
 """When the operator opens a gate, as a share of the run."""
 ANSWER_WITHIN = timedelta(seconds=5)
+SHORTEST = timedelta(seconds=1)
 SILENT_AFTER = timedelta(seconds=15)
 MISSED_REPORTS = 3
 SENSOR_SHARE = 0.8
@@ -69,7 +71,7 @@ class Play:
 
 def demo(  # noqa: PLR0913 -- each is a word of the command line
     *,
-    duration: Annotated[float, typer.Option(min=1, help="Seconds of simulated life.")] = 60,
+    duration: Annotated[str, typer.Option(help="Simulated life: seconds, or 90s, 5m …; at least 1 s.")] = "60",
     rate: Annotated[float, typer.Option(min=0.1, help="Acts a second; a passage is three messages.")] = 50,
     seed: Annotated[int, typer.Option(help="The same seed is the same community.")] = 1,
     broker: Annotated[BrokerChoice, typer.Option(help="auto: mosquitto where it is installed.")] = BrokerChoice.AUTO,
@@ -80,7 +82,7 @@ def demo(  # noqa: PLR0913 -- each is a word of the command line
 
     Ctrl-C ends it early with the same ledger. Exit code 1 when the ledger does not add up.
     """
-    play = Play(duration=timedelta(seconds=duration), rate=rate, seed=seed, broker=broker)
+    play = Play(duration=_life(duration), rate=rate, seed=seed, broker=broker)
     view = view_for(Console(file=sys.stdout), as_json=as_json)
     stage = empty_directory(directory)
     with (stage / "hub.log").open("w", encoding="utf-8") as log:
@@ -96,6 +98,17 @@ def demo(  # noqa: PLR0913 -- each is a word of the command line
         raise typer.Exit(1)
     if directory is None:
         shutil.rmtree(stage)
+
+
+def _life(text: str) -> timedelta:
+    """Return how long the play lasts; ConfigError ``duration_invalid``."""
+    try:
+        life = read_seconds(text)
+    except ValueError as error:
+        raise ConfigError("duration_invalid", str(error), hint="a plain number is seconds") from error
+    if life < SHORTEST:
+        raise ConfigError("duration_invalid", f"{text!r} is too short", hint="at least 1s")
+    return life
 
 
 async def _demo(play: Play, directory: Path, view: View, clock: Clock) -> list[Check]:

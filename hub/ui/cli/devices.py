@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -13,10 +13,11 @@ from hub import __version__
 from hub.config import Settings
 from hub.parts import read_content
 from hub.registry.documents import documents
-from hub.registry.nouns import Device, Site
+from hub.registry.nouns import Device, Site, Source
 from hub.registry.registry import Registry
 from hub.revisions import revise
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.cli.sources import compiled
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import details
 
@@ -41,7 +42,7 @@ def list_devices(
         say_json([asdict(device) for device in found])
         return
     say_table(
-        ("site", "device", "kind", "profile", "place", "state", "params"),
+        ("site", "device", "kind", "profile", "place", "state", "network", "params"),
         (
             (
                 device.site,
@@ -50,6 +51,7 @@ def list_devices(
                 device.profile or "native",
                 device.place or device.site,
                 device.state.value,
+                f"{device.source}: {device.network_id}" if device.source else "",
                 details(device.params),
             )
             for device in found
@@ -70,6 +72,8 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
     param: Annotated[list[str] | None, typer.Option(help="name=value of its profile; may be repeated.")] = None,
     user: Annotated[str, typer.Option(help="Who carries it to the broker.")] = "",
     serial: Annotated[str | None, typer.Option(help="Its serial number.")] = None,
+    source: Annotated[str, typer.Option(help="The foreign network that it is in: hub sources list.")] = "",
+    network_id: Annotated[str, typer.Option(help="What that network calls it: a DevEUI, a friendly name.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Add a device; the hub takes it up within 5 seconds and replays what it said in the last hour."""
@@ -82,8 +86,10 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
         params=pairs_of(param or ()),
         serial=serial,
         user=user,
+        source=source,
+        network_id=network_id,
     )
-    asyncio.run(_add(desk_of(context), noun))
+    noun = asyncio.run(_add(desk_of(context), noun))
     if as_json:
         say_json(asdict(noun))
     else:
@@ -95,10 +101,18 @@ async def _read(desk: Desk) -> list[Device]:
         return await registry.devices()
 
 
-async def _add(desk: Desk, device: Device) -> None:
+async def _add(desk: Desk, device: Device) -> Device:
     async with Registry(desk.settings.registry_url()) as registry:
+        device = as_its_network_writes_it(desk.settings, device, await registry.sources())
         check_device(desk.settings, device, await registry.sites())
         await registry.add_devices([device])
+    return device
+
+
+def as_its_network_writes_it(settings: Settings, device: Device, sources: Sequence[Source]) -> Device:
+    """Return ``device`` with the network id as its network spells it: a DevEUI stands in capitals on the label."""
+    mine = [source for source in sources if source.id == device.source]
+    return replace(device, network_id=compiled(settings, mine[0]).fold(device.network_id)) if mine else device
 
 
 def check_device(settings: Settings, device: Device, sites: Sequence[Site]) -> None:

@@ -20,9 +20,11 @@ from hub.ui.cli import (
     devices,
     events,
     journal,
+    profiles,
     rules,
     run,
     sites,
+    sources,
     telemetry,
 )
 from hub.ui.cli.desk import Desk
@@ -57,7 +59,9 @@ for noun, commands_of_noun in (
     ("journal", journal.app),
     ("telemetry", telemetry.app),
     ("sites", sites.app),
+    ("sources", sources.app),
     ("devices", devices.app),
+    ("profiles", profiles.app),
     ("rules", rules.app),
     ("commands", commands.app),
 ):

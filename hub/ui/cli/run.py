@@ -6,11 +6,12 @@ import asyncio
 import gc
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import typer
 
 from hub.app import Hub
+from hub.errors import StoppedError
 from hub.metrics import Metrics
 from hub.ui.cli.desk import Desk, desk_of
 from hub.ui.http import application, serve
@@ -29,7 +30,7 @@ async def _run(desk: Desk) -> None:
     settings = desk.settings
     await refuse_toy_broker(settings.mqtt)
     hub = Hub(settings, desk.clock)
-    with on_signals(hub.stop):  # also while a long journal is applied again: then it stops when that is done
+    with on_signals(hub.stop), suppress(StoppedError):  # it was stopped while a long journal was applied again
         async with hub:
             metrics = Metrics()
             observe(hub, metrics)

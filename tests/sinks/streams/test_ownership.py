@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from hub.errors import ConfigError, OwnershipLostError, UnavailableError
 from hub.sinks.ownership import Claim, Ownership, adopt
-from hub.sinks.redis_link import Link
+from hub.sinks.redis_link import Answer, Argument, Link
 from hub.sinks.streams import cursor_key, heartbeat_key
 from tests.clocks import ManualClock
 from tests.servers.valkey import ValkeyServer
@@ -200,3 +200,59 @@ async def test_a_cursor_that_beats_is_not_adopted(link: Link) -> None:
     with pytest.raises(ConfigError, match="partition_owned_elsewhere"):
         await adopt(link, claim_of())
     assert (await cursor(link)).journal == "another"
+
+
+async def test_who_slept_longer_than_the_heartbeat_lives_is_not_awake_until_it_has_asked(valkey: ValkeyServer) -> None:
+    clock = ManualClock()
+    ownership = Ownership(valkey.link(), clock, claim_of())
+    await ownership.claim()
+    clock.advance(4.9)
+    assert ownership.is_awake
+    clock.advance(0.2)
+    assert not ownership.is_awake
+    await ownership.wake()
+    assert ownership.is_awake
+    await ownership.close()
+
+
+async def test_waking_after_a_takeover_is_the_end(valkey: ValkeyServer) -> None:
+    clock = ManualClock()
+    ownership = Ownership(valkey.link(), clock, claim_of())
+    await ownership.claim()
+    await claimed(valkey, claim_of())
+    await ownership.wake()  # awake: the beats would have told
+    clock.advance(6)
+    with pytest.raises(OwnershipLostError):
+        await ownership.wake()
+    await ownership.close()
+
+
+async def test_an_answer_that_lay_in_the_socket_while_we_slept_proves_nothing(valkey: ValkeyServer) -> None:
+    clock = ManualClock()
+    asked = clock.monotonic_ns()
+
+    class Sleeping(Link):
+        @override
+        async def ask(self, *arguments: Argument, patience: float = 0) -> Answer:
+            answer = await super().ask(*arguments, patience=patience)
+            if arguments[0] == "EVAL":
+                clock.advance(6)
+            return answer
+
+    ownership = Ownership(Sleeping(valkey.address), clock, claim_of())
+    await ownership.claim()
+    await ownership.beat()
+    assert ownership.confirmed_at == asked
+    assert not ownership.is_awake
+    await ownership.close()
+
+
+async def test_a_redis_that_is_silent_holds_nobody_up_who_only_asks(valkey: ValkeyServer) -> None:
+    ownership = Ownership(valkey.link(), ManualClock(), claim_of())
+    await ownership.claim()
+    valkey.pause()
+    async with asyncio.timeout(3):
+        await ownership.ask()
+    assert not ownership.is_lost
+    valkey.resume()
+    await ownership.close()

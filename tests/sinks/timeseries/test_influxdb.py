@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 
 from hub.errors import PoisonError, UnavailableError
+from hub.services.child import free_port
 from hub.sinks.timeseries.influxdb import InfluxStore
 from hub.sinks.timeseries.lines import encode, event_line
 from hub.sinks.timeseries.query import telemetry
 from hub.sinks.timeseries.store import Span
 from tests.servers.http_stub import OK, Answer, HttpStub, Manner
-from tests.servers.influxdb import InfluxServer, free_port
+from tests.servers.influxdb import InfluxServer
 from tests.sinks.timeseries.samples import NOON, event, series
 
 DEADLINE = timedelta(milliseconds=500)

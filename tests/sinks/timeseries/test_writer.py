@@ -35,10 +35,14 @@ class Running:
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self.owed = OwedInMemory()
-        self.rejected: list[tuple[bytes, str]] = []
-        self.writer = SeriesWriter(
-            self.owed, store, clock, lambda line, reason: self.rejected.append((line, reason)), jitter=lambda: 0.5
-        )
+        self.may_write = asyncio.Event()
+        self.may_write.set()
+        self.asked = 0
+        self.writer = SeriesWriter(self.owed, store, clock, self._wake, jitter=lambda: 0.5)
+
+    async def _wake(self) -> None:
+        self.asked += 1
+        await self.may_write.wait()
 
     async def confirmed(self, position: int) -> None:
         await wait_until(lambda: self.owed.confirmed == position, seconds=30)
@@ -86,6 +90,19 @@ async def test_what_was_taken_together_is_one_write_and_what_is_large_is_several
     assert running.owed.tally["written"] == 18_001
 
 
+async def test_nothing_is_written_before_it_is_known_that_we_may(
+    stubbed: tuple[Running, ManualClock], http_stub: HttpStub
+) -> None:
+    running, _ = stubbed
+    running.may_write.clear()
+    running.owed.add(work(0, 100))
+    await wait_until(lambda: running.asked == 1)
+    assert http_stub.requests == []
+    running.may_write.set()
+    await running.confirmed(1)
+    assert len(http_stub.stored) == 100
+
+
 async def test_work_without_lines_is_confirmed_too(stubbed: tuple[Running, ManualClock], http_stub: HttpStub) -> None:
     running, _ = stubbed
     running.owed.add(LineWork(lines=[], points=0, events=0))
@@ -104,7 +121,7 @@ async def test_lines_that_the_store_refuses_are_counted_told_and_passed_by(tmp_p
             await running.confirmed(2)
 
     assert running.owed.tally == {"written": 4, "rejected": 1, "events_written": 0, "events_rejected": 1}
-    assert [line for line, _ in running.rejected] == [bad_point, bad_event]
+    assert [log["series"].encode() for log in logs] == [line.partition(b" ")[0] for line in (bad_point, bad_event)]
     assert [(log["event"], log["of"]) for log in logs] == [("line_rejected", 2)] * 2
     assert "A12345" not in str(logs)
 
@@ -115,7 +132,7 @@ async def test_a_flood_of_rejections_is_logged_by_its_first_few(tmp_path: Path) 
             running.owed.add(LineWork(lines=[b"not a line"] * 5000, points=5000, events=0))
             await running.confirmed(1)
 
-    assert running.owed.tally["rejected"] == len(running.rejected) == running.writer.lines_rejected == 5000
+    assert running.owed.tally["rejected"] == running.writer.lines_rejected == 5000
     assert [log["of"] for log in logs] == [5000] * 3
 
 
@@ -130,7 +147,7 @@ async def test_every_point_is_stored_once_after_a_store_that_answered_with(
 
     assert len(http_stub.stored) == running.owed.tally["written"] == 200
     assert running.writer.writes_failed == 3
-    assert running.rejected == []
+    assert running.writer.lines_rejected == 0
 
 
 @pytest.mark.parametrize("manner", [Manner.HANGING, Manner.TRICKLING, Manner.TRUNCATED, Manner.GARBLED, Manner.RESET])

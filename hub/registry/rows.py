@@ -1,0 +1,110 @@
+"""Rows of the registry's tables, and the nouns that they are."""
+
+from __future__ import annotations
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.registry import schema
+from hub.registry.nouns import Device, DeviceState, Place, PlaceType, Site, Source
+
+
+async def sites(connection: AsyncConnection) -> list[Site]:
+    """Return all sites by id."""
+    query = schema.places.select().where(schema.places.c.type == PlaceType.SITE.value).order_by(schema.places.c.id)
+    return [
+        Site(id=row.id, zone=row.zone, partition=row.partition, label=row.label, facts=row.facts)
+        for row in await connection.execute(query)
+    ]
+
+
+async def places(connection: AsyncConnection) -> list[Place]:
+    """Return all places below sites, by site and id."""
+    table = schema.places
+    query = table.select().where(table.c.type != PlaceType.SITE.value).order_by(table.c.site, table.c.id)
+    return [_place(row) for row in await connection.execute(query)]
+
+
+async def sources(connection: AsyncConnection) -> list[Source]:
+    """Return all foreign networks by id."""
+    query = schema.sources.select().order_by(schema.sources.c.id)
+    return [
+        Source(id=row.id, network=row.network, partition=row.partition, params=row.params)
+        for row in await connection.execute(query)
+    ]
+
+
+async def devices(connection: AsyncConnection) -> list[Device]:
+    """Return all devices, by site and id."""
+    query = schema.devices.select().order_by(schema.devices.c.site, schema.devices.c.id)
+    return [_device(row) for row in await connection.execute(query)]
+
+
+async def place_keys(connection: AsyncConnection) -> set[tuple[str, str]]:
+    """Return (site, id) of every place, sites included."""
+    rows = await connection.execute(select(schema.places.c.site, schema.places.c.id))
+    return {(row.site, row.id) for row in rows}
+
+
+def _place(row: Row[tuple[object, ...]]) -> Place:
+    # A parent that is the site itself is empty in the noun, so that a site has one name only.
+    parent = "" if row.parent == row.site else row.parent
+    return Place(site=row.site, id=row.id, type=PlaceType(row.type), parent=parent, label=row.label, facts=row.facts)
+
+
+def site_values(site: Site) -> dict[str, object]:
+    """Return the row of a site."""
+    return {
+        "site": site.id,
+        "id": site.id,
+        "type": PlaceType.SITE.value,
+        "zone": site.zone,
+        "partition": site.partition,
+        "label": site.label,
+        "facts": site.facts,
+    }
+
+
+def place_values(place: Place) -> dict[str, object]:
+    """Return the row of a place."""
+    return {
+        "site": place.site,
+        "id": place.id,
+        "parent": place.parent or place.site,
+        "type": place.type.value,
+        "label": place.label,
+        "facts": place.facts,
+    }
+
+
+def _device(row: Row[tuple[object, ...]]) -> Device:
+    return Device(
+        site=row.site,
+        id=row.id,
+        kind=row.kind,
+        profile=row.profile,
+        place="" if row.place == row.site else row.place,
+        params=row.params,
+        serial=row.serial,
+        state=DeviceState(row.state),
+        user=row.user,
+        source=row.source or "",
+        network_id=row.network_id or "",
+    )
+
+
+def device_values(device: Device) -> dict[str, object]:
+    """Return the row of a device."""
+    return {
+        "site": device.site,
+        "id": device.id,
+        "kind": device.kind,
+        "profile": device.profile,
+        "place": device.place or device.site,
+        "params": device.params,
+        "serial": device.serial,
+        "state": device.state.value,
+        "user": device.user,
+        "source": device.source or None,
+        "network_id": device.network_id or None,
+    }

@@ -1,0 +1,284 @@
+"""``hub profiles``: what the device profiles say, whether they can work, and whether their examples hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+
+from hub.catalogue import Kind
+from hub.durations import write_duration
+from hub.normalize.compile import compile_profile
+from hub.normalize.coverage import gaps
+from hub.normalize.examples import Example, check_example, example_bytes
+from hub.normalize.marks import written
+from hub.normalize.profile import Profile
+from hub.normalize.sources import each_of
+from hub.normalize.trace import Sent, trace
+from hub.rules.check import Weight
+from hub.ui.cli import profiles_payloads
+from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.printing import say_json, say_table
+from hub.ui.profile_shelf import Finding, Shelf, shelf_of
+from hub.ui.schemas import Noun, schema_of
+from hub.ui.words import title
+from hub.yaml_documents import canonical_json
+
+EXIT_FAILED, EXIT_CONFIG = 1, 2
+ZONE = "Asia/Shanghai"
+"""Where the devices of examples stand: naive local times in them are Chinese ones."""
+
+app = typer.Typer(help="Device profiles.")
+app.command("decode")(profiles_payloads.decode)
+app.command("guess")(profiles_payloads.guess)
+app.command("new")(profiles_payloads.new)
+
+Chosen = Annotated[str, typer.Argument(metavar="[MODEL|PATH]", help="vendor/model, or a file or directory; else all.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tested:
+    """What the examples of a profile came to: those that do not hold, and what none of them touches."""
+
+    profile: str
+    examples: int
+    failed: dict[str, list[str]]
+    untouched: list[str]
+
+
+@app.command("list")
+def list_profiles(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """List every profile."""
+    profiles = sorted(shelf_of(desk_of(context)).profiles.values(), key=lambda profile: (profile.kind, profile.profile))
+    if as_json:
+        say_json([_row(profile) for profile in profiles])
+        return
+    say_table(
+        ("profile", "kind", "version", "format", "examples", "label"),
+        (
+            (
+                profile.profile,
+                profile.kind,
+                profile.version,
+                profile.payload.format.value,
+                str(len(profile.examples)),
+                title("", profile.label),
+            )
+            for profile in profiles
+        ),
+        empty="no profiles",
+    )
+
+
+@app.command()
+def show(context: typer.Context, model: str, *, as_json: AsJson = False) -> None:
+    """Show what a model says and can be told, and where each of it lies in the payload."""
+    shelf = shelf_of(desk_of(context))
+    profile = shelf.profile(model)
+    if as_json:
+        typer.echo(canonical_json(profile))
+        return
+    kind = shelf.kind(profile)
+    say_table(("what", "is"), _facts(profile))
+    _say_some(("property", "unit", "range", "where", "label"), list(_properties(profile, kind)))
+    _say_some(("signal", "when", "data", "label"), list(_signals(profile, kind)))
+    _say_some(("command", "label"), [(name, title("", kind.commands[name].label)) for name in profile.commands])
+    typer.echo()
+    say_table(
+        ("example", "expects", "source"), ((each.name, _expected(each), each.source) for each in profile.examples)
+    )
+
+
+@app.command()
+def check(context: typer.Context, chosen: Chosen = "", *, as_json: AsJson = False) -> None:
+    """Tell everything that is wrong or undecided, with file and line; exit 2 for what the hub would refuse."""
+    shelf = _shelf(context, chosen)
+    findings = [finding for finding in shelf.findings if _is_chosen(finding, chosen)]
+    if chosen and not Path(chosen).exists() and not findings:
+        shelf.profile(chosen)
+    findings.sort(key=lambda finding: (finding.file, finding.line))
+    if as_json:
+        say_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            typer.echo(str(finding))
+        typer.echo(f"{len(shelf.profiles)} profiles, {len(findings)} findings")
+    if any(finding.weight is Weight.ERROR for finding in findings):
+        raise typer.Exit(EXIT_CONFIG)
+
+
+@app.command("test")
+def run_examples(context: typer.Context, chosen: Chosen = "", *, as_json: AsJson = False) -> None:
+    """Run the examples, and tell what none of them touches; exit 1 when one does not hold."""
+    shelf = _shelf(context, chosen)
+    results = [_tested(profile, shelf.kind(profile)) for profile in _profiles(shelf, chosen)]
+    if as_json:
+        say_json([asdict(result) for result in results])
+    else:
+        for result in results:
+            for name, differences in result.failed.items():
+                typer.echo("\n  ".join([f"{result.profile}: {name}", *differences]))
+        say_table(
+            ("profile", "examples", "hold", "no example touches"),
+            (
+                (
+                    result.profile,
+                    str(result.examples),
+                    str(result.examples - len(result.failed)),
+                    "; ".join(result.untouched) if chosen else str(len(result.untouched) or ""),
+                )
+                for result in results
+            ),
+            empty="no profiles",
+        )
+    if any(result.failed for result in results):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def schema(noun: Annotated[Noun, typer.Argument(help="Of what.")] = Noun.PROFILE) -> None:
+    """Print the JSON Schema by which editors complete and check these files."""
+    typer.echo(schema_of(noun), nl=False)
+
+
+def _shelf(context: typer.Context, chosen: str) -> Shelf:
+    """Return the shelf, with a file or directory that was named over it."""
+    path = Path(chosen)
+    return shelf_of(desk_of(context), *([path] if chosen and path.exists() else []))
+
+
+def _is_chosen(finding: Finding, chosen: str) -> bool:
+    if not chosen or finding.profile == chosen:
+        return True
+    path = Path(chosen)
+    return path.exists() and Path(finding.file).is_relative_to(path)
+
+
+def _profiles(shelf: Shelf, chosen: str) -> Sequence[Profile]:
+    if not chosen:
+        return list(shelf.profiles.values())
+    path = Path(chosen)
+    if not path.exists():
+        return [shelf.profile(chosen)]
+    names = [
+        name
+        for (noun, name), document in shelf.documents.items()
+        if noun == "profile" and Path(document.file).is_relative_to(path)
+    ]
+    return [shelf.profile(name) for name in names]
+
+
+def _tested(profile: Profile, kind: Kind) -> _Tested:
+    failed = {}
+    for example in profile.examples:
+        differences = check_example(compile_profile(profile, kind, example.params, ZONE), example)
+        if differences:
+            failed[example.name] = differences
+    traces = [
+        trace(profile, kind, Sent(payload=example_bytes(each), port=each.port, params=each.params, zone=ZONE))
+        for each in profile.examples
+    ]
+    untouched = [gap.what for gap in gaps(profile, traces)]
+    return _Tested(profile=profile.profile, examples=len(profile.examples), failed=failed, untouched=untouched)
+
+
+def _row(profile: Profile) -> dict[str, object]:
+    return {
+        "profile": profile.profile,
+        "kind": profile.kind,
+        "version": profile.version,
+        "format": profile.payload.format.value,
+        "label": profile.label,
+        "examples": len(profile.examples),
+    }
+
+
+def _say_some(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    if rows:
+        typer.echo()
+        say_table(columns, rows)
+
+
+def _facts(profile: Profile) -> Iterator[tuple[str, str]]:
+    yield "profile", f"{profile.profile} {profile.version}"
+    yield "label", title("", profile.label)
+    yield "kind", profile.kind
+    yield "payload", _words(profile.payload)
+    if profile.time is not None:
+        yield "time", _words(profile.time)
+    if profile.liveness is not None:
+        every, after = profile.liveness.report_every, profile.liveness.offline_after
+        yield "liveness", f"reports every {write_duration(every)}, offline after {write_duration(after)}"
+    for name, value in profile.params.items():
+        yield f"param {name}", str(value)
+    for shape in profile.shapes:
+        if shape.part is not None or shape.repeat is not None:
+            yield "part", _words(shape.part or shape.repeat)
+
+
+def _properties(profile: Profile, kind: Kind) -> Iterator[tuple[str, ...]]:
+    for name, places in _places(profile).items():
+        prop = kind.properties[name]
+        bounds = "" if prop.range is None else f"{prop.range[0]} … {prop.range[1]}"
+        members = ", ".join(prop.values)
+        yield (
+            name,
+            prop.unit or prop.type.value,
+            bounds or members,
+            "; ".join(dict.fromkeys(places)),
+            title("", prop.label or {}),
+        )
+
+
+def _places(profile: Profile) -> dict[str, list[str]]:
+    """Return where each property may come from, as a condition would write it."""
+    found: dict[str, list[str]] = {}
+    for shape in profile.shapes:
+        for name, sources in shape.properties.items():
+            places = [written(place) for source in each_of(sources) for place in source.places()]
+            found.setdefault(name, []).extend(places)
+        for key, fields in shape.channels.items():
+            for name, field in fields.items():
+                found.setdefault(name, []).append(key if field.at is None else f"{key}@{field.at}")
+        for flags in shape.flags:
+            for name in flags.properties:
+                found.setdefault(name, []).append(f"flags of {', '.join(map(written, flags.table.places()))}")
+    return found
+
+
+def _signals(profile: Profile, kind: Kind) -> Iterator[tuple[str, ...]]:
+    for shape in profile.shapes:
+        for name, words in shape.signals.items():
+            when = _condition(words.only) or _condition(shape.match) or "always"
+            yield name, when, ", ".join(words.data), title("", kind.signals[name].label)
+
+
+def _condition(words: object) -> str:
+    if not isinstance(words, dict):
+        return ""
+    return ", ".join(f"{place}: {_some(values)}" for place, values in words.items())
+
+
+def _some(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values[:4])) + (" …" if len(values) > 4 else "")  # noqa: PLR2004 -- as many as a cell holds
+
+
+def _words(model: BaseModel | None) -> str:
+    """Return what is written in a part of a profile."""
+    said = {} if model is None else model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return " ".join(f"{name}: {value}" for name, value in said.items())
+
+
+def _expected(example: Example) -> str:
+    if example.expect_error is not None:
+        return f"error {example.expect_error}"
+    readings = example.readings or (example,)
+    said = [
+        *(name for reading in readings for name in reading.expect),
+        *(s.name for r in readings for s in r.expect_signals),
+    ]
+    return ", ".join(dict.fromkeys(said)) or "nothing but that it was heard"

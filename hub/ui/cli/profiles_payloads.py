@@ -1,0 +1,276 @@
+"""``hub profiles decode``, ``guess`` and ``new``: from a captured payload to a profile that understands it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hub.errors import ConfigError
+from hub.journal.state_file import read_dead_letters
+from hub.model import DeadLetter
+from hub.normalize.authoring import Captured, skeleton
+from hub.normalize.guess import guesses, sentence
+from hub.normalize.payload import Format
+from hub.normalize.trace import Sent, trace
+from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.printing import console_of, say_json, say_table
+from hub.ui.profile_dump import document, dump, spoken, where
+from hub.ui.profile_shelf import Shelf, shelf_of
+
+EXIT_FAILED = 1
+SEARCHED_LETTERS = 10_000
+MOST_EXAMPLES = 12
+_HEX = re.compile(r"(?:0[xX])?[0-9A-Fa-f]{2}(?:[ :,-]*(?:0[xX])?[0-9A-Fa-f]{2})*")
+_NOT_HEX = re.compile(r"0[xX]|[ :,-]")
+_MODEL = re.compile(r"[a-z0-9_-]+/[a-z0-9_-]+")
+
+
+class Writing(StrEnum):
+    """How a payload is written."""
+
+    AUTO = "auto"
+    HEX = "hex"
+    TEXT = "text"
+    BASE64 = "base64"
+
+
+Payload = Annotated[str, typer.Argument(help="Hexadecimal, text, @FILE, or - for standard input.")]
+As = Annotated[Writing, typer.Option("--as", help="How it is written; auto: hexadecimal when it looks so, else text.")]
+Port = Annotated[int | None, typer.Option(help="What the network says beside it (fPort).")]
+Zone = Annotated[str, typer.Option(help="The time zone of the site.")]
+
+
+def decode(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="vendor/model, or the file of a profile.")],
+    payload: Payload,
+    *,
+    writing: As = Writing.AUTO,
+    port: Port = None,
+    param: Annotated[list[str] | None, typer.Option(help="name=value of the profile; may be repeated.")] = None,
+    zone: Zone = "Asia/Shanghai",
+    as_json: AsJson = False,
+) -> None:
+    """Show which bytes or paths of a payload became which value; exit 1 when it is a dead letter."""
+    shelf, name = _with_file(desk_of(context), model)
+    profile = shelf.profile(name)
+    is_bytes = profile.payload.format in {Format.BYTES, Format.CHANNELS}
+    if writing is Writing.AUTO and is_bytes and not payload.startswith(("@", "-")):
+        writing = Writing.HEX
+    sent = Sent(payload=read_payload(payload, writing), port=port, params=pairs_of(param or ()), zone=zone)
+    seen = trace(profile, shelf.kind(profile), sent)
+    if as_json:
+        say_json({"profile": name, **document(seen)})
+    else:
+        console = console_of(sys.stdout.isatty)
+        for piece in dump(seen):
+            console.print(piece)
+        _tell(console, [spoken(reading) for reading in seen.readings], is_wrong=seen.error is not None)
+        if seen.is_partial:
+            console.print(f"partial: {seen.tail or 'a value could not be read'}", markup=False)
+        if seen.error is not None:
+            place = where(seen)
+            console.print(f"dead letter: {seen.error}{f' -- {place}' if place else ''}", markup=False, style="red")
+    if seen.error is not None:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def guess(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    payload: Payload,
+    *,
+    writing: As = Writing.AUTO,
+    port: Port = None,
+    every: Annotated[bool, typer.Option("--all", help="Also those that do not decode it, and why.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell which profiles understand a payload, best first; exit 1 when none does."""
+    shelf = shelf_of(desk_of(context))
+    found = guesses(shelf.profiles.values(), shelf.catalogue, Sent(payload=read_payload(payload, writing), port=port))
+    decoding = [each for each in found if each.error is None]
+    shown = found if every else decoding
+    if as_json:
+        say_json(
+            [
+                {
+                    "profile": each.profile, "kind": each.kind, "score": round(each.score, 3), "why": sentence(each),
+                    "fits": each.fits, "says": each.says, "read": each.read, "size": each.size, "frame": each.frame,
+                    "likeness": round(each.likeness, 3), "error": None if each.error is None else each.error.code,
+                }
+                for each in shown
+            ]
+        )  # fmt: skip
+    else:
+        say_table(
+            ("profile", "kind", "why"),
+            ((each.profile, each.kind, sentence(each)) for each in shown),
+            empty="no profile decodes it; begin one: hub profiles new vendor/model --kind KIND --from FILE",
+        )
+    if not decoding:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def new(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="vendor/model")],
+    *,
+    kind: Annotated[str, typer.Option(help="What it is: smoke_sensor, manhole …; see device_profiles/kinds.")],
+    origin: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help="FILE (lines of hex or JSON, one XML, or bytes), pending:DEVICE (what an unregistered one said), "
+            "or dead-letter:NUMBER.",
+        ),
+    ],
+    to: Annotated[Path | None, typer.Option(help="The file; else profiles_dir/vendor/model.yaml.")] = None,
+) -> None:
+    """Begin a profile from what a device sent; `hub profiles check` then lists what is undecided."""
+    desk = desk_of(context)
+    if _MODEL.fullmatch(model) is None:
+        raise ConfigError("model_invalid", f"{model!r} is no vendor/model", hint="lower case: acme/th-100")
+    path = to or _own_file(desk, model)
+    shelf = shelf_of(desk)
+    text = skeleton(model, shelf.catalogue.kind(kind), _captured(desk, origin)[:MOST_EXAMPLES])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise ConfigError("file_exists", "it is not overwritten", file=str(path), hint="another --to") from error
+    typer.echo(f"wrote {path}; what is undecided: hub profiles check {path}")
+
+
+def read_payload(text: str, writing: Writing) -> bytes:
+    """Return the bytes that were typed, or stand in a file; ConfigError ``payload_invalid``."""
+    if text == "-":
+        return _as_bytes(sys.stdin.buffer.read(), writing)
+    if text.startswith("@"):
+        try:
+            return _as_bytes(Path(text[1:]).read_bytes(), writing)
+        except OSError as error:
+            raise ConfigError("payload_unreadable", str(error.strerror), file=text[1:]) from error
+    return _as_bytes(text.encode(), writing)
+
+
+def _as_bytes(data: bytes, writing: Writing) -> bytes:
+    text = data.strip()
+    match writing:
+        case Writing.TEXT:
+            return data
+        case Writing.BASE64:
+            try:
+                return base64.b64decode(text, validate=True)
+            except binascii.Error as error:
+                raise ConfigError("payload_invalid", f"no base64: {error}") from error
+        case Writing.HEX:
+            found = _hex(text)
+            if found is None:
+                raise ConfigError("payload_invalid", "no hexadecimal: two digits a byte", hint="--as text or base64")
+            return found
+        case Writing.AUTO:
+            found = _hex(text)
+            return data if found is None else found
+
+
+def _hex(data: bytes) -> bytes | None:
+    try:
+        text = data.decode("ascii")
+    except UnicodeDecodeError:
+        return None
+    return bytes.fromhex(_NOT_HEX.sub("", text)) if _HEX.fullmatch(text) else None
+
+
+def _with_file(desk: Desk, model: str) -> tuple[Shelf, str]:
+    """Return the shelf and the name of a profile; that of a file lies over the others."""
+    path = Path(model)
+    if not (path.suffix == ".yaml" and path.is_file()):
+        return shelf_of(desk), model
+    shelf = shelf_of(desk, path)
+    names = [name for (noun, name), document in shelf.documents.items() if noun == "profile" and document.file == model]
+    if len(names) != 1:
+        for finding in (each for each in shelf.findings if each.file == model):
+            raise ConfigError(finding.code, finding.message, file=model, line=finding.line, hint=finding.hint)
+        raise ConfigError("no_profile", f"{len(names)} profiles, not one", file=model)
+    return shelf, names[0]
+
+
+def _tell(console: Console, lines: list[str], *, is_wrong: bool) -> None:
+    for line in lines:
+        console.print(f"{'if its frame were right: ' if is_wrong else ''}{line}", markup=False)
+
+
+def _own_file(desk: Desk, model: str) -> Path:
+    own = desk.settings.profiles_dir
+    if own is None:
+        raise ConfigError(
+            "no_profiles_dir", "this installation has no profiles of its own", hint="set profiles_dir, or --to FILE"
+        )
+    return own / f"{model}.yaml"
+
+
+def _captured(desk: Desk, origin: str) -> list[Captured]:
+    word, colon, rest = origin.partition(":")
+    if colon and word == "dead-letter":
+        return _of_letter(desk, rest)
+    if colon and word == "pending":
+        return _of_pending(desk, rest)
+    try:
+        data = Path(origin).read_bytes()
+    except OSError as error:
+        raise ConfigError("payload_unreadable", str(error.strerror), file=origin) from error
+    return [Captured(payload=payload, source=f"captured, {Path(origin).name}") for payload in payloads_of(data)]
+
+
+def payloads_of(data: bytes) -> list[bytes]:
+    """Return the payloads of a file: lines of hexadecimal or JSON, or one of anything else; none is ConfigError."""
+    if not data.strip():
+        raise ConfigError("payload_invalid", "there is nothing in it")
+    lines = [line.strip() for line in data.splitlines() if line.strip()]
+    found = [_hex(line) for line in lines]
+    if None not in found:
+        return list(dict.fromkeys(payload for payload in found if payload is not None))
+    if all(line.startswith(b"{") and line.endswith(b"}") for line in lines):
+        return list(dict.fromkeys(lines))
+    return [data.strip() if data.lstrip()[:1] in {b"{", b"<"} else data]
+
+
+def _state_file(desk: Desk) -> Path:
+    path = desk.settings.data_dir / "state.sqlite"
+    if not path.exists():
+        raise ConfigError("state_missing", "no hub has worked in this data_dir yet", file=str(path))
+    return path
+
+
+def _of_letter(desk: Desk, number: str) -> list[Captured]:
+    if not (number.isascii() and number.isdigit()):
+        raise ConfigError("dead_letter_unknown", f"{number!r} is no number", hint="`hub dead-letters list`")
+    found = read_dead_letters(_state_file(desk), limit=1, before=int(number) + 1)
+    if not found or found[0].number != int(number):
+        raise ConfigError("dead_letter_unknown", f"there is no dead letter {number}", hint="`hub dead-letters list`")
+    return [_from(found[0])]
+
+
+def _of_pending(desk: Desk, device: str) -> list[Captured]:
+    """Return what an unregistered device said, each payload once; it is named ``site/device``, or ``device``."""
+    letters = read_dead_letters(_state_file(desk), limit=SEARCHED_LETTERS, code="unknown_device")
+    mine = [letter for letter in letters if device in {letter.device, f"{letter.site}/{letter.device}"}]
+    if not mine:
+        known = sorted({f"{letter.site}/{letter.device}" for letter in letters})
+        hint = f"waiting: {', '.join(known)}" if known else "nothing unregistered was heard"
+        raise ConfigError("pending_unknown", f"nothing is known of {device!r}", hint=hint)
+    return list({letter.payload: _from(letter) for letter in mine}.values())
+
+
+def _from(letter: DeadLetter) -> Captured:
+    if letter.payload_bytes > len(letter.payload):
+        raise ConfigError("payload_cut", f"of dead letter {letter.number} only {len(letter.payload)} bytes were kept")
+    return Captured(payload=letter.payload, source=f"captured, dead letter {letter.number} on {letter.topic}")

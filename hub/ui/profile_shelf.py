@@ -1,0 +1,236 @@
+"""The shelf: every kind and profile of an installation, and everything that is wrong or doubtful in their files."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from typing_extensions import override
+
+from hub.catalogue import NUMBERS, Catalogue, Kind
+from hub.config import packaged
+from hub.errors import ConfigError
+from hub.normalize.authoring import TODO
+from hub.normalize.examples import expectations
+from hub.normalize.load import read_profile, whole
+from hub.normalize.profile import Profile
+from hub.normalize.sources import ByteSource, each_of
+from hub.rules.check import Weight
+from hub.rules.names import suggestion
+from hub.ui.cli.desk import Desk
+from hub.yaml_documents import Document, load_documents, mistakes, validate
+
+_TODO = re.compile(rf"#\s*{TODO}\b:?\s*(?P<what>.*)")
+_ELSEWHERE = {"network"}
+"""Documents beside the profiles that are about something else."""
+_KNOWN = ("fragment", "kind", "profile")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A problem where it stands."""
+
+    file: str
+    line: int
+    profile: str
+    weight: Weight
+    code: str
+    message: str
+    hint: str = ""
+
+    @override
+    def __str__(self) -> str:
+        hint = f" -- {self.hint}" if self.hint else ""
+        return f"{self.file}:{self.line}: {self.weight}: {self.profile}: {self.message}{hint}  [{self.code}]"
+
+
+class Shelf:
+    """What could be read of the layers, each a directory or a file; a later one replaces by name.
+
+    Unlike the hub, which refuses the first mistake, it goes on: ``findings`` are all of them.
+    """
+
+    def __init__(self, layers: Sequence[Path]) -> None:
+        self.findings: list[Finding] = []
+        self._searched: set[str] = set()
+        self.documents: dict[tuple[str, str], Document] = {}
+        for layer in layers:
+            self.documents |= self._layer(layer)
+        self.catalogue = self._catalogue()
+        self.profiles: dict[str, Profile] = {}
+        fragments = {name: document for (noun, name), document in self.documents.items() if noun == "fragment"}
+        for (noun, name), document in self.documents.items():
+            if noun == "profile":
+                self._add(name, document, fragments)
+
+    def profile(self, name: str) -> Profile:
+        """Return a profile; ConfigError for one that is unknown or cannot work."""
+        if name in self.profiles:
+            return self.profiles[name]
+        for finding in self.findings:
+            if finding.profile == name and finding.weight is Weight.ERROR:
+                where = {"file": finding.file, "line": finding.line, "hint": finding.hint}
+                raise ConfigError(finding.code, finding.message, **where)  # type: ignore[arg-type]
+        close = difflib.get_close_matches(name, self.profiles, n=1)
+        hint = f"did you mean {close[0]}?" if close else "`hub profiles list`"
+        raise ConfigError("unknown_profile", f"there is no profile {name!r}", hint=hint)
+
+    def kind(self, profile: Profile) -> Kind:
+        """Return the kind of a profile."""
+        return self.catalogue.kind(profile.kind)
+
+    def _layer(self, layer: Path) -> dict[tuple[str, str], Document]:
+        if not layer.exists():
+            raise ConfigError("missing_directory", "there is no such file or directory", file=str(layer))
+        found: dict[tuple[str, str], Document] = {}
+        for path in [layer] if layer.is_file() else sorted(layer.rglob("*.yaml")):
+            try:
+                documents = load_documents(path)
+            except ConfigError as error:
+                self._tell(path.stem, error)
+                continue
+            for document in documents:
+                self._place(found, document)
+        return found
+
+    def _place(self, found: dict[tuple[str, str], Document], document: Document) -> None:
+        if document.noun in _ELSEWHERE:
+            return
+        if document.noun not in _KNOWN:
+            hint = suggestion(document.noun, _KNOWN) or f"begin with one of: {', '.join(_KNOWN)}"
+            error = document.error(
+                "unknown_document", f"unknown noun {document.noun!r}", path=[document.noun], hint=hint
+            )
+            self._tell(document.name, error)
+            return
+        first = found.setdefault((document.noun, document.name), document)
+        if first is not document:
+            hint = f"the other one is in {first.file}:{first.lines[()]}"
+            self._tell(document.name, document.error("duplicate_document", "it exists already", hint=hint))
+
+    def _catalogue(self) -> Catalogue:
+        kinds: list[Kind] = []
+        for (noun, name), document in self.documents.items():
+            if noun != "kind":
+                continue
+            wrong = mistakes(document, Kind)
+            for error in wrong:
+                self._tell(name, error)
+            if not wrong:
+                kinds.append(validate(document, Kind))
+        while True:
+            try:
+                return Catalogue(kinds)
+            except ConfigError as error:
+                name = str(error.fields["kind"])
+                path = error.fields["path"]
+                where = path if isinstance(path, tuple) else ()
+                self._tell(
+                    name, self.documents["kind", name].error(error.code, error.message, path=where, hint=error.hint)
+                )
+                kinds = [kind for kind in kinds if kind.kind != name]
+
+    def _add(self, name: str, document: Document, fragments: dict[str, Document]) -> None:
+        try:
+            document = whole(document, fragments)
+            wrong = mistakes(document, Profile)
+            for error in wrong:
+                self._tell(name, error)
+            if not wrong:
+                self.profiles[name] = read_profile(document, self.catalogue)
+                self.findings += _doubts(self.profiles[name], document, self.kind(self.profiles[name]))
+        except ConfigError as error:
+            self._tell(name, error)
+        if document.file not in self._searched:
+            self._searched.add(document.file)
+            self.findings += _undecided(name, Path(document.file))
+
+    def _tell(self, name: str, error: ConfigError) -> None:
+        self.findings.append(
+            Finding(
+                file=error.file or "",
+                line=error.line or 1,
+                profile=name,
+                weight=Weight.ERROR,
+                code=error.code,
+                message=error.message,
+                hint=error.hint,
+            )
+        )
+
+
+def shelf_of(desk: Desk, *more: Path) -> Shelf:
+    """Return what ships, what the installation has of its own, and ``more`` over them."""
+    own = desk.settings.profiles_dir
+    return Shelf([packaged("device_profiles"), *([] if own is None else [own]), *more])
+
+
+def _undecided(name: str, file: Path) -> Iterator[Finding]:
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        found = _TODO.search(line)
+        if found is not None:
+            before = line[: found.start()].strip()
+            message = f"{before.partition(':')[0].lstrip('- ')}: {found['what']}" if before else found["what"]
+            yield Finding(
+                file=str(file), line=number, profile=name, weight=Weight.WARNING, code="undecided", message=message
+            )
+
+
+def _doubts(profile: Profile, document: Document, kind: Kind) -> Iterator[Finding]:
+    """Yield what the hub takes and a reader should not."""
+    told: list[tuple[Sequence[str | int], str, str, str]] = [
+        (("label",), "no_label", f"no label in {language}", "")
+        for language in ("en", "zh")
+        if not profile.label.get(language)
+    ]
+    if not profile.examples:
+        told.append((("profile",), "no_example", "it has no example", "examples are its tests; add what a device sent"))
+    elif all(example.expect_error is None for example in profile.examples):
+        told.append(
+            (("examples",), "no_refusal", "no example of a payload that is refused", "add one with expect_error")
+        )
+    told += [
+        (_where(document, name), "untested", f"{name} is in no example", "add an example that has it")
+        for name in _untold(profile)
+    ]
+    told += [
+        (_where(document, name), "no_unit", f"{name} does not say its unit", "unit: as the device counts")
+        for name in _silent(profile, kind)
+    ]
+    for path, code, message, hint in told:
+        error = document.error(code, message, path=path, hint=hint)
+        yield Finding(
+            file=document.file, line=error.line or 1, profile=profile.profile, weight=Weight.WARNING, code=code,
+            message=error.message, hint=hint,
+        )  # fmt: skip
+
+
+def _untold(profile: Profile) -> list[str]:
+    readings = [reading for example in profile.examples for reading in expectations(example)]
+    seen = {name for reading in readings for name in reading.expect}
+    seen |= {signal.name for reading in readings for signal in reading.expect_signals}
+    promised = dict.fromkeys(name for shape in profile.shapes for name in (*shape.names, *shape.signals))
+    return [name for name in promised if name not in seen]
+
+
+def _silent(profile: Profile, kind: Kind) -> list[str]:
+    """Return the numbers in bytes whose unit is not written: nobody can tell V from mV by looking."""
+    sources = [
+        (name, source)
+        for shape in profile.shapes
+        for name, found in shape.properties.items()
+        for source in each_of(found)
+        if isinstance(source, ByteSource)
+    ]
+    fields = [pair for shape in profile.shapes for channel in shape.channels.values() for pair in channel.items()]
+    silent = [name for name, source in (*sources, *fields) if source.unit is None]
+    return list(dict.fromkeys(name for name in silent if kind.properties[name].type in NUMBERS))
+
+
+def _where(document: Document, name: str) -> Sequence[str | int]:
+    """Return the first place of a document that is called ``name``."""
+    places: Iterable[Sequence[str | int]] = document.lines
+    return next((place for place in places if place and place[-1] == name), ())
