@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from rich.console import Console
 from rich.table import Table
 
 from hub.catalogue import Catalogue
@@ -113,3 +115,7 @@ def _rows(costs: Sequence[Cost]) -> Iterator[tuple[str, ...]]:
             f"{cost.most_us:.1f}",
             cost.dearest,
         )
+
+
+if __name__ == "__main__":
+    Console(width=None if sys.stdout.isatty() else 150).print(table(measure(1_000, 5)))

@@ -136,7 +136,9 @@ class _Bytes(Section):
     def find(self, place: Place, record: int | None) -> Found:
         spot = spot_of(place)
         base = 0 if record is None else self._begin + record * self._size
-        whole = len(self.data) if record is None or not self._size else base + self._size
+        whole = len(self.data)
+        if record is not None and self._size:
+            whole = min(whole, base + self._size)
         return _cut(spot, base, whole)
 
 

@@ -18,7 +18,7 @@ from hub.normalize.trace import Sent, Trace, trace
 
 _SAYS = (Use.PROPERTY, Use.FLAG, Use.SIGNAL)
 # A checksum is worth most: one payload in 256 has it by chance. What was measured: tests/normalize/test_guess.py.
-_FRAME, _LIKENESS, _MATCH, _READ, _FIT, _PARTIAL = 3.0, 2.0, 1.0, 1.0, 1.0, -2.0
+_FRAME, _LIKENESS, _MATCH, _READ, _FIT, _PARTIAL = 3.0, 2.0, 1.0, 1.0, 1.0, -1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ def leaves_of(payload: Payload, data: bytes) -> Sequence[Leaf]:
 def _json_leaves(payload: Payload, data: bytes) -> list[Leaf]:
     check_json(data, MANY_KEYS)
     try:
-        document = msgspec.json.decode(data)
+        document = msgspec.json.decode(data.decode(errors="replace"))  # the codec skips what no profile asks for
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PoisonError("bad_json", str(error)) from None
     each = tuple(payload.each.split(".")) if payload.each else None

@@ -62,7 +62,16 @@ def trace(profile: Profile, kind: Kind, sent: Sent) -> Trace:
             frame = list(frame_marks(profile.payload, anatomy, error.code))
             return replace(unframed, marks=[*frame, *_without_frame(unframed.marks)], error=error)
         return _poisoned(profile, kind, sent, error)
-    whole = _Whole(profile, kind, sent, handler)
+    try:
+        whole = _Whole(profile, kind, sent, handler)
+    except PoisonError as tail:  # it cannot be opened as a whole, only where the profile looks
+        return Trace(
+            sections=[Section("", sent.payload)],
+            marks=[],
+            readings=readings,
+            is_partial=handler.partials > 0,
+            tail=tail,
+        )
     marks = [*frame_marks(profile.payload, whole.anatomy, ""), *whole.marks()]
     return Trace(
         sections=whole.anatomy.sections, marks=marks, readings=readings, is_partial=handler.partials > 0,

@@ -11,22 +11,19 @@ from pathlib import Path
 from typing_extensions import override
 
 from hub.catalogue import NUMBERS, Catalogue, Kind
-from hub.config import packaged
+from hub.config import Settings, packaged
 from hub.errors import ConfigError
 from hub.normalize.authoring import TODO
 from hub.normalize.examples import expectations
-from hub.normalize.load import read_profile, whole
+from hub.normalize.load import NOUNS, read_profile, whole
+from hub.normalize.networks.network import Network
 from hub.normalize.profile import Profile
 from hub.normalize.sources import ByteSource, each_of
 from hub.rules.check import Weight
 from hub.rules.names import suggestion
-from hub.ui.cli.desk import Desk
 from hub.yaml_documents import Document, load_documents, mistakes, validate
 
 _TODO = re.compile(rf"#\s*{TODO}\b:?\s*(?P<what>.*)")
-_ELSEWHERE = {"network"}
-"""Documents beside the profiles that are about something else."""
-_KNOWN = ("fragment", "kind", "profile")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +94,11 @@ class Shelf:
         return found
 
     def _place(self, found: dict[tuple[str, str], Document], document: Document) -> None:
-        if document.noun in _ELSEWHERE:
-            return
-        if document.noun not in _KNOWN:
-            hint = suggestion(document.noun, _KNOWN) or f"begin with one of: {', '.join(_KNOWN)}"
+        if document.noun == "network":
+            for mistake in mistakes(document, Network):
+                self._tell(document.name, mistake)
+        if document.noun not in NOUNS:
+            hint = suggestion(document.noun, NOUNS)
             error = document.error(
                 "unknown_document", f"unknown noun {document.noun!r}", path=[document.noun], hint=hint
             )
@@ -162,9 +160,9 @@ class Shelf:
         )
 
 
-def shelf_of(desk: Desk, *more: Path) -> Shelf:
+def shelf_of(settings: Settings, *more: Path) -> Shelf:
     """Return what ships, what the installation has of its own, and ``more`` over them."""
-    own = desk.settings.profiles_dir
+    own = settings.profiles_dir
     return Shelf([packaged("device_profiles"), *([] if own is None else [own]), *more])
 
 

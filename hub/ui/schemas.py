@@ -50,5 +50,8 @@ def schema_of(noun: Noun) -> str:
         schema["properties"]["use"] = {"type": "array", "items": {"type": "string"}}
         schema["anyOf"] = [{"required": ["use"]}, {"required": schema.pop("required")}]
         schema["required"] = ["profile"]
+        del schema["$defs"]["Payload"]["required"]
+    if noun is Noun.RULE:
+        schema["properties"]["for_each"] = {"anyOf": [{"type": "string"}, schema["properties"]["for_each"]]}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE).decode()

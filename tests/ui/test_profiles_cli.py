@@ -304,7 +304,7 @@ def test_every_command_of_the_worked_example_works(
     profiles: Profiles, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "captured.hex").write_text("07005FD700C3\n07015FD700C2\n", encoding="utf-8")
+    (tmp_path / "captured.hex").write_text("07005FD700B50E\n07015FD700B50D\n", encoding="utf-8")
     lines = re.findall(r"^hub profiles (.*?)(?:\s+#.*)?$", SECTION.partition("\n## ")[0], re.MULTILINE)
     codes = []
     for line in lines:
@@ -339,21 +339,26 @@ def test_a_device_that_nobody_knew_becomes_one_of_a_new_model_with_what_it_had_s
     def until(check: Callable[[], Any]) -> Any:  # noqa: ANN401 -- JSON is anything
         return asyncio.run(wait_until(lambda: asyncio.to_thread(check), seconds=20))
 
-    unfinished.publish(f"hub/{SITE}/leak-1/telemetry", bytes.fromhex("07015FD700C2"))
+    unfinished.publish(f"hub/{SITE}/leak-1/telemetry", bytes.fromhex("07015FD700B50D"))
     begin = ("profiles", "new", "acme/wl7", "--kind", "leak_sensor", "--from", f"pending:{SITE}/leak-1")
     until(lambda: hub(*begin).code == 0)
     file = tmp_path / "own" / "acme" / "wl7.yaml"
-    assert '{hex: "07015FD700C2"}' in file.read_text(encoding="utf-8")
+    assert '{hex: "07015FD700B50D"}' in file.read_text(encoding="utf-8")
+    (letter,) = hub("dead-letters", "list", "--json").document()
+    other = tmp_path / "other.yaml"
+    of_letter = ("--from", f"dead-letter:{letter['number']}", "--to", str(other))
+    assert hub("profiles", "new", "acme/other", "--kind", "leak_sensor", *of_letter).code == 0
+    assert f'{{hex: "{letter["payload"].upper()}"}}' in other.read_text(encoding="utf-8")
     assert WORKED is not None
     file.write_text(WORKED[1], encoding="utf-8")
     unfinished.stop()
     unfinished.start()
     assert hub("devices", "add", SITE, "leak-1", "--kind", "leak_sensor", "--profile", "acme/wl7").code == 0
 
-    def alarms() -> object:
-        return [each for each in hub("alarms", "list", "--json").document() if each["device"] == "leak-1"]
+    def told() -> object:
+        return hub("telemetry", "query", "leak_sensor", "leak-1", "--json").document()
 
-    assert until(alarms)
+    assert until(told)[0]["fields"] == {"leak": True, "tamper": False, "battery": 95, "temperature": 21.5, "rssi": -75}
 
 
 # ----------------------------------------------------------------------------------------------------------- schemas

@@ -53,7 +53,9 @@ class _Tested:
 @app.command("list")
 def list_profiles(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List every profile."""
-    profiles = sorted(shelf_of(desk_of(context)).profiles.values(), key=lambda profile: (profile.kind, profile.profile))
+    profiles = sorted(
+        shelf_of(desk_of(context).settings).profiles.values(), key=lambda profile: (profile.kind, profile.profile)
+    )
     if as_json:
         say_json([_row(profile) for profile in profiles])
         return
@@ -77,7 +79,7 @@ def list_profiles(context: typer.Context, *, as_json: AsJson = False) -> None:
 @app.command()
 def show(context: typer.Context, model: str, *, as_json: AsJson = False) -> None:
     """Show what a model says and can be told, and where each of it lies in the payload."""
-    shelf = shelf_of(desk_of(context))
+    shelf = shelf_of(desk_of(context).settings)
     profile = shelf.profile(model)
     if as_json:
         typer.echo(canonical_json(profile))
@@ -148,7 +150,7 @@ def schema(noun: Annotated[Noun, typer.Argument(help="Of what.")] = Noun.PROFILE
 def _shelf(context: typer.Context, chosen: str) -> Shelf:
     """Return the shelf, with a file or directory that was named over it."""
     path = Path(chosen)
-    return shelf_of(desk_of(context), *([path] if chosen and path.exists() else []))
+    return shelf_of(desk_of(context).settings, *([path] if chosen and path.exists() else []))
 
 
 def _is_chosen(finding: Finding, chosen: str) -> bool:

@@ -74,8 +74,11 @@ def decode(  # noqa: PLR0913 -- each is a word of the command line
         for piece in dump(seen):
             console.print(piece)
         _tell(console, [spoken(reading) for reading in seen.readings], is_wrong=seen.error is not None)
-        if seen.is_partial:
-            console.print(f"partial: {seen.tail or 'a value could not be read'}", markup=False)
+        if seen.is_partial or seen.tail is not None:
+            console.print(
+                f"{'partial' if seen.is_partial else 'not shown'}: {seen.tail or 'a value could not be read'}",
+                markup=False,
+            )
         if seen.error is not None:
             place = where(seen)
             console.print(f"dead letter: {seen.error}{f' -- {place}' if place else ''}", markup=False, style="red")
@@ -93,7 +96,7 @@ def guess(  # noqa: PLR0913 -- each is a word of the command line
     as_json: AsJson = False,
 ) -> None:
     """Tell which profiles understand a payload, best first; exit 1 when none does."""
-    shelf = shelf_of(desk_of(context))
+    shelf = shelf_of(desk_of(context).settings)
     found = guesses(shelf.profiles.values(), shelf.catalogue, Sent(payload=read_payload(payload, writing), port=port))
     decoding = [each for each in found if each.error is None]
     shown = found if every else decoding
@@ -138,7 +141,7 @@ def new(
     if _MODEL.fullmatch(model) is None:
         raise ConfigError("model_invalid", f"{model!r} is no vendor/model", hint="lower case: acme/th-100")
     path = to or _own_file(desk, model)
-    shelf = shelf_of(desk)
+    shelf = shelf_of(desk.settings)
     text = skeleton(model, shelf.catalogue.kind(kind), _captured(desk, origin)[:MOST_EXAMPLES])
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -193,8 +196,8 @@ def _with_file(desk: Desk, model: str) -> tuple[Shelf, str]:
     """Return the shelf and the name of a profile; that of a file lies over the others."""
     path = Path(model)
     if not (path.suffix == ".yaml" and path.is_file()):
-        return shelf_of(desk), model
-    shelf = shelf_of(desk, path)
+        return shelf_of(desk.settings), model
+    shelf = shelf_of(desk.settings, path)
     names = [name for (noun, name), document in shelf.documents.items() if noun == "profile" and document.file == model]
     if len(names) != 1:
         for finding in (each for each in shelf.findings if each.file == model):

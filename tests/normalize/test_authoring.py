@@ -1,0 +1,98 @@
+"""A profile that is begun from captured payloads: what is proposed, and that every doubt is marked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hub.normalize.authoring import TODO, Captured, skeleton
+from hub.normalize.examples import check_example
+from hub.normalize.profile import Profile
+from hub.yaml_documents import Document, load_documents, validate
+from tests.normalize.devices import CATALOGUE, handler
+
+
+def begun(tmp_path: Path, kind: str, *payloads: bytes) -> tuple[Document, str]:
+    captured = [Captured(payload=payload, source="captured, dead letter 1 on a/b") for payload in payloads]
+    text = skeleton("acme/new", CATALOGUE.kind(kind), captured)
+    file = tmp_path / "new.yaml"
+    file.write_text(text, encoding="utf-8")
+    (document,) = load_documents(file)
+    return document, text
+
+
+def test_names_that_are_alike_become_properties_in_the_unit_of_the_kind(tmp_path: Path) -> None:
+    payload = b'{"data": {"Temp": 21.5, "humidity": 44, "batt": 97, "id": "a"}}'
+    document, _ = begun(tmp_path, "environment_sensor", payload)
+    assert document.body["properties"] == {
+        "temperature": {"path": "data.Temp", "unit": "Cel"},
+        "humidity": {"path": "data.humidity", "unit": "%"},
+        "battery": {"path": "data.batt", "unit": "%"},
+    }
+
+
+def test_a_value_of_another_type_is_not_taken_for_a_property(tmp_path: Path) -> None:
+    document, text = begun(tmp_path, "environment_sensor", b'{"temperature": "warm", "humidity": 44}')
+    assert document.body["properties"] == {"humidity": {"path": "humidity", "unit": "%"}}
+    assert f'# {TODO}: path temperature ("warm")' in text
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"temp": 21.5, "hum": 44, "note": "a: b # c, \\"d\\""}',
+        "<r><temperature>21.5</temperature><humidity>44</humidity><note>湿 &lt;</note></r>".encode(),
+        b"temperature=21.5;humidity=44;note=x",
+    ],
+)
+def test_what_is_begun_from_a_document_can_work_and_its_examples_hold(tmp_path: Path, payload: bytes) -> None:
+    document, _ = begun(tmp_path, "environment_sensor", payload)
+    profile = validate(document, Profile)
+    words = profile.model_dump(by_alias=True, exclude_unset=True, exclude={"kind", "examples"})
+    made = handler(profile.kind, **words)
+    assert [check_example(made, example) for example in profile.examples] == [[]]
+    assert profile.examples[0].expect == {"temperature": 21.5, "humidity": 44}
+
+
+def test_bytes_propose_their_length_and_a_checksum_that_holds_for_all(tmp_path: Path) -> None:
+    frames = [bytes.fromhex("221164321F18"), bytes.fromhex("2217641E1A2B")]
+    document, text = begun(tmp_path, "smoke_sensor", *frames)
+    assert document.body["payload"] == {"format": "bytes", "length": 6, "check": "sum8_zero"}
+    assert "byte 1 (17, 23)" in text
+    assert "byte 2 (always 100)" in text
+
+
+def test_a_checksum_is_not_believed_of_a_single_payload(tmp_path: Path) -> None:
+    document, _ = begun(tmp_path, "smoke_sensor", bytes.fromhex("221164321F18"))
+    assert document.body["payload"] == {"format": "bytes", "length": 6}
+
+
+def test_a_crc_is_found(tmp_path: Path) -> None:
+    # Modbus RTU: read holding registers, and its reply; frames of the Modbus specification's examples of function 3.
+    frames = [bytes.fromhex("010300000001840A"), bytes.fromhex("010300000002C40B")]
+    document, _ = begun(tmp_path, "smoke_sensor", *frames)
+    assert document.body["payload"] == {
+        "format": "bytes", "length": 8, "check": {"as": "crc16_modbus", "to": -2, "at": -2},
+    }  # fmt: skip
+
+
+def test_every_line_that_somebody_must_decide_is_marked(tmp_path: Path) -> None:
+    _, text = begun(tmp_path, "environment_sensor", b'{"temp": 21.5, "x": 1}')
+    decided = [line.strip() for line in text.splitlines() if TODO not in line]
+    assert decided == [
+        "profile: acme/new",
+        "version: 0.1.0",
+        "kind: environment_sensor",
+        "properties:",
+        "# kind environment_sensor also has: humidity, co2, battery",
+        "examples:",
+        "- name: captured 1",
+        'source: "captured, dead letter 1 on a/b"',
+        "payload: {json: {temp: 21.5, x: 1}}",
+    ]
+
+
+def test_bytes_that_are_no_text_are_an_example_in_hexadecimal(tmp_path: Path) -> None:
+    _, text = begun(tmp_path, "smoke_sensor", b"\x00\xff\x10")
+    assert 'payload: {hex: "00FF10"}' in text
