@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from hub.authoring.anatomy import Extent, Section
+from hub.authoring.guess import covered
+from hub.authoring.marks import Mark, Use
+from hub.authoring.trace import Trace
 from hub.model import Reading
-from hub.normalize.anatomy import Extent, Section
-from hub.normalize.guess import covered
 from hub.normalize.limits import INT64_HIGH, INT64_LOW
-from hub.normalize.marks import Mark, Use
-from hub.normalize.trace import Trace
 
 Key = tuple[Use, str, int | None]
 Colours = Mapping[Key, str]

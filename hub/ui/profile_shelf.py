@@ -10,10 +10,10 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from hub.authoring.skeleton import TODO
 from hub.catalogue import NUMBERS, Catalogue, Kind
 from hub.config import Settings, packaged
 from hub.errors import ConfigError
-from hub.normalize.authoring import TODO
 from hub.normalize.examples import expectations
 from hub.normalize.load import NOUNS, read_profile, whole
 from hub.normalize.networks.network import Network

@@ -13,13 +13,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from hub.authoring.guess import guesses, sentence
+from hub.authoring.skeleton import Captured, skeleton
+from hub.authoring.trace import Sent, trace
 from hub.errors import ConfigError
 from hub.journal.state_file import read_dead_letters
 from hub.model import DeadLetter
-from hub.normalize.authoring import Captured, skeleton
-from hub.normalize.guess import guesses, sentence
 from hub.normalize.payload import Format
-from hub.normalize.trace import Sent, trace
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.printing import console_of, say_json, say_table
 from hub.ui.profile_dump import document, dump, spoken, where

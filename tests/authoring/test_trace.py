@@ -10,15 +10,15 @@ from random import Random
 import msgspec
 import pytest
 
+from hub.authoring.anatomy import Section
+from hub.authoring.marks import Mark, Use
+from hub.authoring.trace import Sent, Trace, trace
 from hub.errors import PoisonError
 from hub.model import Reading
-from hub.normalize.anatomy import Section
 from hub.normalize.compile import compile_profile
 from hub.normalize.examples import Example, example_bytes
 from hub.normalize.handler import ProfileHandler
-from hub.normalize.marks import Mark, Use
 from hub.normalize.profile import Profile
-from hub.normalize.trace import Sent, Trace, trace
 from tests.normalize.devices import CATALOGUE, PROFILES, model
 
 ZONE = "Asia/Shanghai"

@@ -6,16 +6,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from hub.authoring.anatomy import Anatomy, Section
+from hub.authoring.looks import Look
+from hub.authoring.marks import FRAME_CODES, Mark, Use, frame_marks, native_marks
 from hub.catalogue import Kind
 from hub.errors import PoisonError
 from hub.model import Handler, Reading, Scalar
-from hub.normalize.anatomy import Anatomy, Section
 from hub.normalize.codecs.codec import Row, Unread
 from hub.normalize.codecs.formats import compile_many, compile_one, has_records
 from hub.normalize.compile import compile_profile
 from hub.normalize.handler import ProfileHandler
-from hub.normalize.looks import Look
-from hub.normalize.marks import FRAME_CODES, Mark, Use, frame_marks, native_marks
 from hub.normalize.places import Place
 from hub.normalize.profile import Profile
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from hub.authoring.guess import Guess, guesses, sentence
+from hub.authoring.trace import Sent
 from hub.normalize.examples import Example, example_bytes
-from hub.normalize.guess import Guess, guesses, sentence
 from hub.normalize.profile import Profile
-from hub.normalize.trace import Sent
 from tests.normalize.devices import CATALOGUE, PROFILES
 
 TOLD_APART = 0.85

@@ -10,13 +10,13 @@ from difflib import SequenceMatcher
 
 from pydantic import ValidationError
 
+from hub.authoring.anatomy import Anatomy
+from hub.authoring.leaves import Leaf
 from hub.catalogue import NUMBERS, Kind, Property, Type
 from hub.errors import ConfigError, PoisonError
 from hub.model import Scalar
-from hub.normalize.anatomy import Anatomy
 from hub.normalize.codecs.frames import compile_frame
 from hub.normalize.compile import compile_profile
-from hub.normalize.leaves import Leaf
 from hub.normalize.payload import Format, Payload
 from hub.normalize.profile import Profile
 

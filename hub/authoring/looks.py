@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from hub.authoring.anatomy import Extent
+from hub.authoring.marks import Mark, Use, written
 from hub.catalogue import Kind, Typed
 from hub.errors import PoisonError
 from hub.model import Reading, Scalar
-from hub.normalize.anatomy import Extent
 from hub.normalize.codecs.codec import Row
 from hub.normalize.handler import ProfileHandler
-from hub.normalize.marks import Mark, Use, written
 from hub.normalize.places import Place
 from hub.normalize.profile import Shape
 from hub.normalize.slots import Path

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from hub.authoring.anatomy import Anatomy, Section
+from hub.authoring.marks import Mark, Use
+from hub.authoring.trace import Sent, Trace, trace
 from hub.catalogue import Catalogue
 from hub.errors import PoisonError
-from hub.normalize.anatomy import Anatomy, Section
 from hub.normalize.compile import compile_profile
 from hub.normalize.examples import example_bytes
 from hub.normalize.handler import ProfileHandler
-from hub.normalize.marks import Mark, Use
 from hub.normalize.payload import Format
 from hub.normalize.profile import Profile
-from hub.normalize.trace import Sent, Trace, trace
 
 _SAYS = (Use.PROPERTY, Use.FLAG, Use.SIGNAL)
 # A checksum is worth most: one payload in 256 has it by chance. What was measured: tests/normalize/test_guess.py.

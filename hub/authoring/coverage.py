@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from hub.authoring.marks import Mark, Use
+from hub.authoring.trace import Trace
 from hub.model import Scalar
 from hub.normalize.fields import both_forms
-from hub.normalize.marks import Mark, Use
 from hub.normalize.profile import Profile, Shape
 from hub.normalize.slots import Path
 from hub.normalize.sources import Meaning, each_of
-from hub.normalize.trace import Trace
 
 _LISTED = 12
 

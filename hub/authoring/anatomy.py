@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
+from hub.authoring.leaves import Leaf, leaves_of
 from hub.errors import PoisonError
 from hub.normalize.codecs.byte_fields import end_of, spot_of
 from hub.normalize.codecs.channels import channel_of, layout_of
 from hub.normalize.codecs.inside import carrier_of, inflated, unpacker
 from hub.normalize.codecs.slices import MAX_SLICE
-from hub.normalize.leaves import Leaf, leaves_of
 from hub.normalize.payload import Format, Payload, SizeBy
 from hub.normalize.places import WHOLE, BytePlace, InPlace, Place, SlicePlace
 

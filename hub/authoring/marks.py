@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hub.authoring.anatomy import Anatomy, Extent, Section
 from hub.catalogue import Kind
 from hub.model import Reading, Scalar
-from hub.normalize.anatomy import Anatomy, Extent, Section
 from hub.normalize.payload import Check, OwnLength, Payload, SizeBy
 from hub.normalize.places import BytePlace, ChannelPlace, InPlace, Number, Place, SlicePlace
 from hub.normalize.slots import Path

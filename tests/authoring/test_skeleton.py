@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.normalize.authoring import TODO, Captured, skeleton
+from hub.authoring.skeleton import TODO, Captured, skeleton
 from hub.normalize.examples import check_example
 from hub.normalize.profile import Profile
 from hub.yaml_documents import Document, load_documents, validate
