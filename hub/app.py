@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 
 import structlog
 
-from hub import __version__
+from hub import __version__, parts
 from hub.bridge import topics
 from hub.bridge.frames import decode_packets
 from hub.bridge.uplink import Inbox
@@ -25,9 +25,10 @@ from hub.journal.neighbours import opened
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
 from hub.journal.state_file import Saved
 from hub.model import AlarmState, Body, LineWork, Started, StreamWork, Tick, Transmission
-from hub.parts import Broker, EngineTwins, make_downlink, make_sessions, make_store, read_content
+from hub.normalize.networks.directory import carried_over
 from hub.pipeline import Applying, Hearing, Limits, NewRevision
 from hub.registry.registry import Registry
+from hub.reloading import Reloading
 from hub.reports import Reports
 from hub.revisions import restored, revise
 from hub.sinks.control import ControlReader
@@ -43,7 +44,7 @@ from hub.sinks.twins import TwinSink
 W = TypeVar("W")
 
 TICK_SECONDS, LEASE_TICK_SECONDS = 1.0, 0.1
-REGISTRY_SECONDS = 5.0
+REGISTRY_TICKS = 5
 PATIENCE_NS = 2_000_000_000
 
 log = structlog.get_logger(__name__)
@@ -68,8 +69,10 @@ class Hub:
         self._opened = AsyncExitStack()
         self._documents: dict[str, bytes] = {}
         self._superseded: dict[str, bytes] = {}
+        self._directories: dict[str, bytes] = {}
         self.registry_revision = -1
         self._reports = Reports(self._note)
+        self._reloading = Reloading(partial(parts.read_content, settings), self._revise, self._note, clock)
 
     # ---------------------------------------------------------------------------------------------------------- opening
 
@@ -92,7 +95,7 @@ class Hub:
     async def _open(self, stack: AsyncExitStack) -> None:
         directory = self.settings.data_dir
         stack.enter_context(Lock(directory))
-        self._documents = read_content(self.settings)
+        self._documents = parts.read_content(self.settings)
         self.registry = await stack.enter_async_context(Registry(self.settings.registry_url()))
         await self._open_files(stack)
         await self._recover()
@@ -161,7 +164,7 @@ class Hub:
         self.ownership = Ownership(link, self.clock, claim, on_claimed=self._keep_epoch)
         self._epochs: list[int] = []
         await self.ownership.claim()
-        self.store = await stack.enter_async_context(make_store(self.settings, self.clock))
+        self.store = await stack.enter_async_context(parts.make_store(self.settings, self.clock))
         self.writer = SeriesWriter(self.timeseries_box, self.store, self.clock, self.ownership.wake)
         fence = Fence(
             self._link(stack),
@@ -172,7 +175,7 @@ class Hub:
         self.stream_sink = StreamSink(
             self.streams_box, fence, self.clock, partition=self.settings.partition, alarms=self._alarms
         )
-        self.twin_sink = TwinSink(self._link(stack), self.clock, self.ownership, EngineTwins(self.engine))
+        self.twin_sink = TwinSink(self._link(stack), self.clock, self.ownership, parts.EngineTwins(self.engine))
         self.control_reader = ControlReader(self._link(stack), self.clock, partition=self.settings.partition)
         self.retention = Retention(
             self._link(stack),
@@ -193,9 +196,10 @@ class Hub:
     def _open_south(self) -> None:
         self.inbox = Inbox()
         first_connection = self.engine.state.clock.last_connection + 1
-        broker = Broker(self._asks_sys, self.ownership)
-        self.sessions = make_sessions(self.settings, self.inbox, self.clock, first_connection, broker)
-        self.downlink = make_downlink(self.settings, self._note, self.clock, self.ownership)
+        broker = parts.Broker(self._asks_sys, self.ownership)
+        self.sessions = parts.make_sessions(self.settings, self.inbox, self.clock, first_connection, broker)
+        self.downlink = parts.make_downlink(self.settings, self._note, self.clock, self.ownership)
+        parts.listen(self.sessions, self.engine.content.networks, asks_sys=self._asks_sys)
 
     # ---------------------------------------------------------------------------------------------------------- running
 
@@ -217,13 +221,15 @@ class Hub:
         south = [begin(f"bridge.{session.name}", session.run) for session in self.sessions]
         hearing = begin("pipeline.hear", self.hearing.run)
         judging = begin("pipeline.apply", partial(self.applying.run, self.hearing))
+        last_entry = self.engine.state.clock.last_entry
         north = [
             begin("bridge.downlink", self.downlink.run),
             begin("sinks.streams", self.stream_sink.run),
             begin("sinks.streams.keep_up", self.stream_sink.keep_up),
             begin("sinks.timeseries", self.writer.run),
             begin("sinks.twins", self.twin_sink.run),
-            begin("sinks.control", partial(self.control_reader.run, self.engine.state.clock.last_entry, self._note)),
+            begin("sinks.control", partial(self.control_reader.run, last_entry, self._reloading.take)),
+            begin("reloading", self._reloading.run),
             begin("sinks.retention", self.retention.run),
             begin("sinks.ownership", self.ownership.run),
             begin("sinks.epoch", self._keep_epochs),
@@ -277,25 +283,34 @@ class Hub:
             await self.clock.sleep(LEASE_TICK_SECONDS if self.engine.has_leases else TICK_SECONDS)
             self._note(Tick())
             self._reports.look_for_drops([session.counts for session in self.sessions])
+            parts.listen(self.sessions, self.engine.content.networks, asks_sys=self._asks_sys)
 
     async def _poll_registry(self) -> None:
         while True:
-            await self.clock.sleep(REGISTRY_SECONDS)
+            for _ in range(REGISTRY_TICKS):
+                await self.clock.sleep(TICK_SECONDS)
+                if self.applying.directories:
+                    break
             try:
-                if await self.registry.revision() != self.registry_revision:
+                if self.applying.directories or await self.registry.revision() != self.registry_revision:
                     await self._revise()
             except (ConfigError, UnavailableError) as error:
                 log.error("revision_refused", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
 
-    async def _revise(self) -> None:
-        """Compare YAML and registry with what the engine works with, and journal the difference."""
-        number, devices = await self.registry.snapshot(self.settings.partition)
-        wanted = {**self._documents, **devices}
+    async def _revise(self, documents: dict[str, bytes] | None = None) -> int:
+        """Compare YAML (now ``documents``) and registry with what the engine works with; journal what differs."""
+        number, rows = await self.registry.snapshot(self.settings.partition)
+        self._directories |= self.applying.take_directories()
+        yaml = documents or self._documents
+        said = await asyncio.to_thread(parts.understood, self._directories, yaml)
+        wanted = {**yaml, **rows, **carried_over({**self.engine.content.bodies(), **said}, rows.values())}
         known, self._superseded = self._superseded or self.engine.content.bodies(), {}
         note = revise(known, wanted, __version__)
-        if note is not None:
-            self._note(note)
-        self.registry_revision = number
+        self._documents, self.registry_revision = yaml, number
+        if note is None:
+            return 0
+        self._note(note)
+        return len(note.revision.put) + len(note.revision.removed)
 
     # ------------------------------------------------------------------------------------------------ what sinks report
 

@@ -73,11 +73,12 @@ class _Section(BaseModel):
 
 
 class MqttPasswords(_Section):
-    """One user for each connection of the hub: ``{username_prefix}-telemetry`` and so on."""
+    """One user for each connection of the hub: ``{username_prefix}-telemetry`` …; ``record`` is for `hub record`."""
 
     telemetry: SecretStr = SecretStr("")
     events: SecretStr = SecretStr("")
     downlink: SecretStr = SecretStr("")
+    record: SecretStr = SecretStr("")
 
 
 class MqttSettings(_Section):

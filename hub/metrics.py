@@ -56,6 +56,7 @@ DECLARATIONS = (
     Declaration("hub_points_derived_total", "Points that the engine derived from messages."),
     Declaration("hub_points_written_total", "Points that the time series store took."),
     Declaration("hub_points_rejected_total", "Points that the time series store will never take."),
+    Declaration("hub_values_unstored_total", "Values that did not change and that their profile does not store then."),
     _gauge("hub_points_waiting", "Points that the time series store has not taken yet."),
     Declaration("hub_events_raised_total", "Events that rules raised.", ("severity",)),
     Declaration("hub_events_written_total", "Events that are in Redis streams."),
@@ -84,6 +85,8 @@ DECLARATIONS = (
     _gauge("hub_outbox_waiting_records", "Records that a sink still owes.", "sink"),
     _gauge("hub_outbox_waiting_bytes", "What a sink still owes.", "sink"),
     _gauge("hub_consumer_groups_lagging", "Consumer groups that owe too much to keep their entries."),
+    _gauge("hub_dwellings", "Dwellings of the registry.", "site"),
+    _gauge("hub_dwellings_covered", "Dwellings in which a fire detector was heard in the last 48 hours.", "site"),
     _gauge("hub_registry_revision", "The registry's revision that the engine works with."),
 )
 

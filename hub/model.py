@@ -318,6 +318,11 @@ class Transition(StrEnum):
     RAISED = "raised"
     CLEARED = "cleared"
     ACKNOWLEDGED = "acknowledged"
+    COMMENTED = "commented"
+    SEVERITY_CHANGED = "severity_changed"
+    REMINDED = "reminded"
+    SHELVED = "shelved"
+    UNSHELVED = "unshelved"
     OCCURRED = "occurred"
 
 
@@ -349,7 +354,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlarmState(msgspec.Struct, frozen=True, kw_only=True):
-    """An active alarm as readers see it in ``hub:alarms:{site}``."""
+    """An active alarm as readers see it in ``hub:alarms:{site}``; ``shelved_until`` wall ns, 0 when it is not."""
 
     id: str
     name: str
@@ -363,6 +368,7 @@ class AlarmState(msgspec.Struct, frozen=True, kw_only=True):
     since: int
     late: bool
     acknowledged_by: str | None = None
+    shelved_until: int = 0
     label: dict[str, str] = {}
     data: dict[str, Scalar] = {}
 
@@ -423,6 +429,8 @@ class Effects(msgspec.Struct):
     replies: list[Reply]
     dead_letters: list[DeadLetter]
     transmissions: list[Transmission]
+    directories: list[tuple[str, bytes]] = []
+    """(source, what it says of its devices): the rim makes profiles of it, for the next revision."""
 
 
 # ------------------------------------------------------------------------------------------- from outbox to sinks

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
+
+import structlog
 
 from hub.bridge import topics
 from hub.bridge.aiomqtt_session import AiomqttSession
@@ -17,15 +20,21 @@ from hub.bridge.reconnect import Guard
 from hub.bridge.session import MqttSession
 from hub.bridge.topics import SessionName
 from hub.bridge.uplink import Inbox
+from hub.catalogue import Kind
 from hub.clock import Clock
 from hub.config import SessionChoice, Settings, TimeseriesStore, packaged
 from hub.engine.apply import Engine
+from hub.engine.networks import Networks
+from hub.errors import PoisonError
 from hub.model import Outcome, Twin
+from hub.normalize.networks.directory import directory_documents
 from hub.revisions import read_yaml
 from hub.sinks.timeseries.influxdb import InfluxStore
 from hub.sinks.timeseries.local import LocalStore
 from hub.sinks.timeseries.store import Store
 from hub.sinks.twins import TwinChanges
+
+log = structlog.get_logger(__name__)
 
 WRITE_DEADLINE = timedelta(seconds=10)
 
@@ -68,7 +77,7 @@ def make_sessions(
             client_id=user,
             name=name.value,
             partition=settings.partition,
-            filters=tuple(it for it in topics.filters(name) if broker.asks_sys or it != topics.SYS_DROPPED),
+            filters=filters_of(name, Networks(), asks_sys=broker.asks_sys),
             username=user,
             password=getattr(mqtt.passwords, name.value).get_secret_value(),
             tls=_tls(settings),
@@ -79,6 +88,30 @@ def make_sessions(
         inbox.attach(session)
         sessions.append(session)
     return sessions
+
+
+def listen(sessions: Sequence[MqttSession | AiomqttSession], networks: Networks, *, asks_sys: bool) -> None:
+    """Let every session hear its own topics, and what the sources say."""
+    for session in sessions:
+        session.listen(filters_of(session.name, networks, asks_sys=asks_sys), networks.directories)
+
+
+def filters_of(session: str, networks: Networks, *, asks_sys: bool) -> tuple[str, ...]:
+    """Return what a session listens to: topics of our own, and those of the sources."""
+    own = (each for each in topics.filters(SessionName(session)) if asks_sys or each != topics.SYS_DROPPED)
+    return (*own, *networks.router.filters(session))
+
+
+def understood(directories: Mapping[str, bytes], documents: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the documents that what sources say of their devices becomes, with the kinds among ``documents``."""
+    kinds = [Kind.model_validate_json(body) for key, body in documents.items() if key.startswith("kind/")]
+    found: dict[str, bytes] = {}
+    for source, payload in directories.items():
+        try:
+            found |= directory_documents(source, payload, {kind.kind: kind for kind in kinds})
+        except (PoisonError, ValueError) as error:  # the engine has read it already: only a bug of ours leads here
+            log.error("directory_refused", source=source, reason=str(error))  # noqa: TRY400 -- nothing more to say
+    return found
 
 
 def make_downlink(settings: Settings, emit: Callable[[Outcome], None], clock: Clock, guard: Guard) -> Downlink:
@@ -94,6 +127,20 @@ def make_downlink(settings: Settings, emit: Callable[[Outcome], None], clock: Cl
         tls=_tls(settings),
     )
     return Downlink(config, emit, clock, guard=guard)
+
+
+def make_recorder_client(settings: Settings) -> ClientConfig:
+    """Return where `hub record` connects: as a user of its own, so that it takes no session of the hub over."""
+    mqtt = settings.mqtt
+    user = f"{mqtt.username_prefix}-record"
+    return ClientConfig(
+        host=mqtt.host,
+        port=mqtt.port,
+        client_id=f"{user}-{uuid4().hex[:12]}",
+        username=user,
+        password=mqtt.passwords.record.get_secret_value(),
+        tls=_tls(settings),
+    )
 
 
 def read_content(settings: Settings) -> dict[str, bytes]:

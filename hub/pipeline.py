@@ -216,6 +216,7 @@ class Applying:
         self.checkpoint_position = engine.state.clock.position
         self.checkpoints = 0
         self._encoding_to = 0
+        self.directories: dict[str, bytes] = {}
 
     async def run(self, hearing: Hearing) -> None:
         """Judge what was heard, hand out its effects, one turn of the loop between records; an empty list ends it."""
@@ -244,6 +245,11 @@ class Applying:
         except UnavailableError:
             self._dead_letters = letters  # the checkpoint waits for the disk; they go with it
 
+    def take_directories(self) -> dict[str, bytes]:
+        """Return what sources said of their devices since the last call."""
+        taken, self.directories = self.directories, {}
+        return taken
+
     async def spill(self) -> None:
         """Move what memory may not hold to disk."""
         await self._streams.spill()
@@ -254,6 +260,7 @@ class Applying:
         if effects.transmissions and not is_recovery:
             for transmission in sorted(effects.transmissions, key=lambda one: not one.reflex):
                 self._offer(transmission)
+        self.directories |= effects.directories
         if effects.points or effects.events:
             lines = encode(effects.points)
             lines += [event_line(event) for event in effects.events]

@@ -17,6 +17,8 @@ from hub.engine.state import Document
 from hub.errors import ConfigError, CorruptError
 from hub.model import Revision
 from hub.normalize.load import load_profiles
+from hub.normalize.networks.directory import DIRECTORY, MADE
+from hub.normalize.networks.load import load_networks
 from hub.pipeline import NewRevision
 from hub.rules.check import Weight, problems
 from hub.rules.rule import Rule, write_rule
@@ -25,18 +27,21 @@ from hub.yaml_documents import Tree, canonical_json, load_tree, validate
 log = structlog.get_logger(__name__)
 
 _ENTRY = "document/"
+_REGISTERED = ("device/", "list/", "params/", "place/", "source/")
 UNREADABLE = (ConfigError, ValueError, msgspec.DecodeError)
 """What compiling a document may raise that was written for another version."""
 
 
 def read_yaml(profile_directories: Sequence[Path], rule_directories: Sequence[Path]) -> dict[str, bytes]:
-    """Return kinds, profiles and rules as documents; later directories replace earlier ones by name.
+    """Return kinds, profiles, networks and rules as documents; later directories replace earlier ones by name.
 
     ConfigError with file, line and hint for the first thing that is wrong.
     """
     catalogue, profiles = load_profiles(profile_directories)
     documents = {f"kind/{kind.kind}": canonical_json(kind) for kind in catalogue.kinds.values()}
     documents |= {f"profile/{profile.profile}": canonical_json(profile) for profile in profiles.values()}
+    for network in load_networks(profile_directories).values():
+        documents[f"network/{network.network}"] = canonical_json(network)
     for rule in read_rules(rule_directories, catalogue).values():
         documents[f"rule/{rule.rule}"] = write_rule(rule)
     return documents
@@ -100,14 +105,15 @@ def restored(
 
 
 def _readable(known: Mapping[str, bytes], shipped: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return this version's kinds, profiles and rules with the known devices.
+    """Return this version's kinds, profiles, networks and rules with the known devices.
 
-    Rules that are gone and can be read stay: the next revision ends them as it ends any rule.
+    Rules that are gone and can be read stay: the next revision ends them as it ends any rule. So do directories of
+    networks and the profiles made of them.
     """
-    documents = {key: body for key, body in known.items() if key.startswith(("device/", "place/"))} | dict(shipped)
+    documents = {key: body for key, body in known.items() if key.startswith(_REGISTERED)} | dict(shipped)
     _try_out(documents)
     for key in sorted(set(known) - set(documents)):
-        if key.startswith("rule/"):
+        if key.startswith(("rule/", DIRECTORY, MADE)):
             with suppress(*UNREADABLE):
                 _try_out({**shipped, key: known[key]})
                 documents[key] = known[key]

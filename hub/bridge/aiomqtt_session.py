@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 
 import aiomqtt
 import mqtt5
@@ -48,6 +49,7 @@ class AiomqttSession:
         self._hearing: Hearing | None = None
         self._paused = False
         self._is_overslept = False
+        self._changes: asyncio.Queue[tuple[list[str], list[str]]] = asyncio.Queue()
 
     @property
     def name(self) -> str:
@@ -71,6 +73,12 @@ class AiomqttSession:
             return False
         paho_client.ack(client, hearing.acknowledge(delivery))
         return True
+
+    def listen(self, filters: tuple[str, ...], anew: frozenset[str] = frozenset()) -> None:
+        """Listen to ``filters`` from now on, without a gap for those that stay."""
+        change = self._line.listen(filters, anew)
+        if any(change):
+            self._changes.put_nowait(change)
 
     def pause_reading(self) -> None:
         """Stop reading the socket."""
@@ -149,23 +157,34 @@ class AiomqttSession:
             paho_client.ack(client, hearing.hear_reserved(other))
 
     async def _greet(self, client: aiomqtt.Client) -> None:
-        """Subscribe, then publish the marker until it comes back. The SUBACK may wait for our acks, so no timeout."""
-        patterns = (*self._line.config.filters, self._line.marker)
-        codes = await client.subscribe([(pattern, _options(pattern)) for pattern in patterns], timeout=math.inf)
-        refused = [pattern for pattern, code in zip(patterns, codes, strict=False) if _is_failure(code)]
-        if refused:
-            self.counts.refused_subscriptions += len(refused)
-            _log.error("subscriptions_refused", session=self.name, filters=refused)
+        """Subscribe, then publish the marker until it comes back."""
+        while not self._changes.empty():
+            self._changes.get_nowait()
+        await self._resubscribe(client, (*self._line.filters, self._line.marker), self._line.unwanted)
         while (hearing := self._hearing) is not None and not hearing.is_caught_up:
             paho_client.publish(client, self._line.marker, hearing.nonce)
             await self._clock.sleep(MARKER_EVERY_SECONDS)
+        while True:
+            await self._resubscribe(client, *await self._changes.get())
+
+    async def _resubscribe(self, client: aiomqtt.Client, new: Sequence[str], gone: Sequence[str]) -> None:
+        """Subscribe to what is new, then unsubscribe from what is gone. A SUBACK may wait for our acks: no timeout."""
+        if new:
+            wanted = [(pattern, self._options(pattern)) for pattern in new]
+            codes = await client.subscribe(wanted, timeout=math.inf)
+            refused = [pattern for pattern, code in zip(new, codes, strict=False) if _is_failure(code)]
+            if refused:
+                self.counts.refused_subscriptions += len(refused)
+                _log.error("subscriptions_refused", session=self.name, filters=refused)
+        if gone:
+            await client.unsubscribe(list(gone), timeout=math.inf)
+
+    def _options(self, pattern: str) -> SubscribeOptions:
+        if pattern == SYS_DROPPED:
+            return SubscribeOptions(qos=0, retainHandling=SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE)
+        anew, new = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE, SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
+        return SubscribeOptions(qos=1, retainHandling=anew if pattern in self._line.anew else new)
 
 
 def _is_failure(code: object) -> bool:
     return isinstance(code, ReasonCode) and code.is_failure
-
-
-def _options(pattern: str) -> SubscribeOptions:
-    if pattern == SYS_DROPPED:
-        return SubscribeOptions(qos=0, retainHandling=SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE)
-    return SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)

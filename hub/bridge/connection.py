@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import mqtt5
@@ -66,6 +66,13 @@ class Connection(asyncio.Protocol):
             self._transport.write(acks)
         if self.hearing.acks.unpinged > PING_AFTER_ACKS:
             self._ping()
+
+    def resubscribe(self, new: Sequence[str], gone: Sequence[str]) -> None:
+        """Subscribe to what is new, and only then unsubscribe from what is gone."""
+        if new:
+            self._subscribe([self._filter(pattern) for pattern in new])
+        if gone:
+            self._transport.write(mqtt5.UnsubscribePacket(self._next_packet_id(), list(gone)).write())
 
     def pause(self) -> None:
         """Stop reading once the broker has accepted us."""
@@ -194,6 +201,8 @@ class Connection(asyncio.Protocol):
                 self._line.counts.refused_markers += int(code) >= _FAILURE
             case mqtt5.SubAckPacket():
                 self._subscribed(packet)
+            case mqtt5.UnsubAckPacket():
+                pass
             case mqtt5.ConnAckPacket():
                 self._accepted(packet)
             case mqtt5.DisconnectPacket(reason_code=code, reason_str=text):
@@ -216,7 +225,21 @@ class Connection(asyncio.Protocol):
         self.hearing.connected(session_present=packet.session_present)
         _log.info("session_connected", session=self._line.config.name, session_present=packet.session_present)
         self._regulate()
-        self._subscribe([_filter(pattern) for pattern in (*self._line.config.filters, self._line.marker)])
+        self.resubscribe((*self._line.filters, self._line.marker), self._line.unwanted)
+
+    def _filter(self, pattern: str) -> mqtt5.TopicFilter:
+        """Retained messages come with a new subscription only; the broker's own count comes now and without acks."""
+        if pattern == SYS_DROPPED:
+            return mqtt5.TopicFilter(pattern, max_qos=mqtt5.QoS.AT_MOST_ONCE, retain_as_published=False)
+        handling = mqtt5.RetainHandling
+        return mqtt5.TopicFilter(
+            pattern,
+            max_qos=mqtt5.QoS.AT_LEAST_ONCE,
+            retain_as_published=False,
+            retain_handling=handling.SEND_ALWAYS
+            if pattern in self._line.anew
+            else handling.SEND_IF_SUBSCRIPTION_NOT_EXISTS,
+        )
 
     def _subscribe(self, wanted: list[mqtt5.TopicFilter]) -> None:
         packet_id = self._next_packet_id()
@@ -227,7 +250,7 @@ class Connection(asyncio.Protocol):
         """Publish the marker after the first SUBACK; ask again for what was refused, an ACL may be mended."""
         asked = self._asked.pop(packet.packet_id, [])
         refused = [wanted for wanted, code in zip(asked, packet.reason_codes, strict=False) if int(code) >= _FAILURE]
-        self._refused = refused
+        self._refused += refused
         if refused:
             self._line.counts.refused_subscriptions += len(refused)
             _log.error("subscriptions_refused", session=self._line.config.name, filters=[it.pattern for it in refused])
@@ -236,7 +259,10 @@ class Connection(asyncio.Protocol):
             self._mark()
 
     def _ask_again(self) -> None:
-        self._subscribe(self._refused)
+        known = {*self._line.filters, self._line.marker}
+        wanted, self._refused = [it for it in self._refused if it.pattern in known], []
+        if wanted:
+            self._subscribe(wanted)
 
     def _mark(self) -> None:
         """Publish the marker until it comes back; one that a broker lost must not keep us blind."""
@@ -290,15 +316,3 @@ class Connection(asyncio.Protocol):
 
     def _later(self, seconds: float, step: Callable[[], None]) -> None:
         self._timers[step] = asyncio.get_running_loop().call_later(seconds, step)
-
-
-def _filter(pattern: str) -> mqtt5.TopicFilter:
-    """Retained messages come with a new subscription only; the broker's own count comes now and without acks."""
-    if pattern == SYS_DROPPED:
-        return mqtt5.TopicFilter(pattern, max_qos=mqtt5.QoS.AT_MOST_ONCE, retain_as_published=False)
-    return mqtt5.TopicFilter(
-        pattern,
-        max_qos=mqtt5.QoS.AT_LEAST_ONCE,
-        retain_as_published=False,
-        retain_handling=mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS,
-    )

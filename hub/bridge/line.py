@@ -56,13 +56,31 @@ class SessionCounts:
     sys_dropped: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Line:
-    """One session as its connections see it."""
+    """One session as its connections see it.
+
+    ``filters`` is what it listens to by now, ``unwanted`` what it no longer does: the broker may remember. Of those in
+    ``anew`` it wants what is retained on every connection, not only with a new subscription.
+    """
 
     config: SessionConfig
     deliver: Deliver
     counts: SessionCounts
+    filters: tuple[str, ...] = ()
+    unwanted: tuple[str, ...] = ()
+    anew: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self.filters = self.config.filters
+
+    def listen(self, filters: tuple[str, ...], anew: frozenset[str]) -> tuple[list[str], list[str]]:
+        """Listen to ``filters`` from now on; return what of them is new, and what is gone."""
+        new = [each for each in filters if each not in self.filters]
+        gone = [each for each in self.filters if each not in filters]
+        self.unwanted = tuple(each for each in (*self.unwanted, *gone) if each not in filters)
+        self.filters, self.anew = filters, anew
+        return new, gone
 
     @property
     def may_acknowledge(self) -> bool:

@@ -89,11 +89,15 @@ def when_acked(client: aiomqtt.Client, heard: Callable[[int, str | None], None])
 
 
 def command_properties(*, expiry_seconds: int, response_topic: str, correlation: bytes) -> Properties:
-    """Return what MQTT 5 says about a request: how long it may wait, where its answer goes, what the answer names."""
+    """Return what MQTT 5 says about a request: how long it may wait, where its answer goes, what the answer names.
+
+    Without ``response_topic`` the network around the device knows nothing of answers.
+    """
     properties = _properties(PacketTypes.PUBLISH)
     properties.MessageExpiryInterval = expiry_seconds
-    properties.ResponseTopic = response_topic
-    properties.CorrelationData = correlation
+    if response_topic:
+        properties.ResponseTopic = response_topic
+        properties.CorrelationData = correlation
     return properties
 
 

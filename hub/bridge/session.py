@@ -46,6 +46,12 @@ class MqttSession:
         connection.acknowledge(delivery)
         return True
 
+    def listen(self, filters: tuple[str, ...], anew: frozenset[str] = frozenset()) -> None:
+        """Listen to ``filters`` from now on, without a gap for those that stay."""
+        new, gone = self._line.listen(filters, anew)
+        if self._connection is not None and self._connection.is_made and self._connection.is_open:
+            self._connection.resubscribe(new, gone)
+
     def pause_reading(self) -> None:
         """Stop reading the socket; pings go on."""
         self._paused = True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from hub.commands.life import (
     DEFAULT_EXPIRY_NS,
@@ -17,11 +17,13 @@ from hub.commands.life import (
 )
 from hub.durations import nanoseconds
 from hub.engine.device import Device
+from hub.engine.encoding import TopicNames, transmission_of
 from hub.engine.moment import Moment, Output
 from hub.engine.state import State, count
-from hub.model import Event, Outcome, Scalar, Severity, Transition, Transmission
-from hub.normalize.encode import encode_command
-from hub.rules.rule import Do, Priority, Rule
+from hub.errors import PoisonError
+from hub.model import Event, Outcome, Scalar, Severity, Transition
+from hub.normalize.networks.downlink import network_id
+from hub.rules.rule import Do, Priority
 from hub.rules.states import RuleState
 from hub.rules.timers import TimerClass, Timers
 
@@ -31,13 +33,6 @@ REMEMBER_NS = 600_000_000_000
 SHORTEST_NS = 1_000_000_000
 
 COMMAND, LEASE_RENEWS, LEASE_LAPSES = "command", "lease renews", "lease lapses"
-
-
-class TopicNames(Protocol):
-    """The part of the topic grammar that commands need."""
-
-    def command_topic(self, site: str, device: str, /) -> str: ...
-    def response_topic(self, site: str, device: str, /) -> str: ...
 
 
 class Cause(NamedTuple):
@@ -57,11 +52,20 @@ class Hands:
         self._output = output
         self.commands: dict[str, Command] = {}
         self.leases: dict[str, Lease] = {}
+        self._called: dict[str, str] = {}
+
+    def find(self, identity: str) -> Command | None:
+        """Return the command of an id, or of the UUID that stands for it in a network that wants one."""
+        return self.commands.get(identity) or self.commands.get(self._called.get(identity, ""))
+
+    def _remember(self, command: Command) -> None:
+        self.commands[command.id] = command
+        self._called[network_id(command.id)] = command.id
 
     def restore(self, entry: Command | Lease) -> None:
         """Take an entry of a checkpoint."""
         if isinstance(entry, Command):
-            self.commands[entry.id] = entry
+            self._remember(entry)
             due = entry.expires_t + (0 if entry.state in OPEN else REMEMBER_NS)
             self._timers.set(TimerClass.RUNNING, due, COMMAND, entry.id)
         else:
@@ -70,9 +74,11 @@ class Hands:
 
     # ------------------------------------------------------------------------------------------------ from rules
 
-    def act(self, rule: Rule, state: RuleState, targets: Callable[[Do], list[Device]], moment: Moment) -> None:
-        """Send what ``rule`` does on a raise; late ones only what stays wanted until cleared."""
-        for action in rule.do:
+    def act(
+        self, actions: Sequence[Do], state: RuleState, targets: Callable[[Do], list[Device]], moment: Moment
+    ) -> None:
+        """Send what a rule does on a raise; late ones only what stays wanted until cleared."""
+        for action in actions:
             if moment.late and action.until is None:
                 continue
             for device in targets(action):
@@ -80,7 +86,7 @@ class Hands:
                 state.steps += 1
                 identity = f"{state.alarm}-{state.steps}"
                 if action.until is None:
-                    self._send(device, part, identity, action, Cause(rule.rule), moment)
+                    self._send(device, part, identity, action, Cause(state.rule), moment)
                 else:
                     self._lease(device, part, identity, action, state, moment)
 
@@ -103,6 +109,21 @@ class Hands:
         """End every lease that ``rule`` holds for ``key``: its release goes out."""
         for lease in [one for one in self.leases.values() if one.rule == rule and one.key == key]:
             self._end_lease(lease, find(lease.site, lease.device), moment)
+
+    def held_by(self, state: RuleState) -> list[Lease]:
+        """Return the leases that a rule holds for a key."""
+        return [one for one in self.leases.values() if (one.rule, one.key) == (state.rule, state.key)]
+
+    def hand_over(
+        self, before: Sequence[Lease], state: RuleState, find: Callable[[str, str], Device | None], moment: Moment
+    ) -> None:
+        """End the leases that a pending raise held; one that the alarm holds on with is not released in between."""
+        if not before:
+            return
+        after = {(one.site, one.device, one.part, one.command) for one in self.held_by(state) if one not in before}
+        for lease in before:
+            is_held_on = (lease.site, lease.device, lease.part, lease.command) in after
+            self._end_lease(lease, None if is_held_on else find(lease.site, lease.device), moment)
 
     def _end_lease(self, lease: Lease, device: Device | None, moment: Moment) -> None:
         del self.leases[lease.id]
@@ -137,11 +158,11 @@ class Hands:
             created_at=moment.at, expires_t=moment.t + cause.expiry_ns, expires_at=moment.at + cause.expiry_ns,
             reflex=action.reflex,
         )  # fmt: skip
-        self.commands[identity] = command
+        self._remember(command)
         count(self._state.ledger.commands, command.state.value)
         self._keep(command)
         self._timers.set(TimerClass.RUNNING, command.expires_t, COMMAND, identity)
-        self._transmit(command)
+        self._transmit(device, command, moment)
         return command
 
     def request(  # noqa: PLR0913, PLR0917 -- as _send
@@ -151,22 +172,14 @@ class Hands:
         if identity not in self.commands:
             self._send(device, part, identity, action, cause, moment)
 
-    def _transmit(self, command: Command) -> None:
-        payload = encode_command(
-            id=command.id, command=command.name, part=command.part, args=command.args,
-            expires_at=command.expires_at // 1_000_000,
-        )  # fmt: skip
-        self._output.effects.transmissions.append(
-            Transmission(
-                command=command.id,
-                topic=self._topics.command_topic(command.site, command.device),
-                payload=payload,
-                expires_at=command.expires_at,
-                response_topic=self._topics.response_topic(command.site, command.device),
-                correlation=command.id.encode(),
-                reflex=command.reflex,
-            )
-        )
+    def _transmit(self, device: Device, command: Command, moment: Moment) -> None:
+        """Send ``command``; one that its device or the network around it cannot be told fails at once."""
+        try:
+            transmission = transmission_of(device, command, self._topics)
+        except PoisonError as error:
+            self._become(command, CommandState.FAILED, f"{error.code}: {error.message}", moment)
+        else:
+            self._output.effects.transmissions.append(transmission)
 
     def mark(self) -> tuple[int, int]:
         """Return how many commands and leases there are, for :meth:`roll_back`."""
@@ -176,7 +189,9 @@ class Hands:
         """Forget the commands and leases that came since ``mark``; their transmissions are discarded elsewhere."""
         while len(self.commands) > mark[0]:
             identity, command = self.commands.popitem()
-            count(self._state.ledger.commands, command.state.value, -1)
+            for state in dict.fromkeys((CommandState.ACCEPTED, command.state)):  # or it has failed at once
+                count(self._state.ledger.commands, state.value, -1)
+            self._called.pop(network_id(identity), None)
             self._timers.drop(TimerClass.RUNNING, COMMAND, identity)
             self._state.remove(f"command/{identity}")
         while len(self.leases) > mark[1]:
@@ -252,6 +267,7 @@ class Hands:
             self._become(command, after_expiry(command.state), "", moment)
         elif command is not None:
             del self.commands[key]
+            self._called.pop(network_id(key), None)
             self._state.remove(f"command/{key}")
 
     def _renew(self, lease: Lease, device: Device, moment: Moment) -> None:
@@ -260,8 +276,9 @@ class Hands:
         self._time_lease(lease)
         self._transmit_step(device, lease, lease.command, lease.args, moment)
 
-    def settle(self, moment: Moment) -> None:
+    def settle(self, find: Callable[[str, str], Device | None], moment: Moment) -> None:
         """After a start: wait for what was sent, send again what was not (same id); the expired ended before."""
         for command in sorted(self.commands.values(), key=lambda one: (one.expires_t, one.id)):
-            if command.state is CommandState.ACCEPTED and command.created_at != moment.at:
-                self._transmit(command)
+            device = find(command.site, command.device)
+            if command.state is CommandState.ACCEPTED and command.created_at != moment.at and device is not None:
+                self._transmit(device, command, moment)

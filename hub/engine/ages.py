@@ -49,6 +49,11 @@ def age_of(known: DeviceState, difference: int, late_after_ns: int, blind_since:
     return LATE if age <= BACKFILL_NS else BACKFILL
 
 
+def age_of_reading(known: DeviceState, at: int, measured: int | None) -> int:
+    """Return how long before ``at`` (ns) it was measured, less the error of the device's clock; 0 without a clock."""
+    return 0 if measured is None else max(0, at - measured - known.clock_error)
+
+
 def live_ages(known: DeviceState, late_after_ns: int) -> tuple[int, int, int]:
     """Return within what a message that comes next is live and teaches nothing, so that :func:`age_of` need not judge.
 

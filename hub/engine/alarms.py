@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from typing import NamedTuple
+from functools import partial
 
+from hub.durations import nanoseconds
 from hub.engine.acting import Hands
 from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.moment import Moment, Output
+from hub.engine.places import Subject, is_near
+from hub.engine.standing import Case, Standing
 from hub.engine.state import State
 from hub.engine.telling import Teller
+from hub.engine.views import Views
 from hub.model import AlarmChange, Scalar, Transition
-from hub.rules.held import of
+from hub.rules.held import Held
+from hub.rules.inputs import Present
 from hub.rules.rule import Do
 from hub.rules.states import CompiledRule, Move, Phase, RuleState, ripen
 from hub.rules.timers import TimerClass, Timers
 
 ALARMING = frozenset({Phase.ACTIVE, Phase.CLEARING})
-
-
-class Case(NamedTuple):
-    """A rule at work for one key."""
-
-    rule: CompiledRule
-    state: RuleState
-    device: Device
 
 
 class Alarms:
@@ -39,6 +36,8 @@ class Alarms:
         self._hands = hands
         self._output = output
         self._teller = Teller(state, output)
+        self._standing = Standing(state, timers, self._teller)
+        self.views = Views(state, timers)
         self.states: dict[tuple[str, str], RuleState] = {}
         self.by_key: dict[str, dict[str, RuleState]] = {}
 
@@ -49,14 +48,17 @@ class Alarms:
         self._hold(state)
         if state.due is not None:
             self._timers.set(TimerClass.JUDGED, state.due, state.rule, state.key)
+        case = self.find(state.rule, state.key)
+        if case is not None and state.phase in ALARMING:
+            self._standing.wait(case, self._state.clock.t)
 
     def find(self, rule: str, key: str) -> Case | None:
         """Return the case of a state whose rule and device still exist."""
-        state, compiled = self.states.get((rule, key)), self._content.rules.get(rule)
-        device = None if state is None else self._content.find(state.site, state.device)
-        return None if state is None or compiled is None or device is None else Case(compiled, state, device)
+        state, found = self.states.get((rule, key)), self._content.subject(key)
+        compiled = None if found is None else self._content.rule_of(rule, found[0])
+        return None if state is None or compiled is None or found is None else Case(compiled, state, found[0])
 
-    def begin(self, rule: CompiledRule, device: Device, part: str) -> Case:
+    def begin(self, rule: CompiledRule, device: Subject, part: str) -> Case:
         """Return the case that is, or a new idle one; its state is about to change."""
         key = device.key_of(part)
         state = self.states.get((rule.name, key)) or RuleState(
@@ -76,6 +78,7 @@ class Alarms:
 
     def _drop(self, rule: str, key: str) -> None:
         self._timers.drop(TimerClass.JUDGED, rule, key)
+        self._timers.drop(TimerClass.ALARM, rule, key)
         self.states.pop((rule, key), None)
         mine = self.by_key.get(key, {})
         mine.pop(rule, None)
@@ -85,7 +88,7 @@ class Alarms:
 
     # --------------------------------------------------------------------------------------------------------- steps
 
-    def attempt(self, rule: CompiledRule, key: str, device: Device, moment: Moment, work: Callable[[], None]) -> None:
+    def attempt(self, rule: CompiledRule, key: str, device: Subject, moment: Moment, work: Callable[[], None]) -> None:
         """Do one step of one rule; when it fails, its new state and its effects are discarded (engine.md, Engine)."""
         before, marks, hands = copy(self.states.get((rule.name, key))), self._output.marks(), self._hands.mark()
         try:
@@ -99,7 +102,7 @@ class Alarms:
                 self.keep(before)
             self._teller.rule_failed(rule, key, device, error, moment)
 
-    def failed(self, rule: CompiledRule, key: str, device: Device, moment: Moment, error: Exception) -> None:
+    def failed(self, rule: CompiledRule, key: str, device: Subject, moment: Moment, error: Exception) -> None:
         """Tell that a rule could not even be evaluated."""
         self._teller.rule_failed(rule, key, device, error, moment)
 
@@ -115,9 +118,15 @@ class Alarms:
             case Move.CHANGED:
                 self._time(case, moment)
 
+    def forget_case(self, case: Case) -> None:
+        self._drop(case.state.rule, case.state.key)
+
     def _time(self, case: Case, moment: Moment) -> None:
         state = case.state
+        if state.phase is Phase.PENDING and not state.alarm:
+            self._hold_while_pending(case, moment)
         if state.phase is Phase.IDLE:
+            self._hands.release(state.rule, state.key, self._content.find, moment)
             self._drop(state.rule, state.key)
         elif state.due is None:
             self._timers.drop(TimerClass.JUDGED, state.rule, state.key)
@@ -126,16 +135,68 @@ class Alarms:
         else:
             self._timers.set(TimerClass.JUDGED, state.due, state.rule, state.key)
 
+    def _hold_while_pending(self, case: Case, moment: Moment) -> None:
+        """Act before it is sure: each command is a hold that ends by itself, or when it turns out to be nothing."""
+        state = case.state
+        if case.rule.rule.while_pending and not moment.late:
+            state.alarm = self._output.event_id(state.rule, state.key, moment.t, 0)
+            self._hands.act(case.rule.while_pending, state, self._targets(case.device), moment)
+
     def raised(self, case: Case, moment: Moment, data: Mapping[str, Scalar]) -> None:
         """Raise the alarm of ``case``, whose phase is active; a late one owes its lasting commands."""
         rule, state, device = case
+        if self._is_inhibited(case):
+            state.phase, state.due, state.inhibited = Phase.PENDING, None, True
+            self._timers.drop(TimerClass.JUDGED, state.rule, state.key)
+            return
+        state.inhibited = False
         state.raised_t, state.raised_at, state.late = moment.t, moment.at, moment.late
         state.severity, state.data, state.causes = rule.rule.raise_.severity, dict(data), [moment.cause]
         state.alarm = self._teller.tell(rule, state, device, Transition.RAISED, moment).id
         self._teller.show(rule, state, device)
         state.owes_commands = moment.late and any(action.until is not None for action in rule.rule.do)
+        before = self._hands.held_by(state)
         if not moment.late:
-            self._hands.act(rule.rule, state, self._targets(device), moment)
+            self._hands.act(rule.rule.do, state, self._targets(device), moment)
+        self._hands.hand_over(before, state, self._content.find, moment)
+        self._standing.wait(case, moment.t)
+
+    def _is_inhibited(self, case: Case) -> bool:
+        inhibit = case.rule.rule.inhibit
+        if inhibit is None:
+            return False
+        others = (self.find(rule, key) for rule, key in self.states if rule in inhibit.by)
+        return any(
+            other is not None and other.state.phase in ALARMING and is_near(case.device, other.device, inhibit.within)
+            for other in others
+        )
+
+    def _free(self, by: str, moment: Moment) -> None:
+        """Let what an alarm of rule ``by`` kept from being raised be judged, when devices have had time to speak."""
+        if not any(
+            rule.rule.inhibit is not None and by in rule.rule.inhibit.by for rule in self._content.rules.values()
+        ):
+            return
+        for rule, key in sorted(self.states):
+            case = self.find(rule, key)
+            inhibit = None if case is None else case.rule.rule.inhibit
+            if case is not None and inhibit is not None and case.state.inhibited and by in inhibit.by:
+                self.keep(case.state)
+                case.state.due = moment.t + nanoseconds(inhibit.settle)
+                self._timers.set(TimerClass.JUDGED, case.state.due, rule, key)
+
+    def look(self, case: Case, held: Held, moment: Moment) -> None:
+        if case.state.phase in ALARMING:
+            self._standing.look(case, held, moment)
+
+    def ripen(self, rule: str, key: str, moment: Moment) -> None:
+        """Do what has come due for an active alarm: a step of its ladder, a reminder, the end of its shelf."""
+        case = self.find(rule, key)
+        if case is not None and case.state.phase in ALARMING:
+            self.keep(case.state)
+            now = Present(moment.t, moment.at, self._state.clock.awake(moment.t))
+            held = self.views.of(case.rule, case.device, case.state.part, now)
+            self.attempt(case.rule, key, case.device, moment, partial(self._standing.ripen, case, held, moment))
 
     def cleared(self, case: Case, moment: Moment, data: Mapping[str, Scalar]) -> None:
         """End the alarm of ``case``: told, no longer shown, its holds released."""
@@ -144,19 +205,20 @@ class Alarms:
         self._output.effects.alarms.append(AlarmChange(state.site, state.rule, state.key, None))
         self._hands.release(state.rule, state.key, self._content.find, moment)
         self._drop(state.rule, state.key)
+        self._free(state.rule, moment)
 
     def occurred(self, case: Case, moment: Moment) -> None:
         """Tell of something momentary, whose state is not kept, and act on it."""
         rule, state, device = case
         state.alarm = self._teller.tell(rule, state, device, Transition.OCCURRED, moment).id
-        self._hands.act(rule.rule, state, self._targets(device), moment)
+        self._hands.act(rule.rule.do, state, self._targets(device), moment)
 
     def pay(self, case: Case, moment: Moment) -> None:
         """Send the commands that a late alarm owes, now that it is known to be still true."""
         if case.state.owes_commands:
             self.keep(case.state)
             case.state.owes_commands = False
-            self._hands.act(case.rule.rule, case.state, self._targets(case.device), moment._replace(late=False))
+            self._hands.act(case.rule.rule.do, case.state, self._targets(case.device), moment._replace(late=False))
 
     def owe(self, rule: str, key: str) -> None:
         """Note that a hold of an alarm lapsed: while the alarm lasts it is wanted again, once that is known."""
@@ -165,10 +227,10 @@ class Alarms:
             self.keep(state)
             state.owes_commands = True
 
-    def _targets(self, device: Device) -> Callable[[Do], list[Device]]:
+    def _targets(self, device: Subject) -> Callable[[Do], list[Device]]:
         def targets(action: Do) -> list[Device]:
             if action.to is None:
-                return [device]
+                return [device] if isinstance(device, Device) else device.taking(action.command)
             return self._content.near(device, action.to.kind, action.to.within)
 
         return targets
@@ -188,6 +250,25 @@ class Alarms:
         self._teller.show(*case)
         return "ok"
 
+    def shelve(self, span: str, rule: str, key: str, actor: str, moment: Moment) -> str:
+        """Put an active alarm away for a while (0s: take it back): ``ok``, ``no_such_alarm`` or ``bad_duration``."""
+        case = self.find(rule, key)
+        if case is None or case.state.phase not in ALARMING:
+            return "no_such_alarm"
+        self.keep(case.state)
+        return self._standing.shelve(case, span, actor, moment)
+
+    def comment(self, text: str, rule: str, key: str, actor: str, moment: Moment) -> str:
+        """Tell what a person says of an active alarm: ``ok``, ``no_such_alarm``, or ``bad_comment`` for no words."""
+        case = self.find(rule, key)
+        if case is None or case.state.phase not in ALARMING:
+            return "no_such_alarm"
+        if not text.strip():
+            return "bad_comment"
+        self.keep(case.state)
+        self._teller.tell(*case, Transition.COMMENTED, moment, {"actor": actor, "comment": text})
+        return "ok"
+
     def clear(self, rule: str, key: str, actor: str, moment: Moment) -> str:
         """End a latched alarm: ``ok``, ``no_such_alarm``, ``not_latched``, or ``still_true`` while its cause lasts."""
         case = self.find(rule, key)
@@ -195,21 +276,25 @@ class Alarms:
             return "no_such_alarm"
         if not case.rule.latched:
             return "not_latched"
-        held = of(case.device.state.parts, case.state.part)
+        awake = self._state.clock.awake(moment.t)
+        held = self.views.of(case.rule, case.device, case.state.part, Present(moment.t, moment.at, awake))
         when = case.rule.when
-        if when is not None and when.verdict(held, self._state.clock.awake(moment.t)):
+        if when is not None and when.verdict(held, awake):
             return "still_true"
         self.cleared(case, moment, {"actor": actor})
         return "ok"
 
-    def forget(self, rule: str, moment: Moment, *, device: Device | None = None, why: str) -> None:
+    def forget(self, rule: str, moment: Moment, *, device: Subject | None = None, why: str) -> None:
         """End the states of a rule (of one device) that no longer exists; active alarms are cleared, saying why."""
         for name, key in sorted(self.states):
             state = self.states[(name, key)]
-            if rule not in {name, ""} or (device is not None and (state.site, state.device) != device.identity):
+            if rule not in {name, ""} or (device is not None and key.partition("#")[0] != device.key):
                 continue
             case = self.find(name, key)
             if case is not None and state.phase in ALARMING:
                 self.cleared(case, moment, {"reason": why})
             else:
                 self._drop(name, key)
+        for name, key in self.views.remembered():
+            if rule in {name, ""} and (device is None or key.partition("#")[0] == device.key):
+                self.views.forget(name, key)

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from hub.commands.life import Command, Lease
-from hub.engine.acting import Hands, TopicNames
+from hub.engine.acting import Hands
 from hub.engine.alarms import Alarms
 from hub.engine.content import Content
+from hub.engine.encoding import TopicNames
 from hub.engine.hearing import Ear
 from hub.engine.judging import Judge
 from hub.engine.moment import Moment, Output
@@ -45,6 +46,7 @@ from hub.model import (
     Tick,
     Twin,
 )
+from hub.rules.inputs import Memory
 from hub.rules.states import Phase, RuleState
 from hub.rules.timers import TimerClass, Timers
 
@@ -119,8 +121,12 @@ class Engine:
             lapsed = self._hands.ripen(owner, key, self.content.find, moment)
             if lapsed is not None:
                 self._alarms.owe(lapsed.rule, lapsed.key)
+        for _, owner, key in self._timers.due(TimerClass.ALARM, record.t):
+            self._alarms.ripen(owner, key, moment)
         if clock.blind_since is None:
             self._ripen_judged(moment)
+            for subject in self.content.turn(record.received_at):
+                self._judge.turned(subject, moment)
 
     def _ripen_judged(self, moment: Moment) -> None:
         for _, owner, key in self._timers.due(TimerClass.JUDGED, moment.t):
@@ -128,6 +134,8 @@ class Engine:
         awake = self.state.clock.awake(moment.t)
         for _, owner, key in self._timers.due(TimerClass.AWAKE, awake):
             self._judge.awake(owner, key, awake, moment)
+        for _, owner, key in self._timers.due(TimerClass.WINDOW, moment.t):
+            self._judge.window(owner, key, moment)
 
     # -------------------------------------------------------------------------------------------------- life, sessions
 
@@ -148,7 +156,7 @@ class Engine:
             name: SessionState(has_connected=name in known and known[name].has_connected)
             for name in sorted(started.sessions)
         }
-        self._hands.settle(moment)
+        self._hands.settle(self.content.find, moment)
 
     def _go_blind(self) -> None:
         if self.state.clock.blind_since is None:
@@ -194,11 +202,16 @@ class Engine:
         for device in change.removed_devices:
             self._alarms.forget("", moment, device=device, why="device removed")
             self._removed_twins += [(device.site, device.twin(part).name) for part in device.state.parts]
+        for place in change.removed_places:
+            self._alarms.forget("", moment, device=place, why="place removed")
         self.content.settle(change)
         self._ear.forget_routes()
-        for device in self.content.devices() if change.has_new_rules else change.new_devices:
+        concerned = list(self.content.devices()) if change.has_new_rules else change.new_devices
+        for device in concerned:
             self._judge.watch(device)
-        for device in change.new_devices:
+        for subject in change.turned if self.state.clock.blind_since is None else ():
+            self._judge.turned(subject, moment)
+        for device in concerned:  # a directory may have said what one is that could not be understood
             self._ear.replay_waiting(device, record)
 
     # ---------------------------------------------------------------------------------------------------------- views
@@ -207,6 +220,15 @@ class Engine:
     def is_blind(self) -> bool:
         """True while not everything that was queued has been read."""
         return self.state.clock.blind_since is not None
+
+    @property
+    def next_due(self) -> int | None:
+        """Return the engine time at which the next timer fires, if nothing comes before."""
+        clock, change = self.state.clock, self.content.changes_at
+        found = ((kind, self._timers.next_due(kind)) for kind in TimerClass)
+        dues = [due + clock.blind_total * (kind is TimerClass.AWAKE) for kind, due in found if due is not None]
+        dues += [] if change is None else [change - clock.received_at + clock.t]
+        return min(dues, default=None)
 
     @property
     def has_leases(self) -> bool:
@@ -221,9 +243,9 @@ class Engine:
     def alarms(self) -> Iterator[AlarmState]:
         """Yield every active alarm, in the order (rule, key)."""
         for _, state in sorted(self._alarms.states.items()):
-            rule, device = self.content.rules.get(state.rule), self.content.find(state.site, state.device)
-            if state.phase in {Phase.ACTIVE, Phase.CLEARING} and rule is not None and device is not None:
-                yield alarm_of(rule, state, device)
+            case = self._alarms.find(state.rule, state.key)
+            if state.phase in {Phase.ACTIVE, Phase.CLEARING} and case is not None:
+                yield alarm_of(*case)
 
     def take_changed_twins(self) -> tuple[list[Twin], list[tuple[str, str]]]:
         """Return the twins that changed since the last call, and the (site, name) of those that are gone."""
@@ -248,7 +270,7 @@ class Engine:
                 later.append(entry)
             else:
                 self._restore_entry(key, entry)
-        self.content.restore(devices)
+        self.content.restore(devices, self.state.clock.received_at)
         for state in later:
             self._alarms.restore(state)
             device = self.content.find(state.site, state.device)
@@ -260,20 +282,15 @@ class Engine:
         self._ear.redelivery.restored()
 
     def _restore_entry(
-        self,
-        key: str,
-        entry: Clock | Ledger | Answers | Document | Command | Lease | Unsettled | Waiting,
+        self, key: str, entry: Clock | Ledger | Answers | Document | Command | Lease | Unsettled | Waiting | Memory
     ) -> None:
-        state = self.state
         match entry:
-            case Clock():
-                state.clock = entry
-            case Ledger():
-                state.ledger = entry
-            case Answers():
-                state.answers = entry
+            case Clock() | Ledger() | Answers():
+                self.state.restore(entry)
             case Document():
                 self.content.documents[key.partition("/")[2]] = entry
+            case Memory():
+                self._alarms.views.restore(entry)
             case Waiting():
                 self._ear.waiting.restore(key, entry)
             case Unsettled():

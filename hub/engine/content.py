@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
 from hub.catalogue import Catalogue, Kind
-from hub.durations import nanoseconds
-from hub.engine.device import LATE_AFTER_NS, Device, DeviceRow, KindRules
+from hub.engine.device import Device, DeviceRow
+from hub.engine.networks import Networks
+from hub.engine.outfits import Outfits
+from hub.engine.places import Place, Subject
+from hub.engine.rulebook import Rulebook
 from hub.engine.state import DeviceState, Document, State
 from hub.errors import ConfigError
 from hub.model import Handler, Revision
-from hub.normalize.compile import compile_profile
-from hub.normalize.native import compile_native
+from hub.normalize.networks.source import CompiledStream
 from hub.normalize.profile import Profile
-from hub.normalize.responses import Response, compile_response
-from hub.rules.names import kinds_of, names_of
-from hub.rules.rule import read_rule
 from hub.rules.states import CompiledRule
+
+_OF_PLACES = ("place/", "params/", "list/")
+"""Documents that change what rules come to at a device or place, and nothing else."""
 
 
 @dataclass(slots=True)
 class Change:
-    """What a revision did: states of removed rules and devices must end, new devices are watched."""
+    """What a revision did: states of removed rules and devices must end, new devices are watched.
+
+    ``turned`` are those of which the same rules now come to something else.
+    """
 
     has_new_rules: bool = False
     removed_rules: list[str] = field(default_factory=list)
     removed_devices: list[Device] = field(default_factory=list)
+    removed_places: list[Place] = field(default_factory=list)
     new_devices: list[Device] = field(default_factory=list)
+    turned: list[Subject] = field(default_factory=list)
 
 
 class Content:
@@ -38,13 +45,14 @@ class Content:
     def __init__(self) -> None:
         self.documents: dict[str, Document] = {}
         self.rules: dict[str, CompiledRule] = {}
-        self._kinds: dict[str, Kind] = {}
-        self._profiles: dict[str, Profile] = {}
-        self._kind_rules: dict[str, KindRules] = {}
-        self._responses: dict[str, Callable[[bytes], Response]] = {}
-        self._handlers: dict[tuple[object, ...], Handler] = {}
+        self._rulebook = Rulebook({}, Catalogue(()))
+        self._places: dict[str, Place] = {}
+        self._at = 0
+        self._outfits = Outfits({}, {})
         self._devices: dict[str, Device] = {}
         self._by_site: dict[str, list[Device]] = {}
+        self.networks = Networks()
+        self._by_network: dict[tuple[str, str], Device] | None = None
 
     # ----------------------------------------------------------------------------------------------------- look-ups
 
@@ -52,9 +60,35 @@ class Content:
         """Return a registered device."""
         return self._devices.get(f"{site}/{device}")
 
+    def of_network(self, source: str, name: str) -> Device | None:
+        """Return the device that a foreign network calls ``name``: what it is registered as, or by its address."""
+        if self._by_network is None:
+            mine = [device for device in self.devices() if device.source is not None]
+            found = {(device.row.source, device.called): device for device in mine}
+            self._by_network = found | {(device.row.source, _own_name(device)): device for device in mine}
+        return self._by_network.get((source, name))
+
+    def knowledge(self, device: Device, stream: CompiledStream) -> Handler | None:
+        """Return the handler of what a network itself knows of ``device``; None: the stream is the device's own."""
+        return self.networks.knowledge(stream, self._outfits.kinds[device.kind])
+
+    def of_source(self, source: str) -> list[Device]:
+        """Return the devices of a foreign network in the order of keys."""
+        return [device for device in self.devices() if device.row.source == source]
+
     def by_key(self, key: str) -> Device | None:
         """Return the device of a key without part."""
         return self._devices.get(key)
+
+    def subject(self, key: str) -> tuple[Subject, str] | None:
+        """Return the device or place of a key, and the part of it that the key names."""
+        name, _, part = key.partition("#")
+        found = self._devices.get(name) or self._places.get(name)
+        return None if found is None else (found, part)
+
+    def rule_of(self, name: str, subject: Subject) -> CompiledRule | None:
+        """Return a rule as it is for ``subject``; one that is being removed as it was."""
+        return subject.rules.by_name.get(name) or self.rules.get(name)
 
     def devices(self) -> Iterator[Device]:
         """Yield every device in the order of keys."""
@@ -67,14 +101,17 @@ class Content:
 
     def count_of(self, name: str) -> int:
         """Return what all handlers together counted as ``name`` since they were compiled; those without it count 0."""
-        return sum(getattr(handler, name, 0) for handler in self._handlers.values())
+        return self._outfits.count_of(name)
 
     def bodies(self) -> dict[str, bytes]:
         """Return the documents of the last revision by key."""
         return {key: document.body for key, document in self.documents.items()}
 
-    def near(self, device: Device, kind: str, within: str) -> list[Device]:
-        """Return the devices of ``kind`` in the same building (or site), in the order of keys."""
+    def near(self, device: Subject, kind: str, within: str) -> list[Device]:
+        """Return the devices of ``kind`` in the same place, building or site, in the order of keys."""
+        if within == "place":
+            around = device.places[0].by_kind if isinstance(device, Device) and device.places else None
+            return (device.by_kind if isinstance(device, Place) else around or {}).get(kind, [])
         there = [other for other in self.devices_of(device.site) if other.kind == kind]
         if within == "site":
             return there
@@ -97,7 +134,7 @@ class Content:
         documents |= {key: Document(bodies[digest]) for key, digest in sorted(revision.put.items())}
         touched = [*revision.put, *revision.removed]
         change = Change()
-        is_recompiled = any(not key.startswith(("device/", "place/")) for key in touched)
+        is_recompiled = any(not key.startswith(("device/", *_OF_PLACES)) for key in touched)
         if is_recompiled:
             self._compile(documents, change)
         for key in revision.removed:
@@ -105,11 +142,54 @@ class Content:
         for key in revision.put:
             state.touch(f"document/{key}", documents[key])
         self.documents = documents
+        self._by_network = None
+        at = self._at = state.clock.received_at
+        if is_recompiled or any(key.startswith(_OF_PLACES) for key in touched):
+            self._rulebook.learn(self.bodies())
         self._revise_devices(touched, change, state, awake)
         if is_recompiled:
             for device in self._devices.values():
                 self._equip(device)
+        is_everywhere = is_recompiled or any(key.startswith("params/") for key in touched)
+        before = {} if is_recompiled else {each.key: each.rules for each in self._subjects()}
+        self._stand(at, change, None if is_everywhere else sorted({key.split("/")[1] for key in touched}))
+        change.turned = [each for each in self._subjects() if before.get(each.key, each.rules) is not each.rules]
         return change
+
+    def _stand(self, at: int, change: Change, sites: list[str] | None) -> None:
+        """Bind rules to the devices and places of ``sites`` (None: of all), as it is at wall time ``at``."""
+        wanted = self.sites() if sites is None else sites
+        devices = [device for site in wanted for device in self.devices_of(site)]
+        for device in devices:
+            rules = self._rulebook.of_device(device.row, at)
+            if rules is not device.rules:
+                device.rules = rules
+                device.forget_shortcuts()
+        places = {place.key: place for place in self._rulebook.places_of(devices, wanted, at)}
+        old = [place for place in self._places.values() if place.site in wanted]
+        change.removed_places = [place for place in old if place.key not in places]
+        kept = {key: place for key, place in self._places.items() if place.site not in wanted}
+        gone = {place.key: place for place in change.removed_places}
+        self._places = dict(sorted((kept | gone | places).items()))
+
+    @property
+    def changes_at(self) -> int | None:
+        """Return the wall time at which rules next come to something else by themselves."""
+        return self._rulebook.changes_at
+
+    def turn(self, at: int) -> list[Subject]:
+        """Bind rules anew where a fact, an entry of a list or a window begins or ends; return whose rules changed."""
+        change = self._rulebook.changes_at
+        if change is None or at < change:
+            return []
+        self._rulebook.changes_at = None
+        before = {each.key: each.rules for each in self._subjects()}
+        self._stand(at, Change(), None)
+        return [each for each in self._subjects() if before.get(each.key) is not each.rules]
+
+    def _subjects(self) -> Iterator[Subject]:
+        yield from self.devices()
+        yield from self._places.values()
 
     def _revise_devices(self, touched: list[str], change: Change, state: State, awake: int) -> None:
         self._by_site = {}
@@ -134,21 +214,26 @@ class Content:
 
     def settle(self, change: Change) -> None:
         """Forget what the change removed, after its states have ended."""
-        self._by_site = {}
+        self._by_site, self._by_network = {}, None
         for device in change.removed_devices:
             self._devices.pop(device.key, None)
+        for place in change.removed_places:
+            self._places.pop(place.key, None)
         for rule in change.removed_rules:
             self.rules.pop(rule, None)
 
-    def restore(self, states: Mapping[str, DeviceState]) -> None:
-        """Build everything from the restored documents and device states."""
+    def restore(self, states: Mapping[str, DeviceState], at: int = 0) -> None:
+        """Build everything from the restored documents and device states, as it is at wall time ``at``."""
+        self._at = at
         self._compile(self.documents, Change())
+        self._rulebook.learn(self.bodies())
         for key in sorted(self.documents):
             if key.startswith("device/"):
                 row = msgspec.json.decode(self.documents[key].body, type=DeviceRow)
                 device = Device(row, states.get(key) or DeviceState())
                 self._equip(device)
                 self._devices[device.key] = device
+        self._stand(at, Change(), None)
 
     # -------------------------------------------------------------------------------------------------------- compile
 
@@ -159,48 +244,29 @@ class Content:
             profile.profile: profile
             for profile in (Profile.model_validate_json(body) for body in _of(bodies, "profile/"))
         }
-        rules = {rule.rule: rule for rule in (read_rule(body) for body in _of(bodies, "rule/"))}
-        compiled: dict[str, CompiledRule] = {}
-        by_kind: dict[str, list[CompiledRule]] = {name: [] for name in kinds.kinds}
-        for name in sorted(rules):
-            concerned = kinds_of(rules[name], kinds)
-            compiled[name] = CompiledRule(rules[name], names_of(concerned))
-            for kind in concerned:
-                by_kind[kind.kind].append(compiled[name])
+        networks = Networks(_of(bodies, "network/"), _of(bodies, "source/"), _of(bodies, "directory/"))
+        rulebook = Rulebook(bodies, kinds)
         change.has_new_rules = True
-        change.removed_rules = sorted(set(self.rules) - set(compiled))
-        self.rules = {**{name: self.rules[name] for name in change.removed_rules}, **compiled}
-        self._kinds, self._profiles = dict(kinds.kinds), profiles
-        self._kind_rules = {kind: KindRules(found) for kind, found in by_kind.items()}
-        self._responses = {name: compile_response(kind) for name, kind in kinds.kinds.items()}
-        self._handlers = {}
+        change.removed_rules = sorted(set(self.rules) - set(rulebook.rules))
+        self.rules = {**{name: self.rules[name] for name in change.removed_rules}, **rulebook.rules}
+        self._rulebook = rulebook
+        self._outfits = Outfits(kinds.kinds, profiles)
+        self.networks = networks
 
     def _equip(self, device: Device) -> None:
         row = device.row
-        kind = self._kinds.get(row.kind)
+        kind = self._outfits.kinds.get(row.kind)
         if kind is None:
             code = "unknown_kind"
             raise ConfigError(code, f"device {device.key} is of kind {row.kind!r}, which is not in the catalogue")
-        device.rules = self._kind_rules[row.kind]
-        device.respond = self._responses[row.kind]
+        device.rules = self._rulebook.of_device(row, self._at)
         device.commands = kind.commands
-        wish = (row.profile, row.kind, row.zone, tuple(sorted(row.params.items())))
-        handler = self._handlers.get(wish)
-        profile = self._profiles.get(row.profile)
-        if handler is None:
-            handler = self._handlers[wish] = self._handler(device, kind, profile)
-        device.handler = handler.__call__  # the method is called 0.15 us faster than the object
-        late_after = None if profile is None else profile.late_after
-        device.late_after_ns = LATE_AFTER_NS if late_after is None else nanoseconds(late_after)
-        device.forget_shortcuts()
+        self.networks.enlist(device)
+        self._outfits.equip(device)
 
-    def _handler(self, device: Device, kind: Kind, profile: Profile | None) -> Handler:
-        if not device.row.profile:
-            return compile_native(kind)
-        if profile is None:
-            code = "unknown_profile"
-            raise ConfigError(code, f"device {device.key} has profile {device.row.profile!r}, which does not exist")
-        return compile_profile(profile, kind, device.row.params, device.row.zone)
+
+def _own_name(device: Device) -> str:
+    return device.row.network_id if device.source is None else device.source.fold(device.row.network_id)
 
 
 def _of(bodies: Mapping[str, bytes], prefix: str) -> Iterator[bytes]:

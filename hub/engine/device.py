@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from hub.catalogue import CommandKind, Type, is_member
 from hub.durations import read_duration
 from hub.engine.ages import NO_AGES
+from hub.engine.sparing import Sparing
 from hub.engine.state import DeviceState
 from hub.errors import PoisonError
-from hub.model import Handler, Scalar, Series, Twin
+from hub.model import Handler, Reading, Scalar, Series, Twin
+from hub.normalize.downlinks import CompiledCommand
+from hub.normalize.networks.source import CompiledSource
 from hub.normalize.responses import Response
 from hub.rules.held import Held, of
 from hub.rules.rule import Rule
 from hub.rules.states import CompiledRule
 from hub.rules.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from hub.engine.places import Place
+
+ReadForeign = Callable[[bytes, int | None], Sequence[Reading]]
+"""A payload and the port that the network says beside it, to readings."""
 
 LATE_AFTER_NS = 60_000_000_000
 SHAPES = 10_000
@@ -26,7 +35,11 @@ SHAPES = 10_000
 
 
 class DeviceRow(msgspec.Struct, frozen=True):
-    """A device document: what the registry says of one device; ``profile`` empty means the native payload."""
+    """A device document: what the registry says of one device; ``profile`` empty means the native payload.
+
+    A device of a foreign network has its ``source`` and what that calls it, the ``network_id``. Where the source has a
+    directory, an empty profile means what that says.
+    """
 
     site: str
     device: str
@@ -36,25 +49,43 @@ class DeviceRow(msgspec.Struct, frozen=True):
     place: str = ""
     zone: str = "UTC"
     params: dict[str, Scalar] = {}
+    source: str = ""
+    network_id: str = ""
+
+
+class Deafness(NamedTuple):
+    """Why a device cannot be understood: what its messages end as."""
+
+    code: str
+    reason: str
 
 
 class Woken(NamedTuple):
     """The rules that the values of a reading wake, by name, and the conditions among them.
 
     ``minds_missing``: one of them does something when a value is unknown, so it counts when values become stale.
+    ``is_wide``: one of them looks beyond the part that spoke, at a place or back in time.
     """
 
     rules: tuple[CompiledRule, ...]
     verdicts: tuple[Verdict, ...]
     minds_missing: bool
+    is_wide: bool = False
 
 
 class KindRules:
-    """The rules that concern devices of one kind, by what wakes them; each list in the order of names."""
+    """The rules that concern devices of one kind, by what wakes them; each list in the order of names.
 
-    def __init__(self, rules: list[CompiledRule]) -> None:
+    ``waking`` are the rules for places that words of the kind wake.
+    """
+
+    def __init__(self, rules: list[CompiledRule], waking: Sequence[CompiledRule] = (), kind: str = "") -> None:
         self._rules = rules
+        self._waking = waking
+        self._kind = kind
+        self.by_name = {rule.name: rule for rule in rules}
         self.absent = [rule for rule in rules if rule.absent_ns is not None]
+        self._without = [rule for rule in rules if rule.rule.without is not None]
         self._reading: dict[tuple[str, ...], Woken] = {}
 
     def reading(self, part: str, values: Mapping[str, Scalar]) -> Woken:
@@ -66,12 +97,17 @@ class KindRules:
         names = (part, *values)
         found = self._reading.get(names)
         if found is None:
-            rules = tuple(rule for rule in self.of(part) if not rule.names.isdisjoint(values))
-            verdicts = tuple(rule.when.verdict for rule in rules if rule.when is not None)
-            found = Woken(rules, verdicts, any(rule.minds_missing for rule in rules))
+            found = self._woken([rule for rule in self.of(part) if not rule.reads.isdisjoint(values)], values)
             if len(self._reading) < SHAPES:
                 self._reading[names] = found
         return found
+
+    def _woken(self, mine: Sequence[CompiledRule], values: Mapping[str, Scalar]) -> Woken:
+        pairs = {(self._kind, name) for name in values}
+        rules = sorted([*mine, *(rule for rule in self._waking if not rule.scope.reads.isdisjoint(pairs))], key=_name)
+        verdicts = tuple(rule.when.verdict for rule in rules if rule.when is not None)
+        is_wide = not all(rule.is_plain for rule in rules)
+        return Woken(tuple(rules), verdicts, any(rule.minds_missing for rule in rules), is_wide)
 
     def of(self, part: str) -> list[CompiledRule]:
         """Return the rules that read anything of ``part``."""
@@ -79,7 +115,16 @@ class KindRules:
 
     def waiting_for(self, signal: str, part: str) -> list[CompiledRule]:
         """Return the rules that ``signal`` of ``part`` wakes."""
-        return [rule for rule in self._rules if rule.rule.on_signal == signal and _covers(rule.rule, part)]
+        waiting = (rule for rule in self._rules if rule.rule.on_signal == signal and rule.is_open)
+        return [rule for rule in waiting if _covers(rule.rule, part)]
+
+    def excused_by(self, signal: str) -> list[CompiledRule]:
+        """Return the rules that ``signal`` keeps from raising."""
+        return [rule for rule in self._without if rule.rule.without is not None and signal in rule.rule.without.signal]
+
+
+def _name(rule: CompiledRule) -> str:
+    return rule.name
 
 
 def _covers(rule: Rule, part: str) -> bool:
@@ -106,7 +151,7 @@ class Part:
         self.held = held
         self.key = device.key_of(name)
         self.series = Series(
-            kind=row.kind, site=row.site, building=row.building, device=row.device, part=name, profile=row.profile
+            kind=row.kind, site=row.site, building=row.building, device=row.device, part=name, profile=device.profile
         )  # fmt: skip
         self.woken: Woken | None = None
         self.has_changed = False
@@ -117,11 +162,17 @@ class Device:
 
     A reading that came ``least_age`` to ``most_age`` ns after it was measured is live and teaches nothing of the
     device's clock, until ``ages_end`` of engine time awake.
+
+    ``profile`` is the one at work, ``downlinks`` the commands that it can encode. Of a foreign network ``source`` is
+    the source, ``called`` what that calls it in its topics, and ``read`` reads a payload with the port beside it.
+    ``deafness`` says why it cannot be understood yet.
     """
 
     __slots__ = (
-        "ages_end", "building", "commands", "device", "entry_key", "handler", "identity", "is_silent", "key", "kind",
-        "late_after_ns", "least_age", "mark", "most_age", "parts", "respond", "row", "rules", "site", "state",
+        "ages_end", "building", "called", "commands", "deafness", "device", "downlinks", "entry_key", "handler",
+        "identity", "is_silent", "key", "kind", "late_after_ns", "least_age", "mark", "most_age", "parts", "places",
+        "profile",
+        "read", "respond", "row", "rules", "site", "source", "state", "store",
     )  # fmt: skip
 
     def __init__(self, row: DeviceRow, state: DeviceState) -> None:
@@ -136,7 +187,15 @@ class Device:
         self.handler: Handler
         self.respond: Callable[[bytes], Response]
         self.rules: KindRules
+        self.places: tuple[Place, ...] = ()
         self.commands: Mapping[str, CommandKind] = {}
+        self.profile = row.profile
+        self.downlinks: Mapping[str, CompiledCommand] = {}
+        self.store: Sparing | None = None
+        self.source: CompiledSource | None = None
+        self.called = row.network_id
+        self.read: ReadForeign
+        self.deafness: Deafness | None = None
         self.late_after_ns = LATE_AFTER_NS
         self.forget_shortcuts()
 
@@ -156,6 +215,11 @@ class Device:
     def key_of(self, part: str) -> str:
         """Return the key of the device, or of one of its parts."""
         return f"{self.key}#{part}" if part else self.key
+
+    def can(self, command: str) -> bool:
+        """Return whether it would understand ``command``: in a foreign network only what its profile can encode."""
+        is_ours = self.source is None or not (self.profile or self.deafness)
+        return command in self.commands and (is_ours or command in self.downlinks)
 
     def release_of(self, command: str) -> str:
         """Return the command that undoes ``command``, or nothing."""

@@ -2,57 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from zlib import crc32
 
 from hub.engine.acting import Hands
 from hub.engine.content import Content
 from hub.engine.device import Device
+from hub.engine.foreign import MAX_PAYLOAD_BYTES, ForeignEar, may_be_large
 from hub.engine.judging import Judge
 from hub.engine.moment import Output
-from hub.engine.readings import BACKFILL, LATE, LIVE, Readings
+from hub.engine.readings import BACKFILL, LATE, LIVE
 from hub.engine.redelivery import Redelivery
 from hub.engine.state import State, count
-from hub.engine.waiting import WaitingRoom
+from hub.engine.waiting import foreign_name
 from hub.errors import PoisonError
-from hub.model import (
-    Address,
-    Batch,
-    DeadLetter,
-    Heard,
-    Reading,
-    Record,
-    Timeliness,
-    TopicClass,
-)
+from hub.model import Address, Batch, DeadLetter, Heard, Reading, Record, Timeliness, TopicClass
+from hub.normalize.networks.source import Route as ForeignRoute
 
-MAX_PAYLOAD_BYTES = 256 * 1024
 KEPT_PAYLOAD_BYTES = 256 * 1024
+FOREIGN_ROUTES = 100_000
+"""Above so many topics a foreign one is looked up each time; our own are as many as there are devices."""
 
 Parse = Callable[[str], Address | None]
-Route = tuple[Device, TopicClass | None, int]
-"""Where a topic leads: device, class (None for telemetry and signals, nearly everything), checksum of the topic."""
+Aside = TopicClass | ForeignRoute
+Route = tuple[Device | None, Aside | None, int]
+"""Where a topic leads: device (None: the payload names it), what it is (None for telemetry and signals on topics of our
+own, nearly everything), checksum of the topic."""
 
 _is_duplicate = attrgetter("duplicate")
 
 
-class Ear(Readings):
+class Ear(ForeignEar):
     """Takes batches, a message at a time, each to one end of the ledger."""
 
-    __slots__ = ("_content", "_hands", "_parse", "_routes", "redelivery", "waiting")
+    __slots__ = ("_parse", "_routes", "redelivery")
 
     def __init__(  # noqa: PLR0913, PLR0917 -- the parts of the engine that a message passes
         self, state: State, content: Content, judge: Judge, hands: Hands, output: Output, parse: Parse,
         redelivery: Redelivery,
     ) -> None:  # fmt: skip
-        super().__init__(state, judge, output)
-        self._content = content
-        self._hands = hands
+        super().__init__(state, content, judge, hands, output)
         self._parse = parse
         self._routes: dict[str, Route] = {}
         self.redelivery = redelivery
-        self.waiting = WaitingRoom(state)
 
     def forget_routes(self) -> None:
         """Look every topic up again: the registry has changed."""
@@ -93,13 +86,14 @@ class Ear(Readings):
         route = self._routes.get(topic) or self._route(topic)
         if route is None:
             return None
-        if len(payload) > MAX_PAYLOAD_BYTES:
+        device, aside, self._checksum = route
+        if len(payload) > MAX_PAYLOAD_BYTES and not (
+            isinstance(aside, ForeignRoute) and may_be_large(aside, len(payload))
+        ):
             self._refuse("too_large")
             return None
-        device, aside, self._checksum = route
-        if aside is not None:
-            self._take_aside(device, aside)
-            return LIVE
+        if device is None or aside is not None:
+            return self._take_aside(device, aside)
         readings = device.handler(payload)
         if len(readings) == 1 and self._take_usual(device, readings[0]):
             return LIVE
@@ -111,16 +105,28 @@ class Ear(Readings):
         """Find the device of ``topic``; None when the message is refused, PoisonError when nobody knows the device."""
         address = self._parse(topic)
         if address is None:
-            self._refuse("bad_topic")
-            return None
+            return self._foreign_route(topic)
         is_data = address.topic_class in {TopicClass.TELEMETRY, TopicClass.SIGNAL}
         device = self._content.find(address.site, address.device)
         if device is None:
+            name = f"{address.site}/{address.device}"
             if is_data:
-                self.waiting.keep(address, self._t, self._at, topic, self._payload)
-            raise PoisonError("unknown_device", f"{address.site}/{address.device} is not registered")
+                self._keep(name)
+            raise PoisonError("unknown_device", f"{name} is not registered")
         route = (device, None if is_data else address.topic_class, crc32(topic.encode()))
         self._routes[topic] = route
+        return route
+
+    def _foreign_route(self, topic: str) -> Route | None:
+        self._named = "", ""
+        aside = self._content.networks.router.route(topic)
+        if aside is None:
+            self._refuse("bad_topic")
+            return None
+        device = self._seek(aside, aside.device) if aside.device else None
+        route = (device, aside, crc32(topic.encode()))
+        if len(self._routes) < FOREIGN_ROUTES:
+            self._routes[topic] = route
         return route
 
     def _refuse(self, code: str) -> None:
@@ -132,51 +138,53 @@ class Ear(Readings):
         count(self._state.ledger.dead_letter_codes, code)
         topic, payload = message.topic, message.payload
         address = self._parse(topic)
+        site, device = self._named if address is None else (address.site, address.device)
         self._output.effects.dead_letters.append(
             DeadLetter(
                 number=number, position=self._position, index=self._index, received_at=self._at,
                 topic=topic, payload=payload[:KEPT_PAYLOAD_BYTES], payload_bytes=len(payload),
-                site=address.site if address else "", device=address.device if address else "",
-                code=code, detail=detail,
+                site=site, device=device, code=code, detail=detail,
             )
         )  # fmt: skip
 
-    def _take_aside(self, device: Device, topic_class: TopicClass) -> None:
-        """Take a response or an availability; both are signs of life, unless the broker only remembers them."""
-        if topic_class is TopicClass.AVAILABILITY:
-            text = self._payload.decode("ascii", "replace").strip().strip('"')
-            if text not in {"online", "offline"}:
-                raise PoisonError("bad_availability", "say online or offline")
-            is_memory = self._message is not None and self._message.retain
-            if not (is_memory and device.state.availability != "unknown"):
-                self._mark(device)
-                device.state.availability = text
-            if text == "online" and not is_memory:
-                self._hear(device)
-            return
-        response = device.respond(self._payload)
-        command = self._hands.commands.get(response.id)
-        if command is None or (command.site, command.device) != device.identity:
-            raise PoisonError("unknown_command", f"no command {response.id!r} was sent to this device")
-        self._hands.response(command, ok=response.ok, detail=response.code, moment=self._moment(is_late=False))
-        state = [Reading(values=dict(response.state), part=command.part or None)] if response.state else []
-        self._take_readings(device, state)
+    def _take_aside(self, device: Device | None, aside: Aside | None) -> Timeliness:
+        """Take what is not plain telemetry or a signal of our own."""
+        if isinstance(aside, ForeignRoute):
+            return self._take_foreign(device, aside)
+        if device is None:
+            raise AssertionError
+        if aside is TopicClass.AVAILABILITY:
+            self._take_availability(device, self._payload.decode("ascii", "replace").strip().strip('"'))
+        else:
+            self._take_response(device, self._payload)
+        return LIVE
 
     def replay_waiting(self, device: Device, record: Record) -> None:
         """Take the messages that waited for ``device`` as late ones; outside the ledger, counted ``replayed``."""
-        for index, (received_at, topic, payload) in enumerate(self.waiting.leave(device, record.t)):
+        if device.deafness is not None:
+            return
+        names = [device.key]
+        if device.source is not None:
+            own = device.source.fold(device.row.network_id)
+            names += [foreign_name(device.row.source, name) for name in dict.fromkeys((own, device.called))]
+        waited = [message for name in names for message in self.waiting.leave(name, record.t)]
+        points, self._readings_taken = len(self._output.effects.points), self._state.clock.readings
+        for index, (received_at, topic, payload) in enumerate(waited):
             self._message, self._payload = None, payload
             self._t, self._at = record.t + index, received_at
             self._position, self._index = record.position, index
-            try:
-                readings = device.handler(payload)
-            except PoisonError:
-                continue  # it is a dead letter already
-            ledger = self._state.ledger
-            ledger.replayed += 1
-            points = len(self._output.effects.points)
-            self._readings_taken = self._state.clock.readings
             self._checksum = crc32(topic.encode())
-            self._take_readings(device, readings)
-            self._state.clock.readings = self._readings_taken
-            ledger.points += len(self._output.effects.points) - points
+            try:
+                readings = self._waited_for(device, topic)
+                self._state.ledger.replayed += 1
+                self._take_readings(device, readings)
+            except Exception:  # noqa: BLE001, S110 -- it is a dead letter already; a bug costs one message
+                pass
+        self._state.clock.readings = self._readings_taken
+        self._state.ledger.points += len(self._output.effects.points) - points
+
+    def _waited_for(self, device: Device, topic: str) -> Sequence[Reading]:
+        route = None if self._parse(topic) else self._content.networks.router.route(topic)
+        if route is None:
+            return device.handler(self._payload)
+        return self._open(device, route, route.stream.read(self._payload))

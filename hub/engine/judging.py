@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from hub.engine.alarms import Alarms, Case
+from hub.engine.ages import age_of_reading
+from hub.engine.alarms import ALARMING, Alarms
 from hub.engine.content import Content
 from hub.engine.device import Device, Part, Woken
 from hub.engine.moment import Moment, Output
+from hub.engine.places import Subject
+from hub.engine.standing import Case
 from hub.engine.state import State
 from hub.model import Scalar, Signal
-from hub.rules.held import Held, of
-from hub.rules.states import CompiledRule, Known, Move, Phase, RuleState, ripen, step
+from hub.rules.calendars import after
+from hub.rules.held import Held
+from hub.rules.inputs import Present
+from hub.rules.states import CompiledRule, Known, Move, Phase, Quorum, RuleState, ripen, step, vote
 from hub.rules.timers import TimerClass, Timers
+
+Waiter = tuple[CompiledRule, Subject, str]
+"""A rule, what it is about, and the part."""
 
 
 class Judge:
@@ -36,6 +44,9 @@ class Judge:
         moment_of: Callable[..., Moment],
     ) -> None:
         """Judge the rules that read values that came, on the twin as it now is."""
+        if woken.is_wide:
+            self._wide(woken, part, moment_of(is_late=is_late))
+            return
         held, awake = part.held, part.device.state.heard_awake
         mine = self._alarms.by_key.get(part.key)
         if mine is None and not woken.minds_missing:  # nearly always, and then no condition is true either
@@ -49,38 +60,78 @@ class Judge:
                 pass
         for rule in woken.rules:
             if rule.minds_missing:
-                self._wait_for_staleness(rule, part.device, part.name)
+                self._wait_for_staleness(rule, part.device, part.name, held)
             try:
                 verdict = None if rule.when is None else rule.when.verdict(held, awake)
             except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
                 self._alarms.failed(rule, part.key, part.device, moment_of(is_late=is_late), error)
                 continue
             if _may_move(rule, None if mine is None else mine.get(rule.name), verdict):
-                self._step(rule, part.device, part.name, verdict, moment_of(is_late=is_late))
+                moment = moment_of(is_late=is_late)
+                age = age_of_reading(part.device.state, moment.at, held.at)
+                self._step(rule, part.device, part.name, verdict, moment._replace(age=age))
 
-    def _step(self, rule: CompiledRule, device: Device, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
-        work = partial(self._judge, rule, device, part, verdict, moment)
-        self._alarms.attempt(rule, device.key_of(part), device, moment, work)
+    def _wide(self, woken: Woken, part: Part, moment: Moment) -> None:
+        """Judge rules of which some look beyond ``part``."""
+        device = part.device
+        moment = moment._replace(age=age_of_reading(device.state, moment.at, part.held.at))
+        for rule in woken.rules:
+            if rule.rule.for_each.place is None:
+                self.look(rule, device, part.name, moment)
+                continue
+            for place in device.places:
+                mine = place.rules.by_name.get(rule.name)
+                if mine is not None:
+                    self.look(mine, place, "", moment)
 
-    def _judge(self, rule: CompiledRule, device: Device, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
-        held = of(device.state.parts, part)
-        case = self._alarms.begin(rule, device, part)
+    def look(self, rule: CompiledRule, subject: Subject, part: str, moment: Moment) -> None:
+        """Judge ``rule`` on what it sees of ``subject`` now."""
+        work = partial(self._looked, rule, subject, part, moment)
+        self._alarms.attempt(rule, subject.key_of(part), subject, moment, work)
+
+    def _looked(self, rule: CompiledRule, subject: Subject, part: str, moment: Moment) -> None:
+        awake = self._state.clock.awake(moment.t)
+        held = self._alarms.views.of(rule, subject, part, Present(moment.t, moment.at, awake))
+        if rule.minds_missing:
+            self._wait_for_staleness(rule, subject, part, held, awake)
+        verdict = None if rule.when is None else rule.when.verdict(held, awake)
+        if _may_move(rule, self._alarms.states.get((rule.name, subject.key_of(part))), verdict):
+            self._judge(rule, subject, part, verdict, moment)
+
+    def _step(self, rule: CompiledRule, subject: Subject, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
+        work = partial(self._judge, rule, subject, part, verdict, moment)
+        self._alarms.attempt(rule, subject.key_of(part), subject, moment, work)
+
+    def _judge(self, rule: CompiledRule, subject: Subject, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
+        awake = self._state.clock.awake(moment.t)
+        held = self._alarms.views.of(rule, subject, part, Present(moment.t, moment.at, awake))
+        case = self._alarms.begin(rule, subject, part)
         state = case.state
         if state.phase in {Phase.IDLE, Phase.PENDING}:
             state.late = moment.late
-        cleared = None if rule.clear is None else rule.clear.verdict(held, device.state.heard_awake)
-        move = step(rule, state, Known(verdict, cleared), moment.t)
+        cleared = None if rule.clear is None else rule.clear.verdict(held, awake)
+        move = step(rule, state, Known(verdict, cleared, moment.happened), moment.t)
+        if move is Move.CHANGED and state.phase is Phase.PENDING and rule.rule.counting is not None:
+            state.due = moment.t + after(rule.rule.counting, moment.at, rule.for_ns, subject.row.zone) - moment.at
         self._alarms.move(case, move, moment, _terms(rule, held))
+        self._alarms.look(case, held, moment)
         if verdict and not moment.late and state.phase is Phase.ACTIVE:
             self._alarms.pay(case, moment)
 
     def signal(self, device: Device, part: str, signal: Signal, moment: Moment) -> None:
         """Judge the rules that wait for ``signal``."""
-        for rule in device.rules.waiting_for(signal.name, part):
-            work = partial(self._signalled, rule, device, part, signal, moment)
-            self._alarms.attempt(rule, device.key_of(part), device, moment, work)
+        for rule in device.rules.excused_by(signal.name):
+            self._alarms.views.note(rule, device, part, moment.happened)
+        found: list[Waiter] = [(rule, device, part) for rule in device.rules.waiting_for(signal.name, part)]
+        for place in device.places:
+            found += [(rule, place, "") for rule in place.rules.waiting_for(signal.name, "")]
+        for rule, subject, name in sorted(found, key=_by_name):
+            work = partial(self._signalled, rule, subject, name, signal, moment)
+            self._alarms.attempt(rule, subject.key_of(name), subject, moment, work)
 
-    def _signalled(self, rule: CompiledRule, device: Device, part: str, signal: Signal, moment: Moment) -> None:
+    def _signalled(self, rule: CompiledRule, device: Subject, part: str, signal: Signal, moment: Moment) -> None:
+        if rule.quorum is not None and not self._is_enough(rule.quorum, rule, device, part, moment):
+            return
         if not rule.rule.is_alarm:
             state = RuleState(
                 rule=rule.name, key=device.key_of(part), site=device.site, device=device.device, part=part,
@@ -95,6 +146,20 @@ class Judge:
         self._alarms.move(case, Move.RAISE if was_idle else Move.CHANGED, moment, signal.data)
         if not moment.late:
             self._alarms.pay(case, moment)
+
+    def _is_enough(self, quorum: Quorum, rule: CompiledRule, device: Subject, part: str, moment: Moment) -> bool:
+        """Count a signal; True for the one that makes it enough, and for those of an alarm that is active."""
+        case = self._alarms.begin(rule, device, part)
+        if case.state.phase in ALARMING:
+            return True
+        if (
+            vote(quorum, case.state, Known(verdict=True, cleared=None, happened=moment.happened), moment.t)
+            is Move.RAISE
+        ):
+            self._alarms.forget_case(case)
+            return True
+        self._alarms.move(case, Move.CHANGED, moment, {})
+        return False
 
     def heard(self, device: Device, moment: Moment) -> None:
         """End the silence of a device that spoke."""
@@ -121,12 +186,13 @@ class Judge:
         for part in device.state.parts:
             for rule in device.rules.of(part):
                 if rule.minds_missing:
-                    self._wait_for_staleness(rule, device, part)
+                    self._wait_for_staleness(rule, device, part, device.state.parts[part])
 
-    def _wait_for_staleness(self, rule: CompiledRule, device: Device, part: str) -> None:
-        held = device.state.parts[part]
+    def _wait_for_staleness(self, rule: CompiledRule, device: Subject, part: str, held: Held, after: int = -1) -> None:
+        """Judge again at the first moment ``after`` which something is stale."""
         known = [(held.get(name), limit) for name, limit in rule.stale_ns.items()]
         ends = [stamped[2] + limit + 1 for stamped, limit in known if stamped is not None]
+        ends = [end for end in ends if end > after]
         if ends:
             self._timers.set(TimerClass.AWAKE, min(ends), rule.name, device.key_of(part))
 
@@ -138,35 +204,64 @@ class Judge:
 
     def _ripen(self, case: Case, moment: Moment) -> None:
         rule, state, device = case
-        held = of(device.state.parts, state.part)
+        awake = self._state.clock.awake(moment.t)
+        held = self._alarms.views.of(rule, device, state.part, Present(moment.t, moment.at, awake))
         self._alarms.keep(state)
-        if rule.names:
-            awake = self._state.clock.awake(moment.t)
+        if rule.names and not state.votes:
             verdict = None if rule.when is None else rule.when.verdict(held, awake)
             cleared = None if rule.clear is None else rule.clear.verdict(held, awake)
             if step(rule, state, Known(verdict, cleared), moment.t) is not Move.STAY:
                 self._alarms.move(case, Move.CHANGED, moment, {})
                 return
+        if isinstance(device, Device) and self._alarms.views.is_excused(rule, device, state):
+            state.due = None  # it may be so; until it is no longer
+            return
         move = ripen(state)
         late = moment._replace(late=state.late) if move is Move.RAISE else moment
         self._alarms.move(case, move, late, _terms(rule, held))
 
     def awake(self, owner: str, key: str, awake: int, moment: Moment) -> None:
         """Judge what came due on the awake clock: a silence, or a value that has become stale."""
-        name, _, part = key.partition("#")
-        rule, device = self._content.rules.get(owner), self._content.by_key(name)
-        if rule is None or device is None:
+        found = self._find(owner, key)
+        if found is None:
             return
-        if rule.absent_ns is not None:
-            self._silence(rule, device, awake, moment)
-        elif rule.when is not None:
-            verdict = rule.when.verdict(of(device.state.parts, part), awake)
-            self._step(rule, device, part, verdict, moment)
+        rule, subject, part = found
+        if rule.absent_ns is None:
+            self.look(rule, subject, part, moment)
+        elif isinstance(subject, Device):
+            self._silence(rule, subject, awake, moment)
+
+    def window(self, owner: str, key: str, moment: Moment) -> None:
+        """Judge anew what an input has changed by itself."""
+        found = self._find(owner, key)
+        if found is not None:
+            self.look(*found, moment)
+
+    def _find(self, rule: str, key: str) -> Waiter | None:
+        found = self._content.subject(key)
+        mine = None if found is None else found[0].rules.by_name.get(rule)
+        return None if found is None or mine is None else (mine, *found)
+
+    def turned(self, subject: Subject, moment: Moment) -> None:
+        """Judge everything anew of a subject whose rules have come to something else."""
+        if isinstance(subject, Device):
+            self.watch(subject)
+        for part in list(subject.state.parts) if isinstance(subject, Device) else ("",):
+            rules = subject.rules.of(part)
+            for rule in rules:
+                self.look(rule, subject, part, moment)
 
     def _silence(self, rule: CompiledRule, device: Device, awake: int, moment: Moment) -> None:
         due = device.state.heard_awake + (rule.absent_ns or 0)
         if due > awake:  # it spoke meanwhile; speaking sets no timer, that would cost every message 0.4 us
             self._timers.set(TimerClass.AWAKE, due, rule.name, device.key)
+            return
+        if rule.rule.counting is not None and rule.absent_ns is not None:
+            counted = after(rule.rule.counting, device.state.heard_at, rule.absent_ns, device.row.zone)
+            if counted > moment.at:
+                self._timers.set(TimerClass.AWAKE, awake + counted - moment.at, rule.name, device.key)
+                return
+        if not rule.is_open:
             return
         device.is_silent = True
         silent: dict[str, Scalar] = {"silent_s": (awake - device.state.heard_awake) // 1_000_000_000}
@@ -186,6 +281,10 @@ class Judge:
                 self._alarms.attempt(case.rule, key, case.device, moment, partial(self._alarms.pay, case, moment))
 
 
+def _by_name(found: Waiter) -> str:
+    return found[0].name
+
+
 def _terms(rule: CompiledRule, held: Held) -> dict[str, Scalar]:
     known = [(name, held.value(name)) for name in sorted(rule.names)]
     return {name: value for name, value in known if value is not None}
@@ -195,4 +294,4 @@ def _may_move(rule: CompiledRule, state: RuleState | None, verdict: bool | None)
     """Return whether a step could change anything: most find an alarm that lasts, or none and nothing wrong."""
     if state is None:
         return bool(verdict) or (verdict is None and rule.when is not None and rule.raises_on_missing)
-    return not (verdict and state.phase is Phase.ACTIVE and not state.owes_commands)
+    return bool(rule.ladder) or not (verdict and state.phase is Phase.ACTIVE and not state.owes_commands)

@@ -12,12 +12,21 @@ from hub.model import Effects, Event, Scalar, Severity, Transition
 
 
 class Moment(NamedTuple):
-    """When and how sure: engine time, wall time, lateness, and the journal place that caused it."""
+    """When and how sure: engine time, wall time, lateness, and the journal place that caused it.
+
+    ``age`` ns before it came it happened, by the device's clock less its error.
+    """
 
     t: int
     at: int
     late: bool
     cause: tuple[int, int]
+    age: int = 0
+
+    @property
+    def happened(self) -> int:
+        """Return the engine time at which it happened."""
+        return self.t - self.age
 
 
 class Output:

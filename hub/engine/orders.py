@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from hub.commands.life import DEFAULT_EXPIRY_NS
 from hub.engine.acting import Cause, Hands
@@ -22,7 +23,10 @@ COMMAND_WORDS = frozenset({"site", "device", "part", "command"})
 
 
 class Orders:
-    """Verbs of the control stream: ``ack``, ``clear`` (a latched alarm), ``command``. A known id: its old answer."""
+    """Verbs of the control stream: ``ack``, ``clear`` (a latched one), ``comment`` and ``shelve`` of alarms; others.
+
+    Those are ``command`` and ``reload``. A known id gets its old answer.
+    """
 
     def __init__(self, state: State, content: Content, alarms: Alarms, hands: Hands, output: Output) -> None:
         self._state = state
@@ -30,6 +34,14 @@ class Orders:
         self._alarms = alarms
         self._hands = hands
         self._output = output
+        self._verbs: dict[str, Callable[[Control, Moment], Reply]] = {
+            "ack": partial(self._of_alarm, alarms.acknowledge),
+            "clear": partial(self._of_alarm, alarms.clear),
+            "comment": self._comment,
+            "shelve": self._shelve,
+            "command": self._command,
+            "reload": self._reloaded,
+        }
 
     def control(self, control: Control, moment: Moment) -> None:
         """Answer ``control``; what it asks happens at most once. A report of our own rim becomes an event."""
@@ -52,20 +64,33 @@ class Orders:
             return Reply(control.id, ok=False, code="expired", detail="it came after its expires_at")
         if control.verb == "command" and control.expires_at > moment.at + LONGEST_NS:
             return Reply(control.id, ok=False, code="bad_expiry", detail="a command expires within 60 s")
-        match control.verb:
-            case "ack":
-                return self._of_alarm(control, self._alarms.acknowledge, moment)
-            case "clear":
-                return self._of_alarm(control, self._alarms.clear, moment)
-            case "command":
-                return self._command(control, moment)
-            case _:
-                return Reply(control.id, ok=False, code="unknown_verb", detail="verbs: ack, clear, command")
+        verb = self._verbs.get(control.verb)
+        if verb is None:
+            return Reply(control.id, ok=False, code="unknown_verb", detail=f"verbs: {', '.join(self._verbs)}")
+        return verb(control, moment)
 
-    def _of_alarm(self, control: Control, verb: Callable[[str, str, str, Moment], str], moment: Moment) -> Reply:
+    def _of_alarm(self, verb: Callable[[str, str, str, Moment], str], control: Control, moment: Moment) -> Reply:
         rule, key = str(control.args.get("rule", "")), str(control.args.get("key", ""))
         code = verb(rule, key, control.actor, moment)
         return Reply(control.id, ok=code == "ok", code=code, detail=f"{rule} {key}")
+
+    def _comment(self, control: Control, moment: Moment) -> Reply:
+        return self._of_alarm(partial(self._alarms.comment, str(control.args.get("text", ""))), control, moment)
+
+    def _shelve(self, control: Control, moment: Moment) -> Reply:
+        return self._of_alarm(partial(self._alarms.shelve, str(control.args.get("for", ""))), control, moment)
+
+    def _reloaded(self, control: Control, moment: Moment) -> Reply:
+        """Answer what came of reading rules and profiles again: the rim did, and ``args`` say what it found."""
+        refused = str(control.args.get("refused", ""))
+        if refused:
+            return Reply(control.id, ok=False, code="revision_refused", detail=refused)
+        changed = int(control.args.get("changed", 0))
+        if changed:
+            data: dict[str, Scalar] = {"actor": control.actor, "changed": changed}
+            self._output.report("device.content_reloaded", Severity.INFO, data, moment)
+        code = "reloaded" if changed else "unchanged"
+        return Reply(control.id, ok=True, code=code, detail=f"{changed} documents changed")
 
     def _command(self, control: Control, moment: Moment) -> Reply:
         words: dict[str, Scalar] = control.args
@@ -77,6 +102,9 @@ class Orders:
         if name not in device.commands:
             known = ", ".join(sorted(device.commands)) or "none"
             return Reply(control.id, ok=False, code="unknown_command", detail=f"a {device.kind} takes: {known}")
+        if not device.can(name):
+            detail = f"{device.profile or device.row.source} does not say how {device.key} is told to {name}"
+            return Reply(control.id, ok=False, code="unknown_command", detail=detail)
         args = {word: value for word, value in words.items() if word not in COMMAND_WORDS}
         try:
             device.settle_args(name, args)

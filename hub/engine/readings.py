@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from zlib import crc32
 
-from hub.engine.ages import AHEAD_NS, MILLION, age_of, count_sequence, first_time, live_ages, rank
+from hub.engine.ages import (
+    AHEAD_NS,
+    MILLION,
+    NO_AGES,
+    age_of,
+    age_of_reading,
+    count_sequence,
+    first_time,
+    live_ages,
+    rank,
+)
 from hub.engine.device import Device, Part
 from hub.engine.judging import Judge
 from hub.engine.moment import Moment, Output
 from hub.engine.state import State
-from hub.model import Heard, Quality, Reading, Timeliness
+from hub.model import Heard, Quality, Reading, Timeliness, Values
 
 # An attribute of an enum class costs 40 ns each time.
 LIVE, LATE, BACKFILL = Timeliness.LIVE, Timeliness.LATE, Timeliness.BACKFILL
@@ -91,7 +101,8 @@ class Readings:
         else:
             time = measured - measured % MILLION + self._digest(device, element, reading.identity)
             how = age_of(known, at - measured, device.late_after_ns, blind_since)
-            device.least_age, device.most_age, device.ages_end = live_ages(known, device.late_after_ns)
+            ages = live_ages(known, device.late_after_ns) if device.store is None else NO_AGES  # then none is usual
+            device.least_age, device.most_age, device.ages_end = ages
         is_new = True
         if reading.identity is not None:
             time, is_new = first_time(known, reading.identity, time)
@@ -103,14 +114,25 @@ class Readings:
         if reading.values:
             part = self._hold(device, reading, measured, is_memory=is_memory)
             if not is_memory:
-                self._output.effects.points.append((part.series, time, reading.values))
+                self._store(part, time, reading.values, is_new=is_new)
             woken = device.rules.reading(part.name, reading.values)
             if is_judged and woken.rules:
                 self._judge.values(woken, part, is_late, self._moment_of)
         if is_judged:
             for signal in reading.signals:
-                self._judge.signal(device, reading.part or "", signal, self._moment(is_late=is_late))
+                moment = self._moment(is_late=is_late)._replace(age=age_of_reading(known, at, measured))
+                self._judge.signal(device, reading.part or "", signal, moment)
         return how
+
+    def _store(self, part: Part, time: int, values: Values, *, is_new: bool) -> None:
+        """Make a point of what the device's profile wants stored; the rest is counted."""
+        store = part.device.store
+        if store is not None and is_new:
+            kept = store.spare(values, time, part.device.state.stored.setdefault(part.name, {}))
+            self._state.ledger.unstored += len(values) - len(kept)
+            values = kept
+        if values:
+            self._output.effects.points.append((part.series, time, values))
 
     def _digest(self, device: Device, element: int, identity: str | None) -> int:
         """Return the ns below the millisecond that keep a re-write the same point, and two swipes two points.

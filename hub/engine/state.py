@@ -12,8 +12,9 @@ import msgspec
 
 from hub.commands.life import Command, Lease
 from hub.errors import CorruptError
-from hub.model import Heard, Reply
+from hub.model import Heard, Reply, Scalar
 from hub.rules.held import Held
+from hub.rules.inputs import Memory
 from hub.rules.states import RuleState
 
 ENCODED_BYTES_PER_TURN = 64 * 1024
@@ -53,7 +54,8 @@ class Ledger(msgspec.Struct):
     """Where every message went: ``heard = live + late + backfill + duplicate + dead_lettered + refused``.
 
     Below those: what devices' own counters tell (``missed``, ``repeated_sequence``, ``reordered``), identities that
-    came again (``repeated``), and counts by session, code, severity, state and rule.
+    came again (``repeated``), values that a profile's ``store`` left out (``unstored``), and counts by session, code,
+    severity, state and rule.
     """
 
     heard: int = 0
@@ -69,6 +71,7 @@ class Ledger(msgspec.Struct):
     repeated_sequence: int = 0
     reordered: int = 0
     points: int = 0
+    unstored: int = 0
     events: int = 0
     sessions: dict[str, int] = {}
     dead_letter_codes: dict[str, int] = {}
@@ -92,7 +95,9 @@ class Ledger(msgspec.Struct):
 class DeviceState:
     """What is known of one device: when heard, its clock, its counters, the last values of its parts.
 
-    ``differences`` are [hour on the awake clock, smallest received - measured ns in it], newest last.
+    ``differences`` are [hour on the awake clock, smallest received - measured ns in it], newest last. ``stored``: of
+    each part the (value, time of its point) that was stored last, where its profile does not store everything.
+    ``names``: what stood beside its name in the topic of a foreign network.
     A dataclass, because a msgspec struct costs 40 ns for each attribute that is set.
     """
 
@@ -109,6 +114,8 @@ class DeviceState:
     reordered: int = 0
     identities: dict[str, int] = field(default_factory=dict)
     parts: dict[str, Held] = field(default_factory=dict)
+    stored: dict[str, dict[str, tuple[Scalar, int]]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
 
 
 class Unsettled(msgspec.Struct, dict=True):
@@ -158,7 +165,7 @@ class Document(msgspec.Struct):
     body: bytes
 
 
-Entry = Clock | Ledger | DeviceState | RuleState | Command | Lease | Unsettled | Waiting | Answers | Document
+Entry = Clock | Ledger | DeviceState | RuleState | Memory | Command | Lease | Unsettled | Waiting | Answers | Document
 
 _TYPES: dict[str, type[Any]] = {
     "clock": Clock,
@@ -166,6 +173,7 @@ _TYPES: dict[str, type[Any]] = {
     "answers": Answers,
     "device": DeviceState,
     "rule": RuleState,
+    "memory": Memory,
     "command": Command,
     "lease": Lease,
     "unsettled": Unsettled,
@@ -191,6 +199,16 @@ class State:
         self._pending: dict[str, Entry | None] = {}
         self._encoded: dict[str, bytes | None] = {}
         self._encoder = msgspec.msgpack.Encoder()
+
+    def restore(self, entry: Clock | Ledger | Answers) -> None:
+        """Take one of the entries of which there is one each."""
+        match entry:
+            case Clock():
+                self.clock = entry
+            case Ledger():
+                self.ledger = entry
+            case Answers():
+                self.answers = entry
 
     def touch(self, key: str, entry: Entry) -> None:
         """Say that ``entry`` is about to change: what a running checkpoint still needs of it is encoded first."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hub.engine.device import Device
 from hub.engine.moment import Moment, Output
+from hub.engine.places import Subject
 from hub.engine.state import State, count
 from hub.model import AlarmChange, AlarmState, Event, Scalar, Severity, Transition
 from hub.rules.states import CompiledRule, RuleState
@@ -22,7 +22,7 @@ class Teller:
         self,
         rule: CompiledRule,
         state: RuleState,
-        device: Device,
+        device: Subject,
         transition: Transition,
         moment: Moment,
         data: Mapping[str, Scalar] | None = None,
@@ -31,7 +31,7 @@ class Teller:
         state.transitions += 1
         event = Event(
             id=self._output.event_id(state.rule, state.key, state.raised_t, state.transitions),
-            name=rule.rule.raise_.event, severity=rule.rule.raise_.severity, transition=transition, time=moment.at,
+            name=rule.rule.raise_.event, severity=state.severity, transition=transition, time=moment.at,
             key=state.key, rule=state.rule, rule_version=rule.rule.version, site=state.site,
             building=device.building, device=state.device, part=state.part, late=moment.late,
             label=rule.rule.label, data={**state.data, **(data or {})},
@@ -40,12 +40,12 @@ class Teller:
         self._output.event(event)
         return event
 
-    def show(self, rule: CompiledRule, state: RuleState, device: Device) -> None:
+    def show(self, rule: CompiledRule, state: RuleState, device: Subject) -> None:
         """Let readers see the alarm as it now is."""
         alarm = alarm_of(rule, state, device)
         self._output.effects.alarms.append(AlarmChange(state.site, state.rule, state.key, alarm))
 
-    def rule_failed(self, rule: CompiledRule, key: str, device: Device, error: Exception, moment: Moment) -> None:
+    def rule_failed(self, rule: CompiledRule, key: str, device: Subject, error: Exception, moment: Moment) -> None:
         """Tell that a step of ``rule`` was discarded."""
         count(self._state.ledger.failed_rules, rule.name)
         self._output.event(
@@ -58,10 +58,11 @@ class Teller:
         )  # fmt: skip
 
 
-def alarm_of(rule: CompiledRule, state: RuleState, device: Device) -> AlarmState:
+def alarm_of(rule: CompiledRule, state: RuleState, device: Subject) -> AlarmState:
     """Return an active state as readers see it."""
     return AlarmState(
         id=state.alarm, name=rule.rule.raise_.event, severity=state.severity, key=state.key, rule=state.rule,
         site=state.site, building=device.building, device=state.device, part=state.part, since=state.raised_at,
-        late=state.late, acknowledged_by=state.acknowledged_by, label=rule.rule.label, data=state.data,
+        late=state.late, acknowledged_by=state.acknowledged_by,
+        shelved_until=state.shelved_until, label=rule.rule.label, data=state.data,
     )  # fmt: skip

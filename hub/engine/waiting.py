@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from hub.engine.device import Device
 from hub.engine.state import State, Waiting
-from hub.model import Address
 
 KEPT_NS = 3_600_000_000_000
 MESSAGES, PAYLOAD_BYTES = 100, 256 * 1024
 DEVICES = 1_000
+
+
+def foreign_name(source: str, device: str) -> str:
+    """Return the name under which messages wait of what a foreign network calls ``device``; no site begins so."""
+    return f"@{source}/{device}"
 
 
 class WaitingRoom:
@@ -22,9 +25,9 @@ class WaitingRoom:
         """Take an entry of a checkpoint."""
         self._waiting[key] = waiting
 
-    def keep(self, address: Address, t: int, received_at: int, topic: str, payload: bytes) -> None:
-        """Keep one message of an unknown device."""
-        key = f"waiting/{address.site}/{address.device}"
+    def keep(self, name: str, t: int, received_at: int, topic: str, payload: bytes) -> None:
+        """Keep one message of an unknown device: of ``site/device``, or what :func:`foreign_name` says."""
+        key = f"waiting/{name}"
         waiting = self._waiting.get(key)
         if waiting is None:
             if len(self._waiting) >= DEVICES:
@@ -44,9 +47,9 @@ class WaitingRoom:
             messages.append((t, received_at, topic, payload))
             waiting.payload_bytes += len(payload)
 
-    def leave(self, device: Device, t: int) -> list[tuple[int, str, bytes]]:
-        """Return (received_at, topic, payload) of what waited for ``device`` at most an hour, and forget it."""
-        key = f"waiting/{device.key}"
+    def leave(self, name: str, t: int) -> list[tuple[int, str, bytes]]:
+        """Return (received_at, topic, payload) of what waited under ``name`` at most an hour, and forget it."""
+        key = f"waiting/{name}"
         waiting = self._waiting.pop(key, None)
         if waiting is None:
             return []

@@ -1,12 +1,13 @@
-"""The registry as the engine reads it: one canonical JSON document a place, a device and a source."""
+"""The registry as the engine reads it: canonical JSON of each place, device, source, list and set of parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import orjson
 
-from hub.registry.nouns import Device, Place, PlaceType, Site, Source
+from hub.model import Scalar
+from hub.registry.nouns import Device, Entry, Params, Place, PlaceType, Site, Source
 
 Key = tuple[str, str]
 
@@ -69,6 +70,46 @@ def documents(
             {"source": source.id, "network": source.network, "params": source.params}
         )
     return bodies
+
+
+def circumstances(
+    sites: Sequence[Site], entries: Sequence[Entry], params: Sequence[Params]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield ``list/{site}/{list}`` and ``params/{site}/{rule}/{scope}`` with their bodies.
+
+    A list: site, list, entries (value to true, or to ``FROM/UNTIL``). Parameters: rule, values, and what they are for:
+    profile, site, place, device. What holds at every site is written for each. Facts are in the place's document:
+    true, false, ``FROM/UNTIL``, or something else that is so. FROM and UNTIL are days of the site (both included) or
+    moments, either may be empty; whether it is so now is judged by the engine in its own time.
+    """
+    for site in sites:
+        lists: dict[str, dict[str, Scalar]] = {}
+        for entry in entries:
+            if entry.site in {"", site.id}:
+                lists.setdefault(entry.list, {})[entry.value] = entry.valid or True
+        for name, found in lists.items():
+            yield f"list/{site.id}/{name}", _canonical({"site": site.id, "list": name, "entries": found})
+        for each in params:
+            if each.site in {"", site.id}:
+                yield (
+                    f"params/{site.id}/{each.rule}/{scope_of(each)}",
+                    _canonical(
+                        {
+                            "rule": each.rule,
+                            "values": each.values,
+                            "profile": each.profile,
+                            "site": site.id,
+                            "place": each.place,
+                            "device": each.device,
+                        }
+                    ),
+                )
+
+
+def scope_of(params: Params) -> str:
+    """Return what parameters are for: ``profile:v/m``, ``site``, ``place:id`` or ``device:id``."""
+    named = (("profile", params.profile), ("place", params.place), ("device", params.device))
+    return next((f"{what}:{name}" for what, name in named if name), "site")
 
 
 def _building(tree: dict[Key, Place], site: str, place: str) -> str:

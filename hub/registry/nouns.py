@@ -1,4 +1,4 @@
-"""Sites, places, sources, devices and connections, as an operator enters them and the registry gives them back."""
+"""Sites, places, sources, devices, lists and parameters, as an operator enters them and the registry returns them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,11 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A place below a site; ``parent`` is a place of the same site, or the site itself when empty."""
+    """A place below a site; ``parent`` is a place of the same site, or the site itself when empty.
+
+    A fact that holds for a time is ``FROM/UNTIL``. ``consents`` say who agreed to a fact about a person, and where that
+    is written; they stay in the registry.
+    """
 
     site: str
     id: str
@@ -50,6 +54,7 @@ class Place:
     parent: str = ""
     label: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Scalar] = field(default_factory=dict)
+    consents: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +87,32 @@ class Device:
     user: str = ""
     source: str = ""
     network_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What stands on a list (block, allow, a visitor's pass) of a site, or of every site when ``site`` is empty.
+
+    ``valid`` is ``FROM/UNTIL``, or empty: always.
+    """
+
+    list: str
+    value: str
+    site: str = ""
+    valid: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    """What a rule's parameters are: of a profile (at every site), a site, a place and what is below it, or a device."""
+
+    rule: str
+    values: dict[str, Scalar]
+    profile: str = ""
+    site: str = ""
+    place: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

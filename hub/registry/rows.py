@@ -6,7 +6,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.registry import schema
-from hub.registry.nouns import Device, DeviceState, Place, PlaceType, Site, Source
+from hub.registry.nouns import Device, DeviceState, Entry, Params, Place, PlaceType, Site, Source
 
 
 async def sites(connection: AsyncConnection) -> list[Site]:
@@ -25,6 +25,14 @@ async def places(connection: AsyncConnection) -> list[Place]:
     return [_place(row) for row in await connection.execute(query)]
 
 
+async def place(connection: AsyncConnection, key: tuple[str, str]) -> Place | None:
+    """Return one place, which may be a site's own."""
+    table = schema.places
+    query = table.select().where(table.c.site == key[0], table.c.id == key[1])
+    found = (await connection.execute(query)).one_or_none()
+    return None if found is None else _place(found)
+
+
 async def sources(connection: AsyncConnection) -> list[Source]:
     """Return all foreign networks by id."""
     query = schema.sources.select().order_by(schema.sources.c.id)
@@ -40,6 +48,20 @@ async def devices(connection: AsyncConnection) -> list[Device]:
     return [_device(row) for row in await connection.execute(query)]
 
 
+async def entries(connection: AsyncConnection) -> list[Entry]:
+    """Return what stands on lists, by site, list and value."""
+    table = schema.entries
+    query = table.select().order_by(table.c.site, table.c.list, table.c.value)
+    return [Entry(**row) for row in (await connection.execute(query)).mappings()]
+
+
+async def params(connection: AsyncConnection) -> list[Params]:
+    """Return the parameters of rules, by rule and what they are for."""
+    table = schema.params
+    query = table.select().order_by(*table.primary_key)
+    return [Params(**row) for row in (await connection.execute(query)).mappings()]
+
+
 async def place_keys(connection: AsyncConnection) -> set[tuple[str, str]]:
     """Return (site, id) of every place, sites included."""
     rows = await connection.execute(select(schema.places.c.site, schema.places.c.id))
@@ -48,8 +70,16 @@ async def place_keys(connection: AsyncConnection) -> set[tuple[str, str]]:
 
 def _place(row: Row[tuple[object, ...]]) -> Place:
     # A parent that is the site itself is empty in the noun, so that a site has one name only.
-    parent = "" if row.parent == row.site else row.parent
-    return Place(site=row.site, id=row.id, type=PlaceType(row.type), parent=parent, label=row.label, facts=row.facts)
+    parent = "" if row.parent in {None, row.site} else row.parent
+    return Place(
+        site=row.site,
+        id=row.id,
+        type=PlaceType(row.type),
+        parent=parent,
+        label=row.label,
+        facts=row.facts,
+        consents=row.consents,
+    )
 
 
 def site_values(site: Site) -> dict[str, object]:
@@ -74,6 +104,7 @@ def place_values(place: Place) -> dict[str, object]:
         "type": place.type.value,
         "label": place.label,
         "facts": place.facts,
+        "consents": place.consents,
     }
 
 

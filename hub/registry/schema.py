@@ -30,6 +30,7 @@ places = Table(
     Column("partition", String(64)),  # of a site only
     Column("label", JSON, nullable=False),
     Column("facts", JSON, nullable=False),
+    Column("consents", JSON, nullable=False, server_default="{}"),
     ForeignKeyConstraint(["site", "parent"], ["places.site", "places.id"]),
 )
 
@@ -61,6 +62,28 @@ devices = Table(
     Index("devices_by_network_id", "source", "network_id", unique=True),
 )
 
+# The site is empty for what holds at every site, so it is no foreign key.
+entries = Table(
+    "list_entries",
+    metadata,
+    Column("site", String(64), primary_key=True),
+    Column("list", String(64), primary_key=True),
+    Column("value", String(128), primary_key=True),
+    Column("valid", String(64), nullable=False),
+    Column("note", String(256), nullable=False),
+)
+
+params = Table(
+    "params",
+    metadata,
+    Column("rule", String(64), primary_key=True),
+    Column("profile", String(128), primary_key=True),
+    Column("site", String(64), primary_key=True),
+    Column("place", String(64), primary_key=True),
+    Column("device", String(64), primary_key=True),
+    Column("values", JSON, nullable=False),
+)
+
 credentials = Table(
     "credentials",
     metadata,
@@ -76,7 +99,13 @@ def _add_sources(connection: Connection) -> None:
     next(index for index in devices.indexes if index.name == "devices_by_network_id").create(connection)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_sources,)
+def _add_circumstances(connection: Connection) -> None:
+    entries.create(connection)
+    params.create(connection)
+    connection.exec_driver_sql("ALTER TABLE places ADD COLUMN consents JSON DEFAULT '{}' NOT NULL")
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_sources, _add_circumstances)
 """Step n takes tables of version n + 1 to version n + 2."""
 
 VERSION = 1 + len(MIGRATIONS)

@@ -15,13 +15,18 @@ PROFILE = re.compile(r"[a-z0-9._-]+/[a-z0-9._-]+")
 RESERVED = "_"
 NETWORK_ID_SIZE = 128
 SHOWN_PROBLEMS = 5
+VALUE_SIZE = 128
+CONSENTED = frozenset({"care_watch"})
+"""Facts about a person, who must have agreed."""
 
 Key = tuple[str, str]
+Problem = tuple[int, str]
+"""Which of many it is, and what is wrong with it."""
 
 
-def refuse(code: str, problems: Iterable[str]) -> None:
+def refuse(code: str, problems: Iterable[str | Problem]) -> None:
     """Raise one ConfigError that tells the first few ``problems``; nothing when there are none."""
-    found = list(problems)
+    found = [problem if isinstance(problem, str) else problem[1] for problem in problems]
     if found:
         more = f" and {len(found) - SHOWN_PROBLEMS} more" if len(found) > SHOWN_PROBLEMS else ""
         raise ConfigError(code, "; ".join(found[:SHOWN_PROBLEMS]) + more)
@@ -39,42 +44,55 @@ def site_problems(site: Site) -> Iterator[str]:
         yield f"site {site.id!r} has the time zone {site.zone!r}, which is not an IANA name such as Asia/Shanghai"
 
 
-def place_problems(places: Sequence[Place], existing: Collection[Key]) -> Iterator[str]:
+def place_problems(places: Sequence[Place], existing: Collection[Key]) -> Iterator[Problem]:
     """Yield what is wrong with ``places`` beside the ``existing`` (site, id); parents come before their children."""
     known = set(existing)
-    for place in places:
-        yield from _name_problems("place", place.id)
-        key, parent = (place.site, place.id), (place.site, place.parent or place.site)
-        if place.type is PlaceType.SITE:
-            yield f"place {place.id!r} is a site: add it as one"
-        if parent not in known:
-            yield f"place {place.id!r} is below {place.parent or place.site!r}, which site {place.site!r} does not have"
-        if key in known:
-            yield f"place {place.id!r} exists already in site {place.site!r}"
-        known.add(key)
+    for index, place in enumerate(places):
+        for text in _problems_of_place(place, known):
+            yield index, text
+        known.add((place.site, place.id))
+
+
+def _problems_of_place(place: Place, known: Collection[Key]) -> Iterator[str]:
+    yield from _name_problems("place", place.id)
+    parent = place.parent or place.site
+    if place.type is PlaceType.SITE:
+        yield f"place {place.id!r} is a site: add it as one"
+    if (place.site, parent) not in known:
+        yield f"place {place.id!r} is below {parent!r}, which site {place.site!r} does not have"
+    if (place.site, place.id) in known:
+        yield f"place {place.id!r} exists already in site {place.site!r}"
+    for name in sorted(CONSENTED & place.facts.keys()):
+        if place.facts[name] is not False and not place.consents.get(name):
+            yield f"place {place.id!r} has {name}, which is about a person, without a consent"
 
 
 def device_problems(
     devices: Sequence[Device], existing: Collection[Key], places: Collection[Key], serials: Collection[str]
-) -> Iterator[str]:
+) -> Iterator[Problem]:
     """Yield what is wrong with ``devices`` beside what exists, and among themselves."""
     known, taken = set(existing), set(serials)
-    for device in devices:
-        yield from _name_problems("device", device.id)
-        yield from _name_problems("kind", device.kind)
-        if device.user:
-            yield from _name_problems("user", device.user)
-        if device.profile and not PROFILE.fullmatch(device.profile):
-            yield f"device {device.id!r} has the profile {device.profile!r}, which is not vendor/model"
-        place = device.place or device.site
-        if (device.site, place) not in places:
-            yield f"device {device.id!r} is at {place!r}, which site {device.site!r} does not have"
+    for index, device in enumerate(devices):
+        for text in _problems_of_device(device, places):
+            yield index, text
         if (device.site, device.id) in known:
-            yield f"device {device.id!r} exists already in site {device.site!r}"
+            yield index, f"device {device.id!r} exists already in site {device.site!r}"
         if device.serial is not None and device.serial in taken:
-            yield f"device {device.id!r} has the serial {device.serial!r} of another device"
+            yield index, f"device {device.id!r} has the serial {device.serial!r} of another device"
         known.add((device.site, device.id))
         taken.update({device.serial} if device.serial is not None else ())
+
+
+def _problems_of_device(device: Device, places: Collection[Key]) -> Iterator[str]:
+    yield from _name_problems("device", device.id)
+    yield from _name_problems("kind", device.kind)
+    if device.user:
+        yield from _name_problems("user", device.user)
+    if device.profile and not PROFILE.fullmatch(device.profile):
+        yield f"device {device.id!r} has the profile {device.profile!r}, which is not vendor/model"
+    place = device.place or device.site
+    if (device.site, place) not in places:
+        yield f"device {device.id!r} is at {place!r}, which site {device.site!r} does not have"
 
 
 def source_problems(source: Source) -> Iterator[str]:
@@ -89,28 +107,30 @@ def network_id_problems(
     existing: Collection[Key],
     sources: Mapping[str, Source],
     partitions: Mapping[str, str],
-) -> Iterator[str]:
+) -> Iterator[Problem]:
     """Yield what is wrong with the foreign names of ``devices``.
 
     ``existing`` are the (source, network id) of others, ``partitions`` those of the sites: a source and its devices are
     heard by one hub.
     """
     taken = set(existing)
-    for device in devices:
+    for index, device in enumerate(devices):
         if not (device.source or device.network_id):
             continue
         key = (device.source, device.network_id)
         source = sources.get(device.source)
         if source is None:
             known = ", ".join(sorted(sources)) or "none"
-            yield f"device {device.id!r} is of source {device.source!r}, which does not exist; known: {known}"
+            yield index, f"device {device.id!r} is of source {device.source!r}, which does not exist; known: {known}"
         elif source.partition != partitions.get(device.site, source.partition):
             here = partitions[device.site]
-            yield f"device {device.id!r} is in partition {here!r}, its source in {source.partition!r}"
+            yield index, f"device {device.id!r} is in partition {here!r}, its source in {source.partition!r}"
         if not is_network_id(device.network_id):
-            yield f"device {device.id!r} has the network id {device.network_id!r}: 1 to 128 printable, without + and #"
+            text = f"device {device.id!r} has the network id {device.network_id!r}: 1 to 128 printable, without + and #"
+            yield index, text
         if key in taken:
-            yield f"device {device.id!r} has the network id {device.network_id!r} of another device of {device.source}"
+            text = f"device {device.id!r} has the network id {device.network_id!r} of another device of {device.source}"
+            yield index, text
         taken.add(key)
 
 

@@ -11,7 +11,7 @@ from hub.durations import read_duration
 from hub.errors import ConfigError
 from hub.model import Scalar
 from hub.rules.expression import Name, compile_expression
-from hub.rules.names import kinds_of, names_of, suggestion
+from hub.rules.names import scope_of, suggestion
 from hub.rules.rule import Do, Priority, Rule
 from hub.rules.testing import Step
 
@@ -38,13 +38,15 @@ class Problem(NamedTuple):
 def problems(rule: Rule, catalogue: Catalogue) -> list[Problem]:
     """Return everything that is wrong or doubtful; errors first."""
     try:
-        concerned = kinds_of(rule, catalogue)
+        scope = scope_of(rule, catalogue)
+        concerned = scope.kinds
     except ConfigError as error:
         path = error.fields["path"]
         return [_error(error.code, error.message, path if isinstance(path, tuple) else (), error.hint)]
-    errors = [*_expressions(rule, names_of(concerned))]
-    for index, action in enumerate(rule.do):
-        errors += _action(action, ("do", index), concerned, catalogue)
+    errors = [*_expressions(rule, scope.names)]
+    for word, actions in (("do", rule.do), ("while_pending", rule.while_pending)):
+        for index, action in enumerate(actions):
+            errors += _action(action, (word, index), concerned, catalogue)
     for index, case in enumerate(rule.tests):
         for number, given in enumerate(case.given):
             errors += _step(given, ("tests", index, "given", number), concerned[0])
@@ -61,10 +63,14 @@ def _doubt(code: str, message: str, path: tuple[str | int, ...], hint: str = "")
 
 def _expressions(rule: Rule, names: Mapping[str, Name]) -> Iterator[Problem]:
     clear = None if rule.clear is None else rule.clear.when
-    for path, text in ((("when",), rule.when), (("unless",), rule.unless), (("clear", "when"), clear)):
+    texts: list[tuple[tuple[str | int, ...], str | None]] = [
+        (("when",), rule.when), (("unless",), rule.unless), (("clear", "when"), clear),
+        *((("ladder", index, "when"), each.when) for index, each in enumerate(rule.ladder)),
+    ]  # fmt: skip
+    for path, text in texts:
         try:
             if text is not None:
-                compile_expression(text, names)
+                compile_expression(text, names, may_be_constant=path == ("unless",))
         except ConfigError as error:
             yield _error(error.code, error.message, path, error.hint)
 
@@ -90,9 +96,12 @@ def _action(
             yield _error("unknown_command", message, (*path, "command"), hint)
             continue
         yield from _arguments(action.args, command.args, (*path, "args"))
-        if action.until is not None and command.release is None:
+        is_hold = action.until is not None or path[0] == "while_pending"
+        if is_hold and command.release is None:
             message = f"nothing undoes {action.command} of a {kind.kind}: it ends when the device lets go by itself"
-            yield _doubt("no_release", message, (*path, "until"), "name a release in the kind")
+            yield _doubt(
+                "no_release", message, (*path, "until") if action.until else path, "name a release in the kind"
+            )
 
 
 def _arguments(

@@ -2,7 +2,8 @@
 
 ``and or not``, comparisons, arithmetic, ``in`` over literals. Every name is a property of the rule's kind and every
 comparison is checked for type before anything runs. The answer is True, False or None (unknown: a value is missing,
-older than its ``stale_after``, or the arithmetic has no result). No attribute access, no calls, no time words.
+older than its ``stale_after``, or the arithmetic has no result). No attribute access, no time words, and no calls but
+of :data:`FUNCTIONS`. Nothing repeats, so an expression takes at most as many steps as it has parts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple, NoReturn
 from hub.errors import ConfigError
 from hub.model import Scalar
 from hub.rules import verdicts
-from hub.rules.verdicts import Compare, Verdict
+from hub.rules.verdicts import FUNCTIONS, Compare, Verdict
 
 MAX_LENGTH = 1_000
 MAX_NODES = 200
@@ -40,6 +41,10 @@ class Name(NamedTuple):
     type: ValueType
     stale_after: int | None = None
     allowed: frozenset[str] = frozenset()
+
+
+Lists = Mapping[str, frozenset[Scalar]]
+"""What stands on each list of the site."""
 
 
 class Expression(NamedTuple):
@@ -72,10 +77,13 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
 }
 
-_LANGUAGE = "write names, numbers, 'text', True, False, and or not, == != < <= > >=, + - * /, in ('a', 'b')"
+_LANGUAGE = (
+    "write names, numbers, 'text', True, False, and or not, == != < <= > >=, + - * /, in ('a', 'b'), "
+    f"{' '.join(FUNCTIONS)}"
+)
 _HINTS: dict[type[ast.expr], str] = {
     ast.Attribute: "a name is one word; a dot stands only inside numbers and text",
-    ast.Call: "there are no functions; for, absent_for and confirm are keys of the rule",
+    ast.Call: f"the functions are {', '.join(FUNCTIONS)}; for, absent_for and confirm are keys of the rule",
     ast.NamedExpr: "compare with ==; nothing is assigned here",
     ast.IfExp: "write (a and b) or (not a and c)",
     ast.JoinedStr: "write plain text: 'alarm'",
@@ -85,14 +93,16 @@ _HINTS: dict[type[ast.expr], str] = {
 }
 
 
-def compile_expression(text: str, names: Mapping[str, Name]) -> Expression:
-    """Check ``text`` against ``names`` and compile it once.
+def compile_expression(
+    text: str, names: Mapping[str, Name], lists: Lists | None = None, *, may_be_constant: bool = False
+) -> Expression:
+    """Check ``text`` against ``names`` and compile it once; ``lists`` are those that ``list('block')`` speaks of.
 
     Raises ConfigError ``bad_expression`` that says what is wrong and, as its hint, what to write instead.
     """
-    compiler = _Compiler(text, names)
+    compiler = _Compiler(text, names, lists or {})
     compiled = compiler.condition(_parse(text))
-    if not compiler.seen:
+    if not compiler.seen and not may_be_constant:
         _refuse(text, "reads no property", "nothing would ever wake it; known here: " + ", ".join(sorted(names)))
     return Expression(text, frozenset(compiler.seen), compiled)
 
@@ -129,9 +139,10 @@ def _shown(text: str) -> str:
 class _Compiler:
     """Turns syntax nodes into closures and refuses what the language does not have; one method per sort of node."""
 
-    def __init__(self, text: str, names: Mapping[str, Name]) -> None:
+    def __init__(self, text: str, names: Mapping[str, Name], lists: Lists) -> None:
         self._text = text
         self._names = names
+        self._lists = lists
         self.seen: set[str] = set()
 
     def condition(self, node: ast.expr) -> Verdict:
@@ -145,7 +156,7 @@ class _Compiler:
     def _said(self, node: ast.expr) -> str:
         return _shown(ast.get_source_segment(self._text.strip(), node) or self._text)
 
-    def _node(self, node: ast.expr) -> _Node:
+    def _node(self, node: ast.expr) -> _Node:  # noqa: PLR0911 -- one arm a sort of node
         match node:
             case ast.Name():
                 return self._name(node)
@@ -161,6 +172,8 @@ class _Compiler:
                 return self._unary(node)
             case ast.BinOp():
                 return self._arithmetic(node)
+            case ast.Call(func=ast.Name(id=name), keywords=[]) if name in FUNCTIONS:
+                return self._call(node, name)
             case _:
                 _refuse(self._text, f"may not contain {self._said(node)}", _HINTS.get(type(node), _LANGUAGE))
 
@@ -208,6 +221,8 @@ class _Compiler:
         return verdicts.compare(function, first.verdict, second.verdict)
 
     def _in(self, item: _Node, choices: ast.expr, *, wanted: bool) -> Verdict:
+        if isinstance(choices, ast.Call) and isinstance(choices.func, ast.Name) and choices.func.id == "list":
+            return verdicts.member(item.verdict, self._list(item, choices), wanted=wanted)
         literals = choices.elts if isinstance(choices, ast.Tuple | ast.List | ast.Set) else []
         allowed: set[Scalar] = set()
         for literal in literals:
@@ -219,6 +234,12 @@ class _Compiler:
         if not allowed:
             _refuse(self._text, f"has {self._said(choices)} after in", "write the values: in ('a', 'b')")
         return verdicts.member(item.verdict, frozenset(allowed), wanted=wanted)
+
+    def _list(self, item: _Node, call: ast.Call) -> frozenset[Scalar]:
+        name = call.args[0].value if len(call.args) == 1 and isinstance(call.args[0], ast.Constant) else None
+        if not isinstance(name, str) or item.type is not ValueType.TEXT:
+            _refuse(self._text, f"may not contain {self._said(call)}", "lists hold text: plate in list('block')")
+        return self._lists.get(name, frozenset())
 
     def _comparable(self, first: _Node, second: _Node) -> None:
         if first.type is not second.type:
@@ -238,7 +259,8 @@ class _Compiler:
                 number = self._number(node.operand)
                 value = number.constant
                 negated = -value if isinstance(value, int | float) else None
-                return _Node(verdicts.negative(number.verdict), ValueType.NUMBER, constant=negated)
+                minus = verdicts.arithmetic(operator.sub, verdicts.constant(0), number.verdict)
+                return _Node(minus, ValueType.NUMBER, constant=negated)
             case _:
                 _refuse(self._text, f"may not contain {self._said(node)}", _LANGUAGE)
 
@@ -255,6 +277,13 @@ class _Compiler:
             _refuse(self._text, f"may not contain {self._said(node)}", "compute with + - * / only")
         left, right = self._number(node.left), self._number(node.right)
         return _Node(verdicts.arithmetic(function, left.verdict, right.verdict), ValueType.NUMBER)
+
+    def _call(self, node: ast.Call, name: str) -> _Node:
+        function, least, most = FUNCTIONS[name]
+        if not least <= len(node.args) <= most:
+            wanted = f"{least} value" if least == most else f"{least} to {most} values"
+            _refuse(self._text, f"gives {name} {len(node.args)} values", f"{name} takes {wanted}")
+        return _Node(verdicts.call(function, [self._number(each).verdict for each in node.args]), ValueType.NUMBER)
 
 
 def _words(node: _Node) -> frozenset[str]:

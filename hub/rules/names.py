@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from hub.catalogue import Catalogue, Kind, Property, Type
 from hub.durations import nanoseconds
 from hub.errors import ConfigError
 from hub.rules.expression import Name, ValueType
+from hub.rules.inputs import CompiledInput
 from hub.rules.rule import Rule
 
 _VALUE_TYPES = {Type.BOOL: ValueType.BOOL, Type.INT: ValueType.NUMBER, Type.FLOAT: ValueType.NUMBER}
@@ -41,6 +43,63 @@ def kinds_of(rule: Rule, catalogue: Catalogue) -> list[Kind]:
             path=("on_signal",),
         )
     return reporting
+
+
+class Scope(NamedTuple):
+    """What a rule may speak of: ``names``, and for a rule of places which properties of which kinds they are.
+
+    ``kinds`` are those whose words wake it.
+    """
+
+    kinds: Sequence[Kind]
+    names: Mapping[str, Name]
+    sources: Mapping[str, Sequence[tuple[str, str]]] = {}
+    inputs: Mapping[str, CompiledInput] = {}
+
+    @property
+    def reads(self) -> frozenset[tuple[str, str]]:
+        """Return the (kind, property) pairs that a rule of places reads."""
+        of_inputs = ((kind, name) for each in self.inputs.values() for kind in each.kinds for name in each.names)
+        return frozenset({pair for pairs in self.sources.values() for pair in pairs} | set(of_inputs))
+
+
+def scope_of(rule: Rule, catalogue: Catalogue) -> Scope:
+    """Return what ``rule`` may speak of; ConfigError with ``path`` saying where in the rule it speaks of nothing."""
+    concerned = kinds_of(rule, catalogue)
+    if rule.for_each.place is None:
+        names, sources = names_of(concerned), {}
+    else:
+        sources = _sources(concerned)
+        properties = {kind.kind: kind.properties for kind in concerned}
+        names = {name: _name([properties[kind][word] for kind, word in pairs]) for name, pairs in sources.items()}
+    inputs = {name: _input(rule, name, names, catalogue) for name in sorted(rule.inputs)}
+    for name in sorted(names.keys() & inputs.keys()):
+        raise ConfigError("taken_name", f"{name!r} is a property already", path=("inputs", name))
+    said = {name: Name(ValueType.BOOL if rule.inputs[name].is_truth else ValueType.NUMBER) for name in inputs}
+    return Scope(concerned, {**names, **said}, sources, inputs)
+
+
+def _sources(kinds: Sequence[Kind]) -> dict[str, list[tuple[str, str]]]:
+    """Return every property, alone for all kinds that have it, and as ``kind__property`` of one of them."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for kind in kinds:
+        for name in kind.properties:
+            found.setdefault(name, []).append((kind.kind, name))
+            found[f"{kind.kind}__{name}"] = [(kind.kind, name)]
+    return found
+
+
+def _input(rule: Rule, name: str, names: Mapping[str, Name], catalogue: Catalogue) -> CompiledInput:
+    words = rule.inputs[name]
+    for index, kind in enumerate(words.of):
+        if kind not in catalogue.kinds:
+            hint = suggestion(kind, catalogue.kinds)
+            raise ConfigError("unknown_kind", f"no kind {kind!r}", hint=hint, path=("inputs", name, "of", index))
+    known = names_of([catalogue.kinds[kind] for kind in words.of]) if words.of else names
+    try:
+        return CompiledInput(words, known)
+    except ConfigError as error:
+        raise ConfigError(error.code, error.message, hint=error.hint, path=("inputs", name)) from error
 
 
 def names_of(kinds: Sequence[Kind]) -> dict[str, Name]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from hub.durations import Duration, read_duration
 from hub.errors import ConfigError
 from hub.model import Scalar, Severity
+from hub.rules.calendars import Windows
+from hub.rules.clauses import Confirm, Count, ForEach, Inhibit, Input, LadderStep, PlaceType, Remind, Without
+from hub.rules.settling import KEPT, filled, names_in
 from hub.rules.testing import RuleTest
 
 DOMAINS = ("fire", "security", "access", "vehicle", "elevator", "care", "utility", "device", "command")
@@ -46,13 +51,6 @@ class _Words(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ForEach(_Words):
-    """What a rule holds a state for: every device of ``kind``, or every part whose name begins with ``part``-."""
-
-    kind: str | None = None
-    part: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] | None = None
-
-
 class Raise(_Words):
     """The event a rule raises."""
 
@@ -78,7 +76,7 @@ class Target(_Words):
     """Where a command goes when not to the device itself: every device of ``kind`` in the same place."""
 
     kind: str
-    within: Annotated[str, Field(alias="in", pattern="^(building|site)$")] = "building"
+    within: Annotated[str, Field(alias="in", pattern="^(place|building|site)$")] = "building"
 
 
 class Do(_Words):
@@ -97,8 +95,6 @@ class Do(_Words):
 
     @model_validator(mode="after")
     def _a_hold_has_an_end(self) -> Self:
-        if self.until is None and self.at_most is not None:
-            _refuse("at_most bounds a hold: it needs until: cleared")
         if self.until is not None and self.ttl < _SHORTEST_TTL:
             _refuse("a hold is renewed at half its ttl: write args: {ttl: 30s}, at least 1s")
         return self
@@ -109,48 +105,140 @@ class Do(_Words):
         return read_duration(self.args.get("ttl", DEFAULT_TTL))
 
 
+ParamName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+
+
 class Rule(_Words):
-    """One rule. Exactly one of ``when``, ``on_signal`` and ``absent_for`` says what it watches."""
+    """One rule. Exactly one of ``when``, ``on_signal`` and ``absent_for`` says what it watches.
+
+    ``params`` and ``facts`` hold what ``$name`` stands for where nobody says otherwise.
+    """
 
     rule: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,63}$")]
     version: str = "1"
     label: dict[str, str] = {}
+    params: dict[ParamName, Scalar] = {}
+    facts: dict[ParamName, bool] = {}
     for_each: ForEach
+    inputs: dict[ParamName, Input] = {}
     when: str | None = None
     unless: str | None = None
     for_: Annotated[Duration, Field(alias="for")] = _NOTHING
+    confirm: Confirm | None = None
+    without: Without | None = None
+    schedule: Windows | None = None
+    counting: Windows | None = None
+    while_pending: list[Do] = []
     on_signal: str | None = None
+    count: Count | None = None
     absent_for: Duration | None = None
     raise_: Annotated[Raise, Field(alias="raise")]
+    ladder: list[LadderStep] = []
+    remind: Remind | None = None
+    inhibit: Inhibit | None = None
     clear: Clear | None = None
     do: list[Do] = []
     on_missing: OnMissing = OnMissing.KEEP
     tests: list[RuleTest] = []
 
-    @model_validator(mode="before")
+    _template: dict[str, object] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
     @classmethod
-    def _short_for_each(cls, words: object) -> object:
-        if isinstance(words, dict) and isinstance(words.get("for_each"), str):
-            return {**words, "for_each": {"kind": words["for_each"]}}
-        return words
+    def _fill_in(cls, words: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Take the short form of for_each, and each ``$name`` for what it is unless somebody says otherwise."""
+        if not isinstance(words, dict):
+            return handler(words)
+        named = words.get("for_each")
+        if isinstance(named, str):
+            words = {**words, "for_each": {"place" if named in set(PlaceType) else "kind": named}}
+        values = {**_mapping(words.get("params")), **_mapping(words.get("facts"))}
+        asked = names_in({key: value for key, value in words.items() if key not in KEPT})
+        if asked - values.keys():
+            _refuse(f"${min(asked - values.keys())} is neither among params nor among facts")
+        if values.keys() - asked:
+            _refuse(f"nothing asks for ${min(values.keys() - asked)}")
+        if not asked:
+            return handler(words)
+        rule = handler(filled(words, values))
+        rule._template = {key: value for key, value in words.items() if key != "tests"}  # noqa: SLF001 -- its own
+        return rule
+
+    @property
+    def uses_lists(self) -> bool:
+        """True when an expression looks something up in a list of the site."""
+        texts = [self.when, self.unless, None if self.clear is None else self.clear.when]
+        return any(text is not None and "list(" in text for text in texts)
+
+    @property
+    def is_circumstantial(self) -> bool:
+        """True when it can differ from one device or place to another."""
+        return bool(self._template) or self.uses_lists or self.schedule is not None
+
+    def settled(self, values: Mapping[str, Scalar]) -> Rule:
+        """Return the rule with other values of its params and facts; ValueError when it makes no sense with them."""
+        if not self._template:
+            return self
+        mine = {**self.params, **self.facts}
+        wrong = sorted(name for name, value in values.items() if not _is_alike(value, mine.get(name)))
+        if wrong:
+            _refuse(f"{wrong[0]} of {self.rule} is such as {mine.get(wrong[0])!r}, not {values[wrong[0]]!r}")
+        known = {**mine, **values}
+        words = {key: value for key, value in self._template.items() if key not in {"params", "facts"}}
+        return Rule.model_validate(filled(words, known))
 
     @model_validator(mode="after")
     def _watches_one_thing(self) -> Self:
         triggers = [word for word in _TRIGGERS if getattr(self, word) is not None]
         if len(triggers) != 1:
             _refuse(f"exactly one of when, on_signal, absent_for is needed, found: {', '.join(triggers) or 'none'}")
-        if self.for_each.kind is None and (self.for_each.part is None or self.on_signal is None):
-            _refuse("for_each needs a kind; only a part with on_signal goes without")
+        where = self.for_each
+        if where.place is not None and (where.kind is not None or where.part is not None):
+            _refuse("for_each is a place, or a kind or part")
+        if where.place is None and where.kind is None and (where.part is None or self.on_signal is None):
+            _refuse("for_each needs a kind or a place; only a part with on_signal goes without")
         if self.when is None and (self.unless is not None or self.for_):
             _refuse("unless and for belong to when")
+        return self
+
+    @model_validator(mode="after")
+    def _inputs_are_of_something(self) -> Self:
+        is_place = self.for_each.place is not None
+        for name, each in self.inputs.items():
+            if bool(each.of) is not is_place:
+                _refuse(f"{name}: " + ("of which kinds?" if is_place else "of belongs to a rule for a place"))
+        return self
+
+    @model_validator(mode="after")
+    def _waits_in_one_way(self) -> Self:
+        if self.confirm is not None and (self.when is None or self.for_):
+            _refuse("confirm counts how often when is true, for how long it stays true: give when and one of them")
+        if self.without is not None and (self.when is None or self.for_ or self.confirm or self.for_each.place):
+            _refuse("without says that a signal did not come: it needs when, of a kind or part, and no for or confirm")
+        if self.counting is not None and not (self.for_ or self.absent_for):
+            _refuse("counting says when time counts: it needs for or absent_for")
+        if self.count is not None and self.on_signal is None:
+            _refuse("count counts signals: it needs on_signal")
+        return self
+
+    @model_validator(mode="after")
+    def _holds_end(self) -> Self:
+        if self.while_pending and not (self.for_ or self.confirm):
+            _refuse("nothing is ever pending without for or confirm: leave out while_pending")
+        if any(action.until is not None for action in self.while_pending):
+            _refuse("while_pending says how long by itself: leave out until")
+        if any(action.until is None and action.at_most is not None for action in self.do):
+            _refuse("at_most bounds a hold: it needs until: cleared")
+        if any(action.ttl < _SHORTEST_TTL for action in self.while_pending):
+            _refuse("a hold is renewed at half its ttl: write args: {ttl: 30s}, at least 1s")
         return self
 
     @model_validator(mode="after")
     def _silence_ends_by_itself(self) -> Self:
         if self.absent_for is None:
             return self
-        if self.for_each.part is not None:
-            _refuse("absent_for watches devices, not parts")
+        if self.for_each.part is not None or self.for_each.place is not None:
+            _refuse("absent_for watches devices, not parts or places")
         if not self.absent_for:
             _refuse("absent_for is longer than nothing")
         if self.clear is not None:
@@ -163,6 +251,8 @@ class Rule(_Words):
             return self
         if self.clear is None and any(action.until is not None for action in self.do):
             _refuse("until: cleared needs an alarm: say how it clears")
+        if self.clear is None and (self.ladder or self.remind or self.inhibit):
+            _refuse("ladder, remind and inhibit need an alarm: say how it clears")
         if self.clear is not None and self.clear.when is None and self.clear.by is None:
             _refuse("a signal has no end of its own: clear needs when, or by: operator")
         return self
@@ -171,6 +261,16 @@ class Rule(_Words):
     def is_alarm(self) -> bool:
         """True when it holds a state until cleared; False for the momentary events of a signal without ``clear``."""
         return self.on_signal is None or self.clear is not None
+
+
+def _mapping(words: object) -> dict[str, Scalar]:
+    return dict(words) if isinstance(words, dict) else {}
+
+
+def _is_alike(one: Scalar, other: Scalar | None) -> bool:
+    if isinstance(one, bool) or isinstance(other, bool):
+        return isinstance(one, bool) and isinstance(other, bool)
+    return isinstance(one, int | float) is isinstance(other, int | float) and other is not None
 
 
 def _refuse(message: str) -> None:
@@ -187,4 +287,6 @@ def read_rule(body: bytes) -> Rule:
 
 def write_rule(rule: Rule) -> bytes:
     """Return the canonical JSON that a revision carries; tests stay at home."""
+    if rule._template:  # noqa: SLF001 -- of this module
+        return orjson.dumps(rule._template, option=orjson.OPT_SORT_KEYS)  # noqa: SLF001 -- of this module
     return rule.model_dump_json(by_alias=True, exclude={"tests"}, exclude_defaults=True).encode()

@@ -2,32 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from hub.durations import write_duration
-from hub.rules.rule import Do, ForEach, OnMissing, Rule
+from hub.rules.calendars import Window
+from hub.rules.clauses import ForEach, Input
+from hub.rules.rule import Do, OnMissing, Rule
 
 
 def sentence(rule: Rule) -> str:
     """Return what ``rule`` does: when, what it raises, what it sends, how it ends."""
     parts = [f"{_trigger(rule)}, raise {rule.raise_.event} ({rule.raise_.severity.value})"]
+    parts += [f"until that is sure {_action(action)}" for action in rule.while_pending]
     parts += [_action(action) for action in rule.do]
+    parts += _standing(rule)
     parts += [part for part in (_end(rule), _missing(rule)) if part]
     return "; ".join(parts)
 
 
 def subject(for_each: ForEach) -> str:
     """Return what the rule holds a state for: ``smoke_sensor``, ``door`` or ``access_controller#door``."""
-    return "#".join(word for word in (for_each.kind, for_each.part) if word)
+    return "#".join(word for word in (for_each.place, for_each.kind, for_each.part) if word)
 
 
 def _trigger(rule: Rule) -> str:
-    who = f"for each {subject(rule.for_each)}"
+    who = f"{_windows(rule.schedule)}for each {subject(rule.for_each)}"
     if rule.on_signal is not None:
-        return f"{who} that reports {rule.on_signal}"
+        count = rule.count
+        often = "" if count is None else f" at least {count.at_least} times within {write_duration(count.within)}"
+        return f"{who} that reports {rule.on_signal}{often}"
     if rule.absent_for is not None:
-        return f"{who} that says nothing for {write_duration(rule.absent_for)}"
+        return f"{who} that says nothing for {write_duration(rule.absent_for)}{_counting(rule)}"
     unless = f" unless {rule.unless}" if rule.unless else ""
     span = f" for {write_duration(rule.for_)}" if rule.for_ else ""
-    return f"{who}, when {rule.when}{unless}{span}"
+    if rule.confirm is not None:
+        votes = rule.confirm
+        span = f", {votes.times} of {votes.of} times within {write_duration(votes.within)}"
+    if rule.without is not None:
+        near = f"within {write_duration(rule.without.within)} before or {write_duration(rule.without.settle)} after"
+        span = f" without {' or '.join(rule.without.signal)} {near}"
+    return f"{who}, when {_with_inputs(rule)}{unless}{span}{_counting(rule)}"
+
+
+def _with_inputs(rule: Rule) -> str:
+    told = [f"{name} is {_input(each)}" for name, each in rule.inputs.items()]
+    return f"{rule.when}, where {' and '.join(told)}" if told else str(rule.when)
+
+
+def _input(words: Input) -> str:
+    of = f" of {' and '.join(words.of)}" if words.of else ""
+    where = f" with {words.where}" if words.where else ""
+    within = f" within {write_duration(words.within)}" if words.within else ""
+    return f"{words.take}{of}{where}{within}"
+
+
+def _windows(windows: Sequence[Window] | None) -> str:
+    if not windows:
+        return ""
+    spans = (f"on {'/'.join(each.days)} from {each.from_} to {each.until}" for each in windows)
+    return f"{' and '.join(spans)}, "
+
+
+def _counting(rule: Rule) -> str:
+    return f", counting only {_windows(rule.counting)[:-2]}" if rule.counting else ""
+
+
+def _standing(rule: Rule) -> Iterator[str]:
+    for step in rule.ladder:
+        when = f" while {step.when}" if step.when else ""
+        after = f" after {write_duration(step.after)}" if step.after else ""
+        yield f"{step.severity.value}{when}{after}"
+    if rule.remind is not None:
+        yield f"tell again every {write_duration(rule.remind.every)} until acknowledged, {rule.remind.at_most} times"
+    if rule.inhibit is not None:
+        yield f"not while {' or '.join(rule.inhibit.by)} in the {rule.inhibit.within}"
 
 
 def _action(action: Do) -> str:

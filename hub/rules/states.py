@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
 from hub.durations import nanoseconds
 from hub.model import Scalar, Severity
-from hub.rules.expression import Name, but_not, compile_expression
-from hub.rules.rule import OnMissing, Rule
+from hub.rules.expression import Lists, but_not, compile_expression
+from hub.rules.names import Scope
+from hub.rules.rule import Do, OnMissing, Rule
+from hub.rules.verdicts import constant
 
 
 class Phase(StrEnum):
@@ -36,7 +38,9 @@ class RuleState(msgspec.Struct):
     """A rule's state for one key; an entry of the engine's state, so it survives a restart.
 
     ``due`` is engine time at which a pending raise or a clear is judged. ``owes_commands``: it was raised late, its
-    ``until: cleared`` commands wait until it is known to be still true.
+    ``until: cleared`` commands wait until it is known to be still true. ``votes`` for and against, while it is not
+    decided: (engine time at which it happened, for); newest last. ``since`` when it became true it happened.
+    ``shelved_t`` is when a shelf ends, ``shelved_until`` the same as wall time. ``inhibited``: it would be raised.
     """
 
     rule: str
@@ -57,36 +61,83 @@ class RuleState(msgspec.Struct):
     acknowledged_by: str | None = None
     data: dict[str, Scalar] = {}
     causes: list[tuple[int, int]] = []
+    votes: list[tuple[int, bool]] = []
+    since: int = 0
+    reminded: int = 0
+    shelved_t: int | None = None
+    shelved_until: int = 0
+    inhibited: bool = False
+
+
+class Quorum(NamedTuple):
+    """How many votes for make a raise: ``times`` of the last ``of``, all within ``within_ns``."""
+
+    times: int
+    of: int
+    within_ns: int
 
 
 class CompiledRule:
-    """A rule with its expressions compiled against the names of its kind; ConfigError ``bad_expression``."""
+    """A rule with its expressions compiled against what it may speak of; ConfigError ``bad_expression``."""
 
-    def __init__(self, rule: Rule, names: Mapping[str, Name]) -> None:
+    def __init__(self, rule: Rule, scope: Scope, lists: Lists | None = None, *, is_open: bool = True) -> None:
         self.rule = rule
         self.name = rule.rule
-        self.when = None if rule.when is None else compile_expression(rule.when, names)
+        self.scope = scope
+        names = scope.names
+        self.when = None if rule.when is None else compile_expression(rule.when, names, lists)
         if self.when is not None and rule.unless is not None:
-            self.when = but_not(self.when, compile_expression(rule.unless, names))
+            self.when = but_not(self.when, compile_expression(rule.unless, names, lists, may_be_constant=True))
+        if self.when is not None and not is_open:  # outside its windows nothing is true
+            self.when = self.when._replace(verdict=constant(value=False))
+        self.is_open = is_open
+        self.settle_ns = None if rule.without is None else nanoseconds(rule.without.settle)
         clear = rule.clear
-        self.clear = None if clear is None or clear.when is None else compile_expression(clear.when, names)
+        self.clear = None if clear is None or clear.when is None else compile_expression(clear.when, names, lists)
+        self.ladder = [
+            (each, None if each.when is None else compile_expression(each.when, names, lists)) for each in rule.ladder
+        ]
         self.for_ns = nanoseconds(rule.for_)
         self.clear_ns = 0 if clear is None else nanoseconds(clear.for_)
         self.absent_ns = None if rule.absent_for is None else nanoseconds(rule.absent_for)
+        self.quorum = _quorum(rule)
+        self.while_pending = [_briefly(action) for action in rule.while_pending]
         self.latched = clear is not None and clear.by is not None
         self.raises_on_missing = rule.on_missing is OnMissing.RAISE
         self.minds_missing = rule.on_missing is not OnMissing.KEEP and rule.when is not None
-        self.names = frozenset(name for each in (self.when, self.clear) if each is not None for name in each.names)
+        conditions = [self.when, self.clear, *(condition for _, condition in self.ladder)]
+        self.names = frozenset(name for each in conditions if each is not None for name in each.names)
         limits = {name: names[name].stale_after for name in self.names}
         self.stale_ns = {name: limit for name, limit in limits.items() if limit is not None}
+        self.inputs = {name: each for name, each in scope.inputs.items() if name in self.names}
+        of_inputs = (name for each in self.inputs.values() for name in each.names)
+        self.reads = self.names.difference(self.inputs).union(of_inputs)
+        self.is_plain = not self.inputs and rule.for_each.place is None
+
+
+def _briefly(action: Do) -> Do:
+    """Return the hold of a pending raise: it is renewed only to last its ``at_most``, or its ttl."""
+    return action.model_copy(update={"until": "cleared", "at_most": action.at_most or action.ttl})
+
+
+def _quorum(rule: Rule) -> Quorum | None:
+    if rule.confirm is not None:
+        return Quorum(rule.confirm.times, rule.confirm.of, nanoseconds(rule.confirm.within))
+    if rule.count is not None:
+        return Quorum(rule.count.at_least, rule.count.at_least, nanoseconds(rule.count.within))
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known at one step: the rule's condition and its clear condition; None is unknown, or none given."""
+    """What is known at one step: the rule's condition and its clear condition; None is unknown, or none given.
+
+    ``happened`` is the engine time at which it became so by the clock of its device; None: now.
+    """
 
     verdict: bool | None
     cleared: bool | None
+    happened: int | None = None
 
 
 def step(rule: CompiledRule, state: RuleState, known: Known, now: int) -> Move:
@@ -97,7 +148,9 @@ def step(rule: CompiledRule, state: RuleState, known: Known, now: int) -> Move:
     known = _assume(rule, known)
     match state.phase:
         case Phase.IDLE:
-            return _begin(rule, state, now) if known.verdict else Move.STAY
+            return _begin(rule, state, known, now) if known.verdict else Move.STAY
+        case Phase.PENDING if rule.quorum is not None:
+            return vote(rule.quorum, state, known, now)
         case Phase.PENDING:
             return _go(state, Phase.IDLE, None) if known.verdict is False else Move.STAY
         case Phase.ACTIVE:
@@ -117,7 +170,7 @@ def _assume(rule: CompiledRule, known: Known) -> Known:
                 verdict = rule.raises_on_missing
             if cleared is None and rule.clear is not None:
                 cleared = not rule.raises_on_missing
-            return Known(verdict, cleared)
+            return Known(verdict, cleared, known.happened)
 
 
 def _go(state: RuleState, phase: Phase, due: int | None) -> Move:
@@ -125,11 +178,36 @@ def _go(state: RuleState, phase: Phase, due: int | None) -> Move:
     return Move.CHANGED
 
 
-def _begin(rule: CompiledRule, state: RuleState, now: int) -> Move:
+def _begin(rule: CompiledRule, state: RuleState, known: Known, now: int) -> Move:
+    if rule.quorum is not None:
+        return vote(rule.quorum, state, known, now)
+    if rule.settle_ns is not None:
+        state.since = now if known.happened is None else known.happened
+        return _go(state, Phase.PENDING, max(now, state.since + rule.settle_ns))
     if rule.for_ns:
         return _go(state, Phase.PENDING, now + rule.for_ns)
     state.phase = Phase.ACTIVE
     return Move.RAISE
+
+
+def vote(quorum: Quorum, state: RuleState, known: Known, now: int) -> Move:
+    """Count what is known as a vote: enough of them raise, and when none for is left it was nothing. Changes ``state``.
+
+    Votes lie within the span by the clock of the device; it is waited for a further one as long after the last came.
+    """
+    if known.verdict is None:
+        return Move.STAY
+    votes = [*state.votes, (now if known.happened is None else known.happened, known.verdict)]
+    newest = max(at for at, _ in votes)
+    state.votes = [each for each in votes if each[0] > newest - quorum.within_ns][-quorum.of :]
+    found = sum(is_for for _, is_for in state.votes)
+    if found >= quorum.times:
+        state.phase, state.due, state.votes = Phase.ACTIVE, None, []
+        return Move.RAISE
+    if not found:
+        state.votes = []
+        return _go(state, Phase.IDLE, None)
+    return _go(state, Phase.PENDING, now + quorum.within_ns if known.verdict else state.due)
 
 
 def _wants_clear(rule: CompiledRule, known: Known) -> bool | None:
@@ -142,9 +220,15 @@ def _wants_clear(rule: CompiledRule, known: Known) -> bool | None:
 
 
 def ripen(state: RuleState) -> Move:
-    """Judge a state whose ``due`` has come: a pending one is raised, a clearing one cleared. Changes ``state``."""
+    """Judge a state whose ``due`` has come: a pending one is raised, a clearing one cleared. Changes ``state``.
+
+    Votes that came to nothing are forgotten.
+    """
     state.due = None
     match state.phase:
+        case Phase.PENDING if state.votes:
+            state.votes = []
+            return _go(state, Phase.IDLE, None)
         case Phase.PENDING:
             state.phase = Phase.ACTIVE
             return Move.RAISE

@@ -13,13 +13,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from hub.durations import Duration, read_duration, write_duration
 from hub.model import Scalar
 
-_LINE = re.compile(r"(?P<at>\S+) (?P<what>raised|cleared|occurred|sent) (?P<name>[a-z0-9_.]+)(?: (?P<where>\S+))?")
+_LINE = re.compile(
+    r"(?P<at>\S+) (?P<what>raised|cleared|occurred|severity_changed|reminded|sent) (?P<name>[a-z0-9_.]+)"
+    r"(?: (?P<where>\S+))?"
+)
 
 
 class Happening(NamedTuple):
     """What came of a rule at a moment after the start of its test.
 
-    ``what`` is raised, cleared or occurred, with the name of the event and the part that it is about; or sent, with
+    ``what`` is how the event moved, with the name of the event and the part that it is about; or sent, with
     the name of the command and the part it went to, or the kind of device when it went to others. ``where`` is empty
     for the device under test itself.
     """
@@ -34,7 +37,8 @@ def read_happening(line: str) -> Happening:
     """Return what ``line`` says, such as ``25s cleared security.door_forced door-1``; ValueError tells how to write."""
     found = _LINE.fullmatch(line)
     if found is None:
-        message = f"{line!r} is not: MOMENT raised|cleared|occurred EVENT [PART], or MOMENT sent COMMAND [PART or KIND]"
+        moves = "raised|cleared|occurred|reminded|severity_changed"
+        message = f"{line!r} is not: MOMENT {moves} EVENT [PART], or MOMENT sent COMMAND [PART or KIND]"
         raise ValueError(message)
     return Happening(read_duration(found["at"]), found["what"], found["name"], found["where"] or "")
 
@@ -55,9 +59,13 @@ class _Words(BaseModel):
 
 
 class Step(_Words):
-    """What the device under test says at a moment; a step that says nothing lets time pass until then."""
+    """What the device under test says at a moment; a step that says nothing lets time pass until then.
+
+    ``device`` is another one at the same place: its kind, or its kind and a number (``smoke_sensor-2``).
+    """
 
     at: Duration
+    device: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(-[0-9]+)?$")] | None = None
     part: str | None = None
     values: dict[str, Scalar] = {}
     signal: str | None = None

@@ -18,6 +18,10 @@ class TimerClass(IntEnum):
     """``for``, ``clear``: waits while blind, is judged at caught_up."""
     AWAKE = 2
     """``absent_for``, ``offline_after``: lives on the awake clock, so it moves by the blind time."""
+    WINDOW = 3
+    """Inputs that change by themselves as time passes: waits while blind, like JUDGED."""
+    ALARM = 4
+    """Ladder and reminders of active alarms, shelves: fires while blind."""
 
 
 Key = tuple[str, str]

@@ -20,6 +20,11 @@ def constant(value: Scalar) -> Verdict:
     return lambda _held, _now: value
 
 
+FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
+    "abs": (abs, 1, 1), "max": (max, 2, 8), "min": (min, 2, 8), "round": (round, 1, 1),
+}  # fmt: skip
+"""Each with the least and the largest number of its arguments; all are numbers, and so is what it returns."""
+
 ALWAYS = 2**63
 """Nanoseconds that nothing outlives."""
 
@@ -117,16 +122,6 @@ def some(parts: list[Verdict]) -> Verdict:
     return verdict
 
 
-def negative(inner: Verdict) -> Verdict:
-    """Return minus an answer."""
-
-    def verdict(held: Held, now: int) -> float | None:
-        value = inner(held, now)
-        return None if value is None else -value
-
-    return verdict
-
-
 def arithmetic(function: Callable[[Any, Any], Any], left: Verdict, right: Verdict) -> Verdict:
     """Return what computes with two answers; without a finite result it is unknown (1 / 0, or beyond a float)."""
 
@@ -139,5 +134,21 @@ def arithmetic(function: Callable[[Any, Any], Any], left: Verdict, right: Verdic
             return value if math.isfinite(value) else None
         except (ZeroDivisionError, OverflowError):
             return None
+
+    return verdict
+
+
+def call(function: Callable[..., Any], parts: list[Verdict]) -> Verdict:
+    """Return what a function makes of several answers; unknown when one of them is, or without a result."""
+
+    def verdict(held: Held, now: int) -> float | None:
+        answers = [part(held, now) for part in parts]
+        if any(answer is None for answer in answers):
+            return None
+        try:
+            value: float = function(*answers)
+        except OverflowError:
+            return None
+        return value
 
     return verdict

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -27,23 +27,66 @@ _Entry = tuple[int, Event]
 """The milliseconds of an entry's id, and what it says."""
 
 
+def _any(_event: Event) -> bool:
+    return True
+
+
 async def read_events(
-    link: Link, domains: Sequence[str] | None = None, *, since: datetime | None = None, count: int = 100
+    link: Link,
+    domains: Sequence[str] | None = None,
+    *,
+    since: datetime | None = None,
+    count: int = 100,
+    wanted: Callable[[Event], bool] = _any,
 ) -> list[Event]:
-    """Return events of ``domains`` (None: all) in the order in which they were written.
+    """Return the ``wanted`` events of ``domains`` (None: all) in the order in which they were written.
 
     With ``since`` the first ``count`` that were written from then on, else the last ``count``.
     """
     streams: list[list[_Entry]] = []
     for key in await _event_keys(link, domains):
         if since is None:
-            found = rows(await link.ask("XREVRANGE", key, "+", "-", "COUNT", count))[::-1]
+            found = [each async for each in _pages(link, key, None, count, wanted)][::-1]
         else:
-            found = rows(await link.ask("XRANGE", key, int(since.timestamp() * 1000), "+", "COUNT", count))
-        streams.append([_entry(row) for row in found])
+            found = [each async for each in _pages(link, key, int(since.timestamp() * 1000), count, wanted)]
+        streams.append(found)
     # Within a stream the entries' order holds; between streams ids only say the millisecond.
     events = [event for _, event in heapq.merge(*streams, key=lambda entry: (entry[0], entry[1].time))]
     return events[-count:] if since is None else events[:count]
+
+
+async def _pages(
+    link: Link, key: str, since: int | None, count: int, wanted: Callable[[Event], bool]
+) -> AsyncIterator[_Entry]:
+    """Yield up to ``count`` wanted entries of a stream: from ``since`` (ms) on, or for None backwards from the end."""
+    verb, start, end = ("XREVRANGE", "+", "-") if since is None else ("XRANGE", str(since), "+")
+    found = 0
+    while True:
+        page = rows(await link.ask(verb, key, start, end, "COUNT", max(count, FOLLOW_COUNT)))
+        for row in page:
+            entry = _entry(row)
+            if wanted(entry[1]):
+                yield entry
+                found += 1
+            if found == count:
+                return
+        if len(page) < max(count, FOLLOW_COUNT):
+            return
+        start = f"({cast('bytes', rows(page[-1])[0]).decode()}"
+
+
+async def trimmed_until(link: Link, domains: Sequence[str] | None = None) -> int:
+    """Return the wall-clock ns before which streams of ``domains`` (None: all) have been trimmed; 0: never."""
+    latest = 0
+    for key in await _event_keys(link, domains):
+        if not await link.ask("EXISTS", key):
+            continue
+        facts = pairs(await link.ask("XINFO", "STREAM", key))
+        first = await link.ask("XRANGE", key, "-", "+", "COUNT", 1)
+        if int(facts.get(b"entries-added", facts[b"length"])) > int(facts[b"length"]):
+            oldest = cast("bytes", rows(rows(first)[0])[0] if rows(first) else facts[b"last-generated-id"])
+            latest = max(latest, int(oldest.partition(b"-")[0]) * 1_000_000)
+    return latest
 
 
 async def follow_events(link: Link, domains: Sequence[str]) -> AsyncIterator[Event]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from hub.app import Hub
 from hub.bridge.line import SessionCounts
 from hub.metrics import Metrics
+from hub.ui.dwellings import WITHIN_NS, Cover, Dwellings
 from hub.ui.readiness import Drops, Vitals
 
 
@@ -17,6 +18,7 @@ def observe(hub: Hub, metrics: Metrics) -> None:
     _observe_south(hub, metrics)
     _observe_journal(hub, metrics)
     _observe_north(hub, metrics)
+    _observe_dwellings(hub, metrics)
 
 
 def _observe_ledger(hub: Hub, metrics: Metrics) -> None:
@@ -39,6 +41,7 @@ def _observe_ledger(hub: Hub, metrics: Metrics) -> None:
     read("hub_points_derived_total", lambda: engine.state.ledger.points)
     read("hub_points_written_total", lambda: hub.timeseries_box.tally.get("written", 0))
     read("hub_points_rejected_total", lambda: hub.timeseries_box.tally.get("rejected", 0))
+    read("hub_values_unstored_total", lambda: engine.state.ledger.unstored)
     read("hub_points_waiting", lambda: waiting_points(hub))
     read("hub_events_raised_total", lambda: engine.state.ledger.severities)
     read("hub_events_written_total", lambda: hub.streams_box.tally.get("events", 0))
@@ -92,6 +95,12 @@ def _observe_north(hub: Hub, metrics: Metrics) -> None:
     metrics.read("hub_consumer_groups_lagging", lambda: len(hub.retention.lagging))
 
 
+def _observe_dwellings(hub: Hub, metrics: Metrics) -> None:
+    rounds = Rounds(hub)
+    metrics.read("hub_dwellings", lambda: _by_site(rounds.cover(), lambda each: each.dwellings))
+    metrics.read("hub_dwellings_covered", lambda: _by_site(rounds.cover(), lambda each: each.covered))
+
+
 # --------------------------------------------------------------------------------------------------- derived numbers
 
 
@@ -122,9 +131,36 @@ def _by_session(hub: Hub, number: Callable[[SessionCounts], int]) -> Mapping[str
     return {session.name: number(session.counts) for session in hub.sessions}
 
 
+def _by_site(found: Sequence[Cover], number: Callable[[Cover], int]) -> Mapping[str, int]:
+    counts: Counter[str] = Counter()
+    for each in found:
+        counts[each.site] += number(each)
+    return counts
+
+
 def _timeliness(hub: Hub) -> Mapping[str, int]:
     ledger = hub.engine.state.ledger
     return {"live": ledger.live, "late": ledger.late, "backfill": ledger.backfill}
+
+
+class Rounds:
+    """Goes from dwelling to dwelling; who lives where is looked up once a revision."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._documents: object = None
+        self._dwellings = Dwellings({})
+
+    def cover(self) -> list[Cover]:
+        """Return what is covered now."""
+        hub, content = self._hub, self._hub.engine.content
+        if self._documents is not content.documents:  # every revision makes them anew
+            self._documents, self._dwellings = content.documents, Dwellings(content.bodies())
+        return self._dwellings.cover(self._heard_at, hub.clock.wall_ns() - WITHIN_NS)
+
+    def _heard_at(self, site: str, device: str) -> int:
+        found = self._hub.engine.content.find(site, device)
+        return 0 if found is None else found.state.heard_at
 
 
 # ------------------------------------------------------------------------------------------------------- vital signs

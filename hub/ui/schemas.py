@@ -42,9 +42,18 @@ class _AsWritten(GenerateJsonSchema):
         return {"type": "string", "pattern": r"^\d", "description": "250ms, 30s, 5m, 1h30m, 2d"}
 
 
+class _Rules(_AsWritten):
+    """Schemas of rules, where a parameter may stand for a duration."""
+
+    @override
+    def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:
+        return {**super().timedelta_schema(schema), "pattern": r"^[\d$]"}
+
+
 def schema_of(noun: Noun) -> str:
     """Return the JSON Schema of a document of ours, as text."""
-    schema = _MODELS[noun].model_json_schema(by_alias=True, schema_generator=_AsWritten)
+    generator = _Rules if noun is Noun.RULE else _AsWritten
+    schema = _MODELS[noun].model_json_schema(by_alias=True, schema_generator=generator)
     if noun is Noun.PROFILE:
         # Words that a fragment may bring are not missing in the profile that uses it.
         schema["properties"]["use"] = {"type": "array", "items": {"type": "string"}}

@@ -16,9 +16,13 @@ CLIENT_ID = "hub-p1-telemetry"
 
 
 class CountingSession(UplinkSession, Protocol):
-    """A session with its counts."""
+    """A session with its counts, whose filters can change."""
 
     counts: SessionCounts
+
+    def listen(self, filters: tuple[str, ...], anew: frozenset[str]) -> None:
+        """Listen to other filters from now on."""
+        ...
 
 
 class SessionFactory(Protocol):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 
 import pytest
 
 from hub.bridge.aiomqtt_session import AiomqttSession
 from hub.bridge.session import MqttSession
+from hub.bridge.topics import SessionName, filters
 from hub.bridge.uplink import Inbox, Marks
 from hub.clock import SystemClock
 from hub.model import CaughtUp, Connected, Lost, Packets
@@ -114,6 +116,74 @@ async def test_a_marker_of_an_earlier_connection_is_acked_and_nobody_is_told(
     assert second.payloads == _numbers(0, 3)
     assert len(second.bodies(CaughtUp)) == 1
     assert await owed(mosquitto.port, CLIENT_ID) == []
+
+
+async def test_a_session_listens_to_something_else_from_now_on_without_a_new_connection(
+    factory: SessionFactory, mosquitto: Mosquitto
+) -> None:
+    async with Ear(factory, config(mosquitto.port)) as ear:
+        await wait_until(lambda: ear.is_caught_up)
+        ear.session.listen((*filters(SessionName.TELEMETRY), "zigbee2mqtt/+"), frozenset())
+        await _heard_on(ear, mosquitto, "zigbee2mqtt/kitchen")
+        ear.session.listen((*filters(SessionName.TELEMETRY), "application/#"), frozenset())
+        await _heard_on(ear, mosquitto, "application/a")
+        await _not_heard_on(ear, mosquitto, "zigbee2mqtt/kitchen")
+    assert ear.session.counts.connects == 1
+
+
+async def _not_heard_on(ear: Ear, mosquitto: Mosquitto, topic: str) -> None:
+    """Publish to ``topic`` until it is no longer heard, which a message behind it shows."""
+    numbers = itertools.count()
+
+    async def is_deaf() -> bool:
+        number = next(numbers)
+        unheard, fence = b"unheard %d" % number, b"fence %d" % number
+        await publish(mosquitto.port, [unheard], topic=topic)
+        await publish(mosquitto.port, [fence])
+        await wait_until(lambda: fence in ear.payloads)
+        return unheard not in ear.payloads
+
+    await wait_until(is_deaf)
+
+
+async def _heard_on(ear: Ear, mosquitto: Mosquitto, topic: str) -> None:
+    """Publish to ``topic`` until it is heard: nobody tells when a subscription has begun."""
+
+    async def is_heard() -> bool:
+        await publish(mosquitto.port, [b"x"], topic=topic)
+        return topic in {message.topic for message in ear.messages}
+
+    await wait_until(is_heard)
+
+
+async def test_what_was_given_up_while_nobody_listened_is_not_heard_by_the_next_connection(
+    factory: SessionFactory, mosquitto: Mosquitto, proxy_to: ProxyFactory
+) -> None:
+    async with proxy_to(mosquitto.port) as proxy, Ear(factory, config(proxy.port)) as ear:
+        await wait_until(lambda: ear.is_caught_up)
+        ear.session.listen((*filters(SessionName.TELEMETRY), "zigbee2mqtt/+"), frozenset())
+        await _heard_on(ear, mosquitto, "zigbee2mqtt/kitchen")
+        proxy.reset()
+        await wait_until(lambda: isinstance(ear.deliveries[-1].body, Lost))
+        ear.session.listen(filters(SessionName.TELEMETRY), frozenset())
+        await wait_until(lambda: ear.session.counts.connects == 2 and ear.is_caught_up)
+        await _not_heard_on(ear, mosquitto, "zigbee2mqtt/kitchen")
+
+
+async def test_a_directory_that_the_broker_keeps_is_heard_anew_on_every_connection(
+    factory: SessionFactory, mosquitto: Mosquitto, proxy_to: ProxyFactory
+) -> None:
+    wanted = (*filters(SessionName.TELEMETRY), "zigbee2mqtt/bridge/devices", "zigbee2mqtt/+")
+    await publish(mosquitto.port, [b"[]"], topic="zigbee2mqtt/bridge/devices", retain=True)
+    await publish(mosquitto.port, [b"{}"], topic="zigbee2mqtt/kitchen", retain=True)
+    async with proxy_to(mosquitto.port) as proxy, Ear(factory, config(proxy.port)) as ear:
+        ear.session.listen(wanted, frozenset({"zigbee2mqtt/bridge/devices"}))
+        await wait_until(lambda: ear.is_caught_up and len(ear.messages) == 2)
+        proxy.reset()
+        await wait_until(lambda: ear.session.counts.connects == 2 and ear.is_caught_up)
+        await publish(mosquitto.port, [b"fence"])
+        await wait_until(lambda: b"fence" in ear.payloads)
+    assert sorted(ear.payloads) == [b"[]", b"[]", b"fence", b"{}"]
 
 
 async def test_back_pressure_bounds_what_waits_and_loses_nothing(factory: SessionFactory, mosquitto: Mosquitto) -> None:

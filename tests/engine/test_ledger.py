@@ -7,15 +7,56 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.config import packaged
 from hub.model import Publish, Reading, SessionConnected, Started
+from hub.normalize.networks.examples import payload_bytes
+from hub.normalize.networks.load import load_networks
 from tests.engine.desk import ALARM, COMMUNITY, JOURNAL, NORMAL, SESSIONS, Desk, device, documents, encoded, smoke
 
-WANTED = documents(*COMMUNITY)
+SOURCES = {
+    f"source/{name}": orjson.dumps({"source": name, "network": name, "params": {}})
+    for name in ("chirpstack", "zigbee2mqtt", "uhppoted", "raw")
+}
+FOREIGN = {
+    "device/s1/far-1": orjson.dumps(
+        {
+            **orjson.loads(device("far-1", "smoke_sensor", "milesight/gs524n")["device/s1/far-1"]),
+            "source": "chirpstack",
+            "network_id": "24e124535b316056",
+        }
+    ),
+    "device/s1/far-2": orjson.dumps(
+        {
+            **orjson.loads(device("far-2", "smoke_sensor")["device/s1/far-2"]),
+            "source": "zigbee2mqtt",
+            "network_id": "kitchen",
+        }
+    ),
+    "device/s1/far-3": orjson.dumps(
+        {
+            **orjson.loads(device("far-3", "access_controller", "uhppoted/ut0311-l04")["device/s1/far-3"]),
+            "source": "uhppoted",
+            "network_id": "405419896",
+            "params": {"card": 1},
+        }
+    ),
+}
+WANTED = documents(*COMMUNITY, SOURCES, FOREIGN)
+ENVELOPES = [
+    (example.topic, payload_bytes(example.payload))
+    for network in load_networks([packaged("device_profiles")]).values()
+    for example in network.examples
+    if example.sends is None
+]
 
 TOPICS = st.sampled_from(
     [
         *(f"hub/s1/{name}/{sort}" for name in ("smoke-1", "gate-1", "door-1", "nobody")
           for sort in ("telemetry", "signal", "response", "availability")),
+        "application/a/device/24e124535b316056/event/up", "application/a/device/0/event/up",
+        "application/a/device/24e124535b316056/event/status", "application/a/device/24e124535b316056/event/ack",
+        "zigbee2mqtt/kitchen", "zigbee2mqtt/kitchen/availability", "zigbee2mqtt/bridge/state",
+        "zigbee2mqtt/bridge/devices", "vendor/s1/smoke-1/up", "vendor/s1/nobody/up",
         "hub/s1/smoke-1", "hub//smoke-1/telemetry", "hub/_hub/x/telemetry", "", "a", "hub/s1/smoke-1/telemetry/x",
     ]
 )  # fmt: skip
@@ -28,10 +69,11 @@ PAYLOADS = st.one_of(
         max_leaves=6,
     ).map(lambda value: repr(value).encode()),
 )  # fmt: skip
-MESSAGES = st.lists(
-    st.builds(Publish, TOPICS, PAYLOADS, packet_id=st.integers(1, 5), duplicate=st.booleans(), retain=st.booleans()),
-    max_size=12,
+FLAGS = {"packet_id": st.integers(1, 5), "duplicate": st.booleans(), "retain": st.booleans()}
+WRAPPED = st.sampled_from(ENVELOPES).flatmap(
+    lambda pair: st.builds(Publish, st.just(pair[0]), st.just(pair[1]), **FLAGS)
 )
+MESSAGES = st.lists(st.one_of(st.builds(Publish, TOPICS, PAYLOADS, **FLAGS), WRAPPED), max_size=12)
 
 
 @given(st.lists(MESSAGES, max_size=4))

@@ -77,6 +77,25 @@ def test_a_password_hash_is_the_one_that_mosquitto_passwd_makes() -> None:
     assert hash_password("secret", base64.b64decode("DzIsVltIvWmuaeBk")) == made
 
 
+@needs_mosquitto
+async def test_the_hub_may_send_commands_into_the_networks_that_it_was_told_of_and_nowhere_else(tmp_path: Path) -> None:
+    port = free_port()
+    topics = ("application/+/device/+/command/down",)
+    files = MosquittoFiles(tmp_path / "broker", port=port, hub_passwords=HUB_PASSWORDS, foreign=topics)
+    files.write([])
+    async with (
+        MosquittoService(files.config, port=port, log_file=tmp_path / "log", clock=SystemClock()),
+        client(port, "hub-telemetry", "t") as hub,
+    ):
+        await hub.subscribe("#", qos=1)
+        for topic, payload in (("event/up", b"forged"), ("command/down", b"asked")):
+            async with client(port, "hub-downlink", "d") as downlink:
+                await downlink.publish(f"application/a/device/0101/{topic}", payload, qos=1)
+        async with asyncio.timeout(10):
+            first = await anext(hub.messages)
+    assert first.payload == b"asked"
+
+
 def test_two_hashes_of_one_password_differ() -> None:
     assert hash_password("secret") != hash_password("secret")
 

@@ -18,7 +18,14 @@ from hub.registry.registry import Registry
 SITE = Site(id="s1", zone="Asia/Shanghai", label={"en": "Willow Court", "zh": "柳园"}, facts={"city": "Ningbo"})
 BUILDING = Place(site="s1", id="b3", type=PlaceType.BUILDING)
 UNIT = Place(site="s1", id="b3-u1", type=PlaceType.UNIT, parent="b3")
-DWELLING = Place(site="s1", id="b3-u1-502", type=PlaceType.DWELLING, parent="b3-u1", facts={"care_watch": True})
+DWELLING = Place(
+    site="s1",
+    id="b3-u1-502",
+    type=PlaceType.DWELLING,
+    parent="b3-u1",
+    facts={"care_watch": True},
+    consents={"care_watch": "her own, form 17"},
+)
 SENSOR = Device(
     site="s1", id="smoke-1", kind="smoke_sensor", profile="milesight/gs524n", place="b3-u1-502", serial="SN-1"
 )

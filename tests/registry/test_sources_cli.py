@@ -84,7 +84,24 @@ def test_a_source_of_another_partition_may_hear_the_same_topics_of_its_own_broke
 def test_the_list_shows_what_is_subscribed_to(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert typed(config, "sources", "list", "--json") == 0
-    assert '"application/17c82e96/device/+/event/up"' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert '"application/17c82e96/device/+/event/up"' in said
+    assert '"application/17c82e96/device/+/command/down"' in said
+
+
+def test_a_directory_that_nobody_has_heard_yet_is_told_as_such(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(config, "sources", "directory", "lora") == 2
+    assert "no_directory" in capsys.readouterr().err
+
+
+def test_a_profile_whose_commands_name_no_port_is_refused_where_the_network_needs_one(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(config, *FOREIGN, "24e124535b316056", "--profile", "zigbee2mqtt/smoke") == 2
+    assert "no_port" in capsys.readouterr().err
+    assert stored(config)[1] == []
 
 
 def test_a_source_that_a_device_is_in_stays(config: Path) -> None:

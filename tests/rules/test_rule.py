@@ -40,6 +40,38 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "a severity that we do not have": ({"when": "tamper", "raise": {"event": "fire.y", "severity": "p1"}}, "severity"),
     "a name with capitals": ({"when": "tamper", "rule": "Smoke"}, "should match pattern"),
     "a name of two lines": ({"when": "tamper", "rule": "smoke\n"}, "should match pattern"),
+    "a vote that cannot be won": (
+        {"when": "tamper", "confirm": {"times": 3, "of": 2, "within": "5s"}},
+        "never be reached",
+    ),
+    "two ways to wait": (
+        {"when": "tamper", "for": "5s", "confirm": {"times": 2, "of": 2, "within": "5s"}},
+        "one of them",
+    ),
+    "a count of nothing": ({"when": "tamper", "count": {"at_least": 2, "within": "5s"}}, "needs on_signal"),
+    "a name that nobody gave": ({"when": "battery < $limit"}, "$limit is neither"),
+    "a parameter that nothing asks for": ({"when": "tamper", "params": {"limit": 5}}, "nothing asks for $limit"),
+    "an input of nothing": (
+        {"for_each": "gate", "when": "x", "inputs": {"x": {"take": "any", "where": "tamper"}}},
+        "of which kinds",
+    ),
+    "an input without where": (
+        {"for_each": "gate", "when": "x", "inputs": {"x": {"of": "gate", "take": "count"}}},
+        "needs where",
+    ),
+    "a take that is none": (
+        {"for_each": "gate", "when": "x", "inputs": {"x": {"of": "gate", "take": "most(battery)"}}},
+        "take is one of",
+    ),
+    "a rate of no time": (
+        {"for_each": "gate", "when": "x", "inputs": {"x": {"of": "gate", "take": "rate(pulses)"}}},
+        "needs within",
+    ),
+    "a step that says nothing": ({"when": "tamper", "ladder": [{"severity": "high"}]}, "says when, or after"),
+    "a reminder of a moment": ({"on_signal": "button.pressed", "remind": {"every": "5m"}}, "need an alarm"),
+    "a window on no day": ({"when": "tamper", "schedule": {"days": []}}, "on some day"),
+    "a clock of 25 hours": ({"when": "tamper", "schedule": {"from": "25:00"}}, "should match pattern"),
+    "time that counts for nothing": ({"when": "tamper", "counting": {"from": "08:00"}}, "needs for or absent_for"),
     "tests without steps": ({"when": "tamper", "tests": [{"name": "x", "given": [], "expect": []}]}, "at least 1 item"),
 }
 
@@ -58,7 +90,11 @@ def test_python_names_of_words_are_not_words() -> None:
 
 
 def test_a_kind_alone_is_the_short_form_of_for_each() -> None:
-    assert rule(when="tamper", for_each="gate") == rule(when="tamper", for_each={"kind": "gate"})
+    assert rule(when="tamper", for_each="sensor") == rule(when="tamper", for_each={"kind": "sensor"})
+
+
+def test_a_place_wins_over_a_kind_of_the_same_name() -> None:
+    assert rule(when="tamper", for_each="gate") == rule(when="tamper", for_each={"place": "gate"})
 
 
 @pytest.mark.parametrize(

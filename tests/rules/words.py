@@ -6,6 +6,7 @@ from hub.catalogue import Catalogue, Kind
 from hub.model import Scalar
 from hub.rules.expression import Name, ValueType
 from hub.rules.held import Held
+from hub.rules.names import Scope
 from hub.rules.rule import Rule
 from hub.rules.states import CompiledRule
 
@@ -72,4 +73,4 @@ def rule(**words: object) -> Rule:
 
 def compiled(**words: object) -> CompiledRule:
     """Return a rule at work on :data:`NAMES`."""
-    return CompiledRule(rule(**words), NAMES)
+    return CompiledRule(rule(**words), Scope([], NAMES))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import structlog
 
 from hub.ui.cli.main import main
 from tests.ui.installation import Installation
+from tests.ui.office import Office
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +59,9 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         yield it
     finally:
         it.close()
+
+
+@pytest.fixture
+def office(cli: Cli, tmp_path: Path) -> Office:
+    """The command line of an installation without servers."""
+    return Office(cli, tmp_path)

@@ -14,7 +14,7 @@ import msgspec
 
 from hub.errors import ConfigError, PoisonError
 from hub.model import Scalar
-from hub.normalize.networks.filters import ANY
+from hub.normalize.networks.filters import ANY, fill
 from hub.normalize.networks.network import NetworkDownlink
 
 _HOLE = re.compile(r"\{([a-z][a-z0-9_]*(?:\.[a-z0-9]+)?)\}")
@@ -58,6 +58,8 @@ class CompiledDownlink:
         holes = _HOLE.findall(msgspec.json.encode([words.topic, words.wrap]).decode())
         self.needs_port = "port" in holes
         """Whether a command that names no port cannot be sent."""
+        self.filters = _filters(words, params)
+        """Every topic that a command may go to, as a broker's access list names them."""
 
     def __call__(self, order: Order) -> tuple[str, bytes]:
         """Return topic and payload.
@@ -122,6 +124,12 @@ class CompiledDownlink:
             known = ", ".join(self._commands) or "none"
             raise PoisonError("unknown_command", f"the network has no {order.command!r}; it has: {known}")
         return found
+
+
+def _filters(words: NetworkDownlink, params: Mapping[str, Scalar]) -> tuple[str, ...]:
+    topic = fill(words.topic, params)
+    named = [topic.replace("{command}", name) for name in dict.fromkeys(words.commands.values())] or [topic]
+    return tuple("/".join(ANY if "{" in level else level for level in each.split("/")) for each in named)
 
 
 def network_id(command: str) -> str:

@@ -54,17 +54,25 @@ class MosquittoFiles:
     """The files of one mosquitto in ``directory``; plain listener on loopback only, ``tls`` for everybody else.
 
     ``hub_passwords`` are those of the hub's own users, by user: ``{prefix}-telemetry``, ``{prefix}-events`` and
-    ``{prefix}-downlink``. ``reload`` is called after users or rules changed on disk.
+    ``{prefix}-downlink``. ``foreign`` are the topics of other networks that commands go to. ``reload`` is called after
+    users or rules changed on disk.
     """
 
     def __init__(
-        self, directory: Path, *, port: int, hub_passwords: Mapping[str, str], tls: TlsListener | None = None
+        self,
+        directory: Path,
+        *,
+        port: int,
+        hub_passwords: Mapping[str, str],
+        tls: TlsListener | None = None,
+        foreign: Sequence[str] = (),
     ) -> None:
         self.directory = directory
         self.config = directory / "mosquitto.conf"
         self.writes = 0
         self._port = port
         self._tls = tls
+        self._foreign = tuple(foreign)
         # Hashed once: another salt would look like a change.
         self._hub_users = {user: hash_password(password) for user, password in hub_passwords.items()}
 
@@ -81,7 +89,9 @@ class MosquittoFiles:
         users = {**self._hub_users, **{connection.user: connection.password_hash for connection in connections}}
         passwords = "".join(f"{user}:{password_hash}\n" for user, password_hash in users.items())
         # Rules first: a user that exists before its rules do would be told "no" for a moment.
-        changed = self._replace(self.directory / "acl", "\n".join(_rules(self._hub_users, connections)) + "\n")
+        changed = self._replace(
+            self.directory / "acl", "\n".join(_rules(self._hub_users, self._foreign, connections)) + "\n"
+        )
         changed |= self._replace(self.directory / "passwords", passwords)
         if changed:
             self.writes += 1
@@ -138,11 +148,12 @@ def _tls_lines(tls: TlsListener) -> Iterator[str]:
     yield "tls_version tlsv1.2"
 
 
-def _rules(hub_users: Mapping[str, str], connections: Sequence[Connection]) -> Iterator[str]:
+def _rules(hub_users: Mapping[str, str], foreign: Sequence[str], connections: Sequence[Connection]) -> Iterator[str]:
     for user in hub_users:
         yield f"user {user}"
         if user.endswith(f"-{DOWNLINK}"):
             yield "topic write hub/+/+/command"
+            yield from (f"topic write {topic}" for topic in foreign)
         else:
             # Foreign sources have topics of their own making, so the hub may read everything.
             yield "topic read #"

@@ -1,26 +1,27 @@
-"""``hub alarms``: what is active now, and acknowledging it."""
+"""``hub alarms``: what is active now, why, and what people do about it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated
 
 import msgspec
 import typer
 
-from hub.errors import ConfigError
-from hub.model import AlarmState, Reply
+from hub.model import AlarmState, Reply, Scalar
 from hub.sinks.control import Request, send_control
-from hub.sinks.redis_link import Link
 from hub.sinks.stream_readers import read_alarms
+from hub.ui.atlas import Atlas
+from hub.ui.cli.alarms_show import Key, Which, chosen, name_of, show
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.reply import Actor, tell
 from hub.ui.printing import say_json, say_table
-from hub.ui.words import RANKS, place, since, title
+from hub.ui.words import RANKS, moment, since, title
 
 app = typer.Typer(help="Active alarms.")
+app.command("show")(show)
 
 SHOWN_ID = 8
 WAIT = timedelta(seconds=10)
@@ -35,21 +36,23 @@ def list_alarms(
 ) -> None:
     """List what is active, the worst and oldest first."""
     desk = desk_of(context)
-    alarms = worst_first(asyncio.run(_read(desk, site)))
+    atlas, alarms = asyncio.run(_read(desk, site))
     if as_json:
         say_json([msgspec.to_builtins(alarm) for alarm in alarms])
         return
     now = desk.clock.wall_ns()
     say_table(
-        ("id", "severity", "alarm", "where", "for", "acknowledged by", "rule"),
+        ("id", "severity", "alarm", "where", "since", "for", "acknowledged by", "shelved until", "rule"),
         (
             (
                 alarm.id[:SHOWN_ID],
                 alarm.severity.value,
                 title(alarm.name, alarm.label),
-                place(alarm),
+                atlas.place(alarm),
+                moment(alarm.since),
                 since(alarm.since, now),
                 alarm.acknowledged_by or "",
+                moment(alarm.shelved_until) if alarm.shelved_until else "",
                 alarm.rule,
             )
             for alarm in alarms
@@ -59,16 +62,43 @@ def list_alarms(
 
 
 @app.command()
-def ack(
+def ack(context: typer.Context, which: Which, key: Key = None, *, actor: Actor, as_json: AsJson = False) -> None:
+    """Acknowledge an alarm: somebody has seen it. It stays active until it is cleared."""
+    tell(asyncio.run(_ask(desk_of(context), (which, key), actor, "ack", {})), as_json=as_json)
+
+
+@app.command()
+def clear(context: typer.Context, which: Which, key: Key = None, *, actor: Actor, as_json: AsJson = False) -> None:
+    """Clear an alarm that only a person ends (`clear: {by: operator}`), once its cause is gone."""
+    tell(asyncio.run(_ask(desk_of(context), (which, key), actor, "clear", {})), as_json=as_json)
+
+
+@app.command()
+def comment(  # noqa: PLR0913 -- each is a word of the command line
     context: typer.Context,
-    which: Annotated[str, typer.Argument(help="The beginning of its id, or its rule.")],
-    key: Annotated[str | None, typer.Argument(help="With a rule: site/device or site/device#part.")] = None,
+    which: Which,
+    text: str,
     *,
-    actor: Actor = "cli",
+    key: Annotated[str | None, typer.Option(help="With a rule: site/device or site/device#part.")] = None,
+    actor: Actor,
     as_json: AsJson = False,
 ) -> None:
-    """Acknowledge an alarm: somebody has seen it. It stays active until it is cleared."""
-    tell(asyncio.run(_acknowledge(desk_of(context), which, key, actor)), as_json=as_json)
+    """Say something about an active alarm; it becomes part of its history."""
+    tell(asyncio.run(_ask(desk_of(context), (which, key), actor, "comment", {"text": text})), as_json=as_json)
+
+
+@app.command()
+def shelve(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    which: Which,
+    key: Key = None,
+    *,
+    span: Annotated[str, typer.Option("--for", help="So long: 30m, 8h …; 0s takes it back.")],
+    actor: Actor,
+    as_json: AsJson = False,
+) -> None:
+    """Put an active alarm away for a while: it stays active, and comes back by itself."""
+    tell(asyncio.run(_ask(desk_of(context), (which, key), actor, "shelve", {"for": span})), as_json=as_json)
 
 
 def worst_first(alarms: Sequence[AlarmState]) -> list[AlarmState]:
@@ -76,23 +106,14 @@ def worst_first(alarms: Sequence[AlarmState]) -> list[AlarmState]:
     return sorted(alarms, key=lambda alarm: (RANKS[alarm.severity], alarm.since))
 
 
-async def _read(desk: Desk, sites: Sequence[str] | None) -> list[AlarmState]:
+async def _read(desk: Desk, sites: Sequence[str] | None) -> tuple[Atlas, list[AlarmState]]:
     async with desk.redis() as link:
-        return await read_alarms(link, sites or None)
+        return await Atlas.open(desk), worst_first(await read_alarms(link, sites or None))
 
 
-async def _acknowledge(desk: Desk, which: str, key: str | None, actor: str) -> Reply:
+async def _ask(desk: Desk, name: tuple[str, str | None], actor: str, verb: str, args: Mapping[str, Scalar]) -> Reply:
     async with desk.redis() as link:
-        rule, key = (which, key) if key is not None else await _find(link, which)
-        request = Request(actor=actor, verb="ack", args={"rule": rule, "key": key})
+        which, key = name
+        rule, key = (which, key) if key is not None else name_of(chosen(await read_alarms(link), which))
+        request = Request(actor=actor, verb=verb, args={"rule": rule, "key": key, **args})
         return await send_control(link, desk.clock, desk.settings.partition, request, wait=WAIT)
-
-
-async def _find(link: Link, prefix: str) -> tuple[str, str]:
-    """Return (rule, key) of the one alarm whose id begins with ``prefix``."""
-    found = [alarm for alarm in await read_alarms(link) if alarm.id.startswith(prefix)]
-    if len(found) != 1:
-        code = "alarm_ambiguous" if found else "alarm_unknown"
-        message = f"{len(found)} active alarms have an id that begins with {prefix!r}"
-        raise ConfigError(code, message, hint="`hub alarms list` shows them")
-    return found[0].rule, found[0].key

@@ -32,7 +32,7 @@ def send(  # noqa: PLR0913 -- each is a word of the command line
     *,
     part: Annotated[str, typer.Option(help="A door, a lane …: door-1")] = "",
     arg: Annotated[list[str] | None, typer.Option(help="name=value, such as ttl=5s; may be repeated.")] = None,
-    actor: Actor = "cli",
+    actor: Actor,
     as_json: AsJson = False,
 ) -> None:
     """Send a command. Accepted is not executed: what became of it is an event (`hub events tail --domain command`)."""

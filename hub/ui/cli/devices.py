@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from hub import __version__
-from hub.config import Settings
-from hub.parts import read_content
-from hub.registry.documents import documents
-from hub.registry.nouns import Device, Site, Source
+from hub.registry.nouns import Device
 from hub.registry.registry import Registry
-from hub.revisions import revise
+from hub.ui.cli import imports, pending
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
-from hub.ui.cli.sources import compiled
+from hub.ui.fitness import add_fitting
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import details
 
 app = typer.Typer(help="Devices.")
+app.command("import")(imports.import_devices)
+app.command("export")(imports.export_devices)
+app.command("pending")(pending.pending)
+app.command("adopt")(pending.adopt)
 
 
 @app.command("list")
@@ -103,23 +102,4 @@ async def _read(desk: Desk) -> list[Device]:
 
 async def _add(desk: Desk, device: Device) -> Device:
     async with Registry(desk.settings.registry_url()) as registry:
-        device = as_its_network_writes_it(desk.settings, device, await registry.sources())
-        check_device(desk.settings, device, await registry.sites())
-        await registry.add_devices([device])
-    return device
-
-
-def as_its_network_writes_it(settings: Settings, device: Device, sources: Sequence[Source]) -> Device:
-    """Return ``device`` with the network id as its network spells it: a DevEUI stands in capitals on the label."""
-    mine = [source for source in sources if source.id == device.source]
-    return replace(device, network_id=compiled(settings, mine[0]).fold(device.network_id)) if mine else device
-
-
-def check_device(settings: Settings, device: Device, sites: Sequence[Site]) -> None:
-    """ConfigError when the hub could not work with ``device``: its kind, profile or params are not what YAML says.
-
-    In the registry it would hold up every later change until somebody removed it.
-    """
-    mine = [site for site in sites if site.id == device.site]
-    if mine:
-        revise({}, {**read_content(settings), **documents(mine, (), [device])}, __version__)
+        return await add_fitting(desk.settings, registry, device)

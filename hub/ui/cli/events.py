@@ -4,48 +4,68 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
 import typer
 from rich.text import Text
 
-from hub.model import Event
-from hub.sinks.stream_readers import follow_events, read_events
+from hub.model import Event, Severity
+from hub.sinks.stream_readers import follow_events
 from hub.sinks.streams import DOMAINS
+from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.history import History, Wanted
 from hub.ui.printing import console_of, say_json, say_table
-from hub.ui.words import COLOURS, clock_time, details, moment, place, sentence, title
+from hub.ui.words import COLOURS, clock_time, details, moment, sentence, title
 
 app = typer.Typer(help="Events that rules raised.")
 
+SHOWN_ID = 8
+
 Domains = Annotated[list[str] | None, typer.Option("--domain", help=f"Only these: {', '.join(DOMAINS)}.")]
+Types = Annotated[list[str] | None, typer.Option("--type", help="fire.smoke_alarm, or *.offline; may be repeated.")]
+Severities = Annotated[list[Severity] | None, typer.Option("--severity", help="May be repeated.")]
+Places = Annotated[list[str] | None, typer.Option("--place", help="A site, or a building, floor … of one.")]
+Devices = Annotated[list[str] | None, typer.Option("--device", help="device, site/device or site/device#part.")]
 
 
 @app.command("list")
-def list_events(
+def list_events(  # noqa: PLR0913 -- each is a word of the command line
     context: typer.Context,
     *,
     since: Annotated[str | None, typer.Option(help="Oldest first from so long ago: 1h, 2d …")] = None,
     domain: Domains = None,
+    types: Types = None,
+    severity: Severities = None,
+    place: Places = None,
+    device: Devices = None,
     limit: Annotated[int, typer.Option(min=1)] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest events, or with --since the first ones after a moment."""
-    events = asyncio.run(_read(desk_of(context), domain, since, limit))
+    """List the newest events, or with --since the first ones after a moment; `hub trace ID` proves one."""
+    desk = desk_of(context)
+    wanted = Wanted(
+        types=tuple(types or ()),
+        domains=tuple(domain or ()),
+        severities=tuple(severity or ()),
+        places=tuple(place or ()),
+        devices=tuple(device or ()),
+    )
+    atlas, events = asyncio.run(_read(desk, wanted, None if since is None else desk.ago(since), limit))
     if as_json:
         say_json([msgspec.to_builtins(event) for event in events])
         return
     say_table(
-        ("time", "severity", "event", "", "where", "what"),
+        ("id", "time", "severity", "event", "", "where", "what"),
         (
             (
+                event.id[:SHOWN_ID],
                 moment(event.time),
                 event.severity.value,
                 title(event.name, event.label),
                 event.transition.value,
-                place(event),
+                atlas.place(event),
                 details(event.data),
             )
             for event in events
@@ -60,10 +80,10 @@ def tail(context: typer.Context, *, domain: Domains = None, as_json: AsJson = Fa
     asyncio.run(_follow(desk_of(context), domain or DOMAINS, as_json=as_json))
 
 
-async def _read(desk: Desk, domains: Sequence[str] | None, since: str | None, limit: int) -> list[Event]:
-    start = None if since is None else datetime.fromtimestamp(desk.ago(since) / 1e9, UTC)
+async def _read(desk: Desk, wanted: Wanted, since: int | None, limit: int) -> tuple[Atlas, list[Event]]:
+    atlas = await Atlas.open(desk)
     async with desk.redis() as link:
-        return await read_events(link, domains or None, since=start, count=limit)
+        return atlas, await History(desk, link, atlas).find(wanted, since=since, limit=limit)
 
 
 async def _follow(desk: Desk, domains: Sequence[str], *, as_json: bool) -> None:

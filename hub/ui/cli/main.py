@@ -15,17 +15,23 @@ from hub.ui.cli import (
     alarms,
     commands,
     config,
+    coverage,
     dead_letters,
     demo,
     devices,
     events,
     journal,
+    lists,
+    params,
+    places,
     profiles,
+    record,
     rules,
     run,
     sites,
     sources,
     telemetry,
+    trace,
 )
 from hub.ui.cli.desk import Desk
 from hub.ui.logs import LogLevel, configure_logging
@@ -51,6 +57,9 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
+app.command("coverage")(coverage.coverage)
+app.command("trace")(trace.trace)
+app.command("record")(record.record)
 for noun, commands_of_noun in (
     ("events", events.app),
     ("alarms", alarms.app),
@@ -60,7 +69,10 @@ for noun, commands_of_noun in (
     ("telemetry", telemetry.app),
     ("sites", sites.app),
     ("sources", sources.app),
+    ("places", places.app),
     ("devices", devices.app),
+    ("lists", lists.app),
+    ("params", params.app),
     ("profiles", profiles.app),
     ("rules", rules.app),
     ("commands", commands.app),

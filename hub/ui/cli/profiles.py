@@ -10,17 +10,17 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel
 
+from hub.authoring.coverage import gaps
+from hub.authoring.marks import written
+from hub.authoring.trace import Sent, trace
 from hub.catalogue import Kind
 from hub.durations import write_duration
 from hub.normalize.compile import compile_profile
-from hub.authoring.coverage import gaps
 from hub.normalize.examples import Example, check_example, example_bytes
-from hub.authoring.marks import written
 from hub.normalize.profile import Profile
 from hub.normalize.sources import each_of
-from hub.authoring.trace import Sent, trace
 from hub.rules.check import Weight
-from hub.ui.cli import profiles_payloads
+from hub.ui.cli import again, profiles_payloads
 from hub.ui.cli.desk import AsJson, desk_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.profile_shelf import Finding, Shelf, shelf_of
@@ -36,6 +36,7 @@ app = typer.Typer(help="Device profiles.")
 app.command("decode")(profiles_payloads.decode)
 app.command("guess")(profiles_payloads.guess)
 app.command("new")(profiles_payloads.new)
+app.command("replay")(again.replay_profiles)
 
 Chosen = Annotated[str, typer.Argument(metavar="[MODEL|PATH]", help="vendor/model, or a file or directory; else all.")]
 

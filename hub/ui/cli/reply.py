@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from typing import Annotated
 
 import msgspec
@@ -10,7 +12,26 @@ import typer
 from hub.model import Reply
 from hub.ui.printing import say_json
 
-Actor = Annotated[str, typer.Option(help="Who asks; it is written into the journal.")]
+
+def os_user() -> str:
+    """Return whom the operating system takes us for."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # a container's user of no name
+        return f"uid-{number}"
+
+
+Actor = Annotated[
+    str,
+    typer.Option(
+        "--as",
+        metavar="NAME",
+        default_factory=os_user,
+        show_default="the user of the operating system",
+        help="Who asks; it is written into the journal and the event.",
+    ),
+]
 
 
 def tell(reply: Reply, *, as_json: bool) -> None:

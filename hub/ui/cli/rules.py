@@ -18,6 +18,7 @@ from hub.rules.check import Weight, problems
 from hub.rules.names import suggestion
 from hub.rules.rule import Rule
 from hub.rules.sentence import sentence, subject
+from hub.ui.cli import again, rules_change
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.rules_bench import run_case
@@ -27,6 +28,9 @@ from hub.yaml_documents import Document, load_tree, validate
 EXIT_FAILED, EXIT_CONFIG = 1, 2
 
 app = typer.Typer(help="Rules.")
+app.command("replay")(again.replay_rules)
+app.command("plan")(rules_change.show_plan)
+app.command("apply")(rules_change.apply)
 Names = Annotated[list[str] | None, typer.Argument(metavar="[RULE]…", help="Only these; else all.")]
 
 

@@ -7,9 +7,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
+import msgspec
 import typer
 
 from hub.config import Settings, packaged
+from hub.engine.state import Document
+from hub.errors import ConfigError
+from hub.journal.files import read_rows
+from hub.journal.neighbours import state_path
+from hub.normalize.networks.directory import DIRECTORY, DirectoryDocument
 from hub.normalize.networks.load import load_networks
 from hub.normalize.networks.network import SourceRow
 from hub.normalize.networks.routing import Router, compile_router
@@ -29,13 +35,21 @@ def list_sources(context: typer.Context, *, as_json: AsJson = False) -> None:
     desk = desk_of(context)
     found = asyncio.run(_read(desk))
     filters = {source.id: compiled(desk.settings, source).filters for source in found}
+    downlinks = {source.id: _downlinks(compiled(desk.settings, source)) for source in found}
     if as_json:
-        say_json([{**asdict(source), "filters": filters[source.id]} for source in found])
+        say_json([{**asdict(each), "filters": filters[each.id], "downlinks": downlinks[each.id]} for each in found])
         return
     say_table(
-        ("source", "network", "partition", "params", "topics"),
+        ("source", "network", "partition", "params", "is heard on", "is told on"),
         (
-            (source.id, source.network, source.partition, details(source.params), "\n".join(filters[source.id]))
+            (
+                source.id,
+                source.network,
+                source.partition,
+                details(source.params),
+                "\n".join(filters[source.id]),
+                "\n".join(downlinks[source.id]),
+            )
             for source in found
         ),
         empty="no sources",
@@ -74,9 +88,49 @@ def remove(context: typer.Context, source: str) -> None:
     typer.echo(f"removed {source}")
 
 
+@app.command()
+def directory(context: typer.Context, source: str, *, as_json: AsJson = False) -> None:
+    """Show what a source says of its devices: what each became, and what was left out and why."""
+    desk = desk_of(context)
+    found = _directory(desk, source)
+    if as_json:
+        say_json(msgspec.to_builtins(found))
+        return
+    say_table(
+        ("device", "address", "kind", "profile", "model"),
+        (
+            (each.name, each.address, each.kind, each.profile, f"{each.vendor} {each.model}".strip())
+            for each in found.devices
+        ),
+        empty="no devices that we have a kind for",
+    )
+    if found.unmapped:
+        say_table(
+            ("device", "value", "code", "why it was left out"),
+            ((each.device, each.path, each.code, each.reason) for each in found.unmapped),
+            empty="",
+        )
+
+
+def _directory(desk: Desk, source: str) -> DirectoryDocument:
+    """Return what the hub made of a directory, as its last checkpoint has it: at most half a minute ago."""
+    path = state_path(desk.settings.data_dir)
+    key = f"document/{DIRECTORY}{source}"
+    rows = read_rows(path, "SELECT body FROM entries WHERE key = ?", (key,)) if path.exists() else []
+    if not rows:
+        hint = "it comes with the source's first directory, and is shown from the next checkpoint on"
+        raise ConfigError("no_directory", f"nothing is known of what source {source!r} says", hint=hint)
+    body = msgspec.msgpack.decode(rows[0][0], type=Document).body
+    return msgspec.json.decode(body, type=DirectoryDocument)
+
+
 def compiled(settings: Settings, source: Source) -> CompiledSource:
     """Return a source at work. Raises ConfigError."""
     return _router(settings, [source]).sources[source.id]
+
+
+def _downlinks(source: CompiledSource) -> tuple[str, ...]:
+    return () if source.downlink is None else source.downlink.filters
 
 
 def _router(settings: Settings, sources: Sequence[Source]) -> Router:

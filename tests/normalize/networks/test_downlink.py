@@ -30,6 +30,12 @@ def refusal(command: Order, **words: object) -> str:
     return caught.value.code
 
 
+def test_every_topic_that_a_command_may_go_to_is_one_of_its_filters() -> None:
+    assert downlink(topic="{app}/{device}/set").filters == ("+/+/set",)
+    named = downlink(topic="n/requests/{command}", commands={"unlock": "lock:open", "lock": "a/b", "hold_door": "a/b"})
+    assert named.filters == ("n/requests/lock:open", "n/requests/a/b")
+
+
 def test_without_wrap_the_payload_travels_as_it_is() -> None:
     assert downlink()(order(b"\x00\xff")) == ("n/d1/set", b"\x00\xff")
 

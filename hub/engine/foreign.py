@@ -1,0 +1,194 @@
+"""Messages of foreign networks: out of their envelopes, and on as if their devices had spoken to us."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from hub.engine.acting import Hands
+from hub.engine.content import Content
+from hub.engine.device import Device
+from hub.engine.judging import Judge
+from hub.engine.moment import Output
+from hub.engine.readings import LIVE, Readings
+from hub.engine.state import State
+from hub.engine.waiting import WaitingRoom, foreign_name
+from hub.errors import PoisonError
+from hub.model import Outcome, OutcomeKind, Reading, Scalar, Severity, Timeliness
+from hub.normalize.networks.envelope import Envelope, EnvelopeClass
+from hub.normalize.networks.exposes import MAX_DIRECTORY_BYTES, read_directory
+from hub.normalize.networks.source import Route
+
+MAX_PAYLOAD_BYTES = 256 * 1024
+ONLINE, OFFLINE, UNKNOWN = "online", "offline", "unknown"
+_WAITS = frozenset({EnvelopeClass.TELEMETRY, EnvelopeClass.SIGNAL})
+
+
+class ForeignEar(Readings):
+    """Takes the messages of sources. ``_named``: the (site, device) that the one in hand names, for its dead letter."""
+
+    __slots__ = ("_content", "_hands", "_named", "waiting")
+
+    def __init__(self, state: State, content: Content, judge: Judge, hands: Hands, output: Output) -> None:
+        super().__init__(state, judge, output)
+        self._content = content
+        self._hands = hands
+        self._named = "", ""
+        self.waiting = WaitingRoom(state)
+
+    def _take_foreign(self, device: Device | None, route: Route) -> Timeliness:
+        """Take a message of a source; ``device`` None: its payload says which, or it is about none."""
+        stream = route.stream
+        self._named = (route.site, route.device) if device is None else device.identity
+        envelope = stream.read(self._payload)
+        if device is None and envelope.device:
+            device = self._seek(route, envelope.device)
+        match stream.carries:
+            case EnvelopeClass.DIRECTORY:
+                read_directory(envelope.payload or b"")
+                self._output.effects.directories.append((stream.source, envelope.payload or b""))
+            case EnvelopeClass.NETWORK:
+                self._take_network(stream.source, envelope)
+            case EnvelopeClass.RESPONSE:
+                self._take_answer(device, envelope)
+            case _:
+                if device is None:
+                    raise PoisonError("no_device", "the envelope names no device")
+                return self._take_from(device, route, envelope)
+        return LIVE
+
+    def _take_from(self, device: Device, route: Route, envelope: Envelope) -> Timeliness:
+        if route.names and not route.names.items() <= device.state.names.items():
+            self._mark(device)
+            device.state.names = {**device.state.names, **route.names}
+        match route.stream.carries:
+            case EnvelopeClass.AVAILABILITY:
+                self._take_availability(device, envelope.state)
+            case EnvelopeClass.RECEIPT:
+                self._take_receipt(device, envelope)
+            case _:
+                try:
+                    readings = self._open(device, route, envelope)
+                except PoisonError:
+                    if device.deafness is not None:
+                        self._keep(foreign_name(route.stream.source, device.called))
+                    raise
+                return self._take_readings(device, readings)
+        return LIVE
+
+    def _open(self, device: Device, route: Route, envelope: Envelope) -> Sequence[Reading]:
+        """Return what ``device`` says in an envelope: nothing is a sign of life.
+
+        The time at which the network heard it, and its id of the message, are those of a reading that has none itself.
+        """
+        payload, heard_at, dedupe = envelope.payload, envelope.measured_at, envelope.dedupe
+        if payload is None:
+            return ()
+        known = self._content.knowledge(device, route.stream)
+        readings = device.read(payload, envelope.port) if known is None else known(payload)
+        if heard_at is None and dedupe is None:
+            return readings
+        return [
+            replace(
+                reading,
+                measured_at=heard_at if reading.measured_at is None else reading.measured_at,
+                identity=f"{dedupe}#{element}" if reading.identity is None and dedupe else reading.identity,
+            )
+            for element, reading in enumerate(readings)
+        ]
+
+    # -------------------------------------------------------------------------------------------------- whose it is
+
+    def _seek(self, route: Route, name: str) -> Device:
+        """Return the device that a network calls ``name``; PoisonError ``unknown_device``, and what it says waits."""
+        source = route.stream.source
+        if route.site:
+            device = self._content.find(route.site, name)
+            is_mine = device is not None and device.row.source in {"", source}
+            device, waits_as = device if is_mine else None, f"{route.site}/{name}"
+        else:
+            device, waits_as = self._content.of_network(source, name), foreign_name(source, name)
+        if device is not None:
+            self._named = device.identity
+            return device
+        self._named = route.site, name
+        if route.stream.carries in _WAITS:
+            self._keep(waits_as)
+        raise PoisonError("unknown_device", f"{waits_as} is not registered")
+
+    def _keep(self, name: str) -> None:
+        message = self._message
+        if message is not None:
+            self.waiting.keep(name, self._t, self._at, message.topic, self._payload)
+
+    # ------------------------------------------------------------------------------------------ what is about devices
+
+    def _take_availability(self, device: Device, text: str) -> None:
+        """Note what a last will, or a network, says; the broker's memory counts only where nothing is known."""
+        if text not in {ONLINE, OFFLINE}:
+            raise PoisonError("bad_availability", "say online or offline")
+        is_memory = self._message is not None and self._message.retain
+        if not (is_memory and device.state.availability != UNKNOWN):
+            self._set_availability(device, text)
+        if text == ONLINE and not is_memory:
+            self._hear(device)
+
+    def _set_availability(self, device: Device, text: str) -> None:
+        if device.state.availability == text:
+            return
+        self._mark(device)
+        device.state.availability = text
+        for name in device.state.parts:
+            part = device.part(name)
+            if not part.has_changed:
+                self._show(part)
+
+    def _take_network(self, source: str, envelope: Envelope) -> None:
+        """Note that a network is gone, and all its devices with it; or back, and each is unknown until it speaks."""
+        if envelope.state not in {ONLINE, OFFLINE}:
+            raise PoisonError("bad_state", "say online or offline")
+        is_back = envelope.state == ONLINE
+        devices = [
+            device for device in self._content.of_source(source) if not is_back or device.state.availability == OFFLINE
+        ]
+        for device in devices:
+            self._set_availability(device, UNKNOWN if is_back else OFFLINE)
+        if devices or not is_back:
+            data: dict[str, Scalar] = {"source": source, "devices": len(devices)}
+            severity = Severity.INFO if is_back else Severity.HIGH
+            self._output.report(f"device.network_{envelope.state}", severity, data, self._moment(is_late=False))
+
+    def _take_receipt(self, device: Device, envelope: Envelope) -> None:
+        """Take the network's word on a command: it is on its way, or lost. Of a command that is not ours: nothing."""
+        command = self._hands.find(envelope.command)
+        if envelope.state and command is not None and (command.site, command.device) == device.identity:
+            outcome = Outcome(command.id, OutcomeKind(envelope.state), "the network says so")
+            self._hands.outcome(outcome, self._moment(is_late=False))
+
+    def _take_answer(self, device: Device | None, envelope: Envelope) -> None:
+        """Take an answer to a command; of one that names no device it is the command's, and no sign of its life."""
+        asked = self._hands.find(envelope.command)
+        found = device
+        if found is None and asked is not None:
+            found = self._content.find(asked.site, asked.device)
+        if found is None:
+            raise PoisonError("unknown_command", f"no command {envelope.command!r} was sent")
+        self._named = found.identity
+        self._take_response(found, envelope.payload or b"", is_heard=device is not None)
+
+    def _take_response(self, device: Device, payload: bytes, *, is_heard: bool = True) -> None:
+        """Take what a device answers to a command, and what it is like since then."""
+        response = device.respond(payload)
+        command = self._hands.find(response.id)
+        if command is None or (command.site, command.device) != device.identity:
+            raise PoisonError("unknown_command", f"no command {response.id!r} was sent to this device")
+        self._hands.response(command, ok=response.ok, detail=response.code, moment=self._moment(is_late=False))
+        state = [Reading(values=dict(response.state), part=command.part or None)] if response.state else []
+        if is_heard:
+            self._take_readings(device, state)
+
+
+def may_be_large(route: Route, payload_bytes: int) -> bool:
+    """Return whether a payload above the limit of devices may be as long as this: a directory."""
+    return route.stream.carries is EnvelopeClass.DIRECTORY and payload_bytes <= MAX_DIRECTORY_BYTES

@@ -1,0 +1,125 @@
+"""What a device works with: handler, answers, commands and storing, compiled once for all that are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from hub.catalogue import Kind
+from hub.durations import nanoseconds
+from hub.engine.device import LATE_AFTER_NS, Deafness, Device, DeviceRow, ReadForeign
+from hub.engine.sparing import Sparing
+from hub.errors import ConfigError, PoisonError
+from hub.model import Handler, Reading
+from hub.normalize.compile import compile_downlinks, compile_profile, compile_reply
+from hub.normalize.downlinks import CompiledCommand
+from hub.normalize.handler import ProfileHandler
+from hub.normalize.native import compile_native
+from hub.normalize.networks.synthesis import VENDOR
+from hub.normalize.profile import Profile
+from hub.normalize.responses import Response, compile_response
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outfit:
+    """What devices of one kind and profile, with the same parameters in the same time zone, work with."""
+
+    handler: Handler
+    read: ReadForeign
+    respond: Callable[[bytes], Response]
+    downlinks: Mapping[str, CompiledCommand]
+    store: Sparing | None = None
+    late_after_ns: int = LATE_AFTER_NS
+
+
+class Outfits:
+    """Makes each outfit once."""
+
+    def __init__(self, kinds: Mapping[str, Kind], profiles: Mapping[str, Profile]) -> None:
+        self.kinds = kinds
+        self._profiles = profiles
+        self._responses = {name: compile_response(kind) for name, kind in kinds.items()}
+        self._made: dict[tuple[object, ...], Outfit] = {}
+
+    def count_of(self, name: str) -> int:
+        """Return what all handlers together counted as ``name`` since they were compiled; those without it count 0."""
+        return sum(getattr(outfit.handler, name, 0) for outfit in self._made.values())
+
+    def equip(self, device: Device) -> None:
+        """Give ``device`` what it works with. Raises ConfigError, but never for a profile that a directory made."""
+        row = device.row
+        try:
+            outfit = self._deaf(row, device.deafness) if device.deafness else self._find(device)
+        except ConfigError as error:
+            if not device.profile.startswith(VENDOR):
+                raise
+            device.deafness = Deafness("bad_profile", f"{device.profile}: {error.message}")
+            outfit = self._deaf(row, device.deafness)
+        device.handler = outfit.handler.__call__  # the method is called 0.15 us faster than the object
+        device.read, device.respond = outfit.read, outfit.respond
+        device.downlinks, device.store = outfit.downlinks, outfit.store
+        device.late_after_ns = outfit.late_after_ns
+        _check_ports(device)
+        device.forget_shortcuts()
+
+    def _find(self, device: Device) -> Outfit:
+        row = device.row
+        wish = (device.profile, row.kind, row.zone, tuple(sorted(row.params.items())))
+        found = self._made.get(wish)
+        if found is None:
+            found = self._made[wish] = self._make(device) if device.profile else self._native(row.kind)
+        return found
+
+    def _make(self, device: Device) -> Outfit:
+        row, kind, profile = device.row, self.kinds[device.kind], self._profiles.get(device.profile)
+        if profile is None:
+            code = "unknown_profile"
+            raise ConfigError(code, f"device {device.key} has profile {device.profile!r}, which does not exist")
+        handler = compile_profile(profile, kind, row.params, row.zone)
+        return Outfit(
+            handler=handler,
+            read=handler.__call__ if isinstance(handler, ProfileHandler) else _without_port(handler),
+            respond=self._respond(profile),
+            downlinks=compile_downlinks(profile, kind, row.params),
+            store=None if profile.store is None else Sparing(profile.store),
+            late_after_ns=LATE_AFTER_NS if profile.late_after is None else nanoseconds(profile.late_after),
+        )
+
+    def _native(self, kind: str) -> Outfit:
+        handler = compile_native(self.kinds[kind])
+        read = _without_port(handler)
+        return Outfit(handler=handler, read=read, respond=self._responses[kind], downlinks={})
+
+    def _deaf(self, row: DeviceRow, why: Deafness) -> Outfit:
+        def refuse(_payload: bytes, _port: int | None = None) -> list[Reading]:
+            raise PoisonError(why.code, why.reason)
+
+        return Outfit(handler=refuse, read=refuse, respond=self._responses[row.kind], downlinks={})
+
+    def _respond(self, profile: Profile) -> Callable[[bytes], Response]:
+        read = compile_reply(profile)
+        if read is None:
+            return self._responses[profile.kind]
+
+        def respond(payload: bytes) -> Response:
+            found = read(payload)
+            if found is None:
+                raise PoisonError("unmatched", "it is no answer to a command, as the profile knows them")
+            return found
+
+        return respond
+
+
+def _without_port(handler: Handler) -> ReadForeign:
+    return lambda payload, _port: handler(payload)
+
+
+def _check_ports(device: Device) -> None:
+    """ConfigError for a command that could never be sent: its network needs a port, its profile names none."""
+    source = device.source
+    if source is None or source.downlink is None or not source.downlink.needs_port:
+        return
+    without = sorted(name for name, command in device.downlinks.items() if command.port is None)
+    if without:
+        message = f"device {device.key} is in {source.name}, where a command needs a port; {device.profile} names none"
+        raise ConfigError("no_port", f"{message} for {', '.join(without)}", hint="commands: {name: {…, port: 85}}")

@@ -1,0 +1,102 @@
+"""Which rules concern which device and place, each as its parameters, facts and lists make it there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from hub.catalogue import Catalogue
+from hub.engine.device import Device, DeviceRow, KindRules
+from hub.engine.places import Circumstances, Place, PlaceRow, Settled
+from hub.errors import ConfigError
+from hub.rules.names import Scope, scope_of
+from hub.rules.rule import Rule, read_rule
+from hub.rules.states import CompiledRule
+
+
+class Rulebook:
+    """The rules of the last revision. What all subjects share is compiled once."""
+
+    def __init__(self, bodies: Mapping[str, bytes], kinds: Catalogue) -> None:
+        found = [read_rule(bodies[key]) for key in sorted(bodies) if key.startswith("rule/")]
+        rules = {rule.rule: rule for rule in found}
+        self._scopes: dict[str, Scope] = {name: scope_of(rules[name], kinds) for name in sorted(rules)}
+        self.rules = {name: CompiledRule(rules[name], scope) for name, scope in self._scopes.items()}
+        self._circumstances = Circumstances({})
+        self._variants: dict[tuple[object, ...], CompiledRule] = {}
+        self._sets: dict[tuple[object, ...], KindRules] = {}
+        self._of_kind: dict[str, list[CompiledRule]] = {name: [] for name in kinds.kinds}
+        self._waking: dict[str, list[CompiledRule]] = {name: [] for name in kinds.kinds}
+        self._of_places: dict[str, list[CompiledRule]] = {}
+        for name, scope in self._scopes.items():
+            rule = self.rules[name]
+            place = rule.rule.for_each.place
+            if place is not None:
+                self._of_places.setdefault(place.value, []).append(rule)
+            for kind in scope.kinds:
+                (self._of_kind if place is None else self._waking)[kind.kind].append(rule)
+        self.changes_at: int | None = None
+
+    @property
+    def has_places(self) -> bool:
+        """True when a rule is for places."""
+        return bool(self._of_places)
+
+    def learn(self, bodies: Mapping[str, bytes]) -> None:
+        """Take places, parameters and lists."""
+        self._circumstances = Circumstances(bodies)
+
+    def of_device(self, row: DeviceRow, at: int) -> KindRules:
+        """Return the rules of a device at wall time ``at``."""
+        return self._set(row.kind, self._of_kind[row.kind], row, at, self._waking[row.kind])
+
+    def _set(
+        self, kind: str, rules: Iterable[CompiledRule], row: DeviceRow | PlaceRow, at: int,
+        waking: Iterable[CompiledRule] = (),
+    ) -> KindRules:  # fmt: skip
+        mine = [self._variant(rule, row, at) if rule.rule.is_circumstantial else rule for rule in rules]
+        wish = (kind, *map(id, mine))
+        found = self._sets.get(wish)
+        if found is None:
+            found = self._sets[wish] = KindRules(mine, tuple(waking), kind)
+        return found
+
+    def _variant(self, rule: CompiledRule, row: DeviceRow | PlaceRow, at: int) -> CompiledRule:
+        settled = self._circumstances.settle(rule.rule, row, at)
+        if settled.until is not None:
+            self.changes_at = settled.until if self.changes_at is None else min(self.changes_at, settled.until)
+        wish = (rule.name, settled.values, settled.lists, settled.is_open)
+        found = self._variants.get(wish)
+        if found is None:
+            found = self._variants[wish] = self._compiled(rule.rule, settled, row)
+        return found
+
+    def _compiled(self, rule: Rule, settled: Settled, row: DeviceRow | PlaceRow) -> CompiledRule:
+        try:
+            mine, lists = rule.settled(dict(settled.values)), dict(settled.lists)
+            return CompiledRule(mine, self._scopes[rule.rule], lists, is_open=settled.is_open)
+        except ValueError as error:
+            code = "bad_params"
+            raise ConfigError(code, f"{rule.rule} at {row.site}/{row.place}: {error}", rule=rule.rule) from error
+
+    def places_of(self, devices: Iterable[Device], sites: Iterable[str], at: int) -> list[Place]:
+        """Return the places of ``sites`` that rules are for, and tell every device in which of them it stands."""
+        inside: dict[tuple[str, str], list[Device]] = {}
+        here = [(device, self._circumstances.way_up(device.site, device.row.place)) for device in devices]
+        for device, way in here:
+            for row in way:
+                inside.setdefault((row.site, row.place), []).append(device)
+        wanted = set(sites)
+        rows = [
+            row for row in self._circumstances.places.values() if row.site in wanted and row.type in self._of_places
+        ]
+        made = {
+            (row.site, row.place): Place(
+                row,
+                self._set(f"@{row.type}", self._of_places[row.type], row, at),
+                inside.get((row.site, row.place), ()),
+            )
+            for row in rows
+        }
+        for device, way in here:
+            device.places = tuple(made[row.site, row.place] for row in way if (row.site, row.place) in made)
+        return list(made.values())

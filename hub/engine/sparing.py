@@ -1,0 +1,44 @@
+"""What need not become a point: values that did not change, where a profile says that these are not stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hub.durations import nanoseconds
+from hub.model import Scalar, Values
+from hub.normalize.profile import Store
+
+Stored = dict[str, tuple[Scalar, int]]
+"""The value of each property that was stored last, and the time of its point."""
+
+
+class Sparing:
+    """The ``store`` of a profile at work."""
+
+    def __init__(self, words: Store) -> None:
+        self._every = None if words.at_least_every is None else nanoseconds(words.at_least_every)
+        self._deadband: Mapping[str, float] = words.deadband
+
+    def spare(self, values: Values, time: int, stored: Stored) -> Values:
+        """Return what of ``values`` becomes a point at ``time``, and note it in ``stored``.
+
+        What is older than the last point is always stored: between the two it may have been anything.
+        """
+        kept: Values = {}
+        for name, value in values.items():
+            last = stored.get(name)
+            if last is not None and time < last[1]:
+                kept[name] = value
+            elif last is None or self._has_changed(name, value, last[0]) or self._is_due(time, last[1]):
+                kept[name] = value
+                stored[name] = (value, time)
+        return kept
+
+    def _has_changed(self, name: str, value: Scalar, last: Scalar) -> bool:
+        band = self._deadband.get(name)
+        if band is None or isinstance(value, str) or isinstance(last, str):
+            return value != last
+        return abs(value - last) >= band
+
+    def _is_due(self, time: int, last: int) -> bool:
+        return self._every is not None and time - last >= self._every

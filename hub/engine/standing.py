@@ -1,0 +1,114 @@
+"""Alarms that stand: how bad they become and cease to be, reminders, and shelves that end by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from hub.durations import nanoseconds, read_duration
+from hub.engine.moment import Moment
+from hub.engine.places import Subject
+from hub.engine.state import State
+from hub.engine.telling import Teller
+from hub.model import Severity, Transition
+from hub.rules.held import Held
+from hub.rules.states import CompiledRule, RuleState
+from hub.rules.timers import TimerClass, Timers
+
+LONGEST_SHELF_NS = 30 * 86_400_000_000_000
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+class Case(NamedTuple):
+    """A rule at work for one key."""
+
+    rule: CompiledRule
+    state: RuleState
+    device: Subject
+
+
+class Standing:
+    """What time does to active alarms; whoever calls has said that their states change."""
+
+    def __init__(self, state: State, timers: Timers, teller: Teller) -> None:
+        self._state = state
+        self._timers = timers
+        self._teller = teller
+
+    def wait(self, case: Case, now: int) -> None:
+        """Wait for what comes next: a step of the ladder, a reminder, the end of a shelf."""
+        dues = [due for due in _dues(case) if due > now]
+        if dues:
+            self._timers.set(TimerClass.ALARM, min(dues), case.state.rule, case.state.key)
+        else:
+            self._timers.drop(TimerClass.ALARM, case.state.rule, case.state.key)
+
+    def ripen(self, case: Case, held: Held, moment: Moment) -> None:
+        """Do what has come due."""
+        state, remind = case.state, case.rule.rule.remind
+        if state.shelved_t is not None and state.shelved_t <= moment.t:
+            self._unshelve(case, moment)
+        self.look(case, held, moment)
+        if remind is not None and state.shelved_t is None and state.acknowledged_by is None:
+            every = nanoseconds(remind.every)
+            if state.reminded < remind.at_most and moment.t >= state.raised_t + every * (state.reminded + 1):
+                state.reminded = (moment.t - state.raised_t) // every
+                self._teller.tell(*case, Transition.REMINDED, moment)
+        self.wait(case, moment.t)
+
+    def look(self, case: Case, held: Held, moment: Moment) -> None:
+        """Make the alarm as bad as it now is; one that becomes worse leaves its shelf."""
+        rule, state, _ = case
+        if not rule.ladder:
+            return
+        awake = self._state.clock.awake(moment.t)
+        found = [rule.rule.raise_.severity]
+        for step, condition in rule.ladder:
+            verdict = True if condition is None else condition.verdict(held, awake)
+            holds = _RANKS[state.severity] <= _RANKS[step.severity] if verdict is None else verdict
+            if holds and moment.t >= state.raised_t + nanoseconds(step.after):
+                found.append(step.severity)
+        worst = min(found, key=_RANKS.__getitem__)
+        if worst is state.severity:
+            return
+        before, state.severity = state.severity, worst
+        if _RANKS[worst] < _RANKS[before] and state.shelved_t is not None:
+            self._unshelve(case, moment)
+        self._teller.tell(*case, Transition.SEVERITY_CHANGED, moment, {"before": before.value})
+        self._teller.show(*case)
+
+    def shelve(self, case: Case, span: str, actor: str, moment: Moment) -> str:
+        """Put an alarm away for a while, or take it back with ``0s``: ``ok`` or ``bad_duration``."""
+        try:
+            length = nanoseconds(read_duration(span))
+        except ValueError:
+            return "bad_duration"
+        if length > LONGEST_SHELF_NS:
+            return "bad_duration"
+        state = case.state
+        if not length:
+            self._unshelve(case, moment, actor)
+        else:
+            state.shelved_t, state.shelved_until = moment.t + length, moment.at + length
+            self._teller.tell(
+                *case, Transition.SHELVED, moment, {"actor": actor, "until": state.shelved_until // 10**6}
+            )
+            self._teller.show(*case)
+        self.wait(case, moment.t)
+        return "ok"
+
+    def _unshelve(self, case: Case, moment: Moment, actor: str = "") -> None:
+        case.state.shelved_t, case.state.shelved_until = None, 0
+        self._teller.tell(*case, Transition.UNSHELVED, moment, {"actor": actor} if actor else {})
+        self._teller.show(*case)
+
+
+def _dues(case: Case) -> Iterator[int]:
+    rule, state, _ = case
+    for step, _condition in rule.ladder:
+        yield state.raised_t + nanoseconds(step.after)
+    remind = rule.rule.remind
+    if remind is not None and state.acknowledged_by is None and state.reminded < remind.at_most:
+        yield state.raised_t + nanoseconds(remind.every) * (state.reminded + 1)
+    if state.shelved_t is not None:
+        yield state.shelved_t

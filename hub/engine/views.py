@@ -1,0 +1,160 @@
+"""What a rule sees of its subject: the words of one part, of a whole place, and what inputs make of them over time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from typing_extensions import override
+
+from hub.durations import nanoseconds
+from hub.engine.device import Device
+from hub.engine.places import Place, Subject
+from hub.engine.state import State
+from hub.model import Scalar
+from hub.rules.held import Held, Stamped, of
+from hub.rules.inputs import CompiledInput, Member, Memory, Present, Track, Value
+from hub.rules.intervals import Between
+from hub.rules.states import CompiledRule, RuleState
+from hub.rules.timers import TimerClass, Timers
+
+NOTED = 16
+"""How many signals that keep a rule from raising are remembered: those of the last seconds matter."""
+
+
+class View(Held):
+    """Names looked up where they are: inputs, else the newest word of those that ``find`` returns for a name."""
+
+    __slots__ = ("_find", "_inputs")
+
+    def __init__(self, find: Callable[[str], Sequence[Stamped]], inputs: Mapping[str, Value]) -> None:
+        super().__init__()
+        self._find = find
+        self._inputs = inputs
+
+    @override
+    def get(self, name: str) -> Stamped | None:
+        return max(self._find(name), key=lambda stamped: (stamped[2], stamped[1]), default=None)
+
+    @override
+    def value(self, name: str) -> Scalar | None:
+        if name in self._inputs:
+            found = self._inputs[name]
+            return found.low if isinstance(found, Between) else found
+        stamped = self.get(name)
+        return None if stamped is None else stamped[0]
+
+    @override
+    def fresh(self, name: str, since: int) -> Scalar | None:
+        if name in self._inputs:
+            return self._inputs[name]  # type: ignore[return-value] # a number between two compares as one
+        stamped = self.get(name)
+        return None if stamped is None or stamped[2] < since else stamped[0]
+
+
+class Views:
+    """Makes views, and keeps what inputs remember; each memory is an entry of the engine's state."""
+
+    def __init__(self, state: State, timers: Timers) -> None:
+        self._state = state
+        self._timers = timers
+        self._memories: dict[tuple[str, str], Memory] = {}
+
+    def restore(self, memory: Memory) -> None:
+        """Take a memory of a checkpoint."""
+        self._memories[memory.rule, memory.key] = memory
+        self._time(memory, memory.due)
+
+    def forget(self, rule: str, key: str) -> None:
+        """Forget what the inputs of a rule remember for a key."""
+        if self._memories.pop((rule, key), None) is not None:
+            self._timers.drop(TimerClass.WINDOW, rule, key)
+            self._state.remove(f"memory/{rule}/{key}")
+
+    def remembered(self) -> list[tuple[str, str]]:
+        """Return the (rule, key) pairs that anything is remembered for, in their order."""
+        return sorted(self._memories)
+
+    def of(self, rule: CompiledRule, subject: Subject, part: str, now: Present) -> Held:
+        """Return what ``rule`` sees of ``subject`` now."""
+        if rule.is_plain and isinstance(subject, Device):
+            return of(subject.state.parts, part)
+        inputs = self._inputs(rule, subject, part, now) if rule.inputs else {}
+        if isinstance(subject, Place):
+            return View(lambda name: _at(subject, rule, name), inputs)
+        base = of(subject.state.parts, part)
+        return View(lambda name: [stamped] if (stamped := base.get(name)) is not None else [], inputs)
+
+    def note(self, rule: CompiledRule, device: Device, part: str, happened: int) -> None:
+        """Remember that a signal came which keeps ``rule`` from raising."""
+        key = device.key_of(part)
+        memory = self._memories.setdefault((rule.name, key), Memory(rule.name, key))
+        self._state.touch(f"memory/{rule.name}/{key}", memory)
+        track = memory.tracks.setdefault("without", {}).setdefault("", Track())
+        track.steps = [*track.steps, (happened, 0.0)][-NOTED:]
+
+    def is_excused(self, rule: CompiledRule, device: Device, state: RuleState) -> bool:
+        """Return whether such a signal, of the same part or of the whole device, came close enough to ``state``."""
+        words = rule.rule.without
+        if words is None:
+            return False
+        first, last = state.since - nanoseconds(words.within), state.since + nanoseconds(words.settle)
+        for key in (state.key, device.key):
+            memory = self._memories.get((rule.name, key))
+            track = None if memory is None else memory.tracks.get("without", {}).get("")
+            if track is not None and any(first <= at <= last for at, _ in track.steps):
+                return True
+        return False
+
+    # ----------------------------------------------------------------------------------------------------------- inputs
+
+    def _inputs(self, rule: CompiledRule, subject: Subject, part: str, now: Present) -> dict[str, Value]:
+        key = subject.key_of(part)
+        memory = self._memories.get((rule.name, key)) or Memory(rule.name, key)
+        entry = f"memory/{rule.name}/{key}"
+        self._state.touch(entry, memory)
+        found: dict[str, Value] = {}
+        dues: list[int] = []
+        for name, each in rule.inputs.items():
+            tracks = memory.tracks.setdefault(name, {})
+            found[name], due = each.value(_members(each, subject, part), tracks, now)
+            dues += [] if due is None else [due]
+        if any(memory.tracks.values()):
+            self._memories[rule.name, key] = memory
+            self._time(memory, min(dues, default=None))
+        else:
+            self._timers.drop(TimerClass.WINDOW, rule.name, key)
+            self._memories.pop((rule.name, key), None)
+            self._state.remove(entry)
+        return found
+
+    def _time(self, memory: Memory, due: int | None) -> None:
+        memory.due = due
+        if due is None:
+            self._timers.drop(TimerClass.WINDOW, memory.rule, memory.key)
+        else:
+            self._timers.set(TimerClass.WINDOW, due, memory.rule, memory.key)
+
+
+def _at(place: Place, rule: CompiledRule, name: str) -> list[Stamped]:
+    found = [
+        held.get(word)
+        for kind, word in rule.scope.sources.get(name, ())
+        for device in place.by_kind.get(kind, ())
+        for held in device.state.parts.values()
+    ]
+    return [stamped for stamped in found if stamped is not None]
+
+
+def _members(wanted: CompiledInput, subject: Subject, part: str) -> list[Member]:
+    if isinstance(subject, Device):
+        return [_member(subject, part, of(subject.state.parts, part))]
+    devices = (device for kind in wanted.kinds for device in subject.by_kind.get(kind, ()))
+    return [
+        _member(device, name, held)
+        for device in devices
+        for name, held in ({"": of({}, "")} | device.state.parts).items()
+    ]
+
+
+def _member(device: Device, part: str, held: Held) -> Member:
+    return Member(device.key_of(part), device.key, device.row.place, held, device.state.clock_error)

@@ -1,0 +1,197 @@
+"""What rules read beside devices: who stands on which list, parameters, and what holds at a place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+
+from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
+
+from hub.errors import ConfigError
+from hub.model import Scalar
+from hub.registry import rows, schema
+from hub.registry.nouns import Entry, Params, Place
+from hub.registry.registry import Registry
+from hub.registry.validation import CONSENTED, IDENTIFIER, VALUE_SIZE, Key, Problem, refuse
+
+# ---------------------------------------------------------------------------------------------------------- lists
+
+
+async def read_entries(registry: Registry) -> list[Entry]:
+    """Return what stands on lists, by site, list and value."""
+    async with registry.transaction() as connection:
+        return await rows.entries(connection)
+
+
+async def entry_problems(registry: Registry, entries: Sequence[Entry]) -> list[Problem]:
+    """Return (index, what is wrong) for entries that could not be put."""
+    async with registry.transaction() as connection:
+        return [*await _entry_problems(connection, entries)]
+
+
+async def put_entries(registry: Registry, entries: Sequence[Entry]) -> None:
+    """Put all of ``entries`` on their lists, or none; one that stands there already is replaced."""
+    async with registry.change() as connection:
+        refuse("entry_invalid", await _entry_problems(connection, entries))
+        table = schema.entries
+        for entry in entries:
+            await connection.execute(table.delete().where(*_is(table, entry, ("site", "list", "value"))))
+        if entries:
+            await connection.execute(table.insert(), [asdict(entry) for entry in entries])
+
+
+async def remove_entries(registry: Registry, site: str, name: str, values: Collection[str]) -> None:
+    """Take all of ``values`` off a list, or none; ConfigError ``entry_unknown``."""
+    async with registry.change() as connection:
+        table = schema.entries
+        for value in values:
+            entry = Entry(list=name, value=value, site=site)
+            found = await connection.execute(table.delete().where(*_is(table, entry, ("site", "list", "value"))))
+            if found.rowcount == 0:
+                where = f"of site {site!r}" if site else "of every site"
+                raise ConfigError("entry_unknown", f"{value!r} is not on list {name!r} {where}")
+
+
+async def _entry_problems(connection: AsyncConnection, entries: Sequence[Entry]) -> Iterator[Problem]:
+    sites = {site.id for site in await rows.sites(connection)}
+    known = {(entry.list, entry.value): entry.site for entry in await rows.entries(connection)}
+    return _wrong_entries(entries, sites, known)
+
+
+def _wrong_entries(entries: Sequence[Entry], sites: Collection[str], known: dict[Key, str]) -> Iterator[Problem]:
+    """Yield what is wrong; an entry of every site beside one of a single site would be two answers to one question."""
+    counts = Counter((entry.site, entry.list, entry.value) for entry in entries)
+    for index, entry in enumerate(entries):
+        if not IDENTIFIER.fullmatch(entry.list):
+            yield index, f"list {entry.list!r} is not 1 to 64 of A-Z a-z 0-9 . _ -"
+        if not (0 < len(entry.value) <= VALUE_SIZE and entry.value.isprintable()):
+            yield index, f"entry {entry.value!r} is not 1 to {VALUE_SIZE} printable characters"
+        if entry.site and entry.site not in sites:
+            yield index, f"there is no site {entry.site!r}"
+        if counts[entry.site, entry.list, entry.value] > 1:
+            yield index, f"{entry.value!r} stands more than once"
+        other = known.setdefault((entry.list, entry.value), entry.site)
+        if other != entry.site and "" in {other, entry.site}:
+            where = f"of site {other!r}" if other else "of every site"
+            yield index, f"{entry.value!r} is on the list {entry.list!r} {where} already: take it off there first"
+
+
+# ----------------------------------------------------------------------------------------------------- parameters
+
+_SCOPE = ("rule", "profile", "site", "place", "device")
+
+
+async def read_params(registry: Registry) -> list[Params]:
+    """Return the parameters of rules, by rule and what they are for."""
+    async with registry.transaction() as connection:
+        return await rows.params(connection)
+
+
+async def set_params(registry: Registry, params: Params) -> Params:
+    """Set some values, beside those that are set there already; return all of them. ConfigError ``params_invalid``."""
+    async with registry.change() as connection:
+        places = await rows.place_keys(connection)
+        devices = {(device.site, device.id) for device in await rows.devices(connection)}
+        refuse("params_invalid", _wrong_scope(params, places, devices))
+        whole = replace(params, values={**await _take(connection, params), **params.values})
+        await connection.execute(schema.params.insert(), [asdict(whole)])
+    return whole
+
+
+async def unset_params(registry: Registry, scope: Params, names: Collection[str]) -> Params:
+    """Forget the values of ``names``, all when there are none; return what stays. ConfigError ``params_unset``."""
+    async with registry.change() as connection:
+        known = await _take(connection, scope)
+        missing = sorted(set(names) - known.keys())
+        if missing or not known:
+            raise ConfigError("params_unset", f"nobody has set {', '.join(missing) or 'anything'} there")
+        left = {name: value for name, value in known.items() if names and name not in names}
+        whole = replace(scope, values=left)
+        if left:
+            await connection.execute(schema.params.insert(), [asdict(whole)])
+    return whole
+
+
+async def _take(connection: AsyncConnection, params: Params) -> Mapping[str, Scalar]:
+    """Remove what is set for this very scope, and return it."""
+    table = schema.params
+    mine = _is(table, params, _SCOPE)
+    found = (await connection.execute(table.select().where(*mine))).mappings().one_or_none()
+    await connection.execute(table.delete().where(*mine))
+    return {} if found is None else found["values"]
+
+
+def _wrong_scope(params: Params, places: Collection[Key], devices: Collection[Key]) -> Iterator[str]:
+    if bool(params.profile) is bool(params.site) or (params.place and params.device):
+        yield "parameters are for a profile, a site, a place of a site, or a device of a site"
+        return
+    if params.site and (params.site, params.place or params.site) not in places:
+        yield f"there is no place {params.place or params.site!r} in site {params.site!r}"
+    if params.device and (params.site, params.device) not in devices:
+        yield f"there is no device {params.device!r} in site {params.site!r}"
+
+
+# ---------------------------------------------------------------------------------------------------------- facts
+
+
+async def read_place(registry: Registry, key: Key) -> Place:
+    """Return a place (of a site: its id twice); ConfigError ``place_unknown``."""
+    async with registry.transaction() as connection:
+        return await _place(connection, key)
+
+
+async def set_fact(registry: Registry, key: Key, name: str, value: Scalar, consent: str = "") -> Place:
+    """Say what holds at a place. ConfigError ``fact_invalid``, ``place_unknown``.
+
+    ``value`` is a truth, ``FROM/UNTIL``, or something else. What is said of a person needs their consent.
+    """
+    wrong = [] if IDENTIFIER.fullmatch(name) else [f"fact {name!r} is not 1 to 64 of A-Z a-z 0-9 . _ -"]
+    if name in CONSENTED and value is not False and not consent:
+        wrong.append(f"{name} is about a person: --consent says who agreed, and where that is written")
+    refuse("fact_invalid", wrong)
+    async with registry.change() as connection:
+        place = await _place(connection, key)
+        place = replace(
+            place, facts={**place.facts, name: value}, consents=_without(place.consents, name, {name: consent})
+        )
+        await _keep(connection, place)
+    return place
+
+
+async def clear_fact(registry: Registry, key: Key, name: str) -> Place:
+    """Say it no more; ConfigError ``fact_unknown``, ``place_unknown``."""
+    async with registry.change() as connection:
+        place = await _place(connection, key)
+        if name not in place.facts:
+            known = ", ".join(place.facts) or "none"
+            raise ConfigError("fact_unknown", f"{place.id!r} has no fact {name!r}", hint=f"its facts: {known}")
+        facts = {other: value for other, value in place.facts.items() if other != name}
+        place = replace(place, facts=facts, consents=_without(place.consents, name))
+        await _keep(connection, place)
+    return place
+
+
+def _without(consents: Mapping[str, str], name: str, new: Mapping[str, str] | None = None) -> dict[str, str]:
+    kept = {other: text for other, text in consents.items() if other != name}
+    return kept | {name: text for name, text in (new or {}).items() if text}
+
+
+async def _place(connection: AsyncConnection, key: Key) -> Place:
+    found = await rows.place(connection, key)
+    if found is None:
+        raise ConfigError("place_unknown", f"site {key[0]!r} has no place {key[1]!r}", hint="`hub places list`")
+    return found
+
+
+async def _keep(connection: AsyncConnection, place: Place) -> None:
+    table = schema.places
+    values = {"facts": place.facts, "consents": place.consents}
+    await connection.execute(table.update().where(*_is(table, place, ("site", "id"))).values(values))
+
+
+def _is(table: Table, noun: object, names: Sequence[str]) -> list[ColumnElement[bool]]:
+    """Return the conditions for the row of ``noun`` with the key ``names``."""
+    return [table.c[name] == getattr(noun, name) for name in names]

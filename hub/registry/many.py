@@ -1,0 +1,93 @@
+"""Many at once: devices and places of a file, all of them or none, new ones and those that are there already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import bindparam
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.registry import rows, schema, validation
+from hub.registry.nouns import Device, Place
+from hub.registry.registry import Registry, device_problems
+from hub.registry.validation import Key, Problem, refuse
+
+Noun = Device | Place
+
+
+def key_of(noun: Noun) -> Key:
+    """Return what is never changed: a noun with the same key is the same one."""
+    return noun.site, noun.id
+
+
+async def wrong_devices(registry: Registry, devices: Sequence[Device]) -> list[Problem]:
+    """Return what :func:`put_devices` would refuse."""
+    async with registry.transaction() as connection:
+        return await _wrong_devices(connection, devices)
+
+
+async def put_devices(registry: Registry, devices: Sequence[Device]) -> None:
+    """Add the new ones and change the others, all or none; ConfigError ``device_invalid``."""
+    async with registry.change() as connection:
+        refuse("device_invalid", await _wrong_devices(connection, devices))
+        if devices:
+            table = schema.devices
+            # Gone first: two of them may have changed their serials with each other.
+            old = table.delete().where(table.c.site == bindparam("its_site"), table.c.id == bindparam("its_id"))
+            await connection.execute(old, [{"its_site": device.site, "its_id": device.id} for device in devices])
+            await connection.execute(table.insert(), [rows.device_values(device) for device in devices])
+
+
+async def wrong_places(registry: Registry, places: Sequence[Place]) -> list[Problem]:
+    """Return what :func:`put_places` would refuse."""
+    async with registry.transaction() as connection:
+        return await _wrong_places(connection, places)
+
+
+async def put_places(registry: Registry, places: Sequence[Place]) -> None:
+    """Add the new ones and change the others, in whatever order, all or none; ConfigError ``place_invalid``."""
+    async with registry.change() as connection:
+        refuse("place_invalid", await _wrong_places(connection, places))
+        known, table = await rows.place_keys(connection), schema.places
+        ordered = [place for _, place in _parents_first(places, {key_of(place): place for place in places})]
+        new = [rows.place_values(place) for place in ordered if key_of(place) not in known]
+        if new:
+            await connection.execute(table.insert(), new)
+        for place in ordered:
+            if key_of(place) in known:
+                mine = table.update().where(table.c.site == place.site, table.c.id == place.id)
+                await connection.execute(mine.values(rows.place_values(place)))
+
+
+async def _wrong_devices(connection: AsyncConnection, devices: Sequence[Device]) -> list[Problem]:
+    mine = {key_of(device) for device in devices}
+    beside = [device for device in await rows.devices(connection) if key_of(device) not in mine]
+    return await device_problems(connection, devices, beside)
+
+
+async def _wrong_places(connection: AsyncConnection, places: Sequence[Place]) -> list[Problem]:
+    mine = {key_of(place): place for place in places}
+    tree = {key_of(place): place for place in await rows.places(connection)} | mine
+    beside = await rows.place_keys(connection) - mine.keys()
+    ordered = _parents_first(places, tree)
+    found = validation.place_problems([place for _, place in ordered], beside)
+    loops = [
+        (index, f"place {place.id!r} is below itself") for index, place in enumerate(places) if _loops(place, tree)
+    ]
+    return loops or [(ordered[index][0], text) for index, text in found]
+
+
+def _parents_first(places: Sequence[Place], tree: Mapping[Key, Place]) -> list[tuple[int, Place]]:
+    """Return (index, place), parents before their children."""
+    return sorted(enumerate(places), key=lambda each: (_depth(each[1], tree), each[0]))
+
+
+def _depth(place: Place, tree: Mapping[Key, Place]) -> int:
+    depth, here = 0, tree.get((place.site, place.parent))
+    while here is not None and depth <= len(tree):
+        depth, here = depth + 1, tree.get((here.site, here.parent))
+    return depth
+
+
+def _loops(place: Place, tree: Mapping[Key, Place]) -> bool:
+    return _depth(place, tree) > len(tree)

@@ -1,0 +1,272 @@
+"""The evidence for an event: the journal's bytes, the values they became, the terms of the rule; by doing it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import msgspec
+
+from hub.authoring.trace import Sent, Trace, trace
+from hub.bridge import topics
+from hub.catalogue import Kind
+from hub.durations import nanoseconds
+from hub.engine.apply import Engine
+from hub.engine.device import Device
+from hub.errors import PoisonError
+from hub.model import Batch, Event, Heard, Quality, Record, Scalar, Tick
+from hub.normalize.networks.network import Network, SourceRow
+from hub.normalize.networks.routing import compile_router
+from hub.normalize.profile import Profile
+from hub.replay.beginning import Beginning, Fidelity, beginning, engine_at
+from hub.replay.lockstep import Progress
+from hub.replay.tape import Tape
+from hub.rules.held import of
+from hub.rules.rule import Rule, read_rule
+
+REMEMBERED = 1_000
+LATER_NS = 60_000_000_000
+"""How far behind the moment of an event its record may be looked for."""
+COMPARED = ("name", "severity", "transition", "time", "key", "rule", "rule_version", "late", "data")
+
+Place = tuple[int, int]
+"""(record position, message index)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One place of the journal that an event names; ``record`` is None when it is no longer there.
+
+    ``message`` is None where time was the cause, or something else that is not a message.
+    """
+
+    place: Place
+    record: Record | None
+    message: Heard | None
+    decoded: Trace | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """A value that the rule reads, as it was known then; ages in ns. ``place`` is the message that brought it."""
+
+    name: str
+    value: Scalar
+    measured_at: int
+    age: int
+    quality: Quality
+    stale_after: int | None
+    place: Place | None
+
+    @property
+    def is_stale(self) -> bool:
+        """True when the rule took it for unknown."""
+        return self.stale_after is not None and self.age > self.stale_after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What doing it again came to. ``again`` is None when the event did not come again; ``why`` says what is missing.
+
+    ``differences`` are the words in which the two differ: none of them, and the event is proven.
+    """
+
+    again: Event | None
+    differences: Sequence[str] = ()
+    fidelity: Fidelity = Fidelity.EXACT
+    records: int = 0
+    causes: Sequence[Cause] = ()
+    terms: Sequence[Term] = ()
+    rule: Rule | None = None
+    why: str = ""
+
+    @property
+    def is_proven(self) -> bool:
+        """True when the same journal gave the same event."""
+        return self.again is not None and not self.differences
+
+
+def gather(tape: Tape, checkpoint: Beginning | None, event: Event, progress: Progress) -> Evidence:
+    """Do again what led to ``event``, from the nearest state, and stop there."""
+    at = event.causes[-1] if event.causes else _search(tape, checkpoint, event, progress)
+    if at is None:
+        return Evidence(again=None, why=_not_found(tape, event))
+    if tape.find(at[0]) is None:
+        why = f"record {at[0]} is not in the journal, which holds {tape.first} to {tape.last}"
+        causes = [Cause(place=place, record=None, message=None, why=why) for place in event.causes]
+        return Evidence(again=None, causes=causes, why=why)
+    begin = beginning(tape, checkpoint, at[0])
+    return _Witness(tape, begin, event).testify(at, progress)
+
+
+def _search(tape: Tape, checkpoint: Beginning | None, event: Event, progress: Progress) -> Place | None:
+    """Return the cause of an event of which only the time is known: it is done again until it comes."""
+    begin = beginning(tape, checkpoint, tape.before(event.time) + 1)
+    engine = engine_at(tape, begin)
+    for record in tape.read(begin.position):
+        progress(record)
+        for each in engine.apply(record).events:
+            if each.id == event.id:
+                return each.causes[-1]
+        if record.received_at > event.time + LATER_NS:
+            break
+    return None
+
+
+def _not_found(tape: Tape, event: Event) -> str:
+    if event.time < tape.begins_at:
+        return f"the journal begins at record {tape.first}, after the event: its records are gone"
+    return "doing it again did not bring the event"
+
+
+class _Witness:
+    """An engine that is led up to the moment of the event, and what its device said on the way."""
+
+    def __init__(self, tape: Tape, begin: Beginning, event: Event) -> None:
+        self._tape = tape
+        self._begin = begin
+        self._event = event
+        self._engine: Engine = engine_at(tape, begin)
+        self._said: dict[int, Place] = {}
+        self._records = 0
+        self._heard_at = 0
+        self._timed: Place | None = None
+        self._now = 0
+
+    def testify(self, at: Place, progress: Progress) -> Evidence:
+        again: Event | None = None
+        for record in self._tape.read(self._begin.position):
+            progress(record)
+            self._records += 1
+            if record.position == at[0]:
+                again = self._last(record, at[1])
+                break
+            self._engine.apply(record)
+            self._listen(record)
+        places = dict.fromkeys([*(term.place for term in self._terms() if term.place is not None), *self._event.causes])
+        if again is not None:
+            places |= dict.fromkeys(again.causes)
+        return Evidence(
+            again=again,
+            differences=[] if again is None else differing(self._event, again),
+            fidelity=self._begin.fidelity,
+            records=self._records,
+            causes=[self._cause(place) for place in sorted(places)],
+            terms=list(self._terms()),
+            rule=self._rule(),
+            why="" if again is not None else "doing it again did not bring the event",
+        )
+
+    def _last(self, record: Record, index: int) -> Event | None:
+        """Apply the record that brought the event: first its moment alone, then its messages up to the one."""
+        steps = [record]
+        if isinstance(record.body, Batch):
+            until = Record(record.position, record.t, record.received_at, record.body, record.messages[: index + 1])
+            steps = [Record(record.position, record.t, record.received_at, Tick()), until]
+        for step in steps:
+            self._now = step.t + max(0, len(step.messages) - 1)
+            events = self._engine.apply(step).events
+            self._listen(step)
+            for event in events:
+                if event.id == self._event.id:
+                    self._timed = event.causes[-1] if isinstance(step.body, Tick) else None
+                    return event
+        return None
+
+    def _listen(self, record: Record) -> None:
+        """Note which message the device said last, if it did: by the moment at which the engine heard it."""
+        device = self._device()
+        if device is None or device.state.heard_at == self._heard_at:
+            return
+        known = device.state
+        self._heard_at = known.heard_at
+        index = known.heard_at - record.received_at
+        if 0 <= index < len(record.messages):
+            self._said.pop(known.heard_awake, None)
+            self._said[known.heard_awake] = (record.position, index)
+            for oldest in list(islice(self._said, max(0, len(self._said) - REMEMBERED))):
+                del self._said[oldest]
+
+    def _device(self) -> Device | None:
+        return self._engine.content.find(self._event.site, self._event.device)
+
+    def _sender(self, message: Heard) -> Device | None:
+        """Return who said it: a rule for a place hears many devices. A foreign topic is taken for the event's own."""
+        address = topics.parse(message.topic)
+        return self._device() if address is None else self._engine.content.find(address.site, address.device)
+
+    def _rule(self) -> Rule | None:
+        document = self._engine.content.documents.get(f"rule/{self._event.rule}")
+        return None if document is None else read_rule(document.body)
+
+    def _terms(self) -> Iterator[Term]:
+        device, rule = self._device(), self._engine.content.rules.get(self._event.rule)
+        if device is None or rule is None:
+            return
+        kind = _kind_of(self._engine, device)
+        awake = self._engine.state.clock.awake(self._now)
+        for name, (value, measured_at, came, quality) in of(device.state.parts, self._event.part).items():
+            if name not in rule.names and name not in self._event.data:
+                continue
+            limit = kind.properties[name].stale_after if name in kind.properties else None
+            yield Term(
+                name=name, value=value, measured_at=measured_at, age=max(0, awake - came), quality=quality,
+                stale_after=None if limit is None else nanoseconds(limit), place=self._said.get(came),
+            )  # fmt: skip
+
+    def _cause(self, place: Place) -> Cause:
+        record = self._tape.find(place[0])
+        if record is None:
+            return Cause(place=place, record=None, message=None, why="no longer in the journal")
+        if place == self._timed or place[1] >= len(record.messages):
+            return Cause(place=place, record=record, message=None)
+        message = record.messages[place[1]]
+        device = self._sender(message)
+        if device is None:
+            return Cause(place=place, record=record, message=message, why="its device is not known any more")
+        try:
+            return Cause(place=place, record=record, message=message, decoded=decoded(self._engine, device, message))
+        except PoisonError as error:
+            return Cause(place=place, record=record, message=message, why=str(error))
+
+
+def differing(stored: Event, again: Event) -> list[str]:
+    """Return the words in which two events of one id differ; what the store does not keep is not compared."""
+    has_causes = bool(stored.causes)
+    words = [word for word in COMPARED if word != "time" or has_causes]
+    found = [word for word in words if getattr(stored, word) != getattr(again, word)]
+    if has_causes and [*map(tuple, stored.causes)] != [*map(tuple, again.causes)]:
+        found.append("causes")
+    return found
+
+
+def decoded(engine: Engine, device: Device, message: Heard) -> Trace:
+    """Return what became of a message of ``device``, byte by byte; a foreign network's envelope is taken off first."""
+    kind, documents = _kind_of(engine, device), engine.content.documents
+    name = getattr(device, "profile", "") or device.row.profile
+    if name and f"profile/{name}" in documents:
+        profile = Profile.model_validate_json(documents[f"profile/{name}"].body)
+    else:
+        words = {"profile": "hub/native", "version": "1.0.0", "kind": kind.kind, "payload": {"format": "native"}}
+        profile = Profile.model_validate(words)
+    payload, port = _opened(engine, message)
+    return trace(profile, kind, Sent(payload=payload, port=port, params=device.row.params, zone=device.row.zone))
+
+
+def _opened(engine: Engine, message: Heard) -> tuple[bytes, int | None]:
+    documents = {key: document.body for key, document in engine.content.documents.items()}
+    rows = [msgspec.json.decode(documents[key], type=SourceRow) for key in documents if key.startswith("source/")]
+    if not rows:
+        return message.payload, None
+    networks = [Network.model_validate_json(body) for key, body in documents.items() if key.startswith("network/")]
+    route = compile_router(rows, {network.network: network for network in networks}).route(message.topic)
+    if route is None:
+        return message.payload, None
+    envelope = route.stream.read(message.payload)
+    return envelope.payload or b"", envelope.port
+
+
+def _kind_of(engine: Engine, device: Device) -> Kind:
+    return Kind.model_validate_json(engine.content.documents[f"kind/{device.kind}"].body)

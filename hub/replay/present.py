@@ -1,0 +1,57 @@
+"""The engine as it is now: the checkpoint and what the journal holds behind it, beside a running hub."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from hub.commands.life import Command
+from hub.engine.apply import Engine
+from hub.errors import UnavailableError
+from hub.journal.neighbours import state_path
+from hub.replay.beginning import Entries, beginning, engine_at, entries_of, saved
+from hub.replay.tape import JournalTape, tape_of
+
+TRIES = 3
+
+
+@dataclass(slots=True)
+class Present:
+    """A copy of the engine, its journal, and the entries of its state when they were last asked for."""
+
+    engine: Engine
+    tape: JournalTape
+    entries: Entries
+
+    def state(self) -> Entries:
+        """Return every entry of the engine's state as it is now."""
+        self.entries = entries_of(self.engine, self.entries)
+        return self.entries
+
+    def commands(self, alarm: str) -> list[Command]:
+        """Return the commands of an alarm that are open or ended lately, in the order in which they were made."""
+        mine = [body for key, body in self.state().items() if key.startswith(f"command/{alarm}-")]
+        found = [msgspec.msgpack.decode(body, type=Command) for body in mine]
+        return sorted(found, key=lambda command: (command.created_at, command.id))
+
+
+def present(directory: Path) -> Present:
+    """Return the engine of a data directory as it is now; ConfigError where no hub has worked.
+
+    The hub may write a checkpoint and trim between our two looks: then we look again.
+    """
+    for left in reversed(range(TRIES)):
+        tape = tape_of(directory)
+        try:
+            where = beginning(tape, saved(state_path(directory)), tape.last + 1)
+            engine = engine_at(tape, where)
+            for record in tape.read(where.position):
+                engine.apply(record)
+        except UnavailableError:
+            if not left:
+                raise
+        else:
+            return Present(engine, tape, where.entries)
+    raise AssertionError  # the last try returned or raised

@@ -1,0 +1,165 @@
+"""The clauses of a rule that wait, count and vote: small frozen nouns, each checked by itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from hub.durations import Duration
+from hub.model import Severity
+
+MOST = 1_000
+"""How many votes or signals a rule may wait for: each is remembered."""
+
+
+class Clause(BaseModel):
+    """Frozen, and a word that we do not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PlaceType(StrEnum):
+    """Places that a rule can be for; all devices at such a place and below it are visible to it."""
+
+    SITE = "site"
+    BUILDING = "building"
+    UNIT = "unit"
+    FLOOR = "floor"
+    DWELLING = "dwelling"
+    ELEVATOR = "elevator"
+    GATE = "gate"
+    LANE = "lane"
+    FIRE_ZONE = "fire_zone"
+
+
+class ForEach(Clause):
+    """What a rule holds a state for: devices of ``kind``, parts whose name begins with ``part``-, or places of a type.
+
+    A word alone is a type of place if there is one of that name, else a kind.
+    """
+
+    kind: str | None = None
+    place: PlaceType | None = None
+    part: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] | None = None
+
+
+Span = Annotated[Duration, Field(gt=timedelta(0))]
+"""A duration that is longer than nothing."""
+
+
+class Confirm(Clause):
+    """How often the condition must be true: ``times`` of the last ``of`` words about it, all ``within`` a span."""
+
+    times: Annotated[int, Field(ge=2, le=MOST)]
+    of: Annotated[int, Field(ge=2, le=MOST)]
+    within: Span
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        if self.times > self.of:
+            message = "confirm can never be reached: times is at most of"
+            raise ValueError(message)
+        return self
+
+
+class Count(Clause):
+    """How many signals it takes: ``at_least`` so many ``within`` a span, by the clock of the device."""
+
+    at_least: Annotated[int, Field(ge=2, le=MOST)]
+    within: Span
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class LadderStep(Clause):
+    """How bad an active alarm is while ``when`` holds, and once it has lasted for ``after``; the worst step counts."""
+
+    severity: Severity
+    when: str | None = None
+    after: Duration = timedelta(0)
+
+    @model_validator(mode="after")
+    def _says_when(self) -> Self:
+        if self.when is None and not self.after:
+            message = "a step of the ladder says when, or after how long"
+            raise ValueError(message)
+        return self
+
+
+class Remind(Clause):
+    """An active alarm that nobody acknowledged is told again, ``at_most`` so often."""
+
+    every: Span
+    at_most: Annotated[int, Field(ge=1, le=MOST)] = 10
+
+
+class Inhibit(Clause):
+    """While one of the rules ``by`` has an alarm at the same place this one is not raised.
+
+    When that alarm is over, what is still true ``settle`` later is.
+    """
+
+    by: Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
+    within: Annotated[str, Field(alias="in", pattern="^(place|building|site)$")] = "building"
+    settle: Duration = timedelta(minutes=1)
+
+
+class Without(Clause):
+    """The absence of a signal: none ``within`` a span before, nor until ``settle`` after, by the device's clock."""
+
+    signal: Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
+    within: Span
+    settle: Duration = timedelta(seconds=2)
+
+
+NOW, TIME = ("any", "all", "count", "distinct", "sum", "avg", "min", "max"), ("increase", "changes", "rate")
+"""What an input can take: of what is so now, or of what became of a property over time."""
+_BARE, _TRUTHS = ("any", "all", "count"), ("any", "all")
+_REMEMBERED = ("any", "count", "distinct")
+
+
+class Input(Clause):
+    """What many devices, or one over some time, come to: a name for the expressions of the rule.
+
+    ``of`` are kinds at the place that the rule is for; a rule for a kind leaves it out and means itself. ``where`` says
+    which count. ``take`` is ``any``, ``all``, ``count``, or one of the others with what it takes in brackets.
+    """
+
+    of: Annotated[list[str], BeforeValidator(_listed)] = []
+    where: str | None = None
+    take: Annotated[str, Field(pattern=r"^[a-z]+(\([a-z][a-z0-9_]*\))?$")]
+    within: Span | None = None
+
+    @property
+    def taken(self) -> tuple[str, str]:
+        """Return what it takes, and of what."""
+        head, _, rest = self.take.partition("(")
+        return head, rest.removesuffix(")")
+
+    @property
+    def is_truth(self) -> bool:
+        """True for what is true or false; anything else is a number."""
+        return self.taken[0] in _TRUTHS
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        take, of_what = self.taken
+        wrong = ""
+        if take not in NOW + TIME:
+            wrong = f"take is one of {', '.join(NOW + TIME)}, not {take}"
+        elif bool(of_what) == (take in _BARE):
+            wrong = f"write take: {take}" if take in _BARE else f"{take} needs to know of what: {take}(…)"
+        elif take in {*_BARE, "distinct"} and self.where is None:
+            wrong = f"{take} needs where: which of them count?"
+        elif take in TIME and self.within is None:
+            wrong = f"{take} needs within: over how long?"
+        elif self.within is not None and take not in {*TIME, *_REMEMBERED}:
+            wrong = f"{take} is of now: leave out within"
+        if wrong:
+            raise ValueError(wrong)
+        return self

@@ -1,0 +1,254 @@
+"""Inputs: what many devices, or one over some time, come to as one value; three-valued and pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from hub.durations import nanoseconds
+from hub.model import Scalar
+from hub.rules.clauses import TIME, Input
+from hub.rules.expression import Expression, Name, compile_expression
+from hub.rules.held import Held
+from hub.rules.intervals import Between, between
+
+MANY = float("inf")
+POINTS = 128
+"""How many steps of one member are remembered; more become coarser."""
+NANOSECONDS = 1_000_000_000
+
+Value = Scalar | Between | None
+
+
+class Track(msgspec.Struct):
+    """What is remembered of one member: its last word, and when it moved.
+
+    For ``where``: ``last`` is whether it was true, ``steps`` hold when that ended. For a property over time: ``last``
+    is its value measured at ``seen``, ``steps`` are [engine time, sum of what it changed by until then].
+    """
+
+    last: Scalar | None = None
+    seen: int = -1
+    steps: list[tuple[int, float]] = []
+
+
+class Memory(msgspec.Struct):
+    """What the inputs of a rule remember for one key, an entry of the engine's state: input and member to track.
+
+    ``due``: the engine time at which an input changes by itself.
+    """
+
+    rule: str
+    key: str
+    tracks: dict[str, dict[str, Track]] = {}
+    due: int | None = None
+
+
+class Member(NamedTuple):
+    """One device or part that an input looks at; ``clock_error`` of its device in ns."""
+
+    key: str
+    device: str
+    place: str
+    held: Held
+    clock_error: int
+
+
+class Present(NamedTuple):
+    """The moment of looking: engine time, wall time, and engine time awake."""
+
+    t: int
+    at: int
+    awake: int
+
+    def happened(self, member: Member, measured: int) -> int:
+        """Return the engine time of what a member measured then, by its clock less its error."""
+        return self.t - max(0, self.at - measured - member.clock_error)
+
+
+class Tally(NamedTuple):
+    """The members that are known to count, and those of which it is not known."""
+
+    yes: list[Member]
+    maybe: list[Member]
+
+
+class CompiledInput:
+    """An input at work; ConfigError ``bad_expression`` for a ``where`` or a property that does not fit."""
+
+    def __init__(self, words: Input, names: Mapping[str, Name]) -> None:
+        self.kinds = tuple(words.of)
+        self.take, self.of_what = words.taken
+        self.within_ns = None if words.within is None else nanoseconds(words.within)
+        self.where: Expression | None = None if words.where is None else compile_expression(words.where, names)
+        self.names = frozenset() if self.where is None else self.where.names
+        self._limit: int | None = None
+        if self.of_what and not (self.take == "distinct" and self.of_what in {"device", "place"}):
+            wanted = self.of_what if self.take in {"changes", "distinct"} else f"{self.of_what} > 0"
+            self.names |= {self.of_what}
+            if self.take not in {"changes", "distinct"}:
+                compile_expression(wanted, names)
+            elif self.of_what not in names:
+                compile_expression(f"{self.of_what} == 0", names)
+            self._limit = names[self.of_what].stale_after
+
+    def members(self, found: Sequence[Member]) -> Iterator[Member]:
+        """Yield those of whom anything is held that the input reads; a device that said nothing of it is one."""
+        spoken = {each.device for each in found if self._speaks(each)}
+        silent: set[str] = set()
+        for each in found:
+            if self._speaks(each):
+                yield each
+            elif each.device not in spoken and each.device not in silent:
+                silent.add(each.device)
+                yield each
+
+    def _speaks(self, member: Member) -> bool:
+        return any(member.held.value(name) is not None for name in self.names)
+
+    def value(self, found: Sequence[Member], tracks: dict[str, Track], now: Present) -> tuple[Value, int | None]:
+        """Return what it comes to, and when that changes by itself. Changes ``tracks``."""
+        members = list(self.members(found))
+        if self.take in TIME:
+            return self._over_time(members, tracks, now)
+        tally = Tally([], [])
+        dues = [due for each in members if (due := self._count(each, tally, tracks, now)) is not None]
+        return _TAKES[self.take](self, tally, now, len(members)), min(dues, default=None)
+
+    # ------------------------------------------------------------------------------------------------- what is so now
+
+    def _count(self, member: Member, tally: Tally, tracks: dict[str, Track], now: Present) -> int | None:
+        """Put a member where it belongs; return when it leaves by itself."""
+        verdict = None if self.where is None else self.where.verdict(member.held, now.awake)
+        if self.where is None or verdict:
+            tally.yes.append(member)
+            if self.within_ns is not None:
+                tracks[member.key] = Track(last=True)
+            return None
+        track = tracks.get(member.key)
+        if track is not None and self.within_ns is not None:
+            if track.last:
+                tracks[member.key] = track = Track(
+                    last=False, steps=[(now.t if verdict is None else now.happened(member, member.held.at), 0.0)]
+                )
+            due = track.steps[0][0] + self.within_ns
+            if due > now.t:
+                tally.yes.append(member)
+                return due
+            del tracks[member.key]
+        if verdict is None:
+            tally.maybe.append(member)
+        return None
+
+    def known(self, member: Member, now: Present) -> float | None:
+        """Return the number that a member holds, unless it is stale."""
+        value = self.said(member, now)
+        return value if isinstance(value, int | float) else None
+
+    def said(self, member: Member, now: Present) -> Scalar | None:
+        """Return what a member holds of the property that is taken, unless it is stale; else who or where it is."""
+        if self.of_what in {"device", "place"}:
+            return member.device if self.of_what == "device" else member.place
+        return member.held.fresh(self.of_what, -1 if self._limit is None else now.awake - self._limit)
+
+    # ------------------------------------------------------------------------------------------------------- over time
+
+    def _over_time(self, members: Sequence[Member], tracks: dict[str, Track], now: Present) -> tuple[Value, int | None]:
+        within = self.within_ns or 0
+        low, high = 0.0, 0.0
+        dues: list[int] = []
+        for member in members:
+            track = tracks.setdefault(member.key, Track())
+            self._follow(member, track, now)
+            start = now.t - within
+            while len(track.steps) > 1 and track.steps[1][0] <= start:
+                track.steps.pop(0)
+            if not track.steps:
+                high = MANY
+                continue
+            moved = track.steps[-1][1] - track.steps[0][1]
+            is_covered = track.steps[0][0] <= start
+            low += moved
+            high += moved if is_covered and self.said(member, now) is not None else MANY
+            nearest = 0 if not is_covered else 1
+            if nearest < len(track.steps):
+                dues.append(track.steps[nearest][0] + within)
+        scale = NANOSECONDS / within if self.take == "rate" else 1
+        found = between(low * scale, high * scale) if members else None
+        return found, min(dues, default=None)
+
+    def _follow(self, member: Member, track: Track, now: Present) -> None:
+        stamped = member.held.get(self.of_what)
+        if stamped is None or stamped[1] <= track.seen:
+            return
+        value = stamped[0]
+        at = now.happened(member, stamped[1])
+        if not track.steps:
+            track.steps = [(at, 0.0)]
+        elif value != track.last:
+            track.steps.append((max(at, track.steps[-1][0]), track.steps[-1][1] + self._step(track.last, value)))
+            if len(track.steps) > POINTS:
+                track.steps = [track.steps[0], *track.steps[2:-1:2], track.steps[-1]]
+        track.last, track.seen = value, stamped[1]
+
+    def _step(self, before: Scalar | None, value: Scalar) -> float:
+        """Return what a change adds: a counter that falls began anew at nothing."""
+        if self.take == "changes" or not isinstance(value, int | float) or not isinstance(before, int | float):
+            return 1.0
+        return float(value - before if value >= before else value)
+
+
+def _any(_: CompiledInput, tally: Tally, __: Present, members: int) -> Value:
+    if tally.yes:
+        return True
+    return None if tally.maybe or not members else False
+
+
+def _all(_: CompiledInput, tally: Tally, __: Present, members: int) -> Value:
+    if len(tally.yes) + len(tally.maybe) < members:
+        return False
+    return None if tally.maybe or not members else True
+
+
+def _how_many(_: CompiledInput, tally: Tally, __: Present, ___: int) -> Value:
+    return between(len(tally.yes), len(tally.yes) + len(tally.maybe))
+
+
+def _distinct(wanted: CompiledInput, tally: Tally, now: Present, _: int) -> Value:
+    yes = {wanted.said(member, now) for member in tally.yes} - {None}
+    maybe = [wanted.said(member, now) for member in tally.maybe]
+    unknown = sum(each is None for each in maybe)
+    return between(len(yes), len(yes | {each for each in maybe if each is not None}) + unknown)
+
+
+def _of_numbers(take: Callable[[list[float]], float], empty: float | None) -> Callable[..., Value]:
+    def value(wanted: CompiledInput, tally: Tally, now: Present, _: int) -> Value:
+        numbers = [wanted.known(member, now) for member in tally.yes]
+        known = [number for number in numbers if number is not None]
+        if tally.maybe or len(known) < len(numbers):
+            return None
+        return take(known) if known else empty
+
+    return value
+
+
+def _bound(take: Callable[[list[float]], float], far: float) -> Callable[..., Value]:
+    def value(wanted: CompiledInput, tally: Tally, now: Present, _: int) -> Value:
+        numbers = [wanted.known(member, now) for member in tally.yes]
+        known = [number for number in numbers if number is not None]
+        if not known:
+            return None
+        if not tally.maybe and len(known) == len(numbers):
+            return take(known)
+        return Between(take(known), far) if far > 0 else Between(far, take(known))
+
+    return value
+
+
+_TAKES: dict[str, Callable[[CompiledInput, Tally, Present, int], Value]] = {
+    "any": _any, "all": _all, "count": _how_many, "distinct": _distinct,
+    "sum": _of_numbers(sum, 0), "avg": _of_numbers(lambda numbers: sum(numbers) / len(numbers), None),
+    "min": _bound(min, -MANY), "max": _bound(max, MANY),
+}  # fmt: skip

@@ -1,0 +1,56 @@
+"""The atlas: where a device stands, in the words of the registry, and which places it lies in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Self
+
+from hub.errors import HubError
+from hub.model import AlarmState, Event
+from hub.registry.nouns import Device, Place, Site
+from hub.registry.registry import Registry
+from hub.ui.cli.desk import Desk
+from hub.ui.words import title
+
+
+class Atlas:
+    """Names of places as people gave them; without a registry, or for what is not in it, their ids."""
+
+    def __init__(
+        self, sites: Sequence[Site] = (), places: Sequence[Place] = (), devices: Sequence[Device] = ()
+    ) -> None:
+        self._labels = {(site.id, site.id): site.label for site in sites}
+        self._labels |= {(place.site, place.id): place.label for place in places}
+        self._parents = {(place.site, place.id): place.parent for place in places}
+        self._stands = {(device.site, device.id): device.place for device in devices}
+
+    @classmethod
+    async def open(cls, desk: Desk) -> Self:
+        """Read the registry; one that cannot be read costs the names, not the answer."""
+        settings = desk.settings
+        if not settings.registry.url.get_secret_value() and not (settings.data_dir / "registry.sqlite").exists():
+            return cls()  # asking must not make one
+        try:
+            async with Registry(settings.registry_url()) as registry:
+                return cls(await registry.sites(), await registry.places(), await registry.devices())
+        except HubError:
+            return cls()
+
+    def place(self, noun: Event | AlarmState) -> str:
+        """Return where it is, from the outside in, each step in Chinese and English."""
+        device = f"{noun.device}#{noun.part}" if noun.part else noun.device
+        steps = [title(place, self._labels.get((noun.site, place), {})) for place in self.within(noun)]
+        return " › ".join(step for step in (*steps, device) if step)
+
+    def within(self, noun: Event | AlarmState) -> list[str]:
+        """Return the ids of the places that it lies in, the site first."""
+        stands = self._stands.get((noun.site, noun.device))
+        inner = [noun.building] if stands is None else list(self._upwards(noun.site, stands))[::-1]
+        return [noun.site, *(place for place in inner if place and place != noun.site)]
+
+    def _upwards(self, site: str, place: str) -> Iterator[str]:
+        seen: set[str] = set()
+        while place and place != site and place not in seen:
+            seen.add(place)
+            yield place
+            place = self._parents.get((site, place), "")

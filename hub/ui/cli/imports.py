@@ -1,0 +1,228 @@
+"""``import`` and ``export`` of devices and places: a whole file or nothing, and what was exported comes in again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from hub.parts import read_content
+from hub.registry import many
+from hub.registry.nouns import Device, DeviceState, Place, PlaceType
+from hub.registry.registry import Registry
+from hub.registry.validation import Key, Problem
+from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.sources import compiled
+from hub.ui.fitness import Fitting
+from hub.ui.printing import say_json
+from hub.ui.sheets import Row, Sheet, progress, read_sheet, write_csv
+
+DEVICE_COLUMNS = (
+    "site", "id", "kind", "profile", "place", "serial", "params", "user", "source", "network_id", "state",
+)  # fmt: skip
+PLACE_COLUMNS = ("site", "id", "type", "parent", "en", "zh", "facts", "consents")
+
+File = Annotated[Path, typer.Argument(help="CSV with a header, a JSON array, or JSON lines.")]
+N = TypeVar("N", Device, Place)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What an import came to."""
+
+    added: int
+    changed: int
+    unchanged: int
+
+
+def import_devices(context: typer.Context, file: File, *, as_json: AsJson = False) -> None:
+    """Add and change devices as a file says, all of them or none.
+
+    Columns: site, id, kind, profile, place, serial, params (JSON), user, source, network_id, state. A row is the device
+    of its serial number or else of its id; a column that is not there leaves what is registered as it is.
+    """
+    _tell(asyncio.run(_import_devices(desk_of(context), file, as_json=as_json)), as_json=as_json)
+
+
+def export_devices(
+    context: typer.Context,
+    *,
+    site: Annotated[str | None, typer.Option(help="Only of this site.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print devices as a CSV file, or JSON, that can be imported."""
+    found = asyncio.run(_read(desk_of(context), Registry.devices))
+    _print(
+        DEVICE_COLUMNS, [_cells_of_device(device) for device in found if site in {None, device.site}], as_json=as_json
+    )
+
+
+def import_places(context: typer.Context, file: File, *, as_json: AsJson = False) -> None:
+    """Add and change places as a file says, all of them or none, in whatever order.
+
+    Columns: site, id, type, parent, en, zh, facts (JSON), consents (JSON). A column that is not there leaves what is
+    registered as it is.
+    """
+    _tell(asyncio.run(_import_places(desk_of(context), file, as_json=as_json)), as_json=as_json)
+
+
+def export_places(
+    context: typer.Context,
+    *,
+    site: Annotated[str | None, typer.Option(help="Only of this site.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print places as a CSV file, or JSON, that can be imported."""
+    found = asyncio.run(_read(desk_of(context), Registry.places))
+    _print(PLACE_COLUMNS, [_cells_of_place(place) for place in found if site in {None, place.site}], as_json=as_json)
+
+
+# -------------------------------------------------------------------------------------------------------- devices
+
+
+async def _import_devices(desk: Desk, file: Path, *, as_json: bool) -> Tally:
+    sheet = read_sheet(file, DEVICE_COLUMNS)
+    async with Registry(desk.settings.registry_url()) as registry:
+        sources = {source.id: source for source in await registry.sources()}
+        works = {name: compiled(desk.settings, source) for name, source in sources.items()}
+        known = await registry.devices()
+        by_key = {many.key_of(device): device for device in known}
+        by_serial = {device.serial: device for device in known if device.serial is not None}
+        devices: list[Device] = []
+        with progress(3) as show:
+            show("reading")
+            for row in sheet.rows:
+                serial = sheet.text(row, "serial")
+                mine = by_serial.get(serial)
+                key = sheet.text(row, "site"), sheet.text(row, "id") or (serial if mine is None else mine.id)
+                device = _device(sheet, row, key, by_key.get(key))
+                if device.source in works:
+                    device = replace(device, network_id=works[device.source].fold(device.network_id))
+                devices.append(device)
+            show("checking")
+            fitting = Fitting(read_content(desk.settings), await registry.sites(), [*sources.values()])
+            problems = [*await many.wrong_devices(registry, devices), *fitting.unfit(devices)]
+            fresh = [device for device in devices if by_key.get(many.key_of(device)) != device]
+            _settle(sheet, devices, problems, as_json=as_json)
+            show("writing")
+            if fresh:
+                await many.put_devices(registry, fresh)
+    return _tally(devices, fresh, by_key.keys())
+
+
+def _device(sheet: Sheet, row: Row, key: Key, known: Device | None) -> Device:
+    was = known or Device(site=key[0], id=key[1], kind="")
+    state = was.state
+    try:
+        state = DeviceState(sheet.text(row, "state", was.state.value) or was.state.value)
+    except ValueError:
+        sheet.blame(row.line, f"state is one of {', '.join(DeviceState)}")
+    place = sheet.text(row, "place", was.place)
+    return Device(
+        site=key[0],
+        id=key[1],
+        kind=sheet.text(row, "kind", was.kind),
+        profile=sheet.text(row, "profile", was.profile),
+        place="" if place == key[0] else place,
+        params=sheet.scalars(row, "params", was.params),
+        serial=sheet.text(row, "serial", was.serial or "") or None,
+        state=state,
+        user=sheet.text(row, "user", was.user),
+        source=sheet.text(row, "source", was.source),
+        network_id=sheet.text(row, "network_id", was.network_id),
+    )
+
+
+def _cells_of_device(device: Device) -> dict[str, object]:
+    mine = {name: getattr(device, name) for name in DEVICE_COLUMNS}
+    return {**mine, "serial": device.serial or "", "state": device.state.value}
+
+
+# --------------------------------------------------------------------------------------------------------- places
+
+
+async def _import_places(desk: Desk, file: Path, *, as_json: bool) -> Tally:
+    sheet = read_sheet(file, PLACE_COLUMNS)
+    async with Registry(desk.settings.registry_url()) as registry:
+        by_key = {many.key_of(place): place for place in await registry.places()}
+        with progress(2) as show:
+            show("checking")
+            keys = [(sheet.text(row, "site"), sheet.text(row, "id")) for row in sheet.rows]
+            places = [_place(sheet, row, key, by_key.get(key)) for row, key in zip(sheet.rows, keys, strict=True)]
+            fresh = [place for place in places if by_key.get(many.key_of(place)) != place]
+            _settle(sheet, places, await many.wrong_places(registry, places), as_json=as_json)
+            show("writing")
+            if fresh:
+                await many.put_places(registry, fresh)
+    return _tally(places, fresh, by_key.keys())
+
+
+def _place(sheet: Sheet, row: Row, key: Key, known: Place | None) -> Place:
+    was = known or Place(site=key[0], id=key[1], type=PlaceType.DWELLING)
+    type_ = was.type
+    try:
+        type_ = PlaceType(sheet.text(row, "type", was.type.value if known else ""))
+    except ValueError:
+        sheet.blame(row.line, f"type is one of {', '.join(each for each in PlaceType if each is not PlaceType.SITE)}")
+    parent = sheet.text(row, "parent", was.parent)
+    names = {language: sheet.text(row, language, was.label.get(language, "")) for language in ("en", "zh")}
+    return Place(
+        site=key[0],
+        id=key[1],
+        type=type_,
+        parent="" if parent == key[0] else parent,
+        label={language: name for language, name in {**was.label, **names}.items() if name},
+        facts=sheet.scalars(row, "facts", was.facts),
+        consents={name: str(text) for name, text in sheet.scalars(row, "consents", was.consents).items()},
+    )
+
+
+def _cells_of_place(place: Place) -> dict[str, object]:
+    label = {language: place.label.get(language, "") for language in ("en", "zh")}
+    mine = {name: getattr(place, name) for name in ("site", "id", "parent", "facts", "consents")}
+    return {**mine, "type": place.type.value, **label}
+
+
+# ----------------------------------------------------------------------------------------------------------- both
+
+
+def _settle(sheet: Sheet, nouns: Sequence[N], problems: Sequence[Problem], *, as_json: bool) -> None:
+    """Tell every mistake, each once: a second row of one id is wrong whatever it says."""
+    first: dict[Key, int] = {}
+    for noun, row in zip(nouns, sheet.rows, strict=True):
+        line = first.setdefault(many.key_of(noun), row.line)
+        if line != row.line:
+            sheet.blame(row.line, f"{noun.site}/{noun.id} stands in line {line} already")
+    told = {line for line, _ in sheet.mistakes}
+    for index, text in problems:
+        if sheet.rows[index].line not in told:
+            sheet.blame(sheet.rows[index].line, text)
+    sheet.settle(as_json=as_json)
+
+
+def _tally(nouns: Sequence[N], fresh: Sequence[N], known: Collection[Key]) -> Tally:
+    added = sum(many.key_of(noun) not in known for noun in fresh)
+    return Tally(added=added, changed=len(fresh) - added, unchanged=len(nouns) - len(fresh))
+
+
+def _tell(tally: Tally, *, as_json: bool) -> None:
+    if as_json:
+        say_json(asdict(tally))
+    else:
+        typer.echo(f"added {tally.added}, changed {tally.changed}, unchanged {tally.unchanged}")
+
+
+def _print(columns: Sequence[str], rows: Sequence[dict[str, object]], *, as_json: bool) -> None:
+    if as_json:
+        say_json(rows)
+    else:
+        write_csv(columns, rows)
+
+
+async def _read(desk: Desk, what: Callable[[Registry], Awaitable[list[N]]]) -> list[N]:
+    async with Registry(desk.settings.registry_url()) as registry:
+        return await what(registry)

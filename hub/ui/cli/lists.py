@@ -1,0 +1,165 @@
+"""``hub lists``: who is let in, who is not, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hub.errors import ConfigError
+from hub.normalize.plates import PROVINCES, plate_cn
+from hub.registry import circumstances
+from hub.registry.nouns import Entry
+from hub.registry.registry import Registry
+from hub.registry.validity import parted, validity
+from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
+from hub.ui.printing import say_json, say_table
+from hub.ui.sheets import Row, Sheet, read_sheet
+
+app = typer.Typer(help="Lists of plates, cards and people that rules read: plate in list('block').")
+
+COLUMNS = ("list", "value", "site", "from", "until", "note")
+EVERYWHERE = "every site"
+_PLATE_SIZE = 7
+
+Name = Annotated[str, typer.Argument(metavar="LIST", help="block, allow, temporary, visitor, or a name of your own.")]
+Site = Annotated[str, typer.Option(help="Only at this site; else at every one.")]
+From = Annotated[str, typer.Option("--from", help="A day, or a moment of the site: 2026-03-01, 2026-03-01T08:00.")]
+Until = Annotated[str, typer.Option("--until", help="As --from; a day is included.")]
+For = Annotated[str, typer.Option("--for", help="From now on so long: 2h, 3d.")]
+
+
+@app.command()
+def add(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    name: Name,
+    values: Annotated[list[str], typer.Argument(metavar="VALUE...", help="Plates, card numbers, references.")],
+    *,
+    site: Site = "",
+    begins: From = "",
+    ends: Until = "",
+    span: For = "",
+    note: Annotated[str, typer.Option(help="Why, for people.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Put values on a list; the hub takes them up within 5 seconds. What stands there already is replaced."""
+    desk = desk_of(context)
+    valid = validity_of(desk, begins, ends, span)
+    entries = [Entry(list=name, value=as_read(value), site=site, valid=valid, note=note) for value in values]
+    asyncio.run(_put(desk, entries))
+    if as_json:
+        say_json([asdict(entry) for entry in entries])
+    else:
+        typer.echo(f"{name}: {', '.join(entry.value for entry in entries)} {valid or 'always'} at {site or EVERYWHERE}")
+
+
+@app.command()
+def remove(context: typer.Context, name: Name, values: list[str], *, site: Site = "", as_json: AsJson = False) -> None:
+    """Take values off a list."""
+    gone = [as_read(value) for value in values]
+    asyncio.run(_remove(desk_of(context), site, name, gone))
+    if as_json:
+        say_json({"removed": gone})
+    else:
+        typer.echo(f"{name}: took off {', '.join(gone)}")
+
+
+@app.command("import")
+def import_entries(
+    context: typer.Context,
+    file: Path,
+    *,
+    name: Annotated[str, typer.Option("--list", help="For rows without a list.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Put all entries of a CSV or JSON file on their lists, or none. Columns: list, value, site, from, until, note."""
+    sheet = read_sheet(file, COLUMNS)
+    entries = [_entry(sheet, row, name) for row in sheet.rows]
+    asyncio.run(_import(desk_of(context), sheet, entries, as_json=as_json))
+    if as_json:
+        say_json({"entries": len(entries)})
+    else:
+        typer.echo(f"{len(entries)} entries are on their lists")
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="LIST", help="Only this list.")] = "",
+    *,
+    site: Annotated[str, typer.Option(help="Only what counts at this site.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what stands on lists."""
+    found = [
+        entry
+        for entry in asyncio.run(_read(desk_of(context)))
+        if name in {"", entry.list} and (not site or entry.site in {"", site})
+    ]
+    if as_json:
+        say_json([asdict(entry) for entry in found])
+        return
+    say_table(
+        ("list", "value", "where", "from", "until", "note"),
+        ((entry.list, entry.value, entry.site or EVERYWHERE, *parted(entry.valid), entry.note) for entry in found),
+        empty="no entries",
+    )
+
+
+def validity_of(desk: Desk, begins: str, ends: str, span: str) -> str:
+    """Return ``FROM/UNTIL`` as it was typed; ConfigError for what cannot be."""
+    if not span:
+        return validity(begins, ends)
+    if begins or ends:
+        raise ConfigError("option_invalid", "--for begins now: leave out --from and --until")
+    seconds = desk.clock.wall_ns() // 1_000_000_000 + round(as_duration(span).total_seconds())
+    return validity("", datetime.fromtimestamp(seconds, UTC).isoformat())
+
+
+def as_read(value: str) -> str:
+    """Return ``value`` as readers report it: a Chinese plate loses its dot, its blanks and its colour."""
+    plate = plate_cn(value)
+    return plate if plate[:1] in PROVINCES and len(plate) >= _PLATE_SIZE else value.strip()
+
+
+def _entry(sheet: Sheet, row: Row, name: str) -> Entry:
+    valid = ""
+    try:
+        valid = validity(sheet.text(row, "from"), sheet.text(row, "until"))
+    except ConfigError as error:
+        sheet.blame(row.line, error.message)
+    return Entry(
+        list=sheet.text(row, "list", name) or name,
+        value=as_read(sheet.text(row, "value")),
+        site=sheet.text(row, "site"),
+        valid=valid,
+        note=sheet.text(row, "note"),
+    )
+
+
+async def _read(desk: Desk) -> list[Entry]:
+    async with Registry(desk.settings.registry_url()) as registry:
+        return await circumstances.read_entries(registry)
+
+
+async def _put(desk: Desk, entries: Sequence[Entry]) -> None:
+    async with Registry(desk.settings.registry_url()) as registry:
+        await circumstances.put_entries(registry, entries)
+
+
+async def _remove(desk: Desk, site: str, name: str, values: Sequence[str]) -> None:
+    async with Registry(desk.settings.registry_url()) as registry:
+        await circumstances.remove_entries(registry, site, name, values)
+
+
+async def _import(desk: Desk, sheet: Sheet, entries: Sequence[Entry], *, as_json: bool) -> None:
+    async with Registry(desk.settings.registry_url()) as registry:
+        for index, text in await circumstances.entry_problems(registry, entries):
+            sheet.blame(sheet.rows[index].line, text)
+        sheet.settle(as_json=as_json)
+        await circumstances.put_entries(registry, entries)

@@ -1,0 +1,226 @@
+"""``hub params``: what a rule's parameters are, where somebody said otherwise, and what holds in the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated
+
+import typer
+
+from hub.errors import ConfigError
+from hub.model import Scalar
+from hub.parts import read_content
+from hub.registry import circumstances
+from hub.registry.documents import scope_of
+from hub.registry.nouns import Params
+from hub.registry.registry import Registry
+from hub.rules.names import suggestion
+from hub.rules.rule import Rule, read_rule
+from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.printing import say_json, say_table
+
+app = typer.Typer(help="Parameters of rules: for a profile, a site, a place and what is below it, a device.")
+
+Name = Annotated[str, typer.Argument(metavar="RULE")]
+Profile = Annotated[str, typer.Option(help="For devices of vendor/model, at every site.")]
+Site = Annotated[str, typer.Option(help="For a site.")]
+Place = Annotated[str, typer.Option(metavar="SITE/PLACE", help="For a place and what is below it.")]
+Device = Annotated[str, typer.Option(metavar="SITE/DEVICE", help="For one device.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effective:
+    """What a parameter is, and who said so: ``rule``, ``profile:v/m``, ``site``, ``place:id`` or ``device:id``."""
+
+    name: str
+    value: Scalar
+    origin: str
+
+
+@app.command("set")
+def set_values(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    rule: Name,
+    values: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...")],
+    *,
+    profile: Profile = "",
+    site: Site = "",
+    place: Place = "",
+    device: Device = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say what parameters are somewhere; the hub takes it up within 5 seconds."""
+    desk = desk_of(context)
+    wanted = replace(_scope(rule, profile, site, place, device), values=pairs_of(values))
+    found = asyncio.run(_set(desk, wanted, _rule(desk, rule)))
+    _tell(found, as_json=as_json)
+
+
+@app.command()
+def unset(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    rule: Name,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Else all of them.")] = None,
+    *,
+    profile: Profile = "",
+    site: Site = "",
+    place: Place = "",
+    device: Device = "",
+    as_json: AsJson = False,
+) -> None:
+    """Forget what was said there: what is wider holds again."""
+    scope = _scope(rule, profile, site, place, device)
+    _tell(asyncio.run(_unset(desk_of(context), scope, names or ())), as_json=as_json)
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="Else what is set for any.")] = "",
+    *,
+    place: Annotated[str, typer.Option(metavar="SITE/PLACE", help="What holds at this place.")] = "",
+    device: Annotated[str, typer.Option(metavar="SITE/DEVICE", help="What holds for this device.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what is set; with --place or --device, what every parameter of RULE is there and who said so."""
+    desk = desk_of(context)
+    if place or device:
+        if not rule:
+            raise ConfigError("option_invalid", "of which rule?", hint="hub params show RULE --device SITE/DEVICE")
+        found = asyncio.run(_effective(desk, _rule(desk, rule), _key(place), _key(device)))
+        if as_json:
+            say_json([asdict(each) for each in found])
+        else:
+            table = ((each.name, str(each.value), each.origin) for each in found)
+            say_table(("parameter", "is", "because of"), table, empty="it has none")
+        return
+    listed = [each for each in asyncio.run(_read(desk)) if rule in {"", each.rule}]
+    if as_json:
+        say_json([asdict(each) for each in listed])
+        return
+    say_table(
+        ("rule", "site", "for", "parameter", "is"),
+        (
+            (each.rule, each.site or "every site", scope_of(each), name, str(value))
+            for each in listed
+            for name, value in each.values.items()
+        ),
+        empty="nothing is set: every rule is as it is written",
+    )
+
+
+def effective(rule: Rule, mine: Sequence[Params], way: Sequence[str], target: Params) -> list[Effective]:
+    """Return what holds for ``target``, a device (with its profile) or place; ``way``: its places, the outermost first.
+
+    The nearest wins: the rule itself, its profile, its site, places from the outside in, the device.
+    """
+    ranks = {"site": 2, **{f"place:{place}": 3 + index for index, place in enumerate(way)}}
+    if target.profile:
+        ranks[f"profile:{target.profile}"] = 1
+    if target.device:
+        ranks[f"device:{target.device}"] = 3 + len(way)
+    here = [
+        each for each in mine if each.rule == rule.rule and each.site in {"", target.site} and scope_of(each) in ranks
+    ]
+    found = {name: Effective(name=name, value=value, origin="rule") for name, value in rule.params.items()}
+    for each in sorted(here, key=lambda each: ranks[scope_of(each)]):
+        for name, value in each.values.items():
+            found[name] = Effective(name=name, value=value, origin=scope_of(each))
+    return [found[name] for name in sorted(found)]
+
+
+def _scope(rule: str, profile: str, site: str, place: str, device: str) -> Params:
+    if sum(map(bool, (profile, site, place, device))) != 1:
+        raise ConfigError("option_invalid", "say for what: one of --profile, --site, --place and --device")
+    named_site, name = _key(place or device)
+    return Params(
+        rule=rule,
+        values={},
+        profile=profile,
+        site=site or named_site,
+        place=name if place else "",
+        device=name if device else "",
+    )
+
+
+def _key(text: str) -> tuple[str, str]:
+    site, slash, name = text.partition("/")
+    if text and not (slash and name):
+        raise ConfigError("option_invalid", f"{text!r} is no SITE/NAME")
+    return site, name
+
+
+def _rule(desk: Desk, name: str) -> Rule:
+    bodies = read_content(desk.settings)
+    rules = {key.removeprefix("rule/"): body for key, body in bodies.items() if key.startswith("rule/")}
+    if name not in rules:
+        raise ConfigError("rule_unknown", f"there is no rule {name!r}", hint=suggestion(name, rules))
+    return read_rule(rules[name])
+
+
+def _check(rule: Rule, values: Mapping[str, Scalar]) -> None:
+    for name in values:
+        if name not in rule.params:
+            raise ConfigError(
+                "param_unknown", f"rule {rule.rule} has no parameter {name!r}", hint=suggestion(name, rule.params)
+            )
+    try:
+        rule.settled(values)
+    except ValueError as error:
+        raise ConfigError("param_invalid", f"rule {rule.rule} makes no sense with it: {error}") from error
+
+
+def _tell(found: Params, *, as_json: bool) -> None:
+    if as_json:
+        say_json(asdict(found))
+        return
+    values = ", ".join(f"{name}={value}" for name, value in found.values.items())
+    where = "/".join(part for part in (found.site, scope_of(found)) if part)
+    typer.echo(f"{found.rule} for {where}: {values or 'nothing of its own'}")
+
+
+async def _set(desk: Desk, wanted: Params, rule: Rule) -> Params:
+    async with Registry(desk.settings.registry_url()) as registry:
+        scope = replace(wanted, values={})
+        known = [each for each in await circumstances.read_params(registry) if replace(each, values={}) == scope]
+        _check(rule, {**(known[0].values if known else {}), **wanted.values})
+        return await circumstances.set_params(registry, wanted)
+
+
+async def _unset(desk: Desk, scope: Params, names: Sequence[str]) -> Params:
+    async with Registry(desk.settings.registry_url()) as registry:
+        return await circumstances.unset_params(registry, scope, names)
+
+
+async def _read(desk: Desk) -> list[Params]:
+    async with Registry(desk.settings.registry_url()) as registry:
+        return await circumstances.read_params(registry)
+
+
+async def _effective(desk: Desk, rule: Rule, place: tuple[str, str], device: tuple[str, str]) -> list[Effective]:
+    async with Registry(desk.settings.registry_url()) as registry:
+        params = await circumstances.read_params(registry)
+        devices = {(each.site, each.id): each for each in await registry.devices()}
+        places = {(each.site, each.id): each for each in await registry.places()}
+        sites = {each.id for each in await registry.sites()}
+    site, at = place
+    profile = ""
+    if device != ("", ""):
+        if device not in devices:
+            raise ConfigError("device_unknown", f"site {device[0]!r} has no device {device[1]!r}")
+        row = devices[device]
+        site, at, profile = row.site, row.place or row.site, row.profile
+    elif place not in places and not (site == at and site in sites):
+        raise ConfigError("place_unknown", f"site {site!r} has no place {at!r}", hint="`hub places list`")
+    target = Params(rule=rule.rule, values={}, profile=profile, site=site, device=device[1])
+
+    def inwards() -> Iterator[str]:
+        here = at
+        while (site, here) in places:
+            yield here
+            here = places[site, here].parent
+        yield site
+
+    return effective(rule, params, list(inwards())[::-1], target)

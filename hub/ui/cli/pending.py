@@ -1,0 +1,204 @@
+"""``hub devices pending`` and ``adopt``: what spoke without being registered, what it may be, and taking it in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import orjson
+import typer
+
+from hub.authoring.guess import Guess, guesses, sentence
+from hub.authoring.trace import Sent
+from hub.errors import ConfigError
+from hub.journal.state_file import read_dead_letters
+from hub.model import DeadLetter
+from hub.registry.nouns import Device
+from hub.registry.registry import Registry
+from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.fitness import add_fitting
+from hub.ui.printing import say_json, say_table
+from hub.ui.profile_shelf import Shelf, shelf_of
+from hub.ui.words import moment
+
+SEARCHED_LETTERS = 10_000
+BEST = 3
+SHOWN_BYTES = 64
+NATIVE = "the native payload"
+_HOUR_NS = 3_600_000_000_000
+_UNREGISTERED = " is not registered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A device that nobody registered: ``site/id``, or ``@source/name`` of a foreign network.
+
+    ``last`` is its last message with values, where it sent any.
+    """
+
+    name: str
+    messages: int
+    lately: int
+    last: DeadLetter
+
+
+def pending(
+    context: typer.Context,
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="So many, the last heard first.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List devices that spoke and are not registered, with their last payload and the profiles that understand it."""
+    desk = desk_of(context)
+    found = list(asyncio.run(_pending(desk)).values())[:limit]
+    shelf = shelf_of(desk.settings)
+    guessed = {each.name: _guesses(shelf, each) for each in found}
+    if as_json:
+        say_json([_document(each, guessed[each.name]) for each in found])
+        return
+    say_table(
+        ("device", "messages", "last heard", "topic", "last payload", "it may be"),
+        (
+            (
+                each.name,
+                str(each.messages),
+                moment(each.last.received_at),
+                each.last.topic,
+                _shown(each.last.payload),
+                _may_be(each, guessed[each.name]),
+            )
+            for each in found
+        ),
+        empty="nothing unregistered was heard",
+    )
+
+
+def adopt(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    device: Annotated[str, typer.Argument(metavar="SITE/ID", help="As pending lists it; for a network's: a new name.")],
+    *,
+    profile: Annotated[str, typer.Option(help="vendor/model; none for the native payload.")] = "",
+    kind: Annotated[str, typer.Option(help="What it is; else what its profile says.")] = "",
+    place: Annotated[str, typer.Option(help="Where it is; else the site.")] = "",
+    param: Annotated[list[str] | None, typer.Option(help="name=value of its profile; may be repeated.")] = None,
+    serial: Annotated[str | None, typer.Option(help="Its serial number.")] = None,
+    source: Annotated[str, typer.Option(help="The foreign network that it is in.")] = "",
+    network_id: Annotated[str, typer.Option(help="What that network calls it.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Register a device that spoke; what it said in the last hour is taken within 5 seconds, as late."""
+    desk = desk_of(context)
+    site, _, name = device.partition("/")
+    known = asyncio.run(_pending(desk))
+    mine = known.get(f"@{source}/{network_id}" if source else device)
+    if mine is None:
+        hint = f"waiting: {', '.join(known)}" if known else "nothing unregistered was heard: `hub devices add`"
+        raise ConfigError("pending_unknown", f"nothing is known of {device!r}", hint=hint)
+    noun = Device(
+        site=site,
+        id=name,
+        kind=kind or _kind_of(desk, profile),
+        profile=profile,
+        place=place,
+        params=pairs_of(param or ()),
+        serial=serial,
+        source=source,
+        network_id=network_id,
+    )
+    noun = asyncio.run(_adopt(desk, noun))
+    if as_json:
+        say_json({**asdict(noun), "waiting": mine.lately})
+    else:
+        typer.echo(f"adopted {device} as {noun.kind}; of the last hour {mine.lately} messages wait to be taken")
+
+
+def _kind_of(desk: Desk, profile: str) -> str:
+    if not profile:
+        raise ConfigError("option_invalid", "--profile, or --kind for the native payload")
+    return shelf_of(desk.settings).profile(profile).kind
+
+
+def _guesses(shelf: Shelf, each: Pending) -> list[Guess]:
+    """Return the best; what stands in the envelope of a foreign network only its source could tell."""
+    if each.name.startswith("@"):
+        return []
+    found = guesses(shelf.profiles.values(), shelf.catalogue, Sent(payload=each.last.payload))
+    return [guess for guess in found if guess.error is None][:BEST]
+
+
+def _may_be(each: Pending, found: list[Guess]) -> str:
+    if _is_native(each.last.payload):
+        return f"{NATIVE}: adopt it with --kind"
+    return "\n".join(f"{guess.profile} ({sentence(guess)})" for guess in found) or "no profile decodes it"
+
+
+def _is_native(payload: bytes) -> bool:
+    try:
+        said = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return False
+    first = said[0] if isinstance(said, list) and said else said
+    return isinstance(first, dict) and (isinstance(first.get("values"), dict) or isinstance(first.get("signals"), list))
+
+
+def _shown(payload: bytes) -> str:
+    text = payload[:SHOWN_BYTES]
+    more = "…" if len(payload) > SHOWN_BYTES else ""
+    return (text.decode() if text.isascii() and text.decode().isprintable() else text.hex(" ")) + more
+
+
+def _document(each: Pending, found: list[Guess]) -> dict[str, object]:
+    return {
+        "device": each.name,
+        "messages": each.messages,
+        "last_heard": each.last.received_at,
+        "topic": each.last.topic,
+        "payload": each.last.payload.hex(),
+        "native": _is_native(each.last.payload),
+        "guesses": [
+            {"profile": guess.profile, "kind": guess.kind, "score": round(guess.score, 3), "why": sentence(guess)}
+            for guess in found
+        ],
+    }
+
+
+async def _pending(desk: Desk) -> dict[str, Pending]:
+    """Return who is not registered, by name, the last heard first."""
+    path = desk.settings.data_dir / "state.sqlite"
+    if not path.exists():
+        raise ConfigError("state_missing", "no hub has worked in this data_dir yet", file=str(path))
+    letters = read_dead_letters(path, limit=SEARCHED_LETTERS, code="unknown_device")
+    async with Registry(desk.settings.registry_url()) as registry:
+        known = {name for device in await registry.devices() for name in _names(device)}
+    by_name: dict[str, list[DeadLetter]] = {}
+    for letter in letters:
+        name = letter.detail.removesuffix(_UNREGISTERED)
+        if name not in known:
+            by_name.setdefault(name, []).append(letter)
+    lately = desk.clock.wall_ns() - _HOUR_NS
+    return {
+        name: Pending(
+            name=name,
+            messages=len(said),
+            lately=sum(letter.received_at >= lately for letter in said),
+            last=next((letter for letter in said if _has_values(letter)), said[0]),
+        )
+        for name, said in by_name.items()
+    }
+
+
+def _names(device: Device) -> Iterator[str]:
+    yield f"{device.site}/{device.id}"
+    if device.source:
+        yield f"@{device.source}/{device.network_id}"
+
+
+def _has_values(letter: DeadLetter) -> bool:
+    return not letter.topic.endswith(("/availability", "/response"))
+
+
+async def _adopt(desk: Desk, device: Device) -> Device:
+    async with Registry(desk.settings.registry_url()) as registry:
+        return await add_fitting(desk.settings, registry, device)

@@ -1,0 +1,177 @@
+"""``hub places``: buildings, dwellings, elevators and gates, and what holds there."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from hub.errors import ConfigError
+from hub.model import Scalar
+from hub.parts import read_content
+from hub.registry import circumstances
+from hub.registry.nouns import Place, PlaceType
+from hub.registry.registry import Registry
+from hub.rules.rule import read_rule
+from hub.rules.settling import in_force
+from hub.ui.cli import imports
+from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.cli.lists import For, From, Until, validity_of
+from hub.ui.printing import say_json, say_table
+from hub.ui.words import details, title
+
+app = typer.Typer(help="Places.")
+app.command("import")(imports.import_places)
+app.command("export")(imports.export_places)
+
+Fact = Annotated[str, typer.Argument(metavar="FACT", help="away, care_watch, escape, or what a rule calls it.")]
+
+
+@app.command()
+def add(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    site: str,
+    place: str,
+    *,
+    type_: Annotated[PlaceType, typer.Option("--type", help="What it is.")],
+    parent: Annotated[str, typer.Option(help="The place that it lies in; else the site.")] = "",
+    en: Annotated[str, typer.Option(help="Its English name.")] = "",
+    zh: Annotated[str, typer.Option(help="Its Chinese name.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Add a place."""
+    label = {language: text for language, text in (("en", en), ("zh", zh)) if text}
+    noun = Place(site=site, id=place, type=type_, parent="" if parent == site else parent, label=label)
+    asyncio.run(_add(desk_of(context), noun))
+    if as_json:
+        say_json(asdict(noun))
+    else:
+        typer.echo(f"added {site}/{place}")
+
+
+@app.command("list")
+def list_places(
+    context: typer.Context,
+    *,
+    site: Annotated[str | None, typer.Option(help="Only of this site.")] = None,
+    type_: Annotated[PlaceType | None, typer.Option("--type", help="Only of this type.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List places."""
+    found = [
+        place
+        for place in asyncio.run(_read(desk_of(context)))
+        if site in {None, place.site} and type_ in {None, place.type}
+    ]
+    if as_json:
+        say_json([asdict(place) for place in found])
+        return
+    say_table(
+        ("site", "place", "type", "in", "name", "facts"),
+        (
+            (
+                place.site,
+                place.id,
+                place.type.value,
+                place.parent or place.site,
+                title("", place.label),
+                details(place.facts),
+            )
+            for place in found
+        ),
+        empty="no places",
+    )
+
+
+@app.command()
+def show(context: typer.Context, site: str, place: str, *, as_json: AsJson = False) -> None:
+    """Show a place with its facts, since and until when they hold, and who agreed."""
+    noun = asyncio.run(_one(desk_of(context), site, place))
+    if as_json:
+        say_json(asdict(noun))
+        return
+    plain = (("type", noun.type.value), ("in", noun.parent or noun.site), ("name", title("", noun.label)))
+    facts = [(name, str(value), noun.consents.get(name, "")) for name, value in noun.facts.items()]
+    say_table(("what", "is", "consent"), [*((*each, "") for each in plain), *facts])
+
+
+@app.command("set-fact")
+def set_fact(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    site: str,
+    place: str,
+    fact: Fact,
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="true, false, or something else.")] = "",
+    *,
+    begins: From = "",
+    ends: Until = "",
+    span: For = "",
+    consent: Annotated[str, typer.Option(help="Who agreed, and where that is written; care_watch needs it.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say what holds at a place: always, or from when until when. Rules for what is below it read it too."""
+    desk = desk_of(context)
+    said = _said(value, validity_of(desk, begins, ends, span))
+    _check(desk, fact, said)
+    noun = asyncio.run(_set(desk, (site, place), fact, said, consent))
+    if as_json:
+        say_json(asdict(noun))
+    else:
+        typer.echo(f"{site}/{place}: {details(noun.facts)}")
+
+
+@app.command("clear-fact")
+def clear_fact(context: typer.Context, site: str, place: str, fact: Fact, *, as_json: AsJson = False) -> None:
+    """Say it no more."""
+    noun = asyncio.run(_clear(desk_of(context), (site, place), fact))
+    if as_json:
+        say_json(asdict(noun))
+    else:
+        typer.echo(f"{site}/{place}: {details(noun.facts) or 'no facts'}")
+
+
+def _said(value: str, valid: str) -> Scalar:
+    if not valid:
+        return pairs_of([f"x={value or 'true'}"])["x"]
+    if value not in {"", "true"}:
+        raise ConfigError("option_invalid", "what holds for a time is true: leave out the value")
+    return valid
+
+
+def _check(desk: Desk, fact: str, said: Scalar) -> None:
+    """ConfigError ``fact_invalid`` when rules ask whether it is so, and this is no answer: the hub would refuse it."""
+    try:
+        in_force(said, 0, "UTC")
+    except ValueError as error:
+        bodies = (body for key, body in read_content(desk.settings).items() if key.startswith("rule/"))
+        asking = [rule.rule for rule in map(read_rule, bodies) if fact in rule.facts]
+        if asking:
+            text = f"rule {asking[0]} asks whether {fact} is so: {error}"
+            raise ConfigError("fact_invalid", text, hint="give true, false, or --from and --until") from error
+
+
+async def _add(desk: Desk, place: Place) -> None:
+    async with Registry(desk.settings.registry_url()) as registry:
+        await registry.add_places([place])
+
+
+async def _read(desk: Desk) -> list[Place]:
+    async with Registry(desk.settings.registry_url()) as registry:
+        return await registry.places()
+
+
+async def _one(desk: Desk, site: str, place: str) -> Place:
+    async with Registry(desk.settings.registry_url()) as registry:
+        return await circumstances.read_place(registry, (site, place))
+
+
+async def _set(desk: Desk, key: tuple[str, str], name: str, value: Scalar, consent: str) -> Place:
+    async with Registry(desk.settings.registry_url()) as registry:
+        return await circumstances.set_fact(registry, key, name, value, consent)
+
+
+async def _clear(desk: Desk, key: tuple[str, str], name: str) -> Place:
+    async with Registry(desk.settings.registry_url()) as registry:
+        return await circumstances.clear_fact(registry, key, name)

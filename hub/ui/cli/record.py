@@ -1,0 +1,76 @@
+"""``hub record``: what the broker says, with the moments at which it came, in a file that can be replayed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from hub import __version__
+from hub.bridge.topics import SessionName
+from hub.engine.networks import Networks
+from hub.errors import ConfigError
+from hub.parts import filters_of, make_recorder_client, read_content
+from hub.registry.registry import Registry
+from hub.replay import recorder
+from hub.replay.recording import Recorder
+from hub.revisions import revise
+from hub.ui.cli.desk import Desk, as_duration, desk_of
+
+
+def record(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A new file: gzip, for `hub rules replay --recording`.")],
+    *,
+    duration: Annotated[str | None, typer.Option(help="So long: 30s, 10m …; else until Ctrl-C.")] = None,
+) -> None:
+    """Record what devices say, beside a running hub or without one; with the rules, profiles and devices of now.
+
+    It connects as the user {mqtt.username_prefix}-record (password: mqtt.passwords.record), who must be allowed to read
+    what the hub reads. The file holds whatever devices say of people: keep it as you keep the journal.
+    """
+    seconds = None if duration is None else as_duration(duration).total_seconds()
+    desk = desk_of(context)
+    with Recorder(file, desk.clock) as to:
+        try:
+            asyncio.run(_record(desk, to, seconds))
+        finally:
+            typer.echo(f"{file}: {to.messages:,} messages in {to.records:,} records")
+
+
+async def _record(desk: Desk, to: Recorder, seconds: float | None) -> None:
+    settings = desk.settings
+    async with Registry(settings.registry_url()) as registry:
+        _, rows = await registry.snapshot(settings.partition)
+    documents = {**read_content(settings), **rows}
+    content = revise({}, documents, __version__)
+    if content is None:
+        raise ConfigError("nothing_to_record", "there are neither kinds nor devices")
+    networks = Networks(
+        [body for key, body in documents.items() if key.startswith("network/")],
+        [body for key, body in documents.items() if key.startswith("source/")],
+    )
+    filters = [each for name in SessionName for each in filters_of(name.value, networks, asks_sys=False)]
+    with _bar(seconds) as tell:
+        life = (desk.clock, seconds, tell)
+        await recorder.record(make_recorder_client(settings), filters, content, to, life)
+
+
+@contextmanager
+def _bar(seconds: float | None) -> Iterator[Callable[[Recorder], None]]:
+    """Show how long it has gone on, and how much was heard."""
+    console = Console(stderr=True)
+    columns = (TextColumn("recording"), BarColumn(), TextColumn("{task.fields[messages]:,} messages"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=seconds, messages=0)
+
+        def tell(to: Recorder) -> None:
+            progress.update(task, advance=1, messages=to.messages)
+
+        yield tell

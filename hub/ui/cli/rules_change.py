@@ -1,0 +1,94 @@
+"""``hub rules plan`` and ``apply``: what the files on disk would change in the running hub, and changing it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from datetime import timedelta
+
+import msgspec
+import typer
+
+from hub.model import Reply
+from hub.parts import read_content
+from hub.reloading import RELOAD, digest_of
+from hub.replay.change import Plan, RuleChange, plan
+from hub.replay.present import present
+from hub.sinks.control import Request, send_control
+from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.reply import Actor, tell
+from hub.ui.printing import say_json, say_table
+
+WAIT = timedelta(seconds=60)
+SHOWN_ID = 8
+
+
+def show_plan(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show what the rules and profiles on disk would change: words, states that stay or end, alarms that are open."""
+    desk = desk_of(context)
+    found = plan(present(desk.settings.data_dir), read_content(desk.settings))
+    if as_json:
+        say_json(_document(found))
+    else:
+        _say(found)
+
+
+def apply(context: typer.Context, *, actor: Actor, as_json: AsJson = False) -> None:
+    """Let the running hub take the rules and profiles on disk; rules that did not change keep their states."""
+    desk = desk_of(context)
+    digest = digest_of(read_content(desk.settings))
+    tell(asyncio.run(_ask(desk, actor, digest)), as_json=as_json)
+
+
+async def _ask(desk: Desk, actor: str, digest: str) -> Reply:
+    request = Request(actor=actor, verb=RELOAD, args={"digest": digest}, expires_in=WAIT)
+    async with desk.redis() as link:
+        return await send_control(link, desk.clock, desk.settings.partition, request, wait=WAIT)
+
+
+def _document(found: Plan) -> dict[str, object]:
+    return {
+        "rules": [
+            {
+                **asdict(each),
+                "open": [msgspec.to_builtins(alarm) for alarm in each.open],
+                "closed": [msgspec.to_builtins(event) for event in each.closed],
+            }
+            for each in found.rules
+        ],
+        "others": {noun: list(names) for noun, names in found.others.items()},
+        "states_untouched": found.untouched,
+    }
+
+
+def _say(found: Plan) -> None:
+    if found.is_empty:
+        typer.echo("nothing would change")
+        return
+    say_table(
+        ("rule", "", "what", "states kept", "ended", "open alarms", "would be cleared"),
+        (
+            (
+                each.rule,
+                each.change,
+                _words(each),
+                str(each.kept),
+                str(each.ended),
+                ", ".join(alarm.id[:SHOWN_ID] for alarm in each.open),
+                ", ".join(event.key for event in each.closed),
+            )
+            for each in found.rules
+        ),
+        empty="no rule would change",
+    )
+    for noun, names in found.others.items():
+        typer.echo(f"{noun}: {', '.join(names)}")
+    typer.echo(f"{found.untouched} states of other rules stay as they are; `hub rules apply` does it")
+
+
+def _words(change: RuleChange) -> str:
+    return "; ".join(f"{word}: {_shown(was)} → {_shown(would_be)}" for word, (was, would_be) in change.words.items())
+
+
+def _shown(value: object) -> str:
+    return "–" if value is None else str(value)

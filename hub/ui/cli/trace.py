@@ -1,0 +1,171 @@
+"""``hub trace``: the proof of an event, from the journal's bytes to the answers of devices."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated
+
+import msgspec
+import typer
+
+from hub.durations import write_duration
+from hub.errors import ConfigError
+from hub.journal.neighbours import state_path
+from hub.model import Event
+from hub.replay.beginning import Fidelity, saved
+from hub.replay.evidence import Cause, Evidence, Term, gather
+from hub.replay.tape import tape_of
+from hub.rules.sentence import sentence as rule_sentence
+from hub.ui.atlas import Atlas
+from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.journal import sentence as record_sentence
+from hub.ui.history import History, story
+from hub.ui.printing import console_of, say_json, say_table
+from hub.ui.profile_dump import document, dump, spoken
+from hub.ui.progress import bar
+from hub.ui.words import details, moment, title
+
+
+def trace(
+    context: typer.Context,
+    event: Annotated[str, typer.Argument(help="The beginning of its id, or of an alarm's.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Prove an event: what was heard, which bytes became which values, what the rule saw, what came of it.
+
+    It is done again from the nearest saved state or the journal's beginning; exit 1 when that does not bring the same.
+    """
+    desk = desk_of(context)
+    atlas, it, after = asyncio.run(_find(desk, event))
+    tape = tape_of(desk.settings.data_dir)
+    with bar("doing it again", tape.begins_at, max(tape.begins_at + 1, min(it.time, tape.ends_at))) as progress:
+        found = gather(tape, saved(state_path(desk.settings.data_dir)), it, progress)
+    if as_json:
+        say_json(_document(it, found, after))
+    else:
+        _say(atlas, it, found, after)
+    if not found.is_proven:
+        raise typer.Exit(1)
+
+
+async def _find(desk: Desk, prefix: str) -> tuple[Atlas, Event, list[Event]]:
+    atlas = await Atlas.open(desk)
+    async with desk.redis() as link:
+        history = History(desk, link, atlas)
+        found = await history.by_id(prefix)
+        if len({event.id for event in found}) != 1:
+            code = "event_ambiguous" if found else "event_unknown"
+            message = f"{len(found)} events have an id that begins with {prefix!r}"
+            raise ConfigError(code, message, hint="`hub events list` shows them")
+        return atlas, found[0], await story(history, found[0])
+
+
+def verdict(found: Evidence) -> str:
+    """Return what doing it again came to, in words."""
+    if found.again is None:
+        return f"not proven: {found.why}"
+    approximate = (
+        "" if found.fidelity is Fidelity.EXACT else "; the journal has lost its front, the state before it is not known"
+    )
+    if found.differences:
+        return f"differs: done again, it has another {', '.join(found.differences)}{approximate}"
+    return f"proven: {found.records:,} records done again brought the same event{approximate}"
+
+
+def _say(atlas: Atlas, it: Event, found: Evidence, after: Sequence[Event]) -> None:
+    typer.echo(f"{moment(it.time)} {it.severity} {title(it.name, it.label)} {it.transition}  {atlas.place(it)}")
+    typer.echo(f"id {it.id}  rule {it.rule} {it.rule_version}".rstrip())
+    typer.echo(verdict(found))
+    for word in found.differences:
+        typer.echo(f"  {word}: was {getattr(it, word)}, again {getattr(found.again, word)}")
+    for cause in found.causes:
+        _say_cause(cause)
+    if found.rule is not None:
+        typer.echo(f"\nthe rule: {rule_sentence(found.rule)}")
+    if found.terms:
+        say_table(("term", "value", "came before", "quality", "from record"), (_term(term) for term in found.terms))
+    elif it.data:
+        typer.echo(f"what the event says it knew: {details(it.data)}")
+    typer.echo("\nwhat came of it")
+    say_table(
+        ("time", "event", "", "who or what", "id"),
+        ((moment(e.time), title(e.name, e.label), e.transition.value, details(e.data), e.id[:8]) for e in after),
+        empty="nothing else",
+    )
+
+
+def _say_cause(cause: Cause) -> None:
+    position, index = cause.place
+    typer.echo()
+    if cause.record is None:
+        typer.echo(f"record {position}, message {index}: {cause.why}")
+    elif cause.message is None:
+        typer.echo(f"record {position}, {moment(cause.record.received_at)}: {record_sentence(cause.record)}")
+    else:
+        received = moment(cause.record.received_at + index)
+        size = len(cause.message.payload)
+        typer.echo(f"record {position}, message {index}, {received}: {cause.message.topic}, {size} bytes")
+        if cause.decoded is None:
+            typer.echo(f"  {cause.message.payload.hex(' ')}\n  {cause.why}")
+            return
+        console = console_of(lambda: False)
+        for part in dump(cause.decoded):
+            console.print(part)
+        for reading in cause.decoded.readings:
+            typer.echo(f"  {spoken(reading)}")
+
+
+def _term(term: Term) -> tuple[str, ...]:
+    place = "" if term.place is None else f"{term.place[0]}, message {term.place[1]}"
+    stale = " (stale: unknown to the rule)" if term.is_stale else ""
+    return term.name, str(term.value), f"{_span(term.age)}{stale}", term.quality.value, place
+
+
+def _span(nanoseconds: int) -> str:
+    return write_duration(timedelta(milliseconds=nanoseconds // 1_000_000))
+
+
+def _document(it: Event, found: Evidence, after: Sequence[Event]) -> dict[str, object]:
+    plain = msgspec.to_builtins
+    return {
+        "event": plain(it),
+        "proven": found.is_proven,
+        "verdict": verdict(found),
+        "state": found.fidelity.value,
+        "again": plain(found.again),
+        "differences": list(found.differences),
+        "causes": [_cause_document(cause) for cause in found.causes],
+        "terms": [
+            {
+                "name": term.name,
+                "value": term.value,
+                "measured_at": term.measured_at,
+                "age_ns": term.age,
+                "quality": term.quality.value,
+                "stale": term.is_stale,
+                "cause": term.place,
+            }
+            for term in found.terms
+        ],
+        "rule": None
+        if found.rule is None
+        else found.rule.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+        "story": [plain(each) for each in after],
+    }
+
+
+def _cause_document(cause: Cause) -> dict[str, object]:
+    record, message = cause.record, cause.message
+    return {
+        "record": cause.place[0],
+        "message": cause.place[1],
+        "received_at": None if record is None else record.received_at + (cause.place[1] if message else 0),
+        "what": cause.why if record is None else record_sentence(record),
+        "topic": None if message is None else message.topic,
+        "payload": None if message is None else message.payload.hex(),
+        "decoded": None if cause.decoded is None else document(cause.decoded),
+        "why": cause.why,
+    }

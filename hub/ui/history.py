@@ -1,0 +1,179 @@
+"""History: events out of the streams, and out of the time series store where the streams have been trimmed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from hub.config import TimeseriesStore
+from hub.model import Event, Scalar, Severity, Transition
+from hub.parts import make_store
+from hub.sinks.redis_link import Link
+from hub.sinks.stream_readers import read_events, trimmed_until
+from hub.sinks.streams import DOMAINS
+from hub.sinks.timeseries.query import events as stored_events
+from hub.sinks.timeseries.store import LIMIT_MAX, Order, Row, Span
+from hub.ui.atlas import Atlas
+from hub.ui.cli.desk import Desk
+
+MOST = 10_000
+LONGEST_NS = 7 * 86_400_000_000_000
+"""How long before an event its alarm may have been raised."""
+
+_decode_data = msgspec.json.Decoder(dict[str, Scalar]).decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which events: those that meet every word that is said.
+
+    ``types`` are names, their beginnings (``access.denied`` of ``access.denied.often``) or patterns (``*.offline``),
+    ``places`` ids of sites, buildings and what is in them; ``devices`` are ``device``, ``site/device`` or
+    ``site/device#part``; ``rule`` and ``key`` name one alarm.
+    """
+
+    domains: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    severities: tuple[Severity, ...] = ()
+    places: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    rule: str = ""
+    key: str = ""
+
+    def streams(self) -> list[str] | None:
+        """Return the domains whose streams can hold them; None for all."""
+        if self.domains:
+            return list(self.domains)
+        named = {name.partition(".")[0] for name in self.types}
+        return sorted(named) if named and named <= set(DOMAINS) else None
+
+    def test(self, atlas: Atlas) -> Callable[[Event], bool]:
+        """Return what tells whether an event is wanted."""
+
+        def is_wanted(event: Event) -> bool:
+            return (
+                (not self.domains or event.name.partition(".")[0] in self.domains)
+                and (not self.types or any(_is_called(event.name, name) for name in self.types))
+                and (not self.severities or event.severity in self.severities)
+                and (not self.places or not set(self.places).isdisjoint(atlas.within(event)))
+                and (not self.devices or not set(self.devices).isdisjoint(_names_of(event)))
+                and self.rule in {"", event.rule}
+                and self.key in {"", event.key}
+            )
+
+        return is_wanted
+
+    def tags(self) -> dict[str, str]:
+        """Return what the store can look for by itself."""
+        found = {}
+        if len(self.severities) == 1:
+            found["severity"] = self.severities[0].value
+        if len(self.devices) == 1 and "/" not in self.devices[0]:
+            found["device"] = self.devices[0]
+        if self.key:
+            site, _, rest = self.key.partition("/")
+            found |= {"site": site}
+            if rest:
+                found["device"] = rest.partition("#")[0]
+        return found
+
+
+class History:
+    """What happened, asked of an open connection to Redis and, for what is older, of the store."""
+
+    def __init__(self, desk: Desk, link: Link, atlas: Atlas) -> None:
+        self._desk = desk
+        self._link = link
+        self._atlas = atlas
+
+    async def find(self, wanted: Wanted, *, since: int | None, limit: int) -> list[Event]:
+        """Return events in the order of time: the first ``limit`` from ``since`` (ns) on, or for None the last ones."""
+        is_wanted, domains = wanted.test(self._atlas), wanted.streams()
+        moment = None if since is None else datetime.fromtimestamp(since / 1e9, UTC)
+        streamed = await read_events(self._link, domains, since=moment, count=limit, wanted=is_wanted)
+        if since is None and len(streamed) == limit:
+            return streamed
+        trimmed = await trimmed_until(self._link, domains)
+        if trimmed <= (since or 0):
+            return streamed
+        known = {event.id for event in streamed}
+        older = await self.stored(wanted, since=since, until=trimmed, limit=limit)
+        found = sorted([*(e for e in older if e.id not in known), *streamed], key=lambda event: event.time)
+        return found[-limit:] if since is None else found[:limit]
+
+    async def stored(self, wanted: Wanted, *, since: int | None, until: int, limit: int) -> list[Event]:
+        """Return what the store holds, in the order of time; it knows neither causes nor labels."""
+        settings = self._desk.settings
+        is_local = settings.timeseries.store is TimeseriesStore.LOCAL
+        if is_local and not (settings.data_dir / "timeseries.sqlite").exists():
+            return []  # asking must not make one
+        order = Order.NEWEST_FIRST if since is None else Order.OLDEST_FIRST
+        span = Span(since=since or 0, until=max(until, since or 0), limit=LIMIT_MAX, order=order)
+        async with make_store(settings, self._desk.clock) as store:
+            rows = await store.query(stored_events(span, wanted.tags()))
+        is_wanted = wanted.test(self._atlas)
+        found = [event for event in map(_event_of, rows) if event is not None and is_wanted(event)][:limit]
+        return found[::-1] if since is None else found
+
+    async def by_id(self, prefix: str) -> list[Event]:
+        """Return the events whose id begins with ``prefix``: of the streams, else of the store."""
+
+        def is_it(event: Event) -> bool:
+            return event.id.startswith(prefix)
+
+        found = await read_events(self._link, count=2, wanted=is_it)
+        if found:
+            return found
+        until = self._desk.clock.wall_ns() + 1
+        return [
+            event for event in await self.stored(Wanted(), since=None, until=until, limit=LIMIT_MAX) if is_it(event)
+        ]
+
+
+def _is_called(name: str, wanted: str) -> bool:
+    return name == wanted or name.startswith(f"{wanted}.") or fnmatchcase(name, wanted)
+
+
+def _names_of(event: Event) -> tuple[str, ...]:
+    device = f"{event.site}/{event.device}"
+    return event.device, device, f"{device}#{event.part}"
+
+
+def _event_of(row: Row) -> Event | None:
+    """Return the event that a row of the store tells; None for one that no hub wrote."""
+    tags, fields = row.tags, row.fields
+    with suppress(KeyError, ValueError, msgspec.DecodeError):
+        return Event(
+            id=str(fields["id"]), name=tags["event"], severity=Severity(tags["severity"]),
+            transition=Transition(str(fields["transition"])), time=row.time - row.time % 1_000_000,
+            key=str(fields["key"]), rule=str(fields["rule"]), rule_version=str(fields["rule_version"]),
+            site=tags["site"], building=tags.get("building", ""), device=tags.get("device", ""),
+            part=tags.get("part", ""), late=bool(fields["late"]), data=_decode_data(str(fields["data"])),
+        )  # fmt: skip
+    return None
+
+
+async def story(history: History, event: Event) -> list[Event]:
+    """Return what belongs to the alarm of ``event``: from its raise to its clear, and the ends of its commands."""
+    about = Wanted(rule=event.rule, key=event.key)
+    told = await history.find(about, since=max(0, event.time - LONGEST_NS), limit=MOST)
+    before = [each for each in told if each.time <= event.time and each.transition is Transition.RAISED]
+    raised = event if event.transition is Transition.OCCURRED or not before else before[-1]
+    mine: list[Event] = []
+    for each in told:
+        is_end = each.transition is Transition.CLEARED and each.time >= raised.time
+        if raised.transition is Transition.OCCURRED:
+            mine += [each] if each.id == raised.id else []
+        elif each.time >= raised.time and each.transition is not Transition.OCCURRED:
+            mine.append(each)
+            if is_end:
+                break
+    is_command = Wanted(domains=("command",))
+    commands = await history.find(is_command, since=raised.time, limit=MOST)
+    mine += [each for each in commands if str(each.data.get("id", "")).startswith(f"{raised.id}-")]
+    return sorted({each.id: each for each in mine}.values(), key=lambda each: each.time)

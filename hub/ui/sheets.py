@@ -1,0 +1,189 @@
+"""Sheets: CSV and JSON files that people fill in, each row with its line, and every mistake in them at once."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from hub.errors import ConfigError
+from hub.model import Scalar
+from hub.rules.names import suggestion
+from hub.ui.printing import say_json
+
+_SEPARATORS = re.compile(r"[\s,]*")
+# What a spreadsheet makes of a long number: its last digits are gone for good.
+_ROUNDED = re.compile(r"\d(?:[.,]\d+)?[eE]\+\d+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row: its cells by column; text in a CSV, whatever JSON has otherwise."""
+
+    line: int
+    cells: Mapping[str, object]
+
+
+@dataclass(slots=True)
+class Sheet:
+    """The rows of a file, and what is wrong with them: :meth:`settle` before anything is changed."""
+
+    path: Path
+    rows: list[Row] = field(default_factory=list)
+    mistakes: list[tuple[int, str]] = field(default_factory=list)
+
+    def blame(self, line: int, text: str) -> None:
+        """Note a mistake, once."""
+        if (line, text) not in self.mistakes[-3:]:
+            self.mistakes.append((line, text))
+
+    def text(self, row: Row, column: str, default: str = "") -> str:
+        """Return a cell as text; ``default`` where the row has no such cell."""
+        cell = row.cells.get(column, default)
+        if cell is None:
+            return ""
+        if not isinstance(cell, str):
+            self.blame(row.line, f"{column} is {json.dumps(cell)}, which is no text: put it in quotes")
+            return default
+        if _ROUNDED.fullmatch(cell.strip()):
+            self.blame(row.line, f"{column} is {cell.strip()!r}: a spreadsheet rounded it; format the column as text")
+        return cell.strip()
+
+    def scalars(self, row: Row, column: str, default: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """Return a cell that is a JSON object of plain values."""
+        cell = row.cells.get(column, dict(default))
+        if isinstance(cell, str):
+            try:
+                cell = json.loads(cell) if cell.strip() else {}
+            except ValueError as error:
+                self.blame(row.line, f'{column} is no JSON object such as {{"doors": 2}}: {error}')
+                return {}
+        if not isinstance(cell, dict) or any(
+            isinstance(value, (dict, list)) or value is None for value in cell.values()
+        ):
+            self.blame(row.line, f'{column} is no object of plain values, such as {{"doors": 2}}')
+            return {}
+        return cell
+
+    def settle(self, *, as_json: bool) -> None:
+        """Tell every mistake and raise ConfigError ``import_refused``; nothing happens when there is none."""
+        if not self.mistakes:
+            return
+        found = sorted(self.mistakes)
+        if as_json:
+            say_json({"mistakes": [{"line": line, "message": text} for line, text in found]})
+        else:
+            for line, text in found:
+                typer.echo(f"{self.path}:{line}: {text}", err=True)
+        raise ConfigError("import_refused", f"{len(found)} mistakes; nothing was changed", file=str(self.path))
+
+
+def read_sheet(path: Path, columns: Sequence[str]) -> Sheet:
+    """Return the rows of a file with some of ``columns``: a JSON array or JSON lines, else CSV with a header.
+
+    UTF-8, or GB 18030 as Chinese spreadsheets write it. ConfigError ``file_unreadable``.
+    """
+    try:
+        data = path.read_bytes()
+        text = _decoded(data)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("file_unreadable", str(error), file=str(path), hint="save it as CSV in UTF-8") from error
+    sheet = Sheet(path)
+    is_json = path.suffix.lower() in {".json", ".jsonl"} or text.lstrip()[:1] in {"[", "{"}
+    for line, cells in _json_rows(sheet, text) if is_json else _csv_rows(sheet, text):
+        for column in cells.keys() - set(columns):
+            sheet.blame(line, f"there is no column {column!r}; {suggestion(column, columns)}")
+        sheet.rows.append(Row(line=line, cells=cells))
+    if not sheet.rows and not sheet.mistakes:
+        sheet.blame(1, "there are no rows")
+    return sheet
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Print rows as CSV that :func:`read_sheet` reads back; mappings as JSON."""
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _cell(row[name]) for name in columns})
+
+
+def _cell(value: object) -> object:
+    return (json.dumps(value, ensure_ascii=False) if value else "") if isinstance(value, dict) else value
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("gb18030")
+
+
+def _csv_rows(sheet: Sheet, text: str) -> Iterator[tuple[int, dict[str, object]]]:
+    reader = csv.reader(io.StringIO(text), strict=True)
+    header: list[str] = []
+    line = 1
+    try:
+        for cells in reader:
+            if not header:
+                header = [cell.strip() for cell in cells]
+                for name in {name for name in header if header.count(name) > 1}:
+                    sheet.blame(line, f"the column {name!r} stands twice")
+            elif len(cells) > len(header):
+                sheet.blame(line, f"{len(cells)} cells under {len(header)} columns")
+            elif any(cell.strip() for cell in cells):
+                padded = [*cells, *[""] * (len(header) - len(cells))]
+                yield line, dict(zip(header, padded, strict=True))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        sheet.blame(line, f"no CSV: {error}")
+
+
+def _json_rows(sheet: Sheet, text: str) -> Iterator[tuple[int, dict[str, object]]]:
+    decoder, at, line, told = json.JSONDecoder(), 0, 1, 0
+    body = text.rstrip()
+    if body.lstrip().startswith("["):
+        at = body.index("[") + 1
+        body = body.removesuffix("]")
+    while (at := _skipped(body, at)) < len(body):
+        line, told = line + body.count("\n", told, at), at
+        try:
+            row, at = decoder.raw_decode(body, at)
+        except ValueError as error:
+            sheet.blame(line, f"no JSON: {error}")
+            return
+        if isinstance(row, dict):
+            yield line, row
+        else:
+            sheet.blame(line, 'a row is an object such as {"site": "garden"}')
+
+
+def _skipped(text: str, at: int) -> int:
+    found = _SEPARATORS.match(text, at)
+    return at if found is None else found.end()
+
+
+@contextmanager
+def progress(stages: int) -> Iterator[Callable[[str], None]]:
+    """Show a bar of so many stages on a terminal, nothing elsewhere; call what is returned as each begins."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=stages)
+        begun = -1
+
+        def begin(stage: str) -> None:
+            nonlocal begun
+            begun += 1
+            bar.update(task, description=stage, completed=begun)
+
+        yield begin

@@ -1,0 +1,250 @@
+"""Doing it again: the same tape gives the same, other rules what they would have told, and evidence is complete."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from hub.bridge.frames import decode_packets
+from hub.errors import ConfigError, UnavailableError
+from hub.journal.journal import Journal
+from hub.model import Event, Record, Tick
+from hub.replay.beginning import Beginning, Fidelity, beginning, documents_of, engine_at, entries_of
+from hub.replay.difference import Change, Comparison, Difference
+from hub.replay.evidence import Evidence, gather
+from hub.replay.lockstep import Lockstep
+from hub.replay.points import Points
+from hub.replay.tape import JournalTape
+from tests.engine.desk import SECOND, START, documents
+from tests.replay.tapes import CALM, DEVICES, LOUD, PARTITION, SMOKE, Script, written
+
+LATER = """
+rule: smoke-alarm
+label: {en: Smoke alarm, zh: 烟雾报警}
+for_each: smoke_sensor
+when: status == 'alarm'
+for: 5s
+raise: {event: fire.smoke_alarm, severity: critical}
+clear: {when: "status == 'normal'", for: 10s}
+"""
+MILDER = LATER.replace("critical", "high").replace("for: 5s\n", "")
+WARM = """
+rule: warm
+label: {en: Warm, zh: 温热}
+for_each: smoke_sensor
+when: temperature > 20
+raise: {event: fire.warm, severity: low}
+"""
+
+
+def burning() -> Script:
+    """Return a script: calm, smoke for 4 s, calm, smoke for 20 s."""
+    script = Script().hear(1, (LOUD, CALM)).hear(10, (LOUD, SMOKE)).hear(14, (LOUD, CALM)).tick(25)
+    return script.hear(30, (LOUD, CALM), (LOUD, SMOKE)).tick(36).hear(50, (LOUD, CALM)).tick(61)
+
+
+def overlay(directory: Path, text: str) -> dict[str, bytes]:
+    """Return the shipped documents with rules of one's own over them."""
+    directory.mkdir()
+    (directory / "mine.yaml").write_text(text, encoding="utf-8")
+    return documents(rules=[directory])
+
+
+def compare(tape: JournalTape, wanted: Mapping[str, bytes], after: int = 0) -> tuple[int, list[Difference]]:
+    """Return how many events are the same, and the others."""
+    comparison = Comparison()
+    for pair in Lockstep(tape, beginning(tape, None, after + 1), wanted, after, tape.last):
+        comparison.take(pair)
+    found = comparison.differences()
+    return comparison.same, found
+
+
+@pytest.fixture
+async def tape(tmp_path: Path) -> JournalTape:
+    return JournalTape(await written(tmp_path, burning().records))
+
+
+def events(tape: JournalTape) -> list[Event]:
+    """Return what the hub told."""
+    engine = engine_at(tape, Beginning(position=0, entries={}, fidelity=Fidelity.EXACT))
+    return [event for record in tape.read(0) for event in engine.apply(record).events]
+
+
+# ------------------------------------------------------------------------------------------------------------- compare
+
+
+@pytest.mark.parametrize("after", [0, 6, 8])
+def test_the_same_rules_tell_the_same_wherever_the_two_part(tape: JournalTape, after: int) -> None:
+    told = [event for event in events(tape) if event.causes[-1][0] > after]
+    assert compare(tape, documents(), after) == (len(told), [])
+    assert told
+
+
+def test_a_rule_that_waits_loses_the_short_fire_and_raises_the_long_one_later(
+    tape: JournalTape, tmp_path: Path
+) -> None:
+    _, found = compare(tape, overlay(tmp_path / "rules", LATER))
+    told = [(each.change, each.told.transition, (each.told.time - START) // SECOND) for each in found]
+    assert told == [
+        (Change.VANISHED, "raised", 10),
+        (Change.VANISHED, "cleared", 25),
+        (Change.MOVED, "raised", 36),
+    ]
+
+
+def test_another_severity_is_a_difference_of_the_same_event(tape: JournalTape, tmp_path: Path) -> None:
+    _, found = compare(tape, overlay(tmp_path / "rules", MILDER))
+    raised = [each for each in found if each.told.transition == "raised"]
+    assert {each.change for each in raised} == {Change.SEVERITY}
+    assert [(each.was and each.was.severity, each.told.severity) for each in raised] == [("critical", "high")] * 2
+
+
+def test_a_new_rule_tells_what_it_would_have_told(tape: JournalTape, tmp_path: Path) -> None:
+    same, found = compare(tape, overlay(tmp_path / "rules", WARM))
+    assert same == len(events(tape))
+    assert {(each.change, each.told.name) for each in found} == {(Change.APPEARED, "fire.warm")}
+
+
+async def test_a_revision_on_the_tape_does_not_bring_the_old_rules_back(tmp_path: Path) -> None:
+    before = documents(DEVICES)
+    without = {key: body for key, body in before.items() if key != "device/s1/smoke-2"}
+    script = Script(before).revise(2, before, without).hear(10, (LOUD, SMOKE)).tick(20)
+
+    tape = JournalTape(await written(tmp_path, script.records))
+    _, found = compare(tape, overlay(tmp_path / "rules", LATER))
+    assert [(each.change, (each.told.time - START) // SECOND) for each in found] == [(Change.MOVED, 20)]
+
+
+def test_a_profile_that_reads_another_byte_changes_what_it_reads_and_nothing_else(
+    tape: JournalTape,
+) -> None:
+    wanted = documents()
+    key = "profile/milesight/gs524n"
+    wanted[key] = (
+        wanted[key]
+        .replace(b'"battery":[{"at":2', b'"battery":[{"at":3')
+        .replace(b'"battery":{"at":2', b'"battery":{"at":3')
+    )
+    assert wanted[key] != documents()[key]
+    points = Points()
+    for pair in Lockstep(tape, beginning(tape, None, 1), wanted, 0, tape.last):
+        points.take(pair)
+    changed = {name: tally for (_, name), tally in points.tallies.items() if tally.differs}
+    assert list(changed) == ["battery"]
+    assert (changed["battery"].changed, changed["battery"].same) == (6, 0)
+    first = changed["battery"].examples[0]
+    assert (first.device, first.was, first.would_be) == ("s1/smoke-1", 100.0, 30.0)
+
+
+# ---------------------------------------------------------------------------------------------------------------- tape
+
+
+async def test_a_tape_is_read_while_the_journal_grows(tmp_path: Path) -> None:
+    records = burning().records
+    async with Journal(tmp_path / "journal.sqlite", PARTITION, decode_packets) as journal:
+        await journal.append(records)
+        tape = JournalTape(tmp_path / "journal.sqlite")
+        reading = tape.read(0)
+        first = next(reading)
+        last = records[-1]
+        await journal.append([Record(last.position + 1, last.t + SECOND, last.received_at + SECOND, Tick())])
+        assert [first.position, *(record.position for record in reading)] == list(range(1, len(records) + 1))
+
+
+@pytest.mark.parametrize(("second", "position"), [(-1, 0), (0.5, 4), (12, 6), (1_000, 12)])
+def test_a_moment_is_found_on_a_tape(tape: JournalTape, second: float, position: int) -> None:
+    assert tape.before(START + round(second * SECOND)) == position
+
+
+def test_what_the_hub_trims_meanwhile_is_not_passed_over(tape: JournalTape, tmp_path: Path) -> None:
+    trim(tmp_path, 5)
+    with pytest.raises(UnavailableError, match="journal_trimmed"):
+        list(tape.read(0))
+
+
+def trim(directory: Path, up_to: int) -> None:
+    """Take the front off a journal, as retention does."""
+    with closing(sqlite3.connect(directory / "journal.sqlite")) as connection, connection:
+        connection.execute("DELETE FROM records WHERE position <= ?", (up_to,))
+
+
+# ------------------------------------------------------------------------------------------------------------ evidence
+
+
+def prove(tape: JournalTape, event: Event, checkpoint: Beginning | None = None) -> Evidence:
+    return gather(tape, checkpoint, event, lambda _record: None)
+
+
+def checkpoint_at(tape: JournalTape, position: int) -> Beginning:
+    """Return the checkpoint that a hub would have written behind ``position``."""
+    nothing = Beginning(position=0, entries={}, fidelity=Fidelity.EXACT)
+    engine = engine_at(tape, nothing)
+    for record in tape.read(0):
+        if record.position <= position:
+            engine.apply(record)
+    return Beginning(position=position, entries=entries_of(engine, {}), fidelity=Fidelity.EXACT)
+
+
+def test_every_event_of_a_tape_is_proven(tape: JournalTape) -> None:
+    told = events(tape)
+    assert [prove(tape, event).is_proven for event in told] == [True] * 4
+
+
+def test_an_event_is_proven_from_the_nearest_checkpoint(tape: JournalTape) -> None:
+    found = prove(tape, events(tape)[2], checkpoint_at(tape, 7))
+    assert (found.is_proven, found.records) == (True, 2)
+
+
+def test_the_message_of_a_batch_that_raised_is_the_cause_and_not_the_one_before_it(tape: JournalTape) -> None:
+    found = prove(tape, events(tape)[2])
+    assert [(cause.place, cause.message and cause.message.payload) for cause in found.causes] == [((9, 1), SMOKE)]
+
+
+def test_a_clear_that_time_brought_names_the_message_that_made_it_true(tape: JournalTape) -> None:
+    found = prove(tape, events(tape)[1])
+    assert [(cause.place, cause.message is None) for cause in found.causes] == [
+        ((6, 0), False),
+        ((7, 0), False),
+        ((8, 0), True),
+    ]
+    (status,) = [term for term in found.terms if term.name == "status"]
+    assert (status.value, status.age // SECOND, status.place) == ("normal", 11, (7, 0))
+
+
+def test_an_event_that_was_stored_otherwise_is_told_apart(tape: JournalTape) -> None:
+    found = prove(tape, replace(events(tape)[0], data={"status": "normal"}))
+    assert (found.is_proven, found.differences) == (False, ["data"])
+
+
+def test_an_event_whose_record_is_gone_says_so(tape: JournalTape, tmp_path: Path) -> None:
+    event = events(tape)[0]
+    checkpoint = checkpoint_at(tape, 9)
+    trim(tmp_path, 7)
+    found = prove(JournalTape(tmp_path / "journal.sqlite"), event, checkpoint)
+    assert (found.is_proven, found.why) == (False, "record 6 is not in the journal, which holds 8 to 12")
+
+
+def test_behind_a_trimmed_front_it_is_done_again_from_what_the_checkpoint_knows(
+    tape: JournalTape, tmp_path: Path
+) -> None:
+    event = events(tape)[2]
+    checkpoint = checkpoint_at(tape, 11)
+    trim(tmp_path, 8)
+    found = prove(JournalTape(tmp_path / "journal.sqlite"), event, checkpoint)
+    assert (found.is_proven, found.fidelity) == (True, Fidelity.APPROXIMATE)
+
+
+def test_a_trimmed_journal_without_a_checkpoint_is_a_mistake(tape: JournalTape, tmp_path: Path) -> None:
+    trim(tmp_path, 8)
+    assert tape.is_whole
+    with pytest.raises(ConfigError, match="beginning_missing"):
+        beginning(JournalTape(tmp_path / "journal.sqlite"), None, 10)
+
+
+def test_the_documents_of_a_state_are_those_of_its_revision(tape: JournalTape) -> None:
+    assert documents_of(checkpoint_at(tape, 4).entries) == documents(DEVICES)

@@ -1,0 +1,194 @@
+"""Every word of the language is tested: made a no-op in the compiled rule, one at a time, it fails a named case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hub.engine import places
+from hub.rules.clauses import NOW, TIME
+from hub.rules.inputs import CompiledInput
+from hub.rules.rule import OnMissing, Rule
+from hub.rules.states import CompiledRule, Quorum
+from tests.rules.cases import CASES, differences
+from tests.rules.words import rule
+
+TAKES = (*NOW, *TIME)
+
+
+def nothing(rule: CompiledRule, **words: object) -> None:
+    """Take words of the rule itself away."""
+    rule.rule = rule.rule.model_copy(update=words)
+
+
+def no_for(rule: CompiledRule) -> None:
+    rule.for_ns = 0
+
+
+def no_silence(rule: CompiledRule) -> None:
+    rule.absent_ns = None
+
+
+def no_unless(rule: CompiledRule) -> None:
+    rebuilt = rule.rule.model_copy(update={"unless": None})
+    rule.when = CompiledRule(rebuilt, rule.scope).when
+
+
+def one_is_enough(rule: CompiledRule) -> None:
+    rule.quorum = None
+
+
+def any_distance(rule: CompiledRule) -> None:
+    rule.quorum = rule.quorum and rule.quorum._replace(within_ns=10**18)
+
+
+def any_frames(rule: CompiledRule) -> None:
+    rule.quorum = rule.quorum and Quorum(rule.quorum.times, 1_000, rule.quorum.within_ns)
+
+
+def no_clear_when(rule: CompiledRule) -> None:
+    rule.clear = None
+    if rule.rule.clear is not None and rule.rule.clear.when is not None:
+        nothing(rule, clear=None)
+
+
+def no_clear_for(rule: CompiledRule) -> None:
+    rule.clear_ns = 0
+
+
+def no_person(rule: CompiledRule) -> None:
+    rule.latched = False
+
+
+def no_missing(rule: CompiledRule) -> None:
+    rule.minds_missing = False
+    nothing(rule, on_missing=OnMissing.KEEP)
+
+
+def no_hold(rule: CompiledRule) -> None:
+    nothing(rule, do=[action.model_copy(update={"until": None}) for action in rule.rule.do])
+
+
+def no_pending(rule: CompiledRule) -> None:
+    rule.while_pending = []
+
+
+def no_inputs(rule: CompiledRule) -> None:
+    rule.inputs = {}
+
+
+def no_where(rule: CompiledRule) -> None:
+    for each in rule.inputs.values():
+        each.where = None
+
+
+def no_within(rule: CompiledRule) -> None:
+    for each in rule.inputs.values():
+        each.within_ns = None if each.take in {"any", "count", "distinct"} else 1
+
+
+def stretched(rule: CompiledRule, **words: object) -> None:
+    if rule.rule.without is not None:
+        nothing(rule, without=rule.rule.without.model_copy(update=words))
+
+
+NO_OPS: dict[str, Callable[[CompiledRule], None]] = {
+    "when": lambda rule: setattr(rule, "when", None),
+    "unless": no_unless,
+    "for": no_for,
+    "confirm": one_is_enough,
+    "confirm.of": any_frames,
+    "confirm.within": any_distance,
+    "count": one_is_enough,
+    "count.within": any_distance,
+    "while_pending": no_pending,
+    "absent_for": no_silence,
+    "on_signal": lambda rule: nothing(rule, on_signal="another.signal"),
+    "clear": lambda rule: nothing(rule, clear=None),
+    "clear.when": no_clear_when,
+    "clear.for": no_clear_for,
+    "clear.by": no_person,
+    "on_missing": no_missing,
+    "do": lambda rule: nothing(rule, do=[]),
+    "do.until": no_hold,
+    "ladder": lambda rule: setattr(rule, "ladder", []),
+    "ladder.when": lambda rule: setattr(rule, "ladder", [(step, None) for step, _ in rule.ladder]),
+    "ladder.after": lambda rule: setattr(
+        rule, "ladder", [(step.model_copy(update={"after": timedelta(0)}), each) for step, each in rule.ladder]
+    ),
+    "remind": lambda rule: nothing(rule, remind=None),
+    "inhibit": lambda rule: nothing(rule, inhibit=None),
+    "counting": lambda rule: nothing(rule, counting=None),
+    "without": lambda rule: setattr(rule, "settle_ns", None),
+    "without.within": lambda rule: stretched(rule, within=timedelta(days=1)),
+    "without.settle": lambda rule: setattr(rule, "settle_ns", 0),
+    "inputs": no_inputs,
+    "inputs.where": no_where,
+    "inputs.within": no_within,
+}
+"""Each word, and what makes it a no-op in a compiled rule."""
+
+BEYOND: dict[str, tuple[object, str, object]] = {
+    "params": (Rule, "settled", lambda rule, _values: rule),
+    "schedule": (places, "opening", lambda *_: (True, None)),
+    "facts": (Rule, "settled", lambda rule, _values: rule),
+}
+"""Words that are gone before a rule is compiled, and what makes them no-ops."""
+
+NEUTRAL = {"rule", "version", "label", "for_each", "raise", "tests"}
+"""Words that name the rule, and those without which it would be none."""
+
+
+def users(word: str) -> list[str]:
+    """Return the cases whose rule uses ``word``."""
+    head, _, tail = word.partition(".")
+    found = []
+    for name, case in CASES.items():
+        said = case.words.get(head)
+        parts = said if isinstance(said, list) else list(said.values()) if head == "inputs" and said else [said]  # type: ignore[attr-defined]
+        if said is not None and (not tail or any(isinstance(part, dict) and tail in part for part in parts)):
+            found.append(name)
+    return found
+
+
+def test_there_is_a_no_op_for_every_word_of_a_rule() -> None:
+    words = {field.alias or name for name, field in Rule.model_fields.items()}
+    assert words - NEUTRAL == {word.partition(".")[0] for word in NO_OPS} | set(BEYOND)
+
+
+@pytest.mark.parametrize("word", NO_OPS)
+def test_a_word_that_does_nothing_fails_a_case(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = CompiledRule.__init__
+
+    def weakened(rule: CompiledRule, *words: Any, **named: Any) -> None:  # noqa: ANN401 -- handed through as it came
+        whole(rule, *words, **named)
+        monkeypatch.setattr(CompiledRule, "__init__", whole)
+        NO_OPS[word](rule)
+        monkeypatch.setattr(CompiledRule, "__init__", weakened)
+
+    names = users(word)
+    assert [name for name in names if differences(CASES[name])] == []
+    monkeypatch.setattr(CompiledRule, "__init__", weakened)
+    assert [name for name in names if differences(CASES[name])], f"all of these pass without {word}: {names}"
+
+
+@pytest.mark.parametrize("word", BEYOND)
+def test_a_word_that_is_never_filled_in_fails_a_case(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, name, replacement = BEYOND[word]
+    monkeypatch.setattr(target, name, replacement)
+    names = users(word)
+    assert [each for each in names if differences(CASES[each])], f"all of these pass without {word}: {names}"
+
+
+@pytest.mark.parametrize("take", TAKES)
+def test_an_input_that_takes_nothing_fails_a_case(take: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [
+        name for name, case in CASES.items() for each in rule(**case.words).inputs.values() if each.taken[0] == take
+    ]
+    whole = CompiledInput.value
+    nothing_of = lambda each, *words: (None, None) if each.take == take else whole(each, *words)  # noqa: E731 -- one use
+    monkeypatch.setattr(CompiledInput, "value", nothing_of)
+    assert [each for each in names if differences(CASES[each])], f"all of these pass without {take}: {names}"

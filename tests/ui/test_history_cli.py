@@ -1,0 +1,305 @@
+"""Alarms, events and traces beside a running hub: what people see, do and can prove afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.config import read_settings
+from hub.sinks.redis_link import Link, RedisAddress
+from hub.sinks.streams import domain_key
+from tests.machine import needs_mosquitto
+from tests.ui.conftest import Cli, Said
+from tests.ui.installation import FIRE, GATE, NORMAL, SENSOR, SITE, Installation
+from tests.waiting import wait_until
+
+TELEMETRY = f"hub/{SITE}/{SENSOR}/telemetry"
+KEY = f"{SITE}/{SENSOR}"
+LATCHED = """
+rule: smoke-latched
+label: {en: Smoke that a person must end, zh: 需人工解除的烟雾}
+for_each: smoke_sensor
+when: status == 'alarm'
+raise: {event: fire.smoke_latched, severity: high}
+clear: {by: operator}
+do:
+  - {command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: site}, priority: life_safety}
+"""
+
+pytestmark = needs_mosquitto
+
+
+@pytest.fixture(scope="module")
+def latching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Start an installation with a rule of its own, whose alarm sends a command and is ended by a person."""
+    directory = tmp_path_factory.mktemp("latching")
+    it = Installation(directory)
+    rules = directory / "rules"
+    rules.mkdir()
+    (rules / "latched.yaml").write_text(LATCHED, encoding="utf-8")
+    with it.config.open("a", encoding="utf-8") as config:
+        config.write(f'rules_dir = "{rules}"\n')
+    try:
+        it.open()
+        yield it
+    finally:
+        it.close()
+
+
+class At:
+    """The CLI with the settings of an installation."""
+
+    def __init__(self, cli: Cli, installation: Installation) -> None:
+        self.installation = installation
+        self._cli = cli
+
+    def __call__(self, *words: str) -> Any:  # noqa: ANN401 -- JSON is anything
+        """Return the JSON that a command printed; it must have gone well."""
+        said = self.said(*words, "--json")
+        assert said.code == 0, said.err
+        return said.document()
+
+    def said(self, *words: str) -> Said:
+        """Return what a command came to."""
+        return self._cli("--config", str(self.installation.config), *words)
+
+    def until(self, *words: str, meets: Callable[[Any], object] = bool) -> Any:  # noqa: ANN401 -- JSON is anything
+        """Ask until the answer ``meets`` what is wanted; return it."""
+        answers: list[Any] = []
+
+        def found() -> object:
+            answers.append(self(*words))
+            return meets(answers[-1])
+
+        asyncio.run(wait_until(lambda: asyncio.to_thread(found), seconds=20))
+        return answers[-1]
+
+    def burn(self) -> dict[str, Any]:
+        """Let the sensor report smoke; return its alarm that a person must end."""
+        self.installation.publish(TELEMETRY, FIRE)
+        alarms = self.until("alarms", "list", meets=lambda found: _latched(found) and len(found) == 2)
+        self.until("events", "list", "--type", "fire.smoke_latched", meets=bool)
+        return _latched(alarms)[0]
+
+    def calm(self) -> None:
+        """Let the sensor be normal, and end what a person must end."""
+        self.installation.publish(TELEMETRY, NORMAL)
+        self.until("telemetry", "query", "smoke_sensor", SENSOR, meets=_is_calm)
+        for alarm in _latched(self("alarms", "list")):
+            self("alarms", "clear", alarm["id"])
+        self.until("alarms", "list", meets=lambda found: not _latched(found))
+
+
+def _latched(alarms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [alarm for alarm in alarms if alarm["rule"] == "smoke-latched"]
+
+
+def _is_calm(rows: list[dict[str, Any]]) -> bool:
+    return bool(rows) and rows[-1]["fields"].get("status") == "normal"
+
+
+@pytest.fixture
+def at(cli: Cli, latching: Installation) -> Iterator[At]:
+    here = At(cli, latching)
+    yield here
+    here.calm()
+
+
+async def _trimmed(installation: Installation, *domains: str) -> None:
+    """Empty streams as their retention does."""
+    url = read_settings(installation.config).redis.url.get_secret_value()
+    async with Link(RedisAddress(url=url)) as link:
+        for domain in domains:
+            await link.ask("XTRIM", domain_key(domain), "MAXLEN", 0)
+
+
+# -------------------------------------------------------------------------------------------------------------- alarms
+
+
+def test_the_worst_alarm_is_listed_first_with_its_place_in_the_words_of_the_registry(at: At) -> None:
+    at.burn()
+    lines = at.said("alarms", "list").out.splitlines()
+    assert ["critical" in lines[1], "high" in lines[2]] == [True, True]
+    assert f"柳园 › {SENSOR}" in lines[1]
+
+
+def test_a_comment_becomes_part_of_the_history_of_its_alarm(at: At) -> None:
+    alarm = at.burn()
+    reply = at("alarms", "comment", alarm["id"], "有人在煎鱼", "--as", "li")
+    assert (reply["ok"], reply["code"]) == (True, "ok")
+    shown = at.until("alarms", "show", alarm["id"], meets=lambda found: len(found["history"]) == 2)
+    assert [(event["transition"], event["data"].get("actor")) for event in shown["history"]] == [
+        ("raised", None),
+        ("commented", "li"),
+    ]
+    assert shown["history"][1]["data"]["comment"] == "有人在煎鱼"
+
+
+def test_a_comment_without_words_is_refused(at: At) -> None:
+    alarm = at.burn()
+    said = at.said("alarms", "comment", alarm["id"], " ")
+    assert (said.code, said.out.split()[:2]) == (1, ["refused:", "bad_comment"])
+
+
+def test_who_does_not_say_who_asks_is_the_user_of_the_operating_system(at: At) -> None:
+    alarm = at.burn()
+    at("alarms", "ack", alarm["id"])
+    shown = at.until("alarms", "show", alarm["id"], meets=lambda found: found["alarm"]["acknowledged_by"])
+    assert shown["alarm"]["acknowledged_by"] == pwd.getpwuid(os.getuid()).pw_name
+
+
+def test_a_shelved_alarm_is_put_away_for_a_while_and_taken_back(at: At) -> None:
+    alarm = at.burn()
+    assert at("alarms", "shelve", alarm["id"], "--for", "8h", "--as", "li")["ok"] is True
+    shelved = at.until("alarms", "list", meets=lambda found: any(each["shelved_until"] for each in found))
+    assert [each["rule"] for each in shelved if each["shelved_until"] > each["since"]] == ["smoke-latched"]
+    assert at("alarms", "shelve", alarm["id"], "--for", "0s")["ok"] is True
+    at.until("alarms", "list", meets=lambda found: not any(each["shelved_until"] for each in found))
+
+
+def test_an_alarm_that_ends_by_itself_cannot_be_cleared_by_a_person(at: At) -> None:
+    at.burn()
+    said = at.said("alarms", "clear", "smoke-alarm", KEY)
+    assert (said.code, said.out.split()[:2]) == (1, ["refused:", "not_latched"])
+
+
+def test_a_latched_alarm_is_not_cleared_while_its_cause_lasts(at: At) -> None:
+    alarm = at.burn()
+    said = at.said("alarms", "clear", alarm["id"])
+    assert (said.code, said.out.split()[:2]) == (1, ["refused:", "still_true"])
+
+
+def test_an_alarm_is_shown_with_its_cause_its_terms_and_its_commands(at: At) -> None:
+    alarm = at.burn()
+    shown = at.until("alarms", "show", alarm["id"], meets=lambda found: found["terms"][0]["now"] == "alarm")
+    assert shown["is_active"] is True
+    assert [TELEMETRY in line and "status=alarm" in line for line in shown["heard"]] == [True]
+    assert shown["terms"][0] == {"name": "status", "then": "alarm", "now": "alarm"}
+    assert [(command["command"], command["device"]) for command in shown["commands"]] == [("unlock", GATE)]
+    for words in ("cause", "status  alarm", "raised", "unlock"):
+        assert words in at.said("alarms", "show", alarm["id"]).out
+
+
+def test_a_command_that_nobody_takes_is_shown_with_its_end(at: At) -> None:
+    alarm = at.burn()
+    shown = at.until("alarms", "show", alarm["id"], meets=lambda found: found["commands"][0]["state"] == "failed")
+    assert {"id": f"{alarm['id']}-1", "detail": "no_matching_subscribers"}.items() <= shown["commands"][0].items()
+
+
+def test_an_alarm_that_is_over_is_still_shown_with_who_ended_it(at: At) -> None:
+    alarm = at.burn()
+    at.calm()
+    shown = at.until("alarms", "show", alarm["id"], meets=lambda found: len(found["history"]) == 2)
+    assert (shown["is_active"], shown["history"][-1]["transition"]) == (False, "cleared")
+    assert shown["history"][-1]["data"]["actor"] == pwd.getpwuid(os.getuid()).pw_name
+
+
+# -------------------------------------------------------------------------------------------------------------- events
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("--type", "fire"), {"fire.smoke_alarm", "fire.smoke_latched"}),
+        (("--type", "*.smoke_latched"), {"fire.smoke_latched"}),
+        (("--severity", "critical"), {"fire.smoke_alarm"}),
+        (("--domain", "fire", "--severity", "high"), {"fire.smoke_latched"}),
+        (("--device", f"{SITE}/{SENSOR}", "--type", "fire.smoke_alarm"), {"fire.smoke_alarm"}),
+        (("--device", "nobody"), set()),
+        (("--place", SITE, "--type", "fire.smoke_latched"), {"fire.smoke_latched"}),
+        (("--place", "nowhere"), set()),
+    ],
+    ids=" ".join,
+)
+def test_events_are_listed_by_what_was_asked(at: At, words: tuple[str, ...], names: set[str]) -> None:
+    at.burn()
+    assert {event["name"] for event in at("events", "list", "--since", "1h", *words)} == names
+
+
+def test_a_limit_counts_wanted_events_only(at: At) -> None:
+    at.burn()
+    first = at("events", "list", "--since", "1h", "--type", "fire.smoke_latched", "--limit", "1")
+    assert [event["name"] for event in first] == ["fire.smoke_latched"]
+
+
+def test_events_that_the_streams_no_longer_hold_are_listed_from_the_store(at: At) -> None:
+    alarm = at.burn()
+    before = at("events", "list", "--type", "fire", "--since", "1h")
+    asyncio.run(_trimmed(at.installation, "fire"))
+    after = at.until("events", "list", "--type", "fire", "--since", "1h", meets=lambda found: len(found) >= len(before))
+    assert [event["id"] for event in after] == [event["id"] for event in before]
+    assert alarm["id"] in {event["id"] for event in after}
+
+
+# --------------------------------------------------------------------------------------------------------------- trace
+
+
+def test_an_event_is_proven_from_the_bytes_of_the_journal(at: At) -> None:
+    alarm = at.burn()
+    proof = at("trace", alarm["id"])
+    assert (proof["proven"], proof["differences"]) == (True, [])
+    cause = proof["causes"][-1]
+    assert (cause["topic"], cause["payload"]) == (TELEMETRY, FIRE.hex())
+    assert {"name": "status", "value": "alarm"}.items() <= proof["terms"][0].items()
+    assert proof["terms"][0]["cause"] == [cause["record"], cause["message"]]
+    assert proof["rule"]["when"] == "status == 'alarm'"
+
+
+def test_a_trace_tells_which_byte_became_which_value(at: At) -> None:
+    alarm = at.burn()
+    marks = at("trace", alarm["id"])["causes"][-1]["decoded"]["marks"]
+    status = next(mark for mark in marks if mark["name"] == "status")
+    assert (status["offset"], status["length"], status["value"]) == (1, 1, "alarm")
+
+
+def test_a_trace_goes_on_to_what_people_and_devices_did(at: At) -> None:
+    alarm = at.burn()
+    at("alarms", "ack", alarm["id"], "--as", "li")
+    proof = at.until(
+        "trace", alarm["id"], meets=lambda found: any(e["name"].startswith("command.") for e in found["story"])
+    )
+    told = [(event["name"], event["transition"], event["data"].get("actor")) for event in proof["story"]]
+    assert sorted(told) == [
+        ("command.failed", "occurred", None),
+        ("fire.smoke_latched", "acknowledged", "li"),
+        ("fire.smoke_latched", "raised", None),
+    ]
+
+
+def test_what_a_person_did_is_proven_by_the_request_in_the_journal(at: At) -> None:
+    alarm = at.burn()
+    at("alarms", "ack", alarm["id"], "--as", "li")
+    shown = at.until("alarms", "show", alarm["id"], meets=lambda found: len(found["history"]) == 2)
+    said = at.said("trace", shown["history"][-1]["id"])
+    assert said.code == 0
+    assert "li asks: ack rule=smoke-latched" in said.out
+    assert "proven: " in said.out
+
+
+def test_an_event_that_only_the_store_remembers_is_proven_too(at: At) -> None:
+    alarm = at.burn()
+    at.until("events", "list", "--type", "fire.smoke_latched", "--since", "1h")
+    asyncio.run(_trimmed(at.installation, "fire"))
+    proof = at.until("trace", alarm["id"])
+    assert (proof["event"]["causes"], proof["proven"]) == ([], True)
+    assert proof["causes"][-1]["payload"] == FIRE.hex()
+
+
+def test_an_event_that_nobody_knows_is_a_mistake(at: At) -> None:
+    said = at.said("trace", "zzz")
+    assert said.code == 2
+    assert "event_unknown" in said.err
+
+
+def test_asking_makes_no_files_where_no_hub_has_worked(cli: Cli, tmp_path: Path, latching: Installation) -> None:
+    url = read_settings(latching.config).redis.url.get_secret_value()
+    config = tmp_path / "hub.toml"
+    config.write_text(f'data_dir = "{tmp_path / "none"}"\nredis.url = "{url}"\n', encoding="utf-8")
+    assert cli("--config", str(config), "events", "list", "--since", "1h").code == 0
+    assert not (tmp_path / "none").exists()

@@ -1,0 +1,141 @@
+"""`import` and `export` of devices and places: all or nothing, every mistake with its line, and there and back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.ui.office import Office
+
+HEAD = "site,serial,kind,profile,place\n"
+
+
+def sensors(numbers: range) -> str:
+    return HEAD + "".join(f"garden,SN-{n},smoke_sensor,milesight/gs524n,\n" for n in numbers)
+
+
+def lines_of(said: str, name: str) -> list[int]:
+    """Return the lines that mistakes were told of."""
+    return [int(line.partition(f"{name}:")[2].partition(":")[0]) for line in said.splitlines()[:-1]]
+
+
+def test_a_file_of_all_households_is_imported_and_again_changes_nothing(office: Office) -> None:
+    file = office.file("sensors.csv", sensors(range(8_066)))
+    assert office.json("devices", "import", file) == {"added": 8_066, "changed": 0, "unchanged": 0}
+    assert office.json("devices", "import", file) == {"added": 0, "changed": 0, "unchanged": 8_066}
+
+
+def test_every_mistake_is_told_at_once_and_nothing_is_imported(office: Office) -> None:
+    text = HEAD + (
+        "garden,SN-1,smoke_sensor,milesight/gs524n,\n"
+        "garden,SN-2,smoke_sensr,,\n"
+        "garden,SN-3,smoke_sensor,nobody/x,\n"
+        "garden,SN-4,smoke_sensor,,moon\n"
+        "moon,SN-5,smoke_sensor,,\n"
+        "garden,SN-1,smoke_sensor,,\n"
+        "garden,8.61E+14,smoke_sensor,,\n"
+        "garden,SN-9,smoke_sensor,,,,\n"
+    )
+    said = office.refused("devices", "import", office.file("sensors.csv", text))
+    assert sorted(set(lines_of(said, "sensors.csv"))) == [3, 4, 5, 6, 7, 8, 9]
+    assert "there is no" not in said
+    assert office.json("devices", "list") == []
+
+
+def test_mistakes_are_a_document_for_programs(office: Office) -> None:
+    said = office("devices", "import", office.file("s.csv", HEAD + "garden,SN-1,smoke_sensor,,moon\n"), "--json")
+    (mistake,) = said.document()["mistakes"]
+    assert (said.code, mistake["line"]) == (2, 2)
+    assert "'moon'" in mistake["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line", "complaint"),
+    [
+        ("a.csv", "site,seriall\ngarden,x\n", 2, "did you mean serial?"),
+        ("a.csv", "", 1, "there are no rows"),
+        ("a.csv", 'site,serial,kind,params\ngarden,x,smoke_sensor,"{""a"": [1]}"\n', 2, "plain values"),
+        ("a.csv", "site,serial,kind,state\ngarden,x,smoke_sensor,broken\n", 2, "active, disabled"),
+        ("a.json", '[\n {"site": "garden", "id": "a", "kind": "smoke_sensor"},\n 7]', 3, "a row is an object"),
+        ("a.json", '[\n {"site": "garden", "id": "a", "kind": "smoke_sensor"},\n {"site":]', 3, "no JSON"),
+        ("a.json", '{"site": "garden", "id": 7, "kind": "smoke_sensor"}', 1, "put it in quotes"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_where_it_is_wrong(
+    office: Office, name: str, text: str, line: int, complaint: str
+) -> None:
+    said = office.refused("devices", "import", office.file(name, text))
+    assert line in lines_of(said, name)
+    assert complaint in said
+    assert office.json("devices", "list") == []
+
+
+def test_a_serial_number_finds_its_device_again_under_another_name(office: Office) -> None:
+    office.json("devices", "add", "garden", "kitchen", "--kind", "smoke_sensor", "--serial", "SN-1")
+    text = "site,serial,profile\ngarden,SN-1,milesight/gs524n\n"
+    assert office.json("devices", "import", office.file("s.csv", text))["changed"] == 1
+    (device,) = office.json("devices", "list")
+    assert (device["id"], device["kind"], device["profile"]) == ("kitchen", "smoke_sensor", "milesight/gs524n")
+
+
+def test_a_serial_number_does_not_become_a_second_device(office: Office) -> None:
+    office.json("devices", "add", "garden", "kitchen", "--kind", "smoke_sensor", "--serial", "SN-1")
+    text = "site,id,serial,kind\ngarden,hall,SN-1,smoke_sensor\n"
+    assert "of another device" in office.refused("devices", "import", office.file("s.csv", text))
+    assert [device["id"] for device in office.json("devices", "list")] == ["kitchen"]
+
+
+def test_two_devices_may_swap_their_serial_numbers(office: Office) -> None:
+    head = "site,id,serial,kind\n"
+    office.json("devices", "import", office.file("a.csv", head + "garden,a,1,smoke_sensor\ngarden,b,2,smoke_sensor\n"))
+    swapped = office.file("b.csv", head + "garden,a,2,smoke_sensor\ngarden,b,1,smoke_sensor\n")
+    assert office.json("devices", "import", swapped)["changed"] == 2
+    assert [device["serial"] for device in office.json("devices", "list")] == ["2", "1"]
+
+
+def test_what_a_chinese_spreadsheet_saves_is_read(office: Office) -> None:
+    text = "site,id,type,zh\ngarden,b1,building,一号楼\n"
+    office.json("places", "import", office.file("places.csv", text, encoding="gbk"))
+    assert [place["label"] for place in office.json("places", "list")] == [{"zh": "一号楼"}]
+
+
+@pytest.mark.parametrize("is_json", [False, True])
+def test_what_was_exported_comes_in_again_as_it_was(office: Office, is_json: bool) -> None:  # noqa: FBT001 -- a case
+    office.json("sources", "add", "lora", "--network", "chirpstack", "--param", "application=17c82e96")
+    office.json("places", "add", "garden", "b1", "--type", "building", "--zh", "一号楼, 东")
+    office.json("places", "set-fact", "garden", "b1", "away", "--until", "2026-03-01")
+    words = ("--kind", "smoke_sensor", "--source", "lora", "--network-id", "24E124535B316056", "--place", "b1")
+    office.json("devices", "add", "garden", "a", *words)
+    office.json("devices", "add", "garden", "b", "--kind", "elevator", "--param", "x=2", "--serial", "00012")
+    before = office.json("places", "list"), office.json("devices", "list")
+    for noun in ("places", "devices"):
+        out = office(noun, "export", *(["--json"] if is_json else [])).out
+        file = office.file(f"{noun}.{'json' if is_json else 'csv'}", out)
+        assert office.json(noun, "import", file) == {
+            "added": 0,
+            "changed": 0,
+            "unchanged": len(before[noun == "devices"]),
+        }
+    assert (office.json("places", "list"), office.json("devices", "list")) == before
+
+
+def test_what_was_exported_makes_the_same_registry_elsewhere(office: Office) -> None:
+    office.json("places", "add", "garden", "b1", "--type", "building", "--en", "One")
+    office.json("places", "add", "garden", "a0", "--type", "dwelling", "--parent", "b1")
+    exported = office.json("places", "export")
+    moved = json.dumps([{**place, "site": "meadow"} for place in exported])
+    office.json("sites", "add", "meadow")
+    assert office.json("places", "import", office.file("p.json", moved))["added"] == 2  # a0 comes before its parent
+    found = office.json("places", "list", "--site", "meadow")
+    assert [(place["id"], place["parent"], place["label"]) for place in found] == [
+        ("a0", "b1", {}),
+        ("b1", "", {"en": "One"}),
+    ]
+
+
+def test_a_tree_that_bites_its_tail_is_refused(office: Office) -> None:
+    file = office.file("p.csv", "site,id,type,parent\ngarden,a,unit,b\ngarden,b,unit,a\n")
+    said = office.refused("places", "import", file)
+    assert lines_of(said, "p.csv") == [2, 3]
+    assert "below itself" in said
