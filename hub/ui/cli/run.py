@@ -20,7 +20,7 @@ from hub.ui.observing import Watch, observe
 from hub.ui.preflight import refuse_toy_broker
 
 HUGE_PAGES_AFTER_SECONDS = (0.0, 10.0)
-"""What was loaded, and what the devices have said by then; a thread does it, 0.15 s for 100 MB."""
+"""What was loaded, and what the devices have said by then; a thread does it, 0.23 s for 86 MiB."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
