@@ -14,7 +14,7 @@ import structlog
 from hub.bridge import topics
 from hub.bridge.aiomqtt_session import AiomqttSession
 from hub.bridge.downlink import Downlink
-from hub.bridge.line import SessionConfig
+from hub.bridge.line import LONG_REST, SHORT_REST, SessionConfig
 from hub.bridge.paho_client import ClientConfig
 from hub.bridge.reconnect import Guard
 from hub.bridge.session import MqttSession
@@ -83,6 +83,7 @@ def make_sessions(
             tls=_tls(settings),
             first_connection=first_connection,
             guard=broker.guard,
+            rest=LONG_REST if name is SessionName.TELEMETRY else SHORT_REST,
         )
         session = make(config, inbox.put, clock)
         inbox.attach(session)

@@ -17,11 +17,14 @@ class AckOrder:
     *Handed out* things (messages, the marker) are acked when the hub says so, *silent* ones (markers of earlier
     connections) as soon as everything handed out before them is. ``settled`` counts the messages whose ack was written
     before a ping that the broker answered so long ago that it has been saved since. Packet id 0 means that nothing is
-    to be sent.
+    to be sent. ``is_full``: as much was unacked after the last hand-out as ever was, so the broker may send no more
+    before it has our acks (mosquitto's ``max_inflight_messages`` is 20 where nobody changed it).
     """
 
     def __init__(self) -> None:
         self.settled = 0
+        self.is_full = True
+        self._most_unacked = 0
         self._handed_out = 0
         self._acked = 0
         self._acked_messages = 0
@@ -43,6 +46,9 @@ class AckOrder:
     def hand_out(self, things: int) -> None:
         """Note that ``things`` more were given to the hub."""
         self._handed_out += things
+        unacked = self._handed_out - self._acked
+        self.is_full = unacked >= self._most_unacked
+        self._most_unacked = max(self._most_unacked, unacked)
 
     def silent(self, packet_id: int) -> list[int]:
         """Return what may be acked now that a packet came which nobody is told of: its id, or nothing yet."""

@@ -12,12 +12,10 @@ from typing_extensions import override
 
 from hub.bridge.frames import Malformed, frame_bytes, pubacks, read_messages
 from hub.bridge.hearing import MAX_BYTES, MAX_MESSAGES, Hearing
-from hub.bridge.line import MARKER_EVERY_SECONDS, NEVER_EXPIRES, RECEIVE_MAXIMUM, Line
+from hub.bridge.line import MARKER_EVERY_SECONDS, NEVER_EXPIRES, RECEIVE_MAXIMUM, SHORT_REST, Line
 from hub.bridge.topics import SYS_DROPPED
 from hub.model import Delivery, Publish
 
-READ_EVERY_SECONDS = 0.005
-"""A wake-up for a tiny read costs 8-10 us, 64 KiB reads 0.04 us a message (design.md, Speed)."""
 PING_AFTER_ACKS = 8_192
 RESUBSCRIBE_SECONDS = 10.0
 _FAILURE = 0x80  # compared as int: against its stub, the codec's enums are no IntEnum and have no order
@@ -126,9 +124,7 @@ class Connection(asyncio.Protocol):
             return  # what is not delivered is not acked, and comes again
         self._heard = True
         if not self._resting:
-            self._resting = True
-            self._later(READ_EVERY_SECONDS, self._wake)
-            self._regulate()
+            self._rest()
         if self._tail:
             self._tail.append(data)
             self._tail_bytes += len(data)
@@ -282,6 +278,13 @@ class Connection(asyncio.Protocol):
         return self._last_packet_id
 
     # ------------------------------------------------------------------------------------------ time
+
+    def _rest(self) -> None:
+        """Read no more for a while."""
+        rest = SHORT_REST if self.hearing.acks.is_full else self._line.config.rest
+        self._resting = True
+        self._later(rest.total_seconds(), self._wake)
+        self._transport.pause_reading()
 
     def _wake(self) -> None:
         self._resting = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from hub.bridge.reconnect import Guard
 from hub.bridge.topics import marker_topic
@@ -14,6 +15,9 @@ NEVER_EXPIRES = 0xFFFF_FFFF
 """Session expiry: with 600 s a clock jump of a day made mosquitto delete the session and its queue (measured)."""
 RECEIVE_MAXIMUM = 16_384
 MARKER_EVERY_SECONDS = 2.0
+SHORT_REST, LONG_REST = timedelta(milliseconds=5), timedelta(milliseconds=20)
+"""Between two reads: a wake-up costs 1 ms of CPU whatever it brings, so 1,000 messages a second cost 230 us each with
+5 ms, 100 with 20; 8,000 a second 40 and 26. An event of a message that rests is seen 10 ms later."""
 
 OVERSLEPT = "overslept"
 """Why we end a connection: another process may own the partition, so what we read is not ours to acknowledge."""
@@ -26,7 +30,9 @@ class SessionConfig:
     """Where a session connects, as whom, and what it subscribes to (its marker it adds itself).
 
     ``name`` is what Deliveries and records call it; ``first_connection`` is the number of its first TCP connection.
-    ``guard`` knows whether we may connect again, and whether we slept so long that nothing may be acked.
+    ``rest`` is how long reading pauses after a read, so that the next one brings more; never longer than a short one
+    while the broker may be waiting for our acks. ``guard`` knows whether we may connect again, and whether we slept so
+    long that nothing may be acked.
     """
 
     host: str
@@ -40,6 +46,7 @@ class SessionConfig:
     tls: ssl.SSLContext | None = None
     first_connection: int = 1
     keepalive_seconds: int = 10
+    rest: timedelta = SHORT_REST
     guard: Guard | None = None
 
 

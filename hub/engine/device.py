@@ -73,6 +73,9 @@ class Woken(NamedTuple):
     is_wide: bool = False
 
 
+NOBODY = Woken((), (), minds_missing=False)
+
+
 class KindRules:
     """The rules that concern devices of one kind, by what wakes them; each list in the order of names.
 
@@ -138,11 +141,11 @@ def _covers(rule: Rule, part: str) -> bool:
 class Part:
     """One part of a device at work ("" is the device itself): what is held of it, its key, its series.
 
-    ``woken`` are the rules that its last reading woke, one object for the same names; ``has_changed`` since the twins
-    were last asked for.
+    ``names`` are those of the reading that is held, and ``woken`` the rules that they wake; ``has_changed`` since the
+    twins were last asked for.
     """
 
-    __slots__ = ("device", "has_changed", "held", "key", "name", "series", "woken")
+    __slots__ = ("device", "has_changed", "held", "key", "name", "names", "series", "woken")
 
     def __init__(self, device: Device, name: str, held: Held) -> None:
         row = device.row
@@ -153,7 +156,8 @@ class Part:
         self.series = Series(
             kind=row.kind, site=row.site, building=row.building, device=row.device, part=name, profile=device.profile
         )  # fmt: skip
-        self.woken: Woken | None = None
+        self.names: tuple[str, ...] = ()
+        self.woken = NOBODY
         self.has_changed = False
 
 

@@ -54,7 +54,9 @@ class Ear(ForeignEar):
     def batch(self, record: Record, batch: Batch) -> None:
         """Take every message of ``batch`` to its end. What is counted is added once a batch, not once a message."""
         ledger, clock, messages = self._state.ledger, self._state.clock, record.messages
-        known = self.redelivery.known(batch) if any(map(_is_duplicate, messages)) else None
+        known = None
+        if self.redelivery.expects(batch) and any(map(_is_duplicate, messages)):
+            known = self.redelivery.known(batch)
         ledger.heard += len(messages)
         count(ledger.sessions, batch.session, len(messages))
         self._position, self._readings_taken = record.position, clock.readings

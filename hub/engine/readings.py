@@ -163,7 +163,7 @@ class Readings:
         take = part.held.fill_gaps if is_memory else part.held.take
         take(reading.values, time, device.state.heard_awake, quality, reading.bad)
         if part.held.values is reading.values:
-            part.woken = device.rules.reading(part.name, reading.values)
+            part.names, part.woken = (*reading.values,), device.rules.reading(part.name, reading.values)
         if not part.has_changed:
             self._show(part)
         return part
@@ -188,9 +188,8 @@ class Readings:
             return False
         if reading.signals or reading.identity is not None or reading.backfill:
             return False
-        name = reading.part or ""
-        part, woken = device.parts.get(name), device.rules.reading(name, values)
-        if part is None or part.woken is not woken or measured < part.held.at:
+        part = device.parts.get(reading.part or "")
+        if part is None or part.names != (*values,) or measured < part.held.at:
             return False
         known, seq = device.state, reading.seq
         if seq is not None:
@@ -207,6 +206,6 @@ class Readings:
         self._readings_taken += 1
         time = measured - measured % MILLION + crc32(self._payload, self._checksum) % MILLION
         self._output.effects.points.append((part.series, time, values))
-        if woken.rules:
-            self._judge.values(woken, part, False, self._moment_of)  # noqa: FBT003 -- hot path
+        if part.woken.rules:
+            self._judge.values(part.woken, part, False, self._moment_of)  # noqa: FBT003 -- hot path
         return True

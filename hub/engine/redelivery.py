@@ -40,6 +40,11 @@ class Redelivery:
             last = ordered[-1][1]
             self._counted[session] = (last.connection, last.last)
 
+    def expects(self, batch: Batch) -> bool:
+        """Return whether anything that an older connection left unsettled could come again in ``batch``."""
+        kept = self._kept.get(batch.session)
+        return batch.session in self._tables or bool(kept and kept[0][1].connection != batch.connection)
+
     def known(self, batch: Batch) -> Callable[[Heard], bool]:
         """Return the question whether a DUP message of ``batch`` is unsettled: same packet id, topic and payload."""
         session, connection = batch.session, batch.connection

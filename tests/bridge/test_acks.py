@@ -34,6 +34,16 @@ def test_acks_leave_in_the_order_in_which_packets_came(arrivals: list[str], batc
     assert sent == [packet_id for packet_id, kind in enumerate(arrivals, 1) if kind != "qos0"]
 
 
+def test_a_broker_may_wait_for_acks_when_as_much_is_unacked_as_ever_was() -> None:
+    acks, window = AckOrder(), [_message(packet_id) for packet_id in range(1, 21)]
+    fullness = []
+    for count in (20, 20, 19, 20, 30):
+        acks.hand_out(count)
+        fullness.append(acks.is_full)
+        acks.acknowledge(window[:count] if count <= 20 else window + window[:10])
+    assert fullness == [True, True, False, True, True]
+
+
 def _acknowledge(acks: AckOrder, waiting: list[tuple[str, int]]) -> list[int]:
     written: list[int] = []
     run: list[Heard] = []

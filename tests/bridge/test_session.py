@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 
 import mqtt5
 import pytest
@@ -130,6 +133,31 @@ async def test_many_acks_are_settled_without_waiting_for_the_next_ping(
         broker.send(message(b"y", 4))
         await wait_until(lambda: len(ear.messages) == 4)
         assert ear.bodies(Packets)[-1].settled == 3
+
+
+async def test_a_broker_that_waits_for_acks_is_read_again_soon(broker: ScriptedBroker) -> None:
+    an_hour = timedelta(hours=1)
+    async with Ear(MqttSession, replace(config(broker.port), rest=an_hour)) as ear:
+        await wait_until(lambda: ear.is_caught_up)
+        for acked in (3, 5, 7):
+            broker.send(message(b"x", 1), message(b"x", 2))
+            await broker.until(mqtt5.PubAckPacket, acked)
+
+
+async def test_a_session_rests_between_reads(broker: ScriptedBroker) -> None:
+    rest = timedelta(seconds=0.3)
+    async with Ear(MqttSession, replace(config(broker.port), rest=rest)) as ear:
+        await wait_until(lambda: ear.is_caught_up)
+        broker.send(message(b"a", 1), message(b"b", 2))
+        await wait_until(lambda: len(ear.messages) == 2)
+        broker.send(message(b"c", 3))
+        await wait_until(lambda: len(ear.messages) == 3)
+        broker.send(message(b"d", 4))
+        await wait_until(lambda: len(ear.messages) == 4)
+        began = asyncio.get_running_loop().time()
+        broker.send(message(b"e", 5))
+        await wait_until(lambda: len(ear.messages) == 5)
+        assert asyncio.get_running_loop().time() - began > rest.total_seconds() / 2
 
 
 async def test_acks_keep_the_order_of_the_packets_around_foreign_markers(broker: ScriptedBroker) -> None:

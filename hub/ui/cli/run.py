@@ -15,9 +15,12 @@ from hub.errors import StoppedError
 from hub.metrics import Metrics
 from hub.ui.cli.desk import Desk, desk_of
 from hub.ui.http import application, serve
+from hub.ui.huge_pages import collapse
 from hub.ui.observing import Watch, observe
 from hub.ui.preflight import refuse_toy_broker
 
+HUGE_PAGES_AFTER_SECONDS = (0.0, 10.0)
+"""What was loaded, and what the devices have said by then; a thread does it, 0.23 s for 86 MiB."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -35,6 +38,7 @@ async def _run(desk: Desk) -> None:
             metrics = Metrics()
             observe(hub, metrics)
             spare_the_collector()
+            prefer_huge_pages()
             async with serve(application(metrics, Watch(hub).vitals), settings.http):
                 await hub.run()
 
@@ -47,6 +51,13 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+def prefer_huge_pages() -> None:
+    """Move the memory onto huge pages at once, and once more when the hub has worked for a while."""
+    loop = asyncio.get_running_loop()
+    for seconds in HUGE_PAGES_AFTER_SECONDS:
+        loop.call_later(seconds, loop.run_in_executor, None, collapse)
 
 
 @contextmanager
