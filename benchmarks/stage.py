@@ -24,7 +24,8 @@ from benchmarks.traffic import BUILDING, DOMAINS, FIELD, KIND, RULES, SITE, Traf
 from hub.config import Settings, TimeseriesStore
 from hub.errors import UnavailableError
 from hub.journal.state_file import read_tallies
-from hub.registry.nouns import Device, Place, PlaceType, Site
+from hub.model import PlaceType
+from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
 from hub.services.child import free_port
 from hub.sinks.streams import domain_key

@@ -38,6 +38,20 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+class PlaceType(StrEnum):
+    """What a place is; the tree goes from a site down. A rule can be for any of them, and sees all devices below it."""
+
+    SITE = "site"
+    BUILDING = "building"
+    UNIT = "unit"
+    FLOOR = "floor"
+    DWELLING = "dwelling"
+    ELEVATOR = "elevator"
+    GATE = "gate"
+    LANE = "lane"
+    FIRE_ZONE = "fire_zone"
+
+
 class TopicClass(StrEnum):
     """What a topic carries; the last segment of a native topic."""
 

@@ -16,9 +16,9 @@ from hub.engine.content import Content
 from hub.engine.state import Document
 from hub.errors import ConfigError, CorruptError
 from hub.model import Revision
-from hub.normalize.load import load_profiles
+from hub.normalize.load import NOUNS, profiles_of
 from hub.normalize.networks.directory import DIRECTORY, MADE
-from hub.normalize.networks.load import load_networks
+from hub.normalize.networks.load import networks_of
 from hub.pipeline import NewRevision
 from hub.rules.check import Weight, problems
 from hub.rules.rule import Rule, write_rule
@@ -37,10 +37,11 @@ def read_yaml(profile_directories: Sequence[Path], rule_directories: Sequence[Pa
 
     ConfigError with file, line and hint for the first thing that is wrong.
     """
-    catalogue, profiles = load_profiles(profile_directories)
+    tree = load_tree(profile_directories, NOUNS)
+    catalogue, profiles = profiles_of(tree)
     documents = {f"kind/{kind.kind}": canonical_json(kind) for kind in catalogue.kinds.values()}
     documents |= {f"profile/{profile.profile}": canonical_json(profile) for profile in profiles.values()}
-    for network in load_networks(profile_directories).values():
+    for network in networks_of(tree).values():
         documents[f"network/{network.network}"] = canonical_json(network)
     for rule in read_rules(rule_directories, catalogue).values():
         documents[f"rule/{rule.rule}"] = write_rule(rule)

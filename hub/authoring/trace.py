@@ -93,7 +93,7 @@ def _poisoned(profile: Profile, kind: Kind, sent: Sent, error: PoisonError) -> T
     """Return what can still be told of a payload that is a dead letter."""
     handler = compile_profile(profile, kind, sent.params, sent.zone)
     try:
-        whole = _Whole(profile, kind, sent, handler)  # type: ignore[arg-type]
+        whole = _Whole(profile, kind, sent, handler)  # type: ignore[arg-type] # a native one is not looked at this way
     except PoisonError:
         return Trace(sections=[Section("", sent.payload)], marks=[], readings=[], error=error)
     marks = [*frame_marks(profile.payload, whole.anatomy, error.code), *whole.marks()]

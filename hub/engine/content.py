@@ -11,7 +11,7 @@ from hub.catalogue import Catalogue, Kind
 from hub.engine.device import Device, DeviceRow
 from hub.engine.networks import Networks
 from hub.engine.outfits import Outfits
-from hub.engine.places import Place, Subject
+from hub.engine.places import Place, Subject, bodies_of, is_near
 from hub.engine.rulebook import Rulebook
 from hub.engine.state import DeviceState, Document, State
 from hub.errors import ConfigError
@@ -112,10 +112,8 @@ class Content:
         if within == "place":
             around = device.places[0].by_kind if isinstance(device, Device) and device.places else None
             return (device.by_kind if isinstance(device, Place) else around or {}).get(kind, [])
-        there = [other for other in self.devices_of(device.site) if other.kind == kind]
-        if within == "site":
-            return there
-        return [other for other in there if device.building and other.building == device.building]
+        there = self.devices_of(device.site)
+        return [other for other in there if other.kind == kind and is_near(device, other, within)]
 
     def devices_of(self, site: str) -> list[Device]:
         """Return the devices of a site in the order of keys."""
@@ -239,12 +237,12 @@ class Content:
 
     def _compile(self, documents: Mapping[str, Document], change: Change) -> None:
         bodies = {key: document.body for key, document in documents.items()}
-        kinds = Catalogue(Kind.model_validate_json(body) for body in _of(bodies, "kind/"))
+        kinds = Catalogue(Kind.model_validate_json(body) for body in bodies_of(bodies, "kind"))
         profiles = {
             profile.profile: profile
-            for profile in (Profile.model_validate_json(body) for body in _of(bodies, "profile/"))
+            for profile in (Profile.model_validate_json(body) for body in bodies_of(bodies, "profile"))
         }
-        networks = Networks(_of(bodies, "network/"), _of(bodies, "source/"), _of(bodies, "directory/"))
+        networks = Networks(bodies_of(bodies, "network"), bodies_of(bodies, "source"), bodies_of(bodies, "directory"))
         rulebook = Rulebook(bodies, kinds)
         change.has_new_rules = True
         change.removed_rules = sorted(set(self.rules) - set(rulebook.rules))
@@ -267,7 +265,3 @@ class Content:
 
 def _own_name(device: Device) -> str:
     return device.row.network_id if device.source is None else device.source.fold(device.row.network_id)
-
-
-def _of(bodies: Mapping[str, bytes], prefix: str) -> Iterator[bytes]:
-    return (bodies[key] for key in sorted(bodies) if key.startswith(prefix))

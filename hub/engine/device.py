@@ -175,8 +175,7 @@ class Device:
     __slots__ = (
         "ages_end", "building", "called", "commands", "deafness", "device", "downlinks", "entry_key", "handler",
         "identity", "is_silent", "key", "kind", "late_after_ns", "least_age", "mark", "most_age", "parts", "places",
-        "profile",
-        "read", "respond", "row", "rules", "site", "source", "state", "store",
+        "profile", "read", "respond", "row", "rules", "site", "source", "state", "store",
     )  # fmt: skip
 
     def __init__(self, row: DeviceRow, state: DeviceState) -> None:

@@ -105,14 +105,14 @@ class Circumstances:
 
     def __init__(self, bodies: Mapping[str, bytes]) -> None:
         decode = msgspec.json.decode
-        rows = [decode(body, type=PlaceRow) for body in _of(bodies, "place/")]
+        rows = [decode(body, type=PlaceRow) for body in bodies_of(bodies, "place")]
         self.places = {(row.site, row.place): row for row in rows}
         self._params: dict[str, list[ParamsRow]] = {}
-        for body in _of(bodies, "params/"):
+        for body in bodies_of(bodies, "params"):
             row = decode(body, type=ParamsRow)
             self._params.setdefault(row.rule, []).append(row)
         self._lists: dict[str, list[ListRow]] = {}
-        for body in _of(bodies, "list/"):
+        for body in bodies_of(bodies, "list"):
             listed = decode(body, type=ListRow)
             self._lists.setdefault(listed.site, []).append(listed)
 
@@ -177,5 +177,6 @@ def _in_force(said: Scalar, at: int, zone: str, what: str) -> tuple[bool, int | 
         raise ConfigError(code, f"{what}: {error}", hint="write true, false, or FROM/UNTIL") from error
 
 
-def _of(bodies: Mapping[str, bytes], prefix: str) -> Iterator[bytes]:
-    return (bodies[key] for key in sorted(bodies) if key.startswith(prefix))
+def bodies_of(bodies: Mapping[str, bytes], noun: str) -> Iterator[bytes]:
+    """Yield the bodies of the documents of one noun, in the order of keys."""
+    return (bodies[key] for key in sorted(bodies) if key.startswith(f"{noun}/"))

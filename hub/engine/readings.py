@@ -62,8 +62,7 @@ class Readings:
 
     def _hear(self, device: Device) -> None:
         """Note that ``device`` lives."""
-        if device.mark != self._state.generation:
-            self._mark(device)
+        self._mark(device)
         clock, known = self._state.clock, device.state
         blind_since = clock.blind_since
         known.heard_at = self._at
@@ -86,12 +85,8 @@ class Readings:
     def _reading(self, device: Device, element: int, reading: Reading) -> Timeliness:  # noqa: C901 -- one screen
         at, known = self._at, device.state
         self._readings_taken += 1
-        seq = reading.seq
-        if seq is not None:
-            if seq - 1 == known.seq and reading.boot == known.boot:
-                known.seq = seq
-            else:
-                count_sequence(known, seq, reading.boot, self._state.ledger)
+        if reading.seq is not None:
+            count_sequence(known, reading.seq, reading.boot, self._state.ledger)
         blind_since = self._state.clock.blind_since
         measured = reading.measured_at
         if measured is None or measured - at > AHEAD_NS:

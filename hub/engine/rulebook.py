@@ -36,11 +36,6 @@ class Rulebook:
                 (self._of_kind if place is None else self._waking)[kind.kind].append(rule)
         self.changes_at: int | None = None
 
-    @property
-    def has_places(self) -> bool:
-        """True when a rule is for places."""
-        return bool(self._of_places)
-
     def learn(self, bodies: Mapping[str, bytes]) -> None:
         """Take places, parameters and lists."""
         self._circumstances = Circumstances(bodies)

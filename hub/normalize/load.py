@@ -10,10 +10,11 @@ from hub.catalogue import Catalogue, Kind
 from hub.errors import ConfigError
 from hub.normalize.compile import compile_downlinks, compile_profile, compile_reply
 from hub.normalize.profile import Profile
-from hub.yaml_documents import Document, load_tree, overlaid, validate
+from hub.yaml_documents import Document, Tree, load_tree, overlaid, validate
 
 NOUNS = ("fragment", "kind", "network", "profile")
-"""A fragment holds words that several profiles ``use``; networks are read in ``networks/load.py``."""
+"""What lies in a directory of device profiles. A fragment holds words that several profiles ``use``; networks are read
+in ``networks/load.py``."""
 
 
 def load_profiles(directories: Sequence[Path]) -> tuple[Catalogue, Mapping[str, Profile]]:
@@ -22,7 +23,11 @@ def load_profiles(directories: Sequence[Path]) -> tuple[Catalogue, Mapping[str, 
     Every profile is compiled once, with its own params, so that what comes out of here works. Raises ConfigError
     with file, line and a hint.
     """
-    tree = load_tree(directories, NOUNS)
+    return profiles_of(load_tree(directories, NOUNS))
+
+
+def profiles_of(tree: Tree) -> tuple[Catalogue, Mapping[str, Profile]]:
+    """Return the kinds and the profiles among the documents of ``tree``, as :func:`load_profiles` does."""
     kinds = {document.name: document for (noun, _), document in tree.items() if noun == "kind"}
     catalogue = _catalogue(kinds)
     fragments = {document.name: document for (noun, _), document in tree.items() if noun == "fragment"}

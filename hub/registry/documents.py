@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import orjson
 
-from hub.model import Scalar
-from hub.registry.nouns import Device, Entry, Params, Place, PlaceType, Site, Source
+from hub.model import PlaceType, Scalar
+from hub.registry.nouns import Device, Entry, Params, Place, Site, Source
 
 Key = tuple[str, str]
 

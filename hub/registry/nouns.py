@@ -5,21 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from hub.model import Scalar
-
-
-class PlaceType(StrEnum):
-    """What a place is; the tree goes from a site down."""
-
-    SITE = "site"
-    BUILDING = "building"
-    UNIT = "unit"
-    FLOOR = "floor"
-    DWELLING = "dwelling"
-    ELEVATOR = "elevator"
-    GATE = "gate"
-    LANE = "lane"
-    FIRE_ZONE = "fire_zone"
+from hub.model import PlaceType, Scalar
 
 
 class DeviceState(StrEnum):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.model import PlaceType
 from hub.registry import schema
-from hub.registry.nouns import Device, DeviceState, Entry, Params, Place, PlaceType, Site, Source
+from hub.registry.nouns import Device, DeviceState, Entry, Params, Place, Site, Source
 
 
 async def sites(connection: AsyncConnection) -> list[Site]:

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hub.errors import ConfigError
-from hub.registry.nouns import Device, Place, PlaceType, Site, Source
+from hub.model import PlaceType
+from hub.registry.nouns import Device, Place, Site, Source
 
 # What is safe in a topic segment, a broker's user file, a Redis key and a tag without escaping.
 IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from hub.durations import Duration
-from hub.model import Severity
+from hub.model import PlaceType, Severity
 
 MOST = 1_000
 """How many votes or signals a rule may wait for: each is remembered."""
@@ -19,20 +18,6 @@ class Clause(BaseModel):
     """Frozen, and a word that we do not know is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PlaceType(StrEnum):
-    """Places that a rule can be for; all devices at such a place and below it are visible to it."""
-
-    SITE = "site"
-    BUILDING = "building"
-    UNIT = "unit"
-    FLOOR = "floor"
-    DWELLING = "dwelling"
-    ELEVATOR = "elevator"
-    GATE = "gate"
-    LANE = "lane"
-    FIRE_ZONE = "fire_zone"
 
 
 class ForEach(Clause):

@@ -19,10 +19,11 @@ class Held:
     """Devices say the same few names again and again, so a reading replaces the one before it as a whole.
 
     A stamp for each value instead cost 0.9 us a message of three values, and twice the memory; a msgspec struct instead
-    of a dataclass costs 40 ns for each attribute that is set. ``values`` were measured
-    ``at`` (ns) and came when the engine had been ``awake`` so long; ``bad`` names those out of range. ``older`` holds
-    values of other names, none of them measured after ``at`` except those that a broker remembered. ``values`` belong
-    to the reading: nobody changes them.
+    of a dataclass costs 40 ns for each attribute that is set.
+
+    ``values`` were measured ``at`` (ns) and came when the engine had been ``awake`` so long; ``bad`` names those out of
+    range. ``older`` holds values of other names, none of them measured after ``at`` except those that a broker
+    remembered. ``values`` belong to the reading: nobody changes them.
     """
 
     values: Values = field(default_factory=dict)

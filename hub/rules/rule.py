@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, Pr
 
 from hub.durations import Duration, read_duration
 from hub.errors import ConfigError
-from hub.model import Scalar, Severity
+from hub.model import PlaceType, Scalar, Severity
 from hub.rules.calendars import Windows
-from hub.rules.clauses import Confirm, Count, ForEach, Inhibit, Input, LadderStep, PlaceType, Remind, Without
+from hub.rules.clauses import Confirm, Count, ForEach, Inhibit, Input, LadderStep, Remind, Without
 from hub.rules.settling import KEPT, filled, names_in
 from hub.rules.testing import RuleTest
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-
-from typing_extensions import override
 
 from hub.authoring.skeleton import TODO
 from hub.catalogue import NUMBERS, Catalogue, Kind
@@ -21,27 +18,10 @@ from hub.normalize.profile import Profile
 from hub.normalize.sources import ByteSource, each_of
 from hub.rules.check import Weight
 from hub.rules.names import suggestion
+from hub.ui.findings import Finding, finding_of
 from hub.yaml_documents import Document, load_documents, mistakes, validate
 
 _TODO = re.compile(rf"#\s*{TODO}\b:?\s*(?P<what>.*)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """A problem where it stands."""
-
-    file: str
-    line: int
-    profile: str
-    weight: Weight
-    code: str
-    message: str
-    hint: str = ""
-
-    @override
-    def __str__(self) -> str:
-        hint = f" -- {self.hint}" if self.hint else ""
-        return f"{self.file}:{self.line}: {self.weight}: {self.profile}: {self.message}{hint}  [{self.code}]"
 
 
 class Shelf:
@@ -68,9 +48,10 @@ class Shelf:
         if name in self.profiles:
             return self.profiles[name]
         for finding in self.findings:
-            if finding.profile == name and finding.weight is Weight.ERROR:
-                where = {"file": finding.file, "line": finding.line, "hint": finding.hint}
-                raise ConfigError(finding.code, finding.message, **where)  # type: ignore[arg-type]
+            if finding.name == name and finding.weight is Weight.ERROR:
+                raise ConfigError(
+                    finding.code, finding.message, file=finding.file, line=finding.line, hint=finding.hint
+                )
         close = difflib.get_close_matches(name, self.profiles, n=1)
         hint = f"did you mean {close[0]}?" if close else "`hub profiles list`"
         raise ConfigError("unknown_profile", f"there is no profile {name!r}", hint=hint)
@@ -147,17 +128,7 @@ class Shelf:
             self.findings += _undecided(name, Path(document.file))
 
     def _tell(self, name: str, error: ConfigError) -> None:
-        self.findings.append(
-            Finding(
-                file=error.file or "",
-                line=error.line or 1,
-                profile=name,
-                weight=Weight.ERROR,
-                code=error.code,
-                message=error.message,
-                hint=error.hint,
-            )
-        )
+        self.findings.append(finding_of("profile", name, Weight.ERROR, error))
 
 
 def shelf_of(settings: Settings, *more: Path) -> Shelf:
@@ -173,8 +144,9 @@ def _undecided(name: str, file: Path) -> Iterator[Finding]:
             before = line[: found.start()].strip()
             message = f"{before.partition(':')[0].lstrip('- ')}: {found['what']}" if before else found["what"]
             yield Finding(
-                file=str(file), line=number, profile=name, weight=Weight.WARNING, code="undecided", message=message
-            )
+                file=str(file), line=number, noun="profile", name=name, weight=Weight.WARNING, code="undecided",
+                message=message,
+            )  # fmt: skip
 
 
 def _doubts(profile: Profile, document: Document, kind: Kind) -> Iterator[Finding]:
@@ -200,10 +172,7 @@ def _doubts(profile: Profile, document: Document, kind: Kind) -> Iterator[Findin
     ]
     for path, code, message, hint in told:
         error = document.error(code, message, path=path, hint=hint)
-        yield Finding(
-            file=document.file, line=error.line or 1, profile=profile.profile, weight=Weight.WARNING, code=code,
-            message=error.message, hint=hint,
-        )  # fmt: skip
+        yield finding_of("profile", profile.profile, Weight.WARNING, error)
 
 
 def _untold(profile: Profile) -> list[str]:

@@ -21,6 +21,7 @@ from hub.model import (
     Effects,
     Event,
     Heard,
+    PlaceType,
     Publish,
     Record,
     Revision,
@@ -31,7 +32,6 @@ from hub.model import (
     TopicClass,
     Transmission,
 )
-from hub.rules.clauses import PlaceType
 from hub.rules.names import scope_of
 from hub.rules.rule import Do, Rule, write_rule
 from hub.rules.testing import Happening, RuleTest, Step, differences

@@ -11,8 +11,8 @@ import orjson
 import pytest
 from typing_extensions import override
 
-from hub.model import Scalar
-from hub.registry.nouns import Device, Place, PlaceType, Site, Source
+from hub.model import PlaceType, Scalar
+from hub.registry.nouns import Device, Place, Site, Source
 from hub.registry.registry import Registry
 from hub.sinks.timeseries.query import telemetry
 from hub.sinks.timeseries.store import Row

@@ -16,8 +16,8 @@ import orjson
 
 from hub.clock import SystemClock
 from hub.journal.state_file import read_tallies
-from hub.model import Event
-from hub.registry.nouns import Device, Place, PlaceType, Site
+from hub.model import Event, PlaceType
+from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
 from hub.sinks.stream_readers import read_events
 from hub.sinks.timeseries.local import LocalStore

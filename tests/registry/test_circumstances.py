@@ -13,8 +13,9 @@ import pytest
 from hub.engine.device import DeviceRow
 from hub.engine.places import Circumstances, Settled
 from hub.errors import ConfigError
+from hub.model import PlaceType
 from hub.registry import circumstances
-from hub.registry.nouns import Device, Entry, Params, Place, PlaceType, Site
+from hub.registry.nouns import Device, Entry, Params, Place, Site
 from hub.registry.registry import Registry
 from hub.registry.validity import parted, validity
 from hub.rules.rule import Rule

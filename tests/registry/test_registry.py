@@ -12,7 +12,8 @@ import orjson
 import pytest
 
 from hub.errors import ConfigError, CorruptError
-from hub.registry.nouns import Connection, Device, DeviceState, Place, PlaceType, Site, Source
+from hub.model import PlaceType
+from hub.registry.nouns import Connection, Device, DeviceState, Place, Site, Source
 from hub.registry.registry import Registry
 
 SITE = Site(id="s1", zone="Asia/Shanghai", label={"en": "Willow Court", "zh": "柳园"}, facts={"city": "Ningbo"})

@@ -18,8 +18,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from hub.clock import SystemClock
+from hub.model import PlaceType
 from hub.registry.brokers.mosquitto import MosquittoFiles, hash_password
-from hub.registry.nouns import Connection, PlaceType
+from hub.registry.nouns import Connection
 from hub.registry.registry import Registry
 from hub.services.broker import IotcoreService, MosquittoService
 from hub.services.child import free_port

@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hub.services.child import free_port
 from tests.machine import needs_mosquitto
-from tests.ui.conftest import Cli, Said
+from tests.ui.at import At
+from tests.ui.conftest import Cli
 from tests.ui.installation import (
     BROKEN,
     FIRE,
@@ -40,31 +41,8 @@ def in_thread(check: Callable[[], object], seconds: float = 10) -> object:
     return asyncio.run(wait_until(lambda: asyncio.to_thread(check), seconds=seconds))
 
 
-class At:
-    """The CLI with the settings of an installation."""
-
-    def __init__(self, cli: Cli, installation: Installation) -> None:
-        self.installation = installation
-        self._cli = cli
-
-    def __call__(self, *arguments: str) -> Any:  # noqa: ANN401 -- JSON is anything
-        """Return the JSON that a command printed; it must have gone well."""
-        said = self.said(*arguments, "--json")
-        assert said.code == 0, said.err
-        return said.document()
-
-    def said(self, *arguments: str) -> Said:
-        """Return what a command came to."""
-        return self._cli("--config", str(self.installation.config), *arguments)
-
-    def until(self, *arguments: str, meets: Callable[[Any], object] = bool) -> Any:  # noqa: ANN401 -- JSON is anything
-        """Ask until the answer ``meets`` what is wanted; return it."""
-
-        def found() -> object:
-            answer = self(*arguments)
-            return [answer] if meets(answer) else None
-
-        return in_thread(found)[0]  # type: ignore[index] # the list from above
+class Burning(At):
+    """The CLI beside an installation whose sensor can burn."""
 
     def burn(self) -> Any:  # noqa: ANN401 -- JSON is anything
         """Let the sensor report smoke; return its alarm."""
@@ -80,15 +58,15 @@ def unready(installation: Installation) -> set[str]:
 
 
 @pytest.fixture
-def at(cli: Cli, installation: Installation) -> At:
-    return At(cli, installation)
+def at(cli: Cli, installation: Installation) -> Burning:
+    return Burning(cli, installation)
 
 
 def test_a_hub_that_has_caught_up_says_that_it_is_ready(installation: Installation) -> None:
     assert installation.readiness() == (200, {"ready": True, "reasons": []})
 
 
-def test_smoke_is_an_alarm_that_an_operator_acknowledges_once(at: At) -> None:
+def test_smoke_is_an_alarm_that_an_operator_acknowledges_once(at: Burning) -> None:
     alarm = at.burn()
     assert (alarm["name"], alarm["severity"], alarm["key"]) == ("fire.smoke_alarm", "critical", f"{SITE}/{SENSOR}")
     first = at("alarms", "ack", alarm["id"][:10], "--as", "li")
@@ -98,20 +76,20 @@ def test_smoke_is_an_alarm_that_an_operator_acknowledges_once(at: At) -> None:
     assert (again.code, again.out.split()[:2]) == (1, ["refused:", "already_acknowledged"])
 
 
-def test_an_alarm_is_listed_with_its_names_and_place(at: At) -> None:
+def test_an_alarm_is_listed_with_its_names_and_place(at: Burning) -> None:
     at.burn()
     table = at.said("alarms", "list").out
     assert "critical  烟雾报警 / Smoke alarm" in table
     assert f"柳园 › {SENSOR}" in table
 
 
-def test_an_alarm_id_that_nothing_begins_with_is_a_mistake(at: At) -> None:
+def test_an_alarm_id_that_nothing_begins_with_is_a_mistake(at: Burning) -> None:
     said = at.said("alarms", "ack", "zzz")
     assert said.code == 2
     assert "alarm_unknown" in said.err
 
 
-def test_events_are_listed_with_what_was_true(at: At) -> None:
+def test_events_are_listed_with_what_was_true(at: Burning) -> None:
     alarm = at.burn()
     events = at.until("events", "list", "--domain", "fire", "--since", "1h")
     terms = {"alarm": True, "status": "alarm"}
@@ -119,7 +97,7 @@ def test_events_are_listed_with_what_was_true(at: At) -> None:
     assert at("events", "list", "--domain", "care") == []
 
 
-def test_events_are_followed_until_ctrl_c_without_a_word_of_complaint(at: At) -> None:
+def test_events_are_followed_until_ctrl_c_without_a_word_of_complaint(at: Burning) -> None:
     command = hub_command("--config", str(at.installation.config), "events", "tail", "--json")
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment(), text=True) as tail:
@@ -137,7 +115,7 @@ def test_events_are_followed_until_ctrl_c_without_a_word_of_complaint(at: At) ->
     assert event["name"].startswith("command.")
 
 
-def test_telemetry_is_read_back_as_it_was_measured(at: At) -> None:
+def test_telemetry_is_read_back_as_it_was_measured(at: Burning) -> None:
     at.installation.publish(TELEMETRY, NORMAL)
     states = {"status": "normal", "alarm": False, "testing": False}
     wanted = {**states, "battery": 100.0, "concentration": 30.0, "temperature": 26.0}
@@ -149,7 +127,7 @@ def test_telemetry_is_read_back_as_it_was_measured(at: At) -> None:
     assert {name for row in some for name in row["fields"]} == {"battery"}
 
 
-def test_telemetry_for_people_has_a_course_of_each_number(at: At) -> None:
+def test_telemetry_for_people_has_a_course_of_each_number(at: Burning) -> None:
     at.installation.publish(TELEMETRY, NORMAL)
     at.until("telemetry", "query", "smoke_sensor", SENSOR)
     table = at.said("telemetry", "query", "smoke_sensor", SENSOR).out
@@ -157,13 +135,13 @@ def test_telemetry_for_people_has_a_course_of_each_number(at: At) -> None:
     assert "status               ▁" not in table
 
 
-def test_a_name_that_cannot_be_a_measurement_is_a_mistake(at: At) -> None:
+def test_a_name_that_cannot_be_a_measurement_is_a_mistake(at: Burning) -> None:
     said = at.said("telemetry", "query", 'x"; DROP', SENSOR)
     assert said.code == 2
     assert "bad_name" in said.err
 
 
-def test_a_dead_letter_is_listed_and_shown_with_its_bytes(at: At) -> None:
+def test_a_dead_letter_is_listed_and_shown_with_its_bytes(at: Burning) -> None:
     at.installation.publish(TELEMETRY, BROKEN)
     letter = at.until("dead-letters", "list", "--code", "bad_checksum")[0]
     assert (letter["topic"], letter["payload"]) == (TELEMETRY, BROKEN.hex())
@@ -173,13 +151,13 @@ def test_a_dead_letter_is_listed_and_shown_with_its_bytes(at: At) -> None:
     assert at.said("dead-letters", "show", number, "--raw").out.encode() == BROKEN
 
 
-def test_a_dead_letter_that_is_not_there_is_a_mistake(at: At) -> None:
+def test_a_dead_letter_that_is_not_there_is_a_mistake(at: Burning) -> None:
     at.installation.publish(TELEMETRY, BROKEN)
     at.until("dead-letters", "list")
     assert at.said("dead-letters", "show", "999999").code == 2
 
 
-def test_a_command_is_accepted_for_a_device_that_knows_it(at: At) -> None:
+def test_a_command_is_accepted_for_a_device_that_knows_it(at: Burning) -> None:
     reply = at("commands", "send", SITE, GATE, "unlock", "--part", "door-1", "--arg", "ttl=5s")
     assert (reply["ok"], reply["code"]) == (True, "accepted")
 
@@ -187,24 +165,24 @@ def test_a_command_is_accepted_for_a_device_that_knows_it(at: At) -> None:
 @pytest.mark.parametrize(
     ("device", "command", "code"), [("nobody", "unlock", "unknown_device"), (GATE, "fly", "unknown_command")]
 )
-def test_a_command_that_cannot_be_is_refused(at: At, device: str, command: str, code: str) -> None:
+def test_a_command_that_cannot_be_is_refused(at: Burning, device: str, command: str, code: str) -> None:
     said = at.said("commands", "send", SITE, device, command)
     assert (said.code, said.out.split()[:2]) == (1, ["refused:", code])
 
 
-def test_what_was_registered_is_listed(at: At) -> None:
+def test_what_was_registered_is_listed(at: Burning) -> None:
     assert [(site["id"], site["label"]) for site in at("sites", "list")] == [(SITE, {"zh": "柳园"})]
     assert [device["id"] for device in at("devices", "list", "--kind", "smoke_sensor")] == [SENSOR]
 
 
-def test_settings_are_shown_with_their_origin_and_without_secrets(at: At) -> None:
+def test_settings_are_shown_with_their_origin_and_without_secrets(at: Burning) -> None:
     settings = {setting["name"]: setting for setting in at("config", "show")}
     assert settings["redis.url"]["value"] == "****"
     assert settings["mqtt.port"]["origin"] == f"{at.installation.config}:3"
     assert settings["mqtt.host"]["origin"] == "default"
 
 
-def test_metrics_agree_with_the_ledger(at: At) -> None:
+def test_metrics_agree_with_the_ledger(at: Burning) -> None:
     at.installation.publish(TELEMETRY, NORMAL)
     at.installation.publish("hub/too/short", b"")
 
@@ -225,7 +203,7 @@ def test_metrics_agree_with_the_ledger(at: At) -> None:
     assert totals["hub_sessions_blind"] == 0
 
 
-def test_a_second_hub_in_the_same_directory_is_told_so(at: At) -> None:
+def test_a_second_hub_in_the_same_directory_is_told_so(at: Burning) -> None:
     command = hub_command("--config", str(at.installation.config), "run")
     second = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=20, check=False)
     assert second.returncode == 2
@@ -240,14 +218,14 @@ def test_a_second_hub_in_the_same_directory_is_told_so(at: At) -> None:
         (("--kind", "smoke_sensor", "--place", "nowhere"), "device_invalid"),
     ],
 )
-def test_a_device_that_the_hub_could_not_work_with_is_not_added(at: At, words: tuple[str, ...], code: str) -> None:
+def test_a_device_that_the_hub_could_not_work_with_is_not_added(at: Burning, words: tuple[str, ...], code: str) -> None:
     said = at.said("devices", "add", SITE, "new-1", *words)
     assert said.code == 2
     assert code in said.err
     assert "new-1" not in [device["id"] for device in at("devices", "list")]
 
 
-def test_a_device_that_is_added_is_heard_without_a_restart(at: At) -> None:
+def test_a_device_that_is_added_is_heard_without_a_restart(at: Burning) -> None:
     added = at("devices", "add", SITE, "air-1", "--kind", "environment_sensor")
     assert (added["id"], added["profile"]) == ("air-1", "")
     topic = f"hub/{SITE}/air-1/telemetry"
@@ -257,7 +235,7 @@ def test_a_device_that_is_added_is_heard_without_a_restart(at: At) -> None:
     assert rows[0]["fields"] == {"temperature": 21.5}
 
 
-def test_without_redis_the_hub_is_not_ready_until_it_is_back(at: At) -> None:
+def test_without_redis_the_hub_is_not_ready_until_it_is_back(at: Burning) -> None:
     at.installation.redis.kill()
     try:
         assert in_thread(lambda: "redis_unreachable" in unready(at.installation))
@@ -266,7 +244,7 @@ def test_without_redis_the_hub_is_not_ready_until_it_is_back(at: At) -> None:
     assert in_thread(lambda: at.installation.readiness()[0] == 200, 20)
 
 
-def test_without_its_broker_the_hub_is_blind_until_it_is_back(at: At) -> None:
+def test_without_its_broker_the_hub_is_blind_until_it_is_back(at: Burning) -> None:
     at.installation.broker.stop()
     try:
         assert in_thread(lambda: unready(at.installation) == {"session_blind"})
@@ -275,7 +253,7 @@ def test_without_its_broker_the_hub_is_blind_until_it_is_back(at: At) -> None:
     assert in_thread(lambda: at.installation.readiness()[0] == 200, 20)
 
 
-def test_the_hub_ends_when_asked_and_goes_on_where_it_was(at: At) -> None:
+def test_the_hub_ends_when_asked_and_goes_on_where_it_was(at: Burning) -> None:
     alarm = at.burn()
     assert at.installation.stop() == 0
     assert at.installation.page("/healthz")[0] == 0
@@ -298,5 +276,5 @@ def test_a_redis_that_is_not_there_is_told_with_what_to_do(cli: Cli, tmp_path: P
     assert "is Redis (or Valkey) running" in said.err
 
 
-def test_an_option_that_says_nothing_is_a_mistake(at: At) -> None:
+def test_an_option_that_says_nothing_is_a_mistake(at: Burning) -> None:
     assert at.said("commands", "send", SITE, GATE, "unlock", "--arg", "ttl").code == 2

@@ -3,54 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from tests.machine import needs_mosquitto
+from tests.ui.at import At
 from tests.ui.conftest import Cli
 from tests.ui.installation import NORMAL, SITE, Installation
 from tests.waiting import wait_until
 
 pytestmark = needs_mosquitto
-
-
-class At:
-    """The CLI with the settings of an installation."""
-
-    def __init__(self, cli: Cli, installation: Installation) -> None:
-        self.installation = installation
-        self._cli = cli
-
-    def __call__(self, *words: str) -> Any:  # noqa: ANN401 -- JSON is anything
-        """Return the JSON of a command that went well."""
-        said = self._cli("--config", str(self.installation.config), *words, "--json")
-        assert said.code == 0, said.err
-        return said.document()
-
-    def refused(self, *words: str) -> str:
-        """Return what a command said that a person must mend."""
-        said = self._cli("--config", str(self.installation.config), *words)
-        assert said.code == 2
-        return said.err
-
-    def until(self, *words: str, meets: Callable[[Any], object]) -> Any:  # noqa: ANN401 -- JSON is anything
-        """Ask until the answer ``meets`` what is wanted; return it."""
-        answers: list[Any] = []
-
-        def asked() -> object:
-            answers.append(self(*words))
-            return meets(answers[-1])
-
-        asyncio.run(wait_until(lambda: asyncio.to_thread(asked), seconds=20))
-        return answers[-1]
-
-    def figure(self, name: str) -> float:
-        """Return a metric of this site."""
-        lines = self.installation.page("/metrics")[1].decode().splitlines()
-        wanted = f'{name}{{site="{SITE}"}} '
-        return next(float(line.removeprefix(wanted)) for line in lines if line.startswith(wanted))
 
 
 @pytest.fixture

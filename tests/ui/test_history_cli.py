@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from hub.config import read_settings
 from hub.sinks.redis_link import Link, RedisAddress
 from hub.sinks.streams import domain_key
 from tests.machine import needs_mosquitto
-from tests.ui.conftest import Cli, Said
+from tests.ui.at import At
+from tests.ui.conftest import Cli
 from tests.ui.installation import FIRE, GATE, NORMAL, SENSOR, SITE, Installation
-from tests.waiting import wait_until
 
 TELEMETRY = f"hub/{SITE}/{SENSOR}/telemetry"
 KEY = f"{SITE}/{SENSOR}"
@@ -52,33 +52,8 @@ def latching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
         it.close()
 
 
-class At:
-    """The CLI with the settings of an installation."""
-
-    def __init__(self, cli: Cli, installation: Installation) -> None:
-        self.installation = installation
-        self._cli = cli
-
-    def __call__(self, *words: str) -> Any:  # noqa: ANN401 -- JSON is anything
-        """Return the JSON that a command printed; it must have gone well."""
-        said = self.said(*words, "--json")
-        assert said.code == 0, said.err
-        return said.document()
-
-    def said(self, *words: str) -> Said:
-        """Return what a command came to."""
-        return self._cli("--config", str(self.installation.config), *words)
-
-    def until(self, *words: str, meets: Callable[[Any], object] = bool) -> Any:  # noqa: ANN401 -- JSON is anything
-        """Ask until the answer ``meets`` what is wanted; return it."""
-        answers: list[Any] = []
-
-        def found() -> object:
-            answers.append(self(*words))
-            return meets(answers[-1])
-
-        asyncio.run(wait_until(lambda: asyncio.to_thread(found), seconds=20))
-        return answers[-1]
+class Burning(At):
+    """The CLI beside an installation whose sensor can burn."""
 
     def burn(self) -> dict[str, Any]:
         """Let the sensor report smoke; return its alarm that a person must end."""
@@ -105,8 +80,8 @@ def _is_calm(rows: list[dict[str, Any]]) -> bool:
 
 
 @pytest.fixture
-def at(cli: Cli, latching: Installation) -> Iterator[At]:
-    here = At(cli, latching)
+def at(cli: Cli, latching: Installation) -> Iterator[Burning]:
+    here = Burning(cli, latching)
     yield here
     here.calm()
 
@@ -122,14 +97,14 @@ async def _trimmed(installation: Installation, *domains: str) -> None:
 # -------------------------------------------------------------------------------------------------------------- alarms
 
 
-def test_the_worst_alarm_is_listed_first_with_its_place_in_the_words_of_the_registry(at: At) -> None:
+def test_the_worst_alarm_is_listed_first_with_its_place_in_the_words_of_the_registry(at: Burning) -> None:
     at.burn()
     lines = at.said("alarms", "list").out.splitlines()
     assert ["critical" in lines[1], "high" in lines[2]] == [True, True]
     assert f"柳园 › {SENSOR}" in lines[1]
 
 
-def test_a_comment_becomes_part_of_the_history_of_its_alarm(at: At) -> None:
+def test_a_comment_becomes_part_of_the_history_of_its_alarm(at: Burning) -> None:
     alarm = at.burn()
     reply = at("alarms", "comment", alarm["id"], "有人在煎鱼", "--as", "li")
     assert (reply["ok"], reply["code"]) == (True, "ok")
@@ -141,20 +116,20 @@ def test_a_comment_becomes_part_of_the_history_of_its_alarm(at: At) -> None:
     assert shown["history"][1]["data"]["comment"] == "有人在煎鱼"
 
 
-def test_a_comment_without_words_is_refused(at: At) -> None:
+def test_a_comment_without_words_is_refused(at: Burning) -> None:
     alarm = at.burn()
     said = at.said("alarms", "comment", alarm["id"], " ")
     assert (said.code, said.out.split()[:2]) == (1, ["refused:", "bad_comment"])
 
 
-def test_who_does_not_say_who_asks_is_the_user_of_the_operating_system(at: At) -> None:
+def test_who_does_not_say_who_asks_is_the_user_of_the_operating_system(at: Burning) -> None:
     alarm = at.burn()
     at("alarms", "ack", alarm["id"])
     shown = at.until("alarms", "show", alarm["id"], meets=lambda found: found["alarm"]["acknowledged_by"])
     assert shown["alarm"]["acknowledged_by"] == pwd.getpwuid(os.getuid()).pw_name
 
 
-def test_a_shelved_alarm_is_put_away_for_a_while_and_taken_back(at: At) -> None:
+def test_a_shelved_alarm_is_put_away_for_a_while_and_taken_back(at: Burning) -> None:
     alarm = at.burn()
     assert at("alarms", "shelve", alarm["id"], "--for", "8h", "--as", "li")["ok"] is True
     shelved = at.until("alarms", "list", meets=lambda found: any(each["shelved_until"] for each in found))
@@ -163,19 +138,19 @@ def test_a_shelved_alarm_is_put_away_for_a_while_and_taken_back(at: At) -> None:
     at.until("alarms", "list", meets=lambda found: not any(each["shelved_until"] for each in found))
 
 
-def test_an_alarm_that_ends_by_itself_cannot_be_cleared_by_a_person(at: At) -> None:
+def test_an_alarm_that_ends_by_itself_cannot_be_cleared_by_a_person(at: Burning) -> None:
     at.burn()
     said = at.said("alarms", "clear", "smoke-alarm", KEY)
     assert (said.code, said.out.split()[:2]) == (1, ["refused:", "not_latched"])
 
 
-def test_a_latched_alarm_is_not_cleared_while_its_cause_lasts(at: At) -> None:
+def test_a_latched_alarm_is_not_cleared_while_its_cause_lasts(at: Burning) -> None:
     alarm = at.burn()
     said = at.said("alarms", "clear", alarm["id"])
     assert (said.code, said.out.split()[:2]) == (1, ["refused:", "still_true"])
 
 
-def test_an_alarm_is_shown_with_its_cause_its_terms_and_its_commands(at: At) -> None:
+def test_an_alarm_is_shown_with_its_cause_its_terms_and_its_commands(at: Burning) -> None:
     alarm = at.burn()
     shown = at.until("alarms", "show", alarm["id"], meets=lambda found: found["terms"][0]["now"] == "alarm")
     assert shown["is_active"] is True
@@ -186,13 +161,13 @@ def test_an_alarm_is_shown_with_its_cause_its_terms_and_its_commands(at: At) -> 
         assert words in at.said("alarms", "show", alarm["id"]).out
 
 
-def test_a_command_that_nobody_takes_is_shown_with_its_end(at: At) -> None:
+def test_a_command_that_nobody_takes_is_shown_with_its_end(at: Burning) -> None:
     alarm = at.burn()
     shown = at.until("alarms", "show", alarm["id"], meets=lambda found: found["commands"][0]["state"] == "failed")
     assert {"id": f"{alarm['id']}-1", "detail": "no_matching_subscribers"}.items() <= shown["commands"][0].items()
 
 
-def test_an_alarm_that_is_over_is_still_shown_with_who_ended_it(at: At) -> None:
+def test_an_alarm_that_is_over_is_still_shown_with_who_ended_it(at: Burning) -> None:
     alarm = at.burn()
     at.calm()
     shown = at.until("alarms", "show", alarm["id"], meets=lambda found: len(found["history"]) == 2)
@@ -217,18 +192,18 @@ def test_an_alarm_that_is_over_is_still_shown_with_who_ended_it(at: At) -> None:
     ],
     ids=" ".join,
 )
-def test_events_are_listed_by_what_was_asked(at: At, words: tuple[str, ...], names: set[str]) -> None:
+def test_events_are_listed_by_what_was_asked(at: Burning, words: tuple[str, ...], names: set[str]) -> None:
     at.burn()
     assert {event["name"] for event in at("events", "list", "--since", "1h", *words)} == names
 
 
-def test_a_limit_counts_wanted_events_only(at: At) -> None:
+def test_a_limit_counts_wanted_events_only(at: Burning) -> None:
     at.burn()
     first = at("events", "list", "--since", "1h", "--type", "fire.smoke_latched", "--limit", "1")
     assert [event["name"] for event in first] == ["fire.smoke_latched"]
 
 
-def test_events_that_the_streams_no_longer_hold_are_listed_from_the_store(at: At) -> None:
+def test_events_that_the_streams_no_longer_hold_are_listed_from_the_store(at: Burning) -> None:
     alarm = at.burn()
     before = at("events", "list", "--type", "fire", "--since", "1h")
     asyncio.run(_trimmed(at.installation, "fire"))
@@ -240,7 +215,7 @@ def test_events_that_the_streams_no_longer_hold_are_listed_from_the_store(at: At
 # --------------------------------------------------------------------------------------------------------------- trace
 
 
-def test_an_event_is_proven_from_the_bytes_of_the_journal(at: At) -> None:
+def test_an_event_is_proven_from_the_bytes_of_the_journal(at: Burning) -> None:
     alarm = at.burn()
     proof = at("trace", alarm["id"])
     assert (proof["proven"], proof["differences"]) == (True, [])
@@ -251,14 +226,14 @@ def test_an_event_is_proven_from_the_bytes_of_the_journal(at: At) -> None:
     assert proof["rule"]["when"] == "status == 'alarm'"
 
 
-def test_a_trace_tells_which_byte_became_which_value(at: At) -> None:
+def test_a_trace_tells_which_byte_became_which_value(at: Burning) -> None:
     alarm = at.burn()
     marks = at("trace", alarm["id"])["causes"][-1]["decoded"]["marks"]
     status = next(mark for mark in marks if mark["name"] == "status")
     assert (status["offset"], status["length"], status["value"]) == (1, 1, "alarm")
 
 
-def test_a_trace_goes_on_to_what_people_and_devices_did(at: At) -> None:
+def test_a_trace_goes_on_to_what_people_and_devices_did(at: Burning) -> None:
     alarm = at.burn()
     at("alarms", "ack", alarm["id"], "--as", "li")
     proof = at.until(
@@ -272,7 +247,7 @@ def test_a_trace_goes_on_to_what_people_and_devices_did(at: At) -> None:
     ]
 
 
-def test_what_a_person_did_is_proven_by_the_request_in_the_journal(at: At) -> None:
+def test_what_a_person_did_is_proven_by_the_request_in_the_journal(at: Burning) -> None:
     alarm = at.burn()
     at("alarms", "ack", alarm["id"], "--as", "li")
     shown = at.until("alarms", "show", alarm["id"], meets=lambda found: len(found["history"]) == 2)
@@ -282,7 +257,7 @@ def test_what_a_person_did_is_proven_by_the_request_in_the_journal(at: At) -> No
     assert "proven: " in said.out
 
 
-def test_an_event_that_only_the_store_remembers_is_proven_too(at: At) -> None:
+def test_an_event_that_only_the_store_remembers_is_proven_too(at: Burning) -> None:
     alarm = at.burn()
     at.until("events", "list", "--type", "fire.smoke_latched", "--since", "1h")
     asyncio.run(_trimmed(at.installation, "fire"))
@@ -291,7 +266,7 @@ def test_an_event_that_only_the_store_remembers_is_proven_too(at: At) -> None:
     assert proof["causes"][-1]["payload"] == FIRE.hex()
 
 
-def test_an_event_that_nobody_knows_is_a_mistake(at: At) -> None:
+def test_an_event_that_nobody_knows_is_a_mistake(at: Burning) -> None:
     said = at.said("trace", "zzz")
     assert said.code == 2
     assert "event_unknown" in said.err

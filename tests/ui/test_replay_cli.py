@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from hub.errors import CorruptError
 from hub.model import Tick
 from hub.replay.recording import RecordingTape
 from tests.machine import needs_mosquitto
-from tests.ui.conftest import Cli, Said
+from tests.ui.at import At
+from tests.ui.conftest import Cli
 from tests.ui.installation import FIRE, NORMAL, SENSOR, SITE, Installation, environment, hub_command
 from tests.waiting import wait_until
 
@@ -32,34 +33,12 @@ clear: {{by: operator}}
 pytestmark = needs_mosquitto
 
 
-class At:
+class Ruled(At):
     """An installation with two rules of its own, and the CLI with its settings."""
 
     def __init__(self, cli: Cli, installation: Installation) -> None:
-        self.installation = installation
+        super().__init__(cli, installation)
         self.rules = installation.directory / "rules"
-        self._cli = cli
-
-    def __call__(self, *words: str) -> Any:  # noqa: ANN401 -- JSON is anything
-        """Return the JSON that a command printed; it must have gone well."""
-        said = self.said(*words, "--json")
-        assert said.code == 0, said.err + said.out
-        return said.document()
-
-    def said(self, *words: str) -> Said:
-        """Return what a command came to."""
-        return self._cli("--config", str(self.installation.config), *words)
-
-    def until(self, *words: str, meets: Callable[[Any], object] = bool) -> Any:  # noqa: ANN401 -- JSON is anything
-        """Ask until the answer ``meets`` what is wanted; return it."""
-        answers: list[Any] = []
-
-        def found() -> object:
-            answers.append(self(*words))
-            return meets(answers[-1])
-
-        asyncio.run(wait_until(lambda: asyncio.to_thread(found), seconds=20))
-        return answers[-1]
 
     def write(self, **severities: str) -> None:
         """Let the own rules be these."""
@@ -88,9 +67,9 @@ def has_ticked(file: Path) -> bool:
 
 
 @pytest.fixture
-def at(cli: Cli, tmp_path: Path) -> Iterator[At]:
+def at(cli: Cli, tmp_path: Path) -> Iterator[Ruled]:
     it = Installation(tmp_path)
-    here = At(cli, it)
+    here = Ruled(cli, it)
     here.rules.mkdir()
     here.write(one="high", two="high")
     with it.config.open("a", encoding="utf-8") as config:
@@ -102,7 +81,7 @@ def at(cli: Cli, tmp_path: Path) -> Iterator[At]:
         it.close()
 
 
-def test_rules_change_in_a_running_hub_and_the_others_keep_their_alarms(at: At) -> None:
+def test_rules_change_in_a_running_hub_and_the_others_keep_their_alarms(at: Ruled) -> None:
     before = at.burn()
     at("alarms", "ack", before["smoke-one"]["id"], "--as", "li")
     at.write(one="high", three="medium")
@@ -126,7 +105,7 @@ def test_rules_change_in_a_running_hub_and_the_others_keep_their_alarms(at: At) 
     assert at("rules", "plan")["rules"] == []
 
 
-def test_a_changed_word_is_planned_and_applied_with_its_state_kept(at: At) -> None:
+def test_a_changed_word_is_planned_and_applied_with_its_state_kept(at: Ruled) -> None:
     before = at.burn()
     at.write(one="high", two="critical")
     plan = at("rules", "plan")
@@ -143,7 +122,7 @@ def test_a_changed_word_is_planned_and_applied_with_its_state_kept(at: At) -> No
     assert at("rules", "apply")["code"] == "unchanged"
 
 
-def test_a_hub_that_reads_other_files_refuses(at: At) -> None:
+def test_a_hub_that_reads_other_files_refuses(at: Ruled) -> None:
     other = at.installation.directory / "other"
     other.mkdir()
     (other / "mine.yaml").write_text(MINE.format(name="other", severity="low"), encoding="utf-8")
@@ -156,7 +135,7 @@ def test_a_hub_that_reads_other_files_refuses(at: At) -> None:
     assert "other_files" in reply["detail"]
 
 
-def test_a_rule_that_cannot_work_changes_nothing(at: At) -> None:
+def test_a_rule_that_cannot_work_changes_nothing(at: Ruled) -> None:
     at.burn()
     (at.rules / "mine.yaml").write_text(MINE.format(name="one", severity="terrible"), encoding="utf-8")
     for verb in ("plan", "apply"):
@@ -166,7 +145,7 @@ def test_a_rule_that_cannot_work_changes_nothing(at: At) -> None:
     assert len(at("alarms", "list")) == 3
 
 
-def test_the_journal_of_a_running_hub_is_replayed_under_other_rules(at: At) -> None:
+def test_the_journal_of_a_running_hub_is_replayed_under_other_rules(at: Ruled) -> None:
     at.burn()
     at.installation.publish(TELEMETRY, NORMAL)
     at.until("telemetry", "query", "smoke_sensor", SENSOR, meets=is_calm)
@@ -181,7 +160,7 @@ def test_the_journal_of_a_running_hub_is_replayed_under_other_rules(at: At) -> N
     assert at.installation.readiness()[0] == 200
 
 
-def test_what_was_recorded_is_replayed_without_the_hub(at: At) -> None:
+def test_what_was_recorded_is_replayed_without_the_hub(at: Ruled) -> None:
     file = at.installation.directory / "evening.hubrec"
     command = hub_command("--config", str(at.installation.config), "record", str(file), "--duration", "8s")
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as recorder:
@@ -197,7 +176,7 @@ def test_what_was_recorded_is_replayed_without_the_hub(at: At) -> None:
     assert (other["messages"] >= 1, other["recording_cut"]) == (True, False)
 
 
-def test_a_profile_that_changed_shows_which_values_would(at: At) -> None:
+def test_a_profile_that_changed_shows_which_values_would(at: Ruled) -> None:
     at.burn()
     own = at.installation.directory / "profiles"
     own.mkdir()

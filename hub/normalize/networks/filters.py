@@ -49,7 +49,7 @@ def fill(words: str, params: Mapping[str, object]) -> str:
 
 def _problem(levels: Sequence[str], names: Sequence[str]) -> str:
     odd = [
-        level for level in levels if level not in {ANY, REST} and not HOLE.fullmatch(level) and set(level) & set("+#{}")
+        level for level in levels if level not in {ANY, REST} and not HOLE.fullmatch(level) and set(level) & _SPECIAL
     ]
     if odd:
         return f"{odd[0]!r} is no level"

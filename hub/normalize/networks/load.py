@@ -8,7 +8,7 @@ from pathlib import Path
 from hub.errors import ConfigError
 from hub.normalize.networks.network import Network, SourceRow
 from hub.normalize.networks.source import compile_source
-from hub.yaml_documents import Document, load_tree, validate
+from hub.yaml_documents import Document, Tree, load_tree, validate
 
 FOLDER = "networks"
 """Where they lie in a directory of device profiles."""
@@ -21,7 +21,12 @@ def load_networks(directories: Sequence[Path]) -> Mapping[str, Network]:
     file, line and a hint.
     """
     folders = [directory / FOLDER for directory in directories if (directory / FOLDER).is_dir()]
-    return {document.name: _network(document) for document in load_tree(folders, ("network",)).values()}
+    return networks_of(load_tree(folders, ("network",)))
+
+
+def networks_of(tree: Tree) -> Mapping[str, Network]:
+    """Return by name the networks among the documents of ``tree``."""
+    return {document.name: _network(document) for (noun, _), document in tree.items() if noun == "network"}
 
 
 def _network(document: Document) -> Network:

@@ -10,9 +10,10 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from hub.model import PlaceType
 from hub.parts import read_content
 from hub.registry import many
-from hub.registry.nouns import Device, DeviceState, Place, PlaceType
+from hub.registry.nouns import Device, DeviceState, Place
 from hub.registry.registry import Registry
 from hub.registry.validation import Key, Problem
 from hub.ui.cli.desk import AsJson, Desk, desk_of

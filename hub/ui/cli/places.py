@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from hub.errors import ConfigError
-from hub.model import Scalar
+from hub.model import PlaceType, Scalar
 from hub.parts import read_content
 from hub.registry import circumstances
-from hub.registry.nouns import Place, PlaceType
+from hub.registry.nouns import Place
 from hub.registry.registry import Registry
 from hub.rules.rule import read_rule
 from hub.rules.settling import in_force

@@ -19,16 +19,16 @@ from hub.normalize.compile import compile_profile
 from hub.normalize.examples import Example, check_example, example_bytes
 from hub.normalize.profile import Profile
 from hub.normalize.sources import each_of
-from hub.rules.check import Weight
 from hub.ui.cli import again, profiles_payloads
 from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.findings import Finding, tell
 from hub.ui.printing import say_json, say_table
-from hub.ui.profile_shelf import Finding, Shelf, shelf_of
+from hub.ui.profile_shelf import Shelf, shelf_of
 from hub.ui.schemas import Noun, schema_of
 from hub.ui.words import title
 from hub.yaml_documents import canonical_json
 
-EXIT_FAILED, EXIT_CONFIG = 1, 2
+EXIT_FAILED = 1
 ZONE = "Asia/Shanghai"
 """Where the devices of examples stand: naive local times in them are Chinese ones."""
 
@@ -104,14 +104,7 @@ def check(context: typer.Context, chosen: Chosen = "", *, as_json: AsJson = Fals
     if chosen and not Path(chosen).exists() and not findings:
         shelf.profile(chosen)
     findings.sort(key=lambda finding: (finding.file, finding.line))
-    if as_json:
-        say_json([asdict(finding) for finding in findings])
-    else:
-        for finding in findings:
-            typer.echo(str(finding))
-        typer.echo(f"{len(shelf.profiles)} profiles, {len(findings)} findings")
-    if any(finding.weight is Weight.ERROR for finding in findings):
-        raise typer.Exit(EXIT_CONFIG)
+    tell(findings, f"{len(shelf.profiles)} profiles", as_json=as_json)
 
 
 @app.command("test")
@@ -155,7 +148,7 @@ def _shelf(context: typer.Context, chosen: str) -> Shelf:
 
 
 def _is_chosen(finding: Finding, chosen: str) -> bool:
-    if not chosen or finding.profile == chosen:
+    if not chosen or finding.name == chosen:
         return True
     path = Path(chosen)
     return path.exists() and Path(finding.file).is_relative_to(path)

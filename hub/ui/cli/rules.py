@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typing_extensions import override
 
 from hub.catalogue import Catalogue
 from hub.config import packaged
@@ -20,36 +19,19 @@ from hub.rules.rule import Rule
 from hub.rules.sentence import sentence, subject
 from hub.ui.cli import again, rules_change
 from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.findings import Finding, finding_of, tell
 from hub.ui.printing import say_json, say_table
 from hub.ui.rules_bench import run_case
 from hub.ui.words import title
 from hub.yaml_documents import Document, load_tree, validate
 
-EXIT_FAILED, EXIT_CONFIG = 1, 2
+EXIT_FAILED = 1
 
 app = typer.Typer(help="Rules.")
 app.command("replay")(again.replay_rules)
 app.command("plan")(rules_change.show_plan)
 app.command("apply")(rules_change.apply)
 Names = Annotated[list[str] | None, typer.Argument(metavar="[RULE]…", help="Only these; else all.")]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Finding:
-    """A problem where it stands."""
-
-    file: str
-    line: int
-    rule: str
-    weight: Weight
-    code: str
-    message: str
-    hint: str
-
-    @override
-    def __str__(self) -> str:
-        hint = f" -- {self.hint}" if self.hint else ""
-        return f"{self.file}:{self.line}: {self.weight}: {self.rule}: {self.message}{hint}  [{self.code}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +73,7 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
     desk = desk_of(context)
     documents = list(_documents(desk))
     findings = list(_findings(documents, _catalogue(desk)))
-    if as_json:
-        say_json([asdict(finding) for finding in findings])
-    else:
-        for finding in findings:
-            typer.echo(str(finding))
-        typer.echo(f"{len(documents)} rules, {len(findings)} findings")
-    if any(finding.weight is Weight.ERROR for finding in findings):
-        raise typer.Exit(EXIT_CONFIG)
+    tell(findings, f"{len(documents)} rules", as_json=as_json)
 
 
 @app.command("test")
@@ -135,23 +110,16 @@ def _layers(shipped: Path, own: Path | None) -> list[Path]:
     return [shipped] if own is None else [shipped, own]
 
 
-def _findings(documents: Iterable[Document], catalogue: Catalogue) -> Iterator[_Finding]:
+def _findings(documents: Iterable[Document], catalogue: Catalogue) -> Iterator[Finding]:
     for document in documents:
         try:
             rule = validate(document, Rule)
         except ConfigError as error:
-            yield _finding(document, Weight.ERROR, error)
+            yield finding_of("rule", document.name, Weight.ERROR, error)
             continue
         for problem in problems(rule, catalogue):
             here = document.error(problem.code, problem.message, path=problem.path, hint=problem.hint)
-            yield _finding(document, problem.weight, here)
-
-
-def _finding(document: Document, weight: Weight, error: ConfigError) -> _Finding:
-    return _Finding(
-        file=document.file, line=error.line or 1, rule=document.name, weight=weight, code=error.code,
-        message=error.message, hint=error.hint,
-    )  # fmt: skip
+            yield finding_of("rule", document.name, problem.weight, here)
 
 
 def _chosen(documents: Iterable[Document], names: Collection[str]) -> list[Rule]:

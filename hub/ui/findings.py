@@ -1,0 +1,66 @@
+"""What a check of files found, as people and programs read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import typer
+from typing_extensions import override
+
+from hub.errors import ConfigError
+from hub.rules.check import Weight
+from hub.ui.printing import say_json
+
+EXIT_CONFIG = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A problem where it stands; ``noun`` and ``name`` are of the document: rule smoke-alarm, profile acme/wl7."""
+
+    file: str
+    line: int
+    noun: str
+    name: str
+    weight: Weight
+    code: str
+    message: str
+    hint: str = ""
+
+    @override
+    def __str__(self) -> str:
+        hint = f" -- {self.hint}" if self.hint else ""
+        return f"{self.file}:{self.line}: {self.weight}: {self.name}: {self.message}{hint}  [{self.code}]"
+
+    def plain(self) -> dict[str, object]:
+        """Return it for a program."""
+        return {
+            "file": self.file,
+            "line": self.line,
+            self.noun: self.name,
+            "weight": self.weight,
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
+
+def finding_of(noun: str, name: str, weight: Weight, error: ConfigError) -> Finding:
+    """Return what an error says of a document."""
+    return Finding(
+        file=error.file or "", line=error.line or 1, noun=noun, name=name, weight=weight, code=error.code,
+        message=error.message, hint=error.hint,
+    )  # fmt: skip
+
+
+def tell(findings: Sequence[Finding], looked_at: str, *, as_json: bool) -> None:
+    """Print what was found in ``looked_at`` (such as ``28 profiles``); leave with 2 for what the hub would refuse."""
+    if as_json:
+        say_json([finding.plain() for finding in findings])
+    else:
+        for finding in findings:
+            typer.echo(str(finding))
+        typer.echo(f"{looked_at}, {len(findings)} findings")
+    if any(finding.weight is Weight.ERROR for finding in findings):
+        raise typer.Exit(EXIT_CONFIG)
