@@ -43,9 +43,7 @@ class PoisonError(HubError):
 class UnavailableError(HubError):
     """A server cannot take the work now; ``retry_after`` is its own wish, when it told one."""
 
-    def __init__(
-        self, code: str, message: str = "", *, retry_after: timedelta | None = None, **fields: object
-    ) -> None:
+    def __init__(self, code: str, message: str = "", *, retry_after: timedelta | None = None, **fields: object) -> None:
         super().__init__(code, message, **fields)
         self.retry_after = retry_after
 

@@ -147,9 +147,7 @@ def claim_of(directory: Path) -> Claim:
 
     async def claim() -> Claim:
         async with opened(directory, PARTITION, decode_packets) as (one, _, saved):
-            return Claim(
-                partition=PARTITION, journal=one.id, host="h", epoch_hint=saved.epoch, journal_end=one.last
-            )
+            return Claim(partition=PARTITION, journal=one.id, host="h", epoch_hint=saved.epoch, journal_end=one.last)
 
     return asyncio.run(claim())
 
@@ -177,9 +175,7 @@ def test_adopting_tells_what_will_not_be_delivered(cli: Cli, tmp_path: Path, val
     assert "7 records wait below that; their events count as delivered and will not be sent" in said.out
 
 
-def test_adopting_asks_first(
-    cli: Cli, tmp_path: Path, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_adopting_asks_first(cli: Cli, tmp_path: Path, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     desk = Desk(cli, tmp_path, valkey.port)
     asyncio.run(move_cursor(valkey, Cursor("lost", 7, 5_000)))
