@@ -18,6 +18,7 @@ from hub.model import Handler, Reading, Scalar, Series, Twin
 from hub.normalize.downlinks import CompiledCommand
 from hub.normalize.networks.source import CompiledSource
 from hub.normalize.responses import Response
+from hub.rules.clauses import ANY_PART
 from hub.rules.held import Held, of
 from hub.rules.rule import Rule
 from hub.rules.states import CompiledRule
@@ -64,13 +65,15 @@ class Woken(NamedTuple):
     """The rules that the values of a reading wake, by name, and the conditions among them.
 
     ``minds_missing``: one of them does something when a value is unknown, so it counts when values become stale.
-    ``is_wide``: one of them looks beyond the part that spoke, at a place or back in time.
+    ``is_wide``: one of them looks beyond the part that spoke, at a place or back in time. ``told`` are those for which
+    a value that is said is a moment of its own.
     """
 
     rules: tuple[CompiledRule, ...]
     verdicts: tuple[Verdict, ...]
     minds_missing: bool
     is_wide: bool = False
+    told: tuple[CompiledRule, ...] = ()
 
 
 NOBODY = Woken((), (), minds_missing=False)
@@ -89,6 +92,7 @@ class KindRules:
         self.by_name = {rule.name: rule for rule in rules}
         self.absent = [rule for rule in rules if rule.absent_ns is not None]
         self._without = [rule for rule in rules if rule.rule.without is not None]
+        self._telling = [rule for rule in rules if rule.rule.on_value is not None and rule.is_open]
         self._reading: dict[tuple[str, ...], Woken] = {}
 
     def reading(self, part: str, values: Mapping[str, Scalar]) -> Woken:
@@ -101,6 +105,7 @@ class KindRules:
         found = self._reading.get(names)
         if found is None:
             found = self._woken([rule for rule in self.of(part) if not rule.reads.isdisjoint(values)], values)
+            found = found._replace(told=tuple(rule for rule in self._telling if _is_told(rule, part, values)))
             if len(self._reading) < SHAPES:
                 self._reading[names] = found
         return found
@@ -130,12 +135,16 @@ def _name(rule: CompiledRule) -> str:
     return rule.name
 
 
+def _is_told(rule: CompiledRule, part: str, values: Mapping[str, Scalar]) -> bool:
+    return rule.rule.on_value in values and _covers(rule.rule, part)
+
+
 def _covers(rule: Rule, part: str) -> bool:
-    """Return whether ``for_each`` holds a state for ``part``; a signal rule of a kind takes signals of any part."""
+    """Return whether ``for_each`` holds a state for ``part``; moments of a kind are those of any part."""
     wanted = rule.for_each.part
     if wanted is None:
-        return not part or rule.on_signal is not None
-    return part == wanted or part.startswith(f"{wanted}-")
+        return not part or rule.is_momentary
+    return wanted in {ANY_PART, part} or part.startswith(f"{wanted}-")
 
 
 class Part:

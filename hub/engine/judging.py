@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from hub.engine.ages import age_of_reading
@@ -13,7 +13,7 @@ from hub.engine.moment import Moment, Output
 from hub.engine.places import Subject
 from hub.engine.standing import Case
 from hub.engine.state import State
-from hub.model import Scalar, Signal
+from hub.model import Scalar, Signal, Values
 from hub.rules.calendars import after
 from hub.rules.held import Held
 from hub.rules.inputs import Present
@@ -126,16 +126,27 @@ class Judge:
         for place in device.places:
             found += [(rule, place, "") for rule in place.rules.waiting_for(signal.name, "")]
         for rule, subject, name in sorted(found, key=_by_name):
-            work = partial(self._signalled, rule, subject, name, signal, moment)
+            work = partial(self._happened, rule, subject, name, signal.data, moment)
             self._alarms.attempt(rule, subject.key_of(name), subject, moment, work)
 
-    def _signalled(self, rule: CompiledRule, device: Subject, part: str, signal: Signal, moment: Moment) -> None:
+    def told(self, rules: Sequence[CompiledRule], part: Part, values: Values, moment: Moment) -> None:
+        """Judge the rules for which each value of a name is a moment, on what was said with it and nothing else."""
+        device = part.device
+        for rule in rules:
+            work = partial(self._happened, rule, device, part.name, values, moment)
+            self._alarms.attempt(rule, part.key, device, moment, work)
+
+    def _happened(
+        self, rule: CompiledRule, device: Subject, part: str, data: Mapping[str, Scalar], moment: Moment
+    ) -> None:
+        if rule.where is not None and not rule.where.verdict(Held(dict(data)), 0):
+            return
         if rule.quorum is not None and not self._is_enough(rule.quorum, rule, device, part, moment):
             return
         if not rule.rule.is_alarm:
             state = RuleState(
                 rule=rule.name, key=device.key_of(part), site=device.site, device=device.device, part=part,
-                raised_t=moment.t, raised_at=moment.at, late=moment.late, data=signal.data,
+                raised_t=moment.t, raised_at=moment.at, late=moment.late, data=dict(data),
                 severity=rule.rule.raise_.severity, transitions=len(self._output.effects.events), causes=[moment.cause],
             )  # fmt: skip
             self._alarms.occurred(Case(rule, state, device), moment)
@@ -143,7 +154,7 @@ class Judge:
         case = self._alarms.begin(rule, device, part)
         was_idle = case.state.phase is Phase.IDLE
         case.state.phase, case.state.due = Phase.ACTIVE, None
-        self._alarms.move(case, Move.RAISE if was_idle else Move.CHANGED, moment, signal.data)
+        self._alarms.move(case, Move.RAISE if was_idle else Move.CHANGED, moment, data)
         if not moment.late:
             self._alarms.pay(case, moment)
 

@@ -113,6 +113,8 @@ class Readings:
             woken = device.rules.reading(part.name, reading.values)
             if is_judged and woken.rules:
                 self._judge.values(woken, part, is_late, self._moment_of)
+            if is_judged and woken.told:
+                self._judge.told(woken.told, part, reading.values, self._moment(is_late=is_late))
         if is_judged:
             for signal in reading.signals:
                 moment = self._moment(is_late=is_late)._replace(age=age_of_reading(known, at, measured))
@@ -158,7 +160,8 @@ class Readings:
         take = part.held.fill_gaps if is_memory else part.held.take
         take(reading.values, time, device.state.heard_awake, quality, reading.bad)
         if part.held.values is reading.values:
-            part.names, part.woken = (*reading.values,), device.rules.reading(part.name, reading.values)
+            part.woken = device.rules.reading(part.name, reading.values)
+            part.names = () if part.woken.told else (*reading.values,)  # what is told each time is not usual
         if not part.has_changed:
             self._show(part)
         return part

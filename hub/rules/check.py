@@ -10,8 +10,8 @@ from hub.catalogue import Catalogue, Kind, Type, Typed, is_member
 from hub.durations import read_duration
 from hub.errors import ConfigError
 from hub.model import Scalar
-from hub.rules.expression import Name, compile_expression
-from hub.rules.names import scope_of, suggestion
+from hub.rules.expression import compile_expression
+from hub.rules.names import Scope, scope_of, suggestion
 from hub.rules.rule import Do, Priority, Rule
 from hub.rules.testing import Step
 
@@ -43,7 +43,7 @@ def problems(rule: Rule, catalogue: Catalogue) -> list[Problem]:
     except ConfigError as error:
         path = error.fields["path"]
         return [_error(error.code, error.message, path if isinstance(path, tuple) else (), error.hint)]
-    errors = [*_expressions(rule, scope.names)]
+    errors = [*_expressions(rule, scope)]
     for word, actions in (("do", rule.do), ("while_pending", rule.while_pending)):
         for index, action in enumerate(actions):
             errors += _action(action, (word, index), concerned, catalogue)
@@ -61,16 +61,17 @@ def _doubt(code: str, message: str, path: tuple[str | int, ...], hint: str = "")
     return Problem(Weight.WARNING, code, message, path, hint)
 
 
-def _expressions(rule: Rule, names: Mapping[str, Name]) -> Iterator[Problem]:
+def _expressions(rule: Rule, scope: Scope) -> Iterator[Problem]:
     clear = None if rule.clear is None else rule.clear.when
     texts: list[tuple[tuple[str | int, ...], str | None]] = [
-        (("when",), rule.when), (("unless",), rule.unless), (("clear", "when"), clear),
+        (("when",), rule.when), (("unless",), rule.unless), (("where",), rule.where), (("clear", "when"), clear),
         *((("ladder", index, "when"), each.when) for index, each in enumerate(rule.ladder)),
     ]  # fmt: skip
     for path, text in texts:
         try:
             if text is not None:
-                compile_expression(text, names, may_be_constant=path == ("unless",))
+                known = scope.said if path == ("where",) else scope.names
+                compile_expression(text, known, may_be_constant=path == ("unless",))
         except ConfigError as error:
             yield _error(error.code, error.message, path, error.hint)
 

@@ -14,6 +14,10 @@ MOST = 1_000
 """How many votes or signals a rule may wait for: each is remembered."""
 
 
+ANY_PART = "any"
+"""What ``for_each`` calls every part of a device, the device itself among them."""
+
+
 class Clause(BaseModel):
     """Frozen, and a word that we do not know is an error."""
 
@@ -23,6 +27,7 @@ class Clause(BaseModel):
 class ForEach(Clause):
     """What a rule holds a state for: devices of ``kind``, parts whose name begins with ``part``-, or places of a type.
 
+    ``part: any`` is every part, and the device itself where it speaks without one.
     A word alone is a type of place if there is one of that name, else a kind.
     """
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from hub.catalogue import Catalogue, Kind, Property, Type
+from hub.catalogue import Catalogue, Kind, Property, Type, Typed
 from hub.durations import nanoseconds
 from hub.errors import ConfigError
 from hub.rules.expression import Name, ValueType
@@ -30,6 +30,13 @@ def kinds_of(rule: Rule, catalogue: Catalogue) -> list[Kind]:
             path=("for_each", "kind"),
         )
     named = list(catalogue.kinds.values()) if wanted is None else [catalogue.kinds[wanted]]
+    if rule.on_value is not None and rule.on_value not in named[0].properties:
+        raise ConfigError(
+            "unknown_property",
+            f"a {named[0].kind} has no property {rule.on_value!r}",
+            hint=suggestion(rule.on_value, named[0].properties),
+            path=("on_value",),
+        )
     if rule.on_signal is None:
         return named
     reporting = [kind for kind in named if rule.on_signal in kind.signals]
@@ -48,13 +55,15 @@ def kinds_of(rule: Rule, catalogue: Catalogue) -> list[Kind]:
 class Scope(NamedTuple):
     """What a rule may speak of: ``names``, and for a rule of places which properties of which kinds they are.
 
-    ``kinds`` are those whose words wake it.
+    ``kinds`` are those whose words wake it. ``said`` is what ``where`` may speak of: the data of the signal, or what is
+    said together with the value.
     """
 
     kinds: Sequence[Kind]
     names: Mapping[str, Name]
     sources: Mapping[str, Sequence[tuple[str, str]]] = {}
     inputs: Mapping[str, CompiledInput] = {}
+    said: Mapping[str, Name] = {}
 
     @property
     def reads(self) -> frozenset[tuple[str, str]]:
@@ -75,8 +84,9 @@ def scope_of(rule: Rule, catalogue: Catalogue) -> Scope:
     inputs = {name: _input(rule, name, names, catalogue) for name in sorted(rule.inputs)}
     for name in sorted(names.keys() & inputs.keys()):
         raise ConfigError("taken_name", f"{name!r} is a property already", path=("inputs", name))
-    said = {name: Name(ValueType.BOOL if rule.inputs[name].is_truth else ValueType.NUMBER) for name in inputs}
-    return Scope(concerned, {**names, **said}, sources, inputs)
+    made = {name: Name(ValueType.BOOL if rule.inputs[name].is_truth else ValueType.NUMBER) for name in inputs}
+    said = names if rule.on_signal is None else _common([kind.signals[rule.on_signal].data for kind in concerned])
+    return Scope(concerned, {**names, **made}, sources, inputs, said)
 
 
 def _sources(kinds: Sequence[Kind]) -> dict[str, list[tuple[str, str]]]:
@@ -107,12 +117,17 @@ def names_of(kinds: Sequence[Kind]) -> dict[str, Name]:
 
     Where kinds differ, a word of any of them may be said, and a value is unknown as soon as one of them calls it stale.
     """
-    shared = sorted(set.intersection(*(set(kind.properties) for kind in kinds)))
-    return {name: _name([kind.properties[name] for kind in kinds]) for name in shared}
+    return _common([kind.properties for kind in kinds])
 
 
-def _name(properties: Sequence[Property]) -> Name:
-    limits = [nanoseconds(each.stale_after) for each in properties if each.stale_after is not None]
+def _common(said: Sequence[Mapping[str, Typed]]) -> dict[str, Name]:
+    shared = sorted(set.intersection(*map(set, said)))
+    return {name: _name([each[name] for each in said]) for name in shared}
+
+
+def _name(properties: Sequence[Typed]) -> Name:
+    spans = [each.stale_after for each in properties if isinstance(each, Property)]
+    limits = [nanoseconds(span) for span in spans if span is not None]
     words = frozenset(word for each in properties for word in each.values)
     return Name(_VALUE_TYPES.get(properties[0].type, ValueType.TEXT), min(limits, default=None), words)
 

@@ -20,7 +20,7 @@ from hub.rules.testing import RuleTest
 
 DOMAINS = ("fire", "security", "access", "vehicle", "elevator", "care", "utility", "device", "command")
 _EVENT = rf"^({'|'.join(DOMAINS)})(\.[a-z][a-z0-9_]*)+$"
-_TRIGGERS = ("when", "on_signal", "absent_for")
+_TRIGGERS = ("when", "on_signal", "on_value", "absent_for")
 _NOTHING = timedelta(0)
 _SHORTEST_TTL = timedelta(seconds=1)
 
@@ -109,7 +109,7 @@ ParamName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 
 
 class Rule(_Words):
-    """One rule. Exactly one of ``when``, ``on_signal`` and ``absent_for`` says what it watches.
+    """One rule. Exactly one of ``when``, ``on_signal``, ``on_value`` and ``absent_for`` says what it watches.
 
     ``params`` and ``facts`` hold what ``$name`` stands for where nobody says otherwise.
     """
@@ -130,6 +130,8 @@ class Rule(_Words):
     counting: Windows | None = None
     while_pending: list[Do] = []
     on_signal: str | None = None
+    on_value: str | None = None
+    where: str | None = None
     count: Count | None = None
     absent_for: Duration | None = None
     raise_: Annotated[Raise, Field(alias="raise")]
@@ -167,7 +169,7 @@ class Rule(_Words):
     @property
     def uses_lists(self) -> bool:
         """True when an expression looks something up in a list of the site."""
-        texts = [self.when, self.unless, None if self.clear is None else self.clear.when]
+        texts = [self.when, self.unless, self.where, None if self.clear is None else self.clear.when]
         return any(text is not None and "list(" in text for text in texts)
 
     @property
@@ -191,7 +193,7 @@ class Rule(_Words):
     def _watches_one_thing(self) -> Self:
         triggers = [word for word in _TRIGGERS if getattr(self, word) is not None]
         if len(triggers) != 1:
-            _refuse(f"exactly one of when, on_signal, absent_for is needed, found: {', '.join(triggers) or 'none'}")
+            _refuse(f"exactly one of {', '.join(_TRIGGERS)} is needed, found: {', '.join(triggers) or 'none'}")
         where = self.for_each
         if where.place is not None and (where.kind is not None or where.part is not None):
             _refuse("for_each is a place, or a kind or part")
@@ -199,6 +201,10 @@ class Rule(_Words):
             _refuse("for_each needs a kind or a place; only a part with on_signal goes without")
         if self.when is None and (self.unless is not None or self.for_):
             _refuse("unless and for belong to when")
+        if self.where is not None and not self.is_momentary:
+            _refuse("where says which of them count: it needs on_signal or on_value")
+        if self.on_value is not None and where.place is not None:
+            _refuse("on_value is about what one device says: for_each is a kind")
         return self
 
     @model_validator(mode="after")
@@ -217,8 +223,8 @@ class Rule(_Words):
             _refuse("without says that a signal did not come: it needs when, of a kind or part, and no for or confirm")
         if self.counting is not None and not (self.for_ or self.absent_for):
             _refuse("counting says when time counts: it needs for or absent_for")
-        if self.count is not None and self.on_signal is None:
-            _refuse("count counts signals: it needs on_signal")
+        if self.count is not None and not self.is_momentary:
+            _refuse("count counts signals or values: it needs on_signal or on_value")
         return self
 
     @model_validator(mode="after")
@@ -246,21 +252,26 @@ class Rule(_Words):
         return self
 
     @model_validator(mode="after")
-    def _signals_have_an_end(self) -> Self:
-        if self.on_signal is None:
+    def _moments_have_an_end(self) -> Self:
+        if not self.is_momentary:
             return self
         if self.clear is None and any(action.until is not None for action in self.do):
             _refuse("until: cleared needs an alarm: say how it clears")
         if self.clear is None and (self.ladder or self.remind or self.inhibit):
             _refuse("ladder, remind and inhibit need an alarm: say how it clears")
         if self.clear is not None and self.clear.when is None and self.clear.by is None:
-            _refuse("a signal has no end of its own: clear needs when, or by: operator")
+            _refuse("a moment has no end of its own: clear needs when, or by: operator")
         return self
 
     @property
+    def is_momentary(self) -> bool:
+        """True when it watches for what lasts no time: a signal, or a value that is said."""
+        return self.on_signal is not None or self.on_value is not None
+
+    @property
     def is_alarm(self) -> bool:
-        """True when it holds a state until cleared; False for the momentary events of a signal without ``clear``."""
-        return self.on_signal is None or self.clear is not None
+        """True when it holds a state until cleared; False for the events of moments without ``clear``."""
+        return not self.is_momentary or self.clear is not None
 
 
 def _mapping(words: object) -> dict[str, Scalar]:

@@ -27,10 +27,8 @@ def subject(for_each: ForEach) -> str:
 
 def _trigger(rule: Rule) -> str:
     who = f"{_windows(rule.schedule)}for each {subject(rule.for_each)}"
-    if rule.on_signal is not None:
-        count = rule.count
-        often = "" if count is None else f" at least {count.at_least} times within {write_duration(count.within)}"
-        return f"{who} that reports {rule.on_signal}{often}"
+    if rule.is_momentary:
+        return f"{who} that {_moment(rule)}"
     if rule.absent_for is not None:
         return f"{who} that says nothing for {write_duration(rule.absent_for)}{_counting(rule)}"
     unless = f" unless {rule.unless}" if rule.unless else ""
@@ -42,6 +40,14 @@ def _trigger(rule: Rule) -> str:
         near = f"within {write_duration(rule.without.within)} before or {write_duration(rule.without.settle)} after"
         span = f" without {' or '.join(rule.without.signal)} {near}"
     return f"{who}, when {_with_inputs(rule)}{unless}{span}{_counting(rule)}"
+
+
+def _moment(rule: Rule) -> str:
+    what = f"reports {rule.on_signal}" if rule.on_signal is not None else f"says {rule.on_value}"
+    which = f" where {rule.where}" if rule.where else ""
+    count = rule.count
+    often = "" if count is None else f" at least {count.at_least} times within {write_duration(count.within)}"
+    return f"{what}{which}{often}"
 
 
 def _with_inputs(rule: Rule) -> str:

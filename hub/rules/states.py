@@ -91,6 +91,7 @@ class CompiledRule:
         if self.when is not None and not is_open:  # outside its windows nothing is true
             self.when = self.when._replace(verdict=constant(value=False))
         self.is_open = is_open
+        self.where = None if rule.where is None else compile_expression(rule.where, scope.said, lists)
         self.settle_ns = None if rule.without is None else nanoseconds(rule.without.settle)
         clear = rule.clear
         self.clear = None if clear is None or clear.when is None else compile_expression(clear.when, names, lists)

@@ -83,6 +83,36 @@ CASES: dict[str, Case] = {
         [pressed("1s"), pressed("2s")],
         ["1s occurred fire.test", "2s occurred fire.test"],
     ),
+    "of a signal only those count that where says": Case(
+        {"on_signal": "button.pressed", "where": "by == 'Li'"},
+        [pressed("1s"), {**pressed("2s"), "data": {"by": "Li"}}, {**pressed("3s"), "data": {"by": "Wu"}}],
+        ["2s occurred fire.test"],
+    ),
+    "a value is a moment each time that it is said": Case(
+        {"on_value": "serial"},
+        [at("1s", serial="a"), at("2s", tamper=True), at("3s", serial="a")],
+        ["1s occurred fire.test", "3s occurred fire.test"],
+    ),
+    "of a value only what was said with it counts": Case(
+        {"on_value": "serial", "where": "battery < 5"},
+        [at("1s", battery=1.0), at("2s", serial="a"), at("3s", serial="a", battery=1.0)],
+        ["3s occurred fire.test"],
+    ),
+    "a value of any part is one": Case(
+        {"on_value": "serial"},
+        [{**at("1s", serial="a"), "part": "lane-1"}, at("2s", serial="a")],
+        ["1s occurred fire.test lane-1", "2s occurred fire.test"],
+    ),
+    "so many values are one event": Case(
+        {"on_value": "serial", "count": {"at_least": 2, "within": "10s"}},
+        [at("1s", serial="a"), at("2s", serial="b")],
+        ["2s occurred fire.test"],
+    ),
+    "any part is each of them and the device itself": Case(
+        {"for_each": {"kind": "sensor", "part": "any"}, "when": "tamper", "clear": {"by": "operator"}},
+        [{**at("1s", tamper=True), "part": "lane-1"}, at("2s", tamper=True)],
+        ["1s raised fire.test lane-1", "2s raised fire.test"],
+    ),
     # ------------------------------------------------------------------------------------------------ confirm and count
     "one frame is not enough to be confirmed": Case(
         {"when": "tamper", "confirm": CONFIRM}, [at("1s", tamper=True)], []

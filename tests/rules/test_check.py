@@ -34,6 +34,11 @@ def test_a_sound_rule_has_no_problems() -> None:
 ERRORS: dict[str, tuple[dict[str, object], tuple[str, Path_]]] = {
     "an unknown kind": ({"for_each": "sensr"}, ("unknown_kind", ("for_each", "kind"))),
     "an unknown name": ({"when": "tampr"}, ("bad_expression", ("when",))),
+    "an unknown value": ({"when": None, "clear": None, "on_value": "tampr"}, ("unknown_property", ("on_value",))),
+    "a choice by what is not said": (
+        {"when": None, "clear": None, "on_signal": "button.pressed", "where": "tamper"},
+        ("bad_expression", ("where",)),
+    ),
     "a bad exception": ({"unless": "battery"}, ("bad_expression", ("unless",))),
     "a bad clear condition": ({"clear": {"when": "1 <"}}, ("bad_expression", ("clear", "when"))),
     "a kind of target that is not": (

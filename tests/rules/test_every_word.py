@@ -107,6 +107,8 @@ NO_OPS: dict[str, Callable[[CompiledRule], None]] = {
     "while_pending": no_pending,
     "absent_for": no_silence,
     "on_signal": lambda rule: nothing(rule, on_signal="another.signal"),
+    "on_value": lambda rule: nothing(rule, on_value="pulses"),
+    "where": lambda rule: setattr(rule, "where", None),
     "clear": lambda rule: nothing(rule, clear=None),
     "clear.when": no_clear_when,
     "clear.for": no_clear_for,

@@ -27,6 +27,12 @@ SENTENCES: dict[str, dict[str, object]] = {
         "for_each": {"part": "door"},
         "on_signal": "door.forced",
     },
+    "for each sensor that reports button.pressed where by == 'Li' at least 2 times within 5s, raise fire.test (high)": {
+        "on_signal": "button.pressed",
+        "where": "by == 'Li'",
+        "count": {"at_least": 2, "within": "5s"},
+    },
+    "for each sensor that says serial, raise fire.test (high)": {"on_value": "serial"},
     "for each sensor, when tamper, raise fire.test (high); send silence; send unlock to every gate in the building "
     "until it is cleared, at most 5m; clear when that is over for 3s": {
         "when": "tamper",
