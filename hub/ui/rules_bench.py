@@ -19,7 +19,6 @@ from hub.model import (
     Batch,
     Body,
     Effects,
-    Event,
     Heard,
     PlaceType,
     Publish,
@@ -51,33 +50,76 @@ def run_case(
     steps name stand at the same place, and for each kind that an action is sent to one device, too. ``documents`` are
     params and lists that hold beside the rule. Raises ConfigError for a rule that cannot work.
     """
-    bench = _Bench(rule, case.given, catalogue, documents)
+    bench = _Bench(Scene(rule, case, catalogue, documents))
     for step in case.given:
         bench.take(step)
     return [*bench.refusals, *differences(case.expected, bench.happenings)]
 
 
-class _Bench:
-    """An engine that knows one rule. Ticks come only when something can be due: that makes days of silence cheap."""
+class Scene:
+    """What a case is about: the rule, who stands there, how a step is said, and how what comes of it reads."""
 
     def __init__(
-        self, rule: Rule, given: Sequence[Step], catalogue: Catalogue, documents: Mapping[str, bytes] | None
+        self, rule: Rule, case: RuleTest, catalogue: Catalogue, documents: Mapping[str, bytes] | None = None
     ) -> None:
-        self.happenings: list[Happening] = []
-        self.refusals: list[str] = []
         self._rule = rule
-        self._engine = Engine(JOURNAL, topics, decode_packets)
-        self._position, self._t = 0, START
+        given = case.given
         self._kinds = {DEVICE: scope_of(rule, catalogue).kinds[0].kind} if rule.for_each.place is None else {}
         self._kinds |= {step.device: step.device.partition("-")[0] for step in given if step.device is not None}
         self._kinds |= {f"near-{action.to.kind}": action.to.kind for action in _actions(rule) if action.to is not None}
-        self._begin({**_documents(rule, catalogue, self._kinds), **(documents or {})})
+        self.documents = {**_documents(rule, catalogue, self._kinds), **(documents or {})}
 
-    def _begin(self, documents: Mapping[str, bytes]) -> None:
-        bodies = {hashlib.blake2b(body, digest_size=16).hexdigest(): body for body in documents.values()}
-        put = {key: digest for (key, _), digest in zip(documents.items(), bodies, strict=True)}
+    def message(self, step: Step) -> Publish | None:
+        """Return what ``step`` says, in the native payload; None when it only lets time pass."""
+        if not step.speaks:
+            return None
+        sort = TopicClass.TELEMETRY if step.signal is None else TopicClass.SIGNAL
+        return Publish(f"hub/{SITE}/{step.device or DEVICE}/{sort}", _payload(step))
+
+    def happenings(self, effects: Effects, at: timedelta) -> list[Happening]:
+        """Return what of ``effects``, which came ``at`` after the start, the rule brought about."""
+        mine = [event for event in effects.events if event.name == self._rule.raise_.event]
+        told = [Happening(at, event.transition.value, event.name, event.part) for event in mine]
+        return [*told, *(self._sent(one, at) for one in effects.transmissions)]
+
+    def _sent(self, transmission: Transmission, at: timedelta) -> Happening:
+        command = msgspec.json.decode(transmission.payload)
+        device = transmission.topic.split("/")[2]
+        where = command.get("part", "") if device == DEVICE else self._kinds[device]
+        return Happening(at, "sent", command["command"], where)
+
+
+def refusals(effects: Effects) -> list[str]:
+    """Return what went wrong in ``effects``, a line each."""
+    failed = [event for event in effects.events if event.name == "device.rule_failed"]
+    found = [f"refused: {letter.code}: {letter.detail}" for letter in effects.dead_letters]
+    return [*found, *(f"failed: {event.data['error']}" for event in failed)]
+
+
+def since_start(t: int) -> timedelta:
+    """Return how long after the start of a case ``t`` is."""
+    return timedelta(milliseconds=(t - START) // 1_000_000)
+
+
+def revision_of(documents: Mapping[str, bytes]) -> tuple[Revision, dict[str, bytes]]:
+    """Return the record that makes ``documents`` known, and its bodies."""
+    put = {key: hashlib.blake2b(body, digest_size=16).hexdigest() for key, body in documents.items()}
+    bodies = {put[key]: body for key, body in documents.items()}
+    return Revision("bench", put), bodies
+
+
+class _Bench:
+    """An engine that knows one rule. Ticks come only when something can be due: that makes days of silence cheap."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.happenings: list[Happening] = []
+        self.refusals: list[str] = []
+        self._scene = scene
+        self._engine = Engine(JOURNAL, topics, decode_packets)
+        self._position, self._t = 0, START
+        revision, bodies = revision_of(scene.documents)
         self._apply(START, Started("bench", (SESSION,)))
-        self._apply(START, Revision("bench", put), bodies=bodies)
+        self._apply(START, revision, bodies=bodies)
         self._apply(START, SessionConnected(SESSION, 1, session_present=True))
         self._apply(START, SessionCaughtUp(SESSION, 1))
 
@@ -86,39 +128,16 @@ class _Bench:
         now = START + nanoseconds(step.at)
         while (due := self._engine.next_due) is not None and due <= now:
             self._apply(due, Tick())
-        if step.speaks:
-            sort = TopicClass.TELEMETRY if step.signal is None else TopicClass.SIGNAL
-            topic = f"hub/{SITE}/{step.device or DEVICE}/{sort}"
-            self._apply(now, Batch(SESSION, 1, True, 0, b""), [Publish(topic, _payload(step))])  # noqa: FBT003 -- as in the journal
+        message = self._scene.message(step)
+        if message is not None:
+            self._apply(now, Batch(SESSION, 1, True, 0, b""), [message])  # noqa: FBT003 -- as in the journal
 
     def _apply(self, at: int, body: Body, messages: Sequence[Heard] = (), bodies: Mapping[str, bytes] = {}) -> None:
         self._position, t = self._position + 1, max(at, self._t + 1)
         self._t = t + len(messages)
         effects = self._engine.apply(Record(self._position, t, t, body, messages, bodies))
-        self._note(effects)
-
-    def _note(self, effects: Effects) -> None:
-        self.refusals += [f"refused: {letter.code}: {letter.detail}" for letter in effects.dead_letters]
-        for event in effects.events:
-            if event.name == "device.rule_failed":
-                self.refusals.append(f"failed: {event.data['error']}")
-            elif event.name == self._rule.raise_.event:
-                self.happenings.append(_told(event))
-        self.happenings += [self._sent(one) for one in effects.transmissions]
-
-    def _sent(self, transmission: Transmission) -> Happening:
-        command = msgspec.json.decode(transmission.payload)
-        device = transmission.topic.split("/")[2]
-        where = command.get("part", "") if device == DEVICE else self._kinds[device]
-        return Happening(_since_start(self._t), "sent", command["command"], where)
-
-
-def _told(event: Event) -> Happening:
-    return Happening(_since_start(event.time), event.transition.value, event.name, event.part)
-
-
-def _since_start(t: int) -> timedelta:
-    return timedelta(milliseconds=(t - START) // 1_000_000)
+        self.refusals += refusals(effects)
+        self.happenings += self._scene.happenings(effects, since_start(t))
 
 
 def _actions(rule: Rule) -> list[Do]:
