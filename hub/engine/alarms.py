@@ -8,6 +8,7 @@ from functools import partial
 
 from hub.durations import nanoseconds
 from hub.engine.acting import Hands
+from hub.engine.clearing import Person, Refusal, refusal
 from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.moment import Moment, Output
@@ -269,20 +270,17 @@ class Alarms:
         self._teller.tell(*case, Transition.COMMENTED, moment, {"actor": actor, "comment": text})
         return "ok"
 
-    def clear(self, rule: str, key: str, actor: str, moment: Moment) -> str:
-        """End a latched alarm: ``ok``, ``no_such_alarm``, ``not_latched``, or ``still_true`` while its cause lasts."""
+    def clear(self, rule: str, key: str, person: Person, moment: Moment) -> Refusal | None:
+        """End a latched alarm, or return why not: ``no_such_alarm``, or what :func:`refusal` says."""
         case = self.find(rule, key)
         if case is None or case.state.phase not in ALARMING:
-            return "no_such_alarm"
-        if not case.rule.latched:
-            return "not_latched"
+            return Refusal("no_such_alarm")
         awake = self._state.clock.awake(moment.t)
         held = self.views.of(case.rule, case.device, case.state.part, Present(moment.t, moment.at, awake))
-        when = case.rule.when
-        if when is not None and when.verdict(held, awake):
-            return "still_true"
-        self.cleared(case, moment, {"actor": actor})
-        return "ok"
+        refused = refusal(case.rule, person, held, awake)
+        if refused is None:
+            self.cleared(case, moment, person.data)
+        return refused
 
     def forget(self, rule: str, moment: Moment, *, device: Subject | None = None, why: str) -> None:
         """End the states of a rule (of one device) that no longer exists; active alarms are cleared, saying why."""

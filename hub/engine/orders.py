@@ -8,6 +8,7 @@ from functools import partial
 from hub.commands.life import DEFAULT_EXPIRY_NS
 from hub.engine.acting import Cause, Hands
 from hub.engine.alarms import Alarms
+from hub.engine.clearing import Person
 from hub.engine.content import Content
 from hub.engine.moment import Moment, Output
 from hub.engine.state import State
@@ -36,7 +37,7 @@ class Orders:
         self._output = output
         self._verbs: dict[str, Callable[[Control, Moment], Reply]] = {
             "ack": partial(self._of_alarm, alarms.acknowledge),
-            "clear": partial(self._of_alarm, alarms.clear),
+            "clear": self._clear,
             "comment": self._comment,
             "shelve": self._shelve,
             "command": self._command,
@@ -73,6 +74,15 @@ class Orders:
         rule, key = str(control.args.get("rule", "")), str(control.args.get("key", ""))
         code = verb(rule, key, control.actor, moment)
         return Reply(control.id, ok=code == "ok", code=code, detail=f"{rule} {key}")
+
+    def _clear(self, control: Control, moment: Moment) -> Reply:
+        rule, key = str(control.args.get("rule", "")), str(control.args.get("key", ""))
+        person = Person(control.actor, str(control.args.get("role", "")))
+        refusal = self._alarms.clear(rule, key, person, moment)
+        code, why = ("ok", "") if refusal is None else refusal
+        return Reply(
+            control.id, ok=refusal is None, code=code, detail=f"{rule} {key}: {why}" if why else f"{rule} {key}"
+        )
 
     def _comment(self, control: Control, moment: Moment) -> Reply:
         return self._of_alarm(partial(self._alarms.comment, str(control.args.get("text", ""))), control, moment)

@@ -12,7 +12,7 @@ from hub.errors import ConfigError
 from hub.model import Scalar
 from hub.rules.expression import compile_expression
 from hub.rules.names import Scope, scope_of, suggestion
-from hub.rules.rule import Do, Priority, Rule
+from hub.rules.rule import Clear, Do, Priority, Rule
 from hub.rules.testing import Step
 
 LANGUAGES = ("en", "zh")
@@ -62,9 +62,10 @@ def _doubt(code: str, message: str, path: tuple[str | int, ...], hint: str = "")
 
 
 def _expressions(rule: Rule, scope: Scope) -> Iterator[Problem]:
-    clear = None if rule.clear is None else rule.clear.when
+    clear = Clear() if rule.clear is None else rule.clear
     texts: list[tuple[tuple[str | int, ...], str | None]] = [
-        (("when",), rule.when), (("unless",), rule.unless), (("where",), rule.where), (("clear", "when"), clear),
+        (("when",), rule.when), (("unless",), rule.unless), (("where",), rule.where), (("clear", "when"), clear.when),
+        (("clear", "refuse_while"), clear.refuse_while),
         *((("ladder", index, "when"), each.when) for index, each in enumerate(rule.ladder)),
     ]  # fmt: skip
     for path, text in texts:

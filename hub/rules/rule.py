@@ -59,17 +59,29 @@ class Raise(_Words):
 
 
 class Clear(_Words):
-    """How an active alarm ends: when an expression holds (else: when the rule's own no longer does), or by a person."""
+    """How an active alarm ends: when an expression holds (else: when the rule's own no longer does), or by a person.
+
+    That person acts in the ``role``, and is refused as long as ``refuse_while`` is true or unknown.
+    """
 
     when: str | None = None
     for_: Annotated[Duration, Field(alias="for")] = _NOTHING
     by: Annotated[str, Field(pattern="^operator$")] | None = None
+    role: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=32)] | None = None
+    refuse_while: str | None = None
 
     @model_validator(mode="after")
     def _by_person_or_by_itself(self) -> Self:
         if self.by is not None and (self.when is not None or self.for_):
             _refuse("an alarm that an operator clears does not clear by itself: leave out when and for, or by")
+        if self.by is None and (self.role is not None or self.refuse_while is not None):
+            _refuse("role and refuse_while are about the person who clears: add by: operator")
         return self
+
+    @property
+    def roll(self) -> str:
+        """Return the list of the site on which those stand who have the role; empty without one."""
+        return "" if self.role is None else f"role-{self.role}"
 
 
 class Target(_Words):
@@ -168,9 +180,11 @@ class Rule(_Words):
 
     @property
     def uses_lists(self) -> bool:
-        """True when an expression looks something up in a list of the site."""
-        texts = [self.when, self.unless, self.where, None if self.clear is None else self.clear.when]
-        return any(text is not None and "list(" in text for text in texts)
+        """True when an expression looks something up in a list of the site, or who may clear stands on one."""
+        clear = [] if self.clear is None else [self.clear.when, self.clear.refuse_while]
+        texts = [self.when, self.unless, self.where, *clear, *(step.when for step in self.ladder)]
+        is_for_a_role = self.clear is not None and self.clear.role is not None
+        return is_for_a_role or any(text is not None and "list(" in text for text in texts)
 
     @property
     def is_circumstantial(self) -> bool:

@@ -98,7 +98,9 @@ def _end(rule: Rule) -> str:
         return "clear when it speaks"
     clear = rule.clear
     if clear is not None and clear.by is not None:
-        return f"clear by {clear.by}"
+        role = f" in the role {clear.role}" if clear.role else ""
+        refused = f", not while {clear.refuse_while}" if clear.refuse_while else ""
+        return f"clear by {clear.by}{role}{refused}"
     span = f" for {write_duration(clear.for_)}" if clear is not None and clear.for_ else ""
     return f"clear when {clear.when if clear is not None and clear.when else 'that is over'}{span}"
 

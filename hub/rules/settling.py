@@ -14,7 +14,7 @@ _SECOND = 1_000_000_000
 KEPT = frozenset({"rule", "version", "label", "params", "facts", "tests"})
 """Words that hold no names of parameters."""
 
-EXPRESSIONS = frozenset({"when", "unless", "where"})
+EXPRESSIONS = frozenset({"when", "unless", "where", "refuse_while"})
 
 
 def names_in(words: object) -> set[str]:

@@ -95,6 +95,9 @@ class CompiledRule:
         self.settle_ns = None if rule.without is None else nanoseconds(rule.without.settle)
         clear = rule.clear
         self.clear = None if clear is None or clear.when is None else compile_expression(clear.when, names, lists)
+        refuse = None if clear is None else clear.refuse_while
+        self.refuse_while = None if refuse is None else compile_expression(refuse, names, lists)
+        self.roll = None if clear is None or lists is None else lists.get(clear.roll)
         self.ladder = [
             (each, None if each.when is None else compile_expression(each.when, names, lists)) for each in rule.ladder
         ]
@@ -106,7 +109,7 @@ class CompiledRule:
         self.latched = clear is not None and clear.by is not None
         self.raises_on_missing = rule.on_missing is OnMissing.RAISE
         self.minds_missing = rule.on_missing is not OnMissing.KEEP and rule.when is not None
-        conditions = [self.when, self.clear, *(condition for _, condition in self.ladder)]
+        conditions = [self.when, self.clear, self.refuse_while, *(condition for _, condition in self.ladder)]
         self.names = frozenset(name for each in conditions if each is not None for name in each.names)
         limits = {name: names[name].stale_after for name in self.names}
         self.stale_ns = {name: limit for name, limit in limits.items() if limit is not None}

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -14,8 +14,8 @@ from hub.durations import Duration, read_duration, write_duration
 from hub.model import Scalar
 
 _LINE = re.compile(
-    r"(?P<at>\S+) (?P<what>raised|cleared|occurred|severity_changed|reminded|sent) (?P<name>[a-z0-9_.]+)"
-    r"(?: (?P<where>\S+))?"
+    r"(?P<at>\S+) (?P<what>raised|cleared|occurred|severity_changed|reminded|acknowledged|refused|sent) "
+    r"(?P<name>[a-z0-9_.]+)(?: (?P<where>\S+))?"
 )
 
 
@@ -23,8 +23,8 @@ class Happening(NamedTuple):
     """What came of a rule at a moment after the start of its test.
 
     ``what`` is how the event moved, with the name of the event and the part that it is about; or sent, with
-    the name of the command and the part it went to, or the kind of device when it went to others. ``where`` is empty
-    for the device under test itself.
+    the name of the command and the part it went to, or the kind of device when it went to others; or refused, with the
+    code that a person was answered. ``where`` is empty for the device under test itself.
     """
 
     at: timedelta
@@ -37,8 +37,9 @@ def read_happening(line: str) -> Happening:
     """Return what ``line`` says, such as ``25s cleared security.door_forced door-1``; ValueError tells how to write."""
     found = _LINE.fullmatch(line)
     if found is None:
-        moves = "raised|cleared|occurred|reminded|severity_changed"
-        message = f"{line!r} is not: MOMENT {moves} EVENT [PART], or MOMENT sent COMMAND [PART or KIND]"
+        moves = "raised|cleared|occurred|reminded|severity_changed|acknowledged"
+        others = "MOMENT sent COMMAND [PART or KIND], or MOMENT refused CODE"
+        message = f"{line!r} is not: MOMENT {moves} EVENT [PART], {others}"
         raise ValueError(message)
     return Happening(read_duration(found["at"]), found["what"], found["name"], found["where"] or "")
 
@@ -61,7 +62,8 @@ class _Words(BaseModel):
 class Step(_Words):
     """What the device under test says at a moment; a step that says nothing lets time pass until then.
 
-    ``device`` is another one at the same place: its kind, or its kind and a number (``smoke_sensor-2``).
+    ``device`` is another one at the same place: its kind, or its kind and a number (``smoke_sensor-2``). Or it is a
+    person who speaks: ``ask`` is what they want of the alarms of the rule (of ``part``), in which ``role``.
     """
 
     at: Duration
@@ -70,6 +72,18 @@ class Step(_Words):
     values: dict[str, Scalar] = {}
     signal: str | None = None
     data: dict[str, Scalar] = {}
+    ask: Literal["ack", "clear"] | None = None
+    role: str = ""
+
+    @model_validator(mode="after")
+    def _a_person_is_no_device(self) -> Self:
+        if self.ask is not None and (self.speaks or self.device is not None):
+            message = "a person asks, or a device speaks: make two steps of it"
+            raise ValueError(message)
+        if self.role and self.ask is None:
+            message = "a role belongs to a person who asks: ask: clear"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _data_has_a_signal(self) -> Self:

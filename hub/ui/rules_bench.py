@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import msgspec
 
@@ -16,14 +17,17 @@ from hub.engine.apply import Engine
 from hub.engine.device import DeviceRow
 from hub.engine.places import PlaceRow
 from hub.model import (
+    AlarmState,
     Batch,
     Body,
+    Control,
     Effects,
     Heard,
     PlaceType,
     Publish,
     Record,
     Revision,
+    Scalar,
     SessionCaughtUp,
     SessionConnected,
     Started,
@@ -76,11 +80,26 @@ class Scene:
         sort = TopicClass.TELEMETRY if step.signal is None else TopicClass.SIGNAL
         return Publish(f"hub/{SITE}/{step.device or DEVICE}/{sort}", _payload(step))
 
+    def requests(self, step: Step, alarms: Iterable[AlarmState], number: int, now: int) -> list[Control]:
+        """Return what a person asks: of every alarm of the rule, or of the one that its subject would have."""
+        where = DEVICE if self._rule.for_each.place is None else f"@{PLACE}"
+        subject = f"{SITE}/{where}#{step.part}" if step.part else f"{SITE}/{where}"
+        mine = [each.key for each in alarms if each.rule == self._rule.rule and (not step.part or each.key == subject)]
+        words: dict[str, Scalar] = {"rule": self._rule.rule, "role": step.role}
+        return [
+            Control(
+                f"{number}-{n}", str(UUID(int=number << 16 | n)), "tester", step.ask, now + START, {**words, "key": key}
+            )
+            for n, key in enumerate(mine or [subject])
+            if step.ask is not None
+        ]
+
     def happenings(self, effects: Effects, at: timedelta) -> list[Happening]:
         """Return what of ``effects``, which came ``at`` after the start, the rule brought about."""
         mine = [event for event in effects.events if event.name == self._rule.raise_.event]
         told = [Happening(at, event.transition.value, event.name, event.part) for event in mine]
-        return [*told, *(self._sent(one, at) for one in effects.transmissions)]
+        refused = [Happening(at, "refused", reply.code) for reply in effects.replies if not reply.ok]
+        return [*told, *(self._sent(one, at) for one in effects.transmissions), *refused]
 
     def _sent(self, transmission: Transmission, at: timedelta) -> Happening:
         command = msgspec.json.decode(transmission.payload)
@@ -128,6 +147,8 @@ class _Bench:
         now = START + nanoseconds(step.at)
         while (due := self._engine.next_due) is not None and due <= now:
             self._apply(due, Tick())
+        for request in self._scene.requests(step, self._engine.alarms(), self._position, now):
+            self._apply(now, request)
         message = self._scene.message(step)
         if message is not None:
             self._apply(now, Batch(SESSION, 1, True, 0, b""), [message])  # noqa: FBT003 -- as in the journal

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import orjson
 import pytest
 
-from hub.model import Control, Effects, Scalar
-from tests.engine.desk import ALARM, COMMUNITY, SECOND, Desk, documents, smoke
+from hub.model import Control, Effects, Publish, Scalar, Started
+from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, SESSIONS, Desk, device, documents, smoke
 
 
 @pytest.fixture
@@ -60,3 +63,68 @@ def test_a_verb_that_nobody_knows_is_answered_with_those_that_are(desk: Desk) ->
     effects = ask(desk, "explode", {})
     assert [reply.code for reply in effects.replies] == ["unknown_verb"]
     assert "comment" in effects.replies[0].detail
+
+
+# ---------------------------------------------------------------------------------------------------- who may clear
+
+CONFIRMED = """
+rule: confirmed
+label: {en: Confirmed fire, zh: 火警确认}
+for_each: building
+inputs: {alarming: {of: smoke_sensor, where: status == 'alarm', take: distinct(device), within: 180s}}
+when: alarming >= 2
+raise: {event: fire.confirmed, severity: critical}
+clear: {by: operator, role: security, refuse_while: alarming > 0}
+"""
+WHICH: dict[str, Scalar] = {"rule": "confirmed", "key": "s1/@b1"}
+DETECTORS = tuple(device(f"smoke-{number}", "smoke_sensor", "milesight/gs524n") for number in (1, 2))
+HOUSE = {"place/s1/b1": orjson.dumps({"site": "s1", "place": "b1", "type": "building", "zone": "Asia/Shanghai"})}
+
+
+def two(said: str) -> tuple[Publish, ...]:
+    return tuple(Publish(f"hub/s1/smoke-{number}/telemetry", bytes.fromhex(said)) for number in (1, 2))
+
+
+@pytest.fixture
+def fire(tmp_path: Path) -> Desk:
+    (tmp_path / "rule.yaml").write_text(CONFIRMED, encoding="utf-8")
+    desk = Desk({**documents(*DETECTORS, rules=[tmp_path]), **HOUSE})
+    desk.hear(*two(ALARM))
+    desk.tick(60)
+    desk.hear(*two(NORMAL))
+    return desk
+
+
+def test_a_fire_is_not_ended_before_what_its_rule_says_is_over(fire: Desk) -> None:
+    reply = ask(fire, "clear", {**WHICH, "role": "security"}, "id-1").replies[0]
+    assert (reply.code, reply.detail) == ("still_true", "confirmed s1/@b1: alarming >= 2, with alarming 2")
+    fire.hear(*two(ALARM)[:1])
+    fire.tick(181)
+    reply = ask(fire, "clear", {**WHICH, "role": "security"}, "id-2").replies[0]
+    assert reply.code == "refused_while"
+    assert reply.detail == "confirmed s1/@b1: alarming > 0 is true, with alarming 1"
+
+
+def test_a_fire_is_ended_by_somebody_in_the_role_that_it_takes_and_their_role_is_told(fire: Desk) -> None:
+    fire.tick(181)
+    assert [ask(fire, "clear", WHICH, "id-1").replies[0].code] == ["role_needed"]
+    later = fire.restart()
+    later.say(Started("test", SESSIONS))
+    later.catch_up(2)
+    effects = ask(later, "clear", {**WHICH, "role": "security"}, "id-2")
+    assert [(event.transition, event.data["actor"], event.data["role"]) for event in effects.events] == [
+        ("cleared", "li", "security")
+    ]
+    assert list(later.engine.alarms()) == []
+
+
+def test_a_role_that_a_revision_takes_from_somebody_is_gone_in_the_middle_of_the_alarm(fire: Desk) -> None:
+    fire.tick(181)
+    roll = {"site": "s1", "list": "role-security", "entries": {"wang": True}}
+    known = fire.engine.content.bodies()
+    fire.revise({**known, "list/s1/role-security": orjson.dumps(roll)})
+    reply = ask(fire, "clear", {**WHICH, "role": "security"}, "id-1").replies[0]
+    assert reply.code == "role_not_held"
+    assert reply.detail == "confirmed s1/@b1: li is not on the list role-security of the site"
+    fire.revise({**known, "list/s1/role-security": orjson.dumps({**roll, "entries": {"li": True}})})
+    assert ask(fire, "clear", {**WHICH, "role": "security"}, "id-2").replies[0].code == "ok"

@@ -41,6 +41,10 @@ def pressed(moment: str) -> Step:
     return {"at": moment, "signal": "button.pressed"}
 
 
+def asks(moment: str, ask: str = "clear", role: str = "") -> Step:
+    return {"at": moment, "ask": ask, "role": role}
+
+
 def differences(case: Case) -> list[str]:
     """Return what differs from what the case wants."""
     test = RuleTest.model_validate({"name": "x", "given": case.given, "expect": case.expect})
@@ -191,6 +195,42 @@ CASES: dict[str, Case] = {
         {"when": "tamper", "clear": {"by": "operator"}},
         [at("1s", tamper=True), at("2s", tamper=False), at("1h")],
         ["1s raised fire.test"],
+    ),
+    "a person in the role that it takes ends an alarm": Case(
+        {"when": "tamper", "clear": {"by": "operator", "role": "security"}},
+        [
+            at("1s", tamper=True),
+            at("2s", tamper=False),
+            asks("3s"),
+            asks("4s", role="cleaning"),
+            asks("5s", role="security"),
+        ],
+        ["1s raised fire.test", "3s refused role_needed", "4s refused role_needed", "5s cleared fire.test"],
+    ),
+    "where the site keeps a list of a role nobody else has it": Case(
+        {"when": "tamper", "clear": {"by": "operator", "role": "security"}},
+        [at("1s", tamper=True), at("2s", tamper=False), asks("3s", role="security")],
+        ["1s raised fire.test", "3s refused role_not_held"],
+        {"list/site/role-security": {"site": "site", "list": "role-security", "entries": {"li": True}}},
+    ),
+    "who stands on the list of a role has it from the day on that it says": Case(
+        {"when": "tamper", "clear": {"by": "operator", "role": "security"}},
+        [at("1s", tamper=True), at("2s", tamper=False), asks("3s", role="security"), asks("17h", role="security")],
+        ["1s raised fire.test", "3s refused role_not_held", "17h cleared fire.test"],
+        {"list/site/role-security": {"site": "site", "list": "role-security", "entries": {"tester": "2026-03-02/"}}},
+    ),
+    "nobody ends an alarm while what the rule says is true or not known": Case(
+        {"when": "tamper", "clear": {"by": "operator", "refuse_while": "battery < 20 or status == 'alarm'"}},
+        [
+            at("1s", tamper=True, status="normal"),
+            at("2s", tamper=False),
+            asks("3s"),
+            at("4s", battery=10.0),
+            asks("5s"),
+            at("6s", battery=30.0),
+            asks("7s"),
+        ],
+        ["1s raised fire.test", "3s refused refused_while", "5s refused refused_while", "7s cleared fire.test"],
     ),
     "what is missing counts as over": Case(
         {"when": "status == 'alarm'", "on_missing": "clear"},

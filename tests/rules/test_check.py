@@ -41,6 +41,10 @@ ERRORS: dict[str, tuple[dict[str, object], tuple[str, Path_]]] = {
     ),
     "a bad exception": ({"unless": "battery"}, ("bad_expression", ("unless",))),
     "a bad clear condition": ({"clear": {"when": "1 <"}}, ("bad_expression", ("clear", "when"))),
+    "a bad reason to refuse": (
+        {"clear": {"by": "operator", "refuse_while": "1 <"}},
+        ("bad_expression", ("clear", "refuse_while")),
+    ),
     "a kind of target that is not": (
         {"do": [{"command": "unlock", "to": {"kind": "gat"}}]},
         ("unknown_kind", ("do", 0, "to", "kind")),

@@ -63,6 +63,11 @@ def no_person(rule: CompiledRule) -> None:
     rule.latched = False
 
 
+def clear_without(rule: CompiledRule, **words: object) -> None:
+    if rule.rule.clear is not None:
+        nothing(rule, clear=rule.rule.clear.model_copy(update=words))
+
+
 def no_missing(rule: CompiledRule) -> None:
     rule.minds_missing = False
     nothing(rule, on_missing=OnMissing.KEEP)
@@ -113,6 +118,8 @@ NO_OPS: dict[str, Callable[[CompiledRule], None]] = {
     "clear.when": no_clear_when,
     "clear.for": no_clear_for,
     "clear.by": no_person,
+    "clear.role": lambda rule: clear_without(rule, role=None),
+    "clear.refuse_while": lambda rule: setattr(rule, "refuse_while", None),
     "on_missing": no_missing,
     "do": lambda rule: nothing(rule, do=[]),
     "do.until": no_hold,

@@ -22,6 +22,11 @@ SENTENCES: dict[str, dict[str, object]] = {
         "clear": {"by": "operator"},
         "on_missing": "raise",
     },
+    "for each sensor, when tamper, raise fire.test (high); clear by operator in the role security, not while "
+    "battery < 5": {
+        "when": "tamper",
+        "clear": {"by": "operator", "role": "security", "refuse_while": "battery < 5"},
+    },
     "for each sensor that says nothing for 2d2h, raise fire.test (high); clear when it speaks": {"absent_for": "50h"},
     "for each door that reports door.forced, raise fire.test (high)": {
         "for_each": {"part": "door"},

@@ -68,9 +68,18 @@ def ack(context: typer.Context, which: Which, key: Key = None, *, actor: Actor, 
 
 
 @app.command()
-def clear(context: typer.Context, which: Which, key: Key = None, *, actor: Actor, as_json: AsJson = False) -> None:
+def clear(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    which: Which,
+    key: Key = None,
+    *,
+    role: Annotated[str, typer.Option(help="In which role, where the rule asks for one: security …")] = "",
+    actor: Actor,
+    as_json: AsJson = False,
+) -> None:
     """Clear an alarm that only a person ends (`clear: {by: operator}`), once its cause is gone."""
-    tell(asyncio.run(_ask(desk_of(context), (which, key), actor, "clear", {})), as_json=as_json)
+    args = {"role": role} if role else {}
+    tell(asyncio.run(_ask(desk_of(context), (which, key), actor, "clear", args)), as_json=as_json)
 
 
 @app.command()

@@ -1,0 +1,65 @@
+"""Who may end a latched alarm, and when: the role that it takes, and what must be over; pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hub.model import Scalar
+from hub.rules.held import Held
+from hub.rules.states import CompiledRule
+
+
+class Person(NamedTuple):
+    """Who asks, and the role in which they act; whoever wrote the request vouches for both."""
+
+    actor: str
+    role: str = ""
+
+    @property
+    def data(self) -> dict[str, Scalar]:
+        """Return what an event tells of them."""
+        return {"actor": self.actor, "role": self.role} if self.role else {"actor": self.actor}
+
+
+class Refusal(NamedTuple):
+    """Why something that a person asked is not done: a stable code, and what to do about it."""
+
+    code: str
+    why: str = ""
+
+
+def refusal(rule: CompiledRule, person: Person, held: Held, awake: int) -> Refusal | None:
+    """Return why ``person`` may not end an alarm of ``rule`` now; None when they may.
+
+    ``not_latched``, ``role_needed``, ``role_not_held`` (the site keeps a list of who has the role, and they are not on
+    it), ``still_true``, or ``refused_while`` what the rule says is true or not known.
+    """
+    clear = rule.rule.clear
+    if clear is None or not rule.latched:
+        return Refusal("not_latched", "it clears by itself")
+    return _role_refusal(rule, person, clear.role) or _cause_refusal(rule, held, awake)
+
+
+def _role_refusal(rule: CompiledRule, person: Person, role: str | None) -> Refusal | None:
+    if role is None:
+        return None
+    if person.role != role:
+        return Refusal("role_needed", f"only somebody in the role {role} ends it")
+    if rule.roll is not None and person.actor not in rule.roll:
+        return Refusal("role_not_held", f"{person.actor} is not on the list role-{role} of the site")
+    return None
+
+
+def _cause_refusal(rule: CompiledRule, held: Held, awake: int) -> Refusal | None:
+    when, refuse = rule.when, rule.refuse_while
+    if when is not None and when.verdict(held, awake):
+        return Refusal("still_true", f"{when.text}, with {_said(when.names, held)}")
+    if refuse is None or (verdict := refuse.verdict(held, awake)) is False:
+        return None
+    what = "is not known" if verdict is None else "is true"
+    return Refusal("refused_while", f"{refuse.text} {what}, with {_said(refuse.names, held)}")
+
+
+def _said(names: frozenset[str], held: Held) -> str:
+    known = [(name, held.value(name)) for name in sorted(names)]
+    return ", ".join(f"{name} {'unknown' if value is None else value}" for name, value in known)
