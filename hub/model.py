@@ -344,8 +344,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """What a rule raised. ``id`` is BLAKE2b-128 (hex) of journal, rule, key, raise and transition: a replay's is equal.
 
     ``time`` is wall-clock ns of the transition, ``number`` the running number of the event in its journal: it tells
-    two events of one millisecond apart in the time series. ``causes`` are ``[record position, message index]`` pairs;
-    ``key`` names what it is about (``site/device`` or ``site/device#part``).
+    two events of one millisecond apart in the time series. ``age`` ns before ``time`` it happened, by the clock of the
+    device less that clock's error; 0 where the device told no time. ``causes`` are ``[record position, message index]``
+    pairs; ``key`` names what it is about (``site/device`` or ``site/device#part``).
     """
 
     id: str
@@ -353,6 +354,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     transition: Transition
     time: int
+    age: int = 0
     number: int = 0
     key: str
     rule: str

@@ -114,7 +114,8 @@ class Readings:
             if is_judged and woken.rules:
                 self._judge.values(woken, part, is_late, self._moment_of)
             if is_judged and woken.told:
-                self._judge.told(woken.told, part, reading.values, self._moment(is_late=is_late))
+                moment = self._moment(is_late=is_late)._replace(age=age_of_reading(known, at, measured))
+                self._judge.told(woken.told, part, reading.values, moment)
         if is_judged:
             for signal in reading.signals:
                 moment = self._moment(is_late=is_late)._replace(age=age_of_reading(known, at, measured))

@@ -32,7 +32,7 @@ class Teller:
         event = Event(
             id=self._output.event_id(state.rule, state.key, state.raised_t, state.transitions),
             name=rule.rule.raise_.event, severity=state.severity, transition=transition, time=moment.at,
-            key=state.key, rule=state.rule, rule_version=rule.rule.version, site=state.site,
+            age=moment.age, key=state.key, rule=state.rule, rule_version=rule.rule.version, site=state.site,
             building=device.building, device=state.device, part=state.part, late=moment.late,
             label=rule.rule.label, data={**state.data, **(data or {})},
             causes=tuple(dict.fromkeys([*state.causes, moment.cause])),

@@ -108,7 +108,7 @@ def pack_cursor(partition: str, cursor: Cursor) -> bytes:
 # ---------------------------------------------------------------------------------------------------------- events
 
 
-class _Detail(msgspec.Struct):
+class _Detail(msgspec.Struct, omit_defaults=True):
     """The ``data`` field of an event's entry."""
 
     building: str
@@ -120,6 +120,7 @@ class _Detail(msgspec.Struct):
     label: dict[str, str]
     data: dict[str, Scalar]
     causes: Sequence[tuple[int, int]]
+    age: int = 0
 
 
 _CLOUD_EVENT = (b"specversion", b"1.0", b"datacontenttype", b"application/json")
@@ -143,6 +144,7 @@ def pack_event(event: Event, source: str) -> bytes:
         event.label,
         event.data,
         event.causes,
+        event.age,
     )
     said = (
         b"id",
@@ -176,6 +178,7 @@ def decode_event(fields: Mapping[bytes, bytes]) -> Event:
             severity=Severity(text["severity"]),
             transition=Transition(text["transition"]),
             time=parse_rfc3339(text["time"]),
+            age=detail.age,
             key=text["subject"],
             site=text["site"],
             building=detail.building,
