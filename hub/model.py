@@ -385,6 +385,7 @@ class AlarmState(msgspec.Struct, frozen=True, kw_only=True):
     late: bool
     acknowledged_by: str | None = None
     shelved_until: int = 0
+    shelved_by: str = ""
     label: dict[str, str] = {}
     data: dict[str, Scalar] = {}
 

@@ -13,7 +13,7 @@ from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.moment import Moment, Output
 from hub.engine.places import Subject, is_near
-from hub.engine.standing import Case, Standing
+from hub.engine.standing import ALARMING, Case, Standing
 from hub.engine.state import State
 from hub.engine.telling import Teller
 from hub.engine.views import Views
@@ -23,8 +23,6 @@ from hub.rules.inputs import Present
 from hub.rules.rule import Do
 from hub.rules.states import CompiledRule, Move, Phase, RuleState, ripen
 from hub.rules.timers import TimerClass, Timers
-
-ALARMING = frozenset({Phase.ACTIVE, Phase.CLEARING})
 
 
 class Alarms:
@@ -52,6 +50,8 @@ class Alarms:
         case = self.find(state.rule, state.key)
         if case is not None and state.phase in ALARMING:
             self._standing.wait(case, self._state.clock.t)
+        elif state.shelved_t is not None:
+            self._timers.set(TimerClass.ALARM, state.shelved_t, state.rule, state.key)
 
     def find(self, rule: str, key: str) -> Case | None:
         """Return the case of a state whose rule and device still exist."""
@@ -87,6 +87,20 @@ class Alarms:
             self.by_key.pop(key, None)
         self._state.remove(f"rule/{rule}/{key}")
 
+    def _rest(self, state: RuleState, now: int) -> None:
+        """Forget a state that has come to its end, but for its shelf: that is for the next time too."""
+        self._drop(state.rule, state.key)
+        if state.shelved_t is not None and state.shelved_t > now:
+            self.keep(
+                RuleState(
+                    rule=state.rule, key=state.key, site=state.site, device=state.device, part=state.part,
+                    raised_t=state.raised_t, transitions=state.transitions, severity=state.severity,
+                    shelved_t=state.shelved_t, shelved_until=state.shelved_until, shelved_by=state.shelved_by,
+                    shelved_as=state.shelved_as,
+                )
+            )  # fmt: skip
+            self._timers.set(TimerClass.ALARM, state.shelved_t, state.rule, state.key)
+
     # --------------------------------------------------------------------------------------------------------- steps
 
     def attempt(self, rule: CompiledRule, key: str, device: Subject, moment: Moment, work: Callable[[], None]) -> None:
@@ -119,8 +133,8 @@ class Alarms:
             case Move.CHANGED:
                 self._time(case, moment)
 
-    def forget_case(self, case: Case) -> None:
-        self._drop(case.state.rule, case.state.key)
+    def forget_case(self, case: Case, moment: Moment) -> None:
+        self._rest(case.state, moment.t)
 
     def _time(self, case: Case, moment: Moment) -> None:
         state = case.state
@@ -128,7 +142,7 @@ class Alarms:
             self._hold_while_pending(case, moment)
         if state.phase is Phase.IDLE:
             self._hands.release(state.rule, state.key, self._content.find, moment)
-            self._drop(state.rule, state.key)
+            self._rest(state, moment.t)
         elif state.due is None:
             self._timers.drop(TimerClass.JUDGED, state.rule, state.key)
         elif state.due <= moment.t and self._state.clock.blind_since is None:
@@ -153,7 +167,8 @@ class Alarms:
         state.inhibited = False
         state.raised_t, state.raised_at, state.late = moment.t, moment.at, moment.late
         state.severity, state.data, state.causes = rule.rule.raise_.severity, dict(data), [moment.cause]
-        state.alarm = self._teller.tell(rule, state, device, Transition.RAISED, moment).id
+        away: dict[str, Scalar] = {} if state.shelved_t is None else {"shelved_until": state.shelved_until // 10**6}
+        state.alarm = self._teller.tell(rule, state, device, Transition.RAISED, moment, away).id
         self._teller.show(rule, state, device)
         state.owes_commands = moment.late and any(action.until is not None for action in rule.rule.do)
         before = self._hands.held_by(state)
@@ -191,13 +206,22 @@ class Alarms:
             self._standing.look(case, held, moment)
 
     def ripen(self, rule: str, key: str, moment: Moment) -> None:
-        """Do what has come due for an active alarm: a step of its ladder, a reminder, the end of its shelf."""
+        """Do what has come due for an alarm: a step of its ladder, a reminder, the end of its shelf."""
         case = self.find(rule, key)
-        if case is not None and case.state.phase in ALARMING:
+        if case is not None and case.state.phase not in ALARMING:
+            self._end_shelf(case.state)
+        elif case is not None:
             self.keep(case.state)
             now = Present(moment.t, moment.at, self._state.clock.awake(moment.t))
             held = self.views.of(case.rule, case.device, case.state.part, now)
             self.attempt(case.rule, key, case.device, moment, partial(self._standing.ripen, case, held, moment))
+
+    def _end_shelf(self, state: RuleState) -> None:
+        if state.phase is Phase.IDLE:
+            self._drop(state.rule, state.key)
+        else:
+            self.keep(state)
+            state.shelved_t, state.shelved_until, state.shelved_by = None, 0, ""
 
     def cleared(self, case: Case, moment: Moment, data: Mapping[str, Scalar]) -> None:
         """End the alarm of ``case``: told, no longer shown, its holds released."""
@@ -205,7 +229,7 @@ class Alarms:
         self._teller.tell(rule, state, device, Transition.CLEARED, moment, data)
         self._output.effects.alarms.append(AlarmChange(state.site, state.rule, state.key, None))
         self._hands.release(state.rule, state.key, self._content.find, moment)
-        self._drop(state.rule, state.key)
+        self._rest(state, moment.t)
         self._free(state.rule, moment)
 
     def occurred(self, case: Case, moment: Moment) -> None:
@@ -252,12 +276,18 @@ class Alarms:
         return "ok"
 
     def shelve(self, span: str, rule: str, key: str, actor: str, moment: Moment) -> str:
-        """Put an active alarm away for a while (0s: take it back): ``ok``, ``no_such_alarm`` or ``bad_duration``."""
+        """Put an active alarm away for a while (0s: take it back): ``ok``, ``no_such_alarm`` or ``bad_duration``.
+
+        A shelf lasts over clear and raise, so that one that flaps stays away; it can be taken back in between too.
+        """
         case = self.find(rule, key)
-        if case is None or case.state.phase not in ALARMING:
+        if case is None or (case.state.phase not in ALARMING and case.state.shelved_t is None):
             return "no_such_alarm"
         self.keep(case.state)
-        return self._standing.shelve(case, span, actor, moment)
+        code = self._standing.shelve(case, span, actor, moment)
+        if case.state.phase is Phase.IDLE and case.state.shelved_t is None:
+            self._drop(rule, key)
+        return code
 
     def comment(self, text: str, rule: str, key: str, actor: str, moment: Moment) -> str:
         """Tell what a person says of an active alarm: ``ok``, ``no_such_alarm``, or ``bad_comment`` for no words."""

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from hub.engine.ages import age_of_reading
-from hub.engine.alarms import ALARMING, Alarms
+from hub.engine.alarms import Alarms
 from hub.engine.content import Content
 from hub.engine.device import Device, Part, Woken
 from hub.engine.moment import Moment, Output
 from hub.engine.places import Subject
-from hub.engine.standing import Case
+from hub.engine.standing import ALARMING, Case
 from hub.engine.state import State
 from hub.model import Scalar, Signal, Values
 from hub.rules.calendars import after
@@ -167,7 +167,7 @@ class Judge:
             vote(quorum, case.state, Known(verdict=True, cleared=None, happened=moment.happened), moment.t)
             is Move.RAISE
         ):
-            self._alarms.forget_case(case)
+            self._alarms.forget_case(case, moment)
             return True
         self._alarms.move(case, Move.CHANGED, moment, {})
         return False

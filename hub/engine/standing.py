@@ -12,10 +12,11 @@ from hub.engine.state import State
 from hub.engine.telling import Teller
 from hub.model import Severity, Transition
 from hub.rules.held import Held
-from hub.rules.states import CompiledRule, RuleState
+from hub.rules.states import CompiledRule, Phase, RuleState
 from hub.rules.timers import TimerClass, Timers
 
 LONGEST_SHELF_NS = 30 * 86_400_000_000_000
+ALARMING = frozenset({Phase.ACTIVE, Phase.CLEARING})
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
@@ -57,7 +58,7 @@ class Standing:
         self.wait(case, moment.t)
 
     def look(self, case: Case, held: Held, moment: Moment) -> None:
-        """Make the alarm as bad as it now is; one that becomes worse leaves its shelf."""
+        """Make the alarm as bad as it now is; worse than when it was put away, it leaves its shelf."""
         rule, state, _ = case
         if not rule.ladder:
             return
@@ -72,7 +73,7 @@ class Standing:
         if worst is state.severity:
             return
         before, state.severity = state.severity, worst
-        if _RANKS[worst] < _RANKS[before] and state.shelved_t is not None:
+        if state.shelved_t is not None and _RANKS[worst] < _RANKS[state.shelved_as]:
             self._unshelve(case, moment)
         self._teller.tell(*case, Transition.SEVERITY_CHANGED, moment, {"before": before.value})
         self._teller.show(*case)
@@ -90,17 +91,22 @@ class Standing:
             self._unshelve(case, moment, actor)
         else:
             state.shelved_t, state.shelved_until = moment.t + length, moment.at + length
+            state.shelved_by, state.shelved_as = actor, state.severity
             self._teller.tell(
                 *case, Transition.SHELVED, moment, {"actor": actor, "until": state.shelved_until // 10**6}
             )
-            self._teller.show(*case)
+            self._show(case)
         self.wait(case, moment.t)
         return "ok"
 
     def _unshelve(self, case: Case, moment: Moment, actor: str = "") -> None:
-        case.state.shelved_t, case.state.shelved_until = None, 0
+        case.state.shelved_t, case.state.shelved_until, case.state.shelved_by = None, 0, ""
         self._teller.tell(*case, Transition.UNSHELVED, moment, {"actor": actor} if actor else {})
-        self._teller.show(*case)
+        self._show(case)
+
+    def _show(self, case: Case) -> None:
+        if case.state.phase in ALARMING:
+            self._teller.show(*case)
 
 
 def _dues(case: Case) -> Iterator[int]:

@@ -64,5 +64,5 @@ def alarm_of(rule: CompiledRule, state: RuleState, device: Subject) -> AlarmStat
         id=state.alarm, name=rule.rule.raise_.event, severity=state.severity, key=state.key, rule=state.rule,
         site=state.site, building=device.building, device=state.device, part=state.part, since=state.raised_at,
         late=state.late, acknowledged_by=state.acknowledged_by,
-        shelved_until=state.shelved_until, label=rule.rule.label, data=state.data,
+        shelved_until=state.shelved_until, shelved_by=state.shelved_by, label=rule.rule.label, data=state.data,
     )  # fmt: skip

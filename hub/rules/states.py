@@ -40,7 +40,9 @@ class RuleState(msgspec.Struct):
     ``due`` is engine time at which a pending raise or a clear is judged. ``owes_commands``: it was raised late, its
     ``until: cleared`` commands wait until it is known to be still true. ``votes`` for and against, while it is not
     decided: (engine time at which it happened, for); newest last. ``since`` when it became true it happened.
-    ``shelved_t`` is when a shelf ends, ``shelved_until`` the same as wall time. ``inhibited``: it would be raised.
+    ``shelved_t`` is when a shelf ends, ``shelved_until`` the same as wall time; ``shelved_as`` is how bad the alarm was
+    when ``shelved_by`` put it away. A shelf outlives its alarm: until it ends the state stays, idle. ``inhibited``: it
+    would be raised.
     """
 
     rule: str
@@ -66,6 +68,8 @@ class RuleState(msgspec.Struct):
     reminded: int = 0
     shelved_t: int | None = None
     shelved_until: int = 0
+    shelved_by: str = ""
+    shelved_as: Severity = Severity.INFO
     inhibited: bool = False
 
 

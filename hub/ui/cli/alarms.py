@@ -52,7 +52,9 @@ def list_alarms(
                 moment(alarm.since),
                 since(alarm.since, now),
                 alarm.acknowledged_by or "",
-                moment(alarm.shelved_until) if alarm.shelved_until else "",
+                f"{moment(alarm.shelved_until)} by {alarm.shelved_by}".removesuffix(" by ")
+                if alarm.shelved_until
+                else "",
                 alarm.rule,
             )
             for alarm in alarms
@@ -106,7 +108,10 @@ def shelve(  # noqa: PLR0913 -- each is a word of the command line
     actor: Actor,
     as_json: AsJson = False,
 ) -> None:
-    """Put an active alarm away for a while: it stays active, and comes back by itself."""
+    """Put an active alarm away for a while: it stays active, and comes back by itself.
+
+    Nobody is reminded of it, also when it is cleared and raised again meanwhile; what it commands goes on.
+    """
     tell(asyncio.run(_ask(desk_of(context), (which, key), actor, "shelve", {"for": span})), as_json=as_json)
 
 

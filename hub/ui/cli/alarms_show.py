@@ -55,7 +55,7 @@ def show(context: typer.Context, which: Which, key: Key = None, *, as_json: AsJs
     if alarm.acknowledged_by:
         typer.echo(f"acknowledged by {alarm.acknowledged_by}")
     if alarm.shelved_until:
-        typer.echo(f"shelved until {moment(alarm.shelved_until)}")
+        typer.echo(f"shelved until {moment(alarm.shelved_until)} by {alarm.shelved_by}".removesuffix(" by "))
     typer.echo("\ncause")
     for line in _causes(found):
         typer.echo(f"  {line}")
