@@ -153,7 +153,7 @@ class Alarms:
     def _hold_while_pending(self, case: Case, moment: Moment) -> None:
         """Act before it is sure: each command is a hold that ends by itself, or when it turns out to be nothing."""
         state = case.state
-        if case.rule.rule.while_pending and not moment.late:
+        if case.rule.rule.while_pending and not moment.late and not self._is_inhibited(case):
             state.alarm = self._output.event_id(state.rule, state.key, moment.t, 0)
             self._hands.act(case.rule.while_pending, state, self._targets(case.device), moment)
 

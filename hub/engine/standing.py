@@ -46,16 +46,21 @@ class Standing:
 
     def ripen(self, case: Case, held: Held, moment: Moment) -> None:
         """Do what has come due."""
-        state, remind = case.state, case.rule.rule.remind
+        state = case.state
         if state.shelved_t is not None and state.shelved_t <= moment.t:
             self._unshelve(case, moment)
         self.look(case, held, moment)
-        if remind is not None and state.shelved_t is None and state.acknowledged_by is None:
-            every = nanoseconds(remind.every)
-            if state.reminded < remind.at_most and moment.t >= state.raised_t + every * (state.reminded + 1):
-                state.reminded = (moment.t - state.raised_t) // every
-                self._teller.tell(*case, Transition.REMINDED, moment)
+        if state.shelved_t is None:
+            self._remind(case, moment)
         self.wait(case, moment.t)
+
+    def _remind(self, case: Case, moment: Moment) -> None:
+        """Tell again, once for all that was missed."""
+        state, before = case.state, case.state.reminded
+        while (due := _reminder_due(case)) is not None and due <= moment.t:
+            state.reminded += 1
+        if state.reminded > before:
+            self._teller.tell(*case, Transition.REMINDED, moment, {"reminder": state.reminded})
 
     def look(self, case: Case, held: Held, moment: Moment) -> None:
         """Make the alarm as bad as it now is; worse than when it was put away, it leaves its shelf."""
@@ -113,8 +118,17 @@ def _dues(case: Case) -> Iterator[int]:
     rule, state, _ = case
     for step, _condition in rule.ladder:
         yield state.raised_t + nanoseconds(step.after)
-    remind = rule.rule.remind
-    if remind is not None and state.acknowledged_by is None and state.reminded < remind.at_most:
-        yield state.raised_t + nanoseconds(remind.every) * (state.reminded + 1)
+    due = _reminder_due(case)
+    if due is not None:
+        yield due
     if state.shelved_t is not None:
         yield state.shelved_t
+
+
+def _reminder_due(case: Case) -> int | None:
+    """Return when the alarm is to be told again."""
+    remind, state = case.rule.rule.remind, case.state
+    if remind is None or (state.acknowledged_by is not None and remind.until == "acknowledged"):
+        return None
+    after = remind.after(state.reminded)
+    return None if after is None else state.raised_t + nanoseconds(after)

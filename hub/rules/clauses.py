@@ -27,13 +27,19 @@ class Clause(BaseModel):
 class ForEach(Clause):
     """What a rule holds a state for: devices of ``kind``, parts whose name begins with ``part``-, or places of a type.
 
+    ``kind`` may be several, which the rule then speaks of alike: what one of them never says is unknown of it.
     ``part: any`` is every part, and the device itself where it speaks without one.
     A word alone is a type of place if there is one of that name, else a kind.
     """
 
-    kind: str | None = None
+    kind: str | Annotated[list[str], Field(min_length=1)] | None = None
     place: PlaceType | None = None
     part: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] | None = None
+
+    @property
+    def kinds(self) -> list[str]:
+        """Return the kinds that are named."""
+        return self.kind if isinstance(self.kind, list) else [] if self.kind is None else [self.kind]
 
 
 Span = Annotated[Duration, Field(gt=timedelta(0))]
@@ -82,10 +88,28 @@ class LadderStep(Clause):
 
 
 class Remind(Clause):
-    """An active alarm that nobody acknowledged is told again, ``at_most`` so often."""
+    """An active alarm is told again: ``every`` so long and ``at_most`` so often, or ``at`` so long after it was raised.
 
-    every: Span
+    It rests once somebody acknowledged the alarm; with ``until: cleared`` it goes on.
+    """
+
+    every: Span | None = None
     at_most: Annotated[int, Field(ge=1, le=MOST)] = 10
+    at: Annotated[list[Span], BeforeValidator(_listed)] = []
+    until: Annotated[str, Field(pattern="^(acknowledged|cleared)$")] = "acknowledged"
+
+    @model_validator(mode="after")
+    def _says_when(self) -> Self:
+        if (self.every is None) is not bool(self.at) or self.at != sorted(set(self.at)):
+            message = "remind every so long, or at moments after the raise, in their order: at: [1m, 5m]"
+            raise ValueError(message)
+        return self
+
+    def after(self, count: int) -> timedelta | None:
+        """Return how long after the raise it is told again when it was ``count`` times before; None: no more."""
+        if self.every is None:
+            return self.at[count] if count < len(self.at) else None
+        return self.every * (count + 1) if count < self.at_most else None
 
 
 class Inhibit(Clause):
@@ -117,11 +141,14 @@ class Input(Clause):
     """What many devices, or one over some time, come to: a name for the expressions of the rule.
 
     ``of`` are kinds at the place that the rule is for; a rule for a kind leaves it out and means itself. ``where`` says
-    which count. ``take`` is ``any``, ``all``, ``count``, or one of the others with what it takes in brackets.
+    which count, ``unless`` which of these do not; a value that came longer ago than ``fresh`` is unknown. ``take`` is
+    ``any``, ``all``, ``count``, or one of the others with what it takes in brackets.
     """
 
     of: Annotated[list[str], BeforeValidator(_listed)] = []
     where: str | None = None
+    unless: str | None = None
+    fresh: Span | None = None
     take: Annotated[str, Field(pattern=r"^[a-z]+(\([a-z][a-z0-9_]*\))?$")]
     within: Span | None = None
 
@@ -146,6 +173,8 @@ class Input(Clause):
             wrong = f"write take: {take}" if take in _BARE else f"{take} needs to know of what: {take}(…)"
         elif take in {*_BARE, "distinct"} and self.where is None:
             wrong = f"{take} needs where: which of them count?"
+        elif self.unless is not None and self.where is None:
+            wrong = "unless takes from those that where names: give where"
         elif take in TIME and self.within is None:
             wrong = f"{take} needs within: over how long?"
         elif self.within is not None and take not in {*TIME, *_REMEMBERED}:

@@ -107,10 +107,10 @@ def compile_expression(
     return Expression(text, frozenset(compiler.seen), compiled)
 
 
-def but_not(first: Expression, second: Expression) -> Expression:
-    """Return ``first and not second``."""
-    verdict = verdicts.every([first.verdict, verdicts.negation(second.verdict)])
-    return Expression(f"({first.text}) and not ({second.text})", first.names | second.names, verdict)
+def unless(first: Expression, second: Expression) -> Expression:
+    """Return ``first`` except where ``second`` is known to be true: what is not known hinders nothing."""
+    verdict = verdicts.except_where(first.verdict, second.verdict)
+    return Expression(f"({first.text}) unless ({second.text})", first.names | second.names, verdict)
 
 
 def _parse(text: str) -> ast.expr:

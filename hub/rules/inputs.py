@@ -10,7 +10,7 @@ import msgspec
 from hub.durations import nanoseconds
 from hub.model import Scalar
 from hub.rules.clauses import TIME, Input
-from hub.rules.expression import Expression, Name, compile_expression
+from hub.rules.expression import Expression, Name, compile_expression, unless
 from hub.rules.held import Held
 from hub.rules.intervals import Between, between
 
@@ -83,6 +83,8 @@ class CompiledInput:
         self.take, self.of_what = words.taken
         self.within_ns = None if words.within is None else nanoseconds(words.within)
         self.where: Expression | None = None if words.where is None else compile_expression(words.where, names)
+        if self.where is not None and words.unless is not None:
+            self.where = unless(self.where, compile_expression(words.unless, names))
         self.names = frozenset() if self.where is None else self.where.names
         self._limit: int | None = None
         if self.of_what and not (self.take == "distinct" and self.of_what in {"device", "place"}):

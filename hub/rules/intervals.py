@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from typing_extensions import override
@@ -52,3 +55,23 @@ def _decided(*, yes: bool, no: bool) -> bool | None:
 def between(low: float, high: float) -> float | Between:
     """Return the number itself where the two are one."""
     return low if low == high else Between(low, high)
+
+
+def computed(
+    function: Callable[[float, float], float], a: float | Between, b: float | Between
+) -> float | Between | None:
+    """Return between what a sum, difference, product or quotient lies; None when nothing can be said.
+
+    Each of them is least and most at the ends of what it is computed of, except around a division by nothing.
+    """
+    if isinstance(b, Between) and function is operator.truediv:
+        return None
+    try:
+        ends = [function(x, y) for x in _ends(a) for y in _ends(b)]
+    except (ZeroDivisionError, OverflowError):
+        return None
+    return None if any(math.isnan(end) for end in ends) else between(min(ends), max(ends))
+
+
+def _ends(value: float | Between) -> tuple[float, ...]:
+    return (value.low, value.high) if isinstance(value, Between) else (value,)

@@ -17,19 +17,16 @@ _VALUE_TYPES = {Type.BOOL: ValueType.BOOL, Type.INT: ValueType.NUMBER, Type.FLOA
 
 
 def kinds_of(rule: Rule, catalogue: Catalogue) -> list[Kind]:
-    """Return the kinds that ``rule`` concerns: the one it names, or all that report its signal.
+    """Return the kinds that ``rule`` concerns: those it names, or all that report its signal.
 
     ConfigError ``unknown_kind`` or ``unknown_signal``, with ``path`` saying where in the rule.
     """
-    wanted = rule.for_each.kind
-    if wanted is not None and wanted not in catalogue.kinds:
-        raise ConfigError(
-            "unknown_kind",
-            f"there is no kind {wanted!r}",
-            hint=suggestion(wanted, catalogue.kinds),
-            path=("for_each", "kind"),
-        )
-    named = list(catalogue.kinds.values()) if wanted is None else [catalogue.kinds[wanted]]
+    wanted = rule.for_each.kinds
+    for each in wanted:
+        if each not in catalogue.kinds:
+            hint = suggestion(each, catalogue.kinds)
+            raise ConfigError("unknown_kind", f"there is no kind {each!r}", hint=hint, path=("for_each", "kind"))
+    named = [catalogue.kinds[each] for each in wanted] or list(catalogue.kinds.values())
     if rule.on_value is not None and rule.on_value not in named[0].properties:
         raise ConfigError(
             "unknown_property",
@@ -41,7 +38,7 @@ def kinds_of(rule: Rule, catalogue: Catalogue) -> list[Kind]:
         return named
     reporting = [kind for kind in named if rule.on_signal in kind.signals]
     if not reporting:
-        who = "no kind" if wanted is None else f"no {wanted}"
+        who = f"no {' or '.join(wanted) or 'kind'}"
         known = {signal for kind in named for signal in kind.signals}
         raise ConfigError(
             "unknown_signal",
@@ -106,6 +103,9 @@ def _input(rule: Rule, name: str, names: Mapping[str, Name], catalogue: Catalogu
             hint = suggestion(kind, catalogue.kinds)
             raise ConfigError("unknown_kind", f"no kind {kind!r}", hint=hint, path=("inputs", name, "of", index))
     known = names_of([catalogue.kinds[kind] for kind in words.of]) if words.of else names
+    if words.fresh is not None:
+        limit = nanoseconds(words.fresh)
+        known = {word: each._replace(stale_after=min(limit, each.stale_after or limit)) for word, each in known.items()}
     try:
         return CompiledInput(words, known)
     except ConfigError as error:
@@ -113,11 +113,16 @@ def _input(rule: Rule, name: str, names: Mapping[str, Name], catalogue: Catalogu
 
 
 def names_of(kinds: Sequence[Kind]) -> dict[str, Name]:
-    """Return the names that expressions over ``kinds`` may use: the properties that all of them have.
+    """Return the names that expressions over ``kinds`` may use: their properties, where they are of one type.
 
-    Where kinds differ, a word of any of them may be said, and a value is unknown as soon as one of them calls it stale.
+    What a kind does not have is unknown of it. A word of any of them may be said, and a value is unknown as soon as one
+    of them calls it stale.
     """
-    return _common([kind.properties for kind in kinds])
+    found: dict[str, list[Property]] = {}
+    for kind in kinds:
+        for word, each in kind.properties.items():
+            found.setdefault(word, []).append(each)
+    return {word: _name(found[word]) for word in sorted(found) if len({_type(each) for each in found[word]}) == 1}
 
 
 def _common(said: Sequence[Mapping[str, Typed]]) -> dict[str, Name]:
@@ -129,7 +134,11 @@ def _name(properties: Sequence[Typed]) -> Name:
     spans = [each.stale_after for each in properties if isinstance(each, Property)]
     limits = [nanoseconds(span) for span in spans if span is not None]
     words = frozenset(word for each in properties for word in each.values)
-    return Name(_VALUE_TYPES.get(properties[0].type, ValueType.TEXT), min(limits, default=None), words)
+    return Name(_type(properties[0]), min(limits, default=None), words)
+
+
+def _type(said: Typed) -> ValueType:
+    return _VALUE_TYPES.get(said.type, ValueType.TEXT)
 
 
 def suggestion(word: str, known: Collection[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from hub.durations import write_duration
 from hub.rules.calendars import Window
-from hub.rules.clauses import ForEach, Input
+from hub.rules.clauses import ForEach, Input, Remind
 from hub.rules.rule import Do, OnMissing, Rule
 
 
@@ -22,7 +22,7 @@ def sentence(rule: Rule) -> str:
 
 def subject(for_each: ForEach) -> str:
     """Return what the rule holds a state for: ``smoke_sensor``, ``door`` or ``access_controller#door``."""
-    return "#".join(word for word in (for_each.place, for_each.kind, for_each.part) if word)
+    return "#".join(word for word in (for_each.place, "|".join(for_each.kinds), for_each.part) if word)
 
 
 def _trigger(rule: Rule) -> str:
@@ -58,8 +58,10 @@ def _with_inputs(rule: Rule) -> str:
 def _input(words: Input) -> str:
     of = f" of {' and '.join(words.of)}" if words.of else ""
     where = f" with {words.where}" if words.where else ""
+    where += f" unless {words.unless}" if words.unless else ""
     within = f" within {write_duration(words.within)}" if words.within else ""
-    return f"{words.take}{of}{where}{within}"
+    fresh = f", each heard within {write_duration(words.fresh)}" if words.fresh else ""
+    return f"{words.take}{of}{where}{within}{fresh}"
 
 
 def _windows(windows: Sequence[Window] | None) -> str:
@@ -79,9 +81,15 @@ def _standing(rule: Rule) -> Iterator[str]:
         after = f" after {write_duration(step.after)}" if step.after else ""
         yield f"{step.severity.value}{when}{after}"
     if rule.remind is not None:
-        yield f"tell again every {write_duration(rule.remind.every)} until acknowledged, {rule.remind.at_most} times"
+        yield f"tell again {_often(rule.remind)} until {rule.remind.until}"
     if rule.inhibit is not None:
         yield f"not while {' or '.join(rule.inhibit.by)} in the {rule.inhibit.within}"
+
+
+def _often(remind: Remind) -> str:
+    if remind.every is None:
+        return f"after {', '.join(write_duration(span) for span in remind.at)}"
+    return f"every {write_duration(remind.every)}, at most {remind.at_most} times,"
 
 
 def _action(action: Do) -> str:

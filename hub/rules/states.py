@@ -10,7 +10,7 @@ import msgspec
 
 from hub.durations import nanoseconds
 from hub.model import Scalar, Severity
-from hub.rules.expression import Lists, but_not, compile_expression
+from hub.rules.expression import Lists, compile_expression, unless
 from hub.rules.names import Scope
 from hub.rules.rule import Do, OnMissing, Rule
 from hub.rules.verdicts import constant
@@ -91,7 +91,7 @@ class CompiledRule:
         names = scope.names
         self.when = None if rule.when is None else compile_expression(rule.when, names, lists)
         if self.when is not None and rule.unless is not None:
-            self.when = but_not(self.when, compile_expression(rule.unless, names, lists, may_be_constant=True))
+            self.when = unless(self.when, compile_expression(rule.unless, names, lists, may_be_constant=True))
         if self.when is not None and not is_open:  # outside its windows nothing is true
             self.when = self.when._replace(verdict=constant(value=False))
         self.is_open = is_open

@@ -8,6 +8,7 @@ from typing import Any
 
 from hub.model import Scalar
 from hub.rules.held import Held
+from hub.rules.intervals import Between, computed
 
 Verdict = Callable[[Held, int], Any]
 """(values held, awake engine time) -> True, False, None (unknown), or inside an expression a scalar."""
@@ -90,6 +91,16 @@ def negation(inner: Verdict) -> Verdict:
     return verdict
 
 
+def except_where(first: Verdict, second: Verdict) -> Verdict:
+    """Return what is False where ``second`` is known to be true, else what ``first`` answers."""
+
+    def verdict(held: Held, now: int) -> bool | None:
+        value: bool | None = first(held, now)
+        return value if value is False or not second(held, now) else False
+
+    return verdict
+
+
 def every(parts: list[Verdict]) -> Verdict:
     """Return ``and``: one False decides, else one unknown does."""
 
@@ -125,10 +136,12 @@ def some(parts: list[Verdict]) -> Verdict:
 def arithmetic(function: Callable[[Any, Any], Any], left: Verdict, right: Verdict) -> Verdict:
     """Return what computes with two answers; without a finite result it is unknown (1 / 0, or beyond a float)."""
 
-    def verdict(held: Held, now: int) -> float | None:
+    def verdict(held: Held, now: int) -> float | Between | None:
         a, b = left(held, now), right(held, now)
         if a is None or b is None:
             return None
+        if isinstance(a, Between) or isinstance(b, Between):
+            return computed(function, a, b)
         try:
             value: float = function(a, b)
             return value if math.isfinite(value) else None
@@ -143,7 +156,7 @@ def call(function: Callable[..., Any], parts: list[Verdict]) -> Verdict:
 
     def verdict(held: Held, now: int) -> float | None:
         answers = [part(held, now) for part in parts]
-        if any(answer is None for answer in answers):
+        if any(answer is None or isinstance(answer, Between) for answer in answers):
             return None
         try:
             value: float = function(*answers)

@@ -243,6 +243,18 @@ def test_an_acknowledged_alarm_is_not_told_again(tmp_path: Path) -> None:
     assert told(desk) == ["raised", "acknowledged"]
 
 
+def test_an_alarm_that_is_told_until_it_is_cleared_is_told_after_somebody_acknowledged_it_too(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, "remind: {at: [1m, 5m], until: cleared}")
+    warm(desk, 60)
+    order(desk, "ack", "id-1")
+    later = restarted(desk)
+    later.tick(MINUTE)
+    later.tick(HOUR)
+    assert told(desk) == ["raised", "acknowledged"]
+    assert told(later) == ["reminded", "reminded"]
+    assert [event.data["reminder"] for event in later.events] == [1, 2]
+
+
 # -------------------------------------------------------------------------------------------------------- circumstances
 
 

@@ -323,6 +323,46 @@ CASES |= {
         ],
         [],
     ),
+    "a detector that is known to be tested does not count, one that never says so does": Case(
+        {**ZONE, "inputs": {"alarming": {**TWO["alarming"], "unless": "tamper"}}, "when": "alarming >= 2"},
+        [
+            says("1s", "sensor", status="alarm", tamper=True),
+            says("2s", "sensor-2", status="alarm"),
+            says("3s", "sensor-3", status="alarm"),
+        ],
+        ["3s raised fire.test"],
+    ),
+    "what was heard too long ago is not known": Case(
+        {
+            **ZONE,
+            "inputs": {"gain": {"of": "sensor", "take": "increase(pulses)", "within": "1m", "fresh": "30s"}},
+            "when": "gain < 5 and gate__door == 'open'",
+        },
+        [
+            says("1s", "sensor", pulses=7),
+            says("70s", "sensor", pulses=7),
+            says("2m", "gate", part="door-1", door="open"),
+            says("121s", "sensor", pulses=7),
+        ],
+        ["2m1s raised fire.test"],
+    ),
+    "what is computed of numbers that are not decided is decided as soon as it can be": Case(
+        {
+            **ZONE,
+            "inputs": {
+                "here": {"of": "sensor", "where": "tamper", "take": "count"},
+                "there": {"of": "gate", "where": "door == 'open'", "take": "count"},
+            },
+            "when": "here + 2 * there >= 3",
+        },
+        [says("1s", "sensor", tamper=True), says("2s", "sensor-2", battery=5.0), says("3s", "gate", door="open")],
+        ["3s raised fire.test"],
+    ),
+    "a rule for several kinds is for each of them": Case(
+        {"for_each": {"kind": ["gate", "sensor"]}, "when": "tamper or door == 'open'"},
+        [says("1s", "sensor", tamper=True), at("2s", door="open")],
+        ["1s raised fire.test", "2s raised fire.test"],
+    ),
     "any is true when one is": Case(
         taking("any", "found", where="tamper"), [says("1s", "sensor", tamper=True)], ["1s raised fire.test"]
     ),
@@ -541,6 +581,22 @@ CASES |= {
         {"when": "tamper", "remind": {"every": "5m", "at_most": 2}},
         [at("1s", tamper=True), at("1h")],
         ["1s raised fire.test", "5m1s reminded fire.test", "10m1s reminded fire.test"],
+    ),
+    "an alarm is told again at the moments that are named": Case(
+        {"when": "tamper", "remind": {"at": ["1m", "5m"]}},
+        [at("1s", tamper=True), at("1h")],
+        ["1s raised fire.test", "1m1s reminded fire.test", "5m1s reminded fire.test"],
+    ),
+    "nothing is held for what another alarm in the building explains": Case(
+        {
+            "when": "tamper",
+            "inhibit": {"by": "other"},
+            "for": "5s",
+            "while_pending": [{**UNLOCK, "to": {"kind": "gate"}}],
+        },
+        [says("1s", "gate", status="stuck"), at("2s", tamper=True), at("1m")],
+        [],
+        {"rule/other": OTHER},
     ),
     "what another alarm in the building explains is raised only when that is over and it is still true": Case(
         {"when": "tamper", "inhibit": {"by": "other", "settle": "10s"}},

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from hub.engine import places
-from hub.rules.clauses import NOW, TIME
+from hub.rules.clauses import NOW, TIME, Remind
 from hub.rules.inputs import CompiledInput
+from hub.rules.names import names_of
 from hub.rules.rule import OnMissing, Rule
 from hub.rules.states import CompiledRule, Quorum
 from tests.rules.cases import CASES, differences
-from tests.rules.words import rule
+from tests.rules.words import SENSOR, rule
 
 TAKES = (*NOW, *TIME)
 
@@ -90,6 +91,16 @@ def no_where(rule: CompiledRule) -> None:
         each.where = None
 
 
+def no_exception(rule: CompiledRule) -> None:
+    for name, each in rule.inputs.items():
+        each.where = CompiledInput(rule.rule.inputs[name].model_copy(update={"unless": None}), names_of([SENSOR])).where
+
+
+def never_stale(rule: CompiledRule) -> None:
+    for each in rule.inputs.values():
+        each._limit = None  # noqa: SLF001 -- what fresh comes to
+
+
 def no_within(rule: CompiledRule) -> None:
     for each in rule.inputs.values():
         each.within_ns = None if each.take in {"any", "count", "distinct"} else 1
@@ -129,6 +140,7 @@ NO_OPS: dict[str, Callable[[CompiledRule], None]] = {
         rule, "ladder", [(step.model_copy(update={"after": timedelta(0)}), each) for step, each in rule.ladder]
     ),
     "remind": lambda rule: nothing(rule, remind=None),
+    "remind.at": lambda rule: nothing(rule, remind=rule.rule.remind and Remind.model_validate({"every": "1m"})),
     "inhibit": lambda rule: nothing(rule, inhibit=None),
     "counting": lambda rule: nothing(rule, counting=None),
     "without": lambda rule: setattr(rule, "settle_ns", None),
@@ -136,6 +148,8 @@ NO_OPS: dict[str, Callable[[CompiledRule], None]] = {
     "without.settle": lambda rule: setattr(rule, "settle_ns", 0),
     "inputs": no_inputs,
     "inputs.where": no_where,
+    "inputs.unless": no_exception,
+    "inputs.fresh": never_stale,
     "inputs.within": no_within,
 }
 """Each word, and what makes it a no-op in a compiled rule."""

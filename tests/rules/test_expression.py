@@ -9,7 +9,7 @@ import pytest
 
 from hub.errors import ConfigError
 from hub.model import Scalar
-from hub.rules.expression import MAX_LENGTH, MAX_NODES, but_not, compile_expression
+from hub.rules.expression import MAX_LENGTH, MAX_NODES, compile_expression, unless
 from hub.rules.held import Held
 from tests.rules.words import NAMES, STALE, held
 
@@ -69,12 +69,13 @@ def test_an_expression_knows_which_names_it_reads() -> None:
     assert compile_expression("level > 1 and (flag or level < 0)", NAMES).names == {"level", "flag"}
 
 
-def test_but_not_is_true_only_while_the_second_is_false() -> None:
-    both = but_not(compile_expression("level > 1 or flag", NAMES), compile_expression("mode == 'fire'", NAMES))
+def test_unless_makes_false_what_is_known_to_be_excepted() -> None:
+    both = unless(compile_expression("level > 1 or flag", NAMES), compile_expression("mode == 'fire'", NAMES))
     assert both.names == {"level", "flag", "mode"}
     assert both.verdict(held(level=2.0, mode="normal"), 0) is True
     assert both.verdict(held(level=2.0, mode="fire"), 0) is False
-    assert both.verdict(held(level=2.0), 0) is None
+    assert both.verdict(held(level=2.0), 0) is True
+    assert both.verdict(held(mode="normal"), 0) is None
 
 
 # ------------------------------------------------------------------------------------------------------------ unknown

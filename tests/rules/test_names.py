@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hub.catalogue import Kind
 from hub.errors import ConfigError
 from hub.rules.expression import Name, ValueType
 from hub.rules.names import kinds_of, names_of
@@ -49,5 +50,19 @@ def test_names_are_the_properties_of_the_kind() -> None:
     }
 
 
-def test_several_kinds_share_what_all_of_them_have_with_every_word_and_the_shortest_life() -> None:
-    assert names_of([SENSOR, GATE]) == {"status": Name(ValueType.TEXT, HOUR, frozenset({"normal", "alarm", "stuck"}))}
+def test_what_several_kinds_have_may_be_any_of_their_words_and_lives_the_shortest_life() -> None:
+    names = names_of([SENSOR, GATE])
+    assert names["status"] == Name(ValueType.TEXT, HOUR, frozenset({"normal", "alarm", "stuck"}))
+    assert names.keys() == {*SENSOR.properties, *GATE.properties}
+
+
+def test_a_name_that_is_a_number_of_one_kind_and_a_text_of_another_is_none() -> None:
+    said = {"status": {"type": "int", "unit": "1"}}
+    other = Kind.model_validate({"kind": "other", "label": {"en": "Other"}, "properties": said})
+    assert "status" not in names_of([SENSOR, other])
+
+
+def test_a_rule_concerns_each_of_the_kinds_that_it_names() -> None:
+    assert kinds_of(rule(when="tamper", for_each={"kind": ["sensor", "gate"]}), CATALOGUE) == [SENSOR, GATE]
+    with pytest.raises(ConfigError, match="no kind 'gat'"):
+        kinds_of(rule(when="tamper", for_each={"kind": ["sensor", "gat"]}), CATALOGUE)

@@ -72,6 +72,12 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     ),
     "a step that says nothing": ({"when": "tamper", "ladder": [{"severity": "high"}]}, "says when, or after"),
     "a reminder of a moment": ({"on_signal": "button.pressed", "remind": {"every": "5m"}}, "need an alarm"),
+    "reminders in no order": ({"when": "tamper", "remind": {"at": ["5m", "1m"]}}, "in their order"),
+    "reminders of two sorts": ({"when": "tamper", "remind": {"at": "5m", "every": "1m"}}, "every so long, or at"),
+    "an exception from nothing": (
+        {"for_each": "gate", "when": "x > 1", "inputs": {"x": {"of": "gate", "take": "max(x)", "unless": "tamper"}}},
+        "unless takes from",
+    ),
     "a window on no day": ({"when": "tamper", "schedule": {"days": []}}, "on some day"),
     "a clock of 25 hours": ({"when": "tamper", "schedule": {"from": "25:00"}}, "should match pattern"),
     "time that counts for nothing": ({"when": "tamper", "counting": {"from": "08:00"}}, "needs for or absent_for"),

@@ -97,8 +97,17 @@ def test_unless_keeps_a_condition_from_being_true() -> None:
     assert rule.when is not None
     assert rule.when.verdict(held(flag=True, mode="normal"), 0) is True
     assert rule.when.verdict(held(flag=True, mode="fire"), 0) is False
-    assert rule.when.verdict(held(flag=True), 0) is None
+    assert rule.when.verdict(held(mode="fire"), 0) is False
     assert rule.names == {"flag", "mode"}
+
+
+def test_what_is_not_known_hinders_nothing_unless_the_condition_itself_asks_for_it() -> None:
+    hindered = compiled(when=f"{WHEN} and not (mode == 'fire')").when
+    free = compiled(when=WHEN, unless="mode == 'fire'").when
+    assert hindered is not None
+    assert free is not None
+    assert (hindered.verdict(held(flag=True), 0), free.verdict(held(flag=True), 0)) == (None, True)
+    assert free.verdict(held(), 0) is None
 
 
 def test_unless_cannot_break_out_of_its_brackets() -> None:
