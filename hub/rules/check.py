@@ -13,7 +13,7 @@ from hub.model import Scalar
 from hub.rules.expression import compile_expression
 from hub.rules.names import Scope, scope_of, suggestion
 from hub.rules.rule import Clear, Do, Priority, Rule
-from hub.rules.testing import Step
+from hub.rules.testing import Step, speaking_kind
 
 LANGUAGES = ("en", "zh")
 
@@ -49,7 +49,12 @@ def problems(rule: Rule, catalogue: Catalogue) -> list[Problem]:
             errors += _action(action, (word, index), concerned, catalogue)
     for index, case in enumerate(rule.tests):
         for number, given in enumerate(case.given):
-            errors += _step(given, ("tests", index, "given", number), concerned[0])
+            place: tuple[str | int, ...] = ("tests", index, "given", number)
+            if given.device is not None and given.device.partition("-")[0] not in catalogue.kinds:
+                hint = suggestion(given.device, catalogue.kinds)
+                errors.append(_error("unknown_kind", f"there is no kind {given.device!r}", (*place, "device"), hint))
+                continue
+            errors += _step(given, place, _speaker(given, rule, concerned, catalogue))
     return [*errors, *_doubts(rule)]
 
 
@@ -129,6 +134,14 @@ def _fits(typed: Typed, value: Scalar) -> bool:
 
 
 # -------------------------------------------------------------------------------------------------------------- tests
+
+
+def _speaker(step: Step, rule: Rule, concerned: Sequence[Kind], catalogue: Catalogue) -> Kind:
+    """Return the kind of the device that says ``step`` in a test."""
+    if step.device is not None:
+        return catalogue.kinds[step.device.partition("-")[0]]
+    place = rule.for_each.place
+    return concerned[0] if place is None else speaking_kind(step, place, concerned)
 
 
 def _step(step: Step, path: tuple[str | int, ...], kind: Kind) -> Iterator[Problem]:

@@ -25,6 +25,17 @@ def names_in(words: object) -> set[str]:
     return {name for part in parts for name in names_in(part)}
 
 
+def asked_of(words: Mapping[str, object]) -> dict[str, object]:
+    """Return the words of a rule without those params and facts that nothing in them asks for."""
+    asked = names_in({key: value for key, value in words.items() if key not in KEPT})
+    kept = dict(words)
+    for word in ("params", "facts"):
+        known = kept.get(word)
+        if isinstance(known, Mapping):
+            kept[word] = {name: value for name, value in known.items() if name in asked}
+    return kept
+
+
 def filled(words: object, values: Mapping[str, Scalar]) -> object:
     """Return ``words`` with every ``$name`` as its value, and in an expression as it is written there."""
     if isinstance(words, str):

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from hub.catalogue import Kind
 from hub.durations import Duration, read_duration, write_duration
-from hub.model import Scalar
+from hub.model import PlaceType, Scalar
+from hub.rules.series import moments_of
 
 _LINE = re.compile(
     r"(?P<at>\S+) (?P<what>raised|cleared|occurred|severity_changed|reminded|acknowledged|refused|sent) "
@@ -53,6 +55,37 @@ def write_happening(happening: Happening) -> str:
 def _is_happening(line: str) -> str:
     read_happening(line)
     return line
+
+
+def _steps(given: object) -> object:
+    """Take series for the steps that they are."""
+    return moments_of(given) if isinstance(given, dict) else given
+
+
+def _lines(expect: object) -> object:
+    """Take events and commands told apart for the lines that they are, in the order of time."""
+    if not isinstance(expect, dict):
+        return expect
+    if strange := sorted(expect.keys() - {"events", "commands"}):
+        message = f"expect is a list of lines, or {{events: […], commands: […]}}; what is {strange[0]}?"
+        raise ValueError(message)
+    commands = [_sent(line) for line in _listed(expect.get("commands"))]
+    lines = [*_listed(expect.get("events")), *commands]
+    return sorted(lines, key=lambda line: read_happening(line).at)
+
+
+def _sent(line: str) -> str:
+    at, _, command = line.partition(" ")
+    return f"{at} sent {command}"
+
+
+def _listed(lines: object) -> list[str]:
+    if lines is None:
+        return []
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        message = f"{lines!r} is no list of lines"
+        raise ValueError(message)
+    return lines
 
 
 class _Words(BaseModel):
@@ -99,11 +132,22 @@ class Step(_Words):
 
 
 class RuleTest(_Words):
-    """A case: the steps in order, and everything that the rule makes of them."""
+    """A case: the steps in order, or series; and everything that the rule makes of them.
+
+    ``params``, ``facts`` and ``lists`` are what holds at the place where it happens.
+    """
 
     name: Annotated[str, Field(min_length=1)]
-    given: Annotated[list[Step], Field(min_length=1)]
-    expect: list[Annotated[str, AfterValidator(_is_happening)]]
+    params: dict[str, Scalar] = {}
+    facts: dict[str, Scalar] = {}
+    lists: dict[str, list[str]] = {}
+    given: Annotated[
+        list[Step], Field(min_length=1), BeforeValidator(_steps, json_schema_input_type=list[Step] | dict[str, Scalar])
+    ]
+    expect: Annotated[
+        list[Annotated[str, AfterValidator(_is_happening)]],
+        BeforeValidator(_lines, json_schema_input_type=list[str] | dict[str, list[str]]),
+    ]
 
     @model_validator(mode="after")
     def _time_goes_on(self) -> Self:
@@ -117,6 +161,13 @@ class RuleTest(_Words):
     def expected(self) -> list[Happening]:
         """Return what must come, and nothing else."""
         return [read_happening(line) for line in self.expect]
+
+
+def speaking_kind(step: Step, place: PlaceType, kinds: Sequence[Kind]) -> Kind:
+    """Return the kind of who says a step that names nobody, at a place: the first that has all that is said."""
+    ordered = sorted(kinds, key=lambda kind: kind.kind != place)
+    said = {*step.values, *([] if step.signal is None else [step.signal])}
+    return next((kind for kind in ordered if said <= kind.properties.keys() | kind.signals.keys()), ordered[0])
 
 
 def differences(expected: Sequence[Happening], actual: Sequence[Happening]) -> list[str]:

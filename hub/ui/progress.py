@@ -1,20 +1,28 @@
-"""Long jobs over a tape: a bar on a terminal, silence elsewhere, and how fast it went."""
+"""Long jobs: a bar on a terminal, silence elsewhere, and how fast it went."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, track
 
 from hub.clock import Clock
 from hub.model import Record
 from hub.ui.words import moment
 
 EVERY = 256
+T = TypeVar("T")
+
+
+def steps(what: str, found: Sequence[T]) -> Iterable[T]:
+    """Yield what was found; on a terminal a bar shows how many are left."""
+    console = Console(stderr=True)
+    return track(found, what, console=console, transient=True, disable=not console.is_terminal)
 
 
 @contextmanager

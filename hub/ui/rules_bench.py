@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from uuid import UUID
 
 import msgspec
@@ -37,7 +38,8 @@ from hub.model import (
 )
 from hub.rules.names import scope_of
 from hub.rules.rule import Do, Rule, write_rule
-from hub.rules.testing import Happening, RuleTest, Step, differences
+from hub.rules.settling import asked_of
+from hub.rules.testing import Happening, RuleTest, Step, differences, speaking_kind
 from hub.yaml_documents import canonical_json
 
 START = 1_772_352_000_000_000_000
@@ -46,15 +48,20 @@ SITE, BUILDING, PLACE, DEVICE, SESSION = "site", "building", "place", "device", 
 
 
 def run_case(
-    rule: Rule, case: RuleTest, catalogue: Catalogue, documents: Mapping[str, bytes] | None = None
+    rule: Rule,
+    case: RuleTest,
+    catalogue: Catalogue,
+    documents: Mapping[str, bytes] | None = None,
+    others: Mapping[str, Rule] = MappingProxyType({}),
 ) -> list[str]:
     """Return what differs from what ``case`` expects, a line each; nothing when it holds.
 
-    The device under test is of the first kind that the rule concerns and speaks the native payload. Others that the
-    steps name stand at the same place, and for each kind that an action is sent to one device, too. ``documents`` are
-    params and lists that hold beside the rule. Raises ConfigError for a rule that cannot work.
+    The device under test is of the first kind that the rule concerns and speaks the native payload; in a rule for
+    places it is one of the first kind that has what a step says. Others that the steps name stand at the same place,
+    and for each kind that an action is sent to one device, too. ``documents`` hold beside the rule. Of ``others`` those
+    that inhibit it are at work, without their commands. Raises ConfigError for a rule that cannot work.
     """
-    bench = _Bench(Scene(rule, case, catalogue, documents))
+    bench = _Bench(Scene(rule, case, catalogue, {**beside(rule, others), **(documents or {})}))
     for step in case.given:
         bench.take(step)
     return [*bench.refusals, *differences(case.expected, bench.happenings)]
@@ -67,18 +74,31 @@ class Scene:
         self, rule: Rule, case: RuleTest, catalogue: Catalogue, documents: Mapping[str, bytes] | None = None
     ) -> None:
         self._rule = rule
-        given = case.given
-        self._kinds = {DEVICE: scope_of(rule, catalogue).kinds[0].kind} if rule.for_each.place is None else {}
-        self._kinds |= {step.device: step.device.partition("-")[0] for step in given if step.device is not None}
+        self._scope = scope_of(rule, catalogue)
+        self._kinds = {} if rule.for_each.place is not None else {DEVICE: self._scope.kinds[0].kind}
+        speakers = [self.speaker(step) for step in case.given]
+        self._kinds |= {name: name.partition("-")[0] for name in speakers if name != DEVICE}
         self._kinds |= {f"near-{action.to.kind}": action.to.kind for action in _actions(rule) if action.to is not None}
-        self.documents = {**_documents(rule, catalogue, self._kinds), **(documents or {})}
+        where = (rule.for_each.place or PlaceType.BUILDING).value
+        row = PlaceRow(SITE, PLACE, where, BUILDING, BUILDING, facts=case.facts)
+        self.documents = {**_documents(rule, catalogue, self._kinds, row), **_told_of(rule, case), **(documents or {})}
+
+    def speaker(self, step: Step) -> str:
+        """Return which device says a step: in a rule for places one of the first kind that has all that is said.
+
+        A kind of the place's own name comes first.
+        """
+        place = self._rule.for_each.place
+        if step.device is not None or place is None or not step.speaks:
+            return step.device or DEVICE
+        return speaking_kind(step, place, self._scope.kinds).kind
 
     def message(self, step: Step) -> Publish | None:
         """Return what ``step`` says, in the native payload; None when it only lets time pass."""
         if not step.speaks:
             return None
         sort = TopicClass.TELEMETRY if step.signal is None else TopicClass.SIGNAL
-        return Publish(f"hub/{SITE}/{step.device or DEVICE}/{sort}", _payload(step))
+        return Publish(f"hub/{SITE}/{self.speaker(step)}/{sort}", _payload(step))
 
     def requests(self, step: Step, alarms: Iterable[AlarmState], number: int, now: int) -> list[Control]:
         """Return what a person asks: of every alarm of the rule, or of the one that its subject would have."""
@@ -96,7 +116,8 @@ class Scene:
 
     def happenings(self, effects: Effects, at: timedelta) -> list[Happening]:
         """Return what of ``effects``, which came ``at`` after the start, the rule brought about."""
-        mine = [event for event in effects.events if event.name == self._rule.raise_.event]
+        about = (self._rule.rule, self._rule.raise_.event)
+        mine = [each for each in effects.events if (each.rule, each.name) == about]
         told = [Happening(at, event.transition.value, event.name, event.part) for event in mine]
         refused = [Happening(at, "refused", reply.code) for reply in effects.replies if not reply.ok]
         return [*told, *(self._sent(one, at) for one in effects.transmissions), *refused]
@@ -165,13 +186,35 @@ def _actions(rule: Rule) -> list[Do]:
     return [*rule.while_pending, *rule.do]
 
 
-def _documents(rule: Rule, catalogue: Catalogue, kinds: Mapping[str, str]) -> dict[str, bytes]:
+def beside(rule: Rule, others: Mapping[str, Rule]) -> dict[str, bytes]:
+    """Return the documents of those ``others`` that inhibit ``rule``; they command nothing here."""
+    named = [] if rule.inhibit is None else [others[name] for name in rule.inhibit.by if name in others]
+    told = {each.rule: msgspec.json.decode(write_rule(each)) for each in named}
+    quiet = {"do", "while_pending", "tests"}
+    return {
+        f"rule/{name}": msgspec.json.encode(asked_of({word: said for word, said in words.items() if word not in quiet}))
+        for name, words in told.items()
+    }
+
+
+def _told_of(rule: Rule, case: RuleTest) -> dict[str, bytes]:
+    """Return the documents of what holds where ``case`` happens."""
+    found: dict[str, Mapping[str, object]] = {
+        f"list/{SITE}/{name}": {"site": SITE, "list": name, "entries": dict.fromkeys(entries, True)}
+        for name, entries in case.lists.items()
+    }
+    values = {name: value for name, value in case.params.items() if name in rule.params}
+    if values:
+        found["params/test"] = {"rule": rule.rule, "values": values, "site": SITE}
+    return {key: msgspec.json.encode(body) for key, body in found.items()}
+
+
+def _documents(rule: Rule, catalogue: Catalogue, kinds: Mapping[str, str], place: PlaceRow) -> dict[str, bytes]:
     documents = {f"kind/{kind.kind}": canonical_json(kind) for kind in catalogue.kinds.values()}
     documents[f"rule/{rule.rule}"] = write_rule(rule)
-    where = rule.for_each.place or PlaceType.BUILDING
-    for place, sort, parent in ((SITE, "site", ""), (BUILDING, "building", SITE), (PLACE, where.value, BUILDING)):
-        row_of_place = PlaceRow(SITE, place, sort, parent, BUILDING if parent else "")
-        documents[f"place/{SITE}/{place}"] = msgspec.json.encode(row_of_place)
+    site, building = PlaceRow(SITE, SITE, "site"), PlaceRow(SITE, BUILDING, "building", SITE, BUILDING)
+    for each in (site, building, place):
+        documents[f"place/{SITE}/{each.place}"] = msgspec.json.encode(each)
     for device, kind in kinds.items():
         row = DeviceRow(SITE, device, kind, building=BUILDING, place=PLACE)
         documents[f"device/{SITE}/{device}"] = msgspec.json.encode(row)

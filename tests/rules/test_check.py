@@ -78,6 +78,18 @@ ERRORS: dict[str, tuple[dict[str, object], tuple[str, Path_]]] = {
 }
 
 
+def of_zone(**step: object) -> list[tuple[str, Path_]]:
+    case = {"name": "x", "given": [{"at": "0s", **step}], "expect": []}
+    return found(for_each="fire_zone", when="tamper", tests=[case])
+
+
+def test_a_test_of_a_place_speaks_for_the_devices_that_stand_there() -> None:
+    assert of_zone(device="gate-2", values={"door": "open"}) == of_zone(values={"door": "open"}) == []
+    place = ("tests", 0, "given", 0)
+    assert of_zone(device="gate", values={"tamper": True}) == [("unknown_property", (*place, "values", "tamper"))]
+    assert of_zone(device="gats-2", values={}) == [("unknown_kind", (*place, "device"))]
+
+
 @pytest.mark.parametrize("what", ERRORS)
 def test_what_the_hub_could_not_work_with_is_an_error(what: str) -> None:
     words, expected = ERRORS[what]

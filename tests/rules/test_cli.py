@@ -108,11 +108,28 @@ def test_a_file_that_is_no_yaml_is_told_with_its_line(rules: Rules) -> None:
 
 def test_tests_that_hold_are_counted(rules: Rules) -> None:
     said = rules(GOOD, "test", "tampered")
-    assert (said.code, said.out) == (0, "1 tests hold, 0 do not\n")
+    assert said.code == 0
+    assert said.out.endswith("1 tests hold, 0 do not\n")
+
+
+def test_what_no_test_shows_is_told_with_its_line(rules: Rules) -> None:
+    said = rules(GOOD, "test", "tampered")
+    assert said.out.splitlines()[:2] == [
+        f"{rules.file}:5: warning: tampered: clear: no test shows cleared  [not_covered]",
+        f"{rules.file}:5: warning: tampered: clear.for: no test shows clear.for  [not_covered]",
+    ]
+    assert "shown: 1 of 3 words, 0 of 0 details" in said.out
+
+
+def test_coverage_is_told_to_programs(rules: Rules) -> None:
+    points = rules(GOOD, "test", "tampered", "--json").document()["coverage"]
+    assert points[0] == {
+        "rule": "tampered", "point": "raised", "grain": "word", "test": "it rises", "file": str(rules.file), "line": 6,
+    }  # fmt: skip
 
 
 def test_a_test_that_does_not_hold_is_told_and_fails(rules: Rules) -> None:
-    said = rules(GOOD.replace("1s raised", "2s raised"), "test", "tampered")
+    said = rules(GOOD.replace("1s raised", "2s raised"), "test", "tampered", "--no-coverage")
     assert said.code == 1
     assert said.out == (
         "tampered: it rises\n"
@@ -123,13 +140,14 @@ def test_a_test_that_does_not_hold_is_told_and_fails(rules: Rules) -> None:
 
 
 def test_results_are_told_to_programs(rules: Rules) -> None:
-    assert rules(GOOD, "test", "tampered", "--json").document() == [
-        {"rule": "tampered", "test": "it rises", "differences": []}
-    ]
+    assert rules(GOOD, "test", "tampered", "--json", "--no-coverage").document() == {
+        "tests": [{"rule": "tampered", "test": "it rises", "differences": []}],
+        "coverage": [],
+    }
 
 
 def test_every_rule_is_tested_unless_some_are_named(rules: Rules) -> None:
-    tested = {result["rule"] for result in rules(GOOD, "test", "--json").document()}
+    tested = {result["rule"] for result in rules(GOOD, "test", "--json", "--no-coverage").document()["tests"]}
     assert {"tampered", "smoke-alarm", "door-forced"} <= tested
 
 

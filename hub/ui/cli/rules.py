@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,7 @@ from hub.config import packaged
 from hub.errors import ConfigError
 from hub.normalize.load import load_profiles
 from hub.rules.check import Weight, problems
+from hub.rules.coverage import Grain
 from hub.rules.names import suggestion
 from hub.rules.rule import Rule
 from hub.rules.sentence import sentence, subject
@@ -21,7 +22,9 @@ from hub.ui.cli import again, rules_change
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.findings import Finding, finding_of, tell
 from hub.ui.printing import say_json, say_table
+from hub.ui.progress import steps
 from hub.ui.rules_bench import run_case
+from hub.ui.rules_coverage import Covered, coverage
 from hub.ui.words import title
 from hub.yaml_documents import Document, load_tree, validate
 
@@ -77,24 +80,65 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 @app.command("test")
-def run_tests(context: typer.Context, names: Names = None, *, as_json: AsJson = False) -> None:
-    """Run the tests inside the rules' files on a virtual clock; exit 1 when one does not hold."""
+def run_tests(
+    context: typer.Context,
+    names: Names = None,
+    *,
+    with_coverage: Annotated[bool, typer.Option("--coverage/--no-coverage", help="Tell what no test shows.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Run the tests inside the rules' files on a virtual clock, and tell what of the rules none of them shows.
+
+    A word is covered when some test fails once it is taken away. Exit 1 when a test does not hold.
+    """
     desk = desk_of(context)
     catalogue = _catalogue(desk)
+    documents = {document.name: document for document in _documents(desk)}
+    rules = {name: validate(document, Rule) for name, document in documents.items()}
+    chosen = _chosen(rules, names or ())
     results = [
-        _Result(rule=rule.rule, test=case.name, differences=run_case(rule, case, catalogue))
-        for rule in _chosen(_documents(desk), names or ())
+        _Result(rule=rule.rule, test=case.name, differences=run_case(rule, case, catalogue, others=rules))
+        for rule in chosen
         for case in rule.tests
+    ]
+    points = [
+        (rule, covered)
+        for rule in (steps("taking words away", chosen) if with_coverage else ())
+        for covered in coverage(rule, catalogue, rules)
     ]
     failed = [result for result in results if result.differences]
     if as_json:
-        say_json([asdict(result) for result in results])
+        told = [_point(documents[rule.rule], covered) for rule, covered in points]
+        say_json({"tests": [asdict(result) for result in results], "coverage": told})
     else:
         for result in failed:
             typer.echo("\n  ".join([f"{result.rule}: {result.test}", *result.differences]))
+        _say_coverage(documents, points)
         typer.echo(f"{len(results) - len(failed)} tests hold, {len(failed)} do not")
     if failed:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _say_coverage(documents: Mapping[str, Document], points: Sequence[tuple[Rule, Covered]]) -> None:
+    for rule, (point, test) in points:
+        if test is None:
+            here = documents[rule.rule].error("not_covered", f"no test shows {point.name}", path=point.path)
+            typer.echo(str(finding_of("rule", rule.rule, Weight.WARNING, here)))
+    told = []
+    for grain in Grain:
+        mine = [test for _, (point, test) in points if point.grain is grain]
+        told.append(f"{len(mine) - mine.count(None)} of {len(mine)} {grain.value}s")
+    if points:
+        typer.echo(f"shown: {', '.join(told)}")
+
+
+def _point(document: Document, covered: Covered) -> dict[str, object]:
+    point, test = covered
+    here = document.error("not_covered", "", path=point.path)
+    return {
+        "rule": document.name, "point": point.name, "grain": point.grain.value, "test": test,
+        "file": here.file, "line": here.line,
+    }  # fmt: skip
 
 
 def _catalogue(desk: Desk) -> Catalogue:
@@ -122,8 +166,7 @@ def _findings(documents: Iterable[Document], catalogue: Catalogue) -> Iterator[F
             yield finding_of("rule", document.name, problem.weight, here)
 
 
-def _chosen(documents: Iterable[Document], names: Collection[str]) -> list[Rule]:
-    rules = {rule.rule: rule for rule in (validate(document, Rule) for document in documents)}
+def _chosen(rules: Mapping[str, Rule], names: Collection[str]) -> list[Rule]:
     for name in names:
         if name not in rules:
             raise ConfigError("unknown_rule", f"there is no rule {name!r}", hint=suggestion(name, rules))
