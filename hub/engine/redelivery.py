@@ -76,7 +76,9 @@ class Redelivery:
         kept.append((key, entry))
         self._state.touch(key, entry)
         while kept and kept[0][1].connection == connection and kept[0][1].last <= batch.settled:
-            self._state.remove(kept.popleft()[0])
+            key, settled = kept.popleft()
+            settled.settle()  # before its removal makes a checkpoint encode it
+            self._state.remove(key)
 
     def caught_up(self, session: str, connection: int) -> None:
         """Forget what older connections left unsettled: it has come again by now, or was taken."""

@@ -142,8 +142,12 @@ class Desk:
         state.begin_checkpoint()
         rows = [(key, body) for key, body in state.take_checkpoint().items() if body is not None]
         self._checkpoint = dict(getattr(self, "_checkpoint", {})) | dict(rows)
+        return self.revive(self._checkpoint)
+
+    def revive(self, checkpoint: Mapping[str, bytes]) -> Desk:
+        """Return a desk whose engine came from ``checkpoint``."""
         other = Desk()
-        other.engine.restore(sorted(self._checkpoint.items()))
+        other.engine.restore(sorted(checkpoint.items()))
         other._heard = self._heard
         other.records, other.effects = list(self.records), []
         other.t, other.wall, other._next_t = self.t, self.wall, self._next_t

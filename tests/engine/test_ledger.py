@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.config import packaged
+from hub.engine.state import Unsettled
 from hub.model import Publish, Reading, SessionConnected, Started
 from hub.normalize.networks.examples import payload_bytes
 from hub.normalize.networks.load import load_networks
@@ -181,6 +183,23 @@ def test_a_dup_with_another_payload_is_another_message() -> None:
     desk.hear(smoke(ALARM, packet_id=7))
     redelivered(desk, smoke(NORMAL, packet_id=7, duplicate=True))
     assert desk.engine.state.ledger.duplicate == 0
+
+
+def test_a_checkpoint_leaves_out_what_settles_while_it_is_made_and_goes_on_as_if_it_had_not() -> None:
+    desk = Desk(WANTED)
+    desk.hear(smoke(ALARM, packet_id=7))
+    state, behind = desk.engine.state, len(desk.records)
+    state.begin_checkpoint()
+    desk.hear(smoke(NORMAL, packet_id=8), settled=1)
+    rows = {key: body for key, body in state.take_checkpoint().items() if body is not None}
+    entry = msgspec.msgpack.decode(rows[f"unsettled/events/{behind}"], type=Unsettled)
+    assert (entry.last, entry.messages) == (1, [])
+
+    other = desk.revive(rows)
+    other.engine.apply(desk.records[-1])
+    for each in (state, other.engine.state):
+        each.begin_checkpoint()
+    assert other.engine.state.take_checkpoint() == state.take_checkpoint()
 
 
 def test_nothing_is_a_duplicate_when_the_broker_has_no_session() -> None:
