@@ -20,7 +20,7 @@ from hub.ui.cli.reply import Actor, tell
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import RANKS, moment, since, title
 
-app = typer.Typer(help="Active alarms.")
+app = typer.Typer()
 app.command("show")(show)
 
 SHOWN_ID = 8

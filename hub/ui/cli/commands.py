@@ -13,7 +13,7 @@ from hub.sinks.control import Request, send_control
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.cli.reply import Actor, tell
 
-app = typer.Typer(help="Commands to devices.")
+app = typer.Typer()
 
 WAIT = timedelta(seconds=10)
 

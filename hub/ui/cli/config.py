@@ -9,7 +9,7 @@ import typer
 from hub.ui.cli.desk import AsJson, desk_of
 from hub.ui.printing import say_json, say_table
 
-app = typer.Typer(help="Settings.")
+app = typer.Typer()
 
 
 @app.callback()

@@ -15,7 +15,7 @@ from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import moment
 
-app = typer.Typer(help="Messages that will never work.")
+app = typer.Typer()
 
 LISTED_BYTES = 4 * 1024
 SHOWN_BYTES = 48

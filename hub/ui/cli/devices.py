@@ -16,7 +16,7 @@ from hub.ui.fitness import add_fitting
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import details
 
-app = typer.Typer(help="Devices.")
+app = typer.Typer()
 app.command("import")(imports.import_devices)
 app.command("export")(imports.export_devices)
 app.command("pending")(pending.pending)

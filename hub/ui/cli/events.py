@@ -19,7 +19,7 @@ from hub.ui.history import History, Wanted
 from hub.ui.printing import console_of, say_json, say_table
 from hub.ui.words import COLOURS, clock_time, details, moment, sentence, title
 
-app = typer.Typer(help="Events that rules raised.")
+app = typer.Typer()
 
 SHOWN_ID = 8
 

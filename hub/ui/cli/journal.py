@@ -37,7 +37,7 @@ from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import details, moment
 
-app = typer.Typer(help="What was heard, and what to do when its file is damaged or lost.")
+app = typer.Typer()
 
 TOPICS_SHOWN = 3
 

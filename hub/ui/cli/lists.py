@@ -21,7 +21,7 @@ from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.sheets import Row, Sheet, read_sheet
 
-app = typer.Typer(help="Lists of plates, cards and people that rules read: plate in list('block').")
+app = typer.Typer()
 
 COLUMNS = ("list", "value", "site", "from", "until", "note")
 EVERYWHERE = "every site"

@@ -11,29 +11,8 @@ import typer
 
 from hub import __version__
 from hub.errors import ConfigError, HubError, PoisonError, UnavailableError
-from hub.ui.cli import (
-    alarms,
-    commands,
-    config,
-    coverage,
-    dead_letters,
-    demo,
-    devices,
-    events,
-    journal,
-    lists,
-    params,
-    places,
-    profiles,
-    record,
-    rules,
-    run,
-    sites,
-    sources,
-    telemetry,
-    trace,
-)
 from hub.ui.cli.desk import Desk
+from hub.ui.cli.later import later
 from hub.ui.logs import LogLevel, configure_logging
 
 EXIT_FAILED, EXIT_CONFIG, EXIT_INTERRUPTED = 1, 2, 130
@@ -48,36 +27,38 @@ ADVICE = {
 }
 
 
+COMMANDS = {
+    "run": "Hear, journal, judge and deliver until SIGTERM or Ctrl-C.",
+    "demo": "Run a whole community on this machine: servers, hub, devices, an operator; then close the books.",
+    "events": "Events that rules raised.",
+    "alarms": "Active alarms: who saw them, who put them away, why they are there.",
+    "trace": "Prove an event: what was heard, which bytes became which values, what the rule saw, what came of it.",
+    "dead-letters": "Messages that will never work, with their bytes.",
+    "telemetry": "Telemetry: what was measured.",
+    "commands": "Commands to devices.",
+    "coverage": "Tell in how many dwellings a detector is alive, by building and community.",
+    "sites": "Sites: the communities of the registry.",
+    "places": "Places: buildings, floors, dwellings, elevators, fire zones.",
+    "devices": "Devices: add, import, adopt what is pending.",
+    "sources": "Foreign networks: ChirpStack, Zigbee2MQTT, uhppoted, topics of your own.",
+    "profiles": "Device profiles: check, test, decode, guess, write a new one.",
+    "rules": "Rules: as sentences, their tests, replay, plan and apply.",
+    "lists": "Lists of plates, cards and people that rules read: plate in list('block').",
+    "params": "Parameters of rules: for a profile, a site, a place and what is below it, a device.",
+    "config": "Settings, and where each comes from.",
+    "journal": "What was heard, and what to do when its file is damaged or lost.",
+    "record": "Record what devices say, beside a running hub or without one.",
+}
+"""What each command does, in the order of its list; ``hub.ui.cli.alarms`` holds ``alarms``, when it is called."""
+
 app = typer.Typer(
+    cls=later({name: (does, f"hub.ui.cli.{name.replace('-', '_')}") for name, does in COMMANDS.items()}),
     name="hub",
     help="Ingests what the devices of residential communities say, judges it, and acts.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command("run")(run.run)
-app.command("demo")(demo.demo)
-app.command("coverage")(coverage.coverage)
-app.command("trace")(trace.trace)
-app.command("record")(record.record)
-for noun, commands_of_noun in (
-    ("events", events.app),
-    ("alarms", alarms.app),
-    ("dead-letters", dead_letters.app),
-    ("config", config.app),
-    ("journal", journal.app),
-    ("telemetry", telemetry.app),
-    ("sites", sites.app),
-    ("sources", sources.app),
-    ("places", places.app),
-    ("devices", devices.app),
-    ("lists", lists.app),
-    ("params", params.app),
-    ("profiles", profiles.app),
-    ("rules", rules.app),
-    ("commands", commands.app),
-):
-    app.add_typer(commands_of_noun, name=noun, no_args_is_help=True)
 
 
 @app.callback()

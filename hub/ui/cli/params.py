@@ -21,7 +21,7 @@ from hub.rules.rule import Rule, read_rule
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.printing import say_json, say_table
 
-app = typer.Typer(help="Parameters of rules: for a profile, a site, a place and what is below it, a device.")
+app = typer.Typer()
 
 Name = Annotated[str, typer.Argument(metavar="RULE")]
 Profile = Annotated[str, typer.Option(help="For devices of vendor/model, at every site.")]

@@ -22,7 +22,7 @@ from hub.ui.cli.lists import For, From, Until, validity_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import details, title
 
-app = typer.Typer(help="Places.")
+app = typer.Typer()
 app.command("import")(imports.import_places)
 app.command("export")(imports.export_places)
 

@@ -32,7 +32,7 @@ EXIT_FAILED = 1
 ZONE = "Asia/Shanghai"
 """Where the devices of examples stand: naive local times in them are Chinese ones."""
 
-app = typer.Typer(help="Device profiles.")
+app = typer.Typer()
 app.command("decode")(profiles_payloads.decode)
 app.command("guess")(profiles_payloads.guess)
 app.command("new")(profiles_payloads.new)

@@ -30,7 +30,7 @@ from hub.yaml_documents import Document, load_tree, validate
 
 EXIT_FAILED = 1
 
-app = typer.Typer(help="Rules.")
+app = typer.Typer()
 app.command("replay")(again.replay_rules)
 app.command("plan")(rules_change.show_plan)
 app.command("apply")(rules_change.apply)

@@ -13,7 +13,7 @@ from hub.registry.registry import Registry
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.printing import say_json, say_table
 
-app = typer.Typer(help="Sites.")
+app = typer.Typer()
 
 
 @app.command("list")

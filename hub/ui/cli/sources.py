@@ -26,7 +26,7 @@ from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import details
 
-app = typer.Typer(help="Foreign networks: ChirpStack, Zigbee2MQTT, uhppoted, topics of your own.")
+app = typer.Typer()
 
 
 @app.command("list")

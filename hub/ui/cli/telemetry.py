@@ -15,7 +15,7 @@ from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import moment, sparkline
 
-app = typer.Typer(help="Telemetry.")
+app = typer.Typer()
 
 
 @app.callback()
