@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ConfigDict
+from ruamel.yaml import YAML
 
+from hub.config import packaged
 from hub.durations import Duration, read_duration, write_duration
 from hub.errors import ConfigError
 from hub.yaml_documents import load_documents, load_tree, validate
@@ -43,6 +45,18 @@ def refusal(directory: Path, text: str) -> ConfigError:
         read_things(path)
     assert caught.value.file == str(path)
     return caught.value
+
+
+def shipped_files() -> list[Path]:
+    return sorted([*packaged("device_profiles").rglob("*.yaml"), *packaged("rules").glob("*.yaml")])
+
+
+def everything_of(path: Path) -> object:
+    """Return bodies and lines of what is in a file, or how it is refused."""
+    try:
+        return [(document.body, document.lines) for document in load_documents(path)]
+    except ConfigError as error:
+        return error.code, error.line
 
 
 def test_yaml_is_the_core_schema(tmp_path: Path) -> None:
@@ -146,3 +160,29 @@ def test_a_duration_reads_as_people_write_it(text: str, seconds: float) -> None:
 def test_anything_else_is_no_duration(text: object) -> None:
     with pytest.raises(ValueError, match="is no duration"):
         read_duration(text)
+
+
+TRICKY = (
+    "{a: off, b: 12:30, c: 0175, d: 0x1b, e: 1e3, f: 2025-01-01, g: ~, h: true, i: '1', j: yes, k: 1.0.0, l: ''}",
+    "{at: 2021-09-29T05:56:13Z}",
+    '{"a":1, "b":[1,2], c:d: e}',
+    "a: [1, # one\n    2]\nb: |\n  text\n\n  more\nc: >-\n  folded\n  text\n",
+    "a: &one {x: 1}\nb: *one\n---\na: 'it''s'\nb: \"\\/\\u00e9\"\n",
+    "? a\n: b\n? [c]\n",
+    "a: plain\n  goes on\nb: 'quoted\n  goes on'\n",
+    "a:\n- 1\n-  - 2\n   - 3\n",
+    "x: !!str 1\ny: !own 2\n",
+    "a: {b: ]}\nc: d",
+)
+
+
+@pytest.mark.parametrize("text", [*TRICKY, *(path.read_text(encoding="utf-8") for path in shipped_files())])
+def test_whichever_parser_reads_a_text_it_says_the_same(tmp_path: Path, text: str) -> None:
+    the_fast_one = everything_of(written(tmp_path, text))
+    other_break = "\n#\x85"  # libyaml takes it for the end of a line, so that the parser in Python reads the text
+    assert everything_of(written(tmp_path, text + other_break)) == the_fast_one
+
+
+def test_what_we_ship_is_read_by_the_fast_parser() -> None:
+    assert len([list(YAML(typ="safe").compose_all(path.read_text(encoding="utf-8"))) for path in shipped_files()]) > 40
+    assert YAML(typ="safe").Parser is not YAML(typ="safe", pure=True).Parser
