@@ -61,6 +61,7 @@ DECLARATIONS = (
     Declaration("hub_events_raised_total", "Events that rules raised.", ("severity",)),
     Declaration("hub_events_written_total", "Events that are in Redis streams."),
     Declaration("hub_rules_failed_total", "Errors in rules; each cost one rule one record.", ("rule",)),
+    Declaration("hub_alarms_inhibited_total", "Alarms that another one explains: held or taken back.", ("rule",)),
     _gauge("hub_alarms_active", "Alarms that are active.", "severity"),
     Declaration("hub_commands_changed_total", "Commands that reached a state.", ("state",)),
     Declaration("hub_transmissions_failed_total", "Commands that did not leave the hub."),

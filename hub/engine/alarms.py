@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from functools import partial
 
-from hub.durations import nanoseconds
 from hub.engine.acting import Hands
 from hub.engine.clearing import Person, Refusal, refusal
 from hub.engine.content import Content
 from hub.engine.device import Device
+from hub.engine.inhibition import Inhibition
 from hub.engine.moment import Moment, Output
-from hub.engine.places import Subject, is_near
+from hub.engine.places import Subject
 from hub.engine.standing import ALARMING, Case, Standing
-from hub.engine.state import State
+from hub.engine.state import State, count
 from hub.engine.telling import Teller
 from hub.engine.views import Views
 from hub.model import AlarmChange, Scalar, Transition
@@ -36,6 +36,8 @@ class Alarms:
         self._output = output
         self._teller = Teller(state, output)
         self._standing = Standing(state, timers, self._teller)
+        self.inhibition = Inhibition(state, content, timers, self.find)
+        self._raised: list[Case] = []
         self.views = Views(state, timers)
         self.states: dict[tuple[str, str], RuleState] = {}
         self.by_key: dict[str, dict[str, RuleState]] = {}
@@ -76,15 +78,17 @@ class Alarms:
     def _hold(self, state: RuleState) -> None:
         self.states[state.rule, state.key] = state
         self.by_key.setdefault(state.key, {})[state.rule] = state
+        self.inhibition.by_rule.setdefault(state.rule, {})[state.key] = state
 
     def _drop(self, rule: str, key: str) -> None:
         self._timers.drop(TimerClass.JUDGED, rule, key)
         self._timers.drop(TimerClass.ALARM, rule, key)
         self.states.pop((rule, key), None)
-        mine = self.by_key.get(key, {})
-        mine.pop(rule, None)
-        if not mine:
-            self.by_key.pop(key, None)
+        for index, first, second in ((self.by_key, key, rule), (self.inhibition.by_rule, rule, key)):
+            mine = index.get(first, {})
+            mine.pop(second, None)
+            if not mine:
+                index.pop(first, None)
         self._state.remove(f"rule/{rule}/{key}")
 
     def _rest(self, state: RuleState, now: int) -> None:
@@ -115,7 +119,10 @@ class Alarms:
                 self._drop(rule.name, key)
             else:
                 self.keep(before)
+            self._raised.clear()
             self._teller.rule_failed(rule, key, device, error, moment)
+        while self._raised:
+            self._withdraw_explained(self._raised.pop(0), moment)
 
     def failed(self, rule: CompiledRule, key: str, device: Subject, moment: Moment, error: Exception) -> None:
         """Tell that a rule could not even be evaluated."""
@@ -153,20 +160,18 @@ class Alarms:
     def _hold_while_pending(self, case: Case, moment: Moment) -> None:
         """Act before it is sure: each command is a hold that ends by itself, or when it turns out to be nothing."""
         state = case.state
-        if case.rule.rule.while_pending and not moment.late and not self._is_inhibited(case):
+        if case.rule.rule.while_pending and not moment.late and not self.inhibition.explains(case):
             state.alarm = self._output.event_id(state.rule, state.key, moment.t, 0)
             self._hands.act(case.rule.while_pending, state, self._targets(case.device), moment)
 
     def raised(self, case: Case, moment: Moment, data: Mapping[str, Scalar]) -> None:
         """Raise the alarm of ``case``, whose phase is active; a late one owes its lasting commands."""
         rule, state, device = case
-        if self._is_inhibited(case):
-            state.phase, state.due, state.inhibited = Phase.PENDING, None, True
-            self._timers.drop(TimerClass.JUDGED, state.rule, state.key)
+        if self.inhibition.holds_back(case, moment, data):
             return
-        state.inhibited = False
         state.raised_t, state.raised_at, state.late = moment.t, moment.at, moment.late
-        state.severity, state.data, state.causes = rule.rule.raise_.severity, dict(data), [moment.cause]
+        state.severity, state.data = rule.rule.raise_.severity, {**state.data, **data}
+        state.causes = list(dict.fromkeys([*state.causes, moment.cause]))
         away: dict[str, Scalar] = {} if state.shelved_t is None else {"shelved_until": state.shelved_until // 10**6}
         state.alarm = self._teller.tell(rule, state, device, Transition.RAISED, moment, away).id
         self._teller.show(rule, state, device)
@@ -176,30 +181,23 @@ class Alarms:
             self._hands.act(rule.rule.do, state, self._targets(device), moment)
         self._hands.hand_over(before, state, self._content.find, moment)
         self._standing.wait(case, moment.t)
+        self._raised.append(case)
 
-    def _is_inhibited(self, case: Case) -> bool:
-        inhibit = case.rule.rule.inhibit
-        if inhibit is None:
-            return False
-        others = (self.find(rule, key) for rule, key in self.states if rule in inhibit.by)
-        return any(
-            other is not None and other.state.phase in ALARMING and is_near(case.device, other.device, inhibit.within)
-            for other in others
-        )
+    def _withdraw_explained(self, alarm: Case, moment: Moment) -> None:
+        """Take back what ``alarm`` explains: when it is over, what is still true is raised anew."""
+        for case in self.inhibition.explained_by(alarm):
+            work = partial(self._withdraw, case, alarm.rule.name, moment)
+            self.attempt(case.rule, case.state.key, case.device, moment, work)
 
-    def _free(self, by: str, moment: Moment) -> None:
-        """Let what an alarm of rule ``by`` kept from being raised be judged, when devices have had time to speak."""
-        if not any(
-            rule.rule.inhibit is not None and by in rule.rule.inhibit.by for rule in self._content.rules.values()
-        ):
-            return
-        for rule, key in sorted(self.states):
-            case = self.find(rule, key)
-            inhibit = None if case is None else case.rule.rule.inhibit
-            if case is not None and inhibit is not None and case.state.inhibited and by in inhibit.by:
-                self.keep(case.state)
-                case.state.due = moment.t + nanoseconds(inhibit.settle)
-                self._timers.set(TimerClass.JUDGED, case.state.due, rule, key)
+    def _withdraw(self, case: Case, by: str, moment: Moment) -> None:
+        state = case.state
+        was_true = state.phase is Phase.ACTIVE
+        count(self._state.ledger.inhibited, state.rule)
+        self.cleared(case, moment, {"reason": "inhibited", "by": by})
+        if was_true:
+            again = self.begin(case.rule, case.device, state.part).state
+            again.phase, again.inhibited, again.since = Phase.PENDING, True, state.since
+            again.data, again.causes = state.data, state.causes
 
     def look(self, case: Case, held: Held, moment: Moment) -> None:
         if case.state.phase in ALARMING:
@@ -230,7 +228,7 @@ class Alarms:
         self._output.effects.alarms.append(AlarmChange(state.site, state.rule, state.key, None))
         self._hands.release(state.rule, state.key, self._content.find, moment)
         self._rest(state, moment.t)
-        self._free(state.rule, moment)
+        self.inhibition.free(moment, state.rule)
 
     def occurred(self, case: Case, moment: Moment) -> None:
         """Tell of something momentary, whose state is not kept, and act on it."""

@@ -209,6 +209,7 @@ class Engine:
         concerned = list(self.content.devices()) if change.has_new_rules else change.new_devices
         for device in concerned:
             self._judge.watch(device)
+        self._alarms.inhibition.free(moment)
         for subject in change.turned if self.state.clock.blind_since is None else ():
             self._judge.turned(subject, moment)
         for device in concerned:  # a directory may have said what one is that could not be understood

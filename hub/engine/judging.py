@@ -152,6 +152,8 @@ class Judge:
             self._alarms.occurred(Case(rule, state, device), moment)
             return
         case = self._alarms.begin(rule, device, part)
+        if case.state.inhibited:
+            return
         was_idle = case.state.phase is Phase.IDLE
         case.state.phase, case.state.due = Phase.ACTIVE, None
         self._alarms.move(case, Move.RAISE if was_idle else Move.CHANGED, moment, data)
@@ -159,9 +161,9 @@ class Judge:
             self._alarms.pay(case, moment)
 
     def _is_enough(self, quorum: Quorum, rule: CompiledRule, device: Subject, part: str, moment: Moment) -> bool:
-        """Count a signal; True for the one that makes it enough, and for those of an alarm that is active."""
+        """Count a signal; True for the one that makes it enough, and for those of an alarm that is, or would be."""
         case = self._alarms.begin(rule, device, part)
-        if case.state.phase in ALARMING:
+        if case.state.phase in ALARMING or case.state.inhibited:
             return True
         if (
             vote(quorum, case.state, Known(verdict=True, cleared=None, happened=moment.happened), moment.t)

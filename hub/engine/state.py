@@ -55,7 +55,7 @@ class Ledger(msgspec.Struct):
 
     Below those: what devices' own counters tell (``missed``, ``repeated_sequence``, ``reordered``), identities that
     came again (``repeated``), values that a profile's ``store`` left out (``unstored``), and counts by session, code,
-    severity, state and rule.
+    severity, state and rule. ``inhibited``: alarms held back or taken back because another one explains them.
     """
 
     heard: int = 0
@@ -79,6 +79,7 @@ class Ledger(msgspec.Struct):
     severities: dict[str, int] = {}
     commands: dict[str, int] = {}
     failed_rules: dict[str, int] = {}
+    inhibited: dict[str, int] = {}
 
     @property
     def applied(self) -> int:

@@ -115,11 +115,13 @@ class Remind(Clause):
 class Inhibit(Clause):
     """While one of the rules ``by`` has an alarm at the same place this one is not raised.
 
-    When that alarm is over, what is still true ``settle`` later is.
+    It waits as long as ``wait`` for that alarm to come. One that was raised before it is taken back, unless somebody
+    has acknowledged it or only a person ends it. When that alarm is over, what is true ``settle`` later is raised.
     """
 
     by: Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
     within: Annotated[str, Field(alias="in", pattern="^(place|building|site)$")] = "building"
+    wait: Duration = timedelta(0)
     settle: Duration = timedelta(minutes=1)
 
 

@@ -83,7 +83,8 @@ def _standing(rule: Rule) -> Iterator[str]:
     if rule.remind is not None:
         yield f"tell again {_often(rule.remind)} until {rule.remind.until}"
     if rule.inhibit is not None:
-        yield f"not while {' or '.join(rule.inhibit.by)} in the {rule.inhibit.within}"
+        wait = f", waiting {write_duration(rule.inhibit.wait)} for it" if rule.inhibit.wait else ""
+        yield f"not while {' or '.join(rule.inhibit.by)} in the {rule.inhibit.within}{wait}"
 
 
 def _often(remind: Remind) -> str:

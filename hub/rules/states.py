@@ -157,6 +157,9 @@ def step(rule: CompiledRule, state: RuleState, known: Known, now: int) -> Move:
     match state.phase:
         case Phase.IDLE:
             return _begin(rule, state, known, now) if known.verdict else Move.STAY
+        case Phase.PENDING if state.inhibited:
+            is_over = known.verdict is False or (rule.when is None and known.cleared is True)
+            return _go(state, Phase.IDLE, None) if is_over else Move.STAY
         case Phase.PENDING if rule.quorum is not None:
             return vote(rule.quorum, state, known, now)
         case Phase.PENDING:

@@ -69,6 +69,11 @@ def clear_without(rule: CompiledRule, **words: object) -> None:
         nothing(rule, clear=rule.rule.clear.model_copy(update=words))
 
 
+def inhibit_with(rule: CompiledRule, **words: object) -> None:
+    if rule.rule.inhibit is not None:
+        nothing(rule, inhibit=rule.rule.inhibit.model_copy(update=words))
+
+
 def no_missing(rule: CompiledRule) -> None:
     rule.minds_missing = False
     nothing(rule, on_missing=OnMissing.KEEP)
@@ -142,6 +147,9 @@ NO_OPS: dict[str, Callable[[CompiledRule], None]] = {
     "remind": lambda rule: nothing(rule, remind=None),
     "remind.at": lambda rule: nothing(rule, remind=rule.rule.remind and Remind.model_validate({"every": "1m"})),
     "inhibit": lambda rule: nothing(rule, inhibit=None),
+    "inhibit.in": lambda rule: inhibit_with(rule, within="site"),
+    "inhibit.wait": lambda rule: inhibit_with(rule, wait=timedelta(0)),
+    "inhibit.settle": lambda rule: inhibit_with(rule, settle=timedelta(0)),
     "counting": lambda rule: nothing(rule, counting=None),
     "without": lambda rule: setattr(rule, "settle_ns", None),
     "without.within": lambda rule: stretched(rule, within=timedelta(days=1)),

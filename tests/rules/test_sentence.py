@@ -27,6 +27,8 @@ SENTENCES: dict[str, dict[str, object]] = {
         "when": "tamper",
         "clear": {"by": "operator", "role": "security", "refuse_while": "battery < 5"},
     },
+    "for each sensor, when tamper, raise fire.test (high); not while other in the building, waiting 30s for it; "
+    "clear when that is over": {"when": "tamper", "inhibit": {"by": "other", "wait": "30s"}},
     "for each sensor that says nothing for 2d2h, raise fire.test (high); clear when it speaks": {"absent_for": "50h"},
     "for each door that reports door.forced, raise fire.test (high)": {
         "for_each": {"part": "door"},

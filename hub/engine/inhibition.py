@@ -1,0 +1,107 @@
+"""Inhibition: one alarm explains others near it; those are held back, or taken back, until it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from hub.durations import nanoseconds
+from hub.engine.content import Content
+from hub.engine.moment import Moment
+from hub.engine.places import is_near
+from hub.engine.standing import ALARMING, Case
+from hub.engine.state import State, count
+from hub.model import Scalar
+from hub.rules.clauses import Inhibit
+from hub.rules.states import Phase, RuleState
+from hub.rules.timers import TimerClass, Timers
+
+Find = Callable[[str, str], Case | None]
+
+
+class Inhibition:
+    """Which alarms explain which. A state that is held back is pending, ``inhibited``, and due only when it waits."""
+
+    def __init__(self, state: State, content: Content, timers: Timers, find: Find) -> None:
+        self._state = state
+        self._content = content
+        self._timers = timers
+        self._find = find
+        self.by_rule: dict[str, dict[str, RuleState]] = {}
+
+    def holds_back(self, case: Case, moment: Moment, data: Mapping[str, Scalar]) -> bool:
+        """Keep ``case``, which is about to be raised, pending: while something explains it, or may still come to.
+
+        Changes its state; False when it is to be raised.
+        """
+        state, inhibit = case.state, case.rule.rule.inhibit
+        if inhibit is None:
+            return False
+        wait = nanoseconds(inhibit.wait)
+        if self.explains(case):
+            count(self._state.ledger.inhibited, state.rule)
+            due = None
+        elif wait and not state.inhibited:
+            due = moment.t + wait
+        else:
+            state.inhibited = False
+            return False
+        state.phase, state.inhibited = Phase.PENDING, True
+        state.data, state.causes = {**state.data, **data}, state.causes or [moment.cause]
+        self._time(state, due)
+        return True
+
+    def explains(self, case: Case) -> bool:
+        """Return whether an alarm explains ``case``."""
+        inhibit = case.rule.rule.inhibit
+        if inhibit is None:
+            return False
+        others = (self._find(rule, key) for rule in inhibit.by for key in self.by_rule.get(rule, {}))
+        return any(
+            other is not None
+            and other.state is not case.state
+            and other.state.phase in ALARMING
+            and is_near(case.device, other.device, inhibit.within)
+            for other in others
+        )
+
+    def free(self, moment: Moment, by: str = "") -> None:
+        """Let what nothing explains any more be judged, when devices have had time to speak.
+
+        ``by`` is the rule that has just lost an alarm; any, when nothing is said.
+        """
+        for name, inhibit in self._concerned(by):
+            for key, state in sorted(self.by_rule.get(name, {}).items()):
+                case = self._find(name, key) if state.inhibited and state.due is None else None
+                if case is not None and (not self.explains(case)):
+                    self._state.touch(f"rule/{name}/{key}", state)
+                    self._time(state, moment.t + (nanoseconds(inhibit.settle) if inhibit is not None else 0))
+
+    def explained_by(self, alarm: Case) -> list[Case]:
+        """Return the alarms that ``alarm``, raised just now, explains: not those that somebody has taken on."""
+        found = [
+            case
+            for name, inhibit in self._concerned(alarm.rule.name)
+            for key in sorted(self.by_rule.get(name, {}))
+            if inhibit is not None and (case := self._find(name, key)) is not None
+            if case.state is not alarm.state and is_near(case.device, alarm.device, inhibit.within)
+        ]
+        return [
+            case
+            for case in found
+            if case.state.phase in ALARMING and case.state.acknowledged_by is None and not case.rule.latched
+        ]
+
+    def _concerned(self, by: str) -> Iterator[tuple[str, Inhibit | None]]:
+        """Yield the rules that alarms of ``by`` inhibit; all rules with their inhibitors when nothing is said."""
+        for name in sorted(self.by_rule):
+            rule = self._content.rules.get(name)
+            inhibit = None if rule is None else rule.rule.inhibit
+            if not by or (inhibit is not None and by in inhibit.by):
+                yield name, inhibit
+
+    def _time(self, state: RuleState, due: int | None) -> None:
+        state.due = due
+        if due is None:
+            self._timers.drop(TimerClass.JUDGED, state.rule, state.key)
+        else:
+            self._timers.set(TimerClass.JUDGED, due, state.rule, state.key)
