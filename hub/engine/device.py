@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,10 +15,11 @@ from hub.engine.ages import NO_AGES
 from hub.engine.sparing import Sparing
 from hub.engine.state import DeviceState
 from hub.errors import PoisonError
-from hub.model import Handler, Reading, Scalar, Series, Twin
+from hub.model import Handler, Reading, Scalar, Series, Twin, Values
 from hub.normalize.downlinks import CompiledCommand
 from hub.normalize.networks.source import CompiledSource
 from hub.normalize.responses import Response
+from hub.rules.asking import Ask, ask
 from hub.rules.clauses import ANY_PART
 from hub.rules.held import Held, of
 from hub.rules.rule import Rule
@@ -61,22 +63,32 @@ class Deafness(NamedTuple):
     reason: str
 
 
-class Woken(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Woken:
     """The rules that the values of a reading wake, by name, and the conditions among them.
 
+    ``names`` are those of the reading, in its order; None of none. ``ask`` puts the conditions to a reading that has
+    just replaced what was held: as long as no alarm stands and the answer is false, there is nothing to judge.
     ``minds_missing``: one of them does something when a value is unknown, so it counts when values become stale.
     ``is_wide``: one of them looks beyond the part that spoke, at a place or back in time. ``told`` are those for which
-    a value that is said is a moment of its own.
+    a value that is said is a moment of its own. A dataclass: an attribute of a named tuple costs 25 ns.
     """
 
+    names: tuple[str, ...] | None
     rules: tuple[CompiledRule, ...]
     verdicts: tuple[Verdict, ...]
     minds_missing: bool
-    is_wide: bool = False
-    told: tuple[CompiledRule, ...] = ()
+    is_wide: bool
+    told: tuple[CompiledRule, ...]
+    ask: Ask
 
 
-NOBODY = Woken((), (), minds_missing=False)
+def _always(_values: Values, _held: Held, _awake: int) -> bool:
+    """Answer where more than conditions counts."""
+    return True
+
+
+NOBODY = Woken(None, (), (), minds_missing=False, is_wide=False, told=(), ask=_always)
 
 
 class KindRules:
@@ -104,18 +116,27 @@ class KindRules:
         names = (part, *values)
         found = self._reading.get(names)
         if found is None:
-            found = self._woken([rule for rule in self.of(part) if not rule.reads.isdisjoint(values)], values)
-            found = found._replace(told=tuple(rule for rule in self._telling if _is_told(rule, part, values)))
+            found = self._woken(part, values)
             if len(self._reading) < SHAPES:
                 self._reading[names] = found
         return found
 
-    def _woken(self, mine: Sequence[CompiledRule], values: Mapping[str, Scalar]) -> Woken:
+    def _woken(self, part: str, values: Mapping[str, Scalar]) -> Woken:
+        mine = [rule for rule in self.of(part) if not rule.reads.isdisjoint(values)]
         pairs = {(self._kind, name) for name in values}
         rules = sorted([*mine, *(rule for rule in self._waking if not rule.scope.reads.isdisjoint(pairs))], key=_name)
-        verdicts = tuple(rule.when.verdict for rule in rules if rule.when is not None)
+        conditions = [rule.when for rule in rules if rule.when is not None]
+        minds_missing = any(rule.minds_missing for rule in rules)
         is_wide = not all(rule.is_plain for rule in rules)
-        return Woken(tuple(rules), verdicts, any(rule.minds_missing for rule in rules), is_wide)
+        return Woken(
+            names=(*values,),
+            rules=tuple(rules),
+            verdicts=tuple(condition.verdict for condition in conditions),
+            minds_missing=minds_missing,
+            is_wide=is_wide,
+            told=tuple(rule for rule in self._telling if _is_told(rule, part, values)),
+            ask=_always if minds_missing or is_wide else ask(conditions, values),
+        )
 
     def of(self, part: str) -> list[CompiledRule]:
         """Return the rules that read anything of ``part``."""
@@ -150,11 +171,11 @@ def _covers(rule: Rule, part: str) -> bool:
 class Part:
     """One part of a device at work ("" is the device itself): what is held of it, its key, its series.
 
-    ``names`` are those of the reading that is held, and ``woken`` the rules that they wake; ``has_changed`` since the
-    twins were last asked for.
+    ``woken`` are the rules that the reading that is held woke, if the next of the same names may be a usual one;
+    ``has_changed`` since the twins were last asked for.
     """
 
-    __slots__ = ("device", "has_changed", "held", "key", "name", "names", "series", "woken")
+    __slots__ = ("device", "has_changed", "held", "key", "name", "series", "woken")
 
     def __init__(self, device: Device, name: str, held: Held) -> None:
         row = device.row
@@ -165,16 +186,24 @@ class Part:
         self.series = Series(
             kind=row.kind, site=row.site, building=row.building, device=row.device, part=name, profile=device.profile
         )  # fmt: skip
-        self.names: tuple[str, ...] = ()
         self.woken = NOBODY
         self.has_changed = False
 
 
-class Device:
+class _Pulse:
+    """What every message of a device touches, side by side: a device's memory is rarely in the processor's cache.
+
+    Python sorts the slots of a class by name, but those of a base class come first.
+    """
+
+    __slots__ = ("ages_end", "handler", "is_silent", "least_age", "mark", "most_age", "parts", "state", "whole")
+
+
+class Device(_Pulse):
     """One registered device at work: its row, handler, rules, parts, and its entry of the state.
 
     A reading that came ``least_age`` to ``most_age`` ns after it was measured is live and teaches nothing of the
-    device's clock, until ``ages_end`` of engine time awake.
+    device's clock, until ``ages_end`` of engine time awake. ``whole`` is the part "", once it has said something.
 
     ``profile`` is the one at work, ``downlinks`` the commands that it can encode. Of a foreign network ``source`` is
     the source, ``called`` what that calls it in its topics, and ``read`` reads a payload with the port beside it.
@@ -182,9 +211,8 @@ class Device:
     """
 
     __slots__ = (
-        "ages_end", "building", "called", "commands", "deafness", "device", "downlinks", "entry_key", "handler",
-        "identity", "is_silent", "key", "kind", "late_after_ns", "least_age", "mark", "most_age", "parts", "places",
-        "profile", "read", "respond", "row", "rules", "site", "source", "state", "store",
+        "building", "called", "commands", "deafness", "device", "downlinks", "entry_key", "identity", "key", "kind",
+        "late_after_ns", "places", "profile", "read", "respond", "row", "rules", "site", "source", "store",
     )  # fmt: skip
 
     def __init__(self, row: DeviceRow, state: DeviceState) -> None:
@@ -214,6 +242,7 @@ class Device:
     def forget_shortcuts(self) -> None:
         """Look up again what depends on rules and profile."""
         self.parts: dict[str, Part] = {}
+        self.whole: Part | None = None
         self.least_age, self.most_age, self.ages_end = NO_AGES
 
     def part(self, name: str) -> Part:
@@ -222,6 +251,7 @@ class Device:
         if part is None:
             held = self.state.parts.setdefault(name, Held())
             part = self.parts[name] = Part(self, name, held)
+            self.whole = self.parts.get("")
         return part
 
     def key_of(self, part: str) -> str:

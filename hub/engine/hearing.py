@@ -21,6 +21,8 @@ from hub.model import Address, Batch, DeadLetter, Heard, Reading, Record, Timeli
 from hub.normalize.networks.source import Route as ForeignRoute
 
 KEPT_PAYLOAD_BYTES = 256 * 1024
+NEVER_AWAKE = 2**63
+"""While blind nothing is usual: it lies behind the end of every device's ages."""
 FOREIGN_ROUTES = 100_000
 """Above so many topics a foreign one is looked up each time; our own are as many as there are devices."""
 
@@ -60,13 +62,15 @@ class Ear(ForeignEar):
         ledger.heard += len(messages)
         count(ledger.sessions, batch.session, len(messages))
         self._position, self._readings_taken = record.position, clock.readings
-        t, at, number = record.t, record.received_at, clock.number
+        at, number = record.received_at, clock.number
+        self._first_t = record.t
+        self._awake = record.t - clock.blind_total if clock.blind_since is None else NEVER_AWAKE
         ends: dict[Timeliness | None, int] = {LIVE: 0, LATE: 0, BACKFILL: 0, None: 0}
         for index, message in enumerate(messages):
             if known is not None and message.duplicate and known(message):
                 ledger.duplicate += 1
                 continue
-            self._message, self._index, self._t, self._at = message, index, t + index, at + index
+            self._message, self._index, self._at = message, index, at + index
             try:
                 ends[self._take(message)] += 1
             except PoisonError as error:
@@ -173,7 +177,7 @@ class Ear(ForeignEar):
         points, self._readings_taken = len(self._output.effects.points), self._state.clock.readings
         for index, (received_at, topic, payload) in enumerate(waited):
             self._message, self._payload = None, payload
-            self._t, self._at = record.t + index, received_at
+            self._first_t, self._at = record.t, received_at
             self._position, self._index = record.position, index
             self._checksum = crc32(topic.encode())
             try:

@@ -33,6 +33,8 @@ class Judge:
         self._timers = timers
         self._alarms = alarms
         self._output = output
+        self.standing = alarms.by_key
+        """Keys of which some rule has a state: what comes of those is always judged."""
 
     # ------------------------------------------------------------------------------------------------- what comes in
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hub.catalogue import Kind
 from hub.durations import nanoseconds
@@ -30,6 +30,11 @@ class Outfit:
     downlinks: Mapping[str, CompiledCommand]
     store: Sparing | None = None
     late_after_ns: int = LATE_AFTER_NS
+    handle: Handler = field(init=False)
+    """The handler's method, one for all devices: it is called 0.15 us faster than the object."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "handle", self.handler.__call__)
 
 
 class Outfits:
@@ -55,8 +60,7 @@ class Outfits:
                 raise
             device.deafness = Deafness("bad_profile", f"{device.profile}: {error.message}")
             outfit = self._deaf(row, device.deafness)
-        device.handler = outfit.handler.__call__  # the method is called 0.15 us faster than the object
-        device.read, device.respond = outfit.read, outfit.respond
+        device.handler, device.read, device.respond = outfit.handle, outfit.read, outfit.respond
         device.downlinks, device.store = outfit.downlinks, outfit.store
         device.late_after_ns = outfit.late_after_ns
         _check_ports(device)

@@ -48,11 +48,16 @@ Lists = Mapping[str, frozenset[Scalar]]
 
 
 class Expression(NamedTuple):
-    """A compiled expression, the names it reads, and its text."""
+    """A compiled expression, the names it reads, and its text.
+
+    ``plain`` is the same in Python's own words, where it has only such: it is true of values that are all there at
+    least where the verdict is, and may be anything, or raise, where that is unknown (1 / 0).
+    """
 
     text: str
     names: frozenset[str]
     verdict: Verdict
+    plain: ast.expr | None = None
 
 
 class _Node(NamedTuple):
@@ -76,6 +81,10 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+_PLAIN = (
+    ast.boolop, ast.unaryop, ast.operator, ast.cmpop, ast.expr_context, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Compare,
+    ast.Name, ast.Constant, ast.Tuple, ast.List, ast.Set,
+)  # fmt: skip
 
 _LANGUAGE = (
     "write names, numbers, 'text', True, False, and or not, == != < <= > >=, + - * /, in ('a', 'b'), "
@@ -100,11 +109,12 @@ def compile_expression(
 
     Raises ConfigError ``bad_expression`` that says what is wrong and, as its hint, what to write instead.
     """
-    compiler = _Compiler(text, names, lists or {})
-    compiled = compiler.condition(_parse(text))
+    compiler, tree = _Compiler(text, names, lists or {}), _parse(text)
+    compiled = compiler.condition(tree)
     if not compiler.seen and not may_be_constant:
         _refuse(text, "reads no property", "nothing would ever wake it; known here: " + ", ".join(sorted(names)))
-    return Expression(text, frozenset(compiler.seen), compiled)
+    is_plain = all(isinstance(node, _PLAIN) for node in ast.walk(tree))
+    return Expression(text, frozenset(compiler.seen), compiled, tree if is_plain else None)
 
 
 def unless(first: Expression, second: Expression) -> Expression:

@@ -93,7 +93,7 @@ class CompiledRule:
         if self.when is not None and rule.unless is not None:
             self.when = unless(self.when, compile_expression(rule.unless, names, lists, may_be_constant=True))
         if self.when is not None and not is_open:  # outside its windows nothing is true
-            self.when = self.when._replace(verdict=constant(value=False))
+            self.when = self.when._replace(verdict=constant(value=False), plain=None)
         self.is_open = is_open
         self.where = None if rule.where is None else compile_expression(rule.where, scope.said, lists)
         self.settle_ns = None if rule.without is None else nanoseconds(rule.without.settle)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hub.errors import ConfigError
 from hub.model import Quality, Scalar
+from hub.rules.asking import ask
 from hub.rules.expression import compile_expression
 from hub.rules.held import Held
 from tests.rules.words import NAMES, STALE, held
@@ -144,6 +145,23 @@ def test_every_expression_says_what_the_tables_say(tree: Tree, twin: tuple[Held,
     values, known = twin
     text = write(tree)
     assert compile_expression(text, NAMES).verdict(values, NOW) is judge(tree, known), text
+
+
+@settings(max_examples=400)
+@given(st.lists(CONDITIONS, min_size=1, max_size=3), twins(), st.fixed_dictionaries({}, optional=VALUES))
+def test_conditions_asked_together_answer_for_all_of_them(
+    trees: list[Tree], twin: tuple[Held, dict[str, Scalar]], said: dict[str, Scalar]
+) -> None:
+    older, _ = twin
+    older.take(said, 0, NOW, Quality.GOOD, ())
+    conditions = [compile_expression(write(tree), NAMES) for tree in trees]
+    found = {condition.verdict(older, NOW) for condition in conditions}
+    try:
+        answer = bool(ask(conditions, said)(older.values, older, NOW))
+    except (ZeroDivisionError, OverflowError):
+        return  # whoever asks judges each alone then
+    if True in found or None not in found:
+        assert answer is (True in found)
 
 
 @pytest.mark.parametrize(("word", "table"), [("and", AND), ("or", OR)])
