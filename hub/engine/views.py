@@ -116,7 +116,7 @@ class Views:
         dues: list[int] = []
         for name, each in rule.inputs.items():
             tracks = memory.tracks.setdefault(name, {})
-            found[name], due = each.value(_members(each, subject, part), tracks, now)
+            found[name], due = each.value(members(each, subject, part), tracks, now)
             dues += [] if due is None else [due]
         if any(memory.tracks.values()):
             self._memories[rule.name, key] = memory
@@ -145,7 +145,8 @@ def _at(place: Place, rule: CompiledRule, name: str) -> list[Stamped]:
     return [stamped for stamped in found if stamped is not None]
 
 
-def _members(wanted: CompiledInput, subject: Subject, part: str) -> list[Member]:
+def members(wanted: CompiledInput, subject: Subject, part: str) -> list[Member]:
+    """Return the devices and parts that an input of a rule for ``subject`` looks at."""
     if isinstance(subject, Device):
         return [_member(subject, part, of(subject.state.parts, part))]
     devices = (device for kind in wanted.kinds for device in subject.by_kind.get(kind, ()))

@@ -37,17 +37,20 @@ class Present:
         return sorted(found, key=lambda command: (command.created_at, command.id))
 
 
-def present(directory: Path) -> Present:
-    """Return the engine of a data directory as it is now; ConfigError where no hub has worked.
+def present(directory: Path, at: int | None = None) -> Present:
+    """Return the engine of a data directory as it is now, or was at wall time ``at``; ConfigError where no hub worked.
 
     The hub may write a checkpoint and trim between our two looks: then we look again.
     """
     for left in reversed(range(TRIES)):
         tape = tape_of(directory)
         try:
-            where = beginning(tape, saved(state_path(directory)), tape.last + 1)
+            last = tape.last if at is None else tape.before(at)
+            where = beginning(tape, saved(state_path(directory)), last + 1)
             engine = engine_at(tape, where)
             for record in tape.read(where.position):
+                if at is not None and record.position > last:
+                    break
                 engine.apply(record)
         except UnavailableError:
             if not left:

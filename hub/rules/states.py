@@ -87,7 +87,7 @@ class CompiledRule:
     def __init__(self, rule: Rule, scope: Scope, lists: Lists | None = None, *, is_open: bool = True) -> None:
         self.rule = rule
         self.name = rule.rule
-        self.scope = scope
+        self.scope, self.lists = scope, lists
         names = scope.names
         self.when = None if rule.when is None else compile_expression(rule.when, names, lists)
         if self.when is not None and rule.unless is not None:

@@ -61,7 +61,7 @@ def run_case(
     and for each kind that an action is sent to one device, too. ``documents`` hold beside the rule. Of ``others`` those
     that inhibit it are at work, without their commands. Raises ConfigError for a rule that cannot work.
     """
-    bench = _Bench(Scene(rule, case, catalogue, {**beside(rule, others), **(documents or {})}))
+    bench = Bench(Scene(rule, case, catalogue, {**beside(rule, others), **(documents or {})}))
     for step in case.given:
         bench.take(step)
     return [*bench.refusals, *differences(case.expected, bench.happenings)]
@@ -148,14 +148,14 @@ def revision_of(documents: Mapping[str, bytes]) -> tuple[Revision, dict[str, byt
     return Revision("bench", put), bodies
 
 
-class _Bench:
+class Bench:
     """An engine that knows one rule. Ticks come only when something can be due: that makes days of silence cheap."""
 
     def __init__(self, scene: Scene) -> None:
         self.happenings: list[Happening] = []
         self.refusals: list[str] = []
         self._scene = scene
-        self._engine = Engine(JOURNAL, topics, decode_packets)
+        self.engine = Engine(JOURNAL, topics, decode_packets)
         self._position, self._t = 0, START
         revision, bodies = revision_of(scene.documents)
         self._apply(START, Started("bench", (SESSION,)))
@@ -166,9 +166,9 @@ class _Bench:
     def take(self, step: Step) -> None:
         """Let time pass until ``step``, then let the device say it."""
         now = START + nanoseconds(step.at)
-        while (due := self._engine.next_due) is not None and due <= now:
+        while (due := self.engine.next_due) is not None and due <= now:
             self._apply(due, Tick())
-        for request in self._scene.requests(step, self._engine.alarms(), self._position, now):
+        for request in self._scene.requests(step, self.engine.alarms(), self._position, now):
             self._apply(now, request)
         message = self._scene.message(step)
         if message is not None:
@@ -177,7 +177,7 @@ class _Bench:
     def _apply(self, at: int, body: Body, messages: Sequence[Heard] = (), bodies: Mapping[str, bytes] = {}) -> None:
         self._position, t = self._position + 1, max(at, self._t + 1)
         self._t = t + len(messages)
-        effects = self._engine.apply(Record(self._position, t, t, body, messages, bodies))
+        effects = self.engine.apply(Record(self._position, t, t, body, messages, bodies))
         self.refusals += refusals(effects)
         self.happenings += self._scene.happenings(effects, since_start(t))
 

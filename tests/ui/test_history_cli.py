@@ -6,6 +6,7 @@ import asyncio
 import os
 import pwd
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -278,3 +279,37 @@ def test_asking_makes_no_files_where_no_hub_has_worked(cli: Cli, tmp_path: Path,
     config.write_text(f'data_dir = "{tmp_path / "none"}"\nredis.url = "{url}"\n', encoding="utf-8")
     assert cli("--config", str(config), "events", "list", "--since", "1h").code == 0
     assert not (tmp_path / "none").exists()
+
+
+# ----------------------------------------------------------------------------------------------------------- explained
+
+
+def test_an_alarm_is_explained_beside_the_running_hub(at: Burning) -> None:
+    alarm = at.burn()
+    (told,) = at("rules", "explain", "--alarm", alarm["id"][:12])
+    assert (told["rule"], told["key"], told["phase"]) == ("smoke-latched", KEY, "active")
+    assert [reason["code"] for reason in told["reasons"]] == ["active", "latched"]
+    assert told["conditions"][0]["terms"][0]["seen"][0]["value"] == "alarm"
+
+
+def test_a_rule_that_does_not_stand_is_explained_in_both_languages_and_as_it_was(at: Burning) -> None:
+    words = ("rules", "explain", "smoke-alarm", "--device", KEY)
+    at.installation.publish(TELEMETRY, NORMAL)
+    (told,) = at.until(*words, meets=lambda found: _is_alarming(found) is False)
+    lines = [line.strip() for line in at.said(*words).out.splitlines()]
+    assert any(line.startswith("不成立 / false  status == 'alarm'  status=normal") for line in lines)
+    then = datetime.fromtimestamp(told["at"] / 1e9, UTC).isoformat()
+    at.burn()
+    assert _is_alarming(at(*words)) is True
+    assert _is_alarming(at(*words, "--at", then)) is False
+
+
+def _is_alarming(told: list[dict[str, Any]]) -> bool | None:
+    verdict: bool | None = told[0]["conditions"][0]["terms"][0]["verdict"]
+    return verdict
+
+
+def test_a_device_that_nobody_registered_is_not_explained(at: Burning) -> None:
+    assert "the hub knows no willow/nobody" in at.refused(
+        "rules", "explain", "smoke-alarm", "--device", "willow/nobody"
+    )

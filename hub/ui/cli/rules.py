@@ -18,7 +18,7 @@ from hub.rules.coverage import Grain
 from hub.rules.names import suggestion
 from hub.rules.rule import Rule
 from hub.rules.sentence import sentence, subject
-from hub.ui.cli import again, rules_change
+from hub.ui.cli import again, rules_change, rules_explain
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.findings import Finding, finding_of, tell
 from hub.ui.printing import say_json, say_table
@@ -34,6 +34,7 @@ app = typer.Typer()
 app.command("replay")(again.replay_rules)
 app.command("plan")(rules_change.show_plan)
 app.command("apply")(rules_change.apply)
+app.command("explain")(rules_explain.explain)
 Names = Annotated[list[str] | None, typer.Argument(metavar="[RULE]…", help="Only these; else all.")]
 
 
