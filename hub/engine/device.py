@@ -124,7 +124,7 @@ class KindRules:
     def _woken(self, part: str, values: Mapping[str, Scalar]) -> Woken:
         mine = [rule for rule in self.of(part) if not rule.reads.isdisjoint(values)]
         pairs = {(self._kind, name) for name in values}
-        rules = sorted([*mine, *(rule for rule in self._waking if not rule.scope.reads.isdisjoint(pairs))], key=_name)
+        rules = sorted([*mine, *(rule for rule in self._waking if not rule.wakes.isdisjoint(pairs))], key=_name)
         conditions = [rule.when for rule in rules if rule.when is not None]
         minds_missing = any(rule.minds_missing for rule in rules)
         is_wide = not all(rule.is_plain for rule in rules)

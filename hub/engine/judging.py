@@ -234,6 +234,7 @@ class Judge:
         move = ripen(state)
         late = moment._replace(late=state.late) if move is Move.RAISE else moment
         self._alarms.move(case, move, late, _terms(rule, held))
+        self._alarms.look(case, held, late)
 
     def awake(self, owner: str, key: str, awake: int, moment: Moment) -> None:
         """Judge what came due on the awake clock: a silence, or a value that has become stale."""

@@ -76,7 +76,8 @@ def _expressions(rule: Rule, scope: Scope) -> Iterator[Problem]:
     for path, text in texts:
         try:
             if text is not None:
-                known = scope.said if path == ("where",) else scope.names
+                is_said = path == ("where",) or (path == ("unless",) and rule.is_momentary)
+                known = scope.said if is_said else scope.names
                 compile_expression(text, known, may_be_constant=path == ("unless",))
         except ConfigError as error:
             yield _error(error.code, error.message, path, error.hint)

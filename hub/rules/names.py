@@ -62,12 +62,6 @@ class Scope(NamedTuple):
     inputs: Mapping[str, CompiledInput] = {}
     said: Mapping[str, Name] = {}
 
-    @property
-    def reads(self) -> frozenset[tuple[str, str]]:
-        """Return the (kind, property) pairs that a rule of places reads."""
-        of_inputs = ((kind, name) for each in self.inputs.values() for kind in each.kinds for name in each.names)
-        return frozenset({pair for pairs in self.sources.values() for pair in pairs} | set(of_inputs))
-
 
 def scope_of(rule: Rule, catalogue: Catalogue) -> Scope:
     """Return what ``rule`` may speak of; ConfigError with ``path`` saying where in the rule it speaks of nothing."""

@@ -213,8 +213,8 @@ class Rule(_Words):
             _refuse("for_each is a place, or a kind or part")
         if where.place is None and where.kind is None and (where.part is None or self.on_signal is None):
             _refuse("for_each needs a kind or a place; only a part with on_signal goes without")
-        if self.when is None and (self.unless is not None or self.for_):
-            _refuse("unless and for belong to when")
+        if self.when is None and (self.for_ or (self.unless is not None and not self.is_momentary)):
+            _refuse("for belongs to when, and unless to when or to a moment")
         if self.where is not None and not self.is_momentary:
             _refuse("where says which of them count: it needs on_signal or on_value")
         if self.on_value is not None and where.place is not None:

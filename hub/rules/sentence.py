@@ -45,6 +45,7 @@ def _trigger(rule: Rule) -> str:
 def _moment(rule: Rule) -> str:
     what = f"reports {rule.on_signal}" if rule.on_signal is not None else f"says {rule.on_value}"
     which = f" where {rule.where}" if rule.where else ""
+    which += f" unless {rule.unless}" if rule.unless else ""
     count = rule.count
     often = "" if count is None else f" at least {count.at_least} times within {write_duration(count.within)}"
     return f"{what}{which}{often}"

@@ -10,7 +10,7 @@ import msgspec
 
 from hub.durations import nanoseconds
 from hub.model import Scalar, Severity
-from hub.rules.expression import Lists, compile_expression, unless
+from hub.rules.expression import Expression, Lists, compile_expression, unless
 from hub.rules.names import Scope
 from hub.rules.rule import Do, OnMissing, Rule
 from hub.rules.verdicts import constant
@@ -95,7 +95,7 @@ class CompiledRule:
         if self.when is not None and not is_open:  # outside its windows nothing is true
             self.when = self.when._replace(verdict=constant(value=False), plain=None)
         self.is_open = is_open
-        self.where = None if rule.where is None else compile_expression(rule.where, scope.said, lists)
+        self.where = _which(rule, scope, lists)
         self.settle_ns = None if rule.without is None else nanoseconds(rule.without.settle)
         clear = rule.clear
         self.clear = None if clear is None or clear.when is None else compile_expression(clear.when, names, lists)
@@ -121,6 +121,19 @@ class CompiledRule:
         of_inputs = (name for each in self.inputs.values() for name in each.names)
         self.reads = self.names.difference(self.inputs).union(of_inputs)
         self.is_plain = not self.inputs and rule.for_each.place is None
+        of_place = {pair for name in self.names for pair in scope.sources.get(name, ())}
+        of_kinds = {(kind, name) for each in self.inputs.values() for kind in each.kinds for name in each.names}
+        self.wakes = frozenset(of_place | of_kinds)
+        """The (kind, property) pairs that a rule of places reads."""
+
+
+def _which(rule: Rule, scope: Scope, lists: Lists | None) -> Expression | None:
+    """Return which moments count; None: all of them."""
+    where = None if rule.where is None else compile_expression(rule.where, scope.said, lists)
+    if rule.unless is None or not rule.is_momentary:
+        return where
+    every = Expression("always", frozenset(), constant(value=True))
+    return unless(where or every, compile_expression(rule.unless, scope.said, lists, may_be_constant=True))
 
 
 def _briefly(action: Do) -> Do:

@@ -255,6 +255,15 @@ def test_an_alarm_that_is_told_until_it_is_cleared_is_told_after_somebody_acknow
     assert [event.data["reminder"] for event in later.events] == [1, 2]
 
 
+def test_a_rule_of_places_is_not_judged_for_a_word_that_it_does_not_read(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, for_each="building")
+    warm(desk, 20)
+    room = desk.engine.content.find("s1", "room")
+    assert room is not None
+    assert [rule.name for rule in room.rules.reading("", {"temperature": 1.0}).rules] == ["hot"]
+    assert room.rules.reading("", {"humidity": 1.0}).rules == ()
+
+
 # -------------------------------------------------------------------------------------------------------- circumstances
 
 

@@ -92,6 +92,11 @@ CASES: dict[str, Case] = {
         [pressed("1s"), {**pressed("2s"), "data": {"by": "Li"}}, {**pressed("3s"), "data": {"by": "Wu"}}],
         ["2s occurred fire.test"],
     ),
+    "a moment counts unless it is known to be another": Case(
+        {"on_signal": "button.pressed", "unless": "by == 'Wu'"},
+        [pressed("1s"), {**pressed("2s"), "data": {"by": "Li"}}, {**pressed("3s"), "data": {"by": "Wu"}}],
+        ["1s occurred fire.test", "2s occurred fire.test"],
+    ),
     "a value is a moment each time that it is said": Case(
         {"on_value": "serial"},
         [at("1s", serial="a"), at("2s", tamper=True), at("3s", serial="a")],
@@ -429,6 +434,11 @@ CASES |= {
         taking("rate(pulses)", "found >= 2", within="10s"),
         [says("1s", "sensor", pulses=0), says("2s", "sensor", pulses=19), says("3s", "sensor", pulses=20)],
         ["3s raised fire.test"],
+    ),
+    "an alarm that is very bad when it has lasted long enough is told so at once": Case(
+        {"when": "battery < 20", "for": "5s", "ladder": [{"severity": "critical", "when": "battery < 5"}]},
+        [at("1s", battery=1.0), at("10s")],
+        ["6s raised fire.test", "6s severity_changed fire.test"],
     ),
     "a device has inputs over its own past": Case(
         {"inputs": {"gain": {"take": "increase(pulses)", "within": "60s"}}, "when": "gain > 5"},

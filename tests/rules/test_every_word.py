@@ -34,8 +34,8 @@ def no_silence(rule: CompiledRule) -> None:
 
 
 def no_unless(rule: CompiledRule) -> None:
-    rebuilt = rule.rule.model_copy(update={"unless": None})
-    rule.when = CompiledRule(rebuilt, rule.scope).when
+    rebuilt = CompiledRule(rule.rule.model_copy(update={"unless": None}), rule.scope)
+    rule.when, rule.where = rebuilt.when, rebuilt.where
 
 
 def one_is_enough(rule: CompiledRule) -> None:
