@@ -191,7 +191,7 @@ def test_an_alarm_that_is_over_is_still_shown_with_who_ended_it(at: Burning) -> 
         (("--place", SITE, "--type", "fire.smoke_latched"), {"fire.smoke_latched"}),
         (("--place", "nowhere"), set()),
     ],
-    ids=" ".join,
+    ids=lambda each: " ".join(sorted(each)),
 )
 def test_events_are_listed_by_what_was_asked(at: Burning, words: tuple[str, ...], names: set[str]) -> None:
     at.burn()
