@@ -31,7 +31,7 @@ _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
 
 
-def packaged(name: Literal["device_profiles", "rules"]) -> Path:
+def packaged(name: Literal["device_profiles", "rules", "city_rules"]) -> Path:
     """Return the folder of the YAML that ships with the hub: inside a wheel, or at the top of a working tree."""
     package = Path(str(files("hub")))
     inside = package / "packaged" / name
@@ -146,6 +146,19 @@ class LimitSettings(_Section):
     device_burst: Annotated[int, Field(ge=1)] = 500
 
 
+class CitySettings(_Section):
+    """`hub city run`: city rules of the installation, how long it waits and remembers, and where its health is read.
+
+    ``secret`` makes pseudonyms of cards and plates; empty means a file of its own in the data directory.
+    """
+
+    rules_dir: Path | None = None
+    settle: Duration = timedelta(seconds=5)
+    remember: Duration = timedelta(hours=25)
+    secret: SecretStr = SecretStr("")
+    http: HttpSettings = HttpSettings(port=8081)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """One setting for people: secrets are hidden; ``origin`` is ``default``, ``FILE:LINE`` or a variable's name."""
@@ -182,6 +195,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     limits: LimitSettings = LimitSettings()
+    city: CitySettings = CitySettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

@@ -89,6 +89,17 @@ DECLARATIONS = (
     _gauge("hub_dwellings", "Dwellings of the registry.", "site"),
     _gauge("hub_dwellings_covered", "Dwellings in which a fire detector was heard in the last 48 hours.", "site"),
     _gauge("hub_registry_revision", "The registry's revision that the engine works with."),
+    # The city engine, in a process of its own.
+    Declaration("hub_city_sightings_judged_total", "Cards and plates that were compared between sites."),
+    Declaration("hub_city_sightings_late_total", "Those of them that came later than the city waits."),
+    Declaration("hub_city_sightings_skipped_total", "Watched events that could not be compared.", ("why",)),
+    Declaration("hub_city_events_raised_total", "Events that city rules raised.", ("rule",)),
+    Declaration("hub_city_entries_lost_total", "Entries that were removed before the city judged them.", ("stream",)),
+    Declaration("hub_city_entries_unreadable_total", "Entries that no hub can have written."),
+    Declaration("hub_city_transactions_written_total", "Transactions of events and how far the city has come."),
+    _gauge("hub_city_sightings_remembered", "What later sightings are compared with."),
+    _gauge("hub_city_sites_unplaced", "Sites of which nobody has said where they are."),
+    _gauge("hub_city_lag_seconds", "How far the judgement is behind the clock of the streams' server."),
 )
 
 Source = Callable[[], float | Mapping[str, float]]

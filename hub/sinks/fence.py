@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import structlog
@@ -29,6 +29,7 @@ class Fence:
 
     ``generation`` counts connections. ``on_tail_lost`` is told (expected, found) when the server has forgotten
     records that it had confirmed. ``refused`` counts commands that failed inside a transaction that happened.
+    ``fields`` are those of the cursor's hash at the last look: a transaction may have put its own beside the cursor.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Fence:
         self.generation = 0
         self.tails_lost = 0
         self.refused = 0
+        self.fields: Mapping[bytes, bytes] = {}
         self._link = link
         self._ownership = ownership
         self._expected = confirmed
@@ -122,11 +124,12 @@ class Fence:
 
     def _take(self, watched: Answer, fields: Answer) -> None:
         checked(watched)
-        cursor = decode_cursor(pairs(fields))
+        said = pairs(fields)
+        cursor = decode_cursor(said)
         self._ownership.check(cursor)
         if cursor.record < self._expected:
             self.tails_lost += 1
             log.error("stream_tail_lost", expected=self._expected, found=cursor.record)
             self._on_tail_lost(self._expected, cursor.record)
         self._expected = cursor.record
-        self._cursor = cursor
+        self._cursor, self.fields = cursor, said

@@ -56,6 +56,11 @@ def cursor_key(partition: str) -> str:
     return f"hub:cursor:{partition}"
 
 
+def history_key(partition: str) -> str:
+    """Return the hash that says up to which entry of each stream the partition's events are in the store."""
+    return f"hub:history:{partition}"
+
+
 def heartbeat_key(partition: str) -> str:
     """Return the key that lives as long as the partition's owner does."""
     return f"hub:heartbeat:{partition}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from http import HTTPStatus
@@ -14,7 +14,7 @@ from aiohttp import web
 from hub.config import HttpSettings
 from hub.errors import ConfigError
 from hub.metrics import Metrics
-from hub.ui.readiness import Vitals, reasons
+from hub.ui.readiness import Reason, Vitals, reasons
 
 STOP_SECONDS = 1.0
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -23,13 +23,18 @@ log = structlog.get_logger(__name__)
 
 
 def application(metrics: Metrics, vitals: Callable[[], Vitals]) -> web.Application:
+    """Return the three pages of a hub."""
+    return pages_of(metrics, lambda: reasons(vitals()))
+
+
+def pages_of(metrics: Metrics, missing: Callable[[], Sequence[Reason]]) -> web.Application:
     """Return the three pages. ``/healthz`` answers as long as the loop turns; ``/readyz`` says 503 and why not."""
 
     async def health(_request: web.Request) -> web.Response:
         return web.json_response({"alive": True})
 
     async def readiness(_request: web.Request) -> web.Response:
-        found = reasons(vitals())
+        found = missing()
         body = orjson.dumps({"ready": not found, "reasons": [asdict(reason) for reason in found]})
         status = HTTPStatus.SERVICE_UNAVAILABLE if found else HTTPStatus.OK
         return web.Response(body=body, status=status, content_type="application/json")

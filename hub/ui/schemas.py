@@ -12,6 +12,7 @@ from pydantic_core import core_schema
 from typing_extensions import override
 
 from hub.catalogue import Kind
+from hub.city.rule import CityRule
 from hub.normalize.profile import Profile
 from hub.rules.rule import Rule
 
@@ -22,9 +23,15 @@ class Noun(StrEnum):
     PROFILE = "profile"
     KIND = "kind"
     RULE = "rule"
+    CITY_RULE = "city_rule"
 
 
-_MODELS: Mapping[Noun, type[BaseModel]] = {Noun.PROFILE: Profile, Noun.KIND: Kind, Noun.RULE: Rule}
+_MODELS: Mapping[Noun, type[BaseModel]] = {
+    Noun.PROFILE: Profile,
+    Noun.KIND: Kind,
+    Noun.RULE: Rule,
+    Noun.CITY_RULE: CityRule,
+}
 
 
 class _AsWritten(GenerateJsonSchema):

@@ -365,7 +365,13 @@ def test_a_device_that_nobody_knew_becomes_one_of_a_new_model_with_what_it_had_s
 
 
 @pytest.mark.parametrize(
-    ("noun", "file"), [(Noun.PROFILE, "device_profiles"), (Noun.KIND, "device_profiles"), (Noun.RULE, "rules")]
+    ("noun", "file"),
+    [
+        (Noun.PROFILE, "device_profiles"),
+        (Noun.KIND, "device_profiles"),
+        (Noun.RULE, "rules"),
+        (Noun.CITY_RULE, "city_rules"),
+    ],
 )
 def test_the_published_schemas_are_those_of_the_models(profiles: Profiles, noun: Noun, file: str) -> None:
     published = (HOUSE / file / "schema" / f"{noun}.json").read_text(encoding="utf-8")

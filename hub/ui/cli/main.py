@@ -47,6 +47,7 @@ COMMANDS = {
     "params": "Parameters of rules: for a profile, a site, a place and what is below it, a device.",
     "config": "Settings, and where each comes from.",
     "journal": "What was heard, and what to do when its file is damaged or lost.",
+    "city": "What crosses sites: one card or plate in two places.",
     "record": "Record what devices say, beside a running hub or without one.",
 }
 """What each command does, in the order of its list; ``hub.ui.cli.alarms`` holds ``alarms``, when it is called."""

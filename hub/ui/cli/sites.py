@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from hub.city.chart import LATITUDE, LONGITUDE
+from hub.registry.circumstances import set_fact
 from hub.registry.nouns import Site
 from hub.registry.registry import Registry
 from hub.ui.cli.desk import AsJson, Desk, desk_of
@@ -50,6 +53,29 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
         say_json(asdict(noun))
     else:
         typer.echo(f"added {site}")
+
+
+@app.command()
+def locate(
+    context: typer.Context,
+    site: str,
+    longitude: Annotated[float, typer.Argument(min=-180, max=180)],
+    latitude: Annotated[float, typer.Argument(min=-90, max=90)],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say where a site lies, in degrees (before a negative one: --), so that the city knows what is far."""
+    asyncio.run(_locate(desk_of(context), site, {LONGITUDE: longitude, LATITUDE: latitude}))
+    if as_json:
+        say_json({"site": site, LONGITUDE: longitude, LATITUDE: latitude})
+    else:
+        typer.echo(f"{site} lies at {longitude} {latitude}")
+
+
+async def _locate(desk: Desk, site: str, facts: Mapping[str, float]) -> None:
+    async with Registry(desk.settings.registry_url()) as registry:
+        for name, value in facts.items():
+            await set_fact(registry, (site, site), name, value)
 
 
 async def _read(desk: Desk) -> list[Site]:

@@ -1,0 +1,103 @@
+"""A sighting: one card or plate at one site at one moment, out of an event; and why an event is none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from hub.city.rule import CityRule
+from hub.model import Event
+
+MILLISECOND_NS = 1_000_000
+TOKEN_BYTES = 16
+
+
+class Skip(StrEnum):
+    """Why an event that is watched is not judged."""
+
+    ANONYMOUS = "anonymous"
+    SHORT = "short"
+    EXCLUDED = "excluded"
+    UNTRUSTED = "untrusted"
+    UNDATED = "undated"
+    TOO_LATE = "too_late"
+    UNPLACED = "unplaced"
+
+
+class Entry(NamedTuple):
+    """An event as its stream holds it: ``written_at`` ms by the server's clock, ``number`` among those of that ms."""
+
+    stream: str
+    written_at: int
+    number: int
+    event: Event
+
+
+class Sighting(NamedTuple):
+    """Sorts by when it was (ns, hub time), then by the event's id. ``due`` is when all that may precede it is known."""
+
+    at: int
+    id: str
+    due: int
+    token: str
+    event: Event
+
+
+class Lens(NamedTuple):
+    """What a rule looks at: rules with the same lens see, and remember, the same sightings."""
+
+    watch: tuple[str, ...]
+    value: str
+    length: int
+    only: tuple[tuple[str, tuple[str, ...]], ...]
+    trust: tuple[tuple[str, float], ...]
+
+    def skip(self, event: Event) -> Skip | None:
+        """Return why ``event`` is no sighting; None when it is one."""
+        said = event.data.get(self.value)
+        if said is None or said == "":
+            return Skip.ANONYMOUS
+        if len(str(said)) < self.length:
+            return Skip.SHORT
+        if any(name in event.data and event.data[name] not in words for name, words in self.only):
+            return Skip.EXCLUDED
+        if any(_is_below(event, name, least) for name, least in self.trust):
+            return Skip.UNTRUSTED
+        # It waited somewhere, and its device told no time: it may have been whenever.
+        return Skip.UNDATED if event.late and not event.age else None
+
+
+def lens_of(rule: CityRule) -> Lens:
+    """Return what ``rule`` looks at."""
+    return Lens(
+        watch=tuple(sorted(rule.watch)),
+        value=rule.for_each.value,
+        length=rule.for_each.length,
+        only=tuple((name, tuple(words)) for name, words in sorted(rule.only.items())),
+        trust=tuple(sorted(rule.trust.items())),
+    )
+
+
+def sighting_of(entry: Entry, lens: Lens, key: bytes, settle_ns: int) -> Sighting:
+    """Return the sighting that ``entry`` is; nothing can have happened after it was written."""
+    event, written = entry.event, entry.written_at * MILLISECOND_NS
+    at = min(event.time - event.age, written)
+    token = pseudonym(lens.value, str(event.data[lens.value]), key)
+    return Sighting(at, event.id, max(at + settle_ns, written), token, event)
+
+
+def pseudonym(field: str, value: str, key: bytes) -> str:
+    """Return what stands for a card or plate outside: BLAKE2b under the city's key, the same at every site."""
+    return hashlib.blake2b(f"{field}\0{value}".encode(), key=key, digest_size=TOKEN_BYTES).hexdigest()
+
+
+def watched(rules: Mapping[str, CityRule]) -> tuple[str, ...]:
+    """Return the names of all events that ``rules`` watch."""
+    return tuple(sorted({name for rule in rules.values() for name in rule.watch}))
+
+
+def _is_below(event: Event, name: str, least: float) -> bool:
+    said = event.data.get(name)
+    return isinstance(said, int | float) and said < least

@@ -1,0 +1,1 @@
+"""CITYWIDE: the city engine at work: event streams in, judged in one order, its events out once."""

@@ -1,0 +1,175 @@
+"""What the city keeps in Redis: how far it has judged and read, moved in one transaction with its events."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from hub.citywide.rounds import Position
+from hub.clock import Clock
+from hub.errors import ConfigError, UnavailableError
+from hub.model import Event
+from hub.sinks.fence import Fence
+from hub.sinks.ownership import Claim, Ownership
+from hub.sinks.redis_link import Link, pack, pairs
+from hub.sinks.streams import Cursor, cursor_key, decode_cursor, heartbeat_key, pack_event, source_of
+
+CITY = "city"
+"""The partition, and the journal, that a city's cursor names: no hub can have it, whose journal is a UUID."""
+FIELD = b"city"
+BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
+KEY_BYTES = 32
+_ENDLESS = 2**62
+
+log = structlog.get_logger(__name__)
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """``judged_until``: ms of the server's clock; everything due by then has been judged, its events are written.
+
+    ``pending`` sightings had been read up to ``positions`` and were not due yet.
+    """
+
+    judged_until: int = 0
+    pending: int = 0
+    positions: dict[str, Position] = {}
+    counts: dict[str, int] = {}
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Kept).decode
+
+
+class TailLostError(Exception):
+    """The server has forgotten transactions that it had confirmed: the city begins again from what it still knows."""
+
+
+class Keeper:
+    """Writes events and :class:`Kept` together, each transaction once, as the only one who may."""
+
+    def __init__(self, link: Link, ownership: Ownership, clock: Clock) -> None:
+        self.transactions = 0
+        self.retries = 0
+        self.tails_lost = 0
+        self.behind_since: int | None = None
+        self._clock = clock
+        self._is_lost = False
+        self._fence = Fence(link, ownership, confirmed=0, on_tail_lost=self._lose)
+
+    def _lose(self, _expected: int, _found: int) -> None:
+        self._is_lost = True
+        self.tails_lost += 1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether Redis answered the last question."""
+        return self._fence.is_open
+
+    async def load(self) -> Kept | None:
+        """Return what was kept last, None when nothing was; UnavailableError, or what ends the process."""
+        await self._fence.position()
+        self._is_lost = False
+        return decode_kept(self._fence.fields)
+
+    async def keep(self, events: Sequence[Event], kept: Kept) -> None:
+        """Write ``events`` and ``kept`` in one transaction, however long that takes; TailLostError to begin again."""
+        source = source_of(CITY)
+        packed = [pack_event(event, source) for event in events]
+        packed.append(pack(b"HSET", cursor_key(CITY), FIELD, _encode(kept)))
+        failures, record = 0, await self._record() + 1
+        while True:
+            try:
+                if await self._is_written(packed, record):
+                    break
+            except UnavailableError as error:
+                self._fall_behind(error)
+                await self._clock.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+                failures += 1
+        self.transactions += 1
+        self.behind_since = None
+
+    async def _record(self) -> int:
+        """Return the number of the last transaction."""
+        while True:
+            try:
+                record = await self._fence.position()
+            except UnavailableError as error:
+                self._fall_behind(error)
+                await self._clock.sleep(BACKOFF_SECONDS[-1])
+            else:
+                self._check()
+                return record
+
+    async def _is_written(self, packed: Sequence[bytes], record: int) -> bool:
+        """Return whether the transaction has happened: now, or before, when the answer did not come."""
+        position = await self._fence.position()
+        self._check()
+        return position >= record or await self._fence.commit(packed, record)
+
+    def _check(self) -> None:
+        if self._is_lost:
+            raise TailLostError
+
+    def _fall_behind(self, error: UnavailableError) -> None:
+        self.retries += 1
+        if self.behind_since is None:
+            self.behind_since = self._clock.monotonic_ns()
+            log.warning("city_held_up", reason=str(error))
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._fence.close()
+
+
+def decode_kept(fields: Mapping[bytes, bytes]) -> Kept | None:
+    """Return what a cursor's hash holds of the city; ConfigError ``cursor_unreadable`` for what we did not write."""
+    if FIELD not in fields:
+        return None
+    try:
+        return _decode(fields[FIELD])
+    except msgspec.DecodeError as error:
+        hint = f"DEL {cursor_key(CITY)} makes the city begin with what happens from now on"
+        raise ConfigError("cursor_unreadable", f"{error} in {cursor_key(CITY)}", hint=hint) from error
+
+
+def claim_of(host: str, directory: Path) -> Claim:
+    """Return what a city says of itself: another directory is another city, however near."""
+    return Claim(partition=CITY, journal=CITY, host=f"{host}:{directory}", epoch_hint=0, journal_end=_ENDLESS)
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What can be asked of Redis about a city: whether one runs, and what it keeps."""
+
+    is_running: bool
+    cursor: Cursor
+    kept: Kept
+
+
+async def read_standing(link: Link) -> Standing:
+    """Return how the city stands."""
+    fields = pairs(await link.ask("HGETALL", cursor_key(CITY)))
+    is_running = bool(await link.ask("EXISTS", heartbeat_key(CITY)))
+    return Standing(is_running=is_running, cursor=decode_cursor(fields), kept=decode_kept(fields) or Kept())
+
+
+def key_of(secret: str, directory: Path) -> bytes:
+    """Return what makes pseudonyms: of the settings' ``secret``, or of a file that only we may read, made once."""
+    if secret:
+        return hashlib.blake2b(secret.encode(), digest_size=KEY_BYTES).digest()
+    path = directory / "pseudonyms.key"
+    if not path.exists():
+        draft = directory / "pseudonyms.new"
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)
+        draft.write_bytes(secrets.token_bytes(KEY_BYTES))
+        draft.rename(path)
+    found = path.read_bytes()
+    if len(found) != KEY_BYTES:
+        hint = "restore it; without it cards and plates get other pseudonyms than before"
+        raise ConfigError("key_damaged", f"{len(found)} bytes instead of {KEY_BYTES}", file=str(path), hint=hint)
+    return found

@@ -1,0 +1,173 @@
+"""Reading event streams in one order: what is written up to a moment, however many streams and hubs there are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import NamedTuple, cast
+
+import msgspec
+import structlog
+
+from hub.city.sightings import Entry
+from hub.errors import PoisonError
+from hub.sinks.redis_link import Answer, Link, checked, pack, pairs, rows
+from hub.sinks.streams import decode_event
+
+PAGE = 1_000
+BLOCK_SECONDS = 0.25
+
+EntryId = tuple[int, int]
+
+log = structlog.get_logger(__name__)
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How far a stream is read: the last entry's id, and how many entries the stream had been given by then.
+
+    The second number is what tells trimmed entries that were never read from those that were.
+    """
+
+    written_at: int = 0
+    number: int = 0
+    entries: int = 0
+
+    @property
+    def text(self) -> str:
+        """Return the entry's id."""
+        return f"{self.written_at}-{self.number}"
+
+
+class Round(NamedTuple):
+    """Entries of one read; all that was written up to ``until`` (ms of the server's clock) has been read."""
+
+    until: int
+    entries: list[Entry]
+    unreadable: int
+
+
+class Rounds:
+    """Reads ``streams`` on a connection of its own; ``positions`` say how far."""
+
+    def __init__(self, link: Link, streams: Sequence[str]) -> None:
+        self.positions: dict[str, Position] = {}
+        self.streams = tuple(streams)
+        self._link = link
+
+    async def begin(self, positions: Mapping[str, Position]) -> int:
+        """Go on from ``positions``, with what is not among them from now on; return now in ms of the server's clock."""
+        await self._link.open()
+        now = await self._now()
+        self.positions = {stream: positions.get(stream) or await self._end(stream) for stream in self.streams}
+        return now
+
+    async def again(self, since: int) -> AsyncIterator[tuple[list[Entry], int]]:
+        """Yield what was written from ``since`` (ms) on and has been read, as far as the streams still hold it.
+
+        The number is how many entries of a page nobody can read.
+        """
+        for stream in self.streams:
+            start = f"{max(since, 0)}"
+            while True:
+                answer = await self._link.ask("XRANGE", stream, start, self.positions[stream].text, "COUNT", PAGE)
+                page = [_identified(row) for row in rows(answer)]
+                yield _decoded(stream, page)
+                if len(page) < PAGE:
+                    break
+                start = f"({_text(page[-1][0])}"
+
+    async def kept_since(self, since: int) -> list[str]:
+        """Return the streams that no longer hold all that was written since ``since`` (ms)."""
+        short = []
+        for stream in self.streams:
+            facts = await self._facts(stream)
+            first = rows(await self._link.ask("XRANGE", stream, "-", "+", "COUNT", 1))
+            is_trimmed = _number(facts, b"entries-added") > _number(facts, b"length")
+            if is_trimmed and (not first or _identified(first[0])[0][0] > since):
+                short.append(stream)
+        return short
+
+    async def lost(self) -> dict[str, int]:
+        """Return how many entries of each stream were removed before they were read; each is told once."""
+        found = {}
+        for stream, position in self.positions.items():
+            facts = await self._facts(stream)
+            added, last = _number(facts, b"entries-added"), facts.get(b"last-generated-id", b"0-0")
+            is_at_end = _entry_id(last) == (position.written_at, position.number)
+            missing = added - (0 if is_at_end else _number(facts, b"length")) - position.entries
+            if missing > 0:
+                found[stream] = missing
+                self.positions[stream] = msgspec.structs.replace(position, entries=position.entries + missing)
+        return found
+
+    async def read(self, block_seconds: float = BLOCK_SECONDS) -> Round:
+        """Return the next round, waiting ``block_seconds`` for something to come."""
+        await self._link.open()
+        options = ("COUNT", PAGE, "BLOCK", max(1, int(block_seconds * 1000)))
+        starts = [self.positions[stream].text for stream in self.streams]
+        packed = [pack("TIME"), pack("XREAD", *options, "STREAMS", *self.streams, *starts)]
+        time, answer = await self._link.exchange(packed, 2, patience=block_seconds)
+        # What is written later has a later id: the server stamps it with its clock, which it had read before.
+        until = _milliseconds(time) - 1
+        entries: list[Entry] = []
+        unreadable = 0
+        for row in rows(answer):
+            name, found = rows(row)
+            stream, page = cast("bytes", name).decode(), [_identified(each) for each in rows(found)]
+            last = page[-1][0]
+            self.positions[stream] = Position(*last, self.positions[stream].entries + len(page))
+            if len(page) == PAGE:
+                until = min(until, last[0] - 1)
+            decoded, bad = _decoded(stream, page)
+            entries += decoded
+            unreadable += bad
+        return Round(until, entries, unreadable)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._link.close()
+
+    async def _now(self) -> int:
+        return _milliseconds(await self._link.ask("TIME"))
+
+    async def _end(self, stream: str) -> Position:
+        facts = await self._facts(stream)
+        return Position(*_entry_id(facts.get(b"last-generated-id", b"0-0")), _number(facts, b"entries-added"))
+
+    async def _facts(self, stream: str) -> dict[bytes, bytes]:
+        """Return what the server says of a stream; nothing when it is not there."""
+        if not await self._link.ask("EXISTS", stream):
+            return {}
+        return pairs(await self._link.ask("XINFO", "STREAM", stream))
+
+
+def _decoded(stream: str, page: Sequence[tuple[EntryId, dict[bytes, bytes]]]) -> tuple[list[Entry], int]:
+    entries = []
+    for (written_at, number), fields in page:
+        try:
+            entries.append(Entry(stream, written_at, number, decode_event(fields)))
+        except PoisonError as error:
+            log.warning("entry_unreadable", stream=stream, entry=f"{written_at}-{number}", reason=str(error))
+    return entries, len(page) - len(entries)
+
+
+def _identified(row: Answer) -> tuple[EntryId, dict[bytes, bytes]]:
+    entry, fields = rows(row)
+    return _entry_id(cast("bytes", entry)), pairs(fields)
+
+
+def _entry_id(text: bytes) -> EntryId:
+    written_at, _, number = text.partition(b"-")
+    return int(written_at), int(number)
+
+
+def _text(entry: EntryId) -> str:
+    return f"{entry[0]}-{entry[1]}"
+
+
+def _number(facts: Mapping[bytes, bytes], name: bytes) -> int:
+    return int(facts.get(name, 0))
+
+
+def _milliseconds(time: Answer) -> int:
+    seconds, microseconds = (int(cast("bytes", each)) for each in rows(checked(time)))
+    return seconds * 1_000 + microseconds // 1_000
