@@ -12,12 +12,12 @@ from hub.ui.readiness import PATIENCE_SECONDS, Reason
 _PREFIXED = {
     "hub_city_sightings_skipped_total": "skipped.",
     "hub_city_events_raised_total": "raised.",
-    "hub_city_entries_lost_total": "lost.",
+    "hub_city_entries_missed_total": "lost.",
 }
 _PLAIN = {
     "hub_city_sightings_judged_total": "judged",
-    "hub_city_sightings_late_total": "late",
-    "hub_city_entries_unreadable_total": "unreadable",
+    "hub_city_sightings_delayed_total": "late",
+    "hub_city_entries_rejected_total": "unreadable",
 }
 
 
