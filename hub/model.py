@@ -364,13 +364,18 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     device: str = ""
     part: str = ""
     late: bool = False
+    test: bool = False
+    drill: bool = False
     label: dict[str, str] = {}
     data: dict[str, Scalar] = {}
     causes: Sequence[tuple[int, int]] = ()
 
 
 class AlarmState(msgspec.Struct, frozen=True, kw_only=True):
-    """An active alarm as readers see it in ``hub:alarms:{site}``; ``shelved_until`` wall ns, 0 when it is not."""
+    """An active alarm as readers see it in ``hub:alarms:{site}``; ``shelved_until`` wall ns, 0 when it is not.
+
+    The tests and drills that run stand among them, as ``_test`` and ``_drill``.
+    """
 
     id: str
     name: str
@@ -383,11 +388,18 @@ class AlarmState(msgspec.Struct, frozen=True, kw_only=True):
     part: str
     since: int
     late: bool
+    test: bool = False
+    drill: bool = False
     acknowledged_by: str | None = None
     shelved_until: int = 0
     shelved_by: str = ""
     label: dict[str, str] = {}
     data: dict[str, Scalar] = {}
+
+    @property
+    def is_real(self) -> bool:
+        """False for what was raised in a test or drill, and for tests and drills themselves."""
+        return not (self.test or self.drill)
 
 
 class AlarmChange(msgspec.Struct, frozen=True):

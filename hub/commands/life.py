@@ -51,6 +51,7 @@ class Command(msgspec.Struct):
     expires_t: int
     expires_at: int
     reflex: bool = False
+    drill: bool = False
     state: CommandState = CommandState.ACCEPTED
     detail: str = ""
 
@@ -76,6 +77,7 @@ class Lease(msgspec.Struct):
     lapses_t: int
     ends_t: int | None = None
     steps: int = 0
+    drill: bool = False
 
 
 def after_outcome(state: CommandState, outcome: OutcomeKind) -> CommandState:

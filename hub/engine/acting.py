@@ -36,10 +36,11 @@ COMMAND, LEASE_RENEWS, LEASE_LAPSES = "command", "lease renews", "lease lapses"
 
 
 class Cause(NamedTuple):
-    """Who wants a command, and for how long (ns) it is worth sending."""
+    """Who wants a command, for how long (ns) it is worth sending, and whether it is only a drill."""
 
     name: str
     expiry_ns: int = DEFAULT_EXPIRY_NS
+    drill: bool = False
 
 
 class Hands:
@@ -77,7 +78,12 @@ class Hands:
     def act(
         self, actions: Sequence[Do], state: RuleState, targets: Callable[[Do], list[Device]], moment: Moment
     ) -> None:
-        """Send what a rule does on a raise; late ones only what stays wanted until cleared."""
+        """Send what a rule does on a raise; late ones only what stays wanted until cleared.
+
+        In a test nothing is sent; in a drill it is told what would be, unless its commands are wanted too.
+        """
+        if not (state.mode.acts or state.mode.drill):
+            return
         for action in actions:
             if moment.late and action.until is None:
                 continue
@@ -85,10 +91,26 @@ class Hands:
                 part = state.part if action.to is None else ""
                 state.steps += 1
                 identity = f"{state.alarm}-{state.steps}"
-                if action.until is None:
-                    self._send(device, part, identity, action, Cause(state.rule), moment)
+                cause = Cause(state.rule, drill=state.mode.drill)
+                if not state.mode.acts:
+                    self._rehearse(device, part, identity, action, cause, moment)
+                elif action.until is None:
+                    self._send(device, part, identity, action, cause, moment)
                 else:
                     self._lease(device, part, identity, action, state, moment)
+
+    def _rehearse(  # noqa: PLR0913, PLR0917 -- as _send
+        self, device: Device, part: str, identity: str, action: Do, cause: Cause, moment: Moment
+    ) -> None:
+        self._output.event(
+            Event(
+                id=self._output.event_id("command", identity, moment.t, 1), name="command.rehearsed",
+                severity=Severity.INFO, transition=Transition.OCCURRED, time=moment.at, key=device.key,
+                rule=cause.name, rule_version="", site=device.site, building=device.building, device=device.device,
+                part=part, drill=cause.drill, causes=(moment.cause,),
+                data={"command": action.command, "id": identity, "detail": "a drill without commands: not sent"},
+            )
+        )  # fmt: skip
 
     def _lease(  # noqa: PLR0913, PLR0917 -- one call; each is a fact of the lease
         self, device: Device, part: str, identity: str, action: Do, state: RuleState, moment: Moment
@@ -99,7 +121,7 @@ class Hands:
             id=identity, rule=state.rule, key=state.key, site=device.site, device=device.device, part=part,
             command=action.command, release=device.release_of(action.command), args=dict(action.args),
             priority=action.priority.value, ttl_ns=ttl, renews_t=moment.t + ttl // 2, lapses_t=moment.t + ttl,
-            ends_t=ends,
+            ends_t=ends, drill=state.mode.drill,
         )  # fmt: skip
         self.leases[identity] = lease
         self._keep_lease(lease)
@@ -136,7 +158,9 @@ class Hands:
     def _transmit_step(self, device: Device, lease: Lease, name: str, args: dict[str, Scalar], moment: Moment) -> None:
         lease.steps += 1
         action = Do(command=name, args=args, priority=Priority(lease.priority))
-        self._send(device, lease.part, f"{lease.id}.{lease.steps}", action, Cause(lease.rule), moment)
+        self._send(
+            device, lease.part, f"{lease.id}.{lease.steps}", action, Cause(lease.rule, drill=lease.drill), moment
+        )
 
     def _keep_lease(self, lease: Lease) -> None:
         self._state.touch(f"lease/{lease.id}", lease)
@@ -156,7 +180,7 @@ class Hands:
             id=identity, site=device.site, device=device.device, part=part, name=action.command,
             args=device.settle_args(action.command, action.args), priority=action.priority.value, cause=cause.name,
             created_at=moment.at, expires_t=moment.t + cause.expiry_ns, expires_at=moment.at + cause.expiry_ns,
-            reflex=action.reflex,
+            reflex=action.reflex, drill=cause.drill,
         )  # fmt: skip
         self._remember(command)
         count(self._state.ledger.commands, command.state.value)
@@ -234,6 +258,7 @@ class Hands:
                 site=command.site,
                 device=command.device,
                 part=command.part,
+                drill=command.drill,
                 data={"command": command.name, "id": command.id, "detail": detail},
                 causes=(moment.cause,),
             ),

@@ -1,4 +1,4 @@
-"""Rule states at work: kept, raised, cleared, acknowledged; a step that fails costs itself only."""
+"""Rule states at work: kept, raised, cleared; a step that fails costs itself only."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from copy import copy
 from functools import partial
 
 from hub.engine.acting import Hands
-from hub.engine.clearing import Person, Refusal, refusal
 from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.inhibition import Inhibition
+from hub.engine.modes import Modes
 from hub.engine.moment import Moment, Output
 from hub.engine.places import Subject
 from hub.engine.standing import ALARMING, Case, Standing
@@ -21,7 +21,7 @@ from hub.model import AlarmChange, Scalar, Transition
 from hub.rules.held import Held
 from hub.rules.inputs import Present
 from hub.rules.rule import Do
-from hub.rules.states import CompiledRule, Move, Phase, RuleState, ripen
+from hub.rules.states import REAL, CompiledRule, Known, Move, Phase, RuleState, ripen, wants_clear
 from hub.rules.timers import TimerClass, Timers
 
 
@@ -34,11 +34,12 @@ class Alarms:
         self._timers = timers
         self._hands = hands
         self._output = output
-        self._teller = Teller(state, output)
-        self._standing = Standing(state, timers, self._teller)
+        self.teller = Teller(state, output)
+        self.standing = Standing(state, timers, self.teller)
         self.inhibition = Inhibition(state, content, timers, self.find)
         self._raised: list[Case] = []
-        self.views = Views(state, timers)
+        self.modes = Modes(state, content, timers, output)
+        self.views = Views(state, timers, self.modes)
         self.states: dict[tuple[str, str], RuleState] = {}
         self.by_key: dict[str, dict[str, RuleState]] = {}
 
@@ -51,7 +52,7 @@ class Alarms:
             self._timers.set(TimerClass.JUDGED, state.due, state.rule, state.key)
         case = self.find(state.rule, state.key)
         if case is not None and state.phase in ALARMING:
-            self._standing.wait(case, self._state.clock.t)
+            self.standing.wait(case, self._state.clock.t)
         elif state.shelved_t is not None:
             self._timers.set(TimerClass.ALARM, state.shelved_t, state.rule, state.key)
 
@@ -120,13 +121,13 @@ class Alarms:
             else:
                 self.keep(before)
             self._raised.clear()
-            self._teller.rule_failed(rule, key, device, error, moment)
+            self.teller.rule_failed(rule, key, device, error, moment)
         while self._raised:
             self._withdraw_explained(self._raised.pop(0), moment)
 
     def failed(self, rule: CompiledRule, key: str, device: Subject, moment: Moment, error: Exception) -> None:
         """Tell that a rule could not even be evaluated."""
-        self._teller.rule_failed(rule, key, device, error, moment)
+        self.teller.rule_failed(rule, key, device, error, moment)
 
     def move(self, case: Case, move: Move, moment: Moment, data: Mapping[str, Scalar]) -> None:
         """Carry out what a step came to; ``data`` is what a raise tells."""
@@ -160,6 +161,7 @@ class Alarms:
     def _hold_while_pending(self, case: Case, moment: Moment) -> None:
         """Act before it is sure: each command is a hold that ends by itself, or when it turns out to be nothing."""
         state = case.state
+        state.mode = self.modes.of(state.rule, case.device)
         if case.rule.rule.while_pending and not moment.late and not self.inhibition.explains(case):
             state.alarm = self._output.event_id(state.rule, state.key, moment.t, 0)
             self._hands.act(case.rule.while_pending, state, self._targets(case.device), moment)
@@ -167,20 +169,23 @@ class Alarms:
     def raised(self, case: Case, moment: Moment, data: Mapping[str, Scalar]) -> None:
         """Raise the alarm of ``case``, whose phase is active; a late one owes its lasting commands."""
         rule, state, device = case
+        state.mode = self.modes.of(rule.name, device)
         if self.inhibition.holds_back(case, moment, data):
             return
         state.raised_t, state.raised_at, state.late = moment.t, moment.at, moment.late
         state.severity, state.data = rule.rule.raise_.severity, {**state.data, **data}
         state.causes = list(dict.fromkeys([*state.causes, moment.cause]))
         away: dict[str, Scalar] = {} if state.shelved_t is None else {"shelved_until": state.shelved_until // 10**6}
-        state.alarm = self._teller.tell(rule, state, device, Transition.RAISED, moment, away).id
-        self._teller.show(rule, state, device)
-        state.owes_commands = moment.late and any(action.until is not None for action in rule.rule.do)
+        state.alarm = self.teller.tell(rule, state, device, Transition.RAISED, moment, away).id
+        self.teller.show(rule, state, device)
+        state.owes_commands = (
+            moment.late and state.mode.acts and any(action.until is not None for action in rule.rule.do)
+        )
         before = self._hands.held_by(state)
         if not moment.late:
             self._hands.act(rule.rule.do, state, self._targets(device), moment)
         self._hands.hand_over(before, state, self._content.find, moment)
-        self._standing.wait(case, moment.t)
+        self.standing.wait(case, moment.t)
         self._raised.append(case)
 
     def _withdraw_explained(self, alarm: Case, moment: Moment) -> None:
@@ -201,7 +206,7 @@ class Alarms:
 
     def look(self, case: Case, held: Held, moment: Moment) -> None:
         if case.state.phase in ALARMING:
-            self._standing.look(case, held, moment)
+            self.standing.look(case, held, moment)
 
     def ripen(self, rule: str, key: str, moment: Moment) -> None:
         """Do what has come due for an alarm: a step of its ladder, a reminder, the end of its shelf."""
@@ -212,7 +217,12 @@ class Alarms:
             self.keep(case.state)
             now = Present(moment.t, moment.at, self._state.clock.awake(moment.t))
             held = self.views.of(case.rule, case.device, case.state.part, now)
-            self.attempt(case.rule, key, case.device, moment, partial(self._standing.ripen, case, held, moment))
+            self.attempt(case.rule, key, case.device, moment, partial(self.standing.ripen, case, held, moment))
+
+    def leave_empty_shelf(self, state: RuleState) -> None:
+        """Forget a state that was only kept for its shelf."""
+        if state.phase is Phase.IDLE:
+            self._drop(state.rule, state.key)
 
     def _end_shelf(self, state: RuleState) -> None:
         if state.phase is Phase.IDLE:
@@ -224,16 +234,43 @@ class Alarms:
     def cleared(self, case: Case, moment: Moment, data: Mapping[str, Scalar]) -> None:
         """End the alarm of ``case``: told, no longer shown, its holds released."""
         rule, state, device = case
-        self._teller.tell(rule, state, device, Transition.CLEARED, moment, data)
+        self.teller.tell(rule, state, device, Transition.CLEARED, moment, data)
         self._output.effects.alarms.append(AlarmChange(state.site, state.rule, state.key, None))
         self._hands.release(state.rule, state.key, self._content.find, moment)
         self._rest(state, moment.t)
         self.inhibition.free(moment, state.rule)
 
+    def come_true(self, moment: Moment) -> None:
+        """End what was raised in a test or drill that is over; what still stands is raised anew, now for real."""
+        for rule, key in sorted(self.states):
+            case = self.find(rule, key)
+            if case is None or case.state.phase not in ALARMING or case.state.mode == REAL:
+                continue
+            was, now = case.state.mode, self.modes.of(rule, case.device)
+            if (was.test and not now.test) or (was.drill and not now.drill):
+                self.attempt(case.rule, key, case.device, moment, partial(self._come_true, case, moment))
+
+    def _come_true(self, case: Case, moment: Moment) -> None:
+        rule, state, device = case
+        self.keep(state)
+        awake = self._state.clock.awake(moment.t)
+        held = self.views.of(rule, device, state.part, Present(moment.t, moment.at, awake))
+        verdict = None if rule.when is None else rule.when.verdict(held, awake)
+        cleared = None if rule.clear is None else rule.clear.verdict(held, awake)
+        is_over = verdict is False if rule.latched else wants_clear(rule, Known(verdict, cleared))
+        stands = state.phase is Phase.ACTIVE and not rule.rule.is_momentary and not is_over
+        self.cleared(case, moment, {"reason": "test over" if state.mode.test else "drill over"})
+        if stands:
+            again = self.begin(rule, device, state.part)
+            again.state.phase = Phase.ACTIVE
+            self.raised(again, moment, state.data)
+            self.look(again, held, moment)
+
     def occurred(self, case: Case, moment: Moment) -> None:
         """Tell of something momentary, whose state is not kept, and act on it."""
         rule, state, device = case
-        state.alarm = self._teller.tell(rule, state, device, Transition.OCCURRED, moment).id
+        state.mode = self.modes.of(rule.name, device)
+        state.alarm = self.teller.tell(rule, state, device, Transition.OCCURRED, moment).id
         self._hands.act(rule.rule.do, state, self._targets(device), moment)
 
     def pay(self, case: Case, moment: Moment) -> None:
@@ -258,58 +295,6 @@ class Alarms:
 
         return targets
 
-    # ------------------------------------------------------------------------------------------------------- operators
-
-    def acknowledge(self, rule: str, key: str, actor: str, moment: Moment) -> str:
-        """Acknowledge an active alarm; the answer's code: ``ok``, ``no_such_alarm`` or ``already_acknowledged``."""
-        case = self.find(rule, key)
-        if case is None or case.state.phase not in ALARMING:
-            return "no_such_alarm"
-        if case.state.acknowledged_by is not None:
-            return "already_acknowledged"
-        self.keep(case.state)
-        case.state.acknowledged_by = actor
-        self._teller.tell(*case, Transition.ACKNOWLEDGED, moment, {"actor": actor})
-        self._teller.show(*case)
-        return "ok"
-
-    def shelve(self, span: str, rule: str, key: str, actor: str, moment: Moment) -> str:
-        """Put an active alarm away for a while (0s: take it back): ``ok``, ``no_such_alarm`` or ``bad_duration``.
-
-        A shelf lasts over clear and raise, so that one that flaps stays away; it can be taken back in between too.
-        """
-        case = self.find(rule, key)
-        if case is None or (case.state.phase not in ALARMING and case.state.shelved_t is None):
-            return "no_such_alarm"
-        self.keep(case.state)
-        code = self._standing.shelve(case, span, actor, moment)
-        if case.state.phase is Phase.IDLE and case.state.shelved_t is None:
-            self._drop(rule, key)
-        return code
-
-    def comment(self, text: str, rule: str, key: str, actor: str, moment: Moment) -> str:
-        """Tell what a person says of an active alarm: ``ok``, ``no_such_alarm``, or ``bad_comment`` for no words."""
-        case = self.find(rule, key)
-        if case is None or case.state.phase not in ALARMING:
-            return "no_such_alarm"
-        if not text.strip():
-            return "bad_comment"
-        self.keep(case.state)
-        self._teller.tell(*case, Transition.COMMENTED, moment, {"actor": actor, "comment": text})
-        return "ok"
-
-    def clear(self, rule: str, key: str, person: Person, moment: Moment) -> Refusal | None:
-        """End a latched alarm, or return why not: ``no_such_alarm``, or what :func:`refusal` says."""
-        case = self.find(rule, key)
-        if case is None or case.state.phase not in ALARMING:
-            return Refusal("no_such_alarm")
-        awake = self._state.clock.awake(moment.t)
-        held = self.views.of(case.rule, case.device, case.state.part, Present(moment.t, moment.at, awake))
-        refused = refusal(case.rule, person, held, awake)
-        if refused is None:
-            self.cleared(case, moment, person.data)
-        return refused
-
     def forget(self, rule: str, moment: Moment, *, device: Subject | None = None, why: str) -> None:
         """End the states of a rule (of one device) that no longer exists; active alarms are cleared, saying why."""
         for name, key in sorted(self.states):
@@ -319,8 +304,7 @@ class Alarms:
             case = self.find(name, key)
             if case is not None and state.phase in ALARMING:
                 self.cleared(case, moment, {"reason": why})
-            else:
-                self._drop(name, key)
+            self._drop(name, key)
         for name, key in self.views.remembered():
             if rule in {name, ""} and (device is None or key.partition("#")[0] == device.key):
                 self.views.forget(name, key)

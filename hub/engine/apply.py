@@ -17,9 +17,11 @@ from hub.engine.orders import Orders
 from hub.engine.redelivery import Decode, Redelivery
 from hub.engine.state import (
     Answers,
+    Asked,
     Clock,
     DeviceState,
     Document,
+    Exercise,
     Ledger,
     SessionState,
     State,
@@ -80,6 +82,7 @@ class Engine:
             topics.parse,
             Redelivery(self.state, decode),
         )
+        self.modes = self._alarms.modes
         self._removed_twins: list[tuple[str, str]] = []
         self._orders = Orders(self.state, self.content, self._alarms, self._hands, self._output)
 
@@ -101,6 +104,7 @@ class Engine:
                 self._revise(record, body, moment)
             case Control():
                 self._orders.control(body, moment)
+                self._settle_modes(moment)
             case Outcome():
                 self._hands.outcome(body, moment)
             case Started() | SessionConnected() | SessionLost() | SessionCaughtUp():
@@ -117,16 +121,33 @@ class Engine:
             step = (record.received_at - clock.received_at) - (record.t - clock.t)
             if abs(step) > CLOCK_STEP_NS:
                 self._output.report("device.clock_stepped", Severity.LOW, {"step_ms": step // 1_000_000}, moment)
-        for _, owner, key in self._timers.due(TimerClass.RUNNING, record.t):
-            lapsed = self._hands.ripen(owner, key, self.content.find, moment)
-            if lapsed is not None:
-                self._alarms.owe(lapsed.rule, lapsed.key)
-        for _, owner, key in self._timers.due(TimerClass.ALARM, record.t):
-            self._alarms.ripen(owner, key, moment)
+        self._ripen_running(moment)
         if clock.blind_since is None:
             self._ripen_judged(moment)
             for subject in self.content.turn(record.received_at):
                 self._judge.turned(subject, moment)
+
+    def _ripen_running(self, moment: Moment) -> None:
+        """Do what does not wait while the hub is blind."""
+        for _, owner, key in self._timers.due(TimerClass.MODE, moment.t):
+            self.modes.ripen(owner, key, moment)
+        self._settle_modes(moment)
+        for _, owner, key in self._timers.due(TimerClass.RUNNING, moment.t):
+            lapsed = self._hands.ripen(owner, key, self.content.find, moment)
+            if lapsed is not None:
+                self._alarms.owe(lapsed.rule, lapsed.key)
+        for _, owner, key in self._timers.due(TimerClass.ALARM, moment.t):
+            self._alarms.ripen(owner, key, moment)
+
+    def _settle_modes(self, moment: Moment, *, has_moved: bool = False) -> None:
+        """Judge what a test or drill that began or ended changes; while blind that waits."""
+        if self.state.clock.blind_since is not None:
+            return
+        changed = self.modes.take_unjudged()
+        if changed or has_moved:
+            self._alarms.come_true(moment)
+        for subject in {each.key: each for one in changed for each in self.content.within(one.key)}.values():
+            self._judge.tried(subject, moment)
 
     def _ripen_judged(self, moment: Moment) -> None:
         for _, owner, key in self._timers.due(TimerClass.JUDGED, moment.t):
@@ -191,6 +212,7 @@ class Engine:
             return
         clock.blind_total += moment.t - clock.blind_since
         clock.blind_since = None
+        self._settle_modes(moment, has_moved=True)
         self._ripen_judged(moment)
         self._judge.caught_up(moment)
 
@@ -205,6 +227,8 @@ class Engine:
         for place in change.removed_places:
             self._alarms.forget("", moment, device=place, why="place removed")
         self.content.settle(change)
+        self.modes.forget_places()
+        self._settle_modes(moment, has_moved=True)
         self._ear.forget_routes()
         concerned = list(self.content.devices()) if change.has_new_rules else change.new_devices
         for device in concerned:
@@ -242,11 +266,12 @@ class Engine:
         return len(self._hands.commands)
 
     def alarms(self) -> Iterator[AlarmState]:
-        """Yield every active alarm, in the order (rule, key)."""
+        """Yield every active alarm, in the order (rule, key), and the tests and drills that run."""
         for _, state in sorted(self._alarms.states.items()):
             case = self._alarms.find(state.rule, state.key)
             if state.phase in {Phase.ACTIVE, Phase.CLEARING} and case is not None:
                 yield alarm_of(*case)
+        yield from self.modes.shown()
 
     def take_changed_twins(self) -> tuple[list[Twin], list[tuple[str, str]]]:
         """Return the twins that changed since the last call, and the (site, name) of those that are gone."""
@@ -283,7 +308,7 @@ class Engine:
         self._ear.redelivery.restored()
 
     def _restore_entry(
-        self, key: str, entry: Clock | Ledger | Answers | Document | Command | Lease | Unsettled | Waiting | Memory
+        self, key: str, entry: Clock | Ledger | Answers | Document | Asked | Unsettled | Waiting | Memory
     ) -> None:
         match entry:
             case Clock() | Ledger() | Answers():
@@ -298,3 +323,5 @@ class Engine:
                 self._ear.redelivery.restore(key, entry)
             case Command() | Lease():
                 self._hands.restore(entry)
+            case Exercise():
+                self.modes.restore(entry)

@@ -11,7 +11,7 @@ from hub.catalogue import Catalogue, Kind
 from hub.engine.device import Device, DeviceRow
 from hub.engine.networks import Networks
 from hub.engine.outfits import Outfits
-from hub.engine.places import Place, Subject, bodies_of, is_near
+from hub.engine.places import Place, Subject, bodies_of, is_near, key_of_place
 from hub.engine.rulebook import Rulebook
 from hub.engine.state import DeviceState, Document, State
 from hub.errors import ConfigError
@@ -85,6 +85,22 @@ class Content:
         name, _, part = key.partition("#")
         found = self._devices.get(name) or self._places.get(name)
         return None if found is None else (found, part)
+
+    def place(self, site: str, name: str) -> Place | None:
+        """Return a place, also one that no rule is for."""
+        return self._places.get(f"{site}/@{name}") or self._rulebook.bare_place(site, name)
+
+    def around(self, subject: Subject) -> list[str]:
+        """Return the keys of ``subject`` and of the places that it stands in, nearest first."""
+        way = self._rulebook.way_up(subject.site, subject.row.place)
+        return [*([subject.key] if isinstance(subject, Device) else []), *(key_of_place(row) for row in way)]
+
+    def within(self, key: str) -> list[Subject]:
+        """Return the devices at or below what ``key`` names, and the places that see any of them; devices first."""
+        site = key.partition("/")[0]
+        devices = [device for device in self.devices_of(site) if key in self.around(device)]
+        places = {place.key: place for device in devices for place in device.places}
+        return [*devices, *(places[name] for name in sorted(places))]
 
     def rule_of(self, name: str, subject: Subject) -> CompiledRule | None:
         """Return a rule as it is for ``subject``; one that is being removed as it was."""

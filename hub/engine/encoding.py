@@ -51,7 +51,12 @@ def _payload(device: Device, command: Command) -> tuple[bytes, int | None]:
         if not device.can(command.name):
             raise PoisonError("unknown_command", f"{device.profile or 'its profile'} does not say how it is told")
         plain = encode_command(
-            id=command.id, command=command.name, part=command.part, args=command.args, expires_at=expires_at
+            id=command.id,
+            command=command.name,
+            part=command.part,
+            args=command.args,
+            expires_at=expires_at,
+            drill=command.drill,
         )
         return plain, None
     encoded = own(

@@ -12,7 +12,7 @@ from hub.engine.standing import ALARMING, Case
 from hub.engine.state import State, count
 from hub.model import Scalar
 from hub.rules.clauses import Inhibit
-from hub.rules.states import Phase, RuleState
+from hub.rules.states import REAL, Phase, RuleState
 from hub.rules.timers import TimerClass, Timers
 
 Find = Callable[[str, str], Case | None]
@@ -60,6 +60,7 @@ class Inhibition:
             other is not None
             and other.state is not case.state
             and other.state.phase in ALARMING
+            and _may_explain(other, case)
             and is_near(case.device, other.device, inhibit.within)
             for other in others
         )
@@ -89,6 +90,7 @@ class Inhibition:
             case
             for case in found
             if case.state.phase in ALARMING and case.state.acknowledged_by is None and not case.rule.latched
+            if _may_explain(alarm, case)
         ]
 
     def _concerned(self, by: str) -> Iterator[tuple[str, Inhibit | None]]:
@@ -105,3 +107,8 @@ class Inhibition:
             self._timers.drop(TimerClass.JUDGED, state.rule, state.key)
         else:
             self._timers.set(TimerClass.JUDGED, due, state.rule, state.key)
+
+
+def _may_explain(alarm: Case, other: Case) -> bool:
+    """Return False where only ``alarm`` was raised in a test or drill: that keeps nothing real quiet."""
+    return alarm.state.mode == REAL or other.state.mode != REAL

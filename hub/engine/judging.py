@@ -10,12 +10,12 @@ from hub.engine.alarms import Alarms
 from hub.engine.content import Content
 from hub.engine.device import Device, Part, Woken
 from hub.engine.moment import Moment, Output
-from hub.engine.places import Subject
+from hub.engine.places import Place, Subject
 from hub.engine.standing import ALARMING, Case
 from hub.engine.state import State
 from hub.model import Scalar, Signal, Values
 from hub.rules.calendars import after
-from hub.rules.held import Held
+from hub.rules.held import TESTING, Held
 from hub.rules.inputs import Present
 from hub.rules.states import CompiledRule, Known, Move, Phase, Quorum, RuleState, ripen, step, vote
 from hub.rules.timers import TimerClass, Timers
@@ -127,6 +127,7 @@ class Judge:
         found: list[Waiter] = [(rule, device, part) for rule in device.rules.waiting_for(signal.name, part)]
         for place in device.places:
             found += [(rule, place, "") for rule in place.rules.waiting_for(signal.name, "")]
+        found = [each for each in found if self._alarms.modes.sees(each[0].name, each[1], device)]
         for rule, subject, name in sorted(found, key=_by_name):
             work = partial(self._happened, rule, subject, name, signal.data, moment)
             self._alarms.attempt(rule, subject.key_of(name), subject, moment, work)
@@ -266,6 +267,13 @@ class Judge:
             rules = subject.rules.of(part)
             for rule in rules:
                 self.look(rule, subject, part, moment)
+
+    def tried(self, subject: Subject, moment: Moment) -> None:
+        """Judge anew what depends on which devices are tried: whole places, and rules that read ``testing``."""
+        for part in list(subject.state.parts) if isinstance(subject, Device) else ("",):
+            for rule in subject.rules.of(part):
+                if isinstance(subject, Place) or TESTING in rule.reads:
+                    self.look(rule, subject, part, moment)
 
     def _silence(self, rule: CompiledRule, device: Device, awake: int, moment: Moment) -> None:
         due = device.state.heard_awake + (rule.absent_ns or 0)

@@ -8,10 +8,11 @@ from functools import partial
 from hub.commands.life import DEFAULT_EXPIRY_NS
 from hub.engine.acting import Cause, Hands
 from hub.engine.alarms import Alarms
-from hub.engine.clearing import Person
+from hub.engine.clearing import Person, Refusal
 from hub.engine.content import Content
 from hub.engine.moment import Moment, Output
-from hub.engine.state import State
+from hub.engine.people import People
+from hub.engine.state import ExerciseKind, State
 from hub.errors import PoisonError
 from hub.model import Control, Reply, Scalar, Severity
 from hub.rules.rule import Do, Priority
@@ -21,27 +22,34 @@ MAX_ANSWERS = 10_000
 LONGEST_NS = 60_000_000_000
 """A command may wait no longer (engine.md, Control)."""
 COMMAND_WORDS = frozenset({"site", "device", "part", "command"})
+Verb = Callable[[Control, Moment], Reply]
 
 
 class Orders:
     """Verbs of the control stream: ``ack``, ``clear`` (a latched one), ``comment`` and ``shelve`` of alarms; others.
 
-    Those are ``command`` and ``reload``. A known id gets its old answer.
+    Those are ``command`` and ``reload``; ``test``, ``end_test``, ``drill`` and ``end_drill`` of devices and places. A
+    known id gets its old answer.
     """
 
     def __init__(self, state: State, content: Content, alarms: Alarms, hands: Hands, output: Output) -> None:
         self._state = state
         self._content = content
-        self._alarms = alarms
+        self._people = People(state, alarms)
         self._hands = hands
         self._output = output
-        self._verbs: dict[str, Callable[[Control, Moment], Reply]] = {
-            "ack": partial(self._of_alarm, alarms.acknowledge),
+        modes = alarms.modes
+        self._verbs: dict[str, Verb] = {
+            "ack": partial(self._of_alarm, self._people.acknowledge),
             "clear": self._clear,
             "comment": self._comment,
             "shelve": self._shelve,
             "command": self._command,
             "reload": self._reloaded,
+            "test": self._of_mode(modes.start, ExerciseKind.TEST),
+            "end_test": self._of_mode(modes.end, ExerciseKind.TEST),
+            "drill": self._of_mode(modes.start, ExerciseKind.DRILL),
+            "end_drill": self._of_mode(modes.end, ExerciseKind.DRILL),
         }
 
     def control(self, control: Control, moment: Moment) -> None:
@@ -78,17 +86,20 @@ class Orders:
     def _clear(self, control: Control, moment: Moment) -> Reply:
         rule, key = str(control.args.get("rule", "")), str(control.args.get("key", ""))
         person = Person(control.actor, str(control.args.get("role", "")))
-        refusal = self._alarms.clear(rule, key, person, moment)
-        code, why = ("ok", "") if refusal is None else refusal
-        return Reply(
-            control.id, ok=refusal is None, code=code, detail=f"{rule} {key}: {why}" if why else f"{rule} {key}"
-        )
+        return _reply(control, f"{rule} {key}", self._people.clear(rule, key, person, moment))
+
+    def _of_mode(self, verb: Callable[[ExerciseKind, Control, Moment], Refusal | None], kind: ExerciseKind) -> Verb:
+        def answer(control: Control, moment: Moment) -> Reply:
+            about = f"{control.args.get('site', '')}: {control.args.get('what', '')}"
+            return _reply(control, about, verb(kind, control, moment))
+
+        return answer
 
     def _comment(self, control: Control, moment: Moment) -> Reply:
-        return self._of_alarm(partial(self._alarms.comment, str(control.args.get("text", ""))), control, moment)
+        return self._of_alarm(partial(self._people.comment, str(control.args.get("text", ""))), control, moment)
 
     def _shelve(self, control: Control, moment: Moment) -> Reply:
-        return self._of_alarm(partial(self._alarms.shelve, str(control.args.get("for", ""))), control, moment)
+        return self._of_alarm(partial(self._people.shelve, str(control.args.get("for", ""))), control, moment)
 
     def _reloaded(self, control: Control, moment: Moment) -> Reply:
         """Answer what came of reading rules and profiles again: the rim did, and ``args`` say what it found."""
@@ -125,3 +136,8 @@ class Orders:
         expiry = min(DEFAULT_EXPIRY_NS, control.expires_at - moment.at)
         self._hands.request(device, part, control.id, action, Cause(f"operator {control.actor}", expiry), moment)
         return Reply(control.id, ok=True, code="accepted", detail=control.id)
+
+
+def _reply(control: Control, about: str, refusal: Refusal | None) -> Reply:
+    code, why = ("ok", "") if refusal is None else refusal
+    return Reply(control.id, ok=refusal is None, code=code, detail=f"{about}: {why}" if why else about)

@@ -59,7 +59,7 @@ class Place:
         self.site, self.name, self.building = row.site, row.place, row.building
         self.device = ""
         self.identity = (row.site, f"@{row.place}")
-        self.key = f"{row.site}/@{row.place}"
+        self.key = key_of_place(row)
         self.rules = rules
         self.by_kind: dict[str, list[Device]] = {}
         for device in devices:
@@ -73,6 +73,10 @@ class Place:
         """Return the devices here that take ``command``, in the order of keys."""
         found = (device for devices in self.by_kind.values() for device in devices if command in device.commands)
         return sorted(found, key=lambda device: device.key)
+
+
+def key_of_place(row: PlaceRow) -> str:
+    return f"{row.site}/@{row.place}"
 
 
 Subject = Device | Place

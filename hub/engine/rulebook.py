@@ -73,6 +73,15 @@ class Rulebook:
             code = "bad_params"
             raise ConfigError(code, f"{rule.rule} at {row.site}/{row.place}: {error}", rule=rule.rule) from error
 
+    def way_up(self, site: str, place: str) -> list[PlaceRow]:
+        """Return the place and those around it, nearest first."""
+        return self._circumstances.way_up(site, place)
+
+    def bare_place(self, site: str, place: str) -> Place | None:
+        """Return a place without its rules and devices; None when there is none of that name."""
+        row = self._circumstances.places.get((site, place))
+        return None if row is None else Place(row, KindRules([]), ())
+
     def places_of(self, devices: Iterable[Device], sites: Iterable[str], at: int) -> list[Place]:
         """Return the places of ``sites`` that rules are for, and tell every device in which of them it stands."""
         inside: dict[tuple[str, str], list[Device]] = {}

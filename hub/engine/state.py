@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
 from typing import Any, ClassVar
 
@@ -169,13 +170,42 @@ class Answers(msgspec.Struct):
     by_id: dict[str, tuple[int, Reply]] = {}
 
 
+class ExerciseKind(StrEnum):
+    """What is tried: what is raised is only marked, or the whole chain."""
+
+    TEST = "test"
+    DRILL = "drill"
+
+
+class Exercise(msgspec.Struct):
+    """A test or drill of what ``key`` names, a device or a place with everything in it, until a moment of engine time.
+
+    ``since`` and ``until_at`` are wall time. ``rules``: of a drill, only theirs (none: of all). One that is over stays
+    until it ``is_judged``: until what it changes for rules has been looked at, which waits while the hub is blind.
+    """
+
+    kind: ExerciseKind
+    key: str
+    site: str
+    actor: str
+    reason: str
+    since: int
+    until_t: int
+    until_at: int
+    rules: list[str] = []
+    with_commands: bool = False
+    is_over: bool = False
+    is_judged: bool = False
+
+
 class Document(msgspec.Struct):
     """One document of the revision, canonical JSON."""
 
     body: bytes
 
 
-Entry = Clock | Ledger | DeviceState | RuleState | Memory | Command | Lease | Unsettled | Waiting | Answers | Document
+Asked = Command | Lease | Exercise
+Entry = Clock | Ledger | DeviceState | RuleState | Memory | Asked | Unsettled | Waiting | Answers | Document
 
 _TYPES: dict[str, type[Any]] = {
     "clock": Clock,
@@ -186,6 +216,7 @@ _TYPES: dict[str, type[Any]] = {
     "memory": Memory,
     "command": Command,
     "lease": Lease,
+    "mode": Exercise,
     "unsettled": Unsettled,
     "waiting": Waiting,
     "document": Document,

@@ -34,7 +34,7 @@ class Teller:
             name=rule.rule.raise_.event, severity=state.severity, transition=transition, time=moment.at,
             age=moment.age, key=state.key, rule=state.rule, rule_version=rule.rule.version, site=state.site,
             building=device.building, device=state.device, part=state.part, late=moment.late,
-            label=rule.rule.label, data={**state.data, **(data or {})},
+            test=state.mode.test, drill=state.mode.drill, label=rule.rule.label, data={**state.data, **(data or {})},
             causes=tuple(dict.fromkeys([*state.causes, moment.cause])),
         )  # fmt: skip
         self._output.event(event)
@@ -63,6 +63,6 @@ def alarm_of(rule: CompiledRule, state: RuleState, device: Subject) -> AlarmStat
     return AlarmState(
         id=state.alarm, name=rule.rule.raise_.event, severity=state.severity, key=state.key, rule=state.rule,
         site=state.site, building=device.building, device=state.device, part=state.part, since=state.raised_at,
-        late=state.late, acknowledged_by=state.acknowledged_by,
+        late=state.late, test=state.mode.test, drill=state.mode.drill, acknowledged_by=state.acknowledged_by,
         shelved_until=state.shelved_until, shelved_by=state.shelved_by, label=rule.rule.label, data=state.data,
     )  # fmt: skip

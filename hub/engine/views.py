@@ -8,10 +8,11 @@ from typing_extensions import override
 
 from hub.durations import nanoseconds
 from hub.engine.device import Device
+from hub.engine.modes import Modes
 from hub.engine.places import Place, Subject
 from hub.engine.state import State
 from hub.model import Scalar
-from hub.rules.held import Held, Stamped, of
+from hub.rules.held import TESTING, Held, Stamped, of
 from hub.rules.inputs import CompiledInput, Member, Memory, Present, Track, Value
 from hub.rules.intervals import Between
 from hub.rules.states import CompiledRule, RuleState
@@ -54,9 +55,10 @@ class View(Held):
 class Views:
     """Makes views, and keeps what inputs remember; each memory is an entry of the engine's state."""
 
-    def __init__(self, state: State, timers: Timers) -> None:
+    def __init__(self, state: State, timers: Timers, modes: Modes) -> None:
         self._state = state
         self._timers = timers
+        self._modes = modes
         self._memories: dict[tuple[str, str], Memory] = {}
 
     def restore(self, memory: Memory) -> None:
@@ -80,9 +82,39 @@ class Views:
             return of(subject.state.parts, part)
         inputs = self._inputs(rule, subject, part, now) if rule.inputs else {}
         if isinstance(subject, Place):
-            return View(lambda name: _at(subject, rule, name), inputs)
+            return View(lambda name: self._at(subject, rule, name), inputs)
         base = of(subject.state.parts, part)
-        return View(lambda name: [stamped] if (stamped := base.get(name)) is not None else [], inputs)
+        return self._tried(subject, base, inputs) if TESTING in rule.names else _over(base, inputs)
+
+    def _tried(self, device: Device, base: Held, inputs: Mapping[str, Value]) -> View:
+        """Return a view in which ``testing`` is known: the hub says so, or else the device itself."""
+        return _over(base, {**inputs, TESTING: self._modes.is_testing(device) or base.value(TESTING) is True})
+
+    def _at(self, place: Place, rule: CompiledRule, name: str) -> list[Stamped]:
+        found = [
+            held.get(word)
+            for kind, word in rule.scope.sources.get(name, ())
+            for device in place.by_kind.get(kind, ())
+            if self._modes.sees(rule.name, place, device)
+            for held in device.state.parts.values()
+        ]
+        return [stamped for stamped in found if stamped is not None]
+
+    def members(self, rule: CompiledRule, wanted: CompiledInput, subject: Subject, part: str) -> list[Member]:
+        """Return the devices and parts that an input of ``rule`` for ``subject`` looks at."""
+        if isinstance(subject, Device):
+            return [self._member(wanted, subject, part, of(subject.state.parts, part))]
+        return [
+            self._member(wanted, device, name, held)
+            for kind in wanted.kinds
+            for device in subject.by_kind.get(kind, ())
+            if self._modes.sees(rule.name, subject, device)
+            for name, held in ({"": of({}, "")} | device.state.parts).items()
+        ]
+
+    def _member(self, wanted: CompiledInput, device: Device, part: str, held: Held) -> Member:
+        seen = self._tried(device, held, {}) if TESTING in wanted.names else held
+        return Member(device.key_of(part), device.key, device.row.place, seen, device.state.clock_error)
 
     def note(self, rule: CompiledRule, device: Device, part: str, happened: int) -> None:
         """Remember that a signal came which keeps ``rule`` from raising."""
@@ -116,7 +148,7 @@ class Views:
         dues: list[int] = []
         for name, each in rule.inputs.items():
             tracks = memory.tracks.setdefault(name, {})
-            found[name], due = each.value(members(each, subject, part), tracks, now)
+            found[name], due = each.value(self.members(rule, each, subject, part), tracks, now)
             dues += [] if due is None else [due]
         if any(memory.tracks.values()):
             self._memories[rule.name, key] = memory
@@ -135,27 +167,7 @@ class Views:
             self._timers.set(TimerClass.WINDOW, due, memory.rule, memory.key)
 
 
-def _at(place: Place, rule: CompiledRule, name: str) -> list[Stamped]:
-    found = [
-        held.get(word)
-        for kind, word in rule.scope.sources.get(name, ())
-        for device in place.by_kind.get(kind, ())
-        for held in device.state.parts.values()
-    ]
-    return [stamped for stamped in found if stamped is not None]
-
-
-def members(wanted: CompiledInput, subject: Subject, part: str) -> list[Member]:
-    """Return the devices and parts that an input of a rule for ``subject`` looks at."""
-    if isinstance(subject, Device):
-        return [_member(subject, part, of(subject.state.parts, part))]
-    devices = (device for kind in wanted.kinds for device in subject.by_kind.get(kind, ()))
-    return [
-        _member(device, name, held)
-        for device in devices
-        for name, held in ({"": of({}, "")} | device.state.parts).items()
-    ]
-
-
-def _member(device: Device, part: str, held: Held) -> Member:
-    return Member(device.key_of(part), device.key, device.row.place, held, device.state.clock_error)
+def _over(base: Held, inputs: Mapping[str, Value]) -> View:
+    view = View(lambda name: [stamped] if (stamped := base.get(name)) is not None else [], inputs)
+    view.at = base.at
+    return view

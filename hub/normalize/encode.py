@@ -16,25 +16,27 @@ class _Command(msgspec.Struct, omit_defaults=True):
     expires_at: int
     part: str = ""
     args: dict[str, Scalar] = {}
+    drill: bool = False
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-def encode_command(
+def encode_command(  # noqa: PLR0913 -- each is a word on the wire
     *,
     id: str,  # noqa: A002 -- the word on the wire
     command: str,
     part: str,
     args: Mapping[str, Scalar | timedelta],
     expires_at: int,
+    drill: bool = False,
 ) -> bytes:
-    """Return ``{"id", "command", "expires_at": ms, "part", "args"}``; an empty part or empty args are left out.
+    """Return ``{"id", "command", "expires_at": ms, "part", "args", "drill"}``; what is empty or false is left out.
 
     ``expires_at`` is wall-clock ms, as the native ``t`` is. Durations travel as whole milliseconds.
     """
     plain = {name: _plain(value) for name, value in args.items()}
-    return _encode(_Command(id, command, expires_at, part, plain))
+    return _encode(_Command(id, command, expires_at, part, plain, drill))
 
 
 def _plain(value: Scalar | timedelta) -> Scalar:

@@ -28,7 +28,7 @@ from hub.rules.rule import Rule, read_rule
 REMEMBERED = 1_000
 LATER_NS = 60_000_000_000
 """How far behind the moment of an event its record may be looked for."""
-COMPARED = ("name", "severity", "transition", "time", "key", "rule", "rule_version", "late", "data")
+COMPARED = ("name", "severity", "transition", "time", "key", "rule", "rule_version", "late", "test", "drill", "data")
 
 Place = tuple[int, int]
 """(record position, message index)"""

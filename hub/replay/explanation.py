@@ -9,12 +9,12 @@ from hub.engine.apply import Engine
 from hub.engine.device import Device
 from hub.engine.places import Subject
 from hub.engine.state import State, decode_entries
-from hub.engine.views import Views, members
+from hub.engine.views import Views
 from hub.errors import ConfigError
 from hub.model import Scalar
 from hub.replay.beginning import Entries
 from hub.replay.reasons import Reason, Why
-from hub.rules.held import Held, Stamped
+from hub.rules.held import TESTING, Held, Stamped
 from hub.rules.inputs import Memory, Present
 from hub.rules.states import CompiledRule, Phase, RuleState
 from hub.rules.terms import Condition, Look, Seen, conditions
@@ -146,7 +146,7 @@ class Explainer:
 
     def _views(self, name: str, key: str) -> Views:
         """Return views that remember what the engine does, and forget it: looking changes nothing."""
-        views, entry = Views(State(), Timers()), f"memory/{name}/{key}"
+        views, entry = Views(State(), Timers(), self._engine.modes), f"memory/{name}/{key}"
         if entry in self._entries:
             ((_, memory),) = decode_entries([(entry, self._entries[entry])])
             if isinstance(memory, Memory):
@@ -155,7 +155,7 @@ class Explainer:
 
     def _look(self, rule: CompiledRule, subject: Subject, part: str, held: Held) -> Look:
         def look(name: str) -> Seen:
-            if name in rule.inputs:
+            if name in rule.inputs or name == TESTING:
                 return Seen(name, held.fresh(name, -1), is_input=True)
             found = [(stamped, by) for stamped, by in _said(rule, subject, part, held, name)]
             limit = rule.scope.names[name].stale_after
@@ -169,9 +169,10 @@ class Explainer:
     def _inputs(
         self, rule: CompiledRule, subject: Subject, part: str, held: Held
     ) -> Iterator[tuple[Seen, tuple[Membership, ...]]]:
+        views = self._views(rule.name, subject.key_of(part))
         for name, each in rule.inputs.items():
             mine = []
-            for member in list(each.members(members(each, subject, part)))[:SHOWN]:
+            for member in list(each.members(views.members(rule, each, subject, part)))[:SHOWN]:
                 counts = None if each.where is None else each.where.verdict(member.held, self.now.awake)
                 seen = tuple(self._seen(member.held, word) for word in sorted(each.names))
                 mine.append(Membership(input=name, key=member.key, counts=counts, seen=seen))
@@ -179,7 +180,11 @@ class Explainer:
 
     def _seen(self, held: Held, name: str) -> Seen:
         stamped = held.get(name)
-        return Seen(name) if stamped is None else Seen(name, stamped[0], max(0, self.now.awake - stamped[2]))
+        return (
+            Seen(name, held.value(name))
+            if stamped is None
+            else Seen(name, stamped[0], max(0, self.now.awake - stamped[2]))
+        )
 
 
 def _said(rule: CompiledRule, subject: Subject, part: str, held: Held, name: str) -> Iterator[tuple[Stamped, str]]:

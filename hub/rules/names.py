@@ -10,6 +10,7 @@ from hub.catalogue import Catalogue, Kind, Property, Type, Typed
 from hub.durations import nanoseconds
 from hub.errors import ConfigError
 from hub.rules.expression import Name, ValueType
+from hub.rules.held import TESTING
 from hub.rules.inputs import CompiledInput
 from hub.rules.rule import Rule
 
@@ -76,7 +77,10 @@ def scope_of(rule: Rule, catalogue: Catalogue) -> Scope:
     for name in sorted(names.keys() & inputs.keys()):
         raise ConfigError("taken_name", f"{name!r} is a property already", path=("inputs", name))
     made = {name: Name(ValueType.BOOL if rule.inputs[name].is_truth else ValueType.NUMBER) for name in inputs}
-    said = names if rule.on_signal is None else _common([kind.signals[rule.on_signal].data for kind in concerned])
+    if rule.on_signal is None:
+        said = {name: each for name, each in names.items() if name != TESTING}
+    else:
+        said = _common([kind.signals[rule.on_signal].data for kind in concerned])
     return Scope(concerned, {**names, **made}, sources, inputs, said)
 
 
@@ -109,14 +113,15 @@ def _input(rule: Rule, name: str, names: Mapping[str, Name], catalogue: Catalogu
 def names_of(kinds: Sequence[Kind]) -> dict[str, Name]:
     """Return the names that expressions over ``kinds`` may use: their properties, where they are of one type.
 
-    What a kind does not have is unknown of it. A word of any of them may be said, and a value is unknown as soon as one
-    of them calls it stale.
+    What a kind does not have is unknown of it, but for ``testing``, which is true or false of any. A word of any of
+    them may be said, and a value is unknown as soon as one of them calls it stale.
     """
     found: dict[str, list[Property]] = {}
     for kind in kinds:
         for word, each in kind.properties.items():
             found.setdefault(word, []).append(each)
-    return {word: _name(found[word]) for word in sorted(found) if len({_type(each) for each in found[word]}) == 1}
+    alike = {word: _name(found[word]) for word in sorted(found) if len({_type(each) for each in found[word]}) == 1}
+    return alike | {TESTING: Name(ValueType.BOOL)}
 
 
 def _common(said: Sequence[Mapping[str, Typed]]) -> dict[str, Name]:

@@ -11,6 +11,7 @@ import msgspec
 from hub.durations import nanoseconds
 from hub.model import Scalar, Severity
 from hub.rules.expression import Expression, Lists, compile_expression, unless
+from hub.rules.held import TESTING
 from hub.rules.names import Scope
 from hub.rules.rule import Do, OnMissing, Rule
 from hub.rules.verdicts import constant
@@ -32,6 +33,17 @@ class Move(StrEnum):
     CHANGED = "changed"
     RAISE = "raise"
     CLEAR = "clear"
+
+
+class Mode(msgspec.Struct, frozen=True):
+    """Whether an alarm is real, or raised in a test or a drill; and whether its commands leave."""
+
+    test: bool = False
+    drill: bool = False
+    acts: bool = True
+
+
+REAL = Mode()
 
 
 class RuleState(msgspec.Struct):
@@ -71,6 +83,7 @@ class RuleState(msgspec.Struct):
     shelved_by: str = ""
     shelved_as: Severity = Severity.INFO
     inhibited: bool = False
+    mode: Mode = REAL
 
 
 class Quorum(NamedTuple):
@@ -120,7 +133,7 @@ class CompiledRule:
         self.inputs = {name: each for name, each in scope.inputs.items() if name in self.names}
         of_inputs = (name for each in self.inputs.values() for name in each.names)
         self.reads = self.names.difference(self.inputs).union(of_inputs)
-        self.is_plain = not self.inputs and rule.for_each.place is None
+        self.is_plain = not self.inputs and rule.for_each.place is None and TESTING not in self.names
         of_place = {pair for name in self.names for pair in scope.sources.get(name, ())}
         of_kinds = {(kind, name) for each in self.inputs.values() for kind in each.kinds for name in each.names}
         self.wakes = frozenset(of_place | of_kinds)
@@ -178,9 +191,9 @@ def step(rule: CompiledRule, state: RuleState, known: Known, now: int) -> Move:
         case Phase.PENDING:
             return _go(state, Phase.IDLE, None) if known.verdict is False else Move.STAY
         case Phase.ACTIVE:
-            return _go(state, Phase.CLEARING, now + rule.clear_ns) if _wants_clear(rule, known) else Move.STAY
+            return _go(state, Phase.CLEARING, now + rule.clear_ns) if wants_clear(rule, known) else Move.STAY
         case Phase.CLEARING:
-            return _go(state, Phase.ACTIVE, None) if _wants_clear(rule, known) is False else Move.STAY
+            return _go(state, Phase.ACTIVE, None) if wants_clear(rule, known) is False else Move.STAY
 
 
 def _assume(rule: CompiledRule, known: Known) -> Known:
@@ -234,7 +247,7 @@ def vote(quorum: Quorum, state: RuleState, known: Known, now: int) -> Move:
     return _go(state, Phase.PENDING, now + quorum.within_ns if known.verdict else state.due)
 
 
-def _wants_clear(rule: CompiledRule, known: Known) -> bool | None:
+def wants_clear(rule: CompiledRule, known: Known) -> bool | None:
     """Return True to clear, False to stay active, None when nothing is known."""
     if known.verdict or rule.latched:
         return False

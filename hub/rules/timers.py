@@ -22,6 +22,8 @@ class TimerClass(IntEnum):
     """Inputs that change by themselves as time passes: waits while blind, like JUDGED."""
     ALARM = 4
     """Ladder and reminders of active alarms, shelves: fires while blind."""
+    MODE = 5
+    """The ends of tests and drills: fires while blind, before anything else."""
 
 
 Key = tuple[str, str]

@@ -126,6 +126,8 @@ class _Detail(msgspec.Struct, omit_defaults=True):
     data: dict[str, Scalar]
     causes: Sequence[tuple[int, int]]
     age: int = 0
+    test: bool = False
+    drill: bool = False
 
 
 _CLOUD_EVENT = (b"specversion", b"1.0", b"datacontenttype", b"application/json")
@@ -150,6 +152,8 @@ def pack_event(event: Event, source: str) -> bytes:
         event.data,
         event.causes,
         event.age,
+        event.test,
+        event.drill,
     )
     said = (
         b"id",
@@ -192,6 +196,8 @@ def decode_event(fields: Mapping[bytes, bytes]) -> Event:
             rule=detail.rule,
             rule_version=detail.rule_version,
             late=detail.late,
+            test=detail.test,
+            drill=detail.drill,
             label=detail.label,
             data=detail.data,
             causes=detail.causes,

@@ -44,7 +44,8 @@ class Atlas:
 
     def within(self, noun: Event | AlarmState) -> list[str]:
         """Return the ids of the places that it lies in, the site first."""
-        stands = self._stands.get((noun.site, noun.device))
+        name = noun.key.partition("/")[2]
+        stands = name[1:] if name.startswith("@") else self._stands.get((noun.site, noun.device))
         inner = [noun.building] if stands is None else list(self._upwards(noun.site, stands))[::-1]
         return [noun.site, *(place for place in inner if place and place != noun.site)]
 

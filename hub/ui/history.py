@@ -153,7 +153,8 @@ def _event_of(row: Row) -> Event | None:
             transition=Transition(str(fields["transition"])), time=row.time - row.time % 1_000_000,
             key=str(fields["key"]), rule=str(fields["rule"]), rule_version=str(fields["rule_version"]),
             site=tags["site"], building=tags.get("building", ""), device=tags.get("device", ""),
-            part=tags.get("part", ""), late=bool(fields["late"]), data=_decode_data(str(fields["data"])),
+            part=tags.get("part", ""), late=bool(fields["late"]),
+            test=bool(fields.get("test")), drill=bool(fields.get("drill")), data=_decode_data(str(fields["data"])),
         )  # fmt: skip
     return None
 

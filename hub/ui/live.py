@@ -48,7 +48,7 @@ def frame_of(hub: Hub) -> Frame:
         heard=ledger.heard,
         applied=ledger.applied,
         events=ledger.events,
-        alarms=sum(1 for _ in hub.engine.alarms()),
+        alarms=sum(alarm.is_real for alarm in hub.engine.alarms()),
         written=hub.timeseries_box.tally.get("written", 0),
         waiting=waiting_points(hub),
         lag=lag(hub),

@@ -44,13 +44,17 @@ def details(data: Mapping[str, Scalar]) -> str:
     return " ".join(f"{name}={value}" for name, value in data.items())
 
 
+def marks(noun: Event | AlarmState) -> str:
+    """Return in brackets what is out of the ordinary: found late, or raised in a test or drill."""
+    return "".join(f" ({word})" for word in ("late", "test", "drill") if getattr(noun, word))
+
+
 def sentence(event: Event) -> str:
     """Return an event as one line."""
     moved = "" if event.transition is Transition.OCCURRED else f" {event.transition}"
-    late = " (late)" if event.late else ""
     told = details(event.data)
     return (
-        f"{clock_time(event.time)} {event.severity:8} {title(event.name, event.label)}{moved}{late}"
+        f"{clock_time(event.time)} {event.severity:8} {title(event.name, event.label)}{moved}{marks(event)}"
         f"  {place(event)}{f'  {told}' if told else ''}"
     )
 

@@ -112,6 +112,8 @@ def event_line(event: Event) -> bytes:
             "rule_version": event.rule_version,
             "transition": event.transition.value,
             "late": event.late,
+            **({"test": True} if event.test else {}),
+            **({"drill": True} if event.drill else {}),
             # The standard library's: orjson refuses integers beyond 64 bits, and events are few.
             "data": json.dumps(event.data, ensure_ascii=False, separators=(",", ":")),
         }

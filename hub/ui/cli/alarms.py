@@ -18,7 +18,7 @@ from hub.ui.cli.alarms_show import Key, Which, chosen, name_of, show
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.reply import Actor, tell
 from hub.ui.printing import say_json, say_table
-from hub.ui.words import RANKS, moment, since, title
+from hub.ui.words import RANKS, marks, moment, since, title
 
 app = typer.Typer()
 app.command("show")(show)
@@ -32,22 +32,24 @@ def list_alarms(
     context: typer.Context,
     *,
     site: Annotated[list[str] | None, typer.Option(help="Only these sites.")] = None,
+    also_tried: Annotated[bool, typer.Option("--all", help="Also what was raised in tests and drills.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List what is active, the worst and oldest first."""
+    """List what is active, the worst and oldest first; what is only tried comes last. JSON holds all of it."""
     desk = desk_of(context)
     atlas, alarms = asyncio.run(_read(desk, site))
     if as_json:
         say_json([msgspec.to_builtins(alarm) for alarm in alarms])
         return
     now = desk.clock.wall_ns()
+    tried = sum(not alarm.is_real for alarm in alarms)
     say_table(
         ("id", "severity", "alarm", "where", "since", "for", "acknowledged by", "shelved until", "rule"),
         (
             (
                 alarm.id[:SHOWN_ID],
                 alarm.severity.value,
-                title(alarm.name, alarm.label),
+                title(alarm.name, alarm.label) + marks(alarm),
                 atlas.place(alarm),
                 moment(alarm.since),
                 since(alarm.since, now),
@@ -57,10 +59,14 @@ def list_alarms(
                 else "",
                 alarm.rule,
             )
-            for alarm in alarms
+            for alarm in alarms[: len(alarms) if also_tried else len(alarms) - tried]
         ),
         empty="no active alarms",
     )
+    if tried and not also_tried:
+        typer.echo(
+            f"and {tried} of tests and drills: --all shows them, `hub test list` and `hub drill list` until when"
+        )
 
 
 @app.command()
@@ -116,8 +122,8 @@ def shelve(  # noqa: PLR0913 -- each is a word of the command line
 
 
 def worst_first(alarms: Sequence[AlarmState]) -> list[AlarmState]:
-    """Return alarms by severity, then by age."""
-    return sorted(alarms, key=lambda alarm: (RANKS[alarm.severity], alarm.since))
+    """Return alarms by severity, then by age; those of tests and drills after all others."""
+    return sorted(alarms, key=lambda alarm: (not alarm.is_real, RANKS[alarm.severity], alarm.since))
 
 
 async def _read(desk: Desk, sites: Sequence[str] | None) -> tuple[Atlas, list[AlarmState]]:

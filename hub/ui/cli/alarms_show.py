@@ -20,7 +20,7 @@ from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.history import History, story
 from hub.ui.printing import say_json, say_table
 from hub.ui.profile_dump import spoken
-from hub.ui.words import details, moment, since, title
+from hub.ui.words import details, marks, moment, since, title
 
 Which = Annotated[str, typer.Argument(help="The beginning of its id, or its rule.")]
 Key = Annotated[str | None, typer.Argument(help="With a rule: site/device or site/device#part.")]
@@ -47,7 +47,7 @@ def show(context: typer.Context, which: Which, key: Key = None, *, as_json: AsJs
         )
         return
     alarm = found.alarm
-    typer.echo(f"{alarm.severity} {title(alarm.name, alarm.label)}  {found.atlas.place(alarm)}")
+    typer.echo(f"{alarm.severity} {title(alarm.name, alarm.label)}{marks(alarm)}  {found.atlas.place(alarm)}")
     typer.echo(f"id {alarm.id}  rule {alarm.rule} {found.raised.rule_version}  about {alarm.key}".rstrip())
     ended = found.ended_at or desk.clock.wall_ns()
     state = "active" if found.is_active else "over"
@@ -143,6 +143,7 @@ async def _alarm_of(history: History, alarms: Sequence[AlarmState], which: str) 
     over = AlarmState(
         id=raised.id, name=raised.name, severity=raised.severity, key=raised.key, rule=raised.rule, site=raised.site,
         building=raised.building, device=raised.device, part=raised.part, since=raised.time, late=raised.late,
+        test=raised.test, drill=raised.drill,
         acknowledged_by=acks[0] if acks else None, label=raised.label, data=raised.data,
     )  # fmt: skip
     return over, raised, False
@@ -153,7 +154,8 @@ def _unremembered(alarm: AlarmState) -> Event:
     return Event(
         id=alarm.id, name=alarm.name, severity=alarm.severity, transition=Transition.RAISED, time=alarm.since,
         key=alarm.key, rule=alarm.rule, rule_version="", site=alarm.site, building=alarm.building,
-        device=alarm.device, part=alarm.part, late=alarm.late, label=alarm.label, data=alarm.data,
+        device=alarm.device, part=alarm.part, late=alarm.late,
+        test=alarm.test, drill=alarm.drill, label=alarm.label, data=alarm.data,
     )  # fmt: skip
 
 

@@ -50,7 +50,7 @@ async def test_events_arrive_in_record_order_with_the_cursor(valkey: ValkeyServe
 
 async def test_an_event_comes_back_as_it_was_raised(valkey: ValkeyServer) -> None:
     outbox = MemoryOutbox()
-    raised = event(7, "elevator.ebike", late=True)
+    raised = event(7, "elevator.ebike", late=True, test=True, drill=True)
     outbox.put(1, work([raised]))
     async with valkey.link() as link, Rig(valkey.address, outbox).running():
         await wait_until(lambda: not outbox.owed)

@@ -6,6 +6,7 @@ import json
 import math
 import re
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -150,6 +151,14 @@ def test_an_event_keeps_what_was_true_as_json() -> None:
         "transition": "raised",
         "late": False,
     }
+
+
+@pytest.mark.parametrize("mark", ["test", "drill"])
+def test_an_event_of_a_test_or_drill_is_stored_as_one(mark: str) -> None:
+    split = split_line(event_line(msgspec.structs.replace(event(), **{mark: True})))
+
+    assert split is not None
+    assert {word: value for word, value in read_fields(split[1]).items() if word in {"test", "drill"}} == {mark: True}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -1,0 +1,234 @@
+"""Test and drill: what is tried on purpose, by whom, why and until when; each ends by itself, also while blind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hub.durations import nanoseconds, read_duration
+from hub.engine.clearing import Refusal
+from hub.engine.content import Content
+from hub.engine.device import Device
+from hub.engine.moment import Moment, Output
+from hub.engine.places import Subject
+from hub.engine.state import Exercise, ExerciseKind, State
+from hub.model import AlarmChange, AlarmState, Control, Event, Scalar, Severity, Transition
+from hub.rules.states import REAL, Mode
+from hub.rules.timers import TimerClass, Timers
+
+LONGEST_NS = 8 * 3_600_000_000_000
+"""A working day: whoever needs longer says so again."""
+SHOWN_AS = "_"
+"""Before the kind: where readers find it among the alarms, beside rules, whose names begin with a letter."""
+_LABELS = {
+    ExerciseKind.TEST: {"en": "Under test", "zh": "测试中"},
+    ExerciseKind.DRILL: {"en": "Drill", "zh": "演练中"},
+}
+
+
+class Modes:
+    """The tests and drills that run; each is an entry of the engine's state, and shown among the alarms of its site."""
+
+    def __init__(self, state: State, content: Content, timers: Timers, output: Output) -> None:
+        self._state = state
+        self._content = content
+        self._timers = timers
+        self._output = output
+        self._known: dict[str, Exercise] = {}
+        self._modes: dict[tuple[str, str], Mode] = {}
+
+    def restore(self, exercise: Exercise) -> None:
+        """Take an entry of a checkpoint."""
+        self._known[_entry(exercise)] = exercise
+        if not exercise.is_over:
+            self._timers.set(TimerClass.MODE, exercise.until_t, exercise.kind, exercise.key)
+
+    # ------------------------------------------------------------------------------------------------- what is in which
+
+    def of(self, rule: str, subject: Subject) -> Mode:
+        """Return the mode in which an alarm of ``rule`` for ``subject`` would be raised now."""
+        if not self._known:
+            return REAL
+        wish = (rule, subject.key)
+        found = self._modes.get(wish)
+        if found is None:
+            found = self._modes[wish] = self._mode(rule, subject)
+        return found
+
+    def _mode(self, rule: str, subject: Subject) -> Mode:
+        around = self._content.around(subject)
+        mine = [each for each in self._running() if each.key in around and rule in (each.rules or [rule])]
+        drills = [each for each in mine if each.kind is ExerciseKind.DRILL]
+        if not mine:
+            return REAL
+        acts = any(each.with_commands for each in drills)
+        return Mode(test=len(mine) > len(drills), drill=bool(drills), acts=acts)
+
+    def _running(self) -> Iterator[Exercise]:
+        return (each for each in self._known.values() if not each.is_over)
+
+    def sees(self, rule: str, subject: Subject, device: Device) -> bool:
+        """Return whether ``device`` counts for ``rule`` at ``subject``: one that is tried only where all is tried."""
+        return not self._known or self.of(rule, device) is REAL or self.of(rule, subject) is not REAL
+
+    def is_testing(self, device: Device) -> bool:
+        """Return whether ``device`` is under test."""
+        return bool(self._known) and self.of("", device).test
+
+    def forget_places(self) -> None:
+        """Look up again what stands where."""
+        self._modes = {}
+
+    # ------------------------------------------------------------------------------------------------------ from people
+
+    def start(self, kind: ExerciseKind, control: Control, moment: Moment) -> Refusal | None:
+        """Begin, or prolong or shorten, what ``control`` asks; return why not.
+
+        ``args``: ``site``, ``what`` (names of devices and places), ``for``, ``reason``; of a drill also ``rules`` (only
+        theirs; else all) and ``with_commands``.
+        """
+        args = control.args
+        found = self._found(args)
+        rules = str(args.get("rules", "")).split()
+        reason = str(args.get("reason", "")).strip()
+        span = _span(str(args.get("for", "")))
+        if isinstance(found, Refusal):
+            return found
+        if unknown := [rule for rule in rules if rule not in self._content.rules]:
+            return Refusal("unknown_rule", " ".join(unknown))
+        if not reason:
+            return Refusal("reason_missing", "say why: whoever sees it will ask")
+        if span is None:
+            return Refusal("bad_duration", "longer than 0s, and 8h at most")
+        for subject in found:
+            self._begin(
+                Exercise(
+                    kind=kind, key=subject.key, site=subject.site, actor=control.actor, reason=reason, since=moment.at,
+                    until_t=moment.t + span, until_at=moment.at + span, rules=rules,
+                    with_commands=bool(args.get("with_commands", False)),
+                ),
+                moment,
+            )  # fmt: skip
+        return None
+
+    def end(self, kind: ExerciseKind, control: Control, moment: Moment) -> Refusal | None:
+        """End what ``control`` names before its time; return why not."""
+        found = self._found(control.args)
+        if isinstance(found, Refusal):
+            return found
+        known = [self._known.get(f"mode/{kind}/{subject.key}") for subject in found]
+        running = [each for each in known if each is not None and not each.is_over]
+        if len(running) < len(found):
+            return Refusal(f"no_such_{kind}", f"hub {kind} list shows those that run")
+        for each in running:
+            self._end(each, moment, {"actor": control.actor})
+        return None
+
+    def _found(self, args: dict[str, Scalar]) -> list[Subject] | Refusal:
+        """Return what is named, a place before whose name there is an @ or of whose name there is no device."""
+        site = str(args.get("site", ""))
+        found: list[Subject] = []
+        for name in str(args.get("what", "")).split():
+            device = self._content.find(site, name)
+            place = self._content.place(site, name.removeprefix("@"))
+            if device is not None and place is not None:
+                return Refusal("ambiguous_name", f"{site} has a device and a place {name}: the place is @{name}")
+            subject = device or place
+            if subject is None:
+                return Refusal("unknown_name", f"{site} has neither a device nor a place {name}")
+            found.append(subject)
+        return found or Refusal("unknown_name", "name devices or places")
+
+    def _begin(self, exercise: Exercise, moment: Moment) -> None:
+        self._keep(exercise)
+        self._timers.set(TimerClass.MODE, exercise.until_t, exercise.kind, exercise.key)
+        words: dict[str, Scalar] = {
+            "actor": exercise.actor, "reason": exercise.reason, "until": exercise.until_at // 10**6,
+        }  # fmt: skip
+        words |= {"rules": " ".join(exercise.rules)} if exercise.rules else {}
+        words |= {"with_commands": exercise.with_commands} if exercise.kind is ExerciseKind.DRILL else {}
+        self._tell(exercise, "started", words, moment)
+        self._output.effects.alarms.append(
+            AlarmChange(exercise.site, _shown_as(exercise), exercise.key, shown(exercise))
+        )
+
+    def _keep(self, exercise: Exercise) -> None:
+        exercise.is_judged = False
+        self._known[_entry(exercise)] = exercise
+        self._state.touch(_entry(exercise), exercise)
+        self._modes = {}
+
+    def _end(self, exercise: Exercise, moment: Moment, words: dict[str, Scalar]) -> None:
+        self._timers.drop(TimerClass.MODE, exercise.kind, exercise.key)
+        exercise.is_over = True
+        self._keep(exercise)
+        self._tell(exercise, "ended", {"reason": exercise.reason, **words}, moment)
+        self._output.effects.alarms.append(AlarmChange(exercise.site, _shown_as(exercise), exercise.key, None))
+
+    def _tell(self, exercise: Exercise, what: str, words: dict[str, Scalar], moment: Moment) -> None:
+        found = self._content.subject(exercise.key)
+        name = f"device.{exercise.kind}_{what}"
+        self._output.event(
+            Event(
+                id=self._output.event_id(name, exercise.key, moment.t, 1), name=name, severity=Severity.INFO,
+                transition=Transition.OCCURRED, time=moment.at, key=exercise.key, rule="", rule_version="",
+                site=exercise.site, building="" if found is None else found[0].building,
+                device="" if found is None else found[0].device, label=_LABELS[exercise.kind], data=words,
+                causes=(moment.cause,),
+            )
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------------------------------------------------- time
+
+    def ripen(self, kind: str, key: str, moment: Moment) -> None:
+        """End what has come to its time."""
+        exercise = self._known.get(f"mode/{kind}/{key}")
+        if exercise is not None and not exercise.is_over:
+            self._end(exercise, moment, {})
+
+    def take_unjudged(self) -> list[Exercise]:
+        """Return those that began or ended since the last call, which are over being forgotten now."""
+        found = [each for each in self._known.values() if not each.is_judged]
+        for each in found:
+            if each.is_over:
+                del self._known[_entry(each)]
+                self._state.remove(_entry(each))
+            else:
+                self._state.touch(_entry(each), each)
+                each.is_judged = True
+        return found
+
+    def shown(self) -> Iterator[AlarmState]:
+        """Yield what runs as readers see it, in the order of keys."""
+        return (shown(self._known[name]) for name in sorted(self._known) if not self._known[name].is_over)
+
+
+def shown(exercise: Exercise) -> AlarmState:
+    """Return a test or drill as it stands among the alarms: nobody may overlook what is not real now."""
+    site, _, name = exercise.key.partition("/")
+    is_test = exercise.kind is ExerciseKind.TEST
+    return AlarmState(
+        id=f"{exercise.kind}:{exercise.key}", name=f"device.under_{exercise.kind}", severity=Severity.INFO,
+        key=exercise.key, rule=_shown_as(exercise), site=site, building="", part="",
+        device="" if name.startswith("@") else name, since=exercise.since, late=False, test=is_test, drill=not is_test,
+        label=_LABELS[exercise.kind],
+        data={
+            "actor": exercise.actor, "reason": exercise.reason, "until": exercise.until_at // 10**6,
+            "rules": " ".join(exercise.rules), "with_commands": exercise.with_commands,
+        },
+    )  # fmt: skip
+
+
+def _shown_as(exercise: Exercise) -> str:
+    return f"{SHOWN_AS}{exercise.kind}"
+
+
+def _entry(exercise: Exercise) -> str:
+    return f"mode/{exercise.kind}/{exercise.key}"
+
+
+def _span(text: str) -> int | None:
+    try:
+        span = nanoseconds(read_duration(text))
+    except ValueError:
+        return None
+    return span if 0 < span <= LONGEST_NS else None

@@ -1,0 +1,49 @@
+"""``hub drill``: drills of places and devices, by whom, why and until when, with or without commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hub.model import Scalar
+from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.cli.exercises import For, Names, Reason, Sites, ask, say_running
+from hub.ui.cli.reply import Actor, tell
+
+app = typer.Typer(help="Drills: the whole chain, marked; its commands are told, and leave only if you say so.")
+
+
+@app.command()
+def start(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    site: str,
+    names: Names,
+    *,
+    span: For,
+    reason: Reason,
+    rule: Annotated[list[str] | None, typer.Option(help="Only this rule; may be repeated. Else all.")] = None,
+    with_commands: Annotated[bool, typer.Option("--with-commands", help="Commands really go to the devices.")] = False,
+    actor: Actor,
+    as_json: AsJson = False,
+) -> None:
+    """Drill devices, or places with everything in them: rules judge as always, what they raise is marked.
+
+    A real emergency in a drill is marked too until it ends: end it (`hub drill end`), and it is raised anew and acts.
+    """
+    args: dict[str, Scalar] = {"site": site, "what": " ".join(names), "for": span, "reason": reason}
+    args |= {"rules": " ".join(rule or ()), "with_commands": with_commands}
+    tell(ask(desk_of(context), "drill", actor, args), as_json=as_json)
+
+
+@app.command()
+def end(context: typer.Context, site: str, names: Names, *, actor: Actor, as_json: AsJson = False) -> None:
+    """End a drill before its time; what is still true is raised anew, for real."""
+    args = {"site": site, "what": " ".join(names)}
+    tell(ask(desk_of(context), "end_drill", actor, args), as_json=as_json)
+
+
+@app.command("list")
+def list_drills(context: typer.Context, *, site: Sites = None, as_json: AsJson = False) -> None:
+    """List the drills that run, what ends first first."""
+    say_running(desk_of(context), "drill", site, as_json=as_json)

@@ -1,0 +1,63 @@
+"""What ``hub test`` and ``hub drill`` have in common: asking the hub, and listing what runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated
+
+import msgspec
+import typer
+
+from hub.model import AlarmState, Reply, Scalar
+from hub.sinks.control import Request, send_control
+from hub.sinks.stream_readers import read_alarms
+from hub.ui.atlas import Atlas
+from hub.ui.cli.desk import Desk
+from hub.ui.printing import say_json, say_table
+from hub.ui.words import moment
+
+WAIT = timedelta(seconds=10)
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Devices, and places with everything in them.")]
+For = Annotated[str, typer.Option("--for", help="So long: 30m, 2h …; at most 8h. It ends by itself.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; everybody who sees it will ask.")]
+Sites = Annotated[list[str] | None, typer.Option("--site", help="Only these sites.")]
+
+
+def ask(desk: Desk, verb: str, actor: str, args: Mapping[str, Scalar]) -> Reply:
+    """Ask the hub, and wait for its answer."""
+
+    async def asked() -> Reply:
+        async with desk.redis() as link:
+            request = Request(actor=actor, verb=verb, args=args)
+            return await send_control(link, desk.clock, desk.settings.partition, request, wait=WAIT)
+
+    return asyncio.run(asked())
+
+
+def say_running(desk: Desk, kind: str, sites: Sequence[str] | None, *, as_json: bool) -> None:
+    """Print the tests or drills that run, what ends first first."""
+    atlas, found = asyncio.run(_read(desk, f"_{kind}", sites))
+    if as_json:
+        say_json([msgspec.to_builtins(each) for each in found])
+        return
+    say_table(
+        ("what", "where", "since", "until", "by", "why", "rules", "commands"),
+        (_row(atlas, each) for each in found),
+        empty=f"no {kind} is running",
+    )
+
+
+def _row(atlas: Atlas, each: AlarmState) -> tuple[str, ...]:
+    data = each.data
+    commands = "sent" if data["with_commands"] else "not sent"
+    until = moment(int(data["until"]) * 10**6)
+    who, why, rules = str(data["actor"]), str(data["reason"]), str(data["rules"]) or "all"
+    return each.key, atlas.place(each), moment(each.since), until, who, why, rules, commands
+
+
+async def _read(desk: Desk, rule: str, sites: Sequence[str] | None) -> tuple[Atlas, list[AlarmState]]:
+    async with desk.redis() as link:
+        found = [alarm for alarm in await read_alarms(link, sites or None) if alarm.rule == rule]
+        return await Atlas.open(desk), sorted(found, key=lambda each: (int(each.data["until"]), each.key))
