@@ -17,7 +17,7 @@ from hub.model import Scalar, Signal, Values
 from hub.rules.calendars import after
 from hub.rules.held import TESTING, Held
 from hub.rules.inputs import Present
-from hub.rules.states import CompiledRule, Known, Move, Phase, Quorum, RuleState, ripen, step, vote
+from hub.rules.states import CompiledRule, Known, Move, Phase, Quorum, RuleState, is_over, ripen, step, vote
 from hub.rules.timers import TimerClass, Timers
 
 Waiter = tuple[CompiledRule, Subject, str]
@@ -111,7 +111,7 @@ class Judge:
         state = case.state
         if state.phase in {Phase.IDLE, Phase.PENDING}:
             state.late = moment.late
-        cleared = None if rule.clear is None else rule.clear.verdict(held, awake)
+        cleared = is_over(rule, state, held, awake)
         move = step(rule, state, Known(verdict, cleared, moment.happened), moment.t)
         if move is Move.CHANGED and state.phase is Phase.PENDING and rule.rule.counting is not None:
             state.due = moment.t + after(rule.rule.counting, moment.at, rule.for_ns, subject.row.zone) - moment.at
@@ -159,7 +159,11 @@ class Judge:
             return
         was_idle = case.state.phase is Phase.IDLE
         case.state.phase, case.state.due = Phase.ACTIVE, None
+        measured = 0 if isinstance(device, Place) else moment.measured  # the clocks of two devices cannot be compared
+        case.state.measured = measured if was_idle else max(case.state.measured, measured)
         self._alarms.move(case, Move.RAISE if was_idle else Move.CHANGED, moment, data)
+        if case.state.measured and case.state.phase is Phase.ACTIVE:
+            self._judge(rule, device, part, None, moment)  # what ends it may have come before it
         if not moment.late:
             self._alarms.pay(case, moment)
 
@@ -225,7 +229,7 @@ class Judge:
         self._alarms.keep(state)
         if rule.names and not state.votes:
             verdict = None if rule.when is None else rule.when.verdict(held, awake)
-            cleared = None if rule.clear is None else rule.clear.verdict(held, awake)
+            cleared = is_over(rule, state, held, awake)
             if step(rule, state, Known(verdict, cleared), moment.t) is not Move.STAY:
                 self._alarms.move(case, Move.CHANGED, moment, {})
                 return

@@ -14,7 +14,8 @@ from hub.model import Effects, Event, Scalar, Severity, Transition
 class Moment(NamedTuple):
     """When and how sure: engine time, wall time, lateness, and the journal place that caused it.
 
-    ``age`` ns before it came it happened, by the device's clock less its error.
+    ``age`` ns before it came it happened, by the device's clock less its error; ``measured`` is what that clock said
+    when a signal was given, 0 without one.
     """
 
     t: int
@@ -22,6 +23,7 @@ class Moment(NamedTuple):
     late: bool
     cause: tuple[int, int]
     age: int = 0
+    measured: int = 0
 
     @property
     def happened(self) -> int:

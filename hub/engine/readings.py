@@ -62,6 +62,11 @@ class Readings:
     def _moment(self, *, is_late: bool) -> Moment:
         return Moment(self._t, self._at, is_late, (self._position, self._index))
 
+    def _given(self, device: Device, measured: int | None, *, is_late: bool) -> Moment:
+        """Return the moment of a signal, or of a value that is one."""
+        age = age_of_reading(device.state, self._at, measured)
+        return Moment(self._t, self._at, is_late, (self._position, self._index), age, measured or 0)
+
     def _mark(self, device: Device) -> None:
         if device.mark != self._state.generation:
             self._state.touch(device.entry_key, device.state)
@@ -114,18 +119,18 @@ class Readings:
             how = self._settle(how, reading, is_memory=is_memory)
         is_judged, is_late = is_new and how is not BACKFILL, how is LATE
         if reading.values:
-            part = self._hold(device, reading, measured, is_memory=is_memory)
+            part = device.part(reading.part or "")
+            says_something = self._hold(part, reading, measured, is_memory=is_memory)
             if not is_memory:
                 self._store(part, time, reading.values, is_new=is_new)
             woken = device.rules.reading(part.name, reading.values)
-            if is_judged and woken.rules:
+            if is_judged and says_something and woken.rules:
                 self._judge.values(woken, part, is_late, self._moment_of)
             if is_judged and woken.told:
-                moment = self._moment(is_late=is_late)._replace(age=age_of_reading(known, at, measured))
-                self._judge.told(woken.told, part, reading.values, moment)
-        if is_judged:
+                self._judge.told(woken.told, part, reading.values, self._given(device, measured, is_late=is_late))
+        if is_judged and reading.signals:
+            moment = self._given(device, measured, is_late=is_late)
             for signal in reading.signals:
-                moment = self._moment(is_late=is_late)._replace(age=age_of_reading(known, at, measured))
                 self._judge.signal(device, reading.part or "", signal, moment)
         return how
 
@@ -160,19 +165,27 @@ class Readings:
             return LATE
         return how
 
-    def _hold(self, device: Device, reading: Reading, measured: int | None, *, is_memory: bool) -> Part:
-        """Put the values into the twin where they are not older than what it holds; a memory fills only gaps."""
-        part = device.part(reading.part or "")
+    def _hold(self, part: Part, reading: Reading, measured: int | None, *, is_memory: bool) -> bool:
+        """Put the values into the twin where they are not older than what it holds; False when all of them are.
+
+        A memory fills only gaps. Of a device without a clock they are what it says now, even if ours has stepped back.
+        """
+        device, held, says_something = part.device, part.held, True
         time = self._at if measured is None else measured
         quality = UNCERTAIN if measured is None and (is_memory or reading.measured_at is not None) else GOOD
-        take = part.held.fill_gaps if is_memory else part.held.take
-        take(reading.values, time, device.state.heard_awake, quality, reading.bad)
-        if part.held.values is reading.values:
+        stamp = (time, device.state.heard_awake, quality, reading.bad)
+        if is_memory:
+            held.fill_gaps(reading.values, *stamp)
+        elif measured is None and self._message is not None:
+            held.follow(reading.values, *stamp)
+        else:
+            says_something = held.take(reading.values, *stamp)
+        if held.values is reading.values:
             woken = device.rules.reading(part.name, reading.values)
             part.woken = NOBODY if woken.told else woken  # what is told each time is not usual
         if not part.has_changed:
             self._show(part)
-        return part
+        return says_something
 
     def _show(self, part: Part) -> None:
         """Note that the twin of ``part`` has changed."""

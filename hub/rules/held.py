@@ -36,11 +36,15 @@ class Held:
     bad: Sequence[str] = ()
     older: dict[str, Stamped] = field(default_factory=dict)
 
-    def take(self, values: Values, at: int, awake: int, quality: Quality, bad: Sequence[str]) -> None:
-        """Take the values of a reading, except where what is held was measured after it."""
+    def take(self, values: Values, at: int, awake: int, quality: Quality, bad: Sequence[str]) -> bool:
+        """Take the values of a reading, except where what is held was measured after it; False when all of it was."""
         if at < self.at:
-            self._fill(values, at, awake, quality, bad)
-            return
+            return self._fill(values, at, awake, quality, bad)
+        self.follow(values, at, awake, quality, bad)
+        return True
+
+    def follow(self, values: Values, at: int, awake: int, quality: Quality, bad: Sequence[str]) -> None:
+        """Take the values of a reading that comes after what is held, whatever our clock said then."""
         if self.values.keys() != values.keys():
             self._retire(values)
         self.values, self.at, self.awake, self.quality, self.bad = values, at, awake, quality, bad
@@ -59,12 +63,15 @@ class Held:
             if name not in values:
                 self.older[name] = (value, self.at, self.awake, self._quality_of(name))
 
-    def _fill(self, values: Values, at: int, awake: int, quality: Quality, bad: Sequence[str]) -> None:
-        """Take the values of a reading that is older than the newest."""
+    def _fill(self, values: Values, at: int, awake: int, quality: Quality, bad: Sequence[str]) -> bool:
+        """Take the values of a reading that is older than the newest; False when it says nothing new."""
+        says_something = False
         for name, value in values.items():
             known = self.older.get(name)
             if name not in self.values and (known is None or at >= known[1]):
                 self.older[name] = (value, at, awake, BAD if name in bad else quality)
+                says_something = True
+        return says_something
 
     def _quality_of(self, name: str) -> Quality:
         return BAD if name in self.bad else self.quality

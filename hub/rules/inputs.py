@@ -183,7 +183,7 @@ class CompiledInput:
 
     def _follow(self, member: Member, track: Track, now: Present) -> None:
         stamped = member.held.get(self.of_what)
-        if stamped is None or stamped[1] <= track.seen:
+        if stamped is None or stamped[1] == track.seen:  # what is held never goes back, but our clock may
             return
         value = stamped[0]
         at = now.happened(member, stamped[1])

@@ -11,7 +11,7 @@ import msgspec
 from hub.durations import nanoseconds
 from hub.model import Scalar, Severity
 from hub.rules.expression import Expression, Lists, compile_expression, unless
-from hub.rules.held import TESTING
+from hub.rules.held import TESTING, Held
 from hub.rules.names import Scope
 from hub.rules.rule import Do, OnMissing, Rule
 from hub.rules.verdicts import constant
@@ -52,6 +52,7 @@ class RuleState(msgspec.Struct):
     ``due`` is engine time at which a pending raise or a clear is judged. ``owes_commands``: it was raised late, its
     ``until: cleared`` commands wait until it is known to be still true. ``votes`` for and against, while it is not
     decided: (engine time at which it happened, for); newest last. ``since`` when it became true it happened.
+    ``measured`` is what the clock of its device said when the signal was given that raised it, 0 without one.
     ``shelved_t`` is when a shelf ends, ``shelved_until`` the same as wall time; ``shelved_as`` is how bad the alarm was
     when ``shelved_by`` put it away. A shelf outlives its alarm: until it ends the state stays, idle. ``inhibited``: it
     would be raised.
@@ -77,6 +78,7 @@ class RuleState(msgspec.Struct):
     causes: list[tuple[int, int]] = []
     votes: list[tuple[int, bool]] = []
     since: int = 0
+    measured: int = 0
     reminded: int = 0
     shelved_t: int | None = None
     shelved_until: int = 0
@@ -220,7 +222,7 @@ def _begin(rule: CompiledRule, state: RuleState, known: Known, now: int) -> Move
         return vote(rule.quorum, state, known, now)
     if rule.settle_ns is not None:
         state.since = now if known.happened is None else known.happened
-        return _go(state, Phase.PENDING, max(now, state.since + rule.settle_ns))
+        return _go(state, Phase.PENDING, now + rule.settle_ns)
     if rule.for_ns:
         return _go(state, Phase.PENDING, now + rule.for_ns)
     state.phase = Phase.ACTIVE
@@ -245,6 +247,18 @@ def vote(quorum: Quorum, state: RuleState, known: Known, now: int) -> Move:
         state.votes = []
         return _go(state, Phase.IDLE, None)
     return _go(state, Phase.PENDING, now + quorum.within_ns if known.verdict else state.due)
+
+
+def is_over(rule: CompiledRule, state: RuleState, held: Held, awake: int) -> bool | None:
+    """Return whether the clear condition holds: for an alarm of a signal, by what was said after that was given.
+
+    By the clock of the device, where it has one; else what came before it counts as said before.
+    """
+    verdict: bool | None = None if rule.clear is None else rule.clear.verdict(held, awake)
+    if rule.clear is None or not verdict or not state.measured:
+        return verdict
+    said = [held.get(name) for name in sorted(rule.clear.names)]
+    return max((stamped[1] for stamped in said if stamped is not None), default=0) > state.measured
 
 
 def wants_clear(rule: CompiledRule, known: Known) -> bool | None:
