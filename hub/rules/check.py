@@ -105,7 +105,7 @@ def _action(
             continue
         yield from _arguments(action.args, command.args, (*path, "args"))
         is_hold = action.until is not None or path[0] == "while_pending"
-        if is_hold and command.release is None:
+        if is_hold and command.release is None and action.at_most is None:
             message = f"nothing undoes {action.command} of a {kind.kind}: it ends when the device lets go by itself"
             yield _doubt(
                 "no_release", message, (*path, "until") if action.until else path, "name a release in the kind"

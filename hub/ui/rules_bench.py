@@ -78,9 +78,11 @@ class Scene:
         self._kinds = {} if rule.for_each.place is not None else {DEVICE: self._scope.kinds[0].kind}
         speakers = [self.speaker(step) for step in case.given]
         self._kinds |= {name: name.partition("-")[0] for name in speakers if name != DEVICE}
-        self._kinds |= {f"near-{action.to.kind}": action.to.kind for action in _actions(rule) if action.to is not None}
+        named = {action.to.kind for action in _actions(rule) if action.to is not None}
+        self._kinds |= {f"near-{kind}": kind for kind in sorted(named - set(self._kinds.values()))}
         where = (rule.for_each.place or PlaceType.BUILDING).value
-        row = PlaceRow(SITE, PLACE, where, BUILDING, BUILDING, facts=case.facts)
+        around = {PlaceType.SITE.value: "", PlaceType.BUILDING.value: SITE}.get(where, BUILDING)
+        row = PlaceRow(SITE, PLACE, where, around, BUILDING, facts=case.facts)
         self.documents = {**_documents(rule, catalogue, self._kinds, row), **_told_of(rule, case), **(documents or {})}
 
     def speaker(self, step: Step) -> str:
@@ -213,7 +215,7 @@ def _documents(rule: Rule, catalogue: Catalogue, kinds: Mapping[str, str], place
     documents = {f"kind/{kind.kind}": canonical_json(kind) for kind in catalogue.kinds.values()}
     documents[f"rule/{rule.rule}"] = write_rule(rule)
     site, building = PlaceRow(SITE, SITE, "site"), PlaceRow(SITE, BUILDING, "building", SITE, BUILDING)
-    for each in (site, building, place):
+    for each in {row.type: row for row in (site, building, place)}.values():
         documents[f"place/{SITE}/{each.place}"] = msgspec.json.encode(each)
     for device, kind in kinds.items():
         row = DeviceRow(SITE, device, kind, building=BUILDING, place=PLACE)

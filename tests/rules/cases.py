@@ -582,6 +582,11 @@ CASES |= {
         [at("1s", battery=9.0), at("2s", battery=4.0), at("3s", battery=3.0), at("4s", battery=6.0)],
         ["1s raised fire.test", "2s severity_changed fire.test", "4s severity_changed fire.test"],
     ),
+    "an alarm that is raised after a while is at once as bad as it is": Case(
+        {"when": "battery < 10", "for": "5s", "ladder": [{"when": "battery < 5", "severity": "critical"}]},
+        [at("1s", battery=4.0), at("1m")],
+        ["6s raised fire.test", "6s severity_changed fire.test"],
+    ),
     "an alarm that lasts becomes worse": Case(
         {"when": "tamper", "ladder": [{"after": "5m", "severity": "critical"}]},
         [at("1s", tamper=True), at("10m"), at("11m", tamper=False)],

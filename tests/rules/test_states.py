@@ -75,6 +75,14 @@ def test_an_alarm_whose_condition_is_true_does_not_clear_whatever_the_clear_cond
     assert after(rule, Phase.ACTIVE, Known(True, True)) == (Move.STAY, Phase.ACTIVE, None)  # noqa: FBT003 -- a truth
 
 
+def test_what_is_not_known_any_more_is_waited_for_unless_the_clear_condition_says_that_it_is_over() -> None:
+    rule = compiled(when=WHEN, for_="5s", clear={"when": CLEAR})
+    assert after(rule, Phase.PENDING, Known(None, False)) == (Move.STAY, Phase.PENDING, 105 * SECOND)  # noqa: FBT003 -- a truth
+    assert after(rule, Phase.PENDING, UNKNOWN) == (Move.STAY, Phase.PENDING, 105 * SECOND)
+    assert after(rule, Phase.PENDING, Known(None, True)) == (Move.CHANGED, Phase.IDLE, None)  # noqa: FBT003 -- a truth
+    assert after(rule, Phase.PENDING, Known(True, True)) == (Move.STAY, Phase.PENDING, 105 * SECOND)  # noqa: FBT003 -- a truth
+
+
 def test_a_relapse_while_clearing_is_the_same_alarm() -> None:
     rule = compiled(when=WHEN, clear={"when": CLEAR, "for": "5s"})
     assert after(rule, Phase.CLEARING, Known(True, True)) == (Move.CHANGED, Phase.ACTIVE, None)  # noqa: FBT003 -- a truth
