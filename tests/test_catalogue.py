@@ -28,7 +28,7 @@ def number(unit: str) -> dict[str, object]:
 
 def test_the_house_knows_these_kinds() -> None:
     assert KINDS == [
-        "access_controller", "ai_camera", "care_radar", "charging_port", "door_contact", "elevator",
+        "access_controller", "ai_camera", "call_point", "care_radar", "charging_port", "door_contact", "elevator",
         "environment_sensor", "face_terminal", "fire_panel", "gas_detector", "heat_sensor", "leak_sensor",
         "manhole", "panic_button", "plate_reader", "smoke_sensor", "water_meter",
     ]  # fmt: skip

@@ -72,7 +72,7 @@ def test_smoke_is_an_alarm_at_once(desk: Desk) -> None:
     event = effects.events[0]
     assert (event.name, event.transition, event.severity) == ("fire.smoke_alarm", Transition.RAISED, Severity.CRITICAL)
     assert (event.site, event.building, event.device, event.late) == ("s1", "b1", "smoke-1", False)
-    assert event.data == {"alarm": True, "status": "alarm"}
+    assert event.data == {"alarm": True, "status": "alarm", "testing": False}
     assert [alarm.key for alarm in desk.engine.alarms()] == ["s1/smoke-1"]
 
 

@@ -331,6 +331,14 @@ def test_rules_that_do_not_read_a_message_are_not_even_asked(tmp_path: Path) -> 
     assert sorted(asked) == ["hot-0", "hot-1", "hot-2", "hot-3"]
 
 
+def test_rules_of_places_are_only_asked_about_what_they_read() -> None:
+    desk = Desk(documents(*ROOM))
+    warm(desk, 20)
+    room = desk.engine.content.find("s1", "room")
+    assert room is not None
+    assert room.rules.reading("", {"temperature": 21.0}).rules == ()
+
+
 @pytest.mark.parametrize("count", [0, 396])
 def test_a_message_makes_as_many_calls_however_many_rules_do_not_read_it(tmp_path: Path, count: int) -> None:
     desk = many(tmp_path, count)

@@ -208,11 +208,12 @@ class Slow:
         if on_missing != "keep":
             verdict = on_missing == "raise" if verdict is None else verdict
             cleared = on_missing == "clear" if cleared is None else cleared
+        begins = False if verdict is None and cleared and self.rule.clear is not None else verdict
         if self.rule.clear is None:
             cleared = None if verdict is None else not verdict
         if self.rule.latched or verdict:
             cleared = False
-        self.true_since = self.span(self.true_since, verdict, now) if not self.is_active else None
+        self.true_since = self.span(self.true_since, begins, now) if not self.is_active else None
         self.over_since = self.span(self.over_since, cleared, now) if self.is_active else None
 
     @staticmethod
