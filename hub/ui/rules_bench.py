@@ -78,8 +78,9 @@ class Scene:
         self._kinds = {} if rule.for_each.place is not None else {DEVICE: self._scope.kinds[0].kind}
         speakers = [self.speaker(step) for step in case.given]
         self._kinds |= {name: name.partition("-")[0] for name in speakers if name != DEVICE}
+        said = {kind for name, kind in self._kinds.items() if name != DEVICE}
         named = {action.to.kind for action in _actions(rule) if action.to is not None}
-        self._kinds |= {f"near-{kind}": kind for kind in sorted(named - set(self._kinds.values()))}
+        self._kinds |= {f"near-{kind}": kind for kind in sorted(named - said)}
         where = (rule.for_each.place or PlaceType.BUILDING).value
         around = {PlaceType.SITE.value: "", PlaceType.BUILDING.value: SITE}.get(where, BUILDING)
         row = PlaceRow(SITE, PLACE, where, around, BUILDING, facts=case.facts)
