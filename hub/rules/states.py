@@ -191,7 +191,8 @@ def step(rule: CompiledRule, state: RuleState, known: Known, now: int) -> Move:
         case Phase.PENDING if rule.quorum is not None:
             return vote(rule.quorum, state, known, now)
         case Phase.PENDING:
-            is_over = not known.verdict if known.verdict is not None else rule.clear is not None and known.cleared
+            is_said = rule.clear is not None and known.cleared is True
+            is_over = is_said if known.verdict is None else not known.verdict
             return _go(state, Phase.IDLE, None) if is_over else Move.STAY
         case Phase.ACTIVE:
             return _go(state, Phase.CLEARING, now + rule.clear_ns) if wants_clear(rule, known) else Move.STAY
