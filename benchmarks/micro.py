@@ -30,7 +30,7 @@ from hub.parts import EngineTwins
 from hub.sinks.redis_link import pack
 from hub.sinks.streams import pack_alarm_change, pack_event, source_of, twin_fields, twin_key
 from hub.sinks.timeseries.influxdb import InfluxStore
-from hub.sinks.timeseries.lines import encode, event_line
+from hub.sinks.timeseries.lines import event_line
 from hub.sinks.timeseries.local import LocalStore
 from hub.ui.cli.run import spare_the_collector
 
@@ -44,9 +44,9 @@ ROWS = (
     ("read + ack", "socket to messages, and their acks", True),
     ("journal", f"append, fsync, {BATCH:,} a record", True),
     ("normalize", "payload to readings", True),
-    ("twin, age, ledger", "the rest of apply without rules", True),
+    ("twin, age, ledger, line", "the rest of apply without rules", True),
     ("rules", f"four; one message in {EVENT_EVERY} an event", True),
-    ("lines", "points and events to line protocol", True),
+    ("lines of events", "to line protocol; a point's is made in apply", True),
     ("stream commands", "events and alarms", True),
     ("checkpoint", "what changed, encoded", True),
     ("influxdb client", f"{LINES_PER_WRITE:,} lines a write", True),
@@ -177,7 +177,7 @@ def _effects(desk: Desk) -> Iterator[Effects]:
 
 
 def _lines(effects: Effects) -> list[bytes]:
-    return encode(effects.points) + [event_line(event) for event in effects.events]
+    return effects.lines + [event_line(event) for event in effects.events]
 
 
 def _commands(effects: Effects) -> list[bytes]:

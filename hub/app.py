@@ -38,6 +38,7 @@ from hub.sinks.redis_link import ANSWER_SECONDS, Link, RedisAddress
 from hub.sinks.retention import Keep, Retention
 from hub.sinks.stream_sink import StreamSink
 from hub.sinks.streams import trimmed_keys
+from hub.sinks.timeseries.lines import write
 from hub.sinks.timeseries.writer import SeriesWriter
 from hub.sinks.twins import TwinSink
 
@@ -110,7 +111,7 @@ class Hub:
         settings = self.settings
         files = opened(settings.data_dir, settings.partition, decode_packets)
         self.journal, self.state_file, saved = await stack.enter_async_context(files)
-        begin = partial(Engine, self.journal.id, topics, decode_packets)
+        begin = partial(Engine, self.journal.id, topics, decode_packets, write)
         self.engine, self._superseded = restored(begin, saved.entries, self._documents)
         self._epoch_hint = saved.epoch
         failpoints = Failpoints(self.settings.failpoint)

@@ -325,6 +325,9 @@ class Series(msgspec.Struct, eq=False):
 Point = tuple[Series, int, Values]
 """(series, time in ns UTC, fields): a plain tuple, 0.05 us a message against 0.25 for a struct."""
 
+Write = Callable[[Series, int, Values], bytes]
+"""A point to its line in the words of the stores."""
+
 
 class Transition(StrEnum):
     """How an alarm moved; ``OCCURRED`` for an event without a state."""
@@ -449,7 +452,7 @@ class Transmission(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Effects(msgspec.Struct):
-    """What one record wants done, per deliverer, in order."""
+    """What one record wants done, per deliverer, in order. An engine that can write makes ``lines`` of its points."""
 
     position: int
     points: list[Point]
@@ -460,6 +463,7 @@ class Effects(msgspec.Struct):
     transmissions: list[Transmission]
     directories: list[tuple[str, bytes]] = []
     """(source, what it says of its devices): the rim makes profiles of it, for the next revision."""
+    lines: list[bytes] = []
 
 
 # ------------------------------------------------------------------------------------------- from outbox to sinks

@@ -41,7 +41,7 @@ from hub.model import (
     Transmission,
     UplinkSession,
 )
-from hub.sinks.timeseries.lines import encode, event_line
+from hub.sinks.timeseries.lines import event_line
 
 DISK_RETRY_SECONDS = 0.5
 APPLY_AHEAD = 4
@@ -261,10 +261,9 @@ class Applying:
             for transmission in sorted(effects.transmissions, key=lambda one: not one.reflex):
                 self._offer(transmission)
         self.directories |= effects.directories
-        if effects.points or effects.events:
-            lines = encode(effects.points)
-            lines += [event_line(event) for event in effects.events]
-            work = LineWork(lines, len(effects.points), len(effects.events))
+        if effects.lines or effects.events:
+            lines = effects.lines + [event_line(event) for event in effects.events]
+            work = LineWork(lines, len(effects.lines), len(effects.events))
             self._timeseries.add(effects.position, work, len(lines), sum(map(len, lines)))
         if effects.events or effects.alarms or effects.replies or effects.dead_letters:
             work_items = len(effects.events) + len(effects.alarms) + len(effects.replies) + len(effects.dead_letters)

@@ -47,6 +47,7 @@ from hub.model import (
     Started,
     Tick,
     Twin,
+    Write,
 )
 from hub.rules.inputs import Memory
 from hub.rules.states import Phase, RuleState
@@ -62,13 +63,16 @@ class Topics(TopicNames, Protocol):
 
 
 class Engine:
-    """State and the arms of ``apply``. Order: timers that are due, then the record; rules by name."""
+    """State and the arms of ``apply``. Order: timers that are due, then the record; rules by name.
 
-    def __init__(self, journal: str, topics: Topics, decode: Decode) -> None:
+    With ``write`` the effects hold lines instead of points.
+    """
+
+    def __init__(self, journal: str, topics: Topics, decode: Decode, write: Write | None = None) -> None:
         self.state = State()
         self.state.clock.journal = journal
         self._timers = Timers()
-        self._output = Output(self.state)
+        self._output = Output(self.state, write)
         self.content = Content()
         self._hands = Hands(self.state, self._timers, topics, self._output)
         self._alarms = Alarms(self.state, self.content, self._timers, self._hands, self._output)

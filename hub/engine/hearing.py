@@ -81,7 +81,7 @@ class Ear(ForeignEar):
         ledger.live += ends[LIVE]
         ledger.late += ends[LATE]
         ledger.backfill += ends[BACKFILL]
-        ledger.points += len(self._output.effects.points)
+        ledger.points += len(self._output.stored)
         clock.number, clock.readings = number + len(messages), self._readings_taken
         self.redelivery.heard(record, batch)
 
@@ -174,7 +174,7 @@ class Ear(ForeignEar):
             own = device.source.fold(device.row.network_id)
             names += [foreign_name(device.row.source, name) for name in dict.fromkeys((own, device.called))]
         waited = [message for name in names for message in self.waiting.leave(name, record.t)]
-        points, self._readings_taken = len(self._output.effects.points), self._state.clock.readings
+        points, self._readings_taken = len(self._output.stored), self._state.clock.readings
         for index, (received_at, topic, payload) in enumerate(waited):
             self._message, self._payload = None, payload
             self._first_t, self._at = record.t, received_at
@@ -187,7 +187,7 @@ class Ear(ForeignEar):
             except Exception:  # noqa: BLE001, S110 -- it is a dead letter already; a bug costs one message
                 pass
         self._state.clock.readings = self._readings_taken
-        self._state.ledger.points += len(self._output.effects.points) - points
+        self._state.ledger.points += len(self._output.stored) - points
 
     def _waited_for(self, device: Device, topic: str) -> Sequence[Reading]:
         route = None if self._parse(topic) else self._content.networks.router.route(topic)

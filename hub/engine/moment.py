@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
 from hub.engine.state import State, count
-from hub.model import Effects, Event, Scalar, Severity, Transition
+from hub.model import Effects, Event, Point, Scalar, Series, Severity, Transition, Values, Write
 
 
 class Moment(NamedTuple):
@@ -32,16 +33,24 @@ class Moment(NamedTuple):
 
 
 class Output:
-    """The effects of the record in hand."""
+    """The effects of the record in hand. What is stored becomes lines by ``write``, and stays points without it.
 
-    def __init__(self, state: State) -> None:
+    A line made at once costs 0.9 us, one that is made when a whole batch has gone through the cache 1.8.
+    """
+
+    def __init__(self, state: State, write: Write | None) -> None:
         self._state = state
-        self.effects = empty_effects(0)
+        self._writes = write is not None
+        self.write: Callable[[Series, int, Values], Point | bytes] = write or _point
+        self.begin(0)
 
     def begin(self, position: int) -> Effects:
         """Start collecting for another record."""
-        self.effects = empty_effects(position)
-        return self.effects
+        effects = self.effects = Effects(
+            position=position, points=[], events=[], alarms=[], replies=[], dead_letters=[], transmissions=[], lines=[]
+        )
+        self.stored: list[Any] = effects.lines if self._writes else effects.points
+        return effects
 
     def event(self, event: Event) -> None:
         """Add an event."""
@@ -78,6 +87,5 @@ class Output:
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def empty_effects(position: int) -> Effects:
-    """Return no effects of the record at ``position``."""
-    return Effects(position=position, points=[], events=[], alarms=[], replies=[], dead_letters=[], transmissions=[])
+def _point(series: Series, time: int, values: Values) -> Point:
+    return series, time, values

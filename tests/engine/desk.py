@@ -24,6 +24,7 @@ from hub.model import (
     SessionLost,
     Started,
     Tick,
+    Write,
 )
 from hub.revisions import read_yaml, revise
 
@@ -60,9 +61,9 @@ COMMUNITY = (
 class Desk:
     """Feeds records to an engine; ``t`` and the wall clock move only by hand."""
 
-    def __init__(self, wanted: Mapping[str, bytes] | None = None) -> None:
+    def __init__(self, wanted: Mapping[str, bytes] | None = None, write: Write | None = None) -> None:
         self._heard: dict[bytes, Sequence[Heard]] = {}
-        self.engine = Engine(JOURNAL, topics, self._decode)
+        self.engine = Engine(JOURNAL, topics, self._decode, write)
         self.records: list[Record] = []
         self.effects: list[Effects] = []
         self.t = START

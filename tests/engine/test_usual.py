@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hub.engine.device import Device
 from hub.engine.hearing import Ear
 from hub.model import Publish, Reading
+from hub.sinks.timeseries.lines import encode, write
 from tests.engine.desk import SECOND, START, Desk, device, documents, encoded
 
 RULES = """\
@@ -143,3 +144,13 @@ def test_what_is_held_never_goes_back_in_time(content: dict[str, bytes]) -> None
     *_, desk = conversation(Desk(content), words)
     found = {twin.name: twin.reported["temperature"] for twin in desk.engine.twins_of("s1")}
     assert found["env-1"][:2] == (45.0, START + 13 * SECOND - SECOND // 5)
+
+
+def test_an_engine_that_can_write_makes_the_lines_of_the_points_that_another_makes(content: dict[str, bytes]) -> None:
+    words = [*[USUAL] * 12, HOT, {**USUAL, "part": "north"}, {**USUAL, "age": None}, {**USUAL, "retain": True}, USUAL]
+    one, other = Desk(content), Desk(content, write)
+    for desk in (one, other):
+        assert [*conversation(desk, words)][-1] is desk
+    assert [each.lines for each in other.effects] == [encode(each.points) for each in one.effects]
+    assert other.engine.state.ledger == one.engine.state.ledger
+    assert not any(each.points for each in other.effects)
