@@ -12,12 +12,10 @@ from typing import Self, TypeVar
 import structlog
 
 from hub import __version__, parts
-from hub.bridge import topics
 from hub.bridge.frames import decode_packets
 from hub.bridge.uplink import Inbox
 from hub.clock import Clock
 from hub.config import Settings
-from hub.engine.apply import Engine
 from hub.errors import ConfigError, StoppedError, UnavailableError
 from hub.failpoints import Failpoints
 from hub.journal.files import Lock
@@ -38,7 +36,6 @@ from hub.sinks.redis_link import ANSWER_SECONDS, Link, RedisAddress
 from hub.sinks.retention import Keep, Retention
 from hub.sinks.stream_sink import StreamSink
 from hub.sinks.streams import trimmed_keys
-from hub.sinks.timeseries.lines import write
 from hub.sinks.timeseries.writer import SeriesWriter
 from hub.sinks.twins import TwinSink
 
@@ -111,7 +108,7 @@ class Hub:
         settings = self.settings
         files = opened(settings.data_dir, settings.partition, decode_packets)
         self.journal, self.state_file, saved = await stack.enter_async_context(files)
-        begin = partial(Engine, self.journal.id, topics, decode_packets, write)
+        begin = partial(parts.make_engine, self.journal.id)
         self.engine, self._superseded = restored(begin, saved.entries, self._documents)
         self._epoch_hint = saved.epoch
         failpoints = Failpoints(self.settings.failpoint)

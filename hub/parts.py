@@ -14,6 +14,7 @@ import structlog
 from hub.bridge import topics
 from hub.bridge.aiomqtt_session import AiomqttSession
 from hub.bridge.downlink import Downlink
+from hub.bridge.frames import decode_packets
 from hub.bridge.line import LONG_REST, SHORT_REST, SessionConfig
 from hub.bridge.paho_client import ClientConfig
 from hub.bridge.reconnect import Guard
@@ -30,6 +31,7 @@ from hub.model import Outcome, Twin
 from hub.normalize.networks.directory import directory_documents
 from hub.revisions import read_yaml
 from hub.sinks.timeseries.influxdb import InfluxStore
+from hub.sinks.timeseries.lines import write
 from hub.sinks.timeseries.local import LocalStore
 from hub.sinks.timeseries.store import Store
 from hub.sinks.twins import TwinChanges
@@ -44,6 +46,11 @@ class Broker(NamedTuple):
 
     asks_sys: bool
     guard: Guard
+
+
+def make_engine(journal: str) -> Engine:
+    """Return an engine that writes its points as the lines that every store takes."""
+    return Engine(journal, topics, decode_packets, write)
 
 
 def make_store(settings: Settings, clock: Clock) -> Store:
