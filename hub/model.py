@@ -115,7 +115,7 @@ class Signal(msgspec.Struct, frozen=True):
     data: dict[str, Scalar] = {}
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """What one element of a payload means: canonical values and signals of one part at one moment.
 
     ``values`` are typed as the kind says (a float property is a float). ``measured_at`` is None without a device

@@ -65,20 +65,25 @@ class Ear(ForeignEar):
         at, number = record.received_at, clock.number
         self._first_t = record.t
         self._awake = record.t - clock.blind_total if clock.blind_since is None else NEVER_AWAKE
-        ends: dict[Timeliness | None, int] = {LIVE: 0, LATE: 0, BACKFILL: 0, None: 0}
+        ends: dict[Timeliness | None, int] = {LATE: 0, BACKFILL: 0, None: 0}
+        live = 0  # nearly all, so not in the dict
         for index, message in enumerate(messages):
             if known is not None and message.duplicate and known(message):
                 ledger.duplicate += 1
                 continue
             self._message, self._index, self._at = message, index, at + index
             try:
-                ends[self._take(message)] += 1
+                how = self._take(message)
+                if how is LIVE:
+                    live += 1
+                else:
+                    ends[how] += 1
             except PoisonError as error:
                 self._bury(message, number + index + 1, error.code, error.message)
             except Exception as error:  # noqa: BLE001 -- a bug costs one message, never the hub (engine.md, Engine)
                 detail = f"{type(error).__name__}: {error}"[:500]
                 self._bury(message, number + index + 1, "internal_error", detail)
-        ledger.live += ends[LIVE]
+        ledger.live += live
         ledger.late += ends[LATE]
         ledger.backfill += ends[BACKFILL]
         ledger.points += len(self._output.stored)

@@ -204,7 +204,7 @@ class Readings:
         if reading.signals or reading.identity is not None or reading.backfill or device.is_silent:
             return False
         part = device.whole if reading.part is None else device.parts.get(reading.part)
-        if part is None or part.woken.names != (*values,) or part.held.at > measured:
+        if part is None or part.woken.names != tuple(values) or part.held.at > measured:
             return False
         known, seq = device.state, reading.seq
         if seq is not None:

@@ -171,7 +171,10 @@ class NativeHandler:
         values: Values = to_builtins(message.values)
         if message.signals is not None or (self._texts and not self._is_clean(values)):
             return self._read_any(payload)
-        return (self._reading(message, values, (), (), False),)  # noqa: FBT003 -- positional is 0.1 us faster
+        part, t = message.part, message.t
+        if part is not None or self._critical or t is None or not _CLOCK_LOW_MS <= t < _CLOCK_HIGH_MS:
+            return (self._reading(message, values, (), (), False),)  # noqa: FBT003 -- positional is 0.1 us faster
+        return (Reading(values, (), None, t * 1_000_000, None, False, False, message.seq, message.boot),)  # noqa: FBT003 -- as above
 
     def _is_clean(self, values: Values) -> bool:
         return all(is_clean(str(values[name])) for name in self._texts if name in values)
