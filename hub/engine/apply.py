@@ -77,15 +77,8 @@ class Engine:
         self._hands = Hands(self.state, self._timers, topics, self._output)
         self._alarms = Alarms(self.state, self.content, self._timers, self._hands, self._output)
         self._judge = Judge(self.state, self.content, self._timers, self._alarms, self._output)
-        self._ear = Ear(
-            self.state,
-            self.content,
-            self._judge,
-            self._hands,
-            self._output,
-            topics.parse,
-            Redelivery(self.state, decode),
-        )
+        known = Redelivery(self.state, decode)
+        self._ear = Ear(self.state, self.content, self._judge, self._hands, self._output, topics.parse, known)
         self.modes = self._alarms.modes
         self._removed_twins: list[tuple[str, str]] = []
         self._orders = Orders(self.state, self.content, self._alarms, self._hands, self._output)
