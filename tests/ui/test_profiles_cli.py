@@ -423,7 +423,8 @@ TYPES: dict[str, Callable[[object], bool]] = {
 @pytest.mark.parametrize("noun", list(Noun))
 def test_every_shipped_file_conforms_to_the_schema_of_its_noun(noun: Noun) -> None:
     schema = json.loads(schema_of(noun))
-    paths = [*packaged("device_profiles").rglob("*.yaml"), *packaged("rules").rglob("*.yaml")]
+    folders = (packaged("device_profiles"), packaged("rules"), packaged("city_rules"))
+    paths = [path for folder in folders for path in folder.rglob("*.yaml")]
     documents = [each for path in paths for each in load_documents(path) if each.noun == noun]
     assert documents
     assert [each.name for each in documents if not conforms(each.body, schema, schema)] == []

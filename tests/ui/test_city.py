@@ -1,0 +1,144 @@
+"""One hub with two sites, the city engine beside it, and what people see of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from hub.services.child import free_port
+from tests.ui.at import At
+from tests.ui.conftest import Cli
+from tests.ui.installation import GATE, SITE, Installation, environment, hub_command
+from tests.ui.office import Office
+from tests.waiting import wait_until
+
+HARBOUR, LANE, CAMERA = "harbour", "gate-7", "lane-1"
+CARD, PLATE = "0012345678", "鲁B12345"
+
+
+@pytest.fixture
+def at(cli: Cli, installation: Installation) -> At:
+    return At(cli, installation)
+
+
+class CityPages:
+    """Where the health of the city is read."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def __call__(self, path: str) -> tuple[int, str]:
+        """Return status and text of a page; 0 while nothing listens."""
+        try:
+            with urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except URLError as error:
+            return getattr(error, "code", 0), ""
+
+
+@pytest.fixture(scope="module")
+def city(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CityPages]:
+    """Register a second site, say where both lie, and run the city engine."""
+    port = free_port()
+    with installation.config.open("a", encoding="utf-8") as config:
+        config.write(f'city.http.port = {port}\ncity.settle = "500ms"\n')
+    for words in (
+        ("sites", "add", HARBOUR, "--zh", "海港", "--en", "Harbour"),
+        ("devices", "add", HARBOUR, LANE, "--kind", "access_controller"),
+        ("devices", "add", HARBOUR, CAMERA, "--kind", "plate_reader"),
+        ("devices", "add", SITE, "gate-2", "--kind", "access_controller"),
+        ("devices", "add", SITE, CAMERA, "--kind", "plate_reader"),
+        ("sites", "locate", SITE, "120.00", "36.26"),
+        ("sites", "locate", HARBOUR, "120.20", "36.26"),
+    ):
+        subprocess.run(hub_command("--config", str(installation.config), *words), env=environment(), check=True)
+    log = (tmp_path_factory.mktemp("city") / "city.log").open("wb")
+    command = hub_command("--config", str(installation.config), "city", "run")
+    process = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
+    pages = CityPages(port)
+    asyncio.run(wait_until(lambda: pages("/readyz")[0] == HTTPStatus.OK, seconds=30))
+    yield pages
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    log.close()
+
+
+def swipe(at: At, site: str, device: str) -> None:
+    signals = [{"name": "access.granted", "credential": "card", "card": CARD, "direction": "in"}]
+    payload = json.dumps({"part": "door-1", "signals": signals}).encode()
+    at.installation.publish(f"hub/{site}/{device}/signal", payload)
+
+
+def passed(at: At, site: str) -> None:
+    values = {"plate": PLATE, "direction": "in", "confidence": 0.99}
+    at.installation.publish(f"hub/{site}/{CAMERA}/telemetry", json.dumps({"values": values}).encode())
+
+
+def wait_for_passages(at: At, type_: str, count: int) -> list[Any]:
+    found: list[Any] = at.until("events", "list", "--type", type_, meets=lambda events: len(events) >= count)
+    return found
+
+
+def test_one_card_at_two_sites_is_one_event_with_both_places_in_words(at: At, city: CityPages) -> None:
+    # The hub takes the new devices up within five seconds; what they said before that comes late, without a clock.
+    at.until("devices", "list", meets=lambda devices: len(devices) >= 6)
+    swipe(at, SITE, "gate-2")
+    swipe(at, HARBOUR, LANE)
+    wait_for_passages(at, "access.passage", 2)
+    (event,) = wait_for_passages(at, "access.impossible_travel", 1)
+    assert event["label"]["zh"].startswith("同一张卡出现在两个小区：先在柳园 gate-2，")
+    assert "后在海港 gate-7，相距 17.9 km" in event["label"]["zh"]
+    assert event["label"]["en"].startswith(f"One card at two sites: {SITE} gate-2, then Harbour gate-7, 17.9 km apart")
+    assert CARD not in json.dumps(event)
+    causes = [each["id"] for each in at("events", "list", "--type", "access.passage")][-2:]
+    assert [event["data"]["from_event"], event["data"]["to_event"]] == causes
+
+
+def test_one_plate_at_two_sites_is_told_by_both_rules(at: At, city: CityPages) -> None:
+    passed(at, SITE)
+    wait_for_passages(at, "vehicle.passage", 1)
+    passed(at, HARBOUR)
+    (twice,) = wait_for_passages(at, "vehicle.plate_in_two_places", 1)
+    (inside,) = wait_for_passages(at, "vehicle.double_entry", 1)
+    assert twice["data"]["token"] == inside["data"]["token"] != PLATE
+    assert (twice["site"], twice["device"], twice["data"]["from_site"]) == (HARBOUR, CAMERA, SITE)
+
+
+def test_the_city_tells_how_it_stands(at: At, city: CityPages) -> None:
+    status = at.until("city", "status", meets=lambda said: said["kept"]["counts"].get("judged", 0) >= 4)
+    assert (status["is_running"], status["kept"]["counts"]["raised.vehicle-double-entry"]) == (True, 1)
+    assert status["behind_seconds"] < 20
+    metrics = city("/metrics")[1].splitlines()
+    assert 'hub_city_events_raised_total{rule="vehicle-plate-in-two-places"} 1.0' in metrics
+    assert "hub_city_sites_unplaced 0.0" in metrics
+    assert "raised.access-impossible-travel" in at.said("city", "status").out
+
+
+def test_an_event_of_the_city_is_traced_to_the_events_that_it_compares(at: At, city: CityPages) -> None:
+    (event,) = wait_for_passages(at, "access.impossible_travel", 1)
+    traced = at("trace", event["id"])
+    assert [each["id"] for each in traced["compares"]] == [event["data"]["from_event"], event["data"]["to_event"]]
+    assert f"hub trace {event['data']['from_event'][:8]}" in at.said("trace", event["id"]).out
+
+
+# ---------------------------------------------------------------------------------------------------- without servers
+
+
+def test_city_rules_are_listed_checked_and_tested(office: Office, tmp_path: Path) -> None:
+    listed = office("city", "list")
+    assert {each["city_rule"] for each in listed} >= {"access-impossible-travel", "access-cloned-card"}
+    assert all(each["sentence"]["zh"] and each["tests"] for each in listed)
+    assert office("city", "check") == []
+    results = office("city", "test", "access-cloned-card")
+    assert {result["rule"] for result in results} == {"access-cloned-card"}
+    assert all(result["differences"] == [] for result in results)
