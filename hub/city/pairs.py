@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -91,9 +91,11 @@ def doubt_of(rule: CityRule) -> Doubt:
 
 def beside(doubt: Doubt, sighting: Sighting, known: Sequence[Sighting], chart: Chart) -> list[Pair]:
     """Return the pairs that ``sighting`` makes with those that matter right before and after it."""
+    if not known:
+        return []
     index = bisect_left(known, sighting[:2])
-    before = _first(doubt, (known[place] for place in range(index - 1, -1, -1)), chart)
-    after = _first(doubt, (known[place] for place in range(index, len(known))), chart)
+    before = _first(doubt, known, range(index - 1, -1, -1), chart)
+    after = _first(doubt, known, range(index, len(known)), chart)
     return _pairs(doubt, [each for each in (before, sighting, after) if each is not None], chart)
 
 
@@ -107,5 +109,8 @@ def _pairs(doubt: Doubt, known: Sequence[Sighting], chart: Chart) -> list[Pair]:
     return [pair for pair in found if pair is not None]
 
 
-def _first(doubt: Doubt, known: Iterable[Sighting], chart: Chart) -> Sighting | None:
-    return next((each for each in known if doubt.matters(each, chart)), None)
+def _first(doubt: Doubt, known: Sequence[Sighting], places: range, chart: Chart) -> Sighting | None:
+    for place in places:
+        if doubt.matters(known[place], chart):
+            return known[place]
+    return None

@@ -61,10 +61,12 @@ class Lens(NamedTuple):
             return Skip.ANONYMOUS
         if len(str(said)) < self.length:
             return Skip.SHORT
-        if any(name in event.data and event.data[name] not in words for name, words in self.only):
-            return Skip.EXCLUDED
-        if any(_is_below(event, name, least) for name, least in self.trust):
-            return Skip.UNTRUSTED
+        for name, words in self.only:
+            if name in event.data and event.data[name] not in words:
+                return Skip.EXCLUDED
+        for name, least in self.trust:
+            if _is_below(event, name, least):
+                return Skip.UNTRUSTED
         # It waited somewhere, and its device told no time: it may have been whenever.
         return Skip.UNDATED if event.late and not event.age else None
 

@@ -17,7 +17,8 @@ from hub.model import Event
 from hub.sinks.fence import Fence
 from hub.sinks.ownership import Claim, Ownership
 from hub.sinks.redis_link import Link, pack, pairs
-from hub.sinks.streams import Cursor, cursor_key, decode_cursor, heartbeat_key, pack_event, source_of
+from hub.sinks.streams import Cursor, cursor_key, decode_cursor, heartbeat_key, outbox_key, pack_event, source_of
+from hub.sinks.timeseries.lines import event_line
 
 CITY = "city"
 """The partition, and the journal, that a city's cursor names: no hub can have it, whose journal is a UUID."""
@@ -80,6 +81,7 @@ class Keeper:
         """Write ``events`` and ``kept`` in one transaction, however long that takes; TailLostError to begin again."""
         source = source_of(CITY)
         packed = [pack_event(event, source) for event in events]
+        packed += [pack(b"RPUSH", outbox_key(CITY), event_line(event)) for event in events]
         packed.append(pack(b"HSET", cursor_key(CITY), FIELD, _encode(kept)))
         failures, record = 0, await self._record() + 1
         while True:

@@ -26,7 +26,6 @@ from hub.parts import make_store
 from hub.registry.registry import Registry
 from hub.sinks.ownership import ASK_SECONDS, Ownership
 from hub.sinks.redis_link import ANSWER_SECONDS, Link, RedisAddress
-from hub.sinks.streams import domain_key, events_key
 
 POLL_SECONDS = 5.0
 
@@ -45,6 +44,7 @@ class CityProcess:
         self.directory = settings.data_dir / CITY
         self.rules = rules_of(settings)
         self.unplaced: tuple[str, ...] = ()
+        self.address = RedisAddress(url=settings.redis.url.get_secret_value())
         self._clock = clock
         self._revision = -1
         self._stop = asyncio.Event()
@@ -60,8 +60,7 @@ class CityProcess:
             await self.ownership.claim()
             self.keeper = Keeper(self._link(stack), self.ownership, self._clock)
             self.watch = Watch(self.rules, self._terms(), self._link(stack), self.keeper, self._clock)
-            raised = {events_key(rule.raise_.event) for rule in self.rules.values()} | {domain_key("device")}
-            self.historian = Historian(self._link(stack), store, self._clock, sorted(raised))
+            self.historian = Historian(self._link(stack), store, self._clock)
             await self._read_places()
             self._opened = stack.pop_all()
         return self
@@ -70,8 +69,7 @@ class CityProcess:
         await self._opened.aclose()
 
     def _link(self, stack: AsyncExitStack, answer_seconds: float = ANSWER_SECONDS) -> Link:
-        address = RedisAddress(url=self.settings.redis.url.get_secret_value())
-        link = Link(address, answer_seconds=answer_seconds)
+        link = Link(self.address, answer_seconds=answer_seconds)
         stack.push_async_callback(link.close)
         return link
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 import msgspec
@@ -11,7 +11,7 @@ import structlog
 from hub.city.sightings import Entry
 from hub.errors import PoisonError
 from hub.sinks.redis_link import Answer, Link, checked, pack, pairs, rows
-from hub.sinks.streams import decode_event
+from hub.sinks.streams import decode_event, events_key
 
 PAGE = 1_000
 BLOCK_SECONDS = 0.25
@@ -46,11 +46,12 @@ class Round(NamedTuple):
 
 
 class Rounds:
-    """Reads ``streams`` on a connection of its own; ``positions`` say how far."""
+    """Reads events of these ``names`` on a connection of its own; ``positions`` say how far in each stream."""
 
-    def __init__(self, link: Link, streams: Sequence[str]) -> None:
+    def __init__(self, link: Link, names: Iterable[str]) -> None:
         self.positions: dict[str, Position] = {}
-        self.streams = tuple(streams)
+        self._names = frozenset(name.encode() for name in names)
+        self.streams = tuple(sorted({events_key(name.decode()) for name in self._names}))
         self._link = link
 
     async def begin(self, positions: Mapping[str, Position]) -> int:
@@ -70,7 +71,7 @@ class Rounds:
             while True:
                 answer = await self._link.ask("XRANGE", stream, start, self.positions[stream].text, "COUNT", PAGE)
                 page = [_identified(row) for row in rows(answer)]
-                yield _decoded(stream, page)
+                yield self._decoded(stream, page)
                 if len(page) < PAGE:
                     break
                 start = f"({_text(page[-1][0])}"
@@ -117,7 +118,7 @@ class Rounds:
             self.positions[stream] = Position(*last, self.positions[stream].entries + len(page))
             if len(page) == PAGE:
                 until = min(until, last[0] - 1)
-            decoded, bad = _decoded(stream, page)
+            decoded, bad = self._decoded(stream, page)
             entries += decoded
             unreadable += bad
         return Round(until, entries, unreadable)
@@ -125,6 +126,17 @@ class Rounds:
     async def close(self) -> None:
         """Close the connection."""
         await self._link.close()
+
+    def _decoded(self, stream: str, page: Sequence[tuple[EntryId, dict[bytes, bytes]]]) -> tuple[list[Entry], int]:
+        """Return the entries that are wanted, and how many of these nobody can read."""
+        wanted = [(entry, fields) for entry, fields in page if fields.get(b"type") in self._names]
+        entries = []
+        for (written_at, number), fields in wanted:
+            try:
+                entries.append(Entry(stream, written_at, number, decode_event(fields)))
+            except PoisonError as error:
+                log.warning("entry_unreadable", stream=stream, entry=f"{written_at}-{number}", reason=str(error))
+        return entries, len(wanted) - len(entries)
 
     async def _now(self) -> int:
         return _milliseconds(await self._link.ask("TIME"))
@@ -138,16 +150,6 @@ class Rounds:
         if not await self._link.ask("EXISTS", stream):
             return {}
         return pairs(await self._link.ask("XINFO", "STREAM", stream))
-
-
-def _decoded(stream: str, page: Sequence[tuple[EntryId, dict[bytes, bytes]]]) -> tuple[list[Entry], int]:
-    entries = []
-    for (written_at, number), fields in page:
-        try:
-            entries.append(Entry(stream, written_at, number, decode_event(fields)))
-        except PoisonError as error:
-            log.warning("entry_unreadable", stream=stream, entry=f"{written_at}-{number}", reason=str(error))
-    return entries, len(page) - len(entries)
 
 
 def _identified(row: Answer) -> tuple[EntryId, dict[bytes, bytes]]:

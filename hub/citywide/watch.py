@@ -18,7 +18,6 @@ from hub.clock import Clock
 from hub.errors import UnavailableError
 from hub.model import Event
 from hub.sinks.redis_link import Link
-from hub.sinks.streams import events_key
 
 KEEP_EVERY_NS = 2_000_000_000
 """What came to nothing need not be kept at once: judged again after a kill it comes to nothing again."""
@@ -43,7 +42,7 @@ class Watch:
         self._terms = terms
         self._keeper = keeper
         self._clock = clock
-        self._rounds = Rounds(link, sorted({events_key(name) for name in watched(rules)}))
+        self._rounds = Rounds(link, watched(rules))
         self._base: Counter[str] = Counter()
         self._looked_at = 0
         self._kept_at = 0

@@ -56,9 +56,9 @@ def cursor_key(partition: str) -> str:
     return f"hub:cursor:{partition}"
 
 
-def history_key(partition: str) -> str:
-    """Return the hash that says up to which entry of each stream the partition's events are in the store."""
-    return f"hub:history:{partition}"
+def outbox_key(partition: str) -> str:
+    """Return the list of lines that the store has not taken yet, of a partition without an outbox on disk."""
+    return f"hub:outbox:{partition}"
 
 
 def heartbeat_key(partition: str) -> str:

@@ -83,7 +83,7 @@ async def should_be_told(link: Link, settings: Settings) -> list[str]:
         remember_ns=nanoseconds(settings.city.remember),
     )
     city = City(rules_of(settings), chart, terms)
-    rounds = Rounds(link, ["hub:events:access", "hub:events:vehicle"])
+    rounds = Rounds(link, ["access.passage", "vehicle.passage"])
     await rounds.begin({})
     async for entries, unreadable in rounds.again(0):
         assert unreadable == 0

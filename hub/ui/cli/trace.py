@@ -21,6 +21,7 @@ from hub.rules.sentence import sentence as rule_sentence
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.journal import sentence as record_sentence
+from hub.ui.cli.trace_city import is_of_city, tell_comparison
 from hub.ui.history import History, story
 from hub.ui.printing import console_of, say_json, say_table
 from hub.ui.profile_dump import document, dump, spoken
@@ -40,6 +41,9 @@ def trace(
     """
     desk = desk_of(context)
     atlas, it, after = asyncio.run(_find(desk, event))
+    if is_of_city(it):
+        tell_comparison(desk, atlas, it, as_json=as_json)
+        return
     tape = tape_of(desk.settings.data_dir)
     with bar("doing it again", tape.begins_at, max(tape.begins_at + 1, min(it.time, tape.ends_at))) as progress:
         found = gather(tape, saved(state_path(desk.settings.data_dir)), it, progress)
