@@ -42,8 +42,7 @@ from hub.sinks.twins import TwinSink
 W = TypeVar("W")
 
 TICK_SECONDS, LEASE_TICK_SECONDS = 1.0, 0.1
-REGISTRY_TICKS = 5
-PATIENCE_NS = 2_000_000_000
+REGISTRY_TICKS, PATIENCE_NS = 5, 2_000_000_000
 
 log = structlog.get_logger(__name__)
 
@@ -231,6 +230,7 @@ class Hub:
             begin("sinks.retention", self.retention.run),
             begin("sinks.ownership", self.ownership.run),
             begin("sinks.epoch", self._keep_epochs),
+            begin("journal.archive", partial(parts.archive, self.settings, self.clock, self.journal)),
             begin("clock.tick", self._tick),
             begin("registry.poll", self._poll_registry),
         ]

@@ -132,10 +132,16 @@ class RetentionSettings(_Section):
 
 
 class CheckpointSettings(_Section):
-    """The engine's state is saved after so many messages, or so much time, whichever is first."""
+    """The engine's state is saved after so many messages, or so much time, whichever is first.
+
+    A copy is put aside ``archive_every`` so often for trace and replay, while the journal behind it is kept; all copies
+    together are no larger than ``archive_size``.
+    """
 
     messages: Annotated[int, Field(ge=1)] = 200_000
     every: Duration = timedelta(seconds=30)
+    archive_every: Annotated[Duration, Field(ge=timedelta(minutes=1))] = timedelta(hours=1)
+    archive_size: Bytes = 2 * 2**30
 
 
 class LimitSettings(_Section):

@@ -27,6 +27,8 @@ from hub.config import SessionChoice, Settings, TimeseriesStore, packaged
 from hub.engine.apply import Engine
 from hub.engine.networks import Networks
 from hub.errors import PoisonError
+from hub.journal.archive import Archive
+from hub.journal.journal import Journal
 from hub.model import Outcome, Twin
 from hub.normalize.networks.directory import directory_documents
 from hub.revisions import read_yaml
@@ -51,6 +53,12 @@ class Broker(NamedTuple):
 def make_engine(journal: str) -> Engine:
     """Return an engine that writes its points as the lines that every store takes."""
     return Engine(journal, topics, decode_packets, write)
+
+
+async def archive(settings: Settings, clock: Clock, journal: Journal) -> None:
+    """Put checkpoints aside, until cancelled."""
+    every, limit = settings.checkpoint.archive_every, settings.checkpoint.archive_size
+    await Archive(settings.data_dir, every=every, limit_bytes=limit).run(clock, lambda: journal.first)
 
 
 def make_store(settings: Settings, clock: Clock) -> Store:

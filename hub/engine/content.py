@@ -70,7 +70,7 @@ class Content:
 
     def knowledge(self, device: Device, stream: CompiledStream) -> Handler | None:
         """Return the handler of what a network itself knows of ``device``; None: the stream is the device's own."""
-        return self.networks.knowledge(stream, self._outfits.kinds[device.kind])
+        return self.networks.knowledge(stream, self.kind(device))
 
     def of_source(self, source: str) -> list[Device]:
         """Return the devices of a foreign network in the order of keys."""
@@ -101,6 +101,10 @@ class Content:
         devices = [device for device in self.devices_of(site) if key in self.around(device)]
         places = {place.key: place for device in devices for place in device.places}
         return [*devices, *(places[name] for name in sorted(places))]
+
+    def kind(self, device: Device) -> Kind:
+        """Return the kind of a device."""
+        return self._outfits.kinds[device.kind]
 
     def rule_of(self, name: str, subject: Subject) -> CompiledRule | None:
         """Return a rule as it is for ``subject``; one that is being removed as it was."""

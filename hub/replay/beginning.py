@@ -1,10 +1,10 @@
-"""Where an engine begins again: the checkpoint, the first record, or (behind a trimmed journal) documents alone."""
+"""Where an engine begins again: a checkpoint, the first record, or (behind a trimmed journal) documents alone."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +16,9 @@ from hub.bridge.frames import decode_packets
 from hub.engine.apply import Engine
 from hub.engine.state import Clock, Document
 from hub.errors import ConfigError, CorruptError
+from hub.journal.archive import archived
 from hub.journal.files import RESTORE, connect, translate
+from hub.journal.neighbours import state_path
 from hub.journal.records import is_sealed
 from hub.model import Effects, Record
 from hub.pipeline import NewRevision
@@ -40,6 +42,7 @@ class Beginning:
     position: int
     entries: Entries
     fidelity: Fidelity
+    journal: str = ""
 
 
 def saved(state: Path) -> Beginning | None:
@@ -59,7 +62,33 @@ def saved(state: Path) -> Beginning | None:
     if not rows:
         return None
     entries = {key: body for key, body, _ in rows}
-    return Beginning(position=int(meta["position"]), entries=entries, fidelity=Fidelity.EXACT)
+    return Beginning(position=int(meta["position"]), entries=entries, fidelity=Fidelity.EXACT, journal=meta["journal"])
+
+
+Find = Callable[[int], Beginning | None]
+"""The checkpoint from which a record is best reached; None where there is none."""
+
+
+def checkpoints(directory: Path, tape: Tape) -> Find:
+    """Return what finds the nearest checkpoint before a record: the hub's newest one, or one that was put aside.
+
+    Where there is none before it, it is the first one behind it: what that knows of rules and devices comes closest.
+    """
+
+    def find(at: int) -> Beginning | None:
+        newest = saved(state_path(directory))
+        if newest is not None and newest.position < at:
+            return newest
+        aside = [each for each in archived(directory) if each.position >= tape.first - 1]
+        near = [each.path for each in reversed(aside) if each.position < at] + [each.path for each in aside]
+        for path in near:
+            with suppress(CorruptError, FileNotFoundError):  # there are others
+                found = saved(path)
+                if found is not None and found.journal == tape.journal:
+                    return found
+        return newest
+
+    return find
 
 
 def beginning(tape: Tape, checkpoint: Beginning | None, at: int) -> Beginning:

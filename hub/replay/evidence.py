@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import msgspec
 
 from hub.authoring.trace import Sent, Trace, trace
 from hub.bridge import topics
-from hub.catalogue import Kind
-from hub.durations import nanoseconds
 from hub.engine.apply import Engine
 from hub.engine.device import Device
 from hub.errors import PoisonError
-from hub.model import Batch, Event, Heard, Quality, Record, Scalar, Tick
+from hub.model import Batch, Event, Heard, Record, Tick
 from hub.normalize.networks.network import Network, SourceRow
 from hub.normalize.networks.routing import compile_router
 from hub.normalize.profile import Profile
-from hub.replay.beginning import Beginning, Fidelity, beginning, engine_at
+from hub.replay.beginning import Beginning, Fidelity, Find, beginning, engine_at
 from hub.replay.lockstep import Progress
 from hub.replay.tape import Tape
-from hub.rules.held import of
+from hub.replay.witnesses import Ear, Place, Term
 from hub.rules.rule import Rule, read_rule
 
-REMEMBERED = 1_000
 LATER_NS = 60_000_000_000
 """How far behind the moment of an event its record may be looked for."""
 COMPARED = ("name", "severity", "transition", "time", "key", "rule", "rule_version", "late", "test", "drill", "data")
-
-Place = tuple[int, int]
-"""(record position, message index)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,24 +39,6 @@ class Cause:
     message: Heard | None
     decoded: Trace | None = None
     why: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
-    """A value that the rule reads, as it was known then; ages in ns. ``place`` is the message that brought it."""
-
-    name: str
-    value: Scalar
-    measured_at: int
-    age: int
-    quality: Quality
-    stale_after: int | None
-    place: Place | None
-
-    @property
-    def is_stale(self) -> bool:
-        """True when the rule took it for unknown."""
-        return self.stale_after is not None and self.age > self.stale_after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +63,7 @@ class Evidence:
         return self.again is not None and not self.differences
 
 
-def gather(tape: Tape, checkpoint: Beginning | None, event: Event, progress: Progress) -> Evidence:
+def gather(tape: Tape, checkpoint: Find, event: Event, progress: Progress) -> Evidence:
     """Do again what led to ``event``, from the nearest state, and stop there."""
     at = event.causes[-1] if event.causes else _search(tape, checkpoint, event, progress)
     if at is None:
@@ -97,13 +72,14 @@ def gather(tape: Tape, checkpoint: Beginning | None, event: Event, progress: Pro
         why = f"record {at[0]} is not in the journal, which holds {tape.first} to {tape.last}"
         causes = [Cause(place=place, record=None, message=None, why=why) for place in event.causes]
         return Evidence(again=None, causes=causes, why=why)
-    begin = beginning(tape, checkpoint, at[0])
+    begin = beginning(tape, checkpoint(at[0]), at[0])
     return _Witness(tape, begin, event).testify(at, progress)
 
 
-def _search(tape: Tape, checkpoint: Beginning | None, event: Event, progress: Progress) -> Place | None:
+def _search(tape: Tape, checkpoint: Find, event: Event, progress: Progress) -> Place | None:
     """Return the cause of an event of which only the time is known: it is done again until it comes."""
-    begin = beginning(tape, checkpoint, tape.before(event.time) + 1)
+    at = tape.before(event.time) + 1
+    begin = beginning(tape, checkpoint(at), at)
     engine = engine_at(tape, begin)
     for record in tape.read(begin.position):
         progress(record)
@@ -129,9 +105,8 @@ class _Witness:
         self._begin = begin
         self._event = event
         self._engine: Engine = engine_at(tape, begin)
-        self._said: dict[int, Place] = {}
+        self._ear = Ear(self._engine, event)
         self._records = 0
-        self._heard_at = 0
         self._timed: Place | None = None
         self._now = 0
 
@@ -144,8 +119,10 @@ class _Witness:
                 again = self._last(record, at[1])
                 break
             self._engine.apply(record)
-            self._listen(record)
-        places = dict.fromkeys([*(term.place for term in self._terms() if term.place is not None), *self._event.causes])
+            self._ear.listen(record)
+        known = self._event if again is None else again
+        terms = list(self._ear.terms(self._now, known.data))
+        places = dict.fromkeys([*(term.place for term in terms if term.place is not None), *self._event.causes])
         if again is not None:
             places |= dict.fromkeys(again.causes)
         return Evidence(
@@ -154,7 +131,7 @@ class _Witness:
             fidelity=self._begin.fidelity,
             records=self._records,
             causes=[self._cause(place) for place in sorted(places)],
-            terms=list(self._terms()),
+            terms=terms,
             rule=self._rule(),
             why="" if again is not None else "doing it again did not bring the event",
         )
@@ -168,26 +145,12 @@ class _Witness:
         for step in steps:
             self._now = step.t + max(0, len(step.messages) - 1)
             events = self._engine.apply(step).events
-            self._listen(step)
+            self._ear.listen(step)
             for event in events:
                 if event.id == self._event.id:
                     self._timed = event.causes[-1] if isinstance(step.body, Tick) else None
                     return event
         return None
-
-    def _listen(self, record: Record) -> None:
-        """Note which message the device said last, if it did: by the moment at which the engine heard it."""
-        device = self._device()
-        if device is None or device.state.heard_at == self._heard_at:
-            return
-        known = device.state
-        self._heard_at = known.heard_at
-        index = known.heard_at - record.received_at
-        if 0 <= index < len(record.messages):
-            self._said.pop(known.heard_awake, None)
-            self._said[known.heard_awake] = (record.position, index)
-            for oldest in list(islice(self._said, max(0, len(self._said) - REMEMBERED))):
-                del self._said[oldest]
 
     def _device(self) -> Device | None:
         return self._engine.content.find(self._event.site, self._event.device)
@@ -200,21 +163,6 @@ class _Witness:
     def _rule(self) -> Rule | None:
         document = self._engine.content.documents.get(f"rule/{self._event.rule}")
         return None if document is None else read_rule(document.body)
-
-    def _terms(self) -> Iterator[Term]:
-        device, rule = self._device(), self._engine.content.rules.get(self._event.rule)
-        if device is None or rule is None:
-            return
-        kind = _kind_of(self._engine, device)
-        awake = self._engine.state.clock.awake(self._now)
-        for name, (value, measured_at, came, quality) in of(device.state.parts, self._event.part).items():
-            if name not in rule.names and name not in self._event.data:
-                continue
-            limit = kind.properties[name].stale_after if name in kind.properties else None
-            yield Term(
-                name=name, value=value, measured_at=measured_at, age=max(0, awake - came), quality=quality,
-                stale_after=None if limit is None else nanoseconds(limit), place=self._said.get(came),
-            )  # fmt: skip
 
     def _cause(self, place: Place) -> Cause:
         record = self._tape.find(place[0])
@@ -244,7 +192,7 @@ def differing(stored: Event, again: Event) -> list[str]:
 
 def decoded(engine: Engine, device: Device, message: Heard) -> Trace:
     """Return what became of a message of ``device``, byte by byte; a foreign network's envelope is taken off first."""
-    kind, documents = _kind_of(engine, device), engine.content.documents
+    kind, documents = engine.content.kind(device), engine.content.documents
     name = getattr(device, "profile", "") or device.row.profile
     if name and f"profile/{name}" in documents:
         profile = Profile.model_validate_json(documents[f"profile/{name}"].body)
@@ -266,7 +214,3 @@ def _opened(engine: Engine, message: Heard) -> tuple[bytes, int | None]:
         return message.payload, None
     envelope = route.stream.read(message.payload)
     return envelope.payload or b"", envelope.port
-
-
-def _kind_of(engine: Engine, device: Device) -> Kind:
-    return Kind.model_validate_json(engine.content.documents[f"kind/{device.kind}"].body)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hub.engine.apply import Engine
 from hub.engine.device import Device
+from hub.engine.modes import Modes
 from hub.engine.places import Subject
 from hub.engine.state import State, decode_entries
 from hub.engine.views import Views
@@ -157,7 +158,7 @@ class Explainer:
         def look(name: str) -> Seen:
             if name in rule.inputs or name == TESTING:
                 return Seen(name, held.fresh(name, -1), is_input=True)
-            found = [(stamped, by) for stamped, by in _said(rule, subject, part, held, name)]
+            found = list(_said(self._engine.modes, rule, subject, part, held, name))
             limit = rule.scope.names[name].stale_after
             if not found:
                 return Seen(name, stale_after=limit)
@@ -187,7 +188,9 @@ class Explainer:
         )
 
 
-def _said(rule: CompiledRule, subject: Subject, part: str, held: Held, name: str) -> Iterator[tuple[Stamped, str]]:
+def _said(  # noqa: PLR0913, PLR0917 -- one call; each is a part of where to look
+    modes: Modes, rule: CompiledRule, subject: Subject, part: str, held: Held, name: str
+) -> Iterator[tuple[Stamped, str]]:
     """Yield every word about ``name`` that the rule sees, and the key of who said it."""
     if isinstance(subject, Device):
         stamped = held.get(name)
@@ -196,6 +199,8 @@ def _said(rule: CompiledRule, subject: Subject, part: str, held: Held, name: str
         return
     for kind, word in rule.scope.sources.get(name, ()):
         for device in subject.by_kind.get(kind, ()):
+            if not modes.sees(rule.name, subject, device):
+                continue
             for of, said in device.state.parts.items():
                 stamped = said.get(word)
                 if stamped is not None:

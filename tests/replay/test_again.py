@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from msgspec.structs import replace
 
 from hub.bridge.frames import decode_packets
 from hub.errors import ConfigError, UnavailableError
+from hub.journal.archive import Archive, archived
 from hub.journal.journal import Journal
+from hub.journal.state_file import StateFile
 from hub.model import Event, Record, Tick
-from hub.replay.beginning import Beginning, Fidelity, beginning, documents_of, engine_at, entries_of
+from hub.replay.beginning import Beginning, Fidelity, beginning, checkpoints, documents_of, engine_at, entries_of
 from hub.replay.difference import Change, Comparison, Difference
 from hub.replay.evidence import Evidence, gather
 from hub.replay.lockstep import Lockstep
@@ -177,7 +180,36 @@ def trim(directory: Path, up_to: int) -> None:
 
 
 def prove(tape: JournalTape, event: Event, checkpoint: Beginning | None = None) -> Evidence:
-    return gather(tape, checkpoint, event, lambda _record: None)
+    return gather(tape, lambda _at: checkpoint, event, lambda _record: None)
+
+
+TWO = """
+rule: two-smokes
+for_each: building
+inputs: {alarming: {of: smoke_sensor, where: status == 'alarm', take: distinct(device)}}
+when: alarming >= 2 and temperature > 20
+raise: {event: fire.two_smokes, severity: critical}
+"""
+BUILDING = {
+    "place/s1/b1": b'{"site": "s1", "place": "b1", "type": "building", "zone": "Asia/Shanghai"}',
+}
+
+
+async def test_the_terms_of_a_rule_for_a_place_are_those_of_its_witnesses(tmp_path: Path) -> None:
+    wanted = overlay(tmp_path / "rules", TWO) | DEVICES | BUILDING
+    other = "hub/s1/smoke-2/telemetry"
+    script = Script(wanted).hear(10, (LOUD, SMOKE)).hear(12, (other, CALM)).hear(15, (other, SMOKE))
+    tape = JournalTape(await written(tmp_path, script.records))
+    event = next(event for event in events(tape) if event.rule == "two-smokes")
+    found = prove(tape, event)
+    assert found.is_proven
+    assert [(term.name, term.value, term.key, term.place) for term in found.terms] == [
+        ("temperature", 31.0, "s1/smoke-2", (7, 0)),
+        ("alarming", 2, "", None),
+        ("status", "alarm", "s1/smoke-1", (5, 0)),
+        ("status", "alarm", "s1/smoke-2", (7, 0)),
+    ]
+    assert [cause.place for cause in found.causes] == [(5, 0), (7, 0)]
 
 
 def checkpoint_at(tape: JournalTape, position: int) -> Beginning:
@@ -244,6 +276,48 @@ def test_a_trimmed_journal_without_a_checkpoint_is_a_mistake(tape: JournalTape, 
     assert tape.is_whole
     with pytest.raises(ConfigError, match="beginning_missing"):
         beginning(JournalTape(tmp_path / "journal.sqlite"), None, 10)
+
+
+async def put_aside(directory: Path, tape: JournalTape, *places: int) -> None:
+    """Write the checkpoints that a hub would have written at ``places``, each put aside."""
+    async with StateFile(directory / "state.sqlite", tape.journal) as file:
+        for number, position in enumerate(places):
+            await file.checkpoint(position, checkpoint_at(tape, position).entries, [], [])
+            Archive(directory, every=timedelta(hours=1), limit_bytes=2**30).keep(START + number * 7_200 * SECOND, 1)
+
+
+async def test_an_event_is_proven_from_the_nearest_checkpoint_that_was_put_aside(
+    tape: JournalTape, tmp_path: Path
+) -> None:
+    await put_aside(tmp_path, tape, 4, 7, 12)
+    found = gather(tape, checkpoints(tmp_path, tape), events(tape)[2], lambda _record: None)
+    assert (found.is_proven, found.records, found.fidelity) == (True, 2, Fidelity.EXACT)
+
+
+async def test_behind_a_trimmed_front_a_checkpoint_that_was_put_aside_is_as_good_as_the_whole(
+    tape: JournalTape, tmp_path: Path
+) -> None:
+    event = events(tape)[2]
+    await put_aside(tmp_path, tape, 4, 7, 12)
+    trim(tmp_path, 6)
+    tape = JournalTape(tmp_path / "journal.sqlite")
+    found = gather(tape, checkpoints(tmp_path, tape), event, lambda _record: None)
+    assert (found.is_proven, found.fidelity) == (True, Fidelity.EXACT)
+
+
+async def test_a_damaged_copy_is_passed_over_for_the_one_before_it(tape: JournalTape, tmp_path: Path) -> None:
+    await put_aside(tmp_path, tape, 4, 7, 12)
+    archived(tmp_path)[1].path.write_bytes(b"no database")
+    found = gather(tape, checkpoints(tmp_path, tape), events(tape)[2], lambda _record: None)
+    assert (found.is_proven, found.records) == (True, 5)
+
+
+async def test_where_nothing_lies_before_an_event_the_first_checkpoint_behind_it_says_what_was_known(
+    tape: JournalTape, tmp_path: Path
+) -> None:
+    await put_aside(tmp_path, tape, 10, 12)
+    find = checkpoints(tmp_path, tape)
+    assert [found.position for at in (3, 11, 13) if (found := find(at)) is not None] == [10, 10, 12]
 
 
 def test_the_documents_of_a_state_are_those_of_its_revision(tape: JournalTape) -> None:

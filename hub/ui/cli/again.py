@@ -12,9 +12,8 @@ import typer
 
 from hub.config import packaged
 from hub.errors import ConfigError
-from hub.journal.neighbours import state_path
 from hub.model import Scalar
-from hub.replay.beginning import Fidelity, beginning, saved
+from hub.replay.beginning import Fidelity, beginning, checkpoints
 from hub.replay.difference import Comparison, Difference, Told
 from hub.replay.lockstep import Lockstep, Pair
 from hub.replay.points import Points, Tally
@@ -154,7 +153,7 @@ def _run(desk: Desk, wish: Wish, take: Callable[[Pair], None]) -> Ran:
     tape: Tape = tape_of(settings.data_dir) if wish.recording is None else RecordingTape(wish.recording)
     after = tape.first - 1 if wish.since is None else tape.before(as_moment(desk, wish.since))
     last = tape.last if wish.until is None else tape.before(as_moment(desk, wish.until))
-    begin = beginning(tape, saved(state_path(settings.data_dir)) if is_journal else None, after + 1)
+    begin = beginning(tape, checkpoints(settings.data_dir, tape)(after + 1) if is_journal else None, after + 1)
     watch = Stopwatch(desk.clock)
     with bar("replaying", tape.begins_at, tape.ends_at) as progress:
         steps = Lockstep(tape, begin, wanted, after, last, progress)

@@ -12,11 +12,11 @@ import typer
 
 from hub.durations import write_duration
 from hub.errors import ConfigError
-from hub.journal.neighbours import state_path
 from hub.model import Event
-from hub.replay.beginning import Fidelity, saved
-from hub.replay.evidence import Cause, Evidence, Term, gather
+from hub.replay.beginning import Fidelity, checkpoints
+from hub.replay.evidence import Cause, Evidence, gather
 from hub.replay.tape import tape_of
+from hub.replay.witnesses import Term
 from hub.rules.sentence import sentence as rule_sentence
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
@@ -46,7 +46,7 @@ def trace(
         return
     tape = tape_of(desk.settings.data_dir)
     with bar("doing it again", tape.begins_at, max(tape.begins_at + 1, min(it.time, tape.ends_at))) as progress:
-        found = gather(tape, saved(state_path(desk.settings.data_dir)), it, progress)
+        found = gather(tape, checkpoints(desk.settings.data_dir, tape), it, progress)
     if as_json:
         say_json(_document(it, found, after))
     else:
@@ -90,7 +90,8 @@ def _say(atlas: Atlas, it: Event, found: Evidence, after: Sequence[Event]) -> No
     if found.rule is not None:
         typer.echo(f"\nthe rule: {rule_sentence(found.rule)}")
     if found.terms:
-        say_table(("term", "value", "came before", "quality", "from record"), (_term(term) for term in found.terms))
+        words = ("term", "value", "said by", "came before", "quality", "from record")
+        say_table(words, (_term(term) for term in found.terms))
     elif it.data:
         typer.echo(f"what the event says it knew: {details(it.data)}")
     typer.echo("\nwhat came of it")
@@ -124,8 +125,10 @@ def _say_cause(cause: Cause) -> None:
 
 def _term(term: Term) -> tuple[str, ...]:
     place = "" if term.place is None else f"{term.place[0]}, message {term.place[1]}"
+    if not term.key:
+        return term.name, str(term.value), "the rule's input", "", "", ""
     stale = " (stale: unknown to the rule)" if term.is_stale else ""
-    return term.name, str(term.value), f"{_span(term.age)}{stale}", term.quality.value, place
+    return term.name, str(term.value), term.key, f"{_span(term.age)}{stale}", term.quality.value, place
 
 
 def _span(nanoseconds: int) -> str:
@@ -146,6 +149,7 @@ def _document(it: Event, found: Evidence, after: Sequence[Event]) -> dict[str, o
             {
                 "name": term.name,
                 "value": term.value,
+                "key": term.key,
                 "measured_at": term.measured_at,
                 "age_ns": term.age,
                 "quality": term.quality.value,
