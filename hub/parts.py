@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -26,12 +27,13 @@ from hub.clock import Clock
 from hub.config import SessionChoice, Settings, TimeseriesStore, packaged
 from hub.engine.apply import Engine
 from hub.engine.networks import Networks
-from hub.errors import PoisonError
+from hub.errors import ConfigError, PoisonError
 from hub.journal.archive import Archive
 from hub.journal.journal import Journal
 from hub.model import Outcome, Twin
 from hub.normalize.networks.directory import directory_documents
 from hub.revisions import read_yaml
+from hub.rules.pseudonyms import DOCUMENT, KEY_BYTES, write_key
 from hub.sinks.timeseries.influxdb import InfluxStore
 from hub.sinks.timeseries.lines import write
 from hub.sinks.timeseries.local import LocalStore
@@ -165,6 +167,22 @@ def read_content(settings: Settings) -> dict[str, bytes]:
         [packaged("device_profiles"), *_overlay(settings.profiles_dir)],
         [packaged("rules"), *_overlay(settings.rules_dir)],
     )
+
+
+def pseudonyms(directory: Path) -> dict[str, bytes]:
+    """Return the document with the key of pseudonyms: of a file that only we may read, made once."""
+    path = directory / "pseudonyms.key"
+    if not path.exists():
+        draft = directory / "pseudonyms.new"
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)
+        draft.write_bytes(secrets.token_bytes(KEY_BYTES))
+        draft.rename(path)
+    found = path.read_bytes()
+    if len(found) != KEY_BYTES:
+        hint = "restore it; without it cards and plates get other pseudonyms than before"
+        raise ConfigError("key_damaged", f"{len(found)} bytes instead of {KEY_BYTES}", file=str(path), hint=hint)
+    return {DOCUMENT: write_key(found)}
 
 
 class EngineTwins:

@@ -27,7 +27,7 @@ from hub.yaml_documents import Tree, canonical_json, load_tree, validate
 log = structlog.get_logger(__name__)
 
 _ENTRY = "document/"
-_REGISTERED = ("device/", "list/", "params/", "place/", "source/")
+_REGISTERED = ("device/", "list/", "params/", "place/", "secret/", "source/")
 UNREADABLE = (ConfigError, ValueError, msgspec.DecodeError)
 """What compiling a document may raise that was written for another version."""
 

@@ -185,6 +185,9 @@ class Alarms:
         if not moment.late:
             self._hands.act(rule.rule.do, state, self._targets(device), moment)
         self._hands.hand_over(before, state, self._content.find, moment)
+        if rule.quiet_ns is not None:
+            state.phase, state.due = Phase.CLEARING, moment.t + rule.quiet_ns
+            self._timers.set(TimerClass.JUDGED, state.due, state.rule, state.key)
         self.standing.wait(case, moment.t)
         self._raised.append(case)
 

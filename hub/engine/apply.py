@@ -23,6 +23,7 @@ from hub.engine.state import (
     Document,
     Exercise,
     Ledger,
+    Seen,
     SessionState,
     State,
     Unsettled,
@@ -51,7 +52,7 @@ from hub.model import (
 )
 from hub.rules.inputs import Memory
 from hub.rules.states import Phase, RuleState
-from hub.rules.timers import TimerClass, Timers
+from hub.rules.timers import ON_AWAKE_CLOCK, TimerClass, Timers
 
 CLOCK_STEP_NS = 5_000_000_000
 
@@ -147,13 +148,15 @@ class Engine:
             self._judge.tried(subject, moment)
 
     def _ripen_judged(self, moment: Moment) -> None:
-        for _, owner, key in self._timers.due(TimerClass.JUDGED, moment.t):
-            self._judge.ripen(owner, key, moment)
         awake = self.state.clock.awake(moment.t)
-        for _, owner, key in self._timers.due(TimerClass.AWAKE, awake):
-            self._judge.awake(owner, key, awake, moment)
-        for _, owner, key in self._timers.due(TimerClass.WINDOW, moment.t):
-            self._judge.window(owner, key, moment)
+        for kind, now, ripen in (
+            (TimerClass.JUDGED, moment.t, self._judge.ripen),
+            (TimerClass.AWAKE, awake, self._judge.awake),
+            (TimerClass.WINDOW, moment.t, self._judge.window),
+            (TimerClass.FORGET, awake, self._judge.moments.ripen),
+        ):
+            for _, owner, key in self._timers.due(kind, now):
+                ripen(owner, key, moment)
 
     # -------------------------------------------------------------------------------------------------- life, sessions
 
@@ -231,6 +234,7 @@ class Engine:
         for device in concerned:
             self._judge.watch(device)
         self._alarms.inhibition.free(moment)
+        self._judge.keyed.prune()
         for subject in change.turned if self.state.clock.blind_since is None else ():
             self._judge.turned(subject, moment)
         for device in concerned:  # a directory may have said what one is that could not be understood
@@ -248,7 +252,7 @@ class Engine:
         """Return the engine time at which the next timer fires, if nothing comes before."""
         clock, change = self.state.clock, self.content.changes_at
         found = ((kind, self._timers.next_due(kind)) for kind in TimerClass)
-        dues = [due + clock.blind_total * (kind is TimerClass.AWAKE) for kind, due in found if due is not None]
+        dues = [due + clock.blind_total * (kind in ON_AWAKE_CLOCK) for kind, due in found if due is not None]
         dues += [] if change is None else [change - clock.received_at + clock.t]
         return min(dues, default=None)
 
@@ -294,26 +298,19 @@ class Engine:
             else:
                 self._restore_entry(key, entry)
         self.content.restore(devices, self.state.clock.received_at)
-        for state in later:
-            self._alarms.restore(state)
-            device = self.content.find(state.site, state.device)
-            rule = self.content.rules.get(state.rule)
-            if device is not None and rule is not None and rule.absent_ns is not None:
-                device.is_silent = True
-        for device in self.content.devices():
-            self._judge.watch(device)
+        self._judge.restored(later)
         self._ear.redelivery.restored()
 
     def _restore_entry(
-        self, key: str, entry: Clock | Ledger | Answers | Document | Asked | Unsettled | Waiting | Memory
+        self, key: str, entry: Clock | Ledger | Answers | Document | Asked | Unsettled | Waiting | Memory | Seen
     ) -> None:
         match entry:
             case Clock() | Ledger() | Answers():
                 self.state.restore(entry)
             case Document():
                 self.content.documents[key.partition("/")[2]] = entry
-            case Memory():
-                self._alarms.views.restore(entry)
+            case Memory() | Seen():
+                self._judge.restore(entry)
             case Waiting():
                 self._ear.waiting.restore(key, entry)
             case Unsettled():

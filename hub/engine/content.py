@@ -18,6 +18,7 @@ from hub.errors import ConfigError
 from hub.model import Handler, Revision
 from hub.normalize.networks.source import CompiledStream
 from hub.normalize.profile import Profile
+from hub.rules.pseudonyms import DOCUMENT, read_key
 from hub.rules.states import CompiledRule
 
 _OF_PLACES = ("place/", "params/", "list/")
@@ -53,6 +54,8 @@ class Content:
         self._by_site: dict[str, list[Device]] = {}
         self.networks = Networks()
         self._by_network: dict[tuple[str, str], Device] | None = None
+        self.secret = read_key(None)
+        """The key of pseudonyms."""
 
     # ----------------------------------------------------------------------------------------------------- look-ups
 
@@ -268,6 +271,7 @@ class Content:
         change.removed_rules = sorted(set(self.rules) - set(rulebook.rules))
         self.rules = {**{name: self.rules[name] for name in change.removed_rules}, **rulebook.rules}
         self._rulebook = rulebook
+        self.secret = read_key(bodies.get(DOCUMENT))
         self._outfits = Outfits(kinds.kinds, profiles)
         self.networks = networks
 

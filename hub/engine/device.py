@@ -104,7 +104,7 @@ class KindRules:
         self.by_name = {rule.name: rule for rule in rules}
         self.absent = [rule for rule in rules if rule.absent_ns is not None]
         self._without = [rule for rule in rules if rule.rule.without is not None]
-        self._telling = [rule for rule in rules if rule.rule.on_value is not None and rule.is_open]
+        self._telling = [rule for rule in (*rules, *waking) if rule.rule.on_value is not None and rule.is_open]
         self._reading: dict[tuple[str, ...], Woken] = {}
 
     def reading(self, part: str, values: Mapping[str, Scalar]) -> Woken:

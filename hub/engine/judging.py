@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from hub.engine.ages import age_of_reading
 from hub.engine.alarms import Alarms
 from hub.engine.content import Content
 from hub.engine.device import Device, Part, Woken
+from hub.engine.keyed import Keyed
 from hub.engine.moment import Moment, Output
+from hub.engine.moments import Moments, Waiter
 from hub.engine.places import Place, Subject
-from hub.engine.standing import ALARMING, Case
-from hub.engine.state import State
-from hub.model import Scalar, Signal, Values
+from hub.engine.standing import Case
+from hub.engine.state import Seen, State
+from hub.model import Scalar
 from hub.rules.calendars import after
 from hub.rules.held import TESTING, Held
-from hub.rules.inputs import Present
-from hub.rules.states import CompiledRule, Known, Move, Phase, Quorum, RuleState, is_over, ripen, step, vote
+from hub.rules.inputs import Memory, Present
+from hub.rules.states import CompiledRule, Known, Move, Phase, RuleState, is_over, ripen, step
 from hub.rules.timers import TimerClass, Timers
-
-Waiter = tuple[CompiledRule, Subject, str]
-"""A rule, what it is about, and the part."""
 
 
 class Judge:
@@ -32,9 +31,30 @@ class Judge:
         self._content = content
         self._timers = timers
         self._alarms = alarms
-        self._output = output
+        self.keyed = Keyed(state, content, timers)
+        self.moments = Moments(state, alarms, output, self.keyed, self._judge)
         self.standing = alarms.by_key
         """Keys of which some rule has a state: what comes of those is always judged."""
+
+    # ------------------------------------------------------------------------------------------------------- entries
+
+    def restore(self, entry: Memory | Seen) -> None:
+        """Take what a checkpoint remembered of inputs or values."""
+        if isinstance(entry, Memory):
+            self._alarms.views.restore(entry)
+        else:
+            self.keyed.restore(entry)
+
+    def restored(self, states: list[RuleState]) -> None:
+        """Take the rule states of a checkpoint, when everything else of it is there, and wait for what comes due."""
+        self.keyed.restored()
+        for state in states:
+            self._alarms.restore(state)
+            device, rule = self._content.find(state.site, state.device), self._content.rules.get(state.rule)
+            if device is not None and rule is not None and rule.absent_ns is not None:
+                device.is_silent = True
+        for device in self._content.devices():
+            self.watch(device)
 
     # ------------------------------------------------------------------------------------------------- what comes in
 
@@ -120,67 +140,6 @@ class Judge:
         if verdict and not moment.late and state.phase is Phase.ACTIVE:
             self._alarms.pay(case, moment)
 
-    def signal(self, device: Device, part: str, signal: Signal, moment: Moment) -> None:
-        """Judge the rules that wait for ``signal``."""
-        for rule in device.rules.excused_by(signal.name):
-            self._alarms.views.note(rule, device, part, moment.happened)
-        found: list[Waiter] = [(rule, device, part) for rule in device.rules.waiting_for(signal.name, part)]
-        for place in device.places:
-            found += [(rule, place, "") for rule in place.rules.waiting_for(signal.name, "")]
-        found = [each for each in found if self._alarms.modes.sees(each[0].name, each[1], device)]
-        for rule, subject, name in sorted(found, key=_by_name):
-            work = partial(self._happened, rule, subject, name, signal.data, moment)
-            self._alarms.attempt(rule, subject.key_of(name), subject, moment, work)
-
-    def told(self, rules: Sequence[CompiledRule], part: Part, values: Values, moment: Moment) -> None:
-        """Judge the rules for which each value of a name is a moment, on what was said with it and nothing else."""
-        device = part.device
-        for rule in rules:
-            work = partial(self._happened, rule, device, part.name, values, moment)
-            self._alarms.attempt(rule, part.key, device, moment, work)
-
-    def _happened(
-        self, rule: CompiledRule, device: Subject, part: str, data: Mapping[str, Scalar], moment: Moment
-    ) -> None:
-        if rule.where is not None and not rule.where.verdict(Held(dict(data)), 0):
-            return
-        if rule.quorum is not None and not self._is_enough(rule.quorum, rule, device, part, moment):
-            return
-        if not rule.rule.is_alarm:
-            state = RuleState(
-                rule=rule.name, key=device.key_of(part), site=device.site, device=device.device, part=part,
-                raised_t=moment.t, raised_at=moment.at, late=moment.late, data=dict(data),
-                severity=rule.rule.raise_.severity, transitions=len(self._output.effects.events), causes=[moment.cause],
-            )  # fmt: skip
-            self._alarms.occurred(Case(rule, state, device), moment)
-            return
-        case = self._alarms.begin(rule, device, part)
-        if case.state.inhibited:
-            return
-        was_idle = case.state.phase is Phase.IDLE
-        case.state.phase, case.state.due = Phase.ACTIVE, None
-        measured = 0 if isinstance(device, Place) else moment.measured  # the clocks of two devices cannot be compared
-        case.state.measured = measured if was_idle else max(case.state.measured, measured)
-        self._alarms.move(case, Move.RAISE if was_idle else Move.CHANGED, moment, data)
-        if case.state.measured and case.state.phase is Phase.ACTIVE:
-            self._judge(rule, device, part, None, moment)  # what ends it may have come before it
-        if not moment.late:
-            self._alarms.pay(case, moment)
-
-    def _is_enough(self, quorum: Quorum, rule: CompiledRule, device: Subject, part: str, moment: Moment) -> bool:
-        """Count a signal; True for the one that makes it enough, and for those of an alarm that is, or would be."""
-        case = self._alarms.begin(rule, device, part)
-        if case.state.phase in ALARMING or case.state.inhibited:
-            return True
-        if (
-            vote(quorum, case.state, Known(verdict=True, cleared=None, happened=moment.happened), moment.t)
-            is Move.RAISE
-        ):
-            self._alarms.forget_case(case, moment)
-            return True
-        self._alarms.move(case, Move.CHANGED, moment, {})
-        return False
-
     def heard(self, device: Device, moment: Moment) -> None:
         """End the silence of a device that spoke."""
         device.is_silent = False
@@ -241,7 +200,7 @@ class Judge:
         self._alarms.move(case, move, late, _terms(rule, held))
         self._alarms.look(case, held, late)
 
-    def awake(self, owner: str, key: str, awake: int, moment: Moment) -> None:
+    def awake(self, owner: str, key: str, moment: Moment) -> None:
         """Judge what came due on the awake clock: a silence, or a value that has become stale."""
         found = self._find(owner, key)
         if found is None:
@@ -250,7 +209,7 @@ class Judge:
         if rule.absent_ns is None:
             self.look(rule, subject, part, moment)
         elif isinstance(subject, Device):
-            self._silence(rule, subject, awake, moment)
+            self._silence(rule, subject, self._state.clock.awake(moment.t), moment)
 
     def window(self, owner: str, key: str, moment: Moment) -> None:
         """Judge anew what an input has changed by itself."""
@@ -307,10 +266,6 @@ class Judge:
             case = self._alarms.find(name, key)
             if case is not None and case.state.owes_commands:
                 self._alarms.attempt(case.rule, key, case.device, moment, partial(self._alarms.pay, case, moment))
-
-
-def _by_name(found: Waiter) -> str:
-    return found[0].name
 
 
 def _terms(rule: CompiledRule, held: Held) -> dict[str, Scalar]:

@@ -127,11 +127,12 @@ class Readings:
             if is_judged and says_something and woken.rules:
                 self._judge.values(woken, part, is_late, self._moment_of)
             if is_judged and woken.told:
-                self._judge.told(woken.told, part, reading.values, self._given(device, measured, is_late=is_late))
+                moment = self._given(device, measured, is_late=is_late)
+                self._judge.moments.told(woken.told, part, reading.values, moment)
         if is_judged and reading.signals:
             moment = self._given(device, measured, is_late=is_late)
             for signal in reading.signals:
-                self._judge.signal(device, reading.part or "", signal, moment)
+                self._judge.moments.signal(device, reading.part or "", signal, moment)
         return how
 
     def _store(self, part: Part, time: int, values: Values, *, is_new: bool) -> None:

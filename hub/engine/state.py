@@ -57,6 +57,7 @@ class Ledger(msgspec.Struct):
     Below those: what devices' own counters tell (``missed``, ``repeated_sequence``, ``reordered``), identities that
     came again (``repeated``), values that a profile's ``store`` left out (``unstored``), and counts by session, code,
     severity, state and rule. ``inhibited``: alarms held back or taken back because another one explains them.
+    ``forgotten``: values of which nothing is known any more because there were too many.
     """
 
     heard: int = 0
@@ -81,6 +82,7 @@ class Ledger(msgspec.Struct):
     commands: dict[str, int] = {}
     failed_rules: dict[str, int] = {}
     inhibited: dict[str, int] = {}
+    forgotten: dict[str, int] = {}
 
     @property
     def applied(self) -> int:
@@ -164,6 +166,19 @@ class Waiting(msgspec.Struct):
     payload_bytes: int = 0
 
 
+class Seen(msgspec.Struct):
+    """A value that a rule holds a state for, by its key: when it is forgotten, on the awake clock.
+
+    ``number`` tells which was said last; ``is_timed``: somebody looks at that moment.
+    """
+
+    rule: str
+    key: str
+    number: int = 0
+    forget_awake: int = 0
+    is_timed: bool = False
+
+
 class Answers(msgspec.Struct):
     """Answers to control entries by id with the engine time they are kept until."""
 
@@ -205,7 +220,8 @@ class Document(msgspec.Struct):
 
 
 Asked = Command | Lease | Exercise
-Entry = Clock | Ledger | DeviceState | RuleState | Memory | Asked | Unsettled | Waiting | Answers | Document
+Judged = RuleState | Memory | Seen
+Entry = Clock | Ledger | DeviceState | Judged | Asked | Unsettled | Waiting | Answers | Document
 
 _TYPES: dict[str, type[Any]] = {
     "clock": Clock,
@@ -214,6 +230,7 @@ _TYPES: dict[str, type[Any]] = {
     "device": DeviceState,
     "rule": RuleState,
     "memory": Memory,
+    "seen": Seen,
     "command": Command,
     "lease": Lease,
     "mode": Exercise,

@@ -10,9 +10,10 @@ from hub.catalogue import Catalogue, Kind, Type, Typed, is_member
 from hub.durations import read_duration
 from hub.errors import ConfigError
 from hub.model import Scalar
+from hub.rules.clauses import Clear
 from hub.rules.expression import compile_expression
 from hub.rules.names import Scope, scope_of, suggestion
-from hub.rules.rule import Clear, Do, Priority, Rule
+from hub.rules.rule import Do, Priority, Rule
 from hub.rules.testing import Step, speaking_kind
 
 LANGUAGES = ("en", "zh")

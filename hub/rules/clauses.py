@@ -24,21 +24,51 @@ class Clause(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
 class ForEach(Clause):
     """What a rule holds a state for: devices of ``kind``, parts whose name begins with ``part``-, or places of a type.
 
     ``kind`` may be several, which the rule then speaks of alike: what one of them never says is unknown of it.
     ``part: any`` is every part, and the device itself where it speaks without one.
     A word alone is a type of place if there is one of that name, else a kind.
+
+    Or each ``value`` that is said within a ``place`` (a site unless another type is named) by devices ``of`` some
+    kinds: a card, a plate. Outside it goes by a pseudonym, unless it is to be ``reveal``-ed. What is known of a value
+    that nobody has said for so long is forgotten: ``forget_after``.
     """
 
     kind: str | Annotated[list[str], Field(min_length=1)] | None = None
     place: PlaceType | None = None
     part: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] | None = None
+    value: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
+    of: Annotated[list[str], BeforeValidator(_listed)] = []
+    forget_after: Annotated[Duration, Field(gt=timedelta(0))] | None = None
+    reveal: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_value_is_of_a_site(cls, words: object) -> object:
+        is_short = isinstance(words, dict) and "value" in words and "place" not in words
+        return {**words, "place": PlaceType.SITE} if is_short and isinstance(words, dict) else words
+
+    @model_validator(mode="after")
+    def _a_value_is_forgotten(self) -> Self:
+        if (self.value is None) is not (self.forget_after is None):
+            message = "value and forget_after belong together: {value: card, of: access_controller, forget_after: 30d}"
+            raise ValueError(message)
+        if self.value is None and (self.of or self.reveal):
+            message = "of and reveal are about a value: name it"
+            raise ValueError(message)
+        return self
 
     @property
     def kinds(self) -> list[str]:
         """Return the kinds that are named."""
+        if self.of:
+            return self.of
         return self.kind if isinstance(self.kind, list) else [] if self.kind is None else [self.kind]
 
 
@@ -62,14 +92,47 @@ class Confirm(Clause):
 
 
 class Count(Clause):
-    """How many signals it takes: ``at_least`` so many ``within`` a span, by the clock of the device."""
+    """How many signals it takes: ``at_least`` so many ``within`` a span, by the clock of the device.
+
+    With ``distinct`` so many devices, parts or places: what one says again counts once.
+    """
 
     at_least: Annotated[int, Field(ge=2, le=MOST)]
     within: Span
+    distinct: Annotated[str, Field(pattern="^(device|part|place)$")] | None = None
 
 
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+class Clear(Clause):
+    """How an active alarm ends: when an expression holds (else: when the rule's own no longer does), or by a person.
+
+    That person acts in the ``role``, and is refused as long as ``refuse_while`` is true or unknown. An alarm of moments
+    ends too when none has come for so long: ``absent_for``.
+    """
+
+    when: str | None = None
+    for_: Annotated[Duration, Field(alias="for")] = timedelta(0)
+    by: Annotated[str, Field(pattern="^operator$")] | None = None
+    role: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=32)] | None = None
+    refuse_while: str | None = None
+    absent_for: Span | None = None
+
+    @model_validator(mode="after")
+    def _by_person_or_by_itself(self) -> Self:
+        wrong = ""
+        if self.by is not None and (self.when is not None or self.for_ or self.absent_for):
+            wrong = "an alarm that an operator clears does not clear by itself: leave out when and for, or by"
+        elif self.by is None and (self.role is not None or self.refuse_while is not None):
+            wrong = "role and refuse_while are about the person who clears: add by: operator"
+        elif self.absent_for is not None and (self.when is not None or self.for_):
+            wrong = "it clears when none came for so long, or when something holds: give absent_for or when"
+        if wrong:
+            raise ValueError(wrong)
+        return self
+
+    @property
+    def roll(self) -> str:
+        """Return the list of the site on which those stand who have the role; empty without one."""
+        return "" if self.role is None else f"role-{self.role}"
 
 
 class LadderStep(Clause):

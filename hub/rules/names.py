@@ -67,6 +67,12 @@ class Scope(NamedTuple):
 def scope_of(rule: Rule, catalogue: Catalogue) -> Scope:
     """Return what ``rule`` may speak of; ConfigError with ``path`` saying where in the rule it speaks of nothing."""
     concerned = kinds_of(rule, catalogue)
+    value, signal = rule.for_each.value, rule.on_signal
+    carrying = [kind.properties if signal is None else kind.signals[signal].data for kind in concerned]
+    if value is not None and not any(value in each for each in carrying):
+        known = sorted({name for each in carrying for name in each})
+        what = f"nothing that is {'said' if signal is None else signal} carries {value!r}"
+        raise ConfigError("unknown_data", what, hint=suggestion(value, known), path=("for_each", "value"))
     if rule.for_each.place is None:
         names, sources = names_of(concerned), {}
     else:

@@ -14,7 +14,7 @@ from hub.durations import Duration, read_duration
 from hub.errors import ConfigError
 from hub.model import PlaceType, Scalar, Severity
 from hub.rules.calendars import Windows
-from hub.rules.clauses import Confirm, Count, ForEach, Inhibit, Input, LadderStep, Remind, Without
+from hub.rules.clauses import Clear, Confirm, Count, ForEach, Inhibit, Input, LadderStep, Remind, Without
 from hub.rules.settling import KEPT, filled, names_in
 from hub.rules.testing import RuleTest
 
@@ -56,32 +56,6 @@ class Raise(_Words):
 
     event: Annotated[str, Field(pattern=_EVENT)]
     severity: Severity
-
-
-class Clear(_Words):
-    """How an active alarm ends: when an expression holds (else: when the rule's own no longer does), or by a person.
-
-    That person acts in the ``role``, and is refused as long as ``refuse_while`` is true or unknown.
-    """
-
-    when: str | None = None
-    for_: Annotated[Duration, Field(alias="for")] = _NOTHING
-    by: Annotated[str, Field(pattern="^operator$")] | None = None
-    role: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=32)] | None = None
-    refuse_while: str | None = None
-
-    @model_validator(mode="after")
-    def _by_person_or_by_itself(self) -> Self:
-        if self.by is not None and (self.when is not None or self.for_):
-            _refuse("an alarm that an operator clears does not clear by itself: leave out when and for, or by")
-        if self.by is None and (self.role is not None or self.refuse_while is not None):
-            _refuse("role and refuse_while are about the person who clears: add by: operator")
-        return self
-
-    @property
-    def roll(self) -> str:
-        """Return the list of the site on which those stand who have the role; empty without one."""
-        return "" if self.role is None else f"role-{self.role}"
 
 
 class Target(_Words):
@@ -211,15 +185,30 @@ class Rule(_Words):
         where = self.for_each
         if where.place is not None and (where.kind is not None or where.part is not None):
             _refuse("for_each is a place, or a kind or part")
+        if where.value is not None:
+            self._is_of_moments()
         if where.place is None and where.kind is None and (where.part is None or self.on_signal is None):
             _refuse("for_each needs a kind or a place; only a part with on_signal goes without")
         if self.when is None and (self.for_ or (self.unless is not None and not self.is_momentary)):
             _refuse("for belongs to when, and unless to when or to a moment")
         if self.where is not None and not self.is_momentary:
             _refuse("where says which of them count: it needs on_signal or on_value")
-        if self.on_value is not None and where.place is not None:
+        if self.on_value is not None and where.place is not None and where.value is None:
             _refuse("on_value is about what one device says: for_each is a kind")
         return self
+
+    def _is_of_moments(self) -> None:
+        """Refuse what a value cannot have: it is only ever said."""
+        clear = Clear() if self.clear is None else self.clear
+        texts = [clear.when, clear.refuse_while, *(step.when for step in self.ladder)]
+        if not self.is_momentary or self.inputs or any(texts):
+            _refuse(
+                "a value has no properties: its rule needs on_signal or on_value, and no inputs, when, refuse_while"
+            )
+        if self.on_value is not None and not self.for_each.of:
+            _refuse("which kinds say it? for_each: {value: plate, of: plate_reader, forget_after: 1d}")
+        if any(action.to is None for action in self.do):
+            _refuse("a value is no device: say which devices a command is for, to: {kind: …, in: site}")
 
     @model_validator(mode="after")
     def _inputs_are_of_something(self) -> Self:
@@ -273,8 +262,15 @@ class Rule(_Words):
             _refuse("until: cleared needs an alarm: say how it clears")
         if self.clear is None and (self.ladder or self.remind or self.inhibit):
             _refuse("ladder, remind and inhibit need an alarm: say how it clears")
-        if self.clear is not None and self.clear.when is None and self.clear.by is None:
-            _refuse("a moment has no end of its own: clear needs when, or by: operator")
+        clear = self.clear
+        if clear is not None and clear.when is None and clear.by is None and clear.absent_for is None:
+            _refuse("a moment has no end of its own: clear needs when, absent_for, or by: operator")
+        return self
+
+    @model_validator(mode="after")
+    def _only_moments_stay_away(self) -> Self:
+        if self.clear is not None and self.clear.absent_for is not None and not self.is_momentary:
+            _refuse("clear.absent_for is about moments that no longer come: it needs on_signal or on_value")
         return self
 
     @property

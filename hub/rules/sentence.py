@@ -22,11 +22,16 @@ def sentence(rule: Rule) -> str:
 
 def subject(for_each: ForEach) -> str:
     """Return what the rule holds a state for: ``smoke_sensor``, ``door`` or ``access_controller#door``."""
+    if for_each.value is not None:
+        of = f" of {' and '.join(for_each.of)}" if for_each.of else ""
+        return f"{for_each.value}{of} in a {for_each.place}"
     return "#".join(word for word in (for_each.place, "|".join(for_each.kinds), for_each.part) if word)
 
 
 def _trigger(rule: Rule) -> str:
     who = f"{_windows(rule.schedule)}for each {subject(rule.for_each)}"
+    if rule.for_each.value is not None:
+        return f"{who}, when a device {_moment(rule)}"
     if rule.is_momentary:
         return f"{who} that {_moment(rule)}"
     if rule.absent_for is not None:
@@ -48,7 +53,8 @@ def _moment(rule: Rule) -> str:
     which += f" unless {rule.unless}" if rule.unless else ""
     count = rule.count
     often = "" if count is None else f" at least {count.at_least} times within {write_duration(count.within)}"
-    return f"{what}{which}{often}"
+    by = f" by as many {count.distinct}s" if count is not None and count.distinct else ""
+    return f"{what}{which}{often}{by}"
 
 
 def _with_inputs(rule: Rule) -> str:
@@ -111,6 +117,8 @@ def _end(rule: Rule) -> str:
         role = f" in the role {clear.role}" if clear.role else ""
         refused = f", not while {clear.refuse_while}" if clear.refuse_while else ""
         return f"clear by {clear.by}{role}{refused}"
+    if clear is not None and clear.absent_for is not None:
+        return f"clear when there was none for {write_duration(clear.absent_for)}"
     span = f" for {write_duration(clear.for_)}" if clear is not None and clear.for_ else ""
     return f"clear when {clear.when if clear is not None and clear.when else 'that is over'}{span}"
 

@@ -51,7 +51,8 @@ class RuleState(msgspec.Struct):
 
     ``due`` is engine time at which a pending raise or a clear is judged. ``owes_commands``: it was raised late, its
     ``until: cleared`` commands wait until it is known to be still true. ``votes`` for and against, while it is not
-    decided: (engine time at which it happened, for); newest last. ``since`` when it became true it happened.
+    decided: (engine time at which it happened, for); newest last, and whose they are (``voters``) if that matters.
+    ``since`` when it became true it happened.
     ``measured`` is what the clock of its device said when the signal was given that raised it, 0 without one.
     ``shelved_t`` is when a shelf ends, ``shelved_until`` the same as wall time; ``shelved_as`` is how bad the alarm was
     when ``shelved_by`` put it away. A shelf outlives its alarm: until it ends the state stays, idle. ``inhibited``: it
@@ -86,14 +87,19 @@ class RuleState(msgspec.Struct):
     shelved_as: Severity = Severity.INFO
     inhibited: bool = False
     mode: Mode = REAL
+    voters: list[str] = []
 
 
 class Quorum(NamedTuple):
-    """How many votes for make a raise: ``times`` of the last ``of``, all within ``within_ns``."""
+    """How many votes for make a raise: ``times`` of the last ``of``, all within ``within_ns``.
+
+    ``distinct`` says of whom each counts once.
+    """
 
     times: int
     of: int
     within_ns: int
+    distinct: str | None = None
 
 
 class CompiledRule:
@@ -124,6 +130,9 @@ class CompiledRule:
         self.clear_ns = 0 if clear is None else nanoseconds(clear.for_)
         self.absent_ns = None if rule.absent_for is None else nanoseconds(rule.absent_for)
         self.quorum = _quorum(rule)
+        self.quiet_ns = None if clear is None or clear.absent_for is None else nanoseconds(clear.absent_for)
+        forget = rule.for_each.forget_after
+        self.forget_ns = None if forget is None else nanoseconds(forget)
         self.while_pending = [_briefly(action) for action in rule.while_pending]
         self.latched = clear is not None and clear.by is not None
         self.raises_on_missing = rule.on_missing is OnMissing.RAISE
@@ -140,6 +149,7 @@ class CompiledRule:
         of_kinds = {(kind, name) for each in self.inputs.values() for kind in each.kinds for name in each.names}
         self.wakes = frozenset(of_place | of_kinds)
         """The (kind, property) pairs that a rule of places reads."""
+        self.kinds = frozenset(kind.kind for kind in scope.kinds)
 
 
 def _which(rule: Rule, scope: Scope, lists: Lists | None) -> Expression | None:
@@ -160,7 +170,8 @@ def _quorum(rule: Rule) -> Quorum | None:
     if rule.confirm is not None:
         return Quorum(rule.confirm.times, rule.confirm.of, nanoseconds(rule.confirm.within))
     if rule.count is not None:
-        return Quorum(rule.count.at_least, rule.count.at_least, nanoseconds(rule.count.within))
+        count = rule.count
+        return Quorum(count.at_least, count.at_least, nanoseconds(count.within), count.distinct)
     return None
 
 
@@ -168,12 +179,13 @@ def _quorum(rule: Rule) -> Quorum | None:
 class Known:
     """What is known at one step: the rule's condition and its clear condition; None is unknown, or none given.
 
-    ``happened`` is the engine time at which it became so by the clock of its device; None: now.
+    ``happened`` is the engine time at which it became so by the clock of its device; None: now. ``voter`` says it.
     """
 
     verdict: bool | None
     cleared: bool | None
     happened: int | None = None
+    voter: str = ""
 
 
 def step(rule: CompiledRule, state: RuleState, known: Known, now: int) -> Move:
@@ -238,9 +250,12 @@ def vote(quorum: Quorum, state: RuleState, known: Known, now: int) -> Move:
     """
     if known.verdict is None:
         return Move.STAY
-    votes = [*state.votes, (now if known.happened is None else known.happened, known.verdict)]
-    newest = max(at for at, _ in votes)
-    state.votes = [each for each in votes if each[0] > newest - quorum.within_ns][-quorum.of :]
+    voters = state.voters if known.voter else [""] * len(state.votes)
+    cast = [each for each in zip(state.votes, voters, strict=False) if not known.voter or each[1] != known.voter]
+    cast.append(((now if known.happened is None else known.happened, known.verdict), known.voter))
+    newest = max(at for (at, _), _ in cast)
+    cast = [each for each in cast if each[0][0] > newest - quorum.within_ns][-quorum.of :]
+    state.votes, state.voters = [each for each, _ in cast], [voter for _, voter in cast if voter]
     found = sum(is_for for _, is_for in state.votes)
     if found >= quorum.times:
         state.phase, state.due, state.votes = Phase.ACTIVE, None, []

@@ -24,7 +24,11 @@ class TimerClass(IntEnum):
     """Ladder and reminders of active alarms, shelves: fires while blind."""
     MODE = 5
     """The ends of tests and drills: fires while blind, before anything else."""
+    FORGET = 6
+    """Values of which nothing is known any more: lives on the awake clock and waits while blind."""
 
+
+ON_AWAKE_CLOCK = frozenset({TimerClass.AWAKE, TimerClass.FORGET})
 
 Key = tuple[str, str]
 """(rule or owner, key)"""

@@ -45,6 +45,15 @@ ERRORS: dict[str, tuple[dict[str, object], tuple[str, Path_]]] = {
         {"clear": {"by": "operator", "refuse_while": "1 <"}},
         ("bad_expression", ("clear", "refuse_while")),
     ),
+    "a value that is not said": (
+        {
+            "for_each": {"value": "card", "of": "sensor", "forget_after": "1d"},
+            "when": None,
+            "clear": None,
+            "on_signal": "button.pressed",
+        },
+        ("unknown_data", ("for_each", "value")),
+    ),
     "a kind of target that is not": (
         {"do": [{"command": "unlock", "to": {"kind": "gat"}}]},
         ("unknown_kind", ("do", 0, "to", "kind")),

@@ -74,6 +74,14 @@ def inhibit_with(rule: CompiledRule, **words: object) -> None:
         nothing(rule, inhibit=rule.rule.inhibit.model_copy(update=words))
 
 
+def anybody(rule: CompiledRule) -> None:
+    rule.quorum = rule.quorum and rule.quorum._replace(distinct=None)
+
+
+def for_each_without(rule: CompiledRule, **words: object) -> None:
+    nothing(rule, for_each=rule.rule.for_each.model_copy(update=words))
+
+
 def no_missing(rule: CompiledRule) -> None:
     rule.minds_missing = False
     nothing(rule, on_missing=OnMissing.KEEP)
@@ -125,6 +133,7 @@ NO_OPS: dict[str, Callable[[CompiledRule], None]] = {
     "confirm.within": any_distance,
     "count": one_is_enough,
     "count.within": any_distance,
+    "count.distinct": anybody,
     "while_pending": no_pending,
     "absent_for": no_silence,
     "on_signal": lambda rule: nothing(rule, on_signal="another.signal"),
@@ -136,6 +145,10 @@ NO_OPS: dict[str, Callable[[CompiledRule], None]] = {
     "clear.by": no_person,
     "clear.role": lambda rule: clear_without(rule, role=None),
     "clear.refuse_while": lambda rule: setattr(rule, "refuse_while", None),
+    "clear.absent_for": lambda rule: setattr(rule, "quiet_ns", None),
+    "for_each.value": lambda rule: for_each_without(rule, value="spare"),
+    "for_each.of": lambda rule: setattr(rule, "kinds", rule.kinds | {"gate"}),
+    "for_each.forget_after": lambda rule: setattr(rule, "forget_ns", rule.forget_ns and 10**18),
     "on_missing": no_missing,
     "do": lambda rule: nothing(rule, do=[]),
     "do.until": no_hold,
@@ -169,7 +182,7 @@ BEYOND: dict[str, tuple[object, str, object]] = {
 }
 """Words that are gone before a rule is compiled, and what makes them no-ops."""
 
-NEUTRAL = {"rule", "version", "label", "for_each", "raise", "tests"}
+NEUTRAL = {"rule", "version", "label", "raise", "tests"}
 """Words that name the rule, and those without which it would be none."""
 
 

@@ -78,6 +78,28 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
         {"for_each": "gate", "when": "x > 1", "inputs": {"x": {"of": "gate", "take": "max(x)", "unless": "tamper"}}},
         "unless takes from",
     ),
+    "a role of nobody": ({"when": "tamper", "clear": {"role": "security"}}, "add by: operator"),
+    "a value that is never forgotten": (
+        {"for_each": {"value": "by", "of": "sensor"}, "on_signal": "button.pressed"},
+        "value and forget_after belong together",
+    ),
+    "a state of a value": (
+        {"for_each": {"value": "serial", "of": "sensor", "forget_after": "1d"}, "when": "tamper"},
+        "a value has no properties",
+    ),
+    "a value of any kind": (
+        {"for_each": {"value": "serial", "forget_after": "1d"}, "on_value": "serial"},
+        "which kinds say it",
+    ),
+    "a command to a value": (
+        {
+            "for_each": {"value": "by", "of": "sensor", "forget_after": "1d"},
+            "on_signal": "button.pressed",
+            "do": [{"command": "silence"}],
+        },
+        "a value is no device",
+    ),
+    "the end of moments that are none": ({"when": "tamper", "clear": {"absent_for": "1m"}}, "moments that no longer"),
     "a window on no day": ({"when": "tamper", "schedule": {"days": []}}, "on some day"),
     "a clock of 25 hours": ({"when": "tamper", "schedule": {"from": "25:00"}}, "should match pattern"),
     "time that counts for nothing": ({"when": "tamper", "counting": {"from": "08:00"}}, "needs for or absent_for"),

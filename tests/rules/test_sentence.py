@@ -29,6 +29,13 @@ SENTENCES: dict[str, dict[str, object]] = {
     },
     "for each sensor, when tamper, raise fire.test (high); not while other in the building, waiting 30s for it; "
     "clear when that is over": {"when": "tamper", "inhibit": {"by": "other", "wait": "30s"}},
+    "for each by of sensor in a site, when a device reports button.pressed at least 3 times within 1m by as many "
+    "devices, raise fire.test (high); clear when there was none for 10m": {
+        "for_each": {"value": "by", "of": "sensor", "forget_after": "1h"},
+        "on_signal": "button.pressed",
+        "count": {"at_least": 3, "within": "1m", "distinct": "device"},
+        "clear": {"absent_for": "10m"},
+    },
     "for each sensor that says nothing for 2d2h, raise fire.test (high); clear when it speaks": {"absent_for": "50h"},
     "for each door that reports door.forced, raise fire.test (high)": {
         "for_each": {"part": "door"},

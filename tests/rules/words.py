@@ -43,7 +43,10 @@ GATE = Kind.model_validate(
             "door": {"type": "enum", "values": ["open", "closed"]},
             "status": {"type": "enum", "values": ["normal", "stuck"], "stale_after": "1h"},
         },
-        "signals": {"door.forced": {"label": {"en": "Forced"}}, "button.pressed": {"label": {"en": "Pressed"}}},
+        "signals": {
+            "door.forced": {"label": {"en": "Forced"}},
+            "button.pressed": {"label": {"en": "Pressed"}, "data": {"by": {"type": "string"}}},
+        },
         "commands": {
             "unlock": {
                 "label": {"en": "Unlock"},

@@ -180,7 +180,7 @@ def _row(rule: Rule) -> dict[str, object]:
         "version": rule.version,
         "event": rule.raise_.event,
         "severity": rule.raise_.severity.value,
-        "for_each": rule.for_each.model_dump(exclude_none=True),
+        "for_each": rule.for_each.model_dump(exclude_defaults=True),
         "label": rule.label,
         "sentence": sentence(rule),
         "tests": len(rule.tests),
