@@ -66,7 +66,6 @@ class Hub:
         self._opened = AsyncExitStack()
         self._documents: dict[str, bytes] = {}
         self._superseded: dict[str, bytes] = {}
-        self._secrets: dict[str, bytes] = {}
         self._directories: dict[str, bytes] = {}
         self.registry_revision = -1
         self._reports = Reports(self._note)
@@ -94,7 +93,6 @@ class Hub:
         directory = self.settings.data_dir
         stack.enter_context(Lock(directory))
         self._documents = parts.read_content(self.settings)
-        self._secrets = parts.pseudonyms(directory)
         self.registry = await stack.enter_async_context(Registry(self.settings.registry_url()))
         await self._open_files(stack)
         await self._recover()
@@ -303,12 +301,8 @@ class Hub:
         self._directories |= self.applying.take_directories()
         yaml = documents or self._documents
         said = await asyncio.to_thread(parts.understood, self._directories, yaml)
-        wanted = {
-            **yaml,
-            **rows,
-            **self._secrets,
-            **carried_over({**self.engine.content.bodies(), **said}, rows.values()),
-        }
+        kept = carried_over({**self.engine.content.bodies(), **said}, rows.values())
+        wanted = {**yaml, **rows, **parts.secret_documents(self.settings), **kept}
         known, self._superseded = self._superseded or self.engine.content.bodies(), {}
         note = revise(known, wanted, __version__)
         self._documents, self.registry_revision = yaml, number

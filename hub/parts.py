@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -169,8 +170,15 @@ def read_content(settings: Settings) -> dict[str, bytes]:
     )
 
 
-def pseudonyms(directory: Path) -> dict[str, bytes]:
-    """Return the document with the key of pseudonyms: of a file that only we may read, made once."""
+def secret_documents(settings: Settings) -> dict[str, bytes]:
+    """Return the document with the key of pseudonyms."""
+    return {DOCUMENT: write_key(key_of(settings.city.secret.get_secret_value(), settings.data_dir))}
+
+
+def key_of(secret: str, directory: Path) -> bytes:
+    """Return what makes pseudonyms: of the settings' ``secret``, or of a file that only we may read, made once."""
+    if secret:
+        return hashlib.blake2b(secret.encode(), digest_size=KEY_BYTES).digest()
     path = directory / "pseudonyms.key"
     if not path.exists():
         draft = directory / "pseudonyms.new"
@@ -182,7 +190,7 @@ def pseudonyms(directory: Path) -> dict[str, bytes]:
     if len(found) != KEY_BYTES:
         hint = "restore it; without it cards and plates get other pseudonyms than before"
         raise ConfigError("key_damaged", f"{len(found)} bytes instead of {KEY_BYTES}", file=str(path), hint=hint)
-    return {DOCUMENT: write_key(found)}
+    return found
 
 
 class EngineTwins:

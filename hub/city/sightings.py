@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
 from hub.city.rule import CityRule
 from hub.model import Event
+from hub.rules.pseudonyms import pseudonym
 
 MILLISECOND_NS = 1_000_000
-TOKEN_BYTES = 16
 
 
 class Skip(StrEnum):
@@ -88,11 +87,6 @@ def sighting_of(entry: Entry, lens: Lens, key: bytes, settle_ns: int) -> Sightin
     at = min(event.time - event.age, written)
     token = pseudonym(lens.value, str(event.data[lens.value]), key)
     return Sighting(at, event.id, max(at + settle_ns, written), token, event)
-
-
-def pseudonym(field: str, value: str, key: bytes) -> str:
-    """Return what stands for a card or plate outside: BLAKE2b under the city's key, the same at every site."""
-    return hashlib.blake2b(f"{field}\0{value}".encode(), key=key, digest_size=TOKEN_BYTES).hexdigest()
 
 
 def watched(rules: Mapping[str, CityRule]) -> tuple[str, ...]:

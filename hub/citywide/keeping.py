@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,7 +22,6 @@ CITY = "city"
 """The partition, and the journal, that a city's cursor names: no hub can have it, whose journal is a UUID."""
 FIELD = b"city"
 BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
-KEY_BYTES = 32
 _ENDLESS = 2**62
 
 log = structlog.get_logger(__name__)
@@ -157,21 +154,3 @@ async def read_standing(link: Link) -> Standing:
     fields = pairs(await link.ask("HGETALL", cursor_key(CITY)))
     is_running = bool(await link.ask("EXISTS", heartbeat_key(CITY)))
     return Standing(is_running=is_running, cursor=decode_cursor(fields), kept=decode_kept(fields) or Kept())
-
-
-def key_of(secret: str, directory: Path) -> bytes:
-    """Return what makes pseudonyms: of the settings' ``secret``, or of a file that only we may read, made once."""
-    if secret:
-        return hashlib.blake2b(secret.encode(), digest_size=KEY_BYTES).digest()
-    path = directory / "pseudonyms.key"
-    if not path.exists():
-        draft = directory / "pseudonyms.new"
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600)
-        draft.write_bytes(secrets.token_bytes(KEY_BYTES))
-        draft.rename(path)
-    found = path.read_bytes()
-    if len(found) != KEY_BYTES:
-        hint = "restore it; without it cards and plates get other pseudonyms than before"
-        raise ConfigError("key_damaged", f"{len(found)} bytes instead of {KEY_BYTES}", file=str(path), hint=hint)
-    return found

@@ -15,14 +15,14 @@ from hub.city.judging import Terms
 from hub.city.load import read_city_rules
 from hub.city.rule import CityRule
 from hub.citywide.history import Historian
-from hub.citywide.keeping import CITY, Keeper, claim_of, key_of
+from hub.citywide.keeping import CITY, Keeper, claim_of
 from hub.citywide.watch import Watch
 from hub.clock import Clock
 from hub.config import Settings, packaged
 from hub.durations import nanoseconds
 from hub.errors import ConfigError, UnavailableError
 from hub.journal.files import Lock
-from hub.parts import make_store
+from hub.parts import key_of, make_store
 from hub.registry.registry import Registry
 from hub.sinks.ownership import ASK_SECONDS, Ownership
 from hub.sinks.redis_link import ANSWER_SECONDS, Link, RedisAddress

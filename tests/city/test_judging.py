@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.city.judging import City, Terms
-from hub.city.sightings import Entry, pseudonym
+from hub.city.sightings import Entry
 from hub.city.testing import TERMS
 from hub.model import Event, Severity
+from hub.rules.pseudonyms import pseudonym
 from tests.city.sights import CARD, NOON_MS, SECOND_NS, city, entry, judged, passage, rule, told
 
 HOUR = 3_600

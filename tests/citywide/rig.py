@@ -11,13 +11,13 @@ import msgspec
 from pydantic import SecretStr
 
 from hub.city.judging import City, Terms
-from hub.citywide.keeping import key_of
 from hub.citywide.process import CityProcess, rules_of
 from hub.citywide.rounds import Rounds
 from hub.clock import SystemClock
 from hub.config import CitySettings, HttpSettings, RedisSettings, Settings
 from hub.durations import nanoseconds, read_duration
 from hub.model import Event, PlaceType
+from hub.parts import key_of
 from hub.registry.circumstances import set_fact
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
