@@ -101,7 +101,7 @@ class Alarms:
                     rule=state.rule, key=state.key, site=state.site, device=state.device, part=state.part,
                     raised_t=state.raised_t, transitions=state.transitions, severity=state.severity,
                     shelved_t=state.shelved_t, shelved_until=state.shelved_until, shelved_by=state.shelved_by,
-                    shelved_as=state.shelved_as,
+                    shelved_as=state.shelved_as, mode=state.mode,
                 )
             )  # fmt: skip
             self._timers.set(TimerClass.ALARM, state.shelved_t, state.rule, state.key)
@@ -244,10 +244,10 @@ class Alarms:
         self.inhibition.free(moment, state.rule)
 
     def come_true(self, moment: Moment) -> None:
-        """End what was raised in a test or drill that is over; what still stands is raised anew, now for real."""
+        """End what was raised in a test or drill that is over, and its shelf; what still stands is raised anew."""
         for rule, key in sorted(self.states):
             case = self.find(rule, key)
-            if case is None or case.state.phase not in ALARMING or case.state.mode == REAL:
+            if case is None or case.state.mode == REAL:
                 continue
             was, now = case.state.mode, self.modes.of(rule, case.device)
             if (was.test and not now.test) or (was.drill and not now.drill):
@@ -255,7 +255,9 @@ class Alarms:
 
     def _come_true(self, case: Case, moment: Moment) -> None:
         rule, state, device = case
-        self.keep(state)
+        self._end_shelf(state)
+        if state.phase not in ALARMING:
+            return
         awake = self._state.clock.awake(moment.t)
         held = self.views.of(rule, device, state.part, Present(moment.t, moment.at, awake))
         verdict = None if rule.when is None else rule.when.verdict(held, awake)
@@ -277,11 +279,14 @@ class Alarms:
         self._hands.act(rule.rule.do, state, self._targets(device), moment)
 
     def pay(self, case: Case, moment: Moment) -> None:
-        """Send the commands that a late alarm owes, now that it is known to be still true."""
-        if case.state.owes_commands:
-            self.keep(case.state)
-            case.state.owes_commands = False
-            self._hands.act(case.rule.rule.do, case.state, self._targets(case.device), moment._replace(late=False))
+        """Take up the holds that a late alarm owes, or that lapsed, now that it is known to be still true."""
+        state, lasting = case.state, [action for action in case.rule.rule.do if action.until is not None]
+        if state.owes_commands:
+            self.keep(state)
+            state.owes_commands = False
+            before = self._hands.held_by(state)
+            self._hands.act(lasting, state, self._targets(case.device), moment._replace(late=False))
+            self._hands.hand_over(before, state, self._content.find, moment)
 
     def owe(self, rule: str, key: str) -> None:
         """Note that a hold of an alarm lapsed: while the alarm lasts it is wanted again, once that is known."""

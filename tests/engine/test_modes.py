@@ -224,6 +224,36 @@ def test_a_signal_in_a_test_ends_with_it(desk: Desk) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("temperatures", [(), (20,), (20, 60)])
+def test_a_shelf_of_a_test_ends_with_it(desk: Desk, temperatures: tuple[int, ...]) -> None:
+    ask(desk, "test", "env-1")
+    say(desk, "env-1", temperature=60)
+    where: dict[str, Scalar] = {"rule": "hot", "key": "s1/env-1", "for": "8h"}
+    desk.say(Control("1-0", "id-s", "li", "shelve", desk.wall + 30 * SECOND, where))
+    for temperature in temperatures:
+        say(desk, "env-1", temperature=temperature)
+        desk.tick()
+    desk = restarted(desk)
+    ask(desk, "end_test", "env-1")
+    say(desk, "env-1", 2, temperature=61)
+    assert alarms(desk)["hot s1/env-1"].is_real
+    assert alarms(desk)["hot s1/env-1"].shelved_until == 0
+
+
+def test_a_device_that_is_still_silent_at_the_end_of_a_test_is_silent_for_real(desk: Desk) -> None:
+    silent = {
+        "rule": "silent", "for_each": "environment_sensor", "absent_for": "5m",
+        "raise": {"event": "device.silent", "severity": "low"},
+    }  # fmt: skip
+    desk.revise(desk.engine.content.bodies() | {"rule/silent": orjson.dumps(silent)})
+    ask(desk, "test", "env-1")
+    desk.tick(10 * MINUTE)
+    desk.tick(20 * MINUTE)
+    assert [line for line in told(desk) if "env-1" in line] == [
+        "raised silent env-1 test", "cleared silent env-1 test", "raised silent env-1",
+    ]  # fmt: skip
+
+
 def test_a_test_ends_when_it_would_have_over_a_restart(desk: Desk) -> None:
     ask(desk, "test", "env-1")
     say(desk, "env-1", temperature=60)

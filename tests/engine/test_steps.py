@@ -6,8 +6,8 @@ from pathlib import Path
 
 import orjson
 
-from hub.model import Control, Publish, Scalar
-from tests.engine.desk import ALARM, SECOND, Desk, device, documents, smoke
+from hub.model import Control, Publish, Scalar, SessionCaughtUp, SessionConnected, Started
+from tests.engine.desk import ALARM, SECOND, SESSIONS, Desk, device, documents, smoke
 from tests.engine.test_alarms import UNLOCKS, native, transmitted, with_rule
 
 HOUR = 3_600
@@ -142,6 +142,45 @@ def test_a_late_signal_alarm_sends_its_command_at_the_next_live_signal(tmp_path:
     desk.hear(native("door-1", {"t": desk.wall // 1_000_000, **forced}))
     assert [command for _, command in transmitted(desk)] == ["unlock"]
     assert [alarm.late for alarm in desk.engine.alarms() if alarm.rule == "forced-locks"] == [True]
+
+
+BOTH = """
+rule: smoke-both
+label: {en: Smoke, zh: 烟}
+for_each: smoke_sensor
+when: status == 'alarm'
+raise: {event: fire.smoke_both, severity: critical}
+clear: {when: "status == 'normal'"}
+do:
+  - {command: lock, to: {kind: access_controller, in: building}}
+  - {command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: building}, until: cleared}
+"""
+
+
+def test_a_late_alarm_owes_what_lasts_and_not_what_was_for_its_moment(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, BOTH)
+    desk.lose()
+    desk.tick(60)
+    for session in SESSIONS:
+        desk.say(SessionConnected(session, 2, session_present=True))
+    desk.hear(smoke(ALARM), connection=2)
+    assert transmitted(desk) == []
+    for session in SESSIONS:
+        desk.say(SessionCaughtUp(session, 2))
+    assert {command for _, command in transmitted(desk)} == {"unlock"}
+
+
+def test_holds_that_were_lost_are_taken_up_once_and_what_was_sent_is_not_sent_again(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, BOTH)
+    desk.hear(smoke(ALARM))
+    later = desk.restart()
+    later.wait(60)
+    later.say(Started("test", SESSIONS))
+    later.catch_up(2)
+    later.tick(16)
+    commands = [command for _, command in transmitted(later)]
+    assert commands.count("lock") == 2  # the releases of two lapsed holds; gate-1 and door-1
+    assert commands.count("unlock") == 4  # taken up, and renewed once
 
 
 # ---------------------------------------------------------------------------------------------------------------- holds
