@@ -20,7 +20,8 @@ from hub.normalize.load import NOUNS, profiles_of
 from hub.normalize.networks.directory import DIRECTORY, MADE
 from hub.normalize.networks.load import networks_of
 from hub.pipeline import NewRevision
-from hub.rules.check import Weight, problems
+from hub.rules.check import problems
+from hub.rules.problem import Weight
 from hub.rules.rule import Rule, write_rule
 from hub.yaml_documents import Tree, canonical_json, load_tree, validate
 

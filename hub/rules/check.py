@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
-from typing import NamedTuple
 
 from hub.catalogue import Catalogue, Kind, Type, Typed, is_member
 from hub.durations import read_duration
@@ -12,64 +10,40 @@ from hub.errors import ConfigError
 from hub.model import Scalar
 from hub.rules.clauses import Clear
 from hub.rules.expression import compile_expression
+from hub.rules.lints import World, doubts, senses
 from hub.rules.names import Scope, scope_of, suggestion
-from hub.rules.rule import Do, Priority, Rule
+from hub.rules.problem import Path, Problem, doubt, error
+from hub.rules.rule import Do, Rule
 from hub.rules.testing import Step, speaking_kind
 
-LANGUAGES = ("en", "zh")
 
-
-class Weight(StrEnum):
-    """Whether the hub refuses the rule, or works with it though a person should look."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-class Problem(NamedTuple):
-    """One thing about a rule; ``path`` says where in its document, ``code`` is stable."""
-
-    weight: Weight
-    code: str
-    message: str
-    path: tuple[str | int, ...]
-    hint: str = ""
-
-
-def problems(rule: Rule, catalogue: Catalogue) -> list[Problem]:
-    """Return everything that is wrong or doubtful; errors first."""
+def problems(rule: Rule, catalogue: Catalogue, world: World | None = None) -> list[Problem]:
+    """Return everything that is wrong or doubtful in the ``world``; errors first."""
     try:
         scope = scope_of(rule, catalogue)
         concerned = scope.kinds
-    except ConfigError as error:
-        path = error.fields["path"]
-        return [_error(error.code, error.message, path if isinstance(path, tuple) else (), error.hint)]
+    except ConfigError as refused:
+        path = refused.fields["path"]
+        return [error(refused.code, refused.message, path if isinstance(path, tuple) else (), refused.hint)]
     errors = [*_expressions(rule, scope)]
     for word, actions in (("do", rule.do), ("while_pending", rule.while_pending)):
         for index, action in enumerate(actions):
             errors += _action(action, (word, index), concerned, catalogue)
     for index, case in enumerate(rule.tests):
         for number, given in enumerate(case.given):
-            place: tuple[str | int, ...] = ("tests", index, "given", number)
+            place: Path = ("tests", index, "given", number)
             if given.device is not None and given.device.partition("-")[0] not in catalogue.kinds:
                 hint = suggestion(given.device, catalogue.kinds)
-                errors.append(_error("unknown_kind", f"there is no kind {given.device!r}", (*place, "device"), hint))
+                errors.append(error("unknown_kind", f"there is no kind {given.device!r}", (*place, "device"), hint))
                 continue
             errors += _step(given, place, _speaker(given, rule, concerned, catalogue))
-    return [*errors, *_doubts(rule)]
-
-
-def _error(code: str, message: str, path: tuple[str | int, ...], hint: str = "") -> Problem:
-    return Problem(Weight.ERROR, code, message, path, hint)
-
-
-def _doubt(code: str, message: str, path: tuple[str | int, ...], hint: str = "") -> Problem:
-    return Problem(Weight.WARNING, code, message, path, hint)
+    installed = World() if world is None else world
+    return [*errors, *doubts(rule, installed), *([] if errors else senses(rule, scope, catalogue, installed))]
 
 
 def _expressions(rule: Rule, scope: Scope) -> Iterator[Problem]:
     clear = Clear() if rule.clear is None else rule.clear
-    texts: list[tuple[tuple[str | int, ...], str | None]] = [
+    texts: list[tuple[Path, str | None]] = [
         (("when",), rule.when), (("unless",), rule.unless), (("where",), rule.where), (("clear", "when"), clear.when),
         (("clear", "refuse_while"), clear.refuse_while),
         *((("ladder", index, "when"), each.when) for index, each in enumerate(rule.ladder)),
@@ -80,21 +54,19 @@ def _expressions(rule: Rule, scope: Scope) -> Iterator[Problem]:
                 is_said = path == ("where",) or (path == ("unless",) and rule.is_momentary)
                 known = scope.said if is_said else scope.names
                 compile_expression(text, known, may_be_constant=path == ("unless",))
-        except ConfigError as error:
-            yield _error(error.code, error.message, path, error.hint)
+        except ConfigError as refused:
+            yield error(refused.code, refused.message, path, refused.hint)
 
 
 # ------------------------------------------------------------------------------------------------------------ actions
 
 
-def _action(
-    action: Do, path: tuple[str | int, ...], concerned: Sequence[Kind], catalogue: Catalogue
-) -> Iterator[Problem]:
+def _action(action: Do, path: Path, concerned: Sequence[Kind], catalogue: Catalogue) -> Iterator[Problem]:
     targets = concerned
     if action.to is not None:
         if action.to.kind not in catalogue.kinds:
             hint = suggestion(action.to.kind, catalogue.kinds)
-            yield _error("unknown_kind", f"there is no kind {action.to.kind!r}", (*path, "to", "kind"), hint)
+            yield error("unknown_kind", f"there is no kind {action.to.kind!r}", (*path, "to", "kind"), hint)
             return
         targets = [catalogue.kinds[action.to.kind]]
     for kind in targets:
@@ -102,26 +74,22 @@ def _action(
         if command is None:
             hint = suggestion(action.command, kind.commands)
             message = f"a {kind.kind} has no command {action.command!r}"
-            yield _error("unknown_command", message, (*path, "command"), hint)
+            yield error("unknown_command", message, (*path, "command"), hint)
             continue
         yield from _arguments(action.args, command.args, (*path, "args"))
         is_hold = action.until is not None or path[0] == "while_pending"
         if is_hold and command.release is None and action.at_most is None:
             message = f"nothing undoes {action.command} of a {kind.kind}: it ends when the device lets go by itself"
-            yield _doubt(
-                "no_release", message, (*path, "until") if action.until else path, "name a release in the kind"
-            )
+            yield doubt("no_release", message, (*path, "until") if action.until else path, "name a release in the kind")
 
 
-def _arguments(
-    given: Mapping[str, Scalar], known: Mapping[str, Typed], path: tuple[str | int, ...]
-) -> Iterator[Problem]:
+def _arguments(given: Mapping[str, Scalar], known: Mapping[str, Typed], path: Path) -> Iterator[Problem]:
     for name, value in given.items():
         typed = known.get(name)
         if typed is None:
-            yield _error("unknown_argument", f"the command has no {name!r}", (*path, name), suggestion(name, known))
+            yield error("unknown_argument", f"the command has no {name!r}", (*path, name), suggestion(name, known))
         elif not _fits(typed, value):
-            yield _error("bad_argument", f"{name} is a {typed.type.value}, not {value!r}", (*path, name))
+            yield error("bad_argument", f"{name} is a {typed.type.value}, not {value!r}", (*path, name))
 
 
 def _fits(typed: Typed, value: Scalar) -> bool:
@@ -146,36 +114,17 @@ def _speaker(step: Step, rule: Rule, concerned: Sequence[Kind], catalogue: Catal
     return concerned[0] if place is None else speaking_kind(step, place, concerned)
 
 
-def _step(step: Step, path: tuple[str | int, ...], kind: Kind) -> Iterator[Problem]:
+def _step(step: Step, path: Path, kind: Kind) -> Iterator[Problem]:
     """Yield what the device under test could not say: the native payload would only leave it out."""
     for name in step.values:
         if name not in kind.properties:
             message = f"a {kind.kind} has no property {name!r}"
-            yield _error("unknown_property", message, (*path, "values", name), suggestion(name, kind.properties))
+            yield error("unknown_property", message, (*path, "values", name), suggestion(name, kind.properties))
     if step.signal is not None and step.signal not in kind.signals:
         message = f"a {kind.kind} does not report {step.signal!r}"
-        yield _error("unknown_signal", message, (*path, "signal"), suggestion(step.signal, kind.signals))
+        yield error("unknown_signal", message, (*path, "signal"), suggestion(step.signal, kind.signals))
     known = kind.signals[step.signal].data if step.signal in kind.signals else step.data
     for name in step.data:
         if name not in known:
             message = f"{step.signal} carries no {name!r}"
-            yield _error("unknown_data", message, (*path, "data", name), suggestion(name, known))
-
-
-# ------------------------------------------------------------------------------------------------------------- doubts
-
-
-def _doubts(rule: Rule) -> Iterator[Problem]:
-    for language in LANGUAGES:
-        if not rule.label.get(language):
-            yield _doubt("no_label", f"no label in {language}", ("label",), "label: {en: Smoke alarm, zh: 烟雾报警}")
-    if rule.when is not None and rule.clear is None:
-        message = "it clears the moment its condition is no longer true"
-        yield _doubt("no_clear", message, ("when",), "say so: clear: {when: …, for: 10s}")
-    if not rule.tests:
-        yield _doubt("no_tests", "nothing shows what it does", (), "add tests: given, expect")
-    for index, action in enumerate(rule.do):
-        is_endless = action.until is not None and action.at_most is None
-        if is_endless and action.priority is not Priority.LIFE_SAFETY:
-            message = f"{action.command} is held as long as the alarm lasts"
-            yield _doubt("no_at_most", message, ("do", index, "until"), "bound it: at_most: 10m")
+            yield error("unknown_data", message, (*path, "data", name), suggestion(name, known))

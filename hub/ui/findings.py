@@ -9,7 +9,7 @@ import typer
 from typing_extensions import override
 
 from hub.errors import ConfigError
-from hub.rules.check import Weight
+from hub.rules.problem import Weight
 from hub.ui.printing import say_json
 
 EXIT_CONFIG = 2
@@ -61,6 +61,7 @@ def tell(findings: Sequence[Finding], looked_at: str, *, as_json: bool) -> None:
     else:
         for finding in findings:
             typer.echo(str(finding))
-        typer.echo(f"{looked_at}, {len(findings)} findings")
+        notes = sum(finding.weight is Weight.NOTE for finding in findings)
+        typer.echo(f"{looked_at}, {len(findings) - notes} findings{f', {notes} notes' if notes else ''}")
     if any(finding.weight is Weight.ERROR for finding in findings):
         raise typer.Exit(EXIT_CONFIG)

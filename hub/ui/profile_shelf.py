@@ -16,8 +16,8 @@ from hub.normalize.load import NOUNS, read_profile, whole
 from hub.normalize.networks.network import Network
 from hub.normalize.profile import Profile
 from hub.normalize.sources import ByteSource, each_of
-from hub.rules.check import Weight
 from hub.rules.names import suggestion
+from hub.rules.problem import Weight
 from hub.ui.findings import Finding, finding_of
 from hub.yaml_documents import Document, load_documents, mistakes, validate
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from hub.rules.check import Weight, problems
+from hub.rules.check import problems
+from hub.rules.problem import Weight
 from hub.rules.rule import Rule
 from hub.yaml_documents import load_documents, validate
 from tests.rules.words import CATALOGUE, rule
 
 CASE = {"name": "x", "given": [{"at": "0s", "values": {"tamper": True}}], "expect": ["0s raised fire.test"]}
-SOUND: dict[str, object] = {"when": "tamper", "clear": {"when": "not tamper"}, "tests": [CASE]}
+SOUND: dict[str, object] = {"when": "tamper", "clear": {"when": "not tamper"}, "on_missing": "keep", "tests": [CASE]}
 UNLOCK = {"command": "unlock", "to": {"kind": "gate"}}
 
 Path_ = tuple[str | int, ...]
@@ -131,7 +132,12 @@ def test_life_safety_may_hold_as_long_as_the_alarm_lasts() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [{"absent_for": "5m"}, {"on_signal": "button.pressed"}, {"when": "tamper", "clear": {"by": "operator"}}]
+    "words",
+    [
+        {"absent_for": "5m"},
+        {"on_signal": "button.pressed"},
+        {"when": "tamper", "clear": {"by": "operator"}, "on_missing": "keep"},
+    ],
 )
 def test_silence_signals_and_people_are_ways_to_clear(words: dict[str, object]) -> None:
     quiet = {"tests": [{"name": "x", "given": [{"at": "0s"}], "expect": []}]}

@@ -16,6 +16,7 @@ label: {en: Tampered, zh: 被拆}
 for_each: access_controller
 when: tamper
 clear: {for: 5s}
+on_missing: keep
 raise: {event: security.tampered, severity: high}
 tests:
   - name: it rises
@@ -96,7 +97,7 @@ def test_errors_of_all_rules_are_told_with_their_lines(rules: Rules) -> None:
     said = rules(f"{wrong}---\n{misspelt}", "check", "--json")
     assert said.code == 2
     facts = [(finding["rule"], finding["line"], finding["code"]) for finding in said.document()]
-    assert facts == [("tampered", 4, "bad_expression"), ("other", 16, "unknown_key")]
+    assert facts == [("tampered", 4, "bad_expression"), ("other", 17, "unknown_key")]
     assert said.document()[0]["hint"] == "did you mean tamper?"
 
 
@@ -124,7 +125,7 @@ def test_what_no_test_shows_is_told_with_its_line(rules: Rules) -> None:
 def test_coverage_is_told_to_programs(rules: Rules) -> None:
     points = rules(GOOD, "test", "tampered", "--json").document()["coverage"]
     assert points[0] == {
-        "rule": "tampered", "point": "raised", "grain": "word", "test": "it rises", "file": str(rules.file), "line": 6,
+        "rule": "tampered", "point": "raised", "grain": "word", "test": "it rises", "file": str(rules.file), "line": 7,
     }  # fmt: skip
 
 

@@ -13,9 +13,11 @@ from hub.catalogue import Catalogue
 from hub.config import packaged
 from hub.errors import ConfigError
 from hub.normalize.load import load_profiles
-from hub.rules.check import Weight, problems
+from hub.normalize.profile import Profile
+from hub.rules.check import problems
 from hub.rules.coverage import Grain
 from hub.rules.names import suggestion
+from hub.rules.problem import Weight
 from hub.rules.rule import Rule
 from hub.rules.sentence import sentence, subject
 from hub.ui.cli import again, rules_change, rules_explain
@@ -25,6 +27,7 @@ from hub.ui.printing import say_json, say_table
 from hub.ui.progress import steps
 from hub.ui.rules_bench import run_case
 from hub.ui.rules_coverage import Covered, coverage
+from hub.ui.rules_world import world_of
 from hub.ui.words import title
 from hub.yaml_documents import Document, load_tree, validate
 
@@ -76,8 +79,8 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Tell what is wrong or doubtful in the rules, with file and line; exit 2 for what the hub would refuse."""
     desk = desk_of(context)
     documents = list(_documents(desk))
-    findings = list(_findings(documents, _catalogue(desk)))
-    tell(findings, f"{len(documents)} rules", as_json=as_json)
+    catalogue, profiles = load_profiles(_layers(packaged("device_profiles"), desk.settings.profiles_dir))
+    tell(list(_findings(documents, catalogue, profiles)), f"{len(documents)} rules", as_json=as_json)
 
 
 @app.command("test")
@@ -155,16 +158,25 @@ def _layers(shipped: Path, own: Path | None) -> list[Path]:
     return [shipped] if own is None else [shipped, own]
 
 
-def _findings(documents: Iterable[Document], catalogue: Catalogue) -> Iterator[Finding]:
+def _findings(
+    documents: Iterable[Document], catalogue: Catalogue, profiles: Mapping[str, Profile]
+) -> Iterator[Finding]:
+    rules: dict[str, Rule] = {}
+    refused: dict[str, ConfigError] = {}
+    documents = list(documents)
     for document in documents:
         try:
-            rule = validate(document, Rule)
+            rules[document.name] = validate(document, Rule)
         except ConfigError as error:
-            yield finding_of("rule", document.name, Weight.ERROR, error)
-            continue
-        for problem in problems(rule, catalogue):
+            refused[document.name] = error
+    world = world_of(profiles.values(), rules)
+    for document in documents:
+        name = document.name
+        if name in refused:
+            yield finding_of("rule", name, Weight.ERROR, refused[name])
+        for problem in problems(rules[name], catalogue, world) if name in rules else ():
             here = document.error(problem.code, problem.message, path=problem.path, hint=problem.hint)
-            yield finding_of("rule", document.name, problem.weight, here)
+            yield finding_of("rule", name, problem.weight, here)
 
 
 def _chosen(rules: Mapping[str, Rule], names: Collection[str]) -> list[Rule]:
