@@ -72,6 +72,8 @@ def _point(rule: Rule, words: Words, change: _Change) -> Point | None:
     except ValueError:
         return None
     weakened = weakened.model_copy(update={"tests": rule.tests})
+    if weakened.model_dump() == rule.model_dump():
+        return None  # it says only what holds anyway
     return Point(change.path, change.grain, weakened=weakened, what=change.what)
 
 

@@ -154,22 +154,25 @@ def _expressions(rule: Rule, scope: Scope, catalogue: Catalogue) -> dict[Path, l
     found: dict[Path, list[_Known]] = {}
     for settled in _variants(rule):
         here = _facts(settled, scope)
+        said = {name: Fact(known.type, words=known.allowed) for name, known in scope.said.items()}
         for path, text in _texts(settled):
-            found.setdefault(path, []).append(_Known(text, scope.names, here))
+            is_said = settled.is_momentary and path in {("unless",), ("where",)}
+            known = _Known(text, scope.said, said) if is_said else _Known(text, scope.names, here)
+            found.setdefault(path, []).append(known)
         for name, each in settled.inputs.items():
             of = [catalogue.kinds[kind] for kind in each.of] or list(scope.kinds)
             names = names_of(of)
-            theirs = {word: fact_of(known, _of_kinds(word, of)) for word, known in names.items()}
-            for word, said in (("where", each.where), ("unless", each.unless)):
-                if said is not None:
-                    found.setdefault(("inputs", name, word), []).append(_Known(said, names, theirs))
+            theirs = {word: fact_of(names[word], _of_kinds(word, of)) for word in names}
+            for word, text_of in (("where", each.where), ("unless", each.unless)):
+                if text_of is not None:
+                    found.setdefault(("inputs", name, word), []).append(_Known(text_of, names, theirs))
     return found
 
 
 def _texts(rule: Rule) -> Iterator[tuple[Path, str]]:
     clear = Clear() if rule.clear is None else rule.clear
     texts: list[tuple[Path, str | None]] = [
-        (("when",), rule.when), (("unless",), rule.unless), (("clear", "when"), clear.when),
+        (("when",), rule.when), (("unless",), rule.unless), (("where",), rule.where), (("clear", "when"), clear.when),
         (("clear", "refuse_while"), clear.refuse_while),
         *((("ladder", index, "when"), step.when) for index, step in enumerate(rule.ladder)),
     ]  # fmt: skip
@@ -234,6 +237,8 @@ def _unheard(rule: Rule, scope: Scope, world: World) -> Iterator[Problem]:
     asked: list[tuple[Path, str]] = [] if rule.on_signal is None else [(("on_signal",), rule.on_signal)]
     if rule.for_each.place is None:
         for path, text in _texts(rule):
+            if rule.is_momentary and path in {("unless",), ("where",)}:
+                continue  # about what is said with the moment
             names = {node.id for node in ast.walk(ast.parse(text.strip())) if isinstance(node, ast.Name)}
             asked += [(path, name) for name in sorted(names & scope.names.keys() - rule.inputs.keys())]
     for path, name in asked:

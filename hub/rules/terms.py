@@ -65,7 +65,9 @@ def conditions(rule: CompiledRule, look: Look, held: Held, awake: int) -> dict[s
 
 def _texts(rule: CompiledRule) -> Iterator[tuple[str, str]]:
     words, clear = rule.rule, rule.rule.clear
-    found = [("when", words.when), ("unless", words.unless)]
+    found = [("when", words.when)]
+    if not words.is_momentary:  # there it is about what is said with the moment, which is over
+        found.append(("unless", words.unless))
     if clear is not None:
         found += [("clear.when", clear.when), ("clear.refuse_while", clear.refuse_while)]
     found += [(f"ladder.{index}.when", step.when) for index, step in enumerate(words.ladder)]

@@ -49,6 +49,12 @@ def test_each_operand_of_a_condition_is_a_point() -> None:
     assert (found["when: tamper"], found["when: battery < 5"]) == ("it rises", None)
 
 
+def test_a_word_that_says_what_holds_anyway_is_no_point() -> None:
+    words: dict[str, object] = {"params": {"limit": 5}, "when": "battery < $limit", "on_missing": "keep", "for": "0s"}
+    assert set(shown(words)) == {"raised", "cleared"}
+    assert "on_missing" in shown({**words, "on_missing": "clear"})
+
+
 def test_what_keeps_a_rule_from_raising_is_shown_by_the_test_in_which_it_does() -> None:
     quiet: tuple[str, object, list[str]] = ("not at night", {"tamper": True, "battery": 99}, [])
     found = shown({"when": "tamper", "unless": "battery > 50"}, RISES, quiet)

@@ -39,7 +39,7 @@ SOUND: dict[str, object] = {
 WORLD = World(said={"meter": frozenset({"tamper", "battery", "status"})}, written={"meter": frozenset({"silence"})})
 
 
-def found(world: World | None = None, **words: object) -> list[tuple[str, Path]]:
+def found(world: World | None = None, /, **words: object) -> list[tuple[str, Path]]:
     checked = problems(rule(**{**SOUND, **words}), CATALOGUE, world)
     assert {problem.weight for problem in checked} <= {Weight.WARNING, Weight.NOTE}
     return [(problem.code, problem.path) for problem in checked]
@@ -118,7 +118,7 @@ def test_what_is_doubtful_is_told_and_the_nearest_sound_rule_is_not(name: str) -
     words = {word: said for word, said in {**SOUND, **case.words}.items() if said is not None}
     checked = problems(rule(**words), CATALOGUE)
     assert [(problem.code, problem.path) for problem in checked][:1] == [(case.code, case.path)]
-    assert found(**case.sound) == []
+    assert found(None, **case.sound) == []
 
 
 def test_a_fact_and_a_truth_among_the_params_may_be_either() -> None:
