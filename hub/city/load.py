@@ -7,8 +7,9 @@ from pathlib import Path
 
 from hub.city.rule import CityRule
 from hub.errors import ConfigError
-from hub.rules.check import LANGUAGES, Problem, Weight
+from hub.rules.lints import LANGUAGES
 from hub.rules.names import suggestion
+from hub.rules.problem import Problem, Weight
 from hub.yaml_documents import Document, load_tree, validate
 
 NOUN = "city_rule"

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from hub.catalogue import Property
-from hub.errors import ConfigError
 from hub.model import Scalar
 from hub.rules.expression import Name, ValueType, compile_expression
 from hub.rules.held import Held
@@ -125,17 +124,17 @@ def answers(text: str, names: Mapping[str, Name], facts: Mapping[str, Fact]) -> 
 
 
 def is_true_at_rest(text: str, names: Mapping[str, Name], facts: Mapping[str, Fact]) -> bool:
-    """Return whether ``text`` is true while nothing but what is normal is said, whichever way truths are meant."""
-    normal: dict[str, Scalar] = {name: _RESTING for name, fact in facts.items() if _RESTING in fact.words}
-    try:
-        compiled = compile_expression(text, names)
-    except ConfigError:
+    """Return whether ``text`` is true while nothing but what is normal is said, however truths are meant."""
+    lists = dict.fromkeys(_LIST.findall(text), frozenset[Scalar]())
+    compiled = compile_expression(text, names, lists, may_be_constant=True)
+    normal: dict[str, Scalar] = {name: _RESTING for name in compiled.names if _RESTING in facts[name].words}
+    truths = [name for name in sorted(compiled.names) if facts[name].type is ValueType.BOOL]
+    if 2 ** len(truths) > MOST:
         return False
-    for truth in (False, True):
-        values = {**normal, **{name: truth for name, fact in facts.items() if fact.type is ValueType.BOOL}}
-        if compiled.verdict(Held(values=values), 0) is not True:
-            return False
-    return True
+    return all(
+        compiled.verdict(Held(values={**normal, **dict(zip(truths, values, strict=True))}), 0) is True
+        for values in itertools.product((False, True), repeat=len(truths))
+    )
 
 
 def _constants(text: str) -> list[Scalar]:

@@ -114,7 +114,7 @@ DOUBTS: dict[str, tuple[dict[str, object], tuple[str, Path_]]] = {
     "no tests": ({"tests": []}, ("no_tests", ())),
     "an endless hold": ({"do": [{**UNLOCK, "until": "cleared"}]}, ("no_at_most", ("do", 0, "until"))),
     "a hold that nothing undoes": (
-        {"do": [{"command": "silence", "until": "cleared", "at_most": "5m"}]},
+        {"do": [{"command": "silence", "until": "cleared", "priority": "life_safety"}]},
         ("no_release", ("do", 0, "until")),
     ),
 }

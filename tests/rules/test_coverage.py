@@ -50,7 +50,7 @@ def test_each_operand_of_a_condition_is_a_point() -> None:
 
 
 def test_a_word_that_says_what_holds_anyway_is_no_point() -> None:
-    words: dict[str, object] = {"params": {"limit": 5}, "when": "battery < $limit", "on_missing": "keep", "for": "0s"}
+    words: dict[str, object] = {"params": {"limit": 5}, "when": "battery < $limit", "on_missing": "keep"}
     assert set(shown(words)) == {"raised", "cleared"}
     assert "on_missing" in shown({**words, "on_missing": "clear"})
 

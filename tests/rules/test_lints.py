@@ -129,6 +129,10 @@ def test_as_long_as_something_is_known_is_no_exception_that_always_holds() -> No
     assert found(unless="battery >= 0") == []
 
 
+def test_what_is_wrong_when_it_is_false_is_not_at_rest() -> None:
+    assert found(when="tamper or not mounted") == []
+
+
 def test_a_list_may_hold_anything() -> None:
     assert found(when="serial in list('block')") == found(when="serial not in list('allow') and tamper") == []
 

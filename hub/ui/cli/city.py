@@ -18,7 +18,7 @@ from hub.citywide.process import CityProcess, directories_of, rules_of
 from hub.errors import ConfigError
 from hub.metrics import Metrics
 from hub.parts import read_content
-from hub.rules.check import Weight
+from hub.rules.problem import Weight
 from hub.rules.rule import read_rule
 from hub.ui.city_page import missing_of, observe_city
 from hub.ui.cli.desk import AsJson, Desk, desk_of
