@@ -124,11 +124,14 @@ _WHOLE: Mapping[Path, Weaken] = {
     ("while_pending", "*"): _gone, ("do", "*"): _gone, ("ladder", "*"): _gone, ("remind",): _gone,
     ("inhibit",): _gone, ("clear", "by"): _by_itself, ("clear", "role"): _gone,
     ("clear", "refuse_while"): _gone, ("clear", "when"): _clear_at_once, ("clear", "for"): _gone,
+    ("clear", "absent_for"): _becomes(_SHORT), ("inputs", "*", "unless"): _gone,
     ("on_missing",): _gone,
 }  # fmt: skip
 _DETAILS: Mapping[Path, Weaken] = {
     ("confirm", "of"): _becomes(_MANY), ("confirm", "within"): _becomes(_LONG), ("count", "within"): _becomes(_LONG),
     ("without", "within"): _becomes(_LONG), ("without", "settle"): _becomes(_SHORT),
+    ("count", "distinct"): _gone, ("inhibit", "wait"): _gone, ("inputs", "*", "fresh"): _gone,
+    ("remind", "until"): _gone,
     ("inhibit", "settle"): _becomes(_SHORT), ("inputs", "*", "within"): _becomes(_LONG),
     ("ladder", "*", "when"): _gone, ("ladder", "*", "after"): _gone,
     ("do", "*", "at_most"): _gone, ("do", "*", "until"): _momentary,

@@ -12,10 +12,11 @@ from typing import NamedTuple
 from hub.catalogue import Catalogue, Kind, Property
 from hub.durations import write_duration
 from hub.model import Severity
+from hub.rules.clauses import Clear
 from hub.rules.expression import Name, ValueType
 from hub.rules.names import Scope, names_of, suggestion
 from hub.rules.problem import Path, Problem, doubt, note
-from hub.rules.rule import Clear, Priority, Rule
+from hub.rules.rule import Priority, Rule
 from hub.rules.sense import Fact, answers, fact_of, is_true_at_rest, oddities
 
 LANGUAGES = ("en", "zh")
