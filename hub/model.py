@@ -343,6 +343,14 @@ class Transition(StrEnum):
     OCCURRED = "occurred"
 
 
+class Where(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The place that an event or alarm of a rule for places is about, in words: readers need no registry for it."""
+
+    id: str
+    type: str = ""
+    label: dict[str, str] = {}
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """What a rule raised. ``id`` is BLAKE2b-128 (hex) of journal, rule, key, raise and transition: a replay's is equal.
 
@@ -369,6 +377,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     late: bool = False
     test: bool = False
     drill: bool = False
+    place: Where | None = None
     label: dict[str, str] = {}
     data: dict[str, Scalar] = {}
     causes: Sequence[tuple[int, int]] = ()
@@ -396,6 +405,7 @@ class AlarmState(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_by: str | None = None
     shelved_until: int = 0
     shelved_by: str = ""
+    place: Where | None = None
     label: dict[str, str] = {}
     data: dict[str, Scalar] = {}
 

@@ -9,7 +9,7 @@ import msgspec
 
 from hub.engine.device import Device, DeviceRow, KindRules
 from hub.errors import ConfigError
-from hub.model import Scalar
+from hub.model import Scalar, Where
 from hub.rules.calendars import opening
 from hub.rules.rule import Rule
 from hub.rules.settling import in_force
@@ -24,6 +24,7 @@ class PlaceRow(msgspec.Struct, frozen=True):
     parent: str = ""
     building: str = ""
     zone: str = "UTC"
+    label: dict[str, str] = {}
     facts: dict[str, Scalar] = {}
 
 
@@ -77,6 +78,12 @@ class Place:
 
 def key_of_place(row: PlaceRow) -> str:
     return f"{row.site}/@{row.place}"
+
+
+def where(subject: Device | Place) -> Where | None:
+    """Return the place that is the subject, for readers; None for a device, which the registry places."""
+    row = subject.row
+    return Where(row.place, row.type, row.label) if isinstance(row, PlaceRow) else None
 
 
 Subject = Device | Place

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hub.engine.moment import Moment, Output
-from hub.engine.places import Subject
+from hub.engine.places import Subject, where
 from hub.engine.state import State, count
 from hub.model import AlarmChange, AlarmState, Event, Scalar, Severity, Transition
 from hub.rules.states import CompiledRule, RuleState
@@ -34,8 +34,8 @@ class Teller:
             name=rule.rule.raise_.event, severity=state.severity, transition=transition, time=moment.at,
             age=moment.age, key=state.key, rule=state.rule, rule_version=rule.rule.version, site=state.site,
             building=device.building, device=state.device, part=state.part, late=moment.late,
-            test=state.mode.test, drill=state.mode.drill, label=rule.rule.label, data={**state.data, **(data or {})},
-            causes=tuple(dict.fromkeys([*state.causes, moment.cause])),
+            test=state.mode.test, drill=state.mode.drill, place=where(device), label=rule.rule.label,
+            data={**state.data, **(data or {})}, causes=tuple(dict.fromkeys([*state.causes, moment.cause])),
         )  # fmt: skip
         self._output.event(event)
         return event
@@ -64,5 +64,6 @@ def alarm_of(rule: CompiledRule, state: RuleState, device: Subject) -> AlarmStat
         id=state.alarm, name=rule.rule.raise_.event, severity=state.severity, key=state.key, rule=state.rule,
         site=state.site, building=device.building, device=state.device, part=state.part, since=state.raised_at,
         late=state.late, test=state.mode.test, drill=state.mode.drill, acknowledged_by=state.acknowledged_by,
-        shelved_until=state.shelved_until, shelved_by=state.shelved_by, label=rule.rule.label, data=state.data,
+        shelved_until=state.shelved_until, shelved_by=state.shelved_by, place=where(device), label=rule.rule.label,
+        data=state.data,
     )  # fmt: skip

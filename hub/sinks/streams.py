@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from hub.errors import ConfigError, PoisonError
-from hub.model import AlarmChange, AlarmState, DeadLetter, Event, Reply, Scalar, Severity, Transition, Twin
+from hub.model import AlarmChange, AlarmState, DeadLetter, Event, Reply, Scalar, Severity, Transition, Twin, Where
 from hub.sinks.redis_link import pack
 
 DEAD_LETTERS = "hub:dead-letters"
@@ -128,6 +128,7 @@ class _Detail(msgspec.Struct, omit_defaults=True):
     age: int = 0
     test: bool = False
     drill: bool = False
+    place: Where | None = None
 
 
 _CLOUD_EVENT = (b"specversion", b"1.0", b"datacontenttype", b"application/json")
@@ -154,6 +155,7 @@ def pack_event(event: Event, source: str) -> bytes:
         event.age,
         event.test,
         event.drill,
+        event.place,
     )
     said = (
         b"id",
@@ -198,6 +200,7 @@ def decode_event(fields: Mapping[bytes, bytes]) -> Event:
             late=detail.late,
             test=detail.test,
             drill=detail.drill,
+            place=detail.place,
             label=detail.label,
             data=detail.data,
             causes=detail.causes,

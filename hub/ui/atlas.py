@@ -10,7 +10,7 @@ from hub.model import AlarmState, Event
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
 from hub.ui.cli.desk import Desk
-from hub.ui.words import title
+from hub.ui.words import named, title
 
 
 class Atlas:
@@ -38,13 +38,13 @@ class Atlas:
 
     def place(self, noun: Event | AlarmState) -> str:
         """Return where it is, from the outside in, each step in Chinese and English."""
-        device = f"{noun.device}#{noun.part}" if noun.part else noun.device
+        device = named(noun)
         steps = [title(place, self._labels.get((noun.site, place), {})) for place in self.within(noun)]
         return " › ".join(step for step in (*steps, device) if step)
 
     def within(self, noun: Event | AlarmState) -> list[str]:
         """Return the ids of the places that it lies in, the site first."""
-        name = noun.key.partition("/")[2]
+        name = noun.key.partition("/")[2].partition("#")[0]
         stands = name[1:] if name.startswith("@") else self._stands.get((noun.site, noun.device))
         inner = [noun.building] if stands is None else list(self._upwards(noun.site, stands))[::-1]
         return [noun.site, *(place for place in inner if place and place != noun.site)]

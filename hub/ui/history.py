@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from hub.config import TimeseriesStore
-from hub.model import Event, Scalar, Severity, Transition
+from hub.model import Event, Scalar, Severity, Transition, Where
 from hub.parts import make_store
 from hub.sinks.redis_link import Link
 from hub.sinks.stream_readers import read_events, trimmed_until
@@ -154,6 +154,7 @@ def _event_of(row: Row) -> Event | None:
             key=str(fields["key"]), rule=str(fields["rule"]), rule_version=str(fields["rule_version"]),
             site=tags["site"], building=tags.get("building", ""), device=tags.get("device", ""),
             part=tags.get("part", ""), late=bool(fields["late"]),
+            place=Where(str(fields["place"]), str(fields.get("place_type", ""))) if "place" in fields else None,
             test=bool(fields.get("test")), drill=bool(fields.get("drill")), data=_decode_data(str(fields["data"])),
         )  # fmt: skip
     return None

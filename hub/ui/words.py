@@ -15,6 +15,7 @@ COLOURS = {
     Severity.INFO: "dim",
 }
 RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+SHOWN_PART = 8
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -25,8 +26,16 @@ def title(name: str, label: Mapping[str, str]) -> str:
 
 def place(noun: Event | AlarmState) -> str:
     """Return where it is, from the outside in; only the steps that are known."""
-    device = f"{noun.device}#{noun.part}" if noun.part else noun.device
-    return " › ".join(step for step in (noun.site, noun.building, device) if step)
+    where = noun.place
+    inner = "" if where is None or where.id in {noun.site, noun.building} else title(where.id, where.label)
+    return " › ".join(step for step in (noun.site, noun.building, inner, named(noun)) if step)
+
+
+def named(noun: Event | AlarmState) -> str:
+    """Return which device or part it is about; of a value the beginning of its pseudonym."""
+    if noun.device or not noun.part:
+        return f"{noun.device}#{noun.part}" if noun.part else noun.device
+    return f"#{noun.part[:SHOWN_PART]}"
 
 
 def moment(time: int) -> str:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from hub.errors import ConfigError
-from hub.model import Control, Publish, SessionConnected, Started
+from hub.model import Control, Publish, SessionConnected, Started, Where
 from hub.rules.states import CompiledRule
 from tests.engine.desk import SECOND, SESSIONS, START, Desk, device, documents
 from tests.engine.test_alarms import native
@@ -349,3 +349,24 @@ def test_a_message_makes_as_many_calls_however_many_rules_do_not_read_it(tmp_pat
     assert [rule.name for rule in woken.rules] == ["hot-0", "hot-1", "hot-2", "hot-3"]
     assert woken is room.rules.reading("", {"temperature": 22.0})
     assert not woken.is_wide
+
+
+# -------------------------------------------------------------------------------------------------- where it happens
+
+
+def test_what_a_rule_for_places_tells_says_which_place_in_words(tmp_path: Path) -> None:
+    label = {"en": "House 1", "zh": "一号楼"}
+    house = orjson.dumps({**orjson.loads(PLACES["place/s1/b1"]), "label": label})
+    desk = desk_with(tmp_path, for_each="building")
+    desk.revise({**desk.engine.content.bodies(), "place/s1/b1": house})
+    warm(desk, 60)
+    expected = Where("b1", "building", label)
+    assert [event.place for event in desk.events if event.name == "fire.hot"] == [expected]
+    assert [alarm.place for alarm in desk.engine.alarms()] == [expected]
+    assert [change.alarm.place for effects in desk.effects for change in effects.alarms if change.alarm] == [expected]
+
+
+def test_what_a_rule_for_devices_tells_names_no_place(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    warm(desk, 60)
+    assert [event.place for event in desk.events if event.name == "fire.hot"] == [None]

@@ -117,6 +117,7 @@ def event_line(event: Event) -> bytes:
             "late": event.late,
             **({"test": True} if event.test else {}),
             **({"drill": True} if event.drill else {}),
+            **({"place": event.place.id, "place_type": event.place.type} if event.place is not None else {}),
             # The standard library's: orjson refuses integers beyond 64 bits, and events are few.
             "data": _data_text(event.data),
         }

@@ -144,7 +144,8 @@ async def _alarm_of(history: History, alarms: Sequence[AlarmState], which: str) 
         id=raised.id, name=raised.name, severity=raised.severity, key=raised.key, rule=raised.rule, site=raised.site,
         building=raised.building, device=raised.device, part=raised.part, since=raised.time, late=raised.late,
         test=raised.test, drill=raised.drill,
-        acknowledged_by=acks[0] if acks else None, label=raised.label, data=raised.data,
+        acknowledged_by=acks[0] if acks else None, place=raised.place, label=raised.label,
+        data=raised.data,
     )  # fmt: skip
     return over, raised, False
 
@@ -155,7 +156,8 @@ def _unremembered(alarm: AlarmState) -> Event:
         id=alarm.id, name=alarm.name, severity=alarm.severity, transition=Transition.RAISED, time=alarm.since,
         key=alarm.key, rule=alarm.rule, rule_version="", site=alarm.site, building=alarm.building,
         device=alarm.device, part=alarm.part, late=alarm.late,
-        test=alarm.test, drill=alarm.drill, label=alarm.label, data=alarm.data,
+        test=alarm.test, drill=alarm.drill, place=alarm.place, label=alarm.label,
+        data=alarm.data,
     )  # fmt: skip
 
 

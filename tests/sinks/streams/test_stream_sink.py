@@ -13,7 +13,7 @@ from redis import Redis
 from typing_extensions import override
 
 from hub.errors import OwnershipLostError
-from hub.model import AlarmChange, AlarmState, Reply
+from hub.model import AlarmChange, AlarmState, Reply, Where
 from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
 from hub.sinks.stream_readers import read_alarms, read_events
 from hub.sinks.streams import DEAD_LETTERS, alarms_key, cursor_key, domain_key, reply_key
@@ -50,7 +50,8 @@ async def test_events_arrive_in_record_order_with_the_cursor(valkey: ValkeyServe
 
 async def test_an_event_comes_back_as_it_was_raised(valkey: ValkeyServer) -> None:
     outbox = MemoryOutbox()
-    raised = event(7, "elevator.ebike", late=True, test=True, drill=True)
+    lift = Where("lift-2", "elevator", {"zh": "二号梯"})
+    raised = event(7, "elevator.ebike", late=True, test=True, drill=True, place=lift)
     outbox.put(1, work([raised]))
     async with valkey.link() as link, Rig(valkey.address, outbox).running():
         await wait_until(lambda: not outbox.owed)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.errors import ConfigError
-from hub.model import Scalar, Series
+from hub.model import Scalar, Series, Where
 from hub.sinks.timeseries.lines import encode, event_line, read_fields, series_prefix, split_line, split_series
 from tests.sinks.timeseries.samples import NOON, event, series
 
@@ -159,6 +159,15 @@ def test_an_event_of_a_test_or_drill_is_stored_as_one(mark: str) -> None:
 
     assert split is not None
     assert {word: value for word, value in read_fields(split[1]).items() if word in {"test", "drill"}} == {mark: True}
+
+
+def test_an_event_of_a_rule_for_places_is_stored_with_its_place() -> None:
+    told = msgspec.structs.replace(event(), place=Where("lift-2", "elevator", {"zh": "二号梯"}))
+    split = split_line(event_line(told))
+
+    assert split is not None
+    fields = read_fields(split[1])
+    assert (fields["place"], fields["place_type"]) == ("lift-2", "elevator")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
