@@ -9,8 +9,10 @@ import pytest
 from hub.config import packaged
 from hub.normalize.load import load_profiles
 from hub.rules.check import problems
+from hub.rules.names import scope_of
 from hub.rules.problem import Weight
 from hub.rules.rule import Rule, read_rule, write_rule
+from hub.rules.states import CompiledRule
 from hub.rules.testing import RuleTest
 from hub.ui.rules_bench import run_case
 from hub.ui.rules_coverage import coverage
@@ -67,3 +69,22 @@ def test_the_rule_that_the_readme_shows_is_as_sound_as_those_that_ship(tmp_path:
     rule = validate(load_documents(file)[0], Rule)
     assert problems(rule, CATALOGUE) == []
     assert [run_case(rule, case, CATALOGUE) for case in rule.tests] == [[]]
+
+
+OWED = {"device-tamper", "device-offline", "device-battery-low", "device-silent"}
+"""Default rules of kinds that are still to be written."""
+
+
+@pytest.mark.parametrize("kind", sorted(CATALOGUE.kinds))
+def test_the_default_rules_of_a_kind_ship_and_are_about_it(kind: str) -> None:
+    mine = [name for name in CATALOGUE.kinds[kind].rules if name not in OWED]
+    assert [name for name in mine if name not in BY_NAME] == []
+    assert [name for name in mine if kind not in concerned(BY_NAME[name])] == []
+
+
+def concerned(rule: Rule) -> set[str]:
+    """Return the kinds whose words wake ``rule``."""
+    scope = scope_of(rule, CATALOGUE)
+    if rule.for_each.place is None:
+        return {kind.kind for kind in scope.kinds}
+    return {kind for kind, _ in CompiledRule(rule, scope).wakes}
