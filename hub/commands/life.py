@@ -78,6 +78,7 @@ class Lease(msgspec.Struct):
     ends_t: int | None = None
     steps: int = 0
     drill: bool = False
+    reflex: bool = False
 
 
 def after_outcome(state: CommandState, outcome: OutcomeKind) -> CommandState:

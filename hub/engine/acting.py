@@ -121,7 +121,7 @@ class Hands:
             id=identity, rule=state.rule, key=state.key, site=device.site, device=device.device, part=part,
             command=action.command, release=device.release_of(action.command), args=dict(action.args),
             priority=action.priority.value, ttl_ns=ttl, renews_t=moment.t + ttl // 2, lapses_t=moment.t + ttl,
-            ends_t=ends, drill=state.mode.drill,
+            ends_t=ends, reflex=action.reflex, drill=state.mode.drill,
         )  # fmt: skip
         self.leases[identity] = lease
         self._keep_lease(lease)
@@ -157,7 +157,7 @@ class Hands:
 
     def _transmit_step(self, device: Device, lease: Lease, name: str, args: dict[str, Scalar], moment: Moment) -> None:
         lease.steps += 1
-        action = Do(command=name, args=args, priority=Priority(lease.priority))
+        action = Do(command=name, args=args, priority=Priority(lease.priority), reflex=lease.reflex)
         self._send(
             device, lease.part, f"{lease.id}.{lease.steps}", action, Cause(lease.rule, drill=lease.drill), moment
         )
