@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from hub.model import Control, Effects, Publish, Reply
+from hub.model import Control, Effects, Publish, Reply, Scalar
 from tests.engine.desk import ALARM, NORMAL, SECOND, Desk, documents
 from tests.engine.test_alarms import native
 
@@ -124,7 +124,7 @@ def sent(effects: Effects) -> dict[str, list[object]]:
     return found
 
 
-def ask(desk: Desk, verb: str, **args: str) -> Reply:
+def ask(desk: Desk, verb: str, **args: Scalar) -> Reply:
     identity = str(len(desk.records))
     return desk.say(Control(f"{identity}-0", identity, "li", verb, desk.wall + 30 * SECOND, args)).replies[0]
 
