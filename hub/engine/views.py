@@ -150,9 +150,11 @@ class Views:
             tracks = memory.tracks.setdefault(name, {})
             found[name], due = each.value(self.members(rule, each, subject, part), tracks, now)
             dues += [] if due is None else [due]
-        if any(memory.tracks.values()):
+        if dues or any(memory.tracks.values()):
             self._memories[rule.name, key] = memory
-            self._time(memory, min(dues, default=None))
+            due = min(dues, default=None)
+            if due != memory.due:
+                self._time(memory, due)
         else:
             self._timers.drop(TimerClass.WINDOW, rule.name, key)
             self._memories.pop((rule.name, key), None)

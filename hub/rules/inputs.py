@@ -95,6 +95,8 @@ class CompiledInput:
             elif self.of_what not in names:
                 compile_expression(f"{self.of_what} == 0", names)
             self._limit = names[self.of_what].stale_after
+        limits = {name: names[name].stale_after for name in self.names if name in names}
+        self._limits = [(name, limit) for name, limit in sorted(limits.items()) if limit is not None]
 
     def members(self, found: Sequence[Member]) -> Iterator[Member]:
         """Yield those of whom anything is held that the input reads; a device that said nothing of it is one."""
@@ -113,11 +115,24 @@ class CompiledInput:
     def value(self, found: Sequence[Member], tracks: dict[str, Track], now: Present) -> tuple[Value, int | None]:
         """Return what it comes to, and when that changes by itself. Changes ``tracks``."""
         members = list(self.members(found))
+        dues = list(self._ends(members, now)) if self._limits else []
         if self.take in TIME:
-            return self._over_time(members, tracks, now)
+            answer, due = self._over_time(members, tracks, now)
+            return answer, min(dues if due is None else [*dues, due], default=None)
         tally = Tally([], [])
-        dues = [due for each in members if (due := self._count(each, tally, tracks, now)) is not None]
+        dues += [due for each in members if (due := self._count(each, tally, tracks, now)) is not None]
         return _TAKES[self.take](self, tally, now, len(members)), min(dues, default=None)
+
+    def _ends(self, members: Sequence[Member], now: Present) -> Iterator[int]:
+        """Yield the engine times at which what members said becomes stale; they come later by what is blind till then.
+
+        Nobody has to say anything for an input to become unknown.
+        """
+        for member in members:
+            for name, limit in self._limits:
+                stamped = member.held.get(name)
+                if stamped is not None and stamped[2] + limit >= now.awake:
+                    yield now.t + stamped[2] + limit + 1 - now.awake
 
     # ------------------------------------------------------------------------------------------------- what is so now
 

@@ -11,6 +11,7 @@ import pytest
 from hub.errors import ConfigError
 from hub.model import Control, Publish, SessionConnected, Started, Where
 from hub.rules.states import CompiledRule
+from hub.rules.timers import TimerClass
 from tests.engine.desk import SECOND, SESSIONS, START, Desk, device, documents
 from tests.engine.test_alarms import native
 
@@ -370,3 +371,49 @@ def test_what_a_rule_for_devices_tells_names_no_place(tmp_path: Path) -> None:
     desk = desk_with(tmp_path)
     warm(desk, 60)
     assert [event.place for event in desk.events if event.name == "fire.hot"] == [None]
+
+
+# ------------------------------------------------------------------------------------------------------------ silence
+
+COLD = "inputs: {cold: {of: environment_sensor, where: temperature < 5, take: all}}\non_missing: clear"
+
+
+def cold_at(tmp_path: Path) -> Desk:
+    """Return a desk at which both rooms said that they are cold, one of them half an hour ago."""
+    desk = desk_with(tmp_path, COLD, "cold", "building")
+    warm(desk, 2)
+    desk.tick(HOUR / 2)
+    warm(desk, 2, "room-2")
+    assert told(desk) == ["raised"]
+    return desk
+
+
+def test_an_input_is_judged_again_when_a_member_falls_silent_though_nobody_says_anything(tmp_path: Path) -> None:
+    desk = cold_at(tmp_path)
+    desk.tick(HOUR / 2 - 2)
+    assert told(desk) == ["raised"]
+    desk.tick(4)
+    assert told(desk) == ["raised", "cleared"]
+
+
+def test_a_member_falls_silent_over_a_restart_and_later_by_what_nobody_could_hear(tmp_path: Path) -> None:
+    desk = cold_at(tmp_path)
+    desk.tick(1)
+    later = desk.restart()
+    later.wait(2 * HOUR)
+    later.say(Started("test", SESSIONS))
+    later.catch_up(2)
+    later.tick(HOUR / 2 - 10)
+    assert told(later) == []
+    later.tick(20)
+    assert told(later) == ["cleared"]
+
+
+def test_members_that_speak_cost_no_timer_each(tmp_path: Path) -> None:
+    desk = cold_at(tmp_path)
+    for _ in range(50):
+        warm(desk, 2)
+        warm(desk, 2, "room-2")
+        desk.tick(1)
+    heap = desk.engine._timers._heaps[TimerClass.WINDOW]  # noqa: SLF001 -- what waits is told to nobody
+    assert list(heap.wanted) == [("hot", "s1/@b1")]

@@ -744,6 +744,36 @@ CASES |= {
         [f"2s occurred fire.test {LI}"],
     ),
     "what other kinds say of a value does not count": Case(PRESSED_BY, [by("1s", "li", "gate")], []),
+    "an input becomes unknown the moment that one of its devices has been silent for too long": Case(
+        {**taking("all", "found", where="status == 'alarm'"), "on_missing": "clear"},
+        [
+            says("1s", "sensor", status="alarm"),
+            says("2s", "sensor-2", status="alarm"),
+            says("49h", "sensor", status="alarm"),
+            at("60h"),
+        ],
+        ["2s raised fire.test", "2d2h2s cleared fire.test"],
+    ),
+    "a quorum of which one has been silent for too long is none": Case(
+        {**ZONE, "inputs": TWO, "when": "alarming >= 2", "on_missing": "clear"},
+        [
+            says("1s", "sensor", status="alarm"),
+            says("2s", "sensor-2", status="alarm"),
+            says("49h", "sensor", status="alarm"),
+            at("60h"),
+        ],
+        ["2s raised fire.test", "2d2h3m2s cleared fire.test"],
+    ),
+    "a mean of which a part is too old is not known": Case(
+        {
+            **ZONE,
+            "inputs": {"mean": {"of": "sensor", "take": "avg(battery)", "fresh": "1h"}},
+            "when": "mean < 10",
+            "on_missing": "raise",
+        },
+        [says("1s", "sensor", battery=50.0), says("59m", "sensor", battery=50.0), at("3h")],
+        ["1h59m raised fire.test"],
+    ),
     "a value that is read at two places is told": Case(
         {**SERIAL, "count": {"at_least": 2, "within": "60s", "distinct": "device"}},
         [
