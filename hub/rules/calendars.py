@@ -33,7 +33,7 @@ class Day(StrEnum):
     HOLIDAY = "holiday"
 
 
-_WEEK = list(Day)[:7]
+WEEK = list(Day)[:7]
 
 
 def _listed(value: object) -> object:
@@ -43,7 +43,7 @@ def _listed(value: object) -> object:
 class Window(Clause):
     """From one time of day until another, past midnight if that is not later; it belongs to the day it starts on."""
 
-    days: Annotated[list[Day], BeforeValidator(_listed)] = _WEEK
+    days: Annotated[list[Day], BeforeValidator(_listed)] = WEEK
     from_: Annotated[str, Field(alias="from", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "00:00"
     until: Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")] = "24:00"
 
@@ -68,11 +68,11 @@ Windows = Annotated[list[Window], BeforeValidator(_listed), Field(min_length=1)]
 @cache
 def _is(day: date, wanted: Day) -> bool:
     if wanted not in {Day.WORKDAY, Day.HOLIDAY}:
-        return day.weekday() == _WEEK.index(wanted)
+        return day.weekday() == WEEK.index(wanted)
     try:
         is_workday: bool = chinese_calendar.is_workday(day)
     except NotImplementedError:  # the State Council announces a year only towards the end of the one before
-        is_workday = day.weekday() < _WEEK.index(Day.SAT)
+        is_workday = day.weekday() < WEEK.index(Day.SAT)
     return is_workday is (wanted is Day.WORKDAY)
 
 

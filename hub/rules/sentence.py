@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hub.durations import write_duration
-from hub.rules.calendars import Window
+from hub.rules.calendars import WEEK, Window
 from hub.rules.clauses import ForEach, Input, Remind
 from hub.rules.rule import Do, OnMissing, Rule
+from hub.rules.told import as_told
 
 
 def sentence(rule: Rule) -> str:
     """Return what ``rule`` does: when, what it raises, what it sends, how it ends."""
+    rule = as_told(rule)
     parts = [f"{_trigger(rule)}, raise {rule.raise_.event} ({rule.raise_.severity.value})"]
     parts += [f"until that is sure {_action(action)}" for action in rule.while_pending]
     parts += [_action(action) for action in rule.do]
@@ -44,7 +46,7 @@ def _trigger(rule: Rule) -> str:
     if rule.without is not None:
         near = f"within {write_duration(rule.without.within)} before or {write_duration(rule.without.settle)} after"
         span = f" without {' or '.join(rule.without.signal)} {near}"
-    return f"{who}, when {_with_inputs(rule)}{unless}{span}{_counting(rule)}"
+    return f"{who}, when {rule.when}{unless}{span}{_counting(rule)}{_inputs(rule)}"
 
 
 def _moment(rule: Rule) -> str:
@@ -57,9 +59,9 @@ def _moment(rule: Rule) -> str:
     return f"{what}{which}{often}{by}"
 
 
-def _with_inputs(rule: Rule) -> str:
+def _inputs(rule: Rule) -> str:
     told = [f"{name} is {_input(each)}" for name, each in rule.inputs.items()]
-    return f"{rule.when}, where {' and '.join(told)}" if told else str(rule.when)
+    return f" (where {' and '.join(told)})" if told else ""
 
 
 def _input(words: Input) -> str:
@@ -74,8 +76,12 @@ def _input(words: Input) -> str:
 def _windows(windows: Sequence[Window] | None) -> str:
     if not windows:
         return ""
-    spans = (f"on {'/'.join(each.days)} from {each.from_} to {each.until}" for each in windows)
+    spans = (f"{_days(each)} from {each.from_} to {each.until}" for each in windows)
     return f"{' and '.join(spans)}, "
+
+
+def _days(window: Window) -> str:
+    return "every day" if set(window.days) >= set(WEEK) else f"on {'/'.join(window.days)}"
 
 
 def _counting(rule: Rule) -> str:

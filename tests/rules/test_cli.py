@@ -63,8 +63,11 @@ def test_the_list_tells_every_rule_as_a_sentence(rules: Rules) -> None:
         "severity": "high",
         "for_each": {"kind": "access_controller"},
         "label": {"en": "Tampered", "zh": "被拆"},
-        "sentence": "for each access_controller, when tamper, raise security.tampered (high); "
-        "clear when that is over for 5s",
+        "sentence": {
+            "zh": "每台门禁控制器，当“防拆”时，报警“被拆”（高）；条件不再成立并持续 5 秒后解除。",
+            "en": "for each access_controller, when tamper, raise security.tampered (high); "
+            "clear when that is over for 5s",
+        },
         "tests": 1,
     }
     assert "smoke-alarm" in rows
@@ -72,6 +75,15 @@ def test_the_list_tells_every_rule_as_a_sentence(rules: Rules) -> None:
 
 def test_the_list_for_people_shows_both_labels(rules: Rules) -> None:
     assert "被拆 / Tampered" in rules(GOOD, "list").out
+
+
+def test_a_rule_is_told_in_the_language_that_is_asked_for(rules: Rules) -> None:
+    said = rules(GOOD, "sentence", "tampered", "--language", "zh").out.splitlines()
+    assert said == [
+        "tampered  被拆 / Tampered",
+        "  每台门禁控制器，当“防拆”时，报警“被拆”（高）；条件不再成立并持续 5 秒后解除。",
+    ]
+    assert rules(GOOD, "sentence", "tampered").out.count("\n") == 3
 
 
 def test_an_installation_replaces_a_shipped_rule_by_name(rules: Rules) -> None:

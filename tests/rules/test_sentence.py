@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from hub.config import packaged
+from hub.normalize.load import load_profiles
+from hub.rules.rule import Rule
 from hub.rules.sentence import sentence, subject
+from hub.rules.sentence_zh import sentence_zh
+from hub.yaml_documents import Document, load_documents, validate
 from tests.rules.words import rule
 
 SENTENCES: dict[str, dict[str, object]] = {
@@ -69,3 +76,81 @@ def test_the_subject_is_the_kind_the_part_or_both() -> None:
     assert subject(rule(**words, for_each={"kind": "gate", "part": "door"}).for_each) == "gate#door"
     assert subject(rule(**words, for_each={"part": "door"}).for_each) == "door"
     assert subject(rule(when="tamper").for_each) == "sensor"
+
+
+SHIPPED, _ = load_profiles([packaged("device_profiles")])
+DOCUMENTS = [document for path in sorted(packaged("rules").rglob("*.yaml")) for document in load_documents(path)]
+
+CHINESE: dict[str, dict[str, object]] = {
+    "每台水浸传感器，当“漏水”，且“电量”不高于 20%（没有“防拆”时除外），持续 1 分钟时，报警“测试”（高）；"
+    "满 30 分钟升为“严重”；每 15 分钟再次提醒，直到有人确认，最多 8 次；"
+    "当“电量”高于 30%，或没有“漏水”并持续 10 秒后解除；"
+    "数据未知时按成立处理。": {
+        "for_each": "leak_sensor",
+        "when": "leak and battery <= $low",
+        "params": {"low": 20},
+        "unless": "not tamper",
+        "for": "1m",
+        "ladder": [{"after": "30m", "severity": "critical"}],
+        "remind": {"every": "15m", "at_most": 8},
+        "clear": {"when": "30 < battery or not leak", "for": "10s"},
+        "on_missing": "raise",
+    },
+    "工作日 22:00 至 06:00，门禁控制器的每个门，"
+    "当“门磁”为打开，而前 5 秒到后 2 秒之间没有“认证通过”时，报警“测试”（高）；"
+    "同时向同一小区的智能摄像机发出“抓拍”；只能由人解除（角色 security）。": {
+        "for_each": {"kind": "access_controller", "part": "door"},
+        "when": "door == 'open'",
+        "without": {"signal": "access.granted", "within": "5s"},
+        "schedule": {"days": ["workday"], "from": "22:00", "until": "06:00"},
+        "do": [{"command": "snapshot", "to": {"kind": "ai_camera", "in": "site"}}],
+        "clear": {"by": "operator", "role": "security"},
+    },
+    "每个住户，当 used 低于 0.01，且 any 不低于 2（“外出”时除外）时"
+    "（其中 used 指 12 小时内智能水表的“累计水量”的增量，any 指“开合状态”为打开的门磁的数量），"
+    "报警“测试”（高）；同一楼栋已有 other 报警时不再单独报（先等 30 秒）；条件不再成立后解除。": {
+        "for_each": "dwelling",
+        "facts": {"away": False},
+        "inputs": {
+            "used": {"of": "water_meter", "take": "increase(volume)", "within": "12h"},
+            "any": {"of": "door_contact", "where": "contact == 'open'", "take": "count"},
+        },
+        "when": "used < 0.01 and any >= 2",
+        "unless": "$away",
+        "inhibit": {"by": "other", "wait": "30s"},
+    },
+    "每台车牌识别上报“车牌”（“车牌”在黑名单上）时，记录“测试”（高）。": {
+        "for_each": {"kind": "plate_reader"},
+        "on_value": "plate",
+        "where": "plate in list('block')",
+    },
+    "每台感烟火灾探测报警器连续 2 天 2 小时没有任何消息，报警“测试”（高）；恢复上报即解除。": {
+        "for_each": "smoke_sensor",
+        "absent_for": "50h",
+    },
+}
+
+
+@pytest.mark.parametrize("text", CHINESE)
+def test_a_rule_is_a_chinese_sentence(text: str) -> None:
+    assert sentence_zh(rule(**CHINESE[text]), SHIPPED) == text
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=[document.name for document in DOCUMENTS])
+def test_a_rule_that_ships_is_told_in_chinese_without_the_names_of_its_properties(document: Document) -> None:
+    shipped = validate(document, Rule)
+    said = sentence_zh(shipped, SHIPPED)
+    others = {*shipped.inputs, *(shipped.inhibit.by if shipped.inhibit else ())}
+    names = {name for kind in SHIPPED.kinds.values() for name in kind.properties} - others
+    assert sorted(names & set(re.findall(r"(?<![a-z-])[a-z_]+(?![a-z-])", said))) == []
+    assert shipped.label["zh"] in said
+
+
+def test_a_fact_is_told_by_its_name_and_a_number_by_what_it_is() -> None:
+    words: dict[str, object] = {
+        "params": {"low": 5},
+        "facts": {"away": False},
+        "when": "battery < $low",
+        "unless": "$away",
+    }
+    assert sentence(rule(**words)).startswith("for each sensor, when battery < 5 unless away, raise")

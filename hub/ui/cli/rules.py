@@ -20,8 +20,10 @@ from hub.rules.names import suggestion
 from hub.rules.problem import Weight
 from hub.rules.rule import Rule
 from hub.rules.sentence import sentence, subject
+from hub.rules.sentence_zh import sentence_zh
 from hub.ui.cli import again, rules_change, rules_explain
 from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.explained import Language
 from hub.ui.findings import Finding, finding_of, tell
 from hub.ui.printing import say_json, say_table
 from hub.ui.progress import steps
@@ -52,10 +54,12 @@ class _Result:
 
 @app.command("list")
 def list_rules(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """List every rule: what it raises, for what, and what it says as a sentence."""
-    rules = [validate(document, Rule) for document in _documents(desk_of(context))]
+    """List every rule: what it raises, for what, and what it says as a sentence in Chinese and English."""
+    desk = desk_of(context)
+    catalogue = _catalogue(desk)
+    rules = [validate(document, Rule) for document in _documents(desk)]
     if as_json:
-        say_json([_row(rule) for rule in rules])
+        say_json([_row(rule, catalogue) for rule in rules])
         return
     say_table(
         ("rule", "event", "severity", "for each", "label", "sentence"),
@@ -66,12 +70,34 @@ def list_rules(context: typer.Context, *, as_json: AsJson = False) -> None:
                 rule.raise_.severity.value,
                 subject(rule.for_each),
                 title("", rule.label),
-                sentence(rule),
+                f"{sentence_zh(rule, catalogue)} / {sentence(rule)}",
             )
             for rule in rules
         ),
         empty="no rules",
     )
+
+
+@app.command("sentence")
+def tell_rules(
+    context: typer.Context,
+    names: Names = None,
+    *,
+    language: Annotated[Language | None, typer.Option(help="Only in this language.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell rules as sentences, for people who did not write them."""
+    desk = desk_of(context)
+    catalogue = _catalogue(desk)
+    rules = {document.name: validate(document, Rule) for document in _documents(desk)}
+    told = [(rule, _sentences(rule, catalogue)) for rule in _chosen(rules, names or ())]
+    if as_json:
+        say_json([{"rule": rule.rule, **said} for rule, said in told])
+        return
+    for rule, said in told:
+        typer.echo(f"{rule.rule}  {title('', rule.label)}")
+        for each in Language if language is None else (language,):
+            typer.echo(f"  {said[each.value]}")
 
 
 @app.command()
@@ -186,7 +212,11 @@ def _chosen(rules: Mapping[str, Rule], names: Collection[str]) -> list[Rule]:
     return [rules[name] for name in (names or rules)]
 
 
-def _row(rule: Rule) -> dict[str, object]:
+def _sentences(rule: Rule, catalogue: Catalogue) -> dict[str, str]:
+    return {Language.ZH.value: sentence_zh(rule, catalogue), Language.EN.value: sentence(rule)}
+
+
+def _row(rule: Rule, catalogue: Catalogue) -> dict[str, object]:
     return {
         "rule": rule.rule,
         "version": rule.version,
@@ -194,6 +224,6 @@ def _row(rule: Rule) -> dict[str, object]:
         "severity": rule.raise_.severity.value,
         "for_each": rule.for_each.model_dump(exclude_defaults=True),
         "label": rule.label,
-        "sentence": sentence(rule),
+        "sentence": _sentences(rule, catalogue),
         "tests": len(rule.tests),
     }
