@@ -144,8 +144,9 @@ class Engine:
         changed = self.modes.take_unjudged()
         if changed or has_moved:
             self._alarms.come_true(moment)
-        for subject in {each.key: each for one in changed for each in self.content.within(one.key)}.values():
-            self._judge.tried(subject, moment)
+        places = {key: place for one in changed for key, place in self.content.seeing(one.key).items()}
+        for key in sorted(places):
+            self._judge.tried(places[key], moment)
 
     def _ripen_judged(self, moment: Moment) -> None:
         awake = self.state.clock.awake(moment.t)

@@ -98,12 +98,10 @@ class Content:
         way = self._rulebook.way_up(subject.site, subject.row.place)
         return [*([subject.key] if isinstance(subject, Device) else []), *(key_of_place(row) for row in way)]
 
-    def within(self, key: str) -> list[Subject]:
-        """Return the devices at or below what ``key`` names, and the places that see any of them; devices first."""
-        site = key.partition("/")[0]
-        devices = [device for device in self.devices_of(site) if key in self.around(device)]
-        places = {place.key: place for device in devices for place in device.places}
-        return [*devices, *(places[name] for name in sorted(places))]
+    def seeing(self, key: str) -> dict[str, Place]:
+        """Return the places by key that see any device at or below what ``key`` names."""
+        devices = [device for device in self.devices_of(key.partition("/")[0]) if key in self.around(device)]
+        return {place.key: place for device in devices for place in device.places}
 
     def kind(self, device: Device) -> Kind:
         """Return the kind of a device."""

@@ -17,7 +17,7 @@ from hub.engine.standing import Case
 from hub.engine.state import Seen, State
 from hub.model import Scalar
 from hub.rules.calendars import after
-from hub.rules.held import TESTING, Held
+from hub.rules.held import Held
 from hub.rules.inputs import Memory, Present
 from hub.rules.states import CompiledRule, Known, Move, Phase, RuleState, is_over, ripen, step
 from hub.rules.timers import TimerClass, Timers
@@ -231,12 +231,10 @@ class Judge:
             for rule in rules:
                 self.look(rule, subject, part, moment)
 
-    def tried(self, subject: Subject, moment: Moment) -> None:
-        """Judge anew what depends on which devices are tried: whole places, and rules that read ``testing``."""
-        for part in list(subject.state.parts) if isinstance(subject, Device) else ("",):
-            for rule in subject.rules.of(part):
-                if isinstance(subject, Place) or TESTING in rule.reads:
-                    self.look(rule, subject, part, moment)
+    def tried(self, place: Place, moment: Moment) -> None:
+        """Judge a place anew: other devices are its witnesses now."""
+        for rule in place.rules.of(""):
+            self.look(rule, place, "", moment)
 
     def _silence(self, rule: CompiledRule, device: Device, awake: int, moment: Moment) -> None:
         due = device.state.heard_awake + (rule.absent_ns or 0)

@@ -20,8 +20,12 @@ LONGEST_NS = 8 * 3_600_000_000_000
 SHOWN_AS = "_"
 """Before the kind: where readers find it among the alarms, beside rules, whose names begin with a letter."""
 _LABELS = {
-    ExerciseKind.TEST: {"en": "Under test", "zh": "测试中"},
-    ExerciseKind.DRILL: {"en": "Drill", "zh": "演练中"},
+    "under_test": {"en": "Under test", "zh": "测试中"},
+    "under_drill": {"en": "Drill", "zh": "演练中"},
+    "test_started": {"en": "Test started", "zh": "测试开始"},
+    "test_ended": {"en": "Test ended", "zh": "测试结束"},
+    "drill_started": {"en": "Drill started", "zh": "演练开始"},
+    "drill_ended": {"en": "Drill ended", "zh": "演练结束"},
 }
 
 
@@ -172,7 +176,7 @@ class Modes:
                 id=self._output.event_id(name, exercise.key, moment.t, 1), name=name, severity=Severity.INFO,
                 transition=Transition.OCCURRED, time=moment.at, key=exercise.key, rule="", rule_version="",
                 site=exercise.site, building="" if found is None else found[0].building,
-                device="" if found is None else found[0].device, label=_LABELS[exercise.kind], data=words,
+                device="" if found is None else found[0].device, label=_LABELS[f"{exercise.kind}_{what}"], data=words,
                 causes=(moment.cause,),
             )
         )  # fmt: skip
@@ -210,7 +214,7 @@ def shown(exercise: Exercise) -> AlarmState:
         id=f"{exercise.kind}:{exercise.key}", name=f"device.under_{exercise.kind}", severity=Severity.INFO,
         key=exercise.key, rule=_shown_as(exercise), site=site, building="", part="",
         device="" if name.startswith("@") else name, since=exercise.since, late=False, test=is_test, drill=not is_test,
-        label=_LABELS[exercise.kind],
+        label=_LABELS[f"under_{exercise.kind}"],
         data={
             "actor": exercise.actor, "reason": exercise.reason, "until": exercise.until_at // 10**6,
             "rules": " ".join(exercise.rules), "with_commands": exercise.with_commands,

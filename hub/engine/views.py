@@ -83,12 +83,7 @@ class Views:
         inputs = self._inputs(rule, subject, part, now) if rule.inputs else {}
         if isinstance(subject, Place):
             return View(lambda name: self._at(subject, rule, name), inputs)
-        base = of(subject.state.parts, part)
-        return self._tried(subject, base, inputs) if TESTING in rule.names else _over(base, inputs)
-
-    def _tried(self, device: Device, base: Held, inputs: Mapping[str, Value]) -> View:
-        """Return a view in which ``testing`` is known: the hub says so, or else the device itself."""
-        return _over(base, {**inputs, TESTING: self._modes.is_testing(device) or base.value(TESTING) is True})
+        return _over(of(subject.state.parts, part), inputs)
 
     def _at(self, place: Place, rule: CompiledRule, name: str) -> list[Stamped]:
         found = [
@@ -103,18 +98,18 @@ class Views:
     def members(self, rule: CompiledRule, wanted: CompiledInput, subject: Subject, part: str) -> list[Member]:
         """Return the devices and parts that an input of ``rule`` for ``subject`` looks at."""
         if isinstance(subject, Device):
-            return [self._member(wanted, subject, part, of(subject.state.parts, part))]
+            return [_member(subject, part, of(subject.state.parts, part))]
         return [
-            self._member(wanted, device, name, held)
+            _member(device, name, self._tried(device, held) if TESTING in wanted.names else held)
             for kind in wanted.kinds
             for device in subject.by_kind.get(kind, ())
             if self._modes.sees(rule.name, subject, device)
             for name, held in ({"": of({}, "")} | device.state.parts).items()
         ]
 
-    def _member(self, wanted: CompiledInput, device: Device, part: str, held: Held) -> Member:
-        seen = self._tried(device, held, {}) if TESTING in wanted.names else held
-        return Member(device.key_of(part), device.key, device.row.place, seen, device.state.clock_error)
+    def _tried(self, device: Device, held: Held) -> View:
+        """Return a view of a witness in which ``testing`` is known: the hub says so, or else the device itself."""
+        return _over(held, {TESTING: self._modes.is_testing(device) or held.value(TESTING) is True})
 
     def note(self, rule: CompiledRule, device: Device, part: str, happened: int) -> None:
         """Remember that a signal came which keeps ``rule`` from raising."""
@@ -173,3 +168,7 @@ def _over(base: Held, inputs: Mapping[str, Value]) -> View:
     view = View(lambda name: [stamped] if (stamped := base.get(name)) is not None else [], inputs)
     view.at = base.at
     return view
+
+
+def _member(device: Device, part: str, held: Held) -> Member:
+    return Member(device.key_of(part), device.key, device.row.place, held, device.state.clock_error)

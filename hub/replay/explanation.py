@@ -15,7 +15,7 @@ from hub.errors import ConfigError
 from hub.model import Scalar
 from hub.replay.beginning import Entries
 from hub.replay.reasons import Reason, Why
-from hub.rules.held import TESTING, Held, Stamped
+from hub.rules.held import Held, Stamped
 from hub.rules.inputs import Memory, Present
 from hub.rules.states import CompiledRule, Phase, RuleState
 from hub.rules.terms import Condition, Look, Seen, conditions
@@ -156,7 +156,7 @@ class Explainer:
 
     def _look(self, rule: CompiledRule, subject: Subject, part: str, held: Held) -> Look:
         def look(name: str) -> Seen:
-            if name in rule.inputs or name == TESTING:
+            if name in rule.inputs:
                 return Seen(name, held.fresh(name, -1), is_input=True)
             found = list(_said(self._engine.modes, rule, subject, part, held, name))
             limit = rule.scope.names[name].stale_after

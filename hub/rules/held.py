@@ -11,7 +11,7 @@ Stamped = tuple[Scalar, int, int, Quality]
 """One value: (value, measured_at ns, engine time awake when it came, quality)."""
 
 TESTING = "testing"
-"""A name that every device has: whether it is being tried, because the hub was told so or because it says so itself."""
+"""What an input may ask of any witness: is it being tried, because the hub was told so or because it says so itself?"""
 
 # An attribute of an enum class costs 40 ns each time.
 GOOD, BAD = Quality.GOOD, Quality.BAD

@@ -14,7 +14,7 @@ from hub.durations import write_duration
 from hub.model import Severity
 from hub.rules.clauses import Clear
 from hub.rules.expression import Name, ValueType
-from hub.rules.names import Scope, names_of, suggestion
+from hub.rules.names import Scope, names_of_witnesses, suggestion
 from hub.rules.problem import Path, Problem, doubt, note
 from hub.rules.rule import Priority, Rule
 from hub.rules.sense import Fact, answers, fact_of, is_true_at_rest, oddities
@@ -162,7 +162,7 @@ def _expressions(rule: Rule, scope: Scope, catalogue: Catalogue) -> dict[Path, l
             found.setdefault(path, []).append(known)
         for name, each in settled.inputs.items():
             of = [catalogue.kinds[kind] for kind in each.of] or list(scope.kinds)
-            names = names_of(of)
+            names = names_of_witnesses(of)
             theirs = {word: fact_of(names[word], _of_kinds(word, of)) for word in names}
             for word, text_of in (("where", each.where), ("unless", each.unless)):
                 if text_of is not None:

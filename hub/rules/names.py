@@ -83,10 +83,7 @@ def scope_of(rule: Rule, catalogue: Catalogue) -> Scope:
     for name in sorted(names.keys() & inputs.keys()):
         raise ConfigError("taken_name", f"{name!r} is a property already", path=("inputs", name))
     made = {name: Name(ValueType.BOOL if rule.inputs[name].is_truth else ValueType.NUMBER) for name in inputs}
-    if rule.on_signal is None:
-        said = {name: each for name, each in names.items() if name != TESTING}
-    else:
-        said = _common([kind.signals[rule.on_signal].data for kind in concerned])
+    said = names if rule.on_signal is None else _common([kind.signals[rule.on_signal].data for kind in concerned])
     return Scope(concerned, {**names, **made}, sources, inputs, said)
 
 
@@ -106,7 +103,7 @@ def _input(rule: Rule, name: str, names: Mapping[str, Name], catalogue: Catalogu
         if kind not in catalogue.kinds:
             hint = suggestion(kind, catalogue.kinds)
             raise ConfigError("unknown_kind", f"no kind {kind!r}", hint=hint, path=("inputs", name, "of", index))
-    known = names_of([catalogue.kinds[kind] for kind in words.of]) if words.of else names
+    known = names_of_witnesses([catalogue.kinds[kind] for kind in words.of]) if words.of else names
     if words.fresh is not None:
         limit = nanoseconds(words.fresh)
         known = {word: each._replace(stale_after=min(limit, each.stale_after or limit)) for word, each in known.items()}
@@ -119,15 +116,19 @@ def _input(rule: Rule, name: str, names: Mapping[str, Name], catalogue: Catalogu
 def names_of(kinds: Sequence[Kind]) -> dict[str, Name]:
     """Return the names that expressions over ``kinds`` may use: their properties, where they are of one type.
 
-    What a kind does not have is unknown of it, but for ``testing``, which is true or false of any. A word of any of
-    them may be said, and a value is unknown as soon as one of them calls it stale.
+    What a kind does not have is unknown of it. A word of any of them may be said, and a value is unknown as soon as one
+    of them calls it stale.
     """
     found: dict[str, list[Property]] = {}
     for kind in kinds:
         for word, each in kind.properties.items():
             found.setdefault(word, []).append(each)
-    alike = {word: _name(found[word]) for word in sorted(found) if len({_type(each) for each in found[word]}) == 1}
-    return alike | {TESTING: Name(ValueType.BOOL)}
+    return {word: _name(found[word]) for word in sorted(found) if len({_type(each) for each in found[word]}) == 1}
+
+
+def names_of_witnesses(kinds: Sequence[Kind]) -> dict[str, Name]:
+    """Return the names that an input may use of the kinds that it looks at: also ``testing``, which is known of any."""
+    return names_of(kinds) | {TESTING: Name(ValueType.BOOL)}
 
 
 def _common(said: Sequence[Mapping[str, Typed]]) -> dict[str, Name]:

@@ -11,7 +11,7 @@ import msgspec
 from hub.durations import nanoseconds
 from hub.model import Scalar, Severity
 from hub.rules.expression import Expression, Lists, compile_expression, unless
-from hub.rules.held import TESTING, Held
+from hub.rules.held import Held
 from hub.rules.names import Scope
 from hub.rules.rule import Do, OnMissing, Rule
 from hub.rules.verdicts import constant
@@ -144,7 +144,7 @@ class CompiledRule:
         self.inputs = {name: each for name, each in scope.inputs.items() if name in self.names}
         of_inputs = (name for each in self.inputs.values() for name in each.names)
         self.reads = self.names.difference(self.inputs).union(of_inputs)
-        self.is_plain = not self.inputs and rule.for_each.place is None and TESTING not in self.names
+        self.is_plain = not self.inputs and rule.for_each.place is None
         of_place = {pair for name in self.names for pair in scope.sources.get(name, ())}
         of_kinds = {(kind, name) for each in self.inputs.values() for kind in each.kinds for name in each.names}
         self.wakes = frozenset(of_place | of_kinds)

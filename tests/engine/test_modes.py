@@ -47,11 +47,6 @@ for_each: access_controller
 on_signal: exit_button.pressed
 raise: {event: access.pressed, severity: info}
 clear: {by: operator}
----
-rule: closed-for-tests
-for_each: access_controller
-when: testing
-raise: {event: access.closed_for_tests, severity: info}
 """
 DEVICES = (
     device("env-1", "environment_sensor"),
@@ -74,7 +69,7 @@ def shipped() -> dict[str, bytes]:
 def desk(tmp_path: Path) -> Desk:
     (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
     mine = {key: body for key, body in documents(rules=[tmp_path]).items() if key.startswith("rule/")}
-    names = ("hot", "two-hot", "warm-building", "damp", "pressed", "closed-for-tests")
+    names = ("hot", "two-hot", "warm-building", "damp", "pressed")
     return Desk(shipped() | {f"rule/{name}": mine[f"rule/{name}"] for name in names})
 
 
@@ -173,14 +168,18 @@ def test_a_real_alarm_stays_real_when_a_test_begins(desk: Desk) -> None:
     assert alarms(desk)["hot s1/env-1"].is_real
 
 
-def test_any_device_says_whether_it_is_tested(desk: Desk) -> None:
-    say(desk, "door-1", temperature=1)
-    desk.hear(native("door-1", {"values": {"door": "open"}}, "telemetry"))
+def test_a_rule_that_leaves_out_what_tests_itself_still_marks_what_the_hub_has_under_test(desk: Desk) -> None:
+    smoke = {
+        "rule": "smoke", "for_each": "smoke_sensor", "when": "alarm", "unless": "testing",
+        "raise": {"event": "fire.smoke", "severity": "critical"},
+    }  # fmt: skip
+    mine = {"rule/smoke": orjson.dumps(smoke), **device("smoke-1", "smoke_sensor")}
+    desk.revise(desk.engine.content.bodies() | mine)
+    ask(desk, "test", "smoke-1")
+    desk.hear(native("smoke-1", {"values": {"alarm": True, "testing": True}}, "telemetry"))
     assert told(desk) == []
-    ask(desk, "test", "s1")
-    assert told(desk) == ["raised closed-for-tests door-1 test"]
-    ask(desk, "end_test", "s1")
-    assert told(desk)[1:] == ["cleared closed-for-tests door-1 test"]
+    desk.hear(native("smoke-1", {"values": {"alarm": True, "testing": False}}, "telemetry"))
+    assert told(desk) == ["raised smoke smoke-1 test"]
 
 
 # -------------------------------------------------------------------------------------------------------------- the end

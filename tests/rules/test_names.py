@@ -40,21 +40,20 @@ def test_what_nobody_is_or_reports_is_refused_where_it_stands(
     assert hint in caught.value.hint
 
 
-def test_names_are_the_properties_of_the_kind_and_whether_it_is_tested() -> None:
+def test_names_are_the_properties_of_the_kind() -> None:
     assert names_of([SENSOR]) == {
         "battery": Name(ValueType.NUMBER),
         "pulses": Name(ValueType.NUMBER),
         "serial": Name(ValueType.TEXT),
         "status": Name(ValueType.TEXT, 50 * HOUR, frozenset({"normal", "alarm"})),
         "tamper": Name(ValueType.BOOL),
-        "testing": Name(ValueType.BOOL),
     }
 
 
 def test_what_several_kinds_have_may_be_any_of_their_words_and_lives_the_shortest_life() -> None:
     names = names_of([SENSOR, GATE])
     assert names["status"] == Name(ValueType.TEXT, HOUR, frozenset({"normal", "alarm", "stuck"}))
-    assert names.keys() == {*SENSOR.properties, *GATE.properties, "testing"}
+    assert names.keys() == {*SENSOR.properties, *GATE.properties}
 
 
 def test_a_name_that_is_a_number_of_one_kind_and_a_text_of_another_is_none() -> None:
