@@ -57,7 +57,10 @@ class Memory:
 
     def keep(self, sighting: Sighting) -> None:
         """Remember ``sighting``."""
-        insort(self.seen.setdefault(sighting.token, []), sighting)
+        known = self.seen.setdefault(sighting.token, [])
+        if known:  # one text for each token, however often it is seen
+            sighting = sighting._replace(token=known[0].token)
+        insort(known, sighting)
         self._order.append((sighting.due, sighting.token))
 
     def forget(self, since: int) -> None:

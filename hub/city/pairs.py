@@ -48,13 +48,13 @@ class TooFast(Doubt):
 
     @override
     def matters(self, sighting: Sighting, chart: Chart) -> bool:
-        return chart.knows(sighting.event.site)
+        return chart.knows(sighting.site)
 
     @override
     def pair(self, earlier: Sighting, later: Sighting, chart: Chart) -> Pair | None:
-        if earlier.event.site == later.event.site:
+        if earlier.site == later.site:
             return None
-        metres = chart.metres(earlier.event.site, later.event.site)
+        metres = chart.metres(earlier.site, later.site)
         if metres is None or metres <= self._beyond:
             return None
         needed = max(self._at_least, round(metres * self._ns_per_metre))
@@ -65,20 +65,18 @@ class NeverOut(Doubt):
     """In at one site and in at another, and out nowhere between."""
 
     def __init__(self, inside: Inside) -> None:
-        self._direction = inside.direction
         self._within = nanoseconds(inside.within)
 
     @override
     def matters(self, sighting: Sighting, chart: Chart) -> bool:
-        return sighting.event.data.get(self._direction) in {"in", "out"}
+        return sighting.way in {"in", "out"}
 
     @override
     def pair(self, earlier: Sighting, later: Sighting, chart: Chart) -> Pair | None:
-        here, there = earlier.event, later.event
-        is_in = here.data[self._direction] == there.data[self._direction] == "in"
-        if not is_in or here.site == there.site or later.at - earlier.at > self._within:
+        is_in = earlier.way == later.way == "in"
+        if not is_in or earlier.site == later.site or later.at - earlier.at > self._within:
             return None
-        return Pair(earlier, later, chart.metres(here.site, there.site))
+        return Pair(earlier, later, chart.metres(earlier.site, later.site))
 
 
 def doubt_of(rule: CityRule) -> Doubt:

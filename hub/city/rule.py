@@ -44,12 +44,8 @@ class Travel(_Words):
 
 
 class Inside(_Words):
-    """What went in at one site goes in at another ``within`` so long, and nobody saw it go out.
+    """What went in at one site goes in at another ``within`` so long, and nobody saw it go out (``direction``)."""
 
-    ``direction`` is the field of the events' data that says ``in`` or ``out``.
-    """
-
-    direction: str = "direction"
     within: Span
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from sys import intern
 from typing import NamedTuple
 
 from hub.city.rule import CityRule
@@ -11,6 +12,8 @@ from hub.model import Event
 from hub.rules.pseudonyms import pseudonym
 
 MILLISECOND_NS = 1_000_000
+DIRECTION = "direction"
+"""The field of events that says whether it went in or out; kinds call it so."""
 
 
 class Skip(StrEnum):
@@ -21,6 +24,7 @@ class Skip(StrEnum):
     EXCLUDED = "excluded"
     UNTRUSTED = "untrusted"
     UNDATED = "undated"
+    TESTED = "tested"
     TOO_LATE = "too_late"
     UNPLACED = "unplaced"
 
@@ -35,13 +39,22 @@ class Entry(NamedTuple):
 
 
 class Sighting(NamedTuple):
-    """Sorts by when it was (ns, hub time), then by the event's id. ``due`` is when all that may precede it is known."""
+    """What is remembered of an event; it sorts by when it was (ns, hub time), then by the event's ``id``.
+
+    ``due`` is when all that may precede it is known, ``time`` when its hub knew it, ``way`` in, out, or nothing.
+    """
 
     at: int
     id: str
     due: int
     token: str
-    event: Event
+    site: str
+    building: str
+    device: str
+    part: str
+    way: str
+    time: int
+    late: bool
 
 
 class Lens(NamedTuple):
@@ -55,6 +68,8 @@ class Lens(NamedTuple):
 
     def skip(self, event: Event) -> Skip | None:
         """Return why ``event`` is no sighting; None when it is one."""
+        if event.test or event.drill:
+            return Skip.TESTED
         said = event.data.get(self.value)
         if said is None or said == "":
             return Skip.ANONYMOUS
@@ -86,7 +101,11 @@ def sighting_of(entry: Entry, lens: Lens, key: bytes, settle_ns: int) -> Sightin
     event, written = entry.event, entry.written_at * MILLISECOND_NS
     at = min(event.time - event.age, written)
     token = pseudonym(lens.value, str(event.data[lens.value]), key)
-    return Sighting(at, event.id, max(at + settle_ns, written), token, event)
+    return Sighting(
+        at=at, id=event.id, due=max(at + settle_ns, written), token=token, site=intern(event.site),
+        building=intern(event.building), device=intern(event.device), part=intern(event.part),
+        way=intern(str(event.data.get(DIRECTION, ""))), time=event.time, late=event.late,
+    )  # fmt: skip
 
 
 def watched(rules: Mapping[str, CityRule]) -> tuple[str, ...]:

@@ -26,19 +26,18 @@ def tell(rule: CityRule, pair: Pair, chart: Chart) -> Event:
 
     It stands where the later of the two was seen, and ``time`` is when the hubs knew both.
     """
-    earlier, later, metres = pair
+    here, there, metres = pair
     event_id = event_id_of(rule, pair)
-    here, there = earlier.event, later.event
     data: dict[str, Scalar] = {
         "field": rule.for_each.value,
-        "token": later.token,
+        "token": there.token,
         "from_site": here.site,
         "from_device": here.device,
         "from_part": here.part,
         "to_site": there.site,
         "to_device": there.device,
         "to_part": there.part,
-        "seconds": round((later.at - earlier.at) / _SECOND_NS, 3),
+        "seconds": round((there.at - here.at) / _SECOND_NS, 3),
         "from_event": here.id,
         "to_event": there.id,
     }
@@ -46,7 +45,7 @@ def tell(rule: CityRule, pair: Pair, chart: Chart) -> Event:
         data["metres"] = round(metres)
     return Event(
         id=event_id, name=rule.raise_.event, severity=rule.raise_.severity, transition=Transition.OCCURRED,
-        time=max(here.time, there.time), number=number_of(event_id), key=f"{SITE}/{later.token}",
+        time=max(here.time, there.time), number=number_of(event_id), key=f"{SITE}/{there.token}",
         rule=rule.city_rule, rule_version=rule.version, site=there.site, building=there.building,
         device=there.device, part=there.part, late=here.late or there.late,
         label={language: _said(text, language, pair, chart) for language, text in rule.label.items()},
@@ -80,13 +79,13 @@ def _digest(*words: str) -> str:
 
 
 def _said(text: str, language: str, pair: Pair, chart: Chart) -> str:
-    here, there = pair.earlier.event, pair.later.event
+    here, there = pair.earlier, pair.later
     return text.format(
         **{
             "from": chart.words(here.site, here.device, language),
             "to": chart.words(there.site, there.device, language),
             "distance": _distance(pair.metres, language),
-            "span": span_words(timedelta(seconds=round((pair.later.at - pair.earlier.at) / _SECOND_NS)), language),
+            "span": span_words(timedelta(seconds=round((there.at - here.at) / _SECOND_NS)), language),
         }
     )
 

@@ -103,7 +103,7 @@ class Watch:
         async for entries, _unreadable in self._rounds.again(since):
             for entry in entries:
                 self.city.take(entry, is_known=True)
-        self.city.recall(until)
+            self.city.recall(until)  # a page at a time: the heartbeat goes on
         if trimmed and self.city.pending < self._kept.pending:
             self._lose("unjudged", until, self._kept.pending - self.city.pending)
         await self._look_for_loss()

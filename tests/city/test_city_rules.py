@@ -51,7 +51,6 @@ def weakened(each: CityRule) -> list[tuple[str, CityRule]]:
             words[f"travel.{name}"] = each.travel.model_copy(update={name: value})
         words["clock_error"] = each.clock_error * 0
     if each.inside is not None:
-        words["inside.direction"] = each.inside.model_copy(update={"direction": "nothing"})
         words["inside.within"] = each.inside.model_copy(update={"within": each.inside.within * 100})
     words |= {name: {} for name in ("only", "trust") if getattr(each, name)}
     if each.count is not None:

@@ -198,3 +198,10 @@ def test_within_the_time_that_the_city_waits_the_order_of_arrival_means_nothing(
 ) -> None:
     others = [(site, at, data.draw(st.integers(0, 5)), card) for site, at, _, card in swipes]
     assert told(all_at_once(swipes)) == told(all_at_once(others))
+
+
+def test_what_is_under_test_or_in_a_drill_is_nobodys_passage() -> None:
+    it = city()
+    tried = [entry(passage(2, "harbour", 20, test=True)), entry(passage(3, "harbour", 21, drill=True))]
+    assert judged(it, [entry(passage(1, "garden", 0)), *tried]) == []
+    assert dict(it.skipped) == {"tested": 2}
