@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.city.judging import City, Terms
+from hub.city.judging import Terms
 from hub.city.sightings import Entry
-from hub.city.testing import TERMS
+from hub.city.testing import FOREVER_MS, TERMS
 from hub.model import Event, Severity
 from hub.rules.pseudonyms import pseudonym
 from tests.city.sights import CARD, NOON_MS, SECOND_NS, city, entry, judged, passage, rule, told
@@ -103,6 +103,13 @@ def test_what_is_later_than_the_city_remembers_is_counted_and_not_judged() -> No
     assert (dict(it.skipped), it.judged) == ({"too_late": 1}, 1)
 
 
+def test_what_was_before_the_city_s_memory_is_compared_with_nothing_even_if_it_was_judged_since() -> None:
+    it = city(terms=Terms(key=b"k", settle_ns=5 * SECOND_NS, remember_ns=HOUR * SECOND_NS))
+    beyond = entry(passage(2, "harbour", 3, told=HOUR + 2, late=True))
+    assert judged(it, [entry(passage(1, "garden", 0)), beyond]) == []
+    assert it.judged == 2
+
+
 def test_a_clock_ahead_of_the_server_does_not_move_an_event_into_the_future() -> None:
     ahead = entry(passage(2, "harbour", 4 * HOUR), delay=-4 * HOUR + 20)
     assert told(judged(city(), [entry(passage(1, "garden", 0)), ahead], until=30)) == [(1, 2)]
@@ -172,24 +179,30 @@ def test_however_rounds_fall_and_streams_interleave_the_events_are_the_same(
     assert events == all_at_once(swipes)
 
 
+SHORT = Terms(key=b"k", settle_ns=5 * SECOND_NS, remember_ns=300 * SECOND_NS)
+
+
 @given(SWIPES, st.integers(0, 1_600))
-def test_a_city_that_begins_again_anywhere_goes_on_as_if_it_had_not_stopped(
+def test_a_city_that_begins_again_from_what_it_remembers_goes_on_as_if_it_had_not_stopped(
     swipes: list[tuple[str, int, int, str]], stopped: int
 ) -> None:
     entries = sorted(entries_of(swipes), key=lambda each: (each.written_at, each.number))
     until = NOON_MS + stopped * 1_000
-    before: City = city(*RULES)
-    for each in (one for one in entries if one.written_at <= until):
+    read = [each for each in entries if each.written_at <= until]
+    before, after, whole = (city(*RULES, terms=SHORT) for _ in range(3))
+    for each in read:
         before.take(each)
     events = before.judge(until)
-    after = city(*RULES)
-    for each in (one for one in entries if one.written_at <= until):
-        after.take(each, is_known=True)
+    for each in read:
+        if each.written_at >= until - SHORT.remember_ns // 1_000_000:
+            after.take(each, is_known=True)
     after.recall(until)
-    for each in (one for one in entries if one.written_at > until):
+    for each in entries[len(read) :]:
         after.take(each)
-    events += after.judge(NOON_MS + 100 * HOUR * 1_000)
-    assert events == all_at_once(swipes)
+    events += after.judge(FOREVER_MS)
+    assert events == judged(whole, entries)
+    assert before.judged + after.judged == whole.judged
+    assert before.skipped + after.skipped == whole.skipped
 
 
 @given(SWIPES.map(lambda swipes: [(site, at, min(delay, 4), card) for site, at, delay, card in swipes]), st.data())
