@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
@@ -52,6 +53,14 @@ async def test_a_quick_run_shows_every_row_and_loses_nothing(tmp_path: Path) -> 
     assert all(min(row["cpu_us"]) > 0 for row in found["figures"])
     for row in found["figures"]:
         assert row["subject"] in said.decode()
+
+
+async def test_the_city_is_measured_and_tells_what_it_found() -> None:
+    command = (sys.executable, "-m", "benchmarks.city", "--passages", "2000")
+    process = await asyncio.create_subprocess_exec(*command, cwd=HOUSE, stdout=PIPE, stderr=PIPE)
+    said, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode()[-3_000:]
+    assert re.search(r"the whole process +\d+\.\d µs a passage, [\d,]+ a second; [1-9]\d* events told", said.decode())
 
 
 def test_every_payload_has_the_length_that_the_table_says() -> None:

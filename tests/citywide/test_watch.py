@@ -130,6 +130,19 @@ async def test_redis_away_for_seconds_costs_nothing_but_time(settings: Settings,
         assert ids(await told(link)) == await should_be_told(link, settings)
 
 
+async def test_a_city_that_is_started_before_redis_begins_when_it_is_there(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    valkey.kill()
+    async with at_work(settings) as city:
+        assert city.watch.is_watching is False
+        valkey.start()
+        async with valkey.link() as link:
+            await wait_until(lambda: city.watch.is_watching)
+            await write(link, swipe(1, GARDEN), swipe(2, HARBOUR))
+            assert len(await _until_told(link, 1)) == 1
+
+
 async def test_a_second_city_waits_and_gives_up_while_the_first_one_beats(settings: Settings, tmp_path: Path) -> None:
     other = settings.model_copy(update={"data_dir": tmp_path / "other"})
     async with at_work(settings) as city:
