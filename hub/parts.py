@@ -6,6 +6,7 @@ import hashlib
 import secrets
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -181,11 +182,12 @@ def key_of(secret: str, directory: Path) -> bytes:
         return hashlib.blake2b(secret.encode(), digest_size=KEY_BYTES).digest()
     path = directory / "pseudonyms.key"
     if not path.exists():
-        draft = directory / "pseudonyms.new"
-        draft.unlink(missing_ok=True)
+        draft = directory / f"pseudonyms.{uuid4().hex}"
         draft.touch(mode=0o600)
         draft.write_bytes(secrets.token_bytes(KEY_BYTES))
-        draft.rename(path)
+        with suppress(FileExistsError):  # a hub and a city engine that begin at the same time take the same one
+            path.hardlink_to(draft)
+        draft.unlink()
     found = path.read_bytes()
     if len(found) != KEY_BYTES:
         hint = "restore it; without it cards and plates get other pseudonyms than before"

@@ -76,7 +76,7 @@ class CityProcess:
     def _terms(self) -> Terms:
         city = self.settings.city
         remember = max([city.remember, *(rule.reach for rule in self.rules.values())])
-        key = key_of(city.secret.get_secret_value(), self.directory)
+        key = key_of(city.secret.get_secret_value(), self.settings.data_dir)
         return Terms(key=key, settle_ns=nanoseconds(city.settle), remember_ns=nanoseconds(remember))
 
     async def run(self) -> None:

@@ -78,7 +78,7 @@ async def should_be_told(link: Link, settings: Settings) -> list[str]:
     async with CityProcess(settings, SystemClock()) as process:
         chart = process.watch.city.chart
     terms = Terms(
-        key=key_of("", process.directory),
+        key=key_of("", settings.data_dir),
         settle_ns=nanoseconds(settings.city.settle),
         remember_ns=nanoseconds(settings.city.remember),
     )

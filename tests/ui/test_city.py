@@ -14,7 +14,10 @@ from urllib.request import urlopen
 
 import pytest
 
+from hub.city.chart import position_of
 from hub.config import read_settings
+from hub.registry.circumstances import set_fact
+from hub.registry.nouns import Device, Site
 from hub.registry.registry import Registry
 from hub.services.child import free_port
 from tests.ui.at import At
@@ -23,7 +26,8 @@ from tests.ui.installation import SITE, Installation, environment, hub_command
 from tests.ui.office import Office
 from tests.waiting import wait_until
 
-HARBOUR, LANE, CAMERA = "harbour", "gate-7", "lane-1"
+HARBOUR, GATE_7, CAMERA = "harbour", "gate-7", "camera"
+GATES = {SITE: "gate-2", HARBOUR: GATE_7}
 CARD, PLATE = "0012345678", "鲁B12345"
 
 
@@ -53,16 +57,7 @@ def city(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -
     port = free_port()
     with installation.config.open("a", encoding="utf-8") as config:
         config.write(f'city.http.port = {port}\ncity.settle = "500ms"\n')
-    for words in (
-        ("sites", "add", HARBOUR, "--zh", "海港", "--en", "Harbour"),
-        ("devices", "add", HARBOUR, LANE, "--kind", "access_controller"),
-        ("devices", "add", HARBOUR, CAMERA, "--kind", "plate_reader"),
-        ("devices", "add", SITE, "gate-2", "--kind", "access_controller"),
-        ("devices", "add", SITE, CAMERA, "--kind", "plate_reader"),
-        ("sites", "locate", SITE, "120.00", "36.26"),
-        ("sites", "locate", HARBOUR, "120.20", "36.26"),
-    ):
-        subprocess.run(hub_command("--config", str(installation.config), *words), env=environment(), check=True)
+    asyncio.run(_register(installation))
     # What a device says before the hub knows it comes late, and without a clock of its own is not compared.
     asyncio.run(wait_until(lambda: _is_taken_up(installation), seconds=20))
     log = (tmp_path_factory.mktemp("city") / "city.log").open("wb")
@@ -74,6 +69,16 @@ def city(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
     log.close()
+
+
+async def _register(installation: Installation) -> None:
+    async with Registry(read_settings(installation.config).registry_url()) as registry:
+        await registry.add_site(Site(id=HARBOUR, zone="Asia/Shanghai", label={"zh": "海港", "en": "Harbour"}))
+        gates = [Device(site=site, id=gate, kind="access_controller") for site, gate in GATES.items()]
+        await registry.add_devices(gates + [Device(site=site, id=CAMERA, kind="plate_reader") for site in GATES])
+        for site, longitude in ((SITE, 120.0), (HARBOUR, 120.2)):
+            await set_fact(registry, (site, site), "longitude", longitude)
+            await set_fact(registry, (site, site), "latitude", 36.26)
 
 
 async def _is_taken_up(installation: Installation) -> bool:
@@ -101,7 +106,7 @@ def wait_for_passages(at: At, type_: str, count: int) -> list[Any]:
 @pytest.mark.usefixtures("city")
 def test_one_card_at_two_sites_is_one_event_with_both_places_in_words(at: At) -> None:
     swipe(at, SITE, "gate-2")
-    swipe(at, HARBOUR, LANE)
+    swipe(at, HARBOUR, GATE_7)
     wait_for_passages(at, "access.passage", 2)
     (event,) = wait_for_passages(at, "access.impossible_travel", 1)
     assert event["label"]["zh"].startswith("同一张卡出现在两个小区：先在柳园 gate-2，")
@@ -142,6 +147,14 @@ def test_an_event_of_the_city_is_traced_to_the_events_that_it_compares(at: At) -
 
 
 # ---------------------------------------------------------------------------------------------------- without servers
+
+
+def test_a_site_is_told_where_it_lies(office: Office) -> None:
+    assert office.json("sites", "locate", "garden", "120.03", "36.26")["longitude"] == 120.03
+    facts = office.json("places", "show", "garden", "garden")["facts"]
+    assert position_of(facts) == (120.03, 36.26)
+    assert "place_unknown" in office.refused("sites", "locate", "nowhere", "120.03", "36.26")
+    assert office("sites", "locate", "garden", "36.26", "120.03").code == 2
 
 
 def test_city_rules_are_listed_checked_and_tested(office: Office) -> None:
