@@ -310,16 +310,19 @@ class Record(msgspec.Struct):
 # --------------------------------------------------------------------------------------------------------- effects
 
 
-class Series(msgspec.Struct, eq=False):
-    """The tags of a time series, from the registry; ``prefix`` is the store's cache of their encoding."""
+class Series(msgspec.Struct, eq=False, kw_only=True, gc=False):
+    """The tags of a time series, from the registry; ``prefix`` is the store's cache of their encoding.
 
+    It comes first because it is all that a message touches: one line of the processor's cache.
+    """
+
+    prefix: bytes = b""
     kind: str
     site: str
     building: str
     device: str
     part: str
     profile: str
-    prefix: bytes = b""
 
 
 Point = tuple[Series, int, Values]
