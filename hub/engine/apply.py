@@ -215,6 +215,9 @@ class Engine:
         clock.blind_since = None
         self._settle_modes(moment, has_moved=True)
         self._ripen_judged(moment)
+        for subject in self.content.subjects() if clock.has_turned else ():
+            self._judge.turned(subject, moment)
+        clock.has_turned = False
         self._judge.caught_up(moment)
 
     def _revise(self, record: Record, revision: Revision, moment: Moment) -> None:
@@ -236,7 +239,9 @@ class Engine:
             self._judge.watch(device)
         self._alarms.inhibition.free(moment)
         self._judge.keyed.prune()
-        for subject in change.turned if self.state.clock.blind_since is None else ():
+        clock = self.state.clock
+        clock.has_turned |= clock.blind_since is not None and bool(change.turned)
+        for subject in change.turned if clock.blind_since is None else ():
             self._judge.turned(subject, moment)
         for device in concerned:  # a directory may have said what one is that could not be understood
             self._ear.replay_waiting(device, record)

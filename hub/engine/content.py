@@ -170,9 +170,9 @@ class Content:
             for device in self._devices.values():
                 self._equip(device)
         is_everywhere = is_recompiled or any(key.startswith("params/") for key in touched)
-        before = {} if is_recompiled else {each.key: each.rules for each in self._subjects()}
+        before = {} if is_recompiled else {each.key: each.rules for each in self.subjects()}
         self._stand(at, change, None if is_everywhere else sorted({key.split("/")[1] for key in touched}))
-        change.turned = [each for each in self._subjects() if before.get(each.key, each.rules) is not each.rules]
+        change.turned = [each for each in self.subjects() if before.get(each.key, each.rules) is not each.rules]
         return change
 
     def _stand(self, at: int, change: Change, sites: list[str] | None) -> None:
@@ -202,11 +202,12 @@ class Content:
         if change is None or at < change:
             return []
         self._rulebook.changes_at = None
-        before = {each.key: each.rules for each in self._subjects()}
+        before = {each.key: each.rules for each in self.subjects()}
         self._stand(at, Change(), None)
-        return [each for each in self._subjects() if before.get(each.key) is not each.rules]
+        return [each for each in self.subjects() if before.get(each.key) is not each.rules]
 
-    def _subjects(self) -> Iterator[Subject]:
+    def subjects(self) -> Iterator[Subject]:
+        """Yield every device and place, each in the order of keys."""
         yield from self.devices()
         yield from self._places.values()
 

@@ -8,7 +8,7 @@ from hub.catalogue import Catalogue
 from hub.engine.device import Device, DeviceRow, KindRules
 from hub.engine.places import Circumstances, Place, PlaceRow, Settled
 from hub.errors import ConfigError
-from hub.rules.names import Scope, scope_of
+from hub.rules.names import Scope, inputs_of, scope_of
 from hub.rules.rule import Rule, read_rule
 from hub.rules.states import CompiledRule
 
@@ -21,6 +21,7 @@ class Rulebook:
         rules = {rule.rule: rule for rule in found}
         self._scopes: dict[str, Scope] = {name: scope_of(rules[name], kinds) for name in sorted(rules)}
         self.rules = {name: CompiledRule(rules[name], scope) for name, scope in self._scopes.items()}
+        self._kinds = kinds
         self._circumstances = Circumstances({})
         self._variants: dict[tuple[object, ...], CompiledRule] = {}
         self._sets: dict[tuple[object, ...], KindRules] = {}
@@ -68,7 +69,10 @@ class Rulebook:
     def _compiled(self, rule: Rule, settled: Settled, row: DeviceRow | PlaceRow) -> CompiledRule:
         try:
             mine, lists = rule.settled(dict(settled.values)), dict(settled.lists)
-            return CompiledRule(mine, self._scopes[rule.rule], lists, is_open=settled.is_open)
+            scope = self._scopes[rule.rule]
+            if mine.inputs:  # what a parameter or a list is here holds in them too
+                scope = scope._replace(inputs=inputs_of(mine, scope.names, self._kinds, lists))
+            return CompiledRule(mine, scope, lists, is_open=settled.is_open)
         except ValueError as error:
             code = "bad_params"
             raise ConfigError(code, f"{rule.rule} at {row.site}/{row.place}: {error}", rule=rule.rule) from error

@@ -32,7 +32,7 @@ class SessionState(msgspec.Struct):
 
 
 class Clock(msgspec.Struct):
-    """Engine time: where it stands, how much of it was blind, and the running numbers."""
+    """Engine time, blind time, running numbers; ``has_turned``: while blind, rules came to something else."""
 
     journal: str = ""
     position: int = 0
@@ -45,6 +45,7 @@ class Clock(msgspec.Struct):
     last_entry: str = "0-0"
     last_connection: int = 0
     sessions: dict[str, SessionState] = {}
+    has_turned: bool = False
 
     def awake(self, t: int) -> int:
         """Return ``t`` on the awake clock, which stands still while the hub is blind."""
@@ -220,8 +221,7 @@ class Document(msgspec.Struct):
 
 
 Asked = Command | Lease | Exercise
-Judged = RuleState | Memory | Seen
-Entry = Clock | Ledger | DeviceState | Judged | Asked | Unsettled | Waiting | Answers | Document
+Entry = Clock | Ledger | DeviceState | RuleState | Memory | Seen | Asked | Unsettled | Waiting | Answers | Document
 
 _TYPES: dict[str, type[Any]] = {
     "clock": Clock,

@@ -10,7 +10,7 @@ import msgspec
 from hub.durations import nanoseconds
 from hub.model import Scalar
 from hub.rules.clauses import TIME, Input
-from hub.rules.expression import Expression, Name, compile_expression, unless
+from hub.rules.expression import Expression, Lists, Name, compile_expression, unless
 from hub.rules.held import TESTING, Held
 from hub.rules.intervals import Between, between
 
@@ -78,13 +78,13 @@ class Tally(NamedTuple):
 class CompiledInput:
     """An input at work; ConfigError ``bad_expression`` for a ``where`` or a property that does not fit."""
 
-    def __init__(self, words: Input, names: Mapping[str, Name]) -> None:
+    def __init__(self, words: Input, names: Mapping[str, Name], lists: Lists | None = None) -> None:
         self.kinds = tuple(words.of)
         self.take, self.of_what = words.taken
         self.within_ns = None if words.within is None else nanoseconds(words.within)
-        self.where: Expression | None = None if words.where is None else compile_expression(words.where, names)
+        self.where: Expression | None = None if words.where is None else compile_expression(words.where, names, lists)
         if self.where is not None and words.unless is not None:
-            self.where = unless(self.where, compile_expression(words.unless, names))
+            self.where = unless(self.where, compile_expression(words.unless, names, lists))
         self.names = frozenset() if self.where is None else self.where.names
         self._limit: int | None = None
         if self.of_what and not (self.take == "distinct" and self.of_what in {"device", "place"}):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from hub.catalogue import Catalogue, Kind, Property, Type, Typed
 from hub.durations import nanoseconds
 from hub.errors import ConfigError
-from hub.rules.expression import Name, ValueType
+from hub.rules.expression import Lists, Name, ValueType
 from hub.rules.held import TESTING
 from hub.rules.inputs import CompiledInput
 from hub.rules.rule import Rule
@@ -79,7 +79,7 @@ def scope_of(rule: Rule, catalogue: Catalogue) -> Scope:
         sources = _sources(concerned)
         properties = {kind.kind: kind.properties for kind in concerned}
         names = {name: _name([properties[kind][word] for kind, word in pairs]) for name, pairs in sources.items()}
-    inputs = {name: _input(rule, name, names, catalogue) for name in sorted(rule.inputs)}
+    inputs = inputs_of(rule, names, catalogue)
     for name in sorted(names.keys() & inputs.keys()):
         raise ConfigError("taken_name", f"{name!r} is a property already", path=("inputs", name))
     made = {name: Name(ValueType.BOOL if rule.inputs[name].is_truth else ValueType.NUMBER) for name in inputs}
@@ -97,7 +97,16 @@ def _sources(kinds: Sequence[Kind]) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def _input(rule: Rule, name: str, names: Mapping[str, Name], catalogue: Catalogue) -> CompiledInput:
+def inputs_of(
+    rule: Rule, names: Mapping[str, Name], catalogue: Catalogue, lists: Lists | None = None
+) -> dict[str, CompiledInput]:
+    """Return the inputs of ``rule`` at work; ConfigError with ``path`` saying which of them makes no sense."""
+    return {name: _input(rule, name, names, catalogue, lists) for name in sorted(rule.inputs)}
+
+
+def _input(
+    rule: Rule, name: str, names: Mapping[str, Name], catalogue: Catalogue, lists: Lists | None
+) -> CompiledInput:
     words = rule.inputs[name]
     for index, kind in enumerate(words.of):
         if kind not in catalogue.kinds:
@@ -108,7 +117,7 @@ def _input(rule: Rule, name: str, names: Mapping[str, Name], catalogue: Catalogu
         limit = nanoseconds(words.fresh)
         known = {word: each._replace(stale_after=min(limit, each.stale_after or limit)) for word, each in known.items()}
     try:
-        return CompiledInput(words, known)
+        return CompiledInput(words, known, lists)
     except ConfigError as error:
         raise ConfigError(error.code, error.message, hint=error.hint, path=("inputs", name)) from error
 

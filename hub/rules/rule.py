@@ -156,7 +156,8 @@ class Rule(_Words):
     def uses_lists(self) -> bool:
         """True when an expression looks something up in a list of the site, or who may clear stands on one."""
         clear = [] if self.clear is None else [self.clear.when, self.clear.refuse_while]
-        texts = [self.when, self.unless, self.where, *clear, *(step.when for step in self.ladder)]
+        inputs = [text for each in self.inputs.values() for text in (each.where, each.unless)]
+        texts = [self.when, self.unless, self.where, *clear, *inputs, *(step.when for step in self.ladder)]
         is_for_a_role = self.clear is not None and self.clear.role is not None
         return is_for_a_role or any(text is not None and "list(" in text for text in texts)
 

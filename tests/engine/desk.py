@@ -69,6 +69,7 @@ class Desk:
         self.t = START
         self.wall = START
         self._next_t = START
+        self.checkpoint: dict[str, bytes] = {}
         if wanted is not None:
             self.say(Started("test", SESSIONS))
             self.revise(wanted)
@@ -141,14 +142,15 @@ class Desk:
         """Return a desk whose engine came from this one's checkpoint, in another process's memory."""
         state = self.engine.state
         state.begin_checkpoint()
-        rows = [(key, body) for key, body in state.take_checkpoint().items() if body is not None]
-        self._checkpoint = dict(getattr(self, "_checkpoint", {})) | dict(rows)
-        return self.revive(self._checkpoint)
+        found = {**self.checkpoint, **state.take_checkpoint()}
+        self.checkpoint = {key: body for key, body in found.items() if body is not None}
+        return self.revive(self.checkpoint)
 
     def revive(self, checkpoint: Mapping[str, bytes]) -> Desk:
         """Return a desk whose engine came from ``checkpoint``."""
         other = Desk()
         other.engine.restore(sorted(checkpoint.items()))
+        other.checkpoint = dict(checkpoint)
         other._heard = self._heard
         other.records, other.effects = list(self.records), []
         other.t, other.wall, other._next_t = self.t, self.wall, self._next_t

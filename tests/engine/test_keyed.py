@@ -59,9 +59,8 @@ def told(desk: Desk, rule: str = "card-denied") -> list[str]:
 
 
 def entries(desk: Desk) -> list[str]:
-    state = desk.engine.state
-    state.begin_checkpoint()
-    return sorted(key for key, body in state.take_checkpoint().items() if body is not None and key.startswith("seen/"))
+    """Return the values that a checkpoint remembers."""
+    return sorted(key for key in desk.restart().checkpoint if key.startswith("seen/"))
 
 
 def test_a_card_that_is_denied_at_several_doors_of_a_site_is_one_alarm_under_a_pseudonym(tmp_path: Path) -> None:

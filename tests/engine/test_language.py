@@ -417,3 +417,105 @@ def test_members_that_speak_cost_no_timer_each(tmp_path: Path) -> None:
         desk.tick(1)
     heap = desk.engine._timers._heaps[TimerClass.WINDOW]  # noqa: SLF001 -- what waits is told to nobody
     assert list(heap.wanted) == [("hot", "s1/@b1")]
+
+
+# ------------------------------------------------------------------------------- lists and facts change in mid alarm
+
+LANE = (device("lane-1", "plate_reader"),)
+BLOCKED = """
+rule: hot
+label: {en: Blocked, zh: 黑名单}
+for_each: plate_reader
+when: plate in list('block')
+raise: {event: fire.hot, severity: high}
+"""
+
+
+def lane(tmp_path: Path) -> Desk:
+    (tmp_path / "rule.yaml").write_text(BLOCKED, encoding="utf-8")
+    desk = Desk({**documents(*LANE, rules=[tmp_path]), **PLACES})
+    desk.hear(native("lane-1", {"values": {"plate": "A"}}, "telemetry"))
+    return desk
+
+
+def put(desk: Desk, *, said: object = True, name: str = "block") -> None:
+    """Put plate A on a list, or take it off."""
+    known = {key: body for key, body in desk.engine.content.bodies().items() if not key.startswith("list/")}
+    row = {"site": "s1", "list": name, "entries": {"A": said}}
+    desk.revise({**known, f"list/s1/{name}": orjson.dumps(row)})
+
+
+def test_a_plate_that_is_put_on_a_list_and_taken_off_raises_and_clears_without_being_read_again(tmp_path: Path) -> None:
+    desk = lane(tmp_path)
+    assert told(desk) == []
+    put(desk)
+    assert told(desk) == ["raised"]
+    put(desk, name="allow")
+    desk.tick(1)
+    assert told(desk) == ["raised", "cleared"]
+    put(desk)
+    assert told(desk) == ["raised", "cleared", "raised"]
+    raised = [event.id for event in desk.events if event.transition == "raised"]
+    assert len(set(raised)) == 2
+
+
+def test_an_entry_of_a_list_ends_with_its_day_in_mid_alarm(tmp_path: Path) -> None:
+    desk = lane(tmp_path)
+    put(desk, said="/2026-03-01")  # 16:00 in Shanghai
+    assert told(desk) == ["raised"]
+    desk.tick(7.9 * HOUR)
+    assert told(desk) == ["raised"]
+    desk.tick(0.2 * HOUR)
+    assert told(desk) == ["raised", "cleared"]
+
+
+def test_a_list_that_changed_while_nobody_could_hear_is_judged_when_everything_has_been_read(tmp_path: Path) -> None:
+    desk = lane(tmp_path)
+    put(desk)
+    later = desk.restart()
+    later.say(Started("test", SESSIONS))
+    put(later, name="allow")
+    assert told(later) == []
+    again = later.restart()
+    for each in (later, again):
+        each.catch_up(2)
+        each.tick(1)
+        assert told(each) == ["cleared"]
+
+
+def away(desk: Desk, said: object) -> None:
+    house = orjson.dumps({**orjson.loads(PLACES["place/s1/b1"]), "facts": {"away": said}})
+    desk.revise({**desk.engine.content.bodies(), "place/s1/b1": house})
+
+
+def test_a_fact_that_comes_in_mid_alarm_ends_it_and_its_end_raises_it_again(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, "facts: {away: false}\nunless: $away")
+    warm(desk, 60)
+    away(desk, said=True)
+    desk.tick(1)
+    assert told(desk) == ["raised", "cleared"]
+    away(desk, said=False)
+    assert told(desk) == ["raised", "cleared", "raised"]
+
+
+def test_a_fact_that_comes_while_a_rule_still_waits_makes_it_nothing(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, "facts: {away: false}\nunless: $away\nfor: 10m")
+    warm(desk, 60)
+    desk.tick(5 * MINUTE)
+    away(desk, said=True)
+    desk.tick(10 * MINUTE)
+    assert told(desk) == []
+
+
+def test_who_has_not_consented_is_not_watched_and_who_has_only_as_long_as_they_did(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, "facts: {care_watch: false}", "temperature > 50 and $care_watch")
+    warm(desk, 60)
+    assert told(desk) == []
+    house = orjson.loads(PLACES["place/s1/b1"])
+    watched = orjson.dumps({**house, "facts": {"care_watch": "2026-03-01/2026-03-01"}})
+    desk.revise({**desk.engine.content.bodies(), "place/s1/b1": watched})
+    assert told(desk) == ["raised"]
+    for _ in range(9):
+        warm(desk, 60)
+        desk.tick(HOUR * 0.9)
+    assert told(desk) == ["raised", "cleared"]

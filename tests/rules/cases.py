@@ -774,6 +774,38 @@ CASES |= {
         [says("1s", "sensor", battery=50.0), says("59m", "sensor", battery=50.0), at("3h")],
         ["1h59m raised fire.test"],
     ),
+    "a parameter holds in an input too": Case(
+        {
+            **ZONE,
+            "params": {"limit": 5, "span": "10s"},
+            "inputs": {"low": {"of": "sensor", "where": "battery < $limit", "take": "any", "within": "$span"}},
+            "when": "low",
+        },
+        [
+            says("1s", "sensor", battery=4.0),
+            says("2s", "sensor", battery=2.0),
+            says("3s", "sensor", battery=9.0),
+            at("5m"),
+        ],
+        ["2s raised fire.test", "1m3s cleared fire.test"],
+        params({"limit": 3, "span": "1m"}, site="site"),
+    ),
+    "what stands on a list is found in an input too": Case(
+        {
+            **ZONE,
+            "inputs": {"known": {"of": "sensor", "where": "serial in list('block')", "take": "count"}},
+            "when": "known >= 1",
+        },
+        [says("1s", "sensor", serial="a"), says("2s", "sensor-2", serial="b")],
+        ["2s raised fire.test"],
+        listed("block", b=True),
+    ),
+    "how bad an alarm is can depend on a list": Case(
+        {"when": "tamper", "ladder": [{"when": "serial in list('vip')", "severity": "critical"}]},
+        [at("1s", tamper=True, serial="b")],
+        ["1s raised fire.test", "1s severity_changed fire.test"],
+        listed("vip", b=True),
+    ),
     "a value that is read at two places is told": Case(
         {**SERIAL, "count": {"at_least": 2, "within": "60s", "distinct": "device"}},
         [
