@@ -98,6 +98,9 @@ class Judge:
         device = part.device
         moment = moment._replace(age=age_of_reading(device.state, moment.at, part.held.at))
         for rule in woken.rules:
+            if rule.is_plain:
+                self._look_at(rule, part, moment)
+                continue
             if rule.rule.for_each.place is None:
                 self.look(rule, device, part.name, moment)
                 continue
@@ -106,19 +109,35 @@ class Judge:
                 if mine is not None:
                     self.look(mine, place, "", moment)
 
+    def _look_at(self, rule: CompiledRule, part: Part, moment: Moment) -> None:
+        """Judge a rule that looks at nothing but ``part``."""
+        held, awake = part.held, part.device.state.heard_awake
+        if rule.minds_missing:
+            self._wait_for_staleness(rule, part.device, part.name, held)
+        try:
+            verdict = None if rule.when is None else rule.when.verdict(held, awake)
+        except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
+            self._alarms.failed(rule, part.key, part.device, moment, error)
+            return
+        if _may_move(rule, self._alarms.states.get((rule.name, part.key)), verdict):
+            self._step(rule, part.device, part.name, verdict, moment)
+
     def look(self, rule: CompiledRule, subject: Subject, part: str, moment: Moment) -> None:
         """Judge ``rule`` on what it sees of ``subject`` now."""
-        work = partial(self._looked, rule, subject, part, moment)
-        self._alarms.attempt(rule, subject.key_of(part), subject, moment, work)
-
-    def _looked(self, rule: CompiledRule, subject: Subject, part: str, moment: Moment) -> None:
-        awake = self._state.clock.awake(moment.t)
-        held = self._alarms.views.of(rule, subject, part, Present(moment.t, moment.at, awake))
-        if rule.minds_missing:
-            self._wait_for_staleness(rule, subject, part, held, awake)
-        verdict = None if rule.when is None else rule.when.verdict(held, awake)
-        if _may_move(rule, self._alarms.states.get((rule.name, subject.key_of(part))), verdict):
-            self._judge(rule, subject, part, verdict, moment)
+        key, awake = subject.key_of(part), self._state.clock.awake(moment.t)
+        is_idle = (rule.name, key) not in self._alarms.states
+        try:
+            held = self._alarms.views.of(rule, subject, part, Present(moment.t, moment.at, awake))
+            if rule.minds_missing:
+                self._wait_for_staleness(rule, subject, part, held, awake)
+            if is_idle and not rule.minds_missing and rule.bare is not None and not rule.bare.verdict(held, awake):
+                return  # nearly always: then it is not worth asking what else would keep it from being true
+            verdict = None if rule.when is None else rule.when.verdict(held, awake)
+        except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
+            self._alarms.failed(rule, key, subject, moment, error)
+            return
+        if _may_move(rule, self._alarms.states.get((rule.name, key)), verdict):
+            self._step(rule, subject, part, verdict, moment)
 
     def _step(self, rule: CompiledRule, subject: Subject, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
         work = partial(self._judge, rule, subject, part, verdict, moment)

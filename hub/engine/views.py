@@ -136,9 +136,11 @@ class Views:
 
     def _inputs(self, rule: CompiledRule, subject: Subject, part: str, now: Present) -> dict[str, Value]:
         key = subject.key_of(part)
-        memory = self._memories.get((rule.name, key)) or Memory(rule.name, key)
+        known = self._memories.get((rule.name, key))
+        memory = Memory(rule.name, key) if known is None else known
         entry = f"memory/{rule.name}/{key}"
-        self._state.touch(entry, memory)
+        if known is not None:
+            self._state.touch(entry, memory)
         found: dict[str, Value] = {}
         dues: list[int] = []
         for name, each in rule.inputs.items():
@@ -146,14 +148,14 @@ class Views:
             found[name], due = each.value(self.members(rule, each, subject, part), tracks, now)
             dues += [] if due is None else [due]
         if dues or any(memory.tracks.values()):
-            self._memories[rule.name, key] = memory
+            if known is None:
+                self._memories[rule.name, key] = memory
+                self._state.touch(entry, memory)
             due = min(dues, default=None)
             if due != memory.due:
                 self._time(memory, due)
-        else:
-            self._timers.drop(TimerClass.WINDOW, rule.name, key)
-            self._memories.pop((rule.name, key), None)
-            self._state.remove(entry)
+        elif known is not None:
+            self.forget(rule.name, key)
         return found
 
     def _time(self, memory: Memory, due: int | None) -> None:

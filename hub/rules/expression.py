@@ -120,7 +120,15 @@ def compile_expression(
 def unless(first: Expression, second: Expression) -> Expression:
     """Return ``first`` except where ``second`` is known to be true: what is not known hinders nothing."""
     verdict = verdicts.except_where(first.verdict, second.verdict)
-    return Expression(f"({first.text}) unless ({second.text})", first.names | second.names, verdict)
+    plain: ast.expr | None = None
+    if first.plain is not None and second.plain is not None and not _computes(second.plain):
+        plain = ast.BoolOp(ast.And(), [first.plain, ast.UnaryOp(ast.Not(), second.plain)])
+    return Expression(f"({first.text}) unless ({second.text})", first.names | second.names, verdict, plain)
+
+
+def _computes(tree: ast.expr) -> bool:
+    """Return whether it may be unknown though all of its values are there."""
+    return any(isinstance(node, ast.BinOp | ast.Call) for node in ast.walk(tree))
 
 
 def _parse(text: str) -> ast.expr:

@@ -114,7 +114,7 @@ class CompiledInput:
 
     def value(self, found: Sequence[Member], tracks: dict[str, Track], now: Present) -> tuple[Value, int | None]:
         """Return what it comes to, and when that changes by itself. Changes ``tracks``."""
-        members = list(self.members(found))
+        members = found if len(found) == 1 else list(self.members(found))
         dues = list(self._ends(members, now)) if self._limits else []
         if self.take in TIME:
             answer, due = self._over_time(members, tracks, now)

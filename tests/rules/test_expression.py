@@ -78,6 +78,14 @@ def test_unless_makes_false_what_is_known_to_be_excepted() -> None:
     assert both.verdict(held(mode="normal"), 0) is None
 
 
+def test_unless_is_plain_where_it_cannot_be_unknown_of_values_that_are_all_there() -> None:
+    first, mode = compile_expression("flag", NAMES), compile_expression("mode == 'fire'", NAMES)
+    share = compile_expression("level / count > 5", NAMES)
+    assert unless(first, mode).plain is not None
+    assert unless(first, share).plain is None
+    assert unless(share, mode).plain is not None
+
+
 # ------------------------------------------------------------------------------------------------------------ unknown
 
 
