@@ -62,6 +62,7 @@ def test_what_burns_in_a_test_is_counted_apart_and_shown_when_asked(at: At) -> N
     assert ["(test)" in line for line in whole.splitlines()[1:]] == [True, True]
     events = at.until("events", "list", "--type", "fire.smoke_alarm", "--since", "1h")
     assert events[-1]["test"] is True
+    assert "(test)" in at.said("events", "list", "--type", "fire.smoke_alarm").out.splitlines()[-1]
 
 
 def test_what_still_burns_when_a_test_is_ended_is_real(at: At) -> None:

@@ -17,7 +17,7 @@ from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.history import History, Wanted
 from hub.ui.printing import console_of, say_json, say_table
-from hub.ui.words import COLOURS, clock_time, details, moment, sentence, title
+from hub.ui.words import COLOURS, clock_time, details, marks, moment, sentence, title
 
 app = typer.Typer()
 
@@ -63,7 +63,7 @@ def list_events(  # noqa: PLR0913 -- each is a word of the command line
                 event.id[:SHOWN_ID],
                 moment(event.time),
                 event.severity.value,
-                title(event.name, event.label),
+                title(event.name, event.label) + marks(event),
                 event.transition.value,
                 atlas.place(event),
                 details(event.data),

@@ -26,7 +26,7 @@ from hub.ui.history import History, story
 from hub.ui.printing import console_of, say_json, say_table
 from hub.ui.profile_dump import document, dump, spoken
 from hub.ui.progress import bar
-from hub.ui.words import details, moment, title
+from hub.ui.words import details, marks, moment, title
 
 
 def trace(
@@ -80,7 +80,9 @@ def verdict(found: Evidence) -> str:
 
 
 def _say(atlas: Atlas, it: Event, found: Evidence, after: Sequence[Event]) -> None:
-    typer.echo(f"{moment(it.time)} {it.severity} {title(it.name, it.label)} {it.transition}  {atlas.place(it)}")
+    typer.echo(
+        f"{moment(it.time)} {it.severity} {title(it.name, it.label)} {it.transition}{marks(it)}  {atlas.place(it)}"
+    )
     typer.echo(f"id {it.id}  rule {it.rule} {it.rule_version}".rstrip())
     typer.echo(verdict(found))
     for word in found.differences:
