@@ -150,8 +150,15 @@ class City:
             return []
         self.judged += 1
         self.late += sighting.due > sighting.at + self._terms.settle_ns
-        found = (self._watch(watcher, sighting, known) for watcher in self._watchers[lens])
+        found = (self._attempt(watcher, sighting, known) for watcher in self._watchers[lens])
         return [event for event in found if event is not None]
+
+    def _attempt(self, watcher: Watcher, sighting: Sighting, known: Sequence[Sighting]) -> Event | None:
+        try:
+            return self._watch(watcher, sighting, known)
+        except Exception:  # noqa: BLE001 -- a bug costs one rule one sighting, never the city
+            self.skipped[Skip.FAILED] += 1
+            return None
 
     def _watch(self, watcher: Watcher, sighting: Sighting, known: Sequence[Sighting]) -> Event | None:
         """Return what ``sighting`` comes to beside what is known of its token."""
@@ -165,8 +172,9 @@ class City:
         before, now = among(doubt, known, chart), among(doubt, sorted([*known, sighting]), chart)
         for pair in new:
             if _is_enough(rule, pair, now) and not _is_told(rule, pair, before):
+                event = tell(rule, pair, chart)
                 self.raised[rule.city_rule] += 1
-                return tell(rule, pair, chart)
+                return event
         return None
 
 

@@ -27,6 +27,7 @@ class Skip(StrEnum):
     TESTED = "tested"
     TOO_LATE = "too_late"
     UNPLACED = "unplaced"
+    FAILED = "failed"
 
 
 class Entry(NamedTuple):

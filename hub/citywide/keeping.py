@@ -15,7 +15,16 @@ from hub.model import Event
 from hub.sinks.fence import Fence
 from hub.sinks.ownership import Claim, Ownership
 from hub.sinks.redis_link import Link, pack, pairs
-from hub.sinks.streams import Cursor, cursor_key, decode_cursor, heartbeat_key, outbox_key, pack_event, source_of
+from hub.sinks.streams import (
+    UNWRITABLE,
+    Cursor,
+    cursor_key,
+    decode_cursor,
+    heartbeat_key,
+    outbox_key,
+    pack_event,
+    source_of,
+)
 from hub.sinks.timeseries.lines import event_line
 
 CITY = "city"
@@ -54,9 +63,11 @@ class Keeper:
         self.transactions = 0
         self.retries = 0
         self.tails_lost = 0
+        self.rejected = 0
         self.behind_since: int | None = None
         self._clock = clock
         self._is_lost = False
+        self._source = source_of(CITY)
         self._fence = Fence(link, ownership, confirmed=0, on_tail_lost=self._lose)
 
     def _lose(self, _expected: int, _found: int) -> None:
@@ -76,9 +87,7 @@ class Keeper:
 
     async def keep(self, events: Sequence[Event], kept: Kept) -> None:
         """Write ``events`` and ``kept`` in one transaction, however long that takes; TailLostError to begin again."""
-        source = source_of(CITY)
-        packed = [pack_event(event, source) for event in events]
-        packed += [pack(b"RPUSH", outbox_key(CITY), event_line(event)) for event in events]
+        packed = [command for event in events for command in self._packed(event)]
         packed.append(pack(b"HSET", cursor_key(CITY), FIELD, _encode(kept)))
         failures, record = 0, await self._record() + 1
         while True:
@@ -91,6 +100,15 @@ class Keeper:
                 failures += 1
         self.transactions += 1
         self.behind_since = None
+
+    def _packed(self, event: Event) -> tuple[bytes, ...]:
+        """Return the commands of an event; none for what no encoder takes, which would hold up all that follow."""
+        try:
+            return pack_event(event, self._source), pack(b"RPUSH", outbox_key(CITY), event_line(event))
+        except UNWRITABLE as error:
+            self.rejected += 1
+            log.error("city_event_rejected", id=event.id, reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
+            return ()
 
     async def _record(self) -> int:
         """Return the number of the last transaction."""
@@ -142,15 +160,25 @@ def claim_of(host: str, directory: Path) -> Claim:
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What can be asked of Redis about a city: whether one runs, and what it keeps."""
+    """What can be asked of Redis about a city: whether one runs, what it keeps, and what it has not read yet."""
 
     is_running: bool
     cursor: Cursor
     kept: Kept
+    unread: dict[str, int]
 
 
 async def read_standing(link: Link) -> Standing:
     """Return how the city stands."""
     fields = pairs(await link.ask("HGETALL", cursor_key(CITY)))
     is_running = bool(await link.ask("EXISTS", heartbeat_key(CITY)))
-    return Standing(is_running=is_running, cursor=decode_cursor(fields), kept=decode_kept(fields) or Kept())
+    kept = decode_kept(fields) or Kept()
+    unread = {stream: await _unread(link, stream, position) for stream, position in sorted(kept.positions.items())}
+    return Standing(is_running=is_running, cursor=decode_cursor(fields), kept=kept, unread=unread)
+
+
+async def _unread(link: Link, stream: str, position: Position) -> int:
+    if not await link.ask("EXISTS", stream):
+        return 0
+    facts = pairs(await link.ask("XINFO", "STREAM", stream))
+    return max(0, int(facts[b"entries-added"]) - position.entries)

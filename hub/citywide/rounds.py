@@ -97,6 +97,7 @@ class Rounds:
             missing = added - (0 if is_at_end else _number(facts, b"length")) - position.entries
             if missing > 0:
                 found[stream] = missing
+            if missing > 0 or is_at_end:  # fewer than before: the server has forgotten some, and counts anew
                 self.positions[stream] = msgspec.structs.replace(position, entries=position.entries + missing)
         return found
 

@@ -107,7 +107,7 @@ class Watch:
         if trimmed and self.city.pending < self._kept.pending:
             self._lose("unjudged", until, self._kept.pending - self.city.pending)
         await self._look_for_loss()
-        self.is_watching = True
+        self.is_watching, self._round_at = True, self._clock.monotonic_ns()
         log.info("city_watching", streams=list(self._rounds.streams), remembered=self.city.remembered)
 
     async def _read(self) -> Round:

@@ -132,6 +132,26 @@ def test_impossible_pairs_that_follow_each_other_closely_are_one_story_told_once
     assert told(judged(city(), swipes)) == [(0, 1)]
 
 
+class Broken:
+    """A chart with a bug."""
+
+    def metres(self, one: str, other: str) -> float | None:
+        raise ZeroDivisionError(one + other)
+
+    def knows(self, site: str) -> bool:
+        return bool(site)
+
+    def words(self, site: str, device: str, language: str) -> str:
+        return site + device + language
+
+
+def test_a_bug_costs_one_sighting_and_is_counted() -> None:
+    it = city()
+    it.chart = Broken()
+    assert judged(it, [entry(passage(1, "garden", 0)), entry(passage(2, "harbour", 20))]) == []
+    assert (dict(it.skipped), it.judged, dict(it.raised)) == ({"failed": 1}, 2, {})
+
+
 # ------------------------------------------------------------------------------------------------------------- order
 
 SITE = st.sampled_from(["garden", "harbour", "court", "nowhere"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from hub.city.chart import CityChart
 from hub.citywide.keeping import CITY, read_standing
 from hub.clock import SystemClock
 from hub.config import Settings
@@ -21,6 +22,7 @@ from hub.sinks.timeseries.local import LocalStore
 from hub.sinks.timeseries.query import events as stored_events
 from hub.sinks.timeseries.store import Span
 from tests.citywide.rig import (
+    DEGREES,
     GARDEN,
     HARBOUR,
     NOWHERE,
@@ -216,6 +218,20 @@ async def test_a_cursor_that_the_server_has_forgotten_makes_no_event_twice_and_l
         await link.ask("RESTORE", cursor_key(CITY), 0, before, "REPLACE")  # type: ignore[arg-type]  # bytes
         await wait_until(lambda: city.keeper.tails_lost == 1)
         assert await _until_told(link, 1) == [event]
+
+
+async def test_what_no_encoder_takes_costs_itself_and_nothing_that_follows(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    async with valkey.link() as link, at_work(settings) as city:
+        await wait_until(lambda: city.watch.is_watching)
+        city.watch.look_at(CityChart(sites=DEGREES, labels={(GARDEN, GARDEN): {"zh": "\ud800"}}))
+        await write(link, swipe(1, GARDEN), swipe(2, HARBOUR))
+        await wait_until(lambda: city.keeper.rejected == 1)
+        city.watch.look_at(CityChart(sites=DEGREES))
+        await write(link, swipe(3, GARDEN, "8800000001"), swipe(4, HARBOUR, "8800000001"))
+        (event,) = await _until_told(link, 1)
+        assert event.data["to_event"] == f"{4:032x}"
 
 
 async def test_a_site_without_a_location_is_counted_and_named(settings: Settings, valkey: ValkeyServer) -> None:

@@ -55,16 +55,15 @@ def run(context: typer.Context) -> None:
 def status(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Tell whether a city engine runs, how far it has judged, and what it has counted."""
     desk = desk_of(context)
-    standing, now = asyncio.run(_standing(desk))
-    behind = max(0.0, now - standing.kept.judged_until / 1_000)
+    standing = asyncio.run(_standing(desk))
     if as_json:
-        say_json({**msgspec.to_builtins(standing), "behind_seconds": round(behind, 3)})
+        say_json(msgspec.to_builtins(standing))
         return
     kept = standing.kept
     facts = [
         ("running", "yes" if standing.is_running else "no: `hub city run`"),
         ("judged until", moment(kept.judged_until * _MILLISECOND_NS) if kept.judged_until else "never"),
-        *((stream, f"read to {position.text}") for stream, position in sorted(kept.positions.items())),
+        *((stream, f"{unread:,} entries not read yet") for stream, unread in standing.unread.items()),
         *((name, f"{count:,}") for name, count in sorted(kept.counts.items())),
     ]
     say_table(("what", "is"), facts)
@@ -146,6 +145,6 @@ async def _run(desk: Desk) -> None:
                 await city.run()
 
 
-async def _standing(desk: Desk) -> tuple[Standing, float]:
+async def _standing(desk: Desk) -> Standing:
     async with desk.redis() as link:
-        return await read_standing(link), desk.clock.wall_ns() / 1e9
+        return await read_standing(link)
