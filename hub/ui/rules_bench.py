@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
 from uuid import UUID
@@ -37,6 +37,7 @@ from hub.model import (
     Transmission,
 )
 from hub.rules.names import scope_of
+from hub.rules.pseudonyms import NO_KEY, pseudonym
 from hub.rules.rule import Do, Rule, write_rule
 from hub.rules.settling import asked_of
 from hub.rules.testing import Happening, RuleTest, Step, differences, speaking_kind
@@ -74,6 +75,7 @@ class Scene:
         self, rule: Rule, case: RuleTest, catalogue: Catalogue, documents: Mapping[str, bytes] | None = None
     ) -> None:
         self._rule = rule
+        self._values = dict(_pseudonyms(rule, case.given))
         self._scope = scope_of(rule, catalogue)
         self._kinds = {} if rule.for_each.place is not None else {DEVICE: self._scope.kinds[0].kind}
         speakers = [self.speaker(step) for step in case.given]
@@ -121,7 +123,10 @@ class Scene:
         """Return what of ``effects``, which came ``at`` after the start, the rule brought about."""
         about = (self._rule.rule, self._rule.raise_.event)
         mine = [each for each in effects.events if (each.rule, each.name) == about]
-        told = [Happening(at, event.transition.value, event.name, event.part) for event in mine]
+        parts = [self._values.get(event.part, event.part) for event in mine]
+        told = [
+            Happening(at, event.transition.value, event.name, part) for event, part in zip(mine, parts, strict=True)
+        ]
         refused = [Happening(at, "refused", reply.code) for reply in effects.replies if not reply.ok]
         return [*told, *(self._sent(one, at) for one in effects.transmissions), *refused]
 
@@ -183,6 +188,15 @@ class Bench:
         effects = self.engine.apply(Record(self._position, t, t, body, messages, bodies))
         self.refusals += refusals(effects)
         self.happenings += self._scene.happenings(effects, since_start(t))
+
+
+def _pseudonyms(rule: Rule, given: Sequence[Step]) -> Iterator[tuple[str, str]]:
+    """Yield what the values that are said go by, and the values: a test tells them as they are."""
+    field = rule.for_each.value
+    for step in given if field is not None else ():
+        for said in (step.data, step.values):
+            if field in said:
+                yield pseudonym(field, said[field], NO_KEY), str(said[field])
 
 
 def _actions(rule: Rule) -> list[Do]:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import orjson
 
-from hub.rules.pseudonyms import NO_KEY, pseudonym
 from hub.rules.testing import RuleTest
 from hub.ui.rules_bench import run_case
 from tests.rules.words import CATALOGUE, rule
@@ -731,17 +730,16 @@ def reads(moment: str, device: str, serial: str) -> Step:
     return says(moment, device, serial=serial)
 
 
-LI = pseudonym("by", "li", NO_KEY)
 CASES |= {
     "each value is counted over all devices of the site": Case(
         {**PRESSED_BY, "count": {"at_least": 3, "within": "60s"}},
         [by("1s", "li"), by("2s", "wang"), by("3s", "li", "sensor-2"), by("4s", "li", "sensor-3")],
-        [f"4s occurred fire.test {LI}"],
+        ["4s occurred fire.test li"],
     ),
     "what nobody is named with is about nobody": Case(
         PRESSED_BY,
         [{"at": "1s", "device": "sensor", "signal": "button.pressed"}, by("2s", "li")],
-        [f"2s occurred fire.test {LI}"],
+        ["2s occurred fire.test li"],
     ),
     "what other kinds say of a value does not count": Case(PRESSED_BY, [by("1s", "li", "gate")], []),
     "an input becomes unknown the moment that one of its devices has been silent for too long": Case(
@@ -815,7 +813,7 @@ CASES |= {
             reads("4s", "sensor", "a"),
             reads("62s", "sensor-2", "a"),
         ],
-        [f"1m2s occurred fire.test {pseudonym('serial', 'a', NO_KEY)}"],
+        ["1m2s occurred fire.test a"],
     ),
     "what one device says again counts once": Case(
         {**ZONE, "on_signal": "button.pressed", "count": {"at_least": 2, "within": "60s", "distinct": "device"}},
@@ -825,28 +823,28 @@ CASES |= {
     "an alarm of moments ends when none has come for a while": Case(
         {**PRESSED_BY, "clear": {"absent_for": "10s"}},
         [by("1s", "li"), by("9s", "li"), at("1m")],
-        [f"1s raised fire.test {LI}", f"19s cleared fire.test {LI}"],
+        ["1s raised fire.test li", "19s cleared fire.test li"],
     ),
     "an alarm of moments that another one explained ends too": Case(
         {**PRESSED_BY, "clear": {"absent_for": "10s"}, "inhibit": {"by": "other", "in": "site", "settle": "5s"}},
         [says("1s", "gate", status="stuck"), by("2s", "li"), says("3s", "gate", status="normal"), at("1m")],
-        [f"8s raised fire.test {LI}", f"18s cleared fire.test {LI}"],
+        ["8s raised fire.test li", "18s cleared fire.test li"],
         {"rule/other": OTHER},
     ),
     "a value that nobody says any more is forgotten with its alarm": Case(
         {**PRESSED_BY, "clear": {"absent_for": "2h"}},
         [by("1s", "li"), by("30m", "li"), at("3h")],
-        [f"1s raised fire.test {LI}", f"1h30m cleared fire.test {LI}"],
+        ["1s raised fire.test li", "1h30m cleared fire.test li"],
     ),
     "what only a person ends is not forgotten": Case(
         {**PRESSED_BY, "clear": {"by": "operator"}},
         [by("1s", "li"), at("3h"), asks("4h")],
-        [f"1s raised fire.test {LI}", f"4h cleared fire.test {LI}"],
+        ["1s raised fire.test li", "4h cleared fire.test li"],
     ),
     "which values count is asked of the value itself": Case(
         {**PRESSED_BY, "where": "by in list('block')"},
         [by("1s", "wang"), by("2s", "li")],
-        [f"2s occurred fire.test {LI}"],
+        ["2s occurred fire.test li"],
         listed("block", li=True),
     ),
 }
