@@ -128,9 +128,9 @@ class Modes:
         return None
 
     def _found(self, args: dict[str, Scalar]) -> list[Subject] | Refusal:
-        """Return what is named, a place before whose name there is an @ or of whose name there is no device."""
+        """Return what is named, each once; a name is a device's, or a place's, which may have an @ before it."""
         site = str(args.get("site", ""))
-        found: list[Subject] = []
+        found: dict[str, Subject] = {}
         for name in str(args.get("what", "")).split():
             device = self._content.find(site, name)
             place = self._content.place(site, name.removeprefix("@"))
@@ -139,8 +139,8 @@ class Modes:
             subject = device or place
             if subject is None:
                 return Refusal("unknown_name", f"{site} has neither a device nor a place {name}")
-            found.append(subject)
-        return found or Refusal("unknown_name", "name devices or places")
+            found[subject.key] = subject
+        return list(found.values()) or Refusal("unknown_name", "name devices or places")
 
     def _begin(self, exercise: Exercise, moment: Moment) -> None:
         self._keep(exercise)

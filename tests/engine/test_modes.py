@@ -304,6 +304,20 @@ def test_the_same_request_again_begins_nothing_anew(desk: Desk) -> None:
     assert [event.name for event in desk.events] == ["device.test_started"]
 
 
+def test_what_is_named_twice_begins_once(desk: Desk) -> None:
+    ask(desk, "test", "b1 env-1 @b1 env-1")
+    assert [event.key for event in desk.events] == ["s1/@b1", "s1/env-1"]
+    assert len({event.id for event in desk.events}) == 2
+
+
+def test_a_drill_that_is_narrowed_leaves_real_what_it_no_longer_covers(desk: Desk) -> None:
+    ask(desk, "drill", "b1")
+    say(desk, "env-1", temperature=60)
+    ask(desk, "drill", "b1", rules="warm-building")
+    assert [line for line in told(desk) if " hot env-1" in line][-2:] == ["cleared hot env-1 drill", "raised hot env-1"]
+    assert alarms(desk)["warm-building s1/@b1"].drill
+
+
 def test_another_request_for_the_same_moves_the_end(desk: Desk) -> None:
     ask(desk, "test", "env-1")
     ask(desk, "test", "env-1", **{"for": "1h"})
