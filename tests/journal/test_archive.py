@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from hub.clock import Clock
 from hub.errors import CorruptError
 from hub.journal.archive import Archive, archive_path, archived
 from hub.journal.state_file import StateFile
 from hub.replay.beginning import Fidelity, saved
+from tests.clocks import ManualClock
 from tests.journal.papers import SECOND, START
+from tests.waiting import wait_until
 
 JOURNAL = "00000000-0000-4000-8000-000000000001"
 HOUR = 3_600 * SECOND
@@ -104,3 +110,30 @@ async def test_a_copy_that_was_changed_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"a very long value", b"a very wrong value"[:17]))
     with pytest.raises(CorruptError, match="corrupt_row"):
         saved(path)
+
+
+@asynccontextmanager
+async def kept(directory: Path, clock: Clock) -> AsyncIterator[None]:
+    """Keep an archive beside whatever is done meanwhile."""
+    async with asyncio.TaskGroup() as group:
+        keeping = group.create_task(archive(directory).run(clock, lambda: 1))
+        yield
+        keeping.cancel()
+
+
+async def test_hour_after_hour_what_is_new_is_put_aside(tmp_path: Path) -> None:
+    async with state(tmp_path) as file, kept(tmp_path, ManualClock(START)):
+        await file.checkpoint(7, {"a": b"1"}, [], [])
+        await wait_until(lambda: positions(tmp_path) == [7])
+        await file.checkpoint(8, {"a": b"2"}, [], [])
+        await wait_until(lambda: positions(tmp_path) == [7, 8])
+
+
+async def test_a_disk_that_refuses_a_copy_stops_nothing(tmp_path: Path) -> None:
+    archive_path(tmp_path).write_bytes(b"in the way")
+    clock = ManualClock(START)
+    async with state(tmp_path) as file, kept(tmp_path, clock):
+        await file.checkpoint(7, {"a": b"1"}, [], [])
+        await wait_until(lambda: len(clock.sleeps) > 3)
+        archive_path(tmp_path).unlink()
+        await wait_until(lambda: positions(tmp_path) == [7])
