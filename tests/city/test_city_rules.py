@@ -106,6 +106,13 @@ def test_what_makes_no_sense_is_refused(words: dict[str, object], told: str) -> 
         rule("odd", "access.impossible_travel", **words)
 
 
+def test_the_example_of_the_readme_is_a_rule_whose_test_holds(tmp_path: Path) -> None:
+    text = (packaged("city_rules") / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "example.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    (example,) = read_city_rules([tmp_path]).values()
+    assert [run_case(example, case) for case in example.tests] == [[]]
+
+
 def test_an_installation_replaces_a_rule_by_name_and_an_error_names_the_line(tmp_path: Path) -> None:
     text = """city_rule: access-cloned-card
 watch: [access.passage]
