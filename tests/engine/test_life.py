@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from hub.model import Control, Effects, Publish, Reply, Scalar
-from tests.engine.desk import ALARM, NORMAL, SECOND, Desk, documents
+from hub.model import Control, Effects, Publish, Reply, Scalar, SessionConnected, Started
+from tests.engine.desk import ALARM, NORMAL, SECOND, SESSIONS, Desk, documents
 from tests.engine.test_alarms import native
 
 SITE = "s1"
@@ -270,6 +270,21 @@ def test_the_elevators_are_recalled_twice_and_then_belong_to_the_key(desk: Desk)
     desk.hear(says("panel-1", both_on_fire()))
     recalls = [sent(desk.tick(15)).get("box-2", []) for _ in range(8)]
     assert recalls == [["recall"], *[[]] * 7]
+
+
+def test_a_fire_that_was_heard_while_the_hub_was_down_moves_the_building_once_it_is_known_to_burn_still(
+    desk: Desk,
+) -> None:
+    later = desk.restart()
+    later.wait(600)
+    later.say(Started("test", SESSIONS))
+    for session in SESSIONS:
+        later.say(SessionConnected(session, 2, session_present=True))
+    late = later.hear(says("smoke-1", ALARM), native("heat-1", {"values": {"alarm": True}}, "telemetry"), connection=2)
+    assert ("raised fire.confirmed" in events(late), sent(late)) == (True, {})
+    later.catch_up(2)
+    found = [command for effects in later.effects for command in sent(effects).get("box-2", [])]
+    assert found == ["recall"]
 
 
 def test_a_person_says_that_it_burns_and_only_security_says_that_it_is_over(desk: Desk) -> None:
