@@ -230,6 +230,8 @@ class Engine:
             self._removed_twins += [(device.site, device.twin(part).name) for part in device.state.parts]
         for place in change.removed_places:
             self._alarms.forget("", moment, device=place, why="place removed")
+        for device in self.content.devices() if change.removed_rules else ():
+            self._judge.unwatch(device, moment)
         self.content.settle(change)
         self.modes.forget_places()
         self._settle_modes(moment, has_moved=True)

@@ -17,7 +17,7 @@ from hub.engine.standing import Case
 from hub.engine.state import Seen, State
 from hub.model import Scalar
 from hub.rules.calendars import after
-from hub.rules.held import Held
+from hub.rules.held import SILENT, Held
 from hub.rules.inputs import Memory, Present
 from hub.rules.states import CompiledRule, Known, Move, Phase, RuleState, is_over, ripen, step
 from hub.rules.timers import TimerClass, Timers
@@ -161,7 +161,7 @@ class Judge:
 
     def heard(self, device: Device, moment: Moment) -> None:
         """End the silence of a device that spoke."""
-        device.is_silent = False
+        self._silenced(device, moment, is_silent=False)
         for rule in device.rules.absent:
             case = self._alarms.find(rule.name, device.key)
             if case is not None:
@@ -185,6 +185,12 @@ class Judge:
             for rule in device.rules.of(part):
                 if rule.minds_missing:
                     self._wait_for_staleness(rule, device, part, device.state.parts[part])
+
+    def unwatch(self, device: Device, moment: Moment) -> None:
+        """Forget the silence that only a rule which is no more had found."""
+        mine = self._alarms.by_key.get(device.key, {})
+        if device.is_silent and not any(rule.name in mine for rule in device.rules.absent):
+            self._silenced(device, moment, is_silent=False)
 
     def _wait_for_staleness(self, rule: CompiledRule, device: Subject, part: str, held: Held, after: int = -1) -> None:
         """Judge again at the first moment ``after`` which something is stale."""
@@ -246,14 +252,21 @@ class Judge:
         if isinstance(subject, Device):
             self.watch(subject)
         for part in list(subject.state.parts) if isinstance(subject, Device) else ("",):
-            rules = subject.rules.of(part)
-            for rule in rules:
+            for rule in subject.rules.of(part):
                 self.look(rule, subject, part, moment)
 
     def tried(self, place: Place, moment: Moment) -> None:
         """Judge a place anew: other devices are its witnesses now."""
         for rule in place.rules.of(""):
             self.look(rule, place, "", moment)
+
+    def _silenced(self, device: Device, moment: Moment, *, is_silent: bool) -> None:
+        """Note whether a device says nothing, and judge the places whose inputs ask for that."""
+        device.is_silent = is_silent
+        for place in device.places:
+            for rule in place.rules.of(""):
+                if SILENT in rule.reads:
+                    self.look(rule, place, "", moment)
 
     def _silence(self, rule: CompiledRule, device: Device, awake: int, moment: Moment) -> None:
         due = device.state.heard_awake + (rule.absent_ns or 0)
@@ -267,7 +280,7 @@ class Judge:
                 return
         if not rule.is_open:
             return
-        device.is_silent = True
+        self._silenced(device, moment, is_silent=True)
         silent: dict[str, Scalar] = {"silent_s": (awake - device.state.heard_awake) // 1_000_000_000}
         self._alarms.attempt(rule, device.key, device, moment, partial(self._fell_silent, rule, device, silent, moment))
 

@@ -12,7 +12,7 @@ from hub.engine.modes import Modes
 from hub.engine.places import Place, Subject
 from hub.engine.state import State
 from hub.model import Scalar
-from hub.rules.held import TESTING, Held, Stamped, of
+from hub.rules.held import OF_WITNESSES, SILENT, TESTING, Held, Stamped, of
 from hub.rules.inputs import CompiledInput, Member, Memory, Present, Track, Value
 from hub.rules.intervals import Between
 from hub.rules.states import CompiledRule, RuleState
@@ -100,16 +100,17 @@ class Views:
         if isinstance(subject, Device):
             return [_member(subject, part, of(subject.state.parts, part))]
         return [
-            _member(device, name, self._tried(device, held) if TESTING in wanted.names else held)
+            _member(device, name, held if OF_WITNESSES.isdisjoint(wanted.names) else self._known(device, held))
             for kind in wanted.kinds
             for device in subject.by_kind.get(kind, ())
             if self._modes.sees(rule.name, subject, device)
             for name, held in ({"": of({}, "")} | device.state.parts).items()
         ]
 
-    def _tried(self, device: Device, held: Held) -> View:
-        """Return a view of a witness in which ``testing`` is known: the hub says so, or else the device itself."""
-        return _over(held, {TESTING: self._modes.is_testing(device) or held.value(TESTING) is True})
+    def _known(self, device: Device, held: Held) -> View:
+        """Return a view of a witness with what the hub itself knows of it; ``testing`` it may say itself, too."""
+        is_testing = self._modes.is_testing(device) or held.value(TESTING) is True
+        return _over(held, {TESTING: is_testing, SILENT: device.is_silent})
 
     def note(self, rule: CompiledRule, device: Device, part: str, happened: int) -> None:
         """Remember that a signal came which keeps ``rule`` from raising."""

@@ -10,8 +10,10 @@ from hub.model import Quality, Scalar, Values
 Stamped = tuple[Scalar, int, int, Quality]
 """One value: (value, measured_at ns, engine time awake when it came, quality)."""
 
-TESTING = "testing"
-"""What an input may ask of any witness: is it being tried, because the hub was told so or because it says so itself?"""
+TESTING, SILENT = "testing", "silent"
+"""What an input may ask of any witness: is it being tried, because the hub was told so or because it says so itself?
+Has one of its rules with ``absent_for`` found that it says nothing?"""
+OF_WITNESSES = frozenset({TESTING, SILENT})
 
 # An attribute of an enum class costs 40 ns each time.
 GOOD, BAD = Quality.GOOD, Quality.BAD

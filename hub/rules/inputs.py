@@ -11,7 +11,7 @@ from hub.durations import nanoseconds
 from hub.model import Scalar
 from hub.rules.clauses import TIME, Input
 from hub.rules.expression import Expression, Lists, Name, compile_expression, unless
-from hub.rules.held import TESTING, Held
+from hub.rules.held import OF_WITNESSES, Held
 from hub.rules.intervals import Between, between
 
 MANY = float("inf")
@@ -110,7 +110,7 @@ class CompiledInput:
                 yield each
 
     def _speaks(self, member: Member) -> bool:
-        return any(member.held.value(name) is not None for name in self.names if name != TESTING)
+        return any(member.held.value(name) is not None for name in self.names - OF_WITNESSES)
 
     def value(self, found: Sequence[Member], tracks: dict[str, Track], now: Present) -> tuple[Value, int | None]:
         """Return what it comes to, and when that changes by itself. Changes ``tracks``."""

@@ -10,7 +10,7 @@ from hub.catalogue import Catalogue, Kind, Property, Type, Typed
 from hub.durations import nanoseconds
 from hub.errors import ConfigError
 from hub.rules.expression import Lists, Name, ValueType
-from hub.rules.held import TESTING
+from hub.rules.held import OF_WITNESSES
 from hub.rules.inputs import CompiledInput
 from hub.rules.rule import Rule
 
@@ -136,8 +136,8 @@ def names_of(kinds: Sequence[Kind]) -> dict[str, Name]:
 
 
 def names_of_witnesses(kinds: Sequence[Kind]) -> dict[str, Name]:
-    """Return the names that an input may use of the kinds that it looks at: also ``testing``, which is known of any."""
-    return names_of(kinds) | {TESTING: Name(ValueType.BOOL)}
+    """Return the names that an input may use of the kinds that it looks at; the hub itself knows some of any."""
+    return names_of(kinds) | dict.fromkeys(sorted(OF_WITNESSES), Name(ValueType.BOOL))
 
 
 def _common(said: Sequence[Mapping[str, Typed]]) -> dict[str, Name]:

@@ -36,6 +36,7 @@ from hub.model import (
     TopicClass,
     Transmission,
 )
+from hub.rules.held import SILENT
 from hub.rules.names import scope_of
 from hub.rules.pseudonyms import NO_KEY, pseudonym
 from hub.rules.rule import Do, Rule, write_rule
@@ -204,8 +205,13 @@ def _actions(rule: Rule) -> list[Do]:
 
 
 def beside(rule: Rule, others: Mapping[str, Rule]) -> dict[str, bytes]:
-    """Return the documents of those ``others`` that inhibit ``rule``; they command nothing here."""
+    """Return the documents of those ``others`` that inhibit ``rule``, and of those that find a silence it reads.
+
+    They command nothing here.
+    """
     named = [] if rule.inhibit is None else [others[name] for name in rule.inhibit.by if name in others]
+    if any(SILENT in (each.where or "") for each in rule.inputs.values()):
+        named += [each for each in others.values() if each.absent_for is not None]
     told = {each.rule: msgspec.json.decode(write_rule(each)) for each in named}
     quiet = {"do", "while_pending", "tests"}
     return {

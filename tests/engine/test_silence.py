@@ -1,0 +1,85 @@
+"""Silence of many devices at once: what the hub itself knows of them, and that it is one event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+import pytest
+
+from hub.model import Event, Publish
+from tests.engine.desk import Desk, device, documents
+
+MINUTE, EIGHTY = 60, 80
+DOORS = [f"door-{number:02}" for number in range(EIGHTY)]
+BUILDING = orjson.dumps({"site": "s1", "place": "b1", "type": "building", "parent": "s1", "building": "b1"})
+
+
+def speak(desk: Desk, doors: Sequence[str] = DOORS) -> None:
+    """Let doors say that they live, half a second apart."""
+    for door in doors:
+        desk.wait(0.5)
+        desk.hear(Publish(f"hub/s1/{door}/telemetry", b'{"values": {}}'))
+
+
+def let_pass(desk: Desk, minutes: float) -> None:
+    """Tick every five seconds for so long."""
+    for _ in range(round(minutes * MINUTE / 5)):
+        desk.tick(5)
+
+
+def about_silence(desk: Desk) -> list[Event]:
+    return [event for event in desk.events if event.name in {"device.mass_offline", "device.offline"}]
+
+
+def told(desk: Desk) -> list[str]:
+    return [f"{event.transition} {event.name} {event.key}" for event in about_silence(desk)]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    found = documents(*(device(door, "access_controller") for door in DOORS))
+    desk = Desk({**found, "place/s1/b1": BUILDING})
+    speak(desk)
+    return desk
+
+
+def test_a_building_of_which_eighty_devices_fall_silent_one_after_the_other_is_one_event(desk: Desk) -> None:
+    let_pass(desk, 20)
+    assert told(desk) == ["raised device.mass_offline s1/@b1"]
+
+
+def test_who_is_still_silent_when_the_others_are_back_is_told_then(desk: Desk) -> None:
+    let_pass(desk, 20)
+    speak(desk, DOORS[1:])
+    let_pass(desk, 5)
+    assert told(desk)[1:] == ["cleared device.mass_offline s1/@b1", "raised device.offline s1/door-00"]
+
+
+def test_a_restart_in_the_middle_of_it_changes_nothing(desk: Desk) -> None:
+    let_pass(desk, 14.5)
+    later = desk.restart()
+    let_pass(later, 0.1)
+    again = later.restart()
+    assert told(desk) + told(later) == []
+    let_pass(again, 5)
+    assert told(later) + told(again) == ["raised device.mass_offline s1/@b1"]
+    third = again.restart()
+    speak(third)
+    let_pass(third, 3)
+    assert told(third) == ["cleared device.mass_offline s1/@b1"]
+
+
+def test_a_few_silent_devices_are_told_one_by_one(desk: Desk) -> None:
+    for _ in range(4):
+        let_pass(desk, 5)
+        speak(desk, DOORS[2:])
+    assert told(desk) == ["raised device.offline s1/door-00", "raised device.offline s1/door-01"]
+
+
+def test_silence_that_only_a_removed_rule_had_found_is_none(desk: Desk) -> None:
+    let_pass(desk, 20)
+    known = desk.engine.content.bodies()
+    desk.revise({key: body for key, body in known.items() if key != "rule/device-offline"})
+    let_pass(desk, 5)
+    assert told(desk)[1:] == ["cleared device.mass_offline s1/@b1"]

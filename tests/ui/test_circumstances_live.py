@@ -1,0 +1,113 @@
+"""A running hub takes up lists, facts and parameters as people say them, without a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.machine import needs_mosquitto
+from tests.ui.at import At
+from tests.ui.conftest import Cli
+from tests.ui.installation import SITE, Installation
+from tests.waiting import wait_until
+
+pytestmark = needs_mosquitto
+
+READER, UPPER, LOWER = "reader", "door-upper", "door-lower"
+"""A plate reader, and two door controllers, each in a building of its own; they speak the native payload."""
+
+
+class Town(At):
+    """The CLI beside them."""
+
+    def says(self, device: str, part: str, values: Mapping[str, object]) -> None:
+        """Let a part of a device report."""
+        body = {"part": part, "values": values}
+        self.installation.publish(f"hub/{SITE}/{device}/telemetry", orjson.dumps(body))
+
+    def told(self, event: str, device: str) -> list[Any]:
+        """Return the events of a type about a device."""
+        found = self("events", "list", "--type", event, "--limit", "1000")
+        return [each for each in found if each["device"] == device]
+
+    def raised(self, event: str, device: str) -> set[str]:
+        """Return the parts of a device of which an alarm was raised."""
+        return {each["part"] for each in self.told(event, device) if each["transition"] == "raised"}
+
+    def passes(self, plate: str) -> bool:
+        """Let a vehicle pass; return whether it was told as a blocked one.
+
+        What one message raises is written in one transaction, so whoever can read the passage can read that, too.
+        """
+        passed, blocked = (len(self.told(f"vehicle.{what}", READER)) for what in ("passage", "plate_blocked"))
+        self.says(READER, "lane-1", {"plate": plate, "direction": "in"})
+        soon(lambda: len(self.told("vehicle.passage", READER)) > passed)
+        return len(self.told("vehicle.plate_blocked", READER)) > blocked
+
+    def taken_up(self) -> None:
+        """Wait until the hub knows what was said so far: it takes revisions up whole and in their order."""
+        plate = f"鲁C{len(self.told('vehicle.passage', READER)):05}"
+        self("lists", "add", "block", plate)
+        soon(lambda: self.passes(plate))
+
+
+def soon(check: Callable[[], object]) -> None:
+    """Wait until ``check``, which runs the CLI, holds; a hub looks for what people say every 5 seconds."""
+    asyncio.run(wait_until(lambda: asyncio.to_thread(check), seconds=60))
+
+
+@pytest.fixture
+def at(cli: Cli, installation: Installation) -> Town:
+    here = Town(cli, installation)
+    if READER not in {device["id"] for device in here("devices", "list")}:
+        for building, door in (("upper", UPPER), ("lower", LOWER)):
+            here("places", "add", SITE, building, "--type", "building")
+            here("devices", "add", SITE, door, "--kind", "access_controller", "--place", building)
+        here("devices", "add", SITE, READER, "--kind", "plate_reader")
+        here.taken_up()
+    return here
+
+
+def test_a_vehicle_is_blocked_as_soon_as_somebody_puts_its_plate_on_the_list_and_not_before(at: Town) -> None:
+    assert not at.passes("鲁B12345")
+    at("lists", "add", "block", "鲁b·12345")
+    at.taken_up()
+    assert at.passes("鲁B12345")
+    assert not at.passes("鲁B54321")
+    assert "鲁B12345" in {each["data"]["plate"] for each in at.told("vehicle.plate_blocked", READER)}
+    at("lists", "remove", "block", "鲁B12345")
+    at.taken_up()
+    assert not at.passes("鲁B12345")
+
+
+def test_a_fact_of_a_place_keeps_its_doors_quiet_and_no_others(at: Town) -> None:
+    at("places", "set-fact", SITE, "upper", "free_exit")
+    at.taken_up()
+    for door in (UPPER, LOWER):
+        at.says(door, "door-1", {"door": "open"})
+    soon(lambda: at.raised("security.door_forced", LOWER) == {"door-1"})
+    assert at.raised("security.door_forced", UPPER) == set()
+    at("places", "clear-fact", SITE, "upper", "free_exit")
+    at.taken_up()
+    at.says(UPPER, "door-2", {"door": "open"})
+    soon(lambda: "door-2" in at.raised("security.door_forced", UPPER))
+
+
+def test_a_parameter_of_one_device_changes_its_limit_and_is_shown_with_who_said_so(at: Town) -> None:
+    at("params", "set", "door-held-open", "patience=1s", "--device", f"{SITE}/{UPPER}")
+    at.taken_up()
+    for door in (LOWER, UPPER):
+        at.says(door, "door-3", {"door": "open"})
+    soon(lambda: "door-3" in at.raised("security.door_held_open", UPPER))
+    assert "door-3" not in at.raised("security.door_held_open", LOWER)
+    shown = {
+        door: {each["name"]: (each["value"], each["origin"]) for each in said}
+        for door in (UPPER, LOWER)
+        for said in [at("params", "show", "door-held-open", "--device", f"{SITE}/{door}")]
+    }
+    assert shown[UPPER]["patience"] == ("1s", f"device:{UPPER}")
+    assert shown[LOWER]["patience"] == ("30s", "rule")
