@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from hub.model import Control, Outcome, OutcomeKind, Publish, SessionConnected, Severity, Started, Transition
-from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, SESSIONS, Desk, documents, smoke
+from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, SESSIONS, Desk, documents, smoke, unheard
 
 HOUR = 3_600
 
@@ -33,7 +33,7 @@ raise: {event: access.exit_pressed, severity: info}
 
 @pytest.fixture
 def desk() -> Desk:
-    return Desk(documents(*COMMUNITY))
+    return Desk(unheard(documents(*COMMUNITY)))
 
 
 def with_rule(tmp_path: Path, text: str) -> Desk:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hub.model import Started
-from tests.engine.desk import SESSIONS, Desk, device, documents, encoded
+from tests.engine.desk import SESSIONS, Desk, device, documents, encoded, unheard
 from tests.engine.test_alarms import native
 
 MINUTE = 60
@@ -32,7 +32,7 @@ raise: {{event: device.gateway_silent, severity: high}}
 
 def desk_with(tmp_path: Path, wait: str = "", gateway: str = "11m") -> Desk:
     (tmp_path / "rules.yaml").write_text(SILENT.format(wait=wait, gateway=gateway), encoding="utf-8")
-    return Desk(documents(*HOUSE, rules=[tmp_path]))
+    return Desk(unheard(documents(*HOUSE, rules=[tmp_path])))
 
 
 def speak(desk: Desk, *names: str, connection: int = 1) -> None:
@@ -114,6 +114,6 @@ def test_a_rule_that_is_no_longer_inhibited_tells_what_it_held_back(tmp_path: Pa
     assert told(desk) == {"raised device.gateway_silent": 1}
     text = SILENT.format(wait="", gateway="5m").replace("inhibit: {by: gateway-silent, in: building}\n", "")
     (tmp_path / "rules.yaml").write_text(text, encoding="utf-8")
-    desk.revise(documents(*HOUSE, rules=[tmp_path]))
+    desk.revise(unheard(documents(*HOUSE, rules=[tmp_path])))
     desk.tick(1)
     assert told(desk)["raised device.meter_silent"] == 80

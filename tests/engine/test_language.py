@@ -35,7 +35,9 @@ def desk_with(
 ) -> Desk:
     text = HOT.format(words=words, when=when, for_each=for_each)
     (tmp_path / "rule.yaml").write_text(text, encoding="utf-8")
-    return Desk({**documents(*ROOM, rules=[tmp_path]), **PLACES})
+    found = documents(*ROOM, rules=[tmp_path])
+    alone = {key: body for key, body in found.items() if not key.startswith("rule/") or key == "rule/hot"}
+    return Desk({**alone, **PLACES})
 
 
 def warm(desk: Desk, temperature: float, name: str = "room", *, connection: int = 1) -> None:
