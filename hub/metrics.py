@@ -60,6 +60,7 @@ DECLARATIONS = (
     _gauge("hub_points_waiting", "Points that the time series store has not taken yet."),
     Declaration("hub_events_raised_total", "Events that rules raised.", ("severity",)),
     Declaration("hub_events_written_total", "Events that are in Redis streams."),
+    Declaration("hub_rules_fired_total", "Alarms and moments that a rule raised.", ("rule",)),
     Declaration("hub_rules_failed_total", "Errors in rules; each cost one rule one record.", ("rule",)),
     Declaration("hub_alarms_inhibited_total", "Alarms that another one explains: held or taken back.", ("rule",)),
     _gauge("hub_alarms_active", "Alarms that are active.", "severity"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from hub.commands.life import Command, Lease
@@ -51,7 +51,7 @@ from hub.model import (
     Write,
 )
 from hub.rules.inputs import Memory
-from hub.rules.states import Phase, RuleState
+from hub.rules.states import CompiledRule, Phase, RuleState
 from hub.rules.timers import ON_AWAKE_CLOCK, TimerClass, Timers
 
 CLOCK_STEP_NS = 5_000_000_000
@@ -66,21 +66,22 @@ class Topics(TopicNames, Protocol):
 class Engine:
     """State and the arms of ``apply``. Order: timers that are due, then the record; rules by name.
 
-    With ``write`` the effects hold lines instead of points.
+    With ``write`` the effects hold lines instead of points. ``compiled`` makes the rules: to watch them at work.
     """
 
-    def __init__(self, journal: str, topics: Topics, decode: Decode, write: Write | None = None) -> None:
-        self.state = State()
+    def __init__(
+        self, journal: str, topics: Topics, decode: Decode, write: Write | None = None,
+        compiled: Callable[..., CompiledRule] = CompiledRule,
+    ) -> None:  # fmt: skip
+        self.state, self._timers, self.content = State(), Timers(), Content(compiled)
         self.state.clock.journal = journal
-        self._timers = Timers()
         self._output = Output(self.state, write)
-        self.content = Content()
         self._hands = Hands(self.state, self._timers, topics, self._output)
         self._alarms = Alarms(self.state, self.content, self._timers, self._hands, self._output)
         self._judge = Judge(self.state, self.content, self._timers, self._alarms, self._output)
         known = Redelivery(self.state, decode)
         self._ear = Ear(self.state, self.content, self._judge, self._hands, self._output, topics.parse, known)
-        self.modes = self._alarms.modes
+        self.modes, self.rule_states = self._alarms.modes, self._alarms.states
         self._removed_twins: list[tuple[str, str]] = []
         self._orders = Orders(self.state, self.content, self._alarms, self._hands, self._output)
 

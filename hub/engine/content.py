@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -43,7 +43,8 @@ class Change:
 class Content:
     """The documents of the last revision and what they compile to."""
 
-    def __init__(self) -> None:
+    def __init__(self, compiled: Callable[..., CompiledRule] = CompiledRule) -> None:
+        self._compiled = compiled
         self.documents: dict[str, Document] = {}
         self.rules: dict[str, CompiledRule] = {}
         self._rulebook = Rulebook({}, Catalogue(()))
@@ -265,7 +266,7 @@ class Content:
             for profile in (Profile.model_validate_json(body) for body in bodies_of(bodies, "profile"))
         }
         networks = Networks(bodies_of(bodies, "network"), bodies_of(bodies, "source"), bodies_of(bodies, "directory"))
-        rulebook = Rulebook(bodies, kinds)
+        rulebook = Rulebook(bodies, kinds, self._compiled)
         change.has_new_rules = True
         change.removed_rules = sorted(set(self.rules) - set(rulebook.rules))
         self.rules = {**{name: self.rules[name] for name in change.removed_rules}, **rulebook.rules}

@@ -56,6 +56,8 @@ class Output:
         """Add an event."""
         self._state.ledger.events += 1
         count(self._state.ledger.severities, event.severity.value)
+        if is_fired(event):
+            count(self._state.ledger.fired, event.rule)
         self.effects.events.append(msgspec.structs.replace(event, number=self._state.ledger.events))
 
     def report(self, name: str, severity: Severity, data: dict[str, Scalar], moment: Moment) -> None:
@@ -78,6 +80,8 @@ class Output:
         effects = self.effects
         for event in effects.events[marks[0] :]:
             count(self._state.ledger.severities, event.severity.value, -1)
+            if is_fired(event):
+                count(self._state.ledger.fired, event.rule, -1)
         del effects.events[marks[0] :], effects.alarms[marks[1] :], effects.transmissions[marks[2] :]
         self._state.ledger.events = marks[3]
 
@@ -89,3 +93,9 @@ class Output:
 
 def _point(series: Series, time: int, values: Values) -> Point:
     return series, time, values
+
+
+def is_fired(event: Event) -> bool:
+    """Return whether a rule brought this into the world: an alarm, or a moment that is told."""
+    is_new = event.transition in {Transition.RAISED, Transition.OCCURRED}
+    return is_new and bool(event.rule) and not event.name.startswith(("command.", "device.rule_failed"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from hub.catalogue import Catalogue
 from hub.engine.device import Device, DeviceRow, KindRules
@@ -14,13 +14,16 @@ from hub.rules.states import CompiledRule
 
 
 class Rulebook:
-    """The rules of the last revision. What all subjects share is compiled once."""
+    """The rules of the last revision. What all subjects share is compiled once, by ``compiled``."""
 
-    def __init__(self, bodies: Mapping[str, bytes], kinds: Catalogue) -> None:
+    def __init__(
+        self, bodies: Mapping[str, bytes], kinds: Catalogue, compiled: Callable[..., CompiledRule] = CompiledRule
+    ) -> None:
+        self._compile = compiled
         found = [read_rule(bodies[key]) for key in sorted(bodies) if key.startswith("rule/")]
         rules = {rule.rule: rule for rule in found}
         self._scopes: dict[str, Scope] = {name: scope_of(rules[name], kinds) for name in sorted(rules)}
-        self.rules = {name: CompiledRule(rules[name], scope) for name, scope in self._scopes.items()}
+        self.rules = {name: compiled(rules[name], scope) for name, scope in self._scopes.items()}
         self._kinds = kinds
         self._circumstances = Circumstances({})
         self._variants: dict[tuple[object, ...], CompiledRule] = {}
@@ -72,7 +75,7 @@ class Rulebook:
             scope = self._scopes[rule.rule]
             if mine.inputs:  # what a parameter or a list is here holds in them too
                 scope = scope._replace(inputs=inputs_of(mine, scope.names, self._kinds, lists))
-            return CompiledRule(mine, scope, lists, is_open=settled.is_open)
+            return self._compile(mine, scope, lists, is_open=settled.is_open)
         except ValueError as error:
             code = "bad_params"
             raise ConfigError(code, f"{rule.rule} at {row.site}/{row.place}: {error}", rule=rule.rule) from error

@@ -55,10 +55,9 @@ class Clock(msgspec.Struct):
 class Ledger(msgspec.Struct):
     """Where every message went: ``heard = live + late + backfill + duplicate + dead_lettered + refused``.
 
-    Below those: what devices' own counters tell (``missed``, ``repeated_sequence``, ``reordered``), identities that
-    came again (``repeated``), values that a profile's ``store`` left out (``unstored``), and counts by session, code,
-    severity, state and rule. ``inhibited``: alarms held back or taken back because another one explains them.
-    ``forgotten``: values of which nothing is known any more because there were too many.
+    Below those: what devices' own counters tell (``missed``, ``repeated_sequence``, ``reordered``), what came again
+    (``repeated``), what a profile's ``store`` left out (``unstored``), values that were too many (``forgotten``), and
+    counts by session, code, severity, state and rule: what it raised (``fired``), what explains it (``inhibited``).
     """
 
     heard: int = 0
@@ -83,6 +82,7 @@ class Ledger(msgspec.Struct):
     commands: dict[str, int] = {}
     failed_rules: dict[str, int] = {}
     inhibited: dict[str, int] = {}
+    fired: dict[str, int] = {}
     forgotten: dict[str, int] = {}
 
     @property

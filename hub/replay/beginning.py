@@ -23,6 +23,7 @@ from hub.journal.records import is_sealed
 from hub.model import Effects, Record
 from hub.pipeline import NewRevision
 from hub.replay.tape import Tape
+from hub.rules.states import CompiledRule
 
 Entries = Mapping[str, bytes]
 DOCUMENT = "document/"
@@ -126,9 +127,9 @@ def documents_of(entries: Entries) -> dict[str, bytes]:
     return {key.removeprefix(DOCUMENT): decode(body).body for key, body in entries.items() if key.startswith(DOCUMENT)}
 
 
-def engine_at(tape: Tape, where: Beginning) -> Engine:
+def engine_at(tape: Tape, where: Beginning, compiled: Callable[..., CompiledRule] = CompiledRule) -> Engine:
     """Return an engine in that state; ConfigError when another version of the hub wrote what it holds."""
-    engine = Engine(tape.journal, topics, decode_packets)
+    engine = Engine(tape.journal, topics, decode_packets, compiled=compiled)
     if where.entries:
         engine.restore(sorted(where.entries.items()))
     return engine

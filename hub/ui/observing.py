@@ -45,6 +45,7 @@ def _observe_ledger(hub: Hub, metrics: Metrics) -> None:
     read("hub_points_waiting", lambda: waiting_points(hub))
     read("hub_events_raised_total", lambda: engine.state.ledger.severities)
     read("hub_events_written_total", lambda: hub.streams_box.tally.get("events", 0))
+    read("hub_rules_fired_total", lambda: engine.state.ledger.fired)
     read("hub_rules_failed_total", lambda: engine.state.ledger.failed_rules)
     read("hub_alarms_inhibited_total", lambda: engine.state.ledger.inhibited)
     read("hub_alarms_active", lambda: Counter(alarm.severity.value for alarm in engine.alarms() if alarm.is_real))

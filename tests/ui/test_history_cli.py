@@ -309,6 +309,16 @@ def _is_alarming(told: list[dict[str, Any]]) -> bool | None:
     return verdict
 
 
+def test_what_each_rule_did_is_told_beside_the_running_hub(at: Burning) -> None:
+    at.burn()
+    (told,) = at.until("rules", "stats", "smoke-latched", meets=lambda found: found[0]["fired"])
+    assert told["evaluated"] >= told["true"] >= 1
+    assert told["each_ns"] > 0
+    lines = at.installation.page("/metrics")[1].decode().splitlines()
+    assert [line for line in lines if line.startswith("hub_rules_fired_total{") and "smoke-latched" in line]
+    assert "did you mean smoke-latched?" in at.refused("rules", "stats", "smoke-latchd")
+
+
 def test_a_device_that_nobody_registered_is_not_explained(at: Burning) -> None:
     assert "the hub knows no willow/nobody" in at.refused(
         "rules", "explain", "smoke-alarm", "--device", "willow/nobody"

@@ -21,7 +21,7 @@ from hub.rules.problem import Weight
 from hub.rules.rule import Rule
 from hub.rules.sentence import sentence, subject
 from hub.rules.sentence_zh import sentence_zh
-from hub.ui.cli import again, rules_change, rules_explain
+from hub.ui.cli import again, rules_change, rules_explain, rules_stats
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.explained import Language
 from hub.ui.findings import Finding, finding_of, tell
@@ -40,6 +40,7 @@ app.command("replay")(again.replay_rules)
 app.command("plan")(rules_change.show_plan)
 app.command("apply")(rules_change.apply)
 app.command("explain")(rules_explain.explain)
+app.command("stats")(rules_stats.stats)
 Names = Annotated[list[str] | None, typer.Argument(metavar="[RULE]…", help="Only these; else all.")]
 
 

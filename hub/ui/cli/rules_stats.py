@@ -1,0 +1,72 @@
+"""``hub rules stats``: how often each rule was asked, what it answered, what held it back, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from hub.errors import ConfigError
+from hub.replay.beginning import beginning, checkpoints
+from hub.replay.ledgers import Ledger, ledgers_of
+from hub.replay.tape import tape_of
+from hub.rules.names import suggestion
+from hub.ui.cli.again import From, To, as_moment
+from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.printing import say_json, say_table
+from hub.ui.progress import bar
+from hub.ui.words import moment
+
+HOUR = "1h"
+
+
+def stats(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[RULE]…", help="Only these; else all.")] = None,
+    *,
+    since: From = HOUR,
+    until: To = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what each rule did: conditions asked, true, unknown; raised, cleared; held back by which word; time.
+
+    What the journal heard is done again beside the hub, which pays nothing for it. Times are of this machine, now.
+    """
+    desk = desk_of(context)
+    tape = tape_of(desk.settings.data_dir)
+    after = tape.first - 1 if since is None else tape.before(as_moment(desk, since))
+    last = tape.last if until is None else tape.before(as_moment(desk, until))
+    begin = beginning(tape, checkpoints(desk.settings.data_dir, tape)(after + 1), after + 1)
+    with bar("doing it again", tape.begins_at, tape.ends_at) as progress:
+        found = ledgers_of(tape, begin, after, last, progress)
+    told = {name: found[name] for name in _chosen(found, names or [])}
+    if as_json:
+        say_json([{"rule": name, **asdict(ledger), "each_ns": ledger.each} for name, ledger in told.items()])
+        return
+    say_table(
+        ("rule", "asked", "true", "unknown", "raised", "cleared", "last", "held back", "µs each", "ms"),
+        (row(name, ledger) for name, ledger in told.items()),
+        empty="no rules",
+    )
+
+
+def _chosen(found: Mapping[str, Ledger], names: list[str]) -> list[str]:
+    for name in names:
+        if name not in found:
+            raise ConfigError("unknown_rule", f"the hub works without a rule {name!r}", hint=suggestion(name, found))
+    return names or list(found)
+
+
+def row(name: str, ledger: Ledger) -> tuple[str, ...]:
+    """Return a ledger as people read it."""
+    counts = (ledger.evaluated, ledger.true, ledger.unknown, ledger.fired, ledger.cleared)
+    return (
+        name,
+        *(str(count) if count else "–" for count in counts),
+        "–" if ledger.last is None else moment(ledger.last),
+        ", ".join(f"{word} {count}" for word, count in sorted(ledger.suppressed.items())) or "–",
+        "–" if ledger.each is None else f"{ledger.each / 1_000:.2f}",
+        f"{ledger.spent / 1e6:.1f}",
+    )
