@@ -28,14 +28,13 @@ def rank(how: Timeliness) -> int:
 def age_of(known: DeviceState, difference: int, late_after_ns: int, blind_since: int | None) -> Timeliness:
     """Judge a message that came ``difference`` ns after it was measured, less the error of the device's clock.
 
-    The error is the smallest difference of the last 24 hours in which the device was heard.
+    The error is the smallest difference of the last 24 hours in which the device was heard: what it kept while it was
+    away for days is not taken for its clock.
     """
     hour = known.heard_awake // HOUR_NS
     hours = known.differences
     if not hours or hours[-1][0] != hour:
-        known.differences = hours = [*hours, [hour, difference]]
-        while hours[0][0] <= hour - HOURS:
-            hours.pop(0)
+        known.differences = hours = [*hours, [hour, difference]][-HOURS:]
         known.clock_error = min(entry[1] for entry in hours)
     elif difference < hours[-1][1]:
         hours[-1][1] = difference

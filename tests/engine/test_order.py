@@ -141,3 +141,14 @@ def test_what_a_value_gained_is_known_when_our_clock_has_stepped_back(tmp_path: 
     desk.wall -= 24 * HOUR * SECOND
     warm(desk, 30)
     assert [line for line in desk.told() if "rising" in line] == ["raised fire.rising"]
+
+
+def test_what_a_device_kept_while_it_was_away_for_days_is_not_taken_for_its_clock(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, HOT)
+    for _ in range(10):
+        warm(desk, 20, ago=0)
+    desk.tick(72 * HOUR)
+    warm(desk, 60, ago=30 * HOUR)
+    assert desk.told() == []
+    warm(desk, 60, ago=3 * HOUR)
+    assert desk.told() == ["raised fire.hot late"]
