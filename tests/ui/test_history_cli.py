@@ -10,9 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
+from hub.clock import SystemClock
 from hub.config import read_settings
+from hub.rules.pseudonyms import pseudonym
 from hub.sinks.redis_link import Link, RedisAddress
 from hub.sinks.streams import domain_key
 from tests.machine import needs_mosquitto
@@ -28,10 +31,17 @@ label: {en: Smoke that a person must end, zh: 需人工解除的烟雾}
 for_each: smoke_sensor
 when: status == 'alarm'
 raise: {event: fire.smoke_latched, severity: high}
-clear: {by: operator}
+clear: {by: operator, role: security}
 do:
   - {command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: site}, priority: life_safety}
+---
+rule: card-refused
+label: {en: A card is refused, zh: 卡被拒}
+for_each: {value: card, of: access_controller, forget_after: 1d}
+on_signal: access.denied
+raise: {event: access.card_refused, severity: low}
 """
+CARD = "4711471147"
 
 pytestmark = needs_mosquitto
 
@@ -68,7 +78,7 @@ class Burning(At):
         self.installation.publish(TELEMETRY, NORMAL)
         self.until("telemetry", "query", "smoke_sensor", SENSOR, meets=_is_calm)
         for alarm in _latched(self("alarms", "list")):
-            self("alarms", "clear", alarm["id"])
+            self("alarms", "clear", alarm["id"], "--role", "security")
         self.until("alarms", "list", meets=lambda found: not _latched(found))
 
 
@@ -147,8 +157,37 @@ def test_an_alarm_that_ends_by_itself_cannot_be_cleared_by_a_person(at: Burning)
 
 def test_a_latched_alarm_is_not_cleared_while_its_cause_lasts(at: Burning) -> None:
     alarm = at.burn()
-    said = at.said("alarms", "clear", alarm["id"])
+    said = at.said("alarms", "clear", alarm["id"], "--role", "security")
     assert (said.code, said.out.split()[:2]) == (1, ["refused:", "still_true"])
+
+
+def test_a_latched_alarm_is_cleared_only_in_the_role_that_its_rule_asks_for(at: Burning) -> None:
+    alarm = at.burn()
+    at.installation.publish(TELEMETRY, NORMAL)
+    at.until("telemetry", "query", "smoke_sensor", SENSOR, meets=_is_calm)
+    said = at.said("alarms", "clear", alarm["id"], "--role", "cleaning")
+    assert (said.code, said.out.split()[:2]) == (1, ["refused:", "role_needed"])
+    assert at("alarms", "clear", alarm["id"], "--role", "security", "--as", "li")["ok"] is True
+    shown = at.until("alarms", "show", alarm["id"], meets=lambda found: not found["is_active"])
+    assert [(each["data"]["actor"], each["data"]["role"]) for each in shown["history"][-1:]] == [("li", "security")]
+
+
+def test_a_card_goes_by_a_pseudonym_of_this_installation_in_what_a_rule_for_cards_tells(at: Burning) -> None:
+    now = datetime.fromtimestamp(SystemClock().wall_ns() // 10**9, UTC)
+    body = {
+        "dateTime": now.isoformat(), "eventType": "AccessControllerEvent",
+        "eventState": "active",
+        "AccessControllerEvent": {
+            "majorEventType": 5, "subEventType": 9, "doorNo": 1, "serialNo": 77, "currentEvent": True, "cardNo": CARD,
+        },
+    }  # fmt: skip
+    at.installation.publish(f"hub/{SITE}/{GATE}/signal", orjson.dumps(body))
+    (event,) = at.until("events", "list", "--type", "access.card_refused", meets=bool)
+    key = at.installation.directory / "data" / "pseudonyms.key"
+    token = pseudonym("card", CARD, key.read_bytes())
+    assert (event["part"], event["data"]["card"], event["data"]["device"]) == (token, token, GATE)
+    assert event["place"] == {"id": SITE, "type": "site", "label": {"zh": "柳园"}}
+    assert key.stat().st_mode & 0o777 == 0o600
 
 
 def test_an_alarm_is_shown_with_its_cause_its_terms_and_its_commands(at: Burning) -> None:
