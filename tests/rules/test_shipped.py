@@ -71,13 +71,9 @@ def test_the_rule_that_the_readme_shows_is_as_sound_as_those_that_ship(tmp_path:
     assert [run_case(rule, case, CATALOGUE) for case in rule.tests] == [[]]
 
 
-OWED = {"device-tamper", "device-offline", "device-battery-low", "device-silent"}
-"""Default rules of kinds that are still to be written."""
-
-
 @pytest.mark.parametrize("kind", sorted(CATALOGUE.kinds))
 def test_the_default_rules_of_a_kind_ship_and_are_about_it(kind: str) -> None:
-    mine = [name for name in CATALOGUE.kinds[kind].rules if name not in OWED]
+    mine = CATALOGUE.kinds[kind].rules
     assert [name for name in mine if name not in BY_NAME] == []
     assert [name for name in mine if kind not in concerned(BY_NAME[name])] == []
 
