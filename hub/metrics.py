@@ -63,6 +63,7 @@ DECLARATIONS = (
     Declaration("hub_rules_fired_total", "Alarms and moments that a rule raised.", ("rule",)),
     Declaration("hub_rules_failed_total", "Errors in rules; each cost one rule one record.", ("rule",)),
     Declaration("hub_alarms_inhibited_total", "Alarms that another one explains: held or taken back.", ("rule",)),
+    Declaration("hub_values_forgotten_total", "Values of a rule that had to give way: there were too many.", ("rule",)),
     _gauge("hub_alarms_active", "Alarms that are active.", "severity"),
     Declaration("hub_commands_changed_total", "Commands that reached a state.", ("state",)),
     Declaration("hub_transmissions_failed_total", "Commands that did not leave the hub."),

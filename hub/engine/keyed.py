@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 
 from hub.engine.content import Content
 from hub.engine.device import Device
@@ -15,6 +16,9 @@ from hub.rules.timers import TimerClass, Timers
 
 MOST = 20_000
 """How many values of one place a rule knows; another one more and the one that was said longest ago is forgotten."""
+
+LOOKED_AT = 100
+"""How many of the oldest may be alarms that only a person ends before there is no room for another."""
 
 Forget = Callable[[str, str], bool]
 """Forget the state of (rule, key); False when it is an alarm that must stay."""
@@ -47,10 +51,12 @@ class Keyed:
         value = data.get(field, "")
         return "" if value == "" else pseudonym(field, value, self._content.secret)
 
-    def note(self, rule: CompiledRule, place: Subject, part: str, awake: int, forget: Forget) -> None:
-        """Remember that a value was said; one too many and the oldest that may be is forgotten, and counted."""
+    def note(self, rule: CompiledRule, place: Subject, part: str, awake: int, forget: Forget) -> bool:
+        """Remember that a value was said; False when there are too many and none of the oldest may be forgotten."""
         key = place.key_of(part)
         known = self._known.setdefault((rule.name, place.key), {})
+        if key not in known and len(known) >= MOST and not self._makes_room(rule.name, known, forget):
+            return False
         seen = known.pop(key, None) or Seen(rule=rule.name, key=key)
         self._state.touch(_entry(rule.name, key), seen)
         self._number += 1
@@ -58,12 +64,16 @@ class Keyed:
         if not seen.is_timed:  # later sayings set no timer: it looks again when it comes
             seen.is_timed = True
             self._timers.set(TimerClass.FORGET, seen.forget_awake, rule.name, key)
-        if len(known) >= MOST:
-            oldest = next((each for each in known if forget(rule.name, each)), None)
-            if oldest is not None:
-                count(self._state.ledger.forgotten, rule.name)
-                self._drop(rule.name, oldest)
-        known[key] = seen
+        self._known.setdefault((rule.name, place.key), {})[key] = seen
+        return True
+
+    def _makes_room(self, rule: str, known: Mapping[str, Seen], forget: Forget) -> bool:
+        """Forget the oldest value that may be, counted, as is the new one when there is none."""
+        oldest = next((each for each in islice(known, LOOKED_AT) if forget(rule, each)), None)
+        count(self._state.ledger.forgotten, rule)
+        if oldest is not None:
+            self._drop(rule, oldest)
+        return oldest is not None
 
     def ripen(self, rule: str, key: str, awake: int, forget: Forget) -> None:
         """Forget a value that nobody has said for long enough; an alarm that must stay is asked again later."""

@@ -93,7 +93,8 @@ class Moments:
             return
         if rule.forget_ns is not None:
             awake = self._state.clock.awake(moment.t)
-            self._keyed.note(rule, subject, part, awake, partial(self._forget, moment))
+            if not self._keyed.note(rule, subject, part, awake, partial(self._forget, moment)):
+                return
             data = shown(rule, data, part, said.device, said.part)
         if rule.quorum is not None and not self._is_enough(rule, subject, part, said, moment):
             return

@@ -48,6 +48,7 @@ def _observe_ledger(hub: Hub, metrics: Metrics) -> None:
     read("hub_rules_fired_total", lambda: engine.state.ledger.fired)
     read("hub_rules_failed_total", lambda: engine.state.ledger.failed_rules)
     read("hub_alarms_inhibited_total", lambda: engine.state.ledger.inhibited)
+    read("hub_values_forgotten_total", lambda: engine.state.ledger.forgotten)
     read("hub_alarms_active", lambda: Counter(alarm.severity.value for alarm in engine.alarms() if alarm.is_real))
     read("hub_commands_changed_total", lambda: engine.state.ledger.commands)
     read("hub_transmissions_failed_total", lambda: hub.downlink.counts.failed)
