@@ -271,13 +271,13 @@ class State:
     def touch(self, key: str, entry: Entry) -> None:
         """Say that ``entry`` is about to change: what a running checkpoint still needs of it is encoded first."""
         if key in self._pending:
-            self._encode(key)
+            self._encode(key, self._pending.pop(key))
         self._dirty[key] = entry
 
     def remove(self, key: str) -> None:
         """Say that the entry of ``key`` is gone."""
         if key in self._pending:
-            self._encode(key)
+            self._encode(key, self._pending.pop(key))
         self._dirty[key] = None
 
     @property
@@ -300,7 +300,7 @@ class State:
         """Encode about ``size`` bytes of the checkpoint; True when nothing is left to encode."""
         done = 0
         while self._pending and done < size:
-            done += self._encode(next(iter(self._pending)))
+            done += self._encode(*self._pending.popitem())  # the first of many would be looked for among those gone
         return not self._pending
 
     def take_checkpoint(self) -> dict[str, bytes | None]:
@@ -310,8 +310,7 @@ class State:
         encoded, self._encoded = self._encoded, {}
         return encoded
 
-    def _encode(self, key: str) -> int:
-        entry = self._pending.pop(key)
+    def _encode(self, key: str, entry: Entry | None) -> int:
         if isinstance(entry, Unsettled):
             entry.fill()
         body = None if entry is None else self._encoder.encode(entry)
