@@ -11,7 +11,7 @@ from pathlib import Path
 import mqtt5
 import orjson
 
-from benchmarks.traffic import BUILDING, KIND, RULES, SITE, Traffic
+from benchmarks.traffic import BUILDING, KIND, SITE, Traffic
 from hub import __version__
 from hub.bridge import topics
 from hub.bridge.frames import decode_packets
@@ -78,10 +78,10 @@ class Desk:
             body = Batch(SESSION, 1, session_present=True, settled=settled, packets=raw)
             yield Record(first + index, at, at, body, decode_packets(raw))
 
-    def engine(self, *, with_rules: bool) -> Engine:
-        """Return an engine that has caught up; its next record is the one behind ``clock.position``."""
+    def engine(self, rules: str) -> Engine:
+        """Return an engine with ``rules`` that has caught up; its next record is the one behind ``clock.position``."""
         engine = Engine(JOURNAL, topics, decode_packets, write)
-        note = revise({}, self._documents(with_rules=with_rules), __version__)
+        note = revise({}, self._documents(rules), __version__)
         if note is None:
             raise ConfigError("nothing_to_work_with")
         bodies: list[Body] = [
@@ -94,11 +94,11 @@ class Desk:
             engine.apply(Record(position, START_NS + position, START_NS + position, body, (), note.bodies))
         return engine
 
-    def _documents(self, *, with_rules: bool) -> dict[str, bytes]:
+    def _documents(self, text: str) -> dict[str, bytes]:
         rules = self._directory / "rules"
         rules.mkdir(exist_ok=True)
-        (rules / "bench.yaml").write_text(RULES, encoding="utf-8")
-        found = read_yaml([packaged("device_profiles")], [packaged("rules"), *([rules] if with_rules else [])])
+        (rules / "bench.yaml").write_text(text, encoding="utf-8")
+        found = read_yaml([packaged("device_profiles")], [packaged("rules"), rules])
         for name in self._traffic.names():
             row = {"site": SITE, "device": name, "kind": KIND, "building": BUILDING, "place": BUILDING}
             found[f"device/{SITE}/{name}"] = orjson.dumps(row)

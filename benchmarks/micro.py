@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from benchmarks.desk import BATCH, SESSION, Desk, Stopwatch
 from benchmarks.figures import Piece, Plan
-from benchmarks.traffic import EVENT_EVERY, SITE
+from benchmarks.traffic import EVENT_EVERY, RULES, SITE, other_rules
 from hub.bridge.connection import Connection
 from hub.bridge.frames import decode_packets
 from hub.bridge.line import Line, SessionConfig, SessionCounts
@@ -46,6 +46,7 @@ ROWS = (
     ("normalize", "payload to readings", True),
     ("twin, age, ledger, line", "the rest of apply without rules", True),
     ("rules", f"four; one message in {EVENT_EVERY} an event", True),
+    ("400 rules", "instead: four that read the message, 396 that do not", False),
     ("lines of events", "to line protocol; a point's is made in apply", True),
     ("stream commands", "events and alarms", True),
     ("checkpoint", "what changed, encoded", True),
@@ -78,11 +79,12 @@ async def measure(plan: Plan, advance: Advance) -> list[Piece]:
 
 async def once(desk: Desk, lines: list[bytes], directory: Path) -> list[float]:
     """Measure every step once, in the order of ROWS."""
-    count, watch, bare = desk.count, Stopwatch(), Stopwatch()
+    count, watch, bare, many = desk.count, Stopwatch(), Stopwatch(), Stopwatch()
     await hear(desk, watch)
     await journal(desk, directory, watch)
-    walk(desk, bare, with_rules=False)
-    engine = walk(desk, watch, with_rules=True)
+    walk(desk, bare, "")
+    engine = walk(desk, watch, RULES)
+    walk(desk, many, f"{RULES}---\n{other_rules()}")
     twins = pack_twins(engine, watch)
     checkpoint(engine, watch)
     await store(lines, directory, watch)
@@ -93,6 +95,7 @@ async def once(desk: Desk, lines: list[bytes], directory: Path) -> list[float]:
         handled,
         applied - handled,
         watch.us("apply", count) - applied,
+        many.us("apply", count) - applied,
         watch.us("lines", count),
         watch.us("streams", count),
         watch.us("checkpoint", count),
@@ -154,9 +157,9 @@ async def journal(desk: Desk, directory: Path, watch: Stopwatch) -> None:
                     await opened.append([record])
 
 
-def walk(desk: Desk, watch: Stopwatch, *, with_rules: bool) -> Engine:
+def walk(desk: Desk, watch: Stopwatch, rules: str) -> Engine:
     """Take batch after batch from readings to commands, as the pipeline does: nothing of it is kept."""
-    engine = desk.engine(with_rules=with_rules)
+    engine = desk.engine(rules)
     handler = next(engine.content.devices()).handler
     for record in desk.records(engine.state.clock.position + 1):
         with watch.step("normalize"):
@@ -172,7 +175,7 @@ def walk(desk: Desk, watch: Stopwatch, *, with_rules: bool) -> Engine:
 
 
 def _effects(desk: Desk) -> Iterator[Effects]:
-    engine = desk.engine(with_rules=True)
+    engine = desk.engine(RULES)
     return map(engine.apply, desk.records(engine.state.clock.position + 1))
 
 

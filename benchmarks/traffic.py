@@ -42,6 +42,17 @@ for_each: {KIND}
 absent_for: 1h
 raise: {{event: device.silent, severity: medium}}
 """
+OTHERS = 396
+"""Rules about what no message says: with the four they are 400."""
+
+
+def other_rules() -> str:
+    """Return rules on the battery, which these sensors do not report."""
+    rule = "rule: bench-other-{n}\nlabel: {{en: Other, zh: 其他}}\nfor_each: {kind}\nwhen: battery < {n}\n"
+    rule += "raise: {{event: device.other, severity: low}}\n"
+    return "---\n".join(rule.format(n=n, kind=KIND) for n in range(OTHERS))
+
+
 DOMAINS = ("fire", "utility", "care")
 
 
