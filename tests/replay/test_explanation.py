@@ -8,13 +8,17 @@ from typing import NamedTuple
 import orjson
 import pytest
 
+from hub.config import packaged
 from hub.errors import ConfigError
+from hub.normalize.load import load_profiles
 from hub.replay.beginning import entries_of
 from hub.replay.explanation import Explainer, Explanation
+from hub.rules.rule import Rule
 from hub.rules.testing import RuleTest
 from hub.ui.cli.rules_explain import document, lines
 from hub.ui.explained import Language, sentence
 from hub.ui.rules_bench import Bench, Scene
+from hub.yaml_documents import Document, load_documents, validate
 from tests.rules.cases import CONFIRM, DOOR, FORCED, NIGHT, OPEN, OTHER, TWO, UNLESS_AWAY, ZONE, at, door, place, says
 from tests.rules.words import CATALOGUE, rule
 
@@ -182,6 +186,24 @@ def test_every_reason_is_said_in_chinese_and_english_without_a_gap() -> None:
             zh, en = sentence(reason, Language.ZH), sentence(reason, Language.EN)
             assert zh != en
             assert "{" not in zh + en
+
+
+SHIPPED, _ = load_profiles([packaged("device_profiles")])
+DOCUMENTS = [document for path in sorted(packaged("rules").rglob("*.yaml")) for document in load_documents(path)]
+
+
+@pytest.mark.parametrize("shown", DOCUMENTS, ids=[document.name for document in DOCUMENTS])
+def test_every_rule_that_ships_is_explained_wherever_it_has_begun(shown: Document) -> None:
+    shipped = validate(shown, Rule)
+    bench = Bench(Scene(shipped, shipped.tests[0], SHIPPED))
+    for step in shipped.tests[0].given[:1]:
+        bench.take(step)
+    explainer = Explainer(bench.engine, entries_of(bench.engine, {}))
+    where = "site/device" if shipped.for_each.place is None else "site/@place"
+    for key in explainer.keys_at_work(explainer.rule(shipped.rule)) or [where]:
+        told = list(lines(explainer.explain(shipped.rule, key), None))
+        assert told[0].startswith(f"{shipped.rule}  {shipped.label['zh']}")
+        assert len(told) > 1
 
 
 def test_explaining_changes_nothing() -> None:
