@@ -204,15 +204,17 @@ def _actions(rule: Rule) -> list[Do]:
     return [*rule.while_pending, *rule.do]
 
 
-def beside(rule: Rule, others: Mapping[str, Rule]) -> dict[str, bytes]:
-    """Return the documents of those ``others`` that inhibit ``rule``, and of those that find a silence it reads.
-
-    They command nothing here.
-    """
+def companions(rule: Rule, others: Mapping[str, Rule]) -> list[Rule]:
+    """Return those ``others`` that inhibit ``rule``, and those that find a silence which it reads."""
     named = [] if rule.inhibit is None else [others[name] for name in rule.inhibit.by if name in others]
     if any(SILENT in (each.where or "") for each in rule.inputs.values()):
         named += [each for each in others.values() if each.absent_for is not None]
-    told = {each.rule: msgspec.json.decode(write_rule(each)) for each in named}
+    return named
+
+
+def beside(rule: Rule, others: Mapping[str, Rule]) -> dict[str, bytes]:
+    """Return the documents of those ``others`` that go with ``rule``; they command nothing here."""
+    told = {each.rule: msgspec.json.decode(write_rule(each)) for each in companions(rule, others)}
     quiet = {"do", "while_pending", "tests"}
     return {
         f"rule/{name}": msgspec.json.encode(asked_of({word: said for word, said in words.items() if word not in quiet}))

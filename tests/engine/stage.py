@@ -36,7 +36,7 @@ from hub.rules.rule import Rule
 from hub.rules.states import CompiledRule
 from hub.rules.testing import Happening, RuleTest, Step
 from hub.rules.timers import TimerClass
-from hub.ui.rules_bench import JOURNAL, START, Scene, beside, refusals, revision_of, since_start
+from hub.ui.rules_bench import JOURNAL, START, Scene, beside, companions, refusals, revision_of, since_start
 
 SESSIONS = ("events", "telemetry")
 CATALOGUE, _ = load_profiles([packaged("device_profiles")])
@@ -111,7 +111,7 @@ def script_of(rule: Rule, case: RuleTest, others: Others) -> Script:
 
 def concerned(rule: Rule, case: RuleTest, others: Others) -> Catalogue:
     """Return the kinds that a case is about: to compile all of them takes most of the time of a performance."""
-    beside_it = [] if rule.inhibit is None else [others[name] for name in rule.inhibit.by]
+    beside_it = companions(rule, others)
     named = {step.device.partition("-")[0] for step in case.given if step.device is not None}
     for each in (rule, *beside_it):
         scope = scope_of(each, CATALOGUE)

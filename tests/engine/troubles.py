@@ -19,6 +19,7 @@ from hub.durations import nanoseconds, read_duration, write_duration
 from hub.engine.state import decode_entries
 from hub.model import Event, Tick, Transition
 from hub.rules.clauses import TIME
+from hub.rules.held import SILENT
 from hub.rules.names import scope_of
 from hub.rules.rule import Rule, write_rule
 from hub.rules.settling import asked_of
@@ -202,6 +203,11 @@ def said_late(calm: Stage) -> int:
     return stage.engine.state.ledger.late
 
 
+def counts_silence(rule: Rule) -> bool:
+    """Return whether a rule of places asks which devices say nothing."""
+    return any(SILENT in (each.where or "") for each in rule.inputs.values())
+
+
 def said_a_day_later(calm: Stage) -> int:
     """Every word comes a day and an hour after it was said: it raises nothing, and only shows that its device lives.
 
@@ -217,7 +223,7 @@ def said_a_day_later(calm: Stage) -> int:
         stage.show_clock(word, 0)
         stage.hear(word, clock=0, late=25 * HOUR)
     stage.until(script.end)
-    expected = calm.happenings if script.rule.absent_for is not None else []
+    expected = calm.happenings if script.rule.absent_for is not None or counts_silence(script.rule) else []
     if not any(is_critical(stage, word) for word in script.words):
         assert lines(stage.happenings) == lines(expected)
     else:
@@ -548,6 +554,9 @@ def said_while_blind(calm: Stage) -> int:
     assert [each for each in away.happenings if each.what == "sent"] == []
     assert [event.name for event in rises(away) if not event.late and script.rule.absent_for is None] == []
     away.catch_up()
+    if counts_silence(script.rule):  # what nobody could hear is no silence
+        assert not away.open_alarms
+        return away.engine.state.ledger.late
     assert away.open_alarms == there.open_alarms
     assert holds_of(away) == (holds_of(there) if there.open_alarms else Counter())
     return away.engine.state.ledger.late
