@@ -123,8 +123,7 @@ class Engine:
         self._ripen_running(moment)
         if clock.blind_since is None:
             self._ripen_judged(moment)
-            for subject in self.content.turn(record.received_at):
-                self._judge.turned(subject, moment)
+        self._judge.turn(self.content.turn(record.received_at), moment)  # also while blind: windows open and close
 
     def _ripen_running(self, moment: Moment) -> None:
         """Do what does not wait while the hub is blind."""
@@ -242,10 +241,7 @@ class Engine:
             self._judge.watch(device)
         self._alarms.inhibition.free(moment)
         self._judge.keyed.prune()
-        clock = self.state.clock
-        clock.has_turned |= clock.blind_since is not None and bool(change.turned)
-        for subject in change.turned if clock.blind_since is None else ():
-            self._judge.turned(subject, moment)
+        self._judge.turn(change.turned, moment)
         for device in concerned:  # a directory may have said what one is that could not be understood
             self._ear.replay_waiting(device, record)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from hub.engine.ages import age_of_reading
@@ -246,6 +246,13 @@ class Judge:
         found = self._content.subject(key)
         mine = None if found is None else found[0].rules.by_name.get(rule)
         return None if found is None or mine is None else (mine, *found)
+
+    def turn(self, turned: Sequence[Subject], moment: Moment) -> None:
+        """Judge everything anew of those whose rules have come to something else; while blind that waits."""
+        clock = self._state.clock
+        clock.has_turned |= clock.blind_since is not None and bool(turned)
+        for subject in turned if clock.blind_since is None else ():
+            self.turned(subject, moment)
 
     def turned(self, subject: Subject, moment: Moment) -> None:
         """Judge everything anew of a subject whose rules have come to something else."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import orjson
 
-from hub.model import Publish
-from tests.engine.desk import SECOND, Desk, device, documents
+from hub.model import Publish, SessionConnected, Started
+from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents
 
 HOUR = 3_600
 ROOM = (device("room", "environment_sensor"), device("door-1", "access_controller"))
@@ -152,3 +152,32 @@ def test_what_a_device_kept_while_it_was_away_for_days_is_not_taken_for_its_cloc
     assert desk.told() == []
     warm(desk, 60, ago=3 * HOUR)
     assert desk.told() == ["raised fire.hot late"]
+
+
+# --------------------------------------------------------------------------------------------- windows while blind
+
+
+def test_a_window_that_closed_while_the_hub_was_down_is_closed_for_what_was_said_meanwhile(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, AT_NIGHT)
+    desk.tick(13.5 * HOUR)  # 05:30 there
+    later = desk.restart()
+    later.wait(HOUR)
+    later.say(Started("test", SESSIONS))
+    for session in SESSIONS:
+        later.say(SessionConnected(session, 2, session_present=True))
+    warm(later, 60)
+    later.catch_up(2)
+    later.tick(1)
+    assert later.told() == []
+
+
+def test_a_window_that_opened_while_the_hub_was_down_is_judged_when_all_has_been_read(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, AT_NIGHT)
+    desk.tick(5.5 * HOUR)  # 21:30 there
+    warm(desk, 60)
+    later = desk.restart()
+    later.wait(HOUR)
+    later.say(Started("test", SESSIONS))
+    assert later.told() == []
+    later.catch_up(2)
+    assert later.told() == ["raised fire.hot"]
