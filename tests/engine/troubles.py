@@ -480,12 +480,12 @@ def blind_in_a_wait(calm: Stage, by: By) -> int:
         is_held = holds_anything(stage)
         by(stage, start + span)
         assert [each for each in stage.happenings if since(each) > start] == []
-        if is_awaited and is_held:
+        found += 1
+        if is_awaited and is_held:  # one moves and the other does not
             continue
         shift = span if is_awaited else 0
         perform(stage, script.end, after=start, shift=shift)
         assert lines(stage.happenings) == lines(moved(calm.happenings, start, shift)), f"blind at {start / 10**9} s"
-        found += 1
     return found
 
 
@@ -612,7 +612,9 @@ def silences(stage: Stage) -> set[TimerClass]:
 
 def holds_anything(stage: Stage) -> bool:
     """Return whether anything but silence is waited for."""
-    kinds = {TimerClass.JUDGED, TimerClass.WINDOW, TimerClass.ALARM} - silences(stage)
+    kinds = {TimerClass.JUDGED, TimerClass.ALARM}
+    if TimerClass.WINDOW not in silences(stage) or any(each.within for each in stage.script.rule.inputs.values()):
+        kinds.add(TimerClass.WINDOW)
     is_waiting = any(stage.pending(kind) is not None for kind in kinds)
     return is_waiting or stage.engine.has_leases or stage.engine.content.changes_at is not None
 
