@@ -21,7 +21,7 @@ demo: .venv/installed
 	@$(BIN)/hub demo --duration $(DURATION)
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 bench: .venv/installed
 	@$(BIN)/python -m benchmarks
