@@ -494,7 +494,7 @@ def blind_when_due(calm: Stage, by: By) -> int:
     script = calm.script
     found = 0
     for before, beat, after in dues(calm, WAITING):
-        start = before + (beat.at - before) // 2
+        start = max(before + (beat.at - before) // 2, beat.at - LAG)
         until = beat.at + min((after - beat.at) // 2, LAG) // MILLISECOND * MILLISECOND
         stage = Stage(script)
         perform(stage, start)
@@ -516,7 +516,7 @@ def blind_while_it_lasts(calm: Stage) -> int:
     for before, beat, after in dues(calm, FIRING):
         if beat.at // MILLISECOND in spoken:
             continue
-        start = before + (beat.at - before) // 2
+        start = max(before + (beat.at - before) // 2, beat.at - LAG)
         stage = Stage(script)
         perform(stage, start)
         is_awaited = stage.pending(TimerClass.AWAKE) is not None
