@@ -50,11 +50,19 @@ class _AsWritten(GenerateJsonSchema):
 
 
 class _Rules(_AsWritten):
-    """Schemas of rules, where a parameter may stand for a duration."""
+    """Schemas of rules, where a parameter may stand for a duration or a number."""
 
     @override
     def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:
         return {**super().timedelta_schema(schema), "pattern": r"^[\d$]"}
+
+    @override
+    def int_schema(self, schema: core_schema.IntSchema) -> JsonSchemaValue:
+        return {"anyOf": [super().int_schema(schema), {"type": "string", "pattern": r"^\$"}]}
+
+    @override
+    def float_schema(self, schema: core_schema.FloatSchema) -> JsonSchemaValue:
+        return {"anyOf": [super().float_schema(schema), {"type": "string", "pattern": r"^\$"}]}
 
 
 def schema_of(noun: Noun) -> str:

@@ -301,6 +301,7 @@ def test_an_event_that_only_the_store_remembers_is_proven_too(at: Burning) -> No
     alarm = at.burn()
     at.until("events", "list", "--type", "fire.smoke_latched", "--since", "1h")
     asyncio.run(_trimmed(at.installation, "fire"))
+    at.until("events", "list", "--since", "1h", meets=lambda found: alarm["id"] in {event["id"] for event in found})
     proof = at.until("trace", alarm["id"])
     assert (proof["event"]["causes"], proof["proven"]) == ([], True)
     assert proof["causes"][-1]["payload"] == FIRE.hex()
