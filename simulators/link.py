@@ -79,6 +79,7 @@ class Link:
         self._unacknowledged: Report | None = None
         # A PUBACK does not say which publish it answers, as far as the client lets us see.
         self._one_at_a_time = asyncio.Lock()
+        self._answering = asyncio.Lock()
         self._commands: str | None = None
         self._obey: Obey | None = None
         self._client: _Client | None = None
@@ -135,7 +136,8 @@ class Link:
         async with asyncio.TaskGroup() as tasks:
             obeying = tasks.create_task(self._obey_all(client), name=f"simulators.{self.user}.obey")
             await self._publish_all(client)
-            obeying.cancel()
+            async with self._answering:  # what was counted as answered is answered before we go
+                obeying.cancel()
 
     async def _publish_all(self, client: _Client) -> None:
         while (report := self._unacknowledged or await self._queue.get()) is not None:
@@ -153,5 +155,6 @@ class Link:
     async def _obey_all(self, client: _Client) -> None:
         async for message in client.messages:
             if self._obey is not None:
-                self._ledger.commands += 1
-                await self._obey(message)
+                async with self._answering:
+                    self._ledger.commands += 1
+                    await self._obey(message)
