@@ -103,10 +103,7 @@ class Inhibition:
 
     def _time(self, state: RuleState, due: int | None) -> None:
         state.due = due
-        if due is None:
-            self._timers.drop(TimerClass.JUDGED, state.rule, state.key)
-        else:
-            self._timers.set(TimerClass.JUDGED, due, state.rule, state.key)
+        self._timers.put(TimerClass.JUDGED, due, state.rule, state.key)
 
 
 def _may_explain(alarm: Case, other: Case) -> bool:

@@ -64,7 +64,7 @@ class Views:
     def restore(self, memory: Memory) -> None:
         """Take a memory of a checkpoint."""
         self._memories[memory.rule, memory.key] = memory
-        self._time(memory, memory.due)
+        self._timers.put(TimerClass.WINDOW, memory.due, memory.rule, memory.key)
 
     def forget(self, rule: str, key: str) -> None:
         """Forget what the inputs of a rule remember for a key."""
@@ -154,17 +154,11 @@ class Views:
                 self._state.touch(entry, memory)
             due = min(dues, default=None)
             if due != memory.due:
-                self._time(memory, due)
+                memory.due = due
+                self._timers.put(TimerClass.WINDOW, due, rule.name, key)
         elif known is not None:
             self.forget(rule.name, key)
         return found
-
-    def _time(self, memory: Memory, due: int | None) -> None:
-        memory.due = due
-        if due is None:
-            self._timers.drop(TimerClass.WINDOW, memory.rule, memory.key)
-        else:
-            self._timers.set(TimerClass.WINDOW, due, memory.rule, memory.key)
 
 
 def _over(base: Held, inputs: Mapping[str, Value]) -> View:

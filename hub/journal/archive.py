@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -15,6 +14,7 @@ import structlog
 
 from hub.clock import Clock
 from hub.durations import nanoseconds
+from hub.journal.files import sync_path
 from hub.journal.neighbours import state_path
 from hub.journal.room import LOW_BYTES, free_bytes
 
@@ -136,14 +136,6 @@ def _copied(state: Path, draft: Path) -> int:
 
 def _settle(draft: Path, path: Path) -> None:
     draft.chmod(0o600)
-    _sync(draft)
+    sync_path(draft)
     draft.rename(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_path(path.parent)

@@ -203,5 +203,14 @@ def expected_tables(schema: str) -> set[tuple[str, str]]:
         connection.close()
 
 
+def sync_path(path: Path) -> None:
+    """Return when a file's content, or a directory's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +12,7 @@ from typing import NamedTuple
 from hub.errors import ConfigError
 from hub.journal.damaged import Damaged, Survey
 from hub.journal.end_mark import EndMark
-from hub.journal.files import Lock, connect, expected_tables, translate
+from hub.journal.files import Lock, connect, expected_tables, sync_path, translate
 from hub.journal.gaps import Gap, Gaps, write_gap
 from hub.journal.journal import SCHEMA, VERSION
 from hub.journal.neighbours import journal_path, state_path
@@ -84,7 +83,7 @@ def repair(directory: Path, partition: str, decode: Decode) -> Repair:
             _write(fresh, damaged, survey, whole)
         aside = _move_aside(path)
         fresh.rename(path)
-        _fsync(directory)
+        sync_path(directory)
         mark.write(meta["id"], survey.highest)
     return Repair(kept=report.kept, cuts=report.cuts, next_position=report.next_position, damaged=aside)
 
@@ -168,11 +167,3 @@ def _move_aside(path: Path) -> Path:
         if source.exists():
             source.rename(f"{aside}{side}")
     return aside
-
-
-def _fsync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -68,6 +68,13 @@ class Timers:
         """Make ``(owner, key)`` due at ``due``, replacing an earlier wish."""
         self._heaps[kind].set(due, owner, key)
 
+    def put(self, kind: TimerClass, due: int | None, owner: str, key: str) -> None:
+        """Make ``(owner, key)`` due at ``due``, or forget it when that is None."""
+        if due is None:
+            self.drop(kind, owner, key)
+        else:
+            self.set(kind, due, owner, key)
+
     def drop(self, kind: TimerClass, owner: str, key: str) -> None:
         """Forget ``(owner, key)``."""
         self._heaps[kind].wanted.pop((owner, key), None)

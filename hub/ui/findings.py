@@ -54,6 +54,19 @@ def finding_of(noun: str, name: str, weight: Weight, error: ConfigError) -> Find
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """What a test inside a rule's file came to; without ``differences`` it holds."""
+
+    rule: str
+    test: str
+    differences: list[str]
+
+    @override
+    def __str__(self) -> str:
+        return "\n  ".join([f"{self.rule}: {self.test}", *self.differences])
+
+
 def tell(findings: Sequence[Finding], looked_at: str, *, as_json: bool) -> None:
     """Print what was found in ``looked_at`` (such as ``28 profiles``); leave with 2 for what the hub would refuse."""
     if as_json:

@@ -18,16 +18,6 @@ KEY = f"{SITE}/{SENSOR}"
 pytestmark = needs_mosquitto
 
 
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    it = Installation(tmp_path_factory.mktemp("tried"))
-    try:
-        it.open()
-        yield it
-    finally:
-        it.close()
-
-
 @pytest.fixture
 def at(cli: Cli, installation: Installation) -> Iterator[At]:
     here = At(cli, installation)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Annotated
 
 import msgspec
 import typer
 
 from hub.model import AlarmState, Reply, Scalar
-from hub.sinks.control import Request, send_control
+from hub.sinks.control import Request
 from hub.sinks.stream_readers import read_alarms
 from hub.ui.atlas import Atlas
 from hub.ui.cli.alarms_show import Key, Which, chosen, name_of, show
 from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.reply import Actor, tell
+from hub.ui.cli.reply import Actor, ask, tell
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import RANKS, marks, moment, since, title
 
@@ -24,7 +23,6 @@ app = typer.Typer()
 app.command("show")(show)
 
 SHOWN_ID = 8
-WAIT = timedelta(seconds=10)
 
 
 @app.command("list")
@@ -135,5 +133,4 @@ async def _ask(desk: Desk, name: tuple[str, str | None], actor: str, verb: str, 
     async with desk.redis() as link:
         which, key = name
         rule, key = (which, key) if key is not None else name_of(chosen(await read_alarms(link), which))
-        request = Request(actor=actor, verb=verb, args={"rule": rule, "key": key, **args})
-        return await send_control(link, desk.clock, desk.settings.partition, request, wait=WAIT)
+    return await ask(desk, Request(actor=actor, verb=verb, args={"rule": rule, "key": key, **args}))

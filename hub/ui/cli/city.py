@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated
 
 import msgspec
@@ -23,7 +23,7 @@ from hub.rules.rule import read_rule
 from hub.ui.city_page import missing_of, observe_city
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.run import on_signals, spare_the_collector
-from hub.ui.findings import Finding, finding_of, tell
+from hub.ui.findings import CaseResult, Finding, finding_of, tell
 from hub.ui.http import pages_of, serve
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import moment, title
@@ -34,15 +34,6 @@ _MILLISECOND_NS = 1_000_000
 
 app = typer.Typer(help="What crosses sites: one card or plate in two places.")
 Names = Annotated[list[str] | None, typer.Argument(metavar="[RULE]…", help="Only these; else all.")]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Result:
-    """What a test of a city rule came to."""
-
-    rule: str
-    test: str
-    differences: list[str]
 
 
 @app.command()
@@ -115,7 +106,7 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
 def run_tests(context: typer.Context, names: Names = None, *, as_json: AsJson = False) -> None:
     """Run the tests inside the city rules' files; exit 1 when one does not hold."""
     results = [
-        _Result(rule=rule.city_rule, test=case.name, differences=run_case(rule, case))
+        CaseResult(rule=rule.city_rule, test=case.name, differences=run_case(rule, case))
         for rule in chosen(rules_of(desk_of(context).settings), names or ())
         for case in rule.tests
     ]
@@ -124,7 +115,7 @@ def run_tests(context: typer.Context, names: Names = None, *, as_json: AsJson = 
         say_json([asdict(result) for result in results])
     else:
         for result in failed:
-            typer.echo("\n  ".join([f"{result.rule}: {result.test}", *result.differences]))
+            typer.echo(str(result))
         typer.echo(f"{len(results) - len(failed)} tests hold, {len(failed)} do not")
     if failed:
         raise typer.Exit(EXIT_FAILED)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from hub.model import Reply, Scalar
-from hub.sinks.control import Request, send_control
-from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
-from hub.ui.cli.reply import Actor, tell
+from hub.model import Scalar
+from hub.sinks.control import Request
+from hub.ui.cli.desk import AsJson, desk_of, pairs_of
+from hub.ui.cli.reply import Actor, ask, tell
 
 app = typer.Typer()
-
-WAIT = timedelta(seconds=10)
 
 
 @app.callback()
@@ -40,9 +37,4 @@ def send(  # noqa: PLR0913 -- each is a word of the command line
     if part:
         args["part"] = part
     request = Request(actor=actor, verb="command", args=args)
-    tell(asyncio.run(_send(desk_of(context), request)), as_json=as_json)
-
-
-async def _send(desk: Desk, request: Request) -> Reply:
-    async with desk.redis() as link:
-        return await send_control(link, desk.clock, desk.settings.partition, request, wait=WAIT)
+    tell(asyncio.run(ask(desk_of(context), request)), as_json=as_json)

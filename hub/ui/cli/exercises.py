@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Annotated
 
 import msgspec
 import typer
 
 from hub.model import AlarmState, Reply, Scalar
-from hub.sinks.control import Request, send_control
+from hub.sinks.control import Request
 from hub.sinks.stream_readers import read_alarms
 from hub.ui.atlas import Atlas
+from hub.ui.cli import reply
 from hub.ui.cli.desk import Desk
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import moment
 
-WAIT = timedelta(seconds=10)
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Devices, and places with everything in them.")]
 For = Annotated[str, typer.Option("--for", help="So long: 30m, 2h …; at most 8h. It ends by itself.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; everybody who sees it will ask.")]
@@ -27,13 +26,7 @@ Sites = Annotated[list[str] | None, typer.Option("--site", help="Only these site
 
 def ask(desk: Desk, verb: str, actor: str, args: Mapping[str, Scalar]) -> Reply:
     """Ask the hub, and wait for its answer."""
-
-    async def asked() -> Reply:
-        async with desk.redis() as link:
-            request = Request(actor=actor, verb=verb, args=args)
-            return await send_control(link, desk.clock, desk.settings.partition, request, wait=WAIT)
-
-    return asyncio.run(asked())
+    return asyncio.run(reply.ask(desk, Request(actor=actor, verb=verb, args=args)))
 
 
 def say_running(desk: Desk, kind: str, sites: Sequence[str] | None, *, as_json: bool) -> None:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import os
 import pwd
+from datetime import timedelta
 from typing import Annotated
 
 import msgspec
 import typer
 
 from hub.model import Reply
+from hub.sinks.control import Request, send_control
+from hub.ui.cli.desk import Desk
 from hub.ui.printing import say_json
+
+WAIT = timedelta(seconds=10)
+
+
+async def ask(desk: Desk, request: Request, *, wait: timedelta = WAIT) -> Reply:
+    """Ask the hub of the settings' partition, and wait for its answer."""
+    async with desk.redis() as link:
+        return await send_control(link, desk.clock, desk.settings.partition, request, wait=wait)
 
 
 def os_user() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +24,7 @@ from hub.rules.sentence_zh import sentence_zh
 from hub.ui.cli import again, rules_change, rules_explain, rules_stats
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.explained import Language
-from hub.ui.findings import Finding, finding_of, tell
+from hub.ui.findings import CaseResult, Finding, finding_of, tell
 from hub.ui.printing import say_json, say_table
 from hub.ui.progress import steps
 from hub.ui.rules_bench import run_case
@@ -42,15 +42,6 @@ app.command("apply")(rules_change.apply)
 app.command("explain")(rules_explain.explain)
 app.command("stats")(rules_stats.stats)
 Names = Annotated[list[str] | None, typer.Argument(metavar="[RULE]…", help="Only these; else all.")]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Result:
-    """What a test of a rule came to."""
-
-    rule: str
-    test: str
-    differences: list[str]
 
 
 @app.command("list")
@@ -128,7 +119,7 @@ def run_tests(
     rules = {name: validate(document, Rule) for name, document in documents.items()}
     chosen = _chosen(rules, names or ())
     results = [
-        _Result(rule=rule.rule, test=case.name, differences=run_case(rule, case, catalogue, others=rules))
+        CaseResult(rule=rule.rule, test=case.name, differences=run_case(rule, case, catalogue, others=rules))
         for rule in chosen
         for case in rule.tests
     ]
@@ -143,7 +134,7 @@ def run_tests(
         say_json({"tests": [asdict(result) for result in results], "coverage": told})
     else:
         for result in failed:
-            typer.echo("\n  ".join([f"{result.rule}: {result.test}", *result.differences]))
+            typer.echo(str(result))
         _say_coverage(documents, points)
         typer.echo(f"{len(results) - len(failed)} tests hold, {len(failed)} do not")
     if failed:

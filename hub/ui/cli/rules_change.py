@@ -14,9 +14,9 @@ from hub.parts import read_content
 from hub.reloading import RELOAD, digest_of
 from hub.replay.change import Plan, RuleChange, plan
 from hub.replay.present import present
-from hub.sinks.control import Request, send_control
+from hub.sinks.control import Request
 from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.reply import Actor, tell
+from hub.ui.cli.reply import Actor, ask, tell
 from hub.ui.printing import say_json, say_table
 
 WAIT = timedelta(seconds=60)
@@ -42,8 +42,7 @@ def apply(context: typer.Context, *, actor: Actor, as_json: AsJson = False) -> N
 
 async def _ask(desk: Desk, actor: str, digest: str) -> Reply:
     request = Request(actor=actor, verb=RELOAD, args={"digest": digest}, expires_in=WAIT)
-    async with desk.redis() as link:
-        return await send_control(link, desk.clock, desk.settings.partition, request, wait=WAIT)
+    return await ask(desk, request, wait=WAIT)
 
 
 def _document(found: Plan) -> dict[str, object]:
