@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.servers.valkey",
     "tests.servers.influxdb",
     "tests.servers.victoria",
+    "tests.servers.postgres",
     "tests.servers.http_stub",
     "tests.servers.proxy",
 ]

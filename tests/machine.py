@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +13,13 @@ from hub.services.broker import DAEMON_PATH
 REQUIRED = os.environ.get("HUB_TEST_SERVERS") == "required"  # noqa: TID251 -- the runner says what must be there
 
 # Fixtures that start a server which pip does not bring, and its executable.
-SERVERS = {"mosquitto": "mosquitto", "influxdb": "influxd", "victoria": "victoria-metrics"}
+SERVERS = {"mosquitto": "mosquitto", "influxdb": "influxd", "victoria": "victoria-metrics", "postgres": "postgres"}
 
 
 def find(executable: str) -> str | None:
     """Return where ``executable`` is, daemon folders included."""
-    return shutil.which(executable) or shutil.which(executable, path=DAEMON_PATH)
+    debian = map(str, Path("/usr/lib/postgresql").glob("*/bin"))
+    return shutil.which(executable) or shutil.which(executable, path=":".join([DAEMON_PATH, *sorted(debian)]))
 
 
 def needs(executable: str) -> pytest.MarkDecorator:

@@ -13,8 +13,11 @@ from sqlalchemy.sql.elements import ColumnElement
 from hub.errors import ConfigError
 from hub.model import Scalar
 from hub.registry import rows, schema
+from hub.registry.audit import Change
+from hub.registry.author import masked
+from hub.registry.documents import scope_of
 from hub.registry.nouns import Entry, Params, Place
-from hub.registry.registry import Registry
+from hub.registry.registry import Registry, subject_of
 from hub.registry.validation import CONSENTED, IDENTIFIER, VALUE_SIZE, Key, Problem, refuse
 
 # ---------------------------------------------------------------------------------------------------------- lists
@@ -34,25 +37,42 @@ async def entry_problems(registry: Registry, entries: Sequence[Entry]) -> list[P
 
 async def put_entries(registry: Registry, entries: Sequence[Entry]) -> None:
     """Put all of ``entries`` on their lists, or none; one that stands there already is replaced."""
-    async with registry.change() as connection:
+    if not entries:
+        return
+    async with registry.change() as change:
+        connection, table = change.connection, schema.entries
         refuse("entry_invalid", await _entry_problems(connection, entries))
-        table = schema.entries
+        known = {_entry_key(entry): entry for entry in await rows.entries(connection)}
         for entry in entries:
             await connection.execute(table.delete().where(*_is(table, entry, ("site", "list", "value"))))
-        if entries:
-            await connection.execute(table.insert(), [asdict(entry) for entry in entries])
+            _note_entry(change, known.get(_entry_key(entry)), entry)
+        await connection.execute(table.insert(), [asdict(entry) for entry in entries])
 
 
 async def remove_entries(registry: Registry, site: str, name: str, values: Collection[str]) -> None:
     """Take all of ``values`` off a list, or none; ConfigError ``entry_unknown``."""
-    async with registry.change() as connection:
+    async with registry.change() as change:
         table = schema.entries
+        known = {_entry_key(entry): entry for entry in await rows.entries(change.connection)}
         for value in values:
-            entry = Entry(list=name, value=value, site=site)
-            found = await connection.execute(table.delete().where(*_is(table, entry, ("site", "list", "value"))))
-            if found.rowcount == 0:
+            entry = known.get((site, name, value))
+            if entry is None:
                 where = f"of site {site!r}" if site else "of every site"
                 raise ConfigError("entry_unknown", f"{value!r} is not on list {name!r} {where}")
+            await change.connection.execute(table.delete().where(*_is(table, entry, ("site", "list", "value"))))
+            _note_entry(change, entry, None)
+
+
+def _entry_key(entry: Entry) -> tuple[str, str, str]:
+    return entry.site, entry.list, entry.value
+
+
+def _note_entry(change: Change, old: Entry | None, new: Entry | None) -> None:
+    """Plates, cards and people stand on lists: the audit knows them masked."""
+    mask = [None if entry is None else replace(entry, value=masked(entry.value), note="") for entry in (old, new)]
+    one = next(entry for entry in mask if entry is not None)
+    what = "changed" if old and new else "added" if new else "removed"
+    change.changed(f"list.{what}", f"list/{one.site or '*'}/{one.list}/{one.value}", *mask)
 
 
 async def _entry_problems(connection: AsyncConnection, entries: Sequence[Entry]) -> Iterator[Problem]:
@@ -92,27 +112,35 @@ async def read_params(registry: Registry) -> list[Params]:
 
 async def set_params(registry: Registry, params: Params) -> Params:
     """Set some values, beside those that are set there already; return all of them. ConfigError ``params_invalid``."""
-    async with registry.change() as connection:
+    async with registry.change() as change:
+        connection = change.connection
         places = await rows.place_keys(connection)
         devices = {(device.site, device.id) for device in await rows.devices(connection)}
         refuse("params_invalid", _wrong_scope(params, places, devices))
-        whole = replace(params, values={**await _take(connection, params), **params.values})
+        old = await _take(connection, params)
+        whole = replace(params, values={**old, **params.values})
         await connection.execute(schema.params.insert(), [asdict(whole)])
+        change.note("params.set", _params_subject(params), old, whole.values)
     return whole
 
 
 async def unset_params(registry: Registry, scope: Params, names: Collection[str]) -> Params:
     """Forget the values of ``names``, all when there are none; return what stays. ConfigError ``params_unset``."""
-    async with registry.change() as connection:
-        known = await _take(connection, scope)
+    async with registry.change() as change:
+        known = await _take(change.connection, scope)
         missing = sorted(set(names) - known.keys())
         if missing or not known:
             raise ConfigError("params_unset", f"nobody has set {', '.join(missing) or 'anything'} there")
         left = {name: value for name, value in known.items() if names and name not in names}
         whole = replace(scope, values=left)
         if left:
-            await connection.execute(schema.params.insert(), [asdict(whole)])
+            await change.connection.execute(schema.params.insert(), [asdict(whole)])
+        change.note("params.unset", _params_subject(scope), known, left)
     return whole
+
+
+def _params_subject(params: Params) -> str:
+    return f"params/{params.site or '*'}/{params.rule}/{scope_of(params)}"
 
 
 async def _take(connection: AsyncConnection, params: Params) -> Mapping[str, Scalar]:
@@ -152,25 +180,23 @@ async def set_fact(registry: Registry, key: Key, name: str, value: Scalar, conse
     if name in CONSENTED and value is not False and not consent:
         wrong.append(f"{name} is about a person: --consent says who agreed, and where that is written")
     refuse("fact_invalid", wrong)
-    async with registry.change() as connection:
-        place = await _place(connection, key)
-        place = replace(
-            place, facts={**place.facts, name: value}, consents=_without(place.consents, name, {name: consent})
-        )
-        await _keep(connection, place)
+    async with registry.change() as change:
+        old = await _place(change.connection, key)
+        place = replace(old, facts={**old.facts, name: value}, consents=_without(old.consents, name, {name: consent}))
+        await _keep(change, old, place)
     return place
 
 
 async def clear_fact(registry: Registry, key: Key, name: str) -> Place:
     """Say it no more; ConfigError ``fact_unknown``, ``place_unknown``."""
-    async with registry.change() as connection:
-        place = await _place(connection, key)
-        if name not in place.facts:
-            known = ", ".join(place.facts) or "none"
-            raise ConfigError("fact_unknown", f"{place.id!r} has no fact {name!r}", hint=f"its facts: {known}")
-        facts = {other: value for other, value in place.facts.items() if other != name}
-        place = replace(place, facts=facts, consents=_without(place.consents, name))
-        await _keep(connection, place)
+    async with registry.change() as change:
+        old = await _place(change.connection, key)
+        if name not in old.facts:
+            known = ", ".join(old.facts) or "none"
+            raise ConfigError("fact_unknown", f"{old.id!r} has no fact {name!r}", hint=f"its facts: {known}")
+        facts = {other: value for other, value in old.facts.items() if other != name}
+        place = replace(old, facts=facts, consents=_without(old.consents, name))
+        await _keep(change, old, place)
     return place
 
 
@@ -186,10 +212,12 @@ async def _place(connection: AsyncConnection, key: Key) -> Place:
     return found
 
 
-async def _keep(connection: AsyncConnection, place: Place) -> None:
+async def _keep(change: Change, old: Place, place: Place) -> None:
     table = schema.places
     values = {"facts": place.facts, "consents": place.consents}
-    await connection.execute(table.update().where(*_is(table, place, ("site", "id"))).values(values))
+    await change.connection.execute(table.update().where(*_is(table, place, ("site", "id"))).values(values))
+    what = "fact.set" if place.facts.keys() >= old.facts.keys() else "fact.cleared"
+    change.changed(what, subject_of(place), old, place)
 
 
 def _is(table: Table, noun: object, names: Sequence[str]) -> list[ColumnElement[bool]]:

@@ -8,8 +8,9 @@ from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.registry import rows, schema, validation
+from hub.registry.audit import Change
 from hub.registry.nouns import Device, Place
-from hub.registry.registry import Registry, device_problems
+from hub.registry.registry import Registry, device_problems, subject_of
 from hub.registry.validation import Key, Problem, refuse
 
 Noun = Device | Place
@@ -28,14 +29,18 @@ async def wrong_devices(registry: Registry, devices: Sequence[Device]) -> list[P
 
 async def put_devices(registry: Registry, devices: Sequence[Device]) -> None:
     """Add the new ones and change the others, all or none; ConfigError ``device_invalid``."""
-    async with registry.change() as connection:
+    if not devices:
+        return
+    async with registry.change() as change:
+        connection, table = change.connection, schema.devices
         refuse("device_invalid", await _wrong_devices(connection, devices))
-        if devices:
-            table = schema.devices
-            # Gone first: two of them may have changed their serials with each other.
-            old = table.delete().where(table.c.site == bindparam("its_site"), table.c.id == bindparam("its_id"))
-            await connection.execute(old, [{"its_site": device.site, "its_id": device.id} for device in devices])
-            await connection.execute(table.insert(), [rows.device_values(device) for device in devices])
+        known = {key_of(device): device for device in await rows.devices(connection)}
+        # Gone first: two of them may have changed their serials with each other.
+        old = table.delete().where(table.c.site == bindparam("its_site"), table.c.id == bindparam("its_id"))
+        await connection.execute(old, [{"its_site": device.site, "its_id": device.id} for device in devices])
+        await connection.execute(table.insert(), [rows.device_values(device) for device in devices])
+        for device in devices:
+            _note(change, "device", known.get(key_of(device)), device)
 
 
 async def wrong_places(registry: Registry, places: Sequence[Place]) -> list[Problem]:
@@ -46,9 +51,12 @@ async def wrong_places(registry: Registry, places: Sequence[Place]) -> list[Prob
 
 async def put_places(registry: Registry, places: Sequence[Place]) -> None:
     """Add the new ones and change the others, in whatever order, all or none; ConfigError ``place_invalid``."""
-    async with registry.change() as connection:
+    if not places:
+        return
+    async with registry.change() as change:
+        connection, table = change.connection, schema.places
         refuse("place_invalid", await _wrong_places(connection, places))
-        known, table = await rows.place_keys(connection), schema.places
+        known = {key_of(place): place for place in await rows.places(connection)}
         ordered = [place for _, place in _parents_first(places, {key_of(place): place for place in places})]
         new = [rows.place_values(place) for place in ordered if key_of(place) not in known]
         if new:
@@ -57,6 +65,12 @@ async def put_places(registry: Registry, places: Sequence[Place]) -> None:
             if key_of(place) in known:
                 mine = table.update().where(table.c.site == place.site, table.c.id == place.id)
                 await connection.execute(mine.values(rows.place_values(place)))
+            _note(change, "place", known.get(key_of(place)), place)
+
+
+def _note(change: Change, what: str, old: Noun | None, new: Noun) -> None:
+    if old != new:
+        change.changed(f"{what}.{'added' if old is None else 'changed'}", subject_of(new), old, new)
 
 
 async def _wrong_devices(connection: AsyncConnection, devices: Sequence[Device]) -> list[Problem]:

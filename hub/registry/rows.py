@@ -49,6 +49,13 @@ async def devices(connection: AsyncConnection) -> list[Device]:
     return [_device(row) for row in await connection.execute(query)]
 
 
+async def device(connection: AsyncConnection, key: tuple[str, str]) -> Device | None:
+    """Return one device."""
+    table = schema.devices
+    found = (await connection.execute(table.select().where(table.c.site == key[0], table.c.id == key[1]))).one_or_none()
+    return None if found is None else _device(found)
+
+
 async def entries(connection: AsyncConnection) -> list[Entry]:
     """Return what stands on lists, by site, list and value."""
     table = schema.entries

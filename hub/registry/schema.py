@@ -1,16 +1,12 @@
-"""The tables of the registry, and how an older file becomes the present one."""
+"""The tables of the registry as they are now; `migrations/` makes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from sqlalchemy import JSON, Column, Connection, ForeignKeyConstraint, Index, Integer, MetaData, String, Table, inspect
-
-from hub.errors import ConfigError
+from sqlalchemy import JSON, BigInteger, Column, ForeignKeyConstraint, Index, Integer, MetaData, String, Table
 
 metadata = MetaData()
 
-# One row: the version of these tables, and the revision that every change bumps in its own transaction.
+# One row: the revision that every change bumps in its own transaction; `schema` is what hubs before Alembic read.
 state = Table(
     "registry_state",
     metadata,
@@ -91,39 +87,20 @@ credentials = Table(
     Column("password_hash", String(256), nullable=False),
 )
 
-
-def _add_sources(connection: Connection) -> None:
-    sources.create(connection)
-    for column in ("source VARCHAR(64)", "network_id VARCHAR(128)"):
-        connection.exec_driver_sql(f"ALTER TABLE devices ADD COLUMN {column}")
-    next(index for index in devices.indexes if index.name == "devices_by_network_id").create(connection)
-
-
-def _add_circumstances(connection: Connection) -> None:
-    entries.create(connection)
-    params.create(connection)
-    connection.exec_driver_sql("ALTER TABLE places ADD COLUMN consents JSON DEFAULT '{}' NOT NULL")
-
-
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_sources, _add_circumstances)
-"""Step n takes tables of version n + 1 to version n + 2."""
-
-VERSION = 1 + len(MIGRATIONS)
-
-
-def upgrade(connection: Connection) -> None:
-    """Create the tables, or bring them to :data:`VERSION`; ConfigError when a newer hub has written them."""
-    if not inspect(connection).has_table(state.name):
-        metadata.create_all(connection)
-        connection.execute(state.insert().values(id=1, schema=VERSION, revision=0))
-        return
-    found = connection.execute(state.select()).one().schema
-    if found > VERSION:
-        raise ConfigError(
-            "registry_too_new",
-            f"the registry has schema {found}, this hub knows {VERSION}",
-            hint="run the hub that wrote it",
-        )
-    for step in MIGRATIONS[found - 1 :]:
-        step(connection)
-    connection.execute(state.update().values(schema=VERSION))
+# Nobody changes or removes a row: triggers refuse it. `at` is wall ns, `revision` that of the change, none for a look.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("os_user", String(128), nullable=False),
+    Column("what", String(64), nullable=False),
+    Column("subject", String(256), nullable=False),
+    Column("before", JSON(none_as_null=True)),
+    Column("after", JSON(none_as_null=True)),
+    Column("reason", String(256), nullable=False),
+    Column("revision", Integer),
+    Index("audit_by_time", "at"),
+    sqlite_autoincrement=True,
+)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator
 from datetime import datetime
-from pathlib import Path
 
 import orjson
 import pytest
@@ -34,14 +32,10 @@ RULE = Rule.model_validate(
 )
 
 
-def url(directory: Path) -> str:
-    return f"sqlite+aiosqlite:///{directory / 'data' / 'registry.sqlite'}"
-
-
 @pytest.fixture
-async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
+async def registry(url: str) -> AsyncIterator[Registry]:
     """Two sites; in the first a dwelling of a building, with a sensor."""
-    async with Registry(url(tmp_path)) as opened:
+    async with Registry(url) as opened:
         await opened.add_site(Site(id="s1", zone="Asia/Shanghai"))
         await opened.add_site(Site(id="s2", zone="Asia/Urumqi", partition="west"))
         await opened.add_places(
@@ -270,43 +264,3 @@ async def test_a_site_has_facts_like_any_place(registry: Registry) -> None:
 async def test_a_place_that_is_not_there_has_no_facts(registry: Registry) -> None:
     with pytest.raises(ConfigError, match="place_unknown"):
         await circumstances.set_fact(registry, ("s2", "d1"), "away", value=True)
-
-
-# ------------------------------------------------------------------------------------------------------- migration
-
-# Version 2, as it was before there were lists and parameters.
-OLD = """
-CREATE TABLE registry_state (id INTEGER PRIMARY KEY, schema INTEGER NOT NULL, revision INTEGER NOT NULL);
-CREATE TABLE places (site VARCHAR(64) NOT NULL, id VARCHAR(64) NOT NULL, parent VARCHAR(64), type VARCHAR(32) NOT NULL,
-    zone VARCHAR(64), partition VARCHAR(64), label JSON NOT NULL, facts JSON NOT NULL, PRIMARY KEY (site, id),
-    FOREIGN KEY(site, parent) REFERENCES places (site, id));
-CREATE TABLE sources (id VARCHAR(64) NOT NULL PRIMARY KEY, network VARCHAR(64) NOT NULL,
-    partition VARCHAR(64) NOT NULL, params JSON NOT NULL);
-CREATE TABLE devices (site VARCHAR(64) NOT NULL, id VARCHAR(64) NOT NULL, kind VARCHAR(64) NOT NULL,
-    profile VARCHAR(128) NOT NULL, place VARCHAR(64) NOT NULL, params JSON NOT NULL, serial VARCHAR(128) UNIQUE,
-    state VARCHAR(16) NOT NULL, user VARCHAR(64) NOT NULL, source VARCHAR(64), network_id VARCHAR(128),
-    PRIMARY KEY (site, id), FOREIGN KEY(site, place) REFERENCES places (site, id));
-CREATE INDEX devices_by_user ON devices (user);
-CREATE UNIQUE INDEX devices_by_network_id ON devices (source, network_id);
-CREATE TABLE credentials (user VARCHAR(64) NOT NULL PRIMARY KEY, password_hash VARCHAR(256) NOT NULL);
-INSERT INTO registry_state VALUES (1, 2, 7);
-INSERT INTO places VALUES ('s1', 's1', NULL, 'site', 'Asia/Shanghai', 'main', '{}', '{}');
-INSERT INTO places VALUES ('s1', 'd1', 's1', 'dwelling', NULL, NULL, '{}', '{"away": true}');
-"""
-
-
-async def test_a_registry_from_before_there_were_lists_is_brought_up_to_date(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    with sqlite3.connect(tmp_path / "data" / "registry.sqlite") as database:
-        database.executescript(OLD)
-    database.close()
-    async with Registry(url(tmp_path)) as registry:
-        assert await registry.places() == [Place(site="s1", id="d1", type=PlaceType.DWELLING, facts={"away": True})]
-        assert await registry.revision() == 7
-        await circumstances.put_entries(registry, [Entry(list="block", value=PLATE)])
-        await circumstances.set_params(registry, Params(rule="r", values={"a": 1}, site="s1"))
-        await circumstances.set_fact(registry, ("s1", "d1"), "care_watch", value=True, consent="form 17")
-    async with Registry(url(tmp_path)) as registry:
-        assert await circumstances.read_entries(registry) == [Entry(list="block", value=PLATE)]
-        assert await circumstances.read_params(registry) == [Params(rule="r", values={"a": 1}, site="s1")]
-        assert (await circumstances.read_place(registry, ("s1", "d1"))).consents == {"care_watch": "form 17"}

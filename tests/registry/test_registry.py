@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from hub.errors import ConfigError, CorruptError
 from hub.model import PlaceType
 from hub.registry.nouns import Connection, Device, DeviceState, Place, Site, Source
 from hub.registry.registry import Registry
+from tests.registry.conftest import sqlite_url
 
 SITE = Site(id="s1", zone="Asia/Shanghai", label={"en": "Willow Court", "zh": "柳园"}, facts={"city": "Ningbo"})
 BUILDING = Place(site="s1", id="b3", type=PlaceType.BUILDING)
@@ -33,26 +32,16 @@ SENSOR = Device(
 GATE = Device(site="s1", id="gate-1", kind="access_controller", params={"doors": 2})
 
 
-def url(directory: Path) -> str:
-    return f"sqlite+aiosqlite:///{directory / 'data' / 'registry.sqlite'}"
-
-
-@pytest.fixture
-async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
-    async with Registry(url(tmp_path)) as opened:
-        yield opened
-
-
 async def furnished(registry: Registry) -> None:
     await registry.add_site(SITE)
     await registry.add_places([BUILDING, UNIT, DWELLING])
     await registry.add_devices([SENSOR, GATE])
 
 
-async def test_what_was_added_is_there_after_a_restart(tmp_path: Path) -> None:
-    async with Registry(url(tmp_path)) as registry:
+async def test_what_was_added_is_there_after_a_restart(url: str) -> None:
+    async with Registry(url) as registry:
         await furnished(registry)
-    async with Registry(url(tmp_path)) as registry:
+    async with Registry(url) as registry:
         assert await registry.sites() == [SITE]
         assert await registry.places() == [BUILDING, UNIT, DWELLING]
         assert await registry.devices() == [GATE, SENSOR]
@@ -239,22 +228,12 @@ async def test_a_partition_sees_only_its_own_sites(registry: Registry) -> None:
     assert sorted(await registry.documents("main")) == ["device/s1/gate-1", "place/s1/s1"]
 
 
-async def test_two_hubs_see_each_others_changes(tmp_path: Path) -> None:
-    async with Registry(url(tmp_path)) as one, Registry(url(tmp_path)) as other:
+async def test_two_hubs_see_each_others_changes(url: str) -> None:
+    async with Registry(url) as one, Registry(url) as other:
         await one.add_site(SITE)
         assert await other.revision() == 1
         await other.add_devices([GATE])
         assert await one.devices() == [GATE]
-
-
-async def test_a_registry_of_a_newer_hub_is_refused(tmp_path: Path) -> None:
-    async with Registry(url(tmp_path)):
-        pass
-    with sqlite3.connect(tmp_path / "data" / "registry.sqlite") as database:
-        database.execute("UPDATE registry_state SET schema = 99")
-    database.close()
-    with pytest.raises(ConfigError, match="the registry has schema 99"):
-        await Registry(url(tmp_path)).__aenter__()
 
 
 async def test_a_damaged_registry_is_refused_and_never_started_empty(tmp_path: Path) -> None:
@@ -262,7 +241,7 @@ async def test_a_damaged_registry_is_refused_and_never_started_empty(tmp_path: P
     file = tmp_path / "data" / "registry.sqlite"
     file.write_bytes(b"not a database at all" * 100)
     with pytest.raises(CorruptError):
-        await Registry(url(tmp_path)).__aenter__()
+        await Registry(sqlite_url(tmp_path)).__aenter__()
     assert file.read_bytes().startswith(b"not a database")
 
 
@@ -272,12 +251,12 @@ LORA = Source(id="lora", network="chirpstack", params={"application": "17c82e96"
 DETECTOR = Device(site="s1", id="smoke-9", kind="smoke_sensor", source="lora", network_id="24e124535b316056")
 
 
-async def test_a_device_of_a_foreign_network_is_there_after_a_restart(tmp_path: Path) -> None:
-    async with Registry(url(tmp_path)) as registry:
+async def test_a_device_of_a_foreign_network_is_there_after_a_restart(url: str) -> None:
+    async with Registry(url) as registry:
         await registry.add_site(SITE)
         await registry.add_source(LORA)
         await registry.add_devices([DETECTOR])
-    async with Registry(url(tmp_path)) as registry:
+    async with Registry(url) as registry:
         assert await registry.sources() == [LORA]
         assert await registry.devices() == [DETECTOR]
         assert await registry.revision() == 3
@@ -369,54 +348,3 @@ async def test_a_source_goes_when_no_device_needs_it(registry: Registry) -> None
     assert await registry.sources() == []
     with pytest.raises(ConfigError, match="there is no source 'lora'"):
         await registry.remove_source("lora")
-
-
-# Version 1, as it was before there were sources.
-OLD = """
-CREATE TABLE registry_state (id INTEGER PRIMARY KEY, schema INTEGER NOT NULL, revision INTEGER NOT NULL);
-CREATE TABLE places (site VARCHAR(64) NOT NULL, id VARCHAR(64) NOT NULL, parent VARCHAR(64), type VARCHAR(32) NOT NULL,
-    zone VARCHAR(64), partition VARCHAR(64), label JSON NOT NULL, facts JSON NOT NULL, PRIMARY KEY (site, id),
-    FOREIGN KEY(site, parent) REFERENCES places (site, id));
-CREATE TABLE devices (site VARCHAR(64) NOT NULL, id VARCHAR(64) NOT NULL, kind VARCHAR(64) NOT NULL,
-    profile VARCHAR(128) NOT NULL, place VARCHAR(64) NOT NULL, params JSON NOT NULL, serial VARCHAR(128) UNIQUE,
-    state VARCHAR(16) NOT NULL, user VARCHAR(64) NOT NULL, PRIMARY KEY (site, id),
-    FOREIGN KEY(site, place) REFERENCES places (site, id));
-CREATE INDEX devices_by_user ON devices (user);
-CREATE TABLE credentials (user VARCHAR(64) NOT NULL PRIMARY KEY, password_hash VARCHAR(256) NOT NULL);
-INSERT INTO registry_state VALUES (1, 1, 7);
-INSERT INTO places VALUES ('s1', 's1', NULL, 'site', 'Asia/Shanghai', 'main', '{"en": "Willow Court", "zh": "柳园"}',
-    '{"city": "Ningbo"}');
-INSERT INTO devices VALUES ('s1', 'gate-1', 'access_controller', '', 's1', '{"doors": 2}', NULL, 'active', '');
-"""
-
-
-async def test_a_registry_from_before_there_were_sources_is_brought_up_to_date(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    with sqlite3.connect(tmp_path / "data" / "registry.sqlite") as database:
-        database.executescript(OLD)
-    database.close()
-    async with Registry(url(tmp_path)) as registry:
-        assert (await registry.sites(), await registry.devices()) == ([SITE], [GATE])
-        assert await registry.revision() == 7
-        await registry.add_source(LORA)
-        await registry.add_devices([DETECTOR])
-        with pytest.raises(ConfigError, match="of another device of lora"):
-            await registry.add_devices([replace(DETECTOR, id="smoke-10")])
-    assert shape(tmp_path) == await fresh_shape(tmp_path / "fresh")
-
-
-def shape(directory: Path) -> dict[str, set[str]]:
-    """Return the columns of each table and its indexes."""
-    with sqlite3.connect(directory / "data" / "registry.sqlite") as database:
-        tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        found = {table: {row[1] for row in database.execute(f"PRAGMA table_info({table})")} for table in tables}
-        indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
-        found["indexes"] = {row[0] for row in database.execute(indexes)}
-    database.close()
-    return found
-
-
-async def fresh_shape(directory: Path) -> dict[str, set[str]]:
-    async with Registry(url(directory)):
-        pass
-    return shape(directory)

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from hub.registry.registry import Registry
 from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
 from hub.ui.dwellings import DETECTORS, Cover, Dwellings, read_heard
 from hub.ui.printing import say_json, say_table
@@ -66,7 +65,7 @@ def _share(covered: int, dwellings: int) -> tuple[str, str, str]:
 
 
 async def _cover(desk: Desk, kinds: Sequence[str], oldest: int) -> list[Cover]:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         bodies = await registry.documents(desk.settings.partition)
     path = desk.settings.data_dir / "state.sqlite"
     heard = read_heard(path) if path.exists() else {}

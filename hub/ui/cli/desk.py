@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
@@ -18,6 +18,9 @@ from hub.durations import read_duration
 from hub.errors import ConfigError
 from hub.sinks.redis_link import Link, RedisAddress
 
+if TYPE_CHECKING:
+    from hub.registry.registry import Registry
+
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document (one a line when following).")]
 
 
@@ -26,6 +29,7 @@ class Desk:
     """The settings are read when a command first wants them, so that ``--help`` needs none."""
 
     config: Path | None = None
+    actor: str = ""
 
     @cached_property
     def settings(self) -> Settings:
@@ -40,6 +44,12 @@ class Desk:
     def redis(self) -> Link:
         """Return a connection to the hub's Redis, to be opened with ``async with``."""
         return Link(RedisAddress(url=self.settings.redis.url.get_secret_value()))
+
+    def registry(self) -> Registry:
+        """Return the registry, to be opened with ``async with``; the audit says who changes it, and for whom."""
+        from hub.registry.registry import Registry  # noqa: PLC0415 -- SQLAlchemy takes its time, and --help needs none
+
+        return Registry(self.settings.registry_url(), actor=self.actor, clock=self.clock)
 
     def ago(self, span: str) -> int:
         """Return the wall-clock ns of ``span`` before now; ConfigError for what is no duration."""

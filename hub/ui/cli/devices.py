@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from hub.registry.nouns import Device
-from hub.registry.registry import Registry
 from hub.ui.cli import imports, pending
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.fitness import add_fitting
@@ -96,10 +95,10 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
 
 
 async def _read(desk: Desk) -> list[Device]:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         return await registry.devices()
 
 
 async def _add(desk: Desk, device: Device) -> Device:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         return await add_fitting(desk.settings, registry, device)

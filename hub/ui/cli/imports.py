@@ -87,7 +87,7 @@ def export_places(
 
 async def _import_devices(desk: Desk, file: Path, *, as_json: bool) -> Tally:
     sheet = read_sheet(file, DEVICE_COLUMNS)
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         sources = {source.id: source for source in await registry.sources()}
         works = {name: compiled(desk.settings, source) for name, source in sources.items()}
         known = await registry.devices()
@@ -148,7 +148,7 @@ def _cells_of_device(device: Device) -> dict[str, object]:
 
 async def _import_places(desk: Desk, file: Path, *, as_json: bool) -> Tally:
     sheet = read_sheet(file, PLACE_COLUMNS)
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         by_key = {many.key_of(place): place for place in await registry.places()}
         with progress(2) as show:
             show("checking")
@@ -225,5 +225,5 @@ def _print(columns: Sequence[str], rows: Sequence[dict[str, object]], *, as_json
 
 
 async def _read(desk: Desk, what: Callable[[Registry], Awaitable[list[N]]]) -> list[N]:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         return await what(registry)

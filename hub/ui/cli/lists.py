@@ -15,7 +15,6 @@ from hub.errors import ConfigError
 from hub.normalize.plates import PROVINCES, plate_cn
 from hub.registry import circumstances
 from hub.registry.nouns import Entry
-from hub.registry.registry import Registry
 from hub.registry.validity import parted, validity
 from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
 from hub.ui.printing import say_json, say_table
@@ -143,22 +142,22 @@ def _entry(sheet: Sheet, row: Row, name: str) -> Entry:
 
 
 async def _read(desk: Desk) -> list[Entry]:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         return await circumstances.read_entries(registry)
 
 
 async def _put(desk: Desk, entries: Sequence[Entry]) -> None:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         await circumstances.put_entries(registry, entries)
 
 
 async def _remove(desk: Desk, site: str, name: str, values: Sequence[str]) -> None:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         await circumstances.remove_entries(registry, site, name, values)
 
 
 async def _import(desk: Desk, sheet: Sheet, entries: Sequence[Entry], *, as_json: bool) -> None:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         for index, text in await circumstances.entry_problems(registry, entries):
             sheet.blame(sheet.rows[index].line, text)
         sheet.settle(as_json=as_json)

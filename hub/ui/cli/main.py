@@ -47,6 +47,8 @@ COMMANDS = {
     "rules": "Rules: as sentences, their tests, replay, plan and apply.",
     "lists": "Lists of plates, cards and people that rules read: plate in list('block').",
     "params": "Parameters of rules: for a profile, a site, a place and what is below it, a device.",
+    "registry": "The registry's database: which version it has, what is in it.",
+    "audit": "Who changed what, and who looked at what is secret or personal.",
     "config": "Settings, and where each comes from.",
     "journal": "What was heard, and what to do when its file is damaged or lost.",
     "city": "What crosses sites: one card or plate in two places.",
@@ -69,8 +71,9 @@ def _options(
     context: typer.Context,
     config_file: Annotated[Path | None, typer.Option("--config", help="Settings; else HUB_CONFIG or hub.toml.")] = None,
     log_level: Annotated[LogLevel, typer.Option(help="What is logged to standard error.")] = LogLevel.INFO,
+    actor: Annotated[str, typer.Option(help="For whom you act; the audit also keeps who you are.")] = "",
 ) -> None:
-    context.obj = Desk(config_file)
+    context.obj = Desk(config_file, actor)
     configure_logging(log_level, sys.stderr)
 
 

@@ -15,7 +15,6 @@ from hub.parts import read_content
 from hub.registry import circumstances
 from hub.registry.documents import scope_of
 from hub.registry.nouns import Params
-from hub.registry.registry import Registry
 from hub.rules.names import suggestion
 from hub.rules.rule import Rule, read_rule
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
@@ -182,7 +181,7 @@ def _tell(found: Params, *, as_json: bool) -> None:
 
 
 async def _set(desk: Desk, wanted: Params, rule: Rule) -> Params:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         scope = replace(wanted, values={})
         known = [each for each in await circumstances.read_params(registry) if replace(each, values={}) == scope]
         _check(rule, {**(known[0].values if known else {}), **wanted.values})
@@ -190,17 +189,17 @@ async def _set(desk: Desk, wanted: Params, rule: Rule) -> Params:
 
 
 async def _unset(desk: Desk, scope: Params, names: Sequence[str]) -> Params:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         return await circumstances.unset_params(registry, scope, names)
 
 
 async def _read(desk: Desk) -> list[Params]:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         return await circumstances.read_params(registry)
 
 
 async def _effective(desk: Desk, rule: Rule, place: tuple[str, str], device: tuple[str, str]) -> list[Effective]:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         params = await circumstances.read_params(registry)
         devices = {(each.site, each.id): each for each in await registry.devices()}
         places = {(each.site, each.id): each for each in await registry.places()}

@@ -16,7 +16,6 @@ from hub.errors import ConfigError
 from hub.journal.state_file import read_dead_letters
 from hub.model import DeadLetter
 from hub.registry.nouns import Device
-from hub.registry.registry import Registry
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.fitness import add_fitting
 from hub.ui.printing import say_json, say_table
@@ -170,7 +169,7 @@ async def _pending(desk: Desk) -> dict[str, Pending]:
     if not path.exists():
         raise ConfigError("state_missing", "no hub has worked in this data_dir yet", file=str(path))
     letters = read_dead_letters(path, limit=SEARCHED_LETTERS, code="unknown_device")
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         known = {name for device in await registry.devices() for name in _names(device)}
     by_name: dict[str, list[DeadLetter]] = {}
     for letter in letters:
@@ -200,5 +199,5 @@ def _has_values(letter: DeadLetter) -> bool:
 
 
 async def _adopt(desk: Desk, device: Device) -> Device:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         return await add_fitting(desk.settings, registry, device)

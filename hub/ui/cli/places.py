@@ -13,7 +13,6 @@ from hub.model import PlaceType, Scalar
 from hub.parts import read_content
 from hub.registry import circumstances
 from hub.registry.nouns import Place
-from hub.registry.registry import Registry
 from hub.rules.rule import read_rule
 from hub.rules.settling import in_force
 from hub.ui.cli import imports
@@ -153,25 +152,25 @@ def _check(desk: Desk, fact: str, said: Scalar) -> None:
 
 
 async def _add(desk: Desk, place: Place) -> None:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         await registry.add_places([place])
 
 
 async def _read(desk: Desk) -> list[Place]:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         return await registry.places()
 
 
 async def _one(desk: Desk, site: str, place: str) -> Place:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         return await circumstances.read_place(registry, (site, place))
 
 
 async def _set(desk: Desk, key: tuple[str, str], name: str, value: Scalar, consent: str) -> Place:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         return await circumstances.set_fact(registry, key, name, value, consent)
 
 
 async def _clear(desk: Desk, key: tuple[str, str], name: str) -> Place:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         return await circumstances.clear_fact(registry, key, name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 from datetime import timedelta
 from typing import Annotated
 
@@ -11,6 +9,7 @@ import msgspec
 import typer
 
 from hub.model import Reply
+from hub.registry.author import os_user
 from hub.sinks.control import Request, send_control
 from hub.ui.cli.desk import Desk
 from hub.ui.printing import say_json
@@ -22,15 +21,6 @@ async def ask(desk: Desk, request: Request, *, wait: timedelta = WAIT) -> Reply:
     """Ask the hub of the settings' partition, and wait for its answer."""
     async with desk.redis() as link:
         return await send_control(link, desk.clock, desk.settings.partition, request, wait=wait)
-
-
-def os_user() -> str:
-    """Return whom the operating system takes us for."""
-    number = os.getuid()
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:  # a container's user of no name
-        return f"uid-{number}"
 
 
 Actor = Annotated[

@@ -12,7 +12,6 @@ import typer
 from hub.city.chart import LATITUDE, LONGITUDE
 from hub.registry.circumstances import set_fact
 from hub.registry.nouns import Site
-from hub.registry.registry import Registry
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.printing import say_json, say_table
 
@@ -73,16 +72,16 @@ def locate(
 
 
 async def _locate(desk: Desk, site: str, facts: Mapping[str, float]) -> None:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         for name, value in facts.items():
             await set_fact(registry, (site, site), name, value)
 
 
 async def _read(desk: Desk) -> list[Site]:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         return await registry.sites()
 
 
 async def _add(desk: Desk, site: Site) -> None:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         await registry.add_site(site)

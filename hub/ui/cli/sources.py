@@ -21,7 +21,6 @@ from hub.normalize.networks.network import SourceRow
 from hub.normalize.networks.routing import Router, compile_router
 from hub.normalize.networks.source import CompiledSource
 from hub.registry.nouns import Source
-from hub.registry.registry import Registry
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import details
@@ -140,17 +139,17 @@ def _router(settings: Settings, sources: Sequence[Source]) -> Router:
 
 
 async def _read(desk: Desk) -> list[Source]:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         return await registry.sources()
 
 
 async def _add(desk: Desk, source: Source) -> None:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         others = [each for each in await registry.sources() if each.id != source.id]
         _router(desk.settings, [*(each for each in others if each.partition == source.partition), source])
         await registry.add_source(source)
 
 
 async def _remove(desk: Desk, source: str) -> None:
-    async with Registry(desk.settings.registry_url()) as registry:
+    async with desk.registry() as registry:
         await registry.remove_source(source)

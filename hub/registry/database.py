@@ -1,0 +1,156 @@
+"""The registry's database: opened and upgraded, read at one moment, changed by one writer at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import URL, Connection, event, func, make_url, select
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from hub.clock import Clock, SystemClock
+from hub.errors import ConfigError, CorruptError, UnavailableError
+from hub.registry import audit, schema, upgrading
+from hub.registry.audit import Change, Note
+from hub.registry.author import Author, os_user
+
+POSTGRES = "postgresql+psycopg"
+
+
+class Database:
+    """The tables at ``url``: SQLite, or PostgreSQL (``postgresql://user:password@host/name``), for an ``async with``.
+
+    What is changed is changed by the OS user, for ``actor`` when that is named.
+    """
+
+    def __init__(self, url: str, *, actor: str = "", clock: Clock | None = None) -> None:
+        self._url = _driven(make_url(url))
+        self._author = Author(os_user=os_user(), actor=actor)
+        self._clock = clock or SystemClock()
+        try:
+            self._engine = create_async_engine(self._url)
+        except ModuleNotFoundError as error:
+            hint = "for PostgreSQL: pip install 'residential-hub[postgres]'"
+            raise ConfigError("driver_missing", f"no database driver {error.name!r}", hint=hint) from error
+        if self._is_sqlite:
+            event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self._engine.sync_engine, "begin", _begin)
+            self._reading = self._engine
+            self._writing = self._engine.execution_options(immediate=True)
+        else:
+            # A reader sees one moment. Writers wait for each other at the revision's row, then see what was written.
+            self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
+            self._writing = self._engine.execution_options(isolation_level="READ COMMITTED")
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self._url.get_backend_name() == "sqlite"
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password."""
+        return self._url.render_as_string(hide_password=True)
+
+    async def __aenter__(self) -> Self:
+        if self._is_sqlite and self._url.database:
+            Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            await self._upgrade()
+        except BaseException:
+            await self._engine.dispose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._engine.dispose()
+
+    async def _upgrade(self) -> None:
+        async with self.transaction() as connection:
+            if await connection.run_sync(upgrading.version) == upgrading.HEAD:
+                return
+        with _told(self._url):
+            async with self._writing.begin() as connection:
+                if not self._is_sqlite:  # two hubs that start at once: SQLite's lock is held since BEGIN
+                    await connection.exec_driver_sql("SELECT pg_advisory_xact_lock(742001)")
+                await connection.run_sync(upgrading.upgrade)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Begin a transaction: what is read in it is of one moment."""
+        with _told(self._url):
+            async with self._reading.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def change(self) -> AsyncIterator[Change]:
+        """Begin a transaction that makes the next revision and says in the audit what it did: all, or nothing."""
+        with _told(self._url):
+            async with self._writing.begin() as connection:
+                # First, so that the lock is held before anything is read: two writers cannot both pass the checks.
+                state = schema.state
+                await connection.execute(state.update().values(revision=state.c.revision + 1))
+                revision = int((await connection.execute(select(state.c.revision))).scalar_one())
+                change = Change(connection)
+                yield change
+                await audit.write(connection, self._author, self._clock.wall_ns(), revision, change.notes)
+
+    async def look(self, what: str, subject: str, reason: str = "") -> None:
+        """Write down that somebody is about to see what is secret or personal. Call it first: no line, no look."""
+        note = Note(what=what, subject=subject, reason=reason)
+        with _told(self._url):
+            async with self._writing.begin() as connection:
+                await audit.write(connection, self._author, self._clock.wall_ns(), None, [note])
+
+    async def revision(self) -> int:
+        """Return the number of changes so far; cheap enough to ask every few seconds."""
+        async with self.transaction() as connection:
+            return int((await connection.execute(select(schema.state.c.revision))).scalar_one())
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many rows each table has."""
+        async with self.transaction() as connection:
+            tables = [table for table in schema.metadata.sorted_tables if table is not schema.state]
+            found = [await connection.execute(select(func.count()).select_from(table)) for table in tables]
+            return {table.name: int(result.scalar_one()) for table, result in zip(tables, found, strict=True)}
+
+
+def _driven(url: URL) -> URL:
+    """Return ``url`` with the driver that we know, where it names none."""
+    names = {"postgresql": POSTGRES, "postgres": POSTGRES, "sqlite": "sqlite+aiosqlite"}
+    return url.set(drivername=names.get(url.drivername, url.drivername))
+
+
+@contextmanager
+def _told(url: URL) -> Iterator[None]:
+    """Turn what the driver says into our errors."""
+    try:
+        yield
+    except OperationalError as error:
+        shown = url.render_as_string(hide_password=True)
+        raise UnavailableError("registry_unavailable", str(error.orig), url=shown) from error
+    except DatabaseError as error:
+        if url.get_backend_name() == "sqlite" and "not a database" in str(error.orig):
+            raise CorruptError("registry_corrupt", str(error.orig), file=url.database) from error
+        raise
+
+
+def _prepare_sqlite(connection: SqliteConnection, _record: ConnectionPoolEntry) -> None:
+    # The driver begins a transaction before a write only; two reads of a snapshot would then see two moments.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    is_immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_immediate else "BEGIN")

@@ -1,0 +1,59 @@
+"""``hub audit``: who changed what, who looked at what is secret or personal, before and after, when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from hub.registry import audit as audits
+from hub.registry.audit import Line, Values
+from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.printing import say_json, say_table
+from hub.ui.words import details, moment
+
+
+def audit(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    *,
+    since: Annotated[str, typer.Option(help="So long ago at most: 2h, 30d.")] = "",
+    actor: Annotated[str, typer.Option(help="By or for this one only.")] = "",
+    what: Annotated[str, typer.Option(help="What begins so: device, list.added, or a subject, device/garden/.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="So many, the newest.")] = 1_000,
+    as_json: AsJson = False,
+) -> None:
+    """List who did what, the newest last. It is append-only, and holds no secret; personal values are masked."""
+    desk = desk_of(context)
+    begin = desk.ago(since) if since else 0
+    found = asyncio.run(_lines(desk, begin, actor, what, limit))
+    if as_json:
+        say_json([asdict(line) for line in found])
+        return
+    say_table(
+        ("when", "who", "what", "subject", "before", "after", "reason"),
+        (tuple(_row(line)) for line in found),
+        empty="nothing was done",
+    )
+
+
+def _row(line: Line) -> Iterator[str]:
+    yield moment(line.at)
+    yield line.actor if line.actor == line.os_user else f"{line.actor} ({line.os_user})"
+    yield line.what
+    yield line.subject
+    yield _told(line.before)
+    yield _told(line.after)
+    yield line.reason
+
+
+def _told(values: Values | None) -> str:
+    return details({name: value for name, value in (values or {}).items() if value not in (None, "", {}, [])})
+
+
+async def _lines(desk: Desk, since: int, actor: str, what: str, limit: int) -> list[Line]:
+    async with desk.registry() as registry, registry.transaction() as connection:
+        found = await audits.lines(connection, since=since, actor=actor, what=what, limit=limit)
+    return found[::-1]
