@@ -99,7 +99,7 @@ def make_sessions(
             filters=filters_of(name, Networks(), asks_sys=broker.asks_sys),
             username=user,
             password=getattr(mqtt.passwords, name.value).get_secret_value(),
-            tls=_tls(settings),
+            tls=tls_of(settings),
             first_connection=first_connection,
             guard=broker.guard,
             rest=LONG_REST if name is SessionName.TELEMETRY else SHORT_REST,
@@ -144,7 +144,7 @@ def make_downlink(settings: Settings, emit: Callable[[Outcome], None], clock: Cl
         client_id=user,
         username=user,
         password=mqtt.passwords.downlink.get_secret_value(),
-        tls=_tls(settings),
+        tls=tls_of(settings),
     )
     return Downlink(config, emit, clock, guard=guard)
 
@@ -159,7 +159,7 @@ def make_recorder_client(settings: Settings) -> ClientConfig:
         client_id=f"{user}-{uuid4().hex[:12]}",
         username=user,
         password=mqtt.passwords.record.get_secret_value(),
-        tls=_tls(settings),
+        tls=tls_of(settings),
     )
 
 
@@ -215,7 +215,8 @@ class EngineTwins:
         return self._engine.twins_of(site)
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
+def tls_of(settings: Settings) -> ssl.SSLContext | None:
+    """Return how the broker is spoken to; None: without TLS."""
     mqtt = settings.mqtt
     if mqtt.ca_file is None:
         return None

@@ -52,6 +52,7 @@ COMMANDS = {
     "config": "Settings, and where each comes from.",
     "journal": "What was heard, and what to do when its file is damaged or lost.",
     "city": "What crosses sites: one card or plate in two places.",
+    "sim": "Simulated devices: load for a broker and a hub.",
     "record": "Record what devices say, beside a running hub or without one.",
 }
 """What each command does, in the order of its list; ``hub.ui.cli.alarms`` holds ``alarms``, when it is called."""
