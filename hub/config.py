@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -20,11 +19,14 @@ from typing_extensions import override
 
 from hub.durations import Duration, write_duration
 from hub.errors import ConfigError
+from hub.toml_files import read_layers
 
 PREFIX = "HUB_"
 DELIMITER = "__"
 CONFIG_VARIABLE = "HUB_CONFIG"
 DEFAULT_FILE = Path("hub.toml")
+SECRETS_FILE = "secrets.toml"
+"""Beside the file of settings, with the same sections, for our eyes only: `hub init` writes passwords there."""
 HIDDEN = "****"
 
 _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
@@ -73,12 +75,16 @@ class _Section(BaseModel):
 
 
 class MqttPasswords(_Section):
-    """One user for each connection of the hub: ``{username_prefix}-telemetry`` …; ``record`` is for `hub record`."""
+    """One user for each connection of the hub: ``{username_prefix}-telemetry`` and so on.
+
+    ``record`` is for `hub record`, ``doctor`` for `hub doctor`.
+    """
 
     telemetry: SecretStr = SecretStr("")
     events: SecretStr = SecretStr("")
     downlink: SecretStr = SecretStr("")
     record: SecretStr = SecretStr("")
+    doctor: SecretStr = SecretStr("")
 
 
 class MqttSettings(_Section):
@@ -95,9 +101,10 @@ class MqttSettings(_Section):
 
 
 class RedisSettings(_Section):
-    """Redis or Valkey; the URL may hold a password."""
+    """Redis or Valkey; the URL may hold a password. With ``child_dir`` `hub run` keeps a Valkey of its own there."""
 
     url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    child_dir: Path | None = None
 
 
 class TimeseriesSettings(_Section):
@@ -233,49 +240,23 @@ class Settings(BaseSettings):
 def read_settings(file: Path | None = None) -> Settings:
     """Read ``file``, else the one that HUB_CONFIG names, else hub.toml where there is one, and HUB_* variables.
 
-    ConfigError names the file and line, or the variable, of what is wrong.
+    What ``secrets.toml`` beside that file says comes on top of it. ConfigError names the file and line, or the
+    variable, of what is wrong.
     """
     environment = dict(os.environ)  # noqa: TID251 -- this is the room that the ban names
     chosen = file or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
     path = chosen or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-    text = "" if path is None else _text(path)
-    lines = {name: f"{path}:{line}" for name, line in _toml_lines(text)}
+    secrets = None if path is None else path.with_name(SECRETS_FILE)
+    values, lines = read_layers([each for each in (path, secrets if secrets and secrets.exists() else None) if each])
     origins = lines | _variables(environment)
     try:
-        settings = Settings(**_toml(text, path))
+        settings = Settings(**values)
     except ValidationError as error:
-        raise _complaint(error, origins, path) from error
+        raise _complaint(error, origins) from error
     except SettingsError as error:
         raise ConfigError("setting_invalid", str(error), hint="nested variables are HUB_SECTION__NAME") from error
     settings._origins.update(origins)  # noqa: SLF001 -- set once, by the only maker of Settings
     return settings
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
-        raise ConfigError("config_unreadable", str(reason), file=str(path)) from error
-
-
-def _toml(text: str, path: Path | None) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))
-        raise ConfigError("config_not_toml", str(error), file=str(path), line=int(line[1]) if line else None) from error
-
-
-def _toml_lines(text: str) -> Iterator[tuple[str, int]]:
-    """Yield (dotted name, line) of tables and keys; tomllib keeps no positions."""
-    table = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*\[\s*([\w.\-\" ]+?)\s*\]", line):
-            table = header[1].replace('"', "").replace(" ", "") + "."
-            yield table[:-1], number
-        elif key := re.match(r"\s*([\w.\-\"]+)\s*=", line):
-            yield table + key[1].replace('"', ""), number
 
 
 def _variables(environment: Mapping[str, str]) -> dict[str, str]:
@@ -291,12 +272,12 @@ def _variables(environment: Mapping[str, str]) -> dict[str, str]:
     return given
 
 
-def _complaint(error: ValidationError, origins: Mapping[str, str], path: Path | None) -> ConfigError:
+def _complaint(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
     problems = {".".join(str(part) for part in problem["loc"]): problem["msg"] for problem in error.errors()}
     message = "; ".join(f"{name}: {text.removeprefix('Value error, ')}" for name, text in problems.items())
-    origin = origins.get(next(iter(problems)), "")
-    if path is not None and origin.startswith(f"{path}:"):
-        return ConfigError("setting_invalid", message, file=str(path), line=int(origin.rpartition(":")[2]))
+    file, _, line = (origin := origins.get(next(iter(problems)), "")).rpartition(":")
+    if file:
+        return ConfigError("setting_invalid", message, file=file, line=int(line))
     return ConfigError("setting_invalid", message, hint=f"it came from {origin}" if origin else "")
 
 

@@ -144,3 +144,25 @@ def test_the_registry_lives_in_the_data_directory_unless_it_is_told_otherwise(mo
 
 def test_the_yaml_of_a_working_tree_is_found() -> None:
     assert packaged("rules") == Path(__file__).parent.parent / "rules"
+
+
+def test_secrets_beside_the_file_come_on_top_of_it_and_know_their_own_line() -> None:
+    written('[mqtt]\nport = 2883\n\n[mqtt.passwords]\nevents = "old"\n')
+    written('[mqtt.passwords]\nevents = "new"\ntelemetry = "t"\n', "secrets.toml")
+    settings = read_settings()
+    assert (settings.mqtt.port, settings.mqtt.passwords.events.get_secret_value()) == (2883, "new")
+    assert origin("mqtt.passwords.events") == "secrets.toml:2"
+    assert origin("mqtt.port") == "hub.toml:2"
+
+
+def test_secrets_without_a_file_of_settings_are_nobodys() -> None:
+    written('partition = "east"\n', "secrets.toml")
+    assert read_settings().partition == "main"
+
+
+def test_what_is_wrong_in_the_secrets_names_that_file() -> None:
+    written('partition = "east"\n')
+    written('\n[redis]\nurll = "redis://x"\n', "secrets.toml")
+    with pytest.raises(ConfigError) as refused:
+        read_settings()
+    assert (refused.value.file, refused.value.line) == ("secrets.toml", 3)

@@ -38,46 +38,20 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
-class Installation:
-    """One partition on servers of its own; ``start`` and ``stop`` are its `hub run`."""
+class HubRun:
+    """`hub run` with the settings in ``config``, as a process; ``start`` and ``stop`` it, and read its pages."""
 
-    def __init__(self, directory: Path) -> None:
-        self.config = directory / "hub.toml"
-        self.http_port = free_port()
+    def __init__(self, directory: Path, config: Path, http_port: int) -> None:
         self.directory = directory
-        self.broker = Mosquitto(directory / "mosquitto")
-        self.redis = ValkeyServer(directory / "valkey")
+        self.config = config
+        self.http_port = http_port
         self._process: subprocess.Popen[bytes] | None = None
-        self.config.write_text(
-            f"""\
-data_dir = "{directory / "data"}"
-redis.url = "{self.redis.url}"
-mqtt.port = {self.broker.port}
-http.port = {self.http_port}
-checkpoint.every = "1s"
-""",
-            encoding="utf-8",
-        )
 
-    def open(self) -> None:
-        """Start the servers, register a sensor and a gate, start the hub."""
-        self.broker.start()
-        self.redis.start()
-        for words in (
-            ("sites", "add", SITE, "--zh", "柳园"),
-            ("devices", "add", SITE, SENSOR, "--kind", "smoke_sensor", "--profile", "milesight/gs524n"),
-            ("devices", "add", SITE, GATE, "--kind", "access_controller", "--profile", "hikvision/access"),
-        ):
-            subprocess.run(hub_command("--config", str(self.config), *words), env=environment(), check=True)
-        self.start()
-
-    def close(self) -> None:
-        """End everything that was started."""
+    def kill(self) -> None:
+        """End it at once, if it runs."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-        self.redis.kill()
-        self.broker.kill()
 
     def start(self) -> None:
         """Start `hub run` and wait until it is ready."""
@@ -107,6 +81,43 @@ checkpoint.every = "1s"
         """Return status and content of /readyz."""
         status, body = self.page("/readyz")
         return status, json.loads(body or b"{}")
+
+
+class Installation(HubRun):
+    """One partition on servers of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, directory / "hub.toml", free_port())
+        self.broker = Mosquitto(directory / "mosquitto")
+        self.redis = ValkeyServer(directory / "valkey")
+        self.config.write_text(
+            f"""\
+data_dir = "{directory / "data"}"
+redis.url = "{self.redis.url}"
+mqtt.port = {self.broker.port}
+http.port = {self.http_port}
+checkpoint.every = "1s"
+""",
+            encoding="utf-8",
+        )
+
+    def open(self) -> None:
+        """Start the servers, register a sensor and a gate, start the hub."""
+        self.broker.start()
+        self.redis.start()
+        for words in (
+            ("sites", "add", SITE, "--zh", "柳园"),
+            ("devices", "add", SITE, SENSOR, "--kind", "smoke_sensor", "--profile", "milesight/gs524n"),
+            ("devices", "add", SITE, GATE, "--kind", "access_controller", "--profile", "hikvision/access"),
+        ):
+            subprocess.run(hub_command("--config", str(self.config), *words), env=environment(), check=True)
+        self.start()
+
+    def close(self) -> None:
+        """End everything that was started."""
+        self.kill()
+        self.redis.kill()
+        self.broker.kill()
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Publish as a device does; returns after the PUBACK."""

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from urllib.parse import urlsplit
 
 import typer
 
 from hub.app import Hub
-from hub.errors import StoppedError
+from hub.clock import Clock
+from hub.config import RedisSettings
+from hub.errors import ConfigError, StoppedError
 from hub.metrics import Metrics
+from hub.services.keeping import kept
+from hub.services.valkey import ValkeyService
 from hub.ui.cli.desk import Desk, desk_of
 from hub.ui.http import application, serve
 from hub.ui.huge_pages import collapse
@@ -33,14 +38,38 @@ async def _run(desk: Desk) -> None:
     settings = desk.settings
     await refuse_toy_broker(settings.mqtt)
     hub = Hub(settings, desk.clock)
-    with on_signals(hub.stop), suppress(StoppedError):  # it was stopped while a long journal was applied again
-        async with hub:
-            metrics = Metrics()
-            observe(hub, metrics)
-            spare_the_collector()
-            prefer_huge_pages()
-            async with serve(application(metrics, Watch(hub).vitals), settings.http):
-                await hub.run()
+    with on_signals(hub.stop):
+        async with own_valkey(settings.redis, desk.clock):
+            with suppress(StoppedError):  # it was stopped while a long journal was applied again
+                await _work(hub)
+
+
+async def _work(hub: Hub) -> None:
+    async with hub:
+        metrics = Metrics()
+        observe(hub, metrics)
+        spare_the_collector()
+        prefer_huge_pages()
+        async with serve(application(metrics, Watch(hub).vitals), hub.settings.http):
+            await hub.run()
+
+
+@asynccontextmanager
+async def own_valkey(redis: RedisSettings, clock: Clock) -> AsyncIterator[None]:
+    """Keep the wheel's Valkey running where settings wish one; ConfigError ``redis_url_invalid``, ``port_in_use``."""
+    directory = redis.child_dir
+    if directory is None:
+        yield
+        return
+    try:
+        port = urlsplit(redis.url.get_secret_value()).port
+    except ValueError:
+        port = None
+    if port is None:
+        hint = "redis://:PASSWORD@127.0.0.1:6380/0, as `hub init` writes it"
+        raise ConfigError("redis_url_invalid", "redis.child_dir needs a redis.url with a port", hint=hint)
+    async with kept(lambda: ValkeyService(directory, port=port, clock=clock), clock):
+        yield
 
 
 def spare_the_collector() -> None:

@@ -1,0 +1,96 @@
+"""``hub init DIR``: makes an installation, and changes nothing of one that is there."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hub.errors import ConfigError
+from hub.ui.cli.desk import AsJson
+from hub.ui.installing.asking import TLS_PORT, Flags, choose, refuse_change
+from hub.ui.installing.choices import remembered, secrets_of
+from hub.ui.installing.files import Outcome, Written, install
+from hub.ui.printing import say_json, say_table
+
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@-]+")
+
+
+def init(  # noqa: PLR0913 -- each is a word of the command line
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Made when it is not there.")],
+    *,
+    partition: Annotated[str | None, typer.Option(help="Which partition its hub is (main).")] = None,
+    mqtt_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Where mosquitto listens (1883).")] = None,
+    http_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Health and metrics (8080).")] = None,
+    redis: Annotated[
+        str | None, typer.Option(help="redis-server (the distribution's), valkey (the wheel's), or a redis:// URL.")
+    ] = None,
+    redis_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of a Redis of its own (6380).")] = None,
+    influxdb: Annotated[str | None, typer.Option(help="URL of InfluxDB; else points go to a local file.")] = None,
+    influxdb_org: Annotated[str, typer.Option(help="Its organisation.")] = "",
+    influxdb_bucket: Annotated[str, typer.Option(help="Its bucket.")] = "hub/autogen",
+    influxdb_token_file: Annotated[Path | None, typer.Option(help="A file that holds its token.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate of mosquitto's listener for devices.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
+    tls_port: Annotated[int, typer.Option(min=1, max=65535, help="Where that listens.")] = TLS_PORT,
+    user: Annotated[str | None, typer.Option(help="The account that runs it; else who calls this.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: flags and defaults.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make an installation in DIR: settings, passwords, broker, Redis, systemd units, and a README for its people.
+
+    Asks what no flag says. Called again it makes what is missing and tells what differs; secrets are never replaced.
+    """
+    flags = Flags(
+        partition=partition,
+        mqtt_port=mqtt_port,
+        http_port=http_port,
+        redis=redis,
+        redis_port=redis_port,
+        influxdb=influxdb,
+        influxdb_org=influxdb_org,
+        influxdb_bucket=influxdb_bucket,
+        influxdb_token_file=influxdb_token_file,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        tls_port=tls_port,
+        yes=yes,
+    )
+    written = _made(directory.absolute(), flags, user or getpass.getuser())
+    if as_json:
+        say_json([{"file": str(each.file), "outcome": each.outcome.value, "what": each.what} for each in written])
+    else:
+        _say(directory.absolute(), written)
+
+
+def _made(directory: Path, flags: Flags, account: str) -> list[Written]:
+    if not PLAIN_PATH.fullmatch(str(directory)):
+        hint = "letters, digits and / . _ + @ - only: mosquitto, Redis and systemd each quote in ways of their own"
+        raise ConfigError("path_invalid", "cannot be written into every file as it is", file=str(directory), hint=hint)
+    known = remembered(directory, account)
+    if known is None:
+        if directory.is_dir() and any(directory.iterdir()):
+            hint = "an empty directory, or one that `hub init` has made"
+            raise ConfigError("directory_not_empty", "it holds something else", file=str(directory), hint=hint)
+        known = choose(flags, account)
+    else:
+        refuse_change(directory / "hub.toml", known, flags)
+    return install(directory, known, secrets_of(directory))
+
+
+def _say(directory: Path, written: list[Written]) -> None:
+    say_table(
+        ("file", "", "what it is"),
+        ((str(each.file.relative_to(directory)), each.outcome.value, each.what) for each in written),
+    )
+    counts = Counter(each.outcome for each in written)
+    typer.echo(f"{counts[Outcome.CREATED]} created, {len(written) - counts[Outcome.CREATED]} were there: none changed")
+    if counts[Outcome.KEPT]:
+        typer.echo("kept: it differs from what this version writes; move it away and run init again to see ours")
+    typer.echo(
+        f"next: {directory}/README.md, and in that directory `hub doctor` / 下一步：见 README.md，并运行 hub doctor"
+    )

@@ -1,0 +1,133 @@
+"""What an installation may choose, and what one that exists has chosen."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from hub.config import SECRETS_FILE
+from hub.registry.brokers.mosquitto import TlsListener, new_secret
+from hub.services.broker import DAEMON_PATH
+from hub.toml_files import read_layers
+
+HUB_USERS = ("telemetry", "events", "downlink", "record", "doctor")
+"""Each connection of the hub is a user of its own; the last two are for `hub record` and `hub doctor`."""
+
+
+class RedisChoice(StrEnum):
+    """Whose Redis it is."""
+
+    SERVER = "redis-server"
+    VALKEY = "valkey"
+    ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Influx:
+    """Where InfluxDB is."""
+
+    url: str
+    org: str
+    bucket: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What was chosen. ``redis_url`` is of a Redis elsewhere; without ``influx`` points go to a local file.
+
+    ``account`` is who the units run as, and whom the files belong to.
+    """
+
+    partition: str
+    mqtt_port: int
+    http_port: int
+    redis: RedisChoice
+    redis_port: int
+    redis_url: str
+    influx: Influx | None
+    tls: TlsListener | None
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """The secrets of an installation: of each user of the broker, and of Redis."""
+
+    mqtt: dict[str, str]
+    redis: str
+
+    @property
+    def broker_users(self) -> dict[str, str]:
+        """The passwords by the name of the user."""
+        return {f"hub-{name}": password for name, password in self.mqtt.items()}
+
+
+def found_executable(name: str) -> str | None:
+    """Return where a server is, daemon folders included."""
+    return shutil.which(name) or shutil.which(name, path=DAEMON_PATH)
+
+
+def usual_redis() -> RedisChoice:
+    """Return the distribution's where it is installed, else the wheel's."""
+    return RedisChoice.SERVER if found_executable("redis-server") else RedisChoice.VALKEY
+
+
+def hub_command() -> str:
+    """Return how the hub of this Python is called, in full."""
+    script = Path(sys.executable).with_name("hub")
+    return str(script) if script.exists() else f"{sys.executable} -m hub.ui.cli.main"
+
+
+def remembered(directory: Path, account: str) -> Choices | None:
+    """Return what the installation in ``directory`` has chosen, None where there is none."""
+    file = directory / "hub.toml"
+    if not file.exists():
+        return None
+    values = _values(directory)
+    mqtt, redis, series = (_section(values, name) for name in ("mqtt", "redis", "timeseries"))
+    url = str(redis.get("url", ""))
+    influx = Influx(**{name: str(series.get(name, "")) for name in ("url", "org", "bucket", "token")})
+    return Choices(
+        partition=str(values.get("partition", "main")),
+        mqtt_port=int(mqtt.get("port", 1883)),
+        http_port=int(_section(values, "http").get("port", 8080)),
+        redis=_redis_of(directory, redis),
+        redis_port=urlsplit(url).port or 6379,
+        redis_url=url,
+        influx=influx if series.get("store") == "influxdb" else None,
+        tls=None,
+        account=account,
+    )
+
+
+def secrets_of(directory: Path) -> Secrets:
+    """Return the secrets that the installation has, and new ones for what has none."""
+    values = _values(directory)
+    passwords = _section(_section(values, "mqtt"), "passwords")
+    url = urlsplit(str(_section(values, "redis").get("url", "")))
+    return Secrets(
+        mqtt={name: str(passwords.get(name) or new_secret()) for name in HUB_USERS},
+        redis=url.password or new_secret(),
+    )
+
+
+def _values(directory: Path) -> dict[str, Any]:
+    files = [directory / name for name in ("hub.toml", SECRETS_FILE)]
+    return read_layers([file for file in files if file.exists()])[0]
+
+
+def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
+    found = values.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _redis_of(directory: Path, redis: dict[str, Any]) -> RedisChoice:
+    if redis.get("child_dir"):
+        return RedisChoice.VALKEY
+    return RedisChoice.SERVER if (directory / "redis").is_dir() else RedisChoice.ELSEWHERE

@@ -1,0 +1,171 @@
+"""The files of an installation: written where there is none, and left alone where there is one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from hub.config import SECRETS_FILE
+from hub.registry.brokers.mosquitto import MosquittoFiles, configuration
+from hub.services.valkey import valkey_conf
+from hub.ui.installing.choices import Choices, RedisChoice, Secrets
+from hub.ui.installing.readme import readme
+from hub.ui.installing.units import units
+
+PUBLIC, PRIVATE = 0o644, 0o600
+
+
+class Outcome(StrEnum):
+    """What became of a file."""
+
+    CREATED = "created"
+    UNCHANGED = "unchanged"
+    KEPT = "kept"
+    """It is another than we would write now: somebody's own words, or an older version's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """One file, and what became of it."""
+
+    file: Path
+    outcome: Outcome
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    file: str
+    text: str
+    mode: int
+    what: str
+
+
+def install(directory: Path, choices: Choices, secrets: Secrets) -> list[Written]:
+    """Make what is missing of an installation, and tell of every file; nothing that exists is changed."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+    for name in ("data", "device_profiles", "rules"):
+        (directory / name).mkdir(exist_ok=True, mode=0o750)
+    planned = [*_settings(directory, choices, secrets), *_redis(directory, choices, secrets)]
+    planned += [
+        _Planned(file=f"systemd/{name}", text=text, mode=PUBLIC, what="systemd unit / systemd 单元")
+        for name, text in units(directory, choices).items()
+    ]
+    planned += [
+        _Planned(
+            file="README.md", text=readme(directory, choices), mode=PUBLIC, what="what to do on which day / 使用说明"
+        )
+    ]
+    written = [_put(directory / each.file, each) for each in planned]
+    written[2:2] = _broker(directory / "broker", choices, secrets)
+    _give(directory, choices.account)
+    return written
+
+
+def _settings(directory: Path, choices: Choices, secrets: Secrets) -> Iterator[_Planned]:
+    yield _Planned(file="hub.toml", text=_hub_toml(directory, choices), mode=PUBLIC, what="settings / 设置")
+    text = _secrets_toml(choices, secrets)
+    yield _Planned(file=SECRETS_FILE, text=text, mode=PRIVATE, what="passwords, for our eyes only / 密码，仅本账户可读")
+
+
+def _hub_toml(directory: Path, choices: Choices) -> str:
+    redis = f'\n[redis]\nchild_dir = "{directory}/valkey"\n' if choices.redis is RedisChoice.VALKEY else ""
+    series = ""
+    if choices.influx is not None:
+        influx = choices.influx
+        series = (
+            f'\n[timeseries]\nstore = "influxdb"\nurl = "{influx.url}"\norg = "{influx.org}"\n'
+            f'bucket = "{influx.bucket}"\n'
+        )
+    return f"""\
+# The settings of this hub. `hub config show` prints every setting and where it came from; passwords are in
+# {SECRETS_FILE}. What is not here has its default. / 本集线器的设置；密码在 {SECRETS_FILE}。
+partition = "{choices.partition}"
+data_dir = "{directory}/data"
+profiles_dir = "{directory}/device_profiles"
+rules_dir = "{directory}/rules"
+
+[mqtt]
+port = {choices.mqtt_port}
+
+[http]
+port = {choices.http_port}
+{redis}{series}"""
+
+
+def _secrets_toml(choices: Choices, secrets: Secrets) -> str:
+    url = choices.redis_url or f"redis://:{secrets.redis}@127.0.0.1:{choices.redis_port}/0"
+    token = f'\n[timeseries]\ntoken = "{choices.influx.token}"\n' if choices.influx is not None else ""
+    passwords = "\n".join(f'{name} = "{password}"' for name, password in secrets.mqtt.items())
+    return f"""\
+# Made by `hub init`, once; keep a copy where only you can read it. / 由 hub init 生成一次；请妥善备份。
+[mqtt.passwords]
+{passwords}
+
+[redis]
+url = "{url}"
+{token}"""
+
+
+def _redis(directory: Path, choices: Choices, secrets: Secrets) -> Iterator[_Planned]:
+    """Yield what a Redis of ours needs before it first starts: the wheel's makes its own configuration."""
+    match choices.redis:
+        case RedisChoice.SERVER:
+            (directory / "redis").mkdir(exist_ok=True, mode=0o700)
+            text = valkey_conf(directory / "redis", choices.redis_port, SecretStr(secrets.redis))
+            yield _Planned(file="redis/redis.conf", text=text, mode=PRIVATE, what="Redis / Redis 配置")
+        case RedisChoice.VALKEY:
+            (directory / "valkey").mkdir(exist_ok=True, mode=0o700)
+            yield _Planned(file="valkey/password", text=secrets.redis, mode=PRIVATE, what="Valkey / Valkey 密码")
+        case RedisChoice.ELSEWHERE:
+            pass
+
+
+def _broker(directory: Path, choices: Choices, secrets: Secrets) -> Iterator[Written]:
+    """Write the broker's files; from then on they are the registry's (`hub broker`), devices and all."""
+    what = {
+        "mosquitto.conf": "mosquitto / mosquitto 配置",
+        "acl": "who may do what / 访问规则",
+        "passwords": "users, hashed / 用户（散列）",
+    }
+    known = {name for name in what if (directory / name).exists()}
+    if "passwords" not in known:
+        files = MosquittoFiles(directory, port=choices.mqtt_port, hub_passwords=secrets.broker_users, tls=choices.tls)
+        files.write([])
+    elif "mosquitto.conf" not in known:
+        text = configuration(directory, choices.mqtt_port, choices.tls)
+        _put(directory / "mosquitto.conf", _Planned(file="", text=text, mode=PRIVATE, what=""))
+    for name, words in what.items():
+        outcome = Outcome.UNCHANGED if name in known else Outcome.CREATED
+        yield Written(file=directory / name, outcome=outcome, what=words)
+
+
+def _put(path: Path, planned: _Planned) -> Written:
+    """Write a whole file where there is none; a crash leaves none."""
+    if path.exists():
+        same = path.read_text(encoding="utf-8") == planned.text
+        return Written(file=path, outcome=Outcome.UNCHANGED if same else Outcome.KEPT, what=planned.what)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    draft = path.with_name(f".{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, planned.mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as output:
+        output.write(planned.text)
+        output.flush()
+        os.fsync(descriptor)
+    draft.chmod(planned.mode)  # whatever the umask
+    draft.replace(path)
+    return Written(file=path, outcome=Outcome.CREATED, what=planned.what)
+
+
+def _give(directory: Path, account: str) -> None:
+    """Let everything belong to the account that the units run as, when it is another than ours."""
+    if os.geteuid() == 0 and account != "root":
+        for path in (directory, *directory.rglob("*")):
+            shutil.chown(path, user=account)

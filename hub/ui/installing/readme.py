@@ -1,0 +1,142 @@
+"""The README of an installation: what to do on which day, in English and Chinese."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hub.ui.installing.choices import Choices, RedisChoice, hub_command
+from hub.ui.installing.units import own_units
+
+
+def readme(directory: Path, choices: Choices) -> str:
+    """Return the page for whoever runs this installation."""
+    units = own_units(choices)
+    words = {
+        "directory": directory,
+        "hub": hub_command(),
+        "partition": choices.partition,
+        "mqtt_port": choices.mqtt_port,
+        "http_port": choices.http_port,
+        "redis": _REDIS[choices.redis].format(directory=directory),
+        "redis_zh": _REDIS_ZH[choices.redis].format(directory=directory),
+        "start_redis": f"redis-server {directory}/redis/redis.conf &\n" if choices.redis is RedisChoice.SERVER else "",
+        "series": choices.influx.url if choices.influx else f"{directory}/data/timeseries.sqlite",
+        "links": " ".join(f"{directory}/systemd/{name}" for name in units),
+        "units": " ".join(units),
+    }
+    return _PAGE.format(**words)
+
+
+_REDIS = {
+    RedisChoice.SERVER: "the distribution's redis-server with `{directory}/redis/redis.conf`",
+    RedisChoice.VALKEY: "a Valkey that `hub run` starts and keeps running, in `{directory}/valkey`",
+    RedisChoice.ELSEWHERE: "somebody else's: its address is in `secrets.toml`; `hub doctor` tells whether it is safe",
+}
+_REDIS_ZH = {
+    RedisChoice.SERVER: "发行版的 redis-server，配置为 `{directory}/redis/redis.conf`",
+    RedisChoice.VALKEY: "由 `hub run` 启动并看护的 Valkey，位于 `{directory}/valkey`",
+    RedisChoice.ELSEWHERE: "外部的 Redis，地址在 `secrets.toml`；是否安全由 `hub doctor` 检查",
+}
+
+_PAGE = """\
+# The hub of partition {partition} / 分区 {partition} 的集线器
+
+Made by `hub init`. Run it again at any time: it makes what is missing and changes nothing that is there.
+由 `hub init` 生成。可随时再次运行：只补缺，不改动已有文件。
+
+| | |
+|---|---|
+| settings / 设置 | `{directory}/hub.toml` |
+| passwords / 密码 | `{directory}/secrets.toml` (0600) |
+| broker / 消息代理 | mosquitto, `{directory}/broker/mosquitto.conf`, port {mqtt_port} |
+| Redis | {redis} / {redis_zh} |
+| time series / 时序库 | `{series}` |
+| what was heard / 日志与状态 | `{directory}/data` |
+| own profiles / 自有型号 | `{directory}/device_profiles`: replace those that ship, by name / 同名覆盖 |
+| own rules / 自有规则 | `{directory}/rules`: the same / 同上 |
+| health / 健康 | http://127.0.0.1:{http_port}/readyz, /metrics |
+
+All commands below are given in this directory / 以下命令均在本目录执行：
+
+```sh
+cd {directory}
+alias hub="{hub}"
+```
+
+## The first day / 第一天
+
+With systemd (as root) / 用 systemd（root）：
+
+```sh
+systemctl link {links}
+systemctl enable --now {units}
+hub doctor
+```
+
+`hub-mosquitto.service` stops the distribution's `mosquitto.service`, which listens on the same port; disable that one
+(`systemctl disable mosquitto`). 它会停掉发行版自带的 mosquitto（端口相同），请将其禁用。
+
+By hand, to try / 手工试运行：
+
+```sh
+mosquitto -c {directory}/broker/mosquitto.conf &
+{start_redis}hub run
+```
+
+Then `hub doctor`: it looks at the servers and at every setting that loses data silently, and says how to mend it.
+然后运行 `hub doctor`：检查各服务器以及每一项会悄悄丢数据的设置，并给出修复办法。
+
+## Add a site / 新增小区
+
+```sh
+hub sites add garden --en Garden --zh 花园
+hub places add garden b1 --type building --zh 1号楼
+hub places add garden b1-101 --type dwelling --parent b1 --zh 101室
+```
+
+A running hub takes it up within 6 seconds. 运行中的集线器 6 秒内生效。
+
+## Add a device / 新增设备
+
+```sh
+hub profiles list                              # which models it knows / 已支持的型号
+hub devices add garden smoke-1 --kind smoke_sensor --profile milesight/gs524n --place b1-101
+hub devices import detectors.csv               # thousands at once, or none / 批量导入，全有或全无
+hub devices pending                            # who speaks and is not registered / 未登记却在发言的设备
+```
+
+`hub devices --help` tells how a device gets its secret for the broker; it is shown once. Devices outside this machine
+need the TLS listener: `hub init --tls-cert … --tls-key …` before the broker's files are made, or a `listener` of your
+own in `broker/mosquitto.conf`. 设备口令只显示一次，见 `hub devices --help`；本机以外的设备需要 TLS 监听端口。
+
+## Every day / 每天
+
+```sh
+hub alarms list                                # critical first / 最严重的在前
+hub coverage --silent                          # dwellings without a living detector / 无有效探测器的住户
+hub dead-letters list                          # what was not understood / 未能理解的消息
+```
+
+## Back up / 备份
+
+What cannot be made again: `hub.toml`, `secrets.toml`, `broker/`, `device_profiles/`, `rules/` and `data/` (registry,
+key of pseudonyms, what was heard). `hub --help` lists `backup` where this version has it; without it stop the hub, copy
+this directory, start it again: the broker keeps what devices say meanwhile. A copy of running SQLite files is none.
+不可再生的内容：`hub.toml`、`secrets.toml`、`broker/`、`device_profiles/`、`rules/`、`data/`。
+若本版本没有 `hub backup`：先停集线器，整目录复制，再启动；其间的消息由消息代理保存。运行中直接复制 SQLite 文件无效。
+
+## Upgrade / 升级
+
+```sh
+pip install --upgrade residential-hub
+hub profiles check && hub rules check          # do your own files still fit / 自有文件是否仍然适用
+hub init {directory} --yes                     # makes what is new, tells what differs / 补新增文件，列出差异
+systemctl restart hub                          # what was heard meanwhile comes after / 其间消息随后补上
+hub doctor
+```
+
+## When something is wrong / 出问题时
+
+`hub doctor` first. `journalctl -u hub` tells the rest; http://127.0.0.1:{http_port}/readyz says what holds the hub up.
+先运行 `hub doctor`；其余看 `journalctl -u hub` 与 /readyz。
+"""

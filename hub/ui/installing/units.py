@@ -1,0 +1,99 @@
+"""The systemd units of an installation: the hub, and the servers that are its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hub.ui.installing.choices import Choices, RedisChoice, found_executable, hub_command
+
+HUB, MOSQUITTO, REDIS = "hub.service", "hub-mosquitto.service", "hub-redis.service"
+
+
+def own_units(choices: Choices) -> list[str]:
+    """Return the names of the units, servers first."""
+    return [MOSQUITTO, *([REDIS] if choices.redis is RedisChoice.SERVER else []), HUB]
+
+
+def units(directory: Path, choices: Choices) -> dict[str, str]:
+    """Return the text of each unit by its name."""
+    servers = [name for name in own_units(choices) if name != HUB]
+    found = {HUB: _hub(directory, choices, servers), MOSQUITTO: _mosquitto(directory, choices)}
+    if choices.redis is RedisChoice.SERVER:
+        found[REDIS] = _redis(directory, choices)
+    return found
+
+
+def _hub(directory: Path, choices: Choices, servers: list[str]) -> str:
+    return f"""\
+[Unit]
+Description=Hub of partition {choices.partition}
+Documentation=file://{directory}/README.md
+Wants=network-online.target {" ".join(servers)}
+After=network-online.target time-sync.target {" ".join(servers)}
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart={hub_command()} --config {directory}/hub.toml run
+WorkingDirectory={directory}
+# What was heard is on disk: it may be ended at any moment, and is to come back whatever ended it.
+Restart=always
+RestartSec=2
+TimeoutStopSec=60
+LimitNOFILE=65536
+{_walls(directory, choices)}
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _mosquitto(directory: Path, choices: Choices) -> str:
+    return f"""\
+[Unit]
+Description=mosquitto of the hub
+Documentation=file://{directory}/README.md
+After=network-online.target
+# The distribution's own listens on the same port, and knows nothing of our devices.
+Conflicts=mosquitto.service
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart={found_executable("mosquitto") or "/usr/sbin/mosquitto"} -c {directory}/broker/mosquitto.conf
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=always
+RestartSec=1
+LimitNOFILE=65536
+{_walls(directory, choices)}
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _redis(directory: Path, choices: Choices) -> str:
+    return f"""\
+[Unit]
+Description=Redis of the hub
+Documentation=file://{directory}/README.md
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart={found_executable("redis-server") or "/usr/bin/redis-server"} {directory}/redis/redis.conf
+# With every write on disk it leaves when the disk is full, and comes back with all that it acknowledged.
+Restart=always
+RestartSec=1
+LimitNOFILE=65536
+{_walls(directory, choices)}
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _walls(directory: Path, choices: Choices) -> str:
+    """Return what a unit may not touch: everything but the installation."""
+    return f"""\
+User={choices.account}
+UMask=0077
+NoNewPrivileges=yes
+PrivateTmp=yes
+ProtectSystem=strict
+ReadWritePaths={directory}
+"""

@@ -1,0 +1,64 @@
+"""A service that is kept: ready before anybody goes on, back after a kill with all that it acknowledged."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from hub.clock import SystemClock
+from hub.errors import ConfigError, UnavailableError
+from hub.services.child import free_port
+from hub.services.keeping import kept
+from hub.services.valkey import ValkeyService
+from hub.sinks.redis_link import Link, RedisAddress
+from tests.waiting import wait_until
+
+
+class Services:
+    """Makes Valkeys in one place, and remembers them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        self.made: list[ValkeyService] = []
+        self._directory = directory
+
+    def __call__(self) -> ValkeyService:
+        self.made.append(ValkeyService(self._directory, port=self.port, clock=SystemClock()))
+        return self.made[-1]
+
+    async def ask(self, *words: str) -> object:
+        """Return the answer, None while nobody answers."""
+        address = RedisAddress(url=self.made[0].url, password=self.made[0].password)
+        try:
+            async with Link(address) as link:
+                return await link.ask(*words)
+        except UnavailableError:
+            return None
+
+
+async def test_a_killed_valkey_comes_back_with_what_it_acknowledged(tmp_path: Path) -> None:
+    services = Services(tmp_path / "valkey")
+    async with kept(services, SystemClock()):
+        assert await services.ask("SET", "kept", "yes") == b"OK"
+        os.kill(services.made[0].pid, signal.SIGKILL)
+        await wait_until(lambda: len(services.made) == 2 and services.made[1].pid)
+
+        async def is_back() -> bool:
+            return await services.ask("GET", "kept") == b"yes"
+
+        await wait_until(is_back)
+        last = services.made[-1].pid
+    assert not Path(f"/proc/{last}").exists()
+
+
+async def test_one_that_cannot_be_started_at_all_is_told_at_once(tmp_path: Path) -> None:
+    services = Services(tmp_path / "valkey")
+    async with ValkeyService(tmp_path / "other", port=services.port, clock=SystemClock()):
+        with pytest.raises(ExceptionGroup) as raised:
+            await kept(services, SystemClock()).__aenter__()
+    (error,) = raised.value.exceptions
+    assert isinstance(error, ConfigError)
+    assert error.code == "port_in_use"
