@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Self, TypeVar
@@ -22,7 +22,8 @@ from hub.journal.files import Lock
 from hub.journal.neighbours import opened
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
 from hub.journal.state_file import Saved
-from hub.model import AlarmState, Body, LineWork, Started, StreamWork, Tick, Transmission
+from hub.listening import Listening
+from hub.model import Body, LineWork, Started, StreamWork, Tick, Transmission
 from hub.normalize.networks.directory import carried_over
 from hub.pipeline import Applying, Hearing, Limits, NewRevision
 from hub.registry.registry import Registry
@@ -68,6 +69,7 @@ class Hub:
         self._superseded: dict[str, bytes] = {}
         self._directories: dict[str, bytes] = {}
         self.registry_revision = -1
+        self._listening = Listening(settings, asks_sys=asks_sys)
         self._reports = Reports(self._note)
         self._reloading = Reloading(partial(parts.read_content, settings), self._revise, self._note, clock)
 
@@ -90,8 +92,7 @@ class Hub:
         return self
 
     async def _open(self, stack: AsyncExitStack) -> None:
-        directory = self.settings.data_dir
-        stack.enter_context(Lock(directory))
+        stack.enter_context(Lock(self.settings.files_dir))
         self._documents = parts.read_content(self.settings)
         self.registry = await stack.enter_async_context(Registry(self.settings.registry_url()))
         await self._open_files(stack)
@@ -105,7 +106,7 @@ class Hub:
 
     async def _open_files(self, stack: AsyncExitStack) -> None:
         settings = self.settings
-        files = opened(settings.data_dir, settings.partition, decode_packets)
+        files = opened(settings.files_dir, settings.partition, decode_packets)
         self.journal, self.state_file, saved = await stack.enter_async_context(files)
         begin = partial(parts.make_engine, self.journal.id)
         self.engine, self._superseded = restored(begin, saved.entries, self._documents)
@@ -169,8 +170,9 @@ class Hub:
             confirmed=self.streams_box.cursor,
             on_tail_lost=self._reports.tail_lost,
         )
+        alarms = partial(parts.alarms_by_site, self.engine)
         self.stream_sink = StreamSink(
-            self.streams_box, fence, self.clock, partition=self.settings.partition, alarms=self._alarms
+            self.streams_box, fence, self.clock, partition=self.settings.partition, alarms=alarms
         )
         self.twin_sink = TwinSink(self._link(stack), self.clock, self.ownership, parts.EngineTwins(self.engine))
         self.control_reader = ControlReader(self._link(stack), self.clock, partition=self.settings.partition)
@@ -196,7 +198,6 @@ class Hub:
         broker = parts.Broker(self._asks_sys, self.ownership)
         self.sessions = parts.make_sessions(self.settings, self.inbox, self.clock, first_connection, broker)
         self.downlink = parts.make_downlink(self.settings, self._note, self.clock, self.ownership)
-        parts.listen(self.sessions, self.engine.content.networks, asks_sys=self._asks_sys)
 
     # ---------------------------------------------------------------------------------------------------------- running
 
@@ -281,7 +282,7 @@ class Hub:
             await self.clock.sleep(LEASE_TICK_SECONDS if self.engine.has_leases else TICK_SECONDS)
             self._note(Tick())
             self._reports.look_for_drops([session.counts for session in self.sessions])
-            parts.listen(self.sessions, self.engine.content.networks, asks_sys=self._asks_sys)
+            self._listening.tell(self.sessions, self.engine.content.networks)
 
     async def _poll_registry(self) -> None:
         while True:
@@ -298,6 +299,7 @@ class Hub:
     async def _revise(self, documents: dict[str, bytes] | None = None) -> int:
         """Compare YAML (now ``documents``) and registry with what the engine works with; journal what differs."""
         number, rows = await self.registry.snapshot(self.settings.partition)
+        partitions = await self.registry.partitions()
         self._directories |= self.applying.take_directories()
         yaml = documents or self._documents
         said = await asyncio.to_thread(parts.understood, self._directories, yaml)
@@ -306,18 +308,13 @@ class Hub:
         known, self._superseded = self._superseded or self.engine.content.bodies(), {}
         note = revise(known, wanted, __version__)
         self._documents, self.registry_revision = yaml, number
-        if note is None:
-            return 0
-        self._note(note)
-        return len(note.revision.put) + len(note.revision.removed)
+        if note is not None:
+            self._note(note)
+        self._listening.look_round(partitions, rows)
+        self._listening.tell(self.sessions, self.engine.content.networks)
+        return 0 if note is None else len(note.revision.put) + len(note.revision.removed)
 
     # ------------------------------------------------------------------------------------------------ what sinks report
-
-    def _alarms(self) -> Mapping[str, Sequence[AlarmState]]:
-        by_site: dict[str, list[AlarmState]] = {site: [] for site in self.engine.content.sites()}
-        for alarm in self.engine.alarms():
-            by_site.setdefault(alarm.site, []).append(alarm)
-        return by_site
 
     def _keep_epoch(self, epoch: int) -> None:
         self._epochs.append(epoch)

@@ -184,6 +184,7 @@ class Provenance:
 class Settings(BaseSettings):
     """Everything that an installation may choose. Variables win over the file, the file over the defaults.
 
+    ``more_partitions`` are those that this machine runs beside ``partition``, in ``workers`` processes.
     ``failpoint`` is for tests: where the hub kills itself (hub/failpoints.py).
     """
 
@@ -196,6 +197,8 @@ class Settings(BaseSettings):
     )
 
     partition: Identifier = "main"
+    more_partitions: tuple[Identifier, ...] = ()
+    workers: Annotated[int, Field(ge=1)] = 1
     data_dir: Path = Path("hub-data")
     failpoint: str = ""
     profiles_dir: Path | None = None
@@ -211,6 +214,12 @@ class Settings(BaseSettings):
     city: CitySettings = CitySettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _files_dir: Path | None = PrivateAttr(default=None)
+
+    @property
+    def files_dir(self) -> Path:
+        """Where lock, journal and state of the partition lie; ``data_dir`` holds what all partitions share."""
+        return self._files_dir or self.data_dir
 
     @classmethod
     @override
@@ -295,4 +304,6 @@ def _shown(value: object) -> str:
         return HIDDEN if value.get_secret_value() else ""
     if isinstance(value, timedelta):
         return write_duration(value)
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
     return "" if value is None else str(value)

@@ -92,6 +92,8 @@ DECLARATIONS = (
     _gauge("hub_dwellings_covered", "Dwellings in which a fire detector was heard in the last 48 hours.", "site"),
     _gauge("hub_registry_revision", "The registry's revision that the engine works with."),
     # The city engine, in a process of its own.
+    _gauge("hub_workers_running", "Processes that run partitions, of those that should."),
+    Declaration("hub_workers_restarted_total", "Workers that died and were started again.", ("worker",)),
     Declaration("hub_city_sightings_judged_total", "Cards and plates that were compared between sites."),
     Declaration("hub_city_sightings_delayed_total", "Those of them that came later than the city waits."),
     Declaration("hub_city_sightings_skipped_total", "Watched events that could not be compared.", ("why",)),

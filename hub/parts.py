@@ -32,7 +32,8 @@ from hub.engine.networks import Networks
 from hub.errors import ConfigError, PoisonError
 from hub.journal.archive import Archive
 from hub.journal.journal import Journal
-from hub.model import Outcome, Twin
+from hub.listening import filters_of
+from hub.model import AlarmState, Outcome, Twin
 from hub.normalize.networks.directory import directory_documents
 from hub.revisions import read_yaml
 from hub.rules.pseudonyms import DOCUMENT, KEY_BYTES, write_key
@@ -62,7 +63,7 @@ def make_engine(journal: str) -> Engine:
 async def archive(settings: Settings, clock: Clock, journal: Journal) -> None:
     """Put checkpoints aside, until cancelled."""
     every, limit = settings.checkpoint.archive_every, settings.checkpoint.archive_size
-    await Archive(settings.data_dir, every=every, limit_bytes=limit).run(clock, lambda: journal.first)
+    await Archive(settings.files_dir, every=every, limit_bytes=limit).run(clock, lambda: journal.first)
 
 
 def make_store(settings: Settings, clock: Clock) -> Store:
@@ -96,7 +97,7 @@ def make_sessions(
             client_id=user,
             name=name.value,
             partition=settings.partition,
-            filters=filters_of(name, Networks(), asks_sys=broker.asks_sys),
+            filters=tuple(filters_of(name, Networks(), None, asks_sys=broker.asks_sys)),
             username=user,
             password=getattr(mqtt.passwords, name.value).get_secret_value(),
             tls=tls_of(settings),
@@ -108,18 +109,6 @@ def make_sessions(
         inbox.attach(session)
         sessions.append(session)
     return sessions
-
-
-def listen(sessions: Sequence[MqttSession | AiomqttSession], networks: Networks, *, asks_sys: bool) -> None:
-    """Let every session hear its own topics, and what the sources say."""
-    for session in sessions:
-        session.listen(filters_of(session.name, networks, asks_sys=asks_sys), networks.directories)
-
-
-def filters_of(session: str, networks: Networks, *, asks_sys: bool) -> tuple[str, ...]:
-    """Return what a session listens to: topics of our own, and those of the sources."""
-    own = (each for each in topics.filters(SessionName(session)) if asks_sys or each != topics.SYS_DROPPED)
-    return (*own, *networks.router.filters(session))
 
 
 def understood(directories: Mapping[str, bytes], documents: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -213,6 +202,14 @@ class EngineTwins:
     def of_site(self, site: str) -> Sequence[Twin]:
         """Return all rows of a site."""
         return self._engine.twins_of(site)
+
+
+def alarms_by_site(engine: Engine) -> Mapping[str, Sequence[AlarmState]]:
+    """Return the active alarms of every site, also of one without."""
+    by_site: dict[str, list[AlarmState]] = {site: [] for site in engine.content.sites()}
+    for alarm in engine.alarms():
+        by_site.setdefault(alarm.site, []).append(alarm)
+    return by_site
 
 
 def tls_of(settings: Settings) -> ssl.SSLContext | None:

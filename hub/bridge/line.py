@@ -83,9 +83,10 @@ class Line:
 
     def listen(self, filters: tuple[str, ...], anew: frozenset[str]) -> tuple[list[str], list[str]]:
         """Listen to ``filters`` from now on; return what of them is new, and what is gone."""
-        new = [each for each in filters if each not in self.filters]
-        gone = [each for each in self.filters if each not in filters]
-        self.unwanted = tuple(each for each in (*self.unwanted, *gone) if each not in filters)
+        wanted, known = set(filters), set(self.filters)
+        new = [each for each in filters if each not in known]
+        gone = [each for each in self.filters if each not in wanted]
+        self.unwanted = tuple(each for each in (*self.unwanted, *gone) if each not in wanted)
         self.filters, self.anew = filters, anew
         return new, gone
 

@@ -112,6 +112,10 @@ class Registry(Database):
         async with self.transaction() as connection:
             return await rows.sites(connection)
 
+    async def partitions(self) -> frozenset[str]:
+        """Return the partitions that have sites."""
+        return frozenset(site.partition for site in await self.sites())
+
     async def places(self) -> list[Place]:
         """Return all places below sites, by site and id."""
         async with self.transaction() as connection:

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from threading import Thread
+from threading import Event, Thread
 
 NOT_FOUND = 127
 SIGNALLED = 128
@@ -32,6 +32,22 @@ def main(arguments: list[str]) -> int:
     Thread(target=_end_with_the_pipe, args=(child, patience), daemon=True).start()
     code = child.wait()
     return code if code >= 0 else SIGNALLED - code
+
+
+def hold_me(patience: float) -> None:
+    """Hold this very process, of ours, by its standard input: when that ends, SIGTERM, and SIGKILL after ``patience``.
+
+    A thread of its own does it, so that also a process whose loop does not turn any more goes.
+    """
+    Thread(target=_go_with_the_pipe, args=(patience,), daemon=True, name="hub.leash").start()
+
+
+def _go_with_the_pipe(patience: float) -> None:
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    Event().wait(patience)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _end_with_the_pipe(child: subprocess.Popen[bytes], patience: float) -> None:

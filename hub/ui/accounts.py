@@ -143,7 +143,7 @@ async def read_back(hub: Hub, store: Store, link: Link) -> ReadBack:
         streamed_events=len(streamed),
         distinct_events=len({event.id for event in streamed}),
         announced_dead_letters=announced if isinstance(announced, int) else 0,
-        kept_dead_letters=len(read_dead_letters(hub.settings.data_dir / "state.sqlite", limit=ENDLESS)),
+        kept_dead_letters=len(read_dead_letters(hub.settings.files_dir / "state.sqlite", limit=ENDLESS)),
     )
 
 

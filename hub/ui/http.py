@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from http import HTTPStatus
@@ -19,6 +20,8 @@ from hub.ui.readiness import Reason, Vitals, reasons
 STOP_SECONDS = 1.0
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+Page = Callable[[web.Request], Awaitable[web.Response]]
+
 log = structlog.get_logger(__name__)
 
 
@@ -30,17 +33,27 @@ def application(metrics: Metrics, vitals: Callable[[], Vitals]) -> web.Applicati
 def pages_of(metrics: Metrics, missing: Callable[[], Sequence[Reason]]) -> web.Application:
     """Return the three pages. ``/healthz`` answers as long as the loop turns; ``/readyz`` says 503 and why not."""
 
-    async def health(_request: web.Request) -> web.Response:
-        return web.json_response({"alive": True})
-
     async def readiness(_request: web.Request) -> web.Response:
-        found = missing()
-        body = orjson.dumps({"ready": not found, "reasons": [asdict(reason) for reason in found]})
-        status = HTTPStatus.SERVICE_UNAVAILABLE if found else HTTPStatus.OK
-        return web.Response(body=body, status=status, content_type="application/json")
+        return answer_of([asdict(reason) for reason in missing()])
 
     async def numbers(_request: web.Request) -> web.Response:
         return web.Response(body=metrics.text(), headers={"Content-Type": METRICS_TYPE})
+
+    return pages_with(readiness, numbers)
+
+
+def answer_of(reasons: Sequence[Mapping[str, str]]) -> web.Response:
+    """Return the answer of ``/readyz``: ready when there is no reason against it."""
+    status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
+    body = orjson.dumps({"ready": not reasons, "reasons": list(reasons)})
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+def pages_with(readiness: Page, numbers: Page) -> web.Application:
+    """Return the three pages, two of them as they are given."""
+
+    async def health(_request: web.Request) -> web.Response:
+        return web.json_response({"alive": True})
 
     app = web.Application()
     app.router.add_get("/healthz", health)
@@ -52,9 +65,7 @@ def pages_of(metrics: Metrics, missing: Callable[[], Sequence[Reason]]) -> web.A
 @asynccontextmanager
 async def serve(pages: web.Application, settings: HttpSettings) -> AsyncIterator[None]:
     """Serve ``pages`` meanwhile; ConfigError ``http_port_taken``."""
-    runner = web.AppRunner(pages, access_log=None, handle_signals=False, shutdown_timeout=STOP_SECONDS)
-    await runner.setup()
-    try:
+    async with _runner(pages) as runner:
         try:
             await web.TCPSite(runner, settings.host, settings.port).start()
         except OSError as error:
@@ -64,5 +75,21 @@ async def serve(pages: web.Application, settings: HttpSettings) -> AsyncIterator
             ) from error
         log.info("http_opened", host=settings.host, port=settings.port)
         yield
+
+
+@asynccontextmanager
+async def serve_on(pages: web.Application, listening: socket.socket) -> AsyncIterator[None]:
+    """Serve ``pages`` meanwhile on a socket that listens already."""
+    async with _runner(pages) as runner:
+        await web.SockSite(runner, listening).start()
+        yield
+
+
+@asynccontextmanager
+async def _runner(pages: web.Application) -> AsyncIterator[web.AppRunner]:
+    runner = web.AppRunner(pages, access_log=None, handle_signals=False, shutdown_timeout=STOP_SECONDS)
+    await runner.setup()
+    try:
+        yield runner
     finally:
         await runner.cleanup()

@@ -28,6 +28,7 @@ def configure_logging(level: LogLevel, output: TextIO) -> None:
         renderer, shown = structlog.processors.JSONRenderer(), [structlog.processors.format_exc_info]
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,  # the partition, where one process runs several
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *shown,

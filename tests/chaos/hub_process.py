@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -32,15 +33,26 @@ ON_ANOTHER_HOST = "import socket; socket.gethostname = lambda: 'another-host'; "
 
 
 class HubProcess:
-    """``hub run`` with a configuration of its own; may be killed and started again. ``settings`` is more TOML."""
+    """``hub run`` with a configuration of its own; may be killed and started again. ``settings`` is more TOML.
+
+    ``partitions`` are those beside ``main``, each run by a worker of its own.
+    """
 
     def __init__(
-        self, directory: Path, mqtt_port: int, redis_port: int, *, settings: str = "", rules: str = ""
+        self,
+        directory: Path,
+        mqtt_port: int,
+        redis_port: int,
+        *,
+        settings: str = "",
+        rules: str = "",
+        partitions: Sequence[str] = (),
     ) -> None:
         self.directory = directory
         self.mqtt_port = mqtt_port
         self.redis_port = redis_port
         self._more_settings = settings
+        self._partitions = list(partitions)
         self.data = directory / "data"
         self.rules = directory / "rules"
         self.rules.mkdir(parents=True)
@@ -50,7 +62,10 @@ class HubProcess:
         self.http_port = free_port()
         self._write_config()
         self.settings = Settings(
-            data_dir=self.data, rules_dir=self.rules, redis={"url": f"redis://:{PASSWORD}@127.0.0.1:{redis_port}/0"}
+            data_dir=self.data,
+            rules_dir=self.rules,
+            redis={"url": f"redis://:{PASSWORD}@127.0.0.1:{redis_port}/0"},
+            more_partitions=partitions,
         )
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
@@ -58,6 +73,7 @@ class HubProcess:
 
     def _write_config(self) -> None:
         self.config.write_text(
+            f"more_partitions = {self._partitions}\nworkers = {1 + len(self._partitions)}\n"
             f'data_dir = "{self.data}"\nrules_dir = "{self.rules}"\n'
             f"[mqtt]\nport = {self.mqtt_port}\n"
             f'[redis]\nurl = "redis://:{PASSWORD}@127.0.0.1:{self.redis_port}/0"\n'
@@ -97,8 +113,9 @@ class HubProcess:
         await wait_until(lambda: words in self.log()[self._log_start :], seconds=seconds)
 
     async def until_connected(self) -> None:
-        """Wait until both sessions of this start are connected."""
-        await wait_until(lambda: self.log()[self._log_start :].count("session_connected") >= 2, seconds=30)
+        """Wait until both sessions of each partition are connected since this start."""
+        wanted = 2 * (1 + len(self._partitions))
+        await wait_until(lambda: self.log()[self._log_start :].count("session_connected") >= wanted, seconds=30)
 
     @property
     def pid(self) -> int:
@@ -140,6 +157,11 @@ class HubProcess:
         except aiohttp.ClientError:
             return 0, set()
         return status, {reason["code"] for reason in orjson.loads(body)["reasons"]}
+
+    async def unready_partitions(self) -> set[str]:
+        """Return the partitions of which a hub with workers says that something is amiss."""
+        _, body = await self._page("/readyz")
+        return {reason["partition"] for reason in orjson.loads(body)["reasons"]}
 
     async def until_ready(self, seconds: float = 20) -> None:
         """Wait until /readyz has no reason against it."""

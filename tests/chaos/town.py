@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ import orjson
 from hub.clock import SystemClock
 from hub.journal.state_file import read_tallies
 from hub.model import Event, PlaceType
+from hub.partitions import settings_of
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
 from hub.sinks.stream_readers import read_events
@@ -58,10 +60,14 @@ class Town:
         settings: str = "",
         rules: str = "",
         card_every: int = 30,
+        partitions: Sequence[str] = (),
     ) -> None:
         self.mosquitto = mosquitto
         self.valkey = valkey
-        self.hub = HubProcess(directory / "hub", mosquitto.port, valkey.port, settings=settings, rules=rules)
+        self.site, self.partition = SITE, "main"
+        self.hub = HubProcess(
+            directory / "hub", mosquitto.port, valkey.port, settings=settings, rules=rules, partitions=partitions
+        )
         self.hubs = [self.hub]
         self.sent = Sent()
         self.clock = SystemClock()
@@ -71,13 +77,19 @@ class Town:
     async def register(self) -> None:
         """Put sensors and door into the registry."""
         async with Registry(self.hub.settings.registry_url()) as registry:
-            await registry.add_site(Site(id=SITE, zone="Asia/Shanghai"))
-            await registry.add_places([Place(site=SITE, id="b1", type=PlaceType.BUILDING)])
+            await registry.add_site(Site(id=self.site, zone="Asia/Shanghai", partition=self.partition))
+            await registry.add_places([Place(site=self.site, id="b1", type=PlaceType.BUILDING)])
             await registry.add_devices(
-                [Device(site=SITE, id=f"env-{n}", kind="environment_sensor", place="b1") for n in range(10)]
-                + [Device(site=SITE, id=door, kind="access_controller", place="b1") for door in ("door", "gate")]
-                + [Device(site=SITE, id="smoke", kind="smoke_sensor", profile="milesight/gs524n", place="b1")]
+                [Device(site=self.site, id=f"env-{n}", kind="environment_sensor", place="b1") for n in range(10)]
+                + [Device(site=self.site, id=door, kind="access_controller", place="b1") for door in ("door", "gate")]
+                + [Device(site=self.site, id="smoke", kind="smoke_sensor", profile="milesight/gs524n", place="b1")]
             )
+
+    def neighbour(self, site: str, partition: str) -> Town:
+        """Return another site, of another partition of the same hub."""
+        town = copy.copy(self)
+        town.site, town.partition, town.sent, town.hubs = site, partition, Sent(), []
+        return town
 
     def second_hub(self) -> HubProcess:
         """Return the hub once more, on another host and with its files as they are now; it is not started."""
@@ -136,23 +148,23 @@ class Town:
             self.sent.at[f"card-{number}"] = self.clock.wall_ns()
             signal_ = {"name": "access.granted", "credential": "card", "card": f"card-{number}"}
             payload = {"part": "door-1", "signals": [signal_]}
-            await client.publish(f"hub/{SITE}/door/signal", orjson.dumps(payload), qos=1)
+            await client.publish(f"hub/{self.site}/door/signal", orjson.dumps(payload), qos=1)
             self.sent.cards.append(f"card-{number}")
         else:
             values = {"values": {"co2": float(number)}}
-            await client.publish(f"hub/{SITE}/env-{number % 10}/telemetry", orjson.dumps(values), qos=1)
+            await client.publish(f"hub/{self.site}/env-{number % 10}/telemetry", orjson.dumps(values), qos=1)
             self.sent.temperatures.append(float(number))
 
     # ---------------------------------------------------------------------------------------------------------- oracle
 
     async def stored(self) -> Counter[float]:
         """Return how often each number is in the store."""
-        rows = await self._rows(telemetry("environment_sensor", ALL_TIME, {}))
+        rows = await self._rows(telemetry("environment_sensor", ALL_TIME, {"site": self.site}))
         return Counter(float(row.fields["co2"]) for row in rows)
 
     async def stored_events(self) -> Counter[str]:
         """Return how often each event id is in the store."""
-        rows = await self._rows(event_query(ALL_TIME, {"event": "access.card_seen"}))
+        rows = await self._rows(event_query(ALL_TIME, {"event": "access.card_seen", "site": self.site}))
         return Counter(str(row.fields["id"]) for row in rows)
 
     async def _rows(self, query: object) -> list[Row]:
@@ -166,7 +178,8 @@ class Town:
 
     async def card_order(self) -> list[str]:
         """Return the cards of the event stream in its order."""
-        return [str(event.data["card"]) for event in await self.events("access") if event.name == "access.card_seen"]
+        mine = [event for event in await self.events("access") if event.site == self.site]
+        return [str(event.data["card"]) for event in mine if event.name == "access.card_seen"]
 
     async def streamed_cards(self) -> Counter[str]:
         """Return how often each card is in the event stream."""
@@ -202,7 +215,8 @@ class Town:
         assert set(ids.values()) <= {1}
         assert set((await self.stored_events()).values()) <= {1}
         assert len(await self.stored_events()) == len(self.sent.cards)
-        tally = read_tallies(self.hub.data / "state.sqlite")["timeseries"]
+        files = settings_of(self.hub.settings, self.partition).files_dir
+        tally = read_tallies(files / "state.sqlite")["timeseries"]
         assert (tally["written"], tally["rejected"]) == (len(self.sent.temperatures), 0)
 
 

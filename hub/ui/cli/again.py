@@ -144,16 +144,16 @@ def replay_profiles(  # noqa: PLR0913 -- each is a word of the command line
 
 
 def _run(desk: Desk, wish: Wish, take: Callable[[Pair], None]) -> Ran:
-    settings = desk.settings
+    settings = desk.here if wish.recording is None else desk.settings
     wanted = read_yaml(
         [packaged("device_profiles"), *_directory(wish.profiles or settings.profiles_dir)],
         [packaged("rules"), *_directory(wish.rules or settings.rules_dir)],
     )
     is_journal = wish.recording is None
-    tape: Tape = tape_of(settings.data_dir) if wish.recording is None else RecordingTape(wish.recording)
+    tape: Tape = tape_of(settings.files_dir) if wish.recording is None else RecordingTape(wish.recording)
     after = tape.first - 1 if wish.since is None else tape.before(as_moment(desk, wish.since))
     last = tape.last if wish.until is None else tape.before(as_moment(desk, wish.until))
-    begin = beginning(tape, checkpoints(settings.data_dir, tape)(after + 1) if is_journal else None, after + 1)
+    begin = beginning(tape, checkpoints(settings.files_dir, tape)(after + 1) if is_journal else None, after + 1)
     watch = Stopwatch(desk.clock)
     with bar("replaying", tape.begins_at, tape.ends_at) as progress:
         steps = Lockstep(tape, begin, wanted, after, last, progress)

@@ -133,4 +133,5 @@ async def _ask(desk: Desk, name: tuple[str, str | None], actor: str, verb: str, 
     async with desk.redis() as link:
         which, key = name
         rule, key = (which, key) if key is not None else name_of(chosen(await read_alarms(link), which))
-    return await ask(desk, Request(actor=actor, verb=verb, args={"rule": rule, "key": key, **args}))
+    request = Request(actor=actor, verb=verb, args={"rule": rule, "key": key, **args})
+    return await ask(desk, request, site=key.partition("/")[0])

@@ -17,6 +17,7 @@ from hub.replay.present import Present, present
 from hub.sinks.stream_readers import read_alarms, read_twins
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.whose import desk_for
 from hub.ui.history import History, story
 from hub.ui.printing import say_json, say_table
 from hub.ui.profile_dump import spoken
@@ -124,7 +125,8 @@ async def _look(desk: Desk, which: str, key: str | None) -> _Found:
         told = await story(history, raised)
     return _Found(
         atlas=atlas, alarm=alarm, is_active=is_active, raised=raised, told=told,
-        twin=next((twin for twin in twins if twin.name == name), None), now=_present(desk),
+        twin=next((twin for twin in twins if twin.name == name), None),
+        now=_present(await desk_for(desk, alarm.site)),
     )  # fmt: skip
 
 
@@ -164,7 +166,7 @@ def _unremembered(alarm: AlarmState) -> Event:
 def _present(desk: Desk) -> Present | None:
     """Return the hub's engine where it runs; elsewhere what Redis says is what is known."""
     try:
-        return present(desk.settings.data_dir)
+        return present(desk.here.files_dir)
     except HubError:
         return None
 

@@ -37,4 +37,4 @@ def send(  # noqa: PLR0913 -- each is a word of the command line
     if part:
         args["part"] = part
     request = Request(actor=actor, verb="command", args=args)
-    tell(asyncio.run(ask(desk_of(context), request)), as_json=as_json)
+    tell(asyncio.run(ask(desk_of(context), request, site=site)), as_json=as_json)

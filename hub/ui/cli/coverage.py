@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -65,8 +66,16 @@ def _share(covered: int, dwellings: int) -> tuple[str, str, str]:
 
 
 async def _cover(desk: Desk, kinds: Sequence[str], oldest: int) -> list[Cover]:
+    found: list[Cover] = []
     async with desk.registry() as registry:
-        bodies = await registry.documents(desk.settings.partition)
-    path = desk.settings.data_dir / "state.sqlite"
-    heard = read_heard(path) if path.exists() else {}
-    return Dwellings(bodies, kinds).cover(lambda site, device: heard.get((site, device), 0), oldest)
+        for settings in (each.here for each in desk.each()):
+            bodies = await registry.documents(settings.partition)
+            path = settings.files_dir / "state.sqlite"
+            heard = read_heard(path) if path.exists() else {}
+            heard_at = partial(_heard_at, heard)
+            found += Dwellings(bodies, kinds).cover(heard_at, oldest)
+    return found
+
+
+def _heard_at(heard: Mapping[tuple[str, str], int], site: str, device: str) -> int:
+    return heard.get((site, device), 0)

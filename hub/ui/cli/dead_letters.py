@@ -88,7 +88,7 @@ def hex_dump(payload: bytes) -> list[str]:
 
 
 def _state_file(desk: Desk) -> Path:
-    path = desk.settings.data_dir / "state.sqlite"
+    path = desk.here.files_dir / "state.sqlite"
     if not path.exists():
         raise ConfigError("state_missing", "no hub has worked in this data_dir yet", file=str(path))
     return path

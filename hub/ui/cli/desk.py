@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from hub.clock import SystemClock
 from hub.config import Settings, read_settings
 from hub.durations import read_duration
 from hub.errors import ConfigError
+from hub.partitions import partitions_of, settings_of
 from hub.sinks.redis_link import Link, RedisAddress
 
 if TYPE_CHECKING:
@@ -26,15 +27,41 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document (one a l
 
 @dataclass(frozen=True)
 class Desk:
-    """The settings are read when a command first wants them, so that ``--help`` needs none."""
+    """The settings are read when a command first wants them, so that ``--help`` needs none.
+
+    ``partition`` is the one that was asked for, ``words`` are the global options as they were typed.
+    """
 
     config: Path | None = None
     actor: str = ""
+    partition: str = ""
+    words: Sequence[str] = ()
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings; ConfigError names what is wrong."""
-        return read_settings(self.config)
+        """The settings, of the partition that was asked for or else of the first; ConfigError names what is wrong.
+
+        For what all partitions share: Redis, registry, store. Whoever wants files or an answer of one takes ``here``.
+        """
+        settings = read_settings(self.config)
+        return settings_of(settings, self.partition) if self.partition else settings
+
+    @property
+    def here(self) -> Settings:
+        """The settings of the one partition that is meant; ConfigError ``partition_needed`` when there are several."""
+        names = partitions_of(self.settings)
+        if len(names) > 1:
+            hint = f"hub --partition {names[0]} …, or name a site where the command takes one"
+            raise ConfigError("partition_needed", f"which one of {', '.join(names)}?", hint=hint)
+        return self.settings
+
+    def each(self) -> list[Desk]:
+        """Return a desk for every partition that is meant: the one that was asked for, or all."""
+        return [self.at(partition) for partition in partitions_of(self.settings)]
+
+    def at(self, partition: str) -> Desk:
+        """Return the desk of a partition of this machine; ConfigError ``partition_unknown``."""
+        return replace(self, partition=partition)
 
     @cached_property
     def clock(self) -> SystemClock:

@@ -26,7 +26,7 @@ Sites = Annotated[list[str] | None, typer.Option("--site", help="Only these site
 
 def ask(desk: Desk, verb: str, actor: str, args: Mapping[str, Scalar]) -> Reply:
     """Ask the hub, and wait for its answer."""
-    return asyncio.run(reply.ask(desk, Request(actor=actor, verb=verb, args=args)))
+    return asyncio.run(reply.ask(desk, Request(actor=actor, verb=verb, args=args), site=str(args["site"])))
 
 
 def say_running(desk: Desk, kind: str, sites: Sequence[str] | None, *, as_json: bool) -> None:

@@ -47,7 +47,7 @@ def show(
     context: typer.Context, *, last: Annotated[int, typer.Option(min=1, help="How many.")] = 20, as_json: AsJson = False
 ) -> None:
     """Show the last records, of a running or a stopped hub."""
-    path = journal_path(desk_of(context).settings.data_dir)
+    path = journal_path(desk_of(context).here.files_dir)
     if not path.exists():
         raise ConfigError("journal_missing", "no hub has worked in this data_dir yet", file=str(path))
     records = read_last(path, last, decode_packets)
@@ -69,8 +69,8 @@ def repair_journal(
     as_json: AsJson = False,
 ) -> None:
     """Cut a damaged journal at the damage, so that a stopped hub can go on; the file as it was stays beside it."""
-    settings = desk_of(context).settings
-    done = repair(directory or settings.data_dir, settings.partition, decode_packets)
+    settings = desk_of(context).here
+    done = repair(directory or settings.files_dir, settings.partition, decode_packets)
     if as_json:
         say_json(msgspec.to_builtins(done))
         return
@@ -87,17 +87,16 @@ def repair_journal(
 @app.command()
 def adopt(
     context: typer.Context,
-    partition: Annotated[str, typer.Argument(help="To be sure: the partition of the settings.")] = "",
+    partition: Annotated[str, typer.Argument(help="Which one; to be sure, also where there is one.")] = "",
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Go on with this journal where another one (or more of this one) delivered to Redis; the hub must be stopped."""
     desk = desk_of(context)
-    if partition not in {"", desk.settings.partition}:
-        raise ConfigError("partition_unknown", f"these settings are of partition {desk.settings.partition}")
+    settings = (desk.at(partition) if partition else desk).here
     if not yes:
         typer.confirm("Only this journal will deliver to that Redis. Is the other one gone for good?", abort=True)
-    above, passed_over = asyncio.run(_adopt(desk, desk.settings))
+    above, passed_over = asyncio.run(_adopt(desk, settings))
     typer.echo(f"adopted: the next record is {above + 1}")
     if passed_over:
         typer.echo(f"{passed_over} records wait below that; their events count as delivered and will not be sent")
@@ -105,8 +104,8 @@ def adopt(
 
 async def _adopt(desk: Desk, settings: Settings) -> tuple[int, int]:
     """Return the position above which records start, and how many records below it are not delivered."""
-    with Lock(settings.data_dir):
-        async with opened(settings.data_dir, settings.partition, decode_packets) as (journal, state_file, saved):
+    with Lock(settings.files_dir):
+        async with opened(settings.files_dir, settings.partition, decode_packets) as (journal, state_file, saved):
             claim = Claim(
                 partition=settings.partition,
                 journal=journal.id,

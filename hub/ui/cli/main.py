@@ -74,8 +74,10 @@ def _options(
     config_file: Annotated[Path | None, typer.Option("--config", help="Settings; else HUB_CONFIG or hub.toml.")] = None,
     log_level: Annotated[LogLevel, typer.Option(help="What is logged to standard error.")] = LogLevel.INFO,
     actor: Annotated[str, typer.Option(help="For whom you act; the audit also keeps who you are.")] = "",
+    partition: Annotated[str, typer.Option(help="Which one, where a machine runs several and no site tells.")] = "",
 ) -> None:
-    context.obj = Desk(config_file, actor)
+    words = [*(() if config_file is None else ("--config", str(config_file))), "--log-level", log_level.value]
+    context.obj = Desk(config_file, actor, partition, words)
     configure_logging(log_level, sys.stderr)
 
 

@@ -165,7 +165,7 @@ def _document(each: Pending, found: list[Guess]) -> dict[str, object]:
 
 async def _pending(desk: Desk) -> dict[str, Pending]:
     """Return who is not registered, by name, the last heard first."""
-    path = desk.settings.data_dir / "state.sqlite"
+    path = desk.here.files_dir / "state.sqlite"
     if not path.exists():
         raise ConfigError("state_missing", "no hub has worked in this data_dir yet", file=str(path))
     letters = read_dead_letters(path, limit=SEARCHED_LETTERS, code="unknown_device")

@@ -247,7 +247,7 @@ def payloads_of(data: bytes) -> list[bytes]:
 
 
 def _state_file(desk: Desk) -> Path:
-    path = desk.settings.data_dir / "state.sqlite"
+    path = desk.here.files_dir / "state.sqlite"
     if not path.exists():
         raise ConfigError("state_missing", "no hub has worked in this data_dir yet", file=str(path))
     return path

@@ -16,7 +16,8 @@ from hub import __version__
 from hub.bridge.topics import SessionName
 from hub.engine.networks import Networks
 from hub.errors import ConfigError
-from hub.parts import filters_of, make_recorder_client, read_content
+from hub.listening import filters_of
+from hub.parts import make_recorder_client, read_content
 from hub.registry.registry import Registry
 from hub.replay import recorder
 from hub.replay.recording import Recorder
@@ -45,7 +46,7 @@ def record(
 
 
 async def _record(desk: Desk, to: Recorder, seconds: float | None) -> None:
-    settings = desk.settings
+    settings = desk.here
     async with Registry(settings.registry_url()) as registry:
         _, rows = await registry.snapshot(settings.partition)
     documents = {**read_content(settings), **rows}
@@ -56,7 +57,7 @@ async def _record(desk: Desk, to: Recorder, seconds: float | None) -> None:
         [body for key, body in documents.items() if key.startswith("network/")],
         [body for key, body in documents.items() if key.startswith("source/")],
     )
-    filters = [each for name in SessionName for each in filters_of(name.value, networks, asks_sys=False)]
+    filters = [each for name in SessionName for each in filters_of(name.value, networks, None, asks_sys=False)]
     with _bar(seconds) as tell:
         life = (desk.clock, seconds, tell)
         await recorder.record(make_recorder_client(settings), filters, content, to, life)

@@ -12,15 +12,17 @@ from hub.model import Reply
 from hub.registry.author import os_user
 from hub.sinks.control import Request, send_control
 from hub.ui.cli.desk import Desk
+from hub.ui.cli.whose import desk_for
 from hub.ui.printing import say_json
 
 WAIT = timedelta(seconds=10)
 
 
-async def ask(desk: Desk, request: Request, *, wait: timedelta = WAIT) -> Reply:
-    """Ask the hub of the settings' partition, and wait for its answer."""
+async def ask(desk: Desk, request: Request, *, site: str = "", wait: timedelta = WAIT) -> Reply:
+    """Ask the hub of the partition that ``site`` is in, else of the one that is meant, and wait for its answer."""
+    partition = (await desk_for(desk, site)).here.partition
     async with desk.redis() as link:
-        return await send_control(link, desk.clock, desk.settings.partition, request, wait=wait)
+        return await send_control(link, desk.clock, partition, request, wait=wait)
 
 
 Actor = Annotated[
@@ -35,11 +37,16 @@ Actor = Annotated[
 ]
 
 
+def sentence(reply: Reply) -> str:
+    """Return what the hub answered, in words."""
+    return f"{'done' if reply.ok else 'refused'}: {reply.code} {reply.detail}".rstrip()
+
+
 def tell(reply: Reply, *, as_json: bool) -> None:
     """Print ``reply`` and leave with 1 when the hub said no."""
     if as_json:
         say_json(msgspec.to_builtins(reply))
     else:
-        typer.echo(f"{'done' if reply.ok else 'refused'}: {reply.code} {reply.detail}".rstrip())
+        typer.echo(sentence(reply))
     if not reply.ok:
         raise typer.Exit(1)

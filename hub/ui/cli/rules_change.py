@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 
 import msgspec
 import typer
 
+from hub.errors import UnavailableError
 from hub.model import Reply
 from hub.parts import read_content
 from hub.reloading import RELOAD, digest_of
@@ -16,7 +18,7 @@ from hub.replay.change import Plan, RuleChange, plan
 from hub.replay.present import present
 from hub.sinks.control import Request
 from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.reply import Actor, ask, tell
+from hub.ui.cli.reply import Actor, ask, sentence, tell
 from hub.ui.printing import say_json, say_table
 
 WAIT = timedelta(seconds=60)
@@ -26,7 +28,7 @@ SHOWN_ID = 8
 def show_plan(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Show what the rules and profiles on disk would change: words, states that stay or end, alarms that are open."""
     desk = desk_of(context)
-    found = plan(present(desk.settings.data_dir), read_content(desk.settings))
+    found = plan(present(desk.here.files_dir), read_content(desk.settings))
     if as_json:
         say_json(_document(found))
     else:
@@ -34,15 +36,45 @@ def show_plan(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def apply(context: typer.Context, *, actor: Actor, as_json: AsJson = False) -> None:
-    """Let the running hub take the rules and profiles on disk; rules that did not change keep their states."""
+    """Let the running hub take the rules and profiles on disk; rules that did not change keep their states.
+
+    With several partitions each of them takes them; what one of them refuses is told, and the others go on.
+    """
     desk = desk_of(context)
     digest = digest_of(read_content(desk.settings))
-    tell(asyncio.run(_ask(desk, actor, digest)), as_json=as_json)
-
-
-async def _ask(desk: Desk, actor: str, digest: str) -> Reply:
     request = Request(actor=actor, verb=RELOAD, args={"digest": digest}, expires_in=WAIT)
-    return await ask(desk, request, wait=WAIT)
+    desks = desk.each()
+    if len(desks) == 1:
+        tell(asyncio.run(ask(desks[0], request, wait=WAIT)), as_json=as_json)
+    else:
+        _tell_all(asyncio.run(_ask_all(desks, request)), as_json=as_json)
+
+
+async def _ask_all(desks: Sequence[Desk], request: Request) -> dict[str, Reply]:
+    async with asyncio.TaskGroup() as group:
+        asked = {
+            desk.partition: group.create_task(_ask_one(desk, request), name=f"hub.rules.apply.{desk.partition}")
+            for desk in desks
+        }
+    return {partition: task.result() for partition, task in asked.items()}
+
+
+async def _ask_one(desk: Desk, request: Request) -> Reply:
+    """Ask the hub of one of several partitions; that it does not answer is an answer too."""
+    try:
+        return await ask(desk, request, wait=WAIT)
+    except UnavailableError as error:
+        return Reply("", ok=False, code=error.code, detail=str(error))
+
+
+def _tell_all(replies: Mapping[str, Reply], *, as_json: bool) -> None:
+    if as_json:
+        say_json({partition: msgspec.to_builtins(reply) for partition, reply in replies.items()})
+    else:
+        for partition, reply in replies.items():
+            typer.echo(f"{partition}: {sentence(reply)}")
+    if not all(reply.ok for reply in replies.values()):
+        raise typer.Exit(1)
 
 
 def _document(found: Plan) -> dict[str, object]:

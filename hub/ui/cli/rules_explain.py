@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from hub.rules.intervals import Between
 from hub.rules.terms import Seen
 from hub.ui.cli.again import as_moment
 from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.cli.whose import desk_for
 from hub.ui.explained import ANSWERS, PHASES, Language, in_words, known, sentence
 from hub.ui.printing import say_json
 from hub.ui.words import moment, title
@@ -39,7 +41,8 @@ def explain(  # noqa: PLR0913 -- each is a word of the command line
     Without --device, --place and --alarm: everywhere where it has begun. It reads the journal and changes nothing.
     """
     desk = desk_of(context)
-    now = present(desk.settings.data_dir, None if at is None else as_moment(desk, at))
+    site = (device or place).partition("/")[0]
+    now = present(asyncio.run(desk_for(desk, site)).here.files_dir, None if at is None else as_moment(desk, at))
     explainer = Explainer(now.engine, now.state())
     name, keys = _chosen(explainer, rule, device, place, alarm)
     found = [explainer.explain(name, key) for key in keys[:MOST]]

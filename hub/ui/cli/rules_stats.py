@@ -35,10 +35,11 @@ def stats(
     What the journal heard is done again beside the hub, which pays nothing for it. Times are of this machine, now.
     """
     desk = desk_of(context)
-    tape = tape_of(desk.settings.data_dir)
+    files = desk.here.files_dir
+    tape = tape_of(files)
     after = tape.first - 1 if since is None else tape.before(as_moment(desk, since))
     last = tape.last if until is None else tape.before(as_moment(desk, until))
-    begin = beginning(tape, checkpoints(desk.settings.data_dir, tape)(after + 1), after + 1)
+    begin = beginning(tape, checkpoints(files, tape)(after + 1), after + 1)
     with bar("doing it again", tape.begins_at, tape.ends_at) as progress:
         found = ledgers_of(tape, begin, after, last, progress)
     told = {name: found[name] for name in _chosen(found, names or [])}

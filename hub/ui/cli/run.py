@@ -1,57 +1,117 @@
-"""``hub run``: the long-running process."""
+"""``hub run``: the long-running process, or one that keeps several of them."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from typing import Annotated
 from urllib.parse import urlsplit
 
+import structlog
 import typer
+from aiohttp import web
 
 from hub.app import Hub
 from hub.clock import Clock
-from hub.config import RedisSettings
+from hub.config import RedisSettings, Settings
 from hub.errors import ConfigError, StoppedError
 from hub.metrics import Metrics
+from hub.partitions import partitions_of, settings_of, shares_of
 from hub.services.keeping import kept
+from hub.services.leash import hold_me
 from hub.services.valkey import ValkeyService
+from hub.services.workers import STOP_SECONDS, Workers
 from hub.ui.cli.desk import Desk, desk_of
-from hub.ui.http import application, serve
+from hub.ui.http import application, serve, serve_on
 from hub.ui.huge_pages import collapse
 from hub.ui.observing import Watch, observe
 from hub.ui.preflight import refuse_toy_broker
+from hub.ui.workers_page import page_of, workers_for
 
 HUGE_PAGES_AFTER_SECONDS = (0.0, 10.0)
 """What was loaded, and what the devices have said by then; a thread does it, 0.23 s for 86 MiB."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-
-def run(context: typer.Context) -> None:
-    """Hear, journal, judge and deliver until SIGTERM or Ctrl-C; health and metrics at http.host:http.port."""
-    asyncio.run(_run(desk_of(context)))
+Serving = Callable[[web.Application], AbstractAsyncContextManager[None]]
+"""How the pages of a hub are shown."""
 
 
-async def _run(desk: Desk) -> None:
-    settings = desk.settings
-    await refuse_toy_broker(settings.mqtt)
-    hub = Hub(settings, desk.clock)
-    with on_signals(hub.stop):
-        async with own_valkey(settings.redis, desk.clock):
-            with suppress(StoppedError):  # it was stopped while a long journal was applied again
-                await _work(hub)
+def run(
+    context: typer.Context,
+    *,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="So many processes share the partitions; else the setting workers.")
+    ] = None,
+    serving: Annotated[list[str] | None, typer.Option("--serving", hidden=True)] = None,
+) -> None:
+    """Hear, journal, judge and deliver until SIGTERM or Ctrl-C; health and metrics at http.host:http.port.
+
+    With more than one partition (the setting more_partitions) it starts workers, and starts those anew that die.
+    """
+    desk = desk_of(context)
+    if serving:
+        hold_me(STOP_SECONDS)
+        asyncio.run(_work(desk, [(settings, _inherited(int(fd))) for settings, fd in _places(desk, serving)]))
+        return
+    partitions = partitions_of(desk.settings)
+    shares = shares_of(partitions, workers or min(desk.settings.workers, len(partitions)))
+    if len(partitions) == 1:
+        asyncio.run(_work(desk, [(desk.settings, lambda pages: serve(pages, desk.settings.http))]))
+    elif code := asyncio.run(_supervise(desk, shares)):
+        raise typer.Exit(code)
 
 
-async def _work(hub: Hub) -> None:
-    async with hub:
-        metrics = Metrics()
-        observe(hub, metrics)
-        spare_the_collector()
-        prefer_huge_pages()
-        async with serve(application(metrics, Watch(hub).vitals), hub.settings.http):
-            await hub.run()
+def _places(desk: Desk, serving: Sequence[str]) -> Iterator[tuple[Settings, str]]:
+    """Yield the settings of each ``PARTITION:FD`` that a worker serves, and the socket for its pages."""
+    redis = desk.settings.redis.model_copy(update={"child_dir": None})  # who keeps us keeps that, too
+    for each in serving:
+        partition, _, descriptor = each.rpartition(":")
+        yield settings_of(desk.settings, partition).model_copy(update={"redis": redis}), descriptor
+
+
+def _inherited(descriptor: int) -> Serving:
+    return lambda pages: serve_on(pages, socket.socket(fileno=descriptor))
+
+
+async def _supervise(desk: Desk, shares: Sequence[Sequence[str]]) -> int:
+    with workers_for(shares, desk.words) as (all_of_them, places):
+        workers = Workers(all_of_them, desk.clock)
+        with on_signals(workers.stop):
+            pages = serve(page_of(workers, places), desk.settings.http)
+            async with own_valkey(desk.settings.redis, desk.clock), pages:
+                return await workers.run()
+
+
+async def _work(desk: Desk, places: Sequence[tuple[Settings, Serving]]) -> None:
+    """Run the hub of every partition in this process."""
+    await refuse_toy_broker(places[0][0].mqtt)
+    hubs = [(Hub(settings, desk.clock), serving) for settings, serving in places]
+
+    def stop() -> None:
+        for hub, _ in hubs:
+            hub.stop()
+
+    with on_signals(stop):
+        async with own_valkey(places[0][0].redis, desk.clock), asyncio.TaskGroup() as group:
+            for hub, serving in hubs:
+                group.create_task(_run(hub, serving), name=f"hub.run.{hub.settings.partition}")
+
+
+async def _run(hub: Hub, serving: Serving) -> None:
+    if hub.settings.files_dir != hub.settings.data_dir:  # the first one says what it says when it is alone
+        structlog.contextvars.bind_contextvars(partition=hub.settings.partition)
+    with suppress(StoppedError):  # it was stopped while a long journal was applied again
+        async with hub:
+            metrics = Metrics()
+            observe(hub, metrics)
+            spare_the_collector()
+            prefer_huge_pages()
+            async with serving(application(metrics, Watch(hub).vitals)):
+                await hub.run()
 
 
 @asynccontextmanager

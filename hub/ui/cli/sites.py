@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
 
 from hub.city.chart import LATITUDE, LONGITUDE
+from hub.partitions import emptiest, partitions_of
 from hub.registry.circumstances import set_fact
 from hub.registry.nouns import Site
 from hub.ui.cli.desk import AsJson, Desk, desk_of
@@ -38,7 +40,7 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
     site: str,
     *,
     zone: Annotated[str, typer.Option(help="An IANA time zone.")] = "Asia/Shanghai",
-    partition: Annotated[str | None, typer.Option(help="Else the partition of these settings.")] = None,
+    partition: Annotated[str | None, typer.Option(help="Else the one with the fewest devices.")] = None,
     en: Annotated[str, typer.Option(help="Its English name.")] = "",
     zh: Annotated[str, typer.Option(help="Its Chinese name.")] = "",
     as_json: AsJson = False,
@@ -46,12 +48,12 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
     """Add a site; the hub of its partition takes it up within 5 seconds."""
     desk = desk_of(context)
     label = {language: text for language, text in (("en", en), ("zh", zh)) if text}
-    noun = Site(id=site, zone=zone, partition=partition or desk.settings.partition, label=label)
-    asyncio.run(_add(desk, noun))
+    noun = asyncio.run(_add(desk, Site(id=site, zone=zone, partition=partition or "", label=label)))
     if as_json:
         say_json(asdict(noun))
     else:
-        typer.echo(f"added {site}")
+        beside = f" to partition {noun.partition}" if len(partitions_of(desk.settings)) > 1 else ""
+        typer.echo(f"added {site}{beside}")
 
 
 @app.command()
@@ -82,6 +84,12 @@ async def _read(desk: Desk) -> list[Site]:
         return await registry.sites()
 
 
-async def _add(desk: Desk, site: Site) -> None:
+async def _add(desk: Desk, site: Site) -> Site:
+    """Add ``site``, to a partition that it need not name; it stays there."""
     async with desk.registry() as registry:
+        if not site.partition:
+            of_site = {each.id: each.partition for each in await registry.sites()}
+            devices = Counter(of_site[device.site] for device in await registry.devices())
+            site = replace(site, partition=emptiest(partitions_of(desk.settings), Counter(of_site.values()), devices))
         await registry.add_site(site)
+    return site

@@ -70,7 +70,7 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
     noun = Source(
         id=source,
         network=network or source,
-        partition=partition or desk.settings.partition,
+        partition=partition or desk.here.partition,
         params=pairs_of(param or ()),
     )
     asyncio.run(_add(desk, noun))
@@ -113,7 +113,7 @@ def directory(context: typer.Context, source: str, *, as_json: AsJson = False) -
 
 def _directory(desk: Desk, source: str) -> DirectoryDocument:
     """Return what the hub made of a directory, as its last checkpoint has it: at most half a minute ago."""
-    path = state_path(desk.settings.data_dir)
+    path = state_path(desk.here.files_dir)
     key = f"document/{DIRECTORY}{source}"
     rows = read_rows(path, "SELECT body FROM entries WHERE key = ?", (key,)) if path.exists() else []
     if not rows:

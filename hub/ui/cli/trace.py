@@ -22,6 +22,7 @@ from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.journal import sentence as record_sentence
 from hub.ui.cli.trace_city import is_of_city, tell_comparison
+from hub.ui.cli.whose import desk_for
 from hub.ui.history import History, story
 from hub.ui.printing import console_of, say_json, say_table
 from hub.ui.profile_dump import document, dump, spoken
@@ -44,9 +45,10 @@ def trace(
     if is_of_city(it):
         tell_comparison(desk, atlas, it, as_json=as_json)
         return
-    tape = tape_of(desk.settings.data_dir)
+    files = asyncio.run(desk_for(desk, it.site)).here.files_dir
+    tape = tape_of(files)
     with bar("doing it again", tape.begins_at, max(tape.begins_at + 1, min(it.time, tape.ends_at))) as progress:
-        found = gather(tape, checkpoints(desk.settings.data_dir, tape), it, progress)
+        found = gather(tape, checkpoints(files, tape), it, progress)
     if as_json:
         say_json(_document(it, found, after))
     else:

@@ -1,0 +1,125 @@
+"""Two workers, each with a partition of its own: one dies and comes back, the other never stops hearing."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from hub.journal.neighbours import journal_path
+from hub.partitions import settings_of
+from hub.replay.tape import JournalTape
+from tests.chaos.hub_process import HubProcess
+from tests.chaos.town import Town, opened
+from tests.servers.mosquitto import Mosquitto
+from tests.servers.valkey import ValkeyServer
+from tests.waiting import wait_until
+
+EAST = "east"
+
+
+@pytest.fixture
+async def west(tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer) -> AsyncIterator[Town]:
+    """The first partition; its hub is that of both."""
+    async for each in opened(Town(tmp_path, mosquitto, valkey, partitions=[EAST])):
+        yield each
+
+
+@pytest.fixture
+def east(west: Town) -> Town:
+    """A site of the second partition, not registered yet."""
+    return west.neighbour("s2", EAST)
+
+
+def sites_heard(town: Town) -> set[str]:
+    """Return the sites of which the partition's journal holds a message."""
+    tape = JournalTape(journal_path(settings_of(town.hub.settings, town.partition).files_dir))
+    return {message.topic.split("/")[1] for record in tape.read(0) for message in record.messages}
+
+
+def workers_of(hub: HubProcess) -> list[int]:
+    """Return the process ids of all workers that were ever started, in that order."""
+    started = (orjson.loads(line) for line in hub.log().splitlines() if '"worker_started"' in line)
+    return [int(line["pid"]) for line in started]
+
+
+def worker_of(hub: HubProcess, partition: str) -> int:
+    """Return the process that runs ``partition``."""
+    serving = re.compile(rf"--serving\0{partition}:\d+\0".encode())
+    return next(pid for pid in workers_of(hub) if is_there(pid) and serving.search(_command_line(pid)))
+
+
+def is_there(pid: int) -> bool:
+    """Return whether the process lives; one that nobody has buried yet has no command line any more."""
+    return bool(_command_line(pid))
+
+
+def _command_line(pid: int) -> bytes:
+    file = Path(f"/proc/{pid}/cmdline")
+    return file.read_bytes() if file.exists() else b""
+
+
+@pytest.mark.timeout(120)
+async def test_a_worker_that_is_killed_comes_back_with_nothing_lost_while_the_other_goes_on(
+    west: Town, east: Town
+) -> None:
+    await east.register()
+    west.hub.start()
+    await west.hub.until_ready(seconds=40)
+    async with west.traffic(100), east.traffic(100):
+        await east.until_sent(100)
+        os.kill(worker_of(west.hub, EAST), signal.SIGKILL)
+        await west.hub.until_unready("worker_down")
+        assert await west.hub.unready_partitions() == {EAST}
+        await east.until_sent(200)
+        await west.hub.until_ready(seconds=40)
+        await east.until_sent(100)
+    await west.until_settled()
+    await east.until_settled()
+    metrics = await west.hub.metrics()
+    assert metrics['hub_sessions_connected_total{partition="main",session="telemetry"}'] == 1
+    assert metrics["hub_workers_restarted_total"] == 1
+    pids = workers_of(west.hub)
+    assert len(pids) == 3
+    assert west.hub.stop() == 0
+    assert not any(map(is_there, pids))
+    await west.check_once()
+    await east.check_once()
+    assert (sites_heard(west), sites_heard(east)) == ({"s1"}, {"s2"})
+
+
+@pytest.mark.timeout(120)
+async def test_workers_whose_supervisor_is_killed_end_by_themselves(west: Town) -> None:
+    west.hub.start()
+    await west.hub.until_ready(seconds=40)
+    pids = workers_of(west.hub)
+    west.hub.kill()
+    await wait_until(lambda: not any(map(is_there, pids)), seconds=30)
+    assert len(pids) == 2
+
+
+@pytest.mark.timeout(120)
+async def test_a_site_that_comes_later_is_heard_by_its_partition_alone_and_nobody_reconnects(
+    west: Town, east: Town
+) -> None:
+    west.hub.start()
+    await west.hub.until_ready(seconds=40)
+    await west.publish(30)
+    await east.register()
+    await west.hub.until_said('"sites": 1, "event": "sites_listened_to", "partition": "east"')
+    await west.hub.until_said('"sites": 1, "event": "sites_listened_to", "level"')
+    await west.publish(30)
+    await east.publish(60)
+    await west.until_settled()
+    await east.until_settled()
+    metrics = await west.hub.metrics()
+    assert metrics["hub_sessions_connected_total"] == 4
+    assert west.hub.stop() == 0
+    await west.check_once()
+    await east.check_once()
+    assert (sites_heard(west), sites_heard(east)) == ({"s1"}, {"s2"})
