@@ -43,7 +43,7 @@ from hub.sinks.twins import TwinSink
 W = TypeVar("W")
 
 TICK_SECONDS, LEASE_TICK_SECONDS = 1.0, 0.1
-REGISTRY_TICKS, PATIENCE_NS = 5, 2_000_000_000
+REGISTRY_TICKS, REGISTRY_TICK_SECONDS, PATIENCE_NS = 25, 0.2, 2_000_000_000
 
 log = structlog.get_logger(__name__)
 
@@ -285,11 +285,13 @@ class Hub:
             self._listening.tell(self.sessions, self.engine.content.networks)
 
     async def _poll_registry(self) -> None:
+        """Look every 5 s for what people changed; at once after an unknown device, or a network's directory."""
         while True:
             for _ in range(REGISTRY_TICKS):
-                await self.clock.sleep(TICK_SECONDS)
-                if self.applying.directories:
+                await self.clock.sleep(REGISTRY_TICK_SECONDS)
+                if self.applying.directories or self.applying.heard_strangers:
                     break
+            self.applying.heard_strangers = False
             try:
                 if self.applying.directories or await self.registry.revision() != self.registry_revision:
                     await self._revise()

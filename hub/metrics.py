@@ -40,7 +40,9 @@ DECLARATIONS = (
     Declaration("hub_messages_deduplicated_total", "Messages that the broker sent again."),
     Declaration("hub_messages_dead_lettered_total", "Messages that will never work.", ("code",)),
     Declaration(
-        "hub_messages_refused_total", "Messages outside the topic grammar, over size or over quota.", ("code",)
+        "hub_messages_refused_total",
+        "Messages outside the topic grammar, over size or over quota, or of disabled devices.",
+        ("code",),
     ),
     Declaration("hub_messages_replayed_total", "Dead letters that an operator or a new device applied again."),
     # What devices tell about their own counting.

@@ -217,6 +217,7 @@ class Applying:
         self.checkpoints = 0
         self._encoding_to = 0
         self.directories: dict[str, bytes] = {}
+        self.heard_strangers = False
 
     async def run(self, hearing: Hearing) -> None:
         """Judge what was heard, hand out its effects, one turn of the loop between records; an empty list ends it."""
@@ -274,6 +275,7 @@ class Applying:
                 600 * work_items,
             )
             self._dead_letters += effects.dead_letters
+            self.heard_strangers |= any(letter.code == "unknown_device" for letter in effects.dead_letters)
 
     async def checkpoint(self) -> None:
         """Write a whole checkpoint now: at stop and before a revision."""

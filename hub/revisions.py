@@ -28,7 +28,7 @@ from hub.yaml_documents import Tree, canonical_json, load_tree, validate
 log = structlog.get_logger(__name__)
 
 _ENTRY = "document/"
-_REGISTERED = ("device/", "list/", "params/", "place/", "secret/", "source/")
+_REGISTERED = ("barred/", "device/", "list/", "params/", "place/", "secret/", "source/")
 UNREADABLE = (ConfigError, ValueError, msgspec.DecodeError)
 """What compiling a document may raise that was written for another version."""
 
@@ -76,7 +76,7 @@ def revise(known: Mapping[str, bytes], wanted: Mapping[str, bytes], code: str) -
     removed = sorted(set(known) - set(wanted))
     if not put and not removed:
         return None
-    is_whole = any(not key.startswith(("device/", "place/")) for key in [*put, *removed])
+    is_whole = any(not key.startswith(("barred/", "device/", "place/")) for key in [*put, *removed])
     _try_out({key: body for key, body in wanted.items() if is_whole or key in put or not key.startswith("device/")})
     return NewRevision(revision=Revision(code, put, removed), bodies=bodies)
 

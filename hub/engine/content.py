@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from hub.catalogue import Catalogue, Kind
+from hub.engine.barred import Barred
 from hub.engine.device import Device, DeviceRow
 from hub.engine.networks import Networks
 from hub.engine.outfits import Outfits
@@ -54,6 +55,7 @@ class Content:
         self._devices: dict[str, Device] = {}
         self._by_site: dict[str, list[Device]] = {}
         self.networks = Networks()
+        self.barred = Barred({}, self.networks)
         self._by_network: dict[tuple[str, str], Device] | None = None
         self.secret = read_key(None)
         """The key of pseudonyms."""
@@ -154,7 +156,7 @@ class Content:
         documents |= {key: Document(bodies[digest]) for key, digest in sorted(revision.put.items())}
         touched = [*revision.put, *revision.removed]
         change = Change()
-        is_recompiled = any(not key.startswith(("device/", *_OF_PLACES)) for key in touched)
+        is_recompiled = any(not key.startswith(("device/", "barred/", *_OF_PLACES)) for key in touched)
         if is_recompiled:
             self._compile(documents, change)
         for key in revision.removed:
@@ -163,6 +165,7 @@ class Content:
             state.touch(f"document/{key}", documents[key])
         self.documents = documents
         self._by_network = None
+        self._bar(touched, is_recompiled=is_recompiled)
         at = self._at = state.clock.received_at
         if is_recompiled or any(key.startswith(_OF_PLACES) for key in touched):
             self._rulebook.learn(self.bodies())
@@ -175,6 +178,10 @@ class Content:
         self._stand(at, change, None if is_everywhere else sorted({key.split("/")[1] for key in touched}))
         change.turned = [each for each in self.subjects() if before.get(each.key, each.rules) is not each.rules]
         return change
+
+    def _bar(self, touched: list[str], *, is_recompiled: bool) -> None:
+        if is_recompiled or any(key.startswith("barred/") for key in touched):
+            self.barred = Barred(self.bodies(), self.networks)
 
     def _stand(self, at: int, change: Change, sites: list[str] | None) -> None:
         """Bind rules to the devices and places of ``sites`` (None: of all), as it is at wall time ``at``."""
@@ -247,6 +254,7 @@ class Content:
         """Build everything from the restored documents and device states, as it is at wall time ``at``."""
         self._at = at
         self._compile(self.documents, Change())
+        self.barred = Barred(self.bodies(), self.networks)
         self._rulebook.learn(self.bodies())
         for key in sorted(self.documents):
             if key.startswith("device/"):

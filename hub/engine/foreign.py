@@ -107,7 +107,9 @@ class ForeignEar(Readings):
             device = self._content.find(route.site, name)
             is_mine = device is not None and device.row.source in {"", source}
             device, waits_as = device if is_mine else None, f"{route.site}/{name}"
+            self._content.barred.check(waits_as)
         else:
+            self._content.barred.check_name(source, name)
             device, waits_as = self._content.of_network(source, name), foreign_name(source, name)
         if device is not None:
             self._named = device.identity

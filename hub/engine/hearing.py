@@ -7,6 +7,7 @@ from operator import attrgetter
 from zlib import crc32
 
 from hub.engine.acting import Hands
+from hub.engine.barred import REFUSED
 from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.foreign import MAX_PAYLOAD_BYTES, ForeignEar, may_be_large
@@ -79,7 +80,7 @@ class Ear(ForeignEar):
                 else:
                     ends[how] += 1
             except PoisonError as error:
-                self._bury(message, number + index + 1, error.code, error.message)
+                self._put_away(message, number + index + 1, error)
             except Exception as error:  # noqa: BLE001 -- a bug costs one message, never the hub (engine.md, Engine)
                 detail = f"{type(error).__name__}: {error}"[:500]
                 self._bury(message, number + index + 1, "internal_error", detail)
@@ -121,6 +122,7 @@ class Ear(ForeignEar):
         device = self._content.find(address.site, address.device)
         if device is None:
             name = f"{address.site}/{address.device}"
+            self._content.barred.check(name)
             if is_data:
                 self._keep(name)
             raise PoisonError("unknown_device", f"{name} is not registered")
@@ -143,6 +145,12 @@ class Ear(ForeignEar):
     def _refuse(self, code: str) -> None:
         self._state.ledger.refused += 1
         count(self._state.ledger.refused_codes, code)
+
+    def _put_away(self, message: Heard, number: int, error: PoisonError) -> None:
+        if error.code in REFUSED:
+            self._refuse(error.code)
+        else:
+            self._bury(message, number, error.code, error.message)
 
     def _bury(self, message: Heard, number: int, code: str, detail: str) -> None:
         self._state.ledger.dead_lettered += 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import orjson
 
 from hub.model import PlaceType, Scalar
-from hub.registry.nouns import Device, Entry, Params, Place, Site, Source
+from hub.registry.nouns import BARRED, Device, DeviceState, Entry, Params, Place, Site, Source
 
 Key = tuple[str, str]
 
@@ -20,7 +20,8 @@ def documents(
     A place: site, place, type, parent, building, zone, label, facts. A device: site, device, kind, profile, building,
     place, zone, params; one of a foreign network also source and network_id. A source: source, network, params.
     ``building`` is the nearest one up the tree, empty when there is none; ``place`` of a device that is nowhere else
-    is its site; the site's own place has no parent.
+    is its site; the site's own place has no parent. Of a device that is disabled or retired there is ``barred/…`` with
+    its ``state`` instead; of one that is pending there is nothing: the engine does not know it yet.
     """
     zones = {site.id: site.zone for site in sites}
     tree = {(place.site, place.id): place for place in places}
@@ -52,19 +53,21 @@ def documents(
             }
         )
     for device in devices:
-        bodies[f"device/{device.site}/{device.id}"] = _canonical(
-            {
-                "site": device.site,
-                "device": device.id,
-                "kind": device.kind,
-                "profile": device.profile,
-                "building": _building(tree, device.site, device.place),
-                "place": device.place or device.site,
-                "zone": zones[device.site],
-                "params": device.params,
-                **({"source": device.source, "network_id": device.network_id} if device.source else {}),
-            }
-        )
+        row: dict[str, object] = {
+            "site": device.site,
+            "device": device.id,
+            "kind": device.kind,
+            "profile": device.profile,
+            "building": _building(tree, device.site, device.place),
+            "place": device.place or device.site,
+            "zone": zones[device.site],
+            "params": device.params,
+            **({"source": device.source, "network_id": device.network_id} if device.source else {}),
+        }
+        if device.state is DeviceState.ACTIVE:
+            bodies[f"device/{device.site}/{device.id}"] = _canonical(row)
+        elif device.state in BARRED:
+            bodies[f"barred/{device.site}/{device.id}"] = _canonical({**row, "state": device.state})
     for source in sources:
         bodies[f"source/{source.id}"] = _canonical(
             {"source": source.id, "network": source.network, "params": source.params}

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.registry import rows, schema, validation
 from hub.registry.audit import Change
 from hub.registry.nouns import Device, Place
-from hub.registry.registry import Registry, device_problems, subject_of
+from hub.registry.registry import Registry, device_problems, subject_of, wrong_codes
 from hub.registry.validation import Key, Problem, refuse
 
 Noun = Device | Place
@@ -74,9 +74,14 @@ def _note(change: Change, what: str, old: Noun | None, new: Noun) -> None:
 
 
 async def _wrong_devices(connection: AsyncConnection, devices: Sequence[Device]) -> list[Problem]:
+    known = {key_of(device): device for device in await rows.devices(connection)}
     mine = {key_of(device) for device in devices}
-    beside = [device for device in await rows.devices(connection) if key_of(device) not in mine]
-    return await device_problems(connection, devices, beside)
+    found = await device_problems(connection, devices, [known[key] for key in known if key not in mine])
+    for index, device in enumerate(devices):
+        old = known.get(key_of(device))
+        if old is not None and old.state is not device.state:
+            found += [(index, text) for text in validation.state_problems(old, device.state)]
+    return found
 
 
 async def _wrong_places(connection: AsyncConnection, places: Sequence[Place]) -> list[Problem]:
@@ -88,7 +93,18 @@ async def _wrong_places(connection: AsyncConnection, places: Sequence[Place]) ->
     loops = [
         (index, f"place {place.id!r} is below itself") for index, place in enumerate(places) if _loops(place, tree)
     ]
-    return loops or [(ordered[index][0], text) for index, text in found]
+    if loops:
+        return loops
+    first = {key_of(place): index for index, place in reversed([*enumerate(places)])}
+    codes = [(_blamed(key, tree, first), text) for key, text in await wrong_codes(connection, places)]
+    return [*((ordered[index][0], text) for index, text in found), *codes]
+
+
+def _blamed(key: Key, tree: Mapping[Key, Place], first: Mapping[Key, int]) -> int:
+    """Return which of the places in hand made the code of ``key`` wrong: itself, or the nearest around it."""
+    while key not in first and key in tree:
+        key = key[0], tree[key].parent
+    return first.get(key, 0)
 
 
 def _parents_first(places: Sequence[Place], tree: Mapping[Key, Place]) -> list[tuple[int, Place]]:

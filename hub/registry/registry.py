@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import ConfigError
-from hub.registry import documents, rows, schema, validation
+from hub.registry import addresses, documents, rows, schema, validation
 from hub.registry.database import Database
-from hub.registry.nouns import Connection, Device, DeviceState, Place, Site, Source
+from hub.registry.nouns import CONNECTING, Connection, Device, DeviceState, Division, Place, Site, Source
 
 
 class Registry(Database):
@@ -31,6 +31,32 @@ class Registry(Database):
             await change.connection.execute(schema.places.insert(), [rows.site_values(site)])
             change.changed("site.added", f"site/{site.id}", None, site)
 
+    async def set_site_code(self, site: str, code: str) -> None:
+        """Say which community of the statistics bureau a site is; ConfigError ``site_unknown``, ``site_invalid``."""
+        async with self.change() as change:
+            known = {each.id: each for each in await rows.sites(change.connection)}
+            if site not in known:
+                raise ConfigError("site_unknown", f"there is no site {site!r}")
+            new = replace(known[site], code=code)
+            places = await rows.places(change.connection)
+            tree = {(place.site, place.id): place for place in places if place.site == site}
+            wrong = [text for _, text in addresses.code_problems({site: code}, tree)]
+            validation.refuse("site_invalid", [*validation.site_problems(new), *wrong])
+            table = schema.places
+            mine = table.update().where(table.c.site == site, table.c.id == site)
+            await change.connection.execute(mine.values(code=code))
+            change.changed("site.changed", f"site/{site}", known[site], new)
+
+    async def set_division(self, division: Division) -> None:
+        """Say what a city, street or community is called; ConfigError ``division_invalid``."""
+        validation.refuse("division_invalid", addresses.division_problems(division))
+        async with self.change() as change:
+            known = {each.code: each for each in await rows.divisions(change.connection)}
+            table = schema.divisions
+            await change.connection.execute(table.delete().where(table.c.code == division.code))
+            await change.connection.execute(table.insert(), [asdict(division)])
+            change.changed("division.set", f"division/{division.code}", known.get(division.code), division)
+
     async def add_places(self, places: Sequence[Place]) -> None:
         """Add all of ``places``, or none; parents before their children."""
         if not places:
@@ -38,6 +64,8 @@ class Registry(Database):
         async with self.change() as change:
             known = await rows.place_keys(change.connection)
             validation.refuse("place_invalid", validation.place_problems(places, known))
+            wrong = await wrong_codes(change.connection, places)
+            validation.refuse("place_invalid", [text for _, text in wrong])
             await change.connection.execute(schema.places.insert(), [rows.place_values(place) for place in places])
             for place in places:
                 change.changed("place.added", subject_of(place), None, place)
@@ -75,9 +103,10 @@ class Registry(Database):
                 change.changed("device.added", subject_of(device), None, device)
 
     async def set_device_state(self, site: str, device: str, state: DeviceState) -> None:
-        """Let a device be judged and connect, or not; ConfigError ``device_unknown``."""
+        """Move a device on in its life; ConfigError ``device_unknown``, ``device_state_invalid``."""
         async with self.change() as change:
             old = await _one(change.connection, site, device)
+            validation.refuse("device_state_invalid", validation.state_problems(old, state))
             table = schema.devices
             mine = table.update().where(table.c.site == site, table.c.id == device)
             await change.connection.execute(mine.values(state=state.value))
@@ -116,6 +145,11 @@ class Registry(Database):
         """Return the partitions that have sites."""
         return frozenset(site.partition for site in await self.sites())
 
+    async def divisions(self) -> list[Division]:
+        """Return what cities, streets and communities are called, by code."""
+        async with self.transaction() as connection:
+            return await rows.divisions(connection)
+
     async def places(self) -> list[Place]:
         """Return all places below sites, by site and id."""
         async with self.transaction() as connection:
@@ -132,12 +166,12 @@ class Registry(Database):
             return await rows.devices(connection)
 
     async def connections(self) -> list[Connection]:
-        """Return the users that have a password and an active device, by name, for a broker."""
+        """Return the users that have a password and a device that may connect, by name, for a broker."""
         async with self.transaction() as connection:
             hashes = {row.user: row.password_hash for row in await connection.execute(schema.credentials.select())}
             carried: dict[str, list[tuple[str, str]]] = {}
             for device in await rows.devices(connection):
-                if device.state is DeviceState.ACTIVE and device.user in hashes:
+                if device.state in CONNECTING and device.user in hashes:
                     carried.setdefault(device.user, []).append((device.site, device.id))
         return [
             Connection(user=user, password_hash=hashes[user], devices=tuple(devices))
@@ -151,11 +185,7 @@ class Registry(Database):
             sites = [site for site in await rows.sites(connection) if partition in {None, site.partition}]
             mine = {site.id for site in sites}
             places = [place for place in await rows.places(connection) if place.site in mine]
-            devices = [
-                device
-                for device in await rows.devices(connection)
-                if device.site in mine and device.state is DeviceState.ACTIVE
-            ]
+            devices = [device for device in await rows.devices(connection) if device.site in mine]
             sources = [source for source in await rows.sources(connection) if partition in {None, source.partition}]
             entries, params = await rows.entries(connection), await rows.params(connection)
         bodies = documents.documents(sites, places, devices, sources)
@@ -164,6 +194,14 @@ class Registry(Database):
     async def documents(self, partition: str | None = None) -> dict[str, bytes]:
         """Return the documents of :meth:`snapshot`."""
         return (await self.snapshot(partition))[1]
+
+
+async def wrong_codes(connection: AsyncConnection, places: Sequence[Place]) -> list[tuple[validation.Key, str]]:
+    """Return (site and id, what is wrong) with the address codes once ``places`` are there or changed."""
+    touched = {place.site for place in places}
+    codes = {site.id: site.code for site in await rows.sites(connection) if site.id in touched}
+    beside = [place for place in await rows.places(connection) if place.site in touched]
+    return [*addresses.code_problems(codes, {(place.site, place.id): place for place in [*beside, *places]})]
 
 
 async def device_problems(

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.model import PlaceType
 from hub.registry import schema
-from hub.registry.nouns import Device, DeviceState, Entry, Params, Place, Site, Source
+from hub.registry.nouns import Device, DeviceState, Division, Entry, Geometry, Params, Place, Site, Source
 
 
 async def sites(connection: AsyncConnection) -> list[Site]:
     """Return all sites by id."""
     query = schema.places.select().where(schema.places.c.type == PlaceType.SITE.value).order_by(schema.places.c.id)
     return [
-        Site(id=row.id, zone=row.zone, partition=row.partition, label=row.label, facts=row.facts)
+        Site(id=row.id, zone=row.zone, partition=row.partition, code=row.code, label=row.label, facts=row.facts)
         for row in await connection.execute(query)
     ]
+
+
+async def divisions(connection: AsyncConnection) -> list[Division]:
+    """Return what cities, streets and communities are called, by code."""
+    query = schema.divisions.select().order_by(schema.divisions.c.code)
+    return [Division(code=row.code, label=row.label) for row in await connection.execute(query)]
 
 
 async def places(connection: AsyncConnection) -> list[Place]:
@@ -84,6 +92,8 @@ def _place(row: Row[tuple[object, ...]]) -> Place:
         id=row.id,
         type=PlaceType(row.type),
         parent=parent,
+        code=row.code,
+        geometry=Geometry(**row.geometry),
         label=row.label,
         facts=row.facts,
         consents=row.consents,
@@ -98,6 +108,7 @@ def site_values(site: Site) -> dict[str, object]:
         "type": PlaceType.SITE.value,
         "zone": site.zone,
         "partition": site.partition,
+        "code": site.code,
         "label": site.label,
         "facts": site.facts,
     }
@@ -110,6 +121,8 @@ def place_values(place: Place) -> dict[str, object]:
         "id": place.id,
         "parent": place.parent or place.site,
         "type": place.type.value,
+        "code": place.code,
+        "geometry": {name: value for name, value in asdict(place.geometry).items() if value is not None},
         "label": place.label,
         "facts": place.facts,
         "consents": place.consents,
@@ -129,6 +142,8 @@ def _device(row: Row[tuple[object, ...]]) -> Device:
         user=row.user,
         source=row.source or "",
         network_id=row.network_id or "",
+        gateway=row.gateway,
+        tags=tuple(row.tags),
     )
 
 
@@ -146,4 +161,6 @@ def device_values(device: Device) -> dict[str, object]:
         "user": device.user,
         "source": device.source or None,
         "network_id": device.network_id or None,
+        "gateway": device.gateway,
+        "tags": list(device.tags),
     }

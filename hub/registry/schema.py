@@ -27,7 +27,17 @@ places = Table(
     Column("label", JSON, nullable=False),
     Column("facts", JSON, nullable=False),
     Column("consents", JSON, nullable=False, server_default="{}"),
+    Column("code", String(40), nullable=False, server_default=""),
+    Column("geometry", JSON, nullable=False, server_default="{}"),
     ForeignKeyConstraint(["site", "parent"], ["places.site", "places.id"]),
+)
+
+# What cities, streets and communities are called, by their standard codes.
+divisions = Table(
+    "divisions",
+    metadata,
+    Column("code", String(12), primary_key=True),
+    Column("label", JSON, nullable=False),
 )
 
 sources = Table(
@@ -53,6 +63,8 @@ devices = Table(
     Column("user", String(64), nullable=False),
     Column("source", String(64)),
     Column("network_id", String(128)),
+    Column("gateway", String(64), nullable=False, server_default=""),
+    Column("tags", JSON, nullable=False, server_default="[]"),
     ForeignKeyConstraint(["site", "place"], ["places.site", "places.id"]),
     Index("devices_by_user", "user"),
     Index("devices_by_network_id", "source", "network_id", unique=True),

@@ -8,13 +8,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hub.errors import ConfigError
 from hub.model import PlaceType
-from hub.registry.nouns import Device, Place, Site, Source
+from hub.registry.addresses import geometry_problems, site_code_problems
+from hub.registry.nouns import NEXT_STATES, Device, DeviceState, Place, Site, Source
 
 # What is safe in a topic segment, a broker's user file, a Redis key and a tag without escaping.
 IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PROFILE = re.compile(r"[a-z0-9._-]+/[a-z0-9._-]+")
 RESERVED = "_"
-NETWORK_ID_SIZE = 128
+TAG = re.compile(r"[^\s,;]{1,64}")
+NETWORK_ID_SIZE, SERIAL_SIZE = 128, 128
 SHOWN_PROBLEMS = 5
 VALUE_SIZE = 128
 CONSENTED = frozenset({"care_watch"})
@@ -37,6 +39,7 @@ def site_problems(site: Site) -> Iterator[str]:
     """Yield what is wrong with a site on its own."""
     yield from _name_problems("site", site.id)
     yield from _name_problems("partition", site.partition)
+    yield from site_code_problems(site.id, site.code)
     if site.id.startswith(RESERVED):
         yield f"site {site.id!r} starts with {RESERVED!r}, which the hub keeps for itself"
     try:
@@ -56,6 +59,7 @@ def place_problems(places: Sequence[Place], existing: Collection[Key]) -> Iterat
 
 def _problems_of_place(place: Place, known: Collection[Key]) -> Iterator[str]:
     yield from _name_problems("place", place.id)
+    yield from geometry_problems(place.id, place.geometry)
     parent = place.parent or place.site
     if place.type is PlaceType.SITE:
         yield f"place {place.id!r} is a site: add it as one"
@@ -73,9 +77,12 @@ def device_problems(
 ) -> Iterator[Problem]:
     """Yield what is wrong with ``devices`` beside what exists, and among themselves."""
     known, taken = set(existing), set(serials)
+    all_ids = known | {(device.site, device.id) for device in devices}
     for index, device in enumerate(devices):
         for text in _problems_of_device(device, places):
             yield index, text
+        if device.gateway and (device.gateway == device.id or (device.site, device.gateway) not in all_ids):
+            yield index, f"device {device.id!r} has the gateway {device.gateway!r}, no other device of its site"
         if (device.site, device.id) in known:
             yield index, f"device {device.id!r} exists already in site {device.site!r}"
         if device.serial is not None and device.serial in taken:
@@ -84,8 +91,20 @@ def device_problems(
         taken.update({device.serial} if device.serial is not None else ())
 
 
+def state_problems(old: Device, state: DeviceState) -> Iterator[str]:
+    """Yield why a device cannot go to ``state``."""
+    if state not in NEXT_STATES[old.state]:
+        able = ", ".join(sorted(NEXT_STATES[old.state])) or "nothing any more"
+        yield f"device {old.id!r} is {old.state} and cannot become {state}: it can become {able}"
+
+
 def _problems_of_device(device: Device, places: Collection[Key]) -> Iterator[str]:
     yield from _name_problems("device", device.id)
+    for tag in device.tags:
+        if not TAG.fullmatch(tag):
+            yield f"device {device.id!r} has the tag {tag!r}: a word of 1 to 64 without blanks and commas"
+    if device.serial is not None and not (0 < len(device.serial) <= SERIAL_SIZE and device.serial.isprintable()):
+        yield f"device {device.id!r} has the serial {device.serial!r}: 1 to {SERIAL_SIZE} printable"
     yield from _name_problems("kind", device.kind)
     if device.user:
         yield from _name_problems("user", device.user)

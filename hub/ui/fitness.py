@@ -10,7 +10,7 @@ from hub.config import Settings
 from hub.errors import ConfigError
 from hub.parts import read_content
 from hub.registry.documents import documents
-from hub.registry.nouns import Device, Site, Source
+from hub.registry.nouns import Device, DeviceState, Site, Source
 from hub.registry.registry import Registry
 from hub.revisions import revise
 from hub.ui.cli.sources import compiled
@@ -60,7 +60,7 @@ class Fitting:
         """ConfigError for the first that could not work."""
         sites = [self._sites[site] for site in sorted({device.site for device in devices} & self._sites.keys())]
         sources = [self._sources[name] for name in sorted({device.source for device in devices} & self._sources.keys())]
-        bare = [replace(device, place="") for device in devices if device.site in self._sites]
+        bare = [replace(device, place="", state=DeviceState.ACTIVE) for device in devices if device.site in self._sites]
         revise({}, {**self._content, **documents(sites, (), bare, sources)}, __version__)
 
 

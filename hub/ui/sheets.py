@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -74,6 +75,33 @@ class Sheet:
             self.blame(row.line, f'{column} is no object of plain values, such as {{"doors": 2}}')
             return {}
         return cell
+
+    def number(self, row: Row, column: str, kind: type[float], default: float | None) -> Any:  # noqa: ANN401 -- a ``kind``
+        """Return a cell that is a number, or nothing: None."""
+        cell = row.cells.get(column, default)
+        if isinstance(cell, str):
+            cell = cell.strip()
+        if cell is None or cell == "":
+            return None
+        try:
+            return kind("" if isinstance(cell, (bool, dict, list)) else str(cell))
+        except ValueError:
+            self.blame(row.line, f"{column} is {cell!r}, which is no {'whole ' if kind is int else ''}number")
+            return default
+
+    def document(self, row: Row, column: str, default: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return a cell that is a JSON object, or nothing: None."""
+        cell = row.cells.get(column, default)
+        if isinstance(cell, str):
+            try:
+                cell = json.loads(cell) if cell.strip() else None
+            except ValueError as error:
+                self.blame(row.line, f"{column} is no JSON: {error}")
+                return default
+        if cell is None or isinstance(cell, dict):
+            return cell or None
+        self.blame(row.line, f"{column} is no JSON object")
+        return default
 
     def settle(self, *, as_json: bool) -> None:
         """Tell every mistake and raise ConfigError ``import_refused``; nothing happens when there is none."""

@@ -69,7 +69,7 @@ class HubProcess:
         )
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
-        self._prelude = ""
+        self.prelude = ""
 
     def _write_config(self) -> None:
         self.config.write_text(
@@ -87,13 +87,13 @@ class HubProcess:
         moved = HubProcess(directory, self.mqtt_port, self.redis_port, settings=self._more_settings)
         shutil.copytree(self.rules, moved.rules, dirs_exist_ok=True)
         shutil.copytree(self.data, moved.data, dirs_exist_ok=True)
-        moved._prelude = ON_ANOTHER_HOST
+        moved.prelude = ON_ANOTHER_HOST
         return moved
 
     def start(self, failpoint: str = "") -> None:
         """Start it with its ports as they are now; it may die at ``failpoint``."""
         self._write_config()
-        code = f"{self._prelude}from hub.ui.cli.main import main; main()"
+        code = f"{self.prelude}from hub.ui.cli.main import main; main()"
         command = [sys.executable, "-c", code, "--config", str(self.config), "run"]
         with (self.directory / "hub.log").open("ab") as log:
             self._log_start = log.tell()

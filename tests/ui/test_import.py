@@ -8,6 +8,7 @@ import pytest
 
 from tests.ui.office import Office
 
+OUTLINE = {"type": "Polygon", "coordinates": [[[120.0, 36.0], [120.1, 36.0], [120.1, 36.1], [120.0, 36.0]]]}
 HEAD = "site,serial,kind,profile,place\n"
 
 
@@ -100,6 +101,23 @@ def test_what_a_chinese_spreadsheet_saves_is_read(office: Office) -> None:
     assert [place["label"] for place in office.json("places", "list")] == [{"zh": "一号楼"}]
 
 
+@pytest.mark.parametrize(
+    ("cells", "complaint"),
+    [
+        ("longitude\ngarden,b1,building,east", "longitude is 'east', which is no number"),
+        ("floors\ngarden,b1,building,1.5", "floors is '1.5', which is no whole number"),
+        ("footprint\ngarden,b1,building,oval", "footprint is no JSON"),
+        ("latitude\ngarden,b1,building,36", "one of longitude and latitude"),
+        ("code\ngarden,b1,building,b-1", "has the code 'b-1'"),
+    ],
+)
+def test_where_a_place_is_said_to_be_is_checked_with_its_line(office: Office, cells: str, complaint: str) -> None:
+    said = office.refused("places", "import", office.file("p.csv", f"site,id,type,{cells}\n"))
+    assert lines_of(said, "p.csv") == [2]
+    assert complaint in said
+    assert office.json("places", "list") == []
+
+
 @pytest.mark.parametrize("is_json", [False, True])
 def test_what_was_exported_comes_in_again_as_it_was(office: Office, is_json: bool) -> None:  # noqa: FBT001 -- a case
     office.json("sources", "add", "lora", "--network", "chirpstack", "--param", "application=17c82e96")
@@ -108,6 +126,13 @@ def test_what_was_exported_comes_in_again_as_it_was(office: Office, is_json: boo
     words = ("--kind", "smoke_sensor", "--source", "lora", "--network-id", "24E124535B316056", "--place", "b1")
     office.json("devices", "add", "garden", "a", *words)
     office.json("devices", "add", "garden", "b", "--kind", "elevator", "--param", "x=2", "--serial", "00012")
+    office.json(
+        "devices", "add", "garden", "c", "--kind", "elevator", "--gateway", "b", "--tag", "east", "--tag", "二期"
+    )
+    office.json("devices", "disable", "garden", "c")
+    outline = office.file("b1.geojson", json.dumps(OUTLINE))
+    where = ("--longitude", "120.5", "--latitude", "36.25", "--floors", "18", "--footprint", outline)
+    office.json("places", "locate", "garden", "b1", "--code", "3702810010010001", *where)
     before = office.json("places", "list"), office.json("devices", "list")
     for noun in ("places", "devices"):
         out = office(noun, "export", *(["--json"] if is_json else [])).out
@@ -117,6 +142,13 @@ def test_what_was_exported_comes_in_again_as_it_was(office: Office, is_json: boo
             "changed": 0,
             "unchanged": len(before[noun == "devices"]),
         }
+    assert (office.json("places", "list"), office.json("devices", "list")) == before
+    (office.directory / "data" / "registry.sqlite").unlink()  # and somewhere else
+    office.json("sites", "add", "garden")
+    office.json("sources", "add", "lora", "--network", "chirpstack", "--param", "application=17c82e96")
+    for noun in ("places", "devices"):
+        file = str(office.directory / f"{noun}.{'json' if is_json else 'csv'}")
+        assert office.json(noun, "import", file)["added"] == len(before[noun == "devices"])
     assert (office.json("places", "list"), office.json("devices", "list")) == before
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.ui.office import Office
@@ -54,3 +56,39 @@ def test_what_could_not_be_so_is_refused(
 ) -> None:
     assert f"[{code}]" in office.refused("places", *words)
     assert office.json("places", "show", *dwelling)["facts"] == {}
+
+
+# ------------------------------------------------------------------------------------------------- codes and geometry
+
+
+def test_a_feature_of_a_map_is_the_outline_of_a_place(office: Office) -> None:
+    office.json("places", "add", "garden", "b1", "--type", "building")
+    ring = [[120.0, 36.0], [120.1, 36.0], [120.1, 36.1], [120.0, 36.0]]
+    shape = {"type": "Polygon", "coordinates": [ring]}
+    file = office.file("b1.geojson", json.dumps({"type": "Feature", "geometry": shape, "properties": {}}))
+    office.json("places", "locate", "garden", "b1", "--footprint", file)
+    office.json("places", "locate", "garden", "b1", "--floors", "18")
+    geometry = office.json("places", "show", "garden", "b1")["geometry"]
+    assert (geometry["footprint"], geometry["floors"]) == (shape, 18)
+    assert "3 corners" in office("places", "show", "garden", "b1").out
+    assert "is a site" in office.refused("places", "locate", "garden", "garden", "--floors", "1")
+
+
+def test_a_site_lies_in_the_city_and_street_of_its_code(office: Office) -> None:
+    office.json("divisions", "set", "370281", "--zh", "胶州市", "--en", "Jiaozhou")
+    office.json("sites", "code", "garden", "370281001001")
+    assert "胶州市 / Jiaozhou › 370281001" in office("sites", "list").out
+    assert office.json("divisions", "list") == [
+        {"code": "370281", "label": {"en": "Jiaozhou", "zh": "胶州市"}, "level": "city"}
+    ]
+    assert "12 digits" in office.refused("sites", "code", "garden", "370281")
+
+
+def test_a_device_goes_through_its_life(office: Office) -> None:
+    office.json("devices", "add", "garden", "a", "--kind", "smoke_sensor", "--pending", "--tag", "east")
+    for verb, state in (("enable", "active"), ("disable", "disabled"), ("enable", "active"), ("retire", "retired")):
+        assert office.json("devices", verb, "garden", "a")["state"] == state
+        assert [device["id"] for device in office.json("devices", "list", "--state", state, "--tag", "east")] == ["a"]
+    assert "is retired and cannot become active" in office.refused("devices", "enable", "garden", "a")
+    office.json("devices", "remove", "garden", "a")
+    assert office.json("devices", "list") == []

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from hub.registry.nouns import Device
-from hub.ui.cli import imports, pending
+from hub.registry.nouns import Device, DeviceState
+from hub.ui.cli import device_states, imports, pending
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.fitness import add_fitting
 from hub.ui.printing import say_json, say_table
@@ -20,27 +20,34 @@ app.command("import")(imports.import_devices)
 app.command("export")(imports.export_devices)
 app.command("pending")(pending.pending)
 app.command("adopt")(pending.adopt)
+app.command("enable")(device_states.enable)
+app.command("disable")(device_states.disable)
+app.command("retire")(device_states.retire)
+app.command("remove")(device_states.remove)
 
 
 @app.command("list")
-def list_devices(
+def list_devices(  # noqa: PLR0913 -- each is a word of the command line
     context: typer.Context,
     *,
     site: Annotated[str | None, typer.Option(help="Only of this site.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only of this kind.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only with this tag.")] = None,
+    state: Annotated[DeviceState | None, typer.Option(help="Only in this state.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List devices, disabled ones included."""
+    """List devices, also those that are pending, disabled or retired."""
     found = [
         device
         for device in asyncio.run(_read(desk_of(context)))
-        if site in {None, device.site} and kind in {None, device.kind}
+        if site in {None, device.site} and kind in {None, device.kind} and state in {None, device.state}
     ]
+    found = [device for device in found if tag is None or tag in device.tags]
     if as_json:
         say_json([asdict(device) for device in found])
         return
     say_table(
-        ("site", "device", "kind", "profile", "place", "state", "network", "params"),
+        ("site", "device", "kind", "profile", "place", "state", "network", "gateway", "tags", "params"),
         (
             (
                 device.site,
@@ -50,6 +57,8 @@ def list_devices(
                 device.place or device.site,
                 device.state.value,
                 f"{device.source}: {device.network_id}" if device.source else "",
+                device.gateway,
+                " ".join(device.tags),
                 details(device.params),
             )
             for device in found
@@ -72,6 +81,9 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
     serial: Annotated[str | None, typer.Option(help="Its serial number.")] = None,
     source: Annotated[str, typer.Option(help="The foreign network that it is in: hub sources list.")] = "",
     network_id: Annotated[str, typer.Option(help="What that network calls it: a DevEUI, a friendly name.")] = "",
+    gateway: Annotated[str, typer.Option(help="The device of the site that carries it.")] = "",
+    tag: Annotated[list[str] | None, typer.Option(help="A word to find it by; may be repeated.")] = None,
+    is_pending: Annotated[bool, typer.Option("--pending", help="Not heard yet: until `hub devices enable`.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Add a device; the hub takes it up within 5 seconds and replays what it said in the last hour."""
@@ -86,6 +98,9 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
         user=user,
         source=source,
         network_id=network_id,
+        gateway=gateway,
+        tags=tuple(tag or ()),
+        state=DeviceState.PENDING if is_pending else DeviceState.ACTIVE,
     )
     noun = asyncio.run(_add(desk_of(context), noun))
     if as_json:

@@ -13,7 +13,7 @@ import typer
 from hub.model import PlaceType
 from hub.parts import read_content
 from hub.registry import many
-from hub.registry.nouns import Device, DeviceState, Place
+from hub.registry.nouns import Device, DeviceState, Geometry, Place
 from hub.registry.registry import Registry
 from hub.registry.validation import Key, Problem
 from hub.ui.cli.desk import AsJson, Desk, desk_of
@@ -23,9 +23,14 @@ from hub.ui.printing import say_json
 from hub.ui.sheets import Row, Sheet, progress, read_sheet, write_csv
 
 DEVICE_COLUMNS = (
-    "site", "id", "kind", "profile", "place", "serial", "params", "user", "source", "network_id", "state",
+    "site", "id", "kind", "profile", "place", "serial", "params", "user", "source", "network_id", "gateway", "tags",
+    "state",
 )  # fmt: skip
-PLACE_COLUMNS = ("site", "id", "type", "parent", "en", "zh", "facts", "consents")
+PLACE_COLUMNS = (
+    "site", "id", "type", "parent", "en", "zh", "code", "longitude", "latitude", "floors", "basements", "footprint",
+    "facts", "consents",
+)  # fmt: skip
+GEOMETRY = {"longitude": float, "latitude": float, "floors": int, "basements": int}
 
 File = Annotated[Path, typer.Argument(help="CSV with a header, a JSON array, or JSON lines.")]
 N = TypeVar("N", Device, Place)
@@ -43,8 +48,9 @@ class Tally:
 def import_devices(context: typer.Context, file: File, *, as_json: AsJson = False) -> None:
     """Add and change devices as a file says, all of them or none.
 
-    Columns: site, id, kind, profile, place, serial, params (JSON), user, source, network_id, state. A row is the device
-    of its serial number or else of its id; a column that is not there leaves what is registered as it is.
+    Columns: site, id, kind, profile, place, serial, params (JSON), user, source, network_id, gateway, tags (words),
+    state. A row is the device of its serial number or else of its id; a column that is not there leaves what is
+    registered as it is.
     """
     _tell(asyncio.run(_import_devices(desk_of(context), file, as_json=as_json)), as_json=as_json)
 
@@ -65,8 +71,8 @@ def export_devices(
 def import_places(context: typer.Context, file: File, *, as_json: AsJson = False) -> None:
     """Add and change places as a file says, all of them or none, in whatever order.
 
-    Columns: site, id, type, parent, en, zh, facts (JSON), consents (JSON). A column that is not there leaves what is
-    registered as it is.
+    Columns: site, id, type, parent, en, zh, code, longitude, latitude, floors, basements, footprint (GeoJSON), facts
+    (JSON), consents (JSON). A column that is not there leaves what is registered as it is.
     """
     _tell(asyncio.run(_import_places(desk_of(context), file, as_json=as_json)), as_json=as_json)
 
@@ -135,12 +141,14 @@ def _device(sheet: Sheet, row: Row, key: Key, known: Device | None) -> Device:
         user=sheet.text(row, "user", was.user),
         source=sheet.text(row, "source", was.source),
         network_id=sheet.text(row, "network_id", was.network_id),
+        gateway=sheet.text(row, "gateway", was.gateway),
+        tags=tuple(sheet.text(row, "tags", " ".join(was.tags)).split()),
     )
 
 
 def _cells_of_device(device: Device) -> dict[str, object]:
     mine = {name: getattr(device, name) for name in DEVICE_COLUMNS}
-    return {**mine, "serial": device.serial or "", "state": device.state.value}
+    return {**mine, "serial": device.serial or "", "tags": " ".join(device.tags), "state": device.state.value}
 
 
 # --------------------------------------------------------------------------------------------------------- places
@@ -176,16 +184,23 @@ def _place(sheet: Sheet, row: Row, key: Key, known: Place | None) -> Place:
         id=key[1],
         type=type_,
         parent="" if parent == key[0] else parent,
+        code=sheet.text(row, "code", was.code),
+        geometry=_geometry(sheet, row, was.geometry),
         label={language: name for language, name in {**was.label, **names}.items() if name},
         facts=sheet.scalars(row, "facts", was.facts),
         consents={name: str(text) for name, text in sheet.scalars(row, "consents", was.consents).items()},
     )
 
 
+def _geometry(sheet: Sheet, row: Row, was: Geometry) -> Geometry:
+    said = {name: sheet.number(row, name, kind, getattr(was, name)) for name, kind in GEOMETRY.items()}
+    return Geometry(**said, footprint=sheet.document(row, "footprint", was.footprint))
+
+
 def _cells_of_place(place: Place) -> dict[str, object]:
     label = {language: place.label.get(language, "") for language in ("en", "zh")}
-    mine = {name: getattr(place, name) for name in ("site", "id", "parent", "facts", "consents")}
-    return {**mine, "type": place.type.value, **label}
+    mine = {name: getattr(place, name) for name in ("site", "id", "parent", "code", "facts", "consents")}
+    return {**mine, **asdict(place.geometry), "type": place.type.value, **label}
 
 
 # ----------------------------------------------------------------------------------------------------------- both

@@ -41,6 +41,7 @@ COMMANDS = {
     "drill": "Drills: the whole chain, marked; its commands are told, and leave only if you say so.",
     "coverage": "Tell in how many dwellings a detector is alive, by building and community.",
     "sites": "Sites: the communities of the registry.",
+    "divisions": "Divisions: what cities and streets are called, by their standard codes.",
     "places": "Places: buildings, floors, dwellings, elevators, fire zones.",
     "devices": "Devices: add, import, adopt what is pending.",
     "sources": "Foreign networks: ChirpStack, Zigbee2MQTT, uhppoted, topics of your own.",

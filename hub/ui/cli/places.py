@@ -15,7 +15,7 @@ from hub.registry import circumstances
 from hub.registry.nouns import Place
 from hub.rules.rule import read_rule
 from hub.rules.settling import in_force
-from hub.ui.cli import imports
+from hub.ui.cli import imports, place_geometry
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.cli.lists import For, From, Until, validity_of
 from hub.ui.printing import say_json, say_table
@@ -24,8 +24,9 @@ from hub.ui.words import details, title
 app = typer.Typer()
 app.command("import")(imports.import_places)
 app.command("export")(imports.export_places)
+app.command("locate")(place_geometry.locate)
 
-Fact = Annotated[str, typer.Argument(metavar="FACT", help="away, care_watch, escape, or what a rule calls it.")]
+Fact = Annotated[str, typer.Argument(metavar="FACT", help="away, care_watch, escape_door, or what a rule calls it.")]
 
 
 @app.command()
@@ -68,7 +69,7 @@ def list_places(
         say_json([asdict(place) for place in found])
         return
     say_table(
-        ("site", "place", "type", "in", "name", "facts"),
+        ("site", "place", "type", "in", "name", "code", "facts"),
         (
             (
                 place.site,
@@ -76,6 +77,7 @@ def list_places(
                 place.type.value,
                 place.parent or place.site,
                 title("", place.label),
+                place.code,
                 details(place.facts),
             )
             for place in found
@@ -91,7 +93,10 @@ def show(context: typer.Context, site: str, place: str, *, as_json: AsJson = Fal
     if as_json:
         say_json(asdict(noun))
         return
-    plain = (("type", noun.type.value), ("in", noun.parent or noun.site), ("name", title("", noun.label)))
+    plain = [
+        *(("type", noun.type.value), ("in", noun.parent or noun.site), ("name", title("", noun.label))),
+        *(("code", noun.code), *((name, str(value)) for name, value in place_geometry.shown(noun).items())),
+    ]
     facts = [(name, str(value), noun.consents.get(name, "")) for name, value in noun.facts.items()]
     say_table(("what", "is", "consent"), [*((*each, "") for each in plain), *facts])
 

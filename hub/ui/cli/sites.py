@@ -12,10 +12,12 @@ import typer
 
 from hub.city.chart import LATITUDE, LONGITUDE
 from hub.partitions import emptiest, partitions_of
+from hub.registry import addresses
 from hub.registry.circumstances import set_fact
 from hub.registry.nouns import Site
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.printing import say_json, say_table
+from hub.ui.words import title
 
 app = typer.Typer()
 
@@ -23,13 +25,16 @@ app = typer.Typer()
 @app.command("list")
 def list_sites(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List the sites."""
-    sites = asyncio.run(_read(desk_of(context)))
+    sites, names = asyncio.run(_read(desk_of(context)))
     if as_json:
         say_json([asdict(site) for site in sites])
         return
     say_table(
-        ("site", "name", "time zone", "partition"),
-        ((site.id, " / ".join(site.label.values()), site.zone, site.partition) for site in sites),
+        ("site", "name", "time zone", "partition", "code", "in"),
+        (
+            (site.id, " / ".join(site.label.values()), site.zone, site.partition, site.code, _around(site, names))
+            for site in sites
+        ),
         empty="no sites",
     )
 
@@ -41,6 +46,7 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
     *,
     zone: Annotated[str, typer.Option(help="An IANA time zone.")] = "Asia/Shanghai",
     partition: Annotated[str | None, typer.Option(help="Else the one with the fewest devices.")] = None,
+    code: Annotated[str, typer.Option(help="12 digits: the community's code of the statistics bureau.")] = "",
     en: Annotated[str, typer.Option(help="Its English name.")] = "",
     zh: Annotated[str, typer.Option(help="Its Chinese name.")] = "",
     as_json: AsJson = False,
@@ -48,7 +54,7 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
     """Add a site; the hub of its partition takes it up within 5 seconds."""
     desk = desk_of(context)
     label = {language: text for language, text in (("en", en), ("zh", zh)) if text}
-    noun = asyncio.run(_add(desk, Site(id=site, zone=zone, partition=partition or "", label=label)))
+    noun = asyncio.run(_add(desk, Site(id=site, zone=zone, partition=partition or "", code=code, label=label)))
     if as_json:
         say_json(asdict(noun))
     else:
@@ -73,15 +79,35 @@ def locate(
         typer.echo(f"{site} lies at {longitude} {latitude}")
 
 
+@app.command("code")
+def set_code(context: typer.Context, site: str, code: str, *, as_json: AsJson = False) -> None:
+    """Say which community a site is: 12 digits of the statistics bureau, of which 6 are the city and 9 the street."""
+    asyncio.run(_set_code(desk_of(context), site, code))
+    if as_json:
+        say_json({"site": site, "code": code})
+    else:
+        typer.echo(f"{site} is {code}")
+
+
+def _around(site: Site, names: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the city and street that a site lies in, as people call them."""
+    return " › ".join(title(code, names.get(code, {})) for code in addresses.around(site.code)) if site.code else ""
+
+
+async def _set_code(desk: Desk, site: str, code: str) -> None:
+    async with desk.registry() as registry:
+        await registry.set_site_code(site, code)
+
+
 async def _locate(desk: Desk, site: str, facts: Mapping[str, float]) -> None:
     async with desk.registry() as registry:
         for name, value in facts.items():
             await set_fact(registry, (site, site), name, value)
 
 
-async def _read(desk: Desk) -> list[Site]:
+async def _read(desk: Desk) -> tuple[list[Site], dict[str, dict[str, str]]]:
     async with desk.registry() as registry:
-        return await registry.sites()
+        return await registry.sites(), {each.code: each.label for each in await registry.divisions()}
 
 
 async def _add(desk: Desk, site: Site) -> Site:
