@@ -18,6 +18,8 @@ from hub.model import Delivery, Publish
 
 PING_AFTER_ACKS = 8_192
 RESUBSCRIBE_SECONDS = 10.0
+GREETING_SECONDS = 2.0
+"""A broker that accepts a connection and then says nothing is not there: the next attempt may find it."""
 _FAILURE = 0x80  # compared as int: against its stub, the codec's enums are no IntEnum and have no order
 _PINGREQ = mqtt5.PingReqPacket().write()
 
@@ -117,6 +119,7 @@ class Connection(asyncio.Protocol):
             ).write()
         )
         self._later(self._beat_seconds, self._beat)
+        self._later(GREETING_SECONDS, self._expect_greeting)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -302,10 +305,13 @@ class Connection(asyncio.Protocol):
         # The CONNACK is always read, and the end that the broker makes.
         return self._paused and self.hearing.is_connected and not self._is_leaving
 
+    def _expect_greeting(self) -> None:
+        if not self.hearing.is_connected:
+            self.abort(f"no_answer: no CONNACK within {GREETING_SECONDS} s")
+
     def _beat(self) -> None:
         """Ping; a peer that was silent since the ping before is dead, if anybody listened."""
-        is_asked = self.hearing.acks.awaits_answer or not self.hearing.is_connected
-        if is_asked and not self._heard and not self._is_deaf:
+        if self.hearing.acks.awaits_answer and not self._heard and not self._is_deaf:
             self.abort(f"no_answer: silent for {self._beat_seconds} s after a ping")
             return
         self._heard = False

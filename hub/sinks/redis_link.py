@@ -89,7 +89,7 @@ class Link:
             return
         connection = self._address.connection()
         try:
-            async with asyncio.timeout(self._answer_seconds):
+            async with asyncio.timeout(min(self._answer_seconds, CONNECT_SECONDS)):  # the login too
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis-py left it bare
         except AuthenticationError as error:
             await _disconnect(connection)

@@ -62,7 +62,8 @@ def _delivering(vitals: Vitals) -> Iterator[Reason]:
     if (vitals.streams_behind_seconds or 0) > PATIENCE_SECONDS:
         yield Reason(code="streams_behind", detail=f"no delivery for {vitals.streams_behind_seconds:.0f} s")
     if (vitals.store_behind_seconds or 0) > PATIENCE_SECONDS:
-        detail = f"no write for {vitals.store_behind_seconds:.0f} s: {vitals.store_error}"
+        why = vitals.store_error or "the store does not answer"
+        detail = f"no write for {vitals.store_behind_seconds:.0f} s: {why}"
         yield Reason(code="timeseries_behind", detail=detail)
     if vitals.owned_seconds is None:
         yield Reason(code="ownership_unconfirmed", detail="Redis has not yet said that the partition is ours")

@@ -24,6 +24,7 @@ class ScriptedBroker:
         self.received: list[mqtt5.Packet] = []
         self.connack = mqtt5.ConnAckPacket(session_present=True)
         self.suback = mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE
+        self.greets = True
         self.grants = True
         self.answers_pings = True
         self.returns_markers = True
@@ -81,7 +82,7 @@ class ScriptedBroker:
             return 0
         self.received.append(packet)
         match packet:
-            case mqtt5.ConnectPacket():
+            case mqtt5.ConnectPacket() if self.greets:
                 writer.write(self.connack.write())
             case mqtt5.SubscribePacket() if self.grants:
                 codes = [self.suback] * len(packet.topic_filters)

@@ -58,7 +58,7 @@ def _acknowledge(acks: AckOrder, waiting: list[tuple[str, int]]) -> list[int]:
     return written
 
 
-def test_settled_counts_the_messages_acked_before_a_ping_that_was_answered_two_seconds_ago() -> None:
+def test_settled_counts_the_messages_acked_before_a_ping_that_was_answered_three_seconds_ago() -> None:
     acks = AckOrder()
     acks.hand_out(6)
     acks.acknowledge([_message(1), _message(2)])
@@ -68,7 +68,7 @@ def test_settled_counts_the_messages_acked_before_a_ping_that_was_answered_two_s
     acks.pinged()
     acks.acknowledge([_message(5)])
     settled = [acks.settled]
-    for now in (0.0, 1.0, 1.9, 2.0, 3.0):
+    for now in (0.0, 1.0, 2.9, 3.0, 4.0):
         acks.answered(now)
         settled.append(acks.settled)
     assert settled == [0, 0, 0, 0, 2, 3]

@@ -101,6 +101,14 @@ async def test_a_refused_connection_is_tried_again_and_never_called_lost(broker:
         assert ear.bodies(Lost) == []
 
 
+async def test_a_broker_that_accepts_and_never_greets_is_tried_again_within_seconds(broker: ScriptedBroker) -> None:
+    broker.greets = False
+    async with Ear(MqttSession, config(broker.port, keepalive_seconds=60)) as ear:
+        await wait_until(lambda: broker.connections >= 2, seconds=20)
+        broker.greets = True
+        await wait_until(lambda: ear.is_caught_up)
+
+
 async def test_messages_are_settled_once_a_ping_behind_their_ack_was_answered(
     broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

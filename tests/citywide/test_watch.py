@@ -35,8 +35,8 @@ from tests.citywide.rig import (
     told,
     write,
 )
+from tests.servers.proxy import Proxy
 from tests.servers.valkey import PASSWORD, ValkeyServer
-from tests.sinks.streams.swallowing_proxy import SwallowingProxy
 from tests.waiting import wait_until
 
 ACCESS = domain_key("access")
@@ -101,15 +101,14 @@ async def test_a_city_that_stops_in_the_middle_goes_on_with_what_it_knew(
 async def test_a_transaction_whose_answer_never_came_is_not_done_again(
     settings: Settings, valkey: ValkeyServer
 ) -> None:
-    proxy = SwallowingProxy(valkey.port)
-    async with proxy.running(), valkey.link() as link:
+    async with Proxy(valkey.port).serve() as proxy, valkey.link() as link:
         url = f"redis://:{PASSWORD}@127.0.0.1:{proxy.port}/0"
         through = settings.model_copy(update={"redis": settings.redis.model_copy(update={"url": SecretStr(url)})})
         async with at_work(through) as city:
             await wait_until(lambda: city.watch.is_watching)
-            proxy.swallow_requests_with = b"access.impossible_travel"
+            proxy.deafen_at = b"access.impossible_travel"
             await write(link, swipe(1, GARDEN), swipe(2, HARBOUR))
-            await wait_until(lambda: proxy.swallowed == 1)
+            await wait_until(lambda: proxy.deafened == 1)
             await _until_told(link, 1)
             await write(link, swipe(3, GARDEN, "8800000001"), swipe(4, HARBOUR, "8800000001"))
             await _until_told(link, 2)

@@ -20,9 +20,10 @@ ProxyFactory = Callable[[int], contextlib.AbstractAsyncContextManager["Proxy"]]
 class Proxy:
     """Forwards a port of its own to ``target``. *Up* is from the client to the server.
 
-    ``swallow_up``/``swallow_down`` are blackholes: bytes are read and thrown away, no end is passed on. They hold for
-    the connections that are open when :meth:`heal` is called; those stay broken. ``cut_down_after`` forwards so many
-    bytes more from the server, then resets.
+    ``swallow_up``/``swallow_down`` are blackholes: bytes are read and thrown away, an end is not passed on. They hold
+    for the connections that are open when :meth:`heal` is called; those stay broken. ``cut_down_after`` forwards so
+    many bytes more from the server, then resets. ``deafen_at``: the next connection that says these words is served
+    on, but hears nothing any more; ``deafened`` counts such connections.
     """
 
     def __init__(self, target: int) -> None:
@@ -33,6 +34,8 @@ class Proxy:
         self.swallow_down = False
         self.cut_down_after: int | None = None
         self.latency_seconds = 0.0
+        self.deafen_at: bytes | None = None
+        self.deafened = 0
         self._clock = SystemClock()
         self._open: set[_Pair] = set()
 
@@ -87,15 +90,22 @@ class Proxy:
             while data := await reader.read(CHUNK_BYTES):
                 if self.latency_seconds:
                     await self._clock.sleep(self.latency_seconds)
-                if pair.is_lost or (self.swallow_up if is_up else self.swallow_down):
+                self._deafen(data, pair, is_up=is_up)
+                if pair.is_lost or (self.swallow_up if is_up else self.swallow_down or pair.is_deaf):
                     continue
                 await pair.forward(self._allowed(data, is_up=is_up), is_up=is_up)
                 if not is_up and self.cut_down_after == 0:
                     self.cut_down_after = None
                     break
-        if pair.is_lost or self.swallow_up or self.swallow_down:
+        if pair.is_lost or (self.swallow_up if is_up else self.swallow_down):
             return
         pair.reset()
+
+    def _deafen(self, data: bytes, pair: _Pair, *, is_up: bool) -> None:
+        if is_up and self.deafen_at is not None and self.deafen_at in data:
+            self.deafen_at = None
+            self.deafened += 1
+            pair.is_deaf = True
 
     def _allowed(self, data: bytes, *, is_up: bool) -> bytes:
         if is_up or self.cut_down_after is None:
@@ -110,6 +120,7 @@ class _Pair:
 
     def __init__(self, down: asyncio.StreamWriter, up: asyncio.StreamWriter) -> None:
         self.is_lost = False
+        self.is_deaf = False
         self._down = down
         self._up = up
 

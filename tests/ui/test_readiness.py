@@ -53,6 +53,13 @@ def test_a_short_interruption_of_the_sinks_is_forgiven() -> None:
     assert codes(replace(WELL, streams_behind_seconds=4.9, store_behind_seconds=4.9, owned_seconds=4.9)) == []
 
 
+def test_a_store_that_hangs_is_told_from_one_that_refuses() -> None:
+    hangs = replace(WELL, store_behind_seconds=6.0)
+    assert [reason.detail for reason in reasons(hangs)] == ["no write for 6 s: the store does not answer"]
+    (refuses,) = reasons(replace(hangs, store_error="[store_busy] 503"))
+    assert refuses.detail == "no write for 6 s: [store_busy] 503"
+
+
 def test_every_blind_session_is_named() -> None:
     found = reasons(replace(WELL, blind_sessions=("events", "telemetry")))
     assert [reason.detail.partition(":")[0] for reason in found] == ["events", "telemetry"]

@@ -19,7 +19,7 @@ from hub.sinks.timeseries.store import Store, Written
 LINES_PER_WRITE: Final = 5_000
 LINGER: Final = timedelta(milliseconds=250)
 _FIRST_PAUSE_SECONDS: Final = 0.1
-_LONGEST_PAUSE_SECONDS: Final = 5.0
+_LONGEST_PAUSE_SECONDS: Final = 2.0
 _DOUBLINGS_MAX: Final = 6
 _LOGGED_PER_WRITE: Final = 3
 
@@ -28,7 +28,11 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class WriterState:
-    """How the writer is doing, for readyz: ``behind_since`` is the wall clock in ns when the store stopped taking."""
+    """How the writer is doing, for readyz.
+
+    ``behind_since``: the wall clock in ns of the first question that the store has not taken, None when it took all;
+    a write that is under way counts, for a store that hangs says nothing at all.
+    """
 
     healthy: bool = True
     last_error: str | None = None
@@ -100,6 +104,8 @@ class SeriesWriter:
         failures = 0
         while True:
             await self._wake()
+            if self.state.behind_since is None:
+                self.state.behind_since = self._clock.wall_ns()
             try:
                 written = await self._store.write(lines)
             except UnavailableError as error:
@@ -121,15 +127,14 @@ class SeriesWriter:
         self.writes_failed += 1
         if self.state.healthy:
             _log.warning("series_store_lost", error=str(error))
-            self.state.behind_since = self._clock.wall_ns()
         self.state.healthy = False
         self.state.last_error = str(error)
 
     def _recover(self) -> None:
         if not self.state.healthy:
             _log.info("series_store_regained", behind_since=self.state.behind_since)
-            self.state.healthy = True
-            self.state.behind_since = None
+            self.state.healthy, self.state.last_error = True, None
+        self.state.behind_since = None
 
     def _report(self, rejected: Sequence[tuple[bytes, str]]) -> None:
         for line, reason in rejected[:_LOGGED_PER_WRITE]:

@@ -12,12 +12,14 @@ import pytest
 from redis import Redis
 from typing_extensions import override
 
-from hub.errors import OwnershipLostError
+from hub.errors import OwnershipLostError, UnavailableError
 from hub.model import AlarmChange, AlarmState, Reply, Where
+from hub.sinks import redis_link
 from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
 from hub.sinks.stream_readers import read_alarms, read_events
 from hub.sinks.streams import DEAD_LETTERS, alarms_key, cursor_key, domain_key, reply_key
 from tests.clocks import ManualClock
+from tests.servers.proxy import Proxy
 from tests.servers.valkey import PASSWORD, ValkeyServer
 from tests.sinks.streams.rig import (
     JOURNAL,
@@ -32,7 +34,6 @@ from tests.sinks.streams.rig import (
     whole_database,
     work,
 )
-from tests.sinks.streams.swallowing_proxy import SwallowingProxy
 from tests.waiting import wait_until
 
 
@@ -192,19 +193,18 @@ async def test_killing_valkey_while_it_is_written_to_neither_loses_nor_repeats(v
 
 
 async def test_a_transaction_that_happened_but_was_never_answered_is_not_repeated(valkey: ValkeyServer) -> None:
-    proxy = SwallowingProxy(valkey.port)
     outbox = MemoryOutbox()
-    async with proxy.running():
+    async with Proxy(valkey.port).serve() as proxy:
         address = RedisAddress(url=f"redis://:{PASSWORD}@127.0.0.1:{proxy.port}/0")
         rig = Rig(address, outbox, answer_seconds=0.3)
         async with valkey.link() as link, rig.running():
             outbox.put(1, work([event(1)]))
             await wait_until(lambda: not outbox.owed)
-            proxy.swallow_requests_with = b"XADD"
+            proxy.deafen_at = b"XADD"
             outbox.put(2, work([event(2)]), work([event(3)]))
             await wait_until(lambda: not outbox.owed)
             assert await numbers(link) == [1, 2, 3]
-    assert proxy.swallowed == 1
+    assert proxy.deafened == 1
     assert rig.sink.retries == 1
 
 
@@ -442,6 +442,16 @@ async def test_a_link_that_timed_out_is_closed_and_says_so(valkey: ValkeyServer)
         with pytest.raises(Exception, match="connection is closed"):
             await link.ask("PING")
         valkey.resume()
+
+
+async def test_a_server_that_accepts_and_says_nothing_is_given_up_long_before_an_answer_would_be(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_link, "CONNECT_SECONDS", 0.05)
+    valkey.pause()
+    with pytest.raises(UnavailableError, match="redis_unreachable"):
+        await Link(valkey.address, answer_seconds=600).open()
+    valkey.resume()
 
 
 async def test_a_link_that_was_cancelled_half_way_never_takes_an_answer_for_another(valkey: ValkeyServer) -> None:

@@ -162,7 +162,7 @@ async def test_every_point_is_stored_once_after_a_store_that_answers_by(
     assert len(http_stub.stored) == running.owed.tally["written"] == 100
 
 
-async def test_pauses_double_up_to_five_seconds_and_half_of_each_is_chance(
+async def test_pauses_double_up_to_two_seconds_and_half_of_each_is_chance(
     stubbed: tuple[Running, ManualClock], http_stub: HttpStub
 ) -> None:
     running, clock = stubbed
@@ -170,7 +170,7 @@ async def test_pauses_double_up_to_five_seconds_and_half_of_each_is_chance(
     running.owed.add(work(0, 1))
     await running.confirmed(1)
 
-    assert clock.sleeps == pytest.approx([0.075, 0.15, 0.3, 0.6, 1.2, 2.4, 3.75, 3.75])
+    assert clock.sleeps == pytest.approx([0.075, 0.15, 0.3, 0.6, 1.2, 1.5, 1.5, 1.5])
 
 
 async def test_the_store_may_ask_for_a_longer_pause_but_not_for_none(
@@ -226,6 +226,17 @@ async def test_the_state_tells_since_when_the_store_is_gone_and_when_it_is_back(
             assert (state.healthy, state.behind_since) == (True, None)
 
     assert [log["event"] for log in logs] == ["series_store_lost", "series_store_regained"]
+
+
+async def test_a_store_that_hangs_is_behind_since_it_was_asked(
+    stubbed: tuple[Running, ManualClock], http_stub: HttpStub
+) -> None:
+    running, clock = stubbed
+    http_stub.script.append(Answer(manner=Manner.HANGING))
+    running.owed.add(work(0, 1))
+    await wait_until(lambda: http_stub.requests)
+    clock.advance(60)
+    assert (running.writer.writes_failed, running.writer.state.behind_since) == (0, START_NS)
 
 
 async def test_every_point_is_there_once_after_the_real_server_was_gone_for_seconds(influxdb: InfluxServer) -> None:
