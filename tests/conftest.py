@@ -13,10 +13,10 @@ from tests.machine import SERVERS, needs
 pytest_plugins = [
     "tests.servers.mosquitto",
     "tests.servers.valkey",
+    "tests.servers.http_stub",  # before who uses it: pytest rewrites what it loads first
     "tests.servers.influxdb",
     "tests.servers.victoria",
     "tests.servers.postgres",
-    "tests.servers.http_stub",
     "tests.servers.proxy",
 ]
 

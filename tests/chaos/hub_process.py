@@ -29,9 +29,6 @@ raise: {event: access.card_seen, severity: info}
 """
 
 
-ON_ANOTHER_HOST = "import socket; socket.gethostname = lambda: 'another-host'; "
-
-
 class HubProcess:
     """``hub run`` with a configuration of its own; may be killed and started again. ``settings`` is more TOML.
 
@@ -82,12 +79,12 @@ class HubProcess:
             encoding="utf-8",
         )
 
-    def moved(self, directory: Path) -> HubProcess:
+    def moved(self, directory: Path, host: str = "another-host") -> HubProcess:
         """Return the same hub on another host: a copy of its files as they are now, whatever it is doing."""
         moved = HubProcess(directory, self.mqtt_port, self.redis_port, settings=self._more_settings)
         shutil.copytree(self.rules, moved.rules, dirs_exist_ok=True)
         shutil.copytree(self.data, moved.data, dirs_exist_ok=True)
-        moved.prelude = ON_ANOTHER_HOST
+        moved.prelude = f"import socket; socket.gethostname = lambda: {host!r}; "
         return moved
 
     def start(self, failpoint: str = "") -> None:

@@ -27,10 +27,11 @@ class InfluxTown(Town):
         valkey: ValkeyServer,
         influxdb: InfluxServer,
         *,
+        rules: str = "",
         card_every: int = 30,
     ) -> None:
         settings = f'[timeseries]\nstore = "influxdb"\nurl = "{influxdb.url}"\nbucket = "hub"\n'
-        super().__init__(directory, mosquitto, valkey, settings=settings, card_every=card_every)
+        super().__init__(directory, mosquitto, valkey, settings=settings, rules=rules, card_every=card_every)
         self.influxdb = influxdb
 
     @override
@@ -41,6 +42,10 @@ class InfluxTown(Town):
     async def stored_events(self) -> Counter[str]:
         found = await self.influxdb.ask("SELECT id FROM event WHERE event = 'access.card_seen'")
         return Counter(str(row[1]) for row in found)
+
+    async def stored_event_ids(self) -> Counter[str]:
+        """Return how often each event of any rule is in the store."""
+        return Counter(str(row[1]) for row in await self.influxdb.ask("SELECT id FROM event"))
 
     async def streamed_at(self) -> Mapping[str, int]:
         """Return the wall-clock ms at which Redis took the event of each card."""

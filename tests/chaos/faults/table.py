@@ -1,0 +1,19 @@
+"""The table of faults: every row that the storm can strike with. A new fault is a file or a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.chaos.faults import broker, devices, hub, identity, network, redis, store
+from tests.chaos.faults.fault import Fault
+
+ROWS = (
+    *hub.ROWS,
+    *redis.ROWS,
+    *broker.ROWS,
+    *store.ROWS,
+    *network.ROWS,
+    *devices.ROWS,
+    *identity.ROWS,
+)
+FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in ROWS}

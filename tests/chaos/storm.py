@@ -1,0 +1,274 @@
+"""The storm: one town in continuous traffic, struck by fault after fault, examined after each of them."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hub.clock import SystemClock
+from hub.sinks.stream_readers import read_events
+from tests.chaos.evidence import Evidence
+from tests.chaos.faults.fault import Fault
+from tests.chaos.hub_process import HubProcess
+from tests.chaos.influx_town import InfluxTown
+from tests.chaos.invariants import broken
+from tests.chaos.publisher import Publisher, number_of
+from tests.chaos.shadow import SEEN, Shadow, card_number
+from tests.chaos.town import opened
+from tests.chaos.watch import Watch
+from tests.servers.influxdb import InfluxServer
+from tests.servers.mosquitto import Mosquitto
+from tests.servers.proxy import Proxy
+from tests.servers.valkey import ValkeyServer
+from tests.waiting import wait_until
+
+RATE = 200
+SETTLED_SECONDS = 20
+LEAST_DELAY_SECONDS = 0.05
+"""A hub that has just read may rest 20 ms, then comes the fsync; less than this is not asked of a busy machine."""
+RULES = """
+rule: warm
+label: {en: Warm, zh: 温热}
+for_each: environment_sensor
+when: temperature > 30
+for: 500ms
+raise: {event: utility.warm, severity: high}
+clear: {when: temperature < 25, for: 500ms}
+do: [{command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: building}, until: cleared}]
+---
+rule: crowd
+label: {en: Many cards at a door, zh: 频繁刷卡}
+for_each: {part: door}
+on_signal: access.granted
+count: {at_least: 25, within: 10s}
+raise: {event: access.crowd, severity: low}
+"""
+"""Beside `card-seen` and all that ship: alarms with timers and commands, and counting: state that could be lost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a fault came to; ``at`` is seconds after the storm began, ``wrong`` is empty when every invariant held."""
+
+    fault: str
+    at: float
+    lasted: float
+    lost: int
+    doubled: int
+    recovery: float
+    bounds: str
+    wrong: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Known:
+    """What earlier faults cost."""
+
+    lost: set[int] = field(default_factory=set)
+    doubled: set[int] = field(default_factory=set)
+    inversions: int = 0
+
+
+class Storm:
+    """A town whose hub meets broker and Redis through proxies, and InfluxDB through a front that can lie.
+
+    Faults use the public parts. ``random`` is seeded: the same seed, the same faults at the same moments, as far as
+    processes can be repeated. ``copies_allowed`` is what the fault at work lets the broker send again. ``rejected``:
+    what the store refuses for good.
+    """
+
+    def __init__(self, town: InfluxTown, broker_link: Proxy, redis_link: Proxy, seed: int) -> None:
+        self.town = town
+        self.broker_link = broker_link
+        self.redis_link = redis_link
+        self.random = random.Random(seed)  # noqa: S311 -- repeatable, not secret
+        self.clock = SystemClock()
+        self.publisher = Publisher(town.mosquitto.port, RATE)
+        self.shadow = Shadow(town.hub.data)
+        self.watch = Watch(town)
+        self.outcomes: list[Outcome] = []
+        self.copies_allowed: set[int] = set()
+        self.rejected: set[int] = set()
+        self._known = _Known()
+        self._calm, self._struck_at = range(0), 0
+        self._began = self.clock.monotonic_ns()
+
+    async def start(self) -> None:
+        """Start the hub; return when everything works."""
+        self.town.hub.start()
+        await self.town.hub.until_ready()
+        self.watch.remember_memory()
+
+    async def strike(self, fault: Fault) -> Outcome:
+        """Let ``fault`` happen in running traffic; return what it came to, and remember it."""
+        at, first = self.seconds, self.publisher.number + 1
+        async with self.publisher.traffic():
+            await self.publisher.until_acked(RATE // 2)
+            self._calm, self._struck_at = range(first, self.publisher.number + 1), self.clock.wall_ns()
+            async with self.watch.watching():
+                await fault.strike(self)
+            lasted, since = self.seconds - at, self.publisher.number
+            recovery = await self._recovered(since)
+            await self.town.hub.until_ready()
+        found = await self._settled(fault, recovery)
+        outcome = Outcome(
+            fault=fault.name, at=at, lasted=lasted, lost=len(found.lost), doubled=len(found.doubled),
+            recovery=recovery, bounds=found.bound_line, wrong=tuple(broken(found)),
+        )  # fmt: skip
+        self._known.lost.update(found.lost)
+        self._known.doubled.update(found.doubled)
+        self._known.inversions = len(self.shadow.inversions)
+        self.outcomes.append(outcome)
+        return outcome
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the storm began."""
+        return (self.clock.monotonic_ns() - self._began) / 1e9
+
+    def adopt(self, hub: HubProcess) -> None:
+        """Go on with ``hub``, which took over from the one before."""
+        self.town.hub = hub
+        self.shadow.directory = hub.data
+
+    async def until_said(self, *codes: str) -> None:
+        """Wait until /readyz has shown ``codes`` during this fault."""
+        await wait_until(lambda: self.watch.said.issuperset(codes), seconds=30)
+
+    def fault_log(self) -> str:
+        """Return what happened when, a line each."""
+        return "\n".join(
+            f"{each.at:7.1f} s  {each.fault} ({each.lasted:.1f} s): {each.bounds}" for each in self.outcomes
+        )
+
+    # ----------------------------------------------------------------------------------------------------- observations
+
+    async def _recovered(self, since: int) -> float:
+        """Return the seconds until a point and an event of messages published after ``since`` are where they belong.
+
+        The time in which processes of ours waited for a processor is not the hub's: it is taken off.
+        """
+        began, waited = self.clock.monotonic_ns(), self.watch.starved_ns()
+
+        async def is_through() -> bool:
+            point = max((number_of(float(str(row[1]))) for row in await self._newest_points()), default=0)
+            return point > since and await self._newest_card() > since
+
+        await wait_until(is_through, seconds=60)
+        return max(0, self.clock.monotonic_ns() - began - (self.watch.starved_ns() - waited)) / 1e9
+
+    async def _newest_points(self) -> list[list[object]]:
+        return await self.town.influxdb.ask("SELECT co2 FROM environment_sensor WHERE time > now() - 20s")
+
+    async def _newest_card(self) -> int:
+        async with self.town.valkey.link() as link:
+            events = await read_events(link, ["access"], count=5, wanted=lambda event: event.name == SEEN)
+        return max(map(card_number, events), default=0)
+
+    async def _settled(self, fault: Fault, liveness_seconds: float) -> Evidence:
+        """Wait until nothing is on its way any more and return what is known then."""
+        await self.watch.until_quiet()
+        self.shadow.follow()
+        checkpoint, differing = await self._compared()
+
+        async def gathered() -> Evidence:
+            self.shadow.follow()
+            return await self._evidence(fault, liveness_seconds, checkpoint, differing)
+
+        deadline = self.clock.monotonic_ns() + SETTLED_SECONDS * 1_000_000_000
+        found = await gathered()
+        while broken(found) and self.clock.monotonic_ns() < deadline:
+            await self.clock.sleep(0.1)
+            found = await gathered()
+        return found
+
+    async def _compared(self) -> tuple[int, list[str]]:
+        """Return the first checkpoint behind what the shadow has applied, and where it differs."""
+        found: list[tuple[int, list[str]]] = []
+
+        def is_seen() -> bool:
+            found.append(self.shadow.differing())
+            return found[-1][0] > 0
+
+        await wait_until(is_seen, seconds=SETTLED_SECONDS)
+        return found[-1]
+
+    async def _evidence(self, fault: Fault, liveness: float, checkpoint: int, differing: list[str]) -> Evidence:
+        shadow, log = self.shadow, self.publisher.log
+        told: dict[str, list[str]] = {}
+        stored = Counter(number_of(value) for value in (await self.town.stored()).elements())
+        async with self.town.valkey.link() as link:
+            for event in await read_events(link, count=1_000_000):
+                told.setdefault(_domain(event.name), []).append(event.id)
+                if event.name == SEEN:
+                    stored[card_number(event)] += 1
+        expected: dict[str, list[str]] = {}
+        for event in shadow.events:
+            expected.setdefault(_domain(event.name), []).append(event.id)
+        return Evidence(
+            fault=fault,
+            rate=RATE,
+            ack_delay_seconds=self.ack_delay_seconds(),
+            acked=frozenset(log.acked),
+            tried=frozenset(log.tried),
+            heard=frozenset(shadow.heard_at),
+            judged=Counter(shadow.judged),
+            stored=stored,
+            inversions=shadow.inversions[self._known.inversions :],
+            told=told,
+            expected=expected,
+            stored_events=await self.town.stored_event_ids(),
+            ledger=await self.town.hub.metrics(),
+            checkpoint=checkpoint,
+            differing=differing,
+            said=frozenset(self.watch.said),
+            liveness_seconds=liveness,
+            vital=await self.watch.vital(),
+            forgiven=frozenset(self._known.lost),
+            doubled_before=frozenset(self._known.doubled),
+            rejected=frozenset(self.rejected),
+            copies_allowed=frozenset(self.copies_allowed),
+        )
+
+    def ack_delay_seconds(self) -> float:
+        """Return how long after its PUBACK a message was in the journal at most, in the calm before the last fault."""
+        acked, heard = self.publisher.log.acked, self.shadow.heard_at
+        delays = [
+            heard[number] - acked[number]
+            for number in self._calm
+            if number in acked and heard.get(number, self._struck_at) < self._struck_at
+        ]
+        return max(LEAST_DELAY_SECONDS, max(delays, default=0) / 1e9)
+
+
+def _domain(name: str) -> str:
+    return name.partition(".")[0]
+
+
+@asynccontextmanager
+async def storm_in(directory: Path, seed: int) -> AsyncIterator[Storm]:
+    """Open a town of its own with everything that can break, its hub not started; end all of it afterwards."""
+    async with AsyncExitStack() as stack:
+        mosquitto, valkey = Mosquitto(directory / "mosquitto"), ValkeyServer(directory / "valkey")
+        for server in (mosquitto, valkey):
+            stack.enter_context(_running(server))
+        influxdb = await stack.enter_async_context(InfluxServer(directory / "influxdb"))
+        broker_link = await stack.enter_async_context(Proxy(mosquitto.port).serve())
+        redis_link = await stack.enter_async_context(Proxy(valkey.port).serve())
+        town = InfluxTown(directory, mosquitto, valkey, influxdb, rules=RULES)
+        town.hub.mqtt_port, town.hub.redis_port = broker_link.port, redis_link.port
+        async for each in opened(town):
+            yield Storm(each, broker_link, redis_link, seed)
+
+
+@contextmanager
+def _running(server: Mosquitto | ValkeyServer) -> Iterator[None]:
+    server.start()
+    try:
+        yield
+    finally:
+        server.kill()

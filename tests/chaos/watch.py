@@ -1,0 +1,107 @@
+"""The watch: what the hub says of itself while a fault lasts, what its process takes, and when it has come to rest."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from hub.clock import SystemClock
+from tests.chaos.evidence import Vital
+from tests.chaos.faults.fault import DOWN
+from tests.chaos.town import Town
+from tests.waiting import wait_until
+
+LOOK_SECONDS, METRICS_EVERY = 0.05, 10
+
+
+def resident_bytes(process: int) -> int:
+    """Return how much memory a process holds; 0 when it is gone."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    return 1024 * int(status.partition("VmRSS:")[2].split()[0]) if "VmRSS:" in status else 0
+
+
+class Watch:
+    """Watches the hub of ``town``. ``said`` are the codes that /readyz has shown in the last ``watching``."""
+
+    def __init__(self, town: Town) -> None:
+        self.said: set[str] = set()
+        self._town = town
+        self._clock = SystemClock()
+        self._looks = 0
+        self._memory = 0
+        self._peak_memory = 0
+        self._peak_outbox = 0
+
+    def remember_memory(self) -> None:
+        """Take what the process holds now as what it holds in peace."""
+        self._memory = resident_bytes(self._town.hub.pid)
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Look every 50 ms, from now until the block ends."""
+        self.said.clear()
+        self._peak_memory = self._peak_outbox = 0
+        async with asyncio.TaskGroup() as group:
+            looking = group.create_task(self._look(), name="storm.watch")
+            try:
+                yield
+            finally:
+                looking.cancel()
+
+    async def until_quiet(self) -> None:
+        """Wait until everything heard is applied and delivered."""
+
+        async def is_quiet() -> bool:
+            metrics = await self._town.hub.metrics()
+            waiting = ("hub_engine_lag_records", "hub_outbox_waiting_records", "hub_points_waiting")
+            return not any(metrics[name] for name in waiting)
+
+        await wait_until(is_quiet, seconds=30)
+
+    async def vital(self) -> Vital:
+        """Return what the process took at most during the fault, and what it still owes."""
+        metrics = await self._town.hub.metrics()
+        return Vital(
+            memory_grown_bytes=max(0, self._peak_memory - self._memory),
+            outbox_bytes=self._peak_outbox,
+            journal_bytes=int(metrics["hub_journal_size_bytes"]),
+            lag_records=int(metrics["hub_engine_lag_records"]),
+            waiting_records=int(metrics["hub_outbox_waiting_records"]),
+        )
+
+    def starved_ns(self) -> int:
+        """Return how long the hub and we, whichever it was more, have waited for a processor that others had."""
+        return max(map(_starved_ns, (self._town.hub.pid, os.getpid())))
+
+    async def _look(self) -> None:
+        while True:
+            try:
+                await self._look_once()
+            except (OSError, TimeoutError):
+                self.said.add(DOWN)
+            await self._clock.sleep(LOOK_SECONDS)
+
+    async def _look_once(self) -> None:
+        hub = self._town.hub
+        async with asyncio.timeout(1):
+            status, codes = await hub.readiness()
+        self.said |= codes if status else {DOWN}
+        self._peak_memory = max(self._peak_memory, resident_bytes(hub.pid))
+        self._looks += 1
+        if status and self._looks % METRICS_EVERY == 0:
+            async with asyncio.timeout(1):
+                metrics = await hub.metrics()
+            self._peak_outbox = max(self._peak_outbox, int(metrics.get("hub_outbox_waiting_bytes", 0)))
+
+
+def _starved_ns(process: int) -> int:
+    try:
+        return int(Path(f"/proc/{process}/schedstat").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError):
+        return 0
