@@ -172,6 +172,22 @@ class CitySettings(_Section):
     http: HttpSettings = HttpSettings(port=8081)
 
 
+class CodeForm(StrEnum):
+    """What stands behind the colon of a code: an opaque reference, a plate, a device or place, or a word of its own."""
+
+    REFERENCE = "reference"
+    PLATE = "plate"
+    DEVICE = "device"
+    PLACE = "place"
+    WORD = "word"
+
+
+class CodesSettings(_Section):
+    """Kinds of codes beside person, household, plate, device and place (五码): ``codes.kinds.card = "word"``."""
+
+    kinds: dict[Identifier, CodeForm] = {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """One setting for people: secrets are hidden; ``origin`` is ``default``, ``FILE:LINE`` or a variable's name."""
@@ -212,6 +228,7 @@ class Settings(BaseSettings):
     checkpoint: CheckpointSettings = CheckpointSettings()
     limits: LimitSettings = LimitSettings()
     city: CitySettings = CitySettings()
+    codes: CodesSettings = CodesSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _files_dir: Path | None = PrivateAttr(default=None)

@@ -119,7 +119,7 @@ class Database:
         async with self.transaction() as connection:
             tables = [table for table in schema.metadata.sorted_tables if table is not schema.state]
             found = [await connection.execute(select(func.count()).select_from(table)) for table in tables]
-            return {table.name: int(result.scalar_one()) for table, result in zip(tables, found, strict=True)}
+            return {str(table.name): int(result.scalar_one()) for table, result in zip(tables, found, strict=True)}
 
 
 def _driven(url: URL) -> URL:

@@ -92,6 +92,17 @@ params = Table(
     Column("values", JSON, nullable=False),
 )
 
+# Codes that belong together, the lesser first, from a day until a day (both included; empty: always).
+links = Table(
+    "links",
+    metadata,
+    Column("one", String(160), primary_key=True),
+    Column("other", String(160), primary_key=True),
+    Column("begins", String(10), primary_key=True),
+    Column("ends", String(10), nullable=False),
+    Index("links_by_other", "other"),
+)
+
 credentials = Table(
     "credentials",
     metadata,

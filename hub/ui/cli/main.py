@@ -48,6 +48,7 @@ COMMANDS = {
     "profiles": "Device profiles: check, test, decode, guess, write a new one.",
     "rules": "Rules: as sentences, their tests, replay, plan and apply.",
     "lists": "Lists of plates, cards and people that rules read: plate in list('block').",
+    "codes": "The five codes: which person, household, vehicle, device and place belong together.",
     "params": "Parameters of rules: for a profile, a site, a place and what is below it, a device.",
     "registry": "The registry's database: which version it has, what is in it.",
     "audit": "Who changed what, and who looked at what is secret or personal.",
