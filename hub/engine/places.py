@@ -40,11 +40,12 @@ class ParamsRow(msgspec.Struct, frozen=True):
 
 
 class ListRow(msgspec.Struct, frozen=True):
-    """A list document: what stands on a list of a site, and whether or from when until when."""
+    """A list document: what stands on a list of a site, or only of a ``place`` in it, and from when until when."""
 
     site: str
     list: str
     entries: dict[str, Scalar]
+    place: str = ""
 
 
 class Place:
@@ -146,18 +147,21 @@ class Circumstances:
             if said is not None:
                 values[name], change = _in_force(said, at, row.zone, f"fact {name} of {row.site}/{row.place}")
                 changes.append(change)
-        lists: list[tuple[str, frozenset[Scalar]]] = []
+        lists: dict[str, frozenset[Scalar]] = {}
+        around = {"", *(place.place for place in way)}
         for listed in self._lists.get(row.site, ()) if rule.uses_lists else ():
-            what = f"list {listed.list} of {listed.site}"
-            found = {value: _in_force(said, at, row.zone, what) for value, said in listed.entries.items()}
-            changes += [change for _, change in found.values()]
-            lists.append((listed.list, frozenset(value for value, (is_on, _) in found.items() if is_on)))
+            if listed.place in around:
+                what = f"list {listed.list} of {listed.site}"
+                found = {value: _in_force(said, at, row.zone, what) for value, said in listed.entries.items()}
+                changes += [change for _, change in found.values()]
+                on = frozenset(value for value, (is_on, _) in found.items() if is_on)
+                lists[listed.list] = lists.get(listed.list, frozenset()) | on
         is_open = True
         if rule.schedule is not None:
             is_open, change = opening(rule.schedule, at, row.zone)
             changes.append(change)
         until = min((change for change in changes if change is not None), default=None)
-        return Settled(tuple(sorted(values.items())), tuple(lists), is_open, until)
+        return Settled(tuple(sorted(values.items())), tuple(lists.items()), is_open, until)
 
     def _values(self, rule: Rule, row: DeviceRow | PlaceRow, way: list[PlaceRow]) -> Iterator[tuple[str, Scalar]]:
         """Yield what is said of the parameters, from the widest to the nearest."""

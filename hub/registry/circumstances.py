@@ -19,6 +19,11 @@ from hub.registry.documents import scope_of
 from hub.registry.nouns import Entry, Params, Place
 from hub.registry.registry import Registry, subject_of
 from hub.registry.validation import CONSENTED, IDENTIFIER, VALUE_SIZE, Key, Problem, refuse
+from hub.rules.settling import in_force
+
+ENDING = frozenset({"temporary", "visitor"})
+"""Lists on which nothing stands for ever."""
+_ENTRY = ("site", "list", "value", "place")
 
 # ---------------------------------------------------------------------------------------------------------- lists
 
@@ -44,27 +49,48 @@ async def put_entries(registry: Registry, entries: Sequence[Entry]) -> None:
         refuse("entry_invalid", await _entry_problems(connection, entries))
         known = {_entry_key(entry): entry for entry in await rows.entries(connection)}
         for entry in entries:
-            await connection.execute(table.delete().where(*_is(table, entry, ("site", "list", "value"))))
+            await connection.execute(table.delete().where(*_is(table, entry, _ENTRY)))
             _note_entry(change, known.get(_entry_key(entry)), entry)
         await connection.execute(table.insert(), [asdict(entry) for entry in entries])
 
 
-async def remove_entries(registry: Registry, site: str, name: str, values: Collection[str]) -> None:
+async def remove_entries(registry: Registry, site: str, name: str, values: Collection[str], *, place: str = "") -> None:
     """Take all of ``values`` off a list, or none; ConfigError ``entry_unknown``."""
     async with registry.change() as change:
         table = schema.entries
         known = {_entry_key(entry): entry for entry in await rows.entries(change.connection)}
         for value in values:
-            entry = known.get((site, name, value))
+            entry = known.get((site, name, value, place))
             if entry is None:
-                where = f"of site {site!r}" if site else "of every site"
+                where = f"of {site}/{place}" if place else f"of site {site!r}" if site else "of every site"
                 raise ConfigError("entry_unknown", f"{value!r} is not on list {name!r} {where}")
-            await change.connection.execute(table.delete().where(*_is(table, entry, ("site", "list", "value"))))
+            await change.connection.execute(table.delete().where(*_is(table, entry, _ENTRY)))
             _note_entry(change, entry, None)
 
 
-def _entry_key(entry: Entry) -> tuple[str, str, str]:
-    return entry.site, entry.list, entry.value
+async def tidy_entries(registry: Registry, at: int) -> list[Entry]:
+    """Take off what had ended by wall time ``at``, and return it: who visited once is nobody's business later."""
+    async with registry.transaction() as connection:
+        zones = {site.id: site.zone for site in await rows.sites(connection)}
+        entries = await rows.entries(connection)
+    ended = [entry for entry in entries if entry.valid and _has_ended(entry, at, zones.get(entry.site, "UTC"))]
+    if ended:
+        async with registry.change() as change:
+            table = schema.entries
+            for entry in ended:
+                same = [*_is(table, entry, _ENTRY), table.c.valid == entry.valid]
+                if (await change.connection.execute(table.delete().where(*same))).rowcount:
+                    _note_entry(change, entry, None)
+    return ended
+
+
+def _has_ended(entry: Entry, at: int, zone: str) -> bool:
+    is_on, change = in_force(entry.valid, at, zone)
+    return not is_on and change is None
+
+
+def _entry_key(entry: Entry) -> tuple[str, str, str, str]:
+    return entry.site, entry.list, entry.value, entry.place
 
 
 def _note_entry(change: Change, old: Entry | None, new: Entry | None) -> None:
@@ -78,12 +104,21 @@ def _note_entry(change: Change, old: Entry | None, new: Entry | None) -> None:
 async def _entry_problems(connection: AsyncConnection, entries: Sequence[Entry]) -> Iterator[Problem]:
     sites = {site.id for site in await rows.sites(connection)}
     known = {(entry.list, entry.value): entry.site for entry in await rows.entries(connection)}
-    return _wrong_entries(entries, sites, known)
+    places = await rows.place_keys(connection)
+    passes = [(index, text) for index, entry in enumerate(entries) for text in _wrong_pass(entry, places)]
+    return iter([*_wrong_entries(entries, sites, known), *passes])
+
+
+def _wrong_pass(entry: Entry, places: Collection[Key]) -> Iterator[str]:
+    if entry.place and (entry.site, entry.place) not in places:
+        yield f"there is no place {entry.place!r} in site {entry.site!r}: a place is one of a site"
+    if entry.list in ENDING and not entry.valid.partition("/")[2]:
+        yield f"what stands on the list {entry.list!r} ends some time: say until when"
 
 
 def _wrong_entries(entries: Sequence[Entry], sites: Collection[str], known: dict[Key, str]) -> Iterator[Problem]:
     """Yield what is wrong; an entry of every site beside one of a single site would be two answers to one question."""
-    counts = Counter((entry.site, entry.list, entry.value) for entry in entries)
+    counts = Counter(map(_entry_key, entries))
     for index, entry in enumerate(entries):
         if not IDENTIFIER.fullmatch(entry.list):
             yield index, f"list {entry.list!r} is not 1 to 64 of A-Z a-z 0-9 . _ -"
@@ -91,7 +126,7 @@ def _wrong_entries(entries: Sequence[Entry], sites: Collection[str], known: dict
             yield index, f"entry {entry.value!r} is not 1 to {VALUE_SIZE} printable characters"
         if entry.site and entry.site not in sites:
             yield index, f"there is no site {entry.site!r}"
-        if counts[entry.site, entry.list, entry.value] > 1:
+        if counts[_entry_key(entry)] > 1:
             yield index, f"{entry.value!r} stands more than once"
         other = known.setdefault((entry.list, entry.value), entry.site)
         if other != entry.site and "" in {other, entry.site}:

@@ -80,18 +80,23 @@ def circumstances(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield ``list/{site}/{list}`` and ``params/{site}/{rule}/{scope}`` with their bodies.
 
-    A list: site, list, entries (value to true, or to ``FROM/UNTIL``). Parameters: rule, values, and what they are for:
+    A list: site, list, entries (value to true, or to ``FROM/UNTIL``); what counts at one place only is
+    ``list/{site}/{list}/{place}``, which says its place. Parameters: rule, values, and what they are for:
     profile, site, place, device. What holds at every site is written for each. Facts are in the place's document:
     true, false, ``FROM/UNTIL``, or something else that is so. FROM and UNTIL are days of the site (both included) or
     moments, either may be empty; whether it is so now is judged by the engine in its own time.
     """
     for site in sites:
-        lists: dict[str, dict[str, Scalar]] = {}
+        lists: dict[tuple[str, str], dict[str, Scalar]] = {}
         for entry in entries:
             if entry.site in {"", site.id}:
-                lists.setdefault(entry.list, {})[entry.value] = entry.valid or True
-        for name, found in lists.items():
-            yield f"list/{site.id}/{name}", _canonical({"site": site.id, "list": name, "entries": found})
+                lists.setdefault((entry.list, entry.place), {})[entry.value] = entry.valid or True
+        for (name, place), found in lists.items():
+            body: dict[str, object] = {"site": site.id, "list": name, "entries": found}
+            if place:
+                yield f"list/{site.id}/{name}/{place}", _canonical({**body, "place": place})
+            else:
+                yield f"list/{site.id}/{name}", _canonical(body)
         for each in params:
             if each.site in {"", site.id}:
                 yield (

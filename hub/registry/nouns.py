@@ -127,12 +127,13 @@ class Device:
 class Entry:
     """What stands on a list (block, allow, a visitor's pass) of a site, or of every site when ``site`` is empty.
 
-    ``valid`` is ``FROM/UNTIL``, or empty: always.
+    With a ``place`` of the site it counts there and below only. ``valid`` is ``FROM/UNTIL``, or empty: always.
     """
 
     list: str
     value: str
     site: str = ""
+    place: str = ""
     valid: str = ""
     note: str = ""
 

@@ -67,7 +67,7 @@ async def device(connection: AsyncConnection, key: tuple[str, str]) -> Device | 
 async def entries(connection: AsyncConnection) -> list[Entry]:
     """Return what stands on lists, by site, list and value."""
     table = schema.entries
-    query = table.select().order_by(table.c.site, table.c.list, table.c.value)
+    query = table.select().order_by(table.c.site, table.c.list, table.c.value, table.c.place)
     return [Entry(**row) for row in (await connection.execute(query)).mappings()]
 
 

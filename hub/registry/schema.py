@@ -70,13 +70,14 @@ devices = Table(
     Index("devices_by_network_id", "source", "network_id", unique=True),
 )
 
-# The site is empty for what holds at every site, so it is no foreign key.
+# Site and place are empty for what holds at every site, and at all of a site, so they are no foreign keys.
 entries = Table(
     "list_entries",
     metadata,
     Column("site", String(64), primary_key=True),
     Column("list", String(64), primary_key=True),
     Column("value", String(128), primary_key=True),
+    Column("place", String(64), primary_key=True),
     Column("valid", String(64), nullable=False),
     Column("note", String(256), nullable=False),
 )

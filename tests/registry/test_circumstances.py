@@ -93,9 +93,30 @@ async def test_the_engine_sees_an_entry_from_when_until_when_it_is_valid(registr
 
 
 async def test_an_entry_that_is_put_again_is_replaced(registry: Registry) -> None:
-    await circumstances.put_entries(registry, [Entry(list="visitor", value=PLATE, site="s1", valid="2026-03-01/")])
-    await circumstances.put_entries(registry, [Entry(list="visitor", value=PLATE, site="s1")])
-    assert await circumstances.read_entries(registry) == [Entry(list="visitor", value=PLATE, site="s1")]
+    await circumstances.put_entries(registry, [Entry(list="allow", value=PLATE, site="s1", valid="2026-03-01/")])
+    await circumstances.put_entries(registry, [Entry(list="allow", value=PLATE, site="s1")])
+    assert await circumstances.read_entries(registry) == [Entry(list="allow", value=PLATE, site="s1")]
+
+
+async def test_a_pass_for_a_place_counts_there_and_below_only(registry: Registry) -> None:
+    await registry.add_places([Place(site="s1", id="b2", type=PlaceType.BUILDING)])
+    await circumstances.put_entries(
+        registry,
+        [
+            Entry(list="states", value="alarm", site="s1", place="b1", valid="/2026-03-01"),
+            Entry(list="states", value="test", site="s1", place="b2"),
+            Entry(list="states", value="fault", site="s1", place="s1"),
+            Entry(list="states", value="normal"),
+        ],
+    )
+    assert await names_on(registry, NOON) == {"alarm", "fault", "normal"}
+    assert await names_on(registry, "2026-03-02T00:00+08:00") == {"fault", "normal"}
+    await circumstances.remove_entries(registry, "s1", "states", ["alarm"], place="b1")
+    assert sorted(key for key in await registry.documents() if key.startswith("list/s1")) == [
+        "list/s1/states",
+        "list/s1/states/b2",
+        "list/s1/states/s1",
+    ]
 
 
 async def test_an_entry_that_was_taken_off_is_gone(registry: Registry) -> None:
@@ -120,6 +141,9 @@ async def test_taking_off_what_is_not_there_takes_nothing_off(registry: Registry
         (Entry(list="block", value="x" * 129), "1 to 128"),
         (Entry(list="block", value="x", site="s9"), "no site 's9'"),
         (Entry(list="allow", value=PLATE, site="s1"), "of every site already"),
+        (Entry(list="block", value="x", site="s1", place="d9"), "no place 'd9' in site 's1'"),
+        (Entry(list="block", value="x", place="d1"), "no place 'd1' in site ''"),
+        (Entry(list="visitor", value="x", valid="2026-03-01/"), "ends some time"),
     ],
 )
 async def test_an_entry_that_could_not_work_is_refused(registry: Registry, entry: Entry, complaint: str) -> None:

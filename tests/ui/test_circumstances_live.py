@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
 
+from hub.clock import SystemClock
 from tests.machine import needs_mosquitto
 from tests.ui.at import At
 from tests.ui.conftest import Cli
@@ -17,6 +19,7 @@ from tests.waiting import wait_until
 
 pytestmark = needs_mosquitto
 
+SECOND = 1_000_000_000
 READER, UPPER, LOWER = "reader", "door-upper", "door-lower"
 """A plate reader, and two door controllers, each in a building of its own; they speak the native payload."""
 
@@ -70,6 +73,24 @@ def at(cli: Cli, installation: Installation) -> Town:
         here("devices", "add", SITE, READER, "--kind", "plate_reader")
         here.taken_up()
     return here
+
+
+def test_a_pass_begins_and_ends_by_itself(at: Town) -> None:
+    clock = SystemClock()
+    second = clock.wall_ns() // SECOND
+    begins, ends = (datetime.fromtimestamp(second + after, UTC) for after in (12, 18))
+    plate = "鲁B77777"
+    at("lists", "add", "block", plate, "--from", begins.isoformat(), "--until", ends.isoformat())
+    at.taken_up()  # from here on nobody says anything any more
+    while clock.wall_ns() < ends.timestamp() * SECOND:
+        at.passes(plate)
+    assert not at.passes(plate)
+    blocked = {each["time"] for each in at.told("vehicle.plate_blocked", READER) if each["data"].get("plate") == plate}
+    passed = {each["time"] for each in at.told("vehicle.passage", READER) if each["data"].get("plate") == plate}
+    inside = {time for time in passed if begins.timestamp() * SECOND <= time < ends.timestamp() * SECOND}
+    assert blocked == inside
+    assert blocked
+    assert passed - blocked
 
 
 def test_a_vehicle_is_blocked_as_soon_as_somebody_puts_its_plate_on_the_list_and_not_before(at: Town) -> None:

@@ -14,14 +14,13 @@ from hub.errors import ConfigError
 from hub.registry import codes
 from hub.registry.code_kinds import HOUSEHOLD, PERSON, Found, Kinds, Link, new_reference
 from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.lists import Reason, Unmask
 from hub.ui.printing import say_json, say_table
 
 app = typer.Typer()
 
 Code = Annotated[str, typer.Argument(metavar="CODE", help="plate:鲁B12345, household:…, person:…, place:SITE/ID …")]
 At = Annotated[str, typer.Option(help="A day, such as 2026-03-01; else today.")]
-Unmask = Annotated[bool, typer.Option("--unmask", help="Show plates and references whole; the audit tells of it.")]
-Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
 
 
 @app.command()

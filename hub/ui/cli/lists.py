@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,8 @@ import typer
 from hub.errors import ConfigError
 from hub.normalize.plates import PROVINCES, plate_cn
 from hub.registry import circumstances
+from hub.registry.audit import HIDDEN
+from hub.registry.author import masked
 from hub.registry.nouns import Entry
 from hub.registry.validity import parted, validity
 from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
@@ -22,12 +24,15 @@ from hub.ui.sheets import Row, Sheet, read_sheet
 
 app = typer.Typer()
 
-COLUMNS = ("list", "value", "site", "from", "until", "note")
+COLUMNS = ("list", "value", "site", "place", "from", "until", "note")
 EVERYWHERE = "every site"
 _PLATE_SIZE = 7
 
 Name = Annotated[str, typer.Argument(metavar="LIST", help="block, allow, temporary, visitor, or a name of your own.")]
 Site = Annotated[str, typer.Option(help="Only at this site; else at every one.")]
+Place = Annotated[str, typer.Option(help="Only at this place of the site and what is below it.")]
+Unmask = Annotated[bool, typer.Option("--unmask", help="Show what is personal whole; the audit tells of it.")]
+Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
 From = Annotated[str, typer.Option("--from", help="A day, or a moment of the site: 2026-03-01, 2026-03-01T08:00.")]
 Until = Annotated[str, typer.Option("--until", help="As --from; a day is included.")]
 For = Annotated[str, typer.Option("--for", help="From now on so long: 2h, 3d.")]
@@ -40,28 +45,43 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
     values: Annotated[list[str], typer.Argument(metavar="VALUE...", help="Plates, card numbers, references.")],
     *,
     site: Site = "",
+    place: Place = "",
     begins: From = "",
     ends: Until = "",
     span: For = "",
     note: Annotated[str, typer.Option(help="Why, for people.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Put values on a list; the hub takes them up within 5 seconds. What stands there already is replaced."""
+    """Put values on a list; the hub takes them up within 5 seconds. What stands there already is replaced.
+
+    On the lists temporary and visitor everything ends: --until or --for. A pass begins and ends by itself.
+    """
     desk = desk_of(context)
     valid = validity_of(desk, begins, ends, span)
-    entries = [Entry(list=name, value=as_read(value), site=site, valid=valid, note=note) for value in values]
+    entries = [
+        Entry(list=name, value=as_read(value), site=site, place=place, valid=valid, note=note) for value in values
+    ]
     asyncio.run(_put(desk, entries))
     if as_json:
         say_json([asdict(entry) for entry in entries])
     else:
-        typer.echo(f"{name}: {', '.join(entry.value for entry in entries)} {valid or 'always'} at {site or EVERYWHERE}")
+        where = "/".join(each for each in (site, place) if each) or EVERYWHERE
+        typer.echo(f"{name}: {', '.join(entry.value for entry in entries)} {valid or 'always'} at {where}")
 
 
 @app.command()
-def remove(context: typer.Context, name: Name, values: list[str], *, site: Site = "", as_json: AsJson = False) -> None:
+def remove(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    name: Name,
+    values: list[str],
+    *,
+    site: Site = "",
+    place: Place = "",
+    as_json: AsJson = False,
+) -> None:
     """Take values off a list."""
     gone = [as_read(value) for value in values]
-    asyncio.run(_remove(desk_of(context), site, name, gone))
+    asyncio.run(_remove(desk_of(context), (site, place), name, gone))
     if as_json:
         say_json({"removed": gone})
     else:
@@ -76,7 +96,10 @@ def import_entries(
     name: Annotated[str, typer.Option("--list", help="For rows without a list.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Put all entries of a CSV or JSON file on their lists, or none. Columns: list, value, site, from, until, note."""
+    """Put all entries of a CSV or JSON file on their lists, or none.
+
+    Columns: list, value, site, place, from, until, note. Every mistake is told at once, with its line.
+    """
     sheet = read_sheet(file, COLUMNS)
     entries = [_entry(sheet, row, name) for row in sheet.rows]
     asyncio.run(_import(desk_of(context), sheet, entries, as_json=as_json))
@@ -87,17 +110,19 @@ def import_entries(
 
 
 @app.command()
-def show(
+def show(  # noqa: PLR0913 -- each is a word of the command line
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="LIST", help="Only this list.")] = "",
     *,
     site: Annotated[str, typer.Option(help="Only what counts at this site.")] = "",
+    unmask: Unmask = False,
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what stands on lists."""
+    """Show what stands on lists, plates and cards masked."""
     found = [
-        entry
-        for entry in asyncio.run(_read(desk_of(context)))
+        entry if unmask else replace(entry, value=masked(entry.value), note=HIDDEN if entry.note else "")
+        for entry in asyncio.run(_read(desk_of(context), (name, site, reason) if unmask else None))
         if name in {"", entry.list} and (not site or entry.site in {"", site})
     ]
     if as_json:
@@ -105,9 +130,34 @@ def show(
         return
     say_table(
         ("list", "value", "where", "from", "until", "note"),
-        ((entry.list, entry.value, entry.site or EVERYWHERE, *parted(entry.valid), entry.note) for entry in found),
+        (
+            (
+                entry.list,
+                entry.value,
+                "/".join(each for each in (entry.site, entry.place) if each) or EVERYWHERE,
+                *parted(entry.valid),
+                entry.note,
+            )
+            for entry in found
+        ),
         empty="no entries",
     )
+
+
+@app.command()
+def tidy(
+    context: typer.Context,
+    *,
+    ended: Annotated[str, typer.Option(help="So long ago at least.")] = "30d",
+    as_json: AsJson = False,
+) -> None:
+    """Take off what ended long ago: visitors of last month are nobody's business."""
+    desk = desk_of(context)
+    gone = asyncio.run(_tidy(desk, desk.ago(ended)))
+    if as_json:
+        say_json({"removed": len(gone)})
+    else:
+        typer.echo(f"took off {len(gone)} entries")
 
 
 def validity_of(desk: Desk, begins: str, ends: str, span: str) -> str:
@@ -136,13 +186,17 @@ def _entry(sheet: Sheet, row: Row, name: str) -> Entry:
         list=sheet.text(row, "list", name) or name,
         value=as_read(sheet.text(row, "value")),
         site=sheet.text(row, "site"),
+        place=sheet.text(row, "place"),
         valid=valid,
         note=sheet.text(row, "note"),
     )
 
 
-async def _read(desk: Desk) -> list[Entry]:
+async def _read(desk: Desk, look: tuple[str, str, str] | None) -> list[Entry]:
     async with desk.registry() as registry:
+        if look is not None:
+            name, site, reason = look
+            await registry.look("list.unmasked", f"list/{site or '*'}/{name or '*'}", reason)
         return await circumstances.read_entries(registry)
 
 
@@ -151,9 +205,14 @@ async def _put(desk: Desk, entries: Sequence[Entry]) -> None:
         await circumstances.put_entries(registry, entries)
 
 
-async def _remove(desk: Desk, site: str, name: str, values: Sequence[str]) -> None:
+async def _tidy(desk: Desk, at: int) -> list[Entry]:
     async with desk.registry() as registry:
-        await circumstances.remove_entries(registry, site, name, values)
+        return await circumstances.tidy_entries(registry, at)
+
+
+async def _remove(desk: Desk, where: tuple[str, str], name: str, values: Sequence[str]) -> None:
+    async with desk.registry() as registry:
+        await circumstances.remove_entries(registry, where[0], name, values, place=where[1])
 
 
 async def _import(desk: Desk, sheet: Sheet, entries: Sequence[Entry], *, as_json: bool) -> None:
