@@ -26,11 +26,11 @@ from hub.engine.state import (
     Seen,
     SessionState,
     State,
-    Unsettled,
     Waiting,
     decode_entries,
 )
 from hub.engine.telling import alarm_of
+from hub.engine.unsettled import Unsettled
 from hub.model import (
     Address,
     AlarmState,

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from hub.engine.state import State, Unsettled, digest_of
+from hub.engine.state import State
+from hub.engine.unsettled import Unsettled, digest_of
 from hub.model import Batch, Heard, Record
 
 Decode = Callable[[bytes], Sequence[Heard]]

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
 from hub.commands.life import Command, Lease
+from hub.engine.unsettled import Unsettled
 from hub.errors import CorruptError
-from hub.model import Heard, Reply, Scalar
+from hub.model import Reply, Scalar
 from hub.rules.held import Held
 from hub.rules.inputs import Memory
 from hub.rules.states import RuleState
 
 ENCODED_BYTES_PER_TURN = 64 * 1024
 """About 0.3 ms of encoding between two batches (``make bench``); the pause budget is 1 ms (engine.md, State)."""
+SETTLING_NS = 4_000_000_000
+"""How long a checkpoint waits for what may settle: that takes a broker 2 s, and what it took needs no digest."""
 
 
 class SessionState(msgspec.Struct):
@@ -123,43 +124,6 @@ class DeviceState:
     names: dict[str, str] = field(default_factory=dict)
 
 
-class Unsettled(msgspec.Struct, dict=True):
-    """Messages of one batch whose ack the broker may not have taken: [packet id, digest of topic and payload].
-
-    ``last`` numbers its last message within the connection. ``heard`` is not encoded: it decodes the packets once more,
-    and the digests are made (0.9 us each), when a checkpoint or a redelivery asks, which for most batches is never.
-    Keeping the decoded messages instead cost 60 MB at 70,000 a second.
-    """
-
-    session: str
-    connection: int
-    last: int
-    messages: list[tuple[int, bytes]]
-
-    heard: ClassVar[partial[Sequence[Heard]] | None] = None
-
-    def settle(self) -> None:
-        """Note that the broker took the acks of all: nothing can ask for these messages any more.
-
-        A checkpoint that began before still holds the entry, without what it was kept for: digesting messages only to
-        throw them away cost a flood 1 us each.
-        """
-        self.messages = []
-        self.__dict__["heard"] = None
-
-    def fill(self) -> list[tuple[int, bytes]]:
-        """Return the messages, digesting what was heard the first time."""
-        if self.heard is not None:
-            self.messages = [(m.packet_id, digest_of(m)) for m in self.heard() if m.packet_id is not None]
-            self.__dict__["heard"] = None
-        return self.messages
-
-
-def digest_of(message: Heard) -> bytes:
-    """Return what tells a redelivered message from another with the same packet id."""
-    return hashlib.blake2b(message.topic.encode() + b"\0" + message.payload, digest_size=8).digest()
-
-
 class Waiting(msgspec.Struct):
     """Messages of a device that is not registered: [t, received_at, topic, payload], newest last."""
 
@@ -255,6 +219,8 @@ class State:
         self.generation = 1
         self._dirty: dict[str, Entry | None] = {}
         self._pending: dict[str, Entry | None] = {}
+        self._settling: dict[str, Unsettled] = {}
+        self._begun = 0
         self._encoded: dict[str, bytes | None] = {}
         self._encoder = msgspec.msgpack.Encoder()
 
@@ -278,6 +244,8 @@ class State:
         """Say that the entry of ``key`` is gone."""
         if key in self._pending:
             self._encode(key, self._pending.pop(key))
+        elif key in self._settling:
+            self._encode(key, self._settling.pop(key))
         self._dirty[key] = None
 
     @property
@@ -289,6 +257,7 @@ class State:
         """Fix what the checkpoint holds: the state as it is now."""
         self.generation += 1
         self._pending, self._dirty = self._dirty, {}
+        self._begun = self.clock.t
         encode = self._encoder.encode
         self._encoded = {
             "clock": encode(self.clock),
@@ -297,16 +266,26 @@ class State:
         }
 
     def encode_some(self, size: int = ENCODED_BYTES_PER_TURN) -> bool:
-        """Encode about ``size`` bytes of the checkpoint; True when nothing is left to encode."""
+        """Encode about ``size`` bytes of the checkpoint; True when nothing is left to encode.
+
+        Messages that have not settled come last, and only when they had time to: 0.4 us of each message of a flood.
+        """
         done = 0
         while self._pending and done < size:
-            done += self._encode(*self._pending.popitem())  # the first of many would be looked for among those gone
-        return not self._pending
+            key, entry = self._pending.popitem()  # the first of many would be looked for among those gone
+            if isinstance(entry, Unsettled):
+                self._settling[key] = entry
+            else:
+                done += self._encode(key, entry)
+        while self._settling and done < size and self.clock.t - self._begun > SETTLING_NS:
+            done += self._encode(*self._settling.popitem())
+        return not self._pending and not self._settling
 
     def take_checkpoint(self) -> dict[str, bytes | None]:
         """Return the finished checkpoint: encoded entries by key, None for removed ones."""
-        while not self.encode_some():
-            pass
+        for waiting in (self._pending, self._settling):
+            while waiting:
+                self._encode(*waiting.popitem())
         encoded, self._encoded = self._encoded, {}
         return encoded
 

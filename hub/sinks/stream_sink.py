@@ -33,6 +33,8 @@ COMMANDS_PER_TRANSACTION = 500
 BYTES_PER_TRANSACTION = 1 << 20
 # What arrives while one transaction is under way is the next batch; waiting for more would only add latency.
 LINGER = timedelta(0)
+REST_SECONDS = 0.005
+"""Between two transactions: a flood's events share them, and the first of a quiet moment goes at once."""
 LOOK_EVERY_SECONDS = 1.0
 BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 
@@ -93,6 +95,7 @@ class StreamSink:
         """Deliver until cancelled; OwnershipLostError or a ConfigError of a late claim ends it."""
         while True:
             await self.deliver_next()
+            await self._clock.sleep(REST_SECONDS)
 
     async def deliver_next(self) -> None:
         """Take what is owed, deliver it however long that takes, confirm it."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.config import packaged
-from hub.engine.state import Unsettled
+from hub.engine.unsettled import Unsettled
 from hub.model import Publish, Reading, SessionConnected, Started
 from hub.normalize.networks.examples import payload_bytes
 from hub.normalize.networks.load import load_networks
@@ -206,6 +206,30 @@ def test_a_checkpoint_leaves_out_what_settles_while_it_is_made_and_goes_on_as_if
     for each in (state, other.engine.state):
         each.begin_checkpoint()
     assert other.engine.state.take_checkpoint() == state.take_checkpoint()
+
+
+def test_a_checkpoint_waits_for_what_has_not_settled_but_not_for_ever() -> None:
+    desk = Desk(WANTED)
+    desk.hear(smoke(ALARM, packet_id=7))
+    state, behind = desk.engine.state, len(desk.records)
+    state.begin_checkpoint()
+    assert not state.encode_some()
+    desk.tick(3)
+    assert not state.encode_some()
+    desk.tick(2)
+    assert state.encode_some()
+    entry = msgspec.msgpack.decode(state.take_checkpoint()[f"unsettled/events/{behind}"] or b"", type=Unsettled)
+    assert [packet_id for packet_id, _ in entry.messages] == [7]
+
+
+def test_a_checkpoint_is_done_as_soon_as_everything_has_settled() -> None:
+    desk = Desk(WANTED)
+    desk.hear(smoke(ALARM, packet_id=7))
+    state = desk.engine.state
+    state.begin_checkpoint()
+    assert not state.encode_some()
+    desk.hear(smoke(NORMAL, packet_id=8), settled=1)
+    assert state.encode_some()
 
 
 def test_nothing_is_a_duplicate_when_the_broker_has_no_session() -> None:
