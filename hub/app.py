@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 
 import structlog
 
-from hub import __version__, parts
+from hub import __version__, keeping, parts
 from hub.bridge.frames import decode_packets
 from hub.bridge.uplink import Inbox
 from hub.clock import Clock
@@ -234,6 +234,7 @@ class Hub:
             begin("journal.archive", partial(parts.archive, self.settings, self.clock, self.journal)),
             begin("clock.tick", self._tick),
             begin("registry.poll", self._poll_registry),
+            begin("registry.broker", partial(keeping.keep, self.settings, self.registry, self.clock)),
         ]
         self.is_running = True
         await self._stop.wait()

@@ -70,6 +70,13 @@ class TimeseriesStore(StrEnum):
     INFLUXDB = "influxdb"
 
 
+class BrokerKeeper(StrEnum):
+    """Who writes the broker's users and rules: nobody, or the hub for a mosquitto on this machine."""
+
+    NOBODY = "nobody"
+    MOSQUITTO = "mosquitto"
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -98,6 +105,24 @@ class MqttSettings(_Section):
     username_prefix: Identifier = "hub"
     passwords: MqttPasswords = MqttPasswords()
     session: SessionChoice = SessionChoice.MQTT5
+
+
+class BrokerSettings(_Section):
+    """The broker's files, which `hub run` and the commands that change devices write where ``keeper`` says so.
+
+    ``directory`` is theirs alone; empty means broker in the data directory. mosquitto listens on mqtt.port of this
+    machine; for secrets on ``tls_port`` and for certificates on ``certificate_port`` of ``listen``, where those are
+    set. ``names`` are what devices call this host; ``cert_file`` and ``key_file`` replace the hub's own certificate.
+    """
+
+    keeper: BrokerKeeper = BrokerKeeper.NOBODY
+    directory: Path | None = None
+    listen: str = "0.0.0.0"  # noqa: S104 -- devices are not on this machine; each listener asks for a secret
+    tls_port: Port | None = None
+    certificate_port: Port | None = None
+    names: tuple[str, ...] = ("localhost", "127.0.0.1")
+    cert_file: Path | None = None
+    key_file: Path | None = None
 
 
 class RedisSettings(_Section):
@@ -220,6 +245,7 @@ class Settings(BaseSettings):
     profiles_dir: Path | None = None
     rules_dir: Path | None = None
     mqtt: MqttSettings = MqttSettings()
+    broker: BrokerSettings = BrokerSettings()
     redis: RedisSettings = RedisSettings()
     timeseries: TimeseriesSettings = TimeseriesSettings()
     registry: RegistrySettings = RegistrySettings()
@@ -254,6 +280,10 @@ class Settings(BaseSettings):
     def registry_url(self) -> str:
         """Return where the registry lives."""
         return self.registry.url.get_secret_value() or f"sqlite+aiosqlite:///{self.data_dir / 'registry.sqlite'}"
+
+    def broker_directory(self) -> Path:
+        """Return where the broker's files are."""
+        return self.broker.directory or self.data_dir / "broker"
 
     def provenance(self) -> list[Provenance]:
         """Return every setting with its value and where it came from, in the order of the sections."""

@@ -12,6 +12,7 @@ from tests.machine import SERVERS, needs
 
 pytest_plugins = [
     "tests.servers.mosquitto",
+    "tests.servers.kept",
     "tests.servers.valkey",
     "tests.servers.http_stub",  # before who uses it: pytest rewrites what it loads first
     "tests.servers.influxdb",

@@ -13,7 +13,12 @@ from hub.services.broker import DAEMON_PATH
 REQUIRED = os.environ.get("HUB_TEST_SERVERS") == "required"  # noqa: TID251 -- the runner says what must be there
 
 # Fixtures that start a server which pip does not bring, and its executable.
-SERVERS = {"mosquitto": "mosquitto", "influxdb": "influxd", "victoria": "victoria-metrics", "postgres": "postgres"}
+SERVERS = {
+    **dict.fromkeys(("mosquitto", "kept", "kept_tls"), "mosquitto"),
+    "influxdb": "influxd",
+    "victoria": "victoria-metrics",
+    "postgres": "postgres",
+}
 
 
 def find(executable: str) -> str | None:

@@ -102,6 +102,10 @@ class Database:
                 yield change
                 await audit.write(connection, self._author, self._clock.wall_ns(), revision, change.notes)
 
+    def now(self) -> int:
+        """Return the wall clock in ns."""
+        return self._clock.wall_ns()
+
     async def look(self, what: str, subject: str, reason: str = "") -> None:
         """Write down that somebody is about to see what is secret or personal. Call it first: no line, no look."""
         note = Note(what=what, subject=subject, reason=reason)

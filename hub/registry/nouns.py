@@ -103,9 +103,9 @@ class Device:
     """A device at a place (the site itself when empty).
 
     ``profile`` is empty for the native payload. ``user`` is who carries it to the broker: the same for all devices
-    of a gateway, empty for a device that never connects itself. A device of a foreign network names its ``source`` and
-    what that calls it, the ``network_id``. ``gateway`` is the device of its site that carries it, ``tags`` are words
-    by which people find it.
+    of a gateway, empty for a device that connects itself, if at all: as the user ``site/device``. A device of a foreign
+    network names its ``source`` and what that calls it, the ``network_id``. ``gateway`` is the device of its site that
+    carries it, ``tags`` are words by which people find it.
     """
 
     site: str
@@ -148,12 +148,3 @@ class Params:
     site: str = ""
     place: str = ""
     device: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """One user of the broker: the hash of its password, and the (site, device) pairs that it carries."""
-
-    user: str
-    password_hash: str
-    devices: tuple[tuple[str, str], ...]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import ConfigError
-from hub.registry import addresses, documents, rows, schema, validation
+from hub.registry import addresses, documents, logins, rows, schema, validation
 from hub.registry.database import Database
-from hub.registry.nouns import CONNECTING, Connection, Device, DeviceState, Division, Place, Site, Source
+from hub.registry.nouns import Device, DeviceState, Division, Place, Site, Source
 
 
 class Registry(Database):
@@ -119,20 +119,11 @@ class Registry(Database):
             table = schema.devices
             await change.connection.execute(table.delete().where(table.c.site == site, table.c.id == device))
             change.changed("device.removed", subject_of(old), old, None)
-
-    async def set_password_hashes(self, hashes: Mapping[str, str]) -> None:
-        """Set the password hash of each user; only hashes are ever stored."""
-        bad = (f"user {user!r} is not a valid name" for user in hashes if not validation.IDENTIFIER.fullmatch(user))
-        validation.refuse("user_invalid", bad)
-        if not hashes:
-            return
-        async with self.change() as change:
-            table = schema.credentials
-            await change.connection.execute(table.delete().where(table.c.user.in_(list(hashes))))
-            known = [{"user": user, "password_hash": password_hash} for user, password_hash in hashes.items()]
-            await change.connection.execute(table.insert(), known)
-            for user in hashes:
-                change.note("credential.set", f"credential/{user}")
+            owner, others = logins.owner_of(old), await rows.devices(change.connection)
+            is_last = owner not in map(logins.owner_of, others)
+            # Whoever is registered under that name later is somebody else.
+            if is_last and await logins.forget(change.connection, owner, self.now()):
+                change.note("credential.revoked", f"credential/{owner}", reason="device removed")
 
     # --------------------------------------------------------------------------------------------------- reads
 
@@ -164,19 +155,6 @@ class Registry(Database):
         """Return all devices, by site and id, disabled ones included."""
         async with self.transaction() as connection:
             return await rows.devices(connection)
-
-    async def connections(self) -> list[Connection]:
-        """Return the users that have a password and a device that may connect, by name, for a broker."""
-        async with self.transaction() as connection:
-            hashes = {row.user: row.password_hash for row in await connection.execute(schema.credentials.select())}
-            carried: dict[str, list[tuple[str, str]]] = {}
-            for device in await rows.devices(connection):
-                if device.state in CONNECTING and device.user in hashes:
-                    carried.setdefault(device.user, []).append((device.site, device.id))
-        return [
-            Connection(user=user, password_hash=hashes[user], devices=tuple(devices))
-            for user, devices in sorted(carried.items())
-        ]
 
     async def snapshot(self, partition: str | None = None) -> tuple[int, dict[str, bytes]]:
         """Return the revision and, of that very moment, the documents of one partition (of all with None)."""

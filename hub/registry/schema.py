@@ -104,10 +104,38 @@ links = Table(
     Index("links_by_other", "other"),
 )
 
-credentials = Table(
-    "credentials",
+# Whom the broker lets in by a secret; `owner` is who that is, with two users while secrets overlap. Times are wall ns.
+logins = Table(
+    "logins",
     metadata,
-    Column("user", String(64), primary_key=True),
+    Column("user", String(160), primary_key=True),
+    Column("owner", String(160), nullable=False),
+    Column("password_hash", String(256), nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger),
+    Index("logins_by_owner", "owner"),
+)
+
+# Rows stay when their owner is gone: who was revoked stays revoked.
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("serial", String(40), primary_key=True),
+    Column("owner", String(160), nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger),
+    Column("not_after", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    Index("certificates_by_owner", "owner"),
+)
+
+# The users of the hubs themselves, one for each connection of each partition.
+hub_logins = Table(
+    "hub_logins",
+    metadata,
+    Column("user", String(160), primary_key=True),
+    Column("partition", String(64), nullable=False),
+    Column("connection", String(16), nullable=False),
     Column("password_hash", String(256), nullable=False),
 )
 

@@ -13,11 +13,14 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from hub.clock import Clock
-from hub.config import HttpSettings, MqttPasswords, MqttSettings, RedisSettings, Settings
+from hub.config import BrokerKeeper, BrokerSettings, HttpSettings, MqttPasswords, MqttSettings, RedisSettings, Settings
 from hub.durations import write_duration
 from hub.errors import ConfigError
-from hub.registry.brokers.mosquitto import MosquittoFiles, hash_password, new_secret
-from hub.registry.nouns import Connection, Device, Place, Site
+from hub.keeping import Keeper, mosquitto
+from hub.registry import credentials
+from hub.registry.brokers.mosquitto_files import CONFIG
+from hub.registry.hashing import new_secret
+from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
 from hub.services.broker import IOTCORE_NOTICE, IotcoreService, MosquittoService, mosquitto_executable
 from hub.services.child import free_port
@@ -47,12 +50,11 @@ class BrokerChoice(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cast:
-    """Who plays: one site with its places and devices, and the users that carry them to the broker."""
+    """Who plays: one site with its places and devices."""
 
     site: Site
     places: Sequence[Place]
     devices: Sequence[Device]
-    users: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,17 +88,15 @@ async def staged(
     async with ValkeyService(directory / "valkey", port=(redis_port := free_port()), clock=clock) as valkey:
         passwords = {f"{PREFIX}-{connection}": new_secret() for connection in CONNECTIONS}
         settings = _settings(directory, rules, _redis_url(valkey, redis_port), passwords)
-        secrets = {user: new_secret() for user in cast.users}
-        connections = await _register(settings, cast, secrets)
-        place = directory / "broker"
-        port, log_file = settings.mqtt.port, place / "broker.log"
+        secrets = await _register(settings, cast, clock)
+        place, port = settings.broker_directory(), settings.mqtt.port
+        log_file = place / "broker.log"
         if choice is BrokerChoice.IOTCORE or (choice is BrokerChoice.AUTO and mosquitto_executable() is None):
+            open_to_all = settings.model_copy(update={"broker": BrokerSettings()})
             async with IotcoreService(place, port=port, log_file=log_file, clock=clock):
-                yield Stage(settings=settings, passwords=None, notice=IOTCORE_NOTICE)
+                yield Stage(settings=open_to_all, passwords=None, notice=IOTCORE_NOTICE)
         else:
-            files = MosquittoFiles(place, port=port, hub_passwords=passwords)
-            files.write(connections)
-            async with MosquittoService(files.config, port=port, log_file=log_file, clock=clock):
+            async with MosquittoService(place / CONFIG, port=port, log_file=log_file, clock=clock):
                 yield Stage(settings=settings, passwords=secrets)
 
 
@@ -118,16 +118,19 @@ def _settings(directory: Path, rules: Path, redis_url: SecretStr, passwords: Map
     return Settings.model_construct(
         data_dir=directory / "hub",
         rules_dir=rules,
+        broker=BrokerSettings(keeper=BrokerKeeper.MOSQUITTO, directory=directory / "broker"),
         mqtt=MqttSettings(port=free_port(), username_prefix=PREFIX, passwords=MqttPasswords(**mine)),
         redis=RedisSettings(url=redis_url),
         http=HttpSettings(port=free_port()),
     )
 
 
-async def _register(settings: Settings, cast: Cast, secrets: Mapping[str, str]) -> list[Connection]:
+async def _register(settings: Settings, cast: Cast, clock: Clock) -> dict[str, str]:
+    """Register who plays, and write the broker's files; return the users' secrets."""
     async with Registry(settings.registry_url()) as registry:
         await registry.add_site(cast.site)
         await registry.add_places(cast.places)
         await registry.add_devices(cast.devices)
-        await registry.set_password_hashes({user: hash_password(secret) for user, secret in secrets.items()})
-        return await registry.connections()
+        made = await credentials.make_secrets(registry, {(device.site, device.id) for device in cast.devices})
+        await Keeper(settings, registry, mosquitto(settings, clock)).apply()
+        return {each.user: each.secret for each in made}

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hub.errors import ConfigError, HubError
 from hub.model import PlaceType
-from hub.registry import audit, circumstances, many
+from hub.registry import audit, circumstances, credentials, many
 from hub.registry.audit import Line
 from hub.registry.author import masked, os_user
 from hub.registry.nouns import Device, DeviceState, Entry, Params, Place, Site, Source
@@ -57,7 +57,7 @@ async def test_every_way_to_change_the_registry_leaves_lines(registry: Registry)
     await registry.remove_source("lora")
     await registry.add_devices([GATE])
     await many.put_devices(registry, [Device(site="s1", id="gate-1", kind="plate_reader")])
-    await registry.set_password_hashes({"gate-1": "planted-secret"})
+    [made] = await credentials.make_secrets(registry, [("s1", "gate-1")])
     await registry.remove_device("s1", "gate-1")
     await circumstances.put_entries(registry, [Entry(list="block", value="鲁B12345", note="planted-note")])
     await circumstances.remove_entries(registry, "", "block", ["鲁B12345"])
@@ -74,8 +74,9 @@ async def test_every_way_to_change_the_registry_leaves_lines(registry: Registry)
         ("source.removed", "source/lora"),
         ("device.added", "device/s1/gate-1"),
         ("device.changed", "device/s1/gate-1"),
-        ("credential.set", "credential/gate-1"),
+        ("credential.added", "credential/s1/gate-1"),
         ("device.removed", "device/s1/gate-1"),
+        ("credential.revoked", "credential/s1/gate-1"),
         ("list.added", "list/*/block/鲁B12**5"),
         ("list.removed", "list/*/block/鲁B12**5"),
         ("params.set", "params/s1/r/site"),
@@ -83,9 +84,9 @@ async def test_every_way_to_change_the_registry_leaves_lines(registry: Registry)
         ("fact.set", "place/s1/d1"),
         ("fact.cleared", "place/s1/d1"),
     ]
-    assert [line.revision for line in found] == [1, 2, *range(3, 16)]
+    assert [line.revision for line in found] == [*range(1, 10), 9, *range(10, 16)]
     told = repr(found)
-    for planted in ("planted-secret", "planted-note", "鲁B12345"):
+    for planted in ("planted-secret", "planted-note", "鲁B12345", made.secret):
         assert planted not in told
     assert "'app_key': '****'" in told
 

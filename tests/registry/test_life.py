@@ -10,7 +10,7 @@ import pytest
 
 from hub.errors import ConfigError
 from hub.model import PlaceType
-from hub.registry import many
+from hub.registry import credentials, many
 from hub.registry.nouns import NEXT_STATES, Device, DeviceState, Division, Geometry, Place, Site
 from hub.registry.registry import Registry
 
@@ -27,6 +27,10 @@ BUILDING = Place(
 )
 
 
+async def connecting(registry: Registry) -> int:
+    return len((await credentials.read_roster(registry, {})).users)
+
+
 async def keys(registry: Registry) -> list[str]:
     return [key for key in await registry.documents() if not key.startswith("place/")]
 
@@ -37,11 +41,11 @@ async def keys(registry: Registry) -> list[str]:
 async def test_the_engine_knows_each_state_by_its_document(registry: Registry) -> None:
     await registry.add_site(SITE)
     await registry.add_devices([replace(SENSOR, state=DeviceState.PENDING)])
-    await registry.set_password_hashes({"smoke-1": "$7$101$a$b"})
-    found: list[tuple[list[str], int]] = [(await keys(registry), len(await registry.connections()))]
+    await credentials.make_secrets(registry, [("s1", "smoke-1")])
+    found: list[tuple[list[str], int]] = [(await keys(registry), await connecting(registry))]
     for state in (DeviceState.ACTIVE, DeviceState.DISABLED, DeviceState.ACTIVE, DeviceState.RETIRED):
         await registry.set_device_state("s1", "smoke-1", state)
-        found.append((await keys(registry), len(await registry.connections())))
+        found.append((await keys(registry), await connecting(registry)))
     assert found == [
         ([], 1),
         (["device/s1/smoke-1"], 1),

@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 
 from hub.errors import ConfigError
 from hub.model import PlaceType
-from hub.registry import circumstances, upgrading
-from hub.registry.nouns import Connection as Broker
+from hub.registry import circumstances, logins, upgrading
+from hub.registry.logins import Login
 from hub.registry.nouns import Device, Entry, Params, Place, Site, Source
 from hub.registry.registry import Registry
 from hub.registry.schema import metadata
@@ -134,9 +134,10 @@ async def test_the_last_registry_from_before_alembic_keeps_all_it_knew(tmp_path:
             held = Entry(list="block", value="浙B12345", valid="2026-03-01/", note="n")
             assert await circumstances.read_entries(registry) == [held]
             assert await circumstances.read_params(registry) == [Params(rule="r", values={"a": 1}, site="s1")]
-            carried = Broker(user="gate-1", password_hash="$7$101$a$b", devices=(("s1", "gate-1"),))
-            assert (await registry.connections(), await registry.revision()) == ([carried], 7)
+            assert await registry.revision() == 7
             async with registry.transaction() as connection:
+                known = Login(user="gate-1", owner="gate-1", password_hash="$7$101$a$b", made_at=0)
+                assert await logins.logins(connection) == [known]
                 assert await connection.run_sync(shape) == []
 
 

@@ -1,13 +1,11 @@
-"""mosquitto with the files that the registry writes: who may connect, and to which topics."""
+"""mosquitto as the hub keeps it: its files, what a reload changes, and how it differs from what it should be."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import os
-import ssl
 import stat
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,56 +14,40 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from hub.bridge import topics
+from hub.bridge.topics import SessionName
 from hub.clock import SystemClock
 from hub.errors import ConfigError
-from hub.registry.brokers.mosquitto import MosquittoFiles, TlsListener, configuration, hash_password, new_secret
-from hub.registry.nouns import Connection
-from hub.services.broker import MosquittoService
-from hub.services.child import free_port
-from tests.machine import needs, needs_mosquitto
-from tests.waiting import wait_until
+from hub.registry import credentials
+from hub.registry.brokers.broker import BrokerUser, Drift, Roster
+from hub.registry.brokers.grants import EVENTS, RECORD, TELEMETRY, SourceTopics, of_devices, of_hub
+from hub.registry.brokers.mosquitto import Mosquitto
+from hub.registry.brokers.mosquitto_files import Listeners, TlsListener, configuration
+from hub.registry.hashing import hash_secret, matches, new_secret
+from hub.registry.nouns import Device
+from tests.servers.kept import KeptBroker
 
-HUB_PASSWORDS = {"hub-telemetry": "t", "hub-events": "e", "hub-downlink": "d"}
-GATE = Connection(user="gate-1", password_hash=hash_password("gate secret"), devices=(("s1", "gate-1"),))
-GATEWAY = Connection(
-    user="gateway-1", password_hash=hash_password("gateway secret"), devices=(("s1", "smoke-1"), ("s1", "smoke-2"))
-)
+
+def user(name: str, secret: str, *devices: tuple[str, str]) -> BrokerUser:
+    grant = of_devices(devices)
+    return BrokerUser(user=name, password_hash=hash_secret(secret), reads=grant.reads, writes=grant.writes)
+
+
+def roster(*users: BrokerUser) -> Roster:
+    return Roster(users={each.user: each for each in users})
+
+
+GATE = user("s1/gate-1", "gate secret", ("s1", "gate-1"))
+GATEWAY = user("gateway-1", "gateway secret", ("s1", "smoke-1"), ("s1", "smoke-2"))
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> MosquittoFiles:
-    return MosquittoFiles(tmp_path / "broker", port=free_port(), hub_passwords=HUB_PASSWORDS)
+def files(tmp_path: Path) -> Mosquitto:
+    """A mosquitto that does not run."""
+    return Mosquitto(tmp_path / "broker", Listeners(port=1), SystemClock())
 
 
-@pytest.fixture
-async def broker(files: MosquittoFiles, tmp_path: Path) -> AsyncIterator[MosquittoService]:
-    files.write([GATE, GATEWAY])
-    port = int(files.config.read_text(encoding="utf-8").partition("listener ")[2].split()[0])
-    async with MosquittoService(files.config, port=port, log_file=tmp_path / "log", clock=SystemClock()) as service:
-        yield service
-
-
-def client(port: int, user: str | None, password: str | None = None, identifier: str | None = None) -> aiomqtt.Client:
-    return aiomqtt.Client(
-        "127.0.0.1",
-        port,
-        username=user,
-        password=password,
-        identifier=identifier or user,
-        protocol=aiomqtt.ProtocolVersion.V5,
-    )
-
-
-async def heard_by_hub(port: int, user: str, password: str, topic: str) -> bool:
-    """Publish ``topic`` and then a fence that must arrive; tell whether ``topic`` arrived before it."""
-    async with client(port, "hub-telemetry", "t") as hub, client(port, user, password) as device:
-        await hub.subscribe("#", qos=1)
-        await device.publish(topic, b"x", qos=1)
-        async with client(port, "hub-events", "e") as fence:
-            await fence.publish("hub/_hub/fence/marker", b"x", qos=1)
-        async with asyncio.timeout(10):
-            first = await anext(hub.messages)
-    return str(first.topic) == topic
+# ------------------------------------------------------------------------------------------------------------- secrets
 
 
 def test_a_password_hash_is_the_one_that_mosquitto_passwd_makes() -> None:
@@ -74,30 +56,13 @@ def test_a_password_hash_is_the_one_that_mosquitto_passwd_makes() -> None:
         "$7$101$DzIsVltIvWmuaeBk$"
         "eNBECKTABHx55YPfAeuTFCQU3UMAhMGgP7RVPPi1Q3T4kMm6QwPDf62FBdtJBG79pvx5P1IpE+pbuwbWkky7dQ=="
     )
-    assert hash_password("secret", base64.b64decode("DzIsVltIvWmuaeBk")) == made
+    assert hash_secret("secret", rounds=101, salt=base64.b64decode("DzIsVltIvWmuaeBk")) == made
+    assert matches("secret", made)
+    assert not matches("Secret", made)
 
 
-@needs_mosquitto
-async def test_the_hub_may_send_commands_into_the_networks_that_it_was_told_of_and_nowhere_else(tmp_path: Path) -> None:
-    port = free_port()
-    topics = ("application/+/device/+/command/down",)
-    files = MosquittoFiles(tmp_path / "broker", port=port, hub_passwords=HUB_PASSWORDS, foreign=topics)
-    files.write([])
-    async with (
-        MosquittoService(files.config, port=port, log_file=tmp_path / "log", clock=SystemClock()),
-        client(port, "hub-telemetry", "t") as hub,
-    ):
-        await hub.subscribe("#", qos=1)
-        for topic, payload in (("event/up", b"forged"), ("command/down", b"asked")):
-            async with client(port, "hub-downlink", "d") as downlink:
-                await downlink.publish(f"application/a/device/0101/{topic}", payload, qos=1)
-        async with asyncio.timeout(10):
-            first = await anext(hub.messages)
-    assert first.payload == b"asked"
-
-
-def test_two_hashes_of_one_password_differ() -> None:
-    assert hash_password("secret") != hash_password("secret")
+def test_two_hashes_of_one_secret_differ() -> None:
+    assert hash_secret("secret") != hash_secret("secret")
 
 
 def test_a_new_secret_holds_256_bits() -> None:
@@ -105,163 +70,196 @@ def test_a_new_secret_holds_256_bits() -> None:
     assert new_secret() != new_secret()
 
 
-def test_only_we_can_read_the_files(files: MosquittoFiles) -> None:
-    files.write([GATE])
+# --------------------------------------------------------------------------------------------------------------- files
+
+
+async def test_only_we_can_read_the_files(files: Mosquitto) -> None:
+    await files.apply(roster(GATE))
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in files.directory.iterdir()}
-    assert modes == {"mosquitto.conf": 0o600, "passwords": 0o600, "acl": 0o600}
+    assert modes == dict.fromkeys(("mosquitto.conf", "passwords", "acl", "probe", "lock"), 0o600)
     assert stat.S_IMODE(files.directory.stat().st_mode) == 0o700
 
 
-def test_no_secret_is_written_in_the_clear(files: MosquittoFiles) -> None:
-    files.write([GATE, GATEWAY])
+async def test_no_devices_secret_is_written_in_the_clear(files: Mosquitto) -> None:
+    await files.apply(roster(GATE, GATEWAY))
     assert "gate secret" not in "".join(file.read_text(encoding="utf-8") for file in files.directory.iterdir())
 
 
-def test_nothing_is_written_or_reloaded_when_nothing_changed(files: MosquittoFiles) -> None:
-    reloads: list[int] = []
-    assert files.write([GATE], lambda: reloads.append(1))
-    assert not files.write([GATE], lambda: reloads.append(2))
-    assert files.write([GATE, GATEWAY], lambda: reloads.append(3))
-    assert reloads == [1, 3]
+async def test_the_files_say_whom_they_were_told_of(files: Mosquitto) -> None:
+    await files.apply(roster(GATE, GATEWAY))
+    assert await files.list() == roster(GATE, GATEWAY)
+    assert not await files.drift(roster(GATE, GATEWAY))
 
 
-@pytest.mark.parametrize("user", ["a:b", "a\ntopic readwrite #", "", "hub-telemetry", "a b"])
-def test_a_user_name_that_would_change_the_files_is_refused(files: MosquittoFiles, user: str) -> None:
-    with pytest.raises(ConfigError, match="cannot be a device's user"):
-        files.write([Connection(user=user, password_hash="x", devices=())])
+async def test_drift_names_what_differs_and_why(files: Mosquitto) -> None:
+    old, rotated = user("s1/gate-2", "old", ("s1", "gate-2")), user("s1/gate-2", "new", ("s1", "gate-2"))
+    await files.apply(roster(GATE, GATEWAY, old))
+    fewer = BrokerUser(user="gateway-1", password_hash=GATEWAY.password_hash, reads=GATEWAY.reads)
+    new = user("s2/gate-1", "another", ("s2", "gate-1"))
+    assert await files.drift(roster(rotated, fewer, new)) == Drift(
+        added=("s2/gate-1",),
+        rotated=("s1/gate-2",),
+        regranted=("gateway-1",),
+        revoked=("s1/gate-1",),
+        files=("acl", "passwords"),
+    )
+
+
+async def test_a_file_that_somebody_changed_is_mended(files: Mosquitto) -> None:
+    await files.apply(roster(GATE))
+    (files.directory / "acl").write_text("user s1/gate-1\ntopic readwrite #\n", encoding="utf-8")
+    passwords = files.directory / "passwords"
+    passwords.write_text(passwords.read_text(encoding="utf-8") + f"intruder:{hash_secret('x')}\n", encoding="utf-8")
+    drift = await files.apply(roster(GATE))
+    assert (drift.regranted, drift.revoked, drift.files) == (("s1/gate-1",), ("intruder",), ("acl", "passwords"))
+    assert not await files.drift(roster(GATE))
+
+
+async def test_a_changed_configuration_needs_a_restart(files: Mosquitto) -> None:
+    await files.apply(roster(GATE))
+    (files.directory / "mosquitto.conf").write_text("allow_anonymous true\n", encoding="utf-8")
+    assert (await files.drift(roster(GATE))).needs_restart
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a:b", "a\ntopic readwrite #", "", "a b", "+", "#", "s1/+", "s1/#", "a/b/c", "/", "a/", "/a", "~probe", "a~"],
+)
+async def test_a_user_name_that_would_change_the_files_is_refused(files: Mosquitto, name: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be a user of the broker"):
+        await files.apply(roster(user(name, "x", ("s1", "gate-1"))))
+    assert not files.config.exists()
 
 
 def test_nothing_is_dropped_before_a_quarter_of_the_memory_is_queued(tmp_path: Path) -> None:
-    lines = configuration(tmp_path, 1883, None).splitlines()
+    lines = configuration(tmp_path, Listeners(port=1883)).splitlines()
     quarter = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
     assert f"max_queued_bytes {quarter}" in lines
     assert "max_queued_messages 0" in lines
     assert "allow_anonymous false" in lines
 
 
-@needs_mosquitto
-async def test_nobody_connects_without_a_password(broker: MosquittoService) -> None:
-    for user, password in ((None, None), ("gate-1", "wrong"), ("stranger", "x")):
-        with pytest.raises(aiomqtt.MqttError):
-            await client(broker.port, user, password).__aenter__()
+def test_every_listener_ties_the_client_id_to_the_user(tmp_path: Path) -> None:
+    """Said once at the end, it held for the last listener only: with TLS the plain one took stolen client ids."""
+    secured = TlsListener(host="127.0.0.1", port=2, cert_file=tmp_path / "c", key_file=tmp_path / "k")
+    text = configuration(tmp_path, Listeners(port=1, tls=secured, mutual=secured))
+    assert [section.count("use_username_as_clientid true") for section in text.split("\nlistener ")] == [0, 1, 1, 1]
 
 
-@needs_mosquitto
-@pytest.mark.parametrize("topic_class", ["telemetry", "signal", "response", "availability"])
-async def test_a_device_may_publish_its_own_topics(broker: MosquittoService, topic_class: str) -> None:
-    assert await heard_by_hub(broker.port, "gate-1", "gate secret", f"hub/s1/gate-1/{topic_class}")
+def test_what_a_hub_may_read_is_what_its_sessions_ask_for() -> None:
 
-
-@needs_mosquitto
-@pytest.mark.parametrize(
-    "topic",
-    [
-        "hub/s1/smoke-1/telemetry",
-        "hub/s2/gate-1/telemetry",
-        "hub/s1/gate-1/command",
-        "hub/s1/gate-1",
-        "hub/s1/gate-1/telemetry/more",
-        "hub/_hub/main-telemetry/marker",
-        "$SYS/broker/uptime",
-        "anything",
-    ],
-)
-async def test_a_device_may_publish_nothing_else(broker: MosquittoService, topic: str) -> None:
-    assert not await heard_by_hub(broker.port, "gate-1", "gate secret", topic)
-
-
-@needs_mosquitto
-async def test_a_gateway_publishes_for_each_device_that_it_carries(broker: MosquittoService) -> None:
-    assert await heard_by_hub(broker.port, "gateway-1", "gateway secret", "hub/s1/smoke-1/telemetry")
-    assert await heard_by_hub(broker.port, "gateway-1", "gateway secret", "hub/s1/smoke-2/telemetry")
-    assert not await heard_by_hub(broker.port, "gateway-1", "gateway secret", "hub/s1/gate-1/telemetry")
-
-
-@needs_mosquitto
-async def test_a_command_reaches_its_device_only(broker: MosquittoService) -> None:
-    async with (
-        client(broker.port, "gate-1", "gate secret") as gate,
-        client(broker.port, "gateway-1", "gateway secret") as gateway,
-        client(broker.port, "hub-downlink", "d") as hub,
+    for session, asked in (
+        (TELEMETRY, topics.filters(SessionName.TELEMETRY)),
+        (EVENTS, topics.filters(SessionName.EVENTS)),
     ):
-        await gate.subscribe("hub/s1/gate-1/command", qos=1)
-        await gateway.subscribe("hub/s1/smoke-1/command", qos=1)
-        # mosquitto grants any subscription and checks at delivery, so only what arrives tells.
-        await gateway.subscribe("hub/s1/gate-1/command", qos=1)
-        await hub.publish("hub/s1/gate-1/command", b"open", qos=1)
-        await hub.publish("hub/s1/smoke-1/command", b"silence", qos=1)
+        granted = of_hub(session, "main", ["+"], SourceTopics())
+        wanted = {"$SYS/#" if each == topics.SYS_DROPPED else each for each in asked}
+        assert {*granted.reads} == wanted | {topics.marker_topic("main", session)}
+        assert granted.writes == (topics.marker_topic("main", session),)
+    heard = {each for name in SessionName for each in topics.filters(name)} - {topics.SYS_DROPPED}
+    assert {*of_hub(RECORD, "main", ["+"], SourceTopics()).reads} == heard
+
+
+# ------------------------------------------------------------------------------------------------------ a running one
+
+
+@pytest.mark.parametrize("topic_class", ["telemetry", "signal", "response", "availability"])
+async def test_a_device_may_publish_its_own_topics(kept: KeptBroker, topic_class: str) -> None:
+    assert await kept.heard("s1/gate-1", f"hub/s1/gate-1/{topic_class}")
+
+
+async def test_a_gateway_publishes_for_each_device_that_it_carries(kept: KeptBroker) -> None:
+    assert await kept.heard("gateway-1", "hub/s1/smoke-1/telemetry")
+    assert await kept.heard("gateway-1", "hub/s1/smoke-2/telemetry")
+    assert not await kept.heard("gateway-1", "hub/s1/gate-1/telemetry")
+
+
+async def test_the_hub_sends_commands_into_the_networks_that_it_was_told_of_only(
+    kept: KeptBroker,
+) -> None:
+    foreign = {"main": SourceTopics(downlinks=("application/+/device/+/command/down",), telemetry=("application/#",))}
+    await kept.broker.apply(await credentials.read_roster(kept.registry, foreign))
+    async with kept.client("hub-telemetry") as hub:
+        await hub.subscribe("#", qos=1)
+        for topic, payload in (("event/up", b"forged"), ("command/down", b"asked")):
+            async with kept.client("hub-downlink") as downlink:
+                await downlink.publish(f"application/a/device/0101/{topic}", payload, qos=1)
         async with asyncio.timeout(10):
-            assert (await anext(gate.messages)).payload == b"open"
-            assert (await anext(gateway.messages)).payload == b"silence"
+            first = await anext(hub.messages)
+    assert first.payload == b"asked"
 
 
-@needs_mosquitto
-async def test_a_device_cannot_throw_another_off_by_taking_its_client_id(broker: MosquittoService) -> None:
-    async with client(broker.port, "gate-1", "gate secret") as gate:
-        async with client(broker.port, "gateway-1", "gateway secret", identifier="gate-1") as gateway:
-            await gateway.publish("hub/s1/smoke-1/telemetry", b"x", qos=1)
-        await gate.publish("hub/s1/gate-1/telemetry", b"x", qos=1)
-
-
-@needs_mosquitto
-async def test_the_hub_reads_the_brokers_own_figures(broker: MosquittoService) -> None:
-    async with client(broker.port, "hub-events", "e") as hub:
+async def test_the_hub_reads_the_brokers_own_figures(kept: KeptBroker) -> None:
+    async with kept.client("hub-events") as hub:
         await hub.subscribe("$SYS/broker/publish/messages/dropped")
         async with asyncio.timeout(20):
             assert int((await anext(hub.messages)).payload) == 0
 
 
-@needs_mosquitto
-async def test_a_removed_device_is_cut_off_and_the_others_stay(files: MosquittoFiles, broker: MosquittoService) -> None:
-    async with client(broker.port, "gateway-1", "gateway secret") as gateway:
-        gate = client(broker.port, "gate-1", "gate secret")
+async def test_a_removed_device_is_cut_off_and_the_others_stay(kept: KeptBroker) -> None:
+    async with kept.client("gateway-1") as gateway:
+        gate = kept.client("s1/gate-1")
         await gate.__aenter__()
-        assert files.write([GATEWAY], broker.reload)
+        await kept.registry.remove_device("s1", "gate-1")
+        assert (await kept.keep()).revoked == ("s1/gate-1",)
         with pytest.raises(aiomqtt.MqttError, match="Disconnected"):
             await asyncio.wait_for(anext(gate.messages), 10)
         with suppress(aiomqtt.MqttError):
             await gate.__aexit__(None, None, None)
         await gateway.publish("hub/s1/smoke-1/telemetry", b"x", qos=1)
-    with pytest.raises(aiomqtt.MqttError):
-        await client(broker.port, "gate-1", "gate secret").__aenter__()
+    assert not await kept.is_welcome("s1/gate-1")
 
 
-@needs_mosquitto
-async def test_a_new_device_connects_after_a_reload(files: MosquittoFiles, broker: MosquittoService) -> None:
-    secret = new_secret()
-    fresh = Connection(user="gate-2", password_hash=hash_password(secret), devices=(("s1", "gate-2"),))
-    files.write([GATE, GATEWAY, fresh], broker.reload)
-
-    async def connects() -> bool:
-        try:
-            return await heard_by_hub(broker.port, "gate-2", secret, "hub/s1/gate-2/telemetry")
-        except aiomqtt.MqttError:
-            return False
-
-    assert await wait_until(connects)
+async def test_a_new_device_connects_as_soon_as_the_broker_was_told(kept: KeptBroker) -> None:
+    await kept.registry.add_devices([Device(site="s1", id="gate-9", kind="access_controller")])
+    await kept.provide()
+    assert (await kept.keep()).added == ("s1/gate-9",)
+    assert await kept.heard("s1/gate-9", "hub/s1/gate-9/telemetry")
 
 
-@needs_mosquitto
-async def test_a_sleeping_session_is_kept_five_thousand_messages(broker: MosquittoService) -> None:
+async def test_a_broker_that_works_with_older_files_is_found_and_told(kept: KeptBroker) -> None:
+    pid_file, aside = kept.broker.directory / "mosquitto.pid", kept.broker.directory / "aside"
+    wanted = roster(user("s1/gate-9", "nine", ("s1", "gate-9")))
+    pid_file.rename(aside)
+    await kept.broker.apply(wanted)  # written, and mosquitto was not told
+    aside.rename(pid_file)
+    assert await kept.broker.drift(wanted) == Drift(is_stale=True)
+    assert not await kept.is_welcome("s1/gate-9", "nine")
+    await kept.broker.apply(wanted)
+    assert await kept.is_welcome("s1/gate-9", "nine")
+    assert not await kept.broker.drift(wanted)
+
+
+async def test_nothing_is_written_when_nothing_changed(kept: KeptBroker) -> None:
+    before = {file.name: file.stat().st_mtime_ns for file in kept.broker.directory.iterdir() if file.name != "lock"}
+    assert not await kept.keep()
+    assert before.items() <= {file.name: file.stat().st_mtime_ns for file in kept.broker.directory.iterdir()}.items()
+
+
+async def test_who_is_kicked_may_come_again(kept: KeptBroker) -> None:
+    async with kept.client("s1/gate-2") as other:
+        gate = kept.client("s1/gate-1")
+        await gate.__aenter__()
+        await kept.broker.kick(["s1/gate-1"])
+        with pytest.raises(aiomqtt.MqttError, match="Disconnected"):
+            await asyncio.wait_for(anext(gate.messages), 10)
+        with suppress(aiomqtt.MqttError):
+            await gate.__aexit__(None, None, None)
+        await other.publish("hub/s1/gate-2/telemetry", b"x", qos=1)
+    assert await kept.is_welcome("s1/gate-1")
+
+
+async def test_a_sleeping_session_is_kept_five_thousand_messages(kept: KeptBroker) -> None:
     # The stock limit is 1,000, and the publisher is told Success for those that are dropped.
     expiry = Properties(PacketTypes.CONNECT)
     expiry.SessionExpiryInterval = 0xFFFFFFFF
 
     def sleeper() -> aiomqtt.Client:
-        return aiomqtt.Client(
-            "127.0.0.1",
-            broker.port,
-            username="hub-telemetry",
-            password="t",
-            identifier="hub-telemetry",
-            protocol=aiomqtt.ProtocolVersion.V5,
-            clean_start=False,
-            properties=expiry,
-        )
+        return kept.client("hub-telemetry", clean_start=False, properties=expiry)
 
     async with sleeper() as hub:
         await hub.subscribe("hub/+/+/telemetry", qos=1)
-    async with client(broker.port, "gate-1", "gate secret") as gate:
+    async with kept.client("s1/gate-1") as gate:
         gate.pending_calls_threshold = 10_000
         for number in range(5_000):
             await gate.publish("hub/s1/gate-1/telemetry", str(number).encode(), qos=1)
@@ -270,30 +268,8 @@ async def test_a_sleeping_session_is_kept_five_thousand_messages(broker: Mosquit
     assert heard == list(range(5_000))
 
 
-@needs_mosquitto
-@needs("openssl")
-async def test_devices_elsewhere_connect_by_tls_and_see_whom_they_talk_to(tmp_path: Path) -> None:
-    certificate, key = tmp_path / "server.crt", tmp_path / "server.key"
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1", "-nodes"]
-    made = await asyncio.create_subprocess_exec(
-        *("openssl", "req", "-x509", "-newkey", "rsa:2048", *subject, "-keyout", str(key), "-out", str(certificate)),
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert await made.wait() == 0
-    plain, tls = free_port(), TlsListener(host="127.0.0.1", port=free_port(), cert_file=certificate, key_file=key)
-    files = MosquittoFiles(tmp_path / "broker", port=plain, hub_passwords=HUB_PASSWORDS, tls=tls)
-    files.write([GATE])
-
-    def secured(user: str) -> aiomqtt.Client:
-        trust = ssl.create_default_context(cafile=str(certificate))
-        return aiomqtt.Client("127.0.0.1", tls.port, username=user, password="gate secret", tls_context=trust)
-
-    async with MosquittoService(files.config, port=plain, log_file=tmp_path / "log", clock=SystemClock()):
-        async with client(plain, "hub-telemetry", "t") as hub, secured("gate-1") as gate:
-            await hub.subscribe("hub/#", qos=1)
-            await gate.publish("hub/s1/gate-1/telemetry", b"by tls", qos=1)
-            assert (await asyncio.wait_for(anext(hub.messages), 10)).payload == b"by tls"
-        with pytest.raises(aiomqtt.MqttError):
-            await client(tls.port, "gate-1", "gate secret").__aenter__()
-        with pytest.raises(aiomqtt.MqttError):
-            await secured("nobody").__aenter__()
+async def test_devices_elsewhere_connect_by_tls_and_see_whom_they_talk_to(kept_tls: KeptBroker) -> None:
+    port = kept_tls.settings.broker.tls_port
+    async with kept_tls.client("s1/gate-1", port=port, tls_context=kept_tls.trust()) as gate:
+        assert await kept_tls.hears(gate, "hub/s1/gate-1/telemetry")
+    assert not await kept_tls.is_welcome("nobody", "x", port=port, tls_context=kept_tls.trust())

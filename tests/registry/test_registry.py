@@ -11,7 +11,8 @@ import pytest
 
 from hub.errors import ConfigError, CorruptError
 from hub.model import PlaceType
-from hub.registry.nouns import Connection, Device, DeviceState, Place, Site, Source
+from hub.registry import credentials
+from hub.registry.nouns import Device, DeviceState, Place, Site, Source
 from hub.registry.registry import Registry
 from tests.registry.conftest import sqlite_url
 
@@ -193,11 +194,11 @@ async def test_every_change_bumps_the_revision_and_no_refusal_does(registry: Reg
 async def test_a_disabled_device_is_neither_judged_nor_connected(registry: Registry) -> None:
     await registry.add_site(SITE)
     await registry.add_devices([Device(site="s1", id="gate-1", kind="access_controller", user="gate-1")])
-    await registry.set_password_hashes({"gate-1": "$7$101$a$b"})
-    assert len(await registry.connections()) == 1
+    await credentials.make_secrets(registry, [("s1", "gate-1")])
+    assert [*(await credentials.read_roster(registry, {})).users] == ["gate-1"]
     await registry.set_device_state("s1", "gate-1", DeviceState.DISABLED)
     assert "device/s1/gate-1" not in await registry.documents()
-    assert await registry.connections() == []
+    assert not (await credentials.read_roster(registry, {})).users
     assert [device.state for device in await registry.devices()] == [DeviceState.DISABLED]
 
 
@@ -207,17 +208,6 @@ async def test_a_removed_device_is_forgotten(registry: Registry) -> None:
     assert await registry.devices() == [SENSOR]
     with pytest.raises(ConfigError, match="has no device 'gate-1'"):
         await registry.remove_device("s1", "gate-1")
-
-
-async def test_a_gateway_user_carries_several_devices(registry: Registry) -> None:
-    await registry.add_site(SITE)
-    await registry.add_devices(
-        [Device(site="s1", id=f"smoke-{n}", kind="smoke_sensor", user="gateway-1") for n in range(2)]
-    )
-    await registry.set_password_hashes({"gateway-1": "$7$101$a$b", "nobody": "$7$101$c$d"})
-    assert await registry.connections() == [
-        Connection(user="gateway-1", password_hash="$7$101$a$b", devices=(("s1", "smoke-0"), ("s1", "smoke-1")))
-    ]
 
 
 async def test_a_partition_sees_only_its_own_sites(registry: Registry) -> None:

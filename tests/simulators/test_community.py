@@ -19,8 +19,10 @@ from paho.mqtt.properties import Properties
 
 from hub.clock import SystemClock
 from hub.model import PlaceType
-from hub.registry.brokers.mosquitto import MosquittoFiles, hash_password
-from hub.registry.nouns import Connection
+from hub.registry.brokers.broker import BrokerUser, Roster
+from hub.registry.brokers.mosquitto import Mosquitto
+from hub.registry.brokers.mosquitto_files import Listeners
+from hub.registry.hashing import hash_secret
 from hub.registry.registry import Registry
 from hub.services.broker import IotcoreService, MosquittoService
 from hub.services.child import free_port
@@ -172,11 +174,12 @@ async def test_a_link_says_everything_although_its_broker_was_killed(tmp_path: P
 @needs_mosquitto
 async def test_a_message_that_the_broker_refused_is_not_counted_as_taken(tmp_path: Path) -> None:
     port, ledger = free_port(), Ledger()
-    files = MosquittoFiles(tmp_path / "broker", port=port, hub_passwords={})
-    allowed = (("s1", "smoke-1"),)
-    files.write([Connection(user="gateway-1", password_hash=hash_password("secret"), devices=allowed)])
+    broker = Mosquitto(tmp_path / "broker", Listeners(port=port), SystemClock())
+    allowed = ("hub/s1/smoke-1/telemetry",)
+    user = BrokerUser(user="gateway-1", password_hash=hash_secret("secret"), writes=allowed)
+    await broker.apply(Roster(users={user.user: user}))
     async with (
-        MosquittoService(files.config, port=port, log_file=tmp_path / "log", clock=SystemClock()),
+        MosquittoService(broker.config, port=port, log_file=tmp_path / "log", clock=SystemClock()),
         asyncio.TaskGroup() as tasks,
     ):
         link = Link(Broker(port=port), "gateway-1", "secret", ledger=ledger, clock=SystemClock())

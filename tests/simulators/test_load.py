@@ -11,8 +11,10 @@ import pytest
 
 from hub.clock import SystemClock
 from hub.errors import ConfigError, UnavailableError
-from hub.registry.brokers.mosquitto import MosquittoFiles, hash_password
-from hub.registry.nouns import Connection
+from hub.registry.brokers.broker import BrokerUser, Roster
+from hub.registry.brokers.mosquitto import Mosquitto as KeptMosquitto
+from hub.registry.brokers.mosquitto_files import Listeners
+from hub.registry.hashing import hash_secret
 from hub.services.broker import MosquittoService
 from hub.services.child import free_port
 from simulators.load import Load, Pace, Target, logins_of
@@ -101,16 +103,16 @@ async def test_a_broker_that_is_not_there_is_told(mosquitto: Mosquitto) -> None:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> MosquittoFiles:
-    hub = {"hub-telemetry": "t", "hub-events": "e", "hub-downlink": "d"}
-    made = MosquittoFiles(tmp_path / "broker", port=free_port(), hub_passwords=hub)
-    user = Connection(user="gateway-1", password_hash=hash_password("secret"), devices=((SITE, "env-000001"),))
-    made.write([user])
+async def files(tmp_path: Path) -> KeptMosquitto:
+    made = KeptMosquitto(tmp_path / "broker", Listeners(port=free_port()), CLOCK)
+    topics = (f"hub/{SITE}/env-000001/telemetry",)
+    user = BrokerUser(user="gateway-1", password_hash=hash_secret("secret"), writes=topics)
+    await made.apply(Roster(users={user.user: user}))
     return made
 
 
 @needs_mosquitto
-async def test_what_the_broker_refuses_is_counted_by_its_reason(files: MosquittoFiles, tmp_path: Path) -> None:
+async def test_what_the_broker_refuses_is_counted_by_its_reason(files: KeptMosquitto, tmp_path: Path) -> None:
     port = int(files.config.read_text(encoding="utf-8").partition("listener ")[2].split()[0])
     async with MosquittoService(files.config, port=port, log_file=tmp_path / "log", clock=CLOCK):
         load = Load(NativeSensors(SITE, 2), Pace(rate=0, count=100), clock=CLOCK)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import signal
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -15,8 +14,10 @@ import pytest
 from paho.mqtt import publish
 from typing_extensions import override
 
+from hub.clock import SystemClock
 from hub.config import read_settings
-from hub.registry.brokers.mosquitto import MosquittoFiles, hash_password
+from hub.keeping import keeper_of
+from hub.registry import credentials
 from hub.registry.registry import Registry
 from hub.services.child import free_port
 from hub.ui.installing.choices import RedisChoice, secrets_of
@@ -66,7 +67,15 @@ def test_it_writes_an_installation_whose_secrets_only_we_can_read(cli: Cli, plac
         "systemd/hub.service",
     }
     secret = {name for name in outcomes if stat.S_IMODE((place / name).stat().st_mode) == 0o600}
-    assert secret == {"broker/acl", "broker/mosquitto.conf", "broker/passwords", "redis/redis.conf", "secrets.toml"}
+    assert secret == {
+        "broker/acl",
+        "broker/lock",
+        "broker/probe",
+        "broker/mosquitto.conf",
+        "broker/passwords",
+        "redis/redis.conf",
+        "secrets.toml",
+    }
     settings = read_settings(place / "hub.toml")
     assert (settings.partition, settings.mqtt.port, settings.data_dir) == ("east", 2883, place / "data")
     passwords = secrets_of(place).mqtt
@@ -227,11 +236,10 @@ class Made(HubRun):
     async def enrol(self, user: str, secret: str) -> None:
         """Give a device's user a password, and let the broker know."""
         async with Registry(self.settings.registry_url()) as registry:
-            await registry.set_password_hashes({user: hash_password(secret)})
-            connections = await registry.connections()
-        passwords = secrets_of(self.directory).broker_users
-        files = MosquittoFiles(self.directory / "broker", port=self.broker.port, hub_passwords=passwords)
-        files.write(connections, lambda: self.broker.send_signal(signal.SIGHUP))
+            await credentials.put_secrets(registry, {user: secret})
+            keeper = keeper_of(self.settings, registry, SystemClock())
+            assert keeper is not None
+            assert (await keeper.apply()).added == (user,)
 
     @property
     def settings(self) -> Any:  # noqa: ANN401 -- Settings

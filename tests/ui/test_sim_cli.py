@@ -8,6 +8,7 @@ import stat
 import pytest
 
 from hub.config import Settings
+from hub.registry import credentials
 from hub.registry.registry import Registry
 from tests.machine import needs
 from tests.ui.at import At
@@ -68,7 +69,7 @@ def test_new_passwords_are_written_for_nobody_else_to_read_and_registered(office
 
     async def registered() -> list[str]:
         async with Registry(Settings(data_dir=office.directory / "data").registry_url()) as registry:
-            return [connection.user for connection in await registry.connections()]
+            return sorted((await credentials.read_roster(registry, {})).users)
 
     assert asyncio.run(registered()) == users
 

@@ -1,173 +1,213 @@
-"""mosquitto as the hub configures it: its configuration, users and access rules, as three files that only we read."""
+"""mosquitto on this machine: its files written whole, read again by SIGHUP, and who was revoked cut off."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import asyncio
+import fcntl
 import os
-import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import signal
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import structlog
 
-from hub.errors import ConfigError
-from hub.registry.nouns import Connection
-from hub.registry.validation import IDENTIFIER
+from hub.clock import Clock
+from hub.errors import ConfigError, UnavailableError
+from hub.registry.brokers.broker import BrokerUser, Drift, Roster
+from hub.registry.brokers.knock import Answer, knock
+from hub.registry.brokers.mosquitto_files import (
+    ACL,
+    CA,
+    CONFIG,
+    CRL,
+    PASSWORDS,
+    PID,
+    PROBE,
+    Listeners,
+    configuration,
+    is_by_pattern,
+    read_users,
+    refuse_odd,
+    with_guests,
+    write_acl,
+    write_passwords,
+)
+from hub.registry.certificates import Authority, read_crl
+from hub.registry.hashing import hash_secret, new_secret
+from hub.registry.whole import write_whole
 
-# mosquitto_passwd's own default. Enough for secrets of 256 random bits, and 10,000 of them would cost 129 connects/s
-# instead of 2,000 (measured); never for a password that a person chose.
-HASH_ITERATIONS = 101
-SALT_BYTES = 12
-SECRET_BYTES = 32
-
-UPLINK_CLASSES = ("telemetry", "signal", "response", "availability")
-DOWNLINK = "downlink"
+RELOAD_SECONDS, POLL_SECONDS = 10.0, 0.005
+_PROBE_FILE, _LOCK_FILE = "probe", "lock"
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsListener:
-    """A second listener, for devices that are not on this machine."""
+class Mosquitto:
+    """A :class:`hub.registry.brokers.broker.Broker`: the mosquitto whose files are in ``directory``, which is ours.
 
-    host: str
-    port: int
-    cert_file: Path
-    key_file: Path
-
-
-def new_secret() -> str:
-    """Return a password of 256 random bits, to be shown once."""
-    return secrets.token_urlsafe(SECRET_BYTES)
-
-
-def hash_password(secret: str, salt: bytes | None = None) -> str:
-    """Return ``$7$101$salt$hash``: PBKDF2 with SHA-512, as mosquitto's password file wants it."""
-    salt = secrets.token_bytes(SALT_BYTES) if salt is None else salt
-    digest = hashlib.pbkdf2_hmac("sha512", secret.encode(), salt, HASH_ITERATIONS)
-    return f"$7${HASH_ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
-
-
-class MosquittoFiles:
-    """The files of one mosquitto in ``directory``; plain listener on loopback only, ``tls`` for everybody else.
-
-    ``hub_passwords`` are those of the hub's own users, by user: ``{prefix}-telemetry``, ``{prefix}-events`` and
-    ``{prefix}-downlink``. ``foreign`` are the topics of other networks that commands go to. ``reload`` is called after
-    users or rules changed on disk.
+    It may be down: then it finds the files when it starts. ``authority`` signs the list of revoked certificates, where
+    there are certificates.
     """
 
     def __init__(
-        self,
-        directory: Path,
-        *,
-        port: int,
-        hub_passwords: Mapping[str, str],
-        tls: TlsListener | None = None,
-        foreign: Sequence[str] = (),
+        self, directory: Path, listeners: Listeners, clock: Clock, *, authority: Authority | None = None
     ) -> None:
         self.directory = directory
-        self.config = directory / "mosquitto.conf"
-        self.writes = 0
-        self._port = port
-        self._tls = tls
-        self._foreign = tuple(foreign)
-        # Hashed once: another salt would look like a change.
-        self._hub_users = {user: hash_password(password) for user, password in hub_passwords.items()}
+        self.config = directory / CONFIG
+        self._listeners = listeners
+        self._clock = clock
+        self._authority = authority
 
-    def write(self, connections: Sequence[Connection], reload: Callable[[], None] | None = None) -> bool:
-        """Write what differs, each file at once and for our eyes only; True (and ``reload``) when users changed.
+    # -------------------------------------------------------------------------------------------------------- what is
 
-        ConfigError ``user_invalid`` for a name that could change the meaning of a file or that is the hub's own.
-        """
-        for connection in connections:
-            if not IDENTIFIER.fullmatch(connection.user) or connection.user in self._hub_users:
-                raise ConfigError("user_invalid", f"{connection.user!r} cannot be a device's user")
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._replace(self.config, configuration(self.directory, self._port, self._tls))
-        users = {**self._hub_users, **{connection.user: connection.password_hash for connection in connections}}
-        passwords = "".join(f"{user}:{password_hash}\n" for user, password_hash in users.items())
-        # Rules first: a user that exists before its rules do would be told "no" for a moment.
-        changed = self._replace(
-            self.directory / "acl", "\n".join(_rules(self._hub_users, self._foreign, connections)) + "\n"
+    async def list(self) -> Roster:
+        """Return whom the files name."""
+        users = read_users(self._text(PASSWORDS), self._text(ACL))
+        return Roster(users=users, revoked=dict.fromkeys(read_crl(self.directory / CRL), ""))
+
+    async def drift(self, wanted: Roster) -> Drift:
+        """Return how the files differ from ``wanted``, and whether mosquitto works with those that are there."""
+        found = await self._differences(wanted)
+        if found or self._pid() is None:
+            return found
+        return Drift(is_stale=await knock(self._listeners.port, PROBE, self._probe()[0]) is not Answer.WELCOME)
+
+    async def _differences(self, wanted: Roster) -> Drift:
+        known = await self.list()
+        # Of one who comes by certificate only and has its topics by pattern, no file says anything.
+        users = {name: user for name, user in wanted.users.items() if user.password_hash or not is_by_pattern(user)}
+        both = known.users.keys() & users.keys()
+        texts = self._texts(wanted)
+        serials = wanted.revoked.keys() ^ known.revoked.keys() if self._authority else ()
+        return Drift(
+            added=_those(users.keys() - both),
+            rotated=_those(both, lambda name: known.users[name].password_hash != users[name].password_hash),
+            regranted=_those(both, lambda name: _topics(known.users[name]) != _topics(users[name])),
+            revoked=_those(known.users.keys() - both),
+            certificates=_those(serials),
+            files=_those(texts, lambda name: self._text(name) != texts[name]),
+            needs_restart=self._text(CONFIG) not in {"", texts[CONFIG]},
         )
-        changed |= self._replace(self.directory / "passwords", passwords)
-        if changed:
-            self.writes += 1
-            if reload is not None:
-                reload()
-            log.info("broker_users_written", users=len(users))
-        return changed
 
-    def _replace(self, path: Path, text: str) -> bool:
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            return False
-        fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 -- a path cannot be opened with a mode
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        fresh.replace(path)
-        return True
+    def _texts(self, wanted: Roster) -> dict[str, str]:
+        """Return what the files should hold, in the order in which they are written.
+
+        Rules before users: one who exists before its rules do would be told "no" for a moment.
+        """
+        outcasts = set(wanted.revoked.values()) - wanted.users.keys()
+        texts = {CONFIG: configuration(self.directory, self._listeners)}
+        if self._authority is not None:
+            texts[CA] = self._authority.certificate
+            texts[CRL] = self._crl(wanted)
+        return {
+            **texts,
+            ACL: write_acl(wanted.users, outcasts),
+            PASSWORDS: write_passwords(wanted.users, self._probe()[1]),
+        }
+
+    def _crl(self, wanted: Roster) -> str:
+        """Return the list as it is while it says the same: each signature is another."""
+        if self._authority is None:
+            return ""
+        text = self._text(CRL)
+        is_right = text and read_crl(self.directory / CRL).keys() == wanted.revoked.keys()
+        return text if is_right else self._authority.crl(wanted.revoked.keys())
+
+    # -------------------------------------------------------------------------------------------------- what shall be
+
+    async def apply(self, wanted: Roster) -> Drift:
+        """Write what differs and have it read. mosquitto cuts off who lost a secret, we who lost a certificate."""
+        refuse_odd(wanted.users)
+        async with self._alone():
+            drift = await self.drift(wanted)
+            if not drift:
+                return drift
+            secret = new_secret()
+            self._write(_PROBE_FILE, f"{secret} {hash_secret(secret)}\n")
+            for name, text in self._texts(wanted).items():
+                self._write(name, text)
+            await self._reload(PROBE, secret, Answer.WELCOME)
+            await self._cut_off({wanted.revoked[serial] for serial in drift.certificates if serial in wanted.revoked})
+            log.info("broker_users_written", users=len(wanted.users))
+        return drift
+
+    async def kick(self, users: Collection[str]) -> None:
+        """Cut ``users`` off; they may come again."""
+        async with self._alone():
+            await self._cut_off(users)
+
+    async def _cut_off(self, users: Collection[str]) -> None:
+        """Come in under the name of each, which shows out who is in; with a secret that holds for that moment only.
+
+        mosquitto lets those stay whose certificate was revoked while they were connected.
+        """
+        if not users or self._pid() is None:
+            return
+        first, *others = sorted(users)
+        secret, settled = new_secret(), self._text(PASSWORDS)
+        self._write(PASSWORDS, with_guests(settled, dict.fromkeys(users, hash_secret(secret))))
+        try:
+            await self._reload(first, secret, Answer.WELCOME)
+            for user in others:
+                await knock(self._listeners.port, user, secret)
+        finally:
+            self._write(PASSWORDS, settled)
+            await self._reload(first, secret, Answer.REFUSED)
+
+    async def _reload(self, user: str, secret: str, until: Answer) -> None:
+        """Have mosquitto read its files, and wait until it answers ``user`` as it must by them."""
+        pid = self._pid()
+        if pid is None:
+            return
+        try:
+            os.kill(pid, signal.SIGHUP)
+        except PermissionError as error:
+            hint = "let mosquitto run as the user that the hub runs as"
+            raise ConfigError("broker_not_ours", "mosquitto cannot be told to reload", pid=pid, hint=hint) from error
+        deadline = self._clock.monotonic_ns() + round(RELOAD_SECONDS * 1e9)
+        while await knock(self._listeners.port, user, secret) is not until:
+            if self._clock.monotonic_ns() > deadline:
+                raise UnavailableError("broker_not_reloaded", "mosquitto does not take its new files", pid=pid)
+            await self._clock.sleep(POLL_SECONDS)
+
+    # ---------------------------------------------------------------------------------------------------------- files
+
+    def _text(self, name: str) -> str:
+        path = self.directory / name
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def _write(self, name: str, text: str) -> None:
+        if self._text(name) != text:
+            write_whole(self.directory / name, text)
+
+    def _probe(self) -> tuple[str, str]:
+        secret, _, password_hash = self._text(_PROBE_FILE).strip().partition(" ")
+        return secret, password_hash
+
+    def _pid(self) -> int | None:
+        """Return the mosquitto that reads our files, None when there is none."""
+        with suppress(ValueError, OSError):
+            pid = int(self._text(PID))
+            if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() == "mosquitto":
+                return pid
+        return None
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Hold the directory: a hub and a person at the command line may want to write at the same time."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self.directory / _LOCK_FILE, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            await asyncio.to_thread(fcntl.flock, descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
 
-def configuration(directory: Path, port: int, tls: TlsListener | None) -> str:
-    """Return mosquitto.conf: nobody anonymous, one client id per user, nothing dropped before memory is short."""
-    lines = [
-        f"listener {port} 127.0.0.1",
-        *(_tls_lines(tls) if tls is not None else ()),
-        "allow_anonymous false",
-        f"password_file {directory / 'passwords'}",
-        f"acl_file {directory / 'acl'}",
-        "use_username_as_clientid true",
-        "persistence true",
-        f"persistence_location {directory}/",
-        "autosave_interval 1",
-        "max_inflight_messages 0",
-        "max_queued_messages 0",
-        f"max_queued_bytes {_memory_bytes() // 4}",
-        "set_tcp_nodelay true",
-        "sys_interval 10",
-        "log_dest stderr",
-        "log_type error",
-        "log_type warning",
-        "log_type notice",
-    ]
-    if os.geteuid() == 0:
-        # Else it becomes the user "mosquitto", who cannot read our files.
-        lines.insert(0, "user root")
-    return "\n".join(lines) + "\n"
+def _those(names: Iterable[str], which: Callable[[str], bool] = bool) -> tuple[str, ...]:
+    return tuple(sorted(name for name in names if which(name)))
 
 
-def _tls_lines(tls: TlsListener) -> Iterator[str]:
-    yield f"listener {tls.port} {tls.host}"
-    yield f"certfile {tls.cert_file}"
-    yield f"keyfile {tls.key_file}"
-    yield "tls_version tlsv1.2"
-
-
-def _rules(hub_users: Mapping[str, str], foreign: Sequence[str], connections: Sequence[Connection]) -> Iterator[str]:
-    for user in hub_users:
-        yield f"user {user}"
-        if user.endswith(f"-{DOWNLINK}"):
-            yield "topic write hub/+/+/command"
-            yield from (f"topic write {topic}" for topic in foreign)
-        else:
-            # Foreign sources have topics of their own making, so the hub may read everything.
-            yield "topic read #"
-            yield "topic read $SYS/#"
-            yield "topic write hub/_hub/+/marker"
-        yield ""
-    for connection in connections:
-        yield f"user {connection.user}"
-        for site, device in connection.devices:
-            for topic_class in UPLINK_CLASSES:
-                yield f"topic write hub/{site}/{device}/{topic_class}"
-            yield f"topic read hub/{site}/{device}/command"
-        yield ""
-
-
-def _memory_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def _topics(user: BrokerUser) -> tuple[frozenset[str], frozenset[str]]:
+    return frozenset(user.reads), frozenset(user.writes)

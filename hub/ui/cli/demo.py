@@ -114,7 +114,7 @@ def _life(text: str) -> timedelta:
 async def _demo(play: Play, directory: Path, view: View, clock: Clock) -> list[Check]:
     stop = asyncio.Event()
     community = StoppableCommunity(seed=play.seed, stop=stop)
-    cast = Cast(site=community.site, places=community.places(), devices=community.devices(), users=community.users())
+    cast = Cast(site=community.site, places=community.places(), devices=community.devices())
     with on_signals(stop.set):
         async with staged(directory, cast, play.broker, clock, silent_after=play.silent_after) as stage:
             if stage.notice:

@@ -17,7 +17,7 @@ from hub.durations import read_seconds
 from hub.errors import ConfigError
 from hub.parts import tls_of
 from hub.registry import many
-from hub.registry.brokers.mosquitto import hash_password, new_secret
+from hub.registry.hashing import new_secret
 from hub.registry.nouns import Device, Site
 from hub.registry.registry import Registry
 from hub.ui.cli.desk import AsJson, Desk, desk_of
@@ -180,10 +180,11 @@ async def _prepare(
                 Site(id=cast.speech.site, zone=ZONE, partition=partition, facts={"simulated": True})
             )
         await many.put_places(registry, cast.speech.places())
-        if secrets is not None:
-            await registry.set_password_hashes({user: hash_password(secret) for user, secret in secrets.items()})
         if fresh:
             await many.put_devices(registry, fresh)
+        if secrets is not None:
+            await credentials.put_secrets(registry, secrets)
+        if fresh:
             console.print(f"registered {len(fresh):,} devices at site {cast.speech.site}; the hub takes them up in 5 s")
             await desk.clock.sleep(TAKE_UP_SECONDS)
 

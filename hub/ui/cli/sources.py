@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
 import msgspec
 import typer
 
-from hub.config import Settings, packaged
+from hub.config import Settings
 from hub.engine.state import Document
 from hub.errors import ConfigError
 from hub.journal.files import read_rows
 from hub.journal.neighbours import state_path
+from hub.keeping import router_of
 from hub.normalize.networks.directory import DIRECTORY, DirectoryDocument
-from hub.normalize.networks.load import load_networks
-from hub.normalize.networks.network import SourceRow
-from hub.normalize.networks.routing import Router, compile_router
 from hub.normalize.networks.source import CompiledSource
 from hub.registry.nouns import Source
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
@@ -125,17 +122,11 @@ def _directory(desk: Desk, source: str) -> DirectoryDocument:
 
 def compiled(settings: Settings, source: Source) -> CompiledSource:
     """Return a source at work. Raises ConfigError."""
-    return _router(settings, [source]).sources[source.id]
+    return router_of(settings, [source]).sources[source.id]
 
 
 def _downlinks(source: CompiledSource) -> tuple[str, ...]:
     return () if source.downlink is None else source.downlink.filters
-
-
-def _router(settings: Settings, sources: Sequence[Source]) -> Router:
-    overlay = [] if settings.profiles_dir is None else [settings.profiles_dir]
-    networks = load_networks([packaged("device_profiles"), *overlay])
-    return compile_router([SourceRow(source.id, source.network, source.params) for source in sources], networks)
 
 
 async def _read(desk: Desk) -> list[Source]:
@@ -146,7 +137,7 @@ async def _read(desk: Desk) -> list[Source]:
 async def _add(desk: Desk, source: Source) -> None:
     async with desk.registry() as registry:
         others = [each for each in await registry.sources() if each.id != source.id]
-        _router(desk.settings, [*(each for each in others if each.partition == source.partition), source])
+        router_of(desk.settings, [*(each for each in others if each.partition == source.partition), source])
         await registry.add_source(source)
 
 

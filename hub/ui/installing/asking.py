@@ -11,7 +11,7 @@ from typing import TypeVar
 import typer
 
 from hub.errors import ConfigError
-from hub.registry.brokers.mosquitto import TlsListener
+from hub.registry.brokers.mosquitto_files import TlsListener
 from hub.registry.validation import IDENTIFIER
 from hub.sinks.redis_link import RedisAddress
 from hub.ui.installing.choices import Choices, Influx, RedisChoice, usual_redis

@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hub.config import SECRETS_FILE
-from hub.registry.brokers.mosquitto import TlsListener, new_secret
+from hub.registry.brokers.mosquitto_files import TlsListener
+from hub.registry.hashing import new_secret
 from hub.services.broker import DAEMON_PATH
 from hub.toml_files import read_layers
 
@@ -61,11 +62,6 @@ class Secrets:
 
     mqtt: dict[str, str]
     redis: str
-
-    @property
-    def broker_users(self) -> dict[str, str]:
-        """The passwords by the name of the user."""
-        return {f"hub-{name}": password for name, password in self.mqtt.items()}
 
 
 def found_executable(name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,8 +12,13 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from hub.clock import SystemClock
 from hub.config import SECRETS_FILE
-from hub.registry.brokers.mosquitto import MosquittoFiles, configuration
+from hub.registry.brokers.broker import BrokerUser, Roster
+from hub.registry.brokers.grants import ANY, SourceTopics, of_hub
+from hub.registry.brokers.mosquitto import Mosquitto
+from hub.registry.brokers.mosquitto_files import Listeners, configuration
+from hub.registry.hashing import PASSWORD_ROUNDS, hash_secret
 from hub.services.valkey import valkey_conf
 from hub.ui.installing.choices import Choices, RedisChoice, Secrets
 from hub.ui.installing.readme import readme
@@ -76,6 +82,10 @@ def _settings(directory: Path, choices: Choices, secrets: Secrets) -> Iterator[_
 
 def _hub_toml(directory: Path, choices: Choices) -> str:
     redis = f'\n[redis]\nchild_dir = "{directory}/valkey"\n' if choices.redis is RedisChoice.VALKEY else ""
+    tls = ""
+    if choices.tls is not None:
+        tls = f'listen = "{choices.tls.host}"\ntls_port = {choices.tls.port}\n'
+        tls += f'cert_file = "{choices.tls.cert_file}"\nkey_file = "{choices.tls.key_file}"\n'
     series = ""
     if choices.influx is not None:
         influx = choices.influx
@@ -94,6 +104,10 @@ rules_dir = "{directory}/rules"
 [mqtt]
 port = {choices.mqtt_port}
 
+[broker]
+keeper = "mosquitto"
+directory = "{directory}/broker"
+{tls}
 [http]
 port = {choices.http_port}
 {redis}{series}"""
@@ -128,22 +142,32 @@ def _redis(directory: Path, choices: Choices, secrets: Secrets) -> Iterator[_Pla
 
 
 def _broker(directory: Path, choices: Choices, secrets: Secrets) -> Iterator[Written]:
-    """Write the broker's files; from then on they are the registry's (`hub broker`), devices and all."""
+    """Write the broker's files; from then on the hub keeps them (`hub broker plan`), devices and all."""
     what = {
         "mosquitto.conf": "mosquitto / mosquitto 配置",
         "acl": "who may do what / 访问规则",
         "passwords": "users, hashed / 用户（散列）",
     }
+    listeners = Listeners(port=choices.mqtt_port, tls=choices.tls)
     known = {name for name in what if (directory / name).exists()}
     if "passwords" not in known:
-        files = MosquittoFiles(directory, port=choices.mqtt_port, hub_passwords=secrets.broker_users, tls=choices.tls)
-        files.write([])
+        asyncio.run(Mosquitto(directory, listeners, SystemClock()).apply(_hub_alone(choices, secrets)))
     elif "mosquitto.conf" not in known:
-        text = configuration(directory, choices.mqtt_port, choices.tls)
+        text = configuration(directory, listeners)
         _put(directory / "mosquitto.conf", _Planned(file="", text=text, mode=PRIVATE, what=""))
     for name, words in what.items():
         outcome = Outcome.UNCHANGED if name in known else Outcome.CREATED
         yield Written(file=directory / name, outcome=outcome, what=words)
+
+
+def _hub_alone(choices: Choices, secrets: Secrets) -> Roster:
+    """Return the users of a hub that knows no device yet."""
+    users: dict[str, BrokerUser] = {}
+    for connection, password in secrets.mqtt.items():
+        user, grant = f"hub-{connection}", of_hub(connection, choices.partition, [ANY], SourceTopics())
+        made = hash_secret(password, rounds=PASSWORD_ROUNDS)
+        users[user] = BrokerUser(user=user, password_hash=made, reads=grant.reads, writes=grant.writes)
+    return Roster(users=users)
 
 
 def _put(path: Path, planned: _Planned) -> Written:

@@ -1,0 +1,159 @@
+"""The broker kept in step with the registry: by ``hub run`` as time goes on, by the command line at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import structlog
+
+from hub.clock import Clock
+from hub.config import BrokerKeeper, Settings, packaged
+from hub.errors import ConfigError, HubError
+from hub.normalize.networks.load import load_networks
+from hub.normalize.networks.network import SourceRow
+from hub.normalize.networks.routing import Router, compile_router
+from hub.partitions import partitions_of, settings_of
+from hub.registry import credentials
+from hub.registry.brokers.broker import Broker, Drift, Roster
+from hub.registry.brokers.grants import CONNECTIONS, DOCTOR, EVENTS, RECORD, TELEMETRY, SourceTopics
+from hub.registry.brokers.mosquitto import Mosquitto
+from hub.registry.brokers.mosquitto_files import Listeners, TlsListener
+from hub.registry.certificates import Authority
+from hub.registry.nouns import Source
+from hub.registry.registry import Registry
+
+POLL_SECONDS = 1.0
+FOR_PEOPLE = {RECORD, DOCTOR}
+
+log = structlog.get_logger(__name__)
+
+
+class Keeper:
+    """Keeps ``broker`` as the registry says; the hub's own users have the passwords of the ``settings``."""
+
+    def __init__(self, settings: Settings, registry: Registry, broker: Broker) -> None:
+        self._settings = settings
+        self._registry = registry
+        self.broker = broker
+
+    async def wanted(self) -> Roster:
+        """Return who may come in now. ConfigError ``hub_password_missing``."""
+        for partition in partitions_of(self._settings):
+            passwords = _hub_passwords(settings_of(self._settings, partition))
+            await credentials.keep_hub_logins(self._registry, partition, passwords)
+        foreign = source_topics(self._settings, await self._registry.sources())
+        return await credentials.read_roster(self._registry, foreign)
+
+    async def drift(self) -> Drift:
+        """Return how the broker differs."""
+        return await self.broker.drift(await self.wanted())
+
+    async def apply(self) -> Drift:
+        """Mend what differs; return it."""
+        return await self.broker.apply(await self.wanted())
+
+    async def run(self, clock: Clock) -> None:
+        """Mend at once, after every change of the registry, and when a secret ends; until cancelled."""
+        known, next_end = -1, None
+        while True:
+            try:
+                revision = await self._registry.revision()
+                if revision != known or (next_end is not None and next_end <= clock.wall_ns()):
+                    wanted = await self.wanted()
+                    await self.broker.apply(wanted)
+                    known, next_end = revision, wanted.next_end
+            except HubError as error:
+                log.error("broker_not_kept", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
+            await clock.sleep(POLL_SECONDS)
+
+
+def keeper_of(settings: Settings, registry: Registry, clock: Clock) -> Keeper | None:
+    """Return who keeps the broker of an installation, None where nobody does."""
+    match settings.broker.keeper:
+        case BrokerKeeper.NOBODY:
+            return None
+        case BrokerKeeper.MOSQUITTO:
+            return Keeper(settings, registry, mosquitto(settings, clock))
+
+
+async def keep(settings: Settings, registry: Registry, clock: Clock) -> None:
+    """Keep the broker in step until cancelled, where the settings say so."""
+    keeper = keeper_of(settings, registry, clock)
+    if keeper is not None:
+        await keeper.run(clock)
+
+
+def authority_of(settings: Settings, clock: Clock) -> Authority:
+    """Return the installation's certificate authority."""
+    return Authority(settings.data_dir / "authority", clock)
+
+
+def mosquitto(settings: Settings, clock: Clock) -> Mosquitto:
+    """Return the mosquitto of these settings."""
+    broker, directory = settings.broker, settings.broker_directory()
+    needs_authority = broker.certificate_port is not None or (broker.tls_port is not None and broker.cert_file is None)
+    authority = authority_of(settings, clock) if needs_authority else None
+    certificate, key = _served(settings, directory, authority)
+
+    def listener(port: int | None) -> TlsListener | None:
+        if port is None:
+            return None
+        return TlsListener(host=broker.listen, port=port, cert_file=certificate, key_file=key)
+
+    listeners = Listeners(
+        port=settings.mqtt.port,
+        tls=listener(broker.tls_port),
+        mutual=listener(broker.certificate_port),
+        payload_bytes=settings.limits.payload,
+    )
+    return Mosquitto(directory.absolute(), listeners, clock, authority=authority)
+
+
+def _served(settings: Settings, directory: Path, authority: Authority | None) -> tuple[Path, Path]:
+    """Return the broker's certificate and key: the installation's, or those of the hub's own authority."""
+    broker = settings.broker
+    if broker.cert_file is not None and broker.key_file is not None:
+        return broker.cert_file.absolute(), broker.key_file.absolute()
+    if authority is None:
+        return directory / "server.crt", directory / "server.key"
+    return authority.serve(directory.absolute(), broker.names)
+
+
+def source_topics(settings: Settings, sources: Sequence[Source]) -> dict[str, SourceTopics]:
+    """Return the topics of foreign networks, by partition. Raises ConfigError."""
+    parts = {source.partition for source in sources}
+    routers = {part: router_of(settings, [each for each in sources if each.partition == part]) for part in parts}
+    return {
+        part: SourceTopics(
+            telemetry=router.filters(TELEMETRY), events=router.filters(EVENTS), downlinks=_downlinks(router)
+        )
+        for part, router in routers.items()
+    }
+
+
+def router_of(settings: Settings, sources: Sequence[Source]) -> Router:
+    """Return sources at work, with the networks of the installation. Raises ConfigError."""
+    overlay = [] if settings.profiles_dir is None else [settings.profiles_dir]
+    networks = load_networks([packaged("device_profiles"), *overlay])
+    return compile_router([SourceRow(source.id, source.network, source.params) for source in sources], networks)
+
+
+def _downlinks(router: Router) -> tuple[str, ...]:
+    found = (source.downlink for source in router.sources.values())
+    return tuple(topic for downlink in found if downlink is not None for topic in downlink.filters)
+
+
+def _hub_passwords(settings: Settings) -> Mapping[tuple[str, str], str]:
+    """Return the passwords of the hub's own users; those for people may lack theirs."""
+    mqtt = settings.mqtt
+    found = {
+        (f"{mqtt.username_prefix}-{connection}", connection): getattr(mqtt.passwords, connection).get_secret_value()
+        for connection in CONNECTIONS
+    }
+    missing = [
+        connection for (_, connection), password in found.items() if not password and connection not in FOR_PEOPLE
+    ]
+    if missing:
+        raise ConfigError("hub_password_missing", f"mqtt.passwords.{missing[0]} is not set: the hub could not come in")
+    return {key: password for key, password in found.items() if password}

@@ -1,0 +1,260 @@
+"""What lets devices in: secrets and certificates made, rotated and revoked; and the roster that a broker is told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.errors import ConfigError
+from hub.registry import logins, rows, schema
+from hub.registry.brokers.broker import BrokerUser, Roster
+from hub.registry.brokers.grants import ANY, SourceTopics, of_devices, of_hub
+from hub.registry.certificates import Authority
+from hub.registry.certificates import Issued as Paper
+from hub.registry.hashing import PASSWORD_ROUNDS, hash_secret, matches, new_secret
+from hub.registry.logins import Certificate, HubLogin, Login, owner_of
+from hub.registry.nouns import CONNECTING, Device
+from hub.registry.registry import Registry
+from hub.registry.validation import Key
+
+SECOND = "~2"
+"""The mark of a second secret: a broker's password file has room for one secret a user. No identifier holds a ``~``."""
+
+_DEFAULT = SourceTopics()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """A secret that was just made, to be shown once; ``replaces`` is the user whose secret works until ``until``."""
+
+    user: str
+    secret: str
+    devices: tuple[Key, ...]
+    replaces: str = ""
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What is asked for a certificate: how long it holds, how long older ones still do, the device's request (PEM)."""
+
+    life: timedelta
+    overlap: timedelta
+    request: str = ""
+
+
+async def make_secrets(registry: Registry, keys: Collection[Key]) -> list[Secret]:
+    """Make a secret for whoever carries these devices and has nothing yet that lets it in; return the new ones."""
+    async with registry.transaction() as connection:
+        carried = await _carried(connection, keys)
+        lacking = carried.keys() - await _provided(connection, registry.now())
+    if not lacking:
+        return []
+    made = [Secret(user=owner, secret=new_secret(), devices=tuple(carried[owner])) for owner in sorted(lacking)]
+    async with registry.change() as change:
+        now = registry.now()
+        still = lacking - await _provided(change.connection, now)
+        made = [each for each in made if each.user in still]
+        await logins.put_logins(
+            change.connection,
+            [
+                Login(user=each.user, owner=each.user, password_hash=hash_secret(each.secret), made_at=now)
+                for each in made
+            ],
+        )
+        for each in made:
+            change.note("credential.added", f"credential/{each.user}")
+        if not made:
+            change.note("credential.added", "credential/", reason="somebody else was faster")
+    return made
+
+
+async def put_secrets(registry: Registry, secrets: Mapping[str, str]) -> None:
+    """Let these users in by secrets that were made elsewhere (a load generator's file), instead of those they have."""
+    async with registry.change() as change:
+        now = registry.now()
+        for owner in secrets:
+            await _drop(change.connection, owner)
+            change.note("credential.set", f"credential/{owner}")
+        made = [
+            Login(user=user, owner=user, password_hash=hash_secret(secret), made_at=now)
+            for user, secret in secrets.items()
+        ]
+        await logins.put_logins(change.connection, made)
+
+
+async def rotate(registry: Registry, key: Key, overlap: timedelta) -> Secret:
+    """Make the next secret of whoever carries a device: under another user while both work, ``overlap`` long.
+
+    Without an overlap the user stays and the old secret ends at once. The first secret, where there was none. A
+    rotation before the last one is over replaces its secret, which perhaps never arrived. ConfigError
+    ``device_unknown``.
+    """
+    async with registry.change() as change:
+        now = registry.now()
+        owner, devices = await _owner(change.connection, key)
+        known = [each for each in await logins.logins(change.connection, [owner]) if each.is_alive(now)]
+        await _drop(change.connection, owner)
+        secret = new_secret()
+        until = now + overlap // timedelta(microseconds=1) * 1_000
+        kept = [replace(known[0], ends_at=until)] if known and overlap else []
+        user = known[-1].user if known else owner
+        if kept:
+            user = owner + SECOND if kept[0].user == owner else owner
+        fresh = Login(user=user, owner=owner, password_hash=hash_secret(secret), made_at=now)
+        await logins.put_logins(change.connection, [*kept, fresh])
+        before = {"users": [each.user for each in known]}
+        change.note("credential.rotated", f"credential/{owner}", before, {"user": user})
+    return Secret(
+        user=user,
+        secret=secret,
+        devices=devices,
+        replaces=kept[0].user if kept else "",
+        until=kept[0].ends_at if kept else None,
+    )
+
+
+async def certify(registry: Registry, authority: Authority, key: Key, terms: Terms) -> tuple[str, Paper]:
+    """Make a certificate for whoever carries a device, or sign its request; return the user and the paper.
+
+    ConfigError ``device_unknown``, ``request_invalid``, ``name_too_long``.
+    """
+    async with registry.change() as change:
+        now = registry.now()
+        owner, _ = await _owner(change.connection, key)
+        paper = (
+            authority.sign(owner, terms.request, terms.life) if terms.request else authority.issue(owner, terms.life)
+        )
+        table, until = schema.certificates, now + terms.overlap // timedelta(microseconds=1) * 1_000
+        for known in await logins.certificates(change.connection, owner):
+            if known.is_alive(now):
+                mine = table.update().where(table.c.serial == known.serial)
+                await change.connection.execute(mine.values(ends_at=min(until, known.ends_at or until)))
+        made = Certificate(serial=paper.serial, owner=owner, made_at=now, not_after=paper.not_after)
+        await change.connection.execute(table.insert(), [asdict(made)])
+        change.note("certificate.made", f"credential/{owner}", None, {"serial": paper.serial})
+    return owner, paper
+
+
+async def revoke(registry: Registry, key: Key, reason: str = "") -> tuple[str, tuple[Key, ...]]:
+    """Take from whoever carries a device all that lets it in; return who that is, and the devices that it carried.
+
+    ConfigError ``device_unknown``, ``no_credentials``.
+    """
+    async with registry.change() as change:
+        owner, devices = await _owner(change.connection, key)
+        if not await logins.forget(change.connection, owner, registry.now()):
+            raise ConfigError("no_credentials", f"{owner!r} has neither a secret nor a certificate")
+        change.note("credential.revoked", f"credential/{owner}", reason=reason)
+    return owner, devices
+
+
+async def keep_hub_logins(registry: Registry, partition: str, passwords: Mapping[tuple[str, str], str]) -> None:
+    """Let the hub of ``partition`` in: (user, connection) to its password, hashed anew only when it is another."""
+    async with registry.transaction() as connection:
+        known = {each.user: each for each in await logins.hub_logins(connection) if each.partition == partition}
+    wanted = {
+        user: HubLogin(
+            user=user, partition=partition, connection=connection, password_hash=_hash(known.get(user), secret)
+        )
+        for (user, connection), secret in passwords.items()
+    }
+    if wanted == known:
+        return
+    async with registry.change() as change:
+        table = schema.hub_logins
+        names = [*(known.keys() | wanted.keys())]
+        await change.connection.execute(table.delete().where(table.c.user.in_(names)))
+        if wanted:
+            await change.connection.execute(table.insert(), [asdict(login) for login in wanted.values()])
+        change.note("hub_logins.set", f"partition/{partition}", {"users": sorted(known)}, {"users": sorted(wanted)})
+
+
+async def read_roster(registry: Registry, foreign: Mapping[str, SourceTopics]) -> Roster:
+    """Return who may come in now: devices in service or about to be, and the hubs; ``foreign`` are the topics of sources, by partition."""
+    now = registry.now()
+    async with registry.transaction() as connection:
+        carried: dict[str, list[Key]] = {}
+        for device in await rows.devices(connection):
+            if device.state in CONNECTING:
+                carried.setdefault(owner_of(device), []).append((device.site, device.id))
+        secrets = [each for each in await logins.logins(connection) if each.owner in carried and each.is_alive(now)]
+        papers = await logins.certificates(connection)
+        hubs = await _hub_users(connection, foreign)
+    valid = [paper for paper in papers if paper.owner in carried and paper.is_alive(now)]
+    hashes = {paper.owner: (paper.owner, "") for paper in valid}
+    hashes |= {each.user: (each.owner, each.password_hash) for each in secrets}
+    users = {user: _user(user, password_hash, carried[owner]) for user, (owner, password_hash) in hashes.items()}
+    stolen = users.keys() & hubs.keys()
+    if stolen:
+        raise ConfigError("user_invalid", f"{min(stolen)!r} is a user of the hub: no device can be it")
+    numbers = {paper.serial for paper in valid}
+    ends = [*(each.ends_at for each in secrets), *(paper.ends_at for paper in valid)]
+    return Roster(
+        users={**users, **hubs},
+        revoked={each.serial: each.owner for each in papers if each.serial not in numbers and each.not_after > now},
+        next_end=min((end for end in ends if end is not None), default=None),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- inside
+
+
+def _user(user: str, password_hash: str, devices: Sequence[Key]) -> BrokerUser:
+    grant = of_devices(devices)
+    return BrokerUser(user=user, password_hash=password_hash, reads=grant.reads, writes=grant.writes)
+
+
+async def _hub_users(connection: AsyncConnection, foreign: Mapping[str, SourceTopics]) -> dict[str, BrokerUser]:
+    """Return the hubs' users; one that is alone hears every site by one rule, for the broker asks rule by rule."""
+    sites: dict[str, list[str]] = {}
+    for site in await rows.sites(connection):
+        sites.setdefault(site.partition, []).append(site.id)
+    found: dict[str, BrokerUser] = {}
+    for login in await logins.hub_logins(connection):
+        is_alone = not sites.keys() - {login.partition}
+        mine = [ANY] if is_alone else sites.get(login.partition, [])
+        grant = of_hub(login.connection, login.partition, mine, foreign.get(login.partition, _DEFAULT))
+        found[login.user] = BrokerUser(
+            user=login.user, password_hash=login.password_hash, reads=grant.reads, writes=grant.writes
+        )
+    return found
+
+
+def _hash(known: HubLogin | None, secret: str) -> str:
+    is_same = known is not None and matches(secret, known.password_hash)
+    return known.password_hash if known is not None and is_same else hash_secret(secret, rounds=PASSWORD_ROUNDS)
+
+
+async def _owner(connection: AsyncConnection, key: Key) -> tuple[str, tuple[Key, ...]]:
+    """Return who carries the device ``key``, and all devices that it carries."""
+    devices = await rows.devices(connection)
+    mine = next((device for device in devices if (device.site, device.id) == key), None)
+    if mine is None:
+        raise ConfigError("device_unknown", f"site {key[0]!r} has no device {key[1]!r}", hint="hub devices list")
+    owner = owner_of(mine)
+    return owner, tuple((device.site, device.id) for device in devices if owner_of(device) == owner)
+
+
+async def _carried(connection: AsyncConnection, keys: Collection[Key]) -> dict[str, list[Key]]:
+    """Return those who carry some of ``keys``, each with all devices that it carries."""
+    devices: list[Device] = await rows.devices(connection)
+    wanted = {owner_of(device) for device in devices if (device.site, device.id) in keys and not device.source}
+    found: dict[str, list[Key]] = {}
+    for device in devices:
+        if owner_of(device) in wanted:
+            found.setdefault(owner_of(device), []).append((device.site, device.id))
+    return found
+
+
+async def _provided(connection: AsyncConnection, now: int) -> set[str]:
+    """Return those who have something that lets them in."""
+    secrets = {each.owner for each in await logins.logins(connection) if each.is_alive(now)}
+    return secrets | {each.owner for each in await logins.certificates(connection) if each.is_alive(now)}
+
+
+async def _drop(connection: AsyncConnection, owner: str) -> None:
+    await connection.execute(schema.logins.delete().where(schema.logins.c.owner == owner))
