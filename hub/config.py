@@ -71,7 +71,7 @@ class TimeseriesStore(StrEnum):
 
 
 class BrokerKeeper(StrEnum):
-    """Who writes the broker's users and rules: nobody, or the hub for a mosquitto on this machine."""
+    """Nobody, or the hub for a mosquitto on this machine."""
 
     NOBODY = "nobody"
     MOSQUITTO = "mosquitto"
@@ -108,11 +108,9 @@ class MqttSettings(_Section):
 
 
 class BrokerSettings(_Section):
-    """The broker's files, which `hub run` and the commands that change devices write where ``keeper`` says so.
+    """Who writes the broker's files, in ``directory`` (else data_dir/broker); its listeners beside mqtt.port.
 
-    ``directory`` is theirs alone; empty means broker in the data directory. mosquitto listens on mqtt.port of this
-    machine; for secrets on ``tls_port`` and for certificates on ``certificate_port`` of ``listen``, where those are
-    set. ``names`` are what devices call this host; ``cert_file`` and ``key_file`` replace the hub's own certificate.
+    Devices call this host by ``names``. ``cert_file`` and ``key_file`` replace the hub's own certificate.
     """
 
     keeper: BrokerKeeper = BrokerKeeper.NOBODY
@@ -280,10 +278,6 @@ class Settings(BaseSettings):
     def registry_url(self) -> str:
         """Return where the registry lives."""
         return self.registry.url.get_secret_value() or f"sqlite+aiosqlite:///{self.data_dir / 'registry.sqlite'}"
-
-    def broker_directory(self) -> Path:
-        """Return where the broker's files are."""
-        return self.broker.directory or self.data_dir / "broker"
 
     def provenance(self) -> list[Provenance]:
         """Return every setting with its value and where it came from, in the order of the sections."""

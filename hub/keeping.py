@@ -91,7 +91,7 @@ def authority_of(settings: Settings, clock: Clock) -> Authority:
 
 def mosquitto(settings: Settings, clock: Clock) -> Mosquitto:
     """Return the mosquitto of these settings."""
-    broker, directory = settings.broker, settings.broker_directory()
+    broker, directory = settings.broker, directory_of(settings)
     needs_authority = broker.certificate_port is not None or (broker.tls_port is not None and broker.cert_file is None)
     authority = authority_of(settings, clock) if needs_authority else None
     certificate, key = _served(settings, directory, authority)
@@ -108,6 +108,11 @@ def mosquitto(settings: Settings, clock: Clock) -> Mosquitto:
         payload_bytes=settings.limits.payload,
     )
     return Mosquitto(directory.absolute(), listeners, clock, authority=authority)
+
+
+def directory_of(settings: Settings) -> Path:
+    """Return where the broker's files are."""
+    return settings.broker.directory or settings.data_dir / "broker"
 
 
 def _served(settings: Settings, directory: Path, authority: Authority | None) -> tuple[Path, Path]:

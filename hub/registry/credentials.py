@@ -174,7 +174,10 @@ async def keep_hub_logins(registry: Registry, partition: str, passwords: Mapping
 
 
 async def read_roster(registry: Registry, foreign: Mapping[str, SourceTopics]) -> Roster:
-    """Return who may come in now: devices in service or about to be, and the hubs; ``foreign`` are the topics of sources, by partition."""
+    """Return who may come in now: devices in service or about to be, and hubs; ``foreign`` are the topics of sources.
+
+    It is by partition: one that is alone hears every site.
+    """
     now = registry.now()
     async with registry.transaction() as connection:
         carried: dict[str, list[Key]] = {}

@@ -16,7 +16,7 @@ from hub.clock import Clock
 from hub.config import BrokerKeeper, BrokerSettings, HttpSettings, MqttPasswords, MqttSettings, RedisSettings, Settings
 from hub.durations import write_duration
 from hub.errors import ConfigError
-from hub.keeping import Keeper, mosquitto
+from hub.keeping import Keeper, directory_of, mosquitto
 from hub.registry import credentials
 from hub.registry.brokers.mosquitto_files import CONFIG
 from hub.registry.hashing import new_secret
@@ -89,7 +89,7 @@ async def staged(
         passwords = {f"{PREFIX}-{connection}": new_secret() for connection in CONNECTIONS}
         settings = _settings(directory, rules, _redis_url(valkey, redis_port), passwords)
         secrets = await _register(settings, cast, clock)
-        place, port = settings.broker_directory(), settings.mqtt.port
+        place, port = directory_of(settings), settings.mqtt.port
         log_file = place / "broker.log"
         if choice is BrokerChoice.IOTCORE or (choice is BrokerChoice.AUTO and mosquitto_executable() is None):
             open_to_all = settings.model_copy(update={"broker": BrokerSettings()})

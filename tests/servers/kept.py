@@ -98,7 +98,7 @@ class KeptBroker:
         wanted = await self.keeper.wanted()
         return await self.broker.apply(replace(wanted, users={**wanted.users, "spy": self._spy}))
 
-    def client(self, user: str | None, secret: str | None = None, **more: Any) -> aiomqtt.Client:  # noqa: ANN401
+    def client(self, user: str | None, secret: str | None = None, **more: Any) -> aiomqtt.Client:  # noqa: ANN401 -- whatever aiomqtt takes
         """Return a client of ``user`` on the plain listener, with its own secret unless told another."""
         secret = self.secrets.get(user or "") if secret is None else secret
         more = {"identifier": user, "protocol": aiomqtt.ProtocolVersion.V5, "timeout": 5.0, **more}
@@ -113,7 +113,7 @@ class KeptBroker:
             context.load_cert_chain(certificate, key)
         return context
 
-    async def is_welcome(self, user: str | None, secret: str | None = None, **more: Any) -> bool:  # noqa: ANN401
+    async def is_welcome(self, user: str | None, secret: str | None = None, **more: Any) -> bool:  # noqa: ANN401 -- whatever aiomqtt takes
         """Whether the broker lets ``user`` in."""
         try:
             async with self.client(user, secret, **more):
@@ -121,7 +121,7 @@ class KeptBroker:
         except REFUSED:
             return False
 
-    async def heard(self, user: str, topic: str, **more: Any) -> bool:  # noqa: ANN401
+    async def heard(self, user: str, topic: str, **more: Any) -> bool:  # noqa: ANN401 -- whatever aiomqtt takes
         """Let ``user`` publish to ``topic``; whether that gets through."""
         async with self.client(user, **more) as device:
             return await self.hears(device, topic)

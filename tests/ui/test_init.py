@@ -69,8 +69,6 @@ def test_it_writes_an_installation_whose_secrets_only_we_can_read(cli: Cli, plac
     secret = {name for name in outcomes if stat.S_IMODE((place / name).stat().st_mode) == 0o600}
     assert secret == {
         "broker/acl",
-        "broker/lock",
-        "broker/probe",
         "broker/mosquitto.conf",
         "broker/passwords",
         "redis/redis.conf",

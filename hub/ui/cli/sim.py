@@ -16,7 +16,7 @@ from rich.console import Console
 from hub.durations import read_seconds
 from hub.errors import ConfigError
 from hub.parts import tls_of
-from hub.registry import many
+from hub.registry import credentials, many
 from hub.registry.hashing import new_secret
 from hub.registry.nouns import Device, Site
 from hub.registry.registry import Registry
