@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,12 +12,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from typing_extensions import override
 
 from hub.durations import Duration, write_duration
 from hub.errors import ConfigError
+from hub.sizes import Bytes
 from hub.toml_files import read_layers
 
 PREFIX = "HUB_"
@@ -29,9 +29,6 @@ SECRETS_FILE = "secrets.toml"
 """Beside the file of settings, with the same sections, for our eyes only: `hub init` writes passwords there."""
 HIDDEN = "****"
 
-_BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
-
 
 def packaged(name: Literal["device_profiles", "rules", "city_rules"]) -> Path:
     """Return the folder of the YAML that ships with the hub: inside a wheel, or at the top of a working tree."""
@@ -40,18 +37,6 @@ def packaged(name: Literal["device_profiles", "rules", "city_rules"]) -> Path:
     return inside if inside.is_dir() else package.parent / name
 
 
-def _size(value: object) -> object:
-    if not isinstance(value, str) or value.isdigit():
-        return value
-    match = _AMOUNT.fullmatch(value.strip())
-    if match is None or match[2] not in _BYTES:
-        message = f"{value!r} is no size; write a number of bytes, or one with a unit of {', '.join(_BYTES)}"
-        raise ValueError(message)
-    return int(float(match[1]) * _BYTES[match[2]])
-
-
-Bytes = Annotated[int, BeforeValidator(_size), Field(ge=1)]
-"""``"20GiB"``, or a number of bytes."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
@@ -71,8 +56,6 @@ class TimeseriesStore(StrEnum):
 
 
 class BrokerKeeper(StrEnum):
-    """Nobody, or the hub for a mosquitto on this machine."""
-
     NOBODY = "nobody"
     MOSQUITTO = "mosquitto"
 
@@ -108,10 +91,7 @@ class MqttSettings(_Section):
 
 
 class BrokerSettings(_Section):
-    """Who writes the broker's files, in ``directory`` (else data_dir/broker); its listeners beside mqtt.port.
-
-    Devices call this host by ``names``. ``cert_file`` and ``key_file`` replace the hub's own certificate.
-    """
+    """Who writes the broker's files, and where it listens beside mqtt.port; devices call this host by ``names``."""
 
     keeper: BrokerKeeper = BrokerKeeper.NOBODY
     directory: Path | None = None
