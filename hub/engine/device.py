@@ -71,7 +71,8 @@ class Woken:
     just replaced what was held: as long as no alarm stands and the answer is false, there is nothing to judge.
     ``minds_missing``: one of them does something when a value is unknown, so it counts when values become stale.
     ``is_wide``: one of them looks beyond the part that spoke, at a place or back in time. ``told`` are those for which
-    a value that is said is a moment of its own. A dataclass: an attribute of a named tuple costs 25 ns.
+    a value that is said is a moment of its own. ``are_floats``: the kind says that all of ``names`` are, so nobody
+    need look at each value again (0.3 us a message). A dataclass: an attribute of a named tuple costs 25 ns.
     """
 
     names: tuple[str, ...] | None
@@ -81,6 +82,7 @@ class Woken:
     is_wide: bool
     told: tuple[CompiledRule, ...]
     ask: Ask
+    are_floats: bool = False
 
 
 def _always(_values: Values, _held: Held, _awake: int) -> bool:
@@ -136,6 +138,7 @@ class KindRules:
             is_wide=is_wide,
             told=tuple(rule for rule in self._telling if _is_told(rule, part, values)),
             ask=_always if minds_missing or is_wide else ask(conditions, values),
+            are_floats=all(type(value) is float for value in values.values()),
         )
 
     def of(self, part: str) -> list[CompiledRule]:

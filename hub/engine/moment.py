@@ -41,7 +41,7 @@ class Output:
     def __init__(self, state: State, write: Write | None) -> None:
         self._state = state
         self._writes = write is not None
-        self.write: Callable[[Series, int, Values], Point | bytes] = write or _point
+        self.write: Callable[[Series, int, Values, bool], Point | bytes] = write or _point
         self.begin(0)
 
     def begin(self, position: int) -> Effects:
@@ -91,7 +91,7 @@ class Output:
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _point(series: Series, time: int, values: Values) -> Point:
+def _point(series: Series, time: int, values: Values, _are_floats: bool) -> Point:  # noqa: FBT001 -- hot path
     return series, time, values
 
 

@@ -143,7 +143,7 @@ class Readings:
             self._state.ledger.unstored += len(values) - len(kept)
             values = kept
         if values:
-            self._output.stored.append(self._output.write(part.series, time, values))
+            self._output.stored.append(self._output.write(part.series, time, values, False))  # noqa: FBT003 -- hot path
 
     def _digest(self, device: Device, element: int, identity: str | None) -> int:
         """Return the ns below the millisecond that keep a re-write the same point, and two swipes two points.
@@ -222,7 +222,7 @@ class Readings:
         self._readings_taken += 1
         time = measured - measured % MILLION + crc32(self._payload, self._checksum) % MILLION
         output = self._output
-        output.stored.append(output.write(part.series, time, values))
+        output.stored.append(output.write(part.series, time, values, woken.are_floats))
         if woken.rules:
             try:
                 is_quiet = part.key not in self._standing and not woken.ask(values, held, awake)
