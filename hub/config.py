@@ -267,15 +267,19 @@ class Settings(BaseSettings):
         ]
 
 
-def read_settings(file: Path | None = None) -> Settings:
-    """Read ``file``, else the one that HUB_CONFIG names, else hub.toml where there is one, and HUB_* variables.
+def settings_file(file: Path | None = None) -> Path | None:
+    """Return ``file``, else the one that HUB_CONFIG names, else hub.toml where there is one."""
+    named = os.environ.get(CONFIG_VARIABLE)  # noqa: TID251 -- this is the room that the ban names
+    return file or (Path(named) if named else None) or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
 
-    What ``secrets.toml`` beside that file says comes on top of it. ConfigError names the file and line, or the
-    variable, of what is wrong.
+
+def read_settings(file: Path | None = None) -> Settings:
+    """Read :func:`settings_file`, what ``secrets.toml`` beside it says on top, and HUB_* variables.
+
+    ConfigError names the file and line, or the variable, of what is wrong.
     """
     environment = dict(os.environ)  # noqa: TID251 -- this is the room that the ban names
-    chosen = file or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
-    path = chosen or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    path = settings_file(file)
     secrets = None if path is None else path.with_name(SECRETS_FILE)
     values, lines = read_layers([each for each in (path, secrets if secrets and secrets.exists() else None) if each])
     origins = lines | _variables(environment)

@@ -213,6 +213,7 @@ def alarms_by_site(engine: Engine) -> Mapping[str, Sequence[AlarmState]]:
 
 
 def tls_of(settings: Settings) -> ssl.SSLContext | None:
+    """Return what TLS to the broker needs; None for a plain connection."""
     """Return how the broker is spoken to; None: without TLS."""
     mqtt = settings.mqtt
     if mqtt.ca_file is None:

@@ -60,6 +60,7 @@ class Database:
     async def __aenter__(self) -> Self:
         if self._is_sqlite and self._url.database:
             Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+            Path(self._url.database).touch(mode=0o600)  # who is where is nobody else's business
         try:
             await self._upgrade()
         except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -338,3 +339,9 @@ async def test_a_source_goes_when_no_device_needs_it(registry: Registry) -> None
     assert await registry.sources() == []
     with pytest.raises(ConfigError, match="there is no source 'lora'"):
         await registry.remove_source("lora")
+
+
+async def test_a_new_file_is_for_our_eyes_only(tmp_path: Path) -> None:
+    async with Registry(sqlite_url(tmp_path)):
+        files = list((tmp_path / "data").iterdir())
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}

@@ -231,6 +231,9 @@ class Made(HubRun):
     def json(self, *words: str) -> Any:  # noqa: ANN401 -- JSON is anything
         return self.said(*words, "--json").document()
 
+    def doctor(self) -> Any:  # noqa: ANN401 -- JSON is anything
+        return self._cli("--config", str(self.config), "doctor", "--json").document()
+
     async def enrol(self, user: str, secret: str) -> None:
         """Give a device's user a password, and let the broker know."""
         async with Registry(self.settings.registry_url()) as registry:
@@ -274,4 +277,6 @@ def test_what_init_made_hears_a_device_by_its_own_secret_and_tells_of_the_fire(i
     assert point["fields"]["status"] == "alarm"
     events = asyncio.run(told("events", "list", "--type", "fire"))
     assert [event["name"] for event in events] == ["fire.smoke_alarm"]
+    found = {row["check"]: (row["grade"], row["found"]) for row in it.doctor()}
+    assert {check: seen for check, seen in found.items() if seen[0] in {"bad", "unseen"}} == {}
     assert it.stop() == 0

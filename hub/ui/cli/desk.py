@@ -13,7 +13,7 @@ import orjson
 import typer
 
 from hub.clock import SystemClock
-from hub.config import Settings, read_settings
+from hub.config import Settings, read_settings, settings_file
 from hub.durations import read_duration
 from hub.errors import ConfigError
 from hub.partitions import partitions_of, settings_of
@@ -62,6 +62,11 @@ class Desk:
     def at(self, partition: str) -> Desk:
         """Return the desk of a partition of this machine; ConfigError ``partition_unknown``."""
         return replace(self, partition=partition)
+
+    @property
+    def settings_file(self) -> Path | None:
+        """The file of the settings, where there is one."""
+        return settings_file(self.config)
 
     @cached_property
     def clock(self) -> SystemClock:

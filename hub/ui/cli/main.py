@@ -52,6 +52,7 @@ COMMANDS = {
     "params": "Parameters of rules: for a profile, a site, a place and what is below it, a device.",
     "registry": "The registry's database: which version it has, what is in it.",
     "audit": "Who changed what, and who looked at what is secret or personal.",
+    "doctor": "Look for whatever loses data without a word, in servers, machine and files; say how it is mended.",
     "config": "Settings, and where each comes from.",
     "journal": "What was heard, and what to do when its file is damaged or lost.",
     "city": "What crosses sites: one card or plate in two places.",

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hub.catalogue import Catalogue
-from hub.config import packaged
+from hub.config import Settings, packaged
 from hub.errors import ConfigError
 from hub.normalize.load import load_profiles
 from hub.normalize.profile import Profile
@@ -49,7 +49,7 @@ def list_rules(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List every rule: what it raises, for what, and what it says as a sentence in Chinese and English."""
     desk = desk_of(context)
     catalogue = _catalogue(desk)
-    rules = [validate(document, Rule) for document in _documents(desk)]
+    rules = [validate(document, Rule) for document in _documents(desk.settings)]
     if as_json:
         say_json([_row(rule, catalogue) for rule in rules])
         return
@@ -81,7 +81,7 @@ def tell_rules(
     """Tell rules as sentences, for people who did not write them."""
     desk = desk_of(context)
     catalogue = _catalogue(desk)
-    rules = {document.name: validate(document, Rule) for document in _documents(desk)}
+    rules = {document.name: validate(document, Rule) for document in _documents(desk.settings)}
     told = [(rule, _sentences(rule, catalogue)) for rule in _chosen(rules, names or ())]
     if as_json:
         say_json([{"rule": rule.rule, **said} for rule, said in told])
@@ -95,10 +95,8 @@ def tell_rules(
 @app.command()
 def check(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Tell what is wrong or doubtful in the rules, with file and line; exit 2 for what the hub would refuse."""
-    desk = desk_of(context)
-    documents = list(_documents(desk))
-    catalogue, profiles = load_profiles(_layers(packaged("device_profiles"), desk.settings.profiles_dir))
-    tell(list(_findings(documents, catalogue, profiles)), f"{len(documents)} rules", as_json=as_json)
+    count, found = rule_findings(desk_of(context).settings)
+    tell(found, f"{count} rules", as_json=as_json)
 
 
 @app.command("test")
@@ -115,7 +113,7 @@ def run_tests(
     """
     desk = desk_of(context)
     catalogue = _catalogue(desk)
-    documents = {document.name: document for document in _documents(desk)}
+    documents = {document.name: document for document in _documents(desk.settings)}
     rules = {name: validate(document, Rule) for name, document in documents.items()}
     chosen = _chosen(rules, names or ())
     results = [
@@ -168,12 +166,19 @@ def _catalogue(desk: Desk) -> Catalogue:
     return catalogue
 
 
-def _documents(desk: Desk) -> Iterable[Document]:
-    return load_tree(_layers(packaged("rules"), desk.settings.rules_dir), {"rule"}).values()
+def _documents(settings: Settings) -> Iterable[Document]:
+    return load_tree(_layers(packaged("rules"), settings.rules_dir), {"rule"}).values()
 
 
 def _layers(shipped: Path, own: Path | None) -> list[Path]:
     return [shipped] if own is None else [shipped, own]
+
+
+def rule_findings(settings: Settings) -> tuple[int, list[Finding]]:
+    """Return how many rules there are, and what is wrong or doubtful in them; ConfigError for unreadable files."""
+    documents = list(_documents(settings))
+    catalogue, profiles = load_profiles(_layers(packaged("device_profiles"), settings.profiles_dir))
+    return len(documents), list(_findings(documents, catalogue, profiles))
 
 
 def _findings(

@@ -1,0 +1,87 @@
+"""``hub doctor``: looks at servers, machine and files for whatever loses data without a word."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.doctor.findings import Examined, Grade, Scene, examine, plain
+from hub.ui.doctor.table import AREAS, WORDS
+from hub.ui.printing import say_json, say_table
+from hub.ui.progress import steps
+
+EXIT_FAILED = 1
+WORST_FIRST = (Grade.BAD, Grade.WEAK, Grade.UNSEEN, Grade.GOOD)
+GRADES = {
+    Grade.BAD: "[bold red]bad / 危险[/]",
+    Grade.WEAK: "[yellow]weak / 隐患[/]",
+    Grade.UNSEEN: "[dim]unseen / 未查[/]",
+    Grade.GOOD: "[green]good / 正常[/]",
+}
+
+
+def doctor(
+    context: typer.Context,
+    *,
+    mosquitto_conf: Annotated[
+        Path | None, typer.Option(help="mosquitto's configuration; else broker/mosquitto.conf beside the settings.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also list what is well.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look at the broker, Redis, the store, the machine and the hub's own files, and say how to mend what is wrong.
+
+    Exit 1 when something loses data, or lets others make it up, without a word. It writes nothing that it does not take
+    away again, but for one point an hour into InfluxDB.
+    """
+    desk = desk_of(context)
+    found = asyncio.run(_examined(_scene(desk, mosquitto_conf)))
+    if as_json:
+        say_json([plain(each, WORDS) for each in found])
+    else:
+        _say(found, every=every)
+    if any(each.verdict.grade is Grade.BAD for each in found):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _scene(desk: Desk, mosquitto_conf: Path | None) -> Scene:
+    settings, file = desk.settings, desk.settings_file
+    beside = None if file is None else file.absolute().parent / "broker" / "mosquitto.conf"
+    known = beside if beside is not None and beside.exists() else None
+    return Scene(settings=settings, settings_file=file, mosquitto_conf=mosquitto_conf or known, clock=desk.clock)
+
+
+async def _examined(scene: Scene) -> list[Examined]:
+    found: list[Examined] = []
+    for area in steps("examining", AREAS):
+        found += await examine(area, scene)
+    return found
+
+
+def _say(found: Sequence[Examined], *, every: bool) -> None:
+    shown = [each for each in found if every or not (each.follows or each.verdict.grade is Grade.GOOD)]
+    shown.sort(key=lambda each: WORST_FIRST.index(each.verdict.grade))
+    say_table(
+        ("check", "", "what / 检查项", "found / 发现", "why it matters / 原因", "the mend / 修复"),
+        (
+            (
+                each.name,
+                GRADES[each.verdict.grade],
+                str(WORDS[each.name].what),
+                each.verdict.found.replace("[", "\\["),
+                str(WORDS[each.name].why),
+                "" if each.verdict.grade is Grade.GOOD else str(WORDS[each.name].mend),
+            )
+            for each in shown
+        ),
+        empty="nothing is wrong / 一切正常",
+    )
+    counts = Counter(each.verdict.grade for each in found)
+    Console().print(", ".join(f"{counts[grade]} {GRADES[grade]}" for grade in WORST_FIRST if counts[grade]))

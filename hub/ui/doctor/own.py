@@ -1,0 +1,164 @@
+"""The hub's own affairs: whose partition it is, its registry, its profiles and rules, and what it says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import aiohttp
+from sqlalchemy import make_url
+
+from hub.journal.files import read_rows
+from hub.journal.neighbours import journal_path
+from hub.registry import upgrading
+from hub.registry.database import Database
+from hub.rules.problem import Weight
+from hub.sinks.redis_link import Link, RedisAddress, pairs
+from hub.sinks.streams import cursor_key, decode_cursor, heartbeat_key
+from hub.ui.cli.rules import rule_findings
+from hub.ui.doctor.findings import Scene, Verdict, bad, good, weak
+from hub.ui.findings import Finding
+from hub.ui.profile_shelf import shelf_of
+
+SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Our journal ("" before the first start), the one that Redis knows, and the host whose hub beats now."""
+
+    partition: str
+    ours: str
+    theirs: str
+    owner_host: str
+
+
+async def identity(scene: Scene) -> Identity:
+    """Ask Redis who owns the partition; UnavailableError when it does not answer."""
+    settings = scene.settings
+    async with Link(RedisAddress(url=settings.redis.url.get_secret_value())) as link:
+        cursor = decode_cursor(pairs(await link.ask("HGETALL", cursor_key(settings.partition))))
+        token = cast("bytes | None", await link.ask("GET", heartbeat_key(settings.partition)))
+    return Identity(
+        partition=settings.partition,
+        ours=await asyncio.to_thread(_journal_id, settings.data_dir),
+        theirs=cursor.journal,
+        owner_host="" if token is None else token.rpartition(b" ")[0].decode(),
+    )
+
+
+def _journal_id(directory: Path) -> str:
+    path = journal_path(directory)
+    return "" if not path.exists() else str(read_rows(path, "SELECT value FROM meta WHERE name = 'id'")[0][0])
+
+
+def one_hub(seen: Identity) -> Verdict:
+    """Whether two hubs call themselves by one name."""
+    owner = f"partition {seen.partition}, beating on {seen.owner_host}" if seen.owner_host else "nobody beats"
+    if seen.theirs and seen.ours != seen.theirs:
+        return bad(
+            f"{owner}: Redis was written from another journal ({seen.theirs}), ours is {seen.ours or 'none yet'}"
+        )
+    if seen.owner_host not in {"", socket.gethostname()}:
+        return bad(f"{owner}, with a copy of our journal")
+    return good(owner)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrySeen:
+    """The version of the tables, empty when there are none yet."""
+
+    version: str
+
+
+async def registry(scene: Scene) -> RegistrySeen:
+    """Look at the registry without making or changing it; UnavailableError or CorruptError."""
+    text = scene.settings.registry_url()
+    url = make_url(text)
+    if url.get_backend_name() == "sqlite" and not _is_file(url.database):
+        return RegistrySeen(version="")
+    database = Database(text)
+    try:
+        async with database.transaction() as connection:
+            return RegistrySeen(version=await connection.run_sync(upgrading.version))
+    finally:
+        await database.__aexit__(None, None, None)
+
+
+def _is_file(name: str | None) -> bool:
+    return bool(name) and Path(str(name)).exists()
+
+
+def registry_version(seen: RegistrySeen) -> Verdict:
+    """Whether this hub can work with it."""
+    if not seen.version:
+        return good("none yet: the first command makes it")
+    found = f"version {seen.version}, this hub knows {upgrading.HEAD}"
+    if seen.version > upgrading.HEAD:
+        return bad(found)
+    return good(found) if seen.version == upgrading.HEAD else weak(f"{found}: the next start upgrades it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What is wrong or doubtful in documents, and how many there are: ``28 profiles``."""
+
+    what: str
+    findings: Sequence[Finding]
+
+
+async def profiles(scene: Scene) -> Content:
+    """Check every profile that the hub would load."""
+    shelf = await asyncio.to_thread(shelf_of, scene.settings)
+    return Content(what=f"{len(shelf.profiles)} profiles", findings=shelf.findings)
+
+
+async def rules(scene: Scene) -> Content:
+    """Check every rule that the hub would load; ConfigError for what cannot even be read."""
+    count, findings = await asyncio.to_thread(rule_findings, scene.settings)
+    return Content(what=f"{count} rules", findings=findings)
+
+
+def faultless(seen: Content) -> Verdict:
+    """Whether the hub would start with them."""
+    errors = [each for each in seen.findings if each.weight is Weight.ERROR]
+    warnings = [each for each in seen.findings if each.weight is Weight.WARNING]
+    if errors:
+        return bad(f"{seen.what}, {len(errors)} mistakes: {errors[0]}")
+    return (
+        weak(f"{seen.what}, {len(warnings)} doubtful: {warnings[0]}")
+        if warnings
+        else good(f"{seen.what}, none doubtful")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What a running hub says of itself: its reasons not to be ready, None when none runs here."""
+
+    page: str
+    reasons: Sequence[str] | None
+
+
+async def running(scene: Scene) -> Running:
+    """Ask /readyz of the settings."""
+    http = scene.settings.http
+    page = f"http://{http.host}:{http.port}/readyz"
+    with suppress(aiohttp.ClientError, TimeoutError, KeyError, ValueError):
+        timeout = aiohttp.ClientTimeout(total=SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(page) as answer:
+            document = await answer.json()
+        return Running(page=page, reasons=[f"{each['code']}: {each['detail']}" for each in document["reasons"]])
+    return Running(page=page, reasons=None)
+
+
+def ready(seen: Running) -> Verdict:
+    """Whether the hub hears and delivers now."""
+    if seen.reasons is None:
+        return weak(f"no hub answers at {seen.page}")
+    return bad("; ".join(seen.reasons)) if seen.reasons else good("ready")

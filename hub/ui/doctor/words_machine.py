@@ -1,0 +1,100 @@
+"""What the doctor says of the machine and of the hub itself; English and Chinese."""
+
+from __future__ import annotations
+
+from hub.ui.doctor.findings import Text, Words
+
+MACHINE_WORDS = {
+    "disk_file_system": Words(
+        Text("where the journal lies", "日志所在文件系统"),
+        Text(
+            "in memory it is gone at the next start; over a network SQLite's locks and fsync are not to be trusted",
+            "内存盘重启即失；网络盘上的锁与落盘不可信",
+        ),
+        Text("data_dir on a local disk", "将 data_dir 放在本地磁盘"),
+    ),
+    "disk_space": Words(
+        Text("room for the journal", "日志空间"),
+        Text("a full disk stops hearing; then the broker's queue fills", "磁盘满则停止接收，随后消息代理队列被占满"),
+        Text("a larger disk, or a smaller retention.size", "扩大磁盘，或减小 retention.size"),
+    ),
+    "disk_fsync": Words(
+        Text("an fsync, tried", "实测落盘"),
+        Text(
+            "acknowledged means on disk: where fsync does nothing, a power cut loses what was acknowledged",
+            "确认即已落盘：若落盘无效，断电会丢失已确认的消息",
+        ),
+        Text(
+            "no eatmydata, no write cache without a battery; a disk that takes less than 50 ms",
+            "不用 eatmydata，不用无电池写缓存；换更快的磁盘（小于 50 毫秒）",
+        ),
+    ),
+    "clock_kept": Words(
+        Text("the clock is kept by something", "时钟同步"),
+        Text(
+            "times of events and of devices without a clock are this clock's", "事件时间及无时钟设备的时间都以本机为准"
+        ),
+        Text(
+            "apt-get install chrony, or systemctl enable --now systemd-timesyncd",
+            "apt-get install chrony，或 systemctl enable --now systemd-timesyncd",
+        ),
+    ),
+    "clock_stepped": Words(
+        Text("the clock was not set back", "时钟未被回拨"),
+        Text(
+            "durations are measured otherwise, but what is written bears the wrong time",
+            "时长不受影响，但写下的时间是错的",
+        ),
+        Text("let something keep the clock; after that it mends itself", "配置时间同步，之后自行恢复"),
+    ),
+    "secrets_private": Words(
+        Text("who may read the secrets", "机密文件权限"),
+        Text("whoever reads them can speak as the hub, and delete its alarms", "读到的人可以冒充集线器并删除告警"),
+        Text("chmod 600 FILE", "chmod 600 文件"),
+    ),
+}
+
+OWN_WORDS = {
+    "registry_version": Words(
+        Text("the registry and its tables", "登记库及其表结构"),
+        Text("without it the hub does not start, or knows no device", "否则集线器无法启动，或不认识任何设备"),
+        Text(
+            "registry.url; run the hub that wrote it, or hub restore", "检查 registry.url；使用写入它的版本，或恢复备份"
+        ),
+    ),
+    "profiles_check": Words(
+        Text("device profiles", "设备型号"),
+        Text(
+            "a mistake stops the next start; a doubt may be a value that nobody sees",
+            "错误会阻止下次启动；可疑处可能有数值被遗漏",
+        ),
+        Text("hub profiles check", "hub profiles check"),
+    ),
+    "rules_check": Words(
+        Text("rules", "规则"),
+        Text(
+            "a mistake stops the next start; a doubt may be an alarm that never comes",
+            "错误会阻止下次启动；可疑处可能使告警永不触发",
+        ),
+        Text("hub rules check", "hub rules check"),
+    ),
+    "one_hub": Words(
+        Text("one hub by this name", "同名集线器只有一个"),
+        Text(
+            "two with one partition take the sessions from each other; one of them must never deliver",
+            "同一分区的两个集线器互相抢会话，必有一个无法投递",
+        ),
+        Text(
+            "stop the other one, or give it another partition; hub journal adopt only if the old journal is lost",
+            "停掉另一个或改其分区；仅当旧日志确已丢失时才用 hub journal adopt",
+        ),
+    ),
+    "hub_ready": Words(
+        Text("the running hub", "运行中的集线器"),
+        Text("what it is not ready for is not heard or not delivered now", "未就绪即表示现在听不到或送不出"),
+        Text(
+            "hub run, or systemctl start hub; its reasons name what to mend",
+            "hub run 或 systemctl start hub；原因中写明需修复之处",
+        ),
+    ),
+}
