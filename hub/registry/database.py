@@ -59,8 +59,7 @@ class Database:
 
     async def __aenter__(self) -> Self:
         if self._is_sqlite and self._url.database:
-            Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
-            Path(self._url.database).touch(mode=0o600)  # who is where is nobody else's business
+            _make_file(Path(self._url.database))
         try:
             await self._upgrade()
         except BaseException:
@@ -125,6 +124,12 @@ class Database:
             tables = [table for table in schema.metadata.sorted_tables if table is not schema.state]
             found = [await connection.execute(select(func.count()).select_from(table)) for table in tables]
             return {str(table.name): int(result.scalar_one()) for table, result in zip(tables, found, strict=True)}
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty file for our eyes only, unless there is one: who lives where is nobody else's business."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
 
 
 def _driven(url: URL) -> URL:

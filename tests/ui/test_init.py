@@ -182,6 +182,17 @@ def test_a_redis_and_an_influxdb_of_somebody_else_stand_in_the_settings(cli: Cli
     assert set(made(cli, place).values()) == {"unchanged"}
 
 
+def test_a_listener_for_devices_is_remembered(cli: Cli, place: Path, tmp_path: Path) -> None:
+    for name in ("crt", "key"):
+        (tmp_path / name).touch()
+    made(cli, place, "--tls-cert", str(tmp_path / "crt"), "--tls-key", str(tmp_path / "key"))
+    conf = (place / "broker" / "mosquitto.conf").read_text("utf-8")
+    assert f"listener 8883 0.0.0.0\nuse_username_as_clientid true\ncertfile {tmp_path}/crt" in conf
+    (place / "broker" / "mosquitto.conf").unlink()
+    made(cli, place)
+    assert (place / "broker" / "mosquitto.conf").read_text("utf-8") == conf
+
+
 @needs("systemd-analyze")
 @pytest.mark.parametrize("redis", ["redis-server", "valkey"])
 def test_systemd_finds_nothing_wrong_with_the_units(cli: Cli, place: Path, redis: str) -> None:

@@ -11,6 +11,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from hub.config import BrokerKeeper
+from hub.keeping import directory_of
+from hub.registry.brokers.mosquitto_files import CONFIG
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.doctor.findings import Examined, Grade, Scene, examine, plain
 from hub.ui.doctor.table import AREAS, WORDS
@@ -31,7 +34,7 @@ def doctor(
     context: typer.Context,
     *,
     mosquitto_conf: Annotated[
-        Path | None, typer.Option(help="mosquitto's configuration; else broker/mosquitto.conf beside the settings.")
+        Path | None, typer.Option(help="mosquitto's configuration; else the one that the hub keeps.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Also list what is well.")] = False,
     as_json: AsJson = False,
@@ -53,9 +56,8 @@ def doctor(
 
 def _scene(desk: Desk, mosquitto_conf: Path | None) -> Scene:
     settings, file = desk.settings, desk.settings_file
-    beside = None if file is None else file.absolute().parent / "broker" / "mosquitto.conf"
-    known = beside if beside is not None and beside.exists() else None
-    return Scene(settings=settings, settings_file=file, mosquitto_conf=mosquitto_conf or known, clock=desk.clock)
+    own = directory_of(settings) / CONFIG if settings.broker.keeper is BrokerKeeper.MOSQUITTO else None
+    return Scene(settings=settings, settings_file=file, mosquitto_conf=mosquitto_conf or own, clock=desk.clock)
 
 
 async def _examined(scene: Scene) -> list[Examined]:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import mqtt5
 
-from hub.bridge.topics import SYS_DROPPED
+from hub.bridge.topics import SYS_DROPPED, marker_topic
 from hub.errors import UnavailableError
 from hub.parts import tls_of
 from hub.ui.doctor.findings import Scene
@@ -20,7 +20,6 @@ from hub.ui.preflight import SYS_TOPIC, refuse_toy_broker
 PATIENCE_SECONDS = 5.0
 READ_BYTES = 65_536
 NEVER_EXPIRES = 0xFFFF_FFFF
-PROBE_TOPIC = "hub/_hub/doctor/marker"
 BACKLOG = 1_200
 """More than mosquitto's default of 1,000 in the queue and 20 in flight."""
 SYS_SECONDS = 0.5
@@ -79,6 +78,7 @@ class Desk:
 
     def __init__(self, scene: Scene) -> None:
         self._mqtt = scene.settings.mqtt
+        self._topic = marker_topic(scene.settings.partition, "doctor")
         self._tls: ssl.SSLContext | None = tls_of(scene.settings)
 
     @asynccontextmanager
@@ -116,8 +116,8 @@ class Desk:
         broker it is a hub that cannot keep up, and its queue has the limits of one that is away.
         """
         async with self.talk(receive_max=1) as talk:
-            await talk.subscribe(PROBE_TOPIC)
-            return await talk.pour(BACKLOG)
+            await talk.subscribe(self._topic)
+            return await talk.pour(self._topic, BACKLOG)
 
     async def _open(self, user: str | None, password: bytes | None, receive_max: int) -> Talk:
         reader, writer = await asyncio.wait_for(
@@ -198,10 +198,10 @@ class Talk:
                         found[packet.topic] = bytes(packet.payload).decode(errors="replace")
         return found
 
-    async def pour(self, count: int) -> int:
+    async def pour(self, topic: str, count: int) -> int:
         """Publish ``count`` messages to ourselves, then take them one by one; return how many came."""
         for number in range(1, count + 1):
-            packet = mqtt5.PublishPacket(PROBE_TOPIC, b"%d" % number, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=number)
+            packet = mqtt5.PublishPacket(topic, b"%d" % number, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=number)
             self._writer.write(packet.write())
         await self._writer.drain()
         held: list[int] = []

@@ -97,7 +97,7 @@ def remembered(directory: Path, account: str) -> Choices | None:
         redis_port=urlsplit(url).port or 6379,
         redis_url=url,
         influx=influx if series.get("store") == "influxdb" else None,
-        tls=None,
+        tls=_tls_of(_section(values, "broker")),
         account=account,
     )
 
@@ -121,6 +121,17 @@ def _values(directory: Path) -> dict[str, Any]:
 def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
     found = values.get(name)
     return found if isinstance(found, dict) else {}
+
+
+def _tls_of(broker: dict[str, Any]) -> TlsListener | None:
+    if "tls_port" not in broker or "cert_file" not in broker:
+        return None
+    return TlsListener(
+        host=str(broker.get("listen", "0.0.0.0")),  # noqa: S104 -- the setting's own default
+        port=int(broker["tls_port"]),
+        cert_file=Path(broker["cert_file"]),
+        key_file=Path(broker.get("key_file", "")),
+    )
 
 
 def _redis_of(directory: Path, redis: dict[str, Any]) -> RedisChoice:

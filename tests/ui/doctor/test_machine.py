@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -78,17 +79,17 @@ async def test_what_the_kernel_says_of_the_clock_is_what_is_told(tmp_path: Path)
     assert judged == [GOOD, WEAK, UNSEEN]
 
 
-async def test_secrets_that_others_may_read_are_named(cli: Cli, tmp_path: Path) -> None:
+def test_secrets_that_others_may_read_are_named(cli: Cli, tmp_path: Path) -> None:
     place = tmp_path / "garden"
     assert cli("init", str(place), "--yes").code == 0
     file = place / "hub.toml"
-    found = await examined("machine", scene(read_settings(file), file=file))
+    found = asyncio.run(examined("machine", scene(read_settings(file), file=file)))
     assert found["secrets_private"].grade is GOOD
     for exposed in ("secrets.toml", "broker/passwords", "redis/redis.conf", "valkey/password"):
         path = place / exposed
         if path.exists():
             path.chmod(0o644)
-            found = await examined("machine", scene(read_settings(file), file=file))
+            found = asyncio.run(examined("machine", scene(read_settings(file), file=file)))
             assert found["secrets_private"].found == f"others may read {path}"
             path.chmod(0o600)
 
