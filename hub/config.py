@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from importlib.resources import files
@@ -16,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, Valid
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from typing_extensions import override
 
-from hub.durations import Duration, write_duration
+from hub.durations import Duration
 from hub.errors import ConfigError
+from hub.provenance import Provenance, leaves_of, shown
 from hub.sizes import Bytes
 from hub.toml_files import read_layers
 
@@ -27,7 +27,6 @@ CONFIG_VARIABLE = "HUB_CONFIG"
 DEFAULT_FILE = Path("hub.toml")
 SECRETS_FILE = "secrets.toml"
 """Beside the file of settings, with the same sections, for our eyes only: `hub init` writes passwords there."""
-HIDDEN = "****"
 
 
 def packaged(name: Literal["device_profiles", "rules", "city_rules"]) -> Path:
@@ -191,15 +190,6 @@ class CodesSettings(_Section):
     kinds: dict[Identifier, CodeForm] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """One setting for people: secrets are hidden; ``origin`` is ``default``, ``FILE:LINE`` or a variable's name."""
-
-    name: str
-    value: str
-    origin: str
-
-
 class Settings(BaseSettings):
     """Everything that an installation may choose. Variables win over the file, the file over the defaults.
 
@@ -262,8 +252,8 @@ class Settings(BaseSettings):
     def provenance(self) -> list[Provenance]:
         """Return every setting with its value and where it came from, in the order of the sections."""
         return [
-            Provenance(name=name, value=_shown(value), origin=self._origins.get(name, "default"))
-            for name, value in _leaves(self)
+            Provenance(name=name, value=shown(value), origin=self._origins.get(name, "default"))
+            for name, value in leaves_of(self)
         ]
 
 
@@ -295,7 +285,7 @@ def read_settings(file: Path | None = None) -> Settings:
 
 def _variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Return dotted name -> variable for the settings that the environment gives; a near miss is a ConfigError."""
-    known = {PREFIX + name.upper().replace(".", DELIMITER): name for name, _ in _leaves(Settings.model_construct())}
+    known = {PREFIX + name.upper().replace(".", DELIMITER): name for name, _ in leaves_of(Settings.model_construct())}
     given: dict[str, str] = {}
     for variable in environment:
         if variable.upper() in known:
@@ -313,22 +303,3 @@ def _complaint(error: ValidationError, origins: Mapping[str, str]) -> ConfigErro
     if file:
         return ConfigError("setting_invalid", message, file=file, line=int(line))
     return ConfigError("setting_invalid", message, hint=f"it came from {origin}" if origin else "")
-
-
-def _leaves(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, object]]:
-    for name in type(section).model_fields:
-        value = getattr(section, name)
-        if isinstance(value, BaseModel):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return HIDDEN if value.get_secret_value() else ""
-    if isinstance(value, timedelta):
-        return write_duration(value)
-    if isinstance(value, tuple):
-        return " ".join(map(str, value))
-    return "" if value is None else str(value)
