@@ -97,7 +97,7 @@ def outcome(words: Sequence[dict[str, object]], content: dict[str, bytes]) -> tu
 def _content(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     rules: Path = tmp_path_factory.mktemp("rules")
     (rules / "heat.yaml").write_text(RULES, encoding="utf-8")
-    devices = [device(name, "environment_sensor") for name in ("env-1", "env-2")]
+    devices = [*(device(name, "environment_sensor") for name in ("env-1", "env-2")), device("lift", "elevator")]
     found = documents(*devices, rules=[rules])
     mine = ("kind/", "device/", "rule/too-hot")  # the rest costs most of the time and says nothing here
     return {key: body for key, body in found.items() if key.startswith(mine)}
@@ -148,6 +148,7 @@ def test_what_is_held_never_goes_back_in_time(content: dict[str, bytes]) -> None
 
 def test_an_engine_that_can_write_makes_the_lines_of_the_points_that_another_makes(content: dict[str, bytes]) -> None:
     words = [*[USUAL] * 12, HOT, {**USUAL, "part": "north"}, {**USUAL, "age": None}, {**USUAL, "retain": True}, USUAL]
+    words += [{**USUAL, "device": "lift", "values": {"floor": 3, "door": "open", "speed": 1.5}}] * 14  # not all floats
     one, other = Desk(content), Desk(content, write)
     for desk in (one, other):
         assert [*conversation(desk, words)][-1] is desk
