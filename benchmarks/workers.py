@@ -7,6 +7,7 @@ points: what it and Valkey use of the two cores is told beside the figures, for 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -47,16 +48,21 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 SITES = {"main": "s1", "east": "s2"}
 USERS = {"main": "hub-telemetry", "east": "hub-east-telemetry"}
 FED, BROKERED = "fed without a broker", "behind mosquitto"
+CORES = os.cpu_count() or 1
 FLOOD_SECONDS, SETTLE_SECONDS = 120.0, 60.0
 
 
 @dataclass(slots=True)
 class Run:
-    """One flood: messages of all streams a second of wall time, and CPU of the workers, and of everybody else."""
+    """One flood: messages of all streams a second of wall time, CPU of the workers, and of their servers.
+
+    ``strangers`` is the share of the machine that everybody else used meanwhile: they take from the wall time.
+    """
 
     per_second: float
     cpu_us: float
     beside_us: float
+    strangers: float
 
 
 @dataclass(slots=True)
@@ -83,6 +89,11 @@ class Row:
         """Of feeder and store, or broker, and of Valkey, a message: the median of the runs."""
         return median(run.beside_us for run in self.runs)
 
+    @property
+    def strangers(self) -> float:
+        """Of the whole machine, everybody else: the median of the runs."""
+        return median(run.strangers for run in self.runs)
+
 
 @app.command()
 def main(
@@ -90,9 +101,10 @@ def main(
     devices: Annotated[int, typer.Option(help="Of each site.")] = 1_000,
     count: Annotated[int, typer.Option(help="Messages of each stream, in each run.")] = 200_000,
     runs: Annotated[int, typer.Option(help="How often each is repeated.")] = 3,
+    brokered: Annotated[bool, typer.Option(help="Also behind a real broker.")] = True,
 ) -> None:
     """Measure one and two workers. Exit code 1 when anything was lost."""
-    plan = Plan(devices, count, runs)
+    plan = Plan(devices, count, runs, (FED, BROKERED) if brokered else (FED,))
     with tempfile.TemporaryDirectory(prefix="hub-workers-") as name:
         rows = asyncio.run(measure(Path(name), plan, Console(stderr=True)))
     show(rows, Console(width=None if sys.stdout.isatty() else 150))
@@ -107,12 +119,13 @@ class Plan:
     devices: int
     count: int
     runs: int
+    ways: Sequence[str]
 
 
 async def measure(directory: Path, plan: Plan, console: Console) -> list[Row]:
     """Measure every row, one after the other, each on new servers."""
     rows = []
-    for what, is_brokered in ((FED, False), (BROKERED, True)):
+    for what in plan.ways:
         for partitions in (["main"], ["main", "east"]):
             console.print(f"{what}: {len(partitions)} of 2 workers", highlight=False)
             with ExitStack() as stack:
@@ -124,22 +137,32 @@ async def measure(directory: Path, plan: Plan, console: Console) -> list[Row]:
                 valkey.start()
                 mosquitto.start()
                 async with (
-                    fed(plan.devices, mosquitto.port if is_brokered else 0) as feeder,
+                    fed(plan.devices, mosquitto.port if what == BROKERED else 0) as feeder,
                     hub_at(directory, plan, partitions, feeder.ports, valkey) as hub,
                 ):
-                    beside = [*feeder.pids, valkey.pid, *([mosquitto.pid] if is_brokered else [])]
+                    beside = [*feeder.pids, valkey.pid, *([mosquitto.pid] if what == BROKERED else [])]
                     rows.append(await flood(Row(what, len(partitions)), plan, hub, feeder, beside))
     return rows
 
 
 def show(rows: Sequence[Row], console: Console) -> None:
     """Print the table; ratios are to one worker fed the same way."""
-    table = Table("", "workers", "messages a second", "to one", "CPU µs a message", "to one", "beside them µs", "lost")
+    table = Table(
+        "",
+        "workers",
+        "messages a second",
+        "to one",
+        "CPU µs a message",
+        "to one",
+        "beside them µs",
+        "strangers",
+        "lost",
+    )
     for row in rows:
         one = next(each for each in rows if each.what == row.what)
         table.add_row(
             row.what, str(row.workers), f"{row.per_second:,.0f}", f"× {row.per_second / one.per_second:.2f}",
-            f"{row.cpu_us:.1f}", f"× {row.cpu_us / one.cpu_us:.2f}", f"{row.beside_us:.1f}", str(row.lost),
+            f"{row.cpu_us:.1f}", f"× {row.cpu_us / one.cpu_us:.2f}", f"{row.beside_us:.1f}", f"{row.strangers:.0%}", str(row.lost),
         )  # fmt: skip
     console.print(table)
     console.print(machine(), highlight=False)
@@ -151,19 +174,29 @@ async def flood(row: Row, plan: Plan, hub: HubAtWork, feeder: Feeder, beside: Se
     for count in (plan.count // 10, *[plan.count] * plan.runs):
         numbers = range(first, first + count)
         await feeder.prepare(hub.partitions, numbers)
-        before = [sum(map(cpu_ns, pids)) for pids in (hub.pids, beside)]
+        before = used(hub.pids), used(beside), machine_busy()
         seconds = await feeder.feed()
-        cpu, others = (
-            (sum(map(cpu_ns, pids)) - was) / 1e3 / (count * streams)
-            for pids, was in zip((hub.pids, beside), before, strict=True)
-        )
-        row.runs += [Run(count * streams / seconds, cpu, others)] if first else []
+        mine, servers, whole = used(hub.pids) - before[0], used(beside) - before[1], machine_busy() - before[2]
+        if first:
+            messages, strangers = count * streams, max(0.0, whole - mine - servers) / (seconds * CORES)
+            row.runs.append(Run(messages / seconds, mine * 1e6 / messages, servers * 1e6 / messages, strangers))
         first += count
     points = first * streams
     events = Traffic(plan.devices).count_events(range(first)) * streams
     await hub.until_told(points, events)
     row.lost = abs(points - feeder.points) + abs(events - await hub.count_events())
     return row
+
+
+def used(pids: Sequence[int]) -> float:
+    """Return the CPU seconds of processes."""
+    return sum(map(cpu_ns, pids)) / 1e9
+
+
+def machine_busy() -> float:
+    """Return the CPU seconds that everybody on this machine has used: all of ``/proc/stat`` but idle and iowait."""
+    ticks = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]
+    return sum(int(each) for number, each in enumerate(ticks) if number not in {3, 4}) / os.sysconf("SC_CLK_TCK")
 
 
 # ------------------------------------------------------------------------------------------------------------ processes

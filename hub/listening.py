@@ -37,19 +37,14 @@ class Listening:
     """
 
     def __init__(self, settings: Settings, *, asks_sys: bool) -> None:
-        self._partition = settings.partition
-        self._is_first = settings.files_dir == settings.data_dir
+        self._settings = settings
         self._asks_sys = asks_sys
         self._sites: Sequence[str] | None = None
         self._told: tuple[Networks, Sequence[str] | None] | None = None
 
     def look_round(self, partitions: Collection[str], rows: Iterable[str]) -> None:
-        """Learn which ``partitions`` have sites, and by the keys of its documents which sites are ours.
-
-        While no partition has any, the first one of an installation hears every site.
-        """
-        is_alone = set(partitions) == {self._partition} or (not partitions and self._is_first)
-        self._sites = None if is_alone else sorted({key.split("/")[1] for key in rows if key.startswith("place/")})
+        """Learn which ``partitions`` have sites, and by the keys of our documents which sites are ours."""
+        self._sites = sites_heard(self._settings, partitions, rows)
 
     def tell(self, sessions: Iterable[Listener], networks: Networks) -> None:
         """Let every session hear what it should by now. Sites need not wait for the engine: their revision is ahead."""
@@ -61,6 +56,17 @@ class Listening:
         for session in sessions:
             filters = tuple(filters_of(session.name, networks, self._sites, asks_sys=self._asks_sys))
             session.listen(filters, networks.directories)
+
+
+def sites_heard(settings: Settings, partitions: Collection[str], rows: Iterable[str]) -> list[str] | None:
+    """Return the sites that the partition of ``settings`` hears, those of its documents' keys; None for every site.
+
+    That is when it alone has sites; while no partition has any, the first one of an installation hears them all.
+    """
+    is_first = settings.files_dir == settings.data_dir
+    if set(partitions) == {settings.partition} or (not partitions and is_first):
+        return None
+    return sorted({key.split("/")[1] for key in rows if key.startswith("place/")})
 
 
 def filters_of(session: str, networks: Networks, sites: Sequence[str] | None, *, asks_sys: bool) -> Iterator[str]:

@@ -63,6 +63,16 @@ async def test_the_city_is_measured_and_tells_what_it_found() -> None:
     assert re.search(r"the whole process +\d+\.\d µs a passage, [\d,]+ a second; [1-9]\d* events told", said.decode())
 
 
+async def test_two_workers_are_measured_against_one_and_lose_nothing() -> None:
+    sizes = ("--devices", "20", "--count", "2000", "--runs", "1", "--no-brokered")
+    command = (sys.executable, "-m", "benchmarks.workers", *sizes)
+    process = await asyncio.create_subprocess_exec(*command, cwd=HOUSE, stdout=PIPE, stderr=PIPE)
+    said, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode()[-3_000:]
+    rows = re.findall(r"fed without a broker +│ ([12]) +│ [\d,]+ +│ × \d", said.decode())
+    assert rows == ["1", "2"], said.decode()
+
+
 def test_every_payload_has_the_length_that_the_table_says() -> None:
     traffic = Traffic(1_000)
     lengths = {len(traffic.payload(number, 1_772_352_000_000)) for number in range(0, 300_000, 7)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import orjson
@@ -21,6 +21,7 @@ from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
 
 EAST = "east"
+FIRE = bytes.fromhex("221164321F18")
 
 
 @pytest.fixture
@@ -123,3 +124,43 @@ async def test_a_site_that_comes_later_is_heard_by_its_partition_alone_and_nobod
     await west.check_once()
     await east.check_once()
     assert (sites_heard(west), sites_heard(east)) == ({"s1"}, {"s2"})
+
+
+@pytest.mark.timeout(120)
+async def test_commands_find_the_partition_of_a_site_or_ask_which_one_is_meant(west: Town, east: Town) -> None:
+    await east.register()
+    hub = west.hub
+    hub.start()
+    await hub.until_ready(seconds=40)
+    for town in (west, east):
+        async with town.client() as client:
+            await client.publish(f"hub/{town.site}/smoke/telemetry", FIRE, qos=1)
+
+    async def raised() -> dict[str, str]:
+        said = await hub.cli("alarms", "list", "--json")
+        return {alarm["site"]: alarm["id"] for alarm in orjson.loads(said.out) if alarm["rule"] == "smoke-alarm"}
+
+    await wait_until(lambda: _has_both(raised), seconds=30)
+    alarm = (await raised())["s2"]
+    assert orjson.loads((await hub.cli("alarms", "ack", alarm, "--as", "guard", "--json")).out)["ok"]
+    assert orjson.loads((await hub.cli("alarms", "show", alarm, "--json")).out)["heard"][0].endswith("[critical]")
+    assert orjson.loads((await hub.cli("trace", alarm, "--json")).out)["proven"]
+    sent = await hub.cli("commands", "send", "s2", "door", "unlock", "--part", "door-1", "--arg", "ttl=5s", "--json")
+    assert orjson.loads(sent.out)["ok"], sent
+    applied = orjson.loads((await hub.cli("rules", "apply", "--as", "guard", "--json")).out)
+    assert {partition: reply["ok"] for partition, reply in applied.items()} == {"main": True, EAST: True}
+    undecided = await hub.cli("journal", "show", "--json")
+    assert (undecided.code, "partition_needed" in undecided.err) == (2, True)
+    asked = [
+        orjson.loads((await hub.cli("--partition", name, "journal", "show", "--last", "500", "--json")).out)
+        for name in ("main", EAST)
+    ]
+    assert [{record["verb"] for record in records if "verb" in record} for records in asked] == [
+        {"reload"},
+        {"ack", "command", "reload"},
+    ]
+    assert hub.stop() == 0
+
+
+async def _has_both(raised: Callable[[], Awaitable[dict[str, str]]]) -> bool:
+    return {"s1", "s2"} <= set(await raised())

@@ -16,7 +16,7 @@ from hub import __version__
 from hub.bridge.topics import SessionName
 from hub.engine.networks import Networks
 from hub.errors import ConfigError
-from hub.listening import filters_of
+from hub.listening import filters_of, sites_heard
 from hub.parts import make_recorder_client, read_content
 from hub.registry.registry import Registry
 from hub.replay import recorder
@@ -49,6 +49,7 @@ async def _record(desk: Desk, to: Recorder, seconds: float | None) -> None:
     settings = desk.here
     async with Registry(settings.registry_url()) as registry:
         _, rows = await registry.snapshot(settings.partition)
+        sites = sites_heard(settings, await registry.partitions(), rows)
     documents = {**read_content(settings), **rows}
     content = revise({}, documents, __version__)
     if content is None:
@@ -57,7 +58,7 @@ async def _record(desk: Desk, to: Recorder, seconds: float | None) -> None:
         [body for key, body in documents.items() if key.startswith("network/")],
         [body for key, body in documents.items() if key.startswith("source/")],
     )
-    filters = [each for name in SessionName for each in filters_of(name.value, networks, None, asks_sys=False)]
+    filters = [each for name in SessionName for each in filters_of(name.value, networks, sites, asks_sys=False)]
     with _bar(seconds) as tell:
         life = (desk.clock, seconds, tell)
         await recorder.record(make_recorder_client(settings), filters, content, to, life)
