@@ -147,22 +147,14 @@ async def measure(directory: Path, plan: Plan, console: Console) -> list[Row]:
 
 def show(rows: Sequence[Row], console: Console) -> None:
     """Print the table; ratios are to one worker fed the same way."""
-    table = Table(
-        "",
-        "workers",
-        "messages a second",
-        "to one",
-        "CPU µs a message",
-        "to one",
-        "beside them µs",
-        "strangers",
-        "lost",
-    )
+    words = ("messages a second", "to one", "CPU µs a message", "to one", "beside them µs", "strangers", "lost")
+    table = Table("", "workers", *words)
     for row in rows:
         one = next(each for each in rows if each.what == row.what)
+        speed, cost = row.per_second / one.per_second, row.cpu_us / one.cpu_us
         table.add_row(
-            row.what, str(row.workers), f"{row.per_second:,.0f}", f"× {row.per_second / one.per_second:.2f}",
-            f"{row.cpu_us:.1f}", f"× {row.cpu_us / one.cpu_us:.2f}", f"{row.beside_us:.1f}", f"{row.strangers:.0%}", str(row.lost),
+            row.what, str(row.workers), f"{row.per_second:,.0f}", f"× {speed:.2f}", f"{row.cpu_us:.1f}",
+            f"× {cost:.2f}", f"{row.beside_us:.1f}", f"{row.strangers:.0%}", str(row.lost),
         )  # fmt: skip
     console.print(table)
     console.print(machine(), highlight=False)
