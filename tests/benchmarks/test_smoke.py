@@ -63,6 +63,8 @@ async def test_the_city_is_measured_and_tells_what_it_found() -> None:
     assert re.search(r"the whole process +\d+\.\d µs a passage, [\d,]+ a second; [1-9]\d* events told", said.decode())
 
 
+@needs("mosquitto")
+@pytest.mark.timeout(120)
 async def test_two_workers_are_measured_against_one_and_lose_nothing() -> None:
     sizes = ("--devices", "20", "--count", "2000", "--runs", "1", "--no-brokered")
     command = (sys.executable, "-m", "benchmarks.workers", *sizes)
