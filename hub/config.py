@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from hub.durations import Duration
 from hub.errors import ConfigError
+from hub.model import CodeForm
 from hub.provenance import Provenance, leaves_of, shown
 from hub.sizes import Bytes
 from hub.toml_files import read_layers
@@ -172,16 +173,6 @@ class CitySettings(_Section):
     remember: Duration = timedelta(hours=25)
     secret: SecretStr = SecretStr("")
     http: HttpSettings = HttpSettings(port=8081)
-
-
-class CodeForm(StrEnum):
-    """What stands behind the colon of a code: an opaque reference, a plate, a device or place, or a word of its own."""
-
-    REFERENCE = "reference"
-    PLATE = "plate"
-    DEVICE = "device"
-    PLACE = "place"
-    WORD = "word"
 
 
 class CodesSettings(_Section):

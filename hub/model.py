@@ -52,6 +52,16 @@ class PlaceType(StrEnum):
     FIRE_ZONE = "fire_zone"
 
 
+class CodeForm(StrEnum):
+    """What stands behind the colon of a code: an opaque reference, a plate, a device or place, or a word of its own."""
+
+    REFERENCE = "reference"
+    PLATE = "plate"
+    DEVICE = "device"
+    PLACE = "place"
+    WORD = "word"
+
+
 class TopicClass(StrEnum):
     """What a topic carries; the last segment of a native topic."""
 

@@ -7,8 +7,8 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hub.config import CodeForm
 from hub.errors import ConfigError
+from hub.model import CodeForm
 from hub.normalize.plates import plate_cn
 from hub.registry.author import masked
 

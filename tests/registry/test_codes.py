@@ -7,9 +7,8 @@ from datetime import date
 
 import pytest
 
-from hub.config import CodeForm
 from hub.errors import ConfigError
-from hub.model import PlaceType
+from hub.model import CodeForm, PlaceType
 from hub.registry import audit, codes
 from hub.registry.circumstances import read_place
 from hub.registry.code_kinds import Kinds, Link, new_reference

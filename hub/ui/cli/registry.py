@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from hub.errors import ConfigError
 from hub.registry import upgrading
+from hub.registry.copying import copy
+from hub.registry.database import Database
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.printing import say_json, say_table
 
@@ -25,6 +29,28 @@ def show(context: typer.Context, *, as_json: AsJson = False) -> None:
         say_json(facts)
     else:
         say_table(("registry", ""), ((name, str(value)) for name, value in facts.items()))
+
+
+@app.command()
+def load(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A registry.sqlite, of a backup or of before there was a server.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Copy a whole registry out of a file into the empty one of these settings: onto PostgreSQL, for one."""
+    if not file.exists():
+        raise ConfigError("file_unreadable", "there is no such file", file=str(file))
+    count = asyncio.run(_load(desk_of(context), file))
+    if as_json:
+        say_json({"rows": count})
+    else:
+        typer.echo(f"copied {count} rows")
+
+
+async def _load(desk: Desk, file: Path) -> int:
+    async with Database(f"sqlite+aiosqlite:///{file}") as source, desk.registry() as target:
+        return await copy(source, target)
 
 
 async def _facts(desk: Desk) -> dict[str, Any]:

@@ -1,0 +1,196 @@
+"""A backup of an installation whose hub may be at work: each file as of one moment, states before their journals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import make_url
+
+from hub import __version__
+from hub.clock import Clock
+from hub.config import SECRETS_FILE, Settings
+from hub.errors import ConfigError, UnavailableError
+from hub.journal.files import connect, translate
+from hub.journal.neighbours import journal_path, state_path
+from hub.journal.readings import read_progress
+from hub.partitions import FOLDER, partitions_of, settings_of
+from hub.registry.copying import copy
+from hub.registry.database import Database
+from hub.ui.backups.manifest import FORMAT, NAME, Kept, Manifest, Tick, part_of
+from hub.ui.backups.settings_text import without_secrets
+
+PAGES = 256
+ATTEMPTS = 3
+KEY_FILE = "pseudonyms.key"
+
+
+class Backup:
+    """Makes one; ``config`` is the file of the settings, where there is one. ``has_secrets``: they are in it, too.
+
+    What is in it is personal all the same: only its owner may read the file.
+    """
+
+    def __init__(self, settings: Settings, config: Path | None, *, has_secrets: bool) -> None:
+        self._settings = settings
+        self._config = config
+        self._has_secrets = has_secrets
+        self._left_out: list[str] = []
+
+    def size(self) -> int:
+        """Return how many bytes are to be copied: once out of the files, once into the backup."""
+        files = (Path(f"{path}{more}") for path in self._databases() for more in ("", "-wal"))
+        return 2 * sum(path.stat().st_size for path in files if path.exists())
+
+    def make(self, file: Path, clock: Clock, tick: Tick) -> Manifest:
+        """Write ``file``; ConfigError ``file_exists``, ``secret_hidden``."""
+        if file.exists():
+            raise ConfigError("file_exists", "a backup replaces nothing", file=str(file), hint="name another file")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(dir=file.parent, prefix=f".{file.name}."))
+        try:
+            partitions = [*self._copy_partitions(stage, tick)]
+            self._copy_registry(stage, tick)
+            self._copy_settings(stage)
+            files = [path for path in sorted(stage.rglob("*")) if path.is_file()]
+            manifest = Manifest(
+                format=FORMAT,
+                hub=__version__,
+                made_at=clock.wall_ns(),
+                has_secrets=self._has_secrets,
+                left_out=self._left_out,
+                partitions=partitions,
+                parts=[part_of(path, path.relative_to(stage).as_posix()) for path in files],
+            )
+            (stage / NAME).write_bytes(msgspec.json.encode(manifest))
+            _pack(stage, file, manifest, tick)
+        finally:
+            shutil.rmtree(stage)
+        return manifest
+
+    # ------------------------------------------------------------------------------------------------------ databases
+
+    def _databases(self) -> Iterator[Path]:
+        for name in partitions_of(self._settings):
+            directory = settings_of(self._settings, name).files_dir
+            yield from (state_path(directory), journal_path(directory))
+        if (registry := self._registry_file()) is not None:
+            yield registry
+
+    def _registry_file(self) -> Path | None:
+        url = make_url(self._settings.registry_url())
+        return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+    def _copy_partitions(self, stage: Path, tick: Tick) -> Iterator[Kept]:
+        for name in partitions_of(self._settings):
+            source = settings_of(self._settings, name).files_dir
+            target = stage / "data" if name == self._settings.partition else stage / "data" / FOLDER / name
+            if journal_path(source).exists() and state_path(source).exists():
+                target.mkdir(parents=True, exist_ok=True)
+                yield _copy_pair(name, source, target, tick)
+
+    def _copy_registry(self, stage: Path, tick: Tick) -> None:
+        target = stage / "data" / "registry.sqlite"
+        target.parent.mkdir(exist_ok=True)
+        file = self._registry_file()
+        if file is None:
+            asyncio.run(_copy_rows(self._settings.registry_url(), f"sqlite+aiosqlite:///{target}"))
+        elif file.exists():
+            snapshot(file, target, tick)
+
+    # ------------------------------------------------------------------------------------------------------- settings
+
+    def _copy_settings(self, stage: Path) -> None:
+        settings, config = self._settings, self._config
+        if config is not None and config.exists():
+            text = config.read_text(encoding="utf-8")
+            if not self._has_secrets:
+                text, self._left_out = without_secrets(text, config, settings)
+            _write(stage / "hub.toml", text.encode())
+        if self._has_secrets:
+            secrets = None if config is None else config.with_name(SECRETS_FILE)
+            for source, name in ((secrets, SECRETS_FILE), (settings.data_dir / KEY_FILE, f"data/{KEY_FILE}")):
+                if source is not None and source.exists():
+                    _write(stage / name, source.read_bytes())
+        for directory, name in ((settings.profiles_dir, "device_profiles"), (settings.rules_dir, "rules")):
+            if directory is not None and directory.is_dir():
+                shutil.copytree(directory, stage / name)
+
+
+async def _copy_rows(source: str, target: str) -> None:
+    async with Database(source) as here, Database(target) as there:
+        await copy(here, there)
+
+
+def snapshot(source: Path, target: Path, tick: Tick) -> None:
+    """Copy a SQLite file that somebody may be writing: as it is at this moment. UnavailableError, CorruptError."""
+    try:
+        with closing(connect(source, read_only=True)) as reading, closing(sqlite3.connect(target)) as writing:
+            reading.execute("BEGIN")
+            # The moment begins with the first read: without it every write of others would begin the copy anew.
+            reading.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            page = int(reading.execute("PRAGMA page_size").fetchone()[0])
+            left = 0
+
+            def told(_status: int, remaining: int, total: int) -> None:
+                nonlocal left
+                tick(((left or total) - remaining) * page)
+                left = remaining
+
+            reading.backup(writing, pages=PAGES, progress=told)
+    except sqlite3.DatabaseError as error:
+        raise translate(error, source) from error
+    target.chmod(0o600)
+
+
+def _copy_pair(name: str, source: Path, target: Path, tick: Tick) -> Kept:
+    """Copy the state and then the journal, which so goes at least as far; what it forgot meanwhile is tried again."""
+    state, journal = target / state_path(source).name, target / journal_path(source).name
+    for _ in range(ATTEMPTS):
+        snapshot(state_path(source), state, tick)
+        snapshot(journal_path(source), journal, tick)
+        progress = read_progress(state)
+        first, last = _bounds(journal)
+        if progress.position <= last and first <= progress.position + 1:
+            return Kept(partition=name, journal=progress.journal, last=last, position=progress.position)
+        state.unlink()
+        journal.unlink()
+    text = f"the journal of {name} forgets faster than it can be copied"
+    raise UnavailableError("backup_outrun", text)
+
+
+def _bounds(journal: Path) -> tuple[int, int]:
+    with closing(connect(journal, read_only=True)) as connection:
+        first, last = connection.execute("SELECT MIN(position), MAX(position) FROM records").fetchone()
+    return first or 1, last or 0
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def _pack(stage: Path, file: Path, manifest: Manifest, tick: Tick) -> None:
+    """Write one archive that is there whole or not at all, and that only we may read."""
+    draft = file.with_name(f".{file.name}.draft")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            with tarfile.open(fileobj=stream, mode="w:gz" if file.suffix in {".gz", ".tgz"} else "w") as archive:
+                for name in (NAME, *(part.path for part in manifest.parts)):
+                    archive.add(stage / name, name)
+                    tick((stage / name).stat().st_size)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.rename(file)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise

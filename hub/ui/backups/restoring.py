@@ -1,0 +1,107 @@
+"""An installation out of a backup: into an empty directory, every file checked, all of it or nothing."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from hub.config import SECRETS_FILE
+from hub.errors import ConfigError, CorruptError, UnavailableError
+from hub.ui.backups.making import KEY_FILE
+from hub.ui.backups.manifest import NAME, Manifest, Part, Tick, copied, read_manifest
+from hub.ui.backups.settings_text import moved
+
+DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error)
+"""What reading a file that is no whole backup may raise."""
+_PRIVATE = (".sqlite", KEY_FILE, SECRETS_FILE)
+
+
+def opened(file: Path) -> tarfile.TarFile:
+    """Open a backup; CorruptError ``backup_damaged``, ConfigError ``file_unreadable``."""
+    try:
+        return tarfile.open(file)
+    except tarfile.TarError as error:
+        raise CorruptError("backup_damaged", f"is no backup: {error}", file=str(file)) from error
+    except OSError as error:
+        raise ConfigError("file_unreadable", str(error.strerror), file=str(file)) from error
+
+
+def manifest_of(archive: tarfile.TarFile, file: Path) -> Manifest:
+    """Return what the backup says of itself."""
+    try:
+        first = archive.next()
+        data = None if first is None or first.name != NAME else archive.extractfile(first)
+        if data is None:
+            raise CorruptError("backup_damaged", f"does not begin with {NAME}", file=str(file))
+        return read_manifest(data.read(), file)
+    except DAMAGED as error:
+        raise CorruptError("backup_damaged", str(error), file=str(file)) from error
+
+
+def restore(archive: tarfile.TarFile, manifest: Manifest, file: Path, directory: Path, tick: Tick) -> None:
+    """Write everything below ``directory``, which must be empty or not there; CorruptError leaves it so.
+
+    hub.toml then leads there, whatever it said before.
+    """
+    refuse_what_is_there(directory)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
+    try:
+        _extract(archive, manifest, file, stage, tick)
+        _lead_there(stage, directory)
+        if directory.exists():
+            directory.rmdir()
+        stage.rename(directory)
+    except BaseException:
+        shutil.rmtree(stage, ignore_errors=True)
+        raise
+
+
+def refuse_what_is_there(directory: Path) -> None:
+    """ConfigError ``directory_not_empty`` unless a backup can be restored to ``directory``."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        hint = "restore into an empty one, look at it, and then let it take the other's place"
+        raise ConfigError("directory_not_empty", "nothing is overwritten", file=str(directory), hint=hint)
+
+
+def _extract(archive: tarfile.TarFile, manifest: Manifest, file: Path, stage: Path, tick: Tick) -> None:
+    missing = {part.path: part for part in manifest.parts}
+    try:
+        for member in archive:
+            if member.name != NAME:
+                _extract_one(archive, member, missing, stage, tick)
+    except (*DAMAGED, KeyError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk that is written to
+            raise UnavailableError("disk_failing", str(error)) from error
+        raise CorruptError("backup_damaged", f"{type(error).__name__}: {error}", file=str(file)) from error
+    if missing:
+        raise CorruptError("backup_damaged", f"it ends before {min(missing)}", file=str(file))
+
+
+def _extract_one(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, missing: dict[str, Part], stage: Path, tick: Tick
+) -> None:
+    part = missing.pop(member.name)  # KeyError: nobody said that it would be there
+    source, path = archive.extractfile(member), stage / part.path
+    if source is None:
+        raise CorruptError("backup_damaged", f"{part.path} is no file")
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    with path.open("wb") as target:
+        path.chmod(0o600 if path.name.endswith(_PRIVATE) else 0o640)
+        digest, size = copied(source, target, tick)
+    if (digest, size) != (part.digest, part.size):
+        raise CorruptError("backup_damaged", f"{part.path} is not what was saved")
+
+
+def _lead_there(stage: Path, directory: Path) -> None:
+    config = stage / "hub.toml"
+    text = config.read_text(encoding="utf-8") if config.exists() else ""
+    there: Mapping[str, bool] = {name: (stage / name).is_dir() for name in ("device_profiles", "rules")}
+    home = directory.resolve()
+    config.write_text(
+        moved(text, home, has_profiles=there["device_profiles"], has_rules=there["rules"]), encoding="utf-8"
+    )

@@ -1,0 +1,56 @@
+"""``hub restore``: an installation out of a backup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from hub.ui.backups.manifest import Manifest
+from hub.ui.backups.restoring import manifest_of, opened, refuse_what_is_there
+from hub.ui.backups.restoring import restore as restore_all
+from hub.ui.cli.backup import bar
+from hub.ui.cli.desk import AsJson
+from hub.ui.printing import say_json
+from hub.ui.words import moment
+
+CURSORS = """\
+What Redis knows of this journal is not in a backup. When `hub run` meets
+- a cursor ahead of it ([cursor_ahead]: the hub delivered after the backup was made), nothing is changed, and
+  `hub journal adopt` lets new records start above it; what was heard after the backup is lost to the hub;
+- a cursor behind it (Redis was restored from an older copy), events in between are gone there: `stream_tail_lost`;
+- no cursor (a new Redis), the events that still wait are delivered, those that were delivered are not again;
+- a cursor of another journal ([journal_mismatch]), it refuses until `hub journal adopt`.
+"""
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `hub backup` made.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="An empty directory, or one that is not there yet.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Make an installation out of a backup: hub.toml, profiles, rules and data in DIR. The old hub must not run on."""
+    refuse_what_is_there(directory)
+    with opened(file) as archive:
+        manifest = manifest_of(archive, file)
+        with bar("restoring", sum(part.size for part in manifest.parts)) as tick:
+            restore_all(archive, manifest, file, directory, tick)
+    if as_json:
+        say_json(msgspec.to_builtins(manifest))
+    else:
+        _tell(manifest, directory)
+
+
+def _tell(manifest: Manifest, directory: Path) -> None:
+    typer.echo(f"{len(manifest.parts)} files of {moment(manifest.made_at)} are in {directory}")
+    for each in manifest.partitions:
+        typer.echo(f"partition {each.partition}: journal {each.journal}, which ends at record {each.last}")
+    if manifest.left_out:
+        typer.echo(f"fill in, in {directory / 'secrets.toml'}: {', '.join(manifest.left_out)}")
+    if not manifest.has_secrets:
+        typer.echo("without pseudonyms.key, cards and plates get other pseudonyms than before")
+    typer.echo(CURSORS, nl=False)
+    typer.echo(f"then: hub --config {directory / 'hub.toml'} run")

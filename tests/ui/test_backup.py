@@ -1,0 +1,205 @@
+"""`hub backup` and `hub restore`: beside a hub at work, into an empty directory, compared; and what is refused."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import tarfile
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.ui.backups.making import PAGES, snapshot
+from tests.machine import needs_mosquitto
+from tests.ui.at import At
+from tests.ui.conftest import Cli
+from tests.ui.installation import NORMAL, SENSOR, SITE, Installation
+from tests.ui.office import Office
+
+SECRET = "planted-secret-7f3a"
+
+
+def rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Return everything in a SQLite file."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {table: sorted(database.execute(f"SELECT * FROM {table}"), key=repr) for table in tables}  # noqa: S608 -- names of its own
+
+
+@needs_mosquitto
+def test_what_a_hub_at_work_knows_is_in_an_installation_made_of_its_backup(
+    cli: Cli, installation: Installation, tmp_path: Path
+) -> None:
+    at = At(cli, installation)
+    for _ in range(20):
+        installation.publish(f"hub/{SITE}/{SENSOR}/telemetry", NORMAL)
+    at("lists", "add", "block", "鲁B12345")
+    file, home = tmp_path / "hub.tar.gz", tmp_path / "restored"
+    made = at("backup", str(file))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    (kept,) = made["partitions"]
+    at("restore", str(file), str(home))
+    installation.stop()
+    old, new = installation.directory / "data", home / "data"
+
+    journal = rows(new / "journal.sqlite")
+    first = {row[0] for row in journal["records"]}
+    assert journal["records"] == [row for row in rows(old / "journal.sqlite")["records"] if row[0] in first]
+    assert max(first) == kept["last"]
+    registry = rows(old / "registry.sqlite")
+    assert rows(new / "registry.sqlite") == registry
+
+    at.installation.config.rename(installation.directory / "hub.toml.away")
+    moved = home / "hub.toml"
+    said = cli("--config", str(moved), "journal", "repair", "--json")  # opens and reads every record
+    assert said.document()["damaged"] is None
+    shown = cli("--config", str(moved), "lists", "show", "--unmask", "--json").document()
+    assert [entry["value"] for entry in shown] == ["鲁B12345"]
+    installation.config = moved
+    text = moved.read_text(encoding="utf-8")
+    moved.write_text(f'redis.url = "{installation.redis.url}"\n{text}', encoding="utf-8")
+    installation.start()  # on the same Redis: whatever it confirmed later than the backup is explained
+    assert installation.readiness()[0] == 200
+
+
+@pytest.fixture
+def office(office: Office) -> Office:
+    """An office with secrets in both files."""
+    office.json("places", "add", "garden", "b1", "--type", "building")
+    settings = office.directory / "hub.toml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(f'{text}[redis]\nurl = "redis://:{SECRET}@127.0.0.1/0"\n', encoding="utf-8")
+    secrets = f'[mqtt.passwords]\nevents = "{SECRET}-too"\n'
+    (office.directory / "secrets.toml").write_text(secrets, encoding="utf-8")
+    return office
+
+
+def members(file: Path) -> dict[str, bytes]:
+    """Return what is in a backup."""
+    with tarfile.open(file) as archive:
+        found = {member.name: archive.extractfile(member) for member in archive}
+        return {name: part.read() for name, part in found.items() if part is not None}
+
+
+def test_secrets_are_left_out_and_named(office: Office) -> None:
+    file = office.directory / "a.tar"
+    assert office.json("backup", str(file))["left_out"] == ["redis.url"]
+    inside = members(file)
+    assert sorted(inside) == ["backup.json", "data/registry.sqlite", "hub.toml", "rules/own.yaml"]
+    assert SECRET.encode() not in file.read_bytes()
+    assert b"# redis.url: left out" in inside["hub.toml"]
+    assert office.json("audit", "--what", "backup")[0]["subject"] == "file/a.tar"
+
+
+def test_secrets_are_kept_by_who_asks(office: Office) -> None:
+    file, home = office.directory / "a.tar", office.directory / "home"
+    (office.directory / "data" / "pseudonyms.key").write_bytes(b"k" * 32)
+    office.json("backup", str(file), "--with-secrets")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    office.json("restore", str(file), str(home))
+    for name in ("secrets.toml", "data/pseudonyms.key", "data/registry.sqlite"):
+        assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
+    assert SECRET in (home / "hub.toml").read_text(encoding="utf-8")
+    assert office.json("audit", "--what", "backup")[0]["reason"] == "with secrets"
+
+
+def test_a_secret_that_cannot_be_left_out_alone_is_refused(office: Office) -> None:
+    settings = office.directory / "hub.toml"
+    text = settings.read_text(encoding="utf-8").partition("[redis]")[0]
+    settings.write_text(f'{text}redis = {{url = "redis://:{SECRET}@127.0.0.1/0"}}\n', encoding="utf-8")
+    file = office.directory / "a.tar"
+    assert "[secret_hidden]" in office.refused("backup", str(file))
+    assert sorted(path.name for path in office.directory.iterdir()) == ["data", "hub.toml", "rules", "secrets.toml"]
+
+
+def test_a_restored_installation_lies_where_it_was_restored(office: Office) -> None:
+    file, home = office.directory / "a.tar", office.directory / "home"
+    office.json("backup", str(file))
+    said = office("restore", str(file), str(home))
+    assert "fill in" in said.out
+    assert "cursor_ahead" in said.out
+    text = (home / "hub.toml").read_text(encoding="utf-8")
+    assert f'data_dir = "{home / "data"}"' in text
+    assert f'rules_dir = "{home / "rules"}"' in text
+    assert str(office.directory / "data") not in text
+    assert rows(home / "data" / "registry.sqlite") == rows(office.directory / "data" / "registry.sqlite")
+    assert (home / "rules" / "own.yaml").read_bytes() == (office.directory / "rules" / "own.yaml").read_bytes()
+
+
+def test_nothing_is_overwritten(office: Office) -> None:
+    file, home = office.directory / "a.tar", office.directory / "home"
+    office.json("backup", str(file))
+    assert "[file_exists]" in office.refused("backup", str(file))
+    home.mkdir()
+    (home / "x").write_text("mine", encoding="utf-8")
+    assert "[directory_not_empty]" in office.refused("restore", str(file), str(home))
+    assert [path.name for path in home.iterdir()] == ["x"]
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[data.index(b"SQLite format 3") + 200] ^= 1
+    file.write_bytes(data)
+
+
+def lead_out(file: Path) -> None:
+    file.write_bytes(file.read_bytes().replace(b"rules/own.yaml", b"../../own.yaml"))
+
+
+def no_backup(file: Path) -> None:
+    file.write_bytes(b"a letter\n" * 1_000)
+
+
+@pytest.mark.parametrize("damage", [cut, flip, lead_out, no_backup])
+def test_a_damaged_backup_restores_nothing(office: Office, damage: Callable[[Path], None]) -> None:
+    file, home = office.directory / "a.tar", office.directory / "home"
+    office.json("backup", str(file))
+    damage(file)
+    assert "[backup_damaged]" in office.refused("restore", str(file), str(home))
+    assert sorted(path.name for path in office.directory.iterdir()) == [
+        "a.tar", "data", "hub.toml", "rules", "secrets.toml",
+    ]  # fmt: skip
+
+
+def test_a_file_that_others_write_to_is_copied_as_it_was_at_one_moment(tmp_path: Path) -> None:
+    source, target = tmp_path / "busy.sqlite", tmp_path / "copy.sqlite"
+    database = sqlite3.connect(source, check_same_thread=False, isolation_level=None)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("CREATE TABLE numbers (n INTEGER PRIMARY KEY, filling BLOB)")
+    database.executemany("INSERT INTO numbers VALUES (?, randomblob(4000))", ((n,) for n in range(3 * PAGES)))
+    pieces: list[int] = []
+
+    def write(done: int) -> None:  # between two pieces of the copy, as a hub does
+        thread = threading.Thread(target=database.execute, args=("INSERT INTO numbers (filling) VALUES ('later')",))
+        thread.start()
+        thread.join()
+        pieces.append(done)
+
+    snapshot(source, target, write)
+    written = database.execute("SELECT count(*) FROM numbers").fetchone()[0]
+    database.close()
+    assert len(pieces) >= 3
+    assert written == 3 * PAGES + len(pieces)
+    assert len(rows(target)["numbers"]) == 3 * PAGES
+    assert sum(pieces) == target.stat().st_size
+
+
+def test_a_registry_moves_to_another_database(office: Office, tmp_path: Path) -> None:
+    settings = office.directory / "hub.toml"
+    old = office.directory / "data" / "registry.sqlite"
+    before = rows(old)
+    other = tmp_path / "other.sqlite"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(f'registry.url = "sqlite+aiosqlite:///{other}"\n{text}', encoding="utf-8")
+    assert office.json("registry", "load", str(old))["rows"] == sum(map(len, before.values())) - 3
+    assert {**rows(other), "sqlite_sequence": []} == {**before, "sqlite_sequence": []}
+    assert "[registry_not_empty]" in office.refused("registry", "load", str(old))
+    assert "no such file" in office.refused("registry", "load", str(tmp_path / "nowhere"))
