@@ -98,10 +98,12 @@ def test_secrets_are_left_out_and_named(office: Office) -> None:
 def test_secrets_are_kept_by_who_asks(office: Office) -> None:
     file, home = office.directory / "a.tar", office.directory / "home"
     (office.directory / "data" / "pseudonyms.key").write_bytes(b"k" * 32)
+    (office.directory / "data" / "authority").mkdir()
+    (office.directory / "data" / "authority" / "ca.key").write_bytes(b"PEM")
     office.json("backup", str(file), "--with-secrets")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     office.json("restore", str(file), str(home))
-    for name in ("secrets.toml", "data/pseudonyms.key", "data/registry.sqlite"):
+    for name in ("secrets.toml", "data/pseudonyms.key", "data/authority/ca.key", "data/registry.sqlite"):
         assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
     assert SECRET in (home / "hub.toml").read_text(encoding="utf-8")
     assert office.json("audit", "--what", "backup")[0]["reason"] == "with secrets"

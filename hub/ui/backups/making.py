@@ -30,7 +30,8 @@ from hub.ui.backups.settings_text import without_secrets
 
 PAGES = 256
 ATTEMPTS = 3
-KEY_FILE = "pseudonyms.key"
+KEY_FILES = ("pseudonyms.key", "authority/ca.key", "authority/ca.crt")
+"""What a data directory holds that is secret: the key of pseudonyms, and the authority that signs certificates."""
 
 
 class Backup:
@@ -116,9 +117,10 @@ class Backup:
                 text, self._left_out = without_secrets(text, config, settings)
             _write(stage / "hub.toml", text.encode())
         if self._has_secrets:
-            secrets = None if config is None else config.with_name(SECRETS_FILE)
-            for source, name in ((secrets, SECRETS_FILE), (settings.data_dir / KEY_FILE, f"data/{KEY_FILE}")):
-                if source is not None and source.exists():
+            secrets = Path(SECRETS_FILE) if config is None else config.with_name(SECRETS_FILE)
+            kept = [(secrets, SECRETS_FILE), *((settings.data_dir / name, f"data/{name}") for name in KEY_FILES)]
+            for source, name in kept:
+                if source.exists():
                     _write(stage / name, source.read_bytes())
         for directory, name in ((settings.profiles_dir, "device_profiles"), (settings.rules_dir, "rules")):
             if directory is not None and directory.is_dir():

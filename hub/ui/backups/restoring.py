@@ -11,13 +11,12 @@ from pathlib import Path
 
 from hub.config import SECRETS_FILE
 from hub.errors import ConfigError, CorruptError, UnavailableError
-from hub.ui.backups.making import KEY_FILE
 from hub.ui.backups.manifest import NAME, Manifest, Part, Tick, copied, read_manifest
 from hub.ui.backups.settings_text import moved
 
 DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error)
 """What reading a file that is no whole backup may raise."""
-_PRIVATE = (".sqlite", KEY_FILE, SECRETS_FILE)
+_PRIVATE = (".sqlite", ".key", SECRETS_FILE)
 
 
 def opened(file: Path) -> tarfile.TarFile:

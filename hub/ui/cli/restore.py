@@ -51,6 +51,7 @@ def _tell(manifest: Manifest, directory: Path) -> None:
     if manifest.left_out:
         typer.echo(f"fill in, in {directory / 'secrets.toml'}: {', '.join(manifest.left_out)}")
     if not manifest.has_secrets:
-        typer.echo("without pseudonyms.key, cards and plates get other pseudonyms than before")
+        typer.echo("without pseudonyms.key cards and plates get other pseudonyms than before; without authority/ca.key")
+        typer.echo("certificates of devices are signed by a new authority: copy both from the old data directory")
     typer.echo(CURSORS, nl=False)
     typer.echo(f"then: hub --config {directory / 'hub.toml'} run")
