@@ -240,6 +240,7 @@ class Hub:
         await self._stop.wait()
         await self._hear_out()
         await self._cancel(south)
+        self.applying.is_stopping = True
         await self._cancel([hearing])
         await self.hearing.heard.put([])
         await judging

@@ -214,13 +214,26 @@ class Applying:
         self._checkpoint_due = clock.monotonic_ns() + nanoseconds(limits.checkpoint_every)
         self._messages = 0
         self.checkpoint_position = engine.state.clock.position
+        self.is_stopping = False
         self.checkpoints = 0
         self._encoding_to = 0
         self.directories: dict[str, bytes] = {}
         self.heard_strangers = False
 
     async def run(self, hearing: Hearing) -> None:
-        """Judge what was heard, hand out its effects, one turn of the loop between records; an empty list ends it."""
+        """Judge what was heard, hand out its effects, one turn of the loop between records; an empty list ends it.
+
+        A disk that takes no checkpoint does not keep it from stopping: the journal holds what was not judged.
+        """
+        try:
+            await self._judge(hearing)
+            await self.checkpoint()
+        except UnavailableError as error:
+            log.warning("checkpoint_given_up", reason=str(error))
+            while not hearing.heard.empty():
+                hearing.heard.get_nowait()
+
+    async def _judge(self, hearing: Hearing) -> None:
         while records := await hearing.heard.get():
             for record in records:
                 if isinstance(record.body, Revision):
@@ -234,7 +247,6 @@ class Applying:
                 await self._checkpoint_some()
             hearing.trim_to = self.checkpoint_position
             await self.spill()
-        await self.checkpoint()
 
     async def _bury(self) -> None:
         """Let people see dead letters within a second; the checkpoint would bring them too."""
@@ -268,22 +280,17 @@ class Applying:
             self._timeseries.add(effects.position, work, len(lines), sum(map(len, lines)))
         if effects.events or effects.alarms or effects.replies or effects.dead_letters:
             work_items = len(effects.events) + len(effects.alarms) + len(effects.replies) + len(effects.dead_letters)
-            self._streams.add(
-                effects.position,
-                StreamWork(effects.events, effects.alarms, effects.replies, effects.dead_letters),
-                work_items,
-                600 * work_items,
-            )
+            streams = StreamWork(effects.events, effects.alarms, effects.replies, effects.dead_letters)
+            self._streams.add(effects.position, streams, work_items, 600 * work_items)
             self._dead_letters += effects.dead_letters
             self.heard_strangers |= any(letter.code == "unknown_device" for letter in effects.dead_letters)
 
     async def checkpoint(self) -> None:
         """Write a whole checkpoint now: at stop and before a revision."""
-        if not self._engine.state.is_checkpointing:
-            self._begin_checkpoint()
-        await self._finish_checkpoint()
-        if self.checkpoint_position < self._engine.state.clock.position:
-            self._begin_checkpoint()
+        state = self._engine.state
+        while state.is_checkpointing or self.checkpoint_position < state.clock.position:
+            if not state.is_checkpointing:
+                self._begin_checkpoint()
             await self._finish_checkpoint()
 
     async def _checkpoint_some(self) -> None:
@@ -313,6 +320,8 @@ class Applying:
             try:
                 await self._state_file.checkpoint(position, entries, rows, letters)
             except UnavailableError as error:
+                if self.is_stopping:
+                    raise
                 log.error("checkpoint_held_up", reason=str(error))  # noqa: TRY400 -- as in Hearing
                 await self._clock.sleep(DISK_RETRY_SECONDS)
             else:

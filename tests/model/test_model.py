@@ -1,0 +1,172 @@
+"""A hub that may die at any step, as may the broker; a Redis that may not answer: nothing is lost or invented."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from typing_extensions import override
+
+from hub.model import Scalar
+from tests.engine.desk import SESSIONS
+from tests.model.ending import complaints
+from tests.model.machine import ALL, World
+from tests.model.still import Way
+from tests.model.town import editions
+
+SMOKE = {"rule": "smoke-alarm", "key": "s1/smoke-1"}
+DURESS = {"rule": "access-duress", "key": "s1/door-1"}
+REQUESTS: Mapping[str, Mapping[str, Scalar]] = {
+    "command": {"site": "s1", "device": "lift-1", "command": "hold_door", "ttl": "20s"},
+    "ack": SMOKE,
+    "shelve": {**SMOKE, "for": "30m"},
+    "comment": {**SMOKE, "text": "seen"},
+    "clear": DURESS,
+    "dance": {},
+}
+DAY = 86_400
+a_session = st.sampled_from(SESSIONS)
+a_few = st.integers(0, 6)
+a_start = st.sampled_from((0, 3, ALL, ALL))
+a_way = st.sampled_from((*[Way.DONE] * 3, Way.LOST, Way.REFUSED, Way.LATE))
+
+
+class Hub(RuleBasedStateMachine):
+    """The steps; what each of them looks at is told in :class:`tests.model.machine.World`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.world.warm_up()
+        self.is_well = True
+
+    # --------------------------------------------------------------------------------------------- what usually happens
+
+    @rule(words=st.lists(st.sampled_from(sorted(World.vocabulary())), min_size=1, max_size=6))
+    def publish(self, words: list[str]) -> None:
+        for word in words:
+            self.world.publish(self.world.devices.say(word))
+
+    @rule(first=a_session)
+    def everything_moves(self, first: str) -> None:
+        self.world.run(12)
+        self.world.connect()
+        for name in sorted(SESSIONS, key=first.__ne__):
+            self.world.carry(name, ALL)
+        self.world.run(12)
+
+    @rule(name=a_session, most=a_few)
+    def some_packets_move(self, name: str, most: int) -> None:
+        self.world.connect()
+        self.world.carry(name, most)
+
+    @rule(which=st.integers(0, 3), way=a_way)
+    def one_request(self, which: int, way: Way) -> None:
+        self.world.let(which, way)
+
+    @rule(most=a_few)
+    def some_requests(self, most: int) -> None:
+        self.world.run(most)
+
+    @rule(seconds=st.sampled_from((0.1, 1, 1, 3, 11, 40)))
+    def time_passes(self, seconds: float) -> None:
+        self.world.tick(seconds)
+
+    @rule()
+    def ping(self) -> None:
+        self.world.ping()
+
+    @rule(arrives=st.booleans(), is_acked=st.booleans(), answers=st.booleans())
+    def a_command_leaves(self, arrives: bool, is_acked: bool, answers: bool) -> None:  # noqa: FBT001 -- drawn
+        self.world.command_leaves(arrives=arrives, is_acked=is_acked, answers=answers)
+
+    @rule()
+    def late_answers(self) -> None:
+        self.world.late_answers()
+
+    @rule(verb=st.sampled_from(sorted(REQUESTS)), again=st.booleans(), seconds=st.sampled_from((-1, 5, 30)))
+    def a_person_asks(self, verb: str, again: bool, seconds: float) -> None:  # noqa: FBT001 -- drawn
+        self.world.ask(verb, REQUESTS[verb], again=again, seconds=seconds)
+        self.world.read_control()
+
+    @rule(edition=st.sampled_from(sorted(editions())))
+    def documents_change(self, edition: str) -> None:
+        self.world.revise(edition)
+
+    # -------------------------------------------------------------------------------------------------- what goes wrong
+
+    @rule(happened=st.integers(0, 2), taken=st.sampled_from((0, 1, ALL)), begun=a_start)
+    def the_hub_is_killed(self, happened: int, taken: int, begun: int) -> None:
+        self.world.kill(happened, taken)
+        self.world.run(begun)
+
+    @rule(begun=a_start)
+    def the_hub_is_stopped(self, begun: int) -> None:
+        self.world.stop()
+        self.world.run(begun)
+
+    @rule(name=a_session, sent=a_few, taken=a_few)
+    def a_wire_is_cut(self, name: str, sent: int, taken: int) -> None:
+        self.world.lose(name, sent, taken)
+
+    @rule()
+    def the_broker_is_killed(self) -> None:
+        self.world.kill_broker()
+
+    @rule(name=a_session)
+    def a_session_is_lost(self, name: str) -> None:
+        self.world.forget_session(name)
+
+    @rule()
+    def redis_finds_a_copy(self) -> None:
+        self.world.redis_finds_a_copy()
+
+    @rule(is_full=st.booleans())
+    def the_disk_is_full_or_not(self, is_full: bool) -> None:  # noqa: FBT001 -- drawn
+        self.world.around.disk.is_full = is_full
+
+    @rule(seconds=st.sampled_from((-DAY, -2, 2, DAY)))
+    def the_wall_clock_is_set(self, seconds: int) -> None:
+        self.world.clock.wall += seconds * 1_000_000_000
+
+    # --------------------------------------------------------------------------------------------------- what must hold
+
+    @invariant()
+    def all_is_well(self) -> None:
+        self.is_well = False
+        self.world.look()
+        assert self.world.accusations == []
+        self.is_well = True
+
+    @override
+    def teardown(self) -> None:
+        try:
+            if self.is_well:
+                self.world.calm_down()
+                assert [*self.world.accusations, *complaints(self.world)] == []
+        finally:
+            self.world.close()
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with structlog.testing.capture_logs():
+        yield
+
+
+LONG = int(os.environ.get("HUB_MODEL_EXAMPLES", "0"))  # noqa: TID251 -- how long a run is, says who starts it
+TestHub = Hub.TestCase
+TestHub.settings = settings(
+    max_examples=LONG or 60,
+    stateful_step_count=60,
+    derandomize=not LONG,
+    deadline=None,
+    phases=(Phase.generate,),
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
