@@ -162,7 +162,7 @@ def _quiet() -> Iterator[None]:
 LONG = int(os.environ.get("HUB_MODEL_EXAMPLES", "0"))  # noqa: TID251 -- how long a run is, says who starts it
 TestHub = Hub.TestCase
 TestHub.settings = settings(
-    max_examples=LONG or 60,
+    max_examples=LONG or 100,
     stateful_step_count=60,
     derandomize=not LONG,
     deadline=None,
@@ -170,3 +170,20 @@ TestHub.settings = settings(
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def test_a_full_disk_does_not_keep_the_hub_from_stopping() -> None:
+    world = World()
+    world.warm_up()
+    world.publish(world.devices.say("warm"))
+    world.carry("telemetry", ALL)
+    world.run(ALL)
+    world.around.disk.is_full = True
+    world.revise("a device is added")
+    world.tick(1)
+    world.run(ALL)
+    world.stop()
+    assert world.accusations == []
+    world.calm_down()
+    assert [*world.accusations, *complaints(world)] == []
+    world.close()
