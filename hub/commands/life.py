@@ -37,7 +37,10 @@ _AFTER = {
 
 
 class Command(msgspec.Struct):
-    """One request to a device. ``expires_t`` is engine time, ``expires_at`` wall ns (also the MQTT message expiry)."""
+    """One request to a device. ``expires_t`` is engine time, ``expires_at`` wall ns (also the MQTT message expiry).
+
+    ``ended_t`` is the engine time of its end, from which on it is kept for answers that come late.
+    """
 
     id: str
     site: str
@@ -54,6 +57,7 @@ class Command(msgspec.Struct):
     drill: bool = False
     state: CommandState = CommandState.ACCEPTED
     detail: str = ""
+    ended_t: int = 0
 
 
 class Lease(msgspec.Struct):

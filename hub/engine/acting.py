@@ -67,7 +67,7 @@ class Hands:
         """Take an entry of a checkpoint."""
         if isinstance(entry, Command):
             self._remember(entry)
-            due = entry.expires_t + (0 if entry.state in OPEN else REMEMBER_NS)
+            due = entry.expires_t if entry.state in OPEN else (entry.ended_t or entry.expires_t) + REMEMBER_NS
             self._timers.set(TimerClass.RUNNING, due, COMMAND, entry.id)
         else:
             self.leases[entry.id] = entry
@@ -244,6 +244,7 @@ class Hands:
         count(self._state.ledger.commands, state.value)
         if state in OPEN:
             return
+        command.ended_t = moment.t
         self._timers.set(TimerClass.RUNNING, moment.t + REMEMBER_NS, COMMAND, command.id)
         self._output.event(
             Event(

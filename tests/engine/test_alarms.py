@@ -369,6 +369,21 @@ def test_a_command_that_was_not_sent_before_a_restart_goes_out_under_the_same_id
     assert [one.command for one in effects.transmissions] == ["id-2"]
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_an_ended_command_is_remembered_for_ten_minutes_from_its_end_restarted_or_not(
+    desk: Desk, *, is_restarted: bool
+) -> None:
+    send(desk)
+    desk.tick(300)
+    assert desk.told() == ["occurred command.expired"]
+    later = desk.restart() if is_restarted else desk
+    answer = native("gate-1", {"id": "id-1", "ok": True}, "response")
+    later.tick(599)
+    assert later.hear(answer).dead_letters == []
+    later.tick(1)
+    assert [letter.code for letter in later.hear(answer).dead_letters] == ["unknown_command"]
+
+
 def test_an_unknown_command_is_refused_with_what_the_kind_takes(desk: Desk) -> None:
     assert send(desk, command="self_destruct") == ["unknown_command"]
     assert send(desk, "id-3", device="nobody") == ["unknown_device"]

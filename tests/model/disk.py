@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from enum import Enum, auto
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -27,8 +28,16 @@ ROOM_BYTES = 1 << 40
 NAMES = {"journal": JOURNAL_SCHEMA, "state": STATE_SCHEMA}
 
 
+class Space(Enum):
+    """What the disk still takes: anything; what the journal has kept room for, and no state; nothing."""
+
+    PLENTY = auto()
+    LITTLE = auto()
+    NONE = auto()
+
+
 class Disk:
-    """Two files, and how full they are. ``on_journaled`` hears of what became durable, ``on_saved`` of states."""
+    """Two files, and the space for them. ``on_journaled`` hears of what became durable, ``on_saved`` of states."""
 
     def __init__(self) -> None:
         self.connections = {name: sqlite3.connect(":memory:", isolation_level=None) for name in NAMES}
@@ -36,7 +45,7 @@ class Disk:
             self.connections[name].executescript(schema)
         known = [("id", JOURNAL), ("partition", PARTITION), ("version", VERSION)]
         self.connections["journal"].executemany("INSERT INTO meta VALUES (?, ?)", known)
-        self.is_full = False
+        self.space = Space.PLENTY
         self.mark: tuple[str, int] | None = None
         self.on_journaled: Callable[[list[Record]], None] = lambda _: None
         self.on_saved: Callable[[], None] = lambda: None
@@ -55,8 +64,12 @@ class Disk:
         state_file._file = DiskFile("state", self, doors)  # noqa: SLF001 -- as above
         return state_file
 
+    def takes(self, name: str) -> bool:
+        """Return whether there is space for a write to a file."""
+        return self.space is Space.PLENTY or (name == "journal" and self.space is Space.LITTLE)
+
     def _free(self, _path: Path) -> int:
-        return 0 if self.is_full else ROOM_BYTES
+        return ROOM_BYTES if self.space is Space.PLENTY else 0
 
     def journaled(self) -> None:
         """Tell of the records that became durable."""
@@ -116,7 +129,7 @@ class DiskFile(SqliteFile):
 
         def full(connection: sqlite3.Connection) -> R:
             result = work(connection)
-            if self._disk.is_full and connection.total_changes != before:
+            if not self._disk.takes(self._name) and connection.total_changes != before:
                 raise UnavailableError("disk_full", "the model's disk is full")
             return result
 

@@ -11,6 +11,7 @@ from hub.model import Batch, Control, Outcome, OutcomeKind, Record, Scalar, Tick
 from tests.engine.desk import SESSIONS, START
 from tests.model.broker import Sent
 from tests.model.devices import REFUSED, Devices, Word
+from tests.model.disk import Space
 from tests.model.process import Process, Surroundings
 from tests.model.reference import Reference, Repeated, differences
 from tests.model.still import SECOND, StillClock, StillLoop, Way
@@ -325,7 +326,7 @@ class World:
 
     def calm_down(self) -> None:
         """End all faults, let everything be said, heard, done and delivered."""
-        self.around.disk.is_full = False
+        self.around.disk.space = Space.PLENTY
         self._go_on(3)
         self.revise("as at first")
         for what in ("no smoke", "no bike", "closed", "warm"):

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from hub.model import Scalar
 from tests.engine.desk import SESSIONS
+from tests.model.disk import Space
 from tests.model.ending import complaints
 from tests.model.machine import ALL, World
 from tests.model.still import Way
@@ -126,9 +127,9 @@ class Hub(RuleBasedStateMachine):
     def redis_finds_a_copy(self) -> None:
         self.world.redis_finds_a_copy()
 
-    @rule(is_full=st.booleans())
-    def the_disk_is_full_or_not(self, is_full: bool) -> None:  # noqa: FBT001 -- drawn
-        self.world.around.disk.is_full = is_full
+    @rule(space=st.sampled_from((Space.PLENTY, *Space)))
+    def the_disk_has(self, space: Space) -> None:
+        self.world.around.disk.space = space
 
     @rule(seconds=st.sampled_from((-DAY, -2, 2, DAY)))
     def the_wall_clock_is_set(self, seconds: int) -> None:
@@ -178,7 +179,7 @@ def test_a_full_disk_does_not_keep_the_hub_from_stopping() -> None:
     world.publish(world.devices.say("warm"))
     world.carry("telemetry", ALL)
     world.run(ALL)
-    world.around.disk.is_full = True
+    world.around.disk.space = Space.LITTLE
     world.revise("a device is added")
     world.tick(1)
     world.run(ALL)
