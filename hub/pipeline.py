@@ -215,20 +215,16 @@ class Applying:
         self._messages = 0
         self.checkpoint_position = engine.state.clock.position
         self.is_stopping = False
-        self.checkpoints = 0
-        self._encoding_to = 0
+        self.checkpoints = self._encoding_to = 0
         self.directories: dict[str, bytes] = {}
         self.heard_strangers = False
 
     async def run(self, hearing: Hearing) -> None:
-        """Judge what was heard, hand out its effects, one turn of the loop between records; an empty list ends it.
-
-        A disk that takes no checkpoint does not keep it from stopping: the journal holds what was not judged.
-        """
+        """Judge what was heard, hand out its effects, one turn of the loop between records; an empty list ends it."""
         try:
             await self._judge(hearing)
             await self.checkpoint()
-        except UnavailableError as error:
+        except UnavailableError as error:  # a full disk keeps nobody from stopping; the journal holds what is left
             log.warning("checkpoint_given_up", reason=str(error))
             while not hearing.heard.empty():
                 hearing.heard.get_nowait()
