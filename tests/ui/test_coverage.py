@@ -10,6 +10,7 @@ from tests.machine import needs_mosquitto
 from tests.ui.at import At
 from tests.ui.conftest import Cli
 from tests.ui.installation import NORMAL, SITE, Installation
+from tests.ui.office import Office
 from tests.waiting import wait_until
 
 pytestmark = needs_mosquitto
@@ -63,6 +64,7 @@ def test_a_dwelling_is_covered_when_its_detector_was_heard_of(at: At) -> None:
 
     (building,) = at.until("coverage", meets=lambda found: found[0]["covered"] == 1)
     assert (building["site"], building["building"], building["dwellings"]) == (SITE, "b1", 3)
+    assert building["share"] == 1 / 3
     assert building["silent"] == [
         {"dwelling": "d2", "device": "in-d2", "since": 0},
         {"dwelling": "d3", "device": "", "since": 0},
@@ -71,3 +73,13 @@ def test_a_dwelling_is_covered_when_its_detector_was_heard_of(at: At) -> None:
     assert at.figure("hub_dwellings") == 3
     assert at("coverage", "--within", "0s")[0]["covered"] == 0
     assert at("coverage", "--kind", "water_meter")[0]["covered"] == 0
+
+
+def test_communities_are_summed_up_when_there_are_several(office: Office) -> None:
+    office.json("sites", "add", "park")
+    for site, names in (("garden", ("d1", "d2")), ("park", ("d1",))):
+        for name in names:
+            office.json("places", "add", site, name, "--type", "dwelling")
+    rows = [line.split() for line in office("coverage").out.splitlines()]
+    assert ["garden", "all", "0", "2", "0.0%"] in rows
+    assert ["all", "0", "3", "0.0%"] in rows

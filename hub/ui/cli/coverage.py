@@ -33,9 +33,12 @@ def coverage(
     oldest = now - as_duration(within) // timedelta(microseconds=1) * 1_000
     found = asyncio.run(_cover(desk, kind or DETECTORS, oldest))
     if as_json:
-        say_json([{**asdict(each), "covered": each.covered} for each in found])
+        say_json([{**asdict(each), "covered": each.covered, "share": each.covered / each.dwellings} for each in found])
         return
-    rows = [row for site in sorted({each.site for each in found}) for row in _rows(found, site)]
+    sites = sorted({each.site for each in found})
+    rows = [row for site in sites for row in _rows(found, site)]
+    if len(sites) > 1:
+        rows.append(("all", "", *_share(sum(each.covered for each in found), sum(each.dwellings for each in found))))
     say_table(("site", "building", "covered", "of dwellings", "share"), rows, empty="no dwellings")
     if silent:
         say_table(

@@ -106,8 +106,9 @@ hub devices pending                            # who speaks and is not registere
 ```
 
 `hub devices --help` tells how a device gets its secret for the broker; it is shown once. Devices outside this machine
-need the TLS listener: `hub init --tls-cert … --tls-key …` before the broker's files are made, or a `listener` of your
-own in `broker/mosquitto.conf`. 设备口令只显示一次，见 `hub devices --help`；本机以外的设备需要 TLS 监听端口。
+need `tls_port` (or, by certificate, `certificate_port`) in `[broker]` of `hub.toml`, then a restart of mosquitto.
+设备口令只显示一次，见 `hub devices --help`；
+本机以外的设备需在 `hub.toml` 的 `[broker]` 中设置 `tls_port` 并重启 mosquitto。
 
 ## Every day / 每天
 
