@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
@@ -46,12 +46,19 @@ class Terms:
     request: str = ""
 
 
-async def make_secrets(registry: Registry, keys: Collection[Key]) -> list[Secret]:
-    """Make a secret for whoever carries these devices and has nothing yet that lets it in; return the new ones."""
+async def make_secrets(
+    registry: Registry, keys: Collection[Key], hand_over: Callable[[Sequence[Secret]], None] | None = None
+) -> list[Secret]:
+    """Make a secret for whoever carries these devices and has nothing yet that lets it in; return the new ones.
+
+    ``hand_over`` is called before they count: when it fails, there are none.
+    """
     async with registry.transaction() as connection:
         carried = await _carried(connection, keys)
         lacking = carried.keys() - await _provided(connection, registry.now())
     if not lacking:
+        if hand_over is not None:
+            hand_over([])
         return []
     made = [Secret(user=owner, secret=new_secret(), devices=tuple(carried[owner])) for owner in sorted(lacking)]
     async with registry.change() as change:
@@ -69,6 +76,8 @@ async def make_secrets(registry: Registry, keys: Collection[Key]) -> list[Secret
             change.note("credential.added", f"credential/{each.user}")
         if not made:
             change.note("credential.added", "credential/", reason="somebody else was faster")
+        if hand_over is not None:
+            hand_over(made)
     return made
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -69,7 +70,7 @@ class KeptBroker:
         self.secrets: dict[str, str] = {f"hub-{name}": text for name, text in PASSWORDS.items()}
         self.secrets["spy"] = new_secret()
         reads = ("#", "$SYS/#", "$CONTROL/#")
-        self._spy = BrokerUser(user="spy", password_hash=hash_secret(self.secrets["spy"]), reads=reads, writes=(FENCE,))
+        self.spy = BrokerUser(user="spy", password_hash=hash_secret(self.secrets["spy"]), reads=reads, writes=(FENCE,))
         self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -96,7 +97,11 @@ class KeptBroker:
     async def keep(self) -> Drift:
         """Bring the broker in step; with a spy beside, who may read everything, so that tests see what got through."""
         wanted = await self.keeper.wanted()
-        return await self.broker.apply(replace(wanted, users={**wanted.users, "spy": self._spy}))
+        return await self.broker.apply(replace(wanted, users={**wanted.users, "spy": self.spy}))
+
+    def reload(self) -> None:
+        """Have mosquitto read its files again, whatever is in them."""
+        self.process.send_signal(signal.SIGHUP)
 
     def client(self, user: str | None, secret: str | None = None, **more: Any) -> aiomqtt.Client:  # noqa: ANN401 -- whatever aiomqtt takes
         """Return a client of ``user`` on the plain listener, with its own secret unless told another."""
@@ -123,14 +128,28 @@ class KeptBroker:
 
     async def heard(self, user: str, topic: str, **more: Any) -> bool:  # noqa: ANN401 -- whatever aiomqtt takes
         """Let ``user`` publish to ``topic``; whether that gets through."""
-        async with self.client(user, **more) as device:
-            return await self.hears(device, topic)
+
+        async def publish() -> None:
+            # mosquitto hangs up behind a publish that it refused.
+            with suppress(REFUSED):
+                async with self.client(user, **more) as device:
+                    await device.publish(topic, b"x", qos=1)
+
+        return await self._gets_through(topic, b"x", publish)
 
     async def hears(self, device: aiomqtt.Client, topic: str, payload: bytes = b"x") -> bool:
-        """Let a connected ``device`` publish; whether the spy hears it before what it publishes itself afterwards."""
-        async with self.client("spy") as spy:
-            await spy.subscribe([(each, 1) for each in self._spy.reads])
+        """Let a connected ``device`` publish what it may; whether that gets through."""
+
+        async def publish() -> None:
             await device.publish(topic, payload, qos=1)
+
+        return await self._gets_through(topic, payload, publish)
+
+    async def _gets_through(self, topic: str, payload: bytes, publish: Callable[[], Awaitable[None]]) -> bool:
+        """Whether the spy hears what is published before what it publishes itself afterwards."""
+        async with self.client("spy") as spy:
+            await spy.subscribe([(each, 1) for each in self.spy.reads])
+            await publish()
             await spy.publish(FENCE, b"", qos=1)
             async with asyncio.timeout(10):
                 async for message in spy.messages:

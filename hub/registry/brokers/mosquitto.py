@@ -128,16 +128,17 @@ class Mosquitto:
             for name, text in self._texts(wanted).items():
                 self._write(name, text)
             await self._reload(PROBE, secret, Answer.WELCOME)
-            await self._cut_off({wanted.revoked[serial] for serial in drift.certificates if serial in wanted.revoked})
+            revoked = {wanted.revoked[serial] for serial in drift.certificates if serial in wanted.revoked}
+            await self._cut_off(revoked, spares_session=False)
             log.info("broker_users_written", users=len(wanted.users))
         return drift
 
     async def kick(self, users: Collection[str]) -> None:
         """Cut ``users`` off; they may come again."""
         async with self._alone():
-            await self._cut_off(users)
+            await self._cut_off(users, spares_session=True)
 
-    async def _cut_off(self, users: Collection[str]) -> None:
+    async def _cut_off(self, users: Collection[str], *, spares_session: bool) -> None:
         """Come in under the name of each, which shows out who is in; with a secret that holds for that moment only.
 
         mosquitto lets those stay whose certificate was revoked while they were connected.
@@ -148,14 +149,14 @@ class Mosquitto:
         secret, settled = new_secret(), self._text(PASSWORDS)
         self._write(PASSWORDS, with_guests(settled, dict.fromkeys(users, hash_secret(secret))))
         try:
-            await self._reload(first, secret, Answer.WELCOME)
+            await self._reload(first, secret, Answer.WELCOME, spares_session=spares_session)
             for user in others:
-                await knock(self._listeners.port, user, secret)
+                await knock(self._listeners.port, user, secret, spares_session=spares_session)
         finally:
             self._write(PASSWORDS, settled)
             await self._reload(first, secret, Answer.REFUSED)
 
-    async def _reload(self, user: str, secret: str, until: Answer) -> None:
+    async def _reload(self, user: str, secret: str, until: Answer, *, spares_session: bool = False) -> None:
         """Have mosquitto read its files, and wait until it answers ``user`` as it must by them."""
         pid = self._pid()
         if pid is None:
@@ -166,7 +167,7 @@ class Mosquitto:
             hint = "let mosquitto run as the user that the hub runs as"
             raise ConfigError("broker_not_ours", "mosquitto cannot be told to reload", pid=pid, hint=hint) from error
         deadline = self._clock.monotonic_ns() + round(RELOAD_SECONDS * 1e9)
-        while await knock(self._listeners.port, user, secret) is not until:
+        while await knock(self._listeners.port, user, secret, spares_session=spares_session) is not until:
             if self._clock.monotonic_ns() > deadline:
                 raise UnavailableError("broker_not_reloaded", "mosquitto does not take its new files", pid=pid)
             await self._clock.sleep(POLL_SECONDS)

@@ -7,6 +7,7 @@ import asyncio
 import typer
 
 from hub.registry.nouns import DeviceState
+from hub.ui.cli.broker import bring_in_step
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.printing import say_json
 
@@ -47,8 +48,10 @@ def _tell(site: str, device: str, state: str, *, as_json: bool) -> None:
 async def _set(desk: Desk, key: tuple[str, str], state: DeviceState) -> None:
     async with desk.registry() as registry:
         await registry.set_device_state(*key, state)
+        await bring_in_step(desk, registry)
 
 
 async def _remove(desk: Desk, site: str, device: str) -> None:
     async with desk.registry() as registry:
         await registry.remove_device(site, device)
+        await bring_in_step(desk, registry)

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from hub.registry.credentials import Secret, make_secrets
 from hub.registry.nouns import Device, DeviceState
-from hub.ui.cli import device_states, imports, pending
+from hub.ui.cli import credentials, device_states, imports, pending
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.fitness import add_fitting
 from hub.ui.printing import say_json, say_table
@@ -24,6 +25,9 @@ app.command("enable")(device_states.enable)
 app.command("disable")(device_states.disable)
 app.command("retire")(device_states.retire)
 app.command("remove")(device_states.remove)
+app.command("rotate")(credentials.rotate)
+app.command("revoke")(credentials.revoke)
+app.command("export-credentials")(credentials.export_credentials)
 
 
 @app.command("list")
@@ -84,6 +88,8 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
     gateway: Annotated[str, typer.Option(help="The device of the site that carries it.")] = "",
     tag: Annotated[list[str] | None, typer.Option(help="A word to find it by; may be repeated.")] = None,
     is_pending: Annotated[bool, typer.Option("--pending", help="Not heard yet: until `hub devices enable`.")] = False,
+    secret: Annotated[bool, typer.Option("--credentials", help="Make its secret for the broker, shown once.")] = False,
+    qr: credentials.AsQr = False,
     as_json: AsJson = False,
 ) -> None:
     """Add a device; the hub takes it up within 5 seconds and replays what it said in the last hour."""
@@ -102,11 +108,14 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
         tags=tuple(tag or ()),
         state=DeviceState.PENDING if is_pending else DeviceState.ACTIVE,
     )
-    noun = asyncio.run(_add(desk_of(context), noun))
+    desk = desk_of(context)
+    noun, made = asyncio.run(_add(desk, noun, has_secret=secret or qr))
     if as_json:
-        say_json(asdict(noun))
+        say_json({**asdict(noun), "credentials": [credentials.access(desk.settings, each) for each in made]})
     else:
         typer.echo(f"added {site}/{device}")
+        credentials.show(made, desk.settings, qr=qr, as_json=False)
+    asyncio.run(credentials.tell_broker(desk))
 
 
 async def _read(desk: Desk) -> list[Device]:
@@ -114,6 +123,7 @@ async def _read(desk: Desk) -> list[Device]:
         return await registry.devices()
 
 
-async def _add(desk: Desk, device: Device) -> Device:
+async def _add(desk: Desk, device: Device, *, has_secret: bool) -> tuple[Device, list[Secret]]:
     async with desk.registry() as registry:
-        return await add_fitting(desk.settings, registry, device)
+        added = await add_fitting(desk.settings, registry, device)
+        return added, await make_secrets(registry, [(added.site, added.id)]) if has_secret else []

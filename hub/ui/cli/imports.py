@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -13,9 +14,11 @@ import typer
 from hub.model import PlaceType
 from hub.parts import read_content
 from hub.registry import many
+from hub.registry.credentials import make_secrets
 from hub.registry.nouns import Device, DeviceState, Geometry, Place
 from hub.registry.registry import Registry
 from hub.registry.validation import Key, Problem
+from hub.ui.cli.credentials import new_file, tell_broker, write_secrets
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.sources import compiled
 from hub.ui.fitness import Fitting
@@ -45,14 +48,32 @@ class Tally:
     unchanged: int
 
 
-def import_devices(context: typer.Context, file: File, *, as_json: AsJson = False) -> None:
+def import_devices(
+    context: typer.Context,
+    file: File,
+    *,
+    secrets: Annotated[
+        Path | None,
+        typer.Option("--credentials", help="Make secrets, into this new file (0600) alone."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Add and change devices as a file says, all of them or none.
 
     Columns: site, id, kind, profile, place, serial, params (JSON), user, source, network_id, gateway, tags (words),
     state. A row is the device of its serial number or else of its id; a column that is not there leaves what is
-    registered as it is.
+    registered as it is. Who carries several of them has one secret, who has one already keeps it.
     """
-    _tell(asyncio.run(_import_devices(desk_of(context), file, as_json=as_json)), as_json=as_json)
+    desk = desk_of(context)
+    if secrets is None:
+        tally = asyncio.run(_import_devices(desk, file, None, as_json=as_json))
+    else:
+        with new_file(secrets) as into:
+            tally = asyncio.run(_import_devices(desk, file, into, as_json=as_json))
+    with progress(1) as show:
+        show("telling the broker")
+        asyncio.run(tell_broker(desk))
+    _tell(tally, as_json=as_json)
 
 
 def export_devices(
@@ -91,7 +112,8 @@ def export_places(
 # -------------------------------------------------------------------------------------------------------- devices
 
 
-async def _import_devices(desk: Desk, file: Path, *, as_json: bool) -> Tally:
+async def _import_devices(desk: Desk, file: Path, into: int | None, *, as_json: bool) -> Tally:
+    """``into``: make secrets, and write them to that open file."""
     sheet = read_sheet(file, DEVICE_COLUMNS)
     async with desk.registry() as registry:
         sources = {source.id: source for source in await registry.sources()}
@@ -100,7 +122,7 @@ async def _import_devices(desk: Desk, file: Path, *, as_json: bool) -> Tally:
         by_key = {many.key_of(device): device for device in known}
         by_serial = {device.serial: device for device in known if device.serial is not None}
         devices: list[Device] = []
-        with progress(3) as show:
+        with progress(3 if into is None else 4) as show:
             show("reading")
             for row in sheet.rows:
                 serial = sheet.text(row, "serial")
@@ -118,6 +140,11 @@ async def _import_devices(desk: Desk, file: Path, *, as_json: bool) -> Tally:
             show("writing")
             if fresh:
                 await many.put_devices(registry, fresh)
+            if into is not None:
+                show("making secrets")
+                await make_secrets(
+                    registry, {many.key_of(device) for device in devices}, partial(write_secrets, into, desk.settings)
+                )
     return _tally(devices, fresh, by_key.keys())
 
 

@@ -22,6 +22,7 @@ ADVICE = {
     "redis_unreachable": "is Redis (or Valkey) running, and is redis.url right? `hub config show` tells",
     "redis_login_refused": "the password in redis.url is not the server's",
     "control_unanswered": "is the hub of this partition running? its /readyz tells what holds it up",
+    "broker_not_reloaded": "is it the mosquitto whose files the hub keeps? its log tells what it did not like",
     "registry_unavailable": "is the registry's database running, and is registry.url right?",
     "store_unavailable": "is the time series store running, and is timeseries.url right?",
 }
@@ -44,6 +45,7 @@ COMMANDS = {
     "divisions": "Divisions: what cities and streets are called, by their standard codes.",
     "places": "Places: buildings, floors, dwellings, elevators, fire zones.",
     "devices": "Devices: add, import, adopt what is pending.",
+    "broker": "The broker: plan and apply who may connect, to which topics.",
     "sources": "Foreign networks: ChirpStack, Zigbee2MQTT, uhppoted, topics of your own.",
     "profiles": "Device profiles: check, test, decode, guess, write a new one.",
     "rules": "Rules: as sentences, their tests, replay, plan and apply.",

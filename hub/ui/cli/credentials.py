@@ -1,0 +1,229 @@
+"""What lets devices in, for people: shown once, rotated, revoked, exported."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import segno
+import typer
+
+from hub.config import Settings
+from hub.errors import ConfigError
+from hub.keeping import authority_of, source_topics
+from hub.registry import credentials
+from hub.registry.certificates import Issued
+from hub.registry.credentials import Secret, Terms
+from hub.registry.whole import write_whole
+from hub.ui.cli.broker import bring_in_step
+from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
+from hub.ui.printing import say_json
+from hub.ui.words import moment
+
+ONCE = "Shown once: only its hash is kept. / 仅显示一次：系统只保存散列值。"
+COLUMNS = ("site", "device", "host", "port", "tls", "user", "client_id", "secret")
+
+AsQr = Annotated[bool, typer.Option("--qr", help="A QR code too, for an installer's telephone.")]
+Overlap = Annotated[str, typer.Option(help="So long the old one works too: 24h, 7d; 0 ends it at once.")]
+
+
+def rotate(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    site: str,
+    device: str,
+    *,
+    overlap: Overlap = "24h",
+    certificate: Annotated[bool, typer.Option("--certificate", help="A client certificate and its key.")] = False,
+    csr: Annotated[Path | None, typer.Option(help="Sign this request (PEM): the key never leaves the device.")] = None,
+    days: Annotated[int, typer.Option(min=1, help="How long a certificate holds.")] = 825,
+    out: Annotated[Path | None, typer.Option(help="Where certificate, key and authority go.")] = None,
+    qr: AsQr = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the next secret of a device, or of the gateway that carries it; the first one, where it has none.
+
+    While both work, the new secret belongs to another user with the same topics: the broker has room for one secret a
+    user. The device changes user and secret together. With --overlap 0 the user stays, and the device is cut off until
+    it has its new secret.
+    """
+    desk = desk_of(context)
+    if certificate or csr is not None:
+        request = "" if csr is None else _text(csr)
+        terms = Terms(life=as_duration(f"{days}d"), overlap=_span(overlap), request=request)
+        _show_paper(asyncio.run(_certify(desk, site, device, terms)), desk, out, as_json=as_json)
+    else:
+        show([asyncio.run(_rotate(desk, site, device, overlap))], desk.settings, qr=qr, as_json=as_json)
+    asyncio.run(tell_broker(desk))  # last: what was not shown would be lost if the broker cannot be told
+
+
+def revoke(
+    context: typer.Context,
+    site: str,
+    device: str,
+    *,
+    reason: Annotated[str, typer.Option(help="Why; for the audit.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take from a device, or from the gateway that carries it, all that lets it in; if it is connected, cut it off."""
+    user, carried = asyncio.run(_revoke(desk_of(context), site, device, reason))
+    if as_json:
+        say_json({"user": user, "devices": ["/".join(key) for key in carried]})
+    else:
+        typer.echo(f"revoked {user}, which carried {len(carried)} devices / 已吊销")
+
+
+def export_credentials(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A new file, for our eyes only (0600).")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why; for the audit.")] = "",
+) -> None:
+    """Write every user with its topics and the hash of its secret, for another broker. Secrets are kept nowhere.
+
+    One JSON document a line: user, password_hash (PBKDF2 with SHA-512: $7$rounds$salt$hash), reads, writes.
+    """
+    count = asyncio.run(_export(desk_of(context), file, reason))
+    typer.echo(f"{file}: {count:,} users")
+
+
+# ------------------------------------------------------------------------------------------------------------ showing
+
+
+def access(settings: Settings, secret: Secret) -> dict[str, object]:
+    """Return what a device must be told to come in."""
+    has_tls = settings.broker.tls_port is not None
+    return {
+        "host": settings.broker.names[0] if has_tls else settings.mqtt.host,
+        "port": settings.broker.tls_port or settings.mqtt.port,
+        "tls": has_tls,
+        "user": secret.user,
+        "client_id": secret.user,
+        "secret": secret.secret,
+    }
+
+
+def show(made: Sequence[Secret], settings: Settings, *, qr: bool, as_json: bool) -> None:
+    """Show new secrets, once."""
+    for each in made:
+        told = access(settings, each)
+        if as_json:
+            whole = {**told, "devices": ["/".join(key) for key in each.devices]}
+            say_json({**whole, "replaces": each.replaces, "until": each.until})
+            continue
+        for name, value in told.items():
+            typer.echo(f"{name:<10} {str(value).lower() if isinstance(value, bool) else value}")
+        if each.until is not None:
+            typer.echo(f"{each.replaces} works too until {moment(each.until)} / 旧用户在此之前仍可用")
+        if qr:
+            text = io.StringIO()
+            segno.make(orjson.dumps(told), error="m", boost_error=False).terminal(text, compact=True)
+            typer.echo(text.getvalue())
+        typer.echo(ONCE, err=True)
+
+
+def _show_paper(made: tuple[str, Issued], desk: Desk, out: Path | None, *, as_json: bool) -> None:
+    user, paper = made
+    authority = authority_of(desk.settings, desk.clock).certificate
+    if out is not None:
+        write_whole(out / "client.crt", paper.certificate)
+        write_whole(out / "ca.crt", authority)
+        if paper.key:
+            write_whole(out / "client.key", paper.key)
+    whole = {"user": user, **asdict(paper), "authority": authority, "port": desk.settings.broker.certificate_port}
+    if as_json:
+        say_json(whole)
+        return
+    typer.echo(f"user       {user}\nserial     {paper.serial}\nends       {moment(paper.not_after)}")
+    typer.echo(f"written to {out}" if out is not None else f"{paper.certificate}{paper.key}")
+    if paper.key:
+        typer.echo("The key is kept nowhere else. / 私钥不会保存在别处。", err=True)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[int]:
+    """Make ``path`` for our eyes only, and take it away again when what should fill it fails.
+
+    ConfigError ``file_exists``: what is in it may be the only copy of secrets.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        hint = "a new file, in a directory that is there"
+        raise ConfigError("file_unwritable", str(error.strerror), file=str(path), hint=hint) from error
+    try:
+        yield descriptor
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def write_secrets(descriptor: int, settings: Settings, made: Sequence[Secret]) -> None:
+    """Write a CSV of one row a device; on the disk when this returns."""
+    text = io.StringIO()
+    rows = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    rows.writeheader()
+    for secret in made:
+        told = access(settings, secret)
+        rows.writerows({"site": site, "device": device, **told} for site, device in secret.devices)
+    with os.fdopen(os.dup(descriptor), "w", encoding="utf-8") as file:
+        file.write(text.getvalue())
+    os.fsync(descriptor)
+
+
+# -------------------------------------------------------------------------------------------------------------- doing
+
+
+def _span(text: str) -> timedelta:
+    return timedelta() if text == "0" else as_duration(text)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("file_unreadable", str(error), file=str(path), hint="a certificate request in PEM") from error
+
+
+async def tell_broker(desk: Desk) -> None:
+    """Bring the broker in step, where the hub keeps it."""
+    async with desk.registry() as registry:
+        await bring_in_step(desk, registry)
+
+
+async def _rotate(desk: Desk, site: str, device: str, overlap: str) -> Secret:
+    async with desk.registry() as registry:
+        return await credentials.rotate(registry, (site, device), _span(overlap))
+
+
+async def _certify(desk: Desk, site: str, device: str, terms: Terms) -> tuple[str, Issued]:
+    async with desk.registry() as registry:
+        authority = authority_of(desk.settings, desk.clock)
+        return await credentials.certify(registry, authority, (site, device), terms)
+
+
+async def _revoke(desk: Desk, site: str, device: str, reason: str) -> tuple[str, Sequence[tuple[str, str]]]:
+    async with desk.registry() as registry:
+        found = await credentials.revoke(registry, (site, device), reason)
+        await bring_in_step(desk, registry)
+    return found
+
+
+async def _export(desk: Desk, file: Path, reason: str) -> int:
+    async with desk.registry() as registry:
+        await registry.look("credential.exported", "credential/", reason)
+        roster = await credentials.read_roster(registry, source_topics(desk.settings, await registry.sources()))
+    lines: list[Mapping[str, object]] = [asdict(user) for user in roster.users.values()]
+    with new_file(file) as descriptor:
+        os.write(descriptor, b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines))
+    return len(lines)

@@ -1,0 +1,236 @@
+"""Attacks by a device that was let in: on what others say, hear and are told, and on the broker itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import aiomqtt
+import mqtt5
+import pytest
+
+from hub.errors import ConfigError
+from hub.registry import credentials
+from hub.registry.brokers.broker import BrokerUser
+from hub.registry.brokers.mosquitto_files import write_acl, write_passwords
+from hub.registry.hashing import hash_secret
+from hub.registry.nouns import Device, Site, Source
+from hub.registry.whole import write_whole
+from tests.servers.kept import FENCE, KeptBroker
+from tests.waiting import wait_until
+
+COMMAND = "hub/s1/gate-2/command"
+
+
+async def overheard(kept: KeptBroker, filters: Sequence[str], said: Sequence[tuple[str, str]]) -> list[str]:
+    """Let gate-1 subscribe to ``filters``; return what reaches it of what was ``said`` (user, topic)."""
+    own = "hub/s1/gate-1/command"
+    async with kept.client("s1/gate-1") as gate:
+        for each in [*filters, own]:
+            # mosquitto grants any subscription and asks again at each delivery: only what arrives tells.
+            await gate.subscribe(each, qos=1)
+        for user, topic in said:
+            async with kept.client(user) as speaker:
+                await speaker.publish(topic, b"secret", qos=1)
+        async with kept.client("hub-downlink") as hub:
+            await hub.publish(own, b"end", qos=1)
+        heard: list[str] = []
+        async with asyncio.timeout(10):
+            async for message in gate.messages:
+                if message.payload == b"end":
+                    return heard
+                heard.append(str(message.topic))
+    raise AssertionError(heard)
+
+
+# ------------------------------------------------------------------------------------------------------------- forging
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "hub/s1/gate-2/telemetry",
+        "hub/s1/smoke-1/signal",
+        "hub/s2/gate-1/telemetry",
+        "hub/s3/gate-1/telemetry",
+        "hub/s1/gate-1/command",
+        "hub/s1/gate-2/command",
+        "hub/s1/gate-1",
+        "hub/s1/gate-1/telemetry/more",
+        "hub//s1/gate-1/telemetry",
+        "hub/_hub/main-telemetry/marker",
+        "hub/_hub/gate-1/telemetry",
+        "application/1/device/2/event/up",
+        "$SYS/broker/uptime",
+        "$CONTROL/dynamic-security/v1",
+        "anything",
+    ],
+)
+async def test_a_device_speaks_for_itself_only(kept: KeptBroker, topic: str) -> None:
+    """Proves exact topics.
+
+    Refused are other devices, the same id at another site, a site that is not there, commands, the hub's markers (which
+    would make it believe that it has caught up), foreign networks, $SYS and $CONTROL.
+    """
+    assert not await kept.heard("s1/gate-1", topic)
+    assert await kept.heard("s1/gate-1", "hub/s1/gate-1/telemetry")
+
+
+async def test_a_gateway_speaks_for_the_devices_that_it_carries_and_no_others(kept: KeptBroker) -> None:
+    """Proves that one secret for many devices is worth those devices."""
+    assert await kept.heard("gateway-1", "hub/s1/smoke-2/telemetry")
+    for topic in ("hub/s1/gate-1/telemetry", "hub/s2/smoke-1/telemetry", "hub/s1/gateway-1/telemetry"):
+        assert not await kept.heard("gateway-1", topic)
+
+
+async def test_a_last_will_is_no_way_around(kept: KeptBroker) -> None:
+    """Proves that a will is checked like any message: nobody commands a gate by dying; one's own will is heard."""
+    own = "hub/s1/gate-1/availability"
+    async with kept.client("spy") as spy:
+        await spy.subscribe([("#", 1)])
+        for topic in (COMMAND, "hub/s2/gate-1/availability", own):
+            await _die(kept, mqtt5.Will(topic, b"will", qos=mqtt5.QoS.AT_LEAST_ONCE, retain=True))
+        async with asyncio.timeout(10):
+            assert str((await anext(spy.messages)).topic) == own
+
+
+async def _die(kept: KeptBroker, will: mqtt5.Will) -> None:
+    """Connect as gate-1, and be gone without a goodbye; the next one takes its place, so that the will is due."""
+    secret = kept.secrets["s1/gate-1"].encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", kept.settings.mqtt.port)
+    hello = mqtt5.ConnectPacket("gate", username="s1/gate-1", password=secret, clean_start=True, will=will)
+    writer.write(hello.write())
+    packet, _ = mqtt5.read(memoryview(await reader.read(100)))
+    assert isinstance(packet, mqtt5.ConnAckPacket)
+    assert packet.reason_code is mqtt5.ConnAckReasonCode.SUCCESS
+    writer.transport.abort()
+
+
+async def test_nothing_foreign_is_retained(kept: KeptBroker) -> None:
+    """Proves that a refused message is not kept either: a command left behind would reach the next who subscribes."""
+    for topic in (COMMAND, "hub/s1/gate-1/command"):
+        async with kept.client("s1/gate-1") as gate:
+            await gate.publish(topic, b"unlock", qos=1, retain=True)
+    async with kept.client("spy") as spy:
+        await spy.subscribe([("#", 1)])
+        await spy.publish(FENCE, b"", qos=1)
+        async with asyncio.timeout(10):
+            assert str((await anext(spy.messages)).topic) == FENCE
+
+
+# ------------------------------------------------------------------------------------------------------------- prying
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        ("#",),
+        ("+/+/+/+",),
+        ("hub/s1/+/command",),
+        (COMMAND,),
+        ("$share/thieves/hub/#",),
+        ("$share/thieves/#", f"$share/thieves/{COMMAND}"),
+    ],
+)
+async def test_a_device_overhears_neither_commands_nor_telemetry(kept: KeptBroker, filters: Sequence[str]) -> None:
+    """Proves that whatever is subscribed to, also as a shared subscription, only its own commands are delivered."""
+    said = [("hub-downlink", COMMAND), ("s1/gate-2", "hub/s1/gate-2/telemetry"), ("gateway-1", "hub/s1/smoke-1/signal")]
+    assert await overheard(kept, filters, said) == []
+
+
+async def test_a_shared_subscription_takes_nothing_away_from_the_hub(kept: KeptBroker) -> None:
+    """Proves that a device cannot drain what the hub should hear by joining in on the same topics."""
+    async with kept.client("s1/gate-1") as thief, kept.client("hub-telemetry") as hub:
+        await hub.subscribe("hub/+/+/telemetry", qos=1)
+        await thief.subscribe("$share/g/hub/+/+/telemetry", qos=1)
+        async with kept.client("s1/gate-2") as gate:
+            for number in range(20):
+                await gate.publish("hub/s1/gate-2/telemetry", str(number).encode(), qos=1)
+        async with asyncio.timeout(10):
+            assert [int((await anext(hub.messages)).payload) for _ in range(20)] == [*range(20)]
+
+
+async def test_the_brokers_own_figures_are_the_hubs(kept: KeptBroker) -> None:
+    """Proves that a device learns nothing of the others from $SYS, where versions, loads and counts are."""
+    async with kept.client("s1/gate-1") as gate, kept.client("spy") as spy:
+        await gate.subscribe("$SYS/#", qos=1)
+        await gate.subscribe("hub/s1/gate-1/command", qos=1)
+        await spy.subscribe("$SYS/broker/version", qos=1)
+        assert str((await anext(spy.messages)).topic) == "$SYS/broker/version"  # they are there: retained
+        async with kept.client("hub-downlink") as hub:
+            await hub.publish("hub/s1/gate-1/command", b"end", qos=1)
+        async with asyncio.timeout(10):
+            assert (await anext(gate.messages)).payload == b"end"
+
+
+# --------------------------------------------------------------------------------------------- the hub's own users
+
+
+async def test_each_connection_of_the_hub_may_do_its_own_work_only(kept: KeptBroker) -> None:
+    """Proves that a hub password that leaks is worth one connection: who hears cannot command."""
+    for user in ("hub-telemetry", "hub-events", "hub-record"):
+        assert not await kept.heard(user, COMMAND)
+        assert not await kept.heard(user, "hub/s1/gate-1/telemetry")
+    assert await kept.heard("hub-downlink", COMMAND)
+    assert not await kept.heard("hub-downlink", "hub/s1/gate-1/telemetry")
+
+
+async def test_a_hub_hears_and_commands_the_sites_of_its_own_partition_only(kept: KeptBroker) -> None:
+    """Proves that partitions are apart in the broker: one partition's passwords are worth its own sites."""
+    await kept.registry.add_site(Site(id="w1", zone="Asia/Shanghai", partition="west"))
+    await kept.registry.add_devices([Device(site="w1", id="gate-1", kind="access_controller")])
+    await kept.registry.add_source(Source(id="lora", network="chirpstack", partition="west"))
+    west_users = {("west-downlink", "downlink"): "d", ("west-events", "events"): "e"}
+    await credentials.keep_hub_logins(kept.registry, "west", west_users)
+    kept.secrets |= {"west-downlink": "d", "west-events": "e"}
+    await kept.keep()
+    for hub, sites in (("west-downlink", {"w1": True, "s1": False}), ("hub-downlink", {"w1": False, "s1": True})):
+        for site, may in sites.items():
+            assert await kept.heard(hub, f"hub/{site}/gate-1/command") is may
+    assert await kept.heard("west-downlink", "application/1/device/2/command/down")
+    assert not await kept.heard("hub-downlink", "application/1/device/2/command/down")
+
+
+# ----------------------------------------------------------------------------------------------------------- odd names
+
+
+@pytest.mark.parametrize("name", ["+", "#", "/", "a/b", "a:b", "s1/gate-2", "a b", "gate\n1", "~probe", "gate-1~2", ""])
+async def test_odd_names_are_refused_at_registration(kept: KeptBroker, name: str) -> None:
+    """Proves that no name gets near a file that could change its meaning there, as device, site or user."""
+    with pytest.raises(ConfigError):
+        await kept.registry.add_devices([Device(site="s1", id=name, kind="access_controller")])
+    with pytest.raises(ConfigError):
+        await kept.registry.add_site(Site(id=name, zone="Asia/Shanghai"))
+    if name:  # no user is no odd one
+        with pytest.raises(ConfigError):
+            await kept.registry.add_devices([Device(site="s1", id="new", kind="access_controller", user=name)])
+
+
+@pytest.mark.parametrize("name", ["+", "/", "s1/+", "+/gate-2", "s1/#", "s1/gate-2/x", "s1//gate-2"])
+async def test_odd_names_do_no_harm_where_they_are_forced_in(kept: KeptBroker, name: str) -> None:
+    """Proves that the patterns hold even for a user whom somebody wrote into the files by hand; # begins a comment."""
+    wanted = await kept.keeper.wanted()
+    odd = BrokerUser(user=name, password_hash=hash_secret("x"))
+    users = {**wanted.users, name: odd, "spy": kept.spy}
+    directory = kept.broker.directory
+    write_whole(directory / "passwords", write_passwords(users, hash_secret("probe")))
+    write_whole(directory / "acl", write_acl({**wanted.users, "spy": kept.spy}, ()))
+    kept.reload()
+    await wait_until(lambda: kept.is_welcome(name, "x"))
+    kept.secrets[name] = "x"
+    for topic in ("hub/s1/gate-2/telemetry", "hub/s2/gate-1/telemetry", COMMAND):
+        assert not await kept.heard(name, topic)
+
+
+# ------------------------------------------------------------------------------------------------------------ too much
+
+
+async def test_a_packet_that_is_too_large_ends_its_connection_and_no_other(kept: KeptBroker) -> None:
+    """Proves `max_packet_size`: nobody fills the broker's memory with one message; what the hub judges still passes."""
+    async with kept.client("s1/gate-2") as other:
+        async with kept.client("s1/gate-1") as gate:
+            assert await kept.hears(gate, "hub/s1/gate-1/telemetry", b"x" * kept.settings.limits.payload)
+        with pytest.raises(aiomqtt.MqttError):
+            async with kept.client("s1/gate-1", timeout=1.0) as gate:
+                await gate.publish("hub/s1/gate-1/telemetry", b"x" * 2 * kept.settings.limits.payload, qos=1)
+        assert await kept.hears(other, "hub/s1/gate-2/telemetry")
