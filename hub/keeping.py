@@ -33,16 +33,16 @@ class Keeper:
     """Keeps ``broker`` as the registry says; the hub's own users have the passwords of the ``settings``."""
 
     def __init__(self, settings: Settings, registry: Registry, broker: Broker) -> None:
-        self._settings = settings
+        self.settings = settings
         self._registry = registry
         self.broker = broker
 
     async def wanted(self) -> Roster:
         """Return who may come in now. ConfigError ``hub_password_missing``."""
-        for partition in partitions_of(self._settings):
-            passwords = _hub_passwords(settings_of(self._settings, partition))
+        for partition in partitions_of(self.settings):
+            passwords = _hub_passwords(settings_of(self.settings, partition))
             await credentials.keep_hub_logins(self._registry, partition, passwords)
-        foreign = source_topics(self._settings, await self._registry.sources())
+        foreign = source_topics(self.settings, await self._registry.sources())
         return await credentials.read_roster(self._registry, foreign)
 
     async def drift(self) -> Drift:
@@ -52,6 +52,11 @@ class Keeper:
     async def apply(self) -> Drift:
         """Mend what differs; return it."""
         return await self.broker.apply(await self.wanted())
+
+    async def revoke(self, owner: str) -> Drift:
+        """Cut ``owner`` off, under each of its users, before all else is mended."""
+        await self.broker.revoke(credentials.users_of(owner))
+        return await self.apply()
 
     async def run(self, clock: Clock) -> None:
         """Mend at once, after every change of the registry, and when a secret ends; until cancelled."""

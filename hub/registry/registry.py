@@ -119,8 +119,8 @@ class Registry(Database):
             table = schema.devices
             await change.connection.execute(table.delete().where(table.c.site == site, table.c.id == device))
             change.changed("device.removed", subject_of(old), old, None)
-            owner, others = logins.owner_of(old), await rows.devices(change.connection)
-            is_last = owner not in map(logins.owner_of, others)
+            owner, others = logins.owner_of(old), await logins.carried(change.connection)
+            is_last = owner not in {each.owner for each in others}
             # Whoever is registered under that name later is somebody else.
             if is_last and await logins.forget(change.connection, owner, self.now()):
                 change.note("credential.revoked", f"credential/{owner}", reason="device removed")

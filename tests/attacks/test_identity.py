@@ -121,12 +121,13 @@ async def test_who_is_revoked_while_connected_is_cut_off_within_a_second(kept: K
     await gate.__aenter__()
     async with kept.client("s1/gate-2") as other:
         began = time.perf_counter()
-        await credentials.revoke(kept.registry, ("s1", "gate-1"))
-        await kept.keep()
+        owner, _ = await credentials.revoke(kept.registry, ("s1", "gate-1"))
+        await kept.broker.revoke(credentials.users_of(owner))
         await cut_off(gate)
         assert time.perf_counter() - began < 1
         assert await kept.hears(other, "hub/s1/gate-2/telemetry")
     assert not await kept.is_welcome("s1/gate-1")
+    assert not await kept.keep()  # there is nothing left to do
 
 
 async def test_a_disabled_device_is_cut_off_and_comes_back_with_its_secret(kept: KeptBroker) -> None:
@@ -223,13 +224,27 @@ async def test_a_revoked_certificate_is_cut_off_at_once_and_stays_out(kept_tls: 
     await gate.__aenter__()
     async with kept_tls.client("s1/gate-2") as other:
         began = time.perf_counter()
-        await credentials.revoke(kept_tls.registry, ("s1", "gate-1"))
-        assert (await kept_tls.keep()).certificates == (holder.serial,)
+        owner, _ = await credentials.revoke(kept_tls.registry, ("s1", "gate-1"))
+        await kept_tls.broker.revoke(credentials.users_of(owner))
         await cut_off(gate)
         assert time.perf_counter() - began < 1
         assert await kept_tls.hears(other, "hub/s1/gate-2/telemetry")
+        assert (await kept_tls.keep()).certificates == (holder.serial,)
     assert not await holder.is_welcome()
     assert not await kept_tls.keep()
+
+
+async def test_a_certificate_that_ends_while_its_device_is_connected_is_cut_off(
+    kept_tls: KeptBroker, tmp_path: Path
+) -> None:
+    """Proves that the keeper's own comparison cuts certificates off too, where nobody gave the order to revoke."""
+    holder = await Holder(kept_tls, tmp_path).certified(("s1", "gate-1"))
+    gate = holder.client()
+    await gate.__aenter__()
+    await kept_tls.registry.set_device_state("s1", "gate-1", DeviceState.DISABLED)
+    assert (await kept_tls.keep()).certificates == (holder.serial,)
+    await cut_off(gate)
+    assert not await holder.is_welcome()
 
 
 async def test_the_certificate_of_a_removed_device_stays_revoked(kept_tls: KeptBroker, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ async def test_a_last_will_is_no_way_around(kept: KeptBroker) -> None:
     async with kept.client("spy") as spy:
         await spy.subscribe([("#", 1)])
         for topic in (COMMAND, "hub/s2/gate-1/availability", own):
-            await _die(kept, mqtt5.Will(topic, b"will", qos=mqtt5.QoS.AT_LEAST_ONCE, retain=True))
+            await _die(kept, mqtt5.Will(topic=topic, payload=b"will", qos=mqtt5.QoS.AT_LEAST_ONCE, retain=True))
         async with asyncio.timeout(10):
             assert str((await anext(spy.messages)).topic) == own
 

@@ -74,6 +74,13 @@ class Broker(Protocol):
         """
         ...
 
+    async def revoke(self, users: Collection[str]) -> None:
+        """Let ``users`` in no more and cut them off, at once: ``apply`` compares everything first.
+
+        A certificate keeps out for good only after ``apply``.
+        """
+        ...
+
     async def kick(self, users: Collection[str]) -> None:
         """Cut ``users`` off; they may come again."""
         ...

@@ -13,6 +13,7 @@ ANY, SYS = "+", "$SYS/#"
 TELEMETRY, EVENTS, DOWNLINK, RECORD, DOCTOR = CONNECTIONS = ("telemetry", "events", "downlink", "record", "doctor")
 """What a hub has a user of its own for."""
 
+_CLASSES = tuple(each.value for each in TopicClass)
 HEARD = {
     TELEMETRY: (TopicClass.TELEMETRY,),
     EVENTS: (TopicClass.SIGNAL, TopicClass.RESPONSE, TopicClass.AVAILABILITY),
@@ -40,8 +41,8 @@ class Grant:
 def of_devices(devices: Sequence[Key]) -> Grant:
     """Return the exact topics of ``devices``, which are (site, device)."""
     return Grant(
-        reads=tuple(f"hub/{site}/{device}/command" for site, device in devices),
-        writes=tuple(f"hub/{site}/{device}/{each}" for site, device in devices for each in TopicClass),
+        reads=tuple([f"hub/{site}/{device}/command" for site, device in devices]),
+        writes=tuple([f"hub/{site}/{device}/{each}" for site, device in devices for each in _CLASSES]),
     )
 
 

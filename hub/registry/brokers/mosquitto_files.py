@@ -120,10 +120,14 @@ def write_passwords(users: Mapping[str, BrokerUser], probe_hash: str) -> str:
     return "".join(f"{user}:{password_hash}\n" for user, password_hash in sorted(hashes.items()))
 
 
+def without(passwords: str, users: Collection[str]) -> str:
+    """Return a password file that lets ``users`` in no more."""
+    return "".join(line for line in passwords.splitlines(keepends=True) if line.partition(":")[0] not in users)
+
+
 def with_guests(passwords: str, guests: Mapping[str, str]) -> str:
     """Return a password file that lets ``guests`` (user to hash) in too, whoever else has their names."""
-    lines = [line for line in passwords.splitlines() if line.partition(":")[0] not in guests]
-    return "".join(f"{line}\n" for line in [*lines, *(f"{user}:{made}" for user, made in sorted(guests.items()))])
+    return without(passwords, guests) + "".join(f"{user}:{made}\n" for user, made in sorted(guests.items()))
 
 
 def write_acl(users: Mapping[str, BrokerUser], outcasts: Collection[str]) -> str:

@@ -19,7 +19,7 @@ import typer
 
 from hub.config import Settings
 from hub.errors import ConfigError
-from hub.keeping import authority_of, source_topics
+from hub.keeping import authority_of, keeper_of, source_topics
 from hub.registry import credentials
 from hub.registry.certificates import Issued
 from hub.registry.credentials import Secret, Terms
@@ -215,7 +215,9 @@ async def _certify(desk: Desk, site: str, device: str, terms: Terms) -> tuple[st
 async def _revoke(desk: Desk, site: str, device: str, reason: str) -> tuple[str, Sequence[tuple[str, str]]]:
     async with desk.registry() as registry:
         found = await credentials.revoke(registry, (site, device), reason)
-        await bring_in_step(desk, registry)
+        keeper = keeper_of(desk.settings, registry, desk.clock)
+        if keeper is not None:
+            await keeper.revoke(found[0])
     return found
 
 
