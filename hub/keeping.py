@@ -60,16 +60,18 @@ class Keeper:
 
     async def run(self, clock: Clock) -> None:
         """Mend at once, after every change of the registry, and when a secret ends; until cancelled."""
-        known, next_end = -1, None
+        known, next_end, told = -1, None, ""
         while True:
             try:
                 revision = await self._registry.revision()
                 if revision != known or (next_end is not None and next_end <= clock.wall_ns()):
                     wanted = await self.wanted()
                     await self.broker.apply(wanted)
-                    known, next_end = revision, wanted.next_end
+                    known, next_end, told = revision, wanted.next_end, ""
             except HubError as error:
-                log.error("broker_not_kept", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
+                if str(error) != told:  # it is tried again each second, and told once
+                    log.error("broker_not_kept", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
+                told = str(error)
             await clock.sleep(POLL_SECONDS)
 
 

@@ -198,7 +198,13 @@ async def device_problems(
         {source.id: source for source in await rows.sources(connection)},
         {site.id: site.partition for site in await rows.sites(connection)},
     )
-    return [*own, *foreign]
+    hubs = {login.user for login in await logins.hub_logins(connection)}
+    taken = [
+        (index, f"device {device.id!r} has the user {device.user!r}, which is the hub's own")
+        for index, device in enumerate(devices)
+        if device.user in hubs
+    ]
+    return [*own, *foreign, *taken]
 
 
 def subject_of(noun: Place | Device) -> str:

@@ -75,7 +75,7 @@ async def cut_off(client: aiomqtt.Client) -> float:
 
 
 async def test_nobody_comes_in_without_a_name(kept: KeptBroker) -> None:
-    """Proves `allow_anonymous false`: there is no listener on which a stranger is heard."""
+    """Proves `allow_anonymous false` and, behind it, `use_username_as_clientid`: no name, no client id."""
     assert not await kept.is_welcome(None, identifier="stranger")
     assert await kept.is_welcome("s1/gate-1")
 
@@ -187,7 +187,7 @@ async def test_a_certificate_opens_its_own_device_only(kept_tls: KeptBroker, tmp
 
 
 async def test_who_shows_no_certificate_is_not_heard_there(kept_tls: KeptBroker) -> None:
-    """Proves `require_certificate`: a secret is no way into the listener of certificates."""
+    """Proves `require_certificate` and, behind it, `use_identity_as_username`: a secret is no way in there."""
     port = kept_tls.settings.broker.certificate_port
     assert not await kept_tls.is_welcome("s1/gate-1", port=port, tls_context=kept_tls.trust(), timeout=1.0)
 

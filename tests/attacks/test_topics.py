@@ -191,6 +191,12 @@ async def test_a_hub_hears_and_commands_the_sites_of_its_own_partition_only(kept
     assert not await kept.heard("hub-downlink", "application/1/device/2/command/down")
 
 
+async def test_no_device_is_registered_as_a_user_of_the_hub(kept: KeptBroker) -> None:
+    """Proves that nobody gets what the hub may do by being carried under its name."""
+    with pytest.raises(ConfigError, match="the hub's own"):
+        await kept.registry.add_devices([Device(site="s1", id="new", kind="access_controller", user="hub-telemetry")])
+
+
 # ----------------------------------------------------------------------------------------------------------- odd names
 
 
