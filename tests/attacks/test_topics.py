@@ -62,7 +62,6 @@ async def overheard(kept: KeptBroker, filters: Sequence[str], said: Sequence[tup
         "hub/_hub/gate-1/telemetry",
         "application/1/device/2/event/up",
         "$SYS/broker/uptime",
-        "$CONTROL/dynamic-security/v1",
         "anything",
     ],
 )
@@ -70,7 +69,7 @@ async def test_a_device_speaks_for_itself_only(kept: KeptBroker, topic: str) -> 
     """Proves exact topics.
 
     Refused are other devices, the same id at another site, a site that is not there, commands, the hub's markers (which
-    would make it believe that it has caught up), foreign networks, $SYS and $CONTROL.
+    would make it believe that it has caught up), foreign networks and $SYS.
     """
     assert not await kept.heard("s1/gate-1", topic)
     assert await kept.heard("s1/gate-1", "hub/s1/gate-1/telemetry")
@@ -95,7 +94,15 @@ async def test_a_last_will_is_no_way_around(kept: KeptBroker) -> None:
 
 
 async def _die(kept: KeptBroker, will: mqtt5.Will) -> None:
-    """Connect as gate-1, and be gone without a goodbye; the next one takes its place, so that the will is due."""
+    """Be gone without a goodbye; the next one takes the place, so that the will is due."""
+    _, writer = await _come_in(kept, will)
+    writer.transport.abort()
+
+
+async def _come_in(
+    kept: KeptBroker, will: mqtt5.Will | None = None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect as gate-1, byte by byte."""
     secret = kept.secrets["s1/gate-1"].encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", kept.settings.mqtt.port)
     hello = mqtt5.ConnectPacket("gate", username="s1/gate-1", password=secret, clean_start=True, will=will)
@@ -103,7 +110,19 @@ async def _die(kept: KeptBroker, will: mqtt5.Will) -> None:
     packet, _ = mqtt5.read(memoryview(await reader.read(100)))
     assert isinstance(packet, mqtt5.ConnAckPacket)
     assert packet.reason_code is mqtt5.ConnAckReasonCode.SUCCESS
-    writer.transport.abort()
+    return reader, writer
+
+
+async def test_a_device_controls_nothing(kept: KeptBroker) -> None:
+    """Proves that the access list refuses $CONTROL, and that there is no plugin that would obey."""
+    assert "plugin" not in kept.broker.config.read_text(encoding="utf-8")
+    reader, writer = await _come_in(kept)
+    qos, topic = mqtt5.QoS.AT_LEAST_ONCE, "$CONTROL/dynamic-security/v1"
+    writer.write(mqtt5.PublishPacket(topic, payload=b"{}", qos=qos, packet_id=1).write())
+    packet, _ = mqtt5.read(memoryview(await reader.read(100)))
+    assert isinstance(packet, mqtt5.PubAckPacket)
+    assert packet.reason_code is mqtt5.PubAckReasonCode.NOT_AUTHORIZED
+    writer.close()
 
 
 async def test_nothing_foreign_is_retained(kept: KeptBroker) -> None:
