@@ -23,6 +23,9 @@ from hub.registry.validation import Key
 SECOND = "~2"
 """The mark of a second secret: a broker's password file has room for one secret a user. No identifier holds a ``~``."""
 
+EXPIRED_STAYS_NS = 86_400_000_000_000
+"""An expired certificate is on the list of revoked ones for a day, so that who is connected by it is cut off too."""
+
 _DEFAULT = SourceTopics()
 
 
@@ -209,10 +212,18 @@ async def read_roster(registry: Registry, foreign: Mapping[str, SourceTopics]) -
     if stolen:
         raise ConfigError("user_invalid", f"{min(stolen)!r} is a user of the hub: no device can be it")
     numbers = {paper.serial for paper in valid}
-    ends = [*(each.ends_at for each in secrets), *(paper.ends_at for paper in valid)]
+    ends = [
+        *(each.ends_at for each in secrets),
+        *(paper.ends_at for paper in valid),
+        *(paper.not_after for paper in valid),
+    ]
     return Roster(
         users={**users, **hubs},
-        revoked={each.serial: each.owner for each in papers if each.serial not in numbers and each.not_after > now},
+        revoked={
+            each.serial: each.owner
+            for each in papers
+            if each.serial not in numbers and each.not_after > now - EXPIRED_STAYS_NS
+        },
         next_end=min((end for end in ends if end is not None), default=None),
     )
 

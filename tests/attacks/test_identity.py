@@ -217,6 +217,18 @@ async def test_an_expired_certificate_opens_nothing(kept_tls: KeptBroker, tmp_pa
     assert not await holder.is_welcome()
 
 
+async def test_a_certificate_that_expires_while_its_device_is_connected_is_cut_off(tmp_path: Path) -> None:
+    """Proves that the date counts for a connection that is open, which mosquitto would let stay."""
+    clock = LaterClock()
+    async with KeptBroker(tmp_path, clock, tls=True) as kept:
+        holder = await Holder(kept, tmp_path).certified(("s1", "gate-1"))
+        gate = holder.client()
+        await gate.__aenter__()
+        clock.later_ns = 7 * 86_400_000_000_000 + 1
+        assert (await kept.keep()).certificates == (holder.serial,)
+        await cut_off(gate)
+
+
 async def test_a_revoked_certificate_is_cut_off_at_once_and_stays_out(kept_tls: KeptBroker, tmp_path: Path) -> None:
     """Proves the list of revoked certificates, and that we cut off ourselves what mosquitto would let stay."""
     holder = await Holder(kept_tls, tmp_path).certified(("s1", "gate-1"))
