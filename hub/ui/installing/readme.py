@@ -107,8 +107,8 @@ hub devices pending                            # who speaks and is not registere
 
 `--credentials` makes a device's secret for the broker, shown once; `hub devices rotate` and `revoke` change it, and
 `hub broker plan` tells whether the broker knows. The hub keeps the files in `broker/`: what you write there is undone.
-Devices outside this machine need `tls_port` (or, by certificate, `certificate_port`) in `[broker]` of `hub.toml`, then a
-restart of mosquitto. 设备口令只显示一次；`broker/` 中的文件由 hub 维护，请勿手工修改；
+Devices outside this machine need `tls_port` (or, by certificate, `certificate_port`) in `[broker]` of `hub.toml`, and
+a restart of mosquitto. 设备口令只显示一次；`broker/` 由 hub 维护，请勿手工修改；
 本机以外的设备需在 `hub.toml` 的 `[broker]` 中设置 `tls_port` 并重启 mosquitto。
 
 ## Every day / 每天
