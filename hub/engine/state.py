@@ -19,8 +19,8 @@ from hub.rules.states import RuleState
 
 ENCODED_BYTES_PER_TURN = 64 * 1024
 """About 0.3 ms of encoding between two batches (``make bench``); the pause budget is 1 ms (engine.md, State)."""
-SETTLING_NS = 4_000_000_000
-"""How long a checkpoint waits for what may settle: that takes a broker 2 s, and what it took needs no digest."""
+SETTLING_NS = 5_000_000_000
+"""How long a checkpoint waits for what may settle: that takes a broker 3 s, and what it took needs no digest."""
 
 
 class SessionState(msgspec.Struct):

@@ -214,7 +214,7 @@ def test_a_checkpoint_waits_for_what_has_not_settled_but_not_for_ever() -> None:
     state, behind = desk.engine.state, len(desk.records)
     state.begin_checkpoint()
     assert not state.encode_some()
-    desk.tick(3)
+    desk.tick(4)
     assert not state.encode_some()
     desk.tick(2)
     assert state.encode_some()
