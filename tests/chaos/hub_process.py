@@ -32,7 +32,7 @@ raise: {event: access.card_seen, severity: info}
 class HubProcess:
     """``hub run`` with a configuration of its own; may be killed and started again. ``settings`` is more TOML.
 
-    ``partitions`` are those beside ``main``, each run by a worker of its own.
+    ``partitions`` are those beside ``main``; each has a worker of its own unless ``workers`` is changed.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class HubProcess:
         self.redis_port = redis_port
         self._more_settings = settings
         self._partitions = list(partitions)
+        self.workers = 1 + len(self._partitions)
         self.data = directory / "data"
         self.rules = directory / "rules"
         self.rules.mkdir(parents=True)
@@ -70,7 +71,7 @@ class HubProcess:
 
     def _write_config(self) -> None:
         self.config.write_text(
-            f"more_partitions = {self._partitions}\nworkers = {1 + len(self._partitions)}\n"
+            f"more_partitions = {self._partitions}\nworkers = {self.workers}\n"
             f'data_dir = "{self.data}"\nrules_dir = "{self.rules}"\n'
             f"[mqtt]\nport = {self.mqtt_port}\n"
             f'[redis]\nurl = "redis://:{PASSWORD}@127.0.0.1:{self.redis_port}/0"\n'

@@ -55,10 +55,13 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
     desk = desk_of(context)
     label = {language: text for language, text in (("en", en), ("zh", zh)) if text}
     noun = asyncio.run(_add(desk, Site(id=site, zone=zone, partition=partition or "", code=code, label=label)))
+    here = partitions_of(desk.settings)
+    if noun.partition not in here:
+        typer.echo(f"this machine runs {', '.join(here)}: another one must run {noun.partition}", err=True)
     if as_json:
         say_json(asdict(noun))
     else:
-        beside = f" to partition {noun.partition}" if len(partitions_of(desk.settings)) > 1 else ""
+        beside = f" to partition {noun.partition}" if len(here) > 1 else ""
         typer.echo(f"added {site}{beside}")
 
 

@@ -133,7 +133,7 @@ def is_synchronised() -> bool | None:
 
 
 def _ahead_seconds(scene: Scene) -> float | None:
-    path = journal_path(scene.settings.data_dir)
+    path = journal_path(scene.settings.files_dir)
     with suppress(HubError):
         if path.exists() and (last := read_last(path, 1, decode_packets)):
             return (last[0].received_at - scene.clock.wall_ns()) / 1e9

@@ -46,7 +46,7 @@ async def identity(scene: Scene) -> Identity:
         token = cast("bytes | None", await link.ask("GET", heartbeat_key(settings.partition)))
     return Identity(
         partition=settings.partition,
-        ours=await asyncio.to_thread(_journal_id, settings.data_dir),
+        ours=await asyncio.to_thread(_journal_id, settings.files_dir),
         theirs=cursor.journal,
         owner_host="" if token is None else token.rpartition(b" ")[0].decode(),
     )

@@ -1,0 +1,44 @@
+"""Several partitions on the command line: where a new site goes, and which one is meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.ui.office import Office
+
+
+@pytest.fixture
+def two(office: Office) -> Office:
+    """The office with a second partition; its site, garden, is in the first."""
+    settings = office.directory / "hub.toml"
+    settings.write_text('more_partitions = ["east"]\n' + settings.read_text(encoding="utf-8"), encoding="utf-8")
+    return office
+
+
+def test_a_new_site_goes_where_the_fewest_devices_are(two: Office) -> None:
+    two.json("devices", "add", "garden", "smoke-1", "--kind", "smoke_sensor")
+    assert two.json("sites", "add", "meadow")["partition"] == "east"
+    assert two.json("sites", "add", "harbour")["partition"] == "east"
+    assert two.json("sites", "add", "park", "--partition", "main")["partition"] == "main"
+
+
+def test_a_partition_that_this_machine_does_not_run_is_told(two: Office) -> None:
+    said = two("sites", "add", "meadow", "--partition", "west")
+    assert said.code == 0
+    assert "this machine runs main, east: another one must run west" in said.err
+
+
+@pytest.mark.parametrize(
+    "words", [("journal", "show"), ("dead-letters", "list"), ("rules", "plan"), ("rules", "stats")]
+)
+def test_what_no_site_tells_is_asked_for(two: Office, words: tuple[str, ...]) -> None:
+    assert "[partition_needed]" in two.refused(*words)
+    assert "[partition_needed]" not in two("--partition", "east", *words).err
+
+
+def test_a_partition_that_nobody_runs_here_is_refused(two: Office) -> None:
+    assert "[partition_unknown]" in two.refused("--partition", "west", "journal", "show")
+
+
+def test_more_workers_than_partitions_are_refused_before_anything_starts(two: Office) -> None:
+    assert "[partitions_too_few]" in two.refused("run", "--workers", "3")
