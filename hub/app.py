@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 import structlog
 
 from hub import __version__, keeping, parts
+from hub.auditing import Auditing
 from hub.bridge.frames import decode_packets
 from hub.bridge.uplink import Inbox
 from hub.clock import Clock
@@ -234,6 +235,7 @@ class Hub:
             begin("journal.archive", partial(parts.archive, self.settings, self.clock, self.journal)),
             begin("clock.tick", self._tick),
             begin("registry.poll", self._poll_registry),
+            begin("registry.audit", Auditing(self.registry, self._address, self.clock, self.settings.partition).run),
             begin("registry.broker", partial(keeping.keep, self.settings, self.registry, self.clock)),
         ]
         self.is_running = True
@@ -287,7 +289,6 @@ class Hub:
             self._listening.tell(self.sessions, self.engine.content.networks)
 
     async def _poll_registry(self) -> None:
-        """Look every 5 s for what people changed; at once after an unknown device, or a network's directory."""
         while True:
             for _ in range(REGISTRY_TICKS):
                 await self.clock.sleep(REGISTRY_TICK_SECONDS)

@@ -34,7 +34,8 @@ class Database:
         self._author = Author(os_user=os_user(), actor=actor)
         self._clock = clock or SystemClock()
         try:
-            self._engine = create_async_engine(self._url)
+            # A server may have been away since a connection was last used.
+            self._engine = create_async_engine(self._url, pool_pre_ping=not self._is_sqlite)
         except ModuleNotFoundError as error:
             hint = "for PostgreSQL: pip install 'residential-hub[postgres]'"
             raise ConfigError("driver_missing", f"no database driver {error.name!r}", hint=hint) from error
@@ -108,10 +109,13 @@ class Database:
 
     async def look(self, what: str, subject: str, reason: str = "") -> None:
         """Write down that somebody is about to see what is secret or personal. Call it first: no line, no look."""
-        note = Note(what=what, subject=subject, reason=reason)
+        await self.note(Note(what=what, subject=subject, reason=reason), self._author)
+
+    async def note(self, note: Note, author: Author) -> None:
+        """Write down what ``author`` did that changed nothing here."""
         with _told(self._url):
             async with self._writing.begin() as connection:
-                await audit.write(connection, self._author, self._clock.wall_ns(), None, [note])
+                await audit.write(connection, author, self._clock.wall_ns(), None, [note])
 
     async def revision(self) -> int:
         """Return the number of changes so far; cheap enough to ask every few seconds."""

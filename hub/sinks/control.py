@@ -48,7 +48,7 @@ class ControlReader:
         while True:
             try:
                 await self._link.open()
-                position = await self._read_after(position, put)
+                position = await self.read_after(position, put)
             except UnavailableError as error:
                 log.debug("control_stream_missed", reason=str(error))
                 await self._clock.sleep(RETRY_SECONDS)
@@ -57,7 +57,8 @@ class ControlReader:
         """Close the connection; for after ``run`` has ended."""
         await self._link.close()
 
-    async def _read_after(self, position: str, put: Callable[[Control], None]) -> str:
+    async def read_after(self, position: str, put: Callable[[Control], None]) -> str:
+        """Hand over some requests after entry ``position``, waiting a moment for one; return the last entry read."""
         block = ("BLOCK", int(BLOCK_SECONDS * 1000))
         command = ("XREAD", "COUNT", ENTRIES_PER_READ, *block, "STREAMS", self._key, position)
         answer = await self._link.ask(*command, patience=BLOCK_SECONDS)

@@ -9,6 +9,7 @@ from hub import __version__
 from hub.config import Settings
 from hub.errors import ConfigError
 from hub.parts import read_content
+from hub.registry import many
 from hub.registry.documents import documents
 from hub.registry.nouns import Device, DeviceState, Site, Source
 from hub.registry.registry import Registry
@@ -66,10 +67,22 @@ class Fitting:
 
 async def add_fitting(settings: Settings, registry: Registry, device: Device) -> Device:
     """Add a device that can work, and return it with the network id as its network spells it. Raises ConfigError."""
+    device = await _checked(settings, registry, device)
+    await registry.add_devices([device])
+    return device
+
+
+async def change_fitting(settings: Settings, registry: Registry, device: Device) -> Device:
+    """Do the same with a device that is registered already."""
+    device = await _checked(settings, registry, device)
+    await many.put_devices(registry, [device])
+    return device
+
+
+async def _checked(settings: Settings, registry: Registry, device: Device) -> Device:
     sources = await registry.sources()
     for source in sources:
         if source.id == device.source:  # a DevEUI stands in capitals on the label
             device = replace(device, network_id=compiled(settings, source).fold(device.network_id))
     Fitting(read_content(settings), await registry.sites(), sources).check([device])
-    await registry.add_devices([device])
     return device

@@ -48,6 +48,16 @@ def test_a_native_payload_is_recognised_and_adopted_by_its_kind(at: At) -> None:
     assert at.until("telemetry", "query", "smoke_sensor", "new-2", meets=bool)[0]["fields"] == {"battery": 50}
 
 
+def test_a_device_that_was_registered_before_it_came_is_pending_until_it_is_adopted(at: At) -> None:
+    words = ("--kind", "smoke_sensor", "--profile", "milesight/gs524n", "--serial", "SN-3", "--tag", "east")
+    at("devices", "add", SITE, "new-3", *words, "--pending")
+    at.installation.publish(f"hub/{SITE}/new-3/telemetry", NORMAL)
+    at.until("devices", "pending", meets=lambda found: [one for one in found if one["device"] == f"{SITE}/new-3"])
+    adopted = at("devices", "adopt", f"{SITE}/new-3", "--profile", "milesight/gs524n")
+    assert (adopted["state"], adopted["serial"], adopted["tags"]) == ("active", "SN-3", ["east"])
+    assert at.until("telemetry", "query", "smoke_sensor", "new-3", meets=bool)[0]["fields"]["battery"] == 100
+
+
 def test_who_was_never_heard_cannot_be_adopted(at: At) -> None:
     assert "[pending_unknown]" in at.refused("devices", "adopt", f"{SITE}/nobody", "--kind", "smoke_sensor")
 

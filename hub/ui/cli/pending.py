@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated
 
 import orjson
@@ -15,9 +15,10 @@ from hub.authoring.trace import Sent
 from hub.errors import ConfigError
 from hub.journal.state_file import read_dead_letters
 from hub.model import DeadLetter
-from hub.registry.nouns import Device
+from hub.registry import many
+from hub.registry.nouns import Device, DeviceState
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
-from hub.ui.fitness import add_fitting
+from hub.ui.fitness import add_fitting, change_fitting
 from hub.ui.printing import say_json, say_table
 from hub.ui.profile_shelf import Shelf, shelf_of
 from hub.ui.words import moment
@@ -170,7 +171,8 @@ async def _pending(desk: Desk) -> dict[str, Pending]:
         raise ConfigError("state_missing", "no hub has worked in this data_dir yet", file=str(path))
     letters = read_dead_letters(path, limit=SEARCHED_LETTERS, code="unknown_device")
     async with desk.registry() as registry:
-        known = {name for device in await registry.devices() for name in _names(device)}
+        heard = [device for device in await registry.devices() if device.state is not DeviceState.PENDING]
+        known = {name for device in heard for name in _names(device)}
     by_name: dict[str, list[DeadLetter]] = {}
     for letter in letters:
         name = letter.detail.removesuffix(_UNREGISTERED)
@@ -199,5 +201,11 @@ def _has_values(letter: DeadLetter) -> bool:
 
 
 async def _adopt(desk: Desk, device: Device) -> Device:
+    """Add ``device``; one that is registered as pending becomes active, with what is said of it now on top."""
     async with desk.registry() as registry:
-        return await add_fitting(desk.settings, registry, device)
+        known = next((each for each in await registry.devices() if many.key_of(each) == many.key_of(device)), None)
+        if known is None or known.state is not DeviceState.PENDING:
+            return await add_fitting(desk.settings, registry, device)
+        usual = Device(site=device.site, id=device.id, kind="")
+        said = {name: value for name, value in asdict(device).items() if value != getattr(usual, name)}
+        return await change_fitting(desk.settings, registry, replace(known, **said, state=DeviceState.ACTIVE))

@@ -1,0 +1,76 @@
+"""Requests of the control stream in the audit: who asked for what, each once, over restarts and absences."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+from hub.auditing import Auditing
+from hub.clock import SystemClock
+from hub.registry import audit
+from hub.registry.audit import Line
+from hub.registry.registry import Registry
+from hub.sinks.streams import control_key
+from tests.registry.conftest import sqlite_url
+from tests.servers.valkey import ValkeyServer
+from tests.waiting import wait_until
+
+
+async def ask(valkey: ValkeyServer, number: int, verb: str, **args: str) -> None:
+    """Put a request on the stream, as the CLI of somebody does."""
+    fields = {"id": str(UUID(int=number)), "actor": "li", "verb": verb, "expires_at": "1", "args": json.dumps(args)}
+    async with valkey.link() as link:
+        await link.ask("XADD", control_key("main"), "*", *(word for pair in fields.items() for word in pair))
+
+
+async def lines(registry: Registry) -> list[Line]:
+    async with registry.transaction() as connection:
+        return (await audit.lines(connection, what="control."))[::-1]
+
+
+@asynccontextmanager
+async def following(registry: Registry, valkey: ValkeyServer) -> AsyncIterator[None]:
+    """Let requests be audited meanwhile, as a hub does."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(Auditing(registry, valkey.address, SystemClock(), "main").run(), name="auditing")
+        yield
+        task.cancel()
+
+
+async def until(registry: Registry, count: int) -> list[Line]:
+    async def are_there() -> bool:
+        return len(await lines(registry)) >= count
+
+    await wait_until(are_there, seconds=20)
+    return await lines(registry)
+
+
+async def test_each_request_is_told_once_over_restarts(tmp_path: Path, valkey: ValkeyServer) -> None:
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        await ask(valkey, 1, "ack", alarm="a-1", comment="seen")
+        async with following(registry, valkey):
+            await ask(valkey, 2, "command", device="gate-1", plate="鲁B12345")
+            await until(registry, 2)
+        await ask(valkey, 3, "reload")
+        async with following(registry, valkey):
+            found = await until(registry, 3)
+    assert [(line.what, line.actor, line.os_user, line.subject[-4:]) for line in found] == [
+        ("control.ack", "li", "control stream", "0001"),
+        ("control.command", "li", "control stream", "0002"),
+        ("control.reload", "li", "control stream", "0003"),
+    ]
+    told = [{name: value for name, value in (line.after or {}).items() if name != "entry"} for line in found]
+    assert told == [{"alarm": "a-1", "comment": "seen"}, {"device": "gate-1", "plate": "鲁B12**5"}, {}]
+
+
+async def test_requests_wait_for_a_redis_that_comes_late(tmp_path: Path, valkey: ValkeyServer) -> None:
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        valkey.kill()
+        async with following(registry, valkey):
+            valkey.start()
+            await ask(valkey, 1, "ack")
+            assert [line.what for line in await until(registry, 1)] == ["control.ack"]
