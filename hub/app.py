@@ -102,7 +102,6 @@ class Hub:
         self._open_south()
 
     async def __aexit__(self, *exc: object) -> None:
-        """Close what was opened."""
         await self._opened.aclose()
 
     async def _open_files(self, stack: AsyncExitStack) -> None:
