@@ -20,6 +20,7 @@ from hub.registry.brokers.grants import CONNECTIONS, DOCTOR, EVENTS, RECORD, TEL
 from hub.registry.brokers.mosquitto import Mosquitto
 from hub.registry.brokers.mosquitto_files import Listeners, TlsListener
 from hub.registry.certificates import Authority
+from hub.registry.logins import HubLogin
 from hub.registry.nouns import Source
 from hub.registry.registry import Registry
 
@@ -38,12 +39,10 @@ class Keeper:
         self.broker = broker
 
     async def wanted(self) -> Roster:
-        """Return who may come in now. ConfigError ``hub_password_missing``."""
-        for partition in partitions_of(self.settings):
-            passwords = _hub_passwords(settings_of(self.settings, partition))
-            await credentials.keep_hub_logins(self._registry, partition, passwords)
+        """Return who may come in now, and change nothing. ConfigError ``hub_password_missing``."""
+        ours = [login for logins in (await self._hub_logins()).values() for login in logins]
         foreign = source_topics(self.settings, await self._registry.sources())
-        return await credentials.read_roster(self._registry, foreign)
+        return await credentials.read_roster(self._registry, foreign, ours)
 
     async def drift(self) -> Drift:
         """Return how the broker differs."""
@@ -51,7 +50,21 @@ class Keeper:
 
     async def apply(self) -> Drift:
         """Mend what differs; return it."""
-        return await self.broker.apply(await self.wanted())
+        return await self.broker.apply(await self.settled())
+
+    async def settled(self) -> Roster:
+        """Return who may come in now; the hub's own users are in the registry then, for the hubs of other machines."""
+        for partition, logins in (await self._hub_logins()).items():
+            await credentials.keep_hub_logins(self._registry, partition, logins)
+        return await self.wanted()
+
+    async def _hub_logins(self) -> dict[str, list[HubLogin]]:
+        return {
+            partition: await credentials.hub_logins(
+                self._registry, partition, _hub_passwords(settings_of(self.settings, partition))
+            )
+            for partition in partitions_of(self.settings)
+        }
 
     async def revoke(self, owner: str) -> Drift:
         """Cut ``owner`` off, under each of its users, before all else is mended."""
@@ -65,7 +78,7 @@ class Keeper:
             try:
                 revision = await self._registry.revision()
                 if revision != known or (next_end is not None and next_end <= clock.wall_ns()):
-                    wanted = await self.wanted()
+                    wanted = await self.settled()
                     await self.broker.apply(wanted)
                     known, next_end, told = revision, wanted.next_end, ""
             except HubError as error:

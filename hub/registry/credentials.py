@@ -169,31 +169,37 @@ async def revoke(registry: Registry, key: Key, reason: str = "") -> tuple[str, t
     return owner, devices
 
 
-async def keep_hub_logins(registry: Registry, partition: str, passwords: Mapping[tuple[str, str], str]) -> None:
-    """Let the hub of ``partition`` in: (user, connection) to its password, hashed anew only when it is another."""
+async def hub_logins(registry: Registry, partition: str, passwords: Mapping[tuple[str, str], str]) -> list[HubLogin]:
+    """Return the users of the hub of ``partition``: (user, connection) to its password, hashed anew only if another."""
     async with registry.transaction() as connection:
-        known = {each.user: each for each in await logins.hub_logins(connection) if each.partition == partition}
-    wanted = {
-        user: HubLogin(
-            user=user, partition=partition, connection=connection, password_hash=_hash(known.get(user), secret)
-        )
-        for (user, connection), secret in passwords.items()
-    }
-    if wanted == known:
+        known = {each.user: each for each in await logins.hub_logins(connection)}
+    return [
+        HubLogin(user=user, partition=partition, connection=connection, password_hash=_hash(known.get(user), password))
+        for (user, connection), password in passwords.items()
+    ]
+
+
+async def keep_hub_logins(registry: Registry, partition: str, wanted: Sequence[HubLogin]) -> None:
+    """Let the hub of ``partition`` in by these users, and by no others."""
+    async with registry.transaction() as connection:
+        known = [each for each in await logins.hub_logins(connection) if each.partition == partition]
+    old, new = sorted(each.user for each in known), sorted(each.user for each in wanted)
+    if {*wanted} == {*known}:
         return
     async with registry.change() as change:
         table = schema.hub_logins
-        names = [*(known.keys() | wanted.keys())]
-        await change.connection.execute(table.delete().where(table.c.user.in_(names)))
+        await change.connection.execute(table.delete().where(table.c.user.in_([*old, *new])))
         if wanted:
-            await change.connection.execute(table.insert(), [asdict(login) for login in wanted.values()])
-        change.note("hub_logins.set", f"partition/{partition}", {"users": sorted(known)}, {"users": sorted(wanted)})
+            await change.connection.execute(table.insert(), [asdict(login) for login in wanted])
+        change.note("hub_logins.set", f"partition/{partition}", {"users": old}, {"users": new})
 
 
-async def read_roster(registry: Registry, foreign: Mapping[str, SourceTopics]) -> Roster:
+async def read_roster(
+    registry: Registry, foreign: Mapping[str, SourceTopics], ours: Collection[HubLogin] = ()
+) -> Roster:
     """Return who may come in now: devices in service or about to be, and hubs; ``foreign`` are the topics of sources.
 
-    It is by partition: one that is alone hears every site.
+    It is by partition: one that is alone hears every site. ``ours`` are hubs that perhaps are not in the registry yet.
     """
     now = registry.now()
     async with registry.transaction() as connection:
@@ -203,7 +209,7 @@ async def read_roster(registry: Registry, foreign: Mapping[str, SourceTopics]) -
                 carried.setdefault(device.owner, []).append(device.key)
         secrets = [each for each in await logins.logins(connection) if each.owner in carried and each.is_alive(now)]
         papers = await logins.certificates(connection)
-        hubs = await _hub_users(connection, foreign)
+        hubs = await _hub_users(connection, foreign, ours)
     valid = [paper for paper in papers if paper.owner in carried and paper.is_alive(now)]
     hashes = {paper.owner: (paper.owner, "") for paper in valid}
     hashes |= {each.user: (each.owner, each.password_hash) for each in secrets}
@@ -240,13 +246,17 @@ def _users(hashes: Mapping[str, tuple[str, str]], carried: Mapping[str, Sequence
     return users
 
 
-async def _hub_users(connection: AsyncConnection, foreign: Mapping[str, SourceTopics]) -> dict[str, BrokerUser]:
+async def _hub_users(
+    connection: AsyncConnection, foreign: Mapping[str, SourceTopics], ours: Collection[HubLogin]
+) -> dict[str, BrokerUser]:
     """Return the hubs' users; one that is alone hears every site by one rule, for the broker asks rule by rule."""
     sites: dict[str, list[str]] = {}
     for site in await rows.sites(connection):
         sites.setdefault(site.partition, []).append(site.id)
     found: dict[str, BrokerUser] = {}
-    for login in await logins.hub_logins(connection):
+    mine_now = {each.partition for each in ours}
+    others = [each for each in await logins.hub_logins(connection) if each.partition not in mine_now]
+    for login in [*others, *ours]:
         is_alone = not sites.keys() - {login.partition}
         mine = [ANY] if is_alone else sites.get(login.partition, [])
         grant = of_hub(login.connection, login.partition, mine, foreign.get(login.partition, _DEFAULT))

@@ -14,7 +14,7 @@ from hub.registry import credentials
 from hub.registry.brokers.broker import BrokerUser
 from hub.registry.brokers.mosquitto_files import write_acl, write_passwords
 from hub.registry.hashing import hash_secret
-from hub.registry.nouns import Device, Site, Source
+from hub.registry.nouns import Device, DeviceState, Site, Source
 from hub.registry.whole import write_whole
 from tests.servers.kept import FENCE, KeptBroker
 from tests.waiting import wait_until
@@ -100,16 +100,19 @@ async def _die(kept: KeptBroker, will: mqtt5.Will) -> None:
 
 
 async def _come_in(
-    kept: KeptBroker, will: mqtt5.Will | None = None
+    kept: KeptBroker, will: mqtt5.Will | None = None, *, clean: bool = True, is_there: bool = False
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect as gate-1, byte by byte."""
+    """Connect as gate-1, byte by byte; a session of it ``is_there`` or not."""
     secret = kept.secrets["s1/gate-1"].encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", kept.settings.mqtt.port)
-    hello = mqtt5.ConnectPacket("gate", username="s1/gate-1", password=secret, clean_start=True, will=will)
+    hello = mqtt5.ConnectPacket(
+        "gate", username="s1/gate-1", password=secret, clean_start=clean, will=will, session_expiry_interval=3600
+    )
     writer.write(hello.write())
     packet, _ = mqtt5.read(memoryview(await reader.read(100)))
     assert isinstance(packet, mqtt5.ConnAckPacket)
     assert packet.reason_code is mqtt5.ConnAckReasonCode.SUCCESS
+    assert packet.session_present is is_there
     return reader, writer
 
 
@@ -200,7 +203,8 @@ async def test_a_hub_hears_and_commands_the_sites_of_its_own_partition_only(kept
     await kept.registry.add_devices([Device(site="w1", id="gate-1", kind="access_controller")])
     await kept.registry.add_source(Source(id="lora", network="chirpstack", partition="west"))
     west_users = {("west-downlink", "downlink"): "d", ("west-events", "events"): "e"}
-    await credentials.keep_hub_logins(kept.registry, "west", west_users)
+    west = await credentials.hub_logins(kept.registry, "west", west_users)
+    await credentials.keep_hub_logins(kept.registry, "west", west)
     kept.secrets |= {"west-downlink": "d", "west-events": "e"}
     await kept.keep()
     for hub, sites in (("west-downlink", {"w1": True, "s1": False}), ("hub-downlink", {"w1": False, "s1": True})):
@@ -245,6 +249,24 @@ async def test_odd_names_do_no_harm_where_they_are_forced_in(kept: KeptBroker, n
     kept.secrets[name] = "x"
     for topic in ("hub/s1/gate-2/telemetry", "hub/s2/gate-1/telemetry", COMMAND):
         assert not await kept.heard(name, topic)
+
+
+# ------------------------------------------------------------------------------------------------- what was left behind
+
+
+async def test_what_was_queued_for_somebody_who_is_gone_is_forgotten(kept: KeptBroker) -> None:
+    """Proves that a session ends with its user: who has the name later hears no commands of before."""
+    for clean, is_there in ((True, False), (False, True)):
+        _, writer = await _come_in(kept, clean=clean, is_there=is_there)
+        writer.write(mqtt5.DisconnectPacket().write())
+        await writer.drain()
+        writer.close()
+    await kept.registry.set_device_state("s1", "gate-1", DeviceState.DISABLED)
+    await kept.keep()
+    await kept.registry.set_device_state("s1", "gate-1", DeviceState.ACTIVE)
+    await kept.keep()
+    _, writer = await _come_in(kept, clean=False, is_there=False)
+    writer.close()
 
 
 # ------------------------------------------------------------------------------------------------------------ too much

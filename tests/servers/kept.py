@@ -96,7 +96,7 @@ class KeptBroker:
 
     async def keep(self) -> Drift:
         """Bring the broker in step; with a spy beside, who may read everything, so that tests see what got through."""
-        wanted = await self.keeper.wanted()
+        wanted = await self.keeper.settled()
         return await self.broker.apply(replace(wanted, users={**wanted.users, "spy": self.spy}))
 
     def reload(self) -> None:

@@ -191,6 +191,13 @@ def test_plan_shows_drift_and_apply_mends_it(desk: Desk) -> None:
     assert desk.json("broker", "plan")["differs"] is False
 
 
+def test_plan_changes_nothing(desk: Desk) -> None:
+    before = desk.json("audit")
+    (desk.directory / "secrets.toml").write_text('[mqtt.passwords]\nevents = "another"\n', encoding="utf-8")
+    assert desk("broker", "plan", "--json").document()["rotated"] == ["hub-events"]
+    assert desk.json("audit") == before
+
+
 def test_topics_of_sources_are_in_the_files(desk: Desk) -> None:
     desk.json("sources", "add", "lora", "--network", "chirpstack")
     assert desk.json("broker", "apply")["regranted"] == ["hub-downlink", "hub-telemetry"]

@@ -132,7 +132,8 @@ class Mosquitto:
             await asyncio.to_thread(self._write_all, wanted)
             await self._reload(PROBE, secret, Answer.WELCOME)
             revoked = {wanted.revoked[serial] for serial in drift.certificates if serial in wanted.revoked}
-            await self._cut_off(revoked, spares_session=False)
+            # Also those without a connection: what is queued for them would be there for whoever has the name next.
+            await self._cut_off(revoked | set(drift.revoked), spares_session=False)
             log.info("broker_users_written", users=len(wanted.users))
         return drift
 
