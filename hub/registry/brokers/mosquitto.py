@@ -73,9 +73,7 @@ class Mosquitto:
     async def drift(self, wanted: Roster) -> Drift:
         """Return how the files differ from ``wanted``, and whether mosquitto works with those that are there."""
         found = await asyncio.to_thread(self._differences, wanted)  # 10,000 users take half a second
-        if found or self._pid() is None:
-            return found
-        return Drift(is_stale=await knock(self._listeners.port, PROBE, self._probe()[0]) is not Answer.WELCOME)
+        return found or Drift(is_stale=await knock(self._listeners.port, PROBE, self._probe()[0]) is Answer.REFUSED)
 
     def _differences(self, wanted: Roster) -> Drift:
         known = self._known()
@@ -127,15 +125,19 @@ class Mosquitto:
             drift = await self.drift(wanted)
             if not drift:
                 return drift
-            secret = new_secret()
-            self._write(_PROBE_FILE, f"{secret} {hash_secret(secret)}\n")
-            await asyncio.to_thread(self._write_all, wanted)
-            await self._reload(PROBE, secret, Answer.WELCOME)
+            await self.write(wanted)
+            await self._reload(PROBE, self._probe()[0], Answer.WELCOME)
             revoked = {wanted.revoked[serial] for serial in drift.certificates if serial in wanted.revoked}
             # Also those without a connection: what is queued for them would be there for whoever has the name next.
             await self._cut_off(revoked | set(drift.revoked), spares_session=False)
             log.info("broker_users_written", users=len(wanted.users))
         return drift
+
+    async def write(self, wanted: Roster) -> None:
+        """Write the files and tell nobody: for a mosquitto that is still to be started."""
+        secret = new_secret()
+        self._write(_PROBE_FILE, f"{secret} {hash_secret(secret)}\n")
+        await asyncio.to_thread(self._write_all, wanted)
 
     async def revoke(self, users: Collection[str]) -> None:
         """Let ``users`` in no more and cut them off, at once; what remains is for :meth:`apply`."""
@@ -168,16 +170,21 @@ class Mosquitto:
 
     async def _reload(self, user: str, secret: str, until: Answer, *, spares_session: bool = False) -> None:
         """Have mosquitto read its files, and wait until it answers ``user`` as it must by them."""
-        pid = self._pid()
+        pid, port = self._pid(), self._listeners.port
         if pid is None:
-            return
+            if await knock(port, user, secret) is Answer.ABSENT:
+                return  # it is down, and will find the files
+            hint = f"start mosquitto with {self.config}, on this machine"
+            raise ConfigError(
+                "broker_not_ours", f"what listens on port {port} is not the mosquitto of these files", hint=hint
+            )
         try:
             os.kill(pid, signal.SIGHUP)
         except PermissionError as error:
             hint = "let mosquitto run as the user that the hub runs as"
             raise ConfigError("broker_not_ours", "mosquitto cannot be told to reload", pid=pid, hint=hint) from error
         deadline = self._clock.monotonic_ns() + round(RELOAD_SECONDS * 1e9)
-        while await knock(self._listeners.port, user, secret, spares_session=spares_session) is not until:
+        while await knock(port, user, secret, spares_session=spares_session) is not until:
             if self._clock.monotonic_ns() > deadline:
                 raise UnavailableError("broker_not_reloaded", "mosquitto does not take its new files", pid=pid)
             await self._clock.sleep(POLL_SECONDS)

@@ -175,6 +175,7 @@ def write_secrets(descriptor: int, settings: Settings, made: Sequence[Secret]) -
     rows.writeheader()
     for secret in made:
         told = access(settings, secret)
+        told["tls"] = "yes" if told["tls"] else "no"
         rows.writerows({"site": site, "device": device, **told} for site, device in secret.devices)
     with os.fdopen(os.dup(descriptor), "w", encoding="utf-8") as file:
         file.write(text.getvalue())

@@ -151,7 +151,7 @@ def _broker(directory: Path, choices: Choices, secrets: Secrets) -> Iterator[Wri
     listeners = Listeners(port=choices.mqtt_port, tls=choices.tls)
     known = {name for name in what if (directory / name).exists()}
     if "passwords" not in known:
-        asyncio.run(Mosquitto(directory, listeners, SystemClock()).apply(_hub_alone(choices, secrets)))
+        asyncio.run(Mosquitto(directory, listeners, SystemClock()).write(_hub_alone(choices, secrets)))
     elif "mosquitto.conf" not in known:
         text = configuration(directory, listeners)
         _put(directory / "mosquitto.conf", _Planned(file="", text=text, mode=PRIVATE, what=""))
