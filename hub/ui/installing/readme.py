@@ -121,11 +121,14 @@ hub dead-letters list                          # what was not understood / 未�
 
 ## Back up / 备份
 
-What cannot be made again: `hub.toml`, `secrets.toml`, `broker/`, `device_profiles/`, `rules/` and `data/` (registry,
-key of pseudonyms, what was heard). `hub --help` lists `backup` where this version has it; without it stop the hub, copy
-this directory, start it again: the broker keeps what devices say meanwhile. A copy of running SQLite files is none.
-不可再生的内容：`hub.toml`、`secrets.toml`、`broker/`、`device_profiles/`、`rules/`、`data/`。
-若本版本没有 `hub backup`：先停集线器，整目录复制，再启动；其间的消息由消息代理保存。运行中直接复制 SQLite 文件无效。
+```sh
+hub backup /elsewhere/$(date +%F).tar.gz --with-secrets    # while the hub works; only you may read it / 无需停机
+hub restore /elsewhere/2026-03-01.tar.gz /srv/again        # into an empty directory / 恢复到空目录
+hub init /srv/again --yes                                  # makes the broker's files and units again / 补全其余文件
+```
+
+A copy of running SQLite files is none. Redis and InfluxDB are not in it: events that nobody has read are backed up by
+nobody else. 运行中直接复制 SQLite 文件无效；备份不含 Redis 与 InfluxDB。
 
 ## Upgrade / 升级
 
