@@ -52,6 +52,8 @@ class Change:
 
     connection: AsyncConnection
     notes: list[Note] = field(default_factory=list)
+    may_be_none: bool = False
+    """Set by who found that there may be nothing to do: without a note there is then no change, instead of an error."""
 
     def note(
         self, what: str, subject: str, before: Values | None = None, after: Values | None = None, reason: str = ""

@@ -76,7 +76,7 @@ async def tidy_entries(registry: Registry, at: int) -> list[Entry]:
     ended = [entry for entry in entries if entry.valid and _has_ended(entry, at, zones.get(entry.site, "UTC"))]
     if ended:
         async with registry.change() as change:
-            table = schema.entries
+            table, change.may_be_none = schema.entries, True
             for entry in ended:
                 same = [*_is(table, entry, _ENTRY), table.c.valid == entry.valid]
                 if (await change.connection.execute(table.delete().where(*same))).rowcount:

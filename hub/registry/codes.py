@@ -56,6 +56,7 @@ async def move_in(registry: Registry, kinds: Kinds, household: str, codes: Seque
         known = {(link.one, link.other) for link in await _links(change.connection) if link.holds(day.isoformat())}
         new = [link for link in map(_ordered, links) if (link.one, link.other) not in known]
         refuse("link_invalid", [*await _wrong_links(change.connection, new)])
+        change.may_be_none = True
         await _put(change, kinds, new)
     return new
 

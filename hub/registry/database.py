@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from types import TracebackType
@@ -93,7 +93,7 @@ class Database:
     @asynccontextmanager
     async def change(self) -> AsyncIterator[Change]:
         """Begin a transaction that makes the next revision and says in the audit what it did: all, or nothing."""
-        with _told(self._url):
+        with _told(self._url), suppress(_NothingToDoError):
             async with self._writing.begin() as connection:
                 # First, so that the lock is held before anything is read: two writers cannot both pass the checks.
                 state = schema.state
@@ -101,6 +101,8 @@ class Database:
                 revision = int((await connection.execute(select(state.c.revision))).scalar_one())
                 change = Change(connection)
                 yield change
+                if change.may_be_none and not change.notes:
+                    raise _NothingToDoError
                 await audit.write(connection, self._author, self._clock.wall_ns(), revision, change.notes)
 
     def now(self) -> int:
@@ -134,6 +136,10 @@ def _make_file(path: Path) -> None:
     """Make an empty file for our eyes only, unless there is one: who lives where is nobody else's business."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
+
+
+class _NothingToDoError(Exception):
+    """Rolls a transaction back without an error."""
 
 
 def _driven(url: URL) -> URL:

@@ -39,6 +39,7 @@ async def put_devices(registry: Registry, devices: Sequence[Device]) -> None:
         old = table.delete().where(table.c.site == bindparam("its_site"), table.c.id == bindparam("its_id"))
         await connection.execute(old, [{"its_site": device.site, "its_id": device.id} for device in devices])
         await connection.execute(table.insert(), [rows.device_values(device) for device in devices])
+        change.may_be_none = True
         for device in devices:
             _note(change, "device", known.get(key_of(device)), device)
 
@@ -61,6 +62,7 @@ async def put_places(registry: Registry, places: Sequence[Place]) -> None:
         new = [rows.place_values(place) for place in ordered if key_of(place) not in known]
         if new:
             await connection.execute(table.insert(), new)
+        change.may_be_none = True
         for place in ordered:
             if key_of(place) in known:
                 mine = table.update().where(table.c.site == place.site, table.c.id == place.id)

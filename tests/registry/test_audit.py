@@ -97,6 +97,17 @@ async def test_what_was_refused_leaves_no_line(registry: Registry) -> None:
     assert len(await lines(registry)) == 1
 
 
+async def test_putting_what_is_there_already_is_no_change(registry: Registry) -> None:
+    await registry.add_devices([GATE])
+    home = Place(site="s1", id="d1", type=PlaceType.DWELLING)
+    await registry.add_places([home])
+    before = await lines(registry), await registry.revision()
+    await many.put_devices(registry, [GATE])
+    await many.put_places(registry, [home])
+    assert (await lines(registry), await registry.revision()) == before
+    assert (await registry.devices(), await registry.places()) == ([GATE], [home])
+
+
 async def test_a_change_that_nobody_writes_down_does_not_happen(registry: Registry) -> None:
     with pytest.raises(HubError, match="change_not_audited"):
         async with registry.change() as change:

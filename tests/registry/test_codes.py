@@ -92,6 +92,7 @@ async def test_moving_in_twice_changes_only_what_is_new(registry: Registry) -> N
     await codes.move_in(registry, KINDS, HOME, [FLAT, PERSON], MARCH)
     new = await codes.move_in(registry, KINDS, HOME, [FLAT, PERSON, CAR], APRIL)
     assert [(link.one, link.other, link.begins) for link in new] == [(HOME, CAR, "2026-04-01")]
+    assert await codes.move_in(registry, KINDS, HOME, [FLAT, PERSON, CAR], APRIL) == []
 
 
 async def test_a_link_that_ends_before_it_began_never_was(registry: Registry) -> None:
