@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import stat
+import subprocess
 import tarfile
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,9 @@ from hub.ui.backups.making import PAGES, snapshot
 from tests.machine import needs_mosquitto
 from tests.ui.at import At
 from tests.ui.conftest import Cli
-from tests.ui.installation import NORMAL, SENSOR, SITE, Installation
+from tests.ui.installation import FIRE, NORMAL, SENSOR, SITE, Installation, environment, hub_command
 from tests.ui.office import Office
+from tests.waiting import wait_until
 
 SECRET = "planted-secret-7f3a"
 
@@ -43,6 +47,8 @@ def test_what_a_hub_at_work_knows_is_in_an_installation_made_of_its_backup(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     (kept,) = made["partitions"]
     at("restore", str(file), str(home))
+    installation.publish(f"hub/{SITE}/{SENSOR}/telemetry", FIRE)  # what happens after a backup is not in it
+    at.until("events", "list", "--type", "fire.smoke_alarm")
     installation.stop()
     old, new = installation.directory / "data", home / "data"
 
@@ -62,8 +68,15 @@ def test_what_a_hub_at_work_knows_is_in_an_installation_made_of_its_backup(
     installation.config = moved
     text = moved.read_text(encoding="utf-8")
     moved.write_text(f'redis.url = "{installation.redis.url}"\n{text}', encoding="utf-8")
-    installation.start()  # on the same Redis: whatever it confirmed later than the backup is explained
-    assert installation.readiness()[0] == 200
+    words = hub_command("--config", str(moved), "run")
+    refused = subprocess.run(words, capture_output=True, text=True, env=environment(), check=False)
+    assert (refused.returncode, "[cursor_ahead]" in refused.stderr) == (2, True)  # that Redis was told of the fire
+    # The heartbeat of the hub that was stopped lives for 5 s.
+    adopted = partial(cli, "--config", str(moved), "journal", "adopt", "main", "--yes")
+    asyncio.run(wait_until(lambda: asyncio.to_thread(lambda: "adopted" in adopted().out), seconds=20))
+    installation.start()
+    (newest,) = cli("--config", str(moved), "journal", "show", "--last", "1", "--json").document()
+    assert newest["position"] > kept["last"]
 
 
 @pytest.fixture
