@@ -25,7 +25,10 @@ def audit(  # noqa: PLR0913 -- each is a word of the command line
     limit: Annotated[int, typer.Option(min=1, help="So many, the newest.")] = 1_000,
     as_json: AsJson = False,
 ) -> None:
-    """List who did what, the newest last. It is append-only, and holds no secret; personal values are masked."""
+    """Who changed what, and who looked at what is secret or personal.
+
+    Newest last. It is append-only, and holds no secret; personal values are masked.
+    """
     desk = desk_of(context)
     begin = desk.ago(since) if since else 0
     found = asyncio.run(_lines(desk, begin, actor, what, limit))

@@ -29,7 +29,7 @@ def backup(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Save registry, journals, states, profiles, rules and settings of this installation; its hub may work meanwhile.
+    """Save registry, journals, states and settings in one file, while the hub works.
 
     Not in it: the time series store, Redis, checkpoints that were put aside, the broker's files (`hub init` and the
     registry make them). It holds what devices said of people: only you may read the file.

@@ -39,7 +39,7 @@ def doctor(
     every: Annotated[bool, typer.Option("--all", help="Also list what is well.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look at the broker, Redis, the store, the machine and the hub's own files, and say how to mend what is wrong.
+    """Look for whatever loses data without a word, in servers, machine and files; say how it is mended.
 
     Exit 1 when something loses data, or lets others make it up, without a word. It writes nothing that it does not take
     away again, but for one point an hour into InfluxDB.

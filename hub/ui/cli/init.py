@@ -41,7 +41,7 @@ def init(  # noqa: PLR0913 -- each is a word of the command line
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: flags and defaults.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make an installation in DIR: settings, passwords, broker, Redis, systemd units, and a README for its people.
+    """Make an installation in DIR: settings, passwords, broker, Redis, systemd units, a README.
 
     Asks what no flag says. Called again it makes what is missing and tells what differs; secrets are never replaced.
     """

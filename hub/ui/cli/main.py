@@ -29,7 +29,7 @@ ADVICE = {
 
 
 COMMANDS = {
-    "init": "Make an installation: settings, passwords, broker, Redis, systemd units, and a README for its people.",
+    "init": "Make an installation in DIR: settings, passwords, broker, Redis, systemd units, a README.",
     "run": "Hear, journal, judge and deliver until SIGTERM or Ctrl-C.",
     "demo": "Run a whole community on this machine: servers, hub, devices, an operator; then close the books.",
     "events": "Events that rules raised.",
