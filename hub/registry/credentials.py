@@ -274,10 +274,12 @@ def _hash(known: HubLogin | None, secret: str) -> str:
 async def _owner(connection: AsyncConnection, key: Key) -> tuple[str, tuple[Key, ...]]:
     """Return who carries the device ``key``, and all devices that it carries."""
     devices = await logins.carried(connection)
-    owner = next((device.owner for device in devices if device.key == key), None)
-    if owner is None:
+    mine = next((device for device in devices if device.key == key), None)
+    if mine is None:
         raise ConfigError("device_unknown", f"site {key[0]!r} has no device {key[1]!r}", hint="hub devices list")
-    return owner, tuple(device.key for device in devices if device.owner == owner)
+    if mine.is_foreign:
+        raise ConfigError("device_foreign", f"{mine.owner!r} does not come to the broker itself: its network does")
+    return mine.owner, tuple(device.key for device in devices if device.owner == mine.owner)
 
 
 async def _carried(connection: AsyncConnection, keys: Collection[Key]) -> dict[str, list[Key]]:

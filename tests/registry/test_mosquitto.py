@@ -115,6 +115,14 @@ async def test_a_file_that_somebody_changed_is_mended(files: Mosquitto) -> None:
     assert not await files.drift(roster(GATE))
 
 
+async def test_what_somebody_wrote_into_the_passwords_is_taken_out_whatever_it_is(kept: KeptBroker) -> None:
+    passwords = kept.broker.directory / "passwords"
+    odd = "# a note: by hand\nin truder:x\nnonsense\n"
+    passwords.write_text(passwords.read_text(encoding="utf-8") + odd, encoding="utf-8")
+    assert (await kept.keep()).revoked == ("# a note", "in truder")
+    assert not await kept.keep()
+
+
 async def test_a_changed_configuration_needs_a_restart(files: Mosquitto) -> None:
     await files.apply(roster(GATE))
     (files.directory / "mosquitto.conf").write_text("allow_anonymous true\n", encoding="utf-8")

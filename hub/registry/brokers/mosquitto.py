@@ -27,6 +27,7 @@ from hub.registry.brokers.mosquitto_files import (
     Listeners,
     configuration,
     is_by_pattern,
+    is_user,
     read_users,
     refuse_odd,
     with_guests,
@@ -129,7 +130,7 @@ class Mosquitto:
             await self._reload(PROBE, self._probe()[0], Answer.WELCOME)
             revoked = {wanted.revoked[serial] for serial in drift.certificates if serial in wanted.revoked}
             # Also those without a connection: what is queued for them would be there for whoever has the name next.
-            await self._cut_off(revoked | set(drift.revoked), spares_session=False)
+            await self._cut_off(revoked | {*filter(is_user, drift.revoked)}, spares_session=False)
             log.info("broker_users_written", users=len(wanted.users))
         return drift
 

@@ -107,10 +107,15 @@ def _memory_bytes() -> int:
 # ------------------------------------------------------------------------------------------------------- who and what
 
 
+def is_user(name: str) -> bool:
+    """Return whether somebody may be called so: nothing that could change the meaning of a file, or be a pattern."""
+    return _USER.fullmatch(name) is not None
+
+
 def refuse_odd(users: Iterable[str]) -> None:
-    """ConfigError ``user_invalid`` for a name that could change the meaning of a file, or be a pattern."""
+    """ConfigError ``user_invalid`` for the first who may not be called so."""
     for user in users:
-        if not _USER.fullmatch(user):
+        if not is_user(user):
             raise ConfigError("user_invalid", f"{user!r} cannot be a user of the broker")
 
 
