@@ -66,7 +66,7 @@ class Auditing:
 
     async def _write(self, request: Control) -> None:
         after: dict[str, Any] = {"entry": request.entry, **_unpersonal(request.args)}
-        note = Note(what=f"control.{request.verb}"[:64], subject=self._subject + request.id, after=after)
+        note = Note(what=f"control.{request.verb}", subject=self._subject + request.id, after=after)
         await self._registry.note(note, Author(os_user=VIA, actor=request.actor))
 
 

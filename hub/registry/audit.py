@@ -16,7 +16,7 @@ from hub.registry.author import Author
 Values = Mapping[str, Any]
 
 HIDDEN = "****"
-ACTOR_SIZE, SUBJECT_SIZE, REASON_SIZE = 128, 256, 256
+ACTOR_SIZE, WHAT_SIZE, SUBJECT_SIZE, REASON_SIZE = 128, 64, 256, 256
 _SECRET = re.compile(r"secret|passw|token|hash|private|credential|(^|_)(key|appkey|pin)$", re.IGNORECASE)
 
 
@@ -78,13 +78,13 @@ async def write(
     rows = [
         {
             "at": at,
-            "actor": (author.actor or author.os_user)[:ACTOR_SIZE],
-            "os_user": author.os_user[:ACTOR_SIZE],
-            "what": note.what,
-            "subject": note.subject[:SUBJECT_SIZE],
+            "actor": _line(author.actor or author.os_user, ACTOR_SIZE),
+            "os_user": _line(author.os_user, ACTOR_SIZE),
+            "what": _line(note.what, WHAT_SIZE),
+            "subject": _line(note.subject, SUBJECT_SIZE),
             "before": _without_secrets(note.before),
             "after": _without_secrets(note.after),
-            "reason": note.reason[:REASON_SIZE],
+            "reason": _line(note.reason, REASON_SIZE),
             "revision": revision,
         }
         for note in notes
@@ -106,6 +106,11 @@ async def lines(
         is_there = table.c.what.startswith(what, autoescape=True) | table.c.subject.startswith(what, autoescape=True)
         query = query.where(is_there)
     return [Line(**row) for row in (await connection.execute(query)).mappings()]
+
+
+def _line(text: str, size: int) -> str:
+    """Return ``text`` as every database takes it: of a request nobody knows what its sender wrote."""
+    return "".join(each if each.isprintable() else "?" for each in text[:size])
 
 
 def _plain(noun: object) -> dict[str, Any] | None:

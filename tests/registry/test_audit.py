@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from hub.errors import ConfigError, HubError
 from hub.model import PlaceType
 from hub.registry import audit, circumstances, credentials, many
-from hub.registry.audit import Line
-from hub.registry.author import masked, os_user
+from hub.registry.audit import Line, Note
+from hub.registry.author import Author, masked, os_user
 from hub.registry.nouns import Device, DeviceState, Entry, Params, Place, Site, Source
 from hub.registry.registry import Registry
 from tests.clocks import ManualClock
@@ -113,6 +113,14 @@ async def test_a_change_that_nobody_writes_down_does_not_happen(registry: Regist
         async with registry.change() as change:
             await change.connection.execute(text("DELETE FROM places"))
     assert await registry.sites() == [SITE]
+
+
+async def test_whatever_somebody_calls_himself_can_be_written(registry: Registry) -> None:
+    strange = Author(os_user="x" * 200, actor="a\x00b\nc")
+    await registry.note(Note(what="control." + "v" * 100, subject="s\x00", after={"text": "a\x00b"}), strange)
+    line = (await lines(registry))[-1]
+    assert (line.actor, line.subject, len(line.os_user), len(line.what)) == ("a?b?c", "s?", 128, 64)
+    assert line.after == {"text": "a\x00b"}
 
 
 @pytest.mark.parametrize("attempt", ["UPDATE audit SET actor = 'nobody'", "DELETE FROM audit"])
