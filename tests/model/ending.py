@@ -44,6 +44,9 @@ def _hub(world: World) -> Iterator[str]:
         yield "a hold has no end"
     if not (world.process.streams_box.is_empty and world.process.timeseries_box.is_empty):
         yield "an outbox is not empty"
+    rows = world.around.disk.connections["state"].execute("SELECT sink, record FROM outbox").fetchall()
+    if rows:
+        yield f"in the outbox there is still {rows}"
 
 
 def _store(world: World) -> Iterator[str]:

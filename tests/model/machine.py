@@ -35,6 +35,7 @@ class World:
         self.published: dict[int, Word] = {}
         self.control: list[Control] = []
         self.answers: list[Word] = []
+        self.next_way: dict[str, Way] = {}
         self.journaled: Counter[int] = Counter()
         self._heard_in: dict[int, str] = {}
         self._journaled_of: dict[tuple[int, str, int], int] = {}
@@ -180,7 +181,7 @@ class World:
         count = 0
         while count < most and self.process.doors.open_ones and not until():
             for door in self.process.doors.open_ones:
-                self.process.doors.let(door)
+                self.process.doors.let(door, self.next_way.pop(door, Way.DONE))
                 count += 1
             self.loop.settle()
         return count
@@ -327,6 +328,7 @@ class World:
     def calm_down(self) -> None:
         """End all faults, let everything be said, heard, done and delivered."""
         self.around.disk.space = Space.PLENTY
+        self.next_way.clear()
         self._go_on(3)
         self.revise("as at first")
         for what in ("no smoke", "no bike", "closed", "warm"):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from typing_extensions import override
 
 from hub.model import Scalar
@@ -20,6 +20,7 @@ from tests.model.machine import ALL, World
 from tests.model.still import Way
 from tests.model.town import editions
 
+BEFORE = ((), ("bike",), ("bike", "smoke"), ("smoke", "open", "duress"), ("bike", "denied", "denied", "open"))
 SMOKE = {"rule": "smoke-alarm", "key": "s1/smoke-1"}
 DURESS = {"rule": "access-duress", "key": "s1/door-1"}
 REQUESTS: Mapping[str, Mapping[str, Scalar]] = {
@@ -45,6 +46,16 @@ class Hub(RuleBasedStateMachine):
         self.world = World()
         self.world.warm_up()
         self.is_well = True
+
+    @initialize(words=st.sampled_from(BEFORE), is_restarted=st.booleans())
+    def something_goes_on(self, words: Sequence[str], is_restarted: bool) -> None:  # noqa: FBT001 -- drawn
+        for word in words:
+            self.world.publish(self.world.devices.say(word))
+        self.everything_moves(SESSIONS[0])
+        self.world.tick(1)
+        if is_restarted:
+            self.world.stop()
+            self.world.run(ALL)
 
     # --------------------------------------------------------------------------------------------- what usually happens
 
@@ -104,12 +115,17 @@ class Hub(RuleBasedStateMachine):
     @rule(happened=st.integers(0, 2), taken=st.sampled_from((0, 1, ALL)), begun=a_start)
     def the_hub_is_killed(self, happened: int, taken: int, begun: int) -> None:
         self.world.kill(happened, taken)
-        self.world.run(begun)
+        self._begin(begun)
 
     @rule(begun=a_start)
     def the_hub_is_stopped(self, begun: int) -> None:
         self.world.stop()
+        self._begin(begun)
+
+    def _begin(self, begun: int) -> None:
         self.world.run(begun)
+        if begun == ALL:
+            self.everything_moves(SESSIONS[0])
 
     @rule(name=a_session, sent=a_few, taken=a_few)
     def a_wire_is_cut(self, name: str, sent: int, taken: int) -> None:
@@ -122,6 +138,10 @@ class Hub(RuleBasedStateMachine):
     @rule(name=a_session)
     def a_session_is_lost(self, name: str) -> None:
         self.world.forget_session(name)
+
+    @rule(door=st.sampled_from(("redis", "redis", "store")), way=st.sampled_from((Way.LOST, Way.REFUSED, Way.LATE)))
+    def the_next_answer_fails(self, door: str, way: Way) -> None:
+        self.world.next_way[door] = way
 
     @rule()
     def redis_finds_a_copy(self) -> None:
@@ -163,7 +183,7 @@ def _quiet() -> Iterator[None]:
 LONG = int(os.environ.get("HUB_MODEL_EXAMPLES", "0"))  # noqa: TID251 -- how long a run is, says who starts it
 TestHub = Hub.TestCase
 TestHub.settings = settings(
-    max_examples=LONG or 100,
+    max_examples=LONG or 120,
     stateful_step_count=60,
     derandomize=not LONG,
     deadline=None,
