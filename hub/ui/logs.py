@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from enum import StrEnum
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 
@@ -16,6 +17,23 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+class ForgivingOutput:
+    """Where lines go: one that cannot be written now (its disk is full, its reader gone) is not an error of the hub."""
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+
+    def write(self, text: str) -> None:
+        """Write if possible."""
+        with suppress(OSError):
+            self._output.write(text)
+
+    def flush(self) -> None:
+        """Let it out if possible."""
+        with suppress(OSError):
+            self._output.flush()
 
 
 def configure_logging(level: LogLevel, output: TextIO) -> None:
@@ -35,6 +53,6 @@ def configure_logging(level: LogLevel, output: TextIO) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(output),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", ForgivingOutput(output))),
         cache_logger_on_first_use=False,
     )
