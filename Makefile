@@ -2,13 +2,17 @@
 
 BIN := .venv/bin
 DURATION ?= 60
+MINUTES ?= 30
+SEED ?= 5
 
-.PHONY: help demo test bench lint format map
+.PHONY: help demo test bench chaos chaos-table lint format map
 
 help:
 	@echo "make demo [DURATION=60]   a simulated community, judged before your eyes"
 	@echo "make test                 lint, types, import law, tests"
 	@echo "make bench                our figures, on this machine"
+	@echo "make chaos [MINUTES=30]   faults in running traffic; SEED=5 is their order"
+	@echo "make chaos-table          every fault once, and the table of the README"
 	@echo "make lint                 lint, types and import law only"
 	@echo "make format               let ruff format everything"
 	@echo "make map                  write the map of the rooms into the README"
@@ -25,6 +29,12 @@ test: lint
 
 bench: .venv/installed
 	@$(BIN)/python -m benchmarks
+
+chaos: .venv/installed
+	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED)
+
+chaos-table: .venv/installed
+	@$(BIN)/python -m tests.chaos --readme --seed $(SEED)
 
 lint: .venv/installed
 	$(BIN)/ruff check

@@ -1,16 +1,20 @@
-"""The campaign: several towns side by side share the faults of the table, each takes the next one that nobody has."""
+"""The campaign: several towns side by side share the faults, each takes the next one that nobody has."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AsyncExitStack
+from itertools import chain, count, islice
 from pathlib import Path
 
 from tests.chaos.faults.fault import Fault
-from tests.chaos.storm import Outcome, Storm, storm_in
+from tests.chaos.outcome import Outcome
+from tests.chaos.storm import Storm, storm_in
+
+FAULTS_PER_TOWN = 20
+"""Then a town begins anew: what is compared after each fault is everything that was ever said in it."""
 
 Tell = Callable[[Storm, Outcome], None]
 
@@ -22,24 +26,28 @@ def shuffled(faults: Iterable[Fault], seed: int) -> list[Fault]:
     return found
 
 
-async def strike_all(directory: Path, faults: Sequence[Fault], seed: int, towns: int, tell: Tell) -> None:
-    """Let each of ``faults`` happen once, in ``towns`` towns; ``tell`` hears each outcome. It may raise to end all."""
-    left = deque(faults)
+def endless(faults: Iterable[Fault], seed: int) -> Iterator[Fault]:
+    """Yield all of ``faults``, and all of them again in another order, and so on."""
+    found = list(faults)
+    for again in count():
+        yield from shuffled(found, seed + again)
 
-    async def live(number: int) -> None:
-        async with storm_in(directory / f"town-{number}", seed + number) as storm:
-            await storm.start()
-            while left:
-                tell(storm, await storm.strike(left.popleft()))
+
+async def strike_all(directory: Path, faults: Iterable[Fault], seed: int, towns: int, tell: Tell) -> None:
+    """Let ``faults`` happen, in ``towns`` towns at a time; ``tell`` hears each outcome."""
+    left, seeds = iter(faults), count(seed)
+    opening = asyncio.Lock()  # Alembic makes the tables of one registry at a time in a process
+
+    async def live() -> None:
+        while fault := next(left, None):
+            here = next(seeds)
+            async with AsyncExitStack() as stack:
+                async with opening:
+                    storm = await stack.enter_async_context(storm_in(directory / f"town-{here}", here))
+                await storm.start()
+                for each in chain((fault,), islice(left, FAULTS_PER_TOWN - 1)):
+                    tell(storm, await storm.strike(each))
 
     async with asyncio.TaskGroup() as group:
         for number in range(towns):
-            group.create_task(live(number), name=f"campaign.town-{number}")
-
-
-@asynccontextmanager
-async def quiet_town(directory: Path, seed: int) -> AsyncIterator[Storm]:
-    """Open one town whose hub works: for faults that measure."""
-    async with storm_in(directory, seed) as storm:
-        await storm.start()
-        yield storm
+            group.create_task(live(), name=f"campaign.town-{number}")

@@ -15,7 +15,7 @@ from hub.clock import SystemClock
 from tests.chaos.town import SITE
 from tests.waiting import wait_until
 
-CARD_EVERY = 20
+CARD, CARD_EVERY = "card-", 20
 SENSORS, DOORS = 10, ("door", "gate")
 STEP_SECONDS = 0.01
 BURST_MAX = 100
@@ -153,7 +153,7 @@ class Publisher:
 
     def _said(self, number: int) -> Mapping[str, object]:
         if is_card(number):
-            signal = {"name": "access.granted", "credential": "card", "card": f"card-{number}"}
+            signal = {"name": "access.granted", "credential": "card", "card": f"{CARD}{number}"}
             return {"part": "door-1", "signals": [signal]}
         band = number // (self.rate * BAND_SECONDS) % 2
         values = {"co2": value_of(number), "temperature": 20.0 + 20 * band}

@@ -12,7 +12,7 @@ from hub.journal.neighbours import journal_path, state_path
 from hub.model import Batch, Event, Heard, Record
 from hub.replay.beginning import Beginning, Fidelity, engine_at, entries_of, saved
 from hub.replay.tape import JournalTape
-from tests.chaos.publisher import number_of, topic_of
+from tests.chaos.publisher import CARD, number_of, topic_of
 
 SEEN = "access.card_seen"
 
@@ -68,7 +68,7 @@ class Shadow:
         self.position = record.position
         self.events += effects.events
         self.judged.update(number_of(float(values["co2"])) for _, _, values in effects.points if "co2" in values)
-        self.judged.update(card_number(event) for event in effects.events if event.name == SEEN)
+        self.judged.update(card_number(event) for event in effects.events if is_numbered(event))
 
     def _hear(self, session: str, message: Heard, at: int) -> None:
         number = number_in(message)
@@ -84,9 +84,14 @@ class Shadow:
         self._latest[who] = max(number, self._latest.get(who, 0))
 
 
+def is_numbered(event: Event) -> bool:
+    """Whether an event is a card of the storm's publisher."""
+    return event.name == SEEN and str(event.data["card"]).startswith(CARD)
+
+
 def card_number(event: Event) -> int:
     """Return the number of the card that an event saw."""
-    return int(str(event.data["card"]).removeprefix("card-"))
+    return int(str(event.data["card"]).removeprefix(CARD))
 
 
 def number_in(message: Heard) -> int | None:
@@ -94,7 +99,7 @@ def number_in(message: Heard) -> int | None:
     try:
         said = orjson.loads(message.payload)
         if "signals" in said:
-            number = int(said["signals"][0]["card"].removeprefix("card-"))
+            number = int(said["signals"][0]["card"].removeprefix(CARD))
         else:
             number = number_of(said["values"]["co2"])
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):

@@ -16,8 +16,9 @@ from tests.chaos.faults.fault import Fault
 from tests.chaos.hub_process import HubProcess
 from tests.chaos.influx_town import InfluxTown
 from tests.chaos.invariants import broken
+from tests.chaos.outcome import Outcome, uncounted
 from tests.chaos.publisher import Publisher, number_of
-from tests.chaos.shadow import SEEN, Shadow, card_number
+from tests.chaos.shadow import Shadow, card_number, is_numbered
 from tests.chaos.town import opened
 from tests.chaos.watch import Watch
 from tests.servers.influxdb import InfluxServer
@@ -27,7 +28,10 @@ from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
 
 RATE = 200
-SETTLED_SECONDS = 20
+SERVERS = ("mosquitto", "influxd")
+"""What a storm needs that pip does not bring."""
+SETTLED_SECONDS, START_SECONDS = 20, 60
+LOG_BYTES = 2_000
 LEAST_DELAY_SECONDS = 0.05
 """A hub that has just read may rest 20 ms, then comes the fsync; less than this is not asked of a busy machine."""
 RULES = """
@@ -50,20 +54,6 @@ raise: {event: access.crowd, severity: low}
 """Beside `card-seen` and all that ship: alarms with timers and commands, and counting: state that could be lost."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a fault came to; ``at`` is seconds after the storm began, ``wrong`` is empty when every invariant held."""
-
-    fault: str
-    at: float
-    lasted: float
-    lost: int
-    doubled: int
-    recovery: float
-    bounds: str
-    wrong: tuple[str, ...] = ()
-
-
 @dataclass(slots=True)
 class _Known:
     """What earlier faults cost."""
@@ -78,7 +68,7 @@ class Storm:
 
     Faults use the public parts. ``random`` is seeded: the same seed, the same faults at the same moments, as far as
     processes can be repeated. ``copies_allowed`` is what the fault at work lets the broker send again. ``rejected``:
-    what the store refuses for good.
+    what the store refuses for good. ``measured``: what a fault that measures has found.
     """
 
     def __init__(self, town: InfluxTown, broker_link: Proxy, redis_link: Proxy, seed: int) -> None:
@@ -93,6 +83,7 @@ class Storm:
         self.outcomes: list[Outcome] = []
         self.copies_allowed: set[int] = set()
         self.rejected: set[int] = set()
+        self.measured = ""
         self._known = _Known()
         self._calm, self._struck_at = range(0), 0
         self._began = self.clock.monotonic_ns()
@@ -100,12 +91,24 @@ class Storm:
     async def start(self) -> None:
         """Start the hub; return when everything works."""
         self.town.hub.start()
-        await self.town.hub.until_ready()
+        await self.town.hub.until_ready(seconds=START_SECONDS)
         self.watch.remember_memory()
 
     async def strike(self, fault: Fault) -> Outcome:
         """Let ``fault`` happen in running traffic; return what it came to, and remember it."""
-        at, first = self.seconds, self.publisher.number + 1
+        at = self.seconds
+        wrong: list[str] = []
+        try:
+            self.outcomes.append(await self._struck(fault, at))
+        except* AssertionError as errors:  # what a fault or we ourselves waited for has not come
+            wrong += [f"it did not end well: {error}" for error in _leaves(errors)]
+        if wrong:
+            words = (*wrong, f"/readyz said {sorted(self.watch.said)}", self.town.hub.log()[-LOG_BYTES:])
+            self.outcomes.append(uncounted(fault.name, at, self.seconds - at, words))
+        return self.outcomes[-1]
+
+    async def _struck(self, fault: Fault, at: float) -> Outcome:
+        first, self.measured = self.publisher.number + 1, ""
         async with self.publisher.traffic():
             await self.publisher.until_acked(RATE // 2)
             self._calm, self._struck_at = range(first, self.publisher.number + 1), self.clock.wall_ns()
@@ -117,12 +120,11 @@ class Storm:
         found = await self._settled(fault, recovery)
         outcome = Outcome(
             fault=fault.name, at=at, lasted=lasted, lost=len(found.lost), doubled=len(found.doubled),
-            recovery=recovery, bounds=found.bound_line, wrong=tuple(broken(found)),
+            recovery=recovery, bounds=found.bound_line, measured=self.measured, wrong=tuple(broken(found)),
         )  # fmt: skip
         self._known.lost.update(found.lost)
         self._known.doubled.update(found.doubled)
         self._known.inversions = len(self.shadow.inversions)
-        self.outcomes.append(outcome)
         return outcome
 
     @property
@@ -166,7 +168,7 @@ class Storm:
 
     async def _newest_card(self) -> int:
         async with self.town.valkey.link() as link:
-            events = await read_events(link, ["access"], count=5, wanted=lambda event: event.name == SEEN)
+            events = await read_events(link, ["access"], count=5, wanted=is_numbered)
         return max(map(card_number, events), default=0)
 
     async def _settled(self, fault: Fault, liveness_seconds: float) -> Evidence:
@@ -204,7 +206,7 @@ class Storm:
         async with self.town.valkey.link() as link:
             for event in await read_events(link, count=1_000_000):
                 told.setdefault(_domain(event.name), []).append(event.id)
-                if event.name == SEEN:
+                if is_numbered(event):
                     stored[card_number(event)] += 1
         expected: dict[str, list[str]] = {}
         for event in shadow.events:
@@ -243,6 +245,14 @@ class Storm:
             if number in acked and heard.get(number, self._struck_at) < self._struck_at
         ]
         return max(LEAST_DELAY_SECONDS, max(delays, default=0) / 1e9)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
 
 
 def _domain(name: str) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from statistics import median
 
 import pytest
 
 from hub.journal.outbox import MEMORY_BYTES
 from tests.chaos.influx_town import InfluxTown
+from tests.chaos.latency import ALLOWED, Window, p99s_ms, slowdown
 from tests.chaos.town import opened
+from tests.chaos.watch import resident_bytes
 from tests.servers.influxdb import InfluxServer
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
@@ -22,7 +22,6 @@ RATE = 500
 CARD_EVERY = 10
 OUTAGE_SECONDS = 20
 ROUNDS, WINDOW_SECONDS = 8, 3
-ALLOWED = 1.2
 
 
 @pytest.fixture
@@ -33,34 +32,18 @@ async def town(
         yield each
 
 
-async def window(town: InfluxTown) -> tuple[int, int]:
+async def window(town: InfluxTown) -> Window:
     """Let a window of traffic pass and return its two ends (wall ns)."""
     since = town.clock.wall_ns()
     await town.until_sent(WINDOW_SECONDS * RATE)
     return since, town.clock.wall_ns()
 
 
-async def p99s_ms(town: InfluxTown, windows: Sequence[tuple[int, int]]) -> list[float]:
-    """Return the p99 of publish to stream in each window."""
+async def check_latency(town: InfluxTown, here: Sequence[Window], away: Sequence[Window]) -> None:
+    """Assert that events took about as long in the windows ``away`` as in those ``here``."""
     streamed = await town.streamed_at()
-    found = []
-    for since, until in windows:
-        took = sorted(streamed[card] - at / 1e6 for card, at in town.sent.at.items() if since <= at < until)
-        assert len(took) >= WINDOW_SECONDS * RATE // CARD_EVERY - CARD_EVERY
-        found.append(took[math.ceil(len(took) * 0.99) - 1])
-    return found
-
-
-def slowdown(here: Sequence[float], away: Sequence[float]) -> float:
-    """Return how many times longer events take in the windows ``away``, by two estimates that noise deceives seldom.
-
-    Other work on the machine comes and goes and only ever adds, up to tens of times what we look for. The quietest
-    windows of both sorts hold the least of it; the two windows of a pair, one after the other, hold about the same,
-    and the median of their ratios passes over those that do not. What an outage costs is in every window, and in both.
-    """
-    quietest = min(away) / min(here)
-    paired = median(late / soon for soon, late in zip(here, away, strict=True))
-    return min(quietest, paired)
+    p99s = [p99s_ms(town.sent.at, streamed, windows) for windows in (here, away)]
+    assert slowdown(*p99s) <= ALLOWED
 
 
 async def until_confirmed(town: InfluxTown) -> None:
@@ -70,12 +53,6 @@ async def until_confirmed(town: InfluxTown) -> None:
         return (await town.hub.metrics())["hub_points_waiting"] < RATE
 
     await wait_until(is_confirmed)
-
-
-def resident_bytes(process: int) -> int:
-    """Return how much memory a process holds."""
-    status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
-    return 1024 * int(status.partition("VmRSS:")[2].split()[0])
 
 
 async def check_all(town: InfluxTown) -> None:
@@ -115,8 +92,8 @@ async def test_twenty_seconds_without_influxdb_cost_no_point(town: InfluxTown) -
 async def test_events_take_no_longer_while_influxdb_is_away(town: InfluxTown) -> None:
     town.hub.start()
     await town.hub.until_ready()
-    here: list[tuple[int, int]] = []
-    away: list[tuple[int, int]] = []
+    here: list[Window] = []
+    away: list[Window] = []
     async with town.traffic(RATE):
         await town.until_sent(2 * RATE)
         for _ in range(ROUNDS):
@@ -126,7 +103,7 @@ async def test_events_take_no_longer_while_influxdb_is_away(town: InfluxTown) ->
             await town.influxdb.start()
             await until_confirmed(town)
     await check_all(town)
-    assert slowdown(await p99s_ms(town, here), await p99s_ms(town, away)) <= ALLOWED
+    await check_latency(town, here, away)
 
 
 @pytest.mark.timeout(120)

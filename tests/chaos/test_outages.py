@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from hub.sinks.streams import cursor_key
-from tests.bridge.device import owed
 from tests.chaos.hub_process import HubProcess
 from tests.chaos.town import Town, open_town
 from tests.journal.papers import batch, journal, records
@@ -187,24 +185,6 @@ async def until_saved(broker: Mosquitto) -> None:
     file = broker.directory / "mosquitto.db"
     before = file.stat().st_mtime_ns if file.exists() else 0
     await wait_until(lambda: file.exists() and file.stat().st_mtime_ns > before)
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize("session", ["telemetry", "events"])
-async def test_a_stranger_with_our_client_id_costs_a_reconnect_and_nothing_else(town: Town, session: str) -> None:
-    town.hub.start()
-    await town.hub.until_ready()
-    async with town.traffic(RATE):
-        for number in range(3):
-            await town.until_sent(RATE // 4)
-            await owed(town.mosquitto.port, f"hub-{session}")
-            await wait_until(partial(has_reconnected, town, session, number + 1))
-    await check_all(town)
-
-
-async def has_reconnected(town: Town, session: str, count: int) -> bool:
-    """Return whether ``session`` has lost and found its connection ``count`` times."""
-    return (await town.hub.metrics())[f'hub_sessions_reconnected_total{{session="{session}"}}'] >= count
 
 
 # ----------------------------------------------------------------------------------------------------------- the hub

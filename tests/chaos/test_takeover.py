@@ -77,25 +77,6 @@ async def test_a_copy_that_fell_behind_its_partition_is_refused_at_once(town: In
 
 
 @pytest.mark.timeout(90)
-async def test_a_hub_that_slept_through_a_takeover_never_comes_back(town: InfluxTown) -> None:
-    first = town.hub
-    first.start()
-    await first.until_ready()
-    async with town.traffic(RATE):
-        await town.until_sent(RATE)
-        first.pause()
-        second = town.second_hub()
-        second.start()
-        await second.until_connected()
-        await town.until_sent(RATE)
-        first.resume()
-        assert await first.until_ended() == LOST
-        await town.until_sent(RATE)
-    assert "[partition_taken_over]" in first.log()
-    await check_all(town, second)
-
-
-@pytest.mark.timeout(90)
 async def test_a_hub_that_wakes_after_the_takeover_and_before_the_others_first_connection_acknowledges_nothing(
     town: InfluxTown, proxy_to: ProxyFactory
 ) -> None:

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 from tests.chaos.faults.fault import DOWN, STARTING, Copies, Fault, Loss
 from tests.chaos.storm import RATE, Storm
 from tests.waiting import wait_until
 
 BLIND = frozenset({"session_blind"})
+FILE, SAVE_NS = "mosquitto.db", 50_000_000
 SETTLED_MESSAGES = 15 * RATE
 """Longer than the hub remembers what the broker may send again: a ping every 5 s, answered at least 3 s ago."""
 
 
 async def kill(storm: Storm) -> None:
-    """Kill it under a hub that listens."""
-    broker = storm.town.mosquitto
+    """Kill it under a hub that listens, and that had no backlog when it saved last."""
+    await _until_saved(storm)
     await storm.publisher.until_acked(storm.random.randrange(1, RATE))
-    broker.kill()
+    await _kill(storm)
+
+
+async def kill_behind_backlog(storm: Storm) -> None:
+    """Kill it when it has just delivered what its last save holds as never sent: it comes again, and is not marked."""
+    hub, publisher = storm.town.hub, storm.publisher
+    hub.kill()
+    first = publisher.number + 1
+    await publisher.until_acked(RATE)
+    await _until_saved(storm)
+    hub.start()
+    await hub.until_ready()
+    storm.copies_allowed.update(range(first - RATE // 2, publisher.number + 1))
+    await _kill(storm)
+
+
+async def _kill(storm: Storm) -> None:
+    storm.town.mosquitto.kill()
     await storm.until_said(*BLIND)
-    broker.start()
+    storm.town.mosquitto.start()
 
 
 async def end(storm: Storm) -> None:
@@ -34,6 +51,7 @@ async def end(storm: Storm) -> None:
 async def kill_without_hub(storm: Storm) -> None:
     """Kill it while the hub is down and it holds the queue."""
     broker, hub = storm.town.mosquitto, storm.town.hub
+    await _until_saved(storm)
     hub.kill()
     await storm.publisher.until_acked(RATE + storm.random.randrange(RATE))
     broker.kill()
@@ -45,11 +63,11 @@ async def kill_without_hub(storm: Storm) -> None:
 async def forget(storm: Storm) -> None:
     """Kill it and let it begin with an old save: what it held then was acked long ago, and comes again."""
     broker, hub, publisher = storm.town.mosquitto, storm.town.hub, storm.publisher
-    file, old = broker.directory / "mosquitto.db", broker.directory / "old.db"
+    file, old = broker.directory / FILE, broker.directory / "old.db"
     hub.pause()
     first = publisher.number + 1
     await publisher.until_acked(RATE // 2)
-    await _until_saved(file)
+    await _until_saved(storm)
     shutil.copy(file, old)
     storm.copies_allowed.update(range(first - RATE // 2, publisher.number + 1))
     hub.resume()
@@ -60,11 +78,11 @@ async def forget(storm: Storm) -> None:
     broker.start()
 
 
-async def _until_saved(file: Path) -> None:
-    """Wait for two saves: the second has all that the broker had taken before the first."""
-    for _ in range(2):
-        before = file.stat().st_mtime_ns if file.exists() else 0
-        await wait_until(lambda before=before: file.exists() and file.stat().st_mtime_ns > before)  # type: ignore[misc] # a default
+async def _until_saved(storm: Storm) -> None:
+    """Wait until everything that the broker has taken so far is in its persistence file; a save takes milliseconds."""
+    file = storm.town.mosquitto.directory / FILE
+    since = storm.clock.wall_ns() + SAVE_NS
+    await wait_until(lambda: file.exists() and file.stat().st_mtime_ns > since)
 
 
 ROWS = (
@@ -74,6 +92,15 @@ ROWS = (
         strike=kill,
         says=BLIND,
         loss=Loss.ACK_DELAY,
+    ),
+    Fault(
+        name="mosquitto killed behind a backlog",
+        does="SIGKILL when it has just delivered a queue that its last save holds as never sent",
+        strike=kill_behind_backlog,
+        says=BLIND | {DOWN},
+        may_say=STARTING,
+        loss=Loss.ACK_DELAY,
+        copies=Copies.SINCE_SAVE,
     ),
     Fault(
         name="mosquitto killed while the hub is down",

@@ -25,10 +25,10 @@ class Loss(Enum):
 
 
 class Copies(Enum):
-    """What may be judged twice: a broker that forgot an ack sends again what it cannot mark as sent before."""
+    """What may be judged twice: a broker that forgot an ack, or that it ever sent, sends again without a mark."""
 
     NONE = "0"
-    SINCE_SAVE = "what came after the old snapshot"
+    SINCE_SAVE = "since its save"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,15 +7,20 @@ from tests.chaos.faults.broker import BLIND
 from tests.chaos.faults.fault import STARTING, Fault
 from tests.chaos.hub_process import HubProcess
 from tests.chaos.storm import RATE, Storm
+from tests.waiting import wait_until
 
 LOST, REFUSED = 1, 2
+TIMES = 3
 
 
 async def refuse_second(storm: Storm) -> None:
     """Start a copy of the hub on another host beside it: it gives up, and nobody notices."""
     second = await _copy(storm, goes_on=True)
     second.start()
-    await _until_ended(second, REFUSED)
+    await _until_ended(second, REFUSED, ("[partition_owned_elsewhere]", "[cursor_ahead]"))
+    if "session_connected" in second.log():
+        message = "a hub that was refused had connected to the broker"
+        raise AssertionError(message)
 
 
 async def take_over(storm: Storm) -> None:
@@ -27,14 +32,23 @@ async def take_over(storm: Storm) -> None:
     storm.adopt(second)
     await storm.publisher.until_acked(RATE)
     first.resume()
-    await _until_ended(first, LOST)
+    await _until_ended(first, LOST, ("[partition_taken_over]",))
 
 
 async def steal_client_id(storm: Storm) -> None:
-    """Connect with the client id of a session for a moment."""
+    """Connect with the client id of each session for a moment, three times."""
+    hub = storm.town.hub
     for session in ("telemetry", "events"):
-        await owed(storm.town.mosquitto.port, f"hub-{session}")
-        await storm.publisher.until_acked(RATE // 4)
+        count = f'hub_sessions_reconnected_total{{session="{session}"}}'
+        for _ in range(TIMES):
+            before = (await hub.metrics())[count]
+            await owed(storm.town.mosquitto.port, f"hub-{session}")
+
+            async def has_returned(count: str = count, before: float = before) -> bool:
+                return (await hub.metrics())[count] > before
+
+            await wait_until(has_returned)
+            await storm.publisher.until_acked(RATE // 4)
 
 
 async def _copy(storm: Storm, *, goes_on: bool) -> HubProcess:
@@ -49,8 +63,9 @@ async def _copy(storm: Storm, *, goes_on: bool) -> HubProcess:
     return copy
 
 
-async def _until_ended(hub: HubProcess, code: int) -> None:
-    if (ended := await hub.until_ended()) != code:
+async def _until_ended(hub: HubProcess, code: int, reasons: tuple[str, ...]) -> None:
+    ended = await hub.until_ended()
+    if ended != code or not any(reason in hub.log() for reason in reasons):
         message = f"it ended with {ended} instead of {code}\n{hub.log()[-2_000:]}"
         raise AssertionError(message)
 
@@ -69,7 +84,7 @@ ROWS = (
     ),
     Fault(
         name="a stranger with our client id",
-        does="connects as each of the hub's sessions for a moment",
+        does="connects as each of the hub's sessions for a moment, three times",
         strike=steal_client_id,
         may_say=BLIND,
     ),

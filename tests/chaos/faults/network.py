@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 
+from hub.bridge.topics import SessionName
 from tests.chaos.faults.broker import BLIND
 from tests.chaos.faults.fault import Fault
 from tests.chaos.faults.redis import GONE, SLOW
 from tests.chaos.storm import RATE, Storm
+from tests.waiting import wait_until
 
 LATENCY_SECONDS = 0.3
+NOTICED_SECONDS = 30
+"""Two pings of 5 s when nothing comes; where only our acks vanish, the broker hangs up after 1.5 keepalives."""
 TIMES = 3
 
 
@@ -36,8 +40,15 @@ async def cut(storm: Storm) -> None:
 
 
 async def swallow(storm: Storm, *, up: bool, down: bool) -> None:
-    """Swallow what is said until the hub says that it hears nothing; those connections never come back to life."""
+    """Swallow what is said until both sessions have noticed: their connections never come back to life."""
+    hub = storm.town.hub
+
+    async def have_noticed() -> bool:
+        metrics = await hub.metrics()
+        return all(metrics[f'hub_sessions_blind{{session="{session}"}}'] for session in SessionName)
+
     storm.broker_link.blackhole(up=up, down=down)
+    await wait_until(have_noticed, seconds=NOTICED_SECONDS)
     await storm.until_said(*BLIND)
     storm.broker_link.heal()
 

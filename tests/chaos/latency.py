@@ -1,0 +1,33 @@
+"""Latency in windows: its p99, and how much worse it is in one sort of windows than in the other, past the noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+ALLOWED = 1.2
+
+Window = tuple[int, int]
+"""Wall ns at which it began and ended."""
+
+
+def p99s_ms(sent_at: Mapping[str, int], streamed_at: Mapping[str, int], windows: Sequence[Window]) -> list[float]:
+    """Return the p99 of publish (wall ns by card) to stream (wall ms) in each window."""
+    found = []
+    for since, until in windows:
+        took = sorted(streamed_at[card] - at / 1e6 for card, at in sent_at.items() if since <= at < until)
+        found.append(took[math.ceil(len(took) * 0.99) - 1])
+    return found
+
+
+def slowdown(before: Sequence[float], meanwhile: Sequence[float]) -> float:
+    """Return how many times longer it takes in the windows ``meanwhile``, by two estimates that noise deceives seldom.
+
+    Other work on the machine comes and goes and only ever adds, up to tens of times what we look for. The quietest
+    windows of both sorts hold the least of it; the two windows of a pair, one after the other, hold about the same,
+    and the median of their ratios passes over those that do not. What a fault costs is in every window, and in both.
+    """
+    quietest = min(meanwhile) / min(before)
+    paired = median(late / soon for soon, late in zip(before, meanwhile, strict=True))
+    return min(quietest, paired)

@@ -1,0 +1,27 @@
+"""What a fault came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a fault came to; ``at`` is seconds after the storm began, ``wrong`` is empty when every invariant held."""
+
+    fault: str
+    at: float
+    lasted: float
+    lost: int
+    doubled: int
+    recovery: float
+    bounds: str
+    measured: str = ""
+    wrong: tuple[str, ...] = ()
+
+
+def uncounted(fault: str, at: float, lasted: float, wrong: tuple[str, ...]) -> Outcome:
+    """Return the outcome of a fault that did not end: nothing was compared."""
+    return Outcome(
+        fault=fault, at=at, lasted=lasted, lost=0, doubled=0, recovery=lasted, bounds="not counted", wrong=wrong
+    )
