@@ -31,6 +31,7 @@ REQUESTS: Mapping[str, Mapping[str, Scalar]] = {
     "clear": DURESS,
     "dance": {},
 }
+pytestmark = pytest.mark.timeout(600)
 DAY = 86_400
 a_session = st.sampled_from(SESSIONS)
 a_few = st.integers(0, 6)
@@ -183,7 +184,7 @@ def _quiet() -> Iterator[None]:
 LONG = int(os.environ.get("HUB_MODEL_EXAMPLES", "0"))  # noqa: TID251 -- how long a run is, says who starts it
 TestHub = Hub.TestCase
 TestHub.settings = settings(
-    max_examples=LONG or 120,
+    max_examples=LONG or 80,
     stateful_step_count=60,
     derandomize=not LONG,
     deadline=None,
