@@ -74,7 +74,7 @@ def _temperatures(world: World) -> Iterator[str]:
     stored = Counter(fields for (series, _), fields in world.around.lines.points.items() if b"device=room-1" in series)
     for number, heard in world.journaled.items():
         word = world.published[number]
-        most = heard if number in world.around.broker.revived else 1
+        most = heard if number in world.around.broker.revived | world.forgotten else 1
         if word.value is not None and "room-1" in word.topic:
             times = stored[b"temperature=%r" % word.value]
             if not 1 <= times <= most:

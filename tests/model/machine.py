@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from uuid import UUID
 
-from hub.model import Batch, Control, Outcome, OutcomeKind, Record, Scalar, Tick
+from hub.model import Batch, Control, Outcome, OutcomeKind, Record, Scalar, SessionCaughtUp, Tick
 from tests.engine.desk import SESSIONS, START
 from tests.model.broker import Sent
 from tests.model.devices import REFUSED, Devices, Word
@@ -37,7 +37,9 @@ class World:
         self.answers: list[Word] = []
         self.next_way: dict[str, Way] = {}
         self.journaled: Counter[int] = Counter()
+        self.forgotten: set[int] = set()
         self._heard_in: dict[int, str] = {}
+        self._heard_on: dict[int, tuple[str, int]] = {}
         self._journaled_of: dict[tuple[int, str, int], int] = {}
         self._entries: Counter[bytes] = Counter()
         self._saved_to = 0
@@ -63,6 +65,8 @@ class World:
     def _look_at_journal(self, records: list[Record]) -> None:
         for record in records:
             said = [] if not isinstance(record.body, Batch) else self._said_again(record, record.body)
+            if isinstance(record.body, SessionCaughtUp):
+                self._forget(record.body)
             self.reference.take(record, said)
 
     def _said_again(self, record: Record, batch: Batch) -> list[Repeated]:
@@ -71,11 +75,18 @@ class World:
         for sent in self._posts(record, batch):
             number = sent.post.number
             if number in self._heard_in and sent.duplicate:
-                surely = number not in self.around.broker.revived
+                surely = number not in self.around.broker.revived | self.forgotten
                 found.append(Repeated(f"{sent.post} (heard in {self._heard_in[number]})", surely=surely))
             self._heard_in[number] = f"{batch.session} {batch.connection}, record {record.position}"
+            self._heard_on[number] = batch.session, batch.connection
             self.journaled[number] += 1
         return found
+
+    def _forget(self, caught_up: SessionCaughtUp) -> None:
+        """Note what the hub forgets now: a broker killed before it has saved the acks sends it once more."""
+        for number, (session, connection) in self._heard_on.items():
+            if session == caught_up.session and connection != caught_up.connection:
+                self.forgotten.add(number)
 
     def _posts(self, record: Record, batch: Batch) -> list[Sent]:
         """Return what of the broker's a batch holds."""
