@@ -59,7 +59,7 @@ class Desk:
         self._raw = list(self._packets(range(count)))
 
     def _packets(self, numbers: range) -> Iterator[bytes]:
-        names, qos = self._traffic.topics(), mqtt5.QoS.AT_LEAST_ONCE
+        names, qos = self._traffic.topics, mqtt5.QoS.AT_LEAST_ONCE
         for number in numbers:
             payload = self._traffic.payload(number, (START_NS + number * NS_PER_MESSAGE) // 1_000_000)
             packet_id = number % PACKET_IDS + 1

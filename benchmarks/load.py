@@ -7,13 +7,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from benchmarks import publisher
-from benchmarks.figures import FLOOD, Figure, Plan, steadily
+from benchmarks.figures import FLOOD, MIXTURE, Figure, Plan, steadily
+from benchmarks.hub_process import HubProcess, hub_on
 from benchmarks.publisher import Published, publish
-from benchmarks.stage import HubProcess, Stage, cpu_ns, hub_on, staged
+from benchmarks.stage import Stage, cpu_ns, staged
 from benchmarks.timing import Trial, timed
-from benchmarks.traffic import Traffic
+from benchmarks.traffic import SITE, Traffic
 from hub.config import TimeseriesStore
 from hub.errors import UnavailableError
+from simulators.mixture import SMALLEST, Mixture
 
 DELIVERY_SECONDS = 120.0
 
@@ -24,46 +26,59 @@ Advance = Callable[[], None]
 class Load:
     """A hub on a stage, and the numbers that have been published to it."""
 
-    def __init__(self, stage: Stage, hub: HubProcess, plan: Plan) -> None:
+    def __init__(self, stage: Stage, hub: HubProcess, devices: int, *, mixed: bool = False) -> None:
         self.stage = stage
         self.hub = hub
-        self._devices = plan.devices
+        self._devices = devices
+        self._mixed = mixed
         self._next = 0
 
     def events(self, count: int) -> int:
         """Return how many of the next ``count`` messages are events."""
         return Traffic(self._devices).count_events(range(self._next, self._next + count))
 
-    async def send(self, count: int, rate: float = 0) -> Published:
-        """Publish the next ``count`` messages, and wait until all of it is delivered."""
+    async def publish(self, count: int, rate: float = 0, *, connections: int = 1) -> Published:
+        """Publish the next ``count`` messages."""
         numbers = range(self._next, self._next + count)
         self._next += count
         self.hub.expect(numbers)
-        port = self.stage.mosquitto.port
-        order = publisher.Order(port=port, devices=self._devices, first=numbers.start, count=count, rate=rate)
-        published = await publish(order)
+        order = publisher.Order(
+            port=self.stage.mosquitto.port, devices=self._devices, first=numbers.start, count=count, rate=rate,
+            connections=connections, mixed=self._mixed,
+        )  # fmt: skip
+        return await publish(order)
+
+    async def send(self, count: int, rate: float = 0) -> Published:
+        """Publish the next ``count`` messages, and wait until all of it is delivered."""
+        published = await self.publish(count, rate)
         await self.hub.until_delivered(seconds=DELIVERY_SECONDS)
         return published
 
+    async def flood(self, count: int) -> float:
+        """Send as fast as the broker takes it; return the hub's CPU microseconds a message until all is stored."""
+        cpu = cpu_ns(self.hub.pid)
+        await self.send(count)
+        return (cpu_ns(self.hub.pid) - cpu) / 1e3 / count
+
 
 @asynccontextmanager
-async def loaded(directory: Path, store: TimeseriesStore, plan: Plan) -> AsyncIterator[Load]:
+async def loaded(
+    directory: Path, store: TimeseriesStore, devices: int, *, warm_up: int, settings: str = ""
+) -> AsyncIterator[Load]:
     """Open a stage with a hub that is warm."""
-    async with staged(directory) as stage, hub_on(stage, store, Traffic(plan.devices)) as hub:
-        load = Load(stage, hub, plan)
-        await load.send(plan.warm_up)
+    async with staged(directory) as stage, hub_on(stage, store, Traffic(devices), settings=settings) as hub:
+        load = Load(stage, hub, devices)
+        await load.send(warm_up)
         yield load
 
 
 async def flood(directory: Path, store: TimeseriesStore, plan: Plan, advance: Advance) -> Figure:
     """Publish as fast as the broker takes it; CPU from the first message until the last one is stored."""
-    async with loaded(directory, store, plan) as load:
+    async with loaded(directory, store, plan.devices, warm_up=plan.warm_up) as load:
         costs: list[float] = []
         events = load.events(plan.flood * plan.flood_runs)
         for _ in range(plan.flood_runs):
-            cpu = cpu_ns(load.hub.pid)
-            await load.send(plan.flood)
-            costs.append((cpu_ns(load.hub.pid) - cpu) / 1e3 / plan.flood)
+            costs.append(await load.flood(plan.flood))
             advance()
         losses = await load.hub.stop()
     return Figure(
@@ -72,10 +87,31 @@ async def flood(directory: Path, store: TimeseriesStore, plan: Plan, advance: Ad
     )  # fmt: skip
 
 
+async def mixture(directory: Path, plan: Plan, advance: Advance) -> Figure:
+    """Flood a hub with what a real community says, judged by the shipped rules."""
+    devices = max(plan.devices, SMALLEST)
+    store = TimeseriesStore.INFLUXDB
+    async with staged(directory) as stage, hub_on(stage, store, Mixture(SITE, devices)) as hub:
+        load = Load(stage, hub, devices, mixed=True)
+        await load.send(plan.warm_up)
+        costs: list[float] = []
+        before = await hub.metrics()
+        for _ in range(plan.flood_runs):
+            costs.append(await load.flood(plan.mixture))
+            advance()
+        after = await hub.metrics()
+        losses = await hub.stop()
+    name = "hub_events_raised_total"
+    return Figure(
+        subject="hub, influxdb", load=MIXTURE, cpu_us=costs, messages=plan.mixture * plan.flood_runs,
+        events=after[name] - before[name], lost=losses.total,
+    )  # fmt: skip
+
+
 async def steady(directory: Path, plan: Plan, advance: Advance) -> list[Figure]:
     """Publish at each rate, whatever the hub does; CPU, and the time from due to seen in the stream."""
     figures: list[Figure] = []
-    async with loaded(directory, TimeseriesStore.INFLUXDB, plan) as load:
+    async with loaded(directory, TimeseriesStore.INFLUXDB, plan.devices, warm_up=plan.warm_up) as load:
         for rate in plan.rates:
             count = rate * plan.seconds
             events, url = load.events(count), load.stage.redis_url
@@ -83,7 +119,7 @@ async def steady(directory: Path, plan: Plan, advance: Advance) -> list[Figure]:
             found = await timed(trial, load.send)
             row = Figure(
                 subject="hub, influxdb", load=steadily(rate), cpu_us=found.cpu_us, messages=count, events=events,
-                lost=events - len(found.latency_ms), latency_ms=found.latency_ms,
+                lost=events - len(found.latency_ms), rate=rate, latency_ms=found.latency_ms,
             )  # fmt: skip
             figures.append(row)
             advance()

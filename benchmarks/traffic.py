@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+
+from hub.model import PlaceType
+from hub.registry.nouns import Device, Place
 
 SITE, BUILDING, KIND = "s1", "b1", "environment_sensor"
 FILTER = f"hub/{SITE}/+/telemetry"
@@ -56,23 +60,37 @@ def other_rules() -> str:
 DOMAINS = ("fire", "utility", "care")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Traffic:
-    """Message ``number`` is word ``number // devices`` of device ``number % devices``; a number says it all."""
+    """Message ``number`` is word ``number // size`` of device ``number % size``; a number says it all."""
 
-    devices: int
+    size: int
 
     def names(self) -> list[str]:
         """Return every device."""
-        return [f"env-{device:04d}" for device in range(self.devices)]
+        return [f"env-{device:04d}" for device in range(self.size)]
 
+    @cached_property
     def topics(self) -> list[str]:
-        """Return the topic of every device."""
+        """The topic of every device."""
         return [f"hub/{SITE}/{name}/telemetry" for name in self.names()]
+
+    def places(self) -> list[Place]:
+        """Return the one building."""
+        return [Place(site=SITE, id=BUILDING, type=PlaceType.BUILDING)]
+
+    def devices(self) -> list[Device]:
+        """Return every device as the registry has it."""
+        return [Device(site=SITE, id=name, kind=KIND, place=BUILDING) for name in self.names()]
+
+    def say(self, number: int, now_ns: int) -> tuple[int, str, bytes]:
+        """Return who says ``number``, its topic and its payload, measured at ``now_ns`` UTC."""
+        device = number % self.size
+        return device, self.topics[device], self.payload(number, now_ns // 1_000_000)
 
     def payload(self, number: int, milliseconds: int) -> bytes:
         """Return the native JSON of ``number``, always of the same length, measured at ``milliseconds`` UTC."""
-        word, device = divmod(number, self.devices)
+        word, device = divmod(number, self.size)
         which = device % 3 if self._is_beyond(device, word) else -1
         return b'{"t":%d,"seq":%d,"values":{"temperature":%d.%d,"humidity":%d,"co2":%d}}' % (
             milliseconds,
@@ -85,7 +103,7 @@ class Traffic:
 
     def is_event(self, number: int) -> bool:
         """Return whether ``number`` raises or clears an alarm, given that everything before it was heard."""
-        word, device = divmod(number, self.devices)
+        word, device = divmod(number, self.size)
         was_beyond = word > 0 and self._is_beyond(device, word - 1)
         return self._is_beyond(device, word) is not was_beyond
 

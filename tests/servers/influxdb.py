@@ -65,6 +65,11 @@ class InfluxServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._front}"
 
+    @property
+    def pid(self) -> int:
+        """The process id of the server; 0 while it is not running."""
+        return self._server.pid
+
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(f"http://127.0.0.1:{self._http}")
         application = web.Application(client_max_size=64 * 1024 * 1024)

@@ -1,0 +1,215 @@
+"""`hub run` as a process of its own: started, stopped, killed; all that it was given is counted again in its stores."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import sqlite3
+import sys
+from asyncio.subprocess import Process, create_subprocess_exec
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import aiohttp
+
+from benchmarks.stage import Stage, cpu_ns
+from benchmarks.traffic import KIND, RULES, SITE, Traffic
+from hub.config import Settings, TimeseriesStore
+from hub.errors import UnavailableError
+from hub.journal.state_file import read_tallies
+from hub.registry import many
+from hub.registry.nouns import Site
+from hub.registry.registry import Registry
+from hub.services.child import free_port
+from hub.sinks.streams import DOMAINS
+from simulators.mixture import FAMILIES, Mixture
+from tests.waiting import wait_until
+
+ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
+"""Nothing that would lead a hub elsewhere."""
+READY_SECONDS = 120.0
+STOP_SECONDS = 60.0
+UNLIMITED = 1_000_000
+"""Messages a second of one device: a flood of few devices is no device that went mad."""
+COUNT_LOCAL = "SELECT count(*) FROM points JOIN series ON series.id = points.series WHERE measurement = ?"
+COMMAND = [sys.executable, "-c", "from hub.ui.cli.main import main; main()"]
+_SAMPLE = re.compile(r"^(hub_\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+
+
+class HubProcess:
+    """A hub with the shipped defaults on a stage; ``settings`` is more TOML.
+
+    With ``Traffic`` everything that must come of it is known beforehand; of a ``Mixture`` the hub's own counts are
+    compared with its stores. Nor can events be known (``knows_events``) when a hub hears messages while it is blind:
+    alarms do not clear then.
+    """
+
+    def __init__(self, stage: Stage, store: TimeseriesStore, speech: Traffic | Mixture, *, settings: str = "") -> None:
+        self.stage = stage
+        self.data = stage.directory / "data"
+        self.config = stage.directory / "hub.toml"
+        self.start_cpu_seconds = 0.0
+        self.knows_events = isinstance(speech, Traffic)
+        self._more_settings = settings
+        self._published = 0
+        self._store = store
+        self._speech = speech
+        self._http_port = free_port()
+        self._process: Process | None = None
+        self._events = 0
+
+    @property
+    def pid(self) -> int:
+        """The process id; 0 while it does not run."""
+        return 0 if self._process is None else self._process.pid
+
+    async def register(self) -> None:
+        """Write its files and fill its registry."""
+        self._write_files()
+        async with Registry(Settings(data_dir=self.data).registry_url()) as registry:
+            await registry.add_site(Site(id=SITE, zone="Asia/Shanghai"))
+            await many.put_places(registry, self._speech.places())
+            await many.put_devices(registry, self._speech.devices())
+
+    async def start(self) -> None:
+        """Start, and wait until /readyz says so."""
+        with (self.stage.directory / "hub.log").open("ab") as log:
+            command = [*COMMAND, "--config", str(self.config), "--log-level", "warning", "run"]
+            self._process = await create_subprocess_exec(*command, stdout=log, stderr=log, env=ENVIRONMENT)
+        await wait_until(self._is_ready, seconds=READY_SECONDS)
+        self.start_cpu_seconds = cpu_ns(self.pid) / 1e9
+
+    def _write_files(self) -> None:
+        stage, rules = self.stage, self.stage.directory / "rules"
+        self.data.mkdir()
+        rules.mkdir()
+        if isinstance(self._speech, Traffic):
+            (rules / "bench.yaml").write_text(RULES, encoding="utf-8")
+        self.config.write_text(
+            f"""\
+data_dir = "{self.data}"
+rules_dir = "{rules}"
+mqtt.port = {stage.mosquitto.port}
+redis.url = "{stage.redis_url}"
+http.port = {self._http_port}
+timeseries = {{store = "{self._store.value}", url = "{stage.influx.url}", bucket = "hub"}}
+limits.device_messages_per_second = {UNLIMITED}
+limits.device_burst = {UNLIMITED}
+{self._more_settings}
+""",
+            encoding="utf-8",
+        )
+
+    async def _is_ready(self) -> bool:
+        if self._process is None or self._process.returncode is not None:
+            raise UnavailableError("hub_died", (self.stage.directory / "hub.log").read_text(encoding="utf-8")[-3_000:])
+        try:
+            return (await self._page("readyz"))[0] == HTTPStatus.OK
+        except aiohttp.ClientError:
+            return False
+
+    async def _page(self, name: str) -> tuple[int, str]:
+        async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{self._http_port}/{name}") as answer:
+            return answer.status, await answer.text()
+
+    async def metrics(self) -> Counter[str]:
+        """Return the counters by name, added up over their labels."""
+        found: Counter[str] = Counter()
+        for name, value in _SAMPLE.findall((await self._page("metrics"))[1]):
+            found[name] += int(float(value))
+        return found
+
+    def expect(self, numbers: range) -> None:
+        """Note that ``numbers`` are published, and the events that they must raise."""
+        self._published += len(numbers)
+        if isinstance(self._speech, Traffic):
+            self._events += self._speech.count_events(numbers)
+
+    async def until_delivered(self, *, seconds: float) -> None:
+        """Wait until the store has confirmed every point, and the streams hold every event."""
+        known = isinstance(self._speech, Traffic)
+        await wait_until(self._is_delivered if known else self._is_settled, seconds=seconds)
+
+    async def _is_delivered(self) -> bool:
+        # The hub's own file: asking its HTTP would cost it CPU time.
+        tally = read_tallies(self.data / "state.sqlite").get("timeseries", {})
+        if tally.get("written", 0) < self._published:
+            return False
+        return not self.knows_events or await self.stage.count_events() >= self._events
+
+    async def _is_settled(self) -> bool:
+        found = await self.metrics()
+        owed = ("hub_points_waiting", "hub_outbox_waiting_records", "hub_engine_lag_records")
+        return found["hub_messages_heard_total"] >= self._published and not any(found[name] for name in owed)
+
+    async def stop(self) -> Losses:
+        """End the hub in good order, and count everything once more where it was stored."""
+        found = await self.metrics()
+        process = self._process
+        if process is None:
+            raise UnavailableError("hub_not_started")
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(STOP_SECONDS):
+            code = await process.wait()  # this loop stands between the hub and InfluxDB: it must not block
+        if code:
+            raise UnavailableError("hub_failed", returncode=code)
+        self._process = None
+        if isinstance(self._speech, Mixture):
+            return await self._losses_of_mixture(found)
+        points = await self.stage.count_points() if self._store is TimeseriesStore.INFLUXDB else self._count_local()
+        return Losses(
+            unheard=self._published - found["hub_messages_heard_total"],
+            points=self._published - points,
+            events=(self._events if self.knows_events else found["hub_events_raised_total"])
+            - await self.stage.count_events(),
+        )
+
+    async def _losses_of_mixture(self, found: Counter[str]) -> Losses:
+        stored = sum([await self.stage.count_points_of(family.kind) for family in FAMILIES])
+        return Losses(
+            unheard=self._published - found["hub_messages_applied_total"],
+            points=found["hub_points_derived_total"] - stored,
+            events=found["hub_events_raised_total"] - await self.stage.count_events(DOMAINS),
+        )
+
+    def _count_local(self) -> int:
+        with closing(sqlite3.connect(self.data / "timeseries.sqlite")) as store:
+            return int(store.execute(COUNT_LOCAL, (KIND,)).fetchone()[0])
+
+    async def kill(self) -> None:
+        """End it at once, if it still runs."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """What is missing (or, below zero, there twice) of what the broker took."""
+
+    unheard: int
+    points: int
+    events: int
+
+    @property
+    def total(self) -> int:
+        """How much is wrong, in all."""
+        return abs(self.unheard) + abs(self.points) + abs(self.events)
+
+
+@asynccontextmanager
+async def hub_on(
+    stage: Stage, store: TimeseriesStore, speech: Traffic | Mixture, *, settings: str = ""
+) -> AsyncIterator[HubProcess]:
+    """Run a hub on ``stage``."""
+    hub = HubProcess(stage, store, speech, settings=settings)
+    try:
+        await hub.register()
+        await hub.start()
+        yield hub
+    finally:
+        await hub.kill()

@@ -1,0 +1,57 @@
+"""Again: a hub that lost its checkpoint reads its whole journal, and a replay of the same journal beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+from benchmarks.figures import Finding, Plan, Target
+from benchmarks.hub_process import COMMAND, ENVIRONMENT, HubProcess
+from benchmarks.load import Advance, loaded
+from hub.config import TimeseriesStore
+from hub.errors import UnavailableError
+
+NEVER = 'checkpoint.messages = 1000000000\ncheckpoint.every = "1d"\n'
+MOST_SECONDS, LEAST_SPEED, REAL_RATE = 30.0, 20.0, 1_000
+
+
+async def measure(directory: Path, plan: Plan, advance: Advance) -> list[Finding]:
+    """Fill a journal, kill the hub before its first checkpoint, start it; then replay the journal, rules unchanged."""
+    store = TimeseriesStore.INFLUXDB
+    async with loaded(directory, store, plan.devices, warm_up=plan.warm_up, settings=NEVER) as load:
+        hub = load.hub
+        await load.send(plan.journal - plan.warm_up)
+        await hub.kill()
+        began = time.perf_counter()
+        await hub.start()
+        recovered, cpu = time.perf_counter() - began, hub.start_cpu_seconds
+        advance()
+        heard = (await hub.metrics())["hub_messages_heard_total"]
+        losses = await hub.stop()
+        replayed = await _replay(hub)
+    advance()
+    title = f"journal of {plan.journal:,} messages"
+    return [
+        Finding(
+            name=f"{title}: ready again after a kill, without a checkpoint", found=recovered, unit="s",
+            target=Target(bound=MOST_SECONDS), lost=losses.total + abs(heard - plan.journal), note=f"CPU {cpu:.1f} s",
+        ),
+        Finding(
+            name=f"{title}: replay against real time at {REAL_RATE:,} a second",
+            found=plan.journal / REAL_RATE / replayed, unit="×", target=Target(bound=LEAST_SPEED, is_least=True),
+            note=f"{replayed:.1f} s",
+        ),
+    ]  # fmt: skip
+
+
+async def _replay(hub: HubProcess) -> float:
+    """Return the seconds of `hub rules replay` from the journal's first record, with the rules as they are."""
+    words = ("--config", str(hub.config), "rules", "replay", "--from", "1h", "--json")
+    began = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(*COMMAND, *words, stdout=PIPE, stderr=PIPE, env=ENVIRONMENT)
+    _, complaint = await process.communicate()
+    if process.returncode not in {0, 1}:
+        raise UnavailableError("replay_failed", complaint.decode()[-2_000:], returncode=process.returncode)
+    return time.perf_counter() - began
