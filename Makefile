@@ -2,10 +2,9 @@
 
 BIN := .venv/bin
 DURATION ?= 60
-MINUTES ?= 30
 SEED ?= 5
 
-.PHONY: help demo test bench chaos chaos-table lint format map
+.PHONY: help demo test bench soak chaos chaos-table lint format map
 
 help:
 	@echo "make demo [DURATION=60]   a simulated community, judged before your eyes"
@@ -13,6 +12,7 @@ help:
 	@echo "make bench [ONLY=flood]   our figures, on this machine; 15 minutes in full"
 	@echo "make chaos [MINUTES=30]   faults in running traffic; SEED=5 is their order"
 	@echo "make chaos-table          every fault once, and the table of the README"
+	@echo "make soak [MINUTES=10]    a steady load and a fault a minute; the books must balance, nothing may grow"
 	@echo "make lint                 lint, types and import law only"
 	@echo "make format               let ruff format everything"
 	@echo "make map                  write the map of the rooms into the README"
@@ -27,6 +27,9 @@ demo: .venv/installed
 test: lint
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
+soak: .venv/installed
+	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),10)
+
 # gmqtt is a baseline and stays apart: its wheel brings a package `tests`, which would hide ours.
 bench: .venv/installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt matplotlib
@@ -35,7 +38,7 @@ bench: .venv/installed
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) --plots benchmarks/plots
 
 chaos: .venv/installed
-	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED)
+	@$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),30) --seed $(SEED)
 
 chaos-table: .venv/installed
 	@$(BIN)/python -m tests.chaos --readme --seed $(SEED)

@@ -6,11 +6,10 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import Finding, Plan, Target
-from benchmarks.hub_process import HubProcess, hub_on
+from benchmarks.hub_process import HubProcess, Setup, hub_on
 from benchmarks.load import DELIVERY_SECONDS, Advance, Load, loaded
 from benchmarks.stage import Stage, cpu_ns, memory_bytes, staged
 from benchmarks.traffic import Traffic
-from hub.config import TimeseriesStore
 
 CONNECTIONS = 8
 MIB = 2**20
@@ -22,7 +21,7 @@ MOST_MIB = 400.0
 async def top(directory: Path, plan: Plan, advance: Advance) -> list[Finding]:
     """Publish at the highest rate for a minute; what is counted is what is stored and streamed, a second."""
     count = plan.top_rate * plan.top_seconds
-    async with loaded(directory, TimeseriesStore.INFLUXDB, plan.devices, warm_up=plan.warm_up) as load:
+    async with loaded(directory, Setup(), plan.devices, warm_up=plan.warm_up) as load:
         before, began = _cpu(load.stage, load.hub), time.perf_counter()
         published = await load.publish(count, plan.top_rate, connections=CONNECTIONS)
         spoken = time.perf_counter()
@@ -53,8 +52,7 @@ def _cpu(stage: Stage, hub: HubProcess) -> dict[str, float]:
 
 async def backlog(directory: Path, plan: Plan, advance: Advance) -> list[Finding]:
     """Publish to the session of a hub that is down; then let it drain what waits."""
-    speech, store = Traffic(plan.devices), TimeseriesStore.INFLUXDB
-    async with staged(directory) as stage, hub_on(stage, store, speech) as hub:
+    async with staged(directory) as stage, hub_on(stage, Traffic(plan.devices), Setup()) as hub:
         load = Load(stage, hub, plan.devices)
         await load.send(plan.warm_up)
         await hub.stop()

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Protocol
 
 import aiohttp
 
@@ -22,7 +23,7 @@ from hub.config import Settings, TimeseriesStore
 from hub.errors import UnavailableError
 from hub.journal.state_file import read_tallies
 from hub.registry import many
-from hub.registry.nouns import Site
+from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
 from hub.services.child import free_port
 from hub.sinks.streams import DOMAINS
@@ -40,23 +41,40 @@ COMMAND = [sys.executable, "-c", "from hub.ui.cli.main import main; main()"]
 _SAMPLE = re.compile(r"^(hub_\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """How a hub is set up: its store, more TOML, rules of its own, and another port in place of the broker's."""
+
+    store: TimeseriesStore = TimeseriesStore.INFLUXDB
+    settings: str = ""
+    rules: str = RULES
+    mqtt_port: int | None = None
+
+
+class Speech(Protocol):
+    """Who speaks to a hub, as its registry has them."""
+
+    def places(self) -> list[Place]: ...
+    def devices(self) -> list[Device]: ...
+
+
 class HubProcess:
-    """A hub with the shipped defaults on a stage; ``settings`` is more TOML.
+    """A hub with the shipped defaults on a stage, set up as ``setup`` says.
 
     With ``Traffic`` everything that must come of it is known beforehand; of a ``Mixture`` the hub's own counts are
     compared with its stores. Nor can events be known (``knows_events``) when a hub hears messages while it is blind:
     alarms do not clear then.
     """
 
-    def __init__(self, stage: Stage, store: TimeseriesStore, speech: Traffic | Mixture, *, settings: str = "") -> None:
+    def __init__(self, stage: Stage, speech: Speech, setup: Setup) -> None:
         self.stage = stage
         self.data = stage.directory / "data"
         self.config = stage.directory / "hub.toml"
         self.start_cpu_seconds = 0.0
         self.knows_events = isinstance(speech, Traffic)
-        self._more_settings = settings
+        self.last_counts: Counter[str] = Counter()
         self._published = 0
-        self._store = store
+        self._setup = setup
         self._speech = speech
         self._http_port = free_port()
         self._process: Process | None = None
@@ -87,19 +105,19 @@ class HubProcess:
         stage, rules = self.stage, self.stage.directory / "rules"
         self.data.mkdir()
         rules.mkdir()
-        if isinstance(self._speech, Traffic):
-            (rules / "bench.yaml").write_text(RULES, encoding="utf-8")
+        if self._setup.rules:
+            (rules / "bench.yaml").write_text(self._setup.rules, encoding="utf-8")
         self.config.write_text(
             f"""\
 data_dir = "{self.data}"
 rules_dir = "{rules}"
-mqtt.port = {stage.mosquitto.port}
+mqtt.port = {self._setup.mqtt_port or stage.mosquitto.port}
 redis.url = "{stage.redis_url}"
 http.port = {self._http_port}
-timeseries = {{store = "{self._store.value}", url = "{stage.influx.url}", bucket = "hub"}}
+timeseries = {{store = "{self._setup.store.value}", url = "{stage.influx.url}", bucket = "hub"}}
 limits.device_messages_per_second = {UNLIMITED}
 limits.device_burst = {UNLIMITED}
-{self._more_settings}
+{self._setup.settings}
 """,
             encoding="utf-8",
         )
@@ -158,9 +176,12 @@ limits.device_burst = {UNLIMITED}
         if code:
             raise UnavailableError("hub_failed", returncode=code)
         self._process = None
+        self.last_counts = found
         if isinstance(self._speech, Mixture):
             return await self._losses_of_mixture(found)
-        points = await self.stage.count_points() if self._store is TimeseriesStore.INFLUXDB else self._count_local()
+        points = (
+            await self.stage.count_points() if self._setup.store is TimeseriesStore.INFLUXDB else self._count_local()
+        )
         return Losses(
             unheard=self._published - found["hub_messages_heard_total"],
             points=self._published - points,
@@ -185,6 +206,7 @@ limits.device_burst = {UNLIMITED}
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
+        self._process = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,11 +224,9 @@ class Losses:
 
 
 @asynccontextmanager
-async def hub_on(
-    stage: Stage, store: TimeseriesStore, speech: Traffic | Mixture, *, settings: str = ""
-) -> AsyncIterator[HubProcess]:
+async def hub_on(stage: Stage, speech: Speech, setup: Setup) -> AsyncIterator[HubProcess]:
     """Run a hub on ``stage``."""
-    hub = HubProcess(stage, store, speech, settings=settings)
+    hub = HubProcess(stage, speech, setup)
     try:
         await hub.register()
         await hub.start()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import publisher
 from benchmarks.figures import FLOOD, MIXTURE, Figure, Plan, steadily
-from benchmarks.hub_process import HubProcess, hub_on
+from benchmarks.hub_process import HubProcess, Setup, hub_on
 from benchmarks.publisher import Published, publish
 from benchmarks.stage import Stage, cpu_ns, staged
 from benchmarks.timing import Trial, timed
@@ -62,11 +62,9 @@ class Load:
 
 
 @asynccontextmanager
-async def loaded(
-    directory: Path, store: TimeseriesStore, devices: int, *, warm_up: int, settings: str = ""
-) -> AsyncIterator[Load]:
+async def loaded(directory: Path, setup: Setup, devices: int, *, warm_up: int) -> AsyncIterator[Load]:
     """Open a stage with a hub that is warm."""
-    async with staged(directory) as stage, hub_on(stage, store, Traffic(devices), settings=settings) as hub:
+    async with staged(directory) as stage, hub_on(stage, Traffic(devices), setup) as hub:
         load = Load(stage, hub, devices)
         await load.send(warm_up)
         yield load
@@ -74,7 +72,7 @@ async def loaded(
 
 async def flood(directory: Path, store: TimeseriesStore, plan: Plan, advance: Advance) -> Figure:
     """Publish as fast as the broker takes it; CPU from the first message until the last one is stored."""
-    async with loaded(directory, store, plan.devices, warm_up=plan.warm_up) as load:
+    async with loaded(directory, Setup(store=store), plan.devices, warm_up=plan.warm_up) as load:
         costs: list[float] = []
         events = load.events(plan.flood * plan.flood_runs)
         for _ in range(plan.flood_runs):
@@ -90,8 +88,7 @@ async def flood(directory: Path, store: TimeseriesStore, plan: Plan, advance: Ad
 async def mixture(directory: Path, plan: Plan, advance: Advance) -> Figure:
     """Flood a hub with what a real community says, judged by the shipped rules."""
     devices = max(plan.devices, SMALLEST)
-    store = TimeseriesStore.INFLUXDB
-    async with staged(directory) as stage, hub_on(stage, store, Mixture(SITE, devices)) as hub:
+    async with staged(directory) as stage, hub_on(stage, Mixture(SITE, devices), Setup(rules="")) as hub:
         load = Load(stage, hub, devices, mixed=True)
         await load.send(plan.warm_up)
         costs: list[float] = []
@@ -111,7 +108,7 @@ async def mixture(directory: Path, plan: Plan, advance: Advance) -> Figure:
 async def steady(directory: Path, plan: Plan, advance: Advance) -> list[Figure]:
     """Publish at each rate, whatever the hub does; CPU, and the time from due to seen in the stream."""
     figures: list[Figure] = []
-    async with loaded(directory, TimeseriesStore.INFLUXDB, plan.devices, warm_up=plan.warm_up) as load:
+    async with loaded(directory, Setup(), plan.devices, warm_up=plan.warm_up) as load:
         for rate in plan.rates:
             count = rate * plan.seconds
             events, url = load.events(count), load.stage.redis_url

@@ -8,9 +8,8 @@ from asyncio.subprocess import PIPE
 from pathlib import Path
 
 from benchmarks.figures import Finding, Plan, Target
-from benchmarks.hub_process import COMMAND, ENVIRONMENT, HubProcess
+from benchmarks.hub_process import COMMAND, ENVIRONMENT, HubProcess, Setup
 from benchmarks.load import Advance, loaded
-from hub.config import TimeseriesStore
 from hub.errors import UnavailableError
 
 NEVER = 'checkpoint.messages = 1000000000\ncheckpoint.every = "1d"\n'
@@ -19,8 +18,7 @@ MOST_SECONDS, LEAST_SPEED, REAL_RATE = 30.0, 20.0, 1_000
 
 async def measure(directory: Path, plan: Plan, advance: Advance) -> list[Finding]:
     """Fill a journal, kill the hub before its first checkpoint, start it; then replay the journal, rules unchanged."""
-    store = TimeseriesStore.INFLUXDB
-    async with loaded(directory, store, plan.devices, warm_up=plan.warm_up, settings=NEVER) as load:
+    async with loaded(directory, Setup(settings=NEVER), plan.devices, warm_up=plan.warm_up) as load:
         hub = load.hub
         await load.send(plan.journal - plan.warm_up)
         await hub.kill()

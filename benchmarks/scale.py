@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.figures import Finding, Plan, Size, Target
+from benchmarks.hub_process import Setup
 from benchmarks.load import Advance, loaded
 from benchmarks.stage import memory_bytes
-from hub.config import TimeseriesStore
 
 MOST_RATIO, MOST_DEVICE_BYTES, MOST_START_SECONDS = 1.5, 2_048.0, 5.0
 
@@ -18,7 +18,7 @@ async def measure(directory: Path, plan: Plan, advance: Advance) -> tuple[list[S
     sizes, lost = list[Size](), 0
     for devices in plan.sizes:
         warm_up = max(plan.warm_up, devices)
-        async with loaded(directory / str(devices), TimeseriesStore.INFLUXDB, devices, warm_up=warm_up) as load:
+        async with loaded(directory / str(devices), Setup(), devices, warm_up=warm_up) as load:
             costs = [await load.flood(plan.size_flood) for _ in range(plan.flood_runs)]
             memory = memory_bytes(load.hub.pid)
             losses = await load.hub.stop()

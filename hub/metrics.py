@@ -80,6 +80,7 @@ DECLARATIONS = (
     Declaration("hub_journal_records_appended_total", "Records fsynced."),
     Declaration("hub_journal_records_trimmed_total", "Records that retention removed."),
     _gauge("hub_journal_size_bytes", "The journal on disk."),
+    _gauge("hub_tasks_running", "Tasks of the event loop: as many in a year as today."),
     _gauge("hub_engine_lag_records", "Records that are in the journal and not applied yet."),
     Declaration("hub_checkpoints_written_total", "Saved states of the engine."),
     _gauge("hub_checkpoint_lag_records", "Records to apply again if the hub were killed now."),

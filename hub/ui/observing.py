@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -71,6 +72,7 @@ def _observe_journal(hub: Hub, metrics: Metrics) -> None:
     metrics.read("hub_journal_records_trimmed_total", lambda: journal.trimmed_records)
     metrics.read("hub_journal_size_bytes", lambda: journal.size_bytes)
     metrics.read("hub_engine_lag_records", lambda: lag(hub))
+    metrics.read("hub_tasks_running", lambda: len(asyncio.all_tasks()))
     metrics.read("hub_checkpoints_written_total", lambda: hub.applying.checkpoints if hub.is_running else 0)
     metrics.read("hub_registry_revision", lambda: hub.registry_revision)
     metrics.read(
