@@ -130,7 +130,7 @@ FAULTS: Mapping[str, Callable[[Town], Awaitable[None]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How long, how fast, and ``faults`` in turns: one each ``every`` seconds, ``at`` so many; in the last turn none."""
+    """How long, how fast, and ``faults`` in turns: one each ``every`` seconds, ``at`` so many; the last turn none."""
 
     seconds: int
     rate: int = 2_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import structlog
 from hub.catalogue import Catalogue
 from hub.engine.apply import Engine
 from hub.engine.content import Content
+from hub.engine.device import DeviceRow
 from hub.engine.state import Document
 from hub.errors import ConfigError, CorruptError
 from hub.model import Revision
@@ -29,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 _ENTRY = "document/"
 _REGISTERED = ("barred/", "device/", "list/", "params/", "place/", "secret/", "source/")
+_ROWS = msgspec.json.Decoder(DeviceRow)
 UNREADABLE = (ConfigError, ValueError, msgspec.DecodeError)
 """What compiling a document may raise that was written for another version."""
 
@@ -124,5 +126,30 @@ def _readable(known: Mapping[str, bytes], shipped: Mapping[str, bytes]) -> dict[
 
 def _try_out(documents: Mapping[str, bytes]) -> None:
     scratch = Content()
-    scratch.documents = {key: Document(body) for key, body in documents.items()}
+    scratch.documents = {key: Document(body) for key, body in _unlike(documents)}
     scratch.restore({})
+
+
+def _unlike(documents: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    """Yield the documents, but of devices that are compiled alike only the first: 100,000 of them would take a second.
+
+    What a device works with comes of its kind, profile, parameters and zone; where there are parameters of rules, lists
+    or facts, also of its place. Each device of a foreign network is tried, and each that has parameters of its own.
+    """
+    named = {f"device/{key.split('/')[1]}/{key.rpartition(':')[2]}" for key in documents if key.startswith("params/")}
+    is_local = any(key.startswith(("params/", "list/")) or _has_facts(key, body) for key, body in documents.items())
+    seen: set[tuple[object, ...]] = set()
+    for key, body in documents.items():
+        if key.startswith("device/"):
+            row = _ROWS.decode(body)
+            alone = key if row.source or key in named else ""
+            place = (row.site, row.place) if is_local else ()
+            look = (row.kind, row.profile, row.zone, tuple(sorted(row.params.items())), place, alone)
+            if look in seen:
+                continue
+            seen.add(look)
+        yield key, body
+
+
+def _has_facts(key: str, body: bytes) -> bool:
+    return key.startswith("place/") and b'"facts":{}' not in body

@@ -194,4 +194,5 @@ def _in_force(said: Scalar, at: int, zone: str, what: str) -> tuple[bool, int | 
 
 def bodies_of(bodies: Mapping[str, bytes], noun: str) -> Iterator[bytes]:
     """Yield the bodies of the documents of one noun, in the order of keys."""
-    return (bodies[key] for key in sorted(bodies) if key.startswith(f"{noun}/"))
+    mine = f"{noun}/"
+    return (bodies[key] for key in sorted(key for key in bodies if key.startswith(mine)))

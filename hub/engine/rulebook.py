@@ -91,11 +91,14 @@ class Rulebook:
 
     def places_of(self, devices: Iterable[Device], sites: Iterable[str], at: int) -> list[Place]:
         """Return the places of ``sites`` that rules are for, and tell every device in which of them it stands."""
+        here: dict[tuple[str, str], list[Device]] = {}
+        for device in devices:
+            here.setdefault((device.site, device.row.place), []).append(device)
+        ways = [(self._circumstances.way_up(*key), there) for key, there in here.items()]
         inside: dict[tuple[str, str], list[Device]] = {}
-        here = [(device, self._circumstances.way_up(device.site, device.row.place)) for device in devices]
-        for device, way in here:
+        for way, there in ways:
             for row in way:
-                inside.setdefault((row.site, row.place), []).append(device)
+                inside.setdefault((row.site, row.place), []).extend(there)
         wanted = set(sites)
         rows = [
             row for row in self._circumstances.places.values() if row.site in wanted and row.type in self._of_places
@@ -104,10 +107,16 @@ class Rulebook:
             (row.site, row.place): Place(
                 row,
                 self._set(f"@{row.type}", self._of_places[row.type], row, at),
-                inside.get((row.site, row.place), ()),
+                sorted(inside.get((row.site, row.place), ()), key=_key),
             )
             for row in rows
         }
-        for device, way in here:
-            device.places = tuple(made[row.site, row.place] for row in way if (row.site, row.place) in made)
+        for way, there in ways:
+            places = tuple(made[row.site, row.place] for row in way if (row.site, row.place) in made)
+            for device in there:
+                device.places = places
         return list(made.values())
+
+
+def _key(device: Device) -> str:
+    return device.key

@@ -9,6 +9,7 @@ from sqlite3 import Connection as SqliteConnection
 from types import TracebackType
 from typing import Self
 
+import orjson
 from sqlalchemy import URL, Connection, event, func, make_url, select
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -35,7 +36,9 @@ class Database:
         self._clock = clock or SystemClock()
         try:
             # A server may have been away since a connection was last used.
-            self._engine = create_async_engine(self._url, pool_pre_ping=not self._is_sqlite)
+            self._engine = create_async_engine(
+                self._url, pool_pre_ping=not self._is_sqlite, json_deserializer=orjson.loads
+            )
         except ModuleNotFoundError as error:
             hint = "for PostgreSQL: pip install 'residential-hub[postgres]'"
             raise ConfigError("driver_missing", f"no database driver {error.name!r}", hint=hint) from error

@@ -163,10 +163,13 @@ class Registry(Database):
             sites = [site for site in await rows.sites(connection) if partition in {None, site.partition}]
             mine = {site.id for site in sites}
             places = [place for place in await rows.places(connection) if place.site in mine]
-            devices = [device for device in await rows.devices(connection) if device.site in mine]
             sources = [source for source in await rows.sources(connection) if partition in {None, source.partition}]
             entries, params = await rows.entries(connection), await rows.params(connection)
-        bodies = documents.documents(sites, places, devices, sources)
+            bodies = documents.documents(sites, places, (), sources)
+            zones, tree = documents.zones_of(sites), documents.tree_of(places)
+            async for some in rows.devices_in_parts(connection):
+                devices = [device for device in some if device.site in mine]
+                bodies |= documents.of_devices(zones, tree, devices)
         return revision, bodies | dict(documents.circumstances(sites, entries, params))
 
     async def documents(self, partition: str | None = None) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 
 from sqlalchemy import Row, select
@@ -10,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.model import PlaceType
 from hub.registry import schema
 from hub.registry.nouns import Device, DeviceState, Division, Entry, Geometry, Params, Place, Site, Source
+
+PART = 2_000
 
 
 async def sites(connection: AsyncConnection) -> list[Site]:
@@ -53,8 +56,15 @@ async def sources(connection: AsyncConnection) -> list[Source]:
 
 async def devices(connection: AsyncConnection) -> list[Device]:
     """Return all devices, by site and id."""
+    return [device async for some in devices_in_parts(connection) for device in some]
+
+
+async def devices_in_parts(connection: AsyncConnection) -> AsyncIterator[list[Device]]:
+    """Yield all devices, by site and id, some at a time: a hundred thousand of them at once are 350 MB."""
     query = schema.devices.select().order_by(schema.devices.c.site, schema.devices.c.id)
-    return [_device(row) for row in await connection.execute(query)]
+    async with connection.stream(query) as found:
+        async for some in found.partitions(PART):
+            yield [_device(row) for row in some]
 
 
 async def device(connection: AsyncConnection, key: tuple[str, str]) -> Device | None:

@@ -104,6 +104,7 @@ async def _work(desk: Desk, places: Sequence[tuple[Settings, Serving]]) -> None:
 async def _run(hub: Hub, serving: Serving) -> None:
     if hub.settings.files_dir != hub.settings.data_dir:  # the first one says what it says when it is alone
         structlog.contextvars.bind_contextvars(partition=hub.settings.partition)
+    ease_the_collector()
     with suppress(StoppedError):  # it was stopped while a long journal was applied again
         async with hub:
             metrics = Metrics()
@@ -132,6 +133,11 @@ async def own_valkey(redis: RedisSettings, clock: Clock) -> AsyncIterator[None]:
         yield
 
 
+def ease_the_collector() -> None:
+    """Let the garbage collector look less often: what is loaded stays, and half of loading it was looking at it."""
+    gc.set_threshold(50_000, 20, 100)
+
+
 def spare_the_collector() -> None:
     """Take what was loaded out of the garbage collector's sight, and let it look at the young less often.
 
@@ -139,7 +145,7 @@ def spare_the_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    ease_the_collector()
 
 
 def prefer_huge_pages() -> None:
