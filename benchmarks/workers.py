@@ -29,8 +29,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.feeder import Errand, Fed, Ports
+from benchmarks.hub_process import ENVIRONMENT, READY_SECONDS, STOP_SECONDS
 from benchmarks.report import machine
-from benchmarks.stage import ENVIRONMENT, READY_SECONDS, STOP_SECONDS, cpu_ns
+from benchmarks.stage import cpu_ns
 from benchmarks.traffic import BUILDING, DOMAINS, KIND, RULES, Traffic
 from hub.config import Settings
 from hub.errors import UnavailableError
