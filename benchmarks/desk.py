@@ -101,5 +101,5 @@ class Desk:
         found = read_yaml([packaged("device_profiles")], [packaged("rules"), rules])
         for name in self._traffic.names():
             row = {"site": SITE, "device": name, "kind": KIND, "building": BUILDING, "place": BUILDING}
-            found[f"device/{SITE}/{name}"] = orjson.dumps(row)
+            found[f"device/{SITE}/{name}"] = bytes(memoryview(orjson.dumps(row)))  # else it holds 4 KiB
         return found

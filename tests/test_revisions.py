@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
 import pytest
 
+from hub.engine.device import Device
+from hub.engine.outfits import Outfits
 from hub.errors import ConfigError
 from hub.revisions import revise
 from tests.engine.desk import COMMUNITY, Desk, device, documents
@@ -42,6 +45,49 @@ def test_a_device_that_the_engine_could_not_work_with_is_refused(change: dict[st
     with pytest.raises(ConfigError) as refusal:
         revise(WANTED, WANTED | change, "1")
     assert refusal.value.code == code
+
+
+def place(name: str, facts: dict[str, object]) -> dict[str, bytes]:
+    row = {"site": "s1", "place": name, "type": "building", "parent": "s1", "building": name, "zone": "Asia/Shanghai"}
+    return {f"place/s1/{name}": orjson.dumps({**row, "label": {}, "facts": facts}, option=orjson.OPT_SORT_KEYS)}
+
+
+def gates(count: int, **where: str) -> dict[str, bytes]:
+    """Return devices that are alike."""
+    return {key: body for n in range(count) for key, body in device(f"z-{n}", "access_controller", **where).items()}
+
+
+PARAMS = b'{"rule":"door-held-open","site":"s1","device":"z-7","values":{"no":1}}'
+
+
+@pytest.mark.parametrize(
+    ("odd", "code"),
+    [
+        (device("zz-9", "access_controller", "nobody/nothing"), "unknown_profile"),
+        (device("zz-9", "access_controller", building="b2") | place("b2", {"free_exit": "soon"}), "bad_fact"),
+        ({"params/s1/door-held-open/device:z-7": PARAMS}, "bad_params"),
+    ],
+    ids=("profile", "fact of its place", "parameter of its own"),
+)  # fmt: skip
+def test_the_odd_one_among_many_alike_is_still_found(odd: dict[str, bytes], code: str) -> None:
+    wanted = WANTED | gates(10)
+    assert revise(WANTED, wanted, "1") is not None
+    with pytest.raises(ConfigError) as refusal:
+        revise(WANTED, wanted | odd, "1")
+    assert refusal.value.code == code
+
+
+def test_many_alike_are_compiled_once_when_they_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    equipped: list[str] = []
+    equip = Outfits.equip
+
+    def counted(self: Outfits, each: Device) -> None:
+        equipped.append(each.key)
+        equip(self, each)
+
+    monkeypatch.setattr(Outfits, "equip", counted)
+    revise(WANTED, WANTED | gates(200), "1")
+    assert len(equipped) <= len(COMMUNITY) + 1
 
 
 def test_a_profile_that_devices_still_need_cannot_go() -> None:

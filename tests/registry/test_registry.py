@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,20 @@ async def furnished(registry: Registry) -> None:
     await registry.add_site(SITE)
     await registry.add_places([BUILDING, UNIT, DWELLING])
     await registry.add_devices([SENSOR, GATE])
+
+
+async def test_the_documents_of_many_devices_hold_what_they_say_and_not_more(url: str) -> None:
+    async with Registry(url) as registry:
+        await furnished(registry)
+        await registry.add_devices([replace(GATE, id=f"gate-{number}") for number in range(2, 2_002)])
+        await registry.documents()
+        tracemalloc.start()
+        try:
+            documents = await registry.documents()
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert held / len(documents) < 1_024
 
 
 async def test_what_was_added_is_there_after_a_restart(url: str) -> None:
