@@ -15,14 +15,14 @@ import msgspec
 from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter
 
-from benchmarks.scale import MOST_DEVICE_BYTES, MOST_RATIO
+from benchmarks.scale import MOST_DEVICE_BYTES, MOST_RATIO, MOST_START_SECONDS
 from benchmarks.targets import FLOOD_US, HUB, P99_MS, STEADY_US
 
 mpl.use("Agg")
 
 Document = dict[str, Any]
-INCHES, DPI = (7.0, 4.2), 100
-COLOURS = {"hub": "#1f6fb2", "tutorial": "#c8553d", "gmqtt": "#7a8b3a"}
+INCHES, DPI = (7.5, 5.0), 100
+COLOURS = {"hub": "#1f6fb2", "tutorial": "#c8553d", "gmqtt": "#7a8b3a", "Node-RED": "#8a5fa8"}
 GREY = "#555555"
 _NUMBER = FuncFormatter(lambda value, _: f"{value:,g}")
 
@@ -52,21 +52,21 @@ def _cpu(figures: list[Document], floods: list[Document], caption: str, file: Pa
         axes.plot([row["rate"] for row in rows], [row["median_us"] for row in rows], "o-", color=colour, label=name)
         for row in rows:
             axes.vlines(row["rate"], min(row["cpu_us"]), max(row["cpu_us"]), color=colour, alpha=0.5)
-        flooded = next((flood["median_us"] for flood in floods if flood["subject"] == subject), None)
-        if flooded is not None:
-            axes.axhline(
-                flooded, color=colour, linestyle=":", linewidth=1.2, label=f"{name}, flooded: {flooded:.1f} µs"
-            )
-    targets = {**STEADY_US}
-    axes.plot(list(targets), list(targets.values()), "_", color="black", markersize=22, markeredgewidth=1.6,
+    for flood in floods:
+        name = flood["subject"].partition(",")[0]
+        if flood["subject"] != "hub, local":
+            label, colour = f"{name}, flooded: {flood['median_us']:.1f} µs", _colour(flood["subject"])
+            axes.axhline(flood["median_us"], color=colour, linestyle=":", linewidth=1.2, label=label)
+    axes.plot(list(STEADY_US), list(STEADY_US.values()), "_", color="black", markersize=22, markeredgewidth=1.6,
               label="targets of the hub")  # fmt: skip
     axes.axhline(FLOOD_US, color="black", linestyle="--", linewidth=0.8, label=f"target, flooded: {FLOOD_US:g} µs")
     axes.set(xscale="log", yscale="log", xlabel="messages a second", ylabel="CPU µs a message (user + system)",
              title="What a message costs")  # fmt: skip
     _ticks(axes, sorted({row["rate"] for row in figures}))
     axes.set_yticks([5, 10, 20, 50, 100, 200, 400])
+    axes.set_ylim(5, 400)
     axes.yaxis.set_major_formatter(_NUMBER)
-    axes.legend(fontsize=7, ncols=2)
+    _legend_below(axes)
     return _save(picture, caption, file)
 
 
@@ -86,13 +86,13 @@ def _latency(figures: list[Document], caption: str, file: Path) -> Path:
              title="Publish to event")  # fmt: skip
     _ticks(axes, sorted({row["rate"] for row in figures}))
     axes.yaxis.set_major_formatter(_NUMBER)
-    axes.legend(fontsize=7)
+    _legend_below(axes)
     return _save(picture, caption, file)
 
 
 def _devices(sizes: list[Document], caption: str, file: Path) -> Path:
-    """Draw what a message costs and what the hub holds, over the number of devices."""
-    picture, (cost, memory) = plt.subplots(1, 2, figsize=(INCHES[0] * 1.35, INCHES[1]))
+    """Draw what a message costs, what the hub holds and what its start takes, over the number of devices."""
+    picture, (cost, memory, start) = plt.subplots(1, 3, figsize=(INCHES[0] * 1.6, INCHES[1] * 0.8))
     devices = [row["devices"] for row in sizes]
     medians = [sorted(row["cpu_us"])[len(row["cpu_us"]) // 2] for row in sizes]
     cost.plot(devices, medians, "o-", color=COLOURS["hub"], label="hub, flooded")
@@ -108,7 +108,14 @@ def _devices(sizes: list[Document], caption: str, file: Path) -> Path:
         devices, allowed, "--", color="black", linewidth=0.8, label=f"target: {MOST_DEVICE_BYTES:,g} bytes a device"
     )
     memory.set(xscale="log", ylim=(0, None), xlabel="registered devices", ylabel="MiB", title="Memory")
-    for axes in (cost, memory):
+    seconds = [row["start_cpu_seconds"] for row in sizes]
+    start.plot(devices, seconds, "o-", color=COLOURS["hub"], label="the hub's first start, to /readyz")
+    start.axhline(
+        MOST_START_SECONDS, color="black", linestyle="--", linewidth=0.8, label=f"target: {MOST_START_SECONDS:g} s"
+    )
+    start.set(xscale="log", ylim=(0, None), xlabel="registered devices", ylabel="CPU seconds", title="Start")
+    for axes in (cost, memory, start):
+        axes.set_ylim(0, axes.get_ylim()[1] * 1.25)
         _ticks(axes, devices)
         axes.legend(fontsize=7, loc="upper left")
     return _save(picture, caption, file)
@@ -130,6 +137,10 @@ def _ticks(axes: Any, values: Sequence[int]) -> None:  # noqa: ANN401 -- matplot
     axes.minorticks_off()
     axes.xaxis.set_major_formatter(_NUMBER)
     axes.grid(alpha=0.25)
+
+
+def _legend_below(axes: Any) -> None:  # noqa: ANN401 -- matplotlib has no types
+    axes.legend(fontsize=7.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False, handlelength=1.8)
 
 
 def _save(picture: Any, caption: str, file: Path) -> Path:  # noqa: ANN401 -- matplotlib has no types
