@@ -321,13 +321,13 @@ def _document(outcome: Outcome) -> Iterator[tuple[str, object]]:
 def _table(document: Mapping[str, object]) -> Table:
     table = Table("what", "found", box=None, header_style="bold", pad_edge=False)
     for name, value in document.items():
-        if isinstance(value, dict):
-            value = "  ".join(f"{each} {_cell(number)}" for each, number in value.items())  # noqa: PLW2901
         table.add_row(name.replace("_", " "), _cell(value))
     return table
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{name} {_cell(each)}" for name, each in value.items())
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "NO", None: "too short to judge"}[value]
     if isinstance(value, float):
