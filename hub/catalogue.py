@@ -95,11 +95,21 @@ class SignalKind(Words):
 
 
 class CommandKind(Words):
-    """What devices of the kind can be asked to do; ``release`` names the command that undoes it."""
+    """What devices of the kind can be asked to do; ``release`` names the command that undoes it.
+
+    ``sets`` names what of the device, or of its part, it sets: of commands that set the same, one at a time has its
+    way. One that sets nothing (a prompt, a picture) is in nobody's way.
+    """
 
     label: Label
     args: dict[Name, Typed] = {}
     release: Name | None = None
+    sets: Name | None = None
+
+    @property
+    def is_hold(self) -> bool:
+        """True when it lasts for a time, and something undoes it."""
+        return self.release is not None and "ttl" in self.args
 
 
 class Kind(Words):
@@ -122,6 +132,8 @@ class Kind(Words):
         for name, command in self.commands.items():
             if command.release is not None and command.release not in self.commands:
                 _refuse(f"command {name!r} is released by {command.release!r}, which the kind does not have")
+            if command.release is not None and self.commands[command.release].sets != command.sets:
+                _refuse(f"command {name!r} and its release {command.release!r} set the same")
         return self
 
 

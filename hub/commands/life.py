@@ -13,7 +13,7 @@ DEFAULT_EXPIRY_NS = 10_000_000_000
 
 
 class CommandState(StrEnum):
-    """Where a command stands; PUBACK (delivered) is not execution."""
+    """Where a command stands; PUBACK (delivered) is not execution. ``superseded``: another owns the actuator."""
 
     ACCEPTED = "accepted"
     SENT = "sent"
@@ -23,6 +23,7 @@ class CommandState(StrEnum):
     FAILED = "failed"
     TIMEOUT = "timeout"
     EXPIRED = "expired"
+    SUPERSEDED = "superseded"
 
 
 OPEN = frozenset({CommandState.ACCEPTED, CommandState.SENT, CommandState.DELIVERED})
@@ -40,6 +41,8 @@ class Command(msgspec.Struct):
     """One request to a device. ``expires_t`` is engine time, ``expires_at`` wall ns (also the MQTT message expiry).
 
     ``ended_t`` is the engine time of its end, from which on it is kept for answers that come late.
+    ``sets`` names what of the part it sets, its actuator; one that a ``lease`` sends stands for that. ``number`` tells
+    which was made last.
     """
 
     id: str
@@ -57,13 +60,27 @@ class Command(msgspec.Struct):
     drill: bool = False
     state: CommandState = CommandState.ACCEPTED
     detail: str = ""
+    sets: str = ""
+    number: int = 0
+    lease: str = ""
+    is_delivered: bool = False
     ended_t: int = 0
+
+
+class Standing(StrEnum):
+    """Where a lease stands: it owns its actuator, waits beneath another claim, or is over but for its release."""
+
+    HOLDS = "holds"
+    WAITS = "waits"
+    RELEASES = "releases"
 
 
 class Lease(msgspec.Struct):
     """A hold that must end: renewed at half its ttl while its alarm is active, released when it is cleared or lapses.
 
-    ``lapses_t`` is when the device lets go by itself; ``ends_t`` bounds the renewals (``at_most``).
+    ``lapses_t`` is when the device lets go by itself; ``ends_t`` bounds the renewals (``at_most``). ``last`` is the
+    command that it sent last. One that ``releases`` tries at ``renews_t``, until its release has left; one that waits
+    ``owes_release`` as long as that has not left.
     """
 
     id: str
@@ -83,6 +100,18 @@ class Lease(msgspec.Struct):
     steps: int = 0
     drill: bool = False
     reflex: bool = False
+    sets: str = ""
+    number: int = 0
+    standing: Standing = Standing.HOLDS
+    last: str = ""
+    tries: int = 0
+    owes_release: bool = False
+    expiry_ns: int = DEFAULT_EXPIRY_NS
+
+    @property
+    def is_of_an_alarm(self) -> bool:
+        """True when it lasts as long as an alarm does; else as long as its ttl, and nothing renews it."""
+        return self.key != self.id
 
 
 def after_outcome(state: CommandState, outcome: OutcomeKind) -> CommandState:

@@ -110,12 +110,14 @@ class Alarms:
 
     def attempt(self, rule: CompiledRule, key: str, device: Subject, moment: Moment, work: Callable[[], None]) -> None:
         """Do one step of one rule; when it fails, its new state and its effects are discarded (engine.md, Engine)."""
-        before, marks, hands = copy(self.states.get((rule.name, key))), self._output.marks(), self._hands.mark()
+        before, marks = copy(self.states.get((rule.name, key))), self._output.marks()
+        self._hands.mark()
         try:
             work()
+            self._hands.confirm()
         except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step, never the hub
             self._output.roll_back(marks)
-            self._hands.roll_back(hands)
+            self._hands.roll_back()
             if before is None:
                 self._drop(rule.name, key)
             else:
@@ -149,7 +151,7 @@ class Alarms:
         if state.phase is Phase.PENDING and not state.alarm:
             self._hold_while_pending(case, moment)
         if state.phase is Phase.IDLE:
-            self._hands.release(state.rule, state.key, self._content.find, moment)
+            self._hands.release(state.rule, state.key, moment)
             self._rest(state, moment.t)
         elif state.due is None:
             self._timers.drop(TimerClass.JUDGED, state.rule, state.key)
@@ -184,7 +186,7 @@ class Alarms:
         before = self._hands.held_by(state)
         if not moment.late:
             self._hands.act(rule.rule.do, state, self._targets(device), moment)
-        self._hands.hand_over(before, state, self._content.find, moment)
+        self._hands.hand_over(before, moment)
         if rule.quiet_ns is not None:
             state.phase, state.due = Phase.CLEARING, moment.t + rule.quiet_ns
             self._timers.set(TimerClass.JUDGED, state.due, state.rule, state.key)
@@ -239,7 +241,7 @@ class Alarms:
         rule, state, device = case
         self.teller.tell(rule, state, device, Transition.CLEARED, moment, data)
         self._output.effects.alarms.append(AlarmChange(state.site, state.rule, state.key, None))
-        self._hands.release(state.rule, state.key, self._content.find, moment)
+        self._hands.release(state.rule, state.key, moment)
         self._rest(state, moment.t)
         self.inhibition.free(moment, state.rule)
 
@@ -286,7 +288,7 @@ class Alarms:
             state.owes_commands = False
             before = self._hands.held_by(state)
             self._hands.act(lasting, state, self._targets(case.device), moment._replace(late=False))
-            self._hands.hand_over(before, state, self._content.find, moment)
+            self._hands.hand_over(before, moment)
 
     def owe(self, rule: str, key: str) -> None:
         """Note that a hold of an alarm lapsed: while the alarm lasts it is wanted again, once that is known."""

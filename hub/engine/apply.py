@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from hub.commands.life import Command, Lease
+from hub.commands.life import Command, Lease, Standing
 from hub.engine.acting import Hands
 from hub.engine.alarms import Alarms
 from hub.engine.content import Content
@@ -76,7 +76,7 @@ class Engine:
         self.state, self._timers, self.content = State(), Timers(), Content(compiled)
         self.state.clock.journal = journal
         self._output = Output(self.state, write)
-        self._hands = Hands(self.state, self._timers, topics, self._output)
+        self._hands = Hands(self.state, self._timers, topics, self._output, self.content.find)
         self._alarms = Alarms(self.state, self.content, self._timers, self._hands, self._output)
         self._judge = Judge(self.state, self.content, self._timers, self._alarms, self._output)
         known = Redelivery(self.state, decode)
@@ -131,8 +131,7 @@ class Engine:
             self.modes.ripen(owner, key, moment)
         self._settle_modes(moment)
         for _, owner, key in self._timers.due(TimerClass.RUNNING, moment.t):
-            lapsed = self._hands.ripen(owner, key, self.content.find, moment)
-            if lapsed is not None:
+            for lapsed in self._hands.ripen(owner, key, moment):
                 self._alarms.owe(lapsed.rule, lapsed.key)
         for _, owner, key in self._timers.due(TimerClass.ALARM, moment.t):
             self._alarms.ripen(owner, key, moment)
@@ -178,7 +177,7 @@ class Engine:
             name: SessionState(has_connected=name in known and known[name].has_connected)
             for name in sorted(started.sessions)
         }
-        self._hands.settle(self.content.find, moment)
+        self._hands.settle(moment)
 
     def _go_blind(self) -> None:
         if self.state.clock.blind_since is None:
@@ -227,6 +226,7 @@ class Engine:
             self._alarms.forget(rule, moment, why="rule removed")
         for device in change.removed_devices:
             self._alarms.forget("", moment, device=device, why="device removed")
+            self._hands.release_device(device, moment)
             self._removed_twins += [(device.site, device.twin(part).name) for part in device.state.parts]
         for place in change.removed_places:
             self._alarms.forget("", moment, device=place, why="place removed")
@@ -264,7 +264,7 @@ class Engine:
     @property
     def has_leases(self) -> bool:
         """True while a hold is open: ticks come every 100 ms."""
-        return bool(self._hands.leases)
+        return any(lease.standing is Standing.HOLDS for lease in self._hands.leases.values())
 
     @property
     def open_commands(self) -> int:

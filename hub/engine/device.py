@@ -271,6 +271,14 @@ class Device(_Pulse):
         known = self.commands.get(command)
         return "" if known is None or known.release is None else known.release
 
+    def is_hold(self, command: str) -> bool:
+        """Return whether ``command`` lasts for a time and is then undone."""
+        return self.commands[command].is_hold
+
+    def lets_go(self, command: str) -> bool:
+        """Return whether ``command`` undoes another one."""
+        return any(kind.release == command for kind in self.commands.values())
+
     def settle_args(self, command: str, args: Mapping[str, Scalar]) -> dict[str, Scalar]:
         """Return ``args`` as they go to the device, durations in ms; PoisonError ``bad_args`` says what is wrong."""
         known = self.commands[command].args

@@ -6,16 +6,17 @@ from collections.abc import Callable
 from functools import partial
 
 from hub.commands.life import DEFAULT_EXPIRY_NS
-from hub.engine.acting import Cause, Hands
+from hub.engine.acting import Hands
 from hub.engine.alarms import Alarms
 from hub.engine.clearing import Person, Refusal
 from hub.engine.content import Content
 from hub.engine.moment import Moment, Output
 from hub.engine.people import People
+from hub.engine.sending import Cause, Wish
 from hub.engine.state import ExerciseKind, State
 from hub.errors import PoisonError
 from hub.model import Control, Reply, Scalar, Severity
-from hub.rules.rule import Do, Priority
+from hub.rules.rule import DEFAULT_TTL, Do, Priority
 
 ANSWER_NS = 300_000_000_000
 MAX_ANSWERS = 10_000
@@ -131,10 +132,16 @@ class Orders:
             device.settle_args(name, args)
         except PoisonError as error:
             return Reply(control.id, ok=False, code=error.code, detail=error.message)
+        if device.is_hold(name):
+            args.setdefault("ttl", DEFAULT_TTL)
         action = Do(command=name, args=args, priority=Priority.OPERATOR)
         part = str(words.get("part", ""))
         expiry = min(DEFAULT_EXPIRY_NS, control.expires_at - moment.at)
-        self._hands.request(device, part, control.id, action, Cause(f"operator {control.actor}", expiry), moment)
+        wish = Wish(control.id, device, part, action, Cause(f"operator {control.actor}", expiry))
+        above = self._hands.request(wish, moment)
+        if above is not None:
+            detail = f"{above.owner} has it, with priority {above.priority}"
+            return Reply(control.id, ok=False, code="outranked", detail=detail)
         return Reply(control.id, ok=True, code="accepted", detail=control.id)
 
 

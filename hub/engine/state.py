@@ -47,6 +47,7 @@ class Clock(msgspec.Struct):
     last_connection: int = 0
     sessions: dict[str, SessionState] = {}
     has_turned: bool = False
+    claims: int = 0
 
     def awake(self, t: int) -> int:
         """Return ``t`` on the awake clock, which stands still while the hub is blind."""

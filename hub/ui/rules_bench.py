@@ -24,6 +24,8 @@ from hub.model import (
     Control,
     Effects,
     Heard,
+    Outcome,
+    OutcomeKind,
     PlaceType,
     Publish,
     Record,
@@ -189,6 +191,8 @@ class Bench:
         effects = self.engine.apply(Record(self._position, t, t, body, messages, bodies))
         self.refusals += refusals(effects)
         self.happenings += self._scene.happenings(effects, since_start(t))
+        for each in effects.transmissions:
+            self._apply(t, Outcome(each.command, OutcomeKind.DELIVERED))
 
 
 def _pseudonyms(rule: Rule, given: Sequence[Step]) -> Iterator[tuple[str, str]]:

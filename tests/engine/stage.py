@@ -179,6 +179,7 @@ class Stage:
         self.refusals += refusals(effects)
         for each in effects.transmissions:
             self.say(Outcome(each.command, OutcomeKind.SENT))
+            self.say(Outcome(each.command, OutcomeKind.DELIVERED))
         return effects
 
     def hear(self, *words: Word, clock: int | None = None, late: int = 0, again: bool = False) -> None:

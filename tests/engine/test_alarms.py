@@ -346,7 +346,7 @@ def test_an_operators_command_is_executed_when_the_device_says_so(desk: Desk) ->
 
 def test_a_command_that_nobody_answers_is_a_timeout_and_one_that_never_left_expired(desk: Desk) -> None:
     send(desk, "id-1")
-    send(desk, "id-2")
+    send(desk, "id-2", part="door-2")
     desk.say(Outcome("id-1", OutcomeKind.SENT))
     desk.tick(11)
     assert sorted(event.name for event in desk.events) == ["command.expired", "command.timeout"]

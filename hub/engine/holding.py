@@ -1,0 +1,250 @@
+"""Leases at work: taken, lost, taken up again, renewed and let go; each hold ends, and its release goes out."""
+
+from __future__ import annotations
+
+from hub.commands.arbitration import Claim, covers, is_owner, needs_release
+from hub.commands.life import DEFAULT_EXPIRY_NS, OPEN, Command, CommandState, Lease, Standing
+from hub.engine.device import Device
+from hub.engine.moment import Moment
+from hub.engine.sending import Cause, Find, Sender, Wish
+from hub.engine.state import State
+from hub.model import Scalar
+from hub.rules.rule import Do, Priority
+from hub.rules.timers import TimerClass, Timers
+
+LEASE_RENEWS, LEASE_LAPSES = "lease renews", "lease lapses"
+RETRY_NS, LONGEST_RETRY_NS = 5_000_000_000, 300_000_000_000
+"""How soon a release that did not leave is tried again: twice as late each time, until it has left."""
+_RELEASES = Standing.RELEASES
+_LEFT = frozenset({CommandState.DELIVERED, CommandState.EXECUTED, CommandState.REJECTED})
+
+
+class Holds:
+    """Leases by id; each is an entry of the state."""
+
+    def __init__(self, state: State, timers: Timers, sender: Sender, find: Find) -> None:
+        self._state = state
+        self._timers = timers
+        self._sender = sender
+        self._find = find
+        self.leases: dict[str, Lease] = {}
+        sender.when_moved = self._command_moved
+
+    def of(self, rule: str, key: str) -> list[Lease]:
+        """Return the leases that a rule wants for a key, in the order in which they were made."""
+        found = (one for one in self.leases.values() if (one.rule, one.key) == (rule, key))
+        wanted = [one for one in found if one.standing is not Standing.RELEASES]
+        return sorted(wanted, key=lambda one: one.number)
+
+    # --------------------------------------------------------------------------------------------------------- entries
+
+    def restore(self, lease: Lease) -> None:
+        """Take an entry of a checkpoint, or back what a failed step has changed."""
+        self.leases[lease.id] = lease
+        self._sender.claims.put(lease)
+        self._time(lease)
+
+    def keep(self, lease: Lease) -> None:
+        """Say that ``lease`` is about to change."""
+        self._sender.undo.note(f"lease/{lease.id}", lease)
+        self._state.touch(f"lease/{lease.id}", lease)
+
+    def forget(self, lease: Lease) -> None:
+        """Forget a lease without a word to its device."""
+        self._sender.undo.note(f"lease/{lease.id}", lease)
+        self.leases.pop(lease.id, None)
+        self._sender.claims.drop(lease)
+        self._state.remove(f"lease/{lease.id}")
+        self._timers.drop(TimerClass.RUNNING, LEASE_RENEWS, lease.id)
+        self._timers.drop(TimerClass.RUNNING, LEASE_LAPSES, lease.id)
+
+    def _time(self, lease: Lease) -> None:
+        ends = lease.ends_t
+        match lease.standing:
+            case Standing.HOLDS:
+                renews, lapses = lease.renews_t if ends is None else min(lease.renews_t, ends), lease.lapses_t
+                self._timers.set(TimerClass.RUNNING, renews, LEASE_RENEWS, lease.id)
+                self._timers.set(TimerClass.RUNNING, lapses, LEASE_LAPSES, lease.id)
+            case Standing.WAITS:
+                self._timers.put(TimerClass.RUNNING, ends, LEASE_RENEWS, lease.id)
+                self._timers.drop(TimerClass.RUNNING, LEASE_LAPSES, lease.id)
+            case Standing.RELEASES:
+                self._timers.put(TimerClass.RUNNING, lease.renews_t or None, LEASE_RENEWS, lease.id)
+                self._timers.drop(TimerClass.RUNNING, LEASE_LAPSES, lease.id)
+
+    # ----------------------------------------------------------------------------------------------------- whose it is
+
+    def take(self, lease: Lease, device: Device, moment: Moment) -> None:
+        """Let a new lease own its actuator, or wait beneath what outranks it."""
+        self._sender.undo.note(f"lease/{lease.id}", None)
+        self.leases[lease.id] = lease
+        self._sender.claims.put(lease)
+        above = self._sender.claims.above(lease)
+        if above is None:
+            self._own(lease, device, moment)
+            return
+        self.keep(lease)
+        lease.standing = Standing.WAITS
+        self._time(lease)
+        self._sender.lose(lease, above, moment)
+
+    def make_way(self, winner: Claim, moment: Moment, *, lets_go: bool = False) -> None:
+        """Let go what ``winner``, which nothing outranks, takes over: to wait, or for good when it ``lets_go``."""
+        for old in self._sender.claims.releasing(winner):
+            if covers(winner, old) and isinstance(winner, Lease):
+                self.forget(old)  # its own release will do
+            elif covers(winner, old) and lets_go:
+                self.keep(old)
+                old.last, old.renews_t = winner.id, 0
+                self._time(old)
+        for rival in self._sender.claims.rivals(winner):
+            if isinstance(rival, Command):
+                self._sender.lose(rival, winner, moment)
+            elif is_owner(rival) or lets_go:
+                self._give_way(rival, winner, moment, for_good=lets_go)
+
+    def _give_way(self, loser: Lease, winner: Claim, moment: Moment, *, for_good: bool) -> None:
+        was_owner = is_owner(loser)
+        self.keep(loser)
+        if not (isinstance(winner, Lease) and (winner.rule, winner.key) == (loser.rule, loser.key)):
+            self._sender.lose(loser, winner, moment)
+        device = self._find(loser.site, loser.device)
+        if was_owner and device is not None and needs_release(loser, winner):
+            self._transmit(device, loser, loser.release, {}, moment)
+            loser.owes_release = True
+        if not for_good:
+            loser.standing = Standing.WAITS
+        elif was_owner or loser.owes_release:
+            is_done = covers(winner, loser)
+            loser.standing, loser.renews_t = Standing.RELEASES, 0 if is_done else moment.t + RETRY_NS
+            loser.last = winner.id if is_done else loser.last
+        else:
+            self.forget(loser)
+        if loser.id in self.leases:
+            self._time(loser)
+        if for_good:
+            self.take_up(loser, moment)
+
+    def _own(self, lease: Lease, device: Device, moment: Moment) -> None:
+        self.make_way(lease, moment)
+        self.keep(lease)
+        lease.standing, lease.owes_release = Standing.HOLDS, False
+        lease.lapses_t = moment.t + lease.ttl_ns
+        lease.renews_t = moment.t + (lease.ttl_ns // 2 if lease.is_of_an_alarm else lease.ttl_ns)
+        self._time(lease)
+        self._transmit(device, lease, lease.command, lease.args, moment)
+
+    def take_up(self, gone: Claim, moment: Moment) -> None:
+        """Let what waited beneath ``gone`` own its actuator again."""
+        for heir in self._sender.claims.rivals(gone):
+            if not isinstance(heir, Lease) or heir.standing is not Standing.WAITS:
+                continue
+            device = self._find(heir.site, heir.device)
+            if device is not None and self._sender.claims.above(heir) is None:
+                self._own(heir, device, moment)
+                words: dict[str, Scalar] = {"command": heir.command, "id": heir.last, "detail": "its turn again"}
+                self._sender.tell(heir, "resumed", words, moment)
+
+    # ------------------------------------------------------------------------------------------------------- their end
+
+    def end(self, lease: Lease, moment: Moment) -> None:
+        """End a lease: what it holds is let go, unless what waits beneath it holds the same."""
+        was_owner = is_owner(lease)
+        self.forget(lease)
+        if was_owner or lease.owes_release:
+            self._let_go(lease, moment)
+        self.take_up(lease, moment)
+
+    def _let_go(self, lease: Lease, moment: Moment) -> None:
+        claims = self._sender.claims
+        heirs = (one for one in claims.rivals(lease) if isinstance(one, Lease) and claims.above(one) is None)
+        device = self._find(lease.site, lease.device)
+        if device is None or not needs_release(lease, next(heirs, None)):
+            return
+        lease.standing, lease.renews_t = Standing.RELEASES, 0
+        self.leases[lease.id] = lease
+        claims.put(lease)
+        self._state.touch(f"lease/{lease.id}", lease)
+        self._release(device, lease, moment)
+
+    def _release(self, device: Device, lease: Lease, moment: Moment) -> None:
+        """Send the release of a lease that is over, and again what others hold of the same."""
+        self._transmit(device, lease, lease.release, {}, moment)
+        for other in self._sender.claims.rivals(lease):
+            if isinstance(other, Lease) and is_owner(other):
+                self._renew(other, device, moment)
+
+    def _command_moved(self, command: Command, moment: Moment) -> None:
+        """Take up what waited beneath a command that has ended; try a release that did not leave again."""
+        for lease in self._released_by(command):
+            device = self._find(lease.site, lease.device)
+            if command.is_delivered or command.state in _LEFT or device is None or not device.can(lease.release):
+                self._has_left(lease)
+            elif command.state not in OPEN and lease.standing is Standing.RELEASES:
+                self.keep(lease)
+                lease.renews_t = moment.t + min(RETRY_NS << min(lease.tries, 8), LONGEST_RETRY_NS)
+                lease.tries += 1
+                self._time(lease)
+        if not command.lease and command.sets and command.state not in OPEN:
+            self.take_up(command, moment)
+
+    def _released_by(self, command: Command) -> list[Lease]:
+        """Return the leases whose release ``command`` is: of the one that sent it, or of those that it ended."""
+        own = self.leases.get(command.lease)
+        found = self._sender.claims.releasing(command) if not command.lease else [own] if own is not None else []
+        return [one for one in found if one.last == command.id and (one.owes_release or one.standing is _RELEASES)]
+
+    def _has_left(self, lease: Lease) -> None:
+        if lease.standing is Standing.RELEASES:
+            self.forget(lease)
+        else:
+            self.keep(lease)
+            lease.owes_release = False
+
+    # ------------------------------------------------------------------------------------------------------------ time
+
+    def ripen(self, identity: str, moment: Moment) -> list[Lease]:
+        """Renew or end a lease whose time has come; return those that lapsed though they may still be wanted."""
+        lease = self.leases.get(identity)
+        device = None if lease is None else self._find(lease.site, lease.device)
+        if lease is None or device is None:
+            if lease is not None:
+                self.forget(lease)
+            return []
+        if lease.standing is Standing.RELEASES:
+            self._release(device, lease, moment)
+            return []
+        is_over = lease.ends_t is not None and moment.t >= lease.ends_t
+        has_lapsed = lease.standing is Standing.HOLDS and moment.t >= lease.lapses_t
+        if is_over:
+            self.end(lease, moment)
+        elif has_lapsed:
+            return self._lapse(lease, moment)
+        elif lease.standing is Standing.HOLDS and moment.t >= lease.renews_t:
+            self._renew(lease, device, moment)
+        return []
+
+    def _lapse(self, lease: Lease, moment: Moment) -> list[Lease]:
+        """Let go what nobody renewed: nobody knows yet whether it, or what waits beneath it, is still wanted."""
+        beneath = [one for one in self._sender.claims.rivals(lease) if isinstance(one, Lease)]
+        for one in beneath:
+            self.forget(one)
+        self.end(lease, moment)
+        return [lease, *beneath]
+
+    def _renew(self, lease: Lease, device: Device, moment: Moment) -> None:
+        self.keep(lease)
+        lease.renews_t, lease.lapses_t = moment.t + lease.ttl_ns // 2, moment.t + lease.ttl_ns
+        self._time(lease)
+        self._transmit(device, lease, lease.command, lease.args, moment)
+
+    def _transmit(self, device: Device, lease: Lease, name: str, args: dict[str, Scalar], moment: Moment) -> None:
+        self.keep(lease)
+        is_first = not lease.is_of_an_alarm and not lease.steps
+        lease.steps += 1
+        lease.last = lease.id if is_first else f"{lease.id}.{lease.steps}"
+        action = Do(command=name, args=args, priority=Priority(lease.priority), reflex=lease.reflex)
+        expiry_ns = lease.expiry_ns if name == lease.command else DEFAULT_EXPIRY_NS
+        cause = Cause(lease.rule, expiry_ns, drill=lease.drill)
+        command = self._sender.prepare(Wish(lease.last, device, lease.part, action, cause, lease.id), moment)
+        self._sender.transmit(device, command, moment)

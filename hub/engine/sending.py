@@ -1,0 +1,201 @@
+"""Commands on their way: each is told once, and comes to one honest end, over restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from hub.commands.arbitration import Claim, Claims, owner_of
+from hub.commands.life import (
+    DEFAULT_EXPIRY_NS,
+    OPEN,
+    Command,
+    CommandState,
+    Lease,
+    after_expiry,
+    after_outcome,
+    after_response,
+)
+from hub.engine.device import Device
+from hub.engine.encoding import TopicNames, transmission_of
+from hub.engine.moment import Moment, Output
+from hub.engine.state import State, count
+from hub.engine.undoing import Undo
+from hub.errors import PoisonError
+from hub.model import Event, Outcome, Scalar, Severity, Transition
+from hub.normalize.networks.downlink import network_id
+from hub.rules.rule import Do
+from hub.rules.timers import TimerClass, Timers
+
+REMEMBER_NS = 600_000_000_000
+"""A finished command is kept this long, so that its late or repeated answers find it."""
+COMMAND = "command"
+Find = Callable[[str, str], Device | None]
+
+
+class Cause(NamedTuple):
+    """Who wants a command, for how long (ns) it is worth sending, and whether it is only a drill."""
+
+    name: str
+    expiry_ns: int = DEFAULT_EXPIRY_NS
+    drill: bool = False
+
+
+class Wish(NamedTuple):
+    """What is wanted of which part of a device, by whom; ``lease``: the one that it stands for."""
+
+    identity: str
+    device: Device
+    part: str
+    action: Do
+    cause: Cause
+    lease: str = ""
+
+
+class Sender:
+    """Open commands; each is an entry of the state, each transmission an effect. ``when_moved`` hears of every change.
+
+    ``claims`` are all on actuators, those of leases too.
+    """
+
+    def __init__(self, state: State, timers: Timers, topics: TopicNames, output: Output) -> None:
+        self._state = state
+        self._timers = timers
+        self._topics = topics
+        self._output = output
+        self.commands: dict[str, Command] = {}
+        self.claims = Claims()
+        self.undo = Undo()
+        self.when_moved: Callable[[Command, Moment], None] = lambda _command, _moment: None
+        self._called: dict[str, str] = {}
+
+    def find(self, identity: str) -> Command | None:
+        """Return the command of an id, or of the UUID that stands for it in a network that wants one."""
+        return self.commands.get(identity) or self.commands.get(self._called.get(identity, ""))
+
+    def next_number(self) -> int:
+        """Return the number of a new claim: among equals the newest wins."""
+        self._state.clock.claims += 1
+        return self._state.clock.claims
+
+    def restore(self, command: Command) -> None:
+        """Take an entry of a checkpoint, or back what a failed step has changed."""
+        self.commands[command.id] = command
+        self._called[network_id(command.id)] = command.id
+        is_open = command.state in OPEN
+        if is_open and not command.lease:
+            self.claims.put(command)
+        due = command.expires_t if is_open else (command.ended_t or command.expires_t) + REMEMBER_NS
+        self._timers.set(TimerClass.RUNNING, due, COMMAND, command.id)
+
+    def forget(self, command: Command) -> None:
+        """Forget a command that is long over, or that a failed step has made."""
+        self.commands.pop(command.id, None)
+        self._called.pop(network_id(command.id), None)
+        self.claims.drop(command)
+        self._timers.drop(TimerClass.RUNNING, COMMAND, command.id)
+        self._state.remove(f"command/{command.id}")
+
+    def keep(self, command: Command) -> None:
+        """Say that ``command`` is about to change."""
+        self.undo.note(f"command/{command.id}", command)
+        self._state.touch(f"command/{command.id}", command)
+
+    # ------------------------------------------------------------------------------------------------------------- out
+
+    def prepare(self, wish: Wish, moment: Moment) -> Command:
+        """Return the command of a wish, accepted; it is known from now on."""
+        device, action, cause = wish.device, wish.action, wish.cause
+        kind = device.commands[action.command]
+        command = Command(
+            id=wish.identity, site=device.site, device=device.device, part=wish.part, name=action.command,
+            args=device.settle_args(action.command, action.args), priority=action.priority.value, cause=cause.name,
+            created_at=moment.at, expires_t=moment.t + cause.expiry_ns, expires_at=moment.at + cause.expiry_ns,
+            reflex=action.reflex, drill=cause.drill, sets=kind.sets or "", number=self.next_number(), lease=wish.lease,
+        )  # fmt: skip
+        self.undo.note(f"command/{command.id}", None)
+        count(self._state.ledger.commands, command.state.value)
+        self.restore(command)
+        self._state.touch(f"command/{command.id}", command)
+        return command
+
+    def transmit(self, device: Device, command: Command, moment: Moment) -> None:
+        """Send ``command``; one that its device or the network around it cannot be told fails at once."""
+        try:
+            transmission = transmission_of(device, command, self._topics)
+        except PoisonError as error:
+            self.become(command, CommandState.FAILED, f"{error.code}: {error.message}", moment)
+        else:
+            self._output.effects.transmissions.append(transmission)
+
+    # ------------------------------------------------------------------------------------------- what became of them
+
+    def outcome(self, outcome: Outcome, moment: Moment) -> None:
+        """Take what the rim saw."""
+        command = self.commands.get(outcome.command)
+        if command is not None:
+            self.become(command, after_outcome(command.state, outcome.kind), outcome.detail, moment)
+
+    def response(self, command: Command, *, ok: bool, detail: str, moment: Moment) -> None:
+        """Take the device's own answer."""
+        self.become(command, after_response(command.state, ok=ok), detail, moment)
+
+    def become(self, command: Command, state: CommandState, detail: str, moment: Moment) -> None:
+        """Move a command on; its end is told."""
+        if state is command.state:
+            return
+        self.keep(command)
+        command.state, command.detail = state, detail
+        command.is_delivered |= state in {CommandState.DELIVERED, CommandState.EXECUTED}
+        count(self._state.ledger.commands, state.value)
+        if state not in OPEN:
+            command.ended_t = moment.t
+            self.claims.drop(command)
+            self._timers.set(TimerClass.RUNNING, moment.t + REMEMBER_NS, COMMAND, command.id)
+            self.tell(command, state.value, {"command": command.name, "id": command.id, "detail": detail}, moment)
+        self.when_moved(command, moment)
+
+    def lose(self, claim: Claim, winner: Claim, moment: Moment) -> None:
+        """Tell that ``claim`` does not own its actuator (any more): losing is a visible outcome."""
+        detail = f"{owner_of(winner)} ({winner.priority}) has it"
+        command = self.commands.get(claim.last) if isinstance(claim, Lease) else claim
+        if command is not None and command.state in OPEN:
+            self.become(command, CommandState.SUPERSEDED, detail, moment)
+        elif isinstance(claim, Lease):
+            words: dict[str, Scalar] = {"command": claim.command, "id": claim.last or claim.id, "detail": detail}
+            self.tell(claim, CommandState.SUPERSEDED.value, words, moment)
+
+    def tell(self, claim: Claim, what: str, words: dict[str, Scalar], moment: Moment) -> None:
+        """Tell what became of a claim."""
+        quiet = what in {CommandState.EXECUTED.value, "resumed"}
+        self._output.event(
+            Event(
+                id=self._output.event_id("command", f"{words['id']} {what}", moment.t, 1), name=f"command.{what}",
+                severity=Severity.INFO if quiet else Severity.MEDIUM, transition=Transition.OCCURRED, time=moment.at,
+                key=f"{claim.site}/{claim.device}", rule=owner_of(claim), rule_version="", site=claim.site,
+                device=claim.device, part=claim.part, drill=claim.drill, data=words, causes=(moment.cause,),
+            )
+        )  # fmt: skip
+
+    # ---------------------------------------------------------------------------------------------------------- time
+
+    def ripen(self, identity: str, moment: Moment) -> None:
+        """End a command whose time is up; forget one that has long ended."""
+        command = self.commands.get(identity)
+        if command is not None and command.state in OPEN:
+            self.become(command, after_expiry(command.state), "", moment)
+        elif command is not None:
+            self.forget(command)
+
+    def settle(self, find: Find, moment: Moment) -> None:
+        """After a start: wait for what was sent, send again what was not (same id); the expired ended before.
+
+        It leaves ahead of what the start itself sends: an old hold after the release of a lapsed one would hold on.
+        """
+        newer = self._output.effects.transmissions[:]
+        self._output.effects.transmissions.clear()
+        for command in sorted(self.commands.values(), key=lambda one: one.number):
+            device = find(command.site, command.device)
+            if command.state is CommandState.ACCEPTED and command.created_at != moment.at and device is not None:
+                self.transmit(device, command, moment)
+        self._output.effects.transmissions.extend(newer)
