@@ -94,17 +94,40 @@ class SignalKind(Words):
     critical: bool = False
 
 
+class Interlock(Words):
+    """When a command may not be sent, and not stand: while what is ``never`` to be is known to be true of the device.
+
+    Or one like it at the same elevator, gate or lane. One that may ``only`` be sent while something is true waits until
+    that is known. Both are expressions over the properties of the kind.
+    """
+
+    never: str | None = None
+    only: str | None = None
+    because: Label
+
+    @model_validator(mode="after")
+    def _says_one(self) -> Self:
+        if (self.never is None) is (self.only is None):
+            _refuse("an interlock says never or only")
+        if "en" not in self.because:
+            _refuse("because is said in en too: people who are refused read it")
+        return self
+
+
 class CommandKind(Words):
     """What devices of the kind can be asked to do; ``release`` names the command that undoes it.
 
     ``sets`` names what of the device, or of its part, it sets: of commands that set the same, one at a time has its
-    way. One that sets nothing (a prompt, a picture) is in nobody's way.
+    way. One that sets nothing (a prompt, a picture) is in nobody's way. ``confirm`` is what the device says when it is
+    done, an expression over its properties.
     """
 
     label: Label
     args: dict[Name, Typed] = {}
     release: Name | None = None
     sets: Name | None = None
+    confirm: str | None = None
+    interlocks: tuple[Interlock, ...] = ()
 
     @property
     def is_hold(self) -> bool:

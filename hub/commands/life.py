@@ -13,12 +13,16 @@ DEFAULT_EXPIRY_NS = 10_000_000_000
 
 
 class CommandState(StrEnum):
-    """Where a command stands; PUBACK (delivered) is not execution. ``superseded``: another owns the actuator."""
+    """Where a command stands; PUBACK (delivered) is not execution, and ``executed`` is only the device's word.
+
+    ``verified``: what the device reports shows it. ``superseded``: another owns the actuator.
+    """
 
     ACCEPTED = "accepted"
     SENT = "sent"
     DELIVERED = "delivered"
     EXECUTED = "executed"
+    VERIFIED = "verified"
     REJECTED = "rejected"
     FAILED = "failed"
     TIMEOUT = "timeout"
@@ -42,7 +46,8 @@ class Command(msgspec.Struct):
 
     ``ended_t`` is the engine time of its end, from which on it is kept for answers that come late.
     ``sets`` names what of the part it sets, its actuator; one that a ``lease`` sends stands for that. ``number`` tells
-    which was made last.
+    which was made last. Until ``verify_t`` what is reported ``since`` it was made (engine time awake) may show it done;
+    0: nothing can, or that time is over.
     """
 
     id: str
@@ -65,6 +70,8 @@ class Command(msgspec.Struct):
     lease: str = ""
     is_delivered: bool = False
     ended_t: int = 0
+    verify_t: int = 0
+    since: int = 0
 
 
 class Standing(StrEnum):
@@ -80,7 +87,7 @@ class Lease(msgspec.Struct):
 
     ``lapses_t`` is when the device lets go by itself; ``ends_t`` bounds the renewals (``at_most``). ``last`` is the
     command that it sent last. One that ``releases`` tries at ``renews_t``, until its release has left; one that waits
-    ``owes_release`` as long as that has not left.
+    ``owes_release`` as long as that has not left. ``barred``: why an interlock keeps it, or its release, from leaving.
     """
 
     id: str
@@ -106,6 +113,7 @@ class Lease(msgspec.Struct):
     last: str = ""
     tries: int = 0
     owes_release: bool = False
+    barred: str = ""
     expiry_ns: int = DEFAULT_EXPIRY_NS
 
     @property

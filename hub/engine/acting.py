@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from hub.commands.arbitration import agrees, owner_of
-from hub.commands.life import Command, Lease
+from hub.commands.life import Command, CommandState, Lease
 from hub.durations import nanoseconds
+from hub.engine.clearing import Refusal
 from hub.engine.device import Device
 from hub.engine.encoding import TopicNames
+from hub.engine.guards import Guards
 from hub.engine.holding import Holds
 from hub.engine.moment import Moment, Output
 from hub.engine.sending import COMMAND, Cause, Find, Sender, Wish
@@ -20,26 +21,21 @@ from hub.rules.states import RuleState
 from hub.rules.timers import Timers
 
 SHORTEST_NS = 1_000_000_000
-
-
-class Outranked(NamedTuple):
-    """Who owns what somebody wanted."""
-
-    owner: str
-    priority: str
+Beside = Callable[[Device], list[Device]]
 
 
 class Hands:
     """Open commands and leases; every change is an entry of the state, every transmission an effect."""
 
-    def __init__(
-        self, state: State, timers: Timers, topics: TopicNames, output: Output, find: Find
+    def __init__(  # noqa: PLR0913, PLR0917 -- the parts of the engine that a command passes
+        self, state: State, timers: Timers, topics: TopicNames, output: Output, find: Find, beside: Beside
     ) -> None:
         self._state = state
         self._output = output
         self._find = find
         self._sender = Sender(state, timers, topics, output)
-        self._holds = Holds(state, timers, self._sender, find)
+        self._guards = Guards(lambda: state.clock, beside)
+        self._holds = Holds(state, timers, self._sender, find, self._guards)
         self.commands, self.leases = self._sender.commands, self._holds.leases
         self.find, self.outcome, self.response = self._sender.find, self._sender.outcome, self._sender.response
         self._counts: dict[str, int] = {}
@@ -75,7 +71,7 @@ class Hands:
                 else:
                     self._wish(wish, state.key if action.until is not None else "", moment)
 
-    def _wish(self, wish: Wish, key: str, moment: Moment) -> Outranked | None:
+    def _wish(self, wish: Wish, key: str, moment: Moment) -> Refusal | None:
         """Hold what is a hold, as long as the alarm of ``key`` lasts if it is one's; send what is a command."""
         if not key and not wish.device.is_hold(wish.action.command):
             return self._send(wish, moment)
@@ -83,17 +79,28 @@ class Hands:
         self._holds.take(lease, wish.device, moment)
         return None
 
-    def _send(self, wish: Wish, moment: Moment) -> Outranked | None:
+    def _send(self, wish: Wish, moment: Moment) -> Refusal | None:
         command = self._sender.prepare(wish, moment)
+        refusal = self._refusal(wish, command, moment)
+        if refusal is None:
+            self._holds.make_way(command, moment, lets_go=wish.device.lets_go(command.name))
+            self._sender.transmit(wish.device, command, moment)
+        return refusal
+
+    def _refusal(self, wish: Wish, command: Command, moment: Moment) -> Refusal | None:
+        """Refuse, and tell so, what an interlock bars or what somebody stands above."""
         above = self._sender.claims.above(command)
-        if above is not None and agrees(command, above):  # it sets what is set: that is in nobody's way
+        why = self._guards.bar(wish.device, command.part, command.name)
+        if why:
+            self._sender.become(command, CommandState.REJECTED, f"interlocked: {why}", moment)
+            return Refusal("interlocked", why)
+        is_hold = wish.device.is_hold(command.name)
+        if above is not None and agrees(command, above) and not is_hold:  # it sets what is set: in nobody's way
             self._sender.claims.drop(command)
             command.sets = ""
         elif above is not None:
             self._sender.lose(command, above, moment)
-            return Outranked(owner_of(above), above.priority)
-        self._holds.make_way(command, moment, lets_go=wish.device.lets_go(command.name))
-        self._sender.transmit(wish.device, command, moment)
+            return Refusal("outranked", f"{owner_of(above)} has it, with priority {above.priority}")
         return None
 
     def _rehearse(self, wish: Wish, moment: Moment) -> None:
@@ -132,22 +139,30 @@ class Hands:
 
     # ------------------------------------------------------------------------------------------------- from operators
 
-    def request(self, wish: Wish, moment: Moment) -> Outranked | None:
-        """Send a person's command under the id of its control entry; return what outranks it.
+    def request(self, wish: Wish, moment: Moment) -> Refusal | None:
+        """Send a person's command under the id of its control entry; return why not.
 
         A person is told at once, and does not wait: a rule's hold waits for its turn.
         """
         if wish.identity in self.commands:
             return None
-        above = self._above(wish)
-        return above or self._wish(wish, "", moment)
+        if not wish.device.is_hold(wish.action.command):
+            return self._send(wish, moment)
+        lease = _lease_of(wish, "", self._sender.next_number(), moment.t)
+        above, why = self._sender.claims.above(lease), self._guards.bar(wish.device, wish.part, wish.action.command)
+        if above is not None or why:
+            return self._refusal(wish, self._sender.prepare(wish, moment), moment)
+        self._holds.take(lease, wish.device, moment)
+        return None
 
-    def _above(self, wish: Wish) -> Outranked | None:
-        device = wish.device
-        if not device.is_hold(wish.action.command):
-            return None
-        above = self._sender.claims.above(_lease_of(wish, "", self._state.clock.claims + 1, 0))
-        return None if above is None else Outranked(owner_of(above), above.priority)
+    # ------------------------------------------------------------------------------------------- what is seen of them
+
+    def look(self, moment: Moment) -> None:
+        """Let go what an interlock has come to bar; find what is seen to be done. Seldom anything is."""
+        if self._holds.watched:
+            self._holds.look(moment)
+        if self._sender.awaiting:
+            self._sender.look(self._guards, self._find, moment)
 
     # ------------------------------------------------------------------------------------------------ steps that fail
 

@@ -76,7 +76,9 @@ class Engine:
         self.state, self._timers, self.content = State(), Timers(), Content(compiled)
         self.state.clock.journal = journal
         self._output = Output(self.state, write)
-        self._hands = Hands(self.state, self._timers, topics, self._output, self.content.find)
+        self._hands = Hands(
+            self.state, self._timers, topics, self._output, self.content.find, self.content.beside
+        )  # fmt: skip
         self._alarms = Alarms(self.state, self.content, self._timers, self._hands, self._output)
         self._judge = Judge(self.state, self.content, self._timers, self._alarms, self._output)
         known = Redelivery(self.state, decode)
@@ -110,6 +112,7 @@ class Engine:
                 self._live(body, moment)
         clock.position, clock.t = record.position, record.t + len(record.messages)
         clock.received_at = record.received_at + len(record.messages)
+        self._hands.look(moment)
         return effects
 
     # ------------------------------------------------------------------------------------------------------------ time

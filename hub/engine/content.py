@@ -17,7 +17,7 @@ from hub.engine.places import Place, Subject, bodies_of, is_near, key_of_place
 from hub.engine.rulebook import Rulebook
 from hub.engine.state import DeviceState, Document, State
 from hub.errors import ConfigError
-from hub.model import Handler, Revision
+from hub.model import Handler, PlaceType, Revision
 from hub.normalize.networks.source import CompiledStream
 from hub.normalize.profile import Profile
 from hub.rules.pseudonyms import DOCUMENT, read_key
@@ -28,6 +28,9 @@ _OF_PLACES = ("place/", "params/", "list/")
 
 _ROWS = msgspec.json.Decoder(DeviceRow)
 _SHARED = ("site", "kind", "profile", "building", "zone", "source")
+
+
+_ONE_THING = frozenset({PlaceType.ELEVATOR.value, PlaceType.GATE.value, PlaceType.LANE.value})
 
 
 @dataclass(slots=True)
@@ -142,6 +145,14 @@ class Content:
             return (device.by_kind if isinstance(device, Place) else around or {}).get(kind, [])
         there = self.devices_of(device.site)
         return [other for other in there if other.kind == kind and is_near(device, other, within)]
+
+    def beside(self, device: Device) -> list[Device]:
+        """Return the others of its kind at the same elevator, gate or lane: what they say of it is about one thing."""
+        place = self.place(device.site, device.row.place)
+        if place is None or place.row.type not in _ONE_THING:
+            return []
+        there = self.devices_of(device.site)
+        return [one for one in there if one.kind == device.kind and one.row.place == place.name and one is not device]
 
     def devices_of(self, site: str) -> list[Device]:
         """Return the devices of a site in the order of keys."""
@@ -298,7 +309,6 @@ class Content:
             code = "unknown_kind"
             raise ConfigError(code, f"device {device.key} is of kind {row.kind!r}, which is not in the catalogue")
         device.rules = self._rulebook.of_device(row, self._at)
-        device.commands = kind.commands
         self.networks.enlist(device)
         self._outfits.equip(device)
 

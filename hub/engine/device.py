@@ -27,6 +27,7 @@ from hub.rules.states import CompiledRule
 from hub.rules.verdicts import Verdict
 
 if TYPE_CHECKING:
+    from hub.engine.guards import Guard
     from hub.engine.places import Place
 
 ReadForeign = Callable[[bytes, int | None], Sequence[Reading]]
@@ -214,8 +215,8 @@ class Device(_Pulse):
     """
 
     __slots__ = (
-        "building", "called", "commands", "deafness", "device", "downlinks", "entry_key", "identity", "key", "kind",
-        "late_after_ns", "places", "profile", "read", "respond", "row", "rules", "site", "source", "store",
+        "building", "called", "commands", "deafness", "device", "downlinks", "entry_key", "guards", "identity", "key",
+        "kind", "late_after_ns", "places", "profile", "read", "respond", "row", "rules", "site", "source", "store",
     )  # fmt: skip
 
     def __init__(self, row: DeviceRow, state: DeviceState) -> None:
@@ -232,6 +233,7 @@ class Device(_Pulse):
         self.rules: KindRules
         self.places: tuple[Place, ...] = ()
         self.commands: Mapping[str, CommandKind] = {}
+        self.guards: Mapping[str, Guard] = {}
         self.profile = row.profile
         self.downlinks: Mapping[str, CompiledCommand] = {}
         self.store: Sparing | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hub.commands.arbitration import Claim, covers, is_owner, needs_release
 from hub.commands.life import DEFAULT_EXPIRY_NS, OPEN, Command, CommandState, Lease, Standing
 from hub.engine.device import Device
+from hub.engine.guards import Guards
 from hub.engine.moment import Moment
 from hub.engine.sending import Cause, Find, Sender, Wish
 from hub.engine.state import State
@@ -15,15 +16,18 @@ from hub.rules.timers import TimerClass, Timers
 LEASE_RENEWS, LEASE_LAPSES = "lease renews", "lease lapses"
 RETRY_NS, LONGEST_RETRY_NS = 5_000_000_000, 300_000_000_000
 """How soon a release that did not leave is tried again: twice as late each time, until it has left."""
-_RELEASES = Standing.RELEASES
-_LEFT = frozenset({CommandState.DELIVERED, CommandState.EXECUTED, CommandState.REJECTED})
+_LEFT = frozenset({CommandState.DELIVERED, CommandState.EXECUTED, CommandState.VERIFIED, CommandState.REJECTED})
+BARRED_NS = 1_000_000_000
+"""How soon what an interlock bars is tried again."""
 
 
 class Holds:
     """Leases by id; each is an entry of the state."""
 
-    def __init__(self, state: State, timers: Timers, sender: Sender, find: Find) -> None:
+    def __init__(self, state: State, timers: Timers, sender: Sender, find: Find, guards: Guards) -> None:
         self._state = state
+        self._guards = guards
+        self.watched: dict[str, Lease] = {}
         self._timers = timers
         self._sender = sender
         self._find = find
@@ -53,6 +57,7 @@ class Holds:
         """Forget a lease without a word to its device."""
         self._sender.undo.note(f"lease/{lease.id}", lease)
         self.leases.pop(lease.id, None)
+        self.watched.pop(lease.id, None)
         self._sender.claims.drop(lease)
         self._state.remove(f"lease/{lease.id}")
         self._timers.drop(TimerClass.RUNNING, LEASE_RENEWS, lease.id)
@@ -60,13 +65,16 @@ class Holds:
 
     def _time(self, lease: Lease) -> None:
         ends = lease.ends_t
+        self.watched.pop(lease.id, None)
         match lease.standing:
             case Standing.HOLDS:
                 renews, lapses = lease.renews_t if ends is None else min(lease.renews_t, ends), lease.lapses_t
                 self._timers.set(TimerClass.RUNNING, renews, LEASE_RENEWS, lease.id)
                 self._timers.set(TimerClass.RUNNING, lapses, LEASE_LAPSES, lease.id)
+                self.watched[lease.id] = lease
             case Standing.WAITS:
-                self._timers.put(TimerClass.RUNNING, ends, LEASE_RENEWS, lease.id)
+                dues = [due for due in (ends, lease.renews_t if lease.barred else None) if due is not None]
+                self._timers.put(TimerClass.RUNNING, min(dues, default=None), LEASE_RENEWS, lease.id)
                 self._timers.drop(TimerClass.RUNNING, LEASE_LAPSES, lease.id)
             case Standing.RELEASES:
                 self._timers.put(TimerClass.RUNNING, lease.renews_t or None, LEASE_RENEWS, lease.id)
@@ -87,6 +95,29 @@ class Holds:
         lease.standing = Standing.WAITS
         self._time(lease)
         self._sender.lose(lease, above, moment)
+
+    def _is_barred(self, lease: Lease, device: Device, name: str, moment: Moment) -> bool:
+        """Keep ``name`` from leaving while an interlock bars it, and tell so once; it is tried again."""
+        why = self._guards.bar(device, lease.part, name)
+        if why and why != lease.barred:
+            words: dict[str, Scalar] = {"command": name, "id": lease.last or lease.id, "detail": why}
+            self._sender.tell(lease, "interlocked", words, moment)
+        if why or lease.barred:
+            self.keep(lease)
+            lease.barred, lease.renews_t = why, moment.t + BARRED_NS
+        return bool(why)
+
+    def look(self, moment: Moment) -> None:
+        """Let go what an interlock has come to bar: visibly, and until it no longer does."""
+        for lease in sorted(self.watched.values(), key=lambda one: one.number):
+            device = self._find(lease.site, lease.device)
+            if device is None or not self._guards.is_watched(device, lease.command):
+                self.watched.pop(lease.id, None)
+            elif self._is_barred(lease, device, lease.command, moment):
+                lease.standing, lease.owes_release = Standing.WAITS, bool(lease.release)
+                self._time(lease)
+                if lease.release:
+                    self._transmit(device, lease, lease.release, {}, moment)
 
     def make_way(self, winner: Claim, moment: Moment, *, lets_go: bool = False) -> None:
         """Let go what ``winner``, which nothing outranks, takes over: to wait, or for good when it ``lets_go``."""
@@ -110,8 +141,9 @@ class Holds:
             self._sender.lose(loser, winner, moment)
         device = self._find(loser.site, loser.device)
         if was_owner and device is not None and needs_release(loser, winner):
-            self._transmit(device, loser, loser.release, {}, moment)
             loser.owes_release = True
+            if not self._guards.bar(device, loser.part, loser.release):
+                self._transmit(device, loser, loser.release, {}, moment)
         if not for_good:
             loser.standing = Standing.WAITS
         elif was_owner or loser.owes_release:
@@ -126,6 +158,10 @@ class Holds:
             self.take_up(loser, moment)
 
     def _own(self, lease: Lease, device: Device, moment: Moment) -> None:
+        if self._is_barred(lease, device, lease.command, moment):
+            lease.standing = Standing.WAITS
+            self._time(lease)
+            return
         self.make_way(lease, moment)
         self.keep(lease)
         lease.standing, lease.owes_release = Standing.HOLDS, False
@@ -141,9 +177,13 @@ class Holds:
                 continue
             device = self._find(heir.site, heir.device)
             if device is not None and self._sender.claims.above(heir) is None:
-                self._own(heir, device, moment)
-                words: dict[str, Scalar] = {"command": heir.command, "id": heir.last, "detail": "its turn again"}
-                self._sender.tell(heir, "resumed", words, moment)
+                self._resume(heir, device, moment)
+
+    def _resume(self, lease: Lease, device: Device, moment: Moment) -> None:
+        self._own(lease, device, moment)
+        if is_owner(lease):
+            words: dict[str, Scalar] = {"command": lease.command, "id": lease.last, "detail": "its turn again"}
+            self._sender.tell(lease, "resumed", words, moment)
 
     # ------------------------------------------------------------------------------------------------------- their end
 
@@ -168,7 +208,11 @@ class Holds:
         self._release(device, lease, moment)
 
     def _release(self, device: Device, lease: Lease, moment: Moment) -> None:
-        """Send the release of a lease that is over, and again what others hold of the same."""
+        """Send the release of a lease that is over, and again what others hold of the same; barred it waits."""
+        if self._is_barred(lease, device, lease.release, moment):
+            self._time(lease)
+            return
+        lease.renews_t = 0
         self._transmit(device, lease, lease.release, {}, moment)
         for other in self._sender.claims.rivals(lease):
             if isinstance(other, Lease) and is_owner(other):
@@ -190,9 +234,12 @@ class Holds:
 
     def _released_by(self, command: Command) -> list[Lease]:
         """Return the leases whose release ``command`` is: of the one that sent it, or of those that it ended."""
+        if not command.lease:
+            return [one for one in self._sender.claims.releasing(command) if one.last == command.id]
         own = self.leases.get(command.lease)
-        found = self._sender.claims.releasing(command) if not command.lease else [own] if own is not None else []
-        return [one for one in found if one.last == command.id and (one.owes_release or one.standing is _RELEASES)]
+        if own is None or own.last != command.id or command.name != own.release:
+            return []
+        return [own] if own.owes_release or own.standing is Standing.RELEASES else []
 
     def _has_left(self, lease: Lease) -> None:
         if lease.standing is Standing.RELEASES:
@@ -220,9 +267,16 @@ class Holds:
             self.end(lease, moment)
         elif has_lapsed:
             return self._lapse(lease, moment)
-        elif lease.standing is Standing.HOLDS and moment.t >= lease.renews_t:
-            self._renew(lease, device, moment)
+        else:
+            self._go_on(lease, device, moment)
         return []
+
+    def _go_on(self, lease: Lease, device: Device, moment: Moment) -> None:
+        """Renew a lease, or try whether it is its turn now."""
+        if lease.standing is Standing.HOLDS and moment.t >= lease.renews_t:
+            self._renew(lease, device, moment)
+        elif lease.standing is Standing.WAITS and self._sender.claims.above(lease) is None:
+            self._resume(lease, device, moment)
 
     def _lapse(self, lease: Lease, moment: Moment) -> list[Lease]:
         """Let go what nobody renewed: nobody knows yet whether it, or what waits beneath it, is still wanted."""
@@ -240,11 +294,15 @@ class Holds:
 
     def _transmit(self, device: Device, lease: Lease, name: str, args: dict[str, Scalar], moment: Moment) -> None:
         self.keep(lease)
+        before = lease.last
         is_first = not lease.is_of_an_alarm and not lease.steps
         lease.steps += 1
         lease.last = lease.id if is_first else f"{lease.id}.{lease.steps}"
         action = Do(command=name, args=args, priority=Priority(lease.priority), reflex=lease.reflex)
         expiry_ns = lease.expiry_ns if name == lease.command else DEFAULT_EXPIRY_NS
         cause = Cause(lease.rule, expiry_ns, drill=lease.drill)
-        command = self._sender.prepare(Wish(lease.last, device, lease.part, action, cause, lease.id), moment)
+        last = self._sender.commands.get(before)
+        is_again = last is not None and last.name == name
+        wish = Wish(lease.last, device, lease.part, action, cause, lease.id, is_again)
+        command = self._sender.prepare(wish, moment)
         self._sender.transmit(device, command, moment)

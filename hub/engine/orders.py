@@ -138,10 +138,9 @@ class Orders:
         part = str(words.get("part", ""))
         expiry = min(DEFAULT_EXPIRY_NS, control.expires_at - moment.at)
         wish = Wish(control.id, device, part, action, Cause(f"operator {control.actor}", expiry))
-        above = self._hands.request(wish, moment)
-        if above is not None:
-            detail = f"{above.owner} has it, with priority {above.priority}"
-            return Reply(control.id, ok=False, code="outranked", detail=detail)
+        refusal = self._hands.request(wish, moment)
+        if refusal is not None:
+            return Reply(control.id, ok=False, code=refusal.code, detail=refusal.why)
         return Reply(control.id, ok=True, code="accepted", detail=control.id)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hub.catalogue import Kind
 from hub.durations import nanoseconds
 from hub.engine.device import LATE_AFTER_NS, Deafness, Device, DeviceRow, ReadForeign
+from hub.engine.guards import compile_guards
 from hub.engine.sparing import Sparing
 from hub.errors import ConfigError, PoisonError
 from hub.model import Handler, Reading
@@ -43,6 +44,7 @@ class Outfits:
     def __init__(self, kinds: Mapping[str, Kind], profiles: Mapping[str, Profile]) -> None:
         self.kinds = kinds
         self._profiles = profiles
+        self._guards = {name: compile_guards(kind) for name, kind in kinds.items()}
         self._responses = {name: compile_response(kind) for name, kind in kinds.items()}
         self._made: dict[tuple[object, ...], Outfit] = {}
 
@@ -53,6 +55,7 @@ class Outfits:
     def equip(self, device: Device) -> None:
         """Give ``device`` what it works with. Raises ConfigError, but never for a profile that a directory made."""
         row = device.row
+        device.commands, device.guards = self.kinds[device.kind].commands, self._guards[device.kind]
         try:
             outfit = self._deaf(row, device.deafness) if device.deafness else self._find(device)
         except ConfigError as error:

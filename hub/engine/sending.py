@@ -18,6 +18,7 @@ from hub.commands.life import (
 )
 from hub.engine.device import Device
 from hub.engine.encoding import TopicNames, transmission_of
+from hub.engine.guards import Guards
 from hub.engine.moment import Moment, Output
 from hub.engine.state import State, count
 from hub.engine.undoing import Undo
@@ -29,6 +30,10 @@ from hub.rules.timers import TimerClass, Timers
 
 REMEMBER_NS = 600_000_000_000
 """A finished command is kept this long, so that its late or repeated answers find it."""
+VERIFY_NS = 30_000_000_000
+"""How long after its expiry a command may still be seen to be done: cars drive, barriers move."""
+ARRIVED = frozenset({CommandState.DELIVERED, CommandState.EXECUTED, CommandState.VERIFIED})
+_MAY_BE_SEEN = OPEN | {CommandState.EXECUTED, CommandState.TIMEOUT}
 COMMAND = "command"
 Find = Callable[[str, str], Device | None]
 
@@ -42,7 +47,7 @@ class Cause(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """What is wanted of which part of a device, by whom; ``lease``: the one that it stands for."""
+    """What is wanted of which part of a device, by whom; ``lease``: the one that it stands for, ``is_again`` renews."""
 
     identity: str
     device: Device
@@ -50,6 +55,7 @@ class Wish(NamedTuple):
     action: Do
     cause: Cause
     lease: str = ""
+    is_again: bool = False
 
 
 class Sender:
@@ -64,6 +70,7 @@ class Sender:
         self._topics = topics
         self._output = output
         self.commands: dict[str, Command] = {}
+        self.awaiting: dict[str, Command] = {}
         self.claims = Claims()
         self.undo = Undo()
         self.when_moved: Callable[[Command, Moment], None] = lambda _command, _moment: None
@@ -85,12 +92,15 @@ class Sender:
         is_open = command.state in OPEN
         if is_open and not command.lease:
             self.claims.put(command)
+        if command.verify_t and command.state in _MAY_BE_SEEN:
+            self.awaiting[command.id] = command
         due = command.expires_t if is_open else (command.ended_t or command.expires_t) + REMEMBER_NS
         self._timers.set(TimerClass.RUNNING, due, COMMAND, command.id)
 
     def forget(self, command: Command) -> None:
         """Forget a command that is long over, or that a failed step has made."""
         self.commands.pop(command.id, None)
+        self.awaiting.pop(command.id, None)
         self._called.pop(network_id(command.id), None)
         self.claims.drop(command)
         self._timers.drop(TimerClass.RUNNING, COMMAND, command.id)
@@ -107,11 +117,13 @@ class Sender:
         """Return the command of a wish, accepted; it is known from now on."""
         device, action, cause = wish.device, wish.action, wish.cause
         kind = device.commands[action.command]
+        is_shown = kind.confirm is not None and not wish.is_again
         command = Command(
             id=wish.identity, site=device.site, device=device.device, part=wish.part, name=action.command,
             args=device.settle_args(action.command, action.args), priority=action.priority.value, cause=cause.name,
             created_at=moment.at, expires_t=moment.t + cause.expiry_ns, expires_at=moment.at + cause.expiry_ns,
             reflex=action.reflex, drill=cause.drill, sets=kind.sets or "", number=self.next_number(), lease=wish.lease,
+            verify_t=moment.t + cause.expiry_ns + VERIFY_NS if is_shown else 0, since=self._state.clock.awake(moment.t),
         )  # fmt: skip
         self.undo.note(f"command/{command.id}", None)
         count(self._state.ledger.commands, command.state.value)
@@ -146,7 +158,9 @@ class Sender:
             return
         self.keep(command)
         command.state, command.detail = state, detail
-        command.is_delivered |= state in {CommandState.DELIVERED, CommandState.EXECUTED}
+        command.is_delivered |= state in ARRIVED
+        if state not in _MAY_BE_SEEN:
+            self.awaiting.pop(command.id, None)
         count(self._state.ledger.commands, state.value)
         if state not in OPEN:
             command.ended_t = moment.t
@@ -167,7 +181,7 @@ class Sender:
 
     def tell(self, claim: Claim, what: str, words: dict[str, Scalar], moment: Moment) -> None:
         """Tell what became of a claim."""
-        quiet = what in {CommandState.EXECUTED.value, "resumed"}
+        quiet = what in {CommandState.EXECUTED.value, CommandState.VERIFIED.value, "resumed"}
         self._output.event(
             Event(
                 id=self._output.event_id("command", f"{words['id']} {what}", moment.t, 1), name=f"command.{what}",
@@ -176,6 +190,28 @@ class Sender:
                 device=claim.device, part=claim.part, drill=claim.drill, data=words, causes=(moment.cause,),
             )
         )  # fmt: skip
+
+    def look(self, guards: Guards, find: Find, moment: Moment) -> None:
+        """Find what devices now show to be done; tell of one that said so, and shows otherwise to the last."""
+        for command in sorted(self.awaiting.values(), key=lambda one: one.number):
+            device, is_over = find(command.site, command.device), moment.t >= command.verify_t
+            if device is None or command.state is CommandState.ACCEPTED:
+                continue
+            if device.state.heard_awake <= command.since and not is_over:
+                continue
+            seen = guards.is_seen(device, command.part, command.name, command.since)
+            if seen:
+                self.become(command, CommandState.VERIFIED, "", moment)
+            elif is_over:
+                self._leave_unseen(command, moment, is_otherwise=seen is False)
+
+    def _leave_unseen(self, command: Command, moment: Moment, *, is_otherwise: bool) -> None:
+        self.keep(command)
+        command.verify_t = 0
+        del self.awaiting[command.id]
+        if is_otherwise and command.state is CommandState.EXECUTED:
+            detail = "it says that it is done, and reports otherwise"
+            self.tell(command, "unverified", {"command": command.name, "id": command.id, "detail": detail}, moment)
 
     # ---------------------------------------------------------------------------------------------------------- time
 

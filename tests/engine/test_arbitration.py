@@ -80,7 +80,7 @@ class Gate(RuleBasedStateMachine):
     def _begin(self, state: State) -> None:
         self.state, self.timers = state, Timers()
         self.output = Output(state, None)
-        self.hands = Hands(state, self.timers, topics, self.output, lambda _site, _device: self.device)
+        self.hands = Hands(state, self.timers, topics, self.output, lambda *_: self.device, lambda _device: [])
 
     def _open(self) -> Moment:
         """Begin a record; what is due comes first."""
@@ -192,7 +192,7 @@ class Gate(RuleBasedStateMachine):
         has_left = wish.identity in {each.command for each in self.output.effects.transmissions}
         assert has_left is (above is None), "a person is told at once"
         if above is not None:
-            assert RANKS.index(Priority(above.priority)) < RANKS.index(Priority.OPERATOR)
+            assert above.code == "outranked"
         self._with_nobody_above(before, wish.identity)
         self._with_losers_told(before)
         self._close()
