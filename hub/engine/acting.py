@@ -11,7 +11,7 @@ from hub.engine.clearing import Refusal
 from hub.engine.device import Device
 from hub.engine.encoding import TopicNames
 from hub.engine.guards import Guards
-from hub.engine.holding import Holds
+from hub.engine.holding import LEASE_LAPSES, LEASE_RENEWS, Holds
 from hub.engine.moment import Moment, Output
 from hub.engine.sending import COMMAND, Cause, Find, Sender, Wish
 from hub.engine.state import State
@@ -194,9 +194,10 @@ class Hands:
 
     def ripen(self, owner: str, key: str, moment: Moment) -> list[Lease]:
         """Judge a command or lease whose time has come; return leases that lapsed though they may still be wanted."""
-        if owner != COMMAND:
+        if owner in {LEASE_RENEWS, LEASE_LAPSES}:
             return self._holds.ripen(key, moment)
-        self._sender.ripen(key, moment)
+        if owner == COMMAND:
+            self._sender.ripen(key, moment)
         return []
 
     def settle(self, moment: Moment) -> None:

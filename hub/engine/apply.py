@@ -8,6 +8,7 @@ from typing import Protocol
 from hub.commands.life import Command, Lease, Standing
 from hub.engine.acting import Hands
 from hub.engine.alarms import Alarms
+from hub.engine.areas import Areas
 from hub.engine.content import Content
 from hub.engine.encoding import TopicNames
 from hub.engine.hearing import Ear
@@ -27,6 +28,7 @@ from hub.engine.state import (
     SessionState,
     State,
     Waiting,
+    Wanted,
     decode_entries,
 )
 from hub.engine.telling import alarm_of
@@ -76,16 +78,16 @@ class Engine:
         self.state, self._timers, self.content = State(), Timers(), Content(compiled)
         self.state.clock.journal = journal
         self._output = Output(self.state, write)
-        self._hands = Hands(
-            self.state, self._timers, topics, self._output, self.content.find, self.content.beside
-        )  # fmt: skip
+        find, beside = self.content.find, self.content.beside
+        self._hands = Hands(self.state, self._timers, topics, self._output, find, beside)
         self._alarms = Alarms(self.state, self.content, self._timers, self._hands, self._output)
         self._judge = Judge(self.state, self.content, self._timers, self._alarms, self._output)
         known = Redelivery(self.state, decode)
         self._ear = Ear(self.state, self.content, self._judge, self._hands, self._output, topics.parse, known)
         self.modes, self.rule_states = self._alarms.modes, self._alarms.states
         self._removed_twins: list[tuple[str, str]] = []
-        self._orders = Orders(self.state, self.content, self._alarms, self._hands, self._output)
+        self._areas = Areas(self.state, self.content, self._timers, self._output)
+        self._orders = Orders(self.state, self._areas, self._alarms, self._hands, self._output)
 
     def apply(self, record: Record) -> Effects:
         """Take ``record`` and return what it wants done. Records come in journal order, each once."""
@@ -134,6 +136,7 @@ class Engine:
             self.modes.ripen(owner, key, moment)
         self._settle_modes(moment)
         for _, owner, key in self._timers.due(TimerClass.RUNNING, moment.t):
+            self._areas.ripen(owner, key, moment)
             for lapsed in self._hands.ripen(owner, key, moment):
                 self._alarms.owe(lapsed.rule, lapsed.key)
         for _, owner, key in self._timers.due(TimerClass.ALARM, moment.t):
@@ -323,7 +326,5 @@ class Engine:
                 self._ear.waiting.restore(key, entry)
             case Unsettled():
                 self._ear.redelivery.restore(key, entry)
-            case Command() | Lease():
-                self._hands.restore(entry)
-            case Exercise():
-                self.modes.restore(entry)
+            case Command() | Lease() | Exercise() | Wanted():
+                self._orders.restore(entry)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
-from hub.commands.life import DEFAULT_EXPIRY_NS
+import msgspec
+
+from hub.commands.life import DEFAULT_EXPIRY_NS, Command, Lease
 from hub.engine.acting import Hands
 from hub.engine.alarms import Alarms
+from hub.engine.areas import Areas
 from hub.engine.clearing import Person, Refusal
-from hub.engine.content import Content
+from hub.engine.device import Device
 from hub.engine.moment import Moment, Output
 from hub.engine.people import People
 from hub.engine.sending import Cause, Wish
-from hub.engine.state import ExerciseKind, State
+from hub.engine.state import Asked, Exercise, ExerciseKind, State, Wanted
 from hub.errors import PoisonError
 from hub.model import Control, Reply, Scalar, Severity
 from hub.rules.rule import DEFAULT_TTL, Do, Priority
@@ -22,36 +25,48 @@ ANSWER_NS = 300_000_000_000
 MAX_ANSWERS = 10_000
 LONGEST_NS = 60_000_000_000
 """A command may wait no longer (engine.md, Control)."""
-COMMAND_WORDS = frozenset({"site", "device", "part", "command"})
+COMMAND_WORDS = frozenset({"site", "device", "place", "part", "command"})
 Verb = Callable[[Control, Moment], Reply]
 
 
 class Orders:
     """Verbs of the control stream: ``ack``, ``clear`` (a latched one), ``comment`` and ``shelve`` of alarms; others.
 
-    Those are ``command`` and ``reload``; ``test``, ``end_test``, ``drill`` and ``end_drill`` of devices and places. A
-    known id gets its old answer.
+    Those are ``command``, ``confirm`` and ``reload``; ``test``, ``end_test``, ``drill`` and ``end_drill`` of devices
+    and places. A known id gets its old answer.
     """
 
-    def __init__(self, state: State, content: Content, alarms: Alarms, hands: Hands, output: Output) -> None:
+    def __init__(self, state: State, areas: Areas, alarms: Alarms, hands: Hands, output: Output) -> None:
         self._state = state
-        self._content = content
+        self._areas = areas
+        self._content = areas.content
         self._people = People(state, alarms)
         self._hands = hands
         self._output = output
-        modes = alarms.modes
+        modes = self._modes = alarms.modes
         self._verbs: dict[str, Verb] = {
             "ack": partial(self._of_alarm, self._people.acknowledge),
             "clear": self._clear,
             "comment": self._comment,
             "shelve": self._shelve,
             "command": self._command,
+            "confirm": self._confirm,
             "reload": self._reloaded,
             "test": self._of_mode(modes.start, ExerciseKind.TEST),
             "end_test": self._of_mode(modes.end, ExerciseKind.TEST),
             "drill": self._of_mode(modes.start, ExerciseKind.DRILL),
             "end_drill": self._of_mode(modes.end, ExerciseKind.DRILL),
         }
+
+    def restore(self, entry: Asked) -> None:
+        """Take an entry of a checkpoint."""
+        match entry:
+            case Command() | Lease():
+                self._hands.restore(entry)
+            case Exercise():
+                self._modes.restore(entry)
+            case Wanted():
+                self._areas.restore(entry)
 
     def control(self, control: Control, moment: Moment) -> None:
         """Answer ``control``; what it asks happens at most once. A report of our own rim becomes an event."""
@@ -116,32 +131,83 @@ class Orders:
 
     def _command(self, control: Control, moment: Moment) -> Reply:
         words: dict[str, Scalar] = control.args
+        if words.get("place"):
+            return self._area(control, moment)
         device = self._content.find(str(words.get("site", "")), str(words.get("device", "")))
         if device is None:
             where = f"{words.get('site')}/{words.get('device')}"
             return Reply(control.id, ok=False, code="unknown_device", detail=where)
-        name = str(words.get("command", ""))
-        if name not in device.commands:
-            known = ", ".join(sorted(device.commands)) or "none"
-            return Reply(control.id, ok=False, code="unknown_command", detail=f"a {device.kind} takes: {known}")
-        if not device.can(name):
-            detail = f"{device.profile or device.row.source} does not say how {device.key} is told to {name}"
-            return Reply(control.id, ok=False, code="unknown_command", detail=detail)
-        args = {word: value for word, value in words.items() if word not in COMMAND_WORDS}
-        try:
-            device.settle_args(name, args)
-        except PoisonError as error:
-            return Reply(control.id, ok=False, code=error.code, detail=error.message)
-        if device.is_hold(name):
-            args.setdefault("ttl", DEFAULT_TTL)
-        action = Do(command=name, args=args, priority=Priority.OPERATOR)
-        part = str(words.get("part", ""))
         expiry = min(DEFAULT_EXPIRY_NS, control.expires_at - moment.at)
-        wish = Wish(control.id, device, part, action, Cause(f"operator {control.actor}", expiry))
-        refusal = self._hands.request(wish, moment)
-        if refusal is not None:
-            return Reply(control.id, ok=False, code=refusal.code, detail=refusal.why)
-        return Reply(control.id, ok=True, code="accepted", detail=control.id)
+        wish = _wish(control.id, device, words, Cause(f"operator {control.actor}", expiry))
+        refusal = wish if isinstance(wish, Refusal) else self._hands.request(wish, moment)
+        code, detail = ("accepted", control.id) if refusal is None else refusal
+        return Reply(control.id, ok=refusal is None, code=code, detail=detail)
+
+    # ------------------------------------------------------------------------------------------ with a second person
+
+    def _area(self, control: Control, moment: Moment) -> Reply:
+        """Send a command to the only device of a place that takes it; to several when a second person has agreed."""
+        words, actor = control.args, f"operator {control.actor}"
+        devices = self._targets(words)
+        if isinstance(devices, Refusal):
+            return _reply(control, str(words.get("place")), devices)
+        wishes = [_wish(control.id, device, words, Cause(actor)) for device in devices]
+        refused = next((each for each in wishes if isinstance(each, Refusal)), None)
+        if refused is not None:
+            return _reply(control, str(words.get("place")), refused)
+        if len(devices) == 1:
+            only = {**words, "device": devices[0].device}
+            return self._command(msgspec.structs.replace(control, args={**only, "place": ""}), moment)
+        refused = self._areas.ask(control, len(devices), moment)
+        if refused is not None:
+            return _reply(control, str(words.get("place")), refused)
+        site = words.get("site")
+        detail = f"{len(devices)} devices: within 5 minutes somebody else says hub commands confirm {site} {control.id}"
+        return Reply(control.id, ok=True, code="needs_second_person", detail=detail)
+
+    def _targets(self, words: Mapping[str, Scalar]) -> list[Device] | Refusal:
+        name = str(words.get("command", ""))
+        found = self._areas.targets(str(words.get("site", "")), str(words.get("place", "")), name)
+        if found is None:
+            return Refusal("unknown_place", f"{words.get('site')} has no place {words.get('place')}")
+        return found or Refusal("unknown_command", f"nothing there takes {name}")
+
+    def _confirm(self, control: Control, moment: Moment) -> Reply:
+        """Send what waited for a second person, to those that stand there now; each is told what becomes of it."""
+        wanted = self._areas.agree(control, moment)
+        if isinstance(wanted, Refusal):
+            return _reply(control, str(control.args.get("request", "")), wanted)
+        devices = self._targets(wanted.args)
+        if isinstance(devices, Refusal):
+            return _reply(control, wanted.id, devices)
+        cause = Cause(f"operator {wanted.actor} with {control.actor}")
+        wishes = [_wish(f"{wanted.id}-{n}", device, wanted.args, cause) for n, device in enumerate(devices, 1)]
+        refusals = [each if isinstance(each, Refusal) else self._hands.request(each, moment) for each in wishes]
+        sent = sum(refusal is None for refusal in refusals)
+        code = "accepted" if sent == len(wishes) else "partly_accepted" if sent else "refused"
+        reasons = ", ".join(sorted({f"{each.code}: {each.why}" for each in refusals if each is not None}))
+        detail = f"{sent} of {len(wishes)}" + (f"; {reasons}" if reasons else "")
+        return Reply(control.id, ok=sent > 0, code=code, detail=detail)
+
+
+def _wish(identity: str, device: Device, words: Mapping[str, Scalar], cause: Cause) -> Wish | Refusal:
+    """Return what a person wants of a device, or what is wrong with it."""
+    name = str(words.get("command", ""))
+    if name not in device.commands:
+        known = ", ".join(sorted(device.commands)) or "none"
+        return Refusal("unknown_command", f"a {device.kind} takes: {known}")
+    if not device.can(name):
+        detail = f"{device.profile or device.row.source} does not say how {device.key} is told to {name}"
+        return Refusal("unknown_command", detail)
+    args = {word: value for word, value in words.items() if word not in COMMAND_WORDS}
+    if device.is_hold(name):
+        args.setdefault("ttl", DEFAULT_TTL)
+    try:
+        device.settle_args(name, args)
+    except PoisonError as error:
+        return Refusal(error.code, error.message)
+    action = Do(command=name, args=args, priority=Priority.OPERATOR)
+    return Wish(identity, device, str(words.get("part", "")), action, cause)
 
 
 def _reply(control: Control, about: str, refusal: Refusal | None) -> Reply:

@@ -179,13 +179,22 @@ class Exercise(msgspec.Struct):
     is_judged: bool = False
 
 
+class Wanted(msgspec.Struct):
+    """A command to a place that waits for a second person until a moment of engine time; ``args`` as it was asked."""
+
+    id: str
+    actor: str
+    args: dict[str, Scalar]
+    until_t: int
+
+
 class Document(msgspec.Struct):
     """One document of the revision, canonical JSON."""
 
     body: bytes
 
 
-Asked = Command | Lease | Exercise
+Asked = Command | Lease | Exercise | Wanted
 Entry = Clock | Ledger | DeviceState | RuleState | Memory | Seen | Asked | Unsettled | Waiting | Answers | Document
 
 _TYPES: dict[str, type[Any]] = {
@@ -199,6 +208,7 @@ _TYPES: dict[str, type[Any]] = {
     "command": Command,
     "lease": Lease,
     "mode": Exercise,
+    "wanted": Wanted,
     "unsettled": Unsettled,
     "waiting": Waiting,
     "document": Document,
