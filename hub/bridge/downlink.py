@@ -40,7 +40,10 @@ class DownlinkCounts:
 
 @dataclass(slots=True)
 class _Owed:
+    """``until``: monotonic ns at which it expires, for the wall clock may be set while it waits."""
+
     transmission: Transmission
+    until: int
     is_sent: bool = False
 
 
@@ -78,7 +81,8 @@ class Downlink:
         if self.waiting >= self._limit:
             self._fail(transmission, "queue_full")
             return False
-        (self._reflexes if transmission.reflex else self._others).append(_Owed(transmission))
+        until = self._clock.monotonic_ns() + transmission.expires_at - self._clock.wall_ns()
+        (self._reflexes if transmission.reflex else self._others).append(_Owed(transmission, until))
         self._movable.set()
         return True
 
@@ -136,7 +140,7 @@ class Downlink:
 
     def _publish(self, client: aiomqtt.Client, owed: _Owed) -> None:
         transmission = owed.transmission
-        left = transmission.expires_at - self._clock.wall_ns()
+        left = owed.until - self._clock.monotonic_ns()
         if left <= 0:
             self._fail(transmission, "expired")
             return
@@ -179,16 +183,16 @@ class Downlink:
     async def _sweep_forever(self) -> None:
         while True:
             await self._clock.sleep(SWEEP_SECONDS)
-            for transmission in self._expired(self._clock.wall_ns()):
+            for transmission in self._expired(self._clock.monotonic_ns()):
                 self._fail(transmission, "expired" if self._window else "broker_gone")
 
     def _expired(self, now: int) -> Iterator[Transmission]:
         """Remove and yield what is past its time."""
-        for packet_id in [key for key, owed in self._in_flight.items() if owed.transmission.expires_at <= now]:
+        for packet_id in [key for key, owed in self._in_flight.items() if owed.until <= now]:
             yield self._in_flight.pop(packet_id).transmission
             self._movable.set()
         for queue in (self._reflexes, self._others):
-            for owed in [owed for owed in queue if owed.transmission.expires_at <= now]:
+            for owed in [owed for owed in queue if owed.until <= now]:
                 queue.remove(owed)
                 yield owed.transmission
 

@@ -63,9 +63,9 @@ class StreamSink:
     """The sink of ``hub:events:*``, ``hub:alarms:*``, ``hub:reply:*`` and ``hub:dead-letters``.
 
     ``run`` delivers; ``keep_up`` notices once a second that Redis is gone or back, and shows all alarms on each new
-    connection. For readyz: ``connected``, and ``behind_since`` (wall ns of the first failure since the last delivery,
-    None while nothing is held up). Counts: ``delivered`` by sort, ``rejected`` (what cannot be written down at all
-    and would block what follows), ``transactions``, ``retries``.
+    connection. For readyz: ``connected``, and ``behind_since`` (monotonic ns of the first failure since the last
+    delivery, None while nothing is held up). Counts: ``delivered`` by sort, ``rejected`` (what cannot be written down
+    at all and would block what follows), ``transactions``, ``retries``.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class StreamSink:
     def _fall_behind(self, error: UnavailableError) -> None:
         self.retries += 1
         if self.behind_since is None:
-            self.behind_since = self._clock.wall_ns()
+            self.behind_since = self._clock.monotonic_ns()
             log.warning("stream_delivery_held_up", reason=str(error))
 
     def _count(self, tally: dict[str, int]) -> None:

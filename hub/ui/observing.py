@@ -181,7 +181,7 @@ class Watch:
     def vitals(self) -> Vitals:
         """Return how the hub is now."""
         hub = self._hub
-        wall, monotonic = hub.clock.wall_ns(), hub.clock.monotonic_ns()
+        now = hub.clock.monotonic_ns()  # the wall clock may be set meanwhile
         confirmed, writer = hub.ownership.confirmed_at, hub.writer.state
         return Vitals(
             is_running=hub.is_running,
@@ -189,11 +189,11 @@ class Watch:
             is_disk_full=hub.is_running and hub.hearing.is_disk_full,
             is_redis_connected=hub.stream_sink.connected,
             redis_unsafe=hub.ownership.server.unsafe,
-            streams_behind_seconds=_seconds_since(hub.stream_sink.behind_since, wall),
-            store_behind_seconds=_seconds_since(writer.behind_since, wall),
+            streams_behind_seconds=_seconds_since(hub.stream_sink.behind_since, now),
+            store_behind_seconds=_seconds_since(writer.behind_since, now),
             store_error=writer.last_error or "",
-            owned_seconds=_seconds_since(confirmed, monotonic),
-            broker_dropped=self._drops.since_lately(monotonic / 1e9, broker_dropped(hub)),
+            owned_seconds=_seconds_since(confirmed, now),
+            broker_dropped=self._drops.since_lately(now / 1e9, broker_dropped(hub)),
         )
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import aiomqtt
 import mqtt5
+import pytest
+from typing_extensions import override
 
 from hub.bridge.downlink import Downlink
 from hub.bridge.paho_client import ClientConfig
@@ -35,13 +37,24 @@ def _transmission(command: str, *, device: str = "d1", seconds: float = 10, refl
     )
 
 
+class _SettableClock(SystemClock):
+    """The system's clocks, the wall clock off by what a test says."""
+
+    off_by_ns = 0
+
+    @override
+    def wall_ns(self) -> int:
+        return super().wall_ns() + self.off_by_ns
+
+
 class _Desk:
     """A downlink and what it said."""
 
     def __init__(self, port: int, *, limit: int = 1_000) -> None:
         self.outcomes: list[Outcome] = []
         settings = ClientConfig(host="127.0.0.1", port=port, client_id="hub-p1-downlink")
-        self.downlink = Downlink(settings, self.outcomes.append, SystemClock(), limit=limit)
+        self.clock = _SettableClock()
+        self.downlink = Downlink(settings, self.outcomes.append, self.clock, limit=limit)
 
     def said(self, command: str) -> list[str]:
         return [":".join(filter(None, (it.kind, it.detail))) for it in self.outcomes if it.command == command]
@@ -123,6 +136,24 @@ async def test_a_command_that_expires_before_a_broker_is_there_is_broker_gone(mo
         async with _device(mosquitto.port):
             await wait_until(lambda: desk.said("long")[:1] == ["sent"])
         assert desk.said("short") == ["failed:broker_gone"]
+
+
+@pytest.mark.parametrize("seconds", [86_400, -86_400])
+async def test_a_wall_clock_that_is_set_neither_ends_a_command_that_waits_nor_lets_it_live_longer(
+    mosquitto: Mosquitto, seconds: int
+) -> None:
+    mosquitto.stop()
+    desk = _Desk(mosquitto.port)
+    desk.downlink.offer(_transmission("short", seconds=0.2))
+    desk.downlink.offer(_transmission("long", seconds=30))
+    desk.clock.off_by_ns = seconds * SECOND_NS
+    async with desk.running():
+        await wait_until(lambda: desk.said("short") == ["failed:broker_gone"])
+        mosquitto.start()
+        async with _device(mosquitto.port) as device:
+            heard = await anext(device.messages)
+        assert heard.properties is not None
+        assert 1 <= heard.properties.json()["MessageExpiryInterval"] <= 30
 
 
 async def test_a_command_offered_too_late_is_expired_and_never_sent(mosquitto: Mosquitto) -> None:

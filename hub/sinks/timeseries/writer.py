@@ -30,8 +30,8 @@ _log = structlog.get_logger(__name__)
 class WriterState:
     """How the writer is doing, for readyz.
 
-    ``behind_since``: the wall clock in ns of the first question that the store has not taken, None when it took all;
-    a write that is under way counts, for a store that hangs says nothing at all.
+    ``behind_since``: monotonic ns of the first question that the store has not taken, None when it took all; a write
+    that is under way counts, for a store that hangs says nothing at all.
     """
 
     healthy: bool = True
@@ -105,7 +105,7 @@ class SeriesWriter:
         while True:
             await self._wake()
             if self.state.behind_since is None:
-                self.state.behind_since = self._clock.wall_ns()
+                self.state.behind_since = self._clock.monotonic_ns()
             try:
                 written = await self._store.write(lines)
             except UnavailableError as error:
@@ -132,7 +132,7 @@ class SeriesWriter:
 
     def _recover(self) -> None:
         if not self.state.healthy:
-            _log.info("series_store_regained", behind_since=self.state.behind_since)
+            _log.info("series_store_regained")
             self.state.healthy, self.state.last_error = True, None
         self.state.behind_since = None
 

@@ -21,7 +21,7 @@ from hub.sinks.timeseries.local import LocalStore
 from hub.sinks.timeseries.query import telemetry
 from hub.sinks.timeseries.store import Query, Row, Span, Store, Written
 from hub.sinks.timeseries.writer import SeriesWriter
-from tests.clocks import START_NS, ManualClock
+from tests.clocks import ManualClock
 from tests.servers.http_stub import Answer, HttpStub, Manner
 from tests.servers.influxdb import InfluxServer
 from tests.sinks.timeseries.samples import NOON, OwedInMemory, event, series, work
@@ -212,6 +212,7 @@ class Gate:
 
 async def test_the_state_tells_since_when_the_store_is_gone_and_when_it_is_back() -> None:
     gate, clock = Gate(), ManualClock()
+    since = clock.monotonic_ns()
     with capture_logs() as logs:
         async with writing(gate, clock) as running:
             assert running.writer.state.healthy
@@ -219,7 +220,7 @@ async def test_the_state_tells_since_when_the_store_is_gone_and_when_it_is_back(
             await wait_until(lambda: running.writer.writes_failed >= 3)
 
             state = running.writer.state
-            assert (state.healthy, state.behind_since, state.last_error) == (False, START_NS, "[store_busy] shut")
+            assert (state.healthy, state.behind_since, state.last_error) == (False, since, "[store_busy] shut")
 
             gate.open = True
             await running.confirmed(1)
@@ -232,11 +233,12 @@ async def test_a_store_that_hangs_is_behind_since_it_was_asked(
     stubbed: tuple[Running, ManualClock], http_stub: HttpStub
 ) -> None:
     running, clock = stubbed
+    since = clock.monotonic_ns()
     http_stub.script.append(Answer(manner=Manner.HANGING))
     running.owed.add(work(0, 1))
     await wait_until(lambda: http_stub.requests)
     clock.advance(60)
-    assert (running.writer.writes_failed, running.writer.state.behind_since) == (0, START_NS)
+    assert (running.writer.writes_failed, running.writer.state.behind_since) == (0, since)
 
 
 async def test_every_point_is_there_once_after_the_real_server_was_gone_for_seconds(influxdb: InfluxServer) -> None:

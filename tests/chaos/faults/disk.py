@@ -1,0 +1,144 @@
+"""The disk of the hub is full: a small file system with a ballast on it; or files may not grow."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from hub.journal.room import free_bytes
+from tests.chaos.faults.fault import DOWN, STARTING, Fault
+from tests.chaos.storm import RATE, Storm
+from tests.waiting import wait_until
+
+DISK_BYTES = 192 * 2**20
+CHUNK_BYTES = 2**20
+HELD_UP = "journal_held_up"
+
+
+@asynccontextmanager
+async def small_disk(storm: Storm) -> AsyncIterator[Path]:
+    """Let the hub work on a file system of its own in memory, and afterwards where it was."""
+    hub = storm.town.hub
+    aside = hub.directory / "aside"
+    hub.kill()
+    shutil.copytree(hub.data, aside)
+    _run(*mounting(hub.data))
+    try:
+        shutil.copytree(aside, hub.data, dirs_exist_ok=True)
+        shutil.rmtree(aside)
+        hub.start()
+        await hub.until_ready()
+        yield hub.data / "ballast"
+        hub.kill()
+        shutil.copytree(hub.data, aside)
+    finally:
+        hub.kill()
+        _run("umount", "--lazy", str(hub.data))
+    shutil.copytree(aside, hub.data, dirs_exist_ok=True)
+    shutil.rmtree(aside)
+    hub.start()
+
+
+def load(ballast: Path, left_bytes: int) -> None:
+    """Make a file of everything that its disk has left but for ``left_bytes``; others write there meanwhile."""
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while (free := free_bytes(ballast)) > left_bytes:
+            file.write(bytes(min(CHUNK_BYTES, free - left_bytes)))
+
+
+async def fill(left_bytes: int, storm: Storm) -> None:
+    """Fill its disk but for ``left_bytes``, let messages wait with the broker, and make room again.
+
+    Where nobody lets us mount one, no file may grow instead.
+    """
+    if not may_mount(storm.town.hub.directory):
+        await restart(storm)
+        await limit_files(storm)
+        return
+    async with small_disk(storm) as ballast:
+        await storm.publisher.until_acked(RATE)
+        async with storm.publisher.pause():  # with little room the journal lets go of what no checkpoint needs
+            await storm.watch.until_quiet()
+            storm.shadow.follow()
+            load(ballast, left_bytes)
+        await _followed_until(storm, lambda: HELD_UP in storm.watch.said)
+        wanted = storm.publisher.number + 2 * RATE
+        await _followed_until(storm, lambda: storm.publisher.number >= wanted)
+        ballast.unlink()
+        await storm.town.hub.until_ready()
+
+
+async def _followed_until(storm: Storm, is_over: Callable[[], bool]) -> None:
+    """Wait, and let the shadow read every record before it is trimmed."""
+
+    def is_over_and_followed() -> bool:
+        storm.shadow.follow()
+        return is_over()
+
+    await wait_until(is_over_and_followed, seconds=30)
+
+
+async def limit_files(storm: Storm) -> None:
+    """Let no file of the running hub grow for a while: each write past the limit fails, as on a full disk."""
+    process, limit = storm.town.hub.pid, resource.RLIMIT_FSIZE
+    before = resource.prlimit(process, limit)
+    resource.prlimit(process, limit, (1, before[1]))
+    await storm.until_said(HELD_UP)
+    await storm.publisher.until_acked(RATE)
+    resource.prlimit(process, limit, before)
+
+
+async def restart(storm: Storm) -> None:
+    """Kill it and start it again."""
+    storm.town.hub.kill()
+    storm.town.hub.start()
+    await storm.town.hub.until_ready()
+
+
+def may_mount(directory: Path) -> bool:
+    """Return whether we may mount a file system, by mounting one."""
+    tried = directory / "tried"
+    tried.mkdir()
+    if has_mounted := subprocess.run(mounting(tried), check=False, capture_output=True).returncode == 0:
+        _run("umount", str(tried))
+    tried.rmdir()
+    return has_mounted
+
+
+def mounting(directory: Path) -> tuple[str, ...]:
+    """Return the command that gives ``directory`` a small disk of its own."""
+    return ("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "hub", str(directory))
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True)
+
+
+_FULL = frozenset({HELD_UP})
+ROWS = (
+    Fault(
+        name="disk full but for the reserve",
+        does="8 MiB are left: messages wait with the broker, ticks and outcomes still go into the journal",
+        strike=partial(fill, 8 * 2**20),
+        says=_FULL | {DOWN},
+        may_say=STARTING,
+    ),
+    Fault(
+        name="disk full",
+        does="not a byte is left, for journal nor state, then it is freed",
+        strike=partial(fill, 0),
+        says=_FULL | {DOWN},
+        may_say=STARTING,
+    ),
+    Fault(
+        name="files may not grow",
+        does="RLIMIT_FSIZE: every write past the first byte of a file fails, its log among them",
+        strike=limit_files,
+        says=_FULL,
+    ),
+)
