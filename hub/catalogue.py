@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import keyword
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -46,12 +46,16 @@ class Words(BaseModel):
 
 
 class Typed(Words):
-    """A named scalar: its type, the members of an enum, the UCUM unit of a number ("1" when it is a bare count)."""
+    """A named scalar: its type, the members of an enum, the UCUM unit of a number ("1" when it is a bare count).
+
+    ``personal`` leads to a person (a plate, a card): people are shown it masked, unless they say why.
+    """
 
     type: Type
     values: tuple[str, ...] = ()
     unit: str | None = None
     label: Label | None = None
+    personal: bool = False
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Self:
@@ -144,6 +148,17 @@ class Kind(Words):
     properties: Annotated[dict[Name, Property], Field(min_length=1)]
     signals: dict[DottedName, SignalKind] = {}
     commands: dict[Name, CommandKind] = {}
+
+    def scalars(self) -> Iterator[tuple[str, Typed]]:
+        """Yield every property, and the data of each signal and command, by name."""
+        yield from self.properties.items()
+        for named in (*(each.data for each in self.signals.values()), *(each.args for each in self.commands.values())):
+            yield from named.items()
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """The names of what leads to a person."""
+        return frozenset(name for name, each in self.scalars() if each.personal)
 
     @model_validator(mode="after")
     def _uses_free_names(self) -> Self:

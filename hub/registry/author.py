@@ -28,6 +28,11 @@ def os_user() -> str:
         return f"uid-{number}"
 
 
+def masked_plates(text: str) -> str:
+    """Return a text with every plate in it masked, as far as it is written without blanks."""
+    return _PLATE.sub(lambda found: masked(found[0]), text)
+
+
 def masked(value: str) -> str:
     """Return a plate (鲁B12**5), a card number or a reference (00***7) with its middle hidden."""
     if _PLATE.fullmatch(value):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -31,12 +31,14 @@ COMPARED = ("name", "severity", "transition", "time", "key", "rule", "rule_versi
 class Cause:
     """One place of the journal that an event names; ``record`` is None when it is no longer there.
 
-    ``message`` is None where time was the cause, or something else that is not a message.
+    ``message`` is None where time was the cause, or something else that is not a message. ``kind`` is that of the
+    device that said it, empty where that is not known.
     """
 
     place: Place
     record: Record | None
     message: Heard | None
+    kind: str = ""
     decoded: Trace | None = None
     why: str = ""
 
@@ -174,10 +176,11 @@ class _Witness:
         device = self._sender(message)
         if device is None:
             return Cause(place=place, record=record, message=message, why="its device is not known any more")
+        cause = Cause(place=place, record=record, message=message, kind=device.kind)
         try:
-            return Cause(place=place, record=record, message=message, decoded=decoded(self._engine, device, message))
+            return replace(cause, decoded=decoded(self._engine, device, message))
         except PoisonError as error:
-            return Cause(place=place, record=record, message=message, why=str(error))
+            return replace(cause, why=str(error))
 
 
 def differing(stored: Event, again: Event) -> list[str]:

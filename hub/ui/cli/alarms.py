@@ -15,6 +15,7 @@ from hub.sinks.stream_readers import read_alarms
 from hub.ui.atlas import Atlas
 from hub.ui.cli.alarms_show import Key, Which, chosen, name_of, show
 from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.cli.reply import Actor, ask, tell
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import RANKS, marks, moment, since, title
@@ -26,16 +27,20 @@ SHOWN_ID = 8
 
 
 @app.command("list")
-def list_alarms(
+def list_alarms(  # noqa: PLR0913 -- each is a word of the command line
     context: typer.Context,
     *,
     site: Annotated[list[str] | None, typer.Option(help="Only these sites.")] = None,
     also_tried: Annotated[bool, typer.Option("--all", help="Also what was raised in tests and drills.")] = False,
+    unmask: Unmask = False,
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     """List what is active, the worst and oldest first; what is only tried comes last. JSON holds all of it."""
     desk = desk_of(context)
-    atlas, alarms = asyncio.run(_read(desk, site))
+    veil = veil_of(desk, "alarm", "alarm/list", unmask=unmask, reason=reason)
+    atlas, found = asyncio.run(_read(desk, site))
+    alarms = [veil.told(alarm) for alarm in found]
     if as_json:
         say_json([msgspec.to_builtins(alarm) for alarm in alarms])
         return

@@ -17,6 +17,7 @@ from hub.replay.present import Present, present
 from hub.sinks.stream_readers import read_alarms, read_twins
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.personal import Reason, Unmask, Veil, veil_of
 from hub.ui.cli.whose import desk_for
 from hub.ui.history import History, story
 from hub.ui.printing import say_json, say_table
@@ -29,10 +30,20 @@ Key = Annotated[str | None, typer.Argument(help="With a rule: site/device or sit
 COMMAND_WORDS = ("command", "state", "since", "device", "detail", "id")
 
 
-def show(context: typer.Context, which: Which, key: Key = None, *, as_json: AsJson = False) -> None:
+def show(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    which: Which,
+    key: Key = None,
+    *,
+    unmask: Unmask = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
     """Show one alarm, also one that is over: its cause, what the rule saw, what people did, what was sent."""
     desk = desk_of(context)
-    found = asyncio.run(_look(desk, which, key))
+    subject = f"alarm/{which}" if key is None else f"alarm/{which}/{key}"
+    veil = veil_of(desk, "alarm", subject, unmask=unmask, reason=reason)
+    found = asyncio.run(_look(desk, veil, which, key))
     commands = list(_commands(found))
     if as_json:
         say_json(
@@ -100,6 +111,7 @@ class _Found:
     told: Sequence[Event]
     twin: Twin | None
     now: Present | None
+    veil: Veil
 
     @property
     def transitions(self) -> list[Event]:
@@ -112,7 +124,7 @@ class _Found:
         return next((event.time for event in self.told if event.transition is Transition.CLEARED), None)
 
 
-async def _look(desk: Desk, which: str, key: str | None) -> _Found:
+async def _look(desk: Desk, veil: Veil, which: str, key: str | None) -> _Found:
     async with desk.redis() as link:
         atlas = await Atlas.open(desk)
         history = History(desk, link, atlas)
@@ -124,9 +136,10 @@ async def _look(desk: Desk, which: str, key: str | None) -> _Found:
         name = f"{alarm.device}#{alarm.part}" if alarm.part else alarm.device
         told = await story(history, raised)
     return _Found(
-        atlas=atlas, alarm=alarm, is_active=is_active, raised=raised, told=told,
+        atlas=atlas, alarm=veil.told(alarm), is_active=is_active, raised=veil.told(raised),
+        told=[veil.told(event) for event in told],
         twin=next((twin for twin in twins if twin.name == name), None),
-        now=_present(await desk_for(desk, alarm.site)),
+        now=_present(await desk_for(desk, alarm.site)), veil=veil,
     )  # fmt: skip
 
 
@@ -180,18 +193,19 @@ def _causes(found: _Found) -> Iterator[str]:
             yield f"record {position}, {moment(record.received_at)}: time had passed"
         else:
             message = record.messages[index]
-            said = _decoded(found.now, found.alarm, position, index)
+            said = _decoded(found, found.now, position, index)
             yield f"record {position}, message {index}, {moment(record.received_at)}: {message.topic}: {said}"
     if not found.raised.causes:
         yield "not remembered: the event is older than the streams"
 
 
-def _decoded(now: Present, alarm: AlarmState, position: int, index: int) -> str:
-    record, device = now.tape.find(position), now.engine.content.find(alarm.site, alarm.device)
+def _decoded(found: _Found, now: Present, position: int, index: int) -> str:
+    record, device = now.tape.find(position), now.engine.content.find(found.alarm.site, found.alarm.device)
     if record is None or device is None:
         return "its device is not known any more"
     try:
-        return "; ".join(map(spoken, decoded(now.engine, device, record.messages[index]).readings))
+        readings = decoded(now.engine, device, record.messages[index]).readings
+        return "; ".join(spoken(found.veil.reading(reading)) for reading in readings)
     except PoisonError as error:
         return str(error)
 
@@ -202,7 +216,7 @@ def _terms(found: _Found, desk: Desk) -> Iterator[tuple[str, str, str, str]]:
     for name, value in found.alarm.data.items():
         current = reported.get(name)
         ago = "" if current is None else f"{since(current[1], now)} ago"
-        yield name, str(value), "" if current is None else str(current[0]), ago
+        yield name, str(value), "" if current is None else str(found.veil.scalar(name, current[0])), ago
 
 
 def _said(event: Event) -> str:

@@ -14,7 +14,7 @@ from hub.errors import ConfigError
 from hub.registry import codes
 from hub.registry.code_kinds import HOUSEHOLD, PERSON, Found, Kinds, Link, new_reference
 from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.lists import Reason, Unmask
+from hub.ui.cli.personal import Reason, Unmask
 from hub.ui.printing import say_json, say_table
 
 app = typer.Typer()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,9 @@ import typer
 from hub.errors import ConfigError
 from hub.journal.state_file import read_dead_letters
 from hub.model import DeadLetter
+from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, Veil, looks_like, veil_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import moment
 
@@ -23,18 +27,23 @@ BYTES_PER_LINE = 16
 
 
 @app.command("list")
-def list_dead_letters(
+def list_dead_letters(  # noqa: PLR0913 -- each is a word of the command line
     context: typer.Context,
     *,
     code: Annotated[str, typer.Option(help="Only with this code.")] = "",
     before: Annotated[int | None, typer.Option(help="Only older than this number.")] = None,
     limit: Annotated[int, typer.Option(min=1)] = 50,
+    unmask: Unmask = False,
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """List them, the newest first."""
-    letters = read_dead_letters(_state_file(desk_of(context)), limit=limit, before=before, code=code)
+    """List them, the newest first; the bytes of what may tell of persons only with --unmask."""
+    desk = desk_of(context)
+    veil = veil_of(desk, "dead_letter", "dead_letter/list", unmask=unmask, reason=reason)
+    letters = read_dead_letters(_state_file(desk), limit=limit, before=before, code=code)
+    hidden = _hidden(desk, veil, letters)
     if as_json:
-        say_json([_document(letter, LISTED_BYTES) for letter in letters])
+        say_json([_document(letter, LISTED_BYTES, is_hidden=letter.number in hidden) for letter in letters])
         return
     say_table(
         ("number", "time", "code", "topic", "bytes", "why", "payload"),
@@ -46,35 +55,44 @@ def list_dead_letters(
                 letter.topic,
                 str(letter.payload_bytes),
                 letter.detail,
-                repr(letter.payload[:SHOWN_BYTES])[2:-1],
+                looks_like(letter.payload) if letter.number in hidden else repr(letter.payload[:SHOWN_BYTES])[2:-1],
             )
             for letter in letters
         ),
         empty="no dead letters",
     )
+    if hidden:
+        typer.echo(f"the payloads of {len(hidden)} are {LEFT_OUT}")
 
 
 @app.command()
-def show(
+def show(  # noqa: PLR0913 -- each is a word of the command line
     context: typer.Context,
     number: int,
     *,
     raw: Annotated[bool, typer.Option("--raw", help="Only its bytes, as they came.")] = False,
+    unmask: Unmask = False,
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show one with all bytes that were kept, as a hex dump."""
-    found = read_dead_letters(_state_file(desk_of(context)), limit=1, before=number + 1)
+    """Show one with all bytes that were kept, as a hex dump; of what may tell of persons only with --unmask."""
+    desk = desk_of(context)
+    veil = veil_of(desk, "dead_letter", f"dead_letter/{number}", unmask=unmask, reason=reason)
+    found = read_dead_letters(_state_file(desk), limit=1, before=number + 1)
     if not found or found[0].number != number:
         raise ConfigError("dead_letter_unknown", f"there is no dead letter {number}", hint="`hub dead-letters list`")
-    letter = found[0]
+    letter, is_hidden = found[0], bool(_hidden(desk, veil, found))
+    if raw and is_hidden:
+        raise ConfigError("unmask_needed", f"the payload of dead letter {number} is {LEFT_OUT}")
     if raw:
         typer.get_binary_stream("stdout").write(letter.payload)
     elif as_json:
-        say_json(_document(letter, len(letter.payload)))
+        say_json(_document(letter, len(letter.payload), is_hidden=is_hidden))
     else:
         facts = (*msgspec.structs.asdict(letter).items(), ("received_at", moment(letter.received_at)))
         say_table(("what", "is"), ((name, str(value)) for name, value in dict(facts).items() if name != "payload"))
-        typer.echo("\n".join(hex_dump(letter.payload)))
+        lines = [f"{looks_like(letter.payload)}, {LEFT_OUT}"] if is_hidden else hex_dump(letter.payload)
+        typer.echo("\n".join(lines))
 
 
 def hex_dump(payload: bytes) -> list[str]:
@@ -94,7 +112,13 @@ def _state_file(desk: Desk) -> Path:
     return path
 
 
-def _document(letter: DeadLetter, most_bytes: int) -> object:
+def _hidden(desk: Desk, veil: Veil, letters: Sequence[DeadLetter]) -> set[int]:
+    """Return the numbers of those whose bytes may tell of persons: by the kind of who sent them, if it is known."""
+    atlas = asyncio.run(Atlas.open(desk))
+    return {letter.number for letter in letters if veil.hides(atlas.kind(letter.site, letter.device))}
+
+
+def _document(letter: DeadLetter, most_bytes: int, *, is_hidden: bool) -> object:
     facts = msgspec.structs.asdict(letter)
-    facts["payload"] = letter.payload[:most_bytes].hex()
-    return facts
+    facts["payload"] = None if is_hidden else letter.payload[:most_bytes].hex()
+    return {**facts, "format": looks_like(letter.payload), "left_out": is_hidden}

@@ -15,6 +15,7 @@ from hub.sinks.stream_readers import follow_events
 from hub.sinks.streams import DOMAINS
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.personal import Reason, Unmask, Veil, veil_of
 from hub.ui.history import History, Wanted
 from hub.ui.printing import console_of, say_json, say_table
 from hub.ui.words import COLOURS, clock_time, details, marks, moment, sentence, title
@@ -41,10 +42,13 @@ def list_events(  # noqa: PLR0913 -- each is a word of the command line
     place: Places = None,
     device: Devices = None,
     limit: Annotated[int, typer.Option(min=1)] = 100,
+    unmask: Unmask = False,
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     """List the newest events, or with --since the first ones after a moment; `hub trace ID` proves one."""
     desk = desk_of(context)
+    veil = veil_of(desk, "event", "event/list", unmask=unmask, reason=reason)
     wanted = Wanted(
         types=tuple(types or ()),
         domains=tuple(domain or ()),
@@ -52,7 +56,8 @@ def list_events(  # noqa: PLR0913 -- each is a word of the command line
         places=tuple(place or ()),
         devices=tuple(device or ()),
     )
-    atlas, events = asyncio.run(_read(desk, wanted, None if since is None else desk.ago(since), limit))
+    atlas, found = asyncio.run(_read(desk, wanted, None if since is None else desk.ago(since), limit))
+    events = [veil.told(event) for event in found]
     if as_json:
         say_json([msgspec.to_builtins(event) for event in events])
         return
@@ -75,9 +80,18 @@ def list_events(  # noqa: PLR0913 -- each is a word of the command line
 
 
 @app.command()
-def tail(context: typer.Context, *, domain: Domains = None, as_json: AsJson = False) -> None:
+def tail(
+    context: typer.Context,
+    *,
+    domain: Domains = None,
+    unmask: Unmask = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
     """Follow events from now on, until Ctrl-C."""
-    asyncio.run(_follow(desk_of(context), domain or DOMAINS, as_json=as_json))
+    desk = desk_of(context)
+    veil = veil_of(desk, "event", "event/tail", unmask=unmask, reason=reason)
+    asyncio.run(_follow(desk, domain or DOMAINS, veil, as_json=as_json))
 
 
 async def _read(desk: Desk, wanted: Wanted, since: int | None, limit: int) -> tuple[Atlas, list[Event]]:
@@ -86,10 +100,11 @@ async def _read(desk: Desk, wanted: Wanted, since: int | None, limit: int) -> tu
         return atlas, await History(desk, link, atlas).find(wanted, since=since, limit=limit)
 
 
-async def _follow(desk: Desk, domains: Sequence[str], *, as_json: bool) -> None:
+async def _follow(desk: Desk, domains: Sequence[str], veil: Veil, *, as_json: bool) -> None:
     console = console_of(lambda: False)
     async with desk.redis() as link:
-        async for event in follow_events(link, domains):
+        async for found in follow_events(link, domains):
+            event = veil.told(found)
             if as_json:
                 say_json(msgspec.to_builtins(event))
             else:

@@ -19,6 +19,7 @@ from hub.registry.author import masked
 from hub.registry.nouns import Entry
 from hub.registry.validity import parted, validity
 from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
+from hub.ui.cli.personal import Reason, Unmask
 from hub.ui.printing import say_json, say_table
 from hub.ui.sheets import Row, Sheet, read_sheet
 
@@ -31,8 +32,6 @@ _PLATE_SIZE = 7
 Name = Annotated[str, typer.Argument(metavar="LIST", help="block, allow, temporary, visitor, or a name of your own.")]
 Site = Annotated[str, typer.Option(help="Only at this site; else at every one.")]
 Place = Annotated[str, typer.Option(help="Only at this place of the site and what is below it.")]
-Unmask = Annotated[bool, typer.Option("--unmask", help="Show what is personal whole; the audit tells of it.")]
-Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
 From = Annotated[str, typer.Option("--from", help="A day, or a moment of the site: 2026-03-01, 2026-03-01T08:00.")]
 Until = Annotated[str, typer.Option("--until", help="As --from; a day is included.")]
 For = Annotated[str, typer.Option("--for", help="From now on so long: 2h, 3d.")]

@@ -18,6 +18,7 @@ from hub.model import DeadLetter
 from hub.registry import many
 from hub.registry.nouns import Device, DeviceState
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, Veil, looks_like, veil_of
 from hub.ui.fitness import add_fitting, change_fitting
 from hub.ui.printing import say_json, say_table
 from hub.ui.profile_shelf import Shelf, shelf_of
@@ -48,15 +49,22 @@ def pending(
     context: typer.Context,
     *,
     limit: Annotated[int, typer.Option(min=1, help="So many, the last heard first.")] = 50,
+    unmask: Unmask = False,
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """List devices that spoke and are not registered, with their last payload and the profiles that understand it."""
+    """List devices that spoke and are not registered, with their last payload and the profiles that understand it.
+
+    A payload that may tell of persons is shown only with --unmask: what no profile, or one of such a kind, understands.
+    """
     desk = desk_of(context)
+    veil = veil_of(desk, "pending", "pending/list", unmask=unmask, reason=reason)
     found = list(asyncio.run(_pending(desk)).values())[:limit]
     shelf = shelf_of(desk.settings)
     guessed = {each.name: _guesses(shelf, each) for each in found}
+    hidden = {name for name, mine in guessed.items() if _may_tell_of_persons(veil, mine)}
     if as_json:
-        say_json([_document(each, guessed[each.name]) for each in found])
+        say_json([_document(each, guessed[each.name][:BEST], is_hidden=each.name in hidden) for each in found])
         return
     say_table(
         ("device", "messages", "last heard", "topic", "last payload", "it may be"),
@@ -66,13 +74,15 @@ def pending(
                 str(each.messages),
                 moment(each.last.received_at),
                 each.last.topic,
-                _shown(each.last.payload),
-                _may_be(each, guessed[each.name]),
+                looks_like(each.last.payload) if each.name in hidden else _shown(each.last.payload),
+                _may_be(each, guessed[each.name][:BEST]),
             )
             for each in found
         ),
         empty="nothing unregistered was heard",
     )
+    if hidden:
+        typer.echo(f"the payloads of {len(hidden)} are {LEFT_OUT}")
 
 
 def adopt(  # noqa: PLR0913 -- each is a word of the command line
@@ -121,11 +131,17 @@ def _kind_of(desk: Desk, profile: str) -> str:
 
 
 def _guesses(shelf: Shelf, each: Pending) -> list[Guess]:
-    """Return the best; what stands in the envelope of a foreign network only its source could tell."""
+    """Return those that decode, the best first; what stands in a foreign envelope only its source could tell."""
     if each.name.startswith("@"):
         return []
     found = guesses(shelf.profiles.values(), shelf.catalogue, Sent(payload=each.last.payload))
-    return [guess for guess in found if guess.error is None][:BEST]
+    return [guess for guess in found if guess.error is None]
+
+
+def _may_tell_of_persons(veil: Veil, found: list[Guess]) -> bool:
+    """Return whether a payload is not to be seen, unless a profile reads all of it and none of a personal kind does."""
+    is_known = any(guess.read == guess.size for guess in found)
+    return veil.hides(None) and (not is_known or any(veil.hides(guess.kind) for guess in found))
 
 
 def _may_be(each: Pending, found: list[Guess]) -> str:
@@ -149,13 +165,16 @@ def _shown(payload: bytes) -> str:
     return (text.decode() if text.isascii() and text.decode().isprintable() else text.hex(" ")) + more
 
 
-def _document(each: Pending, found: list[Guess]) -> dict[str, object]:
+def _document(each: Pending, found: list[Guess], *, is_hidden: bool) -> dict[str, object]:
     return {
         "device": each.name,
         "messages": each.messages,
         "last_heard": each.last.received_at,
         "topic": each.last.topic,
-        "payload": each.last.payload.hex(),
+        "payload": None if is_hidden else each.last.payload.hex(),
+        "payload_bytes": each.last.payload_bytes,
+        "format": looks_like(each.last.payload),
+        "left_out": is_hidden,
         "native": _is_native(each.last.payload),
         "guesses": [
             {"profile": guess.profile, "kind": guess.kind, "score": round(guess.score, 3), "why": sentence(guess)}

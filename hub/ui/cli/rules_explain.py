@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from hub.rules.intervals import Between
 from hub.rules.terms import Seen
 from hub.ui.cli.again import as_moment
 from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.cli.personal import Reason, Unmask, Veil, veil_of
 from hub.ui.cli.whose import desk_for
 from hub.ui.explained import ANSWERS, PHASES, Language, in_words, known, sentence
 from hub.ui.printing import say_json
@@ -34,6 +36,8 @@ def explain(  # noqa: PLR0913 -- each is a word of the command line
     alarm: Annotated[str, typer.Option(metavar="ID", help="The beginning of an active alarm's id.")] = "",
     at: Annotated[str | None, typer.Option(metavar="MOMENT", help="As it was: 2h ago, or 2026-11-22T14:00.")] = None,
     language: Annotated[Language | None, typer.Option(help="Only in this language.")] = None,
+    unmask: Unmask = False,
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     """Tell why a rule does or does not stand: each term with its value and age, and the word on which it waits.
@@ -41,11 +45,13 @@ def explain(  # noqa: PLR0913 -- each is a word of the command line
     Without --device, --place and --alarm: everywhere where it has begun. It reads the journal and changes nothing.
     """
     desk = desk_of(context)
+    about = "/".join(word for word in (rule, device or place or alarm) if word)
+    veil = veil_of(desk, "rule", f"rule/{about}", unmask=unmask, reason=reason)
     site = (device or place).partition("/")[0]
     now = present(asyncio.run(desk_for(desk, site)).here.files_dir, None if at is None else as_moment(desk, at))
     explainer = Explainer(now.engine, now.state())
     name, keys = _chosen(explainer, rule, device, place, alarm)
-    found = [explainer.explain(name, key) for key in keys[:MOST]]
+    found = [veiled(veil, explainer.explain(name, key)) for key in keys[:MOST]]
     if as_json:
         say_json([document(each) for each in found])
         return
@@ -74,6 +80,26 @@ def _chosen(explainer: Explainer, name: str, device: str, place: str, alarm: str
     if place:
         return name, explainer.keys_of_place(rule, place)
     return name, explainer.keys_at_work(rule)
+
+
+def veiled(veil: Veil, found: Explanation) -> Explanation:
+    """Return an explanation as people may see it; whom it is about goes by a pseudonym already."""
+
+    def seen(each: Seen) -> Seen:
+        return each._replace(value=veil.value(each.name, each.value))
+
+    return replace(
+        found,
+        conditions=tuple(
+            condition._replace(terms=tuple(term._replace(seen=tuple(map(seen, term.seen))) for term in condition.terms))
+            for condition in found.conditions
+        ),
+        inputs=tuple(
+            (seen(whole), tuple(replace(member, seen=tuple(map(seen, member.seen))) for member in mine))
+            for whole, mine in found.inputs
+        ),
+        params=veil.data(found.params),
+    )
 
 
 def lines(found: Explanation, language: Language | None) -> Iterator[str]:

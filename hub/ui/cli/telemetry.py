@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated
 
+import orjson
 import typer
 
+from hub.model import Scalar
 from hub.parts import make_store
+from hub.sinks.timeseries.lines import EVENT
 from hub.sinks.timeseries.query import telemetry as telemetry_of
 from hub.sinks.timeseries.store import Order, Query, Row, Span
 from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.personal import Reason, Unmask, Veil, veil_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import moment, sparkline
 
@@ -34,14 +39,18 @@ def query(  # noqa: PLR0913 -- each is a word of the command line
     part: Annotated[str | None, typer.Option(help="Only of this part.")] = None,
     since: Annotated[str, typer.Option(help="From so long ago: 1h, 2d …")] = "1h",
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 1_000,
+    unmask: Unmask = False,
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what a device measured, the newest last; each number's course as a line of bars."""
+    """Show what a device measured, the newest last; each number's course as a line of bars. Plates are masked."""
     desk = desk_of(context)
+    veil = veil_of(desk, "telemetry", f"telemetry/{kind}/{device}", unmask=unmask, reason=reason)
     where = {name: value for name, value in (("device", device), ("site", site), ("part", part)) if value is not None}
     now = desk.clock.wall_ns()
     span = Span(since=desk.ago(since), until=now, limit=limit, order=Order.NEWEST_FIRST)
     rows = asyncio.run(_query(desk, telemetry_of(kind, span, where, properties or ())))[::-1]
+    rows = [replace(row, fields=_shown(veil, kind, row.fields)) for row in rows]
     if as_json:
         say_json([{"time": row.time, "tags": dict(row.tags), "fields": row.fields} for row in rows])
         return
@@ -67,6 +76,14 @@ def courses(rows: Sequence[Row], names: Sequence[str]) -> Mapping[str, str]:
         if numbers:
             found[name] = f"{sparkline(numbers)}  {min(numbers):g} to {max(numbers):g}"
     return found
+
+
+def _shown(veil: Veil, kind: str, fields: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return fields as they may be seen; what an event told lies in one of them, as JSON."""
+    shown = veil.data(fields)
+    if kind == EVENT and "data" in fields:
+        shown["data"] = orjson.dumps(veil.data(orjson.loads(str(fields["data"])))).decode()
+    return shown
 
 
 async def _query(desk: Desk, select: Query) -> list[Row]:

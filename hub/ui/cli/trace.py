@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
 
 import msgspec
 import typer
+from rich.table import Table
+from rich.text import Text
 
+from hub.authoring.trace import Trace
 from hub.durations import write_duration
 from hub.errors import ConfigError
 from hub.model import Event
@@ -21,6 +25,7 @@ from hub.rules.sentence import sentence as rule_sentence
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.journal import sentence as record_sentence
+from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, Veil, veil_of
 from hub.ui.cli.trace_city import is_of_city, tell_comparison
 from hub.ui.cli.whose import desk_for
 from hub.ui.history import History, story
@@ -34,6 +39,8 @@ def trace(
     context: typer.Context,
     event: Annotated[str, typer.Argument(help="The beginning of its id, or of an alarm's.")],
     *,
+    unmask: Unmask = False,
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     """Prove an event: what was heard, which bytes became which values, what the rule saw, what came of it.
@@ -41,20 +48,31 @@ def trace(
     It is done again from the nearest saved state or the journal's beginning; exit 1 when that does not bring the same.
     """
     desk = desk_of(context)
+    veil = veil_of(desk, "event", f"event/{event}", unmask=unmask, reason=reason)
     atlas, it, after = asyncio.run(_find(desk, event))
     if is_of_city(it):
-        tell_comparison(desk, atlas, it, as_json=as_json)
+        tell_comparison(desk, atlas, veil.told(it), veil, as_json=as_json)
         return
     files = asyncio.run(desk_for(desk, it.site)).here.files_dir
     tape = tape_of(files)
     with bar("doing it again", tape.begins_at, max(tape.begins_at + 1, min(it.time, tape.ends_at))) as progress:
         found = gather(tape, checkpoints(files, tape), it, progress)
+    found, it, after = _veiled(veil, found), veil.told(it), [veil.told(each) for each in after]
     if as_json:
-        say_json(_document(it, found, after))
+        say_json(_document(veil, it, found, after))
     else:
-        _say(atlas, it, found, after)
+        _say(atlas, veil, it, found, after)
     if not found.is_proven:
         raise typer.Exit(1)
+
+
+def _veiled(veil: Veil, found: Evidence) -> Evidence:
+    """Return what doing it again came to as people may see it; the bytes of its causes are left to who prints them."""
+    return replace(
+        found,
+        again=None if found.again is None else veil.told(found.again),
+        terms=[replace(term, value=veil.scalar(term.name, term.value)) for term in found.terms],
+    )
 
 
 async def _find(desk: Desk, prefix: str) -> tuple[Atlas, Event, list[Event]]:
@@ -81,7 +99,7 @@ def verdict(found: Evidence) -> str:
     return f"proven: {found.records:,} records done again brought the same event{approximate}"
 
 
-def _say(atlas: Atlas, it: Event, found: Evidence, after: Sequence[Event]) -> None:
+def _say(atlas: Atlas, veil: Veil, it: Event, found: Evidence, after: Sequence[Event]) -> None:
     typer.echo(
         f"{moment(it.time)} {it.severity} {title(it.name, it.label)} {it.transition}{marks(it)}  {atlas.place(it)}"
     )
@@ -90,7 +108,7 @@ def _say(atlas: Atlas, it: Event, found: Evidence, after: Sequence[Event]) -> No
     for word in found.differences:
         typer.echo(f"  {word}: was {getattr(it, word)}, again {getattr(found.again, word)}")
     for cause in found.causes:
-        _say_cause(cause)
+        _say_cause(cause, veil)
     if found.rule is not None:
         typer.echo(f"\nthe rule: {rule_sentence(found.rule)}")
     if found.terms:
@@ -106,7 +124,7 @@ def _say(atlas: Atlas, it: Event, found: Evidence, after: Sequence[Event]) -> No
     )
 
 
-def _say_cause(cause: Cause) -> None:
+def _say_cause(cause: Cause, veil: Veil) -> None:
     position, index = cause.place
     typer.echo()
     if cause.record is None:
@@ -117,14 +135,22 @@ def _say_cause(cause: Cause) -> None:
         received = moment(cause.record.received_at + index)
         size = len(cause.message.payload)
         typer.echo(f"record {position}, message {index}, {received}: {cause.message.topic}, {size} bytes")
-        if cause.decoded is None:
-            typer.echo(f"  {cause.message.payload.hex(' ')}\n  {cause.why}")
-            return
-        console = console_of(lambda: False)
-        for part in dump(cause.decoded):
-            console.print(part)
-        for reading in cause.decoded.readings:
-            typer.echo(f"  {spoken(reading)}")
+        for part in _payload(cause, veil):
+            console_of(lambda: False).print(part, markup=False)
+        for reading in () if cause.decoded is None else cause.decoded.readings:
+            typer.echo(f"  {spoken(veil.reading(reading))}")
+
+
+def _payload(cause: Cause, veil: Veil) -> Iterator[str | Text | Table]:
+    """Yield the bytes of a message and what they became, or why they are not to be seen."""
+    if veil.hides(cause.kind):
+        yield f"  {LEFT_OUT}"
+    elif cause.decoded is not None:
+        yield from dump(cause.decoded)
+    elif cause.message is not None:
+        yield f"  {cause.message.payload.hex(' ')}"
+    if cause.decoded is None:
+        yield f"  {cause.why}"
 
 
 def _term(term: Term) -> tuple[str, ...]:
@@ -139,7 +165,7 @@ def _span(nanoseconds: int) -> str:
     return write_duration(timedelta(milliseconds=nanoseconds // 1_000_000))
 
 
-def _document(it: Event, found: Evidence, after: Sequence[Event]) -> dict[str, object]:
+def _document(veil: Veil, it: Event, found: Evidence, after: Sequence[Event]) -> dict[str, object]:
     plain = msgspec.to_builtins
     return {
         "event": plain(it),
@@ -148,7 +174,7 @@ def _document(it: Event, found: Evidence, after: Sequence[Event]) -> dict[str, o
         "state": found.fidelity.value,
         "again": plain(found.again),
         "differences": list(found.differences),
-        "causes": [_cause_document(cause) for cause in found.causes],
+        "causes": [_cause_document(cause, veil) for cause in found.causes],
         "terms": [
             {
                 "name": term.name,
@@ -169,15 +195,26 @@ def _document(it: Event, found: Evidence, after: Sequence[Event]) -> dict[str, o
     }
 
 
-def _cause_document(cause: Cause) -> dict[str, object]:
+def _cause_document(cause: Cause, veil: Veil) -> dict[str, object]:
     record, message = cause.record, cause.message
+    is_hidden = message is not None and veil.hides(cause.kind)
     return {
         "record": cause.place[0],
         "message": cause.place[1],
         "received_at": None if record is None else record.received_at + (cause.place[1] if message else 0),
         "what": cause.why if record is None else record_sentence(record),
         "topic": None if message is None else message.topic,
-        "payload": None if message is None else message.payload.hex(),
-        "decoded": None if cause.decoded is None else document(cause.decoded),
+        "payload": None if message is None or is_hidden else message.payload.hex(),
+        "payload_bytes": None if message is None else len(message.payload),
+        "left_out": is_hidden,
+        "decoded": _decoded(cause.decoded, veil, is_hidden=is_hidden),
         "why": cause.why,
     }
+
+
+def _decoded(seen: Trace | None, veil: Veil, *, is_hidden: bool) -> dict[str, object] | None:
+    if seen is None:
+        return None
+    if not is_hidden:
+        return document(seen)
+    return document(replace(seen, readings=[veil.reading(each) for each in seen.readings], sections=(), marks=()))

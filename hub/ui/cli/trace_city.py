@@ -11,6 +11,7 @@ from hub.city.telling import SITE
 from hub.model import Event
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import Desk
+from hub.ui.cli.personal import Veil
 from hub.ui.history import History
 from hub.ui.printing import say_json
 from hub.ui.words import details, moment, title
@@ -23,10 +24,10 @@ def is_of_city(event: Event) -> bool:
     return event.key.partition("/")[0] == SITE
 
 
-def tell_comparison(desk: Desk, atlas: Atlas, it: Event, *, as_json: bool) -> None:
+def tell_comparison(desk: Desk, atlas: Atlas, it: Event, veil: Veil, *, as_json: bool) -> None:
     """Print what ``it`` compares, in the order of time, as far as streams and store still hold it."""
     ids = [str(it.data[name]) for name in COMPARED if name in it.data]
-    found = asyncio.run(_events(desk, atlas, ids))
+    found = [veil.told(event) for event in asyncio.run(_events(desk, atlas, ids))]
     if as_json:
         say_json({"event": msgspec.to_builtins(it), "compares": [msgspec.to_builtins(event) for event in found]})
         return
