@@ -15,6 +15,8 @@ from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
 
+WHY = ("--unmask", "--reason", "which bytes were kept")
+
 
 @pytest.fixture
 async def town(tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer) -> AsyncIterator[Town]:
@@ -63,7 +65,7 @@ async def test_poison_in_front_of_good_messages_passes_them_and_is_kept_with_its
     }
     assert town.hub.stop() == 0
     await town.check_once()
-    letters = orjson.loads((await town.hub.cli("dead-letters", "list", "--json")).out)
+    letters = orjson.loads((await town.hub.cli("dead-letters", "list", *WHY, "--json")).out)
     kept = [(one["topic"], one["code"], one["payload_bytes"], bytes.fromhex(one["payload"])) for one in letters]
     assert sorted(kept) == sorted((one.topic, one.code, len(one.payload), one.payload[:4_096]) for one in dead)
 

@@ -344,7 +344,7 @@ def test_a_device_that_nobody_knew_becomes_one_of_a_new_model_with_what_it_had_s
     until(lambda: hub(*begin).code == 0)
     file = tmp_path / "own" / "acme" / "wl7.yaml"
     assert '{hex: "07015FD700B50D"}' in file.read_text(encoding="utf-8")
-    (letter,) = hub("dead-letters", "list", "--json").document()
+    (letter,) = hub("dead-letters", "list", "--unmask", "--reason", "a new model", "--json").document()
     other = tmp_path / "other.yaml"
     of_letter = ("--from", f"dead-letter:{letter['number']}", "--to", str(other))
     assert hub("profiles", "new", "acme/other", "--kind", "leak_sensor", *of_letter).code == 0

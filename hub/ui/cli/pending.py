@@ -139,8 +139,8 @@ def _guesses(shelf: Shelf, each: Pending) -> list[Guess]:
 
 
 def _may_tell_of_persons(veil: Veil, found: list[Guess]) -> bool:
-    """Return whether a payload is not to be seen, unless a profile reads all of it and none of a personal kind does."""
-    is_known = any(guess.read == guess.size for guess in found)
+    """Return whether a payload is not to be seen: unless it is surely understood, and by no profile of such a kind."""
+    is_known = any(guess.frame or guess.read == guess.size for guess in found)
     return veil.hides(None) and (not is_known or any(veil.hides(guess.kind) for guess in found))
 
 
