@@ -73,7 +73,8 @@ class Hands:
 
     def _wish(self, wish: Wish, key: str, moment: Moment) -> Refusal | None:
         """Hold what is a hold, as long as the alarm of ``key`` lasts if it is one's; send what is a command."""
-        if not key and not wish.device.is_hold(wish.action.command):
+        name = wish.action.command
+        if not wish.device.can(name) or not (key or wish.device.is_hold(name)):
             return self._send(wish, moment)
         lease = _lease_of(wish, key, self._sender.next_number(), moment.t)
         self._holds.take(lease, wish.device, moment)
@@ -89,6 +90,10 @@ class Hands:
 
     def _refusal(self, wish: Wish, command: Command, moment: Moment) -> Refusal | None:
         """Refuse, and tell so, what an interlock bars or what somebody stands above."""
+        if not wish.device.can(command.name):
+            why = f"{wish.device.profile or 'its profile'} does not say how it is told"
+            self._sender.become(command, CommandState.FAILED, f"unknown_command: {why}", moment)
+            return Refusal("unknown_command", why)
         above = self._sender.claims.above(command)
         why = self._guards.bar(wish.device, command.part, command.name)
         if why:

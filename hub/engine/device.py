@@ -264,8 +264,8 @@ class Device(_Pulse):
         return f"{self.key}#{part}" if part else self.key
 
     def can(self, command: str) -> bool:
-        """Return whether it would understand ``command``: in a foreign network only what its profile can encode."""
-        is_ours = self.source is None or not (self.profile or self.deafness)
+        """Return whether it would understand ``command``: of a device with a profile only what that can encode."""
+        is_ours = not (self.profile or self.deafness)
         return command in self.commands and (is_ours or command in self.downlinks)
 
     def release_of(self, command: str) -> str:

@@ -65,6 +65,7 @@ def _payload(device: Device, command: Command) -> tuple[bytes, int | None]:
         args=_with_durations(command.args, device.commands[command.name].args),
         sent_at=command.created_at // 1_000_000,
         expires_at=expires_at,
+        drill=command.drill,
     )
     return encoded, own.port
 

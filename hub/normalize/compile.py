@@ -76,7 +76,7 @@ def installed(profile: Profile, kind: Kind, params: Mapping[str, Scalar]) -> Map
 
 
 def compile_downlinks(profile: Profile, kind: Kind, params: Mapping[str, Scalar]) -> Mapping[str, CompiledCommand]:
-    """Return how the device wants each command that the profile knows; of the others it wants the native form."""
+    """Return how the device wants each command that the profile knows; the others it cannot be told."""
     return compile_commands(profile.commands, kind, installed(profile, kind, params))
 
 

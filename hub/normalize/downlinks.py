@@ -9,10 +9,12 @@ from typing import Annotated, Literal, Self
 
 import msgspec
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from hub.catalogue import Kind, Type, Typed, Words
 from hub.errors import ConfigError
 from hub.model import Scalar
+from hub.normalize.encode import encode_command
 from hub.normalize.sources import Condition, Paths, PathSource
 
 ID, PART, EXPIRES_AT, SENT_AT = "id", "part", "expires_at", "sent_at"
@@ -40,6 +42,8 @@ Fill = Callable[[Held], object]
 class Downlink(Words):
     """One command as the device wants it: ``json``, ``text`` or ``hex``, for ``port`` where the network has ports.
 
+    Or ``native``: an adapter before it speaks the hub's own form.
+
     ``{name}`` stands for an argument, a parameter of the installation, or ``id``, ``part`` (its number), ``sent_at``
     and ``expires_at`` (ms; ``{sent_at.iso}`` is ISO 8601 in UTC). A JSON text that is nothing but one hole becomes the
     value itself, with ``:text`` its text. A duration names its unit, ``{ttl.s}``; a number in hex its layout,
@@ -49,12 +53,13 @@ class Downlink(Words):
     json_: Annotated[object, Field(alias="json")] = None
     text: str | None = None
     hex_: Annotated[str | None, Field(alias="hex")] = None
+    native: Literal[True] | None = None
     port: Annotated[int | None, Field(ge=1, le=255)] = None
 
     @model_validator(mode="after")
     def _has_one_writing(self) -> Self:
-        if len(self.model_fields_set & {"json_", "text", "hex_"}) != 1:
-            message = "write a command once: json, text or hex"
+        if len(self.model_fields_set & {"json_", "text", "hex_", "native"}) != 1:
+            message = "write a command once: json, text, hex, or native: true"
             raise ValueError(message)
         return self
 
@@ -77,7 +82,7 @@ class CompiledCommand:
         self._fill = fill
         self.port = port
 
-    def __call__(
+    def __call__(  # noqa: PLR0913 -- each is a word on the wire
         self,
         *,
         id: str,  # noqa: A002 -- the word on the wire
@@ -85,6 +90,7 @@ class CompiledCommand:
         args: Held,
         sent_at: int,
         expires_at: int,
+        drill: bool = False,  # noqa: ARG002 -- makers know no drills
     ) -> bytes:
         """Return the bytes for the device; both times are wall-clock ms."""
         number = _NUMBER.search(part)
@@ -92,15 +98,41 @@ class CompiledCommand:
         return self._fill({**args, **own})
 
 
+class NativeCommand(CompiledCommand):
+    """Encodes one command in the hub's own form."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str, port: int | None) -> None:
+        super().__init__(lambda _held: b"", port)
+        self._name = name
+
+    @override
+    def __call__(
+        self,
+        *,
+        id: str,
+        part: str,
+        args: Held,
+        sent_at: int,
+        expires_at: int,
+        drill: bool = False,
+    ) -> bytes:
+        return encode_command(id=id, command=self._name, part=part, args=args, expires_at=expires_at, drill=drill)
+
+
 def compile_commands(
     downlinks: Mapping[str, Downlink], kind: Kind, params: Mapping[str, Scalar]
 ) -> Mapping[str, CompiledCommand]:
     """Return the encoding of each command; ConfigError for one that the kind does not have, or a hole without value."""
-    compiled = {}
+    compiled: dict[str, CompiledCommand] = {}
     for name, words in downlinks.items():
         if name not in kind.commands:
             hint, path = ", ".join(kind.commands) or "none", ("commands", name)
             raise ConfigError("unknown_command", f"a {kind.kind} has no command {name!r}", hint=hint, path=path)
+        if words.native:
+            compiled[name] = NativeCommand(name, words.port)
+            continue
         try:
             compiled[name] = CompiledCommand(_writing(words, kind.commands[name].args, params), words.port)
         except ConfigError as error:

@@ -48,7 +48,7 @@ PLACES = (
     place("b2", "building", SITE, "b2"),
     place("zone-1", "fire_zone", "b1"),
     place("zone-2", "fire_zone", "b1"),
-    *(place(f"lift-{n}", "elevator", "b1") for n in (1, 2)),
+    *(place(f"lift-{n}", "elevator", "b1") for n in (1, 2, 3)),
 )
 DEVICES = (
     stands("smoke-1", "smoke_sensor", "zone-1", "milesight/gs524n"),
@@ -61,6 +61,7 @@ DEVICES = (
     stands("board-1", "elevator", "lift-1", "ebike_board/door_hold"),
     stands("camera-1", "ai_camera", "lift-1"),
     stands("box-2", "elevator", "lift-2", "elevator_box/d_block"),
+    stands("car-3", "elevator", "lift-3"),
     stands("far-lift", "elevator", "b2", building="b2"),
     stands("door-1", "access_controller", "b1"),
     stands("barrier-1", "plate_reader", SITE, building=""),
@@ -112,7 +113,9 @@ TRAPPED = {"TY": "Fault", "ST": "add", "fault_type": 7, "faultName": "平层困�
 
 
 def events(effects: Effects) -> list[str]:
-    return [f"{event.transition} {event.name}" for event in effects.events]
+    """Return what rules raise and clear; what becomes of their commands is told beside it."""
+    mine = [event for event in effects.events if not event.name.startswith("command.")]
+    return [f"{event.transition} {event.name}" for event in mine]
 
 
 def sent(effects: Effects) -> dict[str, list[object]]:
@@ -159,7 +162,7 @@ def test_what_the_board_has_decided_itself_is_held_at_once_and_let_go_at_once(de
     seen = {"id": "41c6", "sender": "board", "type": "state", "body": {"door_held": False, "ebike_present": True}}
     first = desk.hear(says("board-1", seen))
     assert events(first) == ["raised elevator.ebike"]
-    assert sent(first) == {"board-1": ["enable_block_door", "play_voice"]}
+    assert sent(first) == {"board-1": ["enable_block_door"]}
     desk.hear(says("board-1", {**seen, "body": {"door_held": True, "ebike_present": False}}))
     assert sent(desk.tick(5.1)) == {"board-1": ["disable_block_door"]}
 
@@ -181,9 +184,8 @@ def test_a_confirmed_fire_lets_the_door_go_and_no_frame_holds_it_again(desk: Des
 
 def test_the_code_of_a_box_that_sees_nobody_is_an_entrapment_and_its_end_ends_it(desk: Desk) -> None:
     effects = desk.hear(box(desk, **TRAPPED))
-    assert [(event.name, event.severity, event.late) for event in effects.events] == [
-        ("elevator.entrapment", "critical", False)
-    ]
+    (event,) = [event for event in effects.events if not event.name.startswith("command.")]
+    assert (event.name, event.severity, event.late) == ("elevator.entrapment", "critical", False)
     twin = next(twin for twin in desk.engine.twins_of(SITE) if twin.name == "box-2")
     assert "passenger" not in twin.reported
     desk.hear(says("box-2", {"TY": "Fault", "ST": "clear", "fault_type": "7", "sensorType": "CarRoof"}))
@@ -225,8 +227,8 @@ def test_smoke_and_heat_in_one_zone_confirm_and_move_the_building(desk: Desk) ->
     assert (events(one), sent(one)) == (["raised fire.smoke_alarm"], {})
     two = desk.hear(native("heat-1", {"values": {"alarm": True}}, "telemetry"))
     assert sorted(events(two)) == ["raised fire.confirmed", "raised fire.heat_alarm"]
-    recalled = {"board-1": ["recall"], "box-2": ["recall"]}
-    assert sent(two) == {**recalled, "door-1": ["hold_door"], "barrier-1": ["hold_barrier"]}
+    cars = {"board-1": ["disable_block_door"], "car-3": ["recall", "release_door"]}
+    assert sent(two) == {**cars, "door-1": ["hold_door"], "barrier-1": ["hold_barrier"]}
     assert next(event for event in two.events if event.name == "fire.confirmed").key == f"{SITE}/@zone-1"
 
 
@@ -263,12 +265,22 @@ def test_two_addresses_of_one_panel_are_two_alarms_and_one_confirmed_fire(desk: 
     effects = desk.hear(says("panel-1", both_on_fire()))
     keys = sorted(event.key for event in effects.events if event.transition == "raised")
     assert keys == [f"{SITE}/@b1", f"{SITE}/panel-1#1-1-5", f"{SITE}/panel-1#1-1-6"]
-    assert sent(effects)["box-2"] == ["recall"]
+    assert sent(effects)["car-3"] == ["recall", "release_door"]
+
+
+def test_a_box_that_can_only_listen_is_not_sent_what_it_would_not_understand_and_that_is_told(desk: Desk) -> None:
+    effects = desk.hear(says("panel-1", both_on_fire()))
+    assert "box-2" not in sent(effects)
+    failed = [event for event in effects.events if event.name == "command.failed" and event.device == "box-2"]
+    assert [event.data["command"] for event in failed] == ["recall", "release_door"]
+    assert str(failed[0].data["detail"]) == "unknown_command: elevator_box/d_block does not say how it is told"
+    desk.tick(60)
+    assert len([event for event in desk.events if event.device == "box-2" and event.name == "command.failed"]) == 2
 
 
 def test_the_elevators_are_recalled_twice_and_then_belong_to_the_key(desk: Desk) -> None:
     desk.hear(says("panel-1", both_on_fire()))
-    recalls = [sent(desk.tick(15)).get("box-2", []) for _ in range(8)]
+    recalls = [sent(desk.tick(15)).get("car-3", []) for _ in range(8)]
     assert recalls == [["recall"], *[[]] * 7]
 
 
@@ -283,7 +295,7 @@ def test_a_fire_that_was_heard_while_the_hub_was_down_moves_the_building_once_it
     late = later.hear(says("smoke-1", ALARM), native("heat-1", {"values": {"alarm": True}}, "telemetry"), connection=2)
     assert ("raised fire.confirmed" in events(late), sent(late)) == (True, {})
     later.catch_up(2)
-    found = [command for effects in later.effects for command in sent(effects).get("box-2", [])]
+    found = [command for effects in later.effects for command in sent(effects).get("car-3", [])]
     assert found == ["recall"]
 
 
@@ -298,6 +310,7 @@ def test_a_person_says_that_it_burns_and_only_security_says_that_it_is_over(desk
     assert ask(desk, "clear", **where, role="security").code == "still_true"
     desk.revise(known)
     assert ask(desk, "clear", **where).code == "role_needed"
+    desk.hear(native("barrier-1", {"values": {"vehicle_present": False}}, "telemetry"))
     assert ask(desk, "clear", **where, role="security").code == "ok"
     assert sent(desk.effects[-1]) == {"barrier-1": ["release_barrier"], "door-1": ["release_door"]}
 
