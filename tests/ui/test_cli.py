@@ -170,6 +170,13 @@ def test_a_command_that_cannot_be_is_refused(at: Burning, device: str, command: 
     assert (said.code, said.out.split()[:2]) == (1, ["refused:", code])
 
 
+def test_a_place_is_asked_by_its_name_and_a_second_person_agrees_only_to_what_was_asked(at: Burning) -> None:
+    said = at.said("commands", "send", SITE, "@nowhere", "unlock")
+    assert (said.code, said.out.split()[:2]) == (1, ["refused:", "unknown_place"])
+    said = at.said("commands", "confirm", SITE, "7c9e6679-7425-40de-944b-e07fc1f90ae7", "--as", "wang")
+    assert (said.code, said.out.split()[:2]) == (1, ["refused:", "no_such_request"])
+
+
 def test_what_was_registered_is_listed(at: Burning) -> None:
     assert [(site["id"], site["label"]) for site in at("sites", "list")] == [(SITE, {"zh": "柳园"})]
     assert [device["id"] for device in at("devices", "list", "--kind", "smoke_sensor")] == [SENSOR]
