@@ -68,7 +68,7 @@ async def test_a_server_as_a_cache_wants_it_is_not(started: list[ValkeyServer], 
 
 
 async def test_a_cluster_and_a_replica_are_told(started: list[ValkeyServer], tmp_path: Path) -> None:
-    cluster = start(started, tmp_path, cluster_enabled="yes")
+    cluster = start(started, tmp_path, cluster_enabled="yes", cluster_port=str(free_port()))  # else port + 10,000
     replica = start(started, tmp_path, replicaof=f"127.0.0.1 {cluster.port}")
     assert grades(await examined("redis", scene(at(cluster))))["redis_cluster"] is BAD
     assert grades(await examined("redis", scene(at(replica))))["redis_role"] is BAD
