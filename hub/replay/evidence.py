@@ -24,6 +24,11 @@ from hub.rules.rule import Rule, read_rule
 
 LATER_NS = 60_000_000_000
 """How far behind the moment of an event its record may be looked for."""
+NATIVE = {
+    "profile": "hub/native", "version": "1.0.0", "payload": {"format": "native"},
+    "label": {"en": "The native payload", "zh": "原生格式"},
+}  # fmt: skip
+"""What stands for the profile of a device that has none."""
 COMPARED = ("name", "severity", "transition", "time", "key", "rule", "rule_version", "late", "test", "drill", "data")
 
 
@@ -200,8 +205,7 @@ def decoded(engine: Engine, device: Device, message: Heard) -> Trace:
     if name and f"profile/{name}" in documents:
         profile = Profile.model_validate_json(documents[f"profile/{name}"].body)
     else:
-        words = {"profile": "hub/native", "version": "1.0.0", "kind": kind.kind, "payload": {"format": "native"}}
-        profile = Profile.model_validate(words)
+        profile = Profile.model_validate({**NATIVE, "kind": kind.kind})
     payload, port = _opened(engine, message)
     return trace(profile, kind, Sent(payload=payload, port=port, params=device.row.params, zone=device.row.zone))
 
