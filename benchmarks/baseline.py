@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import publisher, tutorial
+from benchmarks import figures, publisher, tutorial
 from benchmarks.figures import FLOOD, Figure, Plan, steadily
 from benchmarks.load import Advance
 from benchmarks.publisher import Published, publish
@@ -35,7 +35,7 @@ class Way:
         return self.module.rpartition(".")[2]
 
 
-TUTORIAL = Way("tutorial way, influxdb", "benchmarks.tutorial")
+TUTORIAL = Way(figures.TUTORIAL, "benchmarks.tutorial")
 RAW = Way("gmqtt + raw lines, influxdb", "benchmarks.raw")
 APART = Path(sys.prefix) / "baselines"
 """What only baselines need: gmqtt's wheel brings a package ``tests`` that would hide ours."""

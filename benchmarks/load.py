@@ -15,7 +15,7 @@ from benchmarks.timing import Trial, timed
 from benchmarks.traffic import SITE, Traffic
 from hub.config import TimeseriesStore
 from hub.errors import UnavailableError
-from simulators.mixture import SMALLEST, Mixture
+from simulators.mixture import Mixture
 
 DELIVERY_SECONDS = 120.0
 
@@ -87,7 +87,7 @@ async def flood(directory: Path, store: TimeseriesStore, plan: Plan, advance: Ad
 
 async def mixture(directory: Path, plan: Plan, advance: Advance) -> Figure:
     """Flood a hub with what a real community says, judged by the shipped rules."""
-    devices = max(plan.devices, SMALLEST)
+    devices = plan.mixture_devices
     async with staged(directory) as stage, hub_on(stage, Mixture(SITE, devices), Setup(rules="")) as hub:
         load = Load(stage, hub, devices, mixed=True)
         await load.send(plan.warm_up)

@@ -38,6 +38,7 @@ class Rulebook:
                 self._of_places.setdefault(place.value, []).append(rule)
             for kind in scope.kinds:
                 (self._of_kind if place is None else self._waking)[kind.kind].append(rule)
+        self._circumstantial = frozenset(name for name, rule in self.rules.items() if rule.rule.is_circumstantial)
         self.changes_at: int | None = None
 
     def learn(self, bodies: Mapping[str, bytes]) -> None:
@@ -52,7 +53,7 @@ class Rulebook:
         self, kind: str, rules: Iterable[CompiledRule], row: DeviceRow | PlaceRow, at: int,
         waking: Iterable[CompiledRule] = (),
     ) -> KindRules:  # fmt: skip
-        mine = [self._variant(rule, row, at) if rule.rule.is_circumstantial else rule for rule in rules]
+        mine = [self._variant(rule, row, at) if rule.name in self._circumstantial else rule for rule in rules]
         wish = (kind, *map(id, mine))
         found = self._sets.get(wish)
         if found is None:
