@@ -14,7 +14,7 @@ class Plan:
     """How much is measured. Rates are messages a second, each for ``seconds``; a flood is as fast as it goes.
 
     ``tutorial_rates`` are those that the tutorial way can keep up with. ``sizes`` are numbers of devices. A mixture is
-    of 24 communities: doors tell seconds, and forty passages in one second of one door would not be told apart for sure.
+    of 24 communities: doors tell seconds, and forty passages of one door in one second might fall on one point.
     """
 
     devices: int

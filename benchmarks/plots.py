@@ -33,13 +33,14 @@ def draw(documents: Sequence[Document], directory: Path) -> list[Path]:
     figures = [row for document in documents for row in document["figures"] if row["rate"]]
     floods = [row for document in documents for row in document["figures"] if "as fast" in row["load"]]
     sizes = [row for document in documents for row in document["sizes"]]
-    caption = documents[0]["machine"]
+    rated = next((each["machine"] for each in documents if any(row["rate"] for row in each["figures"])), "")
     found = []
     if figures:
-        found.append(_cpu(figures, floods, caption, directory / "cpu.png"))
-        found.append(_latency(figures, caption, directory / "latency.png"))
+        found.append(_cpu(figures, floods, rated, directory / "cpu.png"))
+        found.append(_latency(figures, rated, directory / "latency.png"))
     if sizes:
-        found.append(_devices(sizes, caption, directory / "devices.png"))
+        sized = next(each["machine"] for each in documents if each["sizes"])
+        found.append(_devices(sizes, sized, directory / "devices.png"))
     return found
 
 
