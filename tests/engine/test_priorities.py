@@ -23,7 +23,8 @@ do: [{command: hold_door, args: {ttl: 60s}, until: cleared}]
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     (tmp_path / "rules.yaml").write_text(f"{UNLOCKS}---{PROPPED}", encoding="utf-8")
-    return Desk(documents(*COMMUNITY, rules=[tmp_path]))
+    found, mine = documents(*COMMUNITY, rules=[tmp_path]), {"rule/smoke-unlocks", "rule/door-propped"}
+    return Desk({key: body for key, body in found.items() if not key.startswith("rule/") or key in mine})
 
 
 def rings(desk: Desk) -> None:
