@@ -12,6 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from hub.end_mark import refuse_emptiness
 from hub.errors import ConfigError, CorruptError, UnavailableError
 
 R = TypeVar("R")
@@ -138,20 +139,6 @@ class SqliteFile:
         return result
 
 
-def refuse_emptiness(path: Path, *, must_exist: bool) -> None:
-    """CorruptError ``missing_file`` when SQLite would begin anew what was there before.
-
-    It makes a missing file, and deletes the WAL of an empty one; a WAL never is beside an empty file after a crash.
-    """
-    if not _size(path) and (must_exist or _size(Path(f"{path}-wal"))):
-        raise CorruptError(
-            "missing_file",
-            "it is gone or empty, its neighbours are there",
-            file=str(path),
-            hint="restore it from a backup; to begin anew move the whole directory away",
-        )
-
-
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Open ``path`` the way all files of the hub are opened; a reader does not disturb the hub."""
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
@@ -210,7 +197,3 @@ def sync_path(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0

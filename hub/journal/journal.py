@@ -10,8 +10,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from hub.end_mark import EndMark
 from hub.errors import CorruptError
-from hub.journal.end_mark import EndMark
 from hub.journal.files import RESTORE, SqliteFile
 from hub.journal.gaps import Gap, Gaps, read_gaps, write_gap
 from hub.journal.records import COLUMNS, Decode, Row, bodies_of, checksum, from_row, to_row

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from hub.end_mark import EndMark
 from hub.errors import ConfigError
 from hub.journal.damaged import Damaged, Survey
-from hub.journal.end_mark import EndMark
 from hub.journal.files import Lock, connect, expected_tables, sync_path, translate
 from hub.journal.gaps import Gap, Gaps, write_gap
 from hub.journal.journal import SCHEMA, VERSION

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from sqlite3 import Connection as SqliteConnection
 from types import TracebackType
 from typing import Self
 
@@ -16,12 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from hub.clock import Clock, SystemClock
+from hub.end_mark import EndMark, refuse_emptiness
 from hub.errors import ConfigError, CorruptError, UnavailableError
 from hub.registry import audit, schema, upgrading
 from hub.registry.audit import Change, Note
 from hub.registry.author import Author, os_user
 
 POSTGRES = "postgresql+psycopg"
+_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class Database:
@@ -34,6 +36,8 @@ class Database:
         self._url = _driven(make_url(url))
         self._author = Author(os_user=os_user(), actor=actor)
         self._clock = clock or SystemClock()
+        self._file = Path(self._url.database) if self._is_sqlite and self._url.database else None
+        self._mark = None if self._file is None else EndMark(self._file.with_suffix(".end"))
         try:
             # A server may have been away since a connection was last used.
             self._engine = create_async_engine(
@@ -62,29 +66,52 @@ class Database:
         return self._url.render_as_string(hide_password=True)
 
     async def __aenter__(self) -> Self:
-        if self._is_sqlite and self._url.database:
-            _make_file(Path(self._url.database))
+        if self._file is not None and self._mark is not None:
+            refuse_emptiness(self._file, must_exist=self._mark.path.exists())
+            _make_file(self._file)
         try:
             await self._upgrade()
         except BaseException:
-            await self._engine.dispose()
+            await self._close()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
         await self._engine.dispose()
+        if self._mark is not None:
+            self._mark.close()
 
     async def _upgrade(self) -> None:
+        marked = (self._mark and self._mark.read()) or ("", -1)
         async with self.transaction() as connection:
-            if await connection.run_sync(upgrading.version) == upgrading.HEAD:
-                return
+            version = await connection.run_sync(upgrading.version)
+            revision = await _revision(connection) if version else -1
+        if revision < marked[1]:
+            raise CorruptError(
+                "registry_shortened",
+                f"it reached revision {marked[1]} and now ends at {max(0, revision)}",
+                file=str(self._file),
+                hint="restore it from a backup; to go on with what is left delete the file beside it that ends in .end",
+            )
+        if version != upgrading.HEAD:
+            await self._migrate()
+        self._reached(max(0, revision))
+
+    async def _migrate(self) -> None:
         with _told(self._url):
             async with self._writing.begin() as connection:
                 if not self._is_sqlite:  # two hubs that start at once: SQLite's lock is held since BEGIN
                     await connection.exec_driver_sql("SELECT pg_advisory_xact_lock(742001)")
                 await connection.run_sync(upgrading.upgrade)
+
+    def _reached(self, revision: int) -> None:
+        if self._mark is not None:
+            self._mark.write("registry", revision)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -107,6 +134,7 @@ class Database:
                 if change.may_be_none and not change.notes:
                     raise _NothingToDoError
                 await audit.write(connection, self._author, self._clock.wall_ns(), revision, change.notes)
+            self._reached(revision)
 
     def now(self) -> int:
         """Return the wall clock in ns."""
@@ -125,7 +153,7 @@ class Database:
     async def revision(self) -> int:
         """Return the number of changes so far; cheap enough to ask every few seconds."""
         async with self.transaction() as connection:
-            return int((await connection.execute(select(schema.state.c.revision))).scalar_one())
+            return await _revision(connection)
 
     async def counts(self) -> dict[str, int]:
         """Return how many rows each table has."""
@@ -133,6 +161,10 @@ class Database:
             tables = [table for table in schema.metadata.sorted_tables if table is not schema.state]
             found = [await connection.execute(select(func.count()).select_from(table)) for table in tables]
             return {str(table.name): int(result.scalar_one()) for table, result in zip(tables, found, strict=True)}
+
+
+async def _revision(connection: AsyncConnection) -> int:
+    return int((await connection.execute(select(schema.state.c.revision))).scalar_one())
 
 
 def _make_file(path: Path) -> None:
@@ -160,12 +192,12 @@ def _told(url: URL) -> Iterator[None]:
         shown = url.render_as_string(hide_password=True)
         raise UnavailableError("registry_unavailable", str(error.orig), url=shown) from error
     except DatabaseError as error:
-        if url.get_backend_name() == "sqlite" and "not a database" in str(error.orig):
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _CORRUPT:
             raise CorruptError("registry_corrupt", str(error.orig), file=url.database) from error
         raise
 
 
-def _prepare_sqlite(connection: SqliteConnection, _record: ConnectionPoolEntry) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
     # The driver begins a transaction before a write only; two reads of a snapshot would then see two moments.
     connection.isolation_level = None
     cursor = connection.cursor()

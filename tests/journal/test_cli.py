@@ -114,10 +114,7 @@ def test_a_directory_without_a_journal_is_a_mistake(desk: Desk) -> None:
 def test_a_repair_says_what_it_cut_and_where_the_damaged_file_is(desk: Desk) -> None:
     asyncio.run(fill(desk.data))
     assert desk("repair").out == "the journal is whole: records 1 to 14\n"
-    connection = sqlite3.connect(desk.data / "journal.sqlite")
-    with connection:
-        connection.execute("UPDATE records SET t = t + 1 WHERE position = 11")
-    connection.close()
+    damage(desk.data)
     assert "corrupt_record" in desk("show").err
     said = desk("repair", str(desk.data))
     assert said.code == 0
@@ -127,6 +124,22 @@ def test_a_repair_says_what_it_cut_and_where_the_damaged_file_is(desk: Desk) -> 
     assert str(desk.data / "journal.sqlite.damaged") in said.out
     assert desk("show").code == 0
     assert json.loads(desk("repair", "--json").out)["damaged"] is None
+
+
+def test_a_repair_is_told_to_programs_too(desk: Desk) -> None:
+    asyncio.run(fill(desk.data))
+    damage(desk.data)
+    said = json.loads(desk("repair", "--json").out)
+    assert said["damaged"] == str(desk.data / "journal.sqlite.damaged")
+    assert (said["kept"], [(cut["first"], cut["last"]) for cut in said["cuts"]]) == ([1, 10], [(11, 14)])
+
+
+def damage(directory: Path) -> None:
+    """Change record 11."""
+    connection = sqlite3.connect(directory / "journal.sqlite")
+    with connection:
+        connection.execute("UPDATE records SET t = t + 1 WHERE position = 11")
+    connection.close()
 
 
 # --------------------------------------------------------------------------------------------------------------- adopt

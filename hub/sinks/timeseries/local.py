@@ -4,7 +4,8 @@
 CPU a line; ordered by series twice that, and a page of the log for nearly every line), and what is too old is a cut at
 its front. A question therefore reads all points of its span (15 million a second): right for the hours and days of a
 community, not for the years of a city. The fields stay as they were spelled: reading takes them apart, writing does
-not.
+not. Beside the file an end mark names the last point that was confirmed: the outbox has forgotten it, so without it the
+file is refused.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from types import TracebackType
 from typing import Final, ParamSpec, Self, TypeVar
 
 from hub.clock import Clock
+from hub.end_mark import EndMark, refuse_emptiness
 from hub.errors import ConfigError, CorruptError, UnavailableError
 from hub.sinks.timeseries.lines import read_fields, split_fields, split_line, split_series
 from hub.sinks.timeseries.store import Order, Query, Row, Written
@@ -51,6 +53,7 @@ WHERE time >= ? AND time < ? AND points.series IN (SELECT value FROM json_each(?
 """  # noqa: S608 -- ASC or DESC
     for order in Order
 }
+_RESTORE: Final = "restore it from a backup; to go on with what is left delete the file beside it that ends in .end"
 _TIME_MAX: Final = 2**63 - 1
 _EXPIRED_MIN: Final = 1_000
 _BUSY: Final = timedelta(seconds=5)
@@ -62,7 +65,7 @@ class LocalStore:
 
     ``keep`` None keeps them for ever; ``deadline`` is for a question. Writes run in one thread and questions in
     another, each with its own connection. Entering raises ConfigError ``store_not_opened``, and CorruptError
-    ``store_damaged`` for a file that is no store.
+    ``store_damaged`` for a file that is no store, ``store_shortened`` or ``missing_file`` for one that had more.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class LocalStore:
         self._deadline = deadline
         self._keep_ns = None if keep is None else int(keep.total_seconds()) * 1_000_000_000
         self._ids: dict[bytes, int] = {}
+        self._mark = EndMark(path.with_suffix(".end"))
 
     async def __aenter__(self) -> Self:
         self._writer = ThreadPoolExecutor(1, "timeseries-write")
@@ -80,7 +84,6 @@ class LocalStore:
         try:
             self._writing = await self._in(self._writer, self._open)
             self._reading = await self._in(self._reader, self._open)
-            await self._in(self._writer, self._learn)
         except BaseException:
             self._shut_down()
             raise
@@ -96,6 +99,7 @@ class LocalStore:
     def _shut_down(self) -> None:
         self._reader.shutdown()
         self._writer.shutdown()
+        self._mark.close()
 
     async def write(self, lines: Sequence[bytes]) -> Written:
         return await self._in(self._writer, self._write, lines)
@@ -118,6 +122,8 @@ class LocalStore:
             raise UnavailableError("store_unavailable", str(error), file=str(self._path)) from error
 
     def _open(self) -> sqlite3.Connection:
+        refuse_emptiness(self._path, must_exist=self._mark.path.exists())
+        mark = self._mark.read()
         try:
             connection = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False, timeout=_BUSY.total_seconds()
@@ -127,14 +133,20 @@ class LocalStore:
             connection.execute("PRAGMA synchronous = FULL")
             connection.create_function("merged", 2, _merged, deterministic=True)
             connection.executescript(_SCHEMA)
+            self._learn(connection)
+            is_there = mark is None or _reaches(connection, int(mark[0]), mark[1])
         except sqlite3.OperationalError as error:
             raise ConfigError("store_not_opened", str(error), file=str(self._path)) from error
         except sqlite3.DatabaseError as error:
-            raise CorruptError("store_damaged", str(error), file=str(self._path), hint="restore it") from error
+            raise CorruptError("store_damaged", str(error), file=str(self._path), hint=_RESTORE) from error
+        if not is_there:
+            connection.close()
+            message = "the last points that it had confirmed are gone"
+            raise CorruptError("store_shortened", message, file=str(self._path), hint=_RESTORE)
         return connection
 
-    def _learn(self) -> None:
-        self._ids = dict(self._writing.execute("SELECT key, id FROM series"))
+    def _learn(self, connection: sqlite3.Connection) -> None:
+        self._ids = dict(connection.execute("SELECT key, id FROM series"))
 
     def _write(self, lines: Sequence[bytes]) -> Written:
         rejected: list[tuple[bytes, str]] = []
@@ -151,6 +163,8 @@ class LocalStore:
                     points.append((time, self._ids.get(key) or self._id_of(key), fields))
             self._writing.executemany(_INSERT, points)
             self._expire(max(_EXPIRED_MIN, 2 * len(lines)))
+        if points:
+            self._mark.write(f"{points[-1][1]:020d}", points[-1][0])
         return Written(accepted=len(points), rejected=rejected)
 
     @contextmanager
@@ -162,7 +176,7 @@ class LocalStore:
         except BaseException:
             if self._writing.in_transaction:
                 self._writing.execute("ROLLBACK")
-            self._learn()
+            self._learn(self._writing)
             raise
 
     def _id_of(self, key: bytes) -> int:
@@ -199,6 +213,12 @@ class LocalStore:
             tags = json.loads(spelled)
             if all(tags.get(tag, "") == value for tag, value in select.where.items()):
                 yield found
+
+
+def _reaches(connection: sqlite3.Connection, series: int, time: int) -> bool:
+    """Return whether a point is there, or older than all that are, and so may have expired."""
+    query = "SELECT EXISTS (SELECT 1 FROM points WHERE (time, series) = (?, ?)) OR (SELECT min(time) FROM points) > ?"
+    return bool(connection.execute(query, (time, series, time)).fetchone()[0])
 
 
 def _merged(old: bytes, new: bytes) -> bytes:

@@ -72,7 +72,7 @@ def repair_journal(
     settings = desk_of(context).here
     done = repair(directory or settings.files_dir, settings.partition, decode_packets)
     if as_json:
-        say_json(msgspec.to_builtins(done))
+        say_json(msgspec.to_builtins(done, enc_hook=str))
         return
     kept = "no record" if done.kept is None else f"records {done.kept[0]} to {done.kept[1]}"
     if done.damaged is None:

@@ -1,0 +1,117 @@
+"""The registry's file torn, flipped, emptied or gone: whole, or refused; never emptier than it was unseen."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from hub.errors import CorruptError
+from hub.model import PlaceType
+from hub.registry.nouns import Device, Place, Site
+from hub.registry.registry import Registry
+from tests.journal.test_damage import Damage, flip, seeded, tear
+
+SEEDS = int(os.environ.get("HUB_DAMAGE_SEEDS", "12"))  # noqa: TID251 -- how many, says who starts it
+ROUNDS, EACH = 10, 10
+WHOLE = (2 + ROUNDS, ROUNDS * EACH)
+
+
+def url_of(directory: Path) -> str:
+    return f"sqlite+aiosqlite:///{directory / 'registry.sqlite'}"
+
+
+async def fill(directory: Path) -> None:
+    """Register devices; leave one directory as a killed hub does, one as a stopped one."""
+    live = directory / "live"
+    async with Registry(url_of(live)) as registry:
+        await registry.add_site(Site(id="s1", zone="Asia/Shanghai", partition="main"))
+        await registry.add_places([Place(site="s1", id="b1", type=PlaceType.BUILDING)])
+        for first in range(0, ROUNDS * EACH, EACH):
+            devices = [Device(site="s1", id=f"e-{first + n}", kind="smoke_sensor", place="b1") for n in range(EACH)]
+            await registry.add_devices(devices)
+        shutil.copytree(live, directory / "killed", ignore=shutil.ignore_patterns("*-shm"))
+    shutil.copytree(live, directory / "stopped")
+
+
+@pytest.fixture(scope="module")
+def remains(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directories of a killed and of a stopped hub."""
+    directory = tmp_path_factory.mktemp("remains")
+    asyncio.run(fill(directory))
+    return directory
+
+
+async def survey(directory: Path) -> tuple[int, int]:
+    """Return the revision, and how many devices there are."""
+    async with Registry(url_of(directory)) as registry:
+        return await registry.revision(), (await registry.counts())["devices"]
+
+
+def empty(file: Path, _chance: random.Random) -> None:
+    file.write_bytes(b"")
+
+
+def remove(file: Path, _chance: random.Random) -> None:
+    file.unlink()
+
+
+async def check_missing(directory: Path, survey: Callable[[Path], Awaitable[object]]) -> None:
+    """Assert that a directory is refused for a file that is missing, and left as it is."""
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+    with pytest.raises(CorruptError, match="missing_file"):
+        await survey(directory)
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+
+
+@pytest.mark.parametrize("which", ["killed", "stopped"])
+async def test_what_is_left_is_whole(remains: Path, tmp_path: Path, which: str) -> None:
+    shutil.copytree(remains / which, tmp_path / "copied")
+    assert await survey(tmp_path / "copied") == WHOLE
+    assert (remains / which / "registry.sqlite-wal").exists() == (which == "killed")
+
+
+@pytest.mark.parametrize("damage", [flip, tear])
+@pytest.mark.parametrize(("which", "suffix"), [("killed", "-wal"), ("killed", ""), ("stopped", "")])
+async def test_a_damaged_registry_has_everything_or_is_refused(
+    remains: Path, tmp_path: Path, which: str, suffix: str, damage: Damage
+) -> None:
+    chance, outcomes = seeded("registry", which, suffix, damage), Counter[str]()
+    for number in range(SEEDS):
+        copied = shutil.copytree(remains / which, tmp_path / str(number))
+        damage(copied / f"registry.sqlite{suffix}", chance)
+        try:
+            assert await survey(copied) == WHOLE
+        except CorruptError as error:
+            outcomes[error.code] += 1
+        else:
+            outcomes["whole"] += 1
+        shutil.rmtree(copied)
+    assert set(outcomes) <= {"whole", "registry_corrupt", "registry_shortened", "missing_file"}
+    if (suffix, damage) == ("-wal", tear) or (which, damage) == ("stopped", tear):
+        assert outcomes.total() - outcomes["whole"] >= SEEDS // 2
+
+
+@pytest.mark.parametrize("damage", [empty, remove])
+@pytest.mark.parametrize("which", ["killed", "stopped"])
+async def test_a_registry_that_is_empty_or_gone_is_refused_and_nothing_is_made_in_its_place(
+    remains: Path, tmp_path: Path, which: str, damage: Damage
+) -> None:
+    copied = shutil.copytree(remains / which, tmp_path / "copied")
+    damage(copied / "registry.sqlite", seeded())
+    await check_missing(copied, survey)
+
+
+async def test_a_registry_from_before_there_were_marks_gets_one(remains: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(remains / "stopped", tmp_path / "copied")
+    (copied / "registry.end").unlink()
+    assert await survey(copied) == WHOLE
+    (copied / "registry.sqlite").unlink()
+    with pytest.raises(CorruptError, match="missing_file"):
+        await survey(copied)
