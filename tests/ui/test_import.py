@@ -144,6 +144,7 @@ def test_what_was_exported_comes_in_again_as_it_was(office: Office, is_json: boo
         }
     assert (office.json("places", "list"), office.json("devices", "list")) == before
     (office.directory / "data" / "registry.sqlite").unlink()  # and somewhere else
+    (office.directory / "data" / "registry.end").unlink()
     office.json("sites", "add", "garden")
     office.json("sources", "add", "lora", "--network", "chirpstack", "--param", "application=17c82e96")
     for noun in ("places", "devices"):
