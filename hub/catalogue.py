@@ -122,8 +122,8 @@ class CommandKind(Words):
     """What devices of the kind can be asked to do; ``release`` names the command that undoes it.
 
     ``sets`` names what of the device, or of its part, it sets: of commands that set the same, one at a time has its
-    way. One that sets nothing (a prompt, a picture) is in nobody's way. ``confirm`` is what the device says when it is
-    done, an expression over its properties.
+    way. A hold and its release always set something; what sets nothing (a prompt, a picture) is in nobody's way.
+    ``confirm`` is what the device says when it is done, an expression over its properties.
     """
 
     label: Label
@@ -172,7 +172,15 @@ class Kind(Words):
                 _refuse(f"command {name!r} is released by {command.release!r}, which the kind does not have")
             if command.release is not None and self.commands[command.release].sets != command.sets:
                 _refuse(f"command {name!r} and its release {command.release!r} set the same")
+        for undone in {command.release for command in self.commands.values() if command.sets is None} - {None}:
+            self._set_alike(str(undone))
         return self
+
+    def _set_alike(self, undone: str) -> None:
+        """Let a hold that names nothing, and what releases it, set the same: what the release is called."""
+        for name, command in self.commands.items():
+            if undone in {name, command.release}:
+                self.commands[name] = command.model_copy(update={"sets": undone})
 
 
 def _refuse(message: str) -> None:
