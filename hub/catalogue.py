@@ -172,8 +172,8 @@ class Kind(Words):
                 _refuse(f"command {name!r} is released by {command.release!r}, which the kind does not have")
             if command.release is not None and self.commands[command.release].sets != command.sets:
                 _refuse(f"command {name!r} and its release {command.release!r} set the same")
-        for undone in {command.release for command in self.commands.values() if command.sets is None} - {None}:
-            self._set_alike(str(undone))
+        for undone in sorted({each.release for each in self.commands.values() if each.release and each.sets is None}):
+            self._set_alike(undone)
         return self
 
     def _set_alike(self, undone: str) -> None:
