@@ -33,8 +33,8 @@ class Town(At):
         self.installation.publish(f"hub/{SITE}/{device}/telemetry", orjson.dumps(body))
 
     def told(self, event: str, device: str) -> list[Any]:
-        """Return the events of a type about a device."""
-        found = self("events", "list", "--type", event, "--limit", "1000")
+        """Return the events of a type about a device, their plates whole."""
+        found = self("events", "list", "--type", event, "--limit", "1000", "--unmask", "--reason", "plates compared")
         return [each for each in found if each["device"] == device]
 
     def raised(self, event: str, device: str) -> set[str]:
