@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import count
 from statistics import median
 
@@ -27,11 +28,13 @@ DOORS = [f"quiet-{number}" for number in range(QUIET)]
 NOISY = "noisy"
 
 
-async def _talk(storm: Storm, sent_at: dict[str, int]) -> None:
+async def _talk(storm: Storm, sent_at: dict[str, int], enough: asyncio.Event) -> None:
     """Let one door after the other see a card, each once a second; note the wall ns before each publish."""
     async with storm.town.client() as client:
         began = storm.clock.monotonic_ns()
         for number in count():
+            if enough.is_set():
+                return
             await storm.clock.sleep((began + number * 1_000_000_000 // QUIET - storm.clock.monotonic_ns()) / 1e9)
             signal = {"name": "access.granted", "credential": "card", "card": f"quiet-{number}"}
             sent_at[f"quiet-{number}"] = storm.clock.wall_ns()
@@ -39,10 +42,10 @@ async def _talk(storm: Storm, sent_at: dict[str, int]) -> None:
             await client.publish(f"hub/{SITE}/{DOORS[number % QUIET]}/signal", payload, qos=1)
 
 
-async def _shout(storm: Storm) -> None:
+async def _shout(storm: Storm, enough: asyncio.Event) -> None:
     """Publish a hundred times what a door does, in small bursts, as a firmware gone wild would."""
     async with storm.town.client() as client:
-        while True:
+        while not enough.is_set():
             for _ in range(round(NOISY_TIMES * STEP_SECONDS)):
                 await client.publish(f"hub/{SITE}/{NOISY}/telemetry", b'{"values": {"humidity": 50}}', qos=1)
             await storm.clock.sleep(STEP_SECONDS)
@@ -56,12 +59,12 @@ async def flood(storm: Storm) -> None:
     loud: list[Window] = []
     before: list[float] = []
     meanwhile: list[float] = []
-    async with _meanwhile(_talk(storm, sent_at)):
+    async with _meanwhile(partial(_talk, storm, sent_at)):
         await storm.publisher.until_acked(RATE)
         found = math.inf
         while len(calm) < ROUNDS or (found > ALLOWED and len(calm) < ROUNDS_MAX):
             calm.append(await _window(storm))
-            async with _meanwhile(_shout(storm)):
+            async with _meanwhile(partial(_shout, storm)):
                 loud.append(await _window(storm))
             if len(calm) % ROUNDS == 0:
                 streamed = await _streamed(storm, {card for card, at in sent_at.items() if at < loud[-1][1]})
@@ -104,13 +107,19 @@ async def _streamed(storm: Storm, wanted: set[str]) -> dict[str, int]:
 
 
 @asynccontextmanager
-async def _meanwhile(work: object) -> AsyncIterator[None]:
+async def _meanwhile(work: Callable[[asyncio.Event], Coroutine[None, None, None]]) -> AsyncIterator[None]:
+    """Let ``work`` go on until its event is set.
+
+    A cancel is not enough: in Python 3.11 ``wait_for``, in which aiomqtt awaits a PUBACK, passes over one that comes
+    together with the answer, and the work would never end.
+    """
+    enough = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(work, name="flood")  # type: ignore[arg-type,var-annotated] # a coroutine
+        group.create_task(work(enough), name="flood")
         try:
             yield
         finally:
-            task.cancel()
+            enough.set()
 
 
 ROWS = (
