@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
@@ -168,9 +169,21 @@ async def _revision(connection: AsyncConnection) -> int:
 
 
 def _make_file(path: Path) -> None:
-    """Make an empty file for our eyes only, unless there is one: who lives where is nobody else's business."""
+    """Make an empty database for our eyes only, unless there is one: who lives where is nobody else's business.
+
+    It gets its name when it is in WAL mode already: of hubs that start at once and change the mode of one file, SQLite
+    tells some that it is locked, without waiting.
+    """
+    if path.exists():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
+    with TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as directory:
+        born = Path(directory) / path.name
+        born.touch(mode=0o600)
+        with closing(sqlite3.connect(born)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        with suppress(FileExistsError):
+            path.hardlink_to(born)
 
 
 class _NothingToDoError(Exception):
