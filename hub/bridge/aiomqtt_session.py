@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from hub.bridge import paho_client
 from hub.bridge.frames import read_messages
-from hub.bridge.hearing import Hearing
+from hub.bridge.hearing import PATIENCE_SECONDS, PROBE, Hearing
 from hub.bridge.line import (
     MARKER_EVERY_SECONDS,
     NEVER_EXPIRES,
@@ -49,6 +50,7 @@ class AiomqttSession:
         self._hearing: Hearing | None = None
         self._paused = False
         self._is_overslept = False
+        self._may_listen = asyncio.Event()
         self._changes: asyncio.Queue[tuple[list[str], list[str]]] = asyncio.Queue()
 
     @property
@@ -96,6 +98,7 @@ class AiomqttSession:
         """Live through one connection."""
         client = self._client = self._open()
         self._is_overslept = False
+        self._may_listen = asyncio.Event()
         reason = "stopped"
         try:
             async with client, paho_client.settling(client), asyncio.TaskGroup() as group:
@@ -131,13 +134,14 @@ class AiomqttSession:
         )
         paho_client.when_connected(client, self._accepted)
         paho_client.when_received(client, self._heard)
+        paho_client.when_acked(client, self._marker_taken)
         return client
 
     def _accepted(self, session_present: bool, _receive_maximum: int) -> None:  # noqa: FBT001 -- a callback's shape
-        self._hearing = Hearing(self._line, self._next_number)
+        _log.info("session_connected", session=self.name, session_present=session_present)
+        self._hearing = Hearing(self._line, self._next_number, self._may_listen.set)
         self._next_number += 1
         self._hearing.connected(session_present=session_present)
-        _log.info("session_connected", session=self.name, session_present=session_present)
         if self._paused:
             self.pause_reading()
 
@@ -156,8 +160,18 @@ class AiomqttSession:
         elif isinstance(other, mqtt5.PublishPacket):
             paho_client.ack(client, hearing.hear_reserved(other))
 
+    def _marker_taken(self, _packet_id: int, reason: str | None) -> None:
+        if reason == "no_matching_subscribers" and self._hearing is not None:
+            self._hearing.tell(session_present=False)
+
     async def _greet(self, client: aiomqtt.Client) -> None:
-        """Subscribe, then publish the marker until it comes back."""
+        """Subscribe as soon as that is safe, then publish the marker until it comes back."""
+        paho_client.publish(client, self._line.marker, PROBE)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._may_listen.wait()
+        if self._hearing is not None:
+            self._hearing.tell(session_present=True)
         while not self._changes.empty():
             self._changes.get_nowait()
         await self._resubscribe(client, (*self._line.filters, self._line.marker), self._line.unwanted)

@@ -11,16 +11,15 @@ import structlog
 from typing_extensions import override
 
 from hub.bridge.frames import Malformed, frame_bytes, pubacks, read_messages
-from hub.bridge.hearing import MAX_BYTES, MAX_MESSAGES, Hearing
+from hub.bridge.hearing import MAX_BYTES, MAX_MESSAGES, PATIENCE_SECONDS, PROBE, Hearing
 from hub.bridge.line import MARKER_EVERY_SECONDS, NEVER_EXPIRES, RECEIVE_MAXIMUM, SHORT_REST, Line
-from hub.bridge.topics import SYS_DROPPED
+from hub.bridge.subscriptions import FAILURE, Subscriptions
 from hub.model import Delivery, Publish
 
 PING_AFTER_ACKS = 8_192
 RESUBSCRIBE_SECONDS = 10.0
 GREETING_SECONDS = 2.0
 """A broker that accepts a connection and then says nothing is not there: the next attempt may find it."""
-_FAILURE = 0x80  # compared as int: against its stub, the codec's enums are no IntEnum and have no order
 _PINGREQ = mqtt5.PingReqPacket().write()
 
 _log = structlog.get_logger()
@@ -34,7 +33,7 @@ class Connection(asyncio.Protocol):
     """
 
     def __init__(self, line: Line, number: int, *, paused: bool) -> None:
-        self.hearing = Hearing(line, number)
+        self.hearing = Hearing(line, number, self._listen)
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.is_made = False
         self._line = line
@@ -47,8 +46,8 @@ class Connection(asyncio.Protocol):
         self._tail_bytes = 0
         self._needed_bytes = 0
         self._last_packet_id = 0
-        self._asked: dict[int, list[mqtt5.TopicFilter]] = {}
-        self._refused: list[mqtt5.TopicFilter] = []
+        self._subscriptions = Subscriptions(line, self._next_packet_id)
+        self._is_listening = False
         self._beat_seconds = line.config.keepalive_seconds / 2
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
 
@@ -68,11 +67,9 @@ class Connection(asyncio.Protocol):
             self._ping()
 
     def resubscribe(self, new: Sequence[str], gone: Sequence[str]) -> None:
-        """Subscribe to what is new, and only then unsubscribe from what is gone."""
-        if new:
-            self._subscribe([self._filter(pattern) for pattern in new])
-        if gone:
-            self._transport.write(mqtt5.UnsubscribePacket(self._next_packet_id(), list(gone)).write())
+        """Subscribe to what is new, and only then unsubscribe from what is gone; before :meth:`_listen` it waits."""
+        if self._is_listening:
+            self._transport.write(self._subscriptions.change(new, gone))
 
     def pause(self) -> None:
         """Stop reading once the broker has accepted us."""
@@ -197,7 +194,9 @@ class Connection(asyncio.Protocol):
             case mqtt5.PingRespPacket():
                 self.hearing.acks.answered(asyncio.get_running_loop().time())
             case mqtt5.PubAckPacket(reason_code=code):
-                self._line.counts.refused_markers += int(code) >= _FAILURE
+                self._line.counts.refused_markers += int(code) >= FAILURE
+                if code == mqtt5.PubAckReasonCode.NO_MATCHING_SUBSCRIBERS:
+                    self.hearing.tell(session_present=False)
             case mqtt5.SubAckPacket():
                 self._subscribed(packet)
             case mqtt5.UnsubAckPacket():
@@ -216,65 +215,47 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------------------------------------ greeting
 
     def _accepted(self, packet: mqtt5.ConnAckPacket) -> None:
-        if int(packet.reason_code) >= _FAILURE:
+        if int(packet.reason_code) >= FAILURE:
             self.abort(f"refused: {packet.reason_code.name.lower()}")
             return
         if packet.server_keep_alive is not None:
             self._beat_seconds = min(self._beat_seconds, max(packet.server_keep_alive, 1) / 2)
-        self.hearing.connected(session_present=packet.session_present)
         _log.info("session_connected", session=self._line.config.name, session_present=packet.session_present)
+        if packet.session_present:
+            self._publish_marker(PROBE)
+        self._later(PATIENCE_SECONDS, self._listen_anyway)
+        self.hearing.connected(session_present=packet.session_present)
         self._regulate()
-        self.resubscribe((*self._line.filters, self._line.marker), self._line.unwanted)
 
-    def _filter(self, pattern: str) -> mqtt5.TopicFilter:
-        """Retained messages come with a new subscription only; the broker's own count comes now and without acks."""
-        if pattern == SYS_DROPPED:
-            return mqtt5.TopicFilter(pattern, max_qos=mqtt5.QoS.AT_MOST_ONCE, retain_as_published=False)
-        handling = mqtt5.RetainHandling
-        return mqtt5.TopicFilter(
-            pattern,
-            max_qos=mqtt5.QoS.AT_LEAST_ONCE,
-            retain_as_published=False,
-            retain_handling=handling.SEND_ALWAYS
-            if pattern in self._line.anew
-            else handling.SEND_IF_SUBSCRIPTION_NOT_EXISTS,
-        )
+    def _listen(self) -> None:
+        if not self._is_listening:
+            self._is_listening = True
+            self.resubscribe((*self._line.filters, self._line.marker), self._line.unwanted)
 
-    def _subscribe(self, wanted: list[mqtt5.TopicFilter]) -> None:
-        packet_id = self._next_packet_id()
-        self._asked[packet_id] = wanted
-        self._transport.write(mqtt5.SubscribePacket(packet_id, wanted).write())
+    def _listen_anyway(self) -> None:
+        self.hearing.tell(session_present=True)
+        self._listen()
 
     def _subscribed(self, packet: mqtt5.SubAckPacket) -> None:
-        """Publish the marker after the first SUBACK; ask again for what was refused, an ACL may be mended."""
-        asked = self._asked.pop(packet.packet_id, [])
-        refused = [wanted for wanted, code in zip(asked, packet.reason_codes, strict=False) if int(code) >= _FAILURE]
-        self._refused += refused
-        if refused:
-            self._line.counts.refused_subscriptions += len(refused)
-            _log.error("subscriptions_refused", session=self._line.config.name, filters=[it.pattern for it in refused])
+        """Publish the marker after the first SUBACK."""
+        if self._subscriptions.answered(packet):
             self._later(RESUBSCRIBE_SECONDS, self._ask_again)
         if self._mark not in self._timers:
             self._mark()
 
     def _ask_again(self) -> None:
-        known = {*self._line.filters, self._line.marker}
-        wanted, self._refused = [it for it in self._refused if it.pattern in known], []
-        if wanted:
-            self._subscribe(wanted)
+        self._transport.write(self._subscriptions.ask_again())
 
     def _mark(self) -> None:
         """Publish the marker until it comes back; one that a broker lost must not keep us blind."""
         if self.hearing.is_caught_up:
             return
-        marker = mqtt5.PublishPacket(
-            self._line.marker,
-            self.hearing.nonce,
-            qos=mqtt5.QoS.AT_LEAST_ONCE,
-            packet_id=self._next_packet_id(),
-        )
-        self._transport.write(marker.write())
+        self._publish_marker(self.hearing.nonce)
         self._later(MARKER_EVERY_SECONDS, self._mark)
+
+    def _publish_marker(self, payload: bytes) -> None:
+        qos, packet_id = mqtt5.QoS.AT_LEAST_ONCE, self._next_packet_id()
+        self._transport.write(mqtt5.PublishPacket(self._line.marker, payload, qos=qos, packet_id=packet_id).write())
 
     def _next_packet_id(self) -> int:
         self._last_packet_id = self._last_packet_id % 0xFFFF + 1

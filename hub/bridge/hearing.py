@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from collections.abc import Callable
 
 from hub.bridge.acks import AckOrder
 from hub.bridge.line import Line
@@ -13,15 +14,26 @@ from hub.model import CaughtUp, Connected, Delivery, Heard, Lost, Packets
 MAX_MESSAGES = 2_000
 MAX_BYTES = 4 * 1024 * 1024
 """No Delivery carries more, unless one message alone is larger (design.md section 3)."""
+PROBE = b"?"
+"""A marker that is published before SUBSCRIBE. It comes back if this session ever was subscribed; else mosquitto
+answers that nobody is. Another broker may answer nothing of the sort (MQTT 5, 3.4.2.1)."""
+PATIENCE_SECONDS = 5.0
+"""So long SUBSCRIBE waits. A disk that stays full, or a broker that does not answer the probe, must not make us deaf:
+that loses everything, and what waiting prevents needs a hub killed in this moment and an equal message besides."""
 
 
 class Hearing:
     """Turns what one connection reads into Deliveries; keeps the order of its acks.
 
-    Packets are complete once :meth:`flush` is called; connected, marker and lost flush by themselves.
+    Packets are complete once :meth:`flush` is called; marker and lost flush by themselves.
+
+    ``subscribe`` is called when Connected is acknowledged, and that is in the journal. Without a subscription nothing
+    comes, so no message bears a packet id that an older one had before the journal says that the broker lost its
+    session: else the newer could be taken for the older, sent again. For the same reason a session that the broker has
+    is only believed in once it brought anything: an empty one was made by a connection whose hub died too soon.
     """
 
-    def __init__(self, line: Line, connection: int) -> None:
+    def __init__(self, line: Line, connection: int, subscribe: Callable[[], None]) -> None:
         self.connection = connection
         self.nonce = secrets.token_bytes(16)
         self.is_connected = False
@@ -30,15 +42,23 @@ class Hearing:
         self.messages: list[Heard] = []
         self.reserved = frozenset({line.marker, SYS_DROPPED})
         self._line = line
+        self._subscribe = subscribe
         self._raw: list[bytes] = []
+        self._is_told = False
         self._session_present = False
 
     def connected(self, *, session_present: bool) -> None:
-        """Say that the broker accepted the connection."""
+        """Note that the broker accepted the connection; without a session it has nothing to bring."""
         self.is_connected = True
-        self._session_present = session_present
         self._line.counts.connects += 1
-        self._say(Connected(session_present))
+        if not session_present:
+            self.tell(session_present=False)
+
+    def tell(self, *, session_present: bool) -> None:
+        """Say Connected, once."""
+        if not self._is_told:
+            self._is_told, self._session_present = True, session_present
+            self._say(Connected(session_present))
 
     def add_raw(self, raw: bytes) -> None:
         """Note the bytes of what was appended to ``messages``."""
@@ -49,6 +69,7 @@ class Hearing:
         messages = self.messages
         if not messages:
             return
+        self.tell(session_present=True)
         raw = self._raw[0] if len(self._raw) == 1 else b"".join(self._raw)
         self.messages, self._raw = [], []
         self.acks.hand_out(len(messages))
@@ -58,6 +79,7 @@ class Hearing:
     def hear_reserved(self, packet: Heard) -> list[int]:
         """Take a packet whose topic is ``reserved``; return the packet ids that may be acked at once."""
         self.flush()
+        self.tell(session_present=True)
         if packet.topic == SYS_DROPPED:
             with contextlib.suppress(ValueError):
                 self._line.counts.sys_dropped = int(packet.payload)
@@ -75,13 +97,16 @@ class Hearing:
                 return self.acks.acknowledge(messages)
             case CaughtUp(packet_id=packet_id):
                 return self.acks.acknowledge_marker(packet_id)
-            case Connected() | Lost():
+            case Connected():
+                self._subscribe()
+                return []
+            case Lost():
                 return []
 
     def lost(self, reason: str) -> None:
-        """Say that the connection ended, if it ever was one."""
+        """Say that the connection ended, if it was said that there is one."""
         self.flush()
-        if self.is_connected:
+        if self._is_told:
             self._say(Lost(reason))
 
     def _say(self, body: Packets | Connected | Lost | CaughtUp) -> None:

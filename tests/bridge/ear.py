@@ -46,12 +46,17 @@ def config(port: int, *, keepalive_seconds: int = 10, first_connection: int = 1)
 
 
 class Ear:
-    """``async with Ear(MqttSession, config(port)) as ear``; with ``acks`` it acks everything at once."""
+    """``async with Ear(MqttSession, config(port)) as ear``; with ``acks`` it acks everything at once.
 
-    def __init__(self, factory: SessionFactory, settings: SessionConfig, *, acks: bool = True) -> None:
+    That a connection was made it acks anyway, if ``journals``: without that nothing is subscribed to.
+    """
+
+    def __init__(
+        self, factory: SessionFactory, settings: SessionConfig, *, acks: bool = True, journals: bool = True
+    ) -> None:
         self.deliveries: list[Delivery] = []
         self.session = factory(settings, self._hear, SystemClock())
-        self._acks = acks
+        self._acks = {Packets: acks, CaughtUp: acks, Connected: journals, Lost: False}
 
     async def __aenter__(self) -> Self:
         self._group = await asyncio.TaskGroup().__aenter__()
@@ -82,7 +87,9 @@ class Ear:
     @property
     def is_caught_up(self) -> bool:
         """Whether the newest connection has read everything that was queued."""
-        return bool(self.deliveries) and self.deliveries[-1].connection in {
+        if not self.deliveries or isinstance(self.deliveries[-1].body, Lost):
+            return False
+        return self.deliveries[-1].connection in {
             delivery.connection for delivery in self.deliveries if isinstance(delivery.body, CaughtUp)
         }
 
@@ -96,5 +103,5 @@ class Ear:
 
     def _hear(self, delivery: Delivery) -> None:
         self.deliveries.append(delivery)
-        if self._acks and not isinstance(delivery.body, Connected | Lost):
+        if self._acks[type(delivery.body)]:
             self.session.acknowledge(delivery)

@@ -20,6 +20,9 @@ from tests.servers.mosquitto import Mosquitto
 from tests.servers.proxy import ProxyFactory
 from tests.waiting import wait_until
 
+NOBODY = 0x10
+"""How mosquitto answers a publish that nobody is subscribed to."""
+
 pytestmark = pytest.mark.parametrize("factory", [MqttSession, AiomqttSession])
 
 
@@ -184,6 +187,31 @@ async def test_a_directory_that_the_broker_keeps_is_heard_anew_on_every_connecti
         await publish(mosquitto.port, [b"fence"])
         await wait_until(lambda: b"fence" in ear.payloads)
     assert sorted(ear.payloads) == [b"[]", b"[]", b"fence", b"{}"]
+
+
+async def test_nothing_is_subscribed_to_before_the_journal_knows_that_the_broker_has_no_session(
+    factory: SessionFactory, mosquitto: Mosquitto
+) -> None:
+    async with Ear(factory, config(mosquitto.port), journals=False) as ear:
+        await wait_until(lambda: ear.bodies(Connected))
+        assert await publish(mosquitto.port, [b"nobody listens"]) == [NOBODY]
+        ear.ack_all()
+        await wait_until(lambda: ear.is_caught_up)
+        assert await publish(mosquitto.port, [b"heard"]) == [0]
+        await wait_until(lambda: ear.payloads == [b"heard"])
+
+
+async def test_a_session_that_was_made_but_never_subscribed_is_called_new_until_the_journal_knows_it(
+    factory: SessionFactory, mosquitto: Mosquitto
+) -> None:
+    for _ in range(2):
+        async with Ear(factory, config(mosquitto.port), journals=False) as killed:
+            await wait_until(lambda: killed.bodies(Connected))
+            assert killed.bodies(Connected) == [Connected(session_present=False)]
+    for present in (False, True):
+        async with Ear(factory, config(mosquitto.port)) as ear:
+            await wait_until(lambda: ear.is_caught_up)
+            assert ear.bodies(Connected) == [Connected(session_present=present)]
 
 
 async def test_back_pressure_bounds_what_waits_and_loses_nothing(factory: SessionFactory, mosquitto: Mosquitto) -> None:

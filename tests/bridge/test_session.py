@@ -21,6 +21,8 @@ from tests.bridge.scripted_broker import ScriptedBroker, message
 from tests.waiting import wait_until
 
 MARKER = marker_topic("p1", "telemetry")
+GREETED = [60_001, 60_001]
+"""What is acked on a first connection before anything else: the probe came back, and the marker."""
 NOT_UTF8 = b"\x32\x09\x00\x02\xff\xfe\x00\x07\x00hi"
 """PUBLISH, QoS 1, topic FF FE, packet id 7, payload "hi": MQTT 5 section 1.5.4 forbids the topic."""
 
@@ -147,7 +149,7 @@ async def test_a_broker_that_waits_for_acks_is_read_again_soon(broker: ScriptedB
     an_hour = timedelta(hours=1)
     async with Ear(MqttSession, replace(config(broker.port), rest=an_hour)) as ear:
         await wait_until(lambda: ear.is_caught_up)
-        for acked in (3, 5, 7):
+        for acked in (4, 6, 8):
             broker.send(message(b"x", 1), message(b"x", 2))
             await broker.until(mqtt5.PubAckPacket, acked)
 
@@ -175,12 +177,13 @@ async def test_acks_keep_the_order_of_the_packets_around_foreign_markers(broker:
         broker.send(message(b"a", 1), message(b"b", 2), foreign, message(b"c", 4))
         await wait_until(lambda: len(ear.messages) == 3)
         ear.ack_all()
-        await wait_until(lambda: len(broker.acked) == 5)
-        assert broker.acked == [60_001, 1, 2, 3, 4]
+        await wait_until(lambda: len(broker.acked) == 6)
+        assert broker.acked == [*GREETED, 1, 2, 3, 4]
         assert ear.session.counts.received_messages == 3
 
 
 async def test_a_marker_that_a_broker_loses_is_published_again(broker: ScriptedBroker) -> None:
+    broker.connack = mqtt5.ConnAckPacket(session_present=False)
     broker.returns_markers = False
     async with Ear(MqttSession, config(broker.port)) as ear:
         await broker.until(mqtt5.PublishPacket)
@@ -190,12 +193,34 @@ async def test_a_marker_that_a_broker_loses_is_published_again(broker: ScriptedB
         assert len(broker.of(mqtt5.PublishPacket)) == 2
 
 
+async def test_a_session_that_brings_something_is_subscribed_anew_once_the_journal_knows_it(
+    broker: ScriptedBroker,
+) -> None:
+    async with Ear(MqttSession, config(broker.port, keepalive_seconds=1), journals=False) as ear:
+        await wait_until(lambda: ear.bodies(Connected) == [Connected(session_present=True)])
+        await broker.until(mqtt5.PingReqPacket)
+        assert broker.of(mqtt5.SubscribePacket) == []
+        ear.ack_all()
+        await wait_until(lambda: ear.is_caught_up)
+        assert len(broker.of(mqtt5.SubscribePacket)) == 1
+
+
+async def test_a_journal_or_a_broker_that_says_nothing_does_not_keep_it_from_subscribing(
+    broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "PATIENCE_SECONDS", 0.05)
+    broker.returns_markers = False
+    async with Ear(MqttSession, config(broker.port), journals=False) as ear:
+        await broker.until(mqtt5.SubscribePacket)
+        assert ear.bodies(Connected) == [Connected(session_present=True)]
+
+
 async def test_it_reads_while_the_broker_holds_the_suback_back(broker: ScriptedBroker) -> None:
     broker.grants = False
     async with Ear(MqttSession, config(broker.port)) as ear:
         await broker.until(mqtt5.SubscribePacket)
         broker.send(*(message(str(i).encode(), i) for i in range(1, 101)))
-        await wait_until(lambda: len(broker.acked) == 100)
+        await wait_until(lambda: len(broker.acked) == 101)
         assert ear.bodies(CaughtUp) == []
         subscribe = broker.of(mqtt5.SubscribePacket)[0]
         granted = [mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE] * 2
@@ -221,7 +246,7 @@ async def test_no_delivery_holds_more_than_two_thousand_messages(broker: Scripte
         await wait_until(lambda: len(ear.messages) == 20_000)
         sizes = [len(body.messages) for body in ear.bodies(Packets)]
         assert max(sizes) == 2_000
-        await wait_until(lambda: broker.acked[1:] == list(range(1, 20_001)))
+        await wait_until(lambda: broker.acked[2:] == list(range(1, 20_001)))
 
 
 async def test_a_message_of_many_reads_arrives_whole_and_alone(broker: ScriptedBroker) -> None:

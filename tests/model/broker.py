@@ -10,7 +10,7 @@ from typing import NamedTuple
 import mqtt5
 
 from hub.bridge.frames import decode_packets
-from hub.bridge.hearing import Hearing
+from hub.bridge.hearing import PROBE, Hearing
 from hub.bridge.line import Deliver, Line, SessionConfig, SessionCounts
 from hub.bridge.topics import marker_topic
 from hub.model import Delivery, Packets
@@ -43,10 +43,22 @@ class Pong(NamedTuple):
     """A PINGRESP on its way to the hub."""
 
 
-class Marker(NamedTuple):
-    """The session's own marker on its way to the broker."""
+class Nobody(NamedTuple):
+    """A PUBACK that says that nobody is subscribed, on its way to the hub."""
 
-    nonce: bytes
+
+class Subscribe(NamedTuple):
+    """A SUBSCRIBE on its way to the broker."""
+
+
+class Granted(NamedTuple):
+    """A SUBACK on its way to the hub."""
+
+
+class Marker(NamedTuple):
+    """The session's own marker, or its probe, on its way to the broker."""
+
+    payload: bytes
 
 
 class Sent(NamedTuple):
@@ -61,17 +73,21 @@ class Sent(NamedTuple):
 class Wire:
     """One TCP connection: what is under way in both directions is lost with it."""
 
-    to_hub: deque[Sent | Pong] = field(default_factory=deque)
-    to_broker: deque[Ack | Ping | Marker] = field(default_factory=deque)
+    to_hub: deque[Sent | Pong | Nobody | Granted] = field(default_factory=deque)
+    to_broker: deque[Ack | Ping | Marker | Subscribe] = field(default_factory=deque)
 
 
 @dataclass(slots=True)
 class Queue:
-    """The session of one client: what waits, what was sent and not acked, the last packet id."""
+    """The session of one client: what waits, what was sent and not acked, the last packet id; empty at first, and deaf.
+
+    Packet ids begin anew with a session.
+    """
 
     waiting: deque[Post] = field(default_factory=deque)
     inflight: dict[int, Post] = field(default_factory=dict)
     last_id: int = 0
+    is_subscribed: bool = False
 
     @property
     def posts(self) -> list[Post]:
@@ -106,9 +122,11 @@ class Broker:
         self._numbers += 1
         post = Post(self._numbers, topic, payload)
         name = SESSIONS[1] if topic.endswith("/telemetry") or topic.count("/") != 3 else SESSIONS[0]
-        if name in self.queues:
-            self.queues[name].waiting.append(post)
-        return post.number, name in self.queues
+        queue = self.queues.get(name)
+        if queue is None or not queue.is_subscribed:
+            return post.number, False
+        queue.waiting.append(post)
+        return post.number, True
 
     def connect(self, name: str, wire: Wire) -> bool:
         """Accept a connection; what was not acked comes again first. Return whether there was a session."""
@@ -139,9 +157,14 @@ class Broker:
                     queue.inflight.pop(packet_id, None)
                 case Ping():
                     wire.to_hub.append(Pong())
-                case Marker(nonce):
+                case Subscribe():
+                    queue.is_subscribed = True
+                    wire.to_hub.append(Granted())
+                case Marker() if not queue.is_subscribed:
+                    wire.to_hub.append(Nobody())
+                case Marker(payload):
                     self._numbers += 1
-                    queue.waiting.append(Post(-self._numbers, marker_topic(PARTITION, name), nonce))
+                    queue.waiting.append(Post(-self._numbers, marker_topic(PARTITION, name), payload))
 
     def hang_up(self, name: str) -> None:
         """Lose a wire with all that is on it."""
@@ -210,14 +233,14 @@ class ModelSession:
         raise NotImplementedError  # the machine connects and reads
 
     def connect(self) -> None:
-        """Connect and publish the marker."""
-        self._wire = Wire()
-        hearing = self._hearing = Hearing(self._line, self._next)
+        """Connect; that the broker has a session must be proved."""
+        wire = self._wire = Wire()
+        hearing = self._hearing = Hearing(self._line, self._next, lambda: wire.to_broker.append(Subscribe()))
         self.heard[self._next] = []
         self._acked_to[self._next] = 0
         self._next += 1
-        hearing.connected(session_present=self._broker.connect(self.name, self._wire))
-        self._wire.to_broker.append(Marker(hearing.nonce))
+        wire.to_broker.append(Marker(PROBE))
+        hearing.connected(session_present=self._broker.connect(self.name, wire))
 
     def hear(self, most: int) -> int:
         """Read up to ``most`` packets off the wire; return how many."""
@@ -230,6 +253,10 @@ class ModelSession:
             match self._wire.to_hub.popleft():
                 case Pong():
                     hearing.acks.answered(self._clock.monotonic / SECOND)
+                case Nobody():
+                    hearing.tell(session_present=False)
+                case Granted():
+                    self._wire.to_broker.append(Marker(hearing.nonce))
                 case Sent() as sent:
                     self._read(hearing, sent)
         hearing.flush()

@@ -209,3 +209,54 @@ def test_a_full_disk_does_not_keep_the_hub_from_stopping() -> None:
     world.calm_down()
     assert [*world.accusations, *complaints(world)] == []
     world.close()
+
+
+def test_what_looks_like_something_older_is_heard_though_the_hub_was_killed_as_a_session_was_lost() -> None:
+    world = _with_a_session_that_the_broker_lost()
+    world.connect()
+    world.carry("telemetry", 1)
+    _say_open_unheard(world)
+    _kill_before_it_is_journaled(world)
+    _expect_everything_to_be_heard(world)
+
+
+def test_what_looks_like_something_older_is_heard_though_the_journal_knows_nothing_of_the_new_session() -> None:
+    world = _with_a_session_that_the_broker_lost()
+    world.connect()
+    _kill_before_it_is_journaled(world)
+    for _ in range(2):
+        world.connect()
+        world.carry("telemetry", 1)
+        world.run(ALL)
+    _say_open_unheard(world)
+    _expect_everything_to_be_heard(world)
+
+
+def _with_a_session_that_the_broker_lost() -> World:
+    """Return a world that heard four words whose acks nobody is sure of; in the new session packet ids begin anew."""
+    world = World()
+    world.warm_up()
+    for _ in range(4):
+        world.publish(world.devices.say("open"))
+    world.carry("telemetry", ALL)
+    world.run(ALL)
+    world.forget_session("telemetry")
+    return world
+
+
+def _say_open_unheard(world: World) -> None:
+    """Say the same words again; they get lost on the wire and come again, marked as sent before."""
+    for _ in range(4):
+        world.publish(world.devices.say("open"))
+    world.lose("telemetry", sent=ALL, taken=ALL)
+
+
+def _kill_before_it_is_journaled(world: World) -> None:
+    world.kill(0, ALL)
+    world.run(ALL)
+
+
+def _expect_everything_to_be_heard(world: World) -> None:
+    world.calm_down()
+    assert [*world.accusations, *complaints(world)] == []
+    world.close()

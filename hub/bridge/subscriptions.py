@@ -1,0 +1,69 @@
+"""What one connection asks of the broker: to subscribe, to unsubscribe, and again what was refused; frames only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import mqtt5
+import structlog
+
+from hub.bridge.line import Line
+from hub.bridge.topics import SYS_DROPPED
+
+FAILURE = 0x80  # compared as int: against its stub, the codec's enums are no IntEnum and have no order
+
+_log = structlog.get_logger()
+
+
+class Subscriptions:
+    """Makes the frames, remembers what was asked and refused; ``next_packet_id`` numbers them."""
+
+    def __init__(self, line: Line, next_packet_id: Callable[[], int]) -> None:
+        self._line = line
+        self._next_packet_id = next_packet_id
+        self._asked: dict[int, list[mqtt5.TopicFilter]] = {}
+        self._refused: list[mqtt5.TopicFilter] = []
+
+    def change(self, new: Sequence[str], gone: Sequence[str]) -> bytes:
+        """Return what subscribes to what is new, and only then unsubscribes from what is gone."""
+        frames = self._subscribe([self._filter(pattern) for pattern in new])
+        if gone:
+            frames += mqtt5.UnsubscribePacket(self._next_packet_id(), list(gone)).write()
+        return frames
+
+    def answered(self, packet: mqtt5.SubAckPacket) -> bool:
+        """Note the broker's answer; return whether to ask again, an ACL may be mended."""
+        asked = self._asked.pop(packet.packet_id, [])
+        refused = [wanted for wanted, code in zip(asked, packet.reason_codes, strict=False) if int(code) >= FAILURE]
+        self._refused += refused
+        if refused:
+            self._line.counts.refused_subscriptions += len(refused)
+            _log.error("subscriptions_refused", session=self._line.config.name, filters=[it.pattern for it in refused])
+        return bool(refused)
+
+    def ask_again(self) -> bytes:
+        """Return what asks for everything that was refused and is still wanted."""
+        known = {*self._line.filters, self._line.marker}
+        wanted, self._refused = [it for it in self._refused if it.pattern in known], []
+        return self._subscribe(wanted)
+
+    def _subscribe(self, wanted: list[mqtt5.TopicFilter]) -> bytes:
+        if not wanted:
+            return b""
+        packet_id = self._next_packet_id()
+        self._asked[packet_id] = wanted
+        return mqtt5.SubscribePacket(packet_id, wanted).write()
+
+    def _filter(self, pattern: str) -> mqtt5.TopicFilter:
+        """Retained messages come with a new subscription only; the broker's own count comes now and without acks."""
+        if pattern == SYS_DROPPED:
+            return mqtt5.TopicFilter(pattern, max_qos=mqtt5.QoS.AT_MOST_ONCE, retain_as_published=False)
+        handling = mqtt5.RetainHandling
+        return mqtt5.TopicFilter(
+            pattern,
+            max_qos=mqtt5.QoS.AT_LEAST_ONCE,
+            retain_as_published=False,
+            retain_handling=handling.SEND_ALWAYS
+            if pattern in self._line.anew
+            else handling.SEND_IF_SUBSCRIPTION_NOT_EXISTS,
+        )
