@@ -175,6 +175,7 @@ class AiomqttSession:
         while not self._changes.empty():
             self._changes.get_nowait()
         await self._resubscribe(client, (*self._line.filters, self._line.marker), self._line.unwanted)
+        _log.info("session_listening", session=self.name)
         while (hearing := self._hearing) is not None and not hearing.is_caught_up:
             paho_client.publish(client, self._line.marker, hearing.nonce)
             await self._clock.sleep(MARKER_EVERY_SECONDS)

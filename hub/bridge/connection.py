@@ -241,6 +241,7 @@ class Connection(asyncio.Protocol):
         if self._subscriptions.answered(packet):
             self._later(RESUBSCRIBE_SECONDS, self._ask_again)
         if self._mark not in self._timers:
+            _log.info("session_listening", session=self._line.config.name)
             self._mark()
 
     def _ask_again(self) -> None:

@@ -113,7 +113,7 @@ class HubProcess:
     async def until_connected(self) -> None:
         """Wait until both sessions of each partition are connected since this start."""
         wanted = 2 * (1 + len(self._partitions))
-        await wait_until(lambda: self.log()[self._log_start :].count("session_connected") >= wanted, seconds=30)
+        await wait_until(lambda: self.log()[self._log_start :].count("session_listening") >= wanted, seconds=30)
 
     @property
     def pid(self) -> int:
