@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,17 +13,17 @@ from hub.durations import read_duration
 from hub.engine.ages import NO_AGES
 from hub.engine.sparing import Sparing
 from hub.engine.state import DeviceState
+from hub.engine.woken import NOBODY, Woken, always
 from hub.errors import PoisonError
-from hub.model import Handler, Reading, Scalar, Series, Twin, Values
+from hub.model import Handler, Reading, Scalar, Series, Twin
 from hub.normalize.downlinks import CompiledCommand
 from hub.normalize.networks.source import CompiledSource
 from hub.normalize.responses import Response
-from hub.rules.asking import Ask, ask
+from hub.rules.asking import ask
 from hub.rules.clauses import ANY_PART
 from hub.rules.held import Held, of
 from hub.rules.rule import Rule
 from hub.rules.states import CompiledRule
-from hub.rules.verdicts import Verdict
 
 if TYPE_CHECKING:
     from hub.engine.guards import Guard
@@ -62,36 +61,6 @@ class Deafness(NamedTuple):
 
     code: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Woken:
-    """The rules that the values of a reading wake, by name, and the conditions among them.
-
-    ``names`` are those of the reading, in its order; None of none. ``ask`` puts the conditions to a reading that has
-    just replaced what was held: as long as no alarm stands and the answer is false, there is nothing to judge.
-    ``minds_missing``: one of them does something when a value is unknown, so it counts when values become stale.
-    ``is_wide``: one of them looks beyond the part that spoke, at a place or back in time. ``told`` are those for which
-    a value that is said is a moment of its own. ``are_floats``: the kind says that all of ``names`` are, so nobody
-    need look at each value again (0.3 us a message). A dataclass: an attribute of a named tuple costs 25 ns.
-    """
-
-    names: tuple[str, ...] | None
-    rules: tuple[CompiledRule, ...]
-    verdicts: tuple[Verdict, ...]
-    minds_missing: bool
-    is_wide: bool
-    told: tuple[CompiledRule, ...]
-    ask: Ask
-    are_floats: bool = False
-
-
-def _always(_values: Values, _held: Held, _awake: int) -> bool:
-    """Answer where more than conditions counts."""
-    return True
-
-
-NOBODY = Woken(None, (), (), minds_missing=False, is_wide=False, told=(), ask=_always)
 
 
 class KindRules:
@@ -138,7 +107,7 @@ class KindRules:
             minds_missing=minds_missing,
             is_wide=is_wide,
             told=tuple(rule for rule in self._telling if _is_told(rule, part, values)),
-            ask=_always if minds_missing or is_wide else ask(conditions, values),
+            ask=always if minds_missing or is_wide else ask(conditions, values),
             are_floats=all(type(value) is float for value in values.values()),
         )
 

@@ -8,18 +8,19 @@ from functools import partial
 from hub.engine.ages import age_of_reading
 from hub.engine.alarms import Alarms
 from hub.engine.content import Content
-from hub.engine.device import Device, Part, Woken
+from hub.engine.device import Device, Part
 from hub.engine.keyed import Keyed
 from hub.engine.moment import Moment, Output
 from hub.engine.moments import Moments, Waiter
 from hub.engine.places import Place, Subject
 from hub.engine.standing import Case
 from hub.engine.state import Seen, State
+from hub.engine.woken import Woken
 from hub.model import Scalar
 from hub.rules.calendars import after
 from hub.rules.held import SILENT, Held
 from hub.rules.inputs import Memory, Present
-from hub.rules.states import CompiledRule, Known, Move, Phase, RuleState, is_over, ripen, step
+from hub.rules.states import CompiledRule, Known, Move, Phase, RuleState, is_over, may_move, ripen, step
 from hub.rules.timers import TimerClass, Timers
 
 
@@ -88,7 +89,7 @@ class Judge:
             except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
                 self._alarms.failed(rule, part.key, part.device, moment_of(is_late=is_late), error)
                 continue
-            if _may_move(rule, None if mine is None else mine.get(rule.name), verdict):
+            if may_move(rule, None if mine is None else mine.get(rule.name), verdict, is_late):
                 moment = moment_of(is_late=is_late)
                 age = age_of_reading(part.device.state, moment.at, held.at)
                 self._step(rule, part.device, part.name, verdict, moment._replace(age=age))
@@ -97,9 +98,12 @@ class Judge:
         """Judge rules of which some look beyond ``part``."""
         device = part.device
         moment = moment._replace(age=age_of_reading(device.state, moment.at, part.held.at))
+        standing = tuple(self._alarms.by_key.get(part.key, ()))
+        are_quiet = self._are_quiet(woken, part, standing)
         for rule in woken.rules:
             if rule.is_plain:
-                self._look_at(rule, part, moment)
+                if not are_quiet or rule.name in standing:
+                    self._look_at(rule, part, moment)
                 continue
             if rule.rule.for_each.place is None:
                 self.look(rule, device, part.name, moment)
@@ -108,6 +112,16 @@ class Judge:
                 mine = place.rules.by_name.get(rule.name)
                 if mine is not None:
                     self.look(mine, place, "", moment)
+
+    def _are_quiet(self, woken: Woken, part: Part, standing: tuple[str, ...]) -> bool:
+        """Return whether what came just now rules out that a rule which looks at nothing else begins anything."""
+        held, awake = part.held, part.device.state.heard_awake
+        if held.awake != awake or woken.names != tuple(held.values):
+            return False
+        try:
+            return not woken.ask_others(standing)(held.values, held, awake)
+        except Exception:  # noqa: BLE001 -- a bug of one rule, or 1 / 0: each is judged alone
+            return False
 
     def _look_at(self, rule: CompiledRule, part: Part, moment: Moment) -> None:
         """Judge a rule that looks at nothing but ``part``."""
@@ -119,7 +133,7 @@ class Judge:
         except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
             self._alarms.failed(rule, part.key, part.device, moment, error)
             return
-        if _may_move(rule, self._alarms.states.get((rule.name, part.key)), verdict):
+        if may_move(rule, self._alarms.states.get((rule.name, part.key)), verdict, moment.late):
             self._step(rule, part.device, part.name, verdict, moment)
 
     def look(self, rule: CompiledRule, subject: Subject, part: str, moment: Moment) -> None:
@@ -127,6 +141,8 @@ class Judge:
         key, awake = subject.key_of(part), self._state.clock.awake(moment.t)
         is_idle = (rule.name, key) not in self._alarms.states
         try:
+            if is_idle and rule.needs and isinstance(subject, Place) and subject.lacks(rule):
+                return  # nearly always: of two kinds that a rule speaks of only one stands there
             held = self._alarms.views.of(rule, subject, part, Present(moment.t, moment.at, awake))
             if rule.minds_missing:
                 self._wait_for_staleness(rule, subject, part, held, awake)
@@ -136,7 +152,7 @@ class Judge:
         except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
             self._alarms.failed(rule, key, subject, moment, error)
             return
-        if _may_move(rule, self._alarms.states.get((rule.name, key)), verdict):
+        if may_move(rule, self._alarms.states.get((rule.name, key)), verdict, moment.late):
             self._step(rule, subject, part, verdict, moment)
 
     def _step(self, rule: CompiledRule, subject: Subject, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
@@ -308,10 +324,3 @@ class Judge:
 def _terms(rule: CompiledRule, held: Held) -> dict[str, Scalar]:
     known = [(name, held.value(name)) for name in sorted(rule.names)]
     return {name: value for name, value in known if value is not None}
-
-
-def _may_move(rule: CompiledRule, state: RuleState | None, verdict: bool | None) -> bool:  # noqa: FBT001 -- three-valued
-    """Return whether a step could change anything: most find an alarm that lasts, or none and nothing wrong."""
-    if state is None:
-        return bool(verdict) or (verdict is None and rule.when is not None and rule.raises_on_missing)
-    return bool(rule.ladder) or not (verdict and state.phase is Phase.ACTIVE and not state.owes_commands)

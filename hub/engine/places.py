@@ -13,6 +13,7 @@ from hub.model import Scalar, Where
 from hub.rules.calendars import opening
 from hub.rules.rule import Rule
 from hub.rules.settling import in_force
+from hub.rules.states import CompiledRule
 
 
 class PlaceRow(msgspec.Struct, frozen=True):
@@ -70,6 +71,19 @@ class Place:
     def key_of(self, part: str) -> str:
         """Return the key; a place has no parts."""
         return f"{self.key}#{part}" if part else self.key
+
+    def says(self, kind: str, word: str) -> bool:
+        """Return whether a device of ``kind`` here has ever said ``word``."""
+        for device in self.by_kind.get(kind, ()):
+            for held in device.state.parts.values():
+                if word in held.values or word in held.older:
+                    return True
+        return False
+
+    def lacks(self, rule: CompiledRule) -> bool:
+        """Return whether nobody here has ever said something without which ``rule`` is never true."""
+        sources = rule.scope.sources
+        return not all(any(self.says(kind, word) for kind, word in sources.get(name, ())) for name in rule.needs)
 
     def taking(self, command: str) -> list[Device]:
         """Return the devices here that take ``command``, in the order of keys."""

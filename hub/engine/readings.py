@@ -16,10 +16,11 @@ from hub.engine.ages import (
     live_ages,
     rank,
 )
-from hub.engine.device import NOBODY, Device, Part
+from hub.engine.device import Device, Part
 from hub.engine.judging import Judge
 from hub.engine.moment import Moment, Output
 from hub.engine.state import State
+from hub.engine.woken import NOBODY
 from hub.model import Heard, Quality, Reading, Timeliness, Values
 
 # An attribute of an enum class costs 40 ns each time.

@@ -25,11 +25,19 @@ class Sparing:
         What is older than the last point is always stored: between the two it may have been anything.
         """
         kept: Values = {}
+        oldest = -1 if self._every is None else time - self._every
         for name, value in values.items():
             last = stored.get(name)
-            if last is not None and time < last[1]:
+            if last is None:
                 kept[name] = value
-            elif last is None or self._has_changed(name, value, last[0]) or self._is_due(time, last[1]):
+                stored[name] = (value, time)
+                continue
+            known, at = last
+            if value == known and oldest < at <= time:
+                continue  # nearly all of them, so here and without a call
+            if time < at:
+                kept[name] = value
+            elif self._has_changed(name, value, known) or self._is_due(time, at):
                 kept[name] = value
                 stored[name] = (value, time)
         return kept

@@ -41,7 +41,68 @@ def ask(conditions: Sequence[Expression], names: Collection[str]) -> Ask:
         else:
             verdicts[f"verdict_{number}"] = condition.verdict
             found.append(ast.Call(_name(f"verdict_{number}"), [_name(_HELD), _name(_AWAKE)], []))
-    body = ast.BoolOp(ast.Or(), found) if len(found) > 1 else found[0] if found else ast.Constant(value=False)
+    return _compiled(found, verdicts)
+
+
+def ask_if_possible(conditions: Sequence[Expression], names: Collection[str]) -> Ask:
+    """Return what asks of a reading of exactly ``names`` whether any of ``conditions`` could be true with it.
+
+    Whatever else is held: what the reading alone does not rule out is asked as it is.
+    """
+    found: list[ast.expr] = []
+    verdicts: dict[str, object] = {}
+    for number, condition in enumerate(conditions):
+        asked = None if condition.tree is None else possible(condition.tree, names)
+        if asked is None:
+            verdicts[f"verdict_{number}"] = condition.verdict
+            asked = ast.Call(_name(f"verdict_{number}"), [_name(_HELD), _name(_AWAKE)], [])
+        found.append(asked)
+    return _compiled(found, verdicts)
+
+
+def possible(tree: ast.expr, names: Collection[str], *, wanted: bool = True) -> ast.expr | None:
+    """Return what is true of a reading of ``names`` wherever ``tree`` could come to ``wanted``; None: it always could.
+
+    Other names may be anything. What is computed may be unknown though its names are known: it rules nothing out.
+    """
+    match tree:
+        case ast.UnaryOp(op=ast.Not()):
+            return possible(tree.operand, names, wanted=not wanted)
+        case ast.BoolOp():
+            parts = [possible(each, names, wanted=wanted) for each in tree.values]
+            known = [each for each in parts if each is not None]
+            needs_all = isinstance(tree.op, ast.And) is wanted
+            if not known or (not needs_all and len(known) < len(parts)):
+                return None
+            return known[0] if len(known) == 1 else ast.BoolOp(ast.And() if needs_all else ast.Or(), known)
+        case _:
+            nodes = list(ast.walk(tree))
+            said = all(each.id in names for each in nodes if isinstance(each, ast.Name))
+            if not said or any(isinstance(each, ast.BinOp | ast.Call) for each in nodes):
+                return None
+            plain: ast.expr = _FromValues().visit(deepcopy(tree))
+            return plain if wanted else ast.UnaryOp(ast.Not(), plain)
+
+
+def needed(tree: ast.expr, *, wanted: bool = True) -> frozenset[str]:
+    """Return the names without which ``tree`` never comes to ``wanted``."""
+    match tree:
+        case ast.UnaryOp(op=ast.Not()):
+            return needed(tree.operand, wanted=not wanted)
+        case ast.BoolOp():
+            parts = [needed(each, wanted=wanted) for each in tree.values]
+            needs_all = isinstance(tree.op, ast.And) is wanted
+            return frozenset.union(*parts) if needs_all else frozenset.intersection(*parts)
+        case ast.Compare() if len(tree.ops) > 1 and not wanted:
+            return frozenset()  # one of its comparisons decides
+        case _:
+            nodes = [each for each in ast.walk(tree) if isinstance(each, ast.Name | ast.Call)]
+            called = {id(each.func) for each in nodes if isinstance(each, ast.Call)}
+            return frozenset(each.id for each in nodes if isinstance(each, ast.Name) and id(each) not in called)
+
+
+def _compiled(found: Sequence[ast.expr], verdicts: dict[str, object]) -> Ask:
+    body = ast.BoolOp(ast.Or(), list(found)) if len(found) > 1 else found[0] if found else ast.Constant(value=False)
     parameters = [ast.arg(name) for name in (_VALUES, _HELD, _AWAKE)]
     arguments = ast.arguments(posonlyargs=[], args=parameters, kwonlyargs=[], kw_defaults=[], defaults=[])
     tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))

@@ -51,13 +51,15 @@ class Expression(NamedTuple):
     """A compiled expression, the names it reads, and its text.
 
     ``plain`` is the same in Python's own words, where it has only such: it is true of values that are all there at
-    least where the verdict is, and may be anything, or raise, where that is unknown (1 / 0).
+    least where the verdict is, and may be anything, or raise, where that is unknown (1 / 0). ``tree`` is its syntax, or
+    that of a wider one: the verdict is true only where ``tree`` is.
     """
 
     text: str
     names: frozenset[str]
     verdict: Verdict
     plain: ast.expr | None = None
+    tree: ast.expr | None = None
 
 
 class _Node(NamedTuple):
@@ -114,7 +116,7 @@ def compile_expression(
     if not compiler.seen and not may_be_constant:
         _refuse(text, "reads no property", "nothing would ever wake it; known here: " + ", ".join(sorted(names)))
     is_plain = all(isinstance(node, _PLAIN) for node in ast.walk(tree))
-    return Expression(text, frozenset(compiler.seen), compiled, tree if is_plain else None)
+    return Expression(text, frozenset(compiler.seen), compiled, tree if is_plain else None, tree)
 
 
 def unless(first: Expression, second: Expression) -> Expression:
@@ -123,7 +125,7 @@ def unless(first: Expression, second: Expression) -> Expression:
     plain: ast.expr | None = None
     if first.plain is not None and second.plain is not None and not _computes(second.plain):
         plain = ast.BoolOp(ast.And(), [first.plain, ast.UnaryOp(ast.Not(), second.plain)])
-    return Expression(f"({first.text}) unless ({second.text})", first.names | second.names, verdict, plain)
+    return Expression(f"({first.text}) unless ({second.text})", first.names | second.names, verdict, plain, first.tree)
 
 
 def _computes(tree: ast.expr) -> bool:

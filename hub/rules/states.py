@@ -10,6 +10,7 @@ import msgspec
 
 from hub.durations import nanoseconds
 from hub.model import Scalar, Severity
+from hub.rules.asking import needed
 from hub.rules.expression import Expression, Lists, compile_expression, unless
 from hub.rules.held import Held
 from hub.rules.names import Scope
@@ -145,6 +146,8 @@ class CompiledRule:
         self.inputs = {name: each for name, each in scope.inputs.items() if name in self.names}
         of_inputs = (name for each in self.inputs.values() for name in each.names)
         self.reads = self.names.difference(self.inputs).union(of_inputs)
+        self.needs = _needs(self)
+        """Of a rule of places that takes the unknown for nothing: properties without which it is never true."""
         self.is_plain = not self.inputs and rule.for_each.place is None
         of_place = {pair for name in self.names for pair in scope.sources.get(name, ())}
         of_kinds = {(kind, name) for each in self.inputs.values() for kind in each.kinds for name in each.names}
@@ -160,6 +163,12 @@ def _which(rule: Rule, scope: Scope, lists: Lists | None) -> Expression | None:
         return where
     every = Expression("always", frozenset(), constant(value=True))
     return unless(where or every, compile_expression(rule.unless, scope.said, lists, may_be_constant=True))
+
+
+def _needs(rule: CompiledRule) -> tuple[str, ...]:
+    tree = None if rule.when is None else rule.when.tree
+    is_simple = rule.rule.for_each.place is not None and not rule.minds_missing and not rule.inputs
+    return tuple(sorted(needed(tree))) if tree is not None and is_simple else ()
 
 
 def _briefly(action: Do) -> Do:
@@ -265,6 +274,18 @@ def vote(quorum: Quorum, state: RuleState, known: Known, now: int) -> Move:
         state.votes = []
         return _go(state, Phase.IDLE, None)
     return _go(state, Phase.PENDING, now + quorum.within_ns if known.verdict else state.due)
+
+
+def may_move(rule: CompiledRule, state: RuleState | None, verdict: bool | None, is_late: bool) -> bool:  # noqa: FBT001 -- hot path
+    """Return whether a step could change anything: most find an alarm that lasts, or none and nothing wrong.
+
+    A pending one that is still true waits for its time, unless each moment of it counts.
+    """
+    if state is None:
+        return bool(verdict) or (verdict is None and rule.when is not None and rule.raises_on_missing)
+    if state.phase is Phase.PENDING:
+        return not (verdict and rule.quorum is None and state.late is is_late)
+    return bool(rule.ladder) or not (verdict and state.phase is Phase.ACTIVE and not state.owes_commands)
 
 
 def is_over(rule: CompiledRule, state: RuleState, held: Held, awake: int) -> bool | None:

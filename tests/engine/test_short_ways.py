@@ -1,0 +1,158 @@
+"""The short ways of rules at places, and of points that are spared, against the long ones: the same effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from hub.durations import nanoseconds
+from hub.engine import judging
+from hub.engine.judging import Judge
+from hub.engine.places import Place
+from hub.engine.sparing import Sparing, Stored
+from hub.model import Control, Publish, Scalar, Values
+from hub.normalize.profile import Store
+from tests.engine.desk import SECOND, Desk, documents, encoded
+
+
+def _stands(name: str, kind: str, where: str) -> dict[str, bytes]:
+    row = {"site": "s1", "device": name, "kind": kind, "building": "b1", "place": where, "zone": "Asia/Shanghai"}
+    return {f"device/s1/{name}": orjson.dumps(row)}
+
+
+def _place(name: str, sort: str, parent: str = "") -> dict[str, bytes]:
+    row = {"site": "s1", "place": name, "type": sort, "parent": parent, "zone": "Asia/Shanghai"}
+    return {f"place/s1/{name}": orjson.dumps(row)}
+
+
+ELEVATOR = {
+    "door": st.sampled_from(["open", "closed", "opening"]), "door_zone": st.booleans(), "passenger": st.booleans(),
+    "direction": st.sampled_from(["stopped", "up"]), "speed": st.sampled_from([0.0, 1.0, 25.0]),
+    "mode": st.sampled_from(["normal", "normal", "inspection"]), "entrapment_level": st.booleans(),
+    "ebike_present": st.booleans(), "overspeed": st.booleans(), "stopped_outside_zone": st.booleans(),
+}  # fmt: skip
+CAMERA = {
+    "people": st.sampled_from([0, 1]), "ebike_confidence": st.sampled_from([0.1, 0.9]), "ebike_present": st.booleans(),
+}  # fmt: skip
+WORDS = st.one_of(
+    st.tuples(st.sampled_from(["lift-1", "lift-1", "lift-2"]), st.fixed_dictionaries({}, optional=ELEVATOR)),
+    st.tuples(st.sampled_from(["eye-1", "eye-2"]), st.fixed_dictionaries({}, optional=CAMERA)),
+    st.tuples(st.sampled_from(["tick", "tick", "lose", "restart", "test"]), st.just(dict[str, Scalar]())),
+)
+AFTER = st.sampled_from([0.0, 0.5, 1, 5, 20, 61, 130, 700])
+LATE = st.sampled_from([0, 0, 0, 0, 90])
+Spoken = tuple[tuple[str, dict[str, Scalar]], float, int]
+
+
+@pytest.fixture(name="town", scope="module")
+def _town() -> dict[str, bytes]:
+    town = documents(
+        _place("s1", "site"), _place("b1", "building", "s1"), _place("e1", "elevator", "b1"),
+        _place("e2", "elevator", "b1"), _stands("lift-1", "elevator", "e1"), _stands("lift-2", "elevator", "e2"),
+        _stands("eye-1", "ai_camera", "e1"), _stands("eye-2", "ai_camera", "e1"),
+    )  # fmt: skip
+    mine = ("kind/", "device/", "place/")
+    lifted = {
+        f"rule/{name}" for kind in ("elevator", "ai_camera") for name in orjson.loads(town[f"kind/{kind}"])["rules"]
+    }
+    return {key: body for key, body in town.items() if key.startswith(mine) or key in lifted}
+
+
+def outcome(town: dict[str, bytes], words: Sequence[Spoken]) -> bytes:
+    """Return the effects of what ``words`` tell."""
+    desk, effects = Desk(town), []
+    for (who, values), after, late in words:
+        desk.wait(after)
+        if who == "tick":
+            desk.tick()
+        elif who == "lose":
+            desk.lose()
+            desk.catch_up(len(desk.records))
+        elif who == "restart":
+            effects += desk.effects
+            desk = desk.restart()
+        elif who == "test":
+            args: dict[str, Scalar] = {"site": "s1", "what": "eye-1", "for": "2m", "reason": "a look"}
+            number = len(desk.records)
+            desk.say(Control(f"{number}-0", f"id-{number}", "somebody", "test", 2**62, args))
+        else:
+            message: dict[str, object] = {"values": values}
+            if late:
+                message["t"] = (desk.wall - late * SECOND) // 1_000_000
+            desk.hear(Publish(f"hub/s1/{who}/telemetry", orjson.dumps(message)))
+    return encoded([*effects, *desk.effects])
+
+
+def _spoken(who: str, after: float = 1, **values: Scalar) -> Spoken:
+    return (who, values), after, 0
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(
+    words=[_spoken("lift-1", door_zone=False, direction="stopped"), _spoken("eye-1", people=1), _spoken("tick", 61)]
+)
+@example(words=[_spoken("eye-1", ebike_confidence=0.9), _spoken("eye-1", ebike_confidence=0.9)])
+@example(words=[_spoken("lift-1", door="open"), _spoken("lift-1", door="open"), _spoken("tick", 130)])
+@given(words=st.lists(st.tuples(WORDS, AFTER, LATE), min_size=1, max_size=30))
+def test_rules_that_are_asked_shortly_do_what_all_of_them_asked_at_length_do(
+    words: list[Spoken], town: dict[str, bytes]
+) -> None:
+    short = outcome(town, words)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Place, "lacks", lambda *_: False)
+        patch.setattr(Judge, "_are_quiet", lambda *_: False)
+        patch.setattr(judging, "may_move", lambda *_: True)
+        assert outcome(town, words) == short
+
+
+def test_a_camera_and_a_lift_in_one_place_raise_what_neither_could_alone(town: dict[str, bytes]) -> None:
+    said = [_spoken("lift-1", door_zone=False, direction="stopped"), _spoken("eye-1", people=1), _spoken("tick", 61)]
+    assert b"elevator.entrapment_derived" in outcome(town, said)
+    assert b"elevator.entrapment_derived" not in outcome(town, said[1:])
+
+
+# ----------------------------------------------------------------------------------------------------------- sparing
+
+
+def _spared_at_length(words: Store, values: Values, time: int, stored: Stored) -> Values:
+    """What is spared, word for word as a profile's ``store`` says it."""
+    kept: Values = {}
+    for name, value in values.items():
+        if name not in stored or time < stored[name][1]:
+            kept[name] = value
+        else:
+            last, at = stored[name]
+            band = words.deadband.get(name)
+            numbers = isinstance(value, int | float) and isinstance(last, int | float)
+            has_moved = abs(value - last) >= band if band is not None and numbers else value != last  # type: ignore[operator] # numbers
+            if has_moved or (words.at_least_every is not None and time - at >= nanoseconds(words.at_least_every)):
+                kept[name] = value
+        if name in kept and (name not in stored or time >= stored[name][1]):
+            stored[name] = (value, time)
+    return kept
+
+
+SAID = st.fixed_dictionaries(
+    {},
+    optional={
+        "speed": st.sampled_from([0.0, 0.05, 0.1, 1.0]), "door": st.sampled_from(["open", "closed"]),
+        "up": st.booleans(), "floor": st.sampled_from([1, 2]),
+    },
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), SAID), max_size=12), st.booleans())
+def test_what_is_spared_is_what_the_profile_says(said: list[tuple[int, Values]], renews: bool) -> None:  # noqa: FBT001 -- drawn
+    words = Store.model_validate(
+        {"on_change": True, "deadband": {"speed": 0.1}, **({"at_least_every": "5s"} if renews else {})}
+    )
+    short, long = dict[str, tuple[Scalar, int]](), dict[str, tuple[Scalar, int]]()
+    sparing = Sparing(words)
+    for seconds, values in said:
+        kept = sparing.spare(values, seconds * SECOND, short)
+        assert kept == _spared_at_length(words, values, seconds * SECOND, long)
+        assert short == long
