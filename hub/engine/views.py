@@ -148,6 +148,8 @@ class Views:
             tracks = memory.tracks.setdefault(name, {})
             found[name], due = each.value(self.members(rule, each, subject, part), tracks, now)
             dues += [] if due is None else [due]
+        if _awaits_nothing(rule, memory):
+            dues = []
         if dues or any(memory.tracks.values()):
             if known is None:
                 self._memories[rule.name, key] = memory
@@ -159,6 +161,14 @@ class Views:
         elif known is not None:
             self.forget(rule.name, key)
         return found
+
+
+def _awaits_nothing(rule: CompiledRule, memory: Memory) -> bool:
+    """Return whether time alone brings the inputs of ``rule`` to nothing that it would act on.
+
+    Nobody counts who would cease to, so something can only become unknown, and the rule takes that for nothing.
+    """
+    return not rule.minds_staleness and not any(memory.tracks.values())
 
 
 def _over(base: Held, inputs: Mapping[str, Value]) -> View:

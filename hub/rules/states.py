@@ -146,8 +146,9 @@ class CompiledRule:
         self.inputs = {name: each for name, each in scope.inputs.items() if name in self.names}
         of_inputs = (name for each in self.inputs.values() for name in each.names)
         self.reads = self.names.difference(self.inputs).union(of_inputs)
-        self.needs = _needs(self)
-        """Of a rule of places that takes the unknown for nothing: properties without which it is never true."""
+        hinders = any(name in (rule.unless or "") for name in scope.inputs)  # what becomes unknown does no longer
+        self.minds_staleness = self.minds_missing or hinders or any(each.unless for each in rule.inputs.values())
+        self.needs = _needs(self)  # of a rule of places that is idle: without them it is not true
         self.is_plain = not self.inputs and rule.for_each.place is None
         of_place = {pair for name in self.names for pair in scope.sources.get(name, ())}
         of_kinds = {(kind, name) for each in self.inputs.values() for kind in each.kinds for name in each.names}
@@ -166,9 +167,9 @@ def _which(rule: Rule, scope: Scope, lists: Lists | None) -> Expression | None:
 
 
 def _needs(rule: CompiledRule) -> tuple[str, ...]:
-    tree = None if rule.when is None else rule.when.tree
     is_simple = rule.rule.for_each.place is not None and not rule.minds_missing and not rule.inputs
-    return tuple(sorted(needed(tree))) if tree is not None and is_simple else ()
+    tree = rule.when.tree if rule.when is not None and is_simple else None
+    return () if tree is None else tuple(sorted(needed(tree)))
 
 
 def _briefly(action: Do) -> Do:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hub.durations import nanoseconds
-from hub.engine import judging
+from hub.engine import judging, views
 from hub.engine.judging import Judge
 from hub.engine.places import Place
 from hub.engine.sparing import Sparing, Stored
@@ -106,6 +106,7 @@ def test_rules_that_are_asked_shortly_do_what_all_of_them_asked_at_length_do(
         patch.setattr(Place, "lacks", lambda *_: False)
         patch.setattr(Judge, "_are_quiet", lambda *_: False)
         patch.setattr(judging, "may_move", lambda *_: True)
+        patch.setattr(views, "_awaits_nothing", lambda *_: False)
         assert outcome(town, words) == short
 
 
