@@ -55,10 +55,8 @@ def _town() -> dict[str, bytes]:
         _place("e2", "elevator", "b1"), _stands("lift-1", "elevator", "e1"), _stands("lift-2", "elevator", "e2"),
         _stands("eye-1", "ai_camera", "e1"), _stands("eye-2", "ai_camera", "e1"),
     )  # fmt: skip
-    mine = ("kind/", "device/", "place/")
-    lifted = {
-        f"rule/{name}" for kind in ("elevator", "ai_camera") for name in orjson.loads(town[f"kind/{kind}"])["rules"]
-    }
+    mine = ("kind/elevator", "kind/ai_camera", "device/", "place/")  # the rest costs time and says nothing here
+    lifted = {f"rule/{name}" for name in orjson.loads(town["kind/elevator"])["rules"]}
     return {key: body for key, body in town.items() if key.startswith(mine) or key in lifted}
 
 
@@ -91,7 +89,7 @@ def _spoken(who: str, after: float = 1, **values: Scalar) -> Spoken:
     return (who, values), after, 0
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(
     words=[_spoken("lift-1", door_zone=False, direction="stopped"), _spoken("eye-1", people=1), _spoken("tick", 61)]
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hub.model import Values
@@ -46,6 +46,10 @@ def held_after(before: Values, said: Values, age: int) -> Held:
     return held
 
 
+@settings(max_examples=300)
+@example("not (open and held)", None, {}, {"open": False, "held": True}, 0)
+@example("not (open and held)", None, {}, {"open": False}, 0)
+@example("not (not open or not held)", None, {"held": True}, {"open": True}, 0)
 @given(TEXTS, st.none() | TEXTS, VALUES, VALUES, st.sampled_from([0, 50]))
 def test_what_is_true_is_never_ruled_out(text: str, but: str | None, before: Values, said: Values, age: int) -> None:
     condition = compile_expression(text, NAMES)
