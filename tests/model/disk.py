@@ -95,6 +95,11 @@ class Disk:
         tally = dict(connection.execute("SELECT name, value FROM tallies WHERE sink = ?", (sink,)))
         return (0 if cursor is None else cursor[0]), tally
 
+    def covered(self) -> list[tuple[str, int]]:
+        """Return what the outbox holds though the cursor of its sink covers it: it would lie there for ever."""
+        query = "SELECT sink, outbox.record FROM outbox JOIN cursors USING (sink) WHERE outbox.record <= cursors.record"
+        return self.connections["state"].execute(query).fetchall()
+
     def close(self) -> None:
         """Free the memory."""
         for connection in self.connections.values():

@@ -112,6 +112,8 @@ class World:
             wrong = differences(entries, reference.at(position), emptied)
             if wrong:
                 self.accuse(f"the checkpoint of record {position} is wrong in {wrong}")
+        if covered := disk.covered():
+            self.accuse(f"the outbox holds what was confirmed: {covered}")
         cursor, tally = disk.confirmed("timeseries")
         if tally.get("written", 0) + tally.get("rejected", 0) != reference.points_to(cursor):
             self.accuse(f"{tally} of {reference.points_to(cursor)} points to record {cursor}")
@@ -224,11 +226,11 @@ class World:
                 session.connect()
         self.loop.settle()
 
-    def carry(self, name: str, most: int) -> None:
-        """Carry up to ``most`` packets in each direction, and let the hub read them."""
+    def carry(self, name: str, most: int, taken: int | None = None) -> None:
+        """Carry up to ``most`` packets in each direction, or only ``taken`` of ours, and let the hub read them."""
         session = self.process.sessions.get(name)
         if session is not None and session.is_connected:
-            self.around.broker.take(name, most)
+            self.around.broker.take(name, most if taken is None else taken)
             self.around.broker.send(name, most)
             session.hear(most)
             self.loop.settle()
