@@ -66,6 +66,8 @@ def live_ages(known: DeviceState, late_after_ns: int) -> tuple[int, int, int]:
 
 def first_time(known: DeviceState, identity: str, time: int) -> tuple[int, bool]:
     """Return the time of the first point of ``identity``, and whether it is new: it is judged once."""
+    if known.identities is None:
+        known.identities = {}
     identities = known.identities
     first = identities.get(identity)
     if first is not None:

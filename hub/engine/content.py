@@ -17,7 +17,7 @@ from hub.engine.places import Place, Subject, bodies_of, is_near, key_of_place
 from hub.engine.rulebook import Rulebook
 from hub.engine.state import DeviceState, Document, State
 from hub.errors import ConfigError
-from hub.model import Handler, PlaceType, Revision
+from hub.model import Handler, PlaceType, Revision, Scalar
 from hub.normalize.networks.source import CompiledStream
 from hub.normalize.profile import Profile
 from hub.rules.pseudonyms import DOCUMENT, read_key
@@ -27,7 +27,9 @@ _OF_PLACES = ("place/", "params/", "list/")
 """Documents that change what rules come to at a device or place, and nothing else."""
 
 _ROWS = msgspec.json.Decoder(DeviceRow)
-_SHARED = ("site", "kind", "profile", "building", "zone", "source")
+_SHARED = ("site", "kind", "profile", "building", "place", "zone", "source")
+_NO_PARAMS: dict[str, Scalar] = {}
+"""Of every device that has none; nobody changes those of a row."""
 
 
 _ONE_THING = frozenset({PlaceType.ELEVATOR.value, PlaceType.GATE.value, PlaceType.LANE.value})
@@ -246,7 +248,8 @@ class Content:
                 continue
             row = _row(document)
             known = old.state if old is not None else DeviceState(heard_awake=awake)
-            device = self._devices[name] = Device(row, known)
+            device = Device(row, known, entry_key=key)
+            self._devices[device.key] = device
             self._equip(device)
             if old is None:
                 change.new_devices.append(device)
@@ -273,7 +276,7 @@ class Content:
         for key in sorted(self.documents):
             if key.startswith("device/"):
                 row = _row(self.documents[key])
-                device = Device(row, states.get(key) or DeviceState())
+                device = Device(row, states.get(key) or DeviceState(), entry_key=key)
                 self._equip(device)
                 self._devices[device.key] = device
         self._stand(at, Change(), None)
@@ -314,10 +317,12 @@ class Content:
 
 
 def _row(document: Document) -> DeviceRow:
-    """Return the row of a device's document; words that many devices share are one object: 300 bytes a device."""
+    """Return the row of a device's document; words that many devices share are one object: 400 bytes a device."""
     row = _ROWS.decode(document.body)
     for name in _SHARED:
         msgspec.structs.force_setattr(row, name, sys.intern(getattr(row, name)))
+    if not row.params:
+        msgspec.structs.force_setattr(row, "params", _NO_PARAMS)
     return row
 
 

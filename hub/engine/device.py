@@ -37,7 +37,7 @@ SHAPES = 10_000
 """How many sets of names are remembered per kind; a device that invents new ones costs itself time, not memory."""
 
 
-class DeviceRow(msgspec.Struct, frozen=True):
+class DeviceRow(msgspec.Struct, frozen=True, gc=False):
     """A device document: what the registry says of one device; ``profile`` empty means the native payload.
 
     A device of a foreign network has its ``source`` and what that calls it, the ``network_id``. Where the source has a
@@ -184,16 +184,15 @@ class Device(_Pulse):
     """
 
     __slots__ = (
-        "building", "called", "commands", "deafness", "device", "downlinks", "entry_key", "guards", "identity", "key",
-        "kind", "late_after_ns", "places", "profile", "read", "respond", "row", "rules", "site", "source", "store",
+        "building", "called", "commands", "deafness", "device", "downlinks", "entry_key", "guards", "key", "kind",
+        "late_after_ns", "places", "profile", "read", "respond", "row", "rules", "site", "source", "store",
     )  # fmt: skip
 
-    def __init__(self, row: DeviceRow, state: DeviceState) -> None:
+    def __init__(self, row: DeviceRow, state: DeviceState, entry_key: str = "") -> None:
         self.row = row
         self.site, self.device, self.kind, self.building = row.site, row.device, row.kind, row.building
-        self.identity = (row.site, row.device)
         self.key = f"{row.site}/{row.device}"
-        self.entry_key = f"device/{self.key}"
+        self.entry_key = entry_key or f"device/{self.key}"
         self.state = state
         self.mark = 0
         self.is_silent = False
@@ -212,6 +211,11 @@ class Device(_Pulse):
         self.deafness: Deafness | None = None
         self.late_after_ns = LATE_AFTER_NS
         self.forget_shortcuts()
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Its site and name; made when it is asked for, for it takes 56 bytes."""
+        return self.row.site, self.row.device
 
     def forget_shortcuts(self) -> None:
         """Look up again what depends on rules and profile."""

@@ -59,9 +59,9 @@ class ForeignEar(Readings):
         return LIVE
 
     def _take_from(self, device: Device, route: Route, envelope: Envelope) -> Timeliness:
-        if route.names and not route.names.items() <= device.state.names.items():
+        if route.names and not route.names.items() <= (device.state.names or {}).items():
             self._mark(device)
-            device.state.names = {**device.state.names, **route.names}
+            device.state.names = {**(device.state.names or {}), **route.names}
         match route.stream.carries:
             case EnvelopeClass.AVAILABILITY:
                 self._take_availability(device, envelope.state)

@@ -140,7 +140,10 @@ class Readings:
         """Make a point of what the device's profile wants stored; the rest is counted."""
         store = part.device.store
         if store is not None and is_new:
-            kept = store.spare(values, time, part.device.state.stored.setdefault(part.name, {}))
+            known = part.device.state
+            if known.stored is None:
+                known.stored = {}
+            kept = store.spare(values, time, known.stored.setdefault(part.name, {}))
             self._state.ledger.unstored += len(values) - len(kept)
             values = kept
         if values:

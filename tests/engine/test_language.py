@@ -418,7 +418,7 @@ def test_members_that_speak_cost_no_timer_each(tmp_path: Path) -> None:
         warm(desk, 2, "room-2")
         desk.tick(1)
     heap = desk.engine._timers._heaps[TimerClass.WINDOW]  # noqa: SLF001 -- what waits is told to nobody
-    assert list(heap.wanted) == [("hot", "s1/@b1")]
+    assert {owner: list(keys) for owner, keys in heap.wanted.items()} == {"hot": ["s1/@b1"]}
 
 
 # ------------------------------------------------------------------------------- lists and facts change in mid alarm
