@@ -64,6 +64,11 @@ async def test_a_take_joins_what_arrived_meanwhile_and_keeps_the_order() -> None
     assert (body.raw, [heard.payload for heard in body.messages], body.settled) == (b"abc", [b"a", b"b", b"c"], 2)
 
 
+def test_packets_of_two_connections_stay_apart_though_nothing_is_said_between_them() -> None:
+    taken = joined([_packets(b"a"), _packets(b"b", connection=2), _packets(b"c", connection=2)])
+    assert [(each.connection, _shape(each)) for each in taken] == [(1, 1), (2, 2)]
+
+
 async def test_events_and_notes_come_before_telemetry() -> None:
     inbox = Inbox()
     inbox.attach(FakeSession("events"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -106,6 +107,7 @@ class Broker:
     """A mosquitto as it behaves: saved every two seconds, killed it comes back with what it saved.
 
     ``revived`` are the posts that it had not sent when it saved: killed, it sends them again, and does not say so.
+    ``on_acked`` hears of every post that it takes for heard.
     """
 
     def __init__(self, clock: StillClock) -> None:
@@ -116,6 +118,7 @@ class Broker:
         self._numbers = 0
         self._sent: set[int] = set()
         self.revived: set[int] = set()
+        self.on_acked: Callable[[Post], None] = lambda _post: None
 
     def publish(self, topic: str, payload: bytes) -> tuple[int, bool]:
         """Take a message for whoever listens to its topic; return its number, and whether there is anybody."""
@@ -153,8 +156,10 @@ class Broker:
         queue, wire = self.queues[name], self.wires[name]
         for _ in range(min(most, len(wire.to_broker))):
             match wire.to_broker.popleft():
-                case Ack(packet_id):
-                    queue.inflight.pop(packet_id, None)
+                case Ack(packet_id) if packet_id in queue.inflight:
+                    self.on_acked(queue.inflight.pop(packet_id))
+                case Ack():
+                    pass  # of what it has forgotten
                 case Ping():
                     wire.to_hub.append(Pong())
                 case Subscribe():

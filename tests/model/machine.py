@@ -9,7 +9,7 @@ from uuid import UUID
 
 from hub.model import Batch, Control, Outcome, OutcomeKind, Record, Scalar, SessionCaughtUp, Tick
 from tests.engine.desk import SESSIONS, START
-from tests.model.broker import Sent
+from tests.model.broker import Post, Sent
 from tests.model.devices import REFUSED, Devices, Word
 from tests.model.disk import Space
 from tests.model.process import Process, Surroundings
@@ -42,11 +42,14 @@ class World:
         self._heard_on: dict[int, tuple[str, int]] = {}
         self._journaled_of: dict[tuple[int, str, int], int] = {}
         self._entries: Counter[bytes] = Counter()
+        self._read: set[str] = set()
+        self._sent_in: dict[str, int] = {}
         self._saved_to = 0
         self._lives = 0
         self.around.disk.on_journaled = self._look_at_journal
         self.around.disk.on_saved = self._look_at_state
         self.around.redis.on_entry = self._look_at_entry
+        self.around.broker.on_acked = self._look_at_ack
         self.lost_by_broker: set[int] = set()
         self.begin()
 
@@ -67,7 +70,20 @@ class World:
             said = [] if not isinstance(record.body, Batch) else self._said_again(record, record.body)
             if isinstance(record.body, SessionCaughtUp):
                 self._forget(record.body)
+            self._look_at_notes(record)
             self.reference.take(record, said)
+
+    def _look_at_notes(self, record: Record) -> None:
+        """Nothing that somebody asked is read twice; remember in which life of the hub a command was sent."""
+        match record.body:
+            case Control(entry=entry) if entry in self._read:
+                self.accuse(f"the control entry {entry} was read twice")
+            case Control(entry=entry):
+                self._read.add(entry)
+            case Outcome(command=command, kind=OutcomeKind.SENT):
+                self._sent_in.setdefault(command, self._lives)
+            case _:
+                pass
 
     def _said_again(self, record: Record, batch: Batch) -> list[Repeated]:
         """Note what a batch holds; return what of it the broker says that it sends again, and that was heard before."""
@@ -123,6 +139,10 @@ class World:
             self._entries[fields[b"id"]] += 1
             if self._entries[fields[b"id"]] > 1:
                 self.accuse(f"{fields[b'type'].decode()} was delivered twice")
+
+    def _look_at_ack(self, post: Post) -> None:
+        if post.number > 0 and not self.journaled[post.number]:  # others are markers
+            self.accuse(f"the broker took an ack of {post}, which is in no journal")
 
     def look(self) -> None:
         """Look at what the process did since the last look, and at whether it lives."""
@@ -310,6 +330,8 @@ class World:
         if not process.owed:
             return
         transmission = process.owed.popleft()
+        if self._sent_in.get(transmission.command, self._lives) < self._lives:
+            self.accuse(f"{transmission.command} is sent again, and the journal knows that it was sent")
         if transmission.expires_at <= self.clock.wall:
             process.note(Outcome(transmission.command, OutcomeKind.FAILED, "expired"))
         else:

@@ -9,6 +9,7 @@ import structlog
 
 from tests.model.ending import complaints
 from tests.model.machine import ALL, World
+from tests.model.process import CHECKPOINT_MESSAGES
 from tests.model.still import Way
 
 SIGNALS, TELEMETRY = "events", "telemetry"
@@ -55,6 +56,16 @@ def test_acks_that_the_broker_never_took_settle_nothing(world: World) -> None:
     assert_all_ends_well(world)
 
 
+def test_an_ack_takes_nothing_with_it_that_was_sent_and_not_read(world: World) -> None:
+    for _ in range(2):
+        world.publish(world.devices.say("warm"))
+    world.around.broker.send(TELEMETRY, ALL)
+    world.carry(TELEMETRY, 1)
+    world.run(ALL)
+    world.lose(TELEMETRY, sent=0, taken=ALL)
+    assert_all_ends_well(world)
+
+
 @pytest.mark.parametrize("older", ["warm two minutes ago", "warm a second ago"])
 def test_an_older_word_of_a_device_with_a_clock_does_not_replace_a_newer_one(world: World, older: str) -> None:
     for _ in range(12):  # the first ten of a device teach the hub its clock
@@ -82,4 +93,36 @@ def test_a_packet_id_that_a_killed_broker_gave_once_more_is_another_message(worl
     world.publish(world.devices.say("warm"))
     world.connect()
     world.lose(TELEMETRY, sent=ALL, taken=0)
+    assert_all_ends_well(world)
+
+
+def test_a_dead_letter_that_comes_while_a_checkpoint_is_made_goes_with_a_later_one(world: World) -> None:
+    before = world.process.applying.checkpoints
+    hear(world, *["warm"] * CHECKPOINT_MESSAGES)
+    assert world.process.engine.state.is_checkpointing
+    hear(world, "no json")
+    world.clock.pass_by(5)  # without a tick: what settles slowly is encoded too
+    while world.process.applying.checkpoints == before:
+        hear(world, "warm")
+    assert_all_ends_well(world)
+
+
+def test_a_command_that_the_journal_knows_to_be_sent_is_not_sent_by_the_next_hub(world: World) -> None:
+    world.ask(
+        "command", {"site": "s1", "device": "lift-1", "command": "hold_door", "ttl": "20s"}, seconds=5, again=False
+    )
+    world.read_control()
+    world.run(ALL)
+    world.command_leaves(arrives=True, is_acked=True, answers=False)
+    world.run(ALL)
+    world.kill(0, ALL)
+    assert_all_ends_well(world)
+
+
+def test_what_people_asked_is_not_read_again_by_the_next_hub(world: World) -> None:
+    for _ in range(10):  # the planted bug begins with the tenth
+        world.ask("comment", {"rule": "smoke-alarm", "key": "s1/smoke-1", "text": "seen"}, seconds=30, again=False)
+    world.read_control()
+    world.run(ALL)
+    world.stop()
     assert_all_ends_well(world)
