@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 import structlog
 
 from hub import __version__, keeping, parts
-from hub.auditing import Auditing
+from hub.auditing import Auditing, Whose
 from hub.bridge.frames import decode_packets
 from hub.bridge.uplink import Inbox
 from hub.clock import Clock
@@ -121,15 +121,8 @@ class Hub:
             retention_bytes=settings.retention.size,
             failpoints=failpoints,
         )
-        self.applying = Applying(
-            self.engine,
-            self.state_file,
-            self.streams_box,
-            self.timeseries_box,
-            self._offer,
-            self.clock,
-            self.limits,
-        )
+        boxes = self.streams_box, self.timeseries_box
+        self.applying = Applying(self.engine, self.state_file, *boxes, self._offer, self.clock, self.limits)
 
     async def _outbox(self, places: Places, work: type[W], saved: Saved, failpoints: Failpoints) -> Outbox[W]:
         box = Outbox(places, self.state_file, work, cursor=saved.cursors.get(places.sink, 0), failpoints=failpoints)
@@ -220,6 +213,7 @@ class Hub:
         hearing = begin("pipeline.hear", self.hearing.run)
         judging = begin("pipeline.apply", partial(self.applying.run, self.hearing))
         last_entry = self.engine.state.clock.last_entry
+        whose = Whose(partition=self.settings.partition, veil=lambda: parts.veil_over(self.engine.content.bodies()))
         north = [
             begin("bridge.downlink", self.downlink.run),
             begin("sinks.streams", self.stream_sink.run),
@@ -234,7 +228,7 @@ class Hub:
             begin("journal.archive", partial(parts.archive, self.settings, self.clock, self.journal)),
             begin("clock.tick", self._tick),
             begin("registry.poll", self._poll_registry),
-            begin("registry.audit", Auditing(self.registry, self._address, self.clock, self.settings.partition).run),
+            begin("registry.audit", Auditing(self.registry, self._address, self.clock, whose).run),
             begin("registry.broker", partial(keeping.keep, self.settings, self.registry, self.clock)),
         ]
         self.is_running = True

@@ -2,41 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import structlog
 
 from hub.clock import Clock
 from hub.errors import UnavailableError
-from hub.model import Control, Scalar
+from hub.model import Control
 from hub.registry import audit
 from hub.registry.audit import Note
-from hub.registry.author import Author, masked
+from hub.registry.author import Author
 from hub.registry.registry import Registry
-from hub.sinks.control import ControlReader
+from hub.sinks.control import ControlReader, answer_to
 from hub.sinks.redis_link import Link, RedisAddress
+from hub.veil import Veil
 
 log = structlog.get_logger(__name__)
 
 VIA = "control stream"
 RETRY_SECONDS = 1.0
-_PERSONAL = frozenset({"card", "plate", "person", "value", "face"})
+ANSWER_WAIT = timedelta(seconds=2)
+_OURS = ("entry", "answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """Of which partition, and what masks what is personal there, as its kinds are now."""
+
+    partition: str
+    veil: Callable[[], Veil]
 
 
 class Auditing:
     """Follows the control stream of a partition by itself, from the last request that the audit knows.
 
-    It waits for the registry as long as it takes; nothing else waits for it. A request is written before its outcome is
-    known: that is in the events.
+    It waits for the registry as long as it takes; nothing else waits for it. A request is written with what the hub
+    answered, if it did so soon; who agreed to what somebody else asked for is written beside what that was.
     """
 
-    def __init__(self, registry: Registry, address: RedisAddress, clock: Clock, partition: str) -> None:
+    def __init__(self, registry: Registry, address: RedisAddress, clock: Clock, whose: Whose) -> None:
         self._registry = registry
         self._link = Link(address)
-        self._reader = ControlReader(self._link, clock, partition=partition)
+        self._reader = ControlReader(self._link, clock, partition=whose.partition)
         self._clock = clock
-        self._subject = f"control/{partition}/"
+        self._subject = f"control/{whose.partition}/"
+        self._veil = whose.veil
 
     async def run(self) -> None:
         """Write down every request, until cancelled."""
@@ -65,10 +78,20 @@ class Auditing:
         return after
 
     async def _write(self, request: Control) -> None:
-        after: dict[str, Any] = {"entry": request.entry, **_unpersonal(request.args)}
-        note = Note(what=f"control.{request.verb}", subject=self._subject + request.id, after=after)
+        after: dict[str, Any] = {**self._veil().data(request.args), "entry": request.entry}
+        wait = ANSWER_WAIT if request.expires_at > self._clock.wall_ns() else timedelta()
+        answer = await answer_to(self._link, self._clock, request.id, wait=wait)
+        if answer is not None:
+            after["answer"] = answer.code
+        before = await self._asked(str(request.args.get("request", ""))) if request.verb == "confirm" else None
+        note = Note(what=f"control.{request.verb}", subject=self._subject + request.id, before=before, after=after)
         await self._registry.note(note, Author(os_user=VIA, actor=request.actor))
 
-
-def _unpersonal(args: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    return {name: masked(str(value)) if name in _PERSONAL else value for name, value in args.items()}
+    async def _asked(self, identity: str) -> dict[str, Any] | None:
+        """Return what was asked for by the first of two persons, and by whom; None for what nobody asked for."""
+        async with self._registry.transaction() as connection:
+            found = await audit.lines(connection, what=self._subject + identity, limit=1)
+        if not found or found[0].subject != self._subject + identity:
+            return None
+        words = {name: value for name, value in (found[0].after or {}).items() if name not in _OURS}
+        return {"asked_by": found[0].actor, **words}

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -34,6 +35,7 @@ from hub.journal.archive import Archive
 from hub.journal.journal import Journal
 from hub.listening import filters_of
 from hub.model import AlarmState, Outcome, Twin
+from hub.normalize.load import load_profiles
 from hub.normalize.networks.directory import directory_documents
 from hub.revisions import read_yaml
 from hub.rules.pseudonyms import DOCUMENT, KEY_BYTES, write_key
@@ -42,6 +44,7 @@ from hub.sinks.timeseries.lines import write
 from hub.sinks.timeseries.local import LocalStore
 from hub.sinks.timeseries.store import Store
 from hub.sinks.twins import TwinChanges
+from hub.veil import Veil
 
 log = structlog.get_logger(__name__)
 
@@ -158,6 +161,18 @@ def read_content(settings: Settings) -> dict[str, bytes]:
         [packaged("device_profiles"), *_overlay(settings.profiles_dir)],
         [packaged("rules"), *_overlay(settings.rules_dir)],
     )
+
+
+@cache
+def shipped_kinds() -> Sequence[Kind]:
+    """Return the kinds that ship: what they mark as personal stays so where an installation's forgot the mark."""
+    return list(load_profiles([packaged("device_profiles") / "kinds"])[0].kinds.values())
+
+
+def veil_over(documents: Mapping[str, bytes]) -> Veil:
+    """Return what masks, by the kinds that ship and those among ``documents``, which the hub works with."""
+    kinds = [Kind.model_validate_json(body) for key, body in documents.items() if key.startswith("kind/")]
+    return Veil([*shipped_kinds(), *kinds])
 
 
 def secret_documents(settings: Settings) -> dict[str, bytes]:

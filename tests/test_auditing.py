@@ -9,12 +9,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
-from hub.auditing import Auditing
+from hub.auditing import Auditing, Whose
 from hub.clock import SystemClock
+from hub.model import Reply
+from hub.parts import veil_over
 from hub.registry import audit
 from hub.registry.audit import Line
 from hub.registry.registry import Registry
-from hub.sinks.streams import control_key
+from hub.sinks.streams import control_key, pack_first_reply
 from tests.registry.conftest import sqlite_url
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
@@ -36,7 +38,10 @@ async def lines(registry: Registry) -> list[Line]:
 async def following(registry: Registry, valkey: ValkeyServer) -> AsyncIterator[None]:
     """Let requests be audited meanwhile, as a hub does."""
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(Auditing(registry, valkey.address, SystemClock(), "main").run(), name="auditing")
+        auditing = Auditing(
+            registry, valkey.address, SystemClock(), Whose(partition="main", veil=lambda: veil_over({}))
+        )
+        task = group.create_task(auditing.run(), name="auditing")
         yield
         task.cancel()
 
@@ -51,7 +56,7 @@ async def until(registry: Registry, count: int) -> list[Line]:
 
 async def test_each_request_is_told_once_over_restarts(tmp_path: Path, valkey: ValkeyServer) -> None:
     async with Registry(sqlite_url(tmp_path)) as registry:
-        await ask(valkey, 1, "ack", alarm="a-1", comment="seen")
+        await ask(valkey, 1, "ack", alarm="a-1", comment="seen 鲁B·12345")
         async with following(registry, valkey):
             await ask(valkey, 2, "command", device="gate-1", plate="鲁B12345")
             await until(registry, 2)
@@ -64,7 +69,7 @@ async def test_each_request_is_told_once_over_restarts(tmp_path: Path, valkey: V
         ("control.reload", "li", "control stream", "0003"),
     ]
     told = [{name: value for name, value in (line.after or {}).items() if name != "entry"} for line in found]
-    assert told == [{"alarm": "a-1", "comment": "seen"}, {"device": "gate-1", "plate": "鲁B12**5"}, {}]
+    assert told == [{"alarm": "a-1", "comment": "seen 鲁B·12**5"}, {"device": "gate-1", "plate": "鲁B12**5"}, {}]
 
 
 async def test_requests_wait_for_a_redis_that_comes_late(tmp_path: Path, valkey: ValkeyServer) -> None:
@@ -74,3 +79,30 @@ async def test_requests_wait_for_a_redis_that_comes_late(tmp_path: Path, valkey:
             valkey.start()
             await ask(valkey, 1, "ack")
             assert [line.what for line in await until(registry, 1)] == ["control.ack"]
+
+
+async def test_who_agreed_is_told_beside_what_the_other_one_asked_for_and_what_was_answered(
+    tmp_path: Path, valkey: ValkeyServer
+) -> None:
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        async with valkey.link() as link:
+            for number, code in ((1, "needs_second_person"), (2, "accepted")):
+                await link.exchange([pack_first_reply(Reply(str(UUID(int=number)), ok=True, code=code, detail=""))], 1)
+        await ask(valkey, 1, "command", site="willow", place="b1", command="unlock")
+        await ask(valkey, 2, "confirm", site="willow", request=str(UUID(int=1)))
+        await ask(valkey, 3, "confirm", site="willow", request="")
+        async with following(registry, valkey):
+            found = await until(registry, 3)
+    assert [(line.after or {}).get("answer") for line in found] == ["needs_second_person", "accepted", None]
+    asked = {"asked_by": "li", "site": "willow", "place": "b1", "command": "unlock"}
+    assert [line.before for line in found] == [None, asked, None]
+
+
+async def test_a_request_cannot_say_itself_how_far_the_audit_is(tmp_path: Path, valkey: ValkeyServer) -> None:
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        await ask(valkey, 1, "ack", entry="99999999999999-0")
+        async with following(registry, valkey):
+            await until(registry, 1)
+        await ask(valkey, 2, "ack")
+        async with following(registry, valkey):
+            assert len(await until(registry, 2)) == 2

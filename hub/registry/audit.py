@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.errors import HubError
 from hub.registry import schema
 from hub.registry.author import Author
+from hub.veil import masked_plates
 
 Values = Mapping[str, Any]
 
@@ -25,7 +26,8 @@ class Note:
     """One line of the audit before it is written: ``what`` was done to which ``subject`` (``device/s1/gate-1``).
 
     ``before`` and ``after`` are what differs, None where there was nothing. Values whose names speak of secrets are
-    hidden; what is personal must come in masked (``author.masked``): the audit is never erased.
+    hidden, and so are plates in any text; what else is personal must come in masked (``hub.veil``): the audit is never
+    erased.
     """
 
     what: str
@@ -81,10 +83,10 @@ async def write(
             "actor": _line(author.actor or author.os_user, ACTOR_SIZE),
             "os_user": _line(author.os_user, ACTOR_SIZE),
             "what": _line(note.what, WHAT_SIZE),
-            "subject": _line(note.subject, SUBJECT_SIZE),
+            "subject": _line(masked_plates(note.subject), SUBJECT_SIZE),
             "before": _without_secrets(note.before),
             "after": _without_secrets(note.after),
-            "reason": _line(note.reason, REASON_SIZE),
+            "reason": _line(masked_plates(note.reason), REASON_SIZE),
             "revision": revision,
         }
         for note in notes
@@ -129,4 +131,4 @@ def _inside(value: object) -> object:
         return _without_secrets(value)
     if isinstance(value, (list, tuple)):
         return [_inside(each) for each in value]
-    return value
+    return masked_plates(value) if isinstance(value, str) else value

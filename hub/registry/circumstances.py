@@ -14,12 +14,12 @@ from hub.errors import ConfigError
 from hub.model import Scalar
 from hub.registry import rows, schema
 from hub.registry.audit import Change
-from hub.registry.author import masked
 from hub.registry.documents import scope_of
 from hub.registry.nouns import Entry, Params, Place
 from hub.registry.registry import Registry, subject_of
 from hub.registry.validation import CONSENTED, IDENTIFIER, VALUE_SIZE, Key, Problem, refuse
 from hub.rules.settling import in_force
+from hub.veil import masked
 
 ENDING = frozenset({"temporary", "visitor"})
 """Lists on which nothing stands for ever."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hub.errors import ConfigError
 from hub.model import CodeForm
 from hub.normalize.plates import plate_cn
-from hub.registry.author import masked
+from hub.veil import masked
 
 PERSON, HOUSEHOLD, PLATE, DEVICE, PLACE = "person", "household", "plate", "device", "place"
 STANDARD = {

@@ -135,12 +135,20 @@ async def send_control(link: Link, clock: Clock, partition: str, request: Reques
     said: tuple[Argument, ...] = ("id", identity, "actor", request.actor, "verb", request.verb)
     args = msgspec.json.encode(dict(request.args))
     await link.ask("XADD", control_key(partition), "*", *said, "expires_at", expires_at, "args", args)
+    reply = await answer_to(link, clock, identity, wait=wait)
+    if reply is None:
+        reason = "no answer; is the hub of this partition running?"
+        raise UnavailableError("control_unanswered", reason, partition=partition, id=identity)
+    return reply
+
+
+async def answer_to(link: Link, clock: Clock, identity: str, *, wait: timedelta) -> Reply | None:
+    """Return what the hub answered to a request, as soon as it has; None if it does not in time."""
     deadline = clock.monotonic_ns() + int(wait.total_seconds() * 1e9)
     while True:
         answer = await link.ask("GET", reply_key(identity))
         if answer is not None:
             return decode_reply(cast("bytes", answer))
-        if clock.monotonic_ns() > deadline:
-            reason = "no answer; is the hub of this partition running?"
-            raise UnavailableError("control_unanswered", reason, partition=partition, id=identity)
+        if clock.monotonic_ns() >= deadline:
+            return None
         await clock.sleep(POLL_SECONDS)

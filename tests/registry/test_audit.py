@@ -12,7 +12,7 @@ from hub.errors import ConfigError, HubError
 from hub.model import PlaceType
 from hub.registry import audit, circumstances, credentials, many
 from hub.registry.audit import Line, Note
-from hub.registry.author import Author, masked, os_user
+from hub.registry.author import Author, os_user
 from hub.registry.nouns import Device, DeviceState, Entry, Params, Place, Site, Source
 from hub.registry.registry import Registry
 from tests.clocks import ManualClock
@@ -153,11 +153,3 @@ async def test_lines_are_found_by_time_actor_and_what(registry: Registry, url: s
     assert [line.what for line in await lines(registry, what="device/s1/")] == ["device.added"]
     assert await lines(registry, what="%") == []
     assert [line.what for line in await lines(registry, limit=1)] == ["list.added"]
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [("鲁B12345", "鲁B12**5"), ("鲁BD12345", "鲁BD12**5"), ("00123457", "00***7"), ("abcd", "a***"), ("", "***")],
-)
-def test_a_masked_value_is_known_again_and_not_learned(value: str, shown: str) -> None:
-    assert masked(value) == shown

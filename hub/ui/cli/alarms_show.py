@@ -17,12 +17,13 @@ from hub.replay.present import Present, present
 from hub.sinks.stream_readers import read_alarms, read_twins
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.personal import Reason, Unmask, Veil, veil_of
+from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.cli.whose import desk_for
 from hub.ui.history import History, story
 from hub.ui.printing import say_json, say_table
 from hub.ui.profile_dump import spoken
 from hub.ui.words import details, marks, moment, since, title
+from hub.veil import Veil
 
 Which = Annotated[str, typer.Argument(help="The beginning of its id, or its rule.")]
 Key = Annotated[str | None, typer.Argument(help="With a rule: site/device or site/device#part.")]

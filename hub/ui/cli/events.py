@@ -15,10 +15,11 @@ from hub.sinks.stream_readers import follow_events
 from hub.sinks.streams import DOMAINS
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.personal import Reason, Unmask, Veil, veil_of
+from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.history import History, Wanted
 from hub.ui.printing import console_of, say_json, say_table
 from hub.ui.words import COLOURS, clock_time, details, marks, moment, sentence, title
+from hub.veil import Veil
 
 app = typer.Typer()
 

@@ -15,13 +15,13 @@ from hub.errors import ConfigError
 from hub.normalize.plates import PROVINCES, plate_cn
 from hub.registry import circumstances
 from hub.registry.audit import HIDDEN
-from hub.registry.author import masked
 from hub.registry.nouns import Entry
 from hub.registry.validity import parted, validity
 from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
 from hub.ui.cli.personal import Reason, Unmask
 from hub.ui.printing import say_json, say_table
 from hub.ui.sheets import Row, Sheet, read_sheet
+from hub.veil import masked
 
 app = typer.Typer()
 

@@ -17,11 +17,12 @@ from hub.rules.intervals import Between
 from hub.rules.terms import Seen
 from hub.ui.cli.again import as_moment
 from hub.ui.cli.desk import AsJson, desk_of
-from hub.ui.cli.personal import Reason, Unmask, Veil, veil_of
+from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.cli.whose import desk_for
 from hub.ui.explained import ANSWERS, PHASES, Language, in_words, known, sentence
 from hub.ui.printing import say_json
 from hub.ui.words import moment, title
+from hub.veil import Veil
 
 MOST = 50
 NOWHERE = ("哪里都没有开始；用 --device 或 --place 指定", "it has begun nowhere; name a --device or a --place")

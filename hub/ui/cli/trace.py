@@ -25,7 +25,7 @@ from hub.rules.sentence import sentence as rule_sentence
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.journal import sentence as record_sentence
-from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, Veil, veil_of
+from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, veil_of
 from hub.ui.cli.trace_city import is_of_city, tell_comparison
 from hub.ui.cli.whose import desk_for
 from hub.ui.history import History, story
@@ -33,6 +33,7 @@ from hub.ui.printing import console_of, say_json, say_table
 from hub.ui.profile_dump import document, dump, spoken
 from hub.ui.progress import bar
 from hub.ui.words import details, marks, moment, title
+from hub.veil import Veil
 
 
 def trace(

@@ -11,10 +11,10 @@ from hub.city.telling import SITE
 from hub.model import Event
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import Desk
-from hub.ui.cli.personal import Veil
 from hub.ui.history import History
 from hub.ui.printing import say_json
 from hub.ui.words import details, moment, title
+from hub.veil import Veil
 
 COMPARED = ("from_event", "to_event")
 
