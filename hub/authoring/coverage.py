@@ -1,4 +1,4 @@
-"""What no example of a profile touches: messages, properties, signals, values of tables, flags."""
+"""What no example of a profile touches: messages, properties, signals, values of tables, flags, commands."""
 
 from __future__ import annotations
 
@@ -24,8 +24,15 @@ class Gap:
     what: str
 
 
+def unsent(profile: Profile) -> list[str]:
+    """Return the commands that the profile can say and no example sends."""
+    sent = {example.command for example in profile.sends}
+    return [name for name in profile.commands if name not in sent]
+
+
 def gaps(profile: Profile, traces: Sequence[Trace]) -> Iterator[Gap]:
-    """Yield what the payloads of ``traces`` do not touch."""
+    """Yield what the payloads of ``traces`` do not touch, and what nothing of ``sends`` says."""
+    yield from (Gap(("commands", name), f"{name} is sent in no example") for name in unsent(profile))
     said = {name for seen in traces for reading in seen.readings for name in reading.values}
     said |= {signal.name for seen in traces for reading in seen.readings for signal in reading.signals}
     fitted = {index for seen in traces if seen.error is None for index in seen.shapes}

@@ -91,7 +91,7 @@ class Hands:
     def _refusal(self, wish: Wish, command: Command, moment: Moment) -> Refusal | None:
         """Refuse, and tell so, what an interlock bars or what somebody stands above."""
         if not wish.device.can(command.name):
-            why = f"{wish.device.profile or 'its profile'} does not say how it is told"
+            why = wish.device.why_not(command.name)
             self._sender.become(command, CommandState.FAILED, f"unknown_command: {why}", moment)
             return Refusal("unknown_command", why)
         above = self._sender.claims.above(command)

@@ -11,6 +11,7 @@ import msgspec
 from hub.catalogue import CommandKind, Type, is_member
 from hub.durations import read_duration
 from hub.engine.ages import NO_AGES
+from hub.engine.reach import ANY_REACH
 from hub.engine.sparing import Sparing
 from hub.engine.state import DeviceState
 from hub.engine.woken import NOBODY, Woken, always
@@ -185,7 +186,7 @@ class Device(_Pulse):
 
     __slots__ = (
         "building", "called", "commands", "deafness", "device", "downlinks", "entry_key", "guards", "key", "kind",
-        "late_after_ns", "places", "profile", "read", "respond", "row", "rules", "site", "source", "store",
+        "late_after_ns", "places", "profile", "reach", "read", "respond", "row", "rules", "site", "source", "store",
     )  # fmt: skip
 
     def __init__(self, row: DeviceRow, state: DeviceState, entry_key: str = "") -> None:
@@ -204,6 +205,7 @@ class Device(_Pulse):
         self.guards: Mapping[str, Guard] = {}
         self.profile = row.profile
         self.downlinks: Mapping[str, CompiledCommand] = {}
+        self.reach = ANY_REACH
         self.store: Sparing | None = None
         self.source: CompiledSource | None = None
         self.called = row.network_id
@@ -240,6 +242,11 @@ class Device(_Pulse):
         """Return whether it would understand ``command``: of a device with a profile only what that can encode."""
         is_ours = not (self.profile or self.deafness)
         return command in self.commands and (is_ours or command in self.downlinks)
+
+    def why_not(self, command: str) -> str:
+        """Return why it cannot be told ``command``: in both languages where its profile says so."""
+        whose = self.profile or self.row.source or "its profile"
+        return self.reach.cannot.get(command) or f"{whose} does not say how {self.key} is told to {command}"
 
     def release_of(self, command: str) -> str:
         """Return the command that undoes ``command``, or nothing."""

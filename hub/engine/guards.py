@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hub.catalogue import CommandKind, Kind
 from hub.engine.device import Device
 from hub.engine.state import Clock
 from hub.errors import ConfigError
+from hub.normalize.downlinks import Downlink
 from hub.rules.expression import Expression, compile_expression
 from hub.rules.held import Held, of
 from hub.rules.names import names_of
@@ -45,6 +46,25 @@ def compile_guards(kind: Kind) -> Mapping[str, Guard]:
         )
 
     return {name: guard(name, command) for name, command in kind.commands.items()}
+
+
+def with_confirms(guards: Mapping[str, Guard], kind: Kind, downlinks: Mapping[str, Downlink]) -> Mapping[str, Guard]:
+    """Return the guards of devices of a profile: what shows a command done may be another thing with its model.
+
+    Raises ConfigError that names the command whose expression is wrong.
+    """
+    names = names_of([kind])
+    own: dict[str, Guard] = {}
+    for command, words in downlinks.items():
+        if words.confirm is None:
+            continue
+        try:
+            seen = compile_expression(words.confirm, names) if words.confirm else None
+        except ConfigError as error:
+            error.fields.setdefault("path", ("commands", command, "confirm"))
+            raise
+        own[command] = replace(guards[command], confirm=seen)
+    return {**guards, **own} if own else guards
 
 
 class Guards:

@@ -197,8 +197,7 @@ def _wish(identity: str, device: Device, words: Mapping[str, Scalar], cause: Cau
         known = ", ".join(sorted(device.commands)) or "none"
         return Refusal("unknown_command", f"a {device.kind} takes: {known}")
     if not device.can(name):
-        detail = f"{device.profile or device.row.source} does not say how {device.key} is told to {name}"
-        return Refusal("unknown_command", detail)
+        return Refusal("unknown_command", device.why_not(name))
     args = {word: value for word, value in words.items() if word not in COMMAND_WORDS}
     if device.is_hold(name):
         args.setdefault("ttl", DEFAULT_TTL)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from hub.catalogue import Kind
 from hub.durations import nanoseconds
 from hub.engine.device import LATE_AFTER_NS, Deafness, Device, DeviceRow, ReadForeign
-from hub.engine.guards import compile_guards
+from hub.engine.guards import Guard, compile_guards, with_confirms
+from hub.engine.reach import ANY_REACH, Reach, reach_of
 from hub.engine.sparing import Sparing
 from hub.errors import ConfigError, PoisonError
 from hub.model import Handler, Reading
@@ -29,6 +30,8 @@ class Outfit:
     read: ReadForeign
     respond: Callable[[bytes], Response]
     downlinks: Mapping[str, CompiledCommand]
+    guards: Mapping[str, Guard]
+    reach: Reach = ANY_REACH
     store: Sparing | None = None
     late_after_ns: int = LATE_AFTER_NS
     handle: Handler = field(init=False)
@@ -55,7 +58,7 @@ class Outfits:
     def equip(self, device: Device) -> None:
         """Give ``device`` what it works with. Raises ConfigError, but never for a profile that a directory made."""
         row = device.row
-        device.commands, device.guards = self.kinds[device.kind].commands, self._guards[device.kind]
+        device.commands = self.kinds[device.kind].commands
         try:
             outfit = self._deaf(row, device.deafness) if device.deafness else self._find(device)
         except ConfigError as error:
@@ -64,8 +67,8 @@ class Outfits:
             device.deafness = Deafness("bad_profile", f"{device.profile}: {error.message}")
             outfit = self._deaf(row, device.deafness)
         device.handler, device.read, device.respond = outfit.handle, outfit.read, outfit.respond
-        device.downlinks, device.store = outfit.downlinks, outfit.store
-        device.late_after_ns = outfit.late_after_ns
+        device.downlinks, device.guards, device.reach = outfit.downlinks, outfit.guards, outfit.reach
+        device.store, device.late_after_ns = outfit.store, outfit.late_after_ns
         _check_ports(device)
         device.forget_shortcuts()
 
@@ -88,6 +91,8 @@ class Outfits:
             read=handler.__call__ if isinstance(handler, ProfileHandler) else _without_port(handler),
             respond=self._respond(profile),
             downlinks=compile_downlinks(profile, kind, row.params),
+            guards=with_confirms(self._guards[device.kind], kind, profile.commands),
+            reach=reach_of(profile),
             store=None if profile.store is None else Sparing(profile.store),
             late_after_ns=LATE_AFTER_NS if profile.late_after is None else nanoseconds(profile.late_after),
         )
@@ -95,13 +100,16 @@ class Outfits:
     def _native(self, kind: str) -> Outfit:
         handler = compile_native(self.kinds[kind])
         read = _without_port(handler)
-        return Outfit(handler=handler, read=read, respond=self._responses[kind], downlinks={})
+        return Outfit(
+            handler=handler, read=read, respond=self._responses[kind], downlinks={}, guards=self._guards[kind]
+        )
 
     def _deaf(self, row: DeviceRow, why: Deafness) -> Outfit:
         def refuse(_payload: bytes, _port: int | None = None) -> list[Reading]:
             raise PoisonError(why.code, why.reason)
 
-        return Outfit(handler=refuse, read=refuse, respond=self._responses[row.kind], downlinks={})
+        respond, guards = self._responses[row.kind], self._guards[row.kind]
+        return Outfit(handler=refuse, read=refuse, respond=respond, downlinks={}, guards=guards)
 
     def _respond(self, profile: Profile) -> Callable[[bytes], Response]:
         read = compile_reply(profile)

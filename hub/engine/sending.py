@@ -117,7 +117,8 @@ class Sender:
         """Return the command of a wish, accepted; it is known from now on."""
         device, action, cause = wish.device, wish.action, wish.cause
         kind = device.commands[action.command]
-        is_shown = kind.confirm is not None and not wish.is_again
+        guard = device.guards.get(action.command)
+        is_shown = guard is not None and guard.confirm is not None and not wish.is_again
         command = Command(
             id=wish.identity, site=device.site, device=device.device, part=wish.part, name=action.command,
             args=device.settle_args(action.command, action.args), priority=action.priority.value, cause=cause.name,

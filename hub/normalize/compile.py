@@ -76,7 +76,16 @@ def installed(profile: Profile, kind: Kind, params: Mapping[str, Scalar]) -> Map
 
 
 def compile_downlinks(profile: Profile, kind: Kind, params: Mapping[str, Scalar]) -> Mapping[str, CompiledCommand]:
-    """Return how the device wants each command that the profile knows; the others it cannot be told."""
+    """Return how the device wants each command that the profile knows; the others it cannot be told.
+
+    Raises ConfigError ``unknown_command``, ``bad_template``, and those of :func:`installed`.
+    """
+    for name in profile.cannot:
+        if name not in kind.commands:
+            raise ConfigError(
+                "unknown_command", f"a {kind.kind} has no command {name!r}", hint=", ".join(kind.commands) or "none",
+                path=("cannot", name),
+            )  # fmt: skip
     return compile_commands(profile.commands, kind, installed(profile, kind, params))
 
 

@@ -47,7 +47,8 @@ class Downlink(Words):
     ``{name}`` stands for an argument, a parameter of the installation, or ``id``, ``part`` (its number), ``sent_at``
     and ``expires_at`` (ms; ``{sent_at.iso}`` is ISO 8601 in UTC). A JSON text that is nothing but one hole becomes the
     value itself, with ``:text`` its text. A duration names its unit, ``{ttl.s}``; a number in hex its layout,
-    ``{ttl.s:u16le}``.
+    ``{ttl.s:u16le}``. ``confirm`` is what this model reports when it is done, where that is not what its kind asks;
+    false: nothing that it reports ever shows it, and its own word is the last.
     """
 
     json_: Annotated[object, Field(alias="json")] = None
@@ -55,6 +56,7 @@ class Downlink(Words):
     hex_: Annotated[str | None, Field(alias="hex")] = None
     native: Literal[True] | None = None
     port: Annotated[int | None, Field(ge=1, le=255)] = None
+    confirm: Annotated[str, Field(min_length=1)] | Literal[False] | None = None
 
     @model_validator(mode="after")
     def _has_one_writing(self) -> Self:

@@ -80,7 +80,11 @@ class Example(Expectation):
 
 def example_bytes(example: Example) -> bytes:
     """Return the payload of an example as a device would send it."""
-    payload = example.payload
+    return payload_bytes(example.payload)
+
+
+def payload_bytes(payload: ExamplePayload) -> bytes:
+    """Return the bytes that an example writes down."""
     if payload.hex is not None:
         return bytes.fromhex(payload.hex)
     if payload.b64 is not None:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from hub.catalogue import Label, Name, Words
 from hub.durations import Duration
 from hub.model import Scalar
+from hub.normalize.command_examples import CommandExample
 from hub.normalize.downlinks import Downlink, Reply
 from hub.normalize.examples import Example
 from hub.normalize.payload import Channels, Format, Payload
@@ -119,7 +120,8 @@ class Profile(Meanings):
     """One model of device. The words of a single shape may stand at the top level instead of in ``messages``.
 
     ``use`` names documents whose words are taken over where the profile does not say otherwise; they are merged when
-    the files are read. ``reply`` and ``commands`` are what goes the other way.
+    the files are read. ``reply`` and ``commands`` are what goes the other way, ``sends`` their examples; ``cannot``
+    lists the commands of the kind that the model cannot be told, and why.
     """
 
     profile: Annotated[str, Field(pattern=r"^[a-z0-9_-]+/[a-z0-9_-]+$", max_length=96)]
@@ -137,7 +139,9 @@ class Profile(Meanings):
     messages: tuple[Shape, ...] = ()
     reply: Reply | None = None
     commands: dict[Name, Downlink] = Field(default_factory=dict)
+    cannot: dict[Name, Label] = Field(default_factory=dict)
     examples: tuple[Example, ...] = ()
+    sends: tuple[CommandExample, ...] = ()
 
     @model_validator(mode="after")
     def _has_shapes(self) -> Self:
@@ -148,6 +152,15 @@ class Profile(Meanings):
             _refuse("write either messages, or properties and signals at the top level")
         if self.payload.format is not Format.NATIVE and self.time is None:
             _refuse("say where the time comes from; `time: {from: none}` for a device without a clock")
+        return self
+
+    @model_validator(mode="after")
+    def _says_why_not(self) -> Self:
+        for name, because in self.cannot.items():
+            if name in self.commands:
+                _refuse(f"{name!r} is in commands and in cannot: it can be told, or it cannot")
+            if not {"en", "zh"} <= because.keys():
+                _refuse(f"cannot: why {name!r} cannot be told is said in en and zh: people who are refused read it")
         return self
 
     @property

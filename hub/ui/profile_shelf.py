@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from hub.authoring.coverage import unsent
 from hub.authoring.skeleton import TODO
 from hub.catalogue import NUMBERS, Catalogue, Kind
 from hub.config import Settings, packaged
+from hub.engine.guards import compile_guards, with_confirms
 from hub.errors import ConfigError
 from hub.normalize.examples import expectations
 from hub.normalize.load import NOUNS, read_profile, whole
@@ -119,7 +121,8 @@ class Shelf:
             for error in wrong:
                 self._tell(name, error)
             if not wrong:
-                self.profiles[name] = read_profile(document, self.catalogue)
+                self.profiles[name] = profile = read_profile(document, self.catalogue)
+                _check_confirms(document, profile, self.kind(profile))
                 self.findings += _doubts(self.profiles[name], document, self.kind(self.profiles[name]))
         except ConfigError as error:
             self._tell(name, error)
@@ -135,6 +138,16 @@ def shelf_of(settings: Settings, *more: Path) -> Shelf:
     """Return what ships, what the installation has of its own, and ``more`` over them."""
     own = settings.profiles_dir
     return Shelf([packaged("device_profiles"), *([] if own is None else [own]), *more])
+
+
+def _check_confirms(document: Document, profile: Profile, kind: Kind) -> None:
+    """Refuse, with its line, what a profile asks to see a command done and could never be asked."""
+    try:
+        with_confirms(compile_guards(kind), kind, profile.commands)
+    except ConfigError as error:
+        path = error.fields.get("path", ())
+        where = path if isinstance(path, tuple) else ()
+        raise document.error(error.code, error.message, path=where, hint=error.hint) from error
 
 
 def _undecided(name: str, file: Path) -> Iterator[Finding]:
@@ -165,6 +178,15 @@ def _doubts(profile: Profile, document: Document, kind: Kind) -> Iterator[Findin
     told += [
         (_where(document, name), "untested", f"{name} is in no example", "add an example that has it")
         for name in _untold(profile)
+    ]
+    told += [
+        (("commands", name), "untested", f"{name} is sent in no example", "add one to sends, with its bytes")
+        for name in unsent(profile)
+    ]
+    told += [
+        (("profile",), "unsaid", f"it does not say how it is told to {name}", "commands says how, cannot says why not")
+        for name in kind.commands
+        if name not in profile.commands and name not in profile.cannot
     ]
     told += [
         (_where(document, name), "no_unit", f"{name} does not say its unit", "unit: as the device counts")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hub.config import packaged
 from hub.engine.unsettled import Unsettled
 from hub.model import Publish, Reading, SessionConnected, Started
-from hub.normalize.networks.examples import payload_bytes
+from hub.normalize.examples import payload_bytes
 from hub.normalize.networks.load import load_networks
 from tests.engine.desk import ALARM, COMMUNITY, JOURNAL, NORMAL, SESSIONS, Desk, device, documents, encoded, smoke
 

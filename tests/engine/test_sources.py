@@ -43,7 +43,7 @@ DOORS = source("doors", "uhppoted")
 RAW = source("raw", "raw")
 SMOKE_1 = foreign("smoke-1", "smoke_sensor", "milesight/gs524n", "lora", EUI)
 GAS_1 = foreign("gas-1", "gas_detector", "milesight/gs101", "lora", "24e124ffffffff01")
-KITCHEN = foreign("kitchen", "smoke_sensor", "zigbee2mqtt/smoke", "z2m", "kitchen")
+KITCHEN = foreign("kitchen", "smoke_sensor", "aqara/jy-gz-01aq", "z2m", "kitchen")
 GATE = foreign("gate", "access_controller", "uhppoted/ut0311-l04", "doors", "405419896", card=8165538)
 CAMERA = foreign("cam-1", "smoke_sensor", "milesight/gs524n", "raw", "cam-1")
 WANTED = documents(
@@ -390,6 +390,19 @@ def test_a_zigbee_alarm_is_muted_by_its_own_word(desk: Desk) -> None:
     ]
 
 
+def test_what_shows_a_command_done_is_what_the_model_reports_and_not_all_that_its_kind_might(desk: Desk) -> None:
+    ask(desk, "kitchen", "silence")
+    desk.say(Outcome("c1", OutcomeKind.SENT))
+    desk.hear(said("zigbee2mqtt/kitchen", {"smoke": True, "buzzer_manual_mute": True}))
+    assert state_of(desk) == "verified"
+
+
+def test_of_a_controller_that_never_reports_its_lock_the_answer_is_the_last_word(desk: Desk) -> None:
+    ask(desk, "gate", "unlock", part="door-4", ttl="5s")
+    command = desk.engine._hands.commands["c1"]  # noqa: SLF001 -- an open command shows nowhere else
+    assert command.verify_t == 0
+
+
 def test_a_device_of_our_own_topics_is_told_in_its_profiles_words_and_understood_in_them() -> None:
     desk = Desk(documents(device("lift", "elevator", "ebike_board/door_hold")))
     _, effects = ask(desk, "lift", "hold_door", ttl="30s")
@@ -425,7 +438,7 @@ def test_two_sources_that_claim_one_topic_are_refused_before_anything_is_journal
 
 
 def test_a_command_without_a_port_is_refused_where_the_network_needs_one() -> None:
-    wanted = documents(LORA, foreign("alarm", "smoke_sensor", "zigbee2mqtt/smoke", "lora", EUI))
+    wanted = documents(LORA, foreign("alarm", "smoke_sensor", "aqara/jy-gz-01aq", "lora", EUI))
     with pytest.raises(ConfigError, match="no_port"):
         revise({}, wanted, "test")
 

@@ -101,13 +101,29 @@ def test_a_command_that_cannot_be_filled_is_a_mistake_in_the_profile(command: st
     assert caught.value.fields["path"] == ("commands", command)
 
 
-def test_the_commands_that_ship_are_what_the_network_expects() -> None:
-    profile = PROFILES["zigbee2mqtt/smoke"]
-    compiled = compile_downlinks(profile, CATALOGUE.kind(profile.kind), {})
-    sent = {name: encode(id="c", part="", args={}, sent_at=1, expires_at=2) for name, encode in compiled.items()}
-    assert sent == {"self_test": b'{"selftest":""}', "silence": b'{"buzzer":"mute"}'}
+@pytest.mark.parametrize(
+    ("cannot", "why"),
+    [
+        ({"unlock": {"en": "no lock", "zh": "无门锁"}}, "can be told, or it cannot"),
+        ({"lock": {"en": "no lock"}}, "in en and zh"),
+        ({"lock": {"zh": "无门锁"}}, "in en and zh"),
+    ],
+)
+def test_why_a_model_cannot_be_told_something_is_said_in_both_languages_and_of_nothing_that_it_can(
+    cannot: Mapping[str, object], why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        model("access_controller", **SHORT, commands={"unlock": {"text": "open"}}, cannot=cannot)
 
 
+def test_what_a_model_cannot_be_told_is_a_command_of_its_kind() -> None:
+    made = model("access_controller", **SHORT, cannot={"fly": {"en": "no wings", "zh": "没有翅膀"}})
+    with pytest.raises(ConfigError, match="has no command 'fly'") as caught:
+        compile_downlinks(made, CATALOGUE.kind("access_controller"), {})
+    assert caught.value.fields["path"] == ("cannot", "fly")
+
+
+SHORT = {"payload": {"format": "json"}, "properties": {"battery": {"path": "b"}}}
 REPLY = {
     "payload": {"format": "json"},
     "properties": {"battery": {"path": "b"}},

@@ -10,36 +10,13 @@ import pytest
 
 from hub.errors import PoisonError
 from hub.model import Reading
-from hub.normalize.compile import compile_downlinks, compile_profile, compile_reply
+from hub.normalize.compile import compile_profile, compile_reply
 from hub.normalize.examples import Example, example_bytes
 from hub.normalize.handler import ProfileHandler
 from hub.normalize.responses import Response
 from tests.normalize.devices import CATALOGUE, PROFILES
 
-
-def sent(model: str, command: str, part: str = "", **params: int) -> bytes:
-    """Return the bytes of a command without arguments to a part of a device."""
-    profile = PROFILES[model]
-    encode = compile_downlinks(profile, CATALOGUE.kind(profile.kind), params)[command]
-    return encode(id="c-1", part=part, args={}, sent_at=1, expires_at=2)
-
-
 # ------------------------------------------------------------------------------------------------------ uhppoted
-
-
-@pytest.mark.parametrize(
-    ("command", "expected"),
-    [
-        ("unlock", {"door": 4, "card-number": 8_165_538}),
-        ("hold_door", {"door": 4, "control": "normally open"}),
-        ("release_door", {"door": 4, "control": "controlled"}),
-        ("lock", {"door": 4, "control": "controlled"}),
-    ],
-)
-def test_a_board_is_told_which_door(command: str, expected: dict[str, object]) -> None:
-    # uhppoted-mqtt documentation/commands, open-door.md and set-door-control.md; the network adds who asks whom.
-    payload = sent("uhppoted/ut0311-l04", command, "door-4", card=8_165_538)
-    assert msgspec.json.decode(payload) == expected
 
 
 def answered(**words: object) -> Response | None:
@@ -70,18 +47,6 @@ def test_a_board_that_refuses_says_why() -> None:
 
 def test_an_answer_to_a_question_that_the_hub_does_not_ask_is_none_of_its_commands() -> None:
     assert answered(**{"method": "get-time", "request-id": "AH4", "response": {}}) is None
-
-
-# ----------------------------------------------------------------------------------------------------- Hikvision
-
-
-@pytest.mark.parametrize(
-    ("command", "word"),
-    [("unlock", "open"), ("lock", "close"), ("hold_door", "alwaysOpen"), ("release_door", "resume")],
-)
-def test_a_face_terminal_is_told_in_xml(command: str, word: str) -> None:
-    expected = f"<RemoteControlDoor><cmd>{word}</cmd></RemoteControlDoor>"
-    assert sent("hikvision/face_terminal", command, "door-1") == expected.encode()
 
 
 # --------------------------------------------------------------------------------------------------------- Dahua

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import NamedTuple
 
 import msgspec
 import pytest
 
 from hub.catalogue import CommandKind, Type
+from hub.engine.guards import compile_guards, with_confirms
 from hub.model import Scalar
+from hub.normalize.command_examples import CommandExample, check_command
 from hub.normalize.compile import compile_downlinks, compile_reply
 from hub.normalize.downlinks import CompiledCommand
+from hub.normalize.examples import ExamplePayload
 from hub.normalize.payload import Format
 from hub.normalize.responses import Response
 from tests.normalize.devices import CATALOGUE, PROFILES, ROOT
@@ -137,61 +139,66 @@ def tree(fields: Sequence[tuple[object, Scalar]]) -> Mapping[str, object]:
     return root
 
 
-class Golden(NamedTuple):
-    """A command as its device wants it."""
-
-    profile: str
-    command: str
-    payload: Mapping[str, object]
-    args: Mapping[str, Scalar | timedelta] = {}
-    part: str = ""
-    params: Mapping[str, Scalar] = {}
+SENDS = [(name, example) for name, profile in PROFILES.items() for example in profile.sends]
 
 
-HUB_TO_BOARD = {"id": "c-1", "sender": "hub", "timestamp": "2023-08-12T02:24:15.250Z", "body": None}
-"""The envelope that a public device hub writes to the inbox of its boards, with our own sender, words and zone."""
-
-POLE = {"device_id": "6052502784f3eb57"}
-START = {"deviceId": "6052502784f3eb57", "port": "1", "seconds": 1_000, "serialNumber": "c-1"}
-STOP = {"deviceId": "6052502784f3eb57", "port": "1"}
-"""The examples of the manual (developer.tuya.com, Start Charging and Stop Charging), with our id."""
-
-COMMANDS = [
-    Golden(
-        "ebike_board/door_hold",
-        "hold_door",
-        {**HUB_TO_BOARD, "type": "enable_block_door", "description": "hold the door"},
-        {"ttl": timedelta(seconds=30)},
-    ),
-    Golden(
-        "ebike_board/door_hold",
-        "release_door",
-        {**HUB_TO_BOARD, "type": "disable_block_door", "description": "let the door go"},
-    ),
-    Golden(
-        "tuya/charging_pole",
-        "start",
-        {"id": "c-1", "path": "/v1.0/iot-02/charging-pile/start-charge", "body": START},
-        {"ttl": timedelta(seconds=1_000)},
-        "port-1",
-        POLE,
-    ),
-    Golden(
-        "tuya/charging_pole",
-        "stop",
-        {"id": "c-1", "path": "/v1.0/iot-02/charging-pile/initiative/end-charge", "body": STOP},
-        {},
-        "port-1",
-        POLE,
-    ),
-]
+def differences(name: str, example: CommandExample) -> list[str]:
+    profile = PROFILES[name]
+    kind = CATALOGUE.kind(profile.kind)
+    return check_command(kind.commands, compile_downlinks(profile, kind, example.params), example)
 
 
-@pytest.mark.parametrize("wanted", COMMANDS, ids=[f"{each.profile}: {each.command}" for each in COMMANDS])
-def test_a_command_is_what_its_device_expects(wanted: Golden) -> None:
-    profile = PROFILES[wanted.profile]
-    compiled = compile_downlinks(profile, CATALOGUE.kind(profile.kind), wanted.params)
-    assert msgspec.json.decode(sent(compiled[wanted.command], wanted.args, wanted.part)) == wanted.payload
+@pytest.mark.parametrize(("name", "example"), SENDS, ids=[f"{name}: {each.name}" for name, each in SENDS])
+def test_a_command_is_what_its_device_expects(name: str, example: CommandExample) -> None:
+    assert differences(name, example) == []
+
+
+@pytest.mark.parametrize("name", COMMANDING)
+def test_every_command_that_a_profile_can_say_has_an_example_with_all_its_arguments(name: str) -> None:
+    profile = PROFILES[name]
+    shown = {example.command: set(example.args) for example in profile.sends}
+    assert shown == {command: set(CATALOGUE.kind(profile.kind).commands[command].args) for command in profile.commands}
+    assert len({example.name for example in profile.sends}) == len(profile.sends)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_each_command_of_a_kind_is_said_or_it_is_said_why_not(name: str) -> None:
+    profile = PROFILES[name]
+    assert {*profile.commands, *profile.cannot} == set(CATALOGUE.kind(profile.kind).commands)
+
+
+@pytest.mark.parametrize("name", COMMANDING)
+def test_what_shows_a_command_done_is_something_that_the_profile_reports(name: str) -> None:
+    profile = PROFILES[name]
+    kind = CATALOGUE.kind(profile.kind)
+    reported = {prop for shape in profile.shapes for prop in shape.names}
+    for command, guard in with_confirms(compile_guards(kind), kind, profile.commands).items():
+        if command in profile.commands and guard.confirm is not None:
+            assert set(guard.confirm.names) <= reported, command
+
+
+def test_an_example_of_a_command_that_does_not_hold_is_told_in_sentences() -> None:
+    relay = next(example for example in PROFILES["milesight/gs101"].sends if example.command == "switch_relay_on")
+    told = [
+        differences("milesight/gs101", relay.model_copy(update=words))
+        for words in (
+            {"payload": ExamplePayload(hex="00")},
+            {"command": "self_test"},
+            {"args": {"ttl": "soon"}},
+            {"args": {"floor": 3}},
+        )
+    ]
+    assert told == [
+        [r"payload: expected b'\x00', got b'\x07\x00\x01\xff'"],
+        [
+            (
+                "command: the profile does not say how 'self_test' is told; it says: close_valve, switch_relay_on, "
+                "switch_relay_off, silence, clear_alarm, query_life"
+            )
+        ],
+        ["args: 'soon' is no duration; write 250ms, 30s, 5m, 1h30m or 2d"],
+        ["args: there is no 'floor'; it takes: ttl"],
+    ]
 
 
 ANSWERS = [
@@ -225,4 +232,5 @@ def test_every_profile_that_reads_answers_shows_one() -> None:
 
 
 def test_no_law_of_commands_was_asked_of_nothing() -> None:
-    assert min(len(COMMANDING), len(ANSWERING)) > 0
+    assert min(len(COMMANDING), len(ANSWERING), len(SENDS)) > 0
+    assert any(profile.cannot for profile in PROFILES.values())

@@ -99,7 +99,7 @@ def test_a_directory_that_nobody_has_heard_yet_is_told_as_such(
 def test_a_profile_whose_commands_name_no_port_is_refused_where_the_network_needs_one(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert typed(config, *FOREIGN, "24e124535b316056", "--profile", "zigbee2mqtt/smoke") == 2
+    assert typed(config, *FOREIGN, "24e124535b316056", "--profile", "aqara/jy-gz-01aq") == 2
     assert "no_port" in capsys.readouterr().err
     assert stored(config)[1] == []
 

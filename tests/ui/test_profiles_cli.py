@@ -154,6 +154,52 @@ def test_an_example_that_does_not_hold_exits_1_and_says_what_differs(profiles: P
     assert said.out.startswith("acme/probe: a day\n  values: expected {'humidity': 45")
 
 
+LOCK = (
+    GOOD.replace("environment_sensor", "smoke_sensor")
+    .replace("humidity: {at: 0", "battery: {at: 0")
+    .replace("humidity: 44", "battery: 44")
+    + """\
+commands:
+  silence: {text: quiet, confirm: temperature > 20}
+  sound: {text: "sound {ttl.s}"}
+cannot: {self_test: {en: it has a button for that, zh: 请按设备上的按钮}}
+sends:
+  - {name: be quiet, source: invented, command: silence, payload: {text: quiet}}
+"""
+)
+
+
+def test_what_a_model_is_told_and_what_it_cannot_be_told_are_shown_with_the_bytes(profiles: Profiles) -> None:
+    profiles.write(LOCK)
+    lines = profiles("show", "acme/probe").out.splitlines()
+    (told,) = [line for line in lines if line.startswith("silence  ") and "temperature > 20" in line]
+    assert "text: quiet" in told
+    assert any(line.startswith("self_test") and "请按设备上的按钮 / it has a button for that" in line for line in lines)
+    assert any(line.split() == ["silence", "quiet", "invented"] for line in lines)
+
+
+def test_examples_of_commands_are_run_like_those_of_messages(profiles: Profiles) -> None:
+    profiles.write(LOCK)
+    (row,) = profiles("test", "acme/probe", "--json").document()
+    assert (row["examples"], row["failed"]) == (3, {})
+    assert row["untouched"] == ["sound is sent in no example"]
+    profiles.write(LOCK.replace("payload: {text: quiet}", "payload: {text: hush}"))
+    said = profiles("test", "acme/probe")
+    assert (said.code, said.out.splitlines()[1]) == (1, "  payload: expected b'hush', got b'quiet'")
+
+
+def test_a_command_of_which_nothing_is_said_and_a_mistake_in_what_shows_it_done_are_found(profiles: Profiles) -> None:
+    file = profiles.write(LOCK.replace("cannot:", "# cannot:"))
+    said = profiles("check", "acme/probe")
+    assert said.code == 0
+    assert "it does not say how it is told to self_test" in said.out
+    assert "sound is sent in no example" in said.out
+    file = profiles.write(LOCK.replace("temperature > 20", "temprature > 20"))
+    said = profiles("check", "acme/probe")
+    assert said.code == 2
+    assert f"{file}:14: error: acme/probe" in said.out
+
+
 # ---------------------------------------------------------------------------------------------------------- decode
 
 

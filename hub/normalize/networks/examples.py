@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from hub.errors import PoisonError
-from hub.normalize.examples import Example, ExamplePayload, example_bytes
+from hub.normalize.examples import payload_bytes
 from hub.normalize.networks.downlink import Order
 from hub.normalize.networks.envelope import Envelope
 from hub.normalize.networks.network import ExampleCommand, Expected, Network, NetworkExample, SourceRow
@@ -30,11 +30,6 @@ def check_example(network: Network, example: NetworkExample) -> list[str]:
         return [f"error: expected {example.expect_error}, got {envelope}"]
     wanted = (("class", example.class_), *_wanted(example.expect))
     return _differences((route.stream.carries, *_found(route, envelope)), wanted)
-
-
-def payload_bytes(words: ExamplePayload) -> bytes:
-    """Return the bytes that an example writes down."""
-    return example_bytes(Example(name="payload", source="a network", payload=words))
 
 
 def _wanted(expected: Expected) -> Sequence[tuple[str, object]]:

@@ -15,8 +15,9 @@ from hub.authoring.marks import written
 from hub.authoring.trace import Sent, trace
 from hub.catalogue import Kind
 from hub.durations import write_duration
-from hub.normalize.compile import compile_profile
-from hub.normalize.examples import Example, check_example, example_bytes
+from hub.normalize.command_examples import CommandExample, check_command
+from hub.normalize.compile import compile_downlinks, compile_profile
+from hub.normalize.examples import Example, check_example, example_bytes, payload_bytes
 from hub.normalize.profile import Profile
 from hub.normalize.sources import each_of
 from hub.ui.cli import again, profiles_payloads
@@ -89,11 +90,13 @@ def show(context: typer.Context, model: str, *, as_json: AsJson = False) -> None
     say_table(("what", "is"), _facts(profile))
     _say_some(("property", "unit", "range", "where", "label"), list(_properties(profile, kind)))
     _say_some(("signal", "when", "data", "label"), list(_signals(profile, kind)))
-    _say_some(("command", "label"), [(name, title("", kind.commands[name].label)) for name in profile.commands])
+    _say_some(("command", "label", "how it is told", "done when"), list(_commands(profile, kind)))
+    _say_some(("cannot be told", "because"), [(name, title("", why)) for name, why in profile.cannot.items()])
     typer.echo()
     say_table(
         ("example", "expects", "source"), ((each.name, _expected(each), each.source) for each in profile.examples)
     )
+    _say_some(("sends", "as", "source"), [(_asked(each), _sent(each), each.source) for each in profile.sends])
 
 
 @app.command()
@@ -174,12 +177,17 @@ def _tested(profile: Profile, kind: Kind) -> _Tested:
         differences = check_example(compile_profile(profile, kind, example.params, ZONE), example)
         if differences:
             failed[example.name] = differences
+    for sent in profile.sends:
+        differences = check_command(kind.commands, compile_downlinks(profile, kind, sent.params), sent)
+        if differences:
+            failed[sent.name] = differences
     traces = [
         trace(profile, kind, Sent(payload=example_bytes(each), port=each.port, params=each.params, zone=ZONE))
         for each in profile.examples
     ]
     untouched = [gap.what for gap in gaps(profile, traces)]
-    return _Tested(profile=profile.profile, examples=len(profile.examples), failed=failed, untouched=untouched)
+    examples = len(profile.examples) + len(profile.sends)
+    return _Tested(profile=profile.profile, examples=examples, failed=failed, untouched=untouched)
 
 
 def _row(profile: Profile) -> dict[str, object]:
@@ -251,6 +259,24 @@ def _signals(profile: Profile, kind: Kind) -> Iterator[tuple[str, ...]]:
         for name, words in shape.signals.items():
             when = _condition(words.only) or _condition(shape.match) or "always"
             yield name, when, ", ".join(words.data), title("", kind.signals[name].label)
+
+
+def _commands(profile: Profile, kind: Kind) -> Iterator[tuple[str, ...]]:
+    for name, words in profile.commands.items():
+        known = kind.commands[name]
+        seen = known.confirm if words.confirm is None else words.confirm
+        told = _words(words.model_copy(update={"confirm": None}))
+        yield name, title("", known.label), told, seen or "nothing that it reports shows it"
+
+
+def _asked(example: CommandExample) -> str:
+    """Return what is asked of which part, with its arguments: ``unlock door-1 ttl=5s``."""
+    return " ".join([example.command, *filter(None, [example.part]), *(f"{n}={v}" for n, v in example.args.items())])
+
+
+def _sent(example: CommandExample) -> str:
+    payload = payload_bytes(example.payload)
+    return payload.decode() if example.payload.hex is None else payload.hex(" ")
 
 
 def _condition(words: object) -> str:

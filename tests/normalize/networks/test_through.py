@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hub.config import packaged
 from hub.errors import PoisonError
 from hub.normalize.compile import compile_downlinks, compile_profile
+from hub.normalize.examples import payload_bytes
 from hub.normalize.load import load_profiles
 from hub.normalize.networks.downlink import Order
 from hub.normalize.networks.envelope import Envelope
-from hub.normalize.networks.examples import payload_bytes
 from hub.normalize.networks.load import load_networks
 from hub.normalize.networks.network import SourceRow
 from hub.normalize.networks.routing import compile_router
