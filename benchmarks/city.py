@@ -20,11 +20,10 @@ from pydantic import SecretStr
 
 from hub.city.chart import CityChart
 from hub.city.judging import City, Terms
-from hub.city.sightings import Entry
 from hub.citywide.process import CityProcess, rules_of
 from hub.clock import SystemClock
 from hub.config import CitySettings, RedisSettings, Settings
-from hub.model import Event, Severity, Transition
+from hub.model import Entry, Event, Severity, Transition
 from hub.registry.circumstances import set_fact
 from hub.registry.nouns import Site
 from hub.registry.registry import Registry

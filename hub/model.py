@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -394,6 +394,19 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     label: dict[str, str] = {}
     data: dict[str, Scalar] = {}
     causes: Sequence[tuple[int, int]] = ()
+
+
+class Entry(NamedTuple):
+    """An event as its stream holds it: ``written_at`` ms by the server's clock, ``number`` among those of that ms.
+
+    ``source`` is which hub wrote it, as CloudEvents mean it.
+    """
+
+    stream: str
+    written_at: int
+    number: int
+    event: Event
+    source: str = ""
 
 
 class AlarmState(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,10 +17,10 @@ from typing import NamedTuple
 from hub.city.chart import Chart
 from hub.city.pairs import Doubt, Pair, among, beside, doubt_of
 from hub.city.rule import CityRule
-from hub.city.sightings import MILLISECOND_NS, Entry, Lens, Sighting, Skip, lens_of, sighting_of
+from hub.city.sightings import MILLISECOND_NS, Lens, Sighting, Skip, lens_of, sighting_of
 from hub.city.telling import tell
 from hub.durations import nanoseconds
-from hub.model import Event
+from hub.model import Entry, Event
 
 Order = tuple[int, int, str]
 """When a sighting is due, when it was, and its event's id."""

@@ -8,7 +8,7 @@ from sys import intern
 from typing import NamedTuple
 
 from hub.city.rule import CityRule
-from hub.model import Event
+from hub.model import Entry, Event
 from hub.rules.pseudonyms import pseudonym
 
 MILLISECOND_NS = 1_000_000
@@ -28,15 +28,6 @@ class Skip(StrEnum):
     TOO_LATE = "too_late"
     UNPLACED = "unplaced"
     FAILED = "failed"
-
-
-class Entry(NamedTuple):
-    """An event as its stream holds it: ``written_at`` ms by the server's clock, ``number`` among those of that ms."""
-
-    stream: str
-    written_at: int
-    number: int
-    event: Event
 
 
 class Sighting(NamedTuple):

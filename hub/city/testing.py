@@ -9,9 +9,9 @@ from datetime import timedelta
 
 from hub.city.judging import City, Terms
 from hub.city.rule import CityRule, CityTest
-from hub.city.sightings import MILLISECOND_NS, Entry
+from hub.city.sightings import MILLISECOND_NS
 from hub.durations import nanoseconds, write_duration
-from hub.model import Event, Severity, Transition
+from hub.model import Entry, Event, Severity, Transition
 
 START_MS = 1_772_352_000_000
 TERMS = Terms(key=b"only for tests", settle_ns=5_000_000_000, remember_ns=86_400_000_000_000)

@@ -8,13 +8,13 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from hub.citywide.rounds import Position
 from hub.clock import Clock
 from hub.errors import ConfigError, UnavailableError
 from hub.model import Event
 from hub.sinks.fence import Fence
 from hub.sinks.ownership import Claim, Ownership
 from hub.sinks.redis_link import Link, pack, pairs
+from hub.sinks.rounds import Position
 from hub.sinks.streams import (
     UNWRITABLE,
     Cursor,

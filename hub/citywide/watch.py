@@ -13,11 +13,11 @@ from hub.city.rule import CityRule
 from hub.city.sightings import MILLISECOND_NS, watched
 from hub.city.telling import tell_loss
 from hub.citywide.keeping import BACKOFF_SECONDS, Keeper, Kept, TailLostError
-from hub.citywide.rounds import Round, Rounds
 from hub.clock import Clock
 from hub.errors import UnavailableError
 from hub.model import Event
 from hub.sinks.redis_link import Link
+from hub.sinks.rounds import Round, Rounds, streams_of
 
 KEEP_EVERY_NS = 2_000_000_000
 """What came to nothing need not be kept at once: judged again after a kill it comes to nothing again."""
@@ -42,7 +42,7 @@ class Watch:
         self._terms = terms
         self._keeper = keeper
         self._clock = clock
-        self._rounds = Rounds(link, watched(rules))
+        self._rounds = Rounds(link, streams_of(watched(rules)), watched(rules))
         self._base: Counter[str] = Counter()
         self._looked_at = 0
         self._kept_at = 0

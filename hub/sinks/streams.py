@@ -113,7 +113,7 @@ def pack_cursor(partition: str, cursor: Cursor) -> bytes:
 # ---------------------------------------------------------------------------------------------------------- events
 
 
-class _Detail(msgspec.Struct, omit_defaults=True):
+class Detail(msgspec.Struct, omit_defaults=True):
     """The ``data`` field of an event's entry."""
 
     building: str
@@ -134,7 +134,7 @@ class _Detail(msgspec.Struct, omit_defaults=True):
 _CLOUD_EVENT = (b"specversion", b"1.0", b"datacontenttype", b"application/json")
 
 _encode = msgspec.json.Encoder().encode
-_decode_detail = msgspec.json.Decoder(_Detail).decode
+_decode_detail = msgspec.json.Decoder(Detail).decode
 _decode_alarm = msgspec.json.Decoder(AlarmState).decode
 _decode_reply = msgspec.json.Decoder(Reply).decode
 _decode_twin = msgspec.json.Decoder(Twin).decode
@@ -142,7 +142,34 @@ _decode_twin = msgspec.json.Decoder(Twin).decode
 
 def pack_event(event: Event, source: str) -> bytes:
     """Return the XADD of ``event``: CloudEvents 1.0 attributes as fields, ours beside them, details in ``data``."""
-    detail = _Detail(
+    said = (
+        b"id",
+        event.id,
+        b"source",
+        source,
+        b"type",
+        event.name,
+        b"subject",
+        event.key,
+        b"time",
+        rfc3339(event.time),
+    )
+    ours = (
+        b"severity",
+        event.severity,
+        b"transition",
+        event.transition,
+        b"site",
+        event.site,
+        b"data",
+        _encode(detail_of(event)),
+    )
+    return pack(b"XADD", events_key(event.name), b"*", *said, *_CLOUD_EVENT, *ours)
+
+
+def detail_of(event: Event) -> Detail:
+    """Return what an event's ``data`` says."""
+    return Detail(
         event.building,
         event.device,
         event.part,
@@ -157,20 +184,6 @@ def pack_event(event: Event, source: str) -> bytes:
         event.drill,
         event.place,
     )
-    said = (
-        b"id",
-        event.id,
-        b"source",
-        source,
-        b"type",
-        event.name,
-        b"subject",
-        event.key,
-        b"time",
-        rfc3339(event.time),
-    )
-    ours = (b"severity", event.severity, b"transition", event.transition, b"site", event.site, b"data", _encode(detail))
-    return pack(b"XADD", events_key(event.name), b"*", *said, *_CLOUD_EVENT, *ours)
 
 
 def source_of(partition: str) -> str:

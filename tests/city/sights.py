@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from hub.city.judging import City, Terms
 from hub.city.rule import CityRule
-from hub.city.sightings import Entry
 from hub.city.testing import TERMS, Line
-from hub.model import Event, Scalar, Severity, Transition
+from hub.model import Entry, Event, Scalar, Severity, Transition
 
 SECOND_MS = 1_000
 SECOND_NS = 1_000_000_000

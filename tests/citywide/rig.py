@@ -12,7 +12,6 @@ from pydantic import SecretStr
 
 from hub.city.judging import City, Terms
 from hub.citywide.process import CityProcess, rules_of
-from hub.citywide.rounds import Rounds
 from hub.clock import SystemClock
 from hub.config import CitySettings, HttpSettings, RedisSettings, Settings
 from hub.durations import nanoseconds, read_duration
@@ -23,6 +22,7 @@ from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
 from hub.services.child import free_port
 from hub.sinks.redis_link import Link
+from hub.sinks.rounds import Rounds, streams_of
 from hub.sinks.stream_readers import read_events
 from hub.sinks.streams import pack_event
 from tests.city.sights import passage
@@ -83,7 +83,8 @@ async def should_be_told(link: Link, settings: Settings) -> list[str]:
         remember_ns=nanoseconds(settings.city.remember),
     )
     city = City(rules_of(settings), chart, terms)
-    rounds = Rounds(link, ["access.passage", "vehicle.passage"])
+    names = ["access.passage", "vehicle.passage"]
+    rounds = Rounds(link, streams_of(names), names)
     await rounds.begin({})
     async for entries, unreadable in rounds.again(0):
         assert unreadable == 0

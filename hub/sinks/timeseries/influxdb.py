@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import TracebackType
 from typing import Final, Self
@@ -17,6 +16,7 @@ from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 from influxdb_client.rest import ApiException
 
 from hub.errors import PoisonError, UnavailableError
+from hub.sinks.retry_after import retry_after
 from hub.sinks.timeseries.query import influxql, read_answer
 from hub.sinks.timeseries.refusal import TOO_LARGE, Refusal, read_refusal
 from hub.sinks.timeseries.store import Query, Row, Written
@@ -29,7 +29,6 @@ A server that stores nothing of what it refuses, and does not say why, would los
 BODY_BYTES_MAX: Final = 1_000_000
 """aiohttp sends larger bodies in one go too, and warns that this holds up the loop."""
 _CONNECT_SECONDS: Final = 3
-_RETRY_AFTER_MAX: Final = timedelta(minutes=5)
 
 _BLAMES_LINES: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 _CODES: Final[Mapping[int, str]] = {
@@ -151,19 +150,6 @@ def _refusal(error: ApiException) -> Refusal:
     if refusal is None:
         code = "garbled_answer" if status in _BLAMES_LINES else _CODES.get(status, "store_failed")
         raise UnavailableError(
-            code, body[:200].decode("utf-8", "replace"), retry_after=_retry_after(error.headers or {}), status=status
+            code, body[:200].decode("utf-8", "replace"), retry_after=retry_after(error.headers or {}), status=status
         ) from error
     return refusal
-
-
-def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """Return what ``Retry-After`` asks, in seconds or as a date by the server's own clock; at most 5 minutes."""
-    asked = headers.get("Retry-After", "")
-    try:
-        if asked.isdigit():
-            wish = timedelta(seconds=int(asked))
-        else:
-            wish = parsedate_to_datetime(asked) - parsedate_to_datetime(headers["Date"])
-    except (ValueError, KeyError, OverflowError, TypeError):
-        return None
-    return min(max(wish, timedelta()), _RETRY_AFTER_MAX)

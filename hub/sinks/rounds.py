@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 import msgspec
 import structlog
 
-from hub.city.sightings import Entry
 from hub.errors import PoisonError
+from hub.model import Entry
 from hub.sinks.redis_link import Answer, Link, checked, pack, pairs, rows
 from hub.sinks.streams import decode_event, events_key
 
 PAGE = 1_000
 BLOCK_SECONDS = 0.25
+_LAST_NUMBER = 2**63 - 1
 
 EntryId = tuple[int, int]
 
@@ -45,13 +46,18 @@ class Round(NamedTuple):
     unreadable: int
 
 
-class Rounds:
-    """Reads events of these ``names`` on a connection of its own; ``positions`` say how far in each stream."""
+def streams_of(names: Iterable[str]) -> list[str]:
+    """Return the streams in which events of these names stand, each once."""
+    return sorted({events_key(name) for name in names})
 
-    def __init__(self, link: Link, names: Iterable[str]) -> None:
+
+class Rounds:
+    """Reads events on a connection of its own: those of these ``names``, or all; ``positions`` say how far."""
+
+    def __init__(self, link: Link, streams: Iterable[str], names: Collection[str] | None = None) -> None:
         self.positions: dict[str, Position] = {}
-        self._names = frozenset(name.encode() for name in names)
-        self.streams = tuple(sorted({events_key(name.decode()) for name in self._names}))
+        self.streams = tuple(streams)
+        self._names = None if names is None else frozenset(name.encode() for name in names)
         self._link = link
 
     async def begin(self, positions: Mapping[str, Position]) -> int:
@@ -60,6 +66,19 @@ class Rounds:
         now = await self._now()
         self.positions = {stream: positions.get(stream) or await self._end(stream) for stream in self.streams}
         return now
+
+    async def position_at(self, stream: str, since: int) -> Position:
+        """Return the position before what was written from ``since`` (ms) on; what is gone already counts as read."""
+        facts = await self._facts(stream)
+        later, start, end = 0, f"{since}", facts.get(b"last-generated-id", b"0-0")
+        while True:
+            page = rows(await self._link.ask("XRANGE", stream, start, end, "COUNT", PAGE))
+            later += len(page)
+            if len(page) < PAGE:
+                break
+            start = f"({_text(_identified(page[-1])[0])}"
+        added = _number(facts, b"entries-added")
+        return Position(since - 1, _LAST_NUMBER, added - later) if since > 0 else Position(entries=added - later)
 
     async def again(self, since: int) -> AsyncIterator[tuple[list[Entry], int]]:
         """Yield what was written from ``since`` (ms) on and has been read, as far as the streams still hold it.
@@ -90,6 +109,7 @@ class Rounds:
     async def lost(self) -> dict[str, int]:
         """Return how many entries of each stream were removed before they were read; each is told once."""
         found = {}
+        positions = dict(self.positions)
         for stream, position in self.positions.items():
             facts = await self._facts(stream)
             added, last = _number(facts, b"entries-added"), facts.get(b"last-generated-id", b"0-0")
@@ -98,7 +118,8 @@ class Rounds:
             if missing > 0:
                 found[stream] = missing
             if missing > 0 or is_at_end:  # fewer than before: the server has forgotten some, and counts anew
-                self.positions[stream] = msgspec.structs.replace(position, entries=position.entries + missing)
+                positions[stream] = msgspec.structs.replace(position, entries=position.entries + missing)
+        self.positions = positions  # not before all have answered: what is told once must have been returned
         return found
 
     async def read(self, block_seconds: float = BLOCK_SECONDS) -> Round:
@@ -130,11 +151,13 @@ class Rounds:
 
     def _decoded(self, stream: str, page: Sequence[tuple[EntryId, dict[bytes, bytes]]]) -> tuple[list[Entry], int]:
         """Return the entries that are wanted, and how many of these nobody can read."""
-        wanted = [(entry, fields) for entry, fields in page if fields.get(b"type") in self._names]
+        names = self._names
+        wanted = [(entry, fields) for entry, fields in page if names is None or fields.get(b"type") in names]
         entries = []
         for (written_at, number), fields in wanted:
             try:
-                entries.append(Entry(stream, written_at, number, decode_event(fields)))
+                source = fields.get(b"source", b"").decode()
+                entries.append(Entry(stream, written_at, number, decode_event(fields), source))
             except PoisonError as error:
                 log.warning("entry_unreadable", stream=stream, entry=f"{written_at}-{number}", reason=str(error))
         return entries, len(wanted) - len(entries)
