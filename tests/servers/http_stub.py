@@ -40,13 +40,14 @@ class HttpStub:
     """Takes the answers of ``script`` in turn, then whatever ``judge`` says of the lines (at first: 204, stored).
 
     ``stored`` maps (series, time) to the fields last written, as a time series store keeps them; ``requests`` are
-    path with query and body, in order; ``writes`` how many lines each write had.
+    path with query and body, in order, ``heads`` their heads; ``writes`` how many lines each write had.
     """
 
     def __init__(self) -> None:
         self.script: deque[Answer] = deque()
         self.judge: Callable[[Sequence[bytes]], Answer] = lambda _lines: OK
         self.requests: list[tuple[str, bytes]] = []
+        self.heads: list[str] = []
         self.stored: dict[tuple[bytes, bytes], bytes] = {}
         self.url = ""
 
@@ -77,6 +78,7 @@ class HttpStub:
         length = next((int(line[15:]) for line in head.split("\r\n") if line.lower().startswith("content-length:")), 0)
         body = await reader.readexactly(length)
         self.requests.append((head.split(" ", 2)[1], body))
+        self.heads.append(head)
         lines = body.split(b"\n")
         answer = self.script.popleft() if self.script else self.judge(lines)
         if answer.stores:

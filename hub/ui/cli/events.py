@@ -1,4 +1,4 @@
-"""``hub events``: what rules raised, listed or followed."""
+"""``hub events``: what rules raised, listed, followed or forwarded."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hub.model import Event, Severity
 from hub.sinks.stream_readers import follow_events
 from hub.sinks.streams import DOMAINS
 from hub.ui.atlas import Atlas
+from hub.ui.cli import events_forward
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.history import History, Wanted
@@ -22,6 +23,8 @@ from hub.ui.words import COLOURS, clock_time, details, marks, moment, sentence, 
 from hub.veil import Veil
 
 app = typer.Typer()
+app.command()(events_forward.forward)
+app.add_typer(events_forward.deliveries, name="deliveries")
 
 SHOWN_ID = 8
 

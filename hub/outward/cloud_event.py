@@ -1,0 +1,80 @@
+"""An event as CloudEvents 1.0 in structured mode: one JSON document, attributes beside data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from hashlib import blake2b
+
+import msgspec
+
+from hub.clock import Clock
+from hub.model import Entry, Event, Severity, Transition
+from hub.outward.parcel import Parcel, place_of
+from hub.sinks.streams import detail_of, rfc3339
+
+CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
+LOST = "hub.entries_lost"
+"""The type of what tells that entries of a stream were removed before they were read."""
+CHANNEL = "webhook"
+_RANKS = list(Severity)
+
+_encode = msgspec.json.Encoder().encode
+
+
+def cloud_event(event: Event, source: str) -> bytes:
+    """Return an event; ``severity``, ``transition`` and ``site`` are extension attributes, as in its stream."""
+    attributes = _attributes(id=event.id, source=source, type=event.name, time=event.time)
+    ours = {"severity": event.severity, "transition": event.transition, "site": event.site}
+    return _encode({**attributes, "subject": event.key, **ours, "data": detail_of(event)})
+
+
+def _attributes(*, id: str, source: str, type: str, time: int) -> dict[str, object]:  # noqa: A002 -- CloudEvents calls them so
+    named = {"specversion": "1.0", "id": id, "source": source, "type": type, "time": rfc3339(time)}
+    return {**named, "datacontenttype": "application/json"}
+
+
+class Packing:
+    """Makes parcels of entries that are bad enough; ``veiled`` returns an event as it may leave the house.
+
+    ``name`` is the forwarder's: the source of what it tells of itself.
+    """
+
+    def __init__(self, name: str, worst: Severity, veiled: Callable[[Event], Event], clock: Clock) -> None:
+        self._source = f"hub/forward/{name}"
+        self._wanted: Collection[Severity] = _RANKS[: _RANKS.index(worst) + 1]
+        self._veiled = veiled
+        self._clock = clock
+
+    def of_entry(self, entry: Entry) -> Sequence[Parcel]:
+        """Return the parcel of an entry; none when it is not wanted."""
+        if entry.event.severity not in self._wanted:
+            return ()
+        event = self._veiled(entry.event)
+        parcel = Parcel(
+            channel=CHANNEL,
+            lane=event.key,
+            entry=place_of(entry),
+            event=event.id,
+            name=event.name,
+            kind=event.transition.value,
+            body=cloud_event(event, entry.source),
+            due=self._clock.wall_ns(),
+        )
+        return [parcel]
+
+    def of_loss(self, stream: str, read: int, count: int) -> Sequence[Parcel]:
+        """Return what tells that ``count`` entries are gone unread; ``read`` entries tell this loss from others."""
+        number = blake2b(f"{self._source} {stream} {read} {count}".encode(), digest_size=16).hexdigest()
+        now = self._clock.wall_ns()
+        attributes = _attributes(id=number, source=self._source, type=LOST, time=now)
+        parcel = Parcel(
+            channel=CHANNEL,
+            lane=stream,
+            entry=f"{stream} lost {read}",
+            event=number,
+            name=LOST,
+            kind=Transition.OCCURRED.value,
+            body=_encode({**attributes, "subject": stream, "data": {"stream": stream, "entries": count}}),
+            due=now,
+        )
+        return [parcel]

@@ -1,0 +1,126 @@
+"""The follower: reads streams and writes parcels and positions down together, before anything leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import structlog
+
+from hub.clock import Clock
+from hub.errors import UnavailableError
+from hub.model import Entry
+from hub.outward.ledger import Ledger
+from hub.outward.parcel import Parcel, Slip
+from hub.sinks.rounds import Rounds
+
+LOOK_FOR_LOSS_NS = 30_000_000_000
+KEEP_EVERY_NS = 1_000_000_000
+"""What came to nothing need not be kept at once: read again after a kill it comes to nothing again."""
+BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
+ROOM_SECONDS = 0.25
+MOST_WAITING = 100_000
+"""So many parcels may wait; past it the streams keep what comes, as long as they do."""
+
+log = structlog.get_logger(__name__)
+
+
+class Packer(Protocol):
+    """Makes parcels."""
+
+    def of_entry(self, entry: Entry) -> Sequence[Parcel]:
+        """Return what leaves because of an entry."""
+        ...
+
+    def of_loss(self, stream: str, read: int, count: int) -> Sequence[Parcel]:
+        """Return what leaves because ``count`` entries were removed unread, after ``read`` of their stream."""
+        ...
+
+
+class Carrier(Protocol):
+    """Whom slips are handed to."""
+
+    @property
+    def waiting(self) -> int:
+        """How many parcels wait there."""
+        ...
+
+    def add(self, slips: Iterable[Slip]) -> None:
+        """Let them leave when it is their turn."""
+        ...
+
+
+class Follower:
+    """Follows the streams of ``rounds``; Redis may be away as long as it likes. ``is_reading``: it answered last."""
+
+    def __init__(self, rounds: Rounds, ledger: Ledger, packer: Packer, carrier: Carrier, clock: Clock) -> None:
+        self.is_reading = False
+        self._rounds = rounds
+        self._ledger = ledger
+        self._packer = packer
+        self._carrier = carrier
+        self._clock = clock
+        self._looked_at: int | None = None
+        self._kept_at = 0
+
+    async def begin(self, since: int | None, *, anew: bool = False) -> None:
+        """Find where to begin and write it down, so that it is the same after a kill.
+
+        With ``since`` (ms) there, with ``anew`` now; else where it was, and now where it never was.
+        """
+        await self._rounds.begin({} if anew else await self._ledger.positions())
+        if since is not None:
+            for stream in await self._rounds.kept_since(since):
+                log.warning("stream_begins_later", stream=stream, reason="trimmed: what it no longer holds is not sent")
+            for stream in self._rounds.streams:
+                self._rounds.positions[stream] = await self._rounds.position_at(stream, since)
+        await self._keep([], {})
+        self.is_reading = True
+
+    async def run(self) -> None:
+        """Follow until cancelled; call ``begin`` before."""
+        failures = 0
+        while True:
+            try:
+                await self._take()
+                failures, self.is_reading = 0, True
+            except UnavailableError as error:
+                if not failures:
+                    log.warning("follower_held_up", reason=str(error))
+                self.is_reading = False
+                await self._clock.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+                failures += 1
+
+    async def _take(self) -> None:
+        """Read a round and keep it."""
+        while self._carrier.waiting >= MOST_WAITING:
+            await self._clock.sleep(ROOM_SECONDS)
+        if self._looked_at is None or self._clock.monotonic_ns() - self._looked_at > LOOK_FOR_LOSS_NS:
+            await self._look_for_loss()
+        found = await self._rounds.read()
+        parcels = [parcel for entry in found.entries for parcel in self._packer.of_entry(entry)]
+        is_time = self._clock.monotonic_ns() - self._kept_at > KEEP_EVERY_NS
+        if parcels or found.unreadable or (found.entries and is_time):
+            await self._keep(parcels, {"unreadable": found.unreadable})
+
+    async def _look_for_loss(self) -> None:
+        lost = await self._rounds.lost()
+        self._looked_at = self._clock.monotonic_ns()
+        parcels: list[Parcel] = []
+        for stream, count in lost.items():
+            log.error("entries_lost", stream=stream, entries=count, reason="removed before they were read")
+            parcels += self._packer.of_loss(stream, self._rounds.positions[stream].entries, count)
+        if lost:
+            await self._keep(parcels, {"lost": sum(lost.values())})
+
+    async def _keep(self, parcels: Sequence[Parcel], counts: dict[str, int]) -> None:
+        """Write parcels and positions, however long the disk takes nothing: what was read is not read again."""
+        while True:
+            try:
+                self._carrier.add(await self._ledger.keep(parcels, self._rounds.positions, counts))
+            except UnavailableError as error:
+                log.warning("ledger_unavailable", reason=str(error))
+                await self._clock.sleep(BACKOFF_SECONDS[-1])
+            else:
+                break
+        self._kept_at = self._clock.monotonic_ns()

@@ -1,0 +1,91 @@
+"""A parcel: one thing that leaves the house on one channel, what the other side said to it, and its states."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from hub.model import Entry
+
+
+class State(StrEnum):
+    """What became of a parcel: the first waits, the others are ends."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """What goes to ``channel``: ``body`` stays the same however often it is sent. ``entry`` names where it came from.
+
+    ``kind`` is what happened (``raised``), of the event ``name``.
+    Those of one ``lane`` (what the event is about) leave one after the other. ``due`` is wall ns; ``answer`` says why
+    it is dropped where that is already known; what waits in the lane ``replaces`` and is not due gives way to it.
+    """
+
+    channel: str
+    lane: str
+    entry: str
+    event: str
+    name: str
+    kind: str
+    body: bytes
+    due: int
+    state: State = State.WAITING
+    answer: str = ""
+    replaces: str = ""
+
+
+def place_of(entry: Entry) -> str:
+    """Return how a ledger names an entry: from there on it can be sent again."""
+    return f"{entry.stream} {entry.written_at}-{entry.number}"
+
+
+class Slip(NamedTuple):
+    """What is remembered of a parcel that waits: its number in the ledger, and when it may leave."""
+
+    number: int
+    channel: str
+    lane: str
+    due: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one attempt: the parcel's ``state`` and ``answer``; with ``due`` when it is tried again."""
+
+    number: int
+    state: State
+    answer: str
+    attempts: int
+    due: int
+
+
+class Verdict(StrEnum):
+    """What an answer means: taken, never to be taken, not now, nobody's turn now, or no more of anything."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    LATER = "later"
+    BUSY = "busy"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the other side said; ``after`` is its own wish."""
+
+    verdict: Verdict
+    text: str
+    after: timedelta = timedelta()
+
+
+Send = Callable[[Parcel], Awaitable[Answer]]
+"""Sends one parcel once; it never raises for what the other side does."""

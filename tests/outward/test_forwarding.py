@@ -1,0 +1,185 @@
+"""A forwarder on a real Valkey, and a receiver that drops, refuses or is busy: nothing lost, each subject in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hub.clock import SystemClock
+from hub.errors import ConfigError
+from hub.model import Event, Severity
+from hub.outward.cloud_event import LOST
+from hub.outward.ledger import Ledger, read_counts, read_lines
+from hub.outward.parcel import State
+from hub.sinks.redis_link import Link
+from hub.sinks.streams import domain_key
+from tests.citywide.rig import write
+from tests.outward.rig import SHORT, Desk, counted, event, headers, is_signed, numbers, told
+from tests.servers.http_stub import Answer, HttpStub, Manner
+from tests.servers.valkey import ValkeyServer
+from tests.waiting import wait_until
+
+ACCESS = domain_key("access")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, valkey: ValkeyServer, http_stub: HttpStub) -> Desk:
+    return Desk(tmp_path / "forward" / "it", valkey, http_stub)
+
+
+async def test_dropped_answers_and_refusals_cost_no_event_and_no_order(
+    desk: Desk, valkey: ValkeyServer, http_stub: HttpStub
+) -> None:
+    http_stub.script.extend(
+        [
+            Answer(manner=Manner.RESET),
+            Answer(status=503, headers={"Retry-After": "0"}),
+            Answer(status=200),
+            Answer(manner=Manner.GARBLED),
+            Answer(status=429),
+            Answer(status=500, body=b"again, please"),
+            Answer(status=301, headers={"Location": "/elsewhere"}),
+            Answer(manner=Manner.RESET),
+        ]
+    )
+    async with valkey.link() as link, desk.at_work() as process:
+        await wait_until(lambda: process.follower.is_reading)
+        await write(link, *(event(number, f"gate-{number % 3}") for number in range(30)))
+        await wait_until(lambda: len(desk.ended()) == 30)
+    for gate in range(3):
+        assert [number for number in desk.ended() if number % 3 == gate] == list(range(gate, 30, 3))
+    assert desk.ended(State.DEAD) == []
+    tries = Counter(numbers(http_stub))
+    assert set(tries) == set(range(30))
+    assert sum(tries.values()) == 37
+    bodies = {body for _, body in http_stub.requests}
+    assert len(bodies) == 30
+    assert all(path == "/hook" for path, _ in http_stub.requests)
+    secret = (desk.directory / "secret").read_text(encoding="ascii").strip()
+    for head, (_, body), document in zip(http_stub.heads, http_stub.requests, told(http_stub), strict=True):
+        said = headers(head)
+        assert said["content-type"] == "application/cloudevents+json; charset=utf-8"
+        assert said["webhook-id"] == document["id"]
+        assert is_signed(secret, said, body)
+        assert not is_signed(secret, said, body + b" ")
+
+
+async def test_one_subject_that_fails_holds_up_nobody_else(
+    desk: Desk, valkey: ValkeyServer, http_stub: HttpStub
+) -> None:
+    http_stub.judge = lambda lines: Answer(status=500 if b"garden/bad" in lines[0] else 204)
+    async with valkey.link() as link, desk.at_work() as process:
+        await wait_until(lambda: process.follower.is_reading)
+        await write(link, event(1, "bad"), event(2, "bad"), event(3, "good"), event(4, "good"))
+        await wait_until(lambda: len(desk.ended()) == 2 and numbers(http_stub).count(1) >= 3)
+        assert (desk.ended(), 2 in numbers(http_stub)) == ([3, 4], False)
+        http_stub.judge = lambda _lines: Answer()
+        await wait_until(lambda: len(desk.ended()) == 4)
+    assert desk.ended() == [3, 4, 1, 2]
+
+
+async def test_what_is_refused_is_dead_and_listed_and_goes_when_it_is_let_again(
+    desk: Desk, valkey: ValkeyServer, http_stub: HttpStub
+) -> None:
+    http_stub.script.append(Answer(status=422, body=b"who is \x00 gate-1?"))
+    async with valkey.link() as link, desk.at_work() as process:
+        await wait_until(lambda: process.follower.is_reading)
+        await write(link, event(1), event(2))
+        await wait_until(lambda: desk.ended() == [2])
+        (line,) = read_lines(desk.directory, state=State.DEAD, limit=10)
+        assert (int(line.event, 16), line.answer, line.attempts) == (1, "422 who is gate-1?", 1)
+        async with Ledger(desk.directory, SystemClock()) as beside:
+            assert await beside.retry([line.number]) == 1
+        await wait_until(lambda: desk.ended() == [2, 1])
+    assert read_lines(desk.directory, state=State.DEAD, limit=10) == []
+    assert read_counts(desk.directory) == {"dead": 1, "delivered": 2, "waiting": 0}
+
+
+async def test_whoever_is_tried_for_too_long_is_given_up_and_kept(
+    desk: Desk, valkey: ValkeyServer, http_stub: HttpStub
+) -> None:
+    http_stub.judge = lambda lines: Answer(status=500 if f"{1:032x}".encode() in lines[0] else 204)
+    patience = type(SHORT)(pauses=(0.02,), give_up_after=timedelta(milliseconds=100), spread=lambda: 1.0)
+    async with valkey.link() as link, desk.at_work(patience=patience) as process:
+        await wait_until(lambda: process.follower.is_reading)
+        await write(link, event(1), event(2))
+        await wait_until(lambda: desk.ended() == [2])
+    assert desk.ended(State.DEAD) == [1]
+
+
+async def test_a_receiver_that_is_gone_ends_the_forwarder_and_loses_nothing(
+    desk: Desk, valkey: ValkeyServer, http_stub: HttpStub
+) -> None:
+    http_stub.judge = lambda _lines: Answer(status=410)
+    async with valkey.link() as link:
+        with pytest.raises(ExceptionGroup) as ended:
+            await _forward(desk, link, event(1))
+        assert ended.group_contains(ConfigError, match="receiver_gone", depth=None)
+        await write(link, event(2))
+        http_stub.judge = lambda _lines: Answer()
+        async with desk.at_work():
+            await wait_until(lambda: desk.ended() == [1, 2])
+
+
+async def test_where_it_was_is_where_it_goes_on_and_a_cursor_sends_again(
+    desk: Desk, valkey: ValkeyServer, http_stub: HttpStub
+) -> None:
+    async with valkey.link() as link:
+        await write(link, event(1))
+        async with desk.at_work() as process:
+            await wait_until(lambda: process.follower.is_reading)
+            await write(link, event(2))
+            await wait_until(counted(http_stub, 1))
+        await write(link, event(3), event(4, severity=Severity.INFO))
+        async with desk.at_work():
+            await wait_until(lambda: desk.ended() == [2, 3])
+        assert numbers(http_stub) == [2, 3]
+        async with desk.at_work(since=0):
+            await wait_until(lambda: len(desk.ended()) == 5)
+        assert sorted(desk.ended()[2:]) == [1, 2, 3]
+        lines = read_lines(desk.directory, state=None, limit=10)
+        place = next(line.entry for line in lines if int(line.event, 16) == 3)
+        async with desk.at_work(since=int(place.split()[1].partition("-")[0])):
+            await wait_until(lambda: 3 in desk.ended()[5:])
+        assert 1 not in desk.ended()[5:]
+        async with desk.at_work(anew=True) as process:
+            await wait_until(lambda: process.follower.is_reading)
+            await write(link, event(5))
+            await wait_until(lambda: desk.ended()[-1] == 5)
+
+
+async def test_what_was_trimmed_unread_is_told_once_to_whoever_receives(
+    desk: Desk, valkey: ValkeyServer, http_stub: HttpStub
+) -> None:
+    async with valkey.link() as link:
+        async with desk.at_work() as process:
+            await wait_until(lambda: process.follower.is_reading)
+            await write(link, event(1))
+            await wait_until(lambda: desk.ended() == [1])
+        await write(link, *(event(number) for number in range(2, 7)))
+        await link.ask("XTRIM", ACCESS, "MAXLEN", "=", 2)
+        for _ in range(2):
+            async with desk.at_work():
+                await wait_until(lambda: len(desk.ended()) == 4)
+    losses = [document for document in told(http_stub) if document["type"] == LOST]
+    assert [(loss["subject"], loss["data"]) for loss in losses] == [(ACCESS, {"stream": ACCESS, "entries": 3})]
+    assert [number for number in numbers(http_stub) if number < 10] == [1, 5, 6]
+    assert read_counts(desk.directory)["lost"] == 3
+
+
+async def test_two_forwarders_of_one_name_do_not_work_at_the_same_time(desk: Desk) -> None:
+    async with desk.at_work():
+        with pytest.raises(ConfigError, match="already_running"):
+            async with desk.at_work():
+                pass
+
+
+async def _forward(desk: Desk, link: Link, *events: Event) -> None:
+    async with desk.at_work() as process:
+        await wait_until(lambda: process.follower.is_reading)
+        await write(link, *events)
+        await asyncio.Event().wait()  # the error of a task ends it

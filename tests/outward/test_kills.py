@@ -1,0 +1,78 @@
+"""A forwarder that is killed in between, while hubs go on writing: nothing lost, and what comes twice is the same."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hub.outward.ledger import read_counts
+from hub.ui.cli.events_forward import FOLDER
+from tests.citywide.rig import write
+from tests.outward.rig import counted, event, numbers
+from tests.servers.http_stub import Answer, HttpStub, Manner
+from tests.servers.valkey import ValkeyServer
+from tests.ui.installation import environment, hub_command
+from tests.waiting import wait_until
+
+EVENTS = 60
+GATES = 4
+
+
+@contextmanager
+def forwarding(config: Path, url: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``hub events forward`` as a process of its own."""
+    words = ("events", "forward", "it", "--webhook", url, "--from", "beginning" if _is_first(config) else "", "--json")
+    with (config.parent / "forward.log").open("ab") as log:
+        process = subprocess.Popen(
+            hub_command("--config", str(config), *words), stdout=log, stderr=log, env=environment()
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _is_first(config: Path) -> bool:
+    return not (config.parent / "data" / FOLDER / "it").exists()
+
+
+@pytest.mark.timeout(120)
+async def test_a_forwarder_that_is_killed_anywhere_sends_each_event_in_order(
+    tmp_path: Path, valkey: ValkeyServer, http_stub: HttpStub
+) -> None:
+    config = tmp_path / "hub.toml"
+    config.write_text(f'data_dir = "{tmp_path / "data"}"\nredis.url = "{valkey.url}"\n', encoding="utf-8")
+    url = f"{http_stub.url}/hook"
+    async with valkey.link() as link:
+        await write(link, *(event(number, f"gate-{number % GATES}") for number in range(EVENTS // 2)))
+        with forwarding(config, url) as process:
+            await wait_until(counted(http_stub, 10), seconds=30)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        await write(link, *(event(number, f"gate-{number % GATES}") for number in range(EVENTS // 2, EVENTS)))
+        http_stub.judge = lambda _lines: Answer(manner=Manner.HANGING)
+        before = len(http_stub.requests)
+        with forwarding(config, url) as process:
+            await wait_until(counted(http_stub, before + GATES), seconds=30)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        http_stub.judge = lambda _lines: Answer()
+        with forwarding(config, url) as process:
+            await wait_until(lambda: set(numbers(http_stub)) == set(range(EVENTS)), seconds=30)
+            directory = tmp_path / "data" / FOLDER / "it"
+            await wait_until(lambda: read_counts(directory)["delivered"] == EVENTS)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+    assert read_counts(directory) == {"delivered": EVENTS, "waiting": 0}
+    sent = numbers(http_stub)
+    assert len(sent) > EVENTS
+    assert len({body for _, body in http_stub.requests}) == EVENTS
+    for gate in range(GATES):
+        firsts = list(dict.fromkeys(number for number in sent if number % GATES == gate))
+        assert firsts == list(range(gate, EVENTS, GATES))

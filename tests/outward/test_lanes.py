@@ -1,0 +1,45 @@
+"""Who leaves next: of each lane the oldest, when it is due, and nobody waits for another lane."""
+
+from __future__ import annotations
+
+from hub.outward.lanes import Lanes
+from hub.outward.parcel import Slip
+
+
+def slip(number: int, lane: str, due: int = 0) -> Slip:
+    return Slip(number, "webhook", lane, due, 0)
+
+
+def test_of_a_lane_one_is_away_at_a_time_and_the_others_flow() -> None:
+    lanes = Lanes()
+    lanes.add([slip(1, "a"), slip(2, "a"), slip(3, "b")])
+    assert [lanes.take(0), lanes.take(0), lanes.take(0)] == [slip(1, "a"), slip(3, "b"), None]
+    lanes.release(slip(1, "a"), None)
+    assert lanes.take(0) == slip(2, "a")
+
+
+def test_what_waits_again_keeps_its_place_and_holds_only_its_own_lane() -> None:
+    lanes = Lanes()
+    lanes.add([slip(1, "a"), slip(2, "a"), slip(3, "b")])
+    taken = lanes.take(0)
+    assert taken == slip(1, "a")
+    lanes.release(taken, slip(1, "a", due=50))
+    assert [lanes.take(10), lanes.take(10)] == [slip(3, "b"), None]
+    assert lanes.next_due() == 50
+    assert lanes.take(50) == slip(1, "a", due=50)
+
+
+def test_an_older_one_that_waits_again_goes_before_the_younger() -> None:
+    lanes = Lanes()
+    lanes.add([slip(5, "a"), slip(2, "a")])
+    assert lanes.take(0) == slip(2, "a")
+
+
+def test_one_that_is_told_twice_waits_once() -> None:
+    lanes = Lanes()
+    lanes.add([slip(1, "a"), slip(1, "a")])
+    taken = lanes.take(0)
+    assert taken is not None
+    lanes.add([slip(1, "a")])
+    lanes.release(taken, None)
+    assert (lanes.take(0), lanes.waiting, lanes.next_due()) == (None, 0, None)

@@ -1,0 +1,83 @@
+"""What a webhook is sent: CloudEvents, signed as Standard Webhooks says; and what no secret is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hub.errors import ConfigError
+from hub.outward.cloud_event import cloud_event
+from hub.outward.webhook import host_of, own_secret, read_keys, signature
+from tests.outward.rig import event
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def secret_file(directory: Path, text: str) -> Path:
+    path = directory / "secret"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_signature_is_that_of_the_specification(tmp_path: Path) -> None:
+    # The vector of the reference implementation: standard-webhooks, libraries/python/tests/test_webhooks.py.
+    keys = read_keys(secret_file(tmp_path, SECRET))
+    signed = signature(keys, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_two_secrets_sign_both(tmp_path: Path) -> None:
+    old, new = read_keys(secret_file(tmp_path, SECRET))[0], b"n" * 32
+    both = signature([new, old], "id", 1, b"{}")
+    assert both == f"{signature([new], 'id', 1, b'{}')} {signature([old], 'id', 1, b'{}')}"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "whsec_", "whsec_c2hvcnQ=", "whsec_not base64!", "a password that is long enough"]
+)
+def test_what_is_no_secret_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read_keys(secret_file(tmp_path, text))
+    assert refused.value.code == "secret_invalid"
+    assert len(text) < 8 or text.removeprefix("whsec_") not in str(refused.value)
+
+
+def test_a_secret_of_our_own_is_made_once_for_us_alone(tmp_path: Path) -> None:
+    path = own_secret(tmp_path / "forward" / "secret")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [len(key) for key in read_keys(path)] == [32]
+    before = path.read_text(encoding="ascii")
+    assert own_secret(path).read_text(encoding="ascii") == before
+
+
+def test_an_event_is_a_cloud_event_in_structured_mode() -> None:
+    found = json.loads(cloud_event(event(7), "hub/main"))
+    data = found.pop("data")
+    assert found == {
+        "specversion": "1.0",
+        "id": f"{7:032x}",
+        "source": "hub/main",
+        "type": "access.passage",
+        "subject": "garden/gate-1",
+        "time": "2026-03-01T12:00:07.000000000Z",
+        "datacontenttype": "application/json",
+        "severity": "high",
+        "transition": "occurred",
+        "site": "garden",
+    }
+    assert (data["rule"], data["device"], data["data"]["direction"]) == ("access-passage", "gate-1", "in")
+
+
+def test_attributes_have_names_that_cloud_events_allow() -> None:
+    names = set(json.loads(cloud_event(event(1), "hub/main")))
+    assert all(name.islower() and name.isalnum() and len(name) <= 20 for name in names)
+
+
+def test_whoever_is_no_webhook_is_refused() -> None:
+    assert host_of("https://user:pass@example.org/hook?token=1") == "example.org"
+    for url in ("ftp://example.org", "example.org/hook", "https:///hook"):
+        with pytest.raises(ConfigError) as refused:
+            host_of(url)
+        assert refused.value.code == "webhook_url_invalid"

@@ -1,0 +1,124 @@
+"""``hub events forward`` as people call it: what leaves the house, what the audit knows, what can be sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from hub.model import Event
+from tests.citywide.rig import write
+from tests.outward.rig import event
+from tests.servers.valkey import ValkeyServer
+from tests.ui.conftest import Cli, Said
+
+PLATE = "鲁B7K2M9"
+PASSAGE = {"plate": PLATE, "direction": "in"}
+
+
+class Receiver:
+    """An HTTP server on a thread that keeps what it gets and says 410: the forwarder ends by itself."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                outer.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(410)
+                self.end_headers()
+
+            @override
+            def log_message(self, *_words: object) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://user:hush@127.0.0.1:{self.server.server_port}/hook"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    it = Receiver()
+    thread = Thread(target=it.server.serve_forever)
+    thread.start()
+    yield it
+    it.server.shutdown()
+    it.server.server_close()
+    thread.join()
+
+
+class Desk:
+    """The command line beside a Valkey with one event in it."""
+
+    def __init__(self, cli: Cli, directory: Path, valkey: ValkeyServer) -> None:
+        self._cli = cli
+        self._config = directory / "hub.toml"
+        self._config.write_text(f'data_dir = "{directory / "data"}"\nredis.url = "{valkey.url}"\n', encoding="utf-8")
+        asyncio.run(_written(valkey, event(1, data=PASSAGE, name="vehicle.passage")))
+
+    def __call__(self, *words: str) -> Said:
+        return self._cli("--config", str(self._config), *words)
+
+    def forward(self, receiver: Receiver, *words: str) -> Said:
+        return self("events", "forward", "city", "--webhook", receiver.url, "--from", "beginning", *words)
+
+    def json(self, *words: str) -> Any:  # noqa: ANN401 -- JSON is anything
+        said = self(*words, "--json")
+        assert said.code == 0, said.err
+        return said.document()
+
+
+async def _written(valkey: ValkeyServer, *events: Event) -> None:
+    async with valkey.link() as link:
+        await write(link, *events)
+
+
+@pytest.fixture
+def desk(cli: Cli, tmp_path: Path, valkey: ValkeyServer) -> Desk:
+    return Desk(cli, tmp_path, valkey)
+
+
+def test_what_is_personal_leaves_the_house_only_for_a_reason_that_the_audit_knows(
+    desk: Desk, receiver: Receiver
+) -> None:
+    said = desk.forward(receiver)
+    assert (said.code, "receiver_gone" in said.err) == (2, True)
+    assert "hush" not in said.err + said.out
+    (body,) = receiver.bodies
+    assert PLATE not in body.decode()
+    assert json.loads(body)["data"]["data"] == {"plate": "鲁B7K**9", "direction": "in"}
+    assert desk.forward(receiver, "--unmask").code == 2
+    assert len(receiver.bodies) == 1
+    assert desk.forward(receiver, "--domain", "vehicle", "--unmask", "--reason", "contract 7").code == 2
+    looks = [line for line in desk.json("audit") if line["what"].endswith(".unmasked")]
+    assert [(line["subject"], line["reason"]) for line in looks] == [("forward/city/127.0.0.1", "contract 7")]
+
+
+def test_what_waits_is_listed_and_what_is_wrong_is_told(desk: Desk, receiver: Receiver) -> None:
+    assert desk.forward(receiver, "--json").code == 2
+    listed = desk.json("events", "deliveries", "list", "city")
+    (line,) = listed["deliveries"]
+    assert (line["state"], line["name"], line["answer"]) == ("waiting", "vehicle.passage", "410")
+    assert listed["counts"] == {"retried": 1, "waiting": 1}
+    assert "vehicle.passage" in desk("events", "deliveries", "list", "city").out
+    for words, code in (
+        (("deliveries", "list", "town"), "ledger_unknown"),
+        (("deliveries", "retry", "city"), "which_deliveries"),
+        (("deliveries", "retry", "city", "1"), "delivery_not_dead"),
+        (("forward", "../city", "--webhook", receiver.url), "name_invalid"),
+        (("forward", "city", "--webhook", receiver.url, "--from", "yesterday"), "cursor_invalid"),
+        (("forward", "city", "--webhook", receiver.url, "--domain", "traffic"), "domain_unknown"),
+        (("forward", "city", "--webhook", "example.org"), "webhook_url_invalid"),
+        (("forward", "city", "--webhook", receiver.url, "--secret-file", "nowhere"), "secret_unreadable"),
+    ):
+        said = desk("events", *words)
+        assert (said.code, code in said.err) == (2, True), said.err
+    assert desk.json("events", "deliveries", "retry", "city", "--all") == {"retried": 0}
