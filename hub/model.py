@@ -351,6 +351,7 @@ class Transition(StrEnum):
     COMMENTED = "commented"
     SEVERITY_CHANGED = "severity_changed"
     REMINDED = "reminded"
+    ESCALATED = "escalated"
     SHELVED = "shelved"
     UNSHELVED = "unshelved"
     OCCURRED = "occurred"
@@ -412,6 +413,8 @@ class Entry(NamedTuple):
 class AlarmState(msgspec.Struct, frozen=True, kw_only=True):
     """An active alarm as readers see it in ``hub:alarms:{site}``; ``shelved_until`` wall ns, 0 when it is not.
 
+    ``escalated``: the number of the last step of its rule at which others were told (0: none), and to whom.
+
     The tests and drills that run stand among them, as ``_test`` and ``_drill``.
     """
 
@@ -434,6 +437,8 @@ class AlarmState(msgspec.Struct, frozen=True, kw_only=True):
     place: Where | None = None
     label: dict[str, str] = {}
     data: dict[str, Scalar] = {}
+    escalated: int = 0
+    escalated_to: str = ""
 
     @property
     def is_real(self) -> bool:

@@ -224,6 +224,14 @@ class Alarms:
             held = self.views.of(case.rule, case.device, case.state.part, now)
             self.attempt(case.rule, key, case.device, moment, partial(self.standing.ripen, case, held, moment))
 
+    def revised(self, moment: Moment) -> None:
+        """Wait anew for what comes next of every alarm, and free what nothing explains any more: rules may differ."""
+        for rule, key in sorted(self.states):
+            case = self.find(rule, key)
+            if case is not None and case.state.phase in ALARMING:
+                self.standing.wait(case, moment.t)
+        self.inhibition.free(moment)
+
     def leave_empty_shelf(self, state: RuleState) -> None:
         """Forget a state that was only kept for its shelf."""
         if state.phase is Phase.IDLE:

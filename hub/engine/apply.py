@@ -245,7 +245,7 @@ class Engine:
         concerned = list(self.content.devices()) if change.has_new_rules else change.new_devices
         for device in concerned:
             self._judge.watch(device)
-        self._alarms.inhibition.free(moment)
+        self._alarms.revised(moment)
         self._judge.keyed.prune()
         self._judge.turn(change.turned, moment)
         for device in concerned:  # a directory may have said what one is that could not be understood

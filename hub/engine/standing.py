@@ -1,4 +1,4 @@
-"""Alarms that stand: how bad they become and cease to be, reminders, and shelves that end by themselves."""
+"""Alarms that stand: how bad they become and cease to be, reminders, whom they climb to, shelves that end."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Standing:
         self._teller = teller
 
     def wait(self, case: Case, now: int) -> None:
-        """Wait for what comes next: a step of the ladder, a reminder, the end of a shelf."""
-        dues = [due for due in _dues(case) if due > now]
+        """Wait for what comes next: a step of a ladder, a reminder, the end of a shelf."""
+        dues = [due for due in _dues(case, now) if due > now]
         if dues:
             self._timers.set(TimerClass.ALARM, min(dues), case.state.rule, case.state.key)
         else:
@@ -52,6 +52,7 @@ class Standing:
         self.look(case, held, moment)
         if state.shelved_t is None and not state.mode.test:
             self._remind(case, moment)
+            self._escalate(case, moment)
         self.wait(case, moment.t)
 
     def _remind(self, case: Case, moment: Moment) -> None:
@@ -61,6 +62,15 @@ class Standing:
             state.reminded += 1
         if state.reminded > before:
             self._teller.tell(*case, Transition.REMINDED, moment, {"reminder": state.reminded})
+
+    def _escalate(self, case: Case, moment: Moment) -> None:
+        """Tell the people of every step that has come; also of one that was missed, for they are others."""
+        state, before = case.state, case.state.escalated
+        while (coming := _coming(case)) is not None and coming.due <= moment.t:
+            state.escalated, state.escalated_to = coming.number, coming.to
+            self._teller.tell(*case, Transition.ESCALATED, moment, {"to": state.escalated_to, "step": state.escalated})
+        if state.escalated > before:
+            self._teller.show(*case)
 
     def look(self, case: Case, held: Held, moment: Moment) -> None:
         """Make the alarm as bad as it now is; worse than when it was put away, it leaves its shelf."""
@@ -80,6 +90,7 @@ class Standing:
         before, state.severity = state.severity, worst
         if state.shelved_t is not None and _RANKS[worst] < _RANKS[state.shelved_as]:
             self._unshelve(case, moment)
+            self.wait(case, moment.t)
         self._teller.tell(*case, Transition.SEVERITY_CHANGED, moment, {"before": before.value})
         self._teller.show(*case)
 
@@ -114,15 +125,33 @@ class Standing:
             self._teller.show(*case)
 
 
-def _dues(case: Case) -> Iterator[int]:
+def _dues(case: Case, now: int) -> Iterator[int]:
     rule, state, _ = case
     for step, _condition in rule.ladder:
         yield state.raised_t + nanoseconds(step.after)
-    due = _reminder_due(case)
-    if due is not None:
-        yield due
     if state.shelved_t is not None:
         yield state.shelved_t
+    elif not state.mode.test:  # what was missed on a shelf is due at once
+        coming = _coming(case)
+        dues = (_reminder_due(case), None if coming is None else coming.due)
+        yield from (max(due, now + 1) for due in dues if due is not None)
+
+
+class Coming(NamedTuple):
+    """The next step at which others are told."""
+
+    number: int
+    due: int
+    to: str
+
+
+def _coming(case: Case) -> Coming | None:
+    """Return the step that comes next: not one that the acknowledgement of the alarm has ended."""
+    state, steps = case.state, case.rule.rule.escalate
+    for number, step in enumerate(steps[state.escalated :], state.escalated + 1):
+        if state.acknowledged_by is None or step.until == "cleared":
+            return Coming(number, state.raised_t + nanoseconds(step.after), step.to)
+    return None
 
 
 def _reminder_due(case: Case) -> int | None:

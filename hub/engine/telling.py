@@ -65,5 +65,5 @@ def alarm_of(rule: CompiledRule, state: RuleState, device: Subject) -> AlarmStat
         site=state.site, building=device.building, device=state.device, part=state.part, since=state.raised_at,
         late=state.late, test=state.mode.test, drill=state.mode.drill, acknowledged_by=state.acknowledged_by,
         shelved_until=state.shelved_until, shelved_by=state.shelved_by, place=where(device), label=rule.rule.label,
-        data=state.data,
+        data=state.data, escalated=state.escalated, escalated_to=state.escalated_to,
     )  # fmt: skip

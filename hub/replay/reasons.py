@@ -156,6 +156,7 @@ class Why:
         yield from self._ends(state, now)
         yield from self._ladder(state, now)
         yield from self._told_again(state, now)
+        yield from self._climbs(state, now)
         if state.acknowledged_by is not None:
             yield Reason(code="acknowledged", facts={"by": state.acknowledged_by})
         if state.shelved_t is not None:
@@ -213,6 +214,24 @@ class Why:
         elif state.shelved_t is None and (state.acknowledged_by is None or remind.until == "cleared"):
             left = max(0, state.raised_t + nanoseconds(after_raise) - now.t)
             yield Reason(code="told_again", word="remind", facts={**facts, "left_ns": left})
+
+    def _climbs(self, state: RuleState, now: Present) -> Iterator[Reason]:
+        """Yield who was told last, and of each further step when it comes, or why not."""
+        if state.escalated:
+            word = f"escalate.{state.escalated - 1}"
+            yield Reason(code="escalated", word=word, facts={"to": state.escalated_to})
+        for index, step in enumerate(self._words.escalate[state.escalated :], state.escalated):
+            facts: dict[str, Scalar] = {"to": step.to}
+            if state.acknowledged_by is not None and step.until == "acknowledged":
+                yield Reason(
+                    code="climbs_no_more", word=f"escalate.{index}", facts={**facts, "by": state.acknowledged_by}
+                )
+            elif state.mode.test:
+                yield Reason(code="climbs_not_in_test", word=f"escalate.{index}", facts=facts)
+            else:
+                left = max(0, state.raised_t + nanoseconds(step.after) - now.t)
+                code = "climbs" if state.shelved_t is None else "climbs_after_shelf"
+                yield Reason(code=code, word=f"escalate.{index}", facts={**facts, "left_ns": left})
 
     def _shelved(self, state: RuleState, now: Present) -> Reason:
         left = 0 if state.shelved_t is None else state.shelved_t - now.t

@@ -175,6 +175,17 @@ class Remind(Clause):
         return self.every * (count + 1) if count < self.at_most else None
 
 
+class EscalateStep(Clause):
+    """Others are told of an active alarm: those in the role ``to``, ``after`` it has lasted so long.
+
+    Not once somebody acknowledged the alarm; with ``until: cleared`` as long as it lasts.
+    """
+
+    after: Span
+    to: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=32)]
+    until: Annotated[str, Field(pattern="^(acknowledged|cleared)$")] = "acknowledged"
+
+
 class Inhibit(Clause):
     """While one of the rules ``by`` has an alarm at the same place this one is not raised.
 

@@ -42,6 +42,7 @@ def doubts(rule: Rule, world: World) -> Iterator[Problem]:
     yield from _shown(rule)
     yield from _ends(rule)
     yield from _climbs(rule)
+    yield from _escalates(rule)
     yield from _inhibits(rule, world)
     yield from _unused(rule)
 
@@ -92,9 +93,19 @@ def _climbs(rule: Rule) -> Iterator[Problem]:
                 yield doubt("unreachable_severity", message, path, "a later step is a worse one")
                 break
     worst = min([base, *(step.severity for step in rule.ladder)], key=_RANKS.__getitem__)
-    if rule.is_alarm and worst is Severity.CRITICAL and rule.remind is None and not rule.ladder:
+    if rule.is_alarm and worst is Severity.CRITICAL and not (rule.remind or rule.ladder or rule.escalate):
         message = "it is critical and told once: if nobody sees it, nobody is told again"
-        yield doubt("nobody_notified", message, ("raise",), "remind: {every: 5m}, or a ladder up to critical")
+        hint = "remind: {every: 5m}, a ladder up to critical, or escalate: [{after: 1m, to: property_lead}]"
+        yield doubt("nobody_notified", message, ("raise",), hint)
+
+
+def _escalates(rule: Rule) -> Iterator[Problem]:
+    """Yield steps that tell nobody else, but the same people again."""
+    for index, step in enumerate(rule.escalate):
+        before = next((each for each in rule.escalate[:index] if (each.to, each.until) == (step.to, step.until)), None)
+        if before is not None:
+            message = f"{step.to} was told {write_duration(before.after)} after the raise already"
+            yield doubt("told_already", message, ("escalate", index, "to"), "remind tells the same people again")
 
 
 def _missing(rule: Rule, scope: Scope) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from hub.durations import Duration, read_duration
 from hub.errors import ConfigError
 from hub.model import PlaceType, Scalar, Severity
 from hub.rules.calendars import Windows
-from hub.rules.clauses import Clear, Confirm, Count, ForEach, Inhibit, Input, LadderStep, Remind, Without
+from hub.rules.clauses import Clear, Confirm, Count, EscalateStep, ForEach, Inhibit, Input, LadderStep, Remind, Without
 from hub.rules.settling import KEPT, filled, names_in
 from hub.rules.testing import RuleTest
 
@@ -123,6 +123,7 @@ class Rule(_Words):
     raise_: Annotated[Raise, Field(alias="raise")]
     ladder: list[LadderStep] = []
     remind: Remind | None = None
+    escalate: list[EscalateStep] = []
     inhibit: Inhibit | None = None
     clear: Clear | None = None
     do: list[Do] = []
@@ -261,11 +262,18 @@ class Rule(_Words):
             return self
         if self.clear is None and any(action.until is not None for action in self.do):
             _refuse("until: cleared needs an alarm: say how it clears")
-        if self.clear is None and (self.ladder or self.remind or self.inhibit):
-            _refuse("ladder, remind and inhibit need an alarm: say how it clears")
+        if self.clear is None and (self.ladder or self.remind or self.escalate or self.inhibit):
+            _refuse("ladder, remind, escalate and inhibit need an alarm: say how it clears")
         clear = self.clear
         if clear is not None and clear.when is None and clear.by is None and clear.absent_for is None:
             _refuse("a moment has no end of its own: clear needs when, absent_for, or by: operator")
+        return self
+
+    @model_validator(mode="after")
+    def _steps_come_in_their_order(self) -> Self:
+        moments = [step.after for step in self.escalate]
+        if moments != sorted(moments):
+            _refuse("the steps of escalate are in the order of their moments after the raise")
         return self
 
     @model_validator(mode="after")

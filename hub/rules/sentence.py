@@ -95,6 +95,8 @@ def _standing(rule: Rule) -> Iterator[str]:
         yield f"{step.severity.value}{when}{after}"
     if rule.remind is not None:
         yield f"tell again {_often(rule.remind)} until {rule.remind.until}"
+    for each in rule.escalate:
+        yield f"tell {each.to} after {write_duration(each.after)} unless {each.until} before"
     if rule.inhibit is not None:
         wait = f", waiting {write_duration(rule.inhibit.wait)} for it" if rule.inhibit.wait else ""
         yield f"not while {' or '.join(rule.inhibit.by)} in the {rule.inhibit.within}{wait}"

@@ -164,6 +164,8 @@ class _Teller:
             often = f"{moments}后" if every is None else f"每{span(every)}"
             most = "" if every is None else f"，最多{rule.remind.at_most}次"
             yield f"{often}再次提醒，直到{until}{most}"
+        for each in rule.escalate:
+            yield f"满{span(each.after)}仍{'未解除' if each.until == 'cleared' else '无人确认'}时升级通知 {each.to}"
         if rule.inhibit is not None:
             wait = f"（先等{span(rule.inhibit.wait)}）" if rule.inhibit.wait else ""
             yield f"{_NEAR[rule.inhibit.within]}已有 {'、'.join(rule.inhibit.by)} 报警时不再单独报{wait}"

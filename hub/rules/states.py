@@ -53,11 +53,10 @@ class RuleState(msgspec.Struct):
     ``due`` is engine time at which a pending raise or a clear is judged. ``owes_commands``: it was raised late, its
     ``until: cleared`` commands wait until it is known to be still true. ``votes`` for and against, while it is not
     decided: (engine time at which it happened, for); newest last, and whose they are (``voters``) if that matters.
-    ``since`` when it became true it happened.
-    ``measured`` is what the clock of its device said when the signal was given that raised it, 0 without one.
+    ``since`` when it became true; ``measured`` is what its device's clock said when a signal raised it, else 0.
     ``shelved_t`` is when a shelf ends, ``shelved_until`` the same as wall time; ``shelved_as`` is how bad the alarm was
     when ``shelved_by`` put it away. A shelf outlives its alarm: until it ends the state stays, idle. ``inhibited``: it
-    would be raised.
+    would be raised. ``escalated`` is the number of the last step at which others were told, ``escalated_to`` whom.
     """
 
     rule: str
@@ -82,6 +81,8 @@ class RuleState(msgspec.Struct):
     since: int = 0
     measured: int = 0
     reminded: int = 0
+    escalated: int = 0
+    escalated_to: str = ""
     shelved_t: int | None = None
     shelved_until: int = 0
     shelved_by: str = ""
@@ -92,10 +93,7 @@ class RuleState(msgspec.Struct):
 
 
 class Quorum(NamedTuple):
-    """How many votes for make a raise: ``times`` of the last ``of``, all within ``within_ns``.
-
-    ``distinct`` says of whom each counts once.
-    """
+    """How many votes for make a raise: ``times`` of the last ``of`` within ``within_ns``; once of each ``distinct``."""
 
     times: int
     of: int

@@ -16,8 +16,8 @@ from hub.model import PlaceType, Scalar
 from hub.rules.series import moments_of
 
 _LINE = re.compile(
-    r"(?P<at>\S+) (?P<what>raised|cleared|occurred|severity_changed|reminded|acknowledged|refused|sent) "
-    r"(?P<name>[a-z0-9_.]+)(?: (?P<where>\S+))?"
+    r"(?P<at>\S+) (?P<what>raised|cleared|occurred|severity_changed|reminded|escalated|acknowledged|refused|sent) "
+    r"(?P<name>[a-z0-9_.]+)(?: (?P<where>\S+))?(?: to (?P<to>\S+))?"
 )
 
 
@@ -26,30 +26,32 @@ class Happening(NamedTuple):
 
     ``what`` is how the event moved, with the name of the event and the part that it is about; or sent, with
     the name of the command and the part it went to, or the kind of device when it went to others; or refused, with the
-    code that a person was answered. ``where`` is empty for the device under test itself.
+    code that a person was answered. ``where`` is empty for the device under test itself. ``to`` is the role that a
+    step of ``escalate`` tells.
     """
 
     at: timedelta
     what: str
     name: str
     where: str = ""
+    to: str = ""
 
 
 def read_happening(line: str) -> Happening:
     """Return what ``line`` says, such as ``25s cleared security.door_forced door-1``; ValueError tells how to write."""
     found = _LINE.fullmatch(line)
-    if found is None:
+    if found is None or (found["what"] == "escalated") is (found["to"] is None):
         moves = "raised|cleared|occurred|reminded|severity_changed|acknowledged"
-        others = "MOMENT sent COMMAND [PART or KIND], or MOMENT refused CODE"
+        others = "MOMENT escalated EVENT [PART] to ROLE, MOMENT sent COMMAND [PART or KIND], or MOMENT refused CODE"
         message = f"{line!r} is not: MOMENT {moves} EVENT [PART], {others}"
         raise ValueError(message)
-    return Happening(read_duration(found["at"]), found["what"], found["name"], found["where"] or "")
+    return Happening(read_duration(found["at"]), found["what"], found["name"], found["where"] or "", found["to"] or "")
 
 
 def write_happening(happening: Happening) -> str:
     """Return the line that reads back as ``happening``."""
-    at, what, name, where = happening
-    return " ".join(word for word in (write_duration(at), what, name, where) if word)
+    at, what, name, where, to = happening
+    return " ".join(word for word in (write_duration(at), what, name, where, to and f"to {to}") if word)
 
 
 def _is_happening(line: str) -> str:

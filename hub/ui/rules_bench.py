@@ -23,6 +23,7 @@ from hub.model import (
     Body,
     Control,
     Effects,
+    Event,
     Heard,
     Outcome,
     OutcomeKind,
@@ -36,6 +37,7 @@ from hub.model import (
     Started,
     Tick,
     TopicClass,
+    Transition,
     Transmission,
 )
 from hub.rules.held import SILENT
@@ -128,7 +130,8 @@ class Scene:
         mine = [each for each in effects.events if (each.rule, each.name) == about]
         parts = [self._values.get(event.part, event.part) for event in mine]
         told = [
-            Happening(at, event.transition.value, event.name, part) for event, part in zip(mine, parts, strict=True)
+            Happening(at, event.transition.value, event.name, part, told_to(event))
+            for event, part in zip(mine, parts, strict=True)
         ]
         refused = [Happening(at, "refused", reply.code) for reply in effects.replies if not reply.ok]
         return [*told, *(self._sent(one, at) for one in effects.transmissions), *refused]
@@ -138,6 +141,11 @@ class Scene:
         device = transmission.topic.split("/")[2]
         where = command.get("part", "") if device == DEVICE else self._kinds[device]
         return Happening(at, "sent", command["command"], where)
+
+
+def told_to(event: Event) -> str:
+    """Return the role that a step of ``escalate`` tells; empty for any other event."""
+    return str(event.data["to"]) if event.transition is Transition.ESCALATED else ""
 
 
 def refusals(effects: Effects) -> list[str]:

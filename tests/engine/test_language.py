@@ -165,6 +165,26 @@ def test_an_alarm_that_becomes_worse_leaves_its_shelf(tmp_path: Path) -> None:
     assert told(desk) == ["raised", "shelved", "unshelved", "severity_changed"]
 
 
+def test_an_alarm_that_is_taken_back_from_its_shelf_is_told_again_of_what_was_missed_there(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, "remind: {at: [10m]}")
+    warm(desk, 60)
+    order(desk, "shelve", "id-1", **{"for": "1d"})
+    desk.tick(HOUR)
+    order(desk, "shelve", "id-2", **{"for": "0s"})
+    desk.tick()
+    assert told(desk) == ["raised", "shelved", "unshelved", "reminded"]
+
+
+def test_an_alarm_that_becomes_worse_on_its_shelf_is_told_again_of_what_was_missed_there(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, "ladder: [{when: temperature > 80, severity: critical}]\nremind: {at: [10m]}")
+    warm(desk, 60)
+    order(desk, "shelve", "id-1", **{"for": "1d"})
+    desk.tick(HOUR)
+    warm(desk, 90)
+    desk.tick()
+    assert told(desk) == ["raised", "shelved", "unshelved", "severity_changed", "reminded"]
+
+
 def test_a_shelf_is_taken_back_and_needs_a_duration(tmp_path: Path) -> None:
     desk = desk_with(tmp_path)
     assert order(desk, "shelve", "id-0", **{"for": "1h"}) == "no_such_alarm"

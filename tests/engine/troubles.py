@@ -651,7 +651,12 @@ def can_happen(law: str, rule: Rule) -> bool:
             waits = (rule.for_, rule.clear is not None and rule.clear.for_, rule.without, rule.schedule)
             return any(waits) or any(each.within for each in rule.inputs.values())
         case "blind_while_it_lasts":
-            goes_on = (rule.remind, rule.while_pending, any(action.until is not None for action in rule.do))
+            goes_on = (
+                rule.remind,
+                rule.escalate,
+                rule.while_pending,
+                any(action.until is not None for action in rule.do),
+            )
             return any(goes_on) or any(step.after for step in rule.ladder)
         case "wall_clock_steps":
             return rule.schedule is None and rule.counting is None

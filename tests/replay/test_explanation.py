@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import orjson
@@ -10,6 +11,7 @@ import pytest
 
 from hub.config import packaged
 from hub.errors import ConfigError
+from hub.model import Control, Scalar
 from hub.normalize.load import load_profiles
 from hub.replay.beginning import entries_of
 from hub.replay.explanation import Explainer, Explanation
@@ -19,6 +21,7 @@ from hub.ui.cli.rules_explain import document, lines
 from hub.ui.explained import Language, sentence
 from hub.ui.rules_bench import Bench, Scene
 from hub.yaml_documents import Document, load_documents, validate
+from tests.engine.test_language import desk_with, warm
 from tests.rules.cases import CONFIRM, DOOR, FORCED, NIGHT, OPEN, OTHER, TWO, UNLESS_AWAY, ZONE, at, door, place, says
 from tests.rules.words import CATALOGUE, rule
 
@@ -128,6 +131,24 @@ CASES = {
         [at("0s", tamper=True), at("6m", battery=1.0)],
         ["when: tamper is still true", "remind: told 1 times, again in 4m"],
     ),
+    "steps that come": Case(
+        {"when": "tamper", "escalate": [{"after": "1m", "to": "lead"}, {"after": "5m", "to": "city"}]},
+        [at("0s", tamper=True), at("2m", battery=1.0)],
+        ["when: tamper is still true", "escalate.0: lead was told", "escalate.1: city is told in 3m"],
+    ),
+    "steps that an acknowledgement ended": Case(
+        {
+            "when": "tamper",
+            "escalate": [{"after": "1m", "to": "lead"}, {"after": "5m", "to": "city", "until": "cleared"}],
+        },
+        [at("0s", tamper=True), {"at": "1s", "ask": "ack"}, at("4m", battery=1.0)],
+        [
+            "when: tamper is still true",
+            "escalate.0: lead is not told: tester has acknowledged it",
+            "escalate.1: city is told in 1m",
+            "acknowledged by tester",
+        ],
+    ),
     "two witnesses": Case(
         {**ZONE, "inputs": TWO, "when": "alarming >= 2"},
         [says("1s", "sensor", status="alarm"), says("2s", "sensor-2", status="normal")],
@@ -143,6 +164,26 @@ def test_the_word_that_decides_is_named(name: str) -> None:
     found = explained(stands(case.words, *case.given, **case.documents), case.key)
     said = [sentence(reason, Language.EN) for reason in found.reasons if reason.code != "active"]
     assert said == case.reasons
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "expected"),
+    [
+        ("test", {"site": "s1", "what": "room", "for": "2h", "reason": "x"}, "escalate.0: lead is not told in a test"),
+        ("shelve", {"rule": "hot", "key": "s1/room", "for": "1h"}, "escalate.0: lead is not told while it is shelved"),
+    ],
+)
+def test_an_alarm_that_climbs_to_nobody_says_why(
+    tmp_path: Path, verb: str, words: dict[str, Scalar], expected: str
+) -> None:
+    desk = desk_with(tmp_path, "escalate: [{after: 1m, to: lead}]")
+    warm(desk, 60)
+    assert desk.say(Control("1-0", "id-1", "li", verb, desk.wall + 30 * 10**9, words)).replies[0].ok
+    warm(desk, 20)
+    desk.tick()
+    warm(desk, 60)  # raised anew: on its shelf, or in the test
+    found = Explainer(desk.engine, entries_of(desk.engine, {})).explain("hot", "s1/room")
+    assert expected in [sentence(reason, Language.EN) for reason in found.reasons]
 
 
 def test_a_closed_window_is_named_with_the_moment_at_which_it_opens() -> None:

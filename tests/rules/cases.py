@@ -602,6 +602,40 @@ CASES |= {
         [at("1s", tamper=True), at("1h")],
         ["1s raised fire.test", "1m1s reminded fire.test", "5m1s reminded fire.test"],
     ),
+    "others are told of an alarm that nobody acknowledges, each at their moment": Case(
+        {"when": "tamper", "escalate": [{"after": "1m", "to": "lead"}, {"after": "3m", "to": "city"}]},
+        [at("1s", tamper=True), at("1h")],
+        ["1s raised fire.test", "1m1s escalated fire.test to lead", "3m1s escalated fire.test to city"],
+    ),
+    "an acknowledgement ends the steps that wait for it, and only those": Case(
+        {
+            "when": "tamper",
+            "escalate": [
+                {"after": "1m", "to": "lead"},
+                {"after": "3m", "to": "street"},
+                {"after": "5m", "to": "city", "until": "cleared"},
+                {"after": "9m", "to": "nation", "until": "cleared"},
+            ],
+        },
+        [at("1s", tamper=True), asks("2m", "ack"), at("6m", tamper=False), at("1h")],
+        [
+            "1s raised fire.test",
+            "1m1s escalated fire.test to lead",
+            "2m acknowledged fire.test",
+            "5m1s escalated fire.test to city",
+            "6m cleared fire.test",
+        ],
+    ),
+    "each part climbs by itself, and one that is raised again begins anew": Case(
+        {**OPEN, "escalate": [{"after": "1m", "to": "lead"}]},
+        [door("1s", "open"), door("30s", "closed"), door("40s", "open"), at("5m")],
+        [
+            "1s raised fire.test door-1",
+            "30s cleared fire.test door-1",
+            "40s raised fire.test door-1",
+            "1m40s escalated fire.test door-1 to lead",
+        ],
+    ),
     "nothing is held for what another alarm in the building explains": Case(
         {
             "when": "tamper",

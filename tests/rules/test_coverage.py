@@ -44,6 +44,16 @@ def test_a_step_of_a_ladder_is_shown_by_the_test_that_climbs_it() -> None:
     assert (found["ladder.0"], found["ladder.1"]) == ("it lasts", None)
 
 
+def test_a_step_of_escalate_is_shown_by_the_test_in_which_its_people_are_told() -> None:
+    steps = [{"after": "5s", "to": "lead"}, {"after": "9s", "to": "city", "until": "cleared"}]
+    found = shown(
+        {"when": "tamper", "escalate": steps},
+        RISES,
+        ("it lasts", {"tamper": "true _x6 @1s"}, ["0s raised fire.test", "5s escalated fire.test to lead"]),
+    )
+    assert (found["escalate.0"], found["escalate.1"], found["escalate.1.until"]) == ("it lasts", None, None)
+
+
 def test_each_operand_of_a_condition_is_a_point() -> None:
     found = shown({"when": "tamper or battery < 5"}, RISES)
     assert (found["when: tamper"], found["when: battery < 5"]) == ("it rises", None)

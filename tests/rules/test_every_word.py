@@ -74,6 +74,10 @@ def inhibit_with(rule: CompiledRule, **words: object) -> None:
         nothing(rule, inhibit=rule.rule.inhibit.model_copy(update=words))
 
 
+def steps_with(rule: CompiledRule, **words: object) -> None:
+    nothing(rule, escalate=[step.model_copy(update=words) for step in rule.rule.escalate])
+
+
 def anybody(rule: CompiledRule) -> None:
     rule.quorum = rule.quorum and rule.quorum._replace(distinct=None)
 
@@ -159,6 +163,10 @@ NO_OPS: dict[str, Callable[[CompiledRule], None]] = {
     ),
     "remind": lambda rule: nothing(rule, remind=None),
     "remind.at": lambda rule: nothing(rule, remind=rule.rule.remind and Remind.model_validate({"every": "1m"})),
+    "escalate": lambda rule: nothing(rule, escalate=[]),
+    "escalate.after": lambda rule: steps_with(rule, after=timedelta(seconds=1)),
+    "escalate.to": lambda rule: steps_with(rule, to="nobody"),
+    "escalate.until": lambda rule: steps_with(rule, until="acknowledged"),
     "inhibit": lambda rule: nothing(rule, inhibit=None),
     "inhibit.in": lambda rule: inhibit_with(rule, within="site"),
     "inhibit.wait": lambda rule: inhibit_with(rule, wait=timedelta(0)),

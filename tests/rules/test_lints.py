@@ -92,6 +92,14 @@ CASES = {
         },
     ),
     "critical and told once": Case(CRITICAL, "nobody_notified", ("raise",), {**CRITICAL, "remind": {"every": "5m"}}),
+    "critical and others are told only if they are named": Case(
+        CRITICAL, "nobody_notified", ("raise",), {**CRITICAL, "escalate": [{"after": "1m", "to": "lead"}]}
+    ),
+    "a step to those who know": Case(
+        {"escalate": [{"after": "1m", "to": "lead"}, {"after": "5m", "to": "lead"}]},
+        "told_already", ("escalate", 1, "to"),
+        {"escalate": [{"after": "1m", "to": "lead"}, {"after": "5m", "to": "lead", "until": "cleared"}]},
+    ),
     "a sensor that sleeps": Case({"on_missing": None}, "no_on_missing", ("when",), {"on_missing": "clear"}),
     "longer than anything is known": Case(
         {"when": "battery < 5", "for": "60h"}, "outlives_values", ("for",), {"when": "battery < 5", "for": "40h"}

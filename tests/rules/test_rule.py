@@ -73,6 +73,20 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "a step that says nothing": ({"when": "tamper", "ladder": [{"severity": "high"}]}, "says when, or after"),
     "a reminder of a moment": ({"on_signal": "button.pressed", "remind": {"every": "5m"}}, "need an alarm"),
     "reminders in no order": ({"when": "tamper", "remind": {"at": ["5m", "1m"]}}, "in their order"),
+    "steps of a moment": (
+        {"on_signal": "button.pressed", "escalate": [{"after": "1m", "to": "lead"}]},
+        "need an alarm",
+    ),
+    "steps in no order": (
+        {"when": "tamper", "escalate": [{"after": "5m", "to": "lead"}, {"after": "1m", "to": "city"}]},
+        "in the order",
+    ),
+    "a step at once": (
+        {"when": "tamper", "escalate": [{"after": "0s", "to": "lead"}]},
+        "greater than datetime.timedelta(0)",
+    ),
+    "a step to nobody": ({"when": "tamper", "escalate": [{"after": "1m"}]}, "Field required"),
+    "a step to a sentence": ({"when": "tamper", "escalate": [{"after": "1m", "to": "the lead"}]}, "match pattern"),
     "reminders of two sorts": ({"when": "tamper", "remind": {"at": "5m", "every": "1m"}}, "every so long, or at"),
     "an exception from nothing": (
         {"for_each": "gate", "when": "x > 1", "inputs": {"x": {"of": "gate", "take": "max(x)", "unless": "tamper"}}},

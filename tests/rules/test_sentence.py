@@ -36,6 +36,11 @@ SENTENCES: dict[str, dict[str, object]] = {
     },
     "for each sensor, when tamper, raise fire.test (high); not while other in the building, waiting 30s for it; "
     "clear when that is over": {"when": "tamper", "inhibit": {"by": "other", "wait": "30s"}},
+    "for each sensor, when tamper, raise fire.test (high); tell lead after 1m unless acknowledged before; tell city "
+    "after 30m unless cleared before; clear when that is over": {
+        "when": "tamper",
+        "escalate": [{"after": "1m", "to": "lead"}, {"after": "30m", "to": "city", "until": "cleared"}],
+    },
     "for each by of sensor in a site, when a device reports button.pressed at least 3 times within 1m by as many "
     "devices, raise fire.test (high); clear when there was none for 10m": {
         "for_each": {"value": "by", "of": "sensor", "forget_after": "1h"},
@@ -118,6 +123,12 @@ CHINESE: dict[str, dict[str, object]] = {
         "when": "used < 0.01 and any >= 2",
         "unless": "$away",
         "inhibit": {"by": "other", "wait": "30s"},
+    },
+    "每台水浸传感器，当“漏水”时，报警“测试”（高）；满 1 分钟仍无人确认时升级通知 lead；"
+    "满 30 分钟仍未解除时升级通知 city；条件不再成立后解除。": {
+        "for_each": "leak_sensor",
+        "when": "leak",
+        "escalate": [{"after": "1m", "to": "lead"}, {"after": "30m", "to": "city", "until": "cleared"}],
     },
     "每台车牌识别上报“车牌”（“车牌”在黑名单上）时，记录“测试”（高）。": {
         "for_each": {"kind": "plate_reader"},

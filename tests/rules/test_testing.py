@@ -20,6 +20,8 @@ LINES = {
     "60s raised fire.smoke_alarm": Happening(seconds(60), "raised", "fire.smoke_alarm"),
     "1m30s cleared security.door_forced door-1": Happening(seconds(90), "cleared", "security.door_forced", "door-1"),
     "250ms occurred access.duress lane-2": Happening(seconds(0.25), "occurred", "access.duress", "lane-2"),
+    "1m escalated fire.smoke_alarm to lead": Happening(seconds(60), "escalated", "fire.smoke_alarm", to="lead"),
+    "1m escalated fire.smoke_alarm to to to": Happening(seconds(60), "escalated", "fire.smoke_alarm", "to", "to"),
     "0s sent unlock access_controller": Happening(seconds(0), "sent", "unlock", "access_controller"),
 }
 
@@ -38,6 +40,9 @@ def test_a_line_is_a_moment_what_came_and_of_what(line: str) -> None:
         "60 raised fire.smoke_alarm",
         "60s raised",
         "60s raised fire.smoke_alarm door-1 twice",
+        "60s escalated fire.smoke_alarm",
+        "60s escalated fire.smoke_alarm lead",
+        "60s raised fire.smoke_alarm door-1 to lead",
         "60s  raised fire.smoke_alarm",
         " 60s raised fire.smoke_alarm",
         "60s raised fire.smoke_alarm\n",

@@ -35,6 +35,14 @@ clear: {by: operator, role: security}
 do:
   - {command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: site}, priority: life_safety}
 ---
+rule: exit-pressed
+label: {en: The exit button is pressed, zh: 出门按钮被按下}
+for_each: access_controller
+on_signal: exit_button.pressed
+raise: {event: access.exit_pressed, severity: low}
+escalate: [{after: 1s, to: property_lead}, {after: 1h, to: street}]
+clear: {by: operator}
+---
 rule: card-refused
 label: {en: A card is refused, zh: 卡被拒}
 for_each: {value: card, of: access_controller, forget_after: 1d}
@@ -170,6 +178,25 @@ def test_a_latched_alarm_is_cleared_only_in_the_role_that_its_rule_asks_for(at: 
     assert at("alarms", "clear", alarm["id"], "--role", "security", "--as", "li")["ok"] is True
     shown = at.until("alarms", "show", alarm["id"], meets=lambda found: not found["is_active"])
     assert [(each["data"]["actor"], each["data"]["role"]) for each in shown["history"][-1:]] == [("li", "security")]
+
+
+def test_whom_an_alarm_climbed_to_is_shown_while_it_stands_and_when_it_is_over(at: Burning) -> None:
+    at.installation.publish(f"hub/{SITE}/{GATE}/signal", orjson.dumps(_pressed()))
+    alarms = at.until("alarms", "list", meets=lambda found: [each["escalated"] for each in found] == [1])
+    shown = at.until("alarms", "show", alarms[0]["id"], meets=lambda found: len(found["history"]) == 2)
+    climbed = shown["history"][-1]
+    assert (climbed["transition"], climbed["data"]["to"], climbed["data"]["step"]) == ("escalated", "property_lead", 1)
+    assert "escalated to property_lead (step 1)" in at.said("alarms", "show", alarms[0]["id"]).out
+    at("alarms", "clear", alarms[0]["id"])
+    over = at.until("alarms", "show", alarms[0]["id"], meets=lambda found: not found["is_active"])["alarm"]
+    assert (over["escalated"], over["escalated_to"]) == (1, "property_lead")
+
+
+def _pressed() -> dict[str, object]:
+    now = datetime.fromtimestamp(SystemClock().wall_ns() // 10**9, UTC)
+    said = {"majorEventType": 5, "subEventType": 0x17, "doorNo": 1, "serialNo": 78, "currentEvent": True}
+    words = {"eventType": "AccessControllerEvent", "eventState": "active", "AccessControllerEvent": said}
+    return {"dateTime": now.isoformat(), **words}
 
 
 def test_a_card_goes_by_a_pseudonym_of_this_installation_in_what_a_rule_for_cards_tells(at: Burning) -> None:

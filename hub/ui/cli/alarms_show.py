@@ -67,6 +67,8 @@ def show(  # noqa: PLR0913 -- each is a word of the command line
     typer.echo(f"{state}: {moment(alarm.since)}, for {since(alarm.since, ended)}{', found late' if alarm.late else ''}")
     if alarm.acknowledged_by:
         typer.echo(f"acknowledged by {alarm.acknowledged_by}")
+    if alarm.escalated:
+        typer.echo(f"escalated to {alarm.escalated_to} (step {alarm.escalated})")
     if alarm.shelved_until:
         typer.echo(f"shelved until {moment(alarm.shelved_until)} by {alarm.shelved_by}".removesuffix(" by "))
     typer.echo("\ncause")
@@ -156,12 +158,14 @@ async def _alarm_of(history: History, alarms: Sequence[AlarmState], which: str) 
         raise ConfigError("alarm_unknown", f"no alarm has an id that begins with {which!r}", hint="`hub alarms list`")
     told = await story(history, raised)
     acks = [str(event.data.get("actor", "")) for event in told if event.transition is Transition.ACKNOWLEDGED]
+    climbed = [event for event in told if event.transition is Transition.ESCALATED]
     over = AlarmState(
         id=raised.id, name=raised.name, severity=raised.severity, key=raised.key, rule=raised.rule, site=raised.site,
         building=raised.building, device=raised.device, part=raised.part, since=raised.time, late=raised.late,
         test=raised.test, drill=raised.drill,
         acknowledged_by=acks[0] if acks else None, place=raised.place, label=raised.label,
-        data=raised.data,
+        data=raised.data, escalated=int(climbed[-1].data["step"]) if climbed else 0,
+        escalated_to=str(climbed[-1].data["to"]) if climbed else "",
     )  # fmt: skip
     return over, raised, False
 
