@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import shutil
 import sqlite3
 from collections import Counter
@@ -19,6 +18,7 @@ from hub.journal.neighbours import opened
 from hub.journal.records import Row, to_row
 from hub.journal.state_file import StateFile
 from hub.model import Record
+from tests.damage import Damage, flip, seeded, tear
 from tests.journal.papers import (
     EVERY_KIND,
     PARTITION,
@@ -32,26 +32,6 @@ from tests.journal.papers import (
 
 POSITIONS = 200
 CHECKPOINT, LAST = 60, 90
-
-Damage = Callable[[Path, random.Random], None]
-
-
-def flip(file: Path, chance: random.Random) -> None:
-    """Change one bit anywhere."""
-    content = bytearray(file.read_bytes())
-    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
-    file.write_bytes(content)
-
-
-def tear(file: Path, chance: random.Random) -> None:
-    """Cut the file anywhere."""
-    with file.open("r+b") as it:
-        it.truncate(chance.randrange(file.stat().st_size))
-
-
-def seeded(*words: object) -> random.Random:
-    """Return chance that is the same in every run."""
-    return random.Random(repr([getattr(word, "__name__", word) for word in words]))  # noqa: S311 -- not for secrets
 
 
 def written() -> list[Record]:

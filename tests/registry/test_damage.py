@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import random
 import shutil
-from collections import Counter
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -16,9 +12,8 @@ from hub.errors import CorruptError
 from hub.model import PlaceType
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
-from tests.journal.test_damage import Damage, flip, seeded, tear
+from tests.damage import COPIES, Damage, check_missing, empty, flip, outcomes_of, remove, seeded, tear
 
-SEEDS = int(os.environ.get("HUB_DAMAGE_SEEDS", "12"))  # noqa: TID251 -- how many, says who starts it
 ROUNDS, EACH = 10, 10
 WHOLE = (2 + ROUNDS, ROUNDS * EACH)
 
@@ -54,22 +49,6 @@ async def survey(directory: Path) -> tuple[int, int]:
         return await registry.revision(), (await registry.counts())["devices"]
 
 
-def empty(file: Path, _chance: random.Random) -> None:
-    file.write_bytes(b"")
-
-
-def remove(file: Path, _chance: random.Random) -> None:
-    file.unlink()
-
-
-async def check_missing(directory: Path, survey: Callable[[Path], Awaitable[object]]) -> None:
-    """Assert that a directory is refused for a file that is missing, and left as it is."""
-    before = {path.name: path.read_bytes() for path in directory.iterdir()}
-    with pytest.raises(CorruptError, match="missing_file"):
-        await survey(directory)
-    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
-
-
 @pytest.mark.parametrize("which", ["killed", "stopped"])
 async def test_what_is_left_is_whole(remains: Path, tmp_path: Path, which: str) -> None:
     shutil.copytree(remains / which, tmp_path / "copied")
@@ -80,22 +59,12 @@ async def test_what_is_left_is_whole(remains: Path, tmp_path: Path, which: str) 
 @pytest.mark.parametrize("damage", [flip, tear])
 @pytest.mark.parametrize(("which", "suffix"), [("killed", "-wal"), ("killed", ""), ("stopped", "")])
 async def test_a_damaged_registry_has_everything_or_is_refused(
-    remains: Path, tmp_path: Path, which: str, suffix: str, damage: Damage
+    remains: Path, which: str, suffix: str, damage: Damage
 ) -> None:
-    chance, outcomes = seeded("registry", which, suffix, damage), Counter[str]()
-    for number in range(SEEDS):
-        copied = shutil.copytree(remains / which, tmp_path / str(number))
-        damage(copied / f"registry.sqlite{suffix}", chance)
-        try:
-            assert await survey(copied) == WHOLE
-        except CorruptError as error:
-            outcomes[error.code] += 1
-        else:
-            outcomes["whole"] += 1
-        shutil.rmtree(copied)
+    outcomes = await outcomes_of(remains / which, f"registry.sqlite{suffix}", damage, survey)
     assert set(outcomes) <= {"whole", "registry_corrupt", "registry_shortened", "missing_file"}
     if (suffix, damage) == ("-wal", tear) or (which, damage) == ("stopped", tear):
-        assert outcomes.total() - outcomes["whole"] >= SEEDS // 2
+        assert outcomes.total() - outcomes["whole"] >= COPIES // 2
 
 
 @pytest.mark.parametrize("damage", [empty, remove])

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from hub.clock import SystemClock
-from hub.errors import CorruptError, UnavailableError
+from hub.errors import CorruptError
 from hub.model import Scalar
 from hub.sinks.timeseries.lines import encode
 from hub.sinks.timeseries.local import LocalStore
 from hub.sinks.timeseries.query import telemetry
 from hub.sinks.timeseries.store import Span
-from tests.journal.test_damage import Damage, flip, seeded, tear
-from tests.registry.test_damage import SEEDS, check_missing, empty, remove
+from tests.damage import COPIES, Damage, check_missing, empty, flip, outcomes_of, remove, seeded, tear
 from tests.sinks.timeseries.samples import NOON, series
 
 WRITES, EACH = 40, 10
@@ -61,22 +59,12 @@ async def test_what_is_left_is_whole(remains: Path, tmp_path: Path, which: str) 
 @pytest.mark.parametrize("damage", [flip, tear])
 @pytest.mark.parametrize(("which", "suffix"), [("killed", "-wal"), ("stopped", "")])
 async def test_a_damaged_store_has_every_point_or_is_refused(
-    remains: Path, tmp_path: Path, which: str, suffix: str, damage: Damage
+    remains: Path, which: str, suffix: str, damage: Damage
 ) -> None:
-    chance, outcomes = seeded("store", which, suffix, damage), Counter[str]()
-    for number in range(SEEDS):
-        copied = shutil.copytree(remains / which, tmp_path / str(number))
-        damage(copied / f"timeseries.sqlite{suffix}", chance)
-        try:
-            assert await survey(copied) == WRITES * EACH
-        except (CorruptError, UnavailableError) as error:
-            outcomes[error.code] += 1
-        else:
-            outcomes["whole"] += 1
-        shutil.rmtree(copied)
+    outcomes = await outcomes_of(remains / which, f"timeseries.sqlite{suffix}", damage, survey)
     assert set(outcomes) <= DAMAGED | {"whole"}
     if damage is tear:
-        assert outcomes.total() - outcomes["whole"] >= SEEDS // 2
+        assert outcomes.total() - outcomes["whole"] >= COPIES // 2
 
 
 @pytest.mark.parametrize("damage", [empty, remove])
