@@ -187,9 +187,9 @@ class Hub:
 
     def _open_south(self) -> None:
         self.inbox = Inbox()
-        first_connection = self.engine.state.clock.last_connection + 1
+        self.first_connection = self.engine.state.clock.last_connection + 1
         broker = parts.Broker(self._asks_sys, self.ownership)
-        self.sessions = parts.make_sessions(self.settings, self.inbox, self.clock, first_connection, broker)
+        self.sessions = parts.make_sessions(self.settings, self.inbox, self.clock, self.first_connection, broker)
         self.downlink = parts.make_downlink(self.settings, self._note, self.clock, self.ownership)
 
     # ---------------------------------------------------------------------------------------------------------- running

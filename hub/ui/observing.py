@@ -126,10 +126,15 @@ def broker_dropped(hub: Hub) -> int:
 
 
 def blind_sessions(hub: Hub) -> tuple[str, ...]:
-    """Return the sessions that have not read everything that was queued for them."""
-    known = hub.engine.state.clock.sessions
+    """Return the sessions that have not read everything that was queued for them.
+
+    Until the engine hears that the hub has started, it knows what an earlier life had read.
+    """
+    known, first = hub.engine.state.clock.sessions, hub.first_connection
     names = (session.name for session in hub.sessions)
-    return tuple(name for name in names if name not in known or not known[name].caught_up)
+    return tuple(
+        name for name in names if name not in known or not (known[name].caught_up and known[name].connection >= first)
+    )
 
 
 def _by_session(hub: Hub, number: Callable[[SessionCounts], int]) -> Mapping[str, int]:

@@ -1,12 +1,22 @@
-"""Readiness is a pure judgement: what must hold, what is forgiven, what is said."""
+"""Readiness is a pure judgement of vital signs: what must hold, what is forgiven, what is said."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from hub.app import Hub
+from hub.clock import SystemClock
+from hub.config import MqttSettings, RedisSettings, Settings, TimeseriesSettings
+from hub.ui.observing import Watch
 from hub.ui.readiness import Drops, Vitals, reasons
+from tests.servers.mosquitto import Mosquitto
+from tests.servers.valkey import ValkeyServer
+from tests.waiting import wait_until
 
 WELL = Vitals(
     is_running=True,
@@ -87,3 +97,21 @@ def test_drops_are_told_for_five_minutes() -> None:
 def test_a_restarted_broker_counts_from_the_beginning() -> None:
     drops = Drops()
     assert [drops.since_lately(0, 50), drops.since_lately(10, 0), drops.since_lately(20, 4)] == [0, 0, 4]
+
+
+async def test_what_an_earlier_life_had_read_is_not_taken_for_what_this_one_has(
+    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer
+) -> None:
+    settings = Settings(
+        data_dir=tmp_path / "data",
+        mqtt=MqttSettings(port=mosquitto.port),
+        redis=RedisSettings(url=SecretStr(valkey.url)),
+        timeseries=TimeseriesSettings(store="local"),
+    )
+    async with Hub(settings, SystemClock()) as hub:
+        watch, life = Watch(hub), asyncio.create_task(hub.run())  # noqa: TID251 -- a life beside the test
+        await wait_until(lambda: hub.is_running and not watch.vitals().blind_sessions)
+        hub.stop()
+        await life
+    async with Hub(settings, SystemClock()) as hub:
+        assert set(Watch(hub).vitals().blind_sessions) == {session.name for session in hub.sessions}
