@@ -25,7 +25,7 @@ demo: .venv/installed
 	@$(BIN)/hub demo --duration $(DURATION)
 
 test: lint
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 soak: .venv/installed
 	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),10)

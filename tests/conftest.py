@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -30,7 +31,14 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")  # noqa: TID251 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests whose fixtures start a server that this machine may not have."""
+    """Mark the tests whose fixtures start a server that this machine may not have; let the most patient files begin.
+
+    Two files run side by side: a long one that began last would run alone at the end.
+    """
+    patience: dict[Path, float] = {}
     for item in items:
         for fixture in SERVERS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(needs(SERVERS[fixture]))
+        marker = item.get_closest_marker("timeout")
+        patience[item.path] = max(patience.get(item.path, 0), marker.args[0] if marker else 0)
+    items.sort(key=lambda item: -patience[item.path])
