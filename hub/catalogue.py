@@ -102,19 +102,23 @@ class Interlock(Words):
     """When a command may not be sent, and not stand: while what is ``never`` to be is known to be true of the device.
 
     Or one like it at the same elevator, gate or lane. One that may ``only`` be sent while something is true waits until
-    that is known. Both are expressions over the properties of the kind.
+    that is known: said within ``fresh``, if given, and heard as it was said. Both are expressions over the properties
+    of the kind.
     """
 
     never: str | None = None
     only: str | None = None
+    fresh: Duration | None = None
     because: Label
 
     @model_validator(mode="after")
     def _says_one(self) -> Self:
         if (self.never is None) is (self.only is None):
             _refuse("an interlock says never or only")
-        if "en" not in self.because:
-            _refuse("because is said in en too: people who are refused read it")
+        if self.fresh is not None and self.only is None:
+            _refuse("fresh is for only: what is never to be is so however long ago it was said")
+        if missing := {"en", "zh"} - self.because.keys():
+            _refuse(f"because is said in {' and '.join(sorted(missing))} too: people who are refused read it")
         return self
 
 

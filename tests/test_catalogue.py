@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from hub.catalogue import NUMBERS, Catalogue, Kind, Property, Type, is_member
+from hub.catalogue import NUMBERS, Catalogue, Interlock, Kind, Property, Type, is_member
 from hub.errors import ConfigError
 from hub.normalize.load import load_profiles
 from hub.normalize.units import UNITS
@@ -157,3 +157,18 @@ def test_a_command_is_released_by_a_command_of_its_kind() -> None:
 
 def test_an_argument_may_be_a_duration() -> None:
     assert CATALOGUE.kind("access_controller").commands["unlock"].args["ttl"].type is Type.DURATION
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ({"never": "lit", "because": {"en": "it burns"}}, "because is said in zh too"),
+        ({"never": "lit", "because": {"zh": "亮着"}}, "because is said in en too"),
+        ({"never": "lit", "fresh": "1m", "because": {"en": "it burns", "zh": "亮着"}}, "fresh is for only"),
+    ],
+)
+def test_an_interlock_tells_people_why_in_both_languages_and_is_fresh_only_where_something_must_be_known(
+    words: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        Interlock.model_validate(words)

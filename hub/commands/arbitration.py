@@ -31,6 +31,11 @@ def is_owner(claim: Claim) -> bool:
     return not isinstance(claim, Lease) or claim.standing is Standing.HOLDS
 
 
+def is_for_life(lease: Lease) -> bool:
+    """Return whether a lease keeps people alive while its alarm lasts: only the end of that, or its own, ends it."""
+    return lease.priority == HIGHEST and lease.is_of_an_alarm
+
+
 def covers(one: Claim, other: Claim) -> bool:
     """Return whether whatever ``other`` sets, ``one`` sets too."""
     return one.part in {"", other.part}

@@ -85,9 +85,11 @@ class Standing(StrEnum):
 class Lease(msgspec.Struct):
     """A hold that must end: renewed at half its ttl while its alarm is active, released when it is cleared or lapses.
 
-    ``lapses_t`` is when the device lets go by itself; ``ends_t`` bounds the renewals (``at_most``). ``last`` is the
-    command that it sent last. One that ``releases`` tries at ``renews_t``, until its release has left; one that waits
-    ``owes_release`` as long as that has not left. ``barred``: why an interlock keeps it, or its release, from leaving.
+    What nobody could renew while the hub was down lapses at the start; an alarm's for the safety of life is renewed
+    then, and until the alarm is judged. ``lapses_t`` is when the device lets go by itself; ``ends_t`` bounds the
+    renewals (``at_most``). ``last`` is the command that it sent last. One that ``releases`` tries at ``renews_t``,
+    until its release has left; one that waits ``owes_release`` as long as that has not left. ``barred``: why an
+    interlock keeps it, or its release, from leaving.
     """
 
     id: str

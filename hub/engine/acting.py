@@ -95,10 +95,10 @@ class Hands:
             self._sender.become(command, CommandState.FAILED, f"unknown_command: {why}", moment)
             return Refusal("unknown_command", why)
         above = self._sender.claims.above(command)
-        why = self._guards.bar(wish.device, command.part, command.name)
-        if why:
-            self._sender.become(command, CommandState.REJECTED, f"interlocked: {why}", moment)
-            return Refusal("interlocked", why)
+        because = self._guards.bar(wish.device, command.part, command.name, moment)
+        if because is not None:
+            self._sender.become(command, CommandState.REJECTED, f"interlocked: {because['en']}", moment, because)
+            return Refusal("interlocked", f"{because['en']} / {because['zh']}")
         is_hold = wish.device.is_hold(command.name)
         if above is not None and agrees(command, above) and not is_hold:  # it sets what is set: in nobody's way
             self._sender.claims.drop(command)
@@ -154,8 +154,8 @@ class Hands:
         if not wish.device.is_hold(wish.action.command):
             return self._send(wish, moment)
         lease = _lease_of(wish, "", self._sender.next_number(), moment.t)
-        above, why = self._sender.claims.above(lease), self._guards.bar(wish.device, wish.part, wish.action.command)
-        if above is not None or why:
+        because = self._guards.bar(wish.device, wish.part, wish.action.command, moment)
+        if self._sender.claims.above(lease) is not None or because is not None:
             return self._refusal(wish, self._sender.prepare(wish, moment), moment)
         self._holds.take(lease, wish.device, moment)
         return None

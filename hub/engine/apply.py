@@ -216,8 +216,7 @@ class Engine:
         self._ear.redelivery.caught_up(caught_up.session, caught_up.connection)
         if clock.blind_since is None or not all(one.caught_up for one in clock.sessions.values()):
             return
-        clock.blind_total += moment.t - clock.blind_since
-        clock.blind_since = None
+        clock.see(moment.t)
         self._settle_modes(moment, has_moved=True)
         self._ripen_judged(moment)
         for subject in self.content.subjects() if clock.has_turned else ():

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from hub.catalogue import CommandKind, Kind
+from hub.catalogue import CommandKind, Interlock, Kind, Label
+from hub.durations import nanoseconds
+from hub.engine.ages import age_of_reading
 from hub.engine.device import Device
+from hub.engine.moment import Moment
 from hub.engine.state import Clock
 from hub.errors import ConfigError
+from hub.model import Quality
 from hub.normalize.downlinks import Downlink
 from hub.rules.expression import Expression, compile_expression
 from hub.rules.held import Held, of
@@ -18,11 +22,20 @@ OFFLINE = "offline"
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
-    """The conditions of one command: (what may never be, or must be, true; why in English), and what shows it done."""
+class Lock:
+    """What may never be, or must be, true; within ``fresh_ns`` if that is given. ``because`` is for people."""
 
-    never: tuple[tuple[Expression, str], ...]
-    only: tuple[tuple[Expression, str], ...]
+    condition: Expression
+    because: Label
+    fresh_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The conditions of one command, and what shows it done."""
+
+    never: tuple[Lock, ...]
+    only: tuple[Lock, ...]
     confirm: Expression | None
 
 
@@ -37,11 +50,14 @@ def compile_guards(kind: Kind) -> Mapping[str, Guard]:
             error.fields.setdefault("path", ("commands", command))
             raise
 
+    def lock(name: str, text: str, each: Interlock) -> Lock:
+        return Lock(compiled(name, text), each.because, None if each.fresh is None else nanoseconds(each.fresh))
+
     def guard(name: str, command: CommandKind) -> Guard:
         locks = command.interlocks
         return Guard(
-            never=tuple((compiled(name, each.never), each.because["en"]) for each in locks if each.never is not None),
-            only=tuple((compiled(name, each.only), each.because["en"]) for each in locks if each.only is not None),
+            never=tuple(lock(name, each.never, each) for each in locks if each.never is not None),
+            only=tuple(lock(name, each.only, each) for each in locks if each.only is not None),
             confirm=None if command.confirm is None else compiled(name, command.confirm),
         )
 
@@ -74,26 +90,25 @@ class Guards:
         self._clock = clock
         self._beside = beside
 
-    def bar(self, device: Device, part: str, command: str) -> str:
-        """Return why ``command`` may not be sent now; nothing when it may.
+    def bar(self, device: Device, part: str, command: str, moment: Moment) -> Label | None:
+        """Return why ``command`` may not be sent now; None when it may.
 
         What is ``never`` to be is so when any of them says so. What ``only`` may be must be known of all that it sets:
         unknown is a no, and so is a device that is offline or silent; nobody beside it may say otherwise.
         """
         guard = device.guards.get(command)
         if guard is None or not (guard.never or guard.only):
-            return ""
-        clock = self._clock()
-        awake = clock.awake(clock.t)
-        for condition, why in guard.never:
-            if any(condition.verdict(held, awake) for held in self._around(device, part)):
-                return why
-        for condition, why in guard.only:
-            mine = [self._said(condition, device, each, awake) for each in _set_by(device, part)]
-            others = (condition.verdict(held, awake) for held in self._neighbours(device))
+            return None
+        awake = self._clock().awake(moment.t)
+        for lock in guard.never:
+            if any(lock.condition.verdict(held, awake) for held in self._around(device, part)):
+                return lock.because
+        for lock in guard.only:
+            mine = [self._said(lock, device, each, moment) for each in _set_by(device, part)]
+            others = (lock.condition.verdict(held, awake) for held in self._neighbours(device))
             if _is_gone(device) or not all(mine) or any(verdict is False for verdict in others):
-                return why
-        return ""
+                return lock.because
+        return None
 
     def is_watched(self, device: Device, command: str) -> bool:
         """Return whether something may come to bar ``command`` after it was sent."""
@@ -113,9 +128,14 @@ class Guards:
         ]
         return all(found) if found else None
 
-    def _said(self, condition: Expression, device: Device, part: str, awake: int) -> bool | None:
-        verdict: bool | None = condition.verdict(of(device.state.parts, part), awake)
-        return condition.verdict(of(device.state.parts, ""), awake) if verdict is None and part else verdict
+    def _said(self, lock: Lock, device: Device, part: str, moment: Moment) -> bool | None:
+        """Return what the part says, else the whole device; None also for a yes that is not fresh enough."""
+        clock = self._clock()
+        for held in (of(device.state.parts, each) for each in dict.fromkeys((part, ""))):
+            verdict: bool | None = lock.condition.verdict(held, clock.awake(moment.t))
+            if verdict is not None:
+                return None if verdict and not _is_fresh(lock, device, held, clock, moment) else verdict
+        return None
 
     def _around(self, device: Device, part: str) -> Iterator[Held]:
         parts = device.state.parts
@@ -130,6 +150,24 @@ class Guards:
 def _set_by(device: Device, part: str) -> list[str]:
     """Return the parts that a command for ``part`` sets."""
     return [part] if part else [name for name in device.state.parts if name] or [""]
+
+
+def _is_fresh(lock: Lock, device: Device, held: Held, clock: Clock, moment: Moment) -> bool:
+    """Return whether everything that ``lock`` reads was measured and heard within its ``fresh_ns``, if it has one.
+
+    What was heard while the hub was blind may have waited for long, and what came before it may be over since.
+    """
+    span = lock.fresh_ns
+    if span is None or clock.blind_since is not None:
+        return span is None
+    since = max(clock.sees_since + 1, clock.awake(moment.t) - span)
+    return all(
+        stamp is not None
+        and stamp[2] >= since
+        and stamp[3] is Quality.GOOD
+        and age_of_reading(device.state, moment.at, stamp[1]) <= span
+        for stamp in map(held.get, lock.condition.names)
+    )
 
 
 def _is_gone(device: Device) -> bool:

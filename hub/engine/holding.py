@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.commands.arbitration import Claim, covers, is_owner, needs_release
+from hub.commands.arbitration import Claim, covers, is_for_life, is_owner, needs_release
 from hub.commands.life import DEFAULT_EXPIRY_NS, OPEN, Command, CommandState, Lease, Standing
 from hub.engine.device import Device
 from hub.engine.guards import Guards
@@ -98,10 +98,11 @@ class Holds:
 
     def _is_barred(self, lease: Lease, device: Device, name: str, moment: Moment) -> bool:
         """Keep ``name`` from leaving while an interlock bars it, and tell so once; it is tried again."""
-        why = self._guards.bar(device, lease.part, name)
+        because = self._guards.bar(device, lease.part, name, moment) or {}
+        why = because.get("en", "")
         if why and why != lease.barred:
             words: dict[str, Scalar] = {"command": name, "id": lease.last or lease.id, "detail": why}
-            self._sender.tell(lease, "interlocked", words, moment)
+            self._sender.tell(lease, "interlocked", words, moment, because)
         if why or lease.barred:
             self.keep(lease)
             lease.barred, lease.renews_t = why, moment.t + BARRED_NS
@@ -142,7 +143,7 @@ class Holds:
         device = self._find(loser.site, loser.device)
         if was_owner and device is not None and needs_release(loser, winner):
             loser.owes_release = True
-            if not self._guards.bar(device, loser.part, loser.release):
+            if not self._guards.bar(device, loser.part, loser.release, moment):
                 self._transmit(device, loser, loser.release, {}, moment)
         if not for_good:
             loser.standing = Standing.WAITS
@@ -251,7 +252,10 @@ class Holds:
     # ------------------------------------------------------------------------------------------------------------ time
 
     def ripen(self, identity: str, moment: Moment) -> list[Lease]:
-        """Renew or end a lease whose time has come; return those that lapsed though they may still be wanted."""
+        """Renew or end a lease whose time has come; return those that lapsed though they may still be wanted.
+
+        What keeps an escape door open does not lapse: while nobody could renew it, nobody said that it is over either.
+        """
         lease = self.leases.get(identity)
         device = None if lease is None else self._find(lease.site, lease.device)
         if lease is None or device is None:
@@ -265,7 +269,7 @@ class Holds:
         has_lapsed = lease.standing is Standing.HOLDS and moment.t >= lease.lapses_t
         if is_over:
             self.end(lease, moment)
-        elif has_lapsed:
+        elif has_lapsed and not is_for_life(lease):
             return self._lapse(lease, moment)
         else:
             self._go_on(lease, device, moment)

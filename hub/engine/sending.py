@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from hub.catalogue import Label
 from hub.commands.arbitration import Claim, Claims, owner_of
 from hub.commands.life import (
     DEFAULT_EXPIRY_NS,
@@ -153,8 +154,10 @@ class Sender:
         """Take the device's own answer."""
         self.become(command, after_response(command.state, ok=ok), detail, moment)
 
-    def become(self, command: Command, state: CommandState, detail: str, moment: Moment) -> None:
-        """Move a command on; its end is told."""
+    def become(
+        self, command: Command, state: CommandState, detail: str, moment: Moment, because: Label | None = None
+    ) -> None:
+        """Move a command on; its end is told, and to people ``because`` of what."""
         if state is command.state:
             return
         self.keep(command)
@@ -167,7 +170,8 @@ class Sender:
             command.ended_t = moment.t
             self.claims.drop(command)
             self._timers.set(TimerClass.RUNNING, moment.t + REMEMBER_NS, COMMAND, command.id)
-            self.tell(command, state.value, {"command": command.name, "id": command.id, "detail": detail}, moment)
+            words: dict[str, Scalar] = {"command": command.name, "id": command.id, "detail": detail}
+            self.tell(command, state.value, words, moment, because)
         self.when_moved(command, moment)
 
     def lose(self, claim: Claim, winner: Claim, moment: Moment) -> None:
@@ -180,8 +184,10 @@ class Sender:
             words: dict[str, Scalar] = {"command": claim.command, "id": claim.last or claim.id, "detail": detail}
             self.tell(claim, CommandState.SUPERSEDED.value, words, moment)
 
-    def tell(self, claim: Claim, what: str, words: dict[str, Scalar], moment: Moment) -> None:
-        """Tell what became of a claim."""
+    def tell(
+        self, claim: Claim, what: str, words: dict[str, Scalar], moment: Moment, because: Label | None = None
+    ) -> None:
+        """Tell what became of a claim, and to people ``because`` of what."""
         quiet = what in {CommandState.EXECUTED.value, CommandState.VERIFIED.value, "resumed"}
         self._output.event(
             Event(
@@ -189,6 +195,7 @@ class Sender:
                 severity=Severity.INFO if quiet else Severity.MEDIUM, transition=Transition.OCCURRED, time=moment.at,
                 key=f"{claim.site}/{claim.device}", rule=owner_of(claim), rule_version="", site=claim.site,
                 device=claim.device, part=claim.part, drill=claim.drill, data=words, causes=(moment.cause,),
+                label=because or {},
             )
         )  # fmt: skip
 

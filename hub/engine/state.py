@@ -33,7 +33,10 @@ class SessionState(msgspec.Struct):
 
 
 class Clock(msgspec.Struct):
-    """Engine time, blind time, running numbers; ``has_turned``: while blind, rules came to something else."""
+    """Engine time, blind time, running numbers; ``has_turned``: while blind, rules came to something else.
+
+    ``sees_since`` is the engine time awake at which it last became able to see.
+    """
 
     journal: str = ""
     position: int = 0
@@ -48,10 +51,16 @@ class Clock(msgspec.Struct):
     sessions: dict[str, SessionState] = {}
     has_turned: bool = False
     claims: int = 0
+    sees_since: int = 0
 
     def awake(self, t: int) -> int:
         """Return ``t`` on the awake clock, which stands still while the hub is blind."""
         return (t if self.blind_since is None else self.blind_since) - self.blind_total
+
+    def see(self, t: int) -> None:
+        """Be blind no longer from ``t`` on."""
+        self.sees_since = self.awake(t)
+        self.blind_total, self.blind_since = t - self.sees_since, None
 
 
 class Ledger(msgspec.Struct):

@@ -24,6 +24,21 @@ class Vital:
     waiting_records: int = 0
 
 
+@dataclass(kw_only=True)
+class Acting:
+    """What came of commands, as a fault saw it on the wire.
+
+    ``wanted``: how each command that it asked for must end, by id. ``release_seconds``: from the start of a hub until
+    the release of what had lapsed was there. Doors that a fire holds: ``let_go`` while it burned, ``forgotten`` by a
+    hub that started.
+    """
+
+    wanted: dict[str, str] = field(default_factory=dict)
+    release_seconds: float = 0.0
+    let_go: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """Observations of one fault; numbers are the publisher's.
@@ -34,7 +49,8 @@ class Evidence:
     ``expected``: the shadow's. ``stored_events`` counts event ids in the store. ``ledger`` is /metrics. ``differing``:
     entries of the hub's state that are not the shadow's at record ``checkpoint``. ``said``: codes of /readyz during the
     fault. ``forgiven`` and ``doubled_before`` were told of after an earlier fault; ``rejected``: what the store refuses
-    for good; ``copies_allowed``: what the broker could not mark as sent before.
+    for good; ``copies_allowed``: what the broker could not mark as sent before. ``ends``: what the streams tell of each
+    command, by id, in order.
     """
 
     fault: Fault
@@ -59,6 +75,8 @@ class Evidence:
     doubled_before: frozenset[int] = frozenset()
     rejected: frozenset[int] = frozenset()
     copies_allowed: frozenset[int] = field(default_factory=frozenset)
+    ends: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    acting: Acting = field(default_factory=Acting)
 
     @property
     def lost(self) -> list[int]:

@@ -13,6 +13,9 @@ from tests.chaos.town import ranges
 LIVENESS_SECONDS = 5.0
 JOURNAL_BYTES_PER_MESSAGE, JOURNAL_BYTES_ALWAYS = 2_000, 8 * 2**20
 LAG_RECORDS = 50
+RELEASE_SECONDS = 2.0
+ENDS = frozenset({"executed", "rejected", "failed", "timeout", "expired"})
+"""How a command ends; what is told of it beside that (superseded, verified, interlocked) may come before and after."""
 
 Invariant = Callable[[Evidence], Iterator[str]]
 
@@ -101,6 +104,22 @@ def honest(found: Evidence) -> Iterator[str]:
         yield f"/readyz said {sorted(wrong)}, which this fault is not"
 
 
+def acting(found: Evidence) -> Iterator[str]:
+    """Every command has one honest end; a start lets go at once what lapsed, and never what a fire holds."""
+    told = {identity: [each for each in names if each in ENDS] for identity, names in found.ends.items()}
+    if twice := sorted(identity for identity, ended in told.items() if len(ended) > 1):
+        yield f"commands that ended more than once: {[(each, told[each]) for each in twice[:5]]} of {len(twice)}"
+    for identity, end in found.acting.wanted.items():
+        if told.get(identity) != [end]:
+            yield f"command {identity} must be {end}, and was told to be {told.get(identity)}"
+    if found.acting.release_seconds > RELEASE_SECONDS:
+        yield f"a release took {found.acting.release_seconds:.1f} s from the start, allowed {RELEASE_SECONDS} s"
+    if found.acting.let_go:
+        yield f"let go while it burned: {found.acting.let_go}"
+    if found.acting.forgotten:
+        yield f"not held again by the hub that started: {found.acting.forgotten}"
+
+
 INVARIANTS: Mapping[str, Invariant] = {
     "Conservation": conservation,
     "Once": once,
@@ -109,6 +128,7 @@ INVARIANTS: Mapping[str, Invariant] = {
     "Liveness": liveness,
     "Bounded": bounded,
     "Honest": honest,
+    "Acting": acting,
 }
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from hub.clock import SystemClock
 from hub.sinks.stream_readers import read_events
-from tests.chaos.evidence import Evidence
+from tests.chaos import doors
+from tests.chaos.evidence import Acting, Evidence
 from tests.chaos.faults.fault import Fault
 from tests.chaos.hub_process import HubProcess
 from tests.chaos.influx_town import InfluxTown
@@ -51,6 +52,7 @@ on_signal: access.granted
 count: {at_least: 25, within: 10s}
 raise: {event: access.crowd, severity: low}
 """
+RULES += f"---{doors.RULES}"
 """Beside `card-seen` and all that ship: alarms with timers and commands, and counting: state that could be lost."""
 
 
@@ -68,7 +70,8 @@ class Storm:
 
     Faults use the public parts. ``random`` is seeded: the same seed, the same faults at the same moments, as far as
     processes can be repeated. ``copies_allowed`` is what the fault at work lets the broker send again. ``rejected``:
-    what the store refuses for good. ``measured``: what a fault that measures has found.
+    what the store refuses for good. ``measured``: what a fault that measures has found; ``acting``: what came of
+    commands.
     """
 
     def __init__(self, town: InfluxTown, broker_link: Proxy, redis_link: Proxy, seed: int) -> None:
@@ -84,6 +87,7 @@ class Storm:
         self.copies_allowed: set[int] = set()
         self.rejected: set[int] = set()
         self.measured = ""
+        self.acting = Acting()
         self._known = _Known()
         self._calm, self._struck_at = range(0), 0
         self._began = self.clock.monotonic_ns()
@@ -108,7 +112,7 @@ class Storm:
         return self.outcomes[-1]
 
     async def _struck(self, fault: Fault, at: float) -> Outcome:
-        first, self.measured = self.publisher.number + 1, ""
+        first, self.measured, self.acting = self.publisher.number + 1, "", Acting()
         async with self.publisher.traffic():
             await self.publisher.until_acked(RATE // 2)
             self._calm, self._struck_at = range(first, self.publisher.number + 1), self.clock.wall_ns()
@@ -202,11 +206,14 @@ class Storm:
     async def _evidence(self, fault: Fault, liveness: float, checkpoint: int, differing: list[str]) -> Evidence:
         shadow, log = self.shadow, self.publisher.log
         told: dict[str, list[str]] = {}
+        ends: dict[str, list[str]] = {}
         stored = Counter(number_of(value) for value in (await self.town.stored()).elements())
         async with self.town.valkey.link() as link:
             for event in await read_events(link, count=1_000_000):
                 told.setdefault(_domain(event.name), []).append(event.id)
-                if is_numbered(event):
+                if event.name.startswith("command."):
+                    ends.setdefault(str(event.data.get("id")), []).append(event.name.removeprefix("command."))
+                elif is_numbered(event):
                     stored[card_number(event)] += 1
         expected: dict[str, list[str]] = {}
         for event in shadow.events:
@@ -234,6 +241,8 @@ class Storm:
             doubled_before=frozenset(self._known.doubled),
             rejected=frozenset(self.rejected),
             copies_allowed=frozenset(self.copies_allowed),
+            ends=ends,
+            acting=self.acting,
         )
 
     def ack_delay_seconds(self) -> float:
@@ -272,6 +281,7 @@ async def storm_in(directory: Path, seed: int) -> AsyncIterator[Storm]:
         town = InfluxTown(directory, mosquitto, valkey, influxdb, rules=RULES)
         town.hub.mqtt_port, town.hub.redis_port = broker_link.port, redis_link.port
         async for each in opened(town):
+            await doors.build(each)
             yield Storm(each, broker_link, redis_link, seed)
 
 

@@ -157,28 +157,6 @@ async def test_the_command_line_unlocks_a_door_and_a_refusal_is_an_end_too(town:
 
 
 @pytest.mark.timeout(60)
-async def test_a_door_that_does_not_answer_is_a_timeout_and_anothers_answer_is_a_dead_letter(town: Town) -> None:
-    await start(town)
-    async with wire(town) as doors:
-        reply = await unlock(town)
-        await wait_until(lambda: doors.heard)
-        await doors.answer(doors.heard[0], orjson.dumps({"id": reply.id, "ok": True}), device="gate")
-        (event,) = await ends(town)
-    assert (event.name, event.data["id"]) == ("command.timeout", reply.id)
-    letters = orjson.loads((await town.hub.cli("dead-letters", "list", "--json")).out)
-    assert [(letter["code"], letter["device"]) for letter in letters] == [("unknown_command", "gate")]
-
-
-@pytest.mark.timeout(60)
-async def test_a_door_that_is_not_there_fails_at_once(town: Town) -> None:
-    await start(town)
-    reply = await unlock(town)
-    (event,) = await ends(town)
-    told = (event.name, event.data["id"], event.data["detail"])
-    assert told == ("command.failed", reply.id, "no_matching_subscribers")
-
-
-@pytest.mark.timeout(60)
 async def test_a_command_that_was_sent_before_a_kill_is_not_sent_again_and_its_answer_still_counts(town: Town) -> None:
     await start(town)
     async with wire(town) as doors:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from hub.journal.outbox import MEMORY_BYTES
-from tests.chaos.evidence import Evidence, Vital
+from tests.chaos.evidence import Acting, Evidence, Vital
 from tests.chaos.faults.fault import Copies, Fault, Loss
 from tests.chaos.faults.table import FAULTS, ROWS
 from tests.chaos.invariants import INVARIANTS, broken
@@ -31,6 +31,7 @@ LEDGER = {
     "hub_points_derived_total": 95.0,
     "hub_points_written_total": 95.0,
 }
+ENDED: dict[str, list[str]] = {"a": ["superseded"], "b": ["executed", "verified"], "c": ["timeout"]}
 SOUND = Evidence(
     fault=FAULT,
     rate=100,
@@ -50,6 +51,8 @@ SOUND = Evidence(
     said=frozenset({"down"}),
     liveness_seconds=1.0,
     vital=Vital(),
+    ends=ENDED,
+    acting=Acting(wanted={"c": "timeout"}, release_seconds=1.9),
 )
 
 SPOILED: Mapping[str, tuple[str, Evidence]] = {
@@ -81,6 +84,12 @@ SPOILED: Mapping[str, tuple[str, Evidence]] = {
     "the journal grew": ("Bounded", replace(SOUND, vital=Vital(journal_bytes=2**30))),
     "it does not catch up": ("Bounded", replace(SOUND, vital=Vital(lag_records=1_000))),
     "it does not deliver": ("Bounded", replace(SOUND, vital=Vital(waiting_records=1_000))),
+    "a command ended twice": ("Acting", replace(SOUND, ends=ENDED | {"b": ["timeout", "executed"]})),
+    "a command ended otherwise": ("Acting", replace(SOUND, ends=ENDED | {"c": ["executed"]})),
+    "a command never ended": ("Acting", replace(SOUND, acting=Acting(wanted={"d": "failed"}))),
+    "a release came late": ("Acting", replace(SOUND, acting=Acting(release_seconds=2.1))),
+    "an escape door was let go": ("Acting", replace(SOUND, acting=Acting(let_go=["exit"]))),
+    "an escape door was forgotten": ("Acting", replace(SOUND, acting=Acting(forgotten=["exit"]))),
     "it kept silent": ("Honest", replace(SOUND, said=frozenset())),
     "it named what was not": ("Honest", replace(SOUND, said=frozenset({"down", "redis_unreachable"}))),
 }

@@ -77,7 +77,7 @@ class Watch:
 
     def starved_ns(self) -> int:
         """Return how long the hub and we, whichever it was more, have waited for a processor that others had."""
-        return max(map(_starved_ns, (self._town.hub.pid, os.getpid())))
+        return max(map(starved_ns, (self._town.hub.pid, os.getpid())))
 
     async def _look(self) -> None:
         while True:
@@ -100,7 +100,8 @@ class Watch:
             self._peak_outbox = max(self._peak_outbox, int(metrics.get("hub_outbox_waiting_bytes", 0)))
 
 
-def _starved_ns(process: int) -> int:
+def starved_ns(process: int) -> int:
+    """Return how long a process has waited for a processor that others had."""
     try:
         return int(Path(f"/proc/{process}/schedstat").read_text(encoding="ascii").split()[1])
     except (OSError, IndexError):

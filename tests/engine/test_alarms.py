@@ -7,7 +7,17 @@ from pathlib import Path
 import orjson
 import pytest
 
-from hub.model import Control, Outcome, OutcomeKind, Publish, SessionConnected, Severity, Started, Transition
+from hub.model import (
+    Control,
+    Outcome,
+    OutcomeKind,
+    Publish,
+    SessionCaughtUp,
+    SessionConnected,
+    Severity,
+    Started,
+    Transition,
+)
 from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, SESSIONS, Desk, documents, smoke, unheard
 
 HOUR = 3_600
@@ -315,16 +325,63 @@ def test_a_hold_is_renewed_while_the_alarm_lasts_and_released_when_it_is_cleared
     assert not desk.engine.has_leases
 
 
-def test_a_lease_that_lapsed_while_the_hub_was_down_is_released_at_the_start(tmp_path: Path) -> None:
-    desk = with_rule(tmp_path, UNLOCKS)
-    desk.hear(smoke(ALARM))
+def to_gate(desk: Desk) -> list[str]:
+    """Return what the gate was told since the last call."""
+    found = [command for topic, command in transmitted(desk) if "gate-1" in topic]
+    desk.effects.clear()
+    return found
+
+
+def down_for_an_hour(desk: Desk) -> Desk:
+    """Return the desk of the next process, an hour after its last word."""
     later = desk.restart()
     later.wait(HOUR)
     later.say(Started("test", SESSIONS))
-    assert [command for topic, command in transmitted(later) if "gate-1" in topic] == ["lock"]
-    later.effects.clear()
+    return later
+
+
+def test_a_lease_that_lapsed_while_the_hub_was_down_is_released_at_the_start(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, UNLOCKS.replace("life_safety", "automatic"))
+    desk.hear(smoke(ALARM))
+    later = down_for_an_hour(desk)
+    assert to_gate(later) == ["lock"]
     later.catch_up(2)
-    assert [command for topic, command in transmitted(later) if "gate-1" in topic] == ["unlock"]
+    assert to_gate(later) == ["unlock"]
+
+
+def test_what_an_alarm_holds_for_the_safety_of_life_is_never_let_go_by_a_start(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, UNLOCKS)
+    desk.hear(smoke(ALARM))
+    later = down_for_an_hour(desk)
+    assert to_gate(later) == ["unlock"]
+    later.tick(16)
+    assert to_gate(later) == ["unlock"]  # renewed though nobody knows yet whether it still burns
+    later.catch_up(2)
+    assert to_gate(later) == []
+    later.hear(smoke(NORMAL), connection=2)
+    assert to_gate(later) == ["lock"]
+
+
+def test_an_alarm_that_was_over_while_the_hub_was_down_lets_go_when_all_is_heard(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, UNLOCKS)
+    desk.hear(smoke(ALARM))
+    later = down_for_an_hour(desk)
+    for session in SESSIONS:
+        later.say(SessionConnected(session, 2, session_present=True))
+    later.hear(smoke(NORMAL), connection=2)
+    assert to_gate(later) == ["unlock"]
+    for session in SESSIONS:
+        later.say(SessionCaughtUp(session, 2))
+    assert to_gate(later) == ["lock"]
+
+
+def test_what_may_be_held_so_long_at_most_is_let_go_at_the_start_also_for_the_safety_of_life(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, UNLOCKS.replace("until: cleared", "until: cleared, at_most: 10m"))
+    desk.hear(smoke(ALARM))
+    later = down_for_an_hour(desk)
+    assert to_gate(later) == ["lock"]
+    later.catch_up(2)
+    assert to_gate(later) == []
 
 
 def send(desk: Desk, identity: str = "id-1", **args: object) -> list[str]:

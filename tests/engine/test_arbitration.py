@@ -92,9 +92,20 @@ class Gate(RuleBasedStateMachine):
         self.t += 1
         self.output.begin(self.step)
         moment = Moment(self.t, self.t, late=False, cause=(self.step, 0))
+        for_life = self._owners_for_life()
         for _, owner, key in self.timers.due(TimerClass.RUNNING, self.t):
             self.hands.ripen(owner, key, moment)
+        assert for_life <= self._owners_for_life(), "time alone, with the hub or without it, lets go no escape door"
         return moment
+
+    def _owners_for_life(self) -> set[str]:
+        """Return the leases of alarms that hold for the safety of life, but for those whose longest time is over."""
+        return {
+            one.id
+            for one in self.hands.leases.values()
+            if one.priority == Priority.LIFE_SAFETY and one.is_of_an_alarm and is_owner(one)
+            if one.ends_t is None or self.t < one.ends_t
+        }
 
     def _close(self) -> None:
         """Put on its way what the record sends."""
@@ -255,8 +266,8 @@ class Gate(RuleBasedStateMachine):
         self.hands.outcome(Outcome(way.transmission.command, OutcomeKind.FAILED, "queue_full"), moment)
         self._close()
 
-    @rule()
-    def the_hub_starts_again(self) -> None:
+    @rule(down=seconds)
+    def the_hub_starts_again(self, down: int) -> None:
         before = {one.id: one for one in self.hands.commands.values()}, dict(self.hands.leases)
         self.state.begin_checkpoint()
         for key, body in self.state.take_checkpoint().items():
@@ -271,7 +282,7 @@ class Gate(RuleBasedStateMachine):
                 self.state.restore(entry)  # type: ignore[arg-type] # clock, ledger, answers
         assert (dict(self.hands.commands), dict(self.hands.leases)) == before, "restart loses no open command"
         self.way = []  # what the downlink had was in memory
-        self.t += SECOND
+        self.t += down * SECOND
         moment = self._open()
         self.hands.settle(moment)
         again = {each.command for each in self.output.effects.transmissions}

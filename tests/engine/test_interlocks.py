@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from functools import cache
 
+import msgspec
 import orjson
 import pytest
 
-from hub.model import Control, Event, Outcome, OutcomeKind, Reply, Scalar
-from tests.engine.desk import SECOND, Desk, documents
+from hub.model import (
+    Control,
+    Event,
+    Outcome,
+    OutcomeKind,
+    Reply,
+    Scalar,
+    SessionCaughtUp,
+    SessionConnected,
+    Started,
+)
+from tests.engine.desk import SECOND, SESSIONS, Desk, documents
 from tests.engine.test_alarms import native
 from tests.engine.test_life import place, stands
 
@@ -78,6 +89,8 @@ def test_a_held_door_is_let_go_in_a_fire_or_an_inspection_and_held_again_afterwa
     assert sent(desk, "board-1") == ["hold_door", "release_door"]
     (event,) = told(desk, "interlocked")
     assert (event.rule, event.data["command"]) == ("operator li", "hold_door")
+    assert event.data["detail"] == event.label["en"]
+    assert event.label["zh"] == "电梯处于禁止保持开门的模式"
     done(desk)
     desk.tick(30)
     assert sent(desk, "board-1") == ["hold_door", "release_door"]
@@ -90,9 +103,11 @@ def test_a_held_door_is_let_go_in_a_fire_or_an_inspection_and_held_again_afterwa
 def test_nobody_holds_the_door_of_a_car_in_which_somebody_is_trapped(desk: Desk) -> None:
     says(desk, "box-1", entrapment_level=True)
     reply = ask(desk, "board-1", "hold_door", ttl="60s")
-    assert (reply.code, reply.detail) == ("interlocked", "somebody is trapped in the car")
+    why = {"en": "somebody is trapped in the car", "zh": "轿厢内有人被困"}
+    assert (reply.code, reply.detail) == ("interlocked", f"{why['en']} / {why['zh']}")
     assert sent(desk, "board-1") == []
-    assert len(told(desk, "rejected")) == 1
+    (event,) = told(desk, "rejected")
+    assert (event.data["detail"], event.label) == (f"interlocked: {why['en']}", why)
     assert ask(desk, "board-1", "release_door").ok
 
 
@@ -128,6 +143,53 @@ def test_a_barrier_waits_for_the_vehicle_over_a_restart(desk: Desk) -> None:
     says(later, "lane-reader", vehicle_present=False)
     later.tick(1.1)
     assert sent(later, "lane-reader") == ["release_barrier"]
+
+
+def test_that_nobody_stood_there_a_minute_ago_lowers_no_barrier(desk: Desk) -> None:
+    says(desk, "lane-reader", vehicle_present=False)
+    assert ask(desk, "lane-reader", "hold_barrier", ttl="58s").ok
+    desk.tick(50)
+    assert ask(desk, "lane-reader", "release_barrier").ok
+    assert ask(desk, "lane-reader", "hold_barrier", ttl="5s").ok
+    desk.tick(15)
+    desk.tick(600)
+    assert sent(desk, "lane-reader") == ["hold_barrier", "release_barrier", "hold_barrier"]
+    says(desk, "lane-reader", confidence=0.9)  # it is alive, and says nothing of vehicles
+    desk.tick(1.1)
+    assert ask(desk, "lane-reader", "release_barrier").code == "interlocked"
+    says(desk, "lane-reader", vehicle_present=False)
+    desk.tick(1.1)
+    assert sent(desk, "lane-reader")[-1] == "release_barrier"
+
+
+def test_what_was_said_before_or_while_the_hub_was_blind_lowers_no_barrier(desk: Desk) -> None:
+    says(desk, "lane-reader", vehicle_present=False)
+    assert ask(desk, "lane-reader", "hold_barrier", ttl="5s").ok
+    later = desk.restart()
+    later.wait(3_600)  # awake, it is as if no time had passed
+    later.say(Started("test", SESSIONS))
+    for session in SESSIONS:
+        later.say(SessionConnected(session, 2, session_present=True))
+    waited = native("lane-reader", {"values": {"vehicle_present": False}}, "telemetry")  # nobody knows for how long
+    later.hear(waited, connection=2)
+    for session in SESSIONS:
+        later.say(SessionCaughtUp(session, 2))
+    later.tick(2)
+    assert sent(later, "lane-reader") == []
+    later.hear(waited, connection=2)
+    later.tick(1.1)
+    assert sent(later, "lane-reader") == ["release_barrier"]
+
+
+def test_what_a_reader_measured_minutes_ago_or_a_broker_remembers_lowers_no_barrier(desk: Desk) -> None:
+    old = {"t": desk.wall // 1_000_000 - 120_000, "values": {"vehicle_present": False}}
+    now = {"t": desk.wall // 1_000_000, "values": {"confidence": 0.9}}
+    desk.hear(native("lane-reader", now, "telemetry"), native("lane-reader", old, "telemetry"))
+    assert ask(desk, "lane-reader", "release_barrier").code == "interlocked"
+    said = native("lane-reader", {"values": {"vehicle_present": False}}, "telemetry")
+    other = Desk(content())
+    other.hear(msgspec.structs.replace(said, retain=True))
+    assert ask(other, "lane-reader", "release_barrier").code == "interlocked"
 
 
 def test_a_whole_reader_lowers_only_what_is_known_to_be_free_everywhere(desk: Desk) -> None:

@@ -134,7 +134,9 @@ def test_a_device_that_is_taken_away_is_let_go_first(desk: Desk) -> None:
 
 
 def test_a_hold_that_had_not_left_leaves_before_its_release_at_a_start(tmp_path: Path) -> None:
-    (tmp_path / "rules.yaml").write_text(UNLOCKS.replace("30s", "5s"), encoding="utf-8")
+    (tmp_path / "rules.yaml").write_text(
+        UNLOCKS.replace("30s", "5s").replace("life_safety", "automatic"), encoding="utf-8"
+    )
     desk = Desk(documents(*COMMUNITY, rules=[tmp_path]))
     desk.hear(smoke(ALARM))
     later = desk.restart()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.chaos.faults import broker, clock, devices, disk, flood, hub, identity, network, redis, store
+from tests.chaos.faults import broker, clock, commands, devices, disk, flood, hub, identity, network, redis, store
 from tests.chaos.faults.fault import Fault
 
 ROWS = (
@@ -14,6 +14,7 @@ ROWS = (
     *store.ROWS,
     *network.ROWS,
     *devices.ROWS,
+    *commands.ROWS,
     *clock.ROWS,
     *disk.ROWS,
     *flood.ROWS,

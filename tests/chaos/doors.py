@@ -1,0 +1,131 @@
+"""The tower of the storm: two doors that a fire holds, what they are told, and what they answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import aiomqtt
+import orjson
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from hub.model import PlaceType
+from hub.registry.nouns import Device, Place
+from hub.registry.registry import Registry
+from hub.sinks.control import Request, send_control
+from tests.bridge.device import publish
+from tests.chaos.town import SITE, Town
+
+EXIT, LOBBY, STRANGER, DETECTOR = "exit", "lobby", "gate", "detector"
+"""A door that is held for the safety of life, one that is held for less, one that nobody asks, and who smells smoke."""
+TTL = timedelta(seconds=1)
+RULES = """
+rule: tower-alarm
+label: {en: Smoke in the tower, zh: 塔楼烟雾}
+for_each: smoke_sensor
+when: status == 'alarm'
+raise: {event: fire.tower, severity: critical}
+clear: {when: "status == 'normal'"}
+do:
+  - command: hold_door
+    args: {ttl: 1s}
+    to: {kind: access_controller, in: building}
+    priority: life_safety
+    until: cleared
+  - {command: hold_door, args: {ttl: 1s}, to: {kind: face_terminal, in: building}, until: cleared}
+"""
+SMOKE, CALM = bytes.fromhex("221164321F18"), bytes.fromhex("2217641E1A2B")  # GS524N: alarm and normal (samples.json)
+PATIENCE = timedelta(seconds=10)
+
+
+async def build(town: Town) -> None:
+    """Put the tower into the registry."""
+    async with Registry(town.hub.settings.registry_url()) as registry:
+        await registry.add_places([Place(site=SITE, id="tower", type=PlaceType.BUILDING)])
+        await registry.add_devices([
+            Device(site=SITE, id=EXIT, kind="access_controller", place="tower"),
+            Device(site=SITE, id=LOBBY, kind="face_terminal", place="tower"),
+            Device(site=SITE, id=DETECTOR, kind="smoke_sensor", profile="milesight/gs524n", place="tower"),
+        ])  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One command on the wire, and when it was there (monotonic ns)."""
+
+    id: str
+    device: str
+    command: str
+    at: int
+    message: aiomqtt.Message
+
+
+class Doors:
+    """The doors of a tower, on one connection. ``silent_on``: a command that they carry out without an answer."""
+
+    def __init__(self, client: aiomqtt.Client, town: Town) -> None:
+        self.told: list[Told] = []
+        self.silent_on = ""
+        self._client = client
+        self._clock = town.clock
+
+    async def listen(self) -> None:
+        """Take what they are told, until cancelled."""
+        async for message in self._client.messages:
+            said, device = orjson.loads(bytes(message.payload)), message.topic.value.split("/")[2]
+            now = self._clock.monotonic_ns()
+            each = Told(id=said["id"], device=device, command=said["command"], at=now, message=message)
+            self.told.append(each)
+            if each.command != self.silent_on:
+                await self.answer(each)
+
+    async def answer(self, told: Told, *, by: str = "") -> None:
+        """Say that it is done, with the correlation data of the command; ``by``: another says so."""
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.CorrelationData = told.message.properties.CorrelationData  # type: ignore[union-attr] # MQTT 5 has them
+        said = orjson.dumps({"id": told.id, "ok": True})
+        await self._client.publish(f"hub/{SITE}/{by or told.device}/response", said, qos=1, properties=properties)
+
+    def first(self, device: str, command: str, *, after: int = 0) -> Told | None:
+        """Return the first ``command`` that ``device`` was told behind the first ``after`` of all."""
+        mine = (each for each in self.told[after:] if (each.device, each.command) == (device, command))
+        return next(mine, None)
+
+
+@asynccontextmanager
+async def doors_of(town: Town) -> AsyncIterator[Doors]:
+    """Let the doors of the tower be there meanwhile."""
+    async with town.client() as client, asyncio.TaskGroup() as group:
+        for device in (EXIT, LOBBY):
+            await client.subscribe(f"hub/{SITE}/{device}/command", qos=1)
+        found = Doors(client, town)
+        listening = group.create_task(found.listen(), name="storm.doors")
+        yield found
+        listening.cancel()
+
+
+async def smell(town: Town, payload: bytes) -> None:
+    """Let the detector of the tower say one thing."""
+    await publish(town.mosquitto.port, [payload], topic=f"hub/{SITE}/{DETECTOR}/telemetry")
+
+
+async def ask_to_unlock(town: Town, expires_in: timedelta) -> str:
+    """Ask for the exit to be unlocked for a second, as an operator; return the id of the command."""
+    args = {"site": SITE, "device": EXIT, "command": "unlock", "part": "door-1", "ttl": "1s"}
+    wanted = Request(actor="li", verb="command", args=args, expires_in=expires_in)
+    async with town.valkey.link() as link:
+        reply = await send_control(link, town.clock, town.partition, wanted, wait=PATIENCE)
+    if not reply.ok:
+        message = f"{reply.code}: {reply.detail}"
+        raise AssertionError(message)
+    return reply.id
+
+
+async def ends(town: Town, identity: str) -> list[str]:
+    """Return what the streams tell of a command, in order."""
+    found = [event for event in await town.events("command") if event.data.get("id") == identity]
+    return [event.name.removeprefix("command.") for event in found]
