@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub.engine.clock_errors import learn, newest
 from hub.engine.state import DeviceState, Ledger
 from hub.model import Timeliness
 
@@ -11,7 +12,6 @@ BACKFILL_NS = 86_400_000_000_000
 LESSONS = 10
 """The first messages of a device only teach its clock."""
 HOUR_NS = 3_600_000_000_000
-HOURS = 24
 IDENTITIES = 64
 MILLION = 1_000_000
 NO_AGES = (1, 0, 0)
@@ -31,14 +31,10 @@ def age_of(known: DeviceState, difference: int, late_after_ns: int, blind_since:
     The error is the smallest difference of the last 24 hours in which the device was heard: what it kept while it was
     away for days is not taken for its clock.
     """
-    hour = known.heard_awake // HOUR_NS
-    hours = known.differences
-    if not hours or hours[-1][0] != hour:
-        known.differences = hours = [*hours, [hour, difference]][-HOURS:]
-        known.clock_error = min(entry[1] for entry in hours)
-    elif difference < hours[-1][1]:
-        hours[-1][1] = difference
-        known.clock_error = min(known.clock_error, difference)
+    hour, kept = known.heard_awake // HOUR_NS, known.differences
+    newest_hour, least = newest(kept) if kept else (None, 0)
+    if newest_hour != hour or difference < least:
+        known.differences, known.clock_error = learn(kept, hour, difference)
     if known.taught < LESSONS:
         known.taught += 1
         return LIVE if blind_since is None else LATE
@@ -60,7 +56,7 @@ def live_ages(known: DeviceState, late_after_ns: int) -> tuple[int, int, int]:
     """
     if known.taught < LESSONS or not known.differences:
         return NO_AGES
-    hour, least = known.differences[-1]
+    hour, least = newest(known.differences)
     return least, known.clock_error + late_after_ns, (hour + 1) * HOUR_NS
 
 

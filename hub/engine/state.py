@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from hub.commands.life import Command, Lease
+from hub.engine.clock_errors import Kept
 from hub.engine.unsettled import Unsettled
 from hub.errors import CorruptError
 from hub.model import Reply, Scalar
@@ -111,8 +112,8 @@ class Ledger(msgspec.Struct):
 class DeviceState:
     """What is known of one device: when heard, its clock, its counters, the last values of its parts.
 
-    ``differences`` are [hour on the awake clock, smallest received - measured ns in it], newest last. ``stored``: of
-    each part the (value, time of its point) that was stored last, where its profile does not store everything.
+    ``differences``: received - measured in the hours in which it was heard, on the awake clock. ``stored``: of each
+    part the (value, time of its point) that was stored last, where its profile does not store everything.
     ``names``: what stood beside its name in the topic of a foreign network. What most devices never have is None until
     they have it (a former version wrote it empty): an empty dict takes 64 bytes.
     A dataclass, because a msgspec struct costs 40 ns for each attribute that is set.
@@ -123,7 +124,7 @@ class DeviceState:
     availability: str = "unknown"
     taught: int = 0
     clock_error: int = 0
-    differences: list[list[int]] = field(default_factory=list)
+    differences: Kept = b""
     boot: str | None = None
     seq: int | None = None
     missing: int = 0

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.engine.ages import HOUR_NS, age_of, live_ages
+from hub.engine.state import DeviceState, decode_entries
 from tests.engine.desk import COMMUNITY, SECOND, Desk, device, documents
 from tests.engine.test_alarms import native
 
@@ -44,3 +50,47 @@ def test_without_a_device_clock_nobody_knows() -> None:
     desk = Desk(documents(*COMMUNITY))
     desk.hear(native("door-1", {"part": "door-1", "signals": [{"name": "access.granted", "card": "4711"}]}))
     assert [event.age for event in desk.events] == [0]
+
+
+class Former:
+    """The clock's error by its definition: a list of the least difference in each of the last 24 heard hours."""
+
+    def __init__(self) -> None:
+        self.hours: list[list[int]] = []
+
+    def learn(self, hour: int, difference: int) -> None:
+        if not self.hours or self.hours[-1][0] != hour:
+            self.hours = [*self.hours, [hour, difference]][-24:]
+        self.hours[-1][1] = min(self.hours[-1][1], difference)
+
+    @property
+    def error(self) -> int:
+        return min(least for _, least in self.hours)
+
+
+def heard(known: DeviceState, hour: int, difference: int) -> None:
+    known.heard_awake = hour * HOUR_NS
+    age_of(known, difference, 60 * SECOND, None)
+
+
+DIFFERENCES = st.one_of(st.integers(-3, 40), st.integers(-(10**18), 10**18))
+HEARD = st.lists(st.tuples(st.sampled_from([0, 0, 1, 1, 1, 2, 30]), DIFFERENCES), min_size=1, max_size=90)
+
+
+@given(said=HEARD, written_after=st.integers(0, 60))
+def test_what_is_kept_of_a_day_knows_the_clock_as_the_whole_day_does(
+    said: list[tuple[int, int]], written_after: int
+) -> None:
+    known, former, hour = DeviceState(taught=10), Former(), 100
+    for count, (later, difference) in enumerate(said):
+        if count == written_after:  # a checkpoint of a former version, which kept the whole day
+            body = msgspec.msgpack.encode({"taught": 10, "differences": former.hours, "clock_error": known.clock_error})
+            ((_, entry),) = decode_entries([("device/s1/room", body)])
+            assert isinstance(entry, DeviceState)
+            known = entry
+        hour += later
+        heard(known, hour, difference)
+        former.learn(hour, difference)
+        newest_hour, least = former.hours[-1]
+        assert live_ages(known, 7) == (least, former.error + 7, (newest_hour + 1) * HOUR_NS)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(known), type=DeviceState) == known
