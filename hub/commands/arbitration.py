@@ -36,6 +36,11 @@ def is_for_life(lease: Lease) -> bool:
     return lease.priority == HIGHEST and lease.is_of_an_alarm
 
 
+def is_above(claim: Claim, priority: str) -> bool:
+    """Return whether a claim is of a higher priority than ``priority``."""
+    return _RANKS[claim.priority] < _RANKS[priority]
+
+
 def covers(one: Claim, other: Claim) -> bool:
     """Return whether whatever ``other`` sets, ``one`` sets too."""
     return one.part in {"", other.part}

@@ -15,7 +15,8 @@ DEFAULT_EXPIRY_NS = 10_000_000_000
 class CommandState(StrEnum):
     """Where a command stands; PUBACK (delivered) is not execution, and ``executed`` is only the device's word.
 
-    ``verified``: what the device reports shows it. ``superseded``: another owns the actuator.
+    ``verified``: what the device reports shows it. ``superseded``: another owns the actuator. ``cancelled``: a person
+    took it back.
     """
 
     ACCEPTED = "accepted"
@@ -28,6 +29,7 @@ class CommandState(StrEnum):
     TIMEOUT = "timeout"
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
 
 
 OPEN = frozenset({CommandState.ACCEPTED, CommandState.SENT, CommandState.DELIVERED})
@@ -41,13 +43,25 @@ _AFTER = {
 }
 
 
+class Step(msgspec.Struct, frozen=True):
+    """What became of a command at a moment of wall time (ns), and what was said of it: a device's code, a reason."""
+
+    what: str
+    at: int
+    detail: str = ""
+
+
+MOST_STEPS = 20
+"""Whoever answers a command again and again is not written down for ever."""
+
+
 class Command(msgspec.Struct):
     """One request to a device. ``expires_t`` is engine time, ``expires_at`` wall ns (also the MQTT message expiry).
 
     ``ended_t`` is the engine time of its end, from which on it is kept for answers that come late.
     ``sets`` names what of the part it sets, its actuator; one that a ``lease`` sends stands for that. ``number`` tells
     which was made last. Until ``verify_t`` what is reported ``since`` it was made (engine time awake) may show it done;
-    0: nothing can, or that time is over.
+    0: nothing can, or that time is over. ``steps``: what became of it since it was accepted, oldest first.
     """
 
     id: str
@@ -72,6 +86,12 @@ class Command(msgspec.Struct):
     ended_t: int = 0
     verify_t: int = 0
     since: int = 0
+    steps: tuple[Step, ...] = ()
+
+    def note(self, what: str, at: int, detail: str) -> None:
+        """Write down what became of it."""
+        if len(self.steps) < MOST_STEPS:
+            self.steps = (*self.steps, Step(what, at, detail))
 
 
 class Standing(StrEnum):
@@ -89,7 +109,7 @@ class Lease(msgspec.Struct):
     then, and until the alarm is judged. ``lapses_t`` is when the device lets go by itself; ``ends_t`` bounds the
     renewals (``at_most``). ``last`` is the command that it sent last. One that ``releases`` tries at ``renews_t``,
     until its release has left; one that waits ``owes_release`` as long as that has not left. ``barred``: why an
-    interlock keeps it, or its release, from leaving.
+    interlock keeps it, or its release, from leaving. ``made_at`` is wall ns.
     """
 
     id: str
@@ -117,6 +137,7 @@ class Lease(msgspec.Struct):
     owes_release: bool = False
     barred: str = ""
     expiry_ns: int = DEFAULT_EXPIRY_NS
+    made_at: int = 0
 
     @property
     def is_of_an_alarm(self) -> bool:

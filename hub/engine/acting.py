@@ -15,7 +15,7 @@ from hub.engine.holding import LEASE_LAPSES, LEASE_RENEWS, Holds
 from hub.engine.moment import Moment, Output
 from hub.engine.sending import COMMAND, Cause, Find, Sender, Wish
 from hub.engine.state import State
-from hub.model import Event, Severity, Transition
+from hub.model import Event, Scalar, Severity, Transition
 from hub.rules.rule import Do
 from hub.rules.states import RuleState
 from hub.rules.timers import Timers
@@ -76,7 +76,7 @@ class Hands:
         name = wish.action.command
         if not wish.device.can(name) or not (key or wish.device.is_hold(name)):
             return self._send(wish, moment)
-        lease = _lease_of(wish, key, self._sender.next_number(), moment.t)
+        lease = _lease_of(wish, key, self._sender.next_number(), moment)
         self._holds.take(lease, wish.device, moment)
         return None
 
@@ -153,12 +153,20 @@ class Hands:
             return None
         if not wish.device.is_hold(wish.action.command):
             return self._send(wish, moment)
-        lease = _lease_of(wish, "", self._sender.next_number(), moment.t)
+        lease = _lease_of(wish, "", self._sender.next_number(), moment)
         because = self._guards.bar(wish.device, wish.part, wish.action.command, moment)
         if self._sender.claims.above(lease) is not None or because is not None:
             return self._refusal(wish, self._sender.prepare(wish, moment), moment)
         self._holds.take(lease, wish.device, moment)
         return None
+
+    def cancel(self, lease: Lease, actor: str, detail: str, moment: Moment) -> None:
+        """End a hold because a person says so: who that is has caused its release."""
+        words: dict[str, Scalar] = {"command": lease.command, "id": lease.id, "detail": detail, "by": actor}
+        self._sender.tell(lease, CommandState.CANCELLED.value, words, moment)
+        self._holds.keep(lease)
+        lease.rule = actor
+        self._holds.end(lease, moment)
 
     # ------------------------------------------------------------------------------------------- what is seen of them
 
@@ -210,7 +218,7 @@ class Hands:
         self._sender.settle(self._find, moment)
 
 
-def _lease_of(wish: Wish, key: str, number: int, now: int) -> Lease:
+def _lease_of(wish: Wish, key: str, number: int, moment: Moment) -> Lease:
     """Return the lease of a wish; one of no alarm lasts its ttl, and nothing renews it."""
     device, action = wish.device, wish.action
     ttl = max(SHORTEST_NS, nanoseconds(action.ttl))
@@ -221,6 +229,7 @@ def _lease_of(wish: Wish, key: str, number: int, now: int) -> Lease:
         id=wish.identity, rule=wish.cause.name, key=key or wish.identity, site=device.site, device=device.device,
         part=wish.part, command=action.command, release=device.release_of(action.command), args=dict(action.args),
         priority=action.priority.value, ttl_ns=ttl, renews_t=0, lapses_t=0,
-        ends_t=None if at_most is None else now + at_most, reflex=action.reflex, drill=wish.cause.drill,
+        ends_t=None if at_most is None else moment.t + at_most, reflex=action.reflex, drill=wish.cause.drill,
         sets=device.commands[action.command].sets or "", number=number, expiry_ns=wish.cause.expiry_ns,
+        made_at=moment.at,
     )  # fmt: skip

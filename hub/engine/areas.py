@@ -19,6 +19,7 @@ _LABELS = {
     "requested": {"en": "A second person must agree", "zh": "等待第二人确认"},
     "confirmed": {"en": "A second person agreed", "zh": "第二人已确认"},
     "unconfirmed": {"en": "Nobody agreed in time", "zh": "无人确认，已过期"},
+    "cancelled": {"en": "Taken back before a second person agreed", "zh": "第二人确认前已撤回"},
 }
 
 
@@ -65,6 +66,18 @@ class Areas:
         self._forget(wanted)
         self._tell(wanted, "confirmed", {"by": control.actor}, moment)
         return wanted
+
+    def waiting(self) -> list[Wanted]:
+        """Return what waits for a second person, in the order in which it will be given up."""
+        return sorted(self._wanted.values(), key=lambda wanted: (wanted.until_t, wanted.id))
+
+    def cancel(self, identity: str, words: dict[str, Scalar], moment: Moment) -> bool:
+        """Let nobody agree to it any more; False when nothing of that id waits."""
+        wanted = self._wanted.get(identity)
+        if wanted is not None:
+            self._forget(wanted)
+            self._tell(wanted, "cancelled", words, moment)
+        return wanted is not None
 
     def ripen(self, owner: str, identity: str, moment: Moment) -> None:
         """End what nobody agreed to in time."""

@@ -13,6 +13,7 @@ from hub.engine.alarms import Alarms
 from hub.engine.areas import Areas
 from hub.engine.clearing import Person, Refusal
 from hub.engine.device import Device
+from hub.engine.inquiries import Inquiries
 from hub.engine.moment import Moment, Output
 from hub.engine.people import People
 from hub.engine.sending import Cause, Wish
@@ -25,6 +26,8 @@ ANSWER_NS = 300_000_000_000
 MAX_ANSWERS = 10_000
 LONGEST_NS = 60_000_000_000
 """A command may wait no longer (engine.md, Control)."""
+COMMANDS = "commands"
+"""The verb that only asks: its answers are long, and whoever asks again wants a new one."""
 COMMAND_WORDS = frozenset({"site", "device", "place", "part", "command"})
 Verb = Callable[[Control, Moment], Reply]
 
@@ -32,8 +35,8 @@ Verb = Callable[[Control, Moment], Reply]
 class Orders:
     """Verbs of the control stream: ``ack``, ``clear`` (a latched one), ``comment`` and ``shelve`` of alarms; others.
 
-    Those are ``command``, ``confirm`` and ``reload``; ``test``, ``end_test``, ``drill`` and ``end_drill`` of devices
-    and places. A known id gets its old answer.
+    Those are ``command``, ``confirm``, ``cancel``, ``commands`` and ``reload``; ``test``, ``end_test``, ``drill`` and
+    ``end_drill`` of devices and places. A known id gets its old answer.
     """
 
     def __init__(self, state: State, areas: Areas, alarms: Alarms, hands: Hands, output: Output) -> None:
@@ -43,6 +46,7 @@ class Orders:
         self._people = People(state, alarms)
         self._hands = hands
         self._output = output
+        inquiries = Inquiries(areas, hands)
         modes = self._modes = alarms.modes
         self._verbs: dict[str, Verb] = {
             "ack": partial(self._of_alarm, self._people.acknowledge),
@@ -51,6 +55,8 @@ class Orders:
             "shelve": self._shelve,
             "command": self._command,
             "confirm": self._confirm,
+            "cancel": inquiries.cancel,
+            COMMANDS: inquiries.commands,
             "reload": self._reloaded,
             "test": self._of_mode(modes.start, ExerciseKind.TEST),
             "end_test": self._of_mode(modes.end, ExerciseKind.TEST),
@@ -80,7 +86,7 @@ class Orders:
             del answers[old]
         known = answers.get(control.id)
         reply = known[1] if known is not None else self._answer(control, moment)
-        if known is None and len(answers) < MAX_ANSWERS:
+        if known is None and control.verb != COMMANDS and len(answers) < MAX_ANSWERS:
             answers[control.id] = (moment.t + ANSWER_NS, reply)
         self._output.effects.replies.append(reply)
 

@@ -151,7 +151,10 @@ class Sender:
             self.become(command, after_outcome(command.state, outcome.kind), outcome.detail, moment)
 
     def response(self, command: Command, *, ok: bool, detail: str, moment: Moment) -> None:
-        """Take the device's own answer."""
+        """Take the device's own answer; one that comes after the end moves nothing, and is written down."""
+        if command.state not in OPEN:
+            self.keep(command)
+            command.note("answered_late" if ok else "refused_late", moment.at, detail)
         self.become(command, after_response(command.state, ok=ok), detail, moment)
 
     def become(
@@ -162,6 +165,7 @@ class Sender:
             return
         self.keep(command)
         command.state, command.detail = state, detail
+        command.note(state.value, moment.at, detail)
         command.is_delivered |= state in ARRIVED
         if state not in _MAY_BE_SEEN:
             self.awaiting.pop(command.id, None)
@@ -170,8 +174,7 @@ class Sender:
             command.ended_t = moment.t
             self.claims.drop(command)
             self._timers.set(TimerClass.RUNNING, moment.t + REMEMBER_NS, COMMAND, command.id)
-            words: dict[str, Scalar] = {"command": command.name, "id": command.id, "detail": detail}
-            self.tell(command, state.value, words, moment, because)
+            self.tell(command, state.value, _words_of(command), moment, because)
         self.when_moved(command, moment)
 
     def lose(self, claim: Claim, winner: Claim, moment: Moment) -> None:
@@ -219,7 +222,8 @@ class Sender:
         del self.awaiting[command.id]
         if is_otherwise and command.state is CommandState.EXECUTED:
             detail = "it says that it is done, and reports otherwise"
-            self.tell(command, "unverified", {"command": command.name, "id": command.id, "detail": detail}, moment)
+            command.note("unverified", moment.at, detail)
+            self.tell(command, "unverified", {**_words_of(command), "detail": detail}, moment)
 
     # ---------------------------------------------------------------------------------------------------------- time
 
@@ -243,3 +247,12 @@ class Sender:
             if command.state is CommandState.ACCEPTED and command.created_at != moment.at and device is not None:
                 self.transmit(device, command, moment)
         self._output.effects.transmissions.extend(newer)
+
+
+def _words_of(command: Command) -> dict[str, Scalar]:
+    """Return what an event tells of a command: also when it was accepted, and its steps in ms from then on."""
+    steps = ", ".join(f"{step.what} {(step.at - command.created_at) // 1_000_000}" for step in command.steps)
+    return {
+        "command": command.name, "id": command.id, "detail": command.detail, "priority": command.priority,
+        "accepted_at": command.created_at // 1_000_000, "steps": steps,
+    }  # fmt: skip

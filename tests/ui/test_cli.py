@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from hub.model import Event, Severity, Transition
 from hub.services.child import free_port
+from hub.sinks.redis_link import Link, RedisAddress, checked
+from hub.sinks.streams import pack_event
 from tests.machine import needs_mosquitto
 from tests.ui.at import At
 from tests.ui.conftest import Cli
@@ -48,6 +51,12 @@ class Burning(At):
         """Let the sensor report smoke; return its alarm."""
         self.installation.publish(TELEMETRY, FIRE)
         return self.until("alarms", "list")[0]
+
+
+async def written(url: str, event: Event) -> None:
+    """Write an event into its stream."""
+    async with Link(RedisAddress(url=url)) as link:
+        checked((await link.exchange([pack_event(event, "test")], 1))[0])
 
 
 def unready(installation: Installation) -> set[str]:
@@ -175,6 +184,47 @@ def test_a_place_is_asked_by_its_name_and_a_second_person_agrees_only_to_what_wa
     assert (said.code, said.out.split()[:2]) == (1, ["refused:", "unknown_place"])
     said = at.said("commands", "confirm", SITE, "7c9e6679-7425-40de-944b-e07fc1f90ae7", "--as", "wang")
     assert (said.code, said.out.split()[:2]) == (1, ["refused:", "no_such_request"])
+
+
+def test_a_hold_is_listed_shown_with_who_caused_it_and_taken_back(at: Burning) -> None:
+    sent = at("commands", "send", SITE, GATE, "unlock", "--part", "door-2", "--arg", "ttl=50s", "--as", "li")
+    hold = sent["detail"]
+    (row,) = [each for each in at("commands", "list", "--site", SITE, "--state", "open") if each["id"] == hold]
+    assert (row["command"], row["part"], row["cause"], row["state"]) == ("unlock", "door-2", "operator li", "holds")
+    at.until("commands", "show", hold[:13], meets=lambda one: one["steps"][-1]["what"] == "delivered")
+    shown = at("commands", "show", hold[:13])
+    assert [step["what"] for step in shown["steps"]] == ["wanted", "accepted", "sent", "delivered"]
+    assert (shown["hold"]["release"], shown["sent"][0]["args"]) == ("lock", {"ttl": 50_000})
+    assert (
+        f"by operator li, with priority operator  ttl=50000\nhold {hold} holds" in at.said("commands", "show", hold).out
+    )
+    assert at("commands", "cancel", SITE, hold, "--reason", "enough", "--as", "wang")["code"] == "cancelled"
+    again = at.said("commands", "cancel", SITE, hold, "--as", "wang")
+    assert (again.code, again.out.split()[:2]) == (1, ["refused:", "already_over"])
+    released = at.until("commands", "list", meets=lambda rows: rows[0]["state"] == "delivered")[0]
+    assert (released["command"], released["cause"]) == ("lock", "operator wang")
+
+
+def test_a_command_that_is_older_than_the_memory_of_the_hub_is_shown_from_its_event(at: Burning) -> None:
+    words = {"command": "lock", "detail": "jammed", "priority": "operator"}
+    old = Event(
+        id="e1", name="command.rejected", severity=Severity.MEDIUM, transition=Transition.OCCURRED, number=1,
+        time=1_772_352_000_240_000_000, key=f"{SITE}/{GATE}", rule="operator zhao", rule_version="", site=SITE,
+        device=GATE, part="door-1",
+        data={**words, "id": "old-1", "accepted_at": 1_772_352_000_000, "steps": "sent 12, rejected 240"},
+    )  # fmt: skip
+    asyncio.run(written(at.installation.redis.url, old))
+    shown = at("commands", "show", "old-")
+    assert (shown["cause"], shown["state"], shown["part"]) == ("operator zhao", "rejected", "door-1")
+    assert shown["steps"] == [
+        {"what": "accepted", "at": 1_772_352_000_000, "detail": ""},
+        {"what": "sent", "at": 1_772_352_000_012, "detail": ""},
+        {"what": "rejected", "at": 1_772_352_000_240, "detail": "jammed"},
+    ]
+    assert "old-1" in [each["id"] for each in at("commands", "list", "--since", "1h", "--state", "rejected")]
+    assert "old-1" not in [each["id"] for each in at("commands", "list")]
+    unknown = at.said("commands", "show", "nothing-like-it")
+    assert (unknown.code, "command_unknown" in unknown.err) == (2, True)
 
 
 def test_what_was_registered_is_listed(at: Burning) -> None:

@@ -1,4 +1,4 @@
-"""``hub commands``: an operator's request to a device."""
+"""``hub commands``: what people ask of devices, what became of it, and to take it back."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import typer
 
 from hub.model import Scalar
 from hub.sinks.control import Request
+from hub.ui.cli.commands_show import list_commands, show
 from hub.ui.cli.desk import AsJson, desk_of, pairs_of
 from hub.ui.cli.reply import Actor, ask, tell
 
 app = typer.Typer()
+app.command("list")(list_commands)
+app.command("show")(show)
 
 
 @app.callback()
@@ -32,7 +35,7 @@ def send(  # noqa: PLR0913 -- each is a word of the command line
     actor: Actor,
     as_json: AsJson = False,
 ) -> None:
-    """Send a command. Accepted is not executed: what became of it is an event (`hub events tail --domain command`).
+    """Send a command. Accepted is not executed: what became of it `hub commands show ID` tells.
 
     To several devices at once it leaves when a second person has agreed (`hub commands confirm`).
     """
@@ -55,4 +58,22 @@ def confirm(
 ) -> None:
     """Agree, as a second person, to a command that somebody else asked for a whole place within the last 5 minutes."""
     wanted = Request(actor=actor, verb="confirm", args={"site": site, "request": request})
+    tell(asyncio.run(ask(desk_of(context), wanted, site=site)), as_json=as_json)
+
+
+@app.command()
+def cancel(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    site: str,
+    which: Annotated[str, typer.Argument(metavar="ID", help="As `hub commands list` shows it.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why; the event tells it.")] = "",
+    actor: Actor,
+    as_json: AsJson = False,
+) -> None:
+    """Take a hold back, a rule's too, or a request that waits for a second person: what undoes it is sent.
+
+    What is out cannot be called back. What keeps people alive ends with its alarm (`hub alarms clear`).
+    """
+    wanted = Request(actor=actor, verb="cancel", args={"site": site, "id": which, "reason": reason})
     tell(asyncio.run(ask(desk_of(context), wanted, site=site)), as_json=as_json)
