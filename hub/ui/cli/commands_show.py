@@ -15,11 +15,12 @@ from hub.model import Event, Scalar
 from hub.sinks.control import Request
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.personal import Reason, Unmask, Veil, veil_of
+from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.cli.reply import Actor, ask
 from hub.ui.history import MOST, History, Wanted
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import details, moment, since
+from hub.veil import Veil
 
 COLUMNS = ("id", "command", "where", "state", "since", "for", "by", "priority", "said")
 
