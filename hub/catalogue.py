@@ -127,7 +127,9 @@ class CommandKind(Words):
 
     ``sets`` names what of the device, or of its part, it sets: of commands that set the same, one at a time has its
     way. A hold and its release always set something; what sets nothing (a prompt, a picture) is in nobody's way.
-    ``confirm`` is what the device says when it is done, an expression over its properties.
+    ``confirm`` is what the device says when it is done, an expression over its properties. ``makes`` names the property
+    that it sets for good, and to what: such a value can be desired of a device. Never what devices change by themselves
+    (a lock that a card opens), for that would be undone at once.
     """
 
     label: Label
@@ -135,6 +137,7 @@ class CommandKind(Words):
     release: Name | None = None
     sets: Name | None = None
     confirm: str | None = None
+    makes: Annotated[dict[Name, bool | int | float | str], Field(max_length=1)] = {}
     interlocks: tuple[Interlock, ...] = ()
 
     @property
@@ -176,9 +179,23 @@ class Kind(Words):
                 _refuse(f"command {name!r} is released by {command.release!r}, which the kind does not have")
             if command.release is not None and self.commands[command.release].sets != command.sets:
                 _refuse(f"command {name!r} and its release {command.release!r} set the same")
+        self._make_each_once()
         for undone in sorted({each.release for each in self.commands.values() if each.release and each.sets is None}):
             self._set_alike(undone)
         return self
+
+    def _make_each_once(self) -> None:
+        """Refuse what no command, or more than one, could be sent for, and what would not last."""
+        made: set[tuple[str, str]] = set()
+        for name, command in self.commands.items():
+            for word, value in command.makes.items():
+                if word not in self.properties or not is_member(self.properties[word], value):
+                    _refuse(f"command {name!r} makes {word} {value!r}, which is no property and value of the kind")
+                if command.is_hold or command.args or command.sets is None:
+                    _refuse(f"command {name!r} makes {word} so for good: it sets something, and takes no arguments")
+                if (word, repr(value)) in made:
+                    _refuse(f"two commands make {word} {value!r}")
+                made.add((word, repr(value)))
 
     def _set_alike(self, undone: str) -> None:
         """Let a hold that names nothing, and what releases it, set the same: what the release is called."""

@@ -527,10 +527,23 @@ class LineWork(msgspec.Struct):
     events: int
 
 
-class Twin(msgspec.Struct, frozen=True, kw_only=True):
-    """The reported state of ``device`` or ``device#part`` as readers see it in ``hub:twin:{site}``.
+class DesiredValue(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person wants a property to be: ``progress`` is pending, satisfied or refused ``since`` then (wall ns)."""
 
-    ``reported`` maps a property to ``[value, measured_at ns, quality]``.
+    value: Scalar
+    progress: str
+    since: int
+    set_at: int
+    by: str
+    reason: str = ""
+    detail: str = ""
+
+
+class Twin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The state of ``device`` or ``device#part`` as readers see it in ``hub:twin:{site}``.
+
+    ``reported`` maps a property to ``[value, measured_at ns, quality]``; ``desired`` holds those that something is
+    desired of, and is left out where nothing is.
     """
 
     site: str
@@ -539,6 +552,7 @@ class Twin(msgspec.Struct, frozen=True, kw_only=True):
     availability: str
     heard_at: int
     reported: dict[str, tuple[Scalar, int, Quality]]
+    desired: dict[str, DesiredValue] = {}
 
 
 class Owed(Protocol[W]):

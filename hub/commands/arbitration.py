@@ -93,6 +93,12 @@ class Claims:
         found = [other for other in there if other.id != claim.id and (covers(claim, other) or covers(other, claim))]
         return sorted(found, key=lambda other: (_RANKS[other.priority], -other.number))
 
+    def on(self, device: tuple[str, str], sets: str, part: str) -> list[Claim]:
+        """Return the claims on what ``sets`` names of a part of a device (site, name), the highest first."""
+        there = self._on.get((*device, sets), {}).values()
+        found = [claim for claim in there if not (claim.part and part) or claim.part == part]
+        return sorted(found, key=lambda claim: (_RANKS[claim.priority], -claim.number))
+
     def rivals(self, claim: Claim) -> list[Claim]:
         """Return the other claims on what ``claim`` sets, the one that outranks the others first."""
         return [

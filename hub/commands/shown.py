@@ -8,6 +8,8 @@ from hub.commands.life import OPEN, Command, Lease, Standing
 from hub.model import Scalar
 
 MILLION = 1_000_000
+ASKS = "commands"
+"""The verb that only asks: nothing keeps its answers, for whoever asks again wants a new one, nor who asked."""
 REQUESTED = "needs_second_person"
 OPEN_STATES = frozenset({REQUESTED, *OPEN, *Standing})
 """What a state is called that is not an end."""

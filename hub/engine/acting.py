@@ -39,6 +39,7 @@ class Hands:
         self.commands, self.leases = self._sender.commands, self._holds.leases
         self.find, self.outcome, self.response = self._sender.find, self._sender.outcome, self._sender.response
         self._counts: dict[str, int] = {}
+        self._sent: list[Command] = []
 
     def restore(self, entry: Command | Lease) -> None:
         """Take an entry of a checkpoint."""
@@ -86,6 +87,7 @@ class Hands:
         if refusal is None:
             self._holds.make_way(command, moment, lets_go=wish.device.lets_go(command.name))
             self._sender.transmit(wish.device, command, moment)
+            self._sent.append(command)
         return refusal
 
     def _refusal(self, wish: Wish, command: Command, moment: Moment) -> Refusal | None:
@@ -167,6 +169,23 @@ class Hands:
         self._holds.keep(lease)
         lease.rule = actor
         self._holds.end(lease, moment)
+
+    def hindrance(self, device: Device, part: str, command: str) -> str:
+        """Return what keeps ``command`` from leaving for somebody who gives way to everybody; nothing when it may."""
+        if not device.can(command):
+            return device.why_not(command)
+        holders = self._sender.claims.on(device.identity, device.commands[command].sets or "", part)
+        if holders:
+            return f"{owner_of(holders[0])} has it, with priority {holders[0].priority}"
+        why = self._guards.bar(device, part, command)
+        return f"interlocked: {why}" if why else ""
+
+    def take_sent(self) -> list[Command]:
+        """Return the commands of no hold that were sent since the last call; one that a failing rule sent was not."""
+        if not self._sent:
+            return []
+        sent, self._sent = self._sent, []
+        return [command for command in sent if command.id in self.commands]
 
     # ------------------------------------------------------------------------------------------- what is seen of them
 

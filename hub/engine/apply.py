@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+from hub.commands.desired import Desired
 from hub.commands.life import Command, Lease, Standing
 from hub.engine.acting import Hands
 from hub.engine.alarms import Alarms
 from hub.engine.areas import Areas
 from hub.engine.content import Content
+from hub.engine.desires import Desires
 from hub.engine.encoding import TopicNames
 from hub.engine.hearing import Ear
 from hub.engine.judging import Judge
@@ -87,7 +89,8 @@ class Engine:
         self.modes, self.rule_states = self._alarms.modes, self._alarms.states
         self._removed_twins: list[tuple[str, str]] = []
         self._areas = Areas(self.state, self.content, self._timers, self._output)
-        self._orders = Orders(self.state, self._areas, self._alarms, self._hands, self._output)
+        self._desires = Desires(self.state, self.content, self._timers, self._hands, self._output)
+        self._orders = Orders(self.state, self._areas, self._alarms, self._hands, self._desires, self._output)
 
     def apply(self, record: Record) -> Effects:
         """Take ``record`` and return what it wants done. Records come in journal order, each once."""
@@ -115,6 +118,7 @@ class Engine:
         clock.position, clock.t = record.position, record.t + len(record.messages)
         clock.received_at = record.received_at + len(record.messages)
         self._hands.look(moment)
+        self._desires.look_at_commands(moment)
         return effects
 
     # ------------------------------------------------------------------------------------------------------------ time
@@ -137,6 +141,7 @@ class Engine:
         self._settle_modes(moment)
         for _, owner, key in self._timers.due(TimerClass.RUNNING, moment.t):
             self._areas.ripen(owner, key, moment)
+            self._desires.ripen(owner, key, moment)
             for lapsed in self._hands.ripen(owner, key, moment):
                 self._alarms.owe(lapsed.rule, lapsed.key)
         for _, owner, key in self._timers.due(TimerClass.ALARM, moment.t):
@@ -232,7 +237,8 @@ class Engine:
         for device in change.removed_devices:
             self._alarms.forget("", moment, device=device, why="device removed")
             self._hands.release_device(device, moment)
-            self._removed_twins += [(device.site, device.twin(part).name) for part in device.state.parts]
+            parts = {*device.state.parts, *self._desires.forget(device, moment)}
+            self._removed_twins += [(device.site, device.twin(part).name) for part in sorted(parts)]
         for place in change.removed_places:
             self._alarms.forget("", moment, device=place, why="place removed")
         for device in self.content.devices() if change.removed_rules else ():
@@ -287,12 +293,15 @@ class Engine:
     def take_changed_twins(self) -> tuple[list[Twin], list[tuple[str, str]]]:
         """Return the twins that changed since the last call, and the (site, name) of those that are gone."""
         removed, self._removed_twins = self._removed_twins, []
-        parts = [part for part in self._ear.take_changed() if self.content.find(*part.device.identity) is not None]
-        return [part.device.twin(part.name) for part in parts], removed
+        changed = [(*part.device.identity, part.name) for part in self._ear.take_changed()]
+        found = ((self.content.find(site, name), part) for site, name, part in self._desires.with_changed(changed))
+        return [self._desires.beside(device.twin(part)) for device, part in found if device is not None], removed
 
     def twins_of(self, site: str) -> list[Twin]:
         """Return every twin of a site."""
-        return [device.twin(part) for device in self.content.devices_of(site) for part in device.state.parts]
+        devices = ((device, device.state.parts) for device in self.content.devices_of(site))
+        every = ((device, part) for device, parts in devices for part in self._desires.with_parts(device, parts))
+        return [self._desires.beside(device.twin(part)) for device, part in every]
 
     # ----------------------------------------------------------------------------------------------------- checkpoints
 
@@ -325,5 +334,5 @@ class Engine:
                 self._ear.waiting.restore(key, entry)
             case Unsettled():
                 self._ear.redelivery.restore(key, entry)
-            case Command() | Lease() | Exercise() | Wanted():
+            case Command() | Lease() | Exercise() | Wanted() | Desired():
                 self._orders.restore(entry)

@@ -7,11 +7,14 @@ from functools import partial
 
 import msgspec
 
+from hub.commands.desired import Desired
 from hub.commands.life import DEFAULT_EXPIRY_NS, Command, Lease
+from hub.commands.shown import ASKS
 from hub.engine.acting import Hands
 from hub.engine.alarms import Alarms
 from hub.engine.areas import Areas
 from hub.engine.clearing import Person, Refusal
+from hub.engine.desires import Desires
 from hub.engine.device import Device
 from hub.engine.inquiries import Inquiries
 from hub.engine.moment import Moment, Output
@@ -26,8 +29,6 @@ ANSWER_NS = 300_000_000_000
 MAX_ANSWERS = 10_000
 LONGEST_NS = 60_000_000_000
 """A command may wait no longer (engine.md, Control)."""
-COMMANDS = "commands"
-"""The verb that only asks: its answers are long, and whoever asks again wants a new one."""
 COMMAND_WORDS = frozenset({"site", "device", "place", "part", "command"})
 Verb = Callable[[Control, Moment], Reply]
 
@@ -35,16 +36,19 @@ Verb = Callable[[Control, Moment], Reply]
 class Orders:
     """Verbs of the control stream: ``ack``, ``clear`` (a latched one), ``comment`` and ``shelve`` of alarms; others.
 
-    Those are ``command``, ``confirm``, ``cancel``, ``commands`` and ``reload``; ``test``, ``end_test``, ``drill`` and
-    ``end_drill`` of devices and places. A known id gets its old answer.
+    Those are ``command``, ``confirm``, ``cancel``, ``commands``, ``desire`` and ``reload``; ``test``, ``end_test``,
+    ``drill`` and ``end_drill`` of devices and places. A known id gets its old answer.
     """
 
-    def __init__(self, state: State, areas: Areas, alarms: Alarms, hands: Hands, output: Output) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 -- the parts of the engine that people ask something of
+        self, state: State, areas: Areas, alarms: Alarms, hands: Hands, desires: Desires, output: Output
+    ) -> None:
         self._state = state
         self._areas = areas
         self._content = areas.content
         self._people = People(state, alarms)
         self._hands = hands
+        self._desires = desires
         self._output = output
         inquiries = Inquiries(areas, hands)
         modes = self._modes = alarms.modes
@@ -56,7 +60,8 @@ class Orders:
             "command": self._command,
             "confirm": self._confirm,
             "cancel": inquiries.cancel,
-            COMMANDS: inquiries.commands,
+            "desire": desires.desire,
+            ASKS: inquiries.commands,
             "reload": self._reloaded,
             "test": self._of_mode(modes.start, ExerciseKind.TEST),
             "end_test": self._of_mode(modes.end, ExerciseKind.TEST),
@@ -73,6 +78,8 @@ class Orders:
                 self._modes.restore(entry)
             case Wanted():
                 self._areas.restore(entry)
+            case Desired():
+                self._desires.restore(entry)
 
     def control(self, control: Control, moment: Moment) -> None:
         """Answer ``control``; what it asks happens at most once. A report of our own rim becomes an event."""
@@ -86,7 +93,7 @@ class Orders:
             del answers[old]
         known = answers.get(control.id)
         reply = known[1] if known is not None else self._answer(control, moment)
-        if known is None and control.verb != COMMANDS and len(answers) < MAX_ANSWERS:
+        if known is None and control.verb != ASKS and len(answers) < MAX_ANSWERS:
             answers[control.id] = (moment.t + ANSWER_NS, reply)
         self._output.effects.replies.append(reply)
 

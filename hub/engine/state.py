@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from hub.commands.desired import Desired
 from hub.commands.life import Command, Lease
 from hub.engine.clock_errors import Kept
 from hub.engine.unsettled import Unsettled
@@ -205,7 +206,7 @@ class Document(msgspec.Struct, gc=False):
     body: bytes
 
 
-Asked = Command | Lease | Exercise | Wanted
+Asked = Command | Lease | Exercise | Wanted | Desired
 Entry = Clock | Ledger | DeviceState | RuleState | Memory | Seen | Asked | Unsettled | Waiting | Answers | Document
 
 _TYPES: dict[str, type[Any]] = {
@@ -220,6 +221,7 @@ _TYPES: dict[str, type[Any]] = {
     "lease": Lease,
     "mode": Exercise,
     "wanted": Wanted,
+    "desired": Desired,
     "unsettled": Unsettled,
     "waiting": Waiting,
     "document": Document,

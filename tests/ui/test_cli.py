@@ -9,9 +9,10 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
+from paho.mqtt import client as mqtt
 from prometheus_client.parser import text_string_to_metric_families
 
 from hub.model import Event, Severity, Transition
@@ -34,6 +35,7 @@ from tests.ui.installation import (
 )
 from tests.waiting import wait_until
 
+METER = "meter-1"
 TELEMETRY = f"hub/{SITE}/{SENSOR}/telemetry"
 
 pytestmark = needs_mosquitto
@@ -225,6 +227,69 @@ def test_a_command_that_is_older_than_the_memory_of_the_hub_is_shown_from_its_ev
     assert "old-1" not in [each["id"] for each in at("commands", "list")]
     unknown = at.said("commands", "show", "nothing-like-it")
     assert (unknown.code, "command_unknown" in unknown.err) == (2, True)
+
+
+class Meter:
+    """A water meter that does what it is told, and reports it."""
+
+    def __init__(self, port: int) -> None:
+        self.told: list[dict[str, Any]] = []
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        self._client.on_connect = lambda *_: self._client.subscribe(f"hub/{SITE}/{METER}/command", 1)
+        self._client.on_subscribe = lambda *_: self.report("open")
+        self._client.on_message = self._hear
+        self._client.connect("127.0.0.1", port)
+
+    def __enter__(self) -> Self:
+        self._client.loop_start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def report(self, valve: str) -> None:
+        """Say how the valve is."""
+        self._client.publish(f"hub/{SITE}/{METER}/telemetry", json.dumps({"values": {"valve": valve}}), 1)
+
+    def _hear(self, _client: object, _userdata: object, message: mqtt.MQTTMessage) -> None:
+        self.told.append(json.loads(message.payload))
+        self._client.publish(
+            message.topic.replace("command", "response"), json.dumps({"id": self.told[-1]["id"], "ok": True}), 1
+        )
+        self.report("closed")
+
+
+def test_a_device_that_comes_back_gets_what_is_desired_once_also_when_the_hub_was_killed_meanwhile(at: Burning) -> None:
+    which = f"{SITE}/{METER}"
+    at("devices", "add", SITE, METER, "--kind", "water_meter")
+    wish = ("twin", "set", which, "valve=closed", "--reason", "frost", "--as", "li")
+    in_thread(lambda: at.said(*wish).code == 0, 30)  # once the hub knows of it
+    at.installation.kill()
+    at.installation.start()
+    waiting = at.until("twin", "show", METER)[0]
+    assert (waiting["reported"], waiting["desired"]["valve"]["progress"]) == ({}, "pending")
+    with Meter(at.installation.broker.port) as meter:
+        shown = at.until(
+            "twin", "show", which, meets=lambda rows: rows[0]["desired"]["valve"]["progress"] == "satisfied"
+        )
+        assert shown[0]["reported"]["valve"][0] == "closed"
+        assert [each["command"] for each in meter.told] == ["close_valve"]
+    (command,) = at("commands", "list", "--device", METER)
+    assert (command["cause"], command["priority"], command["state"]) == (
+        "desired by operator li",
+        "convenience",
+        "verified",
+    )
+    told = at.until("events", "list", "--type", "device.reconciled", "--since", "1h")
+    assert (told[0]["device"], told[0]["data"]["desired"]) == (METER, "closed")
+    table = at.said("twin", "show", which).out
+    assert "closed" in table
+    assert "satisfied" in table
+    assert at("twin", "unset", which, "valve", "--reason", "thaw")["code"] == "cleared"
+    wrong = at.said("twin", "set", which, "flow=3", "--reason", "x")
+    assert (wrong.code, wrong.out.split()[:2]) == (1, ["refused:", "not_writable"])
+    assert "twin_unknown" in at.refused("twin", "show", f"{SITE}/nobody")
 
 
 def test_what_was_registered_is_listed(at: Burning) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from hub.commands.shown import MILLION, Listing, Shown, StepShown
+from hub.commands.shown import ASKS, MILLION, Listing, Shown, StepShown
 from hub.errors import ConfigError
 from hub.model import Event, Scalar
 from hub.sinks.control import Request
@@ -118,7 +118,7 @@ async def _open(desk: Desk, actor: str, asked: dict[str, Scalar]) -> tuple[list[
     found: list[Shown] = []
     left_off = 0
     for each in [desk] if site else desk.each():
-        reply = await ask(each, Request(actor=actor, verb="commands", args=asked), site=site)
+        reply = await ask(each, Request(actor=actor, verb=ASKS, args=asked), site=site)
         listing = msgspec.json.decode(reply.detail, type=Listing)
         found += listing.commands
         left_off += listing.left_off

@@ -38,6 +38,7 @@ COMMANDS = {
     "dead-letters": "Messages that will never work, with their bytes.",
     "telemetry": "Telemetry: what was measured.",
     "commands": "Commands to devices.",
+    "twin": "Twins: what devices report, and what is desired of them.",
     "test": "Tests: what devices under test report is marked, sends nothing, and is no witness.",
     "drill": "Drills: the whole chain, marked; its commands are told, and leave only if you say so.",
     "coverage": "Tell in how many dwellings a detector is alive, by building and community.",

@@ -1,0 +1,268 @@
+"""What is desired of devices, lastingly: taken from people, shown beside what is reported, sent until it is so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from hub.commands.desired import Desired, Move, Progress, Seen, hindered, is_same, look, overruled, tried
+from hub.commands.life import OPEN, Command
+from hub.engine.acting import Hands
+from hub.engine.clearing import Refusal
+from hub.engine.content import Content
+from hub.engine.device import Device
+from hub.engine.moment import Moment, Output
+from hub.engine.sending import Cause, Wish
+from hub.engine.state import State
+from hub.model import Control, DesiredValue, Event, Reply, Scalar, Severity, Transition, Twin
+from hub.rules.held import of
+from hub.rules.rule import Do, Priority
+from hub.rules.timers import TimerClass, Timers
+
+DESIRED = "desired"
+DESIRED_BY = "desired by "
+LOOK_NS, LOOK_AGAIN_NS = 2_000_000_000, 10_000_000_000
+"""How often one that is pending is looked at, and any other: messages wake none, so they pay for none."""
+MOST = 10_000
+OFFLINE = "offline"
+_LABELS = {
+    "desired_set": {"en": "Something is desired of a device", "zh": "已设置期望值"},
+    "desired_cleared": {"en": "It is no longer desired of a device", "zh": "已取消期望值"},
+    "desired_refused": {"en": "A device does not become what is desired", "zh": "期望值无法达成"},
+    "diverged": {"en": "A device is no longer what is desired", "zh": "设备状态偏离期望值"},
+    "reconciled": {"en": "A device is what is desired", "zh": "设备状态已与期望值一致"},
+}
+_SEVERITIES = {"diverged": Severity.LOW, "desired_refused": Severity.MEDIUM}
+
+
+class Desires:
+    """Desired values by twin; each is an entry of the state.
+
+    Their commands are of the lowest priority: whoever holds an actuator, or commands it, has his way, and whoever had
+    something else done has it for good. A wish is not an order.
+    """
+
+    def __init__(self, state: State, content: Content, timers: Timers, hands: Hands, output: Output) -> None:
+        self._state = state
+        self._content = content
+        self._timers = timers
+        self._hands = hands
+        self._output = output
+        self._wanted: dict[str, Desired] = {}
+        self._of: dict[tuple[str, str], dict[tuple[str, str], Desired]] = {}
+        self._changed: dict[tuple[str, str, str], None] = {}
+
+    def restore(self, wanted: Desired) -> None:
+        """Take an entry of a checkpoint."""
+        self._put(wanted)
+        self._timers.set(TimerClass.RUNNING, self._state.clock.t, DESIRED, wanted.key)
+
+    def _put(self, wanted: Desired) -> None:
+        self._wanted[wanted.key] = wanted
+        self._of.setdefault((wanted.site, wanted.device), {})[wanted.part, wanted.name] = wanted
+
+    def _keep(self, wanted: Desired) -> None:
+        self._put(wanted)
+        self._state.touch(f"desired/{wanted.key}", wanted)
+        self._changed[wanted.site, wanted.device, wanted.part] = None
+
+    def _forget(self, wanted: Desired) -> None:
+        del self._wanted[wanted.key]
+        self._of[wanted.site, wanted.device].pop((wanted.part, wanted.name))
+        self._state.remove(f"desired/{wanted.key}")
+        self._timers.drop(TimerClass.RUNNING, DESIRED, wanted.key)
+        self._changed[wanted.site, wanted.device, wanted.part] = None
+
+    # ------------------------------------------------------------------------------------------------------ from people
+
+    def desire(self, control: Control, moment: Moment) -> Reply:
+        """Want ``value`` of the property ``name`` from now on; without a value, no longer want anything of it."""
+        words = control.args
+        device = self._content.find(str(words.get("site", "")), str(words.get("device", "")))
+        if device is None:
+            return _refused(control, Refusal("unknown_device", f"{words.get('site')}/{words.get('device')}"))
+        if "value" not in words:
+            return self._clear(control, device, moment)
+        wanted = self._desired(control, device, moment)
+        if isinstance(wanted, Refusal):
+            return _refused(control, wanted)
+        self._tell(wanted, "desired_set", {"by": f"operator {control.actor}", "detail": wanted.reason}, moment)
+        self._keep(wanted)
+        self._wait(wanted, moment)
+        if self._state.clock.blind_since is None:
+            wanted = self._look(wanted, device, moment, is_new=True)
+        detail = f"{wanted.name}={words['value']}" + (f": {wanted.detail}" if wanted.detail else "")
+        return Reply(control.id, ok=True, code=wanted.progress.value, detail=detail)
+
+    def _desired(self, control: Control, device: Device, moment: Moment) -> Desired | Refusal:
+        words = control.args
+        name, value, part = str(words.get("name", "")), words["value"], str(words.get("part", ""))
+        found = {command: kind for command, kind in device.commands.items() if name in kind.makes}
+        made = [command for command, kind in found.items() if is_same(kind.makes[name], value)]
+        if not made:
+            known = sorted(f"{each}={said}" for kind in device.commands.values() for each, said in kind.makes.items())
+            code = "bad_value" if found else "not_writable"
+            return Refusal(code, f"of a {device.kind} can be desired: {', '.join(known) or 'nothing'}")
+        if not device.can(made[0]):
+            return Refusal("unknown_command", device.why_not(made[0]))
+        refusal = _no_such_part(device, part) or self._too_many(device, part, name)
+        return refusal or Desired(
+            id=control.id, site=device.site, device=device.device, part=part, name=name, value=value, command=made[0],
+            sets=device.commands[made[0]].sets or "", actor=control.actor, reason=str(words.get("reason", "")),
+            set_at=moment.at, since=moment.at,
+        )  # fmt: skip
+
+    def _too_many(self, device: Device, part: str, name: str) -> Refusal | None:
+        is_new = f"{device.key}#{part}/{name}" not in self._wanted
+        return Refusal("too_many", f"{MOST} values are desired") if is_new and len(self._wanted) >= MOST else None
+
+    def _clear(self, control: Control, device: Device, moment: Moment) -> Reply:
+        name, part = str(control.args.get("name", "")), str(control.args.get("part", ""))
+        wanted = self._wanted.get(f"{device.key}#{part}/{name}")
+        if wanted is None:
+            return _refused(control, Refusal("not_desired", f"nothing is desired of {name} there"))
+        self._forget(wanted)
+        words: dict[str, Scalar] = {"by": f"operator {control.actor}", "detail": str(control.args.get("reason", ""))}
+        self._tell(wanted, "desired_cleared", words, moment)
+        return Reply(control.id, ok=True, code="cleared", detail=f"{name} was to be {wanted.value}")
+
+    # ------------------------------------------------------------------------------------------------ held to the world
+
+    def ripen(self, owner: str, key: str, moment: Moment) -> None:
+        """Look at one whose time has come; while the hub is blind, what is reported may be long over."""
+        wanted = self._wanted.get(key) if owner == DESIRED else None
+        if wanted is None:
+            return
+        device = self._content.find(wanted.site, wanted.device)
+        if device is not None and self._state.clock.blind_since is None:
+            wanted = self._look(wanted, device, moment)
+        self._wait(wanted, moment)
+
+    def _wait(self, wanted: Desired, moment: Moment) -> None:
+        wait = LOOK_NS if wanted.progress is Progress.PENDING else LOOK_AGAIN_NS
+        self._timers.set(TimerClass.RUNNING, moment.t + wait, DESIRED, wanted.key)
+
+    def _look(self, wanted: Desired, device: Device, moment: Moment, *, is_new: bool = False) -> Desired:
+        """Hold what is desired to what is reported, and do what follows; return what became of it."""
+        before = wanted
+        wanted, move = look(wanted, self._seen(wanted, device, moment))
+        match move:
+            case Move.TRY:
+                wanted = self._try(wanted, device, moment)
+            case Move.DIVERGED:
+                self._tell(wanted, "diverged", self._said(wanted, device), moment)
+            case Move.RECONCILED if not is_new:
+                self._tell(wanted, "reconciled", {"tries": wanted.tries}, moment)
+            case Move.GAVE_UP:
+                self._tell(wanted, "desired_refused", {"detail": wanted.detail}, moment)
+            case _:
+                pass
+        if wanted is not before:
+            self._keep(wanted)
+        return wanted
+
+    def _seen(self, wanted: Desired, device: Device, moment: Moment) -> Seen:
+        stamped = of(device.state.parts, wanted.part).get(wanted.name)
+        known, last = device.state, self._hands.commands.get(wanted.last)
+        is_away = device.is_silent or known.availability == OFFLINE or not known.heard_at
+        is_open = last is not None and last.state in OPEN
+        end = "" if last is None else f"{last.state} {last.detail}".rstrip()
+        return Seen(None if stamped is None else stamped[0], not is_away, is_open, end, moment.at, moment.t)
+
+    def _try(self, wanted: Desired, device: Device, moment: Moment) -> Desired:
+        why = self._hands.hindrance(device, wanted.part, wanted.command)
+        if why:
+            return hindered(wanted, why)
+        identity = f"{wanted.id}-{wanted.sent + 1}"
+        cause = Cause(f"{DESIRED_BY}operator {wanted.actor}")
+        action = Do(command=wanted.command, args={}, priority=Priority.CONVENIENCE)
+        self._hands.request(Wish(identity, device, wanted.part, action, cause), moment)
+        return tried(wanted, identity, moment.t)
+
+    def look_at_commands(self, moment: Moment) -> None:
+        """Give up what somebody had otherwise done by a command of this record; a hold of somebody ends by itself."""
+        for command in self._hands.take_sent():
+            for wanted in self._at(command.site, command.device):
+                if not wanted.is_overruled and _is_contrary(command, wanted):
+                    self._overrule(wanted, command, moment)
+
+    def _overrule(self, wanted: Desired, command: Command, moment: Moment) -> None:
+        wanted = overruled(wanted, f"{command.cause} sent {command.name}", moment.at)
+        self._keep(wanted)
+        self._tell(wanted, "desired_refused", {"detail": wanted.detail}, moment)
+
+    def forget(self, device: Device, moment: Moment) -> list[str]:
+        """Want nothing any more of a device that is taken away; return the parts that something was desired of."""
+        mine = self._at(*device.identity)
+        for wanted in mine:
+            self._forget(wanted)
+            self._tell(wanted, "desired_cleared", {"by": "", "detail": "the device is taken away"}, moment)
+        return [wanted.part for wanted in mine]
+
+    def _said(self, wanted: Desired, device: Device) -> dict[str, Scalar]:
+        stamped = of(device.state.parts, wanted.part).get(wanted.name)
+        return {} if stamped is None else {"reported": stamped[0]}
+
+    def _tell(self, wanted: Desired, what: str, words: Mapping[str, Scalar], moment: Moment) -> None:
+        data: dict[str, Scalar] = {
+            "property": wanted.name, "desired": wanted.value, "wanted_by": f"operator {wanted.actor}", **words,
+        }  # fmt: skip
+        device = self._content.find(wanted.site, wanted.device)
+        self._output.event(
+            Event(
+                id=self._output.event_id(DESIRED, f"{wanted.key} {what}", moment.t, 1), name=f"device.{what}",
+                severity=_SEVERITIES.get(what, Severity.INFO), transition=Transition.OCCURRED, time=moment.at,
+                key=f"{wanted.site}/{wanted.device}" + (f"#{wanted.part}" if wanted.part else ""), rule="",
+                rule_version="", site=wanted.site, building="" if device is None else device.building,
+                device=wanted.device, part=wanted.part, label=_LABELS[what], data=data, causes=(moment.cause,),
+            )
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------------------------------------------ as it looks
+
+    def beside(self, twin: Twin) -> Twin:
+        """Return a twin with what is desired of it."""
+        device, _, part = twin.name.partition("#")
+        mine = [each for each in self._at(twin.site, device) if each.part == part] if self._wanted else ()
+        if not mine:
+            return twin
+        shown = {
+            each.name: DesiredValue(
+                value=each.value, progress=each.progress.value, since=each.since, set_at=each.set_at,
+                by=f"operator {each.actor}", reason=each.reason, detail=each.detail,
+            )
+            for each in mine
+        }  # fmt: skip
+        return msgspec.structs.replace(twin, desired=shown)
+
+    def with_parts(self, device: Device, parts: Iterable[str]) -> Iterable[str]:
+        """Return the parts of a device and those that something is desired of, each once."""
+        return dict.fromkeys([*parts, *(each.part for each in self._at(*device.identity))]) if self._wanted else parts
+
+    def _at(self, site: str, device: str) -> list[Desired]:
+        """Return what is desired of a device, by part and property."""
+        return [each for _, each in sorted(self._of.get((site, device), {}).items())]
+
+    def with_changed(self, parts: Sequence[tuple[str, str, str]]) -> Iterable[tuple[str, str, str]]:
+        """Return (site, device, part) of what has changed by itself, and of what is desired since the last call."""
+        changed, self._changed = self._changed, {}
+        return dict.fromkeys([*parts, *changed]) if changed else parts
+
+
+def _is_contrary(command: Command, wanted: Desired) -> bool:
+    overlaps = command.part == wanted.part or not (command.part and wanted.part)
+    is_ours = command.cause.startswith(DESIRED_BY)
+    return command.sets == wanted.sets and overlaps and not is_ours and command.name != wanted.command
+
+
+def _no_such_part(device: Device, part: str) -> Refusal | None:
+    """Refuse a part that the device, which has said something, never spoke of; or none where it has several."""
+    named = sorted(name for name in device.state.parts if name)
+    if not named or part in named or (not part and "" in device.state.parts):
+        return None
+    return Refusal("unknown_part" if part else "part_needed", f"its parts: {', '.join(named)}")
+
+
+def _refused(control: Control, refusal: Refusal) -> Reply:
+    return Reply(control.id, ok=False, code=refusal.code, detail=refusal.why)

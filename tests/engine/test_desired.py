@@ -1,0 +1,358 @@
+"""Desired values: held to what a device reports, sent when it is there, bounded, and in nobody's way."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.commands.desired import CALM_NS, FIRST_NS, MOST_TRIES, Desired, Move, Progress, Seen, look, tried
+from hub.model import Control, DesiredValue, Event, Outcome, OutcomeKind, Publish, Reply, Scalar, Started
+from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents
+from tests.engine.test_alarms import native
+
+LEAK = """
+rule: leak-closes
+for_each: water_meter
+when: leak
+raise: {event: utility.leak, severity: high}
+do: [{command: close_valve, until: cleared, at_most: 10m, args: {}, priority: automatic}]
+clear: {when: not leak}
+---
+rule: flow-closes
+for_each: water_meter
+when: reverse_flow
+raise: {event: utility.reverse_flow, severity: high}
+do: [{command: close_valve}]
+"""
+BARRED = [{"never": "tamper", "because": {"en": "somebody works at it", "zh": "正在检修"}}]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    directory = tmp_path_factory.mktemp("rules")
+    (directory / "rules.yaml").write_text(LEAK, encoding="utf-8")
+    found = documents(device("meter-1", "water_meter"), rules=[directory])
+    mine = {"kind/water_meter", "rule/leak-closes", "rule/flow-closes", "device/s1/meter-1"}
+    kind = orjson.loads(found["kind/water_meter"])
+    kind["commands"]["close_valve"]["interlocks"] = BARRED
+    return {key: body for key, body in found.items() if key in mine} | {"kind/water_meter": orjson.dumps(kind)}
+
+
+@pytest.fixture
+def desk(written: dict[str, bytes]) -> Desk:
+    found = Desk(written)
+    reports(found, valve="open")
+    return found
+
+
+def reports(desk: Desk, **values: Scalar) -> None:
+    desk.hear(native("meter-1", {"values": values}, "telemetry"))
+
+
+def is_at(desk: Desk, state: str) -> None:
+    desk.hear(Publish("hub/s1/meter-1/availability", state.encode()))
+
+
+def asks(desk: Desk, verb: str, **args: Scalar) -> Reply:
+    words: dict[str, Scalar] = {"site": "s1", "device": "meter-1", **args}
+    actor, identity = str(words.pop("actor", "li")), f"{verb}-{len(desk.records)}"
+    return desk.say(Control("1-0", identity, actor, verb, desk.wall + 30 * SECOND, words)).replies[0]
+
+
+def wants(desk: Desk, value: Scalar, **args: Scalar) -> Reply:
+    return asks(desk, "desire", name="valve", value=value, reason="winter", **args)
+
+
+def sent(desk: Desk) -> list[str]:
+    return [orjson.loads(each.payload)["command"] for effects in desk.effects for each in effects.transmissions]
+
+
+def ids(desk: Desk) -> list[str]:
+    return [each.command for effects in desk.effects for each in effects.transmissions]
+
+
+def told(desk: Desk) -> list[str]:
+    return [event.name for event in desk.events if event.name.startswith("device.")]
+
+
+def twin(desk: Desk) -> DesiredValue:
+    (found,) = desk.engine.twins_of("s1")
+    return found.desired["valve"]
+
+
+def passes(desk: Desk, seconds: int) -> None:
+    for _ in range(seconds):
+        desk.tick(1)
+
+
+# --------------------------------------------------------------------------------------------- what is desired is done
+
+
+def test_what_is_desired_of_a_device_that_is_there_is_sent_at_once_and_is_so_when_it_says_so(desk: Desk) -> None:
+    reply = wants(desk, "closed")
+    assert (reply.ok, reply.code, reply.detail) == (True, "pending", "valve=closed: close_valve is sent")
+    passes(desk, 5)
+    assert (sent(desk), twin(desk).progress) == (["close_valve"], "pending")
+    reports(desk, valve="closed")
+    passes(desk, 700)
+    assert (sent(desk), twin(desk).progress) == (["close_valve"], "satisfied")
+    assert told(desk) == ["device.desired_set", "device.reconciled"]
+    assert desk.events[0].data.items() >= {"property": "valve", "desired": "closed", "by": "operator li"}.items()
+
+
+def test_what_is_so_already_is_not_sent(desk: Desk) -> None:
+    assert wants(desk, "open").code == "satisfied"
+    passes(desk, 60)
+    assert (sent(desk), told(desk)) == ([], ["device.desired_set"])
+
+
+def test_a_device_that_was_away_gets_it_once_when_it_is_back_also_over_restarts_in_between(desk: Desk) -> None:
+    is_at(desk, "offline")
+    assert wants(desk, "closed").detail == "valve=closed: offline"
+    passes(desk, 30)
+    assert sent(desk) == []
+    later = desk.restart()
+    later.say(Started("test", SESSIONS))
+    later.catch_up()
+    passes(later, 30)
+    is_at(later, "online")
+    passes(later, 3)
+    (identity,) = ids(later)
+    last = later.restart()
+    last.say(Started("test", SESSIONS))
+    last.say(Outcome(identity, OutcomeKind.DELIVERED))
+    last.catch_up()
+    passes(last, 5)
+    reports(last, valve="closed")
+    passes(last, 300)
+    assert ids(last) == [identity]  # nobody knew whether it had left
+    assert (twin(last).progress, told(last)) == ("satisfied", ["device.reconciled"])
+
+
+def test_what_is_otherwise_again_is_told_and_sent_again(desk: Desk) -> None:
+    wants(desk, "closed")
+    reports(desk, valve="closed")
+    passes(desk, 700)
+    reports(desk, valve="open")
+    passes(desk, 11)
+    assert sent(desk) == ["close_valve", "close_valve"]
+    reports(desk, valve="closed")
+    passes(desk, 20)
+    assert told(desk)[1:] == ["device.reconciled", "device.diverged", "device.reconciled"]
+    assert [event.data.get("reported") for event in desk.events if event.name == "device.diverged"] == ["open"]
+
+
+def test_the_command_names_the_person_who_desires_it_and_gives_way_to_everybody(desk: Desk) -> None:
+    wants(desk, "closed")
+    (identity,) = ids(desk)
+    command = desk.engine._hands.commands[identity]  # noqa: SLF001 -- shows at its end only
+    assert (command.cause, command.priority) == ("desired by operator li", "convenience")
+    assert asks(desk, "command", command="open_valve").ok
+    lost = [event for event in desk.events if event.name == "command.superseded"]
+    assert [(event.rule, event.data["id"]) for event in lost] == [("desired by operator li", identity)]
+
+
+# ------------------------------------------------------------------------------------------------------- it has bounds
+
+
+def test_what_never_becomes_so_is_tried_eight_times_ever_more_rarely_and_then_given_up(desk: Desk) -> None:
+    wants(desk, "closed")
+    passes(desk, 3 * 3600)
+    times = [record.t for record, effects in zip(desk.records, desk.effects, strict=True) if effects.transmissions]
+    gaps = [round((after - before) / SECOND) for before, after in pairwise(times)]
+    assert len(times) == MOST_TRIES
+    assert all(10 * 2**n <= gap <= 10 * 2**n + 12 for n, gap in enumerate(gaps[:6])), gaps
+    assert twin(desk).progress == "refused"
+    assert twin(desk).detail == "8 commands did not make it so: close_valve expired"
+    assert told(desk) == ["device.desired_set", "device.desired_refused"]
+    is_at(desk, "offline")
+    passes(desk, 12)
+    is_at(desk, "online")
+    passes(desk, 12)
+    assert (len(sent(desk)), twin(desk).progress) == (MOST_TRIES + 1, "pending")
+
+
+def test_a_device_that_says_no_is_asked_no_more_than_that_and_its_answer_is_shown(desk: Desk) -> None:
+    wants(desk, "closed")
+    for _ in range(3600):
+        for each in desk.tick(1).transmissions:
+            answer = orjson.dumps({"id": each.command, "ok": False, "code": "jammed"})
+            desk.hear(Publish("hub/s1/meter-1/response", answer))
+    assert len(sent(desk)) == MOST_TRIES
+    assert twin(desk).detail == "8 commands did not make it so: close_valve rejected jammed"
+
+
+# -------------------------------------------------------------------------------------------------- in nobody's way
+
+
+def test_what_a_rule_holds_is_left_alone_without_a_word_and_is_so_after_it(desk: Desk) -> None:
+    reports(desk, leak=True)
+    reports(desk, valve="closed")
+    wants(desk, "open")
+    passes(desk, 100)
+    assert set(sent(desk)) == {"close_valve"}
+    assert twin(desk).detail == "leak-closes has it, with priority automatic"
+    assert [event.name for event in desk.events if event.name.startswith("command.super")] == []
+    reports(desk, leak=False)
+    assert sent(desk)[-1] == "open_valve"
+    desk.say(Outcome(ids(desk)[-1], OutcomeKind.DELIVERED))
+    reports(desk, valve="open")
+    passes(desk, 30)
+    assert (twin(desk).progress, sent(desk).count("open_valve")) == ("satisfied", 1)
+
+
+def test_what_an_interlock_bars_is_left_alone_without_a_word_and_sent_when_it_no_longer_does(desk: Desk) -> None:
+    reports(desk, tamper=True)
+    wants(desk, "closed")
+    passes(desk, 100)
+    assert (sent(desk), told(desk)) == ([], ["device.desired_set"])
+    assert twin(desk).detail.startswith("interlocked: somebody works at it")
+    reports(desk, tamper=False)
+    passes(desk, 3)
+    assert sent(desk) == ["close_valve"]
+
+
+@pytest.mark.parametrize("who", ["person", "rule"])
+def test_whoever_has_something_else_done_has_it_for_good(desk: Desk, who: str) -> None:
+    wants(desk, "open")
+    if who == "person":
+        asks(desk, "command", actor="wang", command="close_valve")
+    else:
+        reports(desk, reverse_flow=True)
+    desk.tick(1)  # it still reports that it is open
+    desk.restart()
+    reports(desk, valve="closed")
+    passes(desk, 700)
+    assert sent(desk) == ["close_valve"]
+    cause = "operator wang" if who == "person" else "flow-closes"
+    assert (twin(desk).progress, twin(desk).detail) == ("refused", f"overruled: {cause} sent close_valve")
+    assert told(desk)[-1] == "device.desired_refused"
+    assert wants(desk, "open").code == "pending"
+    assert sent(desk) == ["close_valve", "open_valve"]
+
+
+def test_while_the_hub_is_blind_nothing_is_sent_and_what_it_heard_meanwhile_counts(desk: Desk) -> None:
+    wants(desk, "closed")
+    reports(desk, valve="closed")
+    passes(desk, 20)
+    desk.lose()
+    reports(desk, valve="open")
+    passes(desk, 60)
+    assert asks(desk, "desire", name="leak", value=True).code == "not_writable"
+    assert sent(desk) == ["close_valve"]
+    reports(desk, valve="closed")
+    desk.catch_up(2)
+    passes(desk, 60)
+    assert (sent(desk), twin(desk).progress) == (["close_valve"], "satisfied")
+
+
+# ------------------------------------------------------------------------------------------- taken back, and refusals
+
+
+def test_what_is_no_longer_desired_is_not_sent_and_the_twin_forgets_it(desk: Desk) -> None:
+    is_at(desk, "offline")
+    wants(desk, "closed")
+    assert asks(desk, "desire", name="valve").code == "cleared"
+    assert asks(desk, "desire", name="valve").code == "not_desired"
+    is_at(desk, "online")
+    passes(desk, 60)
+    assert sent(desk) == []
+    assert [each.desired for each in desk.engine.twins_of("s1")] == [{}]
+    assert desk.restart().engine.twins_of("s1")[0].desired == {}
+    assert told(desk) == ["device.desired_set", "device.desired_cleared"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ({"device": "meter-9"}, "unknown_device"), ({"name": "flow", "value": 3}, "not_writable"),
+        ({"value": "ajar"}, "bad_value"), ({"value": True}, "bad_value"), ({"part": "east"}, "accepted"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_desired_is_refused_with_what_can(desk: Desk, words: dict[str, Scalar], code: str) -> None:
+    asked: dict[str, Scalar] = {"name": "valve", "value": "closed", **words}
+    reply = asks(desk, "desire", **asked)
+    assert reply.code == code or (code == "accepted" and reply.ok)
+    if code in {"not_writable", "bad_value"}:
+        assert reply.detail == "of a water_meter can be desired: valve=closed, valve=open"
+
+
+def test_a_device_with_parts_is_asked_which(written: dict[str, bytes]) -> None:
+    parted = Desk(written)
+    parted.hear(native("meter-1", {"part": "hot", "values": {"valve": "open"}}, "telemetry"))
+    assert wants(parted, "closed").code == "part_needed"
+    assert wants(parted, "closed", part="cold").code == "unknown_part"
+    assert wants(parted, "closed", part="hot").code == "pending"
+
+
+def test_what_is_desired_of_a_device_that_never_spoke_is_shown_at_once_and_goes_with_it(
+    written: dict[str, bytes],
+) -> None:
+    desk = Desk(written)
+    desk.engine.take_changed_twins()
+    assert wants(desk, "closed").code == "pending"
+    (changed,), removed = desk.engine.take_changed_twins()
+    assert (changed.name, changed.reported, changed.desired["valve"].value) == ("meter-1", {}, "closed")
+    assert removed == []
+    desk.revise({key: body for key, body in written.items() if not key.startswith("device/")})
+    assert desk.engine.take_changed_twins() == ([], [("s1", "meter-1")])
+    assert told(desk) == ["device.desired_set", "device.desired_cleared"]
+    passes(desk, 30)
+    assert sent(desk) == []
+
+
+def test_a_row_of_a_device_of_which_nothing_is_desired_says_nothing_of_it(desk: Desk) -> None:
+    (before,) = desk.engine.twins_of("s1")
+    assert desk.engine._desires.beside(before) is before  # noqa: SLF001 -- that it costs nothing shows nowhere else
+
+
+# ------------------------------------------------------------------------------------------------------- the pure core
+
+WANTED = Desired(
+    id="d", site="s1", device="m", part="", name="valve", value="closed", command="close_valve", sets="valve",
+    actor="li", reason="", set_at=0, since=0,
+)  # fmt: skip
+steps = st.tuples(
+    st.sampled_from([1, 2, 9, 30, 700]), st.sampled_from(["open", "closed", None]), st.booleans(), st.booleans()
+)
+
+
+@given(st.lists(steps, min_size=1, max_size=120))
+def test_whatever_a_device_does_it_is_asked_seldom_only_while_it_is_there_and_otherwise(
+    seen: list[tuple[int, str | None, bool, bool]],
+) -> None:
+    wanted, t = WANTED, 0
+    left: list[int] = []
+    returns: list[int] = []
+    for seconds, reported, is_here, is_open in seen:
+        t += seconds * SECOND
+        if wanted.was_away and is_here:
+            returns.append(t)
+        after, move = look(wanted, Seen(reported, is_here, is_open, "", t, t))
+        if move is Move.TRY:
+            assert (reported, is_here, is_open) in {("open", True, False), (None, True, False)}
+            assert not left or t - left[-1] >= FIRST_NS
+            left.append(t)
+            after = tried(after, f"d-{after.sent + 1}", t)
+        if reported == "closed":
+            assert after.progress is Progress.SATISFIED
+        if reported == "open":
+            assert after.progress is not Progress.SATISFIED
+        if move is Move.STAY and reported is None:
+            assert after.progress is wanted.progress or wanted.was_away
+        wanted = after
+    assert len({*left}) == wanted.sent
+    for index in range(len(left) - MOST_TRIES):  # more than eight only after a return, or a calm time
+        begin, end = left[index], left[index + MOST_TRIES]
+        assert end - begin > CALM_NS or any(begin < back <= end for back in returns)
+
+
+def test_an_event_is_told_under_an_id_of_its_own(desk: Desk) -> None:
+    wants(desk, "closed")
+    wants(desk, "open")
+    events: list[Event] = [event for event in desk.events if event.name.startswith("device.desired")]
+    assert len({event.id for event in events}) == len(events) == 2
