@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import pytest
 from paho.mqtt import client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 
 from hub.model import Event, Severity, Transition
@@ -234,9 +235,9 @@ class Meter:
 
     def __init__(self, port: int) -> None:
         self.told: list[dict[str, Any]] = []
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
-        self._client.on_connect = lambda *_: self._client.subscribe(f"hub/{SITE}/{METER}/command", 1)
-        self._client.on_subscribe = lambda *_: self.report("open")
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        self._client.on_connect = self._listen
+        self._client.on_subscribe = self._greet
         self._client.on_message = self._hear
         self._client.connect("127.0.0.1", port)
 
@@ -251,6 +252,12 @@ class Meter:
     def report(self, valve: str) -> None:
         """Say how the valve is."""
         self._client.publish(f"hub/{SITE}/{METER}/telemetry", json.dumps({"values": {"valve": valve}}), 1)
+
+    def _listen(self, *_: object) -> None:
+        self._client.subscribe(f"hub/{SITE}/{METER}/command", 1)
+
+    def _greet(self, *_: object) -> None:
+        self.report("open")
 
     def _hear(self, _client: object, _userdata: object, message: mqtt.MQTTMessage) -> None:
         self.told.append(json.loads(message.payload))
