@@ -170,15 +170,15 @@ class Hands:
         lease.rule = actor
         self._holds.end(lease, moment)
 
-    def hindrance(self, device: Device, part: str, command: str) -> str:
+    def hindrance(self, device: Device, part: str, command: str, moment: Moment) -> str:
         """Return what keeps ``command`` from leaving for somebody who gives way to everybody; nothing when it may."""
         if not device.can(command):
             return device.why_not(command)
         holders = self._sender.claims.on(device.identity, device.commands[command].sets or "", part)
         if holders:
             return f"{owner_of(holders[0])} has it, with priority {holders[0].priority}"
-        why = self._guards.bar(device, part, command)
-        return f"interlocked: {why}" if why else ""
+        because = self._guards.bar(device, part, command, moment)
+        return "" if because is None else f"interlocked: {because['en']} / {because['zh']}"
 
     def take_sent(self) -> list[Command]:
         """Return the commands of no hold that were sent since the last call; one that a failing rule sent was not."""

@@ -171,7 +171,7 @@ class Desires:
         return Seen(None if stamped is None else stamped[0], not is_away, is_open, end, moment.at, moment.t)
 
     def _try(self, wanted: Desired, device: Device, moment: Moment) -> Desired:
-        why = self._hands.hindrance(device, wanted.part, wanted.command)
+        why = self._hands.hindrance(device, wanted.part, wanted.command, moment)
         if why:
             return hindered(wanted, why)
         identity = f"{wanted.id}-{wanted.sent + 1}"
@@ -184,7 +184,9 @@ class Desires:
         """Give up what somebody had otherwise done by a command of this record; a hold of somebody ends by itself."""
         for command in self._hands.take_sent():
             for wanted in self._at(command.site, command.device):
-                if not wanted.is_overruled and _is_contrary(command, wanted):
+                device = self._content.find(wanted.site, wanted.device)
+                sets = "" if device is None else device.commands[command.name].sets
+                if not wanted.is_overruled and _is_contrary(command, sets, wanted):
                     self._overrule(wanted, command, moment)
 
     def _overrule(self, wanted: Desired, command: Command, moment: Moment) -> None:
@@ -250,10 +252,10 @@ class Desires:
         return dict.fromkeys([*parts, *changed]) if changed else parts
 
 
-def _is_contrary(command: Command, wanted: Desired) -> bool:
+def _is_contrary(command: Command, sets: str | None, wanted: Desired) -> bool:
     overlaps = command.part == wanted.part or not (command.part and wanted.part)
     is_ours = command.cause.startswith(DESIRED_BY)
-    return command.sets == wanted.sets and overlaps and not is_ours and command.name != wanted.command
+    return sets == wanted.sets and overlaps and not is_ours and command.name != wanted.command
 
 
 def _no_such_part(device: Device, part: str) -> Refusal | None:
