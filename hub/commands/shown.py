@@ -62,6 +62,11 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.steps[0].at
 
     @property
+    def is_hold(self) -> bool:
+        """True for a hold itself, which stands for the commands that it sends; the first may have its id."""
+        return self.hold is not None and self.state == self.hold.standing
+
+    @property
     def is_open(self) -> bool:
         """True until it has come to an end."""
         return self.state in OPEN_STATES
@@ -86,8 +91,9 @@ def shown(command: Command, hold: Hold | None) -> Shown:
 
 def shown_hold(lease: Lease, last: Command | None, hold: Hold) -> Shown:
     """Return a lease as it is shown, with the steps of what it sent last."""
+    args = lease.args if last is None or last.name != lease.command else last.args
     return Shown(
-        id=lease.id, site=lease.site, device=lease.device, part=lease.part, command=lease.command, args=lease.args,
+        id=lease.id, site=lease.site, device=lease.device, part=lease.part, command=lease.command, args=args,
         priority=lease.priority, cause=lease.rule, state=lease.standing.value, drill=lease.drill,
         detail=lease.barred or ("" if last is None else f"{last.name} {last.state}: {last.detail}".removesuffix(": ")),
         expires_at=hold.lapses_at, hold=hold,

@@ -9,11 +9,9 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
-from paho.mqtt import client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 
 from hub.model import Event, Severity, Transition
@@ -34,6 +32,7 @@ from tests.ui.installation import (
     environment,
     hub_command,
 )
+from tests.ui.listener import Listener, Meter
 from tests.waiting import wait_until
 
 METER = "meter-1"
@@ -190,22 +189,23 @@ def test_a_place_is_asked_by_its_name_and_a_second_person_agrees_only_to_what_wa
 
 
 def test_a_hold_is_listed_shown_with_who_caused_it_and_taken_back(at: Burning) -> None:
-    sent = at("commands", "send", SITE, GATE, "unlock", "--part", "door-2", "--arg", "ttl=50s", "--as", "li")
-    hold = sent["detail"]
-    (row,) = [each for each in at("commands", "list", "--site", SITE, "--state", "open") if each["id"] == hold]
-    assert (row["command"], row["part"], row["cause"], row["state"]) == ("unlock", "door-2", "operator li", "holds")
-    at.until("commands", "show", hold[:13], meets=lambda one: one["steps"][-1]["what"] == "delivered")
-    shown = at("commands", "show", hold[:13])
-    assert [step["what"] for step in shown["steps"]] == ["wanted", "accepted", "sent", "delivered"]
-    assert (shown["hold"]["release"], shown["sent"][0]["args"]) == ("lock", {"ttl": 50_000})
-    assert (
-        f"by operator li, with priority operator  ttl=50000\nhold {hold} holds" in at.said("commands", "show", hold).out
-    )
-    assert at("commands", "cancel", SITE, hold, "--reason", "enough", "--as", "wang")["code"] == "cancelled"
-    again = at.said("commands", "cancel", SITE, hold, "--as", "wang")
-    assert (again.code, again.out.split()[:2]) == (1, ["refused:", "already_over"])
-    released = at.until("commands", "list", meets=lambda rows: rows[0]["state"] == "delivered")[0]
-    assert (released["command"], released["cause"]) == ("lock", "operator wang")
+    words = ("commands", "send", SITE, GATE, "unlock", "--part", "door-2", "--arg", "ttl=50s", "--as", "li")
+    with Listener(at.installation.broker.port, GATE) as gate:
+        in_thread(lambda: gate.is_listening)
+        hold = at(*words)["detail"]
+        (row,) = [each for each in at("commands", "list", "--site", SITE, "--state", "open") if each["id"] == hold]
+        assert (row["command"], row["part"], row["cause"], row["state"]) == ("unlock", "door-2", "operator li", "holds")
+        shown = at.until("commands", "show", hold[:13], meets=lambda one: one["steps"][-1]["what"] == "delivered")
+        assert [step["what"] for step in shown["steps"]] == ["wanted", "accepted", "sent", "delivered"]
+        assert (shown["hold"]["release"], shown["args"]) == ("lock", {"ttl": 50_000})
+        told = at.said("commands", "show", hold).out
+        assert f"by operator li, with priority operator  ttl=50000\nhold {hold} holds" in told
+        assert at("commands", "cancel", SITE, hold, "--reason", "enough", "--as", "wang")["code"] == "cancelled"
+        release = at.until("commands", "list", meets=lambda rows: rows[0]["state"] == "delivered")[0]
+        assert (release["command"], release["cause"]) == ("lock", "operator wang")
+        assert gate.told[-1]["command"] == "lock"
+        again = at.said("commands", "cancel", SITE, hold, "--as", "wang")
+        assert (again.code, again.out.split()[:2]) == (1, ["refused:", "already_over"])
 
 
 def test_a_command_that_is_older_than_the_memory_of_the_hub_is_shown_from_its_event(at: Burning) -> None:
@@ -230,43 +230,6 @@ def test_a_command_that_is_older_than_the_memory_of_the_hub_is_shown_from_its_ev
     assert (unknown.code, "command_unknown" in unknown.err) == (2, True)
 
 
-class Meter:
-    """A water meter that does what it is told, and reports it."""
-
-    def __init__(self, port: int) -> None:
-        self.told: list[dict[str, Any]] = []
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
-        self._client.on_connect = self._listen
-        self._client.on_subscribe = self._greet
-        self._client.on_message = self._hear
-        self._client.connect("127.0.0.1", port)
-
-    def __enter__(self) -> Self:
-        self._client.loop_start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    def report(self, valve: str) -> None:
-        """Say how the valve is."""
-        self._client.publish(f"hub/{SITE}/{METER}/telemetry", json.dumps({"values": {"valve": valve}}), 1)
-
-    def _listen(self, *_: object) -> None:
-        self._client.subscribe(f"hub/{SITE}/{METER}/command", 1)
-
-    def _greet(self, *_: object) -> None:
-        self.report("open")
-
-    def _hear(self, _client: object, _userdata: object, message: mqtt.MQTTMessage) -> None:
-        self.told.append(json.loads(message.payload))
-        self._client.publish(
-            message.topic.replace("command", "response"), json.dumps({"id": self.told[-1]["id"], "ok": True}), 1
-        )
-        self.report("closed")
-
-
 def test_a_device_that_comes_back_gets_what_is_desired_once_also_when_the_hub_was_killed_meanwhile(at: Burning) -> None:
     which = f"{SITE}/{METER}"
     at("devices", "add", SITE, METER, "--kind", "water_meter")
@@ -276,7 +239,7 @@ def test_a_device_that_comes_back_gets_what_is_desired_once_also_when_the_hub_wa
     at.installation.start()
     waiting = at.until("twin", "show", METER)[0]
     assert (waiting["reported"], waiting["desired"]["valve"]["progress"]) == ({}, "pending")
-    with Meter(at.installation.broker.port) as meter:
+    with Meter(at.installation.broker.port, METER) as meter:
         shown = at.until(
             "twin", "show", which, meets=lambda rows: rows[0]["desired"]["valve"]["progress"] == "satisfied"
         )

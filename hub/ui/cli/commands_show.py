@@ -70,7 +70,7 @@ def show(  # noqa: PLR0913 -- each is a word of the command line
     veil = veil_of(desk, "command", f"command/{which}", unmask=unmask, reason=reason)
     found = [_veiled(veil, each) for each in asyncio.run(_find(desk, actor, which, site))]
     one = _chosen(found, which)
-    sent = [each for each in found if each is not one] if one.hold is not None and one.id == one.hold.id else []
+    sent = [each for each in found if each is not one] if one.is_hold else []
     if as_json:
         say_json({**document(one), "sent": [document(each) for each in sent]})
         return
@@ -159,10 +159,10 @@ def _of_event(event: Event) -> Shown:
 def _chosen(found: Sequence[Shown], which: str) -> Shown:
     """Return the one command of an id, or of its beginning; a hold stands for all that it sends."""
     exact = [each for each in found if each.id == which]
-    holds = [each for each in found if each.hold is not None and each.hold.id == each.id]
+    holds = [each for each in found if each.is_hold]
     names = {each.id if each.hold is None else each.hold.id for each in found}
     if len(names) == 1:
-        return (exact or holds or list(found))[0]
+        return (holds or exact or list(found))[0]
     if len(exact) == 1:
         return exact[0]
     code = "command_ambiguous" if found else "command_unknown"
