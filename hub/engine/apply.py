@@ -178,7 +178,8 @@ class Engine:
             case SessionConnected():
                 self._connected(body, moment)
             case SessionLost():
-                self._lost(body)
+                session = self._session(body.session)
+                session.connected = session.caught_up = False
             case SessionCaughtUp():
                 self._caught_up(body, moment)
 
@@ -209,10 +210,6 @@ class Engine:
                 self._output.report("device.broker_session_lost", Severity.HIGH, data, moment)
         session.has_connected = True
 
-    def _lost(self, lost: SessionLost) -> None:
-        session = self._session(lost.session)
-        session.connected = session.caught_up = False
-
     def _caught_up(self, caught_up: SessionCaughtUp, moment: Moment) -> None:
         clock, session = self.state.clock, self._session(caught_up.session)
         if session.connection != caught_up.connection or session.caught_up:
@@ -237,8 +234,7 @@ class Engine:
         for device in change.removed_devices:
             self._alarms.forget("", moment, device=device, why="device removed")
             self._hands.release_device(device, moment)
-            parts = {*device.state.parts, *self._desires.forget(device, moment)}
-            self._removed_twins += [(device.site, device.twin(part).name) for part in sorted(parts)]
+            self._removed_twins += self._desires.forget(device, moment)
         for place in change.removed_places:
             self._alarms.forget("", moment, device=place, why="place removed")
         for device in self.content.devices() if change.removed_rules else ():
@@ -293,15 +289,11 @@ class Engine:
     def take_changed_twins(self) -> tuple[list[Twin], list[tuple[str, str]]]:
         """Return the twins that changed since the last call, and the (site, name) of those that are gone."""
         removed, self._removed_twins = self._removed_twins, []
-        changed = [(*part.device.identity, part.name) for part in self._ear.take_changed()]
-        found = ((self.content.find(site, name), part) for site, name, part in self._desires.with_changed(changed))
-        return [self._desires.beside(device.twin(part)) for device, part in found if device is not None], removed
+        return self._desires.changed_twins(self._ear.take_changed()), removed
 
     def twins_of(self, site: str) -> list[Twin]:
         """Return every twin of a site."""
-        devices = ((device, device.state.parts) for device in self.content.devices_of(site))
-        every = ((device, part) for device, parts in devices for part in self._desires.with_parts(device, parts))
-        return [self._desires.beside(device.twin(part)) for device, part in every]
+        return [twin for device in self.content.devices_of(site) for twin in self._desires.twins_of(device)]
 
     # ----------------------------------------------------------------------------------------------------- checkpoints
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -11,7 +11,7 @@ from hub.commands.life import OPEN, Command
 from hub.engine.acting import Hands
 from hub.engine.clearing import Refusal
 from hub.engine.content import Content
-from hub.engine.device import Device
+from hub.engine.device import Device, Part
 from hub.engine.moment import Moment, Output
 from hub.engine.sending import Cause, Wish
 from hub.engine.state import State
@@ -194,13 +194,13 @@ class Desires:
         self._keep(wanted)
         self._tell(wanted, "desired_refused", {"detail": wanted.detail}, moment)
 
-    def forget(self, device: Device, moment: Moment) -> list[str]:
-        """Want nothing any more of a device that is taken away; return the parts that something was desired of."""
-        mine = self._at(*device.identity)
-        for wanted in mine:
+    def forget(self, device: Device, moment: Moment) -> list[tuple[str, str]]:
+        """Want nothing any more of a device that is taken away; return (site, name) of its twins."""
+        twins = [(twin.site, twin.name) for twin in self.twins_of(device)]
+        for wanted in self._at(*device.identity):
             self._forget(wanted)
             self._tell(wanted, "desired_cleared", {"by": "", "detail": "the device is taken away"}, moment)
-        return [wanted.part for wanted in mine]
+        return twins
 
     def _said(self, wanted: Desired, device: Device) -> dict[str, Scalar]:
         stamped = of(device.state.parts, wanted.part).get(wanted.name)
@@ -223,10 +223,26 @@ class Desires:
 
     # ------------------------------------------------------------------------------------------------------ as it looks
 
-    def beside(self, twin: Twin) -> Twin:
-        """Return a twin with what is desired of it."""
-        device, _, part = twin.name.partition("#")
-        mine = [each for each in self._at(twin.site, device) if each.part == part] if self._wanted else ()
+    def twins_of(self, device: Device) -> list[Twin]:
+        """Return the twins of a device: of each part that has said something, or that something is desired of."""
+        wanted = self._at(*device.identity) if self._wanted else []
+        return [self._twin(device, part, wanted) for part in dict.fromkeys([*device.state.parts, *map(_part, wanted)])]
+
+    def changed_twins(self, parts: Sequence[Part]) -> list[Twin]:
+        """Return the twins of ``parts``, which have changed, and those of what is desired since the last call."""
+        mine, self._changed = self._changed, {}
+        found: list[Twin] = []
+        for site, name, part in dict.fromkeys([*((*each.device.identity, each.name) for each in parts), *mine]):
+            device = self._content.find(site, name)
+            if device is not None:
+                found.append(self._twin(device, part, self._at(site, name) if self._wanted else ()))
+        return found
+
+    @staticmethod
+    def _twin(device: Device, part: str, wanted: Sequence[Desired]) -> Twin:
+        """Return a twin with what is ``wanted`` of its part."""
+        twin = device.twin(part)
+        mine = [each for each in wanted if each.part == part]
         if not mine:
             return twin
         shown = {
@@ -238,18 +254,13 @@ class Desires:
         }  # fmt: skip
         return msgspec.structs.replace(twin, desired=shown)
 
-    def with_parts(self, device: Device, parts: Iterable[str]) -> Iterable[str]:
-        """Return the parts of a device and those that something is desired of, each once."""
-        return dict.fromkeys([*parts, *(each.part for each in self._at(*device.identity))]) if self._wanted else parts
-
     def _at(self, site: str, device: str) -> list[Desired]:
         """Return what is desired of a device, by part and property."""
         return [each for _, each in sorted(self._of.get((site, device), {}).items())]
 
-    def with_changed(self, parts: Sequence[tuple[str, str, str]]) -> Iterable[tuple[str, str, str]]:
-        """Return (site, device, part) of what has changed by itself, and of what is desired since the last call."""
-        changed, self._changed = self._changed, {}
-        return dict.fromkeys([*parts, *changed]) if changed else parts
+
+def _part(wanted: Desired) -> str:
+    return wanted.part
 
 
 def _is_contrary(command: Command, sets: str | None, wanted: Desired) -> bool:

@@ -82,9 +82,11 @@ class Inquiries:
 def _too_late(command: Command | None, lease: Lease | None) -> tuple[str, str]:
     if command is None and lease is None:
         return "no_such_command", "none that is open, or ended within ten minutes: hub commands list shows them"
-    if command is not None and command.state in OPEN:
+    is_of_a_hold = command is not None and bool(command.lease)
+    if command is not None and command.state in OPEN and not is_of_a_hold:
         return "already_out", f"it is {command.state}; send what undoes it"
-    return "already_over", "its release is on its way" if command is None else f"it is {command.state}"
+    over = "its hold is over" if is_of_a_hold or command is None else f"it is {command.state}"
+    return "already_over", over if lease is None else "its release is on its way"
 
 
 def _test(control: Control) -> Callable[[Shown], bool]:

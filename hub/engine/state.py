@@ -210,22 +210,10 @@ Asked = Command | Lease | Exercise | Wanted | Desired
 Entry = Clock | Ledger | DeviceState | RuleState | Memory | Seen | Asked | Unsettled | Waiting | Answers | Document
 
 _TYPES: dict[str, type[Any]] = {
-    "clock": Clock,
-    "ledger": Ledger,
-    "answers": Answers,
-    "device": DeviceState,
-    "rule": RuleState,
-    "memory": Memory,
-    "seen": Seen,
-    "command": Command,
-    "lease": Lease,
-    "mode": Exercise,
-    "wanted": Wanted,
-    "desired": Desired,
-    "unsettled": Unsettled,
-    "waiting": Waiting,
-    "document": Document,
-}
+    "clock": Clock, "ledger": Ledger, "answers": Answers, "device": DeviceState, "rule": RuleState, "memory": Memory,
+    "seen": Seen, "command": Command, "lease": Lease, "mode": Exercise, "wanted": Wanted, "desired": Desired,
+    "unsettled": Unsettled, "waiting": Waiting, "document": Document,
+}  # fmt: skip
 
 
 def count(counts: dict[str, int], name: str, by: int = 1) -> None:

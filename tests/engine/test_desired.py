@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import msgspec
 import orjson
 import pytest
 from hypothesis import given
@@ -306,8 +307,10 @@ def test_what_is_desired_of_a_device_that_never_spoke_is_shown_at_once_and_goes_
 
 
 def test_a_row_of_a_device_of_which_nothing_is_desired_says_nothing_of_it(desk: Desk) -> None:
-    (before,) = desk.engine.twins_of("s1")
-    assert desk.engine._desires.beside(before) is before  # noqa: SLF001 -- that it costs nothing shows nowhere else
+    wants(desk, "open")
+    asks(desk, "desire", name="valve")
+    (twin,) = desk.engine.twins_of("s1")
+    assert b"desired" not in msgspec.json.encode(twin)
 
 
 # ------------------------------------------------------------------------------------------------------- the pure core
