@@ -20,6 +20,14 @@ class Redelivery:
     A broker sends again only on a new connection, so the table that answers "was this one heard?" is made of the
     entries of older connections, once, when the first DUP of a connection comes: a message that is not sent again
     costs nothing.
+
+    What a killed broker brings back cannot be told for certain by anybody who sees only packets. Say m went out under
+    packet id 101, and the broker dies with an older save. *It had m queued*: m comes again under 101, without DUP. *It
+    had not heard m*: m is gone with it, its last id is back at 100, and an equal message m' goes out under 101. The
+    same bytes. So without DUP a message is judged: m twice, rather than m' never. With DUP it is a duplicate, which is
+    wrong in one case: m' was cut off on its first connection after the kill, before that one caught up, and comes again
+    while m is still unsettled. Then m' is lost: a count, or the second of two equal alarms. A device that numbers its
+    messages, or tells their time, is safe: no two are equal.
     """
 
     def __init__(self, state: State, decode: Decode) -> None:

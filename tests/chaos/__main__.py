@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hub.clock import SystemClock
 from tests.chaos import report
+from tests.chaos.beside import Model
 from tests.chaos.campaign import endless, shuffled, strike_all
 from tests.chaos.faults.fault import Fault
 from tests.chaos.faults.table import FAULTS, ROWS
@@ -70,7 +72,10 @@ def main(
     json: Annotated[bool, typer.Option("--json", help="Everything that happened, for programs.")] = False,
     readme: Annotated[bool, typer.Option("--readme", help="Write the table of the README.")] = False,
 ) -> None:
-    """Strike real hubs, brokers and stores in running traffic; every invariant is checked after each fault."""
+    """Strike real hubs, brokers and stores in running traffic; every invariant is checked after each fault.
+
+    With ``--minutes`` the model plays beside it, with another seed each time.
+    """
     if missing := [server for server in SERVERS if find(server) is None]:
         console.print(f"chaos needs {' and '.join(missing)}: apt-get install mosquitto influxdb")
         raise typer.Exit(2)
@@ -84,9 +89,12 @@ def main(
         return len(chronicle.outcomes) / len(faults)
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with (
+        Model(minutes, secrets.randbelow(2**32)) as model,
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+    ):
         chronicle = Chronicle(progress, passed)
-        wrong = _run(faults, seed, towns, chronicle, (lambda: passed() < 1) if minutes else None)
+        wrong = _run(faults, seed, towns, chronicle, (lambda: passed() < 1) if minutes else None) or model.end()
     if json:
         sys.stdout.buffer.write(report.as_json(seed, chronicle.outcomes, chronicle.logs) + b"\n")
     else:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from tests.chaos import __main__ as runner
 from tests.chaos import report
+from tests.chaos.beside import Model
 from tests.chaos.campaign import endless, shuffled
 from tests.chaos.faults.fault import Fault
 from tests.chaos.faults.table import FAULTS, ROWS
@@ -100,3 +101,16 @@ def test_a_name_that_is_no_fault_is_told_with_those_that_are() -> None:
     app = Typer()
     app.command()(runner.main)
     assert CliRunner().invoke(app, ["--fault", "flood of frogs"]).exit_code == 2
+
+
+def test_a_model_that_does_not_hold_is_told_with_how_to_see_it_again() -> None:
+    with Model(0.05, 7, machine="tests/model/test_model.py::nobody") as model:
+        said = model.end()
+    assert "HUB_MODEL_EXAMPLES=1" in said
+    assert "tests/model/test_model.py::nobody --hypothesis-seed=7" in said
+    assert "not found" in said
+
+
+def test_no_model_plays_when_every_fault_is_tried_once() -> None:
+    with Model(0, 7, machine="tests/model/test_model.py::nobody") as model:
+        assert model.end() == ""

@@ -38,6 +38,8 @@ class World:
         self.next_way: dict[str, Way] = {}
         self.journaled: Counter[int] = Counter()
         self.forgotten: set[int] = set()
+        self.mistakable: set[int] = set()
+        self._looks: set[tuple[str, int, str, bytes]] = set()
         self._heard_in: dict[int, str] = {}
         self._heard_on: dict[int, tuple[str, int]] = {}
         self._journaled_of: dict[tuple[int, str, int], int] = {}
@@ -86,13 +88,21 @@ class World:
                 pass
 
     def _said_again(self, record: Record, batch: Batch) -> list[Repeated]:
-        """Note what a batch holds; return what of it the broker says that it sends again, and that was heard before."""
+        """Note what a batch holds; return what of it the broker says that it sends again, and that was heard before.
+
+        Or that nobody can tell from what was (hub/engine/redelivery.py): ``mistakable``.
+        """
         found: list[Repeated] = []
         for sent in self._posts(record, batch):
             number = sent.post.number
             if number in self._heard_in and sent.duplicate:
                 surely = number not in self.around.broker.revived | self.forgotten
                 found.append(Repeated(f"{sent.post} (heard in {self._heard_in[number]})", surely=surely))
+            looks = batch.session, sent.packet_id, sent.post.topic, sent.post.payload
+            if sent.duplicate and number not in self._heard_in and looks in self._looks:
+                self.mistakable.add(number)
+                found.append(Repeated(f"{sent.post} (looks like one that was heard)", surely=False))
+            self._looks.add(looks)
             self._heard_in[number] = f"{batch.session} {batch.connection}, record {record.position}"
             self._heard_on[number] = batch.session, batch.connection
             self.journaled[number] += 1

@@ -31,7 +31,6 @@ REQUESTS: Mapping[str, Mapping[str, Scalar]] = {
     "clear": DURESS,
     "dance": {},
 }
-pytestmark = pytest.mark.timeout(600)
 DAY = 86_400
 a_session = st.sampled_from(SESSIONS)
 a_few = st.integers(0, 6)
@@ -182,6 +181,7 @@ def _quiet() -> Iterator[None]:
 
 
 LONG = int(os.environ.get("HUB_MODEL_EXAMPLES", "0"))  # noqa: TID251 -- how long a run is, says who starts it
+pytestmark = pytest.mark.timeout(0 if LONG else 600)
 TestHub = Hub.TestCase
 TestHub.settings = settings(
     max_examples=LONG or 80,

@@ -96,6 +96,20 @@ def test_a_packet_id_that_a_killed_broker_gave_once_more_is_another_message(worl
     assert_all_ends_well(world)
 
 
+def test_only_its_equal_can_be_taken_for_what_a_killed_broker_gave_the_same_packet_id(world: World) -> None:
+    world.tick(3)
+    hear(world, "open")
+    world.kill_broker()
+    world.publish(world.devices.say("open"))
+    world.connect()
+    world.lose(TELEMETRY, sent=ALL, taken=0)
+    assert_all_ends_well(world)
+    assert (len(world.mistakable), world.reference.engine.state.ledger.duplicate) == (
+        1,
+        1,
+    )  # the promise's last exclusion
+
+
 def test_a_dead_letter_that_comes_while_a_checkpoint_is_made_goes_with_a_later_one(world: World) -> None:
     before = world.process.applying.checkpoints
     hear(world, *["warm"] * CHECKPOINT_MESSAGES)
