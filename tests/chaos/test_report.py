@@ -104,13 +104,13 @@ def test_a_name_that_is_no_fault_is_told_with_those_that_are() -> None:
 
 
 def test_a_model_that_does_not_hold_is_told_with_how_to_see_it_again() -> None:
-    with Model(0.05, 7, machine="tests/model/test_model.py::nobody") as model:
+    with Model(0.05, 7, machine="nobody.py") as model:
         said = model.end()
     assert "HUB_MODEL_EXAMPLES=1" in said
-    assert "tests/model/test_model.py::nobody --hypothesis-seed=7" in said
+    assert "nobody.py --hypothesis-seed=7" in said
     assert "not found" in said
 
 
 def test_no_model_plays_when_every_fault_is_tried_once() -> None:
-    with Model(0, 7, machine="tests/model/test_model.py::nobody") as model:
+    with Model(0, 7, machine="nobody.py") as model:
         assert model.end() == ""
