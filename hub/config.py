@@ -175,6 +175,13 @@ class CitySettings(_Section):
     http: HttpSettings = HttpSettings(port=8081)
 
 
+class NotifySettings(_Section):
+    """`hub notify run`: where channels, routes and templates lie, and Apprise URLs of channels that name no file."""
+
+    dir: Path | None = None
+    urls: dict[Identifier, SecretStr] = {}
+
+
 class CodesSettings(_Section):
     """Kinds of codes beside person, household, plate, device and place (五码): ``codes.kinds.card = "word"``."""
 
@@ -214,6 +221,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     city: CitySettings = CitySettings()
     codes: CodesSettings = CodesSettings()
+    notify: NotifySettings = NotifySettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _files_dir: Path | None = PrivateAttr(default=None)
@@ -242,10 +250,11 @@ class Settings(BaseSettings):
 
     def provenance(self) -> list[Provenance]:
         """Return every setting with its value and where it came from, in the order of the sections."""
-        return [
-            Provenance(name=name, value=shown(value), origin=self._origins.get(name, "default"))
-            for name, value in leaves_of(self)
-        ]
+        return [Provenance(name=name, value=shown(value), origin=self._origin(name)) for name, value in leaves_of(self)]
+
+    def _origin(self, name: str) -> str:
+        whole = self._origins.get(name.rpartition(".")[0], "")  # one variable gives a whole mapping
+        return self._origins.get(name) or (whole if whole.startswith(PREFIX) else "default")
 
 
 def settings_file(file: Path | None = None) -> Path | None:

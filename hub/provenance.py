@@ -28,6 +28,8 @@ def leaves_of(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, objec
         value = getattr(section, name)
         if isinstance(value, BaseModel):
             yield from leaves_of(value, f"{prefix}{name}.")
+        elif value and isinstance(value, dict) and all(isinstance(each, SecretStr) for each in value.values()):
+            yield from ((f"{prefix}{name}.{key}", secret) for key, secret in value.items())
         else:
             yield prefix + name, value
 

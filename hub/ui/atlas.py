@@ -22,6 +22,7 @@ class Atlas:
         self._labels = {(site.id, site.id): site.label for site in sites}
         self._labels |= {(place.site, place.id): place.label for place in places}
         self._parents = {(place.site, place.id): place.parent for place in places}
+        self._zones = {site.id: site.zone for site in sites}
         self._kinds = {(device.site, device.id): device.kind for device in devices}
         self._stands = {(device.site, device.id): device.place for device in devices}
 
@@ -40,6 +41,10 @@ class Atlas:
     def kind(self, site: str, device: str) -> str | None:
         """Return the kind of a device, None for one that is not registered."""
         return self._kinds.get((site, device))
+
+    def zone(self, site: str) -> str | None:
+        """Return the time zone of a site, None for one that is not registered."""
+        return self._zones.get(site)
 
     def place(self, noun: Event | AlarmState) -> str:
         """Return where it is, from the outside in, each step in Chinese and English."""

@@ -37,7 +37,7 @@ def _given(settings: Settings) -> list[str]:
     """Return the secrets that somebody has set."""
     usual = dict(leaves_of(Settings.model_construct()))
     secret = [(name, value) for name, value in leaves_of(settings) if isinstance(value, SecretStr)]
-    return [value.get_secret_value() for name, value in secret if value != usual[name]]
+    return [value.get_secret_value() for name, value in secret if value != usual.get(name)]
 
 
 def moved(text: str, directory: Path, *, has_profiles: bool, has_rules: bool) -> str:

@@ -33,6 +33,7 @@ COMMANDS = {
     "run": "Hear, journal, judge and deliver until SIGTERM or Ctrl-C.",
     "demo": "Run a whole community on this machine: servers, hub, devices, an operator; then close the books.",
     "events": "Events that rules raised.",
+    "notify": "Messages to people: through which service, about what, when; and what became of each.",
     "alarms": "Active alarms: who saw them, who put them away, why they are there.",
     "trace": "Prove an event: what was heard, which bytes became which values, what the rule saw, what came of it.",
     "dead-letters": "Messages that will never work, with their bytes.",

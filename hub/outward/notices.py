@@ -1,0 +1,140 @@
+"""Notices: which channels an event goes to, in which words, when; quiet hours, and what has just been told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from hub.clock import Clock
+from hub.durations import nanoseconds
+from hub.model import Entry, Event, Severity
+from hub.outward.ledger import Ledger
+from hub.outward.parcel import Parcel, State, place_of
+from hub.outward.wishes import ESCALATED, Channel, Route, Wishes
+from hub.outward.wording import local_time, worded
+from hub.rules.calendars import opening
+
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+_HELD = " (held)"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Guide(Protocol):
+    """Who knows places."""
+
+    def within(self, event: Event) -> Sequence[str]:
+        """Return the ids of the places that an event lies in, the site first."""
+        ...
+
+    def words(self, event: Event) -> str:
+        """Return where that is, for people."""
+        ...
+
+    def zone(self, site: str) -> str | None:
+        """Return the time zone of a site; None for one that nobody knows."""
+        ...
+
+
+class Notices:
+    """Makes parcels of entries as ``wishes`` say; ``veiled`` returns an event as it may leave the house.
+
+    What is critical is about lives: no quiet hours hold it and nothing that was told before keeps it back. Of what is
+    held of one alarm on one channel only the newest is sent when the quiet hours end.
+    """
+
+    def __init__(self, wishes: Wishes, guide: Guide, veiled: Callable[[Event], Event], clock: Clock) -> None:
+        self._wishes = wishes
+        self._guide = guide
+        self._veiled = veiled
+        self._clock = clock
+        self._told: dict[tuple[str, str, str], int] = {}
+        self._longest = max([nanoseconds(each.dedupe) for each in wishes.channels.values()], default=0)
+
+    async def remember(self, ledger: Ledger) -> None:
+        """Take up what an earlier process has told and need not be told again so soon."""
+        for channel, lane, kind, at in await ledger.told_since(self._clock.wall_ns() - self._longest):
+            self._told[channel, lane.removesuffix(_HELD), kind] = at
+
+    def of_entry(self, entry: Entry) -> Sequence[Parcel]:
+        """Return the messages of an entry: one for each channel, in the words of the first route that leads there."""
+        event = self._veiled(entry.event)
+        ways: dict[str, Route] = {}
+        for route in self._wishes.routes:
+            if self._leads(route, event):
+                ways = {**dict.fromkeys(route.channels, route), **ways}
+        return [self._parcel(entry, event, self._wishes.channels[name], route) for name, route in sorted(ways.items())]
+
+    def of_loss(self, stream: str, read: int, count: int) -> Sequence[Parcel]:
+        """Return nothing: whoever keeps the hub reads of it in log and ledger, not whoever is on duty."""
+        del stream, read, count
+        return ()
+
+    def _leads(self, route: Route, event: Event) -> bool:
+        return (
+            event.transition.value in route.moves
+            and _RANKS[event.severity] <= _RANKS[route.min_severity]
+            and (not route.domains or event.name.partition(".")[0] in route.domains)
+            and (not route.to or event.data.get("to") in route.to)
+            and (route.tests or not event.test)
+            and (route.drills or not event.drill)
+            and (not route.places or self._is_in(route.places, event))
+        )
+
+    def _is_in(self, places: Sequence[str], event: Event) -> bool:
+        """Return whether an event lies in one of ``site`` or ``site/place``."""
+        within = self._guide.within(event)
+        return any(site == event.site and (not place or place in within) for site, _, place in map(_split, places))
+
+    def _parcel(self, entry: Entry, event: Event, channel: Channel, route: Route) -> Parcel:
+        now = self._clock.wall_ns()
+        lane, kind = f"{event.rule}/{event.key}", _kind(event)
+        before = self._before(channel, (channel.channel, lane, kind), event, now)
+        due = now if before is not None else self._due(channel, event, now)
+        zone = self._guide.zone(event.site) or "UTC"
+        notice = worded(
+            event, self._wishes.templates[route.template], channel.languages, (self._guide.words(event), zone)
+        )
+        if before is None:
+            self._told[channel.channel, lane, kind] = now
+        return Parcel(
+            channel=channel.channel,
+            lane=lane + _HELD if due > now else lane,
+            entry=place_of(entry),
+            event=event.id,
+            name=event.name,
+            kind=kind,
+            body=_encode(notice),
+            due=due,
+            state=State.WAITING if before is None else State.DROPPED,
+            answer="" if before is None else f"the same was told at {local_time(before, zone)}",
+            replaces="" if before is not None else lane + _HELD,
+        )
+
+    def _before(self, channel: Channel, what: tuple[str, str, str], event: Event, now: int) -> int | None:
+        """Return when the same was told on a channel so short a time ago that it need not be told again."""
+        self._told = {each: at for each, at in self._told.items() if now - at <= self._longest}
+        at = self._told.get(what)
+        if at is None or event.severity is Severity.CRITICAL or now - at > nanoseconds(channel.dedupe):
+            return None
+        return at
+
+    def _due(self, channel: Channel, event: Event, now: int) -> int:
+        """Return when it may be told: now, or when the quiet hours of its site end."""
+        zone = self._guide.zone(event.site)
+        if event.severity is Severity.CRITICAL or channel.quiet is None or zone is None:
+            return now
+        is_quiet, until = opening(channel.quiet, now, zone)
+        return until if is_quiet and until is not None else now
+
+
+def _kind(event: Event) -> str:
+    """Return what happened, as far as two such are the same news."""
+    told = [event.transition.value, event.severity.value]
+    return " ".join([*told, str(event.data.get("to", ""))] if event.transition.value == ESCALATED else told)
+
+
+def _split(place: str) -> tuple[str, str, str]:
+    return place.partition("/")

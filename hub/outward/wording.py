@@ -1,0 +1,83 @@
+"""The wording of messages: an event in the words of a template, in Chinese and English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from hub.model import Event
+from hub.outward.wishes import Language, Template
+
+_SEVERITIES: Mapping[str, Mapping[str, str]] = {
+    "en": {"critical": "CRITICAL", "high": "HIGH", "medium": "MEDIUM", "low": "LOW", "info": "INFO"},
+    "zh": {"critical": "紧急", "high": "重要", "medium": "一般", "low": "轻微", "info": "提示"},
+}
+_MOVES: Mapping[str, Mapping[str, str]] = {
+    "en": {"severity_changed": "severity changed", "occurred": ""},
+    "zh": {
+        "raised": "触发",
+        "cleared": "解除",
+        "acknowledged": "已确认",
+        "commented": "有备注",
+        "severity_changed": "级别变化",
+        "reminded": "再次提醒",
+        "shelved": "已搁置",
+        "unshelved": "恢复提醒",
+        "escalated": "升级",
+        "occurred": "",
+    },
+}
+_MARKS: Mapping[str, Mapping[str, str]] = {
+    "en": {"late": " (reported late)", "test": " (TEST)", "drill": " (DRILL)"},
+    "zh": {"late": "（迟报）", "test": "（测试）", "drill": "（演练）"},
+}
+_ROLE = {"en": "\nFor: {}", "zh": "\n通知对象：{}"}
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """A message as it is sent."""
+
+    title: str
+    body: str
+    severity: str
+    moved: str
+
+
+def worded(event: Event, template: Template, languages: Sequence[Language], where: tuple[str, str]) -> Notice:
+    """Return an event in the words of ``languages``; ``where`` is its place for people, and the site's time zone."""
+    titles = [_filled(template.title.get(each, ""), event, each, where) for each in languages]
+    bodies = [_filled(template.body[each], event, each, where) for each in languages]
+    return Notice(
+        title=" / ".join(each for each in titles if each),
+        body="\n\n".join(bodies),
+        severity=event.severity.value,
+        moved=event.transition.value,
+    )
+
+
+def local_time(time: int, zone: str) -> str:
+    """Return wall ns as people at a site read it, with the zone's offset."""
+    return datetime.fromtimestamp(time // 1_000_000_000, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def _filled(text: str, event: Event, language: Language, where: tuple[str, str]) -> str:
+    place, zone = where
+    marks = _MARKS[language]
+    role = event.data.get("to")
+    told = {name: value for name, value in event.data.items() if name != "to"}
+    words = {
+        "severity": _SEVERITIES[language][event.severity.value],
+        "event": event.label.get(language) or event.name,
+        "moved": _MOVES[language].get(event.transition.value, event.transition.value),
+        "where": place,
+        "time": local_time(event.time, zone),
+        "marks": "".join(marks[each] for each in marks if getattr(event, each)),
+        "to": _ROLE[language].format(role) if event.transition.value == "escalated" and role else "",
+        "details": " ".join(f"{name}={value}" for name, value in told.items()),
+        "id": event.id[:8],
+    }
+    lines = [line.rstrip() for line in text.format(**words).splitlines()]
+    return "\n".join(line for line in lines if line)

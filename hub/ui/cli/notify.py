@@ -1,0 +1,218 @@
+"""``hub notify``: messages to people about alarms, by whatever service they read; and what became of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from hub.durations import write_duration
+from hub.errors import ConfigError, UnavailableError
+from hub.model import Event
+from hub.outward.courier import Patience
+from hub.outward.ledger import read_counts, read_lines
+from hub.outward.messenger import Messenger
+from hub.outward.notices import Notices
+from hub.outward.parcel import Parcel, State, Verdict
+from hub.outward.process import Errand, OutwardProcess
+from hub.outward.wishes import Channel, Route, Wishes, read_wishes
+from hub.outward.wording import Notice
+from hub.rules.calendars import Window
+from hub.sinks.redis_link import RedisAddress
+from hub.sinks.streams import DOMAINS, domain_key
+from hub.ui.atlas import Atlas
+from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.events_forward import let_again, log_outcome, say_lines, say_outcome
+from hub.ui.cli.personal import Reason, Unmask, veil_of
+from hub.ui.cli.run import on_signals
+from hub.ui.printing import say_json, say_table
+from hub.veil import Veil
+
+FOLDER = "notify"
+PATIENCE = Patience(pauses=(1, 2, 5, 10, 30, 60), give_up_after=timedelta(hours=24))
+"""A message of yesterday is none."""
+LOOK_SECONDS = 60.0
+ROUTES = "the README says what channels and routes look like: What leaves the house"
+
+app = typer.Typer()
+
+
+class _Guide:
+    """Places as the registry has them, read again each minute; where it cannot be read, names as events have them."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._atlas = Atlas()
+
+    async def run(self) -> None:
+        while True:
+            await self._desk.clock.sleep(LOOK_SECONDS)
+            await self.look()
+
+    async def look(self) -> None:
+        self._atlas = await Atlas.open(self._desk)
+
+    def within(self, event: Event) -> Sequence[str]:
+        return self._atlas.within(event)
+
+    def words(self, event: Event) -> str:
+        return self._atlas.place(event)
+
+    def zone(self, site: str) -> str | None:
+        return self._atlas.zone(site)
+
+
+@app.command()
+def run(context: typer.Context, *, unmask: Unmask = False, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Send messages as routes say, each at least once, until SIGTERM or Ctrl-C; at first about what comes from now on.
+
+    What is personal is masked, unless you say why not.
+    """
+    desk = desk_of(context)
+    wishes = wishes_of(desk)
+    missing = sorted({name for route in wishes.routes for name in route.channels} - set(wishes.urls))
+    if missing or not wishes.routes:
+        message = f"channel {missing[0]!r} has no address" if missing else "there are no routes"
+        hint = f"[notify.urls] {missing[0]} = … in secrets.toml, or its url_file" if missing else ROUTES
+        raise ConfigError("channel_url_missing" if missing else "no_routes", message, hint=hint)
+    veil = veil_of(desk, "event", "notify", unmask=unmask, reason=reason)
+    asyncio.run(_run(desk, wishes, veil, as_json=as_json))
+
+
+@app.command("list")
+def list_wishes(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """List channels and routes, and what is wrong with them (exit 2); addresses are never shown."""
+    wishes = wishes_of(desk_of(context))
+    if as_json:
+        channels = [
+            {**each.model_dump(mode="json"), "has_url": name in wishes.urls} for name, each in _channels(wishes)
+        ]
+        routes = [{**each.model_dump(mode="json"), "transitions": list(each.moves)} for each in wishes.routes]
+        say_json({"channels": channels, "routes": routes, "templates": sorted(wishes.templates)})
+        return
+    say_table(
+        ("channel", "address", "languages", "quiet", "dedupe"),
+        (
+            (
+                name,
+                "known" if name in wishes.urls else "MISSING",
+                " ".join(each.languages),
+                ", ".join(_hours(window) for window in each.quiet or ()) or "never",
+                write_duration(each.dedupe),
+            )
+            for name, each in _channels(wishes)
+        ),
+        empty="no channels",
+    )
+    say_table(
+        ("route", "to", "about", "template"),
+        ((each.route, " ".join(each.channels), _about(each), each.template) for each in wishes.routes),
+        empty="no routes",
+    )
+
+
+@app.command()
+def test(
+    context: typer.Context, channel: Annotated[str, typer.Argument(help="As `hub notify list` names it.")]
+) -> None:
+    """Send one test message through a channel; exit 1 when its service does not take it."""
+    wishes = wishes_of(desk_of(context))
+    if channel not in wishes.urls:
+        hint = f"with an address: {', '.join(sorted(wishes.urls)) or 'none yet'}"
+        raise ConfigError("channel_unknown", f"there is no channel {channel!r} with an address", hint=hint)
+    notice = Notice(
+        title="Test of the hub / 测试消息",
+        body=f"Channel {channel} works.\n通道 {channel} 正常。",
+        severity="info",
+        moved="",
+    )
+    parcel = Parcel(
+        channel=channel, lane="", entry="", event="", name="", kind="", body=msgspec.json.encode(notice), due=0
+    )
+    answer = asyncio.run(Messenger(channel, wishes.urls[channel]).send(parcel))
+    if answer.verdict is not Verdict.TAKEN:
+        raise UnavailableError("message_not_taken", answer.text, channel=channel)
+    typer.echo(answer.text)
+
+
+@app.command()
+def ledger(
+    context: typer.Context,
+    *,
+    state: Annotated[State | None, typer.Option(help="Only these.")] = None,
+    limit: Annotated[int, typer.Option(min=1)] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest messages, the oldest of them first: delivered, waiting, dead, or dropped and why."""
+    directory = directory_of(desk_of(context))
+    say_lines(read_lines(directory, state=state, limit=limit), read_counts(directory), as_json=as_json)
+
+
+@app.command()
+def retry(
+    context: typer.Context,
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]…", help="As in the ledger.")] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="All that are dead.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let dead messages wait again; the notifier takes them up within seconds."""
+    desk = desk_of(context)
+    retried = asyncio.run(let_again(desk, directory_of(desk), numbers or (), every=every))
+    say_json({"retried": retried}) if as_json else typer.echo(f"{retried} wait again")
+
+
+def wishes_of(desk: Desk) -> Wishes:
+    """Return what the installation wishes; ConfigError."""
+    settings = desk.settings.notify
+    return read_wishes(settings.dir, settings.urls)
+
+
+def directory_of(desk: Desk) -> Path:
+    """Return where the notifier keeps its ledger."""
+    return desk.settings.data_dir / FOLDER
+
+
+def _channels(wishes: Wishes) -> list[tuple[str, Channel]]:
+    return sorted(wishes.channels.items())
+
+
+def _hours(window: Window) -> str:
+    return f"{' '.join(window.days)} {window.from_}-{window.until}"
+
+
+def _about(route: Route) -> str:
+    words = {
+        "": [f"{route.min_severity.value} and worse", *route.moves],
+        "to": route.to,
+        "domains": route.domains,
+        "places": route.places,
+    }
+    told = [f"{name} {' '.join(each)}".strip() for name, each in words.items() if each]
+    return ", ".join([*told, *(["tests too"] if route.tests else []), *([] if route.drills else ["no drills"])])
+
+
+async def _run(desk: Desk, wishes: Wishes, veil: Veil, *, as_json: bool) -> None:
+    guide = _Guide(desk)
+    await guide.look()
+    notices = Notices(wishes, guide, veil.told, desk.clock)
+    errand = Errand(
+        directory=directory_of(desk),
+        address=RedisAddress(url=desk.settings.redis.url.get_secret_value()),
+        streams=[domain_key(each) for each in DOMAINS],
+        packer=notices,
+        senders={name: Messenger(name, url).send for name, url in wishes.urls.items() if name in wishes.channels},
+        tell=say_outcome if as_json else log_outcome,
+        patience=PATIENCE,
+    )
+    async with OutwardProcess(errand, desk.clock) as process, asyncio.TaskGroup() as group:
+        await notices.remember(process.ledger)
+        looking = group.create_task(guide.run(), name="hub.notify.places")
+        with on_signals(process.stop):
+            await process.run()
+        looking.cancel()

@@ -1,0 +1,179 @@
+"""Which messages an event makes: for whom, in which words, when; and what is not told again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hub.model import Entry, Event, Severity, Transition
+from hub.outward.notices import Notices
+from hub.outward.parcel import Parcel, State
+from hub.outward.wishes import read_wishes
+from hub.outward.wording import Notice
+from tests.clocks import ManualClock
+from tests.outward.rig import event
+
+HOUSE = """
+channel: duty
+languages: zh
+quiet: {from: "22:00", until: "07:00"}
+---
+channel: desk
+languages: en
+dedupe: 10m
+---
+route: all
+channels: [duty, desk]
+transitions: [raised, cleared, severity_changed]
+"""
+NIGHT = datetime(2026, 3, 1, 15, 30, tzinfo=UTC)  # 23:30 in Qingdao
+MORNING = datetime(2026, 3, 1, 23, 0, tzinfo=UTC)  # 07:00 there
+
+
+class Guide:
+    """One site with one building."""
+
+    def within(self, found: Event) -> Sequence[str]:
+        return (found.site, found.building)
+
+    def words(self, found: Event) -> str:
+        return f"{found.site} › {found.building} › {found.device}"
+
+    def zone(self, site: str) -> str | None:
+        return "Asia/Shanghai" if site == "garden" else None
+
+
+class Room:
+    """Notices of some documents; events go in, parcels come out."""
+
+    def __init__(self, directory: Path, text: str, at: datetime = NIGHT) -> None:
+        (directory / "notify.yaml").write_text(text, encoding="utf-8")
+        self.clock = ManualClock(wall_ns=ns(at))
+        self.notices = Notices(read_wishes(directory, {}), Guide(), lambda found: found, self.clock)
+        self._number = 0
+
+    def parcels(self, **facts: object) -> Sequence[Parcel]:
+        """Return what an event makes."""
+        self._number += 1
+        words = {"transition": Transition.RAISED, "severity": Severity.HIGH, "name": "utility.water_leak", "data": {}}
+        found = event(self._number, "gate-1", **{**words, **facts})
+        return self.notices.of_entry(Entry("hub:events:utility", self._number, 0, found, "hub/main"))
+
+    def channels(self, **facts: object) -> list[str]:
+        """Return which channels an event goes to."""
+        return [parcel.channel for parcel in self.parcels(**facts)]
+
+
+def ns(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1_000_000_000
+
+
+def said(parcel: Parcel) -> Notice:
+    return msgspec.json.decode(parcel.body, type=Notice)
+
+
+def routed(words: str) -> str:
+    return f"channel: desk\n---\nroute: one\nchannels: desk\n{words}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "facts", "goes_to"),
+    [
+        ("", {}, ["desk"]),
+        ("", {"severity": Severity.MEDIUM}, []),
+        ("min_severity: medium", {"severity": Severity.MEDIUM}, ["desk"]),
+        ("domains: [fire, care]", {}, []),
+        ("domains: [fire, care]", {"name": "care.sos"}, ["desk"]),
+        ("places: [garden]", {}, ["desk"]),
+        ("places: [harbour]", {}, []),
+        ("places: [harbour/b1, garden/b1]", {}, ["desk"]),
+        ("places: [garden/b2]", {}, []),
+        ("", {"transition": Transition.CLEARED}, []),
+        ("transitions: [cleared]", {"transition": Transition.CLEARED}, ["desk"]),
+        ("transitions: [cleared]", {}, []),
+        ("", {"test": True}, []),
+        ("tests: true", {"test": True}, ["desk"]),
+        ("", {"drill": True}, ["desk"]),
+        ("drills: false", {"drill": True}, []),
+        ("to: property_lead", {"data": {"to": "property_lead"}}, []),
+    ],
+)
+def test_a_route_is_for_what_all_its_words_say(
+    words: str, facts: dict[str, object], goes_to: list[str], tmp_path: Path
+) -> None:
+    assert Room(tmp_path, routed(words)).channels(**facts) == goes_to
+
+
+@pytest.mark.parametrize(
+    ("words", "roles"), [("to: [city, street]", ["city"]), ("transitions: [escalated]", ["city", "family"])]
+)
+def test_an_escalation_goes_to_the_route_of_its_role(words: str, roles: list[str], tmp_path: Path) -> None:
+    room = Room(tmp_path, routed(words))
+    calls = {role: room.channels(transition=Transition("escalated"), data={"to": role}) for role in ("city", "family")}
+    assert [role for role, found in calls.items() if found] == roles
+
+
+def test_two_routes_to_one_channel_are_one_message_in_the_words_of_the_first(tmp_path: Path) -> None:
+    text = (
+        "channel: desk\nlanguages: en\n---\nroute: b\nchannels: desk\n---\nroute: a\nchannels: desk\ntemplate: short\n"
+    )
+    (parcel,) = Room(tmp_path, text).parcels()
+    assert said(parcel).title == ""
+
+
+def test_a_message_says_what_where_and_when_in_its_languages(tmp_path: Path) -> None:
+    room = Room(tmp_path, "channel: desk\n---\nroute: one\nchannels: desk\n")
+    label = {"en": "Water leak", "zh": "漏水"}
+    (parcel,) = room.parcels(label=label, drill=True, data={"level": 3}, time=ns(NIGHT))
+    assert said(parcel) == Notice(
+        title="【重要】漏水 触发（演练） / [HIGH] Water leak raised (DRILL)",
+        body=(
+            "漏水 触发（演练）\n地点：garden › b1 › gate-1\n时间：2026-03-01 23:30:00 +0800\nlevel=3\n"
+            "hub trace 00000000\n\n"
+            "Water leak raised (DRILL)\nWhere: garden › b1 › gate-1\nWhen: 2026-03-01 23:30:00 +0800\nlevel=3\n"
+            "hub trace 00000000"
+        ),
+        severity="high",
+        moved="raised",
+    )
+
+
+def test_an_escalation_names_who_is_called(tmp_path: Path) -> None:
+    room = Room(tmp_path, routed("to: property_lead"))
+    (parcel,) = room.parcels(transition=Transition("escalated"), data={"to": "property_lead", "step": 1})
+    assert "\n通知对象：property_lead\nstep=1\n" in said(parcel).body
+    assert "\nFor: property_lead\nstep=1\n" in said(parcel).body
+
+
+def test_quiet_hours_hold_until_the_morning_of_the_site_and_never_what_is_critical(tmp_path: Path) -> None:
+    room = Room(tmp_path, HOUSE)
+    assert {each.channel: each.due for each in room.parcels()} == {"duty": ns(MORNING), "desk": ns(NIGHT)}
+    critical = room.parcels(device="gate-2", key="garden/gate-2", severity=Severity.CRITICAL)
+    assert {each.channel: each.due for each in critical} == {"duty": ns(NIGHT), "desk": ns(NIGHT)}
+    elsewhere = room.parcels(site="harbour", key="harbour/gate-1")
+    assert {each.due for each in elsewhere} == {ns(NIGHT)}
+
+
+def test_what_is_held_gives_way_to_newer_news_of_the_same_alarm(tmp_path: Path) -> None:
+    room = Room(tmp_path, HOUSE)
+    held = next(each for each in room.parcels() if each.channel == "duty")
+    urgent = next(each for each in room.parcels(severity=Severity.CRITICAL) if each.channel == "duty")
+    other = next(each for each in room.parcels(key="garden/gate-2") if each.channel == "duty")
+    assert (urgent.replaces, urgent.lane != held.lane, other.replaces != held.lane) == (held.lane, True, True)
+
+
+def test_the_same_news_is_not_told_again_so_soon_and_the_ledger_says_when_it_was(tmp_path: Path) -> None:
+    room = Room(tmp_path, HOUSE)
+    room.parcels()
+    (again,) = (each for each in room.parcels() if each.channel == "desk")
+    assert (again.state, again.answer) == (State.DROPPED, "the same was told at 2026-03-01 23:30:00 +0800")
+    cleared = room.parcels(transition=Transition.CLEARED)
+    worse = room.parcels(severity=Severity.CRITICAL)
+    assert {each.state for each in (*cleared, *worse)} == {State.WAITING}
+    assert {each.state for each in room.parcels(severity=Severity.CRITICAL)} == {State.WAITING}
+    room.clock.advance(601)
+    assert {each.state for each in room.parcels()} == {State.WAITING}
