@@ -9,14 +9,16 @@ import msgspec
 
 from hub.clock import Clock
 from hub.durations import nanoseconds
-from hub.model import Entry, Event, Severity
+from hub.model import Entry, Event, Severity, Transition
 from hub.outward.ledger import Ledger
 from hub.outward.parcel import Parcel, State, place_of
-from hub.outward.wishes import ESCALATED, Channel, Route, Wishes
+from hub.outward.wishes import Channel, Route, Wishes
 from hub.outward.wording import local_time, worded
 from hub.rules.calendars import opening
 
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+_ALWAYS_NEWS = {Transition.REMINDED, Transition.COMMENTED, Transition.ESCALATED}
+"""Each of these is meant, however soon after another."""
 _HELD = " (held)"
 
 _encode = msgspec.json.Encoder().encode
@@ -74,7 +76,7 @@ class Notices:
 
     def _leads(self, route: Route, event: Event) -> bool:
         return (
-            event.transition.value in route.moves
+            event.transition in route.moves
             and _RANKS[event.severity] <= _RANKS[route.min_severity]
             and (not route.domains or event.name.partition(".")[0] in route.domains)
             and (not route.to or event.data.get("to") in route.to)
@@ -117,7 +119,9 @@ class Notices:
         """Return when the same was told on a channel so short a time ago that it need not be told again."""
         self._told = {each: at for each, at in self._told.items() if now - at <= self._longest}
         at = self._told.get(what)
-        if at is None or event.severity is Severity.CRITICAL or now - at > nanoseconds(channel.dedupe):
+        if at is None or event.transition in _ALWAYS_NEWS or event.severity is Severity.CRITICAL:
+            return None
+        if now - at > nanoseconds(channel.dedupe):
             return None
         return at
 
@@ -132,8 +136,11 @@ class Notices:
 
 def _kind(event: Event) -> str:
     """Return what happened, as far as two such are the same news."""
-    told = [event.transition.value, event.severity.value]
-    return " ".join([*told, str(event.data.get("to", ""))] if event.transition.value == ESCALATED else told)
+    return f"{event.transition} {event.severity} {event.data['to'] if _calls(event) else ''}".strip()
+
+
+def _calls(event: Event) -> bool:
+    return event.transition is Transition.ESCALATED and "to" in event.data
 
 
 def _split(place: str) -> tuple[str, str, str]:

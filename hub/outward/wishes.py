@@ -23,10 +23,7 @@ from hub.yaml_documents import Document, load_tree, validate
 NOUNS = ("channel", "route", "template")
 SHIPPED = Path(str(files("hub"))) / "outward" / "templates"
 PLACEHOLDERS = ("severity", "event", "moved", "where", "time", "marks", "to", "details", "id")
-ESCALATED = "escalated"
-"""The transition by which a rule calls the next role: ``data.to``."""
-TRANSITIONS = (*(each.value for each in Transition if each.value != ESCALATED), ESCALATED)
-USUAL = (Transition.RAISED.value, Transition.OCCURRED.value, Transition.SEVERITY_CHANGED.value)
+USUAL = (Transition.RAISED, Transition.OCCURRED, Transition.SEVERITY_CHANGED)
 DEFAULT = "default"
 
 Language = Literal["en", "zh"]
@@ -76,22 +73,21 @@ class Route(_Wish):
     min_severity: Severity = Severity.HIGH
     domains: Words = []
     places: Words = []
-    transitions: Words = []
+    transitions: Annotated[list[Transition], BeforeValidator(_listed)] = []
     to: Words = []
     tests: bool = False
     drills: bool = True
     template: Name = DEFAULT
 
     @model_validator(mode="after")
-    def _words_are_known(self) -> Self:
+    def _domains_are_known(self) -> Self:
         _among(DOMAINS, self.domains)
-        _among(TRANSITIONS, self.transitions)
         return self
 
     @property
-    def moves(self) -> Collection[str]:
+    def moves(self) -> Sequence[Transition]:
         """The transitions that it is for."""
-        return self.transitions or ([ESCALATED] if self.to else USUAL)
+        return self.transitions or ([Transition.ESCALATED] if self.to else USUAL)
 
 
 class Template(_Wish):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from hub.model import Event
+from hub.model import Event, Transition
 from hub.outward.wishes import Language, Template
 
 _SEVERITIES: Mapping[str, Mapping[str, str]] = {
@@ -75,7 +75,7 @@ def _filled(text: str, event: Event, language: Language, where: tuple[str, str])
         "where": place,
         "time": local_time(event.time, zone),
         "marks": "".join(marks[each] for each in marks if getattr(event, each)),
-        "to": _ROLE[language].format(role) if event.transition.value == "escalated" and role else "",
+        "to": _ROLE[language].format(role) if event.transition is Transition.ESCALATED and role else "",
         "details": " ".join(f"{name}={value}" for name, value in told.items()),
         "id": event.id[:8],
     }

@@ -30,7 +30,8 @@ SHORT = Patience(pauses=(0.05, 0.1), spread=lambda: 1.0)
 
 def event(number: int, device: str = "gate-1", **facts: object) -> Event:
     """Return an event of ``device``."""
-    return passage(number, "garden", number, **{"key": f"garden/{device}", "severity": Severity.HIGH, **facts})
+    site = str(facts.pop("site", "garden"))
+    return passage(number, site, number, **{"key": f"garden/{device}", "severity": Severity.HIGH, **facts})
 
 
 def told(stub: HttpStub) -> list[dict[str, Any]]:

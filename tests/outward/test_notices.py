@@ -28,7 +28,7 @@ dedupe: 10m
 ---
 route: all
 channels: [duty, desk]
-transitions: [raised, cleared, severity_changed]
+transitions: [raised, cleared, severity_changed, reminded, commented, escalated]
 """
 NIGHT = datetime(2026, 3, 1, 15, 30, tzinfo=UTC)  # 23:30 in Qingdao
 MORNING = datetime(2026, 3, 1, 23, 0, tzinfo=UTC)  # 07:00 there
@@ -113,7 +113,7 @@ def test_a_route_is_for_what_all_its_words_say(
 )
 def test_an_escalation_goes_to_the_route_of_its_role(words: str, roles: list[str], tmp_path: Path) -> None:
     room = Room(tmp_path, routed(words))
-    calls = {role: room.channels(transition=Transition("escalated"), data={"to": role}) for role in ("city", "family")}
+    calls = {role: room.channels(transition=Transition.ESCALATED, data={"to": role}) for role in ("city", "family")}
     assert [role for role, found in calls.items() if found] == roles
 
 
@@ -144,7 +144,7 @@ def test_a_message_says_what_where_and_when_in_its_languages(tmp_path: Path) -> 
 
 def test_an_escalation_names_who_is_called(tmp_path: Path) -> None:
     room = Room(tmp_path, routed("to: property_lead"))
-    (parcel,) = room.parcels(transition=Transition("escalated"), data={"to": "property_lead", "step": 1})
+    (parcel,) = room.parcels(transition=Transition.ESCALATED, data={"to": "property_lead", "step": 1})
     assert "\n通知对象：property_lead\nstep=1\n" in said(parcel).body
     assert "\nFor: property_lead\nstep=1\n" in said(parcel).body
 
@@ -152,7 +152,7 @@ def test_an_escalation_names_who_is_called(tmp_path: Path) -> None:
 def test_quiet_hours_hold_until_the_morning_of_the_site_and_never_what_is_critical(tmp_path: Path) -> None:
     room = Room(tmp_path, HOUSE)
     assert {each.channel: each.due for each in room.parcels()} == {"duty": ns(MORNING), "desk": ns(NIGHT)}
-    critical = room.parcels(device="gate-2", key="garden/gate-2", severity=Severity.CRITICAL)
+    critical = room.parcels(key="garden/gate-2", severity=Severity.CRITICAL)
     assert {each.channel: each.due for each in critical} == {"duty": ns(NIGHT), "desk": ns(NIGHT)}
     elsewhere = room.parcels(site="harbour", key="harbour/gate-1")
     assert {each.due for each in elsewhere} == {ns(NIGHT)}
@@ -175,5 +175,8 @@ def test_the_same_news_is_not_told_again_so_soon_and_the_ledger_says_when_it_was
     worse = room.parcels(severity=Severity.CRITICAL)
     assert {each.state for each in (*cleared, *worse)} == {State.WAITING}
     assert {each.state for each in room.parcels(severity=Severity.CRITICAL)} == {State.WAITING}
+    for transition in (Transition.REMINDED, Transition.COMMENTED, Transition.ESCALATED):
+        twice = [room.parcels(transition=transition, data={"to": "city"}) for _ in range(2)]
+        assert {each.state for parcels in twice for each in parcels} <= {State.WAITING}
     room.clock.advance(601)
     assert {each.state for each in room.parcels()} == {State.WAITING}

@@ -8,7 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from hub.errors import ConfigError
+from hub.model import Transition
 from hub.outward.wishes import read_wishes
+from tests.house.rooms import HOUSE
 
 DUTY = """
 channel: duty
@@ -48,6 +50,15 @@ def test_a_template_of_the_installation_replaces_ours_by_name(tmp_path: Path) ->
     )
 
 
+def test_the_example_of_the_readme_is_good(tmp_path: Path) -> None:
+    text = (HOUSE / "README.md").read_text(encoding="utf-8").partition("channel: duty ")[2].partition("```")[0]
+    wishes = read_wishes(written(tmp_path, f"channel: duty {text}"), {})
+    assert [(route.route, list(route.moves)[-1]) for route in wishes.routes] == [
+        ("brigade", Transition.ESCALATED),
+        ("fire-at-night", Transition.CLEARED),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "code", "word"),
     [
@@ -56,7 +67,7 @@ def test_a_template_of_the_installation_replaces_ours_by_name(tmp_path: Path) ->
         ("channel: duty\n---\nroute: a\nchannels: dutty\n", "unknown_name", "duty"),
         (DUTY + "template: long\n", "unknown_name", "long"),
         (DUTY.replace("[fire]", "[smoke]"), "bad_document", "smoke"),
-        (DUTY + "transitions: [raised, gone]\n", "bad_document", "gone"),
+        (DUTY + "transitions: [raised, gone]\n", "bad_document", "transitions"),
         ("template: a\nbody: {en: x}\n", "bad_document", "both languages"),
         ("template: a\nbody: {en: '{who}', zh: x}\n", "bad_document", "who"),
         ("channel: duty\nurl_file: nowhere.url\n", "url_unreadable", "nowhere.url"),
