@@ -16,6 +16,7 @@ pytest_plugins = [
     "tests.servers.kept",
     "tests.servers.valkey",
     "tests.servers.http_stub",  # before who uses it: pytest rewrites what it loads first
+    "tests.servers.http_thread",
     "tests.servers.influxdb",
     "tests.servers.victoria",
     "tests.servers.postgres",

@@ -47,7 +47,10 @@ class Patience:
 
 @dataclass
 class _Outlet:
-    """A channel: what waits for it; and until when (wall ns) it is left alone, after how many failures on end."""
+    """A channel: what waits for it; and until when it is left alone, after how many failures on end.
+
+    Moments are monotonic here, also those of slips: a clock that somebody sets back would hold everything up.
+    """
 
     lanes: Lanes = field(default_factory=Lanes)
     away: int = 0
@@ -101,10 +104,11 @@ class Courier:
         return sum(outlet.lanes.waiting for outlet in self._outlets.values())
 
     def add(self, slips: Iterable[Slip]) -> None:
-        """Let ``slips`` leave when it is their turn."""
+        """Let ``slips`` leave when it is their turn; they are due by the wall clock."""
+        ahead = self._clock.wall_ns() - self._clock.monotonic_ns()
         for slip in slips:
             if slip.channel in self._outlets:
-                self._outlets[slip.channel].lanes.add([slip])
+                self._outlets[slip.channel].lanes.add([slip._replace(due=slip.due - ahead)])
         self._woken.set()
 
     def stop(self) -> None:
@@ -141,7 +145,7 @@ class Courier:
                 outlet.lanes.release(slip, None)
 
     def _next(self, outlet: _Outlet) -> Iterable[Slip]:
-        now = self._clock.wall_ns()
+        now = self._clock.monotonic_ns()
         while outlet.has_room(now) and (slip := outlet.lanes.take(now)) is not None:
             outlet.away += 1
             yield slip
@@ -153,7 +157,7 @@ class Courier:
 
     async def _until_woken(self) -> None:
         """Wait for an answer, for something new, or for the next one to be due."""
-        now = self._clock.wall_ns()
+        now = self._clock.monotonic_ns()
         dues = [
             max(due, outlet.closed_until)
             for outlet in self._outlets.values()
@@ -173,14 +177,14 @@ class Courier:
         answered, self._answered = self._answered, []
         if not answered:
             return
-        now = self._clock.wall_ns()
-        outcomes = [self._outcome(each, now) for each in answered]
+        wall, now = self._clock.wall_ns(), self._clock.monotonic_ns()
+        outcomes = [self._outcome(each, wall) for each in answered]
         await self._patiently(lambda: self._ledger.settle(outcomes))
         for (slip, taken, answer), outcome in zip(answered, outcomes, strict=True):
             outlet = self._outlets[slip.channel]
             outlet.away -= 1
             waits = outcome.state is State.WAITING
-            again = slip._replace(due=outcome.due, attempts=outcome.attempts) if waits else None
+            again = slip._replace(due=outcome.due - wall + now, attempts=outcome.attempts) if waits else None
             outlet.lanes.release(slip, again)
             self._close(outlet, answer, now)
             self._tell(taken.parcel, outcome)
@@ -191,7 +195,7 @@ class Courier:
 
     def _outcome(self, answered: _Answered, now: int) -> Outcome:
         slip, taken, answer = answered
-        state, attempts, due = State.DELIVERED, slip.attempts + 1, slip.due
+        state, attempts, due = State.DELIVERED, slip.attempts + 1, now
         match answer.verdict:
             case Verdict.TAKEN:
                 pass

@@ -254,6 +254,25 @@ def read_lines(directory: Path, *, state: State | None, limit: int) -> list[Line
     return [Line(*row) for row in read_rows(_known(directory), words, (*values, limit))][::-1]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """Since when (wall ns) the oldest that is due waits, 0 when none does; and how many are dead."""
+
+    waits_since: int
+    dead: int
+
+
+def read_backlog(directory: Path, now: int) -> Backlog:
+    """Return what a ledger has not got rid of."""
+    words = """
+SELECT coalesce(min(CASE attempts WHEN 0 THEN max(made_at, due) ELSE made_at END), 0) FROM parcel
+WHERE state = ? AND (attempts > 0 OR due <= ?)
+"""
+    (since,) = read_rows(_known(directory), words, (State.WAITING.value, now))[0]
+    (dead,) = read_rows(_known(directory), "SELECT count(*) FROM parcel WHERE state = ?", (State.DEAD.value,))[0]
+    return Backlog(waits_since=since, dead=dead)
+
+
 def read_counts(directory: Path) -> dict[str, int]:
     """Return what a ledger has counted since it was made, and how much ``waiting`` there is."""
     path = _known(directory)

@@ -48,7 +48,7 @@ def place_of(entry: Entry) -> str:
 
 
 class Slip(NamedTuple):
-    """What is remembered of a parcel that waits: its number in the ledger, and when it may leave."""
+    """What is remembered of a parcel that waits: its number in the ledger, and when it may leave (ns)."""
 
     number: int
     channel: str

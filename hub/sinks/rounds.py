@@ -70,6 +70,9 @@ class Rounds:
     async def position_at(self, stream: str, since: int) -> Position:
         """Return the position before what was written from ``since`` (ms) on; what is gone already counts as read."""
         facts = await self._facts(stream)
+        added = _number(facts, b"entries-added")
+        if since <= 0:
+            return Position(entries=added - _number(facts, b"length"))
         later, start, end = 0, f"{since}", facts.get(b"last-generated-id", b"0-0")
         while True:
             page = rows(await self._link.ask("XRANGE", stream, start, end, "COUNT", PAGE))
@@ -77,8 +80,7 @@ class Rounds:
             if len(page) < PAGE:
                 break
             start = f"({_text(_identified(page[-1])[0])}"
-        added = _number(facts, b"entries-added")
-        return Position(since - 1, _LAST_NUMBER, added - later) if since > 0 else Position(entries=added - later)
+        return Position(since - 1, _LAST_NUMBER, added - later)
 
     async def again(self, since: int) -> AsyncIterator[tuple[list[Entry], int]]:
         """Yield what was written from ``since`` (ms) on and has been read, as far as the streams still hold it.

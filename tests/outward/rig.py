@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from hub.clock import SystemClock
+from hub.clock import Clock, SystemClock
 from hub.model import Event, Severity
 from hub.outward.cloud_event import CHANNEL, Packing
 from hub.outward.courier import Patience
@@ -85,9 +85,9 @@ class Desk:
         return [number for number, found, _ in self.outcomes if found is state]
 
     @asynccontextmanager
-    async def at_work(self, **words: Any) -> AsyncIterator[OutwardProcess]:  # noqa: ANN401 -- any word of an errand
+    async def at_work(self, clock: Clock | None = None, **words: Any) -> AsyncIterator[OutwardProcess]:  # noqa: ANN401 -- any word of an errand
         """Forward for the length of an ``async with``; an error of one of its tasks ends the block."""
-        clock = SystemClock()
+        clock = clock or SystemClock()
         async with Webhook(self._url, self._keys, clock) as sender:
             errand = replace(self.errand, senders={CHANNEL: sender.send}, **words)
             async with OutwardProcess(errand, clock) as process, asyncio.TaskGroup() as group:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from hub.clock import SystemClock
 from hub.errors import ConfigError
@@ -24,6 +25,16 @@ from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
 
 ACCESS = domain_key("access")
+
+
+class SteppingClock(SystemClock):
+    """A clock that can be set back."""
+
+    behind_ns = 0
+
+    @override
+    def wall_ns(self) -> int:
+        return super().wall_ns() - self.behind_ns
 
 
 @pytest.fixture
@@ -169,6 +180,19 @@ async def test_what_was_trimmed_unread_is_told_once_to_whoever_receives(
     assert [(loss["subject"], loss["data"]) for loss in losses] == [(ACCESS, {"stream": ACCESS, "entries": 3})]
     assert [number for number in numbers(http_stub) if number < 10] == [1, 5, 6]
     assert read_counts(desk.directory)["lost"] == 3
+
+
+async def test_a_clock_that_is_set_back_by_a_day_holds_nothing_up(
+    desk: Desk, valkey: ValkeyServer, http_stub: HttpStub
+) -> None:
+    http_stub.script.extend([Answer(status=500), Answer(status=503)])
+    clock = SteppingClock()
+    async with valkey.link() as link, desk.at_work(clock) as process:
+        await wait_until(lambda: process.follower.is_reading)
+        await write(link, event(1))
+        await wait_until(counted(http_stub, 1))
+        clock.behind_ns = 86_400_000_000_000
+        await wait_until(lambda: desk.ended() == [1])
 
 
 async def test_two_forwarders_of_one_name_do_not_work_at_the_same_time(desk: Desk) -> None:

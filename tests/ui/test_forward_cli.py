@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
-from typing_extensions import override
 
 from hub.model import Event
 from tests.citywide.rig import write
 from tests.outward.rig import event
+from tests.servers.http_thread import HttpThread
 from tests.servers.valkey import ValkeyServer
 from tests.ui.conftest import Cli, Said
 
@@ -23,36 +20,11 @@ PLATE = "鲁B7K2M9"
 PASSAGE = {"plate": PLATE, "direction": "in"}
 
 
-class Receiver:
-    """An HTTP server on a thread that keeps what it gets and says 410: the forwarder ends by itself."""
-
-    def __init__(self) -> None:
-        self.bodies: list[bytes] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                outer.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-                self.send_response(410)
-                self.end_headers()
-
-            @override
-            def log_message(self, *_words: object) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://user:hush@127.0.0.1:{self.server.server_port}/hook"
-
-
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    it = Receiver()
-    thread = Thread(target=it.server.serve_forever)
-    thread.start()
-    yield it
-    it.server.shutdown()
-    it.server.server_close()
-    thread.join()
+def receiver(http_thread: HttpThread) -> HttpThread:
+    """A receiver that wants nothing: the forwarder ends by itself."""
+    http_thread.status = 410
+    return http_thread
 
 
 class Desk:
@@ -67,8 +39,8 @@ class Desk:
     def __call__(self, *words: str) -> Said:
         return self._cli("--config", str(self._config), *words)
 
-    def forward(self, receiver: Receiver, *words: str) -> Said:
-        return self("events", "forward", "city", "--webhook", receiver.url, "--from", "beginning", *words)
+    def forward(self, receiver: HttpThread, *words: str) -> Said:
+        return self("events", "forward", "city", "--webhook", url_of(receiver), "--from", "beginning", *words)
 
     def json(self, *words: str) -> Any:  # noqa: ANN401 -- JSON is anything
         said = self(*words, "--json")
@@ -81,13 +53,17 @@ async def _written(valkey: ValkeyServer, *events: Event) -> None:
         await write(link, *events)
 
 
+def url_of(receiver: HttpThread) -> str:
+    return f"http://user:hush@127.0.0.1:{receiver.port}/hook"
+
+
 @pytest.fixture
 def desk(cli: Cli, tmp_path: Path, valkey: ValkeyServer) -> Desk:
     return Desk(cli, tmp_path, valkey)
 
 
 def test_what_is_personal_leaves_the_house_only_for_a_reason_that_the_audit_knows(
-    desk: Desk, receiver: Receiver
+    desk: Desk, receiver: HttpThread
 ) -> None:
     said = desk.forward(receiver)
     assert (said.code, "receiver_gone" in said.err) == (2, True)
@@ -102,7 +78,7 @@ def test_what_is_personal_leaves_the_house_only_for_a_reason_that_the_audit_know
     assert [(line["subject"], line["reason"]) for line in looks] == [("forward/city/127.0.0.1", "contract 7")]
 
 
-def test_what_waits_is_listed_and_what_is_wrong_is_told(desk: Desk, receiver: Receiver) -> None:
+def test_what_waits_is_listed_and_what_is_wrong_is_told(desk: Desk, receiver: HttpThread) -> None:
     assert desk.forward(receiver, "--json").code == 2
     listed = desk.json("events", "deliveries", "list", "city")
     (line,) = listed["deliveries"]
@@ -113,11 +89,11 @@ def test_what_waits_is_listed_and_what_is_wrong_is_told(desk: Desk, receiver: Re
         (("deliveries", "list", "town"), "ledger_unknown"),
         (("deliveries", "retry", "city"), "which_deliveries"),
         (("deliveries", "retry", "city", "1"), "delivery_not_dead"),
-        (("forward", "../city", "--webhook", receiver.url), "name_invalid"),
-        (("forward", "city", "--webhook", receiver.url, "--from", "yesterday"), "cursor_invalid"),
-        (("forward", "city", "--webhook", receiver.url, "--domain", "traffic"), "domain_unknown"),
+        (("forward", "../city", "--webhook", url_of(receiver)), "name_invalid"),
+        (("forward", "city", "--webhook", url_of(receiver), "--from", "yesterday"), "cursor_invalid"),
+        (("forward", "city", "--webhook", url_of(receiver), "--domain", "traffic"), "domain_unknown"),
         (("forward", "city", "--webhook", "example.org"), "webhook_url_invalid"),
-        (("forward", "city", "--webhook", receiver.url, "--secret-file", "nowhere"), "secret_unreadable"),
+        (("forward", "city", "--webhook", url_of(receiver), "--secret-file", "nowhere"), "secret_unreadable"),
     ):
         said = desk("events", *words)
         assert (said.code, code in said.err) == (2, True), said.err

@@ -6,14 +6,11 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http import HTTPStatus
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
-from typing_extensions import override
 
 from hub.clock import SystemClock
 from hub.model import Severity, Transition
@@ -22,6 +19,7 @@ from hub.sinks.rounds import Position
 from hub.sinks.streams import DOMAINS, domain_key
 from tests.citywide.rig import write
 from tests.outward.rig import event
+from tests.servers.http_thread import HttpThread
 from tests.servers.valkey import ValkeyServer
 from tests.ui.conftest import Cli, Said
 
@@ -35,58 +33,34 @@ domains: [utility]
 """
 
 
-class Service:
-    """An HTTP server on a thread that answers ``statuses`` in turn, then 200; a signal ends the hub after the 200."""
-
-    def __init__(self) -> None:
-        self.statuses: list[int] = []
-        self.ends_the_hub = False
-        self.documents: list[dict[str, Any]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                outer.documents.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                status = outer.statuses.pop(0) if outer.statuses else 200
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                if status == 200 and outer.ends_the_hub:
-                    os.kill(os.getpid(), signal.SIGTERM)
-
-            @override
-            def log_message(self, *_words: object) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"json://duty:hush@127.0.0.1:{self.server.server_port}/hook"
+def url_of(service: HttpThread) -> str:
+    return f"json://duty:hush@127.0.0.1:{service.port}/hook"
 
 
-@pytest.fixture
-def service() -> Iterator[Service]:
-    it = Service()
-    thread = Thread(target=it.server.serve_forever)
-    thread.start()
-    yield it
-    it.server.shutdown()
-    it.server.server_close()
-    thread.join()
+def documents(service: HttpThread) -> list[dict[str, Any]]:
+    """Return the messages that a service was sent, in order."""
+    return [json.loads(body) for body in service.bodies]
+
+
+def _end_the_hub(status: int) -> None:
+    if status == HTTPStatus.OK:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Desk:
     """The command line of an installation with a site and a channel to ``service``."""
 
-    def __init__(self, cli: Cli, directory: Path, service: Service) -> None:
+    def __init__(self, cli: Cli, directory: Path, url: str) -> None:
         self._cli = cli
         self.directory = directory
         self._config = directory / "hub.toml"
         (directory / "notify").mkdir()
         (directory / "notify" / "wishes.yaml").write_text(WISHES, encoding="utf-8")
-        self.settings('redis.url = "redis://127.0.0.1:1/0"', service)
+        self.settings('redis.url = "redis://127.0.0.1:1/0"', url)
 
-    def settings(self, line: str, service: Service) -> None:
+    def settings(self, line: str, url: str) -> None:
         data, notify = self.directory / "data", self.directory / "notify"
-        text = f'data_dir = "{data}"\n{line}\n[notify]\ndir = "{notify}"\n[notify.urls]\nduty = "{service.url}"\n'
+        text = f'data_dir = "{data}"\n{line}\n[notify]\ndir = "{notify}"\n[notify.urls]\nduty = "{url}"\n'
         self._config.write_text(text, encoding="utf-8")
 
     def __call__(self, *words: str) -> Said:
@@ -99,22 +73,23 @@ class Desk:
 
 
 @pytest.fixture
-def desk(cli: Cli, tmp_path: Path, service: Service) -> Desk:
-    return Desk(cli, tmp_path, service)
+def desk(cli: Cli, tmp_path: Path, http_thread: HttpThread) -> Desk:
+    return Desk(cli, tmp_path, url_of(http_thread))
 
 
 def test_a_message_that_a_service_refused_comes_once_in_both_languages_and_masked(
-    desk: Desk, service: Service, valkey: ValkeyServer
+    desk: Desk, http_thread: HttpThread, valkey: ValkeyServer
 ) -> None:
-    desk.settings(f'redis.url = "{valkey.url}"', service)
+    desk.settings(f'redis.url = "{valkey.url}"', url_of(http_thread))
     assert desk("sites", "add", "garden", "--en", "Garden", "--zh", "花园", "--zone", "Asia/Shanghai").code == 0
     asyncio.run(_happened(desk.directory / "data" / "notify", valkey))
-    service.statuses, service.ends_the_hub = [503], True
+    http_thread.statuses.append(503)
+    http_thread.then = _end_the_hub
     said = desk("notify", "run")
     assert said.code == 0, said.err
     assert "hush" not in said.out + said.err
-    assert [each["title"] for each in service.documents] == ["【重要】漏水 触发 / [HIGH] Water leak raised"] * 2
-    message = service.documents[-1]["message"]
+    assert [each["title"] for each in documents(http_thread)] == ["【重要】漏水 触发 / [HIGH] Water leak raised"] * 2
+    message = documents(http_thread)[-1]["message"]
     assert "地点：花园 / Garden › b1 › gate-1\n时间：2026-03-01 20:00:01 +0800\nplate=鲁B7K**9" in message
     assert PLATE not in message
     found = desk.json("notify", "ledger")
@@ -139,10 +114,10 @@ async def _happened(directory: Path, valkey: ValkeyServer) -> None:
         await write(link, event(2), event(3, name="utility.water_low", severity=Severity.LOW, **facts), leak)
 
 
-def test_channels_are_tried_and_listed_without_their_addresses(desk: Desk, service: Service) -> None:
+def test_channels_are_tried_and_listed_without_their_addresses(desk: Desk, http_thread: HttpThread) -> None:
     assert desk("notify", "test", "duty").out == "taken\n"
-    assert service.documents[0]["title"] == "Test of the hub / 测试消息"
-    service.statuses = [500]
+    assert documents(http_thread)[0]["title"] == "Test of the hub / 测试消息"
+    http_thread.statuses.append(500)
     refused = desk("notify", "test", "duty")
     assert (refused.code, "message_not_taken" in refused.err, "hush" in refused.err) == (1, True, False)
     listed = desk.json("notify", "list")
@@ -156,11 +131,10 @@ def test_channels_are_tried_and_listed_without_their_addresses(desk: Desk, servi
     ).items()
 
 
-def test_what_is_wrong_is_told_before_anything_is_sent(desk: Desk, service: Service) -> None:
+def test_what_is_wrong_is_told_before_anything_is_sent(desk: Desk, http_thread: HttpThread) -> None:
     assert "channel_unknown" in desk("notify", "test", "city").err
     assert "ledger_unknown" in desk("notify", "ledger").err
-    service.url = "nonsense"
-    desk.settings("", service)
+    desk.settings("", "nonsense")
     assert "channel_url_invalid" in desk("notify", "test", "duty").err
     wishes = desk.directory / "notify" / "wishes.yaml"
     wishes.write_text(WISHES.replace("duty", "desk"), encoding="utf-8")
@@ -169,4 +143,4 @@ def test_what_is_wrong_is_told_before_anything_is_sent(desk: Desk, service: Serv
     assert "no_routes" in desk("notify", "run").err
     wishes.write_text("route: fire\nchannels: desk\n", encoding="utf-8")
     assert f"{wishes}:2" in desk("notify", "list").err
-    assert service.documents == []
+    assert documents(http_thread) == []

@@ -88,7 +88,7 @@ def forward(  # noqa: PLR0913 -- each is a word of the command line
         since=since,
         anew=anew,
     )
-    log.info("forwarding", to=host, secret=str(secret))
+    log.info("forwarding", to=host, secret_file=str(secret))
     asyncio.run(_forward(desk, errand, sender))
 
 

@@ -89,6 +89,14 @@ OWN_WORDS = {
             "停掉另一个或改其分区；仅当旧日志确已丢失时才用 hub journal adopt",
         ),
     ),
+    "deliveries_leave": Words(
+        Text("what is sent to webhooks and people", "对外转发与通知"),
+        Text("an alarm that nobody is told of helps nobody", "无人收到的告警等于没有告警"),
+        Text(
+            "hub events deliveries list NAME, hub notify ledger: they say why; retry sends what is dead",
+            "hub events deliveries list NAME 与 hub notify ledger 说明原因；retry 可重发",
+        ),
+    ),
     "hub_ready": Words(
         Text("the running hub", "运行中的集线器"),
         Text("what it is not ready for is not heard or not delivered now", "未就绪即表示现在听不到或送不出"),
