@@ -19,7 +19,6 @@ from hub.outward.ledger import Ledger, Taken
 from hub.outward.parcel import Answer, Outcome, Parcel, Send, Slip, State, Verdict
 
 R = TypeVar("R")
-SIDE_BY_SIDE = 16
 LOOK_EVERY_NS = 1_000_000_000
 DISK_SECONDS = 1.0
 FORGET_EVERY_NS = 600_000_000_000
@@ -33,11 +32,12 @@ def _a_little() -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long is waited after each failure, when one is given up, how long an end is remembered."""
+    """How long is waited after each failure, when one is given up, how long an end is kept; how many go at once."""
 
     pauses: Sequence[float] = (1, 2, 5, 10, 30, 60, 120, 300)
     give_up_after: timedelta = timedelta(hours=72)
     remember: timedelta = timedelta(days=7)
+    side_by_side: int = 16
     spread: Callable[[], float] = _a_little
 
     def pause(self, failures: int) -> int:
@@ -56,15 +56,12 @@ class _Outlet:
     away: int = 0
     failures: int = 0
     closed_until: int = 0
+    side_by_side: int = 1
 
     @property
-    def limit(self) -> int:
-        """How many may be away: after a failure one alone tries whether it goes again."""
-        return 1 if self.failures else SIDE_BY_SIDE
-
-    def has_room(self, now: int) -> bool:
-        """Return whether another may leave."""
-        return now >= self.closed_until and self.away < self.limit
+    def is_full(self) -> bool:
+        """Whether nobody else may leave: after a failure one alone tries whether it goes again."""
+        return self.away >= (1 if self.failures else self.side_by_side)
 
 
 class _Answered(NamedTuple):
@@ -91,7 +88,7 @@ class Courier:
         self._clock = clock
         self._patience = patience
         self._tell = tell
-        self._outlets = {channel: _Outlet() for channel in senders}
+        self._outlets = {channel: _Outlet(side_by_side=patience.side_by_side) for channel in senders}
         self._answered: list[_Answered] = []
         self._woken = asyncio.Event()
         self._is_stopping = False
@@ -146,7 +143,7 @@ class Courier:
 
     def _next(self, outlet: _Outlet) -> Iterable[Slip]:
         now = self._clock.monotonic_ns()
-        while outlet.has_room(now) and (slip := outlet.lanes.take(now)) is not None:
+        while now >= outlet.closed_until and not outlet.is_full and (slip := outlet.lanes.take(now)) is not None:
             outlet.away += 1
             yield slip
 
@@ -161,7 +158,7 @@ class Courier:
         dues = [
             max(due, outlet.closed_until)
             for outlet in self._outlets.values()
-            if outlet.away < outlet.limit and (due := outlet.lanes.next_due()) is not None
+            if not outlet.is_full and (due := outlet.lanes.next_due()) is not None
         ]
         seconds = min([LOOK_EVERY_NS / 1e9, *((due - now) / 1e9 for due in dues)])
         if seconds > 0 and not (self._is_stopping and not self._away):

@@ -34,7 +34,7 @@ from hub.ui.printing import say_json, say_table
 from hub.veil import Veil
 
 FOLDER = "notify"
-PATIENCE = Patience(pauses=(1, 2, 5, 10, 30, 60), give_up_after=timedelta(hours=24))
+PATIENCE = Patience(pauses=(1, 2, 5, 10, 30, 60), give_up_after=timedelta(hours=24), side_by_side=4)
 """A message of yesterday is none."""
 LOOK_SECONDS = 60.0
 ROUTES = "the README says what channels and routes look like: What leaves the house"
