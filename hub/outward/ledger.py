@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from hub.clock import Clock
-from hub.errors import ConfigError
+from hub.errors import ConfigError, CorruptError
 from hub.journal.files import SqliteFile, read_rows
 from hub.outward.parcel import Outcome, Parcel, Slip, State
 from hub.sinks.rounds import Position
@@ -82,7 +82,11 @@ class Ledger:
         self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        await self._opened.enter_async_context(self._file)
+        try:
+            await self._opened.enter_async_context(self._file)
+        except CorruptError as error:
+            hint = "move it away: without it what comes from now on is sent, and with --from what came before"
+            raise CorruptError(error.code, error.message, file=error.file, hint=hint) from error
         await self.is_changed_elsewhere()
         return self
 

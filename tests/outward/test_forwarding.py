@@ -11,10 +11,10 @@ import pytest
 from typing_extensions import override
 
 from hub.clock import SystemClock
-from hub.errors import ConfigError
+from hub.errors import ConfigError, CorruptError
 from hub.model import Event, Severity
 from hub.outward.cloud_event import LOST
-from hub.outward.ledger import Ledger, read_counts, read_lines
+from hub.outward.ledger import FILE, Ledger, read_counts, read_lines
 from hub.outward.parcel import State
 from hub.sinks.redis_link import Link
 from hub.sinks.streams import domain_key
@@ -193,6 +193,13 @@ async def test_a_clock_that_is_set_back_by_a_day_holds_nothing_up(
         await wait_until(counted(http_stub, 1))
         clock.behind_ns = 86_400_000_000_000
         await wait_until(lambda: desk.ended() == [1])
+
+
+async def test_a_damaged_ledger_is_refused_and_the_mend_is_told(desk: Desk) -> None:
+    (desk.directory / FILE).write_bytes(b"no database at all" * 1_000)
+    with pytest.raises(CorruptError, match="move it away"):
+        async with desk.at_work():
+            pass
 
 
 async def test_two_forwarders_of_one_name_do_not_work_at_the_same_time(desk: Desk) -> None:
