@@ -22,7 +22,7 @@ from hub.outward.parcel import Parcel, State, Verdict
 from hub.outward.process import Errand, OutwardProcess
 from hub.outward.wishes import Channel, Route, Wishes, read_wishes
 from hub.outward.wording import Notice
-from hub.rules.calendars import Window
+from hub.rules.calendars import WEEK, Window
 from hub.sinks.redis_link import RedisAddress
 from hub.sinks.streams import DOMAINS, domain_key
 from hub.ui.atlas import Atlas
@@ -183,7 +183,8 @@ def _channels(wishes: Wishes) -> list[tuple[str, Channel]]:
 
 
 def _hours(window: Window) -> str:
-    return f"{' '.join(window.days)} {window.from_}-{window.until}"
+    days = "" if window.days == WEEK else f"{' '.join(window.days)} "
+    return f"{days}{window.from_}-{window.until}"
 
 
 def _about(route: Route) -> str:
