@@ -23,6 +23,9 @@ from tests.servers.http_thread import HttpThread
 from tests.servers.valkey import ValkeyServer
 from tests.ui.conftest import Cli, Said
 
+# Apprise 2.3.0 imports it where Python still has it.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+
 PLATE = "鲁B7K2M9"
 WISHES = """
 channel: duty
@@ -90,7 +93,7 @@ def test_a_message_that_a_service_refused_comes_once_in_both_languages_and_maske
     assert "hush" not in said.out + said.err
     assert [each["title"] for each in documents(http_thread)] == ["【重要】漏水 触发 / [HIGH] Water leak raised"] * 2
     message = documents(http_thread)[-1]["message"]
-    assert "地点：花园 / Garden › b1 › gate-1\n时间：2026-03-01 20:00:01 +0800\nplate=鲁B7K**9" in message
+    assert "地点：花园 / Garden › b1 › gate-1#door-1\n时间：2026-03-01 20:00:01 +0800\nplate=鲁B7K**9" in message
     assert PLATE not in message
     found = desk.json("notify", "ledger")
     assert [(line["channel"], line["kind"], line["state"], line["attempts"]) for line in found["deliveries"]] == [
