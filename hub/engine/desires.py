@@ -231,11 +231,16 @@ class Desires:
     def changed_twins(self, parts: Sequence[Part]) -> list[Twin]:
         """Return the twins of ``parts``, which have changed, and those of what is desired since the last call."""
         mine, self._changed = self._changed, {}
+        find = self._content.find
+        if not self._wanted and not mine:  # the rule, and nearly one a message where messages are few
+            return [
+                each.device.twin(each.name) for each in parts if find(each.device.site, each.device.device) is not None
+            ]
         found: list[Twin] = []
         for site, name, part in dict.fromkeys([*((*each.device.identity, each.name) for each in parts), *mine]):
-            device = self._content.find(site, name)
+            device = find(site, name)
             if device is not None:
-                found.append(self._twin(device, part, self._at(site, name) if self._wanted else ()))
+                found.append(self._twin(device, part, self._at(site, name)))
         return found
 
     @staticmethod
