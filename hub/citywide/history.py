@@ -52,5 +52,6 @@ class Historian:
             self.written += done.accepted
             self.rejected += len(done.rejected)
             for line, reason in done.rejected:
-                log.error("city_line_rejected", reason=reason, line=line.decode("utf-8", "replace"))
+                series = line.partition(b" ")[0].decode("utf-8", "replace")  # fields may tell of somebody
+                log.error("city_line_rejected", reason=reason, series=series)
         return len(lines)

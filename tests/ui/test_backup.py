@@ -63,7 +63,7 @@ def test_what_a_hub_at_work_knows_is_in_an_installation_made_of_its_backup(
     moved = home / "hub.toml"
     said = cli("--config", str(moved), "journal", "repair", "--json")  # opens and reads every record
     assert said.document()["damaged"] is None
-    shown = cli("--config", str(moved), "lists", "show", "--unmask", "--json").document()
+    shown = cli("--config", str(moved), "lists", "show", "--unmask", "--reason", "compared", "--json").document()
     assert [entry["value"] for entry in shown] == ["鲁B12345"]
     installation.config = moved
     text = moved.read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.ui.office import Office
 
 PLATE = "plate:鲁B12345"
+WHOLE = ("--unmask", "--reason", "which plate it is")
 
 
 def test_a_household_moves_in_is_found_by_its_plate_and_moves_out(office: Office) -> None:
@@ -13,6 +14,7 @@ def test_a_household_moves_in_is_found_by_its_plate_and_moves_out(office: Office
     office.json("codes", "move-in", household, "place:garden/d1", "plate:鲁b·12345", "--at", "2026-03-01")
     found = office.json("codes", "resolve", PLATE, "--at", "2026-03-15", "--unmask", "--reason", "ticket 7")
     assert [each["code"] for each in found] == [household, "place:garden/d1"]
+    assert "[reason_needed]" in office.refused("codes", "resolve", PLATE, "--unmask")
     masked = office("codes", "resolve", "place:garden/d1", "--at", "2026-03-15").out
     assert "plate:鲁B12**5" in masked
     assert household not in masked
@@ -42,7 +44,7 @@ def test_an_installation_has_kinds_of_its_own(office: Office) -> None:
     settings = office.directory / "hub.toml"
     settings.write_text(settings.read_text(encoding="utf-8") + 'codes.kinds.card = "word"\n', encoding="utf-8")
     office.json("codes", "link", "card:7", PLATE)
-    assert [each["code"] for each in office.json("codes", "resolve", "card:7", "--unmask")] == [PLATE]
+    assert [each["code"] for each in office.json("codes", "resolve", "card:7", *WHOLE)] == [PLATE]
 
 
 def test_the_audit_knows_for_whom_somebody_acts(office: Office) -> None:

@@ -6,10 +6,12 @@ import pytest
 
 from tests.ui.office import Office
 
+WHOLE = ("--unmask", "--reason", "what was kept")
+
 
 def test_a_plate_is_kept_as_readers_report_it(office: Office) -> None:
     office.json("lists", "add", "block", "浙b·12345", "card-7")
-    assert [entry["value"] for entry in office.json("lists", "show", "block", "--unmask")] == ["card-7", "浙B12345"]
+    assert [entry["value"] for entry in office.json("lists", "show", "block", *WHOLE)] == ["card-7", "浙B12345"]
 
 
 def test_a_visitor_is_let_in_for_a_time_at_one_site(office: Office) -> None:
@@ -53,6 +55,7 @@ def test_what_stands_on_lists_is_shown_masked_and_whole_to_whom_the_audit_knows(
         assert "浙B12345" not in said
         assert "Li" not in said
     assert [line["what"] for line in office.json("audit", "--what", "list.")] == ["list.added"]
+    assert "[reason_needed]" in office.refused("lists", "show", "block", "--unmask")
     (entry,) = office.json("lists", "show", "block", "--unmask", "--reason", "ticket 9")
     assert (entry["value"], entry["note"]) == ("浙B12345", "Mr Li")
     line = office.json("audit", "--what", "list.")[-1]
@@ -74,7 +77,7 @@ def test_visits_of_long_ago_are_tidied_away(office: Office) -> None:
     office.json("lists", "add", "visitor", "new", "--for", "2h")
     office.json("lists", "add", "block", "always")
     assert office.json("lists", "tidy") == {"removed": 1}
-    assert [entry["value"] for entry in office.json("lists", "show", "--unmask")] == ["always", "new"]
+    assert [entry["value"] for entry in office.json("lists", "show", *WHOLE)] == ["always", "new"]
     assert office.json("audit", "--what", "list.removed")[0]["before"]["valid"] == "/2026-01-01"
 
 
@@ -87,7 +90,7 @@ def test_what_is_taken_off_is_named_as_it_was_typed(office: Office) -> None:
 def test_a_file_of_entries_is_imported_whole(office: Office) -> None:
     file = office.file("passes.csv", "value,from,until,note\n浙B·12345,2026-03-01,,the Lis\ncard-7,,,\n")
     assert office.json("lists", "import", file, "--list", "allow") == {"entries": 2}
-    shown = office.json("lists", "show", "allow", "--unmask")
+    shown = office.json("lists", "show", "allow", *WHOLE)
     assert [(entry["value"], entry["valid"], entry["note"]) for entry in shown] == [
         ("card-7", "", ""),
         ("浙B12345", "2026-03-01/", "the Lis"),

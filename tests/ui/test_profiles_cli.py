@@ -23,6 +23,8 @@ from tests.ui.conftest import Cli, Said
 from tests.ui.installation import SITE, Installation
 from tests.waiting import wait_until
 
+WHY = ("--unmask", "--reason", "a new model")
+
 GOOD = """\
 profile: acme/probe
 version: 1.0.0
@@ -387,13 +389,18 @@ def test_a_device_that_nobody_knew_becomes_one_of_a_new_model_with_what_it_had_s
 
     unfinished.publish(f"hub/{SITE}/leak-1/telemetry", bytes.fromhex("07015FD700B50D"))
     begin = ("profiles", "new", "acme/wl7", "--kind", "leak_sensor", "--from", f"pending:{SITE}/leak-1")
-    until(lambda: hub(*begin).code == 0)
+    until(lambda: hub("devices", "pending", "--json").document())
+    assert "[unmask_needed]" in hub(*begin).err
+    assert hub(*begin, *WHY).code == 0
+    (look,) = hub("audit", "--what", "pending.", "--json").document()
+    assert (look["what"], look["subject"]) == ("pending.unmasked", f"pending/{SITE}/leak-1")
     file = tmp_path / "own" / "acme" / "wl7.yaml"
     assert '{hex: "07015FD700B50D"}' in file.read_text(encoding="utf-8")
-    (letter,) = hub("dead-letters", "list", "--unmask", "--reason", "a new model", "--json").document()
+    (letter,) = hub("dead-letters", "list", *WHY, "--json").document()
     other = tmp_path / "other.yaml"
     of_letter = ("--from", f"dead-letter:{letter['number']}", "--to", str(other))
-    assert hub("profiles", "new", "acme/other", "--kind", "leak_sensor", *of_letter).code == 0
+    assert "[unmask_needed]" in hub("profiles", "new", "acme/other", "--kind", "leak_sensor", *of_letter).err
+    assert hub("profiles", "new", "acme/other", "--kind", "leak_sensor", *of_letter, *WHY).code == 0
     assert f'{{hex: "{letter["payload"].upper()}"}}' in other.read_text(encoding="utf-8")
     assert WORKED is not None
     file.write_text(WORKED[1], encoding="utf-8")

@@ -174,6 +174,9 @@ def test_what_was_recorded_is_replayed_without_the_hub(at: Ruled) -> None:
     other = at("rules", "replay", "--recording", str(file))
     assert [(each["change"], each["would_be"]["severity"]) for each in other["differences"]] == [("severity", "low")]
     assert (other["messages"] >= 1, other["recording_cut"]) == (True, False)
+    assert [(line["what"], line["subject"]) for line in at("audit", "--what", "recording.")] == [
+        ("recording.made", "file/evening.hubrec")
+    ]
 
 
 def test_a_profile_that_changed_shows_which_values_would(at: Ruled) -> None:

@@ -7,125 +7,38 @@ import os
 import pwd
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from pathlib import Path
 
-import orjson
 import pytest
 
 from hub.catalogue import Typed
-from hub.clock import SystemClock
 from hub.config import packaged
+from hub.metrics import Metrics
+from hub.parts import veil_over
+from hub.replay.points import Example, Tally
+from hub.ui.cli.again import veiled
+from hub.ui.http import pages_of
 from hub.ui.profile_shelf import Shelf
 from tests.machine import needs_mosquitto
-from tests.ui.at import At
 from tests.ui.conftest import Cli
-from tests.ui.installation import GATE, SITE, Installation, environment, hub_command
+from tests.ui.every_command import CALLED, NOT_CALLED, SLOW, commands
+from tests.ui.gatehouse import CARD, LANE, PERSON, PLATE, Gatehouse, opened, seen
+from tests.ui.installation import GATE, Installation, environment, hub_command
 from tests.waiting import wait_until
 
-PLATE, CARD, PERSON = "鲁B7K2M9", "8844221133", "P-55190042"
-PLANTED = (PLATE, CARD, PERSON)
-LANE = "lane-cam"
 WHY = ("--unmask", "--reason", "ticket 9")
-RULES = """
-rule: plate-watched
-label: {en: A plate that is watched, zh: 关注车辆}
-for_each: plate_reader
-when: listed == 'block' and plate != 'none'
-raise: {event: vehicle.watched, severity: low}
----
-rule: card-told
-label: {en: A card is told, zh: 卡号}
-for_each: {value: card, of: access_controller, forget_after: 1d, reveal: true}
-on_signal: access.denied
-raise: {event: access.card_told, severity: low}
-"""
 
 pytestmark = needs_mosquitto
 
 
 @pytest.fixture(scope="module")
 def passing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """Start an installation with a camera and a rule that tells plates and one that reveals cards."""
-    directory = tmp_path_factory.mktemp("passing")
-    it = Installation(directory)
-    (directory / "rules").mkdir()
-    (directory / "rules" / "own.yaml").write_text(RULES, encoding="utf-8")
-    with it.config.open("a", encoding="utf-8") as config:
-        config.write(f'rules_dir = "{directory / "rules"}"\n')
+    it = Installation(tmp_path_factory.mktemp("passing"))
     try:
-        it.open()
-        words = ("devices", "add", SITE, LANE, "--kind", "plate_reader")
-        subprocess.run(hub_command("--config", str(it.config), *words), env=environment(), check=True)
-        yield it
+        yield opened(it)
     finally:
         it.close()
-
-
-class Gatehouse(At):
-    """The CLI beside an installation at whose gate vehicles and people pass."""
-
-    def plant(self) -> None:
-        """Let a vehicle and a person pass, and send what is broken and what nobody registered; wait for all of it."""
-        lane = {"values": {"plate": PLATE, "listed": "block", "direction": "in"}}
-        self.installation.publish(f"hub/{SITE}/{LANE}/telemetry", orjson.dumps(lane))
-        self.swipe(granted=True)
-        self.swipe(granted=False)
-        broken = {"values": {"confidence": PLATE, "plate": PLATE}}
-        self.installation.publish(f"hub/{SITE}/{LANE}/telemetry", orjson.dumps(broken))
-        self.installation.publish(f"hub/{SITE}/{GATE}/signal", orjson.dumps({"cardNo": CARD, "employeeNo": PERSON}))
-        stranger = {"eventType": "AccessControllerEvent", "dateTime": _now(), "AccessControllerEvent": _passage(75)}
-        self.installation.publish(f"hub/{SITE}/stranger/signal", orjson.dumps(stranger))
-        self.until("alarms", "list", meets=lambda found: [one for one in found if one["rule"] == "plate-watched"])
-        for name in ("access.passage", "access.card_told", "vehicle.passage"):
-            self.until("events", "list", "--type", name)
-        self.until("dead-letters", "list", meets=lambda found: len(found) >= 3)
-        self.until("telemetry", "query", "plate_reader", LANE)
-        self.until("telemetry", "query", "event", GATE)
-
-    def swipe(self, *, granted: bool) -> None:
-        """Let a person hold a card to the gate."""
-        body = {
-            "eventType": "AccessControllerEvent", "eventState": "active", "dateTime": _now(),
-            "AccessControllerEvent": _passage(75 if granted else 9),
-        }  # fmt: skip
-        self.installation.publish(f"hub/{SITE}/{GATE}/signal", orjson.dumps(body))
-
-    def words(self, verb: str) -> tuple[str, ...]:
-        """Return a command line with what it needs to name: an alarm, an event, a dead letter."""
-        match verb.split():
-            case ["alarms", "show"]:
-                return (*verb.split(), self._alarm())
-            case ["rules", "explain"]:
-                return (*verb.split(), "--alarm", self._alarm())
-            case ["trace", name]:
-                return ("trace", self("events", "list", "--type", name)[0]["id"])
-            case ["dead-letters", "show", device]:
-                letters = self("dead-letters", "list")
-                found = next(each["number"] for each in letters if each["device"] == device)
-                return ("dead-letters", "show", str(found))
-            case words:
-                return tuple(words)
-
-    def _alarm(self) -> str:
-        return next(str(each["id"]) for each in self("alarms", "list") if each["rule"] == "plate-watched")
-
-    def looks(self) -> list[tuple[str, str, str, str]]:
-        """Return who looked at what and why, by the audit."""
-        lines = [line for line in self("audit") if line["what"].endswith(".unmasked")]
-        return [(line["os_user"], line["what"], line["subject"], line["reason"]) for line in lines]
-
-
-def _now() -> str:
-    return datetime.fromtimestamp(SystemClock().wall_ns() // 10**9, UTC).isoformat()
-
-
-def _passage(code: int) -> dict[str, object]:
-    number = SystemClock().wall_ns() // 1_000 % 10**9
-    return {
-        "majorEventType": 5, "subEventType": code, "doorNo": 1, "serialNo": number, "currentEvent": True,
-        "cardNo": CARD, "employeeNoString": PERSON,
-    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -144,28 +57,71 @@ def at(cli: Cli, passing: Installation, planted: list[str]) -> Gatehouse:
 
 
 VERBS = (
-    "events list", "alarms list", "alarms show", "rules explain", "devices pending", "dead-letters list",
-    f"dead-letters show {LANE}", f"telemetry query plate_reader {LANE}",
-    f"telemetry query event {GATE}", "trace access.passage", "trace access.card_told",
+    "events list", "alarms list", "alarms show", "rules explain alarm", "devices pending", "dead-letters list",
+    f"dead-letters show {LANE}", f"telemetry query plate_reader {LANE}", "journal show --last 500",
+    f"telemetry query event {GATE}", "trace access.passage", "trace access.card_told", "lists show",
 )  # fmt: skip
+"""What shows somebody whole to those who say why."""
 
 
-def written(planted: str) -> Sequence[str]:
-    """Return the ways in which a value can stand on a screen."""
-    raw = planted.encode()
-    return planted, raw.hex(), raw.hex(" "), repr(raw)[2:-1], orjson.dumps(planted).decode()[1:-1]
+def test_every_command_is_called_by_these_tests_or_it_is_said_why_not() -> None:
+    known = {*CALLED, *NOT_CALLED}
+    assert (sorted(set(commands()) - known), sorted(known - set(commands()))) == ([], [])
+    assert not set(CALLED) & set(NOT_CALLED)
 
 
-def seen(out: str) -> set[str]:
-    """Return what was planted and is on the screen."""
-    return {each for each in PLANTED if any(way in out for way in written(each))}
+@pytest.mark.parametrize("command", CALLED)
+def test_nothing_that_leads_to_a_person_is_on_the_screen(at: Gatehouse, command: str) -> None:
+    for verb in CALLED[command]:
+        words = at.words(f"{command} {verb}".strip())
+        for how in ((), ("--json",)) if command not in SLOW else (("--json",),):
+            said = at.said(*words, *how)
+            assert (said.code, seen(said.out + said.err), "00000000  " in said.out) == (0, set(), False), (words, how)
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_nothing_that_leads_to_a_person_is_on_the_screen(at: Gatehouse, verb: str) -> None:
-    words = at.words(verb)
-    for said in (at.said(*words), at.said(*words, "--json")):
-        assert (said.code, seen(said.out), "00000000  " in said.out) == (0, set(), False)
+def test_no_page_of_the_hub_shows_anybody(at: Gatehouse) -> None:
+    pages = [resource.canonical for resource in pages_of(Metrics(), lambda: ()).router.resources()]
+    assert pages == ["/healthz", "/readyz", "/metrics"]
+    for page in pages:
+        status, body = at.installation.page(page)
+        assert (status, seen(body.decode())) == (200, set()), page
+
+
+def test_what_a_rule_on_disk_would_change_is_told_without_whom_it_names(at: Gatehouse) -> None:
+    (change,) = at("rules", "plan")["rules"]
+    was, would_be = change["words"]["where"]
+    assert (was, "88***3" in was) == (would_be.replace("'2'", "'1'"), True)
+
+
+def test_what_other_profiles_would_make_of_a_plate_is_told_without_it() -> None:
+    tally = Tally(changed=1, examples=[Example(device="a/b", time=1, position=1, was=PLATE, would_be=None)])
+    (shown,) = veiled(veil_over({}), "plate", tally).examples
+    assert (shown.was, shown.would_be) == ("鲁B7K**9", None)
+
+
+def test_a_profile_begins_with_what_a_door_said_only_for_those_who_say_why(at: Gatehouse, tmp_path: Path) -> None:
+    _, _, number = at.words(f"dead-letters show {GATE}")
+    begin = ("profiles", "new", "acme/door", "--kind", "access_controller", "--from", f"dead-letter:{number}")
+    assert "[unmask_needed]" in at.refused(*begin, "--to", str(tmp_path / "door.yaml"))
+    assert not (tmp_path / "door.yaml").exists()
+    before = at.looks()
+    assert at.said(*begin, "--to", str(tmp_path / "door.yaml"), *WHY).code == 0
+    assert CARD in (tmp_path / "door.yaml").read_text(encoding="utf-8")
+    (look,) = at.looks()[len(before) :]
+    assert look[1:] == ("dead_letter.unmasked", f"dead_letter/{number}", "ticket 9")
+
+
+def test_the_log_of_the_hub_tells_of_nobody(at: Gatehouse) -> None:
+    log = (at.installation.directory / "hub.log").read_text(encoding="utf-8")
+    assert ("http_opened" in log, seen(log)) == (True, set())
+
+
+def test_the_audit_keeps_what_people_asked_for_without_whom_they_named(at: Gatehouse) -> None:
+    told = {line["what"]: line["after"] for line in at("audit", "--what", "control.")}
+    assert told["control.comment"]["text"] == "鲁B7K**9 again"
+    assert told["control.drill"]["reason"] == "as if 鲁B7K**9 burnt"
+    assert (told["control.command"]["plate"], told["control.command"]["card"]) == ("鲁B7K**9", "88***3")
+    assert told["control.command"]["answer"] == "bad_args"
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -180,7 +136,10 @@ def test_whoever_says_why_sees_it_and_the_audit_has_one_line_of_it(at: Gatehouse
 
 def test_who_does_not_say_why_sees_nothing_and_is_told_so(at: Gatehouse) -> None:
     before = at.looks()
-    named = {"alarms show": "alarms show x", f"dead-letters show {LANE}": "dead-letters show 1"}
+    named = {
+        "alarms show": "alarms show x", f"dead-letters show {LANE}": "dead-letters show 1",
+        "rules explain alarm": "rules explain --alarm x",
+    }  # fmt: skip
     for verb in (*VERBS, "events tail"):
         said = at.said(*named.get(verb, verb).split(), "--unmask", "--reason", " ", "--json")
         assert (said.code, said.out, "[reason_needed]" in said.err) == (2, "", True), verb

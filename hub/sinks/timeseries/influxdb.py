@@ -18,7 +18,7 @@ from influxdb_client.rest import ApiException
 from hub.errors import PoisonError, UnavailableError
 from hub.sinks.retry_after import retry_after
 from hub.sinks.timeseries.query import influxql, read_answer
-from hub.sinks.timeseries.refusal import TOO_LARGE, Refusal, read_refusal
+from hub.sinks.timeseries.refusal import TOO_LARGE, Refusal, read_refusal, words_of
 from hub.sinks.timeseries.store import Query, Row, Written
 
 REQUESTS_MAX: Final = 200
@@ -150,6 +150,6 @@ def _refusal(error: ApiException) -> Refusal:
     if refusal is None:
         code = "garbled_answer" if status in _BLAMES_LINES else _CODES.get(status, "store_failed")
         raise UnavailableError(
-            code, body[:200].decode("utf-8", "replace"), retry_after=retry_after(error.headers or {}), status=status
+            code, words_of(body), retry_after=retry_after(error.headers or {}), status=status
         ) from error
     return refusal

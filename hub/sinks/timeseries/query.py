@@ -10,6 +10,7 @@ import msgspec
 from hub.errors import UnavailableError
 from hub.model import Scalar
 from hub.sinks.timeseries.lines import EVENT, EVENT_TAGS, POINT_TAGS, TAGS
+from hub.sinks.timeseries.refusal import words_of
 from hub.sinks.timeseries.store import Query, Row, Span
 
 
@@ -59,7 +60,7 @@ def read_answer(body: bytes) -> list[Row]:
     try:
         answer = _DECODER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UnavailableError("garbled_answer", "the store's answer is not one", answer=body[:200]) from error
+        raise UnavailableError("garbled_answer", "the store's answer is not one", answer=words_of(body)) from error
     for said in (answer.error, *(result.error for result in answer.results)):
         if said:
             raise UnavailableError("query_failed", said)

@@ -14,6 +14,7 @@ _DROPPED: Final = re.compile(r" dropped=(\d+)")
 _CONFLICT: Final = re.compile(r'input field "([^"]+)" on measurement "([^"]+)" is type (string|boolean|integer|float)')
 _SPELLED: Final = {"string": rb'"', "boolean": rb"[tf]", "integer": rb"-?\d+i", "float": rb"-?[\d.e+-]+[, ]"}
 
+_SENT: Final = re.compile("['\"=`]")
 _REASON_CHARACTERS: Final = 200
 
 Halves = tuple[list[bytes], list[bytes]]
@@ -88,6 +89,16 @@ def read_refusal(body: bytes) -> Refusal | None:
     reasons = {line.encode("utf-8", "replace"): reason for line, found, reason in quoted if found}
     numbers = frozenset(named.line_number for named in said.data or ())
     return Refusal(text=text, reasons=reasons, numbers=numbers) if text else None
+
+
+def words_of(body: bytes) -> str:
+    """Return the first words of any answer, up to where they may repeat what was sent: behind a quote or ``=``."""
+    try:
+        said = msgspec.json.decode(body, type=_Body)
+        text = said.message or said.error
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        text = body.decode("utf-8", "replace")
+    return _SENT.split(text, maxsplit=1)[0][:_REASON_CHARACTERS].strip()
 
 
 TOO_LARGE: Final = Refusal(text="too large for the server", reasons={}, numbers=frozenset())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -21,9 +21,11 @@ from hub.replay.recording import RecordingTape
 from hub.replay.tape import Tape, tape_of
 from hub.revisions import read_yaml
 from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.progress import Pace, Stopwatch, bar
 from hub.ui.words import moment
+from hub.veil import Veil
 
 From = Annotated[str | None, typer.Option("--from", help="So long ago (2h, 3d) or a moment (2026-11-22T14:00).")]
 To = Annotated[str | None, typer.Option("--to", help="As --from; else to the end.")]
@@ -102,6 +104,8 @@ def replay_profiles(  # noqa: PLR0913 -- each is a word of the command line
     until: To = None,
     profiles: ProfilesDir = None,
     recording: Recording = None,
+    unmask: Unmask = False,
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     """Decode what was heard by the profiles as they are on disk (or in DIR), and show which values would differ.
@@ -110,15 +114,16 @@ def replay_profiles(  # noqa: PLR0913 -- each is a word of the command line
     """
     desk = desk_of(context)
     wish = Wish(since=since, until=until, rules=None, profiles=profiles, recording=recording)
+    veil = veil_of(desk, "telemetry", "telemetry/replay", unmask=unmask, reason=reason)
     points = Points()
     ran = _run(desk, wish, points.take)
+    tallies = {place: veiled(veil, place[1], tally) for place, tally in sorted(points.tallies.items())}
     if as_json:
         say_json(
             {
                 **ran.document(),
                 "properties": [
-                    {"kind": kind, "property": name, **asdict(tally)}
-                    for (kind, name), tally in sorted(points.tallies.items())
+                    {"kind": kind, "property": name, **asdict(tally)} for (kind, name), tally in tallies.items()
                 ],
                 "dead_letters": {
                     "before": points.letters,
@@ -133,14 +138,23 @@ def replay_profiles(  # noqa: PLR0913 -- each is a word of the command line
         ("kind", "property", "same", "changed", "appeared", "vanished", "such as"),
         (
             (kind, name, *map(str, (tally.same, tally.changed, tally.appeared, tally.vanished)), _example(tally))
-            for (kind, name), tally in sorted(points.tallies.items())
+            for (kind, name), tally in tallies.items()
             if tally.differs
         ),
         empty=f"every value of {len(points.tallies)} properties would be the same",
     )
     typer.echo(f"dead letters: {len(points.understood)} would be understood, {len(points.refused)} would be new")
     for letter in points.refused[:3]:
-        typer.echo(f"  new: {letter.topic}: {letter.code}: {letter.detail}")
+        typer.echo(f"  new: {letter.topic}: {letter.code}: {veil.text(letter.detail)}")
+
+
+def veiled(veil: Veil, name: str, tally: Tally) -> Tally:
+    """Return what would become of a property as people may see it."""
+    shown = [
+        replace(each, was=veil.value(name, each.was), would_be=veil.value(name, each.would_be))
+        for each in tally.examples
+    ]
+    return replace(tally, examples=shown)
 
 
 def _run(desk: Desk, wish: Wish, take: Callable[[Pair], None]) -> Ran:

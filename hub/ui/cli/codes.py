@@ -14,7 +14,7 @@ from hub.errors import ConfigError
 from hub.registry import codes
 from hub.registry.code_kinds import HOUSEHOLD, PERSON, Found, Kinds, Link, new_reference
 from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.personal import Reason, Unmask
+from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.printing import say_json, say_table
 
 app = typer.Typer()
@@ -81,9 +81,10 @@ def resolve(  # noqa: PLR0913 -- each is a word of the command line
     desk = desk_of(context)
     kinds = kinds_of(desk)
     start = kinds.read(code)
-    what = "code.unmasked" if unmask else "code.resolved"
-    found = asyncio.run(_resolve(desk, start, _day(at, desk), steps, (what, kinds.shown(start), reason)))
-    if not unmask:
+    is_whole = veil_of(desk, "code", kinds.shown(start), unmask=unmask, reason=reason).is_lifted
+    look = None if is_whole else ("code.resolved", kinds.shown(start), reason)
+    found = asyncio.run(_resolve(desk, start, _day(at, desk), steps, look))
+    if not is_whole:
         found = [replace(each, code=kinds.shown(each.code), via=kinds.shown(each.via)) for each in found]
     if as_json:
         say_json([asdict(each) for each in found])
@@ -175,9 +176,10 @@ async def _unlink(desk: Desk, kinds: Kinds, pair: tuple[str, str], day: date) ->
         return await codes.end_links(registry, kinds, pair, day)
 
 
-async def _resolve(desk: Desk, code: str, day: date, steps: int, look: tuple[str, str, str]) -> list[Found]:
+async def _resolve(desk: Desk, code: str, day: date, steps: int, look: tuple[str, str, str] | None) -> list[Found]:
     async with desk.registry() as registry:
-        await registry.look(*look)
+        if look is not None:
+            await registry.look(*look)
         return await codes.resolve(registry, code, day, most_steps=steps)
 
 

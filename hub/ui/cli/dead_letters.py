@@ -42,7 +42,7 @@ def list_dead_letters(  # noqa: PLR0913 -- each is a word of the command line
     desk = desk_of(context)
     veil = veil_of(desk, "dead_letter", "dead_letter/list", unmask=unmask, reason=reason)
     letters = read_dead_letters(_state_file(desk), limit=limit, before=before, code=code)
-    hidden = _hidden(desk, veil, letters)
+    hidden = hidden_of(desk, veil, letters)
     if as_json:
         say_json([_document(letter, LISTED_BYTES, is_hidden=letter.number in hidden) for letter in letters])
         return
@@ -82,7 +82,7 @@ def show(  # noqa: PLR0913 -- each is a word of the command line
     found = read_dead_letters(_state_file(desk), limit=1, before=number + 1)
     if not found or found[0].number != number:
         raise ConfigError("dead_letter_unknown", f"there is no dead letter {number}", hint="`hub dead-letters list`")
-    letter, is_hidden = found[0], bool(_hidden(desk, veil, found))
+    letter, is_hidden = found[0], bool(hidden_of(desk, veil, found))
     if raw and is_hidden:
         raise ConfigError("unmask_needed", f"the payload of dead letter {number} is {LEFT_OUT}")
     if raw:
@@ -113,7 +113,7 @@ def _state_file(desk: Desk) -> Path:
     return path
 
 
-def _hidden(desk: Desk, veil: Veil, letters: Sequence[DeadLetter]) -> set[int]:
+def hidden_of(desk: Desk, veil: Veil, letters: Sequence[DeadLetter]) -> set[int]:
     """Return the numbers of those whose bytes may tell of persons: by the kind of who sent them, if it is known."""
     atlas = asyncio.run(Atlas.open(desk))
     return {letter.number for letter in letters if veil.hides(atlas.kind(letter.site, letter.device))}

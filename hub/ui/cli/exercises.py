@@ -15,6 +15,7 @@ from hub.sinks.stream_readers import read_alarms
 from hub.ui.atlas import Atlas
 from hub.ui.cli import reply
 from hub.ui.cli.desk import Desk
+from hub.ui.cli.personal import masking
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import moment
 
@@ -32,6 +33,7 @@ def ask(desk: Desk, verb: str, actor: str, args: Mapping[str, Scalar]) -> Reply:
 def say_running(desk: Desk, kind: str, sites: Sequence[str] | None, *, as_json: bool) -> None:
     """Print the tests or drills that run, what ends first first."""
     atlas, found = asyncio.run(_read(desk, f"_{kind}", sites))
+    found = [masking(desk).told(each) for each in found]
     if as_json:
         say_json([msgspec.to_builtins(each) for each in found])
         return

@@ -34,8 +34,10 @@ from hub.model import (
 from hub.sinks.ownership import Claim
 from hub.sinks.ownership import adopt as adopt_cursor
 from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import details, moment
+from hub.veil import Veil
 
 app = typer.Typer()
 
@@ -44,19 +46,26 @@ TOPICS_SHOWN = 3
 
 @app.command()
 def show(
-    context: typer.Context, *, last: Annotated[int, typer.Option(min=1, help="How many.")] = 20, as_json: AsJson = False
+    context: typer.Context,
+    *,
+    last: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    unmask: Unmask = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Show the last records, of a running or a stopped hub."""
-    path = journal_path(desk_of(context).here.files_dir)
+    """Show the last records, of a running or a stopped hub; what people asked for, with what is personal masked."""
+    desk = desk_of(context)
+    path = journal_path(desk.here.files_dir)
     if not path.exists():
         raise ConfigError("journal_missing", "no hub has worked in this data_dir yet", file=str(path))
+    veil = veil_of(desk, "journal", f"journal/{desk.here.partition}", unmask=unmask, reason=reason)
     records = read_last(path, last, decode_packets)
     if as_json:
-        say_json([_document(record) for record in records])
+        say_json([_document(record, veil) for record in records])
         return
     say_table(
         ("record", "time", "what"),
-        ((str(record.position), moment(record.received_at), sentence(record)) for record in records),
+        ((str(record.position), moment(record.received_at), sentence(record, veil)) for record in records),
         empty="an empty journal",
     )
 
@@ -121,8 +130,8 @@ async def _adopt(desk: Desk, settings: Settings) -> tuple[int, int]:
             return journal.last, unapplied + waiting
 
 
-def sentence(record: Record) -> str:  # noqa: C901, PLR0911 -- one arm for each kind of record
-    """Return what a record says, in words."""
+def sentence(record: Record, veil: Veil) -> str:  # noqa: C901, PLR0911 -- one arm for each kind of record
+    """Return what a record says, in words, as people may see it."""
     match record.body:
         case Batch(session=session, connection=connection, settled=settled):
             counts = Counter(message.topic for message in record.messages).most_common()
@@ -142,9 +151,9 @@ def sentence(record: Record) -> str:  # noqa: C901, PLR0911 -- one arm for each 
         case Revision(code=code, put=put, removed=removed):
             return f"revision by hub {code}: {len(put)} documents put, {len(removed)} removed"
         case Control(verb=verb, actor=actor, args=args):
-            return f"{actor} asks: {verb} {details(args)}".rstrip()
+            return f"{actor} asks: {verb} {details(veil.data(args))}".rstrip()
         case Outcome(command=command, kind=kind, detail=detail):
-            return f"command {command} {kind}{f': {detail}' if detail else ''}"
+            return f"command {command} {kind}{f': {veil.text(detail)}' if detail else ''}"
 
 
 def cut_sentence(cut: Cut) -> str:
@@ -162,9 +171,10 @@ def cut_sentence(cut: Cut) -> str:
     )
 
 
-def _document(record: Record) -> object:
+def _document(record: Record, veil: Veil) -> object:
     body = msgspec.to_builtins(record.body)
     if isinstance(record.body, Batch):
         body["packets"] = len(record.body.packets)
         body["messages"] = [[message.topic, len(message.payload)] for message in record.messages]
+    body = {name: veil.document(said, name) for name, said in body.items()}
     return {"position": record.position, "t": record.t, "received_at": record.received_at, **body}

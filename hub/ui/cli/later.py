@@ -34,11 +34,12 @@ class _Later(TyperGroup):
     @override
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         if args and args[0] in self.targets:
-            self.commands[args[0]] = _loaded(args[0], *self.targets[args[0]])
+            self.commands[args[0]] = loaded(args[0], *self.targets[args[0]])
         return super().resolve_command(ctx, args)
 
 
-def _loaded(name: str, does: str, module: str) -> Command:
+def loaded(name: str, does: str, module: str) -> Command:
+    """Return the command called ``name`` out of its module, with all that is below it."""
     found = import_module(module)
     if hasattr(found, "app"):
         group = get_group(found.app)

@@ -18,7 +18,7 @@ from hub.registry.audit import HIDDEN
 from hub.registry.nouns import Entry
 from hub.registry.validity import parted, validity
 from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
-from hub.ui.cli.personal import Reason, Unmask
+from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.sheets import Row, Sheet, read_sheet
 from hub.veil import masked
@@ -119,9 +119,11 @@ def show(  # noqa: PLR0913 -- each is a word of the command line
     as_json: AsJson = False,
 ) -> None:
     """Show what stands on lists, plates and cards masked."""
+    desk = desk_of(context)
+    is_whole = veil_of(desk, "list", f"list/{site or '*'}/{name or '*'}", unmask=unmask, reason=reason).is_lifted
     found = [
-        entry if unmask else replace(entry, value=masked(entry.value), note=HIDDEN if entry.note else "")
-        for entry in asyncio.run(_read(desk_of(context), (name, site, reason) if unmask else None))
+        entry if is_whole else replace(entry, value=masked(entry.value), note=HIDDEN if entry.note else "")
+        for entry in asyncio.run(_read(desk))
         if name in {"", entry.list} and (not site or entry.site in {"", site})
     ]
     if as_json:
@@ -191,11 +193,8 @@ def _entry(sheet: Sheet, row: Row, name: str) -> Entry:
     )
 
 
-async def _read(desk: Desk, look: tuple[str, str, str] | None) -> list[Entry]:
+async def _read(desk: Desk) -> list[Entry]:
     async with desk.registry() as registry:
-        if look is not None:
-            name, site, reason = look
-            await registry.look("list.unmasked", f"list/{site or '*'}/{name or '*'}", reason)
         return await circumstances.read_entries(registry)
 
 

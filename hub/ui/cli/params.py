@@ -18,6 +18,7 @@ from hub.registry.nouns import Params
 from hub.rules.names import suggestion
 from hub.rules.rule import Rule, read_rule
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.cli.personal import masking
 from hub.ui.printing import say_json, say_table
 
 app = typer.Typer()
@@ -85,17 +86,20 @@ def show(
 ) -> None:
     """Show what is set; with --place or --device, what every parameter of RULE is there and who said so."""
     desk = desk_of(context)
+    veil = masking(desk)
     if place or device:
         if not rule:
             raise ConfigError("option_invalid", "of which rule?", hint="hub params show RULE --device SITE/DEVICE")
-        found = asyncio.run(_effective(desk, _rule(desk, rule), _key(place), _key(device)))
+        told = asyncio.run(_effective(desk, _rule(desk, rule), _key(place), _key(device)))
+        found = [replace(each, value=veil.scalar(each.name, each.value)) for each in told]
         if as_json:
             say_json([asdict(each) for each in found])
         else:
             table = ((each.name, str(each.value), each.origin) for each in found)
             say_table(("parameter", "is", "because of"), table, empty="it has none")
         return
-    listed = [each for each in asyncio.run(_read(desk)) if rule in {"", each.rule}]
+    kept = asyncio.run(_read(desk))
+    listed = [replace(each, values=veil.data(each.values)) for each in kept if rule in {"", each.rule}]
     if as_json:
         say_json([asdict(each) for each in listed])
         return

@@ -63,7 +63,7 @@ def pending(
     found = list(asyncio.run(_pending(desk)).values())[:limit]
     shelf = shelf_of(desk.settings)
     guessed = {each.name: _guesses(shelf, each) for each in found}
-    hidden = {name for name, mine in guessed.items() if _may_tell_of_persons(veil, mine)}
+    hidden = {name for name, mine in guessed.items() if may_tell_of_persons(veil, mine)}
     if as_json:
         say_json([_document(each, guessed[each.name][:BEST], is_hidden=each.name in hidden) for each in found])
         return
@@ -139,7 +139,7 @@ def _guesses(shelf: Shelf, each: Pending) -> list[Guess]:
     return [guess for guess in found if guess.error is None]
 
 
-def _may_tell_of_persons(veil: Veil, found: list[Guess]) -> bool:
+def may_tell_of_persons(veil: Veil, found: list[Guess]) -> bool:
     """Return whether a payload is not to be seen: unless it is surely understood, and by no profile of such a kind."""
     is_known = any(guess.frame or guess.read == guess.size for guess in found)
     return veil.hides(None) and (not is_known or any(veil.hides(guess.kind) for guess in found))

@@ -13,17 +13,21 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hub.authoring.guess import guesses, sentence
+from hub.authoring.guess import Guess, guesses, sentence
 from hub.authoring.skeleton import Captured, skeleton
 from hub.authoring.trace import Sent, trace
 from hub.errors import ConfigError
 from hub.journal.state_file import read_dead_letters
 from hub.model import DeadLetter
 from hub.normalize.payload import Format
+from hub.ui.cli.dead_letters import hidden_of
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.cli.pending import may_tell_of_persons
+from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, veil_of
 from hub.ui.printing import console_of, say_json, say_table
 from hub.ui.profile_dump import document, dump, spoken, where
 from hub.ui.profile_shelf import Shelf, shelf_of
+from hub.veil import Veil
 
 EXIT_FAILED = 1
 SEARCHED_LETTERS = 10_000
@@ -121,7 +125,7 @@ def guess(  # noqa: PLR0913 -- each is a word of the command line
         raise typer.Exit(EXIT_FAILED)
 
 
-def new(
+def new(  # noqa: PLR0913 -- each is a word of the command line
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="vendor/model")],
     *,
@@ -135,14 +139,19 @@ def new(
         ),
     ],
     to: Annotated[Path | None, typer.Option(help="The file; else profiles_dir/vendor/model.yaml.")] = None,
+    unmask: Unmask = False,
+    reason: Reason = "",
 ) -> None:
-    """Begin a profile from what a device sent; `hub profiles check` then lists what is undecided."""
+    """Begin a profile from what a device sent; `hub profiles check` then lists what is undecided.
+
+    The payloads become its examples. What the hub heard and may tell of persons is taken only with --unmask.
+    """
     desk = desk_of(context)
     if _MODEL.fullmatch(model) is None:
         raise ConfigError("model_invalid", f"{model!r} is no vendor/model", hint="lower case: acme/th-100")
     path = to or _own_file(desk, model)
     shelf = shelf_of(desk.settings)
-    text = skeleton(model, shelf.catalogue.kind(kind), _captured(desk, origin)[:MOST_EXAMPLES])
+    text = skeleton(model, shelf.catalogue.kind(kind), _captured(desk, shelf, origin, unmask=unmask, reason=reason))
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -220,17 +229,32 @@ def _own_file(desk: Desk, model: str) -> Path:
     return own / f"{model}.yaml"
 
 
-def _captured(desk: Desk, origin: str) -> list[Captured]:
+def _captured(desk: Desk, shelf: Shelf, origin: str, *, unmask: bool, reason: str) -> list[Captured]:
     word, colon, rest = origin.partition(":")
-    if colon and word == "dead-letter":
-        return _of_letter(desk, rest)
-    if colon and word == "pending":
-        return _of_pending(desk, rest)
+    if colon and word in {"dead-letter", "pending"}:
+        what = word.replace("-", "_")
+        veil = veil_of(desk, what, f"{what}/{rest}", unmask=unmask, reason=reason)
+        letters = _of_letter(desk, rest) if word == "dead-letter" else _of_pending(desk, rest)[:MOST_EXAMPLES]
+        is_heard_of = word == "dead-letter" and letters[0].code != "unknown_device"
+        if hidden_of(desk, veil, letters) if is_heard_of else _may_any_tell(shelf, veil, letters):
+            raise ConfigError("unmask_needed", f"what {origin} says is {LEFT_OUT}")
+        return [_from(letter) for letter in letters]
     try:
         data = Path(origin).read_bytes()
     except OSError as error:
         raise ConfigError("payload_unreadable", str(error.strerror), file=origin) from error
-    return [Captured(payload=payload, source=f"captured, {Path(origin).name}") for payload in payloads_of(data)]
+    found = payloads_of(data)[:MOST_EXAMPLES]
+    return [Captured(payload=payload, source=f"captured, {Path(origin).name}") for payload in found]
+
+
+def _may_any_tell(shelf: Shelf, veil: Veil, letters: list[DeadLetter]) -> bool:
+    """Return whether what nobody registered may tell of persons: by the profiles that understand it, if any does."""
+
+    def understood(letter: DeadLetter) -> list[Guess]:
+        found = guesses(shelf.profiles.values(), shelf.catalogue, Sent(payload=letter.payload))
+        return [guess for guess in found if guess.error is None]
+
+    return veil.hides(None) and any(may_tell_of_persons(veil, understood(letter)) for letter in letters)
 
 
 def payloads_of(data: bytes) -> list[bytes]:
@@ -253,16 +277,16 @@ def _state_file(desk: Desk) -> Path:
     return path
 
 
-def _of_letter(desk: Desk, number: str) -> list[Captured]:
+def _of_letter(desk: Desk, number: str) -> list[DeadLetter]:
     if not (number.isascii() and number.isdigit()):
         raise ConfigError("dead_letter_unknown", f"{number!r} is no number", hint="`hub dead-letters list`")
     found = read_dead_letters(_state_file(desk), limit=1, before=int(number) + 1)
     if not found or found[0].number != int(number):
         raise ConfigError("dead_letter_unknown", f"there is no dead letter {number}", hint="`hub dead-letters list`")
-    return [_from(found[0])]
+    return found
 
 
-def _of_pending(desk: Desk, device: str) -> list[Captured]:
+def _of_pending(desk: Desk, device: str) -> list[DeadLetter]:
     """Return what an unregistered device said, each payload once; it is named ``site/device``, or ``device``."""
     letters = read_dead_letters(_state_file(desk), limit=SEARCHED_LETTERS, code="unknown_device")
     mine = [letter for letter in letters if device in {letter.device, f"{letter.site}/{letter.device}"}]
@@ -270,7 +294,7 @@ def _of_pending(desk: Desk, device: str) -> list[Captured]:
         known = sorted({f"{letter.site}/{letter.device}" for letter in letters})
         hint = f"waiting: {', '.join(known)}" if known else "nothing unregistered was heard"
         raise ConfigError("pending_unknown", f"nothing is known of {device!r}", hint=hint)
-    return list({letter.payload: _from(letter) for letter in mine}.values())
+    return list({letter.payload: letter for letter in mine}.values())
 
 
 def _from(letter: DeadLetter) -> Captured:

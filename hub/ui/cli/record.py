@@ -23,6 +23,7 @@ from hub.replay import recorder
 from hub.replay.recording import Recorder
 from hub.revisions import revise
 from hub.ui.cli.desk import Desk, as_duration, desk_of
+from hub.ui.cli.personal import Reason
 
 
 def record(
@@ -30,19 +31,26 @@ def record(
     file: Annotated[Path, typer.Argument(help="A new file: gzip, for `hub rules replay --recording`.")],
     *,
     duration: Annotated[str | None, typer.Option(help="So long: 30s, 10m …; else until Ctrl-C.")] = None,
+    reason: Reason = "",
 ) -> None:
     """Record what devices say, beside a running hub or without one; with the rules, profiles and devices of now.
 
     It connects as the user {mqtt.username_prefix}-record (password: mqtt.passwords.record), who must be allowed to read
-    what the hub reads. The file holds whatever devices say of people: keep it as you keep the journal.
+    what the hub reads. The file holds whatever devices say of people: keep it as you keep the journal. The audit tells.
     """
     seconds = None if duration is None else as_duration(duration).total_seconds()
     desk = desk_of(context)
+    asyncio.run(_look(desk, file, reason))
     with Recorder(file, desk.clock) as to:
         try:
             asyncio.run(_record(desk, to, seconds))
         finally:
             typer.echo(f"{file}: {to.messages:,} messages in {to.records:,} records")
+
+
+async def _look(desk: Desk, file: Path, reason: str) -> None:
+    async with desk.registry() as registry:
+        await registry.look("recording.made", f"file/{file.name}", reason)
 
 
 async def _record(desk: Desk, to: Recorder, seconds: float | None) -> None:

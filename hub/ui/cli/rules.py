@@ -23,6 +23,7 @@ from hub.rules.sentence import sentence, subject
 from hub.rules.sentence_zh import sentence_zh
 from hub.ui.cli import again, rules_change, rules_explain, rules_stats
 from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.personal import as_seen, masking
 from hub.ui.explained import Language
 from hub.ui.findings import CaseResult, Finding, finding_of, tell
 from hub.ui.printing import say_json, say_table
@@ -49,7 +50,8 @@ def list_rules(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List every rule: what it raises, for what, and what it says as a sentence in Chinese and English."""
     desk = desk_of(context)
     catalogue = _catalogue(desk)
-    rules = [validate(document, Rule) for document in _documents(desk.settings)]
+    veil = masking(desk)
+    rules = [as_seen(veil, validate(document, Rule)) for document in _documents(desk.settings)]
     if as_json:
         say_json([_row(rule, catalogue) for rule in rules])
         return
@@ -82,7 +84,8 @@ def tell_rules(
     desk = desk_of(context)
     catalogue = _catalogue(desk)
     rules = {document.name: validate(document, Rule) for document in _documents(desk.settings)}
-    told = [(rule, _sentences(rule, catalogue)) for rule in _chosen(rules, names or ())]
+    veil = masking(desk)
+    told = [(rule, _sentences(as_seen(veil, rule), catalogue)) for rule in _chosen(rules, names or ())]
     if as_json:
         say_json([{"rule": rule.rule, **said} for rule, said in told])
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import msgspec
@@ -18,8 +18,10 @@ from hub.replay.change import Plan, RuleChange, plan
 from hub.replay.present import present
 from hub.sinks.control import Request
 from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.personal import masking
 from hub.ui.cli.reply import Actor, ask, sentence, tell
 from hub.ui.printing import say_json, say_table
+from hub.veil import Veil
 
 WAIT = timedelta(seconds=60)
 SHOWN_ID = 8
@@ -28,7 +30,7 @@ SHOWN_ID = 8
 def show_plan(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Show what the rules and profiles on disk would change: words, states that stay or end, alarms that are open."""
     desk = desk_of(context)
-    found = plan(present(desk.here.files_dir), read_content(desk.settings))
+    found = veiled(masking(desk), plan(present(desk.here.files_dir), read_content(desk.settings)))
     if as_json:
         say_json(_document(found))
     else:
@@ -48,6 +50,20 @@ def apply(context: typer.Context, *, actor: Actor, as_json: AsJson = False) -> N
         tell(asyncio.run(ask(desks[0], request, wait=WAIT)), as_json=as_json)
     else:
         _tell_all(asyncio.run(_ask_all(desks, request)), as_json=as_json)
+
+
+def veiled(veil: Veil, found: Plan) -> Plan:
+    """Return a plan as people may see it: the words of rules, and what alarms and events tell."""
+    rules = [
+        replace(
+            each,
+            words={word: (veil.document(was), veil.document(would_be)) for word, (was, would_be) in each.words.items()},
+            open=[veil.told(alarm) for alarm in each.open],
+            closed=[veil.told(event) for event in each.closed],
+        )
+        for each in found.rules
+    ]
+    return replace(found, rules=rules)
 
 
 async def _ask_all(desks: Sequence[Desk], request: Request) -> dict[str, Reply]:

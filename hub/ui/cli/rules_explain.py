@@ -89,11 +89,23 @@ def veiled(veil: Veil, found: Explanation) -> Explanation:
     def seen(each: Seen) -> Seen:
         return each._replace(value=veil.value(each.name, each.value))
 
+    def text(said: Scalar) -> Scalar:
+        return veil.text(said) if isinstance(said, str) else said
+
     return replace(
         found,
         conditions=tuple(
-            condition._replace(terms=tuple(term._replace(seen=tuple(map(seen, term.seen))) for term in condition.terms))
+            condition._replace(
+                text=veil.text(condition.text),
+                terms=tuple(
+                    term._replace(text=veil.text(term.text), seen=tuple(map(seen, term.seen)))
+                    for term in condition.terms
+                ),
+            )
             for condition in found.conditions
+        ),
+        reasons=tuple(
+            replace(each, facts={name: text(said) for name, said in each.facts.items()}) for each in found.reasons
         ),
         inputs=tuple(
             (seen(whole), tuple(replace(member, seen=tuple(map(seen, member.seen))) for member in mine))

@@ -44,7 +44,7 @@ def stats(
         found = ledgers_of(tape, begin, after, last, progress)
     told = {name: found[name] for name in _chosen(found, names or [])}
     if as_json:
-        say_json([{"rule": name, **asdict(ledger), "each_ns": ledger.each} for name, ledger in told.items()])
+        say_json([document(name, ledger) for name, ledger in told.items()])
         return
     say_table(
         ("rule", "asked", "true", "unknown", "raised", "cleared", "last", "held back", "µs each", "ms"),
@@ -58,6 +58,11 @@ def _chosen(found: Mapping[str, Ledger], names: list[str]) -> list[str]:
         if name not in found:
             raise ConfigError("unknown_rule", f"the hub works without a rule {name!r}", hint=suggestion(name, found))
     return names or list(found)
+
+
+def document(name: str, ledger: Ledger) -> dict[str, object]:
+    """Return a ledger for programs; ``asdict`` would count the pairs of a Counter anew."""
+    return {"rule": name, **asdict(ledger), "suppressed": dict(ledger.suppressed), "each_ns": ledger.each}
 
 
 def row(name: str, ledger: Ledger) -> tuple[str, ...]:

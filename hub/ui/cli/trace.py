@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Annotated
 
 import msgspec
+import orjson
 import typer
 from rich.table import Table
 from rich.text import Text
@@ -21,11 +22,12 @@ from hub.replay.beginning import Fidelity, checkpoints
 from hub.replay.evidence import Cause, Evidence, gather
 from hub.replay.tape import tape_of
 from hub.replay.witnesses import Term
+from hub.rules.rule import write_rule
 from hub.rules.sentence import sentence as rule_sentence
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.journal import sentence as record_sentence
-from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, veil_of
+from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, as_seen, veil_of
 from hub.ui.cli.trace_city import is_of_city, tell_comparison
 from hub.ui.cli.whose import desk_for
 from hub.ui.history import History, story
@@ -73,6 +75,7 @@ def _veiled(veil: Veil, found: Evidence) -> Evidence:
         found,
         again=None if found.again is None else veil.told(found.again),
         terms=[replace(term, value=veil.scalar(term.name, term.value)) for term in found.terms],
+        rule=None if found.rule is None else as_seen(veil, found.rule),
     )
 
 
@@ -131,7 +134,7 @@ def _say_cause(cause: Cause, veil: Veil) -> None:
     if cause.record is None:
         typer.echo(f"record {position}, message {index}: {cause.why}")
     elif cause.message is None:
-        typer.echo(f"record {position}, {moment(cause.record.received_at)}: {record_sentence(cause.record)}")
+        typer.echo(f"record {position}, {moment(cause.record.received_at)}: {record_sentence(cause.record, veil)}")
     else:
         received = moment(cause.record.received_at + index)
         size = len(cause.message.payload)
@@ -189,9 +192,7 @@ def _document(veil: Veil, it: Event, found: Evidence, after: Sequence[Event]) ->
             }
             for term in found.terms
         ],
-        "rule": None
-        if found.rule is None
-        else found.rule.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+        "rule": None if found.rule is None else orjson.loads(write_rule(found.rule)),
         "story": [plain(each) for each in after],
     }
 
@@ -203,7 +204,7 @@ def _cause_document(cause: Cause, veil: Veil) -> dict[str, object]:
         "record": cause.place[0],
         "message": cause.place[1],
         "received_at": None if record is None else record.received_at + (cause.place[1] if message else 0),
-        "what": cause.why if record is None else record_sentence(record),
+        "what": cause.why if record is None else record_sentence(record, veil),
         "topic": None if message is None else message.topic,
         "payload": None if message is None or is_hidden else message.payload.hex(),
         "payload_bytes": None if message is None else len(message.payload),

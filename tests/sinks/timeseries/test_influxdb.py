@@ -12,6 +12,7 @@ from hub.services.child import free_port
 from hub.sinks.timeseries.influxdb import InfluxStore
 from hub.sinks.timeseries.lines import encode, event_line
 from hub.sinks.timeseries.query import telemetry
+from hub.sinks.timeseries.refusal import words_of
 from hub.sinks.timeseries.store import Span
 from tests.servers.http_stub import OK, Answer, HttpStub, Manner
 from tests.servers.influxdb import InfluxServer
@@ -318,3 +319,17 @@ async def test_a_ping_that_is_refused_is_unavailable(store: InfluxStore, http_st
 
     with pytest.raises(UnavailableError, match="ping_refused"):
         await store.ping()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<html>welcome</html>", "<html>welcome</html>"),
+        ('{"error":"timeout at plate_reader,site=s1 plate=\\"鲁B12345\\""}'.encode(), "timeout at plate_reader,site"),
+        ("""{"message":"cannot take 'plate_reader plate=鲁B12345'"}""".encode(), "cannot take"),
+        ('{"broken: "鲁B12345"}'.encode(), "{"),
+        (b"", ""),
+    ],
+)
+def test_what_a_store_says_is_told_up_to_where_it_may_repeat_what_was_sent(body: bytes, words: str) -> None:
+    assert words_of(body) == words
