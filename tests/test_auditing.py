@@ -56,7 +56,7 @@ async def until(registry: Registry, count: int) -> list[Line]:
 
 async def test_each_request_is_told_once_over_restarts(tmp_path: Path, valkey: ValkeyServer) -> None:
     async with Registry(sqlite_url(tmp_path)) as registry:
-        await ask(valkey, 1, "ack", alarm="a-1", comment="seen 鲁B·12345")
+        await ask(valkey, 1, "ack", rule="smoke", key="willow/smoke-1", text="seen 鲁B·12345")
         async with following(registry, valkey):
             await ask(valkey, 2, "command", device="gate-1", plate="鲁B12345")
             await until(registry, 2)
@@ -69,7 +69,8 @@ async def test_each_request_is_told_once_over_restarts(tmp_path: Path, valkey: V
         ("control.reload", "li", "control stream", "0003"),
     ]
     told = [{name: value for name, value in (line.after or {}).items() if name != "entry"} for line in found]
-    assert told == [{"alarm": "a-1", "comment": "seen 鲁B·12**5"}, {"device": "gate-1", "plate": "鲁B12**5"}, {}]
+    first = {"rule": "smoke", "about": "willow/smoke-1", "text": "seen 鲁B·12**5"}
+    assert told == [first, {"device": "gate-1", "plate": "鲁B12**5"}, {}]
 
 
 async def test_requests_wait_for_a_redis_that_comes_late(tmp_path: Path, valkey: ValkeyServer) -> None:

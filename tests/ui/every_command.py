@@ -41,7 +41,6 @@ CALLED: Mapping[str, Sequence[str]] = {
     "rules sentence": ("card-known plate-watched",),
     "rules explain": ("alarm", f"card-known --device {SITE}/{GATE}"),
     "rules stats": ONCE,
-    "rules plan": ONCE,
     "rules replay": ONCE,
     "lists show": ONCE,
     "codes resolve": (DRIVER,),
@@ -55,7 +54,7 @@ CALLED: Mapping[str, Sequence[str]] = {
 }
 """Those that show what the hub heard or keeps, with the words of each call; ``Gatehouse.words`` adds what they need."""
 
-SLOW = frozenset({"rules replay", "rules plan", "rules list", "profiles replay", "profiles list", "devices pending"})
+SLOW = frozenset({"rules replay", "rules list", "profiles replay", "profiles list", "devices pending"})
 """Those that read every rule, or do everything again: they are called as programs call them only, for time's sake."""
 
 _ANSWERS = "it changes something, and answers with no more than whoever calls it said"
@@ -69,7 +68,7 @@ NOT_CALLED: Mapping[str, str] = {
     **dict.fromkeys(("init", "run", "demo", "restore", "sim load", "sim devices", "city run"), _MAKES),
     **dict.fromkeys(("backup", "record"), _FILE),
     **dict.fromkeys(("devices export-credentials", "devices rotate"), _SECRET),
-    **dict.fromkeys(("events tail", "profiles new"), _ASKED),
+    **dict.fromkeys(("events tail", "profiles new", "rules plan"), _ASKED),
     **dict.fromkeys(
         (
             "profiles decode", "profiles guess", "profiles show", "profiles check", "profiles test", "profiles schema",
