@@ -23,6 +23,9 @@ CALLED: Mapping[str, Sequence[str]] = {
     "dead-letters list": ONCE,
     "dead-letters show": (LANE,),
     "telemetry query": (f"plate_reader {LANE}", f"event {GATE}"),
+    "commands list": ONCE,
+    "commands show": ONCE,
+    "twin show": (f"{SITE}/{LANE}",),
     "test list": ONCE,
     "drill list": ONCE,
     "coverage": ONCE,
@@ -69,6 +72,8 @@ NOT_CALLED: Mapping[str, str] = {
     **dict.fromkeys(("backup", "record"), _FILE),
     **dict.fromkeys(("devices export-credentials", "devices rotate"), _SECRET),
     **dict.fromkeys(("events tail", "profiles new", "rules plan"), _ASKED),
+    "events forward": "it runs until it is stopped; tests/ui/test_forward_cli.py receives what leaves the house",
+    "events deliveries list": "it lists ids, and what receivers answered to what had left masked",
     **dict.fromkeys(
         (
             "profiles decode", "profiles guess", "profiles show", "profiles check", "profiles test", "profiles schema",
@@ -80,6 +85,7 @@ NOT_CALLED: Mapping[str, str] = {
     **dict.fromkeys(
         (
             "alarms ack", "alarms clear", "alarms comment", "alarms shelve", "commands send", "commands confirm",
+            "commands cancel", "twin set", "twin unset", "events deliveries retry",
             "test start", "test end", "drill start", "drill end", "sites add", "sites locate", "sites code",
             "divisions set", "places add", "places import", "places locate", "places set-fact", "places clear-fact",
             "devices add", "devices import", "devices adopt", "devices enable", "devices disable", "devices retire",

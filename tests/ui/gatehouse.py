@@ -16,7 +16,7 @@ from tests.ui.installation import GATE, SENSOR, SITE, Installation
 PLATE, CARD, PERSON = "鲁B7K2M9", "8844221133", "P-55190042"
 PLANTED = (PLATE, CARD, PERSON)
 DRIVER = "person:c0ffee11c0ffee22"
-LANE = "lane-cam"
+LANE, EYE = "lane-cam", "lane-eye"
 WHY = ("--unmask", "--reason", "ticket 9")
 RULES = f"""
 rule: plate-watched
@@ -50,6 +50,7 @@ def opened(it: Installation) -> Installation:
     it.open()
     for words in (
         ("devices", "add", SITE, LANE, "--kind", "plate_reader"),
+        ("devices", "add", SITE, EYE, "--kind", "ai_camera"),
         ("places", "add", SITE, "b1", "--type", "building"),
         ("lists", "add", "block", PLATE, CARD, PERSON, "--note", f"{PERSON} drives {PLATE}"),
         ("codes", "link", DRIVER, f"plate:{PLATE}"),
@@ -88,6 +89,8 @@ class Gatehouse(At):
         self("alarms", "comment", self._alarm(), f"{PLATE} again")
         self("drill", "start", SITE, SENSOR, "--for", "1h", "--reason", f"as if {PLATE} burnt")
         self("test", "start", SITE, SENSOR, "--for", "1h", "--reason", f"{PLATE} hit it")
+        voice = ("play_voice", "--arg", f"prompt={PLATE}, move")
+        self.until("commands", "send", SITE, EYE, *voice, meets=lambda reply: reply["ok"])
         refused = ("commands", "send", SITE, GATE, "unlock", "--arg", f"plate={PLATE}", "--arg", f"card={CARD}")
         assert self.said(*refused).code == 1
         self.until("audit", meets=lambda found: [line for line in found if line["what"] == "control.command"])
@@ -115,6 +118,8 @@ class Gatehouse(At):
                 letters = self("dead-letters", "list")
                 found = next(each["number"] for each in letters if each["device"] == device)
                 return ("dead-letters", "show", str(found))
+            case ["commands", "show"]:
+                return ("commands", "show", self("commands", "list")[0]["id"])
             case words:
                 return tuple(words)
 
