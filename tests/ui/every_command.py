@@ -73,7 +73,11 @@ NOT_CALLED: Mapping[str, str] = {
     **dict.fromkeys(("devices export-credentials", "devices rotate"), _SECRET),
     **dict.fromkeys(("events tail", "profiles new", "rules plan"), _ASKED),
     "events forward": "it runs until it is stopped; tests/ui/test_forward_cli.py receives what leaves the house",
-    "events deliveries list": "it lists ids, and what receivers answered to what had left masked",
+    **dict.fromkeys(
+        ("events deliveries list", "notify ledger"), "it lists ids, and what receivers answered to what had left masked"
+    ),
+    "notify run": "it runs until it is stopped; tests/ui/test_notify_cli.py receives what leaves the house",
+    "notify list": "it lists what the installation wishes, and no addresses",
     **dict.fromkeys(
         (
             "profiles decode", "profiles guess", "profiles show", "profiles check", "profiles test", "profiles schema",
@@ -86,6 +90,7 @@ NOT_CALLED: Mapping[str, str] = {
         (
             "alarms ack", "alarms clear", "alarms comment", "alarms shelve", "commands send", "commands confirm",
             "commands cancel", "twin set", "twin unset", "events deliveries retry",
+            "notify test", "notify retry",
             "test start", "test end", "drill start", "drill end", "sites add", "sites locate", "sites code",
             "divisions set", "places add", "places import", "places locate", "places set-fact", "places clear-fact",
             "devices add", "devices import", "devices adopt", "devices enable", "devices disable", "devices retire",
