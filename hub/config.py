@@ -67,7 +67,7 @@ class _Section(BaseModel):
 class MqttPasswords(_Section):
     """One user for each connection of the hub: ``{username_prefix}-telemetry`` and so on.
 
-    ``record`` is for `hub record`, ``doctor`` for `hub doctor`.
+    ``record`` is for `hub record`, ``doctor`` for `hub doctor`, ``drill`` for `hub drill fire`.
     """
 
     telemetry: SecretStr = SecretStr("")
@@ -75,6 +75,7 @@ class MqttPasswords(_Section):
     downlink: SecretStr = SecretStr("")
     record: SecretStr = SecretStr("")
     doctor: SecretStr = SecretStr("")
+    drill: SecretStr = SecretStr("")
 
 
 class MqttSettings(_Section):

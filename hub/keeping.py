@@ -16,7 +16,7 @@ from hub.normalize.networks.routing import Router, compile_router
 from hub.partitions import partitions_of, settings_of
 from hub.registry import credentials
 from hub.registry.brokers.broker import Broker, Drift, Roster
-from hub.registry.brokers.grants import CONNECTIONS, DOCTOR, EVENTS, RECORD, TELEMETRY, SourceTopics
+from hub.registry.brokers.grants import CONNECTIONS, DOCTOR, DRILL, EVENTS, RECORD, TELEMETRY, SourceTopics
 from hub.registry.brokers.mosquitto import Mosquitto
 from hub.registry.brokers.mosquitto_files import Listeners, TlsListener
 from hub.registry.certificates import Authority
@@ -25,7 +25,7 @@ from hub.registry.nouns import Source
 from hub.registry.registry import Registry
 
 POLL_SECONDS = 1.0
-FOR_PEOPLE = {RECORD, DOCTOR}
+FOR_PEOPLE = {RECORD, DOCTOR, DRILL}
 
 log = structlog.get_logger(__name__)
 

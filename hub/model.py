@@ -69,6 +69,8 @@ class TopicClass(StrEnum):
     SIGNAL = "signal"
     RESPONSE = "response"
     AVAILABILITY = "availability"
+    DRILL = "drill"
+    """What a drill lets a detector's double say: never the device itself, and heard only while the drill runs."""
 
 
 class Timeliness(StrEnum):

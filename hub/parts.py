@@ -141,16 +141,16 @@ def make_downlink(settings: Settings, emit: Callable[[Outcome], None], clock: Cl
     return Downlink(config, emit, clock, guard=guard)
 
 
-def make_recorder_client(settings: Settings) -> ClientConfig:
-    """Return where `hub record` connects: as a user of its own, so that it takes no session of the hub over."""
+def make_tool_client(settings: Settings, connection: str) -> ClientConfig:
+    """Return where `hub record` or `hub drill` connects: as a user of its own, so that it takes no session over."""
     mqtt = settings.mqtt
-    user = f"{mqtt.username_prefix}-record"
+    user = f"{mqtt.username_prefix}-{connection}"
     return ClientConfig(
         host=mqtt.host,
         port=mqtt.port,
         client_id=f"{user}-{uuid4().hex[:12]}",
         username=user,
-        password=mqtt.passwords.record.get_secret_value(),
+        password=getattr(mqtt.passwords, connection).get_secret_value(),
         tls=tls_of(settings),
     )
 

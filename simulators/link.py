@@ -84,6 +84,11 @@ class Link:
         self._obey: Obey | None = None
         self._client: _Client | None = None
 
+    @property
+    def is_connected(self) -> bool:
+        """True while it talks to a broker, and has subscribed to its commands."""
+        return self._client is not None
+
     def listen(self, topic: str, obey: Obey) -> None:
         """Hand every message on ``topic`` to ``obey``; before :meth:`run`."""
         self._commands, self._obey = topic, obey

@@ -12,7 +12,7 @@ SYS_DROPPED = "$SYS/broker/publish/messages/dropped"
 """Where mosquitto counts what it threw away."""
 
 _NATIVE = re.compile(
-    r"hub/([A-Za-z0-9.-][A-Za-z0-9._-]{0,63})/([A-Za-z0-9._-]{1,64})/(telemetry|signal|response|availability)"
+    r"hub/([A-Za-z0-9.-][A-Za-z0-9._-]{0,63})/([A-Za-z0-9._-]{1,64})/(telemetry|signal|response|availability|drill)"
 )
 
 
@@ -24,7 +24,7 @@ class SessionName(StrEnum):
 
 
 _HEARD_BY = {
-    SessionName.EVENTS: (TopicClass.SIGNAL, TopicClass.RESPONSE, TopicClass.AVAILABILITY),
+    SessionName.EVENTS: (TopicClass.SIGNAL, TopicClass.RESPONSE, TopicClass.AVAILABILITY, TopicClass.DRILL),
     SessionName.TELEMETRY: (TopicClass.TELEMETRY,),
 }
 
@@ -43,6 +43,11 @@ def command_topic(site: str, device: str) -> str:
 def response_topic(site: str, device: str) -> str:
     """Return where a device answers commands."""
     return f"hub/{site}/{device}/{TopicClass.RESPONSE}"
+
+
+def drill_topic(site: str, device: str) -> str:
+    """Return where a drill speaks in the place of a device."""
+    return f"hub/{site}/{device}/{TopicClass.DRILL}"
 
 
 def marker_topic(partition: str, session: str) -> str:

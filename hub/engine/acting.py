@@ -62,15 +62,16 @@ class Hands:
         for action in actions:
             if moment.late and action.until is None:
                 continue
+            key = state.key if action.until is not None else ""
             for device in targets(action):
                 part = state.part if action.to is None else ""
                 state.steps += 1
                 identity = f"{state.alarm}-{state.steps}"
                 wish = Wish(identity, device, part, action, Cause(state.rule, drill=state.mode.drill))
                 if not state.mode.acts:
-                    self._rehearse(wish, moment)
+                    self._rehearse(wish, key, moment)
                 else:
-                    self._wish(wish, state.key if action.until is not None else "", moment)
+                    self._wish(wish, key, moment)
 
     def _wish(self, wish: Wish, key: str, moment: Moment) -> Refusal | None:
         """Hold what is a hold, as long as the alarm of ``key`` lasts if it is one's; send what is a command."""
@@ -110,17 +111,25 @@ class Hands:
             return Refusal("outranked", f"{owner_of(above)} has it, with priority {above.priority}")
         return None
 
-    def _rehearse(self, wish: Wish, moment: Moment) -> None:
+    def _rehearse(self, wish: Wish, key: str, moment: Moment) -> None:
+        """Tell what would become of a command: of everything that is asked before it leaves."""
         device, identity = wish.device, wish.identity
+        lease = _lease_of(wish, key, self._state.clock.claims + 1, moment)
+        would, detail = "sent", "a drill without commands: not sent"
+        above = self._sender.claims.above(lease)
+        if not device.can(wish.action.command):
+            would, detail = "failed", f"unknown_command: {device.why_not(wish.action.command)}"
+        elif because := self._guards.bar(device, wish.part, wish.action.command, moment):
+            would, detail = "rejected", f"interlocked: {because['en']} / {because['zh']}"
+        elif above is not None and not agrees(lease, above):
+            would, detail = "superseded", f"{owner_of(above)} ({above.priority}) has it"
         self._output.event(
             Event(
                 id=self._output.event_id("command", identity, moment.t, 1), name="command.rehearsed",
                 severity=Severity.INFO, transition=Transition.OCCURRED, time=moment.at, key=device.key,
                 rule=wish.cause.name, rule_version="", site=device.site, building=device.building,
                 device=device.device, part=wish.part, drill=wish.cause.drill, causes=(moment.cause,),
-                data={
-                    "command": wish.action.command, "id": identity, "detail": "a drill without commands: not sent",
-                },
+                data={"command": wish.action.command, "id": identity, "would": would, "detail": detail},
             )
         )  # fmt: skip
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from functools import partial
 
 from hub.engine.acting import Hands
+from hub.engine.aims import targets_of
 from hub.engine.content import Content
-from hub.engine.device import Device
 from hub.engine.inhibition import Inhibition
 from hub.engine.modes import Modes
 from hub.engine.moment import Moment, Output
@@ -20,7 +20,6 @@ from hub.engine.views import Views
 from hub.model import AlarmChange, Scalar, Transition
 from hub.rules.held import Held
 from hub.rules.inputs import Present
-from hub.rules.rule import Do
 from hub.rules.states import REAL, CompiledRule, Known, Move, Phase, RuleState, ripen, wants_clear
 from hub.rules.timers import TimerClass, Timers
 
@@ -38,7 +37,7 @@ class Alarms:
         self.standing = Standing(state, timers, self.teller)
         self.inhibition = Inhibition(state, content, timers, self.find)
         self._raised: list[Case] = []
-        self.modes = Modes(state, content, timers, output)
+        self.modes = Modes(state, content, timers, output, self.alarming)
         self.views = Views(state, timers, self.modes)
         self.states: dict[tuple[str, str], RuleState] = {}
         self.by_key: dict[str, dict[str, RuleState]] = {}
@@ -61,6 +60,11 @@ class Alarms:
         state, found = self.states.get((rule, key)), self._content.subject(key)
         compiled = None if found is None else self._content.rule_of(rule, found[0])
         return None if state is None or compiled is None or found is None else Case(compiled, state, found[0])
+
+    def alarming(self) -> Iterator[Case]:
+        """Yield every active alarm, in the order (rule, key)."""
+        found = (self.find(*name) for name in sorted(self.states) if self.states[name].phase in ALARMING)
+        yield from (case for case in found if case is not None)
 
     def begin(self, rule: CompiledRule, device: Subject, part: str) -> Case:
         """Return the case that is, or a new idle one; its state is about to change."""
@@ -166,7 +170,7 @@ class Alarms:
         state.mode = self.modes.of(state.rule, case.device)
         if case.rule.rule.while_pending and not moment.late and not self.inhibition.explains(case):
             state.alarm = self._output.event_id(state.rule, state.key, moment.t, 0)
-            self._hands.act(case.rule.while_pending, state, self._targets(case.device), moment)
+            self._hands.act(case.rule.while_pending, state, targets_of(self._content, case.device), moment)
 
     def raised(self, case: Case, moment: Moment, data: Mapping[str, Scalar]) -> None:
         """Raise the alarm of ``case``, whose phase is active; a late one owes its lasting commands."""
@@ -180,12 +184,13 @@ class Alarms:
         away: dict[str, Scalar] = {} if state.shelved_t is None else {"shelved_until": state.shelved_until // 10**6}
         state.alarm = self.teller.tell(rule, state, device, Transition.RAISED, moment, away).id
         self.teller.show(rule, state, device)
+        self.modes.look(case, moment)
         state.owes_commands = (
             moment.late and state.mode.acts and any(action.until is not None for action in rule.rule.do)
         )
         before = self._hands.held_by(state)
         if not moment.late:
-            self._hands.act(rule.rule.do, state, self._targets(device), moment)
+            self._hands.act(rule.rule.do, state, targets_of(self._content, device), moment)
         self._hands.hand_over(before, moment)
         if rule.quiet_ns is not None:
             state.phase, state.due = Phase.CLEARING, moment.t + rule.quiet_ns
@@ -273,7 +278,8 @@ class Alarms:
         verdict = None if rule.when is None else rule.when.verdict(held, awake)
         cleared = None if rule.clear is None else rule.clear.verdict(held, awake)
         is_over = verdict is False if rule.latched else wants_clear(rule, Known(verdict, cleared))
-        stands = state.phase is Phase.ACTIVE and not rule.rule.is_momentary and not is_over
+        is_made_up = state.mode.played and not verdict  # what is not known is no reason to believe a play
+        stands = state.phase is Phase.ACTIVE and not (rule.rule.is_momentary or is_over or is_made_up)
         self.cleared(case, moment, {"reason": "test over" if state.mode.test else "drill over"})
         if stands:
             again = self.begin(rule, device, state.part)
@@ -286,7 +292,8 @@ class Alarms:
         rule, state, device = case
         state.mode = self.modes.of(rule.name, device)
         state.alarm = self.teller.tell(rule, state, device, Transition.OCCURRED, moment).id
-        self._hands.act(rule.rule.do, state, self._targets(device), moment)
+        self.modes.look(case, moment)
+        self._hands.act(rule.rule.do, state, targets_of(self._content, device), moment)
 
     def pay(self, case: Case, moment: Moment) -> None:
         """Take up the holds that a late alarm owes, or that lapsed, now that it is known to be still true."""
@@ -295,7 +302,7 @@ class Alarms:
             self.keep(state)
             state.owes_commands = False
             before = self._hands.held_by(state)
-            self._hands.act(lasting, state, self._targets(case.device), moment._replace(late=False))
+            self._hands.act(lasting, state, targets_of(self._content, case.device), moment._replace(late=False))
             self._hands.hand_over(before, moment)
 
     def owe(self, rule: str, key: str) -> None:
@@ -304,14 +311,6 @@ class Alarms:
         if state is not None and state.phase in ALARMING:
             self.keep(state)
             state.owes_commands = True
-
-    def _targets(self, device: Subject) -> Callable[[Do], list[Device]]:
-        def targets(action: Do) -> list[Device]:
-            if action.to is None:
-                return [device] if isinstance(device, Device) else device.taking(action.command)
-            return self._content.near(device, action.to.kind, action.to.within)
-
-        return targets
 
     def forget(self, rule: str, moment: Moment, *, device: Subject | None = None, why: str) -> None:
         """End the states of a rule (of one device) that no longer exists; active alarms are cleared, saying why."""

@@ -12,6 +12,7 @@ from hub.engine.alarms import Alarms
 from hub.engine.areas import Areas
 from hub.engine.content import Content
 from hub.engine.desires import Desires
+from hub.engine.doubles import Doubles
 from hub.engine.encoding import TopicNames
 from hub.engine.hearing import Ear
 from hub.engine.judging import Judge
@@ -55,7 +56,7 @@ from hub.model import (
     Write,
 )
 from hub.rules.inputs import Memory
-from hub.rules.states import CompiledRule, Phase, RuleState
+from hub.rules.states import CompiledRule, RuleState
 from hub.rules.timers import ON_AWAKE_CLOCK, TimerClass, Timers
 
 CLOCK_STEP_NS = 5_000_000_000
@@ -87,6 +88,7 @@ class Engine:
         known = Redelivery(self.state, decode)
         self._ear = Ear(self.state, self.content, self._judge, self._hands, self._output, topics.parse, known)
         self.modes, self.rule_states = self._alarms.modes, self._alarms.states
+        self._doubles = Doubles(self.state, self.content, self._alarms, self._ear)
         self._removed_twins: list[tuple[str, str]] = []
         self._areas = Areas(self.state, self.content, self._timers, self._output)
         self._desires = Desires(self.state, self.content, self._timers, self._hands, self._output)
@@ -110,11 +112,11 @@ class Engine:
                 self._revise(record, body, moment)
             case Control():
                 self._orders.control(body, moment)
-                self._settle_modes(moment)
             case Outcome():
                 self._hands.outcome(body, moment)
             case Started() | SessionConnected() | SessionLost() | SessionCaughtUp():
                 self._live(body, moment)
+        self._settle_modes(moment)
         clock.position, clock.t = record.position, record.t + len(record.messages)
         clock.received_at = record.received_at + len(record.messages)
         self._hands.look(moment)
@@ -153,6 +155,7 @@ class Engine:
             return
         changed = self.modes.take_unjudged()
         if changed or has_moved:
+            self._doubles.settle(moment)
             self._alarms.come_true(moment)
         places = {key: place for one in changed for key, place in self.content.seeing(one.key).items()}
         for key in sorted(places):
@@ -280,10 +283,7 @@ class Engine:
 
     def alarms(self) -> Iterator[AlarmState]:
         """Yield every active alarm, in the order (rule, key), and the tests and drills that run."""
-        for _, state in sorted(self._alarms.states.items()):
-            case = self._alarms.find(state.rule, state.key)
-            if state.phase in {Phase.ACTIVE, Phase.CLEARING} and case is not None:
-                yield alarm_of(*case)
+        yield from (alarm_of(*case) for case in self._alarms.alarming())
         yield from self.modes.shown()
 
     def take_changed_twins(self) -> tuple[list[Twin], list[tuple[str, str]]]:
@@ -292,8 +292,8 @@ class Engine:
         return self._desires.changed_twins(self._ear.take_changed()), removed
 
     def twins_of(self, site: str) -> list[Twin]:
-        """Return every twin of a site."""
-        return [twin for device in self.content.devices_of(site) for twin in self._desires.twins_of(device)]
+        real = (device for device in self.content.devices_of(site) if not device.is_double)
+        return [twin for device in real for twin in self._desires.twins_of(device)]
 
     # ----------------------------------------------------------------------------------------------------- checkpoints
 

@@ -1,4 +1,4 @@
-"""Commands to many devices at once: what a person asks of a place waits until a second person has agreed."""
+"""Commands to many devices at once, and drills that send some: they wait until a second person has agreed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from hub.rules.timers import TimerClass, Timers
 AGREE_NS = 300_000_000_000
 """How long a second person has (five minutes): who has not agreed by then is asked anew."""
 WANTED = "wanted"
+DRILL = "what"
+"""The word of what a drill is of, which a command to a place has not."""
 MOST = 100
 """How many may wait at once."""
 _LABELS = {
@@ -43,17 +45,17 @@ class Areas:
         found = self.content.place(site, place)
         if found is None:
             return None
-        there = self.content.devices_of(site)
+        there = [one for one in self.content.devices_of(site) if not one.is_double]
         return [one for one in there if found.key in self.content.around(one) and one.can(command)]
 
-    def ask(self, control: Control, devices: int, moment: Moment) -> Refusal | None:
-        """Let ``control`` wait for a second person."""
+    def ask(self, control: Control, words: dict[str, Scalar], moment: Moment) -> Refusal | None:
+        """Let ``control`` wait for a second person; ``words`` are told too."""
         if len(self._wanted) >= MOST:
             return Refusal("too_many_requests", f"{MOST} wait for a second person; they end within five minutes")
         wanted = Wanted(id=control.id, actor=control.actor, args=dict(control.args), until_t=moment.t + AGREE_NS)
         self._state.touch(f"wanted/{wanted.id}", wanted)
         self.restore(wanted)
-        self._tell(wanted, "requested", {"devices": devices, "until": (moment.at + AGREE_NS) // 10**6}, moment)
+        self._tell(wanted, "requested", {**words, "until": (moment.at + AGREE_NS) // 10**6}, moment)
         return None
 
     def agree(self, control: Control, moment: Moment) -> Wanted | Refusal:
@@ -92,8 +94,10 @@ class Areas:
         self._timers.drop(TimerClass.RUNNING, WANTED, wanted.id)
 
     def _tell(self, wanted: Wanted, what: str, words: dict[str, Scalar], moment: Moment) -> None:
-        site, place = str(wanted.args.get("site", "")), str(wanted.args.get("place", ""))
-        data: dict[str, Scalar] = {"command": wanted.args.get("command", ""), "id": wanted.id, "place": place, **words}
+        site, place = str(wanted.args.get("site", "")), str(wanted.args.get("place") or wanted.args.get(DRILL, ""))
+        place = place.removeprefix("@")
+        data: dict[str, Scalar] = {"command": wanted.args.get("command", "drill"), "id": wanted.id, "place": place}
+        data |= words
         self._output.event(
             Event(
                 id=self._output.event_id("command", f"{wanted.id} {what}", moment.t, 1), name=f"command.{what}",

@@ -10,7 +10,7 @@ import msgspec
 
 from hub.catalogue import Catalogue, Kind
 from hub.engine.barred import Barred
-from hub.engine.device import Device, DeviceRow
+from hub.engine.device import DOUBLE, Device, DeviceRow
 from hub.engine.networks import Networks
 from hub.engine.outfits import Outfits
 from hub.engine.places import Place, Subject, bodies_of, is_near, key_of_place
@@ -75,6 +75,10 @@ class Content:
         """Return a registered device."""
         return self._devices.get(f"{site}/{device}")
 
+    def real(self, device: Device) -> Device:
+        """Return the device itself, of a double its original."""
+        return self.find(device.site, device.device.removesuffix(DOUBLE)) or device
+
     def of_network(self, source: str, name: str) -> Device | None:
         """Return the device that a foreign network calls ``name``: what it is registered as, or by its address."""
         if self._by_network is None:
@@ -90,10 +94,6 @@ class Content:
     def of_source(self, source: str) -> list[Device]:
         """Return the devices of a foreign network in the order of keys."""
         return [device for device in self.devices() if device.row.source == source]
-
-    def by_key(self, key: str) -> Device | None:
-        """Return the device of a key without part."""
-        return self._devices.get(key)
 
     def subject(self, key: str) -> tuple[Subject, str] | None:
         """Return the device or place of a key, and the part of it that the key names."""
@@ -137,8 +137,8 @@ class Content:
         return self._outfits.count_of(name)
 
     def bodies(self) -> dict[str, bytes]:
-        """Return the documents of the last revision by key."""
-        return {key: document.body for key, document in self.documents.items()}
+        """Return the documents of the last revision by key; doubles of a drill are in none."""
+        return {key: document.body for key, document in self.documents.items() if not key.endswith(DOUBLE)}
 
     def near(self, device: Subject, kind: str, within: str) -> list[Device]:
         """Return the devices of ``kind`` in the same place, building or site, in the order of keys."""
@@ -202,7 +202,8 @@ class Content:
     def _stand(self, at: int, change: Change, sites: list[str] | None) -> None:
         """Bind rules to the devices and places of ``sites`` (None: of all), as it is at wall time ``at``."""
         wanted = self.sites() if sites is None else sites
-        devices = [device for site in wanted for device in self.devices_of(site)]
+        gone = {device.key for device in change.removed_devices}  # who is taken away is no witness any more
+        devices = [device for site in wanted for device in self.devices_of(site) if device.key not in gone]
         for device in devices:
             rules = self._rulebook.of_device(device.row, at)
             if rules is not device.rules:
@@ -212,8 +213,7 @@ class Content:
         old = [place for place in self._places.values() if place.site in wanted]
         change.removed_places = [place for place in old if place.key not in places]
         kept = {key: place for key, place in self._places.items() if place.site not in wanted}
-        gone = {place.key: place for place in change.removed_places}
-        self._places = dict(sorted((kept | gone | places).items()))
+        self._places = dict(sorted((kept | {one.key: one for one in change.removed_places} | places).items()))
 
     @property
     def changes_at(self) -> int | None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 ReadForeign = Callable[[bytes, int | None], Sequence[Reading]]
 """A payload and the port that the network says beside it, to readings."""
 
+DOUBLE = "~drill"
+"""Ends the names of doubles; nobody can register such a name, and no topic holds one."""
 LATE_AFTER_NS = 60_000_000_000
 SHAPES = 10_000
 """How many sets of names are remembered per kind; a device that invents new ones costs itself time, not memory."""
@@ -218,6 +220,11 @@ class Device(_Pulse):
     def identity(self) -> tuple[str, str]:
         """Its site and name; made when it is asked for, for it takes 56 bytes."""
         return self.row.site, self.row.device
+
+    @property
+    def is_double(self) -> bool:
+        """True for what a drill put beside a real device, to speak in its place."""
+        return self.device.endswith(DOUBLE)
 
     def forget_shortcuts(self) -> None:
         """Look up again what depends on rules and profile."""

@@ -9,7 +9,7 @@ from zlib import crc32
 from hub.engine.acting import Hands
 from hub.engine.barred import REFUSED
 from hub.engine.content import Content
-from hub.engine.device import Device
+from hub.engine.device import DOUBLE, Device
 from hub.engine.foreign import MAX_PAYLOAD_BYTES, ForeignEar, may_be_large
 from hub.engine.judging import Judge
 from hub.engine.moment import Output
@@ -118,6 +118,8 @@ class Ear(ForeignEar):
         address = self._parse(topic)
         if address is None:
             return self._foreign_route(topic)
+        if address.topic_class is TopicClass.DRILL:
+            return self._rehearsed(topic, address)
         is_data = address.topic_class in {TopicClass.TELEMETRY, TopicClass.SIGNAL}
         device = self._content.find(address.site, address.device)
         if device is None:
@@ -128,6 +130,15 @@ class Ear(ForeignEar):
             raise PoisonError("unknown_device", f"{name} is not registered")
         route = (device, None if is_data else address.topic_class, crc32(topic.encode()))
         self._routes[topic] = route
+        return route
+
+    def _rehearsed(self, topic: str, address: Address) -> Route | None:
+        """Find the double; outside its drill nobody listens, and nothing waits for the next one."""
+        double = self._content.find(address.site, f"{address.device}{DOUBLE}")
+        if double is None:
+            self._refuse("no_drill")
+            return None
+        route = self._routes[topic] = (double, None, crc32(topic.encode()))
         return route
 
     def _foreign_route(self, topic: str) -> Route | None:

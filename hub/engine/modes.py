@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hub.durations import nanoseconds, read_duration
 from hub.engine.clearing import Refusal
 from hub.engine.content import Content
-from hub.engine.device import Device
+from hub.engine.device import DOUBLE, Device
 from hub.engine.moment import Moment, Output
-from hub.engine.places import Subject
+from hub.engine.places import Place, Subject, is_near
+from hub.engine.standing import Case
 from hub.engine.state import Exercise, ExerciseKind, State
 from hub.model import AlarmChange, AlarmState, Control, Event, Scalar, Severity, Transition
 from hub.rules.states import REAL, Mode
@@ -26,17 +27,21 @@ _LABELS = {
     "test_ended": {"en": "Test ended", "zh": "测试结束"},
     "drill_started": {"en": "Drill started", "zh": "演练开始"},
     "drill_ended": {"en": "Drill ended", "zh": "演练结束"},
+    "drill_overridden": {"en": "Drill ended by a real alarm", "zh": "真实报警，演练中止"},
 }
 
 
 class Modes:
     """The tests and drills that run; each is an entry of the engine's state, and shown among the alarms of its site."""
 
-    def __init__(self, state: State, content: Content, timers: Timers, output: Output) -> None:
+    def __init__(
+        self, state: State, content: Content, timers: Timers, output: Output, alarming: Callable[[], Iterator[Case]]
+    ) -> None:
         self._state = state
         self._content = content
         self._timers = timers
         self._output = output
+        self._alarming = alarming
         self._known: dict[str, Exercise] = {}
         self._modes: dict[tuple[str, str], Mode] = {}
 
@@ -59,20 +64,51 @@ class Modes:
         return found
 
     def _mode(self, rule: str, subject: Subject) -> Mode:
-        around = self._content.around(subject)
-        mine = [each for each in self._running() if each.key in around and rule in (each.rules or [rule])]
+        if isinstance(subject, Device) and subject.is_double:
+            return Mode(drill=True, acts=any(each.with_commands for each in self._speaking_as(subject)), played=True)
+        mine = [each for each in self._about(rule, subject) if not each.doubles or isinstance(subject, Place)]
         drills = [each for each in mine if each.kind is ExerciseKind.DRILL]
         if not mine:
             return REAL
         acts = any(each.with_commands for each in drills)
-        return Mode(test=len(mine) > len(drills), drill=bool(drills), acts=acts)
+        played = any(each.doubles for each in mine)
+        return Mode(test=len(mine) > len(drills), drill=bool(drills), acts=acts, played=played)
 
     def _running(self) -> Iterator[Exercise]:
         return (each for each in self._known.values() if not each.is_over)
 
+    def _about(self, rule: str, subject: Subject) -> list[Exercise]:
+        around = self._content.around(subject)
+        return [each for each in self._running() if each.key in around and rule in (each.rules or [rule])]
+
+    def _speaking_as(self, double: Device) -> list[Exercise]:
+        name = double.device.removesuffix(DOUBLE)
+        return [each for each in self._running() if each.site == double.site and name in each.doubles]
+
     def sees(self, rule: str, subject: Subject, device: Device) -> bool:
-        """Return whether ``device`` counts for ``rule`` at ``subject``: one that is tried only where all is tried."""
-        return not self._known or self.of(rule, device) is REAL or self.of(rule, subject) is not REAL
+        """Return whether ``device`` counts for ``rule`` at ``subject``: one that is tried only where all is tried.
+
+        Where doubles speak only they do, and nowhere else.
+        """
+        if not self._known or subject is device:
+            return True
+        played = [each for each in self._about(rule, subject) if each.doubles]
+        if device.is_double or played:
+            return device.is_double and any(each in played for each in self._speaking_as(device))
+        return self.of(rule, device) is REAL or self.of(rule, subject) is not REAL
+
+    def doubled(self) -> set[tuple[str, str]]:
+        """Return site and name of every device that a drill speaks for."""
+        return {(each.site, name) for each in self._running() for name in each.doubles}
+
+    def look(self, case: Case, moment: Moment) -> None:
+        """End the drills with doubles beside which something critical is raised for real: nobody must doubt that."""
+        if case.state.mode != REAL or case.state.severity is not Severity.CRITICAL:
+            return
+        for each in [one for one in self._running() if one.doubles]:
+            place = self._content.subject(each.key)
+            if place is None or _are_beside(place[0], case.device):
+                self._end(each, moment, {"overridden_by": f"{case.rule.name} {case.state.key}"})
 
     def is_testing(self, device: Device) -> bool:
         """Return whether ``device`` is under test."""
@@ -88,8 +124,21 @@ class Modes:
         """Begin, or prolong or shorten, what ``control`` asks; return why not.
 
         ``args``: ``site``, ``what`` (names of devices and places), ``for``, ``reason``; of a drill also ``rules`` (only
-        theirs; else all) and ``with_commands``.
+        theirs; else all), ``with_commands``, and ``doubles``: the detectors of one place that it speaks for.
         """
+        asked = self._asked(kind, control, moment)
+        if isinstance(asked, Refusal):
+            return asked
+        for each in asked:
+            self._begin(each, moment)
+        return None
+
+    def why_not(self, kind: ExerciseKind, control: Control, moment: Moment) -> Refusal | None:
+        """Return why :meth:`start` would not begin what ``control`` asks."""
+        asked = self._asked(kind, control, moment)
+        return asked if isinstance(asked, Refusal) else None
+
+    def _asked(self, kind: ExerciseKind, control: Control, moment: Moment) -> list[Exercise] | Refusal:
         args = control.args
         found = self._found(args)
         rules = str(args.get("rules", "")).split()
@@ -103,15 +152,32 @@ class Modes:
             return Refusal("reason_missing", "say why: whoever sees it will ask")
         if span is None:
             return Refusal("bad_duration", "longer than 0s, and 8h at most")
-        for subject in found:
-            self._begin(
-                Exercise(
-                    kind=kind, key=subject.key, site=subject.site, actor=control.actor, reason=reason, since=moment.at,
-                    until_t=moment.t + span, until_at=moment.at + span, rules=rules,
-                    with_commands=bool(args.get("with_commands", False)),
-                ),
-                moment,
-            )  # fmt: skip
+        doubles = str(args.get("doubles", "")).split()
+        if doubles:
+            refusal = self._cannot_double(found, doubles)
+            if refusal is not None:
+                return refusal
+            rules = rules or sorted(found[0].rules.by_name)
+        return [
+            Exercise(
+                kind=kind, key=subject.key, site=subject.site, actor=control.actor, reason=reason, since=moment.at,
+                until_t=moment.t + span, until_at=moment.at + span, rules=rules,
+                with_commands=bool(args.get("with_commands", False)), doubles=doubles,
+            )
+            for subject in found
+        ]  # fmt: skip
+
+    def _cannot_double(self, found: list[Subject], names: list[str]) -> Refusal | None:
+        """Return why nobody can speak for the devices ``names`` at what was ``found``."""
+        place = found[0]
+        if len(found) > 1 or not isinstance(place, Place) or not place.rules.by_name:
+            return Refusal("no_rules", "name one place that rules are for: a fire zone with its detectors")
+        there = [one for one in self._content.devices_of(place.site) if place.key in self._content.around(one)]
+        if unknown := sorted(set(names) - {one.device for one in there if not one.is_double}):
+            return Refusal("unknown_name", f"not at {place.key}: {' '.join(unknown)}")
+        for rule, state, subject in self._alarming():
+            if state.severity is Severity.CRITICAL and state.mode == REAL and _are_beside(place, subject):
+                return Refusal("real_alarm", f"{rule.name} {state.key} stands: a drill would hide it")
         return None
 
     def end(self, kind: ExerciseKind, control: Control, moment: Moment) -> Refusal | None:
@@ -150,6 +216,7 @@ class Modes:
         }  # fmt: skip
         words |= {"rules": " ".join(exercise.rules)} if exercise.rules else {}
         words |= {"with_commands": exercise.with_commands} if exercise.kind is ExerciseKind.DRILL else {}
+        words |= {"doubles": " ".join(exercise.doubles)} if exercise.doubles else {}
         self._tell(exercise, "started", words, moment)
         self._output.effects.alarms.append(
             AlarmChange(exercise.site, _shown_as(exercise), exercise.key, shown(exercise))
@@ -171,12 +238,14 @@ class Modes:
     def _tell(self, exercise: Exercise, what: str, words: dict[str, Scalar], moment: Moment) -> None:
         found = self._content.subject(exercise.key)
         name = f"device.{exercise.kind}_{what}"
+        label = _LABELS[f"{exercise.kind}_{'overridden' if 'overridden_by' in words else what}"]
+        severity = Severity.HIGH if "overridden_by" in words else Severity.INFO
         self._output.event(
             Event(
-                id=self._output.event_id(name, exercise.key, moment.t, 1), name=name, severity=Severity.INFO,
+                id=self._output.event_id(name, exercise.key, moment.t, 1), name=name, severity=severity,
                 transition=Transition.OCCURRED, time=moment.at, key=exercise.key, rule="", rule_version="",
                 site=exercise.site, building="" if found is None else found[0].building,
-                device="" if found is None else found[0].device, label=_LABELS[f"{exercise.kind}_{what}"], data=words,
+                device="" if found is None else found[0].device, label=label, data=words,
                 causes=(moment.cause,),
             )
         )  # fmt: skip
@@ -204,6 +273,12 @@ class Modes:
     def shown(self) -> Iterator[AlarmState]:
         """Yield what runs as readers see it, in the order of keys."""
         return (shown(self._known[name]) for name in sorted(self._known) if not self._known[name].is_over)
+
+
+def _are_beside(place: Subject, other: Subject) -> bool:
+    """Return whether both are in one building, or at one site where one of them is in none."""
+    is_wide = not (place.building and other.building)
+    return is_near(place, other, "site" if is_wide else "building")
 
 
 def shown(exercise: Exercise) -> AlarmState:

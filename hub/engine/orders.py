@@ -12,7 +12,7 @@ from hub.commands.life import DEFAULT_EXPIRY_NS, Command, Lease
 from hub.commands.shown import ASKS
 from hub.engine.acting import Hands
 from hub.engine.alarms import Alarms
-from hub.engine.areas import Areas
+from hub.engine.areas import DRILL, Areas
 from hub.engine.clearing import Person, Refusal
 from hub.engine.desires import Desires
 from hub.engine.device import Device
@@ -65,7 +65,7 @@ class Orders:
             "reload": self._reloaded,
             "test": self._of_mode(modes.start, ExerciseKind.TEST),
             "end_test": self._of_mode(modes.end, ExerciseKind.TEST),
-            "drill": self._of_mode(modes.start, ExerciseKind.DRILL),
+            "drill": self._drill,
             "end_drill": self._of_mode(modes.end, ExerciseKind.DRILL),
         }
 
@@ -124,6 +124,16 @@ class Orders:
 
         return answer
 
+    def _drill(self, control: Control, moment: Moment) -> Reply:
+        """Begin a drill; one that tells devices what to do when a second person has agreed."""
+        begin = self._of_mode(self._modes.start, ExerciseKind.DRILL)
+        if not control.args.get("with_commands"):
+            return begin(control, moment)
+        refusal = self._modes.why_not(ExerciseKind.DRILL, control, moment) or self._areas.ask(control, {}, moment)
+        if refusal is not None:
+            return _reply(control, f"{control.args.get('site', '')}: {control.args.get('what', '')}", refusal)
+        return _waits(control, "its commands leave")
+
     def _comment(self, control: Control, moment: Moment) -> Reply:
         return self._of_alarm(partial(self._people.comment, str(control.args.get("text", ""))), control, moment)
 
@@ -171,12 +181,10 @@ class Orders:
         if len(devices) == 1:
             only = {**words, "device": devices[0].device}
             return self._command(msgspec.structs.replace(control, args={**only, "place": ""}), moment)
-        refused = self._areas.ask(control, len(devices), moment)
+        refused = self._areas.ask(control, {"devices": len(devices)}, moment)
         if refused is not None:
             return _reply(control, str(words.get("place")), refused)
-        site = words.get("site")
-        detail = f"{len(devices)} devices: within 5 minutes somebody else says hub commands confirm {site} {control.id}"
-        return Reply(control.id, ok=True, code="needs_second_person", detail=detail)
+        return _waits(control, f"{len(devices)} devices")
 
     def _targets(self, words: Mapping[str, Scalar]) -> list[Device] | Refusal:
         name = str(words.get("command", ""))
@@ -190,6 +198,9 @@ class Orders:
         wanted = self._areas.agree(control, moment)
         if isinstance(wanted, Refusal):
             return _reply(control, str(control.args.get("request", "")), wanted)
+        if DRILL in wanted.args:
+            both = msgspec.structs.replace(control, actor=f"{wanted.actor} with {control.actor}", args=wanted.args)
+            return self._of_mode(self._modes.start, ExerciseKind.DRILL)(both, moment)
         devices = self._targets(wanted.args)
         if isinstance(devices, Refusal):
             return _reply(control, wanted.id, devices)
@@ -220,6 +231,12 @@ def _wish(identity: str, device: Device, words: Mapping[str, Scalar], cause: Cau
         return Refusal(error.code, error.message)
     action = Do(command=name, args=args, priority=Priority.OPERATOR)
     return Wish(identity, device, str(words.get("part", "")), action, cause)
+
+
+def _waits(control: Control, what: str) -> Reply:
+    """Return what the first of two persons is answered."""
+    how = f"somebody else says hub commands confirm {control.args.get('site')} {control.id}"
+    return Reply(control.id, ok=True, code="needs_second_person", detail=f"{what}: within 5 minutes {how}")
 
 
 def _reply(control: Control, about: str, refusal: Refusal | None) -> Reply:

@@ -10,7 +10,7 @@ from hub.durations import nanoseconds
 from hub.engine.device import LATE_AFTER_NS, Deafness, Device, DeviceRow, ReadForeign
 from hub.engine.guards import Guard, compile_guards, with_confirms
 from hub.engine.reach import ANY_REACH, Reach, reach_of
-from hub.engine.sparing import Sparing
+from hub.engine.sparing import Sparing, StoringNothing
 from hub.errors import ConfigError, PoisonError
 from hub.model import Handler, Reading
 from hub.normalize.compile import compile_downlinks, compile_profile, compile_reply
@@ -20,6 +20,8 @@ from hub.normalize.native import compile_native
 from hub.normalize.networks.synthesis import VENDOR
 from hub.normalize.profile import Profile
 from hub.normalize.responses import Response, compile_response
+
+_NOTHING = StoringNothing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,8 @@ class Outfits:
             outfit = self._deaf(row, device.deafness)
         device.handler, device.read, device.respond = outfit.handle, outfit.read, outfit.respond
         device.downlinks, device.guards, device.reach = outfit.downlinks, outfit.guards, outfit.reach
-        device.store, device.late_after_ns = outfit.store, outfit.late_after_ns
+        device.store = _NOTHING if device.is_double else outfit.store
+        device.late_after_ns = outfit.late_after_ns
         _check_ports(device)
         device.forget_shortcuts()
 

@@ -195,7 +195,8 @@ class Readings:
     def _show(self, part: Part) -> None:
         """Note that the twin of ``part`` has changed."""
         part.has_changed = True
-        self._changed.append(part)
+        if not part.device.is_double:
+            self._changed.append(part)
 
     def _take_usual(self, device: Device, reading: Reading) -> bool:  # noqa: C901 -- see below
         """Take a live reading of values, and nothing else about it, as nearly every one is; False: it is another.

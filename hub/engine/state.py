@@ -173,8 +173,8 @@ class ExerciseKind(StrEnum):
 class Exercise(msgspec.Struct):
     """A test or drill of what ``key`` names, a device or a place with everything in it, until a moment of engine time.
 
-    ``since`` and ``until_at`` are wall time. ``rules``: of a drill, only theirs (none: of all). One that is over stays
-    until it ``is_judged``: until what it changes for rules has been looked at, which waits while the hub is blind.
+    ``since`` and ``until_at`` are wall time. Of a drill only its ``rules``, and ``doubles`` of these devices, are tried
+    (none: all). One that is over stays until it ``is_judged``: what it changes for rules waits while the hub is blind.
     """
 
     kind: ExerciseKind
@@ -189,6 +189,7 @@ class Exercise(msgspec.Struct):
     with_commands: bool = False
     is_over: bool = False
     is_judged: bool = False
+    doubles: list[str] = []
 
 
 class Wanted(msgspec.Struct):
@@ -253,7 +254,6 @@ class State:
         self._dirty[key] = entry
 
     def remove(self, key: str) -> None:
-        """Say that the entry of ``key`` is gone."""
         if key in self._pending:
             self._encode(key, self._pending.pop(key))
         elif key in self._settling:

@@ -72,6 +72,14 @@ class Views:
             self._timers.drop(TimerClass.WINDOW, rule, key)
             self._state.remove(f"memory/{rule}/{key}")
 
+    def forget_member(self, device: str) -> None:
+        """Forget what a device that is gone has said to inputs: another of its name begins anew."""
+        for (rule, key), memory in sorted(self._memories.items()):
+            for tracks in memory.tracks.values():
+                for member in [name for name in tracks if name.partition("#")[0] == device]:
+                    self._state.touch(f"memory/{rule}/{key}", memory)
+                    del tracks[member]
+
     def remembered(self) -> list[tuple[str, str]]:
         """Return the (rule, key) pairs that anything is remembered for, in their order."""
         return sorted(self._memories)

@@ -134,7 +134,7 @@ class Ear:
 
     def _term(self, name: str, stamped: Stamped, key: str, awake: int) -> Term:
         value, measured_at, came, quality = stamped
-        device = self._engine.content.by_key(key.partition("#")[0])
+        device = self._engine.content.find(*key.partition("#")[0].split("/", 1))
         limit = None if device is None else self._stale_after(device, name)
         said = self._said.get((key.partition("#")[0], came))
         return Term(

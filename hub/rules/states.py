@@ -37,11 +37,12 @@ class Move(StrEnum):
 
 
 class Mode(msgspec.Struct, frozen=True):
-    """Whether an alarm is real, or raised in a test or a drill; and whether its commands leave."""
+    """Whether an alarm is real, or of a test or drill; its commands leave; it is ``played``: of doubles, never real."""
 
     test: bool = False
     drill: bool = False
     acts: bool = True
+    played: bool = False
 
 
 REAL = Mode()

@@ -43,6 +43,18 @@ async def read_events(
 
     With ``since`` the first ``count`` that were written from then on, else the last ``count``.
     """
+    return [event for _, event in await read_entries(link, domains, since=since, count=count, wanted=wanted)]
+
+
+async def read_entries(
+    link: Link,
+    domains: Sequence[str] | None = None,
+    *,
+    since: datetime | None = None,
+    count: int = 100,
+    wanted: Callable[[Event], bool] = _any,
+) -> list[tuple[int, Event]]:
+    """Return the same events, each with the millisecond at which it was written."""
     streams: list[list[_Entry]] = []
     for key in await _event_keys(link, domains):
         if since is None:
@@ -51,8 +63,8 @@ async def read_events(
             found = [each async for each in _pages(link, key, int(since.timestamp() * 1000), count, wanted)]
         streams.append(found)
     # Within a stream the entries' order holds; between streams ids only say the millisecond.
-    events = [event for _, event in heapq.merge(*streams, key=lambda entry: (entry[0], entry[1].time))]
-    return events[-count:] if since is None else events[:count]
+    entries = list(heapq.merge(*streams, key=lambda entry: (entry[0], entry[1].time)))
+    return entries[-count:] if since is None else entries[:count]
 
 
 async def _pages(

@@ -60,7 +60,8 @@ def test_topics_are_built_as_devices_know_them() -> None:
 
 def test_telemetry_and_events_have_filters_of_their_own() -> None:
     assert filters(SessionName.TELEMETRY) == ("hub/+/+/telemetry",)
-    assert filters(SessionName.EVENTS) == ("hub/+/+/signal", "hub/+/+/response", "hub/+/+/availability", SYS_DROPPED)
+    classes = ("signal", "response", "availability", "drill")
+    assert filters(SessionName.EVENTS) == (*(f"hub/+/+/{each}" for each in classes), SYS_DROPPED)
 
 
 def test_a_partition_with_sites_of_its_own_subscribes_to_each() -> None:

@@ -74,10 +74,14 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def ask(desk: Desk, verb: str, what: str, **words: Scalar) -> Reply:
-    """Ask as li for half an hour, because of the annual inspection."""
+    """Ask as li for half an hour, because of the annual inspection; wang agrees where a second person has to."""
     args: dict[str, Scalar] = {"site": "s1", "what": what, "for": "30m", "reason": "annual inspection", **words}
     identity = args.pop("id", f"id-{len(desk.records)}")
-    return desk.say(Control("1-0", str(identity), "li", verb, desk.wall + 30 * SECOND, args)).replies[0]
+    reply = desk.say(Control("1-0", str(identity), "li", verb, desk.wall + 30 * SECOND, args)).replies[0]
+    if reply.code != "needs_second_person":
+        return reply
+    agreed: dict[str, Scalar] = {"request": str(identity)}
+    return desk.say(Control("1-0", f"{identity}+", "wang", "confirm", desk.wall + 30 * SECOND, agreed)).replies[0]
 
 
 def say(desk: Desk, name: str, connection: int = 1, **values: float) -> Effects:
@@ -89,7 +93,8 @@ def told(desk: Desk) -> list[str]:
     marked = [
         (event, "".join(f" {mark}" for mark in ("test", "drill") if getattr(event, mark))) for event in desk.events
     ]
-    return [f"{event.transition} {event.rule} {event.device}".rstrip() + mark for event, mark in marked if event.rule]
+    of_rules = [each for each in marked if each[0].rule and not each[0].rule.startswith("operator")]
+    return [f"{event.transition} {event.rule} {event.device}".rstrip() + mark for event, mark in of_rules]
 
 
 def alarms(desk: Desk) -> dict[str, AlarmState]:

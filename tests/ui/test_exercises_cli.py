@@ -65,7 +65,10 @@ def test_what_still_burns_when_a_test_is_ended_is_real(at: At) -> None:
 
 def test_a_drill_of_a_site_is_one_of_everything_in_it(at: At) -> None:
     words = ("--for", "10m", "--reason", "fire drill", "--rule", "smoke-alarm", "--with-commands")
-    assert at("drill", "start", SITE, f"@{SITE}", *words)["ok"] is True
+    asked = at("drill", "start", SITE, f"@{SITE}", *words, "--as", "li")
+    assert asked["code"] == "needs_second_person"
+    assert at("drill", "list") == []
+    assert at("commands", "confirm", SITE, asked["id"], "--as", "wang")["ok"] is True
     (found,) = at.until("drill", "list")
     assert (found["data"]["rules"], found["data"]["with_commands"]) == ("smoke-alarm", True)
     at.installation.publish(TELEMETRY, FIRE)

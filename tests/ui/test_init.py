@@ -77,7 +77,7 @@ def test_it_writes_an_installation_whose_secrets_only_we_can_read(cli: Cli, plac
     assert (settings.partition, settings.mqtt.port, settings.data_dir) == ("east", 2883, place / "data")
     passwords = secrets_of(place).mqtt
     assert settings.mqtt.passwords.telemetry.get_secret_value() == passwords["telemetry"]
-    assert len({*passwords.values()}) == 5
+    assert len({*passwords.values()}) == 6
     told = [path for path in place.rglob("*") if path.is_file() and path.name not in {"secrets.toml", "redis.conf"}]
     clear = [*passwords.values(), secrets_of(place).redis]
     assert [path.name for path in told if any(secret in path.read_text("utf-8") for secret in clear)] == []

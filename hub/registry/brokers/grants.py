@@ -10,13 +10,14 @@ from hub.model import TopicClass
 from hub.registry.validation import Key
 
 ANY, SYS = "+", "$SYS/#"
-TELEMETRY, EVENTS, DOWNLINK, RECORD, DOCTOR = CONNECTIONS = ("telemetry", "events", "downlink", "record", "doctor")
+CONNECTIONS = ("telemetry", "events", "downlink", "record", "doctor", "drill")
 """What a hub has a user of its own for."""
+TELEMETRY, EVENTS, DOWNLINK, RECORD, DOCTOR, DRILL = CONNECTIONS
 
-_CLASSES = tuple(each.value for each in TopicClass)
+_CLASSES = tuple(each.value for each in TopicClass if each is not TopicClass.DRILL)
 HEARD = {
     TELEMETRY: (TopicClass.TELEMETRY,),
-    EVENTS: (TopicClass.SIGNAL, TopicClass.RESPONSE, TopicClass.AVAILABILITY),
+    EVENTS: (TopicClass.SIGNAL, TopicClass.RESPONSE, TopicClass.AVAILABILITY, TopicClass.DRILL),
     RECORD: tuple(TopicClass),
 }
 
@@ -50,6 +51,8 @@ def of_hub(connection: str, partition: str, sites: Sequence[str], foreign: Sourc
     """Return what one connection of a partition may read and write; ``sites`` may be the one that stands for all."""
     if connection == DOWNLINK:
         return Grant(reads=(), writes=(*(f"hub/{site}/+/command" for site in sites), *foreign.downlinks))
+    if connection == DRILL:
+        return Grant(reads=(), writes=tuple(f"hub/{site}/+/{TopicClass.DRILL}" for site in sites))
     native = [f"hub/{site}/+/{each}" for site in sites for each in HEARD.get(connection, ())]
     marker = f"hub/_hub/{partition}-{connection}/marker"
     match connection:

@@ -8,10 +8,12 @@ import typer
 
 from hub.model import Scalar
 from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.cli.drill_fire import fire
 from hub.ui.cli.exercises import For, Names, Reason, Sites, ask, say_running
 from hub.ui.cli.reply import Actor, tell
 
 app = typer.Typer(help="Drills: the whole chain, marked; its commands are told, and leave only if you say so.")
+app.command("fire")(fire)
 
 
 @app.command()
@@ -23,7 +25,10 @@ def start(  # noqa: PLR0913 -- each is a word of the command line
     span: For,
     reason: Reason,
     rule: Annotated[list[str] | None, typer.Option(help="Only this rule; may be repeated. Else all.")] = None,
-    with_commands: Annotated[bool, typer.Option("--with-commands", help="Commands really go to the devices.")] = False,
+    with_commands: Annotated[
+        bool,
+        typer.Option("--with-commands", help="Commands really go to the devices, once a second person has agreed."),
+    ] = False,
     actor: Actor,
     as_json: AsJson = False,
 ) -> None:

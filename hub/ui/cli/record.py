@@ -17,7 +17,7 @@ from hub.bridge.topics import SessionName
 from hub.engine.networks import Networks
 from hub.errors import ConfigError
 from hub.listening import filters_of, sites_heard
-from hub.parts import make_recorder_client, read_content
+from hub.parts import make_tool_client, read_content
 from hub.registry.registry import Registry
 from hub.replay import recorder
 from hub.replay.recording import Recorder
@@ -69,7 +69,7 @@ async def _record(desk: Desk, to: Recorder, seconds: float | None) -> None:
     filters = [each for name in SessionName for each in filters_of(name.value, networks, sites, asks_sys=False)]
     with _bar(seconds) as tell:
         life = (desk.clock, seconds, tell)
-        await recorder.record(make_recorder_client(settings), filters, content, to, life)
+        await recorder.record(make_tool_client(settings, "record"), filters, content, to, life)
 
 
 @contextmanager

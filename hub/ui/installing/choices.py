@@ -16,8 +16,8 @@ from hub.registry.hashing import new_secret
 from hub.services.broker import DAEMON_PATH
 from hub.toml_files import read_layers
 
-HUB_USERS = ("telemetry", "events", "downlink", "record", "doctor")
-"""Each connection of the hub is a user of its own; the last two are for `hub record` and `hub doctor`."""
+HUB_USERS = ("telemetry", "events", "downlink", "record", "doctor", "drill")
+"""Each connection of the hub is a user of its own; three of them for `hub record`, `hub doctor`, `hub drill`."""
 
 
 class RedisChoice(StrEnum):

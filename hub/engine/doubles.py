@@ -1,0 +1,59 @@
+"""Doubles: what a drill puts beside real detectors to speak in their place; nothing real sees or counts them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hub.engine.alarms import Alarms
+from hub.engine.content import Content
+from hub.engine.device import DOUBLE
+from hub.engine.hearing import Ear
+from hub.engine.moment import Moment
+from hub.engine.state import State
+from hub.model import Revision
+
+
+class Doubles:
+    """Lets doubles come and go with their drills: each is a device document that no registry has written.
+
+    A double is where its original is and reads payloads by the same profile, on the topic class ``drill``. It is never
+    real: what it raises is marked, of a place only what the drill tries hears it, it has neither twin nor points, no
+    command is for it (its original takes those), and it is not missed when it says nothing.
+    """
+
+    def __init__(self, state: State, content: Content, alarms: Alarms, ear: Ear) -> None:
+        self._state = state
+        self._content = content
+        self._alarms = alarms
+        self._ear = ear
+
+    def settle(self, moment: Moment) -> None:
+        """Make and remove what the drills that run ask for."""
+        wanted = self._wanted()
+        known = {f"device/{device.key}" for device in self._content.devices() if device.is_double}
+        removed = sorted(known - set(wanted))
+        put = {key: key for key in wanted if key not in known}
+        if not put and not removed:
+            return
+        awake = self._state.clock.awake(moment.t)
+        change = self._content.revise(Revision("", put, removed), wanted, self._state, awake)
+        for double in change.removed_devices:
+            self._alarms.forget("", moment, device=double, why="drill over")
+            self._alarms.views.forget_member(double.key)
+            self._state.remove(double.entry_key)
+        self._content.settle(change)
+        self._alarms.modes.forget_places()
+        self._ear.forget_routes()
+
+    def _wanted(self) -> dict[str, bytes]:
+        """Return the documents of all doubles; one whose original is gone goes too."""
+        found: dict[str, bytes] = {}
+        for site, name in sorted(self._alarms.modes.doubled()):
+            original = self._content.find(site, name)
+            if original is not None:
+                profile = "" if original.deafness else original.profile
+                row = msgspec.structs.replace(
+                    original.row, device=f"{name}{DOUBLE}", profile=profile, source="", network_id=""
+                )
+                found[f"device/{site}/{row.device}"] = msgspec.json.encode(row)
+        return found

@@ -1,0 +1,163 @@
+"""``hub drill fire``: a fire in a zone, played through the real path, timed hop by hop, and reported."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hub.errors import UnavailableError
+from hub.model import AlarmState, Scalar
+from hub.parts import make_tool_client, read_content
+from hub.replay.tape import tape_of
+from hub.sinks.control import Request
+from hub.sinks.redis_link import Link
+from hub.sinks.stream_readers import read_twins
+from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
+from hub.ui.cli.reply import Actor, ask, sentence
+from hub.ui.cli.whose import desk_for
+from hub.ui.drills.cause import Speaker, speakers, zone_of
+from hub.ui.drills.course import Course, Watch, until_agreed
+from hub.ui.drills.findings import Asked, Findings, findings, plain
+from hub.ui.drills.report import html, markdown
+from hub.ui.drills.words import CHECKS, VERDICTS, both
+from hub.ui.printing import say_json, say_table
+
+AGREE_SECONDS = 300.0
+RULES = "fire-confirmed"
+MARGIN = "5m"
+END_SECONDS = 12.0
+"""A command expires after 10 s: then the last release has an end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What was asked for on the command line."""
+
+    site: str
+    zone: str
+    detectors: tuple[str, ...]
+    reason: str
+    actor: str
+    with_actuators: bool
+    seconds: float
+
+
+def fire(  # noqa: PLR0913 -- each is a word of the command line
+    context: typer.Context,
+    site: str,
+    *,
+    zone: Annotated[str, typer.Option(help="A fire zone of the site, with its detectors.")],
+    reason: Annotated[str, typer.Option(help="Why; everybody who sees it will ask.")] = "fire drill",
+    detector: Annotated[list[str] | None, typer.Option(help="Speak for this one; may be repeated. Else two.")] = None,
+    with_actuators: Annotated[
+        bool, typer.Option("--with-actuators", help="Commands really leave, once a second person has agreed.")
+    ] = False,
+    wait: Annotated[str, typer.Option(help="How long devices may take to answer.")] = "15s",
+    out: Annotated[Path, typer.Option(help="Where the report goes: NAME.md and NAME.html.")] = Path(),
+    actor: Actor,
+    as_json: AsJson = False,
+) -> None:
+    """Play a fire: detectors' own payloads over the broker, as a drill from end to end, and a report for the inspector.
+
+    Doubles speak in the place of the detectors, so nothing real is touched: a real critical alarm in the building ends
+    the drill at once and acts. Without --with-actuators commands are decided and told, and none is sent. Exit 1 when a
+    check has failed.
+    """
+    desk = desk_of(context)
+    wish = Wish(
+        site=site, zone=zone, detectors=tuple(detector or ()), reason=reason, actor=actor,
+        with_actuators=with_actuators, seconds=as_duration(wait).total_seconds(),
+    )  # fmt: skip
+    found = asyncio.run(_play(desk, wish))
+    files = _write(found, out)
+    if as_json:
+        say_json({**plain(found), "files": [str(file) for file in files]})
+    else:
+        rows = ((both(CHECKS[each.name]), both(VERDICTS[each.verdict]), each.detail) for each in found.checks)
+        say_table(("检查 / check", "结果 / result", "说明 / detail"), rows)
+        typer.echo("\n".join(str(file) for file in files))
+    if not found.has_passed:
+        raise typer.Exit(1)
+
+
+async def _play(desk: Desk, wish: Wish) -> Findings:
+    here = await desk_for(desk, wish.site)
+    settings = here.here
+    tape_of(settings.files_dir)  # without a journal nothing can be timed: said before anything begins
+    async with desk.registry() as registry:
+        _, rows = await registry.snapshot(settings.partition)
+    documents = {**rows, **read_content(settings)}
+    zone = zone_of(documents, wish.site, wish.zone)
+    who = speakers(zone, documents, wish.detectors)
+    async with desk.redis() as link:
+        with _telling() as tell:
+            course = Course(
+                site=wish.site, place=wish.zone, started_at=desk.clock.wall_ns(), with_actuators=wish.with_actuators
+            )
+            begun = await _begin(here, link, wish, who, tell)
+            watch = Watch(course, link, settings.files_dir, desk.clock)
+            try:
+                await watch.play(who, make_tool_client(settings, "drill"))
+                await watch.until_over(wish.seconds, tell)
+            finally:
+                await _ask(here, wish, "end_drill", {"what": f"@{wish.zone}"})
+            await watch.until_gone(END_SECONDS)
+        twins = await read_twins(link, wish.site)
+    actors = str(begun.data["actor"])
+    return findings(course, Asked(zone=zone, actors=actors, reason=wish.reason, twins=twins))
+
+
+async def _begin(desk: Desk, link: Link, wish: Wish, who: list[Speaker], tell: Callable[[str], None]) -> AlarmState:
+    words: dict[str, Scalar] = {
+        "what": f"@{wish.zone}", "for": MARGIN, "reason": wish.reason, "rules": RULES,
+        "doubles": " ".join(one.device for one in who), "with_commands": wish.with_actuators,
+    }  # fmt: skip
+    detail = await _ask(desk, wish, "drill", words)
+    if wish.with_actuators:
+        tell(detail)
+    return await until_agreed(link, desk.clock, f"{wish.site}/@{wish.zone}", AGREE_SECONDS)
+
+
+async def _ask(desk: Desk, wish: Wish, verb: str, words: Mapping[str, Scalar]) -> str:
+    """Ask the hub; UnavailableError ``drill_refused`` says why not. A drill that is over already has ended well."""
+    request = Request(actor=wish.actor, verb=verb, args={"site": wish.site, **words})
+    reply = await ask(desk, request, site=wish.site)
+    if not reply.ok and reply.code != "no_such_drill":
+        raise UnavailableError("drill_refused", sentence(reply))
+    return reply.detail
+
+
+@contextmanager
+def _telling() -> Iterator[Callable[[str], None]]:
+    """Show how far it has come: one line that changes on a terminal, what a second person needs elsewhere, too."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        told: set[str] = set()
+
+        def once(text: str) -> None:
+            if "hub commands confirm" in text and text not in told:
+                told.add(text)
+                console.print(text, soft_wrap=True)
+
+        yield once
+        return
+    with console.status("") as status:
+        yield status.update
+
+
+def _write(found: Findings, out: Path) -> list[Path]:
+    began = datetime.fromtimestamp(found.started_at / 1e9, UTC).astimezone()
+    name = f"drill-{found.site}-{found.place}-{began:%Y%m%d-%H%M%S}"
+    out.mkdir(parents=True, exist_ok=True)
+    files = {out / f"{name}.md": markdown(found), out / f"{name}.html": html(found)}
+    for file, text in files.items():
+        file.write_text(text, encoding="utf-8")
+    return list(files)

@@ -1,0 +1,209 @@
+"""The course of a drill: begun, its cause published, watched until everything has ended, ended; only facts are kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import aiomqtt
+
+from hub.bridge import paho_client
+from hub.bridge.paho_client import ClientConfig
+from hub.bridge.topics import drill_topic
+from hub.clock import Clock
+from hub.engine.device import DOUBLE
+from hub.errors import ConfigError, UnavailableError
+from hub.model import AlarmState, Batch, Event, Outcome, OutcomeKind, TopicClass, Transition
+from hub.replay.tape import tape_of
+from hub.sinks.redis_link import Link
+from hub.sinks.stream_readers import read_alarms, read_entries
+from hub.ui.drills.cause import Speaker
+
+LOOK_SECONDS: Final = 0.05
+GRACE_SECONDS: Final = 2.0
+"""How long after the last answer a device may still show what it did."""
+MOST_EVENTS: Final = 100_000
+CONFIRMED: Final = "fire.confirmed"
+OPEN_ENDED: Final = ("command.executed", "command.unverified")
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """What was said in the place of a detector: published and acknowledged by the broker at these wall ns."""
+
+    speaker: Speaker
+    published_at: int
+    puback_at: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Course:
+    """What happened, as it was seen; moments are wall ns.
+
+    ``events`` are those of the site with the millisecond at which each was written. ``heard`` by detector,
+    ``left`` and ``delivered`` by command, and ``answers`` are of the journal: of whatever was on its way.
+    """
+
+    site: str
+    place: str
+    started_at: int
+    with_actuators: bool
+    spoken: list[Spoken] = field(default_factory=list)
+    events: list[tuple[int, Event]] = field(default_factory=list)
+    heard: dict[str, int] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
+    delivered: dict[str, int] = field(default_factory=dict)
+    answers: list[tuple[int, bytes]] = field(default_factory=list)
+    ended_at: int = 0
+    remaining: list[AlarmState] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """The key of the zone."""
+        return f"{self.site}/@{self.place}"
+
+    @property
+    def confirmed(self) -> tuple[int, Event] | None:
+        """The confirmed fire of the drill."""
+        mine = (
+            entry
+            for entry in self.events
+            if entry[1].drill and entry[1].key == self.key and entry[1].name == CONFIRMED
+            if entry[1].transition is Transition.RAISED
+        )
+        return next(mine, None)
+
+    @property
+    def sent(self) -> dict[str, int]:
+        """The commands of the drill that left, by id."""
+        alarm = self.confirmed
+        return {} if alarm is None else {name: at for name, at in self.left.items() if name.startswith(alarm[1].id)}
+
+    def answered(self, command: str) -> int | None:
+        """Return when a device first answered ``command``: whatever the form of an answer, the id is in it."""
+        return next((at for at, payload in self.answers if command.encode() in payload), None)
+
+    @property
+    def overridden_by(self) -> str:
+        """The real alarm that ended it, if one did."""
+        ends = (event.data for _, event in self.events if event.name == "device.drill_ended" and event.key == self.key)
+        return next((str(data["overridden_by"]) for data in ends if "overridden_by" in data), "")
+
+    def commands(self) -> list[tuple[int, Event]]:
+        """Return what became of commands of the drill."""
+        return [entry for entry in self.events if entry[1].drill and entry[1].name.startswith("command.")]
+
+    def is_mine(self, event: Event) -> bool:
+        """Return whether an event is about the zone or one of those that the drill spoke for."""
+        doubles = {f"{self.site}/{one.speaker.device}{DOUBLE}" for one in self.spoken}
+        return event.key.partition("#")[0] in doubles | {self.key}
+
+
+class Watch:
+    """Looks at streams and journal for one :class:`Course`."""
+
+    def __init__(self, course: Course, link: Link, files: Path, clock: Clock) -> None:
+        self.course = course
+        self._link = link
+        self._files = files
+        self._clock = clock
+        self._read_until: int | None = None
+
+    async def play(self, speakers: Sequence[Speaker], config: ClientConfig) -> None:
+        """Publish the cause; ConfigError ``drill_refused`` when the broker does not take it."""
+        try:
+            async with paho_client.open_client(config) as client:
+                for speaker in speakers:
+                    began = self._clock.wall_ns()
+                    await client.publish(drill_topic(self.course.site, speaker.device), speaker.payload, qos=1)
+                    ended = self._clock.wall_ns()
+                    self.course.spoken.append(Spoken(speaker=speaker, published_at=began, puback_at=ended))
+        except aiomqtt.MqttError as error:
+            hint = "mqtt.passwords.drill is a user that may publish hub/+/+/drill: `hub broker apply`, or your ACL"
+            raise ConfigError("drill_refused", paho_client.explain(error), hint=hint) from error
+
+    async def until_over(self, seconds: float, tell: Tell) -> None:
+        """Look until every command has come to its end, a real alarm has ended the drill, or ``seconds`` are over."""
+        deadline = self._clock.monotonic_ns() + round(seconds * 1e9)
+        while self._clock.monotonic_ns() < deadline:
+            await self.look()
+            course = self.course
+            if course.overridden_by or self._is_done():
+                return
+            state = "confirmed" if course.confirmed else "not yet confirmed"
+            tell(f"{len(course.heard)} heard, {state}, {len(course.commands())} words on commands")
+            await self._clock.sleep(LOOK_SECONDS)
+
+    def _is_done(self) -> bool:
+        course = self.course
+        if course.confirmed is None:
+            return False
+        if not course.with_actuators:
+            return bool(course.commands())
+        ended = {str(event.data["id"]): event for _, event in course.commands()}
+        if not ended or not set(course.sent) <= set(ended):
+            return False
+        shown = [event for event in ended.values() if event.name in OPEN_ENDED]
+        latest = max(event.time for event in ended.values())
+        return not shown or self._clock.wall_ns() > latest + round(GRACE_SECONDS * 1e9)
+
+    async def until_gone(self, seconds: float) -> None:
+        """Look until nothing of the drill stands any more and every hold was let go, or ``seconds`` are over."""
+        deadline = self._clock.monotonic_ns() + round(seconds * 1e9)
+        while True:
+            await self.look()
+            alarms = await read_alarms(self._link, [self.course.site])
+            self.course.remaining = [alarm for alarm in alarms if alarm.drill and self._stands(alarm)]
+            open_ones = set(self.course.sent) - {str(event.data["id"]) for _, event in self.course.commands()}
+            if (not self.course.remaining and not open_ones) or self._clock.monotonic_ns() >= deadline:
+                break
+            await self._clock.sleep(LOOK_SECONDS)
+        self.course.ended_at = self._clock.wall_ns()
+
+    def _stands(self, alarm: AlarmState) -> bool:
+        return alarm.key == self.course.key or alarm.device.endswith(DOUBLE)
+
+    async def look(self) -> None:
+        """Read the events since the start again, for a drill is short; of the journal only what is new."""
+        course = self.course
+        since = datetime.fromtimestamp(course.started_at / 1e9, UTC)
+        found = await read_entries(self._link, since=since, count=MOST_EVENTS)
+        course.events = [entry for entry in found if entry[1].site == course.site]
+        await asyncio.to_thread(self._read_journal)
+
+    def _read_journal(self) -> None:
+        course, tape = self.course, tape_of(self._files)
+        topics = {drill_topic(course.site, one.speaker.device): one.speaker.device for one in course.spoken}
+        after = tape.before(course.started_at) if self._read_until is None else self._read_until
+        for record in tape.read(after):
+            match record.body:
+                case Batch():
+                    for index, message in enumerate(record.messages):
+                        if message.topic in topics:
+                            course.heard.setdefault(topics[message.topic], record.received_at + index)
+                        elif message.topic.endswith(f"/{TopicClass.RESPONSE}"):
+                            course.answers.append((record.received_at + index, message.payload))
+                case Outcome(command=command, kind=OutcomeKind.SENT):
+                    course.left.setdefault(command, record.received_at)
+                case Outcome(command=command, kind=OutcomeKind.DELIVERED):
+                    course.delivered.setdefault(command, record.received_at)
+                case _:
+                    pass
+            self._read_until = record.position
+
+
+async def until_agreed(link: Link, clock: Clock, key: str, seconds: float) -> AlarmState:
+    """Wait until the drill of ``key`` runs, because a second person has agreed; UnavailableError ``nobody_agreed``."""
+    deadline = clock.monotonic_ns() + round(seconds * 1e9)
+    site = key.partition("/")[0]
+    while clock.monotonic_ns() < deadline:
+        for alarm in await read_alarms(link, [site]):
+            if (alarm.rule, alarm.key) == ("_drill", key):
+                return alarm
+        await clock.sleep(LOOK_SECONDS)
+    raise UnavailableError("nobody_agreed", f"no second person has agreed to a drill of {key}")

@@ -1,0 +1,162 @@
+"""`hub drill fire` beside a running hub: the whole chain, its report, and a real alarm that ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from hub.clock import SystemClock
+from simulators.actors import Actor, Role, Temper, Troupe
+from simulators.link import Broker
+from tests.machine import needs_mosquitto
+from tests.ui.at import At
+from tests.ui.conftest import Cli
+from tests.ui.installation import FIRE, NORMAL, SITE, Installation, environment, hub_command
+from tests.waiting import wait_until
+
+pytestmark = needs_mosquitto
+
+PLACES = """\
+site,id,type,parent
+willow,b1,building,
+willow,z1,fire_zone,b1
+willow,car-1,elevator,b1
+"""
+DEVICES = """\
+site,id,kind,profile,place
+willow,smoke-a,smoke_sensor,milesight/gs524n,z1
+willow,smoke-b,smoke_sensor,milesight/gs524n,z1
+willow,smoke-c,smoke_sensor,milesight/gs524n,z1
+willow,lift-1,elevator,,car-1
+willow,door-1,access_controller,,b1
+willow,door-2,access_controller,,b1
+"""
+DETECTORS = ("smoke-a", "smoke-b", "smoke-c")
+REQUESTS = ("events", "list", "--type", "command.requested", "--since", "10m")
+NEAR = {"lift-1": "elevator", "door-1": "access_controller", "door-2": "access_controller"}
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    directory = tmp_path_factory.mktemp("drills")
+    (directory / "places.csv").write_text(PLACES, encoding="utf-8")
+    (directory / "devices.csv").write_text(DEVICES, encoding="utf-8")
+    it = Installation(directory)
+    try:
+        imports = [(noun, "import", str(directory / f"{noun}.csv")) for noun in ("places", "devices")]
+        it.open(*imports)
+        yield it
+    finally:
+        it.close()
+
+
+@pytest.fixture
+def at(cli: Cli, installation: Installation) -> At:
+    here = At(cli, installation)
+    for name in DETECTORS:
+        installation.publish(f"hub/{SITE}/{name}/telemetry", NORMAL)
+    return here
+
+
+def words(directory: Path, *more: str) -> list[str]:
+    return ["drill", "fire", SITE, "--zone", "z1", "--reason", "年度演练", "--as", "li", "--out", str(directory), *more]
+
+
+def verdicts(report: dict[str, Any]) -> dict[str, str]:
+    return {each["name"]: each["verdict"] for each in report["checks"]}
+
+
+async def drilled(at: At, directory: Path, door_2: Temper) -> tuple[int, dict[str, Any], Troupe]:
+    """Drill with commands: li asks, wang agrees; doors and car are played."""
+    clock, broker = SystemClock(), Broker(port=at.installation.broker.port)
+    roles = [Role(site=SITE, device=name, kind=kind) for name, kind in NEAR.items() if name != "door-2"]
+    roles.append(Role(site=SITE, device="door-2", kind="access_controller", temper=door_2))
+    troupe = Troupe([Actor(role, broker, clock=clock) for role in roles], clock)
+    command = hub_command("--config", str(at.installation.config), *words(directory, "--with-actuators", "--json"))
+    async with troupe:
+        known = len(await asyncio.to_thread(at, *REQUESTS))
+        drill = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment())  # noqa: ASYNC220 -- a moment
+        try:
+            asked = await asyncio.to_thread(at.until, *REQUESTS, meets=lambda found: len(found) > known)
+            request = asked[-1]["data"]["id"]
+            agreed = await asyncio.to_thread(at, "commands", "confirm", SITE, request, "--as", "wang")
+            assert agreed["ok"], agreed
+            if door_2 is Temper.MUTE:
+                await wait_until(lambda: troupe.actors[SITE, "door-2"].taken)
+                at.installation.publish(f"hub/{SITE}/smoke-c/telemetry", FIRE)
+            out, _ = await asyncio.to_thread(drill.communicate, timeout=25)
+        finally:
+            drill.kill()
+            drill.communicate()
+    return drill.returncode, json.loads(out), troupe
+
+
+def test_a_rehearsal_times_every_hop_sends_nothing_and_is_reported_in_both_languages(at: At, tmp_path: Path) -> None:
+    report = at(*words(tmp_path))
+    assert verdicts(report) == dict.fromkeys(
+        ("heard", "prealarm", "confirmed", "linkage", "decided", "detectors", "apart", "undisturbed", "over"), "pass"
+    )
+    assert [(row["device"], row["what"], row["outcome"]) for row in report["cause"]] == [
+        ("smoke-a", "milesight/gs524n", "fire.smoke_alarm"),
+        ("smoke-b", "milesight/gs524n", "fire.smoke_alarm"),
+    ]
+    hops = report["cause"][1]["hops"]
+    assert 0 <= hops["published"] <= hops["heard"] <= hops["stream"] + 1
+    assert sorted((row["device"], row["what"]) for row in report["commands"]) == [
+        ("door-1", "hold_door"), ("door-2", "hold_door"), ("lift-1", "recall"), ("lift-1", "release_door"),
+    ]  # fmt: skip
+    assert at("alarms", "list") == []
+    assert at("drill", "list") == []
+    markdown, page = (Path(file).read_text(encoding="utf-8") for file in report["files"])
+    for text in (
+        "消防演练报告 / Fire drill report",
+        "年度演练",
+        "命令只判定、不下发",
+        "smoke-a",
+        "221164321f18",
+    ):
+        assert [text in markdown, text in page] == [True, True]
+    picture = ET.fromstring(page[page.index("<svg") : page.index("</svg>") + 6])  # noqa: S314 -- our own
+    dots = picture.findall(".//{http://www.w3.org/2000/svg}circle/{http://www.w3.org/2000/svg}title")
+    assert any("smoke-a: 收到 / heard" in (dot.text or "") for dot in dots)
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")  # it needs nothing else
+
+
+def test_with_two_persons_commands_leave_and_who_refused_is_named(at: At, tmp_path: Path) -> None:
+    code, report, troupe = asyncio.run(drilled(at, tmp_path, Temper.REFUSES))
+    found = {each["name"]: (each["verdict"], each["detail"]) for each in report["checks"]}
+    assert (code, report["passed"], report["actors"]) == (1, False, "li with wang")
+    assert found["answered"] == ("fail", "door-2 hold_door: rejected")
+    assert found["released"] == ("fail", "door-2 release_door: rejected")
+    assert [found[name][0] for name in ("linkage", "verified", "apart", "over")] == ["pass"] * 4
+    door = next(row for row in report["commands"] if (row["device"], row["what"]) == ("door-1", "hold_door"))
+    assert door["outcome"] == "verified"
+    assert door["hops"]["wire"] <= min(door["hops"]["answered"], door["hops"]["verified"]) + 1
+    taken = troupe.actors[SITE, "door-1"].taken
+    assert [(each.name, each.drill) for each in taken] == [("hold_door", True), ("release_door", True)]
+    assert at("alarms", "list") == []
+
+
+def test_a_real_alarm_ends_the_drill_visibly_and_is_not_marked(at: At, tmp_path: Path) -> None:
+    code, report, _ = asyncio.run(drilled(at, tmp_path, Temper.MUTE))
+    assert (code, report["overridden_by"]) == (1, f"smoke-alarm {SITE}/smoke-c")
+    assert verdicts(report)["undisturbed"] == "fail"
+    assert "演练被真实报警中止" in Path(report["files"][1]).read_text(encoding="utf-8")
+    assert [(alarm["rule"], alarm["key"], alarm["drill"]) for alarm in at("alarms", "list")] == [
+        ("smoke-alarm", f"{SITE}/smoke-c", False)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [(("--zone", "b1"), "there are: z1"), (("--detector", "lift-1"), "there are: smoke-a, smoke-b, smoke-c")],
+)
+def test_who_cannot_be_played_is_told_who_can(at: At, tmp_path: Path, more: tuple[str, ...], complaint: str) -> None:
+    assert complaint in at.refused(*words(tmp_path, *more))
