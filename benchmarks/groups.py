@@ -49,8 +49,10 @@ async def steady(bench: Bench) -> None:
     ):
         advance = bench.bar(f"{way.subject}, steady", len(rates))
         results.baselines += await baseline.steady(way, bench.directory, plan, rates, advance)
-    advance = bench.bar("hub, steady rates", len(plan.rates))
-    results.figures += await load.steady(bench.directory / "steady", plan, advance)
+    advance = bench.bar("hub, steady rates", len(plan.rates) + len(plan.reflex_rates))
+    figures, findings = await load.steady(bench.directory / "steady", plan, advance)
+    results.figures += figures
+    results.findings += findings
 
 
 async def mixture(bench: Bench) -> None:

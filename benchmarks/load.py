@@ -6,18 +6,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from benchmarks import publisher
-from benchmarks.figures import FLOOD, MIXTURE, Figure, Plan, steadily
+from benchmarks import publisher, reflex
+from benchmarks.figures import FLOOD, MIXTURE, Figure, Finding, Plan, Target, percentile, steadily
 from benchmarks.hub_process import HubProcess, Setup, hub_on
 from benchmarks.publisher import Published, publish
 from benchmarks.stage import Stage, cpu_ns, staged
 from benchmarks.timing import Trial, timed
-from benchmarks.traffic import SITE, Traffic
+from benchmarks.traffic import RULES, SITE, Traffic
 from hub.config import TimeseriesStore
 from hub.errors import UnavailableError
 from simulators.mixture import Mixture
 
 DELIVERY_SECONDS = 120.0
+REFLEX_P99_MS = {5_000: 50.0}
 
 Advance = Callable[[], None]
 """Called after each step, for a progress bar."""
@@ -62,9 +63,11 @@ class Load:
 
 
 @asynccontextmanager
-async def loaded(directory: Path, setup: Setup, devices: int, *, warm_up: int) -> AsyncIterator[Load]:
-    """Open a stage with a hub that is warm."""
-    async with staged(directory) as stage, hub_on(stage, Traffic(devices), setup) as hub:
+async def loaded(
+    directory: Path, setup: Setup, devices: int, *, warm_up: int, speech: Traffic | None = None
+) -> AsyncIterator[Load]:
+    """Open a stage with a hub that is warm; ``speech`` has more than ``devices``."""
+    async with staged(directory) as stage, hub_on(stage, speech or Traffic(devices), setup) as hub:
         load = Load(stage, hub, devices)
         await load.send(warm_up)
         yield load
@@ -105,10 +108,12 @@ async def mixture(directory: Path, plan: Plan, advance: Advance) -> Figure:
     )  # fmt: skip
 
 
-async def steady(directory: Path, plan: Plan, advance: Advance) -> list[Figure]:
-    """Publish at each rate, whatever the hub does; CPU, and the time from due to seen in the stream."""
+async def steady(directory: Path, plan: Plan, advance: Advance) -> tuple[list[Figure], list[Finding]]:
+    """Publish at each rate, whatever the hub does; CPU, and the time from due to seen in the stream, and reflexes."""
     figures: list[Figure] = []
-    async with loaded(directory, Setup(), plan.devices, warm_up=plan.warm_up) as load:
+    findings: list[Finding] = []
+    setup, speech = Setup(rules=RULES + reflex.RULES), reflex.Watched(plan.devices)
+    async with loaded(directory, setup, plan.devices, warm_up=plan.warm_up, speech=speech) as load:
         for rate in plan.rates:
             count = rate * plan.seconds
             events, url = load.events(count), load.stage.redis_url
@@ -120,7 +125,27 @@ async def steady(directory: Path, plan: Plan, advance: Advance) -> list[Figure]:
             )  # fmt: skip
             figures.append(row)
             advance()
+        for rate in plan.reflex_rates:
+            findings.append(await _reflexes(load, rate, plan.seconds))
+            advance()
         losses = await load.hub.stop()
     if losses.total:
         raise UnavailableError("lost_at_a_steady_rate", str(losses))
-    return figures
+    return figures, findings
+
+
+async def _reflexes(load: Load, rate: int, seconds: int) -> Finding:
+    """Let cameras see people while ``rate`` messages a second come in; each must be answered by a command."""
+    order = reflex.Order(port=load.stage.mosquitto.port, seconds=seconds)
+    load.hub.expect(range(0), beside=order.messages)
+    async with reflex.probing(order) as probe:
+        await load.send(rate * seconds, rate)
+        took = await probe.latencies_ms()
+    if not took:
+        raise UnavailableError("no_command_came", f"of {order.causes}")
+    bound = REFLEX_P99_MS.get(rate)
+    return Finding(
+        name=f"cause published to command on the wire, p99: {steadily(rate)}", found=percentile(took, 99), unit="ms",
+        target=None if bound is None else Target(bound=bound), lost=order.causes - len(took),
+        note=f"p50 {percentile(took, 50):.1f} ms, {len(took)} commands",
+    )  # fmt: skip

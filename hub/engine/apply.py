@@ -45,7 +45,6 @@ from hub.model import (
     Outcome,
     Record,
     Revision,
-    Scalar,
     SessionCaughtUp,
     SessionConnected,
     SessionLost,
@@ -208,9 +207,9 @@ class Engine:
         session.connection, session.connected, session.caught_up = connected.connection, True, False
         if not connected.session_present:
             self._ear.redelivery.forget(connected.session)
+            clock.unsure_until = clock.awake(moment.t)
             if session.has_connected:  # what the broker had queued for it is gone
-                data: dict[str, Scalar] = {"session": connected.session}
-                self._output.report("device.broker_session_lost", Severity.HIGH, data, moment)
+                self._output.report("device.broker_session_lost", Severity.HIGH, {"session": connected.session}, moment)
         session.has_connected = True
 
     def _caught_up(self, caught_up: SessionCaughtUp, moment: Moment) -> None:

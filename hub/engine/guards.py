@@ -155,19 +155,21 @@ def _set_by(device: Device, part: str) -> list[str]:
 def _is_fresh(lock: Lock, device: Device, held: Held, clock: Clock, moment: Moment) -> bool:
     """Return whether everything that ``lock`` reads was measured and heard within its ``fresh_ns``, if it has one.
 
-    What was heard while the hub was blind may have waited for long, and what came before it may be over since.
+    What was heard while the hub was blind for long may have waited as long, and what came before it may be over since.
     """
     span = lock.fresh_ns
     if span is None or clock.blind_since is not None:
         return span is None
-    since = max(clock.sees_since + 1, clock.awake(moment.t) - span)
-    return all(
-        stamp is not None
-        and stamp[2] >= since
-        and stamp[3] is Quality.GOOD
-        and age_of_reading(device.state, moment.at, stamp[1]) <= span
-        for stamp in map(held.get, lock.condition.names)
-    )
+    since = max(clock.unsure_until + 1, clock.awake(moment.t) - span)
+
+    def is_fresh(name: str) -> bool:
+        stamp = held.get(name)
+        if stamp is None or stamp[2] < since or age_of_reading(device.state, moment.at, stamp[1]) > span:
+            return False
+        is_memory = stamp[3] is Quality.UNCERTAIN and name in held.older  # of the broker, it may be
+        return stamp[3] is not Quality.BAD and not is_memory
+
+    return all(map(is_fresh, lock.condition.names))
 
 
 def _is_gone(device: Device) -> bool:

@@ -24,6 +24,9 @@ ENCODED_BYTES_PER_TURN = 64 * 1024
 SETTLING_NS = 5_000_000_000
 """How long a checkpoint waits for what may settle: that takes a broker 3 s, and what it took needs no digest."""
 
+BLINK_NS = 5_000_000_000
+"""What waited no longer than this while the hub was blind is as good as heard at once."""
+
 
 class SessionState(msgspec.Struct):
     """One MQTT session as the engine knows it."""
@@ -37,7 +40,7 @@ class SessionState(msgspec.Struct):
 class Clock(msgspec.Struct):
     """Engine time, blind time, running numbers; ``has_turned``: while blind, rules came to something else.
 
-    ``sees_since`` is the engine time awake at which it last became able to see.
+    What had come until the engine time awake ``unsure_until`` may be older than it looks, or be over unheard.
     """
 
     journal: str = ""
@@ -53,7 +56,7 @@ class Clock(msgspec.Struct):
     sessions: dict[str, SessionState] = {}
     has_turned: bool = False
     claims: int = 0
-    sees_since: int = 0
+    unsure_until: int = 0
 
     def awake(self, t: int) -> int:
         """Return ``t`` on the awake clock, which stands still while the hub is blind."""
@@ -61,8 +64,10 @@ class Clock(msgspec.Struct):
 
     def see(self, t: int) -> None:
         """Be blind no longer from ``t`` on."""
-        self.sees_since = self.awake(t)
-        self.blind_total, self.blind_since = t - self.sees_since, None
+        woke = self.awake(t)
+        if t - woke - self.blind_total > BLINK_NS:
+            self.unsure_until = woke
+        self.blind_total, self.blind_since = t - woke, None
 
 
 class Ledger(msgspec.Struct):

@@ -55,7 +55,13 @@ async def test_a_quick_run_shows_every_row_and_loses_nothing(tmp_path: Path) -> 
     }
     assert {key: row["lost"] for key, row in rows.items() if row["lost"]} == {}
     assert {each["name"]: each["lost"] for each in found["findings"] if each["lost"]} == {}
-    for words in ("taken, stored and streamed", "backlog of 4,000", "200 devices: memory", "journal of 10,000"):
+    for words in (
+        "command on the wire, p99: 400 a second",
+        "taken, stored and streamed",
+        "backlog of 4,000",
+        "200 devices: memory",
+        "journal of 10,000",
+    ):
         assert any(words in each["name"] for each in found["findings"])
     assert [size["devices"] for size in found["sizes"]] == list(QUICK.sizes)
     assert rows[HUB, FLOOD]["ratio"] > LEAST_RATIO

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 import aiomqtt
 import orjson
@@ -19,6 +20,7 @@ from hub.registry.registry import Registry
 from hub.sinks.control import Request, send_control
 from tests.bridge.device import publish
 from tests.chaos.town import SITE, Town
+from tests.waiting import wait_until
 
 EXIT, LOBBY, STRANGER, DETECTOR = "exit", "lobby", "gate", "detector"
 """A door that is held for the safety of life, one that is held for less, one that nobody asks, and who smells smoke."""
@@ -55,30 +57,27 @@ async def build(town: Town) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One command on the wire, and when it was there (monotonic ns)."""
+    """One command on the wire."""
 
     id: str
     device: str
     command: str
-    at: int
     message: aiomqtt.Message
 
 
 class Doors:
     """The doors of a tower, on one connection. ``silent_on``: a command that they carry out without an answer."""
 
-    def __init__(self, client: aiomqtt.Client, town: Town) -> None:
+    def __init__(self, client: aiomqtt.Client) -> None:
         self.told: list[Told] = []
         self.silent_on = ""
         self._client = client
-        self._clock = town.clock
 
     async def listen(self) -> None:
         """Take what they are told, until cancelled."""
         async for message in self._client.messages:
             said, device = orjson.loads(bytes(message.payload)), message.topic.value.split("/")[2]
-            now = self._clock.monotonic_ns()
-            each = Told(id=said["id"], device=device, command=said["command"], at=now, message=message)
+            each = Told(id=said["id"], device=device, command=said["command"], message=message)
             self.told.append(each)
             if each.command != self.silent_on:
                 await self.answer(each)
@@ -90,10 +89,22 @@ class Doors:
         said = orjson.dumps({"id": told.id, "ok": True})
         await self._client.publish(f"hub/{SITE}/{by or told.device}/response", said, qos=1, properties=properties)
 
+    async def until_told(self, identity: str) -> Told:
+        """Wait until a door was told the command of that id."""
+        return await _found(lambda: next((each for each in self.told if each.id == identity), None))
+
+    async def until_first(self, device: str, command: str, *, after: int = 0) -> Told:
+        """Wait for what :meth:`first` finds."""
+        return await _found(lambda: self.first(device, command, after=after))
+
     def first(self, device: str, command: str, *, after: int = 0) -> Told | None:
         """Return the first ``command`` that ``device`` was told behind the first ``after`` of all."""
         mine = (each for each in self.told[after:] if (each.device, each.command) == (device, command))
         return next(mine, None)
+
+
+async def _found(look: Callable[[], Told | None]) -> Told:
+    return cast("Told", await wait_until(look, seconds=30))
 
 
 @asynccontextmanager
@@ -102,10 +113,14 @@ async def doors_of(town: Town) -> AsyncIterator[Doors]:
     async with town.client() as client, asyncio.TaskGroup() as group:
         for device in (EXIT, LOBBY):
             await client.subscribe(f"hub/{SITE}/{device}/command", qos=1)
-        found = Doors(client, town)
+        found = Doors(client)
         listening = group.create_task(found.listen(), name="storm.doors")
-        yield found
-        listening.cancel()
+        try:
+            yield found
+        finally:
+            while not listening.done():  # Python 3.11 may pass a cancel over while an answer is awaited
+                listening.cancel()
+                await asyncio.wait([listening], timeout=0.1)
 
 
 async def smell(town: Town, payload: bytes) -> None:
@@ -113,9 +128,9 @@ async def smell(town: Town, payload: bytes) -> None:
     await publish(town.mosquitto.port, [payload], topic=f"hub/{SITE}/{DETECTOR}/telemetry")
 
 
-async def ask_to_unlock(town: Town, expires_in: timedelta) -> str:
-    """Ask for the exit to be unlocked for a second, as an operator; return the id of the command."""
-    args = {"site": SITE, "device": EXIT, "command": "unlock", "part": "door-1", "ttl": "1s"}
+async def ask_to_unlock(town: Town, part: str, expires_in: timedelta) -> str:
+    """Ask for a part of the exit to be unlocked for a second, as an operator; return the id of the command."""
+    args = {"site": SITE, "device": EXIT, "command": "unlock", "part": part, "ttl": "1s"}
     wanted = Request(actor="li", verb="command", args=args, expires_in=expires_in)
     async with town.valkey.link() as link:
         reply = await send_control(link, town.clock, town.partition, wanted, wait=PATIENCE)

@@ -9,7 +9,7 @@ import orjson
 
 from hub.engine.apply import Engine
 from hub.journal.neighbours import journal_path, state_path
-from hub.model import Batch, Event, Heard, Record
+from hub.model import Batch, Event, Heard, Outcome, OutcomeKind, Record
 from hub.replay.beginning import Beginning, Fidelity, engine_at, entries_of, saved
 from hub.replay.tape import JournalTape
 from tests.chaos.publisher import CARD, number_of, topic_of
@@ -22,7 +22,8 @@ class Shadow:
 
     ``heard_at``: number to the wall ns of the record that brought it first. ``judged``: number to how often it became
     a point or an event. ``inversions``: numbers that came first behind a later one of their device and session.
-    ``events``: every event, in order. ``copies``: packets that the broker sent more than once.
+    ``events``: every event, in order. ``copies``: packets that the broker sent more than once. ``left_at``: command to
+    the wall ns of the record that the broker had taken it.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -33,6 +34,7 @@ class Shadow:
         self.inversions: list[int] = []
         self.events: list[Event] = []
         self.copies = 0
+        self.left_at: dict[str, int] = {}
         self._latest: dict[tuple[str, str], int] = {}
         self._entries: dict[str, bytes] = {}
         self._engine: Engine | None = None
@@ -64,6 +66,8 @@ class Shadow:
         if isinstance(record.body, Batch):
             for message in record.messages:
                 self._hear(record.body.session, message, record.received_at)
+        elif isinstance(record.body, Outcome) and record.body.kind is OutcomeKind.DELIVERED:
+            self.left_at.setdefault(record.body.command, record.received_at)
         effects = engine.apply(record)
         self.position = record.position
         self.events += effects.events

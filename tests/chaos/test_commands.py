@@ -160,7 +160,7 @@ async def test_the_command_line_unlocks_a_door_and_a_refusal_is_an_end_too(town:
 async def test_a_command_that_was_sent_before_a_kill_is_not_sent_again_and_its_answer_still_counts(town: Town) -> None:
     await start(town)
     async with wire(town) as doors:
-        reply = await unlock(town)
+        reply = await unlock(town, ttl="60s")  # it is not let go meanwhile, however long a start takes
         await wait_until(lambda: doors.heard)
         await publish(town, "env-1/telemetry", b'{"values": {"co2": 1}}')
         await wait_until(lambda: has_stored(town, 1))  # so that the outcome is journaled too

@@ -181,6 +181,18 @@ def test_what_was_said_before_or_while_the_hub_was_blind_lowers_no_barrier(desk:
     assert sent(later, "lane-reader") == ["release_barrier"]
 
 
+def test_a_blink_of_the_hub_makes_nobody_a_stranger_unless_the_broker_has_forgotten_it_too(desk: Desk) -> None:
+    says(desk, "lane-reader", vehicle_present=False)
+    for connection, is_remembered, code in ((2, True, "accepted"), (3, False, "interlocked")):
+        desk.lose()
+        desk.wait(1)
+        for session in SESSIONS:
+            desk.say(SessionConnected(session, connection, session_present=is_remembered))
+        for session in SESSIONS:
+            desk.say(SessionCaughtUp(session, connection))
+        assert ask(desk, "lane-reader", "release_barrier").code == code
+
+
 def test_what_a_reader_measured_minutes_ago_or_a_broker_remembers_lowers_no_barrier(desk: Desk) -> None:
     old = {"t": desk.wall // 1_000_000 - 120_000, "values": {"vehicle_present": False}}
     now = {"t": desk.wall // 1_000_000, "values": {"confidence": 0.9}}
