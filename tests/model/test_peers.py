@@ -34,6 +34,14 @@ def hear(world: World, *words: str, taken: int = ALL) -> None:
     world.run(ALL)
 
 
+def ask_to_hold(world: World) -> None:
+    """Let a person ask that a lift is held."""
+    args = {"site": "s1", "device": "lift-1", "command": "hold_door", "ttl": "20s"}
+    world.ask("command", args, seconds=5, again=False)
+    world.read_control()
+    world.run(ALL)
+
+
 def assert_all_ends_well(world: World) -> None:
     """Let everything be said, heard and delivered, and look whether it is where it belongs."""
     world.calm_down()
@@ -122,13 +130,35 @@ def test_a_dead_letter_that_comes_while_a_checkpoint_is_made_goes_with_a_later_o
 
 
 def test_a_command_that_the_journal_knows_to_be_sent_is_not_sent_by_the_next_hub(world: World) -> None:
-    world.ask(
-        "command", {"site": "s1", "device": "lift-1", "command": "hold_door", "ttl": "20s"}, seconds=5, again=False
-    )
-    world.read_control()
-    world.run(ALL)
+    ask_to_hold(world)
     world.command_leaves(arrives=True, is_acked=True, answers=False)
     world.run(ALL)
+    world.kill(0, ALL)
+    assert_all_ends_well(world)
+
+
+def test_a_command_that_never_left_expires_though_another_hub_took_it_over(world: World) -> None:
+    ask_to_hold(world)
+    world.stop()
+    world.run(ALL)
+    world.tick(11)
+    world.run(ALL)
+    world.tick(1)
+    assert "command.expired" in [name for name, _ in world.reference.events()]
+    assert_all_ends_well(world)
+
+
+@pytest.mark.parametrize("answers", range(4))
+def test_a_hub_that_is_killed_between_two_words_to_redis_tells_nothing_twice(world: World, answers: int) -> None:
+    world.publish(world.devices.say("granted"))
+    world.carry(SIGNALS, ALL)
+    while "redis" not in world.process.doors.open_ones:
+        world.process.doors.let(world.process.doors.open_ones[0])
+        world.loop.settle()
+    for _ in range(answers):
+        if "redis" in world.process.doors.open_ones:
+            world.process.doors.let("redis")
+            world.loop.settle()
     world.kill(0, ALL)
     assert_all_ends_well(world)
 

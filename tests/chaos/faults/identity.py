@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.bridge.device import owed
 from tests.chaos.faults.broker import BLIND
-from tests.chaos.faults.fault import STARTING, Fault
+from tests.chaos.faults.fault import DOWN, STARTING, Fault
 from tests.chaos.hub_process import HubProcess
 from tests.chaos.storm import RATE, Storm
 from tests.waiting import wait_until
@@ -75,6 +75,7 @@ ROWS = (
         name="a second hub with our identity",
         does="a copy on another host, beside the one that works: it is refused",
         strike=refuse_second,
+        may_say=frozenset({DOWN}),  # it is stopped while its files are copied
     ),
     Fault(
         name="the hub sleeps through a takeover",
