@@ -148,13 +148,13 @@ def test_a_command_that_never_left_expires_though_another_hub_took_it_over(world
     assert_all_ends_well(world)
 
 
-@pytest.mark.parametrize("answers", range(4))
+@pytest.mark.parametrize("answers", range(3))
 def test_a_hub_that_is_killed_between_two_words_to_redis_tells_nothing_twice(world: World, answers: int) -> None:
+    hear(world, "granted")  # then what follows is all that is said
     world.publish(world.devices.say("granted"))
     world.carry(SIGNALS, ALL)
     while "redis" not in world.process.doors.open_ones:
-        world.process.doors.let(world.process.doors.open_ones[0])
-        world.loop.settle()
+        world.run(1) or world.tick(1)
     for _ in range(answers):
         if "redis" in world.process.doors.open_ones:
             world.process.doors.let("redis")
