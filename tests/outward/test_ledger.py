@@ -1,0 +1,110 @@
+"""The ledger and the courier over it: what gives way is not sent, what has ended is forgotten, what is dead never."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from hub.clock import SystemClock
+from hub.model import Entry, Event, Transition
+from hub.outward.courier import Courier, Patience
+from hub.outward.ledger import Ledger, read_lines
+from hub.outward.notices import Notices
+from hub.outward.parcel import Answer, Outcome, Parcel, State, Verdict
+from hub.outward.wishes import Channel, Route, Wishes, read_wishes
+from tests.clocks import ManualClock
+from tests.outward.rig import event
+from tests.waiting import wait_until
+
+SECOND_NS = 1_000_000_000
+
+
+def parcel(name: str, due: int = 0, lane: str = "fire/a", replaces: str = "") -> Parcel:
+    return Parcel(
+        channel="duty",
+        lane=lane,
+        entry=name,
+        event=name,
+        name="fire.heat",
+        kind="raised high",
+        body=b"",
+        due=due,
+        replaces=replaces,
+    )
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
+    async with Ledger(tmp_path, SystemClock()) as it:
+        yield it
+
+
+class Nowhere:
+    """Nobody knows any place."""
+
+    def within(self, found: Event) -> Sequence[str]:
+        return (found.site,)
+
+    def words(self, found: Event) -> str:
+        return found.key
+
+    def zone(self, site: str) -> str | None:
+        del site
+        return None
+
+
+def states(directory: Path) -> dict[str, str]:
+    return {line.event: line.state for line in read_lines(directory, state=None, limit=100)}
+
+
+async def test_what_is_held_and_gives_way_is_never_sent(ledger: Ledger, tmp_path: Path) -> None:
+    sent: list[str] = []
+
+    async def send(found: Parcel) -> Answer:
+        sent.append(found.event)
+        return Answer(verdict=Verdict.TAKEN, text="taken")
+
+    clock = SystemClock()
+    courier = Courier(ledger, {"duty": send}, clock, Patience(), lambda _parcel, _outcome: None)
+    soon = clock.wall_ns() + SECOND_NS // 5
+    held = [parcel("held", soon, "fire/a (held)"), parcel("other", soon, "fire/b (held)")]
+    courier.add(await ledger.keep(held, {}, {}))
+    courier.add(await ledger.keep([parcel("newer", replaces="fire/a (held)")], {}, {}))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(courier.run())
+        await wait_until(lambda: courier.waiting == 0)
+        courier.stop()
+    assert sent == ["newer", "other"]
+    assert states(tmp_path) == {"held": "dropped", "newer": "delivered", "other": "delivered"}
+
+
+async def test_what_has_ended_is_forgotten_after_a_while_and_what_is_dead_never(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with Ledger(tmp_path, clock) as ledger:
+        slips = await ledger.keep([parcel(name) for name in ("taken", "dead", "waiting")], {}, {})
+        ends = zip(slips, (State.DELIVERED, State.DEAD), strict=False)
+        await ledger.settle(
+            [Outcome(number=slip.number, state=end, answer="", attempts=1, due=0) for slip, end in ends]
+        )
+        assert await ledger.forget(clock.wall_ns()) == 0
+        clock.advance(1)
+        assert await ledger.forget(clock.wall_ns()) == 1
+    assert states(tmp_path) == {"dead": "dead", "waiting": "waiting"}
+
+
+async def test_a_notifier_that_starts_again_remembers_what_it_told(ledger: Ledger) -> None:
+    await ledger.keep([parcel("told", lane="access-passage/garden/gate-1")], {}, {})
+    wishes = Wishes(
+        channels={"duty": Channel(channel="duty")},
+        routes=[Route(route="all", channels=["duty"])],
+        templates=read_wishes(None, {}).templates,
+        urls={"duty": SecretStr("")},
+    )
+    raised = Entry("hub:events:access", 1, 0, event(1, transition=Transition.RAISED), "hub/main")
+    notices = Notices(wishes, Nowhere(), lambda found: found, SystemClock())
+    await notices.remember(ledger)
+    assert [each.state for each in notices.of_entry(raised)] == [State.DROPPED]
