@@ -14,12 +14,13 @@ from hub.clock import SystemClock
 from hub.errors import ConfigError, CorruptError
 from hub.model import Event, Severity
 from hub.outward.cloud_event import LOST
+from hub.outward.courier import Patience
 from hub.outward.ledger import FILE, Ledger, read_counts, read_lines
 from hub.outward.parcel import State
 from hub.sinks.redis_link import Link
 from hub.sinks.streams import domain_key
 from tests.citywide.rig import write
-from tests.outward.rig import SHORT, Desk, counted, event, headers, is_signed, numbers, told
+from tests.outward.rig import Desk, counted, event, headers, is_signed, numbers, told
 from tests.servers.http_stub import Answer, HttpStub, Manner
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
@@ -114,7 +115,7 @@ async def test_whoever_is_tried_for_too_long_is_given_up_and_kept(
     desk: Desk, valkey: ValkeyServer, http_stub: HttpStub
 ) -> None:
     http_stub.judge = lambda lines: Answer(status=500 if f"{1:032x}".encode() in lines[0] else 204)
-    patience = type(SHORT)(pauses=(0.02,), give_up_after=timedelta(milliseconds=100), spread=lambda: 1.0)
+    patience = Patience(pauses=(0.02,), give_up_after=timedelta(milliseconds=100), spread=lambda: 1.0)
     async with valkey.link() as link, desk.at_work(patience=patience) as process:
         await wait_until(lambda: process.follower.is_reading)
         await write(link, event(1), event(2))
@@ -134,6 +135,7 @@ async def test_a_receiver_that_is_gone_ends_the_forwarder_and_loses_nothing(
         http_stub.judge = lambda _lines: Answer()
         async with desk.at_work():
             await wait_until(lambda: desk.ended() == [1, 2])
+    assert numbers(http_stub) == [1, 1, 2]
 
 
 async def test_where_it_was_is_where_it_goes_on_and_a_cursor_sends_again(
@@ -185,12 +187,13 @@ async def test_what_was_trimmed_unread_is_told_once_to_whoever_receives(
 async def test_a_clock_that_is_set_back_by_a_day_holds_nothing_up(
     desk: Desk, valkey: ValkeyServer, http_stub: HttpStub
 ) -> None:
-    http_stub.script.extend([Answer(status=500), Answer(status=503)])
+    http_stub.script.append(Answer(status=500))
     clock = SteppingClock()
-    async with valkey.link() as link, desk.at_work(clock) as process:
+    patience = Patience(pauses=(0.5,), spread=lambda: 1.0)
+    async with valkey.link() as link, desk.at_work(clock, patience=patience) as process:
         await wait_until(lambda: process.follower.is_reading)
         await write(link, event(1))
-        await wait_until(counted(http_stub, 1))
+        await wait_until(lambda: desk.outcomes)
         clock.behind_ns = 86_400_000_000_000
         await wait_until(lambda: desk.ended() == [1])
 

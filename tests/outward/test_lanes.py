@@ -35,6 +35,17 @@ def test_an_older_one_that_waits_again_goes_before_the_younger() -> None:
     assert lanes.take(0) == slip(2, "a")
 
 
+def test_an_older_one_that_comes_while_a_younger_is_away_waits_for_it() -> None:
+    lanes = Lanes()
+    lanes.add([slip(5, "a")])
+    away = lanes.take(0)
+    assert away == slip(5, "a")
+    lanes.add([slip(2, "a")])
+    assert (lanes.take(0), lanes.next_due()) == (None, None)
+    lanes.release(away, None)
+    assert lanes.take(0) == slip(2, "a")
+
+
 def test_one_that_is_told_twice_waits_once() -> None:
     lanes = Lanes()
     lanes.add([slip(1, "a"), slip(1, "a")])
