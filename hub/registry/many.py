@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +14,11 @@ from hub.registry.registry import Registry, device_problems, subject_of, wrong_c
 from hub.registry.validation import Key, Problem, refuse
 
 Noun = Device | Place
+ROWS_A_TIME = 500
+
+
+def _unseen(_rows: int) -> None:
+    """Take how many rows were written, for those who need not know."""
 
 
 def key_of(noun: Noun) -> Key:
@@ -27,8 +32,8 @@ async def wrong_devices(registry: Registry, devices: Sequence[Device]) -> list[P
         return await _wrong_devices(connection, devices)
 
 
-async def put_devices(registry: Registry, devices: Sequence[Device]) -> None:
-    """Add the new ones and change the others, all or none; ConfigError ``device_invalid``."""
+async def put_devices(registry: Registry, devices: Sequence[Device], written: Callable[[int], None] = _unseen) -> None:
+    """Add the new ones and change the others, all or none; ConfigError ``device_invalid``. Tells how many it wrote."""
     if not devices:
         return
     async with registry.change() as change:
@@ -38,7 +43,10 @@ async def put_devices(registry: Registry, devices: Sequence[Device]) -> None:
         # Gone first: two of them may have changed their serials with each other.
         old = table.delete().where(table.c.site == bindparam("its_site"), table.c.id == bindparam("its_id"))
         await connection.execute(old, [{"its_site": device.site, "its_id": device.id} for device in devices])
-        await connection.execute(table.insert(), [rows.device_values(device) for device in devices])
+        for begin in range(0, len(devices), ROWS_A_TIME):
+            some = devices[begin : begin + ROWS_A_TIME]
+            await connection.execute(table.insert(), [rows.device_values(device) for device in some])
+            written(len(some))
         change.may_be_none = True
         for device in devices:
             _note(change, "device", known.get(key_of(device)), device)
@@ -50,8 +58,11 @@ async def wrong_places(registry: Registry, places: Sequence[Place]) -> list[Prob
         return await _wrong_places(connection, places)
 
 
-async def put_places(registry: Registry, places: Sequence[Place]) -> None:
-    """Add the new ones and change the others, in whatever order, all or none; ConfigError ``place_invalid``."""
+async def put_places(registry: Registry, places: Sequence[Place], written: Callable[[int], None] = _unseen) -> None:
+    """Add the new ones and change the others, in whatever order, all or none; ConfigError ``place_invalid``.
+
+    Tells how many it wrote.
+    """
     if not places:
         return
     async with registry.change() as change:
@@ -60,13 +71,16 @@ async def put_places(registry: Registry, places: Sequence[Place]) -> None:
         known = {key_of(place): place for place in await rows.places(connection)}
         ordered = [place for _, place in _parents_first(places, {key_of(place): place for place in places})]
         new = [rows.place_values(place) for place in ordered if key_of(place) not in known]
-        if new:
-            await connection.execute(table.insert(), new)
+        for begin in range(0, len(new), ROWS_A_TIME):
+            some = new[begin : begin + ROWS_A_TIME]
+            await connection.execute(table.insert(), some)
+            written(len(some))
         change.may_be_none = True
         for place in ordered:
             if key_of(place) in known:
                 mine = table.update().where(table.c.site == place.site, table.c.id == place.id)
                 await connection.execute(mine.values(rows.place_values(place)))
+                written(1)
             _note(change, "place", known.get(key_of(place)), place)
 
 

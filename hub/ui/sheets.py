@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import typer
 from rich.console import Console
@@ -200,18 +200,22 @@ def _skipped(text: str, at: int) -> int:
     return at if found is None else found.end()
 
 
-@contextmanager
-def progress(stages: int) -> Iterator[Callable[[str], None]]:
-    """Show a bar of so many stages on a terminal, nothing elsewhere; call what is returned as each begins."""
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=stages)
-        begun = -1
+class Begin(Protocol):
+    """Begins a stage of a long job, of so many rows where they are counted; returns what is told how many are done."""
 
-        def begin(stage: str) -> None:
-            nonlocal begun
-            begun += 1
-            bar.update(task, description=stage, completed=begun)
+    def __call__(self, stage: str, rows: int | None = None) -> Callable[[int], None]: ...
+
+
+@contextmanager
+def progress(console: Console | None = None) -> Iterator[Begin]:
+    """Show a bar on a terminal, nothing elsewhere; call what is returned as each stage begins."""
+    console = console or Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def begin(stage: str, rows: int | None = None) -> Callable[[int], None]:
+            bar.reset(task, total=rows, description=stage)
+            return lambda done: bar.advance(task, done)
 
         yield begin

@@ -26,6 +26,7 @@ CALLED: Mapping[str, Sequence[str]] = {
     "commands list": ONCE,
     "commands show": ONCE,
     "twin show": (f"{SITE}/{LANE}",),
+    "notify list": ONCE,
     "test list": ONCE,
     "drill list": ONCE,
     "coverage": ONCE,
@@ -76,8 +77,8 @@ NOT_CALLED: Mapping[str, str] = {
     **dict.fromkeys(
         ("events deliveries list", "notify ledger"), "it lists ids, and what receivers answered to what had left masked"
     ),
+    "drill fire": "it plays a fire with doubles of detectors, and reports on nothing else",
     "notify run": "it runs until it is stopped; tests/ui/test_notify_cli.py receives what leaves the house",
-    "notify list": "it lists what the installation wishes, and no addresses",
     **dict.fromkeys(
         (
             "profiles decode", "profiles guess", "profiles show", "profiles check", "profiles test", "profiles schema",

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from hub.model import PlaceType
+from hub.registry.many import ROWS_A_TIME, put_devices, put_places
+from hub.registry.nouns import Device, Place, Site
+from hub.registry.registry import Registry
+from hub.ui.sheets import progress
+from tests.registry.conftest import sqlite_url
 from tests.ui.office import Office
 
 OUTLINE = {"type": "Polygon", "coordinates": [[[120.0, 36.0], [120.1, 36.0], [120.1, 36.1], [120.0, 36.0]]]}
@@ -172,3 +182,26 @@ def test_a_tree_that_bites_its_tail_is_refused(office: Office) -> None:
     said = office.refused("places", "import", file)
     assert lines_of(said, "p.csv") == [2, 3]
     assert "below itself" in said
+
+
+def test_a_bar_tells_of_how_many_rows_a_stage_has_been_through() -> None:
+    screen = io.StringIO()
+    with progress(Console(file=screen, force_terminal=True, width=80)) as show:
+        show("reading", 8)(3)
+        show("checking")
+        show("writing", 4)(4)
+    assert "writing" in screen.getvalue()
+    assert "4/4" in screen.getvalue()
+
+
+async def test_whoever_puts_many_is_told_of_all_that_are_written(tmp_path: Path) -> None:
+    told: list[int] = []
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        await registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
+        places = [Place(site="garden", id=f"d{n}", type=PlaceType.DWELLING) for n in range(ROWS_A_TIME + 2)]
+        await put_places(registry, places, told.append)
+        await put_places(registry, [replace(places[0], label={"en": "x"})], told.append)
+        devices = [Device(site="garden", id=f"s{n}", kind="smoke_sensor") for n in range(ROWS_A_TIME + 1)]
+        await put_devices(registry, devices, told.append)
+        assert len(await registry.devices()) == ROWS_A_TIME + 1
+    assert told == [ROWS_A_TIME, 2, 1, ROWS_A_TIME, 1]

@@ -22,7 +22,7 @@ from hub.ui.http import pages_of
 from hub.ui.profile_shelf import Shelf
 from tests.machine import needs_mosquitto
 from tests.ui.conftest import Cli
-from tests.ui.every_command import CALLED, NOT_CALLED, SLOW, commands
+from tests.ui.every_command import CALLED, SLOW
 from tests.ui.gatehouse import CARD, LANE, PERSON, PLATE, Gatehouse, opened, seen
 from tests.ui.installation import GATE, Installation, environment, hub_command
 from tests.waiting import wait_until
@@ -62,12 +62,6 @@ VERBS = (
     f"telemetry query event {GATE}", "trace access.passage", "trace access.card_told", "lists show",
 )  # fmt: skip
 """What shows somebody whole to those who say why."""
-
-
-def test_every_command_is_called_by_these_tests_or_it_is_said_why_not() -> None:
-    known = {*CALLED, *NOT_CALLED}
-    assert (sorted(set(commands()) - known), sorted(known - set(commands()))) == ([], [])
-    assert not set(CALLED) & set(NOT_CALLED)
 
 
 @pytest.mark.parametrize("command", CALLED)

@@ -70,7 +70,7 @@ def import_devices(
     else:
         with new_file(secrets) as into:
             tally = asyncio.run(_import_devices(desk, file, into, as_json=as_json))
-    with progress(1) as show:
+    with progress() as show:
         show("telling the broker")
         asyncio.run(tell_broker(desk))
     _tell(tally, as_json=as_json)
@@ -122,8 +122,8 @@ async def _import_devices(desk: Desk, file: Path, into: int | None, *, as_json: 
         by_key = {many.key_of(device): device for device in known}
         by_serial = {device.serial: device for device in known if device.serial is not None}
         devices: list[Device] = []
-        with progress(3 if into is None else 4) as show:
-            show("reading")
+        with progress() as show:
+            read = show("reading", len(sheet.rows))
             for row in sheet.rows:
                 serial = sheet.text(row, "serial")
                 mine = by_serial.get(serial)
@@ -132,14 +132,13 @@ async def _import_devices(desk: Desk, file: Path, into: int | None, *, as_json: 
                 if device.source in works:
                     device = replace(device, network_id=works[device.source].fold(device.network_id))
                 devices.append(device)
+                read(1)
             show("checking")
             fitting = Fitting(read_content(desk.settings), await registry.sites(), [*sources.values()])
             problems = [*await many.wrong_devices(registry, devices), *fitting.unfit(devices)]
             fresh = [device for device in devices if by_key.get(many.key_of(device)) != device]
             _settle(sheet, devices, problems, as_json=as_json)
-            show("writing")
-            if fresh:
-                await many.put_devices(registry, fresh)
+            await many.put_devices(registry, fresh, show("writing", len(fresh)))
             if into is not None:
                 show("making secrets")
                 await make_secrets(
@@ -185,15 +184,13 @@ async def _import_places(desk: Desk, file: Path, *, as_json: bool) -> Tally:
     sheet = read_sheet(file, PLACE_COLUMNS)
     async with desk.registry() as registry:
         by_key = {many.key_of(place): place for place in await registry.places()}
-        with progress(2) as show:
+        with progress() as show:
             show("checking")
             keys = [(sheet.text(row, "site"), sheet.text(row, "id")) for row in sheet.rows]
             places = [_place(sheet, row, key, by_key.get(key)) for row, key in zip(sheet.rows, keys, strict=True)]
             fresh = [place for place in places if by_key.get(many.key_of(place)) != place]
             _settle(sheet, places, await many.wrong_places(registry, places), as_json=as_json)
-            show("writing")
-            if fresh:
-                await many.put_places(registry, fresh)
+            await many.put_places(registry, fresh, show("writing", len(fresh)))
     return _tally(places, fresh, by_key.keys())
 
 
