@@ -69,6 +69,11 @@ def needs_release(loser: Lease, winner: Claim | None) -> bool:
     return winner is None or not (covers(winner, loser) and name_of(winner) in {loser.command, loser.release})
 
 
+def urgency(claim: Claim) -> tuple[int, int]:
+    """Return what puts claims in the order in which they leave: the most urgent first, then the oldest."""
+    return _RANKS[claim.priority], claim.number
+
+
 class Claims:
     """Every claim by what it is on; those on an overlapping part of the same device are rivals."""
 

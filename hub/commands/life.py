@@ -16,10 +16,11 @@ class CommandState(StrEnum):
     """Where a command stands; PUBACK (delivered) is not execution, and ``executed`` is only the device's word.
 
     ``verified``: what the device reports shows it. ``superseded``: another owns the actuator. ``cancelled``: a person
-    took it back.
+    took it back. ``waiting_for_uplink``: it leaves when the device, which hears nothing before, has spoken.
     """
 
     ACCEPTED = "accepted"
+    WAITING = "waiting_for_uplink"
     SENT = "sent"
     DELIVERED = "delivered"
     EXECUTED = "executed"
@@ -32,9 +33,9 @@ class CommandState(StrEnum):
     CANCELLED = "cancelled"
 
 
-OPEN = frozenset({CommandState.ACCEPTED, CommandState.SENT, CommandState.DELIVERED})
-_ORDER = {CommandState.ACCEPTED: 0, CommandState.SENT: 1, CommandState.DELIVERED: 2}
-
+OPEN = frozenset({CommandState.ACCEPTED, CommandState.WAITING, CommandState.SENT, CommandState.DELIVERED})
+UNSENT = frozenset({CommandState.ACCEPTED, CommandState.WAITING})
+_ORDER = {CommandState.ACCEPTED: 0, CommandState.WAITING: 0, CommandState.SENT: 1, CommandState.DELIVERED: 2}
 
 _AFTER = {
     OutcomeKind.SENT: CommandState.SENT,
@@ -164,4 +165,4 @@ def after_expiry(state: CommandState) -> CommandState:
     """Return the state when time is up: never sent is expired, sent without an answer is a timeout."""
     if state not in OPEN:
         return state
-    return CommandState.EXPIRED if state is CommandState.ACCEPTED else CommandState.TIMEOUT
+    return CommandState.EXPIRED if state in UNSENT else CommandState.TIMEOUT

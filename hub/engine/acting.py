@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from hub.catalogue import Label
 from hub.commands.arbitration import agrees, owner_of
 from hub.commands.life import Command, CommandState, Lease
 from hub.durations import nanoseconds
-from hub.engine.clearing import Refusal
+from hub.engine.clearing import Refusal, in_both
 from hub.engine.device import Device
 from hub.engine.encoding import TopicNames
 from hub.engine.guards import Guards
@@ -78,6 +79,8 @@ class Hands:
         name = wish.action.command
         if not wish.device.can(name) or not (key or wish.device.is_hold(name)):
             return self._send(wish, moment)
+        if self._sender.sleepers.why_late(wish, moment) is not None:
+            return self._refusal(wish, self._sender.prepare(wish, moment), moment)
         lease = _lease_of(wish, key, self._sender.next_number(), moment)
         self._holds.take(lease, wish.device, moment)
         return None
@@ -94,14 +97,16 @@ class Hands:
     def _refusal(self, wish: Wish, command: Command, moment: Moment) -> Refusal | None:
         """Refuse, and tell so, what an interlock bars or what somebody stands above."""
         if not wish.device.can(command.name):
-            why = wish.device.why_not(command.name)
-            self._sender.become(command, CommandState.FAILED, f"unknown_command: {why}", moment)
-            return Refusal("unknown_command", why)
+            return self._refuse(
+                command, CommandState.FAILED, "unknown_command", wish.device.why_not(command.name), moment
+            )
+        late = self._sender.sleepers.why_late(wish, moment)
+        if late is not None:
+            return self._refuse(command, CommandState.REJECTED, "device_asleep", late, moment)
         above = self._sender.claims.above(command)
         because = self._guards.bar(wish.device, command.part, command.name, moment)
         if because is not None:
-            self._sender.become(command, CommandState.REJECTED, f"interlocked: {because['en']}", moment, because)
-            return Refusal("interlocked", f"{because['en']} / {because['zh']}")
+            return self._refuse(command, CommandState.REJECTED, "interlocked", because, moment)
         is_hold = wish.device.is_hold(command.name)
         if above is not None and agrees(command, above) and not is_hold:  # it sets what is set: in nobody's way
             self._sender.claims.drop(command)
@@ -111,6 +116,10 @@ class Hands:
             return Refusal("outranked", f"{owner_of(above)} has it, with priority {above.priority}")
         return None
 
+    def _refuse(self, command: Command, state: CommandState, code: str, because: Label, moment: Moment) -> Refusal:
+        self._sender.become(command, state, f"{code}: {because['en']}", moment, because)
+        return Refusal(code, in_both(because))
+
     def _rehearse(self, wish: Wish, key: str, moment: Moment) -> None:
         """Tell what would become of a command: of everything that is asked before it leaves."""
         device, identity = wish.device, wish.identity
@@ -118,9 +127,11 @@ class Hands:
         would, detail = "sent", "a drill without commands: not sent"
         above = self._sender.claims.above(lease)
         if not device.can(wish.action.command):
-            would, detail = "failed", f"unknown_command: {device.why_not(wish.action.command)}"
+            would, detail = "failed", f"unknown_command: {in_both(device.why_not(wish.action.command))}"
+        elif late := self._sender.sleepers.why_late(wish, moment):
+            would, detail = "rejected", f"device_asleep: {in_both(late)}"
         elif because := self._guards.bar(device, wish.part, wish.action.command, moment):
-            would, detail = "rejected", f"interlocked: {because['en']} / {because['zh']}"
+            would, detail = "rejected", f"interlocked: {in_both(because)}"
         elif above is not None and not agrees(lease, above):
             would, detail = "superseded", f"{owner_of(above)} ({above.priority}) has it"
         self._output.event(
@@ -166,10 +177,31 @@ class Hands:
             return self._send(wish, moment)
         lease = _lease_of(wish, "", self._sender.next_number(), moment)
         because = self._guards.bar(wish.device, wish.part, wish.action.command, moment)
+        because = because or self._sender.sleepers.why_late(wish, moment)
         if self._sender.claims.above(lease) is not None or because is not None:
             return self._refusal(wish, self._sender.prepare(wish, moment), moment)
         self._holds.take(lease, wish.device, moment)
         return None
+
+    def take_back(self, command: Command, detail: str, moment: Moment) -> None:
+        """End a command that waits for its device to speak, because a person says so."""
+        self._sender.become(command, CommandState.CANCELLED, detail, moment)
+
+    def standing(self, identity: str) -> str:
+        """Return what a person is told of a command just asked for: that it is accepted, and if so that it waits."""
+        command = self.commands.get(identity)
+        is_waiting = command is not None and command.state is CommandState.WAITING
+        return CommandState.WAITING.value if is_waiting else CommandState.ACCEPTED.value
+
+    def heard(self, device: Device, moment: Moment) -> None:
+        """Send what waited for ``device`` to speak, the most urgent first; what an interlock bars now waits on."""
+        for command in self._sender.sleepers.of(device):
+            because = self._guards.bar(device, command.part, command.name, moment)
+            if because is not None:
+                words: dict[str, Scalar] = {"command": command.name, "id": command.id, "detail": because["en"]}
+                self._sender.tell(command, "interlocked", words, moment, because)
+            elif moment.t < command.expires_t:
+                self._sender.leave(device, command, moment)
 
     def cancel(self, lease: Lease, actor: str, detail: str, moment: Moment) -> None:
         """End a hold because a person says so: who that is has caused its release."""
@@ -182,12 +214,12 @@ class Hands:
     def hindrance(self, device: Device, part: str, command: str, moment: Moment) -> str:
         """Return what keeps ``command`` from leaving for somebody who gives way to everybody; nothing when it may."""
         if not device.can(command):
-            return device.why_not(command)
+            return in_both(device.why_not(command))
         holders = self._sender.claims.on(device.identity, device.commands[command].sets or "", part)
         if holders:
             return f"{owner_of(holders[0])} has it, with priority {holders[0].priority}"
         because = self._guards.bar(device, part, command, moment)
-        return "" if because is None else f"interlocked: {because['en']} / {because['zh']}"
+        return "" if because is None else f"interlocked: {in_both(because)}"
 
     def take_sent(self) -> list[Command]:
         """Return the commands of no hold that were sent since the last call; one that a failing rule sent was not."""

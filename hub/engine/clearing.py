@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hub.catalogue import Label
 from hub.model import Scalar
 from hub.rules.held import Held
 from hub.rules.states import CompiledRule
@@ -26,6 +27,11 @@ class Refusal(NamedTuple):
 
     code: str
     why: str = ""
+
+
+def in_both(because: Label) -> str:
+    """Return a reason as people who are refused read it, whichever of the two languages is theirs."""
+    return f"{because['en']} / {because['zh']}"
 
 
 def refusal(rule: CompiledRule, person: Person, held: Held, awake: int) -> Refusal | None:

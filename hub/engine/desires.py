@@ -9,7 +9,7 @@ import msgspec
 from hub.commands.desired import Desired, Move, Progress, Seen, hindered, is_same, look, overruled, tried
 from hub.commands.life import OPEN, Command
 from hub.engine.acting import Hands
-from hub.engine.clearing import Refusal
+from hub.engine.clearing import Refusal, in_both
 from hub.engine.content import Content
 from hub.engine.device import Device, Part
 from hub.engine.moment import Moment, Output
@@ -105,7 +105,7 @@ class Desires:
             code = "bad_value" if found else "not_writable"
             return Refusal(code, f"of a {device.kind} can be desired: {', '.join(known) or 'nothing'}")
         if not device.can(made[0]):
-            return Refusal("unknown_command", device.why_not(made[0]))
+            return Refusal("unknown_command", in_both(device.why_not(made[0])))
         refusal = _no_such_part(device, part) or self._too_many(device, part, name)
         return refusal or Desired(
             id=control.id, site=device.site, device=device.device, part=part, name=name, value=value, command=made[0],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from hub.catalogue import CommandKind, Type, is_member
+from hub.catalogue import CommandKind, Label, Type, is_member
 from hub.durations import read_duration
 from hub.engine.ages import NO_AGES
 from hub.engine.reach import ANY_REACH
@@ -250,10 +250,14 @@ class Device(_Pulse):
         is_ours = not (self.profile or self.deafness)
         return command in self.commands and (is_ours or command in self.downlinks)
 
-    def why_not(self, command: str) -> str:
-        """Return why it cannot be told ``command``: in both languages where its profile says so."""
-        whose = self.profile or self.row.source or "its profile"
-        return self.reach.cannot.get(command) or f"{whose} does not say how {self.key} is told to {command}"
+    def why_not(self, command: str) -> Label:
+        """Return why it cannot be told ``command``: what its profile says of it, if it does."""
+        whose, said = self.profile or self.row.source, self.reach.cannot.get(command)
+        silent = {
+            "en": f"{whose} does not say how it is told to {command}",
+            "zh": f"{whose} 没有说明如何下达 {command}",
+        }
+        return silent if said is None else said
 
     def release_of(self, command: str) -> str:
         """Return the command that undoes ``command``, or nothing."""

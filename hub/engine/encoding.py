@@ -49,7 +49,7 @@ def _payload(device: Device, command: Command) -> tuple[bytes, int | None]:
     own = device.downlinks.get(command.name)
     if own is None:
         if not device.can(command.name):
-            raise PoisonError("unknown_command", device.why_not(command.name))
+            raise PoisonError("unknown_command", device.why_not(command.name)["en"])
         plain = encode_command(
             id=command.id,
             command=command.name,

@@ -59,9 +59,10 @@ class ForeignEar(Readings):
         return LIVE
 
     def _take_from(self, device: Device, route: Route, envelope: Envelope) -> Timeliness:
-        if route.names and not route.names.items() <= (device.state.names or {}).items():
+        names = route.names if envelope.says is None else {**route.names, **envelope.says}
+        if names and not names.items() <= (device.state.names or {}).items():
             self._mark(device)
-            device.state.names = {**(device.state.names or {}), **route.names}
+            device.state.names = {**(device.state.names or {}), **names}
         match route.stream.carries:
             case EnvelopeClass.AVAILABILITY:
                 self._take_availability(device, envelope.state)
@@ -74,8 +75,18 @@ class ForeignEar(Readings):
                     if device.deafness is not None:
                         self._keep(foreign_name(route.stream.source, device.called))
                     raise
-                return self._take_readings(device, readings)
+                how = self._take_readings(device, readings)
+                if how is LIVE and route.stream.carries in _WAITS:
+                    self._wake(device, envelope)
+                return how
         return LIVE
+
+    def _wake(self, device: Device, envelope: Envelope) -> None:
+        """Send what waited for ``device`` to speak, unless the broker, or we, kept what it said until now."""
+        heard_at, message = envelope.measured_at or self._at, self._message
+        is_now = message is not None and not message.retain and self._state.clock.blind_since is None
+        if is_now and self._at - heard_at <= device.late_after_ns:
+            self._hands.heard(device, self._moment(is_late=False))
 
     def _open(self, device: Device, route: Route, envelope: Envelope) -> Sequence[Reading]:
         """Return what ``device`` says in an envelope: nothing is a sign of life.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 from hub.commands.arbitration import Claim, covers, is_for_life, is_owner, needs_release
 from hub.commands.life import DEFAULT_EXPIRY_NS, OPEN, Command, CommandState, Lease, Standing
 from hub.engine.device import Device
@@ -13,6 +16,7 @@ from hub.model import Scalar
 from hub.rules.rule import Do, Priority
 from hub.rules.timers import TimerClass, Timers
 
+CLEARED = "cleared"
 LEASE_RENEWS, LEASE_LAPSES = "lease renews", "lease lapses"
 RETRY_NS, LONGEST_RETRY_NS = 5_000_000_000, 300_000_000_000
 """How soon a release that did not leave is tried again: twice as late each time, until it has left."""
@@ -192,9 +196,16 @@ class Holds:
         """End a lease: what it holds is let go, unless what waits beneath it holds the same."""
         was_owner = is_owner(lease)
         self.forget(lease)
+        self._withdraw(lease, "nobody wants it any more", moment)
         if was_owner or lease.owes_release:
             self._let_go(lease, moment)
         self.take_up(lease, moment)
+
+    def _withdraw(self, lease: Lease, why: str, moment: Moment) -> None:
+        """End the command of a lease that still waits for its device to speak."""
+        last = self._sender.commands.get(lease.last)
+        if last is not None and last.state is CommandState.WAITING:
+            self._sender.become(last, CommandState.SUPERSEDED, why, moment)
 
     def _let_go(self, lease: Lease, moment: Moment) -> None:
         claims = self._sender.claims
@@ -297,16 +308,32 @@ class Holds:
         self._transmit(device, lease, lease.command, lease.args, moment)
 
     def _transmit(self, device: Device, lease: Lease, name: str, args: dict[str, Scalar], moment: Moment) -> None:
+        last = self._sender.commands.get(lease.last)
+        wish = _wish_of(lease, device, Do(command=name, args=args, **_terms(lease, name, moment)), last)
+        if last is not None and wish.is_again and self._sender.sleepers.is_needless(wish, last, moment):
+            return
+        self._withdraw(lease, f"{name} takes its place", moment)
         self.keep(lease)
-        before = lease.last
-        is_first = not lease.is_of_an_alarm and not lease.steps
         lease.steps += 1
-        lease.last = lease.id if is_first else f"{lease.id}.{lease.steps}"
-        action = Do(command=name, args=args, priority=Priority(lease.priority), reflex=lease.reflex)
-        expiry_ns = lease.expiry_ns if name == lease.command else DEFAULT_EXPIRY_NS
-        cause = Cause(lease.rule, expiry_ns, drill=lease.drill)
-        last = self._sender.commands.get(before)
-        is_again = last is not None and last.name == name
-        wish = Wish(lease.last, device, lease.part, action, cause, lease.id, is_again)
-        command = self._sender.prepare(wish, moment)
-        self._sender.transmit(device, command, moment)
+        lease.last = wish.identity
+        self._sender.transmit(device, self._sender.prepare(wish, moment), moment)
+
+
+def _terms(lease: Lease, name: str, moment: Moment) -> dict[str, Any]:
+    """Return how a lease wants ``name`` done: what it holds with for as long as it lasts, its release once."""
+    terms: dict[str, Any] = {"priority": Priority(lease.priority), "reflex": lease.reflex}
+    if lease.is_of_an_alarm and name == lease.command:
+        terms["until"] = CLEARED
+        if lease.ends_t is not None:
+            terms["at_most"] = timedelta(microseconds=max(0, lease.ends_t - moment.t) // 1_000)
+    return terms
+
+
+def _wish_of(lease: Lease, device: Device, action: Do, last: Command | None) -> Wish:
+    """Return what a lease wants now; its first command, if it is a person's, has its own id."""
+    is_first = not lease.is_of_an_alarm and not lease.steps
+    expiry_ns = lease.expiry_ns if action.command == lease.command else DEFAULT_EXPIRY_NS
+    return Wish(
+        lease.id if is_first else f"{lease.id}.{lease.steps + 1}", device, lease.part, action,
+        Cause(lease.rule, expiry_ns, drill=lease.drill), lease.id, last is not None and last.name == action.command,
+    )  # fmt: skip

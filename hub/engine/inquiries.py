@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from hub.commands.arbitration import is_above, owner_of
-from hub.commands.life import OPEN, Command, Lease, Standing
+from hub.commands.life import OPEN, Command, CommandState, Lease, Standing
 from hub.commands.shown import MILLION, OPEN_STATES, REQUESTED, Hold, Listing, Shown, StepShown, shown, shown_hold
 from hub.engine.acting import Hands
 from hub.engine.areas import AGREE_NS, Areas
@@ -58,7 +58,7 @@ class Inquiries:
     # ------------------------------------------------------------------------------------------------------ taken back
 
     def cancel(self, control: Control, moment: Moment) -> Reply:
-        """End a hold, or a request that waits for a second person. What is out cannot be called back."""
+        """End a hold, or what waits for a second person or a device that sleeps. What is out cannot be called back."""
         identity, actor = str(control.args.get("id", "")), f"operator {control.actor}"
         why = str(control.args.get("reason", ""))
         if self._areas.cancel(identity, {"by": actor, "detail": why}, moment):
@@ -67,6 +67,9 @@ class Inquiries:
         lease = self._hands.leases.get(identity if command is None or not command.lease else command.lease)
         if lease is not None and lease.standing is not Standing.RELEASES:
             return self._end(control, lease, actor, moment)
+        if command is not None and command.state is CommandState.WAITING:
+            self._hands.take_back(command, f"{actor}: {why}".removesuffix(": "), moment)
+            return Reply(control.id, ok=True, code="cancelled", detail=f"{command.name} had not left yet")
         code, detail = _too_late(command, lease)
         return Reply(control.id, ok=False, code=code, detail=detail)
 

@@ -13,7 +13,7 @@ from hub.commands.shown import ASKS
 from hub.engine.acting import Hands
 from hub.engine.alarms import Alarms
 from hub.engine.areas import DRILL, Areas
-from hub.engine.clearing import Person, Refusal
+from hub.engine.clearing import Person, Refusal, in_both
 from hub.engine.desires import Desires
 from hub.engine.device import Device
 from hub.engine.inquiries import Inquiries
@@ -163,7 +163,7 @@ class Orders:
         expiry = min(DEFAULT_EXPIRY_NS, control.expires_at - moment.at)
         wish = _wish(control.id, device, words, Cause(f"operator {control.actor}", expiry))
         refusal = wish if isinstance(wish, Refusal) else self._hands.request(wish, moment)
-        code, detail = ("accepted", control.id) if refusal is None else refusal
+        code, detail = (self._hands.standing(control.id), control.id) if refusal is None else refusal
         return Reply(control.id, ok=refusal is None, code=code, detail=detail)
 
     # ------------------------------------------------------------------------------------------ with a second person
@@ -221,7 +221,7 @@ def _wish(identity: str, device: Device, words: Mapping[str, Scalar], cause: Cau
         known = ", ".join(sorted(device.commands)) or "none"
         return Refusal("unknown_command", f"a {device.kind} takes: {known}")
     if not device.can(name):
-        return Refusal("unknown_command", device.why_not(name))
+        return Refusal("unknown_command", in_both(device.why_not(name)))
     args = {word: value for word, value in words.items() if word not in COMMAND_WORDS}
     if device.is_hold(name):
         args.setdefault("ttl", DEFAULT_TTL)

@@ -21,6 +21,7 @@ from hub.engine.device import Device
 from hub.engine.encoding import TopicNames, transmission_of
 from hub.engine.guards import Guards
 from hub.engine.moment import Moment, Output
+from hub.engine.sleepers import Sleepers
 from hub.engine.state import State, count
 from hub.engine.undoing import Undo
 from hub.errors import PoisonError
@@ -35,7 +36,9 @@ VERIFY_NS = 30_000_000_000
 """How long after its expiry a command may still be seen to be done: cars drive, barriers move."""
 ARRIVED = frozenset({CommandState.DELIVERED, CommandState.EXECUTED, CommandState.VERIFIED})
 _MAY_BE_SEEN = OPEN | {CommandState.EXECUTED, CommandState.TIMEOUT}
+_QUIET = frozenset({CommandState.WAITING.value, CommandState.EXECUTED.value, CommandState.VERIFIED.value, "resumed"})
 COMMAND = "command"
+UNADDRESSABLE = "unaddressable"
 Find = Callable[[str, str], Device | None]
 
 
@@ -73,6 +76,7 @@ class Sender:
         self.commands: dict[str, Command] = {}
         self.awaiting: dict[str, Command] = {}
         self.claims = Claims()
+        self.sleepers = Sleepers(lambda: state.clock)
         self.undo = Undo()
         self.when_moved: Callable[[Command, Moment], None] = lambda _command, _moment: None
         self._called: dict[str, str] = {}
@@ -93,7 +97,9 @@ class Sender:
         is_open = command.state in OPEN
         if is_open and not command.lease:
             self.claims.put(command)
-        if command.verify_t and command.state in _MAY_BE_SEEN:
+        if command.state is CommandState.WAITING:
+            self.sleepers.put(command)
+        elif command.verify_t and command.state in _MAY_BE_SEEN:
             self.awaiting[command.id] = command
         due = command.expires_t if is_open else (command.ended_t or command.expires_t) + REMEMBER_NS
         self._timers.set(TimerClass.RUNNING, due, COMMAND, command.id)
@@ -102,6 +108,7 @@ class Sender:
         """Forget a command that is long over, or that a failed step has made."""
         self.commands.pop(command.id, None)
         self.awaiting.pop(command.id, None)
+        self.sleepers.drop(command)
         self._called.pop(network_id(command.id), None)
         self.claims.drop(command)
         self._timers.drop(TimerClass.RUNNING, COMMAND, command.id)
@@ -117,15 +124,15 @@ class Sender:
     def prepare(self, wish: Wish, moment: Moment) -> Command:
         """Return the command of a wish, accepted; it is known from now on."""
         device, action, cause = wish.device, wish.action, wish.cause
-        kind = device.commands[action.command]
+        kind, expiry_ns = device.commands[action.command], self.sleepers.expiry_ns(wish)
         guard = device.guards.get(action.command)
         is_shown = guard is not None and guard.confirm is not None and not wish.is_again
         command = Command(
             id=wish.identity, site=device.site, device=device.device, part=wish.part, name=action.command,
             args=device.settle_args(action.command, action.args), priority=action.priority.value, cause=cause.name,
-            created_at=moment.at, expires_t=moment.t + cause.expiry_ns, expires_at=moment.at + cause.expiry_ns,
+            created_at=moment.at, expires_t=moment.t + expiry_ns, expires_at=moment.at + expiry_ns,
             reflex=action.reflex, drill=cause.drill, sets=kind.sets or "", number=self.next_number(), lease=wish.lease,
-            verify_t=moment.t + cause.expiry_ns + VERIFY_NS if is_shown else 0, since=self._state.clock.awake(moment.t),
+            verify_t=moment.t + expiry_ns + VERIFY_NS if is_shown else 0, since=self._state.clock.awake(moment.t),
         )  # fmt: skip
         self.undo.note(f"command/{command.id}", None)
         count(self._state.ledger.commands, command.state.value)
@@ -134,13 +141,34 @@ class Sender:
         return command
 
     def transmit(self, device: Device, command: Command, moment: Moment) -> None:
-        """Send ``command``; one that its device or the network around it cannot be told fails at once."""
+        """Send ``command``, or let it wait for a device that sleeps; one that cannot be told so fails at once.
+
+        Where a sleeper listens the network may know only when it has spoken.
+        """
+        is_asleep = self.sleepers.sleeps(device, moment)
         try:
             transmission = transmission_of(device, command, self._topics)
         except PoisonError as error:
-            self.become(command, CommandState.FAILED, f"{error.code}: {error.message}", moment)
+            if not (is_asleep and error.code == UNADDRESSABLE):
+                self.become(command, CommandState.FAILED, f"{error.code}: {error.message}", moment)
+                return
         else:
-            self._output.effects.transmissions.append(transmission)
+            if not is_asleep:
+                self._output.effects.transmissions.append(transmission)
+                return
+        self.become(command, CommandState.WAITING, "", moment)
+        self.awaiting.pop(command.id, None)
+        self.sleepers.put(command)
+        self.tell(command, CommandState.WAITING.value, _words_of(command), moment)
+
+    def leave(self, device: Device, command: Command, moment: Moment) -> None:
+        """Send what has waited until ``device`` spoke; only what it reports from now on may show it done."""
+        self.keep(command)
+        self.sleepers.drop(command)
+        command.state, command.since = CommandState.ACCEPTED, self._state.clock.awake(moment.t)
+        command.note("uplink_heard", moment.at, "")
+        self.restore(command)
+        self.transmit(device, command, moment)
 
     # ------------------------------------------------------------------------------------------- what became of them
 
@@ -164,9 +192,12 @@ class Sender:
         if state is command.state:
             return
         self.keep(command)
+        self.sleepers.drop(command)
         command.state, command.detail = state, detail
         command.note(state.value, moment.at, detail)
         command.is_delivered |= state in ARRIVED
+        if state is CommandState.DELIVERED and not command.verify_t:
+            self._expire_within(command, DEFAULT_EXPIRY_NS, moment)
         if state not in _MAY_BE_SEEN:
             self.awaiting.pop(command.id, None)
         count(self._state.ledger.commands, state.value)
@@ -176,6 +207,12 @@ class Sender:
             self._timers.set(TimerClass.RUNNING, moment.t + REMEMBER_NS, COMMAND, command.id)
             self.tell(command, state.value, _words_of(command), moment, because)
         self.when_moved(command, moment)
+
+    def _expire_within(self, command: Command, within_ns: int, moment: Moment) -> None:
+        """Let ``command``, of which nothing but an answer can come now, not stay open for as long as it might wait."""
+        if command.expires_t > moment.t + within_ns:
+            command.expires_t = moment.t + within_ns
+            self._timers.set(TimerClass.RUNNING, command.expires_t, COMMAND, command.id)
 
     def lose(self, claim: Claim, winner: Claim, moment: Moment) -> None:
         """Tell that ``claim`` does not own its actuator (any more): losing is a visible outcome."""
@@ -191,7 +228,7 @@ class Sender:
         self, claim: Claim, what: str, words: dict[str, Scalar], moment: Moment, because: Label | None = None
     ) -> None:
         """Tell what became of a claim, and to people ``because`` of what."""
-        quiet = what in {CommandState.EXECUTED.value, CommandState.VERIFIED.value, "resumed"}
+        quiet = what in _QUIET
         self._output.event(
             Event(
                 id=self._output.event_id("command", f"{words['id']} {what}", moment.t, 1), name=f"command.{what}",

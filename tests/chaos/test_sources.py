@@ -25,6 +25,9 @@ from tests.waiting import wait_until
 
 EUI, ADDRESS = "24e124535b316056", "0x00158d0001b7d2a3"
 UPLINK = f"application/17c82e96/device/{EUI}/event/up"
+GAS = "24e124ffffffff01"
+VALVE_OPEN, VALVE_CLOSED = bytes.fromhex("058E00060101070100"), bytes.fromhex("058E00060100070100")
+"""GS101: no gas, its valve open or closed, its relay off (vendor's README)."""
 FIRE = base64.b64encode(bytes.fromhex("221164321F18")).decode()  # GS524N: alarm (samples.json)
 DIRECTORY = orjson.dumps(
     [
@@ -52,6 +55,7 @@ class Valley(Town):
             await registry.add_devices(
                 [
                     _device("smoke", "smoke_sensor", "milesight/gs524n", "lora", EUI),
+                    _device("gas", "gas_detector", "milesight/gs101", "lora", GAS),
                     _device("hall", "smoke_sensor", "", "z2m", ADDRESS),
                     _device("gate", "access_controller", "uhppoted/ut0311-l04", "doors", "405419896"),
                 ]
@@ -65,6 +69,45 @@ class Valley(Town):
         """Publish one thing at QoS 1."""
         async with self.client() as client:
             await client.publish(topic, payload, qos=1, retain=retain)
+
+
+class ChirpStack:
+    """The network server of one device of class A: it queues what it is given, and sends one after each uplink.
+
+    As ChirpStack 4 does: it hands the uplink on, and what is in its queue a moment later (get_downlink_data_delay) goes
+    to the device; it says so (``txack``), and with the next uplink that the device has it (``ack``).
+    """
+
+    def __init__(self, client: aiomqtt.Client) -> None:
+        self._client = client
+        self._frames = 0
+        self._unconfirmed = ""
+
+    async def listen(self) -> None:
+        """Subscribe to what applications want sent."""
+        await self._client.subscribe(f"application/+/device/{GAS}/command/down", qos=1)
+
+    async def uplink(self, payload: bytes) -> None:
+        """Hand on what the device said."""
+        self._frames += 1
+        body = {
+            "deduplicationId": f"up-{self._frames}", "fPort": 85, "data": base64.b64encode(payload).decode(),
+            "deviceInfo": {"devEui": GAS, "deviceClassEnabled": "CLASS_A"},
+        }  # fmt: skip
+        if self._unconfirmed:
+            await self._say("ack", {"queueItemId": self._unconfirmed, "acknowledged": True})
+        await self._say("up", body)
+
+    async def downlink(self) -> bytes:
+        """Return the frame that the device is sent in the window after its uplink."""
+        message = await anext(aiter(self._client.messages))
+        item = orjson.loads(bytes(message.payload))
+        self._unconfirmed = item["id"]
+        await self._say("txack", {"queueItemId": item["id"]})
+        return base64.b64decode(item["data"])
+
+    async def _say(self, event: str, body: dict[str, object]) -> None:
+        await self._client.publish(f"application/17c82e96/device/{GAS}/event/{event}", orjson.dumps(body), qos=1)
 
 
 def _device(name: str, kind: str, profile: str, source: str, network_id: str) -> Device:
@@ -147,3 +190,32 @@ async def test_a_door_behind_uhppoted_is_asked_in_its_words_and_its_reply_ends_t
         await gateway.publish(request["reply-to"], orjson.dumps({"message": {"reply": reply}}), qos=1)
         (event,) = await ends(valley)
     assert (event.name, event.data["id"]) == ("command.executed", orjson.loads(said.out)["id"])
+
+
+@pytest.mark.timeout(90)
+async def test_a_valve_behind_lorawan_is_closed_after_the_next_uplink_and_the_one_after_it_shows_it(
+    valley: Valley,
+) -> None:
+    await start(valley)
+    await until_listening(valley, f"application/17c82e96/device/{GAS}/event/txack")
+    async with valley.client() as client:
+        network = ChirpStack(client)
+        await network.listen()
+        waits = await valley.hub.cli("commands", "send", SITE, "gas", "close_valve", "--json")
+        assert (waits.code, orjson.loads(waits.out)["code"]) == (0, "waiting_for_uplink")
+        late = await valley.hub.cli("commands", "send", SITE, "gas", "switch_relay_on", "--arg", "ttl=30s", "--json")
+        assert (late.code != 0, "device_asleep" in f"{late.out!r}{late.err!r}") == (True, True)
+        await network.uplink(VALVE_OPEN)
+        assert await network.downlink() == bytes.fromhex("060000FF")
+        await network.uplink(VALVE_CLOSED)
+
+        async def is_verified() -> bool:
+            return "command.verified" in {event.name for event in await valley.events("command")}
+
+        await wait_until(is_verified, seconds=20)
+    told = [(event.name, event.data["command"]) for event in await valley.events("command")]
+    assert told == [
+        ("command.waiting_for_uplink", "close_valve"),
+        ("command.rejected", "switch_relay_on"),
+        ("command.verified", "close_valve"),
+    ]

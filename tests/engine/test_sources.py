@@ -310,12 +310,11 @@ def test_where_a_device_was_heard_survives_a_restart(desk: Desk) -> None:
     assert [sent.topic.split("/")[1] for sent in effects.transmissions] == [APPLICATION]
 
 
-def test_a_command_to_a_device_that_was_never_heard_fails_at_once(desk: Desk) -> None:
+def test_a_command_to_a_device_that_was_never_heard_leaves_where_it_is_heard_first(desk: Desk) -> None:
     reply, effects = ask(desk, "gas-1", "close_valve")
-    assert (reply.ok, effects.transmissions) == (True, [])
-    assert [(event.name, str(event.data["detail"]).split(":")[0]) for event in effects.events] == [
-        ("command.failed", "unaddressable")
-    ]
+    assert (reply.code, effects.transmissions) == ("waiting_for_uplink", [])
+    later = desk.hear(uplink("058E00", eui="24e124ffffffff01"))
+    assert [sent.topic.split("/")[1] for sent in later.transmissions] == [APPLICATION]
 
 
 def test_a_command_that_the_profile_cannot_say_is_refused(desk: Desk) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any
@@ -41,7 +41,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     ``payload`` is what the device said; None = it was heard, and said nothing. ``device`` is the network's name of it
     where the payload says it (elsewhere the topic does), ``dedupe`` the network's id of the message, ``measured_at``
     when the network heard it, ``command`` the network's id of the command it is about, ``state`` what an availability,
-    a network or a receipt says.
+    a network or a receipt says, ``says`` other words of the network on the device.
     """
 
     payload: bytes | None
@@ -51,6 +51,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     device: str = ""
     command: str = ""
     state: str = ""
+    says: Mapping[str, str] | None = None
 
 
 Row = Sequence[Any]

@@ -42,6 +42,7 @@ def _wanted(expected: Expected) -> Sequence[tuple[str, object]]:
         ("time", _nanoseconds(expected.time)),
         ("command", expected.command),
         ("state", expected.state),
+        ("says", expected.says),
     )
 
 
@@ -55,6 +56,7 @@ def _found(route: Route, envelope: Envelope) -> Sequence[object]:
         envelope.measured_at,
         envelope.command,
         envelope.state,
+        dict(envelope.says or {}),
     )
 
 

@@ -8,6 +8,7 @@ import msgspec
 from pydantic import BeforeValidator, Field, model_validator
 
 from hub.catalogue import Label, Name, Words
+from hub.durations import Duration
 from hub.model import OutcomeKind, Scalar
 from hub.normalize.examples import ExamplePayload
 from hub.normalize.networks.envelope import EnvelopeClass
@@ -64,7 +65,7 @@ class Stream(Words):
     Without ``device`` the topic names the device; a topic that also names a site means our own device of that name.
     ``dedupe`` is the network's id of the message (several paths: only together), ``command`` its id of the command that
     the message is about. ``properties`` are what the network itself knows of the device: then these are read, not the
-    device's profile.
+    device's profile. ``says`` are other words of the network on the device, which are kept beside those of the topic.
     """
 
     filter: FilterText
@@ -77,6 +78,7 @@ class Stream(Words):
     command: Paths | None = None
     state: State | None = None
     properties: dict[Name, PathSource] = Field(default_factory=dict)
+    says: dict[Name, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -103,6 +105,16 @@ class Stream(Words):
         return self
 
 
+class Sleep(Words):
+    """A device of the network hears nothing but what is sent within ``listens`` after it spoke.
+
+    ``unless`` lists, by a word that streams say of it, which devices always listen; one that it says nothing of sleeps.
+    """
+
+    listens: Duration
+    unless: dict[Name, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
+
+
 class NetworkDownlink(Words):
     """How a command travels: its topic, and what is put around its payload.
 
@@ -111,13 +123,14 @@ class NetworkDownlink(Words):
     last heard. In ``wrap`` also ``{payload.base64}``, ``{payload.hex}``, ``{payload.text}`` and ``{payload.json}``.
     A text that is nothing but one hole becomes the value itself. Without ``wrap`` the payload travels as it is.
     ``merge`` is a path in ``wrap``: the fields of the payload, a JSON object, stand there beside the others.
-    ``commands`` says what the network calls each command; then it takes no others.
+    ``commands`` says what the network calls each command; then it takes no others. ``sleeps``: when its devices listen.
     """
 
     topic: FilterText
     wrap: dict[str, object] | None = None
     merge: str | None = None
     commands: dict[Name, Annotated[str, Field(min_length=1, max_length=128)]] = Field(default_factory=dict)
+    sleeps: Sleep | None = None
 
     @model_validator(mode="after")
     def _merges_into_something(self) -> Self:
@@ -149,6 +162,7 @@ class Expected(Words):
     time: str | None = None
     command: str = ""
     state: str = ""
+    says: dict[Name, str] = Field(default_factory=dict)
 
 
 class NetworkExample(Words):
@@ -194,6 +208,11 @@ class Network(Words):
     def _has_streams(self) -> Self:
         if not self.streams:
             _refuse("a network without streams says nothing")
+        sleeps = None if self.downlink is None else self.downlink.sleeps
+        said = {name for stream in self.streams for name in stream.says}
+        unsaid = [] if sleeps is None else [name for name in sleeps.unless if name not in said]
+        if unsaid:
+            _refuse(f"sleeps: no stream says {unsaid[0]!r}")
         return self
 
 

@@ -60,6 +60,7 @@ class CompiledSource:
             for number, words in enumerate(network.streams)
         )
         self.downlink = None if network.downlink is None else CompiledDownlink(network.downlink, params)
+        self.sleeps = None if network.downlink is None else network.downlink.sleeps
 
     def _read(self, words: Stream, number: int) -> Read:
         try:
@@ -138,14 +139,16 @@ class _Reading:
             "command": _slots(paths, words.command, _Text),
             "state": _slots(paths, None if words.state is None else words.state.path, bool | int | str),
         }
+        said = {name: paths.slot(path, Any) for name, path in words.says.items()}
         clocks = [(paths.slot(path, Any), compile_time(time, "UTC")) for time in words.time for path in time.path]
-        self._is_plain = not (clocks or any(wanted.values()))
+        self._is_plain = not (clocks or said or any(wanted.values()))
         self._decode, place = paths.compile()
         at = {name: tuple(map(place, slots)) for name, slots in wanted.items()}
         self._content, self._device_at, self._state_at = at["content"], at["device"], at["state"]
         self._dedupe, self._command_at = at["dedupe"], at["command"]
         self._port = at["port"][0] if at["port"] else None
         self._clocks = [(place(slot), read) for slot, read in clocks]
+        self._said = [(name, place(slot)) for name, slot in said.items()]
         self._unpack = None if content is None else _unpacking(content)
         self._state = None if words.state is None else _State(words.state)
         self._has_payload = words.class_ in _WITH_PAYLOAD
@@ -194,6 +197,7 @@ class _Reading:
             device,
             command,
             state,
+            {name: row[at] for name, at in self._said if _is_word(row[at])} if self._said else None,
         )
 
     def _device(self, row: Row) -> str:
@@ -246,6 +250,11 @@ def _first(row: Row, slots: Iterable[int]) -> Any:  # noqa: ANN401 -- what the s
 def _name(row: Row, slots: Iterable[int]) -> str:
     found = _first(row, slots)
     return "" if found is None or found == "" else named(found)
+
+
+def _is_word(raw: object) -> bool:
+    """Return whether the network's word on a device is one that can be kept; no message dies of it."""
+    return isinstance(raw, str) and 0 < len(raw) <= MAX_NAME and raw.isprintable()
 
 
 def _joined(row: Row, slots: Sequence[int]) -> str | None:

@@ -1,0 +1,251 @@
+"""LoRaWAN class A: a device hears nothing until it spoke: what waits for it, is replaced, would come too late."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+
+import orjson
+import pytest
+
+from hub.model import Effects, Event, Outcome, OutcomeKind, Publish, Started
+from hub.normalize.networks.downlink import network_id
+from hub.rules.rule import Rule, write_rule
+from hub.yaml_documents import canonical_json
+from tests.engine.desk import SECOND, Desk, device, documents
+from tests.engine.test_alarms import native
+from tests.engine.test_sources import APPLICATION, LORA, ask, foreign, state_of
+from tests.normalize.devices import model
+
+HOUR = 3_600
+GAS, LOCK = "24e124ffffffff01", "24e124ffffffff02"
+QUIET, LEAK, CLOSED = "058E00060101070100", "058E01060101070100", "058E00060100070100"
+URGENT = {
+    "rule": "close-all",
+    "version": "1.0.0",
+    "label": {"en": "Close all valves", "zh": "关闭所有阀门"},
+    "for_each": "smoke_sensor",
+    "when": "alarm",
+    "raise": {"event": "fire.test", "severity": "critical"},
+    "do": [{"command": "close_valve", "to": {"kind": "gas_detector", "in": "building"}, "priority": "life_safety"}],
+}
+LATCH = model(
+    "access_controller",
+    payload={"format": "json"},
+    liveness={"report_every": "1h", "offline_after": "3h"},
+    properties={"fire_input": {"path": "fire"}},
+    commands={"lock": {"text": "lock", "port": 2}},
+)
+
+
+@cache
+def content() -> dict[str, bytes]:
+    found = documents(
+        LORA,
+        foreign("gas-1", "gas_detector", "milesight/gs101", "lora", GAS),
+        foreign("gate-1", "access_controller", "test/model", "lora", LOCK),
+        device("smoke-9", "smoke_sensor"),
+    )
+    used = {key: body for key, body in found.items() if not key.startswith("profile/") or key.endswith("gs101")}
+    return {
+        **used, "profile/test/model": canonical_json(LATCH), "rule/close-all": write_rule(Rule.model_validate(URGENT)),
+    }  # fmt: skip
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk(content())
+
+
+def spoke(desk: Desk, payload: str = QUIET, *, eui: str = GAS, **words: object) -> Publish:
+    """Return what ChirpStack publishes of an uplink that it heard just now."""
+    heard = datetime.fromtimestamp(desk.wall // SECOND, UTC)
+    body = {
+        "deduplicationId": f"{desk.t}", "deviceInfo": {"devEui": eui, **words}, "fPort": 85, "time": heard.isoformat(),
+        "data": base64.b64encode(bytes.fromhex(payload)).decode(),
+    }  # fmt: skip
+    return Publish(f"application/{APPLICATION}/device/{eui}/event/up", orjson.dumps(body))
+
+
+def frames(effects: Effects) -> list[str]:
+    """Return the bytes that the network is given for its devices."""
+    return [base64.b64decode(orjson.loads(sent.payload)["data"]).hex() for sent in effects.transmissions]
+
+
+def told(effects: Effects | Desk, *names: str) -> list[tuple[str, str]]:
+    """Return (name, command) of the events of commands, or of those called ``names``."""
+    wanted = [event for event in effects.events if event.name.startswith("command.")]
+    return [(event.name, str(event.data["command"])) for event in wanted if not names or event.name in names]
+
+
+def last(desk: Desk, name: str) -> Event:
+    return [event for event in desk.events if event.name == name][-1]
+
+
+# --------------------------------------------------------------------------------------------------------- it waits
+
+
+def test_a_command_waits_until_its_device_has_spoken_and_may_wait_until_that_is_taken_to_be_gone(desk: Desk) -> None:
+    desk.hear(spoke(desk))
+    desk.tick(60)
+    asked = desk.wall
+    reply, effects = ask(desk, "gas-1", "query_life")
+    assert (reply.ok, reply.code, effects.transmissions) == (True, "waiting_for_uplink", [])
+    assert told(effects) == [("command.waiting_for_uplink", "query_life")]
+    desk.tick(HOUR)
+    assert state_of(desk) == "waiting_for_uplink"
+    later = desk.hear(spoke(desk))
+    assert frames(later) == ["080000ff"]
+    assert orjson.loads(later.transmissions[0].payload)["id"] == network_id("c1")
+    assert later.transmissions[0].expires_at == asked + 25 * HOUR * SECOND
+    assert state_of(desk) == "accepted"
+
+
+def test_what_waited_longer_than_its_device_may_be_silent_has_expired_and_never_leaves(desk: Desk) -> None:
+    ask(desk, "gas-1", "query_life")
+    desk.tick(25 * HOUR)
+    assert told(desk)[-1] == ("command.expired", "query_life")
+    assert frames(desk.hear(spoke(desk))) == []
+
+
+def test_of_what_waits_the_most_urgent_leaves_first_and_then_the_oldest(desk: Desk) -> None:
+    for number, command in enumerate(("query_life", "clear_alarm", "silence")):
+        ask(desk, "gas-1", command, f"c{number}")
+    desk.engine._hands.commands["c2"].priority = "inspection"  # noqa: SLF001 -- operators have one priority
+    assert frames(desk.hear(spoke(desk))) == ["ff612c01", "080000ff", "ff64ff"]
+
+
+def test_a_restart_keeps_what_waits_and_an_uplink_that_the_broker_kept_lets_nothing_go(desk: Desk) -> None:
+    desk.hear(spoke(desk))
+    desk.tick(60)
+    ask(desk, "gas-1", "query_life")
+    kept = spoke(desk)
+    later = desk.restart()
+    later.wait(600)
+    assert later.say(Started("test", ("events", "telemetry"))).transmissions == []
+    assert frames(later.hear(kept)) == []
+    later.catch_up(2)
+    assert frames(later.hear(kept, connection=2)) == []
+    assert frames(later.hear(spoke(later), connection=2)) == ["080000ff"]
+
+
+def test_a_command_that_left_and_whose_leaving_nobody_recorded_waits_again_under_its_id(desk: Desk) -> None:
+    ask(desk, "gas-1", "query_life")
+    desk.hear(spoke(desk))
+    later = desk.restart()
+    later.wait(600)
+    assert later.say(Started("test", ("events", "telemetry"))).transmissions == []
+    later.catch_up(2)
+    again = later.hear(spoke(later), connection=2)
+    assert [orjson.loads(sent.payload)["id"] for sent in again.transmissions] == [network_id("c1")]
+
+
+def test_a_device_that_always_listens_is_told_at_once_and_what_waited_leaves_when_it_says_so(desk: Desk) -> None:
+    ask(desk, "gas-1", "query_life")
+    assert frames(desk.hear(spoke(desk, deviceClassEnabled="CLASS_C"))) == ["080000ff"]
+    desk.tick(600)
+    _, effects = ask(desk, "gas-1", "clear_alarm", "c2")
+    assert frames(effects) == ["ff64ff"]
+    _, effects = ask(desk, "gas-1", "switch_relay_on", "c3", ttl="30s")
+    assert frames(effects) == ["070001ff"]
+
+
+# ------------------------------------------------------------------------------------------------- it comes in time
+
+
+def test_what_an_uplink_itself_causes_leaves_in_its_window_and_is_not_renewed_into_the_void(desk: Desk) -> None:
+    leak = desk.hear(spoke(desk, LEAK))
+    assert ("fire.gas_leak", "raised") in {(event.name, event.transition) for event in leak.events}
+    assert frames(leak) == ["060000ff"]
+    assert leak.transmissions[0].expires_at - desk.wall <= 30 * SECOND
+    assert [frames(desk.tick(1)) for _ in range(40)] == [[]] * 40
+
+
+def test_what_is_urgent_is_refused_when_it_would_come_too_late_and_the_reason_is_told_in_both_languages(
+    desk: Desk,
+) -> None:
+    desk.hear(spoke(desk))
+    desk.tick(60)
+    effects = desk.hear(native("smoke-9", {"values": {"alarm": True}}, "telemetry"))
+    assert effects.transmissions == []
+    refused = last(desk, "command.rejected")
+    why = "it listens only after it spoke, every 20m, and this is worth 10s"
+    assert refused.data["detail"] == f"device_asleep: {why}"
+    assert refused.label == {"en": why, "zh": "设备只在上报之后接收命令，上报周期 20m，而该命令的有效期只有 10s"}
+    assert frames(desk.hear(spoke(desk))) == []
+
+
+def test_a_hold_that_would_be_over_before_the_device_speaks_again_is_refused_though_it_listens_now(desk: Desk) -> None:
+    desk.hear(spoke(desk))
+    reply, effects = ask(desk, "gas-1", "switch_relay_on", ttl="30s")
+    assert (reply.ok, reply.code, effects.transmissions) == (False, "device_asleep", [])
+    assert "上报周期 20m" in reply.detail
+    assert told(effects) == [("command.rejected", "switch_relay_on")]
+    assert desk.engine._hands.leases == {}  # noqa: SLF001 -- a lease shows nowhere else
+
+
+def test_a_long_hold_waits_and_so_does_its_release_which_always_goes_out(desk: Desk) -> None:
+    desk.hear(spoke(desk))
+    desk.tick(60)
+    ask(desk, "gas-1", "switch_relay_on", ttl="2h")
+    assert frames(desk.hear(spoke(desk))) == ["070001ff"]
+    desk.tick(2 * HOUR)
+    assert told(desk)[-1] == ("command.waiting_for_uplink", "switch_relay_off")
+    desk.tick(10 * HOUR)
+    assert frames(desk.hear(spoke(desk))) == ["070000ff"]
+
+
+# ------------------------------------------------------------------------------------------------------ it is replaced
+
+
+def test_a_hold_that_still_waits_is_replaced_by_what_ends_it(desk: Desk) -> None:
+    ask(desk, "gas-1", "switch_relay_on", ttl="2h")
+    ask(desk, "gas-1", "switch_relay_off", "c2")
+    assert ("command.superseded", "switch_relay_on") in told(desk)
+    assert frames(desk.hear(spoke(desk))) == ["070000ff"]
+
+
+def test_a_person_who_asks_again_takes_the_place_of_what_waits(desk: Desk) -> None:
+    ask(desk, "gas-1", "silence")
+    ask(desk, "gas-1", "silence", "c2")
+    later = desk.hear(spoke(desk))
+    assert [orjson.loads(sent.payload)["id"] for sent in later.transmissions] == [network_id("c2")]
+
+
+def test_what_an_interlock_bars_when_the_device_speaks_waits_on(desk: Desk) -> None:
+    ask(desk, "gate-1", "lock")
+    burning = _fire(desk, "open_circuit")
+    assert (frames(burning), told(burning)) == ([], [("command.interlocked", "lock")])
+    assert frames(_fire(desk, "normal")) == [b"lock".hex()]
+
+
+def _fire(desk: Desk, state: str) -> Effects:
+    return desk.hear(spoke(desk, orjson.dumps({"fire": state}).hex(), eui=LOCK))
+
+
+# ------------------------------------------------------------------------------------------------------ what is seen
+
+
+def receipt(desk: Desk, identity: str = "c1") -> Effects:
+    body: Mapping[str, object] = {"queueItemId": network_id(identity), "acknowledged": True}
+    return desk.hear(Publish(f"application/{APPLICATION}/device/{GAS}/event/ack", orjson.dumps(body)))
+
+
+def test_that_it_was_done_shows_in_the_next_uplink_however_late_that_is(desk: Desk) -> None:
+    ask(desk, "gas-1", "close_valve")
+    desk.hear(spoke(desk))
+    desk.say(Outcome("c1", OutcomeKind.SENT))
+    receipt(desk)
+    desk.tick(3 * HOUR)
+    assert state_of(desk) == "delivered"
+    assert told(desk.hear(spoke(desk, CLOSED))) == [("command.verified", "close_valve")]
+
+
+def test_what_nothing_can_show_to_be_done_does_not_stay_open_for_as_long_as_it_might_have_waited(desk: Desk) -> None:
+    ask(desk, "gas-1", "clear_alarm")
+    desk.hear(spoke(desk))
+    desk.say(Outcome("c1", OutcomeKind.SENT))
+    receipt(desk)
+    assert told(desk.tick(10)) == [("command.timeout", "clear_alarm")]
