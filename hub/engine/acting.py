@@ -97,9 +97,8 @@ class Hands:
     def _refusal(self, wish: Wish, command: Command, moment: Moment) -> Refusal | None:
         """Refuse, and tell so, what an interlock bars or what somebody stands above."""
         if not wish.device.can(command.name):
-            return self._refuse(
-                command, CommandState.FAILED, "unknown_command", wish.device.why_not(command.name), moment
-            )
+            why = wish.device.why_not(command.name)
+            return self._refuse(command, CommandState.FAILED, "unknown_command", why, moment)
         late = self._sender.sleepers.why_late(wish, moment)
         if late is not None:
             return self._refuse(command, CommandState.REJECTED, "device_asleep", late, moment)

@@ -252,7 +252,7 @@ class Device(_Pulse):
 
     def why_not(self, command: str) -> Label:
         """Return why it cannot be told ``command``: what its profile says of it, if it does."""
-        whose, said = self.profile or self.row.source, self.reach.cannot.get(command)
+        whose, said = self.profile or self.row.source or "its profile", self.reach.cannot.get(command)
         silent = {
             "en": f"{whose} does not say how it is told to {command}",
             "zh": f"{whose} 没有说明如何下达 {command}",

@@ -64,9 +64,11 @@ class Sleepers:
 
         A hold must reach the device again and again: that it listens now is not enough.
         """
-        sleep, errand = _sleep_of(wish.device), _errand_of(wish)
-        habit = wish.device.reach.habit
-        if sleep is None or wait_for(errand, habit):
+        sleep = _sleep_of(wish.device)
+        if sleep is None:
+            return None
+        errand, habit = _errand_of(wish), wish.device.reach.habit
+        if wait_for(errand, habit):
             return None
         if not errand.is_hold and self._listens(wish.device, sleep, moment):
             return None
