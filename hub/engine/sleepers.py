@@ -85,11 +85,12 @@ class Sleepers:
 
 
 def _sleep_of(device: Device) -> Sleep | None:
-    sleep = None if device.source is None else device.source.sleeps
-    if sleep is None:
+    """Return when ``device`` listens; None: always, as its network says of it, or else the parameters of the source."""
+    source = device.source
+    if source is None or source.sleeps is None:
         return None
-    said = device.state.names or {}
-    return None if any(said.get(name) in words for name, words in sleep.unless.items()) else sleep
+    said = {**source.params, **(device.state.names or {})}
+    return None if any(said.get(name) in words for name, words in source.sleeps.unless.items()) else source.sleeps
 
 
 def _errand_of(wish: Wish) -> Errand:

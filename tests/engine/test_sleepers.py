@@ -16,7 +16,7 @@ from hub.rules.rule import Rule, write_rule
 from hub.yaml_documents import canonical_json
 from tests.engine.desk import SECOND, Desk, device, documents
 from tests.engine.test_alarms import native
-from tests.engine.test_sources import APPLICATION, LORA, ask, foreign, state_of
+from tests.engine.test_sources import APPLICATION, LORA, ask, foreign, source, state_of
 from tests.normalize.devices import model
 
 HOUR = 3_600
@@ -150,6 +150,17 @@ def test_a_device_that_always_listens_is_told_at_once_and_what_waited_leaves_whe
     assert frames(effects) == ["ff64ff"]
     _, effects = ask(desk, "gas-1", "switch_relay_on", "c3", ttl="30s")
     assert frames(effects) == ["070001ff"]
+
+
+def test_where_the_network_does_not_say_which_class_a_device_has_the_source_may() -> None:
+    desk = Desk({**content(), **source("lora", "chirpstack", device_class="CLASS_C")})
+    desk.hear(spoke(desk))
+    desk.tick(600)
+    _, effects = ask(desk, "gas-1", "switch_relay_on", ttl="30s")
+    assert frames(effects) == ["070001ff"]
+    desk.hear(spoke(desk, deviceClassEnabled="CLASS_A"))
+    desk.tick(600)
+    assert ask(desk, "gas-1", "query_life", "c2")[0].code == "waiting_for_uplink"
 
 
 # ------------------------------------------------------------------------------------------------- it comes in time

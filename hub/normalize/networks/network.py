@@ -108,7 +108,8 @@ class Stream(Words):
 class Sleep(Words):
     """A device of the network hears nothing but what is sent within ``listens`` after it spoke.
 
-    ``unless`` lists, by a word that streams say of it, which devices always listen; one that it says nothing of sleeps.
+    ``unless`` lists, by a word that streams say of it, which devices always listen; where they say nothing of it, a
+    parameter of that name does, and else it sleeps.
     """
 
     listens: Duration
