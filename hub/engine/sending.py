@@ -156,7 +156,7 @@ class Sender:
             if not is_asleep:
                 self._output.effects.transmissions.append(transmission)
                 return
-        self.become(command, CommandState.WAITING, "", moment)
+        self.become(command, CommandState.WAITING, "it leaves when the device has spoken", moment)
         self.awaiting.pop(command.id, None)
         self.sleepers.put(command)
         self.tell(command, CommandState.WAITING.value, _words_of(command), moment)

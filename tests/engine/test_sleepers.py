@@ -10,7 +10,7 @@ from functools import cache
 import orjson
 import pytest
 
-from hub.model import Effects, Event, Outcome, OutcomeKind, Publish, Started
+from hub.model import Control, Effects, Event, Outcome, OutcomeKind, Publish, Scalar, Started
 from hub.normalize.networks.downlink import network_id
 from hub.rules.rule import Rule, write_rule
 from hub.yaml_documents import canonical_json
@@ -223,6 +223,15 @@ def test_a_person_who_asks_again_takes_the_place_of_what_waits(desk: Desk) -> No
     ask(desk, "gas-1", "silence", "c2")
     later = desk.hear(spoke(desk))
     assert [orjson.loads(sent.payload)["id"] for sent in later.transmissions] == [network_id("c2")]
+
+
+def test_what_waits_has_not_left_and_can_be_taken_back(desk: Desk) -> None:
+    ask(desk, "gas-1", "query_life")
+    words: dict[str, Scalar] = {"site": "s1", "id": "c1", "reason": "not that one"}
+    (reply,) = desk.say(Control("9-1", "c9", "wang", "cancel", desk.wall + SECOND, words)).replies
+    assert (reply.ok, reply.code) == (True, "cancelled")
+    assert last(desk, "command.cancelled").data["detail"] == "operator wang: not that one"
+    assert frames(desk.hear(spoke(desk))) == []
 
 
 def test_what_an_interlock_bars_when_the_device_speaks_waits_on(desk: Desk) -> None:
