@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
-
 from hub.commands.arbitration import Claim, covers, is_for_life, is_owner, needs_release
-from hub.commands.life import DEFAULT_EXPIRY_NS, OPEN, Command, CommandState, Lease, Standing
+from hub.commands.life import OPEN, Command, CommandState, Lease, Standing
 from hub.engine.device import Device
 from hub.engine.guards import Guards
+from hub.engine.leasing import action_of, wish_of
 from hub.engine.moment import Moment
-from hub.engine.sending import Cause, Find, Sender, Wish
+from hub.engine.sending import Find, Sender
 from hub.engine.state import State
 from hub.model import Scalar
-from hub.rules.rule import Do, Priority
 from hub.rules.timers import TimerClass, Timers
 
-CLEARED = "cleared"
 LEASE_RENEWS, LEASE_LAPSES = "lease renews", "lease lapses"
 RETRY_NS, LONGEST_RETRY_NS = 5_000_000_000, 300_000_000_000
 """How soon a release that did not leave is tried again: twice as late each time, until it has left."""
@@ -309,7 +305,7 @@ class Holds:
 
     def _transmit(self, device: Device, lease: Lease, name: str, args: dict[str, Scalar], moment: Moment) -> None:
         last = self._sender.commands.get(lease.last)
-        wish = _wish_of(lease, device, Do(command=name, args=args, **_terms(lease, name, moment)), last)
+        wish = wish_of(lease, device, action_of(lease, name, args, moment), last)
         if last is not None and wish.is_again and self._sender.sleepers.is_needless(wish, last, moment):
             return
         self._withdraw(lease, f"{name} takes its place", moment)
@@ -317,23 +313,3 @@ class Holds:
         lease.steps += 1
         lease.last = wish.identity
         self._sender.transmit(device, self._sender.prepare(wish, moment), moment)
-
-
-def _terms(lease: Lease, name: str, moment: Moment) -> dict[str, Any]:
-    """Return how a lease wants ``name`` done: what it holds with for as long as it lasts, its release once."""
-    terms: dict[str, Any] = {"priority": Priority(lease.priority), "reflex": lease.reflex}
-    if lease.is_of_an_alarm and name == lease.command:
-        terms["until"] = CLEARED
-        if lease.ends_t is not None:
-            terms["at_most"] = timedelta(microseconds=max(0, lease.ends_t - moment.t) // 1_000)
-    return terms
-
-
-def _wish_of(lease: Lease, device: Device, action: Do, last: Command | None) -> Wish:
-    """Return what a lease wants now; its first command, if it is a person's, has its own id."""
-    is_first = not lease.is_of_an_alarm and not lease.steps
-    expiry_ns = lease.expiry_ns if action.command == lease.command else DEFAULT_EXPIRY_NS
-    return Wish(
-        lease.id if is_first else f"{lease.id}.{lease.steps + 1}", device, lease.part, action,
-        Cause(lease.rule, expiry_ns, drill=lease.drill), lease.id, last is not None and last.name == action.command,
-    )  # fmt: skip

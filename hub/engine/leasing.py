@@ -1,0 +1,34 @@
+"""What a lease wants of its device now: the action, with the terms of the lease, and the wish for it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hub.commands.life import DEFAULT_EXPIRY_NS, Command, Lease
+from hub.engine.device import Device
+from hub.engine.moment import Moment
+from hub.engine.sending import Cause, Wish
+from hub.model import Scalar
+from hub.rules.rule import Do, Priority
+
+CLEARED = "cleared"
+
+
+def action_of(lease: Lease, name: str, args: dict[str, Scalar], moment: Moment) -> Do:
+    """Return the action ``name``: what an alarm holds with for as long as that lasts, anything else once."""
+    lasts = lease.is_of_an_alarm and name == lease.command
+    left = None if lease.ends_t is None else timedelta(microseconds=max(0, lease.ends_t - moment.t) // 1_000)
+    return Do(
+        command=name, args=args, priority=Priority(lease.priority), reflex=lease.reflex,
+        until=CLEARED if lasts else None, at_most=left if lasts else None,
+    )  # fmt: skip
+
+
+def wish_of(lease: Lease, device: Device, action: Do, last: Command | None) -> Wish:
+    """Return the wish for ``action`` after the command ``last``; the first of a person's lease has its own id."""
+    is_first = not lease.is_of_an_alarm and not lease.steps
+    expiry_ns = lease.expiry_ns if action.command == lease.command else DEFAULT_EXPIRY_NS
+    return Wish(
+        lease.id if is_first else f"{lease.id}.{lease.steps + 1}", device, lease.part, action,
+        Cause(lease.rule, expiry_ns, drill=lease.drill), lease.id, last is not None and last.name == action.command,
+    )  # fmt: skip
