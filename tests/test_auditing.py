@@ -11,6 +11,7 @@ from uuid import UUID
 
 from hub.auditing import Auditing, Whose
 from hub.clock import SystemClock
+from hub.commands.shown import ASKS
 from hub.model import Reply
 from hub.parts import veil_over
 from hub.registry import audit
@@ -58,6 +59,7 @@ async def test_each_request_is_told_once_over_restarts(tmp_path: Path, valkey: V
     async with Registry(sqlite_url(tmp_path)) as registry:
         await ask(valkey, 1, "ack", rule="smoke", key="willow/smoke-1", text="seen 鲁B·12345")
         async with following(registry, valkey):
+            await ask(valkey, 9, ASKS, device="gate-1")  # changes nothing, so nobody needs to know
             await ask(valkey, 2, "command", device="gate-1", plate="鲁B12345")
             await until(registry, 2)
         await ask(valkey, 3, "reload")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from zlib import crc32
 
 import msgspec
 
@@ -23,7 +24,10 @@ from hub.rules.timers import TimerClass, Timers
 DESIRED = "desired"
 DESIRED_BY = "desired by "
 LOOK_NS, LOOK_AGAIN_NS = 2_000_000_000, 10_000_000_000
-"""How often one that is pending is looked at, and any other: messages wake none, so they pay for none."""
+"""How often one that is pending is looked at, and any other: messages wake none, so they pay for none.
+
+At which moments follows from its name alone, each a little apart: whoever goes on from a checkpoint looks at the same.
+"""
 MOST = 10_000
 OFFLINE = "offline"
 _LABELS = {
@@ -56,7 +60,7 @@ class Desires:
     def restore(self, wanted: Desired) -> None:
         """Take an entry of a checkpoint."""
         self._put(wanted)
-        self._timers.set(TimerClass.RUNNING, self._state.clock.t, DESIRED, wanted.key)
+        self._timers.set(TimerClass.RUNNING, 0, DESIRED, wanted.key)
 
     def _put(self, wanted: Desired) -> None:
         self._wanted[wanted.key] = wanted
@@ -134,14 +138,14 @@ class Desires:
         wanted = self._wanted.get(key) if owner == DESIRED else None
         if wanted is None:
             return
-        device = self._content.find(wanted.site, wanted.device)
-        if device is not None and self._state.clock.blind_since is None:
+        device, clock = self._content.find(wanted.site, wanted.device), self._state.clock
+        is_time = _next(wanted, clock.t) <= moment.t
+        if device is not None and is_time and clock.blind_since is None:
             wanted = self._look(wanted, device, moment)
         self._wait(wanted, moment)
 
     def _wait(self, wanted: Desired, moment: Moment) -> None:
-        wait = LOOK_NS if wanted.progress is Progress.PENDING else LOOK_AGAIN_NS
-        self._timers.set(TimerClass.RUNNING, moment.t + wait, DESIRED, wanted.key)
+        self._timers.set(TimerClass.RUNNING, _next(wanted, moment.t), DESIRED, wanted.key)
 
     def _look(self, wanted: Desired, device: Device, moment: Moment, *, is_new: bool = False) -> Desired:
         """Hold what is desired to what is reported, and do what follows; return what became of it."""
@@ -262,6 +266,12 @@ class Desires:
     def _at(self, site: str, device: str) -> list[Desired]:
         """Return what is desired of a device, by part and property."""
         return [each for _, each in sorted(self._of.get((site, device), {}).items())]
+
+
+def _next(wanted: Desired, t: int) -> int:
+    """Return the first moment after ``t`` at which it is looked at."""
+    every = LOOK_NS if wanted.progress is Progress.PENDING else LOOK_AGAIN_NS
+    return t + every - (t - crc32(wanted.key.encode())) % every
 
 
 def _part(wanted: Desired) -> str:

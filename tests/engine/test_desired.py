@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hub.commands.desired import CALM_NS, FIRST_NS, MOST_TRIES, Desired, Move, Progress, Seen, look, tried
 from hub.model import Control, DesiredValue, Event, Outcome, OutcomeKind, Publish, Reply, Scalar, Started
-from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents
+from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, encoded
 from tests.engine.test_alarms import native
 
 LEAK = """
@@ -311,6 +311,22 @@ def test_a_row_of_a_device_of_which_nothing_is_desired_says_nothing_of_it(desk: 
     asks(desk, "desire", name="valve")
     (twin,) = desk.engine.twins_of("s1")
     assert b"desired" not in msgspec.json.encode(twin)
+
+
+def test_whoever_goes_on_from_any_checkpoint_looks_and_sends_at_the_same_records(desk: Desk) -> None:
+    copies: list[tuple[int, Desk]] = []
+    asks(desk, "desire", name="valve", value="closed", reason="frost")
+    for second in range(90):
+        if second in {20, 60}:
+            reports(desk, valve="closed" if second == 20 else "open")
+        if second == 75:
+            asks(desk, "command", actor="wang", command="open_valve")
+        desk.tick(0.7)
+        copies.append((len(desk.records), desk.restart()))
+    assert told(desk)[1:] == ["device.reconciled", "device.diverged", "device.desired_refused"]
+    for number, copy in copies:
+        effects = [copy.engine.apply(record) for record in desk.records[number:]]
+        assert encoded(effects) == encoded(desk.effects[number:]), f"from record {number} on"
 
 
 # ------------------------------------------------------------------------------------------------------- the pure core
