@@ -30,8 +30,8 @@ class Progress(StrEnum):
 class Desired(msgspec.Struct, frozen=True, kw_only=True):
     """A value that a person wants a property of a part to have from now on; ``command`` is what makes it so.
 
-    ``id`` is that of the request; ``set_at`` and ``since`` (when ``progress`` changed last) are wall ns. ``tries`` left
-    without avail, the last one at engine time ``tried_t``, named ``last``; no other leaves before ``next_t``.
+    ``id`` is that of the request; ``set_at`` and ``since`` (when ``progress`` changed last) are wall ns, ``since_t`` is
+    engine time. ``tries`` left without avail, the last one at ``tried_t``, named ``last``; no other before ``next_t``.
     ``is_overruled``: somebody had something else done, so this is not done until somebody wants it anew.
     """
 
@@ -52,6 +52,7 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     tries: int = 0
     sent: int = 0
     last: str = ""
+    since_t: int = 0
     tried_t: int = 0
     next_t: int = 0
     was_away: bool = False
@@ -104,7 +105,7 @@ def look(wanted: Desired, seen: Seen) -> tuple[Desired, Move]:
     if wanted.is_overruled or (wanted.progress is Progress.SATISFIED and seen.reported is None):
         return wanted, Move.STAY
     if wanted.progress is Progress.SATISFIED:
-        tries = 0 if seen.t - wanted.tried_t > CALM_NS else wanted.tries
+        tries = 0 if seen.t - wanted.since_t > CALM_NS else wanted.tries
         return _moved(wanted, Progress.PENDING, "", seen, tries=tries), Move.DIVERGED
     if not seen.is_here:
         return (wanted if wanted.was_away else replace(wanted, was_away=True, detail="offline")), Move.STAY
@@ -136,9 +137,8 @@ def _satisfied(wanted: Desired, seen: Seen) -> tuple[Desired, Move]:
 
 
 def _moved(wanted: Desired, progress: Progress, detail: str, seen: Seen, *, tries: int | None = None) -> Desired:
-    since = wanted.since if progress is wanted.progress else seen.at
-    count = wanted.tries if tries is None else tries
-    return replace(wanted, progress=progress, detail=detail, since=since, tries=count)
+    now = replace(wanted, progress=progress, detail=detail, tries=wanted.tries if tries is None else tries)
+    return now if progress is wanted.progress else replace(now, since=seen.at, since_t=seen.t)
 
 
 def tried(wanted: Desired, identity: str, t: int) -> Desired:

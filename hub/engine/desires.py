@@ -22,7 +22,6 @@ from hub.rules.rule import Do, Priority
 from hub.rules.timers import TimerClass, Timers
 
 DESIRED = "desired"
-DESIRED_BY = "desired by "
 LOOK_NS, LOOK_AGAIN_NS = 2_000_000_000, 10_000_000_000
 """How often one that is pending is looked at, and any other: messages wake none, so they pay for none.
 
@@ -179,7 +178,7 @@ class Desires:
         if why:
             return hindered(wanted, why)
         identity = f"{wanted.id}-{wanted.sent + 1}"
-        cause = Cause(f"{DESIRED_BY}operator {wanted.actor}")
+        cause = Cause(f"desired by operator {wanted.actor}")
         action = Do(command=wanted.command, args={}, priority=Priority.CONVENIENCE)
         self._hands.request(Wish(identity, device, wanted.part, action, cause), moment)
         return tried(wanted, identity, moment.t)
@@ -280,8 +279,7 @@ def _part(wanted: Desired) -> str:
 
 def _is_contrary(command: Command, sets: str | None, wanted: Desired) -> bool:
     overlaps = command.part == wanted.part or not (command.part and wanted.part)
-    is_ours = command.cause.startswith(DESIRED_BY)
-    return sets == wanted.sets and overlaps and not is_ours and command.name != wanted.command
+    return sets == wanted.sets and overlaps and command.name != wanted.command
 
 
 def _no_such_part(device: Device, part: str) -> Refusal | None:
