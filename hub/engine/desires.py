@@ -72,7 +72,10 @@ class Desires:
 
     def _forget(self, wanted: Desired) -> None:
         del self._wanted[wanted.key]
-        self._of[wanted.site, wanted.device].pop((wanted.part, wanted.name))
+        beside = self._of[wanted.site, wanted.device]
+        del beside[wanted.part, wanted.name]
+        if not beside:
+            del self._of[wanted.site, wanted.device]
         self._state.remove(f"desired/{wanted.key}")
         self._timers.drop(TimerClass.RUNNING, DESIRED, wanted.key)
         self._changed[wanted.site, wanted.device, wanted.part] = None
@@ -92,7 +95,7 @@ class Desires:
             return _refused(control, wanted)
         self._tell(wanted, "desired_set", {"by": f"operator {control.actor}", "detail": wanted.reason}, moment)
         self._keep(wanted)
-        self._wait(wanted, moment)
+        self._wait(wanted.key, wanted, moment)
         if self._state.clock.blind_since is None:
             wanted = self._look(wanted, device, moment, is_new=True)
         detail = f"{wanted.name}={words['value']}" + (f": {wanted.detail}" if wanted.detail else "")
@@ -137,14 +140,15 @@ class Desires:
         wanted = self._wanted.get(key) if owner == DESIRED else None
         if wanted is None:
             return
-        device, clock = self._content.find(wanted.site, wanted.device), self._state.clock
-        is_time = _next(wanted, clock.t) <= moment.t
-        if device is not None and is_time and clock.blind_since is None:
-            wanted = self._look(wanted, device, moment)
-        self._wait(wanted, moment)
+        clock = self._state.clock
+        if clock.blind_since is None and _next(key, wanted.progress, clock.t) <= moment.t:
+            device = self._content.find(wanted.site, wanted.device)
+            if device is not None and not _is_at_rest(wanted, device):
+                wanted = self._look(wanted, device, moment)
+        self._wait(key, wanted, moment)
 
-    def _wait(self, wanted: Desired, moment: Moment) -> None:
-        self._timers.set(TimerClass.RUNNING, _next(wanted, moment.t), DESIRED, wanted.key)
+    def _wait(self, key: str, wanted: Desired, moment: Moment) -> None:
+        self._timers.set(TimerClass.RUNNING, _next(key, wanted.progress, moment.t), DESIRED, key)
 
     def _look(self, wanted: Desired, device: Device, moment: Moment, *, is_new: bool = False) -> Desired:
         """Hold what is desired to what is reported, and do what follows; return what became of it."""
@@ -228,29 +232,28 @@ class Desires:
 
     def twins_of(self, device: Device) -> list[Twin]:
         """Return the twins of a device: of each part that has said something, or that something is desired of."""
-        wanted = self._at(*device.identity) if self._wanted else []
-        return [self._twin(device, part, wanted) for part in dict.fromkeys([*device.state.parts, *map(_part, wanted)])]
+        wanted = (each.part for each in self._at(*device.identity)) if self._of else ()
+        return [self._twin(device, part) for part in dict.fromkeys([*device.state.parts, *wanted])]
 
     def changed_twins(self, parts: Sequence[Part]) -> list[Twin]:
         """Return the twins of ``parts``, which have changed, and those of what is desired since the last call."""
         mine, self._changed = self._changed, {}
-        find = self._content.find
-        if not self._wanted and not mine:  # the rule, and nearly one a message where messages are few
-            return [
-                each.device.twin(each.name) for each in parts if find(each.device.site, each.device.device) is not None
-            ]
-        found: list[Twin] = []
-        for site, name, part in dict.fromkeys([*((*each.device.identity, each.name) for each in parts), *mine]):
-            device = find(site, name)
-            if device is not None:
-                found.append(self._twin(device, part, self._at(site, name)))
-        return found
+        find, found = self._content.find, list[Twin]()
+        for each in parts:  # nearly one a message where messages are few
+            device = each.device
+            if find(device.site, device.device) is not None:
+                found.append(self._twin(device, each.name))
+                if mine:
+                    mine.pop((device.site, device.device, each.name), None)
+        own = ((find(site, name), part) for site, name, part in mine)
+        return found + [self._twin(device, part) for device, part in own if device is not None]
 
-    @staticmethod
-    def _twin(device: Device, part: str, wanted: Sequence[Desired]) -> Twin:
-        """Return a twin with what is ``wanted`` of its part."""
+    def _twin(self, device: Device, part: str) -> Twin:
+        """Return a twin with what is desired of its part."""
         twin = device.twin(part)
-        mine = [each for each in wanted if each.part == part]
+        if not self._of or (device.site, device.device) not in self._of:
+            return twin
+        mine = [each for each in self._at(*device.identity) if each.part == part]
         if not mine:
             return twin
         shown = {
@@ -267,14 +270,18 @@ class Desires:
         return [each for _, each in sorted(self._of.get((site, device), {}).items())]
 
 
-def _next(wanted: Desired, t: int) -> int:
-    """Return the first moment after ``t`` at which it is looked at."""
-    every = LOOK_NS if wanted.progress is Progress.PENDING else LOOK_AGAIN_NS
-    return t + every - (t - crc32(wanted.key.encode())) % every
+def _next(key: str, progress: Progress, t: int) -> int:
+    """Return the first moment after ``t`` at which the one of this key is looked at."""
+    every = LOOK_NS if progress is Progress.PENDING else LOOK_AGAIN_NS
+    return t + every - (t - crc32(key.encode())) % every
 
 
-def _part(wanted: Desired) -> str:
-    return wanted.part
+def _is_at_rest(wanted: Desired, device: Device) -> bool:
+    """Return whether it is as desired and was before, as nearly all are."""
+    if wanted.progress is not Progress.SATISFIED or wanted.was_away:
+        return False
+    stamped = of(device.state.parts, wanted.part).get(wanted.name)
+    return stamped is not None and is_same(stamped[0], wanted.value)
 
 
 def _is_contrary(command: Command, sets: str | None, wanted: Desired) -> bool:
