@@ -53,13 +53,13 @@ class Order(msgspec.Struct, frozen=True):
 
     @property
     def causes(self) -> int:
-        """How often a camera sees somebody; each time somebody is gone again before the next, but for the last ones."""
+        """How often a camera sees somebody; each time nobody is there again before the next."""
         return self.seconds * CAUSES_PER_SECOND
 
     @property
     def messages(self) -> int:
         """How many messages that makes."""
-        return 2 * self.causes - CAMERAS // 2
+        return 2 * self.causes
 
 
 class Probe:
@@ -102,14 +102,18 @@ async def carry_out(order: Order) -> list[float]:
             if len(found) == order.causes:
                 return
 
-    async with aiomqtt.Client("127.0.0.1", order.port, protocol=aiomqtt.ProtocolVersion.V5) as client:
-        await client.subscribe(f"hub/{SITE}/+/command", qos=1)
-        async with asyncio.TaskGroup() as group:
-            listening = group.create_task(listen(client), name="reflex.listen")
-            await _speak(client, order, due)
-            await asyncio.wait([listening], timeout=PATIENCE_SECONDS)
-            listening.cancel()
+    # Two connections, or mosquitto would keep a command back until we have acked its PUBACKs: Nagle, 40 ms.
+    async with _client(order) as ear, _client(order) as mouth, asyncio.TaskGroup() as group:
+        await ear.subscribe(f"hub/{SITE}/+/command", qos=1)
+        listening = group.create_task(listen(ear), name="reflex.listen")
+        await _speak(mouth, order, due)
+        await asyncio.wait([listening], timeout=PATIENCE_SECONDS)
+        listening.cancel()
     return found
+
+
+def _client(order: Order) -> aiomqtt.Client:
+    return aiomqtt.Client("127.0.0.1", order.port, protocol=aiomqtt.ProtocolVersion.V5)
 
 
 async def _speak(client: aiomqtt.Client, order: Order, due: dict[str, list[int]]) -> None:
@@ -123,6 +127,8 @@ async def _speak(client: aiomqtt.Client, order: Order, due: dict[str, list[int]]
         await _say(client, sees, _SEEN)
         if step >= CAMERAS // 2:
             await _say(client, forgets, _GONE)
+    for step in range(order.causes - CAMERAS // 2, order.causes):
+        await _say(client, names[step % CAMERAS], _GONE)
 
 
 async def _say(client: aiomqtt.Client, camera: str, payload: bytes) -> None:
