@@ -58,6 +58,7 @@ class Role:
 class Taken:
     """A command as it came, at a wall ns."""
 
+    id: str
     name: str
     part: str
     at: int
@@ -76,8 +77,8 @@ class Actor:
         self.link = Link(broker, f"{role.site}/{role.device}", password, ledger=self.ledger, clock=clock)
         self.link.listen(f"hub/{role.site}/{role.device}/command", self._obey)
 
-    async def says(self, *, part: str = "", story: str = "script", **said: object) -> None:
-        """Report values or signals: ``values={…}``, ``signals=[…]``."""
+    async def says(self, said: Mapping[str, object], *, part: str = "", story: str = "script") -> None:
+        """Report ``{"values": {…}}`` or ``{"signals": […]}``."""
         words = {**({"part": part} if part else {}), **said}
         topic_class = TopicClass.SIGNAL if "signals" in said else TopicClass.TELEMETRY
         role, payload = self.role, orjson.dumps(words)
@@ -89,7 +90,8 @@ class Actor:
     async def _obey(self, message: Message) -> None:
         command = orjson.loads(bytes(message.payload))
         name, part = str(command["command"]), str(command.get("part", ""))
-        taken = Taken(name, part, self._clock.wall_ns(), bool(command.get("drill")), command.get("args", {}))
+        is_drill, args = bool(command.get("drill")), command.get("args", {})
+        taken = Taken(str(command["id"]), name, part, self._clock.wall_ns(), is_drill, args)
         self.taken.append(taken)
         temper = self.role.temper
         if temper is Temper.LATE:
@@ -99,7 +101,7 @@ class Actor:
         if temper not in {Temper.REFUSES, Temper.LIES}:
             effect = EFFECTS.get((self.role.kind, name))
             if effect is not None:
-                await self.says(part=part, story=name, values=dict(effect))
+                await self.says({"values": effect}, part=part, story=name)
 
     async def _answer(self, message: Message, identity: str, *, ok: bool) -> None:
         role, asked = self.role, message.properties

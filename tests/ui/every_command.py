@@ -69,7 +69,7 @@ _OWN = "it tells of files or payloads of the one who asks"
 _ASKED = "tests/ui/test_unmasking.py calls it by a test of its own"
 
 NOT_CALLED: Mapping[str, str] = {
-    **dict.fromkeys(("init", "run", "demo", "restore", "sim load", "sim devices", "city run"), _MAKES),
+    **dict.fromkeys(("init", "run", "demo", "restore", "sim load", "sim devices", "sim scenario", "city run"), _MAKES),
     **dict.fromkeys(("backup", "record"), _FILE),
     **dict.fromkeys(("devices export-credentials", "devices rotate"), _SECRET),
     **dict.fromkeys(("events tail", "profiles new", "rules plan"), _ASKED),

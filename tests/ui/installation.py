@@ -101,15 +101,14 @@ checkpoint.every = "1s"
             encoding="utf-8",
         )
 
-    def open(self, *more: tuple[str, ...]) -> None:
-        """Start the servers, register a sensor and a gate, and what ``more`` commands do, start the hub."""
+    def open(self) -> None:
+        """Start the servers, register a sensor and a gate, start the hub."""
         self.broker.start()
         self.redis.start()
         for words in (
             ("sites", "add", SITE, "--zh", "柳园"),
             ("devices", "add", SITE, SENSOR, "--kind", "smoke_sensor", "--profile", "milesight/gs524n"),
             ("devices", "add", SITE, GATE, "--kind", "access_controller", "--profile", "hikvision/access"),
-            *more,
         ):
             subprocess.run(hub_command("--config", str(self.config), *words), env=environment(), check=True)
         self.start()

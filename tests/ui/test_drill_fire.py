@@ -1,4 +1,4 @@
-"""`hub drill fire` beside a running hub: the whole chain, its report, and a real alarm that ends it."""
+"""Drills and scenarios beside one running hub: the whole chain, its report, a real alarm that ends it; timelines."""
 
 from __future__ import annotations
 
@@ -11,47 +11,61 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from typing_extensions import override
 
 from hub.clock import SystemClock
+from hub.model import PlaceType
+from hub.registry.nouns import Device, Place, Site
+from hub.ui.cli.desk import Desk
+from hub.ui.cli.sim_scenario import differences, put_stages
 from simulators.actors import Actor, Role, Temper, Troupe
 from simulators.link import Broker
+from simulators.scenario import Timeline, read_scenarios
 from tests.machine import needs_mosquitto
 from tests.ui.at import At
 from tests.ui.conftest import Cli
 from tests.ui.installation import FIRE, NORMAL, SITE, Installation, environment, hub_command
+from tests.ui.office import Office
 from tests.waiting import wait_until
 
 pytestmark = needs_mosquitto
 
-PLACES = """\
-site,id,type,parent
-willow,b1,building,
-willow,z1,fire_zone,b1
-willow,car-1,elevator,b1
-"""
-DEVICES = """\
-site,id,kind,profile,place
-willow,smoke-a,smoke_sensor,milesight/gs524n,z1
-willow,smoke-b,smoke_sensor,milesight/gs524n,z1
-willow,smoke-c,smoke_sensor,milesight/gs524n,z1
-willow,lift-1,elevator,,car-1
-willow,door-1,access_controller,,b1
-willow,door-2,access_controller,,b1
-"""
 DETECTORS = ("smoke-a", "smoke-b", "smoke-c")
+SCENARIOS = ("charging", "confirmed-fire", "duress", "ebike", "ebike-overridden", "entrapment", "gas")
 REQUESTS = ("events", "list", "--type", "command.requested", "--since", "10m")
-NEAR = {"lift-1": "elevator", "door-1": "access_controller", "door-2": "access_controller"}
+NEAR = {"lift-1": ("elevator", "car-1"), "door-1": ("access_controller", "b1"), "door-2": ("access_controller", "b1")}
+
+
+class Town(Installation):
+    """A building with a fire zone, an elevator and two doors, and the stages of all scenarios."""
+
+    @override
+    def open(self) -> None:
+        """Start the servers, register everything in this process, start the hub."""
+        self.broker.start()
+        self.redis.start()
+        asyncio.run(self._register())
+        self.start()
+
+    async def _register(self) -> None:
+        desk = Desk(self.config)
+        below = [("z1", PlaceType.FIRE_ZONE), ("car-1", PlaceType.ELEVATOR)]
+        places = [Place(site=SITE, id=name, type=kind, parent="b1") for name, kind in below]
+        profile = "milesight/gs524n"
+        smoke = [Device(site=SITE, id=name, kind="smoke_sensor", profile=profile, place="z1") for name in DETECTORS]
+        near = [Device(site=SITE, id=name, kind=kind, place=place) for name, (kind, place) in NEAR.items()]
+        async with desk.registry() as registry:
+            await registry.add_site(Site(id=SITE, zone="Asia/Shanghai"))
+            await registry.add_places([Place(site=SITE, id="b1", type=PlaceType.BUILDING), *places])
+            await registry.add_devices([*smoke, *near])
+        await put_stages(desk, read_scenarios(()), waits=False)
 
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    directory = tmp_path_factory.mktemp("drills")
-    (directory / "places.csv").write_text(PLACES, encoding="utf-8")
-    (directory / "devices.csv").write_text(DEVICES, encoding="utf-8")
-    it = Installation(directory)
+    it = Town(tmp_path_factory.mktemp("drills"))
     try:
-        imports = [(noun, "import", str(directory / f"{noun}.csv")) for noun in ("places", "devices")]
-        it.open(*imports)
+        it.open()
         yield it
     finally:
         it.close()
@@ -76,7 +90,7 @@ def verdicts(report: dict[str, Any]) -> dict[str, str]:
 async def drilled(at: At, directory: Path, door_2: Temper) -> tuple[int, dict[str, Any], Troupe]:
     """Drill with commands: li asks, wang agrees; doors and car are played."""
     clock, broker = SystemClock(), Broker(port=at.installation.broker.port)
-    roles = [Role(site=SITE, device=name, kind=kind) for name, kind in NEAR.items() if name != "door-2"]
+    roles = [Role(site=SITE, device=name, kind=kind) for name, (kind, _) in NEAR.items() if name != "door-2"]
     roles.append(Role(site=SITE, device="door-2", kind="access_controller", temper=door_2))
     troupe = Troupe([Actor(role, broker, clock=clock) for role in roles], clock)
     command = hub_command("--config", str(at.installation.config), *words(directory, "--with-actuators", "--json"))
@@ -160,3 +174,20 @@ def test_a_real_alarm_ends_the_drill_visibly_and_is_not_marked(at: At, tmp_path:
 )
 def test_who_cannot_be_played_is_told_who_can(at: At, tmp_path: Path, more: tuple[str, ...], complaint: str) -> None:
     assert complaint in at.refused(*words(tmp_path, *more))
+
+
+def test_the_timelines_of_the_flagship_rules_are_as_their_scenarios_expect(at: At) -> None:
+    came = at("sim", "scenario")
+    assert {name: each["differs"] for name, each in came.items()} == {name: [] for name in SCENARIOS}
+
+
+def test_a_timeline_that_differs_is_told_by_what_was_expected_and_what_came() -> None:
+    expected = Timeline(commands={"lift-1": ["recall verified"]}, answers=["accepted"])
+    assert differences(expected, Timeline(commands={"lift-1": ["recall rejected"]})) == [
+        "commands of lift-1: expected ['recall verified'], came ['recall rejected']",
+        "answers: expected ['accepted'], came []",
+    ]
+
+
+def test_a_scenario_that_nobody_wrote_is_refused_with_those_that_there_are(office: Office) -> None:
+    assert "there are: charging, confirmed-fire, duress" in office.refused("sim", "scenario", "flood")

@@ -23,6 +23,7 @@ from hub.registry.registry import Registry
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.imports import DEVICE_COLUMNS
 from hub.ui.cli.run import on_signals
+from hub.ui.cli.sim_scenario import scenario
 from hub.ui.printing import say_json, say_table
 from hub.ui.sheets import write_csv
 from simulators.load import Load, Pace, Target, logins_of
@@ -31,6 +32,7 @@ from simulators.native import NativeSensors
 from simulators.tally import Tally
 
 app = typer.Typer()
+app.command("scenario")(scenario)
 
 ZONE = "Asia/Shanghai"
 MOST_DEVICES, MOST_CONNECTIONS, MOST_RATE = 100_000, 1_000, 100_000
