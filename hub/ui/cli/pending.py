@@ -135,7 +135,12 @@ def _guesses(shelf: Shelf, each: Pending) -> list[Guess]:
     """Return those that decode, the best first; what stands in a foreign envelope only its source could tell."""
     if each.name.startswith("@"):
         return []
-    found = guesses(shelf.profiles.values(), shelf.catalogue, Sent(payload=each.last.payload))
+    return understood(shelf, each.last)
+
+
+def understood(shelf: Shelf, letter: DeadLetter) -> list[Guess]:
+    """Return which profiles decode the payload of a letter, the best first."""
+    found = guesses(shelf.profiles.values(), shelf.catalogue, Sent(payload=letter.payload))
     return [guess for guess in found if guess.error is None]
 
 

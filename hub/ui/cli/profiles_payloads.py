@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hub.authoring.guess import Guess, guesses, sentence
+from hub.authoring.guess import guesses, sentence
 from hub.authoring.skeleton import Captured, skeleton
 from hub.authoring.trace import Sent, trace
 from hub.errors import ConfigError
@@ -22,7 +22,7 @@ from hub.model import DeadLetter
 from hub.normalize.payload import Format
 from hub.ui.cli.dead_letters import hidden_of
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
-from hub.ui.cli.pending import may_tell_of_persons
+from hub.ui.cli.pending import may_tell_of_persons, understood
 from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, veil_of
 from hub.ui.printing import console_of, say_json, say_table
 from hub.ui.profile_dump import document, dump, spoken, where
@@ -249,12 +249,7 @@ def _captured(desk: Desk, shelf: Shelf, origin: str, *, unmask: bool, reason: st
 
 def _may_any_tell(shelf: Shelf, veil: Veil, letters: list[DeadLetter]) -> bool:
     """Return whether what nobody registered may tell of persons: by the profiles that understand it, if any does."""
-
-    def understood(letter: DeadLetter) -> list[Guess]:
-        found = guesses(shelf.profiles.values(), shelf.catalogue, Sent(payload=letter.payload))
-        return [guess for guess in found if guess.error is None]
-
-    return veil.hides(None) and any(may_tell_of_persons(veil, understood(letter)) for letter in letters)
+    return veil.hides(None) and any(may_tell_of_persons(veil, understood(shelf, letter)) for letter in letters)
 
 
 def payloads_of(data: bytes) -> list[bytes]:
