@@ -66,6 +66,14 @@ class Watch:
 
         await wait_until(is_quiet, seconds=30)
 
+    async def until_applied(self) -> None:
+        """Wait until everything heard is judged; what sinks are owed has no end while traffic goes on."""
+
+        async def is_applied() -> bool:
+            return not (await self._town.hub.metrics())["hub_engine_lag_records"]
+
+        await wait_until(is_applied, seconds=30)
+
     async def vital(self) -> Vital:
         """Return what the process took at most during the fault, and what it still owes."""
         metrics = await self._town.hub.metrics()

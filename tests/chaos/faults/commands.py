@@ -27,7 +27,7 @@ async def spoil_responses(storm: Storm) -> None:
             await _until_ended(storm, identity)
         await doors.answer(await doors.until_told(late))  # is heard, and changes nothing
     await storm.publisher.until_acked(RATE // 4)
-    await storm.watch.until_quiet()
+    await storm.watch.until_applied()
     if (found := await _dead_letters(storm) - before) != 1:
         message = f"{found:.0f} dead letters instead of the stranger's answer alone"
         raise AssertionError(message)

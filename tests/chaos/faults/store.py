@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from functools import partial
 from http import HTTPStatus
 
@@ -32,6 +33,18 @@ async def hang(storm: Storm) -> None:
     influxdb.pause()
     await storm.until_said(*BEHIND)
     influxdb.resume()
+
+
+async def fill(storm: Storm) -> None:
+    """Let no file of it grow, as on a full disk. It answers 500, also when there is room again, until it is restarted.
+
+    So does influxd 1.6.7: what could not be written to its write-ahead log is refused from then on (measured).
+    """
+    influxdb, limit = storm.town.influxdb, resource.RLIMIT_FSIZE
+    resource.prlimit(influxdb.pid, limit, (1, resource.prlimit(influxdb.pid, limit)[1]))
+    await storm.until_said(*BEHIND)
+    influxdb.kill()
+    await influxdb.start()
 
 
 async def slow(storm: Storm) -> None:
@@ -87,6 +100,12 @@ def _status(status: HTTPStatus, does: str, **headers: str) -> Fault:
 ROWS = (
     Fault(name="InfluxDB refuses connections", does="killed, nobody listens", strike=refuse, says=BEHIND),
     Fault(name="InfluxDB hangs", does="SIGSTOP: requests are taken, answers do not come", strike=hang, says=BEHIND),
+    Fault(
+        name="InfluxDB's disk is full",
+        does="RLIMIT_FSIZE: its write-ahead log cannot grow; then there is room, and it is started again",
+        strike=fill,
+        says=BEHIND,
+    ),
     Fault(name="InfluxDB is slow", does=f"every answer takes {SLOW_SECONDS} s", strike=slow),
     Fault(
         name="InfluxDB answers 400, partial write",
