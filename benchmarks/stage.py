@@ -59,7 +59,8 @@ class Stage:
 @asynccontextmanager
 async def staged(directory: Path) -> AsyncIterator[Stage]:
     """Start mosquitto, Valkey (fsync always) and InfluxDB below ``directory``; end them and remove what they wrote."""
-    mosquitto, valkey = Mosquitto(directory / "mosquitto"), ValkeyServer(directory / "valkey")
+    mosquitto = Mosquitto(directory / "mosquitto", "set_tcp_nodelay true")  # as the hub keeps its own
+    valkey = ValkeyServer(directory / "valkey")
     try:
         async with InfluxServer(directory / "influxdb") as influx:
             mosquitto.start()
