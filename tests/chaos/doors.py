@@ -65,6 +65,13 @@ class Told:
     message: aiomqtt.Message
 
 
+async def respond(client: aiomqtt.Client, command: aiomqtt.Message, device: str, payload: bytes) -> None:
+    """Answer a command as ``device``, with its correlation data."""
+    properties = Properties(PacketTypes.PUBLISH)
+    properties.CorrelationData = command.properties.CorrelationData  # type: ignore[union-attr] # MQTT 5 has them
+    await client.publish(f"hub/{SITE}/{device}/response", payload, qos=1, properties=properties)
+
+
 class Doors:
     """The doors of a tower, on one connection. ``silent_on``: a command that they carry out without an answer."""
 
@@ -84,10 +91,7 @@ class Doors:
 
     async def answer(self, told: Told, *, by: str = "") -> None:
         """Say that it is done, with the correlation data of the command; ``by``: another says so."""
-        properties = Properties(PacketTypes.PUBLISH)
-        properties.CorrelationData = told.message.properties.CorrelationData  # type: ignore[union-attr] # MQTT 5 has them
-        said = orjson.dumps({"id": told.id, "ok": True})
-        await self._client.publish(f"hub/{SITE}/{by or told.device}/response", said, qos=1, properties=properties)
+        await respond(self._client, told.message, by or told.device, orjson.dumps({"id": told.id, "ok": True}))
 
     async def until_told(self, identity: str) -> Told:
         """Wait until a door was told the command of that id."""

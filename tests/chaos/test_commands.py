@@ -12,12 +12,11 @@ from pathlib import Path
 import aiomqtt
 import orjson
 import pytest
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from hub.model import Event, Reply
 from hub.sinks.control import Request, send_control
 from simulators.access import AccessController
+from tests.chaos.doors import respond
 from tests.chaos.town import SITE, Town, opened
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
@@ -67,9 +66,7 @@ class Wire:
 
     async def answer(self, command: aiomqtt.Message, payload: bytes, device: str = "door") -> None:
         """Answer as ``device``, with the correlation data of ``command``."""
-        properties = Properties(PacketTypes.PUBLISH)
-        properties.CorrelationData = command.properties.CorrelationData  # type: ignore[union-attr] # MQTT 5 has them
-        await self.client.publish(f"hub/{SITE}/{device}/response", payload, qos=1, properties=properties)
+        await respond(self.client, command, device, payload)
 
 
 @asynccontextmanager
