@@ -89,9 +89,12 @@ class OutwardProcess:
         await self.follower.run()
 
     async def _begin(self) -> None:
+        is_told = False
         while True:
             try:
                 return await self.follower.begin(self._errand.since, anew=self._errand.anew)
             except UnavailableError as error:
-                log.warning("follower_held_up", reason=str(error))
+                if not is_told:
+                    log.warning("follower_held_up", reason=str(error))
+                is_told = True
                 await self._clock.sleep(BEGIN_AGAIN_SECONDS)

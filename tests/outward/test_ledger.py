@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 from hub.clock import SystemClock
 from hub.model import Entry, Event, Transition
 from hub.outward.courier import Courier, Patience
-from hub.outward.ledger import Ledger, read_lines
+from hub.outward.ledger import Ledger, read_counts, read_lines
 from hub.outward.notices import Notices
 from hub.outward.parcel import Answer, Outcome, Parcel, State, Verdict
 from hub.outward.wishes import Channel, Route, Wishes, read_wishes
@@ -80,6 +81,29 @@ async def test_what_is_held_and_gives_way_is_never_sent(ledger: Ledger, tmp_path
         courier.stop()
     assert sent == ["newer", "other"]
     assert states(tmp_path) == {"held": "dropped", "newer": "delivered", "other": "delivered"}
+
+
+async def test_a_channel_that_is_down_holds_up_no_other_and_no_alarm_for_ever(ledger: Ledger, tmp_path: Path) -> None:
+    down = True
+
+    async def duty(_found: Parcel) -> Answer:
+        return Answer(verdict=Verdict.BUSY if down else Verdict.TAKEN, text="")
+
+    async def desk(_found: Parcel) -> Answer:
+        return Answer(verdict=Verdict.TAKEN, text="taken")
+
+    patience = Patience(pauses=(0.02,), spread=lambda: 1.0)
+    courier = Courier(ledger, {"duty": duty, "desk": desk}, SystemClock(), patience, lambda _parcel, _outcome: None)
+    names = [f"{number}" for number in range(20)]
+    parcels = [replace(parcel(name, lane=name), channel=channel) for name in names for channel in ("duty", "desk")]
+    courier.add(await ledger.keep(parcels, {}, {}))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(courier.run())
+        await wait_until(lambda: courier.waiting == len(names))
+        down = False
+        await wait_until(lambda: courier.waiting == 0)
+        courier.stop()
+    assert read_counts(tmp_path)["delivered"] == len(parcels)
 
 
 async def test_what_has_ended_is_forgotten_after_a_while_and_what_is_dead_never(tmp_path: Path) -> None:
