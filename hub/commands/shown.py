@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hub.commands.life import OPEN, Command, Lease, Standing
+from hub.commands.life import OPEN, Command, CommandState, Lease, Standing
 from hub.model import Scalar
 
 MILLION = 1_000_000
@@ -13,6 +13,7 @@ ASKS = "commands"
 REQUESTED = "needs_second_person"
 OPEN_STATES = frozenset({REQUESTED, *OPEN, *Standing})
 """What a state is called that is not an end."""
+STATES = frozenset({*OPEN_STATES, *CommandState, "unverified"})
 
 
 class StepShown(msgspec.Struct, frozen=True):

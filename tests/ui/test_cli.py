@@ -226,6 +226,7 @@ def test_a_command_that_is_older_than_the_memory_of_the_hub_is_shown_from_its_ev
     ]
     assert "old-1" in [each["id"] for each in at("commands", "list", "--since", "1h", "--state", "rejected")]
     assert "old-1" not in [each["id"] for each in at("commands", "list")]
+    assert "state_unknown" in at.refused("commands", "list", "--state", "done")
     unknown = at.said("commands", "show", "nothing-like-it")
     assert (unknown.code, "command_unknown" in unknown.err) == (2, True)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from hub.commands.shown import ASKS, MILLION, Listing, Shown, StepShown
+from hub.commands.shown import ASKS, MILLION, STATES, Listing, Shown, StepShown
 from hub.errors import ConfigError
 from hub.model import Event, Scalar
 from hub.sinks.control import Request
@@ -42,17 +42,22 @@ def list_commands(  # noqa: PLR0913 -- each is a word of the command line
     """List what is open and what ended within the last ten minutes, the newest first; a hold is one line."""
     desk = desk_of(context)
     veil = veil_of(desk, "command", "command/list", unmask=unmask, reason=reason)
+    unknown = sorted({*(state or ())} - STATES - {"open"})
+    if unknown:
+        raise ConfigError(
+            "state_unknown", f"no command is {', '.join(unknown)}", hint=f"open, {', '.join(sorted(STATES))}"
+        )
     words = {"site": site, "device": device, "state": ",".join(state or ())}
     asked: dict[str, Scalar] = {word: said for word, said in words.items() if said}
     found, left_off = asyncio.run(_list(desk, actor, asked, None if from_ is None else desk.ago(from_)))
     found = [_veiled(veil, each) for each in found]
+    if left_off:
+        typer.echo(f"and {left_off} more: --site, --device or --state narrow it down", err=True)
     if as_json:
         say_json([document(each) for each in found])
         return
     now = desk.clock.wall_ns()
     say_table(COLUMNS, (_row(each, now) for each in found), empty="no commands")
-    if left_off:
-        typer.echo(f"and {left_off} more: --site, --device or --state narrow it down")
 
 
 def show(  # noqa: PLR0913 -- each is a word of the command line
