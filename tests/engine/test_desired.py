@@ -17,6 +17,8 @@ from hub.model import Control, DesiredValue, Event, Outcome, OutcomeKind, Publis
 from hub.rules.rule import Do
 from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, encoded
 from tests.engine.test_alarms import native
+from tests.engine.test_sleepers import CLOSED, spoke
+from tests.engine.test_sleepers import content as sleepers
 
 LEAK = """
 rule: leak-closes
@@ -188,6 +190,24 @@ def test_a_device_that_says_no_is_asked_no_more_than_that_and_its_answer_is_show
             desk.hear(Publish("hub/s1/meter-1/response", answer))
     assert len(sent(desk)) == MOST_TRIES
     assert twin(desk).detail == "8 commands did not make it so: close_valve rejected jammed"
+
+
+def test_a_device_that_sleeps_is_told_once_when_it_speaks_and_is_so_when_it_speaks_again() -> None:
+    desk = Desk(sleepers())
+    desk.hear(spoke(desk))
+    desk.tick(60)
+    reply = asks(desk, "desire", device="gas-1", name="valve", value="closed", reason="frost")
+    assert (reply.code, len(ids(desk))) == ("pending", 0)
+    for _ in range(120):
+        desk.tick(30)
+    desk.hear(spoke(desk))
+    for _ in range(120):
+        desk.tick(30)
+    assert len(ids(desk)) == 1
+    desk.hear(spoke(desk, CLOSED))
+    desk.tick(10)
+    (found,) = [each for each in desk.engine.twins_of("s1") if each.desired]
+    assert (found.desired["valve"].progress, len(ids(desk))) == ("satisfied", 1)
 
 
 # -------------------------------------------------------------------------------------------------- in nobody's way
