@@ -102,6 +102,8 @@ def main(
     if wrong:
         console.print(wrong, highlight=False)
         raise typer.Exit(1)
+    if model.examples:
+        console.print(f"the model held beside it, {model.examples} examples with seed {model.seed}")
     if readme:
         report.write_readme(ROWS, report.rows(ROWS, chronicle.outcomes), _sentence(towns))
 

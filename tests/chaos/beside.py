@@ -19,17 +19,11 @@ SAID_BYTES = 4_000
 class Model:
     """Plays as many examples as fit beside ``minutes`` of a storm, none for none; leaving ends it."""
 
-    def __init__(self, minutes: float, seed: int, machine: str = MACHINE) -> None:
+    def __init__(self, minutes: float, seed: int, python: str = sys.executable) -> None:
+        self.seed = seed
         self.examples = round(EXAMPLES_PER_MINUTE * minutes)
-        again = (
-            f"HUB_MODEL_EXAMPLES={self.examples}",
-            sys.executable,
-            "-m",
-            "pytest",
-            machine,
-            f"--hypothesis-seed={seed}",
-        )
-        self.command = "env", *again
+        examples = f"HUB_MODEL_EXAMPLES={self.examples}"
+        self.command = "env", examples, python, "-m", "pytest", MACHINE, f"--hypothesis-seed={seed}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

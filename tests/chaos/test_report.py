@@ -104,13 +104,13 @@ def test_a_name_that_is_no_fault_is_told_with_those_that_are() -> None:
 
 
 def test_a_model_that_does_not_hold_is_told_with_how_to_see_it_again() -> None:
-    with Model(0.05, 7, machine="nobody.py") as model:
+    with Model(0.05, 7, python="false") as model:
         said = model.end()
-    assert "HUB_MODEL_EXAMPLES=1" in said
-    assert "nobody.py --hypothesis-seed=7" in said
-    assert "not found" in said
+    assert "HUB_MODEL_EXAMPLES=1 false -m pytest" in said
+    assert "--hypothesis-seed=7" in said
 
 
-def test_no_model_plays_when_every_fault_is_tried_once() -> None:
-    with Model(0, 7, machine="nobody.py") as model:
+@pytest.mark.parametrize(("minutes", "python"), [(0.05, "true"), (0, "false")], ids=["it holds", "none plays"])
+def test_of_a_model_that_holds_or_does_not_play_nothing_is_wrong(minutes: float, python: str) -> None:
+    with Model(minutes, 7, python=python) as model:
         assert model.end() == ""
