@@ -197,6 +197,16 @@ async def test_each_connection_of_the_hub_may_do_its_own_work_only(kept: KeptBro
     assert not await kept.heard("hub-downlink", "hub/s1/gate-1/telemetry")
 
 
+async def test_only_the_user_of_drills_plays_and_it_can_do_nothing_else(kept: KeptBroker) -> None:
+    """Proves that no device says "it was only a drill" of itself, and that who plays a fire can report no real one."""
+    topic = "hub/s1/smoke-1/drill"
+    assert await kept.heard("hub-drill", topic)
+    for user in ("gateway-1", "s1/gate-1", "hub-downlink", "hub-record"):
+        assert not await kept.heard(user, topic)
+    for other in (COMMAND, "hub/s1/smoke-1/telemetry", "hub/s1/smoke-1/signal"):
+        assert not await kept.heard("hub-drill", other)
+
+
 async def test_a_hub_hears_and_commands_the_sites_of_its_own_partition_only(kept: KeptBroker) -> None:
     """Proves that partitions are apart in the broker: one partition's passwords are worth its own sites."""
     await kept.registry.add_site(Site(id="w1", zone="Asia/Shanghai", partition="west"))

@@ -29,7 +29,7 @@ from hub.services.child import free_port
 from tests.machine import find
 from tests.servers.process import ServerProcess
 
-PASSWORDS = {"telemetry": "t", "events": "e", "downlink": "d", "record": "r"}
+PASSWORDS = {"telemetry": "t", "events": "e", "downlink": "d", "record": "r", "drill": "p"}
 DEVICES = (
     Device(site="s1", id="gate-1", kind="access_controller"),
     Device(site="s1", id="gate-2", kind="access_controller"),

@@ -128,6 +128,7 @@ def test_a_rehearsal_times_every_hop_sends_nothing_and_is_reported_in_both_langu
     ]  # fmt: skip
     assert at("alarms", "list") == []
     assert at("drill", "list") == []
+    assert at("trace", report["event"])["event"]["id"] == report["event"]  # done again it comes to the same
     markdown, page = (Path(file).read_text(encoding="utf-8") for file in report["files"])
     for text in (
         "消防演练报告 / Fire drill report",
