@@ -15,7 +15,7 @@ from rich.console import Console
 
 from hub.errors import UnavailableError
 from hub.model import AlarmState, Scalar
-from hub.parts import make_tool_client, read_content
+from hub.parts import make_tool_client, read_profiles
 from hub.replay.tape import tape_of
 from hub.sinks.control import Request
 from hub.sinks.redis_link import Link
@@ -94,7 +94,7 @@ async def _play(desk: Desk, wish: Wish) -> Findings:
     tape_of(settings.files_dir)  # without a journal nothing can be timed: said before anything begins
     async with desk.registry() as registry:
         _, rows = await registry.snapshot(settings.partition)
-    documents = {**rows, **read_content(settings)}
+    documents = {**rows, **read_profiles(settings)}
     zone = zone_of(documents, wish.site, wish.zone)
     who = speakers(zone, documents, wish.detectors)
     async with desk.redis() as link:

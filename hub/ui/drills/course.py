@@ -98,6 +98,12 @@ class Course:
         """Return what became of commands of the drill."""
         return [entry for entry in self.events if entry[1].drill and entry[1].name.startswith("command.")]
 
+    def still_held(self) -> set[str]:
+        """Return the devices that were told to hold something, and of which no release has come to an end."""
+        told = [event for _, event in self.commands() if event.name != "command.rehearsed"]
+        held = {event.device for event in told if str(event.data["command"]).startswith("hold_")}
+        return held - {event.device for event in told if str(event.data["command"]).startswith("release_")}
+
     def is_mine(self, event: Event) -> bool:
         """Return whether an event is about the zone or one of those that the drill spoke for."""
         doubles = {f"{self.site}/{one.speaker.device}{DOUBLE}" for one in self.spoken}
@@ -160,7 +166,8 @@ class Watch:
             alarms = await read_alarms(self._link, [self.course.site])
             self.course.remaining = [alarm for alarm in alarms if alarm.drill and self._stands(alarm)]
             open_ones = set(self.course.sent) - {str(event.data["id"]) for _, event in self.course.commands()}
-            if (not self.course.remaining and not open_ones) or self._clock.monotonic_ns() >= deadline:
+            is_over = not (self.course.remaining or open_ones or self.course.still_held())
+            if is_over or self._clock.monotonic_ns() >= deadline:
                 break
             await self._clock.sleep(LOOK_SECONDS)
         self.course.ended_at = self._clock.wall_ns()

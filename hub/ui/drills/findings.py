@@ -110,7 +110,7 @@ def findings(course: Course, asked: Asked) -> Findings:
         cause=list(_cause(course)), commands=_commands(course), fire=_fire(course),
         detectors=list(_detectors(course, asked)),
     )  # fmt: skip
-    found.checks = [*_of_the_chain(found), *_of_devices(found), *_of_the_drill(course, found)]
+    found.checks = [*_of_the_chain(found), *_of_devices(course, found), *_of_the_drill(course, found)]
     return found
 
 
@@ -211,7 +211,7 @@ def _of_the_chain(found: Findings) -> Iterator[Check]:
     yield _check("linkage", holds=is_quick, detail="" if took is None else f"{took:.0f} ms ≤ {LINKAGE_MS:.0f} ms")
 
 
-def _of_devices(found: Findings) -> Iterator[Check]:
+def _of_devices(course: Course, found: Findings) -> Iterator[Check]:
     mine = [row for row in found.commands if not _lets_go(row)]
     if not found.with_actuators:
         barred = [row for row in mine if row.outcome != "sent"]
@@ -224,7 +224,8 @@ def _of_devices(found: Findings) -> Iterator[Check]:
         verdict = Verdict.FAIL if lied else Verdict.OPEN if unseen or not mine else Verdict.PASS
         yield Check(name="verified", verdict=verdict, detail=_named([*lied, *unseen]))
         kept = [row for row in found.commands if _lets_go(row) and row.outcome not in _ENDS]
-        yield _check("released", holds=not kept, detail=_named(kept))
+        held = ", ".join(filter(None, (_named(kept), *sorted(course.still_held()))))
+        yield _check("released", holds=not held, detail=held)
     gone = [each.device for each in found.detectors if each.is_silent]
     yield _check("detectors", holds=not gone, detail=", ".join(gone) or f"{len(found.detectors)}")
 
