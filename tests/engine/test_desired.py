@@ -282,6 +282,16 @@ def test_of_two_wishes_that_cannot_both_be_the_newer_one_is_done(written: dict[s
     assert (found["meter-1"].progress, found["meter-1#hot"].progress) == ("refused", "pending")
 
 
+def test_what_is_sent_to_another_part_overrules_nothing(written: dict[str, bytes]) -> None:
+    desk = Desk(written)
+    for part in ("hot", "cold"):
+        desk.hear(native("meter-1", {"part": part, "values": {"valve": "closed"}}, "telemetry"))
+    wants(desk, "open", part="hot")
+    asks(desk, "command", command="close_valve", part="cold")
+    (hot,) = [each for each in desk.engine.twins_of("s1") if each.desired]
+    assert (hot.name, hot.desired["valve"].progress) == ("meter-1#hot", "pending")
+
+
 def test_what_is_desired_while_the_hub_is_blind_waits_for_what_it_has_not_read(desk: Desk) -> None:
     desk.lose()
     assert wants(desk, "closed").code == "pending"
