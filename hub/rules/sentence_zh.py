@@ -11,6 +11,7 @@ from hub.durations import write_duration
 from hub.model import PlaceType, Severity
 from hub.rules.calendars import WEEK, Day, Window
 from hub.rules.clauses import ANY_PART, Clear, Input
+from hub.rules.roles import role_zh
 from hub.rules.rule import Do, OnMissing, Rule
 from hub.rules.spoken_zh import Speaker
 from hub.rules.told import as_told
@@ -165,7 +166,8 @@ class _Teller:
             most = "" if every is None else f"，最多{rule.remind.at_most}次"
             yield f"{often}再次提醒，直到{until}{most}"
         for each in rule.escalate:
-            yield f"满{span(each.after)}仍{'未解除' if each.until == 'cleared' else '无人确认'}时升级通知 {each.to}"
+            still = "未解除" if each.until == "cleared" else "无人确认"
+            yield f"满{span(each.after)}仍{still}时升级通知{role_zh(each.to)}"
         if rule.inhibit is not None:
             wait = f"（先等{span(rule.inhibit.wait)}）" if rule.inhibit.wait else ""
             yield f"{_NEAR[rule.inhibit.within]}已有 {'、'.join(rule.inhibit.by)} 报警时不再单独报{wait}"

@@ -10,6 +10,7 @@ from hub.durations import write_duration
 from hub.model import Scalar
 from hub.replay.reasons import Reason
 from hub.rules.intervals import Between
+from hub.rules.roles import role_zh
 from hub.rules.states import Phase
 from hub.rules.terms import Seen
 from hub.ui.words import moment
@@ -122,6 +123,8 @@ def sentence(reason: Reason, language: Language) -> str:
     """Return why, as one line."""
     text = _SAID[reason.code][language is Language.EN]
     facts = {name.removesuffix("_ns").removesuffix("_at"): _fact(name, value) for name, value in reason.facts.items()}
+    if "to" in facts and language is Language.ZH:
+        facts["to"] = role_zh(facts["to"])
     if "role" in facts:
         named = f"，角色 {facts['role']}" if language is Language.ZH else f", in the role {facts['role']}"
         facts["role"] = named if facts["role"] else ""

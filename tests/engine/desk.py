@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import msgspec
 import orjson
 
 from hub.bridge import topics
+from hub.catalogue import Catalogue
 from hub.config import packaged
 from hub.engine.apply import Engine
 from hub.model import (
@@ -26,7 +28,9 @@ from hub.model import (
     Tick,
     Write,
 )
-from hub.revisions import read_yaml, revise
+from hub.normalize.load import load_profiles
+from hub.revisions import read_rules, read_yaml, revise
+from hub.rules.rule import write_rule
 
 SECOND = 1_000_000_000
 START = 1_772_352_000 * SECOND
@@ -43,9 +47,17 @@ def device(name: str, kind: str, profile: str = "", *, building: str = "b1", sit
     return {f"device/{site}/{name}": orjson.dumps(row)}
 
 
+@cache
+def shipped() -> tuple[Mapping[str, bytes], Catalogue]:
+    """Return the shipped YAML and its kinds; read once, for that takes half a second."""
+    catalogue, _ = load_profiles([packaged("device_profiles")])
+    return read_yaml([packaged("device_profiles")], [packaged("rules")]), catalogue
+
+
 def documents(*devices: Mapping[str, bytes], rules: Sequence[Path] = ()) -> dict[str, bytes]:
     """Return the shipped YAML, overlaid, and ``devices``."""
-    found = read_yaml([packaged("device_profiles")], [packaged("rules"), *rules])
+    known, catalogue = shipped()
+    found = {**known, **{f"rule/{name}": write_rule(rule) for name, rule in read_rules(rules, catalogue).items()}}
     for each in devices:
         found |= each
     return found

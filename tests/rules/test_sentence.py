@@ -125,7 +125,7 @@ CHINESE: dict[str, dict[str, object]] = {
         "inhibit": {"by": "other", "wait": "30s"},
     },
     "每台水浸传感器，当“漏水”时，报警“测试”（高）；满 1 分钟仍无人确认时升级通知 lead；"
-    "满 30 分钟仍未解除时升级通知 city；条件不再成立后解除。": {
+    "满 30 分钟仍未解除时升级通知市级主管部门；条件不再成立后解除。": {
         "for_each": "leak_sensor",
         "when": "leak",
         "escalate": [{"after": "1m", "to": "lead"}, {"after": "30m", "to": "city", "until": "cleared"}],

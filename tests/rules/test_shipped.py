@@ -11,6 +11,7 @@ from hub.normalize.load import load_profiles
 from hub.rules.check import problems
 from hub.rules.names import scope_of
 from hub.rules.problem import Weight
+from hub.rules.roles import ROLES
 from hub.rules.rule import Rule, read_rule, write_rule
 from hub.rules.states import CompiledRule
 from hub.rules.testing import RuleTest
@@ -55,6 +56,14 @@ def test_the_tests_of_a_rule_notice_when_one_of_its_words_is_gone(file: Path, ru
 def test_case_names_of_a_rule_are_unique(file: Path, rule: Rule) -> None:
     names = [case.name for case in rule.tests]
     assert sorted(set(names)) == sorted(names), file.name
+
+
+def test_every_role_that_a_rule_names_has_a_name_in_both_languages_and_no_other_has() -> None:
+    named = {step.to for _, rule in RULES for step in rule.escalate}
+    assert named == set(ROLES)
+    assert [role for role, label in ROLES.items() if not (label["en"] and label["zh"])] == []
+    shown = (packaged("rules") / "README.md").read_text(encoding="utf-8")
+    assert [role for role, label in ROLES.items() if f"`{role}`" not in shown or label["zh"] not in shown] == []
 
 
 @every_rule
