@@ -55,7 +55,7 @@ FRAMES: dict[str, tuple[str, str | dict[str, object], list[str]]] = {
     "a finger under duress (ZKTeco 103), of which only cameras hear": (
         "zk",
         "000000000500000001016700328fae21",
-        ["raised security.duress critical door-1", *[UNTELLABLE] * 2],
+        ["raised security.duress critical door-1", UNTELLABLE, "to facade"],
     ),
     "two bad ports of a pole, each of which is cut": (
         "pole",
@@ -90,7 +90,7 @@ FRAMES: dict[str, tuple[str, str | dict[str, object], list[str]]] = {
     "a bottle": (
         "facade",
         {"type": "camera.object_thrown", "id": "7f3a-0012", "facade": "south", "review": "pending"},
-        ["occurred security.object_thrown medium", UNTELLABLE],
+        ["occurred security.object_thrown medium", "to facade"],
     ),
     "a bird": ("facade", {"type": "camera.object_thrown", "id": "7f3a-0013", "review": "rejected"}, []),
     "a cover that tilts (EM310)": ("cover", "03CF00000000282307", ["raised utility.manhole_moved high"]),
