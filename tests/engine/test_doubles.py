@@ -279,3 +279,18 @@ def test_a_detector_that_is_taken_away_is_no_witness_any_more(desk: Desk) -> Non
     desk.revise({key: body for key, body in desk.engine.content.bodies().items() if key != "device/s1/smoke-1"})
     real(desk, "smoke-2")
     assert not any("fire.confirmed" in line for line in burnt(desk))
+
+
+def test_no_command_is_for_a_double_its_original_takes_it(desk: Desk) -> None:
+    siren = {
+        "rule": "siren", "for_each": "smoke_sensor", "when": "alarm",
+        "raise": {"event": "fire.siren", "severity": "low"},
+        "do": [{"command": "sound", "to": {"kind": "smoke_sensor", "in": "building"}}, {"command": "self_test"}],
+    }  # fmt: skip
+    desk.revise(desk.engine.content.bodies() | {"rule/siren": orjson.dumps(siren)})
+    drill(desk)
+    played(desk, "smoke-1")
+    rehearsed = [event for event in desk.events if event.name == "command.rehearsed"]
+    assert [(str(event.data["command"]), event.device) for event in rehearsed] == [
+        ("sound", "smoke-1"), ("sound", "smoke-2"), ("sound", "smoke-3"), ("self_test", "smoke-1"),
+    ]  # fmt: skip
