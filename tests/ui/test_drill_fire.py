@@ -17,6 +17,7 @@ from typing_extensions import override
 from hub.clock import SystemClock
 from hub.model import PlaceType
 from hub.registry.nouns import Device, Place, Site
+from hub.sinks.stream_readers import read_twins
 from hub.ui.cli.desk import Desk
 from hub.ui.cli.sim_scenario import differences, put_stages
 from simulators.actors import Actor, Role, Temper, Troupe
@@ -76,7 +77,18 @@ def at(cli: Cli, installation: Installation) -> At:
     here = At(cli, installation)
     for name in DETECTORS:
         installation.publish(f"hub/{SITE}/{name}/telemetry", NORMAL)
+    asyncio.run(seen(installation))
     return here
+
+
+async def seen(installation: Installation) -> None:
+    """Wait until readers see what the detectors have said: twins are written once a second."""
+    async with Desk(installation.config).redis() as link:
+
+        async def names() -> bool:
+            return {twin.name for twin in await read_twins(link, SITE)} >= {*DETECTORS}
+
+        await wait_until(names)
 
 
 def words(directory: Path, *more: str) -> list[str]:
