@@ -60,6 +60,7 @@ class Auditing:
                 try:
                     position = await self._last() if position is None else await self._some(position)
                 except UnavailableError as error:
+                    position = None  # in the middle of a page: what is written already is not written again
                     log.debug("audit_waits", reason=str(error))
                     await self._clock.sleep(RETRY_SECONDS)
         finally:

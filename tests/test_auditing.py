@@ -9,13 +9,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
+from typing_extensions import override
+
 from hub.auditing import Auditing, Whose
 from hub.clock import SystemClock
 from hub.commands.shown import ASKS
 from hub.model import Reply
 from hub.parts import veil_over
 from hub.registry import audit
-from hub.registry.audit import Line
+from hub.registry.audit import Line, Note
+from hub.registry.author import Author
 from hub.registry.registry import Registry
 from hub.sinks.streams import control_key, pack_first_reply
 from tests.registry.conftest import sqlite_url
@@ -73,6 +76,26 @@ async def test_each_request_is_told_once_over_restarts(tmp_path: Path, valkey: V
     told = [{name: value for name, value in (line.after or {}).items() if name != "entry"} for line in found]
     first = {"rule": "smoke", "about": "willow/smoke-1", "text": "seen 鲁B·12**5"}
     assert told == [first, {"device": "gate-1", "plate": "鲁B12**5"}, {}]
+
+
+async def test_a_connection_that_breaks_between_two_requests_costs_no_second_line(
+    tmp_path: Path, valkey: ValkeyServer
+) -> None:
+    class Breaking(Registry):
+        """Breaks all connections to Redis after each line."""
+
+        @override
+        async def note(self, note: Note, author: Author) -> None:
+            await super().note(note, author)
+            async with valkey.link() as link:
+                await link.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    async with Breaking(sqlite_url(tmp_path)) as registry:
+        for number in (1, 2):
+            await ask(valkey, number, "ack")
+        async with following(registry, valkey):
+            found = await until(registry, 2)
+    assert [line.subject[-4:] for line in found] == ["0001", "0002"]
 
 
 async def test_requests_wait_for_a_redis_that_comes_late(tmp_path: Path, valkey: ValkeyServer) -> None:
