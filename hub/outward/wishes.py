@@ -42,6 +42,11 @@ def _among(known: Collection[str], words: Sequence[str]) -> None:
 
 def _filled(text: str) -> str:
     _among(PLACEHOLDERS, [name for _, name, _, _ in Formatter().parse(text) if name is not None])
+    try:
+        text.format(**dict.fromkeys(PLACEHOLDERS, "??"))  # no format is made of these, so none comes from a placeholder
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
+        message = f"placeholders are texts, which this does not fit: {error}"
+        raise ValueError(message) from error
     return text
 
 
