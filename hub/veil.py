@@ -42,15 +42,20 @@ class Veil:
     """Masks what ``kinds`` call personal, under whatever name of theirs it comes; ``lifted`` shows all as it is."""
 
     def __init__(self, kinds: Iterable[Kind], *, lifted: bool = False) -> None:
-        known = list(kinds)
         self.is_lifted = lifted
-        self._names = frozenset[str]().union(*(kind.personal for kind in known))
-        self._kinds = {kind.kind for kind in known}
-        self._telling = {kind.kind for kind in known if any(name in self._names for name, _ in kind.scalars())}
+        self._names = frozenset[str]()
+        self._kinds: dict[str, frozenset[str]] = {}
+        self.learn(kinds)
+
+    def learn(self, kinds: Iterable[Kind]) -> None:
+        """Mask also what ``kinds`` call personal; what was masked before stays so."""
+        for kind in kinds:
+            self._names |= kind.personal
+            self._kinds[kind.kind] = self._kinds.get(kind.kind, frozenset()).union(name for name, _ in kind.scalars())
 
     def hides(self, kind: str | None) -> bool:
         """Return whether a payload of a kind is not to be seen: it may tell of persons, as may one of no known kind."""
-        return not self.is_lifted and (kind not in self._kinds or kind in self._telling)
+        return not self.is_lifted and (kind not in self._kinds or not self._names.isdisjoint(self._kinds[kind]))
 
     def scalar(self, name: str, said: Scalar) -> Scalar:
         """Return what is said under a name (``plate``, or a rule's ``plate_reader__plate``) as it may be seen."""

@@ -36,14 +36,17 @@ def _attributes(*, id: str, source: str, type: str, time: int) -> dict[str, obje
 class Packing:
     """Makes parcels of entries that are bad enough; ``veiled`` returns an event as it may leave the house.
 
-    ``name`` is the forwarder's: the source of what it tells of itself.
+    ``name`` is the forwarder's: the source of what it tells of itself; ``mark`` ends the channel of events.
     """
 
-    def __init__(self, name: str, worst: Severity, veiled: Callable[[Event], Event], clock: Clock) -> None:
+    def __init__(
+        self, name: str, worst: Severity, veiled: Callable[[Event], Event], clock: Clock, mark: str = ""
+    ) -> None:
         self._source = f"hub/forward/{name}"
         self._wanted: Collection[Severity] = _RANKS[: _RANKS.index(worst) + 1]
         self._veiled = veiled
         self._clock = clock
+        self._channel = CHANNEL + mark
 
     def of_entry(self, entry: Entry) -> Sequence[Parcel]:
         """Return the parcel of an entry; none when it is not wanted."""
@@ -51,7 +54,7 @@ class Packing:
             return ()
         event = self._veiled(entry.event)
         parcel = Parcel(
-            channel=CHANNEL,
+            channel=self._channel,
             lane=event.key,
             entry=place_of(entry),
             event=event.id,

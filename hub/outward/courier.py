@@ -153,12 +153,12 @@ class Courier:
         self._woken.set()
 
     async def _until_woken(self) -> None:
-        """Wait for an answer, for something new, or for the next one to be due."""
+        """Wait for an answer, for something new, or for the next one to be due; while it stops nothing is."""
         now = self._clock.monotonic_ns()
         dues = [
             max(due, outlet.closed_until)
             for outlet in self._outlets.values()
-            if not outlet.is_full and (due := outlet.lanes.next_due()) is not None
+            if not self._is_stopping and not outlet.is_full and (due := outlet.lanes.next_due()) is not None
         ]
         seconds = min([LOOK_EVERY_NS / 1e9, *((due - now) / 1e9 for due in dues)])
         if seconds > 0 and not (self._is_stopping and not self._away):
@@ -202,7 +202,7 @@ class Courier:
                 state, attempts = State.WAITING, slip.attempts
             case Verdict.LATER | Verdict.BUSY:
                 due = now + max(self._patience.pause(attempts), nanoseconds(answer.after))
-                is_old = now - taken.made_at > nanoseconds(self._patience.give_up_after)
+                is_old = now - taken.may_go_at > nanoseconds(self._patience.give_up_after)
                 state = State.DEAD if is_old else State.WAITING
         if state is State.DEAD:
             parcel = taken.parcel

@@ -12,7 +12,7 @@ from typing import Any, Self
 from hub.clock import Clock
 from hub.errors import ConfigError, CorruptError
 from hub.journal.files import SqliteFile, read_rows
-from hub.outward.parcel import Outcome, Parcel, Slip, State
+from hub.outward.parcel import UNMASKED, Outcome, Parcel, Slip, State
 from hub.sinks.rounds import Position
 
 FILE = "ledger.sqlite"
@@ -31,7 +31,9 @@ CREATE INDEX parcel_state ON parcel (state, number);
 CREATE TABLE tally (name TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT
 """
 _SLIP = "number, channel, lane, due, attempts"
-_PARCEL = "number, channel, lane, entry, event, name, kind, body, due, made_at"
+_MAY_GO = "CASE attempts WHEN 0 THEN max(made_at, due) ELSE made_at END"
+"""Since when one may go: what quiet hours hold grows no older meanwhile."""
+_PARCEL = f"number, channel, lane, entry, event, name, kind, body, due, {_MAY_GO}"
 _PUT = f"""
 INSERT INTO parcel (channel, lane, entry, event, name, kind, body, made_at, due, state, attempts, changed_at, answer)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
@@ -44,10 +46,10 @@ _LINE = "number, made_at, channel, event, name, kind, entry, lane, state, attemp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A parcel on its way out, and when it was made (wall ns)."""
+    """A parcel on its way out, and since when it may go (wall ns)."""
 
     parcel: Parcel
-    made_at: int
+    may_go_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,8 @@ class Ledger:
 
         def write(connection: sqlite3.Connection) -> None:
             connection.executemany(
-                "UPDATE parcel SET state = ?, answer = ?, attempts = ?, due = ?, changed_at = ? WHERE number = ?",
+                f"UPDATE parcel SET state = ?, answer = ?, attempts = ?, due = ?, changed_at = ?, made_at = {_MAY_GO}"  # noqa: S608 -- our own words
+                " WHERE number = ?",
                 [(each.state.value, each.answer, each.attempts, each.due, now, each.number) for each in outcomes],
             )
             _count(connection, ends)
@@ -222,13 +225,14 @@ def _put(connection: sqlite3.Connection, parcel: Parcel, now: int) -> list[Slip]
 
 
 def _give_way(connection: sqlite3.Connection, parcel: Parcel, now: int) -> None:
-    """Drop what waits for later in the lane that ``parcel`` replaces."""
+    """Drop what waits for later in the lane that ``parcel`` replaces, masked or not."""
+    channel = parcel.channel.removesuffix(UNMASKED)
     changed = connection.execute(
         "UPDATE parcel SET state = ?, answer = ?, changed_at = ?"
-        " WHERE channel = ? AND lane = ? AND state = ? AND due > ?",
+        " WHERE channel IN (?, ?) AND lane = ? AND state = ? AND due > ?",
         [
             *(State.DROPPED.value, "newer news took its place", now),
-            *(parcel.channel, parcel.replaces, State.WAITING.value, now),
+            *(channel, channel + UNMASKED, parcel.replaces, State.WAITING.value, now),
         ],
     )
     _count(connection, {State.DROPPED.value: changed.rowcount})
@@ -242,10 +246,10 @@ def _count(connection: sqlite3.Connection, counts: Mapping[str, int]) -> None:
 
 
 def _taken(row: Sequence[Any]) -> Taken:
-    _, channel, lane, entry, event, name, kind, body, due, made_at = row
+    _, channel, lane, entry, event, name, kind, body, due, may_go_at = row
     words = {"channel": channel, "lane": lane, "entry": entry, "event": event, "name": name, "kind": kind}
     parcel = Parcel(**words, body=body, due=due)
-    return Taken(parcel=parcel, made_at=made_at)
+    return Taken(parcel=parcel, may_go_at=may_go_at)
 
 
 # ---------------------------------------------------------------------------------------- for people, beside a process
@@ -268,10 +272,9 @@ class Backlog:
 
 def read_backlog(directory: Path, now: int) -> Backlog:
     """Return what a ledger has not got rid of."""
-    words = """
-SELECT coalesce(min(CASE attempts WHEN 0 THEN max(made_at, due) ELSE made_at END), 0) FROM parcel
-WHERE state = ? AND (attempts > 0 OR due <= ?)
-"""
+    words = f"""
+SELECT coalesce(min({_MAY_GO}), 0) FROM parcel WHERE state = ? AND (attempts > 0 OR due <= ?)
+"""  # noqa: S608 -- our own words
     (since,) = read_rows(_known(directory), words, (State.WAITING.value, now))[0]
     (dead,) = read_rows(_known(directory), "SELECT count(*) FROM parcel WHERE state = ?", (State.DEAD.value,))[0]
     return Backlog(waits_since=since, dead=dead)

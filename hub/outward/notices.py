@@ -11,7 +11,7 @@ from hub.clock import Clock
 from hub.durations import nanoseconds
 from hub.model import Entry, Event, Severity, Transition
 from hub.outward.ledger import Ledger
-from hub.outward.parcel import Parcel, State, place_of
+from hub.outward.parcel import UNMASKED, Parcel, State, place_of
 from hub.outward.wishes import Channel, Route, Wishes
 from hub.outward.wording import local_time, worded
 from hub.rules.calendars import opening
@@ -44,21 +44,25 @@ class Notices:
     """Makes parcels of entries as ``wishes`` say; ``veiled`` returns an event as it may leave the house.
 
     What is critical is about lives: no quiet hours hold it and nothing that was told before keeps it back. Of what is
-    held of one alarm on one channel only the newest is sent when the quiet hours end.
+    held of one alarm on one channel only the newest is sent when the quiet hours end. ``mark`` ends the names
+    of channels.
     """
 
-    def __init__(self, wishes: Wishes, guide: Guide, veiled: Callable[[Event], Event], clock: Clock) -> None:
+    def __init__(
+        self, wishes: Wishes, guide: Guide, veiled: Callable[[Event], Event], clock: Clock, mark: str = ""
+    ) -> None:
         self._wishes = wishes
         self._guide = guide
         self._veiled = veiled
         self._clock = clock
-        self._told: dict[tuple[str, str, str], int] = {}
+        self._mark = mark
+        self._told: dict[tuple[str, str], tuple[str, int]] = {}
         self._longest = max([nanoseconds(each.dedupe) for each in wishes.channels.values()], default=0)
 
     async def remember(self, ledger: Ledger) -> None:
         """Take up what an earlier process has told and need not be told again so soon."""
         for channel, lane, kind, at in await ledger.told_since(self._clock.wall_ns() - self._longest):
-            self._told[channel, lane.removesuffix(_HELD), kind] = at
+            self._told[channel.removesuffix(UNMASKED), lane.removesuffix(_HELD)] = kind, at
 
     def of_entry(self, entry: Entry) -> Sequence[Parcel]:
         """Return the messages of an entry: one for each channel, in the words of the first route that leads there."""
@@ -93,16 +97,16 @@ class Notices:
     def _parcel(self, entry: Entry, event: Event, channel: Channel, route: Route) -> Parcel:
         now = self._clock.wall_ns()
         lane, kind = f"{event.rule}/{event.key}", _kind(event)
-        before = self._before(channel, (channel.channel, lane, kind), event, now)
+        before = self._before(channel, (lane, kind), event, now)
         due = now if before is not None else self._due(channel, event, now)
         zone = self._guide.zone(event.site) or "UTC"
         notice = worded(
             event, self._wishes.templates[route.template], channel.languages, (self._guide.words(event), zone)
         )
         if before is None:
-            self._told[channel.channel, lane, kind] = now
+            self._told[channel.channel, lane] = kind, now
         return Parcel(
-            channel=channel.channel,
+            channel=channel.channel + self._mark,
             lane=lane + _HELD if due > now else lane,
             entry=place_of(entry),
             event=event.id,
@@ -115,11 +119,12 @@ class Notices:
             replaces="" if before is not None else lane + _HELD,
         )
 
-    def _before(self, channel: Channel, what: tuple[str, str, str], event: Event, now: int) -> int | None:
-        """Return when the same was told on a channel so short a time ago that it need not be told again."""
-        self._told = {each: at for each, at in self._told.items() if now - at <= self._longest}
-        at = self._told.get(what)
-        if at is None or event.transition in _ALWAYS_NEWS or event.severity is Severity.CRITICAL:
+    def _before(self, channel: Channel, what: tuple[str, str], event: Event, now: int) -> int | None:
+        """Return when the same was the last news on a channel, so short a time ago that it need not be told again."""
+        self._told = {each: last for each, last in self._told.items() if now - last[1] <= self._longest}
+        lane, kind = what
+        last, at = self._told.get((channel.channel, lane), ("", 0))
+        if last != kind or event.transition in _ALWAYS_NEWS or event.severity is Severity.CRITICAL:
             return None
         if now - at > nanoseconds(channel.dedupe):
             return None

@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from hub.model import Entry
 
+UNMASKED = ", unmasked"
+"""Ends the channel of what is packed as it is: only a process that may show it sends it, for others it waits."""
+
 
 class State(StrEnum):
     """What became of a parcel: the first waits, the others are ends."""

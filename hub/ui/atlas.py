@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Self
 
-from hub.errors import HubError
+from hub.errors import HubError, UnavailableError
 from hub.model import AlarmState, Event
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
@@ -29,14 +29,19 @@ class Atlas:
     @classmethod
     async def open(cls, desk: Desk) -> Self:
         """Read the registry; one that cannot be read costs the names, not the answer."""
-        settings = desk.settings
-        if not settings.registry.url.get_secret_value() and not (settings.data_dir / "registry.sqlite").exists():
-            return cls()  # asking must not make one
         try:
-            async with Registry(settings.registry_url()) as registry:
-                return cls(await registry.sites(), await registry.places(), await registry.devices())
+            return await cls.read(desk)
         except HubError:
             return cls()
+
+    @classmethod
+    async def read(cls, desk: Desk) -> Self:
+        """Read the registry; HubError for one that cannot be read, or is not there: asking must not make one."""
+        settings = desk.settings
+        if not settings.registry.url.get_secret_value() and not (settings.data_dir / "registry.sqlite").exists():
+            raise UnavailableError("registry_missing", "there is no registry yet")
+        async with Registry(settings.registry_url()) as registry:
+            return cls(await registry.sites(), await registry.places(), await registry.devices())
 
     def kind(self, site: str, device: str) -> str | None:
         """Return the kind of a device, None for one that is not registered."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from typing_extensions import override
 
 from hub.clock import SystemClock
 from hub.model import Entry, Event, Transition
 from hub.outward.courier import Courier, Patience
 from hub.outward.ledger import Ledger, read_counts, read_lines
 from hub.outward.notices import Notices
-from hub.outward.parcel import Answer, Outcome, Parcel, State, Verdict
+from hub.outward.parcel import UNMASKED, Answer, Outcome, Parcel, State, Verdict
 from hub.outward.wishes import Channel, Route, Wishes, read_wishes
 from tests.clocks import ManualClock
 from tests.outward.rig import event
@@ -118,6 +120,76 @@ async def test_what_has_ended_is_forgotten_after_a_while_and_what_is_dead_never(
         clock.advance(1)
         assert await ledger.forget(clock.wall_ns()) == 1
     assert states(tmp_path) == {"dead": "dead", "waiting": "waiting"}
+
+
+class CountingClock(SystemClock):
+    """A clock that whoever turns in circles asks too often."""
+
+    asked = 0
+
+    @override
+    def monotonic_ns(self) -> int:
+        self.asked += 1
+        assert self.asked < 2_000, "it turns in circles"
+        return super().monotonic_ns()
+
+
+async def test_a_courier_that_stops_over_a_backlog_waits_quietly_for_what_is_on_its_way(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    answers = {"first": asyncio.Event(), "second": asyncio.Event()}
+    left: list[str] = []
+
+    async def send(found: Parcel) -> Answer:
+        left.append(found.event)
+        await answers[found.event].wait()
+        return Answer(verdict=Verdict.TAKEN, text="taken")
+
+    told: list[str] = []
+    patience = Patience(side_by_side=2)
+    courier = Courier(
+        ledger, {"duty": send}, CountingClock(), patience, lambda found, _outcome: told.append(found.event)
+    )
+    courier.add(await ledger.keep([parcel(name, lane=name) for name in (*answers, "backlog")], {}, {}))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(courier.run())
+        await wait_until(lambda: len(left) == 2)
+        courier.stop()
+        answers["first"].set()
+        await wait_until(lambda: told == ["first"])
+        answers["second"].set()
+    assert states(tmp_path) == {"first": "delivered", "second": "delivered", "backlog": "waiting"}
+
+
+async def test_what_quiet_hours_hold_grows_no_older_meanwhile(tmp_path: Path) -> None:
+    clock = ManualClock()
+    told: list[State] = []
+
+    async def send(_found: Parcel) -> Answer:
+        return Answer(verdict=Verdict.LATER, text="500")
+
+    async def try_after(hours: float) -> None:
+        clock.advance(hours * 3600)
+        patience = Patience(give_up_after=timedelta(hours=24))
+        courier = Courier(kept, {"duty": send}, clock, patience, lambda _found, outcome: told.append(outcome.state))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(courier.run())
+            await wait_until(lambda: told)
+            courier.stop()
+
+    async with Ledger(tmp_path, clock) as kept:
+        await kept.keep([parcel("held", clock.wall_ns() + 30 * 3600 * SECOND_NS)], {}, {})
+        for hours, state in ((30, State.WAITING), (23, State.WAITING), (2, State.DEAD)):
+            told.clear()
+            await try_after(hours)
+            assert told == [state]
+
+
+async def test_newer_news_takes_the_place_of_what_was_held_unmasked(ledger: Ledger, tmp_path: Path) -> None:
+    held = parcel("held", SystemClock().wall_ns() + 3600 * SECOND_NS, "fire/a (held)")
+    await ledger.keep([replace(held, channel="duty" + UNMASKED)], {}, {})
+    await ledger.keep([parcel("newer", replaces="fire/a (held)")], {}, {})
+    assert states(tmp_path) == {"held": "dropped", "newer": "waiting"}
 
 
 async def test_a_notifier_that_starts_again_remembers_what_it_told(ledger: Ledger) -> None:

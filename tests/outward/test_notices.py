@@ -180,3 +180,11 @@ def test_the_same_news_is_not_told_again_so_soon_and_the_ledger_says_when_it_was
         assert {each.state for parcels in twice for each in parcels} <= {State.WAITING}
     room.clock.advance(601)
     assert {each.state for each in room.parcels()} == {State.WAITING}
+
+
+def test_news_that_something_else_came_between_is_told_again_however_soon(tmp_path: Path) -> None:
+    room = Room(tmp_path, HOUSE)
+    moves = (Transition.RAISED, Transition.RAISED, Transition.CLEARED, Transition.RAISED, Transition.RAISED)
+    told = [next(each for each in room.parcels(transition=move) if each.channel == "duty") for move in moves]
+    assert [each.state is State.WAITING for each in told] == [True, False, True, True, False]
+    assert told[3].replaces == told[2].lane

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from hub.model import Event
+from hub.ui.cli.desk import Desk as CliDesk
+from hub.ui.cli.personal import learn_kinds, masking
 from tests.citywide.rig import write
 from tests.outward.rig import event
 from tests.servers.http_thread import HttpThread
@@ -76,6 +78,44 @@ def test_what_is_personal_leaves_the_house_only_for_a_reason_that_the_audit_know
     assert desk.forward(receiver, "--domain", "vehicle", "--unmask", "--reason", "contract 7").code == 2
     looks = [line for line in desk.json("audit") if line["what"].endswith(".unmasked")]
     assert [(line["subject"], line["reason"]) for line in looks] == [("forward/city/127.0.0.1", "contract 7")]
+
+
+def test_what_was_made_unmasked_is_sent_by_nobody_who_may_not(desk: Desk, receiver: HttpThread) -> None:
+    assert desk.forward(receiver, "--unmask", "--reason", "contract 7").code == 2
+    assert desk.forward(receiver).code == 2
+    assert [PLATE in body.decode() for body in receiver.bodies] == [True, False]
+    listed = desk.json("events", "deliveries", "list", "city")["deliveries"]
+    assert [(line["channel"], line["state"]) for line in listed] == [
+        ("webhook, unmasked", "waiting"),
+        ("webhook", "waiting"),
+    ]
+
+
+KIND = """
+kind: parcel_shelf
+label: {en: Parcel shelf, zh: 快递柜}
+properties:
+  recipient: {type: string, stale_after: 1h, personal: true, label: {en: Recipient, zh: 收件人}}
+"""
+
+
+async def test_what_kinds_call_personal_since_is_masked_and_stays_so_where_they_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "hub.toml").write_text(f'profiles_dir = "{tmp_path / "profiles"}"\n', encoding="utf-8")
+    shelf = tmp_path / "profiles" / "shelf.yaml"
+    shelf.parent.mkdir()
+    here = CliDesk(config=tmp_path / "hub.toml")
+    veil = masking(here)
+    found = event(1, data={"recipient": "Li Ming"})
+    assert veil.told(found).data == {"recipient": "Li Ming"}
+    shelf.write_text(KIND, encoding="utf-8")
+    await learn_kinds(here, veil)
+    assert veil.told(found).data == {"recipient": "Li***g"}
+    shelf.write_text("kind: [", encoding="utf-8")
+    await learn_kinds(here, veil)
+    shelf.unlink()
+    shelf.parent.rmdir()
+    await learn_kinds(here, veil)
+    assert veil.told(found).data == {"recipient": "Li***g"}
 
 
 def test_what_waits_is_listed_and_what_is_wrong_is_told(desk: Desk, receiver: HttpThread) -> None:

@@ -15,8 +15,11 @@ import pytest
 from hub.clock import SystemClock
 from hub.model import Severity, Transition
 from hub.outward.ledger import Ledger
+from hub.registry.nouns import Site
 from hub.sinks.rounds import Position
 from hub.sinks.streams import DOMAINS, domain_key
+from hub.ui.cli.desk import Desk as CliDesk
+from hub.ui.cli.notify import RegistryGuide
 from tests.citywide.rig import write
 from tests.outward.rig import event
 from tests.servers.http_thread import HttpThread
@@ -104,7 +107,7 @@ def test_a_message_that_a_service_refused_comes_once_in_both_languages_and_maske
 
 async def _happened(directory: Path, valkey: ValkeyServer) -> None:
     """Write an alarm that matters, one that does not, and that a notifier had read up to there before."""
-    directory.mkdir()
+    directory.mkdir(parents=True)
     async with Ledger(directory, SystemClock()) as ledger:
         await ledger.keep([], {domain_key(each): Position() for each in DOMAINS}, {})
     facts: dict[str, Any] = {
@@ -115,6 +118,48 @@ async def _happened(directory: Path, valkey: ValkeyServer) -> None:
     leak = event(1, name="utility.water_leak", **facts)
     async with valkey.link() as link:
         await write(link, event(2), event(3, name="utility.water_low", severity=Severity.LOW, **facts), leak)
+
+
+def test_what_was_made_unmasked_is_sent_by_nobody_who_may_not(
+    desk: Desk, http_thread: HttpThread, valkey: ValkeyServer
+) -> None:
+    desk.settings(f'redis.url = "{valkey.url}"', url_of(http_thread))
+    asyncio.run(_happened(desk.directory / "data" / "notify", valkey))
+    http_thread.status = 503
+    http_thread.then = lambda _status: os.kill(os.getpid(), signal.SIGTERM)
+    assert desk("notify", "run", "--unmask", "--reason", "ticket 9").code == 0
+    asyncio.run(_worse(valkey))
+    assert desk("notify", "run").code == 0
+    assert [PLATE in each["message"] for each in documents(http_thread)] == [True, False]
+    listed = desk.json("notify", "ledger")["deliveries"]
+    assert [(line["channel"], line["kind"]) for line in listed] == [
+        ("duty, unmasked", "raised high"),
+        ("duty", "raised critical"),
+    ]
+
+
+async def _worse(valkey: ValkeyServer) -> None:
+    facts: dict[str, Any] = {"transition": Transition.RAISED, "data": {"plate": PLATE}}
+    async with valkey.link() as link:
+        await write(link, event(4, name="utility.water_leak", severity=Severity.CRITICAL, **facts))
+
+
+async def test_places_stay_known_while_the_registry_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "hub.toml").write_text(f'data_dir = "{tmp_path}"\n', encoding="utf-8")
+    here = CliDesk(config=tmp_path / "hub.toml")
+    async with here.registry() as registry:
+        await registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
+    guide = RegistryGuide(here)
+    await guide.look()
+    assert guide.zone("garden") == "Asia/Shanghai"
+    for each in tmp_path.glob("registry.sqlite*"):
+        each.write_bytes(b"no database at all" * 1_000)
+    await guide.look()
+    assert guide.zone("garden") == "Asia/Shanghai"
+    for each in tmp_path.glob("registry.sqlite*"):
+        each.unlink()
+    await guide.look()
+    assert guide.zone("garden") == "Asia/Shanghai"
 
 
 def test_channels_are_tried_and_listed_without_their_addresses(desk: Desk, http_thread: HttpThread) -> None:

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import structlog
 import typer
 
+from hub.clock import Clock
 from hub.config import Settings
 from hub.durations import nanoseconds
 from hub.errors import ConfigError
 from hub.model import Severity
 from hub.outward.cloud_event import CHANNEL, Packing
 from hub.outward.ledger import Ledger, Line, read_counts, read_lines
-from hub.outward.parcel import Outcome, Parcel, State
+from hub.outward.parcel import UNMASKED, Outcome, Parcel, State
 from hub.outward.process import Errand, OutwardProcess
 from hub.outward.webhook import Webhook, host_of, own_secret, read_keys
 from hub.sinks.redis_link import RedisAddress
 from hub.sinks.streams import DOMAINS, domain_key
 from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
-from hub.ui.cli.personal import Reason, Unmask, veil_of
+from hub.ui.cli.personal import Reason, Unmask, learn_kinds, veil_of
 from hub.ui.cli.run import on_signals
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import moment
+from hub.veil import Veil
 
 FOLDER = "forward"
 SHOWN_ID = 8
+LOOK_SECONDS = 60.0
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _ENTRY = re.compile(r"(?:hub:events:\w+ )?(\d{1,15})(?:-\d+)?")
 
@@ -77,19 +81,20 @@ def forward(  # noqa: PLR0913 -- each is a word of the command line
     secret = secret_file or own_secret(directory / "secret")
     keys = read_keys(secret)
     veil = veil_of(desk, "event", f"forward/{name}/{host}", unmask=unmask, reason=reason)
+    mark = UNMASKED if veil.is_lifted else ""
     sender = Webhook(webhook, keys, desk.clock)
     errand = Errand(
         directory=directory,
         address=RedisAddress(url=desk.settings.redis.url.get_secret_value()),
         streams=[domain_key(each) for each in _domains(domain)],
-        packer=Packing(name, min_severity, veil.told, desk.clock),
-        senders={CHANNEL: sender.send},
+        packer=Packing(name, min_severity, veil.told, desk.clock, mark),
+        senders={CHANNEL + each: sender.send for each in {"", mark}},
         tell=say_outcome if as_json else log_outcome,
         since=since,
         anew=anew,
     )
     log.info("forwarding", to=host, secret_file=str(secret))
-    asyncio.run(_forward(desk, errand, sender))
+    asyncio.run(_forward(desk, errand, sender, veil))
 
 
 @deliveries.command("list")
@@ -185,6 +190,14 @@ async def let_again(desk: Desk, directory: Path, numbers: Sequence[int], *, ever
     return retried
 
 
+async def each_minute(clock: Clock, *looks: Callable[[], Awaitable[None]]) -> None:
+    """Look again at what may have changed beside a process, until cancelled."""
+    while True:
+        await clock.sleep(LOOK_SECONDS)
+        for look in looks:
+            await look()
+
+
 def say_outcome(parcel: Parcel, outcome: Outcome) -> None:
     """Print what became of an attempt, for programs."""
     found = {**asdict(outcome), "channel": parcel.channel, "event": parcel.event, "name": parcel.name}
@@ -205,7 +218,10 @@ def _domains(chosen: Sequence[str] | None) -> Sequence[str]:
     return chosen or DOMAINS
 
 
-async def _forward(desk: Desk, errand: Errand, sender: Webhook) -> None:
-    async with sender, OutwardProcess(errand, desk.clock) as process:
+async def _forward(desk: Desk, errand: Errand, sender: Webhook, veil: Veil) -> None:
+    async with sender, OutwardProcess(errand, desk.clock) as process, asyncio.TaskGroup() as group:
+        looks = each_minute(desk.clock, partial(learn_kinds, desk, veil))
+        looking = group.create_task(looks, name="hub.forward.looks")
         with on_signals(process.stop):
             await process.run()
+        looking.cancel()

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
+import structlog
 import typer
 
 from hub.durations import write_duration
-from hub.errors import ConfigError, UnavailableError
+from hub.errors import ConfigError, HubError, UnavailableError
 from hub.model import Event
 from hub.outward.courier import Patience
 from hub.outward.ledger import read_counts, read_lines
 from hub.outward.messenger import Messenger
 from hub.outward.notices import Notices
-from hub.outward.parcel import Parcel, State, Verdict
+from hub.outward.parcel import UNMASKED, Parcel, State, Verdict
 from hub.outward.process import Errand, OutwardProcess
 from hub.outward.wishes import Channel, Route, Wishes, read_wishes
 from hub.outward.wording import Notice
@@ -27,8 +29,8 @@ from hub.sinks.redis_link import RedisAddress
 from hub.sinks.streams import DOMAINS, domain_key
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.events_forward import let_again, log_outcome, say_lines, say_outcome
-from hub.ui.cli.personal import Reason, Unmask, veil_of
+from hub.ui.cli.events_forward import each_minute, let_again, log_outcome, say_lines, say_outcome
+from hub.ui.cli.personal import Reason, Unmask, learn_kinds, veil_of
 from hub.ui.cli.run import on_signals
 from hub.ui.printing import say_json, say_table
 from hub.veil import Veil
@@ -36,26 +38,26 @@ from hub.veil import Veil
 FOLDER = "notify"
 PATIENCE = Patience(pauses=(1, 2, 5, 10, 30, 60), give_up_after=timedelta(hours=24), side_by_side=4)
 """A message of yesterday is none."""
-LOOK_SECONDS = 60.0
 ROUTES = "the README says what channels and routes look like: What leaves the house"
+
+log = structlog.get_logger(__name__)
 
 app = typer.Typer()
 
 
-class _Guide:
-    """Places as the registry has them, read again each minute; where it cannot be read, names as events have them."""
+class RegistryGuide:
+    """Places as the registry had them when it could last be read; before that, names as events have them."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._atlas = Atlas()
 
-    async def run(self) -> None:
-        while True:
-            await self._desk.clock.sleep(LOOK_SECONDS)
-            await self.look()
-
     async def look(self) -> None:
-        self._atlas = await Atlas.open(self._desk)
+        """Read the registry again."""
+        try:
+            self._atlas = await Atlas.read(self._desk)
+        except HubError as error:
+            log.debug("places_as_before", reason=str(error))
 
     def within(self, event: Event) -> Sequence[str]:
         return self._atlas.within(event)
@@ -199,21 +201,24 @@ def _about(route: Route) -> str:
 
 
 async def _run(desk: Desk, wishes: Wishes, veil: Veil, *, as_json: bool) -> None:
-    guide = _Guide(desk)
+    guide = RegistryGuide(desk)
     await guide.look()
-    notices = Notices(wishes, guide, veil.told, desk.clock)
+    mark = UNMASKED if veil.is_lifted else ""
+    notices = Notices(wishes, guide, veil.told, desk.clock, mark)
+    urls = {name: url for name, url in wishes.urls.items() if name in wishes.channels}
     errand = Errand(
         directory=directory_of(desk),
         address=RedisAddress(url=desk.settings.redis.url.get_secret_value()),
         streams=[domain_key(each) for each in DOMAINS],
         packer=notices,
-        senders={name: Messenger(name, url).send for name, url in wishes.urls.items() if name in wishes.channels},
+        senders={name + each: Messenger(name, url).send for name, url in urls.items() for each in {"", mark}},
         tell=say_outcome if as_json else log_outcome,
         patience=PATIENCE,
     )
     async with OutwardProcess(errand, desk.clock) as process, asyncio.TaskGroup() as group:
         await notices.remember(process.ledger)
-        looking = group.create_task(guide.run(), name="hub.notify.places")
+        looks = each_minute(desk.clock, guide.look, partial(learn_kinds, desk, veil))
+        looking = group.create_task(looks, name="hub.notify.looks")
         with on_signals(process.stop):
             await process.run()
         looking.cancel()

@@ -6,10 +6,11 @@ import asyncio
 from typing import Annotated
 
 import orjson
+import structlog
 import typer
 
 from hub.catalogue import Kind
-from hub.errors import ConfigError
+from hub.errors import ConfigError, HubError
 from hub.normalize.payload import Format
 from hub.parts import shipped_kinds
 from hub.rules.rule import Rule, write_rule
@@ -19,6 +20,8 @@ from hub.veil import Veil
 
 Unmask = Annotated[bool, typer.Option("--unmask", help="Show what is personal whole; the audit tells of it.")]
 Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
+
+log = structlog.get_logger(__name__)
 
 LEFT_OUT = "left out: it may tell of persons; --unmask --reason TEXT shows it"
 
@@ -41,6 +44,14 @@ def veil_of(desk: Desk, what: str, subject: str, *, unmask: bool, reason: str) -
 def masking(desk: Desk) -> Veil:
     """Return what masks, for those who have no way to see it whole here."""
     return Veil(_kinds(desk))
+
+
+async def learn_kinds(desk: Desk, veil: Veil) -> None:
+    """Let what runs for weeks mask what the installation's kinds call personal by now; what cannot be read stays."""
+    try:
+        veil.learn(await asyncio.to_thread(_own_kinds, desk))
+    except (HubError, OSError) as error:
+        log.warning("kinds_unreadable", reason=str(error))
 
 
 def as_seen(veil: Veil, rule: Rule) -> Rule:
@@ -67,5 +78,9 @@ async def _look(desk: Desk, what: str, subject: str, reason: str) -> None:
 
 def _kinds(desk: Desk) -> list[Kind]:
     """Return the kinds that ship, and those of the installation: whose overlay forgot a mark still gets it."""
+    return [*shipped_kinds(), *_own_kinds(desk)]
+
+
+def _own_kinds(desk: Desk) -> list[Kind]:
     own = desk.settings.profiles_dir
-    return [*shipped_kinds(), *(() if own is None else Shelf([own]).catalogue.kinds.values())]
+    return [] if own is None else list(Shelf([own]).catalogue.kinds.values())
