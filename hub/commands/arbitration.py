@@ -70,7 +70,7 @@ def needs_release(loser: Lease, winner: Claim | None) -> bool:
 
 
 def urgency(claim: Claim) -> tuple[int, int]:
-    """Return what puts claims in the order in which they leave: the most urgent first, then the oldest."""
+    """Return what puts claims in order: the most urgent first, then the oldest."""
     return _RANKS[claim.priority], claim.number
 
 

@@ -90,6 +90,8 @@ class Hands:
         refusal = self._refusal(wish, command, moment)
         if refusal is None:
             self._holds.make_way(command, moment, lets_go=wish.device.lets_go(command.name))
+            if command.number != self._state.clock.claims:  # it leaves after the release of what gave way
+                command.number = self._sender.next_number()
             self._sender.transmit(wish.device, command, moment)
             self._sent.append(command)
         return refusal
@@ -183,7 +185,7 @@ class Hands:
         return None
 
     def take_back(self, command: Command, detail: str, moment: Moment) -> None:
-        """End a command that waits for its device to speak, because a person says so."""
+        """End a command that waits for its device to speak: nobody wants it any more."""
         self._sender.become(command, CommandState.CANCELLED, detail, moment)
 
     def standing(self, identity: str) -> str:
@@ -193,12 +195,11 @@ class Hands:
         return CommandState.WAITING.value if is_waiting else CommandState.ACCEPTED.value
 
     def heard(self, device: Device, moment: Moment) -> None:
-        """Send what waited for ``device`` to speak, the most urgent first; what an interlock bars now waits on."""
+        """Send what waited for ``device`` to speak, in its order; what an interlock bars now waits on."""
         for command in self._sender.sleepers.of(device):
             because = self._guards.bar(device, command.part, command.name, moment)
             if because is not None:
-                words: dict[str, Scalar] = {"command": command.name, "id": command.id, "detail": because["en"]}
-                self._sender.tell(command, "interlocked", words, moment, because)
+                self._sender.bar(command, because, moment)
             elif moment.t < command.expires_t:
                 self._sender.leave(device, command, moment)
 

@@ -8,7 +8,7 @@ from zlib import crc32
 import msgspec
 
 from hub.commands.desired import Desired, Move, Progress, Seen, hindered, is_same, look, overruled, tried
-from hub.commands.life import OPEN, Command
+from hub.commands.life import OPEN, Command, CommandState
 from hub.engine.acting import Hands
 from hub.engine.clearing import Refusal, in_both
 from hub.engine.content import Content
@@ -70,7 +70,14 @@ class Desires:
         self._state.touch(f"desired/{wanted.key}", wanted)
         self._changed[wanted.site, wanted.device, wanted.part] = None
 
-    def _forget(self, wanted: Desired) -> None:
+    def _call_back(self, wanted: Desired, moment: Moment) -> None:
+        """End the command of a wish that is over, if it still waits for its device to speak."""
+        last = self._hands.commands.get(wanted.last)
+        if last is not None and last.state is CommandState.WAITING:
+            self._hands.take_back(last, "no longer desired", moment)
+
+    def _forget(self, wanted: Desired, moment: Moment) -> None:
+        self._call_back(wanted, moment)
         del self._wanted[wanted.key]
         beside = self._of[wanted.site, wanted.device]
         del beside[wanted.part, wanted.name]
@@ -93,6 +100,9 @@ class Desires:
         wanted = self._desired(control, device, moment)
         if isinstance(wanted, Refusal):
             return _refused(control, wanted)
+        before = self._wanted.get(wanted.key)
+        if before is not None:
+            self._call_back(before, moment)
         self._tell(wanted, "desired_set", {"by": f"operator {control.actor}", "detail": wanted.reason}, moment)
         self._keep(wanted)
         self._wait(wanted.key, wanted, moment)
@@ -128,7 +138,7 @@ class Desires:
         wanted = self._wanted.get(f"{device.key}#{part}/{name}")
         if wanted is None:
             return _refused(control, Refusal("not_desired", f"nothing is desired of {name} there"))
-        self._forget(wanted)
+        self._forget(wanted, moment)
         words: dict[str, Scalar] = {"by": f"operator {control.actor}", "detail": str(control.args.get("reason", ""))}
         self._tell(wanted, "desired_cleared", words, moment)
         return Reply(control.id, ok=True, code="cleared", detail=f"{name} was to be {wanted.value}")
@@ -192,7 +202,8 @@ class Desires:
         for command in self._hands.take_sent():
             for wanted in self._at(command.site, command.device):
                 device = self._content.find(wanted.site, wanted.device)
-                sets = "" if device is None else device.commands[command.name].sets
+                known = None if device is None else device.commands.get(command.name)
+                sets = command.sets if known is None else known.sets  # this very record may have taken it from its kind
                 if not wanted.is_overruled and _is_contrary(command, sets, wanted):
                     self._overrule(wanted, command, moment)
 
@@ -205,7 +216,7 @@ class Desires:
         """Want nothing any more of a device that is taken away; return (site, name) of its twins."""
         twins = [(twin.site, twin.name) for twin in self.twins_of(device)]
         for wanted in self._at(*device.identity):
-            self._forget(wanted)
+            self._forget(wanted, moment)
             self._tell(wanted, "desired_cleared", {"by": "", "detail": "the device is taken away"}, moment)
         return twins
 

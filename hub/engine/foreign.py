@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from hub.engine.acting import Hands
+from hub.engine.ages import age_of_reading
 from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.judging import Judge
@@ -85,7 +86,8 @@ class ForeignEar(Readings):
         """Send what waited for ``device`` to speak, unless the broker, or we, kept what it said until now."""
         heard_at, message = envelope.measured_at or self._at, self._message
         is_now = message is not None and not message.retain and self._state.clock.blind_since is None
-        if is_now and self._at - heard_at <= device.late_after_ns:
+        age = min(self._at - heard_at, age_of_reading(device.state, self._at, heard_at))  # readings may have a clock
+        if is_now and age <= device.late_after_ns:
             self._hands.heard(device, self._moment(is_late=False))
 
     def _open(self, device: Device, route: Route, envelope: Envelope) -> Sequence[Reading]:

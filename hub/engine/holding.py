@@ -125,6 +125,7 @@ class Holds:
         for old in self._sender.claims.releasing(winner):
             if covers(winner, old) and isinstance(winner, Lease):
                 self.forget(old)  # its own release will do
+                self._withdraw(old, "another hold takes its place", moment)
             elif covers(winner, old) and lets_go:
                 self.keep(old)
                 old.last, old.renews_t = winner.id, 0
@@ -220,6 +221,7 @@ class Holds:
         if self._is_barred(lease, device, lease.release, moment):
             self._time(lease)
             return
+        self.keep(lease)
         lease.renews_t = 0
         self._transmit(device, lease, lease.release, {}, moment)
         for other in self._sender.claims.rivals(lease):

@@ -67,7 +67,10 @@ class Inquiries:
         lease = self._hands.leases.get(identity if command is None or not command.lease else command.lease)
         if lease is not None and lease.standing is not Standing.RELEASES:
             return self._end(control, lease, actor, moment)
-        if command is not None and command.state is CommandState.WAITING:
+        if lease is None and command is not None and command.state is CommandState.WAITING:
+            if is_above(command, Priority.OPERATOR.value):
+                detail = f"{owner_of(command)} wants it, with priority {command.priority}"
+                return Reply(control.id, ok=False, code="outranked", detail=detail)
             self._hands.take_back(command, f"{actor}: {why}".removesuffix(": "), moment)
             return Reply(control.id, ok=True, code="cancelled", detail=f"{command.name} had not left yet")
         code, detail = _too_late(command, lease)

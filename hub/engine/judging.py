@@ -52,7 +52,8 @@ class Judge:
         for state in states:
             self._alarms.restore(state)
             device, rule = self._content.find(state.site, state.device), self._content.rules.get(state.rule)
-            if device is not None and rule is not None and rule.absent_ns is not None:
+            is_standing = state.phase is not Phase.IDLE  # else it was kept for its shelf
+            if device is not None and rule is not None and rule.absent_ns is not None and is_standing:
                 device.is_silent = True
         for device in self._content.devices():
             self.watch(device)

@@ -165,10 +165,19 @@ class Sender:
         """Send what has waited until ``device`` spoke; only what it reports from now on may show it done."""
         self.keep(command)
         self.sleepers.drop(command)
-        command.state, command.since = CommandState.ACCEPTED, self._state.clock.awake(moment.t)
+        command.state, command.detail = CommandState.ACCEPTED, ""
+        command.since = self._state.clock.awake(moment.t)
         command.note("uplink_heard", moment.at, "")
         self.restore(command)
         self.transmit(device, command, moment)
+
+    def bar(self, command: Command, because: Label, moment: Moment) -> None:
+        """Tell, once, what keeps a command waiting though its device has spoken."""
+        if command.detail != because["en"]:
+            self.keep(command)
+            command.detail = because["en"]
+            words: dict[str, Scalar] = {"command": command.name, "id": command.id, "detail": command.detail}
+            self.tell(command, "interlocked", words, moment, because)
 
     # ------------------------------------------------------------------------------------------- what became of them
 

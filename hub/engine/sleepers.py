@@ -39,9 +39,17 @@ class Sleepers:
             del self._waiting[whose]
 
     def of(self, device: Device) -> list[Command]:
-        """Return what waits for ``device``, in the order in which it leaves. Nearly always nothing."""
+        """Return what waits for ``device``, in the order in which it leaves. Nearly always nothing.
+
+        The most urgent actuator comes first. On each the newest has the last word, for what leaves later undoes it.
+        """
         there = self._waiting.get(device.identity) if self._waiting else None
-        return sorted(there.values(), key=urgency) if there else []
+        if not there:
+            return []
+        first: dict[str, tuple[int, int]] = {}
+        for command in sorted(there.values(), key=urgency):
+            first.setdefault(command.sets or command.id, urgency(command))
+        return sorted(there.values(), key=lambda one: (first[one.sets or one.id], one.number))
 
     # ------------------------------------------------------------------------------------------------------ who sleeps
 

@@ -17,7 +17,7 @@ from hub.model import Control, DesiredValue, Event, Outcome, OutcomeKind, Publis
 from hub.rules.rule import Do
 from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, encoded
 from tests.engine.test_alarms import native
-from tests.engine.test_sleepers import CLOSED, spoke
+from tests.engine.test_sleepers import CLOSED, METER, spoke, valves
 from tests.engine.test_sleepers import content as sleepers
 
 LEAK = """
@@ -192,6 +192,21 @@ def test_a_device_that_says_no_is_asked_no_more_than_that_and_its_answer_is_show
     assert twin(desk).detail == "8 commands did not make it so: close_valve rejected jammed"
 
 
+@pytest.mark.parametrize("instead", [{}, {"value": "open"}])
+def test_what_waits_for_a_device_that_sleeps_is_called_back_when_it_is_no_longer_desired(
+    instead: dict[str, Scalar],
+) -> None:
+    desk = Desk(valves())
+    is_open = orjson.dumps({"valve": "open"}).hex()
+    desk.hear(spoke(desk, is_open, eui=METER))
+    desk.tick(60)
+    wants(desk, "closed")
+    assert [event.name for event in desk.events][-1] == "command.waiting_for_uplink"
+    assert asks(desk, "desire", name="valve", **instead).ok
+    assert [event.data["detail"] for event in desk.events if event.name == "command.cancelled"] == ["no longer desired"]
+    assert desk.hear(spoke(desk, is_open, eui=METER)).transmissions == []
+
+
 def test_a_device_that_sleeps_is_told_once_when_it_speaks_and_is_so_when_it_speaks_again() -> None:
     desk = Desk(sleepers())
     desk.hear(spoke(desk))
@@ -238,6 +253,19 @@ def test_what_an_interlock_bars_is_left_alone_without_a_word_and_sent_when_it_no
     reports(desk, tamper=False)
     passes(desk, 3)
     assert sent(desk) == ["close_valve"]
+
+
+def test_a_command_that_the_same_record_takes_from_its_kind_overrules_all_the_same(written: dict[str, bytes]) -> None:
+    late = {**orjson.loads(written["rule/flow-closes"]), "for": "60s"}
+    desk = Desk({**written, "rule/flow-closes": orjson.dumps(late)})
+    reports(desk, valve="open", reverse_flow=True)
+    wants(desk, "open")
+    desk.wait(61)
+    kind = orjson.loads(written["kind/water_meter"])
+    del kind["commands"]["close_valve"]
+    kept = {key: body for key, body in written.items() if not key.startswith("rule/")}
+    desk.revise({**kept, "kind/water_meter": orjson.dumps(kind)})
+    assert (sent(desk), twin(desk).detail) == (["close_valve"], "overruled: flow-closes sent close_valve")
 
 
 @pytest.mark.parametrize("who", ["person", "rule"])

@@ -7,7 +7,7 @@ import pytest
 
 from hub.commands.shown import Listing, Shown
 from hub.model import Control, Outcome, OutcomeKind, Publish, Reply, Scalar
-from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, START, Desk, documents, smoke
+from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, START, Desk, documents, encoded, smoke
 from tests.engine.test_alarms import UNLOCKS, native
 from tests.engine.test_interlocks import content
 from tests.engine.test_life import SITE, place, stands
@@ -155,6 +155,18 @@ def test_a_hold_of_a_rule_is_taken_back_by_a_person_who_has_then_caused_its_rele
     desk.say(Outcome(listed(desk, state="open")[0].id, OutcomeKind.DELIVERED))
     desk.tick(120)
     assert sent(desk) == ["hold_door", "release_door", "release_door"]  # again as it did not leave; never held again
+
+
+def test_a_release_that_is_tried_again_while_a_checkpoint_is_written_is_tried_again_from_that_too(desk: Desk) -> None:
+    rings(desk)
+    says(desk, "cancel", id=listed(desk)[0].id)
+    desk.say(Outcome(desk.effects[-1].transmissions[0].command, OutcomeKind.FAILED, "broker_gone"))
+    state, position = desk.engine.state, len(desk.records)
+    state.begin_checkpoint()
+    again = desk.tick(6)
+    assert sent(desk) == ["hold_door", "release_door", "release_door"]
+    later = desk.revive({key: body for key, body in state.take_checkpoint().items() if body is not None})
+    assert encoded([later.engine.apply(desk.records[position])]) == encoded([again])
 
 
 def test_what_waits_beneath_what_is_taken_back_has_its_turn(desk: Desk) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
-from hub.model import Event, Publish
-from tests.engine.desk import Desk, device, documents
+from hub.model import Control, Event, Publish, Scalar
+from tests.engine.desk import SECOND, Desk, device, documents
 
 MINUTE, EIGHTY = 60, 80
 DOORS = [f"door-{number:02}" for number in range(EIGHTY)]
@@ -75,6 +75,19 @@ def test_a_few_silent_devices_are_told_one_by_one(desk: Desk) -> None:
         let_pass(desk, 5)
         speak(desk, DOORS[2:])
     assert told(desk) == ["raised device.offline s1/door-00", "raised device.offline s1/door-01"]
+
+
+def test_the_shelf_of_a_silence_that_is_over_is_no_silence_after_a_restart() -> None:
+    desk = Desk(documents(device("door-1", "access_controller")))
+    speak(desk, ["door-1"])
+    let_pass(desk, 20)
+    (silence,) = about_silence(desk)
+    words: dict[str, Scalar] = {"rule": silence.rule, "key": silence.key, "for": "1d"}
+    assert desk.say(Control("1-0", "c1", "li", "shelve", desk.wall + SECOND, words)).replies[0].ok
+    silent = desk.restart()
+    speak(desk, ["door-1"])
+    found = [each.engine.content.find("s1", "door-1") for each in (silent, desk, desk.restart())]
+    assert [each and each.is_silent for each in found] == [True, False, False]
 
 
 def test_silence_that_only_a_removed_rule_had_found_is_none(desk: Desk) -> None:

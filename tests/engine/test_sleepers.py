@@ -10,7 +10,7 @@ from functools import cache
 import orjson
 import pytest
 
-from hub.model import Control, Effects, Event, Outcome, OutcomeKind, Publish, Scalar, Started
+from hub.model import Control, Effects, Event, Outcome, OutcomeKind, Publish, Reply, Scalar, Started
 from hub.normalize.networks.downlink import network_id
 from hub.rules.rule import Rule, write_rule
 from hub.yaml_documents import canonical_json
@@ -20,7 +20,7 @@ from tests.engine.test_sources import APPLICATION, LORA, ask, foreign, source, s
 from tests.normalize.devices import model
 
 HOUR = 3_600
-GAS, LOCK = "24e124ffffffff01", "24e124ffffffff02"
+GAS, LOCK, METER = "24e124ffffffff01", "24e124ffffffff02", "24e124ffffffff03"
 QUIET, LEAK, CLOSED = "058E00060101070100", "058E01060101070100", "058E00060100070100"
 URGENT = {
     "rule": "close-all",
@@ -36,8 +36,25 @@ LATCH = model(
     payload={"format": "json"},
     liveness={"report_every": "1h", "offline_after": "3h"},
     properties={"fire_input": {"path": "fire"}},
-    commands={"lock": {"text": "lock", "port": 2}},
+    commands={name: {"text": name, "port": 2} for name in ("lock", "hold_door", "release_door")},
 )
+VALVE = model(
+    "water_meter",
+    payload={"format": "json"},
+    liveness={"report_every": "1h", "offline_after": "3h"},
+    properties={name: {"path": name} for name in ("valve", "leak", "fault")},
+    commands={name: {"text": name, "port": 2} for name in ("close_valve", "open_valve")},
+)
+
+
+def closes(when: str) -> Rule:
+    """Return a rule that holds the valve of a meter closed for ten minutes at most."""
+    held = {"command": "close_valve", "until": "cleared", "at_most": "10m", "priority": "automatic"}
+    return Rule.model_validate({
+        "rule": f"{when}-closes", "version": "1.0.0", "label": {"en": "Close", "zh": "关阀"}, "for_each": "water_meter",
+        "when": when, "clear": {"when": f"not {when}"}, "raise": {"event": f"utility.{when}", "severity": "high"},
+        "do": [held],
+    })  # fmt: skip
 
 
 @cache
@@ -59,9 +76,9 @@ def desk() -> Desk:
     return Desk(content())
 
 
-def spoke(desk: Desk, payload: str = QUIET, *, eui: str = GAS, **words: object) -> Publish:
-    """Return what ChirpStack publishes of an uplink that it heard just now."""
-    heard = datetime.fromtimestamp(desk.wall // SECOND, UTC)
+def spoke(desk: Desk, payload: str = QUIET, *, eui: str = GAS, behind: int = 0, **words: object) -> Publish:
+    """Return what ChirpStack publishes of an uplink that it heard just now, or whose clock is so far ``behind`` (s)."""
+    heard = datetime.fromtimestamp(desk.wall // SECOND - behind, UTC)
     body = {
         "deduplicationId": f"{desk.t}", "deviceInfo": {"devEui": eui, **words}, "fPort": 85, "time": heard.isoformat(),
         "data": base64.b64encode(bytes.fromhex(payload)).decode(),
@@ -115,6 +132,16 @@ def test_of_what_waits_the_most_urgent_leaves_first_and_then_the_oldest(desk: De
         ask(desk, "gas-1", command, f"c{number}")
     desk.engine._hands.commands["c2"].priority = "inspection"  # noqa: SLF001 -- operators have one priority
     assert frames(desk.hear(spoke(desk))) == ["ff612c01", "080000ff", "ff64ff"]
+
+
+def test_an_uplink_lets_go_what_waits_whatever_the_clock_of_its_network_says_but_not_one_that_it_kept(
+    desk: Desk,
+) -> None:
+    desk.hear(spoke(desk, behind=90))
+    desk.tick(600)
+    ask(desk, "gas-1", "query_life")
+    assert frames(desk.hear(spoke(desk, behind=390))) == []
+    assert frames(desk.hear(spoke(desk, behind=90))) == ["080000ff"]
 
 
 def test_a_restart_keeps_what_waits_and_an_uplink_that_the_broker_kept_lets_nothing_go(desk: Desk) -> None:
@@ -225,19 +252,90 @@ def test_a_person_who_asks_again_takes_the_place_of_what_waits(desk: Desk) -> No
     assert [orjson.loads(sent.payload)["id"] for sent in later.transmissions] == [network_id("c2")]
 
 
+@cache
+def valves() -> dict[str, bytes]:
+    """Return the documents of a water meter that two rules close, and that listens only after it spoke."""
+    found = {key: body for key, body in content().items() if key.startswith(("kind/", "network/", "source/"))}
+    meter = foreign("meter-1", "water_meter", "test/model", "lora", METER)
+    rules = {f"rule/{name}-closes": write_rule(closes(name)) for name in ("leak", "fault")}
+    return {**found, **meter, **rules, "profile/test/model": canonical_json(VALVE)}
+
+
+@pytest.fixture
+def valve() -> Desk:
+    return Desk(valves())
+
+
+def reports(desk: Desk, eui: str, **said: object) -> list[str]:
+    """Return what a device is told in texts when it has reported."""
+    left = frames(desk.hear(spoke(desk, orjson.dumps(said).hex(), eui=eui)))
+    return [bytes.fromhex(each).decode() for each in left]
+
+
+def leaks(valve: Desk) -> None:
+    """Let a leak close the valve until that has lasted long enough: it is let go, when the meter speaks."""
+    assert reports(valve, METER, leak=True) == ["close_valve"]
+    valve.tick(601)
+    assert told(valve)[-1] == ("command.waiting_for_uplink", "open_valve")
+
+
+def test_what_lets_a_valve_go_does_not_undo_what_somebody_more_urgent_asked_for_since(valve: Desk) -> None:
+    leaks(valve)
+    assert ask(valve, "meter-1", "close_valve")[0].ok
+    assert reports(valve, METER, leak=True) == ["open_valve", "close_valve"]
+
+
+def test_what_lets_a_valve_go_does_not_leave_when_another_hold_has_taken_its_place(valve: Desk) -> None:
+    leaks(valve)
+    assert reports(valve, METER, fault=True) == ["close_valve"]
+    assert ("command.superseded", "open_valve") in told(valve)
+
+
+def test_what_is_asked_of_a_part_leaves_after_the_release_of_the_whole(desk: Desk) -> None:
+    ask(desk, "gate-1", "hold_door", ttl="2h")
+    assert reports(desk, LOCK, fire="normal") == ["hold_door"]
+    desk.tick(600)
+    assert ask(desk, "gate-1", "lock", "c2", part="door-1")[0].code == "waiting_for_uplink"
+    assert reports(desk, LOCK, fire="normal") == ["release_door", "lock"]
+
+
+def cancel(desk: Desk, identity: str) -> Reply:
+    words: dict[str, Scalar] = {"site": "s1", "id": identity, "reason": "not that one"}
+    (reply,) = desk.say(Control("9-1", f"{len(desk.records)}", "wang", "cancel", desk.wall + SECOND, words)).replies
+    return reply
+
+
 def test_what_waits_has_not_left_and_can_be_taken_back(desk: Desk) -> None:
     ask(desk, "gas-1", "query_life")
-    words: dict[str, Scalar] = {"site": "s1", "id": "c1", "reason": "not that one"}
-    (reply,) = desk.say(Control("9-1", "c9", "wang", "cancel", desk.wall + SECOND, words)).replies
+    reply = cancel(desk, "c1")
     assert (reply.ok, reply.code) == (True, "cancelled")
     assert last(desk, "command.cancelled").data["detail"] == "operator wang: not that one"
     assert frames(desk.hear(spoke(desk))) == []
 
 
-def test_what_an_interlock_bars_when_the_device_speaks_waits_on(desk: Desk) -> None:
+def test_nobody_takes_back_what_waits_for_somebody_of_a_higher_priority(desk: Desk) -> None:
+    ask(desk, "gas-1", "query_life")
+    desk.engine._hands.commands["c1"].priority = "inspection"  # noqa: SLF001 -- operators have one priority
+    reply = cancel(desk, "c1")
+    assert (reply.ok, reply.code) == (False, "outranked")
+    assert reply.detail == "operator li wants it, with priority inspection"
+    assert frames(desk.hear(spoke(desk))) == ["080000ff"]
+
+
+def test_a_release_that_waits_is_not_taken_back_for_it_would_be_sent_again(desk: Desk) -> None:
+    ask(desk, "gas-1", "switch_relay_on", ttl="2h")
+    desk.hear(spoke(desk))
+    desk.tick(2 * HOUR)
+    reply = cancel(desk, str(last(desk, "command.waiting_for_uplink").data["id"]))
+    assert (reply.ok, reply.code, reply.detail) == (False, "already_over", "its release is on its way")
+    assert frames(desk.hear(spoke(desk))) == ["070000ff"]
+
+
+def test_what_an_interlock_bars_when_the_device_speaks_waits_on_and_is_told_once(desk: Desk) -> None:
     ask(desk, "gate-1", "lock")
     burning = _fire(desk, "open_circuit")
     assert (frames(burning), told(burning)) == ([], [("command.interlocked", "lock")])
+    assert told(_fire(desk, "open_circuit")) == []
     assert frames(_fire(desk, "normal")) == [b"lock".hex()]
 
 
