@@ -217,6 +217,7 @@ class Alarms:
     def look(self, case: Case, held: Held, moment: Moment) -> None:
         if case.state.phase in ALARMING:
             self.standing.look(case, held, moment)
+            self.modes.look(case, moment)
 
     def ripen(self, rule: str, key: str, moment: Moment) -> None:
         """Do what has come due for an alarm: a step of its ladder, a reminder, the end of its shelf."""
@@ -228,6 +229,7 @@ class Alarms:
             now = Present(moment.t, moment.at, self._state.clock.awake(moment.t))
             held = self.views.of(case.rule, case.device, case.state.part, now)
             self.attempt(case.rule, key, case.device, moment, partial(self.standing.ripen, case, held, moment))
+            self.modes.look(case, moment)
 
     def revised(self, moment: Moment) -> None:
         """Wait anew for what comes next of every alarm, and free what nothing explains any more: rules may differ."""

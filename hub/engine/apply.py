@@ -233,7 +233,8 @@ class Engine:
         change = self.content.revise(revision, record.bodies, self.state, awake)
         for rule in change.removed_rules:
             self._alarms.forget(rule, moment, why="rule removed")
-        for device in change.removed_devices:
+        self._doubles.forget(change, moment)
+        for device in (one for one in change.removed_devices if not one.is_double):
             self._alarms.forget("", moment, device=device, why="device removed")
             self._hands.release_device(device, moment)
             self._removed_twins += self._desires.forget(device, moment)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
-
 from hub.catalogue import Catalogue, Kind
 from hub.engine.barred import Barred
-from hub.engine.device import DOUBLE, Device, DeviceRow
+from hub.engine.device import DOUBLE, Device, read_row
 from hub.engine.networks import Networks
 from hub.engine.outfits import Outfits
 from hub.engine.places import Place, Subject, bodies_of, is_near, key_of_place
 from hub.engine.rulebook import Rulebook
 from hub.engine.state import DeviceState, Document, State
 from hub.errors import ConfigError
-from hub.model import Handler, PlaceType, Revision, Scalar
+from hub.model import Handler, PlaceType, Revision
 from hub.normalize.networks.source import CompiledStream
 from hub.normalize.profile import Profile
 from hub.rules.pseudonyms import DOCUMENT, read_key
@@ -25,12 +22,6 @@ from hub.rules.states import CompiledRule
 
 _OF_PLACES = ("place/", "params/", "list/")
 """Documents that change what rules come to at a device or place, and nothing else."""
-
-_ROWS = msgspec.json.Decoder(DeviceRow)
-_SHARED = ("site", "kind", "profile", "building", "place", "zone", "source")
-_NO_PARAMS: dict[str, Scalar] = {}
-"""Of every device that has none; nobody changes those of a row."""
-
 
 _ONE_THING = frozenset({PlaceType.ELEVATOR.value, PlaceType.GATE.value, PlaceType.LANE.value})
 
@@ -153,8 +144,8 @@ class Content:
         place = self.place(device.site, device.row.place)
         if place is None or place.row.type not in _ONE_THING:
             return []
-        there = self.devices_of(device.site)
-        return [one for one in there if one.kind == device.kind and one.row.place == place.name and one is not device]
+        there = [one for one in self.devices_of(device.site) if not one.is_double and one is not device]
+        return [one for one in there if one.kind == device.kind and one.row.place == place.name]
 
     def devices_of(self, site: str) -> list[Device]:
         """Return the devices of a site in the order of keys."""
@@ -188,7 +179,7 @@ class Content:
             self._rulebook.learn(self.bodies())
         self._revise_devices(touched, change, state, awake)
         if is_recompiled:
-            self._equip_all_but(set(touched))
+            self._equip_all_but(set(touched), change, state)
         is_everywhere = is_recompiled or any(key.startswith("params/") for key in touched)
         before = {} if is_recompiled else {each.key: each.rules for each in self.subjects()}
         self._stand(at, change, None if is_everywhere else sorted({key.split("/")[1] for key in touched}))
@@ -246,7 +237,7 @@ class Content:
                 if old is not None:
                     change.removed_devices.append(old)
                 continue
-            row = _row(document)
+            row = read_row(document.body)
             known = old.state if old is not None else DeviceState(heard_awake=awake)
             device = Device(row, known, entry_key=key)
             self._devices[device.key] = device
@@ -275,10 +266,10 @@ class Content:
         self._rulebook.learn(self.bodies())
         for key in sorted(self.documents):
             if key.startswith("device/"):
-                row = _row(self.documents[key])
+                row = read_row(self.documents[key].body)
                 device = Device(row, states.get(key) or DeviceState(), entry_key=key)
-                self._equip(device)
-                self._devices[device.key] = device
+                if self._can_equip(device):
+                    self._devices[device.key] = device
         self._stand(at, Change(), None)
 
     # -------------------------------------------------------------------------------------------------------- compile
@@ -300,10 +291,23 @@ class Content:
         self._outfits = Outfits(kinds.kinds, profiles)
         self.networks = networks
 
-    def _equip_all_but(self, equipped: set[str]) -> None:
+    def _equip_all_but(self, equipped: set[str], change: Change, state: State) -> None:
+        """Equip the devices again; a double that is still what its original was, and cannot be that, goes at once."""
         for device in self._devices.values():
-            if device.entry_key not in equipped:
-                self._equip(device)
+            if device.entry_key not in equipped and not self._can_equip(device):
+                del self.documents[device.entry_key]
+                state.remove(f"document/{device.entry_key}")
+                change.removed_devices.append(device)
+
+    def _can_equip(self, device: Device) -> bool:
+        """Return whether it works; not a double of which kind or profile is gone. ConfigError for a registered one."""
+        try:
+            self._equip(device)
+        except ConfigError:
+            if not device.is_double:
+                raise
+            return False
+        return True
 
     def _equip(self, device: Device) -> None:
         row = device.row
@@ -314,16 +318,6 @@ class Content:
         device.rules = self._rulebook.of_device(row, self._at)
         self.networks.enlist(device)
         self._outfits.equip(device)
-
-
-def _row(document: Document) -> DeviceRow:
-    """Return the row of a device's document; words that many devices share are one object: 400 bytes a device."""
-    row = _ROWS.decode(document.body)
-    for name in _SHARED:
-        msgspec.structs.force_setattr(row, name, sys.intern(getattr(row, name)))
-    if not row.params:
-        msgspec.structs.force_setattr(row, "params", _NO_PARAMS)
-    return row
 
 
 def _own_name(device: Device) -> str:

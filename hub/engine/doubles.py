@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hub.engine.alarms import Alarms
-from hub.engine.content import Content
+from hub.engine.content import Change, Content
 from hub.engine.device import DOUBLE
 from hub.engine.hearing import Ear
 from hub.engine.moment import Moment
@@ -16,9 +16,10 @@ from hub.model import Revision
 class Doubles:
     """Lets doubles come and go with their drills: each is a device document that no registry has written.
 
-    A double is where its original is and reads payloads by the same profile, on the topic class ``drill``. It is never
-    real: what it raises is marked, of a place only what the drill tries hears it, it has neither twin nor points, no
-    command is for it (its original takes those), and it is not missed when it says nothing.
+    A double is where its original is, also when that is moved, and reads payloads on the topic class ``drill`` by the
+    profile that the registry says: without one the native payload, also where a directory knows the original's model.
+    It is never real: what it raises is marked, of a place only what the drill tries hears it, it has neither twin nor
+    points, no command is for it (its original takes those), and it is not missed when it says nothing.
     """
 
     def __init__(self, state: State, content: Content, alarms: Alarms, ear: Ear) -> None:
@@ -30,20 +31,24 @@ class Doubles:
     def settle(self, moment: Moment) -> None:
         """Make and remove what the drills that run ask for."""
         wanted = self._wanted()
-        known = {f"device/{device.key}" for device in self._content.devices() if device.is_double}
-        removed = sorted(known - set(wanted))
-        put = {key: key for key in wanted if key not in known}
+        held = self._content.documents
+        removed = sorted(key for key in held if key.endswith(DOUBLE) and key not in wanted)
+        put = {key: key for key, body in wanted.items() if key not in held or held[key].body != body}
         if not put and not removed:
             return
         awake = self._state.clock.awake(moment.t)
         change = self._content.revise(Revision("", put, removed), wanted, self._state, awake)
-        for double in change.removed_devices:
-            self._alarms.forget("", moment, device=double, why="drill over")
-            self._alarms.views.forget_member(double.key)
-            self._state.remove(double.entry_key)
+        self.forget(change, moment)
         self._content.settle(change)
         self._alarms.modes.forget_places()
         self._ear.forget_routes()
+
+    def forget(self, change: Change, moment: Moment) -> None:
+        """End what doubles raised that ``change`` removes, and forget what they said."""
+        for double in [one for one in change.removed_devices if one.is_double]:
+            self._alarms.forget("", moment, device=double, why="drill over")
+            self._alarms.views.forget_member(double.key)
+            self._state.remove(double.entry_key)
 
     def _wanted(self) -> dict[str, bytes]:
         """Return the documents of all doubles; one whose original is gone goes too."""
@@ -51,9 +56,6 @@ class Doubles:
         for site, name in sorted(self._alarms.modes.doubled()):
             original = self._content.find(site, name)
             if original is not None:
-                profile = "" if original.deafness else original.profile
-                row = msgspec.structs.replace(
-                    original.row, device=f"{name}{DOUBLE}", profile=profile, source="", network_id=""
-                )
+                row = msgspec.structs.replace(original.row, device=f"{name}{DOUBLE}", source="", network_id="")
                 found[f"device/{site}/{row.device}"] = msgspec.json.encode(row)
         return found

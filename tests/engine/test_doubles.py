@@ -20,11 +20,11 @@ NEEDED |= {"profile/milesight/gs524n"}
 NAMES = ("smoke-1", "smoke-2", "smoke-3")
 
 
-def _at(document: Mapping[str, bytes], place: str) -> dict[str, bytes]:
+def in_place(document: Mapping[str, bytes], place: str) -> dict[str, bytes]:
     return {key: orjson.dumps(orjson.loads(body) | {"place": place}) for key, body in document.items()}
 
 
-def _place(name: str, kind: str, parent: str = "", building: str = "") -> dict[str, bytes]:
+def place(name: str, kind: str, parent: str = "", building: str = "") -> dict[str, bytes]:
     row = {"site": "s1", "place": name, "type": kind, "parent": parent, "building": building}
     return {f"place/s1/{name}": orjson.dumps(row)}
 
@@ -35,18 +35,18 @@ def town() -> dict[str, bytes]:
         **{
             key: body
             for name in NAMES
-            for key, body in _at(device(name, "smoke_sensor", "milesight/gs524n"), "z1").items()
+            for key, body in in_place(device(name, "smoke_sensor", "milesight/gs524n"), "z1").items()
         },
-        **_at(device("heat-1", "heat_sensor"), "z1"),
-        **_at(device("lift-1", "elevator"), "b1"),
-        **_at(device("door-1", "access_controller"), "b1"),
-        **_at(device("lift-2", "elevator", building="b2"), "b2"),
+        **in_place(device("heat-1", "heat_sensor"), "z1"),
+        **in_place(device("lift-1", "elevator"), "b1"),
+        **in_place(device("door-1", "access_controller"), "b1"),
+        **in_place(device("lift-2", "elevator", building="b2"), "b2"),
     }
     places = {
-        **_place("s1", "site"),
-        **_place("b1", "building", "s1", "b1"),
-        **_place("b2", "building", "s1", "b2"),
-        **_place("z1", "fire_zone", "b1", "b1"),
+        **place("s1", "site"),
+        **place("b1", "building", "s1", "b1"),
+        **place("b2", "building", "s1", "b2"),
+        **place("z1", "fire_zone", "b1", "b1"),
     }
     whole = documents(devices).items()
     return {key: body for key, body in whole if key in NEEDED or not key.startswith(("rule/", "profile/"))} | places
