@@ -106,6 +106,23 @@ def publish(client: aiomqtt.Client, topic: str, payload: bytes, properties: Prop
     return client._client.publish(topic, payload, 1, properties=properties).mid
 
 
+async def deliver(client: aiomqtt.Client, topic: str, payload: bytes) -> None:
+    """Publish at QoS 1 and wait for the PUBACK; MqttError also when the broker did not pass it on.
+
+    One at a time, and by nobody beside: aiomqtt's own ``publish`` takes every PUBACK for success.
+    """
+    acked: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+    when_acked(client, lambda _packet_id, why: None if acked.done() else acked.set_result(why))
+    publish(client, topic, payload)
+    await asyncio.wait((acked, client._disconnected), timeout=TIMEOUT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    ended = client._disconnected.exception() if client._disconnected.done() else None
+    if not acked.done():
+        raise ended or aiomqtt.MqttError("no_puback")
+    why = acked.result()
+    if why is not None:
+        raise aiomqtt.MqttError(why)
+
+
 async def watch(client: aiomqtt.Client) -> Never:
     """Wait for the end of a connection: MqttError."""
     async for _ in client.messages:

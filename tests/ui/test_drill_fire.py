@@ -14,16 +14,23 @@ from xml.etree import ElementTree as ET
 import pytest
 from typing_extensions import override
 
+from hub.bridge.paho_client import ClientConfig
 from hub.clock import SystemClock
+from hub.errors import ConfigError
 from hub.model import PlaceType
 from hub.registry.nouns import Device, Place, Site
+from hub.sinks.redis_link import Link, RedisAddress
 from hub.sinks.stream_readers import read_twins
+from hub.ui.cli import drill_fire
 from hub.ui.cli.desk import Desk
 from hub.ui.cli.sim_scenario import differences, put_stages
+from hub.ui.drills.cause import Speaker
+from hub.ui.drills.course import Course, Watch
 from simulators.actors import Actor, Role, Temper, Troupe
 from simulators.link import Broker
 from simulators.scenario import Timeline, read_scenarios
 from tests.machine import needs_mosquitto
+from tests.servers.mosquitto import Mosquitto
 from tests.ui.at import At
 from tests.ui.conftest import Cli
 from tests.ui.installation import FIRE, NORMAL, SITE, Installation, environment, hub_command
@@ -171,6 +178,21 @@ def test_with_two_persons_commands_leave_and_who_refused_is_named(at: At, tmp_pa
     assert at("alarms", "list") == []
 
 
+def test_the_drill_of_somebody_else_is_neither_taken_for_ours_nor_ended(
+    at: At, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at("drill", "start", SITE, "@z1", "--for", "5m", "--reason", "evacuation", "--as", "wang")
+    at.until("drill", "list")
+    monkeypatch.setattr(drill_fire, "AGREE_SECONDS", 0.2)
+    said = at.said(*words(tmp_path, "--with-actuators"))
+    request = next(line for line in said.err.splitlines() if "hub commands confirm" in line).split()[-1]
+    assert "no second person has agreed" in said.err
+    assert [row["data"]["reason"] for row in at("drill", "list")] == ["evacuation"]
+    assert "no_such_request" in at.said("commands", "confirm", SITE, request, "--as", "wang").out
+    assert at("drill", "end", SITE, "@z1", "--as", "wang")["ok"]
+    at.until("drill", "list", meets=lambda found: found == [])
+
+
 def test_a_real_alarm_ends_the_drill_visibly_and_is_not_marked(at: At, tmp_path: Path) -> None:
     code, report, _ = asyncio.run(drilled(at, tmp_path, Temper.MUTE))
     assert (code, report["overridden_by"]) == (1, f"smoke-alarm {SITE}/smoke-c")
@@ -187,6 +209,30 @@ def test_a_real_alarm_ends_the_drill_visibly_and_is_not_marked(at: At, tmp_path:
 )
 def test_who_cannot_be_played_is_told_who_can(at: At, tmp_path: Path, more: tuple[str, ...], complaint: str) -> None:
     assert complaint in at.refused(*words(tmp_path, *more))
+
+
+@pytest.mark.parametrize(("acl", "why"), [("read", "not_authorized"), ("readwrite", "no_matching_subscribers")])
+def test_a_cause_that_the_broker_passes_on_to_nobody_is_refused_with_what_to_do(
+    tmp_path: Path, acl: str, why: str
+) -> None:
+    (tmp_path / "acl").write_text(f"topic {acl} hub/#\n", encoding="utf-8")
+    broker = Mosquitto(tmp_path / "mosquitto", f"acl_file {tmp_path / 'acl'}")
+    course = Course(site=SITE, place="z1", started_at=0, with_actuators=False)
+    watch = Watch(course, Link(RedisAddress(url="redis://127.0.0.1")), tmp_path, SystemClock())
+    speaker = Speaker(device="smoke-a", kind="smoke_sensor", profile="", payload=b"{}", source="native")
+    broker.start()
+    try:
+        with pytest.raises(ConfigError, match=why) as refused:
+            asyncio.run(watch.play([speaker], ClientConfig(host="127.0.0.1", port=broker.port, client_id="drill")))
+    finally:
+        broker.kill()
+    assert (refused.value.code, "ACL" in str(refused.value.hint), course.spoken) == ("drill_refused", True, [])
+
+
+def test_the_answer_to_the_tenth_command_of_an_alarm_is_not_taken_for_one_to_the_first() -> None:
+    course = Course(site=SITE, place="z1", started_at=0, with_actuators=True)
+    course.answers = [(5, b'{"id": "ab-10", "ok": true}'), (7, b'{"id":"ab-1"}'), (8, b"done ab-2")]
+    assert [course.answered(f"ab-{number}") for number in (1, 2, 3, 10)] == [7, 8, None, 5]
 
 
 def test_the_timelines_of_the_flagship_rules_are_as_their_scenarios_expect(at: At) -> None:

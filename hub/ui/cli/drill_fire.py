@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from hub.errors import UnavailableError
-from hub.model import AlarmState, Scalar
+from hub.model import AlarmState, Reply, Scalar
 from hub.parts import make_tool_client, read_profiles
 from hub.replay.tape import tape_of
 from hub.sinks.control import Request
@@ -35,6 +35,8 @@ RULES = "fire-confirmed"
 MARGIN = "5m"
 END_SECONDS = 12.0
 """A command expires after 10 s: then the last release has an end."""
+OVER = ("no_such_drill", "no_such_command")
+"""Answered to who ends what has ended by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,10 @@ async def _play(desk: Desk, wish: Wish) -> Findings:
             course = Course(
                 site=wish.site, place=wish.zone, started_at=desk.clock.wall_ns(), with_actuators=wish.with_actuators
             )
-            begun = await _begin(here, link, wish, who, tell)
+            reply = await _ask(here, wish, "drill", _words(wish, who))
+            if wish.with_actuators:
+                tell(reply.detail)
+            begun = await _begun(here, link, course, wish, reply.id)
             watch = Watch(course, link, settings.files_dir, desk.clock)
             try:
                 await watch.play(who, make_tool_client(settings, "drill"))
@@ -115,24 +120,32 @@ async def _play(desk: Desk, wish: Wish) -> Findings:
     return findings(course, Asked(zone=zone, actors=actors, reason=wish.reason, twins=twins))
 
 
-async def _begin(desk: Desk, link: Link, wish: Wish, who: list[Speaker], tell: Callable[[str], None]) -> AlarmState:
-    words: dict[str, Scalar] = {
+def _words(wish: Wish, who: list[Speaker]) -> dict[str, Scalar]:
+    return {
         "what": f"@{wish.zone}", "for": MARGIN, "reason": wish.reason, "rules": RULES,
         "doubles": " ".join(one.device for one in who), "with_commands": wish.with_actuators,
     }  # fmt: skip
-    detail = await _ask(desk, wish, "drill", words)
-    if wish.with_actuators:
-        tell(detail)
-    return await until_agreed(link, desk.clock, f"{wish.site}/@{wish.zone}", AGREE_SECONDS)
 
 
-async def _ask(desk: Desk, wish: Wish, verb: str, words: Mapping[str, Scalar]) -> str:
-    """Ask the hub; UnavailableError ``drill_refused`` says why not. A drill that is over already has ended well."""
+async def _begun(desk: Desk, link: Link, course: Course, wish: Wish, request: str) -> AlarmState:
+    """Wait until the drill runs; when nobody agrees, or whoever asked goes, nobody can agree to it any more."""
+    try:
+        return await until_agreed(link, desk.clock, course, AGREE_SECONDS)
+    except (asyncio.CancelledError, UnavailableError):
+        if wish.with_actuators:
+            await _ask(desk, wish, "cancel", {"id": request, "reason": "nobody waits for it any more"})
+        else:
+            await _ask(desk, wish, "end_drill", {"what": f"@{wish.zone}"})
+        raise
+
+
+async def _ask(desk: Desk, wish: Wish, verb: str, words: Mapping[str, Scalar]) -> Reply:
+    """Ask the hub; UnavailableError ``drill_refused`` says why not. What is over already has ended well."""
     request = Request(actor=wish.actor, verb=verb, args={"site": wish.site, **words})
     reply = await ask(desk, request, site=wish.site)
-    if not reply.ok and reply.code != "no_such_drill":
+    if not reply.ok and reply.code not in OVER:
         raise UnavailableError("drill_refused", sentence(reply))
-    return reply.detail
+    return reply
 
 
 @contextmanager

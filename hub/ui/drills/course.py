@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +30,9 @@ GRACE_SECONDS: Final = 2.0
 MOST_EVENTS: Final = 100_000
 CONFIRMED: Final = "fire.confirmed"
 OPEN_ENDED: Final = ("command.executed", "command.unverified")
+REFUSED_HINT: Final = (
+    "mqtt.passwords.drill is a user that may publish hub/+/+/drill: `hub broker apply`, or your ACL; and the hub runs"
+)
 Tell = Callable[[str], None]
 
 
@@ -85,8 +89,12 @@ class Course:
         return {} if alarm is None else {name: at for name, at in self.left.items() if name.startswith(alarm[1].id)}
 
     def answered(self, command: str) -> int | None:
-        """Return when a device first answered ``command``: whatever the form of an answer, the id is in it."""
-        return next((at for at, payload in self.answers if command.encode() in payload), None)
+        """Return when a device first answered ``command``: whatever the form of an answer, the id is in it.
+
+        Ids of one alarm end with a number: that of the tenth begins with that of the first.
+        """
+        named = re.compile(re.escape(command.encode()) + rb"(?!\d)")
+        return next((at for at, payload in self.answers if named.search(payload)), None)
 
     @property
     def overridden_by(self) -> str:
@@ -121,17 +129,16 @@ class Watch:
         self._read_until: int | None = None
 
     async def play(self, speakers: Sequence[Speaker], config: ClientConfig) -> None:
-        """Publish the cause; ConfigError ``drill_refused`` when the broker does not take it."""
+        """Publish the cause; ConfigError ``drill_refused`` when the broker does not take it, or gives it to nobody."""
         try:
             async with paho_client.open_client(config) as client:
                 for speaker in speakers:
                     began = self._clock.wall_ns()
-                    await client.publish(drill_topic(self.course.site, speaker.device), speaker.payload, qos=1)
+                    await paho_client.deliver(client, drill_topic(self.course.site, speaker.device), speaker.payload)
                     ended = self._clock.wall_ns()
                     self.course.spoken.append(Spoken(speaker=speaker, published_at=began, puback_at=ended))
         except aiomqtt.MqttError as error:
-            hint = "mqtt.passwords.drill is a user that may publish hub/+/+/drill: `hub broker apply`, or your ACL"
-            raise ConfigError("drill_refused", paho_client.explain(error), hint=hint) from error
+            raise ConfigError("drill_refused", paho_client.explain(error), hint=REFUSED_HINT) from error
 
     async def until_over(self, seconds: float, tell: Tell) -> None:
         """Look until every command has come to its end, a real alarm has ended the drill, or ``seconds`` are over."""
@@ -204,13 +211,15 @@ class Watch:
             self._read_until = record.position
 
 
-async def until_agreed(link: Link, clock: Clock, key: str, seconds: float) -> AlarmState:
-    """Wait until the drill of ``key`` runs, because a second person has agreed; UnavailableError ``nobody_agreed``."""
-    deadline = clock.monotonic_ns() + round(seconds * 1e9)
-    site = key.partition("/")[0]
+async def until_agreed(link: Link, clock: Clock, course: Course, seconds: float) -> AlarmState:
+    """Wait until the drill runs, because a second person has agreed; UnavailableError ``nobody_agreed``.
+
+    One that began before ours was asked for is somebody else's.
+    """
+    deadline, key = clock.monotonic_ns() + round(seconds * 1e9), course.key
     while clock.monotonic_ns() < deadline:
-        for alarm in await read_alarms(link, [site]):
-            if (alarm.rule, alarm.key) == ("_drill", key):
+        for alarm in await read_alarms(link, [course.site]):
+            if (alarm.rule, alarm.key) == ("_drill", key) and alarm.since >= course.started_at:
                 return alarm
         await clock.sleep(LOOK_SECONDS)
     raise UnavailableError("nobody_agreed", f"no second person has agreed to a drill of {key}")
