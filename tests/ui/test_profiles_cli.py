@@ -180,6 +180,13 @@ def test_what_a_model_is_told_and_what_it_cannot_be_told_are_shown_with_the_byte
     assert any(line.split() == ["silence", "quiet", "invented"] for line in lines)
 
 
+def test_bytes_that_a_command_sends_are_shown_as_bytes_however_they_are_written(profiles: Profiles) -> None:
+    for written in ("{b64: /2IA}", "{hex: FF6200}"):
+        profiles.write(LOCK.replace("payload: {text: quiet}", f"payload: {written}"))
+        lines = profiles("show", "acme/probe").out.splitlines()
+        assert any(line.split() == ["silence", "ff", "62", "00", "invented"] for line in lines)
+
+
 def test_examples_of_commands_are_run_like_those_of_messages(profiles: Profiles) -> None:
     profiles.write(LOCK)
     (row,) = profiles("test", "acme/probe", "--json").document()

@@ -275,8 +275,8 @@ def _asked(example: CommandExample) -> str:
 
 
 def _sent(example: CommandExample) -> str:
-    payload = payload_bytes(example.payload)
-    return payload.decode() if example.payload.hex is None else payload.hex(" ")
+    payload, is_text = payload_bytes(example.payload), example.payload.hex is None and example.payload.b64 is None
+    return payload.decode() if is_text else payload.hex(" ")
 
 
 def _condition(words: object) -> str:
