@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import sys
@@ -18,6 +19,8 @@ import structlog
 from hub.clock import Clock
 from hub.errors import UnavailableError
 
+NEVER_LENT = range(10_000, 32_768)
+"""Linux lends ports from 32,768 on (net.ipv4.ip_local_port_range)."""
 READY_SECONDS = 15.0
 POLL_SECONDS = 0.02
 STOP_SECONDS = 10.0
@@ -27,11 +30,17 @@ log = structlog.get_logger(__name__)
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of 127.0.0.1 that nothing listens on.
+
+    None of those that the system lends to outgoing connections, if it can be helped: one of them may be taken by a
+    connection before the server that it is for has started.
+    """
+    for wanted in (*random.SystemRandom().sample(NEVER_LENT, 100), 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", wanted))
+            port: int = probe.getsockname()[1]
+            return port
+    raise UnavailableError("no_free_port", "nothing can be listened on at 127.0.0.1")
 
 
 async def accepts(port: int) -> bool:

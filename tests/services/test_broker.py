@@ -17,7 +17,7 @@ import pytest
 from hub.clock import SystemClock
 from hub.errors import ConfigError, UnavailableError
 from hub.services.broker import IotcoreService, MosquittoService, iotcore_toml, mosquitto_executable
-from hub.services.child import Child, accepts, free_port
+from hub.services.child import NEVER_LENT, Child, accepts, free_port
 from tests.waiting import wait_until
 
 HUNDRED_KIB = b"x" * 100_000
@@ -170,3 +170,7 @@ def test_mosquitto_is_found_where_an_ordinary_users_path_does_not_look(
 
 def test_the_configuration_of_the_built_in_broker_names_loopback() -> None:
     assert 'listen = "127.0.0.1:4711"' in iotcore_toml(4711)
+
+
+def test_a_free_port_is_none_that_the_system_lends_to_connections() -> None:
+    assert {free_port() for _ in range(20)} <= set(NEVER_LENT)
