@@ -13,6 +13,7 @@ from hub.engine.acting import Hands
 from hub.engine.clearing import Refusal, in_both
 from hub.engine.content import Content
 from hub.engine.device import Device, Part
+from hub.engine.guards import is_gone
 from hub.engine.moment import Moment, Output
 from hub.engine.sending import Cause, Wish
 from hub.engine.state import State
@@ -28,7 +29,6 @@ LOOK_NS, LOOK_AGAIN_NS = 2_000_000_000, 10_000_000_000
 At which moments follows from its name alone, each a little apart: whoever goes on from a checkpoint looks at the same.
 """
 MOST = 10_000
-OFFLINE = "offline"
 _LABELS = {
     "desired_set": {"en": "Something is desired of a device", "zh": "已设置期望值"},
     "desired_cleared": {"en": "It is no longer desired of a device", "zh": "已取消期望值"},
@@ -182,7 +182,7 @@ class Desires:
     def _seen(self, wanted: Desired, device: Device, moment: Moment) -> Seen:
         stamped = of(device.state.parts, wanted.part).get(wanted.name)
         known, last = device.state, self._hands.commands.get(wanted.last)
-        is_away = device.is_silent or known.availability == OFFLINE or not known.heard_at
+        is_away = is_gone(device) or not known.heard_at
         is_open = last is not None and last.state in OPEN
         end = "" if last is None else f"{last.state} {last.detail}".rstrip()
         return Seen(None if stamped is None else stamped[0], not is_away, is_open, end, moment.at, moment.t)

@@ -106,7 +106,7 @@ class Guards:
         for lock in guard.only:
             mine = [self._said(lock, device, each, moment) for each in _set_by(device, part)]
             others = (lock.condition.verdict(held, awake) for held in self._neighbours(device))
-            if _is_gone(device) or not all(mine) or any(verdict is False for verdict in others):
+            if is_gone(device) or not all(mine) or any(verdict is False for verdict in others):
                 return lock.because
         return None
 
@@ -172,5 +172,6 @@ def _is_fresh(lock: Lock, device: Device, held: Held, clock: Clock, moment: Mome
     return all(map(is_fresh, lock.condition.names))
 
 
-def _is_gone(device: Device) -> bool:
+def is_gone(device: Device) -> bool:
+    """Return whether nobody hears of it: it is silent, or said to be offline."""
     return device.is_silent or device.state.availability == OFFLINE

@@ -16,7 +16,7 @@ import pytest
 from hub.model import Event, Reply
 from hub.sinks.control import Request, send_control
 from simulators.access import AccessController
-from tests.chaos.doors import respond
+from tests.chaos.doors import CALM, SMOKE, respond
 from tests.chaos.town import SITE, Town, opened
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
@@ -36,7 +36,6 @@ do:
     priority: life_safety
     until: cleared
 """
-SMOKE, CLEAR = bytes.fromhex("221164321F18"), bytes.fromhex("2217641E1A2B")  # GS524N: alarm and normal (samples.json)
 WAIT = timedelta(seconds=10)
 
 
@@ -196,7 +195,7 @@ async def test_an_alarm_from_the_time_of_a_stopped_hub_is_late_and_opens_the_doo
 
         await wait_until(told)  # no command waits for Redis
         assert await told() == [("raised", True)]
-        await publish(town, "smoke/telemetry", CLEAR)
+        await publish(town, "smoke/telemetry", CALM)
         await wait_until(lambda: len(doors.heard) >= 4)
         assert doors.told(skip=2) == [("door", "lock"), ("gate", "lock")]
 
@@ -208,7 +207,7 @@ async def test_an_alarm_that_began_and_ended_while_the_hub_was_stopped_opens_not
     async with wire(town) as doors:
         await publish(town, "smoke/telemetry", SMOKE)
         await town.publish(300)
-        await publish(town, "smoke/telemetry", CLEAR)
+        await publish(town, "smoke/telemetry", CALM)
         await start(town)
         await town.until_settled()
         # Whatever the alarm had sent would have come before this one.

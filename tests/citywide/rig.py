@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from hub.sinks.rounds import Rounds, streams_of
 from hub.sinks.stream_readers import read_events
 from hub.sinks.streams import pack_event
 from tests.city.sights import passage
+from tests.running import running
 
 SETTLE = "300ms"
 GARDEN, HARBOUR, NOWHERE = "garden", "harbour", "nowhere"
@@ -96,13 +96,8 @@ async def should_be_told(link: Link, settings: Settings) -> list[str]:
 @asynccontextmanager
 async def at_work(settings: Settings) -> AsyncIterator[CityProcess]:
     """Run a city for the length of an ``async with``; an error of one of its tasks ends the block."""
-    async with CityProcess(settings, SystemClock()) as process, asyncio.TaskGroup() as group:
-        task = group.create_task(process.run())
-        try:
-            yield process
-        finally:
-            process.stop()
-            await asyncio.wait([task])
+    async with CityProcess(settings, SystemClock()) as process, running(process):
+        yield process
 
 
 def ids(events: Sequence[Event]) -> list[str]:

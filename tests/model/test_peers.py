@@ -113,10 +113,8 @@ def test_only_its_equal_can_be_taken_for_what_a_killed_broker_gave_the_same_pack
     world.connect()
     world.lose(TELEMETRY, sent=ALL, taken=0)
     assert_all_ends_well(world)
-    assert (len(world.mistakable), world.reference.engine.state.ledger.duplicate) == (
-        1,
-        1,
-    )  # the promise's last exclusion
+    duplicates = world.reference.engine.state.ledger.duplicate
+    assert (len(world.mistakable), duplicates) == (1, 1)  # the promise's last exclusion
 
 
 def test_a_dead_letter_that_comes_while_a_checkpoint_is_made_goes_with_a_later_one(world: World) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
 from base64 import b64decode, b64encode
@@ -22,6 +21,7 @@ from hub.outward.process import Errand, OutwardProcess
 from hub.outward.webhook import Webhook, own_secret, read_keys
 from hub.sinks.streams import DOMAINS, domain_key
 from tests.city.sights import passage
+from tests.running import running
 from tests.servers.http_stub import HttpStub
 from tests.servers.valkey import ValkeyServer
 
@@ -90,13 +90,8 @@ class Desk:
         clock = clock or SystemClock()
         async with Webhook(self._url, self._keys, clock) as sender:
             errand = replace(self.errand, senders={CHANNEL: sender.send}, **words)
-            async with OutwardProcess(errand, clock) as process, asyncio.TaskGroup() as group:
-                task = group.create_task(process.run())
-                try:
-                    yield process
-                finally:
-                    process.stop()
-                    await asyncio.wait([task])
+            async with OutwardProcess(errand, clock) as process, running(process):
+                yield process
 
 
 def counted(stub: HttpStub, count: int) -> Callable[[], bool]:

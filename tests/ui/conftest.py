@@ -53,12 +53,8 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Iterator[Cli]:
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Start servers and a hub once for a file of tests."""
-    it = Installation(tmp_path_factory.mktemp("installation"))
-    try:
-        it.open()
+    with Installation(tmp_path_factory.mktemp("installation")) as it:
         yield it
-    finally:
-        it.close()
 
 
 @pytest.fixture

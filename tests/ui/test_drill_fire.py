@@ -71,12 +71,8 @@ class Town(Installation):
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    it = Town(tmp_path_factory.mktemp("drills"))
-    try:
-        it.open()
+    with Town(tmp_path_factory.mktemp("drills")) as it:
         yield it
-    finally:
-        it.close()
 
 
 @pytest.fixture

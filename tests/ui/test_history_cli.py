@@ -64,11 +64,8 @@ def latching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
     (rules / "latched.yaml").write_text(LATCHED, encoding="utf-8")
     with it.config.open("a", encoding="utf-8") as config:
         config.write(f'rules_dir = "{rules}"\n')
-    try:
-        it.open()
+    with it:
         yield it
-    finally:
-        it.close()
 
 
 class Burning(At):

@@ -377,11 +377,8 @@ def unfinished(tmp_path: Path) -> Iterator[Installation]:
     (tmp_path / "own").mkdir()
     with it.config.open("a", encoding="utf-8") as config:
         config.write(f'profiles_dir = "{tmp_path / "own"}"\n')
-    try:
-        it.open()
+    with it:
         yield it
-    finally:
-        it.close()
 
 
 @needs_mosquitto

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from hub.clock import SystemClock
 from hub.config import MqttSettings, RedisSettings, Settings, TimeseriesSettings
 from hub.ui.observing import Watch
 from hub.ui.readiness import Drops, Vitals, reasons
+from tests.running import running
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
@@ -109,9 +109,8 @@ async def test_what_an_earlier_life_had_read_is_not_taken_for_what_this_one_has(
         timeseries=TimeseriesSettings(store="local"),
     )
     async with Hub(settings, SystemClock()) as hub:
-        watch, life = Watch(hub), asyncio.create_task(hub.run())  # noqa: TID251 -- a life beside the test
-        await wait_until(lambda: hub.is_running and not watch.vitals().blind_sessions)
-        hub.stop()
-        await life
+        watch = Watch(hub)
+        async with running(hub):
+            await wait_until(lambda: hub.is_running and not watch.vitals().blind_sessions)
     async with Hub(settings, SystemClock()) as hub:
         assert set(Watch(hub).vitals().blind_sessions) == {session.name for session in hub.sessions}

@@ -74,11 +74,8 @@ def at(cli: Cli, tmp_path: Path) -> Iterator[Ruled]:
     here.write(one="high", two="high")
     with it.config.open("a", encoding="utf-8") as config:
         config.write(f'rules_dir = "{here.rules}"\n')
-    try:
-        it.open()
+    with it:
         yield here
-    finally:
-        it.close()
 
 
 def test_rules_change_in_a_running_hub_and_the_others_keep_their_alarms(at: Ruled) -> None:
