@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import sys
@@ -21,6 +22,7 @@ from hub.services import lock
 from hub.services.child import Child, accepts
 
 HOST = "127.0.0.1"
+ANSWER_SECONDS = 5.0
 
 
 class ValkeyService:
@@ -78,12 +80,14 @@ class ValkeyService:
 
     async def _is_ready(self) -> bool:
         """Whether it answers as ours; while it reads its files it says LOADING."""
-        client = Redis(host=HOST, port=self._port, password=self.password.get_secret_value())
-        async with client:
-            try:
+        # One timeout around it all: the client's own waits by asyncio.wait_for, which in Python 3.11 may pass over that
+        # we are cancelled, and whoever waits for our end then waits for ever.
+        client = Redis(host=HOST, port=self._port, password=self.password.get_secret_value(), socket_timeout=None)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), client:
                 return bool(await client.ping())
-            except RedisError:
-                return False
+        except (RedisError, TimeoutError):
+            return False
 
 
 def valkey_executable() -> str:
