@@ -10,7 +10,7 @@ import pytest
 
 from hub.model import Control, Scalar, Started
 from tests.engine.desk import SECOND, SESSIONS, Desk
-from tests.engine.test_language import HOUR, MINUTE, desk_with, order, restarted, warm
+from tests.engine.one_rule import HOUR, MINUTE, desk_with, order, restarted, warm
 
 STEPS = "escalate: [{after: 1m, to: lead}, {after: 5m, to: street}, {after: 30m, to: city, until: cleared}]"
 

@@ -11,7 +11,8 @@ from hub.rules.rule import Rule
 from hub.rules.testing import differences
 from hub.yaml_documents import load_documents, validate
 from tests.engine.stage import Stage, play, script_of
-from tests.engine.troubles import LAWS, can_happen, rises
+from tests.engine.troubles.law import rises
+from tests.engine.troubles.table import LAWS, can_happen
 
 FILES = sorted(packaged("rules").rglob("*.yaml"))
 RULES = {rule.rule: rule for path in FILES for rule in (validate(each, Rule) for each in load_documents(path))}

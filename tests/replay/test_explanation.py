@@ -21,8 +21,22 @@ from hub.ui.cli.rules_explain import document, lines
 from hub.ui.explained import Language, sentence
 from hub.ui.rules_bench import Bench, Scene
 from hub.yaml_documents import Document, load_documents, validate
-from tests.engine.test_language import desk_with, warm
-from tests.rules.cases import CONFIRM, DOOR, FORCED, NIGHT, OPEN, OTHER, TWO, UNLESS_AWAY, ZONE, at, door, place, says
+from tests.engine.one_rule import desk_with, warm
+from tests.rules.cases.case import (
+    CONFIRM,
+    DOOR,
+    FORCED,
+    NIGHT,
+    OPEN,
+    OTHER,
+    TWO,
+    UNLESS_AWAY,
+    ZONE,
+    at,
+    door,
+    place,
+    says,
+)
 from tests.rules.words import CATALOGUE, rule
 
 KEY = "site/device"

@@ -14,7 +14,8 @@ from hub.rules.inputs import CompiledInput
 from hub.rules.names import names_of
 from hub.rules.rule import OnMissing, Rule
 from hub.rules.states import CompiledRule, Quorum
-from tests.rules.cases import CASES, differences
+from tests.rules.cases.case import differences
+from tests.rules.cases.table import CASES
 from tests.rules.words import SENSOR, rule
 
 TAKES = (*NOW, *TIME)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rules.cases import CASES, differences
+from tests.rules.cases.case import differences
+from tests.rules.cases.table import CASES
 
 
 @pytest.mark.parametrize("name", CASES)

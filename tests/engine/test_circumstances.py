@@ -1,0 +1,146 @@
+"""Circumstances that change in mid alarm: parameters, places, lists, facts and consents; judged at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from hub.errors import ConfigError
+from hub.model import Started
+from tests.engine.desk import SESSIONS, Desk, device, documents
+from tests.engine.one_rule import HOUR, MINUTE, PLACES, desk_with, told, warm
+from tests.engine.test_alarms import native
+
+
+def test_a_parameter_that_changes_is_judged_at_once_and_keeps_the_alarm(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, "params: {limit: 50.0}", "temperature > $limit")
+    warm(desk, 45)
+    known = desk.engine.content.bodies()
+    assert told(desk) == []
+    mine = {"rule": "hot", "site": "s1", "device": "room", "values": {"limit": 40}}
+    desk.revise({**known, "params/room": orjson.dumps(mine)})
+    assert told(desk) == ["raised"]
+    desk.revise({**known, "params/room": orjson.dumps({**mine, "values": {"limit": 42}})})
+    assert told(desk) == ["raised"]
+    desk.revise(known)
+    desk.tick()
+    assert told(desk) == ["raised", "cleared"]
+
+
+def test_a_parameter_of_another_sort_is_refused_before_it_is_journaled(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, "params: {limit: 50.0}", "temperature > $limit")
+    mine = {"rule": "hot", "site": "s1", "values": {"limit": "hot"}}
+    with pytest.raises(ConfigError, match="limit of hot is such as"):
+        desk.revise({**desk.engine.content.bodies(), "params/room": orjson.dumps(mine)})
+
+
+def test_a_place_that_is_removed_ends_its_alarm_and_says_why(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, for_each="building")
+    warm(desk, 60)
+    wanted = {key: body for key, body in desk.engine.content.bodies().items() if key != "place/s1/b1"}
+    effects = desk.revise(wanted)
+    assert [(event.key, event.data["reason"]) for event in effects.events] == [("s1/@b1", "place removed")]
+
+
+# ------------------------------------------------------------------------------- lists and facts change in mid alarm
+
+LANE = (device("lane-1", "plate_reader"),)
+BLOCKED = """
+rule: hot
+label: {en: Blocked, zh: 黑名单}
+for_each: plate_reader
+when: plate in list('block')
+raise: {event: fire.hot, severity: high}
+"""
+
+
+def lane(tmp_path: Path) -> Desk:
+    (tmp_path / "rule.yaml").write_text(BLOCKED, encoding="utf-8")
+    desk = Desk({**documents(*LANE, rules=[tmp_path]), **PLACES})
+    desk.hear(native("lane-1", {"values": {"plate": "A"}}, "telemetry"))
+    return desk
+
+
+def put(desk: Desk, *, said: object = True, name: str = "block") -> None:
+    """Put plate A on a list, or take it off."""
+    known = {key: body for key, body in desk.engine.content.bodies().items() if not key.startswith("list/")}
+    row = {"site": "s1", "list": name, "entries": {"A": said}}
+    desk.revise({**known, f"list/s1/{name}": orjson.dumps(row)})
+
+
+def test_a_plate_that_is_put_on_a_list_and_taken_off_raises_and_clears_without_being_read_again(tmp_path: Path) -> None:
+    desk = lane(tmp_path)
+    assert told(desk) == []
+    put(desk)
+    assert told(desk) == ["raised"]
+    put(desk, name="allow")
+    desk.tick(1)
+    assert told(desk) == ["raised", "cleared"]
+    put(desk)
+    assert told(desk) == ["raised", "cleared", "raised"]
+    raised = [event.id for event in desk.events if event.transition == "raised"]
+    assert len(set(raised)) == 2
+
+
+def test_an_entry_of_a_list_ends_with_its_day_in_mid_alarm(tmp_path: Path) -> None:
+    desk = lane(tmp_path)
+    put(desk, said="/2026-03-01")  # 16:00 in Shanghai
+    assert told(desk) == ["raised"]
+    desk.tick(7.9 * HOUR)
+    assert told(desk) == ["raised"]
+    desk.tick(0.2 * HOUR)
+    assert told(desk) == ["raised", "cleared"]
+
+
+def test_a_list_that_changed_while_nobody_could_hear_is_judged_when_everything_has_been_read(tmp_path: Path) -> None:
+    desk = lane(tmp_path)
+    put(desk)
+    later = desk.restart()
+    later.say(Started("test", SESSIONS))
+    put(later, name="allow")
+    assert told(later) == []
+    again = later.restart()
+    for each in (later, again):
+        each.catch_up(2)
+        each.tick(1)
+        assert told(each) == ["cleared"]
+
+
+def away(desk: Desk, said: object) -> None:
+    house = orjson.dumps({**orjson.loads(PLACES["place/s1/b1"]), "facts": {"away": said}})
+    desk.revise({**desk.engine.content.bodies(), "place/s1/b1": house})
+
+
+def test_a_fact_that_comes_in_mid_alarm_ends_it_and_its_end_raises_it_again(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, "facts: {away: false}\nunless: $away")
+    warm(desk, 60)
+    away(desk, said=True)
+    desk.tick(1)
+    assert told(desk) == ["raised", "cleared"]
+    away(desk, said=False)
+    assert told(desk) == ["raised", "cleared", "raised"]
+
+
+def test_a_fact_that_comes_while_a_rule_still_waits_makes_it_nothing(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, "facts: {away: false}\nunless: $away\nfor: 10m")
+    warm(desk, 60)
+    desk.tick(5 * MINUTE)
+    away(desk, said=True)
+    desk.tick(10 * MINUTE)
+    assert told(desk) == []
+
+
+def test_who_has_not_consented_is_not_watched_and_who_has_only_as_long_as_they_did(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, "facts: {care_watch: false}", "temperature > 50 and $care_watch")
+    warm(desk, 60)
+    assert told(desk) == []
+    house = orjson.loads(PLACES["place/s1/b1"])
+    watched = orjson.dumps({**house, "facts": {"care_watch": "2026-03-01/2026-03-01"}})
+    desk.revise({**desk.engine.content.bodies(), "place/s1/b1": watched})
+    assert told(desk) == ["raised"]
+    for _ in range(9):
+        warm(desk, 60)
+        desk.tick(HOUR * 0.9)
+    assert told(desk) == ["raised", "cleared"]
