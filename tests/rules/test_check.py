@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.rules.check import problems
+from hub.rules.check import errors, problems
 from hub.rules.problem import Weight
 from hub.rules.rule import Rule
 from hub.yaml_documents import load_documents, validate
@@ -104,7 +104,9 @@ def test_a_test_of_a_place_speaks_for_the_devices_that_stand_there() -> None:
 def test_what_the_hub_could_not_work_with_is_an_error(what: str) -> None:
     words, expected = ERRORS[what]
     assert found(**words) == [expected]
-    assert {problem.weight for problem in problems(rule(**{**SOUND, **words}), CATALOGUE)} == {Weight.ERROR}
+    wrong = rule(**{**SOUND, **words})
+    assert {problem.weight for problem in problems(wrong, CATALOGUE)} == {Weight.ERROR}
+    assert errors(wrong, CATALOGUE) == problems(wrong, CATALOGUE)
 
 
 DOUBTS: dict[str, tuple[dict[str, object], tuple[str, Path_]]] = {
@@ -124,7 +126,9 @@ DOUBTS: dict[str, tuple[dict[str, object], tuple[str, Path_]]] = {
 def test_what_a_person_should_look_at_is_a_warning(what: str) -> None:
     words, expected = DOUBTS[what]
     assert found(**words) == [expected]
-    assert {problem.weight for problem in problems(rule(**{**SOUND, **words}), CATALOGUE)} == {Weight.WARNING}
+    doubtful = rule(**{**SOUND, **words})
+    assert {problem.weight for problem in problems(doubtful, CATALOGUE)} == {Weight.WARNING}
+    assert errors(doubtful, CATALOGUE) == []
 
 
 def test_life_safety_may_hold_as_long_as_the_alarm_lasts() -> None:

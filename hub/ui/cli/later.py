@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
@@ -40,7 +43,7 @@ class _Later(TyperGroup):
 
 def loaded(name: str, does: str, module: str) -> Command:
     """Return the command called ``name`` out of its module, with all that is below it."""
-    found = import_module(module)
+    found = _imported(module)
     if hasattr(found, "app"):
         group = get_group(found.app)
         group.name, group.help, group.no_args_is_help = name, does, True
@@ -48,3 +51,19 @@ def loaded(name: str, does: str, module: str) -> Command:
     alone = typer.Typer(add_completion=False)
     alone.command(name)(getattr(found, name))
     return get_command(alone)
+
+
+def _imported(module: str) -> ModuleType:
+    """Import it, and let the garbage collector look at nothing meanwhile, nor at what stays ever after.
+
+    A third of importing `hub run` was its looking, 0.2 s.
+    """
+    if module in sys.modules or not gc.isenabled():
+        return import_module(module)
+    gc.disable()
+    try:
+        found = import_module(module)
+        gc.freeze()
+    finally:
+        gc.enable()
+    return found
