@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from hub.durations import Duration
 from hub.errors import ConfigError
-from hub.model import CodeForm
+from hub.model import CodeForm, Severity
 from hub.provenance import Provenance, leaves_of, shown
 from hub.sizes import Bytes
 from hub.toml_files import read_layers
@@ -177,10 +177,27 @@ class CitySettings(_Section):
 
 
 class NotifySettings(_Section):
-    """`hub notify run`: where channels, routes and templates lie, and Apprise URLs of channels that name no file."""
+    """`hub notify run`: where channels, routes and templates lie, and Apprise URLs of channels that name no file.
+
+    Health and metrics are shown where ``http`` says, else nowhere.
+    """
 
     dir: Path | None = None
     urls: dict[Identifier, SecretStr] = {}
+    http: HttpSettings | None = None
+
+
+class ForwardSettings(_Section):
+    """`hub events forward NAME`: what its command line may say instead; ``webhook`` may hold a password.
+
+    Health and metrics are shown where ``http`` says, else nowhere.
+    """
+
+    webhook: SecretStr = SecretStr("")
+    domains: tuple[str, ...] = ()
+    min_severity: Severity = Severity.INFO
+    secret_file: Path | None = None
+    http: HttpSettings | None = None
 
 
 class CodesSettings(_Section):
@@ -223,6 +240,7 @@ class Settings(BaseSettings):
     city: CitySettings = CitySettings()
     codes: CodesSettings = CodesSettings()
     notify: NotifySettings = NotifySettings()
+    forward: dict[Identifier, ForwardSettings] = {}
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _files_dir: Path | None = PrivateAttr(default=None)

@@ -107,6 +107,18 @@ DECLARATIONS = (
     _gauge("hub_city_sightings_remembered", "What later sightings are compared with."),
     _gauge("hub_city_sites_unplaced", "Sites of which nobody has said where they are."),
     _gauge("hub_city_lag_seconds", "How far the judgement is behind the clock of the streams' server."),
+    # Forwarders and notifiers, each in a process of its own.
+    Declaration("hub_deliveries_attempted_total", "Attempts of this process to deliver.", ("channel", "outcome")),
+    Declaration("hub_deliveries_ended_total", "Deliveries since the ledger was made.", ("outcome",)),
+    _gauge("hub_deliveries_waiting", "What is not delivered yet.", "channel"),
+    _gauge("hub_deliveries_oldest_waiting_seconds", "How long the oldest waits that may go.", "channel"),
+    _gauge("hub_deliveries_dead", "What was given up, and can be let again.", "channel"),
+    _gauge("hub_deliveries_last_success_timestamp_seconds", "When this process last delivered one.", "channel"),
+    _gauge("hub_outward_lag_seconds", "How far reading is behind the clock of the streams' server."),
+    _gauge("hub_outward_unread_entries", "Entries not read yet, at the last look (every 30 s).", "stream"),
+    Declaration("hub_outward_entries_missed_total", "Entries that were removed before they were read."),
+    Declaration("hub_outward_entries_rejected_total", "Entries that no hub can have written."),
+    Declaration("hub_escalations_missed_total", "Steps of escalations that no route told anybody of.", ("role",)),
 )
 
 Source = Callable[[], float | Mapping[str, float]]

@@ -30,6 +30,9 @@ def leaves_of(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, objec
             yield from leaves_of(value, f"{prefix}{name}.")
         elif value and isinstance(value, dict) and all(isinstance(each, SecretStr) for each in value.values()):
             yield from ((f"{prefix}{name}.{key}", secret) for key, secret in value.items())
+        elif value and isinstance(value, dict) and all(isinstance(each, BaseModel) for each in value.values()):
+            for key, each in value.items():
+                yield from leaves_of(each, f"{prefix}{name}.{key}.")
         else:
             yield prefix + name, value
 

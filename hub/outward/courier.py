@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple, TypeVar
 
@@ -14,8 +14,8 @@ import structlog
 from hub.clock import Clock
 from hub.durations import nanoseconds
 from hub.errors import ConfigError, UnavailableError
-from hub.outward.lanes import Lanes
 from hub.outward.ledger import Ledger, Taken
+from hub.outward.outlet import Outlet
 from hub.outward.parcel import Answer, Outcome, Parcel, Send, Slip, State, Verdict
 
 R = TypeVar("R")
@@ -45,25 +45,6 @@ class Patience:
         return round(self.pauses[min(failures, len(self.pauses)) - 1] * self.spread() * 1e9)
 
 
-@dataclass
-class _Outlet:
-    """A channel: what waits for it; and until when it is left alone, after how many failures on end.
-
-    Moments are monotonic here, also those of slips: a clock that somebody sets back would hold everything up.
-    """
-
-    lanes: Lanes = field(default_factory=Lanes)
-    away: int = 0
-    failures: int = 0
-    closed_until: int = 0
-    side_by_side: int = 1
-
-    @property
-    def is_full(self) -> bool:
-        """Whether nobody else may leave: after a failure one alone tries whether it goes again."""
-        return self.away >= (1 if self.failures else self.side_by_side)
-
-
 class _Answered(NamedTuple):
     slip: Slip
     taken: Taken
@@ -77,7 +58,8 @@ class Courier:
     """Sends through ``senders`` by channel until ``stop``; each parcel's end is in the ledger before its lane goes on.
 
     A parcel that was sent and whose end is not in the ledger yet when the process dies is sent again, as it was. A
-    channel that nobody sends to any more keeps what waits for it. ConfigError ``receiver_gone`` ends it.
+    channel that nobody sends to any more keeps what waits for it. ConfigError ``receiver_gone`` ends it. ``outlets``
+    are its channels by name, to be looked at.
     """
 
     def __init__(
@@ -88,7 +70,7 @@ class Courier:
         self._clock = clock
         self._patience = patience
         self._tell = tell
-        self._outlets = {channel: _Outlet(side_by_side=patience.side_by_side) for channel in senders}
+        self.outlets = {channel: Outlet(side_by_side=patience.side_by_side) for channel in senders}
         self._answered: list[_Answered] = []
         self._woken = asyncio.Event()
         self._is_stopping = False
@@ -98,14 +80,14 @@ class Courier:
     @property
     def waiting(self) -> int:
         """How many parcels wait."""
-        return sum(outlet.lanes.waiting for outlet in self._outlets.values())
+        return sum(outlet.lanes.waiting for outlet in self.outlets.values())
 
     def add(self, slips: Iterable[Slip]) -> None:
         """Let ``slips`` leave when it is their turn; they are due by the wall clock."""
         ahead = self._clock.wall_ns() - self._clock.monotonic_ns()
         for slip in slips:
-            if slip.channel in self._outlets:
-                self._outlets[slip.channel].lanes.add([slip._replace(due=slip.due - ahead)])
+            if slip.channel in self.outlets:
+                self.outlets[slip.channel].lanes.add([slip._replace(due=slip.due - ahead)])
         self._woken.set()
 
     def stop(self) -> None:
@@ -125,11 +107,11 @@ class Courier:
 
     @property
     def _away(self) -> int:
-        return sum(outlet.away for outlet in self._outlets.values())
+        return sum(outlet.away for outlet in self.outlets.values())
 
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
         """Let leave whoever may, of every channel."""
-        slips = [] if self._is_stopping else [slip for outlet in self._outlets.values() for slip in self._next(outlet)]
+        slips = [] if self._is_stopping else [slip for outlet in self.outlets.values() for slip in self._next(outlet)]
         if not slips:
             return
         found = await self._patiently(lambda: self._ledger.take([slip.number for slip in slips]))
@@ -137,11 +119,11 @@ class Courier:
             if slip.number in found:
                 group.create_task(self._attempt(slip, found[slip.number]), name="hub.outward.attempt")
             else:  # something newer took its place
-                outlet = self._outlets[slip.channel]
+                outlet = self.outlets[slip.channel]
                 outlet.away -= 1
                 outlet.lanes.release(slip, None)
 
-    def _next(self, outlet: _Outlet) -> Iterable[Slip]:
+    def _next(self, outlet: Outlet) -> Iterable[Slip]:
         now = self._clock.monotonic_ns()
         while now >= outlet.closed_until and not outlet.is_full and (slip := outlet.lanes.take(now)) is not None:
             outlet.away += 1
@@ -157,7 +139,7 @@ class Courier:
         now = self._clock.monotonic_ns()
         dues = [
             max(due, outlet.closed_until)
-            for outlet in self._outlets.values()
+            for outlet in self.outlets.values()
             if not self._is_stopping and not outlet.is_full and (due := outlet.lanes.next_due()) is not None
         ]
         seconds = min([LOOK_EVERY_NS / 1e9, *((due - now) / 1e9 for due in dues)])
@@ -178,11 +160,12 @@ class Courier:
         outcomes = [self._outcome(each, wall) for each in answered]
         await self._patiently(lambda: self._ledger.settle(outcomes))
         for (slip, taken, answer), outcome in zip(answered, outcomes, strict=True):
-            outlet = self._outlets[slip.channel]
+            outlet = self.outlets[slip.channel]
             outlet.away -= 1
             waits = outcome.state is State.WAITING
             again = slip._replace(due=outcome.due - wall + now, attempts=outcome.attempts) if waits else None
             outlet.lanes.release(slip, again)
+            outlet.note(outcome.state, answer, wall, now)
             self._close(outlet, answer, now)
             self._tell(taken.parcel, outcome)
         gone = [each.slip.channel for each in answered if each.answer.verdict is Verdict.GONE]
@@ -209,7 +192,7 @@ class Courier:
             log.error("delivery_dead", number=slip.number, channel=slip.channel, id=parcel.event, answer=answer.text)
         return Outcome(number=slip.number, state=state, answer=answer.text, attempts=attempts, due=due)
 
-    def _close(self, outlet: _Outlet, answer: Answer, now: int) -> None:
+    def _close(self, outlet: Outlet, answer: Answer, now: int) -> None:
         """Leave a channel alone that is busy; those that were on their way at the same time count as one failure."""
         if answer.verdict is not Verdict.BUSY:
             outlet.failures = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -51,10 +51,16 @@ class Carrier(Protocol):
 
 
 class Follower:
-    """Follows the streams of ``rounds``; Redis may be away as long as it likes. ``is_reading``: it answered last."""
+    """Follows the streams of ``rounds``; Redis may be away as long as it likes. ``is_reading``: it answered last.
+
+    All that was written up to ``read_until`` (ms of the server's clock; None: it has not begun) has been read, which
+    was found at ``read_at`` (monotonic ns).
+    """
 
     def __init__(self, rounds: Rounds, ledger: Ledger, packer: Packer, carrier: Carrier, clock: Clock) -> None:
         self.is_reading = False
+        self.read_until: int | None = None
+        self.read_at = 0
         self._rounds = rounds
         self._ledger = ledger
         self._packer = packer
@@ -62,6 +68,16 @@ class Follower:
         self._clock = clock
         self._looked_at: int | None = None
         self._kept_at = 0
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether so much waits that nothing more is read."""
+        return self._carrier.waiting >= MOST_WAITING
+
+    @property
+    def unread(self) -> Mapping[str, int]:
+        """How many entries of each stream were not read yet, at the last look for what was lost."""
+        return self._rounds.unread
 
     async def begin(self, since: int | None, *, anew: bool = False) -> None:
         """Find where to begin and write it down, so that it is the same after a kill.
@@ -93,7 +109,7 @@ class Follower:
 
     async def _take(self) -> None:
         """Read a round and keep it."""
-        while self._carrier.waiting >= MOST_WAITING:
+        while self.is_held_up:
             await self._clock.sleep(ROOM_SECONDS)
         if self._looked_at is None or self._clock.monotonic_ns() - self._looked_at > LOOK_FOR_LOSS_NS:
             await self._look_for_loss()
@@ -102,6 +118,7 @@ class Follower:
         is_time = self._clock.monotonic_ns() - self._kept_at > KEEP_EVERY_NS
         if parcels or found.unreadable or (found.entries and is_time):
             await self._keep(parcels, {"unreadable": found.unreadable})
+        self.read_until, self.read_at = found.until, self._clock.monotonic_ns()
 
     async def _look_for_loss(self) -> None:
         lost = await self._rounds.lost()

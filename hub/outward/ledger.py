@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from hub.clock import Clock
-from hub.errors import ConfigError, CorruptError
-from hub.journal.files import SqliteFile, read_rows
+from hub.errors import CorruptError
+from hub.journal.files import SqliteFile
 from hub.outward.parcel import UNMASKED, Outcome, Parcel, Slip, State
+from hub.outward.standing import FILE, MAY_GO, Standing, standing_by
 from hub.sinks.rounds import Position
 
-FILE = "ledger.sqlite"
 _SCHEMA = """
 CREATE TABLE position (
     stream TEXT PRIMARY KEY, written_at INTEGER NOT NULL, number INTEGER NOT NULL, entries INTEGER NOT NULL
@@ -31,9 +31,7 @@ CREATE INDEX parcel_state ON parcel (state, number);
 CREATE TABLE tally (name TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT
 """
 _SLIP = "number, channel, lane, due, attempts"
-_MAY_GO = "CASE attempts WHEN 0 THEN max(made_at, due) ELSE made_at END"
-"""Since when one may go: what quiet hours hold grows no older meanwhile."""
-_PARCEL = f"number, channel, lane, entry, event, name, kind, body, due, {_MAY_GO}"
+_PARCEL = f"number, channel, lane, entry, event, name, kind, body, due, {MAY_GO}"
 _PUT = f"""
 INSERT INTO parcel (channel, lane, entry, event, name, kind, body, made_at, due, state, attempts, changed_at, answer)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
@@ -41,7 +39,6 @@ ON CONFLICT (entry, channel) DO UPDATE SET state = excluded.state, attempts = 0,
     made_at = excluded.made_at, changed_at = excluded.changed_at, answer = excluded.answer, body = excluded.body
 WHERE state != ? RETURNING {_SLIP}
 """  # noqa: S608 -- our own words
-_LINE = "number, made_at, channel, event, name, kind, entry, lane, state, attempts, changed_at, answer, due"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,25 +47,6 @@ class Taken:
 
     parcel: Parcel
     may_go_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the ledger for people; times are wall ns. ``entry`` says from where on a replay would send it."""
-
-    number: int
-    made_at: int
-    channel: str
-    event: str
-    name: str
-    kind: str
-    entry: str
-    lane: str
-    state: str
-    attempts: int
-    changed_at: int
-    answer: str
-    due: int
 
 
 class Ledger:
@@ -157,7 +135,7 @@ class Ledger:
 
         def write(connection: sqlite3.Connection) -> None:
             connection.executemany(
-                f"UPDATE parcel SET state = ?, answer = ?, attempts = ?, due = ?, changed_at = ?, made_at = {_MAY_GO}"  # noqa: S608 -- our own words
+                f"UPDATE parcel SET state = ?, answer = ?, attempts = ?, due = ?, changed_at = ?, made_at = {MAY_GO}"  # noqa: S608 -- our own words
                 " WHERE number = ?",
                 [(each.state.value, each.answer, each.attempts, each.due, now, each.number) for each in outcomes],
             )
@@ -179,6 +157,11 @@ class Ledger:
             ).rowcount
 
         return await self._file.run(write)
+
+    async def standing(self) -> Standing:
+        """Return what waits and what is dead by channel, and what was counted."""
+        now = self._clock.wall_ns()
+        return await self._file.run(lambda connection: standing_by(connection.execute, now))
 
     async def told_since(self, since: int) -> list[tuple[str, str, str, int]]:
         """Return (channel, lane, kind, when) of what was made from a moment (wall ns) on and not dropped."""
@@ -250,47 +233,3 @@ def _taken(row: Sequence[Any]) -> Taken:
     words = {"channel": channel, "lane": lane, "entry": entry, "event": event, "name": name, "kind": kind}
     parcel = Parcel(**words, body=body, due=due)
     return Taken(parcel=parcel, may_go_at=may_go_at)
-
-
-# ---------------------------------------------------------------------------------------- for people, beside a process
-
-
-def read_lines(directory: Path, *, state: State | None, limit: int) -> list[Line]:
-    """Return the newest lines of a ledger, the oldest of them first; ConfigError ``ledger_unknown``."""
-    where, values = ("", ()) if state is None else (" WHERE state = ?", (state.value,))
-    words = f"SELECT {_LINE} FROM parcel{where} ORDER BY number DESC LIMIT ?"  # noqa: S608 -- our own words
-    return [Line(*row) for row in read_rows(_known(directory), words, (*values, limit))][::-1]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
-    """Since when (wall ns) the oldest that is due waits, 0 when none does; and how many are dead."""
-
-    waits_since: int
-    dead: int
-
-
-def read_backlog(directory: Path, now: int) -> Backlog:
-    """Return what a ledger has not got rid of."""
-    words = f"""
-SELECT coalesce(min({_MAY_GO}), 0) FROM parcel WHERE state = ? AND (attempts > 0 OR due <= ?)
-"""  # noqa: S608 -- our own words
-    (since,) = read_rows(_known(directory), words, (State.WAITING.value, now))[0]
-    (dead,) = read_rows(_known(directory), "SELECT count(*) FROM parcel WHERE state = ?", (State.DEAD.value,))[0]
-    return Backlog(waits_since=since, dead=dead)
-
-
-def read_counts(directory: Path) -> dict[str, int]:
-    """Return what a ledger has counted since it was made, and how much ``waiting`` there is."""
-    path = _known(directory)
-    counted = dict(read_rows(path, "SELECT name, count FROM tally ORDER BY name"))
-    (waiting,) = read_rows(path, "SELECT count(*) FROM parcel WHERE state = ?", (State.WAITING.value,))[0]
-    return {**counted, "waiting": waiting}
-
-
-def _known(directory: Path) -> Path:
-    path = directory / FILE
-    if not path.exists():
-        names = ", ".join(sorted(each.parent.name for each in directory.parent.glob(f"*/{FILE}"))) or "none yet"
-        raise ConfigError("ledger_unknown", f"there is no {directory.name!r}", hint=f"there are: {names}")
-    return path

@@ -42,11 +42,14 @@ _OWN = {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.CONFLICT, HTTPStatus.LOCKED
 
 
 class Webhook:
-    """Posts parcels to ``url``; open it with ``async with``. Redirects are not followed: they are mended here."""
+    """Posts parcels to ``url``; open it with ``async with``. Redirects are not followed: they are mended here.
+
+    ``keys`` sign from the next parcel on, whenever others are put there.
+    """
 
     def __init__(self, url: str, keys: Sequence[bytes], clock: Clock) -> None:
         self._url = url
-        self._keys = keys
+        self.keys = keys
         self._clock = clock
         self._opened = AsyncExitStack()
 
@@ -65,7 +68,7 @@ class Webhook:
             "Content-Type": CONTENT_TYPE,
             "webhook-id": parcel.event,
             "webhook-timestamp": str(moment),
-            "webhook-signature": signature(self._keys, parcel.event, moment, parcel.body),
+            "webhook-signature": signature(self.keys, parcel.event, moment, parcel.body),
         }
         try:
             async with self._http.post(self._url, data=parcel.body, headers=headers, allow_redirects=False) as answer:
@@ -141,6 +144,12 @@ def host_of(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigError("webhook_url_invalid", "a webhook is an http:// or https:// URL", hint="https://host/path")
     return parts.hostname
+
+
+def is_in_the_clear(url: str) -> bool:
+    """Return whether others on the way can read what is sent to a URL: plain HTTP to another machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}
 
 
 def _key(line: str) -> bytes | None:

@@ -52,10 +52,14 @@ def streams_of(names: Iterable[str]) -> list[str]:
 
 
 class Rounds:
-    """Reads events on a connection of its own: those of these ``names``, or all; ``positions`` say how far."""
+    """Reads events on a connection of its own: those of these ``names``, or all; ``positions`` say how far.
+
+    ``unread`` is how many entries of each stream lay behind that when ``lost`` was last asked.
+    """
 
     def __init__(self, link: Link, streams: Iterable[str], names: Collection[str] | None = None) -> None:
         self.positions: dict[str, Position] = {}
+        self.unread: dict[str, int] = {}
         self.streams = tuple(streams)
         self._names = None if names is None else frozenset(name.encode() for name in names)
         self._link = link
@@ -110,18 +114,20 @@ class Rounds:
 
     async def lost(self) -> dict[str, int]:
         """Return how many entries of each stream were removed before they were read; each is told once."""
-        found = {}
+        found, unread = {}, {}
         positions = dict(self.positions)
         for stream, position in self.positions.items():
             facts = await self._facts(stream)
             added, last = _number(facts, b"entries-added"), facts.get(b"last-generated-id", b"0-0")
             is_at_end = _entry_id(last) == (position.written_at, position.number)
             missing = added - (0 if is_at_end else _number(facts, b"length")) - position.entries
+            unread[stream] = 0 if is_at_end else max(0, added - position.entries - max(0, missing))
             if missing > 0:
                 found[stream] = missing
             if missing > 0 or is_at_end:  # fewer than before: the server has forgotten some, and counts anew
                 positions[stream] = msgspec.structs.replace(position, entries=position.entries + missing)
-        self.positions = positions  # not before all have answered: what is told once must have been returned
+        # Not before all have answered: what is told once must have been returned.
+        self.positions, self.unread = positions, unread
         return found
 
     async def read(self, block_seconds: float = BLOCK_SECONDS) -> Round:

@@ -15,8 +15,9 @@ from hub.errors import ConfigError, CorruptError
 from hub.model import Event, Severity
 from hub.outward.cloud_event import LOST
 from hub.outward.courier import Patience
-from hub.outward.ledger import FILE, Ledger, read_counts, read_lines
+from hub.outward.ledger import Ledger
 from hub.outward.parcel import State
+from hub.outward.standing import FILE, read_counts, read_lines
 from hub.sinks.redis_link import Link
 from hub.sinks.streams import domain_key
 from tests.citywide.rig import write

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession
 
-from hub.outward.ledger import read_counts
+from hub.outward.standing import read_counts
+from hub.services.child import free_port
 from hub.ui.cli.events_forward import FOLDER
 from tests.citywide.rig import write
 from tests.outward.rig import counted, event, numbers
@@ -25,9 +27,10 @@ TAKEN = 10
 
 
 @contextmanager
-def forwarding(config: Path, url: str) -> Iterator[subprocess.Popen[bytes]]:
+def forwarding(config: Path, url: str, http_port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``hub events forward`` as a process of its own."""
-    words = ("events", "forward", "it", "--webhook", url, "--from", "beginning" if _is_first(config) else "", "--json")
+    words = ["events", "forward", "it", "--webhook", url, "--from", "beginning" if _is_first(config) else "", "--json"]
+    words += ["--http-port", str(http_port)]
     with (config.parent / "forward.log").open("ab") as log:
         process = subprocess.Popen(
             hub_command("--config", str(config), *words), stdout=log, stderr=log, env=environment()
@@ -49,21 +52,23 @@ async def test_a_forwarder_that_is_killed_between_answers_sends_each_event_in_or
 ) -> None:
     config = tmp_path / "hub.toml"
     config.write_text(f'data_dir = "{tmp_path / "data"}"\nredis.url = "{valkey.url}"\n', encoding="utf-8")
-    url = f"{http_stub.url}/hook"
+    url, port = f"{http_stub.url}/hook", free_port()
     async with valkey.link() as link:
         await write(link, *(event(number, f"gate-{number % GATES}") for number in range(EVENTS // 2)))
         http_stub.script.extend([Answer()] * TAKEN)
         http_stub.judge = lambda _lines: Answer(manner=Manner.HANGING)
-        with forwarding(config, url) as process:
+        with forwarding(config, url, port) as process:
             await wait_until(counted(http_stub, TAKEN + GATES), seconds=30)
             process.send_signal(signal.SIGKILL)
             process.wait()
         await write(link, *(event(number, f"gate-{number % GATES}") for number in range(EVENTS // 2, EVENTS)))
         http_stub.judge = lambda _lines: Answer()
-        with forwarding(config, url) as process:
+        with forwarding(config, url, port) as process:
             await wait_until(lambda: set(numbers(http_stub)) == set(range(EVENTS)), seconds=30)
             directory = tmp_path / "data" / FOLDER / "it"
             await wait_until(lambda: read_counts(directory)["delivered"] == EVENTS)
+            async with ClientSession(f"http://127.0.0.1:{port}") as page, page.get("/metrics") as answer:
+                assert f'hub_deliveries_ended_total{{outcome="delivered"}} {EVENTS}.0' in await answer.text()
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
     assert read_counts(directory) == {"delivered": EVENTS, "waiting": 0}

@@ -15,9 +15,10 @@ from typing_extensions import override
 from hub.clock import SystemClock
 from hub.model import Entry, Event, Transition
 from hub.outward.courier import Courier, Patience
-from hub.outward.ledger import Ledger, read_counts, read_lines
+from hub.outward.ledger import Ledger
 from hub.outward.notices import Notices
 from hub.outward.parcel import UNMASKED, Answer, Outcome, Parcel, State, Verdict
+from hub.outward.standing import read_counts, read_lines
 from hub.outward.wishes import Channel, Route, Wishes, read_wishes
 from tests.clocks import ManualClock
 from tests.outward.rig import event

@@ -9,7 +9,7 @@ import pytest
 
 from hub.errors import ConfigError
 from hub.outward.cloud_event import cloud_event
-from hub.outward.webhook import host_of, own_secret, read_keys, signature
+from hub.outward.webhook import host_of, is_in_the_clear, own_secret, read_keys, signature
 from tests.outward.rig import event
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -81,3 +81,8 @@ def test_whoever_is_no_webhook_is_refused() -> None:
         with pytest.raises(ConfigError) as refused:
             host_of(url)
         assert refused.value.code == "webhook_url_invalid"
+
+
+def test_what_others_on_the_way_could_read_is_known() -> None:
+    clear = ("http://example.org/hook", "https://example.org/hook", "http://127.0.0.1:8/hook", "http://localhost/hook")
+    assert [is_in_the_clear(url) for url in clear] == [True, False, False, False]

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from hub.clock import SystemClock
 from hub.model import Event
+from hub.outward.webhook import Webhook, own_secret, read_keys
 from hub.ui.cli.desk import Desk as CliDesk
+from hub.ui.cli.events_forward import learn_keys
 from hub.ui.cli.personal import learn_kinds, masking
 from tests.citywide.rig import write
 from tests.outward.rig import event
@@ -37,6 +40,10 @@ class Desk:
         self._config = directory / "hub.toml"
         self._config.write_text(f'data_dir = "{directory / "data"}"\nredis.url = "{valkey.url}"\n', encoding="utf-8")
         asyncio.run(_written(valkey, event(1, data=PASSAGE, name="vehicle.passage")))
+
+    def set(self, text: str) -> None:
+        with self._config.open("a", encoding="utf-8") as file:
+            file.write(text)
 
     def __call__(self, *words: str) -> Said:
         return self._cli("--config", str(self._config), *words)
@@ -116,6 +123,33 @@ async def test_what_kinds_call_personal_since_is_masked_and_stays_so_where_they_
     shelf.parent.rmdir()
     await learn_kinds(here, veil)
     assert veil.told(found).data == {"recipient": "Li***g"}
+
+
+async def test_secrets_that_are_exchanged_sign_without_a_restart_and_a_broken_file_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    file = own_secret(tmp_path / "secret")
+    old, sender = read_keys(file), Webhook("http://127.0.0.1:9/", read_keys(file), SystemClock())
+    new = own_secret(tmp_path / "new").read_text(encoding="ascii")
+    file.write_text(new + file.read_text(encoding="ascii"), encoding="ascii")
+    await learn_keys(sender, file)
+    assert sender.keys == [*read_keys(tmp_path / "new"), *old]
+    file.write_text("nonsense", encoding="ascii")
+    await learn_keys(sender, file)
+    assert sender.keys == [*read_keys(tmp_path / "new"), *old]
+
+
+def test_a_forwarder_of_the_settings_needs_no_words_and_its_url_is_shown_to_nobody(
+    desk: Desk, receiver: HttpThread
+) -> None:
+    assert "webhook_missing" in desk("events", "forward", "town").err
+    desk.set(f'[forward.town]\nwebhook = "{url_of(receiver)}"\ndomains = ["access"]\nmin_severity = "critical"\n')
+    assert desk("config", "show").out.count("hush") == 0
+    shown = {each["name"]: each["value"] for each in desk.json("config", "show")}
+    assert (shown["forward.town.webhook"], shown["forward.town.domains"]) == ("****", "access")
+    said = desk("events", "forward", "town", "--from", "beginning", "--domain", "vehicle", "--min-severity", "high")
+    assert (said.code, "receiver_gone" in said.err, "hush" in said.err) == (2, True, False)
+    assert len(receiver.bodies) == 1
 
 
 def test_what_waits_is_listed_and_what_is_wrong_is_told(desk: Desk, receiver: HttpThread) -> None:

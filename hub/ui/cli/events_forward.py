@@ -4,39 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import structlog
 import typer
 
-from hub.clock import Clock
-from hub.config import Settings
+from hub.config import ForwardSettings, HttpSettings, Settings
 from hub.durations import nanoseconds
 from hub.errors import ConfigError
 from hub.model import Severity
 from hub.outward.cloud_event import CHANNEL, Packing
-from hub.outward.ledger import Ledger, Line, read_counts, read_lines
-from hub.outward.parcel import UNMASKED, Outcome, Parcel, State
+from hub.outward.parcel import UNMASKED, State
 from hub.outward.process import Errand, OutwardProcess
-from hub.outward.webhook import Webhook, host_of, own_secret, read_keys
+from hub.outward.standing import read_counts, read_lines
+from hub.outward.webhook import Webhook, host_of, is_in_the_clear, own_secret, read_keys
 from hub.sinks.redis_link import RedisAddress
 from hub.sinks.streams import DOMAINS, domain_key
 from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
+from hub.ui.cli.outgoing import HttpPort, http_of, let_again, log_outcome, say_lines, say_outcome, work
 from hub.ui.cli.personal import Reason, Unmask, learn_kinds, veil_of
-from hub.ui.cli.run import on_signals
-from hub.ui.printing import say_json, say_table
-from hub.ui.words import moment
+from hub.ui.printing import say_json
 from hub.veil import Veil
 
 FOLDER = "forward"
-SHOWN_ID = 8
-LOOK_SECONDS = 60.0
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _ENTRY = re.compile(r"(?:hub:events:\w+ )?(\d{1,15})(?:-\d+)?")
+
+
+class Receiver(NamedTuple):
+    """Who is sent to, and the file with the secrets that sign."""
+
+    sender: Webhook
+    secret: Path
+
 
 log = structlog.get_logger(__name__)
 
@@ -49,11 +52,13 @@ def forward(  # noqa: PLR0913 -- each is a word of the command line
     context: typer.Context,
     name: Name,
     *,
-    webhook: Annotated[str, typer.Option(help="http:// or https:// URL that gets one POST for each event.")],
+    webhook: Annotated[
+        str, typer.Option(help="http:// or https:// URL that gets one POST for each event; else forward.NAME.webhook.")
+    ] = "",
     domain: Annotated[
         list[str] | None, typer.Option("--domain", "--stream", help=f"Only these: {', '.join(DOMAINS)}.")
     ] = None,
-    min_severity: Annotated[Severity, typer.Option(help="Only this and worse.")] = Severity.INFO,
+    min_severity: Annotated[Severity | None, typer.Option(help="Only this and worse.", show_default="info")] = None,
     begin: Annotated[
         str,
         typer.Option(
@@ -65,6 +70,7 @@ def forward(  # noqa: PLR0913 -- each is a word of the command line
     secret_file: Annotated[
         Path | None, typer.Option(help="whsec_… that signs, one a line; else one of our own is made.")
     ] = None,
+    http_port: HttpPort = None,
     unmask: Unmask = False,
     reason: Reason = "",
     as_json: AsJson = False,
@@ -72,29 +78,36 @@ def forward(  # noqa: PLR0913 -- each is a word of the command line
     """Forward events to a webhook, signed, each at least once, until SIGTERM or Ctrl-C.
 
     CloudEvents 1.0 in structured mode; ids, headers and signature as Standard Webhooks 1.0.0 says. What is personal is
-    masked, unless you say why not.
+    masked, unless you say why not. What the command line does not say, the settings in [forward.NAME] do.
     """
     desk = desk_of(context)
     directory = directory_of(desk.settings, name)
-    host = host_of(webhook)
+    told = {"domains": domain, "min_severity": min_severity, "secret_file": secret_file}
+    settings = (desk.settings.forward.get(name) or ForwardSettings()).model_copy(
+        update={key: value for key, value in told.items() if value is not None}
+    )
+    url = webhook or _webhook_of(settings, name)
+    host = host_of(url)
     since, anew = begin_of(desk, begin)
-    secret = secret_file or own_secret(directory / "secret")
+    secret = settings.secret_file or own_secret(directory / "secret")
     keys = read_keys(secret)
     veil = veil_of(desk, "event", f"forward/{name}/{host}", unmask=unmask, reason=reason)
     mark = UNMASKED if veil.is_lifted else ""
-    sender = Webhook(webhook, keys, desk.clock)
+    sender = Webhook(url, keys, desk.clock)
     errand = Errand(
         directory=directory,
         address=RedisAddress(url=desk.settings.redis.url.get_secret_value()),
-        streams=[domain_key(each) for each in _domains(domain)],
-        packer=Packing(name, min_severity, veil.told, desk.clock, mark),
+        streams=[domain_key(each) for each in _domains(settings.domains)],
+        packer=Packing(name, settings.min_severity, veil.told, desk.clock, mark),
         senders={CHANNEL + each: sender.send for each in {"", mark}},
         tell=say_outcome if as_json else log_outcome,
         since=since,
         anew=anew,
     )
     log.info("forwarding", to=host, secret_file=str(secret))
-    asyncio.run(_forward(desk, errand, sender, veil))
+    if is_in_the_clear(url):
+        log.warning("webhook_in_the_clear", to=host, hint="https://: on the way anybody can read what it is told")
+    asyncio.run(_forward(desk, errand, Receiver(sender, secret), veil, http_of(settings.http, http_port)))
 
 
 @deliveries.command("list")
@@ -151,64 +164,26 @@ def begin_of(desk: Desk, text: str) -> tuple[int | None, bool]:
         raise ConfigError("cursor_invalid", f"{text!r} is nowhere to begin", hint=hint) from error
 
 
-def say_lines(lines: Sequence[Line], counts: dict[str, int], *, as_json: bool) -> None:
-    """Print lines of a ledger and what it has counted."""
-    if as_json:
-        say_json({"deliveries": [asdict(line) for line in lines], "counts": counts})
-        return
-    say_table(
-        ("number", "time", "to", "event", "id", "state", "tries", "answer", "entry"),
-        (
-            (
-                str(line.number),
-                moment(line.made_at),
-                line.channel,
-                line.name,
-                line.event[:SHOWN_ID],
-                line.state,
-                str(line.attempts),
-                line.answer,
-                line.entry.rpartition(" ")[2],
-            )
-            for line in lines
-        ),
-        empty="no deliveries",
-    )
-    typer.echo("  ".join(f"{name} {count:,}" for name, count in counts.items()))
+def _webhook_of(settings: ForwardSettings, name: str) -> str:
+    url = settings.webhook.get_secret_value()
+    if not url:
+        hint = f"--webhook URL, or [forward.{name}] webhook = … in secrets.toml"
+        raise ConfigError("webhook_missing", f"nobody has said where {name!r} is", hint=hint)
+    return url
 
 
-async def let_again(desk: Desk, directory: Path, numbers: Sequence[int], *, every: bool) -> int:
-    """Let dead parcels of a ledger wait again; ConfigError ``which_deliveries``, ``delivery_not_dead``."""
-    if bool(numbers) is every:
-        raise ConfigError("which_deliveries", "which ones?", hint="numbers as listed, or --all")
-    read_counts(directory)  # asking must not make one
-    async with Ledger(directory, desk.clock) as ledger:
-        retried = await ledger.retry(None if every else numbers)
-    if retried < len(numbers):
-        hint = "--state dead lists them; others are sent again by --from ENTRY"
-        raise ConfigError("delivery_not_dead", f"{len(numbers) - retried} of these are not dead", hint=hint)
-    return retried
+async def learn_keys(sender: Webhook, secret: Path) -> None:
+    """Sign with what the file of secrets holds by now; while nobody can read it, with what it held."""
+    try:
+        sender.keys = await asyncio.to_thread(read_keys, secret)
+    except ConfigError as error:
+        log.warning("secret_unusable", reason=str(error))
 
 
-async def each_minute(clock: Clock, *looks: Callable[[], Awaitable[None]]) -> None:
-    """Look again at what may have changed beside a process, until cancelled."""
-    while True:
-        await clock.sleep(LOOK_SECONDS)
-        for look in looks:
-            await look()
-
-
-def say_outcome(parcel: Parcel, outcome: Outcome) -> None:
-    """Print what became of an attempt, for programs."""
-    found = {**asdict(outcome), "channel": parcel.channel, "event": parcel.event, "name": parcel.name}
-    say_json({**found, "entry": parcel.entry})
-
-
-def log_outcome(parcel: Parcel, outcome: Outcome) -> None:
-    """Log an end."""
-    if outcome.state is not State.WAITING:
-        say = log.info if outcome.state is State.DELIVERED else log.error
-        say(f"event_{outcome.state}", id=parcel.event, name=parcel.name, answer=outcome.answer)
+async def _forward(desk: Desk, errand: Errand, at: Receiver, veil: Veil, http: HttpSettings | None) -> None:
+    async with at.sender, OutwardProcess(errand, desk.clock) as process:
+        looks = (partial(learn_kinds, desk, veil), partial(learn_keys, at.sender, at.secret))
+        await work(process, desk.clock, *looks, http=http)
 
 
 def _domains(chosen: Sequence[str] | None) -> Sequence[str]:
@@ -216,12 +191,3 @@ def _domains(chosen: Sequence[str] | None) -> Sequence[str]:
     if wrong:
         raise ConfigError("domain_unknown", f"there is no domain {wrong[0]!r}", hint=f"there are {', '.join(DOMAINS)}")
     return chosen or DOMAINS
-
-
-async def _forward(desk: Desk, errand: Errand, sender: Webhook, veil: Veil) -> None:
-    async with sender, OutwardProcess(errand, desk.clock) as process, asyncio.TaskGroup() as group:
-        looks = each_minute(desk.clock, partial(learn_kinds, desk, veil))
-        looking = group.create_task(looks, name="hub.forward.looks")
-        with on_signals(process.stop):
-            await process.run()
-        looking.cancel()

@@ -13,15 +13,16 @@ import msgspec
 import structlog
 import typer
 
+from hub.config import HttpSettings
 from hub.durations import write_duration
 from hub.errors import ConfigError, HubError, UnavailableError
 from hub.model import Event
 from hub.outward.courier import Patience
-from hub.outward.ledger import read_counts, read_lines
 from hub.outward.messenger import Messenger
 from hub.outward.notices import Notices
 from hub.outward.parcel import UNMASKED, Parcel, State, Verdict
 from hub.outward.process import Errand, OutwardProcess
+from hub.outward.standing import read_counts, read_lines
 from hub.outward.wishes import Channel, Route, Wishes, read_wishes
 from hub.outward.wording import Notice
 from hub.rules.calendars import WEEK, Window
@@ -29,9 +30,8 @@ from hub.sinks.redis_link import RedisAddress
 from hub.sinks.streams import DOMAINS, domain_key
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.events_forward import each_minute, let_again, log_outcome, say_lines, say_outcome
+from hub.ui.cli.outgoing import HttpPort, http_of, let_again, log_outcome, say_lines, say_outcome, work
 from hub.ui.cli.personal import Reason, Unmask, learn_kinds, veil_of
-from hub.ui.cli.run import on_signals
 from hub.ui.printing import say_json, say_table
 from hub.veil import Veil
 
@@ -70,7 +70,14 @@ class RegistryGuide:
 
 
 @app.command()
-def run(context: typer.Context, *, unmask: Unmask = False, reason: Reason = "", as_json: AsJson = False) -> None:
+def run(
+    context: typer.Context,
+    *,
+    http_port: HttpPort = None,
+    unmask: Unmask = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
     """Send messages as routes say, each at least once, until SIGTERM or Ctrl-C; at first about what comes from now on.
 
     What is personal is masked, unless you say why not.
@@ -83,7 +90,7 @@ def run(context: typer.Context, *, unmask: Unmask = False, reason: Reason = "", 
         hint = f"[notify.urls] {missing[0]} = … in secrets.toml, or its url_file" if missing else ROUTES
         raise ConfigError("channel_url_missing" if missing else "no_routes", message, hint=hint)
     veil = veil_of(desk, "event", "notify", unmask=unmask, reason=reason)
-    asyncio.run(_run(desk, wishes, veil, as_json=as_json))
+    asyncio.run(_run(desk, wishes, veil, http_of(desk.settings.notify.http, http_port), as_json=as_json))
 
 
 @app.command("list")
@@ -200,7 +207,7 @@ def _about(route: Route) -> str:
     return ", ".join([*told, *(["tests too"] if route.tests else []), *([] if route.drills else ["no drills"])])
 
 
-async def _run(desk: Desk, wishes: Wishes, veil: Veil, *, as_json: bool) -> None:
+async def _run(desk: Desk, wishes: Wishes, veil: Veil, http: HttpSettings | None, *, as_json: bool) -> None:
     guide = RegistryGuide(desk)
     await guide.look()
     mark = UNMASKED if veil.is_lifted else ""
@@ -215,10 +222,6 @@ async def _run(desk: Desk, wishes: Wishes, veil: Veil, *, as_json: bool) -> None
         tell=say_outcome if as_json else log_outcome,
         patience=PATIENCE,
     )
-    async with OutwardProcess(errand, desk.clock) as process, asyncio.TaskGroup() as group:
+    async with OutwardProcess(errand, desk.clock) as process:
         await notices.remember(process.ledger)
-        looks = each_minute(desk.clock, guide.look, partial(learn_kinds, desk, veil))
-        looking = group.create_task(looks, name="hub.notify.looks")
-        with on_signals(process.stop):
-            await process.run()
-        looking.cancel()
+        await work(process, desk.clock, guide.look, partial(learn_kinds, desk, veil), http=http)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hub.clock import Clock
 from hub.config import Settings
-from hub.outward.ledger import FILE, Backlog, read_backlog
+from hub.outward.standing import FILE, Standing, read_standing
 from hub.outward.wishes import read_wishes
 from hub.ui.doctor.findings import Scene, Verdict, bad, good, weak
 
@@ -18,9 +18,9 @@ LONG_NS = 600_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """The backlog of each ledger by its place in the data directory, and the time (wall ns)."""
+    """How each ledger stands by its place in the data directory, and the time (wall ns)."""
 
-    backlogs: Mapping[str, Backlog]
+    ledgers: Mapping[str, Standing]
     now: int
 
 
@@ -33,15 +33,16 @@ def _read(settings: Settings, clock: Clock) -> Outgoing:
     read_wishes(settings.notify.dir, settings.notify.urls)
     now, home = clock.wall_ns(), settings.data_dir
     places = [path.parent for pattern in _PLACES for path in sorted(home.glob(f"{pattern}/{FILE}"))]
-    return Outgoing(backlogs={str(place.relative_to(home)): read_backlog(place, now) for place in places}, now=now)
+    return Outgoing(ledgers={str(place.relative_to(home)): read_standing(place, now) for place in places}, now=now)
 
 
 def deliveries(seen: Outgoing) -> Verdict:
     """Whether everything gets out."""
-    late = [name for name, each in seen.backlogs.items() if each.waits_since and seen.now - each.waits_since > LONG_NS]
-    dead = {name: each.dead for name, each in seen.backlogs.items() if each.dead}
+    since = {name: min(each.waits_since.values(), default=seen.now) for name, each in seen.ledgers.items()}
+    late = [name for name, moment in since.items() if seen.now - moment > LONG_NS]
+    dead = {name: sum(each.dead.values()) for name, each in seen.ledgers.items() if each.dead}
     if late:
         return bad(f"{', '.join(late)}: waiting for more than {LONG_NS // 60_000_000_000} minutes")
     if dead:
         return weak(", ".join(f"{name}: {count} dead" for name, count in dead.items()))
-    return good(f"{', '.join(seen.backlogs)}: nothing waits for long" if seen.backlogs else "nothing is sent elsewhere")
+    return good(f"{', '.join(seen.ledgers)}: nothing waits for long" if seen.ledgers else "nothing is sent elsewhere")

@@ -1,0 +1,121 @@
+"""What forwarder and notifier share on the command line: a process at work, its page, lines of its ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from hub.clock import Clock
+from hub.config import HttpSettings
+from hub.errors import ConfigError
+from hub.metrics import Metrics
+from hub.outward.ledger import Ledger
+from hub.outward.parcel import Outcome, Parcel, State
+from hub.outward.process import OutwardProcess
+from hub.outward.standing import Line, read_counts
+from hub.ui.cli.desk import Desk
+from hub.ui.cli.run import on_signals
+from hub.ui.http import serve
+from hub.ui.outward_page import outward_pages
+from hub.ui.printing import say_json, say_table
+from hub.ui.words import moment
+
+SHOWN_ID = 8
+LOOK_SECONDS = 60.0
+
+log = structlog.get_logger(__name__)
+
+HttpPort = Annotated[
+    int | None, typer.Option(min=1, max=65535, help="Where health and metrics are read; else as the settings say.")
+]
+
+
+def http_of(settings: HttpSettings | None, port: int | None) -> HttpSettings | None:
+    """Return where the page is shown; None: nowhere."""
+    if port is None:
+        return settings
+    return (settings or HttpSettings()).model_copy(update={"port": port})
+
+
+async def work(
+    process: OutwardProcess,
+    clock: Clock,
+    *looks: Callable[[], Awaitable[None]],
+    http: HttpSettings | None,
+    metrics: Metrics | None = None,
+) -> None:
+    """Let an open process work until a signal, show its page, and look again at what may have changed each minute."""
+    async with AsyncExitStack() as stack:
+        if http is not None:
+            await stack.enter_async_context(serve(outward_pages(process, clock, metrics or Metrics()), http))
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        looking = group.create_task(_each_minute(clock, looks), name="hub.outward.looks")
+        with on_signals(process.stop):
+            await process.run()
+        looking.cancel()
+
+
+async def _each_minute(clock: Clock, looks: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    while True:
+        await clock.sleep(LOOK_SECONDS)
+        for look in looks:
+            await look()
+
+
+def say_lines(lines: Sequence[Line], counts: dict[str, int], *, as_json: bool) -> None:
+    """Print lines of a ledger and what it has counted."""
+    if as_json:
+        say_json({"deliveries": [asdict(line) for line in lines], "counts": counts})
+        return
+    say_table(
+        ("number", "time", "to", "event", "id", "state", "tries", "answer", "entry"),
+        (
+            (
+                str(line.number),
+                moment(line.made_at),
+                line.channel,
+                line.name,
+                line.event[:SHOWN_ID],
+                line.state,
+                str(line.attempts),
+                line.answer,
+                line.entry.rpartition(" ")[2],
+            )
+            for line in lines
+        ),
+        empty="no deliveries",
+    )
+    typer.echo("  ".join(f"{name} {count:,}" for name, count in counts.items()))
+
+
+async def let_again(desk: Desk, directory: Path, numbers: Sequence[int], *, every: bool) -> int:
+    """Let dead parcels of a ledger wait again; ConfigError ``which_deliveries``, ``delivery_not_dead``."""
+    if bool(numbers) is every:
+        raise ConfigError("which_deliveries", "which ones?", hint="numbers as listed, or --all")
+    read_counts(directory)  # asking must not make one
+    async with Ledger(directory, desk.clock) as ledger:
+        retried = await ledger.retry(None if every else numbers)
+    if retried < len(numbers):
+        hint = "--state dead lists them; others are sent again by --from ENTRY"
+        raise ConfigError("delivery_not_dead", f"{len(numbers) - retried} of these are not dead", hint=hint)
+    return retried
+
+
+def say_outcome(parcel: Parcel, outcome: Outcome) -> None:
+    """Print what became of an attempt, for programs."""
+    found = {**asdict(outcome), "channel": parcel.channel, "event": parcel.event, "name": parcel.name}
+    say_json({**found, "entry": parcel.entry})
+
+
+def log_outcome(parcel: Parcel, outcome: Outcome) -> None:
+    """Log an end."""
+    if outcome.state is not State.WAITING:
+        say = log.info if outcome.state is State.DELIVERED else log.error
+        say(f"event_{outcome.state}", id=parcel.event, name=parcel.name, answer=outcome.answer)
