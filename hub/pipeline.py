@@ -162,8 +162,7 @@ class Hearing:
         position = self._journal.last
         records: list[Record] = []
         for note in notes:
-            bodies = note.bodies if isinstance(note, NewRevision) else {}
-            body = note.revision if isinstance(note, NewRevision) else note
+            body, bodies = (note.revision, note.bodies) if isinstance(note, NewRevision) else (note, {})
             position += 1
             records.append(self._record(position, body, (), bodies))  # type: ignore[arg-type] # notes are record bodies
         for delivery in deliveries:
@@ -239,7 +238,8 @@ class Applying:
                 self.deliver(self._engine.apply(record))
                 self._limits.failpoints.reach(Place.APPLIED)
                 self._messages += len(record.messages)
-                await self._clock.sleep(0)
+                if record is not records[-1] or not hearing.heard.empty():  # else waiting for more is a turn already
+                    await self._clock.sleep(0)
                 await self._checkpoint_some()
             hearing.trim_to = self.checkpoint_position
             await self.spill()

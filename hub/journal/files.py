@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from hub.end_mark import refuse_emptiness
 from hub.errors import ConfigError, CorruptError, UnavailableError
+from hub.journal.own_thread import OwnThread
 
 R = TypeVar("R")
 
@@ -69,7 +69,7 @@ class SqliteFile:
         self.path = path
         self._schema = schema
         self._must_exist = must_exist
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"hub.{path.stem}")
+        self._thread = OwnThread(f"hub.{path.stem}")
         self._connection: sqlite3.Connection | None = None
 
     async def __aenter__(self) -> Self:
@@ -84,7 +84,7 @@ class SqliteFile:
     async def __aexit__(self, *_exc: object) -> None:
         """Close after what was begun."""
         await self._call(self._close)
-        self._thread.shutdown()
+        self._thread.close()
 
     async def run(self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None] | None = None) -> R:
         """Run ``work`` in one transaction on the file's thread, and ``then`` after its fsync.
@@ -92,10 +92,10 @@ class SqliteFile:
         UnavailableError (``disk_full``, ``file_busy`` …) when the disk cannot take it now, CorruptError
         ``corrupt_file`` when the file is damaged; nothing of ``work`` is in the file then.
         """
-        return await self._call(lambda: self._transact(work, then))
+        return await self._call(partial(self._transact, work, then))
 
     async def _call(self, work: Callable[[], R]) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await self._thread.call(work)
 
     def _open(self) -> None:
         refuse_emptiness(self.path, must_exist=self._must_exist)
@@ -149,7 +149,8 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
             connection.execute("PRAGMA page_size=8192")  # of a new file; a batch costs a quarter less than with 4096
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA wal_autocheckpoint=2000")
+            # A WAL of 4 MiB is soon written over instead of made longer: 70 us less an fsync, and shorter checkpoints.
+            connection.execute("PRAGMA wal_autocheckpoint=500")
     except BaseException:
         connection.close()
         raise

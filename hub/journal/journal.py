@@ -35,6 +35,8 @@ BYTES_PER_READ = 4 * 1024 * 1024
 ROWS_PER_READ = 1_000
 ROWS_PER_TRIM = 4
 """And two for each that is appended, so that trimming always gets ahead of a flood."""
+MEASURE_EVERY_BYTES = 64 * 1024
+"""How much is appended between two looks at the file's pages: a look costs an append 34 of its 500 us."""
 
 
 class _Appended(NamedTuple):
@@ -48,7 +50,7 @@ class Journal:
 
     ``first`` and ``last`` are positions (``last`` + 1 comes next); ``last_t`` and ``last_received_at`` the moment of
     the last message. Counts: ``appended_records``, ``appended_bytes``, ``trimmed_records``; ``size_bytes`` is what the
-    file uses, ``untrimmed_bytes`` what no checkpoint covers.
+    file used when it was last measured, ``untrimmed_bytes`` what no checkpoint covers.
     """
 
     def __init__(
@@ -65,10 +67,13 @@ class Journal:
         self._file = SqliteFile(path, SCHEMA, must_exist=self._must_exist)
         self._partition = partition
         self._decode = decode
+        self._directory = path.parent
         self._free = free
         self._gaps = Gaps()
         self._untrimmed = Untrimmed()
+        self._page_bytes = 0
         self._free_pages_bytes = 0
+        self._unmeasured_bytes = 0
         self.id = ""
         self.first = 1
         self.last = 0
@@ -122,6 +127,7 @@ class Journal:
         self._gaps = read_gaps(connection)
         self._find_ends(connection)
         self._check_mark()
+        self._page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
         self._measure(connection)
 
     def _find_ends(self, connection: sqlite3.Connection) -> None:
@@ -149,11 +155,10 @@ class Journal:
         return CorruptError(code, message, file=str(self._file.path), hint=RESTORE)
 
     def _measure(self, connection: sqlite3.Connection) -> None:
-        pages, free, size = (
-            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-        )
-        self.size_bytes = (pages - free) * size
-        self._free_pages_bytes = free * size
+        pages, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
+        self.size_bytes = (pages - free) * self._page_bytes
+        self._free_pages_bytes = free * self._page_bytes
+        self._unmeasured_bytes = 0
 
     def _end_at(self, record: Record) -> None:
         more = max(0, len(record.messages) - 1)
@@ -186,7 +191,7 @@ class Journal:
 
         def write(connection: sqlite3.Connection) -> _Appended:
             rows = [to_row(record) for record in records]
-            size, free = sum(len(row[3]) for row in rows), self._free(self._file.path) + self._free_pages_bytes
+            size, free = sum(len(row[3]) for row in rows), self._free(self._directory) + self._free_pages_bytes
             need = Need(records=self._untrimmed.bytes, outbox=outbox_bytes, limit=limit)
             need.check(size, free, has_messages=has_messages)
             for record in records:
@@ -194,10 +199,12 @@ class Journal:
                     sealed = [(name, body, checksum(body, name)) for name, body in record.bodies.items()]
                     connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?)", sealed)
             connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
-            self._measure(connection)
-            is_over = 0 < limit < self.size_bytes + outbox_bytes or free < LOW_BYTES
-            trimmed = self._trim(connection, trim_to, None if is_over else oldest, len(rows))
-            return _Appended(rows, *trimmed)
+            self._unmeasured_bytes += size
+            is_over = 0 < limit < self.size_bytes + self._unmeasured_bytes + outbox_bytes or free < LOW_BYTES
+            trimmed, first = self._trim(connection, trim_to, None if is_over else oldest, len(rows))
+            if trimmed or self._unmeasured_bytes >= MEASURE_EVERY_BYTES:
+                self._measure(connection)
+            return _Appended(rows, trimmed, first)
 
         done = await self._file.run(write, lambda: self._mark.write(self.id, records[-1].position))
         sizes = [(row[0], len(row[3])) for row in done.rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -76,6 +76,7 @@ class Outbox(Generic[W]):
         self._handed_to = 0  # work up to here may be on the disk, or about to be
         self._untold: dict[str, int] = {}
         self._arrived = asyncio.Event()
+        self._awaited_items = 1
 
     async def open(self, tally: Mapping[str, int]) -> None:
         """Find what an earlier process left on disk."""
@@ -94,7 +95,8 @@ class Outbox(Generic[W]):
         self._memory.append(_Kept(position, work, items, size))
         self.waiting_bytes += size
         self.waiting_items += items
-        self._arrived.set()
+        if self.waiting_items >= self._awaited_items:
+            self._arrived.set()
 
     # --------------------------------------------------------------------------------------------------------- the sink
 
@@ -102,11 +104,11 @@ class Outbox(Generic[W]):
         """Return the next work in order; see :class:`hub.model.Owed`. From disk about 4 MiB, at once."""
         taken: list[tuple[int, W]] = []
         while not taken:
-            await self._until(lambda: not self.is_empty)
+            await self._until_waiting(1)
             if linger and not self._is_on_disk():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(linger.total_seconds()):
-                        await self._until(lambda: self.waiting_items >= items or self._is_on_disk())
+                        await self._until_waiting(items)
             taken = await self._from_disk() if self._is_on_disk() else self._from_memory(items)
         self._failpoints.reach(self._places.taken)
         return taken
@@ -131,8 +133,10 @@ class Outbox(Generic[W]):
     def _is_on_disk(self) -> bool:
         return self._on_disk_to > self.cursor
 
-    async def _until(self, is_so: Callable[[], bool]) -> None:
-        while not is_so():
+    async def _until_waiting(self, items: int) -> None:
+        """Return when ``items`` wait, or some lie on disk; woken then and not by each that is added."""
+        self._awaited_items = items
+        while self.waiting_items < items and not self._is_on_disk():
             self._arrived.clear()
             await self._arrived.wait()
 

@@ -56,6 +56,6 @@ class Untrimmed:
 
 
 def free_bytes(path: Path) -> int:
-    """Return what the disk under ``path`` has left for us."""
-    disk = os.statvfs(path.parent)
+    """Return what the disk that ``path`` is on has left for us."""
+    disk = os.statvfs(path)
     return disk.f_bavail * disk.f_frsize
