@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from hub.durations import nanoseconds, read_duration
-from hub.engine.clearing import Refusal
+from hub.engine.clearing import Refusal, in_both
 from hub.engine.content import Content
 from hub.engine.device import DOUBLE, Device
+from hub.engine.exercising import LABELS, NAME_RULES, shown, shown_as, what_it_hides
 from hub.engine.moment import Moment, Output
 from hub.engine.places import Place, Subject, is_near
 from hub.engine.standing import Case
@@ -18,17 +19,6 @@ from hub.rules.timers import TimerClass, Timers
 
 LONGEST_NS = 8 * 3_600_000_000_000
 """A working day: whoever needs longer says so again."""
-SHOWN_AS = "_"
-"""Before the kind: where readers find it among the alarms, beside rules, whose names begin with a letter."""
-_LABELS = {
-    "under_test": {"en": "Under test", "zh": "测试中"},
-    "under_drill": {"en": "Drill", "zh": "演练中"},
-    "test_started": {"en": "Test started", "zh": "测试开始"},
-    "test_ended": {"en": "Test ended", "zh": "测试结束"},
-    "drill_started": {"en": "Drill started", "zh": "演练开始"},
-    "drill_ended": {"en": "Drill ended", "zh": "演练结束"},
-    "drill_overridden": {"en": "Drill ended by a real alarm", "zh": "真实报警，演练中止"},
-}
 
 
 class Modes:
@@ -124,7 +114,8 @@ class Modes:
         """Begin, or prolong or shorten, what ``control`` asks; return why not.
 
         ``args``: ``site``, ``what`` (names of devices and places), ``for``, ``reason``; of a drill also ``rules`` (only
-        theirs; else all), ``with_commands``, and ``doubles``: the detectors of one place that it speaks for.
+        these are drilled), ``with_commands``, and ``doubles``: the detectors of one place that it speaks for, by
+        default with the rules of that. ``request``: what asked for it first, where a second person had to agree.
         """
         asked = self._asked(kind, control, moment)
         if isinstance(asked, Refusal):
@@ -146,26 +137,47 @@ class Modes:
         span = _span(str(args.get("for", "")))
         if isinstance(found, Refusal):
             return found
-        if unknown := [rule for rule in rules if rule not in self._content.rules]:
-            return Refusal("unknown_rule", " ".join(unknown))
+        if wrong := self._wrong_rules(kind, rules, args):
+            return wrong
         if not reason:
             return Refusal("reason_missing", "say why: whoever sees it will ask")
         if span is None:
             return Refusal("bad_duration", "longer than 0s, and 8h at most")
         doubles = str(args.get("doubles", "")).split()
-        if doubles:
-            refusal = self._cannot_double(found, doubles)
-            if refusal is not None:
-                return refusal
-            rules = rules or sorted(found[0].rules.by_name)
+        refusal = self._is_taken(kind, found, doubles) or (self._cannot_double(found, doubles) if doubles else None)
+        if refusal is not None:
+            return refusal
+        if doubles and not rules:
+            rules = sorted(found[0].rules.by_name)
         return [
             Exercise(
                 kind=kind, key=subject.key, site=subject.site, actor=control.actor, reason=reason, since=moment.at,
                 until_t=moment.t + span, until_at=moment.at + span, rules=rules,
                 with_commands=bool(args.get("with_commands", False)), doubles=doubles,
+                request=str(args.get("request") or control.id),
             )
             for subject in found
         ]  # fmt: skip
+
+    def _wrong_rules(self, kind: ExerciseKind, rules: list[str], args: dict[str, Scalar]) -> Refusal | None:
+        """Return why not these ``rules``; a drill names its own: nobody means to drill whatever may happen there."""
+        if unknown := [rule for rule in rules if rule not in self._content.rules]:
+            return Refusal("unknown_rule", " ".join(unknown))
+        is_unnamed = kind is ExerciseKind.DRILL and not (rules or args.get("doubles"))
+        return Refusal("rules_missing", in_both(NAME_RULES)) if is_unnamed else None
+
+    def _is_taken(self, kind: ExerciseKind, found: list[Subject], doubles: list[str]) -> Refusal | None:
+        """Return why not: where somebody speaks for detectors nobody else begins, and nobody speaks into a drill."""
+        known = (self._known.get(f"mode/{kind}/{subject.key}") for subject in found)
+        for each in known:
+            if each is not None and not each.is_over and (each.doubles or doubles):
+                return Refusal("drill_runs", f"{each.actor} drills {each.key} ({each.reason}): end that first")
+        return None
+
+    def hides(self, control: Control) -> str:
+        """Return what is said to who has begun the drill that ``control`` asks, of what is real there; or nothing."""
+        rules = (self._content.rules[name].rule for name in str(control.args.get("rules", "")).split())
+        return "" if control.args.get("doubles") else what_it_hides(rules, control.args)
 
     def _cannot_double(self, found: list[Subject], names: list[str]) -> Refusal | None:
         """Return why nobody can speak for the devices ``names`` at what was ``found``."""
@@ -181,12 +193,13 @@ class Modes:
         return None
 
     def end(self, kind: ExerciseKind, control: Control, moment: Moment) -> Refusal | None:
-        """End what ``control`` names before its time; return why not."""
+        """End what ``control`` names, of a ``request`` only that, before its time; return why not."""
         found = self._found(control.args)
         if isinstance(found, Refusal):
             return found
         known = [self._known.get(f"mode/{kind}/{subject.key}") for subject in found]
-        running = [each for each in known if each is not None and not each.is_over]
+        request = control.args.get("request")
+        running = [each for each in known if each is not None and not each.is_over and request in {None, each.request}]
         if len(running) < len(found):
             return Refusal(f"no_such_{kind}", f"hub {kind} list shows those that run")
         for each in running:
@@ -213,13 +226,14 @@ class Modes:
         self._timers.set(TimerClass.MODE, exercise.until_t, exercise.kind, exercise.key)
         words: dict[str, Scalar] = {
             "actor": exercise.actor, "reason": exercise.reason, "until": exercise.until_at // 10**6,
+            "request": exercise.request,
         }  # fmt: skip
         words |= {"rules": " ".join(exercise.rules)} if exercise.rules else {}
         words |= {"with_commands": exercise.with_commands} if exercise.kind is ExerciseKind.DRILL else {}
         words |= {"doubles": " ".join(exercise.doubles)} if exercise.doubles else {}
         self._tell(exercise, "started", words, moment)
         self._output.effects.alarms.append(
-            AlarmChange(exercise.site, _shown_as(exercise), exercise.key, shown(exercise))
+            AlarmChange(exercise.site, shown_as(exercise), exercise.key, shown(exercise))
         )
 
     def _keep(self, exercise: Exercise) -> None:
@@ -232,13 +246,13 @@ class Modes:
         self._timers.drop(TimerClass.MODE, exercise.kind, exercise.key)
         exercise.is_over = True
         self._keep(exercise)
-        self._tell(exercise, "ended", {"reason": exercise.reason, **words}, moment)
-        self._output.effects.alarms.append(AlarmChange(exercise.site, _shown_as(exercise), exercise.key, None))
+        self._tell(exercise, "ended", {"reason": exercise.reason, "request": exercise.request, **words}, moment)
+        self._output.effects.alarms.append(AlarmChange(exercise.site, shown_as(exercise), exercise.key, None))
 
     def _tell(self, exercise: Exercise, what: str, words: dict[str, Scalar], moment: Moment) -> None:
         found = self._content.subject(exercise.key)
         name = f"device.{exercise.kind}_{what}"
-        label = _LABELS[f"{exercise.kind}_{'overridden' if 'overridden_by' in words else what}"]
+        label = LABELS[f"{exercise.kind}_{'overridden' if 'overridden_by' in words else what}"]
         severity = Severity.HIGH if "overridden_by" in words else Severity.INFO
         self._output.event(
             Event(
@@ -279,26 +293,6 @@ def _are_beside(place: Subject, other: Subject) -> bool:
     """Return whether both are in one building, or at one site where one of them is in none."""
     is_wide = not (place.building and other.building)
     return is_near(place, other, "site" if is_wide else "building")
-
-
-def shown(exercise: Exercise) -> AlarmState:
-    """Return a test or drill as it stands among the alarms: nobody may overlook what is not real now."""
-    site, _, name = exercise.key.partition("/")
-    is_test = exercise.kind is ExerciseKind.TEST
-    return AlarmState(
-        id=f"{exercise.kind}:{exercise.key}", name=f"device.under_{exercise.kind}", severity=Severity.INFO,
-        key=exercise.key, rule=_shown_as(exercise), site=site, building="", part="",
-        device="" if name.startswith("@") else name, since=exercise.since, late=False, test=is_test, drill=not is_test,
-        label=_LABELS[f"under_{exercise.kind}"],
-        data={
-            "actor": exercise.actor, "reason": exercise.reason, "until": exercise.until_at // 10**6,
-            "rules": " ".join(exercise.rules), "with_commands": exercise.with_commands,
-        },
-    )  # fmt: skip
-
-
-def _shown_as(exercise: Exercise) -> str:
-    return f"{SHOWN_AS}{exercise.kind}"
 
 
 def _entry(exercise: Exercise) -> str:

@@ -126,13 +126,18 @@ class Orders:
 
     def _drill(self, control: Control, moment: Moment) -> Reply:
         """Begin a drill; one that tells devices what to do when a second person has agreed."""
-        begin = self._of_mode(self._modes.start, ExerciseKind.DRILL)
         if not control.args.get("with_commands"):
-            return begin(control, moment)
+            return self._begin_drill(control, moment)
         refusal = self._modes.why_not(ExerciseKind.DRILL, control, moment) or self._areas.ask(control, {}, moment)
         if refusal is not None:
             return _reply(control, f"{control.args.get('site', '')}: {control.args.get('what', '')}", refusal)
         return _waits(control, "its commands leave")
+
+    def _begin_drill(self, control: Control, moment: Moment) -> Reply:
+        """Begin a drill; who does is told what it hides."""
+        reply = self._of_mode(self._modes.start, ExerciseKind.DRILL)(control, moment)
+        warning = self._modes.hides(control) if reply.ok else ""
+        return msgspec.structs.replace(reply, detail=f"{reply.detail}. {warning}") if warning else reply
 
     def _comment(self, control: Control, moment: Moment) -> Reply:
         return self._of_alarm(partial(self._people.comment, str(control.args.get("text", ""))), control, moment)
@@ -199,8 +204,9 @@ class Orders:
         if isinstance(wanted, Refusal):
             return _reply(control, str(control.args.get("request", "")), wanted)
         if DRILL in wanted.args:
-            both = msgspec.structs.replace(control, actor=f"{wanted.actor} with {control.actor}", args=wanted.args)
-            return self._of_mode(self._modes.start, ExerciseKind.DRILL)(both, moment)
+            args = {**wanted.args, "request": wanted.id}
+            both = msgspec.structs.replace(control, actor=f"{wanted.actor} with {control.actor}", args=args)
+            return self._begin_drill(both, moment)
         devices = self._targets(wanted.args)
         if isinstance(devices, Refusal):
             return _reply(control, wanted.id, devices)

@@ -178,8 +178,9 @@ class ExerciseKind(StrEnum):
 class Exercise(msgspec.Struct):
     """A test or drill of what ``key`` names, a device or a place with everything in it, until a moment of engine time.
 
-    ``since`` and ``until_at`` are wall time. Of a drill only its ``rules``, and ``doubles`` of these devices, are tried
-    (none: all). One that is over stays until it ``is_judged``: what it changes for rules waits while the hub is blind.
+    ``since`` and ``until_at`` are wall time, ``request`` is what asked for it. Of a drill only its ``rules``, and
+    ``doubles`` of these devices, are tried (of a test all). One that is over stays until it ``is_judged``: what it
+    changes for rules waits while the hub is blind.
     """
 
     kind: ExerciseKind
@@ -195,6 +196,7 @@ class Exercise(msgspec.Struct):
     is_over: bool = False
     is_judged: bool = False
     doubles: list[str] = []
+    request: str = ""
 
 
 class Wanted(msgspec.Struct):

@@ -248,6 +248,42 @@ def test_commands_leave_marked_when_a_second_person_has_agreed(desk: Desk) -> No
     assert transmitted(desk)[-1] == ("hub/s1/door-1/command", "release_door")
 
 
+def test_a_drill_bears_the_id_of_what_asked_for_it_also_when_a_second_person_had_to_agree(desk: Desk) -> None:
+    drill(desk, with_commands=True)
+    ask(desk, "confirm", "wang", request="drill")
+    ask(desk, "end_drill", what="z1")
+    begun, ended = (event for event in desk.events if event.name.startswith("device.drill_"))
+    assert [event.data["request"] for event in (begun, ended)] == ["drill", "drill"]
+    assert drill(desk, identity="later").ok
+    (shown,) = desk.engine.alarms()
+    assert shown.data["request"] == "later"
+
+
+def test_who_ends_only_their_own_drill_leaves_another_one_there_alone(desk: Desk) -> None:
+    drill(desk)
+    assert ask(desk, "end_drill", what="z1", request="another").code == "no_such_drill"
+    assert ask(desk, "end_drill", what="z1", request="drill").ok
+
+
+def test_where_somebody_speaks_for_detectors_nobody_else_begins_and_nobody_speaks_into_a_drill(desk: Desk) -> None:
+    plain = {"what": "z1", "for": "5m", "reason": "evacuation", "rules": "fire-confirmed"}
+    assert drill(desk).ok
+    for reply in (drill(desk, identity="second"), ask(desk, "drill", "wang", **plain)):
+        assert (reply.code, "li drills s1/@z1 (fire drill)" in reply.detail) == ("drill_runs", True)
+    assert played(desk, "smoke-1").events
+    ask(desk, "end_drill", what="z1")
+    assert ask(desk, "drill", "wang", **plain).ok
+    assert drill(desk, identity="third").code == "drill_runs"
+
+
+def test_a_drill_that_began_while_another_waited_for_a_second_person_is_not_replaced_by_it(desk: Desk) -> None:
+    drill(desk, with_commands=True)
+    ask(desk, "drill", "wang", "theirs", what="z1", reason="evacuation", rules="fire-confirmed", **{"for": "5m"})
+    assert ask(desk, "confirm", "wang", request="drill").code == "drill_runs"
+    (shown,) = desk.engine.alarms()
+    assert shown.data["request"] == "theirs"
+
+
 def test_a_drill_with_commands_is_refused_before_anybody_is_asked_to_agree(desk: Desk) -> None:
     assert drill(desk, doubles="smoke-9", with_commands=True).code == "unknown_name"
     assert not any(event.name == "command.requested" for event in desk.events)

@@ -32,6 +32,7 @@ def climbed(desk: Desk) -> list[tuple[int, str]]:
 
 def tried(desk: Desk, verb: str, identity: str) -> None:
     args: dict[str, Scalar] = {"site": "s1", "what": "room", "for": "2h", "reason": "annual inspection"}
+    args |= {"rules": "hot"} if verb == "drill" else {}
     assert desk.say(Control("1-0", identity, "li", verb, desk.wall + 30 * SECOND, args)).replies[0].ok
 
 

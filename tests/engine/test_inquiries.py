@@ -219,7 +219,8 @@ def test_every_event_of_a_command_names_the_rule_or_the_person_that_caused_it(de
     says(desk, "cancel", id="hold")
     says(desk, "command", "place", "li", site="s1", place="b1", command="cancel_alarm")
     says(desk, "confirm", request="place")
-    said(desk, "drill", "drill", "wang", {"site": "s1", "what": "smoke-1", "for": "10m", "reason": "a drill"})
+    drill = {"site": "s1", "what": "smoke-1", "for": "10m", "reason": "a drill", "rules": "smoke-unlocks"}
+    said(desk, "drill", "drill", "wang", {**drill})
     desk.hear(smoke(ALARM))
     desk.hear(native("door-1", {"part": "door-1", "values": {"door": "closed"}}, "telemetry"))
     desk.tick(60)

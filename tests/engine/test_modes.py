@@ -48,6 +48,7 @@ on_signal: exit_button.pressed
 raise: {event: access.pressed, severity: info}
 clear: {by: operator}
 """
+NAMES = ("hot", "two-hot", "warm-building", "damp", "pressed")
 DEVICES = (
     device("env-1", "environment_sensor"),
     device("env-2", "environment_sensor"),
@@ -69,13 +70,13 @@ def shipped() -> dict[str, bytes]:
 def desk(tmp_path: Path) -> Desk:
     (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
     mine = {key: body for key, body in documents(rules=[tmp_path]).items() if key.startswith("rule/")}
-    names = ("hot", "two-hot", "warm-building", "damp", "pressed")
-    return Desk(shipped() | {f"rule/{name}": mine[f"rule/{name}"] for name in names})
+    return Desk(shipped() | {f"rule/{name}": mine[f"rule/{name}"] for name in NAMES})
 
 
 def ask(desk: Desk, verb: str, what: str, **words: Scalar) -> Reply:
     """Ask as li for half an hour, because of the annual inspection; wang agrees where a second person has to."""
-    args: dict[str, Scalar] = {"site": "s1", "what": what, "for": "30m", "reason": "annual inspection", **words}
+    args: dict[str, Scalar] = {"site": "s1", "what": what, "for": "30m", "reason": "annual inspection"}
+    args |= ({"rules": " ".join(NAMES)} if verb == "drill" else {}) | words
     identity = args.pop("id", f"id-{len(desk.records)}")
     reply = desk.say(Control("1-0", str(identity), "li", verb, desk.wall + 30 * SECOND, args)).replies[0]
     if reply.code != "needs_second_person":
@@ -298,8 +299,11 @@ def test_who_tries_what_why_and_until_when_is_told_and_shown(desk: Desk) -> None
     ask(desk, "end_test", "env-1")
     begun, ended = desk.events
     assert (begun.name, begun.key, begun.building, begun.device) == ("device.test_started", "s1/env-1", "b1", "env-1")
-    assert begun.data == {"actor": "li", "reason": "annual inspection", "until": until}
-    assert (ended.name, ended.data) == ("device.test_ended", {"reason": "annual inspection", "actor": "li"})
+    request = begun.data["request"]
+    assert begun.data == {"actor": "li", "reason": "annual inspection", "until": until, "request": request}
+    assert (ended.name, ended.data) == (
+        "device.test_ended", {"reason": "annual inspection", "actor": "li", "request": request},
+    )  # fmt: skip
     shown = [change.alarm for effects in desk.effects for change in effects.alarms]
     assert [alarm and (alarm.name, alarm.data["actor"]) for alarm in shown] == [("device.under_test", "li"), None]
 
@@ -343,6 +347,7 @@ def test_another_request_for_the_same_moves_the_end(desk: Desk) -> None:
         ("test", "env-1", {"for": "0s"}, "bad_duration"),
         ("test", "env-1", {"for": "soon"}, "bad_duration"),
         ("drill", "b1", {"rules": "hot cold"}, "unknown_rule"),
+        ("drill", "b1", {"rules": ""}, "rules_missing"),
         ("end_test", "env-1", {}, "no_such_test"),
         ("end_drill", "b1", {}, "no_such_drill"),
     ],
@@ -417,6 +422,24 @@ def test_what_is_drilled_counts_for_nothing_outside_the_drill(desk: Desk) -> Non
     assert [line for line in told(desk) if line.startswith("raised")] == [
         "raised hot env-1 drill", "raised hot env-2", "raised warm-building",
     ]  # fmt: skip
+
+
+def test_who_drills_what_tells_of_danger_to_life_is_told_in_both_languages_what_that_hides(desk: Desk) -> None:
+    assert "end_drill" not in ask(desk, "drill", "env-3", rules="hot").detail
+    warning = ask(desk, "drill", "@b1", rules="hot two-hot").detail
+    assert "A REAL two-hot THERE IS MARKED AS A DRILL TOO AND SENDS NO COMMAND" in warning
+    assert warning.count("hub drill end s1 @b1") == 2
+    assert "真实的 two-hot 也会标为演练，且不联动" in warning
+    acting = ask(desk, "drill", "@b1", rules="two-hot", with_commands=True).detail
+    assert ("MARKED AS A DRILL TOO. " in acting, "不联动" in acting) == (True, False)
+
+
+def test_what_a_drill_does_not_name_is_as_real_as_ever_there(desk: Desk) -> None:
+    ask(desk, "drill", "@b1", rules="hot")
+    for name in ("env-1", "env-2"):
+        say(desk, name, temperature=60)
+    assert "raised two-hot" in told(desk)
+    assert "raised hot env-1 drill" in told(desk)
 
 
 def test_under_test_and_in_a_drill_is_both_and_what_the_drill_wants_is_sent(desk: Desk) -> None:

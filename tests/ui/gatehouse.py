@@ -87,7 +87,7 @@ class Gatehouse(At):
     def ask(self) -> None:
         """Ask for things with words that name somebody."""
         self("alarms", "comment", self._alarm(), f"{PLATE} again")
-        self("drill", "start", SITE, SENSOR, "--for", "1h", "--reason", f"as if {PLATE} burnt")
+        self("drill", "start", SITE, SENSOR, "--for", "1h", "--rule", "smoke-alarm", "--reason", f"as if {PLATE} burnt")
         self("test", "start", SITE, SENSOR, "--for", "1h", "--reason", f"{PLATE} hit it")
         voice = ("play_voice", "--arg", f"prompt={PLATE}, move")
         self.until("commands", "send", SITE, EYE, *voice, meets=lambda reply: reply["ok"])

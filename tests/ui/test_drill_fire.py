@@ -15,17 +15,19 @@ import pytest
 from typing_extensions import override
 
 from hub.bridge.paho_client import ClientConfig
-from hub.clock import SystemClock
+from hub.clock import Clock, SystemClock
 from hub.errors import ConfigError
-from hub.model import PlaceType
+from hub.model import AlarmState, Event, PlaceType, Scalar, Severity, Transition
 from hub.registry.nouns import Device, Place, Site
+from hub.sinks.control import Request
 from hub.sinks.redis_link import Link, RedisAddress
-from hub.sinks.stream_readers import read_twins
+from hub.sinks.stream_readers import read_alarms, read_twins
 from hub.ui.cli import drill_fire
 from hub.ui.cli.desk import Desk
+from hub.ui.cli.reply import ask
 from hub.ui.cli.sim_scenario import differences, put_stages
 from hub.ui.drills.cause import Speaker
-from hub.ui.drills.course import Course, Watch
+from hub.ui.drills.course import CONFIRMED, Course, Watch, until_agreed
 from simulators.actors import Actor, Role, Temper, Troupe
 from simulators.link import Broker
 from simulators.scenario import Timeline, read_scenarios
@@ -177,8 +179,22 @@ def test_with_two_persons_commands_leave_and_who_refused_is_named(at: At, tmp_pa
 def test_the_drill_of_somebody_else_is_neither_taken_for_ours_nor_ended(
     at: At, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at("drill", "start", SITE, "@z1", "--for", "5m", "--reason", "evacuation", "--as", "wang")
-    at.until("drill", "list")
+    theirs: dict[str, Scalar] = {
+        "site": SITE, "what": "@z1", "for": "5m", "reason": "evacuation", "rules": "fire-confirmed",
+    }  # fmt: skip
+
+    async def they_begin_first(link: Link, clock: Clock, course: Course, seconds: float) -> AlarmState:
+        request = Request(actor="wang", verb="drill", args=theirs)
+        warned = await ask(Desk(at.installation.config), request, site=SITE)
+        assert "A REAL fire-confirmed THERE IS MARKED AS A DRILL TOO" in warned.detail
+
+        async def runs() -> bool:
+            return any(alarm.rule == "_drill" for alarm in await read_alarms(link, [SITE]))
+
+        await wait_until(runs)
+        return await until_agreed(link, clock, course, seconds)
+
+    monkeypatch.setattr(drill_fire, "until_agreed", they_begin_first)
     monkeypatch.setattr(drill_fire, "AGREE_SECONDS", 0.2)
     said = at.said(*words(tmp_path, "--with-actuators"))
     request = next(line for line in said.err.splitlines() if "hub commands confirm" in line).split()[-1]
@@ -223,6 +239,25 @@ def test_a_cause_that_the_broker_passes_on_to_nobody_is_refused_with_what_to_do(
     finally:
         broker.kill()
     assert (refused.value.code, "ACL" in str(refused.value.hint), course.spoken) == ("drill_refused", True, [])
+
+
+def test_what_the_drill_before_ours_raised_is_not_of_ours_nor_its_end() -> None:
+    course = Course(site=SITE, place="z1", started_at=0, with_actuators=True, request="ours")
+    fire, ends = event(CONFIRMED, is_fire=True), event("device.drill_ended", overridden_by="smoke-alarm s1/smoke-3")
+    course.events = [(1, fire), (2, ends)]
+    assert (course.confirmed, course.overridden_by, course.is_over) == (None, "", False)
+    course.events += [(3, event("device.drill_started", request="ours")), (4, fire)]
+    assert course.confirmed == (4, fire)
+    course.events.append((5, event("device.drill_ended", request="ours")))
+    assert (course.overridden_by, course.is_over) == ("", True)
+
+
+def event(name: str, *, is_fire: bool = False, **data: str) -> Event:
+    transition = Transition.RAISED if is_fire else Transition.OCCURRED
+    return Event(
+        id="a", name=name, severity=Severity.INFO, transition=transition, time=0, key=f"{SITE}/@z1", rule="",
+        rule_version="", site=SITE, drill=is_fire, data={**data},
+    )  # fmt: skip
 
 
 def test_the_answer_to_the_tenth_command_of_an_alarm_is_not_taken_for_one_to_the_first() -> None:

@@ -24,7 +24,7 @@ def start(  # noqa: PLR0913 -- each is a word of the command line
     *,
     span: For,
     reason: Reason,
-    rule: Annotated[list[str] | None, typer.Option(help="Only this rule; may be repeated. Else all.")] = None,
+    rule: Annotated[list[str], typer.Option(help="A rule that is drilled; may be repeated. The others stay real.")],
     with_commands: Annotated[
         bool,
         typer.Option("--with-commands", help="Commands really go to the devices, once a second person has agreed."),
@@ -32,12 +32,15 @@ def start(  # noqa: PLR0913 -- each is a word of the command line
     actor: Actor,
     as_json: AsJson = False,
 ) -> None:
-    """Drill devices, or places with everything in them: rules judge as always, what they raise is marked.
+    """Drill devices, or places with everything in them: the rules named judge as always, what they raise is marked.
 
-    A real emergency in a drill is marked too until it ends: end it (`hub drill end`), and it is raised anew and acts.
+    WARNING: UNTIL IT ENDS, A REAL EMERGENCY OF THESE RULES THERE IS MARKED AS A DRILL TOO, and without --with-commands
+    nothing is unlocked, recalled or closed for it: nobody can tell it from what you do to the detectors. End the drill
+    (`hub drill end`), and it is raised anew and acts. `hub drill fire` has doubles speak: beside it a real alarm stays
+    real. 警告：演练期间，同一范围内真实的报警也会标为演练，不联动；如遇真实险情，立即执行 hub drill end。
     """
     args: dict[str, Scalar] = {"site": site, "what": " ".join(names), "for": span, "reason": reason}
-    args |= {"rules": " ".join(rule or ()), "with_commands": with_commands}
+    args |= {"rules": " ".join(rule), "with_commands": with_commands}
     tell(ask(desk_of(context), "drill", actor, args), as_json=as_json)
 
 

@@ -107,13 +107,14 @@ async def _play(desk: Desk, wish: Wish) -> Findings:
             reply = await _ask(here, wish, "drill", _words(wish, who))
             if wish.with_actuators:
                 tell(reply.detail)
-            begun = await _begun(here, link, course, wish, reply.id)
+            course.request = reply.id
+            begun = await _begun(here, link, course, wish)
             watch = Watch(course, link, settings.files_dir, desk.clock)
             try:
                 await watch.play(who, make_tool_client(settings, "drill"))
                 await watch.until_over(wish.seconds, tell)
             finally:
-                await _ask(here, wish, "end_drill", {"what": f"@{wish.zone}"})
+                await _end(here, wish, course)
             await watch.until_gone(END_SECONDS)
         twins = await read_twins(link, wish.site)
     actors = str(begun.data["actor"])
@@ -127,16 +128,21 @@ def _words(wish: Wish, who: list[Speaker]) -> dict[str, Scalar]:
     }  # fmt: skip
 
 
-async def _begun(desk: Desk, link: Link, course: Course, wish: Wish, request: str) -> AlarmState:
+async def _begun(desk: Desk, link: Link, course: Course, wish: Wish) -> AlarmState:
     """Wait until the drill runs; when nobody agrees, or whoever asked goes, nobody can agree to it any more."""
     try:
         return await until_agreed(link, desk.clock, course, AGREE_SECONDS)
     except (asyncio.CancelledError, UnavailableError):
         if wish.with_actuators:
-            await _ask(desk, wish, "cancel", {"id": request, "reason": "nobody waits for it any more"})
+            await _ask(desk, wish, "cancel", {"id": course.request, "reason": "nobody waits for it any more"})
         else:
-            await _ask(desk, wish, "end_drill", {"what": f"@{wish.zone}"})
+            await _end(desk, wish, course)
         raise
+
+
+async def _end(desk: Desk, wish: Wish, course: Course) -> None:
+    """End our drill; not one that somebody else has begun there since."""
+    await _ask(desk, wish, "end_drill", {"what": f"@{wish.zone}", "request": course.request})
 
 
 async def _ask(desk: Desk, wish: Wish, verb: str, words: Mapping[str, Scalar]) -> Reply:

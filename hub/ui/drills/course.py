@@ -49,7 +49,8 @@ class Spoken:
 class Course:
     """What happened, as it was seen; moments are wall ns.
 
-    ``events`` are those of the site with the millisecond at which each was written. ``heard`` by detector,
+    ``request`` is what asked the hub for it: the drill of somebody else, there and then, has another. ``events`` are
+    those of the site with the millisecond at which each was written. ``heard`` by detector,
     ``left`` and ``delivered`` by command, and ``answers`` are of the journal: of whatever was on its way.
     """
 
@@ -57,6 +58,7 @@ class Course:
     place: str
     started_at: int
     with_actuators: bool
+    request: str = ""
     spoken: list[Spoken] = field(default_factory=list)
     events: list[tuple[int, Event]] = field(default_factory=list)
     heard: dict[str, int] = field(default_factory=dict)
@@ -76,11 +78,19 @@ class Course:
         """The confirmed fire of the drill."""
         mine = (
             entry
-            for entry in self.events
+            for entry in self.while_it_ran()
             if entry[1].drill and entry[1].key == self.key and entry[1].name == CONFIRMED
             if entry[1].transition is Transition.RAISED
         )
         return next(mine, None)
+
+    def while_it_ran(self) -> list[tuple[int, Event]]:
+        """Return the events since it began: what an earlier drill there has raised is not of this one."""
+        began = (number for number, (_, event) in enumerate(self.events) if self._is_of_it(event, "started"))
+        return self.events[next(began, len(self.events)) :]
+
+    def _is_of_it(self, event: Event, what: str) -> bool:
+        return event.name == f"device.drill_{what}" and event.data.get("request") == self.request
 
     @property
     def sent(self) -> dict[str, int]:
@@ -99,12 +109,19 @@ class Course:
     @property
     def overridden_by(self) -> str:
         """The real alarm that ended it, if one did."""
-        ends = (event.data for _, event in self.events if event.name == "device.drill_ended" and event.key == self.key)
-        return next((str(data["overridden_by"]) for data in ends if "overridden_by" in data), "")
+        return next((str(event.data.get("overridden_by", "")) for _, event in self._ends()), "")
+
+    @property
+    def is_over(self) -> bool:
+        """True when the hub has ended it: because of a real alarm, because somebody said so, or because it is time."""
+        return bool(self._ends())
+
+    def _ends(self) -> list[tuple[int, Event]]:
+        return [entry for entry in self.events if self._is_of_it(entry[1], "ended")]
 
     def commands(self) -> list[tuple[int, Event]]:
         """Return what became of commands of the drill."""
-        return [entry for entry in self.events if entry[1].drill and entry[1].name.startswith("command.")]
+        return [entry for entry in self.while_it_ran() if entry[1].drill and entry[1].name.startswith("command.")]
 
     def still_held(self) -> set[str]:
         """Return the devices that were told to hold something, and of which no release has come to an end."""
@@ -141,12 +158,12 @@ class Watch:
             raise ConfigError("drill_refused", paho_client.explain(error), hint=REFUSED_HINT) from error
 
     async def until_over(self, seconds: float, tell: Tell) -> None:
-        """Look until every command has come to its end, a real alarm has ended the drill, or ``seconds`` are over."""
+        """Look until every command has come to its end, the drill is over, or ``seconds`` are."""
         deadline = self._clock.monotonic_ns() + round(seconds * 1e9)
         while self._clock.monotonic_ns() < deadline:
             await self.look()
             course = self.course
-            if course.overridden_by or self._is_done():
+            if course.is_over or self._is_done():
                 return
             state = "confirmed" if course.confirmed else "not yet confirmed"
             tell(f"{len(course.heard)} heard, {state}, {len(course.commands())} words on commands")
@@ -212,14 +229,11 @@ class Watch:
 
 
 async def until_agreed(link: Link, clock: Clock, course: Course, seconds: float) -> AlarmState:
-    """Wait until the drill runs, because a second person has agreed; UnavailableError ``nobody_agreed``.
-
-    One that began before ours was asked for is somebody else's.
-    """
+    """Wait until the drill runs, because a second person has agreed; UnavailableError ``nobody_agreed``."""
     deadline, key = clock.monotonic_ns() + round(seconds * 1e9), course.key
     while clock.monotonic_ns() < deadline:
         for alarm in await read_alarms(link, [course.site]):
-            if (alarm.rule, alarm.key) == ("_drill", key) and alarm.since >= course.started_at:
+            if (alarm.rule, alarm.key, alarm.data["request"]) == ("_drill", key, course.request):
                 return alarm
         await clock.sleep(LOOK_SECONDS)
     raise UnavailableError("nobody_agreed", f"no second person has agreed to a drill of {key}")
