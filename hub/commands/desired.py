@@ -32,7 +32,8 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
 
     ``id`` is that of the request; ``set_at`` and ``since`` (when ``progress`` changed last) are wall ns, ``since_t`` is
     engine time. ``tries`` left without avail, the last one at ``tried_t``, named ``last``; no other before ``next_t``.
-    ``is_overruled``: somebody had something else done, so this is not done until somebody wants it anew.
+    ``is_overruled``: somebody had something else done, or took its command back, so this is not done until somebody
+    wants it anew.
     """
 
     id: str

@@ -41,6 +41,7 @@ class Hands:
         self.find, self.outcome, self.response = self._sender.find, self._sender.outcome, self._sender.response
         self._counts: dict[str, int] = {}
         self._sent: list[Command] = []
+        self._taken_back: list[Command] = []
 
     def restore(self, entry: Command | Lease) -> None:
         """Take an entry of a checkpoint."""
@@ -187,6 +188,7 @@ class Hands:
     def take_back(self, command: Command, detail: str, moment: Moment) -> None:
         """End a command that waits for its device to speak: nobody wants it any more."""
         self._sender.become(command, CommandState.CANCELLED, detail, moment)
+        self._taken_back.append(command)
 
     def standing(self, identity: str) -> str:
         """Return what a person is told of a command just asked for: that it is accepted, and if so that it waits."""
@@ -227,6 +229,11 @@ class Hands:
             return []
         sent, self._sent = self._sent, []
         return [command for command in sent if command.id in self.commands]
+
+    def take_taken_back(self) -> list[Command]:
+        """Return the commands that were taken back since the last call."""
+        found, self._taken_back = self._taken_back, []
+        return found
 
     # ------------------------------------------------------------------------------------------- what is seen of them
 

@@ -198,17 +198,30 @@ class Desires:
         return tried(wanted, identity, moment.t)
 
     def look_at_commands(self, moment: Moment) -> None:
-        """Give up what somebody had otherwise done by a command of this record; a hold of somebody ends by itself."""
+        """Give up what somebody had otherwise done by a command of this record, or took back; a hold ends by itself.
+
+        Who takes the command of a wish back has read what it would do, and does not want it done: not later either.
+        """
+        for command in self._hands.take_taken_back():
+            wanted = self.behind(command)
+            if wanted is not None:
+                self._overrule(wanted, f"{command.name} was cancelled by {command.detail}", moment)
         for command in self._hands.take_sent():
             for wanted in self._at(command.site, command.device):
                 device = self._content.find(wanted.site, wanted.device)
                 known = None if device is None else device.commands.get(command.name)
                 sets = command.sets if known is None else known.sets  # this very record may have taken it from its kind
                 if not wanted.is_overruled and _is_contrary(command, sets, wanted):
-                    self._overrule(wanted, command, moment)
+                    self._overrule(wanted, f"{command.cause} sent {command.name}", moment)
 
-    def _overrule(self, wanted: Desired, command: Command, moment: Moment) -> None:
-        wanted = overruled(wanted, f"{command.cause} sent {command.name}", moment.at)
+    def behind(self, command: Command) -> Desired | None:
+        """Return the wish that sent ``command`` and is not over; None for any other command."""
+        whose = command.id.rpartition("-")[0]
+        mine = (each for each in self._at(command.site, command.device) if each.id == whose)
+        return next((each for each in mine if not each.is_overruled), None)
+
+    def _overrule(self, wanted: Desired, why: str, moment: Moment) -> None:
+        wanted = overruled(wanted, why, moment.at)
         self._keep(wanted)
         self._tell(wanted, "desired_refused", {"detail": wanted.detail}, moment)
 

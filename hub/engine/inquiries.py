@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from hub.commands.arbitration import is_above, owner_of
+from hub.commands.desired import Progress
 from hub.commands.life import OPEN, Command, CommandState, Lease, Standing
 from hub.commands.shown import MILLION, OPEN_STATES, REQUESTED, Hold, Listing, Shown, StepShown, shown, shown_hold
 from hub.engine.acting import Hands
 from hub.engine.areas import AGREE_NS, Areas
+from hub.engine.desires import Desires
 from hub.engine.moment import Moment
 from hub.engine.state import Wanted
 from hub.model import Control, Reply
@@ -23,9 +25,10 @@ MOST = 200
 class Inquiries:
     """Answers from what is open, and from what ended within the last ten minutes; what is older is told by events."""
 
-    def __init__(self, areas: Areas, hands: Hands) -> None:
+    def __init__(self, areas: Areas, hands: Hands, desires: Desires) -> None:
         self._areas = areas
         self._hands = hands
+        self._desires = desires
 
     def commands(self, control: Control, moment: Moment) -> Reply:
         """Answer which commands there are, the newest first; ``args`` narrow it down.
@@ -58,7 +61,10 @@ class Inquiries:
     # ------------------------------------------------------------------------------------------------------ taken back
 
     def cancel(self, control: Control, moment: Moment) -> Reply:
-        """End a hold, or what waits for a second person or a device that sleeps. What is out cannot be called back."""
+        """End a hold, or what waits for a second person or a device that sleeps. What is out cannot be called back.
+
+        A wish whose command is taken back is not done until somebody wants it anew.
+        """
         identity, actor = str(control.args.get("id", "")), f"operator {control.actor}"
         why = str(control.args.get("reason", ""))
         if self._areas.cancel(identity, {"by": actor, "detail": why}, moment):
@@ -74,6 +80,11 @@ class Inquiries:
             self._hands.take_back(command, f"{actor}: {why}".removesuffix(": "), moment)
             return Reply(control.id, ok=True, code="cancelled", detail=f"{command.name} had not left yet")
         code, detail = _too_late(command, lease)
+        wanted = None if command is None else self._desires.behind(command)
+        if wanted is not None and wanted.progress is Progress.PENDING:
+            part = f" --part {wanted.part}" if wanted.part else ""
+            detail += f"; it is sent again while {wanted.name}={wanted.value} is desired: "
+            detail += f"hub twin unset {wanted.site}/{wanted.device} {wanted.name}{part}"
         return Reply(control.id, ok=False, code=code, detail=detail)
 
     def _end(self, control: Control, lease: Lease, actor: str, moment: Moment) -> Reply:

@@ -50,7 +50,7 @@ class Orders:
         self._hands = hands
         self._desires = desires
         self._output = output
-        inquiries = Inquiries(areas, hands)
+        inquiries = Inquiries(areas, hands, desires)
         modes = self._modes = alarms.modes
         self._verbs: dict[str, Verb] = {
             "ack": partial(self._of_alarm, self._people.acknowledge),

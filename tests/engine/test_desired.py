@@ -207,6 +207,41 @@ def test_what_waits_for_a_device_that_sleeps_is_called_back_when_it_is_no_longer
     assert desk.hear(spoke(desk, is_open, eui=METER)).transmissions == []
 
 
+def test_who_takes_the_command_of_a_wish_back_ends_the_wish_until_somebody_wants_it_anew() -> None:
+    desk = Desk(valves())
+    is_open = orjson.dumps({"valve": "open"}).hex()
+    desk.hear(spoke(desk, is_open, eui=METER))
+    desk.tick(60)
+    wants(desk, "closed")
+    waits = str(desk.events[-1].data["id"])
+    assert asks(desk, "cancel", actor="wang", id=waits, reason="they wash the stairs").ok
+    assert (told(desk)[-1], twin(desk).progress) == ("device.desired_refused", "refused")
+    assert twin(desk).detail == "overruled: close_valve was cancelled by operator wang: they wash the stairs"
+    later = desk.restart()
+    later.say(Started("test", SESSIONS))
+    later.catch_up(2)
+    for _ in range(400):
+        later.tick(30)
+    assert later.hear(spoke(later, is_open, eui=METER), connection=2).transmissions == []
+    assert [event.name for event in later.events if event.name.startswith("command.")] == []
+    later.tick(60)
+    assert wants(later, "closed").code == "pending"
+    assert later.events[-1].name == "command.waiting_for_uplink"
+
+
+def test_whoever_cancels_a_try_of_a_wish_that_is_over_is_told_how_to_end_the_wish(desk: Desk) -> None:
+    wants(desk, "closed")
+    passes(desk, 15)
+    (first, *_) = ids(desk)
+    reply = asks(desk, "cancel", actor="wang", id=first)
+    assert (reply.ok, reply.code) == (False, "already_over")
+    hint = "it is sent again while valve=closed is desired: hub twin unset s1/meter-1 valve"
+    assert reply.detail == f"it is expired; {hint}"
+    reports(desk, valve="closed")
+    passes(desk, 5)
+    assert asks(desk, "cancel", actor="wang", id=first).detail == "it is expired"
+
+
 def test_a_device_that_sleeps_is_told_once_when_it_speaks_and_is_so_when_it_speaks_again() -> None:
     desk = Desk(sleepers())
     desk.hear(spoke(desk))
