@@ -103,7 +103,7 @@ class Follower:
             except UnavailableError as error:
                 if not failures:
                     log.warning("follower_held_up", reason=str(error))
-                self.is_reading = False
+                self.is_reading, self._looked_at = False, None  # whoever comes back may have forgotten something
                 await self._clock.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
                 failures += 1
 
@@ -121,6 +121,12 @@ class Follower:
         self.read_until, self.read_at = found.until, self._clock.monotonic_ns()
 
     async def _look_for_loss(self) -> None:
+        back = await self._rounds.go_back()
+        for stream in back:
+            reason = "Redis no longer has what was read there last: what it has of the last hour is sent again"
+            log.error("stream_set_back", stream=stream, reason=reason)
+        if back:
+            await self._keep([], {"set_back": len(back)})
         lost = await self._rounds.lost()
         self._looked_at = self._clock.monotonic_ns()
         parcels: list[Parcel] = []

@@ -13,6 +13,7 @@ from hub.journal.files import read_rows
 from hub.outward.parcel import State
 
 FILE = "ledger.sqlite"
+_PLACES = ("forward/*", "notify")
 MAY_GO = "CASE attempts WHEN 0 THEN max(made_at, due) ELSE made_at END"
 """Since when one may go: what quiet hours hold grows no older meanwhile."""
 _CHANNELS = f"""
@@ -52,6 +53,11 @@ class Line:
     changed_at: int
     answer: str
     due: int
+
+
+def ledgers_in(data_dir: Path) -> list[Path]:
+    """Return the directories of all ledgers below a data directory."""
+    return [path.parent for pattern in _PLACES for path in sorted(data_dir.glob(f"{pattern}/{FILE}"))]
 
 
 def standing_by(ask: Ask, now: int) -> Standing:

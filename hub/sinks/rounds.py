@@ -15,6 +15,8 @@ from hub.sinks.streams import decode_event, events_key
 
 PAGE = 1_000
 BLOCK_SECONDS = 0.25
+BACK_MS = 3_600_000
+"""So much is read again of a stream that ends before where we were."""
 _LAST_NUMBER = 2**63 - 1
 
 EntryId = tuple[int, int]
@@ -78,6 +80,8 @@ class Rounds:
         if since <= 0:
             return Position(entries=added - _number(facts, b"length"))
         later, start, end = 0, f"{since}", facts.get(b"last-generated-id", b"0-0")
+        if since > _entry_id(end)[0]:
+            return Position(*_entry_id(end), added)
         while True:
             page = rows(await self._link.ask("XRANGE", stream, start, end, "COUNT", PAGE))
             later += len(page)
@@ -85,6 +89,20 @@ class Rounds:
                 break
             start = f"({_text(_identified(page[-1])[0])}"
         return Position(since - 1, _LAST_NUMBER, added - later)
+
+    async def go_back(self) -> list[str]:
+        """Return the streams that end before where we are: their server has forgotten what was read, or is another.
+
+        What it writes from then on may have ids that we are past: what such a stream holds of its last hour is unread.
+        """
+        await self._link.open()
+        streams = []
+        for stream, position in self.positions.items():
+            last = _entry_id((await self._facts(stream)).get(b"last-generated-id", b"0-0"))
+            if last < (position.written_at, position.number):
+                self.positions[stream] = await self.position_at(stream, last[0] - BACK_MS)
+                streams.append(stream)
+        return streams
 
     async def again(self, since: int) -> AsyncIterator[tuple[list[Entry], int]]:
         """Yield what was written from ``since`` (ms) on and has been read, as far as the streams still hold it.

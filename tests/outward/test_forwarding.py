@@ -199,6 +199,21 @@ async def test_a_clock_that_is_set_back_by_a_day_holds_nothing_up(
         await wait_until(lambda: desk.ended() == [1])
 
 
+async def test_a_redis_that_is_away_when_losses_are_looked_for_is_heard_again(
+    desk: Desk, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.outward.follower.LOOK_FOR_LOSS_NS", 0)  # as after half a minute without it
+    async with desk.at_work() as process:
+        await wait_until(lambda: process.follower.read_until)
+        valkey.kill()
+        await wait_until(lambda: not process.follower.is_reading)
+        valkey.start()
+        await wait_until(lambda: process.follower.is_reading)
+        async with valkey.link() as link:
+            await write(link, event(1))
+        await wait_until(lambda: desk.ended() == [1])
+
+
 async def test_a_damaged_ledger_is_refused_and_the_mend_is_told(desk: Desk) -> None:
     (desk.directory / FILE).write_bytes(b"no database at all" * 1_000)
     with pytest.raises(CorruptError, match="move it away"):

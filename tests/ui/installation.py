@@ -84,15 +84,15 @@ class HubRun:
 
 
 class Installation(HubRun):
-    """One partition on servers of its own."""
+    """A hub on servers of its own; ``settings`` are further lines at the top of its file."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, settings: str = "") -> None:
         super().__init__(directory, directory / "hub.toml", free_port())
         self.broker = Mosquitto(directory / "mosquitto")
         self.redis = ValkeyServer(directory / "valkey")
         self.config.write_text(
             f"""\
-data_dir = "{directory / "data"}"
+{settings}data_dir = "{directory / "data"}"
 redis.url = "{self.redis.url}"
 mqtt.port = {self.broker.port}
 http.port = {self.http_port}

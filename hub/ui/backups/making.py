@@ -1,4 +1,4 @@
-"""A backup of an installation whose hub may be at work: each file as of one moment, states before their journals."""
+"""A backup of an installation at work: each file as of one moment, ledgers before states before their journals."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ from hub.errors import ConfigError, UnavailableError
 from hub.journal.files import connect, translate
 from hub.journal.neighbours import journal_path, state_path
 from hub.journal.readings import read_progress
+from hub.outward.standing import FILE as LEDGER
+from hub.outward.standing import ledgers_in
 from hub.partitions import FOLDER, partitions_of, settings_of
 from hub.registry.copying import copy
 from hub.registry.database import Database
 from hub.ui.backups.manifest import FORMAT, NAME, Kept, Manifest, Tick, part_of
-from hub.ui.backups.settings_text import without_secrets
+from hub.ui.backups.settings_text import DATA, PLACES, place_of, without_secrets
 
 PAGES = 256
 ATTEMPTS = 3
-KEY_FILES = ("pseudonyms.key", "authority/ca.key", "authority/ca.crt")
-"""What a data directory holds that is secret: the key of pseudonyms, and the authority that signs certificates."""
+KEY_FILES = ("pseudonyms.key", "authority/ca.key", "authority/ca.crt", "forward/*/secret")
+"""What a data directory holds that is secret: the key of pseudonyms, who signs certificates, what signs webhooks."""
 
 
 class Backup:
@@ -58,6 +60,7 @@ class Backup:
         file.parent.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(dir=file.parent, prefix=f".{file.name}."))
         try:
+            ledgers = [*self._copy_ledgers(stage, tick)]
             partitions = [*self._copy_partitions(stage, tick)]
             self._copy_registry(stage, tick)
             self._copy_settings(stage)
@@ -69,6 +72,7 @@ class Backup:
                 has_secrets=self._has_secrets,
                 left_out=self._left_out,
                 partitions=partitions,
+                ledgers=ledgers,
                 parts=[part_of(path, path.relative_to(stage).as_posix()) for path in files],
             )
             (stage / NAME).write_bytes(msgspec.json.encode(manifest))
@@ -83,12 +87,22 @@ class Backup:
         for name in partitions_of(self._settings):
             directory = settings_of(self._settings, name).files_dir
             yield from (state_path(directory), journal_path(directory))
+        yield from (place / LEDGER for place in ledgers_in(self._settings.data_dir))
         if (registry := self._registry_file()) is not None:
             yield registry
 
     def _registry_file(self) -> Path | None:
         url = make_url(self._settings.registry_url())
         return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+    def _copy_ledgers(self, stage: Path, tick: Tick) -> Iterator[str]:
+        """Copy what forwarders and notifiers wrote down: how far they had read goes with what waited then."""
+        home = self._settings.data_dir
+        for place in ledgers_in(home):
+            target = stage / "data" / place.relative_to(home)
+            target.mkdir(parents=True, exist_ok=True)
+            snapshot(place / LEDGER, target / LEDGER, tick)
+            yield place.relative_to(home).as_posix()
 
     def _copy_partitions(self, stage: Path, tick: Tick) -> Iterator[Kept]:
         for name in partitions_of(self._settings):
@@ -118,13 +132,22 @@ class Backup:
             _write(stage / "hub.toml", text.encode())
         if self._has_secrets:
             secrets = Path(SECRETS_FILE) if config is None else config.with_name(SECRETS_FILE)
-            kept = [(secrets, SECRETS_FILE), *((settings.data_dir / name, f"data/{name}") for name in KEY_FILES)]
-            for source, name in kept:
+            home = settings.data_dir
+            keys = [(file, f"data/{file.relative_to(home)}") for name in KEY_FILES for file in sorted(home.glob(name))]
+            for source, name in [(secrets, SECRETS_FILE), *keys]:
                 if source.exists():
                     _write(stage / name, source.read_bytes())
-        for directory, name in ((settings.profiles_dir, "device_profiles"), (settings.rules_dir, "rules")):
-            if directory is not None and directory.is_dir():
-                shutil.copytree(directory, stage / name)
+        for setting, name in PLACES.items():
+            directory = place_of(settings, setting)
+            if directory is not None and setting != DATA and directory.is_dir():
+                # Beside routes lie addresses, in files of any name.
+                has_secrets = setting == "notify.dir" and not self._has_secrets
+                shutil.copytree(directory, stage / name, ignore=_all_but_yaml if has_secrets else None)
+
+
+def _all_but_yaml(directory: str, names: list[str]) -> list[str]:
+    """Return what holds no documents."""
+    return [name for name in names if not (Path(directory, name).is_dir() or name.endswith((".yaml", ".yml")))]
 
 
 async def _copy_rows(source: str, target: str) -> None:

@@ -37,7 +37,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """The whole: ``left_out`` are the settings that were secret."""
+    """The whole: ``left_out`` are the settings that were secret, ``ledgers`` those of forwarders and notifiers."""
 
     format: int
     hub: str
@@ -46,6 +46,7 @@ class Manifest(msgspec.Struct, frozen=True):
     left_out: list[str]
     partitions: list[Kept]
     parts: list[Part]
+    ledgers: list[str] = []
 
 
 def read_manifest(data: bytes, file: Path) -> Manifest:

@@ -6,17 +6,16 @@ import shutil
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 
 from hub.config import SECRETS_FILE
 from hub.errors import ConfigError, CorruptError, UnavailableError
 from hub.ui.backups.manifest import NAME, Manifest, Part, Tick, copied, read_manifest
-from hub.ui.backups.settings_text import moved
+from hub.ui.backups.settings_text import DATA, PLACES, moved
 
 DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error)
 """What reading a file that is no whole backup may raise."""
-_PRIVATE = (".sqlite", ".key", SECRETS_FILE)
+_PRIVATE = (".sqlite", ".key", "/secret", SECRETS_FILE)
 
 
 def opened(file: Path) -> tarfile.TarFile:
@@ -90,7 +89,7 @@ def _extract_one(
         raise CorruptError("backup_damaged", f"{part.path} is no file")
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     with path.open("wb") as target:
-        path.chmod(0o600 if path.name.endswith(_PRIVATE) else 0o640)
+        path.chmod(0o600 if part.path.endswith(_PRIVATE) else 0o640)
         digest, size = copied(source, target, tick)
     if (digest, size) != (part.digest, part.size):
         raise CorruptError("backup_damaged", f"{part.path} is not what was saved")
@@ -99,8 +98,5 @@ def _extract_one(
 def _lead_there(stage: Path, directory: Path) -> None:
     config = stage / "hub.toml"
     text = config.read_text(encoding="utf-8") if config.exists() else ""
-    there: Mapping[str, bool] = {name: (stage / name).is_dir() for name in ("device_profiles", "rules")}
-    home = directory.resolve()
-    config.write_text(
-        moved(text, home, has_profiles=there["device_profiles"], has_rules=there["rules"]), encoding="utf-8"
-    )
+    there = {name for name, folder in PLACES.items() if name == DATA or (stage / folder).is_dir()}
+    config.write_text(moved(text, directory.resolve(), there), encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -12,8 +13,21 @@ from hub.config import Settings
 from hub.errors import ConfigError
 from hub.provenance import HIDDEN, leaves_of
 
-_PLACES = {"data_dir": "data", "profiles_dir": "device_profiles", "rules_dir": "rules"}
+DATA = "data_dir"
+PLACES = {
+    DATA: "data",
+    "profiles_dir": "device_profiles",
+    "rules_dir": "rules",
+    "city.rules_dir": "city_rules",
+    "notify.dir": "notify",
+}
 """Settings that say where files lie, and where they lie in a restored installation."""
+
+
+def place_of(settings: Settings, setting: str) -> Path | None:
+    """Return what one of ``PLACES`` says."""
+    found = dict(leaves_of(settings)).get(setting)
+    return found if isinstance(found, Path) else None
 
 
 def without_secrets(text: str, file: Path, settings: Settings) -> tuple[str, list[str]]:
@@ -40,14 +54,18 @@ def _given(settings: Settings) -> list[str]:
     return [value.get_secret_value() for name, value in secret if value != usual.get(name)]
 
 
-def moved(text: str, directory: Path, *, has_profiles: bool, has_rules: bool) -> str:
-    """Return settings that lead into ``directory``."""
-    there = {"data_dir": True, "profiles_dir": has_profiles, "rules_dir": has_rules}
-    new = [f"{name} = {json.dumps(str(directory / _PLACES[name]))}" for name, is_there in there.items() if is_there]
+def moved(text: str, directory: Path, there: Collection[str]) -> str:
+    """Return settings that lead into ``directory``, where those of ``PLACES`` that are ``there`` lie."""
+    new = {name: f"{json.dumps(str(directory / folder))}" for name, folder in PLACES.items() if name in there}
     kept: list[str] = []
-    is_top = True
+    table = ""
     for line in text.splitlines():
-        is_top = is_top and not re.match(r"\s*\[", line)
-        if not (is_top and re.match(rf"\s*({'|'.join(_PLACES)})\s*=", line)):
+        if header := re.match(r"\s*\[+\s*([\w.\-]+)", line):
+            table = header[1] + "."
+        key = re.match(r"\s*([\w.\-]+)\s*=", line)
+        name = table + key[1] if key else ""
+        if name not in PLACES:
             kept.append(line)
-    return "\n".join([*new, *kept]) + "\n"
+        elif name in new and "." in name:  # a table may stand in the text once only: the line stays where it is
+            kept.append(f"{key[1] if key else name} = {new[name]}")
+    return "\n".join([*(f"{name} = {value}" for name, value in new.items() if "." not in name), *kept]) + "\n"

@@ -1,4 +1,4 @@
-"""``hub backup``: registry, journals, states and settings in one file, while the hub works."""
+"""``hub backup``: registry, journals, states, ledgers and settings in one file, while all of it works."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ def backup(
     file: Annotated[Path, typer.Argument(help="A new file: .tar, or .tar.gz to press it.")],
     *,
     with_secrets: Annotated[
-        bool, typer.Option("--with-secrets", help="Also secrets.toml, secrets in hub.toml, the key of pseudonyms.")
+        bool,
+        typer.Option("--with-secrets", help="Also secrets.toml, secrets in hub.toml, keys (pseudonyms, webhooks)."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Save registry, journals, states and settings in one file, while the hub works.
+    """Save registry, journals, states, ledgers of what leaves the house, and settings in one file, while all works.
 
     Not in it: the time series store, Redis, checkpoints that were put aside, the broker's files (`hub init` and the
     registry make them). It holds what devices said of people: only you may read the file.
@@ -44,6 +45,8 @@ def backup(
         return
     for each in made.partitions:
         typer.echo(f"partition {each.partition}: {each.last} records, state of record {each.position}")
+    for place in made.ledgers:
+        typer.echo(f"ledger {place}")
     if made.left_out:
         typer.echo(f"left out: {', '.join(made.left_out)}; --with-secrets keeps them")
     typer.echo(f"{len(made.parts)} files are in {file}")

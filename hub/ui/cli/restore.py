@@ -24,6 +24,10 @@ What Redis knows of this journal is not in a backup. When `hub run` meets
 - no cursor (a new Redis), the events that still wait are delivered, those that were delivered are not again;
 - a cursor of another journal ([journal_mismatch]), it refuses until `hub journal adopt`.
 """
+LEDGERS = """\
+They go on where they were when the backup was made: what went out after that goes out again, with the same ids and
+the same bytes; nothing is passed over. What Redis has trimmed since is told (`hub.entries_lost`).
+"""
 
 
 def restore(
@@ -52,6 +56,10 @@ def _tell(manifest: Manifest, directory: Path) -> None:
         typer.echo(f"fill in, in {directory / 'secrets.toml'}: {', '.join(manifest.left_out)}")
     if not manifest.has_secrets:
         typer.echo("without pseudonyms.key cards and plates get other pseudonyms than before; without authority/ca.key")
-        typer.echo("certificates of devices are signed by a new authority: copy both from the old data directory")
+        typer.echo("certificates of devices are signed by a new authority: copy both from the old data directory,")
+        typer.echo("and forward/NAME/secret: webhooks are signed by a new secret, which their receivers do not know")
     typer.echo(CURSORS, nl=False)
+    if manifest.ledgers:
+        typer.echo(f"ledgers of what leaves the house: {', '.join(manifest.ledgers)}")
+        typer.echo(LEDGERS, nl=False)
     typer.echo(f"then: hub --config {directory / 'hub.toml'} run")

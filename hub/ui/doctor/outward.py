@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from hub.clock import Clock
 from hub.config import Settings
-from hub.outward.standing import FILE, Standing, read_standing
+from hub.outward.standing import Standing, ledgers_in, read_standing
 from hub.outward.wishes import read_wishes
 from hub.ui.doctor.findings import Scene, Verdict, bad, good, weak
 
-_PLACES = ("forward/*", "notify")
 LONG_NS = 600_000_000_000
 
 
@@ -32,8 +31,9 @@ async def look(scene: Scene) -> Outgoing:
 def _read(settings: Settings, clock: Clock) -> Outgoing:
     read_wishes(settings.notify.dir, settings.notify.urls)
     now, home = clock.wall_ns(), settings.data_dir
-    places = [path.parent for pattern in _PLACES for path in sorted(home.glob(f"{pattern}/{FILE}"))]
-    return Outgoing(ledgers={str(place.relative_to(home)): read_standing(place, now) for place in places}, now=now)
+    return Outgoing(
+        ledgers={str(place.relative_to(home)): read_standing(place, now) for place in ledgers_in(home)}, now=now
+    )
 
 
 def deliveries(seen: Outgoing) -> Verdict:

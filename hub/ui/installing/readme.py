@@ -128,7 +128,9 @@ hub init /srv/again --yes                                  # makes the broker's 
 ```
 
 A copy of running SQLite files is none. Redis and InfluxDB are not in it: events that nobody has read are backed up by
-nobody else. 运行中直接复制 SQLite 文件无效；备份不含 Redis 与 InfluxDB。
+nobody else. Ledgers of forwarders and of `hub notify` are: after a restore what went out since goes out again, with the
+same ids. 运行中直接复制 SQLite 文件无效；备份不含 Redis 与 InfluxDB；
+含转发与通知的台账，恢复后其后的内容会以相同编号重发。
 
 ## Upgrade / 升级
 
