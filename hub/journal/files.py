@@ -59,6 +59,17 @@ class Lock:
             self._descriptor = None
 
 
+def is_held(directory: Path) -> bool:
+    """Return whether a process holds the lock of a directory, without making one there."""
+    if not (directory / "lock").exists():
+        return False
+    try:
+        with Lock(directory):
+            return False
+    except ConfigError:
+        return True
+
+
 class SqliteFile:
     """One SQLite file, WAL and ``synchronous=FULL``, on a thread of its own.
 

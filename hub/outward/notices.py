@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
+import structlog
 
 from hub.clock import Clock
 from hub.durations import nanoseconds
 from hub.model import Entry, Event, Severity, Transition
 from hub.outward.ledger import Ledger
 from hub.outward.parcel import UNMASKED, Parcel, State, place_of
-from hub.outward.wishes import Channel, Route, Wishes
+from hub.outward.wishes import RANKS, Channel, Route, Wishes
 from hub.outward.wording import local_time, worded
 from hub.rules.calendars import opening
 
-_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+NOBODY = "(nobody)"
+"""The channel of a ledger's line that no route leads anywhere: no channel can have that name."""
 _ALWAYS_NEWS = {Transition.REMINDED, Transition.COMMENTED, Transition.ESCALATED}
 """Each of these is meant, however soon after another."""
 _HELD = " (held)"
+
+log = structlog.get_logger(__name__)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -45,7 +50,8 @@ class Notices:
 
     What is critical is about lives: no quiet hours hold it and nothing that was told before keeps it back. Of what is
     held of one alarm on one channel only the newest is sent when the quiet hours end. ``mark`` ends the names
-    of channels.
+    of channels. A step of an escalation that no route leads anywhere is a line of the ledger, and counted by role in
+    ``untold``.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class Notices:
         self._veiled = veiled
         self._clock = clock
         self._mark = mark
+        self.untold: Counter[str] = Counter()
         self._told: dict[tuple[str, str], tuple[str, int]] = {}
         self._longest = max([nanoseconds(each.dedupe) for each in wishes.channels.values()], default=0)
 
@@ -71,6 +78,8 @@ class Notices:
         for route in self._wishes.routes:
             if self._leads(route, event):
                 ways = {**dict.fromkeys(route.channels, route), **ways}
+        if not ways and event.transition is Transition.ESCALATED and not event.test:
+            return [self._told_to_nobody(entry, event)]
         return [self._parcel(entry, event, self._wishes.channels[name], route) for name, route in sorted(ways.items())]
 
     def of_loss(self, stream: str, read: int, count: int) -> Sequence[Parcel]:
@@ -78,10 +87,29 @@ class Notices:
         del stream, read, count
         return ()
 
+    def _told_to_nobody(self, entry: Entry, event: Event) -> Parcel:
+        """Return a line for the ledger of whom somebody should have told."""
+        role, now = str(event.data.get("to", "")), self._clock.wall_ns()
+        self.untold[role] += 1
+        hint = "hub notify check lists every such step, and what to do"
+        log.error("escalation_untold", id=event.id, name=event.name, rule=event.rule, role=role, hint=hint)
+        return Parcel(
+            channel=NOBODY,
+            lane=f"{event.rule}/{event.key}",
+            entry=place_of(entry),
+            event=event.id,
+            name=event.name,
+            kind=_kind(event),
+            body=b"",
+            due=now,
+            state=State.DROPPED,
+            answer=f"no route tells {role}",
+        )
+
     def _leads(self, route: Route, event: Event) -> bool:
         return (
             event.transition in route.moves
-            and _RANKS[event.severity] <= _RANKS[route.min_severity]
+            and RANKS[event.severity] <= RANKS[route.min_severity]
             and (not route.domains or event.name.partition(".")[0] in route.domains)
             and (not route.to or event.data.get("to") in route.to)
             and (route.tests or not event.test)

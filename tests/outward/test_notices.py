@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hub.model import Entry, Event, Severity, Transition
-from hub.outward.notices import Notices
+from hub.outward.notices import NOBODY, Notices
 from hub.outward.parcel import Parcel, State
 from hub.outward.wishes import read_wishes
 from hub.outward.wording import Notice
@@ -114,7 +114,7 @@ def test_a_route_is_for_what_all_its_words_say(
 def test_an_escalation_goes_to_the_route_of_its_role(words: str, roles: list[str], tmp_path: Path) -> None:
     room = Room(tmp_path, routed(words))
     calls = {role: room.channels(transition=Transition.ESCALATED, data={"to": role}) for role in ("city", "family")}
-    assert [role for role, found in calls.items() if found] == roles
+    assert [role for role, found in calls.items() if found != [NOBODY]] == roles
 
 
 def test_two_routes_to_one_channel_are_one_message_in_the_words_of_the_first(tmp_path: Path) -> None:
@@ -188,3 +188,14 @@ def test_news_that_something_else_came_between_is_told_again_however_soon(tmp_pa
     told = [next(each for each in room.parcels(transition=move) if each.channel == "duty") for move in moves]
     assert [each.state is State.WAITING for each in told] == [True, False, True, True, False]
     assert told[3].replaces == told[2].lane
+
+
+def test_an_escalation_that_no_route_tells_is_a_line_of_the_ledger_and_counted(tmp_path: Path) -> None:
+    room = Room(tmp_path, HOUSE.replace(", escalated", "") + "---\nroute: lead\nchannels: duty\nto: property_lead\n")
+    step = {"transition": Transition.ESCALATED, "severity": Severity.CRITICAL}
+    (lost,) = room.parcels(**step, data={"to": "street", "step": 2})
+    assert (lost.channel, lost.state, lost.answer) == (NOBODY, State.DROPPED, "no route tells street")
+    assert room.channels(**step, data={"to": "street", "step": 2}, test=True) == []
+    assert room.channels(**step, data={"to": "property_lead", "step": 1}) == ["duty"]
+    assert room.channels() == ["desk", "duty"]
+    assert room.notices.untold == {"street": 1}

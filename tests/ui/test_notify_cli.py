@@ -179,6 +179,29 @@ def test_channels_are_tried_and_listed_without_their_addresses(desk: Desk, http_
     ).items()
 
 
+def test_roles_that_no_route_tells_are_listed_with_the_mend_and_told_at_the_start(
+    desk: Desk, http_thread: HttpThread, valkey: ValkeyServer
+) -> None:
+    said = desk("notify", "check")
+    assert said.code == 1
+    found = desk("notify", "check", "--json").document()
+    roles = {each["role"] for each in found}
+    assert {"property_lead", "rescue_centre", "family"} <= roles
+    (lead,) = {(each["en"], each["zh"], each["hint"][:35]) for each in found if each["role"] == "property_lead"}
+    assert lead == ("head of the property management", "物业负责人", "a route with to: [property_lead] an")
+    assert "物业负责人" in said.out
+    desk.settings(f'redis.url = "{valkey.url}"', url_of(http_thread))
+    asyncio.run(_happened(desk.directory / "data" / "notify", valkey))
+    http_thread.then = _end_the_hub
+    started = desk("notify", "run")
+    assert started.code == 0
+    assert {line.split("role=")[1].split()[0] for line in started.err.splitlines() if "role_untold" in line} == roles
+    wishes = desk.directory / "notify" / "wishes.yaml"
+    every = f"route: ladders\nchannels: duty\nmin_severity: info\nto: [{', '.join(sorted(roles))}]\n"
+    wishes.write_text(f"{WISHES}---\n{every}", encoding="utf-8")
+    assert desk.json("notify", "check") == []
+
+
 def test_what_is_wrong_is_told_before_anything_is_sent(desk: Desk, http_thread: HttpThread) -> None:
     assert "channel_unknown" in desk("notify", "test", "city").err
     assert "ledger_unknown" in desk("notify", "ledger").err

@@ -16,6 +16,7 @@ import typer
 from hub.config import HttpSettings
 from hub.durations import write_duration
 from hub.errors import ConfigError, HubError, UnavailableError
+from hub.metrics import Metrics
 from hub.model import Event
 from hub.outward.courier import Patience
 from hub.outward.messenger import Messenger
@@ -32,10 +33,12 @@ from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.outgoing import HttpPort, http_of, let_again, log_outcome, say_lines, say_outcome, work
 from hub.ui.cli.personal import Reason, Unmask, learn_kinds, veil_of
+from hub.ui.escalations import untold_steps
 from hub.ui.printing import say_json, say_table
 from hub.veil import Veil
 
 FOLDER = "notify"
+EXIT_FAILED = 1
 PATIENCE = Patience(pauses=(1, 2, 5, 10, 30, 60), give_up_after=timedelta(hours=24), side_by_side=4)
 """A message of yesterday is none."""
 ROUTES = "the README says what channels and routes look like: What leaves the house"
@@ -89,6 +92,7 @@ def run(
         message = f"channel {missing[0]!r} has no address" if missing else "there are no routes"
         hint = f"[notify.urls] {missing[0]} = … in secrets.toml, or its url_file" if missing else ROUTES
         raise ConfigError("channel_url_missing" if missing else "no_routes", message, hint=hint)
+    _warn(desk, wishes)
     veil = veil_of(desk, "event", "notify", unmask=unmask, reason=reason)
     asyncio.run(_run(desk, wishes, veil, http_of(desk.settings.notify.http, http_port), as_json=as_json))
 
@@ -123,6 +127,47 @@ def list_wishes(context: typer.Context, *, as_json: AsJson = False) -> None:
         ((each.route, " ".join(each.channels), _about(each), each.template) for each in wishes.routes),
         empty="no routes",
     )
+
+
+@app.command()
+def check(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """List the steps of escalations that no route tells anybody of, and what to do; exit 1 when there are any."""
+    desk = desk_of(context)
+    wishes = wishes_of(desk)
+    found = untold_steps(desk.settings, wishes)
+    if as_json:
+        say_json([{**msgspec.to_builtins(each), **each.names, "hint": each.hint} for each in found])
+    else:
+        say_table(
+            ("rule / 规则", "severity / 级别", "after / 时限", "role / 角色", "told / 已通知", "what to do / 处理"),
+            (
+                (
+                    each.rule,
+                    each.severity.value,
+                    write_duration(each.after),
+                    f"{each.role}\n{each.names['en']}\n{each.names['zh']}",
+                    f"only in {', '.join(each.places)}" if each.places else "nobody / 无人",
+                    f"add {each.hint}\n增加路由：to: [{each.role}]",
+                )
+                for each in found
+            ),
+            empty="every step of every escalation is told to somebody / 每一级升级都有人收到",
+        )
+    if found:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _warn(desk: Desk, wishes: Wishes) -> None:
+    """Say at the start what will be told to nobody."""
+    try:
+        found = untold_steps(desk.settings, wishes)
+    except ConfigError as error:
+        log.warning("escalations_unread", reason=str(error))
+        return
+    for role in sorted({each.role for each in found}):
+        mine = [each for each in found if each.role == role]
+        rules, zh = sorted({each.rule for each in mine}), mine[0].names["zh"]
+        log.warning("role_untold", role=role, role_zh=zh, rules=rules, places=mine[0].places, hint=mine[0].hint)
 
 
 @app.command()
@@ -224,4 +269,6 @@ async def _run(desk: Desk, wishes: Wishes, veil: Veil, http: HttpSettings | None
     )
     async with OutwardProcess(errand, desk.clock) as process:
         await notices.remember(process.ledger)
-        await work(process, desk.clock, guide.look, partial(learn_kinds, desk, veil), http=http)
+        metrics = Metrics()
+        metrics.read("hub_escalations_missed_total", lambda: notices.untold)
+        await work(process, desk.clock, guide.look, partial(learn_kinds, desk, veil), http=http, metrics=metrics)

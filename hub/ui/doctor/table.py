@@ -99,6 +99,15 @@ AREAS: tuple[Area[Any], ...] = (
     Area("profiles", own.profiles, (Check("profiles_check", own.faultless),)),
     Area("rules", own.rules, (Check("rules_check", own.faultless),)),
     Area("identity", own.identity, (Check("one_hub", own.one_hub),), blind=Grade.UNSEEN),
-    Area("deliveries", outward.look, (Check("deliveries_leave", outward.deliveries),)),
+    Area(
+        "deliveries",
+        outward.look,
+        (
+            Check("deliveries_leave", outward.deliveries),
+            Check("senders_work", outward.at_work),
+            Check("receivers_reachable", outward.reachable),
+            Check("roles_told", outward.roles_told),
+        ),
+    ),
     Area("hub", own.running, (Check("hub_ready", own.ready),)),
 )

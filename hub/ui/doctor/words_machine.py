@@ -97,6 +97,32 @@ OWN_WORDS = {
             "hub events deliveries list NAME 与 hub notify ledger 说明原因；retry 可重发",
         ),
     ),
+    "senders_work": Words(
+        Text("forwarders and notifiers at work", "转发与通知进程"),
+        Text(
+            "what nobody sends waits in Redis only as long as its streams are kept", "无人发送的事件过了流保留期就没了"
+        ),
+        Text(
+            "systemctl start hub-notify or hub-forward@NAME; what is no longer wanted: remove its folder and settings",
+            "systemctl start hub-notify 或 hub-forward@NAME；不再需要的，请删除其目录与设置",
+        ),
+    ),
+    "receivers_reachable": Words(
+        Text("webhooks that the settings name", "设置中的 webhook 地址"),
+        Text("events for who cannot be reached wait, and are given up after 72 h", "无法送达的事件会等待，72 小时放弃"),
+        Text(
+            "look at the address in [forward.NAME] webhook, at DNS, certificates and the firewall between",
+            "检查 [forward.NAME] webhook 的地址、DNS、证书以及中间的防火墙",
+        ),
+    ),
+    "roles_told": Words(
+        Text("who is told when an alarm is escalated", "告警升级时通知谁"),
+        Text("a step that comes due and is told to nobody brings no help", "到期而无人收到的升级带不来援助"),
+        Text(
+            "hub notify check lists the steps; give each role a route (to: [ROLE]) in the folder of [notify] dir",
+            "hub notify check 列出各级；在 [notify] dir 目录中为每个角色增加路由（to: [ROLE]）",
+        ),
+    ),
     "hub_ready": Words(
         Text("the running hub", "运行中的集线器"),
         Text("what it is not ready for is not heard or not delivered now", "未就绪即表示现在听不到或送不出"),
