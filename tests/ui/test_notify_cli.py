@@ -195,7 +195,8 @@ def test_roles_that_no_route_tells_are_listed_with_the_mend_and_told_at_the_star
     http_thread.then = _end_the_hub
     started = desk("notify", "run")
     assert started.code == 0
-    assert {line.split("role=")[1].split()[0] for line in started.err.splitlines() if "role_untold" in line} == roles
+    logged = [json.loads(line) for line in started.err.splitlines() if "role_untold" in line]
+    assert {(line["role"], bool(line["role_zh"])) for line in logged} == {(role, True) for role in roles}
     wishes = desk.directory / "notify" / "wishes.yaml"
     every = f"route: ladders\nchannels: duty\nmin_severity: info\nto: [{', '.join(sorted(roles))}]\n"
     wishes.write_text(f"{WISHES}---\n{every}", encoding="utf-8")
