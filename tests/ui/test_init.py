@@ -23,6 +23,7 @@ from hub.ui.installing.choices import RedisChoice, secrets_of
 from tests.machine import find, needs, needs_mosquitto
 from tests.servers.process import ServerProcess
 from tests.ui.conftest import Cli, Said
+from tests.ui.every_command import commands
 from tests.ui.installation import FIRE, HubRun
 from tests.waiting import wait_until
 
@@ -61,7 +62,10 @@ def test_it_writes_an_installation_whose_secrets_only_we_can_read(cli: Cli, plac
         "hub.toml",
         "redis/redis.conf",
         "secrets.toml",
+        "systemd/hub-city.service",
+        "systemd/hub-forward@.service",
         "systemd/hub-mosquitto.service",
+        "systemd/hub-notify.service",
         "systemd/hub-redis.service",
         "systemd/hub.service",
     }
@@ -88,7 +92,7 @@ def test_again_it_changes_nothing_and_says_so(cli: Cli, place: Path) -> None:
     before = contents(place)
     assert set(made(cli, place).values()) == {"unchanged"}
     assert contents(place) == before
-    assert "0 created, 9 were there: none changed" in cli("init", str(place), "--yes").out
+    assert "0 created, 12 were there: none changed" in cli("init", str(place), "--yes").out
 
 
 def test_what_people_wrote_is_kept_and_what_is_missing_comes_back_with_the_same_secrets(cli: Cli, place: Path) -> None:
@@ -124,6 +128,7 @@ def test_a_flag_that_says_otherwise_than_what_stands_there_is_refused(cli: Cli, 
         (("--tls-cert", "/etc/hostname"), "tls_incomplete"),
         (("--tls-cert", "/nowhere", "--tls-key", "/nowhere"), "tls_file_missing"),
         (("--mqtt-port", "8080"), "ports_collide"),
+        (("--http-port", "8082"), "ports_collide"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(
@@ -190,6 +195,18 @@ def test_a_listener_for_devices_is_remembered(cli: Cli, place: Path, tmp_path: P
     (place / "broker" / "mosquitto.conf").unlink()
     made(cli, place)
     assert (place / "broker" / "mosquitto.conf").read_text("utf-8") == conf
+
+
+def test_each_unit_of_ours_starts_a_command_that_there_is_with_the_settings_of_the_installation(
+    cli: Cli, place: Path
+) -> None:
+    made(cli, place)
+    lines = [line for path in (place / "systemd").iterdir() for line in path.read_text("utf-8").splitlines()]
+    ours = [line.partition(f" --config {place}/hub.toml ")[2] for line in lines if "--config" in line]
+    assert sorted(ours) == ["city run", "events forward %i", "notify run", "run"]
+    assert {words.removesuffix(" %i") for words in ours} <= set(commands())
+    settings = read_settings(place / "hub.toml").notify
+    assert (settings.dir, settings.http and settings.http.port) == (place / "notify", 8082)
 
 
 @needs("systemd-analyze")

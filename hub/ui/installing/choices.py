@@ -19,6 +19,9 @@ from hub.toml_files import read_layers
 HUB_USERS = ("telemetry", "events", "downlink", "record", "doctor", "drill")
 """Each connection of the hub is a user of its own; three of them for `hub record`, `hub doctor`, `hub drill`."""
 
+NOTIFY_PORT = 8082
+"""Where `hub notify run` shows its health; the city engine's is the default of its setting, 8081."""
+
 
 class RedisChoice(StrEnum):
     """Whose Redis it is."""

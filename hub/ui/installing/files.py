@@ -20,7 +20,7 @@ from hub.registry.brokers.mosquitto import Mosquitto
 from hub.registry.brokers.mosquitto_files import Listeners, configuration
 from hub.registry.hashing import PASSWORD_ROUNDS, hash_secret
 from hub.services.valkey import valkey_conf
-from hub.ui.installing.choices import Choices, RedisChoice, Secrets
+from hub.ui.installing.choices import NOTIFY_PORT, Choices, RedisChoice, Secrets
 from hub.ui.installing.readme import readme
 from hub.ui.installing.units import units
 
@@ -56,7 +56,7 @@ class _Planned:
 def install(directory: Path, choices: Choices, secrets: Secrets) -> list[Written]:
     """Make what is missing of an installation, and tell of every file; nothing that exists is changed."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o750)
-    for name in ("data", "device_profiles", "rules"):
+    for name in ("data", "device_profiles", "rules", "notify"):
         (directory / name).mkdir(exist_ok=True, mode=0o750)
     planned = [*_settings(directory, choices, secrets), *_redis(directory, choices, secrets)]
     planned += [
@@ -110,6 +110,11 @@ directory = "{directory}/broker"
 {tls}
 [http]
 port = {choices.http_port}
+
+# Who is told what, and by which way: README.md. / 通知谁、以何种方式，见 README.md。
+[notify]
+dir = "{directory}/notify"
+http = {{port = {NOTIFY_PORT}}}
 {redis}{series}"""
 
 

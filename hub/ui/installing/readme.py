@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hub.ui.installing.choices import Choices, RedisChoice, hub_command
-from hub.ui.installing.units import own_units
+from hub.ui.installing.choices import NOTIFY_PORT, Choices, RedisChoice, hub_command
+from hub.ui.installing.units import CITY, FORWARD, NOTIFY, own_units
 
 
 def readme(directory: Path, choices: Choices) -> str:
@@ -17,12 +17,14 @@ def readme(directory: Path, choices: Choices) -> str:
         "partition": choices.partition,
         "mqtt_port": choices.mqtt_port,
         "http_port": choices.http_port,
+        "notify_port": NOTIFY_PORT,
         "redis": _REDIS[choices.redis].format(directory=directory),
         "redis_zh": _REDIS_ZH[choices.redis].format(directory=directory),
         "start_redis": f"redis-server {directory}/redis/redis.conf &\n" if choices.redis is RedisChoice.SERVER else "",
         "series": choices.influx.url if choices.influx else f"{directory}/data/timeseries.sqlite",
         "links": " ".join(f"{directory}/systemd/{name}" for name in units),
         "units": " ".join(units),
+        "beside": " ".join(f"{directory}/systemd/{name}" for name in (NOTIFY, FORWARD, CITY)),
     }
     return _PAGE.format(**words)
 
@@ -54,7 +56,8 @@ Made by `hub init`. Run it again at any time: it makes what is missing and chang
 | what was heard / 日志与状态 | `{directory}/data` |
 | own profiles / 自有型号 | `{directory}/device_profiles`: replace those that ship, by name / 同名覆盖 |
 | own rules / 自有规则 | `{directory}/rules`: the same / 同上 |
-| health / 健康 | http://127.0.0.1:{http_port}/readyz, /metrics |
+| who is told / 通知谁 | `{directory}/notify`: channels and routes / 通道与路由 |
+| health / 健康 | http://127.0.0.1:{http_port}/readyz, /metrics; of `hub notify run`: port {notify_port} |
 
 All commands below are given in this directory / 以下命令均在本目录执行：
 
@@ -111,6 +114,28 @@ Devices outside this machine need `tls_port` (or, by certificate, `certificate_p
 a restart of mosquitto. 设备口令只显示一次；`broker/` 由 hub 维护，请勿手工修改；
 本机以外的设备需在 `hub.toml` 的 `[broker]` 中设置 `tls_port` 并重启 mosquitto。
 
+## Tell people and others / 通知与转发
+
+```yaml
+# {directory}/notify/duty.yaml; addresses are secrets / 地址属机密: [notify.urls] duty = "tgram://…" in secrets.toml
+channel: duty
+---
+route: grave
+channels: duty
+min_severity: high
+```
+
+```sh
+hub notify check                               # escalations that nobody would be told of / 无人收到的升级
+hub notify test duty                           # one message / 发送测试消息
+systemctl link {beside}
+systemctl enable --now hub-notify              # once there are routes / 配好路由之后
+systemctl enable --now hub-forward@city        # [forward.city] webhook = "https://…" in secrets.toml / 转发到外部系统
+systemctl enable --now hub-city                # cards and plates across sites / 跨小区规则
+```
+
+By hand: `hub notify run`, `hub events forward city`, `hub city run`. 手工运行同上。
+
 ## Every day / 每天
 
 ```sh
@@ -138,7 +163,7 @@ same ids. 运行中直接复制 SQLite 文件无效；备份不含 Redis 与 Inf
 pip install --upgrade residential-hub
 hub profiles check && hub rules check          # do your own files still fit / 自有文件是否仍然适用
 hub init {directory} --yes                     # makes what is new, tells what differs / 补新增文件，列出差异
-systemctl restart hub                          # what was heard meanwhile comes after / 其间消息随后补上
+systemctl restart hub 'hub-notify*' 'hub-forward@*' 'hub-city*'    # the rest comes after / 其间消息随后补上
 hub doctor
 ```
 

@@ -1,4 +1,4 @@
-"""The systemd units of an installation: the hub, and the servers that are its own."""
+"""The systemd units of an installation: the hub, the servers that are its own, and what may work beside it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from hub.ui.installing.choices import Choices, RedisChoice, found_executable, hub_command
 
 HUB, MOSQUITTO, REDIS = "hub.service", "hub-mosquitto.service", "hub-redis.service"
+NOTIFY, FORWARD, CITY = "hub-notify.service", "hub-forward@.service", "hub-city.service"
 
 
 def own_units(choices: Choices) -> list[str]:
-    """Return the names of the units, servers first."""
+    """Return the names of the units that every installation needs, servers first."""
     return [MOSQUITTO, *([REDIS] if choices.redis is RedisChoice.SERVER else []), HUB]
 
 
@@ -20,7 +21,41 @@ def units(directory: Path, choices: Choices) -> dict[str, str]:
     found = {HUB: _hub(directory, choices, servers), MOSQUITTO: _mosquitto(directory, choices)}
     if choices.redis is RedisChoice.SERVER:
         found[REDIS] = _redis(directory, choices)
-    return found
+    return found | {
+        NOTIFY: _beside(directory, choices, "Messages of the hub to people", "notify run", ""),
+        FORWARD: _beside(directory, choices, "Events of the hub to %i", "events forward %i", _UNWANTED),
+        CITY: _beside(directory, choices, "What crosses the sites of the hub", "city run", ""),
+    }
+
+
+_UNWANTED = """\
+# Exit 2 is for a person: the receiver said that it wants nothing more (410), or a setting is wrong.
+RestartPreventExitStatus=2
+"""
+
+
+def _beside(directory: Path, choices: Choices, what: str, command: str, more: str) -> str:
+    """Return the unit of a process that reads the streams: it waits for Redis by itself, however long."""
+    redis = [REDIS] if choices.redis is RedisChoice.SERVER else []
+    return f"""\
+[Unit]
+Description={what}
+Documentation=file://{directory}/README.md
+Wants=network-online.target {" ".join(redis)}
+After=network-online.target time-sync.target {" ".join([*redis, HUB])}
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart={hub_command()} --config {directory}/hub.toml {command}
+WorkingDirectory={directory}
+# What it has read and sent is on disk: it may be ended at any moment.
+Restart=always
+RestartSec=5
+{more}TimeoutStopSec=30
+{_walls(directory, choices)}
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 def _hub(directory: Path, choices: Choices, servers: list[str]) -> str:
