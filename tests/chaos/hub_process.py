@@ -48,7 +48,7 @@ class HubProcess:
         self.directory = directory
         self.mqtt_port = mqtt_port
         self.redis_port = redis_port
-        self._more_settings = settings
+        self.more_settings = settings
         self._partitions = list(partitions)
         self.workers = 1 + len(self._partitions)
         self.data = directory / "data"
@@ -76,13 +76,13 @@ class HubProcess:
             f"[mqtt]\nport = {self.mqtt_port}\n"
             f'[redis]\nurl = "redis://:{PASSWORD}@127.0.0.1:{self.redis_port}/0"\n'
             f"[http]\nport = {self.http_port}\n"
-            f'[checkpoint]\nevery = "1s"\n{self._more_settings}',
+            f'[checkpoint]\nevery = "1s"\n{self.more_settings}',
             encoding="utf-8",
         )
 
     def moved(self, directory: Path, host: str = "another-host") -> HubProcess:
         """Return the same hub on another host: a copy of its files as they are now, whatever it is doing."""
-        moved = HubProcess(directory, self.mqtt_port, self.redis_port, settings=self._more_settings)
+        moved = HubProcess(directory, self.mqtt_port, self.redis_port, settings=self.more_settings)
         shutil.copytree(self.rules, moved.rules, dirs_exist_ok=True)
         shutil.copytree(self.data, moved.data, dirs_exist_ok=True)
         moved.prelude = f"import socket; socket.gethostname = lambda: {host!r}; "

@@ -1,4 +1,4 @@
-"""A town whose hub stores in InfluxDB: what is stored is asked of the server, not of the hub's own files."""
+"""A town whose hub stores in InfluxDB: what is stored is asked of the server, and of the file it may have used."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from typing_extensions import override
 
 from hub.sinks.redis_link import pairs, rows
 from hub.sinks.streams import decode_event, domain_key
-from tests.chaos.town import Town
+from hub.sinks.timeseries.query import events
+from tests.chaos.town import ALL_TIME, Town
 from tests.servers.influxdb import InfluxServer
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
+
+LOCAL = "timeseries.sqlite"
 
 
 class InfluxTown(Town):
@@ -30,13 +33,18 @@ class InfluxTown(Town):
         rules: str = "",
         card_every: int = 30,
     ) -> None:
-        settings = f'[timeseries]\nstore = "influxdb"\nurl = "{influxdb.url}"\nbucket = "hub"\n'
-        super().__init__(directory, mosquitto, valkey, settings=settings, rules=rules, card_every=card_every)
+        self._settings = f'[timeseries]\nstore = "influxdb"\nurl = "{influxdb.url}"\nbucket = "hub"\n'
+        super().__init__(directory, mosquitto, valkey, settings=self._settings, rules=rules, card_every=card_every)
         self.influxdb = influxdb
+
+    def store_in(self, *, is_local: bool) -> None:
+        """Let the hub store in its own file from its next start on, or in InfluxDB again."""
+        self.hub.more_settings = "" if is_local else self._settings
 
     @override
     async def stored(self) -> Counter[float]:
-        return Counter(float(str(row[1])) for row in await self.influxdb.ask("SELECT co2 FROM environment_sensor"))
+        there = Counter(float(str(row[1])) for row in await self.influxdb.ask("SELECT co2 FROM environment_sensor"))
+        return there + await super().stored() if self._has_local else there
 
     @override
     async def stored_events(self) -> Counter[str]:
@@ -45,7 +53,13 @@ class InfluxTown(Town):
 
     async def stored_event_ids(self) -> Counter[str]:
         """Return how often each event of any rule is in the store."""
-        return Counter(str(row[1]) for row in await self.influxdb.ask("SELECT id FROM event"))
+        there = Counter(str(row[1]) for row in await self.influxdb.ask("SELECT id FROM event"))
+        here = await self._rows(events(ALL_TIME, {"site": self.site})) if self._has_local else []
+        return there + Counter(str(row.fields["id"]) for row in here)
+
+    @property
+    def _has_local(self) -> bool:
+        return (self.hub.data / LOCAL).exists()
 
     async def streamed_at(self) -> Mapping[str, int]:
         """Return the wall-clock ms at which Redis took the event of each card."""

@@ -27,7 +27,7 @@ async def small_disk(storm: Storm) -> AsyncIterator[Path]:
     aside = hub.directory / "aside"
     hub.kill()
     shutil.copytree(hub.data, aside)
-    _run(*mounting(hub.data))
+    run(*mounting(hub.data))
     try:
         shutil.copytree(aside, hub.data, dirs_exist_ok=True)
         shutil.rmtree(aside)
@@ -38,7 +38,7 @@ async def small_disk(storm: Storm) -> AsyncIterator[Path]:
         shutil.copytree(hub.data, aside)
     finally:
         hub.kill()
-        _run("umount", "--lazy", str(hub.data))
+        run("umount", "--lazy", str(hub.data))
     shutil.copytree(aside, hub.data, dirs_exist_ok=True)
     shutil.rmtree(aside)
     hub.start()
@@ -105,7 +105,7 @@ def may_mount(directory: Path) -> bool:
     tried = directory / "tried"
     tried.mkdir()
     if has_mounted := subprocess.run(mounting(tried), check=False, capture_output=True).returncode == 0:
-        _run("umount", str(tried))
+        run("umount", str(tried))
     tried.rmdir()
     return has_mounted
 
@@ -115,7 +115,8 @@ def mounting(directory: Path) -> tuple[str, ...]:
     return ("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "hub", str(directory))
 
 
-def _run(*command: str) -> None:
+def run(*command: str) -> None:
+    """Run a command of the system."""
     subprocess.run(command, check=True)
 
 

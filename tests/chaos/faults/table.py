@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.chaos.faults import broker, clock, commands, devices, disk, flood, hub, identity, network, redis, store
+from tests.chaos.faults import (
+    broker,
+    clock,
+    commands,
+    devices,
+    disk,
+    flood,
+    hub,
+    identity,
+    local_store,
+    network,
+    redis,
+    store,
+)
 from tests.chaos.faults.fault import Fault
 
 ROWS = (
@@ -12,6 +25,7 @@ ROWS = (
     *redis.ROWS,
     *broker.ROWS,
     *store.ROWS,
+    *local_store.ROWS,
     *network.ROWS,
     *devices.ROWS,
     *commands.ROWS,
