@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from hub.model import Batch, Control, Outcome, OutcomeKind, Record, Scalar, SessionCaughtUp, Tick
@@ -12,6 +12,7 @@ from tests.engine.desk import SESSIONS, START
 from tests.model.broker import Post, Sent
 from tests.model.devices import REFUSED, Devices, Word
 from tests.model.disk import Space
+from tests.model.north import Command
 from tests.model.process import Process, Surroundings
 from tests.model.reference import Reference, Repeated, differences
 from tests.model.still import SECOND, StillClock, StillLoop, Way
@@ -51,6 +52,7 @@ class World:
         self.around.disk.on_journaled = self._look_at_journal
         self.around.disk.on_saved = self._look_at_state
         self.around.redis.on_entry = self._look_at_entry
+        self.around.redis.on_transaction = self._look_at_transaction
         self.around.broker.on_acked = self._look_at_ack
         self.lost_by_broker: set[int] = set()
         self.begin()
@@ -150,6 +152,17 @@ class World:
             if self._entries[fields[b"id"]] > 1:
                 self.accuse(f"{fields[b'type'].decode()} was delivered twice")
 
+    def _look_at_transaction(self, commands: Sequence[Command]) -> None:
+        """No record is sent that the cursor covers: what does not move it shows whole alarms on a new connection."""
+        *work, (_, key, *fields) = commands
+        if not work or work[0][0] == b"DEL" or not key.startswith(b"hub:cursor:"):  # a claim ends with its heartbeat
+            return
+        before = int(self.around.redis.hashes.get(key, {}).get(b"record", b"0"))
+        record = int(dict(zip(fields[::2], fields[1::2], strict=True))[b"record"])
+        if record <= before:
+            names = sorted({name.decode() for name, *_ in work})
+            self.accuse(f"what record {record} wants ({names}) was sent, and the cursor at {before} covers it")
+
     def _look_at_ack(self, post: Post) -> None:
         if post.number > 0 and not self.journaled[post.number]:  # others are markers
             self.accuse(f"the broker took an ack of {post}, which is in no journal")
@@ -220,9 +233,9 @@ class World:
     # ------------------------------------------------------------------------------------------------------ small steps
 
     def run(self, most: int, until: Callable[[], bool] = bool) -> int:
-        """Let up to ``most`` requests through, door after door; return how many."""
+        """Let up to ``most`` requests through, door after door; return how many. It ends with the first accusation."""
         count = 0
-        while count < most and self.process.doors.open_ones and not until():
+        while count < most and self.process.doors.open_ones and not (until() or self.accusations):
             for door in self.process.doors.open_ones:
                 self.process.doors.let(door, self.next_way.pop(door, Way.DONE))
                 count += 1

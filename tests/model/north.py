@@ -37,7 +37,10 @@ class Client:
 
 
 class Redis:
-    """Strings, hashes and streams, WATCH and EXEC. ``buffered``: copies that it finds in some buffer later."""
+    """Strings, hashes and streams, WATCH and EXEC. ``buffered``: copies that it finds in some buffer later.
+
+    ``on_entry`` hears of each entry of a stream, ``on_transaction`` of each transaction before it happens.
+    """
 
     def __init__(self) -> None:
         self.strings: dict[bytes, bytes] = {}
@@ -45,6 +48,7 @@ class Redis:
         self.streams: dict[bytes, list[Fields]] = {}
         self.buffered: deque[Callable[[], object]] = deque()
         self.on_entry: Callable[[bytes, Fields], None] = lambda _key, _fields: None
+        self.on_transaction: Callable[[Sequence[Command]], None] = lambda _commands: None
         self._versions: dict[bytes, int] = {}
 
     def run(self, client: Client, packed: Sequence[bytes]) -> list[Answer]:
@@ -74,6 +78,7 @@ class Redis:
         watched, client.watched = client.watched, {}
         if any(self._versions.get(key, 0) != version for key, version in watched.items()):
             return None
+        self.on_transaction(queued)
         return [self._do(name, words) for name, *words in queued]
 
     def _do(self, name: bytes, words: Command) -> Answer:  # noqa: C901 -- a table of commands
