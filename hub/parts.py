@@ -19,7 +19,7 @@ from hub.bridge import topics
 from hub.bridge.aiomqtt_session import AiomqttSession
 from hub.bridge.downlink import Downlink
 from hub.bridge.frames import decode_packets
-from hub.bridge.line import LONG_REST, SHORT_REST, SessionConfig
+from hub.bridge.line import PATIENT, PROMPT, SessionConfig
 from hub.bridge.paho_client import ClientConfig
 from hub.bridge.reconnect import Guard
 from hub.bridge.session import MqttSession
@@ -107,7 +107,7 @@ def make_sessions(
             tls=tls_of(settings),
             first_connection=first_connection,
             guard=broker.guard,
-            rest=LONG_REST if name is SessionName.TELEMETRY else SHORT_REST,
+            rests=PATIENT if name is SessionName.TELEMETRY else PROMPT,
         )
         session = make(config, inbox.put, clock)
         inbox.attach(session)

@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from hub.bridge.frames import Malformed, frame_bytes, pubacks, read_messages
 from hub.bridge.hearing import MAX_BYTES, MAX_MESSAGES, PATIENCE_SECONDS, PROBE, Hearing
-from hub.bridge.line import MARKER_EVERY_SECONDS, NEVER_EXPIRES, RECEIVE_MAXIMUM, SHORT_REST, Line
+from hub.bridge.line import LITTLE_BYTES, MARKER_EVERY_SECONDS, NEVER_EXPIRES, RECEIVE_MAXIMUM, SHORT_REST, Line
+from hub.bridge.plain_socket import read_waiting
 from hub.bridge.subscriptions import FAILURE, Subscriptions
 from hub.model import Delivery, Publish
 
@@ -124,7 +125,7 @@ class Connection(asyncio.Protocol):
             return  # what is not delivered is not acked, and comes again
         self._heard = True
         if not self._resting:
-            self._rest()
+            self._rest(len(data))
         if self._tail:
             self._tail.append(data)
             self._tail_bytes += len(data)
@@ -264,16 +265,25 @@ class Connection(asyncio.Protocol):
 
     # ------------------------------------------------------------------------------------------ time
 
-    def _rest(self) -> None:
-        """Read no more for a while."""
-        rest = SHORT_REST if self.hearing.acks.is_full else self._line.config.rest
+    def _rest(self, size: int) -> None:
+        """Read no more for a while, longer after ``size`` bytes if that is little."""
+        rests = self._line.config.rests
+        rest = SHORT_REST if self.hearing.acks.is_full else rests.little if size < LITTLE_BYTES else rests.much
         self._resting = True
         self._later(rest.total_seconds(), self._wake)
         self._transport.pause_reading()
 
     def _wake(self) -> None:
         self._resting = False
-        self._regulate()
+        try:
+            waiting = b"" if self._is_deaf or self._is_leaving else read_waiting(self._transport)
+        except OSError as error:
+            self.abort(f"connection_lost: {error}")
+            return
+        if waiting:
+            self.data_received(waiting)
+        else:
+            self._regulate()
 
     def _regulate(self) -> None:
         """Read, unless we just did or the hub cannot take more."""

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NamedTuple
 
 from hub.bridge.reconnect import Guard
 from hub.bridge.topics import marker_topic
@@ -15,9 +16,7 @@ NEVER_EXPIRES = 0xFFFF_FFFF
 """Session expiry: with 600 s a clock jump of a day made mosquitto delete the session and its queue (measured)."""
 RECEIVE_MAXIMUM = 16_384
 MARKER_EVERY_SECONDS = 2.0
-SHORT_REST, LONG_REST = timedelta(milliseconds=5), timedelta(milliseconds=20)
-"""Between two reads: a wake-up costs 1 ms of CPU whatever it brings, so 1,000 messages a second cost 230 us each with
-5 ms, 100 with 20; 8,000 a second 40 and 26. An event of a message that rests is seen 10 ms later."""
+SHORT_REST = timedelta(milliseconds=5)
 
 OVERSLEPT = "overslept"
 """Why we end a connection: another process may own the partition, so what we read is not ours to acknowledge."""
@@ -25,14 +24,28 @@ OVERSLEPT = "overslept"
 Deliver = Callable[[Delivery], None]
 
 
+class Rests(NamedTuple):
+    """How long reading pauses after a read that brought much, or ``little``, so that the next one brings more."""
+
+    much: timedelta
+    little: timedelta
+
+
+PROMPT = Rests(SHORT_REST, SHORT_REST)
+PATIENT = Rests(timedelta(milliseconds=20), timedelta(milliseconds=30))
+"""A wake-up costs 1 ms of CPU whatever it brings, so 1,000 messages a second cost 230 us each with 5 ms, 100 with 20;
+8,000 a second 40 and 26. An event of a message that rests is seen 10 ms later."""
+LITTLE_BYTES = 8 * 1024
+"""What a read brings of telemetry at about 2,000 messages a second."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
     """Where a session connects, as whom, and what it subscribes to (its marker it adds itself).
 
     ``name`` is what Deliveries and records call it; ``first_connection`` is the number of its first TCP connection.
-    ``rest`` is how long reading pauses after a read, so that the next one brings more; never longer than a short one
-    while the broker may be waiting for our acks. ``guard`` knows whether we may connect again, and whether we slept so
-    long that nothing may be acked.
+    ``rests`` are between two reads; never longer than a short one while the broker may be waiting for our acks.
+    ``guard`` knows whether we may connect again, and whether we slept so long that nothing may be acked.
     """
 
     host: str
@@ -46,7 +59,7 @@ class SessionConfig:
     tls: ssl.SSLContext | None = None
     first_connection: int = 1
     keepalive_seconds: int = 10
-    rest: timedelta = SHORT_REST
+    rests: Rests = PROMPT
     guard: Guard | None = None
 
 

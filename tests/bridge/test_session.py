@@ -13,6 +13,7 @@ import pytest
 from hub.bridge import acks as acks_module
 from hub.bridge import connection as connection_module
 from hub.bridge.frames import decode_packets
+from hub.bridge.line import LITTLE_BYTES, Rests
 from hub.bridge.session import MqttSession
 from hub.bridge.topics import SYS_DROPPED, marker_topic
 from hub.model import CaughtUp, Connected, Lost, Packets, Publish
@@ -147,7 +148,7 @@ async def test_many_acks_are_settled_without_waiting_for_the_next_ping(
 
 async def test_a_broker_that_waits_for_acks_is_read_again_soon(broker: ScriptedBroker) -> None:
     an_hour = timedelta(hours=1)
-    async with Ear(MqttSession, replace(config(broker.port), rest=an_hour)) as ear:
+    async with Ear(MqttSession, replace(config(broker.port), rests=Rests(an_hour, an_hour))) as ear:
         await wait_until(lambda: ear.is_caught_up)
         for acked in (4, 6, 8):
             broker.send(message(b"x", 1), message(b"x", 2))
@@ -156,7 +157,7 @@ async def test_a_broker_that_waits_for_acks_is_read_again_soon(broker: ScriptedB
 
 async def test_a_session_rests_between_reads(broker: ScriptedBroker) -> None:
     rest = timedelta(seconds=0.3)
-    async with Ear(MqttSession, replace(config(broker.port), rest=rest)) as ear:
+    async with Ear(MqttSession, replace(config(broker.port), rests=Rests(rest, rest))) as ear:
         await wait_until(lambda: ear.is_caught_up)
         broker.send(message(b"a", 1), message(b"b", 2))
         await wait_until(lambda: len(ear.messages) == 2)
@@ -168,6 +169,20 @@ async def test_a_session_rests_between_reads(broker: ScriptedBroker) -> None:
         broker.send(message(b"e", 5))
         await wait_until(lambda: len(ear.messages) == 5)
         assert asyncio.get_running_loop().time() - began > rest.total_seconds() / 2
+
+
+@pytest.mark.parametrize("brings", ["little", "much"])
+async def test_how_long_it_rests_is_chosen_by_what_a_read_brought(broker: ScriptedBroker, brings: str) -> None:
+    soon, an_hour = timedelta(milliseconds=1), timedelta(hours=1)
+    rests = Rests(soon, an_hour) if brings == "much" else Rests(an_hour, soon)
+    payload = b"x" * (4 * LITTLE_BYTES if brings == "much" else 10)
+    async with Ear(MqttSession, replace(config(broker.port), rests=rests)) as ear:
+        await wait_until(lambda: ear.is_caught_up)
+        broker.send(message(payload, 1), message(payload, 2))
+        await wait_until(lambda: len(ear.messages) == 2)
+        for packet_id in (3, 4, 5):
+            broker.send(message(payload, packet_id))
+            await wait_until(lambda: len(ear.messages) == packet_id)  # noqa: B023 -- it is awaited here
 
 
 async def test_acks_keep_the_order_of_the_packets_around_foreign_markers(broker: ScriptedBroker) -> None:
