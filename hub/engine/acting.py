@@ -39,6 +39,7 @@ class Hands:
         self._holds = Holds(state, timers, self._sender, find, self._guards)
         self.commands, self.leases = self._sender.commands, self._holds.leases
         self.find, self.outcome, self.response = self._sender.find, self._sender.outcome, self._sender.response
+        self.spoke, self.revised = self._sender.lookout.spoke, self._sender.lookout.look_again
         self._counts: dict[str, int] = {}
         self._sent: list[Command] = []
         self._taken_back: list[Command] = []
@@ -241,7 +242,7 @@ class Hands:
         """Let go what an interlock has come to bar; find what is seen to be done. Seldom anything is."""
         if self._holds.watched:
             self._holds.look(moment)
-        if self._sender.awaiting:
+        if self._sender.lookout.is_due(moment.t):
             self._sender.look(self._guards, self._find, moment)
 
     # ------------------------------------------------------------------------------------------------ steps that fail

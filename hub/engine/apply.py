@@ -201,8 +201,7 @@ class Engine:
         return self.state.clock.sessions.setdefault(name, SessionState())
 
     def _connected(self, connected: SessionConnected, moment: Moment) -> None:
-        session = self._session(connected.session)
-        clock = self.state.clock
+        session, clock = self._session(connected.session), self.state.clock
         clock.last_connection = max(clock.last_connection, connected.connection)
         session.connection, session.connected, session.caught_up = connected.connection, True, False
         if not connected.session_present:
@@ -250,6 +249,7 @@ class Engine:
         for device in concerned:
             self._judge.watch(device)
         self._alarms.revised(moment)
+        self._hands.revised()
         self._judge.keyed.prune()
         self._judge.turn(change.turned, moment)
         for device in concerned:  # a directory may have said what one is that could not be understood

@@ -189,7 +189,10 @@ class _Pulse:
     Python sorts the slots of a class by name, but those of a base class come first.
     """
 
-    __slots__ = ("ages_end", "handler", "is_silent", "least_age", "mark", "most_age", "parts", "state", "whole")
+    __slots__ = (
+        "ages_end", "handler", "is_awaited", "is_silent", "least_age", "mark", "most_age", "parts", "state",
+        "whole",
+    )  # fmt: skip
 
 
 class Device(_Pulse):
@@ -200,6 +203,7 @@ class Device(_Pulse):
 
     ``profile`` is the one at work, ``downlinks`` the commands that it can encode. Of a foreign network ``source`` is
     the source, ``called`` what that calls it in its topics, and ``read`` reads a payload with the port beside it.
+    ``is_awaited`` while what it says may show that a command was done.
     ``deafness`` says why it cannot be understood yet.
     """
 
@@ -216,6 +220,7 @@ class Device(_Pulse):
         self.state = state
         self.mark = 0
         self.is_silent = False
+        self.is_awaited = False
         self.handler: Handler
         self.respond: Callable[[bytes], Response]
         self.rules: KindRules

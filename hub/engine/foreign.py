@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec.structs import replace
+from typing_extensions import override
 
 from hub.engine.acting import Hands
 from hub.engine.ages import age_of_reading
@@ -37,6 +38,12 @@ class ForeignEar(Readings):
         self._hands = hands
         self._named = "", ""
         self.waiting = WaitingRoom(state)
+
+    @override
+    def _hear(self, device: Device) -> None:
+        super()._hear(device)
+        if device.is_awaited:
+            self._hands.spoke(device)
 
     def _take_foreign(self, device: Device | None, route: Route) -> Timeliness:
         """Take a message of a source; ``device`` None: its payload says which, or it is about none."""

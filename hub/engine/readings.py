@@ -207,7 +207,7 @@ class Readings:
         measured, values, at, awake = reading.measured_at, reading.values, self._at, self._awake + self._index
         if measured is None or not device.least_age <= at - measured <= device.most_age or awake >= device.ages_end:
             return False
-        if reading.signals or reading.identity is not None or reading.backfill or device.is_silent:
+        if reading.signals or reading.identity is not None or reading.backfill or device.is_silent or device.is_awaited:
             return False
         part = device.whole if reading.part is None else device.parts.get(reading.part)
         if part is None or part.woken.names != tuple(values) or part.held.at > measured:

@@ -20,6 +20,7 @@ from hub.commands.life import (
 from hub.engine.device import Device
 from hub.engine.encoding import TopicNames, transmission_of
 from hub.engine.guards import Guards
+from hub.engine.lookout import Lookout
 from hub.engine.moment import Moment, Output
 from hub.engine.sleepers import Sleepers
 from hub.engine.state import State, count
@@ -74,7 +75,7 @@ class Sender:
         self._topics = topics
         self._output = output
         self.commands: dict[str, Command] = {}
-        self.awaiting: dict[str, Command] = {}
+        self.lookout = Lookout()
         self.claims = Claims()
         self.sleepers = Sleepers(lambda: state.clock)
         self.undo = Undo()
@@ -100,14 +101,14 @@ class Sender:
         if command.state is CommandState.WAITING:
             self.sleepers.put(command)
         elif command.verify_t and command.state in _MAY_BE_SEEN:
-            self.awaiting[command.id] = command
+            self.lookout.put(command)
         due = command.expires_t if is_open else (command.ended_t or command.expires_t) + REMEMBER_NS
         self._timers.set(TimerClass.RUNNING, due, COMMAND, command.id)
 
     def forget(self, command: Command) -> None:
         """Forget a command that is long over, or that a failed step has made."""
         self.commands.pop(command.id, None)
-        self.awaiting.pop(command.id, None)
+        self.lookout.drop(command)
         self.sleepers.drop(command)
         self._called.pop(network_id(command.id), None)
         self.claims.drop(command)
@@ -157,7 +158,7 @@ class Sender:
                 self._output.effects.transmissions.append(transmission)
                 return
         self.become(command, CommandState.WAITING, "it leaves when the device has spoken", moment)
-        self.awaiting.pop(command.id, None)
+        self.lookout.drop(command)
         self.sleepers.put(command)
         self.tell(command, CommandState.WAITING.value, _words_of(command), moment)
 
@@ -207,8 +208,10 @@ class Sender:
         command.is_delivered |= state in ARRIVED
         if state is CommandState.DELIVERED and not command.verify_t:
             self._expire_within(command, DEFAULT_EXPIRY_NS, moment)
-        if state not in _MAY_BE_SEEN:
-            self.awaiting.pop(command.id, None)
+        if state in _MAY_BE_SEEN:
+            self.lookout.moved(command)
+        else:
+            self.lookout.drop(command)
         count(self._state.ledger.commands, state.value)
         if state not in OPEN:
             command.ended_t = moment.t
@@ -250,22 +253,23 @@ class Sender:
 
     def look(self, guards: Guards, find: Find, moment: Moment) -> None:
         """Find what devices now show to be done; tell of one that said so, and shows otherwise to the last."""
-        for command in sorted(self.awaiting.values(), key=lambda one: one.number):
-            device, is_over = find(command.site, command.device), moment.t >= command.verify_t
-            if device is None or command.state is CommandState.ACCEPTED:
+        for command in self.lookout.take(moment.t):
+            device = find(command.site, command.device)
+            if device is None or command not in self.lookout or command.state is CommandState.ACCEPTED:
                 continue
-            if device.state.heard_awake <= command.since and not is_over:
-                continue
-            seen = guards.is_seen(device, command.part, command.name, command.since)
+            is_over, has_spoken = moment.t >= command.verify_t, device.state.heard_awake > command.since
+            seen = guards.is_seen(device, command.part, command.name, command.since) if has_spoken or is_over else None
             if seen:
                 self.become(command, CommandState.VERIFIED, "", moment)
             elif is_over:
                 self._leave_unseen(command, moment, is_otherwise=seen is False)
+            else:
+                device.is_awaited = True
 
     def _leave_unseen(self, command: Command, moment: Moment, *, is_otherwise: bool) -> None:
         self.keep(command)
         command.verify_t = 0
-        del self.awaiting[command.id]
+        self.lookout.drop(command)
         if is_otherwise and command.state is CommandState.EXECUTED:
             detail = "it says that it is done, and reports otherwise"
             command.note("unverified", moment.at, detail)
