@@ -14,7 +14,7 @@ from hub.catalogue import Catalogue
 from hub.engine.apply import Engine
 from hub.engine.content import Content
 from hub.engine.device import DeviceRow
-from hub.engine.state import Document
+from hub.engine.state import Document, State
 from hub.errors import ConfigError, CorruptError
 from hub.model import Revision
 from hub.normalize.load import NOUNS, profiles_of
@@ -125,7 +125,7 @@ def _readable(known: Mapping[str, bytes], shipped: Mapping[str, bytes]) -> dict[
 def _try_out(documents: Mapping[str, bytes]) -> None:
     scratch = Content()
     scratch.documents = {key: Document(body) for key, body in _unlike(documents)}
-    scratch.restore({})
+    scratch.restore({}, State())
 
 
 def _unlike(documents: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:

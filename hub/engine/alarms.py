@@ -324,6 +324,4 @@ class Alarms:
             if case is not None and state.phase in ALARMING:
                 self.cleared(case, moment, {"reason": why})
             self._drop(name, key)
-        for name, key in self.views.remembered():
-            if rule in {name, ""} and (device is None or key.partition("#")[0] == device.key):
-                self.views.forget(name, key)
+        self.views.forget_all(rule, "" if device is None else device.key)

@@ -106,7 +106,7 @@ class Engine:
             case Batch():
                 self._ear.batch(record, body)
             case Tick():
-                pass
+                self._ear.waiting.let_go(record.t)
             case Revision():
                 self._revise(record, body, moment)
             case Control():
@@ -241,7 +241,7 @@ class Engine:
             self._alarms.forget("", moment, device=place, why="place removed")
         for device in self.content.devices() if change.removed_rules else ():
             self._judge.unwatch(device, moment)
-        self.content.settle(change)
+        self.content.settle(change, self.state)
         self.modes.forget_places()
         self._settle_modes(moment, has_moved=True)
         self._ear.forget_routes()
@@ -308,7 +308,7 @@ class Engine:
                 later.append(entry)
             else:
                 self._restore_entry(key, entry)
-        self.content.restore(devices, self.state.clock.received_at)
+        self.content.restore(devices, self.state)
         self._judge.restored(later)
         self._ear.redelivery.restored()
 

@@ -205,6 +205,7 @@ class Content:
         change.removed_places = [place for place in old if place.key not in places]
         kept = {key: place for key, place in self._places.items() if place.site not in wanted}
         self._places = dict(sorted((kept | {one.key: one for one in change.removed_places} | places).items()))
+        self._rulebook.keep_only((*self._devices.values(), *self._places.values()))
 
     @property
     def changes_at(self) -> int | None:
@@ -248,19 +249,23 @@ class Content:
             else:
                 device.is_silent = old.is_silent
 
-    def settle(self, change: Change) -> None:
+    def settle(self, change: Change, state: State) -> None:
         """Forget what the change removed, after its states have ended."""
         self._by_site, self._by_network = {}, None
         for device in change.removed_devices:
             self._devices.pop(device.key, None)
+            state.remove(device.entry_key)
+        self._outfits.keep_only(self._devices.values())
         for place in change.removed_places:
             self._places.pop(place.key, None)
         for rule in change.removed_rules:
             self.rules.pop(rule, None)
 
-    def restore(self, states: Mapping[str, DeviceState], at: int = 0) -> None:
-        """Build everything from the restored documents and device states, as it is at wall time ``at``."""
-        self._at = at
+    def restore(self, states: Mapping[str, DeviceState], state: State) -> None:
+        """Build everything from the restored documents and device states; of devices that are gone nothing is kept."""
+        at = self._at = state.clock.received_at
+        for key in sorted(states.keys() - self.documents.keys()):
+            state.remove(key)
         self._compile(self.documents, Change())
         self.barred = Barred(self.bodies(), self.networks)
         self._rulebook.learn(self.bodies())

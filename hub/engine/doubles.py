@@ -39,7 +39,7 @@ class Doubles:
         awake = self._state.clock.awake(moment.t)
         change = self._content.revise(Revision("", put, removed), wanted, self._state, awake)
         self.forget(change, moment)
-        self._content.settle(change)
+        self._content.settle(change, self._state)
         self._alarms.modes.forget_places()
         self._ear.forget_routes()
 
@@ -47,8 +47,6 @@ class Doubles:
         """End what doubles raised that ``change`` removes, and forget what they said."""
         for double in [one for one in change.removed_devices if one.is_double]:
             self._alarms.forget("", moment, device=double, why="drill over")
-            self._alarms.views.forget_member(double.key)
-            self._state.remove(double.entry_key)
 
     def _wanted(self) -> dict[str, bytes]:
         """Return the documents of all doubles; one whose original is gone goes too."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hub.catalogue import Kind
@@ -21,6 +22,8 @@ from hub.normalize.networks.synthesis import VENDOR
 from hub.normalize.profile import Profile
 from hub.normalize.responses import Response, compile_response
 
+COUNTS = ("partials", "unknown_names", "clocks_unset", "clocks_disagreeing")
+"""What handlers count."""
 _NOTHING = StoringNothing()
 
 
@@ -52,10 +55,18 @@ class Outfits:
         self._guards = {name: compile_guards(kind) for name, kind in kinds.items()}
         self._responses = {name: compile_response(kind) for name, kind in kinds.items()}
         self._made: dict[tuple[object, ...], Outfit] = {}
+        self._counted: Counter[str] = Counter()
 
     def count_of(self, name: str) -> int:
         """Return what all handlers together counted as ``name`` since they were compiled; those without it count 0."""
-        return sum(getattr(outfit.handler, name, 0) for outfit in self._made.values())
+        return self._counted[name] + sum(getattr(outfit.handler, name, 0) for outfit in self._made.values())
+
+    def keep_only(self, devices: Iterable[Device]) -> None:
+        """Forget what none of ``devices`` is equipped with any more: own parameters make an outfit of its own."""
+        used = {id(device.handler) for device in devices}
+        gone = [wish for wish, outfit in self._made.items() if id(outfit.handle) not in used]
+        for handler in [self._made.pop(wish).handler for wish in gone]:
+            self._counted.update({name: getattr(handler, name, 0) for name in COUNTS})
 
     def equip(self, device: Device) -> None:
         """Give ``device`` what it works with. Raises ConfigError, but never for a profile that a directory made."""

@@ -81,6 +81,16 @@ class Rulebook:
             code = "bad_params"
             raise ConfigError(code, f"{rule.rule} at {row.site}/{row.place}: {error}", rule=rule.rule) from error
 
+    def keep_only(self, subjects: Iterable[Device | Place]) -> None:
+        """Forget what no subject works with any more: each list, fact or parameter that changes makes rules of its own.
+
+        Their number is then that of the subjects at most, however often anything changes.
+        """
+        used = {id(each.rules) for each in subjects}
+        self._sets = {wish: found for wish, found in self._sets.items() if id(found) in used}
+        named = {number for _, *numbers in self._sets for number in numbers}
+        self._variants = {wish: rule for wish, rule in self._variants.items() if id(rule) in named}
+
     def way_up(self, site: str, place: str) -> list[PlaceRow]:
         """Return the place and those around it, nearest first."""
         return self._circumstances.way_up(site, place)

@@ -72,17 +72,23 @@ class Views:
             self._timers.drop(TimerClass.WINDOW, rule, key)
             self._state.remove(f"memory/{rule}/{key}")
 
-    def forget_member(self, device: str) -> None:
-        """Forget what a device that is gone has said to inputs: another of its name begins anew."""
-        for (rule, key), memory in sorted(self._memories.items()):
-            for tracks in memory.tracks.values():
-                for member in [name for name in tracks if name.partition("#")[0] == device]:
-                    self._state.touch(f"memory/{rule}/{key}", memory)
-                    del tracks[member]
+    def forget_all(self, rule: str, subject: str) -> None:
+        """Forget what is remembered for a rule ("": any) or subject ("": any) that is gone.
 
-    def remembered(self) -> list[tuple[str, str]]:
-        """Return the (rule, key) pairs that anything is remembered for, in their order."""
-        return sorted(self._memories)
+        Also what a device that is gone has said to the inputs of others: another of its name begins anew.
+        """
+        for name, key in sorted(self._memories):
+            if rule in {name, ""} and subject in {key.partition("#")[0], ""}:
+                self.forget(name, key)
+            elif subject:
+                self._forget_member(name, key, subject)
+
+    def _forget_member(self, rule: str, key: str, device: str) -> None:
+        memory = self._memories[rule, key]
+        for tracks in memory.tracks.values():
+            for member in [name for name in tracks if name.partition("#")[0] == device]:
+                self._state.touch(f"memory/{rule}/{key}", memory)
+                del tracks[member]
 
     def of(self, rule: CompiledRule, subject: Subject, part: str, now: Present) -> Held:
         """Return what ``rule`` sees of ``subject`` now."""

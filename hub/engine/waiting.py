@@ -15,26 +15,31 @@ def foreign_name(source: str, device: str) -> str:
 
 
 class WaitingRoom:
-    """Bounded by device (100 messages, 256 KiB) and by devices (1,000): what does not fit stays a dead letter only."""
+    """Bounded by device (100 messages, 256 KiB) and by devices (1,000): what does not fit stays a dead letter only.
+
+    Who spoke last stands last, so that what has waited for an hour is found without looking at the others.
+    """
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._waiting: dict[str, Waiting] = {}
+        self._is_in_order = True
 
     def restore(self, key: str, waiting: Waiting) -> None:
-        """Take an entry of a checkpoint."""
+        """Take an entry of a checkpoint; they come in any order."""
         self._waiting[key] = waiting
+        self._is_in_order = False
 
     def keep(self, name: str, t: int, received_at: int, topic: str, payload: bytes) -> None:
         """Keep one message of an unknown device: of ``site/device``, or what :func:`foreign_name` says."""
         key = f"waiting/{name}"
-        waiting = self._waiting.get(key)
+        self.let_go(t)
+        waiting = self._waiting.pop(key, None)
         if waiting is None:
             if len(self._waiting) >= DEVICES:
-                self._make_room(t)
-            if len(self._waiting) >= DEVICES:
                 return
-            waiting = self._waiting[key] = Waiting(messages=[])
+            waiting = Waiting(messages=[])
+        self._waiting[key] = waiting
         self._state.touch(key, waiting)
         messages = waiting.messages
         while messages and (
@@ -56,7 +61,19 @@ class WaitingRoom:
         self._state.remove(key)
         return [message[1:] for message in waiting.messages if message[0] >= t - KEPT_NS]
 
-    def _make_room(self, t: int) -> None:
-        for key in [key for key, one in self._waiting.items() if not one.messages or one.messages[-1][0] < t - KEPT_NS]:
+    def let_go(self, t: int) -> None:
+        """Forget the devices of which nothing has come for an hour."""
+        if not self._is_in_order:
+            self._waiting = dict(sorted(self._waiting.items(), key=lambda each: _spoke(each[1])))
+            self._is_in_order = True
+        while self._waiting:
+            key = next(iter(self._waiting))
+            if _spoke(self._waiting[key]) >= t - KEPT_NS:
+                return
             del self._waiting[key]
             self._state.remove(key)
+
+
+def _spoke(waiting: Waiting) -> int:
+    """Return the engine time of the newest message; nothing is kept of one that was too large."""
+    return waiting.messages[-1][0] if waiting.messages else 0

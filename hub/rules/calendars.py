@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,8 @@ from hub.rules.clauses import Clause
 _SECOND = 1_000_000_000
 _FAR = 400
 """Days that are looked ahead for a window to open: more than a year, for those on holidays only."""
+_DAYS_KNOWN = 8_192
+"""How many days of which it is known whether a word means them: of the next year all, of former ones none."""
 
 
 class Day(StrEnum):
@@ -65,7 +67,7 @@ class Window(Clause):
 Windows = Annotated[list[Window], BeforeValidator(_listed), Field(min_length=1)]
 
 
-@cache
+@lru_cache(_DAYS_KNOWN)
 def _is(day: date, wanted: Day) -> bool:
     if wanted not in {Day.WORKDAY, Day.HOLIDAY}:
         return day.weekday() == WEEK.index(wanted)

@@ -155,12 +155,16 @@ class Desk:
         """Return the events as short sentences: name, transition, late."""
         return [f"{event.transition} {event.name}{' late' if event.late else ''}" for event in self.events]
 
-    def restart(self) -> Desk:
-        """Return a desk whose engine came from this one's checkpoint, in another process's memory."""
+    def write_down(self) -> None:
+        """Write a checkpoint over the one before it."""
         state = self.engine.state
         state.begin_checkpoint()
         found = {**self.checkpoint, **state.take_checkpoint()}
         self.checkpoint = {key: body for key, body in found.items() if body is not None}
+
+    def restart(self) -> Desk:
+        """Return a desk whose engine came from this one's checkpoint, in another process's memory."""
+        self.write_down()
         return self.revive(self.checkpoint)
 
     def revive(self, checkpoint: Mapping[str, bytes]) -> Desk:

@@ -9,7 +9,7 @@ import msgspec
 
 from hub.engine.ages import HOUR_NS, age_of, first_time
 from hub.engine.content import Content
-from hub.engine.state import DeviceState, Document, decode_entries
+from hub.engine.state import DeviceState, Document, State, decode_entries
 from tests.engine.desk import device, documents
 
 DEVICES = 2_000
@@ -32,7 +32,7 @@ def test_a_registered_device_holds_nothing_that_others_hold_too() -> None:
     for each in (few, content):
         tracemalloc.start()
         try:
-            each.restore({})
+            each.restore({}, State())
             held.append(tracemalloc.get_traced_memory()[0])
         finally:
             tracemalloc.stop()
