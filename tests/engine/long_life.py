@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from hub.model import Control, Outcome, OutcomeKind, Publish, Revision, Scalar, SessionLost
+from hub.model import Control, Outcome, OutcomeKind, Publish, Revision, SessionLost
 from tests.engine.desk import ALARM, NORMAL, SECOND, SESSIONS, START, Desk, device, documents
 from tests.engine.test_alarms import native
 from tests.engine.test_barred import barred
@@ -185,9 +185,9 @@ class Town:
 
     # ------------------------------------------------------------------------------------------------ what is asked
 
-    def _order(self, verb: str, actor: str = "li", identity: str = "", **args: Scalar) -> None:
+    def _order(self, verb: str, actor: str = "li", identity: str = "", **args: str) -> None:
         self._asked += 1
-        words = Control("1-0", identity or f"id-{self._asked}", actor, verb, self.desk.wall + 30 * SECOND, args)
+        words = Control("1-0", identity or f"id-{self._asked}", actor, verb, self.desk.wall + 30 * SECOND, {**args})
         self.desk.say(words)
 
     def _ask(self, day: int) -> None:
@@ -203,8 +203,8 @@ class Town:
 
     def _try_out(self, day: int) -> None:
         self._order("test", **{"site": "s1", "what": f"smoke-of-{day}", "for": "30m", "reason": "inspection"})
-        words: dict[str, Scalar] = {"what": "z1", "for": "5m", "reason": "fire drill", "doubles": "smoke-1 smoke-2"}
-        self._order("drill", site="s1", **words)
+        doubled = {"what": "z1", "for": "5m", "reason": "fire drill", "doubles": "smoke-1 smoke-2"}
+        self._order("drill", **{"site": "s1", **doubled})
         for name in ("smoke-1", "smoke-2"):
             self._hear(Publish(f"hub/s1/{name}/drill", bytes.fromhex(ALARM)))
         self.desk.tick(600)
