@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from hub.clock import Clock
 from hub.commands.shown import ASKS
+from hub.durations import nanoseconds
 from hub.errors import UnavailableError
 from hub.model import Control
 from hub.registry import audit
@@ -26,6 +27,9 @@ log = structlog.get_logger(__name__)
 VIA = "control stream"
 RETRY_SECONDS = 1.0
 ANSWER_WAIT = timedelta(seconds=2)
+LATE_WAIT = timedelta(minutes=5)
+"""How long a hub that is slow, or starts only, is waited for; its answers stay in Redis for a minute."""
+MOST_UNANSWERED = 1_000
 _OURS = ("entry", "answer")
 
 
@@ -37,11 +41,20 @@ class Whose:
     veil: Callable[[], Veil]
 
 
+class _Unanswered(NamedTuple):
+    """A request that is written, whose answer is waited for ``until`` (monotonic ns)."""
+
+    verb: str
+    actor: str
+    until: int
+
+
 class Auditing:
     """Follows the control stream of a partition by itself, from the last request that the audit knows.
 
     It waits for the registry as long as it takes; nothing else waits for it. A request is written with what the hub
-    answered, if it did so soon; who agreed to what somebody else asked for is written beside what that was.
+    answered, if it did so soon; what it answers later is a line of its own, for no line is ever changed. Who agreed to
+    what somebody else asked for is written beside what that was.
     """
 
     def __init__(self, registry: Registry, address: RedisAddress, clock: Clock, whose: Whose) -> None:
@@ -50,7 +63,9 @@ class Auditing:
         self._reader = ControlReader(self._link, clock, partition=whose.partition)
         self._clock = clock
         self._subject = f"control/{whose.partition}/"
+        self._answers = f"answer/{whose.partition}/"
         self._veil = whose.veil
+        self._unanswered: dict[str, _Unanswered] = {}
 
     async def run(self) -> None:
         """Write down every request, until cancelled."""
@@ -78,7 +93,20 @@ class Auditing:
         for request in requests:
             if request.verb != ASKS:  # whoever watches asks again and again, and changes nothing
                 await self._write(request)
+        await self._answered_late()
         return after
+
+    async def _answered_late(self) -> None:
+        """Write down what the hub has answered since to requests that were written without."""
+        now = self._clock.monotonic_ns()
+        for identity, request in list(self._unanswered.items()):
+            answer = await answer_to(self._link, self._clock, identity, wait=timedelta())
+            if answer is not None:
+                after = {"request": identity, "answer": answer.code}
+                note = Note(what=f"control.{request.verb}.answered", subject=self._answers + identity, after=after)
+                await self._registry.note(note, Author(os_user=VIA, actor=request.actor))
+            if answer is not None or now > request.until:
+                del self._unanswered[identity]
 
     async def _write(self, request: Control) -> None:
         # The audit hides what is called a key, and that of an alarm is no secret.
@@ -91,6 +119,9 @@ class Auditing:
         before = await self._asked(str(request.args.get("request", ""))) if request.verb == "confirm" else None
         note = Note(what=f"control.{request.verb}", subject=self._subject + request.id, before=before, after=after)
         await self._registry.note(note, Author(os_user=VIA, actor=request.actor))
+        if answer is None and len(self._unanswered) < MOST_UNANSWERED:
+            until = self._clock.monotonic_ns() + nanoseconds(LATE_WAIT)
+            self._unanswered[request.id] = _Unanswered(request.verb, request.actor, until)
 
     async def _asked(self, identity: str) -> dict[str, Any] | None:
         """Return what was asked for by the first of two persons, and by whom; None for what nobody asked for."""

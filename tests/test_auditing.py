@@ -124,6 +124,32 @@ async def test_who_agreed_is_told_beside_what_the_other_one_asked_for_and_what_w
     assert [line.before for line in found] == [None, asked, None]
 
 
+async def test_an_answer_that_comes_late_is_a_line_of_its_own_and_no_second_request(
+    tmp_path: Path, valkey: ValkeyServer
+) -> None:
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        await ask(valkey, 1, "command", device="gate-1")
+        async with following(registry, valkey):
+            (asked,) = await until(registry, 1)
+            async with valkey.link() as link:
+                late = Reply(str(UUID(int=1)), ok=False, code="expired", detail="")
+                await link.exchange([pack_first_reply(late)], 1)
+            await until(registry, 2)
+            await ask(valkey, 2, "ack")
+            await until(registry, 3)
+        await ask(valkey, 3, "reload")
+        async with following(registry, valkey):  # it goes on from the last request, whatever was answered since
+            found = await until(registry, 4)
+    assert "answer" not in (asked.after or {})
+    assert [(line.what, line.actor, line.subject[-4:]) for line in found] == [
+        ("control.command", "li", "0001"),
+        ("control.command.answered", "li", "0001"),
+        ("control.ack", "li", "0002"),
+        ("control.reload", "li", "0003"),
+    ]
+    assert found[1].after == {"request": str(UUID(int=1)), "answer": "expired"}
+
+
 async def test_a_request_cannot_say_itself_how_far_the_audit_is(tmp_path: Path, valkey: ValkeyServer) -> None:
     async with Registry(sqlite_url(tmp_path)) as registry:
         await ask(valkey, 1, "ack", entry="99999999999999-0")
