@@ -32,7 +32,10 @@ def _a_little() -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long is waited after each failure, when one is given up, how long an end is kept; how many go at once."""
+    """How long is waited after each failure, when one is given up, how long an end is kept; how many go at once.
+
+    None is given up before the whole row of pauses: it may be old because nobody sent it, or because a clock has leapt.
+    """
 
     pauses: Sequence[float] = (1, 2, 5, 10, 30, 60, 120, 300)
     give_up_after: timedelta = timedelta(hours=72)
@@ -43,6 +46,10 @@ class Patience:
     def pause(self, failures: int) -> int:
         """Return the ns to wait after so many failures on end."""
         return round(self.pauses[min(failures, len(self.pauses)) - 1] * self.spread() * 1e9)
+
+    def is_over(self, age_ns: int, attempts: int) -> bool:
+        """Return whether what may go for so long, and was tried so often, is given up."""
+        return age_ns > nanoseconds(self.give_up_after) and attempts > len(self.pauses)
 
 
 class _Answered(NamedTuple):
@@ -185,8 +192,8 @@ class Courier:
                 state, attempts = State.WAITING, slip.attempts
             case Verdict.LATER | Verdict.BUSY:
                 due = now + max(self._patience.pause(attempts), nanoseconds(answer.after))
-                is_old = now - taken.may_go_at > nanoseconds(self._patience.give_up_after)
-                state = State.DEAD if is_old else State.WAITING
+                is_over = self._patience.is_over(now - taken.may_go_at, attempts)
+                state = State.DEAD if is_over else State.WAITING
         if state is State.DEAD:
             parcel = taken.parcel
             log.error("delivery_dead", number=slip.number, channel=slip.channel, id=parcel.event, answer=answer.text)

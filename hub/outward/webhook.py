@@ -91,6 +91,8 @@ async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
 def read_answer(answer: aiohttp.ClientResponse, said: bytes) -> Answer:
     """Return what a status means: 2xx taken, 410 no more of anything, a few refused, all else not now."""
     words = " ".join("".join(char if char.isprintable() else " " for char in said.decode("utf-8", "replace")).split())
+    if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+        words = "redirects are not followed: name the new address"
     text = f"{answer.status} {words}".strip()[:SHOWN_CHARACTERS]
     after = retry_after(answer.headers)
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
@@ -140,10 +142,17 @@ def own_secret(path: Path) -> Path:
 
 def host_of(url: str) -> str:
     """Return whom a URL names; ConfigError ``webhook_url_invalid`` for what is no http(s) URL."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    host, is_one = "", False
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        host.encode("idna")
+        is_one = parts.scheme in {"http", "https"} and bool(host) and parts.port != 0
+    except ValueError:  # of brackets, of a port beyond 65535, of a name that no DNS can have
+        pass
+    if not is_one:
         raise ConfigError("webhook_url_invalid", "a webhook is an http:// or https:// URL", hint="https://host/path")
-    return parts.hostname
+    return host
 
 
 def is_in_the_clear(url: str) -> bool:

@@ -12,8 +12,8 @@ from typing_extensions import override
 
 from hub.clock import SystemClock
 from hub.errors import ConfigError, CorruptError
-from hub.model import Event, Severity
-from hub.outward.cloud_event import LOST
+from hub.model import Entry, Event, Severity
+from hub.outward.cloud_event import LOST, Packing
 from hub.outward.courier import Patience
 from hub.outward.ledger import Ledger
 from hub.outward.parcel import State
@@ -122,6 +122,20 @@ async def test_whoever_is_tried_for_too_long_is_given_up_and_kept(
         await write(link, event(1), event(2))
         await wait_until(lambda: desk.ended() == [2])
     assert desk.ended(State.DEAD) == [1]
+
+
+async def test_what_waited_for_days_because_nobody_sent_it_is_not_given_up_at_the_first_failure(
+    desk: Desk, http_stub: HttpStub
+) -> None:
+    clock = SteppingClock()
+    clock.behind_ns = 5 * 86_400_000_000_000
+    entry = Entry(ACCESS, 1, 0, event(1), "hub/main")
+    async with Ledger(desk.directory, clock) as ledger:
+        await ledger.keep(Packing("test", Severity.LOW, lambda found: found, clock).of_entry(entry), {}, {})
+    http_stub.script.extend([Answer(status=503), Answer(status=500)])
+    async with desk.at_work():
+        await wait_until(lambda: desk.outcomes[2:])
+    assert (desk.ended(), desk.ended(State.DEAD)) == ([1], [])
 
 
 async def test_a_receiver_that_is_gone_ends_the_forwarder_and_loses_nothing(

@@ -171,7 +171,7 @@ async def test_what_quiet_hours_hold_grows_no_older_meanwhile(tmp_path: Path) ->
 
     async def try_after(hours: float) -> None:
         clock.advance(hours * 3600)
-        patience = Patience(give_up_after=timedelta(hours=24))
+        patience = Patience(pauses=(1,), give_up_after=timedelta(hours=24))
         courier = Courier(kept, {"duty": send}, clock, patience, lambda _found, outcome: told.append(outcome.state))
         async with asyncio.TaskGroup() as group:
             group.create_task(courier.run())
