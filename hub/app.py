@@ -319,6 +319,10 @@ class Hub:
 
     async def _keep_epochs(self) -> None:
         while True:
-            while self._epochs:
-                await self.state_file.keep_epoch(self._epochs.pop(0))
+            try:
+                while self._epochs:
+                    await self.state_file.keep_epoch(self._epochs[0])
+                    del self._epochs[0]
+            except UnavailableError as error:  # a full disk: only a start without Redis would ask for it
+                log.warning("epoch_held_up", reason=str(error))
             await self.clock.sleep(TICK_SECONDS)

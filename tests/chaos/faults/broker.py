@@ -19,7 +19,7 @@ SETTLED_MESSAGES = 15 * RATE
 
 async def kill(storm: Storm) -> None:
     """Kill it under a hub that listens, and that had no backlog when it saved last."""
-    await _until_saved(storm)
+    await until_saved(storm)
     await storm.publisher.until_acked(storm.random.randrange(1, RATE))
     await _kill(storm)
 
@@ -29,7 +29,7 @@ async def kill_behind_backlog(storm: Storm) -> None:
     hub, publisher = storm.town.hub, storm.publisher
     hub.kill()
     await publisher.until_acked(RATE)
-    await _until_saved(storm)
+    await until_saved(storm)
     hub.start()
     await hub.until_ready()
     storm.copies_allowed |= await _kill(storm)
@@ -56,7 +56,7 @@ async def end(storm: Storm) -> None:
 async def kill_without_hub(storm: Storm) -> None:
     """Kill it while the hub is down and it holds the queue."""
     broker, hub = storm.town.mosquitto, storm.town.hub
-    await _until_saved(storm)
+    await until_saved(storm)
     hub.kill()
     await storm.publisher.until_acked(RATE + storm.random.randrange(RATE))
     broker.kill()
@@ -71,7 +71,7 @@ async def forget(storm: Storm) -> None:
     file, old = broker.directory / FILE, broker.directory / "old.db"
     hub.pause()
     await publisher.until_acked(RATE // 2)
-    await _until_saved(storm)
+    await until_saved(storm)
     shutil.copy(file, old)
     storm.copies_allowed |= held_in(old)
     hub.resume()
@@ -92,7 +92,7 @@ def held_in(file: Path) -> set[int]:
     return points | {int(number) for number in re.findall(CARD.encode() + rb"([0-9]+)", saved)}
 
 
-async def _until_saved(storm: Storm) -> None:
+async def until_saved(storm: Storm) -> None:
     """Wait until everything that the broker has taken so far is in its persistence file; a save takes milliseconds."""
     file = storm.town.mosquitto.directory / FILE
     since = storm.clock.wall_ns() + SAVE_NS

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from hub.sinks.stream_readers import read_events
 from tests.chaos.faults.fault import DOWN, STARTING, Fault
-from tests.chaos.storm import Storm
+from tests.chaos.storm import RATE, Storm
 from tests.waiting import wait_until
 
 DAY_SECONDS = 86_400
+EPOCH = DAY_SECONDS
+"""Where the clock of a machine without a battery begins: the second day of 1970."""
 STEPPED, ALARM, OFFLINE = "device.clock_stepped", "utility.warm", "device.offline"
 SETTABLE = (
     "import pathlib, time, hub.clock; step = pathlib.Path({file!r}); "
@@ -53,6 +55,21 @@ async def set_clock(seconds: int, storm: Storm) -> None:
         raise AssertionError(message)
 
 
+async def start_in_the_past(storm: Storm) -> None:
+    """Start the hub on a machine that has forgotten the time, and set the clock when it has worked for a while."""
+    hub = storm.town.hub
+    file = hub.directory / "step"
+    off_by(file, EPOCH - storm.clock.wall_ns() // 10**9)
+    hub.kill()
+    hub.prelude = SETTABLE.format(file=str(file))
+    hub.start()
+    hub.prelude = ""
+    await hub.until_ready()
+    await storm.publisher.until_acked(2 * RATE)
+    off_by(file, 0)
+    await storm.publisher.until_acked(RATE)
+
+
 async def _until_told(storm: Storm, what: str, before: Counter[str]) -> Counter[str]:
     """Wait until the streams have one more of ``what`` than ``before``; return what they have then."""
     found: list[Counter[str]] = []
@@ -75,13 +92,23 @@ async def _told(storm: Storm) -> Counter[str]:
     )
 
 
-ROWS = tuple(
+ROWS = (
     Fault(
-        name=f"wall clock a day {where}",
-        does="set in running traffic, and set right again when an alarm was raised meanwhile",
-        strike=partial(set_clock, seconds),
+        name="hub starts in 1970",
+        does="its machine has forgotten the time; the clock is set when it has worked for a while",
+        strike=start_in_the_past,
         says=frozenset({DOWN}),
         may_say=STARTING,
-    )
-    for where, seconds in (("ahead", DAY_SECONDS), ("back", -DAY_SECONDS))
+        is_long=True,
+    ),
+    *(
+        Fault(
+            name=f"wall clock a day {where}",
+            does="set in running traffic, and set right again when an alarm was raised meanwhile",
+            strike=partial(set_clock, seconds),
+            says=frozenset({DOWN}),
+            may_say=STARTING,
+        )
+        for where, seconds in (("ahead", DAY_SECONDS), ("back", -DAY_SECONDS))
+    ),
 )

@@ -60,20 +60,27 @@ async def fill(left_bytes: int, storm: Storm) -> None:
         await restart(storm)
         await limit_files(storm)
         return
+    async with full_disk(storm, left_bytes) as ballast:
+        await followed_until(storm, lambda: HELD_UP in storm.watch.said)
+        wanted = storm.publisher.number + 2 * RATE
+        await followed_until(storm, lambda: storm.publisher.number >= wanted)
+        ballast.unlink()
+        await storm.town.hub.until_ready()
+
+
+@asynccontextmanager
+async def full_disk(storm: Storm, left_bytes: int) -> AsyncIterator[Path]:
+    """Let the hub work on a small disk with ``left_bytes`` left; yield the file that takes the room."""
     async with small_disk(storm) as ballast:
         await storm.publisher.until_acked(RATE)
         async with storm.publisher.pause():  # with little room the journal lets go of what no checkpoint needs
             await storm.watch.until_quiet()
             storm.shadow.follow()
             load(ballast, left_bytes)
-        await _followed_until(storm, lambda: HELD_UP in storm.watch.said)
-        wanted = storm.publisher.number + 2 * RATE
-        await _followed_until(storm, lambda: storm.publisher.number >= wanted)
-        ballast.unlink()
-        await storm.town.hub.until_ready()
+        yield ballast
 
 
-async def _followed_until(storm: Storm, is_over: Callable[[], bool]) -> None:
+async def followed_until(storm: Storm, is_over: Callable[[], bool]) -> None:
     """Wait, and let the shadow read every record before it is trimmed."""
 
     def is_over_and_followed() -> bool:
@@ -85,11 +92,18 @@ async def _followed_until(storm: Storm, is_over: Callable[[], bool]) -> None:
 
 async def limit_files(storm: Storm) -> None:
     """Let no file of the running hub grow for a while: each write past the limit fails, as on a full disk."""
+    async with limited_files(storm):
+        await storm.until_said(HELD_UP)
+        await storm.publisher.until_acked(RATE)
+
+
+@asynccontextmanager
+async def limited_files(storm: Storm) -> AsyncIterator[None]:
+    """Let no file of the hub's process grow meanwhile."""
     process, limit = storm.town.hub.pid, resource.RLIMIT_FSIZE
     before = resource.prlimit(process, limit)
     resource.prlimit(process, limit, (1, before[1]))
-    await storm.until_said(HELD_UP)
-    await storm.publisher.until_acked(RATE)
+    yield
     resource.prlimit(process, limit, before)
 
 

@@ -37,7 +37,7 @@ class Fault:
 
     ``strike`` does it from beginning to end: when it returns, whatever was broken works again, and from then on the
     seconds of Liveness count. ``says``: codes that /readyz must show meanwhile, all of them; ``may_say``: others that
-    it may. ``is_alone``: it measures, and needs the machine.
+    it may. ``is_alone``: it measures, and needs the machine. ``is_long``: the tests leave it to campaigns.
     """
 
     name: str
@@ -48,3 +48,4 @@ class Fault:
     loss: Loss = Loss.NOTHING
     copies: Copies = Copies.NONE
     is_alone: bool = False
+    is_long: bool = False

@@ -6,6 +6,8 @@ from functools import partial
 
 from hub.failpoints import Place
 from tests.chaos.faults.fault import DOWN, STARTING, Fault
+from tests.chaos.faults.redis import SLOW
+from tests.chaos.faults.store import BEHIND
 from tests.chaos.storm import RATE, Storm
 from tests.waiting import wait_until
 
@@ -19,6 +21,26 @@ async def kill(storm: Storm) -> None:
     hub.start()
 
 
+async def kill_starting(storm: Storm) -> None:
+    """Kill it again and again while it starts, at moments from its first import to its first acks."""
+    hub = storm.town.hub
+    hub.kill()
+    await storm.publisher.until_acked(RATE)
+    for _ in range(STARTS):
+        hub.start()
+        await storm.clock.sleep(storm.random.uniform(*START_SECONDS))
+        hub.kill()
+    hub.start()
+
+
+async def sleep(storm: Storm) -> None:
+    """Let it sleep for longer than its heartbeat lives, as a machine that is suspended; nobody took its place."""
+    hub = storm.town.hub
+    hub.pause()
+    await storm.publisher.until_acked(round(SLEEP_SECONDS * RATE))
+    hub.resume()
+
+
 async def die_at(place: Place, storm: Storm) -> None:
     """Start it so that it kills itself at ``place``; when it has, start it again."""
     hub = storm.town.hub
@@ -29,6 +51,8 @@ async def die_at(place: Place, storm: Storm) -> None:
     hub.start()
 
 
+STARTS, START_SECONDS = 4, (0.6, 2.0)
+SLEEP_SECONDS = 7
 _OFTEN, _ONCE = (2, 6), (1, 2)
 _TIMES = {
     **dict.fromkeys(("taken", "journaled", "acknowledged", "applied"), _OFTEN),  # the first time is the start itself
@@ -44,6 +68,21 @@ ROWS = (
         strike=kill,
         says=_DEAD,
         may_say=STARTING,
+    ),
+    Fault(
+        name="hub killed while it starts",
+        does=f"SIGKILL {STARTS} times, from its first import to its first acks, with a backlog",
+        strike=kill_starting,
+        says=_DEAD,
+        may_say=STARTING,
+    ),
+    Fault(
+        name="the hub sleeps",
+        does=f"SIGSTOP for {SLEEP_SECONDS} s, longer than its heartbeat lives, SIGCONT",
+        strike=sleep,
+        says=_DEAD,
+        may_say=STARTING | SLOW | BEHIND,
+        is_long=True,
     ),
     *(
         Fault(

@@ -93,5 +93,6 @@ ROWS = (
         strike=fill,
         says=frozenset({DOWN}),
         may_say=STARTING | BEHIND | {HELD_UP},
+        is_long=True,
     ),
 )

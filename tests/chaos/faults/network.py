@@ -39,6 +39,14 @@ async def cut(storm: Storm) -> None:
     storm.broker_link.cut_down_after = None
 
 
+async def cut_redis(storm: Storm) -> None:
+    """End a connection to Redis after some bytes of an answer, three times: the cursor tells what had happened."""
+    for _ in range(TIMES):
+        storm.redis_link.cut_down_after = storm.random.randrange(1, 200)
+        await storm.publisher.until_acked(RATE)
+    storm.redis_link.cut_down_after = None
+
+
 async def swallow(storm: Storm, *, up: bool, down: bool) -> None:
     """Swallow what is said until both sessions have noticed: their connections never come back to life."""
     hub = storm.town.hub
@@ -96,6 +104,12 @@ ROWS = (
         strike=swallow_redis,
         says=GONE,
         may_say=SLOW,
+    ),
+    Fault(
+        name="TCP cut in the middle of Redis's answer",
+        does="RST after a random byte, three times",
+        strike=cut_redis,
+        may_say=GONE | SLOW,
     ),
     Fault(name="TCP latency", does=f"{LATENCY_SECONDS} s each way", strike=delay),
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.chaos.faults.fault import Fault
+import resource
+
+from tests.chaos.faults.fault import DOWN, STARTING, Fault
 from tests.chaos.storm import RATE, Storm
 from tests.waiting import wait_until
 
@@ -22,6 +24,30 @@ async def hang(storm: Storm) -> None:
     valkey.pause()
     await storm.until_said("redis_unreachable", "ownership_unconfirmed")
     valkey.resume()
+
+
+async def fill_memory(storm: Storm) -> None:
+    """Let it refuse every write for want of memory, also to a hub that starts."""
+    hub, valkey = storm.town.hub, storm.town.valkey
+    async with valkey.link() as link:
+        await link.ask("CONFIG", "SET", "maxmemory", "1")
+        await storm.until_said("streams_behind")
+        hub.kill()
+        await storm.publisher.until_acked(RATE // 4)
+        hub.start()
+        await hub.until_connected()
+        await hub.until_unready("streams_behind")
+        await link.ask("CONFIG", "SET", "maxmemory", "0")
+
+
+async def fill_disk(storm: Storm) -> None:
+    """Let no file of it grow: with every write fsynced it gives up at the first that does not fit."""
+    valkey, limit = storm.town.valkey, resource.RLIMIT_FSIZE
+    resource.prlimit(valkey.pid, limit, (1, resource.prlimit(valkey.pid, limit)[1]))
+    await storm.until_said(*GONE)
+    await storm.publisher.until_acked(RATE)
+    valkey.kill()
+    valkey.start()
 
 
 async def swallow_exec(storm: Storm) -> None:
@@ -47,6 +73,21 @@ ROWS = (
         does="SIGSTOP until the hub says so, SIGCONT",
         strike=hang,
         says=GONE | {"ownership_unconfirmed"},
+        may_say=SLOW,
+    ),
+    Fault(
+        name="Valkey's memory is full",
+        does="it refuses every write, also to a hub that is killed and starts meanwhile",
+        strike=fill_memory,
+        says=frozenset({"streams_behind", DOWN}),
+        may_say=STARTING | GONE | SLOW,
+        is_long=True,
+    ),
+    Fault(
+        name="Valkey's disk is full",
+        does="RLIMIT_FSIZE: its append-only file cannot grow, and it ends; then there is room, and it is started again",
+        strike=fill_disk,
+        says=GONE,
         may_say=SLOW,
     ),
     Fault(

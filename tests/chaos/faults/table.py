@@ -17,6 +17,7 @@ from tests.chaos.faults import (
     network,
     redis,
     store,
+    together,
 )
 from tests.chaos.faults.fault import Fault
 
@@ -33,5 +34,6 @@ ROWS = (
     *disk.ROWS,
     *flood.ROWS,
     *identity.ROWS,
+    *together.ROWS,
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in ROWS}
