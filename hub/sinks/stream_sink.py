@@ -33,7 +33,7 @@ COMMANDS_PER_TRANSACTION = 500
 BYTES_PER_TRANSACTION = 1 << 20
 # What arrives while one transaction is under way is the next batch; waiting for more would only add latency.
 LINGER = timedelta(0)
-REST_SECONDS = 0.005
+REST_NS = 5_000_000
 """Between two transactions: a flood's events share them, and the first of a quiet moment goes at once."""
 LOOK_EVERY_SECONDS = 1.0
 BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
@@ -81,6 +81,7 @@ class StreamSink:
         self._clock = clock
         self._source = source_of(partition)
         self._alarms = alarms
+        self._rests_until = 0
         self._lock = asyncio.Lock()
         self._shown = 0
         self._keys: dict[str, bytes] = {}
@@ -95,14 +96,18 @@ class StreamSink:
         """Deliver until cancelled; OwnershipLostError or a ConfigError of a late claim ends it."""
         while True:
             await self.deliver_next()
-            await self._clock.sleep(REST_SECONDS)
 
     async def deliver_next(self) -> None:
         """Take what is owed, deliver it however long that takes, confirm it."""
         batch = await self._owed.take(items=RECORDS_PER_TAKE, linger=LINGER)
+        rest = self._rests_until - self._clock.monotonic_ns()
+        if rest > 0:  # nobody is woken by the end of a rest in which nothing came
+            await self._clock.sleep(rest / 1e9)
+            batch = await self._owed.take(items=RECORDS_PER_TAKE, linger=LINGER)
         tally = dict.fromkeys((*self.delivered, "rejected"), 0)
         await self._deliver(deque(self._parcel(position, work, tally) for position, work in batch))
         await self._owed.confirm(batch[-1][0], tally)
+        self._rests_until = self._clock.monotonic_ns() + REST_NS
         self._count(tally)
 
     async def keep_up(self) -> None:

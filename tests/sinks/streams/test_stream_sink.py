@@ -225,6 +225,19 @@ async def test_a_paused_valkey_that_finds_the_transaction_later_runs_it_once(val
         assert await numbers(link) == list(range(1, 12))
 
 
+async def test_it_rests_between_two_transactions_and_not_behind_the_last_one(valkey: ValkeyServer) -> None:
+    outbox, clock = MemoryOutbox(), ManualClock()
+    async with Rig(valkey.address, outbox, clock=clock).running():
+        for record, sleeps in ((1, []), (2, [0.005])):
+            outbox.put(record, work([event(record)]))
+            await wait_until(lambda: not outbox.owed)
+            assert clock.sleeps == sleeps
+        clock.advance(1)
+        outbox.put(3, work([event(3)]))
+        await wait_until(lambda: not outbox.owed)
+        assert clock.sleeps == [0.005]
+
+
 async def test_a_stopped_redis_gets_everything_once_and_in_order_when_it_is_back(valkey: ValkeyServer) -> None:
     outbox, clock = MemoryOutbox(), ManualClock()
     rig = Rig(valkey.address, outbox, clock=clock)
@@ -233,6 +246,7 @@ async def test_a_stopped_redis_gets_everything_once_and_in_order_when_it_is_back
         await wait_until(lambda: not outbox.owed)
         assert (rig.sink.connected, rig.sink.behind_since) == (True, None)
         valkey.stop()
+        clock.advance(1)  # it has rested
         since = clock.monotonic_ns()
         outbox.put(2, *[work([event(record)]) for record in range(2, 500)])
         await wait_until(lambda: sum(clock.sleeps) > 10)
