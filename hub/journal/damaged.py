@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from hub.errors import CorruptError
+from hub.journal.bodies import PREFIX
 from hub.journal.files import connect
 from hub.journal.gaps import Gaps, read_gaps
 from hub.journal.records import COLUMNS, Decode, Row, bodies_of, from_row, is_sealed
@@ -39,9 +40,13 @@ class Damaged:
         return set()
 
     def meta(self) -> dict[str, str]:
-        """Return the words about the journal that can be read."""
+        """Return the words about the journal that can be read; those about bodies are made anew."""
         with suppress(sqlite3.DatabaseError):
-            return dict(self._connection.execute("SELECT name, value FROM meta"))
+            return {
+                name: value
+                for name, value in self._connection.execute("SELECT name, value FROM meta")
+                if not str(name).startswith(PREFIX)
+            }
         return {}
 
     def gaps(self) -> Gaps | None:

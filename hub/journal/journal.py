@@ -12,9 +12,10 @@ from typing import NamedTuple, Self
 
 from hub.end_mark import EndMark
 from hub.errors import CorruptError
+from hub.journal.bodies import first_named, put_bodies, trim_bodies
 from hub.journal.files import RESTORE, SqliteFile
 from hub.journal.gaps import Gap, Gaps, read_gaps, write_gap
-from hub.journal.records import COLUMNS, Decode, Row, bodies_of, checksum, from_row, to_row
+from hub.journal.records import COLUMNS, Decode, Row, bodies_of, from_row, to_row
 from hub.journal.room import LOW_BYTES, Need, Untrimmed, free_bytes
 from hub.model import Batch, Record
 
@@ -43,6 +44,7 @@ class _Appended(NamedTuple):
     rows: list[Row]
     trimmed: int
     first: int
+    first_named: int
 
 
 class Journal:
@@ -74,6 +76,7 @@ class Journal:
         self._page_bytes = 0
         self._free_pages_bytes = 0
         self._unmeasured_bytes = 0
+        self._first_named = 0
         self.id = ""
         self.first = 1
         self.last = 0
@@ -127,6 +130,7 @@ class Journal:
         self._gaps = read_gaps(connection)
         self._find_ends(connection)
         self._check_mark()
+        self._first_named = first_named(connection, self.last)
         self._page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
         self._measure(connection)
 
@@ -194,32 +198,32 @@ class Journal:
             size, free = sum(len(row[3]) for row in rows), self._free(self._directory) + self._free_pages_bytes
             need = Need(records=self._untrimmed.bytes, outbox=outbox_bytes, limit=limit)
             need.check(size, free, has_messages=has_messages)
+            named = self._first_named
             for record in records:
                 if record.bodies:
-                    sealed = [(name, body, checksum(body, name)) for name, body in record.bodies.items()]
-                    connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?)", sealed)
+                    put_bodies(connection, record)
+                    named = named or record.position
             connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
             self._unmeasured_bytes += size
             is_over = 0 < limit < self.size_bytes + self._unmeasured_bytes + outbox_bytes or free < LOW_BYTES
             trimmed, first = self._trim(connection, trim_to, None if is_over else oldest, len(rows))
+            if 0 < named < first:
+                named = trim_bodies(connection, first)
             if trimmed or self._unmeasured_bytes >= MEASURE_EVERY_BYTES:
                 self._measure(connection)
-            return _Appended(rows, trimmed, first)
+            return _Appended(rows, trimmed, first, named)
 
         done = await self._file.run(write, lambda: self._mark.write(self.id, records[-1].position))
         sizes = [(row[0], len(row[3])) for row in done.rows]
         self._untrimmed.add(sizes)
-        self.first = done.first
+        self.first, self._first_named = done.first, done.first_named
         self.trimmed_records += done.trimmed
         self.appended_records += len(done.rows)
         self.appended_bytes += sum(size for _, size in sizes)
         self._end_at(records[-1])
 
     def _trim(self, connection: sqlite3.Connection, trim_to: int, oldest: int | None, appended: int) -> tuple[int, int]:
-        """Remove a few records from the front (any age for None); return how many, and the first that stays.
-
-        Bodies stay: they are small, and every revision may name them.
-        """
+        """Remove a few records from the front (any age for None); return how many, and the first that stays."""
         if trim_to < self.first:
             return 0, self.first
         front = connection.execute(
