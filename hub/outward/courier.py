@@ -17,9 +17,12 @@ from hub.errors import ConfigError, UnavailableError
 from hub.outward.ledger import Ledger, Taken
 from hub.outward.outlet import Outlet
 from hub.outward.parcel import Answer, Outcome, Parcel, Send, Slip, State, Verdict
+from hub.sinks.retry_after import LONGEST
 
 R = TypeVar("R")
 LOOK_EVERY_NS = 1_000_000_000
+LEAP_NS = 1_000_000_000
+"""A wall clock that moved so far against the other one was set, or the machine slept."""
 DISK_SECONDS = 1.0
 FORGET_EVERY_NS = 600_000_000_000
 
@@ -83,6 +86,7 @@ class Courier:
         self._is_stopping = False
         self._looked_at = 0
         self._forgotten_at = 0
+        self._ahead = self._clocks_apart()
 
     @property
     def waiting(self) -> int:
@@ -90,11 +94,12 @@ class Courier:
         return sum(outlet.lanes.waiting for outlet in self.outlets.values())
 
     def add(self, slips: Iterable[Slip]) -> None:
-        """Let ``slips`` leave when it is their turn; they are due by the wall clock."""
-        ahead = self._clock.wall_ns() - self._clock.monotonic_ns()
+        """Let ``slips`` leave when it is their turn; they are due by the wall clock, as it was when they were written."""
+        latest = self._clock.monotonic_ns() + nanoseconds(LONGEST)
         for slip in slips:
             if slip.channel in self.outlets:
-                self.outlets[slip.channel].lanes.add([slip._replace(due=slip.due - ahead)])
+                due = slip.due - self._ahead
+                self.outlets[slip.channel].lanes.add([slip._replace(due=min(due, latest) if slip.attempts else due)])
         self._woken.set()
 
     def stop(self) -> None:
@@ -216,11 +221,23 @@ class Courier:
         now = self._clock.monotonic_ns()
         if now - self._looked_at > LOOK_EVERY_NS:
             self._looked_at = now
+            self._follow_the_clock()
             if await self._patiently(self._ledger.is_changed_elsewhere):
                 self.add(await self._patiently(self._ledger.waiting))
         if now - self._forgotten_at > FORGET_EVERY_NS:
             self._forgotten_at = now
             await self._patiently(lambda: self._ledger.forget(self._remembered_from()))
+
+    def _follow_the_clock(self) -> None:
+        """Let what waits for a moment of the wall clock (quiet hours) leave then, also when the clock has been set."""
+        by = self._ahead - (ahead := self._clocks_apart())
+        if abs(by) > LEAP_NS:
+            self._ahead = ahead
+            for outlet in self.outlets.values():
+                outlet.lanes.shift(by)
+
+    def _clocks_apart(self) -> int:
+        return self._clock.wall_ns() - self._clock.monotonic_ns()
 
     def _remembered_from(self) -> int:
         return self._clock.wall_ns() - nanoseconds(self._patience.remember)

@@ -59,6 +59,17 @@ class Lanes:
         else:
             del self._lanes[taken.lane]
 
+    def shift(self, by: int) -> None:
+        """Move when those are due that were never tried: they wait for a moment of a clock that somebody has set."""
+        for name, lane in self._lanes.items():
+            taken = lane[:1] if name in self._away else []
+            rest = [slip if slip.attempts else slip._replace(due=slip.due + by) for slip in lane[len(taken) :]]
+            self._lanes[name] = [*taken, *rest]
+        self._heads = [
+            (lane[0].due, lane[0].number, name) for name, lane in self._lanes.items() if name not in self._away
+        ]
+        heapq.heapify(self._heads)
+
     def next_due(self) -> int | None:
         """Return when the next one is due, among those whose lanes are open."""
         while self._heads:

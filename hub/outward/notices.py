@@ -154,9 +154,8 @@ class Notices:
         last, at = self._told.get((channel.channel, lane), ("", 0))
         if last != kind or event.transition in _ALWAYS_NEWS or event.severity is Severity.CRITICAL:
             return None
-        if now - at > nanoseconds(channel.dedupe):
-            return None
-        return at
+        is_recent = 0 <= now - at <= nanoseconds(channel.dedupe)  # what will be told tomorrow was told by a wrong clock
+        return at if is_recent else None
 
     def _due(self, channel: Channel, event: Event, now: int) -> int:
         """Return when it may be told: now, or when the quiet hours of its site end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
 
 ACCESS = domain_key("access")
+HOUR_NS = 3_600_000_000_000
 
 
 class SteppingClock(SystemClock):
@@ -211,6 +213,52 @@ async def test_a_clock_that_is_set_back_by_a_day_holds_nothing_up(
         await wait_until(lambda: desk.outcomes)
         clock.behind_ns = 86_400_000_000_000
         await wait_until(lambda: desk.ended() == [1])
+
+
+async def test_what_is_to_be_tried_again_waits_no_day_for_a_clock_that_was_set_back(
+    desk: Desk, valkey: ValkeyServer, http_stub: HttpStub
+) -> None:
+    http_stub.judge = lambda _lines: Answer(status=500)
+    ahead = SteppingClock()
+    ahead.behind_ns = -24 * HOUR_NS
+    async with valkey.link() as link, desk.at_work(ahead) as process:
+        await wait_until(lambda: process.follower.is_reading)
+        await write(link, event(1))
+        await wait_until(lambda: desk.outcomes)
+    async with Ledger(desk.directory, SystemClock()) as ledger, desk.at_work() as process:
+        (slip,) = await ledger.waiting()
+        assert slip.due - SystemClock().wall_ns() > 23 * HOUR_NS
+        due = await wait_until(process.courier.outlets["webhook"].lanes.next_due)
+        assert int(str(due)) - SystemClock().monotonic_ns() <= HOUR_NS // 12
+
+
+async def test_what_waits_for_the_morning_leaves_in_the_morning_of_a_clock_that_was_set(
+    desk: Desk, http_stub: HttpStub
+) -> None:
+    http_stub.script.append(Answer(status=500))
+    clock = SteppingClock()
+    packing = Packing("test", Severity.LOW, lambda found: found, clock)
+    (held,) = packing.of_entry(Entry(ACCESS, 1, 0, event(1), "hub/main"))
+    (other,) = packing.of_entry(Entry(ACCESS, 2, 0, event(2), "hub/main"))
+    async with Ledger(desk.directory, clock) as ledger:
+        await ledger.keep([replace(held, due=held.due + 8 * HOUR_NS), replace(other, lane="other")], {}, {})
+    async with desk.at_work(clock, patience=Patience(pauses=(0.5,), spread=lambda: 1.0)):
+        await wait_until(lambda: desk.outcomes)  # the other one has failed once
+        clock.behind_ns = -7 * HOUR_NS
+        await wait_until(lambda: desk.ended() == [2])
+        clock.behind_ns = -8 * HOUR_NS
+        await wait_until(lambda: desk.ended() == [2, 1])
+
+
+async def test_a_replay_from_where_entries_were_trimmed_sends_what_is_there_and_calls_nothing_lost(
+    desk: Desk, valkey: ValkeyServer
+) -> None:
+    async with valkey.link() as link:
+        await write(link, *(event(number) for number in range(6)))
+        await link.ask("XTRIM", ACCESS, "MAXLEN", "=", 2)
+        async with desk.at_work(since=0) as process:
+            await wait_until(lambda: desk.ended() == [4, 5] and process.follower.read_until)
+    assert read_counts(desk.directory) == {"delivered": 2, "waiting": 0}
 
 
 async def test_a_redis_that_is_away_when_losses_are_looked_for_is_heard_again(

@@ -199,3 +199,11 @@ def test_an_escalation_that_no_route_tells_is_a_line_of_the_ledger_and_counted(t
     assert room.channels(**step, data={"to": "property_lead", "step": 1}) == ["duty"]
     assert room.channels() == ["desk", "duty"]
     assert room.notices.untold == {"street": 1}
+
+
+def test_a_clock_that_is_set_back_makes_nothing_old_of_what_is_news(tmp_path: Path) -> None:
+    room = Room(tmp_path, HOUSE)
+    assert room.channels() == ["desk", "duty"]
+    room.clock.advance(-86_400)
+    assert [parcel.state for parcel in room.parcels() if parcel.channel == "desk"] == [State.WAITING]
+    assert [parcel.state for parcel in room.parcels() if parcel.channel == "desk"] == [State.DROPPED]

@@ -152,6 +152,12 @@ def test_a_forwarder_of_the_settings_needs_no_words_and_its_url_is_shown_to_nobo
     assert len(receiver.bodies) == 1
 
 
+def test_a_port_that_is_taken_keeps_no_event_from_leaving(desk: Desk, receiver: HttpThread) -> None:
+    said = desk.forward(receiver, "--http-port", str(receiver.port))
+    assert (said.code, "page_not_shown" in said.err, "receiver_gone" in said.err) == (2, True, True)
+    assert len(receiver.bodies) == 1
+
+
 def test_what_waits_is_listed_and_what_is_wrong_is_told(desk: Desk, receiver: HttpThread) -> None:
     assert desk.forward(receiver, "--json").code == 2
     listed = desk.json("events", "deliveries", "list", "city")

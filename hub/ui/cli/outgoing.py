@@ -11,6 +11,7 @@ from typing import Annotated
 
 import structlog
 import typer
+from aiohttp import web
 
 from hub.clock import Clock
 from hub.config import HttpSettings
@@ -54,12 +55,20 @@ async def work(
     """Let an open process work until a signal, show its page, and look again at what may have changed each minute."""
     async with AsyncExitStack() as stack:
         if http is not None:
-            await stack.enter_async_context(serve(outward_pages(process, clock, metrics or Metrics()), http))
+            await _show(stack, outward_pages(process, clock, metrics or Metrics()), http)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         looking = group.create_task(_each_minute(clock, looks), name="hub.outward.looks")
         with on_signals(process.stop):
             await process.run()
         looking.cancel()
+
+
+async def _show(stack: AsyncExitStack, pages: web.Application, http: HttpSettings) -> None:
+    """Show pages where that can be: what people must be told does not wait for a port."""
+    try:
+        await stack.enter_async_context(serve(pages, http))
+    except ConfigError as error:
+        log.error("page_not_shown", reason=str(error))  # noqa: TRY400 -- the reason is all
 
 
 async def _each_minute(clock: Clock, looks: Sequence[Callable[[], Awaitable[None]]]) -> None:
