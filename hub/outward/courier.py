@@ -94,7 +94,7 @@ class Courier:
         return sum(outlet.lanes.waiting for outlet in self.outlets.values())
 
     def add(self, slips: Iterable[Slip]) -> None:
-        """Let ``slips`` leave when it is their turn; they are due by the wall clock, as it was when they were written."""
+        """Let ``slips`` leave when it is their turn; they are due by the wall clock of when they were written."""
         latest = self._clock.monotonic_ns() + nanoseconds(LONGEST)
         for slip in slips:
             if slip.channel in self.outlets:
