@@ -30,7 +30,7 @@ SECRETS_FILE = "secrets.toml"
 """Beside the file of settings, with the same sections, for our eyes only: `hub init` writes passwords there."""
 
 
-def packaged(name: Literal["device_profiles", "rules", "city_rules"]) -> Path:
+def packaged(name: Literal["device_profiles", "rules", "scenes", "city_rules"]) -> Path:
     """Return the folder of the YAML that ships with the hub: inside a wheel, or at the top of a working tree."""
     package = Path(str(files("hub")))
     inside = package / "packaged" / name

@@ -160,7 +160,7 @@ def make_tool_client(settings: Settings, connection: str) -> ClientConfig:
 
 def read_content(settings: Settings) -> dict[str, bytes]:
     """Return kinds, profiles and rules: what ships with the hub, overlaid by the installation's."""
-    return read_yaml(_profiles(settings), [packaged("rules"), *_overlay(settings.rules_dir)])
+    return read_yaml(_profiles(settings), rule_layers(settings.rules_dir))
 
 
 def read_profiles(settings: Settings) -> dict[str, bytes]:
@@ -246,6 +246,11 @@ def tls_of(settings: Settings) -> ssl.SSLContext | None:
     if mqtt.cert_file is not None:
         context.load_cert_chain(str(mqtt.cert_file), None if mqtt.key_file is None else str(mqtt.key_file))
     return context
+
+
+def rule_layers(own: Path | None) -> list[Path]:
+    """Return where rules and scenes are: what ships, and the installation's ``own`` over it."""
+    return [packaged("rules"), packaged("scenes"), *_overlay(own)]
 
 
 def _overlay(directory: Path | None) -> list[Path]:

@@ -23,13 +23,16 @@ from hub.normalize.networks.load import networks_of
 from hub.pipeline import NewRevision
 from hub.rules.check import errors
 from hub.rules.rule import Rule, write_rule
+from hub.rules.scene import Scene, write_scene, wrong_with
 from hub.yaml_documents import Tree, canonical_json, load_tree, validate
 
 log = structlog.get_logger(__name__)
 
 _ENTRY = "document/"
-_REGISTERED = ("barred/", "device/", "list/", "params/", "place/", "secret/", "source/")
+_REGISTERED = ("barred/", "device/", "list/", "off/", "params/", "place/", "secret/", "source/")
 _ROWS = msgspec.json.Decoder(DeviceRow)
+RULE_NOUNS = frozenset({"rule", "scene"})
+"""What the documents in directories of rules may be."""
 UNREADABLE = (ConfigError, ValueError, msgspec.DecodeError)
 """What compiling a document may raise that was written for another version."""
 
@@ -45,16 +48,37 @@ def read_yaml(profile_directories: Sequence[Path], rule_directories: Sequence[Pa
     documents |= {f"profile/{profile.profile}": canonical_json(profile) for profile in profiles.values()}
     for network in networks_of(tree).values():
         documents[f"network/{network.network}"] = canonical_json(network)
-    for rule in read_rules(rule_directories, catalogue).values():
-        documents[f"rule/{rule.rule}"] = write_rule(rule)
+    rules, scenes = read_scenes(rule_directories, catalogue)
+    documents |= {f"rule/{name}": write_rule(rule) for name, rule in rules.items()}
+    documents |= {f"scene/{name}": write_scene(scene) for name, scene in scenes.items()}
     return documents
 
 
 def read_rules(directories: Sequence[Path], catalogue: Catalogue) -> dict[str, Rule]:
     """Return every rule by name, checked against the kinds; ConfigError points at the document."""
-    tree: Tree = load_tree(directories, {"rule"})
+    return _rules_of(load_tree(directories, RULE_NOUNS), catalogue)
+
+
+def read_scenes(directories: Sequence[Path], catalogue: Catalogue) -> tuple[dict[str, Rule], dict[str, Scene]]:
+    """Return every rule and every scene by name, the scenes checked against the rules; ConfigError as above."""
+    tree = load_tree(directories, RULE_NOUNS)
+    rules = _rules_of(tree, catalogue)
+    scenes: dict[str, Scene] = {}
+    owners: dict[str, str] = {}
+    for document in (each for each in tree.values() if each.noun == "scene"):
+        scene = scenes[document.name] = validate(document, Scene)
+        for path, message, hint in wrong_with(scene, rules):
+            raise document.error("bad_scene", message, path=path, hint=hint)
+        for index, name in enumerate(scene.rules):
+            if owners.setdefault(name, scene.scene) != scene.scene:
+                message = f"rule {name!r} is in scene {owners[name]!r} already: a rule has one switch"
+                raise document.error("bad_scene", message, path=("rules", index))
+    return rules, scenes
+
+
+def _rules_of(tree: Tree, catalogue: Catalogue) -> dict[str, Rule]:
     rules: dict[str, Rule] = {}
-    for document in tree.values():
+    for document in (each for each in tree.values() if each.noun == "rule"):
         rule = validate(document, Rule)
         if wrong := errors(rule, catalogue):
             raise document.error(wrong[0].code, wrong[0].message, path=wrong[0].path, hint=wrong[0].hint)

@@ -12,7 +12,7 @@ from hub.engine.content import Content
 from hub.engine.inhibition import Inhibition
 from hub.engine.modes import Modes
 from hub.engine.moment import Moment, Output
-from hub.engine.places import Subject
+from hub.engine.places import Subject, is_at
 from hub.engine.standing import ALARMING, Case, Standing
 from hub.engine.state import State, count
 from hub.engine.telling import Teller
@@ -314,14 +314,13 @@ class Alarms:
             self.keep(state)
             state.owes_commands = True
 
-    def forget(self, rule: str, moment: Moment, *, device: Subject | None = None, why: str) -> None:
-        """End the states of a rule (of one device) that no longer exists; active alarms are cleared, saying why."""
-        for name, key in sorted(self.states):
-            state = self.states[(name, key)]
-            if rule not in {name, ""} or (device is not None and key.partition("#")[0] != device.key):
-                continue
+    def forget(self, rule: str, moment: Moment, *, at: str = "", why: str) -> None:
+        """End the states of a rule ("": of all) that is no more, or not ``at`` a device, place or site, saying why."""
+        for name, key in [each for each in sorted(self.states) if rule in {each[0], ""} and is_at(each[1], at)]:
             case = self.find(name, key)
-            if case is not None and state.phase in ALARMING:
+            if case is not None and case.state.phase in ALARMING:
                 self.cleared(case, moment, {"reason": why})
+            else:
+                self._hands.release(name, key, moment)
             self._drop(name, key)
-        self.views.forget_all(rule, "" if device is None else device.key)
+        self.views.forget_all(rule, at)

@@ -230,16 +230,16 @@ class Engine:
     def _revise(self, record: Record, revision: Revision, moment: Moment) -> None:
         awake = self.state.clock.awake(moment.t)
         change = self.content.revise(revision, record.bodies, self.state, awake)
-        for rule in change.removed_rules:
-            self._alarms.forget(rule, moment, why="rule removed")
+        for site, rule in (*(("", rule) for rule in change.removed_rules), *change.switched_off):
+            self._alarms.forget(rule, moment, at=site, why="scene switched off" if site else "rule removed")
         self._doubles.forget(change, moment)
         for device in (one for one in change.removed_devices if not one.is_double):
-            self._alarms.forget("", moment, device=device, why="device removed")
+            self._alarms.forget("", moment, at=device.key, why="device removed")
             self._hands.release_device(device, moment)
             self._removed_twins += self._desires.forget(device, moment)
         for place in change.removed_places:
-            self._alarms.forget("", moment, device=place, why="place removed")
-        for device in self.content.devices() if change.removed_rules else ():
+            self._alarms.forget("", moment, at=place.key, why="place removed")
+        for device in self.content.devices() if change.removed_rules or change.switched_off else ():
             self._judge.unwatch(device, moment)
         self.content.settle(change, self.state)
         self.modes.forget_places()

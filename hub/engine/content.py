@@ -20,7 +20,7 @@ from hub.normalize.profile import Profile
 from hub.rules.pseudonyms import DOCUMENT, read_key
 from hub.rules.states import CompiledRule
 
-_OF_PLACES = ("place/", "params/", "list/")
+_OF_PLACES = ("place/", "params/", "list/", "off/")
 """Documents that change what rules come to at a device or place, and nothing else."""
 
 _ONE_THING = frozenset({PlaceType.ELEVATOR.value, PlaceType.GATE.value, PlaceType.LANE.value})
@@ -30,11 +30,13 @@ _ONE_THING = frozenset({PlaceType.ELEVATOR.value, PlaceType.GATE.value, PlaceTyp
 class Change:
     """What a revision did: states of removed rules and devices must end, new devices are watched.
 
-    ``turned`` are those of which the same rules now come to something else.
+    ``switched_off`` are the (site, rule) whose states must end. ``turned`` are the subjects of which the same rules now
+    come to something else.
     """
 
     has_new_rules: bool = False
     removed_rules: list[str] = field(default_factory=list)
+    switched_off: list[tuple[str, str]] = field(default_factory=list)
     removed_devices: list[Device] = field(default_factory=list)
     removed_places: list[Place] = field(default_factory=list)
     new_devices: list[Device] = field(default_factory=list)
@@ -165,6 +167,7 @@ class Content:
         touched = [*revision.put, *revision.removed]
         change = Change()
         is_recompiled = any(not key.startswith(("device/", "barred/", *_OF_PLACES)) for key in touched)
+        at_rest = self._rulebook.at_rest
         if is_recompiled:
             self._compile(documents, change)
         for key in revision.removed:
@@ -177,6 +180,7 @@ class Content:
         at = self._at = state.clock.received_at
         if is_recompiled or any(key.startswith(_OF_PLACES) for key in touched):
             self._rulebook.learn(self.bodies())
+            change.switched_off = sorted(self._rulebook.at_rest - at_rest)
         self._revise_devices(touched, change, state, awake)
         if is_recompiled:
             self._equip_all_but(set(touched), change, state)

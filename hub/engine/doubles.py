@@ -46,7 +46,7 @@ class Doubles:
     def forget(self, change: Change, moment: Moment) -> None:
         """End what doubles raised that ``change`` removes, and forget what they said."""
         for double in [one for one in change.removed_devices if one.is_double]:
-            self._alarms.forget("", moment, device=double, why="drill over")
+            self._alarms.forget("", moment, at=double.key, why="drill over")
 
     def _wanted(self) -> dict[str, bytes]:
         """Return the documents of all doubles; one whose original is gone goes too."""

@@ -89,10 +89,11 @@ class Keyed:
             self._timers.set(TimerClass.FORGET, awake + (compiled.forget_ns or 0), rule, key)
 
     def prune(self) -> None:
-        """Forget the values of rules and places that are gone."""
+        """Forget the values of rules that are gone, there or everywhere, and of places that are."""
         for rule, place in sorted(self._known):
-            found, compiled = self._content.subject(place), self._content.rules.get(rule)
-            if found is None or compiled is None or compiled.forget_ns is None:
+            found = self._content.subject(place)
+            compiled = None if found is None else found[0].rules.by_name.get(rule)
+            if compiled is None or compiled.forget_ns is None:
                 for key in list(self._known[rule, place]):
                     self._drop(rule, key)
 

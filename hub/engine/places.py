@@ -49,6 +49,32 @@ class ListRow(msgspec.Struct, frozen=True):
     place: str = ""
 
 
+class SceneRow(msgspec.Struct, frozen=True):
+    """A scene document: the rules that are switched on and off together."""
+
+    scene: str
+    rules: list[str]
+
+
+class OffRow(msgspec.Struct, frozen=True):
+    """Says that a scene is switched off at a site."""
+
+    site: str
+    scene: str
+
+
+_SCENES, _OFF = msgspec.json.Decoder(SceneRow), msgspec.json.Decoder(OffRow)
+
+
+def rules_at_rest(bodies: Mapping[str, bytes]) -> dict[str, frozenset[str]]:
+    """Return the rules of the scenes that are switched off, by site; a scene that nobody knows any more has none."""
+    scenes = {row.scene: row.rules for row in map(_SCENES.decode, bodies_of(bodies, "scene"))}
+    found: dict[str, frozenset[str]] = {}
+    for row in map(_OFF.decode, bodies_of(bodies, "off")):
+        found[row.site] = found.get(row.site, frozenset()).union(scenes.get(row.scene, ()))
+    return found
+
+
 class Place:
     """A place that rules hold states for. Like a device it has a key, which begins with @, and a building.
 
@@ -112,6 +138,11 @@ def is_near(one: Subject, other: Subject, within: str) -> bool:
     if within == "building":
         return bool(one.building) and one.building == other.building
     return within == "site" or one.row.place == other.row.place
+
+
+def is_at(key: str, at: str) -> bool:
+    """Return whether ``key`` is of the device or place ``at``, a part of it, or anything in that site ("": any)."""
+    return at in {"", key.partition("#")[0], key.partition("/")[0]}
 
 
 class Settled(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from hub.catalogue import Catalogue
 from hub.engine.device import Device, DeviceRow, KindRules
-from hub.engine.places import Circumstances, Place, PlaceRow, Settled
+from hub.engine.places import Circumstances, Place, PlaceRow, Settled, rules_at_rest
 from hub.errors import ConfigError
 from hub.rules.names import Scope, inputs_of, scope_of
 from hub.rules.rule import Rule, read_rule
@@ -38,12 +38,19 @@ class Rulebook:
                 self._of_places.setdefault(place.value, []).append(rule)
             for kind in scope.kinds:
                 (self._of_kind if place is None else self._waking)[kind.kind].append(rule)
+        self._at_rest: dict[str, frozenset[str]] = {}
         self._circumstantial = frozenset(name for name, rule in self.rules.items() if rule.rule.is_circumstantial)
         self.changes_at: int | None = None
 
     def learn(self, bodies: Mapping[str, bytes]) -> None:
-        """Take places, parameters and lists."""
+        """Take places, parameters, lists, and which scenes are switched off where."""
         self._circumstances = Circumstances(bodies)
+        self._at_rest = rules_at_rest(bodies)
+
+    @property
+    def at_rest(self) -> frozenset[tuple[str, str]]:
+        """Return the (site, rule) that are switched off."""
+        return frozenset((site, rule) for site, rules in self._at_rest.items() for rule in rules if rule in self.rules)
 
     def of_device(self, row: DeviceRow, at: int) -> KindRules:
         """Return the rules of a device at wall time ``at``."""
@@ -53,8 +60,12 @@ class Rulebook:
         self, kind: str, rules: Iterable[CompiledRule], row: DeviceRow | PlaceRow, at: int,
         waking: Iterable[CompiledRule] = (),
     ) -> KindRules:  # fmt: skip
+        off = self._at_rest.get(row.site)
+        if off is not None:  # no device or place of the site has them: then nothing wakes them, and they cost nothing
+            rules = [rule for rule in rules if rule.name not in off]
+            waking = [rule for rule in waking if rule.name not in off]
         mine = [self._variant(rule, row, at) if rule.name in self._circumstantial else rule for rule in rules]
-        wish = (kind, *map(id, mine))
+        wish = (kind, *map(id, mine), None, *map(id, waking))
         found = self._sets.get(wish)
         if found is None:
             found = self._sets[wish] = KindRules(mine, tuple(waking), kind)

@@ -9,7 +9,7 @@ from typing_extensions import override
 from hub.durations import nanoseconds
 from hub.engine.device import Device
 from hub.engine.modes import Modes
-from hub.engine.places import Place, Subject
+from hub.engine.places import Place, Subject, is_at
 from hub.engine.state import State
 from hub.model import Scalar
 from hub.rules.held import OF_WITNESSES, SILENT, TESTING, Held, Stamped, of
@@ -72,16 +72,16 @@ class Views:
             self._timers.drop(TimerClass.WINDOW, rule, key)
             self._state.remove(f"memory/{rule}/{key}")
 
-    def forget_all(self, rule: str, subject: str) -> None:
-        """Forget what is remembered for a rule ("": any) or subject ("": any) that is gone.
+    def forget_all(self, rule: str, at: str) -> None:
+        """Forget what is remembered for a rule ("": any) that is gone, or ``at`` a device, place or site ("": any).
 
         Also what a device that is gone has said to the inputs of others: another of its name begins anew.
         """
         for name, key in sorted(self._memories):
-            if rule in {name, ""} and subject in {key.partition("#")[0], ""}:
+            if rule in {name, ""} and is_at(key, at):
                 self.forget(name, key)
-            elif subject:
-                self._forget_member(name, key, subject)
+            elif at:
+                self._forget_member(name, key, at)
 
     def _forget_member(self, rule: str, key: str, device: str) -> None:
         memory = self._memories[rule, key]

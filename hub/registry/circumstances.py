@@ -148,14 +148,18 @@ async def read_params(registry: Registry) -> list[Params]:
 async def set_params(registry: Registry, params: Params) -> Params:
     """Set some values, beside those that are set there already; return all of them. ConfigError ``params_invalid``."""
     async with registry.change() as change:
-        connection = change.connection
-        places = await rows.place_keys(connection)
-        devices = {(device.site, device.id) for device in await rows.devices(connection)}
+        places = await rows.place_keys(change.connection)
+        devices = {(device.site, device.id) for device in await rows.devices(change.connection)}
         refuse("params_invalid", _wrong_scope(params, places, devices))
-        old = await _take(connection, params)
-        whole = replace(params, values={**old, **params.values})
-        await connection.execute(schema.params.insert(), [asdict(whole)])
-        change.note("params.set", _params_subject(params), old, whole.values)
+        return await put_params(change, params)
+
+
+async def put_params(change: Change, params: Params) -> Params:
+    """Set some values in a transaction that knows that what they are for is there; return all of them."""
+    old = await _take(change.connection, params)
+    whole = replace(params, values={**old, **params.values})
+    await change.connection.execute(schema.params.insert(), [asdict(whole)])
+    change.note("params.set", _params_subject(params), old, whole.values)
     return whole
 
 

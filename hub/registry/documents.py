@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import orjson
 
 from hub.model import PlaceType, Scalar
-from hub.registry.nouns import BARRED, Device, DeviceState, Entry, Params, Place, Site, Source
+from hub.registry.nouns import BARRED, Device, DeviceState, Entry, Params, Place, SceneOff, Site, Source
 
 Key = tuple[str, str]
 Tree = Mapping[Key, Place]
@@ -130,6 +130,17 @@ def circumstances(
                         }
                     ),
                 )
+
+
+def switches(sites: Iterable[Site], off: Iterable[SceneOff]) -> Iterator[tuple[str, bytes]]:
+    """Yield ``off/{site}/{scene}`` with its body (site, scene) for each scene that is switched off at one of ``sites``.
+
+    Why and since when stay in the registry.
+    """
+    mine = {site.id for site in sites}
+    for each in off:
+        if each.site in mine:
+            yield f"off/{each.site}/{each.scene}", _canonical({"site": each.site, "scene": each.scene})
 
 
 def scope_of(params: Params) -> str:

@@ -148,3 +148,13 @@ class Params:
     site: str = ""
     place: str = ""
     device: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneOff:
+    """A scene (a pack of rules) that is switched off at a site, why, and since when (wall ns); others are on."""
+
+    site: str
+    scene: str
+    reason: str
+    since: int

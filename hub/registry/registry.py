@@ -165,11 +165,13 @@ class Registry(Database):
             places = [place for place in await rows.places(connection) if place.site in mine]
             sources = [source for source in await rows.sources(connection) if partition in {None, source.partition}]
             entries, params = await rows.entries(connection), await rows.params(connection)
+            off = await rows.scenes_off(connection)
             bodies = documents.documents(sites, places, (), sources)
             zones, tree = documents.zones_of(sites), documents.tree_of(places)
             async for some in rows.devices_in_parts(connection):
                 devices = [device for device in some if device.site in mine]
                 bodies |= documents.of_devices(zones, tree, devices)
+        bodies |= dict(documents.switches(sites, off))
         return revision, bodies | dict(documents.circumstances(sites, entries, params))
 
     async def documents(self, partition: str | None = None) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.model import PlaceType
 from hub.registry import schema
-from hub.registry.nouns import Device, DeviceState, Division, Entry, Geometry, Params, Place, Site, Source
+from hub.registry.nouns import Device, DeviceState, Division, Entry, Geometry, Params, Place, SceneOff, Site, Source
 
 PART = 2_000
 
@@ -86,6 +86,13 @@ async def params(connection: AsyncConnection) -> list[Params]:
     table = schema.params
     query = table.select().order_by(*table.primary_key)
     return [Params(**row) for row in (await connection.execute(query)).mappings()]
+
+
+async def scenes_off(connection: AsyncConnection) -> list[SceneOff]:
+    """Return which scenes are switched off, by site and scene."""
+    table = schema.scenes_off
+    query = table.select().order_by(*table.primary_key)
+    return [SceneOff(**row) for row in (await connection.execute(query)).mappings()]
 
 
 async def place_keys(connection: AsyncConnection) -> set[tuple[str, str]]:

@@ -93,6 +93,16 @@ params = Table(
     Column("values", JSON, nullable=False),
 )
 
+# What is on has no row: a scene that a newer hub brings is on, and so is what nobody has ever switched.
+scenes_off = Table(
+    "scenes_off",
+    metadata,
+    Column("site", String(64), primary_key=True),
+    Column("scene", String(64), primary_key=True),
+    Column("reason", String(256), nullable=False),
+    Column("since", BigInteger, nullable=False),
+)
+
 # Codes that belong together, the lesser first, from a day until a day (both included; empty: always).
 links = Table(
     "links",

@@ -11,7 +11,7 @@ from hub.errors import ConfigError
 
 log = structlog.get_logger(__name__)
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest of ``migrations/versions``: with it Alembic is not even imported. A test holds the two together."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 

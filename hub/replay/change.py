@@ -15,7 +15,7 @@ from hub.replay.beginning import revise_now
 from hub.replay.present import Present
 from hub.revisions import revise
 
-YAML = ("kind/", "profile/", "network/", "rule/")
+YAML = ("kind/", "profile/", "network/", "rule/", "scene/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

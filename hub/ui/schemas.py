@@ -15,6 +15,7 @@ from hub.catalogue import Kind
 from hub.city.rule import CityRule
 from hub.normalize.profile import Profile
 from hub.rules.rule import Rule
+from hub.rules.scene import Scene
 
 
 class Noun(StrEnum):
@@ -23,6 +24,7 @@ class Noun(StrEnum):
     PROFILE = "profile"
     KIND = "kind"
     RULE = "rule"
+    SCENE = "scene"
     CITY_RULE = "city_rule"
 
 
@@ -30,6 +32,7 @@ _MODELS: Mapping[Noun, type[BaseModel]] = {
     Noun.PROFILE: Profile,
     Noun.KIND: Kind,
     Noun.RULE: Rule,
+    Noun.SCENE: Scene,
     Noun.CITY_RULE: CityRule,
 }
 

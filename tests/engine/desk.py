@@ -51,7 +51,7 @@ def device(name: str, kind: str, profile: str = "", *, building: str = "b1", sit
 def shipped() -> tuple[Mapping[str, bytes], Catalogue]:
     """Return the shipped YAML and its kinds; read once, for that takes half a second."""
     catalogue, _ = load_profiles([packaged("device_profiles")])
-    return read_yaml([packaged("device_profiles")], [packaged("rules")]), catalogue
+    return read_yaml([packaged("device_profiles")], [packaged("rules"), packaged("scenes")]), catalogue
 
 
 def documents(*devices: Mapping[str, bytes], rules: Sequence[Path] = ()) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from hub.registry.copying import copy
 from hub.registry.credentials import put_secrets
 from hub.registry.nouns import Device, Division, Entry, Params, Place, Site, Source
 from hub.registry.registry import Registry
+from hub.registry.scenes import switch_off
 from hub.registry.schema import metadata
 from tests.registry.conftest import sqlite_url
 
@@ -32,6 +33,7 @@ async def furnish(registry: Registry) -> None:
     await put_secrets(registry, {"gate-1": "planted-secret"})
     await circumstances.put_entries(registry, [Entry(list="block", value="鲁B12345")])
     await circumstances.set_params(registry, Params(rule="r", values={"a": 1}, site="s1"))
+    await switch_off(registry, "s1", "fire", "works on the roof")
     await codes.put_links(registry, Kinds(), [Link(one="device:s1/smoke-1", other="place:s1/a1")])
 
 

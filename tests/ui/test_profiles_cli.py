@@ -427,6 +427,7 @@ def test_a_device_that_nobody_knew_becomes_one_of_a_new_model_with_what_it_had_s
         (Noun.PROFILE, "device_profiles"),
         (Noun.KIND, "device_profiles"),
         (Noun.RULE, "rules"),
+        (Noun.SCENE, "scenes"),
         (Noun.CITY_RULE, "city_rules"),
     ],
 )
@@ -480,7 +481,7 @@ TYPES: dict[str, Callable[[object], bool]] = {
 @pytest.mark.parametrize("noun", list(Noun))
 def test_every_shipped_file_conforms_to_the_schema_of_its_noun(noun: Noun) -> None:
     schema = json.loads(schema_of(noun))
-    folders = (packaged("device_profiles"), packaged("rules"), packaged("city_rules"))
+    folders = (packaged("device_profiles"), packaged("rules"), packaged("scenes"), packaged("city_rules"))
     paths = [path for folder in folders for path in folder.rglob("*.yaml")]
     documents = [each for path in paths for each in load_documents(path) if each.noun == noun]
     assert documents

@@ -77,7 +77,7 @@ def test_the_wheel_holds_every_module_and_every_yaml_file_once(wheel: Path) -> N
     code = {path.as_posix() for path in modules("hub", "simulators")}
     yaml = {
         f"hub/packaged/{path.relative_to(HOUSE).as_posix()}"
-        for room in ("device_profiles", "rules", "city_rules")
+        for room in ("device_profiles", "rules", "scenes", "city_rules")
         for path in (HOUSE / room).rglob("*.yaml")
     }
     assert sorted((code | yaml) - set(names)) == []

@@ -13,6 +13,7 @@ import typer
 from hub.config import packaged
 from hub.errors import ConfigError
 from hub.model import Scalar
+from hub.parts import rule_layers
 from hub.replay.beginning import Fidelity, beginning, checkpoints
 from hub.replay.difference import Comparison, Difference, Told
 from hub.replay.lockstep import Lockstep, Pair
@@ -161,7 +162,7 @@ def _run(desk: Desk, wish: Wish, take: Callable[[Pair], None]) -> Ran:
     settings = desk.here if wish.recording is None else desk.settings
     wanted = read_yaml(
         [packaged("device_profiles"), *_directory(wish.profiles or settings.profiles_dir)],
-        [packaged("rules"), *_directory(wish.rules or settings.rules_dir)],
+        rule_layers(wish.rules or settings.rules_dir),
     )
     is_journal = wish.recording is None
     tape: Tape = tape_of(settings.files_dir) if wish.recording is None else RecordingTape(wish.recording)

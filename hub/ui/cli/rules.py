@@ -14,6 +14,8 @@ from hub.config import Settings, packaged
 from hub.errors import ConfigError
 from hub.normalize.load import load_profiles
 from hub.normalize.profile import Profile
+from hub.parts import rule_layers
+from hub.revisions import RULE_NOUNS
 from hub.rules.check import problems
 from hub.rules.coverage import Grain
 from hub.rules.names import suggestion
@@ -170,7 +172,8 @@ def _catalogue(desk: Desk) -> Catalogue:
 
 
 def _documents(settings: Settings) -> Iterable[Document]:
-    return load_tree(_layers(packaged("rules"), settings.rules_dir), {"rule"}).values()
+    tree = load_tree(rule_layers(settings.rules_dir), RULE_NOUNS)
+    return [document for document in tree.values() if document.noun == "rule"]
 
 
 def _layers(shipped: Path, own: Path | None) -> list[Path]:
