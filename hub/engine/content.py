@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 from hub.catalogue import Catalogue, Kind
 from hub.engine.barred import Barred
+from hub.engine.change import Change
 from hub.engine.device import DOUBLE, Device, read_row
 from hub.engine.networks import Networks
 from hub.engine.outfits import Outfits
@@ -24,23 +24,6 @@ _OF_PLACES = ("place/", "params/", "list/", "off/")
 """Documents that change what rules come to at a device or place, and nothing else."""
 
 _ONE_THING = frozenset({PlaceType.ELEVATOR.value, PlaceType.GATE.value, PlaceType.LANE.value})
-
-
-@dataclass(slots=True)
-class Change:
-    """What a revision did: states of removed rules and devices must end, new devices are watched.
-
-    ``switched_off`` are the (site, rule) whose states must end. ``turned`` are the subjects of which the same rules now
-    come to something else.
-    """
-
-    has_new_rules: bool = False
-    removed_rules: list[str] = field(default_factory=list)
-    switched_off: list[tuple[str, str]] = field(default_factory=list)
-    removed_devices: list[Device] = field(default_factory=list)
-    removed_places: list[Place] = field(default_factory=list)
-    new_devices: list[Device] = field(default_factory=list)
-    turned: list[Subject] = field(default_factory=list)
 
 
 class Content:
@@ -116,6 +99,10 @@ class Content:
         """Return a rule as it is for ``subject``; one that is being removed as it was."""
         return subject.rules.by_name.get(name) or self.rules.get(name)
 
+    def is_at_rest(self, site: str, rule: str) -> bool:
+        """Return whether the scene of a rule is switched off at a site."""
+        return (site, rule) in self._rulebook.at_rest
+
     def devices(self) -> Iterator[Device]:
         """Yield every device in the order of keys."""
         for key in sorted(self._devices):
@@ -165,9 +152,8 @@ class Content:
             documents.pop(key, None)
         documents |= {key: Document(bodies[digest]) for key, digest in sorted(revision.put.items())}
         touched = [*revision.put, *revision.removed]
-        change = Change()
+        change, at_rest = Change(), self._rulebook.at_rest
         is_recompiled = any(not key.startswith(("device/", "barred/", *_OF_PLACES)) for key in touched)
-        at_rest = self._rulebook.at_rest
         if is_recompiled:
             self._compile(documents, change)
         for key in revision.removed:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from hub.engine.alarms import Alarms
-from hub.engine.content import Change, Content
+from hub.engine.change import Change
+from hub.engine.content import Content
 from hub.engine.device import DOUBLE
 from hub.engine.hearing import Ear
 from hub.engine.moment import Moment

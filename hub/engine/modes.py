@@ -163,6 +163,8 @@ class Modes:
         """Return why not these ``rules``; a drill names its own: nobody means to drill whatever may happen there."""
         if unknown := [rule for rule in rules if rule not in self._content.rules]:
             return Refusal("unknown_rule", " ".join(unknown))
+        if resting := [rule for rule in rules if self._content.is_at_rest(str(args.get("site", "")), rule)]:
+            return Refusal("scene_off", f"{' '.join(resting)}: its scene is switched off here, see hub scenes list")
         is_unnamed = kind is ExerciseKind.DRILL and not (rules or args.get("doubles"))
         return Refusal("rules_missing", in_both(NAME_RULES)) if is_unnamed else None
 

@@ -13,6 +13,7 @@ from hub.registry.circumstances import put_params
 from hub.registry.nouns import Params, SceneOff
 from hub.registry.registry import Registry
 from hub.registry.validation import IDENTIFIER, Problem, refuse
+from hub.veil import masked_plates
 
 
 async def read_scenes_off(registry: Registry) -> list[SceneOff]:
@@ -43,7 +44,7 @@ async def switch_off(registry: Registry, site: str, scene: str, reason: str) -> 
         change.may_be_none = True
         if await _known(change.connection, site, scene) is not None:
             return False
-        off = SceneOff(site=site, scene=scene, reason=reason, since=registry.now())
+        off = SceneOff(site=site, scene=scene, reason=masked_plates(reason), since=registry.now())
         refuse("scene_invalid", _wrong(off))
         await change.connection.execute(schema.scenes_off.insert(), [asdict(off)])
         change.note("scene.disabled", _subject(site, scene), None, _told(off), reason)

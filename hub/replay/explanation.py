@@ -124,7 +124,8 @@ class Explainer:
         subject, part = self._subject(key)
         rule = subject.rules.by_name.get(name)
         if rule is None:
-            where = Reason(code="not_about", facts={"key": key})
+            rests = self._engine.content.is_at_rest(subject.site, name)
+            where = Reason(code="scene_off" if rests else "not_about", facts={"key": key})
             return Explanation(
                 rule=self.rule(name), key=key, at=self.now.at, phase=Phase.IDLE, state=None, reasons=(where,)
             )

@@ -30,6 +30,10 @@ _SAID: Mapping[str, tuple[str, str]] = {
         "正在补读积压的消息，读完之前不判断",
         "the hub is reading what was queued: nothing is judged until it has been read",
     ),
+    "scene_off": (
+        "该规则所属场景已在 {key} 所在站点停用（hub scenes list）",
+        "its scene is switched off at the site of {key} (hub scenes list)",
+    ),
     "not_about": ("这条规则不适用于 {key}", "the rule is not for {key}"),
     "failed": (
         "这条规则出过 {times} 次错，见事件 device.rule_failed",

@@ -23,13 +23,19 @@ def place(name: str, kind: str, site: str = "s1") -> dict[str, bytes]:
     return {f"place/{site}/{name}": orjson.dumps(row)}
 
 
-TOWN = documents(
+RULES = {"smoke-alarm", "heat-alarm", "ebike-in-elevator", "device-offline", "mass-offline", "card-denied"}
+"""Those of the scenes that these tests switch; of the others and of profiles they need none."""
+SHIPPED = documents(
     *(device("smoke-1", "smoke_sensor", site=site) for site in ("s1", "s2")),
     *(device(name, kind, building="car-1") for name, kind in (("lift-1", "elevator"), ("camera-1", "ai_camera"))),
     device("door-1", "access_controller", building="s1"),
     place("s1", "site"),
     place("car-1", "elevator"),
 )
+OTHERS = {key for key in SHIPPED if key.startswith("rule/") and key.removeprefix("rule/") not in RULES}
+TOWN = {
+    key: body for key, body in SHIPPED.items() if not key.startswith(("profile/", "network/")) and key not in OTHERS
+}
 
 
 @pytest.fixture

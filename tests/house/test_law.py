@@ -107,5 +107,5 @@ def test_every_dependency_is_pinned_by_name_and_version_only() -> None:
 
 def test_the_yaml_is_shipped_to_where_the_hub_looks_for_it() -> None:
     shipped = TOOL["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    assert shipped == {name: f"hub/packaged/{name}" for name in ("device_profiles", "rules", "city_rules")}
+    assert shipped == {name: f"hub/packaged/{name}" for name in ("device_profiles", "rules", "scenes", "city_rules")}
     assert packaged("device_profiles") == HOUSE / "device_profiles"

@@ -48,6 +48,9 @@ CALLED: Mapping[str, Sequence[str]] = {
     "rules replay": ONCE,
     "lists show": ONCE,
     "codes resolve": (DRIVER,),
+    "scenes list": ONCE,
+    "scenes show": (f"vehicles --site {SITE}",),
+    "scenes check": (f"vehicles --site {SITE}",),
     "params show": ("", f"plate-watched --device {SITE}/{LANE}"),
     "registry show": ONCE,
     "audit": ONCE,
@@ -58,7 +61,7 @@ CALLED: Mapping[str, Sequence[str]] = {
 }
 """Those that show what the hub heard or keeps, with the words of each call; ``Gatehouse.words`` adds what they need."""
 
-SLOW = frozenset({"rules replay", "rules list", "profiles replay", "profiles list", "devices pending"})
+SLOW = frozenset({"rules replay", "rules list", "profiles replay", "profiles list", "devices pending", "scenes check"})
 """Those that read every rule, or do everything again: they are called as programs call them only, for time's sake."""
 
 _ANSWERS = "it changes something, and answers with no more than whoever calls it said"
@@ -98,6 +101,7 @@ NOT_CALLED: Mapping[str, str] = {
             "devices remove", "devices revoke", "broker apply", "broker kick", "sources add", "sources remove",
             "rules apply", "lists add", "lists remove", "lists import", "lists tidy", "codes new", "codes link",
             "codes unlink", "codes move-in", "codes move-out", "codes forget", "params set", "params unset",
+            "scenes enable", "scenes disable",
             "registry load", "journal repair", "journal adopt",
         ),
         _ANSWERS,

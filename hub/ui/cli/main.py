@@ -51,6 +51,7 @@ COMMANDS = {
     "sources": "Foreign networks: ChirpStack, Zigbee2MQTT, uhppoted, topics of your own.",
     "profiles": "Device profiles: check, test, decode, guess, write a new one.",
     "rules": "Rules: as sentences, their tests, replay, plan and apply.",
+    "scenes": "Scenes: packs of rules that a site switches on and off; what each needs there.",
     "lists": "Lists of plates, cards and people that rules read: plate in list('block').",
     "codes": "The five codes: which person, household, vehicle, device and place belong together.",
     "params": "Parameters of rules: for a profile, a site, a place and what is below it, a device.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated
 
@@ -20,6 +20,7 @@ from hub.rules.rule import Rule, read_rule
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.cli.personal import masking
 from hub.ui.printing import say_json, say_table
+from hub.ui.scenes.shelf import check_values
 
 app = typer.Typer()
 
@@ -163,18 +164,6 @@ def _rule(desk: Desk, name: str) -> Rule:
     return read_rule(rules[name])
 
 
-def _check(rule: Rule, values: Mapping[str, Scalar]) -> None:
-    for name in values:
-        if name not in rule.params:
-            raise ConfigError(
-                "param_unknown", f"rule {rule.rule} has no parameter {name!r}", hint=suggestion(name, rule.params)
-            )
-    try:
-        rule.settled(values)
-    except ValueError as error:
-        raise ConfigError("param_invalid", f"rule {rule.rule} makes no sense with it: {error}") from error
-
-
 def _tell(found: Params, *, as_json: bool) -> None:
     if as_json:
         say_json(asdict(found))
@@ -188,7 +177,7 @@ async def _set(desk: Desk, wanted: Params, rule: Rule) -> Params:
     async with desk.registry() as registry:
         scope = replace(wanted, values={})
         known = [each for each in await circumstances.read_params(registry) if replace(each, values={}) == scope]
-        _check(rule, {**(known[0].values if known else {}), **wanted.values})
+        check_values(rule, {**(known[0].values if known else {}), **wanted.values})
         return await circumstances.set_params(registry, wanted)
 
 

@@ -17,7 +17,7 @@ from hub.registry.nouns import Site
 from hub.registry.registry import Registry
 from hub.sinks.control import Request
 from hub.sinks.redis_link import Link
-from hub.sinks.stream_readers import read_events
+from hub.sinks.stream_readers import read_alarms, read_events
 from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
 from hub.ui.cli.reply import ask
 from hub.ui.printing import say_json, say_table
@@ -86,7 +86,7 @@ def scenario(  # noqa: PLR0913 -- each is a word of the command line
         asyncio.run(put_stages(desk, found, waits=play))
     if not play:
         return
-    came = asyncio.run(_play(desk, found, as_duration(wait).total_seconds()))
+    came = asyncio.run(play_stages(desk, found, as_duration(wait).total_seconds()))
     if as_json:
         told = {name: {**msgspec.to_builtins(one), "differs": differs} for name, (one, differs) in came.items()}
         say_json(told)
@@ -95,6 +95,20 @@ def scenario(  # noqa: PLR0913 -- each is a word of the command line
         say_table(("scenario", "what came of it"), rows)
     if any(differs for _, differs in came.values()):
         raise typer.Exit(1)
+
+
+async def play_fresh(desk: Desk, names: Sequence[str], seconds: float) -> dict[str, list[str] | None]:
+    """Register and play scenarios; return where each differs from what it expects, by name.
+
+    None for one that was not played: alarms of an earlier play are still active at its site.
+    """
+    found = read_scenarios(names) if names else []
+    async with desk.redis() as link:
+        held = {alarm.site for alarm in await read_alarms(link, [each.site for each in found])}
+    fresh = [each for each in found if each.site not in held]
+    await put_stages(desk, fresh, waits=True)
+    came = await play_stages(desk, fresh, seconds) if fresh else {}
+    return {each.scenario: came[each.scenario][1] if each in fresh else None for each in found}
 
 
 async def put_stages(desk: Desk, scenarios: Sequence[Scenario], *, waits: bool) -> None:
@@ -112,7 +126,10 @@ async def put_stages(desk: Desk, scenarios: Sequence[Scenario], *, waits: bool) 
         await desk.clock.sleep(TAKE_UP_SECONDS)
 
 
-async def _play(desk: Desk, scenarios: Sequence[Scenario], seconds: float) -> dict[str, tuple[Timeline, list[str]]]:
+async def play_stages(
+    desk: Desk, scenarios: Sequence[Scenario], seconds: float
+) -> dict[str, tuple[Timeline, list[str]]]:
+    """Play ``scenarios`` side by side; return what came of each, and where that differs from what it expects."""
     mqtt, clock = desk.settings.mqtt, desk.clock
     broker = Broker(host=mqtt.host, port=mqtt.port)
     stages = {each.scenario: Stage(scenario=each) for each in scenarios}

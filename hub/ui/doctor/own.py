@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import aiohttp
 from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.config import Settings
 from hub.journal.files import read_rows
 from hub.journal.neighbours import journal_path
 from hub.registry import upgrading
@@ -76,18 +78,26 @@ class RegistrySeen:
     version: str
 
 
-async def registry(scene: Scene) -> RegistrySeen:
-    """Look at the registry without making or changing it; UnavailableError or CorruptError."""
-    text = scene.settings.registry_url()
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[AsyncConnection | None]:
+    """Read the registry without making or changing it; None where there is none. UnavailableError, CorruptError."""
+    text = settings.registry_url()
     url = make_url(text)
     if url.get_backend_name() == "sqlite" and not _is_file(url.database):
-        return RegistrySeen(version="")
+        yield None
+        return
     database = Database(text)
     try:
         async with database.transaction() as connection:
-            return RegistrySeen(version=await connection.run_sync(upgrading.version))
+            yield connection
     finally:
         await database.__aexit__(None, None, None)
+
+
+async def registry(scene: Scene) -> RegistrySeen:
+    """Look at the version of the registry."""
+    async with opened(scene.settings) as connection:
+        return RegistrySeen(version="" if connection is None else await connection.run_sync(upgrading.version))
 
 
 def _is_file(name: str | None) -> bool:

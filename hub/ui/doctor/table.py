@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.ui.doctor import broker, broker_probe, machine, mosquitto_conf, outward, own, redis, series
+from hub.ui.doctor import broker, broker_probe, machine, mosquitto_conf, outward, own, redis, scenes, series
 from hub.ui.doctor.findings import Area, Check, Grade, Words
 from hub.ui.doctor.words_broker import BROKER_WORDS, CONF_WORDS
 from hub.ui.doctor.words_machine import MACHINE_WORDS, OWN_WORDS
@@ -98,6 +98,7 @@ AREAS: tuple[Area[Any], ...] = (
     Area("registry", own.registry, (Check("registry_version", own.registry_version),)),
     Area("profiles", own.profiles, (Check("profiles_check", own.faultless),)),
     Area("rules", own.rules, (Check("rules_check", own.faultless),)),
+    Area("scenes", scenes.look, (Check("scenes_on", scenes.all_on),)),
     Area("identity", own.identity, (Check("one_hub", own.one_hub),), blind=Grade.UNSEEN),
     Area(
         "deliveries",

@@ -78,6 +78,17 @@ OWN_WORDS = {
         ),
         Text("hub rules check", "hub rules check"),
     ),
+    "scenes_on": Words(
+        Text("what keeps people alive is judged", "生命安全场景均已启用"),
+        Text(
+            "where its scene is off nobody is told of a fire, or of people who are trapped",
+            "场景停用处的火警、困人等不会有人知道",
+        ),
+        Text(
+            "hub scenes enable SCENE --site SITE, when its reason is over",
+            "原因消除后：hub scenes enable 场景 --site 站点",
+        ),
+    ),
     "one_hub": Words(
         Text("one hub by this name", "同名集线器只有一个"),
         Text(

@@ -1,0 +1,185 @@
+"""Which of a scene's rules can ever be true at a site, and which of their commands reach anybody there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+
+from hub.catalogue import Label
+from hub.engine.aims import targets_of
+from hub.engine.content import Content
+from hub.engine.device import Device
+from hub.engine.places import Place, PlaceRow, Subject, bodies_of
+from hub.engine.state import Document, State
+from hub.normalize.profile import Profile
+from hub.rules.asking import needed
+from hub.rules.rule import Do, Rule
+from hub.rules.scene import Scene
+from hub.rules.states import CompiledRule
+
+_OF_SITES = ("device/", "barred/", "place/", "params/", "list/", "off/")
+
+
+@dataclass(slots=True, kw_only=True)
+class Command:
+    """A command that rules of a scene send: how many devices can take it, and who cannot, by the reason.
+
+    ``unknown`` are devices of which a network's directory tells what they can; ``blind`` those that never report what
+    an interlock must know before it may be sent, or undone, by that command and the name of that property.
+    """
+
+    name: str
+    kind: str
+    able: set[str] = field(default_factory=set)
+    unable: dict[str, tuple[Label, set[str]]] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)
+    blind: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+
+
+class Lack(NamedTuple):
+    """Why a rule is never true at a site: there is none of ``names`` (kinds, or a place), or nobody ``says`` them."""
+
+    says: bool
+    names: tuple[str, ...]
+
+
+class Ground:
+    """A site as the hub would bind rules to it, with ``scene`` switched on: an engine's content, never fed."""
+
+    def __init__(self, scene: Scene, site: str, documents: Mapping[str, bytes]) -> None:
+        self.scene = scene
+        self.site = site
+        mine = {key: body for key, body in documents.items() if not key.startswith(_OF_SITES) or _site(key) == site}
+        mine.pop(f"off/{site}/{scene.scene}", None)
+        self.content = Content()
+        self.content.documents = {key: Document(body) for key, body in mine.items()}
+        self.content.restore({}, State())
+        profiles = (Profile.model_validate_json(body) for key, body in mine.items() if key.startswith("profile/"))
+        self._said = {
+            each.profile: {name for shape in each.shapes for name in (*shape.names, *shape.signals)}
+            for each in profiles
+            if each.shapes
+        }
+
+    @property
+    def places(self) -> list[PlaceRow]:
+        """The places of the site, the site itself among them."""
+        bodies = bodies_of(self.content.bodies(), "place")
+        return [msgspec.json.decode(body, type=PlaceRow) for body in bodies]
+
+    @property
+    def devices(self) -> list[Device]:
+        """The devices of the site that the hub judges."""
+        return self.content.devices_of(self.site)
+
+    def says(self, device: Device, word: str) -> bool:
+        """Return whether a device can say a property or signal: one without a profile, or not known yet, says any."""
+        said = self._said.get(device.profile)
+        kind = self.content.kind(device)
+        return word in (kind.properties.keys() | kind.signals.keys()) if said is None else word in said
+
+    # ----------------------------------------------------------------------------------------------------------- rules
+
+    def subjects(self, name: str) -> list[Subject]:
+        """Return the devices and places of the site that a rule is for."""
+        return [each for each in self.content.subjects() if each.site == self.site and name in each.rules.by_name]
+
+    def lack(self, rule: Rule) -> Lack | None:
+        """Return why ``rule`` is never true here; None when it can be true of somebody."""
+        subjects = self.subjects(rule.rule)
+        if not subjects:
+            place, kinds = rule.for_each.place, self.content.rules[rule.rule].kinds
+            return Lack(says=False, names=tuple(sorted(kinds)) if place is None else (place.value,))
+        missing = [self._missing(each.rules.by_name[rule.rule], each) for each in subjects]
+        least = min(missing, key=lambda words: (len(words), sorted(words)))
+        says = isinstance(subjects[0], Device) or any("." in name for name in least)
+        return Lack(says=says, names=tuple(sorted(least))) if least else None
+
+    def _missing(self, rule: CompiledRule, subject: Subject) -> frozenset[str]:
+        words = rule.rule
+        moments = [word for word in (words.on_signal, words.on_value) if word is not None]
+        if isinstance(subject, Device):
+            asked = [*moments, *(_needed(rule) - words.inputs.keys())]
+            return frozenset(word for word in asked if not self.says(subject, word))
+        if moments:
+            there = [device for kind in words.for_each.of for device in subject.by_kind.get(kind, ())]
+            return frozenset() if there else frozenset(words.for_each.of)
+        return frozenset(self._missing_at(rule, subject))
+
+    def _missing_at(self, rule: CompiledRule, place: Place) -> Iterator[str]:
+        for name in sorted(_needed(rule)):
+            if name in rule.rule.inputs:
+                kinds: Collection[str] = rule.rule.inputs[name].of
+                sources = [(kind, "") for kind in kinds]
+            else:
+                sources = [*rule.scope.sources.get(name, ())]
+            if sources and not any(self._is_said(place, kind, word) for kind, word in sources):
+                yield " / ".join(f"{kind}.{word}" if word else kind for kind, word in sources)
+
+    def _is_said(self, place: Place, kind: str, word: str) -> bool:
+        return any(not word or self.says(device, word) for device in place.by_kind.get(kind, ()))
+
+    # -------------------------------------------------------------------------------------------------------- commands
+
+    def commands(self, rules: Mapping[str, Rule]) -> list[Command]:
+        """Return what becomes of each command of the scene's rules, by name and kind."""
+        found: dict[tuple[str, str], Command] = {}
+        asked: set[tuple[object, ...]] = set()
+        for name in self.scene.rules:
+            actions = [*rules[name].do, *rules[name].while_pending]
+            for subject in self.subjects(name) if actions else ():
+                for action in actions:
+                    self._ask(action, subject, asked, found)
+        return [found[key] for key in sorted(found)]
+
+    def _ask(
+        self, action: Do, subject: Subject, asked: set[tuple[object, ...]], found: dict[tuple[str, str], Command]
+    ) -> None:
+        """Note who takes an action; of subjects for whom it is the same devices the first is asked."""
+        within = "" if action.to is None else action.to.within
+        around = {"": subject.key, "place": subject.key, "building": subject.building or subject.key, "site": ""}
+        kind = "" if action.to is None else action.to.kind
+        wish = (action.command, kind, within, around[within])
+        if wish in asked:
+            return
+        asked.add(wish)
+        targets = targets_of(self.content, subject)(action)
+        if (
+            within == "place"
+        ):  # one of those that stand together does it for all: a board beside a box that only watches
+            targets = [device for device in targets if device.can(action.command)] or targets
+        for name in {kind} if kind else {device.kind for device in targets}:
+            command = found.setdefault((action.command, name), Command(name=action.command, kind=name))
+            for device in targets:
+                if device.kind == name:
+                    self._note(command, device)
+
+    def _note(self, command: Command, device: Device) -> None:
+        if device.deafness is not None:
+            command.unknown.add(device.device)
+        elif not device.can(command.name):
+            why = device.why_not(command.name)
+            command.unable.setdefault(why["en"], (why, set()))[1].add(device.device)
+        else:
+            command.able.add(device.device)
+            for name in (command.name, device.release_of(command.name)):
+                for word in sorted(self._unseen(name, device)):
+                    command.blind.setdefault((name, word), set()).add(device.device)
+
+    def _unseen(self, command: str, device: Device) -> set[str]:
+        guard = device.guards.get(command)
+        asked = {name for lock in guard.only for name in lock.condition.names} if guard is not None else set()
+        around = [device, *self.content.beside(device)]
+        return {name for name in asked if not any(self.says(one, name) for one in around)}
+
+
+def _needed(rule: CompiledRule) -> frozenset[str]:
+    condition = rule.bare
+    return frozenset() if condition is None or condition.tree is None else needed(condition.tree)
+
+
+def _site(key: str) -> str:
+    return key.split("/")[1]
