@@ -21,7 +21,12 @@ from hub.engine.judging import Judge
 from hub.engine.moment import Moment, Output
 from hub.engine.state import State
 from hub.engine.woken import NOBODY
+from hub.errors import PoisonError
 from hub.model import Heard, Quality, Reading, Timeliness, Values
+
+MOST_PARTS = 4_096
+"""Of one device; a fire panel has one for each detector. One that names its parts by the clock would fill memory, twins
+and the series of the store."""
 
 # An attribute of an enum class costs 40 ns each time.
 LIVE, LATE, BACKFILL = Timeliness.LIVE, Timeliness.LATE, Timeliness.BACKFILL
@@ -84,7 +89,15 @@ class Readings:
             self._judge.heard(device, self._moment(is_late=False))
 
     def _take_readings(self, device: Device, readings: Sequence[Reading]) -> Timeliness:
-        """Take the readings of one message; return the best timeliness among them. A heartbeat is live."""
+        """Take the readings of one message; return the best timeliness among them. A heartbeat is live.
+
+        PoisonError ``too_many_parts``, before anything is taken of it: parts are remembered for ever.
+        """
+        known = device.state.parts
+        if len(known) + len(readings) > MOST_PARTS:
+            new = {reading.part or "" for reading in readings} - known.keys()
+            if new and len(known) + len(new) > MOST_PARTS:
+                raise PoisonError("too_many_parts", f"{len(known)} parts of it are known, and no more are taken")
         self._hear(device)
         if len(readings) == 1:
             return self._reading(device, 0, readings[0])

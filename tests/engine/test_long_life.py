@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.engine.readings import MOST_PARTS
 from tests.engine.desk import Desk, device, documents
 from tests.engine.long_life import RULES, Town
 from tests.engine.one_rule import MINUTE, desk_with, told, warm
@@ -99,3 +100,21 @@ def test_a_device_that_comes_later_shares_what_others_like_it_work_with() -> Non
     one, other = desk.engine.content.devices()
     assert one.handler is other.handler
     assert one.rules is other.rules
+
+
+def test_a_device_that_names_ever_new_parts_is_heard_on_those_that_are_known_and_no_others() -> None:
+    desk = Desk(documents(device("env-1", "environment_sensor")))
+
+    def said(*parts: int) -> list[str]:
+        elements = [{"part": f"p-{part}", "values": {"temperature": 20.0}} for part in parts]
+        effects = desk.hear(native("env-1", elements, "telemetry"))
+        return [letter.code for letter in effects.dead_letters] or [f"{len(effects.points)} points"]
+
+    for first in range(0, MOST_PARTS, 512):
+        assert said(*range(first, first + 512)) == ["512 points"]
+    assert said(5, MOST_PARTS + 1) == ["too_many_parts"]
+    assert said(MOST_PARTS + 1) == ["too_many_parts"]
+    assert said(5, 6) == ["2 points"]
+    (found,) = desk.engine.content.devices()
+    assert len(found.state.parts) == MOST_PARTS
+    assert desk.engine.state.ledger.is_balanced
