@@ -12,7 +12,8 @@ from hub.engine.clearing import Refusal, in_both
 from hub.engine.device import Device
 from hub.engine.encoding import TopicNames
 from hub.engine.guards import Guards
-from hub.engine.holding import LEASE_LAPSES, LEASE_RENEWS, Holds
+from hub.engine.holding import Holds
+from hub.engine.kept_leases import LEASE_LAPSES, LEASE_RENEWS
 from hub.engine.moment import Moment, Output
 from hub.engine.sending import COMMAND, Cause, Find, Sender, Wish
 from hub.engine.state import State

@@ -2,83 +2,29 @@
 
 from __future__ import annotations
 
-from hub.commands.arbitration import Claim, covers, is_for_life, is_owner, needs_release
-from hub.commands.life import OPEN, Command, CommandState, Lease, Standing
+from hub.commands.arbitration import Claim, is_for_life, is_owner, needs_release
+from hub.commands.life import OPEN, Command, Lease, Standing
 from hub.engine.device import Device
 from hub.engine.guards import Guards
 from hub.engine.leasing import action_of, wish_of
 from hub.engine.moment import Moment
+from hub.engine.owed import Owed
 from hub.engine.sending import Find, Sender
 from hub.engine.state import State
 from hub.model import Scalar
-from hub.rules.timers import TimerClass, Timers
+from hub.rules.timers import Timers
 
-LEASE_RENEWS, LEASE_LAPSES = "lease renews", "lease lapses"
-RETRY_NS, LONGEST_RETRY_NS = 5_000_000_000, 300_000_000_000
-"""How soon a release that did not leave is tried again: twice as late each time, until it has left."""
-_LEFT = frozenset({CommandState.DELIVERED, CommandState.EXECUTED, CommandState.VERIFIED, CommandState.REJECTED})
 BARRED_NS = 1_000_000_000
 """How soon what an interlock bars is tried again."""
 
 
-class Holds:
-    """Leases by id; each is an entry of the state."""
+class Holds(Owed):
+    """Takes them, lets them go."""
 
     def __init__(self, state: State, timers: Timers, sender: Sender, find: Find, guards: Guards) -> None:
-        self._state = state
+        super().__init__(state, timers, sender, find)
         self._guards = guards
-        self.watched: dict[str, Lease] = {}
-        self._timers = timers
-        self._sender = sender
-        self._find = find
-        self.leases: dict[str, Lease] = {}
         sender.when_moved = self._command_moved
-
-    def of(self, rule: str, key: str) -> list[Lease]:
-        """Return the leases that a rule wants for a key, in the order in which they were made."""
-        found = (one for one in self.leases.values() if (one.rule, one.key) == (rule, key))
-        wanted = [one for one in found if one.standing is not Standing.RELEASES]
-        return sorted(wanted, key=lambda one: one.number)
-
-    # --------------------------------------------------------------------------------------------------------- entries
-
-    def restore(self, lease: Lease) -> None:
-        """Take an entry of a checkpoint, or back what a failed step has changed."""
-        self.leases[lease.id] = lease
-        self._sender.claims.put(lease)
-        self._time(lease)
-
-    def keep(self, lease: Lease) -> None:
-        """Say that ``lease`` is about to change."""
-        self._sender.undo.note(f"lease/{lease.id}", lease)
-        self._state.touch(f"lease/{lease.id}", lease)
-
-    def forget(self, lease: Lease) -> None:
-        """Forget a lease without a word to its device."""
-        self._sender.undo.note(f"lease/{lease.id}", lease)
-        self.leases.pop(lease.id, None)
-        self.watched.pop(lease.id, None)
-        self._sender.claims.drop(lease)
-        self._state.remove(f"lease/{lease.id}")
-        self._timers.drop(TimerClass.RUNNING, LEASE_RENEWS, lease.id)
-        self._timers.drop(TimerClass.RUNNING, LEASE_LAPSES, lease.id)
-
-    def _time(self, lease: Lease) -> None:
-        ends = lease.ends_t
-        self.watched.pop(lease.id, None)
-        match lease.standing:
-            case Standing.HOLDS:
-                renews, lapses = lease.renews_t if ends is None else min(lease.renews_t, ends), lease.lapses_t
-                self._timers.set(TimerClass.RUNNING, renews, LEASE_RENEWS, lease.id)
-                self._timers.set(TimerClass.RUNNING, lapses, LEASE_LAPSES, lease.id)
-                self.watched[lease.id] = lease
-            case Standing.WAITS:
-                dues = [due for due in (ends, lease.renews_t if lease.barred else None) if due is not None]
-                self._timers.put(TimerClass.RUNNING, min(dues, default=None), LEASE_RENEWS, lease.id)
-                self._timers.drop(TimerClass.RUNNING, LEASE_LAPSES, lease.id)
-            case Standing.RELEASES:
-                self._timers.put(TimerClass.RUNNING, lease.renews_t or None, LEASE_RENEWS, lease.id)
-                self._timers.drop(TimerClass.RUNNING, LEASE_LAPSES, lease.id)
 
     # ----------------------------------------------------------------------------------------------------- whose it is
 
@@ -122,19 +68,15 @@ class Holds:
 
     def make_way(self, winner: Claim, moment: Moment, *, lets_go: bool = False) -> None:
         """Let go what ``winner``, which nothing outranks, takes over: to wait, or for good when it ``lets_go``."""
-        for old in self._sender.claims.releasing(winner):
-            if covers(winner, old) and isinstance(winner, Lease):
-                self.forget(old)  # its own release will do
-                self._withdraw(old, "another hold takes its place", moment)
-            elif covers(winner, old) and lets_go:
-                self.keep(old)
-                old.last, old.renews_t = winner.id, 0
-                self._time(old)
         for rival in self._sender.claims.rivals(winner):
             if isinstance(rival, Command):
                 self._sender.lose(rival, winner, moment)
-            elif is_owner(rival) or lets_go:
+                continue
+            if is_owner(rival) or lets_go:
                 self._give_way(rival, winner, moment, for_good=lets_go)
+            if isinstance(winner, Command):
+                self.owe_apart(rival, moment)
+        self.overtake(winner, moment)
 
     def _give_way(self, loser: Lease, winner: Claim, moment: Moment, *, for_good: bool) -> None:
         was_owner = is_owner(loser)
@@ -149,9 +91,7 @@ class Holds:
         if not for_good:
             loser.standing = Standing.WAITS
         elif was_owner or loser.owes_release:
-            is_done = covers(winner, loser)
-            loser.standing, loser.renews_t = Standing.RELEASES, 0 if is_done else moment.t + RETRY_NS
-            loser.last = winner.id if is_done else loser.last
+            loser.standing, loser.renews_t = Standing.RELEASES, self.retry_t(loser, moment)
         else:
             self.forget(loser)
         if loser.id in self.leases:
@@ -193,16 +133,10 @@ class Holds:
         """End a lease: what it holds is let go, unless what waits beneath it holds the same."""
         was_owner = is_owner(lease)
         self.forget(lease)
-        self._withdraw(lease, "nobody wants it any more", moment)
+        self.withdraw(lease, "nobody wants it any more", moment)
         if was_owner or lease.owes_release:
             self._let_go(lease, moment)
         self.take_up(lease, moment)
-
-    def _withdraw(self, lease: Lease, why: str, moment: Moment) -> None:
-        """End the command of a lease that still waits for its device to speak."""
-        last = self._sender.commands.get(lease.last)
-        if last is not None and last.state is CommandState.WAITING:
-            self._sender.become(last, CommandState.SUPERSEDED, why, moment)
 
     def _let_go(self, lease: Lease, moment: Moment) -> None:
         claims = self._sender.claims
@@ -229,34 +163,10 @@ class Holds:
                 self._renew(other, device, moment)
 
     def _command_moved(self, command: Command, moment: Moment) -> None:
-        """Take up what waited beneath a command that has ended; try a release that did not leave again."""
-        for lease in self._released_by(command):
-            device = self._find(lease.site, lease.device)
-            if command.is_delivered or command.state in _LEFT or device is None or not device.can(lease.release):
-                self._has_left(lease)
-            elif command.state not in OPEN and lease.standing is Standing.RELEASES:
-                self.keep(lease)
-                lease.renews_t = moment.t + min(RETRY_NS << min(lease.tries, 8), LONGEST_RETRY_NS)
-                lease.tries += 1
-                self._time(lease)
+        """Take up what waited beneath a command that has ended; see whether what is owed has left with it."""
+        self.settle(command, moment)
         if not command.lease and command.sets and command.state not in OPEN:
             self.take_up(command, moment)
-
-    def _released_by(self, command: Command) -> list[Lease]:
-        """Return the leases whose release ``command`` is: of the one that sent it, or of those that it ended."""
-        if not command.lease:
-            return [one for one in self._sender.claims.releasing(command) if one.last == command.id]
-        own = self.leases.get(command.lease)
-        if own is None or own.last != command.id or command.name != own.release:
-            return []
-        return [own] if own.owes_release or own.standing is Standing.RELEASES else []
-
-    def _has_left(self, lease: Lease) -> None:
-        if lease.standing is Standing.RELEASES:
-            self.forget(lease)
-        else:
-            self.keep(lease)
-            lease.owes_release = False
 
     # ------------------------------------------------------------------------------------------------------------ time
 
@@ -297,6 +207,8 @@ class Holds:
         for one in beneath:
             self.forget(one)
         self.end(lease, moment)
+        for one in beneath:  # of another part, that waited beneath what is forgotten
+            self.take_up(one, moment)
         return [lease, *beneath]
 
     def _renew(self, lease: Lease, device: Device, moment: Moment) -> None:
@@ -310,7 +222,7 @@ class Holds:
         wish = wish_of(lease, device, action_of(lease, name, args, moment), last)
         if last is not None and wish.is_again and self._sender.sleepers.is_needless(wish, last, moment):
             return
-        self._withdraw(lease, f"{name} takes its place", moment)
+        self.withdraw(lease, f"{name} takes its place", moment)
         self.keep(lease)
         lease.steps += 1
         lease.last = wish.identity

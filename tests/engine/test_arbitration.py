@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from copy import deepcopy
 from itertools import combinations
 from typing import NamedTuple
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from typing_extensions import override
 
 from hub.bridge import topics
@@ -34,10 +36,11 @@ GATE = Kind.model_validate({
         "release_door": {"label": EN, "sets": "lock"},
         "unlock": {"label": EN, "args": {"ttl": {"type": "duration"}}, "release": "lock", "sets": "lock"},
         "lock": {"label": EN, "sets": "lock"},
+        "bolt": {"label": EN, "sets": "lock"},
     },
 })  # fmt: skip
 DOORS = ("door-1", "door-2")
-HOLDS, LETS_GO = ("hold_door", "unlock"), ("release_door", "lock")
+HOLDS, LETS_GO, SETS = ("hold_door", "unlock"), ("release_door", "lock"), ("bolt",)
 RANKS = list(Priority)
 
 parts = st.sampled_from(["", *DOORS])
@@ -66,6 +69,50 @@ def is_owner(claim: Claim) -> bool:
     return not isinstance(claim, Lease) or claim.standing is Standing.HOLDS
 
 
+class LastWords:
+    """The law of the last word on the wire: a release is as old as the end of its hold, however late it is sent.
+
+    ``knows``: the gate has spoken of its doors. A release of a gate that has not, which is overtaken on one door, goes
+    out for the whole again: it always goes out.
+    """
+
+    def __init__(self) -> None:
+        self.knows = True
+        self._newest: dict[str, Command | None] = dict.fromkeys(DOORS)
+        self._let_go: dict[str, int] = {}
+        self._undone: dict[str, str] = {}
+
+    def started(self, known: Mapping[str, Command]) -> None:
+        """Go on with the commands as another process knows them."""
+        for door, said in self._newest.items():
+            self._newest[door] = said and known.get(said.id, said)
+
+    def left(self, command: Command) -> None:
+        """Take the next command on the wire."""
+        hold = re.split("[#~]", command.lease)[0]
+        is_hold = command.name in HOLDS
+        if is_hold:
+            self._let_go.pop(hold, None)
+        age = self._let_go.setdefault(hold, command.number) if command.lease and not is_hold else command.number
+        for door in [command.part] if command.part else DOORS:
+            self._undone.pop(door, None)
+            said = self._newest[door]
+            if said is not None and age < said.number and stands(said) and (self.knows or said.part == command.part):
+                self._undone[door] = f"{command} undoes {said}"
+            if is_hold or not command.lease:
+                self._newest[door] = None if is_hold else command
+
+    def check(self) -> None:
+        """Say it at the end of a record: what undoes a newer word may be followed by who has it now."""
+        assert not self._undone, f"the newest is the last on the wire: {self._undone}"
+
+
+def stands(command: Command) -> bool:
+    """Return whether a command is on its way, or has come to its device, which did not refuse it."""
+    has_failed = command.state in {CommandState.REJECTED, CommandState.FAILED}
+    return command.state in OPEN or (command.is_delivered and not has_failed)
+
+
 class Gate(RuleBasedStateMachine):
     """Rules, people, time, the broker and restarts, in any order."""
 
@@ -79,7 +126,14 @@ class Gate(RuleBasedStateMachine):
         self.way: list[Way] = []
         self.doors = dict.fromkeys(DOORS, "lock")
         self.standing: dict[int, RuleState] = {}
+        self.last_words = LastWords()
         self._begin(State())
+
+    @initialize(knows=st.booleans())
+    def the_gate_has_spoken_of_its_doors(self, knows: bool) -> None:  # noqa: FBT001 -- drawn
+        self.last_words.knows = knows
+        for door in DOORS if knows else ():
+            self.device.part(door)
 
     def _begin(self, state: State) -> None:
         self.state, self.timers = state, Timers()
@@ -116,6 +170,8 @@ class Gate(RuleBasedStateMachine):
             assert self.t < command.expires_t, "nothing executes after its expiry"
             assert each.expires_at == command.expires_at
             self.way.append(Way(each, command.part, command.name))
+            self.last_words.left(command)
+        self.last_words.check()
         self.state.clock.t = self._seen = self.t
 
     def _superseded(self) -> set[str]:
@@ -188,7 +244,7 @@ class Gate(RuleBasedStateMachine):
             assert self.hands.held_by(state) == [], "every hold ends"
             self._close()
 
-    @rule(name=st.sampled_from(LETS_GO), part=parts, priority=priorities)
+    @rule(name=st.sampled_from([*LETS_GO, *SETS]), part=parts, priority=priorities)
     def a_rule_sends(self, name: str, part: str, priority: Priority) -> None:
         moment, before = self._open(), deepcopy(self._claims())
         state = RuleState(rule="momentary", key="s1/x", site="s1", device="x", part=part, alarm=f"a{self.step}")
@@ -200,7 +256,7 @@ class Gate(RuleBasedStateMachine):
         self._with_losers_told(before)
         self._close()
 
-    @rule(name=st.sampled_from([*HOLDS, *LETS_GO]), part=parts)
+    @rule(name=st.sampled_from([*HOLDS, *LETS_GO, *SETS]), part=parts)
     def a_person_asks(self, name: str, part: str) -> None:
         moment, before = self._open(), deepcopy(self._claims())
         wish = self._wish(1, name, part, Priority.OPERATOR)
@@ -281,6 +337,7 @@ class Gate(RuleBasedStateMachine):
             elif not isinstance(entry, RuleState | DeviceState):
                 self.state.restore(entry)  # type: ignore[arg-type] # clock, ledger, answers
         assert (dict(self.hands.commands), dict(self.hands.leases)) == before, "restart loses no open command"
+        self.last_words.started(self.hands.commands)
         self.way = []  # what the downlink had was in memory
         self.t += down * SECOND
         moment = self._open()
@@ -333,9 +390,20 @@ class Gate(RuleBasedStateMachine):
                 self._open()
                 self._close()
         assert not self.hands.leases, f"every hold ends: {list(self.hands.leases.values())}"
-        assert set(self.doors.values()) <= set(LETS_GO), "a release always goes out"
+        assert set(self.doors.values()) <= {*LETS_GO, *SETS}, "a release always goes out"
         assert not [one for one in self.hands.commands.values() if one.state in OPEN]
 
 
 TestGate = Gate.TestCase
 TestGate.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+
+
+def test_what_waited_beneath_a_hold_that_is_forgotten_after_a_stop_has_its_turn() -> None:
+    gate = Gate()
+    for number, part in enumerate(("", *DOORS)):
+        urgency = Priority.INSPECTION if part == "door-2" else Priority.ENTRAPMENT
+        gate.an_alarm_holds(number=number, part=part, name="hold_door", priority=urgency, bound=None)
+    gate.the_hub_starts_again(down=20)
+    assert [
+        (one.part, one.standing) for one in gate.hands.leases.values() if one.standing is not Standing.RELEASES
+    ] == [("door-2", Standing.HOLDS)]

@@ -1,0 +1,74 @@
+"""Leases by id: each is an entry of the state, a claim on its actuator, and due at its moments."""
+
+from __future__ import annotations
+
+from hub.commands.life import Lease, Standing
+from hub.engine.sending import Find, Sender
+from hub.engine.state import State
+from hub.rules.timers import TimerClass, Timers
+
+LEASE_RENEWS, LEASE_LAPSES = "lease renews", "lease lapses"
+
+
+class Leases:
+    """Those that there are; ``watched`` are those that an interlock may come to bar."""
+
+    def __init__(self, state: State, timers: Timers, sender: Sender, find: Find) -> None:
+        self._state = state
+        self._timers = timers
+        self._sender = sender
+        self._find = find
+        self.leases: dict[str, Lease] = {}
+        self.watched: dict[str, Lease] = {}
+
+    def of(self, rule: str, key: str) -> list[Lease]:
+        """Return the leases that a rule wants for a key, in the order in which they were made."""
+        found = (one for one in self.leases.values() if (one.rule, one.key) == (rule, key))
+        wanted = [one for one in found if one.standing is not Standing.RELEASES]
+        return sorted(wanted, key=lambda one: one.number)
+
+    # --------------------------------------------------------------------------------------------------------- entries
+
+    def restore(self, lease: Lease) -> None:
+        """Take an entry of a checkpoint, or back what a failed step has changed."""
+        self.leases[lease.id] = lease
+        self._sender.claims.put(lease)
+        self._time(lease)
+
+    def put(self, lease: Lease) -> None:
+        """Take a new one."""
+        self._sender.undo.note(f"lease/{lease.id}", None)
+        self.restore(lease)
+        self._state.touch(f"lease/{lease.id}", lease)
+
+    def keep(self, lease: Lease) -> None:
+        """Say that ``lease`` is about to change."""
+        self._sender.undo.note(f"lease/{lease.id}", lease)
+        self._state.touch(f"lease/{lease.id}", lease)
+
+    def forget(self, lease: Lease) -> None:
+        """Forget a lease without a word to its device."""
+        self._sender.undo.note(f"lease/{lease.id}", lease)
+        self.leases.pop(lease.id, None)
+        self.watched.pop(lease.id, None)
+        self._sender.claims.drop(lease)
+        self._state.remove(f"lease/{lease.id}")
+        self._timers.drop(TimerClass.RUNNING, LEASE_RENEWS, lease.id)
+        self._timers.drop(TimerClass.RUNNING, LEASE_LAPSES, lease.id)
+
+    def _time(self, lease: Lease) -> None:
+        ends = lease.ends_t
+        self.watched.pop(lease.id, None)
+        match lease.standing:
+            case Standing.HOLDS:
+                renews, lapses = lease.renews_t if ends is None else min(lease.renews_t, ends), lease.lapses_t
+                self._timers.set(TimerClass.RUNNING, renews, LEASE_RENEWS, lease.id)
+                self._timers.set(TimerClass.RUNNING, lapses, LEASE_LAPSES, lease.id)
+                self.watched[lease.id] = lease
+            case Standing.WAITS:
+                dues = [due for due in (ends, lease.renews_t if lease.barred else None) if due is not None]
+                self._timers.put(TimerClass.RUNNING, min(dues, default=None), LEASE_RENEWS, lease.id)
+                self._timers.drop(TimerClass.RUNNING, LEASE_LAPSES, lease.id)
+            case Standing.RELEASES:
+                self._timers.put(TimerClass.RUNNING, lease.renews_t or None, LEASE_RENEWS, lease.id)
+                self._timers.drop(TimerClass.RUNNING, LEASE_LAPSES, lease.id)

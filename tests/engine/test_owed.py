@@ -1,0 +1,130 @@
+"""Releases that did not leave: sent again until something lets go, and never so that they undo what is newer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+import pytest
+
+from hub.model import Control, Effects, Outcome, OutcomeKind, Reply, Scalar, Started
+from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents
+from tests.engine.test_alarms import native
+
+RULES = """
+rule: leak-closes
+for_each: water_meter
+when: leak
+raise: {event: utility.leak, severity: high}
+do: [{command: close_valve, until: cleared, args: {}, priority: automatic}]
+clear: {when: not leak}
+"""
+MINE = {"kind/water_meter", "kind/access_controller", "rule/leak-closes"}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
+    found = documents(device("door-1", "access_controller"), device("meter-1", "water_meter"), rules=[tmp_path])
+    return Desk({key: body for key, body in found.items() if key in MINE or key.startswith("device/")})
+
+
+def ask(desk: Desk, name: str, command: str, identity: str = "c1", **args: Scalar) -> Reply:
+    words: dict[str, Scalar] = {"site": "s1", "device": name, "command": command, **args}
+    return desk.say(Control("1-0", identity, "li", "command", desk.wall + 30 * SECOND, words)).replies[0]
+
+
+def sent(found: Sequence[Effects]) -> list[str]:
+    """Return what leaves: the command and its part."""
+    said = [orjson.loads(each.payload) for effects in found for each in effects.transmissions]
+    return [f"{each['command']} {each.get('part', '')}".rstrip() for each in said]
+
+
+def comes_to(desk: Desk, kind: OutcomeKind) -> None:
+    """Let everything that the last record sent come to this."""
+    for each in desk.effects[-1].transmissions:
+        desk.say(Outcome(each.command, kind, "broker_gone"))
+
+
+def passes(desk: Desk, seconds: int, kind: OutcomeKind) -> list[str]:
+    """Let time pass, in which whatever leaves comes to this; return it."""
+    before = len(desk.effects)
+    for _ in range(seconds):
+        desk.tick(1)
+        comes_to(desk, kind)
+    return sent(desk.effects[before:])
+
+
+def leaked(desk: Desk) -> None:
+    """Close the valve until a leak is over; what opens it again does not leave."""
+    for leaks in (True, False):
+        desk.hear(native("meter-1", {"values": {"leak": leaks}}, "telemetry"))
+        comes_to(desk, OutcomeKind.DELIVERED if leaks else OutcomeKind.FAILED)
+    assert sent(desk.effects) == ["close_valve", "open_valve"]
+
+
+def test_what_opens_a_valve_does_not_undo_that_a_person_has_closed_it_since(desk: Desk) -> None:
+    leaked(desk)
+    assert ask(desk, "meter-1", "close_valve").ok
+    desk.say(Outcome("c1", OutcomeKind.DELIVERED))
+    assert passes(desk, 60, OutcomeKind.DELIVERED) == []
+    assert not desk.engine._hands.leases  # noqa: SLF001 -- a debt shows nowhere else
+
+
+@pytest.mark.parametrize("end", ["lost", "refused", "restart"])
+def test_what_opens_a_valve_is_sent_again_when_what_a_person_wanted_since_was_not_done(desk: Desk, end: str) -> None:
+    leaked(desk)
+    ask(desk, "meter-1", "close_valve")
+    if end == "lost":
+        comes_to(desk, OutcomeKind.FAILED)
+    elif end == "refused":
+        comes_to(desk, OutcomeKind.DELIVERED)
+        answer = {"id": "c1", "ok": False, "code": "jammed"}
+        desk.hear(native("meter-1", answer, "response"))
+    else:
+        desk = desk.restart()
+        desk.wait(60)
+        desk.say(Started("test", SESSIONS))
+    assert passes(desk, 20, OutcomeKind.DELIVERED) == ["open_valve"]
+
+
+def held(desk: Desk, *parts: str) -> None:
+    """Hold the whole gate for twenty seconds; what lets it go does not leave."""
+    for part in parts:
+        desk.hear(native("door-1", {"part": part, "values": {"door": "closed"}}, "telemetry"))
+    ask(desk, "door-1", "hold_door", "hold", ttl="20s")
+    comes_to(desk, OutcomeKind.DELIVERED)
+    desk.tick(20)
+    assert sent(desk.effects) == ["hold_door", "release_door"]
+    comes_to(desk, OutcomeKind.FAILED)
+
+
+def test_of_a_gate_that_is_let_go_too_late_the_door_that_somebody_has_locked_since_stays_so(desk: Desk) -> None:
+    held(desk, "door-1", "door-2", "door-3")
+    ask(desk, "door-1", "lock", part="door-2")
+    comes_to(desk, OutcomeKind.DELIVERED)
+    assert passes(desk, 3, OutcomeKind.FAILED) == []
+    later = desk.restart()
+    later.say(Started("test", SESSIONS))
+    assert passes(later, 3, OutcomeKind.FAILED) == ["release_door door-1", "release_door door-3"]
+    assert passes(later, 600, OutcomeKind.DELIVERED) == ["release_door door-1", "release_door door-3"]
+    assert passes(later, 600, OutcomeKind.DELIVERED) == []
+
+
+def test_a_gate_that_never_spoke_of_its_doors_is_let_go_as_a_whole_for_a_release_always_goes_out(desk: Desk) -> None:
+    held(desk)
+    ask(desk, "door-1", "lock", part="door-2")
+    comes_to(desk, OutcomeKind.DELIVERED)
+    assert passes(desk, 20, OutcomeKind.DELIVERED) == ["release_door"]
+
+
+def test_a_release_that_has_no_answer_yet_when_a_door_is_locked_does_not_leave_again_for_that_door(desk: Desk) -> None:
+    for part in ("door-1", "door-2"):
+        desk.hear(native("door-1", {"part": part, "values": {"door": "closed"}}, "telemetry"))
+    ask(desk, "door-1", "hold_door", "hold", ttl="60s")
+    comes_to(desk, OutcomeKind.DELIVERED)
+    ask(desk, "door-1", "lock", part="door-2")
+    assert sent(desk.effects[-2:]) == ["release_door", "lock door-2"]
+    desk.say(Outcome("c1", OutcomeKind.DELIVERED))
+    assert passes(desk, 60, OutcomeKind.DELIVERED) == ["release_door door-1"]
