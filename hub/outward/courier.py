@@ -137,7 +137,11 @@ class Courier:
 
     def _next(self, outlet: Outlet) -> Iterable[Slip]:
         now = self._clock.monotonic_ns()
-        while now >= outlet.closed_until and not outlet.is_full and (slip := outlet.lanes.take(now)) is not None:
+        while now >= outlet.closed_until and not outlet.is_full:
+            # Every second try of a channel that fails is of whatever waits longest: the urgent one may be the cause.
+            slip = outlet.lanes.take(now, urgent_first=outlet.failures % 2 == 0)
+            if slip is None:
+                return
             outlet.away += 1
             yield slip
 

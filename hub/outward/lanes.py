@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from hub.outward.parcel import Slip
 
+Heads = list[tuple[int, int, str]]
+"""(due, number, lane), a heap; those that no longer are heads, or due then, are passed over."""
+
 
 class Lanes:
-    """The slips of one channel that wait. A lane whose oldest was taken is closed until ``release``."""
+    """The slips of one channel that wait. A lane whose oldest was taken is closed until ``release``.
+
+    A lane in which something urgent waits goes before others.
+    """
 
     def __init__(self) -> None:
         self._known: set[int] = set()
         self._lanes: dict[str, list[Slip]] = {}
         self._away: set[str] = set()
-        self._heads: list[
-            tuple[int, int, str]
-        ] = []  # (due, number, lane); those that no longer are heads are passed over
+        self._heads: Heads = []
+        self._urgent: Heads = []
 
     @property
     def waiting(self) -> int:
@@ -33,16 +38,17 @@ class Lanes:
             self._known.add(slip.number)
             lane = self._lanes.setdefault(slip.lane, [])
             insort(lane, slip)
-            if lane[0] is slip and slip.lane not in self._away:
-                self._offer(slip)
+            if (lane[0] is slip or slip.is_urgent) and slip.lane not in self._away:
+                self._offer(lane)
 
-    def take(self, now: int) -> Slip | None:
+    def take(self, now: int, *, urgent_first: bool = True) -> Slip | None:
         """Return the one that has been due longest at ``now``, and close its lane."""
-        while self._heads and self._heads[0][0] <= now:
-            _, number, lane = heapq.heappop(self._heads)
-            if lane not in self._away and self._is_head(number, lane):
-                self._away.add(lane)
-                return self._lanes[lane][0]
+        for heads in (self._urgent, self._heads) if urgent_first else (self._heads,):
+            while heads and heads[0][0] <= now:
+                head = heapq.heappop(heads)
+                if self._is_open(head):
+                    self._away.add(head[2])
+                    return self._lanes[head[2]][0]
         return None
 
     def release(self, taken: Slip, again: Slip | None) -> None:
@@ -55,7 +61,7 @@ class Lanes:
         else:
             insort(lane, again)
         if lane:
-            self._offer(lane[0])
+            self._offer(lane)
         else:
             del self._lanes[taken.lane]
 
@@ -65,22 +71,27 @@ class Lanes:
             taken = lane[:1] if name in self._away else []
             rest = [slip if slip.attempts else slip._replace(due=slip.due + by) for slip in lane[len(taken) :]]
             self._lanes[name] = [*taken, *rest]
-        self._heads = [
-            (lane[0].due, lane[0].number, name) for name, lane in self._lanes.items() if name not in self._away
-        ]
-        heapq.heapify(self._heads)
+        self._heads, self._urgent = [], []
+        for name, lane in self._lanes.items():
+            if name not in self._away:
+                self._offer(lane)
 
     def next_due(self) -> int | None:
         """Return when the next one is due, among those whose lanes are open."""
         while self._heads:
-            due, number, lane = self._heads[0]
-            if lane not in self._away and self._is_head(number, lane):
-                return due
+            if self._is_open(self._heads[0]):
+                return self._heads[0][0]
             heapq.heappop(self._heads)
         return None
 
-    def _offer(self, slip: Slip) -> None:
-        heapq.heappush(self._heads, (slip.due, slip.number, slip.lane))
+    def _offer(self, lane: Sequence[Slip]) -> None:
+        head = lane[0]
+        for heads in (self._heads, self._urgent) if any(slip.is_urgent for slip in lane) else (self._heads,):
+            heapq.heappush(heads, (head.due, head.number, head.lane))
 
-    def _is_head(self, number: int, lane: str) -> bool:
-        return lane in self._lanes and self._lanes[lane][0].number == number
+    def _is_open(self, head: tuple[int, int, str]) -> bool:
+        due, number, name = head
+        if name in self._away or name not in self._lanes:
+            return False
+        first = self._lanes[name][0]
+        return (first.due, first.number) == (due, number)

@@ -30,7 +30,8 @@ CREATE TABLE parcel (
 CREATE INDEX parcel_state ON parcel (state, number);
 CREATE TABLE tally (name TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT
 """
-_SLIP = "number, channel, lane, due, attempts"
+_SLIP = "number, channel, lane, due, attempts, kind LIKE '% critical%'"
+"""What is about lives is urgent; only messages to people say in their kind how bad it is."""
 _PARCEL = f"number, channel, lane, entry, event, name, kind, body, due, {MAY_GO}"
 _PUT = f"""
 INSERT INTO parcel (channel, lane, entry, event, name, kind, body, made_at, due, state, attempts, changed_at, answer)

@@ -51,13 +51,14 @@ def place_of(entry: Entry) -> str:
 
 
 class Slip(NamedTuple):
-    """What is remembered of a parcel that waits: its number in the ledger, and when it may leave (ns)."""
+    """What is remembered of a parcel that waits: its number in the ledger, when it may leave (ns), if it hurries."""
 
     number: int
     channel: str
     lane: str
     due: int
     attempts: int
+    is_urgent: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

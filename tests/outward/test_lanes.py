@@ -54,3 +54,21 @@ def test_one_that_is_told_twice_waits_once() -> None:
     lanes.add([slip(1, "a")])
     lanes.release(taken, None)
     assert (lanes.take(0), lanes.waiting, lanes.next_due()) == (None, 0, None)
+
+
+def urgent(number: int, lane: str, due: int = 0) -> Slip:
+    return slip(number, lane, due)._replace(is_urgent=1)
+
+
+def test_what_is_urgent_passes_others_with_what_waits_before_it_in_its_lane() -> None:
+    lanes = Lanes()
+    lanes.add([slip(1, "a"), slip(2, "b"), slip(3, "c"), urgent(4, "c"), urgent(5, "d", due=9)])
+    assert lanes.take(5, urgent_first=False) == slip(1, "a")
+    assert lanes.take(5) == slip(3, "c")
+    lanes.release(slip(3, "c"), slip(3, "c", due=7))
+    assert [lanes.take(6), lanes.take(6)] == [slip(2, "b"), None]
+    assert lanes.next_due() == 7
+    assert lanes.take(9) == slip(3, "c", due=7)
+    lanes.release(slip(3, "c", due=7), None)
+    assert [lanes.take(9), lanes.take(9), lanes.take(9)] == [urgent(4, "c"), urgent(5, "d", due=9), None]
+    assert lanes.waiting == 4

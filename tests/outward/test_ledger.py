@@ -205,3 +205,26 @@ async def test_a_notifier_that_starts_again_remembers_what_it_told(ledger: Ledge
     notices = Notices(wishes, Nowhere(), lambda found: found, SystemClock())
     await notices.remember(ledger)
     assert [each.state for each in notices.of_entry(raised)] == [State.DROPPED]
+
+
+async def test_a_critical_message_passes_those_that_wait_for_a_busy_channel_and_bars_none(ledger: Ledger) -> None:
+    sent: list[str] = []
+
+    async def send(found: Parcel) -> Answer:
+        sent.append(found.event)
+        is_busy = len(sent) == 1 or (found.event == "worst" and sent.count("worst") < 3)
+        return Answer(verdict=Verdict.BUSY, text="503") if is_busy else Answer(verdict=Verdict.TAKEN, text="taken")
+
+    ends: list[State] = []
+    patience = Patience(pauses=(0.02,), side_by_side=1, spread=lambda: 1.0)
+    courier = Courier(ledger, {"duty": send}, SystemClock(), patience, lambda _found, it: ends.append(it.state))
+    await ledger.keep([parcel(f"high {number}", lane=f"a{number}") for number in range(6)], {}, {})
+    async with asyncio.TaskGroup() as group:
+        group.create_task(courier.run())
+        await wait_until(lambda: sent)
+        courier.add(await ledger.keep([replace(parcel("worst", lane="b"), kind="raised critical")], {}, {}))
+        await wait_until(lambda: ends.count(State.DELIVERED) == 7)
+        courier.stop()
+    first = sent.index("worst")
+    assert first <= 2  # after the one on its way, and the one that tried whether the channel goes again
+    assert sent[first + 1] != "worst"
