@@ -44,12 +44,13 @@ class Evidence:
     """Observations of one fault; numbers are the publisher's.
 
     ``acked``: PUBACKed; ``tried``: sent; ``heard``: in the journal; ``inversions`` came first behind a later one of
-    their device and session. ``judged``: how often each became a point or an event by the shadow; ``stored``: how often
-    each is in the store (a point) or in the stream (a card). ``told``: event ids of the streams by domain, in order;
-    ``expected``: the shadow's. ``stored_events`` counts event ids in the store. ``ledger`` is /metrics. ``differing``:
-    entries of the hub's state that are not the shadow's at record ``checkpoint``. ``said``: codes of /readyz during the
-    fault. ``forgiven`` and ``doubled_before`` were told of after an earlier fault; ``rejected``: what the store refuses
-    for good; ``copies_allowed``: what the broker could not mark as sent before. ``ends``: what the streams tell of each
+    their device and session. ``judged``: how often each became a point or an event by the shadow; ``stored``: how
+    often each is in the store (a point) or in the stream (a card). ``told``: event ids of the streams by domain, in
+    order; ``expected``: the shadow's. ``stored_events`` counts event ids in the store. ``ledger`` is /metrics.
+    ``differing``: entries of the hub's state that are not the shadow's at record ``checkpoint``. ``said``: codes of
+    /readyz during the fault; ``unsure``: those that may tell of a busy machine alone. ``forgiven`` and
+    ``doubled_before`` were told of after an earlier fault; ``rejected``: what the store refuses for good;
+    ``copies_allowed``: what the broker could not mark as sent before. ``ends``: what the streams tell of each
     command, by id, in order.
     """
 
@@ -71,6 +72,7 @@ class Evidence:
     said: frozenset[str]
     liveness_seconds: float
     vital: Vital
+    unsure: frozenset[str] = frozenset()
     forgiven: frozenset[int] = frozenset()
     doubled_before: frozenset[int] = frozenset()
     rejected: frozenset[int] = frozenset()

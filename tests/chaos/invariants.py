@@ -100,7 +100,7 @@ def honest(found: Evidence) -> Iterator[str]:
     fault = found.fault
     if silent := fault.says - found.said:
         yield f"/readyz never said {sorted(silent)}; it said {sorted(found.said)}"
-    if wrong := found.said - fault.says - fault.may_say:
+    if wrong := found.said - found.unsure - fault.says - fault.may_say:
         yield f"/readyz said {sorted(wrong)}, which this fault is not"
 
 

@@ -158,14 +158,14 @@ class Storm:
 
         The time in which processes of ours waited for a processor is not the hub's: it is taken off.
         """
-        began, waited = self.clock.monotonic_ns(), self.watch.starved_ns()
+        began, waited = self.clock.monotonic_ns(), self.watch.waits()
 
         async def is_through() -> bool:
             point = max((number_of(float(str(row[1]))) for row in await self._newest_points()), default=0)
             return point > since and await self._newest_card() > since
 
         await wait_until(is_through, seconds=60)
-        return max(0, self.clock.monotonic_ns() - began - (self.watch.starved_ns() - waited)) / 1e9
+        return max(0, self.clock.monotonic_ns() - began - self.watch.starved_since(waited)) / 1e9
 
     async def _newest_points(self) -> list[list[object]]:
         return await self.town.influxdb.ask("SELECT co2 FROM environment_sensor WHERE time > now() - 20s")
@@ -235,6 +235,7 @@ class Storm:
             checkpoint=checkpoint,
             differing=differing,
             said=frozenset(self.watch.said),
+            unsure=frozenset(self.watch.unsure),
             liveness_seconds=liveness,
             vital=await self.watch.vital(),
             forgiven=frozenset(self._known.lost),

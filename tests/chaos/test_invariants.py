@@ -149,5 +149,11 @@ def test_an_old_snapshot_doubles_only_what_came_after_it() -> None:
     assert broken(replace(found, copies_allowed=frozenset({7}))) == ["Once: had their effect twice: [(8, 8)]"]
 
 
+def test_what_may_tell_of_a_busy_machine_alone_is_not_named_wrongly() -> None:
+    said = SOUND.said | {"ownership_unconfirmed"}
+    assert broken(replace(SOUND, said=said, unsure=frozenset({"ownership_unconfirmed"}))) == []
+    assert broken(replace(SOUND, said=said))[0].startswith("Honest: /readyz said ['ownership_unconfirmed']")
+
+
 def test_faults_have_names_of_their_own() -> None:
     assert len(FAULTS) == len(ROWS)

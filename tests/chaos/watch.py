@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from hub.clock import SystemClock
+from hub.ui.readiness import PATIENCE_SECONDS
 from tests.chaos.evidence import Vital
 from tests.chaos.faults.fault import DOWN
 from tests.chaos.town import Town
@@ -17,6 +19,8 @@ from tests.waiting import wait_until
 LOOK_SECONDS, METRICS_EVERY = 0.05, 10
 STARVED_NS = 300_000_000
 """Who waited for a processor for so long of the second in which it should have answered is not down."""
+OF_TIME = {"ownership_unconfirmed", "streams_behind", "timeseries_behind"}
+"""What is said when something has lasted for ``PATIENCE_SECONDS``."""
 
 
 def resident_bytes(process: int) -> int:
@@ -33,6 +37,8 @@ class Watch:
 
     def __init__(self, town: Town) -> None:
         self.said: set[str] = set()
+        self._sure: set[str] = set()
+        self._past: deque[tuple[int, Mapping[int, int]]] = deque()
         self._town = town
         self._clock = SystemClock()
         self._looks = 0
@@ -48,6 +54,8 @@ class Watch:
     async def watching(self) -> AsyncIterator[None]:
         """Look every 50 ms, from now until the block ends."""
         self.said.clear()
+        self._sure.clear()
+        self._past.clear()
         self._peak_memory = self._peak_outbox = 0
         async with asyncio.TaskGroup() as group:
             looking = group.create_task(self._look(), name="storm.watch")
@@ -85,17 +93,27 @@ class Watch:
             waiting_records=int(metrics["hub_outbox_waiting_records"]),
         )
 
-    def starved_ns(self) -> int:
-        """Return how long the hub and we, whichever it was more, have waited for a processor that others had."""
-        return max(map(starved_ns, (self._town.hub.pid, os.getpid())))
+    def waits(self) -> Mapping[int, int]:
+        """Return how long the hub and we have waited for a processor that others had, by process."""
+        return {process: starved_ns(process) for process in (self._town.hub.pid, os.getpid())}
+
+    def starved_since(self, before: Mapping[int, int]) -> int:
+        """Return how long one of both, whichever it was more, has waited since it had waited so long."""
+        return max(waited - before.get(process, 0) for process, waited in self.waits().items())
+
+    @property
+    def unsure(self) -> set[str]:
+        """Codes that speak of time and were only said when much of that time was a wait for a processor."""
+        return self.said & OF_TIME - self._sure
 
     async def _look(self) -> None:
         while True:
-            waited = self.starved_ns()
+            waited = self.waits()
+            self._remember(waited)
             try:
                 await self._look_once()
             except OSError as error:
-                if not isinstance(error, TimeoutError) or self.starved_ns() - waited < STARVED_NS:
+                if not isinstance(error, TimeoutError) or self.starved_since(waited) < STARVED_NS:
                     self.said.add(DOWN)
             await self._clock.sleep(LOOK_SECONDS)
 
@@ -104,12 +122,20 @@ class Watch:
         async with asyncio.timeout(1):
             status, codes = await hub.readiness()
         self.said |= codes if status else {DOWN}
+        if self.starved_since(self._past[0][1]) < STARVED_NS * PATIENCE_SECONDS:
+            self._sure |= codes
         self._peak_memory = max(self._peak_memory, resident_bytes(hub.pid))
         self._looks += 1
         if status and self._looks % METRICS_EVERY == 0:
             async with asyncio.timeout(1):
                 metrics = await hub.metrics()
             self._peak_outbox = max(self._peak_outbox, int(metrics.get("hub_outbox_waiting_bytes", 0)))
+
+    def _remember(self, waited: Mapping[int, int]) -> None:
+        now = self._clock.monotonic_ns()
+        self._past.append((now, waited))
+        while self._past[0][0] < now - PATIENCE_SECONDS * 1e9:
+            self._past.popleft()
 
 
 def starved_ns(process: int) -> int:
