@@ -92,7 +92,7 @@ class Keeper:
         failures, record = 0, await self._record() + 1
         while True:
             try:
-                if await self._is_written(packed, record):
+                if await self._is_written(packed, record) and not self._fence.refusals:
                     break
             except UnavailableError as error:
                 self._fall_behind(error)
@@ -126,6 +126,7 @@ class Keeper:
         """Return whether the transaction has happened: now, or before, when the answer did not come."""
         position = await self._fence.position()
         self._check()
+        await self._fence.send_again(position)
         return position >= record or await self._fence.commit(packed, record)
 
     def _check(self) -> None:

@@ -28,7 +28,8 @@ class Fence:
     either runs before our next transaction, which then fails and reads again, or after it, and fails itself.
 
     ``generation`` counts connections. ``on_tail_lost`` is told (expected, found) when the server has forgotten
-    records that it had confirmed. ``refused`` counts commands that failed inside a transaction that happened.
+    records that it had confirmed. ``refused`` counts commands that failed inside a transaction that happened;
+    ``refusals`` are those that wait for :meth:`send_again`.
     ``fields`` are those of the cursor's hash at the last look: a transaction may have put its own beside the cursor.
     """
 
@@ -43,6 +44,7 @@ class Fence:
         self.generation = 0
         self.tails_lost = 0
         self.refused = 0
+        self.refusals: list[bytes] = []
         self.fields: Mapping[bytes, bytes] = {}
         self._link = link
         self._ownership = ownership
@@ -96,9 +98,27 @@ class Fence:
         answers = await self._link.exchange(write, len(packed) + _FRAME + 2)
         *queued, executed, watched, fields = answers
         if executed is not None:
-            self._settle(queued, executed, record)
+            self._settle(packed, queued, executed, record)
         self._take(watched, fields)
         return executed is not None
+
+    async def send_again(self, record: int) -> None:
+        """Send what was refused inside a transaction that happened; UnavailableError ``key_foreign`` while it still is.
+
+        The cursor covers it: if the answer does not come it is sent once more, for twice is better than never; and a
+        process that ends before that leaves it untold.
+        """
+        if not self.refusals:
+            return
+        packed, self.refusals = self.refusals, []
+        is_done = False
+        try:
+            is_done = await self.commit(packed, record)
+        finally:
+            if not is_done:
+                self.refusals = packed
+        if self.refusals:
+            raise UnavailableError("key_foreign", f"{len(self.refusals)} commands: a key of ours holds something else")
 
     async def types(self, keys: Sequence[str]) -> list[bytes]:
         """Return the type of each key, ``none`` where there is none."""
@@ -110,16 +130,17 @@ class Fence:
         self._cursor = None
         await self._link.close()
 
-    def _settle(self, queued: Sequence[Answer], executed: Answer, record: int) -> None:
+    def _settle(self, packed: Sequence[bytes], queued: Sequence[Answer], executed: Answer, record: int) -> None:
         if isinstance(executed, ResponseError):
             # EXECABORT only says that there was an error; the first refused command says which (OOM, MISCONF …).
             reason = next((answer for answer in queued if isinstance(answer, ResponseError)), executed)
             raise UnavailableError("redis_refused", str(reason))
         self._expected = record
-        for answer in rows(executed):
+        for command, answer in zip((*packed, b""), rows(executed), strict=True):  # the last moved the cursor
             if isinstance(answer, ResponseError):
                 # A key of ours that someone made into something else: the rest of the transaction happened.
                 self.refused += 1
+                self.refusals.append(command)
                 log.error("stream_command_refused", record=record, reason=str(answer))
 
     def _take(self, watched: Answer, fields: Answer) -> None:

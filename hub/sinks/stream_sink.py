@@ -144,6 +144,10 @@ class StreamSink:
     async def _send(self, parcels: deque[_Parcel]) -> None:
         """Drop the parcels that the cursor covers and send the next ones, in one transaction."""
         delivered = await self._catch_up()
+        if self._fence.refusals:
+            self._checked_keys.clear()
+            await self._check_types()
+            await self._fence.send_again(delivered)
         while parcels and parcels[0].position <= delivered:
             parcels.popleft()
         if not parcels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 
+from hub.sinks.streams import events_key
 from tests.chaos.faults.fault import DOWN, STARTING, Fault
 from tests.chaos.storm import RATE, Storm
 from tests.waiting import wait_until
@@ -50,6 +51,16 @@ async def fill_disk(storm: Storm) -> None:
     valkey.start()
 
 
+async def take_key(storm: Storm) -> None:
+    """Let somebody put something else where a stream of ours was, and put the stream back when the hub has said so."""
+    ours = events_key("access.granted")
+    async with storm.town.valkey.link() as link:
+        await link.ask("RENAME", ours, "aside")
+        await link.ask("SET", ours, "somebody's note")
+        await storm.until_said("streams_behind")
+        await link.ask("RENAME", "aside", ours)
+
+
 async def swallow_exec(storm: Storm) -> None:
     """Let a transaction happen and its answer vanish; over when the hub has given that connection up."""
     link, town = storm.redis_link, storm.town
@@ -89,6 +100,13 @@ ROWS = (
         strike=fill_disk,
         says=GONE,
         may_say=SLOW,
+    ),
+    Fault(
+        name="a stranger's key in a stream's place",
+        does="its transactions happen but for the events of that stream; then the stream is put back",
+        strike=take_key,
+        says=frozenset({"streams_behind"}),
+        is_long=True,
     ),
     Fault(
         name="EXEC without an answer",

@@ -479,7 +479,7 @@ async def test_a_link_that_was_cancelled_half_way_never_takes_an_answer_for_anot
         assert await link.ask("PING") == b"PONG"
 
 
-async def test_a_key_replaced_behind_our_back_is_counted_and_the_rest_of_its_record_happens(
+async def test_what_a_key_replaced_behind_our_back_refused_waits_until_it_is_mended_and_comes_once(
     valkey: ValkeyServer,
 ) -> None:
     outbox = MemoryOutbox()
@@ -489,6 +489,13 @@ async def test_a_key_replaced_behind_our_back_is_counted_and_the_rest_of_its_rec
         await wait_until(lambda: not outbox.owed)
         await link.ask("SET", domain_key("fire"), "somebody's note")
         outbox.put(2, work([event(2), event(3, "care.fall")]))
+        await wait_until(lambda: rig.sink.behind_since is not None)
+        outbox.put(3, work([event(4)]))
+        await wait_until(lambda: rig.sink.retries > 2)
+        assert [each.name for each in await read_events(link, ["care"])] == ["care.fall"]
+        await link.ask("DEL", domain_key("fire"))
         await wait_until(lambda: not outbox.owed)
+        assert [each.id for each in await read_events(link, ["fire"])] == [event(2).id, event(4).id]
         assert [each.name for each in await read_events(link, ["care"])] == ["care.fall"]
     assert rig.fence.refused == 1
+    assert rig.sink.behind_since is None
