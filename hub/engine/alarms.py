@@ -85,7 +85,8 @@ class Alarms:
         self.by_key.setdefault(state.key, {})[state.rule] = state
         self.inhibition.by_rule.setdefault(state.rule, {})[state.key] = state
 
-    def _drop(self, rule: str, key: str) -> None:
+    def drop(self, rule: str, key: str) -> None:
+        """Forget a state, and what was waited for."""
         self._timers.drop(TimerClass.JUDGED, rule, key)
         self._timers.drop(TimerClass.ALARM, rule, key)
         self.states.pop((rule, key), None)
@@ -98,7 +99,7 @@ class Alarms:
 
     def _rest(self, state: RuleState, now: int) -> None:
         """Forget a state that has come to its end, but for its shelf: that is for the next time too."""
-        self._drop(state.rule, state.key)
+        self.drop(state.rule, state.key)
         if state.shelved_t is not None and state.shelved_t > now:
             self.keep(
                 RuleState(
@@ -123,7 +124,7 @@ class Alarms:
             self._output.roll_back(marks)
             self._hands.roll_back()
             if before is None:
-                self._drop(rule.name, key)
+                self.drop(rule.name, key)
             else:
                 self.keep(before)
             self._raised.clear()
@@ -242,11 +243,11 @@ class Alarms:
     def leave_empty_shelf(self, state: RuleState) -> None:
         """Forget a state that was only kept for its shelf."""
         if state.phase is Phase.IDLE:
-            self._drop(state.rule, state.key)
+            self.drop(state.rule, state.key)
 
     def _end_shelf(self, state: RuleState) -> None:
         if state.phase is Phase.IDLE:
-            self._drop(state.rule, state.key)
+            self.drop(state.rule, state.key)
         else:
             self.keep(state)
             state.shelved_t, state.shelved_until, state.shelved_by = None, 0, ""
@@ -322,5 +323,5 @@ class Alarms:
                 self.cleared(case, moment, {"reason": why})
             else:
                 self._hands.release(name, key, moment)
-            self._drop(name, key)
+            self.drop(name, key)
         self.views.forget_all(rule, at)

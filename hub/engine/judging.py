@@ -15,6 +15,7 @@ from hub.engine.moments import Moments, Waiter
 from hub.engine.places import Place, Subject
 from hub.engine.standing import Case
 from hub.engine.state import Seen, State
+from hub.engine.waits import Waits
 from hub.engine.woken import Woken
 from hub.model import Scalar
 from hub.rules.calendars import after
@@ -32,6 +33,7 @@ class Judge:
         self._content = content
         self._timers = timers
         self._alarms = alarms
+        self._waits = Waits(alarms, timers)
         self.keyed = Keyed(state, content, timers)
         self.moments = Moments(state, alarms, output, self.keyed, self._judge)
         self.standing = alarms.by_key
@@ -91,38 +93,36 @@ class Judge:
                 self._alarms.failed(rule, part.key, part.device, moment_of(is_late=is_late), error)
                 continue
             if may_move(rule, None if mine is None else mine.get(rule.name), verdict, is_late):
-                moment = moment_of(is_late=is_late)
-                age = age_of_reading(part.device.state, moment.at, held.at)
-                self._step(rule, part.device, part.name, verdict, moment._replace(age=age))
+                self._step(rule, part.device, part.name, verdict, _aged(moment_of(is_late=is_late), part))
 
     def _wide(self, woken: Woken, part: Part, moment: Moment) -> None:
         """Judge rules of which some look beyond ``part``."""
-        device = part.device
-        moment = moment._replace(age=age_of_reading(device.state, moment.at, part.held.at))
-        standing = tuple(self._alarms.by_key.get(part.key, ()))
-        are_quiet = self._are_quiet(woken, part, standing)
-        for rule in woken.rules:
+        device, states = part.device, self._alarms.states
+        moment = _aged(moment, part)
+        for rule in self._left(woken, part, moment):
             if rule.is_plain:
-                if not are_quiet or rule.name in standing:
-                    self._look_at(rule, part, moment)
+                self._look_at(rule, part, moment)
                 continue
             if rule.rule.for_each.place is None:
                 self.look(rule, device, part.name, moment)
                 continue
             for place in device.places:
                 mine = place.rules.by_name.get(rule.name)
-                if mine is not None:
+                if mine is not None and (mine.name not in place.idle or (mine.name, place.key) in states):
                     self.look(mine, place, "", moment)
 
-    def _are_quiet(self, woken: Woken, part: Part, standing: tuple[str, ...]) -> bool:
-        """Return whether what came just now rules out that a rule which looks at nothing else begins anything."""
+    def _left(self, woken: Woken, part: Part, moment: Moment) -> Sequence[CompiledRule]:
+        """Return the rules that what came just now leaves to be judged; the inputs of the others remember it."""
         held, awake = part.held, part.device.state.heard_awake
         if held.awake != awake or woken.names != tuple(held.values):
-            return False
+            return woken.rules
         try:
-            return not woken.ask_others(standing)(held.values, held, awake)
+            judged = woken.chooser(tuple(self._alarms.by_key.get(part.key, ()))).choose(held, awake)
+            for rule in judged.rested:
+                self._alarms.views.rest(rule, part, Present(moment.t, moment.at, awake))
         except Exception:  # noqa: BLE001 -- a bug of one rule, or 1 / 0: each is judged alone
-            return False
+            return woken.rules
+        return judged.rules
 
     def _look_at(self, rule: CompiledRule, part: Part, moment: Moment) -> None:
         """Judge a rule that looks at nothing but ``part``."""
@@ -157,6 +157,8 @@ class Judge:
             self._step(rule, subject, part, verdict, moment)
 
     def _step(self, rule: CompiledRule, subject: Subject, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
+        if rule.waits_only and self._waits.step(rule, subject, part, verdict, moment):
+            return
         work = partial(self._judge, rule, subject, part, verdict, moment)
         self._alarms.attempt(rule, subject.key_of(part), subject, moment, work)
 
@@ -171,7 +173,7 @@ class Judge:
         move = step(rule, state, Known(verdict, cleared, moment.happened), moment.t)
         if move is Move.CHANGED and state.phase is Phase.PENDING and rule.rule.counting is not None:
             state.due = moment.t + after(rule.rule.counting, moment.at, rule.for_ns, subject.row.zone) - moment.at
-        self._alarms.move(case, move, moment, _terms(rule, held))
+        self._alarms.move(case, move, moment, _terms(rule, held) if move is Move.RAISE else {})
         self._alarms.look(case, held, moment)
         if verdict and not moment.late and state.phase is Phase.ACTIVE:
             self._alarms.pay(case, moment)
@@ -320,6 +322,12 @@ class Judge:
             case = self._alarms.find(name, key)
             if case is not None and case.state.owes_commands:
                 self._alarms.attempt(case.rule, key, case.device, moment, partial(self._alarms.pay, case, moment))
+
+
+def _aged(moment: Moment, part: Part) -> Moment:
+    """Return ``moment`` with the age of what ``part`` says; ``_replace`` costs 0.8 us more."""
+    t, at, late, cause, _, measured = moment
+    return Moment(t, at, late, cause, age_of_reading(part.device.state, at, part.held.at), measured)
 
 
 def _terms(rule: CompiledRule, held: Held) -> dict[str, Scalar]:

@@ -78,10 +78,11 @@ def rules_at_rest(bodies: Mapping[str, bytes]) -> dict[str, frozenset[str]]:
 class Place:
     """A place that rules hold states for. Like a device it has a key, which begins with @, and a building.
 
-    ``devices`` are those there and below, in the order of keys.
+    ``devices`` are those there and below, in the order of keys. ``idle`` names the rules that never begin here: no
+    device stands here of any kind that says what they need.
     """
 
-    __slots__ = ("building", "by_kind", "device", "identity", "key", "name", "row", "rules", "site")
+    __slots__ = ("building", "by_kind", "device", "identity", "idle", "key", "name", "row", "rules", "site")
 
     def __init__(self, row: PlaceRow, rules: KindRules, devices: Iterable[Device]) -> None:
         self.row = row
@@ -93,6 +94,11 @@ class Place:
         self.by_kind: dict[str, list[Device]] = {}
         for device in devices:
             self.by_kind.setdefault(device.kind, []).append(device)
+        self.idle = frozenset(name for name, rule in rules.by_name.items() if self._has_nobody_for(rule))
+
+    def _has_nobody_for(self, rule: CompiledRule) -> bool:
+        says = (rule.scope.sources.get(name, ()) for name in rule.needs)
+        return any(self.by_kind.keys().isdisjoint(kind for kind, _ in pairs) for pairs in says)
 
     def key_of(self, part: str) -> str:
         """Return the key; a place has no parts."""
@@ -109,7 +115,13 @@ class Place:
     def lacks(self, rule: CompiledRule) -> bool:
         """Return whether nobody here has ever said something without which ``rule`` is never true."""
         sources = rule.scope.sources
-        return not all(any(self.says(kind, word) for kind, word in sources.get(name, ())) for name in rule.needs)
+        for name in rule.needs:
+            for kind, word in sources.get(name, ()):
+                if self.says(kind, word):
+                    break
+            else:
+                return True
+        return False
 
     def taking(self, command: str) -> list[Device]:
         """Return the devices here that take ``command``, in the order of keys."""

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing_extensions import override
 
 from hub.durations import nanoseconds
-from hub.engine.device import Device
+from hub.engine.device import Device, Part
 from hub.engine.modes import Modes
 from hub.engine.places import Place, Subject, is_at
 from hub.engine.state import State
 from hub.model import Scalar
 from hub.rules.held import OF_WITNESSES, SILENT, TESTING, Held, Stamped, of
-from hub.rules.inputs import CompiledInput, Member, Memory, Present, Track, Value
+from hub.rules.inputs import NEVER, CompiledInput, Member, Memory, Present, Track, Value
 from hub.rules.intervals import Between
 from hub.rules.states import CompiledRule, RuleState
 from hub.rules.timers import TimerClass, Timers
@@ -175,6 +175,22 @@ class Views:
         elif known is not None:
             self.forget(rule.name, key)
         return found
+
+    def rest(self, rule: CompiledRule, part: Part, now: Present) -> None:
+        """Remember what ``part`` says now for the inputs of ``rule``, which may rest; nobody asks what they come to."""
+        memory = self._memories.get((rule.name, part.key))
+        tracks = {} if memory is None else memory.tracks
+        due = NEVER
+        for name, each in rule.inputs.items():
+            soon = each.rest(part.held, tracks[name].get(part.key) if name in tracks else None, now)
+            if soon is None:
+                self._inputs(rule, part.device, part.name, now)
+                return
+            due = min(due, soon)
+        if memory is not None and due != (NEVER if memory.due is None else memory.due):
+            self._state.touch(f"memory/{rule.name}/{part.key}", memory)
+            memory.due = None if due == NEVER else due
+            self._timers.put(TimerClass.WINDOW, memory.due, rule.name, part.key)
 
 
 def _awaits_nothing(rule: CompiledRule, memory: Memory) -> bool:

@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hub.model import Values
-from hub.rules.asking import Ask, ask_if_possible
+from hub.rules.asking import Ask, ask_which
 from hub.rules.held import Held
 from hub.rules.states import CompiledRule
 from hub.rules.verdicts import Verdict
 
-STANDINGS = 100
-"""How many sets of rules that have a state at the same time are remembered."""
+STANDINGS, ANSWERS = 100, 100
+"""How many sets of rules that have a state at the same time are remembered, and how many answers for each."""
+
+
+class Judged(NamedTuple):
+    """What a reading leaves to do: the rules to be judged, by name, and those whose inputs only remember it."""
+
+    rules: tuple[CompiledRule, ...]
+    rested: tuple[CompiledRule, ...]
+
+
+class Chooser:
+    """Tells which of some rules a reading of ``names`` leaves to be judged, those of ``standing`` being there already.
+
+    A rule that looks at nothing but the part, has no state and minds no missing value begins only when it is true: what
+    a reading rules out of it need not be judged.
+    """
+
+    def __init__(self, rules: Sequence[CompiledRule], names: tuple[str, ...], standing: tuple[str, ...]) -> None:
+        self._rules = rules
+        begins_alone = (one for one in rules if (one.is_plain or one.may_rest) and not one.minds_missing)
+        asked = [(one, one.when) for one in begins_alone if one.when is not None and one.name not in standing]
+        self._bits = {rule.name: 1 << number for number, (rule, _) in enumerate(asked)}
+        self._which = ask_which([when for _, when in asked], names, [rule.inputs for rule, _ in asked])
+        self._known: dict[int, Judged] = {}
+
+    def choose(self, held: Held, awake: int) -> Judged:
+        """Return what is left by what is ``held``, which came just now; it may raise what Python's arithmetic does."""
+        answer = self._which(held.values, held, awake)
+        found = self._known.get(answer)
+        if found is None:
+            found = self._judged(answer)
+            if len(self._known) < ANSWERS:
+                self._known[answer] = found
+        return found
+
+    def _judged(self, answer: int) -> Judged:
+        ruled_out = {name for name, bit in self._bits.items() if not answer & bit}
+        return Judged(
+            tuple(rule for rule in self._rules if rule.name not in ruled_out),
+            tuple(rule for rule in self._rules if rule.name in ruled_out and rule.inputs),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +67,7 @@ class Woken:
     a value that is said is a moment of its own. ``are_floats``: the kind says that all of ``names`` are, so nobody
     need look at each value again (0.3 us a message). A dataclass: an attribute of a named tuple costs 25 ns.
 
-    ``others`` is what has been asked, by the rules that had a state then.
+    ``choosers`` are those made so far, by the rules that had a state then.
     """
 
     names: tuple[str, ...] | None
@@ -36,21 +78,15 @@ class Woken:
     told: tuple[CompiledRule, ...]
     ask: Ask
     are_floats: bool = False
-    others: dict[tuple[str, ...], Ask] = field(default_factory=dict)
+    choosers: dict[tuple[str, ...], Chooser] = field(default_factory=dict)
 
-    def ask_others(self, standing: tuple[str, ...]) -> Ask:
-        """Return what asks the rules that look at nothing but the part, except those of which a state is ``standing``.
-
-        An answer that is false: none of them could be true, so there is nothing to judge about them.
-        """
-        found = self.others.get(standing)
+    def chooser(self, standing: tuple[str, ...]) -> Chooser:
+        """Return what chooses among ``rules``, those of which a state is ``standing`` always being judged."""
+        found = self.choosers.get(standing)
         if found is None:
-            asked = [rule for rule in self.rules if rule.is_plain and rule.name not in standing]
-            conditions = [rule.when for rule in asked if rule.when is not None]
-            minds_missing = any(rule.minds_missing for rule in asked)
-            found = always if minds_missing else ask_if_possible(conditions, self.names or ())
-            if len(self.others) < STANDINGS:
-                self.others[standing] = found
+            found = Chooser(self.rules, self.names or (), standing)
+            if len(self.choosers) < STANDINGS:
+                self.choosers[standing] = found
         return found
 
 

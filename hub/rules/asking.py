@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Collection, Sequence
 from copy import deepcopy
+from typing import Any
 
 from typing_extensions import override
 
@@ -15,6 +16,8 @@ from hub.rules.held import Held
 Ask = Callable[[Values, Held, int], object]
 """(values that came just now, what is held with them, engine time awake) -> something false only when no condition is
 true; it may raise what Python's arithmetic does."""
+Which = Callable[[Values, Held, int], int]
+"""The same, with a bit for each condition that could be true, the first one the lowest."""
 
 _VALUES, _HELD, _AWAKE = "values", "held", "awake"
 
@@ -41,29 +44,47 @@ def ask(conditions: Sequence[Expression], names: Collection[str]) -> Ask:
         else:
             verdicts[f"verdict_{number}"] = condition.verdict
             found.append(ast.Call(_name(f"verdict_{number}"), [_name(_HELD), _name(_AWAKE)], []))
-    return _compiled(found, verdicts)
+    body = ast.BoolOp(ast.Or(), found) if len(found) > 1 else found[0] if found else ast.Constant(value=False)
+    asked: Ask = _compiled(body, verdicts)
+    return asked
 
 
-def ask_if_possible(conditions: Sequence[Expression], names: Collection[str]) -> Ask:
-    """Return what asks of a reading of exactly ``names`` whether any of ``conditions`` could be true with it.
+def ask_which(
+    conditions: Sequence[Expression], names: Collection[str], beyond: Sequence[Collection[str]] = ()
+) -> Which:
+    """Return what asks of a reading of exactly ``names`` which of ``conditions`` could be true with it.
 
-    Whatever else is held: what the reading alone does not rule out is asked as it is.
+    Whatever else is held: what the reading alone does not rule out is asked as it is, if what it needs was ever said.
+    ``beyond``: names of each that stand for something else; of a condition that has such only the rest is asked.
     """
     found: list[ast.expr] = []
     verdicts: dict[str, object] = {}
     for number, condition in enumerate(conditions):
-        asked = None if condition.tree is None else possible(condition.tree, names)
-        if asked is None:
+        others = beyond[number] if number < len(beyond) else ()
+        known = [name for name in names if name not in others]
+        asked = None if condition.tree is None else possible(condition.tree, known)
+        if asked is None and others:
+            asked = ast.Constant(value=True)
+        elif asked is None:
             verdicts[f"verdict_{number}"] = condition.verdict
             asked = ast.Call(_name(f"verdict_{number}"), [_name(_HELD), _name(_AWAKE)], [])
-        found.append(asked)
-    return _compiled(found, verdicts)
+        unhindered = None if condition.but is None else possible(condition.but, known, wanted=False)
+        lacking = frozenset() if condition.tree is None else needed(condition.tree).difference(names, others)
+        parts = [*map(_was_said, sorted(lacking)), *([] if unhindered is None else [unhindered]), asked]
+        asked = ast.BoolOp(ast.And(), parts) if len(parts) > 1 else asked
+        found.append(ast.IfExp(asked, ast.Constant(1 << number), ast.Constant(0)))
+    while len(found) > 1:  # by pairs: hundreds of them in a row are too deep for Python
+        pairs = zip(found[::2], found[1::2], strict=False)
+        found = [*(ast.BinOp(left, ast.BitOr(), right) for left, right in pairs), *found[len(found) & ~1 :]]
+    which: Which = _compiled(found[0] if found else ast.Constant(0), verdicts)
+    return which
 
 
 def possible(tree: ast.expr, names: Collection[str], *, wanted: bool = True) -> ast.expr | None:
-    """Return what is true of a reading of ``names`` wherever ``tree`` could come to ``wanted``; None: it always could.
+    """Return what is true of a reading of ``names`` wherever ``tree`` could come to ``wanted``, or to the unknown.
 
-    Other names may be anything. What is computed may be unknown though its names are known: it rules nothing out.
+    None: it always could. Other names may be anything. What is computed may be unknown though its names are known: it
+    rules nothing out.
     """
     match tree:
         case ast.UnaryOp(op=ast.Not()):
@@ -101,13 +122,17 @@ def needed(tree: ast.expr, *, wanted: bool = True) -> frozenset[str]:
             return frozenset(each.id for each in nodes if isinstance(each, ast.Name) and id(each) not in called)
 
 
-def _compiled(found: Sequence[ast.expr], verdicts: dict[str, object]) -> Ask:
-    body = ast.BoolOp(ast.Or(), list(found)) if len(found) > 1 else found[0] if found else ast.Constant(value=False)
+def _compiled(body: ast.expr, verdicts: dict[str, object]) -> Callable[[Values, Held, int], Any]:
     parameters = [ast.arg(name) for name in (_VALUES, _HELD, _AWAKE)]
     arguments = ast.arguments(posonlyargs=[], args=parameters, kwonlyargs=[], kw_defaults=[], defaults=[])
     tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
-    asked: Ask = eval(compile(tree, "<conditions>", "eval"), verdicts)  # noqa: S307 -- names, literals, comparisons: plain
+    asked: Callable[[Values, Held, int], Any] = eval(compile(tree, "<conditions>", "eval"), verdicts)  # noqa: S307 -- names, literals, comparisons: plain
     return asked
+
+
+def _was_said(name: str) -> ast.expr:
+    """Return what asks whether anything is held of ``name``, which the reading lacks."""
+    return ast.Compare(ast.Constant(name), [ast.In()], [ast.Attribute(_name(_HELD), "older", ast.Load())])
 
 
 def _name(word: str) -> ast.Name:

@@ -52,7 +52,7 @@ class Expression(NamedTuple):
 
     ``plain`` is the same in Python's own words, where it has only such: it is true of values that are all there at
     least where the verdict is, and may be anything, or raise, where that is unknown (1 / 0). ``tree`` is its syntax, or
-    that of a wider one: the verdict is true only where ``tree`` is.
+    that of a wider one: the verdict is true only where ``tree`` is, and never where ``but`` is known to be.
     """
 
     text: str
@@ -60,6 +60,7 @@ class Expression(NamedTuple):
     verdict: Verdict
     plain: ast.expr | None = None
     tree: ast.expr | None = None
+    but: ast.expr | None = None
 
 
 class _Node(NamedTuple):
@@ -125,7 +126,8 @@ def unless(first: Expression, second: Expression) -> Expression:
     plain: ast.expr | None = None
     if first.plain is not None and second.plain is not None and not _computes(second.plain):
         plain = ast.BoolOp(ast.And(), [first.plain, ast.UnaryOp(ast.Not(), second.plain)])
-    return Expression(f"({first.text}) unless ({second.text})", first.names | second.names, verdict, plain, first.tree)
+    text, names = f"({first.text}) unless ({second.text})", first.names | second.names
+    return Expression(text, names, verdict, plain, first.tree, second.tree)
 
 
 def _computes(tree: ast.expr) -> bool:

@@ -15,6 +15,7 @@ from hub.rules.held import OF_WITNESSES, Held
 from hub.rules.intervals import Between, between
 
 MANY = float("inf")
+NEVER = 2**63
 POINTS = 128
 """How many steps of one member are remembered; more become coarser."""
 NANOSECONDS = 1_000_000_000
@@ -97,6 +98,7 @@ class CompiledInput:
             self._limit = names[self.of_what].stale_after
         limits = {name: names[name].stale_after for name in self.names if name in names}
         self._limits = [(name, limit) for name, limit in sorted(limits.items()) if limit is not None]
+        self.may_rest = self.where is not None and self.within_ns is not None and self.take not in TIME
 
     def members(self, found: Sequence[Member]) -> Iterator[Member]:
         """Yield those of whom anything is held that the input reads; a device that said nothing of it is one."""
@@ -158,6 +160,25 @@ class CompiledInput:
         if verdict is None:
             tally.maybe.append(member)
         return None
+
+    def rest(self, held: Held, track: Track | None, now: Present) -> int | None:
+        """Return when it changes by itself (NEVER: not), if what its only member holds leaves its ``track`` as it is.
+
+        None where it moves, or nothing is known. What :meth:`value` does then, without what it comes to.
+        """
+        verdict = None if self.where is None else self.where.verdict(held, now.awake)
+        due = NEVER
+        if verdict is None or (verdict and (track is None or not track.last)):
+            return None
+        if track is not None and not verdict:
+            due = track.steps[0][0] + (self.within_ns or 0)
+            if track.last or due <= now.t:
+                return None
+        for name, limit in self._limits:
+            stamped = held.get(name)
+            if stamped is not None and stamped[2] + limit >= now.awake:
+                due = min(due, now.t + stamped[2] + limit + 1 - now.awake)
+        return due
 
     def known(self, member: Member, now: Present) -> float | None:
         """Return the number that a member holds, unless it is stale."""

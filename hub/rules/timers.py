@@ -32,7 +32,11 @@ ON_AWAKE_CLOCK = frozenset({TimerClass.AWAKE, TimerClass.FORGET})
 
 
 class _Heap:
-    """The due times of one class. Replaced and dropped ones stay in the heap until they surface, or are too many."""
+    """The due times of one class. Replaced and dropped ones stay in the heap until they surface, or are too many.
+
+    Nearly all that move become later, with each word of a device: those move in the heap only when they surface, and
+    for each wanted one there is an entry that is not later than it.
+    """
 
     def __init__(self) -> None:
         self.wanted: dict[str, dict[str, int]] = {}
@@ -41,9 +45,15 @@ class _Heap:
         self._entries: list[tuple[int, str, str]] = []
 
     def set(self, due: int, owner: str, key: str) -> None:
-        mine = self.wanted.setdefault(owner, {})
-        self._size += key not in mine
+        mine = self.wanted.get(owner)
+        if mine is None:
+            mine = self.wanted[owner] = {}
+        known = mine.get(key)
         mine[key] = due
+        if known is None:
+            self._size += 1
+        elif known <= due:
+            return  # the entry that is there surfaces before
         heapq.heappush(self._entries, (due, owner, key))
         if len(self._entries) > 2 * self._size + _SLACK:
             self._entries = [(due, owner, key) for owner, keys in self.wanted.items() for key, due in keys.items()]
@@ -60,9 +70,13 @@ class _Heap:
         """Return the earliest entry that is still wanted."""
         while self._entries:
             due, owner, key = self._entries[0]
-            if self.wanted.get(owner, {}).get(key) == due:
+            wanted = self.wanted.get(owner, {}).get(key)
+            if wanted == due:
                 return self._entries[0]
-            heapq.heappop(self._entries)
+            if wanted is None or wanted < due:
+                heapq.heappop(self._entries)
+            else:
+                heapq.heapreplace(self._entries, (wanted, owner, key))
         return None
 
 

@@ -14,6 +14,7 @@ from hub.engine import judging, views
 from hub.engine.judging import Judge
 from hub.engine.places import Place
 from hub.engine.sparing import Sparing, Stored
+from hub.engine.waits import Waits
 from hub.model import Control, Publish, Scalar, Values
 from hub.normalize.profile import Store
 from tests.engine.desk import SECOND, Desk, documents, encoded
@@ -102,7 +103,9 @@ def test_rules_that_are_asked_shortly_do_what_all_of_them_asked_at_length_do(
     short = outcome(town, words)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Place, "lacks", lambda *_: False)
-        patch.setattr(Judge, "_are_quiet", lambda *_: False)
+        patch.setattr(Place, "_has_nobody_for", lambda *_: False)
+        patch.setattr(Judge, "_left", lambda _self, woken, *_: woken.rules)
+        patch.setattr(Waits, "step", lambda *_: False)
         patch.setattr(judging, "may_move", lambda *_: True)
         patch.setattr(views, "_awaits_nothing", lambda *_: False)
         assert outcome(town, words) == short

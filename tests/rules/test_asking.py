@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hub.model import Values
-from hub.rules.asking import ask_if_possible, needed, possible
+from hub.rules.asking import ask_which, needed, possible
 from hub.rules.expression import Expression, Name, ValueType, compile_expression, unless
 from hub.rules.held import Held
 
@@ -62,11 +62,11 @@ def test_what_is_true_is_never_ruled_out(text: str, but: str | None, before: Val
     assert not (is_true and lacks_a_need)
 
 
-def _asked(conditions: list[Expression], said: Values, held: Held) -> object:
+def _asked(conditions: list[Expression], said: Values, held: Held) -> int:
     try:
-        return ask_if_possible(conditions, said)(held.values, held, AWAKE)
+        return ask_which(conditions, said)(held.values, held, AWAKE)
     except ZeroDivisionError:
-        return True
+        return (1 << len(conditions)) - 1
 
 
 def _tree(condition: Expression) -> ast.expr:
@@ -78,10 +78,33 @@ def _tree(condition: Expression) -> ast.expr:
 def test_a_reading_rules_out_what_needs_another_value_of_it() -> None:
     condition = compile_expression("held and not open and (speed > 1 or mode == 'up')", NAMES)
     held = held_after({"held": True}, {"open": True, "mode": "up"}, 0)
-    assert not ask_if_possible([condition], held.values)(held.values, held, AWAKE)
+    assert not _asked([condition], held.values, held)
     assert possible(_tree(condition), ["held", "mode"]) is not None
     assert possible(_tree(condition), ["mode"]) is None
     assert needed(_tree(condition)) == {"held", "open"}
+
+
+def test_each_condition_has_its_own_bit_and_hundreds_have() -> None:
+    texts = ["open", "not open", "held", "not held"] * 300
+    conditions = [compile_expression(text, NAMES) for text in texts]
+    held = held_after({}, {"open": True, "held": False}, 0)
+    found = _asked(conditions, held.values, held)
+    assert [bool(found & 1 << number) for number in range(len(texts))] == [True, False, False, True] * 300
+    assert _asked([], held.values, held) == 0
+
+
+def test_what_hinders_a_rule_rules_it_out_when_it_is_known() -> None:
+    hindered = unless(compile_expression("speed > 1", NAMES), compile_expression("mode == 'up' or held", NAMES))
+    for mode, expected in (("up", 0), ("down", 1)):
+        held = held_after({}, {"speed": 2.0, "mode": mode}, 0)
+        assert _asked([hindered], held.values, held) == expected
+
+
+def test_a_name_that_stands_for_something_else_rules_nothing_out() -> None:
+    held = held_after({}, {"open": False, "held": True}, 0)
+    for text, expected in (("open", 1), ("open and held", 1), ("open and not held", 0)):
+        condition = compile_expression(text, NAMES)
+        assert ask_which([condition], ["open", "held"], [["open"]])(held.values, held, AWAKE) == expected
 
 
 def test_of_a_chain_that_is_false_one_comparison_is_enough() -> None:

@@ -81,10 +81,23 @@ def test_what_is_dropped_while_others_are_judged_is_not_judged() -> None:
 def test_a_timer_that_is_set_a_hundred_thousand_times_costs_no_memory() -> None:
     timers = Timers()
     for due in range(100_000):
-        timers.set(JUDGED, due, "a", "flapping")
+        timers.set(JUDGED, due, "a", "later and later")
+        timers.set(JUDGED, 10**6 - due, "a", "earlier and earlier")
     heap = timers._heaps[JUDGED]  # noqa: SLF001 -- its memory is the point
     assert len(heap._entries) < 100  # noqa: SLF001 -- its memory is the point
-    assert list(timers.due(JUDGED, 10**6)) == [(99_999, "a", "flapping")]
+    found = [(99_999, "a", "later and later"), (10**6 - 99_999, "a", "earlier and earlier")]
+    assert list(timers.due(JUDGED, 10**6)) == found
+
+
+def test_a_timer_that_only_becomes_later_moves_in_the_heap_once_it_surfaces() -> None:
+    timers = Timers()
+    heap = timers._heaps[JUDGED]  # noqa: SLF001 -- its work is the point
+    for due in range(10, 1_000):
+        timers.set(JUDGED, due, "a", "x")
+        assert heap._entries == [(10, "a", "x")]  # noqa: SLF001 -- its work is the point
+    timers.set(JUDGED, 500, "a", "y")
+    assert list(timers.due(JUDGED, 998)) == [(500, "a", "y")]
+    assert list(timers.due(JUDGED, 999)) == [(999, "a", "x")]
 
 
 NAMES = st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"))
