@@ -164,11 +164,11 @@ class CompiledInput:
     def rest(self, held: Held, track: Track | None, now: Present) -> int | None:
         """Return when it changes by itself (NEVER: not), if what its only member holds leaves its ``track`` as it is.
 
-        None where it moves, or nothing is known. What :meth:`value` does then, without what it comes to.
+        None where that moves. It is what :meth:`value` does then, without what it comes to.
         """
         verdict = None if self.where is None else self.where.verdict(held, now.awake)
         due = NEVER
-        if verdict is None or (verdict and (track is None or not track.last)):
+        if verdict and (track is None or not track.last):
             return None
         if track is not None and not verdict:
             due = track.steps[0][0] + (self.within_ns or 0)
