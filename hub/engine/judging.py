@@ -62,7 +62,7 @@ class Judge:
 
     # ------------------------------------------------------------------------------------------------- what comes in
 
-    def values(  # noqa: C901 -- hot path: a call more costs 0.1 us a message
+    def values(
         self,
         woken: Woken,
         part: Part,
@@ -71,11 +71,12 @@ class Judge:
     ) -> None:
         """Judge the rules that read values that came, on the twin as it now is."""
         if woken.is_wide:
-            self._wide(woken, part, moment_of(is_late=is_late))
+            self._wide(woken, part, is_late, moment_of)
             return
         held, awake = part.held, part.device.state.heard_awake
-        mine = self._alarms.by_key.get(part.key)
-        if mine is None and not woken.minds_missing:  # nearly always, and then no condition is true either
+        if (
+            part.key not in self._alarms.by_key and not woken.minds_missing
+        ):  # nearly always: no condition is true either
             try:
                 for condition in woken.verdicts:
                     if condition(held, awake):
@@ -85,23 +86,14 @@ class Judge:
             except Exception:  # noqa: BLE001, S110 -- below, where a bug costs one rule's step (engine.md, Engine)
                 pass
         for rule in woken.rules:
-            if rule.minds_missing:
-                self._wait_for_staleness(rule, part.device, part.name, held)
-            try:
-                verdict = None if rule.when is None else rule.when.verdict(held, awake)
-            except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
-                self._alarms.failed(rule, part.key, part.device, moment_of(is_late=is_late), error)
-                continue
-            if may_move(rule, None if mine is None else mine.get(rule.name), verdict, is_late):
-                self._step(rule, part.device, part.name, verdict, _aged(moment_of(is_late=is_late), part))
+            self._look_at(rule, part, is_late, moment_of)
 
-    def _wide(self, woken: Woken, part: Part, moment: Moment) -> None:
+    def _wide(self, woken: Woken, part: Part, is_late: bool, moment_of: Callable[..., Moment]) -> None:  # noqa: FBT001 -- hot path
         """Judge rules of which some look beyond ``part``."""
-        device, states = part.device, self._alarms.states
-        moment = _aged(moment, part)
+        device, states, moment = part.device, self._alarms.states, _aged(moment_of(is_late=is_late), part)
         for rule in self._left(woken, part, moment):
             if rule.is_plain:
-                self._look_at(rule, part, moment)
+                self._look_at(rule, part, is_late, moment_of)
                 continue
             if rule.rule.for_each.place is None:
                 self.look(rule, device, part.name, moment)
@@ -124,7 +116,7 @@ class Judge:
             return woken.rules
         return judged.rules
 
-    def _look_at(self, rule: CompiledRule, part: Part, moment: Moment) -> None:
+    def _look_at(self, rule: CompiledRule, part: Part, is_late: bool, moment_of: Callable[..., Moment]) -> None:  # noqa: FBT001 -- hot path
         """Judge a rule that looks at nothing but ``part``."""
         held, awake = part.held, part.device.state.heard_awake
         if rule.minds_missing:
@@ -132,10 +124,10 @@ class Judge:
         try:
             verdict = None if rule.when is None else rule.when.verdict(held, awake)
         except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
-            self._alarms.failed(rule, part.key, part.device, moment, error)
+            self._alarms.failed(rule, part.key, part.device, moment_of(is_late=is_late), error)
             return
-        if may_move(rule, self._alarms.states.get((rule.name, part.key)), verdict, moment.late):
-            self._step(rule, part.device, part.name, verdict, moment)
+        if may_move(rule, self._alarms.states.get((rule.name, part.key)), verdict, is_late):
+            self._step(rule, part.device, part.name, verdict, _aged(moment_of(is_late=is_late), part))
 
     def look(self, rule: CompiledRule, subject: Subject, part: str, moment: Moment) -> None:
         """Judge ``rule`` on what it sees of ``subject`` now."""
@@ -157,7 +149,7 @@ class Judge:
             self._step(rule, subject, part, verdict, moment)
 
     def _step(self, rule: CompiledRule, subject: Subject, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
-        if rule.waits_only and self._waits.step(rule, subject, part, verdict, moment):
+        if self._waits.step(rule, subject, part, verdict, moment):
             return
         work = partial(self._judge, rule, subject, part, verdict, moment)
         self._alarms.attempt(rule, subject.key_of(part), subject, moment, work)

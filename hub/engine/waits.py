@@ -10,7 +10,7 @@ from hub.rules.timers import TimerClass, Timers
 
 
 class Waits:
-    """Takes these steps of rules that ``waits_only`` before their alarm, and no other.
+    """Takes these steps of rules that wait before their alarm and do nothing meanwhile, and no other.
 
     A door that is opened and closed is two steps of every rule that says for how long it may be open. Nothing is asked,
     told or sent in them, so nothing can fail, and what every other step remembers to take itself back costs more than
@@ -23,6 +23,8 @@ class Waits:
 
     def step(self, rule: CompiledRule, subject: Subject, part: str, verdict: bool | None, moment: Moment) -> bool:  # noqa: FBT001 -- three-valued
         """Take the step if it is one of the two; False when it is another."""
+        if rule.when is None or rule.quorum is not None or rule.while_pending or rule.rule.counting is not None:
+            return False
         if verdict is None and rule.minds_missing:
             verdict = rule.raises_on_missing
         key = subject.key_of(part)

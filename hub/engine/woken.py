@@ -32,7 +32,7 @@ class Chooser:
 
     def __init__(self, rules: Sequence[CompiledRule], names: tuple[str, ...], standing: tuple[str, ...]) -> None:
         self._rules = rules
-        begins_alone = (one for one in rules if (one.is_plain or one.may_rest) and not one.minds_missing)
+        begins_alone = (one for one in rules if (one.is_plain or _may_rest(one)) and not one.minds_missing)
         asked = [(one, one.when) for one in begins_alone if one.when is not None and one.name not in standing]
         self._bits = {rule.name: 1 << number for number, (rule, _) in enumerate(asked)}
         self._which = ask_which([when for _, when in asked], names, [rule.inputs for rule, _ in asked])
@@ -54,6 +54,12 @@ class Chooser:
             tuple(rule for rule in self._rules if rule.name not in ruled_out),
             tuple(rule for rule in self._rules if rule.name in ruled_out and rule.inputs),
         )
+
+
+def _may_rest(rule: CompiledRule) -> bool:
+    """Return whether what its inputs remember is of one member, whose words nearly always leave it as it is."""
+    is_apart = rule.rule.for_each.place is None and rule.rule.without is None and not rule.minds_staleness
+    return is_apart and all(each.may_rest for each in rule.inputs.values())
 
 
 @dataclass(frozen=True, slots=True)

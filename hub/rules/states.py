@@ -149,11 +149,6 @@ class CompiledRule:
         self.minds_staleness = self.minds_missing or hinders or any(each.unless for each in rule.inputs.values())
         self.needs = _needs(self)  # of a rule of places that is idle: without them it is not true
         self.is_plain = not self.inputs and rule.for_each.place is None
-        self.may_rest = _may_rest(self)
-        self.waits_only = (
-            self.when is not None and self.quorum is None and not self.while_pending and rule.counting is None
-        )
-        """Between that it is true and its alarm nothing happens but time."""
         of_place = {pair for name in self.names for pair in scope.sources.get(name, ())}
         of_kinds = {(kind, name) for each in self.inputs.values() for kind in each.kinds for name in each.names}
         self.wakes = frozenset(of_place | of_kinds)
@@ -174,12 +169,6 @@ def _needs(rule: CompiledRule) -> tuple[str, ...]:
     is_simple = rule.rule.for_each.place is not None and not rule.minds_missing and not rule.inputs
     tree = rule.when.tree if rule.when is not None and is_simple else None
     return () if tree is None else tuple(sorted(needed(tree)))
-
-
-def _may_rest(rule: CompiledRule) -> bool:
-    """Return whether all that its inputs remember is what a word of its only member leaves as it is, nearly always."""
-    is_apart = rule.rule.for_each.place is None and rule.rule.without is None and not rule.minds_staleness
-    return bool(rule.inputs) and is_apart and all(each.may_rest for each in rule.inputs.values())
 
 
 def _briefly(action: Do) -> Do:
