@@ -110,7 +110,8 @@ class Lease(msgspec.Struct):
     then, and until the alarm is judged. ``lapses_t`` is when the device lets go by itself; ``ends_t`` bounds the
     renewals (``at_most``). ``last`` is the command that it sent last. One that ``releases`` tries at ``renews_t``,
     until its release has left; one that waits ``owes_release`` as long as that has not left. ``barred``: why an
-    interlock keeps it, or its release, from leaving. ``made_at`` is wall ns.
+    interlock keeps it, or its release, from leaving. ``asleep``: its device speaks more seldom than it lasts, so it is
+    sent whenever that has spoken, and not in between. ``made_at`` is wall ns.
     """
 
     id: str
@@ -139,6 +140,7 @@ class Lease(msgspec.Struct):
     barred: str = ""
     expiry_ns: int = DEFAULT_EXPIRY_NS
     made_at: int = 0
+    asleep: bool = False
 
     @property
     def is_of_an_alarm(self) -> bool:

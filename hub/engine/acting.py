@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hub.catalogue import Label
-from hub.commands.arbitration import agrees, owner_of
+from hub.commands.arbitration import agrees, is_for_life, owner_of
 from hub.commands.life import Command, CommandState, Lease
 from hub.durations import nanoseconds
 from hub.engine.clearing import Refusal, in_both
@@ -16,6 +16,7 @@ from hub.engine.holding import Holds
 from hub.engine.kept_leases import LEASE_LAPSES, LEASE_RENEWS
 from hub.engine.moment import Moment, Output
 from hub.engine.sending import COMMAND, Cause, Find, Sender, Wish
+from hub.engine.sleepers import whenever_it_speaks
 from hub.engine.state import State
 from hub.model import Event, Scalar, Severity, Transition
 from hub.rules.rule import Do
@@ -82,9 +83,14 @@ class Hands:
         name = wish.action.command
         if not wish.device.can(name) or not (key or wish.device.is_hold(name)):
             return self._send(wish, moment)
-        if self._sender.sleepers.why_late(wish, moment) is not None:
-            return self._refusal(wish, self._sender.prepare(wish, moment), moment)
+        late = self._sender.sleepers.why_late(wish, moment)
         lease = _lease_of(wish, key, self._sender.next_number(), moment)
+        if late is not None and not is_for_life(lease):
+            return self._refusal(wish, self._sender.prepare(wish, moment), moment)
+        if late is not None:
+            because = whenever_it_speaks(late)
+            self._refuse(self._sender.prepare(wish, moment), CommandState.REJECTED, "device_asleep", because, moment)
+            lease.number, lease.asleep = self._sender.next_number(), True
         self._holds.take(lease, wish.device, moment)
         return None
 
@@ -199,7 +205,12 @@ class Hands:
         return CommandState.WAITING.value if is_waiting else CommandState.ACCEPTED.value
 
     def heard(self, device: Device, moment: Moment) -> None:
-        """Send what waited for ``device`` to speak, in its order; what an interlock bars now waits on."""
+        """Send what waited for ``device`` to speak, in its order; what an interlock bars now waits on.
+
+        What keeps people alive comes first: what it takes the place of does not leave.
+        """
+        if self._holds.asleep:
+            self._holds.heard(device, moment)
         for command in self._sender.sleepers.of(device):
             because = self._guards.bar(device, command.part, command.name, moment)
             if because is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.commands.arbitration import Claim, is_for_life, is_owner, needs_release
+from hub.commands.arbitration import Claim, is_for_life, is_owner, needs_release, urgency
 from hub.commands.life import OPEN, Command, Lease, Standing
 from hub.engine.device import Device
 from hub.engine.guards import Guards
@@ -41,6 +41,14 @@ class Holds(Owed):
         lease.standing = Standing.WAITS
         self._time(lease)
         self._sender.lose(lease, above, moment)
+
+    def _sleeps(self, lease: Lease, device: Device, moment: Moment) -> bool:
+        """Keep a lease waiting until its device speaks: whether an interlock bars it then is asked then."""
+        if not (lease.asleep and self._sender.sleepers.sleeps(device, moment)):
+            return False
+        self.keep(lease)
+        lease.barred = ""
+        return True
 
     def _is_barred(self, lease: Lease, device: Device, name: str, moment: Moment) -> bool:
         """Keep ``name`` from leaving while an interlock bars it, and tell so once; it is tried again."""
@@ -100,13 +108,13 @@ class Holds(Owed):
             self.take_up(loser, moment)
 
     def _own(self, lease: Lease, device: Device, moment: Moment) -> None:
-        if self._is_barred(lease, device, lease.command, moment):
+        if self._sleeps(lease, device, moment) or self._is_barred(lease, device, lease.command, moment):
             lease.standing = Standing.WAITS
             self._time(lease)
             return
-        self.make_way(lease, moment)
         self.keep(lease)
-        lease.standing, lease.owes_release = Standing.HOLDS, False
+        lease.standing, lease.owes_release = Standing.HOLDS, False  # first: who gives way looks for whose turn it is
+        self.make_way(lease, moment)
         lease.lapses_t = moment.t + lease.ttl_ns
         lease.renews_t = moment.t + (lease.ttl_ns // 2 if lease.is_of_an_alarm else lease.ttl_ns)
         self._time(lease)
@@ -124,8 +132,23 @@ class Holds(Owed):
     def _resume(self, lease: Lease, device: Device, moment: Moment) -> None:
         self._own(lease, device, moment)
         if is_owner(lease):
-            words: dict[str, Scalar] = {"command": lease.command, "id": lease.last, "detail": "its turn again"}
+            detail = "the device has spoken" if lease.asleep else "its turn again"
+            words: dict[str, Scalar] = {"command": lease.command, "id": lease.last, "detail": detail}
             self._sender.tell(lease, "resumed", words, moment)
+
+    def heard(self, device: Device, moment: Moment) -> None:
+        """Send ``device``, which listens now, what keeps people alive and would have come too late by itself."""
+        mine = [one for one in self.asleep.values() if (one.site, one.device) == device.identity]
+        for lease in sorted(mine, key=urgency):
+            if lease.standing is Standing.WAITS and self._sender.claims.above(lease) is None:
+                self._resume(lease, device, moment)
+            elif lease.standing is Standing.HOLDS and self._is_worn(lease, moment):
+                self._renew(lease, device, moment)
+
+    def _is_worn(self, lease: Lease, moment: Moment) -> bool:
+        """Return whether half of the time is over for which it was sent last."""
+        last = self._sender.commands.get(lease.last)
+        return last is None or last.name != lease.command or moment.at - last.created_at >= lease.ttl_ns // 2
 
     # ------------------------------------------------------------------------------------------------------- their end
 

@@ -11,7 +11,7 @@ LEASE_RENEWS, LEASE_LAPSES = "lease renews", "lease lapses"
 
 
 class Leases:
-    """Those that there are; ``watched`` are those that an interlock may come to bar."""
+    """Those that there are; ``watched`` may come to be barred by an interlock, ``asleep`` wait for their device."""
 
     def __init__(self, state: State, timers: Timers, sender: Sender, find: Find) -> None:
         self._state = state
@@ -20,6 +20,7 @@ class Leases:
         self._find = find
         self.leases: dict[str, Lease] = {}
         self.watched: dict[str, Lease] = {}
+        self.asleep: dict[str, Lease] = {}
 
     def of(self, rule: str, key: str) -> list[Lease]:
         """Return the leases that a rule wants for a key, in the order in which they were made."""
@@ -51,6 +52,7 @@ class Leases:
         self._sender.undo.note(f"lease/{lease.id}", lease)
         self.leases.pop(lease.id, None)
         self.watched.pop(lease.id, None)
+        self.asleep.pop(lease.id, None)
         self._sender.claims.drop(lease)
         self._state.remove(f"lease/{lease.id}")
         self._timers.drop(TimerClass.RUNNING, LEASE_RENEWS, lease.id)
@@ -59,6 +61,9 @@ class Leases:
     def _time(self, lease: Lease) -> None:
         ends = lease.ends_t
         self.watched.pop(lease.id, None)
+        self.asleep.pop(lease.id, None)
+        if lease.asleep and lease.standing is not Standing.RELEASES:
+            self.asleep[lease.id] = lease
         match lease.standing:
             case Standing.HOLDS:
                 renews, lapses = lease.renews_t if ends is None else min(lease.renews_t, ends), lease.lapses_t

@@ -92,6 +92,14 @@ class Sleepers:
         return self.sleeps(wish.device, moment) and (last.state in OPEN or self.why_late(wish, moment) is not None)
 
 
+def whenever_it_speaks(late: Label) -> Label:
+    """Return why an alarm's hold for the safety of life is refused, though it is wanted as long as that lasts."""
+    return {
+        "en": f"{late['en']}: it cannot be held, and is sent whenever the device has spoken while the alarm lasts",
+        "zh": f"{late['zh']}；无法持续保持，报警期间设备每次上报后即下发",
+    }
+
+
 def _sleep_of(device: Device) -> Sleep | None:
     """Return when ``device`` listens; None: always, as its network says of it, or else the parameters of the source."""
     source = device.source
