@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -11,8 +11,8 @@ from hub.clock import Clock
 from hub.errors import UnavailableError
 from hub.model import Entry
 from hub.outward.ledger import Ledger
-from hub.outward.parcel import Parcel, Slip
-from hub.sinks.rounds import Rounds
+from hub.outward.parcel import Parcel, Slip, place_of
+from hub.sinks.rounds import Position, Rounds
 
 LOOK_FOR_LOSS_NS = 30_000_000_000
 KEEP_EVERY_NS = 1_000_000_000
@@ -68,6 +68,7 @@ class Follower:
         self._clock = clock
         self._looked_at: int | None = None
         self._kept_at = 0
+        self._doubtful: dict[str, Position] = {}
 
     @property
     def is_held_up(self) -> bool:
@@ -115,15 +116,23 @@ class Follower:
             await self._look_for_loss()
         found = await self._rounds.read()
         parcels = [parcel for entry in found.entries for parcel in self._packer.of_entry(entry)]
+        doubtful = {place_of(entry) for entry in found.entries if self._is_doubtful(entry)}
         is_time = self._clock.monotonic_ns() - self._kept_at > KEEP_EVERY_NS
         if parcels or found.unreadable or (found.entries and is_time):
-            await self._keep(parcels, {"unreadable": found.unreadable})
+            await self._keep(parcels, {"unreadable": found.unreadable}, doubtful)
         self.read_until, self.read_at = found.until, self._clock.monotonic_ns()
 
+    def _is_doubtful(self, entry: Entry) -> bool:
+        """Return whether an entry lies where we were before its stream was set back."""
+        was = self._doubtful.get(entry.stream)
+        return was is not None and (entry.written_at, entry.number) <= _place(was)
+
     async def _look_for_loss(self) -> None:
+        before = dict(self._rounds.positions)
         back = await self._rounds.go_back()
         for stream in back:
-            reason = "Redis no longer has what was read there last: what it has of the last hour is sent again"
+            self._doubtful[stream] = max(before[stream], self._doubtful.get(stream, Position()), key=_place)
+            reason = "Redis no longer has what was read there last: what is unknown of its last hour is sent"
             log.error("stream_set_back", stream=stream, reason=reason)
         if back:
             await self._keep([], {"set_back": len(back)})
@@ -136,14 +145,19 @@ class Follower:
         if lost:
             await self._keep(parcels, {"lost": sum(lost.values())})
 
-    async def _keep(self, parcels: Sequence[Parcel], counts: dict[str, int]) -> None:
+    async def _keep(self, parcels: Sequence[Parcel], counts: dict[str, int], doubtful: Collection[str] = ()) -> None:
         """Write parcels and positions, however long the disk takes nothing: what was read is not read again."""
         while True:
             try:
-                self._carrier.add(await self._ledger.keep(parcels, self._rounds.positions, counts))
+                kept = await self._ledger.keep(parcels, self._rounds.positions, counts, doubtful=doubtful)
+                self._carrier.add(kept)
             except UnavailableError as error:
                 log.warning("ledger_unavailable", reason=str(error))
                 await self._clock.sleep(BACKOFF_SECONDS[-1])
             else:
                 break
         self._kept_at = self._clock.monotonic_ns()
+
+
+def _place(position: Position) -> tuple[int, int]:
+    return position.written_at, position.number

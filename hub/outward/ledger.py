@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,16 +84,23 @@ class Ledger:
         return await self._file.run(read)
 
     async def keep(
-        self, parcels: Sequence[Parcel], positions: Mapping[str, Position], counts: Mapping[str, int]
+        self,
+        parcels: Sequence[Parcel],
+        positions: Mapping[str, Position],
+        counts: Mapping[str, int],
+        *,
+        doubtful: Collection[str] = (),
     ) -> list[Slip]:
         """Write ``parcels``, how far that is, and what was counted; return the slips of those that wait now.
 
-        A parcel that is here already (a replay reads again what was read before) waits anew.
+        A parcel that is here already (a replay reads again what was read before) waits anew; of a ``doubtful`` entry,
+        which is read again only because it may be another one now, it stays as it is when it is the same.
         """
         now = self._clock.wall_ns()
 
         def write(connection: sqlite3.Connection) -> list[Slip]:
-            slips = [slip for parcel in parcels for slip in _put(connection, parcel, now)]
+            new = [each for each in parcels if each.entry not in doubtful or not _is_known(connection, each)]
+            slips = [slip for parcel in new for slip in _put(connection, parcel, now)]
             connection.executemany(
                 "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)",
                 [(stream, at.written_at, at.number, at.entries) for stream, at in positions.items()],
@@ -206,6 +213,11 @@ def _put(connection: sqlite3.Connection, parcel: Parcel, now: int) -> list[Slip]
         _count(connection, {parcel.state.value: 1})
         return []
     return [Slip(*row)]
+
+
+def _is_known(connection: sqlite3.Connection, parcel: Parcel) -> bool:
+    words = "SELECT 1 FROM parcel WHERE entry = ? AND channel = ? AND event = ?"
+    return connection.execute(words, [parcel.entry, parcel.channel, parcel.event]).fetchone() is not None
 
 
 def _give_way(connection: sqlite3.Connection, parcel: Parcel, now: int) -> None:

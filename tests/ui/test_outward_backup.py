@@ -14,6 +14,7 @@ from hub.config import read_settings
 from hub.outward.ledger import Ledger
 from hub.outward.parcel import State
 from hub.outward.standing import read_counts, read_lines
+from hub.sinks.redis_link import rows
 from hub.sinks.rounds import Position
 from hub.ui.backups.making import Backup
 from hub.ui.backups.restoring import manifest_of, opened, restore
@@ -98,6 +99,33 @@ async def test_a_ledger_that_is_ahead_of_its_redis_passes_over_nothing(
         await link.ask("XADD", "hub:events:access", "1-0", "a", "1")  # nobody can read it, and its id is long past
         await link.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         await wait_until(lambda: read_counts(desk.directory).get("unreadable") == 1)
+
+
+async def test_a_redis_that_has_lost_its_last_second_costs_no_event_and_repeats_none(
+    home: Path, valkey: ValkeyServer, http_stub: HttpStub
+) -> None:
+    desk, stream = Desk(home / "data" / PLACE, valkey, http_stub), "hub:events:access"
+    async with valkey.link() as link, desk.at_work() as process:
+        await wait_until(lambda: process.follower.read_until)
+        await write(link, *(event(number) for number in range(5)))
+        await wait_until(lambda: len(desk.ended()) == 5)
+        *first, _last = rows(await link.ask("XRANGE", stream, "-", "+"))
+        valkey.kill()
+        await wait_until(lambda: not process.follower.is_reading)
+        valkey.start()
+        async with valkey.link() as again:
+            await again.ask("DEL", stream)
+            for entry, fields in map(rows, first):
+                await again.ask("XADD", stream, *map(_word, (entry, *rows(fields))))
+            await wait_until(lambda: read_counts(desk.directory).get("set_back"))
+            await write(again, event(5))
+            await wait_until(lambda: desk.ended() == [0, 1, 2, 3, 4, 5])
+    assert numbers(http_stub) == [0, 1, 2, 3, 4, 5]
+
+
+def _word(answer: object) -> bytes:
+    assert isinstance(answer, bytes)
+    return answer
 
 
 async def test_a_span_that_begins_after_the_last_entry_sends_nothing_old(
