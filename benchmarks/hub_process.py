@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Protocol
 
 import aiohttp
@@ -43,12 +44,16 @@ _SAMPLE = re.compile(r"^(hub_\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """How a hub is set up: its store, more TOML, rules of its own, and another port in place of the broker's."""
+    """How a hub is set up: its store, more TOML, rules of its own, and another port in place of the broker's.
+
+    ``checkout`` is where its code is, when it is not this one.
+    """
 
     store: TimeseriesStore = TimeseriesStore.INFLUXDB
     settings: str = ""
     rules: str = RULES
     mqtt_port: int | None = None
+    checkout: Path | None = None
 
 
 class Speech(Protocol):
@@ -97,7 +102,9 @@ class HubProcess:
         """Start, and wait until /readyz says so."""
         with (self.stage.directory / "hub.log").open("ab") as log:
             command = [*COMMAND, "--config", str(self.config), "--log-level", "warning", "run"]
-            self._process = await create_subprocess_exec(*command, stdout=log, stderr=log, env=ENVIRONMENT)
+            self._process = await create_subprocess_exec(
+                *command, stdout=log, stderr=log, env=ENVIRONMENT, cwd=self._setup.checkout
+            )
         await wait_until(self._is_ready, seconds=READY_SECONDS)
         self.start_cpu_seconds = cpu_ns(self.pid) / 1e9
 
