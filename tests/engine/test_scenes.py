@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import orjson
 import pytest
 
-from hub.model import Event, Publish, Started
-from tests.engine.desk import SESSIONS, Desk, device, documents, encoded
+from hub.model import Control, Event, Publish, Started
+from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, encoded
 
 FIRE_OFF = {"off/s1/fire": b'{"site":"s1","scene":"fire"}'}
 ELEVATOR_OFF = {"off/s1/elevator": b'{"site":"s1","scene":"elevator"}'}
@@ -204,3 +204,10 @@ def test_a_rule_that_moves_into_a_scene_which_is_off_ends_as_well(desk: Desk) ->
     assert told(desk, "smoke-alarm") == ["raised s1"]
     desk.revise(TOWN | FIRE_OFF)
     assert told(desk, "smoke-alarm") == ["raised s1", "cleared s1"]
+
+
+def test_nobody_drills_what_nobody_would_notice(desk: Desk) -> None:
+    args = {"site": "s1", "what": "smoke-1", "for": "30m", "reason": "inspection", "rules": "smoke-alarm"}
+    drill = Control("1-0", "id-1", "li", "drill", desk.wall + 3_600 * SECOND, args)
+    desk.revise(TOWN | FIRE_OFF)
+    assert desk.say(drill).replies[0].code == "scene_off"

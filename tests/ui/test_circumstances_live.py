@@ -1,4 +1,4 @@
-"""A running hub takes up lists, facts and parameters as people say them, without a restart."""
+"""A running hub takes up lists, facts, parameters and switches of scenes as people say them, without a restart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hub.clock import SystemClock
 from tests.machine import needs_mosquitto
 from tests.ui.at import At
 from tests.ui.conftest import Cli
-from tests.ui.installation import SITE, Installation
+from tests.ui.installation import FIRE, SENSOR, SITE, Installation
 from tests.waiting import wait_until
 
 pytestmark = needs_mosquitto
@@ -132,3 +132,35 @@ def test_a_parameter_of_one_device_changes_its_limit_and_is_shown_with_who_said_
     }
     assert shown[UPPER]["patience"] == ("1s", f"device:{UPPER}")
     assert shown[LOWER]["patience"] == ("30s", "rule")
+
+
+def test_a_scene_is_off_as_soon_as_somebody_says_so_and_what_is_true_is_told_when_it_is_on_again(at: Town) -> None:
+    def moves() -> list[str]:
+        return [each["transition"] for each in at.told("fire.smoke_alarm", SENSOR)]
+
+    assert at("scenes", "disable", "fire", "--site", SITE, "--reason", "works on the roof")["changed"]
+    at.taken_up()
+    at.installation.publish(f"hub/{SITE}/{SENSOR}/telemetry", FIRE)
+    assert at.passes("鲁B54321") is False  # said after it, and read: what it raised would be there
+    assert moves() == []
+    (told,) = at("rules", "explain", "smoke-alarm", "--device", f"{SITE}/{SENSOR}")
+    assert [each["code"] for each in told["reasons"]] == ["scene_off"]
+    at("scenes", "enable", "fire", "--site", SITE)
+    soon(lambda: moves() == ["raised"])
+    alarm = at("scenes", "disable", "fire", "--site", SITE, "--reason", "again", "--dry-run")["alarms"]
+    assert at("scenes", "disable", "fire", "--site", SITE, "--reason", "again")["alarms"] == alarm
+    assert alarm == [each["id"] for each in at("alarms", "list") if each["device"] == SENSOR]
+    soon(lambda: moves() == ["raised", "cleared"])
+    assert at.told("fire.smoke_alarm", SENSOR)[-1]["data"]["reason"] == "scene switched off"
+    said = [(line["what"], line["reason"]) for line in at("audit", "--what", "scene")]
+    assert said == [("scene.disabled", "works on the roof"), ("scene.enabled", ""), ("scene.disabled", "again")]
+
+
+def test_its_scenarios_are_played_beside_the_hub_and_not_into_what_an_earlier_play_left(at: Town) -> None:
+    def played() -> dict[str, str]:
+        said = at.said("scenes", "check", "charging", "--site", SITE, "--run", "--json")
+        assert said.code == 1  # there is nothing to charge at here
+        return {each["check"]: each["found"]["en"] for each in said.document()["lines"]}
+
+    assert played()["played"] == "scenario charging came as expected, at its own site scenario-charging"
+    assert "still active at its site scenario-charging" in played()["held"]
