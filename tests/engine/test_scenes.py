@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 import orjson
 import pytest
 
+from hub.bridge import topics
+from hub.engine.apply import Engine
+from hub.engine.state import Document
 from hub.model import Control, Event, Publish, Started
-from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, encoded
+from hub.revisions import restored
+from tests.engine.desk import JOURNAL, SECOND, SESSIONS, Desk, device, documents, encoded
 
 FIRE_OFF = {"off/s1/fire": b'{"site":"s1","scene":"fire"}'}
 ELEVATOR_OFF = {"off/s1/elevator": b'{"site":"s1","scene":"elevator"}'}
@@ -211,3 +216,10 @@ def test_nobody_drills_what_nobody_would_notice(desk: Desk) -> None:
     drill = Control("1-0", "id-1", "li", "drill", desk.wall + 3_600 * SECOND, args)
     desk.revise(TOWN | FIRE_OFF)
     assert desk.say(drill).replies[0].code == "scene_off"
+
+
+def test_what_is_off_stays_off_over_an_upgrade_that_cannot_read_an_old_rule() -> None:
+    known = TOWN | FIRE_OFF | {"rule/odd": b'{"rule": 1}'}
+    entries = [(f"document/{key}", msgspec.msgpack.encode(Document(body))) for key, body in sorted(known.items())]
+    engine, old = restored(lambda: Engine(JOURNAL, topics, lambda _: ()), entries, TOWN)
+    assert (engine.content.is_at_rest("s1", "smoke-alarm"), "rule/odd" in old) == (True, True)
