@@ -173,7 +173,9 @@ class Content:
         is_everywhere = is_recompiled or any(key.startswith("params/") for key in touched)
         before = {} if is_recompiled else {each.key: each.rules for each in self.subjects()}
         self._stand(at, change, None if is_everywhere else sorted({key.split("/")[1] for key in touched}))
-        change.turned = [each for each in self.subjects() if before.get(each.key, each.rules) is not each.rules]
+        back = at_rest - self._rulebook.at_rest if is_recompiled else frozenset[tuple[str, str]]()
+        turned = (each for each in self.subjects() if before.get(each.key, each.rules) is not each.rules)
+        change.turned = [*turned, *(each for each in self.subjects() if any(_has(each, *one) for one in back))]
         return change
 
     def _bar(self, touched: list[str], *, is_recompiled: bool) -> None:
@@ -313,6 +315,10 @@ class Content:
         device.rules = self._rulebook.of_device(row, self._at)
         self.networks.enlist(device)
         self._outfits.equip(device)
+
+
+def _has(subject: Subject, site: str, rule: str) -> bool:
+    return subject.site == site and rule in subject.rules.by_name
 
 
 def _own_name(device: Device) -> str:

@@ -11,7 +11,7 @@ import pytest
 from hub.bridge import topics
 from hub.engine.apply import Engine
 from hub.engine.state import Document
-from hub.model import Control, Event, Publish, Started
+from hub.model import Control, Event, Publish, Scalar, Started
 from hub.revisions import restored
 from tests.engine.desk import JOURNAL, SECOND, SESSIONS, Desk, device, documents, encoded
 
@@ -122,6 +122,13 @@ def test_what_is_still_true_is_raised_when_its_scene_is_switched_on_again(desk: 
     assert told(desk, "smoke-alarm") == ["raised s1", "cleared s1", "raised s1"]
 
 
+def test_also_when_its_rules_are_read_anew_with_it(desk: Desk) -> None:
+    says(desk, "smoke-1", SMOKE)
+    desk.revise(TOWN | FIRE_OFF)
+    desk.revise(TOWN | {"scene/water": b'{"scene":"water","rules":[]}'})
+    assert told(desk, "smoke-alarm") == ["raised s1", "cleared s1", "raised s1"]
+
+
 def test_what_is_over_by_then_is_not(desk: Desk) -> None:
     says(desk, "smoke-1", SMOKE)
     desk.revise(TOWN | FIRE_OFF)
@@ -212,7 +219,13 @@ def test_a_rule_that_moves_into_a_scene_which_is_off_ends_as_well(desk: Desk) ->
 
 
 def test_nobody_drills_what_nobody_would_notice(desk: Desk) -> None:
-    args = {"site": "s1", "what": "smoke-1", "for": "30m", "reason": "inspection", "rules": "smoke-alarm"}
+    args: dict[str, Scalar] = {
+        "site": "s1",
+        "what": "smoke-1",
+        "for": "30m",
+        "reason": "inspection",
+        "rules": "smoke-alarm",
+    }
     drill = Control("1-0", "id-1", "li", "drill", desk.wall + 3_600 * SECOND, args)
     desk.revise(TOWN | FIRE_OFF)
     assert desk.say(drill).replies[0].code == "scene_off"
