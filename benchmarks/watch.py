@@ -46,10 +46,14 @@ def look(pid: int, seconds: float, tasks: int) -> Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """How a hub changed over its longest life: MiB a minute, and how many more of each."""
+    """How a hub changed over its longest life: MiB a minute, and how many more of each.
+
+    ``slopes_mib``: of each quarter of that life; a heap that settles grows ever less, what leaks grows to the last.
+    """
 
     seconds: float
     slope_mib: float
+    slopes_mib: list[float]
     least_mib: float
     most_mib: float
     handles: float
@@ -72,13 +76,17 @@ def growth(samples: Sequence[Sample]) -> Growth | None:
     quarter = len(longest) // 4
     first, last = longest[:quarter], longest[-quarter:]
     memory = [each.rss_mib for each in longest]
-    slope = linear_regression([each.seconds / 60 for each in longest], memory).slope
     return Growth(
         seconds=longest[-1].seconds - longest[0].seconds,
-        slope_mib=slope,
+        slope_mib=_slope(longest),
+        slopes_mib=[round(_slope(longest[begin : begin + quarter]), 2) for begin in range(0, 4 * quarter, quarter)],
         least_mib=min(memory),
         most_mib=max(memory),
         handles=median(each.handles for each in last) - median(each.handles for each in first),
         threads=median(each.threads for each in last) - median(each.threads for each in first),
         tasks=median(each.tasks for each in last) - median(each.tasks for each in first),
     )
+
+
+def _slope(samples: Sequence[Sample]) -> float:
+    return linear_regression([each.seconds / 60 for each in samples], [each.rss_mib for each in samples]).slope

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,14 @@ def test_what_grows_is_found(grown: list[Sample]) -> None:
     found = growth(grown)
     assert found is not None
     assert not found.is_flat
+
+
+def test_the_quarters_of_a_life_tell_a_heap_that_settles_from_one_that_leaks() -> None:
+    settling = [replace(each, rss_mib=160 - 20 * 0.98**each.seconds) for each in samples()]
+    for found, is_settled in ((growth(settling), True), (growth(samples(slope=1.5)), False)):
+        assert found is not None
+        first, *_, last = found.slopes_mib
+        assert (last < first / 3) is is_settled
 
 
 def test_the_longest_life_is_judged_and_none_that_was_too_short() -> None:
