@@ -53,6 +53,14 @@ async def end(storm: Storm) -> None:
     broker.start()
 
 
+async def hang(storm: Storm) -> None:
+    """Let it hang until the hub has given its connections up."""
+    broker = storm.town.mosquitto
+    broker.pause()
+    await storm.until_said(*BLIND)
+    broker.resume()
+
+
 async def kill_without_hub(storm: Storm) -> None:
     """Kill it while the hub is down and it holds the queue."""
     broker, hub = storm.town.mosquitto, storm.town.hub
@@ -125,6 +133,13 @@ ROWS = (
         loss=Loss.SINCE_SAVE,
     ),
     Fault(name="mosquitto ended", does="SIGTERM: it saves before it goes", strike=end, says=BLIND),
+    Fault(
+        name="mosquitto hangs",
+        does="SIGSTOP until the hub has given its connections up, SIGCONT",
+        strike=hang,
+        says=BLIND,
+        is_long=True,
+    ),
     Fault(
         name="mosquitto comes back with an old save",
         does="SIGKILL, then a start from a persistence file that is 15 s old",

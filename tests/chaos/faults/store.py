@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 
@@ -112,6 +113,7 @@ ROWS = (
         does="a real conflict of types: some points are refused for good and counted, their neighbours stored",
         strike=conflict,
     ),
+    replace(_status(HTTPStatus.UNAUTHORIZED, "the token is worth nothing for a while"), is_long=True),
     _status(HTTPStatus.NOT_FOUND, "the bucket is gone for a while"),
     Fault(name="InfluxDB answers 413", does=f"bodies over {BODY_BYTES} bytes are refused", strike=too_large),
     Fault(name="InfluxDB answers 422", does="three writes are blamed on their lines without cause", strike=blame_once),

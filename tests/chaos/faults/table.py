@@ -16,6 +16,7 @@ from tests.chaos.faults import (
     local_store,
     network,
     redis,
+    registry,
     store,
     together,
 )
@@ -32,6 +33,7 @@ ROWS = (
     *commands.ROWS,
     *clock.ROWS,
     *disk.ROWS,
+    *registry.ROWS,
     *flood.ROWS,
     *identity.ROWS,
     *together.ROWS,

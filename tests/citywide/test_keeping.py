@@ -1,0 +1,32 @@
+"""What the city keeps in Redis: each event once, also when a stream's key was somebody else's for a while."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hub.citywide.keeping import CITY, Keeper, Kept
+from hub.clock import SystemClock
+from hub.sinks.ownership import Claim, Ownership
+from hub.sinks.stream_readers import read_events
+from hub.sinks.streams import events_key
+from tests.citywide.rig import GARDEN, swipe
+from tests.servers.valkey import ValkeyServer
+from tests.sinks.streams.rig import JOURNAL
+from tests.waiting import wait_until
+
+
+async def test_an_event_that_its_stream_refused_is_there_once_when_the_stream_is_ours_again(
+    valkey: ValkeyServer,
+) -> None:
+    clock, told = SystemClock(), swipe(1, GARDEN)
+    claim = Claim(partition=CITY, journal=JOURNAL, host="host-a", epoch_hint=0, journal_end=0)
+    async with valkey.link() as link, valkey.link() as of_owner, valkey.link() as of_keeper:
+        keeper = Keeper(of_keeper, Ownership(of_owner, clock, claim), clock)
+        await link.ask("SET", events_key(told.name), "somebody's note")
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(keeper.keep([told], Kept()))
+            await wait_until(lambda: keeper.behind_since is not None)
+            assert not keeping.done()
+            await link.ask("DEL", events_key(told.name))
+        assert [event.id for event in await read_events(link)] == [told.id]
+        assert (keeper.transactions, keeper.behind_since) == (1, None)
