@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import secrets
 import sys
@@ -131,10 +132,11 @@ def _run(faults: list[Fault], seed: int, towns: int, chronicle: Chronicle, goes_
 def _sentence(towns: int) -> str:
     return (
         f"Written by `make chaos-table`: faults in {towns} towns side by side on one machine"
-        f" ({platform.machine()}, Python {platform.python_version()}), {RATE} messages a second in each, mosquitto,"
-        " Valkey and influxd real. *Recovery*: from the end of the fault until a fresh message was in the store and a"
-        " fresh event in the stream. Messages whose effect came twice carried no time and no identity of their own, and"
-        " the broker, which had forgotten that it ever sent them, did not mark them as sent before."
+        f" ({platform.machine()}, {os.cpu_count()} processors, load average at its end {os.getloadavg()[1]:.0f}, Python"
+        f" {platform.python_version()}), {RATE} messages a second in each, mosquitto, Valkey and influxd real."
+        " *Recovery*: from the end of the fault until a fresh message was in the store and a fresh event in the stream."
+        " Messages whose effect came twice carried no time and no identity of their own, and the broker, which had"
+        " forgotten that it ever sent them, did not mark them as sent before."
     )
 
 

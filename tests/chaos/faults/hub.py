@@ -75,6 +75,7 @@ ROWS = (
         strike=kill_starting,
         says=_DEAD,
         may_say=STARTING,
+        is_long=True,
     ),
     Fault(
         name="the hub sleeps",
