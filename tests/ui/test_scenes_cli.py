@@ -29,6 +29,9 @@ def test_every_scene_is_on_until_somebody_says_so_and_on_again_as_it_was(office:
     told = office.json("scenes", "enable", "water", "--site", "garden")
     assert (told["was"], told["becomes"], told["changed"]) == ("off", "on", True)
     assert row(office, "water")["on"]
+    again = office("scenes", "enable", "water", "--site", "garden")
+    assert "water at garden is on already: nothing changes" in again.out
+    assert "2 things are missing there: hub scenes check water --site garden" in again.out
 
 
 def test_what_keeps_people_alive_is_not_switched_off_without_a_reason_and_loudly(office: Office) -> None:

@@ -82,6 +82,8 @@ def show(context: typer.Context, name: Name, *, site: AnySite = "", as_json: AsJ
         return
     typer.echo(f"{title(scene.scene, scene.label)}{f'  ({LIFE})' if scene.life_safety else ''}")
     typer.echo(f"{scene.purpose['zh']}\n{scene.purpose['en']}\n")
+    say_table(("state / 状态",), [(_state(scene, known, site),)])
+    typer.echo("")
     rows = ((each.rule, each.raise_.event, each.raise_.severity.value, title("", each.label)) for each in rules)
     say_table(("rule", "event", "severity", "label"), rows)
     typer.echo("")

@@ -96,6 +96,8 @@ async def site_of(registry: Registry, site: str) -> str:
 async def _played(desk: Desk, scene: Scene, seconds: float) -> list[Line]:
     from hub.ui.cli.sim_scenario import play_fresh  # noqa: PLC0415 -- simulators are only for who plays
 
+    if not scene.scenarios:
+        typer.echo(f"{scene.scene} has no scenario to play", err=True)
     came = await play_fresh(desk, scene.scenarios, seconds)
     return [_told(name, differs) for name, differs in came.items()]
 

@@ -29,9 +29,9 @@ ROUTE_ZH = "增加 `to: [{role}]` 的路由，见 `hub notify list`"
 LINES: Mapping[str, Words] = {
     "off": Words("it is switched off", "该场景已停用", ENABLE, ENABLE),
     "on": Words("it is switched on", "该场景已启用"),
-    "device": Words("{count} of {kinds}", "{kinds}：{count} 台"),
+    "device": Words("{kinds}: {count} registered", "{kinds}：{count} 台"),
     "no_device": Words("no {kinds}: {because}", "没有 {kinds}：{because}", ADD, ADD),
-    "place": Words("{count} of {kind}", "{kind}：{count} 处"),
+    "place": Words("places of type {kind}: {count}", "{kind} 类型的位置：{count} 处"),
     "no_place": Words("no place of type {kind}: {because}", "没有 {kind} 类型的位置：{because}", PLACE, PLACE),
     "fact": Words("fact {kind} at {count} places", "{count} 处登记了 {kind}"),
     "no_fact": Words("fact {kind} nowhere: {because}", "没有位置登记 {kind}：{because}", FACT, FACT),
