@@ -89,6 +89,10 @@ class Course:
         began = (number for number, (_, event) in enumerate(self.events) if self._is_of_it(event, "started"))
         return self.events[next(began, len(self.events)) :]
 
+    def runs_as(self, alarm: AlarmState) -> bool:
+        """Return whether ``alarm`` is how readers see that it runs."""
+        return (alarm.rule, alarm.data.get("request")) == ("_drill", self.request)
+
     def _is_of_it(self, event: Event, what: str) -> bool:
         return event.name == f"device.drill_{what}" and event.data.get("request") == self.request
 
@@ -233,7 +237,7 @@ async def until_agreed(link: Link, clock: Clock, course: Course, seconds: float)
     deadline, key = clock.monotonic_ns() + round(seconds * 1e9), course.key
     while clock.monotonic_ns() < deadline:
         for alarm in await read_alarms(link, [course.site]):
-            if (alarm.rule, alarm.key, alarm.data["request"]) == ("_drill", key, course.request):
+            if course.runs_as(alarm):
                 return alarm
         await clock.sleep(LOOK_SECONDS)
     raise UnavailableError("nobody_agreed", f"no second person has agreed to a drill of {key}")
