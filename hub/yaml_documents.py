@@ -146,7 +146,7 @@ def _plain(text: str) -> object:
 
 
 class _Untyped(VersionedResolver):
-    """Gives no plain scalar a type: :func:`_plain` does, and looking for one was a fifth of the reading."""
+    """Gives no plain scalar a type: :func:`_plain` does, and looking for one was a quarter of the reading."""
 
     @override
     def resolve(self, kind: object, value: object, implicit: object) -> Tag:

@@ -29,7 +29,7 @@ def problems(rule: Rule, catalogue: Catalogue, world: World | None = None) -> li
 
 
 def errors(rule: Rule, catalogue: Catalogue) -> list[Problem]:
-    """Return only what is wrong: a fifth of what it takes to doubt, too, and a start asks no more."""
+    """Return only what is wrong: a start asks no more, and to doubt was a fifth of its reading."""
     try:
         found = _wrong(rule, scope_of(rule, catalogue), catalogue)
     except ConfigError as refused:
