@@ -171,6 +171,26 @@ async def test_a_session_rests_between_reads(broker: ScriptedBroker) -> None:
         assert asyncio.get_running_loop().time() - began > rest.total_seconds() / 2
 
 
+async def test_a_mistake_of_ours_behind_a_rest_ends_the_connection_so_that_its_messages_come_again(
+    broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        raise RuntimeError
+
+    rest = timedelta(seconds=0.2)
+    async with Ear(MqttSession, replace(config(broker.port), rests=Rests(rest, rest))) as ear:
+        await wait_until(lambda: ear.is_caught_up)
+        broker.send(message(b"a", 1), message(b"b", 2))
+        await wait_until(lambda: len(ear.messages) == 2)
+        for packet_id in (3, 4):  # behind the second of them it rests
+            broker.send(message(b"c", packet_id))
+            await wait_until(lambda: len(ear.messages) == packet_id)  # noqa: B023 -- it is awaited here
+        monkeypatch.setattr(connection_module, "read_messages", fail)
+        broker.send(message(b"d", 5))
+        await wait_until(lambda: broker.connections == 2)
+
+
 @pytest.mark.parametrize("brings", ["little", "much"])
 async def test_how_long_it_rests_is_chosen_by_what_a_read_brought(broker: ScriptedBroker, brings: str) -> None:
     soon, an_hour = timedelta(milliseconds=1), timedelta(hours=1)
