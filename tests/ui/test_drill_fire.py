@@ -253,15 +253,13 @@ def test_what_the_drill_before_ours_raised_is_not_of_ours_nor_its_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "request", "runs"), [("_drill", "ours", True), ("_drill", "theirs", False), ("smoke-alarm", "", False)]
+    ("rule", "asked", "runs"), [("_drill", "ours", True), ("_drill", "theirs", False), ("smoke-alarm", "", False)]
 )
-def test_of_all_alarms_of_a_site_only_the_drill_that_we_asked_for_is_ours(
-    rule: str, request: str, *, runs: bool
-) -> None:
+def test_of_all_alarms_of_a_site_only_the_drill_that_we_asked_for_is_ours(rule: str, asked: str, *, runs: bool) -> None:
     course = Course(site=SITE, place="z1", started_at=0, with_actuators=True, request="ours")
     alarm = AlarmState(
         id="a", name="x", severity=Severity.INFO, key=course.key, rule=rule, site=SITE, building="", device="", part="",
-        since=1, late=False, data={"request": request} if request else {},
+        since=1, late=False, data={"request": asked} if asked else {},
     )  # fmt: skip
     assert course.runs_as(alarm) is runs
 
