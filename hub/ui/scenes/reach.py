@@ -11,7 +11,7 @@ import msgspec
 from hub.catalogue import Label
 from hub.engine.aims import targets_of
 from hub.engine.content import Content
-from hub.engine.device import Device
+from hub.engine.device import Device, read_row
 from hub.engine.places import Place, PlaceRow, Subject, bodies_of
 from hub.engine.state import Document, State
 from hub.normalize.profile import Profile
@@ -54,6 +54,8 @@ class Ground:
         self.site = site
         mine = {key: body for key, body in documents.items() if not key.startswith(_OF_SITES) or _site(key) == site}
         mine.pop(f"off/{site}/{scene.scene}", None)
+        used = {f"profile/{read_row(body).profile}" for key, body in mine.items() if key.startswith("device/")}
+        mine = {key: body for key, body in mine.items() if not key.startswith("profile/") or key in used}
         self.content = Content()
         self.content.documents = {key: Document(body) for key, body in mine.items()}
         self.content.restore({}, State())
