@@ -20,7 +20,7 @@ from hub.engine.apply import Engine
 from hub.errors import ConfigError
 from hub.model import Batch, Body, Record, SessionCaughtUp, SessionConnected, Started
 from hub.revisions import read_yaml, revise
-from hub.sinks.timeseries.lines import write
+from hub.sinks.timeseries.lines import WRITING
 
 JOURNAL = "00000000-0000-4000-8000-000000000001"
 SESSION = "telemetry"
@@ -80,7 +80,7 @@ class Desk:
 
     def engine(self, rules: str) -> Engine:
         """Return an engine with ``rules`` that has caught up; its next record is the one behind ``clock.position``."""
-        engine = Engine(JOURNAL, topics, decode_packets, write)
+        engine = Engine(JOURNAL, topics, decode_packets, WRITING)
         note = revise({}, self._documents(rules), __version__)
         if note is None:
             raise ConfigError("nothing_to_work_with")

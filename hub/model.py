@@ -340,8 +340,15 @@ class Series(msgspec.Struct, eq=False, kw_only=True, gc=False):
 Point = tuple[Series, int, Values]
 """(series, time in ns UTC, fields): a plain tuple, 0.05 us a message against 0.25 for a struct."""
 
-Write = Callable[[Series, int, Values, bool], bytes]
-"""A point to its line in the words of the stores; True: its values are known to be properties that are floats."""
+
+class Writing(NamedTuple):
+    """Points to lines in the words of the stores: how all lines of a series begin, and a line that begins so.
+
+    True: its values are known to be properties that are floats.
+    """
+
+    begin: Callable[[Series], bytes]
+    write: Callable[[bytes, int, Values, bool], bytes]
 
 
 class Transition(StrEnum):

@@ -39,7 +39,7 @@ from hub.normalize.load import load_profiles
 from hub.normalize.networks.directory import directory_documents
 from hub.revisions import read_yaml
 from hub.rules.pseudonyms import DOCUMENT, KEY_BYTES, write_key
-from hub.sinks.timeseries.lines import write
+from hub.sinks.timeseries.lines import WRITING
 from hub.sinks.timeseries.local import LocalStore
 from hub.sinks.timeseries.store import Store
 from hub.sinks.twins import TwinChanges
@@ -59,7 +59,7 @@ class Broker(NamedTuple):
 
 def make_engine(journal: str) -> Engine:
     """Return an engine that writes its points as the lines that every store takes."""
-    return Engine(journal, topics, decode_packets, write)
+    return Engine(journal, topics, decode_packets, WRITING)
 
 
 async def archive(settings: Settings, clock: Clock, journal: Journal) -> None:

@@ -52,7 +52,7 @@ from hub.model import (
     Started,
     Tick,
     Twin,
-    Write,
+    Writing,
 )
 from hub.rules.inputs import Memory
 from hub.rules.states import CompiledRule, RuleState
@@ -70,16 +70,16 @@ class Topics(TopicNames, Protocol):
 class Engine:
     """State and the arms of ``apply``. Order: timers that are due, then the record; rules by name.
 
-    With ``write`` the effects hold lines instead of points. ``compiled`` makes the rules: to watch them at work.
+    With ``writing`` the effects hold lines instead of points. ``compiled`` makes the rules: to watch them at work.
     """
 
     def __init__(
-        self, journal: str, topics: Topics, decode: Decode, write: Write | None = None,
+        self, journal: str, topics: Topics, decode: Decode, writing: Writing | None = None,
         compiled: Callable[..., CompiledRule] = CompiledRule,
     ) -> None:  # fmt: skip
         self.state, self._timers, self.content = State(), Timers(), Content(compiled)
         self.state.clock.journal = journal
-        self._output = Output(self.state, write)
+        self._output = Output(self.state, writing)
         find, beside = self.content.find, self.content.beside
         self._hands = Hands(self.state, self._timers, topics, self._output, find, beside)
         self._alarms = Alarms(self.state, self.content, self._timers, self._hands, self._output)

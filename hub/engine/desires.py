@@ -18,7 +18,6 @@ from hub.engine.moment import Moment, Output
 from hub.engine.sending import Cause, Wish
 from hub.engine.state import State
 from hub.model import Control, DesiredValue, Event, Reply, Scalar, Severity, Transition, Twin
-from hub.rules.held import of
 from hub.rules.rule import Do, Priority
 from hub.rules.timers import TimerClass, Timers
 
@@ -180,7 +179,7 @@ class Desires:
         return wanted
 
     def _seen(self, wanted: Desired, device: Device, moment: Moment) -> Seen:
-        stamped = of(device.state.parts, wanted.part).get(wanted.name)
+        stamped = device.state.held(wanted.part).get(wanted.name)
         known, last = device.state, self._hands.commands.get(wanted.last)
         is_away = is_gone(device) or not known.heard_at
         is_open = last is not None and last.state in OPEN
@@ -234,7 +233,7 @@ class Desires:
         return twins
 
     def _said(self, wanted: Desired, device: Device) -> dict[str, Scalar]:
-        stamped = of(device.state.parts, wanted.part).get(wanted.name)
+        stamped = device.state.held(wanted.part).get(wanted.name)
         return {} if stamped is None else {"reported": stamped[0]}
 
     def _tell(self, wanted: Desired, what: str, words: Mapping[str, Scalar], moment: Moment) -> None:
@@ -257,7 +256,7 @@ class Desires:
     def twins_of(self, device: Device) -> list[Twin]:
         """Return the twins of a device: of each part that has said something, or that something is desired of."""
         wanted = (each.part for each in self._at(*device.identity)) if self._of else ()
-        return [self._twin(device, part) for part in dict.fromkeys([*device.state.parts, *wanted])]
+        return [self._twin(device, part) for part in dict.fromkeys([*device.state.by_part(), *wanted])]
 
     def changed_twins(self, parts: Sequence[Part]) -> list[Twin]:
         """Return the twins of ``parts``, which have changed, and those of what is desired since the last call."""
@@ -304,7 +303,7 @@ def _is_at_rest(wanted: Desired, device: Device) -> bool:
     """Return whether it is as desired and was before, as nearly all are."""
     if wanted.progress is not Progress.SATISFIED or wanted.was_away:
         return False
-    stamped = of(device.state.parts, wanted.part).get(wanted.name)
+    stamped = device.state.held(wanted.part).get(wanted.name)
     return stamped is not None and is_same(stamped[0], wanted.value)
 
 
@@ -315,8 +314,8 @@ def _is_contrary(command: Command, sets: str | None, wanted: Desired) -> bool:
 
 def _no_such_part(device: Device, part: str) -> Refusal | None:
     """Refuse a part that the device, which has said something, never spoke of; or none where it has several."""
-    named = sorted(name for name in device.state.parts if name)
-    if not named or part in named or (not part and "" in device.state.parts):
+    named = sorted(name for name in device.state.by_part() if name)
+    if not named or part in named or (not part and device.state.whole is not None):
         return None
     return Refusal("unknown_part" if part else "part_needed", f"its parts: {', '.join(named)}")
 

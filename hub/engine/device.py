@@ -12,23 +12,19 @@ import msgspec
 from hub.catalogue import CommandKind, Label, Type, is_member
 from hub.durations import read_duration
 from hub.engine.ages import NO_AGES
-from hub.engine.reach import ANY_REACH
-from hub.engine.sparing import Sparing
 from hub.engine.state import DeviceState
 from hub.engine.woken import NOBODY, Woken, always
 from hub.errors import PoisonError
 from hub.model import Handler, Reading, Scalar, Series, Twin
-from hub.normalize.downlinks import CompiledCommand
 from hub.normalize.networks.source import CompiledSource
-from hub.normalize.responses import Response
 from hub.rules.asking import ask
 from hub.rules.clauses import ANY_PART
-from hub.rules.held import Held, of
+from hub.rules.held import NOTHING_OLDER, Held
 from hub.rules.rule import Rule
 from hub.rules.states import CompiledRule
 
 if TYPE_CHECKING:
-    from hub.engine.guards import Guard
+    from hub.engine.outfits import Outfit
     from hub.engine.places import Place
 
 ReadForeign = Callable[[bytes, int | None], Sequence[Reading]]
@@ -161,26 +157,35 @@ def _covers(rule: Rule, part: str) -> bool:
     return wanted in {ANY_PART, part} or part.startswith(f"{wanted}-")
 
 
-class Part:
+class Part(Held):
     """One part of a device at work ("" is the device itself): what is held of it, its key, its series.
 
-    ``woken`` are the rules that the reading that is held woke, if the next of the same names may be a usual one;
-    ``has_changed`` since the twins were last asked for.
+    ``series`` is what its points are written under, once there was one. ``woken`` are the rules that the reading that
+    is held woke, if the next of the same names may be a usual one; ``has_changed`` since the twins were last asked for.
     """
 
-    __slots__ = ("device", "has_changed", "held", "key", "name", "series", "woken")
+    __slots__ = ("device", "has_changed", "key", "name", "series", "woken")
 
-    def __init__(self, device: Device, name: str, held: Held) -> None:
-        row = device.row
+    def __init__(self, device: Device, name: str, held: Held) -> None:  # takes the place of ``held``
+        super().__init__(held.values, held.at, held.awake, held.quality, held.bad, held.older or NOTHING_OLDER)
         self.device = device
         self.name = name
-        self.held = held
         self.key = device.key_of(name)
-        self.series = Series(
-            kind=row.kind, site=row.site, building=row.building, device=row.device, part=name, profile=device.profile
-        )  # fmt: skip
+        self.series: Series | bytes | None = None
         self.woken = NOBODY
         self.has_changed = False
+
+    def tags(self) -> Series:
+        """Return the tags of its series."""
+        device = self.device
+        return Series(
+            kind=device.kind, site=device.site, building=device.building, device=device.device, part=self.name,
+            profile=device.profile,
+        )  # fmt: skip
+
+
+_NO_PARTS: Mapping[str, Part] = {}
+"""Of every device that has none with a name."""
 
 
 class _Pulse:
@@ -190,7 +195,7 @@ class _Pulse:
     """
 
     __slots__ = (
-        "ages_end", "handler", "is_awaited", "is_silent", "least_age", "mark", "most_age", "parts", "state",
+        "ages_end", "checksum", "handler", "is_awaited", "is_silent", "least_age", "mark", "most_age", "parts", "state",
         "whole",
     )  # fmt: skip
 
@@ -199,44 +204,59 @@ class Device(_Pulse):
     """One registered device at work: its row, handler, rules, parts, and its entry of the state.
 
     A reading that came ``least_age`` to ``most_age`` ns after it was measured is live and teaches nothing of the
-    device's clock, until ``ages_end`` of engine time awake. ``whole`` is the part "", once it has said something.
+    device's clock, until ``ages_end`` of engine time awake. ``whole`` is the part "", once it has said something, and
+    ``parts`` are those with a name. ``checksum`` is that of a topic of its own, once it has spoken.
 
-    ``profile`` is the one at work, ``downlinks`` the commands that it can encode. Of a foreign network ``source`` is
-    the source, ``called`` what that calls it in its topics, and ``read`` reads a payload with the port beside it.
-    ``is_awaited`` while what it says may show that a command was done.
+    ``profile`` is the one at work, with the ``outfit``. Of a foreign network ``source`` is the source, and ``called``
+    what that calls it in its topics. ``is_awaited`` while what it says may show that a command was done.
     ``deafness`` says why it cannot be understood yet.
     """
 
-    __slots__ = (
-        "building", "called", "commands", "deafness", "device", "downlinks", "entry_key", "guards", "key", "kind",
-        "late_after_ns", "places", "profile", "reach", "read", "respond", "row", "rules", "site", "source", "store",
-    )  # fmt: skip
+    __slots__ = ("called", "deafness", "entry_key", "key", "outfit", "places", "profile", "row", "rules", "source")
 
     def __init__(self, row: DeviceRow, state: DeviceState, entry_key: str = "") -> None:
         self.row = row
-        self.site, self.device, self.kind, self.building = row.site, row.device, row.kind, row.building
         self.key = f"{row.site}/{row.device}"
         self.entry_key = entry_key or f"device/{self.key}"
         self.state = state
         self.mark = 0
         self.is_silent = False
         self.is_awaited = False
+        self.checksum = 0
         self.handler: Handler
-        self.respond: Callable[[bytes], Response]
+        self.outfit: Outfit
         self.rules: KindRules
         self.places: tuple[Place, ...] = ()
-        self.commands: Mapping[str, CommandKind] = {}
-        self.guards: Mapping[str, Guard] = {}
         self.profile = row.profile
-        self.downlinks: Mapping[str, CompiledCommand] = {}
-        self.reach = ANY_REACH
-        self.store: Sparing | None = None
         self.source: CompiledSource | None = None
         self.called = row.network_id
-        self.read: ReadForeign
         self.deafness: Deafness | None = None
-        self.late_after_ns = LATE_AFTER_NS
         self.forget_shortcuts()
+
+    @property
+    def site(self) -> str:
+        """Its site; of its row, like the next three: 32 bytes."""
+        return self.row.site
+
+    @property
+    def device(self) -> str:
+        """Its name."""
+        return self.row.device
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind."""
+        return self.row.kind
+
+    @property
+    def building(self) -> str:
+        """The building that it is in, or nothing."""
+        return self.row.building
+
+    @property
+    def commands(self) -> Mapping[str, CommandKind]:
+        """The commands of its kind."""
+        return self.outfit.commands
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -250,17 +270,20 @@ class Device(_Pulse):
 
     def forget_shortcuts(self) -> None:
         """Look up again what depends on rules and profile."""
-        self.parts: dict[str, Part] = {}
+        self.parts: Mapping[str, Part] = _NO_PARTS
         self.whole: Part | None = None
         self.least_age, self.most_age, self.ages_end = NO_AGES
 
     def part(self, name: str) -> Part:
         """Return a part that has said something, made when it first does."""
-        part = self.parts.get(name)
+        part = self.parts.get(name) if name else self.whole
         if part is None:
-            held = self.state.parts.setdefault(name, Held())
-            part = self.parts[name] = Part(self, name, held)
-            self.whole = self.parts.get("")
+            part = Part(self, name, self.state.held(name))
+            self.state.keep(name, part)
+            if name:
+                self.parts = {**self.parts, name: part}
+            else:
+                self.whole = part
         return part
 
     def key_of(self, part: str) -> str:
@@ -270,11 +293,11 @@ class Device(_Pulse):
     def can(self, command: str) -> bool:
         """Return whether it would understand ``command``: of a device with a profile only what that can encode."""
         is_ours = not (self.profile or self.deafness)
-        return command in self.commands and (is_ours or command in self.downlinks)
+        return command in self.commands and (is_ours or command in self.outfit.downlinks)
 
     def why_not(self, command: str) -> Label:
         """Return why it cannot be told ``command``: what its profile says of it, if it does."""
-        whose, said = self.profile or self.row.source or "its profile", self.reach.cannot.get(command)
+        whose, said = self.profile or self.row.source or "its profile", self.outfit.reach.cannot.get(command)
         silent = {
             "en": f"{whose} does not say how it is told to {command}",
             "zh": f"{whose} 没有说明如何下达 {command}",
@@ -312,7 +335,7 @@ class Device(_Pulse):
 
     def twin(self, part: str) -> Twin:
         """Return the reported state as readers see it."""
-        held = of(self.state.parts, part)
+        held = self.state.held(part)
         return Twin(
             site=self.site,
             name=f"{self.device}#{part}" if part else self.device,

@@ -46,7 +46,7 @@ def transmission_of(device: Device, command: Command, topics: TopicNames) -> Tra
 def _payload(device: Device, command: Command) -> tuple[bytes, int | None]:
     """Return the command as its device wants it, and the port that the profile names for it."""
     expires_at = command.expires_at // 1_000_000
-    own = device.downlinks.get(command.name)
+    own = device.outfit.downlinks.get(command.name)
     if own is None:
         if not device.can(command.name):
             raise PoisonError("unknown_command", device.why_not(command.name)["en"])

@@ -94,7 +94,7 @@ class ForeignEar(Readings):
         heard_at, message = envelope.measured_at or self._at, self._message
         is_now = message is not None and not message.retain and self._state.clock.blind_since is None
         age = min(self._at - heard_at, age_of_reading(device.state, self._at, heard_at))  # readings may have a clock
-        if is_now and age <= device.late_after_ns:
+        if is_now and age <= device.outfit.late_after_ns:
             self._hands.heard(device, self._moment(is_late=False))
 
     def _open(self, device: Device, route: Route, envelope: Envelope) -> Sequence[Reading]:
@@ -106,7 +106,7 @@ class ForeignEar(Readings):
         if payload is None:
             return ()
         known = self._content.knowledge(device, route.stream)
-        readings = device.read(payload, envelope.port) if known is None else known(payload)
+        readings = device.outfit.read(payload, envelope.port) if known is None else known(payload)
         if heard_at is None and dedupe is None:
             return readings
         return [
@@ -161,7 +161,7 @@ class ForeignEar(Readings):
             return
         self._mark(device)
         device.state.availability = text
-        for name in device.state.parts:
+        for name in device.state.by_part():
             part = device.part(name)
             if not part.has_changed:
                 self._show(part)
@@ -201,7 +201,7 @@ class ForeignEar(Readings):
 
     def _take_response(self, device: Device, payload: bytes, *, is_heard: bool = True) -> None:
         """Take what a device answers to a command, and what it is like since then."""
-        response = device.respond(payload)
+        response = device.outfit.respond(payload)
         command = self._hands.find(response.id)
         if command is None or (command.site, command.device) != device.identity:
             raise PoisonError("unknown_command", f"no command {response.id!r} was sent to this device")

@@ -15,7 +15,7 @@ from hub.errors import ConfigError
 from hub.model import Quality
 from hub.normalize.downlinks import Downlink
 from hub.rules.expression import Expression, compile_expression
-from hub.rules.held import Held, of
+from hub.rules.held import Held
 from hub.rules.names import names_of
 
 OFFLINE = "offline"
@@ -96,7 +96,7 @@ class Guards:
         What is ``never`` to be is so when any of them says so. What ``only`` may be must be known of all that it sets:
         unknown is a no, and so is a device that is offline or silent; nobody beside it may say otherwise.
         """
-        guard = device.guards.get(command)
+        guard = device.outfit.guards.get(command)
         if guard is None or not (guard.never or guard.only):
             return None
         awake = self._clock().awake(moment.t)
@@ -112,18 +112,18 @@ class Guards:
 
     def is_watched(self, device: Device, command: str) -> bool:
         """Return whether something may come to bar ``command`` after it was sent."""
-        guard = device.guards.get(command)
+        guard = device.outfit.guards.get(command)
         return guard is not None and bool(guard.never)
 
     def is_seen(self, device: Device, part: str, command: str, since: int) -> bool | None:
         """Return whether what was said after engine time awake ``since`` shows ``command`` done; None: nothing said."""
-        guard = device.guards.get(command)
+        guard = device.outfit.guards.get(command)
         if guard is None or guard.confirm is None:
             return None
         clock = self._clock()
         found = [
             guard.confirm.verdict(held, clock.awake(clock.t))
-            for held in (of(device.state.parts, each) for each in _set_by(device, part))
+            for held in (device.state.held(each) for each in _set_by(device, part))
             if all((stamped := held.get(name)) is not None and stamped[2] > since for name in guard.confirm.names)
         ]
         return all(found) if found else None
@@ -131,25 +131,25 @@ class Guards:
     def _said(self, lock: Lock, device: Device, part: str, moment: Moment) -> bool | None:
         """Return what the part says, else the whole device; None also for a yes that is not fresh enough."""
         clock = self._clock()
-        for held in (of(device.state.parts, each) for each in dict.fromkeys((part, ""))):
+        for held in (device.state.held(each) for each in dict.fromkeys((part, ""))):
             verdict: bool | None = lock.condition.verdict(held, clock.awake(moment.t))
             if verdict is not None:
                 return None if verdict and not _is_fresh(lock, device, held, clock, moment) else verdict
         return None
 
     def _around(self, device: Device, part: str) -> Iterator[Held]:
-        parts = device.state.parts
+        parts = device.state.by_part()
         yield from (held for name, held in parts.items() if not part or name in {"", part})
         yield from self._neighbours(device)
 
     def _neighbours(self, device: Device) -> Iterator[Held]:
         for other in self._beside(device):
-            yield from other.state.parts.values()
+            yield from other.state.by_part().values()
 
 
 def _set_by(device: Device, part: str) -> list[str]:
     """Return the parts that a command for ``part`` sets."""
-    return [part] if part else [name for name in device.state.parts if name] or [""]
+    return [part] if part else [name for name in device.state.by_part() if name] or [""]
 
 
 def _is_fresh(lock: Lock, device: Device, held: Held, clock: Clock, moment: Moment) -> bool:

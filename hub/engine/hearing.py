@@ -29,9 +29,9 @@ FOREIGN_ROUTES = 100_000
 
 Parse = Callable[[str], Address | None]
 Aside = TopicClass | ForeignRoute
-Route = tuple[Device | None, Aside | None, int]
+Route = Device | tuple[Device | None, Aside | None, int]
 """Where a topic leads: device (None: the payload names it), what it is (None for telemetry and signals on topics of our
-own, nearly everything), checksum of the topic."""
+own), checksum of the topic. The device alone says all three of nearly every topic."""
 
 _is_duplicate = attrgetter("duplicate")
 
@@ -98,7 +98,12 @@ class Ear(ForeignEar):
         route = self._routes.get(topic) or self._route(topic)
         if route is None:
             return None
-        device, aside, self._checksum = route
+        device: Device | None
+        aside: Aside | None = None
+        if isinstance(route, Device):
+            device, self._checksum = route, route.checksum
+        else:
+            device, aside, self._checksum = route
         if len(payload) > MAX_PAYLOAD_BYTES and not (
             isinstance(aside, ForeignRoute) and may_be_large(aside, len(payload))
         ):
@@ -128,7 +133,12 @@ class Ear(ForeignEar):
             if is_data:
                 self._keep(name)
             raise PoisonError("unknown_device", f"{name} is not registered")
-        route = (device, None if is_data else address.topic_class, crc32(topic.encode()))
+        checksum = crc32(topic.encode())
+        if is_data and device.checksum in {0, checksum}:
+            device.checksum = checksum
+            route: Route = device
+        else:
+            route = (device, None if is_data else address.topic_class, checksum)
         self._routes[topic] = route
         return route
 

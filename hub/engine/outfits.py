@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from hub.catalogue import Kind
+from hub.catalogue import CommandKind, Kind
 from hub.durations import nanoseconds
 from hub.engine.device import LATE_AFTER_NS, Deafness, Device, DeviceRow, ReadForeign
 from hub.engine.guards import Guard, compile_guards, with_confirms
@@ -33,7 +33,10 @@ class Outfit:
 
     handler: Handler
     read: ReadForeign
+    """Reads a payload of a foreign network, with the port beside it."""
     respond: Callable[[bytes], Response]
+    commands: Mapping[str, CommandKind]
+    """Of its kind; those in ``downlinks`` the profile encodes."""
     downlinks: Mapping[str, CompiledCommand]
     guards: Mapping[str, Guard]
     reach: Reach = ANY_REACH
@@ -71,7 +74,6 @@ class Outfits:
     def equip(self, device: Device) -> None:
         """Give ``device`` what it works with. Raises ConfigError, but never for a profile that a directory made."""
         row = device.row
-        device.commands = self.kinds[device.kind].commands
         try:
             outfit = self._deaf(row, device.deafness) if device.deafness else self._find(device)
         except ConfigError as error:
@@ -79,10 +81,8 @@ class Outfits:
                 raise
             device.deafness = Deafness("bad_profile", f"{device.profile}: {error.message}")
             outfit = self._deaf(row, device.deafness)
-        device.handler, device.read, device.respond = outfit.handle, outfit.read, outfit.respond
-        device.downlinks, device.guards, device.reach = outfit.downlinks, outfit.guards, outfit.reach
-        device.store = _NOTHING if device.is_double else outfit.store
-        device.late_after_ns = outfit.late_after_ns
+        device.outfit = replace(outfit, store=_NOTHING) if device.is_double else outfit
+        device.handler = outfit.handle
         _check_ports(device)
         device.forget_shortcuts()
 
@@ -104,6 +104,7 @@ class Outfits:
             handler=handler,
             read=handler.__call__ if isinstance(handler, ProfileHandler) else _without_port(handler),
             respond=self._respond(profile),
+            commands=kind.commands,
             downlinks=compile_downlinks(profile, kind, row.params),
             guards=with_confirms(self._guards[device.kind], kind, profile.commands),
             reach=reach_of(profile),
@@ -115,15 +116,18 @@ class Outfits:
         handler = compile_native(self.kinds[kind])
         read = _without_port(handler)
         return Outfit(
-            handler=handler, read=read, respond=self._responses[kind], downlinks={}, guards=self._guards[kind]
-        )
+            handler=handler, read=read, respond=self._responses[kind], commands=self.kinds[kind].commands, downlinks={},
+            guards=self._guards[kind],
+        )  # fmt: skip
 
     def _deaf(self, row: DeviceRow, why: Deafness) -> Outfit:
         def refuse(_payload: bytes, _port: int | None = None) -> list[Reading]:
             raise PoisonError(why.code, why.reason)
 
-        respond, guards = self._responses[row.kind], self._guards[row.kind]
-        return Outfit(handler=refuse, read=refuse, respond=respond, downlinks={}, guards=guards)
+        return Outfit(
+            handler=refuse, read=refuse, respond=self._responses[row.kind], commands=self.kinds[row.kind].commands,
+            downlinks={}, guards=self._guards[row.kind],
+        )  # fmt: skip
 
     def _respond(self, profile: Profile) -> Callable[[bytes], Response]:
         read = compile_reply(profile)
@@ -148,7 +152,7 @@ def _check_ports(device: Device) -> None:
     source = device.source
     if source is None or source.downlink is None or not source.downlink.needs_port:
         return
-    without = sorted(name for name, command in device.downlinks.items() if command.port is None)
+    without = sorted(name for name, command in device.outfit.downlinks.items() if command.port is None)
     if without:
         message = f"device {device.key} is in {source.name}, where a command needs a port; {device.profile} names none"
         raise ConfigError("no_port", f"{message} for {', '.join(without)}", hint="commands: {name: {…, port: 85}}")

@@ -107,7 +107,7 @@ class Place:
     def says(self, kind: str, word: str) -> bool:
         """Return whether a device of ``kind`` here has ever said ``word``."""
         for device in self.by_kind.get(kind, ()):
-            for held in device.state.parts.values():
+            for held in device.state.by_part().values():
                 if word in held.values or word in held.older:
                     return True
         return False

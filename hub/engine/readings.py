@@ -8,7 +8,6 @@ from zlib import crc32
 from hub.engine.ages import (
     AHEAD_NS,
     MILLION,
-    NO_AGES,
     age_of,
     age_of_reading,
     count_sequence,
@@ -22,7 +21,7 @@ from hub.engine.moment import Moment, Output
 from hub.engine.state import State
 from hub.engine.woken import NOBODY
 from hub.errors import PoisonError
-from hub.model import Heard, Quality, Reading, Timeliness, Values
+from hub.model import Heard, Quality, Reading, Series, Timeliness, Values
 
 MOST_PARTS = 4_096
 """Of one device; a fire panel has one for each detector. One that names its parts by the clock would fill memory, twins
@@ -121,9 +120,9 @@ class Readings:
             how = LIVE if blind_since is None else LATE
         else:
             time = measured - measured % MILLION + self._digest(device, element, reading.identity)
-            how = age_of(known, at - measured, device.late_after_ns, blind_since)
-            ages = live_ages(known, device.late_after_ns) if device.store is None else NO_AGES  # then none is usual
-            device.least_age, device.most_age, device.ages_end = ages
+            how = age_of(known, at - measured, device.outfit.late_after_ns, blind_since)
+            if device.outfit.store is None:  # else none is usual
+                device.least_age, device.most_age, device.ages_end = live_ages(known, device.outfit.late_after_ns)
         is_new = True
         if reading.identity is not None:
             time, is_new = first_time(known, reading.identity, time)
@@ -151,7 +150,7 @@ class Readings:
 
     def _store(self, part: Part, time: int, values: Values, *, is_new: bool) -> None:
         """Make a point of what the device's profile wants stored; the rest is counted."""
-        store = part.device.store
+        store = part.device.outfit.store
         if store is not None and is_new:
             known = part.device.state
             if known.stored is None:
@@ -160,7 +159,12 @@ class Readings:
             self._state.ledger.unstored += len(values) - len(kept)
             values = kept
         if values:
-            self._output.stored.append(self._output.write(part.series, time, values, False))  # noqa: FBT003 -- hot path
+            series = part.series or self._series(part)
+            self._output.stored.append(self._output.write(series, time, values, False))  # noqa: FBT003 -- hot path
+
+    def _series(self, part: Part) -> Series | bytes:
+        part.series = self._output.begin_series(part.tags())
+        return part.series
 
     def _digest(self, device: Device, element: int, identity: str | None) -> int:
         """Return the ns below the millisecond that keep a re-write the same point, and two swipes two points.
@@ -188,17 +192,17 @@ class Readings:
 
         A memory fills only gaps. Of a device without a clock they are what it says now, even if ours has stepped back.
         """
-        device, held, says_something = part.device, part.held, True
+        device, says_something = part.device, True
         time = self._at if measured is None else measured
         quality = UNCERTAIN if measured is None and (is_memory or reading.measured_at is not None) else GOOD
         stamp = (time, device.state.heard_awake, quality, reading.bad)
         if is_memory:
-            held.fill_gaps(reading.values, *stamp)
+            part.fill_gaps(reading.values, *stamp)
         elif measured is None and self._message is not None:
-            held.follow(reading.values, *stamp)
+            part.follow(reading.values, *stamp)
         else:
-            says_something = held.take(reading.values, *stamp)
-        if held.values is reading.values:
+            says_something = part.take(reading.values, *stamp)
+        if part.values is reading.values:
             woken = device.rules.reading(part.name, reading.values)
             part.woken = NOBODY if woken.told else woken  # what is told each time is not usual
         if not part.has_changed:
@@ -223,7 +227,7 @@ class Readings:
         if reading.signals or reading.identity is not None or reading.backfill or device.is_silent or device.is_awaited:
             return False
         part = device.whole if reading.part is None else device.parts.get(reading.part)
-        if part is None or part.woken.names != tuple(values) or part.held.at > measured:
+        if part is None or part.woken.names != tuple(values) or part.at > measured:
             return False
         known, seq = device.state, reading.seq
         if seq is not None:
@@ -233,17 +237,17 @@ class Readings:
         if device.mark != self._state.generation:
             self._mark(device)
         known.heard_at, known.heard_awake = at, awake
-        held, woken = part.held, part.woken
-        held.values, held.at, held.awake, held.quality, held.bad = values, measured, awake, GOOD, reading.bad
+        woken = part.woken
+        part.values, part.at, part.awake, part.quality, part.bad = values, measured, awake, GOOD, reading.bad
         if not part.has_changed:
             self._show(part)
         self._readings_taken += 1
         time = measured - measured % MILLION + crc32(self._payload, self._checksum) % MILLION
         output = self._output
-        output.stored.append(output.write(part.series, time, values, woken.are_floats))
+        output.stored.append(output.write(part.series or self._series(part), time, values, woken.are_floats))
         if woken.rules:
             try:
-                is_quiet = part.key not in self._standing and not woken.ask(values, held, awake)
+                is_quiet = part.key not in self._standing and not woken.ask(values, part, awake)
             except Exception:  # noqa: BLE001 -- a bug of one rule, or 1 / 0: each is judged alone
                 is_quiet = False
             if not is_quiet:

@@ -126,7 +126,7 @@ class Sender:
         """Return the command of a wish, accepted; it is known from now on."""
         device, action, cause = wish.device, wish.action, wish.cause
         kind, expiry_ns = device.commands[action.command], self.sleepers.expiry_ns(wish)
-        guard = device.guards.get(action.command)
+        guard = device.outfit.guards.get(action.command)
         is_shown = guard is not None and guard.confirm is not None and not wish.is_again
         command = Command(
             id=wish.identity, site=device.site, device=device.device, part=wish.part, name=action.command,

@@ -64,8 +64,8 @@ class Sleepers:
 
     def expiry_ns(self, wish: Wish) -> int:
         """Return how long a command for ``wish`` is worth sending: to a sleeper, how long it may wait."""
-        worth = wish.cause.expiry_ns
-        return worth if _sleep_of(wish.device) is None else wait_for(_errand_of(wish), wish.device.reach.habit) or worth
+        worth, device = wish.cause.expiry_ns, wish.device
+        return worth if _sleep_of(device) is None else wait_for(_errand_of(wish), device.outfit.reach.habit) or worth
 
     def why_late(self, wish: Wish, moment: Moment) -> Label | None:
         """Return why ``wish`` would come too late; None when it would not.
@@ -75,7 +75,7 @@ class Sleepers:
         sleep = _sleep_of(wish.device)
         if sleep is None:
             return None
-        errand, habit = _errand_of(wish), wish.device.reach.habit
+        errand, habit = _errand_of(wish), wish.device.outfit.reach.habit
         if wait_for(errand, habit):
             return None
         if not errand.is_hold and self._listens(wish.device, sleep, moment):
@@ -116,5 +116,5 @@ def _errand_of(wish: Wish) -> Errand:
     if is_hold:
         worth = nanoseconds(action.ttl)
     elif action.until is not None:
-        worth = device.reach.habit.gone_after_ns if action.at_most is None else nanoseconds(action.at_most)
+        worth = device.outfit.reach.habit.gone_after_ns if action.at_most is None else nanoseconds(action.at_most)
     return Errand(action.priority.value, worth, is_hold, device.lets_go(action.command))

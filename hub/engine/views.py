@@ -12,7 +12,7 @@ from hub.engine.modes import Modes
 from hub.engine.places import Place, Subject, is_at
 from hub.engine.state import State
 from hub.model import Scalar
-from hub.rules.held import OF_WITNESSES, SILENT, TESTING, Held, Stamped, of
+from hub.rules.held import NOTHING, OF_WITNESSES, SILENT, TESTING, Held, Stamped
 from hub.rules.inputs import NEVER, CompiledInput, Member, Memory, Present, Track, Value
 from hub.rules.intervals import Between
 from hub.rules.states import CompiledRule, RuleState
@@ -93,11 +93,11 @@ class Views:
     def of(self, rule: CompiledRule, subject: Subject, part: str, now: Present) -> Held:
         """Return what ``rule`` sees of ``subject`` now."""
         if rule.is_plain and isinstance(subject, Device):
-            return of(subject.state.parts, part)
+            return subject.state.held(part)
         inputs = self._inputs(rule, subject, part, now) if rule.inputs else {}
         if isinstance(subject, Place):
             return View(lambda name: self._at(subject, rule, name), inputs)
-        return _over(of(subject.state.parts, part), inputs)
+        return _over(subject.state.held(part), inputs)
 
     def _at(self, place: Place, rule: CompiledRule, name: str) -> list[Stamped]:
         found = [
@@ -105,20 +105,20 @@ class Views:
             for kind, word in rule.scope.sources.get(name, ())
             for device in place.by_kind.get(kind, ())
             if self._modes.sees(rule.name, place, device)
-            for held in device.state.parts.values()
+            for held in device.state.by_part().values()
         ]
         return [stamped for stamped in found if stamped is not None]
 
     def members(self, rule: CompiledRule, wanted: CompiledInput, subject: Subject, part: str) -> list[Member]:
         """Return the devices and parts that an input of ``rule`` for ``subject`` looks at."""
         if isinstance(subject, Device):
-            return [_member(subject, part, of(subject.state.parts, part))]
+            return [_member(subject, part, subject.state.held(part))]
         return [
             _member(device, name, held if OF_WITNESSES.isdisjoint(wanted.names) else self._known(device, held))
             for kind in wanted.kinds
             for device in subject.by_kind.get(kind, ())
             if self._modes.sees(rule.name, subject, device)
-            for name, held in ({"": of({}, "")} | device.state.parts).items()
+            for name, held in ({"": NOTHING} | device.state.by_part()).items()
         ]
 
     def _known(self, device: Device, held: Held) -> View:

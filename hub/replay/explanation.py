@@ -77,7 +77,7 @@ class Explainer:
         place = rule.rule.for_each.place
         if place is not None:
             return [each.key for each in subject.places if each.row.type == place]
-        named = [part] if part else [each for each in ["", *subject.state.parts] if rule in subject.rules.of(each)]
+        named = [part] if part else [each for each in ["", *subject.state.by_part()] if rule in subject.rules.of(each)]
         return [subject.key_of(each) for each in dict.fromkeys(named or [""])]
 
     def keys_of_place(self, rule: CompiledRule, key: str) -> list[str]:
@@ -202,7 +202,7 @@ def _said(  # noqa: PLR0913, PLR0917 -- one call; each is a part of where to loo
         for device in subject.by_kind.get(kind, ()):
             if not modes.sees(rule.name, subject, device):
                 continue
-            for of, said in device.state.parts.items():
+            for of, said in device.state.by_part().items():
                 stamped = said.get(word)
                 if stamped is not None:
                     yield stamped, device.key_of(of)

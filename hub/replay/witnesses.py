@@ -13,7 +13,7 @@ from hub.engine.places import Place as RulePlace
 from hub.engine.state import State
 from hub.engine.views import Views
 from hub.model import Event, Quality, Record, Scalar
-from hub.rules.held import Held, Stamped, of
+from hub.rules.held import Held, Stamped
 from hub.rules.states import CompiledRule
 from hub.rules.timers import Timers
 
@@ -90,7 +90,7 @@ class Ear:
         awake = self._engine.state.clock.awake(now)
         subject, part = found
         if isinstance(subject, Device):
-            for name, stamped in of(subject.state.parts, part).items():
+            for name, stamped in subject.state.held(part).items():
                 if name in rule.names or name in data:
                     yield self._term(name, stamped, subject.key_of(part), awake)
             return
@@ -110,7 +110,7 @@ class Ear:
                 for kind, word in rule.scope.sources.get(name, ())
                 for device in place.by_kind.get(kind, ())
                 if modes.sees(rule.name, place, device)
-                for part, held in device.state.parts.items()
+                for part, held in device.state.by_part().items()
                 if (stamped := held.get(word)) is not None
             ]
             if said:

@@ -26,7 +26,7 @@ from hub.model import (
     SessionLost,
     Started,
     Tick,
-    Write,
+    Writing,
 )
 from hub.normalize.load import load_profiles
 from hub.revisions import read_rules, read_yaml, revise
@@ -78,9 +78,9 @@ COMMUNITY = (
 class Desk:
     """Feeds records to an engine; ``t`` and the wall clock move only by hand."""
 
-    def __init__(self, wanted: Mapping[str, bytes] | None = None, write: Write | None = None) -> None:
+    def __init__(self, wanted: Mapping[str, bytes] | None = None, writing: Writing | None = None) -> None:
         self._heard: dict[bytes, Sequence[Heard]] = {}
-        self.engine = Engine(JOURNAL, topics, self._decode, write)
+        self.engine = Engine(JOURNAL, topics, self._decode, writing)
         self.records: list[Record] = []
         self.effects: list[Effects] = []
         self.t = START

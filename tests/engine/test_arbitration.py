@@ -20,6 +20,7 @@ from hub.commands.life import OPEN, Command, CommandState, Lease, Standing
 from hub.engine.acting import Hands
 from hub.engine.device import Device, DeviceRow
 from hub.engine.moment import Moment, Output
+from hub.engine.outfits import Outfits
 from hub.engine.sending import Cause, Wish
 from hub.engine.state import DeviceState, State, decode_entries
 from hub.model import Outcome, OutcomeKind, Transmission
@@ -121,7 +122,7 @@ class Gate(RuleBasedStateMachine):
         self.t = SECOND
         self.step = self._seen = 0
         self.device = Device(DeviceRow("s1", "gate-1", "gate"), DeviceState())
-        self.device.commands = GATE.commands
+        Outfits({"gate": GATE}, {}).equip(self.device)
         self.entries: dict[str, bytes] = {}
         self.way: list[Way] = []
         self.doors = dict.fromkeys(DOORS, "lock")

@@ -110,7 +110,7 @@ def test_neither_twin_nor_point_nor_ledger_takes_a_double_for_a_device(desk: Des
     assert effects.points == []
     assert {twin.name for twin in desk.engine.twins_of("s1")} == {"smoke-1"}
     assert {twin.name for twin in desk.engine.take_changed_twins()[0]} == {"smoke-1"}
-    assert desk.engine.content.find("s1", "smoke-1").state.parts[""].value("status") == "normal"  # type: ignore[union-attr]
+    assert desk.engine.content.find("s1", "smoke-1").state.held("").value("status") == "normal"  # type: ignore[union-attr]
     assert not any("~drill" in key for key in desk.engine.content.bodies())
     assert desk.engine.state.ledger.is_balanced
 

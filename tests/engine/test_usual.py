@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hub.engine.device import Device
 from hub.engine.hearing import Ear
 from hub.model import Publish, Reading
-from hub.sinks.timeseries.lines import encode, write
+from hub.sinks.timeseries.lines import WRITING, encode
 from tests.engine.desk import SECOND, START, Desk, device, documents, encoded
 
 RULES = """\
@@ -149,7 +149,7 @@ def test_what_is_held_never_goes_back_in_time(content: dict[str, bytes]) -> None
 def test_an_engine_that_can_write_makes_the_lines_of_the_points_that_another_makes(content: dict[str, bytes]) -> None:
     words = [*[USUAL] * 12, HOT, {**USUAL, "part": "north"}, {**USUAL, "age": None}, {**USUAL, "retain": True}, USUAL]
     words += [{**USUAL, "device": "lift", "values": {"floor": 3, "door": "open", "speed": 1.5}}] * 14  # not all floats
-    one, other = Desk(content), Desk(content, write)
+    one, other = Desk(content), Desk(content, WRITING)
     for desk in (one, other):
         assert [*conversation(desk, words)][-1] is desk
     assert [each.lines for each in other.effects] == [encode(each.points) for each in one.effects]

@@ -11,7 +11,7 @@ from hub.bridge import topics
 from hub.bridge.frames import decode_packets
 from hub.engine.apply import Engine
 from hub.model import Batch, Effects, Quality, Record, Scalar
-from hub.sinks.timeseries.lines import event_line, write
+from hub.sinks.timeseries.lines import WRITING, event_line
 from tests.engine.desk import JOURNAL
 
 E = TypeVar("E", bound=Engine)
@@ -20,7 +20,7 @@ encode = msgspec.msgpack.encode
 
 def engine(sort: type[E]) -> E:
     """Return an engine as the hub makes it."""
-    return sort(JOURNAL, topics, decode_packets, write)
+    return sort(JOURNAL, topics, decode_packets, WRITING)
 
 
 class Came(NamedTuple):

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from orjson import dumps
 
 from hub.errors import ConfigError
-from hub.model import Event, Point, Scalar, Series, Values
+from hub.model import Event, Point, Scalar, Series, Values, Writing
 
 EVENT: Final = "event"
 """The measurement of events; no kind may have this name."""
@@ -53,11 +53,11 @@ _KEYS: Final = _FieldKeys()
 
 def encode(points: Iterable[Point]) -> list[bytes]:
     """Return one line per point."""
-    return [write(series, time, values) for series, time, values in points]
+    return [write(series.prefix or series_prefix(series), time, values) for series, time, values in points]
 
 
-def write(series: Series, time: int, values: Values, are_floats: bool = False) -> bytes:  # noqa: FBT001, FBT002 -- hot path
-    """Return the line of a point. Total, but for :func:`series_prefix`; a point has at least one field.
+def write(prefix: bytes, time: int, values: Values, are_floats: bool = False) -> bytes:  # noqa: FBT001, FBT002 -- hot path
+    """Return the line of a point; ``prefix`` is its :func:`series_prefix`. Total; a point has at least one field.
 
     ``are_floats``: the caller knows that ``values`` are properties of a kind, and floats all of them.
 
@@ -72,7 +72,7 @@ def write(series: Series, time: int, values: Values, are_floats: bool = False) -
         # Floats alone, under plain names: JSON without quotes and braces, and ``=`` for ``:``. repr() of three
         # floats costs 0.8-1.5 us, orjson's 0.2.
         fields = dumps(values).translate(_EQUALS, b'"{}')
-    return b"%b %b %d" % (series.prefix or series_prefix(series), fields, time)
+    return b"%b %b %d" % (prefix, fields, time)
 
 
 def series_prefix(series: Series) -> bytes:
@@ -94,6 +94,9 @@ def series_prefix(series: Series) -> bytes:
             )
     series.prefix = _series_key(series.kind, {tag: getattr(series, tag) for tag in POINT_TAGS})
     return series.prefix
+
+
+WRITING: Final = Writing(series_prefix, write)
 
 
 def event_line(event: Event) -> bytes:
