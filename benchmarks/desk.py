@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import mqtt5
-import orjson
 
 from benchmarks.traffic import BUILDING, KIND, SITE, Traffic
 from hub import __version__
@@ -17,6 +16,7 @@ from hub.bridge import topics
 from hub.bridge.frames import decode_packets
 from hub.config import packaged
 from hub.engine.apply import Engine
+from hub.engine.rows import DeviceRow
 from hub.errors import ConfigError
 from hub.model import Batch, Body, Record, SessionCaughtUp, SessionConnected, Started
 from hub.revisions import read_yaml, revise
@@ -100,6 +100,6 @@ class Desk:
         (rules / "bench.yaml").write_text(text, encoding="utf-8")
         found = read_yaml([packaged("device_profiles")], [packaged("rules"), rules])
         for name in self._traffic.names():
-            row = {"site": SITE, "device": name, "kind": KIND, "building": BUILDING, "place": BUILDING}
-            found[f"device/{SITE}/{name}"] = bytes(memoryview(orjson.dumps(row)))  # else it holds 4 KiB
+            row = DeviceRow(SITE, name, KIND, building=BUILDING, place=BUILDING)
+            found[f"device/{SITE}/{name}"] = row.body
         return found

@@ -191,7 +191,7 @@ def pack_twins(engine: Engine, watch: Stopwatch) -> int:
     """Twins to one Redis command; return how many there were."""
     twins = EngineTwins(engine)
     with watch.step("twins"):
-        changed = twins.take_changes().changed
+        changed = [*twins.take_changes().changed]
         pack("HSET", twin_key(SITE), *twin_fields(changed))
     return len(changed)
 

@@ -301,9 +301,11 @@ class Hub:
         self._directories |= self.applying.take_directories()
         yaml = documents or self._documents
         said = await asyncio.to_thread(parts.understood, self._directories, yaml)
-        kept = carried_over({**self.engine.content.bodies(), **said}, rows.values())
+        bodies = self.engine.content.bodies()
+        others = {key: bodies[key] for key in bodies if not key.startswith("device/")}
+        kept = carried_over(others | said, rows.values())
         wanted = {**yaml, **rows, **parts.secret_documents(self.settings), **kept}
-        known, self._superseded = self._superseded or self.engine.content.bodies(), {}
+        known, self._superseded = self._superseded or bodies, {}
         note = revise(known, wanted, __version__)
         self._documents, self.registry_revision = yaml, number
         if note is not None:

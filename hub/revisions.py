@@ -13,8 +13,8 @@ import structlog
 from hub.catalogue import Catalogue
 from hub.engine.apply import Engine
 from hub.engine.content import Content
-from hub.engine.device import DeviceRow
-from hub.engine.state import Document, State
+from hub.engine.rows import DeviceRow, Document
+from hub.engine.state import State
 from hub.errors import ConfigError, CorruptError
 from hub.model import Revision
 from hub.normalize.load import NOUNS, profiles_of

@@ -19,12 +19,12 @@ from hub.engine.judging import Judge
 from hub.engine.moment import Moment, Output
 from hub.engine.orders import Orders
 from hub.engine.redelivery import Decode, Redelivery
+from hub.engine.rows import Document
 from hub.engine.state import (
     Answers,
     Asked,
     Clock,
     DeviceState,
-    Document,
     Exercise,
     Ledger,
     Seen,
@@ -286,8 +286,8 @@ class Engine:
         yield from (alarm_of(*case) for case in self._alarms.alarming())
         yield from self.modes.shown()
 
-    def take_changed_twins(self) -> tuple[list[Twin], list[tuple[str, str]]]:
-        """Return the twins that changed since the last call, and the (site, name) of those that are gone."""
+    def take_changed_twins(self) -> tuple[Iterator[Twin], list[tuple[str, str]]]:
+        """Return the twins that changed since the last call, made one by one, and the (site, name) of those gone."""
         removed, self._removed_twins = self._removed_twins, []
         return self._desires.changed_twins(self._ear.take_changed()), removed
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from hub.catalogue import Catalogue, Kind
 from hub.engine.barred import Barred
 from hub.engine.change import Change
-from hub.engine.device import DOUBLE, Device, read_row
+from hub.engine.device import DOUBLE, Device
 from hub.engine.networks import Networks
 from hub.engine.outfits import Outfits
 from hub.engine.places import Place, Subject, bodies_of, is_near, key_of_place
+from hub.engine.rows import Bodies, Kept, kept, row_of
 from hub.engine.rulebook import Rulebook
-from hub.engine.state import DeviceState, Document, State
+from hub.engine.state import DeviceState, State
 from hub.errors import ConfigError
 from hub.model import Handler, PlaceType, Revision
 from hub.normalize.networks.source import CompiledStream
@@ -31,7 +32,7 @@ class Content:
 
     def __init__(self, compiled: Callable[..., CompiledRule] = CompiledRule) -> None:
         self._compiled = compiled
-        self.documents: dict[str, Document] = {}
+        self.documents: dict[str, Kept] = {}
         self.rules: dict[str, CompiledRule] = {}
         self._rulebook = Rulebook({}, Catalogue(()))
         self._places: dict[str, Place] = {}
@@ -116,9 +117,9 @@ class Content:
         """Return what all handlers together counted as ``name`` since they were compiled; those without it count 0."""
         return self._outfits.count_of(name)
 
-    def bodies(self) -> dict[str, bytes]:
+    def bodies(self) -> Bodies:
         """Return the documents of the last revision by key; doubles of a drill are in none."""
-        return {key: document.body for key, document in self.documents.items() if not key.endswith(DOUBLE)}
+        return Bodies({key: document for key, document in self.documents.items() if not key.endswith(DOUBLE)})
 
     def near(self, device: Subject, kind: str, within: str) -> list[Device]:
         """Return the devices of ``kind`` in the same place, building or site, in the order of keys."""
@@ -150,7 +151,7 @@ class Content:
         documents = dict(self.documents)
         for key in revision.removed:
             documents.pop(key, None)
-        documents |= {key: Document(bodies[digest]) for key, digest in sorted(revision.put.items())}
+        documents |= {key: kept(key, bodies[digest]) for key, digest in sorted(revision.put.items())}
         touched = [*revision.put, *revision.removed]
         change, at_rest = Change(), self._rulebook.at_rest
         is_recompiled = any(not key.startswith(("device/", "barred/", *_OF_PLACES)) for key in touched)
@@ -195,8 +196,8 @@ class Content:
         places = {place.key: place for place in self._rulebook.places_of(devices, wanted, at)}
         old = [place for place in self._places.values() if place.site in wanted]
         change.removed_places = [place for place in old if place.key not in places]
-        kept = {key: place for key, place in self._places.items() if place.site not in wanted}
-        self._places = dict(sorted((kept | {one.key: one for one in change.removed_places} | places).items()))
+        others = {key: place for key, place in self._places.items() if place.site not in wanted}
+        self._places = dict(sorted((others | {one.key: one for one in change.removed_places} | places).items()))
         self._rulebook.keep_only((*self._devices.values(), *self._places.values()))
 
     @property
@@ -230,7 +231,7 @@ class Content:
                 if old is not None:
                     change.removed_devices.append(old)
                 continue
-            row = read_row(document.body)
+            row = row_of(document)
             known = old.state if old is not None else DeviceState(heard_awake=awake)
             device = Device(row, known, entry_key=key)
             self._devices[device.key] = device
@@ -263,16 +264,16 @@ class Content:
         self._rulebook.learn(self.bodies())
         for key in sorted(self.documents):
             if key.startswith("device/"):
-                row = read_row(self.documents[key].body)
-                device = Device(row, states.get(key) or DeviceState(), entry_key=key)
+                document = self.documents[key] = kept(key, self.documents[key].body)
+                device = Device(row_of(document), states.get(key) or DeviceState(), entry_key=key)
                 if self._can_equip(device):
                     self._devices[device.key] = device
         self._stand(at, Change(), None)
 
     # -------------------------------------------------------------------------------------------------------- compile
 
-    def _compile(self, documents: Mapping[str, Document], change: Change) -> None:
-        bodies = {key: document.body for key, document in documents.items()}
+    def _compile(self, documents: Mapping[str, Kept], change: Change) -> None:
+        bodies = Bodies(documents)
         kinds = Catalogue(Kind.model_validate_json(body) for body in bodies_of(bodies, "kind"))
         profiles = {
             profile.profile: profile

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from hub.catalogue import CommandKind, Label, Type, is_member
 from hub.durations import read_duration
 from hub.engine.ages import NO_AGES
+from hub.engine.rows import DeviceRow
 from hub.engine.state import DeviceState
 from hub.engine.woken import NOBODY, Woken, always
 from hub.errors import PoisonError
@@ -35,41 +33,6 @@ DOUBLE = "~drill"
 LATE_AFTER_NS = 60_000_000_000
 SHAPES = 10_000
 """How many sets of names are remembered per kind; a device that invents new ones costs itself time, not memory."""
-
-
-class DeviceRow(msgspec.Struct, frozen=True, gc=False):
-    """A device document: what the registry says of one device; ``profile`` empty means the native payload.
-
-    A device of a foreign network has its ``source`` and what that calls it, the ``network_id``. Where the source has a
-    directory, an empty profile means what that says.
-    """
-
-    site: str
-    device: str
-    kind: str
-    profile: str = ""
-    building: str = ""
-    place: str = ""
-    zone: str = "UTC"
-    params: dict[str, Scalar] = {}
-    source: str = ""
-    network_id: str = ""
-
-
-_ROWS = msgspec.json.Decoder(DeviceRow)
-_SHARED = ("site", "kind", "profile", "building", "place", "zone", "source")
-_NO_PARAMS: dict[str, Scalar] = {}
-"""Of every device that has none; nobody changes those of a row."""
-
-
-def read_row(document: bytes) -> DeviceRow:
-    """Return the row of a device's document; words that many devices share are one object: 400 bytes a device."""
-    row = _ROWS.decode(document)
-    for name in _SHARED:
-        msgspec.structs.force_setattr(row, name, sys.intern(getattr(row, name)))
-    if not row.params:
-        msgspec.structs.force_setattr(row, "params", _NO_PARAMS)
-    return row
 
 
 class Deafness(NamedTuple):

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from hub.catalogue import CommandKind, Kind
 from hub.durations import nanoseconds
-from hub.engine.device import LATE_AFTER_NS, Deafness, Device, DeviceRow, ReadForeign
+from hub.engine.device import LATE_AFTER_NS, Deafness, Device, ReadForeign
 from hub.engine.guards import Guard, compile_guards, with_confirms
 from hub.engine.reach import ANY_REACH, Reach, reach_of
+from hub.engine.rows import DeviceRow
 from hub.engine.sparing import Sparing, StoringNothing
 from hub.errors import ConfigError, PoisonError
 from hub.model import Handler, Reading

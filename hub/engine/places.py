@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from hub.engine.device import Device, DeviceRow, KindRules
+from hub.engine.device import Device, KindRules
+from hub.engine.rows import DeviceRow
 from hub.errors import ConfigError
 from hub.model import Scalar, Where
 from hub.rules.calendars import opening

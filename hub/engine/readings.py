@@ -92,8 +92,8 @@ class Readings:
 
         PoisonError ``too_many_parts``, before anything is taken of it: parts are remembered for ever.
         """
-        known = device.state.parts
-        if len(known) + len(readings) > MOST_PARTS:
+        if len(device.state.parts or ()) + len(readings) > MOST_PARTS:
+            known = device.state.by_part()
             new = {reading.part or "" for reading in readings} - known.keys()
             if new and len(known) + len(new) > MOST_PARTS:
                 raise PoisonError("too_many_parts", f"{len(known)} parts of it are known, and no more are taken")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from hub.catalogue import Catalogue
-from hub.engine.device import Device, DeviceRow, KindRules
+from hub.engine.device import Device, KindRules
 from hub.engine.places import Circumstances, Place, PlaceRow, Settled, rules_at_rest
+from hub.engine.rows import DeviceRow
 from hub.errors import ConfigError
 from hub.rules.names import Scope, inputs_of, scope_of
 from hub.rules.rule import Rule, read_rule

@@ -11,7 +11,8 @@ import msgspec
 
 from hub.commands.desired import Desired
 from hub.commands.life import Command, Lease
-from hub.engine.clock_errors import Kept
+from hub.engine import clock_errors
+from hub.engine.rows import DeviceRow, Document
 from hub.engine.unsettled import Unsettled
 from hub.errors import CorruptError
 from hub.model import Reply, Scalar
@@ -132,7 +133,7 @@ class DeviceState:
     availability: str = "unknown"
     taught: int = 0
     clock_error: int = 0
-    differences: Kept = b""
+    differences: clock_errors.Kept = b""
     boot: str | None = None
     seq: int | None = None
     missing: int = 0
@@ -236,14 +237,10 @@ class Wanted(msgspec.Struct):
     until_t: int
 
 
-class Document(msgspec.Struct, gc=False):
-    """One document of the revision, canonical JSON."""
-
-    body: bytes
-
-
 Asked = Command | Lease | Exercise | Wanted | Desired
 Entry = Clock | Ledger | DeviceState | RuleState | Memory | Seen | Asked | Unsettled | Waiting | Answers | Document
+Touched = Entry | DeviceRow
+"""A device's document changes as its row."""
 
 _TYPES: dict[str, type[Any]] = {
     "clock": Clock, "ledger": Ledger, "answers": Answers, "device": DeviceState, "rule": RuleState, "memory": Memory,
@@ -265,8 +262,8 @@ class State:
         self.ledger = Ledger()
         self.answers = Answers()
         self.generation = 1
-        self._dirty: dict[str, Entry | None] = {}
-        self._pending: dict[str, Entry | None] = {}
+        self._dirty: dict[str, Touched | None] = {}
+        self._pending: dict[str, Touched | None] = {}
         self._settling: dict[str, Unsettled] = {}
         self._begun = 0
         self._encoded: dict[str, bytes | None] = {}
@@ -282,7 +279,7 @@ class State:
             case Answers():
                 self.answers = entry
 
-    def touch(self, key: str, entry: Entry) -> None:
+    def touch(self, key: str, entry: Touched) -> None:
         """Say that ``entry`` is about to change: what a running checkpoint still needs of it is encoded first."""
         if key in self._pending:
             self._encode(key, self._pending.pop(key))
@@ -294,6 +291,11 @@ class State:
         elif key in self._settling:
             self._encode(key, self._settling.pop(key))
         self._dirty[key] = None
+
+    @property
+    def changed(self) -> int:
+        """Return how many entries have changed since the last checkpoint."""
+        return len(self._dirty)
 
     @property
     def is_checkpointing(self) -> bool:
@@ -336,9 +338,11 @@ class State:
         encoded, self._encoded = self._encoded, {}
         return encoded
 
-    def _encode(self, key: str, entry: Entry | None) -> int:
+    def _encode(self, key: str, entry: Touched | None) -> int:
         if isinstance(entry, Unsettled):
             entry.fill()
+        elif isinstance(entry, DeviceRow):
+            entry = Document(entry.body)
         body = None if entry is None else self._encoder.encode(entry)
         self._encoded[key] = body
         return 64 if body is None else len(body)

@@ -14,7 +14,8 @@ import msgspec
 from hub.bridge import topics
 from hub.bridge.frames import decode_packets
 from hub.engine.apply import Engine
-from hub.engine.state import Clock, Document
+from hub.engine.rows import Document
+from hub.engine.state import Clock
 from hub.errors import ConfigError, CorruptError
 from hub.journal.archive import archived
 from hub.journal.files import RESTORE, connect, translate

@@ -211,7 +211,7 @@ def decoded(engine: Engine, device: Device, message: Heard) -> Trace:
 
 
 def _opened(engine: Engine, message: Heard) -> tuple[bytes, int | None]:
-    documents = {key: document.body for key, document in engine.content.documents.items()}
+    documents = engine.content.bodies()
     rows = [msgspec.json.decode(documents[key], type=SourceRow) for key in documents if key.startswith("source/")]
     if not rows:
         return message.payload, None

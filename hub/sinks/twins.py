@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import structlog
@@ -23,9 +24,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwinChanges:
-    """Rows to write and (site, name) to remove; no row is in both."""
+    """Rows to write, each as it is when its turn comes, and (site, name) to remove; no row is in both."""
 
-    changed: Sequence[Twin]
+    changed: Iterator[Twin]
     removed: Sequence[tuple[str, str]]
 
 
@@ -92,9 +93,9 @@ class TwinSink:
             await self._write_whole()
 
     async def _write_changes(self, changes: TwinChanges) -> None:
-        for start in range(0, len(changes.changed), ROWS_PER_WRITE):
+        while some := [*islice(changes.changed, ROWS_PER_WRITE)]:
             sites: dict[str, list[Twin]] = {}
-            for twin in changes.changed[start : start + ROWS_PER_WRITE]:
+            for twin in some:
                 sites.setdefault(twin.site, []).append(twin)
             await self._send([part for site, rows in sites.items() for part in self._pack(twin_key(site), rows)])
         await self._send([pack("HDEL", twin_key(site), name) for site, name in changes.removed])

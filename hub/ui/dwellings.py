@@ -68,9 +68,7 @@ class Dwellings:
     """The dwellings among the documents of a registry, each with the detectors in it."""
 
     def __init__(self, bodies: Mapping[str, bytes], kinds: Collection[str] = DETECTORS) -> None:
-        places = [
-            msgspec.json.decode(body, type=_Place) for key, body in sorted(bodies.items()) if key.startswith("place/")
-        ]
+        places = [msgspec.json.decode(bodies[key], type=_Place) for key in sorted(bodies) if key.startswith("place/")]
         tree = {(place.site, place.place): place for place in places}
         self._devices: dict[tuple[str, str], list[str]] = {}
         self._buildings: dict[tuple[str, str], list[str]] = {}
@@ -78,9 +76,9 @@ class Dwellings:
             if place.type == _DWELLING:
                 self._devices[place.site, place.place] = []
                 self._buildings.setdefault((place.site, place.building), []).append(place.place)
-        for key, body in sorted(bodies.items()):
+        for key in sorted(bodies):
             if key.startswith("device/"):
-                device = msgspec.json.decode(body, type=_Device)
+                device = msgspec.json.decode(bodies[key], type=_Device)
                 here = tree.get((device.site, device.place))
                 while here is not None and here.type != _DWELLING:
                     here = tree.get((here.site, here.parent))

@@ -15,8 +15,8 @@ from hub.bridge.frames import decode_packets
 from hub.catalogue import Catalogue
 from hub.durations import nanoseconds
 from hub.engine.apply import Engine
-from hub.engine.device import DeviceRow
 from hub.engine.places import PlaceRow
+from hub.engine.rows import DeviceRow
 from hub.model import (
     AlarmState,
     Batch,

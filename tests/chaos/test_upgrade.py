@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hub.bridge.frames import decode_packets
-from hub.engine.state import Document
+from hub.engine.rows import Document
 from hub.journal.neighbours import opened
 from hub.model import Revision
 from tests.chaos.town import Town, open_town

@@ -44,7 +44,7 @@ def device(name: str, kind: str, profile: str = "", *, building: str = "b1", sit
         "site": site, "device": name, "kind": kind, "profile": profile, "building": building, "place": building,
         "zone": "Asia/Shanghai", "params": {},
     }  # fmt: skip
-    return {f"device/{site}/{name}": orjson.dumps(row)}
+    return {f"device/{site}/{name}": orjson.dumps(row, option=orjson.OPT_SORT_KEYS)}
 
 
 @cache

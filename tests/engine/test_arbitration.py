@@ -18,9 +18,10 @@ from hub.catalogue import Kind
 from hub.commands.arbitration import Claim
 from hub.commands.life import OPEN, Command, CommandState, Lease, Standing
 from hub.engine.acting import Hands
-from hub.engine.device import Device, DeviceRow
+from hub.engine.device import Device
 from hub.engine.moment import Moment, Output
 from hub.engine.outfits import Outfits
+from hub.engine.rows import DeviceRow
 from hub.engine.sending import Cause, Wish
 from hub.engine.state import DeviceState, State, decode_entries
 from hub.model import Outcome, OutcomeKind, Transmission

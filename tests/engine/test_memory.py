@@ -9,7 +9,8 @@ import msgspec
 
 from hub.engine.ages import HOUR_NS, age_of, first_time
 from hub.engine.content import Content
-from hub.engine.state import DeviceState, Document, State, decode_entries
+from hub.engine.rows import Document
+from hub.engine.state import DeviceState, State, decode_entries
 from tests.engine.desk import device, documents
 
 DEVICES = 2_000

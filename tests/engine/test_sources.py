@@ -11,7 +11,7 @@ import pytest
 
 from hub.bridge import topics
 from hub.engine.apply import Engine
-from hub.engine.state import Document
+from hub.engine.rows import Document
 from hub.errors import ConfigError
 from hub.model import Control, Effects, Outcome, OutcomeKind, Publish, Reply, Started
 from hub.normalize.networks.directory import carried_over

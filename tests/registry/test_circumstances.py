@@ -8,8 +8,8 @@ from datetime import datetime
 import orjson
 import pytest
 
-from hub.engine.device import DeviceRow
 from hub.engine.places import Circumstances, Settled
+from hub.engine.rows import DeviceRow
 from hub.errors import ConfigError
 from hub.model import PlaceType
 from hub.registry import circumstances

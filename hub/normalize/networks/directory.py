@@ -42,9 +42,7 @@ def carried_over(known: Mapping[str, bytes], rows: Iterable[bytes]) -> dict[str,
     """
     words = [msgspec.json.decode(row, type=_Row) for row in rows]
     sources = {row.source for row in words if row.network}
-    kept = {
-        key: body for key, body in known.items() if key.startswith(DIRECTORY) and key.removeprefix(DIRECTORY) in sources
-    }
+    kept = {key: known[key] for key in known if key.startswith(DIRECTORY) and key.removeprefix(DIRECTORY) in sources}
     directories = [msgspec.json.decode(body, type=DirectoryDocument) for body in kept.values()]
     needed = {device.profile for directory in directories for device in directory.devices}
     needed |= {row.profile for row in words if row.profile.startswith(VENDOR)}

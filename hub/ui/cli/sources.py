@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from hub.config import Settings
-from hub.engine.state import Document
+from hub.engine.rows import Document
 from hub.errors import ConfigError
 from hub.journal.files import read_rows
 from hub.journal.neighbours import state_path

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from hub.engine.device import DeviceRow
 from hub.engine.places import Circumstances, PlaceRow, bodies_of
+from hub.engine.rows import DeviceRow
 from hub.errors import ConfigError
 from hub.model import PlaceType, Scalar
 from hub.normalize.examples import Example, example_bytes, expectations

@@ -42,7 +42,7 @@ class MemoryTwins:
         self._removed.append((row.site, row.name))
 
     def take_changes(self) -> TwinChanges:
-        changes = TwinChanges(changed=list(self._changed.values()), removed=self._removed)
+        changes = TwinChanges(changed=iter(list(self._changed.values())), removed=self._removed)
         self._changed, self._removed = {}, []
         return changes
 
