@@ -45,7 +45,7 @@ from hub.sinks.timeseries.lines import event_line
 
 DISK_RETRY_SECONDS = 0.5
 MESSAGES_PER_ENTRY = 8
-"""A checkpoint waits for as many as pay for it: an entry costs 6 us, and of 100,000 devices each message changes one."""
+"""A checkpoint waits for messages that pay for it: an entry costs 6 us, and each may change one of 100,000 devices."""
 APPLY_AHEAD = 4
 """Takes that may be journaled and not yet applied: the next fsync runs while the last take is judged."""
 

@@ -92,7 +92,7 @@ class Readings:
 
         PoisonError ``too_many_parts``, before anything is taken of it: parts are remembered for ever.
         """
-        if len(device.state.parts or ()) + len(readings) > MOST_PARTS:
+        if 1 + len(device.state.parts or ()) + len(readings) > MOST_PARTS:
             known = device.state.by_part()
             new = {reading.part or "" for reading in readings} - known.keys()
             if new and len(known) + len(new) > MOST_PARTS:

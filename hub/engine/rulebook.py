@@ -29,6 +29,8 @@ class Rulebook:
         self._circumstances = Circumstances({})
         self._variants: dict[tuple[object, ...], CompiledRule] = {}
         self._sets: dict[tuple[object, ...], KindRules] = {}
+        self._plain: dict[str, KindRules] = {}
+        """By kind, where nothing depends on where a device is."""
         self._of_kind: dict[str, list[CompiledRule]] = {name: [] for name in kinds.kinds}
         self._waking: dict[str, list[CompiledRule]] = {name: [] for name in kinds.kinds}
         self._of_places: dict[str, list[CompiledRule]] = {}
@@ -55,7 +57,13 @@ class Rulebook:
 
     def of_device(self, row: DeviceRow, at: int) -> KindRules:
         """Return the rules of a device at wall time ``at``."""
-        return self._set(row.kind, self._of_kind[row.kind], row, at, self._waking[row.kind])
+        found = self._plain.get(row.kind)
+        if found is None:
+            rules = self._of_kind[row.kind]
+            found = self._set(row.kind, rules, row, at, self._waking[row.kind])
+            if self._circumstantial.isdisjoint(rule.name for rule in rules):
+                self._plain[row.kind] = found
+        return found
 
     def _set(
         self, kind: str, rules: Iterable[CompiledRule], row: DeviceRow | PlaceRow, at: int,

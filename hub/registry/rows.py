@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +14,7 @@ from hub.registry import schema
 from hub.registry.nouns import Device, DeviceState, Division, Entry, Geometry, Params, Place, SceneOff, Site, Source
 
 PART = 2_000
+_STATES = {state.value: state for state in DeviceState}
 
 
 async def sites(connection: AsyncConnection) -> list[Site]:
@@ -146,21 +148,23 @@ def place_values(place: Place) -> dict[str, object]:
     }
 
 
-def _device(row: Row[tuple[object, ...]]) -> Device:
+def _device(row: Sequence[Any]) -> Device:
+    # In the order of the table: a row looks each name up, which is a third of reading 100,000 devices.
+    site, name, kind, profile, place, params, serial, state, user, source, network_id, gateway, tags = row
     return Device(
-        site=row.site,
-        id=row.id,
-        kind=row.kind,
-        profile=row.profile,
-        place="" if row.place == row.site else row.place,
-        params=row.params,
-        serial=row.serial,
-        state=DeviceState(row.state),
-        user=row.user,
-        source=row.source or "",
-        network_id=row.network_id or "",
-        gateway=row.gateway,
-        tags=tuple(row.tags),
+        site=site,
+        id=name,
+        kind=kind,
+        profile=profile,
+        place="" if place == site else place,
+        params=params,
+        serial=serial,
+        state=_STATES[state],
+        user=user,
+        source=source or "",
+        network_id=network_id or "",
+        gateway=gateway,
+        tags=tuple(tags),
     )
 
 
