@@ -57,11 +57,11 @@ class Rulebook:
 
     def of_device(self, row: DeviceRow, at: int) -> KindRules:
         """Return the rules of a device at wall time ``at``."""
-        found = self._plain.get(row.kind)
+        found = None if row.site in self._at_rest else self._plain.get(row.kind)
         if found is None:
             rules = self._of_kind[row.kind]
             found = self._set(row.kind, rules, row, at, self._waking[row.kind])
-            if self._circumstantial.isdisjoint(rule.name for rule in rules):
+            if row.site not in self._at_rest and self._circumstantial.isdisjoint(rule.name for rule in rules):
                 self._plain[row.kind] = found
         return found
 

@@ -12,6 +12,7 @@ import msgspec
 from hub.commands.desired import Desired
 from hub.commands.life import Command, Lease
 from hub.engine import clock_errors
+from hub.engine.encoded import Encoded
 from hub.engine.rows import DeviceRow, Document
 from hub.engine.unsettled import Unsettled
 from hub.errors import CorruptError
@@ -22,6 +23,8 @@ from hub.rules.states import RuleState
 
 ENCODED_BYTES_PER_TURN = 64 * 1024
 """About 0.3 ms of encoding between two batches (``make bench``); the pause budget is 1 ms (engine.md, State)."""
+GONE_BYTES = 64
+"""What saying that an entry is gone counts for."""
 SETTLING_NS = 5_000_000_000
 """How long a checkpoint waits for what may settle: that takes a broker 3 s, and what it took needs no digest."""
 
@@ -266,8 +269,7 @@ class State:
         self._pending: dict[str, Touched | None] = {}
         self._settling: dict[str, Unsettled] = {}
         self._begun = 0
-        self._encoded: dict[str, bytes | None] = {}
-        self._encoder = msgspec.msgpack.Encoder()
+        self._encoded: Encoded | None = None
 
     def restore(self, entry: Clock | Ledger | Answers) -> None:
         """Take one of the entries of which there is one each."""
@@ -300,19 +302,16 @@ class State:
     @property
     def is_checkpointing(self) -> bool:
         """True between :meth:`begin_checkpoint` and :meth:`take_checkpoint`."""
-        return bool(self._encoded)
+        return self._encoded is not None
 
     def begin_checkpoint(self) -> None:
         """Fix what the checkpoint holds: the state as it is now."""
         self.generation += 1
         self._pending, self._dirty = self._dirty, {}
         self._begun = self.clock.t
-        encode = self._encoder.encode
-        self._encoded = {
-            "clock": encode(self.clock),
-            "ledger": encode(self.ledger),
-            "answers": encode(self.answers),
-        }
+        self._encoded = Encoded()
+        for key, entry in (("clock", self.clock), ("ledger", self.ledger), ("answers", self.answers)):
+            self._encoded.add(key, entry)
 
     def encode_some(self, size: int = ENCODED_BYTES_PER_TURN) -> bool:
         """Encode about ``size`` bytes of the checkpoint; True when nothing is left to encode.
@@ -330,22 +329,20 @@ class State:
             done += self._encode(*self._settling.popitem())
         return not self._pending and not self._settling
 
-    def take_checkpoint(self) -> dict[str, bytes | None]:
+    def take_checkpoint(self) -> Encoded:
         """Return the finished checkpoint: encoded entries by key, None for removed ones."""
         for waiting in (self._pending, self._settling):
             while waiting:
                 self._encode(*waiting.popitem())
-        encoded, self._encoded = self._encoded, {}
-        return encoded
+        encoded, self._encoded = self._encoded, None
+        return Encoded() if encoded is None else encoded
 
     def _encode(self, key: str, entry: Touched | None) -> int:
         if isinstance(entry, Unsettled):
             entry.fill()
         elif isinstance(entry, DeviceRow):
             entry = Document(entry.body)
-        body = None if entry is None else self._encoder.encode(entry)
-        self._encoded[key] = body
-        return 64 if body is None else len(body)
+        return 0 if self._encoded is None else self._encoded.add(key, entry) or GONE_BYTES
 
 
 def decode_entries(rows: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, Entry]]:

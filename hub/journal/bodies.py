@@ -22,7 +22,7 @@ def first_named(connection: sqlite3.Connection, last: int) -> int:
 
 def put_bodies(connection: sqlite3.Connection, record: Record) -> None:
     """Write the bodies that ``record`` names, each once."""
-    sealed = [(name, body, checksum(body, name)) for name, body in record.bodies.items()]
+    sealed = [(name, body, checksum(body, name)) for name, body in sorted(record.bodies.items())]
     connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?)", sealed)
     _name(connection, record.bodies, record.position)
 

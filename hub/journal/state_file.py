@@ -160,10 +160,10 @@ class StateFile:
         def write(connection: sqlite3.Connection) -> tuple[int, _Buried]:
             connection.executemany(
                 "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)",
-                [(key, body, checksum(body, key)) for key, body in entries.items() if body is not None],
+                ((key, body, checksum(body, key)) for key, body in entries.items() if body is not None),
             )
             connection.executemany(
-                "DELETE FROM entries WHERE key = ?", [(key,) for key, body in entries.items() if body is None]
+                "DELETE FROM entries WHERE key = ?", ((key,) for key, body in entries.items() if body is None)
             )
             added = _put_outbox(connection, outbox)
             _put_meta(connection, "position", str(position))

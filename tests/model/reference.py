@@ -61,7 +61,7 @@ class Reference:
         self.came.append(Came(effects, encode(effects), ledger.points - points))
         state = self.engine.state
         state.begin_checkpoint()
-        changes = state.take_checkpoint()
+        changes = dict(state.take_checkpoint())
         self._changes.append(changes)
         self.keys -= {key for key, body in changes.items() if body is None}
         self.keys |= {key for key, body in changes.items() if body is not None}

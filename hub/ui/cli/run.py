@@ -26,6 +26,7 @@ from hub.services.leash import hold_me
 from hub.services.valkey import ValkeyService
 from hub.services.workers import STOP_SECONDS, Workers
 from hub.ui.cli.desk import Desk, desk_of
+from hub.ui.heap import give_back_what_is_large
 from hub.ui.http import application, serve, serve_on
 from hub.ui.huge_pages import collapse
 from hub.ui.observing import Watch, observe
@@ -105,6 +106,7 @@ async def _run(hub: Hub, serving: Serving) -> None:
     if hub.settings.files_dir != hub.settings.data_dir:  # the first one says what it says when it is alone
         structlog.contextvars.bind_contextvars(partition=hub.settings.partition)
     ease_the_collector()
+    give_back_what_is_large()
     with suppress(StoppedError):  # it was stopped while a long journal was applied again
         async with hub:
             metrics = Metrics()
