@@ -36,7 +36,7 @@ def trim_bodies(connection: sqlite3.Connection, first: int) -> int:
 
 
 def _name(connection: sqlite3.Connection, digests: Iterable[str], position: int) -> None:
-    rows = [(PREFIX + digest, f"{position} {checksum(b'', digest, position)}") for digest in digests]
+    rows = [(PREFIX + digest, f"{position} {checksum(b'', digest, position)}") for digest in sorted(digests)]
     connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
 

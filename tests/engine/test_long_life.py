@@ -116,5 +116,5 @@ def test_a_device_that_names_ever_new_parts_is_heard_on_those_that_are_known_and
     assert said(MOST_PARTS + 1) == ["too_many_parts"]
     assert said(5, 6) == ["2 points"]
     (found,) = desk.engine.content.devices()
-    assert len(found.state.parts) == MOST_PARTS
+    assert len(found.state.by_part()) == MOST_PARTS
     assert desk.engine.state.ledger.is_balanced

@@ -23,8 +23,8 @@ MOST_BYTES = 900
 its document, four empty dicts, its names twice, what all of its kind work with, and words of its own for its place."""
 
 MOST_BYTES_OF_A_VOICE = 1_150
-"""Of what was heard: 1,089 were found, topic, values and caches included; it took 1,560 when what is held of a part, the
-part at work and the tags of its series were three objects in two dicts, and its topic led to it by a tuple."""
+"""Of what was heard: 1,089 were found, topic, values and caches included; it took 1,560 when what is held of a part,
+the part at work and the tags of its series were three objects in two dicts, and its topic led to it by a tuple."""
 
 MOST_BYTES_OF_A_DAY = 300
 """Of what it is told of its clock; 170 were found, or 493 where it drifts one way all day; 2,723 when each hour was a

@@ -13,7 +13,8 @@ from hub.engine.aims import targets_of
 from hub.engine.content import Content
 from hub.engine.device import Device, read_row
 from hub.engine.places import Place, PlaceRow, Subject, bodies_of
-from hub.engine.state import Document, State
+from hub.engine.rows import Document
+from hub.engine.state import State
 from hub.normalize.profile import Profile
 from hub.rules.asking import needed
 from hub.rules.rule import Do, Rule
@@ -170,7 +171,7 @@ class Ground:
                     command.blind.setdefault((name, word), set()).add(device.device)
 
     def _unseen(self, command: str, device: Device) -> set[str]:
-        guard = device.guards.get(command)
+        guard = device.outfit.guards.get(command)
         asked = {name for lock in guard.only for name in lock.condition.names} if guard is not None else set()
         around = [device, *self.content.beside(device)]
         return {name for name in asked if not any(self.says(one, name) for one in around)}
