@@ -267,10 +267,10 @@ class Desires:
         return self._changed_twins(parts, mine)
 
     def _changed_twins(self, parts: Sequence[Part], mine: dict[tuple[str, str, str], None]) -> Iterator[Twin]:
-        find = self._content.find
+        find, has = self._content.find, self._content.has
         for each in parts:  # nearly one a message where messages are few
             device = each.device
-            if find(device.site, device.device) is not None:
+            if has(device.key):
                 yield self._twin(device, each.name)
                 if mine:
                     mine.pop((device.site, device.device, each.name), None)

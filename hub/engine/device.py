@@ -305,7 +305,7 @@ class Device(_Pulse):
             kind=self.kind,
             availability=self.state.availability,
             heard_at=self.state.heard_at,
-            reported={name: (value, at, quality) for name, (value, at, _, quality) in held.items()},
+            reported=held.shown(),
         )
 
 

@@ -108,6 +108,13 @@ class Held:
         known = self.older.get(name)
         return known[0] if known is not None and known[2] >= since else None
 
+    def shown(self) -> dict[str, tuple[Scalar, int, Quality]]:
+        """Return the value, moment and quality of every name, in the order of names, as a twin shows them."""
+        if self.older or self.bad:
+            return {name: (value, at, quality) for name, (value, at, _, quality) in self.items()}
+        at, quality = self.at, self.quality
+        return {name: (value, at, quality) for name, value in sorted(self.values.items())}
+
     def items(self) -> Iterator[tuple[str, Stamped]]:
         """Return every name with its value and stamp, in the order of names."""
         if not self.older and not self.bad:  # nearly always, and a twin is shown once a second
