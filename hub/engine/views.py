@@ -182,7 +182,7 @@ class Views:
         tracks = {} if memory is None else memory.tracks
         due = NEVER
         for name, each in rule.inputs.items():
-            soon = each.rest(part.held, tracks[name].get(part.key) if name in tracks else None, now)
+            soon = each.rest(part, tracks[name].get(part.key) if name in tracks else None, now)
             if soon is None:
                 self._inputs(rule, part.device, part.name, now)
                 return
