@@ -145,6 +145,8 @@ class RetentionSettings(_Section):
 class CheckpointSettings(_Section):
     """The engine's state is saved after so many messages, or so much time, whichever is first.
 
+    Where more than an eighth of ``messages`` devices speak in between, it waits for eight messages a device.
+
     A copy is put aside ``archive_every`` so often for trace and replay, while the journal behind it is kept; all copies
     together are no larger than ``archive_size``.
     """
