@@ -138,6 +138,11 @@ class Part(Held):
         self.woken = NOBODY
         self.has_changed = False
 
+    def join(self, device: Device) -> Part:
+        """Be a part of ``device``, which may be another than before, or the same with other rules; return itself."""
+        self.device, self.series, self.woken = device, None, NOBODY
+        return self
+
     def tags(self) -> Series:
         """Return the tags of its series."""
         device = self.device
@@ -233,8 +238,10 @@ class Device(_Pulse):
 
     def forget_shortcuts(self) -> None:
         """Look up again what depends on rules and profile."""
-        self.parts: Mapping[str, Part] = _NO_PARTS
-        self.whole: Part | None = None
+        whole, named = self.state.whole, self.state.parts or {}
+        self.whole = whole.join(self) if isinstance(whole, Part) else None
+        found = {name: held.join(self) for name, held in named.items() if isinstance(held, Part)}
+        self.parts: Mapping[str, Part] = found or _NO_PARTS
         self.least_age, self.most_age, self.ages_end = NO_AGES
 
     def part(self, name: str) -> Part:
