@@ -10,7 +10,7 @@ import pytest
 
 from hub.bridge import topics
 from hub.engine.apply import Engine
-from hub.engine.state import Document
+from hub.engine.rows import Document
 from hub.model import Control, Event, Publish, Scalar, Started
 from hub.revisions import restored
 from tests.engine.desk import JOURNAL, SECOND, SESSIONS, Desk, device, documents, encoded
