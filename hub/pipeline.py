@@ -44,8 +44,6 @@ from hub.model import (
 from hub.sinks.timeseries.lines import event_line
 
 DISK_RETRY_SECONDS = 0.5
-MESSAGES_PER_ENTRY = 8
-"""A checkpoint waits for messages that pay for it: an entry costs 6 us, and each may change one of 100,000 devices."""
 APPLY_AHEAD = 4
 """Takes that may be journaled and not yet applied: the next fsync runs while the last take is judged."""
 
@@ -295,8 +293,7 @@ class Applying:
         state = self._engine.state
         if not state.is_checkpointing:
             is_due = self._clock.monotonic_ns() >= self._checkpoint_due
-            enough = max(self._limits.checkpoint_messages, MESSAGES_PER_ENTRY * state.changed)
-            if self._messages < enough and not is_due:
+            if self._messages < max(self._limits.checkpoint_messages, state.worth_messages) and not is_due:
                 return
             self._begin_checkpoint()
         if state.encode_some():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hub.engine.clock_errors import learn, newest
-from hub.engine.state import DeviceState, Ledger
+from hub.engine.ledger import Ledger
+from hub.engine.state import DeviceState
 from hub.model import Timeliness
 
 AHEAD_NS = 300_000_000_000

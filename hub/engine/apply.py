@@ -16,6 +16,7 @@ from hub.engine.doubles import Doubles
 from hub.engine.encoding import TopicNames
 from hub.engine.hearing import Ear
 from hub.engine.judging import Judge
+from hub.engine.ledger import Ledger
 from hub.engine.moment import Moment, Output
 from hub.engine.orders import Orders
 from hub.engine.redelivery import Decode, Redelivery
@@ -26,7 +27,6 @@ from hub.engine.state import (
     Clock,
     DeviceState,
     Exercise,
-    Ledger,
     Seen,
     SessionState,
     State,

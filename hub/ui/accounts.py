@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hub.app import Hub
-from hub.engine.state import Ledger
+from hub.engine.ledger import Ledger
 from hub.journal.state_file import read_dead_letters
 from hub.sinks.redis_link import Link
 from hub.sinks.stream_readers import read_events

@@ -9,7 +9,7 @@ from typing import Self
 import msgspec
 import pytest
 
-from hub.engine.state import Ledger
+from hub.engine.ledger import Ledger
 from hub.sinks.timeseries.store import LIMIT_MAX, Query, Row, Span, Written
 from hub.ui.accounts import Delivered, ReadBack, Said, balance, count_rows
 
