@@ -11,9 +11,9 @@ import msgspec
 from hub.catalogue import Label
 from hub.engine.aims import targets_of
 from hub.engine.content import Content
-from hub.engine.device import Device, read_row
+from hub.engine.device import Device
 from hub.engine.places import Place, PlaceRow, Subject, bodies_of
-from hub.engine.rows import Document
+from hub.engine.rows import Document, read_row
 from hub.engine.state import State
 from hub.normalize.profile import Profile
 from hub.rules.asking import needed
