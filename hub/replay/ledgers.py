@@ -123,7 +123,8 @@ class Watched(CompiledRule):
         bare = compile_expression(rule.when, scope.names, lists).verdict
         word = "unless" if is_open else "schedule"
         held_back = (bare, word) if rule.unless is not None or not is_open else None
-        self.when = self.when._replace(verdict=_watched(ledgers, rule.rule, self.when.verdict, held_back), plain=None)
+        watched = _watched(ledgers, rule.rule, self.when.verdict, held_back)
+        self.when = self.when._replace(verdict=watched, plain=None, tree=None, but=None)  # nothing spares the question
 
 
 def _watched(

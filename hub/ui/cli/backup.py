@@ -30,10 +30,11 @@ def backup(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Save registry, journals, states, ledgers of what leaves the house, and settings in one file, while all works.
+    """Save registry, journals, states, ledgers and settings in one file, while the hub works.
 
-    Not in it: the time series store, Redis, checkpoints that were put aside, the broker's files (`hub init` and the
-    registry make them). It holds what devices said of people: only you may read the file.
+    The ledgers are those of forwarders and of the notifier. Not in it: the time series store, Redis, checkpoints that
+    were put aside, the broker's files (`hub init` and the registry make them). It holds what devices said of people:
+    only you may read the file.
     """
     desk = desk_of(context)
     work = Backup(desk.settings, settings_file(desk.config), has_secrets=with_secrets)
