@@ -23,7 +23,8 @@ from hub.normalize.networks.load import networks_of
 from hub.pipeline import NewRevision
 from hub.rules.check import errors
 from hub.rules.rule import Rule, write_rule
-from hub.rules.scene import Scene, write_scene, wrong_with
+from hub.rules.scene import Scene, guarded, write_scene, wrong_with
+from hub.yaml_documents import Document as YamlDocument
 from hub.yaml_documents import Tree, canonical_json, load_tree, validate
 
 log = structlog.get_logger(__name__)
@@ -68,17 +69,35 @@ def read_scenes(
     """
     tree = load_tree(directories, RULE_NOUNS)
     rules = _rules_of(tree, catalogue)
+    scenes, refused = scenes_of(tree, rules)
+    for error in refused.values():
+        raise error
+    return rules, scenes
+
+
+def scenes_of(tree: Tree, rules: Mapping[str, Rule]) -> tuple[dict[str, Scene], dict[str, ConfigError]]:
+    """Return every scene of ``tree`` by name, and of each that is wrong, what is wrong first."""
     scenes: dict[str, Scene] = {}
+    refused: dict[str, ConfigError] = {}
     owners: dict[str, str] = {}
     for document in (each for each in tree.values() if each.noun == "scene"):
-        scene = scenes[document.name] = validate(document, Scene)
-        for path, message, hint in wrong_with(scene, rules):
-            raise document.error("bad_scene", message, path=path, hint=hint)
-        for index, name in enumerate(scene.rules):
-            if owners.setdefault(name, scene.scene) != scene.scene:
-                message = f"rule {name!r} is in scene {owners[name]!r} already: a rule has one switch"
-                raise document.error("bad_scene", message, path=("rules", index))
-    return rules, scenes
+        try:
+            scenes[document.name] = _scene_of(document, rules, owners)
+        except ConfigError as error:
+            refused[document.name] = error
+    return scenes, refused
+
+
+def _scene_of(document: YamlDocument, rules: Mapping[str, Rule], owners: dict[str, str]) -> Scene:
+    """Return a scene that is right, noting in ``owners`` whose its rules are; ConfigError."""
+    scene = validate(document, Scene)
+    for path, message, hint in wrong_with(scene, rules):
+        raise document.error("bad_scene", message, path=path, hint=hint)
+    for index, name in enumerate(scene.rules):
+        if owners.setdefault(name, scene.scene) != scene.scene:
+            message = f"rule {name!r} is in scene {owners[name]!r} already: a rule has one switch"
+            raise document.error("bad_scene", message, path=("rules", index))
+    return guarded(scene, rules)
 
 
 def _rules_of(tree: Tree, catalogue: Catalogue | None) -> dict[str, Rule]:

@@ -9,9 +9,11 @@ import orjson
 from pydantic import Field, model_validator
 
 from hub.catalogue import Label, Name, RuleName, Words
-from hub.model import PlaceType, Scalar
+from hub.model import PlaceType, Scalar, Severity
 from hub.rules.names import suggestion
-from hub.rules.rule import Rule
+from hub.rules.rule import Priority, Rule
+
+_OF_LIFE = {Priority.LIFE_SAFETY, Priority.ENTRAPMENT}
 
 
 class Ask(Words):
@@ -53,7 +55,8 @@ class Need(Words):
 class Scene(Words):
     """One scene. ``life_safety``: who switches it off says why, and `hub doctor` tells of it.
 
-    ``scenarios`` are those of `hub sim scenario` that show it at work.
+    It is so unsaid where a rule of it is critical or commands for the safety of life. ``scenarios`` are those of `hub
+    sim scenario` that show it at work.
     """
 
     scene: RuleName
@@ -88,6 +91,16 @@ def wrong_with(scene: Scene, rules: Mapping[str, Rule]) -> Iterator[tuple[tuple[
                 yield path, f"rule {rule!r} is not of this scene", suggestion(rule, scene.rules)
             elif rule in rules and name not in rules[rule].params:
                 yield path, f"rule {rule} has no parameter {name!r}", suggestion(name, rules[rule].params)
+
+
+def guarded(scene: Scene, rules: Mapping[str, Rule]) -> Scene:
+    """Return ``scene``, which names ``rules`` only, as one that keeps people alive where a rule of it does."""
+    keeps = scene.life_safety or any(_keeps_alive(rules[name]) for name in scene.rules)
+    return scene.model_copy(update={"life_safety": keeps})
+
+
+def _keeps_alive(rule: Rule) -> bool:
+    return rule.raise_.severity is Severity.CRITICAL or any(action.priority in _OF_LIFE for action in rule.do)
 
 
 def write_scene(scene: Scene) -> bytes:

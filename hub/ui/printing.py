@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import orjson
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+T = TypeVar("T")
 
 
 def say_json(document: object) -> None:
@@ -16,8 +20,11 @@ def say_json(document: object) -> None:
     sys.stdout.buffer.flush()
 
 
-def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "nothing") -> None:
-    """Print a table for people, or the word for an empty one; in a pipe nothing is cut off."""
+def say_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, empty: str = "nothing") -> None:
+    """Print a table for people, or the word for an empty one; in a pipe nothing is cut off.
+
+    A cell shows its text as it is, whoever wrote it; colours come as ``Text``.
+    """
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:
         table.add_row(*row)
@@ -25,6 +32,17 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: s
     console.print(table if table.row_count else empty)
 
 
+def say_counts(counts: Mapping[T, int], words: Mapping[T, Text]) -> None:
+    """Print how many there are of each that there is, in the order of ``words``."""
+    told = [Text.assemble(f"{counts[each]} ", word) for each, word in words.items() if counts.get(each)]
+    console_of(sys.stdout.isatty).print(Text(", ").join(told))
+
+
 def console_of(is_terminal: Callable[[], bool]) -> Console:
-    """Return a console; in a pipe it is wide enough for every row."""
-    return Console(highlight=False) if is_terminal() else Console(highlight=False, width=240, soft_wrap=True)
+    """Return a console to which no text is markup; in a pipe it is wide enough for every row.
+
+    What is shown was often written by others: brackets would be eaten, or end the command.
+    """
+    if is_terminal():
+        return Console(highlight=False, markup=False, emoji=False)
+    return Console(highlight=False, markup=False, emoji=False, width=240, soft_wrap=True)

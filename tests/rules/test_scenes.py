@@ -9,34 +9,20 @@ import pytest
 
 from hub.config import packaged
 from hub.errors import ConfigError
-from hub.model import Severity
 from hub.normalize.load import load_profiles
 from hub.revisions import read_scenes
-from hub.rules.rule import Priority
 from hub.rules.scene import Scene, default_of
 from simulators.scenario import read_scenarios
 
 CATALOGUE, _ = load_profiles([packaged("device_profiles")])
 LAYERS = [packaged("rules"), packaged("scenes")]
 RULES, SCENES = read_scenes(LAYERS, CATALOGUE)
-OF_LIFE = {Priority.LIFE_SAFETY, Priority.ENTRAPMENT}
 
 every_scene = pytest.mark.parametrize("scene", SCENES.values(), ids=lambda scene: scene.scene)
 
 
 def test_every_shipped_rule_is_in_exactly_one_scene() -> None:
     assert Counter(rule for scene in SCENES.values() for rule in scene.rules) == Counter(RULES.keys())
-
-
-@every_scene
-def test_a_scene_whose_rules_keep_people_alive_says_so(scene: Scene) -> None:
-    rules = [RULES[name] for name in scene.rules]
-    keeps = [rule.rule for rule in rules if rule.raise_.severity is Severity.CRITICAL or _commands(rule) & OF_LIFE]
-    assert scene.life_safety or keeps == []
-
-
-def _commands(rule: object) -> set[Priority]:
-    return {action.priority for action in rule.do}  # type: ignore[attr-defined] # a Rule
 
 
 @every_scene
@@ -67,6 +53,7 @@ purpose: {{en: Nobody drowns., zh: 防溺水。}}
 rules: [{rules}]
 {more}
 """
+HIGH = "raise: {event: care.splash, severity: high}"
 
 
 def refused(tmp_path: Path, rules: str, more: str = "") -> str:
@@ -106,3 +93,23 @@ def test_an_installation_s_own_scene_replaces_one_of_its_name(tmp_path: Path) ->
     (tmp_path / "own.yaml").write_text(own, encoding="utf-8")
     _, scenes = read_scenes([*LAYERS, tmp_path], CATALOGUE)
     assert scenes["gas"].rules == ("gas-leak", "gas-rising")
+
+
+@pytest.mark.parametrize(
+    ("more", "keeps"),
+    [
+        (HIGH, False),
+        ("raise: {event: care.splash, severity: critical}", True),
+        (f"{HIGH}\ndo: [{{command: mute, priority: life_safety}}]", True),
+        (f"{HIGH}\ndo: [{{command: mute, priority: entrapment}}]", True),
+        (f"{HIGH}\ndo: [{{command: mute, priority: operator}}]", False),
+    ],
+)
+def test_a_scene_keeps_people_alive_where_a_rule_of_it_does_whatever_it_says(
+    more: str, tmp_path: Path, *, keeps: bool
+) -> None:
+    (tmp_path / "own.yaml").write_text(f"rule: splash\nfor_each: leak_sensor\nwhen: leak\n{more}\n", encoding="utf-8")
+    pool = OWN.format(rules="splash", more="life_safety: false")
+    (tmp_path / "pool.yaml").write_text(pool, encoding="utf-8")
+    _, scenes = read_scenes([tmp_path])
+    assert scenes["pool"].life_safety is keeps

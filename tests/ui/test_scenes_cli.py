@@ -11,6 +11,13 @@ from tests.ui.conftest import Cli
 from tests.ui.office import Office
 
 WHY = ("--reason", "works on the roof")
+KITCHENS = """\
+scene: kitchens
+version: 1.0.0
+label: {en: Kitchens, zh: 厨房}
+purpose: {en: Hot., zh: 过热。}
+rules: [hot-kitchen]
+"""
 
 
 @pytest.fixture
@@ -41,6 +48,13 @@ def test_what_keeps_people_alive_is_not_switched_off_without_a_reason_and_loudly
     assert "ATTENTION / 注意: at garden nobody is told" in said.err
     assert [each["reason"] for each in row(office, "fire")["off"]] == [WHY[1]]
     assert WHY[1] in office("scenes", "list").out
+
+
+def test_reasons_are_shown_as_they_were_written(office: Office) -> None:
+    foreign = "works [/b] on the [red]roof[/] :fire: \\"
+    office.json("scenes", "disable", "water", "--site", "garden", "--reason", foreign)
+    for words in (("audit",), ("scenes", "list"), ("scenes", "show", "water")):
+        assert foreign in office(*words).out
 
 
 def test_a_second_time_changes_nothing_and_says_so(office: Office) -> None:
@@ -99,14 +113,28 @@ def test_what_cannot_be_is_refused_with_what_to_do(office: Office, words: tuple[
 
 
 def test_a_scene_of_an_installation_is_like_one_that_ships(office: Office) -> None:
-    own = "scene: kitchens\nversion: 1.0.0\nlabel: {en: Kitchens, zh: 厨房}\npurpose: {en: Hot., zh: 过热。}\n"
-    own += "rules: [hot-kitchen]\nasks: {limit: {sets: [hot-kitchen.limit], label: {en: limit, zh: 上限}}}\n"
+    own = f"{KITCHENS}asks: {{limit: {{sets: [hot-kitchen.limit], label: {{en: limit, zh: 上限}}}}}}\n"
     (office.directory / "rules" / "kitchens.yaml").write_text(own, encoding="utf-8")
     office.json("scenes", "enable", "kitchens", "--site", "garden", "--param", "limit=70")
     assert office.json("params", "show", "hot-kitchen")[0]["values"] == {"limit": 70}
     office.json("scenes", "disable", "kitchens", "--site", "garden")
     (office.directory / "rules" / "kitchens.yaml").unlink()
     assert "kitchens is off at garden, but there is no such scene" in office("scenes", "list").out
+
+
+def test_beside_a_scene_of_an_installation_the_checks_of_escalations_and_rules_go_on(office: Office) -> None:
+    own = office.directory / "rules" / "kitchens.yaml"
+    own.write_text(KITCHENS, encoding="utf-8")
+    said = office("notify", "check")
+    assert (said.code, "add a route with to: [property_lead]" in said.out) == (1, True)
+    assert office("rules", "check").code == 0
+    own.write_text(KITCHENS.replace("[hot-kitchen]", "[hot-kitchen, water-leak]"), encoding="utf-8")
+    checked = office("rules", "check", "--json")
+    assert checked.code == 2
+    assert {"file": str(own), "line": 5, "scene": "kitchens", "code": "bad_scene"}.items() <= next(
+        each.items() for each in checked.document() if each["weight"] == "error"
+    )
+    assert "[bad_scene]" in office.refused("run")
 
 
 def test_a_check_of_a_bare_site_fails_and_says_what_to_do(office: Office) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from hub.config import BrokerKeeper
 from hub.keeping import directory_of
@@ -17,17 +17,17 @@ from hub.registry.brokers.mosquitto_files import CONFIG
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.doctor.findings import Examined, Grade, Scene, examine, plain
 from hub.ui.doctor.table import AREAS, WORDS
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_counts, say_json, say_table
 from hub.ui.progress import steps
 
 EXIT_FAILED = 1
-WORST_FIRST = (Grade.BAD, Grade.WEAK, Grade.UNSEEN, Grade.GOOD)
 GRADES = {
-    Grade.BAD: "[bold red]bad / 危险[/]",
-    Grade.WEAK: "[yellow]weak / 隐患[/]",
-    Grade.UNSEEN: "[dim]unseen / 未查[/]",
-    Grade.GOOD: "[green]good / 正常[/]",
+    Grade.BAD: Text("bad / 危险", "bold red"),
+    Grade.WEAK: Text("weak / 隐患", "yellow"),
+    Grade.UNSEEN: Text("unseen / 未查", "dim"),
+    Grade.GOOD: Text("good / 正常", "green"),
 }
+WORST_FIRST = tuple(GRADES)
 
 
 def doctor(
@@ -77,7 +77,7 @@ def _say(found: Sequence[Examined], *, every: bool) -> None:
                 each.name,
                 GRADES[each.verdict.grade],
                 str(WORDS[each.name].what),
-                each.verdict.found.replace("[", "\\["),
+                each.verdict.found,
                 str(WORDS[each.name].why),
                 "" if each.verdict.grade is Grade.GOOD else str(WORDS[each.name].mend),
             )
@@ -85,5 +85,4 @@ def _say(found: Sequence[Examined], *, every: bool) -> None:
         ),
         empty="nothing is wrong / 一切正常",
     )
-    counts = Counter(each.verdict.grade for each in found)
-    Console().print(", ".join(f"{counts[grade]} {GRADES[grade]}" for grade in WORST_FIRST if counts[grade]))
+    say_counts(Counter(each.verdict.grade for each in found), GRADES)

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from hub.errors import UnavailableError
 from hub.model import AlarmState, Reply, Scalar
@@ -157,7 +158,7 @@ async def _ask(desk: Desk, wish: Wish, verb: str, words: Mapping[str, Scalar]) -
 @contextmanager
 def _telling() -> Iterator[Callable[[str], None]]:
     """Show how far it has come: one line that changes on a terminal, what a second person needs elsewhere, too."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         told: set[str] = set()
 
@@ -169,7 +170,7 @@ def _telling() -> Iterator[Callable[[str], None]]:
         yield once
         return
     with console.status("") as status:
-        yield status.update
+        yield lambda text: status.update(Text(text))
 
 
 def _write(found: Findings, out: Path) -> list[Path]:

@@ -78,7 +78,7 @@ def forward(  # noqa: PLR0913 -- each is a word of the command line
     """Forward events to a webhook, signed, each at least once, until SIGTERM or Ctrl-C.
 
     CloudEvents 1.0 in structured mode; ids, headers and signature as Standard Webhooks 1.0.0 says. What is personal is
-    masked, unless you say why not. What the command line does not say, the settings in [forward.NAME] do.
+    masked, unless you say why not. What the command line does not say, the settings forward.NAME do.
     """
     desk = desk_of(context)
     directory = directory_of(desk.settings, name)

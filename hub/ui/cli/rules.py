@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ from hub.errors import ConfigError
 from hub.normalize.load import load_profiles
 from hub.normalize.profile import Profile
 from hub.parts import rule_layers
-from hub.revisions import RULE_NOUNS
+from hub.revisions import RULE_NOUNS, scenes_of
 from hub.rules.check import problems
 from hub.rules.coverage import Grain
 from hub.rules.names import suggestion
@@ -34,7 +34,7 @@ from hub.ui.rules_bench import run_case
 from hub.ui.rules_coverage import Covered, coverage
 from hub.ui.rules_world import world_of
 from hub.ui.words import title
-from hub.yaml_documents import Document, load_tree, validate
+from hub.yaml_documents import Document, Tree, load_tree, validate
 
 EXIT_FAILED = 1
 
@@ -171,8 +171,11 @@ def _catalogue(desk: Desk) -> Catalogue:
     return catalogue
 
 
-def _documents(settings: Settings) -> Iterable[Document]:
-    tree = load_tree(rule_layers(settings.rules_dir), RULE_NOUNS)
+def _documents(settings: Settings) -> list[Document]:
+    return _rules_of(load_tree(rule_layers(settings.rules_dir), RULE_NOUNS))
+
+
+def _rules_of(tree: Tree) -> list[Document]:
     return [document for document in tree.values() if document.noun == "rule"]
 
 
@@ -181,18 +184,19 @@ def _layers(shipped: Path, own: Path | None) -> list[Path]:
 
 
 def rule_findings(settings: Settings) -> tuple[int, list[Finding]]:
-    """Return how many rules there are, and what is wrong or doubtful in them; ConfigError for unreadable files."""
-    documents = list(_documents(settings))
+    """Return how many rules there are, and what is wrong or doubtful in them and in scenes.
+
+    ConfigError for unreadable files. What scenes say is looked at when every rule can be read.
+    """
+    tree = load_tree(rule_layers(settings.rules_dir), RULE_NOUNS)
     catalogue, profiles = load_profiles(_layers(packaged("device_profiles"), settings.profiles_dir))
-    return len(documents), list(_findings(documents, catalogue, profiles))
+    return len(_rules_of(tree)), list(_findings(tree, catalogue, profiles))
 
 
-def _findings(
-    documents: Iterable[Document], catalogue: Catalogue, profiles: Mapping[str, Profile]
-) -> Iterator[Finding]:
+def _findings(tree: Tree, catalogue: Catalogue, profiles: Mapping[str, Profile]) -> Iterator[Finding]:
     rules: dict[str, Rule] = {}
     refused: dict[str, ConfigError] = {}
-    documents = list(documents)
+    documents = _rules_of(tree)
     for document in documents:
         try:
             rules[document.name] = validate(document, Rule)
@@ -206,6 +210,9 @@ def _findings(
         for problem in problems(rules[name], catalogue, world) if name in rules else ():
             here = document.error(problem.code, problem.message, path=problem.path, hint=problem.hint)
             yield finding_of("rule", name, problem.weight, here)
+    if not refused:
+        _, wrong = scenes_of(tree, rules)
+        yield from (finding_of("scene", name, Weight.ERROR, why) for name, why in wrong.items())
 
 
 def _chosen(rules: Mapping[str, Rule], names: Collection[str]) -> list[Rule]:

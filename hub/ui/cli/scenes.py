@@ -9,6 +9,7 @@ from functools import partial
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from hub.errors import ConfigError, HubError, UnavailableError
 from hub.model import AlarmState
@@ -50,7 +51,7 @@ def list_scenes(context: typer.Context, *, site: AnySite = "", as_json: AsJson =
         (
             (
                 scene.scene,
-                f"[bold]{LIFE}[/]" if scene.life_safety else "",
+                Text(LIFE if scene.life_safety else "", "bold"),
                 str(len(scene.rules)),
                 _state(scene, known, site),
                 f"{title('', scene.label)}\n{scene.purpose['zh']}\n{scene.purpose['en']}",
@@ -211,18 +212,13 @@ def _asked(scene: Scene, shelf: Shelf, known: Known, site: str, veil: Veil) -> l
     return [(replace(each, value=veil.scalar(each.name, each.value)), scene.asks[each.name]) for each in found]
 
 
-def _state(scene: Scene, known: Known, site: str) -> str:
-    colour = "bold white on red" if scene.life_safety else "yellow"
+def _state(scene: Scene, known: Known, site: str) -> Text:
+    off = Text("off / 停用", "bold white on red" if scene.life_safety else "yellow")
     told = [
-        f"[{colour}]off / 停用[/] at {each.site} since {moment(each.since)}"
-        + (f": {_plain(each.reason)}" if each.reason else "")
+        Text.assemble(off, f" at {each.site} since {moment(each.since)}", f": {each.reason}" if each.reason else "")
         for each in known.off_at(scene.scene, site)
     ]
-    return "\n".join(told) or ("on / 启用" if site else "on everywhere / 全部启用")
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
+    return Text("\n").join(told) if told else Text("on / 启用" if site else "on everywhere / 全部启用")
 
 
 def _who(answer: Answer, ask: Ask) -> str:

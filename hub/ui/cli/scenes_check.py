@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from hub.config import BrokerKeeper
 from hub.errors import ConfigError
@@ -19,7 +19,7 @@ from hub.registry.registry import Registry
 from hub.registry.scenes import read_scenes_off
 from hub.rules.scene import Scene
 from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_counts, say_json, say_table
 from hub.ui.scenes import check as checks
 from hub.ui.scenes.check import Grade, Line
 from hub.ui.scenes.reach import Ground
@@ -29,9 +29,9 @@ from hub.ui.words import title
 Name = Annotated[str, typer.Argument(metavar="SCENE", help="As `hub scenes list` names it.")]
 Site = Annotated[str, typer.Option(help="At which site.")]
 GRADES = {
-    Grade.MISSING: "[bold red]missing / 缺失[/]",
-    Grade.RESTS: "[yellow]rests / 未生效[/]",
-    Grade.GOOD: "[green]good / 正常[/]",
+    Grade.MISSING: Text("missing / 缺失", "bold red"),
+    Grade.RESTS: Text("rests / 未生效", "yellow"),
+    Grade.GOOD: Text("good / 正常", "green"),
 }
 
 
@@ -118,19 +118,14 @@ def _say(scene: Scene, site: str, lines: Sequence[Line]) -> None:
         (
             (
                 GRADES[line.grade],
-                _plain(f"{line.text('en')}\n{line.text('zh')}"),
-                "" if line.grade is Grade.GOOD else _plain(_both(line)),
+                f"{line.text('en')}\n{line.text('zh')}",
+                "" if line.grade is Grade.GOOD else _both(line),
             )
             for line in lines
         ),
     )
-    counts = Counter(line.grade for line in lines)
-    Console().print(", ".join(f"{counts[grade]} {GRADES[grade]}" for grade in GRADES if counts[grade]))
+    say_counts(Counter(line.grade for line in lines), GRADES)
 
 
 def _both(line: Line) -> str:
     return "\n".join(dict.fromkeys(text for text in (line.mend("en"), line.mend("zh")) if text))
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")

@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 from hub.clock import Clock
 from hub.config import ForwardSettings, Settings
 from hub.durations import write_duration
+from hub.errors import ConfigError
 from hub.journal.files import is_held
 from hub.outward.standing import FILE, Standing, ledgers_in, read_standing
 from hub.outward.untold import Untold
+from hub.outward.webhook import host_of
 from hub.outward.wishes import read_wishes
 from hub.ui.doctor.findings import Scene, Verdict, bad, good, weak
 from hub.ui.escalations import untold_steps
@@ -81,16 +83,20 @@ async def _knock(forward: Mapping[str, ForwardSettings]) -> Mapping[str, str]:
 
 async def _unreachable(url: str) -> str:
     """Return why nobody can be reached at a URL, empty when somebody can; nothing is asked there."""
+    try:
+        host = host_of(url)
+    except ConfigError as error:
+        return error.message
     parts = urlsplit(url)
     is_safe = parts.scheme == "https"
     try:
         async with asyncio.timeout(SECONDS):
             port = parts.port or (443 if is_safe else 80)
-            _, writer = await asyncio.open_connection(parts.hostname, port, ssl=is_safe or None)
+            _, writer = await asyncio.open_connection(host, port, ssl=is_safe or None)
     except TimeoutError:
-        return f"{parts.hostname} does not answer within {SECONDS:.0f} s"
-    except (OSError, ValueError) as error:  # ValueError: no port, no host name
-        return f"{parts.hostname}: {getattr(error, 'strerror', '') or type(error).__name__}"
+        return f"{host} does not answer within {SECONDS:.0f} s"
+    except OSError as error:
+        return f"{host}: {getattr(error, 'strerror', '') or type(error).__name__}"
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()

@@ -87,6 +87,10 @@ async def test_webhooks_that_nobody_answers_at_are_told_without_their_secrets(
     assert found.grade is WEAK
     assert [name for name in ("r0", "r1", "r2") if f"forward/{name}: " not in found.found] == []
     assert "hush" not in found.found
+    for url in ("http://[::1/hush", "http://u:hush@[x]/hush", "http://u:hu/sh@h:1/", "http://h:99999/hush"):
+        wrong = settings_of(tmp_path, forward={"city": {"webhook": url}})
+        found = (await examined("deliveries", scene(wrong)))["receivers_reachable"]
+        assert (found.grade, found.found) == (WEAK, "forward/city: a webhook is an http:// or https:// URL")
 
 
 async def test_roles_that_nobody_is_told_of_are_told(tmp_path: Path) -> None:
