@@ -68,7 +68,7 @@ class Follower:
         self._clock = clock
         self._looked_at: int | None = None
         self._kept_at = 0
-        self._doubtful: dict[str, Position] = {}
+        self._wanted_again: dict[str, Position] = {}
 
     @property
     def is_held_up(self) -> bool:
@@ -85,8 +85,9 @@ class Follower:
 
         With ``since`` (ms) there, with ``anew`` now; else where it was, and now where it never was.
         """
-        await self._rounds.begin({} if anew else await self._ledger.positions())
+        await self._rounds.begin({} if anew or since is not None else await self._ledger.positions())
         if since is not None:
+            self._wanted_again = dict(self._rounds.positions)
             for stream in await self._rounds.kept_since(since):
                 log.warning("stream_begins_later", stream=stream, reason="trimmed: what it no longer holds is not sent")
             for stream in self._rounds.streams:
@@ -116,22 +117,23 @@ class Follower:
             await self._look_for_loss()
         found = await self._rounds.read()
         parcels = [parcel for entry in found.entries for parcel in self._packer.of_entry(entry)]
-        doubtful = {place_of(entry) for entry in found.entries if self._is_doubtful(entry)}
+        doubtful = {place_of(entry) for entry in found.entries if not self._is_wanted_again(entry)}
         is_time = self._clock.monotonic_ns() - self._kept_at > KEEP_EVERY_NS
         if parcels or found.unreadable or (found.entries and is_time):
             await self._keep(parcels, {"unreadable": found.unreadable}, doubtful)
         self.read_until, self.read_at = found.until, self._clock.monotonic_ns()
 
-    def _is_doubtful(self, entry: Entry) -> bool:
-        """Return whether an entry lies where we were before its stream was set back."""
-        was = self._doubtful.get(entry.stream)
-        return was is not None and (entry.written_at, entry.number) <= _place(was)
+    def _is_wanted_again(self, entry: Entry) -> bool:
+        """Return whether somebody wants an entry again: it was there when ``begin`` was told from where on.
+
+        Whatever else is read twice is so because its stream was set back, by this process or by one before it.
+        """
+        end = self._wanted_again.get(entry.stream)
+        return end is not None and (entry.written_at, entry.number) <= (end.written_at, end.number)
 
     async def _look_for_loss(self) -> None:
-        before = dict(self._rounds.positions)
         back = await self._rounds.go_back()
         for stream in back:
-            self._doubtful[stream] = max(before[stream], self._doubtful.get(stream, Position()), key=_place)
             reason = "Redis no longer has what was read there last: what is unknown of its last hour is sent"
             log.error("stream_set_back", stream=stream, reason=reason)
         if back:
@@ -157,7 +159,3 @@ class Follower:
             else:
                 break
         self._kept_at = self._clock.monotonic_ns()
-
-
-def _place(position: Position) -> tuple[int, int]:
-    return position.written_at, position.number

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from hub.outward.parcel import Slip
 
 Heads = list[tuple[int, int, str]]
 """(due, number, lane), a heap; those that no longer are heads, or due then, are passed over."""
+
+_number = attrgetter("number")
 
 
 class Lanes:
@@ -54,7 +57,8 @@ class Lanes:
     def release(self, taken: Slip, again: Slip | None) -> None:
         """Open the lane of what was ``taken``: it is gone for good, or waits ``again``."""
         lane = self._lanes[taken.lane]
-        lane.remove(taken)
+        # By its number: an older one may wait before it by now, and a clock may have been set.
+        del lane[bisect_left(lane, taken.number, key=_number)]
         self._away.discard(taken.lane)
         if again is None:
             self._known.discard(taken.number)
@@ -68,9 +72,7 @@ class Lanes:
     def shift(self, by: int) -> None:
         """Move when those are due that were never tried: they wait for a moment of a clock that somebody has set."""
         for name, lane in self._lanes.items():
-            taken = lane[:1] if name in self._away else []
-            rest = [slip if slip.attempts else slip._replace(due=slip.due + by) for slip in lane[len(taken) :]]
-            self._lanes[name] = [*taken, *rest]
+            self._lanes[name] = [slip if slip.attempts else slip._replace(due=slip.due + by) for slip in lane]
         self._heads, self._urgent = [], []
         for name, lane in self._lanes.items():
             if name not in self._away:

@@ -78,7 +78,7 @@ class Notices:
         for route in self._wishes.routes:
             if self._leads(route, event):
                 ways = {**dict.fromkeys(route.channels, route), **ways}
-        if not ways and event.transition is Transition.ESCALATED and not event.test:
+        if not ways and event.transition is Transition.ESCALATED and not event.test and not self._is_spared(event):
             return [self._told_to_nobody(entry, event)]
         return [self._parcel(entry, event, self._wishes.channels[name], route) for name, route in sorted(ways.items())]
 
@@ -116,6 +116,11 @@ class Notices:
             and (route.drills or not event.drill)
             and (not route.places or self._is_in(route.places, event))
         )
+
+    def _is_spared(self, event: Event) -> bool:
+        """Return whether somebody would be told if it were no drill."""
+        real = msgspec.structs.replace(event, drill=False)
+        return event.drill and any(self._leads(route, real) for route in self._wishes.routes)
 
     def _is_in(self, places: Sequence[str], event: Event) -> bool:
         """Return whether an event lies in one of ``site`` or ``site/place``."""

@@ -33,15 +33,16 @@ class Untold:
     @property
     def hint(self) -> str:
         """Return what to do."""
-        return f"a route with to: [{self.role}] and min_severity: {self.severity.value}"
+        return f"a route with to: [{self.role}] and min_severity: {self.severity.value}, to a channel with an address"
 
 
 def untold(rules: Iterable[Rule], wishes: Wishes) -> Iterator[Untold]:
     """Yield the steps that are told to nobody, or only in some places."""
+    reaching = [route for route in wishes.routes if not wishes.urls.keys().isdisjoint(route.channels)]
     for rule in rules:
         for number, step in enumerate(rule.escalate, 1):
             event, severity = rule.raise_.event, _severity(rule, step)
-            ways = [route for route in wishes.routes if _leads(route, event, severity, step.to)]
+            ways = [route for route in reaching if _leads(route, event, severity, step.to)]
             if any(not route.places for route in ways):
                 continue
             places = tuple(sorted({place for route in ways for place in route.places}))

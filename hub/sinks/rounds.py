@@ -96,13 +96,13 @@ class Rounds:
         What it writes from then on may have ids that we are past: what such a stream holds of its last hour is unread.
         """
         await self._link.open()
-        streams = []
+        back = {}
         for stream, position in self.positions.items():
             last = _entry_id((await self._facts(stream)).get(b"last-generated-id", b"0-0"))
             if last < (position.written_at, position.number):
-                self.positions[stream] = await self.position_at(stream, last[0] - BACK_MS)
-                streams.append(stream)
-        return streams
+                back[stream] = await self.position_at(stream, last[0] - BACK_MS)
+        self.positions |= back  # not before all have answered: whoever asks again must be told of each
+        return list(back)
 
     async def again(self, since: int) -> AsyncIterator[tuple[list[Entry], int]]:
         """Yield what was written from ``since`` (ms) on and has been read, as far as the streams still hold it.

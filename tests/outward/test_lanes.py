@@ -72,3 +72,16 @@ def test_what_is_urgent_passes_others_with_what_waits_before_it_in_its_lane() ->
     lanes.release(slip(3, "c", due=7), None)
     assert [lanes.take(9), lanes.take(9), lanes.take(9)] == [urgent(4, "c"), urgent(5, "d", due=9), None]
     assert lanes.waiting == 4
+
+
+def test_an_older_one_that_came_meanwhile_and_a_clock_that_was_set_do_not_hide_what_is_away() -> None:
+    lanes = Lanes()
+    lanes.add([slip(5, "a", due=20), slip(7, "a", due=20)])
+    away = lanes.take(20)
+    assert away == slip(5, "a", due=20)
+    lanes.add([slip(3, "a", due=20)])
+    lanes.shift(-15)
+    lanes.release(away, None)
+    assert (lanes.take(4), lanes.take(5)) == (None, slip(3, "a", due=5))
+    lanes.release(slip(3, "a", due=5), None)
+    assert (lanes.take(5), lanes.waiting) == (slip(7, "a", due=5), 1)

@@ -11,6 +11,8 @@ import pytest
 
 from hub.clock import SystemClock
 from hub.model import Event
+from hub.outward.ledger import Ledger
+from hub.outward.parcel import Outcome, State
 from hub.outward.webhook import Webhook, own_secret, read_keys
 from hub.ui.cli.desk import Desk as CliDesk
 from hub.ui.cli.events_forward import learn_keys
@@ -36,6 +38,7 @@ class Desk:
     """The command line beside a Valkey with one event in it."""
 
     def __init__(self, cli: Cli, directory: Path, valkey: ValkeyServer) -> None:
+        self.directory = directory
         self._cli = cli
         self._config = directory / "hub.toml"
         self._config.write_text(f'data_dir = "{directory / "data"}"\nredis.url = "{valkey.url}"\n', encoding="utf-8")
@@ -178,3 +181,10 @@ def test_what_waits_is_listed_and_what_is_wrong_is_told(desk: Desk, receiver: Ht
         said = desk("events", *words)
         assert (said.code, code in said.err) == (2, True), said.err
     assert desk.json("events", "deliveries", "retry", "city", "--all") == {"retried": 0}
+    asyncio.run(_given_up(desk.directory / "data" / "forward" / "city", line["number"]))
+    assert desk.json("events", "deliveries", "retry", "city", *[str(line["number"])] * 2) == {"retried": 1}
+
+
+async def _given_up(directory: Path, number: int) -> None:
+    async with Ledger(directory, SystemClock()) as ledger:
+        await ledger.settle([Outcome(number=number, state=State.DEAD, answer="no", attempts=1, due=0)])

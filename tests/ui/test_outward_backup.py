@@ -11,11 +11,12 @@ import pytest
 
 from hub.clock import SystemClock
 from hub.config import read_settings
+from hub.errors import UnavailableError
 from hub.outward.ledger import Ledger
 from hub.outward.parcel import State
 from hub.outward.standing import read_counts, read_lines
 from hub.sinks.redis_link import rows
-from hub.sinks.rounds import Position
+from hub.sinks.rounds import Position, Rounds
 from hub.ui.backups.making import Backup
 from hub.ui.backups.restoring import manifest_of, opened, restore
 from tests.citywide.rig import write
@@ -126,6 +127,41 @@ async def test_a_redis_that_has_lost_its_last_second_costs_no_event_and_repeats_
 def _word(answer: object) -> bytes:
     assert isinstance(answer, bytes)
     return answer
+
+
+async def test_a_process_that_ends_before_it_has_read_what_was_set_back_repeats_nothing_and_from_does(
+    home: Path, valkey: ValkeyServer, http_stub: HttpStub
+) -> None:
+    desk = Desk(home / "data" / PLACE, valkey, http_stub)
+    async with valkey.link() as link:
+        async with desk.at_work() as process:
+            await wait_until(lambda: process.follower.read_until)
+            await write(link, event(0), event(1))
+            await wait_until(lambda: desk.ended() == [0, 1])
+        async with Ledger(
+            desk.directory, SystemClock()
+        ) as ledger:  # as it is left by a kill after an hour was set back
+            await ledger.keep([], dict.fromkeys(desk.errand.streams, Position(1, 0, 0)), {"set_back": 1})
+        await write(link, event(2))
+        async with desk.at_work():
+            await wait_until(lambda: 2 in desk.ended())
+        assert numbers(http_stub) == [0, 1, 2]
+        async with desk.at_work(since=0):
+            await wait_until(lambda: desk.ended() == [0, 1, 2, 0, 1, 2])
+
+
+async def test_who_cannot_look_at_every_stream_is_told_of_all_that_were_set_back_the_next_time(
+    valkey: ValkeyServer,
+) -> None:
+    first, second = streams = ["hub:events:access", "hub:events:fire"]
+    async with valkey.link() as link:
+        rounds = Rounds(link, streams)
+        await rounds.begin(dict.fromkeys(streams, Position(FAR_MS, 0, 5)))
+        await link.ask("SET", second, "no stream")
+        with pytest.raises(UnavailableError):
+            await rounds.go_back()
+        await link.ask("DEL", second)
+        assert await rounds.go_back() == [first, second]
 
 
 async def test_a_span_that_begins_after_the_last_entry_sends_nothing_old(

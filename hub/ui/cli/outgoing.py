@@ -106,6 +106,7 @@ def say_lines(lines: Sequence[Line], counts: dict[str, int], *, as_json: bool) -
 
 async def let_again(desk: Desk, directory: Path, numbers: Sequence[int], *, every: bool) -> int:
     """Let dead parcels of a ledger wait again; ConfigError ``which_deliveries``, ``delivery_not_dead``."""
+    numbers = sorted(set(numbers))
     if bool(numbers) is every:
         raise ConfigError("which_deliveries", "which ones?", hint="numbers as listed, or --all")
     read_counts(directory)  # asking must not make one
