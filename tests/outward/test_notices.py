@@ -201,6 +201,14 @@ def test_an_escalation_that_no_route_tells_is_a_line_of_the_ledger_and_counted(t
     assert room.notices.untold == {"street": 1}
 
 
+def test_a_drill_that_a_route_leaves_out_on_purpose_is_told_to_nobody_without_a_word(tmp_path: Path) -> None:
+    room = Room(tmp_path, routed("to: [family]\ndrills: false"))
+    step = {"transition": Transition.ESCALATED, "drill": True}
+    assert room.channels(**step, data={"to": "family"}) == []
+    assert room.channels(**step, data={"to": "street"}) == [NOBODY]
+    assert room.notices.untold == {"street": 1}
+
+
 def test_a_clock_that_is_set_back_makes_nothing_old_of_what_is_news(tmp_path: Path) -> None:
     room = Room(tmp_path, HOUSE)
     assert room.channels() == ["desk", "duty"]

@@ -14,7 +14,7 @@ from hub.errors import ConfigError
 from hub.registry.brokers.mosquitto_files import TlsListener
 from hub.registry.validation import IDENTIFIER
 from hub.sinks.redis_link import RedisAddress
-from hub.ui.installing.choices import NOTIFY_PORT, Choices, Influx, RedisChoice, usual_redis
+from hub.ui.installing.choices import CITY_PORT, NOTIFY_PORT, Choices, Influx, RedisChoice, usual_redis
 
 MQTT_PORT, TLS_PORT, REDIS_PORT, HTTP_PORT = 1883, 8883, 6380, 8080
 T = TypeVar("T", str, int)
@@ -62,9 +62,15 @@ def choose(flags: Flags, account: str) -> Choices:
     redis, url = _redis(flags.ask("Redis (redis-server, valkey, or a URL)", flags.redis, usual_redis().value))
     redis_port = REDIS_PORT if url else flags.ask("port of Redis", flags.redis_port, REDIS_PORT)
     http_port = flags.ask("port of health and metrics", flags.http_port, HTTP_PORT)
-    ports = [mqtt_port, http_port, NOTIFY_PORT, *([] if url else [redis_port]), *([flags.tls_port] if tls else [])]
-    if len(ports) > len(set(ports)):
-        raise ConfigError("ports_collide", "two servers cannot listen on one port", hint=f"chosen: {ports}")
+    ports = {
+        "mosquitto": mqtt_port,
+        "health of hub run (--http-port)": http_port,
+        "health of hub city run": CITY_PORT,
+        "health of hub notify run": NOTIFY_PORT,
+        **({} if url else {"Redis": redis_port}),
+        **({"mosquitto for devices": flags.tls_port} if tls else {}),
+    }
+    _refuse_collision(ports)
     return Choices(
         partition=partition,
         mqtt_port=mqtt_port,
@@ -76,6 +82,13 @@ def choose(flags: Flags, account: str) -> Choices:
         tls=tls,
         account=account,
     )
+
+
+def _refuse_collision(ports: Mapping[str, int]) -> None:
+    for port in ports.values():
+        names = [name for name, theirs in ports.items() if theirs == port]
+        if len(names) > 1:
+            raise ConfigError("ports_collide", f"{port} is for {' and '.join(names)}", hint="choose another for one")
 
 
 def refuse_change(file: Path, known: Choices, flags: Flags) -> None:

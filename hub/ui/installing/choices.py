@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from hub.config import SECRETS_FILE
+from hub.config import SECRETS_FILE, CitySettings
 from hub.registry.brokers.mosquitto_files import TlsListener
 from hub.registry.hashing import new_secret
 from hub.services.broker import DAEMON_PATH
@@ -20,7 +20,9 @@ HUB_USERS = ("telemetry", "events", "downlink", "record", "doctor", "drill")
 """Each connection of the hub is a user of its own; three of them for `hub record`, `hub doctor`, `hub drill`."""
 
 NOTIFY_PORT = 8082
-"""Where `hub notify run` shows its health; the city engine's is the default of its setting, 8081."""
+"""Where `hub notify run` shows its health."""
+CITY_PORT = CitySettings().http.port
+"""Where `hub city run` does: the default of its setting."""
 
 
 class RedisChoice(StrEnum):

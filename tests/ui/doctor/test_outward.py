@@ -96,7 +96,7 @@ async def test_webhooks_that_nobody_answers_at_are_told_without_their_secrets(
 async def test_roles_that_nobody_is_told_of_are_told(tmp_path: Path) -> None:
     async def judged(routes: str, **sections: object) -> Verdict:
         (tmp_path / "notify.yaml").write_text(routes, encoding="utf-8")
-        settings = settings_of(tmp_path, notify={"dir": tmp_path}, **sections)
+        settings = settings_of(tmp_path, notify={"dir": tmp_path, "urls": {"duty": "json://desk"}}, **sections)
         return (await examined("deliveries", scene(settings)))["roles_told"]
 
     found = await judged("channel: duty")
