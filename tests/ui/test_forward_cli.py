@@ -146,6 +146,8 @@ def test_a_forwarder_of_the_settings_needs_no_words_and_its_url_is_shown_to_nobo
     desk: Desk, receiver: HttpThread
 ) -> None:
     assert "webhook_missing" in desk("events", "forward", "town").err
+    assert '[forward."a.b"] webhook' in desk("events", "forward", "a.b").err
+    assert "forward.NAME" in desk("events", "forward", "--help").out
     desk.set(f'[forward.town]\nwebhook = "{url_of(receiver)}"\ndomains = ["access"]\nmin_severity = "critical"\n')
     assert desk("config", "show").out.count("hush") == 0
     shown = {each["name"]: each["value"] for each in desk.json("config", "show")}

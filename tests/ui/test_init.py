@@ -110,6 +110,19 @@ def test_what_people_wrote_is_kept_and_what_is_missing_comes_back_with_the_same_
     assert (place / "redis" / "redis.conf").read_text("utf-8") == conf
 
 
+def test_of_an_older_installation_it_says_which_settings_to_add(cli: Cli, place: Path) -> None:
+    made(cli, place)
+    file = place / "hub.toml"
+    lines = file.read_text("utf-8").splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if "notify" not in line and "port = 808" not in line), "utf-8")
+    lacks = ["[http]", "port = 8080", "[notify]", f'dir = "{place}/notify"', "http = {port = 8082}"]
+    said = cli("init", str(place), "--yes")
+    assert "hub.toml does not say what this version writes" in said.out
+    assert [line.strip() for line in said.out.splitlines() if line.startswith("  ")] == lacks
+    told = {Path(row["file"]).name: row["lacks"] for row in cli("init", str(place), "--yes", "--json").document()}
+    assert {name: lines for name, lines in told.items() if lines} == {"hub.toml": lacks}
+
+
 def test_a_flag_that_says_otherwise_than_what_stands_there_is_refused(cli: Cli, place: Path) -> None:
     made(cli, place)
     before = contents(place)

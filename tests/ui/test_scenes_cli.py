@@ -102,6 +102,7 @@ def test_one_question_sets_all_its_rules_and_is_shown_with_who_said_so(office: O
         (("list", "--site", "gardn"), "site_unknown"),
         (("enable", "elevator", "--site", "garden", "--param", "ebike_notfy=20s"), "param_unknown"),
         (("enable", "elevator", "--site", "garden", "--param", "ebike_notify=20"), "param_invalid"),
+        (("enable", "elevator", "--site", "garden", "--param", "ebike_notify=soon"), "param_invalid"),
         (("check", "elevator", "--site", "gardn"), "site_unknown"),
     ],
 )
@@ -109,6 +110,7 @@ def test_what_cannot_be_is_refused_with_what_to_do(office: Office, words: tuple[
     told = office.refused("scenes", *words)
     assert f"[{code}]" in told
     assert " -- " in told or code == "param_invalid"
+    assert "pydantic" not in told
     assert office.json("params", "show") == []
 
 
@@ -120,6 +122,14 @@ def test_a_scene_of_an_installation_is_like_one_that_ships(office: Office) -> No
     office.json("scenes", "disable", "kitchens", "--site", "garden")
     (office.directory / "rules" / "kitchens.yaml").unlink()
     assert "kitchens is off at garden, but there is no such scene" in office("scenes", "list").out
+    words = ("scenes", "enable", "kitchens", "--site", "garden")
+    assert "would be forgotten" in office(*words, "--dry-run").out
+    assert "kitchens is off at garden" in office("scenes", "list").out
+    told = office.json(*words)
+    assert (told["was"], told["becomes"], told["changed"]) == ("off", "gone", True)
+    assert "kitchens" not in office("scenes", "list").out
+    assert office.json("audit")[-1]["what"] == "scene.enabled"
+    assert "[scene_unknown]" in office.refused(*words)
 
 
 def test_beside_a_scene_of_an_installation_the_checks_of_escalations_and_rules_go_on(office: Office) -> None:

@@ -167,7 +167,8 @@ def begin_of(desk: Desk, text: str) -> tuple[int | None, bool]:
 def _webhook_of(settings: ForwardSettings, name: str) -> str:
     url = settings.webhook.get_secret_value()
     if not url:
-        hint = f"--webhook URL, or [forward.{name}] webhook = … in secrets.toml"
+        key = f'"{name}"' if "." in name else name
+        hint = f"--webhook URL, or [forward.{key}] webhook = … in secrets.toml"
         raise ConfigError("webhook_missing", f"nobody has said where {name!r} is", hint=hint)
     return url
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +63,7 @@ def init(  # noqa: PLR0913 -- each is a word of the command line
     )
     written = _made(directory.absolute(), flags, user or getpass.getuser())
     if as_json:
-        say_json([{"file": str(each.file), "outcome": each.outcome.value, "what": each.what} for each in written])
+        say_json([{**asdict(each), "file": str(each.file)} for each in written])
     else:
         _say(directory.absolute(), written)
 
@@ -91,6 +92,10 @@ def _say(directory: Path, written: list[Written]) -> None:
     typer.echo(f"{counts[Outcome.CREATED]} created, {len(written) - counts[Outcome.CREATED]} were there: none changed")
     if counts[Outcome.KEPT]:
         typer.echo("kept: it differs from what this version writes; move it away and run init again to see ours")
+    for each in written:
+        if each.lacks:
+            typer.echo(f"{each.file.name} does not say what this version writes; add / 缺少以下设置，请补上：")
+            typer.echo("".join(f"  {line}\n" for line in each.lacks), nl=False)
     typer.echo(
         f"next: {directory}/README.md, and in that directory `hub doctor` / 下一步：见 README.md，并运行 hub doctor"
     )

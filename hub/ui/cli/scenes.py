@@ -63,6 +63,7 @@ def list_scenes(context: typer.Context, *, site: AnySite = "", as_json: AsJson =
     for each in known.off_at(site=site):
         if each.scene not in shelf.scenes:
             typer.echo(f"{each.scene} is off at {each.site}, but there is no such scene: it switches nothing")
+            typer.echo(f"  hub scenes enable {each.scene} --site {each.site} takes that away / 可清除该记录")
 
 
 @app.command()
@@ -109,9 +110,15 @@ def enable(  # noqa: PLR0913 -- each is a word of the command line
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Switch a scene on at a site, and say what its parameters are there; a second time changes nothing."""
+    """Switch a scene on at a site, and say what its parameters are there; a second time changes nothing.
+
+    What stands there of a scene that is no more is taken away.
+    """
     desk = desk_of(context)
     shelf = read_shelf(desk.settings)
+    if name not in shelf.scenes and not param and asyncio.run(_removed(desk, name, site, dry_run=dry_run)):
+        _tell_removed(name, site, dry_run=dry_run, as_json=as_json)
+        return
     scene, wanted = shelf.scene(name), pairs_of(param or ())
     plan = asyncio.run(_enabled(desk, partial(plan_on, scene, site, wanted, shelf), site, dry_run=dry_run))
     _tell(plan, desk, dry_run=dry_run, as_json=as_json, more={})
@@ -172,6 +179,15 @@ async def _enabled(desk: Desk, plan_of: Callable[[Known], Plan], site: str, *, d
         if not dry_run:
             await switch_on(registry, site, plan.scene.scene, plan.wishes())
         return plan
+
+
+async def _removed(desk: Desk, name: str, site: str, *, dry_run: bool) -> bool:
+    """Take away that what is no scene any more is off at a site; return whether it was."""
+    async with desk.registry() as registry:
+        is_off = any(each.scene == name for each in (await _of(registry, site)).off_at(site=site))
+        if is_off and not dry_run:
+            await switch_on(registry, site, name, ())
+        return is_off
 
 
 async def _disabled(
@@ -245,6 +261,15 @@ def _tell(plan: Plan, desk: Desk, *, dry_run: bool, as_json: bool, more: Mapping
         rows.insert(0, (f"{len(plan.scene.rules)} rules", _word(is_on=plan.was), _word(is_on=plan.becomes)))
     say_table((where, "was", "would be" if dry_run else "is"), rows)
     typer.echo("a dry run: nothing was changed / 试运行，未更改" if dry_run else SOON)
+
+
+def _tell_removed(name: str, site: str, *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        state = {"was": "off", "becomes": "gone", "changed": True, "dry_run": dry_run, "params": []}
+        say_json({"scene": name, "site": site, **state})
+        return
+    would = "would be" if dry_run else "is"
+    typer.echo(f"there is no scene {name} any more: that it was off at {site} {would} forgotten / 已无此场景，记录清除")
 
 
 def _word(*, is_on: bool) -> str:

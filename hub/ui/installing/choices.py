@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -90,40 +91,42 @@ def remembered(directory: Path, account: str) -> Choices | None:
     file = directory / "hub.toml"
     if not file.exists():
         return None
-    values = _values(directory)
-    mqtt, redis, series = (_section(values, name) for name in ("mqtt", "redis", "timeseries"))
+    values = values_of(directory)
+    mqtt, redis, series = (section(values, name) for name in ("mqtt", "redis", "timeseries"))
     url = str(redis.get("url", ""))
     influx = Influx(**{name: str(series.get(name, "")) for name in ("url", "org", "bucket", "token")})
     return Choices(
         partition=str(values.get("partition", "main")),
         mqtt_port=int(mqtt.get("port", 1883)),
-        http_port=int(_section(values, "http").get("port", 8080)),
+        http_port=int(section(values, "http").get("port", 8080)),
         redis=_redis_of(directory, redis),
         redis_port=urlsplit(url).port or 6379,
         redis_url=url,
         influx=influx if series.get("store") == "influxdb" else None,
-        tls=_tls_of(_section(values, "broker")),
+        tls=_tls_of(section(values, "broker")),
         account=account,
     )
 
 
 def secrets_of(directory: Path) -> Secrets:
     """Return the secrets that the installation has, and new ones for what has none."""
-    values = _values(directory)
-    passwords = _section(_section(values, "mqtt"), "passwords")
-    url = urlsplit(str(_section(values, "redis").get("url", "")))
+    values = values_of(directory)
+    passwords = section(section(values, "mqtt"), "passwords")
+    url = urlsplit(str(section(values, "redis").get("url", "")))
     return Secrets(
         mqtt={name: str(passwords.get(name) or new_secret()) for name in HUB_USERS},
         redis=url.password or new_secret(),
     )
 
 
-def _values(directory: Path) -> dict[str, Any]:
+def values_of(directory: Path) -> dict[str, Any]:
+    """Return what the settings of an installation say, secrets among them."""
     files = [directory / name for name in ("hub.toml", SECRETS_FILE)]
     return read_layers([file for file in files if file.exists()])[0]
 
 
-def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
+def section(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a table of settings, empty where there is none."""
     found = values.get(name)
     return found if isinstance(found, dict) else {}
 

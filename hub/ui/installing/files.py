@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -20,7 +21,7 @@ from hub.registry.brokers.mosquitto import Mosquitto
 from hub.registry.brokers.mosquitto_files import Listeners, configuration
 from hub.registry.hashing import PASSWORD_ROUNDS, hash_secret
 from hub.services.valkey import valkey_conf
-from hub.ui.installing.choices import NOTIFY_PORT, Choices, RedisChoice, Secrets
+from hub.ui.installing.choices import NOTIFY_PORT, Choices, RedisChoice, Secrets, section, values_of
 from hub.ui.installing.readme import readme
 from hub.ui.installing.units import units
 
@@ -38,11 +39,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """One file, and what became of it."""
+    """One file, and what became of it; ``lacks``: lines of ours whose settings one that was there does not say."""
 
     file: Path
     outcome: Outcome
     what: str
+    lacks: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,7 @@ def install(directory: Path, choices: Choices, secrets: Secrets) -> list[Written
         )
     ]
     written = [_put(directory / each.file, each) for each in planned]
+    written[0] = replace(written[0], lacks=_lacking(planned[0].text, values_of(directory)))
     written[2:2] = _broker(directory / "broker", choices, secrets)
     _give(directory, choices.account)
     return written
@@ -130,6 +133,18 @@ def _secrets_toml(choices: Choices, secrets: Secrets) -> str:
 [redis]
 url = "{url}"
 {token}"""
+
+
+def _lacking(text: str, said: Mapping[str, Any]) -> list[str]:
+    """Return the settings of ``text``, each below the name of its table, that ``said`` does not know."""
+    found: list[str] = []
+    table, known = "", said
+    for line in text.splitlines():
+        if line.startswith("["):
+            table, known = line, section(said, line.strip("[]"))
+        elif not line.startswith("#") and (name := line.partition(" = ")[0]) and name not in known:
+            found += [*([table] if table and table not in found else []), line]
+    return found
 
 
 def _redis(directory: Path, choices: Choices, secrets: Secrets) -> Iterator[_Planned]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from hub.config import Settings
 from hub.errors import ConfigError
 from hub.model import Scalar
@@ -138,4 +140,13 @@ def check_values(rule: Rule, values: Mapping[str, Scalar]) -> None:
     try:
         rule.settled(values)
     except ValueError as error:
-        raise ConfigError("param_invalid", f"rule {rule.rule} makes no sense with it: {error}") from error
+        message = f"rule {rule.rule} makes no sense with it: {_said_by(error)}"
+        raise ConfigError("param_invalid", message) from error
+
+
+def _said_by(error: ValueError) -> str:
+    """Return what is wrong first, and in which word of the rule."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first, *_ = error.errors(include_url=False)
+    return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, "))))
