@@ -21,13 +21,18 @@ class Redelivery:
     entries of older connections, once, when the first DUP of a connection comes: a message that is not sent again
     costs nothing.
 
+    One packet id may name several of them. Behind a backlog each ack makes mosquitto 2.0.11 send as many again as the
+    receive maximum allows at all (its issue 2301): of 100,000 queued messages all were on their way after 20 acks, and
+    of 65,535 the packet ids begin anew. So the table holds every pair of packet id and digest.
+
     What a killed broker brings back cannot be told for certain by anybody who sees only packets. Say m went out under
     packet id 101, and the broker dies with an older save. *It had m queued*: m comes again under 101, without DUP. *It
     had not heard m*: m is gone with it, its last id is back at 100, and an equal message m' goes out under 101. The
     same bytes. So without DUP a message is judged: m twice, rather than m' never. With DUP it is a duplicate, which is
     wrong in one case: m' was cut off on its first connection after the kill, before that one caught up, and comes again
-    while m is still unsettled. Then m' is lost: a count, or the second of two equal alarms. A device that numbers its
-    messages, or tells their time, is safe: no two are equal.
+    while m is still unsettled. (Or without a kill, where m' is the 65,535th behind m in one backlog.) Then m' is lost:
+    a count, or the second of two equal alarms. A device that numbers its messages, or tells their time, is safe: no two
+    are equal.
     """
 
     def __init__(self, state: State, decode: Decode) -> None:
@@ -35,7 +40,7 @@ class Redelivery:
         self._decode = decode
         self._kept: dict[str, deque[tuple[str, Unsettled]]] = {}
         self._counted: dict[str, tuple[int, int]] = {}
-        self._tables: dict[str, tuple[int, dict[int, bytes]]] = {}
+        self._tables: dict[str, tuple[int, set[tuple[int, bytes]]]] = {}
 
     def restore(self, key: str, entry: Unsettled) -> None:
         """Take an entry of a checkpoint; they come in any order and are sorted by :meth:`restored`."""
@@ -59,16 +64,16 @@ class Redelivery:
         session, connection = batch.session, batch.connection
         table = self._tables.get(session)
         if table is None or table[0] != connection:
-            digests: dict[int, bytes] = {}
+            unsettled: set[tuple[int, bytes]] = set()
             for _, entry in self._kept.get(session, ()):
                 if entry.connection != connection:
-                    digests.update(entry.fill())
-            table = self._tables[session] = (connection, digests)
-        digests = table[1]
+                    unsettled.update(entry.fill())
+            table = self._tables[session] = (connection, unsettled)
+        unsettled = table[1]
 
         def is_known(message: Heard) -> bool:
             packet_id = message.packet_id
-            return packet_id is not None and digests.get(packet_id) == digest_of(message)
+            return packet_id is not None and (packet_id, digest_of(message)) in unsettled
 
         return is_known
 

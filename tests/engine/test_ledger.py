@@ -178,6 +178,18 @@ def test_a_dup_is_known_after_a_restart_from_a_checkpoint() -> None:
     assert later.engine.state.ledger.duplicate == 1
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_every_dup_is_known_where_one_packet_id_names_several_unsettled_messages(*, is_restarted: bool) -> None:
+    """A backlog of mosquitto 2.0.11 flies in whole; its 65,536th message has the packet id of its first."""
+    desk = Desk(WANTED)
+    desk.hear(smoke(ALARM, packet_id=7), smoke(NORMAL, packet_id=8))
+    desk.hear(smoke(NORMAL, packet_id=7))
+    desk = desk.restart() if is_restarted else desk
+    again = ((ALARM, 7), (NORMAL, 8), (NORMAL, 7))
+    redelivered(desk, *(smoke(payload, packet_id=packet_id, duplicate=True) for payload, packet_id in again))
+    assert desk.engine.state.ledger.duplicate == 3
+
+
 def test_a_dup_of_a_settled_message_is_judged() -> None:
     desk = Desk(WANTED)
     desk.hear(smoke(ALARM, packet_id=7))
