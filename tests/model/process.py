@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from hub.bridge.uplink import Inbox
 from hub.engine.apply import Engine
+from hub.engine.state import State
 from hub.errors import UnavailableError
 from hub.failpoints import NEVER
 from hub.journal.journal import Journal
@@ -128,8 +129,7 @@ class Process:
     def _begin(self) -> Engine:
         made = engine(_Watched)
         made.applied = self._applied
-        state = made.state
-        state.encode_some = partial(type(state).encode_some, state, ENCODED_BYTES_PER_TURN)  # type: ignore[method-assign] # smaller steps
+        made.state.__class__ = _EagerState
         return made
 
     def _open_north(self, saved: Saved) -> None:
@@ -203,6 +203,19 @@ class Process:
             return False
         self.owed.append(transmission)
         return True
+
+
+class _EagerState(State):
+    """A state whose checkpoints begin after a few messages, whatever changed, and go on over many records."""
+
+    @property
+    @override
+    def worth_messages(self) -> int:
+        return 0
+
+    @override
+    def encode_some(self, size: int = ENCODED_BYTES_PER_TURN) -> bool:
+        return super().encode_some(size)
 
 
 class _Watched(Engine):
