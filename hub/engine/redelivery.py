@@ -30,9 +30,8 @@ class Redelivery:
     had not heard m*: m is gone with it, its last id is back at 100, and an equal message m' goes out under 101. The
     same bytes. So without DUP a message is judged: m twice, rather than m' never. With DUP it is a duplicate, which is
     wrong in one case: m' was cut off on its first connection after the kill, before that one caught up, and comes again
-    while m is still unsettled. (Or without a kill, where m' is the 65,535th behind m in one backlog.) Then m' is lost:
-    a count, or the second of two equal alarms. A device that numbers its messages, or tells their time, is safe: no two
-    are equal.
+    while m is still unsettled. (Or without a kill, when 65,535 others came between the two.) Then m' is lost: a count,
+    or the second of two equal alarms. A device that numbers its messages, or tells their time, is safe: none is equal.
     """
 
     def __init__(self, state: State, decode: Decode) -> None:

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from hub.model import Scalar
 from tests.engine.desk import SESSIONS
+from tests.model.broker import PACKET_IDS
 from tests.model.disk import Space
 from tests.model.ending import complaints
 from tests.model.machine import ALL, World
@@ -47,8 +48,10 @@ class Hub(RuleBasedStateMachine):
         self.world.warm_up()
         self.is_well = True
 
-    @initialize(words=st.sampled_from(BEFORE), is_restarted=st.booleans())
-    def something_goes_on(self, words: Sequence[str], is_restarted: bool) -> None:  # noqa: FBT001 -- drawn
+    @initialize(words=st.sampled_from(BEFORE), is_restarted=st.booleans(), packet_ids=st.sampled_from((2, PACKET_IDS)))
+    def something_goes_on(self, words: Sequence[str], is_restarted: bool, packet_ids: int) -> None:  # noqa: FBT001 -- drawn
+        for queue in self.world.around.broker.queues.values():
+            queue.packet_ids = packet_ids
         for word in words:
             self.world.publish(self.world.devices.say(word))
         self.everything_moves(SESSIONS[0])
