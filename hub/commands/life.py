@@ -59,7 +59,8 @@ MOST_STEPS = 20
 class Command(msgspec.Struct):
     """One request to a device. ``expires_t`` is engine time, ``expires_at`` wall ns (also the MQTT message expiry).
 
-    ``ended_t`` is the engine time of its end, from which on it is kept for answers that come late.
+    ``created_t`` is the engine time at which it was made, 0: an older version wrote it. ``ended_t`` is that of its end,
+    from which on it is kept for answers that come late.
     ``sets`` names what of the part it sets, its actuator; one that a ``lease`` sends stands for that. ``number`` tells
     which was made last. Until ``verify_t`` what is reported ``since`` it was made (engine time awake) may show it done;
     0: nothing can, or that time is over. ``steps``: what became of it since it was accepted, oldest first.
@@ -88,6 +89,7 @@ class Command(msgspec.Struct):
     verify_t: int = 0
     since: int = 0
     steps: tuple[Step, ...] = ()
+    created_t: int = 0
 
     def note(self, what: str, at: int, detail: str) -> None:
         """Write down what became of it."""

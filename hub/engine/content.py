@@ -172,11 +172,11 @@ class Content:
         if is_recompiled or any(key.startswith(_OF_PLACES) for key in touched):
             self._rulebook.learn(self.bodies())
             change.switched_off = sorted(self._rulebook.at_rest - at_rest)
+        before = {} if is_recompiled else {each.key: each.rules for each in self.subjects()}
         self._revise_devices(touched, change, state, awake)
         if is_recompiled:
             self._equip_all_but(set(touched), change, state)
         is_everywhere = is_recompiled or any(key.startswith("params/") for key in touched)
-        before = {} if is_recompiled else {each.key: each.rules for each in self.subjects()}
         self._stand(at, change, None if is_everywhere else sorted({key.split("/")[1] for key in touched}))
         back = at_rest - self._rulebook.at_rest if is_recompiled else frozenset[tuple[str, str]]()
         turned = (each for each in self.subjects() if before.get(each.key, each.rules) is not each.rules)

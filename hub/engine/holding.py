@@ -138,8 +138,8 @@ class Holds(Owed):
 
     def heard(self, device: Device, moment: Moment) -> None:
         """Send ``device``, which listens now, what keeps people alive and would have come too late by itself."""
-        mine = [one for one in self.asleep.values() if (one.site, one.device) == device.identity]
-        for lease in sorted(mine, key=urgency):
+        mine = self.asleep.get(device.identity, {})
+        for lease in sorted(mine.values(), key=urgency):
             if lease.standing is Standing.WAITS and self._sender.claims.above(lease) is None:
                 self._resume(lease, device, moment)
             elif lease.standing is Standing.HOLDS and self._is_worn(lease, moment):
@@ -148,7 +148,7 @@ class Holds(Owed):
     def _is_worn(self, lease: Lease, moment: Moment) -> bool:
         """Return whether half of the time is over for which it was sent last."""
         last = self._sender.commands.get(lease.last)
-        return last is None or last.name != lease.command or moment.at - last.created_at >= lease.ttl_ns // 2
+        return last is None or last.name != lease.command or moment.t - last.created_t >= lease.ttl_ns // 2
 
     # ------------------------------------------------------------------------------------------------------- their end
 

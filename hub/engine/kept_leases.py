@@ -11,7 +11,7 @@ LEASE_RENEWS, LEASE_LAPSES = "lease renews", "lease lapses"
 
 
 class Leases:
-    """Those that there are; ``watched`` may come to be barred by an interlock, ``asleep`` wait for their device."""
+    """Those that there are; ``watched`` may come to be barred by an interlock, ``asleep``, by device, wait for it."""
 
     def __init__(self, state: State, timers: Timers, sender: Sender, find: Find) -> None:
         self._state = state
@@ -20,7 +20,7 @@ class Leases:
         self._find = find
         self.leases: dict[str, Lease] = {}
         self.watched: dict[str, Lease] = {}
-        self.asleep: dict[str, Lease] = {}
+        self.asleep: dict[tuple[str, str], dict[str, Lease]] = {}
 
     def of(self, rule: str, key: str) -> list[Lease]:
         """Return the leases that a rule wants for a key, in the order in which they were made."""
@@ -52,18 +52,24 @@ class Leases:
         self._sender.undo.note(f"lease/{lease.id}", lease)
         self.leases.pop(lease.id, None)
         self.watched.pop(lease.id, None)
-        self.asleep.pop(lease.id, None)
+        self._drop_asleep(lease)
         self._sender.claims.drop(lease)
         self._state.remove(f"lease/{lease.id}")
         self._timers.drop(TimerClass.RUNNING, LEASE_RENEWS, lease.id)
         self._timers.drop(TimerClass.RUNNING, LEASE_LAPSES, lease.id)
 
+    def _drop_asleep(self, lease: Lease) -> None:
+        whose = lease.site, lease.device
+        there = self.asleep.get(whose)
+        if there is not None and there.pop(lease.id, None) is not None and not there:
+            del self.asleep[whose]
+
     def _time(self, lease: Lease) -> None:
         ends = lease.ends_t
         self.watched.pop(lease.id, None)
-        self.asleep.pop(lease.id, None)
+        self._drop_asleep(lease)
         if lease.asleep and lease.standing is not Standing.RELEASES:
-            self.asleep[lease.id] = lease
+            self.asleep.setdefault((lease.site, lease.device), {})[lease.id] = lease
         match lease.standing:
             case Standing.HOLDS:
                 renews, lapses = lease.renews_t if ends is None else min(lease.renews_t, ends), lease.lapses_t

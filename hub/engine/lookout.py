@@ -25,7 +25,7 @@ class Lookout:
         return command.id in self._waiting
 
     def put(self, command: Command) -> None:
-        """Wait until ``command`` is seen to be done, until its ``verify_t``."""
+        """Look at ``command``, which is new or has come further, and wait until it is seen, or ``verify_t``."""
         self._waiting[command.id] = command
         self._of.setdefault((command.site, command.device), {})[command.id] = None
         self._fresh[command.id] = None
@@ -42,11 +42,6 @@ class Lookout:
         del beside[command.id]
         if not beside:
             del self._of[whose]
-
-    def moved(self, command: Command) -> None:
-        """Look at ``command``, which has come further: what was said before may show it done now."""
-        if command.id in self._waiting:
-            self._fresh[command.id] = None
 
     def spoke(self, device: Device) -> None:
         """Look at what ``device``, which has said something, may show to be done; nobody asks when there is nothing."""

@@ -134,6 +134,7 @@ class Sender:
             created_at=moment.at, expires_t=moment.t + expiry_ns, expires_at=moment.at + expiry_ns,
             reflex=action.reflex, drill=cause.drill, sets=kind.sets or "", number=self.next_number(), lease=wish.lease,
             verify_t=moment.t + expiry_ns + VERIFY_NS if is_shown else 0, since=self._state.clock.awake(moment.t),
+            created_t=moment.t,
         )  # fmt: skip
         self.undo.note(f"command/{command.id}", None)
         count(self._state.ledger.commands, command.state.value)
@@ -208,8 +209,8 @@ class Sender:
         command.is_delivered |= state in ARRIVED
         if state is CommandState.DELIVERED and not command.verify_t:
             self._expire_within(command, DEFAULT_EXPIRY_NS, moment)
-        if state in _MAY_BE_SEEN:
-            self.lookout.moved(command)
+        if command.verify_t and state in _MAY_BE_SEEN:  # also one that waited: the network says that it has left
+            self.lookout.put(command)
         else:
             self.lookout.drop(command)
         count(self._state.ledger.commands, state.value)

@@ -129,6 +129,13 @@ def test_also_when_its_rules_are_read_anew_with_it(desk: Desk) -> None:
     assert told(desk, "smoke-alarm") == ["raised s1", "cleared s1", "raised s1"]
 
 
+def test_also_when_the_document_of_its_device_changes_with_it(desk: Desk) -> None:
+    says(desk, "smoke-1", SMOKE)
+    desk.revise(TOWN | FIRE_OFF)
+    desk.revise(TOWN | device("smoke-1", "smoke_sensor", building="b9"))
+    assert told(desk, "smoke-alarm") == ["raised s1", "cleared s1", "raised s1"]
+
+
 def test_what_is_over_by_then_is_not(desk: Desk) -> None:
     says(desk, "smoke-1", SMOKE)
     desk.revise(TOWN | FIRE_OFF)
@@ -193,6 +200,17 @@ def test_a_silence_that_only_it_had_found_is_forgotten_and_found_again(desk: Des
     for _ in range(2):
         desk.tick(5 * 60)
     assert found() == ["raised", "cleared", "raised"]
+
+
+def test_a_silence_is_found_also_when_the_document_of_its_device_changes_with_the_scene(desk: Desk) -> None:
+    says(desk, "door-1", {})
+    desk.revise(TOWN | DEVICES_OFF)
+    for _ in range(2):
+        desk.tick(16 * 60)
+    desk.revise(TOWN | device("door-1", "access_controller", building="b9"))
+    for _ in range(2):
+        desk.tick(5 * 60)
+    assert [event.transition for event in about(desk, "device-offline") if event.device == "door-1"] == ["raised"]
 
 
 def test_what_was_remembered_of_cards_is_forgotten(desk: Desk) -> None:

@@ -10,6 +10,7 @@ from functools import cache
 import orjson
 import pytest
 
+from hub.engine.device import Device
 from hub.model import Control, Effects, Event, Outcome, OutcomeKind, Publish, Reply, Scalar, Started
 from hub.normalize.networks.downlink import network_id
 from hub.rules.rule import Rule, write_rule
@@ -279,6 +280,40 @@ def test_an_escape_door_that_sleeps_is_refused_with_a_reason_and_opened_whenever
     assert told(escape).count(("command.rejected", "hold_door")) == 1
 
 
+def test_a_wall_clock_that_is_set_back_keeps_no_escape_door_from_being_opened_again(escape: Desk) -> None:
+    burns(escape)
+    assert reports(escape, LOCK, fire="normal") == ["hold_door"]
+    escape.wall -= HOUR * SECOND
+    escape.tick(120)
+    assert reports(escape, LOCK, fire="normal") == ["hold_door"]
+
+
+def test_an_uplink_looks_only_at_what_is_held_of_its_own_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = {key: body for key, body in content().items() if not key.startswith("rule/")}
+    doors: dict[str, bytes] = {}
+    for number in range(20):
+        doors |= foreign(f"door-{number}", "access_controller", "test/model", "lora", f"24e124ffffffff{number + 16:x}")
+    desk = Desk({**kept, **doors, "rule/smoke-opens": write_rule(Rule.model_validate(ESCAPE))})
+    asked: list[Device] = []
+
+    def identity(device: Device) -> tuple[str, str]:
+        asked.append(device)
+        return device.site, device.device
+
+    monkeypatch.setattr(Device, "identity", property(identity))
+    desk.hear(spoke(desk))
+    desk.tick(60)
+    asked.clear()
+    desk.hear(spoke(desk))
+    before = len(asked)
+    burns(desk)
+    assert len(desk.engine._hands.leases) == 21  # noqa: SLF001 -- a lease shows nowhere else
+    desk.tick(60)
+    asked.clear()
+    desk.hear(spoke(desk))
+    assert len(asked) <= before + 2
+
+
 def test_an_escape_door_that_never_spoke_while_it_burned_is_not_told_afterwards(escape: Desk) -> None:
     burns(escape)
     burns(escape, alarm=False)
@@ -452,6 +487,20 @@ def test_that_it_was_done_shows_in_the_next_uplink_however_late_that_is(desk: De
     desk.tick(3 * HOUR)
     assert state_of(desk) == "delivered"
     assert told(desk.hear(spoke(desk, CLOSED))) == [("command.verified", "close_valve")]
+
+
+def test_so_does_what_a_restart_let_wait_again_and_the_network_then_says_has_left(desk: Desk) -> None:
+    ask(desk, "gas-1", "close_valve")
+    desk.hear(spoke(desk))
+    later = desk.restart()
+    later.wait(600)
+    later.say(Started("test", ("events", "telemetry")))
+    assert state_of(later) == "waiting_for_uplink"
+    later.catch_up(2)
+    later.say(Outcome("c1", OutcomeKind.DELIVERED))
+    later.tick(60)
+    effects = later.hear(spoke(later, CLOSED), connection=2)
+    assert ("command.verified", "close_valve") in told(effects)
 
 
 def test_what_nothing_can_show_to_be_done_does_not_stay_open_for_as_long_as_it_might_have_waited(desk: Desk) -> None:
