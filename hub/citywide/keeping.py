@@ -11,9 +11,9 @@ import structlog
 from hub.clock import Clock
 from hub.errors import ConfigError, UnavailableError
 from hub.model import Event
-from hub.sinks.fence import Fence
+from hub.sinks.fence import Fence, Note
 from hub.sinks.ownership import Claim, Ownership
-from hub.sinks.redis_link import Link, pack, pairs
+from hub.sinks.redis_link import Link, key_of, pack, pairs
 from hub.sinks.rounds import Position
 from hub.sinks.streams import (
     UNWRITABLE,
@@ -21,6 +21,7 @@ from hub.sinks.streams import (
     cursor_key,
     decode_cursor,
     heartbeat_key,
+    kind_of,
     outbox_key,
     pack_event,
     source_of,
@@ -50,6 +51,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Kept).decode
+_decode_commands = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
 class TailLostError(Exception):
@@ -88,11 +90,12 @@ class Keeper:
     async def keep(self, events: Sequence[Event], kept: Kept) -> None:
         """Write ``events`` and ``kept`` in one transaction, however long that takes; TailLostError to begin again."""
         packed = [command for event in events for command in self._packed(event)]
+        notes = _notes(packed)
         packed.append(pack(b"HSET", cursor_key(CITY), FIELD, _encode(kept)))
         failures, record = 0, await self._record() + 1
         while True:
             try:
-                if await self._is_written(packed, record) and not self._fence.refusals:
+                if await self._is_written(packed, record, notes) and not self._fence.untold:
                     break
             except UnavailableError as error:
                 self._fall_behind(error)
@@ -122,12 +125,17 @@ class Keeper:
                 self._check()
                 return record
 
-    async def _is_written(self, packed: Sequence[bytes], record: int) -> bool:
+    async def _is_written(self, packed: Sequence[bytes], record: int, notes: Mapping[str, Note]) -> bool:
         """Return whether the transaction has happened: now, or before, when the answer did not come."""
         position = await self._fence.position()
         self._check()
-        await self._fence.send_again(position)
-        return position >= record or await self._fence.commit(packed, record)
+        if untold := self._fence.untold:
+            again = [command for note in untold.values() for command in _decode_commands(note)]
+            await self._fence.commit(again, position, _notes(again))
+            if self._fence.untold:
+                raise UnavailableError("key_foreign", "a key of ours holds something else", keys=sorted(untold))
+            return False
+        return position >= record or await self._fence.commit(packed, record, notes)
 
     def _check(self) -> None:
         if self._is_lost:
@@ -142,6 +150,14 @@ class Keeper:
     async def close(self) -> None:
         """Close the connection."""
         await self._fence.close()
+
+
+def _notes(packed: Sequence[bytes]) -> dict[str, Note]:
+    """Return what is noted of a key that turns out to be somebody else's: its commands, for nobody else keeps them."""
+    commands: dict[str, list[bytes]] = {}
+    for command in packed:
+        commands.setdefault(key_of(command).decode(), []).append(command)
+    return {key: Note(kind_of(key), msgspec.msgpack.encode(each)) for key, each in commands.items()}
 
 
 def decode_kept(fields: Mapping[bytes, bytes]) -> Kept | None:

@@ -56,6 +56,11 @@ def pack(*arguments: Argument) -> bytes:
     return _pack(arguments)
 
 
+def key_of(packed: bytes) -> bytes:
+    """Return the first argument of one packed command: the key that it writes to."""
+    return packed.split(b"\r\n", 5)[4]
+
+
 class Link:
     """One connection, used by one task at a time.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
@@ -14,12 +14,14 @@ import structlog
 from hub.clock import Clock
 from hub.errors import UnavailableError
 from hub.model import AlarmState, Owed, StreamWork
-from hub.sinks.fence import Fence
+from hub.sinks.fence import Fence, Note
+from hub.sinks.redis_link import key_of
 from hub.sinks.streams import (
     DEAD_LETTERS,
     UNWRITABLE,
     alarms_key,
     events_key,
+    kind_of,
     pack_alarm_change,
     pack_dead_letter,
     pack_event,
@@ -52,11 +54,12 @@ that the changes still owed lead to the same state again.
 
 @dataclass(slots=True)
 class _Parcel:
-    """One record's commands."""
+    """One record's commands, and the keys of theirs that may turn out to be somebody else's."""
 
     position: int
     packed: list[bytes]
     packed_bytes: int = 0
+    keys: set[str] = field(default_factory=set)
 
 
 class StreamSink:
@@ -84,7 +87,7 @@ class StreamSink:
         self._rests_until = 0
         self._lock = asyncio.Lock()
         self._shown = 0
-        self._keys: dict[str, bytes] = {}
+        self._keys: set[str] = set()
         self._checked_keys: set[str] = set()
 
     @property
@@ -142,21 +145,44 @@ class StreamSink:
             log.info("stream_delivery_resumed")
 
     async def _send(self, parcels: deque[_Parcel]) -> None:
-        """Drop the parcels that the cursor covers and send the next ones, in one transaction."""
+        """Drop the parcels that have been told and send the next ones, in one transaction."""
         delivered = await self._catch_up()
-        if self._fence.refusals:
-            self._checked_keys.clear()
-            await self._check_types()
-            await self._fence.send_again(delivered)
-        while parcels and parcels[0].position <= delivered:
+        untold = {key: int(above) for key, above in self._fence.untold.items()}
+        told = min([delivered, *untold.values()])
+        while parcels and parcels[0].position <= told:
             parcels.popleft()
         if not parcels:
+            return
+        if untold:
+            await self._tell(parcels, untold, delivered)
             return
         load = _load(parcels)
         await self._check_types()
         packed = [command for parcel in load for command in parcel.packed]
-        if await self._fence.commit(packed, load[-1].position):
+        above = b"%d" % delivered
+        notes = {key: Note(kind_of(key), above) for parcel in load for key in parcel.keys}
+        if await self._fence.commit(packed, load[-1].position, notes):
             self.transactions += 1
+
+    async def _tell(self, parcels: deque[_Parcel], untold: Mapping[str, int], delivered: int) -> None:
+        """Send what keys that were somebody else's have not taken, each above its record, of what the cursor covers.
+
+        The outbox owes those records still; but after a kill it may give them in other portions.
+        """
+        self._keys.update(untold)
+        self._checked_keys.clear()
+        await self._check_types()
+        covered = [parcel for parcel in parcels if parcel.position <= delivered]
+        packed = [
+            command
+            for parcel in covered
+            for command in parcel.packed
+            if parcel.position > untold.get(key_of(command).decode(), delivered)
+        ]
+        told = parcels[-1].position
+        if_ours = b"%d" % told if told < delivered else b""
+        notes = {key: Note(kind_of(key), b"%d" % above, if_ours) for key, above in untold.items()}
+        await self._fence.commit(packed, delivered, notes)
 
     async def _catch_up(self) -> int:
         """Return the cursor, after showing all alarms if the connection is a new one."""
@@ -177,9 +203,9 @@ class StreamSink:
         """
         if len(self._checked_keys) == len(self._keys):
             return
-        keys = [key for key in self._keys if key not in self._checked_keys]
+        keys = sorted(self._keys - self._checked_keys)
         for key, found in zip(keys, await self._fence.types(keys), strict=True):
-            if found not in {self._keys[key], b"none"}:
+            if found not in {kind_of(key), b"none"}:
                 raise UnavailableError("key_foreign", "a key of ours holds something else", key=key, found=found)
         self._checked_keys.update(keys)
 
@@ -187,17 +213,18 @@ class StreamSink:
         parcel = _Parcel(position, [])
         # Most records have one sort of work; asking first saves 2 us for each of the others.
         if work.events:
-            self._keys.update((events_key(event.name), b"stream") for event in work.events)
+            parcel.keys.update(events_key(event.name) for event in work.events)
             source = self._source
             _fill(parcel, "events", work.events, lambda event: pack_event(event, source), tally)
         if work.alarms:
-            self._keys.update((alarms_key(change.site), b"hash") for change in work.alarms)
+            parcel.keys.update(alarms_key(change.site) for change in work.alarms)
             _fill(parcel, "alarms", work.alarms, pack_alarm_change, tally)
         if work.replies:
             _fill(parcel, "replies", work.replies, pack_reply, tally)
         if work.dead_letters:
-            self._keys[DEAD_LETTERS] = b"stream"
+            parcel.keys.add(DEAD_LETTERS)
             _fill(parcel, "dead_letters", work.dead_letters, pack_dead_letter, tally)
+        self._keys |= parcel.keys
         return parcel
 
     def _fall_behind(self, error: UnavailableError) -> None:

@@ -76,6 +76,11 @@ def reply_key(request: str) -> str:
     return f"hub:reply:{request}"
 
 
+def kind_of(key: str) -> bytes:
+    """Return what TYPE says of a key that transactions write to, unless it is somebody else's."""
+    return b"hash" if key.startswith(alarms_key("")) else b"list" if key.startswith(outbox_key("")) else b"stream"
+
+
 def trimmed_keys(partition: str, domains: Iterable[str] = DOMAINS) -> tuple[str, ...]:
     """Return the streams that are kept by age: events of ``domains``, dead letters, and the partition's requests."""
     return (*map(domain_key, domains), DEAD_LETTERS, control_key(partition))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from hub.citywide.keeping import CITY, Keeper, Kept
 from hub.clock import SystemClock
 from hub.sinks.ownership import Claim, Ownership
 from hub.sinks.stream_readers import read_events
-from hub.sinks.streams import events_key
+from hub.sinks.streams import events_key, outbox_key
 from tests.citywide.rig import GARDEN, swipe
 from tests.servers.valkey import ValkeyServer
 from tests.sinks.streams.rig import JOURNAL
@@ -30,3 +31,22 @@ async def test_an_event_that_its_stream_refused_is_there_once_when_the_stream_is
             await link.ask("DEL", events_key(told.name))
         assert [event.id for event in await read_events(link)] == [told.id]
         assert (keeper.transactions, keeper.behind_since) == (1, None)
+
+
+async def test_what_was_refused_when_the_city_stopped_is_told_once_by_the_next_one(valkey: ValkeyServer) -> None:
+    clock, told, later = SystemClock(), swipe(1, GARDEN), swipe(2, GARDEN)
+    claim = Claim(partition=CITY, journal=JOURNAL, host="host-a", epoch_hint=0, journal_end=100)
+    async with valkey.link() as link, valkey.link() as of_owner, valkey.link() as of_keeper:
+        keeper = Keeper(of_keeper, Ownership(of_owner, clock, claim), clock)
+        await link.ask("SET", events_key(told.name), "somebody's note")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(10) as limit, asyncio.TaskGroup() as group:
+                group.create_task(keeper.keep([told], Kept()))
+                await wait_until(lambda: keeper.behind_since is not None)
+                limit.reschedule(0)
+                await asyncio.Event().wait()
+        await link.ask("DEL", events_key(told.name))
+        next_one = Keeper(of_keeper, Ownership(of_owner, clock, claim), clock)
+        await next_one.keep([later], Kept(judged_until=1))
+        assert [event.id for event in await read_events(link)] == [told.id, later.id]
+        assert await link.ask("LLEN", outbox_key(CITY)) == 2
