@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from hub.config import read_settings
 from hub.journal.readings import read_progress
 from hub.ui.backups.making import PAGES, snapshot
 from tests.machine import needs_mosquitto
@@ -175,6 +176,32 @@ def test_a_restored_installation_lies_where_it_was_restored(office: Office) -> N
     assert str(office.directory / "data") not in text
     assert rows(home / "data" / "registry.sqlite") == rows(office.directory / "data" / "registry.sqlite")
     assert (home / "rules" / "own.yaml").read_bytes() == (office.directory / "rules" / "own.yaml").read_bytes()
+
+
+def test_every_place_that_the_settings_name_is_there_after_a_restore_and_none_is_the_old_one(office: Office) -> None:
+    old, home, file = office.directory, office.directory / "home", office.directory / "a.tar"
+    (old / "profiles").mkdir()
+    (old / "rules" / "own.yaml").unlink()
+    settings = old / "hub.toml"
+    text = settings.read_text(encoding="utf-8").replace("[redis]\n", f'[redis]\nchild_dir = "{old}/valkey"\n')
+    more = f'[notify]\ndir = "{old}/wishes"\n[broker]\ndirectory = "{old}/broker"\n'
+    settings.write_text(f'profiles_dir = "{old}/profiles"\n{text}{more}', encoding="utf-8")
+    office.json("backup", str(file))
+    assert office.json("restore", str(file), str(home))["by_hand"] == []
+    new = read_settings(home / "hub.toml")
+    places = [new.data_dir, new.profiles_dir, new.rules_dir, new.notify.dir, new.broker.directory, new.redis.child_dir]
+    assert [place for place in places if place is None or not place.is_dir() or place.parent != home] == []
+
+
+def test_a_place_that_cannot_be_written_for_a_person_is_told(office: Office) -> None:
+    file, home = office.directory / "a.tar", office.directory / "home"
+    with (office.directory / "hub.toml").open("a", encoding="utf-8") as settings:
+        settings.write(f'[broker]\n"directory" = "{office.directory}/broker"\n')
+    office.json("backup", str(file))
+    assert (
+        f'they lead elsewhere yet: broker.directory = "{home / "broker"}"'
+        in office("restore", str(file), str(home)).out
+    )
 
 
 def test_nothing_is_overwritten(office: Office) -> None:

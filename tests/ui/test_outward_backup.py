@@ -182,20 +182,37 @@ def test_wishes_are_saved_without_addresses_and_lie_where_the_settings_lead(offi
     file, home, wishes = office.directory / "a.tar", office.directory / "home", office.directory / "wishes"
     wishes.mkdir()
     (wishes / "duty.yaml").write_text("channel: duty\nurl_file: duty.url\n", encoding="utf-8")
-    (wishes / "duty.url").write_text("json://duty:hush@example.org", encoding="utf-8")
+    more = {"desk": "desk.yml", "lead": "lead.yaml", "far": "../far"}
+    text = "---\n".join(f"channel: {name}\nurl_file: {file}\n" for name, file in more.items())
+    (wishes / "more.yaml").write_text(text, encoding="utf-8")
+    (wishes / "odd.yaml").write_text("channel: odd\nurl_file: old.yaml\n", encoding="utf-8")
+    for name in ("duty.url", "desk.yml", "lead.yaml"):
+        (wishes / name).write_text("json://duty:hush@example.org", encoding="utf-8")
+    (wishes / "old.yaml").write_text("json: hush\n", encoding="utf-8")  # one that could be a document
     settings = office.directory / "hub.toml"
     text = settings.read_text(encoding="utf-8")
-    more = f'[notify]\ndir = "{wishes}"\n[forward.city]\nwebhook = "https://hush.example"\n'
-    settings.write_text(f"{text}{more}", encoding="utf-8")
-    assert office.json("backup", str(file))["left_out"] == ["forward.city.webhook"]
+    words = f'[notify]\ndir = "{wishes}"\n[forward.city]\nwebhook = "https://hush.example"\n'
+    words += 'secret_file = "/etc/hub/city.secret"\n'
+    settings.write_text(f"{text}{words}", encoding="utf-8")
+    made = office.json("backup", str(file))
+    assert made["left_out"] == ["forward.city.webhook"]
+    assert made["elsewhere"] == [
+        "forward.city.secret_file = /etc/hub/city.secret",
+        *(f"notify/{name}" for name in ("desk.yml", "duty.url", "lead.yaml", "old.yaml")),
+        str(office.directory / "far"),
+    ]
     assert b"hush" not in file.read_bytes()
-    office.json("restore", str(file), str(home))
-    assert [path.name for path in (home / "notify").iterdir()] == ["duty.yaml"]
+    assert "forward.city.secret_file = /etc/hub/city.secret" in office("restore", str(file), str(home)).out
+    assert sorted(path.name for path in (home / "notify").iterdir()) == ["duty.yaml", "more.yaml", "odd.yaml"]
     assert read_settings(home / "hub.toml").notify.dir == home / "notify"
     whole = office.directory / "b.tar"
     office.json("backup", str(whole), "--with-secrets")
     assert json.loads(office("restore", str(whole), str(office.directory / "all"), "--json").out)["left_out"] == []
-    assert (office.directory / "all" / "notify" / "duty.url").read_text(encoding="utf-8").startswith("json://")
+    everything = office.directory / "all"
+    assert (everything / "notify" / "duty.url").read_text(encoding="utf-8").startswith("json://")
+    assert [path.name for path in everything.rglob("*") if path.is_file() and path.stat().st_mode & 0o077] == [
+        "own.yaml"
+    ]
 
 
 def test_a_restored_ledger_is_told_with_what_it_means(tmp_path: Path, office: Office) -> None:

@@ -9,7 +9,7 @@ import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -25,10 +25,12 @@ from hub.journal.readings import read_progress
 from hub.outward.standing import FILE as LEDGER
 from hub.outward.standing import ledgers_in
 from hub.partitions import FOLDER, partitions_of, settings_of
+from hub.provenance import leaves_of
 from hub.registry.copying import copy
 from hub.registry.database import Database
 from hub.ui.backups.manifest import FORMAT, NAME, Kept, Manifest, Tick, part_of
-from hub.ui.backups.settings_text import DATA, PLACES, place_of, without_secrets
+from hub.ui.backups.settings_text import COPIED, DATA, PLACES, place_of, without_secrets
+from hub.yaml_documents import load_documents
 
 PAGES = 256
 ATTEMPTS = 3
@@ -47,6 +49,7 @@ class Backup:
         self._config = config
         self._has_secrets = has_secrets
         self._left_out: list[str] = []
+        self._elsewhere: list[str] = []
 
     def size(self) -> int:
         """Return how many bytes are to be copied: once out of the files, once into the backup."""
@@ -64,6 +67,7 @@ class Backup:
             partitions = [*self._copy_partitions(stage, tick)]
             self._copy_registry(stage, tick)
             self._copy_settings(stage)
+            self._copy_places(stage)
             files = [path for path in sorted(stage.rglob("*")) if path.is_file()]
             manifest = Manifest(
                 format=FORMAT,
@@ -73,6 +77,7 @@ class Backup:
                 left_out=self._left_out,
                 partitions=partitions,
                 ledgers=ledgers,
+                elsewhere=self._elsewhere,
                 parts=[part_of(path, path.relative_to(stage).as_posix()) for path in files],
             )
             (stage / NAME).write_bytes(msgspec.json.encode(manifest))
@@ -137,17 +142,43 @@ class Backup:
             for source, name in [(secrets, SECRETS_FILE), *keys]:
                 if source.exists():
                     _write(stage / name, source.read_bytes())
-        for setting, name in PLACES.items():
-            directory = place_of(settings, setting)
-            if directory is not None and setting != DATA and directory.is_dir():
-                # Beside routes lie addresses, in files of any name.
-                has_secrets = setting == "notify.dir" and not self._has_secrets
-                shutil.copytree(directory, stage / name, ignore=_all_but_yaml if has_secrets else None)
+        files = [(name, path) for name, path in leaves_of(settings) if isinstance(path, Path) and name not in PLACES]
+        self._elsewhere += [f"{name} = {path}" for name, path in files]
+        if self._has_secrets and settings.registry.url.get_secret_value():
+            self._elsewhere.append("registry.url (data/registry.sqlite is its copy)")
+
+    def _copy_places(self, stage: Path) -> None:
+        for setting, name in COPIED.items():
+            directory = place_of(self._settings, setting)
+            if directory is None or setting == DATA or not directory.is_dir():
+                continue
+            if setting == "notify.dir":
+                self._copy_wishes(directory, stage / name)
+            else:
+                shutil.copytree(directory, stage / name)
+
+    def _copy_wishes(self, directory: Path, target: Path) -> None:
+        """Copy who is told what; beside the documents lie addresses, in files of any name, which are secret."""
+        documents, addresses = _documents_and_addresses(directory)
+        files = [path for path in sorted(directory.rglob("*")) if path.is_file()]
+        for path in files:
+            if self._has_secrets or (path in documents and path.resolve() not in addresses):
+                _write(target / path.relative_to(directory), path.read_bytes())
+            else:
+                self._elsewhere.append(f"{target.name}/{path.relative_to(directory).as_posix()}")
+        self._elsewhere += sorted(str(path) for path in addresses - {each.resolve() for each in files})
 
 
-def _all_but_yaml(directory: str, names: list[str]) -> list[str]:
-    """Return what holds no documents."""
-    return [name for name in names if not (Path(directory, name).is_dir() or name.endswith((".yaml", ".yml")))]
+def _documents_and_addresses(directory: Path) -> tuple[set[Path], set[Path]]:
+    """Return the files that hold documents, and (resolved) those that they say hold addresses."""
+    documents, addresses = set(), set()
+    for path in directory.rglob("*.yaml"):
+        with suppress(ConfigError):  # what is no document may be an address
+            for each in load_documents(path):
+                documents.add(path)
+                if file := each.body.get("url_file"):
+                    addresses.add((path.parent / str(file)).resolve())
+    return documents, addresses
 
 
 async def _copy_rows(source: str, target: str) -> None:

@@ -37,7 +37,10 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """The whole: ``left_out`` are the settings that were secret, ``ledgers`` those of forwarders and notifiers."""
+    """The whole: ``left_out`` are the settings that were secret, ``ledgers`` those of forwarders and notifiers.
+
+    ``elsewhere`` is what the settings lead to and is not in it: settings with their files, files of addresses.
+    """
 
     format: int
     hub: str
@@ -47,6 +50,7 @@ class Manifest(msgspec.Struct, frozen=True):
     partitions: list[Kept]
     parts: list[Part]
     ledgers: list[str] = []
+    elsewhere: list[str] = []
 
 
 def read_manifest(data: bytes, file: Path) -> Manifest:

@@ -6,16 +6,20 @@ import shutil
 import tarfile
 import tempfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hub.config import SECRETS_FILE
 from hub.errors import ConfigError, CorruptError, UnavailableError
+from hub.toml_files import read_layers
 from hub.ui.backups.manifest import NAME, Manifest, Part, Tick, copied, read_manifest
 from hub.ui.backups.settings_text import DATA, PLACES, moved
 
 DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error)
 """What reading a file that is no whole backup may raise."""
 _PRIVATE = (".sqlite", ".key", "/secret", SECRETS_FILE)
+_WISHES = f"{PLACES['notify.dir']}/"
 
 
 def opened(file: Path) -> tarfile.TarFile:
@@ -40,23 +44,26 @@ def manifest_of(archive: tarfile.TarFile, file: Path) -> Manifest:
         raise CorruptError("backup_damaged", str(error), file=str(file)) from error
 
 
-def restore(archive: tarfile.TarFile, manifest: Manifest, file: Path, directory: Path, tick: Tick) -> None:
+def restore(archive: tarfile.TarFile, manifest: Manifest, file: Path, directory: Path, tick: Tick) -> list[str]:
     """Write everything below ``directory``, which must be empty or not there; CorruptError leaves it so.
 
-    hub.toml then leads there, whatever it said before.
+    hub.toml then leads there, whatever it said before; what of it a person must write is returned.
     """
     refuse_what_is_there(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
     try:
         _extract(archive, manifest, file, stage, tick)
-        _lead_there(stage, directory)
+        by_hand = _lead_there(stage, directory)
+        if manifest.has_secrets:
+            (stage / "hub.toml").chmod(0o600)
         if directory.exists():
             directory.rmdir()
         stage.rename(directory)
     except BaseException:
         shutil.rmtree(stage, ignore_errors=True)
         raise
+    return by_hand
 
 
 def refuse_what_is_there(directory: Path) -> None:
@@ -89,14 +96,37 @@ def _extract_one(
         raise CorruptError("backup_damaged", f"{part.path} is no file")
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     with path.open("wb") as target:
-        path.chmod(0o600 if part.path.endswith(_PRIVATE) else 0o640)
+        path.chmod(0o600 if _is_private(part.path) else 0o640)
         digest, size = copied(source, target, tick)
     if (digest, size) != (part.digest, part.size):
         raise CorruptError("backup_damaged", f"{part.path} is not what was saved")
 
 
-def _lead_there(stage: Path, directory: Path) -> None:
-    config = stage / "hub.toml"
+def _is_private(path: str) -> bool:
+    """Return whether only we may read a file; beside routes lie addresses, in files of any name."""
+    return path.endswith(_PRIVATE) or path.startswith(_WISHES)
+
+
+def _lead_there(stage: Path, directory: Path) -> list[str]:
+    """Let the settings lead into ``directory``, and make what they name; return the lines that do not yet."""
+    config, home = stage / "hub.toml", directory.resolve()
     text = config.read_text(encoding="utf-8") if config.exists() else ""
-    there = {name for name, folder in PLACES.items() if name == DATA or (stage / folder).is_dir()}
-    config.write_text(moved(text, directory.resolve(), there), encoding="utf-8")
+    before = _said(stage)
+    there = {name for name, at in PLACES.items() if name == DATA or _at(before, name) or (stage / at).is_dir()}
+    for name in there:
+        (stage / PLACES[name]).mkdir(exist_ok=True, mode=0o750)
+    config.write_text(moved(text, home, there), encoding="utf-8")
+    after = _said(stage)
+    wanted = {name: str(home / folder) for name, folder in PLACES.items() if name in there}
+    return [f'{name} = "{path}"' for name, path in wanted.items() if _at(after, name) != path]
+
+
+def _said(stage: Path) -> Mapping[str, Any]:
+    return read_layers([path for path in (stage / "hub.toml", stage / SECRETS_FILE) if path.exists()])[0]
+
+
+def _at(values: Mapping[str, Any], name: str) -> object:
+    found: Any = values
+    for key in name.split("."):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found

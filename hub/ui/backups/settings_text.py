@@ -14,14 +14,16 @@ from hub.errors import ConfigError
 from hub.provenance import HIDDEN, leaves_of
 
 DATA = "data_dir"
-PLACES = {
+COPIED = {
     DATA: "data",
     "profiles_dir": "device_profiles",
     "rules_dir": "rules",
     "city.rules_dir": "city_rules",
     "notify.dir": "notify",
 }
-"""Settings that say where files lie, and where they lie in a restored installation."""
+"""Settings that say where files lie that a backup holds, and where they lie in a restored installation."""
+PLACES = {**COPIED, "broker.directory": "broker", "redis.child_dir": "valkey"}
+"""With those whose files are made anew: a restored hub must not write into the installation that it came from."""
 
 
 def place_of(settings: Settings, setting: str) -> Path | None:
@@ -55,7 +57,10 @@ def _given(settings: Settings) -> list[str]:
 
 
 def moved(text: str, directory: Path, there: Collection[str]) -> str:
-    """Return settings that lead into ``directory``, where those of ``PLACES`` that are ``there`` lie."""
+    """Return settings that lead into ``directory``, where those of ``PLACES`` that are ``there`` lie.
+
+    It holds for settings on lines of their own; who calls looks whether that was all.
+    """
     new = {name: f"{json.dumps(str(directory / folder))}" for name, folder in PLACES.items() if name in there}
     kept: list[str] = []
     table = ""

@@ -50,6 +50,8 @@ def backup(
         typer.echo(f"ledger {place}")
     if made.left_out:
         typer.echo(f"left out: {', '.join(made.left_out)}; --with-secrets keeps them")
+    if made.elsewhere:
+        typer.echo(f"not in it: {', '.join(made.elsewhere)}")
     typer.echo(f"{len(made.parts)} files are in {file}")
 
 

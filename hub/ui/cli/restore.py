@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -41,19 +42,23 @@ def restore(
     with opened(file) as archive:
         manifest = manifest_of(archive, file)
         with bar("restoring", sum(part.size for part in manifest.parts)) as tick:
-            restore_all(archive, manifest, file, directory, tick)
+            by_hand = restore_all(archive, manifest, file, directory, tick)
     if as_json:
-        say_json(msgspec.to_builtins(manifest))
+        say_json({**msgspec.to_builtins(manifest), "by_hand": by_hand})
     else:
-        _tell(manifest, directory)
+        _tell(manifest, directory, by_hand)
 
 
-def _tell(manifest: Manifest, directory: Path) -> None:
+def _tell(manifest: Manifest, directory: Path, by_hand: Sequence[str]) -> None:
     typer.echo(f"{len(manifest.parts)} files of {moment(manifest.made_at)} are in {directory}")
     for each in manifest.partitions:
         typer.echo(f"partition {each.partition}: journal {each.journal}, which ends at record {each.last}")
     if manifest.left_out:
         typer.echo(f"fill in, in {directory / 'secrets.toml'}: {', '.join(manifest.left_out)}")
+    if by_hand:
+        typer.echo(f"write into {directory / 'hub.toml'}, they lead elsewhere yet: {'; '.join(by_hand)}")
+    if manifest.elsewhere:
+        typer.echo(f"not in the backup, the settings lead to them: {', '.join(manifest.elsewhere)}")
     if not manifest.has_secrets:
         typer.echo("without pseudonyms.key cards and plates get other pseudonyms than before; without authority/ca.key")
         typer.echo("certificates of devices are signed by a new authority: copy both from the old data directory,")
