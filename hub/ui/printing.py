@@ -43,6 +43,5 @@ def console_of(is_terminal: Callable[[], bool]) -> Console:
 
     What is shown was often written by others: brackets would be eaten, or end the command.
     """
-    if is_terminal():
-        return Console(highlight=False, markup=False, emoji=False)
-    return Console(highlight=False, markup=False, emoji=False, width=240, soft_wrap=True)
+    is_wide = not is_terminal()
+    return Console(highlight=False, markup=False, emoji=False, width=240 if is_wide else None, soft_wrap=is_wide)

@@ -80,12 +80,11 @@ def decode(  # noqa: PLR0913 -- each is a word of the command line
         _tell(console, [spoken(reading) for reading in seen.readings], is_wrong=seen.error is not None)
         if seen.is_partial or seen.tail is not None:
             console.print(
-                f"{'partial' if seen.is_partial else 'not shown'}: {seen.tail or 'a value could not be read'}",
-                markup=False,
+                f"{'partial' if seen.is_partial else 'not shown'}: {seen.tail or 'a value could not be read'}"
             )
         if seen.error is not None:
             place = where(seen)
-            console.print(f"dead letter: {seen.error}{f' -- {place}' if place else ''}", markup=False, style="red")
+            console.print(f"dead letter: {seen.error}{f' -- {place}' if place else ''}", style="red")
     if seen.error is not None:
         raise typer.Exit(EXIT_FAILED)
 
@@ -217,7 +216,7 @@ def _with_file(desk: Desk, model: str) -> tuple[Shelf, str]:
 
 def _tell(console: Console, lines: list[str], *, is_wrong: bool) -> None:
     for line in lines:
-        console.print(f"{'if its frame were right: ' if is_wrong else ''}{line}", markup=False)
+        console.print(f"{'if its frame were right: ' if is_wrong else ''}{line}")
 
 
 def _own_file(desk: Desk, model: str) -> Path:

@@ -140,7 +140,7 @@ def _say_cause(cause: Cause, veil: Veil) -> None:
         size = len(cause.message.payload)
         typer.echo(f"record {position}, message {index}, {received}: {cause.message.topic}, {size} bytes")
         for part in _payload(cause, veil):
-            console_of(lambda: False).print(part, markup=False)
+            console_of(lambda: False).print(part)
         for reading in () if cause.decoded is None else cause.decoded.readings:
             typer.echo(f"  {spoken(veil.reading(reading))}")
 
