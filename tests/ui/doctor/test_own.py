@@ -100,15 +100,21 @@ async def test_what_ships_has_no_mistake(tmp_path: Path) -> None:
 
 
 async def test_mistakes_of_our_own_are_told_where_they_stand(tmp_path: Path) -> None:
-    rule, profile = tmp_path / "rules.yaml", tmp_path / "profile.yaml"
+    rules, profiles = tmp_path / "rules", tmp_path / "profiles"
+    rule, profile = rules / "own.yaml", profiles / "own.yaml"
+    rules.mkdir()
+    profiles.mkdir()
     rule.write_text("rule: broken\nfor_each: smoke_sensor\nwhen: nonsense > 1\n", encoding="utf-8")
     profile.write_text("profile: a/b\nversion: 1.0.0\nkind: nothing\n", encoding="utf-8")
-    found = await examined("rules", scene(settings_of(tmp_path, rules_dir=rule)))
-    assert (found["rules_check"].grade, str(rule) in found["rules_check"].found) == (BAD, True)
-    found = await examined("profiles", scene(settings_of(tmp_path, profiles_dir=profile)))
-    assert (found["profiles_check"].grade, str(profile) in found["profiles_check"].found) == (BAD, True)
+    found = await examined("rules", scene(settings_of(tmp_path, rules_dir=rules)))
+    assert (found["rules_check"].grade, f"{rule}:1: error: broken" in found["rules_check"].found) == (BAD, True)
+    found = await examined("profiles", scene(settings_of(tmp_path, profiles_dir=profiles)))
+    assert (found["profiles_check"].grade, f"{profile}:" in found["profiles_check"].found) == (BAD, True)
+    rule.write_text("scene: none\nrules: [nonsense]\n", encoding="utf-8")
+    found = await examined("rules", scene(settings_of(tmp_path, rules_dir=rules)))
+    assert (found["rules_check"].grade, f"{rule}:1: error: none: " in found["rules_check"].found) == (BAD, True)
     rule.write_text("rule: [", encoding="utf-8")
-    assert (await examined("rules", scene(settings_of(tmp_path, rules_dir=rule))))["rules_check"].grade is BAD
+    assert (await examined("rules", scene(settings_of(tmp_path, rules_dir=rules))))["rules_check"].grade is BAD
 
 
 def test_the_command_tells_the_worst_first_how_to_mend_it_and_fails(cli: Cli, tmp_path: Path) -> None:
