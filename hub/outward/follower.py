@@ -121,6 +121,8 @@ class Follower:
         is_time = self._clock.monotonic_ns() - self._kept_at > KEEP_EVERY_NS
         if parcels or found.unreadable or (found.entries and is_time):
             await self._keep(parcels, {"unreadable": found.unreadable}, doubtful)
+        at = self._rounds.positions
+        self._wanted_again = {each: end for each, end in self._wanted_again.items() if _place(at[each]) < _place(end)}
         self.read_until, self.read_at = found.until, self._clock.monotonic_ns()
 
     def _is_wanted_again(self, entry: Entry) -> bool:
@@ -129,7 +131,7 @@ class Follower:
         Whatever else is read twice is so because its stream was set back, by this process or by one before it.
         """
         end = self._wanted_again.get(entry.stream)
-        return end is not None and (entry.written_at, entry.number) <= (end.written_at, end.number)
+        return end is not None and (entry.written_at, entry.number) <= _place(end)
 
     async def _look_for_loss(self) -> None:
         back = await self._rounds.go_back()
@@ -159,3 +161,7 @@ class Follower:
             else:
                 break
         self._kept_at = self._clock.monotonic_ns()
+
+
+def _place(position: Position) -> tuple[int, int]:
+    return position.written_at, position.number
