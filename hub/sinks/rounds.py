@@ -62,6 +62,7 @@ class Rounds:
     def __init__(self, link: Link, streams: Iterable[str], names: Collection[str] | None = None) -> None:
         self.positions: dict[str, Position] = {}
         self.unread: dict[str, int] = {}
+        self._away: set[str] = set()
         self.streams = tuple(streams)
         self._names = None if names is None else frozenset(name.encode() for name in names)
         self._link = link
@@ -94,14 +95,22 @@ class Rounds:
         """Return the streams that end before where we are: their server has forgotten what was read, or is another.
 
         What it writes from then on may have ids that we are past: what such a stream holds of its last hour is unread.
+        One that is not there is returned when it is there again, for that says what it then holds.
         """
         await self._link.open()
-        back = {}
+        back, away = {}, set()
         for stream, position in self.positions.items():
-            last = _entry_id((await self._facts(stream)).get(b"last-generated-id", b"0-0"))
-            if last < (position.written_at, position.number):
-                back[stream] = await self.position_at(stream, last[0] - BACK_MS)
-        self.positions |= back  # not before all have answered: whoever asks again must be told of each
+            facts = await self._facts(stream)
+            last = _entry_id(facts.get(b"last-generated-id", b"0-0"))
+            is_behind = last < (position.written_at, position.number)
+            if is_behind and not facts:
+                away.add(stream)
+            elif is_behind or stream in self._away:
+                placed = await self.position_at(stream, last[0] - BACK_MS)
+                back[stream] = min(placed, position, key=lambda each: (each.written_at, each.number))
+        # Not before all have answered: whoever asks again must be told of each.
+        self.positions |= back
+        self._away = away
         return list(back)
 
     async def again(self, since: int) -> AsyncIterator[tuple[list[Entry], int]]:

@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from hub.errors import UnavailableError
 from hub.sinks.redis_link import Answer, Argument, Link
-from hub.sinks.rounds import Rounds
+from hub.sinks.rounds import Position, Rounds
 from tests.servers.valkey import ValkeyServer
 
 STREAMS = ("hub:events:care", "hub:events:fire")
@@ -40,3 +40,40 @@ async def test_a_loss_is_told_once_also_when_the_next_question_fails(valkey: Val
         link.questions_left = 1_000
         assert await rounds.lost() == dict.fromkeys(STREAMS, 1)
         assert await rounds.lost() == {}
+
+
+async def test_a_stream_that_is_away_for_a_look_is_read_again_from_its_last_hour_when_it_is_back(
+    valkey: ValkeyServer,
+) -> None:
+    care, fire = STREAMS
+    hour = 3_600_000
+    async with valkey.link() as link, valkey.link() as own:
+        for number in range(1, 31):
+            await link.ask("XADD", fire, f"{number * hour}-0", "a", "1")
+        rounds = Rounds(own, STREAMS)
+        await rounds.begin({})
+        end = rounds.positions[fire]
+        await link.ask("RENAME", fire, "aside")
+        assert await rounds.go_back() == await rounds.go_back() == []
+        assert rounds.positions[fire] == end
+        await link.ask("RENAME", "aside", fire)
+        await link.ask("XADD", care, "*", "a", "1")  # which never was there before
+        assert await rounds.go_back() == [fire]
+        assert await link.ask("XRANGE", fire, f"({rounds.positions[fire].text}", "+", "COUNT", 1) == [
+            [f"{29 * hour}-0".encode(), [b"a", b"1"]]
+        ]
+        assert await rounds.go_back() == []
+
+
+async def test_a_stream_that_is_written_anew_after_it_was_away_is_read_from_its_beginning(valkey: ValkeyServer) -> None:
+    fire = STREAMS[1]
+    async with valkey.link() as link, valkey.link() as own:
+        await link.ask("XADD", fire, "2000-5", "a", "1")
+        rounds = Rounds(own, [fire])
+        await rounds.begin({})
+        await link.ask("DEL", fire)
+        assert await rounds.go_back() == []
+        for entry in ("1999-0", "2001-0"):
+            await link.ask("XADD", fire, entry, "a", "1")
+        assert await rounds.go_back() == [fire]
+        assert rounds.positions[fire] == Position()
