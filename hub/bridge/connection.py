@@ -277,14 +277,16 @@ class Connection(asyncio.Protocol):
         self._resting = False
         try:
             waiting = b"" if self._is_deaf or self._is_leaving else read_waiting(self._transport)
+        except OSError as error:
+            self.abort(f"connection_lost: {error}")
+            return
+        try:
             if waiting:
                 self.data_received(waiting)
             else:
                 self._regulate()
-        except OSError as error:
-            self.abort(f"connection_lost: {error}")
-        except BaseException:
-            self._transport.abort()  # as a transport does: what was read and not delivered comes again
+        except BaseException as error:
+            self.abort(f"connection_lost: {error}")  # as a transport does: what was read and not delivered comes again
             raise
 
     def _regulate(self) -> None:

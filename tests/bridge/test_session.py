@@ -171,12 +171,13 @@ async def test_a_session_rests_between_reads(broker: ScriptedBroker) -> None:
         assert asyncio.get_running_loop().time() - began > rest.total_seconds() / 2
 
 
+@pytest.mark.parametrize("mistake", [RuntimeError("ours"), OSError("ours")], ids=["any", "of the system"])
 async def test_a_mistake_of_ours_behind_a_rest_ends_the_connection_so_that_its_messages_come_again(
-    broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch, mistake: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         monkeypatch.undo()
-        raise RuntimeError
+        raise mistake
 
     rest = timedelta(seconds=0.2)
     async with Ear(MqttSession, replace(config(broker.port), rests=Rests(rest, rest))) as ear:
@@ -189,6 +190,8 @@ async def test_a_mistake_of_ours_behind_a_rest_ends_the_connection_so_that_its_m
         monkeypatch.setattr(connection_module, "read_messages", fail)
         broker.send(message(b"d", 5))
         await wait_until(lambda: broker.connections == 2)
+        assert [lost.reason for lost in ear.bodies(Lost)] == ["connection_lost: ours"]
+    assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [mistake]
 
 
 @pytest.mark.parametrize("brings", ["little", "much"])
