@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import cast
 
@@ -10,8 +9,8 @@ import pytest
 from typing_extensions import override
 
 from tests.chaos.faults.fault import DOWN
-from tests.chaos.town import Town
-from tests.chaos.watch import STARVED_NS, Watch
+from tests.chaos.influx_town import InfluxTown
+from tests.chaos.watch import STARVED_NS, Waits, Watch
 from tests.waiting import wait_until
 
 
@@ -32,19 +31,21 @@ class Behind:
 
 
 class Waited(Watch):
-    """Its hub has waited for ``each_ns`` more at every look."""
+    """``who`` has waited for ``each_ns`` more at every look."""
 
     each_ns = waited_ns = 0
+    who = "hub"
 
     @override
-    def waits(self) -> Mapping[int, int]:
+    def waits(self) -> Waits:
         self.waited_ns += self.each_ns
-        return {0: self.waited_ns, 1: 10**15}  # whoever waited long ago
+        long_ago = dict.fromkeys(("hub", "us", "valkey", "influxdb"), (1, 10**15))
+        return long_ago | {self.who: (1, self.waited_ns)}
 
 
-async def watched(hub: Behind, each_ns: int) -> Watch:
-    watch = Waited(cast("Town", SimpleNamespace(hub=hub)))
-    watch.each_ns = each_ns
+async def watched(hub: Behind, each_ns: int, who: str = "hub") -> Watch:
+    watch = Waited(cast("InfluxTown", SimpleNamespace(hub=hub)))
+    watch.each_ns, watch.who = each_ns, who
     async with watch.watching():
         await wait_until(lambda: hub.asked > 1)
     return watch
@@ -56,9 +57,18 @@ async def test_a_hub_that_does_not_answer_is_down_unless_it_was_starved(each_ns:
 
 
 @pytest.mark.parametrize(
-    ("each_ns", "unsure"), [(0, set()), (5 * STARVED_NS, {"timeseries_behind"})], ids=["idle", "starved"]
+    ("who", "each_ns", "unsure"),
+    [
+        ("hub", 0, set()),
+        ("hub", 5 * STARVED_NS, {"timeseries_behind"}),
+        ("influxdb", 5 * STARVED_NS, {"timeseries_behind"}),
+        ("valkey", 5 * STARVED_NS, set()),
+        ("us", 5 * STARVED_NS, set()),
+    ],
 )
-async def test_what_speaks_of_five_seconds_is_unsure_where_they_were_a_wait(each_ns: int, unsure: set[str]) -> None:
-    watch = await watched(Behind(is_mute=False), each_ns)
+async def test_what_speaks_of_five_seconds_is_unsure_where_they_were_a_wait_of_those_it_speaks_of(
+    who: str, each_ns: int, unsure: set[str]
+) -> None:
+    watch = await watched(Behind(is_mute=False), each_ns, who)
     assert watch.said == {"timeseries_behind", "session_blind"}
     assert watch.unsure == unsure

@@ -13,14 +13,16 @@ from hub.clock import SystemClock
 from hub.ui.readiness import PATIENCE_SECONDS
 from tests.chaos.evidence import Vital
 from tests.chaos.faults.fault import DOWN
-from tests.chaos.town import Town
+from tests.chaos.influx_town import InfluxTown
 from tests.waiting import wait_until
 
+Waits = Mapping[str, tuple[int, int]]
+HUB, US = "hub", "us"
 LOOK_SECONDS, METRICS_EVERY = 0.05, 10
 STARVED_NS = 300_000_000
 """Who waited for a processor for so long of the second in which it should have answered is not down."""
-OF_TIME = {"ownership_unconfirmed", "streams_behind", "timeseries_behind"}
-"""What is said when something has lasted for ``PATIENCE_SECONDS``."""
+OF_TIME = {"ownership_unconfirmed": "valkey", "streams_behind": "valkey", "timeseries_behind": "influxdb"}
+"""What is said when something has lasted for ``PATIENCE_SECONDS``, and of which server."""
 
 
 def resident_bytes(process: int) -> int:
@@ -35,10 +37,10 @@ def resident_bytes(process: int) -> int:
 class Watch:
     """Watches the hub of ``town``. ``said`` are the codes that /readyz has shown in the last ``watching``."""
 
-    def __init__(self, town: Town) -> None:
+    def __init__(self, town: InfluxTown) -> None:
         self.said: set[str] = set()
         self._sure: set[str] = set()
-        self._past: deque[tuple[int, Mapping[int, int]]] = deque()
+        self._past: deque[tuple[int, Waits]] = deque()
         self._town = town
         self._clock = SystemClock()
         self._looks = 0
@@ -93,18 +95,25 @@ class Watch:
             waiting_records=int(metrics["hub_outbox_waiting_records"]),
         )
 
-    def waits(self) -> Mapping[int, int]:
-        """Return how long the hub and we have waited for a processor that others had, by process."""
-        return {process: starved_ns(process) for process in (self._town.hub.pid, os.getpid())}
+    def waits(self) -> Waits:
+        """Return the process of the hub, of its servers and our own, and how long each waited for a processor."""
+        processes = {name: getattr(self._town, name).pid for name in (HUB, *OF_TIME.values())} | {US: os.getpid()}
+        return {name: (process, starved_ns(process)) for name, process in processes.items()}
 
-    def starved_since(self, before: Mapping[int, int]) -> int:
-        """Return how long one of both, whichever it was more, has waited since it had waited so long."""
-        return max(waited - before.get(process, 0) for process, waited in self.waits().items())
+    def starved_since(self, before: Waits, *names: str) -> int:
+        """Return how long one of ``names`` (the hub and we), whichever it was more, has waited since ``before``."""
+        now = self.waits()
+        return max(
+            now[name][1] - (before[name][1] if before[name][0] == now[name][0] else 0) for name in names or (HUB, US)
+        )
 
     @property
     def unsure(self) -> set[str]:
-        """Codes that speak of time and were only said when much of that time was a wait for a processor."""
-        return self.said & OF_TIME - self._sure
+        """Codes that speak of time and were only said when much of that time was a wait for a processor.
+
+        Of the hub or of the server that they speak of: how long we waited says nothing of theirs.
+        """
+        return self.said & OF_TIME.keys() - self._sure
 
     async def _look(self) -> None:
         while True:
@@ -122,8 +131,10 @@ class Watch:
         async with asyncio.timeout(1):
             status, codes = await hub.readiness()
         self.said |= codes if status else {DOWN}
-        if self.starved_since(self._past[0][1]) < STARVED_NS * PATIENCE_SECONDS:
-            self._sure |= codes
+        before, bound = self._past[0][1], STARVED_NS * PATIENCE_SECONDS
+        self._sure |= {
+            code for code in codes & OF_TIME.keys() if self.starved_since(before, HUB, OF_TIME[code]) < bound
+        }
         self._peak_memory = max(self._peak_memory, resident_bytes(hub.pid))
         self._looks += 1
         if status and self._looks % METRICS_EVERY == 0:
@@ -131,7 +142,7 @@ class Watch:
                 metrics = await hub.metrics()
             self._peak_outbox = max(self._peak_outbox, int(metrics.get("hub_outbox_waiting_bytes", 0)))
 
-    def _remember(self, waited: Mapping[int, int]) -> None:
+    def _remember(self, waited: Waits) -> None:
         now = self._clock.monotonic_ns()
         self._past.append((now, waited))
         while self._past[0][0] < now - PATIENCE_SECONDS * 1e9:
