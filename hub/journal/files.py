@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
@@ -25,6 +26,9 @@ UNAVAILABLE = {
     sqlite3.SQLITE_BUSY: "file_busy",
 }
 CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+TRIES = 5
+SECONDS_BETWEEN_TRIES = 0.02
+"""Who only looks whether a directory is taken lets go in a few microseconds."""
 RESTORE = "restore it from a backup, or `hub journal repair`"
 
 
@@ -39,16 +43,14 @@ class Lock:
         """Take the lock; ConfigError ``already_running`` when another process holds it."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not any(_try_lock(descriptor, is_last=number == TRIES) for number in range(1, TRIES + 1)):
             os.close(descriptor)
             raise ConfigError(
                 "already_running",
                 "another hub works in this directory",
                 file=str(self._path.parent),
                 hint="stop it, or use another data_dir",
-            ) from error
+            )
         self._descriptor = descriptor
         return self
 
@@ -59,15 +61,30 @@ class Lock:
             self._descriptor = None
 
 
+def _try_lock(descriptor: int, *, is_last: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if not is_last:
+            select.select([], [], [], SECONDS_BETWEEN_TRIES)
+        return False
+    return True
+
+
 def is_held(directory: Path) -> bool:
-    """Return whether a process holds the lock of a directory, without making one there."""
-    if not (directory / "lock").exists():
+    """Return whether a process holds the lock of a directory, without making one there; who looks bars no other."""
+    try:
+        descriptor = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return False
     try:
-        with Lock(directory):
-            return False
-    except ConfigError:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 class SqliteFile:
@@ -94,7 +111,8 @@ class SqliteFile:
 
     async def __aexit__(self, *_exc: object) -> None:
         """Close after what was begun."""
-        await self._call(self._close)
+        if self._thread.is_running:
+            await self._call(self._close)
         self._thread.close()
 
     async def run(self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None] | None = None) -> R:

@@ -10,6 +10,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
+from hub.errors import UnavailableError
+
 R = TypeVar("R")
 
 
@@ -24,12 +26,24 @@ class OwnThread:
         self._name = name
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: Thread | None = None
+        self._is_closed = False
+
+    @property
+    def is_running(self) -> bool:
+        """True from the first ``call`` to ``close``."""
+        return self._thread is not None
 
     async def call(self, work: Callable[[], R]) -> R:
-        """Return what ``work`` returns, or raise what it raises; who is cancelled before it began leaves it undone."""
+        """Return what ``work`` returns, or raise what it raises; who is cancelled before it began leaves it undone.
+
+        UnavailableError ``closed`` behind ``close``: nobody would end another thread.
+        """
+        if self._is_closed:
+            raise UnavailableError("closed", f"{self._name} has ended")
         if self._thread is None:
-            self._thread = Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
+            thread = Thread(target=self._run, name=self._name, daemon=True)
+            thread.start()  # the system may have none left: then there is nothing that close could wait for
+            self._thread = thread
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[R] = loop.create_future()
         self._calls.put(partial(_do, loop, work, outcome))
@@ -37,6 +51,7 @@ class OwnThread:
 
     def close(self) -> None:
         """End the thread behind what was called for."""
+        self._is_closed = True
         if self._thread is not None:
             self._calls.put(None)
             self._thread.join()
@@ -45,6 +60,7 @@ class OwnThread:
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
             call()
+            del call  # what it held, and what came of it, would stay until the next one
 
 
 def _do(loop: asyncio.AbstractEventLoop, work: Callable[[], R], outcome: asyncio.Future[R]) -> None:

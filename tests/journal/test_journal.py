@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.errors import ConfigError, CorruptError
-from hub.journal.files import Lock, SqliteFile
+from hub.journal.files import Lock, SqliteFile, is_held
 from hub.journal.journal import Journal
 from hub.journal.readings import read_last
 from hub.journal.records import from_row, to_row
@@ -121,6 +123,32 @@ async def test_a_second_hub_in_one_directory_is_refused_and_names_it(tmp_path: P
     assert str(tmp_path) in str(refused.value)
     with Lock(tmp_path):
         pass
+
+
+async def test_a_start_outlasts_one_who_only_looks_whether_somebody_works_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Lock(tmp_path):
+        assert is_held(tmp_path)
+    looks = os.open(tmp_path / "lock", os.O_RDONLY)
+    fcntl.flock(looks, fcntl.LOCK_SH)
+    assert not is_held(tmp_path)  # two may look at once
+    refused = []
+    real = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        try:
+            real(descriptor, operation)
+        except BlockingIOError:
+            refused.append(operation)
+            if len(refused) == 2:
+                real(looks, fcntl.LOCK_UN)
+            raise
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with Lock(tmp_path):
+        assert len(refused) == 2
+    os.close(looks)
 
 
 @pytest.mark.parametrize("name", ["with space", "hash#mark", "per%20cent", "question?mark", "小区"])

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+from hub.errors import UnavailableError
+from hub.journal.files import SqliteFile
 from hub.journal.own_thread import OwnThread
 from tests.waiting import wait_until
 
@@ -75,3 +79,33 @@ async def test_closing_waits_for_what_was_called_for() -> None:
         may_end.set()
         own.close()
         assert done == ["done"]
+
+
+async def test_a_file_whose_thread_cannot_be_started_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="can't start"):
+        async with asyncio.timeout(10), SqliteFile(tmp_path / "a.sqlite", "CREATE TABLE a (b)"):
+            pass
+
+
+async def test_nothing_of_a_call_stays_when_it_is_done(thread: OwnThread) -> None:
+    class Held:
+        pass
+
+    held = Held()
+    gone = weakref.ref(held)
+    await thread.call(partial(id, held))
+    del held
+    await wait_until(lambda: gone() is None)
+
+
+async def test_behind_its_end_nothing_is_taken_and_no_thread_is_started() -> None:
+    own = OwnThread("hub.test.ended")
+    await own.call(lambda: None)
+    own.close()
+    with pytest.raises(UnavailableError, match="closed"):
+        await own.call(lambda: None)
+    assert "hub.test.ended" not in [one.name for one in threading.enumerate()]
