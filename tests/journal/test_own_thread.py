@@ -83,10 +83,10 @@ async def test_closing_waits_for_what_was_called_for() -> None:
 
 async def test_a_file_whose_thread_cannot_be_started_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+        raise RuntimeError
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    with pytest.raises(RuntimeError, match="can't start"):
+    with pytest.raises(RuntimeError):
         async with asyncio.timeout(10), SqliteFile(tmp_path / "a.sqlite", "CREATE TABLE a (b)"):
             pass
 
