@@ -1,52 +1,138 @@
-"""The bodies of revisions: each stays as long as a record names it, and goes with the last one that does."""
+"""The bodies of revisions: each stays as long as a record names it, and goes a few at a time behind the last one."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from hub.journal.records import checksum
+import structlog
+
+from hub.journal.files import is_damage
+from hub.journal.records import checksum, may_be_revision
 from hub.model import Record
+
+log = structlog.get_logger(__name__)
 
 PREFIX = "body/"
 """``body/HASH`` in the table ``meta``: the last record that names it, and a checksum."""
-_NAMED = "SELECT name, value FROM meta WHERE name >= 'body/' AND name < 'body0'"
+_NOTE = "known"
+"""``body/known``: how far the names are right, the record below which they may be too low, and a checksum."""
+SWEPT_PER_APPEND = 100
+"""How many bodies an append looks at while a sweep is under way: its time, and its part of the WAL, have a bound."""
+NOTED_EVERY = 1_000
+"""Records: after an end without goodbye an opening reads no more of them than about so many."""
+_NEVER = 2**63 - 1
+_HEADS = "SELECT substr(body, 1, 32) FROM records WHERE position > ? ORDER BY position LIMIT ?"
+_PUT = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+_SOME = """
+SELECT hash, value FROM bodies LEFT JOIN meta ON name = 'body/' || hash WHERE hash > ? ORDER BY hash LIMIT ?
+"""
 
 
-def first_named(connection: sqlite3.Connection, last: int) -> int:
-    """Return the least record with which a body goes; those that a former version wrote go with record ``last``."""
-    known = {digest for digest, _ in _named(connection)}
-    _name(connection, {row[0] for row in connection.execute("SELECT hash FROM bodies")} - known, last)
-    return _first(connection)
+class Names(NamedTuple):
+    """What is known of the names of bodies, as of the last append.
+
+    ``noted`` is the record up to which the file says that names are right. A hub of a former version names nothing:
+    what it wrote, up to ``floor``, may name any body, so that none goes before that. ``after`` is where a sweep goes
+    on, None when none is under way; before ``least`` none goes.
+    """
+
+    floor: int
+    noted: int
+    after: str | None
+    least: int
 
 
-def put_bodies(connection: sqlite3.Connection, record: Record) -> None:
-    """Write the bodies that ``record`` names, each once."""
-    sealed = [(name, body, checksum(body, name)) for name, body in sorted(record.bodies.items())]
-    connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?)", sealed)
-    _name(connection, record.bodies, record.position)
+NOTHING_NAMED = Names(0, -1, None, _NEVER)
 
 
-def trim_bodies(connection: sqlite3.Connection, first: int) -> int:
-    """Remove what no record from ``first`` on names; return the least record with which another body goes."""
-    gone = [(digest,) for digest, position in _named(connection) if position < first]
-    connection.executemany("DELETE FROM bodies WHERE hash = ?", gone)
-    connection.executemany("DELETE FROM meta WHERE name = ?", [(PREFIX + digest,) for (digest,) in gone])
-    return _first(connection)
+def read_names(connection: sqlite3.Connection, last: int) -> Names:
+    """Return what the file of a journal that ends at ``last`` says of its names; nothing is written."""
+    found = connection.execute("SELECT value FROM meta WHERE name = ?", (PREFIX + _NOTE,)).fetchone()
+    noted, floor = _numbers(_NOTE, found and found[0], 2) or (0, 0)
+    return Names(last if _may_name(connection, noted) else floor, -1, "", _NEVER)
+
+
+def _may_name(connection: sqlite3.Connection, after: int) -> bool:
+    """Return whether a record behind ``after`` may name bodies; True where they are too many to look, or damaged."""
+    try:
+        heads = connection.execute(_HEADS, (after, 4 * NOTED_EVERY)).fetchall()
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return True
+    return len(heads) == 4 * NOTED_EVERY or any(may_be_revision(head) for (head,) in heads)
+
+
+def put_bodies(connection: sqlite3.Connection, names: Names, records: Iterable[Record]) -> Names:
+    """Write the bodies that ``records`` name, each once, and note from time to time how far the names are right."""
+    position, is_due = 0, False
+    for record in records:
+        position = record.position
+        if record.bodies:
+            sealed = [(digest, body, checksum(body, digest)) for digest, body in sorted(record.bodies.items())]
+            connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?)", sealed)
+            _name(connection, record.bodies, position)
+            names, is_due = names._replace(least=min(names.least, position)), True
+    if is_due or names.noted < 0 or position - names.noted >= NOTED_EVERY:
+        connection.execute(_PUT, _row(_NOTE, position, names.floor))
+        names = names._replace(noted=position)
+    return names
+
+
+def sweep_bodies(connection: sqlite3.Connection, names: Names, first: int, last: int, *, has_room: bool) -> Names:
+    """Remove a few of the bodies that no record from ``first`` on names.
+
+    One without a name, or in whose name a bit has flipped, is named by record ``last`` once the disk ``has_room``.
+    """
+    after, least = names.after, names.least
+    if after is None:
+        if least >= first:
+            return names
+        after, least = "", _NEVER
+    rows = _some(connection, after)
+    found = {digest: _numbers(digest, value, 1) for digest, value in rows}
+    unknown = [digest for digest, known in found.items() if not known]
+    if has_room:
+        _name(connection, unknown, last)
+    named = {digest: max(known[0], names.floor) for digest, known in found.items() if known}
+    _remove(connection, [digest for digest, position in named.items() if position < first])
+    staying = [position for position in named.values() if position >= first]
+    staying += [last if has_room else 0] * bool(unknown)
+    return names._replace(after=rows[-1][0] if len(rows) == SWEPT_PER_APPEND else None, least=min([least, *staying]))
+
+
+def _some(connection: sqlite3.Connection, after: str) -> list[tuple[str, object]]:
+    """Return bodies behind ``after`` with their names; none where the file is damaged: they stay, and nothing stops."""
+    try:
+        rows = connection.execute(_SOME, (after, SWEPT_PER_APPEND)).fetchall()
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        log.warning("bodies_unreadable", reason=str(error))
+        return []
+    return [(digest, value) for digest, value in rows if isinstance(digest, str)]
+
+
+def _remove(connection: sqlite3.Connection, digests: Iterable[str]) -> None:
+    for digest in digests:
+        connection.execute("DELETE FROM bodies WHERE hash = ?", (digest,))
+        connection.execute("DELETE FROM meta WHERE name = ?", (PREFIX + digest,))
 
 
 def _name(connection: sqlite3.Connection, digests: Iterable[str], position: int) -> None:
-    rows = [(PREFIX + digest, f"{position} {checksum(b'', digest, position)}") for digest in sorted(digests)]
-    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+    connection.executemany(_PUT, [_row(digest, position) for digest in sorted(digests)])
 
 
-def _first(connection: sqlite3.Connection) -> int:
-    return min((position for _, position in _named(connection)), default=0)
+def _row(key: str, *numbers: int) -> tuple[str, str]:
+    return PREFIX + key, " ".join(map(str, (*numbers, checksum(b"", key, *numbers))))
 
 
-def _named(connection: sqlite3.Connection) -> Iterator[tuple[str, int]]:
-    """Yield each body with the last record that names it; where a bit has flipped nothing, so that it stays."""
-    for name, value in connection.execute(_NAMED).fetchall():
-        digest, position = name.removeprefix(PREFIX), str(value).partition(" ")[0]
-        if position.isdecimal() and value == f"{position} {checksum(b'', digest, int(position))}":
-            yield digest, int(position)
+def _numbers(key: str, value: object, count: int) -> list[int]:
+    """Return the numbers of a row; nothing where there is none, or a bit has flipped."""
+    words = str(value).split(" ")
+    if len(words) != count + 1 or not all(word.isdecimal() for word in words):
+        return []
+    numbers = [int(word) for word in words[:-1]]
+    return numbers if value == _row(key, *numbers)[1] else []

@@ -197,12 +197,17 @@ def read_rows(path: Path, query: str, values: Sequence[int | str] = ()) -> list[
 
 def translate(error: sqlite3.DatabaseError, path: Path) -> Exception:
     """Return our own error for one of SQLite's, or that one itself when it is a mistake in our SQL."""
+    if is_damage(error):
+        return CorruptError("corrupt_file", str(error), file=str(path), hint=RESTORE)
+    code = UNAVAILABLE.get(error.sqlite_errorcode & 0xFF)
+    return error if code is None else UnavailableError(code, f"{path.name}: {error}")
+
+
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Return whether the file is not what was written."""
     number = getattr(error, "sqlite_errorcode", None)
     # Without a number it comes from Python's binding: text in the file that is no UTF-8.
-    if number is None or number & 0xFF in CORRUPT:
-        return CorruptError("corrupt_file", str(error), file=str(path), hint=RESTORE)
-    code = UNAVAILABLE.get(number & 0xFF)
-    return error if code is None else UnavailableError(code, f"{path.name}: {error}")
+    return number is None or number & 0xFF in CORRUPT
 
 
 def tables(connection: sqlite3.Connection) -> set[tuple[str, str]]:

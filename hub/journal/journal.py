@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 
 from hub.end_mark import EndMark
 from hub.errors import CorruptError
-from hub.journal.bodies import first_named, put_bodies, trim_bodies
+from hub.journal.bodies import NOTHING_NAMED, Names, put_bodies, read_names, sweep_bodies
 from hub.journal.files import RESTORE, SqliteFile
 from hub.journal.gaps import Gap, Gaps, read_gaps, write_gap
 from hub.journal.records import COLUMNS, Decode, Row, bodies_of, from_row, to_row
@@ -44,7 +44,7 @@ class _Appended(NamedTuple):
     rows: list[Row]
     trimmed: int
     first: int
-    first_named: int
+    names: Names
 
 
 class Journal:
@@ -76,7 +76,7 @@ class Journal:
         self._page_bytes = 0
         self._free_pages_bytes = 0
         self._unmeasured_bytes = 0
-        self._first_named = 0
+        self._names = NOTHING_NAMED
         self.id = ""
         self.first = 1
         self.last = 0
@@ -119,7 +119,7 @@ class Journal:
     # --------------------------------------------------------------------------------------------------------- opening
 
     def _begin(self, connection: sqlite3.Connection) -> None:
-        meta = dict(connection.execute("SELECT name, value FROM meta"))
+        meta = dict(connection.execute("SELECT name, value FROM meta WHERE name IN ('id', 'partition', 'version')"))
         if not meta and not self._must_exist:
             meta = {"id": str(uuid.uuid4()), "partition": self._partition, "version": VERSION}
             connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
@@ -130,7 +130,7 @@ class Journal:
         self._gaps = read_gaps(connection)
         self._find_ends(connection)
         self._check_mark()
-        self._first_named = first_named(connection, self.last)
+        self._names = read_names(connection, self.last)
         self._page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
         self._measure(connection)
 
@@ -185,7 +185,8 @@ class Journal:
         either are untouched; records without messages go into those.
 
         In the same transaction a few old records go: those up to ``trim_to`` that are older than ``limits[0]``
-        (received_at ns), or any when all together is above ``limits[1]`` or the disk is nearly full.
+        (received_at ns), or any when all together is above ``limits[1]`` or the disk is nearly full. So do a few of the
+        bodies that none of the others names.
         """
         if not records:
             return
@@ -198,25 +199,21 @@ class Journal:
             size, free = sum(len(row[3]) for row in rows), self._free(self._directory) + self._free_pages_bytes
             need = Need(records=self._untrimmed.bytes, outbox=outbox_bytes, limit=limit)
             need.check(size, free, has_messages=has_messages)
-            named = self._first_named
-            for record in records:
-                if record.bodies:
-                    put_bodies(connection, record)
-                    named = named or record.position
+            names = put_bodies(connection, self._names, records)
             connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
             self._unmeasured_bytes += size
-            is_over = 0 < limit < self.size_bytes + self._unmeasured_bytes + outbox_bytes or free < LOW_BYTES
+            is_low = free < LOW_BYTES
+            is_over = is_low or 0 < limit < self.size_bytes + self._unmeasured_bytes + outbox_bytes
             trimmed, first = self._trim(connection, trim_to, None if is_over else oldest, len(rows))
-            if 0 < named < first:
-                named = trim_bodies(connection, first)
+            names = sweep_bodies(connection, names, first, records[-1].position, has_room=not is_low)
             if trimmed or self._unmeasured_bytes >= MEASURE_EVERY_BYTES:
                 self._measure(connection)
-            return _Appended(rows, trimmed, first, named)
+            return _Appended(rows, trimmed, first, names)
 
         done = await self._file.run(write, lambda: self._mark.write(self.id, records[-1].position))
         sizes = [(row[0], len(row[3])) for row in done.rows]
         self._untrimmed.add(sizes)
-        self.first, self._first_named = done.first, done.first_named
+        self.first, self._names = done.first, done.names
         self.trimmed_records += done.trimmed
         self.appended_records += len(done.rows)
         self.appended_bytes += sum(size for _, size in sizes)

@@ -45,6 +45,11 @@ def from_row(row: Row, decode: Decode, bodies: Callable[[Revision], Mapping[str,
     return Record(position, t, received_at, content, messages, documents)
 
 
+def may_be_revision(head: object) -> bool:
+    """Return whether a row whose body begins with ``head`` is a revision, or damaged, without reading it."""
+    return not isinstance(head, bytes) or head[1:].startswith(b"\xa4type\xa8revision")
+
+
 def bodies_of(connection: sqlite3.Connection, revision: Revision) -> Mapping[str, bytes]:
     """Return the documents that ``revision`` puts, by hash; CorruptError for one that is gone or damaged."""
     found: dict[str, bytes] = {}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ import pytest
 from hub.errors import UnavailableError
 from hub.journal.journal import Journal
 from hub.journal.room import RESERVED_BYTES
-from hub.model import Outcome, OutcomeKind, Record, Revision, Tick
+from hub.model import Outcome, OutcomeKind, Record, Tick
 from tests.journal.papers import SECOND, START, batch, everything, journal, noise, record
 
 MIB = 2**20
@@ -84,59 +83,6 @@ async def test_a_trimmed_journal_goes_on_where_it_was(tmp_path: Path) -> None:
         assert (opened.first, opened.last) == (7, 11)
         await opened.append([record(12, Tick())])
         assert [one.position for one in await everything(opened)] == list(range(7, 13))
-
-
-# ------------------------------------------------------------------------------------------------- bodies of revisions
-
-
-def listed(position: int, *plates: str) -> Record:
-    """Return a revision that puts a list of so many plates, each list a body of its own."""
-    bodies = {hashlib.blake2b(plate.encode(), digest_size=16).hexdigest(): plate.encode() for plate in plates}
-    put = {f"list/s1/{number}": digest for number, digest in enumerate(bodies)}
-    moment = START + position * SECOND
-    return Record(position, moment, moment, Revision("0.1.0", put), (), bodies)
-
-
-def kept_bodies(tmp_path: Path) -> list[bytes]:
-    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as connection:
-        return sorted(body for (body,) in connection.execute("SELECT body FROM bodies"))
-
-
-async def test_a_body_goes_with_the_last_record_that_names_it(tmp_path: Path) -> None:
-    async with journal(tmp_path) as opened:
-        await opened.append([listed(1, "a", "b"), listed(2, "b"), listed(3, "c"), *noise(4, 17)])
-    async with journal(tmp_path) as opened:  # it is known over a restart, too
-        await opened.append([record(21, Tick())], trim_to=1, limits=(FOREVER, 0))
-        assert (opened.first, kept_bodies(tmp_path)) == (2, [b"b", b"c"])
-        found = [one.bodies for one in await everything(opened) if one.bodies]
-        assert found == [listed(2, "b").bodies, listed(3, "c").bodies]
-        await opened.append([listed(22, "c")], trim_to=20, limits=(FOREVER, 0))
-        assert (opened.first, kept_bodies(tmp_path)) == (8, [b"c"])
-
-
-async def test_a_list_that_changes_every_day_does_not_fill_the_journal(tmp_path: Path) -> None:
-    async with journal(tmp_path) as opened:
-        sizes = []
-        for position in range(1, 121):
-            oldest = START + (position - 20) * SECOND
-            await opened.append([listed(position, f"{position}" * 5_000)], trim_to=position - 1, limits=(oldest, 0))
-            sizes.append(opened.size_bytes)
-        assert sizes[-1] < 2 * max(sizes[:30])
-        assert len(kept_bodies(tmp_path)) == opened.last - opened.first + 1
-
-
-async def test_what_a_former_version_wrote_goes_when_its_journal_has_gone(tmp_path: Path) -> None:
-    async with journal(tmp_path) as opened:
-        await opened.append([listed(1, "a"), listed(2, "b"), *noise(3, 4)])
-    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as connection:
-        connection.execute("DELETE FROM meta WHERE name LIKE 'body/%'")
-        connection.execute("INSERT INTO meta VALUES ('body/' || (SELECT max(hash) FROM bodies), '1 7')")  # a wrong seal
-        connection.commit()
-    async with journal(tmp_path) as opened:
-        await opened.append([record(7, Tick())], trim_to=5, limits=(FOREVER, 0))
-        assert (opened.first, kept_bodies(tmp_path)) == (6, [b"a", b"b"])
-        await opened.append([record(8, Tick())], trim_to=7, limits=(FOREVER, 0))
-        assert (opened.first, kept_bodies(tmp_path)) == (8, [])
 
 
 # ------------------------------------------------------------------------------------------------------------ the limit
