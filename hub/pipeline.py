@@ -290,11 +290,6 @@ class Applying:
             await self._finish_checkpoint()
 
     async def _checkpoint_some(self) -> None:
-        """Begin a checkpoint when one is due, or encode a piece of the one that was begun.
-
-        Engine.md says "200,000 messages or 30 s"; a large state waits for more messages (``State.worth_messages``),
-        because each of its entries would be written anew. After the 30 s it is due whatever came.
-        """
         state = self._engine.state
         if not state.is_checkpointing:
             is_due = self._clock.monotonic_ns() >= self._checkpoint_due
