@@ -154,7 +154,7 @@ class World:
 
     def _look_at_transaction(self, commands: Sequence[Command]) -> None:
         """No record is sent that the cursor covers: what does not move it shows whole alarms on a new connection."""
-        *work, (_, key, *fields) = commands
+        *work, (_, key, *fields) = [command for command in commands if command[0] != b"EVAL"]  # notes beside the cursor
         if not work or work[0][0] == b"DEL" or not key.startswith(b"hub:cursor:"):  # a claim ends with its heartbeat
             return
         before = int(self.around.redis.hashes.get(key, {}).get(b"record", b"0"))
