@@ -50,7 +50,8 @@ class Evidence:
     ``differing``: entries of the hub's state that are not the shadow's at record ``checkpoint``. ``said``: codes of
     /readyz during the fault; ``unsure``: those that may tell of a busy machine alone. ``forgiven`` and
     ``doubled_before`` were told of after an earlier fault; ``rejected``: what the store refuses for good;
-    ``copies_allowed``: what the broker could not mark as sent before. ``ends``: what the streams tell of each
+    ``losable``: what a killed broker took after its last save and behind all that was heard of that topic, where that
+    is known; ``copies_allowed``: what the broker could not mark as sent before. ``ends``: what the streams tell of each
     command, by id, in order.
     """
 
@@ -76,6 +77,7 @@ class Evidence:
     forgiven: frozenset[int] = frozenset()
     doubled_before: frozenset[int] = frozenset()
     rejected: frozenset[int] = frozenset()
+    losable: frozenset[int] | None = None
     copies_allowed: frozenset[int] = field(default_factory=frozenset)
     ends: Mapping[str, Sequence[str]] = field(default_factory=dict)
     acting: Acting = field(default_factory=Acting)

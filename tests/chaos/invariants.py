@@ -25,6 +25,8 @@ def conservation(found: Evidence) -> Iterator[str]:
     lost, bound = found.lost, found.bounds[found.fault.loss]
     if len(lost) > bound:
         yield f"never heard: {ranges(lost)}; {found.bound_line}"
+    if found.losable is not None and (saved := sorted(set(lost) - found.losable)):
+        yield f"never heard, though in the broker's last save or before what was heard: {ranges(saved)}"
     if unjudged := sorted(found.heard - found.judged.keys()):
         yield f"heard and neither a point nor an event: {ranges(unjudged)}"
     if missing := sorted(found.judged.keys() - found.stored.keys() - found.rejected):

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from hub.clock import SystemClock
 from hub.sinks.stream_readers import read_events
@@ -18,7 +19,7 @@ from tests.chaos.hub_process import HubProcess
 from tests.chaos.influx_town import InfluxTown
 from tests.chaos.invariants import broken
 from tests.chaos.outcome import Outcome, uncounted
-from tests.chaos.publisher import Publisher, number_of
+from tests.chaos.publisher import Publisher, number_of, topic_of
 from tests.chaos.shadow import Shadow, card_number, is_numbered
 from tests.chaos.town import opened
 from tests.chaos.watch import Watch
@@ -65,13 +66,20 @@ class _Known:
     inversions: int = 0
 
 
+class BrokerDied(NamedTuple):
+    """A broker was killed: when it had saved last (wall ns), and the ``last`` number sent before its end."""
+
+    saved_at: int
+    last: int
+
+
 class Storm:
     """A town whose hub meets broker and Redis through proxies, and InfluxDB through a front that can lie.
 
     Faults use the public parts. ``random`` is seeded: the same seed, the same faults at the same moments, as far as
     processes can be repeated. ``copies_allowed`` is what the fault at work lets the broker send again. ``rejected``:
-    what the store refuses for good. ``measured``: what a fault that measures has found; ``acting``: what came of
-    commands.
+    what the store refuses for good. ``broker_died``: of a fault that may lose what was not saved. ``measured``: what a
+    fault that measures has found; ``acting``: what came of commands.
     """
 
     def __init__(self, town: InfluxTown, broker_link: Proxy, redis_link: Proxy, seed: int) -> None:
@@ -88,6 +96,7 @@ class Storm:
         self.rejected: set[int] = set()
         self.measured = ""
         self.acting = Acting()
+        self.broker_died: BrokerDied | None = None
         self._known = _Known()
         self._calm, self._struck_at = range(0), 0
         self._began = self.clock.monotonic_ns()
@@ -113,6 +122,7 @@ class Storm:
 
     async def _struck(self, fault: Fault, at: float) -> Outcome:
         first, self.measured, self.acting = self.publisher.number + 1, "", Acting()
+        self.broker_died = None
         async with self.publisher.traffic():
             await self.publisher.until_acked(RATE // 2)
             self._calm, self._struck_at = range(first, self.publisher.number + 1), self.clock.wall_ns()
@@ -241,9 +251,20 @@ class Storm:
             forgiven=frozenset(self._known.lost),
             doubled_before=frozenset(self._known.doubled),
             rejected=frozenset(self.rejected),
+            losable=self._losable(),
             copies_allowed=frozenset(self.copies_allowed),
             ends=ends,
             acting=self.acting,
+        )
+
+    def _losable(self) -> frozenset[int] | None:
+        if self.broker_died is None:
+            return None
+        saved_at, last = self.broker_died
+        newest = {topic_of(number): number for number in sorted(self.shadow.heard_at) if number <= last}
+        acked = self.publisher.log.acked.items()
+        return frozenset(
+            number for number, at in acked if at >= saved_at and newest.get(topic_of(number), 0) < number <= last
         )
 
     def ack_delay_seconds(self) -> float:

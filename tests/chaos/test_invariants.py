@@ -128,6 +128,16 @@ def test_a_broker_may_lose_its_bound_and_not_one_more(loss: Loss, allowed: int) 
         assert bool(broken(found)) == (lost > allowed)
 
 
+def test_a_broker_that_was_killed_loses_only_what_it_had_not_saved() -> None:
+    heard = ALL - {99, 100}
+    fault = replace(FAULT, loss=Loss.SINCE_SAVE)
+    found = replace(SOUND, fault=fault, heard=heard, judged=Counter(heard), stored=Counter(heard))
+    assert broken(replace(found, losable=frozenset({98, 99, 100}))) == []
+    (line,) = broken(replace(found, losable=frozenset({100})))
+    assert line.startswith("Conservation: never heard, though in the broker's last save")
+    assert line.endswith("[(99, 99)]")
+
+
 def test_the_lost_are_told_as_ranges_beside_both_bounds() -> None:
     heard = ALL - {7, 8, 9, 50}
     (line, *_) = broken(replace(SOUND, heard=heard, judged=Counter(heard), stored=Counter(heard)))

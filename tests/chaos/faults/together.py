@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from tests.chaos.faults.broker import BLIND, until_saved
+from tests.chaos.faults.broker import BLIND, note_losses, until_saved
 from tests.chaos.faults.disk import HELD_UP, followed_until, full_disk, limit_files, limited_files, may_mount, restart
 from tests.chaos.faults.fault import DOWN, STARTING, Fault, Loss
 from tests.chaos.faults.redis import GONE, SLOW
@@ -24,6 +24,7 @@ async def lose_power(storm: Storm) -> None:
         os.kill(each.pid, signal.SIGKILL)  # all of them before we wait for the end of any
     for each in running:
         each.kill()
+    note_losses(storm)
     await storm.until_said(DOWN)
     town.mosquitto.start()
     town.valkey.start()
