@@ -125,7 +125,8 @@ def revise(known: Mapping[str, bytes], wanted: Mapping[str, bytes], code: str) -
     if not put and not removed:
         return None
     is_whole = any(not key.startswith(("barred/", "device/", "place/")) for key in [*put, *removed])
-    _try_out({key: body for key, body in wanted.items() if is_whole or key in put or not key.startswith("device/")})
+    tried = {key: body for key, body in wanted.items() if is_whole or key in put or not key.startswith("device/")}
+    _try_out({key: body for key, body in tried.items() if not key.startswith("off/")})  # it may be switched on again
     return NewRevision(revision=Revision(code, put, removed), bodies=bodies)
 
 

@@ -77,6 +77,14 @@ def test_the_odd_one_among_many_alike_is_still_found(odd: dict[str, bytes], code
     assert refusal.value.code == code
 
 
+def test_what_does_not_fit_is_refused_also_while_its_scene_is_off() -> None:
+    off = {"off/s1/access": b'{"site":"s1","scene":"access"}'}
+    assert revise(WANTED, WANTED | off, "1") is not None
+    with pytest.raises(ConfigError) as refusal:
+        revise(WANTED | off, WANTED | off | gates(10) | {"params/s1/door-held-open/device:z-7": PARAMS}, "1")
+    assert refusal.value.code == "bad_params"
+
+
 def test_many_alike_are_compiled_once_when_they_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     equipped: list[str] = []
     equip = Outfits.equip

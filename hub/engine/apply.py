@@ -230,7 +230,7 @@ class Engine:
     def _revise(self, record: Record, revision: Revision, moment: Moment) -> None:
         awake = self.state.clock.awake(moment.t)
         change = self.content.revise(revision, record.bodies, self.state, awake)
-        for site, rule in (*(("", rule) for rule in change.removed_rules), *change.switched_off):
+        for site, rule in change.over(self._alarms.states, self._alarms.views.remembered()):
             self._alarms.forget(rule, moment, at=site, why="scene switched off" if site else "rule removed")
         self._doubles.forget(change, moment)
         for device in (one for one in change.removed_devices if not one.is_double):

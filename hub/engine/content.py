@@ -171,7 +171,7 @@ class Content:
         at = self._at = state.clock.received_at
         if is_recompiled or any(key.startswith(_OF_PLACES) for key in touched):
             self._rulebook.learn(self.bodies())
-            change.switched_off = sorted(self._rulebook.at_rest - at_rest)
+            change.switched_off = sorted(self._rulebook.at_rest - (frozenset() if is_recompiled else at_rest))
         before = {} if is_recompiled else {each.key: each.rules for each in self.subjects()}
         self._revise_devices(touched, change, state, awake)
         if is_recompiled:

@@ -57,8 +57,13 @@ class Judge:
             is_standing = state.phase is not Phase.IDLE  # else it was kept for its shelf
             if device is not None and rule is not None and rule.absent_ns is not None and is_standing:
                 device.is_silent = True
-        for device in self._content.devices():
-            self.watch(device)
+        clock, views = self._state.clock, self._alarms.views
+        for subject in self._content.subjects():
+            if isinstance(subject, Device):
+                self.watch(subject)
+                continue
+            for rule in (one for one in subject.rules.of("") if one.minds_missing):
+                self._wait_for_staleness(rule, subject, "", views.said(rule, subject, {}), clock.awake(clock.t))
 
     # ------------------------------------------------------------------------------------------------- what comes in
 
@@ -74,10 +79,8 @@ class Judge:
             self._wide(woken, part, is_late, moment_of)
             return
         held, awake = part, part.device.state.heard_awake
-        if (
-            part.key not in self._alarms.by_key and not woken.minds_missing
-        ):  # nearly always: no condition is true either
-            try:
+        if part.key not in self._alarms.by_key and not woken.minds_missing:
+            try:  # nearly always no condition is true either
                 for condition in woken.verdicts:
                     if condition(held, awake):
                         break
@@ -109,7 +112,7 @@ class Judge:
         if held.awake != awake or woken.names != tuple(held.values):
             return woken.rules
         try:
-            judged = woken.chooser(tuple(self._alarms.by_key.get(part.key, ()))).choose(held, awake)
+            judged = woken.chooser(self._alarms.by_key.get(part.key, ())).choose(held, awake)
             for rule in judged.rested:
                 self._alarms.views.rest(rule, part, Present(moment.t, moment.at, awake))
         except Exception:  # noqa: BLE001 -- a bug of one rule, or 1 / 0: each is judged alone

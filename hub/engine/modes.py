@@ -19,6 +19,7 @@ from hub.rules.timers import TimerClass, Timers
 
 LONGEST_NS = 8 * 3_600_000_000_000
 """A working day: whoever needs longer says so again."""
+SWITCHED_OFF = "its scene is switched off here, see hub scenes list"
 
 
 class Modes:
@@ -164,7 +165,7 @@ class Modes:
         if unknown := [rule for rule in rules if rule not in self._content.rules]:
             return Refusal("unknown_rule", " ".join(unknown))
         if resting := [rule for rule in rules if self._content.is_at_rest(str(args.get("site", "")), rule)]:
-            return Refusal("scene_off", f"{' '.join(resting)}: its scene is switched off here, see hub scenes list")
+            return Refusal("scene_off", f"{' '.join(resting)}: {SWITCHED_OFF}")
         is_unnamed = kind is ExerciseKind.DRILL and not (rules or args.get("doubles"))
         return Refusal("rules_missing", in_both(NAME_RULES)) if is_unnamed else None
 
@@ -185,6 +186,8 @@ class Modes:
         """Return why nobody can speak for the devices ``names`` at what was ``found``."""
         place = found[0]
         if len(found) > 1 or not isinstance(place, Place) or not place.rules.by_name:
+            if resting := self._rest_at(place):
+                return Refusal("scene_off", f"{' '.join(resting)}: {SWITCHED_OFF}")
             return Refusal("no_rules", "name one place that rules are for: a fire zone with its detectors")
         there = [one for one in self._content.devices_of(place.site) if place.key in self._content.around(one)]
         if unknown := sorted(set(names) - {one.device for one in there if not one.is_double}):
@@ -193,6 +196,12 @@ class Modes:
             if state.severity is Severity.CRITICAL and state.mode == REAL and _are_beside(place, subject):
                 return Refusal("real_alarm", f"{rule.name} {state.key} stands: a drill would hide it")
         return None
+
+    def _rest_at(self, place: Subject) -> list[str]:
+        """Return the rules for such a place that are off there."""
+        kind = place.row.type if isinstance(place, Place) else ""
+        mine = (name for name, rule in self._content.rules.items() if rule.rule.for_each.place == kind)
+        return [name for name in mine if self._content.is_at_rest(place.site, name)]
 
     def end(self, kind: ExerciseKind, control: Control, moment: Moment) -> Refusal | None:
         """End what ``control`` names, of a ``request`` only that, before its time; return why not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from typing_extensions import override
 
@@ -72,6 +72,10 @@ class Views:
             self._timers.drop(TimerClass.WINDOW, rule, key)
             self._state.remove(f"memory/{rule}/{key}")
 
+    def remembered(self) -> Iterable[tuple[str, str]]:
+        """Return the (rule, key) of which inputs remember something."""
+        return self._memories
+
     def forget_all(self, rule: str, at: str) -> None:
         """Forget what is remembered for a rule ("": any) that is gone, or ``at`` a device, place or site ("": any).
 
@@ -96,8 +100,12 @@ class Views:
             return subject.state.held(part)
         inputs = self._inputs(rule, subject, part, now) if rule.inputs else {}
         if isinstance(subject, Place):
-            return View(lambda name: self._at(subject, rule, name), inputs)
+            return self.said(rule, subject, inputs)
         return _over(subject.state.held(part), inputs)
+
+    def said(self, rule: CompiledRule, place: Place, inputs: Mapping[str, Value]) -> View:
+        """Return what ``rule`` sees of what stands at ``place``, with what its ``inputs`` come to."""
+        return View(lambda name: self._at(place, rule, name), inputs)
 
     def _at(self, place: Place, rule: CompiledRule, name: str) -> list[Stamped]:
         found = [

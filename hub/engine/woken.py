@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -86,13 +86,14 @@ class Woken:
     are_floats: bool = False
     choosers: dict[tuple[str, ...], Chooser] = field(default_factory=dict)
 
-    def chooser(self, standing: tuple[str, ...]) -> Chooser:
+    def chooser(self, standing: Container[str]) -> Chooser:
         """Return what chooses among ``rules``, those of which a state is ``standing`` always being judged."""
-        found = self.choosers.get(standing)
+        mine = tuple(rule.name for rule in self.rules if rule.name in standing) if standing else ()
+        found = self.choosers.get(mine)
         if found is None:
-            found = Chooser(self.rules, self.names or (), standing)
+            found = Chooser(self.rules, self.names or (), mine)
             if len(self.choosers) < STANDINGS:
-                self.choosers[standing] = found
+                self.choosers[mine] = found
         return found
 
 

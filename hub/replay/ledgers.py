@@ -119,6 +119,7 @@ class Watched(CompiledRule):
         super().__init__(rule, scope, lists, is_open=is_open)
         if self.when is None or rule.when is None:
             return
+        self.needs = ()  # else nobody would ask where a kind that it speaks of does not stand
         self.bare = None  # else what is idle and not true without its exceptions would not be asked as a whole
         bare = compile_expression(rule.when, scope.names, lists).verdict
         word = "unless" if is_open else "schedule"

@@ -228,6 +228,12 @@ def test_what_cannot_be_played_is_refused(desk: Desk, words: dict[str, str], cod
     assert drill(desk, **words).code == code
 
 
+def test_where_all_rules_are_switched_off_that_is_said(desk: Desk) -> None:
+    desk.revise(town() | {"off/s1/fire": b'{"site":"s1","scene":"fire"}'})
+    reply = drill(desk)
+    assert (reply.code, "fire-confirmed" in reply.detail) == ("scene_off", True)
+
+
 def test_commands_leave_marked_when_a_second_person_has_agreed(desk: Desk) -> None:
     reply = drill(desk, with_commands=True)
     assert (reply.code, reply.detail.split(": ")[1]) == (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 import orjson
@@ -12,7 +13,8 @@ from hub.bridge import topics
 from hub.engine.apply import Engine
 from hub.engine.rows import Document
 from hub.model import Control, Event, Publish, Scalar, Started
-from hub.revisions import restored
+from hub.revisions import restored, revise
+from hub.rules.rule import Rule, write_rule
 from tests.engine.desk import JOURNAL, SECOND, SESSIONS, Desk, device, documents, encoded
 
 FIRE_OFF = {"off/s1/fire": b'{"site":"s1","scene":"fire"}'}
@@ -254,3 +256,42 @@ def test_what_is_off_stays_off_over_an_upgrade_that_cannot_read_an_old_rule() ->
     entries = [(f"document/{key}", msgspec.msgpack.encode(Document(body))) for key, body in sorted(known.items())]
     engine, old = restored(lambda: Engine(JOURNAL, topics, lambda _: ()), entries, TOWN)
     assert (engine.content.is_at_rest("s1", "smoke-alarm"), "rule/odd" in old) == (True, True)
+
+
+def test_what_has_come_to_be_off_with_such_an_upgrade_ends() -> None:
+    desk = Desk(TOWN | FIRE_OFF | {"scene/fire": b'{"scene":"fire","rules":["heat-alarm"]}'})
+    says(desk, "smoke-1", SMOKE)
+    desk.write_down()
+    odd = {"document/rule/odd": msgspec.msgpack.encode(Document(b'{"rule": 1}'))}
+    shipped = {key: body for key, body in TOWN.items() if key.startswith(("kind/", "rule/", "scene/"))}
+    later = desk.revive({})
+    begin = partial(Engine, JOURNAL, topics, later._decode)  # noqa: SLF001 -- its packets are only numbers
+    later.engine, old = restored(begin, sorted((desk.checkpoint | odd).items()), shipped)
+    later.say(Started("test", SESSIONS))
+    note = revise(old, TOWN | FIRE_OFF, "test")
+    assert note is not None
+    later.say(note.revision, bodies=note.bodies)
+    later.catch_up(2)
+    assert told(later, "smoke-alarm") == ["cleared s1"]
+    assert list(later.engine.alarms()) == []
+
+
+LOST = {
+    "rule": "lift-lost", "version": "1.0.0", "label": {"en": "Lost", "zh": "失联"}, "for_each": "elevator",
+    "when": "ebike_confidence >= 0.85 and door == 'open'", "raise": {"event": "elevator.lost", "severity": "high"},
+    "on_missing": "raise",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_that_what_is_known_at_a_place_is_stale_is_noticed_also_after_a_restart(is_restarted: bool) -> None:  # noqa: FBT001 -- a case
+    kept = {key: body for key, body in TOWN.items() if not key.startswith("rule/")}
+    desk = Desk(kept | {"rule/lift-lost": write_rule(Rule.model_validate(LOST))})
+    says(desk, "lift-1", {"door": "closed"})
+    says(desk, "camera-1", {"ebike_confidence": 0.1})
+    assert told(desk, "lift-lost") == []
+    if is_restarted:
+        desk = restarted(desk)
+    desk.tick(10 * 3_600)
+    desk.tick(3_600)
+    assert told(desk, "lift-lost") == ["raised s1"]

@@ -209,3 +209,14 @@ def test_what_is_spared_is_what_the_profile_says(said: list[tuple[int, Values]],
         kept = sparing.spare(values, seconds * SECOND, short)
         assert kept == _spared_at_length(words, values, seconds * SECOND, long)
         assert short == long
+
+
+def test_what_chooses_is_made_by_the_rules_that_it_chooses_among_alone(town: dict[str, bytes]) -> None:
+    lift = Desk(town).engine.content.find("s1", "lift-1")
+    assert lift is not None
+    woken = lift.rules.reading("", {"door": "open", "speed": 0.0})
+    first, last = woken.rules[0].name, woken.rules[-1].name
+    assert first != last
+    assert woken.chooser((first, last)) is woken.chooser((last, "another", first))
+    assert woken.chooser(("another",)) is woken.chooser(())
+    assert len(woken.choosers) == 2

@@ -9,7 +9,7 @@ import pytest
 from hub.replay.beginning import Beginning, Fidelity, beginning, engine_at
 from hub.replay.ledgers import Ledger, ledgers_of
 from hub.replay.tape import JournalTape
-from tests.engine.desk import documents
+from tests.engine.desk import device, documents
 from tests.replay.tapes import CALM, DEVICES, LOUD, SMOKE, Script, written
 
 RULES = """
@@ -60,6 +60,12 @@ label: {en: Unheard, zh: 未知}
 for_each: smoke_sensor
 when: rssi < -100 and battery > 0
 raise: {event: fire.unheard, severity: high}
+---
+rule: apart
+label: {en: Apart, zh: 另一处}
+for_each: elevator
+when: door == 'open' and ebike_confidence > 0.8
+raise: {event: elevator.apart, severity: high}
 """
 
 
@@ -68,7 +74,10 @@ async def tape(tmp_path: Path) -> JournalTape:
     rules = tmp_path / "rules"
     rules.mkdir()
     (rules / "mine.yaml").write_text(RULES, encoding="utf-8")
-    script = Script(documents(DEVICES, rules=[rules]))
+    lift = device("lift-1", "elevator", building="car-1")
+    car = b'{"site":"s1","place":"car-1","type":"elevator","zone":"Asia/Shanghai"}'
+    script = Script(documents(DEVICES, lift, {"place/s1/car-1": car}, rules=[rules]))
+    script.hear(0.5, ("hub/s1/lift-1/telemetry", b'{"values":{"door":"open"}}'))
     script.hear(1, (LOUD, CALM)).hear(10, (LOUD, SMOKE)).hear(14, (LOUD, CALM)).tick(25)
     script.hear(30, (LOUD, SMOKE)).tick(36).hear(50, (LOUD, CALM)).tick(61)
     return JournalTape(await written(tmp_path, script.records))
@@ -100,6 +109,11 @@ def test_the_word_that_held_back_what_was_true_is_counted(tape: JournalTape) -> 
 def test_what_nobody_ever_said_is_unknown(tape: JournalTape) -> None:
     unheard = ledgers(tape)["unheard"]
     assert (unheard.evaluated, unheard.true, unheard.unknown) == (5, 0, 5)
+
+
+def test_a_rule_of_places_is_asked_also_where_nobody_says_what_it_needs(tape: JournalTape) -> None:
+    apart = ledgers(tape)["apart"]
+    assert (apart.evaluated, apart.unknown) == (1, 1)
 
 
 def test_a_rule_that_looks_back_in_time_is_counted_whenever_it_is_asked(tape: JournalTape) -> None:
