@@ -82,6 +82,7 @@ class HubProcess:
         self._setup = setup
         self._speech = speech
         self._http_port = free_port()
+        self._said = ""
         self._process: Process | None = None
         self._events = 0
 
@@ -105,7 +106,10 @@ class HubProcess:
             self._process = await create_subprocess_exec(
                 *command, stdout=log, stderr=log, env=ENVIRONMENT, cwd=self._setup.checkout
             )
-        await wait_until(self._is_ready, seconds=READY_SECONDS)
+        try:
+            await wait_until(self._is_ready, seconds=READY_SECONDS)
+        except AssertionError as error:
+            raise UnavailableError("hub_not_ready", f"it said {self._said or 'nothing'}\n{self._log()}") from error
         self.start_cpu_seconds = cpu_ns(self.pid) / 1e9
 
     def _write_files(self) -> None:
@@ -131,11 +135,15 @@ limits.device_burst = {UNLIMITED}
 
     async def _is_ready(self) -> bool:
         if self._process is None or self._process.returncode is not None:
-            raise UnavailableError("hub_died", (self.stage.directory / "hub.log").read_text(encoding="utf-8")[-3_000:])
+            raise UnavailableError("hub_died", self._log())
         try:
-            return (await self._page("readyz"))[0] == HTTPStatus.OK
+            status, self._said = await self._page("readyz")
         except aiohttp.ClientError:
             return False
+        return status == HTTPStatus.OK
+
+    def _log(self) -> str:
+        return (self.stage.directory / "hub.log").read_text(encoding="utf-8")[-3_000:]
 
     async def _page(self, name: str) -> tuple[int, str]:
         async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{self._http_port}/{name}") as answer:
