@@ -38,6 +38,10 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+SEVERITY_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+"""The worst is 0."""
+
+
 class PlaceType(StrEnum):
     """What a place is; the tree goes from a site down. A rule can be for any of them, and sees all devices below it."""
 

@@ -10,14 +10,13 @@ from hub.engine.moment import Moment
 from hub.engine.places import Subject
 from hub.engine.state import State
 from hub.engine.telling import Teller
-from hub.model import Severity, Transition
+from hub.model import SEVERITY_RANKS, Transition
 from hub.rules.held import Held
 from hub.rules.states import CompiledRule, Phase, RuleState
 from hub.rules.timers import TimerClass, Timers
 
 LONGEST_SHELF_NS = 30 * 86_400_000_000_000
 ALARMING = frozenset({Phase.ACTIVE, Phase.CLEARING})
-_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class Case(NamedTuple):
@@ -81,14 +80,14 @@ class Standing:
         found = [rule.rule.raise_.severity]
         for step, condition in rule.ladder:
             verdict = True if condition is None else condition.verdict(held, awake)
-            holds = _RANKS[state.severity] <= _RANKS[step.severity] if verdict is None else verdict
+            holds = SEVERITY_RANKS[state.severity] <= SEVERITY_RANKS[step.severity] if verdict is None else verdict
             if holds and moment.t >= state.raised_t + nanoseconds(step.after):
                 found.append(step.severity)
-        worst = min(found, key=_RANKS.__getitem__)
+        worst = min(found, key=SEVERITY_RANKS.__getitem__)
         if worst is state.severity:
             return
         before, state.severity = state.severity, worst
-        if state.shelved_t is not None and _RANKS[worst] < _RANKS[state.shelved_as]:
+        if state.shelved_t is not None and SEVERITY_RANKS[worst] < SEVERITY_RANKS[state.shelved_as]:
             self._unshelve(case, moment)
             self.wait(case, moment.t)
         self._teller.tell(*case, Transition.SEVERITY_CHANGED, moment, {"before": before.value})

@@ -11,10 +11,10 @@ import structlog
 
 from hub.clock import Clock
 from hub.durations import nanoseconds
-from hub.model import Entry, Event, Severity, Transition
+from hub.model import SEVERITY_RANKS, Entry, Event, Severity, Transition
 from hub.outward.ledger import Ledger
 from hub.outward.parcel import UNMASKED, Parcel, State, place_of
-from hub.outward.wishes import RANKS, Channel, Route, Wishes
+from hub.outward.wishes import Channel, Route, Wishes
 from hub.outward.wording import local_time, worded
 from hub.rules.calendars import opening
 
@@ -109,7 +109,7 @@ class Notices:
     def _leads(self, route: Route, event: Event) -> bool:
         return (
             event.transition in route.moves
-            and RANKS[event.severity] <= RANKS[route.min_severity]
+            and SEVERITY_RANKS[event.severity] <= SEVERITY_RANKS[route.min_severity]
             and (not route.domains or event.name.partition(".")[0] in route.domains)
             and (not route.to or event.data.get("to") in route.to)
             and (route.tests or not event.test)

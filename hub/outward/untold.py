@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from hub.model import Severity, Transition
-from hub.outward.wishes import RANKS, Route, Wishes
+from hub.model import SEVERITY_RANKS, Severity, Transition
+from hub.outward.wishes import Route, Wishes
 from hub.rules.clauses import EscalateStep
 from hub.rules.roles import ROLES
 from hub.rules.rule import Rule
@@ -60,7 +60,7 @@ def untold(rules: Iterable[Rule], wishes: Wishes) -> Iterator[Untold]:
 def _leads(route: Route, event: str, severity: Severity, role: str) -> bool:
     return (
         Transition.ESCALATED in route.moves
-        and RANKS[severity] <= RANKS[route.min_severity]
+        and SEVERITY_RANKS[severity] <= SEVERITY_RANKS[route.min_severity]
         and (not route.domains or event.partition(".")[0] in route.domains)
         and (not route.to or role in route.to)
     )
@@ -69,4 +69,4 @@ def _leads(route: Route, event: str, severity: Severity, role: str) -> bool:
 def _severity(rule: Rule, step: EscalateStep) -> Severity:
     """Return how bad the alarm is at least when the step comes due: by itself, or as time alone has made it."""
     reached = [each.severity for each in rule.ladder if each.when is None and each.after <= step.after]
-    return min([rule.raise_.severity, *reached], key=RANKS.__getitem__)
+    return min([rule.raise_.severity, *reached], key=SEVERITY_RANKS.__getitem__)

@@ -25,8 +25,6 @@ SHIPPED = Path(str(files("hub"))) / "outward" / "templates"
 PLACEHOLDERS = ("severity", "event", "moved", "where", "time", "marks", "to", "details", "id")
 USUAL = (Transition.RAISED, Transition.OCCURRED, Transition.SEVERITY_CHANGED)
 DEFAULT = "default"
-RANKS = {severity: rank for rank, severity in enumerate(Severity)}
-"""The worst is 0."""
 
 Language = Literal["en", "zh"]
 

@@ -9,14 +9,12 @@ from hub.durations import nanoseconds
 from hub.engine.apply import Engine
 from hub.engine.device import Device
 from hub.engine.places import Subject, is_near
-from hub.model import Scalar, Severity
+from hub.model import SEVERITY_RANKS, Scalar
 from hub.rules.calendars import after, opening
 from hub.rules.inputs import Present
 from hub.rules.rule import OnMissing
 from hub.rules.states import CompiledRule, Phase, RuleState
 from hub.rules.terms import Condition
-
-_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +198,7 @@ class Why:
                 yield Reason(code=code, word=f"ladder.{index}", facts={**facts, "text": condition.text})
             elif left > 0:
                 yield Reason(code="step_later", word=f"ladder.{index}", facts={**facts, "left_ns": left})
-            elif _RANKS[step.severity] <= _RANKS[state.severity]:
+            elif SEVERITY_RANKS[step.severity] <= SEVERITY_RANKS[state.severity]:
                 yield Reason(code="step_reached", word=f"ladder.{index}", facts=facts)
 
     def _told_again(self, state: RuleState, now: Present) -> Iterator[Reason]:

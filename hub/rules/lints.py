@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from hub.catalogue import Catalogue, Kind, Property
 from hub.durations import write_duration
-from hub.model import Severity
+from hub.model import SEVERITY_RANKS, Severity
 from hub.rules.clauses import Clear
 from hub.rules.expression import Name, ValueType
 from hub.rules.names import Scope, names_of_witnesses, suggestion
@@ -21,7 +21,6 @@ from hub.rules.sense import Fact, answers, fact_of, is_true_at_rest, oddities
 
 LANGUAGES = ("en", "zh")
 NATIVE = "only devices that speak the native payload do"
-_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 _FACTS = 4
 """Of how many facts each combination is tried."""
 
@@ -82,17 +81,17 @@ def _climbs(rule: Rule) -> Iterator[Problem]:
     base = rule.raise_.severity
     for index, step in enumerate(rule.ladder):
         path: Path = ("ladder", index, "severity")
-        if _RANKS[step.severity] >= _RANKS[base]:
+        if SEVERITY_RANKS[step.severity] >= SEVERITY_RANKS[base]:
             message = f"it is {base.value} anyway: the worst that holds counts"
             yield doubt("unreachable_severity", message, path, "a step is worse than raise.severity")
             continue
         for other in rule.ladder:
             is_before = other is not step and other.when is None and other.after <= step.after
-            if is_before and _RANKS[other.severity] <= _RANKS[step.severity]:
+            if is_before and SEVERITY_RANKS[other.severity] <= SEVERITY_RANKS[step.severity]:
                 message = f"it is {other.severity.value} by then, after {write_duration(other.after)}"
                 yield doubt("unreachable_severity", message, path, "a later step is a worse one")
                 break
-    worst = min([base, *(step.severity for step in rule.ladder)], key=_RANKS.__getitem__)
+    worst = min([base, *(step.severity for step in rule.ladder)], key=SEVERITY_RANKS.__getitem__)
     if rule.is_alarm and worst is Severity.CRITICAL and not (rule.remind or rule.ladder or rule.escalate):
         message = "it is critical and told once: if nobody sees it, nobody is told again"
         hint = "remind: {every: 5m}, a ladder up to critical, or escalate: [{after: 1m, to: property_lead}]"

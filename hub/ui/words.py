@@ -14,7 +14,6 @@ COLOURS = {
     Severity.LOW: "cyan",
     Severity.INFO: "dim",
 }
-RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 SHOWN_PART = 8
 _BARS = "▁▂▃▄▅▆▇█"
 

@@ -61,7 +61,7 @@ def moved(text: str, directory: Path, there: Collection[str]) -> str:
 
     It holds for settings on lines of their own; who calls looks whether that was all.
     """
-    new = {name: f"{json.dumps(str(directory / folder))}" for name, folder in PLACES.items() if name in there}
+    new = {name: json.dumps(str(directory / folder)) for name, folder in PLACES.items() if name in there}
     kept: list[str] = []
     table = ""
     for line in text.splitlines():

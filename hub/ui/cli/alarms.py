@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from hub.model import AlarmState, Reply, Scalar
+from hub.model import SEVERITY_RANKS, AlarmState, Reply, Scalar
 from hub.sinks.control import Request
 from hub.sinks.stream_readers import read_alarms
 from hub.ui.atlas import Atlas
@@ -18,7 +18,7 @@ from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.cli.reply import Actor, ask, tell
 from hub.ui.printing import say_json, say_table
-from hub.ui.words import RANKS, marks, moment, since, title
+from hub.ui.words import marks, moment, since, title
 
 app = typer.Typer()
 app.command("show")(show)
@@ -126,7 +126,7 @@ def shelve(  # noqa: PLR0913 -- each is a word of the command line
 
 def worst_first(alarms: Sequence[AlarmState]) -> list[AlarmState]:
     """Return alarms by severity, then by age; those of tests and drills after all others."""
-    return sorted(alarms, key=lambda alarm: (not alarm.is_real, RANKS[alarm.severity], alarm.since))
+    return sorted(alarms, key=lambda alarm: (not alarm.is_real, SEVERITY_RANKS[alarm.severity], alarm.since))
 
 
 async def _read(desk: Desk, sites: Sequence[str] | None) -> tuple[Atlas, list[AlarmState]]:

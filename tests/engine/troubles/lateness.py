@@ -24,13 +24,7 @@ def said_late(calm: Stage) -> int:
     script = calm.script
     if is_about_a_date(script):
         return 0
-    stage = Stage(script)
-    stage.teach(0)
-    for word in script.words:
-        stage.until(word.at)
-        stage.show_clock(word, 0)
-        stage.hear(word, clock=0, late=LAG)
-    stage.until(script.end)
+    stage = heard_later(script, LAG)
     hurried = with_windows_shorter(script, LAG)
     calm = calm if hurried is script else play(hurried)
     assert lines(stage.happenings) == lines(told(calm.happenings))
@@ -57,13 +51,7 @@ def said_a_day_later(calm: Stage) -> int:
     script = calm.script
     if is_about_a_date(script):
         return 0
-    stage = Stage(script)
-    stage.teach(0)
-    for word in script.words:
-        stage.until(word.at)
-        stage.show_clock(word, 0)
-        stage.hear(word, clock=0, late=25 * HOUR)
-    stage.until(script.end)
+    stage = heard_later(script, 25 * HOUR)
     expected = calm.happenings if script.rule.absent_for is not None or counts_silence(script.rule) else []
     if not any(is_critical(stage, word) for word in script.words):
         assert lines(stage.happenings) == lines(expected)
@@ -71,6 +59,18 @@ def said_a_day_later(calm: Stage) -> int:
         assert [line for line in lines(stage.happenings) if " sent " in line] == []
         assert [event.name for event in rises(stage) if not event.late] == []
     return stage.engine.state.ledger.backfill + stage.engine.state.ledger.late
+
+
+def heard_later(script: Script, by: int) -> Stage:
+    """Return the stage on which every word came ``by`` after it was said."""
+    stage = Stage(script)
+    stage.teach(0)
+    for word in script.words:
+        stage.until(word.at)
+        stage.show_clock(word, 0)
+        stage.hear(word, clock=0, late=by)
+    stage.until(script.end)
+    return stage
 
 
 def with_windows_shorter(script: Script, span: int) -> Script:
