@@ -12,33 +12,40 @@ import structlog
 from hub.clock import Clock
 from hub.commands.shown import ASKS
 from hub.durations import nanoseconds
-from hub.errors import UnavailableError
-from hub.model import Control
+from hub.errors import PoisonError, UnavailableError
+from hub.model import Control, Reply
 from hub.registry import audit
 from hub.registry.audit import Note
 from hub.registry.author import Author
 from hub.registry.registry import Registry
-from hub.sinks.control import ControlReader, answer_to
+from hub.sinks.control import ControlReader, answer_to, answers_to
 from hub.sinks.redis_link import Link, RedisAddress
 from hub.veil import Veil
 
 log = structlog.get_logger(__name__)
 
 VIA = "control stream"
+_CONTROL = "control."
 RETRY_SECONDS = 1.0
 ANSWER_WAIT = timedelta(seconds=2)
 LATE_WAIT = timedelta(minutes=5)
-"""How long a hub that is slow, or starts only, is waited for; its answers stay in Redis for a minute."""
+"""How long a hub that is slow, or starts only, is waited for."""
 MOST_UNANSWERED = 1_000
 _OURS = ("entry", "answer")
+_CALLED = {"key": "about", **{name: f"asked_{name}" for name in _OURS}}
+"""The audit hides what is called a key, and that of an alarm is no secret; our own words nobody else says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whose:
-    """Of which partition, and what masks what is personal there, as its kinds are now."""
+    """Of which partition; what masks what is personal there, as its kinds are now; what its hub ``answered``.
+
+    The hub remembers that longer than Redis does, and over restarts.
+    """
 
     partition: str
     veil: Callable[[], Veil]
+    answered: Callable[[str], Reply | None]
 
 
 class _Unanswered(NamedTuple):
@@ -53,8 +60,9 @@ class Auditing:
     """Follows the control stream of a partition by itself, from the last request that the audit knows.
 
     It waits for the registry as long as it takes; nothing else waits for it. A request is written with what the hub
-    answered, if it did so soon; what it answers later is a line of its own, for no line is ever changed. Who agreed to
-    what somebody else asked for is written beside what that was.
+    answered, if it did so soon; what it answers later is a line of its own, for no line is ever changed: the lines that
+    lack it say after a restart which answers are waited for. Who agreed to what somebody else asked for is written
+    beside what that was.
     """
 
     def __init__(self, registry: Registry, address: RedisAddress, clock: Clock, whose: Whose) -> None:
@@ -64,7 +72,7 @@ class Auditing:
         self._clock = clock
         self._subject = f"control/{whose.partition}/"
         self._answers = f"answer/{whose.partition}/"
-        self._veil = whose.veil
+        self._whose = whose
         self._unanswered: dict[str, _Unanswered] = {}
 
     async def run(self) -> None:
@@ -82,9 +90,20 @@ class Auditing:
             await self._link.close()
 
     async def _last(self) -> str:
+        """Return the last entry that is written, and wait again for the answers that the last minutes' lines lack."""
         async with self._registry.transaction() as connection:
-            found = await audit.lines(connection, what=self._subject, limit=1)
-        return str((found[0].after or {}).get("entry", "0-0")) if found else "0-0"
+            last = await audit.lines(connection, what=self._subject, limit=1)
+            since = last[0].at - nanoseconds(LATE_WAIT) if last else 0
+            asked = await audit.lines(connection, what=self._subject, since=since, limit=MOST_UNANSWERED)
+            # Of each request at most one, and of those before these no more than were waited for.
+            told = await audit.lines(connection, what=self._answers, since=since, limit=2 * MOST_UNANSWERED)
+        self._unanswered = {}
+        ended = {line.subject for line in told}
+        for line in reversed(asked):
+            identity = line.subject.removeprefix(self._subject)
+            if _OURS[1] not in (line.after or {}) and self._answers + identity not in ended:
+                self._wait_for(identity, line.what.removeprefix(_CONTROL), line.actor)
+        return str((last[0].after or {}).get("entry", "0-0")) if last else "0-0"
 
     async def _some(self, position: str) -> str:
         requests: list[Control] = []
@@ -98,30 +117,36 @@ class Auditing:
 
     async def _answered_late(self) -> None:
         """Write down what the hub has answered since to requests that were written without."""
-        now = self._clock.monotonic_ns()
-        for identity, request in list(self._unanswered.items()):
-            answer = await answer_to(self._link, self._clock, identity, wait=timedelta())
+        now, waiting = self._clock.monotonic_ns(), list(self._unanswered.items())
+        answers = await answers_to(self._link, [identity for identity, _ in waiting])
+        for (identity, request), found in zip(waiting, answers, strict=True):
+            answer = found or self._whose.answered(identity)
             if answer is not None:
                 after = {"request": identity, "answer": answer.code}
-                note = Note(what=f"control.{request.verb}.answered", subject=self._answers + identity, after=after)
+                note = Note(what=f"{_CONTROL}{request.verb}.answered", subject=self._answers + identity, after=after)
                 await self._registry.note(note, Author(os_user=VIA, actor=request.actor))
             if answer is not None or now > request.until:
                 del self._unanswered[identity]
 
     async def _write(self, request: Control) -> None:
-        # The audit hides what is called a key, and that of an alarm is no secret.
-        words = {"about" if name == "key" else name: said for name, said in request.args.items()}
-        after: dict[str, Any] = {**self._veil().data(words), "entry": request.entry}
+        words = {_CALLED.get(name, name): said for name, said in request.args.items()}
+        after: dict[str, Any] = {**self._whose.veil().data(words), "entry": request.entry}
         wait = ANSWER_WAIT if request.expires_at > self._clock.wall_ns() else timedelta()
-        answer = await answer_to(self._link, self._clock, request.id, wait=wait)
+        try:
+            answer = await answer_to(self._link, self._clock, request.id, wait=wait)
+        except PoisonError:  # no hub wrote it
+            answer = None
         if answer is not None:
             after["answer"] = answer.code
         before = await self._asked(str(request.args.get("request", ""))) if request.verb == "confirm" else None
-        note = Note(what=f"control.{request.verb}", subject=self._subject + request.id, before=before, after=after)
+        note = Note(what=_CONTROL + request.verb, subject=self._subject + request.id, before=before, after=after)
         await self._registry.note(note, Author(os_user=VIA, actor=request.actor))
         if answer is None and len(self._unanswered) < MOST_UNANSWERED:
-            until = self._clock.monotonic_ns() + nanoseconds(LATE_WAIT)
-            self._unanswered[request.id] = _Unanswered(request.verb, request.actor, until)
+            self._wait_for(request.id, request.verb, request.actor)
+
+    def _wait_for(self, identity: str, verb: str, actor: str) -> None:
+        until = self._clock.monotonic_ns() + nanoseconds(LATE_WAIT)
+        self._unanswered[identity] = _Unanswered(verb, actor, until)
 
     async def _asked(self, identity: str) -> dict[str, Any] | None:
         """Return what was asked for by the first of two persons, and by whom; None for what nobody asked for."""

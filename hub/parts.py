@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import structlog
 
+from hub.auditing import Whose
 from hub.bridge import topics
 from hub.bridge.aiomqtt_session import AiomqttSession
 from hub.bridge.downlink import Downlink
@@ -34,7 +35,7 @@ from hub.errors import ConfigError, PoisonError
 from hub.journal.archive import Archive
 from hub.journal.journal import Journal
 from hub.listening import filters_of
-from hub.model import AlarmState, Outcome, Twin
+from hub.model import AlarmState, Outcome, Reply, Twin
 from hub.normalize.load import load_profiles
 from hub.normalize.networks.directory import directory_documents
 from hub.revisions import read_yaml
@@ -182,6 +183,16 @@ def veil_over(documents: Mapping[str, bytes]) -> Veil:
     """Return what masks, by the kinds that ship and those among ``documents``, which the hub works with."""
     kinds = [Kind.model_validate_json(body) for key, body in documents.items() if key.startswith("kind/")]
     return Veil([*shipped_kinds(), *kinds])
+
+
+def whose(partition: str, engine: Engine) -> Whose:
+    """Return of whom the audit of requests tells, as kinds and answers are when it asks."""
+
+    def answered(request: str) -> Reply | None:
+        known = engine.state.answers.by_id.get(request)
+        return None if known is None else known[1]
+
+    return Whose(partition=partition, veil=lambda: veil_over(engine.content.bodies()), answered=answered)
 
 
 def secret_documents(settings: Settings) -> dict[str, bytes]:

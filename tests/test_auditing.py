@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -20,7 +20,7 @@ from hub.registry import audit
 from hub.registry.audit import Line, Note
 from hub.registry.author import Author
 from hub.registry.registry import Registry
-from hub.sinks.streams import control_key, pack_first_reply
+from hub.sinks.streams import control_key, pack_first_reply, reply_key
 from tests.registry.conftest import sqlite_url
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
@@ -38,13 +38,18 @@ async def lines(registry: Registry) -> list[Line]:
         return (await audit.lines(connection, what="control."))[::-1]
 
 
+def of_nobody(_request: str) -> None:
+    """Be a hub that remembers no answer."""
+
+
 @asynccontextmanager
-async def following(registry: Registry, valkey: ValkeyServer) -> AsyncIterator[None]:
+async def following(
+    registry: Registry, valkey: ValkeyServer, answered: Callable[[str], Reply | None] = of_nobody
+) -> AsyncIterator[None]:
     """Let requests be audited meanwhile, as a hub does."""
+    whose = Whose(partition="main", veil=lambda: veil_over({}), answered=answered)
     async with asyncio.TaskGroup() as group:
-        auditing = Auditing(
-            registry, valkey.address, SystemClock(), Whose(partition="main", veil=lambda: veil_over({}))
-        )
+        auditing = Auditing(registry, valkey.address, SystemClock(), whose)
         task = group.create_task(auditing.run(), name="auditing")
         yield
         task.cancel()
@@ -148,6 +153,59 @@ async def test_an_answer_that_comes_late_is_a_line_of_its_own_and_no_second_requ
         ("control.reload", "li", "0003"),
     ]
     assert found[1].after == {"request": str(UUID(int=1)), "answer": "expired"}
+
+
+async def reply(valkey: ValkeyServer, number: int, code: str = "expired") -> None:
+    """Answer a request, as its hub does."""
+    async with valkey.link() as link:
+        await link.exchange([pack_first_reply(Reply(str(UUID(int=number)), ok=False, code=code, detail=""))], 1)
+
+
+async def test_an_answer_that_comes_after_a_restart_is_told_once_and_those_before_it_not_again(
+    tmp_path: Path, valkey: ValkeyServer
+) -> None:
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        await ask(valkey, 1, "command", device="gate-1")
+        await ask(valkey, 2, "ack", answer="ok")  # which it was not
+        async with following(registry, valkey):
+            await until(registry, 2)
+            await reply(valkey, 1)
+            await until(registry, 3)
+        await reply(valkey, 2, "unknown_alarm")
+        for _ in range(2):
+            async with following(registry, valkey):
+                await until(registry, 4)
+                number = len(await lines(registry))
+                await ask(valkey, number, "reload")  # what it says next, it says after all that was owed
+                found = await until(registry, number + 1)
+    late = [(line.what, line.actor, (line.after or {})["answer"]) for line in found if "answer/" in line.subject]
+    assert late == [("control.command.answered", "li", "expired"), ("control.ack.answered", "li", "unknown_alarm")]
+
+
+async def test_what_redis_has_forgotten_of_a_restart_the_hub_still_knows(tmp_path: Path, valkey: ValkeyServer) -> None:
+    def remembered(request: str) -> Reply | None:
+        return Reply(request, ok=True, code="accepted", detail="") if request == str(UUID(int=1)) else None
+
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        for number in (1, 2):
+            await ask(valkey, number, "command", device="gate-1")
+        async with following(registry, valkey):
+            await until(registry, 2)
+        async with following(registry, valkey, remembered):
+            found = await until(registry, 3)
+    assert [line.subject[-4:] for line in found] == ["0001", "0002", "0001"]
+    assert found[2].after == {"request": str(UUID(int=1)), "answer": "accepted"}
+
+
+async def test_an_answer_that_no_hub_wrote_is_none(tmp_path: Path, valkey: ValkeyServer) -> None:
+    async with Registry(sqlite_url(tmp_path)) as registry, valkey.link() as link:
+        await link.ask("SET", reply_key(str(UUID(int=1))), "{}")
+        await ask(valkey, 1, "ack")
+        async with following(registry, valkey):
+            await until(registry, 1)
+            await ask(valkey, 2, "reload")
+            found = await until(registry, 2)
+    assert ["answer" in (line.after or {}) for line in found] == [False, False]
 
 
 async def test_a_request_cannot_say_itself_how_far_the_audit_is(tmp_path: Path, valkey: ValkeyServer) -> None:

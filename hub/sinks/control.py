@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import cast
@@ -140,6 +140,19 @@ async def send_control(link: Link, clock: Clock, partition: str, request: Reques
         reason = "no answer; is the hub of this partition running?"
         raise UnavailableError("control_unanswered", reason, partition=partition, id=identity)
     return reply
+
+
+async def answers_to(link: Link, identities: Sequence[str]) -> list[Reply | None]:
+    """Return what the hub answered to each of these requests, as far as Redis still holds it and it can be read."""
+    found = rows(await link.ask("MGET", *map(reply_key, identities))) if identities else []
+    return [_readable(cast("bytes | None", answer)) for answer in found]
+
+
+def _readable(answer: bytes | None) -> Reply | None:
+    try:
+        return None if answer is None else decode_reply(answer)
+    except PoisonError:
+        return None
 
 
 async def answer_to(link: Link, clock: Clock, identity: str, *, wait: timedelta) -> Reply | None:
