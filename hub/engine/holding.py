@@ -31,8 +31,7 @@ class Holds(Owed):
     def take(self, lease: Lease, device: Device, moment: Moment) -> None:
         """Let a new lease own its actuator, or wait beneath what outranks it."""
         self._sender.undo.note(f"lease/{lease.id}", None)
-        self.leases[lease.id] = lease
-        self._sender.claims.put(lease)
+        self.claim(lease)
         above = self._sender.claims.above(lease)
         if above is None:
             self._own(lease, device, moment)
@@ -168,8 +167,7 @@ class Holds(Owed):
         if device is None or not needs_release(lease, next(heirs, None)):
             return
         lease.standing, lease.renews_t = Standing.RELEASES, 0
-        self.leases[lease.id] = lease
-        claims.put(lease)
+        self.claim(lease)
         self._state.touch(f"lease/{lease.id}", lease)
         self._release(device, lease, moment)
 

@@ -21,20 +21,25 @@ class Leases:
         self.leases: dict[str, Lease] = {}
         self.watched: dict[str, Lease] = {}
         self.asleep: dict[tuple[str, str], dict[str, Lease]] = {}
+        self._wanted: dict[tuple[str, str], dict[str, Lease]] = {}
 
     def of(self, rule: str, key: str) -> list[Lease]:
         """Return the leases that a rule wants for a key, in the order in which they were made."""
-        found = (one for one in self.leases.values() if (one.rule, one.key) == (rule, key))
-        wanted = [one for one in found if one.standing is not Standing.RELEASES]
+        wanted = [one for one in self._wanted.get((rule, key), {}).values() if one.standing is not Standing.RELEASES]
         return sorted(wanted, key=lambda one: one.number)
 
     # --------------------------------------------------------------------------------------------------------- entries
 
     def restore(self, lease: Lease) -> None:
         """Take an entry of a checkpoint, or back what a failed step has changed."""
-        self.leases[lease.id] = lease
-        self._sender.claims.put(lease)
+        self.claim(lease)
         self._time(lease)
+
+    def claim(self, lease: Lease) -> None:
+        """Let it be one of those that there are, and a claim on its actuator."""
+        self.leases[lease.id] = lease
+        self._wanted.setdefault((lease.rule, lease.key), {})[lease.id] = lease
+        self._sender.claims.put(lease)
 
     def put(self, lease: Lease) -> None:
         """Take a new one."""
@@ -52,22 +57,17 @@ class Leases:
         self._sender.undo.note(f"lease/{lease.id}", lease)
         self.leases.pop(lease.id, None)
         self.watched.pop(lease.id, None)
-        self._drop_asleep(lease)
+        _drop(self.asleep, (lease.site, lease.device), lease)
+        _drop(self._wanted, (lease.rule, lease.key), lease)
         self._sender.claims.drop(lease)
         self._state.remove(f"lease/{lease.id}")
         self._timers.drop(TimerClass.RUNNING, LEASE_RENEWS, lease.id)
         self._timers.drop(TimerClass.RUNNING, LEASE_LAPSES, lease.id)
 
-    def _drop_asleep(self, lease: Lease) -> None:
-        whose = lease.site, lease.device
-        there = self.asleep.get(whose)
-        if there is not None and there.pop(lease.id, None) is not None and not there:
-            del self.asleep[whose]
-
     def _time(self, lease: Lease) -> None:
         ends = lease.ends_t
         self.watched.pop(lease.id, None)
-        self._drop_asleep(lease)
+        _drop(self.asleep, (lease.site, lease.device), lease)
         if lease.asleep and lease.standing is not Standing.RELEASES:
             self.asleep.setdefault((lease.site, lease.device), {})[lease.id] = lease
         match lease.standing:
@@ -83,3 +83,9 @@ class Leases:
             case Standing.RELEASES:
                 self._timers.put(TimerClass.RUNNING, lease.renews_t or None, LEASE_RENEWS, lease.id)
                 self._timers.drop(TimerClass.RUNNING, LEASE_LAPSES, lease.id)
+
+
+def _drop(found: dict[tuple[str, str], dict[str, Lease]], key: tuple[str, str], lease: Lease) -> None:
+    there = found.get(key)
+    if there is not None and there.pop(lease.id, None) is not None and not there:
+        del found[key]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
+from hub.commands.life import Lease
 from hub.engine.alarms import Alarms
 from hub.engine.judging import Judge
 from hub.engine.views import Views
@@ -17,7 +19,8 @@ from hub.registry.documents import documents as registered
 from hub.registry.nouns import Site
 from hub.rules import timers
 from simulators.mixture import Mixture
-from tests.engine.desk import START, Desk, documents
+from tests.engine.desk import START, Desk, device, documents
+from tests.engine.test_alarms import native
 
 MESSAGES, BATCH = 3_000, 100
 A_SECOND = 100
@@ -52,3 +55,32 @@ def test_a_message_of_a_mixture_costs_few_steps_that_may_have_to_be_undone(monke
     assert counts["of"] < 0.15 * MESSAGES  # views: 1.77 when what a reading rules out was judged
     assert counts["look"] < 0.8 * MESSAGES  # 2.59
     assert counts["heappush"] < 0.6 * MESSAGES < counts["set"]  # as many as were set, 0.95
+
+
+class Looked(dict[str, Lease]):
+    """Leases that count how many of them were looked through."""
+
+    seen = 0
+
+    @override
+    def values(self) -> Iterator[Lease]:  # type: ignore[override] # nobody asks how many there are
+        for lease in super().values():
+            self.seen += 1
+            yield lease
+
+
+def test_an_alarm_looks_only_at_what_it_holds_itself() -> None:
+    queue = b"""{"rule": "queue", "version": "1.0.0", "for_each": "plate_reader", "on_signal": "plate.unread",
+        "raise": {"event": "vehicle.queue", "severity": "low"}, "clear": {"when": "confidence > 0.9"},
+        "do": [{"command": "hold_barrier", "args": {"ttl": "30s"}, "until": "cleared"}]}"""
+    lanes = [device(f"lane-{number}", "plate_reader") for number in range(100)]
+    desk = Desk({**documents(*lanes), "rule/queue": queue})
+    for number in range(99):
+        desk.hear(native(f"lane-{number}", {"signals": [{"name": "plate.unread"}]}, "signal"))
+    hands = desk.engine._hands  # noqa: SLF001 -- a lease shows nowhere else
+    hands.leases = hands._holds.leases = leases = Looked(hands.leases)  # noqa: SLF001 -- as above
+    assert len(leases) == 99
+    desk.hear(native("lane-99", {"signals": [{"name": "plate.unread"}]}, "signal"))
+    desk.hear(native("lane-99", {"values": {"confidence": 0.95}}, "telemetry"))
+    assert [event.transition for event in desk.events if event.device == "lane-99"][:2] == ["raised", "cleared"]
+    assert leases.seen < 10  # all of them at each step, when those of an alarm were sought among all
