@@ -48,7 +48,7 @@ class Owed(Leases):
     def _of_part(self, lease: Lease, part: str) -> Lease | None:
         """Owe the release of a whole for each of its parts; return the one of ``part``, None: nobody knows of it."""
         device = self._find(lease.site, lease.device)
-        named = [] if device is None else sorted(device.state.parts or ())
+        named = [] if device is None else sorted(name for name in device.state.by_part() if name)
         if part not in named:
             return None
         self.forget(lease)

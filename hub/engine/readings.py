@@ -93,8 +93,8 @@ class Readings:
         PoisonError ``too_many_parts``, before anything is taken of it: parts are remembered for ever.
         """
         if 1 + len(device.state.parts or ()) + len(readings) > MOST_PARTS:
-            known = device.state.by_part()
-            new = {reading.part or "" for reading in readings} - known.keys()
+            known = {*(device.state.parts or ()), *([] if device.state.whole is None else [""])}
+            new = {reading.part or "" for reading in readings} - known
             if new and len(known) + len(new) > MOST_PARTS:
                 raise PoisonError("too_many_parts", f"{len(known)} parts of it are known, and no more are taken")
         self._hear(device)
@@ -143,6 +143,7 @@ class Readings:
                 moment = self._given(device, measured, is_late=is_late)
                 self._judge.moments.told(woken.told, part, reading.values, moment)
         if is_judged and reading.signals:
+            known.know(reading.part or "")
             moment = self._given(device, measured, is_late=is_late)
             for signal in reading.signals:
                 self._judge.moments.signal(device, reading.part or "", signal, moment)

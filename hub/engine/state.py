@@ -85,8 +85,8 @@ class DeviceState:
     part the (value, time of its point) that was stored last, where its profile does not store everything.
     ``names``: what stood beside its name in the topic of a foreign network. ``whole`` is held of the part "", ``parts``
     of those with a name (a former version wrote it among them): nearly every device has only the one, and a dict for it
-    takes 200 bytes. What most devices never have is None until they have it (a former version wrote it empty): an empty
-    dict takes 64 bytes.
+    takes 200 bytes. Of a part that only signals have named nothing is held, but that it is known. What most devices
+    never have is None until they have it (a former version wrote it empty): an empty dict takes 64 bytes.
     A dataclass, because a msgspec struct costs 40 ns for each attribute that is set.
     """
 
@@ -121,7 +121,14 @@ class DeviceState:
     def by_part(self) -> dict[str, Held]:
         """Return what is held of each part that has said something, the part "" first."""
         whole = {} if self.whole is None else {"": self.whole}
-        return whole | self.parts if self.parts else whole
+        if not self.parts:
+            return whole
+        return whole | {name: held for name, held in self.parts.items() if held.values or held.older}
+
+    def know(self, part: str) -> None:
+        """Remember that there is such a part, if only by its name."""
+        if part and part not in (self.parts or ()):
+            self.keep(part, NOTHING)
 
     def keep(self, part: str, held: Held) -> None:
         """Hold ``held`` of ``part`` from now on."""

@@ -118,3 +118,22 @@ def test_a_device_that_names_ever_new_parts_is_heard_on_those_that_are_known_and
     (found,) = desk.engine.content.devices()
     assert len(found.state.by_part()) == MOST_PARTS
     assert desk.engine.state.ledger.is_balanced
+
+
+def test_parts_that_only_signals_name_are_as_many_at_most_and_are_remembered_but_have_no_twin() -> None:
+    desk = Desk(documents(device("gate-1", "access_controller")))
+
+    def said(at: Desk, *doors: int, **more: object) -> list[str]:
+        elements = [{"part": f"door-{door}", "signals": [{"name": "access.denied"}], **more} for door in doors]
+        return [letter.code for letter in at.hear(native("gate-1", elements, "signal")).dead_letters]
+
+    for first in range(0, MOST_PARTS, 512):
+        assert said(desk, *range(first, first + 512)) == []
+    assert said(desk, 5, MOST_PARTS + 1) == ["too_many_parts"]
+    assert [twin.name for twin in desk.engine.twins_of("s1") if "#" in twin.name] == []
+    later = desk.restart()
+    assert said(later, MOST_PARTS + 1) == ["too_many_parts"]
+    assert said(later, 5, values={"door": "open"}) == []
+    (found,) = later.engine.content.devices()
+    assert found.state.by_part().keys() == {"door-5"}
+    assert later.engine.state.ledger.is_balanced
