@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 import secrets
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from typing_extensions import override
 
 from hub.clock import Clock
 from hub.errors import ConfigError
@@ -39,6 +43,28 @@ _REFUSED = {
 """These blame the body, which stays what it is."""
 _OWN = {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.CONFLICT, HTTPStatus.LOCKED, HTTPStatus.TOO_EARLY}
 """These may be about this one event; whatever else is no success is about all of them."""
+_NO_CONTENT = re.compile(rb"HTTP/1\.[01] 204\b")
+_HAS_CONTENT = re.compile(rb"\r\n(?:content-length:[ \t]*0*[1-9]|transfer-encoding:)", re.IGNORECASE)
+
+
+class _Connection(ResponseHandler):
+    """Believes a 204 that has a body all the same: aiohttp takes that for the next answer, and for a broken one."""
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        head, end, body = data.partition(b"\r\n\r\n")
+        if _NO_CONTENT.match(head) and (body or _HAS_CONTENT.search(head)):
+            self.force_close()  # what else comes on it answers nothing
+            data = head + end
+        super().data_received(data)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Opens such connections."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._factory = partial(_Connection, loop=self._loop)  # type: ignore[assignment] # a partial is invariant
 
 
 class Webhook:
@@ -55,7 +81,9 @@ class Webhook:
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS, connect=CONNECT_SECONDS)
-        self._http = await self._opened.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+        self._http = await self._opened.enter_async_context(
+            aiohttp.ClientSession(connector=_Connector(), timeout=timeout)
+        )
         return self
 
     async def __aexit__(self, *exc: object) -> None:

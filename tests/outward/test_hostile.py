@@ -137,6 +137,21 @@ async def test_an_answer_that_is_none_is_no_end_of_the_forwarder(raw: bytes, ver
 
 
 @pytest.mark.parametrize(
+    "rest", [b"Content-Length: 2\r\n\r\nok", b"\r\nok", b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"]
+)
+async def test_who_says_no_content_and_then_some_has_taken_it_and_what_else_it_said_answers_nothing(
+    rest: bytes,
+) -> None:
+    async with (
+        answering(b"HTTP/1.1 204 No Content\r\n" + rest) as (port, heads),
+        Webhook(f"http://127.0.0.1:{port}/hook", [b"k" * 32], SystemClock()) as webhook,
+    ):
+        found = [await webhook.send(PARCEL) for _ in range(2)]  # each on a connection of its own
+    assert found == [Answer(verdict=Verdict.TAKEN, text="204")] * 2
+    assert len(heads) == 2
+
+
+@pytest.mark.parametrize(
     ("asked", "after"), [("7", 7), ("99999999999999999999", 0), ("\u00b2", 0), ("86400", 300), ("soon", 0)]
 )
 async def test_a_receiver_that_is_too_busy_is_left_alone_as_long_as_it_asks_within_reason(
