@@ -187,21 +187,28 @@ def test_every_place_that_the_settings_name_is_there_after_a_restore_and_none_is
     more = f'[notify]\ndir = "{old}/wishes"\n[broker]\ndirectory = "{old}/broker"\n'
     settings.write_text(f'profiles_dir = "{old}/profiles"\n{text}{more}', encoding="utf-8")
     office.json("backup", str(file))
-    assert office.json("restore", str(file), str(home))["by_hand"] == []
+    office.json("restore", str(file), str(home))
     new = read_settings(home / "hub.toml")
     places = [new.data_dir, new.profiles_dir, new.rules_dir, new.notify.dir, new.broker.directory, new.redis.child_dir]
     assert [place for place in places if place is None or not place.is_dir() or place.parent != home] == []
 
 
-def test_a_place_that_cannot_be_written_for_a_person_is_told(office: Office) -> None:
-    file, home = office.directory / "a.tar", office.directory / "home"
-    with (office.directory / "hub.toml").open("a", encoding="utf-8") as settings:
-        settings.write(f'[broker]\n"directory" = "{office.directory}/broker"\n')
-    office.json("backup", str(file))
-    assert (
-        f'they lead elsewhere yet: broker.directory = "{home / "broker"}"'
-        in office("restore", str(file), str(home)).out
-    )
+@pytest.mark.parametrize("form", ['{{directory = "{0}"}}', '{{"directory" = \'{0}\', keeper = "mosquitto"}} # ours'])
+def test_a_place_in_a_table_on_one_line_leads_there_too_and_all_else_stays_as_it_was_written(
+    form: str, office: Office
+) -> None:
+    old, home, file = office.directory, office.directory / "home", office.directory / "a.tar"
+    settings, ours = old / "hub.toml", f"broker = {form}\n"
+    settings.write_text(ours.format(old / "broker") + settings.read_text(encoding="utf-8"), encoding="utf-8")
+    (old / "secrets.toml").write_text(f'"notify"."dir" = "{old}/wishes"\n', encoding="utf-8")
+    office.json("backup", str(file), "--with-secrets")
+    office.json("restore", str(file), str(home))
+    text = (home / "hub.toml").read_text(encoding="utf-8")
+    assert ours.format(home / "broker").replace("'", '"') in text.replace("'", '"')
+    new = read_settings(home / "hub.toml")
+    assert (new.broker.directory, new.notify.dir) == (home / "broker", home / "notify")
+    assert (home / "broker").is_dir()
+    assert str(old / "broker") not in text
 
 
 def test_nothing_is_overwritten(office: Office) -> None:

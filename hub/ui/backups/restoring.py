@@ -6,7 +6,7 @@ import shutil
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -44,17 +44,17 @@ def manifest_of(archive: tarfile.TarFile, file: Path) -> Manifest:
         raise CorruptError("backup_damaged", str(error), file=str(file)) from error
 
 
-def restore(archive: tarfile.TarFile, manifest: Manifest, file: Path, directory: Path, tick: Tick) -> list[str]:
+def restore(archive: tarfile.TarFile, manifest: Manifest, file: Path, directory: Path, tick: Tick) -> None:
     """Write everything below ``directory``, which must be empty or not there; CorruptError leaves it so.
 
-    hub.toml then leads there, whatever it said before; what of it a person must write is returned.
+    Its settings then lead there, whatever they said before.
     """
     refuse_what_is_there(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
     try:
         _extract(archive, manifest, file, stage, tick)
-        by_hand = _lead_there(stage, directory)
+        _lead_there(stage, directory.resolve())
         if manifest.has_secrets:
             (stage / "hub.toml").chmod(0o600)
         if directory.exists():
@@ -63,7 +63,6 @@ def restore(archive: tarfile.TarFile, manifest: Manifest, file: Path, directory:
     except BaseException:
         shutil.rmtree(stage, ignore_errors=True)
         raise
-    return by_hand
 
 
 def refuse_what_is_there(directory: Path) -> None:
@@ -107,26 +106,25 @@ def _is_private(path: str) -> bool:
     return path.endswith(_PRIVATE) or path.startswith(_WISHES)
 
 
-def _lead_there(stage: Path, directory: Path) -> list[str]:
-    """Let the settings lead into ``directory``, and make what they name; return the lines that do not yet."""
-    config, home = stage / "hub.toml", directory.resolve()
-    text = config.read_text(encoding="utf-8") if config.exists() else ""
-    before = _said(stage)
-    there = {name for name, at in PLACES.items() if name == DATA or _at(before, name) or (stage / at).is_dir()}
+def _lead_there(stage: Path, home: Path) -> None:
+    """Let the settings lead to ``home``, and make what they name."""
+    config, secret = stage / "hub.toml", stage / SECRETS_FILE
+    above = _places_in(secret)  # what is said there goes before
+    said = above | _places_in(config)
+    there = {name for name, at in PLACES.items() if name == DATA or name in said or (stage / at).is_dir()}
     for name in there:
         (stage / PLACES[name]).mkdir(exist_ok=True, mode=0o750)
-    config.write_text(moved(text, home, there), encoding="utf-8")
-    after = _said(stage)
-    wanted = {name: str(home / folder) for name, folder in PLACES.items() if name in there}
-    return [f'{name} = "{path}"' for name, path in wanted.items() if _at(after, name) != path]
+    for path, names in ((config, there), (secret, above)):
+        if names:
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
+            path.write_text(moved(text, home, names), encoding="utf-8")
 
 
-def _said(stage: Path) -> Mapping[str, Any]:
-    return read_layers([path for path in (stage / "hub.toml", stage / SECRETS_FILE) if path.exists()])[0]
+def _places_in(file: Path) -> set[str]:
+    """Return which places a file of settings names."""
+    values = read_layers([file])[0] if file.exists() else {}
+    return {name for name in PLACES if reduce(_within, name.split("."), values)}
 
 
-def _at(values: Mapping[str, Any], name: str) -> object:
-    found: Any = values
-    for key in name.split("."):
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
+def _within(table: Any, key: str) -> Any:  # noqa: ANN401 -- whatever TOML holds
+    return table.get(key) if isinstance(table, dict) else None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
+import tomlkit
 from pydantic import SecretStr
 
 from hub.config import Settings
@@ -59,18 +59,14 @@ def _given(settings: Settings) -> list[str]:
 def moved(text: str, directory: Path, there: Collection[str]) -> str:
     """Return settings that lead into ``directory``, where those of ``PLACES`` that are ``there`` lie.
 
-    It holds for settings on lines of their own; who calls looks whether that was all.
+    All else stays as somebody wrote it, comments too.
     """
-    new = {name: json.dumps(str(directory / folder)) for name, folder in PLACES.items() if name in there}
-    kept: list[str] = []
-    table = ""
-    for line in text.splitlines():
-        if header := re.match(r"\s*\[+\s*([\w.\-]+)", line):
-            table = header[1] + "."
-        key = re.match(r"\s*([\w.\-]+)\s*=", line)
-        name = table + key[1] if key else ""
-        if name not in PLACES:
-            kept.append(line)
-        elif name in new and "." in name:  # a table may stand in the text once only: the line stays where it is
-            kept.append(f"{key[1] if key else name} = {new[name]}")
-    return "\n".join([*(f"{name} = {value}" for name, value in new.items() if "." not in name), *kept]) + "\n"
+    document = tomlkit.parse(text)
+    for name, folder in PLACES.items():
+        if name in there:
+            *tables, key = name.split(".")
+            table: Any = document
+            for each in tables:
+                table = table.setdefault(each, tomlkit.table())
+            table[key] = str(directory / folder)
+    return tomlkit.dumps(document)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -42,21 +41,19 @@ def restore(
     with opened(file) as archive:
         manifest = manifest_of(archive, file)
         with bar("restoring", sum(part.size for part in manifest.parts)) as tick:
-            by_hand = restore_all(archive, manifest, file, directory, tick)
+            restore_all(archive, manifest, file, directory, tick)
     if as_json:
-        say_json({**msgspec.to_builtins(manifest), "by_hand": by_hand})
+        say_json(msgspec.to_builtins(manifest))
     else:
-        _tell(manifest, directory, by_hand)
+        _tell(manifest, directory)
 
 
-def _tell(manifest: Manifest, directory: Path, by_hand: Sequence[str]) -> None:
+def _tell(manifest: Manifest, directory: Path) -> None:
     typer.echo(f"{len(manifest.parts)} files of {moment(manifest.made_at)} are in {directory}")
     for each in manifest.partitions:
         typer.echo(f"partition {each.partition}: journal {each.journal}, which ends at record {each.last}")
     if manifest.left_out:
         typer.echo(f"fill in, in {directory / 'secrets.toml'}: {', '.join(manifest.left_out)}")
-    if by_hand:
-        typer.echo(f"write into {directory / 'hub.toml'}, they lead elsewhere yet: {'; '.join(by_hand)}")
     if manifest.elsewhere:
         typer.echo(f"not in the backup, the settings lead to them: {', '.join(manifest.elsewhere)}")
     if not manifest.has_secrets:
