@@ -14,6 +14,7 @@ from hub.engine.places import Place, Subject, bodies_of, is_near, key_of_place
 from hub.engine.rows import Bodies, Kept, kept, row_of
 from hub.engine.rulebook import Rulebook
 from hub.engine.state import DeviceState, State
+from hub.engine.whereabouts import Whereabouts
 from hub.errors import ConfigError
 from hub.model import Handler, PlaceType, Revision
 from hub.normalize.networks.source import CompiledStream
@@ -23,7 +24,6 @@ from hub.rules.states import CompiledRule
 
 _OF_PLACES = ("place/", "params/", "list/", "off/")
 """Documents that change what rules come to at a device or place, and nothing else."""
-
 _ONE_THING = frozenset({PlaceType.ELEVATOR.value, PlaceType.GATE.value, PlaceType.LANE.value})
 
 
@@ -39,10 +39,9 @@ class Content:
         self._at = 0
         self._outfits = Outfits({}, {})
         self._devices: dict[str, Device] = {}
-        self._by_site: dict[str, list[Device]] = {}
+        self._whereabouts = Whereabouts(self._devices)
         self.networks = Networks()
         self.barred = Barred({}, self.networks)
-        self._by_network: dict[tuple[str, str], Device] | None = None
         self.secret = read_key(None)
         """The key of pseudonyms."""
 
@@ -62,11 +61,7 @@ class Content:
 
     def of_network(self, source: str, name: str) -> Device | None:
         """Return the device that a foreign network calls ``name``: what it is registered as, or by its address."""
-        if self._by_network is None:
-            mine = [device for device in self.devices() if device.source is not None]
-            found = {(device.row.source, device.called): device for device in mine}
-            self._by_network = found | {(device.row.source, _own_name(device)): device for device in mine}
-        return self._by_network.get((source, name))
+        return self._whereabouts.of_network(source, name)
 
     def knowledge(self, device: Device, stream: CompiledStream) -> Handler | None:
         """Return the handler of what a network itself knows of ``device``; None: the stream is the device's own."""
@@ -123,7 +118,7 @@ class Content:
 
     def bodies(self) -> Bodies:
         """Return the documents of the last revision by key; doubles of a drill are in none."""
-        return Bodies({key: document for key, document in self.documents.items() if not key.endswith(DOUBLE)})
+        return registered(self.documents)
 
     def near(self, device: Subject, kind: str, within: str) -> list[Device]:
         """Return the devices of ``kind`` in the same place, building or site, in the order of keys."""
@@ -143,10 +138,7 @@ class Content:
 
     def devices_of(self, site: str) -> list[Device]:
         """Return the devices of a site in the order of keys."""
-        if not self._by_site:
-            for device in self.devices():
-                self._by_site.setdefault(device.site, []).append(device)
-        return self._by_site.get(site, [])
+        return self._whereabouts.of_site(site)
 
     # ----------------------------------------------------------------------------------------------------- revisions
 
@@ -166,21 +158,22 @@ class Content:
         for key in revision.put:
             state.touch(f"document/{key}", documents[key])
         self.documents = documents
-        self._by_network = None
         self._bar(touched, is_recompiled=is_recompiled)
         at = self._at = state.clock.received_at
         if is_recompiled or any(key.startswith(_OF_PLACES) for key in touched):
             self._rulebook.learn(self.bodies())
             change.switched_off = sorted(self._rulebook.at_rest - (frozenset() if is_recompiled else at_rest))
-        before = {} if is_recompiled else {each.key: each.rules for each in self.subjects()}
+        is_everywhere = is_recompiled or any(key.startswith("params/") for key in touched)
+        sites = None if is_everywhere else sorted({key.split("/")[1] for key in touched})
+        before = {} if is_recompiled else {each.key: each.rules for each in self._subjects_of(sites)}
         self._revise_devices(touched, change, state, awake)
         if is_recompiled:
             self._equip_all_but(set(touched), change, state)
-        is_everywhere = is_recompiled or any(key.startswith("params/") for key in touched)
-        self._stand(at, change, None if is_everywhere else sorted({key.split("/")[1] for key in touched}))
+        self._stand(at, change, sites)
         back = at_rest - self._rulebook.at_rest if is_recompiled else frozenset[tuple[str, str]]()
-        turned = (each for each in self.subjects() if before.get(each.key, each.rules) is not each.rules)
-        change.turned = [*turned, *(each for each in self.subjects() if any(_has(each, *one) for one in back))]
+        there = self._subjects_of(sites)
+        change.turned = [each for each in there if before.get(each.key, each.rules) is not each.rules]
+        change.turned += [each for each in there if back and any(_has(each, *one) for one in back)]
         return change
 
     def _bar(self, touched: list[str], *, is_recompiled: bool) -> None:
@@ -224,8 +217,14 @@ class Content:
         yield from self.devices()
         yield from self._places.values()
 
+    def _subjects_of(self, sites: list[str] | None) -> list[Subject]:
+        """Return the devices and places of ``sites`` (None: of all), each in the order of keys."""
+        if sites is None:
+            return list(self.subjects())
+        return [*self._whereabouts.of_sites(sites), *(each for each in self._places.values() if each.site in sites)]
+
     def _revise_devices(self, touched: list[str], change: Change, state: State, awake: int) -> None:
-        self._by_site = {}
+        self._whereabouts.look_again({key.split("/")[1] for key in touched if key.startswith("device/")})
         for key in sorted(touched):
             if not key.startswith("device/"):
                 continue
@@ -248,7 +247,7 @@ class Content:
 
     def settle(self, change: Change, state: State) -> None:
         """Forget what the change removed, after its states have ended."""
-        self._by_site, self._by_network = {}, None
+        self._whereabouts.look_again({device.site for device in change.removed_devices})
         for device in change.removed_devices:
             self._devices.pop(device.key, None)
             state.remove(device.entry_key)
@@ -322,9 +321,10 @@ class Content:
         self._outfits.equip(device)
 
 
+def registered(documents: Mapping[str, Kept]) -> Bodies:
+    """Return the bodies of documents by key; doubles of a drill are in none."""
+    return Bodies({key: document for key, document in documents.items() if not key.endswith(DOUBLE)})
+
+
 def _has(subject: Subject, site: str, rule: str) -> bool:
     return subject.site == site and rule in subject.rules.by_name
-
-
-def _own_name(device: Device) -> str:
-    return device.row.network_id if device.source is None else device.source.fold(device.row.network_id)

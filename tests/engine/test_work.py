@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from hub.commands.life import Lease
 from hub.engine.alarms import Alarms
+from hub.engine.content import Content
 from hub.engine.judging import Judge
 from hub.engine.views import Views
 from hub.model import Publish
@@ -84,3 +85,18 @@ def test_an_alarm_looks_only_at_what_it_holds_itself() -> None:
     desk.hear(native("lane-99", {"values": {"confidence": 0.95}}, "telemetry"))
     assert [event.transition for event in desk.events if event.device == "lane-99"][:2] == ["raised", "cleared"]
     assert leases.seen < 10  # all of them at each step, when those of an alarm were sought among all
+
+
+def test_a_device_that_changes_costs_no_walk_over_those_of_other_sites(monkeypatch: pytest.MonkeyPatch) -> None:
+    homes = [device(f"env-{number}", "environment_sensor", site=f"s{number % 5}") for number in range(50)]
+    desk = Desk(documents(*homes))
+    counts: Counter[str] = Counter()
+    for name in ("subjects", "devices"):
+        counted(monkeypatch, Content, name, counts)
+    moved = {key: body.replace(b'"place":"b1"', b'"place":"b2"') for key, body in homes[7].items()}
+    desk.revise(documents(*homes[:7], moved, *homes[9:]))  # one is changed, one gone
+    assert counts.total() == 0  # four walks over all of them
+    found = [one.device for one in desk.engine.content.devices_of("s2")]
+    assert found == sorted(f"env-{number}" for number in range(2, 50, 5))
+    assert [one.row.place for one in desk.engine.content.devices_of("s2") if one.device == "env-7"] == ["b2"]
+    assert "env-8" not in [one.device for one in desk.engine.content.devices_of("s3")]
