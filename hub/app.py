@@ -25,12 +25,11 @@ from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
 from hub.journal.state_file import Saved
 from hub.listening import Listening
 from hub.model import Body, LineWork, Started, StreamWork, Tick, Transmission
-from hub.normalize.networks.directory import carried_over
 from hub.pipeline import Applying, Hearing, Limits, NewRevision
 from hub.registry.registry import Registry
 from hub.reloading import Reloading
 from hub.reports import Reports
-from hub.revisions import restored, revise
+from hub.revisions import restored
 from hub.sinks.control import ControlReader
 from hub.sinks.fence import Fence
 from hub.sinks.ownership import ASK_SECONDS, Claim, Ownership
@@ -69,6 +68,7 @@ class Hub:
         self._documents: dict[str, bytes] = {}
         self._superseded: dict[str, bytes] = {}
         self._directories: dict[str, bytes] = {}
+        self._revising = asyncio.Lock()
         self.registry_revision = -1
         self._listening = Listening(settings, asks_sys=asks_sys)
         self._reports = Reports(self._note)
@@ -296,20 +296,20 @@ class Hub:
 
     async def _revise(self, documents: dict[str, bytes] | None = None) -> int:
         """Compare YAML (now ``documents``) and registry with what the engine works with; journal what differs."""
-        number, rows = await self.registry.snapshot(self.settings.partition)
-        partitions = await self.registry.partitions()
-        self._directories |= self.applying.take_directories()
-        yaml = documents or self._documents
-        said = await asyncio.to_thread(parts.understood, self._directories, yaml)
-        bodies = self.engine.content.bodies()
-        others = {key: bodies[key] for key in bodies if not key.startswith("device/")}
-        kept = carried_over(others | said, rows.values())
-        wanted = {**yaml, **rows, **parts.secret_documents(self.settings), **kept}
-        known, self._superseded = self._superseded or bodies, {}
-        note = revise(known, wanted, __version__)
-        self._documents, self.registry_revision = yaml, number
-        if note is not None:
-            self._note(note)
+        async with self._revising:
+            yaml = documents or self._documents
+            number, rows = await self.registry.snapshot(self.settings.partition)
+            partitions = await self.registry.partitions()
+            self._directories |= self.applying.take_directories()
+            held = self.engine.content.documents.copy()  # the engine works on meanwhile
+            sought = parts.Sought(yaml, rows, self._directories, self._superseded)
+            note = await asyncio.to_thread(parts.difference, self.settings, sought, held)
+            self._documents, self._superseded = yaml, {}
+            if note is not None:
+                if self.is_running:  # else nobody waits for the journal
+                    await self.journal.lay_down(note.bodies)
+                self._note(note)
+            self.registry_revision = number
         self._listening.look_round(partitions, rows)
         self._listening.tell(self.sessions, self.engine.content.networks)
         return 0 if note is None else len(note.revision.put) + len(note.revision.removed)

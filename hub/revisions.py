@@ -117,11 +117,10 @@ def revise(known: Mapping[str, bytes], wanted: Mapping[str, bytes], code: str) -
     """
     put: dict[str, str] = {}
     bodies: dict[str, bytes] = {}
-    for key, body in sorted(wanted.items()):
-        if known.get(key) != body:
-            digest = hashlib.blake2b(body, digest_size=16).hexdigest()
-            put[key], bodies[digest] = digest, body
-    removed = sorted(set(known) - set(wanted))
+    for key in sorted(key for key, body in wanted.items() if known.get(key) != body):
+        digest = hashlib.blake2b(wanted[key], digest_size=16).hexdigest()
+        put[key], bodies[digest] = digest, wanted[key]
+    removed = sorted(key for key in known if key not in wanted)
     if not put and not removed:
         return None
     is_whole = any(not key.startswith(("barred/", "device/", "place/")) for key in [*put, *removed])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import structlog
@@ -22,6 +22,10 @@ SWEPT_PER_APPEND = 100
 """How many bodies an append looks at while a sweep is under way: its time, and its part of the WAL, have a bound."""
 NOTED_EVERY = 1_000
 """Records: after an end without goodbye an opening reads no more of them than about so many."""
+LAID_AT_ONCE = 500
+"""How many bodies are written ahead of their record in one transaction: 8 ms, for which an append may wait."""
+LAID_AHEAD = 10_000
+"""Records: what is written ahead is named by one so far ahead, which it need not be named again by."""
 _NEVER = 2**63 - 1
 _HEADS = "SELECT substr(body, 1, 32) FROM records WHERE position > ? ORDER BY position LIMIT ?"
 _PUT = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
@@ -65,15 +69,26 @@ def _may_name(connection: sqlite3.Connection, after: int) -> bool:
     return len(heads) == 4 * NOTED_EVERY or any(may_be_revision(head) for (head,) in heads)
 
 
-def put_bodies(connection: sqlite3.Connection, names: Names, records: Iterable[Record]) -> Names:
-    """Write the bodies that ``records`` name, each once, and note from time to time how far the names are right."""
+def lay_bodies(connection: sqlite3.Connection, bodies: Mapping[str, bytes], position: int) -> None:
+    """Write ``bodies``, each once, as named by record ``position``."""
+    sealed = [(digest, body, checksum(body, digest)) for digest, body in sorted(bodies.items())]
+    connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?)", sealed)
+    _name(connection, bodies, position)
+
+
+def put_bodies(
+    connection: sqlite3.Connection, names: Names, records: Iterable[Record], laid: Mapping[str, int]
+) -> Names:
+    """Write the bodies that ``records`` name, each once, and note from time to time how far the names are right.
+
+    Those that are ``laid`` are there already, and named up to that record.
+    """
     position, is_due = 0, False
     for record in records:
         position = record.position
         if record.bodies:
-            sealed = [(digest, body, checksum(body, digest)) for digest, body in sorted(record.bodies.items())]
-            connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?)", sealed)
-            _name(connection, record.bodies, position)
+            missing = {digest: body for digest, body in record.bodies.items() if laid.get(digest, 0) < position}
+            lay_bodies(connection, missing, position)
             names, is_due = names._replace(least=min(names.least, position)), True
     if is_due or names.noted < 0 or position - names.noted >= NOTED_EVERY:
         connection.execute(_PUT, _row(_NOTE, position, names.floor))

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from hub.end_mark import EndMark
-from hub.errors import CorruptError
-from hub.journal.bodies import NOTHING_NAMED, Names, put_bodies, read_names, sweep_bodies
+from hub.errors import CorruptError, UnavailableError
+from hub.journal.bodies import (
+    LAID_AHEAD,
+    LAID_AT_ONCE,
+    NOTHING_NAMED,
+    Names,
+    lay_bodies,
+    put_bodies,
+    read_names,
+    sweep_bodies,
+)
 from hub.journal.files import RESTORE, SqliteFile
 from hub.journal.gaps import Gap, Gaps, read_gaps, write_gap
 from hub.journal.records import COLUMNS, Decode, Row, bodies_of, from_row, to_row
@@ -77,6 +86,7 @@ class Journal:
         self._free_pages_bytes = 0
         self._unmeasured_bytes = 0
         self._names = NOTHING_NAMED
+        self._laid: dict[str, int] = {}
         self.id = ""
         self.first = 1
         self.last = 0
@@ -199,7 +209,7 @@ class Journal:
             size, free = sum(len(row[3]) for row in rows), self._free(self._directory) + self._free_pages_bytes
             need = Need(records=self._untrimmed.bytes, outbox=outbox_bytes, limit=limit)
             need.check(size, free, has_messages=has_messages)
-            names = put_bodies(connection, self._names, records)
+            names = put_bodies(connection, self._names, records, self._laid)
             connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
             self._unmeasured_bytes += size
             is_low = free < LOW_BYTES
@@ -218,6 +228,25 @@ class Journal:
         self.appended_records += len(done.rows)
         self.appended_bytes += sum(size for _, size in sizes)
         self._end_at(records[-1])
+        if self._laid and any(record.bodies for record in records):
+            self._laid = {}
+
+    async def lay_down(self, bodies: Mapping[str, bytes]) -> None:
+        """Write many ``bodies`` ahead of the record that will name them, a few at a time: appends go in between.
+
+        What cannot be written now goes with the record. Where that never comes, they go as all that no record names.
+        """
+        waiting = sorted(bodies)
+        for start in range(0, len(waiting) if len(waiting) > LAID_AT_ONCE else 0, LAID_AT_ONCE):
+            some = {digest: bodies[digest] for digest in waiting[start : start + LAID_AT_ONCE]}
+            position = self.last + LAID_AHEAD
+            if self._free(self._directory) < LOW_BYTES:
+                return
+            try:
+                await self._file.run(partial(lay_bodies, bodies=some, position=position))
+            except UnavailableError:
+                return
+            self._laid |= dict.fromkeys(some, position)
 
     def _trim(self, connection: sqlite3.Connection, trim_to: int, oldest: int | None, appended: int) -> tuple[int, int]:
         """Remove a few records from the front (any age for None); return how many, and the first that stays."""

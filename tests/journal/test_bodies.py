@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import sqlite3
 from contextlib import closing
@@ -179,3 +180,64 @@ async def test_a_damaged_body_that_no_record_names_stops_no_hub(tmp_path: Path) 
         for position in range(6, 9):
             await opened.append([record(position, Tick())], trim_to=5, limits=(FOREVER, 0))
         assert (opened.first, opened.last, kept_bodies(tmp_path)) == (6, 8, [b"a"])
+
+
+async def test_bodies_that_are_laid_down_ahead_let_appends_in_between_and_leave_their_record_little_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.journal.journal.LAID_AT_ONCE", 100)
+    large = listed(3, *plates(500))
+    async with journal(tmp_path) as opened, asyncio.TaskGroup() as group:
+        await opened.append([listed(1, "a")])
+        laying = group.create_task(opened.lay_down(large.bodies))
+        await opened.append([record(2, Tick())])
+        assert not laying.done()
+        assert 0 < len(kept_bodies(tmp_path)) < 501
+        await laying
+        before = await opened._file.run(lambda connection: connection.total_changes)  # noqa: SLF001 -- work, not time
+        await opened.append([large])
+        assert await opened._file.run(lambda connection: connection.total_changes) - before < 5  # noqa: SLF001
+        assert [one.bodies for one in await everything(opened)][-1] == large.bodies
+    async with journal(tmp_path) as opened:
+        assert [one.bodies for one in await everything(opened)][-1] == large.bodies
+
+
+async def test_what_was_laid_down_stays_as_long_as_its_record_however_late_that_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.journal.journal.LAID_AT_ONCE", 1)
+    monkeypatch.setattr("hub.journal.journal.LAID_AHEAD", 2)
+    async with journal(tmp_path) as opened:
+        await opened.lay_down(listed(1, "a", "b").bodies)
+        await opened.append([*noise(1, 4), listed(5, "a", "b"), *noise(6, 15)])
+        await opened.append([record(21, Tick())], trim_to=4, limits=(FOREVER, 0))
+        await opened.append([record(22, Tick())], trim_to=4, limits=(FOREVER, 0))
+        assert (opened.first, kept_bodies(tmp_path)) == (5, [b"a", b"b"])
+        assert next(one.bodies for one in await everything(opened)) == listed(5, "a", "b").bodies
+        await opened.append([record(23, Tick())], trim_to=20, limits=(FOREVER, 0))
+        assert (opened.first > 5, kept_bodies(tmp_path)) == (True, [])
+
+
+async def test_what_was_laid_down_for_a_record_that_never_came_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.journal.journal.LAID_AT_ONCE", 1)
+    monkeypatch.setattr("hub.journal.journal.LAID_AHEAD", 2)
+    async with journal(tmp_path) as opened:
+        await opened.append(noise(1, 2))
+        await opened.lay_down(listed(3, "a", "b").bodies)
+    async with journal(tmp_path) as opened:
+        assert kept_bodies(tmp_path) == [b"a", b"b"]
+        for position in range(3, 9):
+            await opened.append([record(position, Tick())], trim_to=position - 1, limits=(FOREVER, 0))
+        assert kept_bodies(tmp_path) == []
+
+
+async def test_few_bodies_and_those_for_which_there_is_no_room_go_with_their_record(tmp_path: Path) -> None:
+    large = listed(1, *plates(600))
+    async with journal(tmp_path, free=lambda _: 2 * RESERVED_BYTES) as opened:
+        await opened.lay_down(large.bodies)
+        await opened.lay_down(listed(1, "a").bodies)
+        assert kept_bodies(tmp_path) == []
+        await opened.append([large])
+        assert [one.bodies for one in await everything(opened)] == [large.bodies]
