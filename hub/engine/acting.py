@@ -222,8 +222,7 @@ class Hands:
         """End a hold because a person says so: who that is has caused its release."""
         words: dict[str, Scalar] = {"command": lease.command, "id": lease.id, "detail": detail, "by": actor}
         self._sender.tell(lease, CommandState.CANCELLED.value, words, moment)
-        self._holds.keep(lease)
-        lease.rule = actor
+        self._holds.ascribe(lease, actor)
         self._holds.end(lease, moment)
 
     def hindrance(self, device: Device, part: str, command: str, moment: Moment) -> str:

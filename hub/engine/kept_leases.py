@@ -41,6 +41,13 @@ class Leases:
         self._wanted.setdefault((lease.rule, lease.key), {})[lease.id] = lease
         self._sender.claims.put(lease)
 
+    def ascribe(self, lease: Lease, rule: str) -> None:
+        """Let ``rule``, which may be a person, have caused what becomes of a lease from now on."""
+        self.keep(lease)
+        _drop(self._wanted, (lease.rule, lease.key), lease)
+        lease.rule = rule
+        self.claim(lease)
+
     def put(self, lease: Lease) -> None:
         """Take a new one."""
         self._sender.undo.note(f"lease/{lease.id}", None)
