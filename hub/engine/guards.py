@@ -94,7 +94,8 @@ class Guards:
         """Return why ``command`` may not be sent now; None when it may.
 
         What is ``never`` to be is so when any of them says so. What ``only`` may be must be known of all that it sets:
-        unknown is a no, and so is a device that is offline or silent; nobody beside it may say otherwise.
+        unknown is a no, and so is a device that is offline or silent; nobody beside it may say otherwise. A device that
+        never says such a thing is vouched for by one beside it.
         """
         guard = device.outfit.guards.get(command)
         if guard is None or not (guard.never or guard.only):
@@ -104,7 +105,7 @@ class Guards:
             if any(lock.condition.verdict(held, awake) for held in self._around(device, part)):
                 return lock.because
         for lock in guard.only:
-            mine = [self._said(lock, device, each, moment) for each in _set_by(device, part)]
+            mine = [self._is_known(lock, device, each, moment) for each in _set_by(device, part)]
             others = (lock.condition.verdict(held, awake) for held in self._neighbours(device))
             if is_gone(device) or not all(mine) or any(verdict is False for verdict in others):
                 return lock.because
@@ -128,6 +129,14 @@ class Guards:
         ]
         return all(found) if found else None
 
+    def _is_known(self, lock: Lock, device: Device, part: str, moment: Moment) -> bool:
+        if _knows(device.state.held(part), lock) or _knows(device.state.held(""), lock):
+            return bool(self._said(lock, device, part, moment))
+        here = [other for other in self._beside(device) if not is_gone(other)]
+        if len(device.state.parts or ()) > 1:  # who sees a whole says nothing of one lane of several
+            here = [other for other in here if part and _knows(other.state.held(part), lock)]
+        return any(self._said(lock, other, part, moment) for other in here)
+
     def _said(self, lock: Lock, device: Device, part: str, moment: Moment) -> bool | None:
         """Return what the part says, else the whole device; None also for a yes that is not fresh enough."""
         clock = self._clock()
@@ -145,6 +154,11 @@ class Guards:
     def _neighbours(self, device: Device) -> Iterator[Held]:
         for other in self._beside(device):
             yield from other.state.by_part().values()
+
+
+def _knows(held: Held, lock: Lock) -> bool:
+    """Return whether anything was ever said of what ``lock`` reads."""
+    return any(held.get(name) is not None for name in lock.condition.names)
 
 
 def _set_by(device: Device, part: str) -> list[str]:

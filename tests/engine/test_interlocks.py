@@ -213,6 +213,58 @@ def test_a_whole_reader_lowers_only_what_is_known_to_be_free_everywhere(desk: De
     assert ask(desk, "lane-reader", "release_barrier").ok
 
 
+def lane(*cameras: str) -> Desk:
+    """Return a lane at which a camera and a loop stand, and what the camera has said of its parts."""
+    camera = stands("camera", "plate_reader", "lane-1", building="")
+    desk = Desk({**content(), **camera, **stands("elsewhere", "plate_reader", "b1")})
+    for part in cameras:
+        says(desk, "camera", part=part, confidence=0.9)
+    return desk
+
+
+@pytest.mark.parametrize("cameras", [("",), ("lane-1",)])
+def test_a_loop_beside_a_camera_that_says_nothing_of_vehicles_vouches_for_it(cameras: tuple[str, ...]) -> None:
+    desk = lane(*cameras)
+    assert ask(desk, "camera", "hold_barrier", ttl="5s").ok
+    says(desk, "elsewhere", vehicle_present=False)
+    desk.tick(6)
+    assert sent(desk, "camera") == ["hold_barrier"]
+    says(desk, "lane-reader", vehicle_present=True)
+    desk.tick(2)
+    assert sent(desk, "camera") == ["hold_barrier"]
+    says(desk, "lane-reader", vehicle_present=False)
+    desk.tick(1.1)
+    assert sent(desk, "camera") == ["hold_barrier", "release_barrier"]
+
+
+def test_what_a_loop_said_a_minute_ago_or_before_it_went_away_vouches_for_nobody() -> None:
+    desk = lane("")
+    says(desk, "lane-reader", vehicle_present=False)
+    desk.tick(61)
+    assert ask(desk, "camera", "release_barrier").code == "interlocked"
+    says(desk, "lane-reader", vehicle_present=False)
+    desk.hear(native("lane-reader", "offline", "availability"))
+    assert ask(desk, "camera", "release_barrier").code == "interlocked"
+
+
+def test_a_loop_vouches_for_one_lane_of_several_only_by_name() -> None:
+    desk = lane("lane-1", "lane-2")
+    says(desk, "lane-reader", vehicle_present=False)
+    assert ask(desk, "camera", "release_barrier", part="lane-1").code == "interlocked"
+    says(desk, "lane-reader", part="lane-1", vehicle_present=False)
+    assert ask(desk, "camera", "release_barrier", part="lane-1").ok
+    assert ask(desk, "camera", "release_barrier", part="lane-2").code == "interlocked"
+    assert ask(desk, "camera", "release_barrier").code == "interlocked"
+
+
+def test_who_says_such_a_thing_itself_is_not_vouched_for_when_it_is_silent_about_it() -> None:
+    desk = lane("")
+    says(desk, "camera", vehicle_present=False)
+    desk.tick(61)
+    says(desk, "lane-reader", vehicle_present=False)
+    assert ask(desk, "camera", "release_barrier").code == "interlocked"
+
+
 def test_a_reader_that_is_offline_knows_nothing_of_vehicles(desk: Desk) -> None:
     says(desk, "lane-reader", vehicle_present=False)
     desk.hear(native("lane-reader", "offline", "availability"))
