@@ -114,7 +114,7 @@ class Hands:
         if late is not None:
             return self._refuse(command, CommandState.REJECTED, "device_asleep", late, moment)
         above = self._sender.claims.above(command)
-        because = self._guards.bar(wish.device, command.part, command.name, moment)
+        because = self._guards.bar(wish.device, command.part, command.name, moment, is_seen=wish.is_seen)
         if because is not None:
             return self._refuse(command, CommandState.REJECTED, "interlocked", because, moment)
         is_hold = wish.device.is_hold(command.name)

@@ -90,12 +90,13 @@ class Guards:
         self._clock = clock
         self._beside = beside
 
-    def bar(self, device: Device, part: str, command: str, moment: Moment) -> Label | None:
+    def bar(self, device: Device, part: str, command: str, moment: Moment, *, is_seen: bool = False) -> Label | None:
         """Return why ``command`` may not be sent now; None when it may.
 
         What is ``never`` to be is so when any of them says so. What ``only`` may be must be known of all that it sets:
         unknown is a no, and so is a device that is offline or silent; nobody beside it may say otherwise. A device that
-        never says such a thing is vouched for by one beside it.
+        never says such a thing is vouched for by one beside it, and by a person who says that it ``is_seen``: that is
+        worth as much as silence is not, and less than a device that says no.
         """
         guard = device.outfit.guards.get(command)
         if guard is None or not (guard.never or guard.only):
@@ -105,7 +106,7 @@ class Guards:
             if any(lock.condition.verdict(held, awake) for held in self._around(device, part)):
                 return lock.because
         for lock in guard.only:
-            mine = [self._is_known(lock, device, each, moment) for each in _set_by(device, part)]
+            mine = [self._is_known(lock, device, each, moment, is_seen=is_seen) for each in _set_by(device, part)]
             others = (lock.condition.verdict(held, awake) for held in self._neighbours(device))
             if is_gone(device) or not all(mine) or any(verdict is False for verdict in others):
                 return lock.because
@@ -129,7 +130,9 @@ class Guards:
         ]
         return all(found) if found else None
 
-    def _is_known(self, lock: Lock, device: Device, part: str, moment: Moment) -> bool:
+    def _is_known(self, lock: Lock, device: Device, part: str, moment: Moment, *, is_seen: bool) -> bool:
+        if is_seen:
+            return self._said(lock, device, part, moment) is not False
         if _knows(device.state.held(part), lock) or _knows(device.state.held(""), lock):
             return bool(self._said(lock, device, part, moment))
         here = [other for other in self._beside(device) if not is_gone(other)]

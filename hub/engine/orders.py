@@ -29,7 +29,7 @@ ANSWER_NS = 300_000_000_000
 MAX_ANSWERS = 10_000
 LONGEST_NS = 60_000_000_000
 """A command may wait no longer (engine.md, Control)."""
-COMMAND_WORDS = frozenset({"site", "device", "place", "part", "command"})
+COMMAND_WORDS = frozenset({"site", "device", "place", "part", "command", "seen"})
 Verb = Callable[[Control, Moment], Reply]
 
 
@@ -167,7 +167,8 @@ class Orders:
             return Reply(control.id, ok=False, code="unknown_device", detail=where)
         expiry = min(DEFAULT_EXPIRY_NS, control.expires_at - moment.at)
         wish = _wish(control.id, device, words, Cause(f"operator {control.actor}", expiry))
-        refusal = wish if isinstance(wish, Refusal) else self._hands.request(wish, moment)
+        is_seen = words.get("seen") is True
+        refusal = wish if isinstance(wish, Refusal) else self._hands.request(wish._replace(is_seen=is_seen), moment)
         code, detail = (self._hands.standing(control.id), control.id) if refusal is None else refusal
         return Reply(control.id, ok=refusal is None, code=code, detail=detail)
 

@@ -52,7 +52,10 @@ class Cause(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """What is wanted of which part of a device, by whom; ``lease``: the one that it stands for, ``is_again`` renews."""
+    """What is wanted of which part of a device, by whom; ``lease``: the one that it stands for, ``is_again`` renews.
+
+    ``is_seen``: a person says that nothing is in its way there.
+    """
 
     identity: str
     device: Device
@@ -61,6 +64,7 @@ class Wish(NamedTuple):
     cause: Cause
     lease: str = ""
     is_again: bool = False
+    is_seen: bool = False
 
 
 class Sender:

@@ -265,6 +265,23 @@ def test_who_says_such_a_thing_itself_is_not_vouched_for_when_it_is_silent_about
     assert ask(desk, "camera", "release_barrier").code == "interlocked"
 
 
+def test_who_stands_there_lowers_a_barrier_of_which_nobody_knows_but_not_on_what_a_device_sees() -> None:
+    desk = lane("")
+    assert ask(desk, "camera", "hold_barrier", ttl="5s").ok
+    desk.tick(6)
+    assert ask(desk, "camera", "release_barrier", seen="yes").code == "interlocked"
+    assert ask(desk, "camera", "release_barrier", seen=True).ok
+    assert sent(desk, "camera") == ["hold_barrier", "release_barrier"]
+    assert "seen" not in orjson.loads(desk.effects[-1].transmissions[0].payload).get("args", {})
+    done(desk)
+    desk.tick(60)
+    assert sent(desk, "camera") == ["hold_barrier", "release_barrier"]  # and nothing more is owed
+    for who in ("camera", "lane-reader"):
+        says(desk, who, vehicle_present=True)
+        assert ask(desk, "camera", "release_barrier", seen=True).code == "interlocked"
+        says(desk, who, vehicle_present=False)
+
+
 def test_a_reader_that_is_offline_knows_nothing_of_vehicles(desk: Desk) -> None:
     says(desk, "lane-reader", vehicle_present=False)
     desk.hear(native("lane-reader", "offline", "availability"))

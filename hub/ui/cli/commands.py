@@ -32,6 +32,9 @@ def send(  # noqa: PLR0913 -- each is a word of the command line
     *,
     part: Annotated[str, typer.Option(help="A door, a lane …: door-1")] = "",
     arg: Annotated[list[str] | None, typer.Option(help="name=value, such as ttl=5s; may be repeated.")] = None,
+    seen: Annotated[
+        bool, typer.Option("--seen", help="You stand there and see that nothing is in its way, which no device tells.")
+    ] = False,
     actor: Actor,
     as_json: AsJson = False,
 ) -> None:
@@ -43,6 +46,8 @@ def send(  # noqa: PLR0913 -- each is a word of the command line
     args: dict[str, Scalar] = {**pairs_of(arg or ()), "site": site, where: device.removeprefix("@"), "command": command}
     if part:
         args["part"] = part
+    if seen:
+        args["seen"] = True
     request = Request(actor=actor, verb="command", args=args)
     tell(asyncio.run(ask(desk_of(context), request, site=site)), as_json=as_json)
 

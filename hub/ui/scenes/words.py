@@ -62,7 +62,8 @@ LINES: Mapping[str, Words] = {
     "blind": Words(
         "{command}: {devices} cannot tell {word}, which must be known before it is sent",
         "{command}：{devices} 从不上报 {word}，联锁条件不明时不会下达",
-        "another device of its kind at the same place that says it", "在同一位置增加能上报该状态的设备",
+        "another of its kind at the same place that says it; else a person who sees it: hub commands send … --seen",
+        "在同一位置增加能上报该状态的同类设备；否则由现场人员确认后下达：hub commands send … --seen",
     ),
     "routed": Words("{role} ({label}) is told over {channels}", "{label}（{role}）经 {channels} 通知"),
     "unrouted": Words(
