@@ -172,6 +172,7 @@ async def test_an_answer_that_comes_after_a_restart_is_told_once_and_those_befor
             await reply(valkey, 1)
             await until(registry, 3)
         await reply(valkey, 2, "unknown_alarm")
+        found: list[Line] = []
         for _ in range(2):
             async with following(registry, valkey):
                 await until(registry, 4)
