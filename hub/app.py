@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 import structlog
 
 from hub import __version__, keeping, parts
-from hub.auditing import Auditing
+from hub.auditing import Auditing, Whose
 from hub.bridge.frames import decode_packets
 from hub.bridge.uplink import Inbox
 from hub.clock import Clock
@@ -213,7 +213,7 @@ class Hub:
         hearing = begin("pipeline.hear", self.hearing.run)
         judging = begin("pipeline.apply", partial(self.applying.run, self.hearing))
         last_entry = self.engine.state.clock.last_entry
-        whose = parts.whose(self.settings.partition, self.engine)
+        whose = Whose(self.settings.partition, parts.veil_of(self.engine), parts.answers_of(self.engine))
         north = [
             begin("bridge.downlink", self.downlink.run),
             begin("sinks.streams", self.stream_sink.run),

@@ -36,7 +36,7 @@ _CALLED = {"key": "about", **{name: f"asked_{name}" for name in _OURS}}
 """The audit hides what is called a key, and that of an alarm is no secret; our own words nobody else says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Whose:
     """Of which partition; what masks what is personal there, as its kinds are now; what its hub ``answered``.
 

@@ -16,7 +16,6 @@ from uuid import uuid4
 import structlog
 
 from hub import __version__
-from hub.auditing import Whose
 from hub.bridge import topics
 from hub.bridge.aiomqtt_session import AiomqttSession
 from hub.bridge.downlink import Downlink
@@ -214,14 +213,19 @@ def veil_over(documents: Mapping[str, bytes]) -> Veil:
     return Veil([*shipped_kinds(), *kinds])
 
 
-def whose(partition: str, engine: Engine) -> Whose:
-    """Return of whom the audit of requests tells, as kinds and answers are when it asks."""
+def veil_of(engine: Engine) -> Callable[[], Veil]:
+    """Return what says what masks what is personal, as the kinds of ``engine`` are then."""
+    return lambda: veil_over(engine.content.bodies())
+
+
+def answers_of(engine: Engine) -> Callable[[str], Reply | None]:
+    """Return what says what ``engine`` answered to a request lately."""
 
     def answered(request: str) -> Reply | None:
         known = engine.state.answers.by_id.get(request)
         return None if known is None else known[1]
 
-    return Whose(partition=partition, veil=lambda: veil_over(engine.content.bodies()), answered=answered)
+    return answered
 
 
 def secret_documents(settings: Settings) -> dict[str, bytes]:

@@ -47,7 +47,7 @@ async def following(
     registry: Registry, valkey: ValkeyServer, answered: Callable[[str], Reply | None] = of_nobody
 ) -> AsyncIterator[None]:
     """Let requests be audited meanwhile, as a hub does."""
-    whose = Whose(partition="main", veil=lambda: veil_over({}), answered=answered)
+    whose = Whose("main", lambda: veil_over({}), answered)
     async with asyncio.TaskGroup() as group:
         auditing = Auditing(registry, valkey.address, SystemClock(), whose)
         task = group.create_task(auditing.run(), name="auditing")
