@@ -136,14 +136,20 @@ class Publisher:
             if self._is_held or self._is_enough:
                 sent += due
             else:
-                for _ in range(0 if writer.is_closing() else min(due, BURST_MAX)):
-                    self.number += 1
-                    self._publish_one(writer, self.number)
+                self._publish_some(writer, min(due, BURST_MAX))
                 sent += min(due, BURST_MAX)
             await writer.drain()
             if writer.is_closing():
                 raise EOFError
             await self._clock.sleep(STEP_SECONDS)
+
+    def _publish_some(self, writer: asyncio.StreamWriter, count: int) -> None:
+        """Publish up to ``count`` messages: the first that finds the connection broken is the last."""
+        for _ in range(count):
+            if writer.is_closing():
+                return
+            self.number += 1
+            self._publish_one(writer, self.number)
 
     def _publish_one(self, writer: asyncio.StreamWriter, number: int) -> None:
         log, clock = self.log, self._clock
