@@ -90,6 +90,7 @@ class Inbox:
     def take_notes(self) -> list[object]:
         """Return the notes that wait, without waiting; for when nothing else can be taken."""
         notes, self._notes = self._notes, []
+        self._look()
         return notes
 
     async def take(self) -> Taken:
@@ -104,9 +105,13 @@ class Inbox:
             size -= sum(_weight(delivery)[1] for delivery in taken)
             deliveries += joined(taken)
             self._relieve(lane)
+        self._look()
+        return Taken(notes, deliveries)
+
+    def _look(self) -> None:
+        """Note, when all notes have been taken, whether anything else waits: nobody is ever given nothing."""
         if not any(lane.waiting for lane in self._lanes.values()):
             self._arrived.clear()
-        return Taken(notes, deliveries)
 
     def _relieve(self, lane: _Lane) -> None:
         if lane.is_paused and not self._is_above(lane, 2):

@@ -93,6 +93,15 @@ async def test_a_take_waits_until_something_comes() -> None:
     assert taking.result().notes == ["second"]
 
 
+async def test_when_the_notes_were_taken_alone_nothing_is_left_to_take() -> None:
+    inbox = Inbox()
+    inbox.put_note("tick")
+    assert inbox.take_notes() == ["tick"]
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await inbox.take()
+
+
 def test_joining_stops_at_two_thousand_messages() -> None:
     assert [_shape(it) for it in joined([_many(1_500), _many(500), _many(1), _many(1)])] == [2_000, 2]
 

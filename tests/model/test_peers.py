@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from tests.model.disk import Space
 from tests.model.ending import complaints
 from tests.model.machine import ALL, World
 from tests.model.process import CHECKPOINT_MESSAGES
@@ -170,6 +171,18 @@ def test_a_hub_that_is_killed_between_two_words_to_redis_tells_nothing_twice(wor
             world.process.doors.let("redis")
             world.loop.settle()
     world.kill(0, ALL)
+    assert_all_ends_well(world)
+
+
+def test_a_hub_goes_on_judging_when_its_disk_was_full_and_only_ticks_came_meanwhile(world: World) -> None:
+    world.around.disk.space = Space.LITTLE
+    hear(world, "warm")
+    world.tick(1)
+    world.run(ALL)
+    world.around.disk.space = Space.PLENTY
+    world.tick(1)
+    world.run(ALL)
+    hear(world, "warm")
     assert_all_ends_well(world)
 
 

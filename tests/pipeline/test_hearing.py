@@ -116,6 +116,20 @@ async def test_notes_go_into_a_journal_that_takes_no_messages(table: Table) -> N
     assert [type(body) for body in await taken(table)] == [Batch]
 
 
+async def test_notes_that_came_while_the_journal_was_full_do_not_end_the_judging_afterwards(table: Table) -> None:
+    table.free = 8 * 2**20
+    table.deliver(b"a")
+    await wait_until(lambda: table.hearing.is_disk_full)
+    table.inbox.put_note(Tick())
+    assert [type(body) for body in await taken(table)] == [Tick]
+    table.free = 2**40
+    assert [type(body) for body in await taken(table)] == [Batch]
+    await wait_until(lambda: table.hearing.is_idle)
+    assert table.hearing.heard.empty()
+    table.deliver(b"b")
+    assert [type(body) for body in await taken(table)] == [Batch]
+
+
 async def test_a_journal_that_is_full_for_a_moment_does_not_end_the_judging(table: Table) -> None:
     """An empty list on the queue means the end, so a retry that has nothing left to journal must not put one there."""
     table.waiting.sizes = [2**40, 0]
