@@ -14,6 +14,7 @@ from hub.engine.state import DeviceState
 from hub.engine.woken import NOBODY, Woken, always
 from hub.errors import PoisonError
 from hub.model import Handler, Reading, Scalar, Series, Twin
+from hub.normalize.native import Shape
 from hub.normalize.networks.source import CompiledSource
 from hub.rules.asking import ask
 from hub.rules.clauses import ANY_PART
@@ -163,8 +164,8 @@ class _Pulse:
     """
 
     __slots__ = (
-        "ages_end", "checksum", "handler", "is_awaited", "is_silent", "least_age", "mark", "most_age", "parts", "state",
-        "whole",
+        "ages_end", "checksum", "handler", "is_awaited", "is_silent", "least_age", "mark", "most_age", "parts", "shape",
+        "state", "whole",
     )  # fmt: skip
 
 
@@ -173,7 +174,8 @@ class Device(_Pulse):
 
     A reading that came ``least_age`` to ``most_age`` ns after it was measured is live and teaches nothing of the
     device's clock, until ``ages_end`` of engine time awake. ``whole`` is the part "", once it has said something, and
-    ``parts`` are those with a name. ``checksum`` is that of a topic of its own, once it has spoken.
+    ``parts`` are those with a name. ``checksum`` is that of a topic of its own, once it has spoken. ``shape`` reads
+    what says the same names as the message before, where a native device says them of itself alone.
 
     ``profile`` is the one at work, with the ``outfit``. Of a foreign network ``source`` is the source, and ``called``
     what that calls it in its topics. ``is_awaited`` while what it says may show that a command was done.
@@ -243,6 +245,7 @@ class Device(_Pulse):
         found = {name: held.join(self) for name, held in named.items() if isinstance(held, Part)}
         self.parts: Mapping[str, Part] = found or _NO_PARTS
         self.least_age, self.most_age, self.ages_end = NO_AGES
+        self.shape: Shape | None = None
 
     def part(self, name: str) -> Part:
         """Return a part that has said something, made when it first does."""

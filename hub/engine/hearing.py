@@ -13,17 +13,16 @@ from hub.engine.device import DOUBLE, Device
 from hub.engine.foreign import MAX_PAYLOAD_BYTES, ForeignEar, may_be_large
 from hub.engine.judging import Judge
 from hub.engine.moment import Output
-from hub.engine.readings import BACKFILL, LATE, LIVE
+from hub.engine.readings import BACKFILL, LATE, LIVE, NEVER_AWAKE
 from hub.engine.redelivery import Redelivery
 from hub.engine.state import State, count
 from hub.engine.waiting import foreign_name
 from hub.errors import PoisonError
 from hub.model import Address, Batch, DeadLetter, Heard, Reading, Record, Timeliness, TopicClass
+from hub.normalize.native import SHORT_BYTES
 from hub.normalize.networks.source import Route as ForeignRoute
 
 KEPT_PAYLOAD_BYTES = 256 * 1024
-NEVER_AWAKE = 2**63
-"""While blind nothing is usual: it lies behind the end of every device's ages."""
 FOREIGN_ROUTES = 100_000
 """Above so many topics a foreign one is looked up each time; our own are as many as there are devices."""
 
@@ -111,6 +110,9 @@ class Ear(ForeignEar):
             return None
         if device is None or aside is not None:
             return self._take_aside(device, aside)
+        shape = device.shape
+        if shape is not None and len(payload) <= SHORT_BYTES and self._take_shaped(device, shape, payload):
+            return LIVE
         readings = device.handler(payload)
         if len(readings) == 1 and self._take_usual(device, readings[0]):
             return LIVE

@@ -18,7 +18,7 @@ from hub.model import Handler, Reading
 from hub.normalize.compile import compile_downlinks, compile_profile, compile_reply
 from hub.normalize.downlinks import CompiledCommand
 from hub.normalize.handler import ProfileHandler
-from hub.normalize.native import compile_native
+from hub.normalize.native import Shape, compile_native
 from hub.normalize.networks.synthesis import VENDOR
 from hub.normalize.profile import Profile
 from hub.normalize.responses import Response, compile_response
@@ -26,6 +26,10 @@ from hub.normalize.responses import Response, compile_response
 COUNTS = ("partials", "unknown_names", "clocks_unset", "clocks_disagreeing")
 """What handlers count."""
 _NOTHING = StoringNothing()
+
+
+def _no_shape(_names: tuple[str, ...]) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,8 @@ class Outfit:
     reach: Reach = ANY_REACH
     store: Sparing | None = None
     late_after_ns: int = LATE_AFTER_NS
+    shape: Callable[[tuple[str, ...]], Shape | None] = _no_shape
+    """Of messages that say exactly these names; None: only the handler reads them."""
     handle: Handler = field(init=False)
     """The handler's method, one for all devices: it is called 0.15 us faster than the object."""
 
@@ -118,7 +124,7 @@ class Outfits:
         read = _without_port(handler)
         return Outfit(
             handler=handler, read=read, respond=self._responses[kind], commands=self.kinds[kind].commands, downlinks={},
-            guards=self._guards[kind],
+            guards=self._guards[kind], shape=handler.shape,
         )  # fmt: skip
 
     def _deaf(self, row: DeviceRow, why: Deafness) -> Outfit:

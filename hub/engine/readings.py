@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from zlib import crc32
 
+import msgspec
+from msgspec.structs import asdict
+
 from hub.engine.ages import (
     AHEAD_NS,
     MILLION,
@@ -22,7 +25,10 @@ from hub.engine.state import State
 from hub.engine.woken import NOBODY
 from hub.errors import PoisonError
 from hub.model import Heard, Quality, Reading, Series, Timeliness, Values
+from hub.normalize.native import Shape
 
+NEVER_AWAKE = 2**63
+"""While blind nothing is usual: it lies behind the end of every device's ages."""
 MOST_PARTS = 4_096
 """Of one device; a fire panel has one for each detector. One that names its parts by the clock would fill memory, twins
 and the series of the store."""
@@ -120,9 +126,7 @@ class Readings:
             how = LIVE if blind_since is None else LATE
         else:
             time = measured - measured % MILLION + self._digest(device, element, reading.identity)
-            how = age_of(known, at - measured, device.outfit.late_after_ns, blind_since)
-            if device.outfit.store is None:  # else none is usual
-                device.least_age, device.most_age, device.ages_end = live_ages(known, device.outfit.late_after_ns)
+            how = self._age(device, at - measured, blind_since)
         is_new = True
         if reading.identity is not None:
             time, is_new = first_time(known, reading.identity, time)
@@ -147,6 +151,16 @@ class Readings:
             moment = self._given(device, measured, is_late=is_late)
             for signal in reading.signals:
                 self._judge.moments.signal(device, reading.part or "", signal, moment)
+        return how
+
+    @staticmethod
+    def _age(device: Device, difference: int, blind_since: int | None) -> Timeliness:
+        """Judge a message that came ``difference`` ns after it was measured; what is as always teaches nothing."""
+        known = device.state
+        if device.least_age <= difference <= device.most_age and known.heard_awake < device.ages_end:
+            return LIVE
+        how = age_of(known, difference, device.outfit.late_after_ns, blind_since)
+        device.least_age, device.most_age, device.ages_end = live_ages(known, device.outfit.late_after_ns)
         return how
 
     def _store(self, part: Part, time: int, values: Values, *, is_new: bool) -> None:
@@ -205,7 +219,10 @@ class Readings:
             says_something = part.take(reading.values, *stamp)
         if part.values is reading.values:
             woken = device.rules.reading(part.name, reading.values)
+            is_as_before = part.woken is woken or part.woken is NOBODY
             part.woken = NOBODY if woken.told else woken  # what is told each time is not usual
+            is_shaped = is_as_before and not woken.told and measured is not None and not device.parts
+            device.shape = device.outfit.shape(tuple(reading.values)) if is_shaped else None
         if not part.has_changed:
             self._show(part)
         return says_something
@@ -216,36 +233,66 @@ class Readings:
         if not part.device.is_double:
             self._changed.append(part)
 
-    def _take_usual(self, device: Device, reading: Reading) -> bool:  # noqa: C901 -- see below
-        """Take a live reading of values, and nothing else about it, as nearly every one is; False: it is another.
+    def _take_shaped(self, device: Device, shape: Shape, payload: bytes) -> bool:
+        """Take a message that says the names of the one before, and nothing odd; False: it is another.
+
+        Without a reading, which costs twice as much: 0.3 instead of 0.8 us (``make bench``).
+        """
+        try:
+            said = shape(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        return self._take_held(device, None, said.t * MILLION, asdict(said.values), (), said.seq, said.boot)
+
+    def _take_usual(self, device: Device, reading: Reading) -> bool:
+        """Take a live reading of values, and nothing else about it, as nearly every one is; False: it is another."""
+        if reading.signals or reading.identity is not None or reading.backfill:
+            return False
+        return self._take_held(
+            device, reading.part, reading.measured_at, reading.values, reading.bad, reading.seq, reading.boot
+        )
+
+    def _take_held(  # noqa: C901, PLR0912, PLR0913, PLR0917 -- see below
+        self, device: Device, name: str | None, measured: int | None, values: Values, bad: Sequence[str],
+        seq: int | None, boot: str | None,
+    ) -> bool:  # fmt: skip
+        """Take live values in the place of those held under the same names; False, and nothing done, for any others.
 
         It does in one place and half of the time (1.4 instead of 2.9 us, ``make bench``) what :meth:`_take_readings`
         does for any; a test holds them to the same effects and the same state, byte for byte.
         """
-        measured, values, at, awake = reading.measured_at, reading.values, self._at, self._awake + self._index
-        if measured is None or not device.least_age <= at - measured <= device.most_age or awake >= device.ages_end:
-            return False
-        if reading.signals or reading.identity is not None or reading.backfill or device.is_silent or device.is_awaited:
-            return False
-        part = device.whole if reading.part is None else device.parts.get(reading.part)
-        if part is None or part.woken.names != tuple(values) or part.at > measured:
-            return False
-        known, seq = device.state, reading.seq
-        if seq is not None:
-            if seq - 1 != known.seq or reading.boot != known.boot:
+        at, awake, message = self._at, self._awake + self._index, self._message
+        if measured is None:
+            if self._awake == NEVER_AWAKE or message is None or message.retain:
                 return False
-            known.seq = seq
+        elif not device.least_age <= at - measured <= device.most_age or awake >= device.ages_end:
+            return False
+        part = device.whole if name is None else device.parts.get(name)
+        if part is None or device.is_silent or device.is_awaited:
+            return False
+        woken, known = part.woken, device.state
+        if woken.names != tuple(values) or (measured is not None and part.at > measured):
+            return False
+        if seq is not None and (seq - 1 != known.seq or boot != known.boot):
+            return False
         if device.mark != self._state.generation:
-            self._mark(device)
+            self._mark(device)  # first: a checkpoint that runs still needs what it was
+        if seq is not None:
+            known.seq = seq
         known.heard_at, known.heard_awake = at, awake
-        woken = part.woken
-        part.values, part.at, part.awake, part.quality, part.bad = values, measured, awake, GOOD, reading.bad
+        self._readings_taken += 1
+        if measured is None:
+            measured, time = at, at - at % MILLION + self._readings_taken % MILLION
+        else:
+            time = measured - measured % MILLION + crc32(self._payload, self._checksum) % MILLION
+        part.values, part.at, part.awake, part.quality, part.bad = values, measured, awake, GOOD, bad
         if not part.has_changed:
             self._show(part)
-        self._readings_taken += 1
-        time = measured - measured % MILLION + crc32(self._payload, self._checksum) % MILLION
-        output = self._output
-        output.stored.append(output.write(part.series or self._series(part), time, values, woken.are_floats))
+        if device.outfit.store is None:
+            output = self._output
+            output.stored.append(output.write(part.series or self._series(part), time, values, woken.are_floats))
+        else:
+            self._store(part, time, values, is_new=True)
         if woken.rules:
             try:
                 is_quiet = part.key not in self._standing and not woken.ask(values, part, awake)

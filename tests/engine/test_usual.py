@@ -10,9 +10,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from hub.engine.device import Device
 from hub.engine.hearing import Ear
-from hub.model import Publish, Reading
+from hub.model import Publish
 from hub.sinks.timeseries.lines import WRITING, encode
 from tests.engine.desk import SECOND, START, Desk, device, documents, encoded
 
@@ -29,9 +28,13 @@ tests:
     given: [{at: 0s, values: {temperature: 41, humidity: 50}}]
     expect: ["0s raised utility.too_hot"]
 """
+SPARING = {
+    "profile": "test/sparing", "version": "1.0.0", "kind": "environment_sensor", "label": {"en": "Sparing"},
+    "payload": {"format": "native"}, "store": {"on_change": True, "at_least_every": "60s"},
+}  # fmt: skip
 WORDS = st.fixed_dictionaries(
     {
-        "device": st.sampled_from(["env-1", "env-2"]),
+        "device": st.sampled_from(["env-1", "env-2", "sparing"]),
         "after": st.sampled_from([0.5, 1, 30, 3_600]),
         "age": st.sampled_from([None, 0.0, 0.2, 0.2, 0.2, 0.2, 90, 100_000, -400]),
         "seq": st.sampled_from(["next", "next", "next", "gap", "same", "none"]),
@@ -46,14 +49,45 @@ WORDS = st.fixed_dictionaries(
                 {"humidity": 50.0, "temperature": 21.0},
                 {"temperature": 21.0},
                 {"humidity": 1_000.0, "temperature": 22.0},
+                {"humidity": 50, "temperature": 21},
+                {"temperature": 20.0, "humidity": None},
+                {"temperature": "20", "humidity": 50.0},
+                {"unknown": 1, "temperature": 20.0, "humidity": 50.0},
                 {"unknown": 1},
                 {},
             ]
         ),
+        "more": st.sampled_from([{}] * 8 + [{"rssi": [-90]}, {"signals": []}, {"signals": None}, {"seq": -1}]),
         "retain": st.sampled_from([False, False, False, True]),
-        "upset": st.sampled_from([None] * 12 + ["lose", "restart", "tick"]),
+        "upset": st.sampled_from([None] * 12 + ["lose", "restart", "tick", "save", "blind"]),
     }
 )
+
+
+def upset(desk: Desk, what: object) -> Desk:
+    """Let something happen before the next message; returns the desk at work then."""
+    match what:
+        case "lose":
+            desk.lose()
+            desk.catch_up(len(desk.records))
+        case "restart":
+            return desk.restart()
+        case "tick":
+            desk.tick()
+        case "blind":
+            desk.lose()
+        case "save":
+            desk.engine.state.begin_checkpoint()  # which must hold nothing of what is said next
+    return desk
+
+
+def settle(desk: Desk, what: object) -> None:
+    """Let what happened before a message be over."""
+    if what == "blind":
+        desk.catch_up(len(desk.records))
+    if what == "save":
+        saved = desk.engine.state.take_checkpoint()
+        desk.checkpoint |= {key: body for key, body in saved.items() if body is not None}
 
 
 def conversation(desk: Desk, words: Sequence[dict[str, object]]) -> Iterator[Desk]:
@@ -61,13 +95,7 @@ def conversation(desk: Desk, words: Sequence[dict[str, object]]) -> Iterator[Des
     numbers: dict[object, int] = {}
     for each in words:
         desk.wait(float(str(each["after"])))
-        if each["upset"] == "lose":
-            desk.lose()
-            desk.catch_up(len(desk.records))
-        elif each["upset"] == "restart":
-            desk = desk.restart()
-        elif each["upset"] == "tick":
-            desk.tick()
+        desk = upset(desk, each["upset"])
         who, age = each["device"], each["age"]
         numbers[who] = numbers.get(who, 0) + {"next": 1, "gap": 3}.get(str(each["seq"]), 0)
         message: dict[str, object] = {"values": each["values"], "boot": each["boot"]}
@@ -77,12 +105,16 @@ def conversation(desk: Desk, words: Sequence[dict[str, object]]) -> Iterator[Des
             message["seq"] = numbers[who]
         if each["part"] is not None:
             message["part"] = each["part"]
+        message |= each["more"]  # type: ignore[operator] # words for a test
         desk.hear(Publish(f"hub/s1/{who}/telemetry", orjson.dumps(message), retain=bool(each["retain"])))
+        settle(desk, each["upset"])
         yield desk
 
 
-def outcome(words: Sequence[dict[str, object]], content: dict[str, bytes]) -> tuple[bytes, dict[str, bytes | None]]:
-    """Return the effects of a conversation and the state that it leaves."""
+def outcome(
+    words: Sequence[dict[str, object]], content: dict[str, bytes]
+) -> tuple[bytes, dict[str, bytes], dict[str, bytes | None]]:
+    """Return the effects of a conversation, what was saved on the way, and the state that it leaves."""
     desk, effects = Desk(content), []
     for here in conversation(desk, words):
         if here is not desk:
@@ -90,7 +122,7 @@ def outcome(words: Sequence[dict[str, object]], content: dict[str, bytes]) -> tu
             desk = here
     state = desk.engine.state
     state.begin_checkpoint()
-    return encoded([*effects, *desk.effects]), dict(sorted(state.take_checkpoint().items()))
+    return encoded([*effects, *desk.effects]), desk.checkpoint, dict(sorted(state.take_checkpoint().items()))
 
 
 @pytest.fixture(name="content", scope="module")
@@ -98,45 +130,91 @@ def _content(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     rules: Path = tmp_path_factory.mktemp("rules")
     (rules / "heat.yaml").write_text(RULES, encoding="utf-8")
     devices = [*(device(name, "environment_sensor") for name in ("env-1", "env-2")), device("lift", "elevator")]
-    found = documents(*devices, rules=[rules])
-    mine = ("kind/", "device/", "rule/too-hot")  # the rest costs most of the time and says nothing here
+    found = documents(*devices, device("sparing", "environment_sensor", "test/sparing"), rules=[rules])
+    found["profile/test/sparing"] = orjson.dumps(SPARING)
+    mine = (
+        "kind/",
+        "device/",
+        "profile/test/",
+        "rule/too-hot",
+    )  # the rest costs most of the time and says nothing here
     return {key: body for key, body in found.items() if key.startswith(mine)}
 
 
 USUAL = {
     "device": "env-1", "after": 1, "age": 0.2, "seq": "next", "boot": "a", "part": None,
-    "values": {"temperature": 20.0, "humidity": 50.0}, "retain": False, "upset": None,
+    "values": {"temperature": 20.0, "humidity": 50.0}, "retain": False, "upset": None, "more": {},
 }  # fmt: skip
+TIMELESS = {**USUAL, "age": None}
 HOT = {**USUAL, "values": {"temperature": 45.0, "humidity": 55.0}}
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(words=[USUAL] * 20)
 @example(words=[*[USUAL] * 12, HOT, HOT, USUAL, *[USUAL] * 8])
 @example(words=[*[USUAL] * 12, {**USUAL, "age": 0.1}, USUAL, {**USUAL, "age": 90}, USUAL])
+@example(words=[*[USUAL] * 12, {**USUAL, "upset": "save"}, USUAL])
+@example(words=[{**USUAL, "age": None, "device": "sparing"}] * 4)
+@example(words=[*[TIMELESS] * 3, {**TIMELESS, "retain": True}, TIMELESS])
+@example(words=[*[TIMELESS] * 3, {**TIMELESS, "upset": "blind"}, TIMELESS])
+@example(words=[*[USUAL] * 12, {**USUAL, "upset": "blind"}, USUAL])
 @given(words=st.lists(WORDS, min_size=1, max_size=40))
 def test_the_usual_way_ends_as_the_way_of_any_message(
     words: list[dict[str, object]], content: dict[str, bytes]
 ) -> None:
     usual = outcome(words, content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Ear, "_take_usual", lambda *_: False)
+        for way in ("_take_usual", "_take_shaped"):
+            patch.setattr(Ear, way, lambda *_: False)
         assert outcome(words, content) == usual
 
 
-def test_a_device_that_goes_on_as_before_takes_the_usual_way(
-    content: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real: Callable[[Ear, Device, Reading], bool] = Ear._take_usual  # noqa: SLF001 -- which way it took shows nowhere else
-    taken: list[bool] = []
+Way = Callable[..., bool]
 
-    def watched(ear: Ear, device: Device, reading: Reading) -> bool:
-        taken.append(real(ear, device, reading))
-        return taken[-1]
 
-    monkeypatch.setattr(Ear, "_take_usual", watched)
-    outcome([USUAL] * 20, content)
-    assert taken == [False] * 10 + [True] * 10
+def ways(words: Sequence[dict[str, object]], content: dict[str, bytes]) -> list[str]:
+    """Return which ways the messages of a conversation took: any, usual, or that of their shape."""
+    taken: list[str] = []
+
+    def watched(name: str, real: Way) -> Way:
+        def take(*args: object) -> bool:
+            is_taken = real(*args)
+            if is_taken:
+                taken.append(name)
+            return is_taken
+
+        return take
+
+    with pytest.MonkeyPatch.context() as patch:  # which way it took shows nowhere else
+        for name in ("_take_usual", "_take_shaped"):
+            patch.setattr(Ear, name, watched(name, getattr(Ear, name)))
+        real = Ear._take_readings  # noqa: SLF001 -- as above
+        patch.setattr(Ear, "_take_readings", lambda *args: (taken.append("any"), real(*args))[1])
+        outcome(words, content)
+    return [name.removeprefix("_take_") for name in taken]
+
+
+def test_a_device_that_goes_on_as_before_takes_the_way_of_its_shape(content: dict[str, bytes]) -> None:
+    assert ways([USUAL] * 20, content) == ["any"] * 10 + ["shaped"] * 10
+
+
+def test_a_device_with_a_profile_or_without_a_clock_takes_the_usual_way(content: dict[str, bytes]) -> None:
+    assert ways([{**USUAL, "device": "sparing"}] * 20, content) == ["any"] * 10 + ["usual"] * 10
+    assert ways([{**USUAL, "age": None}] * 20, content) == ["any"] + ["usual"] * 19
+
+
+def test_a_shape_is_left_when_other_names_come_and_taken_up_when_they_stay(content: dict[str, bytes]) -> None:
+    other = {**USUAL, "values": {"temperature": 21.0}}
+    hour = {**USUAL, "after": 3_600}
+    taken = ways([*[USUAL] * 12, other, USUAL, USUAL, hour, USUAL], content)
+    assert taken[-6:] == ["shaped", "any", "any", "usual", "any", "shaped"]
+
+
+def test_a_device_that_speaks_for_its_parts_is_not_tried_by_a_shape(content: dict[str, bytes]) -> None:
+    *_, desk = conversation(Desk(content), [*[USUAL] * 3, {**USUAL, "part": "north"}, {**USUAL, "part": "south"}])
+    found = desk.engine.content.find("s1", "env-1")
+    assert found is not None
+    assert found.shape is None
 
 
 def test_what_is_held_never_goes_back_in_time(content: dict[str, bytes]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
+import orjson
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from hub.catalogue import Kind
 from hub.errors import PoisonError
 from hub.model import Reading, Signal
 from hub.normalize.compile import compile_profile
-from hub.normalize.native import NativeHandler, compile_native
+from hub.normalize.native import SHAPES_MAX, NativeHandler, compile_native
 from tests.normalize.profiles import SENSOR, profile
 
 
@@ -167,3 +171,68 @@ def test_a_kind_without_whole_numbers_refuses_the_same(raw: bytes) -> None:
 def test_a_native_profile_means_what_its_kind_says() -> None:
     handler = compile_profile(profile(payload={"format": "native"}, time=None), SENSOR, {}, "UTC")
     assert handler(b'{"values":{"count":1}}') == compile_native(SENSOR)(b'{"values":{"count":1}}')
+
+
+SCALARS = st.sampled_from([21.5, 21, 0, -3, 7.0, 85.5, 101, True, None, "on", "fire", "门", "", 2**63, [1]])
+NAMES = st.sampled_from(["temperature", "count", "total", "lit", "mode", "text", "wind"])
+MESSAGES = st.fixed_dictionaries(
+    {"values": st.dictionaries(NAMES, SCALARS, max_size=4)},
+    optional={
+        "t": st.sampled_from([1_763_800_000_123, 1_763_800_000_123.0, 0, -1, 7_258_118_400_000, None, "1"]),
+        "seq": st.sampled_from([0, 41, -1, 2**63, None]),
+        "boot": st.sampled_from(["7f3a", "", None, "\x7f", "a" * 65]),
+        "part": st.sampled_from([None, "door-1"]),
+        "signals": st.sampled_from([None, [], [{"name": "denied"}]]),
+        "rssi": st.just(-90),
+    },
+)
+
+
+@settings(max_examples=300, deadline=None)
+@example(message={"t": 1_763_800_000_123, "values": {"temperature": 21, "count": 7.0}}, names=("temperature", "count"))
+@given(message=MESSAGES, names=st.lists(NAMES, unique=True, max_size=3).map(tuple))
+def test_what_a_shape_reads_the_handler_reads_alike(message: dict[str, object], names: tuple[str, ...]) -> None:
+    native = compile_native(SENSOR)
+    shape = native.shape(tuple(message["values"]) if names == () else names)  # type: ignore[arg-type] # a dict
+    if shape is None:
+        return
+    payload = orjson.dumps(message)
+    try:
+        said = shape(payload)
+    except msgspec.DecodeError:
+        return
+    (reading,) = native(payload)
+    values = msgspec.structs.asdict(said.values)
+    assert [*values.items()] == [*reading.values.items()]
+    assert [*map(type, values.values())] == [*map(type, reading.values.values())]
+    plain = Reading(reading.values, measured_at=said.t * 1_000_000, seq=said.seq, boot=said.boot)
+    assert (
+        msgspec.structs.replace(reading, critical=False) == plain
+    )  # critical lifts a backfill; what is live needs none
+
+
+def test_a_shape_reads_what_a_device_says_all_the_time(native: NativeHandler) -> None:
+    shape = native.shape(("temperature", "count"))
+    assert shape is not None
+    said = shape(b'{"t":1763800000123,"seq":41,"boot":"7f3a","values":{"count":7,"temperature":21}}')
+    assert (said.t, said.seq, said.boot) == (1_763_800_000_123, 41, "7f3a")
+    assert msgspec.structs.asdict(said.values) == {"temperature": 21.0, "count": 7}
+    assert native.shape(("temperature", "count")) is shape
+
+
+@pytest.mark.parametrize("names", [(), ("count", "temperature"), ("temperature", "text"), ("temperature", "wind")])
+def test_there_is_no_shape_of_texts_nor_of_names_that_a_call_returns_otherwise(
+    native: NativeHandler, names: tuple[str, ...]
+) -> None:
+    assert native.shape(names) is None
+
+
+def test_a_device_that_invents_sets_of_names_fills_no_memory() -> None:
+    names = [f"x{number}" for number in range(SHAPES_MAX + 1)]
+    native = compile_native(
+        Kind.model_validate(
+            {"kind": "many", "label": {"en": "Many"}, "properties": {name: {"type": "bool"} for name in names}}
+        )
+    )
+    shapes = [native.shape((name,)) for name in names]
+    assert [shape is None for shape in shapes] == [False] * SHAPES_MAX + [True]
