@@ -1,4 +1,4 @@
-"""``python -m benchmarks.turns before=../before now=.``: hubs of several checkouts at a steady rate, in turns."""
+"""``python -m benchmarks.turns before=../before now=.``: hubs of several checkouts in turns, at a rate or flooded."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from benchmarks.figures import FULL, percentile
 from benchmarks.hub_process import Setup
 from benchmarks.load import Advance, Load, loaded
 from benchmarks.timing import Trial, timed
+from hub.clock import SystemClock
 from hub.errors import UnavailableError
 
 RECORDS = "hub_journal_records_appended_total"
@@ -42,10 +43,11 @@ class Hub:
 
 
 @app.command()
-def main(
+def main(  # noqa: PLR0913 -- its options
     checkouts: Annotated[list[str], typer.Argument(help="name=path of each")],
     *,
     rate: int = 1_000,
+    flood: Annotated[int, typer.Option(help="So many messages as fast as the broker takes them, and no rate.")] = 0,
     seconds: int = 10,
     rounds: int = 3,
     json: bool = False,
@@ -54,8 +56,8 @@ def main(
     paths = {name: Path(path).resolve() for name, path in (each.split("=", 1) for each in checkouts)}
     console = Console(stderr=json)
     with Progress(console=console, transient=True) as progress, tempfile.TemporaryDirectory() as directory:
-        bar = progress.add_task(f"{rate} a second", total=rounds * len(paths))
-        plan = _Plan(rate=rate, seconds=seconds, rounds=rounds)
+        bar = progress.add_task("flooded" if flood else f"{rate} a second", total=rounds * len(paths))
+        plan = _Plan(rate=rate, flood=flood, seconds=seconds, rounds=rounds)
         hubs = asyncio.run(_turns(Path(directory), paths, plan, lambda: progress.advance(bar)))
     if json:
         typer.echo(msgspec.json.encode(hubs))
@@ -66,6 +68,7 @@ def main(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
     rate: int
+    flood: int
     seconds: int
     rounds: int
 
@@ -91,15 +94,20 @@ async def _turns(directory: Path, paths: Mapping[str, Path], plan: _Plan, advanc
 
 
 async def _turn(hub: Hub, load: Load, plan: _Plan) -> None:
-    count, pid = plan.rate * plan.seconds, load.hub.pid
-    events, url = load.events(count), load.stage.redis_url
-    trial = Trial(pid=pid, redis_url=url, rate=plan.rate, seconds=plan.seconds, events=events)
-    records, switches = (await load.hub.metrics())[RECORDS], _switches(pid)
-    found = await timed(trial, load.send)
-    hub.records.append(((await load.hub.metrics())[RECORDS] - records) / plan.seconds)
-    hub.waits.append((_switches(pid) - switches) / plan.seconds)
-    hub.cpu_us += found.cpu_us
-    hub.latency_ms += found.latency_ms
+    pid, clock = load.hub.pid, SystemClock()
+    records, switches, began = (await load.hub.metrics())[RECORDS], _switches(pid), clock.monotonic_ns()
+    if plan.flood:
+        hub.cpu_us.append(await load.flood(plan.flood))
+    else:
+        count = plan.rate * plan.seconds
+        events, url = load.events(count), load.stage.redis_url
+        trial = Trial(pid=pid, redis_url=url, rate=plan.rate, seconds=plan.seconds, events=events)
+        found = await timed(trial, load.send)
+        hub.cpu_us += found.cpu_us
+        hub.latency_ms += found.latency_ms
+    seconds = (clock.monotonic_ns() - began) / 1e9 if plan.flood else plan.seconds
+    hub.records.append(((await load.hub.metrics())[RECORDS] - records) / seconds)
+    hub.waits.append((_switches(pid) - switches) / seconds)
 
 
 def _switches(pid: int) -> int:
@@ -115,7 +123,7 @@ def _table(hubs: Sequence[Hub]) -> Table:
         cpu, latency = statistics.median(hub.cpu_us), hub.latency_ms
         spread = f"{cpu:.1f} ({min(hub.cpu_us):.1f} to {max(hub.cpu_us):.1f})"
         seconds = (f"{statistics.median(each):.0f}" for each in (hub.records, hub.waits))
-        times = (f"{percentile(latency, each):.0f}" for each in (50, 99))
+        times = (f"{percentile(latency, each):.0f}" if latency else "" for each in (50, 99))
         table.add_row(hub.name, spread, f"{cpu / first:.2f}", *times, *seconds)
     return table
 

@@ -19,7 +19,6 @@ from hub.engine.state import State, count
 from hub.engine.waiting import foreign_name
 from hub.errors import PoisonError
 from hub.model import Address, Batch, DeadLetter, Heard, Reading, Record, Timeliness, TopicClass
-from hub.normalize.native import SHORT_BYTES
 from hub.normalize.networks.source import Route as ForeignRoute
 
 KEPT_PAYLOAD_BYTES = 256 * 1024
@@ -62,8 +61,8 @@ class Ear(ForeignEar):
         ledger.heard += len(messages)
         count(ledger.sessions, batch.session, len(messages))
         self._position, self._readings_taken = record.position, clock.readings
-        at, number = record.received_at, clock.number
-        self._first_t = record.t
+        at, number, find = record.received_at, clock.number, self._routes.get
+        self._first_t, self._first_at = record.t, at
         self._awake = record.t - clock.blind_total if clock.blind_since is None else NEVER_AWAKE
         ends: dict[Timeliness | None, int] = {LATE: 0, BACKFILL: 0, None: 0}
         live = 0  # nearly all, so not in the dict
@@ -71,8 +70,12 @@ class Ear(ForeignEar):
             if known is not None and message.duplicate and known(message):
                 ledger.duplicate += 1
                 continue
-            self._message, self._index, self._at = message, index, at + index
+            route = find(message.topic)
             try:
+                if type(route) is Device and route.shape is not None and self._take_shaped(route, message, index):
+                    live += 1
+                    continue
+                self._message, self._index, self._at = message, index, at + index
                 how = self._take(message)
                 if how is LIVE:
                     live += 1
@@ -81,6 +84,7 @@ class Ear(ForeignEar):
             except PoisonError as error:
                 self._put_away(message, number + index + 1, error)
             except Exception as error:  # noqa: BLE001 -- a bug costs one message, never the hub (engine.md, Engine)
+                self._index, self._at = index, at + index
                 detail = f"{type(error).__name__}: {error}"[:500]
                 self._bury(message, number + index + 1, "internal_error", detail)
         ledger.live += live
@@ -110,9 +114,6 @@ class Ear(ForeignEar):
             return None
         if device is None or aside is not None:
             return self._take_aside(device, aside)
-        shape = device.shape
-        if shape is not None and len(payload) <= SHORT_BYTES and self._take_shaped(device, shape, payload):
-            return LIVE
         readings = device.handler(payload)
         if len(readings) == 1 and self._take_usual(device, readings[0]):
             return LIVE
