@@ -43,7 +43,7 @@ JOIN_SECONDS = 5
 ROWS = (
     ("read + ack", "socket to messages, and their acks", True),
     ("journal", f"append, fsync, {BATCH:,} a record", True),
-    ("normalize", "payload to readings", True),
+    ("normalize", "payload to what is settled of it", True),
     ("twin, age, ledger, line", "the rest of apply without rules", True),
     ("rules", f"four; one message in {EVENT_EVERY} an event", True),
     ("400 rules", "instead: four that read the message, 396 that do not", False),
@@ -160,11 +160,12 @@ async def journal(desk: Desk, directory: Path, watch: Stopwatch) -> None:
 def walk(desk: Desk, watch: Stopwatch, rules: str) -> Engine:
     """Take batch after batch from readings to commands, as the pipeline does: nothing of it is kept."""
     engine = desk.engine(rules)
-    handler = next(engine.content.devices()).handler
+    device = next(engine.content.devices())
     for record in desk.records(engine.state.clock.position + 1):
+        read = device.shape or device.handler
         with watch.step("normalize"):
             for message in record.messages:
-                handler(message.payload)
+                read(message.payload)
         with watch.step("apply"):
             effects = engine.apply(record)
         with watch.step("lines"):
