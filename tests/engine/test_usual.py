@@ -218,11 +218,12 @@ def test_a_device_that_speaks_for_its_parts_is_not_tried_by_a_shape(content: dic
     assert found.shape is None
 
 
-def test_what_is_held_never_goes_back_in_time(content: dict[str, bytes]) -> None:
-    words = [*[USUAL] * 12, HOT, {**USUAL, "age": 30}]
+@pytest.mark.parametrize("who", ["env-1", "sparing"])
+def test_what_is_held_never_goes_back_in_time(content: dict[str, bytes], who: str) -> None:
+    words = [{**each, "device": who} for each in (*[USUAL] * 12, HOT, {**USUAL, "age": 30})]
     *_, desk = conversation(Desk(content), words)
     found = {twin.name: twin.reported["temperature"] for twin in desk.engine.twins_of("s1")}
-    assert found["env-1"][:2] == (45.0, START + 13 * SECOND - SECOND // 5)
+    assert found[who][:2] == (45.0, START + 13 * SECOND - SECOND // 5)
 
 
 def test_an_engine_that_can_write_makes_the_lines_of_the_points_that_another_makes(content: dict[str, bytes]) -> None:
