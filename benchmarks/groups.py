@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import baseline, capacity, load, micro, nodered, profiles, recovery, scale
+from benchmarks import baseline, capacity, load, micro, nodered, profiles, program, recovery, scale, telegraf
 from benchmarks.figures import Plan, Results
 from benchmarks.load import Advance
 from hub.config import TimeseriesStore
@@ -30,11 +30,12 @@ async def flood(bench: Bench) -> None:
     for way in (baseline.TUTORIAL, baseline.RAW)[: 1 + baseline.has_raw()]:
         advance = bench.bar(f"{way.subject}, flooded", plan.tutorial_runs)
         results.baselines.append(await baseline.flood(way, bench.directory, plan, advance))
-    if (executable := nodered.find()) is None:
-        results.absent.append(nodered.ABSENT)
-    else:
-        advance = bench.bar("Node-RED, flooded", plan.tutorial_runs)
-        results.baselines.append(await nodered.flood(executable, bench.directory / "nodered", plan, advance))
+    for rival in (nodered.RIVAL, telegraf.RIVAL):
+        if (executable := rival.find()) is None:
+            results.absent.append(rival.absent)
+        else:
+            advance = bench.bar(f"{rival.executable}, flooded", plan.tutorial_runs)
+            results.baselines.append(await program.flood(rival, executable, bench.directory, plan, advance))
     for store in (TimeseriesStore.INFLUXDB, TimeseriesStore.LOCAL):
         advance = bench.bar(f"hub, flooded, {store.value}", plan.flood_runs)
         results.figures.append(await load.flood(bench.directory / store.value, store, plan, advance))

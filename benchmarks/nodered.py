@@ -1,31 +1,23 @@
-"""Node-RED under the flood, where it is found: JSON parsed and lines batched in a function, written raw."""
+"""Node-RED, where it is found: JSON parsed and lines batched in a function, written raw, written again when refused."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import shutil
-from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiohttp
 import orjson
 
-from benchmarks import publisher
-from benchmarks.figures import FLOOD, Figure, Plan
-from benchmarks.load import DELIVERY_SECONDS, Advance
-from benchmarks.publisher import publish
-from benchmarks.stage import Stage, cpu_ns, staged
+from benchmarks.program import Call, Program, Rival
+from benchmarks.stage import Stage
 from benchmarks.traffic import BUILDING, FILTER, KIND, SITE
 from hub.services.child import free_port
-from tests.waiting import wait_until
 
-SUBJECT = "Node-RED, lines in batches, influxdb"
-ABSENT = f"{SUBJECT}: node-red not found on PATH"
-READY_SECONDS = 60.0
-_FUNCTION = f"""\
+CLIENT = "node-red"
+ARRIVED = 'Date.now() + String(number % 1000000).padStart(6, "0")'
+"""The time of a point: when it came, no two alike."""
+MEASURED = 'msg.payload.t + "000000"'
+"""The time of a point: when the device says, so that what comes twice is one point."""
+_LINES = f"""\
 const lines = context.get("lines") || [];
 if (msg.payload !== "flush") {{
   const values = msg.payload.values;
@@ -33,91 +25,56 @@ if (msg.payload !== "flush") {{
   const device = msg.topic.split("/")[2];
   const number = (context.get("number") || 0) + 1;
   context.set("number", number);
-  const time = Date.now() + String(number % 1000000).padStart(6, "0");
+  const time = TIME;
   lines.push("{KIND},site={SITE},building={BUILDING},device=" + device + " " + fields + " " + time);
   if (lines.length < 1000) {{ context.set("lines", lines); return null; }}
 }}
 context.set("lines", []);
-return lines.length ? {{payload: lines.join("\\n")}} : null;
+const text = lines.join("\\n");
+return lines.length ? {{payload: text, text: text}} : null;
+"""
+_AGAIN = """\
+return msg.statusCode >= 200 && msg.statusCode < 300 ? null : {payload: msg.text, text: msg.text};
 """
 
 
-def find() -> str | None:
-    """Return where Node-RED is."""
-    return shutil.which("node-red")
-
-
-async def flood(executable: str, directory: Path, plan: Plan, advance: Advance) -> Figure:
-    """Publish as fast as the broker takes it; CPU of node until the last point is stored."""
-    costs, stored = list[float](), 0
-    for _ in range(plan.tutorial_runs):
-        async with staged(directory) as stage, _flowing(executable, stage) as process:
-            cpu = cpu_ns(process.pid)
-            port = stage.mosquitto.port
-            await publish(publisher.Order(port=port, devices=plan.devices, first=0, count=plan.tutorial))
-            stored += await _stored(stage, plan.tutorial)
-            costs.append((cpu_ns(process.pid) - cpu) / 1e3 / plan.tutorial)
-        advance()
-    messages = plan.tutorial * plan.tutorial_runs
-    return Figure(subject=SUBJECT, load=FLOOD, cpu_us=costs, messages=messages, events=0, lost=messages - stored)
-
-
-async def _stored(stage: Stage, count: int) -> int:
-    """Wait until nothing more comes, and return how much came."""
-
-    async def is_stored() -> bool:
-        return await stage.count_points() >= count
-
-    try:
-        await wait_until(is_stored, seconds=DELIVERY_SECONDS / 4)
-    except AssertionError:  # it lost some: say how many
-        return await stage.count_points()
-    return count
-
-
-@asynccontextmanager
-async def _flowing(executable: str, stage: Stage) -> AsyncIterator[Process]:
-    """Run Node-RED with the flow, until it has subscribed."""
-    directory, port = stage.directory / "node-red", free_port()
+def program(executable: str, stage: Stage, time: str = ARRIVED) -> Program:
+    """Put Node-RED with the flow on ``stage``; ``time`` is what a point gets for its time."""
+    directory = stage.directory / CLIENT
     directory.mkdir()
-    (directory / "flows.json").write_bytes(orjson.dumps(_flow(stage)))
+    (directory / "flows.json").write_bytes(orjson.dumps(_flow(stage, time)))
     (directory / "settings.js").write_text(
-        f'module.exports = {{flowFile: "flows.json", uiPort: {port}, uiHost: "127.0.0.1", '
+        f'module.exports = {{flowFile: "flows.json", uiPort: {free_port()}, uiHost: "127.0.0.1", '
         'logging: {console: {level: "warn"}}};\n',
         encoding="utf-8",
     )
     command = (executable, "--userDir", str(directory), "--settings", str(directory / "settings.js"))
-    path = {"PATH": os.defpath + os.pathsep + str(Path(executable).parent), "HOME": str(directory)}
-    process = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=DEVNULL, env=path)
-    try:
-        async with aiohttp.ClientSession() as http:
-
-            async def is_ready() -> bool:
-                try:
-                    async with http.get(f"http://127.0.0.1:{port}/flows"):
-                        return "as node-red" in stage.mosquitto.log()
-                except aiohttp.ClientError:
-                    return False
-
-            await wait_until(is_ready, seconds=READY_SECONDS)
-        yield process
-    finally:
-        process.kill()
-        await process.wait()
+    environment = {"PATH": os.defpath + os.pathsep + str(Path(executable).parent), "HOME": str(directory)}
+    return Program(stage, Call(client=CLIENT, command=command, environment=environment))
 
 
-def _flow(stage: Stage) -> list[dict[str, object]]:
+def _flow(stage: Stage, time: str) -> list[dict[str, object]]:
     broker = {"id": "broker", "type": "mqtt-broker", "broker": "127.0.0.1", "port": str(stage.mosquitto.port)}
+    session = {"clientid": CLIENT, "protocolVersion": "4", "keepalive": "60", "cleansession": False}
     write = f"{stage.influx.url}/api/v2/write?bucket=hub&org=&precision=ns"
     inject = {"id": "tick", "type": "inject", "z": "flow", "repeat": "0.25", "wires": [["lines"]]}
+    lines = _LINES.replace("TIME", time)
     return [
         {"id": "flow", "type": "tab", "label": "lines"},
-        {**broker, "clientid": "node-red", "protocolVersion": "5", "keepalive": "60", "cleansession": True},
+        {**broker, **session},
         {
             "id": "in", "type": "mqtt in", "z": "flow", "topic": FILTER, "qos": "1", "datatype": "json",
             "broker": "broker", "wires": [["lines"]],
         },
         {**inject, "payload": "flush", "payloadType": "str", "props": [{"p": "payload"}]},
-        {"id": "lines", "type": "function", "z": "flow", "func": _FUNCTION, "outputs": 1, "wires": [["write"]]},
-        {"id": "write", "type": "http request", "z": "flow", "method": "POST", "url": write, "wires": [[]]},
+        {"id": "lines", "type": "function", "z": "flow", "func": lines, "outputs": 1, "wires": [["write"]]},
+        {"id": "write", "type": "http request", "z": "flow", "method": "POST", "url": write, "wires": [["again"]]},
+        {"id": "again", "type": "function", "z": "flow", "func": _AGAIN, "outputs": 1, "wires": [["later"]]},
+        {
+            "id": "later", "type": "delay", "z": "flow", "pauseType": "delay", "timeout": "1",
+            "timeoutUnits": "seconds", "wires": [["write"]],
+        },
     ]  # fmt: skip
+
+
+RIVAL = Rival(subject="Node-RED, lines in batches, influxdb", executable="node-red", put=program)

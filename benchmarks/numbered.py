@@ -79,8 +79,8 @@ class Books:
 
 async def close(stage: Stage, taken: bytearray, began_ns: int, until_ns: int) -> Books:
     """Hold stores and streams against ``taken``: 1 for each number that the broker took."""
-    stored = await _stored(stage, len(taken), began_ns, until_ns)
-    return held_against(taken, stored, *await _told(stage))
+    found = await stored(stage, len(taken), began_ns, until_ns)
+    return held_against(taken, found, *await _told(stage))
 
 
 def held_against(taken: bytearray, stored: bytearray, told: Counter[int], ids: Counter[bytes]) -> Books:
@@ -96,7 +96,7 @@ def held_against(taken: bytearray, stored: bytearray, told: Counter[int], ids: C
     )
 
 
-async def _stored(stage: Stage, count: int, began_ns: int, until_ns: int) -> bytearray:
+async def stored(stage: Stage, count: int, began_ns: int, until_ns: int) -> bytearray:
     """Return how often each number is in InfluxDB, asked for a few seconds at a time."""
     found = bytearray(count)
     for since in range(began_ns, until_ns + WINDOW_NS, WINDOW_NS):

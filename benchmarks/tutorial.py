@@ -24,12 +24,12 @@ from benchmarks.traffic import BUILDING, DAMP, FILTER, HOT, KIND, SITE, STUFFY
 
 
 class Order(msgspec.Struct, frozen=True):
-    """Take ``count`` messages."""
+    """Take ``count`` messages; ``durable.py`` takes all that come."""
 
     mqtt_port: int
     influx_url: str
     redis_url: str
-    count: int
+    count: int = 0
 
 
 class Taken(msgspec.Struct, frozen=True):
