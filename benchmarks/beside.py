@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version as installed
@@ -90,6 +90,7 @@ WAYS = (
         note="acknowledges on receipt: what waits in its queue and its batch is lost with the process, by design",
     ),
 )  # fmt: skip
+_NAMES = [way.name for way in WAYS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +143,8 @@ class Found:
             console.print(line)
 
 
-async def run(ways: Sequence[Way], plan: Plan, console: Console) -> Found:
-    """Try every fault on every way that is here, one after the other; a bar on ``console`` meanwhile."""
+async def run(ways: Sequence[Way], faults: Sequence[str], plan: Plan, console: Console) -> Found:
+    """Try the faults on every way that is here, one after the other; a bar on ``console`` meanwhile."""
     here = [way for way in ways if way.rival is None or way.rival.find()]
     found = Found(
         plan=plan,
@@ -153,8 +154,8 @@ async def run(ways: Sequence[Way], plan: Plan, console: Console) -> Found:
     )
     columns = (TextColumn("{task.description:<36}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with tempfile.TemporaryDirectory(prefix="hub-beside-") as name, Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=len(here) * len(FAULTS))
-        for way, fault in product(here, FAULTS):
+        task = progress.add_task("", total=len(here) * len(faults))
+        for way, fault in product(here, faults):
             progress.update(task, description=f"{way.name}, {fault}")
             outcome = await trial(way.put, FAULTS[fault], plan, Path(name))
             found.rows.append(Row(way=way.name, fault=fault, outcome=outcome))
@@ -165,25 +166,29 @@ async def run(ways: Sequence[Way], plan: Plan, console: Console) -> Found:
 @app.command()
 def main(
     *,
-    only: Annotated[
-        str, typer.Option(help=f"Some of {', '.join(way.name for way in WAYS)}, with commas between.")
-    ] = "",
+    only: Annotated[str, typer.Option(help="Some of the ways, with commas between.")] = ",".join(_NAMES),
+    faults: Annotated[str, typer.Option(help="Some of the faults, with commas between.")] = ",".join(FAULTS),
     rate: Annotated[int, typer.Option(min=10, help="Messages a second.")] = PLAN.rate,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Let the same faults happen to every way that is found here. Exit code 1 when the hub lost or doubled anything."""
     configure_logging(LogLevel.ERROR, sys.stderr)
-    names = [name.strip() for name in only.split(",") if name.strip()]
-    if unknown := set(names) - {way.name for way in WAYS}:
-        raise typer.BadParameter(unknown.pop(), param_hint="--only")
-    chosen = [way for way in WAYS if not names or way.name in names]
-    found = asyncio.run(run(chosen, replace(PLAN, rate=rate), Console(stderr=True)))
+    ways, names = _chosen(only, _NAMES, "--only"), _chosen(faults, FAULTS, "--faults")
+    chosen = [way for way in WAYS if way.name in ways]
+    found = asyncio.run(run(chosen, names, replace(PLAN, rate=rate), Console(stderr=True)))
     if as_json:
         say_json(found.document())
     else:
         found.show(Console(width=None if sys.stdout.isatty() else 150, highlight=False))
     if any(row.outcome.lost or row.outcome.doubled for row in found.rows if row.way == "hub"):
         raise typer.Exit(1)
+
+
+def _chosen(said: str, known: Iterable[str], option: str) -> list[str]:
+    names = [name.strip() for name in said.split(",")]
+    if unknown := set(names).difference(known):
+        raise typer.BadParameter(unknown.pop(), param_hint=option)
+    return names
 
 
 if __name__ == "__main__":

@@ -89,6 +89,14 @@ async def _influx_away(scene: Scene) -> None:
     await scene.stage.influx.start()
 
 
+async def _kill_without_influx(scene: Scene) -> None:
+    await asyncio.to_thread(scene.stage.influx.stop)
+    await scene.clock.sleep(scene.plan.killed)
+    await scene.contender.kill()
+    await scene.stage.influx.start()
+    await scene.contender.start()
+
+
 async def _restart_broker(scene: Scene) -> None:
     await asyncio.to_thread(scene.stage.mosquitto.restart)
 
@@ -98,9 +106,10 @@ Fault = Callable[[Scene], Awaitable[None]]
 FAULTS: Mapping[str, Fault] = {
     "killed": _kill,
     "InfluxDB away": _influx_away,
+    "killed while InfluxDB is away": _kill_without_influx,
     "broker restarted": _restart_broker,
 }
-"""kill -9 and started again; stopped and started again; SIGTERM, so that it saves all, and started again."""
+"""Killed is kill -9, and started again; the broker gets SIGTERM, so that it saves all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

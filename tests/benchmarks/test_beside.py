@@ -12,25 +12,15 @@ from rich.console import Console
 from benchmarks import nodered, telegraf
 from benchmarks.beside import WAYS, Found, Row, Way
 from benchmarks.stage import Stage
-from benchmarks.trial import Books, Counted, Outcome, Plan, Scene, trial
+from benchmarks.trial import FAULTS, Books, Counted, Outcome, Plan, trial
 from tests.machine import needs
-from tests.servers.http_stub import Answer
 from tests.servers.influxdb import InfluxServer
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
 
-PLAN = Plan(rate=300, seconds=3, at=0.5, killed=0.2, calm=1.0, patience=3.0, devices=20)
+PLAN = Plan(rate=300, seconds=3, at=0.5, killed=1.0, calm=1.0, patience=3.0, devices=20)
 HUB, TUTORIAL = (next(way for way in WAYS if way.name == name) for name in ("hub", "tutorial"))
 OUTCOME = Outcome(pubacked=1_000, unanswered=0, lost=17, doubled=3, behind_seconds=1.25)
-
-
-async def killed_while_nothing_is_written(scene: Scene) -> None:
-    """Let InfluxDB refuse for a second, kill who holds what came then, and start it again."""
-    scene.stage.influx.answer = Answer(status=503)
-    await scene.clock.sleep(1)
-    await scene.contender.kill()
-    scene.stage.influx.answer = None
-    await scene.contender.start()
 
 
 @needs("mosquitto")
@@ -39,7 +29,7 @@ async def killed_while_nothing_is_written(scene: Scene) -> None:
 async def test_who_is_killed_with_messages_in_hand_loses_them_if_it_had_acknowledged_them(
     way: Way, tmp_path: Path, *, loses: bool
 ) -> None:
-    found = await trial(way.put, killed_while_nothing_is_written, PLAN, tmp_path)
+    found = await trial(way.put, FAULTS["killed while InfluxDB is away"], PLAN, tmp_path)
     assert found.pubacked == PLAN.rate * PLAN.seconds
     assert (found.lost > 0) is loses, found
     assert found.lost < found.pubacked
