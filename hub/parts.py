@@ -55,10 +55,11 @@ WRITE_DEADLINE = timedelta(seconds=10)
 
 
 class Broker(NamedTuple):
-    """How to meet the broker: whether it can be asked for $SYS, and who knows that we may still speak to it."""
+    """How to meet the broker: can it be asked for $SYS, who knows that we may still speak to it, when to attend."""
 
     asks_sys: bool
     guard: Guard
+    attends: Callable[[], bool]
 
 
 def make_engine(journal: str) -> Engine:
@@ -112,6 +113,7 @@ def make_sessions(
             first_connection=first_connection,
             guard=broker.guard,
             rests=PATIENT if name is SessionName.TELEMETRY else PROMPT,
+            attends=broker.attends,
         )
         session = make(config, inbox.put, clock)
         inbox.attach(session)

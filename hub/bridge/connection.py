@@ -267,8 +267,9 @@ class Connection(asyncio.Protocol):
 
     def _rest(self, size: int) -> None:
         """Read no more for a while, longer after ``size`` bytes if that is little."""
-        rests = self._line.config.rests
-        rest = SHORT_REST if self.hearing.acks.is_full else rests.little if size < LITTLE_BYTES else rests.much
+        config = self._line.config
+        is_little = size < LITTLE_BYTES and not config.attends()
+        rest = SHORT_REST if self.hearing.acks.is_full else config.rests.little if is_little else config.rests.much
         self._resting = True
         self._later(rest.total_seconds(), self._wake)
         self._transport.pause_reading()

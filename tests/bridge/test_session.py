@@ -208,6 +208,17 @@ async def test_how_long_it_rests_is_chosen_by_what_a_read_brought(broker: Script
             await wait_until(lambda: len(ear.messages) == packet_id)  # noqa: B023 -- it is awaited here
 
 
+async def test_a_session_that_attends_rests_after_little_as_after_much(broker: ScriptedBroker) -> None:
+    rests = Rests(timedelta(milliseconds=1), timedelta(hours=1))
+    async with Ear(MqttSession, replace(config(broker.port), rests=rests, attends=lambda: True)) as ear:
+        await wait_until(lambda: ear.is_caught_up)
+        broker.send(message(b"x", 1), message(b"x", 2))
+        await wait_until(lambda: len(ear.messages) == 2)
+        for packet_id in (3, 4, 5):
+            broker.send(message(b"x", packet_id))
+            await wait_until(lambda: len(ear.messages) == packet_id)  # noqa: B023 -- it is awaited here
+
+
 async def test_acks_keep_the_order_of_the_packets_around_foreign_markers(broker: ScriptedBroker) -> None:
     async with Ear(MqttSession, config(broker.port), acks=False) as ear:
         await wait_until(lambda: ear.is_caught_up)
