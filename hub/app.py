@@ -257,6 +257,7 @@ class Hub:
 
     async def _drain(self) -> None:
         """Give the sinks a moment to take what they are owed; the rest waits in the outbox."""
+        self.timeseries_box.hurry()
         await self._moment_for(lambda: self.streams_box.is_empty and self.timeseries_box.is_empty)
 
     async def _moment_for(self, is_done: Callable[[], bool]) -> None:

@@ -77,6 +77,7 @@ class Outbox(Generic[W]):
         self._untold: dict[str, int] = {}
         self._arrived = asyncio.Event()
         self._awaited_items = 1
+        self._lingers = True
 
     async def open(self, tally: Mapping[str, int]) -> None:
         """Find what an earlier process left on disk."""
@@ -105,7 +106,7 @@ class Outbox(Generic[W]):
         taken: list[tuple[int, W]] = []
         while not taken:
             await self._until_waiting(1)
-            if linger and not self._is_on_disk():
+            if linger and self._lingers and not self._is_on_disk():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(linger.total_seconds()):
                         await self._until_waiting(items)
@@ -130,13 +131,18 @@ class Outbox(Generic[W]):
         self.cursor = max(self.cursor, position)
         self._forget(position)
 
+    def hurry(self) -> None:
+        """Linger no more, also whoever does so now: the hub is about to stop."""
+        self._lingers = False
+        self._arrived.set()
+
     def _is_on_disk(self) -> bool:
         return self._on_disk_to > self.cursor
 
     async def _until_waiting(self, items: int) -> None:
         """Return when ``items`` wait, or some lie on disk; woken then and not by each that is added."""
         self._awaited_items = items
-        while self.waiting_items < items and not self._is_on_disk():
+        while self.waiting_items < (items if self._lingers else 1) and not self._is_on_disk():
             self._arrived.clear()
             await self._arrived.wait()
 

@@ -92,6 +92,25 @@ async def test_lingering_ends_with_what_there_is(tmp_path: Path) -> None:
         assert told(await box.take(items=3, linger=SHORT)) == [1]
 
 
+async def test_who_is_hurried_lingers_no_longer(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, _), asyncio.TaskGroup() as group:
+        owe(box, 1)
+        taking = group.create_task(box.take(items=3, linger=timedelta(hours=1)))
+        await wait_until(lambda: not box._arrived.is_set())  # noqa: SLF001 -- nothing else shows that it waits
+        box.hurry()
+        assert told(await taking) == [1]
+        assert told(await box.take(items=3, linger=timedelta(hours=1))) == [1]
+
+
+async def test_who_is_hurried_waits_for_work_all_the_same(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, _), asyncio.TaskGroup() as group:
+        box.hurry()
+        taking = group.create_task(box.take(items=3, linger=timedelta(hours=1)))
+        await wait_until(lambda: not box._arrived.is_set())  # noqa: SLF001 -- nothing else shows that it waits
+        owe(box, 4)
+        assert told(await taking) == [4]
+
+
 async def test_what_a_cursor_covers_is_not_owed_again(tmp_path: Path) -> None:
     async with outbox(tmp_path) as (box, _):
         owe(box, 1, 2, 3)

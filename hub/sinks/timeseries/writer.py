@@ -18,6 +18,8 @@ from hub.sinks.timeseries.store import Store, Written
 
 LINES_PER_WRITE: Final = 5_000
 LINGER: Final = timedelta(milliseconds=250)
+REST_NS: Final = 1_000_000_000
+"""Between two writes while less than a whole one waits: each costs 1 ms with what confirms it, however small."""
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 2.0
 _DOUBLINGS_MAX: Final = 6
@@ -70,6 +72,7 @@ class SeriesWriter:
         self._clock = clock
         self._wake = wake
         self._jitter = jitter
+        self._rests_until = 0
         self.state = WriterState()
         self.lines_written = 0
         self.lines_rejected = 0
@@ -78,8 +81,17 @@ class SeriesWriter:
     async def run(self) -> None:
         """Deliver until cancelled."""
         while True:
-            for delivery in _deliveries(await self._owed.take(items=LINES_PER_WRITE, linger=LINGER)):
+            for delivery in _deliveries(await self._take()):
                 await self._deliver(delivery)
+
+    async def _take(self) -> list[tuple[int, LineWork]]:
+        """Return what comes together within a moment, or behind a write within a second."""
+        owed = await self._owed.take(items=LINES_PER_WRITE, linger=LINGER)
+        rest = self._rests_until - self._clock.monotonic_ns()
+        if rest > 0 and sum(len(work.lines) for _, work in owed) < LINES_PER_WRITE:
+            owed = await self._owed.take(items=LINES_PER_WRITE, linger=timedelta(microseconds=rest / 1e3))
+        self._rests_until = self._clock.monotonic_ns() + REST_NS
+        return owed
 
     async def _deliver(self, delivery: _Delivery) -> None:
         rejected: list[tuple[bytes, str]] = []

@@ -50,6 +50,7 @@ class OwedInMemory:
         self._waiting: dict[int, LineWork] = {}
         self._added = asyncio.Event()
         self.confirmed = 0
+        self.lingers: list[timedelta] = []
         self.tally: Counter[str] = Counter()
 
     def add(self, *works: LineWork) -> None:
@@ -59,6 +60,7 @@ class OwedInMemory:
 
     async def take(self, *, items: int, linger: timedelta) -> list[tuple[int, LineWork]]:
         assert linger > timedelta()
+        self.lingers.append(linger)
         while not self._waiting:
             self._added.clear()
             await self._added.wait()

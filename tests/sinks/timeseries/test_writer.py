@@ -78,6 +78,30 @@ async def test_owed_work_is_written_and_confirmed_with_its_counts(tmp_path: Path
         assert (running.writer.lines_written, running.writer.lines_rejected) == (17, 0)
 
 
+async def test_behind_a_write_the_next_one_waits_a_second_for_more(tmp_path: Path) -> None:
+    clock, moment, second = ManualClock(), timedelta(milliseconds=250), timedelta(seconds=1)
+    async with LocalStore(tmp_path / "s.sqlite", SystemClock()) as store, writing(store, clock) as running:
+        running.owed.add(work(0, 1))
+        await running.confirmed(1)
+        assert running.owed.lingers == [moment, moment]  # and waits for the next
+        clock.advance(0.5)
+        running.owed.add(work(1, 1))
+        await running.confirmed(2)
+        assert running.owed.lingers == [moment, moment, second / 2, moment]
+        clock.advance(2)
+        running.owed.add(work(2, 1))
+        await running.confirmed(3)
+        assert running.owed.lingers == [moment, moment, second / 2, moment, moment]
+
+
+async def test_as_much_as_one_write_takes_waits_for_nothing(tmp_path: Path) -> None:
+    async with LocalStore(tmp_path / "s.sqlite", SystemClock()) as store, writing(store, ManualClock()) as running:
+        for number in range(2):
+            running.owed.add(work(number * 5_000, 5_000))
+            await running.confirmed(number + 1)
+        assert set(running.owed.lingers) == {timedelta(milliseconds=250)}
+
+
 async def test_what_was_taken_together_is_one_write_and_what_is_large_is_several(
     stubbed: tuple[Running, ManualClock], http_stub: HttpStub
 ) -> None:
