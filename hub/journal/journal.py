@@ -25,7 +25,7 @@ from hub.journal.bodies import (
 from hub.journal.files import RESTORE, SqliteFile
 from hub.journal.gaps import Gap, Gaps, read_gaps, write_gap
 from hub.journal.records import COLUMNS, Decode, Row, bodies_of, from_row, to_row
-from hub.journal.room import LOW_BYTES, Need, Untrimmed, free_bytes
+from hub.journal.room import LOW_BYTES, Need, Room, Untrimmed, free_bytes
 from hub.model import Batch, Record
 
 SCHEMA = """
@@ -78,8 +78,7 @@ class Journal:
         self._file = SqliteFile(path, SCHEMA, must_exist=self._must_exist)
         self._partition = partition
         self._decode = decode
-        self._directory = path.parent
-        self._free = free
+        self._room = Room(path.parent, free)
         self._gaps = Gaps()
         self._untrimmed = Untrimmed()
         self._page_bytes = 0
@@ -206,7 +205,8 @@ class Journal:
 
         def write(connection: sqlite3.Connection) -> _Appended:
             rows = [to_row(record) for record in records]
-            size, free = sum(len(row[3]) for row in rows), self._free(self._directory) + self._free_pages_bytes
+            size = sum(len(row[3]) for row in rows)
+            free = self._room.left(records[-1].t, size) + self._free_pages_bytes
             need = Need(records=self._untrimmed.bytes, outbox=outbox_bytes, limit=limit)
             need.check(size, free, has_messages=has_messages)
             names = put_bodies(connection, self._names, records, self._laid)
@@ -240,7 +240,7 @@ class Journal:
         for start in range(0, len(waiting) if len(waiting) > LAID_AT_ONCE else 0, LAID_AT_ONCE):
             some = {digest: bodies[digest] for digest in waiting[start : start + LAID_AT_ONCE]}
             position = self.last + LAID_AHEAD
-            if self._free(self._directory) < LOW_BYTES:
+            if self._room.ask() < LOW_BYTES:
                 return
             try:
                 await self._file.run(partial(lay_bodies, bodies=some, position=position))

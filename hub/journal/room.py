@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,9 @@ RESERVED_BYTES = 16 * 1024 * 1024
 """Kept free for ticks, outcomes and control (engine.md, Retention)."""
 LOW_BYTES = 4 * RESERVED_BYTES
 """With less than that, records that nobody needs go whatever their age is."""
+AMPLE_BYTES = 1024 * 1024 * 1024
+LOOK_EVERY_NS = 1_000_000_000
+"""A disk that has ample room is asked once a second, 24 us of an append's 450; with less, before every append."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,32 @@ class Untrimmed:
         """Forget the records up to ``position``."""
         while self._records and self._records[0][0] <= position:
             self.bytes -= self._records.popleft()[1]
+
+
+class Room:
+    """What the disk of ``path`` has left, as ``free`` says; within a second of a look that found ample room as of then.
+
+    Our own appends are taken off; whoever else fills a disk must write a gibibyte in that second to touch the reserve.
+    """
+
+    def __init__(self, path: Path, free: Callable[[Path], int]) -> None:
+        self._path = path
+        self._free = free
+        self._left = 0
+        self._look_at = 0
+
+    def ask(self) -> int:
+        """Return what is left now."""
+        return self._free(self._path)
+
+    def left(self, t: int, size: int) -> int:
+        """Return what is left at engine time ``t`` before ``size`` bytes are appended."""
+        if self._left < AMPLE_BYTES or t >= self._look_at:
+            self._left = self.ask()
+            self._look_at = t + LOOK_EVERY_NS
+        left = self._left
+        self._left -= size
+        return left
 
 
 def free_bytes(path: Path) -> int:

@@ -13,7 +13,7 @@ import pytest
 
 from hub.errors import UnavailableError
 from hub.journal.journal import Journal
-from hub.journal.room import RESERVED_BYTES
+from hub.journal.room import AMPLE_BYTES, LOOK_EVERY_NS, RESERVED_BYTES, Room
 from hub.model import Outcome, OutcomeKind, Record, Tick
 from tests.journal.papers import SECOND, START, batch, everything, journal, noise, record
 
@@ -127,6 +127,30 @@ async def test_an_almost_full_disk_keeps_its_last_bytes_for_small_records(tmp_pa
             await opened.append([heavy(1)])
         await opened.append([record(1, Tick())])
         assert opened.last == 1
+
+
+def test_a_disk_with_ample_room_is_asked_once_a_second_and_what_is_appended_meanwhile_taken_off(tmp_path: Path) -> None:
+    answers = [4 * AMPLE_BYTES, 3 * AMPLE_BYTES]
+    room = Room(tmp_path, lambda _: answers.pop(0))
+    assert room.left(7, 100) == 4 * AMPLE_BYTES
+    assert room.left(6 + LOOK_EVERY_NS, 50) == 4 * AMPLE_BYTES - 100
+    assert room.left(7 + LOOK_EVERY_NS, 50) == 3 * AMPLE_BYTES
+
+
+def test_a_disk_without_ample_room_is_asked_before_every_append(tmp_path: Path) -> None:
+    answers = [AMPLE_BYTES + 99, AMPLE_BYTES + 80, AMPLE_BYTES - 1, 5]
+    room = Room(tmp_path, lambda _: answers.pop(0))
+    assert room.left(0, 100) == AMPLE_BYTES + 99
+    assert [room.left(0, size) for size in (81, 0, 0)] == [AMPLE_BYTES + 80, AMPLE_BYTES - 1, 5]
+
+
+async def test_a_disk_that_fills_up_is_found_full_within_a_second_of_engine_time(tmp_path: Path) -> None:
+    left = [2 * AMPLE_BYTES]
+    async with journal(tmp_path, free=lambda _: left[0]) as opened:
+        await opened.append([heavy(1)])
+        left[0] = RESERVED_BYTES
+        with pytest.raises(UnavailableError, match="disk_full"):
+            await opened.append([heavy(2)])  # one second behind the first
 
 
 async def test_a_nearly_full_disk_makes_history_go_whatever_its_age(tmp_path: Path) -> None:
