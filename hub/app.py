@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Self, TypeVar
 
@@ -291,11 +291,11 @@ class Hub:
 
     async def _poll_registry(self) -> None:
         while True:
-            for _ in range(REGISTRY_TICKS):
-                await self.clock.sleep(REGISTRY_TICK_SECONDS)
-                if self.applying.directories or self.applying.heard_strangers:
-                    break
-            self.applying.heard_strangers = False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REGISTRY_TICKS * REGISTRY_TICK_SECONDS):
+                    await self.applying.has_news.wait()
+                await self.clock.sleep(REGISTRY_TICK_SECONDS)  # what comes at the same time is looked up together
+            self.applying.has_news.clear()
             try:
                 if self.applying.directories or await self.registry.revision() != self.registry_revision:
                     await self._revise()

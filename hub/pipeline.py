@@ -216,12 +216,15 @@ class Applying:
         self.is_stopping = False
         self.checkpoints = self._encoding_to = 0
         self.directories: dict[str, bytes] = {}
-        self.heard_strangers = False
+        self.has_news = asyncio.Event()
 
-    async def run(self, hearing: Hearing) -> None:
-        """Judge what was heard, hand out its effects, one turn of the loop between records; an empty list ends it."""
+    async def run(self, hearing: Hearing, applied: Callable[[int], None]) -> None:
+        """Judge what was heard, hand out its effects, one turn of the loop between records; an empty list ends it.
+
+        Behind each record ``applied`` is told of how many messages it was.
+        """
         try:
-            await self._judge(hearing)
+            await self._judge(hearing, applied)
             await self.checkpoint()
         except UnavailableError as error:  # a full disk keeps nobody from stopping; the journal holds what is left
             log.warning("checkpoint_given_up", reason=str(error))
@@ -269,7 +272,9 @@ class Applying:
         if effects.transmissions and not is_recovery:
             for transmission in sorted(effects.transmissions, key=lambda one: not one.reflex):
                 self._offer(transmission)
-        self.directories |= effects.directories
+        if effects.directories:
+            self.directories |= effects.directories
+            self.has_news.set()
         if effects.lines or effects.events:
             lines = effects.lines + [event_line(event) for event in effects.events]
             work = LineWork(lines, len(effects.lines), len(effects.events))
@@ -279,7 +284,8 @@ class Applying:
             streams = StreamWork(effects.events, effects.alarms, effects.replies, effects.dead_letters)
             self._streams.add(effects.position, streams, work_items, 600 * work_items)
             self._dead_letters += effects.dead_letters
-            self.heard_strangers |= any(letter.code == "unknown_device" for letter in effects.dead_letters)
+            if any(letter.code == "unknown_device" for letter in effects.dead_letters):
+                self.has_news.set()
 
     async def checkpoint(self) -> None:
         """Write a whole checkpoint now: at stop and before a revision."""

@@ -69,6 +69,7 @@ class Downlink:
         self._in_flight: dict[int, _Owed] = {}
         self._window = 0
         self._movable = asyncio.Event()
+        self._owing = asyncio.Event()
 
     @property
     def waiting(self) -> int:
@@ -84,6 +85,7 @@ class Downlink:
         until = self._clock.monotonic_ns() + transmission.expires_at - self._clock.wall_ns()
         (self._reflexes if transmission.reflex else self._others).append(_Owed(transmission, until))
         self._movable.set()
+        self._owing.set()
         return True
 
     async def run(self) -> None:
@@ -182,9 +184,12 @@ class Downlink:
 
     async def _sweep_forever(self) -> None:
         while True:
+            await self._owing.wait()
             await self._clock.sleep(SWEEP_SECONDS)
             for transmission in self._expired(self._clock.monotonic_ns()):
                 self._fail(transmission, "expired" if self._window else "broker_gone")
+            if not self.waiting:
+                self._owing.clear()
 
     def _expired(self, now: int) -> Iterator[Transmission]:
         """Remove and yield what is past its time."""

@@ -138,6 +138,17 @@ async def test_a_command_that_expires_before_a_broker_is_there_is_broker_gone(mo
         assert desk.said("short") == ["failed:broker_gone"]
 
 
+async def test_a_command_that_comes_after_a_time_without_any_expires_too(mosquitto: Mosquitto) -> None:
+    async with _device(mosquitto.port), _Desk(mosquitto.port).running() as desk:
+        desk.downlink.offer(_transmission("first"))
+        await wait_until(lambda: desk.said("first") == ["sent", "delivered"])
+        await wait_until(lambda: not desk.downlink._owing.is_set())  # noqa: SLF001 -- nothing else shows that it rests
+        mosquitto.stop()
+        await wait_until(lambda: not desk.downlink._window)  # noqa: SLF001
+        desk.downlink.offer(_transmission("second", seconds=0.2))
+        await wait_until(lambda: desk.said("second") == ["failed:broker_gone"])
+
+
 @pytest.mark.parametrize("seconds", [86_400, -86_400])
 async def test_a_wall_clock_that_is_set_neither_ends_a_command_that_waits_nor_lets_it_live_longer(
     mosquitto: Mosquitto, seconds: int
