@@ -285,7 +285,7 @@ class Hub:
     async def _tick(self) -> None:
         while True:
             await self.clock.sleep(LEASE_TICK_SECONDS if self.engine.has_leases else TICK_SECONDS)
-            self._note(Tick())
+            self.inbox.put_tick(Tick(), soon=self.engine.has_leases)
             self._reports.look_for_drops([session.counts for session in self.sessions])
             self._listening.tell(self.sessions, self.engine.content.networks)
 

@@ -102,6 +102,47 @@ async def test_when_the_notes_were_taken_alone_nothing_is_left_to_take() -> None
             await inbox.take()
 
 
+async def test_a_tick_waits_for_messages_and_goes_along_with_them() -> None:
+    inbox = Inbox()
+    inbox.attach(FakeSession("telemetry"))
+    inbox.put_tick("tick", soon=False)
+    async with asyncio.TaskGroup() as group:
+        taking = group.create_task(inbox.take())
+        await asyncio.wait([taking], timeout=0)
+        assert not taking.done()
+        inbox.put(_packets(b"a"))
+        taken = await taking
+    assert (taken.notes, [_shape(delivery) for delivery in taken.deliveries]) == (["tick"], [1])
+
+
+async def test_a_tick_comes_alone_when_nothing_else_does() -> None:
+    inbox = Inbox()
+    inbox.put_tick("tick", soon=False)
+    assert (await inbox.take()).notes == ["tick"]
+
+
+async def test_a_tick_that_must_come_soon_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uplink, "TICK_WAITS_SECONDS", 3_600)
+    inbox = Inbox()
+    inbox.put_tick("patient", soon=False)
+    inbox.put_tick("tick", soon=True)
+    assert (await inbox.take()).notes == ["patient", "tick"]
+
+
+async def test_a_tick_that_was_taken_as_a_note_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uplink, "TICK_WAITS_SECONDS", 0)
+    inbox = Inbox()
+    inbox.put_tick("tick", soon=False)
+    assert inbox.take_notes() == ["tick"]
+    async with asyncio.TaskGroup() as group:
+        taking = group.create_task(inbox.take())
+        for _ in range(3):
+            await asyncio.wait([taking], timeout=0)
+        assert not taking.done()
+        inbox.put_note("note")
+        assert (await taking).notes == ["note"]
+
+
 def test_joining_stops_at_two_thousand_messages() -> None:
     assert [_shape(it) for it in joined([_many(1_500), _many(500), _many(1), _many(1)])] == [2_000, 2]
 
