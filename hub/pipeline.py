@@ -231,7 +231,7 @@ class Applying:
             while not hearing.heard.empty():
                 hearing.heard.get_nowait()
 
-    async def _judge(self, hearing: Hearing) -> None:
+    async def _judge(self, hearing: Hearing, applied: Callable[[int], None]) -> None:
         while records := await hearing.heard.get():
             for record in records:
                 if isinstance(record.body, Revision):
@@ -239,6 +239,7 @@ class Applying:
                 elif isinstance(record.body, Tick):
                     await self._bury()
                 self.deliver(self._engine.apply(record))
+                applied(len(record.messages))
                 self._limits.failpoints.reach(Place.APPLIED)
                 self._messages += len(record.messages)
                 if record is not records[-1] or not hearing.heard.empty():  # else waiting for more is a turn already

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -18,6 +18,8 @@ from hub.sinks.streams import twin_draft_key, twin_fields, twin_key
 
 WRITE_EVERY_SECONDS = 1.0
 ROWS_PER_WRITE = 500  # about 1 ms of encoding between two turns of the loop
+FEW = 200
+"""Messages of a record after which what they touched is still in the caches."""
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +54,9 @@ class TwinSink:
     Counts: ``written``, ``removed`` and ``rejected`` rows, ``wholes`` (full writes).
 
     Nothing is owed: after a failure the whole is written again. A loser of the partition stops writing.
+
+    Where most messages are the only one of their device within a second, a row is drawn when its record was applied,
+    and waits for its write as bytes: 1.1 us of CPU, where what a device holds must be fetched from memory again 4.3.
     """
 
     def __init__(self, link: Link, clock: Clock, ownership: Ownership, twins: Twins) -> None:
@@ -64,14 +69,24 @@ class TwinSink:
         self._ownership = ownership
         self._twins = twins
         self._is_whole = False
+        self._draws = False
+        self._messages = 0
+        self._drawn: dict[str, dict[str | bytes, str | bytes]] = {}
+        self._gone: list[tuple[str, str]] = []
+
+    def applied(self, messages: int) -> None:
+        """Hear that a record of so many messages was applied just now."""
+        self._messages += messages
+        if self._draws and messages <= FEW:
+            self._draw(self._twins.take_changes())
 
     async def run(self) -> None:
         """Write once a second until cancelled, or until the partition is lost."""
         while not self._ownership.is_lost:
             try:
-                await self._write()
+                await self.write()
             except UnavailableError as error:
-                self._is_whole = False
+                self._is_whole = self._draws = False
                 log.debug("twins_missed", reason=str(error))
             await self._clock.sleep(WRITE_EVERY_SECONDS)
 
@@ -79,27 +94,43 @@ class TwinSink:
         """Close the connection; for after ``run`` has ended."""
         await self._link.close()
 
-    async def _write(self) -> None:
+    async def write(self) -> None:
+        """Write what changed since the last call, or the whole; UnavailableError."""
         await self._ownership.hold()
         await self._ownership.wake()
         if not self._link.is_open:
             self._is_whole = False
             await self._link.open()
         # Taken before the whole is read: what changes from here on comes again with the next changes.
-        changes = self._twins.take_changes()
-        if self._is_whole:
-            await self._write_changes(changes)
-        else:
+        changes, drawn, gone, messages = self._twins.take_changes(), self._drawn, self._gone, self._messages
+        self._drawn, self._gone, self._messages = {}, [], 0
+        if not self._is_whole:
             await self._write_whole()
+            return
+        written = self.written
+        await self._remove(gone)
+        for site, rows in drawn.items():
+            await self._send(self._pack(twin_key(site), [word for row in rows.items() for word in row]))
+        await self._write_changes(changes)
+        self._draws = 2 * (self.written - written) > messages
+
+    def _draw(self, changes: TwinChanges) -> None:
+        for site, rows in _by_site(changes.changed).items():
+            fields = self._fields(rows)
+            self._drawn.setdefault(site, {}).update(zip(fields[::2], fields[1::2], strict=True))
+        for site, name in changes.removed:
+            self._drawn.get(site, {}).pop(name, None)
+            self._gone.append((site, name))
 
     async def _write_changes(self, changes: TwinChanges) -> None:
         while some := [*islice(changes.changed, ROWS_PER_WRITE)]:
-            sites: dict[str, list[Twin]] = {}
-            for twin in some:
-                sites.setdefault(twin.site, []).append(twin)
-            await self._send([part for site, rows in sites.items() for part in self._pack(twin_key(site), rows)])
-        await self._send([pack("HDEL", twin_key(site), name) for site, name in changes.removed])
-        self.removed += len(changes.removed)
+            sites = [(site, self._fields(rows)) for site, rows in _by_site(some).items()]
+            await self._send([part for site, fields in sites for part in self._pack(twin_key(site), fields)])
+        await self._remove(changes.removed)
+
+    async def _remove(self, gone: Sequence[tuple[str, str]]) -> None:
+        await self._send([pack("HDEL", twin_key(site), name) for site, name in gone])
+        self.removed += len(gone)
 
     async def _write_whole(self) -> None:
         for site in self._twins.sites():
@@ -107,19 +138,30 @@ class TwinSink:
             rows = self._twins.of_site(site)
             await self._send([pack("DEL", draft)])
             for start in range(0, len(rows), ROWS_PER_WRITE):
-                await self._send(self._pack(draft, rows[start : start + ROWS_PER_WRITE]))
+                await self._send(self._pack(draft, self._fields(rows[start : start + ROWS_PER_WRITE])))
             await self._send([pack("DEL", key) if not rows else pack("RENAME", draft, key)])
         self._is_whole = True
         self.wholes += 1
 
-    def _pack(self, key: str, rows: Sequence[Twin]) -> list[bytes]:
-        """Return the command that writes rows; one that cannot be encoded costs itself, not the others."""
+    def _fields(self, rows: Sequence[Twin]) -> list[str | bytes]:
+        """Return rows as they are written; one that cannot be encoded costs itself, not the others."""
         fields = twin_fields(rows)
-        self.written += len(fields) // 2
         self.rejected += len(rows) - len(fields) // 2
+        return fields
+
+    def _pack(self, key: str, fields: Sequence[str | bytes]) -> list[bytes]:
+        """Return the command that writes rows, if there are any."""
+        self.written += len(fields) // 2
         return [pack("HSET", key, *fields)] if fields else []
 
     async def _send(self, packed: Sequence[bytes]) -> None:
         if packed:
             for answer in await self._link.exchange(packed, len(packed)):
                 checked(answer)
+
+
+def _by_site(twins: Iterable[Twin]) -> dict[str, list[Twin]]:
+    sites: dict[str, list[Twin]] = {}
+    for twin in twins:
+        sites.setdefault(twin.site, []).append(twin)
+    return sites

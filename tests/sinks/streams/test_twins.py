@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from hub.errors import UnavailableError
 from hub.model import Quality, Scalar, Twin
 from hub.sinks.ownership import Ownership
 from hub.sinks.redis_link import Link
@@ -31,19 +32,19 @@ class MemoryTwins:
     def __init__(self, *rows: Twin, sites: Sequence[str] = ("north", "south")) -> None:
         self.rows = {(row.site, row.name): row for row in rows}
         self._sites = sites
-        self._changed: dict[tuple[str, str], Twin] = {}
+        self.changed: dict[tuple[str, str], Twin] = {}
         self._removed: list[tuple[str, str]] = []
 
     def put(self, row: Twin) -> None:
-        self.rows[row.site, row.name] = self._changed[row.site, row.name] = row
+        self.rows[row.site, row.name] = self.changed[row.site, row.name] = row
 
     def remove(self, row: Twin) -> None:
         del self.rows[row.site, row.name]
         self._removed.append((row.site, row.name))
 
     def take_changes(self) -> TwinChanges:
-        changes = TwinChanges(changed=iter(list(self._changed.values())), removed=self._removed)
-        self._changed, self._removed = {}, []
+        changes = TwinChanges(changed=iter(list(self.changed.values())), removed=self._removed)
+        self.changed, self._removed = {}, []
         return changes
 
     def sites(self) -> Sequence[str]:
@@ -51,6 +52,17 @@ class MemoryTwins:
 
     def of_site(self, site: str) -> Sequence[Twin]:
         return [row for row in self.rows.values() if row.site == site]
+
+
+@asynccontextmanager
+async def written_by_hand(valkey: ValkeyServer, twins: MemoryTwins) -> AsyncIterator[TwinSink]:
+    clock = ManualClock()
+    ownership = Ownership(valkey.link(), clock, claim_of())
+    sink = TwinSink(valkey.link(), clock, ownership, twins)
+    await sink.write()
+    yield sink
+    await sink.close()
+    await ownership.close()
 
 
 @asynccontextmanager
@@ -130,3 +142,92 @@ async def test_the_loser_of_a_partition_stops_showing_twins(valkey: ValkeyServer
         twins.put(twin("smoke-2"))
         await wait_until(lambda: twins.rows)
     assert await read_twins(link, "north") == []
+
+
+async def test_rows_are_drawn_with_their_record_where_devices_speak_once_a_second(
+    valkey: ValkeyServer, link: Link
+) -> None:
+    twins = MemoryTwins()
+    async with written_by_hand(valkey, twins) as sink:
+        for number in range(3):
+            twins.put(twin(f"smoke-{number}", 1.0))
+            sink.applied(1)
+        assert len(twins.changed) == 3  # nobody knows yet how often they speak
+        await sink.write()
+        for number in range(3):
+            twins.put(twin(f"smoke-{number}", 2.0))
+            sink.applied(1)
+        assert not twins.changed
+        await sink.write()
+        assert await read_twins(link, "north") == [twin(f"smoke-{number}", 2.0) for number in range(3)]
+
+
+async def test_the_newest_row_is_written_however_often_it_was_drawn(valkey: ValkeyServer, link: Link) -> None:
+    twins = MemoryTwins()
+    async with written_by_hand(valkey, twins) as sink:
+        twins.put(twin("smoke-1"))
+        sink.applied(1)
+        await sink.write()
+        for value in (1.0, 2.0):
+            twins.put(twin("smoke-1", value))
+            sink.applied(1)
+        await sink.write()
+        assert await read_twins(link, "north") == [twin("smoke-1", 2.0)]
+        twins.put(twin("smoke-1", 3.0))
+        sink.applied(1)
+        twins.put(twin("smoke-1", 4.0))  # of a record that nobody told of yet
+        await sink.write()
+        assert await read_twins(link, "north") == [twin("smoke-1", 4.0)]
+        assert sink.written == 3
+
+
+async def test_what_was_drawn_and_removed_goes_and_what_was_removed_and_drawn_stays(
+    valkey: ValkeyServer, link: Link
+) -> None:
+    twins, first, second = MemoryTwins(), twin("smoke-1"), twin("smoke-2")
+    async with written_by_hand(valkey, twins) as sink:
+        for row in (first, second):
+            twins.put(row)
+            sink.applied(1)
+        await sink.write()
+        twins.put(first)
+        sink.applied(1)
+        for row in (first, second):
+            twins.remove(row)
+        sink.applied(0)
+        twins.put(second)
+        sink.applied(1)
+        await sink.write()
+        assert await read_twins(link, "north") == [second]
+
+
+async def test_rows_of_devices_that_speak_often_wait_for_their_second(valkey: ValkeyServer, link: Link) -> None:
+    twins = MemoryTwins()
+    async with written_by_hand(valkey, twins) as sink:
+        for value in (1.0, 2.0, 3.0):
+            twins.put(twin("smoke-1", value))
+            sink.applied(1)
+        await sink.write()
+        twins.put(twin("smoke-1", 4.0))
+        sink.applied(1)
+        assert twins.changed
+        await sink.write()
+        assert await read_twins(link, "north") == [twin("smoke-1", 4.0)]
+
+
+async def test_what_was_drawn_for_a_redis_that_was_gone_is_in_the_whole(valkey: ValkeyServer, link: Link) -> None:
+    twins = MemoryTwins()
+    async with written_by_hand(valkey, twins) as sink:
+        twins.put(twin("smoke-1"))
+        sink.applied(1)
+        await sink.write()
+        twins.put(twin("smoke-2"))
+        sink.applied(1)
+        await link.ask("FLUSHALL")
+        valkey.kill()
+        with pytest.raises(UnavailableError):
+            await sink.write()
+        valkey.start()
+        await sink.write()
+    async with valkey.link() as again:
+        assert await read_twins(again, "north") == [twin("smoke-1"), twin("smoke-2")]
