@@ -115,10 +115,11 @@ async def test_a_tick_waits_for_messages_and_goes_along_with_them() -> None:
     assert (taken.notes, [_shape(delivery) for delivery in taken.deliveries]) == (["tick"], [1])
 
 
-async def test_a_tick_comes_alone_when_nothing_else_does() -> None:
+async def test_a_tick_comes_alone_when_nothing_else_does_and_so_does_the_next() -> None:
     inbox = Inbox()
-    inbox.put_tick("tick", soon=False)
-    assert (await inbox.take()).notes == ["tick"]
+    for tick in ("first", "second"):
+        inbox.put_tick(tick, soon=False)
+        assert (await inbox.take()).notes == [tick]
 
 
 async def test_a_tick_that_must_come_soon_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
