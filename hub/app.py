@@ -44,8 +44,6 @@ W = TypeVar("W")
 
 TICK_SECONDS, LEASE_TICK_SECONDS = 1.0, 0.1
 REGISTRY_TICKS, REGISTRY_TICK_SECONDS, PATIENCE_NS = 25, 0.2, 2_000_000_000
-ATTENTION_NS = 10_000_000_000
-"""So long after a command telemetry is heard without its longest rest: what comes next may need another."""
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +65,6 @@ class Hub:
         self._stop = asyncio.Event()
         self._opening: asyncio.Task[object] | None = None
         self._opened = AsyncExitStack()
-        self._attends_until = 0
         self._documents: dict[str, bytes] = {}
         self._superseded: dict[str, bytes] = {}
         self._directories: dict[str, bytes] = {}
@@ -181,11 +178,7 @@ class Hub:
         )
 
     def _offer(self, transmission: Transmission) -> bool:
-        self._attends_until = self.clock.monotonic_ns() + ATTENTION_NS
         return self.downlink.offer(transmission)
-
-    def _attends(self) -> bool:
-        return self.clock.monotonic_ns() < self._attends_until
 
     def _link(self, stack: AsyncExitStack, *, answer_seconds: float = ANSWER_SECONDS) -> Link:
         link = Link(self._address, answer_seconds=answer_seconds)
@@ -195,7 +188,7 @@ class Hub:
     def _open_south(self) -> None:
         self.inbox = Inbox()
         self.first_connection = self.engine.state.clock.last_connection + 1
-        broker = parts.Broker(self._asks_sys, self.ownership, self._attends)
+        broker = parts.Broker(self._asks_sys, self.ownership, lambda: self.downlink.attends)
         self.sessions = parts.make_sessions(self.settings, self.inbox, self.clock, self.first_connection, broker)
         self.downlink = parts.make_downlink(self.settings, self._note, self.clock, self.ownership)
 

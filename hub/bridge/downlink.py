@@ -23,6 +23,8 @@ WINDOW = 256
 """How many publishes may await their PUBACK at once; less when the broker's receive maximum is smaller."""
 PUBLISHES_PER_TURN = 16
 _NS = 1_000_000_000
+ATTENTION_NS = 10 * _NS
+"""So long after a command devices are listened to closely: what they say next may end it, or need another."""
 
 _log = structlog.get_logger()
 
@@ -70,11 +72,17 @@ class Downlink:
         self._window = 0
         self._movable = asyncio.Event()
         self._owing = asyncio.Event()
+        self._attends_until = 0
 
     @property
     def waiting(self) -> int:
         """How many transmissions are neither delivered nor failed."""
         return len(self._reflexes) + len(self._others) + len(self._in_flight)
+
+    @property
+    def attends(self) -> bool:
+        """Whether a command was offered within the last ten seconds."""
+        return self._clock.monotonic_ns() < self._attends_until
 
     def offer(self, transmission: Transmission) -> bool:
         """Take a transmission without waiting; False, and an outcome, when the queue is full."""
@@ -82,7 +90,9 @@ class Downlink:
         if self.waiting >= self._limit:
             self._fail(transmission, "queue_full")
             return False
-        until = self._clock.monotonic_ns() + transmission.expires_at - self._clock.wall_ns()
+        now = self._clock.monotonic_ns()
+        self._attends_until = now + ATTENTION_NS
+        until = now + transmission.expires_at - self._clock.wall_ns()
         (self._reflexes if transmission.reflex else self._others).append(_Owed(transmission, until))
         self._movable.set()
         self._owing.set()

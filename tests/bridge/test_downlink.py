@@ -18,6 +18,7 @@ from hub.bridge.topics import command_topic, response_topic
 from hub.clock import SystemClock
 from hub.model import Outcome, OutcomeKind, Transmission
 from tests.bridge.scripted_broker import ScriptedBroker
+from tests.clocks import ManualClock
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.proxy import ProxyFactory
 from tests.waiting import wait_until
@@ -136,6 +137,17 @@ async def test_a_command_that_expires_before_a_broker_is_there_is_broker_gone(mo
         async with _device(mosquitto.port):
             await wait_until(lambda: desk.said("long")[:1] == ["sent"])
         assert desk.said("short") == ["failed:broker_gone"]
+
+
+def test_devices_are_listened_to_closely_for_ten_seconds_after_a_command() -> None:
+    clock = ManualClock()
+    downlink = Downlink(ClientConfig(host="127.0.0.1", port=1, client_id="hub-p1-downlink"), lambda _: None, clock)
+    assert not downlink.attends
+    downlink.offer(_transmission("c1"))
+    clock.advance(9.9)
+    assert downlink.attends
+    clock.advance(0.1)
+    assert not downlink.attends
 
 
 async def test_a_command_that_comes_after_a_time_without_any_expires_too(mosquitto: Mosquitto) -> None:
