@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Self, TypeVar
 
@@ -284,11 +284,8 @@ class Hub:
 
     async def _poll_registry(self) -> None:
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(REGISTRY_TICKS * REGISTRY_TICK_SECONDS):
-                    await self.applying.has_news.wait()
-                await self.clock.sleep(REGISTRY_TICK_SECONDS)  # what comes at the same time is looked up together
-            self.applying.has_news.clear()
+            await self.applying.until_news(within=REGISTRY_TICKS * REGISTRY_TICK_SECONDS)
+            await self.clock.sleep(REGISTRY_TICK_SECONDS)  # what comes at the same time is looked up together
             try:
                 if self.applying.directories or await self.registry.revision() != self.registry_revision:
                     await self._revise()

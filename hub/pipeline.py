@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -17,6 +18,7 @@ from hub.engine.apply import Engine
 from hub.errors import UnavailableError
 from hub.failpoints import Failpoints, Place
 from hub.journal.journal import Journal
+from hub.journal.journal_time import JournalTime
 from hub.journal.outbox import Outbox
 from hub.journal.state_file import StateFile
 from hub.model import (
@@ -67,23 +69,6 @@ class Limits:
     retention: timedelta
     retention_bytes: int
     failpoints: Failpoints
-
-
-class JournalTime:
-    """Stamps records: engine time that only grows, and the wall clock."""
-
-    def __init__(self, clock: Clock, last_t: int, last_received_at: int) -> None:
-        wall = clock.wall_ns()
-        self._clock = clock
-        self._next = last_t + 1
-        start = last_t + max(0, wall - last_received_at) if last_t else wall
-        self._offset = start - clock.monotonic_ns()
-
-    def stamp(self, messages: int) -> tuple[int, int]:
-        """Return (t, received_at) of a record that carries ``messages``."""
-        t = max(self._next, self._clock.monotonic_ns() + self._offset)
-        self._next = t + messages + 1
-        return t, self._clock.wall_ns()
 
 
 class Waiting(Protocol):
@@ -216,7 +201,7 @@ class Applying:
         self.is_stopping = False
         self.checkpoints = self._encoding_to = 0
         self.directories: dict[str, bytes] = {}
-        self.has_news = asyncio.Event()
+        self._news = asyncio.Event()
 
     async def run(self, hearing: Hearing, applied: Callable[[int], None]) -> None:
         """Judge what was heard, hand out its effects, one turn of the loop between records; an empty list ends it.
@@ -258,6 +243,13 @@ class Applying:
         except UnavailableError:
             self._dead_letters = letters  # the checkpoint waits for the disk; they go with it
 
+    async def until_news(self, *, within: float) -> None:
+        """Return when a device that nobody knows spoke, or a directory came, or after so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._news.wait()
+        self._news.clear()
+
     def take_directories(self) -> dict[str, bytes]:
         """Return what sources said of their devices since the last call."""
         taken, self.directories = self.directories, {}
@@ -275,7 +267,7 @@ class Applying:
                 self._offer(transmission)
         if effects.directories:
             self.directories |= effects.directories
-            self.has_news.set()
+            self._news.set()
         if effects.lines or effects.events:
             lines = effects.lines + [event_line(event) for event in effects.events]
             work = LineWork(lines, len(effects.lines), len(effects.events))
@@ -286,7 +278,7 @@ class Applying:
             self._streams.add(effects.position, streams, work_items, 600 * work_items)
             self._dead_letters += effects.dead_letters
             if any(letter.code == "unknown_device" for letter in effects.dead_letters):
-                self.has_news.set()
+                self._news.set()
 
     async def checkpoint(self) -> None:
         """Write a whole checkpoint now: at stop and before a revision."""

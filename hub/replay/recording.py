@@ -23,8 +23,8 @@ import msgspec
 from hub.bridge.frames import decode_packets
 from hub.clock import Clock
 from hub.errors import ConfigError, CorruptError
+from hub.journal.journal_time import JournalTime
 from hub.model import Batch, Body, Heard, Record
-from hub.pipeline import JournalTime
 
 HEADER = b"hub recording 1 "
 LENGTH_BYTES = 4

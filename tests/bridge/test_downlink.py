@@ -156,7 +156,7 @@ async def test_a_command_that_comes_after_a_time_without_any_expires_too(mosquit
         await wait_until(lambda: desk.said("first") == ["sent", "delivered"])
         await wait_until(lambda: not desk.downlink._owing.is_set())  # noqa: SLF001 -- nothing else shows that it rests
         mosquitto.stop()
-        await wait_until(lambda: not desk.downlink._window)  # noqa: SLF001
+        await wait_until(lambda: not desk.downlink._window)  # noqa: SLF001 -- nor that it has found the broker gone
         desk.downlink.offer(_transmission("second", seconds=0.2))
         await wait_until(lambda: desk.said("second") == ["failed:broker_gone"])
 

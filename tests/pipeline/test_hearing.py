@@ -14,8 +14,9 @@ from hub.bridge.uplink import Inbox
 from hub.clock import SystemClock
 from hub.failpoints import NEVER
 from hub.journal.journal import Journal
+from hub.journal.journal_time import JournalTime
 from hub.model import Batch, Connected, Delivery, Packets, Publish, Tick
-from hub.pipeline import Hearing, JournalTime, Limits
+from hub.pipeline import Hearing, Limits
 from tests.clocks import ManualClock
 from tests.waiting import wait_until
 
