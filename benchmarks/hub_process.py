@@ -34,6 +34,8 @@ from tests.waiting import wait_until
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 """Nothing that would lead a hub elsewhere."""
 READY_SECONDS = 120.0
+ANSWER_SECONDS = 30.0
+"""What a page may take; a loop that does not turn for so long is told."""
 STOP_SECONDS = 60.0
 UNLIMITED = 1_000_000
 """Messages a second of one device: a flood of few devices is no device that went mad."""
@@ -109,7 +111,7 @@ class HubProcess:
         try:
             await wait_until(self._is_ready, seconds=READY_SECONDS)
         except AssertionError as error:
-            raise UnavailableError("hub_not_ready", f"it said {self._said or 'nothing'}\n{self._log()}") from error
+            raise UnavailableError("hub_not_ready", f"it said {self._said}\n{self._log()}") from error
         self.start_cpu_seconds = cpu_ns(self.pid) / 1e9
 
     def _write_files(self) -> None:
@@ -138,7 +140,8 @@ limits.device_burst = {UNLIMITED}
             raise UnavailableError("hub_died", self._log())
         try:
             status, self._said = await self._page("readyz")
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self._said = f"nothing at port {self._http_port}: {type(error).__name__} {error}"
             return False
         return status == HTTPStatus.OK
 
@@ -146,7 +149,8 @@ limits.device_burst = {UNLIMITED}
         return (self.stage.directory / "hub.log").read_text(encoding="utf-8")[-3_000:]
 
     async def _page(self, name: str) -> tuple[int, str]:
-        async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{self._http_port}/{name}") as answer:
+        url, timeout = f"http://127.0.0.1:{self._http_port}/{name}", aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout) as http, http.get(url) as answer:
             return answer.status, await answer.text()
 
     async def metrics(self) -> Counter[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from functools import partial
 from typing import Self, TypeVar
 
@@ -13,10 +13,12 @@ import structlog
 
 from hub import __version__, keeping, parts
 from hub.auditing import Auditing, Whose
+from hub.beginning import Beginning, Step
 from hub.bridge.frames import decode_packets
 from hub.bridge.uplink import Inbox
 from hub.clock import Clock
 from hub.config import Settings
+from hub.epochs import Epochs
 from hub.errors import ConfigError, StoppedError, UnavailableError
 from hub.failpoints import Failpoints
 from hub.journal.files import Lock
@@ -26,7 +28,7 @@ from hub.journal.state_file import Saved
 from hub.listening import Listening
 from hub.model import Body, LineWork, Started, StreamWork, Tick, Transmission
 from hub.pipeline import Applying, Hearing, Limits, NewRevision
-from hub.registry.registry import Registry
+from hub.registry.registry import REGISTRY_ANSWER_SECONDS, Registry
 from hub.reloading import Reloading
 from hub.reports import Reports
 from hub.revisions import restored
@@ -52,8 +54,8 @@ class Hub:
     """One partition at work. Open it with ``async with``, then ``run`` until ``stop`` is called.
 
     Opening takes the lock, opens the files, applies what the checkpoint does not cover, and claims the partition: a
-    ConfigError comes before anything was changed. The parts are public for those who show them. ``asks_sys``: False
-    for a broker that hangs up on subscriptions of $SYS (the demo's fallback); then nobody tells what it drops.
+    ConfigError comes before anything was changed. The parts are public for those who show them; ``pages`` are open from
+    the lock to the end. ``asks_sys``: False for a broker that hangs up on subscriptions of $SYS (the demo's fallback).
     """
 
     def __init__(self, settings: Settings, clock: Clock, *, asks_sys: bool = True) -> None:
@@ -61,6 +63,8 @@ class Hub:
         self.clock = clock
         self.is_running = False
         self.recovered_records = 0
+        self.beginning = Beginning(clock)
+        self.pages: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         self._asks_sys = asks_sys
         self._stop = asyncio.Event()
         self._opening: asyncio.Task[object] | None = None
@@ -90,14 +94,22 @@ class Hub:
             raise StoppedError("stopped_while_opening", "nothing was heard, nothing was changed") from None
         finally:
             self._opening = None
+            self.beginning.over()
         return self
 
     async def _open(self, stack: AsyncExitStack) -> None:
+        at, registry = self.beginning.at, self.settings.registry_url()
         stack.enter_context(Lock(self.settings.files_dir))
-        self._documents = parts.read_content(self.settings)
-        self.registry = await stack.enter_async_context(Registry(self.settings.registry_url()))
+        await stack.enter_async_context(self.pages())
+        at(Step.FILES)
+        self._documents = await asyncio.to_thread(parts.read_content, self.settings)
+        at(Step.REGISTRY)
+        self.registry = await stack.enter_async_context(Registry(registry, answer_seconds=REGISTRY_ANSWER_SECONDS))
+        at(Step.JOURNAL)
         await self._open_files(stack)
+        at(Step.RECOVERY)
         await self._recover()
+        at(Step.REDIS)
         await self._open_north(stack)
         self._open_south()
 
@@ -110,7 +122,7 @@ class Hub:
         self.journal, self.state_file, saved = await stack.enter_async_context(files)
         begin = partial(parts.make_engine, self.journal.id)
         self.engine, self._superseded = restored(begin, saved.entries, self._documents)
-        self._epoch_hint = saved.epoch
+        self._epochs = Epochs(self.state_file, saved.epoch, self.clock)
         failpoints = Failpoints(self.settings.failpoint)
         self.streams_box = await self._outbox(STREAMS, StreamWork, saved, failpoints)
         self.timeseries_box = await self._outbox(TIMESERIES, LineWork, saved, failpoints)
@@ -148,13 +160,13 @@ class Hub:
             partition=self.settings.partition,
             journal=self.journal.id,
             host=socket.gethostname(),
-            epoch_hint=self._epoch_hint,
+            epoch_hint=self._epochs.last,
             journal_end=self.journal.last,
         )
         link = self._link(stack, answer_seconds=ASK_SECONDS)
-        self.ownership = Ownership(link, self.clock, claim, on_claimed=self._keep_epoch)
-        self._epochs: list[int] = []
+        self.ownership = Ownership(link, self.clock, claim, on_claimed=self._epochs.keep)
         await self.ownership.claim()
+        self.beginning.at(Step.STORE)
         self.store = await stack.enter_async_context(parts.make_store(self.settings, self.clock))
         self.writer = SeriesWriter(self.timeseries_box, self.store, self.clock, self.ownership.wake)
         fence = Fence(
@@ -198,12 +210,14 @@ class Hub:
         """Work until ``stop``; then finish what was heard, checkpoint, and return. Errors of a task end it at once."""
         self.hearing = Hearing(self.inbox, self.journal, self.state_file, self.sessions, self.clock, self.limits)
         self._note(Started(__version__, [session.name for session in self.sessions]))
-        await self._revise()
+        self.beginning.at(Step.REVISION)
         try:
+            await self._revise()
             async with asyncio.TaskGroup() as group:
                 await self._work(group)
         finally:
             self.is_running = False
+            self.beginning.over()
 
     async def _work(self, group: asyncio.TaskGroup) -> None:
         def begin(name: str, work: Callable[[], object]) -> asyncio.Task[None]:
@@ -224,13 +238,14 @@ class Hub:
             begin("reloading", self._reloading.run),
             begin("sinks.retention", self.retention.run),
             begin("sinks.ownership", self.ownership.run),
-            begin("sinks.epoch", self._keep_epochs),
+            begin("sinks.epoch", self._epochs.run),
             begin("journal.archive", partial(parts.archive, self.settings, self.clock, self.journal)),
             begin("clock.tick", self._tick),
             begin("registry.poll", self._poll_registry),
             begin("registry.audit", Auditing(self.registry, self._address, self.clock, whose).run),
             begin("registry.broker", partial(keeping.keep, self.settings, self.registry, self.clock)),
         ]
+        self.beginning.over()
         self.is_running = True
         await self._stop.wait()
         await self._hear_out()
@@ -311,18 +326,3 @@ class Hub:
         self._listening.look_round(partitions, rows)
         self._listening.tell(self.sessions, self.engine.content.networks)
         return 0 if note is None else len(note.revision.put) + len(note.revision.removed)
-
-    # ------------------------------------------------------------------------------------------------ what sinks report
-
-    def _keep_epoch(self, epoch: int) -> None:
-        self._epochs.append(epoch)
-
-    async def _keep_epochs(self) -> None:
-        while True:
-            try:
-                while self._epochs:
-                    await self.state_file.keep_epoch(self._epochs[0])
-                    del self._epochs[0]
-            except UnavailableError as error:  # a full disk: only a start without Redis would ask for it
-                log.warning("epoch_held_up", reason=str(error))
-            await self.clock.sleep(TICK_SECONDS)

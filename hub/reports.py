@@ -13,7 +13,7 @@ class Counts(Protocol):
     """The part of a session's counts that is looked at."""
 
     @property
-    def sys_dropped(self) -> int: ...
+    def sys_dropped(self) -> int | None: ...
 
 
 class Reports:
@@ -34,7 +34,7 @@ class Reports:
 
     def look_for_drops(self, counts: Sequence[Counts]) -> None:
         """Report what the broker says that it dropped, once per rise: it is gone for good."""
-        dropped = max(each.sys_dropped for each in counts)
+        dropped = max(each.sys_dropped or 0 for each in counts)
         if dropped > self._dropped:
             self._report("broker_dropped_messages", {"dropped": dropped - self._dropped})
         self._dropped = dropped

@@ -111,6 +111,7 @@ class AiomqttSession:
             hearing, self._hearing, self._client = self._hearing, None, None
             if hearing is not None:
                 hearing.lost(reason)
+        self.counts.standing = reason
         return End(
             reason,
             was_good=hearing is not None and hearing.is_caught_up,

@@ -51,6 +51,7 @@ class Hearing:
         """Note that the broker accepted the connection; without a session it has nothing to bring."""
         self.is_connected = True
         self._line.counts.connects += 1
+        self._line.counts.standing = "let in, and not in the journal yet"
         if not session_present:
             self.tell(session_present=False)
 
@@ -98,6 +99,7 @@ class Hearing:
             case CaughtUp(packet_id=packet_id):
                 return self.acks.acknowledge_marker(packet_id)
             case Connected():
+                self._line.counts.standing = "what it asked for, and its marker, have not come yet"
                 self._subscribe()
                 return []
             case Lost():

@@ -74,7 +74,10 @@ class SessionConfig:
 
 @dataclass(slots=True)
 class SessionCounts:
-    """What a session counts, over all its connections. ``sys_dropped`` is the broker's own last word."""
+    """What a session counts, over all its connections, and how it stands while it has not caught up.
+
+    ``sys_dropped`` is the broker's own last word, None before.
+    """
 
     connects: int = 0
     received_messages: int = 0
@@ -82,7 +85,8 @@ class SessionCounts:
     malformed_packets: int = 0
     refused_subscriptions: int = 0
     refused_markers: int = 0
-    sys_dropped: int = 0
+    sys_dropped: int | None = None
+    standing: str = "not connected yet"
 
 
 @dataclass(slots=True)

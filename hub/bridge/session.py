@@ -73,6 +73,7 @@ class MqttSession:
         finally:
             connection, self._connection = self._connection, None
             await _close(connection)
+        self.counts.standing = reason
         return End(
             reason,
             was_good=connection is not None and connection.hearing.is_caught_up,

@@ -23,7 +23,7 @@ from hub.durations import nanoseconds
 from hub.errors import ConfigError, UnavailableError
 from hub.journal.files import Lock
 from hub.parts import key_of, make_store
-from hub.registry.registry import Registry
+from hub.registry.registry import REGISTRY_ANSWER_SECONDS, Registry
 from hub.sinks.ownership import ASK_SECONDS, Ownership
 from hub.sinks.redis_link import ANSWER_SECONDS, Link, RedisAddress
 
@@ -53,7 +53,8 @@ class CityProcess:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             stack.enter_context(Lock(self.directory))
-            self._registry = await stack.enter_async_context(Registry(self.settings.registry_url()))
+            registry = Registry(self.settings.registry_url(), answer_seconds=REGISTRY_ANSWER_SECONDS)
+            self._registry = await stack.enter_async_context(registry)
             store = await stack.enter_async_context(make_store(self.settings, self._clock))
             claim = claim_of(socket.gethostname(), self.directory.absolute())
             self.ownership = Ownership(self._link(stack, ASK_SECONDS), self._clock, claim)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import select
 import sqlite3
+import struct
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from functools import partial
@@ -18,6 +18,9 @@ from hub.journal.own_thread import OwnThread
 
 R = TypeVar("R")
 
+_FLOCK = struct.Struct("@hhqqi0q")
+"""struct flock: type, whence, start, length, and whose process; 0 for a lock that belongs to an open file."""
+
 UNAVAILABLE = {
     sqlite3.SQLITE_FULL: "disk_full",
     sqlite3.SQLITE_IOERR: "disk_failing",
@@ -26,14 +29,11 @@ UNAVAILABLE = {
     sqlite3.SQLITE_BUSY: "file_busy",
 }
 CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-TRIES = 5
-SECONDS_BETWEEN_TRIES = 0.02
-"""Who only looks whether a directory is taken lets go in a few microseconds."""
 RESTORE = "restore it from a backup, or `hub journal repair`"
 
 
 class Lock:
-    """An flock on a data directory: one hub at a time."""
+    """An flock on a data directory: one hub at a time. With it goes a lock that can be asked for without taking it."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "lock"
@@ -43,14 +43,18 @@ class Lock:
         """Take the lock; ConfigError ``already_running`` when another process holds it."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if not any(_try_lock(descriptor, is_last=number == TRIES) for number in range(1, TRIES + 1)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
             os.close(descriptor)
             raise ConfigError(
                 "already_running",
                 "another hub works in this directory",
                 file=str(self._path.parent),
                 hint="stop it, or use another data_dir",
-            )
+            ) from error
+        with suppress(OSError):  # a file system that has none of these: then who looks sees nobody
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _ask())
         self._descriptor = descriptor
         return self
 
@@ -61,30 +65,19 @@ class Lock:
             self._descriptor = None
 
 
-def _try_lock(descriptor: int, *, is_last: bool) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if not is_last:
-            select.select([], [], [], SECONDS_BETWEEN_TRIES)
-        return False
-    return True
-
-
 def is_held(directory: Path) -> bool:
-    """Return whether a process holds the lock of a directory, without making one there; who looks bars no other."""
+    """Return whether a process holds the lock of a directory, without making or taking one there."""
     try:
-        descriptor = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+        with (directory / "lock").open("rb") as file:
+            kind, *_ = _FLOCK.unpack(fcntl.fcntl(file, fcntl.F_OFD_GETLK, _ask()))
+    except OSError:
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(descriptor)
+    return bool(kind != fcntl.F_UNLCK)
+
+
+def _ask() -> bytes:
+    """Return the question for the whole of a file, as fcntl(2) takes it."""
+    return _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 class SqliteFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
@@ -30,10 +31,15 @@ _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 class Database:
     """The tables at ``url``: SQLite, or PostgreSQL (``postgresql://user:password@host/name``), for an ``async with``.
 
-    What is changed is changed by the OS user, for ``actor`` when that is named.
+    What is changed is changed by the OS user, for ``actor`` when that is named. A transaction that takes longer than
+    ``answer_seconds`` is an UnavailableError: a server may accept a connection and then say nothing, for ever. Only
+    bringing the tables to this version takes as long as it takes.
     """
 
-    def __init__(self, url: str, *, actor: str = "", clock: Clock | None = None) -> None:
+    def __init__(
+        self, url: str, *, actor: str = "", clock: Clock | None = None, answer_seconds: float | None = None
+    ) -> None:
+        self._answer_seconds = answer_seconds
         self._url = _driven(make_url(url))
         self._author = Author(os_user=os_user(), actor=actor)
         self._clock = clock or SystemClock()
@@ -117,15 +123,14 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Begin a transaction: what is read in it is of one moment."""
-        with _told(self._url):
-            async with self._reading.begin() as connection:
-                yield connection
+        async with self._in_time(), self._reading.begin() as connection:
+            yield connection
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[Change]:
         """Begin a transaction that makes the next revision and says in the audit what it did: all, or nothing."""
-        with _told(self._url), suppress(_NothingToDoError):
-            async with self._writing.begin() as connection:
+        with suppress(_NothingToDoError):
+            async with self._in_time(), self._writing.begin() as connection:
                 # First, so that the lock is held before anything is read: two writers cannot both pass the checks.
                 state = schema.state
                 await connection.execute(state.update().values(revision=state.c.revision + 1))
@@ -137,6 +142,19 @@ class Database:
                 await audit.write(connection, self._author, self._clock.wall_ns(), revision, change.notes)
             self._reached(revision)
 
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        """Turn what the driver says, and that it says nothing, into our errors."""
+        with _told(self._url):
+            try:
+                async with asyncio.timeout(self._answer_seconds) as limit:
+                    yield
+            except TimeoutError as error:
+                if not limit.expired():
+                    raise
+                message = f"no answer within {self._answer_seconds} s"
+                raise UnavailableError("registry_unavailable", message, url=self.shown_url) from error
+
     def now(self) -> int:
         """Return the wall clock in ns."""
         return self._clock.wall_ns()
@@ -147,9 +165,8 @@ class Database:
 
     async def note(self, note: Note, author: Author) -> None:
         """Write down what ``author`` did that changed nothing here."""
-        with _told(self._url):
-            async with self._writing.begin() as connection:
-                await audit.write(connection, author, self._clock.wall_ns(), None, [note])
+        async with self._in_time(), self._writing.begin() as connection:
+            await audit.write(connection, author, self._clock.wall_ns(), None, [note])
 
     async def revision(self) -> int:
         """Return the number of changes so far; cheap enough to ask every few seconds."""

@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ from hub.errors import UnavailableError
 
 NEVER_LENT = range(10_000, 32_768)
 """Linux lends ports from 32,768 on (net.ipv4.ip_local_port_range)."""
+HELD_PORTS = 200
+"""By then a server is there, or nobody wants one any more: each costs a file descriptor."""
 READY_SECONDS = 15.0
 POLL_SECONDS = 0.02
 STOP_SECONDS = 10.0
@@ -29,17 +32,32 @@ LOG_TAIL_BYTES = 2_000
 log = structlog.get_logger(__name__)
 
 
+_held: deque[socket.socket] = deque()
+
+
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nothing listens on.
+    """Return a TCP port of 127.0.0.1 for a server that is yet to be started: nobody else is given it meanwhile.
+
+    We hold it, bound and not listening, so that whoever looks for one, here or in another process, finds it taken; a
+    server gets it all the same, and after its death once more, because servers bind with SO_REUSEADDR. Without that two
+    were given one port now and then: the later server ended, and whoever waited for it met the other one, and waited.
 
     None of those that the system lends to outgoing connections, if it can be helped: one of them may be taken by a
     connection before the server that it is for has started.
     """
     for wanted in (*random.SystemRandom().sample(NEVER_LENT, 100), 0):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", wanted))
-            port: int = probe.getsockname()[1]
-            return port
+        holder = socket.socket()
+        try:
+            holder.bind(("127.0.0.1", wanted))
+        except OSError:
+            holder.close()
+            continue
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # only now: two of us must not both have it
+        _held.append(holder)
+        while len(_held) > HELD_PORTS:
+            _held.popleft().close()
+        port: int = holder.getsockname()[1]
+        return port
     raise UnavailableError("no_free_port", "nothing can be listened on at 127.0.0.1")
 
 
@@ -59,7 +77,8 @@ class Child:
     """``command`` on a leash; its output goes to ``log_file``.
 
     Entering waits until ``ready`` says so: UnavailableError ``service_died`` or ``service_not_ready`` otherwise,
-    with the tail of the log. ``pid`` is the service itself, for signals.
+    with the tail of the log. ``pid`` is the service itself, for signals. Not ready is who neither is so nor ``loads``
+    within 15 seconds.
     """
 
     def __init__(
@@ -72,6 +91,7 @@ class Child:
         self._ready = ready
         self._clock = clock
         self._leash: asyncio.subprocess.Process | None = None
+        self._deadline = 0
 
     async def __aenter__(self) -> Self:
         self._log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -115,16 +135,20 @@ class Child:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
+    def loads(self) -> None:
+        """Wait on for it: it says that it reads its files, and how many those are only it knows."""
+        self._deadline = self._clock.monotonic_ns() + int(READY_SECONDS * 1e9)
+
     async def _wait_until_ready(self, leash: asyncio.subprocess.Process) -> None:
         if leash.stdout is None:
             raise UnavailableError("service_died", service=self.name)
         self.pid = int(await leash.stdout.readline() or 0)
-        deadline = self._clock.monotonic_ns() + int(READY_SECONDS * 1e9)
+        self.loads()
         while not (self.pid and await self._ready()):
             # The leash ends with its child, so the end of its output is the end of both.
             if not self.pid or leash.returncode is not None:
                 raise UnavailableError("service_died", self._tail(), service=self.name)
-            if self._clock.monotonic_ns() > deadline:
+            if self._clock.monotonic_ns() > self._deadline:
                 raise UnavailableError("service_not_ready", self._tail(), service=self.name)
             await self._clock.sleep(POLL_SECONDS)
 

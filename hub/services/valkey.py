@@ -12,7 +12,9 @@ from typing import Self
 
 from pydantic import SecretStr
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError, RedisError
 
 from hub.clock import Clock
 from hub.errors import ConfigError
@@ -77,15 +79,19 @@ class ValkeyService:
         return await self._child.ended()
 
     async def _is_ready(self) -> bool:
-        """Whether it answers as ours; while it reads its files it says LOADING."""
+        """Whether it answers as ours; while it reads its files it says LOADING, after months for minutes."""
         # One timeout around it all: the client's own waits by asyncio.wait_for, which in Python 3.11 may pass over that
         # we are cancelled, and whoever waits for our end then waits for ever.
-        client = Redis(host=HOST, port=self._port, password=self.password.get_secret_value(), socket_timeout=None)
+        password, once = self.password.get_secret_value(), Retry(NoBackoff(), retries=0)
+        client = Redis(host=HOST, port=self._port, password=password, socket_timeout=None, retry=once)
         try:
             async with asyncio.timeout(ANSWER_SECONDS), client:
                 return bool(await client.ping())
+        except BusyLoadingError:
+            self._child.loads()
         except (RedisError, TimeoutError):
-            return False
+            pass
+        return False
 
 
 def valkey_executable() -> str:

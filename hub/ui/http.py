@@ -31,13 +31,18 @@ def application(metrics: Metrics, vitals: Callable[[], Vitals]) -> web.Applicati
 
 
 def pages_of(metrics: Metrics, missing: Callable[[], Sequence[Reason]]) -> web.Application:
-    """Return the three pages. ``/healthz`` answers as long as the loop turns; ``/readyz`` says 503 and why not."""
+    """Return the three pages. ``/healthz`` answers as long as the loop turns; ``/readyz`` says 503 and why not.
+
+    ``/metrics`` says 503 until there is anything to read: zeros of a hub that has not opened its files yet mean nothing.
+    """
 
     async def readiness(_request: web.Request) -> web.Response:
         return answer_of([asdict(reason) for reason in missing()])
 
     async def numbers(_request: web.Request) -> web.Response:
-        return web.Response(body=metrics.text(), headers={"Content-Type": METRICS_TYPE})
+        text = metrics.text()
+        status = HTTPStatus.OK if text else HTTPStatus.SERVICE_UNAVAILABLE
+        return web.Response(body=text, status=status, headers={"Content-Type": METRICS_TYPE})
 
     return pages_with(readiness, numbers)
 

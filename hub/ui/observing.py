@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from hub.app import Hub
+from hub.beginning import Step
 from hub.bridge.line import SessionCounts
 from hub.metrics import Metrics
 from hub.ui.dwellings import WITHIN_NS, Cover, Dwellings
-from hub.ui.readiness import Drops, Vitals
+from hub.ui.readiness import Drops, Reason, Vitals, reasons
 
 
 def observe(hub: Hub, metrics: Metrics) -> None:
@@ -122,19 +123,21 @@ def waiting_points(hub: Hub) -> int:
 
 def broker_dropped(hub: Hub) -> int:
     """Return what the broker says it dropped since it began; one session hears it, any may."""
-    return max(session.counts.sys_dropped for session in hub.sessions)
+    return max(session.counts.sys_dropped or 0 for session in hub.sessions)
 
 
-def blind_sessions(hub: Hub) -> tuple[str, ...]:
-    """Return the sessions that have not read everything that was queued for them.
+def blind_sessions(hub: Hub) -> dict[str, str]:
+    """Return the sessions that have not read everything that was queued for them, and how each stands.
 
     Until the engine hears that the hub has started, it knows what an earlier life had read.
     """
     known, first = hub.engine.state.clock.sessions, hub.first_connection
-    names = (session.name for session in hub.sessions)
-    return tuple(
-        name for name in names if name not in known or not (known[name].caught_up and known[name].connection >= first)
-    )
+    standing = {session.name: session.counts.standing for session in hub.sessions}
+    return {
+        name: standing[name]
+        for name in standing
+        if name not in known or not (known[name].caught_up and known[name].connection >= first)
+    }
 
 
 def _by_session(hub: Hub, number: Callable[[SessionCounts], int]) -> Mapping[str, int]:
@@ -183,8 +186,16 @@ class Watch:
         self._hub = hub
         self._drops = Drops()
 
+    def missing(self) -> tuple[Reason, ...]:
+        """Return why the hub is not ready, from its first moment on: while it starts, what it waits for."""
+        hub, step = self._hub, self._hub.beginning.step
+        if step is None:
+            return reasons(self.vitals())
+        more = f", {lag(hub):,} records to go" if step is Step.RECOVERY else ""
+        return (Reason(code=step.code, detail=f"{step.what}, for {hub.beginning.seconds:.0f} s{more}"),)
+
     def vitals(self) -> Vitals:
-        """Return how the hub is now."""
+        """Return how the hub is now; it is open."""
         hub = self._hub
         now = hub.clock.monotonic_ns()  # the wall clock may be set meanwhile
         confirmed, writer = hub.ownership.confirmed_at, hub.writer.state
@@ -198,8 +209,13 @@ class Watch:
             store_behind_seconds=_seconds_since(writer.behind_since, now),
             store_error=writer.last_error or "",
             owned_seconds=_seconds_since(confirmed, now),
-            broker_dropped=self._drops.since_lately(now / 1e9, broker_dropped(hub)),
+            broker_dropped=self._dropped_lately(hub, now / 1e9),
         )
+
+    def _dropped_lately(self, hub: Hub, now_seconds: float) -> int:
+        """Return what the broker dropped lately; before it has said how much it ever did, nothing is known."""
+        is_told = any(session.counts.sys_dropped is not None for session in hub.sessions)
+        return self._drops.since_lately(now_seconds, broker_dropped(hub)) if is_told else 0
 
 
 def _seconds_since(moment: int | None, now: int) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 PATIENCE_SECONDS = 5.0
@@ -15,11 +15,12 @@ DROPS_WINDOW_SECONDS = 300.0
 class Vitals:
     """What readiness is judged by. A ``…_seconds`` is how long something fails already, None while it does not.
 
-    ``owned_seconds`` is the age of the last proof that the partition is ours, None when there was none yet.
+    ``blind_sessions`` are those that have not caught up, and how each stands. ``owned_seconds`` is the age of the last
+    proof that the partition is ours, None when there was none yet.
     """
 
     is_running: bool
-    blind_sessions: tuple[str, ...]
+    blind_sessions: Mapping[str, str]
     is_disk_full: bool
     is_redis_connected: bool
     redis_unsafe: str
@@ -41,13 +42,14 @@ class Reason:
 def reasons(vitals: Vitals) -> tuple[Reason, ...]:
     """Return every reason why the hub is not ready, the most fundamental first; none means ready."""
     if not vitals.is_running:
-        return (Reason(code="not_running", detail="it is starting, or on its way down"),)
+        return (Reason(code="not_running", detail="it has not begun yet, or is on its way down"),)
     return (*_hearing(vitals), *_delivering(vitals))
 
 
 def _hearing(vitals: Vitals) -> Iterator[Reason]:
-    for session in vitals.blind_sessions:
-        yield Reason(code="session_blind", detail=f"{session}: not everything that the broker queued has been read")
+    for session, standing in vitals.blind_sessions.items():
+        detail = f"{session}: not everything that the broker queued has been read: {standing}"
+        yield Reason(code="session_blind", detail=detail)
     if vitals.is_disk_full:
         yield Reason(code="journal_held_up", detail="the disk is full: nothing is acknowledged, the broker queues")
     if vitals.broker_dropped:

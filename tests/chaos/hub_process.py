@@ -183,9 +183,15 @@ class HubProcess:
         await wait_until(is_unready, seconds=seconds)
 
     async def metrics(self) -> dict[str, float]:
-        """Return /metrics; the values of a metric that has labels are also summed under its bare name."""
+        """Return /metrics; the values of a metric that has labels are also summed under its bare name.
+
+        ClientError while there is no hub that could tell, or it has only begun.
+        """
         found: dict[str, float] = {}
-        for line in (await self._page("/metrics"))[1].decode().splitlines():
+        status, body = await self._page("/metrics")
+        if status != HTTPStatus.OK:
+            raise aiohttp.ClientConnectionError
+        for line in body.decode().splitlines():
             if not line.startswith("#"):
                 name, _, number = line.rpartition(" ")
                 for key in {name, name.partition("{")[0]}:

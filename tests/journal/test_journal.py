@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import sqlite3
 from pathlib import Path
 
@@ -125,30 +124,18 @@ async def test_a_second_hub_in_one_directory_is_refused_and_names_it(tmp_path: P
         pass
 
 
-async def test_a_start_outlasts_one_who_only_looks_whether_somebody_works_there(
+def test_who_only_looks_whether_somebody_works_there_takes_nothing_and_so_bars_no_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def take(_descriptor: int, _operation: int) -> None:
+        raise AssertionError
+
+    assert not is_held(tmp_path / "nowhere")
     with Lock(tmp_path):
+        monkeypatch.setattr(fcntl, "flock", take)
         assert is_held(tmp_path)
-    looks = os.open(tmp_path / "lock", os.O_RDONLY)
-    fcntl.flock(looks, fcntl.LOCK_SH)
-    assert not is_held(tmp_path)  # two may look at once
-    refused = []
-    real = fcntl.flock
-
-    def flock(descriptor: int, operation: int) -> None:
-        try:
-            real(descriptor, operation)
-        except BlockingIOError:
-            refused.append(operation)
-            if len(refused) == 2:
-                real(looks, fcntl.LOCK_UN)
-            raise
-
-    monkeypatch.setattr(fcntl, "flock", flock)
-    with Lock(tmp_path):
-        assert len(refused) == 2
-    os.close(looks)
+        assert is_held(tmp_path)  # nor does it let go of what another holds
+    assert not is_held(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["with space", "hash#mark", "per%20cent", "question?mark", "小区"])

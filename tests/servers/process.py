@@ -7,11 +7,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from hub.services.child import free_port
 
 READY_SECONDS = 20
+LISTENS = "0A"
+"""A state in /proc/net/tcp."""
 
 
 class ServerProcess:
@@ -37,9 +40,10 @@ class ServerProcess:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
         deadline = time.perf_counter() + READY_SECONDS
-        while not self._answers():
+        while not (self._answers() and self._has_the_port(self._process.pid)):
             if self._process.poll() is not None or time.perf_counter() > deadline:
-                raise AssertionError(self.log()[-2000:])
+                message = f"port {self.port}: {self.log()[-2000:]}"
+                raise AssertionError(message)
             time.sleep(0.005)
 
     def stop(self) -> None:
@@ -74,6 +78,15 @@ class ServerProcess:
                 return True
         except OSError:
             return False
+
+    def _has_the_port(self, pid: int) -> bool:
+        """Whether it is process ``pid`` that listens; a stranger there would be taken for it, by whoever connects."""
+        here = f"0100007F:{self.port:04X}", f"00000000:{self.port:04X}"
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()]
+        listening = {f"socket:[{row[9]}]" for row in rows if row[1] in here and row[3] == LISTENS}
+        with suppress(FileNotFoundError):  # it has ended, or closed one while we looked
+            return any(str(each.readlink()) in listening for each in Path(f"/proc/{pid}/fd").iterdir())
+        return False
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send ``number`` to it, if it runs."""

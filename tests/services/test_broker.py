@@ -174,3 +174,29 @@ def test_the_configuration_of_the_built_in_broker_names_loopback() -> None:
 
 def test_a_free_port_is_none_that_the_system_lends_to_connections() -> None:
     assert {free_port() for _ in range(20)} <= set(NEVER_LENT)
+
+
+def test_a_port_is_given_to_one_asker_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", port))
+    monkeypatch.setattr("hub.services.child.NEVER_LENT", range(port, port + 100))
+    assert port not in {free_port() for _ in range(20)}
+
+
+def test_a_server_gets_the_port_that_is_held_for_it_as_often_as_it_starts() -> None:
+    port = free_port()
+    for _ in range(2):
+        with socket.create_server(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
+            pass
+
+
+def test_ports_are_not_held_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.services.child.HELD_PORTS", 3)
+    first = free_port()
+    before = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    for _ in range(10):
+        free_port()
+    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) <= before
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", first))

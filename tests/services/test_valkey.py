@@ -109,6 +109,24 @@ async def test_a_killed_hub_leaves_no_valkey_and_the_next_one_waits_for_its_file
     assert not is_running(next_one.pid)
 
 
+def aof(*commands: tuple[bytes, ...]) -> bytes:
+    """Return an append-only file."""
+    bulks = ([b"$%d\r\n%s\r\n" % (len(word), word) for word in words] for words in commands)
+    return b"".join(b"*%d\r\n%s" % (len(words), b"".join(words)) for words in bulks)
+
+
+async def test_one_that_has_much_to_read_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.services.child.READY_SECONDS", 1.0)
+    (tmp_path / "valkey").mkdir()
+    much = b"x" * 2_200_000  # it says that it is loading once in 2 MiB
+    slowly = [words for _ in range(8) for words in ((b"DEBUG", b"SLEEP", b"0.2"), (b"SET", b"much", much))]
+    (tmp_path / "valkey" / "appendonly.aof").write_bytes(aof((b"SELECT", b"0"), *slowly))
+    began = SystemClock().monotonic_ns()
+    async with service_in(tmp_path) as service, link_to(service) as link:
+        assert SystemClock().monotonic_ns() - began > 1_500_000_000
+        assert await link.ask("STRLEN", "much") == len(much)
+
+
 async def test_a_port_that_is_taken_is_refused_before_the_password_is_shown(tmp_path: Path) -> None:
     stranger = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     async with stranger:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import aiomqtt
 import pytest
 from pydantic import SecretStr
 
 from hub.app import Hub
+from hub.bridge.topics import SYS_DROPPED
 from hub.clock import SystemClock
 from hub.config import MqttSettings, RedisSettings, Settings, TimeseriesSettings
-from hub.ui.observing import Watch
+from hub.ui.observing import Watch, broker_dropped
 from hub.ui.readiness import Drops, Vitals, reasons
 from tests.running import running
 from tests.servers.mosquitto import Mosquitto
@@ -20,7 +22,7 @@ from tests.waiting import wait_until
 
 WELL = Vitals(
     is_running=True,
-    blind_sessions=(),
+    blind_sessions={},
     is_disk_full=False,
     is_redis_connected=True,
     redis_unsafe="",
@@ -44,7 +46,7 @@ def test_a_hub_that_is_well_is_ready() -> None:
     ("ill", "code"),
     [
         (replace(WELL, is_running=False), "not_running"),
-        (replace(WELL, blind_sessions=("events",)), "session_blind"),
+        (replace(WELL, blind_sessions={"events": "no_answer"}), "session_blind"),
         (replace(WELL, is_disk_full=True), "journal_held_up"),
         (replace(WELL, broker_dropped=3), "broker_dropped"),
         (replace(WELL, is_redis_connected=False), "redis_unreachable"),
@@ -71,8 +73,9 @@ def test_a_store_that_hangs_is_told_from_one_that_refuses() -> None:
 
 
 def test_every_blind_session_is_named() -> None:
-    found = reasons(replace(WELL, blind_sessions=("events", "telemetry")))
+    found = reasons(replace(WELL, blind_sessions={"events": "refused: not_authorized", "telemetry": "no_answer"}))
     assert [reason.detail.partition(":")[0] for reason in found] == ["events", "telemetry"]
+    assert [reason.detail.rpartition("read: ")[2] for reason in found] == ["refused: not_authorized", "no_answer"]
 
 
 def test_the_error_of_the_store_is_told() -> None:
@@ -99,18 +102,55 @@ def test_a_restarted_broker_counts_from_the_beginning() -> None:
     assert [drops.since_lately(0, 50), drops.since_lately(10, 0), drops.since_lately(20, 4)] == [0, 0, 4]
 
 
-async def test_what_an_earlier_life_had_read_is_not_taken_for_what_this_one_has(
-    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer
-) -> None:
-    settings = Settings(
-        data_dir=tmp_path / "data",
+def settings_of(directory: Path, mosquitto: Mosquitto, valkey: ValkeyServer) -> Settings:
+    return Settings(
+        data_dir=directory / "data",
         mqtt=MqttSettings(port=mosquitto.port),
         redis=RedisSettings(url=SecretStr(valkey.url)),
         timeseries=TimeseriesSettings(store="local"),
     )
+
+
+async def test_what_an_earlier_life_had_read_is_not_taken_for_what_this_one_has(
+    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer
+) -> None:
+    settings = settings_of(tmp_path, mosquitto, valkey)
     async with Hub(settings, SystemClock()) as hub:
         watch = Watch(hub)
         async with running(hub):
             await wait_until(lambda: hub.is_running and not watch.vitals().blind_sessions)
     async with Hub(settings, SystemClock()) as hub:
         assert set(Watch(hub).vitals().blind_sessions) == {session.name for session in hub.sessions}
+
+
+async def drop_some(broker: Mosquitto) -> None:
+    """Publish more to somebody who is away than may wait, and wait until the broker tells of it."""
+
+    def client(name: str, *, clean: bool) -> aiomqtt.Client:
+        return aiomqtt.Client("127.0.0.1", broker.port, identifier=name, clean_session=clean)
+
+    async with client("away", clean=False) as away:
+        await away.subscribe("lost", qos=1)
+    async with client("teller", clean=True) as teller:
+        await teller.subscribe(SYS_DROPPED)
+        for _ in range(20):
+            await teller.publish("lost", b"x", qos=1)
+        async for message in teller.messages:
+            if int(bytes(message.payload)):
+                return
+
+
+async def test_what_the_broker_dropped_before_the_hub_came_keeps_nobody_waiting(
+    tmp_path: Path, valkey: ValkeyServer
+) -> None:
+    broker = Mosquitto(tmp_path / "mosquitto", "max_queued_messages 1")
+    broker.start()
+    try:
+        await drop_some(broker)
+        async with Hub(settings_of(tmp_path, broker, valkey), SystemClock()) as hub, running(hub):
+            watch = Watch(hub)
+            assert watch.vitals().broker_dropped == 0  # asked before the broker has told anything
+            await wait_until(lambda: broker_dropped(hub) >= 10)
+            await wait_until(lambda: not watch.missing())
+    finally:
+        broker.kill()

@@ -16,6 +16,7 @@ import typer
 from aiohttp import web
 
 from hub.app import Hub
+from hub.beginning import Step
 from hub.clock import Clock
 from hub.config import RedisSettings, Settings
 from hub.errors import ConfigError, StoppedError
@@ -27,7 +28,7 @@ from hub.services.valkey import ValkeyService
 from hub.services.workers import STOP_SECONDS, Workers
 from hub.ui.cli.desk import Desk, desk_of
 from hub.ui.heap import give_back_what_is_large
-from hub.ui.http import application, serve, serve_on
+from hub.ui.http import pages_of, serve, serve_on
 from hub.ui.huge_pages import collapse
 from hub.ui.observing import Watch, observe
 from hub.ui.preflight import refuse_toy_broker
@@ -83,7 +84,7 @@ async def _supervise(desk: Desk, shares: Sequence[Sequence[str]]) -> int:
         workers = Workers(all_of_them, desk.clock)
         with on_signals(workers.stop):
             pages = serve(page_of(workers, places), desk.settings.http)
-            async with own_valkey(desk.settings.redis, desk.clock), pages:
+            async with pages, own_valkey(desk.settings.redis, desk.clock):
                 return await workers.run()
 
 
@@ -97,7 +98,7 @@ async def _work(desk: Desk, places: Sequence[tuple[Settings, Serving]]) -> None:
             hub.stop()
 
     with on_signals(stop):
-        async with own_valkey(places[0][0].redis, desk.clock), asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             for hub, serving in hubs:
                 group.create_task(_run(hub, serving), name=f"hub.run.{hub.settings.partition}")
 
@@ -107,14 +108,23 @@ async def _run(hub: Hub, serving: Serving) -> None:
         structlog.contextvars.bind_contextvars(partition=hub.settings.partition)
     ease_the_collector()
     give_back_what_is_large()
+    metrics = Metrics()
+    hub.pages = lambda: _pages(hub, serving(pages_of(metrics, Watch(hub).missing)))
     with suppress(StoppedError):  # it was stopped while a long journal was applied again
         async with hub:
-            metrics = Metrics()
             observe(hub, metrics)
             spare_the_collector()
             prefer_huge_pages()
-            async with serving(application(metrics, Watch(hub).vitals)):
-                await hub.run()
+            await hub.run()
+
+
+@asynccontextmanager
+async def _pages(hub: Hub, served: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+    """Show the hub, first of all that it waits for its own Valkey, where it has one."""
+    async with served:
+        hub.beginning.at(Step.OWN_REDIS)
+        async with own_valkey(hub.settings.redis, hub.clock):
+            yield
 
 
 @asynccontextmanager

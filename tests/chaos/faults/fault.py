@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from hub.beginning import Step
+
 if TYPE_CHECKING:
     from tests.chaos.storm import Storm
 
 DOWN = "down"
-"""Nobody answers at /readyz: the hub does not run, or has not opened its files yet."""
-STARTING = frozenset({DOWN, "not_running", "session_blind", "ownership_unconfirmed", "redis_unreachable"})
+"""Nobody answers at /readyz: the hub does not run, or has only begun."""
+STARTING = frozenset({DOWN, "not_running", "session_blind", "ownership_unconfirmed", "redis_unreachable"}) | {
+    step.code for step in Step
+}
 """What a hub may say while it starts, after whatever fault."""
 
 

@@ -1,0 +1,143 @@
+"""A start says what it waits for, with a code, and waits for nobody for ever: servers that accept and say nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from hub.app import Hub
+from hub.beginning import Beginning, Step
+from hub.clock import SystemClock
+from hub.config import HttpSettings, MqttSettings, RedisSettings, RegistrySettings, Settings, TimeseriesSettings
+from hub.errors import UnavailableError
+from hub.metrics import Metrics
+from hub.services.child import free_port
+from hub.ui.http import pages_of, serve
+from hub.ui.observing import Watch
+from tests.running import running
+from tests.servers.mosquitto import Mosquitto
+from tests.servers.proxy import ProxyFactory
+from tests.servers.valkey import ValkeyServer
+from tests.waiting import wait_until
+
+
+@asynccontextmanager
+async def silent() -> AsyncIterator[int]:
+    """Give the port of a server that accepts whoever comes, and never says a word."""
+    over = asyncio.Event()
+
+    async def keep(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(keep, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        over.set()
+
+
+class Start:
+    """A hub in this process with its pages, and what they say."""
+
+    def __init__(self, directory: Path, *, mqtt: int, redis: str, registry: str = "", store: str = "") -> None:
+        series = TimeseriesSettings(store="influxdb", url=store) if store else TimeseriesSettings(store="local")
+        self.settings = Settings(
+            data_dir=directory / "data",
+            mqtt=MqttSettings(port=mqtt),
+            redis=RedisSettings(url=SecretStr(redis)),
+            timeseries=series,
+            registry=RegistrySettings(url=SecretStr(registry)),
+            http=HttpSettings(port=free_port()),
+        )
+        self.hub = Hub(self.settings, SystemClock())
+        self.hub.pages = lambda: serve(pages_of(Metrics(), Watch(self.hub).missing), self.settings.http)
+
+    async def status(self, path: str) -> int:
+        """Return the status of a page."""
+        url = f"http://127.0.0.1:{self.settings.http.port}{path}"
+        async with aiohttp.ClientSession() as http, http.get(url) as answer:
+            return answer.status
+
+    async def reasons(self) -> dict[str, str]:
+        """Return what /readyz says: code to detail; nothing when it is ready."""
+        url = f"http://127.0.0.1:{self.settings.http.port}/readyz"
+        async with aiohttp.ClientSession() as http, http.get(url) as answer:
+            return {reason["code"]: reason["detail"] for reason in (await answer.json())["reasons"]}
+
+    async def is_ready(self) -> bool:
+        """Whether nothing is missing."""
+        return not await self.reasons()
+
+
+async def test_a_start_says_which_step_it_is_at_and_for_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.beginning.TELL_EVERY_SECONDS", 0.01)
+    beginning = Beginning(SystemClock())
+    with capture_logs() as said:
+        beginning.at(Step.REGISTRY)
+        await wait_until(lambda: len(said) >= 2)
+        beginning.at(Step.JOURNAL)
+        await wait_until(lambda: said[-1]["code"] == "starting_journal")
+        beginning.over()
+        told = len(said)
+        await wait_until(lambda: beginning.seconds > 0.05)
+    assert len(said) == told
+    assert (said[0]["event"], said[0]["code"]) == ("start_held_up", "starting_registry")
+    assert beginning.step is None
+
+
+def test_every_step_has_a_code_of_its_own() -> None:
+    assert len({step.code for step in Step}) == len(Step)
+
+
+async def test_a_registry_that_accepts_and_says_nothing_is_named_and_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.app.REGISTRY_ANSWER_SECONDS", 1.0)
+    async with silent() as port, asyncio.TaskGroup() as group:
+        registry = f"postgresql://hub:planted-secret@127.0.0.1:{port}/hub"
+        start = Start(tmp_path, mqtt=port, redis=f"redis://127.0.0.1:{port}/0", registry=registry)
+
+        async def begin() -> str:
+            with pytest.raises(UnavailableError) as given_up:
+                await start.hub.__aenter__()
+            return str(given_up.value)
+
+        beginning = group.create_task(begin())
+        await wait_until(lambda: start.hub.beginning.step is Step.REGISTRY)
+        assert (await start.reasons())["starting_registry"].startswith("the registry is opened, for ")
+        assert await start.status("/metrics") == HTTPStatus.SERVICE_UNAVAILABLE  # zeros would mean nothing
+        assert await start.status("/healthz") == HTTPStatus.OK
+        said = await beginning
+    assert said.startswith("[registry_unavailable] no answer within 1.0 s")
+    assert "planted-secret" not in said
+
+
+async def silence_is_named(start: Start) -> bool:
+    return "no CONNACK within 2.0 s" in (await start.reasons())["session_blind"]
+
+
+async def test_servers_that_accept_and_say_nothing_hold_no_start_up_and_are_named_until_they_speak(
+    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer, proxy_to: ProxyFactory
+) -> None:
+    async with proxy_to(mosquitto.port) as broker, proxy_to(valkey.port) as redis, silent() as store:
+        for proxy in (broker, redis):
+            proxy.blackhole()
+        url = valkey.url.replace(f":{valkey.port}", f":{redis.port}")
+        start = Start(tmp_path, mqtt=broker.port, redis=url, store=f"http://127.0.0.1:{store}")
+        async with start.hub, running(start.hub):
+            await wait_until(lambda: start.hub.is_running)
+            said = await start.reasons()
+            assert said.keys() == {"session_blind", "redis_unreachable", "ownership_unconfirmed"}
+            await wait_until(lambda: silence_is_named(start))
+            redis.heal()
+            await wait_until(lambda: start.hub.stream_sink.connected)
+            broker.heal()
+            await wait_until(start.is_ready)
