@@ -22,6 +22,7 @@ from hub.metrics import Metrics
 from hub.services.child import free_port
 from hub.ui.http import pages_of, serve
 from hub.ui.observing import Watch
+from tests.machine import needs_mosquitto
 from tests.running import running
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.proxy import ProxyFactory
@@ -121,6 +122,7 @@ async def test_a_registry_that_accepts_and_says_nothing_is_named_and_given_up(
 
 
 async def silence_is_named(start: Start) -> bool:
+    """Whether it says that the broker accepts, and does not answer."""
     return "no CONNACK within 2.0 s" in (await start.reasons())["session_blind"]
 
 
@@ -141,3 +143,16 @@ async def test_servers_that_accept_and_say_nothing_hold_no_start_up_and_are_name
             await wait_until(lambda: start.hub.stream_sink.connected)
             broker.heal()
             await wait_until(start.is_ready)
+
+
+@needs_mosquitto
+async def test_a_broker_that_lets_the_hub_not_in_is_told_in_its_own_words(tmp_path: Path, valkey: ValkeyServer) -> None:
+    broker = Mosquitto(tmp_path / "mosquitto", anonymous=False)
+    broker.start()
+    try:
+        start = Start(tmp_path, mqtt=broker.port, redis=valkey.url)
+        async with start.hub, running(start.hub):
+            watch = Watch(start.hub)
+            await wait_until(lambda: set(watch.vitals().blind_sessions.values()) == {"refused: not_authorized"})
+    finally:
+        broker.kill()

@@ -86,6 +86,7 @@ class Hearing:
                 self._line.counts.sys_dropped = int(packet.payload)
         elif packet.payload == self.nonce and not self.is_caught_up:
             self.is_caught_up = True
+            self._line.counts.standing = "its marker has come, and what came before it is not judged yet"
             self.acks.hand_out(1)
             self._say(CaughtUp(packet.packet_id))
             return []

@@ -33,7 +33,7 @@ def application(metrics: Metrics, vitals: Callable[[], Vitals]) -> web.Applicati
 def pages_of(metrics: Metrics, missing: Callable[[], Sequence[Reason]]) -> web.Application:
     """Return the three pages. ``/healthz`` answers as long as the loop turns; ``/readyz`` says 503 and why not.
 
-    ``/metrics`` says 503 until there is anything to read: zeros of a hub that has not opened its files yet mean nothing.
+    ``/metrics`` says 503 until there is anything to read: zeros of a hub that has only begun would mean nothing.
     """
 
     async def readiness(_request: web.Request) -> web.Response:

@@ -15,6 +15,7 @@ from hub.clock import SystemClock
 from hub.config import MqttSettings, RedisSettings, Settings, TimeseriesSettings
 from hub.ui.observing import Watch, broker_dropped
 from hub.ui.readiness import Drops, Vitals, reasons
+from tests.machine import needs_mosquitto
 from tests.running import running
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
@@ -140,6 +141,7 @@ async def drop_some(broker: Mosquitto) -> None:
                 return
 
 
+@needs_mosquitto
 async def test_what_the_broker_dropped_before_the_hub_came_keeps_nobody_waiting(
     tmp_path: Path, valkey: ValkeyServer
 ) -> None:
