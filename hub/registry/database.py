@@ -145,9 +145,10 @@ class Database:
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:
         """Turn what the driver says, and that it says nothing, into our errors."""
+        limit = asyncio.timeout(self._answer_seconds)
         with _told(self._url):
             try:
-                async with asyncio.timeout(self._answer_seconds) as limit:
+                async with limit:
                     yield
             except TimeoutError as error:
                 if not limit.expired():

@@ -32,7 +32,7 @@ LOG_TAIL_BYTES = 2_000
 log = structlog.get_logger(__name__)
 
 
-_held: deque[socket.socket] = deque()
+_held: deque[int] = deque()  # file descriptors: the system closes them at the end
 
 
 def free_port() -> int:
@@ -53,10 +53,10 @@ def free_port() -> int:
             holder.close()
             continue
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # only now: two of us must not both have it
-        _held.append(holder)
-        while len(_held) > HELD_PORTS:
-            _held.popleft().close()
         port: int = holder.getsockname()[1]
+        _held.append(holder.detach())
+        while len(_held) > HELD_PORTS:
+            os.close(_held.popleft())
         return port
     raise UnavailableError("no_free_port", "nothing can be listened on at 127.0.0.1")
 

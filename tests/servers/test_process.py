@@ -16,7 +16,7 @@ def test_a_stranger_on_its_port_is_not_taken_for_the_server(tmp_path: Path) -> N
     broker = Mosquitto(tmp_path)
     with (
         socket.create_server(("127.0.0.1", broker.port)),
-        pytest.raises(AssertionError, match=rf"port {broker.port}.*in use"),
+        pytest.raises(AssertionError, match=rf"(?s)port {broker.port}.*in use"),
     ):
         broker.start()
     broker.start()
