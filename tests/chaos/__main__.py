@@ -6,9 +6,11 @@ import asyncio
 import os
 import platform
 import secrets
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +28,9 @@ from tests.chaos.faults.table import FAULTS, ROWS
 from tests.chaos.outcome import Outcome
 from tests.chaos.storm import RATE, SERVERS, Storm
 from tests.machine import find
+
+ENDED = 130
+"""What a shell says of what Ctrl-C ended."""
 
 console = Console(stderr=True)
 
@@ -64,6 +69,21 @@ def chosen(names: Iterable[str]) -> list[Fault]:
     return [FAULTS[name] for name in wanted] or list(ROWS)
 
 
+@contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Let SIGTERM end us as Ctrl-C does, also where a shell had that ignored: all that was started ends with us."""
+    wanted = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: lambda *_: signal.raise_signal(signal.SIGINT)}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("ended by a signal, with everything that was started")
+        raise typer.Exit(ENDED) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def main(
     minutes: Annotated[float, typer.Option(help="For how long; 0: every fault once.")] = 0,
     seed: Annotated[int, typer.Option(help="The order and the moments of the faults.")] = 5,
@@ -91,6 +111,7 @@ def main(
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with (
+        ending_on_signals(),
         Model(minutes, secrets.randbelow(2**32)) as model,
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
     ):
