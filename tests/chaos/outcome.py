@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from tests.chaos.strain import Strain
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a fault came to; ``at`` is seconds after the storm began, ``wrong`` is empty when every invariant held."""
+    """What a fault came to; ``at`` is seconds after the storm began, ``wrong`` is empty when every invariant held.
+
+    ``strain`` is what the machine did to it meanwhile: it excuses nothing.
+    """
 
     fault: str
     at: float
@@ -18,6 +23,7 @@ class Outcome:
     bounds: str
     measured: str = ""
     wrong: tuple[str, ...] = ()
+    strain: Strain = field(default_factory=Strain)
 
 
 def uncounted(fault: str, at: float, lasted: float, wrong: tuple[str, ...]) -> Outcome:

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from tests.chaos.invariants import broken
 from tests.chaos.outcome import Outcome, uncounted
 from tests.chaos.publisher import Publisher, number_of, topic_of
 from tests.chaos.shadow import Shadow, card_number, is_numbered
+from tests.chaos.strain import NOTED_MS, Gauge
 from tests.chaos.town import opened
 from tests.chaos.watch import Watch
 from tests.servers.influxdb import InfluxServer
@@ -91,6 +92,7 @@ class Storm:
         self.publisher = Publisher(town.mosquitto.port, RATE)
         self.shadow = Shadow(town.hub.data)
         self.watch = Watch(town)
+        self.gauge = Gauge(town.valkey)
         self.outcomes: list[Outcome] = []
         self.copies_allowed: set[int] = set()
         self.rejected: set[int] = set()
@@ -118,6 +120,7 @@ class Storm:
         if wrong:
             words = (*wrong, f"/readyz said {sorted(self.watch.said)}", self.town.hub.log()[-LOG_BYTES:])
             self.outcomes.append(uncounted(fault.name, at, self.seconds - at, words))
+        self.outcomes[-1] = replace(self.outcomes[-1], strain=await self.gauge.read())
         return self.outcomes[-1]
 
     async def _struck(self, fault: Fault, at: float) -> Outcome:
@@ -126,7 +129,7 @@ class Storm:
         async with self.publisher.traffic():
             await self.publisher.until_acked(RATE // 2)
             self._calm, self._struck_at = range(first, self.publisher.number + 1), self.clock.wall_ns()
-            async with self.watch.watching():
+            async with self.watch.watching(), self.gauge.measuring():
                 await fault.strike(self)
             lasted, since = self.seconds - at, self.publisher.number
             recovery = await self._recovered(since)
@@ -158,7 +161,8 @@ class Storm:
     def fault_log(self) -> str:
         """Return what happened when, a line each."""
         return "\n".join(
-            f"{each.at:7.1f} s  {each.fault} ({each.lasted:.1f} s): {each.bounds}" for each in self.outcomes
+            f"{each.at:7.1f} s  {each.fault} ({each.lasted:.1f} s): {each.bounds}; {each.strain}"
+            for each in self.outcomes
         )
 
     # ----------------------------------------------------------------------------------------------------- observations
@@ -294,7 +298,8 @@ def _domain(name: str) -> str:
 async def storm_in(directory: Path, seed: int) -> AsyncIterator[Storm]:
     """Open a town of its own with everything that can break, its hub not started; end all of it afterwards."""
     async with AsyncExitStack() as stack:
-        mosquitto, valkey = Mosquitto(directory / "mosquitto"), ValkeyServer(directory / "valkey")
+        mosquitto = Mosquitto(directory / "mosquitto")
+        valkey = ValkeyServer(directory / "valkey", latency_monitor_threshold=str(NOTED_MS))
         for server in (mosquitto, valkey):
             stack.enter_context(_running(server))
         influxdb = await stack.enter_async_context(InfluxServer(directory / "influxdb"))
