@@ -11,7 +11,7 @@ import structlog
 from hub.clock import Clock
 from hub.errors import ConfigError, UnavailableError
 from hub.model import Event
-from hub.sinks.fence import Fence, Note
+from hub.sinks.fence import Fence, Note, Telling
 from hub.sinks.ownership import Claim, Ownership
 from hub.sinks.redis_link import Link, key_of, pack, pairs
 from hub.sinks.rounds import Position
@@ -51,6 +51,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Kept).decode
+_pack_commands = msgspec.msgpack.Encoder().encode
 _decode_commands = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
@@ -130,10 +131,7 @@ class Keeper:
         position = await self._fence.position()
         self._check()
         if untold := self._fence.untold:
-            again = [command for note in untold.values() for command in _decode_commands(note)]
-            await self._fence.commit(again, position, _notes(again))
-            if self._fence.untold:
-                raise UnavailableError("key_foreign", "a key of ours holds something else", keys=sorted(untold))
+            await self._fence.tell({key: _telling(_decode_commands(note)) for key, note in untold.items()})
             return False
         return position >= record or await self._fence.commit(packed, record, notes)
 
@@ -153,11 +151,15 @@ class Keeper:
 
 
 def _notes(packed: Sequence[bytes]) -> dict[str, Note]:
-    """Return what is noted of a key that turns out to be somebody else's: its commands, for nobody else keeps them."""
+    """Return what is noted of a key that refuses: its commands, for nobody else keeps them."""
     commands: dict[str, list[bytes]] = {}
     for command in packed:
         commands.setdefault(key_of(command).decode(), []).append(command)
-    return {key: Note(kind_of(key), msgspec.msgpack.encode(each)) for key, each in commands.items()}
+    return {key: Note(kind_of(key), _pack_commands(each)) for key, each in commands.items()}
+
+
+def _telling(commands: Sequence[bytes]) -> Telling:
+    return Telling([(_pack_commands(commands[at:]), command) for at, command in enumerate(commands)])
 
 
 def decode_kept(fields: Mapping[bytes, bytes]) -> Kept | None:

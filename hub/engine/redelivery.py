@@ -32,6 +32,11 @@ class Redelivery:
     wrong in one case: m' was cut off on its first connection after the kill, before that one caught up, and comes again
     while m is still unsettled. (Or without a kill, when 65,535 others came between the two.) Then m' is lost: a count,
     or the second of two equal alarms. A device that numbers its messages, or tells their time, is safe: none is equal.
+
+    A broker sends again in order, so a match could be looked for only behind the last one. That would tell m' without a
+    kill apart, as m comes again first; not after one, where m is gone. And what two connections heard is in no one
+    order once the first has settled in part (it heard 4 and 5 and a killed broker begins again at 1), so that a
+    repeat in front of the last match would be judged twice; how far we are would have to be in every checkpoint.
     """
 
     def __init__(self, state: State, decode: Decode) -> None:

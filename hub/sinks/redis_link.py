@@ -61,6 +61,13 @@ def key_of(packed: bytes) -> bytes:
     return packed.split(b"\r\n", 5)[4]
 
 
+def words_of(packed: bytes) -> list[bytes]:
+    """Return the words of one packed command."""
+    reader = hiredis.Reader()
+    reader.feed(packed)
+    return cast("list[bytes]", reader.gets())
+
+
 class Link:
     """One connection, used by one task at a time.
 

@@ -14,7 +14,7 @@ import structlog
 from hub.clock import Clock
 from hub.errors import UnavailableError
 from hub.model import AlarmState, Owed, StreamWork
-from hub.sinks.fence import Fence, Note
+from hub.sinks.fence import Fence, Note, Telling
 from hub.sinks.redis_link import key_of
 from hub.sinks.streams import (
     DEAD_LETTERS,
@@ -27,6 +27,7 @@ from hub.sinks.streams import (
     pack_event,
     pack_reply,
     pack_site_alarms,
+    reply_key,
     source_of,
 )
 
@@ -54,7 +55,7 @@ that the changes still owed lead to the same state again.
 
 @dataclass(slots=True)
 class _Parcel:
-    """One record's commands, and the keys of theirs that may turn out to be somebody else's."""
+    """One record's commands, and the keys that they write to."""
 
     position: int
     packed: list[bytes]
@@ -66,15 +67,16 @@ class StreamSink:
     """The sink of ``hub:events:*``, ``hub:alarms:*``, ``hub:reply:*`` and ``hub:dead-letters``.
 
     ``run`` delivers; ``keep_up`` notices once a second that Redis is gone or back, and shows all alarms on each new
-    connection. For readyz: ``connected``, and ``behind_since`` (monotonic ns of the first failure since the last
-    delivery, None while nothing is held up). Counts: ``delivered`` by sort, ``rejected`` (what cannot be written down
-    at all and would block what follows), ``transactions``, ``retries``.
+    connection. For readyz: ``connected``, ``behind_since`` (monotonic ns of the first failure since the last delivery,
+    None while nothing is held up) and ``last_error``. Counts: ``delivered`` by sort, ``rejected`` (what cannot be
+    written down at all and would block what follows), ``transactions``, ``retries``.
     """
 
     def __init__(
         self, owed: Owed[StreamWork], fence: Fence, clock: Clock, *, partition: str, alarms: AlarmSnapshot
     ) -> None:
         self.behind_since: int | None = None
+        self.last_error = ""
         self.delivered = dict.fromkeys(("events", "alarms", "replies", "dead_letters"), 0)
         self.rejected = 0
         self.transactions = 0
@@ -165,7 +167,7 @@ class StreamSink:
             self.transactions += 1
 
     async def _tell(self, parcels: deque[_Parcel], untold: Mapping[str, int], delivered: int) -> None:
-        """Send what keys that were somebody else's have not taken, each above its record, of what the cursor covers.
+        """Send what keys have refused, each above its record, of what the cursor covers.
 
         The outbox owes those records still; but after a kill it may give them in other portions.
         """
@@ -173,16 +175,15 @@ class StreamSink:
         self._checked_keys.clear()
         await self._check_types()
         covered = [parcel for parcel in parcels if parcel.position <= delivered]
-        packed = [
-            command
-            for parcel in covered
-            for command in parcel.packed
-            if parcel.position > untold.get(key_of(command).decode(), delivered)
-        ]
         told = parcels[-1].position
-        if_ours = b"%d" % told if told < delivered else b""
-        notes = {key: Note(kind_of(key), b"%d" % above, if_ours) for key, above in untold.items()}
-        await self._fence.commit(packed, delivered, notes)
+        await self._fence.tell(
+            {
+                key: Telling(
+                    _commands(covered, key.encode(), above), b"%d" % max(told, above) if told < delivered else b""
+                )
+                for key, above in untold.items()
+            }
+        )
 
     async def _catch_up(self) -> int:
         """Return the cursor, after showing all alarms if the connection is a new one."""
@@ -219,16 +220,18 @@ class StreamSink:
         if work.alarms:
             parcel.keys.update(alarms_key(change.site) for change in work.alarms)
             _fill(parcel, "alarms", work.alarms, pack_alarm_change, tally)
-        if work.replies:
-            _fill(parcel, "replies", work.replies, pack_reply, tally)
         if work.dead_letters:
             parcel.keys.add(DEAD_LETTERS)
             _fill(parcel, "dead_letters", work.dead_letters, pack_dead_letter, tally)
         self._keys |= parcel.keys
+        if work.replies:  # whatever their keys hold gives way; and there are too many to remember
+            parcel.keys.update(reply_key(reply.id) for reply in work.replies)
+            _fill(parcel, "replies", work.replies, pack_reply, tally)
         return parcel
 
     def _fall_behind(self, error: UnavailableError) -> None:
         self.retries += 1
+        self.last_error = str(error)
         if self.behind_since is None:
             self.behind_since = self._clock.monotonic_ns()
             log.warning("stream_delivery_held_up", reason=str(error))
@@ -252,6 +255,17 @@ def _fill(
             tally[sort] += 1
             parcel.packed.append(command)
             parcel.packed_bytes += len(command)
+
+
+def _commands(parcels: Sequence[_Parcel], key: bytes, above: int) -> list[tuple[bytes, bytes]]:
+    """Return what parcels above a record write to a key, each command with the record above which it is untold."""
+    return [
+        (b"%d" % (parcel.position - 1), command)
+        for parcel in parcels
+        if parcel.position > above
+        for command in parcel.packed
+        if key_of(command) == key
+    ]
 
 
 def _load(parcels: deque[_Parcel]) -> list[_Parcel]:

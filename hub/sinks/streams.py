@@ -78,7 +78,10 @@ def reply_key(request: str) -> str:
 
 def kind_of(key: str) -> bytes:
     """Return what TYPE says of a key that transactions write to, unless it is somebody else's."""
-    return b"hash" if key.startswith(alarms_key("")) else b"list" if key.startswith(outbox_key("")) else b"stream"
+    return next((kind for prefix, kind in _KINDS if key.startswith(prefix)), b"stream")
+
+
+_KINDS = ((alarms_key(""), b"hash"), (outbox_key(""), b"list"), (reply_key(""), b"string"))
 
 
 def trimmed_keys(partition: str, domains: Iterable[str] = DOMAINS) -> tuple[str, ...]:

@@ -206,6 +206,7 @@ class Watch:
             is_redis_connected=hub.stream_sink.connected,
             redis_unsafe=hub.ownership.server.unsafe,
             streams_behind_seconds=_seconds_since(hub.stream_sink.behind_since, now),
+            streams_error=hub.stream_sink.last_error,
             store_behind_seconds=_seconds_since(writer.behind_since, now),
             store_error=writer.last_error or "",
             owned_seconds=_seconds_since(confirmed, now),

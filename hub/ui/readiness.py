@@ -25,6 +25,7 @@ class Vitals:
     is_redis_connected: bool
     redis_unsafe: str
     streams_behind_seconds: float | None
+    streams_error: str
     store_behind_seconds: float | None
     store_error: str
     owned_seconds: float | None
@@ -62,7 +63,8 @@ def _delivering(vitals: Vitals) -> Iterator[Reason]:
     elif not vitals.is_redis_connected:
         yield Reason(code="redis_unreachable", detail="events wait in the outbox")
     if (vitals.streams_behind_seconds or 0) > PATIENCE_SECONDS:
-        yield Reason(code="streams_behind", detail=f"no delivery for {vitals.streams_behind_seconds:.0f} s")
+        detail = f"no delivery for {vitals.streams_behind_seconds:.0f} s: {vitals.streams_error}"
+        yield Reason(code="streams_behind", detail=detail)
     if (vitals.store_behind_seconds or 0) > PATIENCE_SECONDS:
         why = vitals.store_error or "the store does not answer"
         detail = f"no write for {vitals.store_behind_seconds:.0f} s: {why}"

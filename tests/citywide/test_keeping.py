@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+import pytest
+
 from hub.citywide.keeping import CITY, Keeper, Kept
 from hub.clock import SystemClock
 from hub.sinks.ownership import Claim, Ownership
@@ -33,12 +35,19 @@ async def test_an_event_that_its_stream_refused_is_there_once_when_the_stream_is
         assert (keeper.transactions, keeper.behind_since) == (1, None)
 
 
-async def test_what_was_refused_when_the_city_stopped_is_told_once_by_the_next_one(valkey: ValkeyServer) -> None:
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("SET", ["somebody's note"]), ("XADD", [f"{2**64 - 1}-{2**64 - 1}", "a", "b"])],
+    ids=["somebody else's", "no id left"],
+)
+async def test_what_was_refused_when_the_city_stopped_is_told_once_by_the_next_one(
+    valkey: ValkeyServer, name: str, words: list[str]
+) -> None:
     clock, told, later = SystemClock(), swipe(1, GARDEN), swipe(2, GARDEN)
     claim = Claim(partition=CITY, journal=JOURNAL, host="host-a", epoch_hint=0, journal_end=100)
     async with valkey.link() as link, valkey.link() as of_owner, valkey.link() as of_keeper:
         keeper = Keeper(of_keeper, Ownership(of_owner, clock, claim), clock)
-        await link.ask("SET", events_key(told.name), "somebody's note")
+        await link.ask(name, events_key(told.name), *words)
         with suppress(TimeoutError):
             async with asyncio.timeout(10) as limit, asyncio.TaskGroup() as group:
                 group.create_task(keeper.keep([told], Kept()))

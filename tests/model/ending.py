@@ -11,6 +11,7 @@ from hub.model import AlarmState, DeadLetter, Reply
 from hub.sinks.streams import DEAD_LETTERS, alarms_key, events_key, reply_key
 from hub.sinks.timeseries.lines import split_line
 from tests.model.devices import REFUSED
+from tests.model.fake_redis import Stream
 from tests.model.machine import World
 
 
@@ -91,7 +92,7 @@ def _redis(world: World) -> Iterator[str]:
             wanted[events_key(event.name).encode()].append(event.id.encode())
         letters += came.effects.dead_letters
         replies |= {reply.id: reply for reply in came.effects.replies}
-    announced = redis.streams.pop(DEAD_LETTERS.encode(), [])
+    announced = redis.streams.pop(DEAD_LETTERS.encode(), Stream())
     found = {key: [entry[b"id"] for entry in entries] for key, entries in redis.streams.items()}
     if found != wanted:
         yield f"events: {found}, and should be {dict(wanted)}"

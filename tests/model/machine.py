@@ -8,17 +8,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from hub.model import Batch, Control, Outcome, OutcomeKind, Record, Scalar, SessionCaughtUp, Tick
+from hub.sinks.fence import TELL
+from hub.sinks.redis_link import pack
 from tests.engine.desk import SESSIONS, START
 from tests.model.broker import Post, Sent
 from tests.model.devices import REFUSED, Devices, Word
 from tests.model.disk import Space
-from tests.model.north import Command
+from tests.model.fake_redis import LAST_ID, Client, Command
 from tests.model.process import Process, Surroundings
 from tests.model.reference import Reference, Repeated, differences
 from tests.model.still import SECOND, StillClock, StillLoop, Way
 from tests.model.town import editions
 
 ALL = 1_000_000
+ASIDE = b"aside"
 EMPTY_UNSETTLED = b"\xa8messages\x90"
 Said = dict[str, Scalar]
 
@@ -49,6 +52,7 @@ class World:
         self._sent_in: dict[str, int] = {}
         self._saved_to = 0
         self._lives = 0
+        self._meddled = b""
         self.around.disk.on_journaled = self._look_at_journal
         self.around.disk.on_saved = self._look_at_state
         self.around.redis.on_entry = self._look_at_entry
@@ -153,11 +157,19 @@ class World:
                 self.accuse(f"{fields[b'type'].decode()} was delivered twice")
 
     def _look_at_transaction(self, commands: Sequence[Command]) -> None:
-        """No record is sent that the cursor covers: what does not move it shows whole alarms on a new connection."""
-        *work, (_, key, *fields) = [command for command in commands if command[0] != b"EVAL"]  # notes beside the cursor
+        """No record is sent that the cursor covers, but what a key has refused, once it is noted.
+
+        What does not move the cursor shows whole alarms on a new connection, or writes notes beside it.
+        """
+        *others, (_, key, *fields) = [command for command in commands if command[0] != b"EVAL"]
+        known = self.around.redis.hashes.get(key, {})
+        again = [words[3] for name, *words in commands if name == b"EVAL" and words[0] == TELL.encode()]
+        if unnoted := [each for each in again if b"untold:" + each not in known]:
+            self.accuse(f"{unnoted} is told again, and no note says that it has refused anything")
+        work = [command for command in others if command[1] != key]
         if not work or work[0][0] == b"DEL" or not key.startswith(b"hub:cursor:"):  # a claim ends with its heartbeat
             return
-        before = int(self.around.redis.hashes.get(key, {}).get(b"record", b"0"))
+        before = int(known.get(b"record", b"0"))
         record = int(dict(zip(fields[::2], fields[1::2], strict=True))[b"record"])
         if record <= before:
             names = sorted({name.decode() for name, *_ in work})
@@ -261,6 +273,29 @@ class World:
         """Let a transaction whose client is gone run after all."""
         if self.around.redis.buffered:
             self.around.redis.buffered.popleft()()
+
+    def meddle(self, which: int, *, fills: bool) -> None:
+        """Take one of the streams, or leave no id in it; or mend the one that is not ours."""
+        redis = self.around.redis
+        if self._meddled:
+            self._mend()
+        elif redis.streams:
+            self._meddled = sorted(redis.streams)[which % len(redis.streams)]
+            if fills:
+                self._ask_redis("XSETID", self._meddled, b"%d-%d" % LAST_ID)
+            else:
+                self._ask_redis("RENAME", self._meddled, ASIDE)
+                self._ask_redis("SET", self._meddled, b"somebody's note")
+
+    def _mend(self) -> None:
+        key, self._meddled = self._meddled, b""
+        if ASIDE in self.around.redis.streams:
+            self._ask_redis("RENAME", ASIDE, key)
+        elif key:
+            self._ask_redis("XSETID", key, b"%d-%d" % self.around.redis.streams[key].top)
+
+    def _ask_redis(self, *words: bytes | str) -> None:
+        self.around.redis.run(Client(), [pack(*words)])
 
     def connect(self) -> None:
         """Connect the sessions that are not."""
@@ -386,6 +421,7 @@ class World:
     def calm_down(self) -> None:
         """End all faults, let everything be said, heard, done and delivered."""
         self.around.disk.space = Space.PLENTY
+        self._mend()
         self.next_way.clear()
         self._go_on(3)
         self.revise("as at first")

@@ -43,7 +43,8 @@ from hub.sinks.timeseries.writer import SeriesWriter
 from tests.engine.desk import JOURNAL, SESSIONS
 from tests.model.broker import Broker, ModelSession
 from tests.model.disk import PARTITION, Disk
-from tests.model.north import AlwaysSafe, Lines, ModelLink, ModelStore, Redis
+from tests.model.fake_redis import Redis
+from tests.model.north import AlwaysSafe, Lines, ModelLink, ModelStore
 from tests.model.reference import encode, engine
 from tests.model.still import Doors, StillClock
 from tests.model.town import everything

@@ -28,6 +28,7 @@ WELL = Vitals(
     is_redis_connected=True,
     redis_unsafe="",
     streams_behind_seconds=None,
+    streams_error="",
     store_behind_seconds=None,
     store_error="",
     owned_seconds=0.4,
@@ -82,6 +83,12 @@ def test_every_blind_session_is_named() -> None:
 def test_the_error_of_the_store_is_told() -> None:
     (reason,) = reasons(replace(WELL, store_behind_seconds=60, store_error="[store_busy] 503"))
     assert reason.detail == "no write for 60 s: [store_busy] 503"
+
+
+def test_what_holds_up_the_streams_is_told() -> None:
+    why = "[key_refuses] ERR The stream has exhausted the last possible ID key='hub:events:fire'"
+    (reason,) = reasons(replace(WELL, streams_behind_seconds=60, streams_error=why))
+    assert reason.detail == f"no delivery for 60 s: {why}"
 
 
 def test_a_hub_that_does_not_run_has_no_other_troubles() -> None:

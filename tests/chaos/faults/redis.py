@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
 
-from hub.sinks.streams import events_key
+from hub.sinks.redis_link import rows
+from hub.sinks.streams import cursor_key, events_key
 from tests.chaos.faults.fault import DOWN, STARTING, Fault
 from tests.chaos.storm import RATE, Storm
 from tests.waiting import wait_until
+
+TAKE = "redis.call('RENAME', KEYS[1], KEYS[2]); return redis.call('SET', KEYS[1], 'a note')"
+"""At once: what the hub adds to a stream between the two would be its own, and lost."""
 
 
 async def kill(storm: Storm) -> None:
@@ -55,10 +62,52 @@ async def take_key(storm: Storm) -> None:
     """Let somebody put something else where a stream of ours was, and put the stream back when the hub has said so."""
     ours = events_key("access.granted")
     async with storm.town.valkey.link() as link:
-        await link.ask("RENAME", ours, "aside")
-        await link.ask("SET", ours, "somebody's note")
+        await link.ask("EVAL", TAKE, 2, ours, "aside")
         await storm.until_said("streams_behind")
         await link.ask("RENAME", "aside", ours)
+
+
+@asynccontextmanager
+async def refusing(storm: Storm) -> AsyncIterator[None]:
+    """Let a stream be refused what a transaction adds to it, and its answer never come; mend it when the hub knows."""
+    hub, link, ours = storm.town.hub, storm.redis_link, events_key("access.granted")
+    cursor = cursor_key(storm.town.partition)
+    async with storm.town.valkey.link() as valkey:
+
+        async def is_noted() -> bool:
+            return await valkey.ask("HEXISTS", cursor, f"untold:{ours}") == 1
+
+        hub.pause()  # so that it is the first refusal of which nobody hears
+        await valkey.ask("EVAL", TAKE, 2, ours, "aside")
+        link.deafen_at = ours.encode()
+        hub.resume()
+        await wait_until(is_noted)
+        yield
+        await storm.until_said("streams_behind")
+        await valkey.ask("RENAME", "aside", ours)
+
+
+async def refuse_unheard(storm: Storm) -> None:
+    """Let the hub find out by itself what its transaction came to."""
+    async with refusing(storm):
+        pass
+
+
+async def kill_as_it_refuses(storm: Storm) -> None:
+    """Kill the hub before it could hear of the refusal."""
+    async with refusing(storm):
+        storm.town.hub.kill()
+        storm.town.hub.start()
+
+
+async def leave_no_id(storm: Storm) -> None:
+    """Leave no id for a further entry of a stream, and go back to its last one when the hub has said so."""
+    ours = events_key("access.granted")
+    async with storm.town.valkey.link() as link:
+        await link.ask("XSETID", ours, f"{2**64 - 1}-{2**64 - 1}")
+        await storm.until_said("streams_behind")
+        last = rows(rows(await link.ask("XREVRANGE", ours, "+", "-", "COUNT", 1))[0])[0]
+        await link.ask("XSETID", ours, cast("bytes", last))
 
 
 async def swallow_exec(storm: Storm) -> None:
@@ -105,6 +154,29 @@ ROWS = (
         name="a stranger's key in a stream's place",
         does="its transactions happen but for the events of that stream; then the stream is put back",
         strike=take_key,
+        says=frozenset({"streams_behind"}),
+        is_long=True,
+    ),
+    Fault(
+        name="a stream refuses and nobody hears of it",
+        does="as above, and the answer to the first transaction that it happens in never comes",
+        strike=refuse_unheard,
+        says=frozenset({"streams_behind"}),
+        may_say=GONE | SLOW,
+        is_long=True,
+    ),
+    Fault(
+        name="hub killed as a stream refuses",
+        does="as above, SIGKILL between EXEC and its answer, started again",
+        strike=kill_as_it_refuses,
+        says=frozenset({"streams_behind"}),
+        may_say=STARTING | SLOW,
+        is_long=True,
+    ),
+    Fault(
+        name="no id left in a stream",
+        does="XSETID to the last one there is: its transactions happen but for the events of that stream; then back",
+        strike=leave_no_id,
         says=frozenset({"streams_behind"}),
         is_long=True,
     ),

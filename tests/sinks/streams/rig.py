@@ -130,13 +130,14 @@ class Rig:
         claim: Claim | None = None,
         alarms: Mapping[str, Sequence[AlarmState]] | None = None,
         confirmed: int = 0,
+        link: Link | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self.tails: list[tuple[int, int]] = []
         self.alarms: MutableMapping[str, Sequence[AlarmState]] = dict(alarms or {})
         self.ownership = Ownership(Link(address, answer_seconds=answer_seconds), clock, claim or claim_of())
         self.fence = Fence(
-            Link(address, answer_seconds=answer_seconds),
+            link or Link(address, answer_seconds=answer_seconds),
             self.ownership,
             confirmed=confirmed,
             on_tail_lost=lambda expected, found: self.tails.append((expected, found)),

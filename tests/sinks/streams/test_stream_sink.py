@@ -10,12 +10,11 @@ from typing import cast
 
 import pytest
 from redis import Redis
-from structlog.testing import capture_logs
 from typing_extensions import override
 
 from hub.errors import OwnershipLostError, UnavailableError
 from hub.model import AlarmChange, AlarmState, Reply, Where
-from hub.sinks import redis_link, stream_sink
+from hub.sinks import redis_link
 from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
 from hub.sinks.stream_readers import read_alarms, read_events
 from hub.sinks.streams import DEAD_LETTERS, alarms_key, cursor_key, domain_key, reply_key
@@ -478,110 +477,3 @@ async def test_a_link_that_was_cancelled_half_way_never_takes_an_answer_for_anot
         assert not link.is_open
         await link.open()
         assert await link.ask("PING") == b"PONG"
-
-
-async def test_what_a_key_replaced_behind_our_back_refused_waits_until_it_is_mended_and_comes_once(
-    valkey: ValkeyServer,
-) -> None:
-    outbox = MemoryOutbox()
-    rig = Rig(valkey.address, outbox)
-    async with valkey.link() as link, rig.running():
-        outbox.put(1, work([event(1)]))
-        await wait_until(lambda: not outbox.owed)
-        await link.ask("SET", domain_key("fire"), "somebody's note")
-        outbox.put(2, work([event(2), event(3, "care.fall")]))
-        await wait_until(lambda: rig.sink.behind_since is not None)
-        outbox.put(3, work([event(4)]))
-        await wait_until(lambda: rig.sink.retries > 2)
-        assert [each.name for each in await read_events(link, ["care"])] == ["care.fall"]
-        await link.ask("DEL", domain_key("fire"))
-        await wait_until(lambda: not outbox.owed)
-        assert [each.id for each in await read_events(link, ["fire"])] == [event(2).id, event(4).id]
-        assert [each.name for each in await read_events(link, ["care"])] == ["care.fall"]
-    assert rig.fence.refused == 1
-    assert rig.sink.behind_since is None
-
-
-async def test_what_was_refused_is_told_by_the_next_process_and_told_once(valkey: ValkeyServer) -> None:
-    outbox = MemoryOutbox()
-    async with valkey.link() as link:
-        rig = Rig(valkey.address, outbox, clock=ManualClock())
-        async with rig.running():
-            outbox.put(1, work([event(1)]))
-            await wait_until(lambda: not outbox.owed)
-            await link.ask("SET", domain_key("fire"), "somebody's note")
-            outbox.put(2, work([event(2), event(3, "care.fall")]), work([event(4, "care.fall")]), work([event(5)]))
-            await wait_until(lambda: rig.sink.behind_since is not None)
-        await link.ask("DEL", domain_key("fire"))
-        later = Rig(valkey.address, outbox, clock=ManualClock())
-        async with later.running():
-            outbox.put(6, work([event(6)]))
-            await wait_until(lambda: not outbox.owed)
-        assert [each.id for each in await read_events(link, ["fire"])] == [event(n).id for n in (2, 5, 6)]
-        assert [each.id for each in await read_events(link, ["care"])] == [event(n).id for n in (3, 4)]
-        assert set(pairs(await link.ask("HGETALL", cursor_key("p1")))) == {b"journal", b"epoch", b"record"}
-    assert outbox.tally["events"] == 6
-
-
-async def test_the_next_process_tells_what_was_refused_in_whatever_portions_the_outbox_gives_it(
-    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outbox = MemoryOutbox()
-    async with valkey.link() as link:
-        rig = Rig(valkey.address, outbox, clock=ManualClock())
-        async with rig.running():
-            outbox.put(1, work([event(1), event(11, "care.fall")]))
-            await wait_until(lambda: not outbox.owed)
-            await link.ask("SET", domain_key("fire"), "somebody's note")
-            await link.ask("SET", domain_key("care"), "another")
-            outbox.put(2, *[work([event(n), event(n + 10, "care.fall")]) for n in range(2, 7)])
-            await wait_until(lambda: rig.fence.refused == 10)
-        await link.ask("DEL", domain_key("fire"), domain_key("care"))
-        monkeypatch.setattr(stream_sink, "RECORDS_PER_TAKE", 2)
-        outbox.put(7, work([event(7)]))
-        async with Rig(valkey.address, outbox, clock=ManualClock()).running():
-            await wait_until(lambda: not outbox.owed)
-        assert [each.id for each in await read_events(link, ["fire"])] == [event(n).id for n in range(2, 8)]
-        assert [each.id for each in await read_events(link, ["care"])] == [event(n + 10).id for n in range(2, 7)]
-
-
-async def test_a_server_that_forgets_a_refusal_with_its_transaction_is_told_each_event_once(
-    valkey: ValkeyServer,
-) -> None:
-    outbox, fire, aside = MemoryOutbox(), domain_key("fire"), "aside"
-    rig = Rig(valkey.address, outbox)
-    async with valkey.link() as link, rig.running():
-        outbox.put(1, work([event(1)]))
-        await wait_until(lambda: not outbox.owed)
-        before = await link.ask("DUMP", cursor_key("p1"))
-        assert isinstance(before, bytes)
-        await link.ask("RENAME", fire, aside)
-        await link.ask("SET", fire, "somebody's note")
-        outbox.put(2, work([event(2), event(3, "care.fall")]))
-        await wait_until(lambda: rig.sink.behind_since is not None)
-        await link.ask("MULTI")
-        for forgotten in (("DEL", domain_key("care"), fire), ("RENAME", aside, fire)):
-            await link.ask(*forgotten)
-        await link.ask("RESTORE", cursor_key("p1"), 0, before, "REPLACE")
-        await link.ask("EXEC")
-        await wait_until(lambda: not outbox.owed)
-        assert [each.id for each in await read_events(link, ["fire"])] == [event(1).id, event(2).id]
-        assert [each.id for each in await read_events(link, ["care"])] == [event(3).id]
-    assert rig.fence.tails_lost == 1
-
-
-async def test_a_command_that_is_refused_for_good_holds_up_nothing_and_is_named(
-    valkey: ValkeyServer,
-) -> None:
-    outbox, fire = MemoryOutbox(), domain_key("fire")
-    rig = Rig(valkey.address, outbox)
-    with capture_logs() as logs:
-        async with valkey.link() as link, rig.running():
-            await link.ask("XADD", fire, f"{2**64 - 1}-{2**64 - 1}", "a", "b")
-            outbox.put(1, work([event(1), event(2, "care.fall")]), work([event(3, "security.x")]))
-            await wait_until(lambda: not outbox.owed)
-            assert await link.ask("XLEN", fire) == 1
-            assert [each.id for each in await read_events(link, ["care", "security"])] == [event(2).id, event(3).id]
-    assert (rig.fence.refused, rig.sink.retries) == (1, 0)
-    refusal = next(each for each in logs if each["event"] == "stream_command_refused")
-    assert (refusal["key"], refusal["waits"], "ID" in refusal["reason"]) == (fire, False, True)

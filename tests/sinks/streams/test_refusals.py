@@ -1,0 +1,273 @@
+"""What a Valkey refuses inside a transaction that it does: told when it takes it again, once, whoever owns it then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+from typing_extensions import override
+
+from hub.model import AlarmChange, Reply
+from hub.sinks import stream_sink
+from hub.sinks.redis_link import Answer, Link, RedisAddress, pack, pairs
+from hub.sinks.stream_readers import read_alarms, read_events
+from hub.sinks.streams import alarms_key, cursor_key, domain_key, heartbeat_key, reply_key
+from tests.clocks import ManualClock
+from tests.servers.proxy import Proxy
+from tests.servers.valkey import PASSWORD, ValkeyServer
+from tests.sinks.streams.rig import PARTITION, MemoryOutbox, Rig, alarm, event, work
+from tests.waiting import wait_until
+
+USER, EXEC = "limited", pack("EXEC")
+ALLOWED = (cursor_key(PARTITION), heartbeat_key(PARTITION), domain_key("care"))
+FIRE, LAST_ID = domain_key("fire"), f"{2**64 - 1}-{2**64 - 1}"
+
+
+async def test_what_a_key_replaced_behind_our_back_refused_waits_until_it_is_mended_and_comes_once(
+    valkey: ValkeyServer,
+) -> None:
+    outbox = MemoryOutbox()
+    rig = Rig(valkey.address, outbox)
+    async with valkey.link() as link, rig.running():
+        outbox.put(1, work([event(1)]))
+        await wait_until(lambda: not outbox.owed)
+        await link.ask("SET", domain_key("fire"), "somebody's note")
+        outbox.put(2, work([event(2), event(3, "care.fall")]))
+        await wait_until(lambda: rig.sink.behind_since is not None)
+        outbox.put(3, work([event(4)]))
+        await wait_until(lambda: rig.sink.retries > 2)
+        assert [each.name for each in await read_events(link, ["care"])] == ["care.fall"]
+        await link.ask("DEL", domain_key("fire"))
+        await wait_until(lambda: not outbox.owed)
+        assert [each.id for each in await read_events(link, ["fire"])] == [event(2).id, event(4).id]
+        assert [each.name for each in await read_events(link, ["care"])] == ["care.fall"]
+    assert rig.fence.refused == 1
+    assert rig.sink.behind_since is None
+
+
+async def test_what_was_refused_is_told_by_the_next_process_and_told_once(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    async with valkey.link() as link:
+        rig = Rig(valkey.address, outbox, clock=ManualClock())
+        async with rig.running():
+            outbox.put(1, work([event(1)]))
+            await wait_until(lambda: not outbox.owed)
+            await link.ask("SET", domain_key("fire"), "somebody's note")
+            outbox.put(2, work([event(2), event(3, "care.fall")]), work([event(4, "care.fall")]), work([event(5)]))
+            await wait_until(lambda: rig.sink.behind_since is not None)
+        await link.ask("DEL", domain_key("fire"))
+        later = Rig(valkey.address, outbox, clock=ManualClock())
+        async with later.running():
+            outbox.put(6, work([event(6)]))
+            await wait_until(lambda: not outbox.owed)
+        assert [each.id for each in await read_events(link, ["fire"])] == [event(n).id for n in (2, 5, 6)]
+        assert [each.id for each in await read_events(link, ["care"])] == [event(n).id for n in (3, 4)]
+        assert set(pairs(await link.ask("HGETALL", cursor_key("p1")))) == {b"journal", b"epoch", b"record"}
+    assert outbox.tally["events"] == 6
+
+
+async def test_the_next_process_tells_what_was_refused_in_whatever_portions_the_outbox_gives_it(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = MemoryOutbox()
+    async with valkey.link() as link:
+        rig = Rig(valkey.address, outbox, clock=ManualClock())
+        async with rig.running():
+            outbox.put(1, work([event(1), event(11, "care.fall")]))
+            await wait_until(lambda: not outbox.owed)
+            await link.ask("SET", FIRE, "somebody's note")
+            await link.ask("SET", domain_key("care"), "another")
+            outbox.put(2, *[work([event(n), event(n + 10, "care.fall")]) for n in range(2, 7)])
+            await wait_until(lambda: rig.fence.refused == 10)
+        await link.ask("DEL", domain_key("fire"), domain_key("care"))
+        monkeypatch.setattr(stream_sink, "RECORDS_PER_TAKE", 2)
+        outbox.put(7, work([event(7)]))
+        async with Rig(valkey.address, outbox, clock=ManualClock()).running():
+            await wait_until(lambda: not outbox.owed)
+        assert [each.id for each in await read_events(link, ["fire"])] == [event(n).id for n in range(2, 8)]
+        assert [each.id for each in await read_events(link, ["care"])] == [event(n + 10).id for n in range(2, 7)]
+
+
+async def test_a_key_that_has_taken_more_than_another_is_not_told_again_what_the_other_lacks(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox, care = MemoryOutbox(), domain_key("care")
+    async with valkey.link() as link:
+        rig = Rig(valkey.address, outbox, clock=ManualClock())
+        async with rig.running():
+            outbox.put(1, work([event(1), event(11, "care.fall")]))
+            await wait_until(lambda: not outbox.owed)
+            for key in (FIRE, care):
+                await link.ask("SET", key, "somebody's note")
+            outbox.put(2, *[work([event(n), event(n + 10, "care.fall")]) for n in range(2, 7)])
+            await wait_until(lambda: rig.fence.refused == 10)
+        await link.ask("DEL", FIRE, care)
+        await link.ask("HSET", cursor_key(PARTITION), f"untold:{care}", 4)  # it has taken 2 to 4 since
+        monkeypatch.setattr(stream_sink, "RECORDS_PER_TAKE", 2)
+        async with Rig(valkey.address, outbox, clock=ManualClock()).running():
+            await wait_until(lambda: not outbox.owed)
+        assert [each.id for each in await read_events(link, ["fire"])] == [event(n).id for n in range(2, 7)]
+        assert [each.id for each in await read_events(link, ["care"])] == [event(n + 10).id for n in range(5, 7)]
+
+
+async def test_a_server_that_forgets_a_refusal_with_its_transaction_is_told_each_event_once(
+    valkey: ValkeyServer,
+) -> None:
+    outbox, fire, aside = MemoryOutbox(), domain_key("fire"), "aside"
+    rig = Rig(valkey.address, outbox)
+    async with valkey.link() as link, rig.running():
+        outbox.put(1, work([event(1)]))
+        await wait_until(lambda: not outbox.owed)
+        before = await link.ask("DUMP", cursor_key("p1"))
+        assert isinstance(before, bytes)
+        await link.ask("RENAME", fire, aside)
+        await link.ask("SET", fire, "somebody's note")
+        outbox.put(2, work([event(2), event(3, "care.fall")]))
+        await wait_until(lambda: rig.sink.behind_since is not None)
+        await link.ask("MULTI")
+        for forgotten in (("DEL", domain_key("care"), fire), ("RENAME", aside, fire)):
+            await link.ask(*forgotten)
+        await link.ask("RESTORE", cursor_key("p1"), 0, before, "REPLACE")
+        await link.ask("EXEC")
+        await wait_until(lambda: not outbox.owed)
+        assert [each.id for each in await read_events(link, ["fire"])] == [event(1).id, event(2).id]
+        assert [each.id for each in await read_events(link, ["care"])] == [event(3).id]
+    assert rig.fence.tails_lost == 1
+
+
+async def test_a_stream_without_an_id_left_holds_up_what_follows_and_is_told_by_whoever_finds_it_mended(
+    valkey: ValkeyServer,
+) -> None:
+    outbox = MemoryOutbox()
+    rig = Rig(valkey.address, outbox)
+    async with valkey.link() as link:
+        with capture_logs() as logs:
+            async with rig.running():
+                await link.ask("XADD", FIRE, LAST_ID, "a", "b")
+                outbox.put(1, work([event(1), event(2, "care.fall")]), work([event(3)]))
+                await wait_until(lambda: rig.sink.behind_since is not None)
+                await wait_until(lambda: rig.sink.retries > 1)
+        assert outbox.owed
+        refusal = next(each for each in logs if each["event"] == "stream_command_refused")
+        assert (refusal["key"], "ID" in refusal["reason"]) == (FIRE, True)
+        await link.ask("DEL", FIRE)
+        async with Rig(valkey.address, outbox).running():
+            await wait_until(lambda: not outbox.owed)
+        assert [each.id for each in await read_events(link, ["fire"])] == [event(1).id, event(3).id]
+        assert [each.id for each in await read_events(link, ["care"])] == [event(2).id]
+        assert set(pairs(await link.ask("HGETALL", cursor_key(PARTITION)))) == {b"journal", b"epoch", b"record"}
+    assert outbox.tally["events"] == 3
+
+
+@pytest.mark.parametrize("fills", [False, True], ids=["somebody else's", "no id left"])
+async def test_a_hub_killed_between_a_refusal_and_its_answer_leaves_it_to_the_next_one(
+    valkey: ValkeyServer,
+    fills: bool,  # noqa: FBT001 -- a case
+) -> None:
+    outbox = MemoryOutbox()
+    async with valkey.link() as link, Proxy(valkey.port).serve() as proxy:
+        rig = Rig(RedisAddress(url=f"redis://:{PASSWORD}@127.0.0.1:{proxy.port}/0"), outbox)
+        async with rig.running():
+            outbox.put(1, work([event(1)]))
+            await wait_until(lambda: not outbox.owed)
+            if fills:
+                await link.ask("XADD", FIRE, LAST_ID, "a", "b")
+            else:
+                await link.ask("SET", FIRE, "somebody's note")
+            proxy.deafen_at = b"XADD"
+            outbox.put(2, work([event(2), event(3, "care.fall")]))
+            await wait_until(lambda: proxy.deafened)
+            await wait_until(lambda: _is_there(link, domain_key("care")))
+        assert rig.fence.refused == 0  # nobody heard of it
+        await link.ask("DEL", FIRE)
+        async with Rig(valkey.address, outbox).running():
+            await wait_until(lambda: not outbox.owed)
+        assert [each.id for each in await read_events(link, ["fire"])] == [event(2).id]
+        assert [each.id for each in await read_events(link, ["care"])] == [event(3).id]
+
+
+async def _is_there(link: Link, key: str) -> bool:
+    return bool(await link.ask("EXISTS", key))
+
+
+class Hesitant(Link):
+    """A link on whose next transaction ``meanwhile`` is asked by somebody else between the last command and EXEC."""
+
+    def __init__(self, address: RedisAddress, other: Link) -> None:
+        super().__init__(address)
+        self.meanwhile: Sequence[str] = ()
+        self._other = other
+
+    @override
+    async def exchange(self, packed: Sequence[bytes], answers: int, *, patience: float = 0) -> list[Answer]:
+        if not self.meanwhile or EXEC not in packed:
+            return await super().exchange(packed, answers, patience=patience)
+        at = list(packed).index(EXEC)
+        queued = await super().exchange(packed[:at], at)
+        await self._other.ask(*self.meanwhile)
+        self.meanwhile = ()
+        return queued + await super().exchange(packed[at:], answers - at)
+
+
+async def let(link: Link, *keys: str) -> None:
+    """Let the user of :func:`limited` read and write ``keys`` alone."""
+    await link.ask(*rights(*keys))
+
+
+def rights(*keys: str) -> tuple[str, ...]:
+    """Return the command that lets the user of :func:`limited` read and write ``keys`` alone."""
+    return ("ACL", "SETUSER", USER, "on", f">{PASSWORD}", "+@all", "resetkeys", *(f"~{key}" for key in keys))
+
+
+def limited(valkey: ValkeyServer) -> RedisAddress:
+    """Return the address of a user who may not everything."""
+    return RedisAddress(url=f"redis://{USER}@127.0.0.1:{valkey.port}/0", password=SecretStr(PASSWORD))
+
+
+async def test_what_an_acl_forbids_holds_up_what_follows_until_it_is_allowed(valkey: ValkeyServer) -> None:
+    outbox = MemoryOutbox()
+    async with valkey.link() as link:
+        await let(link, "*")
+        rig = Rig(limited(valkey), outbox)
+        async with rig.running():
+            outbox.put(1, work([event(1)]))
+            await wait_until(lambda: not outbox.owed)
+            await let(link, *ALLOWED)
+            outbox.put(2, work([event(2), event(3, "care.fall")]))
+            await wait_until(lambda: rig.sink.retries > 1)
+            assert not await _is_there(link, domain_key("care"))
+            await let(link, "*")
+            await wait_until(lambda: not outbox.owed)
+        assert [each.id for each in await read_events(link, ["fire"])] == [event(1).id, event(2).id]
+        assert [each.id for each in await read_events(link, ["care"])] == [event(3).id]
+
+
+async def test_what_an_acl_forbids_between_a_command_and_its_transaction_is_told_when_it_is_allowed(
+    valkey: ValkeyServer,
+) -> None:
+    outbox, shown = MemoryOutbox(), alarm()
+    async with valkey.link() as link:
+        await let(link, "*")
+        hesitant = Hesitant(limited(valkey), link)
+        rig = Rig(limited(valkey), outbox, link=hesitant)
+        async with rig.running():
+            outbox.put(1, work([event(1)], alarms=[AlarmChange("north", shown.rule, "another", shown)]))
+            await wait_until(lambda: not outbox.owed)
+            hesitant.meanwhile = rights(*ALLOWED)
+            change = AlarmChange("north", shown.rule, shown.key, shown)
+            outbox.put(2, work([event(2), event(3, "care.fall")], [change], [Reply("b7e6", ok=True, code="done")]))
+            await wait_until(lambda: rig.fence.refused)
+            assert [each.id for each in await read_events(link, ["care"])] == [event(3).id]
+            await wait_until(lambda: rig.sink.retries > 1)
+        assert outbox.owed
+        untold = {name for name in pairs(await link.ask("HGETALL", cursor_key(PARTITION))) if b"untold" in name}
+        assert untold == {b"untold:" + key.encode() for key in (FIRE, alarms_key("north"), reply_key("b7e6"))}
+        await let(link, "*")
+        async with Rig(limited(valkey), outbox, alarms={"north": [shown]}).running():
+            await wait_until(lambda: not outbox.owed)
+        assert [each.id for each in await read_events(link, ["fire"])] == [event(1).id, event(2).id]
+        assert [each.id for each in await read_events(link, ["care"])] == [event(3).id]
+        assert await read_alarms(link) == [shown]
+        assert await _is_there(link, reply_key("b7e6"))
