@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from hub.bridge.frames import Malformed, frame_bytes, pubacks, read_messages
 from hub.bridge.hearing import MAX_BYTES, MAX_MESSAGES, PATIENCE_SECONDS, PROBE, Hearing
-from hub.bridge.line import LITTLE_BYTES, MARKER_EVERY_SECONDS, NEVER_EXPIRES, RECEIVE_MAXIMUM, SHORT_REST, Line
+from hub.bridge.line import MARKER_EVERY_SECONDS, NEVER_EXPIRES, RECEIVE_MAXIMUM, SHORT_REST, Line
 from hub.bridge.plain_socket import read_waiting
 from hub.bridge.subscriptions import FAILURE, Subscriptions
 from hub.model import Delivery, Publish
@@ -266,10 +266,9 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------------------------------------ time
 
     def _rest(self, size: int) -> None:
-        """Read no more for a while, longer after ``size`` bytes if that is little."""
+        """Read no more for a while after ``size`` bytes."""
         config = self._line.config
-        is_little = size < LITTLE_BYTES and not config.attends()
-        rest = SHORT_REST if self.hearing.acks.is_full else config.rests.little if is_little else config.rests.much
+        rest = SHORT_REST if self.hearing.acks.is_full else config.rests.after(size, attends=config.attends())
         self._resting = True
         self._later(rest.total_seconds(), self._wake)
         self._transport.pause_reading()

@@ -13,7 +13,7 @@ import pytest
 from hub.bridge import acks as acks_module
 from hub.bridge import connection as connection_module
 from hub.bridge.frames import decode_packets
-from hub.bridge.line import LITTLE_BYTES, Rests
+from hub.bridge.line import FLOOD_BYTES, LITTLE_BYTES, PATIENT, Rests
 from hub.bridge.session import MqttSession
 from hub.bridge.topics import SYS_DROPPED, marker_topic
 from hub.model import CaughtUp, Connected, Lost, Packets, Publish
@@ -217,6 +217,25 @@ async def test_a_session_that_attends_rests_after_little_as_after_much(broker: S
         for packet_id in (3, 4, 5):
             broker.send(message(b"x", packet_id))
             await wait_until(lambda: len(ear.messages) == packet_id)  # noqa: B023 -- it is awaited here
+
+
+MUCH, LONG = PATIENT
+PACKET_BYTES = 120
+"""Of a message of the benchmarks."""
+
+
+@pytest.mark.parametrize(
+    ("size", "rest"),
+    [(1, LONG), (LITTLE_BYTES - 1, LONG), (LITTLE_BYTES, MUCH), (FLOOD_BYTES - 1, MUCH), (FLOOD_BYTES, LONG)],
+)
+def test_little_and_a_flood_are_followed_by_a_longer_rest_unless_somebody_attends(size: int, rest: timedelta) -> None:
+    assert PATIENT.after(size, attends=False) == rest
+    assert PATIENT.after(size, attends=True) == MUCH
+
+
+def test_ten_thousand_a_second_are_no_flood_even_behind_the_rest_of_one() -> None:
+    brought = int(10_000 * PACKET_BYTES * LONG.total_seconds())
+    assert PATIENT.after(brought, attends=False) == MUCH
 
 
 async def test_acks_keep_the_order_of_the_packets_around_foreign_markers(broker: ScriptedBroker) -> None:
