@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 _SLACK = 64
+_MINUTE_BITS = 36
+"""Of nanoseconds: 69 seconds."""
 
 
 class TimerClass(IntEnum):
@@ -35,14 +37,19 @@ class _Heap:
     """The due times of one class. Replaced and dropped ones stay in the heap until they surface, or are too many.
 
     Nearly all that move become later, with each word of a device: those move in the heap only when they surface, and
-    for each wanted one there is an entry that is not later than it.
+    for each wanted one there is an entry that is not later than it. What is due in a minute that has not begun waits
+    there by its key alone: an entry of its own takes 64 bytes more, of every device that may fall silent.
     """
 
     def __init__(self) -> None:
         self.wanted: dict[str, dict[str, int]] = {}
         """By owner, then key: a tuple for each (owner, key) took 56 bytes of each device that may fall silent."""
-        self._size = 0
+        self._size = self._held = 0
         self._entries: list[tuple[int, str, str]] = []
+        self._minutes: dict[int, dict[str, list[str]]] = {}
+        self._coming: list[int] = []
+        """The minutes that wait, as a heap; none has begun, and all others have."""
+        self._unbegun = 0
 
     def set(self, due: int, owner: str, key: str) -> None:
         mine = self.wanted.get(owner)
@@ -54,10 +61,35 @@ class _Heap:
             self._size += 1
         elif known <= due:
             return  # the entry that is there surfaces before
-        heapq.heappush(self._entries, (due, owner, key))
-        if len(self._entries) > 2 * self._size + _SLACK:
-            self._entries = [(due, owner, key) for owner, keys in self.wanted.items() for key, due in keys.items()]
-            heapq.heapify(self._entries)
+        self._put(due, owner, key)
+        if self._held > 2 * self._size + _SLACK:
+            self._entries, self._minutes, self._coming, self._held = [], {}, [], 0
+            for each, keys in self.wanted.items():
+                for name, when in keys.items():
+                    self._put(when, each, name)
+
+    def _put(self, due: int, owner: str, key: str) -> None:
+        """Hold an entry."""
+        self._held += 1
+        minute = due >> _MINUTE_BITS
+        if minute < self._unbegun:
+            heapq.heappush(self._entries, (due, owner, key))
+            return
+        if minute not in self._minutes:
+            self._minutes[minute] = {}
+            heapq.heappush(self._coming, minute)
+        self._minutes[minute].setdefault(owner, []).append(key)
+
+    def _begin(self) -> None:
+        """Let the next minute begin: what is wanted then has entries from now on."""
+        minute = heapq.heappop(self._coming)
+        self._unbegun = minute + 1
+        for owner, keys in self._minutes.pop(minute).items():
+            self._held -= len(keys)
+            for key in keys:
+                due = self.wanted.get(owner, {}).get(key)
+                if due is not None and due >> _MINUTE_BITS >= minute:
+                    self._put(due, owner, key)
 
     def drop(self, owner: str, key: str) -> None:
         mine = self.wanted.get(owner, {})
@@ -66,18 +98,22 @@ class _Heap:
             if not mine:
                 del self.wanted[owner]
 
-    def first(self) -> tuple[int, str, str] | None:
-        """Return the earliest entry that is still wanted."""
-        while self._entries:
+    def first(self, now: int | None = None) -> tuple[int, str, str] | None:
+        """Return the earliest entry that is still wanted; with ``now`` perhaps none where none is due by then."""
+        while True:
+            if self._coming and (not self._entries if now is None else self._coming[0] << _MINUTE_BITS <= now):
+                self._begin()
+                continue
+            if not self._entries:
+                return None
             due, owner, key = self._entries[0]
             wanted = self.wanted.get(owner, {}).get(key)
             if wanted == due:
                 return self._entries[0]
-            if wanted is None or wanted < due:
-                heapq.heappop(self._entries)
-            else:
-                heapq.heapreplace(self._entries, (wanted, owner, key))
-        return None
+            heapq.heappop(self._entries)
+            self._held -= 1
+            if wanted is not None and wanted > due:
+                self._put(wanted, owner, key)
 
 
 class Timers:
@@ -104,7 +140,7 @@ class Timers:
     def due(self, kind: TimerClass, now: int) -> Iterator[tuple[int, str, str]]:
         """Yield and forget what is due at ``now``; what is set while iterating and due is yielded too."""
         heap = self._heaps[kind]
-        while (entry := heap.first()) is not None and entry[0] <= now:
+        while (entry := heap.first(now)) is not None and entry[0] <= now:
             heap.drop(entry[1], entry[2])
             yield entry
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.rules.timers import TimerClass, Timers
+from hub.rules.timers import TimerClass, Timers, _Heap
 
 RUNNING, JUDGED = TimerClass.RUNNING, TimerClass.JUDGED
 
@@ -84,7 +84,7 @@ def test_a_timer_that_is_set_a_hundred_thousand_times_costs_no_memory() -> None:
         timers.set(JUDGED, due, "a", "later and later")
         timers.set(JUDGED, 10**6 - due, "a", "earlier and earlier")
     heap = timers._heaps[JUDGED]  # noqa: SLF001 -- its memory is the point
-    assert len(heap._entries) < 100  # noqa: SLF001 -- its memory is the point
+    assert held(heap) == heap._held < 100  # noqa: SLF001 -- its memory is the point
     found = [(99_999, "a", "later and later"), (10**6 - 99_999, "a", "earlier and earlier")]
     assert list(timers.due(JUDGED, 10**6)) == found
 
@@ -92,6 +92,8 @@ def test_a_timer_that_is_set_a_hundred_thousand_times_costs_no_memory() -> None:
 def test_a_timer_that_only_becomes_later_moves_in_the_heap_once_it_surfaces() -> None:
     timers = Timers()
     heap = timers._heaps[JUDGED]  # noqa: SLF001 -- its work is the point
+    timers.set(JUDGED, 10, "a", "x")
+    assert timers.next_due(JUDGED) == 10
     for due in range(10, 1_000):
         timers.set(JUDGED, due, "a", "x")
         assert heap._entries == [(10, "a", "x")]  # noqa: SLF001 -- its work is the point
@@ -100,13 +102,36 @@ def test_a_timer_that_only_becomes_later_moves_in_the_heap_once_it_surfaces() ->
     assert list(timers.due(JUDGED, 999)) == [(999, "a", "x")]
 
 
+def held(heap: _Heap) -> int:
+    """Return how many entries there are in all."""
+    minutes = [keys for owners in heap._minutes.values() for keys in owners.values()]  # noqa: SLF001 -- see above
+    return len(heap._entries) + sum(map(len, minutes))  # noqa: SLF001 -- see above
+
+
+def test_what_is_due_in_a_minute_that_has_not_begun_has_no_entry_of_its_own() -> None:
+    timers, hour = Timers(), 3_600 * 10**9
+    for number in range(100):
+        timers.set(JUDGED, hour + number, "silent", f"room-{number:02}")
+    timers.set(JUDGED, hour + 7, "silent", "room-99")
+    heap = timers._heaps[JUDGED]  # noqa: SLF001 -- its memory is the point
+    assert list(timers.due(JUDGED, hour // 2)) == []
+    assert (heap._entries, held(heap)) == ([], 101)  # noqa: SLF001 -- its memory is the point
+    expected = sorted(
+        [(hour + number, "silent", f"room-{number:02}") for number in range(99)] + [(hour + 7, "silent", "room-99")]
+    )
+    assert list(timers.due(JUDGED, hour + 100)) == expected
+    assert held(heap) == heap._held == 0  # noqa: SLF001 -- its memory is the point
+
+
 NAMES = st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"))
-SET = st.tuples(st.just("set"), NAMES, st.integers(0, 50))
+MOMENTS = st.integers(0, 50) | st.integers(0, 50).map(lambda moment: moment << 34)
+SET = st.tuples(st.just("set"), NAMES, MOMENTS)
 DROP = st.tuples(st.just("drop"), NAMES, st.just(0))
-DUE = st.tuples(st.just("due"), st.just(("", "")), st.integers(0, 50))
+DUE = st.tuples(st.just("due"), st.just(("", "")), MOMENTS)
+NEXT = st.tuples(st.just("next"), st.just(("", "")), st.just(0))
 
 
-@given(st.lists(SET | DROP | DUE, max_size=200))
+@given(st.lists(SET | DROP | DUE | NEXT, max_size=200))
 def test_timers_are_a_dictionary_that_is_sorted_when_asked(asked: list[tuple[str, tuple[str, str], int]]) -> None:
     timers = Timers()
     plain: dict[tuple[str, str], int] = {}
@@ -117,8 +142,11 @@ def test_timers_are_a_dictionary_that_is_sorted_when_asked(asked: list[tuple[str
         elif what == "drop":
             timers.drop(JUDGED, *name)
             plain.pop(name, None)
+        elif what == "next":
+            assert timers.next_due(JUDGED) == min(plain.values(), default=None)
         else:
             ripe = sorted((due, *name) for name, due in plain.items() if due <= number)
             assert list(timers.due(JUDGED, number)) == ripe
             plain = {name: due for name, due in plain.items() if due > number}
-        assert timers.next_due(JUDGED) == min(plain.values(), default=None)
+        heap = timers._heaps[JUDGED]  # noqa: SLF001 -- its memory is the point
+        assert held(heap) == heap._held <= 2 * 9 + 64  # noqa: SLF001 -- as above
