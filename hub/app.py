@@ -314,7 +314,7 @@ class Hub:
             number, rows = await self.registry.snapshot(self.settings.partition)
             partitions = await self.registry.partitions()
             self._directories |= self.applying.take_directories()
-            held = self.engine.content.documents.copy()  # the engine works on meanwhile
+            held = self.engine.content.bodies()  # as they are now: the engine works on meanwhile
             sought = parts.Sought(yaml, rows, self._directories, self._superseded)
             note = await asyncio.to_thread(parts.difference, self.settings, sought, held)
             self._documents, self._superseded = yaml, {}

@@ -30,9 +30,8 @@ from hub.catalogue import Kind
 from hub.clock import Clock
 from hub.config import SessionChoice, Settings, TimeseriesStore, packaged
 from hub.engine.apply import Engine
-from hub.engine.content import registered
 from hub.engine.networks import Networks
-from hub.engine.rows import Kept
+from hub.engine.rows import Bodies
 from hub.errors import ConfigError, PoisonError
 from hub.journal.archive import Archive
 from hub.journal.journal import Journal
@@ -147,17 +146,16 @@ class Sought(NamedTuple):
     superseded: Mapping[str, bytes]
 
 
-def difference(settings: Settings, sought: Sought, held: Mapping[str, Kept]) -> NewRevision | None:
+def difference(settings: Settings, sought: Sought, held: Bodies) -> NewRevision | None:
     """Return what leads from the documents that are ``held`` to those that are sought; None when nothing does.
 
     ConfigError when the engine could not work with them. It takes a second with 100,000 devices: call it in a thread.
     """
-    bodies = registered(held)
     said = understood(sought.directories, sought.yaml)
-    others = {key: bodies[key] for key in bodies if not key.startswith("device/")}
+    others = {key: held[key] for key in held if not key.startswith("device/")}
     kept = carried_over(others | said, sought.rows.values())
     wanted = {**sought.yaml, **sought.rows, **secret_documents(settings), **kept}
-    return revise(sought.superseded or bodies, wanted, __version__)
+    return revise(sought.superseded or held, wanted, __version__)
 
 
 def make_downlink(settings: Settings, emit: Callable[[Outcome], None], clock: Clock, guard: Guard) -> Downlink:

@@ -295,8 +295,8 @@ class Applying:
             if self._messages < max(self._limits.checkpoint_messages, state.worth_messages) and not is_due:
                 return
             self._begin_checkpoint()
-        if state.encode_some():
-            await self._finish_checkpoint()
+        is_made = state.encode_some()
+        await (self._finish_checkpoint() if is_made else self._state_file.set_aside(state.full_pieces()))
 
     def _begin_checkpoint(self) -> None:
         self._engine.state.begin_checkpoint()

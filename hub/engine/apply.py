@@ -16,24 +16,13 @@ from hub.engine.doubles import Doubles
 from hub.engine.encoding import TopicNames
 from hub.engine.hearing import Ear
 from hub.engine.judging import Judge
+from hub.engine.known import DeviceState
 from hub.engine.ledger import Ledger
 from hub.engine.moment import Moment, Output
 from hub.engine.orders import Orders
 from hub.engine.redelivery import Decode, Redelivery
 from hub.engine.rows import Document
-from hub.engine.state import (
-    Answers,
-    Asked,
-    Clock,
-    DeviceState,
-    Exercise,
-    Seen,
-    SessionState,
-    State,
-    Waiting,
-    Wanted,
-    decode_entries,
-)
+from hub.engine.state import Answers, Asked, Clock, Exercise, Seen, SessionState, State, Waiting, Wanted, decode_entries
 from hub.engine.telling import alarm_of
 from hub.engine.unsettled import Unsettled
 from hub.model import (

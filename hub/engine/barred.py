@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import msgspec
 
 from hub.engine.device import Device
+from hub.engine.known import DeviceState
 from hub.engine.networks import Networks
 from hub.engine.places import bodies_of
 from hub.engine.rows import DeviceRow
-from hub.engine.state import DeviceState
 from hub.errors import PoisonError
 
 REFUSED = frozenset({"device_disabled", "device_retired"})

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from hub.catalogue import Catalogue, Kind
 from hub.engine.barred import Barred
 from hub.engine.change import Change
-from hub.engine.device import DOUBLE, Device
+from hub.engine.device import Device
+from hub.engine.known import DeviceState, entry_key
 from hub.engine.networks import Networks
 from hub.engine.outfits import Outfits
 from hub.engine.places import Place, Subject, bodies_of, is_near, key_of_place
-from hub.engine.rows import Bodies, Kept, kept, row_of
+from hub.engine.rows import DOUBLE, Bodies, Kept, kept, revised, row_of, without_rows
 from hub.engine.rulebook import Rulebook
-from hub.engine.state import DeviceState, State
+from hub.engine.state import State
 from hub.engine.whereabouts import Whereabouts
 from hub.errors import ConfigError
 from hub.model import Handler, PlaceType, Revision
@@ -28,7 +29,7 @@ _ONE_THING = frozenset({PlaceType.ELEVATOR.value, PlaceType.GATE.value, PlaceTyp
 
 
 class Content:
-    """The documents of the last revision and what they compile to."""
+    """The documents of the last revision and what they compile to; those that are a row are with their devices."""
 
     def __init__(self, compiled: Callable[..., CompiledRule] = CompiledRule) -> None:
         self._compiled = compiled
@@ -110,7 +111,8 @@ class Content:
 
     def sites(self) -> list[str]:
         """Return every site, also one without devices."""
-        return sorted({key.split("/")[1] for key in self.documents if key.startswith(("place/", "device/"))})
+        named = {key.split("/")[1] for key in self.documents if key.startswith("place/")}
+        return sorted(named | {device.site for device in self._devices.values()})
 
     def count_of(self, name: str) -> int:
         """Return what all handlers together counted as ``name`` since they were compiled; those without it count 0."""
@@ -118,7 +120,8 @@ class Content:
 
     def bodies(self) -> Bodies:
         """Return the documents of the last revision by key; doubles of a drill are in none."""
-        return registered(self.documents)
+        documents = {key: document for key, document in self.documents.items() if not key.endswith(DOUBLE)}
+        return Bodies(documents, self._devices.copy())
 
     def near(self, device: Subject, kind: str, within: str) -> list[Device]:
         """Return the devices of ``kind`` in the same place, building or site, in the order of keys."""
@@ -144,10 +147,7 @@ class Content:
 
     def revise(self, revision: Revision, bodies: Mapping[str, bytes], state: State, awake: int) -> Change:
         """Take new documents. Raises ConfigError before anything is changed: the rim checks first, so it is a bug."""
-        documents = dict(self.documents)
-        for key in revision.removed:
-            documents.pop(key, None)
-        documents |= {key: kept(key, bodies[digest]) for key, digest in sorted(revision.put.items())}
+        documents = revised(self.documents, revision, bodies)
         touched = [*revision.put, *revision.removed]
         change, at_rest = Change(), self._rulebook.at_rest
         is_recompiled = any(not key.startswith(("device/", "barred/", *_OF_PLACES)) for key in touched)
@@ -161,7 +161,7 @@ class Content:
         self._bar(touched, is_recompiled=is_recompiled)
         at = self._at = state.clock.received_at
         if is_recompiled or any(key.startswith(_OF_PLACES) for key in touched):
-            self._rulebook.learn(self.bodies())
+            self._rulebook.learn(Bodies(documents))
             change.switched_off = sorted(self._rulebook.at_rest - (frozenset() if is_recompiled else at_rest))
         is_everywhere = is_recompiled or any(key.startswith("params/") for key in touched)
         sites = None if is_everywhere else sorted({key.split("/")[1] for key in touched})
@@ -178,7 +178,7 @@ class Content:
 
     def _bar(self, touched: list[str], *, is_recompiled: bool) -> None:
         if is_recompiled or any(key.startswith("barred/") for key in touched):
-            self.barred = Barred(self.bodies(), self.networks)
+            self.barred = Barred(Bodies(self.documents), self.networks)
 
     def _stand(self, at: int, change: Change, sites: list[str] | None) -> None:
         """Bind rules to the devices and places of ``sites`` (None: of all), as it is at wall time ``at``."""
@@ -234,23 +234,22 @@ class Content:
                 if old is not None:
                     change.removed_devices.append(old)
                 continue
-            row = row_of(document)
             known = old.state if old is not None else DeviceState(heard_awake=awake)
-            device = Device(row, known, entry_key=key)
-            self._devices[device.key] = device
+            device = self._devices[name] = Device(row_of(document), known)
             self._equip(device)
             if old is None:
                 change.new_devices.append(device)
-                state.touch(device.entry_key, known)
+                state.mark(known)
             else:
                 device.is_silent = old.is_silent
+        self.documents = without_rows(self.documents)
 
     def settle(self, change: Change, state: State) -> None:
         """Forget what the change removed, after its states have ended."""
         self._whereabouts.look_again({device.site for device in change.removed_devices})
         for device in change.removed_devices:
             self._devices.pop(device.key, None)
-            state.remove(device.entry_key)
+            state.remove_device(device.state)
         self._outfits.keep_only(self._devices.values())
         for place in change.removed_places:
             self._places.pop(place.key, None)
@@ -263,14 +262,15 @@ class Content:
         for key in sorted(states.keys() - self.documents.keys()):
             state.remove(key)
         self._compile(self.documents, Change())
-        self.barred = Barred(self.bodies(), self.networks)
-        self._rulebook.learn(self.bodies())
+        self.barred = Barred(Bodies(self.documents), self.networks)
+        self._rulebook.learn(Bodies(self.documents))
         for key in sorted(self.documents):
             if key.startswith("device/"):
                 document = self.documents[key] = kept(key, self.documents[key].body)
-                device = Device(row_of(document), states.get(key) or DeviceState(), entry_key=key)
+                device = Device(row_of(document), states.get(key) or DeviceState())
                 if self._can_equip(device):
                     self._devices[device.key] = device
+        self.documents = without_rows(self.documents)
         self._stand(at, Change(), None)
 
     # -------------------------------------------------------------------------------------------------------- compile
@@ -295,9 +295,10 @@ class Content:
     def _equip_all_but(self, equipped: set[str], change: Change, state: State) -> None:
         """Equip the devices again; a double that is still what its original was, and cannot be that, goes at once."""
         for device in self._devices.values():
-            if device.entry_key not in equipped and not self._can_equip(device):
-                del self.documents[device.entry_key]
-                state.remove(f"document/{device.entry_key}")
+            key = entry_key(device.key)
+            if key not in equipped and not self._can_equip(device):
+                self.documents.pop(key, None)
+                state.remove(f"document/{key}")
                 change.removed_devices.append(device)
 
     def _can_equip(self, device: Device) -> bool:
@@ -319,11 +320,6 @@ class Content:
         device.rules = self._rulebook.of_device(row, self._at)
         self.networks.enlist(device)
         self._outfits.equip(device)
-
-
-def registered(documents: Mapping[str, Kept]) -> Bodies:
-    """Return the bodies of documents by key; doubles of a drill are in none."""
-    return Bodies({key: document for key, document in documents.items() if not key.endswith(DOUBLE)})
 
 
 def _has(subject: Subject, site: str, rule: str) -> bool:

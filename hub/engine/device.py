@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from hub.catalogue import CommandKind, Label, Type, is_member
 from hub.durations import read_duration
 from hub.engine.ages import NO_AGES
-from hub.engine.rows import DeviceRow
-from hub.engine.state import DeviceState
+from hub.engine.known import DeviceState
+from hub.engine.rows import DOUBLE, DeviceRow
 from hub.engine.woken import NOBODY, Woken, always
 from hub.errors import PoisonError
 from hub.model import Handler, Reading, Scalar, Series, Twin
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 ReadForeign = Callable[[bytes, int | None], Sequence[Reading]]
 """A payload and the port that the network says beside it, to readings."""
 
-DOUBLE = "~drill"
-"""Ends the names of doubles; nobody can register such a name, and no topic holds one."""
 LATE_AFTER_NS = 60_000_000_000
 SHAPES = 10_000
 """How many sets of names are remembered per kind; a device that invents new ones costs itself time, not memory."""
@@ -164,8 +162,8 @@ class _Pulse:
     """
 
     __slots__ = (
-        "ages_end", "checksum", "handler", "is_awaited", "is_silent", "least_age", "mark", "most_age", "parts", "shape",
-        "state", "whole",
+        "ages_end", "checksum", "handler", "is_awaited", "is_silent", "least_age", "most_age", "parts", "shape", "state",
+        "whole",
     )  # fmt: skip
 
 
@@ -182,14 +180,13 @@ class Device(_Pulse):
     ``deafness`` says why it cannot be understood yet.
     """
 
-    __slots__ = ("called", "deafness", "entry_key", "key", "outfit", "places", "profile", "row", "rules", "source")
+    __slots__ = ("called", "deafness", "key", "outfit", "places", "profile", "row", "rules", "source")
 
-    def __init__(self, row: DeviceRow, state: DeviceState, entry_key: str = "") -> None:
+    def __init__(self, row: DeviceRow, state: DeviceState) -> None:
         self.row = row
-        self.key = f"{row.site}/{row.device}"
-        self.entry_key = entry_key or f"device/{self.key}"
+        self.key = state.key or f"{row.site}/{row.device}"
+        state.call(self.key)
         self.state = state
-        self.mark = 0
         self.is_silent = False
         self.is_awaited = False
         self.checksum = 0

@@ -7,9 +7,9 @@ import msgspec
 from hub.engine.alarms import Alarms
 from hub.engine.change import Change
 from hub.engine.content import Content
-from hub.engine.device import DOUBLE
 from hub.engine.hearing import Ear
 from hub.engine.moment import Moment
+from hub.engine.rows import DOUBLE
 from hub.engine.state import State
 from hub.model import Revision
 

@@ -3,26 +3,63 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import ItemsView, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping
 
 import msgspec
 from typing_extensions import override
 
-PIECE_BYTES = 4 * 1024 * 1024
+PIECE_BYTES = 1024 * 1024
 _GONE = -1
 
+_encode = msgspec.msgpack.Encoder().encode
 _encode_into = msgspec.msgpack.Encoder().encode_into
+_decode = msgspec.msgpack.Decoder(tuple[list[str], bytes, bytes]).decode
 
 
-class _Piece:
-    """Keys, and where the body of each ends; the first begins at 0."""
+class Piece:
+    """Keys, and where the body of each ends; the first begins at 0. A full one may be left elsewhere."""
 
-    __slots__ = ("bodies", "ends", "keys")
+    __slots__ = ("_fetch", "bodies", "ends", "keys", "size")
 
     def __init__(self) -> None:
         self.keys: list[str] = []
         self.ends = array("i")
         self.bodies = bytearray()
+        self.size = 0
+        self._fetch: Callable[[], bytes] | None = None
+
+    @property
+    def is_away(self) -> bool:
+        """True when it lies elsewhere."""
+        return self._fetch is not None
+
+    @property
+    def is_full(self) -> bool:
+        """True when nothing is added to it any more."""
+        return self.is_away or len(self.bodies) >= PIECE_BYTES
+
+    def pack(self) -> bytes:
+        """Return all of it."""
+        return _encode((self.keys, self.ends.tobytes(), self.bodies))
+
+    def leave(self, fetch: Callable[[], bytes]) -> None:
+        """Hold nothing any more: ``fetch`` returns what was packed."""
+        self._fetch = fetch
+        self.keys, self.ends, self.bodies = [], array("i"), bytearray()
+
+    def rows(self) -> Iterator[tuple[str, bytes | None]]:
+        """Yield every key with its body."""
+        keys, ends, bodies = self.keys, self.ends, bytes(self.bodies)
+        if self._fetch is not None:
+            keys, packed, bodies = _decode(self._fetch())
+            ends = array("i", packed)
+        start = 0
+        for key, end in zip(keys, ends, strict=True):
+            if end == _GONE:
+                yield key, None
+            else:
+                yield key, bodies[start:end]
+                start = end
 
 
 class _Items(ItemsView[str, "bytes | None"]):
@@ -39,20 +76,22 @@ class Encoded(Mapping[str, "bytes | None"]):
     """What each entry of a checkpoint is, by its key, None for one that is gone; each key once.
 
     Of 100,000 devices a bytes object for each, in a dict, were 80 MB among what lives long, so that the process kept
-    them for good; pieces take 60 % of that, and go back to the system.
+    them for good; pieces take 60 % of that, and go back to the system. Whoever makes the checkpoint may take the full
+    ones elsewhere: it waits five seconds for what may settle, and they would be 600 bytes a device.
     """
 
     def __init__(self) -> None:
-        self._pieces = [_Piece()]
+        self._pieces = [Piece()]
         self._found: dict[str, bytes | None] = {}
 
     def add(self, key: str, entry: object) -> int:
         """Encode ``entry``, None for one that is gone; return how many bytes that took."""
         piece = self._pieces[-1]
-        if len(piece.bodies) >= PIECE_BYTES:
-            piece = _Piece()
+        if piece.is_full:
+            piece = Piece()
             self._pieces.append(piece)
         piece.keys.append(key)
+        piece.size += 1
         if entry is None:
             piece.ends.append(_GONE)
             return 0
@@ -69,13 +108,11 @@ class Encoded(Mapping[str, "bytes | None"]):
     def rows(self) -> Iterator[tuple[str, bytes | None]]:
         """Yield every key with its body."""
         for piece in self._pieces:
-            start = 0
-            for key, end in zip(piece.keys, piece.ends, strict=True):
-                if end == _GONE:
-                    yield key, None
-                else:
-                    yield key, bytes(piece.bodies[start:end])
-                    start = end
+            yield from piece.rows()
+
+    def full(self) -> list[Piece]:
+        """Return the full pieces that are still here."""
+        return [piece for piece in self._pieces if piece.is_full and not piece.is_away]
 
     @override
     def __getitem__(self, key: str) -> bytes | None:
@@ -85,9 +122,9 @@ class Encoded(Mapping[str, "bytes | None"]):
 
     @override
     def __iter__(self) -> Iterator[str]:
-        for piece in self._pieces:
-            yield from piece.keys
+        for key, _ in self.rows():
+            yield key
 
     @override
     def __len__(self) -> int:
-        return sum(len(piece.keys) for piece in self._pieces)
+        return sum(piece.size for piece in self._pieces)

@@ -9,12 +9,13 @@ from zlib import crc32
 from hub.engine.acting import Hands
 from hub.engine.barred import REFUSED
 from hub.engine.content import Content
-from hub.engine.device import DOUBLE, Device
+from hub.engine.device import Device
 from hub.engine.foreign import MAX_PAYLOAD_BYTES, ForeignEar, may_be_large
 from hub.engine.judging import Judge
 from hub.engine.moment import Output
 from hub.engine.readings import BACKFILL, LATE, LIVE, NEVER_AWAKE
 from hub.engine.redelivery import Redelivery
+from hub.engine.rows import DOUBLE
 from hub.engine.state import State, count
 from hub.engine.waiting import foreign_name
 from hub.errors import PoisonError

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from hub.durations import nanoseconds, read_duration
 from hub.engine.clearing import Refusal, in_both
 from hub.engine.content import Content
-from hub.engine.device import DOUBLE, Device
+from hub.engine.device import Device
 from hub.engine.exercising import LABELS, NAME_RULES, shown, shown_as, what_it_hides
 from hub.engine.moment import Moment, Output
 from hub.engine.places import Place, Subject, is_near
+from hub.engine.rows import DOUBLE
 from hub.engine.standing import Case
 from hub.engine.state import Exercise, ExerciseKind, State
 from hub.model import AlarmChange, AlarmState, Control, Event, Scalar, Severity, Transition

@@ -79,9 +79,8 @@ class Readings:
         return Moment(self._t, self._at, is_late, (self._position, self._index), age, measured or 0)
 
     def _mark(self, device: Device) -> None:
-        if device.mark != self._state.generation:
-            self._state.touch(device.entry_key, device.state)
-            device.mark = self._state.generation
+        if device.state.mark != self._state.generation:
+            self._state.mark(device.state)
 
     def _hear(self, device: Device) -> None:
         """Note that ``device`` lives."""
@@ -254,8 +253,8 @@ class Readings:
             return False
         if seq is not None and (seq - 1 != known.seq or said.boot != known.boot):
             return False
-        if device.mark != self._state.generation:
-            self._mark(device)  # first: a checkpoint that runs still needs what it was
+        if known.mark != self._state.generation:
+            self._state.mark(known)  # first: a checkpoint that runs still needs what it was
         if seq is not None:
             known.seq = seq
         known.heard_at, known.heard_awake = at, awake
@@ -297,8 +296,8 @@ class Readings:
         woken, known, seq = part.woken, device.state, reading.seq
         if seq is not None and (seq - 1 != known.seq or reading.boot != known.boot):
             return False
-        if device.mark != self._state.generation:
-            self._mark(device)  # first: a checkpoint that runs still needs what it was
+        if known.mark != self._state.generation:
+            self._state.mark(known)  # first: a checkpoint that runs still needs what it was
         if seq is not None:
             known.seq = seq
         known.heard_at, known.heard_awake = at, awake

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Protocol
 
 import msgspec
 from typing_extensions import override
 
-from hub.model import Scalar
+from hub.model import Revision, Scalar
 
 
 class Document(msgspec.Struct, gc=False):
@@ -49,6 +51,9 @@ class DeviceRow(msgspec.Struct, frozen=True, gc=False):
 
 Kept = Document | DeviceRow
 
+DOUBLE = "~drill"
+"""Ends the names of doubles; nobody can register such a name, and no topic holds one."""
+_DEVICE = "device/"
 _read = msgspec.json.Decoder(DeviceRow).decode
 _write = msgspec.json.Encoder(order="sorted").encode
 _NO_PARAMS: dict[str, Scalar] = {}
@@ -66,7 +71,7 @@ def read_row(document: bytes) -> DeviceRow:
 
 def kept(key: str, body: bytes) -> Kept:
     """Return a document as it is kept: of a device the row alone where that says it all, for 270 bytes less."""
-    if key.startswith("device/"):
+    if key.startswith(_DEVICE):
         row = read_row(body)
         if row.body == body:
             return row
@@ -78,19 +83,56 @@ def row_of(document: Kept) -> DeviceRow:
     return document if isinstance(document, DeviceRow) else read_row(document.body)
 
 
-class Bodies(Mapping[str, bytes]):
-    """The bodies of documents by key, each made when it is asked for."""
+def revised(known: Mapping[str, Kept], revision: Revision, bodies: Mapping[str, bytes]) -> dict[str, Kept]:
+    """Return what ``revision`` makes of documents; it names ``bodies`` by their hash."""
+    gone = {*revision.removed}
+    left = {key: document for key, document in known.items() if key not in gone}
+    return left | {key: kept(key, bodies[digest]) for key, digest in sorted(revision.put.items())}
 
-    def __init__(self, documents: Mapping[str, Kept]) -> None:
+
+def without_rows(documents: Mapping[str, Kept]) -> dict[str, Kept]:
+    """Return documents but those that are the row of their device, which that has itself: 118 bytes with the key."""
+    return {key: document for key, document in documents.items() if not isinstance(document, DeviceRow)}
+
+
+class WithRow(Protocol):
+    """A device, as far as documents go."""
+
+    @property
+    def row(self) -> DeviceRow:
+        """What the registry says of it."""
+        ...
+
+
+class Bodies(Mapping[str, bytes]):
+    """The bodies of documents by key, each made when it is asked for; and those of ``devices``, by SITE/NAME.
+
+    Doubles among the devices have none.
+    """
+
+    def __init__(self, documents: Mapping[str, Kept], devices: Mapping[str, WithRow] = MappingProxyType({})) -> None:
         self._documents = documents
+        self._devices = devices
+
+    def _find(self, key: object) -> Kept | None:
+        if not isinstance(key, str):
+            return None
+        found = self._documents.get(key)
+        if found is None and key.startswith(_DEVICE) and not key.endswith(DOUBLE):
+            device = self._devices.get(key.removeprefix(_DEVICE))
+            return None if device is None else device.row
+        return found
 
     @override
     def __getitem__(self, key: str) -> bytes:
-        return self._documents[key].body
+        found = self._find(key)
+        if found is None:
+            raise KeyError(key)
+        return found.body
 
     @override
     def __contains__(self, key: object) -> bool:
-        return key in self._documents
+        return self._find(key) is not None
 
     def __or__(self, other: Mapping[str, bytes]) -> dict[str, bytes]:
         """Return these bodies, overlaid by ``other``."""
@@ -98,8 +140,12 @@ class Bodies(Mapping[str, bytes]):
 
     @override
     def __iter__(self) -> Iterator[str]:
-        return iter(self._documents)
+        yield from self._documents
+        for name in self._devices:
+            key = f"{_DEVICE}{name}"
+            if key not in self._documents and not name.endswith(DOUBLE):
+                yield key
 
     @override
     def __len__(self) -> int:
-        return len(self._documents)
+        return sum(1 for _ in self)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -11,14 +10,13 @@ import msgspec
 
 from hub.commands.desired import Desired
 from hub.commands.life import Command, Lease
-from hub.engine import clock_errors
-from hub.engine.encoded import Encoded
+from hub.engine.encoded import Encoded, Piece
+from hub.engine.known import DeviceState, Marked, entry_key
 from hub.engine.ledger import Ledger
 from hub.engine.rows import DeviceRow, Document
 from hub.engine.unsettled import Unsettled
 from hub.errors import CorruptError
 from hub.model import Reply, Scalar
-from hub.rules.held import NOTHING, Held
 from hub.rules.inputs import Memory
 from hub.rules.states import RuleState
 
@@ -75,69 +73,6 @@ class Clock(msgspec.Struct):
         if t - woke - self.blind_total > BLINK_NS:
             self.unsure_until = woke
         self.blind_total, self.blind_since = t - woke, None
-
-
-@dataclass(slots=True)
-class DeviceState:
-    """What is known of one device: when heard, its clock, its counters, the last values of its parts.
-
-    ``differences``: received - measured in the hours in which it was heard, on the awake clock. ``stored``: of each
-    part the (value, time of its point) that was stored last, where its profile does not store everything.
-    ``names``: what stood beside its name in the topic of a foreign network. ``whole`` is held of the part "", ``parts``
-    of those with a name (a former version wrote it among them): nearly every device has only the one, and a dict for it
-    takes 200 bytes. Of a part that only signals have named nothing is held, but that it is known. What most devices
-    never have is None until they have it (a former version wrote it empty): an empty dict takes 64 bytes.
-    A dataclass, because a msgspec struct costs 40 ns for each attribute that is set.
-    """
-
-    heard_awake: int = 0
-    heard_at: int = 0
-    availability: str = "unknown"
-    taught: int = 0
-    clock_error: int = 0
-    differences: clock_errors.Kept = b""
-    boot: str | None = None
-    seq: int | None = None
-    missing: int = 0
-    repeated: int = 0
-    reordered: int = 0
-    identities: dict[str, int] | None = None
-    whole: Held | None = None
-    parts: dict[str, Held] | None = None
-    stored: dict[str, dict[str, tuple[Scalar, int]]] | None = None
-    names: dict[str, str] | None = None
-
-    def __post_init__(self) -> None:
-        """Take what a former version wrote for what it is now."""
-        if self.parts is not None:
-            self.whole = self.parts.pop("", self.whole)
-            self.parts = self.parts or None
-
-    def held(self, part: str) -> Held:
-        """Return what is held of ``part``, which may have said nothing."""
-        found = (self.parts.get(part) if self.parts else None) if part else self.whole
-        return NOTHING if found is None else found
-
-    def by_part(self) -> dict[str, Held]:
-        """Return what is held of each part that has said something, the part "" first."""
-        whole = {} if self.whole is None else {"": self.whole}
-        if not self.parts:
-            return whole
-        return whole | {name: held for name, held in self.parts.items() if held.values or held.older}
-
-    def know(self, part: str) -> None:
-        """Remember that there is such a part, if only by its name."""
-        if part and part not in (self.parts or ()):
-            self.keep(part, NOTHING)
-
-    def keep(self, part: str, held: Held) -> None:
-        """Hold ``held`` of ``part`` from now on."""
-        if not part:
-            self.whole = held
-        elif self.parts is None:
-            self.parts = {part: held}
-        else:
-            self.parts[part] = held
 
 
 class Waiting(msgspec.Struct):
@@ -233,6 +168,8 @@ class State:
         self.generation = 1
         self._dirty: dict[str, Touched | None] = {}
         self._pending: dict[str, Touched | None] = {}
+        self._marked: list[Marked] = []
+        self._unencoded: list[Marked] = []
         self._settling: dict[str, Unsettled] = {}
         self._begun = 0
         self._encoded: Encoded | None = None
@@ -260,13 +197,31 @@ class State:
             self._encode(key, self._settling.pop(key))
         self._dirty[key] = None
 
+    def mark(self, known: Marked) -> None:
+        """Say that a device is about to change, as :meth:`touch` does; once in a generation, which is its ``mark``."""
+        self._finish(known)
+        known.mark = self.generation
+        self._marked.append(known)
+        self._dirty.pop(entry_key(known.key), None)  # one of the same name was removed
+
+    def remove_device(self, known: Marked) -> None:
+        self._finish(known)
+        known.mark = 0
+        self._dirty[entry_key(known.key)] = None
+
+    def _finish(self, known: Marked) -> None:
+        """Encode what the running checkpoint still needs of a device, if it does."""
+        if known.mark == self.generation - 1 and self._encoded is not None:
+            self._encode(entry_key(known.key), known)
+            known.mark = 0
+
     @property
     def worth_messages(self) -> int:
         """Return after how many messages the next checkpoint pays: with 100,000 devices each may change an entry.
 
         Where that is more than engine.md's 200,000, this holds; the 30 s stay whatever came.
         """
-        return MESSAGES_PER_ENTRY * len(self._dirty)
+        return MESSAGES_PER_ENTRY * (len(self._dirty) + len(self._marked))
 
     @property
     def is_checkpointing(self) -> bool:
@@ -277,6 +232,7 @@ class State:
         """Fix what the checkpoint holds: the state as it is now."""
         self.generation += 1
         self._pending, self._dirty = self._dirty, {}
+        self._unencoded, self._marked = self._marked, []
         self._begun = self.clock.t
         self._encoded = Encoded()
         for key, entry in (("clock", self.clock), ("ledger", self.ledger), ("answers", self.answers)):
@@ -288,6 +244,11 @@ class State:
         Messages that have not settled come last, and only when they had time to: 0.4 us of each message of a flood.
         """
         done = 0
+        while self._unencoded and done < size:
+            known = self._unencoded.pop()
+            if known.mark == self.generation - 1:
+                done += self._encode(entry_key(known.key), known)
+                known.mark = 0
         while self._pending and done < size:
             key, entry = self._pending.popitem()  # the first of many would be looked for among those gone
             if isinstance(entry, Unsettled):
@@ -296,17 +257,25 @@ class State:
                 done += self._encode(key, entry)
         while self._settling and done < size and self.clock.t - self._begun > SETTLING_NS:
             done += self._encode(*self._settling.popitem())
-        return not self._pending and not self._settling
+        return not self._unencoded and not self._pending and not self._settling
+
+    def full_pieces(self) -> list[Piece]:
+        """Return what of the checkpoint may lie elsewhere until it is taken."""
+        return [] if self._encoded is None else self._encoded.full()
 
     def take_checkpoint(self) -> Encoded:
         """Return the finished checkpoint: encoded entries by key, None for removed ones."""
+        for known in self._unencoded:
+            self._finish(known)
+        self._unencoded = []
         for waiting in (self._pending, self._settling):
             while waiting:
                 self._encode(*waiting.popitem())
+        self._pending = {}  # an empty dict keeps the room of 100,000
         encoded, self._encoded = self._encoded, None
         return Encoded() if encoded is None else encoded
 
-    def _encode(self, key: str, entry: Touched | None) -> int:
+    def _encode(self, key: str, entry: Touched | Marked | None) -> int:
         if isinstance(entry, Unsettled):
             entry.fill()
         elif isinstance(entry, DeviceRow):

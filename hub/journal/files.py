@@ -96,7 +96,7 @@ class SqliteFile:
     async def __aenter__(self) -> Self:
         """Open or make the file; CorruptError when it is damaged, gone or has other tables."""
         try:
-            await self._call(self._open)
+            await self.call(self._open)
         except BaseException:
             await self.__aexit__()
             raise
@@ -105,7 +105,7 @@ class SqliteFile:
     async def __aexit__(self, *_exc: object) -> None:
         """Close after what was begun."""
         if self._thread.is_running:
-            await self._call(self._close)
+            await self.call(self._close)
         self._thread.close()
 
     async def run(self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None] | None = None) -> R:
@@ -114,9 +114,10 @@ class SqliteFile:
         UnavailableError (``disk_full``, ``file_busy`` …) when the disk cannot take it now, CorruptError
         ``corrupt_file`` when the file is damaged; nothing of ``work`` is in the file then.
         """
-        return await self._call(partial(self._transact, work, then))
+        return await self.call(partial(self._transact, work, then))
 
-    async def _call(self, work: Callable[[], R]) -> R:
+    async def call(self, work: Callable[[], R]) -> R:
+        """Run ``work``, which leaves the file alone, on its thread."""
         return await self._thread.call(work)
 
     def _open(self) -> None:

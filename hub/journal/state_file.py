@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import msgspec
 
 from hub.errors import CorruptError
+from hub.journal.draft import Draft, Piece
 from hub.journal.files import RESTORE, SqliteFile, read_rows
 from hub.journal.records import checksum, is_sealed
 from hub.model import DeadLetter
@@ -70,6 +72,7 @@ class StateFile:
         max_dead_letter_bytes: int = MAX_DEAD_LETTER_BYTES,
     ) -> None:
         self._file = SqliteFile(path, SCHEMA, must_exist=must_exist)
+        self._draft = Draft(path.parent)
         self._journal = journal
         self._must_exist = must_exist
         self._max_dead_letter_bytes = max_dead_letter_bytes
@@ -90,6 +93,7 @@ class StateFile:
     async def __aexit__(self, *exc: object) -> None:
         """Close the file."""
         await self._file.__aexit__(*exc)
+        self._draft.close()
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -158,20 +162,21 @@ class StateFile:
         """Write in one transaction the state at ``position``, what no sink has confirmed, and the dead letters."""
 
         def write(connection: sqlite3.Connection) -> tuple[int, _Buried]:
-            connection.executemany(
-                "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)",
-                ((key, body, checksum(body, key)) for key, body in entries.items() if body is not None),
-            )
-            connection.executemany(
-                "DELETE FROM entries WHERE key = ?", ((key,) for key, body in entries.items() if body is None)
-            )
+            gone: list[tuple[str]] = []
+            connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", _sealed(entries, gone))
+            connection.executemany("DELETE FROM entries WHERE key = ?", gone)
             added = _put_outbox(connection, outbox)
             _put_meta(connection, "position", str(position))
             return added, self._bury(connection, dead_letters)
 
-        added, buried = await self._file.run(write)
+        added, buried = await self._file.run(write, self._draft.clear)
         self.outbox_bytes += added
         self._count(buried)
+
+    async def set_aside(self, pieces: Sequence[Piece]) -> None:
+        """Hold pieces of the checkpoint that is written next, so that memory need not."""
+        if pieces:
+            await self._file.call(partial(self._draft.take, pieces))
 
     async def keep_epoch(self, epoch: int) -> None:
         """Remember the epoch under which this hub owns its partition."""
@@ -257,6 +262,15 @@ class StateFile:
         """Take the new counts over, now that the transaction is on disk."""
         self.dead_letter_bytes = buried.size
         self.dead_letters_dropped += buried.dropped
+
+
+def _sealed(entries: Mapping[str, bytes | None], gone: list[tuple[str]]) -> Iterator[tuple[str, bytes, int]]:
+    """Yield the rows of entries, and put the keys of those that are removed into ``gone``."""
+    for key, body in entries.items():
+        if body is None:
+            gone.append((key,))
+        else:
+            yield key, body, checksum(body, key)
 
 
 def _put_meta(connection: sqlite3.Connection, name: str, value: str) -> None:

@@ -19,11 +19,12 @@ from hub.commands.arbitration import Claim
 from hub.commands.life import OPEN, Command, CommandState, Lease, Standing
 from hub.engine.acting import Hands
 from hub.engine.device import Device
+from hub.engine.known import DeviceState
 from hub.engine.moment import Moment, Output
 from hub.engine.outfits import Outfits
 from hub.engine.rows import DeviceRow
 from hub.engine.sending import Cause, Wish
-from hub.engine.state import DeviceState, State, decode_entries
+from hub.engine.state import State, decode_entries
 from hub.model import Outcome, OutcomeKind, Transmission
 from hub.rules.rule import Do, Priority
 from hub.rules.states import RuleState

@@ -125,7 +125,7 @@ class DiskFile(SqliteFile):
         self._connection = None
 
     @override
-    async def _call(self, work: Callable[[], R]) -> R:
+    async def call(self, work: Callable[[], R]) -> R:
         return await self._doors.through(self._name, "transaction", work)
 
     @override

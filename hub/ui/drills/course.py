@@ -16,7 +16,7 @@ from hub.bridge import paho_client
 from hub.bridge.paho_client import ClientConfig
 from hub.bridge.topics import drill_topic
 from hub.clock import Clock
-from hub.engine.device import DOUBLE
+from hub.engine.rows import DOUBLE
 from hub.errors import ConfigError, UnavailableError
 from hub.model import AlarmState, Batch, Event, Outcome, OutcomeKind, TopicClass, Transition
 from hub.replay.tape import tape_of

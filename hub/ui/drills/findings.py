@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from hub import __version__
-from hub.engine.device import DOUBLE
+from hub.engine.rows import DOUBLE
 from hub.model import Event, Transition, Twin
 from hub.ui.drills.cause import Zone
 from hub.ui.drills.course import Course
