@@ -76,9 +76,10 @@ def _multiple(count: int, of: int) -> int:
 
 def first_time(known: DeviceState, identity: str, time: int) -> tuple[int, bool]:
     """Return the time of the first point of ``identity``, and whether it is new: it is judged once."""
-    if known.identities is None:
-        known.identities = {}
-    identities = known.identities
+    mine = known.own()
+    if mine.identities is None:
+        mine.identities = {}
+    identities = mine.identities
     first = identities.get(identity)
     if first is not None:
         return first, False
@@ -96,14 +97,14 @@ def count_sequence(known: DeviceState, seq: int, boot: str | None, ledger: Ledge
         gap = seq - known.seq - 1
         known.seq = seq
         if gap:
-            known.missing += gap
+            known.own().missing += gap
             ledger.missed += gap
     elif seq == known.seq:
-        known.repeated += 1
+        known.own().repeated += 1
         ledger.repeated_sequence += 1
     else:
-        known.reordered += 1
+        known.own().reordered += 1
         ledger.reordered += 1
-        if known.missing:
-            known.missing -= 1
+        if known.seldom.missing:
+            known.own().missing -= 1
             ledger.missed -= 1

@@ -162,8 +162,8 @@ class _Pulse:
     """
 
     __slots__ = (
-        "ages_end", "checksum", "handler", "is_awaited", "is_silent", "least_age", "most_age", "parts", "shape", "state",
-        "whole",
+        "ages_end", "checksum", "handler", "is_awaited", "is_silent", "least_age", "most_age", "parts", "shape",
+        "state", "whole",
     )  # fmt: skip
 
 
@@ -184,8 +184,7 @@ class Device(_Pulse):
 
     def __init__(self, row: DeviceRow, state: DeviceState) -> None:
         self.row = row
-        self.key = state.key or f"{row.site}/{row.device}"
-        state.call(self.key)
+        self.key = state.key = state.key or f"{row.site}/{row.device}"
         self.state = state
         self.is_silent = False
         self.is_awaited = False
@@ -237,7 +236,7 @@ class Device(_Pulse):
 
     def forget_shortcuts(self) -> None:
         """Look up again what depends on rules and profile."""
-        whole, named = self.state.whole, self.state.parts or {}
+        whole, named = self.state.whole, self.state.seldom.parts or {}
         self.whole = whole.join(self) if isinstance(whole, Part) else None
         found = {name: held.join(self) for name, held in named.items() if isinstance(held, Part)}
         self.parts: Mapping[str, Part] = found or _NO_PARTS

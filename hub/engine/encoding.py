@@ -85,6 +85,6 @@ def _wrapped(
 ) -> tuple[str, bytes]:
     if source.downlink is None:
         raise PoisonError("unaddressable", f"{source.name} takes no commands")
-    route = {"site": device.site, **(device.state.names or {})}
+    route = {"site": device.site, **(device.state.seldom.names or {})}
     expires_at = command.expires_at // 1_000_000
     return source.downlink(Order(device.called, command.name, payload, port, command.id, expires_at, route))

@@ -68,9 +68,9 @@ class ForeignEar(Readings):
 
     def _take_from(self, device: Device, route: Route, envelope: Envelope) -> Timeliness:
         names = route.names if envelope.says is None else {**route.names, **envelope.says}
-        if names and not names.items() <= (device.state.names or {}).items():
+        if names and not names.items() <= (device.state.seldom.names or {}).items():
             self._mark(device)
-            device.state.names = {**(device.state.names or {}), **names}
+            device.state.own().names = {**(device.state.seldom.names or {}), **names}
         match route.stream.carries:
             case EnvelopeClass.AVAILABILITY:
                 self._take_availability(device, envelope.state)

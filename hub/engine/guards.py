@@ -136,7 +136,7 @@ class Guards:
         if _knows(device.state.held(part), lock) or _knows(device.state.held(""), lock):
             return bool(self._said(lock, device, part, moment))
         here = [other for other in self._beside(device) if not is_gone(other)]
-        if len(device.state.parts or ()) > 1:  # who sees a whole says nothing of one lane of several
+        if len(device.state.seldom.parts or ()) > 1:  # who sees a whole says nothing of one lane of several
             here = [other for other in here if part and _knows(other.state.held(part), lock)]
         return any(self._said(lock, other, part, moment) for other in here)
 

@@ -65,6 +65,7 @@ class Ear(ForeignEar):
         at, number, find = record.received_at, clock.number, self._routes.get
         self._first_t, self._first_at = record.t, at
         self._awake = record.t - clock.blind_total if clock.blind_since is None else NEVER_AWAKE
+        self._ahead = at - self._awake
         ends: dict[Timeliness | None, int] = {LATE: 0, BACKFILL: 0, None: 0}
         live = 0  # nearly all, so not in the dict
         for index, message in enumerate(messages):

@@ -42,8 +42,8 @@ class Readings:
     """Takes the readings of the message in hand, held in slots: passing it along would cost 0.4 us a message."""
 
     __slots__ = (
-        "_at", "_awake", "_changed", "_checksum", "_first_at", "_first_t", "_index", "_judge", "_message", "_moment_of",
-        "_output", "_payload", "_position", "_readings_taken", "_standing", "_state",
+        "_ahead", "_at", "_awake", "_changed", "_checksum", "_first_at", "_first_t", "_index", "_judge", "_message",
+        "_moment_of", "_output", "_payload", "_position", "_readings_taken", "_standing", "_state",
     )  # fmt: skip
 
     def __init__(self, state: State, judge: Judge, output: Output) -> None:
@@ -56,7 +56,7 @@ class Readings:
         self._message: Heard | None = None
         self._payload = b""
         self._at = self._position = self._index = self._checksum = self._readings_taken = 0
-        self._first_t = self._first_at = self._awake = 0
+        self._first_t = self._first_at = self._awake = self._ahead = 0
 
     @property
     def _t(self) -> int:
@@ -87,8 +87,8 @@ class Readings:
         self._mark(device)
         clock, known = self._state.clock, device.state
         blind_since = clock.blind_since
-        known.heard_at = self._at
         known.heard_awake = (self._t if blind_since is None else blind_since) - clock.blind_total
+        known.ahead = self._at - known.heard_awake
         if device.is_silent:
             self._judge.heard(device, self._moment(is_late=False))
 
@@ -97,8 +97,8 @@ class Readings:
 
         PoisonError ``too_many_parts``, before anything is taken of it: parts are remembered for ever.
         """
-        if 1 + len(device.state.parts or ()) + len(readings) > MOST_PARTS:
-            known = {*(device.state.parts or ()), *([] if device.state.whole is None else [""])}
+        if 1 + len(device.state.seldom.parts or ()) + len(readings) > MOST_PARTS:
+            known = {*(device.state.seldom.parts or ()), *([] if device.state.whole is None else [""])}
             new = {reading.part or "" for reading in readings} - known
             if new and len(known) + len(new) > MOST_PARTS:
                 raise PoisonError("too_many_parts", f"{len(known)} parts of it are known, and no more are taken")
@@ -166,10 +166,10 @@ class Readings:
         """Make a point of what the device's profile wants stored; the rest is counted."""
         store = part.device.outfit.store
         if store is not None and is_new:
-            known = part.device.state
-            if known.stored is None:
-                known.stored = {}
-            kept = store.spare(values, time, known.stored.setdefault(part.name, {}))
+            mine = part.device.state.own()
+            if mine.stored is None:
+                mine.stored = {}
+            kept = store.spare(values, time, mine.stored.setdefault(part.name, {}))
             self._state.ledger.unstored += len(values) - len(kept)
             values = kept
         if values:
@@ -257,7 +257,7 @@ class Readings:
             self._state.mark(known)  # first: a checkpoint that runs still needs what it was
         if seq is not None:
             known.seq = seq
-        known.heard_at, known.heard_awake = at, awake
+        known.heard_awake, known.ahead = awake, self._ahead
         self._readings_taken += 1
         values, woken, output = asdict(said.values), part.woken, self._output
         part.values, part.at, part.awake, part.quality, part.bad = values, measured, awake, GOOD, ()
@@ -300,7 +300,7 @@ class Readings:
             self._state.mark(known)  # first: a checkpoint that runs still needs what it was
         if seq is not None:
             known.seq = seq
-        known.heard_at, known.heard_awake = at, awake
+        known.heard_awake, known.ahead = awake, self._ahead
         self._readings_taken += 1
         if measured is None:
             measured, time = at, at - at % MILLION + self._readings_taken % MILLION

@@ -105,7 +105,7 @@ def _sleep_of(device: Device) -> Sleep | None:
     source = device.source
     if source is None or source.sleeps is None:
         return None
-    said = {**source.params, **(device.state.names or {})}
+    said = {**source.params, **(device.state.seldom.names or {})}
     return None if any(said.get(name) in words for name, words in source.sleeps.unless.items()) else source.sleeps
 
 

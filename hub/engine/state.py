@@ -11,7 +11,7 @@ import msgspec
 from hub.commands.desired import Desired
 from hub.commands.life import Command, Lease
 from hub.engine.encoded import Encoded, Piece
-from hub.engine.known import DeviceState, Marked, entry_key
+from hub.engine.known import DeviceState, Written, entry_key, read
 from hub.engine.ledger import Ledger
 from hub.engine.rows import DeviceRow, Document
 from hub.engine.unsettled import Unsettled
@@ -147,7 +147,7 @@ Touched = Entry | DeviceRow
 """A device's document changes as its row."""
 
 _TYPES: dict[str, type[Any]] = {
-    "clock": Clock, "ledger": Ledger, "answers": Answers, "device": DeviceState, "rule": RuleState, "memory": Memory,
+    "clock": Clock, "ledger": Ledger, "answers": Answers, "device": Written, "rule": RuleState, "memory": Memory,
     "seen": Seen, "command": Command, "lease": Lease, "mode": Exercise, "wanted": Wanted, "desired": Desired,
     "unsettled": Unsettled, "waiting": Waiting, "document": Document,
 }  # fmt: skip
@@ -168,8 +168,8 @@ class State:
         self.generation = 1
         self._dirty: dict[str, Touched | None] = {}
         self._pending: dict[str, Touched | None] = {}
-        self._marked: list[Marked] = []
-        self._unencoded: list[Marked] = []
+        self._marked: list[DeviceState] = []
+        self._unencoded: list[DeviceState] = []
         self._settling: dict[str, Unsettled] = {}
         self._begun = 0
         self._encoded: Encoded | None = None
@@ -197,19 +197,19 @@ class State:
             self._encode(key, self._settling.pop(key))
         self._dirty[key] = None
 
-    def mark(self, known: Marked) -> None:
+    def mark(self, known: DeviceState) -> None:
         """Say that a device is about to change, as :meth:`touch` does; once in a generation, which is its ``mark``."""
         self._finish(known)
         known.mark = self.generation
         self._marked.append(known)
         self._dirty.pop(entry_key(known.key), None)  # one of the same name was removed
 
-    def remove_device(self, known: Marked) -> None:
+    def remove_device(self, known: DeviceState) -> None:
         self._finish(known)
         known.mark = 0
         self._dirty[entry_key(known.key)] = None
 
-    def _finish(self, known: Marked) -> None:
+    def _finish(self, known: DeviceState) -> None:
         """Encode what the running checkpoint still needs of a device, if it does."""
         if known.mark == self.generation - 1 and self._encoded is not None:
             self._encode(entry_key(known.key), known)
@@ -275,12 +275,18 @@ class State:
         encoded, self._encoded = self._encoded, None
         return Encoded() if encoded is None else encoded
 
-    def _encode(self, key: str, entry: Touched | Marked | None) -> int:
+    def _encode(self, key: str, entry: Touched | None) -> int:
         if isinstance(entry, Unsettled):
             entry.fill()
-        elif isinstance(entry, DeviceRow):
-            entry = Document(entry.body)
-        return 0 if self._encoded is None else self._encoded.add(key, entry) or GONE_BYTES
+        body = _body(entry)
+        return 0 if self._encoded is None else self._encoded.add(key, body) or GONE_BYTES
+
+
+def _body(entry: Touched | None) -> object:
+    """Return what is encoded of an entry."""
+    if isinstance(entry, DeviceState):
+        return entry.written()
+    return Document(entry.body) if isinstance(entry, DeviceRow) else entry
 
 
 def decode_entries(rows: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, Entry]]:
@@ -288,7 +294,8 @@ def decode_entries(rows: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, Ent
     decoders = {prefix: msgspec.msgpack.Decoder(kind) for prefix, kind in _TYPES.items()}
     for key, body in rows:
         try:
-            yield key, decoders[key.partition("/")[0]].decode(body)
+            entry = decoders[key.partition("/")[0]].decode(body)
+            yield key, read(entry) if isinstance(entry, Written) else entry
         except (KeyError, msgspec.DecodeError) as error:
             code = "bad_checkpoint"
             raise CorruptError(code, f"entry {key!r} cannot be read: {error}") from error

@@ -287,7 +287,8 @@ def test_native_counters_tell_missing_and_reordered_messages() -> None:
         )
     found = desk.engine.content.find("s1", "door-1")
     assert found is not None
-    assert (found.state.missing, found.state.reordered, found.state.repeated) == (1, 1, 1)
+    seldom = found.state.seldom
+    assert (seldom.missing, seldom.reordered, seldom.repeated) == (1, 1, 1)
 
 
 def test_event_ids_name_the_journal_they_came_from() -> None:

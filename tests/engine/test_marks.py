@@ -5,15 +5,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hub.engine.known import DeviceState
+from hub.engine.known import DeviceState, Written
 from hub.engine.state import MESSAGES_PER_ENTRY, State
 
 KEY = "device/s1/room"
 
 
 def room(heard_at: int, key: str = "s1/room") -> DeviceState:
-    known = DeviceState(heard_at=heard_at)
-    known.call(key)
+    known = DeviceState(heard_at)
+    known.key = key
     return known
 
 
@@ -22,8 +22,8 @@ def taken(state: State) -> dict[str, int | None]:
     rows = [*state.take_checkpoint().items()]
     devices = [(key, body) for key, body in rows if key.startswith("device/")]
     assert len(dict(devices)) == len(devices), "each once"
-    decode = msgspec.msgpack.Decoder(DeviceState).decode
-    return {key: None if body is None else decode(body).heard_at for key, body in devices}
+    decode = msgspec.msgpack.Decoder(Written).decode
+    return {key: None if body is None else decode(body).heard_awake for key, body in devices}
 
 
 @pytest.mark.parametrize("is_encoded", [False, True])
@@ -34,7 +34,7 @@ def test_a_device_that_changes_while_a_checkpoint_is_made_is_in_it_as_it_was(*, 
     if is_encoded:
         assert state.encode_some()
     state.mark(known)
-    known.heard_at = 2
+    known.heard_awake = 2
     assert taken(state) == {KEY: 1}
     state.begin_checkpoint()
     assert taken(state) == {KEY: 2}

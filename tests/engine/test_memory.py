@@ -82,7 +82,7 @@ def test_a_device_that_changed_or_waits_holds_little_for_that() -> None:
     state, timers = State(), Timers()
     devices = [DeviceState() for _ in range(DEVICES)]
     for number, known in enumerate(devices):
-        known.call(f"s1/room-{number}")
+        known.key = f"s1/room-{number}"
     held = []
     for work in (state.mark, lambda known: timers.set(TimerClass.AWAKE, START + HOUR_NS, "silent", known.key)):
         tracemalloc.start()
@@ -136,7 +136,8 @@ def test_a_part_that_a_former_version_wrote_among_all_is_that_of_the_whole_devic
     assert {name: (held.values, held.at) for name, held in known.by_part().items()} == {
         "": ({"co2": 400.0}, 5), "zone-1": ({"co2": 500.0}, 6),
     }  # fmt: skip
-    again = msgspec.msgpack.decode(msgspec.msgpack.encode(known), type=DeviceState)
+    ((_, again),) = decode_entries([("device/s1/room", msgspec.msgpack.encode(known.written()))])
+    assert isinstance(again, DeviceState)
     assert {name: held.values for name, held in again.by_part().items()} == {
         "": {"co2": 400.0},
         "zone-1": {"co2": 500.0},
@@ -144,5 +145,6 @@ def test_a_part_that_a_former_version_wrote_among_all_is_that_of_the_whole_devic
 
 
 def test_a_device_that_never_had_an_identity_remembers_its_first() -> None:
-    known = msgspec.msgpack.decode(msgspec.msgpack.encode(DeviceState()), type=DeviceState)
+    ((_, known),) = decode_entries([("device/s1/room", msgspec.msgpack.encode(DeviceState().written()))])
+    assert isinstance(known, DeviceState)
     assert (first_time(known, "a", 3), first_time(known, "a", 5)) == ((3, True), (3, False))
