@@ -156,7 +156,7 @@ class Content:
         for key in revision.removed:
             state.remove(f"document/{key}")
         for key in revision.put:
-            state.touch(f"document/{key}", documents[key])
+            state.put(key, documents[key])
         self.documents = documents
         self._bar(touched, is_recompiled=is_recompiled)
         at = self._at = state.clock.received_at

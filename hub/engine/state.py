@@ -13,7 +13,7 @@ from hub.commands.life import Command, Lease
 from hub.engine.encoded import Encoded, Piece
 from hub.engine.known import DeviceState, Written, entry_key, read
 from hub.engine.ledger import Ledger
-from hub.engine.rows import DeviceRow, Document
+from hub.engine.rows import DeviceRow, Document, Kept
 from hub.engine.unsettled import Unsettled
 from hub.errors import CorruptError
 from hub.model import Reply, Scalar
@@ -168,8 +168,8 @@ class State:
         self.generation = 1
         self._dirty: dict[str, Touched | None] = {}
         self._pending: dict[str, Touched | None] = {}
-        self._marked: list[DeviceState] = []
-        self._unencoded: list[DeviceState] = []
+        self._marked: list[DeviceState | DeviceRow] = []
+        self._unencoded: list[DeviceState | DeviceRow] = []
         self._settling: dict[str, Unsettled] = {}
         self._begun = 0
         self._encoded: Encoded | None = None
@@ -204,16 +204,27 @@ class State:
         self._marked.append(known)
         self._dirty.pop(entry_key(known.key), None)  # one of the same name was removed
 
+    def put(self, key: str, document: Kept) -> None:
+        """Say that there is a new document; nobody does while a checkpoint is made. A row needs no key: 170 bytes."""
+        if isinstance(document, DeviceRow):
+            self._marked.append(document)
+            self._dirty.pop(f"document/{key}", None)
+        else:
+            self.touch(f"document/{key}", document)
+
     def remove_device(self, known: DeviceState) -> None:
         self._finish(known)
         known.mark = 0
         self._dirty[entry_key(known.key)] = None
 
-    def _finish(self, known: DeviceState) -> None:
-        """Encode what the running checkpoint still needs of a device, if it does."""
-        if known.mark == self.generation - 1 and self._encoded is not None:
-            self._encode(entry_key(known.key), known)
-            known.mark = 0
+    def _finish(self, changed: DeviceState | DeviceRow) -> int:
+        """Encode what the running checkpoint still needs of a device, if it does; return the bytes of it."""
+        if isinstance(changed, DeviceRow):
+            return self._encode(f"document/{entry_key(f'{changed.site}/{changed.device}')}", changed)
+        if changed.mark != self.generation - 1 or self._encoded is None:
+            return 0
+        changed.mark = 0
+        return self._encode(entry_key(changed.key), changed)
 
     @property
     def worth_messages(self) -> int:
@@ -233,6 +244,7 @@ class State:
         self.generation += 1
         self._pending, self._dirty = self._dirty, {}
         self._unencoded, self._marked = self._marked, []
+        self._unencoded.reverse()  # of two rows of a device the newer is written last
         self._begun = self.clock.t
         self._encoded = Encoded()
         for key, entry in (("clock", self.clock), ("ledger", self.ledger), ("answers", self.answers)):
@@ -245,10 +257,7 @@ class State:
         """
         done = 0
         while self._unencoded and done < size:
-            known = self._unencoded.pop()
-            if known.mark == self.generation - 1:
-                done += self._encode(entry_key(known.key), known)
-                known.mark = 0
+            done += self._finish(self._unencoded.pop())
         while self._pending and done < size:
             key, entry = self._pending.popitem()  # the first of many would be looked for among those gone
             if isinstance(entry, Unsettled):
@@ -265,9 +274,8 @@ class State:
 
     def take_checkpoint(self) -> Encoded:
         """Return the finished checkpoint: encoded entries by key, None for removed ones."""
-        for known in self._unencoded:
-            self._finish(known)
-        self._unencoded = []
+        while self._unencoded:
+            self._finish(self._unencoded.pop())
         for waiting in (self._pending, self._settling):
             while waiting:
                 self._encode(*waiting.popitem())

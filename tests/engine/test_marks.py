@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from hub.engine.known import DeviceState, Written
+from hub.engine.rows import DeviceRow, Document
 from hub.engine.state import MESSAGES_PER_ENTRY, State
 
 KEY = "device/s1/room"
@@ -81,3 +82,32 @@ def test_a_checkpoint_is_made_a_little_at_a_time_and_waits_for_messages_that_pay
         turns += 1
     assert turns > 5
     assert len(taken(state)) == 100
+
+
+def documents_in(state: State) -> dict[str, bytes | None]:
+    """Return what the next checkpoint does to the documents, the last word of each."""
+    state.begin_checkpoint()
+    rows = {key: body for key, body in state.take_checkpoint().rows() if key.startswith("document/")}
+    decode = msgspec.msgpack.Decoder(Document).decode
+    return {key: None if body is None else decode(body).body for key, body in rows.items()}
+
+
+def test_of_two_documents_of_a_device_the_newer_is_written_and_one_that_went_is_gone() -> None:
+    state, key = State(), f"document/{KEY}"
+    former, row = DeviceRow("s1", "room", "environment_sensor"), DeviceRow("s1", "room", "smoke_sensor")
+    state.put(KEY, former)
+    state.put(KEY, row)
+    assert documents_in(state) == {key: row.body}
+    state.put(KEY, row)
+    state.remove(key)
+    assert documents_in(state) == {key: None}
+    state.remove(key)
+    state.put(KEY, row)
+    assert documents_in(state) == {key: row.body}
+    state.put(KEY, Document(b"odd"))
+    state.put(KEY, row)
+    assert documents_in(state) == {key: row.body}
+    state.put(KEY, row)
+    state.put(KEY, Document(b"odd"))
+    assert documents_in(state) == {key: b"odd"}
+    assert documents_in(state) == {}
