@@ -129,6 +129,27 @@ User={choices.account}
 UMask=0077
 NoNewPrivileges=yes
 PrivateTmp=yes
+PrivateDevices=yes
 ProtectSystem=strict
 ReadWritePaths={directory}
+# Nothing of ours is the machine's: neither clock, name, kernel nor other people's processes.
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+{_POWERLESS if choices.account != "root" else ""}"""
+
+
+_POWERLESS = """\
+CapabilityBoundingSet=
+RemoveIPC=yes
 """
