@@ -56,9 +56,9 @@ class Desires:
         self._changed: dict[tuple[str, str, str], None] = {}
 
     def restore(self, wanted: Desired) -> None:
-        """Take an entry of a checkpoint."""
+        """Take an entry of a checkpoint, behind its clock: the next look is when it would have been."""
         self._put(wanted)
-        self._timers.set(TimerClass.RUNNING, 0, DESIRED, wanted.key)
+        self._wait(wanted.key, wanted, self._state.clock.t)
 
     def _put(self, wanted: Desired) -> None:
         self._wanted[wanted.key] = wanted
@@ -104,7 +104,7 @@ class Desires:
             self._call_back(before, moment)
         self._tell(wanted, "desired_set", {"by": f"operator {control.actor}", "detail": wanted.reason}, moment)
         self._keep(wanted)
-        self._wait(wanted.key, wanted, moment)
+        self._wait(wanted.key, wanted, moment.t)
         if self._state.clock.blind_since is None:
             wanted = self._look(wanted, device, moment, is_new=True)
         detail = f"{wanted.name}={words['value']}" + (f": {wanted.detail}" if wanted.detail else "")
@@ -154,10 +154,10 @@ class Desires:
             device = self._content.find(wanted.site, wanted.device)
             if device is not None and not _is_at_rest(wanted, device):
                 wanted = self._look(wanted, device, moment)
-        self._wait(key, wanted, moment)
+        self._wait(key, wanted, moment.t)
 
-    def _wait(self, key: str, wanted: Desired, moment: Moment) -> None:
-        self._timers.set(TimerClass.RUNNING, _next(key, wanted.progress, moment.t), DESIRED, key)
+    def _wait(self, key: str, wanted: Desired, t: int) -> None:
+        self._timers.set(TimerClass.RUNNING, _next(key, wanted.progress, t), DESIRED, key)
 
     def _look(self, wanted: Desired, device: Device, moment: Moment, *, is_new: bool = False) -> Desired:
         """Hold what is desired to what is reported, and do what follows; return what became of it."""

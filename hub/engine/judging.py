@@ -291,7 +291,7 @@ class Judge:
 
     def _silence(self, rule: CompiledRule, device: Device, awake: int, moment: Moment) -> None:
         due = device.state.heard_awake + (rule.absent_ns or 0)
-        if due > awake:  # it spoke meanwhile; speaking sets no timer, that would cost every message 0.4 us
+        if due > min(awake, self._timers.fired):  # it spoke meanwhile; speaking sets no timer, that would cost 0.4 us
             self._timers.set(TimerClass.AWAKE, due, rule.name, device.key)
             return
         if rule.rule.counting is not None and rule.absent_ns is not None:

@@ -121,6 +121,8 @@ class Timers:
 
     def __init__(self) -> None:
         self._heaps = tuple(_Heap() for _ in TimerClass)
+        self.fired = 0
+        """When what was yielded last was due."""
 
     def set(self, kind: TimerClass, due: int, owner: str, key: str) -> None:
         """Make ``(owner, key)`` due at ``due``, replacing an earlier wish."""
@@ -142,6 +144,7 @@ class Timers:
         heap = self._heaps[kind]
         while (entry := heap.first(now)) is not None and entry[0] <= now:
             heap.drop(entry[1], entry[2])
+            self.fired = entry[0]
             yield entry
 
     def next_due(self, kind: TimerClass) -> int | None:

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from hub.model import Control, Event, Publish, Scalar
-from tests.engine.desk import SECOND, Desk, device, documents
+from tests.engine.desk import SECOND, Desk, device, documents, encoded
 
 MINUTE, EIGHTY = 60, 80
 DOORS = [f"door-{number:02}" for number in range(EIGHTY)]
@@ -96,3 +96,16 @@ def test_silence_that_only_a_removed_rule_had_found_is_none(desk: Desk) -> None:
     desk.revise({key: body for key, body in known.items() if key != "rule/device-offline"})
     let_pass(desk, 5)
     assert told(desk)[1:] == ["cleared device.mass_offline s1/@b1"]
+
+
+def test_silences_found_in_one_record_are_told_in_the_order_in_which_they_fell_before_and_after_a_restart() -> None:
+    doors = ["door-1", "door-2", "door-3"]
+    quiet = {"rule": "quiet", "version": "1.0.0", "for_each": "access_controller", "absent_for": "10m"}
+    rule = orjson.dumps({**quiet, "raise": {"event": "device.quiet", "severity": "low"}})
+    found = documents(*(device(door, "access_controller") for door in doors))
+    desk = Desk({**{key: body for key, body in found.items() if not key.startswith("rule/")}, "rule/quiet": rule})
+    speak(desk, doors)
+    speak(desk, ["door-3", "door-1"])  # the first word alone has set a timer
+    later = desk.restart()
+    assert encoded([later.tick(30 * MINUTE)]) == encoded([desk.tick(30 * MINUTE)])
+    assert [event.device for event in desk.events] == ["door-2", "door-3", "door-1"]
