@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import cast
 
+import aiohttp
 import pytest
 from typing_extensions import override
 
+from tests.chaos import watch
 from tests.chaos.faults.fault import DOWN
 from tests.chaos.influx_town import InfluxTown
 from tests.chaos.watch import STARVED_NS, Waits, Watch
@@ -20,7 +22,7 @@ class Behind:
     pid = 0
 
     def __init__(self, *, is_mute: bool) -> None:
-        self.asked = 0
+        self.asked = self.asked_for_figures = 0
         self._is_mute = is_mute
 
     async def readiness(self) -> tuple[int, set[str]]:
@@ -28,6 +30,10 @@ class Behind:
         if self._is_mute:
             raise TimeoutError
         return 503, {"timeseries_behind", "session_blind"}
+
+    async def metrics(self) -> dict[str, float]:
+        self.asked_for_figures += 1
+        raise aiohttp.ClientConnectionError
 
 
 class Waited(Watch):
@@ -44,11 +50,20 @@ class Waited(Watch):
 
 
 async def watched(hub: Behind, each_ns: int, who: str = "hub") -> Watch:
-    watch = Waited(cast("InfluxTown", SimpleNamespace(hub=hub)))
-    watch.each_ns, watch.who = each_ns, who
-    async with watch.watching():
+    watching = Waited(cast("InfluxTown", SimpleNamespace(hub=hub)))
+    watching.each_ns, watching.who = each_ns, who
+    async with watching.watching():
         await wait_until(lambda: hub.asked > 1)
-    return watch
+    return watching
+
+
+async def test_a_hub_that_has_only_begun_and_has_no_figures_yet_ends_no_campaign(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "METRICS_EVERY", 1)
+    hub = Behind(is_mute=False)
+    await watched(hub, 0)
+    assert hub.asked_for_figures > 0
 
 
 @pytest.mark.parametrize(("each_ns", "said"), [(0, {DOWN}), (STARVED_NS, set())], ids=["idle", "starved"])
@@ -69,6 +84,6 @@ async def test_a_hub_that_does_not_answer_is_down_unless_it_was_starved(each_ns:
 async def test_what_speaks_of_five_seconds_is_unsure_where_they_were_a_wait_of_those_it_speaks_of(
     who: str, each_ns: int, unsure: set[str]
 ) -> None:
-    watch = await watched(Behind(is_mute=False), each_ns, who)
-    assert watch.said == {"timeseries_behind", "session_blind"}
-    assert watch.unsure == unsure
+    found = await watched(Behind(is_mute=False), each_ns, who)
+    assert found.said == {"timeseries_behind", "session_blind"}
+    assert found.unsure == unsure

@@ -6,8 +6,10 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+
+import aiohttp
 
 from hub.clock import SystemClock
 from hub.ui.readiness import PATIENCE_SECONDS
@@ -138,9 +140,10 @@ class Watch:
         self._peak_memory = max(self._peak_memory, resident_bytes(hub.pid))
         self._looks += 1
         if status and self._looks % METRICS_EVERY == 0:
-            async with asyncio.timeout(1):
-                metrics = await hub.metrics()
-            self._peak_outbox = max(self._peak_outbox, int(metrics.get("hub_outbox_waiting_bytes", 0)))
+            with suppress(aiohttp.ClientError):  # it has only begun, or was killed in this moment
+                async with asyncio.timeout(1):
+                    metrics = await hub.metrics()
+                self._peak_outbox = max(self._peak_outbox, int(metrics.get("hub_outbox_waiting_bytes", 0)))
 
     def _remember(self, waited: Waits) -> None:
         now = self._clock.monotonic_ns()
