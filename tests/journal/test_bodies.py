@@ -203,11 +203,15 @@ async def test_bodies_that_are_laid_down_ahead_let_appends_in_between_and_leave_
         assert [one.bodies for one in await everything(opened)][-1] == large.bodies
 
 
-async def test_what_was_laid_down_stays_as_long_as_its_record_however_late_that_came(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def a_little_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let bodies be laid down one by one, two records ahead."""
     monkeypatch.setattr("hub.journal.journal.LAID_AT_ONCE", 1)
     monkeypatch.setattr("hub.journal.journal.LAID_AHEAD", 2)
+
+
+@pytest.mark.usefixtures("a_little_ahead")
+async def test_what_was_laid_down_stays_as_long_as_its_record_however_late_that_came(tmp_path: Path) -> None:
     async with journal(tmp_path) as opened:
         await opened.lay_down(listed(1, "a", "b").bodies)
         await opened.append([*noise(1, 4), listed(5, "a", "b"), *noise(6, 15)])
@@ -219,11 +223,8 @@ async def test_what_was_laid_down_stays_as_long_as_its_record_however_late_that_
         assert (opened.first > 5, kept_bodies(tmp_path)) == (True, [])
 
 
-async def test_what_was_laid_down_for_a_record_that_never_came_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hub.journal.journal.LAID_AT_ONCE", 1)
-    monkeypatch.setattr("hub.journal.journal.LAID_AHEAD", 2)
+@pytest.mark.usefixtures("a_little_ahead")
+async def test_what_was_laid_down_for_a_record_that_never_came_goes(tmp_path: Path) -> None:
     async with journal(tmp_path) as opened:
         await opened.append(noise(1, 2))
         await opened.lay_down(listed(3, "a", "b").bodies)
