@@ -97,23 +97,29 @@ class Rival:
 
 
 async def flood(rival: Rival, executable: str, directory: Path, plan: Plan, advance: Advance) -> Figure:
-    """Publish as fast as the broker takes it; CPU of the process until the last point is stored."""
-    costs, stored = list[float](), 0
+    """Publish as fast as the broker takes it, after a warm-up; CPU of the process until the last point is stored."""
+    costs, lost = list[float](), 0
     for _ in range(plan.tutorial_runs):
         async with staged(directory / rival.executable) as stage:
             program = rival.put(executable, stage)
             try:
                 await program.start()
-                cpu = cpu_ns(program.pid)
-                port = stage.mosquitto.port
-                await publish(publisher.Order(port=port, devices=plan.devices, first=0, count=plan.tutorial))
-                stored += await _stored(stage, plan.tutorial)
+                await _flood(stage, plan, range(plan.warm_up))
+                cpu, numbers = cpu_ns(program.pid), range(plan.warm_up, plan.warm_up + plan.tutorial)
+                lost += numbers.stop - await _flood(stage, plan, numbers)
                 costs.append((cpu_ns(program.pid) - cpu) / 1e3 / plan.tutorial)
             finally:
                 await program.kill()
         advance()
     messages = plan.tutorial * plan.tutorial_runs
-    return Figure(subject=rival.subject, load=FLOOD, cpu_us=costs, messages=messages, events=0, lost=messages - stored)
+    return Figure(subject=rival.subject, load=FLOOD, cpu_us=costs, messages=messages, events=0, lost=lost)
+
+
+async def _flood(stage: Stage, plan: Plan, numbers: range) -> int:
+    """Publish ``numbers``; return how many points the store has when all is there, or nothing more comes."""
+    port, first = stage.mosquitto.port, numbers.start
+    await publish(publisher.Order(port=port, devices=plan.devices, first=first, count=len(numbers)))
+    return await _stored(stage, numbers.stop)
 
 
 async def _stored(stage: Stage, count: int) -> int:
