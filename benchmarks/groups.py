@@ -11,6 +11,8 @@ from benchmarks.figures import Plan, Results
 from benchmarks.load import Advance
 from hub.config import TimeseriesStore
 
+RIVALS = (nodered.RIVAL, telegraf.RIVAL)
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:
@@ -30,7 +32,7 @@ async def flood(bench: Bench) -> None:
     for way in (baseline.TUTORIAL, baseline.RAW)[: 1 + baseline.has_raw()]:
         advance = bench.bar(f"{way.subject}, flooded", plan.tutorial_runs)
         results.baselines.append(await baseline.flood(way, bench.directory, plan, advance))
-    for rival in (nodered.RIVAL, telegraf.RIVAL):
+    for rival in RIVALS:
         if (executable := rival.find()) is None:
             results.absent.append(rival.absent)
         else:

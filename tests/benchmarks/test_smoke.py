@@ -16,6 +16,7 @@ from rich.console import Console
 from benchmarks import report
 from benchmarks.baseline import RAW, TUTORIAL, has_raw
 from benchmarks.figures import FLOOD, MIXTURE, QUICK, Finding, Results, Target, steadily
+from benchmarks.groups import RIVALS
 from benchmarks.listener import Seen
 from benchmarks.micro import ROWS
 from benchmarks.publisher import Published
@@ -50,6 +51,7 @@ async def test_a_quick_run_shows_every_row_and_loses_nothing(tmp_path: Path) -> 
     rows = {(row["subject"], row["load"]): row for row in found["figures"]}
     assert rows.keys() >= {
         *((way, load) for way in WAYS for load in (FLOOD, *map(steadily, QUICK.tutorial_rates))),
+        *((rival.subject, FLOOD) for rival in RIVALS if rival.find()),
         *((HUB, load) for load in (FLOOD, MIXTURE, *map(steadily, QUICK.rates))),
         ("hub, local", FLOOD),
     }
