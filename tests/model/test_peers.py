@@ -37,6 +37,19 @@ def hear(world: World, *words: str, taken: int = ALL) -> None:
     world.run(ALL)
 
 
+def hear_while_redis_answers(world: World, answers: int) -> None:
+    """Let a card be heard, and Redis answer so often of what the hub asks because of it."""
+    world.publish(world.devices.say("granted"))
+    world.carry(SIGNALS, ALL)
+    while "redis" not in world.process.doors.open_ones:
+        if not world.run(1):
+            world.tick(1)
+    for _ in range(answers):
+        if "redis" in world.process.doors.open_ones:
+            world.process.doors.let("redis")
+            world.loop.settle()
+
+
 def ask_to_hold(world: World) -> None:
     """Let a person ask that a lift is held."""
     args = {"site": "s1", "device": "lift-1", "command": "hold_door", "ttl": "20s"}
@@ -163,15 +176,7 @@ def test_a_command_that_never_left_expires_though_another_hub_took_it_over(world
 @pytest.mark.parametrize("answers", range(3))
 def test_a_hub_that_is_killed_between_two_words_to_redis_tells_nothing_twice(world: World, answers: int) -> None:
     hear(world, "granted")  # then what follows is all that is said
-    world.publish(world.devices.say("granted"))
-    world.carry(SIGNALS, ALL)
-    while "redis" not in world.process.doors.open_ones:
-        if not world.run(1):
-            world.tick(1)
-    for _ in range(answers):
-        if "redis" in world.process.doors.open_ones:
-            world.process.doors.let("redis")
-            world.loop.settle()
+    hear_while_redis_answers(world, answers)
     world.kill(0, ALL)
     assert_all_ends_well(world)
 
@@ -197,15 +202,7 @@ def test_what_a_stream_refused_as_the_hub_was_killed_is_told_by_the_next_one(
 ) -> None:
     hear(world, "granted")  # now its key is checked on this connection, and no more
     world.meddle(sorted(world.around.redis.streams).index(ACCESS), fills=fills)
-    world.publish(world.devices.say("granted"))
-    world.carry(SIGNALS, ALL)
-    while "redis" not in world.process.doors.open_ones:
-        if not world.run(1):
-            world.tick(1)
-    for _ in range(answers):
-        if "redis" in world.process.doors.open_ones:
-            world.process.doors.let("redis")
-            world.loop.settle()
+    hear_while_redis_answers(world, answers)
     world.kill(1, ALL)
     assert_all_ends_well(world)
 

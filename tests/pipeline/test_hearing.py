@@ -107,17 +107,9 @@ async def test_nothing_is_acknowledged_before_it_is_in_the_journal(table: Table)
     assert not table.hearing.is_disk_full
 
 
-async def test_notes_go_into_a_journal_that_takes_no_messages(table: Table) -> None:
-    table.free = 8 * 2**20
-    table.deliver(b"a")
-    await wait_until(lambda: table.hearing.is_disk_full)
-    table.inbox.put_note(Tick())
-    assert [type(body) for body in await taken(table)] == [Tick]
-    table.free = 2**40
-    assert [type(body) for body in await taken(table)] == [Batch]
-
-
-async def test_notes_that_came_while_the_journal_was_full_do_not_end_the_judging_afterwards(table: Table) -> None:
+async def test_notes_go_into_a_journal_that_takes_no_messages_and_do_not_end_the_judging_afterwards(
+    table: Table,
+) -> None:
     table.free = 8 * 2**20
     table.deliver(b"a")
     await wait_until(lambda: table.hearing.is_disk_full)
