@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
+from weakref import WeakKeyDictionary
 
 import orjson
 from sqlalchemy import URL, Connection, event, func, make_url, select
@@ -26,6 +27,7 @@ from hub.registry.author import Author, os_user
 
 POSTGRES = "postgresql+psycopg"
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 class Database:
@@ -111,7 +113,7 @@ class Database:
 
     async def _migrate(self) -> None:
         with _told(self._url):
-            async with self._writing.begin() as connection:
+            async with _turn(), self._writing.begin() as connection:
                 if not self._is_sqlite:  # two hubs that start at once: SQLite's lock is held since BEGIN
                     await connection.exec_driver_sql("SELECT pg_advisory_xact_lock(742001)")
                 await connection.run_sync(upgrading.upgrade)
@@ -180,6 +182,14 @@ class Database:
             tables = [table for table in schema.metadata.sorted_tables if table is not schema.state]
             found = [await connection.execute(select(func.count()).select_from(table)) for table in tables]
             return {str(table.name): int(result.scalar_one()) for table, result in zip(tables, found, strict=True)}
+
+
+def _turn() -> asyncio.Lock:
+    """Return what lets one migration follow the other: Alembic keeps in a module which database it is at.
+
+    Two at once ran the steps of one in the other, or waited for each other for ever.
+    """
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
 async def _revision(connection: AsyncConnection) -> int:

@@ -164,3 +164,15 @@ async def test_hubs_that_start_at_once_upgrade_once(url: str) -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(open_it()) for _ in range(8)]
     assert [task.result() for task in tasks] == [0] * 8
+
+
+async def test_registries_that_are_made_at_once_are_made_each_for_itself(tmp_path: Path) -> None:
+    async def make(name: str) -> int:
+        (tmp_path / name).mkdir()
+        async with Registry(sqlite_url(tmp_path / name)) as registry:
+            await registry.add_site(SITE)
+            return await registry.revision()
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(make(name)) for name in ("east", "west", "north")]
+    assert [task.result() for task in tasks] == [1, 1, 1]
