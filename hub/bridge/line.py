@@ -46,7 +46,7 @@ LITTLE_BYTES = 8 * 1024
 """What a read brings of telemetry at about 2,000 messages a second."""
 FLOOD_BYTES = 64 * 1024
 """What a read brings at 28,000 a second, and at 14,000 once it is a flood: 10,000 a second never are one for long. Half
-of the wake-ups, appends and transactions: 6.9 and 7.8 us a message against 8.2 and 8.2 (in turns, beside others)."""
+of the wake-ups, appends and transactions: 6.9 against 8.2 us a message (medians of five in turns, beside others)."""
 
 
 def _never() -> bool:
