@@ -85,7 +85,7 @@ async def scale_(bench: Bench) -> None:
 
 async def recovery_(bench: Bench) -> None:
     """Read a whole journal again."""
-    found = await recovery.measure(bench.directory / "recovery", bench.plan, bench.bar("hub, journal again", 2))
+    found = await recovery.measure(bench.directory / "recovery", bench.plan, bench.bar("hub, journal again", 3))
     bench.results.findings += found
 
 
