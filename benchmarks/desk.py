@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,24 +51,15 @@ class Stopwatch:
 
 
 class Desk:
-    """What a hub of the benchmarks works with, and ``count`` messages as a broker sends them.
+    """``said`` by devices, topic and payload, as packets of a broker; and engines that take them."""
 
-    The first ``lessons`` of them teach an engine the clocks of the devices, which costs it five times as much.
-    """
-
-    def __init__(self, devices: int, count: int, directory: Path) -> None:
-        self.count = count
-        self.lessons = min(LESSONS * devices, count // 2)
-        self._traffic = Traffic(devices)
-        self._directory = directory
-        self._raw = list(self._packets(range(count)))
-
-    def _packets(self, numbers: range) -> Iterator[bytes]:
-        names, qos = self._traffic.topics, mqtt5.QoS.AT_LEAST_ONCE
-        for number in numbers:
-            payload = self._traffic.payload(number, (START_NS + number * NS_PER_MESSAGE) // 1_000_000)
-            packet_id = number % PACKET_IDS + 1
-            yield mqtt5.PublishPacket(names[number % len(names)], payload, qos=qos, packet_id=packet_id).write()
+    def __init__(self, said: Iterable[tuple[str, bytes]]) -> None:
+        qos = mqtt5.QoS.AT_LEAST_ONCE
+        self._raw = [
+            mqtt5.PublishPacket(topic, payload, qos=qos, packet_id=number % PACKET_IDS + 1).write()
+            for number, (topic, payload) in enumerate(said)
+        ]
+        self.count = len(self._raw)
 
     def stream(self) -> bytes:
         """Return all packets as they come out of a socket."""
@@ -83,21 +74,45 @@ class Desk:
             body = Batch(SESSION, 1, session_present=True, settled=settled, packets=raw)
             yield Record(first + index, at, at, body, decode_packets(raw))
 
+
+def caught_up(documents: Mapping[str, bytes]) -> Engine:
+    """Return an engine with ``documents`` that has caught up; its next record is the one behind ``clock.position``."""
+    engine = Engine(JOURNAL, topics, decode_packets, WRITING)
+    note = revise({}, documents, __version__)
+    if note is None:
+        raise ConfigError("nothing_to_work_with")
+    bodies: list[Body] = [
+        Started(__version__, [SESSION]),
+        note.revision,
+        SessionConnected(SESSION, 1, session_present=True),
+        SessionCaughtUp(SESSION, 1),
+    ]
+    for position, body in enumerate(bodies, start=1):
+        engine.apply(Record(position, START_NS + position, START_NS + position, body, (), note.bodies))
+    return engine
+
+
+class TrafficDesk(Desk):
+    """What a hub of the benchmarks works with, and ``count`` messages of ``devices``.
+
+    The first ``lessons`` of them teach an engine the clocks of the devices, which costs it five times as much.
+    """
+
+    def __init__(self, devices: int, count: int, directory: Path) -> None:
+        self.lessons = min(LESSONS * devices, count // 2)
+        self._traffic = Traffic(devices)
+        self._directory = directory
+        super().__init__(self._said(range(count)))
+
+    def _said(self, numbers: range) -> Iterator[tuple[str, bytes]]:
+        names = self._traffic.topics
+        for number in numbers:
+            at_ms = (START_NS + number * NS_PER_MESSAGE) // 1_000_000
+            yield names[number % len(names)], self._traffic.payload(number, at_ms)
+
     def engine(self, rules: str) -> Engine:
-        """Return an engine with ``rules`` that has caught up; its next record is the one behind ``clock.position``."""
-        engine = Engine(JOURNAL, topics, decode_packets, WRITING)
-        note = revise({}, self._documents(rules), __version__)
-        if note is None:
-            raise ConfigError("nothing_to_work_with")
-        bodies: list[Body] = [
-            Started(__version__, [SESSION]),
-            note.revision,
-            SessionConnected(SESSION, 1, session_present=True),
-            SessionCaughtUp(SESSION, 1),
-        ]
-        for position, body in enumerate(bodies, start=1):
-            engine.apply(Record(position, START_NS + position, START_NS + position, body, (), note.bodies))
-        return engine
+        """Return an engine with ``rules`` that has caught up."""
+        return caught_up(self._documents(rules))
 
     def _documents(self, text: str) -> dict[str, bytes]:
         rules = self._directory / "rules"

@@ -16,7 +16,7 @@ from threading import Thread
 import mqtt5
 from typing_extensions import override
 
-from benchmarks.desk import BATCH, SESSION, Desk, Stopwatch
+from benchmarks.desk import BATCH, SESSION, Desk, Stopwatch, TrafficDesk
 from benchmarks.figures import Piece, Plan
 from benchmarks.traffic import EVENT_EVERY, RULES, SITE, other_rules
 from hub.bridge.connection import Connection
@@ -25,7 +25,7 @@ from hub.bridge.line import Line, SessionConfig, SessionCounts
 from hub.clock import SystemClock
 from hub.engine.apply import Engine
 from hub.journal.journal import Journal
-from hub.model import Delivery, Effects
+from hub.model import Delivery, Effects, Record
 from hub.parts import EngineTwins
 from hub.sinks.redis_link import pack
 from hub.sinks.streams import pack_alarm_change, pack_event, source_of, twin_fields, twin_key
@@ -63,7 +63,7 @@ async def measure(plan: Plan, advance: Advance) -> list[Piece]:
     """Measure every step several times."""
     costs: list[list[float]] = [[] for _ in ROWS]
     with tempfile.TemporaryDirectory(prefix="hub-bench-") as name:
-        desk = Desk(plan.devices, plan.micro, Path(name))
+        desk = TrafficDesk(plan.devices, plan.micro, Path(name))
         lines = [line for effects in _effects(desk) for line in _lines(effects)]
         spare_the_collector()  # as `hub run` does
         for run in range(plan.micro_runs):
@@ -77,7 +77,7 @@ async def measure(plan: Plan, advance: Advance) -> list[Piece]:
     ]
 
 
-async def once(desk: Desk, lines: list[bytes], directory: Path) -> list[float]:
+async def once(desk: TrafficDesk, lines: list[bytes], directory: Path) -> list[float]:
     """Measure every step once, in the order of ROWS."""
     count, watch, bare, many = desk.count, Stopwatch(), Stopwatch(), Stopwatch()
     await hear(desk, watch)
@@ -158,7 +158,7 @@ async def journal(desk: Desk, directory: Path, watch: Stopwatch) -> None:
                     await opened.append([record])
 
 
-def walk(desk: Desk, watch: Stopwatch, rules: str) -> Engine:
+def walk(desk: TrafficDesk, watch: Stopwatch, rules: str) -> Engine:
     """Take batch after batch from readings to commands, as the pipeline does: nothing of it is kept.
 
     What comes behind the lessons is measured.
@@ -171,16 +171,22 @@ def walk(desk: Desk, watch: Stopwatch, rules: str) -> Engine:
         with watch.step("normalize"):
             for message in record.messages:
                 read(message.payload)
-        with watch.step("apply"):
-            effects = engine.apply(record)
-        with watch.step("lines"):
-            _lines(effects)
-        with watch.step("streams"):
-            _commands(effects)
+        take(engine, record, watch)
     return engine
 
 
-def _effects(desk: Desk) -> Iterator[Effects]:
+def take(engine: Engine, record: Record, watch: Stopwatch) -> Effects:
+    """Apply ``record``, and make lines and commands of what comes of it."""
+    with watch.step("apply"):
+        effects = engine.apply(record)
+    with watch.step("lines"):
+        _lines(effects)
+    with watch.step("streams"):
+        _commands(effects)
+    return effects
+
+
+def _effects(desk: TrafficDesk) -> Iterator[Effects]:
     engine = desk.engine(RULES)
     return map(engine.apply, desk.records(engine.state.clock.position + 1))
 

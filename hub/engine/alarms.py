@@ -23,6 +23,9 @@ from hub.rules.inputs import Present
 from hub.rules.states import REAL, CompiledRule, Known, Move, Phase, RuleState, ripen, wants_clear
 from hub.rules.timers import TimerClass, Timers
 
+JUDGED = TimerClass.JUDGED
+"""An attribute of an enum class costs 40 ns each time."""
+
 
 class Alarms:
     """The states of all rules by (rule, key); each is an entry of the engine's state."""
@@ -41,6 +44,7 @@ class Alarms:
         self.views = Views(state, timers, self.modes)
         self.states: dict[tuple[str, str], RuleState] = {}
         self.by_key: dict[str, dict[str, RuleState]] = {}
+        self.by_rule = self.inhibition.by_rule
 
     # --------------------------------------------------------------------------------------------------------- entries
 
@@ -77,24 +81,31 @@ class Alarms:
 
     def keep(self, state: RuleState) -> None:
         """Say that ``state`` is about to change."""
-        self._hold(state)
-        self._state.touch(f"rule/{state.rule}/{state.key}", state)
+        rule, key = self._hold(state)
+        self._state.touch(f"rule/{rule}/{key}", state)
 
-    def _hold(self, state: RuleState) -> None:
-        self.states[state.rule, state.key] = state
-        self.by_key.setdefault(state.key, {})[state.rule] = state
-        self.inhibition.by_rule.setdefault(state.rule, {})[state.key] = state
+    def _hold(self, state: RuleState) -> tuple[str, str]:
+        rule, key = name = state.rule, state.key
+        self.states[name] = state
+        self.by_key.setdefault(key, {})[rule] = state
+        self.by_rule.setdefault(rule, {})[key] = state
+        return name
 
     def drop(self, rule: str, key: str) -> None:
         """Forget a state, and what was waited for."""
-        self._timers.drop(TimerClass.JUDGED, rule, key)
         self._timers.drop(TimerClass.ALARM, rule, key)
+        self.end_wait(rule, key)
+
+    def end_wait(self, rule: str, key: str) -> None:
+        """Forget a state of which only one thing was waited for: to be judged."""
+        self._timers.drop(JUDGED, rule, key)
         self.states.pop((rule, key), None)
-        for index, first, second in ((self.by_key, key, rule), (self.inhibition.by_rule, rule, key)):
-            mine = index.get(first, {})
-            mine.pop(second, None)
-            if not mine:
-                index.pop(first, None)
+        for index, first, second in ((self.by_key, key, rule), (self.by_rule, rule, key)):
+            mine = index.get(first)
+            if mine is not None:
+                mine.pop(second, None)
+                if not mine:
+                    del index[first]
         self._state.remove(f"rule/{rule}/{key}")
 
     def _rest(self, state: RuleState, now: int) -> None:
@@ -115,7 +126,8 @@ class Alarms:
 
     def attempt(self, rule: CompiledRule, key: str, device: Subject, moment: Moment, work: Callable[[], None]) -> None:
         """Do one step of one rule; when it fails, its new state and its effects are discarded (engine.md, Engine)."""
-        before, marks = copy(self.states.get((rule.name, key))), self._output.marks()
+        known, marks = self.states.get((rule.name, key)), self._output.marks()
+        before = None if known is None else copy(known)
         self._hands.mark()
         try:
             work()
@@ -296,7 +308,8 @@ class Alarms:
         state.mode = self.modes.of(rule.name, device)
         state.alarm = self.teller.tell(rule, state, device, Transition.OCCURRED, moment).id
         self.modes.look(case, moment)
-        self._hands.act(rule.rule.do, state, targets_of(self._content, device), moment)
+        if rule.rule.do:
+            self._hands.act(rule.rule.do, state, targets_of(self._content, device), moment)
 
     def pay(self, case: Case, moment: Moment) -> None:
         """Take up the holds that a late alarm owes, or that lapsed, now that it is known to be still true."""

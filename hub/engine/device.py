@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from typing_extensions import override
+
 from hub.catalogue import CommandKind, Label, Type, is_member
 from hub.durations import read_duration
 from hub.engine.ages import NO_AGES
@@ -13,12 +15,12 @@ from hub.engine.known import DeviceState
 from hub.engine.rows import DOUBLE, DeviceRow
 from hub.engine.woken import NOBODY, Woken, always
 from hub.errors import PoisonError
-from hub.model import Handler, Reading, Scalar, Series, Twin
+from hub.model import Handler, Reading, Scalar, Series, Twin, Values
 from hub.normalize.native import Shape
 from hub.normalize.networks.source import CompiledSource
 from hub.rules.asking import ask
 from hub.rules.clauses import ANY_PART
-from hub.rules.held import NOTHING_OLDER, Held
+from hub.rules.held import NOTHING_OLDER, Held, Stamped
 from hub.rules.rule import Rule
 from hub.rules.states import CompiledRule
 
@@ -41,6 +43,13 @@ class Deafness(NamedTuple):
     reason: str
 
 
+class Signalled(NamedTuple):
+    """The rules that a signal concerns: those that it wakes, and those that it keeps from raising."""
+
+    woken: tuple[CompiledRule, ...]
+    excused: tuple[CompiledRule, ...]
+
+
 class KindRules:
     """The rules that concern devices of one kind, by what wakes them; each list in the order of names.
 
@@ -53,9 +62,9 @@ class KindRules:
         self._kind = kind
         self.by_name = {rule.name: rule for rule in rules}
         self.absent = [rule for rule in rules if rule.absent_ns is not None]
-        self._without = [rule for rule in rules if rule.rule.without is not None]
         self._telling = [rule for rule in (*rules, *waking) if rule.rule.on_value is not None and rule.is_open]
         self._reading: dict[tuple[str, ...], Woken] = {}
+        self._signals: dict[tuple[str, str], Signalled] = {}
 
     def reading(self, part: str, values: Mapping[str, Scalar]) -> Woken:
         """Return the rules whose expressions read one of ``values`` of ``part`` ("" is the device itself).
@@ -76,16 +85,13 @@ class KindRules:
         pairs = {(self._kind, name) for name in values}
         rules = sorted([*mine, *(rule for rule in self._waking if not rule.wakes.isdisjoint(pairs))], key=_name)
         conditions = [rule.when for rule in rules if rule.when is not None]
-        minds_missing = any(rule.minds_missing for rule in rules)
+        minds_unknown = any(rule.minds_unknown for rule in rules)
         is_wide = not all(rule.is_plain for rule in rules)
         return Woken(
             names=(*values,),
             rules=tuple(rules),
-            verdicts=tuple(condition.verdict for condition in conditions),
-            minds_missing=minds_missing,
-            is_wide=is_wide,
             told=tuple(rule for rule in self._telling if _is_told(rule, part, values)),
-            ask=always if minds_missing or is_wide else ask(conditions, values),
+            ask=always if minds_unknown or is_wide else ask(conditions, values),
             are_floats=all(type(value) is float for value in values.values()),
         )
 
@@ -93,14 +99,16 @@ class KindRules:
         """Return the rules that read anything of ``part``."""
         return [rule for rule in self._rules if rule.names and _covers(rule.rule, part)]
 
-    def waiting_for(self, signal: str, part: str) -> list[CompiledRule]:
-        """Return the rules that ``signal`` of ``part`` wakes."""
-        waiting = (rule for rule in self._rules if rule.rule.on_signal == signal and rule.is_open)
-        return [rule for rule in waiting if _covers(rule.rule, part)]
-
-    def excused_by(self, signal: str) -> list[CompiledRule]:
-        """Return the rules that ``signal`` keeps from raising."""
-        return [rule for rule in self._without if rule.rule.without is not None and signal in rule.rule.without.signal]
+    def signal(self, name: str, part: str) -> Signalled:
+        """Return the rules that a signal of ``part`` concerns; looked up by its name and part."""
+        found = self._signals.get((name, part))
+        if found is None:
+            waiting = (rule for rule in self._rules if rule.rule.on_signal == name and rule.is_open)
+            excused = (rule for rule in self._rules if rule.rule.without and name in rule.rule.without.signal)
+            found = Signalled(tuple(rule for rule in waiting if _covers(rule.rule, part)), tuple(excused))
+            if len(self._signals) < SHAPES:
+                self._signals[name, part] = found
+        return found
 
 
 def _name(rule: CompiledRule) -> str:
@@ -141,6 +149,21 @@ class Part(Held):
         """Be a part of ``device``, which may be another than before, or the same with other rules; return itself."""
         self.device, self.series, self.woken = device, None, NOBODY
         return self
+
+    @override
+    def _retire(self, values: Values) -> None:
+        super()._retire(values)
+        self._tell_places()
+
+    @override
+    def _put(self, name: str, stamped: Stamped) -> None:
+        super()._put(name, stamped)
+        self._tell_places()
+
+    def _tell_places(self) -> None:
+        """Let the places look again: somebody there may have said what nobody had."""
+        for place in self.device.places:
+            place.look_again()
 
     def tags(self) -> Series:
         """Return the tags of its series."""

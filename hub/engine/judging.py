@@ -20,7 +20,7 @@ from hub.engine.woken import Woken
 from hub.model import Scalar
 from hub.rules.calendars import after
 from hub.rules.held import SILENT, Held
-from hub.rules.inputs import Memory, Present
+from hub.rules.inputs import NEVER, Memory, Present
 from hub.rules.states import CompiledRule, Known, Move, Phase, RuleState, is_over, may_move, ripen, step
 from hub.rules.timers import TimerClass, Timers
 
@@ -75,62 +75,68 @@ class Judge:
         moment_of: Callable[..., Moment],
     ) -> None:
         """Judge the rules that read values that came, on the twin as it now is."""
-        if woken.is_wide:
-            self._wide(woken, part, is_late, moment_of)
-            return
-        held, awake = part, part.device.state.heard_awake
-        if part.key not in self._alarms.by_key and not woken.minds_missing:
-            try:  # nearly always no condition is true either
-                for condition in woken.verdicts:
-                    if condition(held, awake):
-                        break
-                else:
-                    return
-            except Exception:  # noqa: BLE001, S110 -- below, where a bug costs one rule's step (engine.md, Engine)
-                pass
-        for rule in woken.rules:
-            self._look_at(rule, part, is_late, moment_of)
-
-    def _wide(self, woken: Woken, part: Part, is_late: bool, moment_of: Callable[..., Moment]) -> None:  # noqa: FBT001 -- hot path
-        """Judge rules of which some look beyond ``part``."""
-        device, states, moment = part.device, self._alarms.states, _aged(moment_of(is_late=is_late), part)
-        for rule in self._left(woken, part, moment):
+        for rule in self._left(woken, part, moment_of):
             if rule.is_plain:
                 self._look_at(rule, part, is_late, moment_of)
-                continue
-            if rule.rule.for_each.place is None:
-                self.look(rule, device, part.name, moment)
-                continue
-            for place in device.places:
-                mine = place.rules.by_name.get(rule.name)
-                if mine is not None and (mine.name not in place.idle or (mine.name, place.key) in states):
-                    self.look(mine, place, "", moment)
+            elif rule.is_of_places:
+                self._look_at_places(rule, part, is_late, moment_of)
+            else:
+                self.look(rule, part.device, part.name, _aged(moment_of(is_late=is_late), part))
 
-    def _left(self, woken: Woken, part: Part, moment: Moment) -> Sequence[CompiledRule]:
+    def _left(self, woken: Woken, part: Part, moment_of: Callable[..., Moment]) -> Sequence[CompiledRule]:
         """Return the rules that what came just now leaves to be judged; the inputs of the others remember it."""
         held, awake = part, part.device.state.heard_awake
-        if held.awake != awake or woken.names != tuple(held.values):
+        if held.awake != awake or (part.woken is not woken and woken.names != tuple(held.values)):
             return woken.rules
         try:
-            judged = woken.chooser(self._alarms.by_key.get(part.key, ())).choose(held, awake)
-            for rule in judged.rested:
-                self._alarms.views.rest(rule, part, Present(moment.t, moment.at, awake))
+            judged = woken.chooser(self.standing.get(part.key, ())).choose(held, awake)
+            if judged.rested:
+                self._rest(judged.rested, part, moment_of)
         except Exception:  # noqa: BLE001 -- a bug of one rule, or 1 / 0: each is judged alone
             return woken.rules
         return judged.rules
 
+    def _rest(
+        self, rested: Sequence[tuple[CompiledRule, Sequence[bool]]], part: Part, moment_of: Callable[..., Moment]
+    ) -> None:  # fmt: skip
+        """Let the inputs of rules remember what ``part`` says just now."""
+        views, clock, awake = self._alarms.views, self._state.clock, part.device.state.heard_awake
+        t = awake + clock.blind_total if clock.blind_since is None else NEVER  # while blind time does pass
+        for rule, is_so in rested:
+            if not views.rests(rule, is_so, part.key, t):
+                now, at, *_ = moment_of(is_late=False)
+                views.rest(rule, part, Present(now, at, awake))
+
+    def _look_at_places(self, rule: CompiledRule, part: Part, is_late: bool, moment_of: Callable[..., Moment]) -> None:  # noqa: FBT001 -- hot path
+        """Judge a rule of places at each in which the device of ``part`` stands and that may have a state of it."""
+        name = rule.name
+        for place in part.device.places:
+            if name in place.resting and place.key not in self._alarms.by_rule.get(name, ()):
+                continue
+            mine = place.rules.by_name.get(name)
+            if mine is not None:
+                self.look(mine, place, "", _aged(moment_of(is_late=is_late), part))
+
     def _look_at(self, rule: CompiledRule, part: Part, is_late: bool, moment_of: Callable[..., Moment]) -> None:  # noqa: FBT001 -- hot path
         """Judge a rule that looks at nothing but ``part``."""
         held, awake = part, part.device.state.heard_awake
-        if rule.minds_missing:
+        if rule.minds_missing and rule.stale_ns:
             self._wait_for_staleness(rule, part.device, part.name, held)
         try:
             verdict = None if rule.when is None else rule.when.verdict(held, awake)
         except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
             self._alarms.failed(rule, part.key, part.device, moment_of(is_late=is_late), error)
             return
-        if may_move(rule, self._alarms.states.get((rule.name, part.key)), verdict, is_late):
-            self._step(rule, part.device, part.name, verdict, _aged(moment_of(is_late=is_late), part))
+        mine = self.standing.get(part.key)
+        state = None if mine is None else mine.get(rule.name)
+        if not may_move(rule, state, verdict, is_late):
+            return
+        if state is not None:
+            is_done = self._waits.end(rule, state, verdict)
+        else:
+            is_done = bool(verdict) and self._waits.begin(rule, part, moment_of(is_late=is_late))
+        if not is_done:
+            self._attempt(rule, part.device, part.name, verdict, _aged(moment_of(is_late=is_late), part))
 
     def look(self, rule: CompiledRule, subject: Subject, part: str, moment: Moment) -> None:
         """Judge ``rule`` on what it sees of ``subject`` now."""
@@ -138,7 +144,8 @@ class Judge:
         is_idle = (rule.name, key) not in self._alarms.states
         try:
             if is_idle and rule.needs and isinstance(subject, Place) and subject.lacks(rule):
-                return  # nearly always: of two kinds that a rule speaks of only one stands there
+                subject.resting |= {rule.name}  # nearly always: of two kinds that it speaks of only one stands there
+                return
             held = self._alarms.views.of(rule, subject, part, Present(moment.t, moment.at, awake))
             if rule.minds_missing:
                 self._wait_for_staleness(rule, subject, part, held, awake)
@@ -148,12 +155,11 @@ class Judge:
         except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
             self._alarms.failed(rule, key, subject, moment, error)
             return
-        if may_move(rule, self._alarms.states.get((rule.name, key)), verdict, moment.late):
-            self._step(rule, subject, part, verdict, moment)
+        state = self._alarms.states.get((rule.name, key))
+        if may_move(rule, state, verdict, moment.late) and not (state and self._waits.end(rule, state, verdict)):
+            self._attempt(rule, subject, part, verdict, moment)
 
-    def _step(self, rule: CompiledRule, subject: Subject, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
-        if self._waits.step(rule, subject, part, verdict, moment):
-            return
+    def _attempt(self, rule: CompiledRule, subject: Subject, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
         work = partial(self._judge, rule, subject, part, verdict, moment)
         self._alarms.attempt(rule, subject.key_of(part), subject, moment, work)
 
@@ -253,8 +259,13 @@ class Judge:
     def window(self, owner: str, key: str, moment: Moment) -> None:
         """Judge anew what an input has changed by itself."""
         found = self._find(owner, key)
-        if found is not None:
-            self.look(*found, moment)
+        if found is None:
+            return
+        rule, subject, part = found
+        now = Present(moment.t, moment.at, self._state.clock.awake(moment.t))
+        if isinstance(subject, Device) and rule.may_rest and self._alarms.views.waits_on(rule, subject, part, now):
+            return
+        self.look(rule, subject, part, moment)
 
     def _find(self, rule: str, key: str) -> Waiter | None:
         found = self._content.subject(key)

@@ -11,6 +11,9 @@ import msgspec
 from hub.engine.state import State, count
 from hub.model import Effects, Event, Point, Scalar, Series, Severity, Transition, Values, Writing
 
+# An attribute of an enum class costs 40 ns each time, looking for one in a set 0.4 us.
+RAISED, OCCURRED = Transition.RAISED, Transition.OCCURRED
+
 
 class Moment(NamedTuple):
     """When and how sure: engine time, wall time, lateness, and the journal place that caused it.
@@ -56,11 +59,13 @@ class Output:
 
     def event(self, event: Event) -> None:
         """Add an event."""
-        self._state.ledger.events += 1
-        count(self._state.ledger.severities, event.severity.value)
+        ledger = self._state.ledger
+        ledger.events += 1
+        count(ledger.severities, event.severity.value)
         if is_fired(event):
-            count(self._state.ledger.fired, event.rule)
-        self.effects.events.append(msgspec.structs.replace(event, number=self._state.ledger.events))
+            count(ledger.fired, event.rule)
+        msgspec.structs.force_setattr(event, "number", ledger.events)  # it is new, and nobody else's: no copy
+        self.effects.events.append(event)
 
     def report(self, name: str, severity: Severity, data: dict[str, Scalar], moment: Moment) -> None:
         """Tell what happened to the hub itself."""
@@ -103,5 +108,6 @@ def _point(series: Series, time: int, values: Values, _are_floats: bool) -> Poin
 
 def is_fired(event: Event) -> bool:
     """Return whether a rule brought this into the world: an alarm, or a moment that is told."""
-    is_new = event.transition in {Transition.RAISED, Transition.OCCURRED}
-    return is_new and bool(event.rule) and not event.name.startswith(("command.", "device.rule_failed"))
+    if event.transition is not OCCURRED and event.transition is not RAISED:
+        return False
+    return bool(event.rule) and not event.name.startswith(("command.", "device.rule_failed"))

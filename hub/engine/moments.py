@@ -57,11 +57,12 @@ class Moments:
 
     def signal(self, device: Device, part: str, signal: Signal, moment: Moment) -> None:
         """Judge the rules that wait for ``signal``."""
-        for rule in device.rules.excused_by(signal.name):
+        mine = device.rules.signal(signal.name, part)
+        for rule in mine.excused:
             self._alarms.views.note(rule, device, part, moment.happened)
-        found: list[Waiter] = [(rule, device, part) for rule in device.rules.waiting_for(signal.name, part)]
+        found: list[Waiter] = [(rule, device, part) for rule in mine.woken]
         for place in device.places:
-            rules = place.rules.waiting_for(signal.name, "")
+            rules = place.rules.signal(signal.name, "").woken
             found += [(rule, place, "") for rule in rules if device.kind in rule.kinds]
         found = [each for each in found if self._alarms.modes.sees(each[0].name, each[1], device)]
         said = Said(signal.data, device, part)

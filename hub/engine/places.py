@@ -79,11 +79,12 @@ def rules_at_rest(bodies: Mapping[str, bytes]) -> dict[str, frozenset[str]]:
 class Place:
     """A place that rules hold states for. Like a device it has a key, which begins with @, and a building.
 
-    ``devices`` are those there and below, in the order of keys. ``idle`` names the rules that never begin here: no
-    device stands here of any kind that says what they need.
+    ``devices`` are those there and below, in the order of keys. ``resting`` names the rules that cannot begin here:
+    those that never can, for no device stands here of any kind that says what they need, and those of which it was
+    found that nobody has ever said it, until somebody says something new.
     """
 
-    __slots__ = ("building", "by_kind", "device", "identity", "idle", "key", "name", "row", "rules", "site")
+    __slots__ = ("_idle", "building", "by_kind", "device", "identity", "key", "name", "resting", "row", "rules", "site")
 
     def __init__(self, row: PlaceRow, rules: KindRules, devices: Iterable[Device]) -> None:
         self.row = row
@@ -95,7 +96,8 @@ class Place:
         self.by_kind: dict[str, list[Device]] = {}
         for device in devices:
             self.by_kind.setdefault(device.kind, []).append(device)
-        self.idle = frozenset(name for name, rule in rules.by_name.items() if self._has_nobody_for(rule))
+        self._idle = frozenset(name for name, rule in rules.by_name.items() if self._has_nobody_for(rule))
+        self.resting = self._idle
 
     def _has_nobody_for(self, rule: CompiledRule) -> bool:
         says = (rule.scope.sources.get(name, ()) for name in rule.needs)
@@ -104,6 +106,10 @@ class Place:
     def key_of(self, part: str) -> str:
         """Return the key; a place has no parts."""
         return f"{self.key}#{part}" if part else self.key
+
+    def look_again(self) -> None:
+        """Take nobody's silence for granted any more: somebody here says something new."""
+        self.resting = self._idle
 
     def says(self, kind: str, word: str) -> bool:
         """Return whether a device of ``kind`` here has ever said ``word``."""

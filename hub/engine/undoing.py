@@ -27,4 +27,4 @@ class Undo:
     def take(self) -> dict[str, Claim | None]:
         """Return what was remembered, newest first, and forget it: after a step that is done, or to undo one."""
         found, self._before, self._is_marked = self._before, {}, False
-        return dict(reversed(found.items()))
+        return dict(reversed(found.items())) if found else found

@@ -158,47 +158,90 @@ class Views:
     # ----------------------------------------------------------------------------------------------------------- inputs
 
     def _inputs(self, rule: CompiledRule, subject: Subject, part: str, now: Present) -> dict[str, Value]:
-        key = subject.key_of(part)
-        known = self._memories.get((rule.name, key))
-        memory = Memory(rule.name, key) if known is None else known
-        entry = f"memory/{rule.name}/{key}"
-        if known is not None:
-            self._state.touch(entry, memory)
+        memory = self._about_to_change(rule.name, subject.key_of(part))
         found: dict[str, Value] = {}
-        dues: list[int] = []
+        soonest = NEVER
         for name, each in rule.inputs.items():
             tracks = memory.tracks.setdefault(name, {})
             found[name], due = each.value(self.members(rule, each, subject, part), tracks, now)
-            dues += [] if due is None else [due]
-        if _awaits_nothing(rule, memory):
-            dues = []
-        if dues or any(memory.tracks.values()):
-            if known is None:
-                self._memories[rule.name, key] = memory
-                self._state.touch(entry, memory)
-            due = min(dues, default=None)
-            if due != memory.due:
-                memory.due = due
-                self._timers.put(TimerClass.WINDOW, due, rule.name, key)
-        elif known is not None:
-            self.forget(rule.name, key)
+            soonest = soonest if due is None else min(soonest, due)
+        self._keep(rule, memory, soonest)
         return found
+
+    def _about_to_change(self, rule: str, key: str) -> Memory:
+        """Return what is remembered for a key, or a new memory that is not kept yet."""
+        memory = self._memories.get((rule, key))
+        if memory is None:
+            return Memory(rule, key)
+        self._state.touch(f"memory/{rule}/{key}", memory)
+        return memory
+
+    def _keep(self, rule: CompiledRule, memory: Memory, due: int) -> None:
+        """Keep a memory, of which something is ``due`` by itself (NEVER: not), if there is anything in it."""
+        due, key = NEVER if _awaits_nothing(rule, memory) else due, (memory.rule, memory.key)
+        if due == NEVER and not any(memory.tracks.values()):
+            self.forget(*key)
+            return
+        if key not in self._memories:
+            self._memories[key] = memory
+            self._state.touch(f"memory/{memory.rule}/{memory.key}", memory)
+        self._wait(memory, due)
+
+    def rests(self, rule: CompiledRule, is_so: Sequence[bool], key: str, t: int) -> bool:
+        """Return whether what a part says at ``t`` leaves what the inputs of ``rule`` remember as it is.
+
+        What is due may then come later than it was, but no sooner: :meth:`waits_on` finds that out when it is due. It
+        is what nearly every word of a device does, so no more is asked than must be; for False see :meth:`rest`.
+        """
+        memory = self._memories.get((rule.name, key))
+        if memory is None:
+            return True not in is_so
+        if memory.due is None or not rule.dues_grow:
+            return False
+        for (name, each), this in zip(rule.inputs.items(), is_so, strict=True):
+            track = memory.tracks[name].get(key) if name in memory.tracks else None
+            if not each.stays(track, t, is_so=this):
+                return False
+        return True
 
     def rest(self, rule: CompiledRule, part: Part, now: Present) -> None:
         """Remember what ``part`` says now for the inputs of ``rule``, which may rest; nobody asks what they come to."""
-        memory = self._memories.get((rule.name, part.key))
+        memory, device = self._about_to_change(rule.name, part.key), part.device
+        member = Member(part.key, device.key, device.row.place, part, device.state.clock_error)
+        due = NEVER
+        for name, each in rule.inputs.items():
+            due = min(due, each.remember(member, memory.tracks.setdefault(name, {}), now))
+        self._keep(rule, memory, due)
+
+    def waits_on(self, rule: CompiledRule, device: Device, part: str, now: Present) -> bool:
+        """Return whether what the inputs of ``rule`` remember has come to be due later, and wait for that."""
+        key = device.key_of(part)
+        memory = self._memories.get((rule.name, key))
+        due = None if memory is None else self._rests_until(rule, memory, device.state.held(part), key, now)
+        if memory is None or due is None or due == NEVER:
+            return False
+        self._wait(memory, due)
+        return True
+
+    @staticmethod
+    def _rests_until(rule: CompiledRule, memory: Memory | None, held: Held, key: str, now: Present) -> int | None:
+        """Return when the inputs of ``rule`` change by themselves (NEVER: not); None when one changes now."""
         tracks = {} if memory is None else memory.tracks
         due = NEVER
         for name, each in rule.inputs.items():
-            soon = each.rest(part, tracks[name].get(part.key) if name in tracks else None, now)
+            soon = each.rest(held, tracks[name].get(key) if name in tracks else None, now)
             if soon is None:
-                self._inputs(rule, part.device, part.name, now)
-                return
+                return None
             due = min(due, soon)
-        if memory is not None and due != (NEVER if memory.due is None else memory.due):
-            self._state.touch(f"memory/{rule.name}/{part.key}", memory)
-            memory.due = None if due == NEVER else due
-            self._timers.put(TimerClass.WINDOW, memory.due, rule.name, part.key)
+        return due
+
+    def _wait(self, memory: Memory, due: int) -> None:
+        """Look again at ``due`` (NEVER: not)."""
+        wanted = None if due == NEVER else due
+        if wanted != memory.due:
+            self._state.touch(f"memory/{memory.rule}/{memory.key}", memory)
+            memory.due = wanted
+            self._timers.put(TimerClass.WINDOW, wanted, memory.rule, memory.key)
 
 
 def _awaits_nothing(rule: CompiledRule, memory: Memory) -> bool:

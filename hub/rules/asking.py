@@ -39,23 +39,30 @@ def ask(conditions: Sequence[Expression], names: Collection[str]) -> Ask:
     found: list[ast.expr] = []
     verdicts: dict[str, object] = {}
     for number, condition in enumerate(conditions):
-        if condition.plain is not None and condition.names.issubset(names):
-            found.append(_FromValues().visit(deepcopy(condition.plain)))
-        else:
-            verdicts[f"verdict_{number}"] = condition.verdict
-            found.append(ast.Call(_name(f"verdict_{number}"), [_name(_HELD), _name(_AWAKE)], []))
+        found.append(_exactly(condition, names, f"verdict_{number}", verdicts))
     body = ast.BoolOp(ast.Or(), found) if len(found) > 1 else found[0] if found else ast.Constant(value=False)
     asked: Ask = _compiled(body, verdicts)
     return asked
 
 
+def _exactly(condition: Expression, names: Collection[str], called: str, verdicts: dict[str, object]) -> ast.expr:
+    """Return what is true where ``condition`` is; one that is asked as it is is put among ``verdicts``."""
+    if condition.plain is not None and condition.names.issubset(names):
+        plain: ast.expr = _FromValues().visit(deepcopy(condition.plain))
+        return plain
+    verdicts[called] = condition.verdict
+    return ast.Call(_name(called), [_name(_HELD), _name(_AWAKE)], [])
+
+
 def ask_which(
-    conditions: Sequence[Expression], names: Collection[str], beyond: Sequence[Collection[str]] = ()
-) -> Which:
+    conditions: Sequence[Expression], names: Collection[str], beyond: Sequence[Collection[str]] = (),
+    also: Sequence[Expression] = (),
+) -> Which:  # fmt: skip
     """Return what asks of a reading of exactly ``names`` which of ``conditions`` could be true with it.
 
     Whatever else is held: what the reading alone does not rule out is asked as it is, if what it needs was ever said.
     ``beyond``: names of each that stand for something else; of a condition that has such only the rest is asked.
+    ``also``: conditions of which the bits, behind those of the others, say whether they are true.
     """
     found: list[ast.expr] = []
     verdicts: dict[str, object] = {}
@@ -72,6 +79,9 @@ def ask_which(
         lacking = frozenset() if condition.tree is None else needed(condition.tree).difference(names, others)
         parts = [*map(_was_said, sorted(lacking)), *([] if unhindered is None else [unhindered]), asked]
         asked = ast.BoolOp(ast.And(), parts) if len(parts) > 1 else asked
+        found.append(ast.IfExp(asked, ast.Constant(1 << number), ast.Constant(0)))
+    for number, condition in enumerate(also, len(conditions)):
+        asked = _exactly(condition, names, f"verdict_{number}", verdicts)
         found.append(ast.IfExp(asked, ast.Constant(1 << number), ast.Constant(0)))
     while len(found) > 1:  # by pairs: hundreds of them in a row are too deep for Python
         pairs = zip(found[::2], found[1::2], strict=False)

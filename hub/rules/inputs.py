@@ -97,7 +97,7 @@ class CompiledInput:
                 compile_expression(f"{self.of_what} == 0", names)
             self._limit = names[self.of_what].stale_after
         limits = {name: names[name].stale_after for name in self.names if name in names}
-        self._limits = [(name, limit) for name, limit in sorted(limits.items()) if limit is not None]
+        self.limits = [(name, limit) for name, limit in sorted(limits.items()) if limit is not None]
         self.may_rest = self.where is not None and self.within_ns is not None and self.take not in TIME
 
     def members(self, found: Sequence[Member]) -> Iterator[Member]:
@@ -117,7 +117,7 @@ class CompiledInput:
     def value(self, found: Sequence[Member], tracks: dict[str, Track], now: Present) -> tuple[Value, int | None]:
         """Return what it comes to, and when that changes by itself. Changes ``tracks``."""
         members = found if len(found) == 1 else list(self.members(found))
-        dues = list(self._ends(members, now)) if self._limits else []
+        dues = list(self._ends(members, now)) if self.limits else []
         if self.take in TIME:
             answer, due = self._over_time(members, tracks, now)
             return answer, min(dues if due is None else [*dues, due], default=None)
@@ -131,7 +131,7 @@ class CompiledInput:
         Nobody has to say anything for an input to become unknown.
         """
         for member in members:
-            for name, limit in self._limits:
+            for name, limit in self.limits:
                 stamped = member.held.get(name)
                 if stamped is not None and stamped[2] + limit >= now.awake:
                     yield now.t + stamped[2] + limit + 1 - now.awake
@@ -161,24 +161,33 @@ class CompiledInput:
             tally.maybe.append(member)
         return None
 
+    def stays(self, track: Track | None, t: int, *, is_so: bool) -> bool:
+        """Return whether what it looks for, which ``is_so`` of its only member at ``t``, leaves ``track`` as it is."""
+        if track is None:
+            return not is_so
+        if is_so or track.last:
+            return bool(is_so and track.last)
+        return track.steps[0][0] + (self.within_ns or 0) > t
+
     def rest(self, held: Held, track: Track | None, now: Present) -> int | None:
         """Return when it changes by itself (NEVER: not), if what its only member holds leaves its ``track`` as it is.
 
         None where that moves. It is what :meth:`value` does then, without what it comes to.
         """
-        verdict = None if self.where is None else self.where.verdict(held, now.awake)
-        due = NEVER
-        if verdict and (track is None or not track.last):
+        is_so = self.where is not None and bool(self.where.verdict(held, now.awake))
+        if not self.stays(track, now.t, is_so=is_so):
             return None
-        if track is not None and not verdict:
-            due = track.steps[0][0] + (self.within_ns or 0)
-            if track.last or due <= now.t:
-                return None
-        for name, limit in self._limits:
+        due = NEVER if track is None or track.last else track.steps[0][0] + (self.within_ns or 0)
+        for name, limit in self.limits:
             stamped = held.get(name)
             if stamped is not None and stamped[2] + limit >= now.awake:
                 due = min(due, now.t + stamped[2] + limit + 1 - now.awake)
         return due
+
+    def remember(self, member: Member, tracks: dict[str, Track], now: Present) -> int:
+        """Remember what its only member says as :meth:`value` does; return when that changes by itself (NEVER: not)."""
+        due = self._count(member, Tally([], []), tracks, now)
+        return min(NEVER if due is None else due, *self._ends((member,), now), NEVER)
 
     def known(self, member: Member, now: Present) -> float | None:
         """Return the number that a member holds, unless it is stale."""

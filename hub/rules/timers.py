@@ -92,8 +92,8 @@ class _Heap:
                     self._put(due, owner, key)
 
     def drop(self, owner: str, key: str) -> None:
-        mine = self.wanted.get(owner, {})
-        if mine.pop(key, None) is not None:
+        mine = self.wanted.get(owner)
+        if mine is not None and mine.pop(key, None) is not None:
             self._size -= 1
             if not mine:
                 del self.wanted[owner]
