@@ -89,15 +89,14 @@ class Dwellings:
         """Return each building; ``heard_at`` tells of a site and device when it was last heard (wall ns), 0: never."""
         found: list[Cover] = []
         for (site, building), names in sorted(self._buildings.items()):
-            last = [self._last(site, name, heard_at) for name in names]
-            silent = [each for each in last if each.since < since]
+            silent: list[Silent] = []
+            for name in names:
+                heard = ((heard_at(site, device), device) for device in self._devices[site, name])
+                last, device = max(heard, default=(0, ""))
+                if last < since:
+                    silent.append(Silent(dwelling=name, device=device, since=last))
             found.append(Cover(site=site, building=building, dwellings=len(names), silent=silent))
         return found
-
-    def _last(self, site: str, dwelling: str, heard_at: Callable[[str, str], int]) -> Silent:
-        heard = [(heard_at(site, device), device) for device in self._devices[site, dwelling]]
-        since, device = max(heard, default=(0, ""))
-        return Silent(dwelling=dwelling, device=device, since=since)
 
 
 def read_heard(path: Path) -> dict[tuple[str, str], int]:

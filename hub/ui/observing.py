@@ -156,20 +156,29 @@ def _timeliness(hub: Hub) -> Mapping[str, int]:
     return {"live": ledger.live, "late": ledger.late, "backfill": ledger.backfill}
 
 
+ROUND_NS = 5_000_000_000
+"""A round takes 1 us a dwelling, the loop stands still meanwhile, and each page of figures asks twice."""
+
+
 class Rounds:
-    """Goes from dwelling to dwelling; who lives where is looked up once a revision."""
+    """Goes from dwelling to dwelling, every few seconds at most; who lives where is looked up once a revision."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._documents: object = None
         self._dwellings = Dwellings({})
+        self._cover: list[Cover] = []
+        self._next = 0
 
     def cover(self) -> list[Cover]:
-        """Return what is covered now."""
-        hub, content = self._hub, self._hub.engine.content
+        """Return what is covered, as the last round found it."""
+        hub, content, now = self._hub, self._hub.engine.content, self._hub.clock.monotonic_ns()
         if self._documents is not content.documents:  # every revision makes them anew
-            self._documents, self._dwellings = content.documents, Dwellings(content.bodies())
-        return self._dwellings.cover(self._heard_at, hub.clock.wall_ns() - WITHIN_NS)
+            self._documents, self._dwellings, self._next = content.documents, Dwellings(content.bodies()), now
+        if now >= self._next:
+            self._cover = self._dwellings.cover(self._heard_at, hub.clock.wall_ns() - WITHIN_NS)
+            self._next = now + ROUND_NS
+        return self._cover
 
     def _heard_at(self, site: str, device: str) -> int:
         found = self._hub.engine.content.find(site, device)
