@@ -23,9 +23,6 @@ from hub.rules.inputs import Present
 from hub.rules.states import REAL, CompiledRule, Known, Move, Phase, RuleState, ripen, wants_clear
 from hub.rules.timers import TimerClass, Timers
 
-JUDGED = TimerClass.JUDGED
-"""An attribute of an enum class costs 40 ns each time."""
-
 
 class Alarms:
     """The states of all rules by (rule, key); each is an entry of the engine's state."""
@@ -81,15 +78,13 @@ class Alarms:
 
     def keep(self, state: RuleState) -> None:
         """Say that ``state`` is about to change."""
-        rule, key = self._hold(state)
-        self._state.touch(f"rule/{rule}/{key}", state)
+        self._hold(state)
+        self._state.touch(f"rule/{state.rule}/{state.key}", state)
 
-    def _hold(self, state: RuleState) -> tuple[str, str]:
-        rule, key = name = state.rule, state.key
-        self.states[name] = state
-        self.by_key.setdefault(key, {})[rule] = state
-        self.by_rule.setdefault(rule, {})[key] = state
-        return name
+    def _hold(self, state: RuleState) -> None:
+        self.states[state.rule, state.key] = state
+        self.by_key.setdefault(state.key, {})[state.rule] = state
+        self.by_rule.setdefault(state.rule, {})[state.key] = state
 
     def drop(self, rule: str, key: str) -> None:
         """Forget a state, and what was waited for."""
@@ -98,14 +93,13 @@ class Alarms:
 
     def end_wait(self, rule: str, key: str) -> None:
         """Forget a state of which only one thing was waited for: to be judged."""
-        self._timers.drop(JUDGED, rule, key)
+        self._timers.drop(TimerClass.JUDGED, rule, key)
         self.states.pop((rule, key), None)
         for index, first, second in ((self.by_key, key, rule), (self.by_rule, rule, key)):
-            mine = index.get(first)
-            if mine is not None:
-                mine.pop(second, None)
-                if not mine:
-                    del index[first]
+            mine = index.get(first, {})
+            mine.pop(second, None)
+            if not mine:
+                index.pop(first, None)
         self._state.remove(f"rule/{rule}/{key}")
 
     def _rest(self, state: RuleState, now: int) -> None:
@@ -143,10 +137,6 @@ class Alarms:
             self.teller.rule_failed(rule, key, device, error, moment)
         while self._raised:
             self._withdraw_explained(self._raised.pop(0), moment)
-
-    def failed(self, rule: CompiledRule, key: str, device: Subject, moment: Moment, error: Exception) -> None:
-        """Tell that a rule could not even be evaluated."""
-        self.teller.rule_failed(rule, key, device, error, moment)
 
     def move(self, case: Case, move: Move, moment: Moment, data: Mapping[str, Scalar]) -> None:
         """Carry out what a step came to; ``data`` is what a raise tells."""

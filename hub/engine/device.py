@@ -13,18 +13,15 @@ from hub.durations import read_duration
 from hub.engine.ages import NO_AGES
 from hub.engine.known import DeviceState
 from hub.engine.rows import DOUBLE, DeviceRow
-from hub.engine.woken import NOBODY, Woken, always
+from hub.engine.woken import NOBODY
 from hub.errors import PoisonError
 from hub.model import Handler, Reading, Scalar, Series, Twin, Values
 from hub.normalize.native import Shape
 from hub.normalize.networks.source import CompiledSource
-from hub.rules.asking import ask
-from hub.rules.clauses import ANY_PART
 from hub.rules.held import NOTHING_OLDER, Held, Stamped
-from hub.rules.rule import Rule
-from hub.rules.states import CompiledRule
 
 if TYPE_CHECKING:
+    from hub.engine.kind_rules import KindRules
     from hub.engine.outfits import Outfit
     from hub.engine.places import Place
 
@@ -32,8 +29,6 @@ ReadForeign = Callable[[bytes, int | None], Sequence[Reading]]
 """A payload and the port that the network says beside it, to readings."""
 
 LATE_AFTER_NS = 60_000_000_000
-SHAPES = 10_000
-"""How many sets of names are remembered per kind; a device that invents new ones costs itself time, not memory."""
 
 
 class Deafness(NamedTuple):
@@ -41,90 +36,6 @@ class Deafness(NamedTuple):
 
     code: str
     reason: str
-
-
-class Signalled(NamedTuple):
-    """The rules that a signal concerns: those that it wakes, and those that it keeps from raising."""
-
-    woken: tuple[CompiledRule, ...]
-    excused: tuple[CompiledRule, ...]
-
-
-class KindRules:
-    """The rules that concern devices of one kind, by what wakes them; each list in the order of names.
-
-    ``waking`` are the rules for places that words of the kind wake.
-    """
-
-    def __init__(self, rules: list[CompiledRule], waking: Sequence[CompiledRule] = (), kind: str = "") -> None:
-        self._rules = rules
-        self._waking = waking
-        self._kind = kind
-        self.by_name = {rule.name: rule for rule in rules}
-        self.absent = [rule for rule in rules if rule.absent_ns is not None]
-        self._telling = [rule for rule in (*rules, *waking) if rule.rule.on_value is not None and rule.is_open]
-        self._reading: dict[tuple[str, ...], Woken] = {}
-        self._signals: dict[tuple[str, str], Signalled] = {}
-
-    def reading(self, part: str, values: Mapping[str, Scalar]) -> Woken:
-        """Return the rules whose expressions read one of ``values`` of ``part`` ("" is the device itself).
-
-        Looked up by the names that came together: devices send the same few sets of them, so rules that read none of
-        them cost nothing.
-        """
-        names = (part, *values)
-        found = self._reading.get(names)
-        if found is None:
-            found = self._woken(part, values)
-            if len(self._reading) < SHAPES:
-                self._reading[names] = found
-        return found
-
-    def _woken(self, part: str, values: Mapping[str, Scalar]) -> Woken:
-        mine = [rule for rule in self.of(part) if not rule.reads.isdisjoint(values)]
-        pairs = {(self._kind, name) for name in values}
-        rules = sorted([*mine, *(rule for rule in self._waking if not rule.wakes.isdisjoint(pairs))], key=_name)
-        conditions = [rule.when for rule in rules if rule.when is not None]
-        minds_unknown = any(rule.minds_unknown for rule in rules)
-        is_wide = not all(rule.is_plain for rule in rules)
-        return Woken(
-            names=(*values,),
-            rules=tuple(rules),
-            told=tuple(rule for rule in self._telling if _is_told(rule, part, values)),
-            ask=always if minds_unknown or is_wide else ask(conditions, values),
-            are_floats=all(type(value) is float for value in values.values()),
-        )
-
-    def of(self, part: str) -> list[CompiledRule]:
-        """Return the rules that read anything of ``part``."""
-        return [rule for rule in self._rules if rule.names and _covers(rule.rule, part)]
-
-    def signal(self, name: str, part: str) -> Signalled:
-        """Return the rules that a signal of ``part`` concerns; looked up by its name and part."""
-        found = self._signals.get((name, part))
-        if found is None:
-            waiting = (rule for rule in self._rules if rule.rule.on_signal == name and rule.is_open)
-            excused = (rule for rule in self._rules if rule.rule.without and name in rule.rule.without.signal)
-            found = Signalled(tuple(rule for rule in waiting if _covers(rule.rule, part)), tuple(excused))
-            if len(self._signals) < SHAPES:
-                self._signals[name, part] = found
-        return found
-
-
-def _name(rule: CompiledRule) -> str:
-    return rule.name
-
-
-def _is_told(rule: CompiledRule, part: str, values: Mapping[str, Scalar]) -> bool:
-    return rule.rule.on_value in values and _covers(rule.rule, part)
-
-
-def _covers(rule: Rule, part: str) -> bool:
-    """Return whether ``for_each`` holds a state for ``part``; moments of a kind are those of any part."""
-    wanted = rule.for_each.part
-    if wanted is None:
-        return not part or rule.is_momentary
-    return wanted in {ANY_PART, part} or part.startswith(f"{wanted}-")
 
 
 class Part(Held):

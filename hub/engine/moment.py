@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from hub.engine.ages import age_of_reading
 from hub.engine.state import State, count
 from hub.model import Effects, Event, Point, Scalar, Series, Severity, Transition, Values, Writing
+
+if TYPE_CHECKING:
+    from hub.engine.device import Part
 
 # An attribute of an enum class costs 40 ns each time, looking for one in a set 0.4 us.
 RAISED, OCCURRED = Transition.RAISED, Transition.OCCURRED
@@ -28,6 +32,11 @@ class Moment(NamedTuple):
     cause: tuple[int, int]
     age: int = 0
     measured: int = 0
+
+    def aged(self, part: Part) -> Moment:
+        """Return the moment with the age of what ``part`` says; ``_replace`` costs 0.3 us more."""
+        age = age_of_reading(part.device.state, self.at, part.at)
+        return Moment(self.t, self.at, self.late, self.cause, age, self.measured)
 
     @property
     def happened(self) -> int:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from hub.engine.device import Device, KindRules
+from hub.engine.device import Device
+from hub.engine.kind_rules import KindRules
 from hub.engine.rows import DeviceRow
 from hub.errors import ConfigError
 from hub.model import Scalar, Where

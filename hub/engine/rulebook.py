@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from hub.catalogue import Catalogue
-from hub.engine.device import Device, KindRules
+from hub.engine.device import Device
+from hub.engine.kind_rules import KindRules
 from hub.engine.places import Circumstances, Place, PlaceRow, Settled, rules_at_rest
 from hub.engine.rows import DeviceRow
 from hub.errors import ConfigError

@@ -8,6 +8,7 @@ from hub.engine.moment import Moment, Output
 from hub.engine.places import Subject, where
 from hub.engine.state import State, count
 from hub.model import AlarmChange, AlarmState, Event, Scalar, Severity, Transition
+from hub.rules.held import Held
 from hub.rules.states import CompiledRule, RuleState
 
 
@@ -56,6 +57,12 @@ class Teller:
                 device=device.device, data={"error": f"{type(error).__name__}: {error}"[:200]}, causes=(moment.cause,),
             )
         )  # fmt: skip
+
+
+def terms_of(rule: CompiledRule, held: Held) -> dict[str, Scalar]:
+    """Return what a raise tells: the values that ``rule`` speaks of."""
+    known = [(name, held.value(name)) for name in sorted(rule.names)]
+    return {name: value for name, value in known if value is not None}
 
 
 def alarm_of(rule: CompiledRule, state: RuleState, device: Subject) -> AlarmState:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from hub.model import Values
 from hub.rules.asking import Ask, ask_which
 from hub.rules.held import Held
+from hub.rules.shortcuts import minds_unknown
 from hub.rules.states import CompiledRule
 
 STANDINGS, ANSWERS = 100, 100
@@ -35,7 +36,7 @@ class Chooser:
     def __init__(self, rules: Sequence[CompiledRule], names: tuple[str, ...], standing: tuple[str, ...]) -> None:
         self._rules = rules
         self._never = {one.name for one in rules if one.is_plain and one.when is None and one.name not in standing}
-        begins_alone = (one for one in rules if (one.is_plain or one.may_rest) and not one.minds_unknown)
+        begins_alone = (one for one in rules if (one.is_plain or one.may_rest) and not minds_unknown(one))
         asked = [(one, one.when) for one in begins_alone if one.when is not None and one.name not in standing]
         self._bits = {rule.name: 1 << number for number, (rule, _) in enumerate(asked)}
         resting = {rule.name: [each.where for each in rule.inputs.values() if each.where] for rule, _ in asked}

@@ -10,11 +10,11 @@ import msgspec
 
 from hub.durations import nanoseconds
 from hub.model import Scalar, Severity
-from hub.rules.asking import needed
 from hub.rules.expression import Expression, Lists, compile_expression, unless
 from hub.rules.held import Held
 from hub.rules.names import Scope
 from hub.rules.rule import Do, OnMissing, Rule
+from hub.rules.shortcuts import dues_grow, may_rest, merely_waits, needs
 from hub.rules.verdicts import constant
 
 
@@ -147,22 +147,17 @@ class CompiledRule:
         self.reads = self.names.difference(self.inputs).union(of_inputs)
         hinders = any(name in (rule.unless or "") for name in scope.inputs)  # what becomes unknown does no longer
         self.minds_staleness = self.minds_missing or hinders or any(each.unless for each in rule.inputs.values())
-        self.needs = _needs(self)  # of a rule of places that is idle: without them it is not true
+        self.needs = needs(self)  # of a rule of places that is idle: without them it is not true
         self.is_of_places = rule.for_each.place is not None
         self.is_plain = not self.inputs and not self.is_of_places
-        self.merely_waits = _merely_waits(self)
-        self.may_rest = _may_rest(self)
-        self.dues_grow = _dues_grow(self)
+        self.merely_waits = merely_waits(self)
+        self.may_rest = may_rest(self)
+        self.dues_grow = dues_grow(self)
         of_place = {pair for name in self.names for pair in scope.sources.get(name, ())}
         of_kinds = {(kind, name) for each in self.inputs.values() for kind in each.kinds for name in each.names}
         self.wakes = frozenset(of_place | of_kinds)
         """The (kind, property) pairs that a rule of places reads."""
         self.kinds = frozenset(kind.kind for kind in scope.kinds)
-
-    @property
-    def minds_unknown(self) -> bool:
-        """Whether what is unknown, or becomes so with time, may begin it; else only what is known to be true does."""
-        return self.minds_missing and (self.raises_on_missing or bool(self.stale_ns))
 
 
 def _which(rule: Rule, scope: Scope, lists: Lists | None) -> Expression | None:
@@ -172,34 +167,6 @@ def _which(rule: Rule, scope: Scope, lists: Lists | None) -> Expression | None:
         return where
     every = Expression("always", frozenset(), constant(value=True))
     return unless(where or every, compile_expression(rule.unless, scope.said, lists, may_be_constant=True))
-
-
-def _needs(rule: CompiledRule) -> tuple[str, ...]:
-    is_simple = rule.rule.for_each.place is not None and not rule.minds_missing and not rule.inputs
-    tree = rule.when.tree if rule.when is not None and is_simple else None
-    return () if tree is None else tuple(sorted(needed(tree)))
-
-
-def _merely_waits(rule: CompiledRule) -> bool:
-    """Return whether nothing but time has to pass, and nothing is done meanwhile, before it raises anything."""
-    is_counted = rule.quorum is not None or rule.rule.counting is not None
-    return rule.when is not None and not is_counted and not rule.while_pending
-
-
-def _may_rest(rule: CompiledRule) -> bool:
-    """Return whether what its inputs remember is of one member, whose words nearly always leave it as it is."""
-    is_apart = not rule.is_of_places and rule.rule.without is None and not rule.minds_staleness
-    return is_apart and all(each.may_rest for each in rule.inputs.values())
-
-
-def _dues_grow(rule: CompiledRule) -> bool:
-    """Return whether words of its inputs' only member that move nothing never bring their next moment nearer.
-
-    Of several limits a name that is said for the first time might have the shortest.
-    """
-    limits = {limit for each in rule.inputs.values() for _, limit in each.limits}
-    longest = max((each.within_ns or 0 for each in rule.inputs.values()), default=0)
-    return len(limits) <= 1 and all(limit >= longest for limit in limits)
 
 
 def _briefly(action: Do) -> Do:
