@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from hub.engine.woken import always
 from hub.model import Where
 from hub.rules.states import CompiledRule
 from tests.engine.desk import Desk, documents
@@ -74,7 +75,7 @@ def test_a_message_makes_as_many_calls_however_many_rules_do_not_read_it(tmp_pat
     woken = room.rules.reading("", {"temperature": 21.0})
     assert [rule.name for rule in woken.rules] == ["hot-0", "hot-1", "hot-2", "hot-3"]
     assert woken is room.rules.reading("", {"temperature": 22.0})
-    assert not woken.is_wide
+    assert woken.ask is not always
 
 
 # -------------------------------------------------------------------------------------------------- where it happens
