@@ -46,7 +46,7 @@ def held_after(before: Values, said: Values, age: int) -> Held:
     return held
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @example("not (open and held)", None, {}, {"open": False, "held": True}, 0)
 @example("not (open and held)", None, {}, {"open": False}, 0)
 @example("not (not open or not held)", None, {"held": True}, {"open": True}, 0)
