@@ -17,6 +17,8 @@ from hub.config import TimeseriesStore
 from hub.errors import UnavailableError
 from simulators.mixture import Mixture
 
+MIXED = Setup(rules="")
+"""Judged by the shipped rules alone."""
 DELIVERY_SECONDS = 120.0
 REFLEX_P99_MS = {5_000: 50.0}
 
@@ -64,11 +66,11 @@ class Load:
 
 @asynccontextmanager
 async def loaded(
-    directory: Path, setup: Setup, devices: int, *, warm_up: int, speech: Traffic | None = None
+    directory: Path, setup: Setup, devices: int, *, warm_up: int, speech: Traffic | Mixture | None = None
 ) -> AsyncIterator[Load]:
-    """Open a stage with a hub that is warm; ``speech`` has more than ``devices``."""
+    """Open a stage with a hub that is warm; ``speech`` is more than traffic of ``devices``."""
     async with staged(directory) as stage, hub_on(stage, speech or Traffic(devices), setup) as hub:
-        load = Load(stage, hub, devices)
+        load = Load(stage, hub, devices, mixed=isinstance(speech, Mixture))
         await load.send(warm_up)
         yield load
 
@@ -91,10 +93,9 @@ async def flood(directory: Path, store: TimeseriesStore, plan: Plan, advance: Ad
 async def mixture(directory: Path, plan: Plan, advance: Advance) -> Figure:
     """Flood a hub with what a real community says, judged by the shipped rules."""
     devices = plan.mixture_devices
-    async with staged(directory) as stage, hub_on(stage, Mixture(SITE, devices), Setup(rules="")) as hub:
-        load = Load(stage, hub, devices, mixed=True)
-        await load.send(plan.warm_up)
-        costs: list[float] = []
+    speech, costs = Mixture(SITE, devices), list[float]()
+    async with loaded(directory, MIXED, devices, warm_up=plan.warm_up, speech=speech) as load:
+        hub = load.hub
         before = await hub.metrics()
         for _ in range(plan.flood_runs):
             costs.append(await load.flood(plan.mixture))

@@ -7,8 +7,8 @@ import re
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,10 +20,12 @@ from rich.table import Table
 
 from benchmarks.figures import FULL, percentile
 from benchmarks.hub_process import Setup
-from benchmarks.load import Advance, Load, loaded
+from benchmarks.load import MIXED, Advance, Load, loaded
 from benchmarks.timing import Trial, timed
+from benchmarks.traffic import SITE
 from hub.clock import SystemClock
 from hub.errors import UnavailableError
+from simulators.mixture import Mixture
 
 RECORDS = "hub_journal_records_appended_total"
 WAITS = re.compile(r"^voluntary_ctxt_switches:\s+(\d+)$", re.MULTILINE)
@@ -48,6 +50,7 @@ def main(  # noqa: PLR0913 -- its options
     *,
     rate: int = 1_000,
     flood: Annotated[int, typer.Option(help="So many messages as fast as the broker takes them, and no rate.")] = 0,
+    mixed: Annotated[bool, typer.Option("--mixed", help="Of the mixture, judged by the shipped rules.")] = False,
     seconds: int = 10,
     rounds: int = 3,
     json: bool = False,
@@ -57,7 +60,7 @@ def main(  # noqa: PLR0913 -- its options
     console = Console(stderr=json)
     with Progress(console=console, transient=True) as progress, tempfile.TemporaryDirectory() as directory:
         bar = progress.add_task("flooded" if flood else f"{rate} a second", total=rounds * len(paths))
-        plan = _Plan(rate=rate, flood=flood, seconds=seconds, rounds=rounds)
+        plan = _Plan(rate=rate, flood=flood, mixed=mixed, seconds=seconds, rounds=rounds)
         hubs = asyncio.run(_turns(Path(directory), paths, plan, lambda: progress.advance(bar)))
     if json:
         typer.echo(msgspec.json.encode(hubs))
@@ -69,6 +72,7 @@ def main(  # noqa: PLR0913 -- its options
 class _Plan:
     rate: int
     flood: int
+    mixed: bool
     seconds: int
     rounds: int
 
@@ -79,8 +83,7 @@ async def _turns(directory: Path, paths: Mapping[str, Path], plan: _Plan, advanc
         turns: list[tuple[Hub, Load]] = []
         for name, path in paths.items():
             (directory / name).mkdir()
-            setup = Setup(checkout=path)
-            load = await stack.enter_async_context(loaded(directory / name, setup, FULL.devices, warm_up=FULL.warm_up))
+            load = await stack.enter_async_context(_loaded(directory / name, path, mixed=plan.mixed))
             hubs.append(Hub(name=name))
             turns.append((hubs[-1], load))
         for number in range(plan.rounds):
@@ -91,6 +94,13 @@ async def _turns(directory: Path, paths: Mapping[str, Path], plan: _Plan, advanc
             if (losses := await load.hub.stop()).total:
                 raise UnavailableError("lost_at_a_steady_rate", str(losses))
     return hubs
+
+
+def _loaded(directory: Path, checkout: Path, *, mixed: bool) -> AbstractAsyncContextManager[Load]:
+    if not mixed:
+        return loaded(directory, Setup(checkout=checkout), FULL.devices, warm_up=FULL.warm_up)
+    speech, setup = Mixture(SITE, FULL.mixture_devices), replace(MIXED, checkout=checkout)
+    return loaded(directory, setup, FULL.mixture_devices, warm_up=FULL.warm_up, speech=speech)
 
 
 async def _turn(hub: Hub, load: Load, plan: _Plan) -> None:
