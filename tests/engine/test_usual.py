@@ -152,7 +152,7 @@ TIMELESS = {**USUAL, "age": None}
 HOT = {**USUAL, "values": {"temperature": 45.0, "humidity": 55.0}}
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(words=[USUAL] * 20)
 @example(words=[*[USUAL] * 12, HOT, HOT, USUAL, *[USUAL] * 8])
 @example(words=[*[USUAL] * 12, {**USUAL, "age": 0.1}, USUAL, {**USUAL, "age": 90}, USUAL])
