@@ -99,7 +99,7 @@ class TrafficDesk(Desk):
     """
 
     def __init__(self, devices: int, count: int, directory: Path) -> None:
-        self.lessons = min(LESSONS * devices, count // 2)
+        self.lessons = -(-min(LESSONS * devices, count // 2) // BATCH) * BATCH  # whole records
         self._traffic = Traffic(devices)
         self._directory = directory
         super().__init__(self._said(range(count)))
