@@ -11,7 +11,7 @@ from hub.durations import nanoseconds
 from hub.engine.clearing import Refusal, in_both
 from hub.engine.device import Device
 from hub.engine.encoding import TopicNames
-from hub.engine.guards import Guards
+from hub.engine.guards import Beside, Guards
 from hub.engine.holding import Holds
 from hub.engine.kept_leases import LEASE_LAPSES, LEASE_RENEWS
 from hub.engine.moment import Moment, Output
@@ -24,7 +24,6 @@ from hub.rules.states import RuleState
 from hub.rules.timers import Timers
 
 SHORTEST_NS = 1_000_000_000
-Beside = Callable[[Device], list[Device]]
 
 
 class Hands:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from hub.catalogue import Catalogue, Kind
 from hub.engine.barred import Barred
@@ -131,10 +131,10 @@ class Content:
         there = self.devices_of(device.site)
         return [other for other in there if other.kind == kind and is_near(device, other, within)]
 
-    def beside(self, device: Device) -> list[Device]:
-        """Return the others of its kind at the same elevator, gate or lane: what they say of it is about one thing."""
+    def beside(self, device: Device, types: Collection[str] = _ONE_THING) -> list[Device]:
+        """Return the others of its kind at the same elevator, gate or lane, if that is a place of one of ``types``."""
         place = self.place(device.site, device.row.place)
-        if place is None or place.row.type not in _ONE_THING:
+        if place is None or place.row.type not in types:
             return []
         there = [one for one in self.devices_of(device.site) if not one.is_double and one is not device]
         return [one for one in there if one.kind == device.kind and one.row.place == place.name]

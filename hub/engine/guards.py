@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hub.catalogue import CommandKind, Interlock, Kind, Label
@@ -12,13 +12,17 @@ from hub.engine.device import Device
 from hub.engine.moment import Moment
 from hub.engine.state import Clock
 from hub.errors import ConfigError
-from hub.model import Quality
+from hub.model import PlaceType, Quality
 from hub.normalize.downlinks import Downlink
 from hub.rules.expression import Expression, compile_expression
 from hub.rules.held import Held
 from hub.rules.names import names_of
 
 OFFLINE = "offline"
+ONE_LANE = frozenset({PlaceType.LANE.value})
+"""Where what stands there sees the same vehicle; a gate has lanes in and out, and a car may have two doors."""
+Beside = Callable[..., list[Device]]
+"""Of a device the others like it at the same elevator, gate or lane; of some of these types of place if they follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def with_confirms(guards: Mapping[str, Guard], kind: Kind, downlinks: Mapping[st
 class Guards:
     """Asks what is held now of a device, and of those like it at the same elevator, gate or lane (``beside``)."""
 
-    def __init__(self, clock: Callable[[], Clock], beside: Callable[[Device], list[Device]]) -> None:
+    def __init__(self, clock: Callable[[], Clock], beside: Beside) -> None:
         self._clock = clock
         self._beside = beside
 
@@ -95,8 +99,8 @@ class Guards:
 
         What is ``never`` to be is so when any of them says so. What ``only`` may be must be known of all that it sets:
         unknown is a no, and so is a device that is offline or silent; nobody beside it may say otherwise. A device that
-        never says such a thing is vouched for by one beside it, and by a person who says that it ``is_seen``: that is
-        worth as much as silence is not, and less than a device that says no.
+        never says such a thing is vouched for by one at the same lane, elsewhere by one that names the same part, and
+        by a person who says that it ``is_seen``: that is worth as much as silence is not, and less than a device's no.
         """
         guard = device.outfit.guards.get(command)
         if guard is None or not (guard.never or guard.only):
@@ -132,18 +136,24 @@ class Guards:
 
     def _is_known(self, lock: Lock, device: Device, part: str, moment: Moment, *, is_seen: bool) -> bool:
         if is_seen:
-            return self._said(lock, device, part, moment) is not False
+            return self._said(lock, device, (part, ""), moment) is not False
         if _knows(device.state.held(part), lock) or _knows(device.state.held(""), lock):
-            return bool(self._said(lock, device, part, moment))
-        here = [other for other in self._beside(device) if not is_gone(other)]
-        if len(device.state.seldom.parts or ()) > 1:  # who sees a whole says nothing of one lane of several
-            here = [other for other in here if part and _knows(other.state.held(part), lock)]
-        return any(self._said(lock, other, part, moment) for other in here)
+            return bool(self._said(lock, device, (part, ""), moment))
+        return self._is_vouched_for(lock, device, part, moment)
 
-    def _said(self, lock: Lock, device: Device, part: str, moment: Moment) -> bool | None:
-        """Return what the part says, else the whole device; None also for a yes that is not fresh enough."""
+    def _is_vouched_for(self, lock: Lock, device: Device, part: str, moment: Moment) -> bool:
+        """Return whether one beside it knows: who sees a whole says nothing of one lane of several, or of a gate's."""
+        is_one = len({*(device.state.seldom.parts or ()), part} - {""}) < 2  # noqa: PLR2004 -- one lane, or a whole
+        here = self._beside(device, ONE_LANE) if is_one else []
+        whose = [part, ""] if here else [part]
+        if not here and part:
+            here = self._beside(device)
+        return any(self._said(lock, other, whose, moment) for other in here if not is_gone(other))
+
+    def _said(self, lock: Lock, device: Device, parts: Sequence[str], moment: Moment) -> bool | None:
+        """Return what the first of ``parts`` that knows says; None also for a yes that is not fresh enough."""
         clock = self._clock()
-        for held in (device.state.held(each) for each in dict.fromkeys((part, ""))):
+        for held in map(device.state.held, parts):
             verdict: bool | None = lock.condition.verdict(held, clock.awake(moment.t))
             if verdict is not None:
                 return None if verdict and not _is_fresh(lock, device, held, clock, moment) else verdict
@@ -166,7 +176,7 @@ def _knows(held: Held, lock: Lock) -> bool:
 
 def _set_by(device: Device, part: str) -> list[str]:
     """Return the parts that a command for ``part`` sets."""
-    return [part] if part else [name for name in device.state.by_part() if name] or [""]
+    return [part] if part else [name for name in device.state.seldom.parts or () if name] or [""]
 
 
 def _is_fresh(lock: Lock, device: Device, held: Held, clock: Clock, moment: Moment) -> bool:

@@ -257,6 +257,54 @@ def test_a_loop_vouches_for_one_lane_of_several_only_by_name() -> None:
     assert ask(desk, "camera", "release_barrier").code == "interlocked"
 
 
+def test_a_camera_that_has_spoken_of_another_lane_only_has_several() -> None:
+    desk = lane("lane-1")
+    says(desk, "lane-reader", vehicle_present=False)
+    assert ask(desk, "camera", "release_barrier", part="lane-2").code == "interlocked"
+    says(desk, "lane-reader", part="lane-2", vehicle_present=False)
+    assert ask(desk, "camera", "release_barrier", part="lane-2").ok
+
+
+def test_a_whole_reader_waits_for_a_lane_of_which_only_its_signals_tell(desk: Desk) -> None:
+    desk.hear(native("lane-reader", {"signals": [{"name": "plate.unread"}], "part": "lane-1"}, "telemetry"))
+    says(desk, "lane-reader", part="lane-2", vehicle_present=False)
+    assert ask(desk, "lane-reader", "release_barrier").code == "interlocked"
+    assert ask(desk, "lane-reader", "release_barrier", part="lane-2").ok
+
+
+def gate() -> Desk:
+    """Return a gate with a camera at its entry and a reader with a loop at its exit, registered at one place."""
+    cameras = [stands(name, "plate_reader", "north", building="") for name in ("entry", "exit")]
+    north = place("north", "gate", SITE, "")
+    return Desk({**content(), **north, **{key: body for each in cameras for key, body in each.items()}})
+
+
+@pytest.mark.parametrize("part", ["", "in"])
+def test_the_loop_of_a_gates_exit_vouches_for_nobody_at_its_entry(part: str) -> None:
+    desk = gate()
+    says(desk, "entry", part=part, confidence=0.9)
+    for whose in ("", "out"):
+        says(desk, "exit", part=whose, vehicle_present=False)
+        assert ask(desk, "entry", "release_barrier", part=part).code == "interlocked"
+    assert ask(desk, "entry", "hold_barrier", part=part, ttl="5s").ok
+    for _ in range(8):
+        desk.tick(1)
+        says(desk, "exit", vehicle_present=False)
+        says(desk, "exit", part="out", vehicle_present=False)
+    assert sent(desk, "entry") == ["hold_barrier"]
+
+
+def test_at_a_gate_one_that_names_the_same_part_vouches_for_it_alone() -> None:
+    desk = gate()
+    says(desk, "entry", part="in", confidence=0.9)
+    says(desk, "exit", part="in", vehicle_present=False)
+    assert ask(desk, "entry", "release_barrier", part="in").ok
+    assert ask(desk, "entry", "release_barrier", part="out").code == "interlocked"
+    says(desk, "exit", part="in", vehicle_present=True)
+    assert ask(desk, "entry", "release_barrier", part="in").code == "interlocked"
+    assert ask(desk, "entry", "release_barrier", part="in", seen=True).code == "interlocked"
+
+
 def test_who_says_such_a_thing_itself_is_not_vouched_for_when_it_is_silent_about_it() -> None:
     desk = lane("")
     says(desk, "camera", vehicle_present=False)
