@@ -172,7 +172,8 @@ class CompiledInput:
     def rest(self, held: Held, track: Track | None, now: Present) -> int | None:
         """Return when it changes by itself (NEVER: not), if what its only member holds leaves its ``track`` as it is.
 
-        None where that moves. It is what :meth:`value` does then, without what it comes to.
+        None where that moves, or where something it reads is stale: since that is so, it is known no longer, and others
+        may have become so in the same moment. It is what :meth:`value` does then, without what it comes to.
         """
         is_so = self.where is not None and bool(self.where.verdict(held, now.awake))
         if not self.stays(track, now.t, is_so=is_so):
@@ -180,8 +181,11 @@ class CompiledInput:
         due = NEVER if track is None or track.last else track.steps[0][0] + (self.within_ns or 0)
         for name, limit in self.limits:
             stamped = held.get(name)
-            if stamped is not None and stamped[2] + limit >= now.awake:
-                due = min(due, now.t + stamped[2] + limit + 1 - now.awake)
+            if stamped is None:
+                continue
+            if stamped[2] + limit < now.awake:
+                return None
+            due = min(due, now.t + stamped[2] + limit + 1 - now.awake)
         return due
 
     def remember(self, member: Member, tracks: dict[str, Track], now: Present) -> int:

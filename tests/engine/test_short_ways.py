@@ -57,6 +57,18 @@ raise: {event: elevator.rode_lately, severity: low}
 clear: {for: 5s}
 """
 """What it remembers outlives what it looks at, so that what is due may come sooner with a word."""
+CLOSED = """
+rule: rode-behind-closed-doors
+label: {en: Somebody rode lately and the door is not open, zh: 近期有人乘梯且门未打开}
+for_each: {kind: elevator}
+inputs: {rode: {where: passenger, take: any, within: 1h}}
+when: rode
+unless: door == 'open'
+raise: {event: elevator.rode_behind_closed_doors, severity: low}
+clear: {for: 5s}
+"""
+"""What hinders it becomes stale while it only remembers, in the moment in which what it looks at does."""
+MINE = ("rode-lately", "rode-behind-closed-doors")
 OF_DOORS = ("access-passage", "door-forced", "door-forced-derived", "door-held-open")
 WORDS = st.one_of(
     st.tuples(st.just("gate-1"), st.fixed_dictionaries({}, optional=DOOR | {"signal": SIGNALS})),
@@ -74,7 +86,8 @@ Spoken = tuple[tuple[str, dict[str, Scalar]], float, int]
 @pytest.fixture(name="town", scope="module")
 def _town(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     mine_too = tmp_path_factory.mktemp("rules")
-    (mine_too / "lately.yaml").write_text(LATELY, encoding="utf-8")
+    for name, words in zip(MINE, (LATELY, CLOSED), strict=True):
+        (mine_too / f"{name}.yaml").write_text(words, encoding="utf-8")
     town = documents(
         _place("s1", "site"), _place("b1", "building", "s1"), _place("e1", "elevator", "b1"),
         _place("e2", "elevator", "b1"), _stands("lift-1", "elevator", "e1"), _stands("lift-2", "elevator", "e2"),
@@ -84,7 +97,7 @@ def _town(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     kinds = ("kind/elevator", "kind/ai_camera", "kind/access_controller", "kind/face_terminal")
     mine = (*kinds, "device/", "place/")  # the rest costs time and says nothing here
     lifted: list[str] = orjson.loads(town["kind/elevator"])["rules"]
-    wanted = {f"rule/{name}" for name in (*lifted, *OF_DOORS, "rode-lately")}
+    wanted = {f"rule/{name}" for name in (*lifted, *OF_DOORS, *MINE)}
     return {key: body for key, body in town.items() if key.startswith(mine) or key in wanted}
 
 
@@ -166,6 +179,13 @@ STAYS: list[Spoken] = [_rides(1), _rides(1, 300), _rides(1, 300), _rides(1, 300)
 """Somebody is in the car for so long that it would be stale, if nobody had said it again."""
 
 
+BEHIND: list[Spoken] = [
+    *(_spoken("lift-1", passenger=True, door="open"), _spoken("lift-1", 5, passenger=False, door="open")),
+    *(_spoken("tick", 595), _spoken("tick", 10)),
+]
+"""An open door hinders it until nobody knows any more whether it is open."""
+
+
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(words=SCENES)
 @example(words=SCENES[:-1])  # a state that is open in between must be the same, too
@@ -181,6 +201,8 @@ STAYS: list[Spoken] = [_rides(1), _rides(1, 300), _rides(1, 300), _rides(1, 300)
     words=[_rides(1), _rides(1, 599), _spoken("lift-1", door_zone=False, direction="stopped"), _spoken("tick", 61)]
 )
 @example(words=[_rides(1), _rides(0), _spoken("blind"), _rides(0, 20)])
+@example(words=BEHIND)
+@example(words=BEHIND[:-1])
 @example(words=[*[(("gate-1", {"door": "closed"}), 1, 1)] * 9, (("gate-1", {"door": "open"}), 60, 30)])
 @example(
     words=[_spoken("gate-1", door="open", signal="door.forced"), _spoken("gate-1", door="closed"), _spoken("tick", 6)]
@@ -200,6 +222,13 @@ def test_rules_that_are_asked_shortly_do_what_all_of_them_asked_at_length_do(
         patch.setattr(judging, "may_move", lambda *_: True)
         patch.setattr(views, "_awaits_nothing", lambda *_: False)
         assert outcome(town, words) == short
+
+
+def test_what_hinders_a_rule_that_remembers_hinders_it_no_longer_once_it_is_stale(town: dict[str, bytes]) -> None:
+    assert b"elevator.rode_behind_closed_doors" in outcome(town, BEHIND)[0]
+    for left in (BEHIND[:-1], [*BEHIND[:-1], _spoken("tick", 5)]):  # the last moment in which the door is known
+        assert b"elevator.rode_behind_closed_doors" not in outcome(town, left)[0]
+    assert b"elevator.rode_behind_closed_doors" in outcome(town, [*BEHIND[:-1], _spoken("tick", 5 + 1e-9)])[0]
 
 
 def test_a_camera_and_a_lift_in_one_place_raise_what_neither_could_alone(town: dict[str, bytes]) -> None:
