@@ -47,12 +47,21 @@ class Piece:
         self._fetch = fetch
         self.keys, self.ends, self.bodies = [], array("i"), bytearray()
 
+    def come_back(self) -> None:
+        """Hold again what ``fetch`` returns."""
+        self.keys, self.ends, bodies = self._parts()
+        self.bodies = bytearray(bodies)
+        self._fetch = None
+
+    def _parts(self) -> tuple[list[str], array[int], bytes]:
+        if self._fetch is None:
+            return self.keys, self.ends, bytes(self.bodies)
+        keys, ends, bodies = _decode(self._fetch())
+        return keys, array("i", ends), bodies
+
     def rows(self) -> Iterator[tuple[str, bytes | None]]:
         """Yield every key with its body."""
-        keys, ends, bodies = self.keys, self.ends, bytes(self.bodies)
-        if self._fetch is not None:
-            keys, packed, bodies = _decode(self._fetch())
-            ends = array("i", packed)
+        keys, ends, bodies = self._parts()
         start = 0
         for key, end in zip(keys, ends, strict=True):
             if end == _GONE:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import msgspec
 
-from hub.errors import CorruptError
+from hub.errors import CorruptError, UnavailableError
 from hub.journal.draft import Draft, Piece
 from hub.journal.files import RESTORE, SqliteFile, read_rows
 from hub.journal.records import checksum, is_sealed
+from hub.journal.room import free_bytes
 from hub.model import DeadLetter
 
 SCHEMA = """
@@ -70,9 +71,10 @@ class StateFile:
         *,
         must_exist: bool = False,
         max_dead_letter_bytes: int = MAX_DEAD_LETTER_BYTES,
+        free: Callable[[Path], int] = free_bytes,
     ) -> None:
         self._file = SqliteFile(path, SCHEMA, must_exist=must_exist)
-        self._draft = Draft(path.parent)
+        self._draft = Draft(path.parent, free)
         self._journal = journal
         self._must_exist = must_exist
         self._max_dead_letter_bytes = max_dead_letter_bytes
@@ -169,7 +171,12 @@ class StateFile:
             _put_meta(connection, "position", str(position))
             return added, self._bury(connection, dead_letters)
 
-        added, buried = await self._file.run(write, self._draft.clear)
+        try:
+            added, buried = await self._file.run(write, self._draft.clear)
+        except UnavailableError:  # the draft may hold the very room that the checkpoint lacks
+            if not await self._file.call(self._draft.give_back):
+                raise
+            added, buried = await self._file.run(write)
         self.outbox_bytes += added
         self._count(buried)
 
