@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Protocol
+from itertools import chain, islice
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -19,7 +19,9 @@ from hub.sinks.streams import twin_draft_key, twin_fields, twin_key
 WRITE_EVERY_SECONDS = 1.0
 ROWS_PER_WRITE = 500  # about 1 ms of encoding between two turns of the loop
 FEW = 200
-"""Messages of a record after which what they touched is still in the caches."""
+"""Messages of a record after which what they touched is still in the caches; a second with more is no such second."""
+
+R = TypeVar("R")
 
 log = structlog.get_logger(__name__)
 
@@ -72,12 +74,14 @@ class TwinSink:
         self._draws = False
         self._messages = 0
         self._drawn: dict[str, dict[str | bytes, str | bytes]] = {}
+        self._undrawn: Iterator[Twin] = iter(())
         self._gone: list[tuple[str, str]] = []
 
     def applied(self, messages: int) -> None:
         """Hear that a record of so many messages was applied just now."""
         self._messages += messages
-        if self._draws and messages <= FEW:
+        self._draws = self._draws and messages <= FEW
+        if self._draws:
             self._draw(self._twins.take_changes())
 
     async def run(self) -> None:
@@ -103,30 +107,36 @@ class TwinSink:
             await self._link.open()
         # Taken before the whole is read: what changes from here on comes again with the next changes.
         changes, drawn, gone, messages = self._twins.take_changes(), self._drawn, self._gone, self._messages
-        self._drawn, self._gone, self._messages = {}, [], 0
+        changed = chain(self._undrawn, changes.changed)
+        self._drawn, self._undrawn, self._gone, self._messages = {}, iter(()), [], 0
         if not self._is_whole:
             await self._write_whole()
             return
         written = self.written
         await self._remove(gone)
         for site, rows in drawn.items():
-            await self._send(self._pack(twin_key(site), [word for row in rows.items() for word in row]))
-        await self._write_changes(changes)
+            for some in _portions(iter(rows.items())):
+                await self._send(self._pack(twin_key(site), [word for row in some for word in row]))
+        await self._write_rows(changed)
+        await self._remove(changes.removed)
         self._draws = 2 * (self.written - written) > messages
 
     def _draw(self, changes: TwinChanges) -> None:
-        for site, rows in _by_site(changes.changed).items():
+        """Draw what changed; more than one write's rows, as of many that fall silent at once, wait for the write."""
+        some = [*islice(changes.changed, ROWS_PER_WRITE)]
+        if len(some) == ROWS_PER_WRITE:
+            self._undrawn, self._draws = chain(self._undrawn, changes.changed), False
+        for site, rows in _by_site(some).items():
             fields = self._fields(rows)
             self._drawn.setdefault(site, {}).update(zip(fields[::2], fields[1::2], strict=True))
         for site, name in changes.removed:
             self._drawn.get(site, {}).pop(name, None)
             self._gone.append((site, name))
 
-    async def _write_changes(self, changes: TwinChanges) -> None:
-        while some := [*islice(changes.changed, ROWS_PER_WRITE)]:
+    async def _write_rows(self, changed: Iterator[Twin]) -> None:
+        for some in _portions(changed):
             sites = [(site, self._fields(rows)) for site, rows in _by_site(some).items()]
             await self._send([part for site, fields in sites for part in self._pack(twin_key(site), fields)])
-        await self._remove(changes.removed)
 
     async def _remove(self, gone: Sequence[tuple[str, str]]) -> None:
         await self._send([pack("HDEL", twin_key(site), name) for site, name in gone])
@@ -158,6 +168,11 @@ class TwinSink:
         if packed:
             for answer in await self._link.exchange(packed, len(packed)):
                 checked(answer)
+
+
+def _portions(rows: Iterator[R]) -> Iterator[list[R]]:
+    while some := [*islice(rows, ROWS_PER_WRITE)]:
+        yield some
 
 
 def _by_site(twins: Iterable[Twin]) -> dict[str, list[Twin]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,10 +11,10 @@ import pytest
 from hub.errors import UnavailableError
 from hub.model import Quality, Scalar, Twin
 from hub.sinks.ownership import Ownership
-from hub.sinks.redis_link import Link
+from hub.sinks.redis_link import Argument, Link, pack
 from hub.sinks.stream_readers import read_twins
 from hub.sinks.streams import twin_key
-from hub.sinks.twins import TwinChanges, TwinSink
+from hub.sinks.twins import FEW, ROWS_PER_WRITE, TwinChanges, TwinSink
 from tests.clocks import ManualClock
 from tests.servers.valkey import ValkeyServer
 from tests.sinks.streams.rig import NOON, claim_of
@@ -34,6 +34,7 @@ class MemoryTwins:
         self._sites = sites
         self.changed: dict[tuple[str, str], Twin] = {}
         self._removed: list[tuple[str, str]] = []
+        self.shown = 0
 
     def put(self, row: Twin) -> None:
         self.rows[row.site, row.name] = self.changed[row.site, row.name] = row
@@ -43,9 +44,15 @@ class MemoryTwins:
         self._removed.append((row.site, row.name))
 
     def take_changes(self) -> TwinChanges:
-        changes = TwinChanges(changed=iter(list(self.changed.values())), removed=self._removed)
+        changes = TwinChanges(changed=self._as_they_are([*self.changed]), removed=self._removed)
         self.changed, self._removed = {}, []
         return changes
+
+    def _as_they_are(self, names: Sequence[tuple[str, str]]) -> Iterator[Twin]:
+        for name in names:
+            if name in self.rows:
+                self.shown += 1
+                yield self.rows[name]
 
     def sites(self) -> Sequence[str]:
         return self._sites
@@ -231,3 +238,56 @@ async def test_what_was_drawn_for_a_redis_that_was_gone_is_in_the_whole(valkey: 
         await sink.write()
     async with valkey.link() as again:
         assert await read_twins(again, "north") == [twin("smoke-1"), twin("smoke-2")]
+
+
+async def drawing(sink: TwinSink, twins: MemoryTwins) -> None:
+    """Have a second of devices that speak once in it, so that rows are drawn from now on."""
+    twins.put(twin("smoke-1"))
+    sink.applied(1)
+    await sink.write()
+
+
+async def test_nothing_is_drawn_in_the_second_of_a_flood(valkey: ValkeyServer, link: Link) -> None:
+    twins = MemoryTwins()
+    async with written_by_hand(valkey, twins) as sink:
+        await drawing(sink, twins)
+        twins.put(twin("smoke-2"))
+        sink.applied(FEW + 1)
+        sink.applied(0)
+        assert twins.changed  # else the tick's record would draw all of the flood at once
+        await sink.write()
+        assert await read_twins(link, "north") == [twin("smoke-1"), twin("smoke-2")]
+
+
+async def test_of_many_that_change_at_once_few_are_drawn_and_all_are_written_a_portion_at_a_time(
+    valkey: ValkeyServer, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def weighed(*words: Argument) -> bytes:
+        if words[0] == "HSET":
+            sizes.append((len(words) - 2) // 2)
+        return pack(*words)
+
+    monkeypatch.setattr("hub.sinks.twins.pack", weighed)
+    rows = [twin(f"smoke-{number:04}", number) for number in range(2_000)]
+    twins = MemoryTwins(*rows)
+    async with written_by_hand(valkey, twins) as sink:
+        await drawing(sink, twins)
+        for start in range(0, 600, FEW):
+            for row in rows[start : start + FEW]:
+                twins.put(row)
+            sink.applied(FEW)
+        twins.shown = 0
+        for row in rows:
+            twins.put(row)
+        sink.applied(0)  # a tick in which they all fell silent
+        assert 0 < twins.shown <= ROWS_PER_WRITE
+        twins.put(twin("smoke-1999", -1.0))
+        for row in rows[:3]:
+            twins.remove(row)
+        sink.applied(0)
+        await sink.write()
+        expected = [twin("smoke-1"), *rows[3:-1], twin("smoke-1999", -1.0)]
+        assert await read_twins(link, "north") == sorted(expected, key=lambda row: row.name)
+    assert max(sizes) <= ROWS_PER_WRITE
