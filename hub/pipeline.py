@@ -15,7 +15,7 @@ from hub.bridge.uplink import Inbox
 from hub.clock import Clock
 from hub.durations import nanoseconds
 from hub.engine.apply import Engine
-from hub.errors import UnavailableError
+from hub.errors import HubError, UnavailableError
 from hub.failpoints import Failpoints, Place
 from hub.journal.journal import Journal
 from hub.journal.journal_time import JournalTime
@@ -206,7 +206,8 @@ class Applying:
     async def run(self, hearing: Hearing, applied: Callable[[int], None]) -> None:
         """Judge what was heard, hand out its effects, one turn of the loop between records; an empty list ends it.
 
-        Behind each record ``applied`` is told of how many messages it was.
+        Behind each record ``applied`` is told of how many messages it was. HubError ``judging_ended`` for an end that
+        nobody asked for: a hub that hears and judges nothing is worse than none.
         """
         try:
             await self._judge(hearing, applied)
@@ -215,6 +216,8 @@ class Applying:
             log.warning("checkpoint_given_up", reason=str(error))
             while not hearing.heard.empty():
                 hearing.heard.get_nowait()
+        if not self.is_stopping:
+            raise HubError("judging_ended", "nobody had stopped the hub; the journal is whole, and a restart judges it")
 
     async def _judge(self, hearing: Hearing, applied: Callable[[int], None]) -> None:
         while records := await hearing.heard.get():

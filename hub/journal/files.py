@@ -70,9 +70,17 @@ def is_held(directory: Path) -> bool:
     try:
         with (directory / "lock").open("rb") as file:
             kind, *_ = _FLOCK.unpack(fcntl.fcntl(file, fcntl.F_OFD_GETLK, _ask()))
+            return bool(kind != fcntl.F_UNLCK) or _is_flocked(file.fileno())
     except OSError:
         return False
-    return bool(kind != fcntl.F_UNLCK)
+
+
+def _is_flocked(descriptor: int) -> bool:
+    """Return whether the system lists an flock on a file: a process of a former version has no other lock."""
+    of = os.fstat(descriptor)
+    place = f"{os.major(of.st_dev):02x}:{os.minor(of.st_dev):02x}:{of.st_ino}"
+    lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    return any({"FLOCK", place} <= set(line.split()) for line in lines)
 
 
 def _ask() -> bytes:

@@ -89,6 +89,7 @@ class StreamSink:
         self._rests_until = 0
         self._lock = asyncio.Lock()
         self._shown = 0
+        self._is_refused = False
         self._keys: set[str] = set()
         self._checked_keys: set[str] = set()
 
@@ -124,6 +125,13 @@ class StreamSink:
                     await self._fence.refresh()
             except UnavailableError as error:
                 log.debug("redis_missed", reason=str(error))
+                if error.code == "redis_refused":  # whether or not anything is owed
+                    self._is_refused = True
+                    self._fall_behind(error)
+            else:
+                if self._is_refused:
+                    self._is_refused = False
+                    self._resume()
             await self._clock.sleep(LOOK_EVERY_SECONDS)
 
     async def close(self) -> None:
@@ -142,9 +150,7 @@ class StreamSink:
                 self._fall_behind(error)
                 await self._clock.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
                 failures += 1
-        if self.behind_since is not None:
-            self.behind_since = None
-            log.info("stream_delivery_resumed")
+        self._resume()
 
     async def _send(self, parcels: deque[_Parcel]) -> None:
         """Drop the parcels that have been told and send the next ones, in one transaction."""
@@ -235,6 +241,11 @@ class StreamSink:
         if self.behind_since is None:
             self.behind_since = self._clock.monotonic_ns()
             log.warning("stream_delivery_held_up", reason=str(error))
+
+    def _resume(self) -> None:
+        if self.behind_since is not None:
+            self.behind_since = None
+            log.info("stream_delivery_resumed")
 
     def _count(self, tally: dict[str, int]) -> None:
         self.rejected += tally["rejected"]

@@ -138,6 +138,14 @@ def test_who_only_looks_whether_somebody_works_there_takes_nothing_and_so_bars_n
     assert not is_held(tmp_path)
 
 
+def test_a_process_of_the_former_version_is_seen_too_whose_only_lock_is_an_flock(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("wb") as file:
+        assert not is_held(tmp_path)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert is_held(tmp_path)
+    assert not is_held(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["with space", "hash#mark", "per%20cent", "question?mark", "小区"])
 async def test_a_directory_may_have_any_name(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -271,3 +272,18 @@ async def test_what_an_acl_forbids_between_a_command_and_its_transaction_is_told
         assert [each.id for each in await read_events(link, ["care"])] == [event(3).id]
         assert await read_alarms(link) == [shown]
         assert await _is_there(link, reply_key("b7e6"))
+
+
+async def test_alarms_that_an_acl_forbids_to_show_are_told_of_though_nothing_is_owed(valkey: ValkeyServer) -> None:
+    rig = Rig(limited(valkey), MemoryOutbox(), clock=ManualClock(), alarms={"north": [alarm()]})
+    async with valkey.link() as link, asyncio.TaskGroup() as tasks:
+        await let(link, *ALLOWED)
+        keeping = tasks.create_task(rig.sink.keep_up())
+        await wait_until(lambda: rig.sink.behind_since is not None)
+        assert "permission" in rig.sink.last_error
+        await let(link, "*")
+        await wait_until(lambda: rig.sink.behind_since is None)
+        assert await read_alarms(link) == [alarm()]
+        keeping.cancel()
+        await asyncio.wait([keeping])
+    await rig.close()
