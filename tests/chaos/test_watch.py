@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from types import SimpleNamespace
 from typing import cast
 
@@ -12,7 +13,7 @@ from typing_extensions import override
 from tests.chaos import watch
 from tests.chaos.faults.fault import DOWN
 from tests.chaos.influx_town import InfluxTown
-from tests.chaos.watch import STARVED_NS, Waits, Watch
+from tests.chaos.watch import FEW_REFUSALS, STARVED_NS, Waits, Watch
 from tests.waiting import wait_until
 
 
@@ -23,17 +24,21 @@ class Behind:
 
     def __init__(self, *, is_mute: bool) -> None:
         self.asked = self.asked_for_figures = 0
+        self.codes = {"timeseries_behind", "session_blind"}
+        self.has_figures = False
         self._is_mute = is_mute
 
     async def readiness(self) -> tuple[int, set[str]]:
         self.asked += 1
         if self._is_mute:
             raise TimeoutError
-        return 503, {"timeseries_behind", "session_blind"}
+        return 503, self.codes
 
     async def metrics(self) -> dict[str, float]:
         self.asked_for_figures += 1
-        raise aiohttp.ClientConnectionError
+        if not self.has_figures:
+            raise aiohttp.ClientConnectionError
+        return defaultdict(float)
 
 
 class Waited(Watch):
@@ -49,11 +54,11 @@ class Waited(Watch):
         return long_ago | {self.who: (1, self.waited_ns)}
 
 
-async def watched(hub: Behind, each_ns: int, who: str = "hub") -> Watch:
+async def watched(hub: Behind, each_ns: int, who: str = "hub", looks: int = 1) -> Watch:
     watching = Waited(cast("InfluxTown", SimpleNamespace(hub=hub)))
     watching.each_ns, watching.who = each_ns, who
     async with watching.watching():
-        await wait_until(lambda: hub.asked > 1)
+        await wait_until(lambda: hub.asked > looks)
     return watching
 
 
@@ -62,8 +67,22 @@ async def test_a_hub_that_has_only_begun_and_has_no_figures_yet_ends_no_campaign
 ) -> None:
     monkeypatch.setattr(watch, "METRICS_EVERY", 1)
     hub = Behind(is_mute=False)
-    await watched(hub, 0)
-    assert hub.asked_for_figures > 0
+    hub.codes = {"starting_journal"}
+    watching = await watched(hub, 0, looks=FEW_REFUSALS + 1)
+    assert hub.asked_for_figures > FEW_REFUSALS
+    hub.has_figures = True
+    assert (await watching.vital()).outbox_bytes == 0
+
+
+async def test_a_hub_at_work_that_never_shows_its_figures_is_not_one_that_owed_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "METRICS_EVERY", 1)
+    hub = Behind(is_mute=False)
+    watching = await watched(hub, 0, looks=FEW_REFUSALS + 1)
+    hub.has_figures = True
+    with pytest.raises(AssertionError, match="/metrics"):
+        await watching.vital()
 
 
 @pytest.mark.parametrize(("each_ns", "said"), [(0, {DOWN}), (STARVED_NS, set())], ids=["idle", "starved"])
