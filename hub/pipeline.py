@@ -206,8 +206,7 @@ class Applying:
     async def run(self, hearing: Hearing, applied: Callable[[int], None]) -> None:
         """Judge what was heard, hand out its effects, one turn of the loop between records; an empty list ends it.
 
-        Behind each record ``applied`` is told of how many messages it was. HubError ``judging_ended`` for an end that
-        nobody asked for: a hub that hears and judges nothing is worse than none.
+        Behind each record ``applied`` is told of how many messages it was. Ended unasked: HubError ``judging_ended``.
         """
         try:
             await self._judge(hearing, applied)
@@ -224,7 +223,7 @@ class Applying:
             for record in records:
                 if isinstance(record.body, Revision):
                     await self.checkpoint()
-                elif isinstance(record.body, Tick):
+                elif isinstance(record.body, Tick) and self._dead_letters:
                     await self._bury()
                 self.deliver(self._engine.apply(record))
                 applied(len(record.messages))
@@ -239,8 +238,6 @@ class Applying:
     async def _bury(self) -> None:
         """Let people see dead letters within a second; the checkpoint would bring them too."""
         letters, self._dead_letters = self._dead_letters, []
-        if not letters:
-            return
         try:
             await self._state_file.bury(letters)
         except UnavailableError:
