@@ -31,8 +31,7 @@ class Alarms:
         self._state = state
         self._content = content
         self._timers = timers
-        self._hands = hands
-        self._output = output
+        self._hands, self._output = hands, output
         self.teller = Teller(state, output)
         self.standing = Standing(state, timers, self.teller)
         self.inhibition = Inhibition(state, content, timers, self.find)
@@ -257,6 +256,7 @@ class Alarms:
     def cleared(self, case: Case, moment: Moment, data: Mapping[str, Scalar]) -> None:
         """End the alarm of ``case``: told, no longer shown, its holds released."""
         rule, state, device = case
+        self.keep(state)
         self.teller.tell(rule, state, device, Transition.CLEARED, moment, data)
         self._output.effects.alarms.append(AlarmChange(state.site, state.rule, state.key, None))
         self._hands.release(state.rule, state.key, moment)

@@ -249,15 +249,16 @@ class Modes:
         )
 
     def _keep(self, exercise: Exercise) -> None:
+        """Say that ``exercise`` is new or about to change, and is to be judged."""
+        self._state.touch(_entry(exercise), exercise)
         exercise.is_judged = False
         self._known[_entry(exercise)] = exercise
-        self._state.touch(_entry(exercise), exercise)
         self._modes = {}
 
     def _end(self, exercise: Exercise, moment: Moment, words: dict[str, Scalar]) -> None:
         self._timers.drop(TimerClass.MODE, exercise.kind, exercise.key)
-        exercise.is_over = True
         self._keep(exercise)
+        exercise.is_over = True
         self._tell(exercise, "ended", {"reason": exercise.reason, "request": exercise.request, **words}, moment)
         self._output.effects.alarms.append(AlarmChange(exercise.site, shown_as(exercise), exercise.key, None))
 
