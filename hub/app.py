@@ -27,7 +27,7 @@ from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
 from hub.journal.state_file import Saved
 from hub.listening import Listening
 from hub.model import Body, LineWork, Started, StreamWork, Tick, Transmission
-from hub.pipeline import Applying, Hearing, Limits, NewRevision
+from hub.pipeline import Applying, Hearing, Limits
 from hub.registry.registry import REGISTRY_ANSWER_SECONDS, Registry
 from hub.reloading import Reloading
 from hub.reports import Reports
@@ -287,7 +287,7 @@ class Hub:
 
     # ------------------------------------------------------------------------------------------------------------ notes
 
-    def _note(self, note: Body | NewRevision) -> None:
+    def _note(self, note: Body) -> None:
         self.inbox.put_note(note)
 
     async def _tick(self) -> None:
@@ -310,6 +310,7 @@ class Hub:
     async def _revise(self, documents: dict[str, bytes] | None = None) -> int:
         """Compare YAML (now ``documents``) and registry with what the engine works with; journal what differs."""
         async with self._revising:
+            await self.applying.is_revised.wait()  # else what waits to be judged would be compared as if it were not
             yaml = documents or self._documents
             number, rows = await self.registry.snapshot(self.settings.partition)
             partitions = await self.registry.partitions()
@@ -317,12 +318,13 @@ class Hub:
             held = self.engine.content.bodies()  # as they are now: the engine works on meanwhile
             sought = parts.Sought(yaml, rows, self._directories, self._superseded)
             note = await asyncio.to_thread(parts.difference, self.settings, sought, held)
-            self._documents, self._superseded = yaml, {}
             if note is not None:
                 if self.is_running:  # else nobody waits for the journal
                     await self.journal.lay_down(note.bodies)
-                self._note(note)
-            self.registry_revision = number
+                if not self.inbox.put_note(note):
+                    raise UnavailableError("inbox_full", "the journal takes no revision now", hint="ask again")
+                self.applying.is_revised.clear()
+            self._documents, self._superseded, self.registry_revision = yaml, {}, number
         self._listening.look_round(partitions, rows)
         self._listening.tell(self.sessions, self.engine.content.networks)
         return 0 if note is None else len(note.revision.put) + len(note.revision.removed)

@@ -196,12 +196,12 @@ class Applying:
         self._limits = limits
         self._dead_letters: list[DeadLetter] = []
         self._checkpoint_due = clock.monotonic_ns() + nanoseconds(limits.checkpoint_every)
-        self._messages = 0
+        self._messages = self.checkpoints = self._encoding_to = 0
         self.checkpoint_position = engine.state.clock.position
         self.is_stopping = False
-        self.checkpoints = self._encoding_to = 0
         self.directories: dict[str, bytes] = {}
-        self._news = asyncio.Event()
+        self._news, self.is_revised = asyncio.Event(), asyncio.Event()
+        self.is_revised.set()  # whoever notes a revision clears it until that is applied: one at a time is on its way
 
     async def run(self, hearing: Hearing, applied: Callable[[int], None]) -> None:
         """Judge what was heard, hand out its effects, one turn of the loop between records; an empty list ends it.
@@ -223,6 +223,7 @@ class Applying:
             for record in records:
                 if isinstance(record.body, Revision):
                     await self.checkpoint()
+                    self.is_revised.set()  # who waits for it runs when it is applied: nothing is awaited before
                 elif isinstance(record.body, Tick) and self._dead_letters:
                     await self._bury()
                 self.deliver(self._engine.apply(record))

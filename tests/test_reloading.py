@@ -1,0 +1,87 @@
+"""What is read again while the judge lags: two changes in a row, of which the second takes the first back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hub.app import Hub
+from hub.clock import SystemClock
+from hub.model import Record, Reply
+from hub.registry.nouns import Device, Site
+from hub.sinks.control import Request, send_control
+from tests.running import running
+from tests.servers.mosquitto import Mosquitto
+from tests.servers.valkey import ValkeyServer
+from tests.ui.test_readiness import settings_of
+from tests.waiting import wait_until
+
+RULE = """
+rule: smoke-of-ours
+label: {en: Smoke, zh: 烟雾}
+for_each: smoke_sensor
+when: status == 'alarm'
+raise: {event: fire.smoke_of_ours, severity: high}
+clear: {by: operator}
+"""
+OURS, NEWCOMER = "rule/smoke-of-ours", Device(site="garden", id="smoke-1", kind="smoke_sensor")
+
+
+@contextmanager
+def held(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let nothing be judged meanwhile: a long record before it, or a lag."""
+    may_go, get = asyncio.Event(), hub.hearing.heard.get
+
+    async def wait() -> list[Record]:
+        heard = await get()
+        await may_go.wait()
+        return heard
+
+    monkeypatch.setattr(hub.hearing.heard, "get", wait)
+    try:
+        yield
+    finally:
+        may_go.set()
+
+
+async def test_what_was_changed_and_changed_back_while_the_judge_lagged_is_as_it_was(
+    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = tmp_path / "rules" / "ours.yaml"
+    ours.parent.mkdir()
+    ours.write_text(RULE, encoding="utf-8")
+    settings = settings_of(tmp_path, mosquitto, valkey).model_copy(update={"rules_dir": ours.parent})
+    hub = Hub(settings, SystemClock())
+
+    async def is_noted() -> bool:
+        return hub.registry_revision == await hub.registry.revision()
+
+    async def ask() -> Reply:
+        request = Request(actor="li", verb="reload")
+        async with valkey.link() as link:
+            return await send_control(link, SystemClock(), "main", request, wait=timedelta(seconds=30))
+
+    async with hub, running(hub), asyncio.TaskGroup() as group:
+        await wait_until(lambda: hub.is_running and OURS in hub.engine.content.bodies())
+        with held(hub, monkeypatch):
+            ours.unlink()
+            await hub.registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
+            await hub.registry.add_devices([NEWCOMER])
+            first = group.create_task(ask())
+            await wait_until(is_noted)
+            ours.write_text(RULE, encoding="utf-8")
+            await hub.registry.remove_device("garden", "smoke-1")
+            second = group.create_task(ask())
+            heard = hub.journal.last
+            await wait_until(lambda: hub.hearing.heard.full() or hub.journal.last >= heard + 2)
+            assert not await is_noted()  # it waits until there is something to compare with
+        assert (await first).code == "reloaded"
+        assert (await second).code == "reloaded"
+        assert await is_noted()
+        assert OURS in hub.engine.content.bodies()
+        assert "device/garden/smoke-1" not in hub.engine.content.bodies()
