@@ -16,7 +16,7 @@ from hub.engine.holding import Holds
 from hub.engine.kept_leases import LEASE_LAPSES, LEASE_RENEWS
 from hub.engine.moment import Moment, Output
 from hub.engine.sending import COMMAND, Cause, Find, Sender, Wish
-from hub.engine.sleepers import whenever_it_speaks
+from hub.engine.sleepers import seen_too_soon, whenever_it_speaks
 from hub.engine.state import State
 from hub.model import Event, Scalar, Severity, Transition
 from hub.rules.rule import Do
@@ -113,7 +113,7 @@ class Hands:
         if late is not None:
             return self._refuse(command, CommandState.REJECTED, "device_asleep", late, moment)
         above = self._sender.claims.above(command)
-        because = self._guards.bar(wish.device, command.part, command.name, moment, is_seen=wish.is_seen)
+        because = self._bar(wish, command, moment)
         if because is not None:
             return self._refuse(command, CommandState.REJECTED, "interlocked", because, moment)
         is_hold = wish.device.is_hold(command.name)
@@ -124,6 +124,13 @@ class Hands:
             self._sender.lose(command, above, moment)
             return Refusal("outranked", f"{owner_of(above)} has it, with priority {above.priority}")
         return None
+
+    def _bar(self, wish: Wish, command: Command, moment: Moment) -> Label | None:
+        """Return why an interlock bars it; what a person saw is of now, not of when one that sleeps will listen."""
+        is_too_soon = wish.is_seen and self._sender.sleepers.sleeps(wish.device, moment)
+        is_seen = wish.is_seen and not is_too_soon
+        because = self._guards.bar(wish.device, command.part, command.name, moment, is_seen=is_seen)
+        return seen_too_soon(because) if because is not None and is_too_soon else because
 
     def _refuse(self, command: Command, state: CommandState, code: str, because: Label, moment: Moment) -> Refusal:
         self._sender.become(command, state, f"{code}: {because['en']}", moment, because)
@@ -185,7 +192,7 @@ class Hands:
         if not wish.device.is_hold(wish.action.command):
             return self._send(wish, moment)
         lease = _lease_of(wish, "", self._sender.next_number(), moment)
-        because = self._guards.bar(wish.device, wish.part, wish.action.command, moment)
+        because = self._guards.bar(wish.device, wish.part, wish.action.command, moment, is_seen=wish.is_seen)
         because = because or self._sender.sleepers.why_late(wish, moment)
         if self._sender.claims.above(lease) is not None or because is not None:
             return self._refusal(wish, self._sender.prepare(wish, moment), moment)

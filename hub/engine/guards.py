@@ -100,7 +100,8 @@ class Guards:
         What is ``never`` to be is so when any of them says so. What ``only`` may be must be known of all that it sets:
         unknown is a no, and so is a device that is offline or silent; nobody beside it may say otherwise. A device that
         never says such a thing is vouched for by one at the same lane, elsewhere by one that names the same part, and
-        by a person who says that it ``is_seen``: that is worth as much as silence is not, and less than a device's no.
+        by a person who says that it ``is_seen``: that is worth more than silence and than what was said long ago, and
+        less than the no that a device has just said.
         """
         guard = device.outfit.guards.get(command)
         if guard is None or not (guard.never or guard.only):
@@ -110,10 +111,13 @@ class Guards:
             if any(lock.condition.verdict(held, awake) for held in self._around(device, part)):
                 return lock.because
         for lock in guard.only:
-            mine = [self._is_known(lock, device, each, moment, is_seen=is_seen) for each in _set_by(device, part)]
-            others = (lock.condition.verdict(held, awake) for held in self._neighbours(device))
-            if is_gone(device) or not all(mine) or any(verdict is False for verdict in others):
+            if self._is_free(lock, device, part, moment):
+                continue
+            if not is_seen or is_gone(device):
                 return lock.because
+            no = next(self._who_says_no(lock, device, part, awake), None)
+            if no is not None:
+                return _said_by(no, lock.because)
         return None
 
     def is_watched(self, device: Device, command: str) -> bool:
@@ -134,9 +138,22 @@ class Guards:
         ]
         return all(found) if found else None
 
-    def _is_known(self, lock: Lock, device: Device, part: str, moment: Moment, *, is_seen: bool) -> bool:
-        if is_seen:
-            return self._said(lock, device, (part, ""), moment) is not False
+    def _is_free(self, lock: Lock, device: Device, part: str, moment: Moment) -> bool:
+        """Return whether what ``lock`` asks for is known of all that is set, and nobody beside says otherwise."""
+        if is_gone(device) or not all(self._is_known(lock, device, each, moment) for each in _set_by(device, part)):
+            return False
+        awake = self._clock().awake(moment.t)
+        return all(lock.condition.verdict(held, awake) is not False for held in self._neighbours(device))
+
+    def _who_says_no(self, lock: Lock, device: Device, part: str, awake: int) -> Iterator[Device]:
+        """Yield who said within the lock's ``fresh_ns``, blind or not, that it is not so; without one, who is there."""
+        mine = [device.state.held(name) for name in dict.fromkeys((*_set_by(device, part), ""))]
+        others = ((other, held) for other in self._beside(device) for held in other.state.by_part().values())
+        for who, held in (*((device, each) for each in mine), *others):
+            if lock.condition.verdict(held, awake) is False and _is_of_now(lock, who, held, awake):
+                yield who
+
+    def _is_known(self, lock: Lock, device: Device, part: str, moment: Moment) -> bool:
         if _knows(device.state.held(part), lock) or _knows(device.state.held(""), lock):
             return bool(self._said(lock, device, (part, ""), moment))
         return self._is_vouched_for(lock, device, part, moment)
@@ -197,6 +214,19 @@ def _is_fresh(lock: Lock, device: Device, held: Held, clock: Clock, moment: Mome
         return stamp[3] is not Quality.BAD and not is_memory
 
     return all(map(is_fresh, lock.condition.names))
+
+
+def _is_of_now(lock: Lock, device: Device, held: Held, awake: int) -> bool:
+    """Return whether any of what ``lock`` reads was heard within its ``fresh_ns``: less than that makes a no old."""
+    if lock.fresh_ns is None:
+        return not is_gone(device)
+    stamps = (held.get(name) for name in lock.condition.names)
+    return any(stamp is not None and stamp[2] >= awake - lock.fresh_ns for stamp in stamps)
+
+
+def _said_by(device: Device, because: Label) -> Label:
+    """Return a reason with the name of the device that a person would overrule."""
+    return {"en": f"{because['en']}: {device.device} says so", "zh": f"{because['zh']}：{device.device} 上报"}
 
 
 def is_gone(device: Device) -> bool:

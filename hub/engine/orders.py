@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -168,6 +168,7 @@ class Orders:
         expiry = min(DEFAULT_EXPIRY_NS, control.expires_at - moment.at)
         wish = _wish(control.id, device, words, Cause(f"operator {control.actor}", expiry))
         is_seen = words.get("seen") is True
+        wish = _refuse_seen(words, [device]) or wish
         refusal = wish if isinstance(wish, Refusal) else self._hands.request(wish._replace(is_seen=is_seen), moment)
         code, detail = (self._hands.standing(control.id), control.id) if refusal is None else refusal
         return Reply(control.id, ok=refusal is None, code=code, detail=detail)
@@ -187,7 +188,7 @@ class Orders:
         if len(devices) == 1:
             only = {**words, "device": devices[0].device}
             return self._command(msgspec.structs.replace(control, args={**only, "place": ""}), moment)
-        refused = self._areas.ask(control, {"devices": len(devices)}, moment)
+        refused = _refuse_seen(words, devices) or self._areas.ask(control, {"devices": len(devices)}, moment)
         if refused is not None:
             return _reply(control, str(words.get("place")), refused)
         return _waits(control, f"{len(devices)} devices")
@@ -238,6 +239,20 @@ def _wish(identity: str, device: Device, words: Mapping[str, Scalar], cause: Cau
         return Refusal(error.code, error.message)
     action = Do(command=name, args=args, priority=Priority.OPERATOR)
     return Wish(identity, device, str(words.get("part", "")), action, cause)
+
+
+def _refuse_seen(words: Mapping[str, Scalar], devices: Sequence[Device]) -> Refusal | None:
+    """Return why what a person saw is no reason to send this to ``devices``; None when it is, or nobody says so."""
+    name = str(words.get("command", ""))
+    if words.get("seen") is not True:
+        return None
+    if len(devices) > 1:
+        return Refusal(
+            "seen_is_of_one_device", f"--seen is for one device, this is for {len(devices)}: name the device"
+        )
+    if any(device.is_hold(name) for device in devices if device.can(name)):
+        return Refusal("seen_is_of_now", f"{name} holds longer than what a person saw is true: send it without --seen")
+    return None
 
 
 def _waits(control: Control, what: str) -> Reply:

@@ -100,6 +100,14 @@ def whenever_it_speaks(late: Label) -> Label:
     }
 
 
+def seen_too_soon(because: Label) -> Label:
+    """Return why what a person saw does not let pass what an interlock bars: it is over when the device listens."""
+    return {
+        "en": f"{because['en']}: it listens only after it spoke, and what was seen (--seen) is over by then",
+        "zh": f"{because['zh']}；设备只在上报之后接收命令，现场所见（--seen）届时已失效",
+    }
+
+
 def _sleep_of(device: Device) -> Sleep | None:
     """Return when ``device`` listens; None: always, as its network says of it, or else the parameters of the source."""
     source = device.source

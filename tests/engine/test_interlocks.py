@@ -330,6 +330,55 @@ def test_who_stands_there_lowers_a_barrier_of_which_nobody_knows_but_not_on_what
         says(desk, who, vehicle_present=False)
 
 
+@pytest.mark.parametrize("who", ["camera", "lane-reader"])
+def test_a_no_bars_who_stands_there_for_as_long_as_it_is_fresh_and_names_its_device(who: str) -> None:
+    desk = lane("")
+    says(desk, who, vehicle_present=True)
+    reply = ask(desk, "camera", "release_barrier", seen=True)
+    assert reply.detail == f"a vehicle may stand under the barrier: {who} says so / 道闸下可能有车：{who} 上报"
+    desk.tick(59)
+    assert ask(desk, "camera", "release_barrier", seen=True).code == "interlocked"
+    desk.tick(2)
+    assert ask(desk, "camera", "release_barrier").detail == "a vehicle may stand under the barrier / 道闸下可能有车"
+    assert ask(desk, "camera", "release_barrier", seen=True).ok
+
+
+def test_a_loop_that_saw_a_vehicle_and_died_bars_who_stands_there_for_a_minute_and_not_for_ever() -> None:
+    desk = lane("")
+    says(desk, "lane-reader", part="lane-1", vehicle_present=True)
+    desk.hear(native("lane-reader", "offline", "availability"))
+    assert ask(desk, "camera", "release_barrier", seen=True).code == "interlocked"
+    desk.lose()  # and a hub that blinks forgets it no sooner
+    desk.catch_up(2)
+    assert ask(desk, "camera", "release_barrier", seen=True).code == "interlocked"
+    desk.tick(7_200)
+    assert ask(desk, "camera", "release_barrier").code == "interlocked"
+    assert ask(desk, "camera", "release_barrier", seen=True).ok
+
+
+def test_nobody_stands_at_a_device_that_is_offline(desk: Desk) -> None:
+    desk.hear(native("lane-reader", "offline", "availability"))
+    assert ask(desk, "lane-reader", "release_barrier", seen=True).code == "interlocked"
+
+
+def test_what_a_person_saw_is_no_reason_to_hold_for_minutes(desk: Desk) -> None:
+    reply = ask(desk, "lane-reader", "hold_barrier", ttl="5m", seen=True)
+    assert (reply.ok, reply.code) == (False, "seen_is_of_now")
+    assert sent(desk, "lane-reader") == []
+
+
+def test_what_a_person_saw_is_of_one_device() -> None:
+    desk = lane("")
+    words: dict[str, Scalar] = {"site": SITE, "place": "lane-1", "command": "release_barrier", "seen": True}
+    one = Control("1-0", "one", "li", "command", desk.wall + 30 * SECOND, words)
+    reply = desk.say(one).replies[0]
+    assert (reply.ok, reply.code) == (False, "seen_is_of_one_device")
+    assert told(desk, "requested") == []
+    alone = Desk(content())
+    assert alone.say(one).replies[0].ok
+    assert sent(alone, "lane-reader") == ["release_barrier"]
+
+
 def test_a_reader_that_is_offline_knows_nothing_of_vehicles(desk: Desk) -> None:
     says(desk, "lane-reader", vehicle_present=False)
     desk.hear(native("lane-reader", "offline", "availability"))

@@ -46,6 +46,13 @@ VALVE = model(
     properties={name: {"path": name} for name in ("valve", "leak", "fault")},
     commands={name: {"text": name, "port": 2} for name in ("close_valve", "open_valve")},
 )
+BARRIER = model(
+    "plate_reader",
+    payload={"format": "json"},
+    liveness={"report_every": "1h", "offline_after": "3h"},
+    properties={"confidence": {"path": "confidence"}},
+    commands={"release_barrier": {"text": "release", "port": 2, "confirm": False}},
+)
 
 
 def closes(when: str) -> Rule:
@@ -189,6 +196,19 @@ def test_where_the_network_does_not_say_which_class_a_device_has_the_source_may(
     desk.hear(spoke(desk, deviceClassEnabled="CLASS_A"))
     desk.tick(600)
     assert ask(desk, "gas-1", "query_life", "c2")[0].code == "waiting_for_uplink"
+
+
+def test_what_a_person_saw_does_not_wait_until_a_device_listens() -> None:
+    gate = foreign("gate", "plate_reader", "test/model", "lora", LOCK)
+    desk = Desk({**documents(LORA, gate), "profile/test/model": canonical_json(BARRIER)})
+    desk.hear(spoke(desk, b'{"confidence": 1}'.hex(), eui=LOCK))
+    assert ask(desk, "gate", "release_barrier", "c1", seen=True)[0].code == "accepted"  # it listens
+    desk.tick(60)
+    reply, effects = ask(desk, "gate", "release_barrier", "c2", seen=True)
+    assert (reply.ok, reply.code) == (False, "interlocked")
+    assert "what was seen (--seen) is over by then" in reply.detail
+    assert told(effects) == [("command.rejected", "release_barrier")]
+    assert frames(desk.hear(spoke(desk, b'{"confidence": 1}'.hex(), eui=LOCK))) == []
 
 
 # ------------------------------------------------------------------------------------------------- it comes in time

@@ -33,7 +33,11 @@ def send(  # noqa: PLR0913 -- each is a word of the command line
     part: Annotated[str, typer.Option(help="A door, a lane …: door-1")] = "",
     arg: Annotated[list[str] | None, typer.Option(help="name=value, such as ttl=5s; may be repeated.")] = None,
     seen: Annotated[
-        bool, typer.Option("--seen", help="You stand there and see that nothing is in its way, which no device tells.")
+        bool,
+        typer.Option(
+            "--seen",
+            help="You see that nothing is in its way, which no device tells: of one device, now; for no hold.",
+        ),
     ] = False,
     actor: Actor,
     as_json: AsJson = False,
