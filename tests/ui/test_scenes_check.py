@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import orjson
 import pytest
 
 from hub.config import Settings
@@ -150,6 +151,25 @@ def test_an_interlock_that_nobody_can_answer_is_told_before_the_barrier_stays_up
     told = "release_barrier: gate cannot tell vehicle_present, which must be known before it is sent"
     assert found["blind"] == [(Grade.MISSING, told)]
     assert "blind" not in checked("fire", device("gate", "plate_reader"), smoke)
+
+
+@pytest.mark.parametrize(
+    ("names_lanes", "place", "is_told"), [(True, "lane-1", True), (False, "lane-1", False), (False, "gate-1", True)]
+)
+def test_a_loop_beside_a_camera_that_names_lanes_or_at_a_gate_must_speak_by_lane(
+    monkeypatch: pytest.MonkeyPatch, place: str, *, names_lanes: bool, is_told: bool
+) -> None:
+    if not names_lanes:
+        profile = orjson.loads(YAML["profile/hikvision/anpr"])
+        profile["messages"] = [{**each, "part": None} for each in profile["messages"]]
+        monkeypatch.setitem(YAML, "profile/hikvision/anpr", orjson.dumps(profile))
+    lanes = [("gate-1", PlaceType.GATE, "b1"), ("lane-1", PlaceType.LANE, "gate-1")]
+    there = [Place(site="garden", id=name, type=kind, parent=parent) for name, kind, parent in lanes]
+    eye, loop = device("eye", "plate_reader", "hikvision/anpr", place), device("loop", "plate_reader", place=place)
+    found = checked("fire", eye, loop, device("smoke-1", "smoke_sensor", place="z1"), places=(*TREE, *there))
+    said = "release_barrier: vehicle_present counts for eye only by lane, if it watches several or stands at a gate"
+    assert "blind" not in found
+    assert found.get("by_part", []) == ([(Grade.RESTS, said)] if is_told else [])
 
 
 def test_commands_whose_devices_are_not_there_rest() -> None:

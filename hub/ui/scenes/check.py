@@ -108,6 +108,9 @@ def _command(command: Command) -> Iterator[Line]:
     for (name, word), devices in command.blind.items():
         told = {**words, "command": name, "word": word, "devices": _named(devices)}
         yield Line(name="blind", grade=Grade.MISSING, words=told)
+    for (name, word), devices in command.by_part.items():
+        told = {**words, "command": name, "word": word, "devices": _named(devices)}
+        yield Line(name="by_part", grade=Grade.RESTS, words=told)
 
 
 def _named(devices: Collection[str]) -> str:

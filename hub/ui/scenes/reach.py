@@ -12,6 +12,7 @@ from hub.catalogue import Label
 from hub.engine.aims import targets_of
 from hub.engine.content import Content
 from hub.engine.device import Device
+from hub.engine.guards import ONE_LANE
 from hub.engine.places import Place, PlaceRow, Subject, bodies_of
 from hub.engine.rows import Document, read_row
 from hub.engine.state import State
@@ -29,7 +30,8 @@ class Command:
     """A command that rules of a scene send: how many devices can take it, and who cannot, by the reason.
 
     ``unknown`` are devices of which a network's directory tells what they can; ``blind`` those that never report what
-    an interlock must know before it may be sent, or undone, by that command and the name of that property.
+    an interlock must know before it may be sent, or undone, by that command and the name of that property; ``by_part``
+    those of which others tell it, and must name the part: where several lanes are watched, or at a gate.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Command:
     unable: dict[str, tuple[Label, set[str]]] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
     blind: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    by_part: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
 
 class Lack(NamedTuple):
@@ -60,12 +63,14 @@ class Ground:
         self.content = Content()
         self.content.documents = {key: Document(body) for key, body in mine.items()}
         self.content.restore({}, State())
-        profiles = (Profile.model_validate_json(body) for key, body in mine.items() if key.startswith("profile/"))
+        profiles = [Profile.model_validate_json(body) for key, body in mine.items() if key.startswith("profile/")]
         self._said = {
             each.profile: {name for shape in each.shapes for name in (*shape.names, *shape.signals)}
             for each in profiles
             if each.shapes
         }
+        parted = (each.profile for each in profiles if any(shape.part or shape.repeat for shape in each.shapes))
+        self._parted = frozenset(parted)
 
     @property
     def places(self) -> list[PlaceRow]:
@@ -167,14 +172,18 @@ class Ground:
         else:
             command.able.add(device.device)
             for name in (command.name, device.release_of(command.name)):
-                for word in sorted(self._unseen(name, device)):
-                    command.blind.setdefault((name, word), set()).add(device.device)
+                self._note_unsaid(command, name, device)
 
-    def _unseen(self, command: str, device: Device) -> set[str]:
-        guard = device.outfit.guards.get(command)
-        asked = {name for lock in guard.only for name in lock.condition.names} if guard is not None else set()
-        around = [device, *self.content.beside(device)]
-        return {name for name in asked if not any(self.says(one, name) for one in around)}
+    def _note_unsaid(self, command: Command, name: str, device: Device) -> None:
+        """Note what an interlock of ``name`` asks for and ``device`` never says: whether others say it, and how."""
+        guard = device.outfit.guards.get(name)
+        asked = {word for lock in guard.only for word in lock.condition.names} if guard is not None else set()
+        is_one = device.profile not in self._parted and bool(self.content.beside(device, ONE_LANE))
+        for word in sorted(word for word in asked if not self.says(device, word)):
+            if not any(self.says(one, word) for one in self.content.beside(device)):
+                command.blind.setdefault((name, word), set()).add(device.device)
+            elif not is_one:
+                command.by_part.setdefault((name, word), set()).add(device.device)
 
 
 def _needed(rule: CompiledRule) -> frozenset[str]:

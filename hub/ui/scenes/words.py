@@ -65,6 +65,12 @@ LINES: Mapping[str, Words] = {
         "another of its kind at the same place that says it; else a person who sees it: hub commands send … --seen",
         "在同一位置增加能上报该状态的同类设备；否则由现场人员确认后下达：hub commands send … --seen",
     ),
+    "by_part": Words(
+        "{command}: {word} counts for {devices} only by lane, if it watches several or stands at a gate",
+        "{command}：{devices} 若监视多条车道或位于出入口，{word} 须按车道上报才有效",
+        "who says it names the part (lane-1 …); or a place of type lane for each lane, with its own devices",
+        "上报方须注明部件（lane-1 …）；或为每条车道登记一个 lane 类型的位置及其设备",
+    ),
     "routed": Words("{role} ({label}) is told over {channels}", "{label}（{role}）经 {channels} 通知"),
     "unrouted": Words(
         "nobody is told as {role} ({label})", "{label}（{role}）无人接收升级通知", ROUTE, ROUTE_ZH
