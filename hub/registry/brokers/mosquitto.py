@@ -175,9 +175,12 @@ class Mosquitto:
         if pid is None:
             if await knock(port, user, secret) is Answer.ABSENT:
                 return  # it is down, and will find the files
-            hint = f"start mosquitto with {self.config}, on this machine"
+            # Of another account's the hub cannot tell whether it is ours: the unit's ProtectProc hides it.
+            hint = f"start mosquitto with {self.config}, on this machine, as the user that the hub runs as"
             raise ConfigError(
-                "broker_not_ours", f"what listens on port {port} is not the mosquitto of these files", hint=hint
+                "broker_not_ours",
+                f"what listens on port {port} is not the mosquitto of these files, or of another user",
+                hint=hint,
             )
         try:
             os.kill(pid, signal.SIGHUP)
