@@ -84,10 +84,13 @@ class Auditing:
                     position = await self._last() if position is None else await self._some(position)
                 except UnavailableError as error:
                     position = None  # in the middle of a page: what is written already is not written again
-                    log.debug("audit_waits", reason=str(error))
-                    await self._clock.sleep(RETRY_SECONDS)
+                    await self._rest(error)
         finally:
             await self._link.close()
+
+    async def _rest(self, error: UnavailableError) -> None:
+        log.debug("audit_waits", reason=str(error))
+        await self._clock.sleep(RETRY_SECONDS)
 
     async def _last(self) -> str:
         """Return the last entry that is written, and wait again for the answers that the last minutes' lines lack."""
@@ -107,8 +110,12 @@ class Auditing:
 
     async def _some(self, position: str) -> str:
         requests: list[Control] = []
-        await self._link.open()
-        after = await self._reader.read_after(position, requests.append)
+        try:
+            await self._link.open()
+            after = await self._reader.read_after(position, requests.append)
+        except UnavailableError as error:  # nothing was written: what the audit knows needs no reading again
+            await self._rest(error)
+            return position
         for request in requests:
             if request.verb != ASKS:  # whoever watches asks again and again, and changes nothing
                 await self._write(request)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
 from hub.auditing import Auditing, Whose
@@ -110,6 +111,39 @@ async def test_requests_wait_for_a_redis_that_comes_late(tmp_path: Path, valkey:
             valkey.start()
             await ask(valkey, 1, "ack")
             assert [line.what for line in await until(registry, 1)] == ["control.ack"]
+
+
+async def test_while_redis_is_away_the_audit_is_not_read_again_and_again(tmp_path: Path, valkey: ValkeyServer) -> None:
+    class Asked(Registry):
+        """Counts what is asked of it."""
+
+        count = 0
+
+        @override
+        @asynccontextmanager
+        async def transaction(self) -> AsyncIterator[AsyncConnection]:
+            self.count += 1
+            async with super().transaction() as connection:
+                yield connection
+
+    class Tried(SystemClock):
+        """Counts the waits between two attempts, and makes them short."""
+
+        count = 0
+
+        @override
+        async def sleep(self, seconds: float) -> None:
+            self.count += 1
+            await super().sleep(0.01)
+
+    async with Asked(sqlite_url(tmp_path)) as registry, asyncio.TaskGroup() as group:
+        valkey.kill()
+        before, clock = registry.count, Tried()
+        whose = Whose("main", lambda: veil_over({}), of_nobody)
+        task = group.create_task(Auditing(registry, valkey.address, clock, whose).run(), name="auditing")
+        await wait_until(lambda: clock.count >= 5)
+        assert registry.count == before + 1
+        task.cancel()
 
 
 async def test_who_agreed_is_told_beside_what_the_other_one_asked_for_and_what_was_answered(
