@@ -31,6 +31,7 @@ SECRET_BYTES = range(24, 65)
 """How long a secret may be: 192 to 512 bits (Standard Webhooks 1.0.0)."""
 ANSWER_SECONDS = 15.0
 CONNECT_SECONDS = 5.0
+MOST_HEAD_BYTES = 65_536
 SHOWN_CHARACTERS = 200
 _READ_BYTES = 1_024
 
@@ -50,9 +51,15 @@ _HAS_CONTENT = re.compile(rb"\r\n(?:content-length:[ \t]*0*[1-9]|transfer-encodi
 class _Connection(ResponseHandler):
     """Believes a 204 that has a body all the same: aiohttp takes that for the next answer, and for a broken one."""
 
+    _begun = b""
+
     @override
     def data_received(self, data: bytes) -> None:
+        data, self._begun = self._begun + data, b""
         head, end, body = data.partition(b"\r\n\r\n")
+        if not end and len(head) < MOST_HEAD_BYTES and _NO_CONTENT.match(head):
+            self._begun = data  # the rest of it is on its way
+            return
         if _NO_CONTENT.match(head) and (body or _HAS_CONTENT.search(head)):
             self.force_close()  # what else comes on it answers nothing
             data = head + end
