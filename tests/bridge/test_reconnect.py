@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -108,3 +109,30 @@ async def test_a_guard_is_asked_after_the_wait_so_that_a_sleep_in_it_counts() ->
     with pytest.raises(EOFError):
         await stay_connected("test", serve, clock, Asleep())
     assert slept == [1]
+
+
+async def test_whoever_is_cancelled_while_its_connection_fails_does_not_connect_again() -> None:
+    began, never = asyncio.Event(), asyncio.Event()
+
+    async def fail() -> None:
+        began.set()
+        try:
+            await never.wait()
+        finally:
+            raise OSError
+
+    async def serve() -> End:
+        assert not began.is_set()  # it would be once more
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail())
+                await never.wait()
+        except* OSError:
+            pass
+        return End("gone", was_good=False, was_accepted=False)
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(stay_connected("test", serve, ManualClock()))
+        await began.wait()
+        task.cancel()
+    assert task.cancelled()
