@@ -128,6 +128,7 @@ class Storm:
         self.broker_died = None
         async with self.publisher.traffic():
             await self.publisher.until_acked(RATE // 2)
+            await self.town.hub.until_ready()  # how long our counting held it up is no word of this fault
             self._calm, self._struck_at = range(first, self.publisher.number + 1), self.clock.wall_ns()
             async with self.watch.watching(), self.gauge.measuring():
                 await fault.strike(self)
@@ -309,7 +310,9 @@ async def storm_in(directory: Path, seed: int) -> AsyncIterator[Storm]:
         town.hub.mqtt_port, town.hub.redis_port = broker_link.port, redis_link.port
         async for each in opened(town):
             await doors.build(each)
-            yield Storm(each, broker_link, redis_link, seed)
+            storm = Storm(each, broker_link, redis_link, seed)
+            async with storm.watch.remembering():
+                yield storm
 
 
 @contextmanager

@@ -10,10 +10,11 @@ import aiohttp
 import pytest
 from typing_extensions import override
 
+from hub.clock import SystemClock
 from tests.chaos import watch
 from tests.chaos.faults.fault import DOWN
 from tests.chaos.influx_town import InfluxTown
-from tests.chaos.watch import FEW_REFUSALS, STARVED_NS, Waits, Watch
+from tests.chaos.watch import FEW_REFUSALS, PROXIES, STARVED_NS, Waits, Watch
 from tests.waiting import wait_until
 
 
@@ -44,20 +45,21 @@ class Behind:
 class Waited(Watch):
     """``who`` has waited for ``each_ns`` more at every look."""
 
-    each_ns = waited_ns = 0
+    each_ns = waited_ns = calls = 0
     who = "hub"
 
     @override
     def waits(self) -> Waits:
+        self.calls += 1
         self.waited_ns += self.each_ns
-        long_ago = dict.fromkeys(("hub", "us", "valkey", "influxdb"), (1, 10**15))
+        long_ago = dict.fromkeys(("hub", "us", "valkey", "influxdb", "proxies"), (1, 10**15))
         return long_ago | {self.who: (1, self.waited_ns)}
 
 
 async def watched(hub: Behind, each_ns: int, who: str = "hub", looks: int = 1) -> Watch:
     watching = Waited(cast("InfluxTown", SimpleNamespace(hub=hub)))
     watching.each_ns, watching.who = each_ns, who
-    async with watching.watching():
+    async with watching.remembering(), watching.watching():
         await wait_until(lambda: hub.asked > looks)
     return watching
 
@@ -97,6 +99,7 @@ async def test_a_hub_that_does_not_answer_is_down_unless_it_was_starved(each_ns:
         ("hub", 5 * STARVED_NS, {"timeseries_behind"}),
         ("influxdb", 5 * STARVED_NS, {"timeseries_behind"}),
         ("valkey", 5 * STARVED_NS, set()),
+        ("proxies", 5 * STARVED_NS, {"timeseries_behind"}),
         ("us", 5 * STARVED_NS, set()),
     ],
 )
@@ -106,3 +109,26 @@ async def test_what_speaks_of_five_seconds_is_unsure_where_they_were_a_wait_of_t
     found = await watched(Behind(is_mute=False), each_ns, who)
     assert found.said == {"timeseries_behind", "session_blind"}
     assert found.unsure == unsure
+
+
+async def test_what_was_a_wait_before_the_fault_began_speaks_of_no_fault() -> None:
+    hub = Behind(is_mute=False)
+    watching = Waited(cast("InfluxTown", SimpleNamespace(hub=hub)))
+    async with watching.remembering():
+        await wait_until(lambda: watching.calls)
+        watching.waited_ns = 5 * STARVED_NS
+        async with watching.watching():
+            await wait_until(lambda: hub.asked > 1)
+    assert watching.unsure == {"timeseries_behind"}
+
+
+async def test_while_our_loop_stands_still_its_proxies_do() -> None:
+    nobody, clock = SimpleNamespace(pid=0), SystemClock()
+    watching = Watch(cast("InfluxTown", SimpleNamespace(hub=nobody, valkey=nobody, influxdb=nobody)))
+    before = watching.waits()
+    async with watching.remembering():
+        await wait_until(lambda: watching.starved_since(before, PROXIES) > 0)
+        ends = clock.monotonic_ns() + 200_000_000
+        while clock.monotonic_ns() < ends:  # nothing else turns meanwhile
+            pass
+        await wait_until(lambda: watching.starved_since(before, PROXIES) > 100_000_000)

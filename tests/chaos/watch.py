@@ -19,7 +19,7 @@ from tests.chaos.influx_town import InfluxTown
 from tests.waiting import wait_until
 
 Waits = Mapping[str, tuple[int, int]]
-HUB, US = "hub", "us"
+HUB, US, PROXIES = "hub", "us", "proxies"
 LOOK_SECONDS, METRICS_EVERY = 0.05, 10
 FEW_REFUSALS = 3
 """So many looks at the figures may meet a hub that was killed in that moment."""
@@ -45,6 +45,7 @@ class Watch:
         self.said: set[str] = set()
         self._sure: set[str] = set()
         self._past: deque[tuple[int, Waits]] = deque()
+        self._stood_ns = 0
         self._town = town
         self._clock = SystemClock()
         self._looks = 0
@@ -58,11 +59,20 @@ class Watch:
         self._memory = resident_bytes(self._town.hub.pid)
 
     @asynccontextmanager
+    async def remembering(self) -> AsyncIterator[None]:
+        """Remember who waited, between faults too, until the block ends: what has lasted for seconds began earlier."""
+        async with asyncio.TaskGroup() as group:
+            remembering = group.create_task(self._remember(), name="storm.memory")
+            try:
+                yield
+            finally:
+                remembering.cancel()
+
+    @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Look every 50 ms, from now until the block ends."""
+        """Look every 50 ms, from now until the block ends; within ``remembering``."""
         self.said.clear()
         self._sure.clear()
-        self._past.clear()
         self._peak_memory = self._peak_outbox = self._figures_seen = self._figures_refused = 0
         async with asyncio.TaskGroup() as group:
             looking = group.create_task(self._look(), name="storm.watch")
@@ -105,9 +115,13 @@ class Watch:
         )
 
     def waits(self) -> Waits:
-        """Return the process of the hub, of its servers and our own, and how long each waited for a processor."""
+        """Return the process of the hub, of its servers and our own, and how long each waited for a processor.
+
+        ``PROXIES``: how long our loop stood still, and all that hub and servers say to each other with it.
+        """
         processes = {name: getattr(self._town, name).pid for name in (HUB, *OF_TIME.values())} | {US: os.getpid()}
-        return {name: (process, starved_ns(process)) for name, process in processes.items()}
+        waited = {name: (process, starved_ns(process)) for name, process in processes.items()}
+        return waited | {PROXIES: (os.getpid(), self._stood_ns)}
 
     def starved_since(self, before: Waits, *names: str) -> int:
         """Return how long one of ``names`` (the hub and we), whichever it was more, has waited since ``before``."""
@@ -120,14 +134,14 @@ class Watch:
     def unsure(self) -> set[str]:
         """Codes that speak of time and were only said when much of that time was a wait for a processor.
 
-        Of the hub or of the server that they speak of: how long we waited says nothing of theirs.
+        Of the hub or of the server that they speak of, or one in which our proxies passed nothing on, as while we
+        count what another town has. How long we waited for a processor says nothing of theirs.
         """
         return self.said & OF_TIME.keys() - self._sure
 
     async def _look(self) -> None:
         while True:
             waited = self.waits()
-            self._remember(waited)
             try:
                 await self._look_once()
             except OSError as error:
@@ -142,7 +156,7 @@ class Watch:
         self.said |= codes if status else {DOWN}
         before, bound = self._past[0][1], STARVED_NS * PATIENCE_SECONDS
         self._sure |= {
-            code for code in codes & OF_TIME.keys() if self.starved_since(before, HUB, OF_TIME[code]) < bound
+            code for code in codes & OF_TIME.keys() if self.starved_since(before, HUB, OF_TIME[code], PROXIES) < bound
         }
         self._peak_memory = max(self._peak_memory, resident_bytes(hub.pid))
         self._looks += 1
@@ -159,11 +173,14 @@ class Watch:
             self._figures_seen += 1
             self._peak_outbox = max(self._peak_outbox, int(metrics.get("hub_outbox_waiting_bytes", 0)))
 
-    def _remember(self, waited: Waits) -> None:
-        now = self._clock.monotonic_ns()
-        self._past.append((now, waited))
-        while self._past[0][0] < now - PATIENCE_SECONDS * 1e9:
-            self._past.popleft()
+    async def _remember(self) -> None:
+        while True:
+            now = self._clock.monotonic_ns()
+            self._past.append((now, self.waits()))
+            while self._past[0][0] < now - PATIENCE_SECONDS * 1e9:
+                self._past.popleft()
+            await self._clock.sleep(LOOK_SECONDS)
+            self._stood_ns += max(0, self._clock.monotonic_ns() - now - int(LOOK_SECONDS * 1e9))
 
 
 def starved_ns(process: int) -> int:
