@@ -81,7 +81,7 @@ class Keeper:
                     wanted = await self.settled()
                     await self.broker.apply(wanted)
                     known, next_end, told = revision, wanted.next_end, ""
-            except HubError as error:
+            except (HubError, OSError) as error:  # a full disk, or files that are not ours, end no hub
                 if str(error) != told:  # it is tried again each second, and told once
                     log.error("broker_not_kept", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
                 told = str(error)

@@ -8,7 +8,10 @@ from pathlib import Path
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write ``path`` with mode 0600: whoever opens it finds what was there before, or all of ``text``."""
+    """Write ``path`` with mode 0600: whoever opens it finds what was there before, or all of ``text``.
+
+    What root writes belongs to whom the directory belongs: a server that runs as that account is to read it at once.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -16,6 +19,8 @@ def write_whole(path: Path, text: str) -> None:
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 -- a path cannot be opened with a mode
             file.write(text)
             file.flush()
+            if os.geteuid() == 0:
+                os.fchown(descriptor, path.parent.stat().st_uid, -1)
             os.fsync(descriptor)
         fresh.replace(path)
     except BaseException:

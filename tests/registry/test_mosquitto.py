@@ -13,6 +13,7 @@ import aiomqtt
 import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from structlog.testing import capture_logs
 
 from hub.bridge import topics
 from hub.bridge.topics import SessionName
@@ -26,6 +27,7 @@ from hub.registry.brokers.mosquitto_files import Listeners, TlsListener, configu
 from hub.registry.hashing import hash_secret, matches, new_secret
 from hub.registry.nouns import Device
 from tests.servers.kept import KeptBroker
+from tests.waiting import wait_until
 
 
 def user(name: str, secret: str, *devices: tuple[str, str]) -> BrokerUser:
@@ -237,6 +239,23 @@ async def test_a_broker_that_works_with_older_files_is_found_and_told(kept: Kept
     await kept.broker.apply(wanted)
     assert await kept.is_welcome("s1/gate-9", "nine")
     assert not await kept.broker.drift(wanted)
+
+
+async def test_files_that_cannot_be_read_end_no_keeper_and_are_kept_again_afterwards(kept: KeptBroker) -> None:
+    """The hub ended by them, and again after each start: a hub that nobody could tell of a fire."""
+    acl, aside = kept.broker.directory / "acl", kept.broker.directory / "aside"
+    acl.rename(aside)
+    acl.mkdir()  # root can read every file, but no directory
+    await kept.registry.add_devices([Device(site="s1", id="gate-9", kind="access_controller")])
+    await kept.provide()
+    with capture_logs() as logs:
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(kept.keeper.run(kept.clock))
+            await wait_until(lambda: [each for each in logs if each["event"] == "broker_not_kept"])
+            acl.rmdir()
+            aside.rename(acl)
+            await wait_until(lambda: kept.is_welcome("s1/gate-9"))
+            keeping.cancel()
 
 
 async def test_nothing_is_written_when_nothing_changed(kept: KeptBroker) -> None:

@@ -82,7 +82,7 @@ def configuration(directory: Path, listeners: Listeners) -> str:
         lines += [*_listener(listeners.mutual.port, listeners.mutual.host), *_tls(listeners.mutual)]
         lines += [f"cafile {directory / CA}", f"crlfile {directory / CRL}"]
         lines += ["require_certificate true", "use_identity_as_username true"]
-    if os.geteuid() == 0:
+    if directory.exists() and directory.stat().st_uid == 0:
         # Else it becomes the user "mosquitto", who cannot read our files.
         lines.insert(0, "user root")
     return "\n".join(lines) + "\n"

@@ -18,6 +18,7 @@ from hub.durations import read_duration
 from hub.errors import ConfigError
 from hub.partitions import partitions_of, settings_of
 from hub.sinks.redis_link import Link, RedisAddress
+from hub.ui.installing.belonging import hand_over
 
 if TYPE_CHECKING:
     from hub.registry.registry import Registry
@@ -62,6 +63,13 @@ class Desk:
     def at(self, partition: str) -> Desk:
         """Return the desk of a partition of this machine; ConfigError ``partition_unknown``."""
         return replace(self, partition=partition)
+
+    def leave(self) -> None:
+        """Give what root has made in an installation to the account that it belongs to."""
+        if "settings" in vars(self):
+            given = self.settings
+            folders = (given.data_dir, given.broker.directory, given.redis.child_dir, given.notify.dir)
+            hand_over(folder for folder in (*folders, given.profiles_dir, given.rules_dir) if folder is not None)
 
     @property
     def settings_file(self) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from collections import Counter
 from dataclasses import asdict
@@ -14,6 +13,7 @@ import typer
 from hub.errors import ConfigError
 from hub.ui.cli.desk import AsJson
 from hub.ui.installing.asking import TLS_PORT, Flags, choose, refuse_change
+from hub.ui.installing.belonging import account_of
 from hub.ui.installing.choices import remembered, secrets_of
 from hub.ui.installing.files import Outcome, Written, install
 from hub.ui.printing import say_json, say_table
@@ -38,7 +38,7 @@ def init(  # noqa: PLR0913 -- each is a word of the command line
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate of mosquitto's listener for devices.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
     tls_port: Annotated[int, typer.Option(min=1, max=65535, help="Where that listens.")] = TLS_PORT,
-    user: Annotated[str | None, typer.Option(help="The account that runs it; else who calls this.")] = None,
+    user: Annotated[str | None, typer.Option(help="The account that runs it; else whose DIR is, or who calls.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: flags and defaults.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -61,7 +61,7 @@ def init(  # noqa: PLR0913 -- each is a word of the command line
         tls_port=tls_port,
         yes=yes,
     )
-    written = _made(directory.absolute(), flags, user or getpass.getuser())
+    written = _made(directory.absolute(), flags, user or account_of(directory / "hub.toml"))
     if as_json:
         say_json([{**asdict(each), "file": str(each.file)} for each in written])
     else:

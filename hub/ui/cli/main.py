@@ -87,7 +87,8 @@ def _options(
     partition: Annotated[str, typer.Option(help="Which one, where a machine runs several and no site tells.")] = "",
 ) -> None:
     words = [*(() if config_file is None else ("--config", str(config_file))), "--log-level", log_level.value]
-    context.obj = Desk(config_file, actor, partition, words)
+    context.obj = desk = Desk(config_file, actor, partition, words)
+    context.call_on_close(desk.leave)
     configure_logging(log_level, sys.stderr)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
+import pwd
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -21,6 +21,7 @@ from hub.registry.brokers.mosquitto import Mosquitto
 from hub.registry.brokers.mosquitto_files import Listeners, configuration
 from hub.registry.hashing import PASSWORD_ROUNDS, hash_secret
 from hub.services.valkey import valkey_conf
+from hub.ui.installing.belonging import give
 from hub.ui.installing.choices import NOTIFY_PORT, Choices, RedisChoice, Secrets, section, values_of
 from hub.ui.installing.readme import readme
 from hub.ui.installing.units import units
@@ -60,6 +61,8 @@ def install(directory: Path, choices: Choices, secrets: Secrets) -> list[Written
     directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     for name in ("data", "device_profiles", "rules", "notify"):
         (directory / name).mkdir(exist_ok=True, mode=0o750)
+    (directory / "broker").mkdir(exist_ok=True, mode=0o700)
+    _give(directory, choices.account)  # what is written into the broker's depends on whose it is
     planned = [*_settings(directory, choices, secrets), *_redis(directory, choices, secrets)]
     planned += [
         _Planned(file=f"systemd/{name}", text=text, mode=PUBLIC, what="systemd unit / systemd 单元")
@@ -211,5 +214,4 @@ def _put(path: Path, planned: _Planned) -> Written:
 def _give(directory: Path, account: str) -> None:
     """Let everything belong to the account that the units run as, when it is another than ours."""
     if os.geteuid() == 0 and account != "root":
-        for path in (directory, *directory.rglob("*")):
-            shutil.chown(path, user=account)
+        give(directory, pwd.getpwnam(account).pw_uid)

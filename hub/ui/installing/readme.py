@@ -66,6 +66,9 @@ cd {directory}
 alias hub="{hub}"
 ```
 
+As root too: what root makes here is given to the account that this directory belongs to.
+也可用 root 执行：root 在此生成的文件会归本目录所属的账户所有。
+
 ## The first day / 第一天
 
 With systemd (as root) / 用 systemd（root）：
