@@ -25,6 +25,7 @@ from hub.partitions import partitions_of, settings_of, shares_of
 from hub.services.keeping import kept
 from hub.services.leash import hold_me
 from hub.services.valkey import ValkeyService
+from hub.services.watchdog import calm_the_watchdog
 from hub.services.workers import STOP_SECONDS, Workers
 from hub.ui.cli.desk import Desk, desk_of
 from hub.ui.heap import give_back_what_is_large
@@ -80,6 +81,7 @@ def _inherited(descriptor: int) -> Serving:
 
 
 async def _supervise(desk: Desk, shares: Sequence[Sequence[str]]) -> int:
+    calm_the_watchdog()
     with workers_for(shares, desk.words) as (all_of_them, places):
         workers = Workers(all_of_them, desk.clock)
         with on_signals(workers.stop):
@@ -90,6 +92,7 @@ async def _supervise(desk: Desk, shares: Sequence[Sequence[str]]) -> int:
 
 async def _work(desk: Desk, places: Sequence[tuple[Settings, Serving]]) -> None:
     """Run the hub of every partition in this process."""
+    calm_the_watchdog()
     await refuse_toy_broker(places[0][0].mqtt)
     hubs = [(Hub(settings, desk.clock), serving) for settings, serving in places]
 

@@ -73,6 +73,11 @@ WorkingDirectory={directory}
 # What was heard is on disk: it may be ended at any moment, and is to come back whatever ended it.
 Restart=always
 RestartSec=2
+# Also when it hangs: it says every 40 s that it does not.
+WatchdogSec=120
+NotifyAccess=main
+# It ends its workers and its Valkey itself, each when it is due; a second SIGTERM would end them the hard way.
+KillMode=mixed
 TimeoutStopSec=60
 LimitNOFILE=65536
 {_walls(directory, choices)}
@@ -146,6 +151,9 @@ RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
 SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+MemoryDenyWriteExecute=yes
 {_POWERLESS if choices.account != "root" else ""}"""
 
 
