@@ -1,4 +1,4 @@
-"""``python -m benchmarks.beside [--json]``: the same faults for the hub, Telegraf, Node-RED and the tutorial way."""
+"""``python -m benchmarks.beside [--json]``: the same faults for the hub and for others that are here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks import durable, nodered, report, telegraf, tutorial
+from benchmarks import durable, home_assistant, nodered, report, telegraf, tutorial
 from benchmarks.hub_process import HubProcess, Setup
 from benchmarks.program import Call, Program, Rival, version
 from benchmarks.stage import Stage
@@ -67,6 +67,10 @@ async def _nodered(stage: Stage, _speech: Counted) -> Contender:
     return nodered.program(nodered.RIVAL.find() or "", stage, nodered.MEASURED)
 
 
+async def _home_assistant(stage: Stage, _speech: Counted) -> Contender:
+    return home_assistant.program(home_assistant.RIVAL.find() or "", stage)
+
+
 async def _hub_version() -> str:
     return f"hub {__version__}"
 
@@ -84,6 +88,12 @@ WAYS = (
     Way(
         name="node-red", put=_nodered, versions=partial(version, "node-red", "--version"), rival=nodered.RIVAL,
         note="acknowledges on receipt and cannot otherwise: what waits for a write is lost with the process, by design",
+    ),
+    Way(
+        name="home-assistant", put=_home_assistant, versions=partial(version, "hass", "--version"),
+        rival=home_assistant.RIVAL,
+        note="acknowledges on receipt, begins each connection with a clean session and cannot otherwise: what is said"
+        " while it is away, or starts, is not for it, and what waits for a write is lost with the process, by design",
     ),
     Way(
         name="tutorial", put=_tutorial, versions=_tutorial_versions,

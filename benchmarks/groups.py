@@ -6,12 +6,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import baseline, capacity, load, micro, nodered, profiles, program, recovery, scale, telegraf
+from benchmarks import (
+    baseline,
+    capacity,
+    home_assistant,
+    load,
+    micro,
+    nodered,
+    profiles,
+    program,
+    recovery,
+    scale,
+    telegraf,
+)
 from benchmarks.figures import Plan, Results
 from benchmarks.load import Advance
 from hub.config import TimeseriesStore
 
-RIVALS = (nodered.RIVAL, telegraf.RIVAL)
+RIVALS = (nodered.RIVAL, telegraf.RIVAL, home_assistant.RIVAL, home_assistant.AUTOMATED)
 
 
 @dataclass(frozen=True, slots=True)

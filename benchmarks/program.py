@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiomqtt
+
 from benchmarks import publisher
 from benchmarks.figures import FLOOD, Figure, Plan
 from benchmarks.load import DELIVERY_SECONDS, Advance
@@ -22,11 +24,15 @@ READY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """How a program is called; ``client`` is the id with which it connects to the broker."""
+    """How a program is called; ``client`` is the id with which it connects to the broker.
+
+    ``says`` is the topic on which it tells that it has subscribed, where that takes it a while.
+    """
 
     client: str
     command: Sequence[str]
     environment: Mapping[str, str]
+    says: str = ""
 
 
 class Program:
@@ -44,7 +50,18 @@ class Program:
         return 0 if self._process is None else self._process.pid
 
     async def start(self) -> None:
-        """Start it, and wait until the broker has let it in."""
+        """Start it, and wait until the broker has let it in, and it has said so where it does."""
+        if not self._call.says:
+            return await self._start()
+        async with aiomqtt.Client("127.0.0.1", self._stage.mosquitto.port) as client:
+            await client.subscribe(self._call.says, qos=1)
+            await self._start()
+            try:
+                await asyncio.wait_for(anext(client.messages), READY_SECONDS)
+            except TimeoutError as error:
+                raise self._not_ready() from error
+
+    async def _start(self) -> None:
         before, call = self._connects(), self._call
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -57,8 +74,11 @@ class Program:
         try:
             await wait_until(is_in, seconds=READY_SECONDS)
         except AssertionError as error:
-            said = self._log.read_text(encoding="utf-8", errors="replace")[-2_000:]
-            raise UnavailableError("program_not_ready", said, client=call.client) from error
+            raise self._not_ready() from error
+
+    def _not_ready(self) -> UnavailableError:
+        said = self._log.read_text(encoding="utf-8", errors="replace")[-2_000:]
+        return UnavailableError("program_not_ready", said, client=self._call.client)
 
     async def kill(self) -> None:
         """End it at once, if it still runs."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 
 import orjson
 import pytest
 from rich.console import Console
 
-from benchmarks import nodered, telegraf
+from benchmarks import home_assistant, nodered, telegraf
 from benchmarks.beside import WAYS, Found, Row, Way
+from benchmarks.program import Call, Program
 from benchmarks.stage import Stage
+from benchmarks.traffic import DAMP, HOT, STUFFY
 from benchmarks.trial import FAULTS, Books, Counted, Outcome, Plan, trial
+from hub.errors import UnavailableError
 from tests.machine import needs
 from tests.servers.influxdb import InfluxServer
 from tests.servers.mosquitto import Mosquitto
@@ -60,6 +65,52 @@ def test_the_rivals_have_sessions_that_last_and_telegraf_acks_after_delivery(tmp
     flow = orjson.loads((tmp_path / nodered.CLIENT / "flows.json").read_bytes())
     broker = next(node for node in flow if node["type"] == "mqtt-broker")
     assert (broker["cleansession"], broker["clientid"]) == (False, nodered.CLIENT)
+
+
+def test_home_assistant_hears_every_device_by_qos_1_and_never_gives_a_write_up(tmp_path: Path) -> None:
+    stage = Stage(
+        tmp_path, Mosquitto(tmp_path / "broker"), ValkeyServer(tmp_path / "valkey"), InfluxServer(tmp_path / "influx")
+    )
+    home_assistant.program("hass", stage, automated=True)
+    settings = orjson.loads((tmp_path / home_assistant.CLIENT / "configuration.yaml").read_bytes())
+    sensors = settings["mqtt"][0]["sensor"]
+    assert {(each["state_topic"], each["json_attributes_topic"], each["qos"]) for each in sensors} == {
+        (topic, topic, 1) for topic in home_assistant.TRAFFIC.topics
+    }
+    assert settings["influxdb"]["max_retries"] * 20 > 3_600  # seconds: what is older is dropped
+    bounds = [[each.get("above", each.get("below")) for each in it["triggers"]] for it in settings["automation"]]
+    assert bounds == [[HOT - 0.01, HOT], [DAMP - 0.01, DAMP], [STUFFY - 0.01, STUFFY]]
+    entries = orjson.loads((tmp_path / home_assistant.CLIENT / ".storage" / "core.config_entries").read_bytes())
+    mqtt = next(each["data"] for each in entries["data"]["entries"] if each["domain"] == "mqtt")
+    assert (mqtt["port"], mqtt["client_id"]) == (stage.mosquitto.port, home_assistant.CLIENT)
+
+
+_SAYS = """\
+import sys
+from paho.mqtt.client import Client, CallbackAPIVersion
+client = Client(CallbackAPIVersion.VERSION2, client_id="late")
+client.connect("127.0.0.1", int(sys.argv[1]))
+client.loop_start()
+client.publish(sys.argv[2], b"online", qos=1).wait_for_publish()
+client._thread.join()
+"""
+
+
+@needs("mosquitto")
+@pytest.mark.parametrize("topic", ["late/status", "another/topic"])
+async def test_a_program_that_says_when_it_has_subscribed_is_waited_for(
+    mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, topic: str
+) -> None:
+    stage = Stage(tmp_path, mosquitto, ValkeyServer(tmp_path / "valkey"), InfluxServer(tmp_path / "influx"))
+    command = (sys.executable, "-c", _SAYS, str(mosquitto.port), topic)
+    program = Program(stage, Call(client="late", command=command, environment={}, says="late/status"))
+    if topic != "late/status":
+        monkeypatch.setattr("benchmarks.program.READY_SECONDS", 2.0)
+    try:
+        with nullcontext() if topic == "late/status" else pytest.raises(UnavailableError, match="program_not_ready"):
+            await program.start()
+    finally:
+        await program.kill()
 
 
 def test_the_table_names_who_was_not_found_and_how_each_acknowledges() -> None:
