@@ -284,12 +284,6 @@ def settings_file(file: Path | None = None) -> Path | None:
     return file or (Path(named) if named else None) or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
 
 
-def manager_variables() -> dict[str, str]:
-    """Return what a service manager says to this process: the variables of sd_notify(3) that are set."""
-    names = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-    return {name: os.environ[name] for name in names if name in os.environ}  # noqa: TID251 -- as above
-
-
 def read_settings(file: Path | None = None) -> Settings:
     """Read :func:`settings_file`, what ``secrets.toml`` beside it says on top, and HUB_* variables.
 
