@@ -12,6 +12,7 @@ from hub.engine.keyed import Keyed
 from hub.engine.moment import Moment, Output
 from hub.engine.moments import Moments, Waiter
 from hub.engine.places import Place, Subject
+from hub.engine.sieve import Sieve
 from hub.engine.standing import Case
 from hub.engine.state import Seen, State
 from hub.engine.telling import terms_of
@@ -20,7 +21,7 @@ from hub.engine.woken import Woken
 from hub.model import Scalar
 from hub.rules.calendars import after
 from hub.rules.held import SILENT, Held
-from hub.rules.inputs import NEVER, Memory, Present
+from hub.rules.inputs import Memory, Present
 from hub.rules.states import CompiledRule, Known, Move, Phase, RuleState, is_over, may_move, ripen, step
 from hub.rules.timers import TimerClass, Timers
 
@@ -36,6 +37,7 @@ class Judge:
         self._waits = Waits(alarms, timers)
         self.keyed = Keyed(state, content, timers)
         self.moments = Moments(state, alarms, output, self.keyed, self._judge)
+        self._sieve = Sieve(state, alarms)
         self.standing = alarms.by_key
         """Keys of which some rule has a state: what comes of those is always judged."""
 
@@ -75,37 +77,14 @@ class Judge:
         moment_of: Callable[..., Moment],
     ) -> None:
         """Judge the rules that read values that came, on the twin as it now is."""
-        for rule in self._left(woken, part, moment_of):
+        rules, verdicts = self._sieve.left(woken, part, moment_of)
+        for rule in rules:
             if rule.is_plain:
-                self._look_at(rule, part, is_late, moment_of)
+                self._look_at(rule, verdicts, part, is_late, moment_of)
             elif rule.is_of_places:
                 self._look_at_places(rule, part, is_late, moment_of)
             else:
                 self.look(rule, part.device, part.name, moment_of(is_late=is_late).aged(part))
-
-    def _left(self, woken: Woken, part: Part, moment_of: Callable[..., Moment]) -> Sequence[CompiledRule]:
-        """Return the rules that what came just now leaves to be judged; the inputs of the others remember it."""
-        held, awake = part, part.device.state.heard_awake
-        if held.awake != awake or (part.woken is not woken and woken.names != tuple(held.values)):
-            return woken.rules
-        try:
-            judged = woken.chooser(self.standing.get(part.key, ())).choose(held, awake)
-            if judged.rested:
-                self._rest(judged.rested, part, moment_of)
-        except Exception:  # noqa: BLE001 -- a bug of one rule, or 1 / 0: each is judged alone
-            return woken.rules
-        return judged.rules
-
-    def _rest(
-        self, rested: Sequence[tuple[CompiledRule, Sequence[bool]]], part: Part, moment_of: Callable[..., Moment]
-    ) -> None:  # fmt: skip
-        """Let the inputs of rules remember what ``part`` says just now."""
-        views, clock, awake = self._alarms.views, self._state.clock, part.device.state.heard_awake
-        t = awake + clock.blind_total if clock.blind_since is None else NEVER  # while blind time does pass
-        for rule, is_so in rested:
-            if not views.rests(rule, is_so, part.key, t):
-                now, at, *_ = moment_of(is_late=False)
-                views.rest(rule, part, Present(now, at, awake))
 
     def _look_at_places(self, rule: CompiledRule, part: Part, is_late: bool, moment_of: Callable[..., Moment]) -> None:  # noqa: FBT001 -- hot path
         """Judge a rule of places at each in which the device of ``part`` stands and that may have a state of it."""
@@ -117,13 +96,24 @@ class Judge:
             if mine is not None:
                 self.look(mine, place, "", moment_of(is_late=is_late).aged(part))
 
-    def _look_at(self, rule: CompiledRule, part: Part, is_late: bool, moment_of: Callable[..., Moment]) -> None:  # noqa: FBT001 -- hot path
-        """Judge a rule that looks at nothing but ``part``."""
+    def _look_at(
+        self,
+        rule: CompiledRule,
+        verdicts: Mapping[str, bool | None],
+        part: Part,
+        is_late: bool,  # noqa: FBT001 -- hot path
+        moment_of: Callable[..., Moment],
+    ) -> None:
+        """Judge a rule that looks at nothing but ``part``; among ``verdicts`` is what it comes to, if that is known."""
         held, awake = part, part.device.state.heard_awake
         if rule.minds_missing and rule.stale_ns:
             self._wait_for_staleness(rule, part.device, part.name, held)
+        name = rule.name
         try:
-            verdict = None if rule.when is None else rule.when.verdict(held, awake)
+            if name in verdicts:
+                verdict = verdicts[name]
+            else:
+                verdict = None if rule.when is None else rule.when.verdict(held, awake)
         except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
             self._alarms.teller.rule_failed(rule, part.key, part.device, error, moment_of(is_late=is_late))
             return
@@ -144,7 +134,7 @@ class Judge:
         is_idle = (rule.name, key) not in self._alarms.states
         try:
             if is_idle and rule.needs and isinstance(subject, Place) and subject.lacks(rule):
-                subject.resting |= {rule.name}  # nearly always: of two kinds that it speaks of only one stands there
+                subject.rest(rule)  # nearly always: of two kinds that it speaks of only one stands there
                 return
             held = self._alarms.views.of(rule, subject, part, Present(moment.t, moment.at, awake))
             if rule.minds_missing:

@@ -82,10 +82,13 @@ class Place:
 
     ``devices`` are those there and below, in the order of keys. ``resting`` names the rules that cannot begin here:
     those that never can, for no device stands here of any kind that says what they need, and those of which it was
-    found that nobody has ever said it, until somebody says something new.
+    found that nobody has ever said it, until somebody says something new. ``listening`` names the others.
     """
 
-    __slots__ = ("_idle", "building", "by_kind", "device", "identity", "key", "name", "resting", "row", "rules", "site")
+    __slots__ = (
+        "_idle", "building", "by_kind", "device", "identity", "key", "listening", "name", "resting", "row", "rules",
+        "site",
+    )  # fmt: skip
 
     def __init__(self, row: PlaceRow, rules: KindRules, devices: Iterable[Device]) -> None:
         self.row = row
@@ -98,7 +101,10 @@ class Place:
         for device in devices:
             self.by_kind.setdefault(device.kind, []).append(device)
         self._idle = frozenset(name for name, rule in rules.by_name.items() if self._has_nobody_for(rule))
-        self.resting = self._idle
+        self._rest(self._idle)
+
+    def _rest(self, resting: frozenset[str]) -> None:
+        self.resting, self.listening = resting, frozenset(self.rules.by_name).difference(resting)
 
     def _has_nobody_for(self, rule: CompiledRule) -> bool:
         says = (rule.scope.sources.get(name, ()) for name in rule.needs)
@@ -110,7 +116,12 @@ class Place:
 
     def look_again(self) -> None:
         """Take nobody's silence for granted any more: somebody here says something new."""
-        self.resting = self._idle
+        if self.resting is not self._idle:
+            self._rest(self._idle)
+
+    def rest(self, rule: CompiledRule) -> None:
+        """Do not ask ``rule`` again until somebody here says something new."""
+        self._rest(self.resting | {rule.name})
 
     def says(self, kind: str, word: str) -> bool:
         """Return whether a device of ``kind`` here has ever said ``word``."""

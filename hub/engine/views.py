@@ -60,6 +60,8 @@ class Views:
         self._timers = timers
         self._modes = modes
         self._memories: dict[tuple[str, str], Memory] = {}
+        self._at_rest: dict[str, tuple[object, int]] = {}
+        """By key: what is so that left all memories of it as they are, and the engine time until which it does."""
 
     def restore(self, memory: Memory) -> None:
         """Take a memory of a checkpoint."""
@@ -68,6 +70,7 @@ class Views:
 
     def forget(self, rule: str, key: str) -> None:
         """Forget what the inputs of a rule remember for a key."""
+        self._at_rest.pop(key, None)
         if self._memories.pop((rule, key), None) is not None:
             self._timers.drop(TimerClass.WINDOW, rule, key)
             self._state.remove(f"memory/{rule}/{key}")
@@ -81,6 +84,7 @@ class Views:
 
         Also what a device that is gone has said to the inputs of others: another of its name begins anew.
         """
+        self._at_rest.clear()
         for name, key in sorted(self._memories):
             if rule in {name, ""} and is_at(key, at):
                 self.forget(name, key)
@@ -171,6 +175,7 @@ class Views:
     def _about_to_change(self, rule: str, key: str) -> Memory:
         """Return what is remembered for a key, or a new memory that is not kept yet."""
         memory = self._memories.get((rule, key))
+        self._at_rest.pop(key, None)
         if memory is None:
             return Memory(rule, key)
         self._state.touch(f"memory/{rule}/{key}", memory)
@@ -187,22 +192,35 @@ class Views:
             self._state.touch(f"memory/{memory.rule}/{memory.key}", memory)
         self._wait(memory, due)
 
-    def rests(self, rule: CompiledRule, is_so: Sequence[bool], key: str, t: int) -> bool:
-        """Return whether what a part says at ``t`` leaves what the inputs of ``rule`` remember as it is.
+    def is_at_rest(self, rested: object, key: str, t: int) -> bool:
+        """Return whether ``rested`` is known to leave all memories of ``key`` as they are at ``t``.
+
+        Nothing has changed any of them since it was so last, and it is the same object: then nobody looks at them.
+        """
+        known = self._at_rest.get(key)
+        return known is not None and known[0] is rested and t < known[1]
+
+    def let_rest(self, rested: object, key: str, until: int) -> None:
+        """Know from now on that ``rested`` leaves the memories of ``key`` as they are, ``until`` some engine time."""
+        if until:
+            self._at_rest[key] = rested, until
+
+    def rests_until(self, rule: CompiledRule, is_so: Sequence[bool], key: str, t: int) -> int:
+        """Return until when what a part says at ``t`` leaves all that ``rule`` remembers as it is; 0: it moves.
 
         What is due may then come later than it was, but no sooner: :meth:`waits_on` finds that out when it is due. It
-        is what nearly every word of a device does, so no more is asked than must be; for False see :meth:`rest`.
+        is what nearly every word of a device does, so no more is asked than must be; for 0 see :meth:`rest`.
         """
         memory = self._memories.get((rule.name, key))
         if memory is None:
-            return True not in is_so
+            return 0 if True in is_so else NEVER
         if memory.due is None or not rule.dues_grow:
-            return False
+            return 0
+        until = NEVER
         for (name, each), this in zip(rule.inputs.items(), is_so, strict=True):
             track = memory.tracks[name].get(key) if name in memory.tracks else None
-            if not each.stays(track, t, is_so=this):
-                return False
-        return True
+            until = min(until, each.stays_until(track, t, is_so=this))
+        return until
 
     def rest(self, rule: CompiledRule, part: Part, now: Present) -> None:
         """Remember what ``part`` says now for the inputs of ``rule``, which may rest; nobody asks what they come to."""

@@ -161,13 +161,15 @@ class CompiledInput:
             tally.maybe.append(member)
         return None
 
-    def stays(self, track: Track | None, t: int, *, is_so: bool) -> bool:
-        """Return whether what it looks for, which ``is_so`` of its only member at ``t``, leaves ``track`` as it is."""
-        if track is None:
-            return not is_so
-        if is_so or track.last:
-            return bool(is_so and track.last)
-        return track.steps[0][0] + (self.within_ns or 0) > t
+    def stays_until(self, track: Track | None, t: int, *, is_so: bool) -> int:
+        """Return until when what it looks for, which ``is_so`` of its only member at ``t``, leaves ``track`` as it is.
+
+        0 where it does not.
+        """
+        if track is None or track.last:
+            return NEVER if is_so is (track is not None) else 0
+        ends = track.steps[0][0] + (self.within_ns or 0)
+        return 0 if is_so or ends <= t else ends
 
     def rest(self, held: Held, track: Track | None, now: Present) -> int | None:
         """Return when it changes by itself (NEVER: not), if what its only member holds leaves its ``track`` as it is.
@@ -176,9 +178,9 @@ class CompiledInput:
         may have become so in the same moment. It is what :meth:`value` does then, without what it comes to.
         """
         is_so = self.where is not None and bool(self.where.verdict(held, now.awake))
-        if not self.stays(track, now.t, is_so=is_so):
+        due = self.stays_until(track, now.t, is_so=is_so)
+        if not due:
             return None
-        due = NEVER if track is None or track.last else track.steps[0][0] + (self.within_ns or 0)
         for name, limit in self.limits:
             stamped = held.get(name)
             if stamped is None:

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from hub.durations import nanoseconds
 from hub.engine import judging, views
-from hub.engine.judging import Judge
 from hub.engine.places import Place
+from hub.engine.sieve import Sieve
 from hub.engine.sparing import Sparing, Stored
 from hub.engine.views import Views
 from hub.engine.waits import Waits
+from hub.engine.woken import NOTHING_ASKED
 from hub.model import Control, Publish, Scalar, Values
 from hub.normalize.profile import Store
 from tests.engine.desk import SECOND, Desk, documents, encoded
@@ -215,7 +216,7 @@ def test_rules_that_are_asked_shortly_do_what_all_of_them_asked_at_length_do(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Place, "lacks", lambda *_: False)
         patch.setattr(Place, "_has_nobody_for", lambda *_: False)
-        patch.setattr(Judge, "_left", lambda _self, woken, *_: woken.rules)
+        patch.setattr(Sieve, "left", lambda _self, woken, *_: (woken.rules, NOTHING_ASKED))
         patch.setattr(Waits, "begin", lambda *_: False)
         patch.setattr(Waits, "end", lambda *_: False)
         patch.setattr(Views, "waits_on", lambda *_: False)
