@@ -13,6 +13,7 @@ from hub.engine.inhibition import Inhibition
 from hub.engine.modes import Modes
 from hub.engine.moment import Moment, Output
 from hub.engine.places import Subject, is_at
+from hub.engine.rule_states import RuleStates
 from hub.engine.standing import ALARMING, Case, Standing
 from hub.engine.state import State, count
 from hub.engine.telling import Teller
@@ -34,19 +35,18 @@ class Alarms:
         self._hands, self._output = hands, output
         self.teller = Teller(state, output)
         self.standing = Standing(state, timers, self.teller)
-        self.inhibition = Inhibition(state, content, timers, self.find)
+        self.states = RuleStates()
+        self.by_key, self.by_rule = self.states.by_key, self.states.by_rule
+        self.inhibition = Inhibition(state, content, timers, self.find, self.by_rule)
         self._raised: list[Case] = []
         self.modes = Modes(state, content, timers, output, self.alarming)
         self.views = Views(state, timers, self.modes)
-        self.states: dict[tuple[str, str], RuleState] = {}
-        self.by_key: dict[str, dict[str, RuleState]] = {}
-        self.by_rule = self.inhibition.by_rule
 
     # --------------------------------------------------------------------------------------------------------- entries
 
     def restore(self, state: RuleState) -> None:
         """Take a rule state of a checkpoint."""
-        self._hold(state)
+        self.states.hold(state)
         if state.due is not None:
             self._timers.set(TimerClass.JUDGED, state.due, state.rule, state.key)
         case = self.find(state.rule, state.key)
@@ -57,7 +57,7 @@ class Alarms:
 
     def find(self, rule: str, key: str) -> Case | None:
         """Return the case of a state whose rule and device still exist."""
-        state, found = self.states.get((rule, key)), self._content.subject(key)
+        state, found = self.states.of(rule, key), self._content.subject(key)
         compiled = None if found is None else self._content.rule_of(rule, found[0])
         return None if state is None or compiled is None or found is None else Case(compiled, state, found[0])
 
@@ -69,7 +69,7 @@ class Alarms:
     def begin(self, rule: CompiledRule, device: Subject, part: str) -> Case:
         """Return the case that is, or a new idle one; its state is about to change."""
         key = device.key_of(part)
-        state = self.states.get((rule.name, key)) or RuleState(
+        state = self.states.of(rule.name, key) or RuleState(
             rule=rule.name, key=key, site=device.site, device=device.device, part=part
         )
         self.keep(state)
@@ -77,13 +77,8 @@ class Alarms:
 
     def keep(self, state: RuleState) -> None:
         """Say that ``state`` is about to change."""
-        self._hold(state)
+        self.states.hold(state)
         self._state.touch(f"rule/{state.rule}/{state.key}", state)
-
-    def _hold(self, state: RuleState) -> None:
-        self.states[state.rule, state.key] = state
-        self.by_key.setdefault(state.key, {})[state.rule] = state
-        self.by_rule.setdefault(state.rule, {})[state.key] = state
 
     def drop(self, rule: str, key: str) -> None:
         """Forget a state, and what was waited for."""
@@ -93,12 +88,7 @@ class Alarms:
     def end_wait(self, rule: str, key: str) -> None:
         """Forget a state of which only one thing was waited for: to be judged."""
         self._timers.drop(TimerClass.JUDGED, rule, key)
-        self.states.pop((rule, key), None)
-        for index, first, second in ((self.by_key, key, rule), (self.by_rule, rule, key)):
-            mine = index.get(first, {})
-            mine.pop(second, None)
-            if not mine:
-                index.pop(first, None)
+        self.states.drop(rule, key)
         self._state.remove(f"rule/{rule}/{key}")
 
     def _rest(self, state: RuleState, now: int) -> None:
@@ -119,7 +109,7 @@ class Alarms:
 
     def attempt(self, rule: CompiledRule, key: str, device: Subject, moment: Moment, work: Callable[[], None]) -> None:
         """Do one step of one rule; when it fails, its new state and its effects are discarded (engine.md, Engine)."""
-        known, marks = self.states.get((rule.name, key)), self._output.marks()
+        known, marks = self.states.of(rule.name, key), self._output.marks()
         before = None if known is None else copy(known)
         self._hands.mark()
         try:
@@ -313,7 +303,7 @@ class Alarms:
 
     def owe(self, rule: str, key: str) -> None:
         """Note that a hold of an alarm lapsed: while the alarm lasts it is wanted again, once that is known."""
-        state = self.states.get((rule, key))
+        state = self.states.of(rule, key)
         if state is not None and state.phase in ALARMING:
             self.keep(state)
             state.owes_commands = True

@@ -13,8 +13,9 @@ from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.judging import Judge
 from hub.engine.moment import Output
-from hub.engine.readings import LIVE, Readings
+from hub.engine.readings import LIVE
 from hub.engine.state import State
+from hub.engine.usual import UsualReadings
 from hub.engine.waiting import WaitingRoom, foreign_name
 from hub.errors import PoisonError
 from hub.model import Outcome, OutcomeKind, Reading, Scalar, Severity, Timeliness
@@ -27,7 +28,7 @@ ONLINE, OFFLINE, UNKNOWN = "online", "offline", "unknown"
 _WAITS = frozenset({EnvelopeClass.TELEMETRY, EnvelopeClass.SIGNAL})
 
 
-class ForeignEar(Readings):
+class ForeignEar(UsualReadings):
     """Takes the messages of sources. ``_named``: the (site, device) that the one in hand names, for its dead letter."""
 
     __slots__ = ("_content", "_hands", "_named", "waiting")

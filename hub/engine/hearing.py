@@ -78,7 +78,7 @@ class Ear(ForeignEar):
                     live += 1
                     continue
                 self._message, self._index, self._at = message, index, at + index
-                how = self._take(message)
+                how = self._take(message, route)
                 if how is LIVE:
                     live += 1
                 else:
@@ -96,19 +96,18 @@ class Ear(ForeignEar):
         clock.number, clock.readings = number + len(messages), self._readings_taken
         self.redelivery.heard(record, batch)
 
-    def _take(self, message: Heard) -> Timeliness | None:
-        """Take one message; None when it is refused, and counted there."""
-        payload, topic = message.payload, message.topic
-        self._payload = payload
-        route = self._routes.get(topic) or self._route(topic)
+    def _take(self, message: Heard, known: Route | None) -> Timeliness | None:
+        """Take one message, which is ``known`` to lead somewhere; None when it is refused, and counted there."""
+        payload = self._payload = message.payload
+        route = known or self._route(message.topic)
         if route is None:
             return None
         device: Device | None
         aside: Aside | None = None
-        if isinstance(route, Device):
-            device, self._checksum = route, route.checksum
-        else:
+        if isinstance(route, tuple):
             device, aside, self._checksum = route
+        else:
+            device, self._checksum = route, route.checksum
         if len(payload) > MAX_PAYLOAD_BYTES and not (
             isinstance(aside, ForeignRoute) and may_be_large(aside, len(payload))
         ):

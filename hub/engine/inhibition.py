@@ -21,12 +21,14 @@ Find = Callable[[str, str], Case | None]
 class Inhibition:
     """Which alarms explain which. A state that is held back is pending, ``inhibited``, and due only when it waits."""
 
-    def __init__(self, state: State, content: Content, timers: Timers, find: Find) -> None:
+    def __init__(
+        self, state: State, content: Content, timers: Timers, find: Find, by_rule: Mapping[str, Mapping[str, RuleState]]
+    ) -> None:  # fmt: skip
         self._state = state
         self._content = content
         self._timers = timers
         self._find = find
-        self.by_rule: dict[str, dict[str, RuleState]] = {}
+        self._by_rule = by_rule
 
     def holds_back(self, case: Case, moment: Moment, data: Mapping[str, Scalar]) -> bool:
         """Keep ``case``, which is about to be raised, pending: while something explains it, or may still come to.
@@ -55,7 +57,7 @@ class Inhibition:
         inhibit = case.rule.rule.inhibit
         if inhibit is None:
             return False
-        others = (self._find(rule, key) for rule in inhibit.by for key in self.by_rule.get(rule, {}))
+        others = (self._find(rule, key) for rule in inhibit.by for key in self._by_rule.get(rule, {}))
         return any(
             other is not None
             and other.state is not case.state
@@ -71,7 +73,7 @@ class Inhibition:
         ``by`` is the rule that has just lost an alarm; any, when nothing is said.
         """
         for name, inhibit in self._concerned(by):
-            for key, state in sorted(self.by_rule.get(name, {}).items()):
+            for key, state in sorted(self._by_rule.get(name, {}).items()):
                 case = self._find(name, key) if state.inhibited and state.due is None else None
                 if case is not None and (not self.explains(case)):
                     self._state.touch(f"rule/{name}/{key}", state)
@@ -82,7 +84,7 @@ class Inhibition:
         found = [
             case
             for name, inhibit in self._concerned(alarm.rule.name)
-            for key in sorted(self.by_rule.get(name, {}))
+            for key in sorted(self._by_rule.get(name, {}))
             if inhibit is not None and (case := self._find(name, key)) is not None
             if case.state is not alarm.state and is_near(case.device, alarm.device, inhibit.within)
         ]
@@ -95,7 +97,7 @@ class Inhibition:
 
     def _concerned(self, by: str) -> Iterator[tuple[str, Inhibit | None]]:
         """Yield the rules that alarms of ``by`` inhibit; all rules with their inhibitors when nothing is said."""
-        for name in sorted(self.by_rule):
+        for name in sorted(self._by_rule):
             rule = self._content.rules.get(name)
             inhibit = None if rule is None else rule.rule.inhibit
             if not by or (inhibit is not None and by in inhibit.by):

@@ -131,7 +131,7 @@ class Judge:
     def look(self, rule: CompiledRule, subject: Subject, part: str, moment: Moment) -> None:
         """Judge ``rule`` on what it sees of ``subject`` now."""
         key, awake = subject.key_of(part), self._state.clock.awake(moment.t)
-        is_idle = (rule.name, key) not in self._alarms.states
+        is_idle = self._alarms.states.of(rule.name, key) is None
         try:
             if is_idle and rule.needs and isinstance(subject, Place) and subject.lacks(rule):
                 subject.rest(rule)  # nearly always: of two kinds that it speaks of only one stands there
@@ -145,7 +145,7 @@ class Judge:
         except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
             self._alarms.teller.rule_failed(rule, key, subject, error, moment)
             return
-        state = self._alarms.states.get((rule.name, key))
+        state = self._alarms.states.of(rule.name, key)
         if may_move(rule, state, verdict, moment.late) and not (state and self._waits.end(rule, state, verdict)):
             self._attempt(rule, subject, part, verdict, moment)
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from zlib import crc32
 
-import msgspec
-from msgspec.structs import asdict
-
 from hub.engine.ages import (
     AHEAD_NS,
     MILLION,
@@ -25,7 +22,6 @@ from hub.engine.state import State
 from hub.engine.woken import NOBODY
 from hub.errors import PoisonError
 from hub.model import Heard, Quality, Reading, Series, Timeliness, Values
-from hub.normalize.native import SHORT_BYTES
 
 NEVER_AWAKE = 2**63
 """While blind nothing is usual: it lies behind the end of every device's ages."""
@@ -231,94 +227,3 @@ class Readings:
         part.has_changed = True
         if not part.device.is_double:
             self._changed.append(part)
-
-    def _take_shaped(self, device: Device, message: Heard, index: int) -> bool:  # noqa: C901 -- see below
-        """Take a message that says the names of the one before, and nothing odd; False, and nothing done: another.
-
-        What :meth:`_take_usual` does of a reading, without one and without a call of our own: 1.5 instead of 2.3 us
-        from payload to line (desk, no rules). A test holds all three ways to the same effects and the same state.
-        """
-        payload, shape = message.payload, device.shape
-        if shape is None or len(payload) > SHORT_BYTES:
-            return False
-        try:
-            said = shape(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return False
-        measured, at, awake = said.t * MILLION, self._first_at + index, self._awake + index
-        if not device.least_age <= at - measured <= device.most_age or awake >= device.ages_end:
-            return False
-        part, known, seq = device.whole, device.state, said.seq
-        if part is None or part.at > measured or device.is_silent or device.is_awaited:
-            return False
-        if seq is not None and (seq - 1 != known.seq or said.boot != known.boot):
-            return False
-        if known.mark != self._state.generation:
-            self._state.mark(known)  # first: a checkpoint that runs still needs what it was
-        if seq is not None:
-            known.seq = seq
-        known.heard_awake, known.ahead = awake, self._ahead
-        self._readings_taken += 1
-        values, woken, output = asdict(said.values), part.woken, self._output
-        part.values, part.at, part.awake, part.quality, part.bad = values, measured, awake, GOOD, ()
-        if not part.has_changed:
-            self._show(part)
-        time = measured + crc32(payload, device.checksum) % MILLION
-        output.stored.append(output.write(part.series or self._series(part), time, values, woken.are_floats))
-        if woken.rules:
-            try:
-                is_quiet = part.key not in self._standing and not woken.ask(values, part, awake)
-            except Exception:  # noqa: BLE001 -- a bug of one rule, or 1 / 0: each is judged alone
-                is_quiet = False
-            if not is_quiet:
-                self._message, self._index, self._at, self._payload = message, index, at, payload
-                self._judge.values(woken, part, False, self._moment_of)  # noqa: FBT003 -- hot path
-        return True
-
-    def _take_usual(self, device: Device, reading: Reading) -> bool:  # noqa: C901, PLR0912 -- see below
-        """Take a live reading of values, and nothing else about it, as nearly every one is; False: it is another.
-
-        It does in one place and half of the time (1.4 instead of 2.9 us, ``make bench``) what :meth:`_take_readings`
-        does for any.
-        """
-        if reading.signals or reading.identity is not None or reading.backfill or device.is_silent or device.is_awaited:
-            return False
-        measured, values = reading.measured_at, reading.values
-        at, awake, message = self._at, self._awake + self._index, self._message
-        if measured is None:
-            if self._awake == NEVER_AWAKE or message is None or message.retain:
-                return False
-        elif not device.least_age <= at - measured <= device.most_age or awake >= device.ages_end:
-            return False
-        part = device.whole if reading.part is None else device.parts.get(reading.part)
-        if part is None or part.woken.names != tuple(values) or (measured is not None and part.at > measured):
-            return False
-        woken, known, seq = part.woken, device.state, reading.seq
-        if seq is not None and (seq - 1 != known.seq or reading.boot != known.boot):
-            return False
-        if known.mark != self._state.generation:
-            self._state.mark(known)  # first: a checkpoint that runs still needs what it was
-        if seq is not None:
-            known.seq = seq
-        known.heard_awake, known.ahead = awake, self._ahead
-        self._readings_taken += 1
-        if measured is None:
-            measured, time = at, at - at % MILLION + self._readings_taken % MILLION
-        else:
-            time = measured - measured % MILLION + crc32(self._payload, self._checksum) % MILLION
-        part.values, part.at, part.awake, part.quality, part.bad = values, measured, awake, GOOD, reading.bad
-        if not part.has_changed:
-            self._show(part)
-        if device.outfit.store is None:
-            output = self._output
-            output.stored.append(output.write(part.series or self._series(part), time, values, woken.are_floats))
-        else:
-            self._store(part, time, values, is_new=True)
-        if woken.rules:
-            try:
-                is_quiet = part.key not in self._standing and not woken.ask(values, part, awake)
-            except Exception:  # noqa: BLE001 -- a bug of one rule, or 1 / 0: each is judged alone
-                is_quiet = False
-            if not is_quiet:
-                self._judge.values(woken, part, False, self._moment_of)  # noqa: FBT003 -- hot path
-        return True

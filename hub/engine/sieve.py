@@ -50,7 +50,7 @@ class Sieve:
             until = min(until, soon)
             if not soon:
                 now, at, *_ = moment_of(is_late=False)
-                views.rest(rule, part, Present(now, at, awake))
+                views.rest(rule, is_so, part, Present(now, at, awake))
         views.let_rest(rested, key, until)
 
     def _is_heard_there(self, rules: frozenset[str], part: Part) -> bool:

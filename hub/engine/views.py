@@ -222,13 +222,16 @@ class Views:
             until = min(until, each.stays_until(track, t, is_so=this))
         return until
 
-    def rest(self, rule: CompiledRule, part: Part, now: Present) -> None:
+    def rest(self, rule: CompiledRule, is_so: Sequence[bool], part: Part, now: Present) -> None:
         """Remember what ``part`` says now for the inputs of ``rule``, which may rest; nobody asks what they come to."""
         memory, device = self._about_to_change(rule.name, part.key), part.device
         member = Member(part.key, device.key, device.row.place, part, device.state.clock_error)
         due = NEVER
-        for name, each in rule.inputs.items():
-            due = min(due, each.remember(member, memory.tracks.setdefault(name, {}), now))
+        for (name, each), this in zip(rule.inputs.items(), is_so, strict=True):
+            tracks = memory.tracks.get(name)
+            if tracks is None:
+                tracks = memory.tracks[name] = {}
+            due = min(due, each.remember(member, tracks, now, is_so=this))
         self._keep(rule, memory, due)
 
     def waits_on(self, rule: CompiledRule, device: Device, part: str, now: Present) -> bool:
@@ -238,7 +241,9 @@ class Views:
         due = None if memory is None else self._rests_until(rule, memory, device.state.held(part), key, now)
         if memory is None or due is None or due == NEVER:
             return False
-        self._wait(memory, due)
+        if due != memory.due:
+            self._state.touch(f"memory/{memory.rule}/{memory.key}", memory)
+            self._wait(memory, due)
         return True
 
     @staticmethod
@@ -254,10 +259,9 @@ class Views:
         return due
 
     def _wait(self, memory: Memory, due: int) -> None:
-        """Look again at ``due`` (NEVER: not)."""
+        """Look again at ``due`` (NEVER: not); whoever calls has said that the memory changes."""
         wanted = None if due == NEVER else due
         if wanted != memory.due:
-            self._state.touch(f"memory/{memory.rule}/{memory.key}", memory)
             memory.due = wanted
             self._timers.put(TimerClass.WINDOW, wanted, memory.rule, memory.key)
 

@@ -140,25 +140,30 @@ class CompiledInput:
 
     def _count(self, member: Member, tally: Tally, tracks: dict[str, Track], now: Present) -> int | None:
         """Put a member where it belongs; return when it leaves by itself."""
-        verdict = None if self.where is None else self.where.verdict(member.held, now.awake)
-        if self.where is None or verdict:
+        verdict = True if self.where is None else self.where.verdict(member.held, now.awake)
+        due = None if self.within_ns is None else self._track(member, verdict, tracks, now)
+        if verdict or due is not None:
             tally.yes.append(member)
-            if self.within_ns is not None:
+        elif verdict is None:
+            tally.maybe.append(member)
+        return due
+
+    def _track(self, member: Member, verdict: object, tracks: dict[str, Track], now: Present) -> int | None:
+        """Remember of a member whether it is so now; return when it ceases to count, if it is not."""
+        track = tracks.get(member.key)
+        if verdict:
+            if track is None or not track.last:
                 tracks[member.key] = Track(last=True)
             return None
-        track = tracks.get(member.key)
-        if track is not None and self.within_ns is not None:
-            if track.last:
-                tracks[member.key] = track = Track(
-                    last=False, steps=[(now.t if verdict is None else now.happened(member, member.held.at), 0.0)]
-                )
-            due = track.steps[0][0] + self.within_ns
-            if due > now.t:
-                tally.yes.append(member)
-                return due
-            del tracks[member.key]
-        if verdict is None:
-            tally.maybe.append(member)
+        if track is None:
+            return None
+        if track.last:
+            ended = now.t if verdict is None else now.happened(member, member.held.at)
+            tracks[member.key] = track = Track(last=False, steps=[(ended, 0.0)])
+        due = track.steps[0][0] + (self.within_ns or 0)
+        if due > now.t:
+            return due
+        del tracks[member.key]
         return None
 
     def stays_until(self, track: Track | None, t: int, *, is_so: bool) -> int:
@@ -190,10 +195,15 @@ class CompiledInput:
             due = min(due, now.t + stamped[2] + limit + 1 - now.awake)
         return due
 
-    def remember(self, member: Member, tracks: dict[str, Track], now: Present) -> int:
+    def remember(self, member: Member, tracks: dict[str, Track], now: Present, *, is_so: bool) -> int:
         """Remember what its only member says as :meth:`value` does; return when that changes by itself (NEVER: not)."""
-        due = self._count(member, Tally([], []), tracks, now)
-        return min(NEVER if due is None else due, *self._ends((member,), now), NEVER)
+        verdict = is_so or self.where is None or self.where.verdict(member.held, now.awake)
+        due = self._track(member, verdict, tracks, now) or NEVER
+        for name, limit in self.limits:
+            stamped = member.held.get(name)
+            if stamped is not None and stamped[2] + limit >= now.awake:
+                due = min(due, now.t + stamped[2] + limit + 1 - now.awake)
+        return due
 
     def known(self, member: Member, now: Present) -> float | None:
         """Return the number that a member holds, unless it is stale."""

@@ -1,0 +1,135 @@
+"""The short ways of what nearly every message is: a live reading, of what is known already, that says what is new."""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+import msgspec
+from msgspec.structs import asdict
+
+from hub.engine.ages import MILLION, first_time
+from hub.engine.device import Device, Part
+from hub.engine.readings import GOOD, NEVER_AWAKE, Readings
+from hub.model import Heard, Reading, Values
+from hub.normalize.native import SHORT_BYTES
+
+
+class UsualReadings(Readings):
+    """Takes usual readings in one place, and any other in the way of :class:`Readings`."""
+
+    __slots__ = ()
+
+    def _take_shaped(self, device: Device, message: Heard, index: int) -> bool:  # noqa: C901 -- see below
+        """Take a message that says the names of the one before, and nothing odd; False, and nothing done: another.
+
+        What :meth:`_take_usual` does of a reading, without one and without a call of our own: 1.5 instead of 2.3 us
+        from payload to line (desk, no rules). A test holds all three ways to the same effects and the same state.
+        """
+        payload, shape = message.payload, device.shape
+        if shape is None or len(payload) > SHORT_BYTES:
+            return False
+        try:
+            said = shape(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        measured, at, awake = said.t * MILLION, self._first_at + index, self._awake + index
+        if not device.least_age <= at - measured <= device.most_age or awake >= device.ages_end:
+            return False
+        part, known, seq = device.whole, device.state, said.seq
+        if part is None or part.at > measured or device.is_silent or device.is_awaited:
+            return False
+        if seq is not None and (seq - 1 != known.seq or said.boot != known.boot):
+            return False
+        if known.mark != self._state.generation:
+            self._state.mark(known)  # first: a checkpoint that runs still needs what it was
+        if seq is not None:
+            known.seq = seq
+        known.heard_awake, known.ahead = awake, self._ahead
+        self._readings_taken += 1
+        values, woken, output = asdict(said.values), part.woken, self._output
+        part.values, part.at, part.awake, part.quality, part.bad = values, measured, awake, GOOD, ()
+        if not part.has_changed:
+            self._show(part)
+        time = measured + crc32(payload, device.checksum) % MILLION
+        output.stored.append(output.write(part.series or self._series(part), time, values, woken.are_floats))
+        if woken.rules and not self._is_quiet(part, values, awake):
+            self._message, self._index, self._at, self._payload = message, index, at, payload
+            self._judge.values(woken, part, False, self._moment_of)  # noqa: FBT003 -- hot path
+        return True
+
+    def _take_usual(self, device: Device, reading: Reading) -> bool:
+        """Take a live reading that says what is new of a part that is known, as nearly every one does; False: another.
+
+        It does in one place and half of the time (1.4 instead of 2.9 us, ``make bench``) what :meth:`_take_readings`
+        does for any.
+        """
+        part = self._usual_part(device, reading)
+        if part is None:
+            return False
+        known, seq, at, awake = device.state, reading.seq, self._at, self._awake + self._index
+        if known.mark != self._state.generation:
+            self._state.mark(known)  # first: a checkpoint that runs still needs what it was
+        if seq is not None:
+            known.seq = seq
+        known.heard_awake, known.ahead = awake, self._ahead
+        self._readings_taken += 1
+        measured, identity = reading.measured_at, reading.identity
+        if measured is None:
+            time = at - at % MILLION + self._readings_taken % MILLION
+        elif identity is None:
+            time = measured - measured % MILLION + crc32(self._payload, self._checksum) % MILLION
+        else:
+            time = measured - measured % MILLION + self._digest(device, 0, identity)
+            first_time(known, identity, time)
+        if reading.values:
+            self._take_values(part, reading, time, awake)
+        for signal in reading.signals:
+            moment = self._given(device, measured, is_late=False)
+            self._judge.moments.signal(device, part.name, signal, moment)
+        return True
+
+    def _usual_part(self, device: Device, reading: Reading) -> Part | None:
+        """Return the part that a usual reading is of; None: it is another, and nothing is done."""
+        measured, at, known, identity = reading.measured_at, self._at, device.state, reading.identity
+        if measured is None:
+            message = self._message
+            is_odd = self._awake == NEVER_AWAKE or message is None or message.retain or identity is not None
+        else:
+            is_odd = not device.least_age <= at - measured <= device.most_age or (
+                self._awake + self._index >= device.ages_end
+                or (identity is not None and identity in (known.seldom.identities or ()))
+            )
+        if is_odd or reading.backfill or device.is_silent or device.is_awaited:
+            return None
+        part, seq, values = (
+            (device.parts.get(reading.part) if reading.part else device.whole),
+            reading.seq,
+            reading.values,
+        )
+        if part is None or (seq is not None and (seq - 1 != known.seq or reading.boot != known.boot)):
+            return None
+        if values and (part.woken.names != (*values,) or (measured is not None and part.at > measured)):
+            return None
+        return part if values or reading.signals else None
+
+    def _take_values(self, part: Part, reading: Reading, time: int, awake: int) -> None:
+        """Let the twin of ``part`` have what it says now, and a point at ``time`` and the rules."""
+        values, woken, measured = reading.values, part.woken, reading.measured_at
+        part.values, part.at, part.awake = values, self._at if measured is None else measured, awake
+        part.quality, part.bad = GOOD, reading.bad
+        if not part.has_changed:
+            self._show(part)
+        if part.device.outfit.store is None:
+            output = self._output
+            output.stored.append(output.write(part.series or self._series(part), time, values, woken.are_floats))
+        else:
+            self._store(part, time, values, is_new=True)
+        if woken.rules and not self._is_quiet(part, values, awake):
+            self._judge.values(woken, part, False, self._moment_of)  # noqa: FBT003 -- hot path
+
+    def _is_quiet(self, part: Part, values: Values, awake: int) -> bool:
+        """Return whether ``values``, which ``part`` says now, concern no rule of those that they wake."""
+        try:
+            return part.key not in self._standing and not part.woken.ask(values, part, awake)
+        except Exception:  # noqa: BLE001 -- a bug of one rule, or 1 / 0: each is judged alone
+            return False
