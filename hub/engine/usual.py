@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 
 from hub.engine.ages import MILLION, first_time
 from hub.engine.device import Device, Part
+from hub.engine.known import DeviceState
 from hub.engine.readings import GOOD, NEVER_AWAKE, Readings
 from hub.model import Heard, Reading, Values
 from hub.normalize.native import SHORT_BYTES
@@ -40,12 +41,7 @@ class UsualReadings(Readings):
             return False
         if seq is not None and (seq - 1 != known.seq or said.boot != known.boot):
             return False
-        if known.mark != self._state.generation:
-            self._state.mark(known)  # first: a checkpoint that runs still needs what it was
-        if seq is not None:
-            known.seq = seq
-        known.heard_awake, known.ahead = awake, self._ahead
-        self._readings_taken += 1
+        self._hear_usual(known, seq, awake)
         values, woken, output = asdict(said.values), part.woken, self._output
         part.values, part.at, part.awake, part.quality, part.bad = values, measured, awake, GOOD, ()
         if not part.has_changed:
@@ -67,12 +63,7 @@ class UsualReadings(Readings):
         if part is None:
             return False
         known, seq, at, awake = device.state, reading.seq, self._at, self._awake + self._index
-        if known.mark != self._state.generation:
-            self._state.mark(known)  # first: a checkpoint that runs still needs what it was
-        if seq is not None:
-            known.seq = seq
-        known.heard_awake, known.ahead = awake, self._ahead
-        self._readings_taken += 1
+        self._hear_usual(known, seq, awake)
         measured, identity = reading.measured_at, reading.identity
         if measured is None:
             time = at - at % MILLION + self._readings_taken % MILLION
@@ -111,6 +102,15 @@ class UsualReadings(Readings):
         if values and (part.woken.names != (*values,) or (measured is not None and part.at > measured)):
             return None
         return part if values or reading.signals else None
+
+    def _hear_usual(self, known: DeviceState, seq: int | None, awake: int) -> None:
+        """Note that a device lives, and what number its message has."""
+        if known.mark != self._state.generation:
+            self._state.mark(known)  # first: a checkpoint that runs still needs what it was
+        if seq is not None:
+            known.seq = seq
+        known.heard_awake, known.ahead = awake, self._ahead
+        self._readings_taken += 1
 
     def _take_values(self, part: Part, reading: Reading, time: int, awake: int) -> None:
         """Let the twin of ``part`` have what it says now, and a point at ``time`` and the rules."""
