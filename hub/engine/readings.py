@@ -18,6 +18,7 @@ from hub.engine.ages import (
 from hub.engine.device import Device, Part
 from hub.engine.judging import Judge
 from hub.engine.moment import Moment, Output
+from hub.engine.sparing import Stored
 from hub.engine.state import State
 from hub.engine.woken import NOBODY
 from hub.errors import PoisonError
@@ -162,15 +163,24 @@ class Readings:
         """Make a point of what the device's profile wants stored; the rest is counted."""
         store = part.device.outfit.store
         if store is not None and is_new:
-            mine = part.device.state.own()
-            if mine.stored is None:
-                mine.stored = {}
-            kept = store.spare(values, time, mine.stored.setdefault(part.name, {}))
+            kept = store.spare(values, time, self._stored(part))
             self._state.ledger.unstored += len(values) - len(kept)
             values = kept
         if values:
             series = part.series or self._series(part)
             self._output.stored.append(self._output.write(series, time, values, False))  # noqa: FBT003 -- hot path
+
+    @staticmethod
+    def _stored(part: Part) -> Stored:
+        """Return what was stored last of ``part``; a checkpoint holds a plain dict of it."""
+        mine = part.device.state.own()
+        known = mine.stored.get(part.name) if mine.stored else None
+        if type(known) is Stored:
+            return known
+        if mine.stored is None:
+            mine.stored = {}
+        found = mine.stored[part.name] = Stored(known)
+        return found
 
     def _series(self, part: Part) -> Series | bytes:
         part.series = self._output.begin_series(part.tags())

@@ -20,7 +20,7 @@ class UsualReadings(Readings):
 
     __slots__ = ()
 
-    def _take_shaped(self, device: Device, message: Heard, index: int) -> bool:  # noqa: C901 -- see below
+    def _take_shaped(self, device: Device, message: Heard, index: int) -> bool:
         """Take a message that says the names of the one before, and nothing odd; False, and nothing done: another.
 
         What :meth:`_take_usual` does of a reading, without one and without a call of our own: 1.5 instead of 2.3 us

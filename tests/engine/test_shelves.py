@@ -95,7 +95,7 @@ def test_a_shelf_that_nothing_lies_on_ends_without_a_word(tmp_path: Path) -> Non
     desk.tick()
     desk = restarted(desk)
     desk.tick(HOUR)
-    assert (told(desk), desk.engine._alarms.states) == ([], {})  # noqa: SLF001 -- what is left tells nothing
+    assert (told(desk), dict(desk.engine._alarms.states)) == ([], {})  # noqa: SLF001 -- what is left tells nothing
     warm(desk, 60, connection=2)
     assert [alarm.shelved_until for alarm in desk.engine.alarms()] == [0]
 

@@ -273,7 +273,7 @@ def test_what_is_spared_is_what_the_profile_says(said: list[tuple[int, Values]],
     words = Store.model_validate(
         {"on_change": True, "deadband": {"speed": 0.1}, **({"at_least_every": "5s"} if renews else {})}
     )
-    short, long = dict[str, tuple[Scalar, int]](), dict[str, tuple[Scalar, int]]()
+    short, long = Stored(), Stored()
     sparing = Sparing(words)
     for seconds, values in said:
         kept = sparing.spare(values, seconds * SECOND, short)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hub.engine.hearing import Ear
 from hub.model import Publish
 from hub.sinks.timeseries.lines import WRITING, encode
+from simulators.access import AccessController
 from tests.engine.desk import SECOND, START, Desk, device, documents, encoded
 
 RULES = """\
@@ -202,6 +203,80 @@ def test_a_device_that_goes_on_as_before_takes_the_way_of_its_shape(content: dic
 def test_a_device_with_a_profile_or_without_a_clock_takes_the_usual_way(content: dict[str, bytes]) -> None:
     assert ways([{**USUAL, "device": "sparing"}] * 20, content) == ["readings"] * 10 + ["usual"] * 10
     assert ways([{**USUAL, "age": None}] * 20, content) == ["readings"] + ["usual"] * 19
+
+
+PASSAGES = st.lists(
+    st.tuples(
+        st.sampled_from(["passage", "denial", "forced", "again", "again", "lock"]),
+        st.sampled_from([0.0, 0.0, 0.0, 90.0, 100_000.0]),
+        st.sampled_from([1, 1, 2]),
+        st.sampled_from([None] * 9 + ["lose", "restart", "tick", "save", "blind"]),
+    ),
+    min_size=1, max_size=30,
+)  # fmt: skip
+Passages = list[tuple[str, float, int, str | None]]
+
+
+def passing(desk: Desk, words: Passages) -> Iterator[Desk]:
+    """Let a gate say who passes, each age by its own clock, and some of it again; yields the desk at work."""
+    gate, last = AccessController("s1", "gate", seed=1), [b"{}"]
+    for what, age, door, upset_by in words:
+        desk.wait(1)
+        desk = upset(desk, upset_by)
+        at = desk.wall - round(age * SECOND)
+        said = {"passage": gate.passage, "denial": gate.denial, "forced": gate.forced_door}.get(what)
+        if said is not None:
+            last = [report.payload for report in said(at)]
+        elif what == "lock":
+            last = [last[0].replace(b'"subEventType":75', b'"subEventType":22')]
+        last = [payload.replace(b'"doorNo":2', b'"doorNo":%d' % door) for payload in last]
+        desk.hear(*(Publish("hub/s1/gate/signal", payload) for payload in last))
+        settle(desk, upset_by)
+        yield desk
+
+
+def passed(words: Passages, content: dict[str, bytes]) -> tuple[bytes, dict[str, bytes], dict[str, bytes | None]]:
+    desk, effects = Desk(content), []
+    for here in passing(desk, words):
+        if here is not desk:
+            effects += desk.effects
+            desk = here
+    state = desk.engine.state
+    state.begin_checkpoint()
+    return encoded([*effects, *desk.effects]), desk.checkpoint, dict(sorted(state.take_checkpoint().items()))
+
+
+@pytest.fixture(name="gate", scope="module")
+def _gate() -> dict[str, bytes]:
+    found = documents(device("gate", "access_controller", "hikvision/access"))
+    mine = ("kind/", "device/", "profile/hikvision/access", "rule/access-", "rule/door-", "rule/device-tamper")
+    return {key: body for key, body in found.items() if key.startswith(mine)}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(words=[("passage", 0.0, 1, None)] * 12)
+@example(words=[*[("passage", 0.0, 1, None)] * 6, ("again", 0.0, 1, None), ("passage", 0.0, 1, "save")])
+@example(words=[*[("passage", 0.0, 1, None)] * 6, ("passage", 90.0, 1, None), ("again", 0.0, 1, "blind")])
+@given(words=PASSAGES)
+def test_passages_end_the_usual_way_as_they_do_the_way_of_any_message(words: Passages, gate: dict[str, bytes]) -> None:
+    usual = passed(words, gate)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ear, "_take_usual", lambda *_: False)
+        assert passed(words, gate) == usual
+
+
+def test_a_passage_goes_the_usual_way_and_one_that_comes_again_does_not(gate: dict[str, bytes]) -> None:
+    taken: list[object] = []
+    real = cast("Way", Ear._take_usual)  # noqa: SLF001 -- which way it took shows nowhere else
+
+    def take(*words: object) -> object:
+        taken.append(real(*words))
+        return taken[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ear, "_take_usual", take)
+        passed([*[("passage", 0.0, 1, None)] * 6, ("again", 0.0, 1, None)], gate)
+    assert taken[-6:] == [True] * 3 + [False] * 3
 
 
 def test_a_shape_is_left_when_other_names_come_and_taken_up_when_they_stay(content: dict[str, bytes]) -> None:
