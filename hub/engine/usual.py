@@ -23,8 +23,8 @@ class UsualReadings(Readings):
     def _take_shaped(self, device: Device, message: Heard, index: int) -> bool:
         """Take a message that says the names of the one before, and nothing odd; False, and nothing done: another.
 
-        What :meth:`_take_usual` does of a reading, without one and without a call of our own: 1.5 instead of 2.3 us
-        from payload to line (desk, no rules). A test holds all three ways to the same effects and the same state.
+        What :meth:`_take_usual` does of a reading, without one: 1.5 instead of 2.3 us from payload to line (desk, no
+        rules). A test holds all three ways to the same effects and the same state.
         """
         payload, shape = message.payload, device.shape
         if shape is None or len(payload) > SHORT_BYTES:
