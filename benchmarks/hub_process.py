@@ -42,8 +42,6 @@ LOOK_EVERY_SECONDS = 0.1
 STOP_SECONDS = 60.0
 LOOKS = 30
 """How often in a row the store is found to have taken no more before the hub is asked what it owes."""
-UNLIMITED = 1_000_000
-"""Messages a second of one device: a flood of few devices is no device that went mad."""
 COUNT_LOCAL = "SELECT count(*) FROM points JOIN series ON series.id = points.series WHERE measurement = ?"
 COMMAND = [sys.executable, "-c", "from hub.ui.cli.main import main; main()"]
 _SAMPLE = re.compile(r"^(hub_\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
@@ -133,8 +131,6 @@ mqtt.port = {self._setup.mqtt_port or stage.mosquitto.port}
 redis.url = "{stage.redis_url}"
 http.port = {self._http_port}
 timeseries = {{store = "{self._setup.store.value}", url = "{stage.influx.url}", bucket = "hub"}}
-limits.device_messages_per_second = {UNLIMITED}
-limits.device_burst = {UNLIMITED}
 {self._setup.settings}
 """,
             encoding="utf-8",

@@ -11,7 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from typing_extensions import override
 
@@ -22,10 +23,14 @@ from hub.provenance import Provenance, leaves_of, shown
 from hub.sizes import Bytes
 from hub.toml_files import read_layers
 
+log = structlog.get_logger(__name__)
+
 PREFIX = "HUB_"
 DELIMITER = "__"
 CONFIG_VARIABLE = "HUB_CONFIG"
 DEFAULT_FILE = Path("hub.toml")
+NEVER_WORKED = frozenset({"device_burst", "device_messages_per_second"})
+"""Of ``limits``: quotas of devices that earlier settings had, and no hub ever kept."""
 SECRETS_FILE = "secrets.toml"
 """Beside the file of settings, with the same sections, for our eyes only: `hub init` writes passwords there."""
 
@@ -158,11 +163,18 @@ class CheckpointSettings(_Section):
 
 
 class LimitSettings(_Section):
-    """What one message and one device may take; what is over is refused and counted."""
+    """``payload`` is what the broker lets through whose files the hub keeps; the hub takes 256 KiB at most."""
 
     payload: Bytes = 256 * 2**10
-    device_messages_per_second: Annotated[float, Field(gt=0)] = 50.0
-    device_burst: Annotated[int, Field(ge=1)] = 500
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pass_over_what_never_worked(cls, said: object) -> object:
+        if not isinstance(said, dict):
+            return said
+        for name in sorted(NEVER_WORKED & said.keys()):
+            log.warning("setting_without_effect", setting=f"limits.{name}", hint="take it out: no hub ever had it")
+        return {name: value for name, value in said.items() if name not in NEVER_WORKED}
 
 
 class CitySettings(_Section):

@@ -41,7 +41,7 @@ DECLARATIONS = (
     Declaration("hub_messages_dead_lettered_total", "Messages that will never work.", ("code",)),
     Declaration(
         "hub_messages_refused_total",
-        "Messages outside the topic grammar, over size or over quota, or of disabled devices.",
+        "Messages outside the topic grammar or over size, or of disabled devices.",
         ("code",),
     ),
     Declaration("hub_messages_replayed_total", "Dead letters that an operator or a new device applied again."),

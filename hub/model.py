@@ -101,8 +101,6 @@ class Heard(Protocol):
     def duplicate(self) -> bool: ...
     @property
     def retain(self) -> bool: ...
-    @property
-    def correlation_data(self) -> bytes | None: ...
 
 
 class Publish(msgspec.Struct, frozen=True):
@@ -113,7 +111,6 @@ class Publish(msgspec.Struct, frozen=True):
     packet_id: int | None = None
     duplicate: bool = False
     retain: bool = False
-    correlation_data: bytes | None = None
 
 
 class Address(msgspec.Struct, frozen=True):

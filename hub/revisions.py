@@ -55,15 +55,10 @@ def read_yaml(profile_directories: Sequence[Path], rule_directories: Sequence[Pa
     return documents
 
 
-def read_rules(directories: Sequence[Path], catalogue: Catalogue) -> dict[str, Rule]:
-    """Return every rule by name, checked against the kinds; ConfigError points at the document."""
-    return _rules_of(load_tree(directories, RULE_NOUNS), catalogue)
-
-
 def read_scenes(
     directories: Sequence[Path], catalogue: Catalogue | None = None
 ) -> tuple[dict[str, Rule], dict[str, Scene]]:
-    """Return every rule and every scene by name, the scenes checked against the rules; ConfigError as above.
+    """Return every rule and every scene by name, the scenes against the rules; ConfigError names the document.
 
     Without a catalogue nobody looks at what rules say of kinds: a quarter of the time.
     """

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from hub.config import TimeseriesStore, packaged, read_settings
 from hub.errors import ConfigError
@@ -108,6 +109,16 @@ def test_what_is_wrong_in_a_variable_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("HUB_HTTP__PORT", "many")
     with pytest.raises(ConfigError, match="it came from HUB_HTTP__PORT"):
         read_settings()
+
+
+def test_a_quota_of_devices_that_an_older_file_names_is_passed_over_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    written('[limits]\npayload = "1MiB"\ndevice_messages_per_second = 5.0\n')
+    monkeypatch.setenv("HUB_LIMITS__DEVICE_BURST", "9")
+    with capture_logs() as told:
+        settings = read_settings()
+    assert settings.limits.payload == 2**20
+    assert [each["setting"] for each in told] == ["limits.device_burst", "limits.device_messages_per_second"]
+    assert not any("device_" in row.name for row in settings.provenance())
 
 
 def test_a_misspelt_variable_is_refused_and_the_right_one_offered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,7 +195,6 @@ class Connection(asyncio.Protocol):
             case mqtt5.PingRespPacket():
                 self.hearing.acks.answered(asyncio.get_running_loop().time())
             case mqtt5.PubAckPacket(reason_code=code):
-                self._line.counts.refused_markers += int(code) >= FAILURE
                 if code == mqtt5.PubAckReasonCode.NO_MATCHING_SUBSCRIBERS:
                     self.hearing.tell(session_present=False)
             case mqtt5.SubAckPacket():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -69,10 +68,6 @@ class MosquittoService(_Broker):
         if executable is None:
             raise ConfigError("mosquitto_missing", "mosquitto is not installed", hint="apt-get install mosquitto")
         super().__init__("mosquitto", [executable, "-c", str(config)], port=port, log_file=log_file, clock=clock)
-
-    def reload(self) -> None:
-        """Make it read users and access rules again (SIGHUP): who is gone is cut off, the others stay connected."""
-        self.child.send_signal(signal.SIGHUP)
 
 
 class IotcoreService(_Broker):

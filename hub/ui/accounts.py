@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hub.app import Hub
 from hub.engine.ledger import Ledger
+from hub.journal.neighbours import state_path
 from hub.journal.state_file import read_dead_letters
 from hub.sinks.redis_link import Link
 from hub.sinks.stream_readers import read_events
@@ -143,7 +144,7 @@ async def read_back(hub: Hub, store: Store, link: Link) -> ReadBack:
         streamed_events=len(streamed),
         distinct_events=len({event.id for event in streamed}),
         announced_dead_letters=announced if isinstance(announced, int) else 0,
-        kept_dead_letters=len(read_dead_letters(hub.settings.files_dir / "state.sqlite", limit=ENDLESS)),
+        kept_dead_letters=len(read_dead_letters(state_path(hub.settings.files_dir), limit=ENDLESS)),
     )
 
 

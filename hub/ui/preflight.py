@@ -14,7 +14,7 @@ from hub.errors import ConfigError
 PATIENCE_SECONDS = 3.0
 READ_BYTES = 4096
 SYS_TOPIC = "$SYS/broker/version"
-CONNACK_SUCCESS_AT, SUBACK = 3, 0x90
+CONNACK_SUCCESS_AT = 3
 
 
 async def refuse_toy_broker(mqtt: MqttSettings) -> None:

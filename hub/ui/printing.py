@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import orjson
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -30,6 +31,29 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, e
         table.add_row(*row)
     console = console_of(sys.stdout.isatty)
     console.print(table if table.row_count else empty)
+
+
+def say_listing(
+    documents: Iterable[object],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    *,
+    empty: str,
+    as_json: bool,
+) -> None:
+    """Print a listing: ``documents`` as one JSON array for programs, ``rows`` as a table for people."""
+    if as_json:
+        say_json([*documents])
+    else:
+        say_table(columns, rows, empty=empty)
+
+
+def say_done(sentence: str, document: object, *, as_json: bool) -> None:
+    """Say what was done: in a sentence to people, as a JSON document to programs."""
+    if as_json:
+        say_json(document)
+    else:
+        typer.echo(sentence)
 
 
 def say_counts(counts: Mapping[T, int], words: Mapping[T, Text]) -> None:

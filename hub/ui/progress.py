@@ -6,10 +6,20 @@ import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, track
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    track,
+)
 
 from hub.clock import Clock
 from hub.model import Record
@@ -32,9 +42,8 @@ def bar(what: str, begins_at: int, ends_at: int) -> Iterator[Callable[[Record], 
     The collector rests meanwhile: what the engine keeps lives long, and looking at it again costs a third of the time.
     """
     columns = (TextColumn(what), BarColumn(), TextColumn("{task.fields[at]}"), TimeRemainingColumn())
-    console = Console(stderr=True)
     seen = 0
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with _shown(*columns) as progress:
         task = progress.add_task("", total=max(1, ends_at - begins_at), at="")
 
         def tell(record: Record) -> None:
@@ -51,6 +60,49 @@ def bar(what: str, begins_at: int, ends_at: int) -> Iterator[Callable[[Record], 
         finally:
             gc.enable()
             gc.unfreeze()
+
+
+@contextmanager
+def bytes_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how many bytes are done."""
+    with _shown(TextColumn(what), BarColumn(), DownloadColumn(), TimeRemainingColumn()) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda done: progress.advance(task, done)
+
+
+@contextmanager
+def recording_bar(seconds: float | None) -> Iterator[Callable[[int], None]]:
+    """Show how long it has gone on; told once a second, of how many messages."""
+    with _shown(TextColumn("recording"), BarColumn(), TextColumn("{task.fields[messages]:,} messages")) as progress:
+        task = progress.add_task("", total=seconds, messages=0)
+        yield lambda messages: progress.update(task, advance=1, messages=messages)
+
+
+class Begin(Protocol):
+    """Begins a stage of a long job, of so many rows where they are counted; returns what is told how many are done."""
+
+    def __call__(self, stage: str, rows: int | None = None) -> Callable[[int], None]: ...
+
+
+@contextmanager
+def stages(console: Console | None = None) -> Iterator[Begin]:
+    """Show one stage after the other; call what is returned as each begins."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with _shown(*columns, console=console) as progress:
+        task = progress.add_task("", total=None)
+
+        def begin(stage: str, rows: int | None = None) -> Callable[[int], None]:
+            progress.reset(task, total=rows, description=stage)
+            return lambda done: progress.advance(task, done)
+
+        yield begin
+
+
+@contextmanager
+def _shown(*columns: ProgressColumn, console: Console | None = None) -> Iterator[Progress]:
+    console = console or Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

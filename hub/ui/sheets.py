@@ -7,15 +7,12 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from hub.errors import ConfigError
 from hub.model import Scalar
@@ -198,24 +195,3 @@ def _json_rows(sheet: Sheet, text: str) -> Iterator[tuple[int, dict[str, object]
 def _skipped(text: str, at: int) -> int:
     found = _SEPARATORS.match(text, at)
     return at if found is None else found.end()
-
-
-class Begin(Protocol):
-    """Begins a stage of a long job, of so many rows where they are counted; returns what is told how many are done."""
-
-    def __call__(self, stage: str, rows: int | None = None) -> Callable[[int], None]: ...
-
-
-@contextmanager
-def progress(console: Console | None = None) -> Iterator[Begin]:
-    """Show a bar on a terminal, nothing elsewhere; call what is returned as each stage begins."""
-    console = console or Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-
-        def begin(stage: str, rows: int | None = None) -> Callable[[int], None]:
-            bar.reset(task, total=rows, description=stage)
-            return lambda done: bar.advance(task, done)
-
-        yield begin

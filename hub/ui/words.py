@@ -14,13 +14,19 @@ COLOURS = {
     Severity.LOW: "cyan",
     Severity.INFO: "dim",
 }
-SHOWN_PART = 8
+SHOWN_ID = 8
+"""So much of an id or a pseudonym is shown: it tells them apart, and commands take it."""
 _BARS = "▁▂▃▄▅▆▇█"
 
 
 def title(name: str, label: Mapping[str, str]) -> str:
     """Return what an event or alarm is called: ``zh / en``, or its name where a rule gave no label."""
     return " / ".join(label[language] for language in ("zh", "en") if label.get(language)) or name
+
+
+def label_of(en: str, zh: str) -> dict[str, str]:
+    """Return a label of the names that were given."""
+    return {language: text for language, text in (("en", en), ("zh", zh)) if text}
 
 
 def place(noun: Event | AlarmState) -> str:
@@ -34,7 +40,7 @@ def named(noun: Event | AlarmState) -> str:
     """Return which device or part it is about; of a value the beginning of its pseudonym."""
     if noun.device or not noun.part:
         return f"{noun.device}#{noun.part}" if noun.part else noun.device
-    return f"#{noun.part[:SHOWN_PART]}"
+    return f"#{noun.part[:SHOWN_ID]}"
 
 
 def moment(time: int) -> str:

@@ -29,7 +29,7 @@ from hub.model import (
     Writing,
 )
 from hub.normalize.load import load_profiles
-from hub.revisions import read_rules, read_yaml, revise
+from hub.revisions import read_scenes, read_yaml, revise
 from hub.rules.rule import write_rule
 
 SECOND = 1_000_000_000
@@ -57,7 +57,7 @@ def shipped() -> tuple[Mapping[str, bytes], Catalogue]:
 def documents(*devices: Mapping[str, bytes], rules: Sequence[Path] = ()) -> dict[str, bytes]:
     """Return the shipped YAML, overlaid, and ``devices``."""
     known, catalogue = shipped()
-    found = {**known, **{f"rule/{name}": write_rule(rule) for name, rule in read_rules(rules, catalogue).items()}}
+    found = {**known, **{f"rule/{name}": write_rule(rule) for name, rule in read_scenes(rules, catalogue)[0].items()}}
     for each in devices:
         found |= each
     return found

@@ -14,7 +14,7 @@ from hub.model import PlaceType
 from hub.registry.many import ROWS_A_TIME, put_devices, put_places
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
-from hub.ui.sheets import progress
+from hub.ui.progress import stages
 from tests.registry.conftest import sqlite_url
 from tests.ui.office import Office
 
@@ -186,7 +186,7 @@ def test_a_tree_that_bites_its_tail_is_refused(office: Office) -> None:
 
 def test_a_bar_tells_of_how_many_rows_a_stage_has_been_through() -> None:
     screen = io.StringIO()
-    with progress(Console(file=screen, force_terminal=True, width=80)) as show:
+    with stages(Console(file=screen, force_terminal=True, width=80)) as show:
         show("reading", 8)(3)
         show("checking")
         show("writing", 4)(4)

@@ -18,12 +18,10 @@ from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.cli.reply import Actor, ask, tell
 from hub.ui.printing import say_json, say_table
-from hub.ui.words import marks, moment, since, title
+from hub.ui.words import SHOWN_ID, marks, moment, since, title
 
 app = typer.Typer()
 app.command("show")(show)
-
-SHOWN_ID = 8
 
 
 @app.command("list")

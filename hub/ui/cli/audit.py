@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
@@ -11,8 +10,9 @@ import typer
 
 from hub.registry import audit as audits
 from hub.registry.audit import Line, Values
-from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.printing import say_json, say_table
+from hub.registry.registry import Registry
+from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.printing import say_listing
 from hub.ui.words import details, moment
 
 
@@ -31,14 +31,13 @@ def audit(  # noqa: PLR0913 -- each is a word of the command line
     """
     desk = desk_of(context)
     begin = desk.ago(since) if since else 0
-    found = asyncio.run(_lines(desk, begin, actor, what, limit))
-    if as_json:
-        say_json([asdict(line) for line in found])
-        return
-    say_table(
+    found = desk.in_registry(lambda registry: _lines(registry, begin, actor, what, limit))
+    say_listing(
+        map(asdict, found),
         ("when", "who", "what", "subject", "before", "after", "reason"),
         (tuple(_row(line)) for line in found),
         empty="nothing was done",
+        as_json=as_json,
     )
 
 
@@ -56,7 +55,7 @@ def _told(values: Values | None) -> str:
     return details({name: value for name, value in (values or {}).items() if value not in (None, "", {}, [])})
 
 
-async def _lines(desk: Desk, since: int, actor: str, what: str, limit: int) -> list[Line]:
-    async with desk.registry() as registry, registry.transaction() as connection:
+async def _lines(registry: Registry, since: int, actor: str, what: str, limit: int) -> list[Line]:
+    async with registry.transaction() as connection:
         found = await audits.lines(connection, since=since, actor=actor, what=what, limit=limit)
     return found[::-1]

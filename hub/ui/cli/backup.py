@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hub.config import settings_file
 from hub.ui.backups.making import Backup
-from hub.ui.backups.manifest import Tick
-from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.desk import AsJson, desk_of
 from hub.ui.printing import say_json
+from hub.ui.progress import bytes_bar
 
 
 def backup(
@@ -38,8 +33,9 @@ def backup(
     """
     desk = desk_of(context)
     work = Backup(desk.settings, settings_file(desk.config), has_secrets=with_secrets)
-    asyncio.run(_look(desk, file, "with secrets" if with_secrets else ""))
-    with bar("saving", work.size()) as tick:
+    what = "with secrets" if with_secrets else ""
+    desk.in_registry(lambda registry: registry.look("backup.made", f"file/{file.name}", what))
+    with bytes_bar("saving", work.size()) as tick:
         made = work.make(file, desk.clock, tick)
     if as_json:
         say_json(msgspec.to_builtins(made))
@@ -53,18 +49,3 @@ def backup(
     if made.elsewhere:
         typer.echo(f"not in it: {', '.join(made.elsewhere)}")
     typer.echo(f"{len(made.parts)} files are in {file}")
-
-
-@contextmanager
-def bar(what: str, total: int) -> Iterator[Tick]:
-    """Show how many bytes are done on a terminal, nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
-        task = shown.add_task(what, total=total)
-        yield lambda done: shown.advance(task, done)
-
-
-async def _look(desk: Desk, file: Path, what: str) -> None:
-    async with desk.registry() as registry:
-        await registry.look("backup.made", f"file/{file.name}", what)

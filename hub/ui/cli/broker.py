@@ -12,7 +12,7 @@ from hub.errors import ConfigError
 from hub.keeping import Keeper, keeper_of
 from hub.registry.brokers.broker import Drift
 from hub.registry.registry import Registry
-from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.printing import say_json, say_table
 
 app = typer.Typer()
@@ -26,7 +26,7 @@ def plan(context: typer.Context, *, as_json: AsJson = False) -> None:
     drift = asyncio.run(_with_keeper(desk_of(context), Keeper.drift))
     tell(drift, as_json=as_json)
     if drift:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command()

@@ -21,15 +21,14 @@ from hub.parts import read_content
 from hub.rules.problem import Weight
 from hub.rules.rule import read_rule
 from hub.ui.city_page import missing_of, observe_city
-from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.cli.run import on_signals, spare_the_collector
 from hub.ui.findings import CaseResult, Finding, finding_of, tell
 from hub.ui.http import pages_of, serve
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_json, say_listing, say_table
 from hub.ui.words import moment, title
 from hub.yaml_documents import validate
 
-EXIT_FAILED = 1
 _MILLISECOND_NS = 1_000_000
 
 app = typer.Typer(help="What crosses sites: one card or plate in two places.")
@@ -64,21 +63,12 @@ def status(context: typer.Context, *, as_json: AsJson = False) -> None:
 def list_rules(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List the city rules: what they watch, what they raise, and what cannot be of one card or plate."""
     rules = rules_of(desk_of(context).settings).values()
-    if as_json:
-        say_json([{**_words(rule), "sentence": sentence(rule), "tests": len(rule.tests)} for rule in rules])
-        return
-    say_table(
+    say_listing(
+        ({**_words(rule), "sentence": sentence(rule), "tests": len(rule.tests)} for rule in rules),
         ("rule", "raises", "severity", "sentence"),
-        (
-            (
-                rule.city_rule,
-                rule.raise_.event,
-                rule.raise_.severity.value,
-                title("", sentence(rule)),
-            )
-            for rule in rules
-        ),
+        ((rule.city_rule, rule.raise_.event, rule.raise_.severity.value, title("", sentence(rule))) for rule in rules),
         empty="no city rules",
+        as_json=as_json,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
@@ -13,9 +12,10 @@ import typer
 from hub.errors import ConfigError
 from hub.registry import codes
 from hub.registry.code_kinds import HOUSEHOLD, PERSON, Found, Kinds, Link, new_reference
+from hub.registry.registry import Registry
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.personal import Reason, Unmask, veil_of
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_done, say_json, say_listing
 
 app = typer.Typer()
 
@@ -32,10 +32,7 @@ def new(
 ) -> None:
     """Make a reference for a person or a household that says nothing of them; who it is is written elsewhere."""
     code = kinds_of(desk_of(context)).read(new_reference(kind))
-    if as_json:
-        say_json({"code": code})
-    else:
-        typer.echo(code)
+    say_done(code, {"code": code}, as_json=as_json)
 
 
 @app.command()
@@ -53,7 +50,7 @@ def link(  # noqa: PLR0913 -- each is a word of the command line
     kinds = kinds_of(desk)
     span = {"begins": _day(begins).isoformat() if begins else "", "ends": _day(ends).isoformat() if ends else ""}
     links = [Link(one=kinds.read(code), other=kinds.read(other), **span) for other in others]
-    asyncio.run(_link(desk, kinds, links))
+    desk.in_registry(lambda registry: codes.put_links(registry, kinds, links))
     _tell(kinds, links, "linked", as_json=as_json)
 
 
@@ -62,7 +59,8 @@ def unlink(context: typer.Context, code: Code, other: Code, *, at: At = "", as_j
     """Say that two codes belong together no more from a day on; until then they did."""
     desk = desk_of(context)
     kinds = kinds_of(desk)
-    ended = asyncio.run(_unlink(desk, kinds, (kinds.read(code), kinds.read(other)), _day(at, desk)))
+    pair, day = (kinds.read(code), kinds.read(other)), _day(at, desk)
+    ended = desk.in_registry(lambda registry: codes.end_links(registry, kinds, pair, day))
     _tell(kinds, ended, "unlinked", as_json=as_json)
 
 
@@ -83,16 +81,16 @@ def resolve(  # noqa: PLR0913 -- each is a word of the command line
     start = kinds.read(code)
     is_whole = veil_of(desk, "code", kinds.shown(start), unmask=unmask, reason=reason).is_lifted
     look = None if is_whole else ("code.resolved", kinds.shown(start), reason)
-    found = asyncio.run(_resolve(desk, start, _day(at, desk), steps, look))
+    day = _day(at, desk)
+    found = desk.in_registry(lambda registry: _resolve(registry, start, day, steps, look))
     if not is_whole:
         found = [replace(each, code=kinds.shown(each.code), via=kinds.shown(each.via)) for each in found]
-    if as_json:
-        say_json([asdict(each) for each in found])
-        return
-    say_table(
+    say_listing(
+        map(asdict, found),
         ("code", "steps", "via", "from", "until"),
         ((each.code, str(each.steps), each.via, each.begins, each.ends) for each in found),
         empty="it leads to nothing",
+        as_json=as_json,
     )
 
 
@@ -108,8 +106,8 @@ def move_in(
     """Let a household live somewhere from a day on."""
     desk = desk_of(context)
     kinds = kinds_of(desk)
-    read = [kinds.read(each) for each in others]
-    links = asyncio.run(_move_in(desk, kinds, kinds.read(household), read, _day(at, desk)))
+    who, read, day = kinds.read(household), [kinds.read(each) for each in others], _day(at, desk)
+    links = desk.in_registry(lambda registry: codes.move_in(registry, kinds, who, read, day))
     _tell(kinds, links, "linked", as_json=as_json)
 
 
@@ -118,7 +116,8 @@ def move_out(context: typer.Context, household: Code, *, at: At = "", as_json: A
     """Let a household live there no more from a day on; its consents (care_watch) end with it."""
     desk = desk_of(context)
     kinds = kinds_of(desk)
-    ended, facts = asyncio.run(_move_out(desk, kinds, kinds.read(household), _day(at, desk)))
+    who, day = kinds.read(household), _day(at, desk)
+    ended, facts = desk.in_registry(lambda registry: codes.move_out(registry, kinds, who, day))
     if as_json:
         say_json({"unlinked": [asdict(each) for each in _masked(kinds, ended)], "facts_ended": facts})
         return
@@ -132,11 +131,9 @@ def forget(context: typer.Context, code: Code, *, as_json: AsJson = False) -> No
     """Remove every link of a code, past ones too, as a person may ask."""
     desk = desk_of(context)
     kinds = kinds_of(desk)
-    count = asyncio.run(_forget(desk, kinds, kinds.read(code)))
-    if as_json:
-        say_json({"removed": count})
-    else:
-        typer.echo(f"removed {count} links")
+    one = kinds.read(code)
+    count = desk.in_registry(lambda registry: codes.forget(registry, kinds, one))
+    say_done(f"removed {count} links", {"removed": count}, as_json=as_json)
 
 
 def kinds_of(desk: Desk) -> Kinds:
@@ -166,33 +163,9 @@ def _tell(kinds: Kinds, links: Sequence[Link], what: str, *, as_json: bool) -> N
         typer.echo(f"{what} {each.one} and {each.other} {each.begins}/{each.ends}".removesuffix(" /"))
 
 
-async def _link(desk: Desk, kinds: Kinds, links: Sequence[Link]) -> None:
-    async with desk.registry() as registry:
-        await codes.put_links(registry, kinds, links)
-
-
-async def _unlink(desk: Desk, kinds: Kinds, pair: tuple[str, str], day: date) -> list[Link]:
-    async with desk.registry() as registry:
-        return await codes.end_links(registry, kinds, pair, day)
-
-
-async def _resolve(desk: Desk, code: str, day: date, steps: int, look: tuple[str, str, str] | None) -> list[Found]:
-    async with desk.registry() as registry:
-        if look is not None:
-            await registry.look(*look)
-        return await codes.resolve(registry, code, day, most_steps=steps)
-
-
-async def _move_in(desk: Desk, kinds: Kinds, household: str, others: Sequence[str], day: date) -> list[Link]:
-    async with desk.registry() as registry:
-        return await codes.move_in(registry, kinds, household, others, day)
-
-
-async def _move_out(desk: Desk, kinds: Kinds, household: str, day: date) -> tuple[list[Link], list[str]]:
-    async with desk.registry() as registry:
-        return await codes.move_out(registry, kinds, household, day)
-
-
-async def _forget(desk: Desk, kinds: Kinds, code: str) -> int:
-    async with desk.registry() as registry:
-        return await codes.forget(registry, kinds, code)
+async def _resolve(
+    registry: Registry, code: str, day: date, steps: int, look: tuple[str, str, str] | None
+) -> list[Found]:
+    if look is not None:
+        await registry.look(*look)
+    return await codes.resolve(registry, code, day, most_steps=steps)

@@ -18,7 +18,7 @@ from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.cli.reply import Actor, ask
 from hub.ui.history import MOST, History, Wanted
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_json, say_listing, say_table
 from hub.ui.words import details, moment, since
 from hub.veil import Veil
 
@@ -53,11 +53,9 @@ def list_commands(  # noqa: PLR0913 -- each is a word of the command line
     found = [_veiled(veil, each) for each in found]
     if left_off:
         typer.echo(f"and {left_off} more: --site, --device or --state narrow it down", err=True)
-    if as_json:
-        say_json([document(each) for each in found])
-        return
     now = desk.clock.wall_ns()
-    say_table(COLUMNS, (_row(each, now) for each in found), empty="no commands")
+    rows = (_row(each, now) for each in found)
+    say_listing(map(document, found), COLUMNS, rows, empty="no commands", as_json=as_json)
 
 
 def show(  # noqa: PLR0913 -- each is a word of the command line

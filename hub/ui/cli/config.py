@@ -7,7 +7,7 @@ from dataclasses import asdict
 import typer
 
 from hub.ui.cli.desk import AsJson, desk_of
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_listing
 
 app = typer.Typer()
 
@@ -21,7 +21,5 @@ def _noun() -> None:
 def show(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Show each setting and where it came from; secrets are hidden."""
     settings = desk_of(context).settings.provenance()
-    if as_json:
-        say_json([asdict(setting) for setting in settings])
-    else:
-        say_table(("setting", "value", "from"), ((one.name, one.value, one.origin) for one in settings))
+    rows = ((one.name, one.value, one.origin) for one in settings)
+    say_listing(map(asdict, settings), ("setting", "value", "from"), rows, empty="no settings", as_json=as_json)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from hub.journal.neighbours import state_path
 from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
 from hub.ui.dwellings import DETECTORS, Cover, Dwellings, read_heard
 from hub.ui.printing import say_json, say_table
@@ -73,7 +74,7 @@ async def _cover(desk: Desk, kinds: Sequence[str], oldest: int) -> list[Cover]:
     async with desk.registry() as registry:
         for settings in (each.here for each in desk.each()):
             bodies = await registry.documents(settings.partition)
-            path = settings.files_dir / "state.sqlite"
+            path = state_path(settings.files_dir)
             heard = read_heard(path) if path.exists() else {}
             heard_at = partial(_heard_at, heard)
             found += Dwellings(bodies, kinds).cover(heard_at, oldest)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import os
@@ -23,10 +22,11 @@ from hub.keeping import authority_of, keeper_of, source_topics
 from hub.registry import credentials
 from hub.registry.certificates import Issued
 from hub.registry.credentials import Secret, Terms
+from hub.registry.registry import Registry
 from hub.registry.whole import write_whole
 from hub.ui.cli.broker import bring_in_step
 from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
-from hub.ui.printing import say_json
+from hub.ui.printing import say_done, say_json
 from hub.ui.words import moment
 
 ONCE = "Shown once: only its hash is kept. / 仅显示一次：系统只保存散列值。"
@@ -59,10 +59,14 @@ def rotate(  # noqa: PLR0913 -- each is a word of the command line
     if certificate or csr is not None:
         request = "" if csr is None else _text(csr)
         terms = Terms(life=as_duration(f"{days}d"), overlap=_span(overlap), request=request)
-        _show_paper(asyncio.run(_certify(desk, site, device, terms)), desk, out, as_json=as_json)
+        authority = authority_of(desk.settings, desk.clock)
+        made = desk.in_registry(lambda registry: credentials.certify(registry, authority, (site, device), terms))
+        _show_paper(made, desk, out, as_json=as_json)
     else:
-        show([asyncio.run(_rotate(desk, site, device, overlap))], desk.settings, qr=qr, as_json=as_json)
-    asyncio.run(tell_broker(desk))  # last: what was not shown would be lost if the broker cannot be told
+        span = _span(overlap)
+        secret = desk.in_registry(lambda registry: credentials.rotate(registry, (site, device), span))
+        show([secret], desk.settings, qr=qr, as_json=as_json)
+    tell_broker(desk)  # last: what was not shown would be lost if the broker cannot be told
 
 
 def revoke(
@@ -74,11 +78,10 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """Take from a device, or from the gateway that carries it, all that lets it in; if it is connected, cut it off."""
-    user, carried = asyncio.run(_revoke(desk_of(context), site, device, reason))
-    if as_json:
-        say_json({"user": user, "devices": ["/".join(key) for key in carried]})
-    else:
-        typer.echo(f"revoked {user}, which carried {len(carried)} devices / 已吊销")
+    desk = desk_of(context)
+    user, carried = desk.in_registry(lambda registry: _revoke(desk, registry, (site, device), reason))
+    document = {"user": user, "devices": ["/".join(key) for key in carried]}
+    say_done(f"revoked {user}, which carried {len(carried)} devices / 已吊销", document, as_json=as_json)
 
 
 def export_credentials(
@@ -91,7 +94,8 @@ def export_credentials(
 
     One JSON document a line: user, password_hash (PBKDF2 with SHA-512: $7$rounds$salt$hash), reads, writes.
     """
-    count = asyncio.run(_export(desk_of(context), file, reason))
+    desk = desk_of(context)
+    count = desk.in_registry(lambda registry: _export(desk, registry, file, reason))
     typer.echo(f"{file}: {count:,} users")
 
 
@@ -196,36 +200,24 @@ def _text(path: Path) -> str:
         raise ConfigError("file_unreadable", str(error), file=str(path), hint="a certificate request in PEM") from error
 
 
-async def tell_broker(desk: Desk) -> None:
+def tell_broker(desk: Desk) -> None:
     """Bring the broker in step, where the hub keeps it."""
-    async with desk.registry() as registry:
-        await bring_in_step(desk, registry)
+    desk.in_registry(lambda registry: bring_in_step(desk, registry))
 
 
-async def _rotate(desk: Desk, site: str, device: str, overlap: str) -> Secret:
-    async with desk.registry() as registry:
-        return await credentials.rotate(registry, (site, device), _span(overlap))
-
-
-async def _certify(desk: Desk, site: str, device: str, terms: Terms) -> tuple[str, Issued]:
-    async with desk.registry() as registry:
-        authority = authority_of(desk.settings, desk.clock)
-        return await credentials.certify(registry, authority, (site, device), terms)
-
-
-async def _revoke(desk: Desk, site: str, device: str, reason: str) -> tuple[str, Sequence[tuple[str, str]]]:
-    async with desk.registry() as registry:
-        found = await credentials.revoke(registry, (site, device), reason)
-        keeper = keeper_of(desk.settings, registry, desk.clock)
-        if keeper is not None:
-            await keeper.revoke(found[0])
+async def _revoke(
+    desk: Desk, registry: Registry, key: tuple[str, str], reason: str
+) -> tuple[str, Sequence[tuple[str, str]]]:
+    found = await credentials.revoke(registry, key, reason)
+    keeper = keeper_of(desk.settings, registry, desk.clock)
+    if keeper is not None:
+        await keeper.revoke(found[0])
     return found
 
 
-async def _export(desk: Desk, file: Path, reason: str) -> int:
-    async with desk.registry() as registry:
-        await registry.look("credential.exported", "credential/", reason)
-        roster = await credentials.read_roster(registry, source_topics(desk.settings, await registry.sources()))
+async def _export(desk: Desk, registry: Registry, file: Path, reason: str) -> int:
+    await registry.look("credential.exported", "credential/", reason)
+    roster = await credentials.read_roster(registry, source_topics(desk.settings, await registry.sources()))
     lines: list[Mapping[str, object]] = [asdict(user) for user in roster.users.values()]
     with new_file(file) as descriptor:
         os.write(descriptor, b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines))

@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from hub.errors import ConfigError
+from hub.journal.neighbours import state_path
 from hub.journal.state_file import read_dead_letters
 from hub.model import DeadLetter
 from hub.ui.atlas import Atlas
@@ -22,6 +23,7 @@ from hub.veil import Veil
 
 app = typer.Typer()
 
+SEARCHED_LETTERS = 10_000
 LISTED_BYTES = 4 * 1024
 SHOWN_BYTES = 48
 BYTES_PER_LINE = 16
@@ -79,10 +81,8 @@ def show(  # noqa: PLR0913 -- each is a word of the command line
     """Show one with all bytes that were kept, as a hex dump; of what may tell of persons only with --unmask."""
     desk = desk_of(context)
     veil = veil_of(desk, "dead_letter", f"dead_letter/{number}", unmask=unmask, reason=reason)
-    found = read_dead_letters(_state_file(desk), limit=1, before=number + 1)
-    if not found or found[0].number != number:
-        raise ConfigError("dead_letter_unknown", f"there is no dead letter {number}", hint="`hub dead-letters list`")
-    letter, is_hidden = found[0], bool(hidden_of(desk, veil, found))
+    letter = letter_of(desk, number)
+    is_hidden = bool(hidden_of(desk, veil, [letter]))
     if raw and is_hidden:
         raise ConfigError("unmask_needed", f"the payload of dead letter {number} is {LEFT_OUT}")
     if raw:
@@ -106,8 +106,21 @@ def hex_dump(payload: bytes) -> list[str]:
     return lines
 
 
+def letter_of(desk: Desk, number: int) -> DeadLetter:
+    """Return one dead letter; ConfigError ``dead_letter_unknown``."""
+    found = read_dead_letters(_state_file(desk), limit=1, before=number + 1)
+    if not found or found[0].number != number:
+        raise ConfigError("dead_letter_unknown", f"there is no dead letter {number}", hint="`hub dead-letters list`")
+    return found[0]
+
+
+def strangers_letters(desk: Desk) -> list[DeadLetter]:
+    """Return the newest letters of devices that are not registered, the newest first."""
+    return read_dead_letters(_state_file(desk), limit=SEARCHED_LETTERS, code="unknown_device")
+
+
 def _state_file(desk: Desk) -> Path:
-    path = desk.here.files_dir / "state.sqlite"
+    path = state_path(desk.here.files_dir)
     if not path.exists():
         raise ConfigError("state_missing", "no hub has worked in this data_dir yet", file=str(path))
     return path

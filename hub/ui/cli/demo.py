@@ -18,8 +18,7 @@ from typing_extensions import override
 
 from hub.app import Hub
 from hub.clock import Clock, SystemClock
-from hub.durations import read_seconds
-from hub.errors import ConfigError, UnavailableError
+from hub.errors import UnavailableError
 from hub.metrics import Metrics
 from hub.parts import make_store
 from hub.sinks.control import Request, send_control
@@ -28,7 +27,7 @@ from hub.sinks.stream_readers import follow_events, read_alarms
 from hub.sinks.streams import DOMAINS
 from hub.ui.accounts import Check, Said, balance, delivered_by, read_back
 from hub.ui.cli.alarms import worst_first
-from hub.ui.cli.desk import AsJson
+from hub.ui.cli.desk import EXIT_FAILED, AsJson, as_life
 from hub.ui.cli.run import on_signals
 from hub.ui.http import application, serve
 from hub.ui.live import View, frame_of, view_for
@@ -46,7 +45,6 @@ COMMUNITY = Size(dwellings=120, gates=6)
 UNLOCK_AT = 0.15
 """When the operator opens a gate, as a share of the run."""
 ANSWER_WITHIN = timedelta(seconds=5)
-SHORTEST = timedelta(seconds=1)
 SILENT_AFTER = timedelta(seconds=15)
 MISSED_REPORTS = 3
 SENSOR_SHARE = 0.8
@@ -82,7 +80,7 @@ def demo(  # noqa: PLR0913 -- each is a word of the command line
 
     Ctrl-C ends it early with the same ledger. Exit code 1 when the ledger does not add up.
     """
-    play = Play(duration=_life(duration), rate=rate, seed=seed, broker=broker)
+    play = Play(duration=as_life(duration), rate=rate, seed=seed, broker=broker)
     view = view_for(Console(file=sys.stdout), as_json=as_json)
     stage = empty_directory(directory)
     with (stage / "hub.log").open("w", encoding="utf-8") as log:
@@ -95,20 +93,9 @@ def demo(  # noqa: PLR0913 -- each is a word of the command line
     view.close_books(checks)
     if not all(check.holds for check in checks):
         view.note(f"everything is kept in {stage}, what went on in its hub.log")
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FAILED)
     if directory is None:
         shutil.rmtree(stage)
-
-
-def _life(text: str) -> timedelta:
-    """Return how long the play lasts; ConfigError ``duration_invalid``."""
-    try:
-        life = read_seconds(text)
-    except ValueError as error:
-        raise ConfigError("duration_invalid", str(error), hint="a plain number is seconds") from error
-    if life < SHORTEST:
-        raise ConfigError("duration_invalid", f"{text!r} is too short", hint="at least 1s")
-    return life
 
 
 async def _demo(play: Play, directory: Path, view: View, clock: Clock) -> list[Check]:

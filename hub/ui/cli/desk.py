@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import orjson
 import typer
 
 from hub.clock import SystemClock
 from hub.config import Settings, read_settings, settings_file
-from hub.durations import read_duration
+from hub.durations import read_duration, read_seconds
 from hub.errors import ConfigError
 from hub.partitions import partitions_of, settings_of
 from hub.sinks.redis_link import Link, RedisAddress
@@ -23,6 +24,11 @@ from hub.ui.installing.belonging import hand_over
 if TYPE_CHECKING:
     from hub.registry.registry import Registry
 
+EXIT_FAILED = 1
+"""Not now, or it did not add up; main.py knows all that a command may leave with."""
+SHORTEST_LIFE = timedelta(seconds=1)
+
+T = TypeVar("T")
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document (one a line when following).")]
 
 
@@ -91,6 +97,15 @@ class Desk:
 
         return Registry(self.settings.registry_url(), actor=self.actor, clock=self.clock)
 
+    def in_registry(self, work: Callable[[Registry], Awaitable[T]]) -> T:
+        """Open the registry, do ``work`` there, and return what came of it."""
+
+        async def done() -> T:
+            async with self.registry() as registry:
+                return await work(registry)
+
+        return asyncio.run(done())
+
     def ago(self, span: str) -> int:
         """Return the wall-clock ns of ``span`` before now; ConfigError for what is no duration."""
         return self.clock.wall_ns() - as_duration(span) // timedelta(microseconds=1) * 1_000
@@ -108,6 +123,17 @@ def as_duration(text: str) -> timedelta:
         return read_duration(text)
     except ValueError as error:
         raise ConfigError("duration_invalid", str(error)) from error
+
+
+def as_life(text: str) -> timedelta:
+    """Return how long what is simulated lasts, a plain number being seconds; ConfigError ``duration_invalid``."""
+    try:
+        life = read_seconds(text)
+    except ValueError as error:
+        raise ConfigError("duration_invalid", str(error), hint="a plain number is seconds") from error
+    if life < SHORTEST_LIFE:
+        raise ConfigError("duration_invalid", f"{text!r} is too short", hint="at least 1s")
+    return life
 
 
 def pairs_of(texts: Sequence[str]) -> dict[str, bool | int | float | str]:

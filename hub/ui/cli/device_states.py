@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import typer
 
 from hub.registry.nouns import DeviceState
+from hub.registry.registry import Registry
 from hub.ui.cli.broker import bring_in_step
 from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.printing import say_json
+from hub.ui.printing import say_done
 
 
 def enable(context: typer.Context, site: str, device: str, *, as_json: AsJson = False) -> None:
@@ -29,29 +28,25 @@ def retire(context: typer.Context, site: str, device: str, *, as_json: AsJson = 
 
 def remove(context: typer.Context, site: str, device: str, *, as_json: AsJson = False) -> None:
     """Forget a device that was added by mistake; its id and its serial number are free again."""
-    asyncio.run(_remove(desk_of(context), site, device))
+    desk = desk_of(context)
+    desk.in_registry(lambda registry: _remove(desk, registry, site, device))
     _tell(site, device, "removed", as_json=as_json)
 
 
 def _move(desk: Desk, key: tuple[str, str], state: DeviceState, *, as_json: bool) -> None:
-    asyncio.run(_set(desk, key, state))
+    desk.in_registry(lambda registry: _set(desk, registry, key, state))
     _tell(*key, state.value, as_json=as_json)
 
 
 def _tell(site: str, device: str, state: str, *, as_json: bool) -> None:
-    if as_json:
-        say_json({"site": site, "id": device, "state": state})
-    else:
-        typer.echo(f"{site}/{device} is {state}")
+    say_done(f"{site}/{device} is {state}", {"site": site, "id": device, "state": state}, as_json=as_json)
 
 
-async def _set(desk: Desk, key: tuple[str, str], state: DeviceState) -> None:
-    async with desk.registry() as registry:
-        await registry.set_device_state(*key, state)
-        await bring_in_step(desk, registry)
+async def _set(desk: Desk, registry: Registry, key: tuple[str, str], state: DeviceState) -> None:
+    await registry.set_device_state(*key, state)
+    await bring_in_step(desk, registry)
 
 
-async def _remove(desk: Desk, site: str, device: str) -> None:
-    async with desk.registry() as registry:
-        await registry.remove_device(site, device)
-        await bring_in_step(desk, registry)
+async def _remove(desk: Desk, registry: Registry, site: str, device: str) -> None:
+    await registry.remove_device(site, device)
+    await bring_in_step(desk, registry)

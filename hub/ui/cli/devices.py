@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import Annotated
 
@@ -10,10 +9,11 @@ import typer
 
 from hub.registry.credentials import Secret, make_secrets
 from hub.registry.nouns import Device, DeviceState
+from hub.registry.registry import Registry
 from hub.ui.cli import credentials, device_states, imports, pending
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.fitness import add_fitting
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_json, say_listing
 from hub.ui.words import details
 
 app = typer.Typer()
@@ -43,14 +43,12 @@ def list_devices(  # noqa: PLR0913 -- each is a word of the command line
     """List devices, also those that are pending, disabled or retired."""
     found = [
         device
-        for device in asyncio.run(_read(desk_of(context)))
+        for device in desk_of(context).in_registry(Registry.devices)
         if site in {None, device.site} and kind in {None, device.kind} and state in {None, device.state}
     ]
     found = [device for device in found if tag is None or tag in device.tags]
-    if as_json:
-        say_json([asdict(device) for device in found])
-        return
-    say_table(
+    say_listing(
+        map(asdict, found),
         ("site", "device", "kind", "profile", "place", "state", "network", "gateway", "tags", "params"),
         (
             (
@@ -68,6 +66,7 @@ def list_devices(  # noqa: PLR0913 -- each is a word of the command line
             for device in found
         ),
         empty="no devices",
+        as_json=as_json,
     )
 
 
@@ -109,21 +108,15 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
         state=DeviceState.PENDING if is_pending else DeviceState.ACTIVE,
     )
     desk = desk_of(context)
-    noun, made = asyncio.run(_add(desk, noun, has_secret=secret or qr))
+    noun, made = desk.in_registry(lambda registry: _add(desk, registry, noun, has_secret=secret or qr))
     if as_json:
         say_json({**asdict(noun), "credentials": [credentials.access(desk.settings, each) for each in made]})
     else:
         typer.echo(f"added {site}/{device}")
         credentials.show(made, desk.settings, qr=qr, as_json=False)
-    asyncio.run(credentials.tell_broker(desk))
+    credentials.tell_broker(desk)
 
 
-async def _read(desk: Desk) -> list[Device]:
-    async with desk.registry() as registry:
-        return await registry.devices()
-
-
-async def _add(desk: Desk, device: Device, *, has_secret: bool) -> tuple[Device, list[Secret]]:
-    async with desk.registry() as registry:
-        added = await add_fitting(desk.settings, registry, device)
-        return added, await make_secrets(registry, [(added.site, added.id)]) if has_secret else []
+async def _add(desk: Desk, registry: Registry, device: Device, *, has_secret: bool) -> tuple[Device, list[Secret]]:
+    added = await add_fitting(desk.settings, registry, device)
+    return added, await make_secrets(registry, [(added.site, added.id)]) if has_secret else []

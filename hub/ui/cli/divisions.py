@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import Annotated
 
@@ -10,9 +9,10 @@ import typer
 
 from hub.registry.addresses import level_of
 from hub.registry.nouns import Division
-from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.printing import say_json, say_table
-from hub.ui.words import title
+from hub.registry.registry import Registry
+from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.printing import say_done, say_listing
+from hub.ui.words import label_of, title
 
 app = typer.Typer()
 
@@ -29,31 +29,19 @@ def set_division(
     as_json: AsJson = False,
 ) -> None:
     """Say what a code stands for."""
-    label = {language: text for language, text in (("en", en), ("zh", zh)) if text}
-    division = Division(code=code, label=label)
-    asyncio.run(_set(desk_of(context), division))
-    if as_json:
-        say_json(asdict(division))
-    else:
-        typer.echo(f"{code} is {title(code, label)}")
+    division = Division(code=code, label=label_of(en, zh))
+    desk_of(context).in_registry(lambda registry: registry.set_division(division))
+    say_done(f"{code} is {title(code, division.label)}", asdict(division), as_json=as_json)
 
 
 @app.command("list")
 def list_divisions(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List what codes stand for."""
-    found = asyncio.run(_read(desk_of(context)))
-    if as_json:
-        say_json([{**asdict(each), "level": level_of(each.code)} for each in found])
-        return
-    rows = ((each.code, level_of(each.code), title("", each.label)) for each in found)
-    say_table(("code", "level", "name"), rows, empty="no divisions")
-
-
-async def _set(desk: Desk, division: Division) -> None:
-    async with desk.registry() as registry:
-        await registry.set_division(division)
-
-
-async def _read(desk: Desk) -> list[Division]:
-    async with desk.registry() as registry:
-        return await registry.divisions()
+    found = desk_of(context).in_registry(Registry.divisions)
+    say_listing(
+        ({**asdict(each), "level": level_of(each.code)} for each in found),
+        ("code", "level", "name"),
+        ((each.code, level_of(each.code), title("", each.label)) for each in found),
+        empty="no divisions",
+        as_json=as_json,
+    )

@@ -21,7 +21,7 @@ from hub.replay.tape import tape_of
 from hub.sinks.control import Request
 from hub.sinks.redis_link import Link
 from hub.sinks.stream_readers import read_twins
-from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
+from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, as_duration, desk_of
 from hub.ui.cli.reply import Actor, ask, sentence
 from hub.ui.cli.whose import desk_for
 from hub.ui.drills.cause import Speaker, speakers, zone_of
@@ -88,7 +88,7 @@ def fire(  # noqa: PLR0913 -- each is a word of the command line
         say_table(("检查 / check", "结果 / result", "说明 / detail"), rows)
         typer.echo("\n".join(str(file) for file in files))
     if not found.has_passed:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FAILED)
 
 
 async def _play(desk: Desk, wish: Wish) -> Findings:

@@ -18,15 +18,14 @@ from hub.ui.cli import events_forward
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.history import History, Wanted
-from hub.ui.printing import console_of, say_json, say_table
-from hub.ui.words import COLOURS, clock_time, details, marks, moment, sentence, title
+from hub.ui.printing import console_of, say_json, say_listing
+from hub.ui.words import COLOURS, SHOWN_ID, clock_time, details, marks, moment, sentence, title
 from hub.veil import Veil
 
 app = typer.Typer()
 app.command()(events_forward.forward)
 app.add_typer(events_forward.deliveries, name="deliveries")
 
-SHOWN_ID = 8
 
 Domains = Annotated[list[str] | None, typer.Option("--domain", help=f"Only these: {', '.join(DOMAINS)}.")]
 Types = Annotated[list[str] | None, typer.Option("--type", help="fire.smoke_alarm, or *.offline; may be repeated.")]
@@ -62,10 +61,8 @@ def list_events(  # noqa: PLR0913 -- each is a word of the command line
     )
     atlas, found = asyncio.run(_read(desk, wanted, None if since is None else desk.ago(since), limit))
     events = [veil.told(event) for event in found]
-    if as_json:
-        say_json([msgspec.to_builtins(event) for event in events])
-        return
-    say_table(
+    say_listing(
+        map(msgspec.to_builtins, events),
         ("id", "time", "severity", "event", "", "where", "what"),
         (
             (
@@ -80,6 +77,7 @@ def list_events(  # noqa: PLR0913 -- each is a word of the command line
             for event in events
         ),
         empty="no events",
+        as_json=as_json,
     )
 
 

@@ -26,7 +26,7 @@ from hub.sinks.streams import DOMAINS, domain_key
 from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
 from hub.ui.cli.outgoing import HttpPort, http_of, let_again, log_outcome, say_lines, say_outcome, work
 from hub.ui.cli.personal import Reason, Unmask, learn_kinds, veil_of
-from hub.ui.printing import say_json
+from hub.ui.printing import say_done
 from hub.veil import Veil
 
 FOLDER = "forward"
@@ -136,7 +136,7 @@ def retry(
     """Let dead deliveries wait again, as they were, with the same ids; the forwarder takes them up within seconds."""
     desk = desk_of(context)
     retried = asyncio.run(let_again(desk, directory_of(desk.settings, name), numbers or (), every=every))
-    say_json({"retried": retried}) if as_json else typer.echo(f"{retried} wait again")
+    say_done(f"{retried} wait again", {"retried": retried}, as_json=as_json)
 
 
 def directory_of(settings: Settings, name: str) -> Path:

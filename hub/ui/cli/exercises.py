@@ -16,7 +16,7 @@ from hub.ui.atlas import Atlas
 from hub.ui.cli import reply
 from hub.ui.cli.desk import Desk
 from hub.ui.cli.personal import masking
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_listing
 from hub.ui.words import moment
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Devices, and places with everything in them.")]
@@ -34,13 +34,12 @@ def say_running(desk: Desk, kind: str, sites: Sequence[str] | None, *, as_json: 
     """Print the tests or drills that run, what ends first first."""
     atlas, found = asyncio.run(_read(desk, f"_{kind}", sites))
     found = [masking(desk).told(each) for each in found]
-    if as_json:
-        say_json([msgspec.to_builtins(each) for each in found])
-        return
-    say_table(
+    say_listing(
+        map(msgspec.to_builtins, found),
         ("what", "where", "since", "until", "by", "why", "rules", "commands"),
         (_row(atlas, each) for each in found),
         empty=f"no {kind} is running",
+        as_json=as_json,
     )
 
 

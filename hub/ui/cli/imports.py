@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,8 +23,9 @@ from hub.ui.cli.credentials import new_file, tell_broker, write_secrets
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.sources import compiled
 from hub.ui.fitness import Fitting
-from hub.ui.printing import say_json
-from hub.ui.sheets import Row, Sheet, progress, read_sheet, write_csv
+from hub.ui.printing import say_done, say_json
+from hub.ui.progress import stages
+from hub.ui.sheets import Row, Sheet, read_sheet, write_csv
 
 DEVICE_COLUMNS = (
     "site", "id", "kind", "profile", "place", "serial", "params", "user", "source", "network_id", "gateway", "tags",
@@ -65,14 +67,11 @@ def import_devices(
     registered as it is. Who carries several of them has one secret, who has one already keeps it.
     """
     desk = desk_of(context)
-    if secrets is None:
-        tally = asyncio.run(_import_devices(desk, file, None, as_json=as_json))
-    else:
-        with new_file(secrets) as into:
-            tally = asyncio.run(_import_devices(desk, file, into, as_json=as_json))
-    with progress() as show:
+    with nullcontext() if secrets is None else new_file(secrets) as into:
+        tally = asyncio.run(_import_devices(desk, file, into, as_json=as_json))
+    with stages() as show:
         show("telling the broker")
-        asyncio.run(tell_broker(desk))
+        tell_broker(desk)
     _tell(tally, as_json=as_json)
 
 
@@ -83,7 +82,7 @@ def export_devices(
     as_json: AsJson = False,
 ) -> None:
     """Print devices as a CSV file, or JSON, that can be imported."""
-    found = asyncio.run(_read(desk_of(context), Registry.devices))
+    found = desk_of(context).in_registry(Registry.devices)
     _print(
         DEVICE_COLUMNS, [_cells_of_device(device) for device in found if site in {None, device.site}], as_json=as_json
     )
@@ -95,7 +94,9 @@ def import_places(context: typer.Context, file: File, *, as_json: AsJson = False
     Columns: site, id, type, parent, en, zh, code, longitude, latitude, floors, basements, footprint (GeoJSON), facts
     (JSON), consents (JSON). A column that is not there leaves what is registered as it is.
     """
-    _tell(asyncio.run(_import_places(desk_of(context), file, as_json=as_json)), as_json=as_json)
+    sheet = read_sheet(file, PLACE_COLUMNS)
+    tally = desk_of(context).in_registry(lambda registry: _import_places(registry, sheet, as_json=as_json))
+    _tell(tally, as_json=as_json)
 
 
 def export_places(
@@ -105,7 +106,7 @@ def export_places(
     as_json: AsJson = False,
 ) -> None:
     """Print places as a CSV file, or JSON, that can be imported."""
-    found = asyncio.run(_read(desk_of(context), Registry.places))
+    found = desk_of(context).in_registry(Registry.places)
     _print(PLACE_COLUMNS, [_cells_of_place(place) for place in found if site in {None, place.site}], as_json=as_json)
 
 
@@ -122,7 +123,7 @@ async def _import_devices(desk: Desk, file: Path, into: int | None, *, as_json: 
         by_key = {many.key_of(device): device for device in known}
         by_serial = {device.serial: device for device in known if device.serial is not None}
         devices: list[Device] = []
-        with progress() as show:
+        with stages() as show:
             read = show("reading", len(sheet.rows))
             for row in sheet.rows:
                 serial = sheet.text(row, "serial")
@@ -180,17 +181,15 @@ def _cells_of_device(device: Device) -> dict[str, object]:
 # --------------------------------------------------------------------------------------------------------- places
 
 
-async def _import_places(desk: Desk, file: Path, *, as_json: bool) -> Tally:
-    sheet = read_sheet(file, PLACE_COLUMNS)
-    async with desk.registry() as registry:
-        by_key = {many.key_of(place): place for place in await registry.places()}
-        with progress() as show:
-            show("checking")
-            keys = [(sheet.text(row, "site"), sheet.text(row, "id")) for row in sheet.rows]
-            places = [_place(sheet, row, key, by_key.get(key)) for row, key in zip(sheet.rows, keys, strict=True)]
-            fresh = [place for place in places if by_key.get(many.key_of(place)) != place]
-            _settle(sheet, places, await many.wrong_places(registry, places), as_json=as_json)
-            await many.put_places(registry, fresh, show("writing", len(fresh)))
+async def _import_places(registry: Registry, sheet: Sheet, *, as_json: bool) -> Tally:
+    by_key = {many.key_of(place): place for place in await registry.places()}
+    with stages() as show:
+        show("checking")
+        keys = [(sheet.text(row, "site"), sheet.text(row, "id")) for row in sheet.rows]
+        places = [_place(sheet, row, key, by_key.get(key)) for row, key in zip(sheet.rows, keys, strict=True)]
+        fresh = [place for place in places if by_key.get(many.key_of(place)) != place]
+        _settle(sheet, places, await many.wrong_places(registry, places), as_json=as_json)
+        await many.put_places(registry, fresh, show("writing", len(fresh)))
     return _tally(places, fresh, by_key.keys())
 
 
@@ -250,10 +249,8 @@ def _tally(nouns: Sequence[N], fresh: Sequence[N], known: Collection[Key]) -> Ta
 
 
 def _tell(tally: Tally, *, as_json: bool) -> None:
-    if as_json:
-        say_json(asdict(tally))
-    else:
-        typer.echo(f"added {tally.added}, changed {tally.changed}, unchanged {tally.unchanged}")
+    said = f"added {tally.added}, changed {tally.changed}, unchanged {tally.unchanged}"
+    say_done(said, asdict(tally), as_json=as_json)
 
 
 def _print(columns: Sequence[str], rows: Sequence[dict[str, object]], *, as_json: bool) -> None:
@@ -261,8 +258,3 @@ def _print(columns: Sequence[str], rows: Sequence[dict[str, object]], *, as_json
         say_json(rows)
     else:
         write_csv(columns, rows)
-
-
-async def _read(desk: Desk, what: Callable[[Registry], Awaitable[list[N]]]) -> list[N]:
-    async with desk.registry() as registry:
-        return await what(registry)

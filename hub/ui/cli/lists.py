@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -16,10 +15,11 @@ from hub.normalize.plates import PROVINCES, plate_cn
 from hub.registry import circumstances
 from hub.registry.audit import HIDDEN
 from hub.registry.nouns import Entry
+from hub.registry.registry import Registry
 from hub.registry.validity import parted, validity
 from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
 from hub.ui.cli.personal import Reason, Unmask, veil_of
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_done, say_json, say_listing
 from hub.ui.sheets import Row, Sheet, read_sheet
 from hub.veil import masked
 
@@ -60,7 +60,7 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
     entries = [
         Entry(list=name, value=as_read(value), site=site, place=place, valid=valid, note=note) for value in values
     ]
-    asyncio.run(_put(desk, entries))
+    desk.in_registry(lambda registry: circumstances.put_entries(registry, entries))
     if as_json:
         say_json([asdict(entry) for entry in entries])
     else:
@@ -80,11 +80,8 @@ def remove(  # noqa: PLR0913 -- each is a word of the command line
 ) -> None:
     """Take values off a list."""
     gone = [as_read(value) for value in values]
-    asyncio.run(_remove(desk_of(context), (site, place), name, gone))
-    if as_json:
-        say_json({"removed": gone})
-    else:
-        typer.echo(f"{name}: took off {', '.join(gone)}")
+    desk_of(context).in_registry(lambda registry: circumstances.remove_entries(registry, site, name, gone, place=place))
+    say_done(f"{name}: took off {', '.join(gone)}", {"removed": gone}, as_json=as_json)
 
 
 @app.command("import")
@@ -101,11 +98,8 @@ def import_entries(
     """
     sheet = read_sheet(file, COLUMNS)
     entries = [_entry(sheet, row, name) for row in sheet.rows]
-    asyncio.run(_import(desk_of(context), sheet, entries, as_json=as_json))
-    if as_json:
-        say_json({"entries": len(entries)})
-    else:
-        typer.echo(f"{len(entries)} entries are on their lists")
+    desk_of(context).in_registry(lambda registry: _import(registry, sheet, entries, as_json=as_json))
+    say_done(f"{len(entries)} entries are on their lists", {"entries": len(entries)}, as_json=as_json)
 
 
 @app.command()
@@ -123,13 +117,11 @@ def show(  # noqa: PLR0913 -- each is a word of the command line
     is_whole = veil_of(desk, "list", f"list/{site or '*'}/{name or '*'}", unmask=unmask, reason=reason).is_lifted
     found = [
         entry if is_whole else replace(entry, value=masked(entry.value), note=HIDDEN if entry.note else "")
-        for entry in asyncio.run(_read(desk))
+        for entry in desk.in_registry(circumstances.read_entries)
         if name in {"", entry.list} and (not site or entry.site in {"", site})
     ]
-    if as_json:
-        say_json([asdict(entry) for entry in found])
-        return
-    say_table(
+    say_listing(
+        map(asdict, found),
         ("list", "value", "where", "from", "until", "note"),
         (
             (
@@ -142,6 +134,7 @@ def show(  # noqa: PLR0913 -- each is a word of the command line
             for entry in found
         ),
         empty="no entries",
+        as_json=as_json,
     )
 
 
@@ -154,11 +147,9 @@ def tidy(
 ) -> None:
     """Take off what ended long ago: visitors of last month are nobody's business."""
     desk = desk_of(context)
-    gone = asyncio.run(_tidy(desk, desk.ago(ended)))
-    if as_json:
-        say_json({"removed": len(gone)})
-    else:
-        typer.echo(f"took off {len(gone)} entries")
+    at = desk.ago(ended)
+    gone = desk.in_registry(lambda registry: circumstances.tidy_entries(registry, at))
+    say_done(f"took off {len(gone)} entries", {"removed": len(gone)}, as_json=as_json)
 
 
 def validity_of(desk: Desk, begins: str, ends: str, span: str) -> str:
@@ -193,29 +184,8 @@ def _entry(sheet: Sheet, row: Row, name: str) -> Entry:
     )
 
 
-async def _read(desk: Desk) -> list[Entry]:
-    async with desk.registry() as registry:
-        return await circumstances.read_entries(registry)
-
-
-async def _put(desk: Desk, entries: Sequence[Entry]) -> None:
-    async with desk.registry() as registry:
-        await circumstances.put_entries(registry, entries)
-
-
-async def _tidy(desk: Desk, at: int) -> list[Entry]:
-    async with desk.registry() as registry:
-        return await circumstances.tidy_entries(registry, at)
-
-
-async def _remove(desk: Desk, where: tuple[str, str], name: str, values: Sequence[str]) -> None:
-    async with desk.registry() as registry:
-        await circumstances.remove_entries(registry, where[0], name, values, place=where[1])
-
-
-async def _import(desk: Desk, sheet: Sheet, entries: Sequence[Entry], *, as_json: bool) -> None:
-    async with desk.registry() as registry:
-        for index, text in await circumstances.entry_problems(registry, entries):
-            sheet.blame(sheet.rows[index].line, text)
-        sheet.settle(as_json=as_json)
-        await circumstances.put_entries(registry, entries)
+async def _import(registry: Registry, sheet: Sheet, entries: Sequence[Entry], *, as_json: bool) -> None:
+    for index, text in await circumstances.entry_problems(registry, entries):
+        sheet.blame(sheet.rows[index].line, text)
+    sheet.settle(as_json=as_json)
+    await circumstances.put_entries(registry, entries)

@@ -11,11 +11,11 @@ import typer
 
 from hub import __version__
 from hub.errors import ConfigError, HubError, PoisonError, UnavailableError
-from hub.ui.cli.desk import Desk
+from hub.ui.cli.desk import EXIT_FAILED, Desk
 from hub.ui.cli.later import later
 from hub.ui.logs import LogLevel, configure_logging
 
-EXIT_FAILED, EXIT_CONFIG, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_CONFIG, EXIT_INTERRUPTED = 2, 130
 
 # What a person can do about a server that is not there; the error itself says which one and why.
 ADVICE = {

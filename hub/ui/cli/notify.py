@@ -30,15 +30,14 @@ from hub.rules.calendars import WEEK, Window
 from hub.sinks.redis_link import RedisAddress
 from hub.sinks.streams import DOMAINS, domain_key
 from hub.ui.atlas import Atlas
-from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.cli.outgoing import HttpPort, http_of, let_again, log_outcome, say_lines, say_outcome, work
 from hub.ui.cli.personal import Reason, Unmask, learn_kinds, veil_of
 from hub.ui.escalations import untold_steps
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_done, say_json, say_listing, say_table
 from hub.veil import Veil
 
 FOLDER = "notify"
-EXIT_FAILED = 1
 PATIENCE = Patience(pauses=(1, 2, 5, 10, 30, 60), give_up_after=timedelta(hours=24), side_by_side=4)
 """A message of yesterday is none."""
 ROUTES = "the README says what channels and routes look like: What leaves the house"
@@ -135,24 +134,23 @@ def check(context: typer.Context, *, as_json: AsJson = False) -> None:
     desk = desk_of(context)
     wishes = wishes_of(desk)
     found = untold_steps(desk.settings, wishes)
-    if as_json:
-        say_json([{**msgspec.to_builtins(each), **each.names, "hint": each.hint} for each in found])
-    else:
-        say_table(
-            ("rule / 规则", "severity / 级别", "after / 时限", "role / 角色", "told / 已通知", "what to do / 处理"),
+    say_listing(
+        ({**msgspec.to_builtins(each), **each.names, "hint": each.hint} for each in found),
+        ("rule / 规则", "severity / 级别", "after / 时限", "role / 角色", "told / 已通知", "what to do / 处理"),
+        (
             (
-                (
-                    each.rule,
-                    each.severity.value,
-                    write_duration(each.after),
-                    f"{each.role}\n{each.names['en']}\n{each.names['zh']}",
-                    f"only in {', '.join(each.places)}" if each.places else "nobody / 无人",
-                    f"add {each.hint}\n增加路由：to: [{each.role}]",
-                )
-                for each in found
-            ),
-            empty="every step of every escalation is told to somebody / 每一级升级都有人收到",
-        )
+                each.rule,
+                each.severity.value,
+                write_duration(each.after),
+                f"{each.role}\n{each.names['en']}\n{each.names['zh']}",
+                f"only in {', '.join(each.places)}" if each.places else "nobody / 无人",
+                f"add {each.hint}\n增加路由：to: [{each.role}]",
+            )
+            for each in found
+        ),
+        empty="every step of every escalation is told to somebody / 每一级升级都有人收到",
+        as_json=as_json,
+    )
     if found:
         raise typer.Exit(EXIT_FAILED)
 
@@ -218,7 +216,7 @@ def retry(
     """Let dead messages wait again; the notifier takes them up within seconds."""
     desk = desk_of(context)
     retried = asyncio.run(let_again(desk, directory_of(desk), numbers or (), every=every))
-    say_json({"retried": retried}) if as_json else typer.echo(f"{retried} wait again")
+    say_done(f"{retried} wait again", {"retried": retried}, as_json=as_json)
 
 
 def wishes_of(desk: Desk) -> Wishes:

@@ -26,9 +26,8 @@ from hub.ui.cli.run import on_signals
 from hub.ui.http import serve
 from hub.ui.outward_page import outward_pages
 from hub.ui.printing import say_json, say_table
-from hub.ui.words import moment
+from hub.ui.words import SHOWN_ID, moment
 
-SHOWN_ID = 8
 LOOK_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)

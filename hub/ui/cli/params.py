@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated
@@ -15,11 +14,12 @@ from hub.parts import read_content
 from hub.registry import circumstances
 from hub.registry.documents import scope_of
 from hub.registry.nouns import Params
+from hub.registry.registry import Registry
 from hub.rules.names import suggestion
 from hub.rules.rule import Rule, read_rule
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.cli.personal import masking
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_done, say_listing
 from hub.ui.scenes.shelf import check_values
 
 app = typer.Typer()
@@ -55,8 +55,8 @@ def set_values(  # noqa: PLR0913 -- each is a word of the command line
     """Say what parameters are somewhere; the hub takes it up within 5 seconds."""
     desk = desk_of(context)
     wanted = replace(_scope(rule, profile, site, place, device), values=pairs_of(values))
-    found = asyncio.run(_set(desk, wanted, _rule(desk, rule)))
-    _tell(found, as_json=as_json)
+    words = _rule(desk, rule)
+    _tell(desk.in_registry(lambda registry: _set(registry, wanted, words)), as_json=as_json)
 
 
 @app.command()
@@ -73,7 +73,8 @@ def unset(  # noqa: PLR0913 -- each is a word of the command line
 ) -> None:
     """Forget what was said there: what is wider holds again."""
     scope = _scope(rule, profile, site, place, device)
-    _tell(asyncio.run(_unset(desk_of(context), scope, names or ())), as_json=as_json)
+    found = desk_of(context).in_registry(lambda registry: circumstances.unset_params(registry, scope, names or ()))
+    _tell(found, as_json=as_json)
 
 
 @app.command()
@@ -91,20 +92,21 @@ def show(
     if place or device:
         if not rule:
             raise ConfigError("option_invalid", "of which rule?", hint="hub params show RULE --device SITE/DEVICE")
-        told = asyncio.run(_effective(desk, _rule(desk, rule), _key(place), _key(device)))
+        words = _rule(desk, rule)
+        told = desk.in_registry(lambda registry: _effective(registry, words, _key(place), _key(device)))
         found = [replace(each, value=veil.scalar(each.name, each.value)) for each in told]
-        if as_json:
-            say_json([asdict(each) for each in found])
-        else:
-            table = ((each.name, str(each.value), each.origin) for each in found)
-            say_table(("parameter", "is", "because of"), table, empty="it has none")
+        say_listing(
+            map(asdict, found),
+            ("parameter", "is", "because of"),
+            ((each.name, str(each.value), each.origin) for each in found),
+            empty="it has none",
+            as_json=as_json,
+        )
         return
-    kept = asyncio.run(_read(desk))
+    kept = desk.in_registry(circumstances.read_params)
     listed = [replace(each, values=veil.data(each.values)) for each in kept if rule in {"", each.rule}]
-    if as_json:
-        say_json([asdict(each) for each in listed])
-        return
-    say_table(
+    say_listing(
+        map(asdict, listed),
         ("rule", "site", "for", "parameter", "is"),
         (
             (each.rule, each.site or "every site", scope_of(each), name, str(value))
@@ -112,6 +114,7 @@ def show(
             for name, value in each.values.items()
         ),
         empty="nothing is set: every rule is as it is written",
+        as_json=as_json,
     )
 
 
@@ -165,38 +168,25 @@ def _rule(desk: Desk, name: str) -> Rule:
 
 
 def _tell(found: Params, *, as_json: bool) -> None:
-    if as_json:
-        say_json(asdict(found))
-        return
     values = ", ".join(f"{name}={value}" for name, value in found.values.items())
     where = "/".join(part for part in (found.site, scope_of(found)) if part)
-    typer.echo(f"{found.rule} for {where}: {values or 'nothing of its own'}")
+    say_done(f"{found.rule} for {where}: {values or 'nothing of its own'}", asdict(found), as_json=as_json)
 
 
-async def _set(desk: Desk, wanted: Params, rule: Rule) -> Params:
-    async with desk.registry() as registry:
-        scope = replace(wanted, values={})
-        known = [each for each in await circumstances.read_params(registry) if replace(each, values={}) == scope]
-        check_values(rule, {**(known[0].values if known else {}), **wanted.values})
-        return await circumstances.set_params(registry, wanted)
+async def _set(registry: Registry, wanted: Params, rule: Rule) -> Params:
+    scope = replace(wanted, values={})
+    known = [each for each in await circumstances.read_params(registry) if replace(each, values={}) == scope]
+    check_values(rule, {**(known[0].values if known else {}), **wanted.values})
+    return await circumstances.set_params(registry, wanted)
 
 
-async def _unset(desk: Desk, scope: Params, names: Sequence[str]) -> Params:
-    async with desk.registry() as registry:
-        return await circumstances.unset_params(registry, scope, names)
-
-
-async def _read(desk: Desk) -> list[Params]:
-    async with desk.registry() as registry:
-        return await circumstances.read_params(registry)
-
-
-async def _effective(desk: Desk, rule: Rule, place: tuple[str, str], device: tuple[str, str]) -> list[Effective]:
-    async with desk.registry() as registry:
-        params = await circumstances.read_params(registry)
-        devices = {(each.site, each.id): each for each in await registry.devices()}
-        places = {(each.site, each.id): each for each in await registry.places()}
-        sites = {each.id for each in await registry.sites()}
+async def _effective(
+    registry: Registry, rule: Rule, place: tuple[str, str], device: tuple[str, str]
+) -> list[Effective]:
+    params = await circumstances.read_params(registry)
+    devices = {(each.site, each.id): each for each in await registry.devices()}
+    places = {(each.site, each.id): each for each in await registry.places()}
+    sites = {each.id for each in await registry.sites()}
     site, at = place
     profile = ""
     if device != ("", ""):

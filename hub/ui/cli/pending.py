@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated
@@ -13,19 +12,19 @@ import typer
 from hub.authoring.guess import Guess, guesses, sentence
 from hub.authoring.trace import Sent
 from hub.errors import ConfigError
-from hub.journal.state_file import read_dead_letters
 from hub.model import DeadLetter
 from hub.registry import many
 from hub.registry.nouns import Device, DeviceState
+from hub.registry.registry import Registry
+from hub.ui.cli.dead_letters import strangers_letters
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, looks_like, veil_of
 from hub.ui.fitness import add_fitting, change_fitting
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_done, say_json, say_table
 from hub.ui.profile_shelf import Shelf, shelf_of
 from hub.ui.words import moment
 from hub.veil import Veil
 
-SEARCHED_LETTERS = 10_000
 BEST = 3
 SHOWN_BYTES = 64
 NATIVE = "the native payload"
@@ -60,7 +59,7 @@ def pending(
     """
     desk = desk_of(context)
     veil = veil_of(desk, "pending", "pending/list", unmask=unmask, reason=reason)
-    found = list(asyncio.run(_pending(desk)).values())[:limit]
+    found = list(_pending(desk).values())[:limit]
     shelf = shelf_of(desk.settings)
     guessed = {each.name: _guesses(shelf, each) for each in found}
     hidden = {name for name, mine in guessed.items() if may_tell_of_persons(veil, mine)}
@@ -102,7 +101,7 @@ def adopt(  # noqa: PLR0913 -- each is a word of the command line
     """Register a device that spoke; what it said in the last hour is taken within 5 seconds, as late."""
     desk = desk_of(context)
     site, _, name = device.partition("/")
-    known = asyncio.run(_pending(desk))
+    known = _pending(desk)
     mine = known.get(f"@{source}/{network_id}" if source else device)
     if mine is None:
         hint = f"waiting: {', '.join(known)}" if known else "nothing unregistered was heard: `hub devices add`"
@@ -118,11 +117,9 @@ def adopt(  # noqa: PLR0913 -- each is a word of the command line
         source=source,
         network_id=network_id,
     )
-    noun = asyncio.run(_adopt(desk, noun))
-    if as_json:
-        say_json({**asdict(noun), "waiting": mine.lately})
-    else:
-        typer.echo(f"adopted {device} as {noun.kind}; of the last hour {mine.lately} messages wait to be taken")
+    noun = desk.in_registry(lambda registry: _adopt(desk, registry, noun))
+    said = f"adopted {device} as {noun.kind}; of the last hour {mine.lately} messages wait to be taken"
+    say_done(said, {**asdict(noun), "waiting": mine.lately}, as_json=as_json)
 
 
 def _kind_of(desk: Desk, profile: str) -> str:
@@ -189,15 +186,11 @@ def _document(each: Pending, found: list[Guess], *, is_hidden: bool) -> dict[str
     }
 
 
-async def _pending(desk: Desk) -> dict[str, Pending]:
+def _pending(desk: Desk) -> dict[str, Pending]:
     """Return who is not registered, by name, the last heard first."""
-    path = desk.here.files_dir / "state.sqlite"
-    if not path.exists():
-        raise ConfigError("state_missing", "no hub has worked in this data_dir yet", file=str(path))
-    letters = read_dead_letters(path, limit=SEARCHED_LETTERS, code="unknown_device")
-    async with desk.registry() as registry:
-        heard = [device for device in await registry.devices() if device.state is not DeviceState.PENDING]
-        known = {name for device in heard for name in _names(device)}
+    letters = strangers_letters(desk)
+    heard = [device for device in desk.in_registry(Registry.devices) if device.state is not DeviceState.PENDING]
+    known = {name for device in heard for name in _names(device)}
     by_name: dict[str, list[DeadLetter]] = {}
     for letter in letters:
         name = letter.detail.removesuffix(_UNREGISTERED)
@@ -225,12 +218,11 @@ def _has_values(letter: DeadLetter) -> bool:
     return not letter.topic.endswith(("/availability", "/response"))
 
 
-async def _adopt(desk: Desk, device: Device) -> Device:
+async def _adopt(desk: Desk, registry: Registry, device: Device) -> Device:
     """Add ``device``; one that is registered as pending becomes active, with what is said of it now on top."""
-    async with desk.registry() as registry:
-        known = next((each for each in await registry.devices() if many.key_of(each) == many.key_of(device)), None)
-        if known is None or known.state is not DeviceState.PENDING:
-            return await add_fitting(desk.settings, registry, device)
-        usual = Device(site=device.site, id=device.id, kind="")
-        said = {name: value for name, value in asdict(device).items() if value != getattr(usual, name)}
-        return await change_fitting(desk.settings, registry, replace(known, **said, state=DeviceState.ACTIVE))
+    known = next((each for each in await registry.devices() if many.key_of(each) == many.key_of(device)), None)
+    if known is None or known.state is not DeviceState.PENDING:
+        return await add_fitting(desk.settings, registry, device)
+    usual = Device(site=device.site, id=device.id, kind="")
+    said = {name: value for name, value in asdict(device).items() if value != getattr(usual, name)}
+    return await change_fitting(desk.settings, registry, replace(known, **said, state=DeviceState.ACTIVE))

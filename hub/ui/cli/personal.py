@@ -37,7 +37,7 @@ def veil_of(desk: Desk, what: str, subject: str, *, unmask: bool, reason: str) -
     if not reason.strip():
         hint = '--unmask --reason "ticket 4711": the audit keeps it'
         raise ConfigError("reason_needed", "what is personal is shown to whoever says why", hint=hint)
-    asyncio.run(_look(desk, f"{what}.unmasked", subject, reason))
+    desk.in_registry(lambda registry: registry.look(f"{what}.unmasked", subject, reason))
     return Veil((), lifted=True)
 
 
@@ -69,11 +69,6 @@ def looks_like(payload: bytes) -> Format:
     if begin == b"<":
         return Format.XML
     return Format.TEXT if payload.isascii() and payload.decode().isprintable() else Format.BYTES
-
-
-async def _look(desk: Desk, what: str, subject: str, reason: str) -> None:
-    async with desk.registry() as registry:
-        await registry.look(what, subject, reason)
 
 
 def _kinds(desk: Desk) -> list[Kind]:

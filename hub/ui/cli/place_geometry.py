@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,8 +13,9 @@ from hub.errors import ConfigError
 from hub.registry import many
 from hub.registry.circumstances import read_place
 from hub.registry.nouns import Place
-from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.printing import say_json
+from hub.registry.registry import Registry
+from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.printing import say_done
 from hub.ui.words import details
 
 
@@ -41,11 +41,8 @@ def locate(  # noqa: PLR0913 -- each is a word of the command line
         "footprint": None if footprint is None else _outline(footprint),
     }
     said = {name: value for name, value in said.items() if value is not None}
-    noun = asyncio.run(_locate(desk_of(context), (site, place), code, said))
-    if as_json:
-        say_json(asdict(noun))
-    else:
-        typer.echo(f"{site}/{place}: {noun.code} {details(shown(noun))}".rstrip())
+    noun = desk_of(context).in_registry(lambda registry: _locate(registry, (site, place), code, said))
+    say_done(f"{site}/{place}: {noun.code} {details(shown(noun))}".rstrip(), asdict(noun), as_json=as_json)
 
 
 def shown(place: Place) -> dict[str, Any]:
@@ -68,12 +65,11 @@ def _outline(path: Path) -> dict[str, Any]:
     return found
 
 
-async def _locate(desk: Desk, key: tuple[str, str], code: str | None, said: dict[str, Any]) -> Place:
-    async with desk.registry() as registry:
-        old = await read_place(registry, key)
-        if key[0] == key[1]:
-            raise ConfigError("place_invalid", f"{key[0]!r} is a site", hint="hub sites locate, hub sites code")
-        new = replace(old, code=old.code if code is None else code, geometry=replace(old.geometry, **said))
-        if new != old:
-            await many.put_places(registry, [new])
+async def _locate(registry: Registry, key: tuple[str, str], code: str | None, said: dict[str, Any]) -> Place:
+    old = await read_place(registry, key)
+    if key[0] == key[1]:
+        raise ConfigError("place_invalid", f"{key[0]!r} is a site", hint="hub sites locate, hub sites code")
+    new = replace(old, code=old.code if code is None else code, geometry=replace(old.geometry, **said))
+    if new != old:
+        await many.put_places(registry, [new])
     return new

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import Annotated
 
@@ -13,13 +12,14 @@ from hub.model import PlaceType, Scalar
 from hub.parts import read_content
 from hub.registry import circumstances
 from hub.registry.nouns import Place
+from hub.registry.registry import Registry
 from hub.rules.rule import read_rule
 from hub.rules.settling import in_force
 from hub.ui.cli import imports, place_geometry
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.cli.lists import For, From, Until, validity_of
-from hub.ui.printing import say_json, say_table
-from hub.ui.words import details, title
+from hub.ui.printing import say_done, say_json, say_listing, say_table
+from hub.ui.words import details, label_of, title
 
 app = typer.Typer()
 app.command("import")(imports.import_places)
@@ -42,13 +42,9 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
     as_json: AsJson = False,
 ) -> None:
     """Add a place."""
-    label = {language: text for language, text in (("en", en), ("zh", zh)) if text}
-    noun = Place(site=site, id=place, type=type_, parent="" if parent == site else parent, label=label)
-    asyncio.run(_add(desk_of(context), noun))
-    if as_json:
-        say_json(asdict(noun))
-    else:
-        typer.echo(f"added {site}/{place}")
+    noun = Place(site=site, id=place, type=type_, parent="" if parent == site else parent, label=label_of(en, zh))
+    desk_of(context).in_registry(lambda registry: registry.add_places([noun]))
+    say_done(f"added {site}/{place}", asdict(noun), as_json=as_json)
 
 
 @app.command("list")
@@ -62,13 +58,11 @@ def list_places(
     """List places."""
     found = [
         place
-        for place in asyncio.run(_read(desk_of(context)))
+        for place in desk_of(context).in_registry(Registry.places)
         if site in {None, place.site} and type_ in {None, place.type}
     ]
-    if as_json:
-        say_json([asdict(place) for place in found])
-        return
-    say_table(
+    say_listing(
+        map(asdict, found),
         ("site", "place", "type", "in", "name", "code", "facts"),
         (
             (
@@ -83,13 +77,14 @@ def list_places(
             for place in found
         ),
         empty="no places",
+        as_json=as_json,
     )
 
 
 @app.command()
 def show(context: typer.Context, site: str, place: str, *, as_json: AsJson = False) -> None:
     """Show a place with its facts, since and until when they hold, and who agreed."""
-    noun = asyncio.run(_one(desk_of(context), site, place))
+    noun = desk_of(context).in_registry(lambda registry: circumstances.read_place(registry, (site, place)))
     if as_json:
         say_json(asdict(noun))
         return
@@ -119,21 +114,15 @@ def set_fact(  # noqa: PLR0913 -- each is a word of the command line
     desk = desk_of(context)
     said = _said(value, validity_of(desk, begins, ends, span))
     _check(desk, fact, said)
-    noun = asyncio.run(_set(desk, (site, place), fact, said, consent))
-    if as_json:
-        say_json(asdict(noun))
-    else:
-        typer.echo(f"{site}/{place}: {details(noun.facts)}")
+    noun = desk.in_registry(lambda registry: circumstances.set_fact(registry, (site, place), fact, said, consent))
+    say_done(f"{site}/{place}: {details(noun.facts)}", asdict(noun), as_json=as_json)
 
 
 @app.command("clear-fact")
 def clear_fact(context: typer.Context, site: str, place: str, fact: Fact, *, as_json: AsJson = False) -> None:
     """Say it no more."""
-    noun = asyncio.run(_clear(desk_of(context), (site, place), fact))
-    if as_json:
-        say_json(asdict(noun))
-    else:
-        typer.echo(f"{site}/{place}: {details(noun.facts) or 'no facts'}")
+    noun = desk_of(context).in_registry(lambda registry: circumstances.clear_fact(registry, (site, place), fact))
+    say_done(f"{site}/{place}: {details(noun.facts) or 'no facts'}", asdict(noun), as_json=as_json)
 
 
 def _said(value: str, valid: str) -> Scalar:
@@ -154,28 +143,3 @@ def _check(desk: Desk, fact: str, said: Scalar) -> None:
         if asking:
             text = f"rule {asking[0]} asks whether {fact} is so: {error}"
             raise ConfigError("fact_invalid", text, hint="give true, false, or --from and --until") from error
-
-
-async def _add(desk: Desk, place: Place) -> None:
-    async with desk.registry() as registry:
-        await registry.add_places([place])
-
-
-async def _read(desk: Desk) -> list[Place]:
-    async with desk.registry() as registry:
-        return await registry.places()
-
-
-async def _one(desk: Desk, site: str, place: str) -> Place:
-    async with desk.registry() as registry:
-        return await circumstances.read_place(registry, (site, place))
-
-
-async def _set(desk: Desk, key: tuple[str, str], name: str, value: Scalar, consent: str) -> Place:
-    async with desk.registry() as registry:
-        return await circumstances.set_fact(registry, key, name, value, consent)
-
-
-async def _clear(desk: Desk, key: tuple[str, str], name: str) -> Place:
-    async with desk.registry() as registry:
-        return await circumstances.clear_fact(registry, key, name)

@@ -21,15 +21,14 @@ from hub.normalize.examples import Example, check_example, example_bytes, payloa
 from hub.normalize.profile import Profile
 from hub.normalize.sources import each_of
 from hub.ui.cli import again, profiles_payloads
-from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.cli.desk import EXIT_FAILED, AsJson, desk_of
 from hub.ui.findings import Finding, tell
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_json, say_listing, say_table
 from hub.ui.profile_shelf import Shelf, shelf_of
 from hub.ui.schemas import Noun, schema_of
 from hub.ui.words import title
 from hub.yaml_documents import canonical_json
 
-EXIT_FAILED = 1
 ZONE = "Asia/Shanghai"
 """Where the devices of examples stand: naive local times in them are Chinese ones."""
 
@@ -58,10 +57,8 @@ def list_profiles(context: typer.Context, *, as_json: AsJson = False) -> None:
     profiles = sorted(
         shelf_of(desk_of(context).settings).profiles.values(), key=lambda profile: (profile.kind, profile.profile)
     )
-    if as_json:
-        say_json([_row(profile) for profile in profiles])
-        return
-    say_table(
+    say_listing(
+        map(_row, profiles),
         ("profile", "kind", "version", "format", "examples", "label"),
         (
             (
@@ -75,6 +72,7 @@ def list_profiles(context: typer.Context, *, as_json: AsJson = False) -> None:
             for profile in profiles
         ),
         empty="no profiles",
+        as_json=as_json,
     )
 
 

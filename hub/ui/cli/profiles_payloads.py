@@ -13,24 +13,21 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hub.authoring.guess import guesses, sentence
+from hub.authoring.guess import Guess, guesses, sentence
 from hub.authoring.skeleton import Captured, skeleton
 from hub.authoring.trace import Sent, trace
 from hub.errors import ConfigError
-from hub.journal.state_file import read_dead_letters
 from hub.model import DeadLetter
 from hub.normalize.payload import Format
-from hub.ui.cli.dead_letters import hidden_of
-from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.cli.dead_letters import hidden_of, letter_of, strangers_letters
+from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of, pairs_of
 from hub.ui.cli.pending import may_tell_of_persons, understood
 from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, veil_of
-from hub.ui.printing import console_of, say_json, say_table
+from hub.ui.printing import console_of, say_json, say_listing
 from hub.ui.profile_dump import document, dump, spoken, where
 from hub.ui.profile_shelf import Shelf, shelf_of
 from hub.veil import Veil
 
-EXIT_FAILED = 1
-SEARCHED_LETTERS = 10_000
 MOST_EXAMPLES = 12
 _HEX = re.compile(r"(?:0[xX])?[0-9A-Fa-f]{2}(?:[ :,-]*(?:0[xX])?[0-9A-Fa-f]{2})*")
 _NOT_HEX = re.compile(r"0[xX]|[ :,-]")
@@ -103,25 +100,23 @@ def guess(  # noqa: PLR0913 -- each is a word of the command line
     found = guesses(shelf.profiles.values(), shelf.catalogue, Sent(payload=read_payload(payload, writing), port=port))
     decoding = [each for each in found if each.error is None]
     shown = found if every else decoding
-    if as_json:
-        say_json(
-            [
-                {
-                    "profile": each.profile, "kind": each.kind, "score": round(each.score, 3), "why": sentence(each),
-                    "fits": each.fits, "says": each.says, "read": each.read, "size": each.size, "frame": each.frame,
-                    "likeness": round(each.likeness, 3), "error": None if each.error is None else each.error.code,
-                }
-                for each in shown
-            ]
-        )  # fmt: skip
-    else:
-        say_table(
-            ("profile", "kind", "why"),
-            ((each.profile, each.kind, sentence(each)) for each in shown),
-            empty="no profile decodes it; begin one: hub profiles new vendor/model --kind KIND --from FILE",
-        )
+    say_listing(
+        map(_document, shown),
+        ("profile", "kind", "why"),
+        ((each.profile, each.kind, sentence(each)) for each in shown),
+        empty="no profile decodes it; begin one: hub profiles new vendor/model --kind KIND --from FILE",
+        as_json=as_json,
+    )
     if not decoding:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _document(each: Guess) -> dict[str, object]:
+    return {
+        "profile": each.profile, "kind": each.kind, "score": round(each.score, 3), "why": sentence(each),
+        "fits": each.fits, "says": each.says, "read": each.read, "size": each.size, "frame": each.frame,
+        "likeness": round(each.likeness, 3), "error": None if each.error is None else each.error.code,
+    }  # fmt: skip
 
 
 def new(  # noqa: PLR0913 -- each is a word of the command line
@@ -264,25 +259,15 @@ def payloads_of(data: bytes) -> list[bytes]:
     return [data.strip() if data.lstrip()[:1] in {b"{", b"<"} else data]
 
 
-def _state_file(desk: Desk) -> Path:
-    path = desk.here.files_dir / "state.sqlite"
-    if not path.exists():
-        raise ConfigError("state_missing", "no hub has worked in this data_dir yet", file=str(path))
-    return path
-
-
 def _of_letter(desk: Desk, number: str) -> list[DeadLetter]:
     if not (number.isascii() and number.isdigit()):
         raise ConfigError("dead_letter_unknown", f"{number!r} is no number", hint="`hub dead-letters list`")
-    found = read_dead_letters(_state_file(desk), limit=1, before=int(number) + 1)
-    if not found or found[0].number != int(number):
-        raise ConfigError("dead_letter_unknown", f"there is no dead letter {number}", hint="`hub dead-letters list`")
-    return found
+    return [letter_of(desk, int(number))]
 
 
 def _of_pending(desk: Desk, device: str) -> list[DeadLetter]:
     """Return what an unregistered device said, each payload once; it is named ``site/device``, or ``device``."""
-    letters = read_dead_letters(_state_file(desk), limit=SEARCHED_LETTERS, code="unknown_device")
+    letters = strangers_letters(desk)
     mine = [letter for letter in letters if device in {letter.device, f"{letter.site}/{letter.device}"}]
     if not mine:
         known = sorted({f"{letter.site}/{letter.device}" for letter in letters})

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
 from hub import __version__
 from hub.bridge.topics import SessionName
@@ -24,6 +20,7 @@ from hub.replay.recording import Recorder
 from hub.revisions import revise
 from hub.ui.cli.desk import Desk, as_duration, desk_of
 from hub.ui.cli.personal import Reason
+from hub.ui.progress import recording_bar
 
 
 def record(
@@ -40,17 +37,12 @@ def record(
     """
     seconds = None if duration is None else as_duration(duration).total_seconds()
     desk = desk_of(context)
-    asyncio.run(_look(desk, file, reason))
+    desk.in_registry(lambda registry: registry.look("recording.made", f"file/{file.name}", reason))
     with Recorder(file, desk.clock) as to:
         try:
             asyncio.run(_record(desk, to, seconds))
         finally:
             typer.echo(f"{file}: {to.messages:,} messages in {to.records:,} records")
-
-
-async def _look(desk: Desk, file: Path, reason: str) -> None:
-    async with desk.registry() as registry:
-        await registry.look("recording.made", f"file/{file.name}", reason)
 
 
 async def _record(desk: Desk, to: Recorder, seconds: float | None) -> None:
@@ -67,20 +59,6 @@ async def _record(desk: Desk, to: Recorder, seconds: float | None) -> None:
         [body for key, body in documents.items() if key.startswith("source/")],
     )
     filters = [each for name in SessionName for each in filters_of(name.value, networks, sites, asks_sys=False)]
-    with _bar(seconds) as tell:
-        life = (desk.clock, seconds, tell)
+    with recording_bar(seconds) as tell:
+        life = (desk.clock, seconds, lambda to: tell(to.messages))
         await recorder.record(make_tool_client(settings, "record"), filters, content, to, life)
-
-
-@contextmanager
-def _bar(seconds: float | None) -> Iterator[Callable[[Recorder], None]]:
-    """Show how long it has gone on, and how much was heard."""
-    console = Console(stderr=True)
-    columns = (TextColumn("recording"), BarColumn(), TextColumn("{task.fields[messages]:,} messages"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=seconds, messages=0)
-
-        def tell(to: Recorder) -> None:
-            progress.update(task, advance=1, messages=to.messages)
-
-        yield tell

@@ -12,8 +12,9 @@ from hub.errors import ConfigError
 from hub.registry import upgrading
 from hub.registry.copying import copy
 from hub.registry.database import Database
+from hub.registry.registry import Registry
 from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_done, say_json, say_table
 
 app = typer.Typer()
 
@@ -24,7 +25,7 @@ def show(context: typer.Context, *, as_json: AsJson = False) -> None:
 
     Whatever opens it brings older tables up to this hub's version first, and logs that; older hubs then refuse them.
     """
-    facts = asyncio.run(_facts(desk_of(context)))
+    facts = desk_of(context).in_registry(_facts)
     if as_json:
         say_json(facts)
     else:
@@ -42,10 +43,7 @@ def load(
     if not file.exists():
         raise ConfigError("file_unreadable", "there is no such file", file=str(file))
     count = asyncio.run(_load(desk_of(context), file))
-    if as_json:
-        say_json({"rows": count})
-    else:
-        typer.echo(f"copied {count} rows")
+    say_done(f"copied {count} rows", {"rows": count}, as_json=as_json)
 
 
 async def _load(desk: Desk, file: Path) -> int:
@@ -53,8 +51,6 @@ async def _load(desk: Desk, file: Path) -> int:
         return await copy(source, target)
 
 
-async def _facts(desk: Desk) -> dict[str, Any]:
-    async with desk.registry() as registry:
-        counts = await registry.counts()
-        revision = await registry.revision()
+async def _facts(registry: Registry) -> dict[str, Any]:
+    counts, revision = await registry.counts(), await registry.revision()
     return {"url": registry.shown_url, "version": upgrading.HEAD, "revision": revision, **counts}

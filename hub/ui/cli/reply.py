@@ -11,9 +11,9 @@ import typer
 from hub.model import Reply
 from hub.registry.author import os_user
 from hub.sinks.control import Request, send_control
-from hub.ui.cli.desk import Desk
+from hub.ui.cli.desk import EXIT_FAILED, Desk
 from hub.ui.cli.whose import desk_for
-from hub.ui.printing import say_json
+from hub.ui.printing import say_done
 
 WAIT = timedelta(seconds=10)
 
@@ -44,9 +44,6 @@ def sentence(reply: Reply) -> str:
 
 def tell(reply: Reply, *, as_json: bool) -> None:
     """Print ``reply`` and leave with 1 when the hub said no."""
-    if as_json:
-        say_json(msgspec.to_builtins(reply))
-    else:
-        typer.echo(sentence(reply))
+    say_done(sentence(reply), msgspec.to_builtins(reply), as_json=as_json)
     if not reply.ok:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FAILED)

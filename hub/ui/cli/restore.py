@@ -11,9 +11,9 @@ import typer
 from hub.ui.backups.manifest import Manifest
 from hub.ui.backups.restoring import manifest_of, opened, refuse_what_is_there
 from hub.ui.backups.restoring import restore as restore_all
-from hub.ui.cli.backup import bar
 from hub.ui.cli.desk import AsJson
 from hub.ui.printing import say_json
+from hub.ui.progress import bytes_bar
 from hub.ui.words import moment
 
 CURSORS = """\
@@ -40,7 +40,7 @@ def restore(
     refuse_what_is_there(directory)
     with opened(file) as archive:
         manifest = manifest_of(archive, file)
-        with bar("restoring", sum(part.size for part in manifest.parts)) as tick:
+        with bytes_bar("restoring", sum(part.size for part in manifest.parts)) as tick:
             restore_all(archive, manifest, file, directory, tick)
     if as_json:
         say_json(msgspec.to_builtins(manifest))

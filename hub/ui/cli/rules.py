@@ -24,19 +24,17 @@ from hub.rules.rule import Rule
 from hub.rules.sentence import sentence, subject
 from hub.rules.sentence_zh import sentence_zh
 from hub.ui.cli import again, rules_change, rules_explain, rules_stats
-from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.cli.personal import as_seen, masking
 from hub.ui.explained import Language
 from hub.ui.findings import CaseResult, Finding, finding_of, tell
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_json, say_listing
 from hub.ui.progress import steps
 from hub.ui.rules_bench import run_case
 from hub.ui.rules_coverage import Covered, coverage
 from hub.ui.rules_world import world_of
 from hub.ui.words import title
 from hub.yaml_documents import Document, Tree, load_tree, validate
-
-EXIT_FAILED = 1
 
 app = typer.Typer()
 app.command("replay")(again.replay_rules)
@@ -54,10 +52,8 @@ def list_rules(context: typer.Context, *, as_json: AsJson = False) -> None:
     catalogue = _catalogue(desk)
     veil = masking(desk)
     rules = [as_seen(veil, validate(document, Rule)) for document in _documents(desk.settings)]
-    if as_json:
-        say_json([_row(rule, catalogue) for rule in rules])
-        return
-    say_table(
+    say_listing(
+        (_row(rule, catalogue) for rule in rules),
         ("rule", "event", "severity", "for each", "label", "sentence"),
         (
             (
@@ -71,6 +67,7 @@ def list_rules(context: typer.Context, *, as_json: AsJson = False) -> None:
             for rule in rules
         ),
         empty="no rules",
+        as_json=as_json,
     )
 
 

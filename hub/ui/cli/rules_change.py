@@ -17,14 +17,14 @@ from hub.reloading import RELOAD, digest_of
 from hub.replay.change import Plan, RuleChange, plan
 from hub.replay.present import present
 from hub.sinks.control import Request
-from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.cli.personal import masking
 from hub.ui.cli.reply import Actor, ask, sentence, tell
 from hub.ui.printing import say_json, say_table
+from hub.ui.words import SHOWN_ID
 from hub.veil import Veil
 
 WAIT = timedelta(seconds=60)
-SHOWN_ID = 8
 
 
 def show_plan(context: typer.Context, *, as_json: AsJson = False) -> None:
@@ -90,7 +90,7 @@ def _tell_all(replies: Mapping[str, Reply], *, as_json: bool) -> None:
         for partition, reply in replies.items():
             typer.echo(f"{partition}: {sentence(reply)}")
     if not all(reply.ok for reply in replies.values()):
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FAILED)
 
 
 def _document(found: Plan) -> dict[str, object]:

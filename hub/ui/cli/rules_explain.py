@@ -25,7 +25,7 @@ from hub.ui.words import moment, title
 from hub.veil import Veil
 
 MOST = 50
-NOWHERE = ("哪里都没有开始；用 --device 或 --place 指定", "it has begun nowhere; name a --device or a --place")
+NOWHERE = ("哪里都没有开始；用 --device 或 --place 指定", "it has begun nowhere; name a --device or --place")
 
 
 def explain(  # noqa: PLR0913 -- each is a word of the command line
@@ -60,11 +60,7 @@ def explain(  # noqa: PLR0913 -- each is a word of the command line
         for line in lines(each, language):
             typer.echo(line)
     if not found:
-        hint = in_words(
-            ("哪里都没有开始；用 --device 或 --place 指定", "it has begun nowhere; name a --device or --place"),
-            language,
-        )
-        typer.echo(f"{name}: {hint}")
+        typer.echo(f"{name}: {in_words(NOWHERE, language)}")
     if len(keys) > MOST:
         typer.echo(f"… {len(keys) - MOST}")
 

@@ -15,7 +15,7 @@ from hub.replay.tape import tape_of
 from hub.rules.names import suggestion
 from hub.ui.cli.again import From, To, as_moment
 from hub.ui.cli.desk import AsJson, desk_of
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_listing
 from hub.ui.progress import bar
 from hub.ui.words import moment
 
@@ -43,13 +43,12 @@ def stats(
     with bar("doing it again", tape.begins_at, tape.ends_at) as progress:
         found = ledgers_of(tape, begin, after, last, progress)
     told = {name: found[name] for name in _chosen(found, names or [])}
-    if as_json:
-        say_json([document(name, ledger) for name, ledger in told.items()])
-        return
-    say_table(
+    say_listing(
+        (document(name, ledger) for name, ledger in told.items()),
         ("rule", "asked", "true", "unknown", "raised", "cleared", "last", "held back", "µs each", "ms"),
         (row(name, ledger) for name, ledger in told.items()),
         empty="no rules",
+        as_json=as_json,
     )
 
 

@@ -21,13 +21,13 @@ from hub.ui.cli import scenes_check
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.cli.personal import masking
 from hub.ui.cli.scenes_check import Name, Site
-from hub.ui.printing import say_json, say_table
+from hub.ui.cli.whose import partition_of
+from hub.ui.printing import say_done, say_json, say_listing, say_table
 from hub.ui.scenes.check import Grade
 from hub.ui.scenes.shelf import Answer, Known, Plan, Shelf, answers, plan_off, plan_on, read_shelf
-from hub.ui.words import moment, title
+from hub.ui.words import SHOWN_ID, moment, title
 from hub.veil import Veil
 
-SHOWN_ID = 8
 LIFE = "keeps people alive / 生命安全"
 SOON = "the hub takes it up within 5 seconds"
 
@@ -42,11 +42,9 @@ AnySite = Annotated[str, typer.Option(help="Say how it is at this site.")]
 def list_scenes(context: typer.Context, *, site: AnySite = "", as_json: AsJson = False) -> None:
     """List every scene, how many rules it has, and where it is switched off, since when and why."""
     desk = desk_of(context)
-    shelf, known = read_shelf(desk.settings), asyncio.run(_known(desk, site))
-    if as_json:
-        say_json([_row(scene, known, site) for scene in shelf.scenes.values()])
-        return
-    say_table(
+    shelf, known = read_shelf(desk.settings), desk.in_registry(partial(_known, site))
+    say_listing(
+        (_row(scene, known, site) for scene in shelf.scenes.values()),
         ("scene", "", "rules", "state / 状态", "what it is for / 用途"),
         (
             (
@@ -59,9 +57,10 @@ def list_scenes(context: typer.Context, *, site: AnySite = "", as_json: AsJson =
             for scene in shelf.scenes.values()
         ),
         empty="no scenes",
+        as_json=as_json,
     )
     for each in known.off_at(site=site):
-        if each.scene not in shelf.scenes:
+        if each.scene not in shelf.scenes and not as_json:
             typer.echo(f"{each.scene} is off at {each.site}, but there is no such scene: it switches nothing")
             typer.echo(f"  hub scenes enable {each.scene} --site {each.site} takes that away / 可清除该记录")
 
@@ -72,7 +71,7 @@ def show(context: typer.Context, name: Name, *, site: AnySite = "", as_json: AsJ
     desk = desk_of(context)
     shelf = read_shelf(desk.settings)
     scene = shelf.scene(name)
-    known = asyncio.run(_known(desk, site))
+    known = desk.in_registry(partial(_known, site))
     asked = _asked(scene, shelf, known, site, masking(desk))
     rules = [shelf.rules[each] for each in scene.rules]
     if as_json:
@@ -116,11 +115,13 @@ def enable(  # noqa: PLR0913 -- each is a word of the command line
     """
     desk = desk_of(context)
     shelf = read_shelf(desk.settings)
-    if name not in shelf.scenes and not param and asyncio.run(_removed(desk, name, site, dry_run=dry_run)):
+    removed = partial(_removed, name, site, dry_run=dry_run)
+    if name not in shelf.scenes and not param and desk.in_registry(removed):
         _tell_removed(name, site, dry_run=dry_run, as_json=as_json)
         return
     scene, wanted = shelf.scene(name), pairs_of(param or ())
-    plan = asyncio.run(_enabled(desk, partial(plan_on, scene, site, wanted, shelf), site, dry_run=dry_run))
+    plan_of = partial(plan_on, scene, site, wanted, shelf)
+    plan = desk.in_registry(partial(_enabled, plan_of, site, dry_run=dry_run))
     _tell(plan, desk, dry_run=dry_run, as_json=as_json, more={})
     if not as_json:
         typer.echo(_open_ends(desk, shelf, scene, site))
@@ -162,39 +163,32 @@ def disable(  # noqa: PLR0913 -- each is a word of the command line
 # ------------------------------------------------------------------------------------------------------------- asking
 
 
-async def _known(desk: Desk, site: str) -> Known:
-    async with desk.registry() as registry:
-        return await _of(registry, site)
-
-
-async def _of(registry: Registry, site: str) -> Known:
+async def _known(site: str, registry: Registry) -> Known:
     if site:
-        await scenes_check.site_of(registry, site)
+        await partition_of(registry, site)
     return await scenes_check.known_of(registry)
 
 
-async def _enabled(desk: Desk, plan_of: Callable[[Known], Plan], site: str, *, dry_run: bool) -> Plan:
-    async with desk.registry() as registry:
-        plan = plan_of(await _of(registry, site))
-        if not dry_run:
-            await switch_on(registry, site, plan.scene.scene, plan.wishes())
-        return plan
+async def _enabled(plan_of: Callable[[Known], Plan], site: str, registry: Registry, *, dry_run: bool) -> Plan:
+    plan = plan_of(await _known(site, registry))
+    if not dry_run:
+        await switch_on(registry, site, plan.scene.scene, plan.wishes())
+    return plan
 
 
-async def _removed(desk: Desk, name: str, site: str, *, dry_run: bool) -> bool:
+async def _removed(name: str, site: str, registry: Registry, *, dry_run: bool) -> bool:
     """Take away that what is no scene any more is off at a site; return whether it was."""
-    async with desk.registry() as registry:
-        is_off = any(each.scene == name for each in (await _of(registry, site)).off_at(site=site))
-        if is_off and not dry_run:
-            await switch_on(registry, site, name, ())
-        return is_off
+    is_off = any(each.scene == name for each in (await _known(site, registry)).off_at(site=site))
+    if is_off and not dry_run:
+        await switch_on(registry, site, name, ())
+    return is_off
 
 
 async def _disabled(
     desk: Desk, scene: Scene, site: str, reason: str, *, dry_run: bool
 ) -> tuple[Plan, list[AlarmState] | None]:
     async with desk.registry() as registry:
-        plan = plan_off(scene, site, await _of(registry, site))
+        plan = plan_off(scene, site, await _known(site, registry))
         alarms = None if plan.is_empty else await _alarms(desk, scene, site)
         if not dry_run:
             await switch_off(registry, site, scene.scene, reason)
@@ -264,12 +258,10 @@ def _tell(plan: Plan, desk: Desk, *, dry_run: bool, as_json: bool, more: Mapping
 
 
 def _tell_removed(name: str, site: str, *, dry_run: bool, as_json: bool) -> None:
-    if as_json:
-        state = {"was": "off", "becomes": "gone", "changed": True, "dry_run": dry_run, "params": []}
-        say_json({"scene": name, "site": site, **state})
-        return
     would = "would be" if dry_run else "is"
-    typer.echo(f"there is no scene {name} any more: that it was off at {site} {would} forgotten / 已无此场景，记录清除")
+    said = f"there is no scene {name} any more: that it was off at {site} {would} forgotten / 已无此场景，记录清除"
+    state = {"was": "off", "becomes": "gone", "changed": True, "dry_run": dry_run, "params": []}
+    say_done(said, {"scene": name, "site": site, **state}, as_json=as_json)
 
 
 def _word(*, is_on: bool) -> str:

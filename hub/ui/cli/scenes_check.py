@@ -18,7 +18,8 @@ from hub.registry.circumstances import read_params
 from hub.registry.registry import Registry
 from hub.registry.scenes import read_scenes_off
 from hub.rules.scene import Scene
-from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
+from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, as_duration, desk_of
+from hub.ui.cli.whose import partition_of
 from hub.ui.printing import say_counts, say_json, say_table
 from hub.ui.scenes import check as checks
 from hub.ui.scenes.check import Grade, Line
@@ -66,14 +67,14 @@ def check(  # noqa: PLR0913 -- each is a word of the command line
     else:
         _say(scene, site, lines)
     if any(line.grade is Grade.MISSING for line in lines):
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FAILED)
 
 
 async def lines_of(desk: Desk, shelf: Shelf, scene: Scene, site: str) -> list[Line]:
     """Return what the check of a scene says; ConfigError ``site_unknown``, or for wishes that nobody can read."""
     wishes = read_wishes(desk.settings.notify.dir, desk.settings.notify.urls)
     async with desk.registry() as registry:
-        partition = await site_of(registry, site)
+        partition = await partition_of(registry, site)
         _, documents = await registry.snapshot(partition)
         known = await known_of(registry)
     ground = Ground(scene, site, {**read_profiles(desk.settings), **shelf.documents(), **documents})
@@ -83,14 +84,6 @@ async def lines_of(desk: Desk, shelf: Shelf, scene: Scene, site: str) -> list[Li
 async def known_of(registry: Registry) -> Known:
     """Return what the registry says of scenes."""
     return Known(off=await read_scenes_off(registry), params=await read_params(registry))
-
-
-async def site_of(registry: Registry, site: str) -> str:
-    """Return the partition of a site; ConfigError ``site_unknown``."""
-    found = {each.id: each.partition for each in await registry.sites()}
-    if site not in found:
-        raise ConfigError("site_unknown", f"there is no site {site!r}", hint="`hub sites list` shows them")
-    return found[site]
 
 
 async def _played(desk: Desk, scene: Scene, seconds: float) -> list[Line]:

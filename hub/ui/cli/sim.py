@@ -6,24 +6,22 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from hub.durations import read_seconds
 from hub.errors import ConfigError
 from hub.parts import tls_of
 from hub.registry import credentials, many
 from hub.registry.hashing import new_secret
-from hub.registry.nouns import Device, Site
+from hub.registry.nouns import Device
 from hub.registry.registry import Registry
-from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, as_life, desk_of
 from hub.ui.cli.imports import DEVICE_COLUMNS
 from hub.ui.cli.run import on_signals
-from hub.ui.cli.sim_scenario import scenario
+from hub.ui.cli.sim_scenario import TAKE_UP_SECONDS, scenario, simulated_site
 from hub.ui.printing import say_json, say_table
 from hub.ui.sheets import write_csv
 from simulators.load import Load, Pace, Target, logins_of
@@ -34,13 +32,9 @@ from simulators.tally import Tally
 app = typer.Typer()
 app.command("scenario")(scenario)
 
-ZONE = "Asia/Shanghai"
 MOST_DEVICES, MOST_CONNECTIONS, MOST_RATE = 100_000, 1_000, 100_000
 PERCENTILES = (50, 90, 99, 99.9)
-TAKE_UP_SECONDS = 6.0
-"""A hub looks into the registry every 5 s."""
 TELL_SECONDS = 1.0
-SHORTEST = timedelta(seconds=1)
 
 Devices = Annotated[int, typer.Option(min=1, max=MOST_DEVICES, help="How many.")]
 SiteName = Annotated[str, typer.Option(help="The site that they are at.")]
@@ -110,7 +104,7 @@ def load(  # noqa: PLR0913 -- each is a word of the command line
     else:
         say_table(("what", "found"), ((name, _cell(value)) for name, value in document.items()))
     if tally.taken < tally.published:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command("devices")
@@ -131,13 +125,7 @@ def _cast(site: str, devices: int, connections: int, seed: int, *, mix: bool) ->
 
 
 def _pace(rate: float, duration: str) -> Pace:
-    try:
-        life = read_seconds(duration)
-    except ValueError as error:
-        raise ConfigError("duration_invalid", str(error), hint="a plain number is seconds") from error
-    if life < SHORTEST:
-        raise ConfigError("duration_invalid", f"{duration!r} is too short", hint="at least 1s")
-    seconds = life.total_seconds()
+    seconds = as_life(duration).total_seconds()
     return Pace(rate=rate, count=max(1, round(rate * seconds)) if rate else None, seconds=seconds if not rate else None)
 
 
@@ -177,10 +165,7 @@ async def _prepare(
                 )
             return
         if cast.speech.site not in {site.id for site in await registry.sites()}:
-            partition = desk.settings.partition
-            await registry.add_site(
-                Site(id=cast.speech.site, zone=ZONE, partition=partition, facts={"simulated": True})
-            )
+            await registry.add_site(simulated_site(desk, cast.speech.site))
         await many.put_places(registry, cast.speech.places())
         if fresh:
             await many.put_devices(registry, fresh)

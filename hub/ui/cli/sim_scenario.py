@@ -18,7 +18,7 @@ from hub.registry.registry import Registry
 from hub.sinks.control import Request
 from hub.sinks.redis_link import Link
 from hub.sinks.stream_readers import read_alarms, read_events
-from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
+from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, as_duration, desk_of
 from hub.ui.cli.reply import ask
 from hub.ui.printing import say_json, say_table
 from simulators.actors import Actor, Troupe
@@ -94,7 +94,7 @@ def scenario(  # noqa: PLR0913 -- each is a word of the command line
         rows = ((name, "as expected" if not differs else "\n".join(differs)) for name, (_, differs) in came.items())
         say_table(("scenario", "what came of it"), rows)
     if any(differs for _, differs in came.values()):
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FAILED)
 
 
 async def play_fresh(desk: Desk, names: Sequence[str], seconds: float) -> dict[str, list[str] | None]:
@@ -111,15 +111,18 @@ async def play_fresh(desk: Desk, names: Sequence[str], seconds: float) -> dict[s
     return {each.scenario: came[each.scenario][1] if each in fresh else None for each in found}
 
 
+def simulated_site(desk: Desk, name: str) -> Site:
+    """Return a site that nobody lives at."""
+    return Site(id=name, zone=ZONE, partition=desk.settings.partition, facts={"simulated": True})
+
+
 async def put_stages(desk: Desk, scenarios: Sequence[Scenario], *, waits: bool) -> None:
     """Register the sites of ``scenarios`` that are not there; wait for the hub to have taken them up."""
     async with Registry(desk.settings.registry_url()) as registry:
         known = {site.id for site in await registry.sites()}
         fresh = [each for each in scenarios if each.site not in known]
         for each in fresh:
-            await registry.add_site(
-                Site(id=each.site, zone=ZONE, partition=desk.settings.partition, facts={"simulated": True})
-            )
+            await registry.add_site(simulated_site(desk, each.site))
             await many.put_places(registry, each.place_rows())
             await many.put_devices(registry, each.device_rows())
     if fresh and waits:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import Annotated
 
@@ -18,8 +17,9 @@ from hub.keeping import router_of
 from hub.normalize.networks.directory import DIRECTORY, DirectoryDocument
 from hub.normalize.networks.source import CompiledSource
 from hub.registry.nouns import Source
+from hub.registry.registry import Registry
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
-from hub.ui.printing import say_json, say_table
+from hub.ui.printing import say_done, say_json, say_listing, say_table
 from hub.ui.words import details
 
 app = typer.Typer()
@@ -29,13 +29,11 @@ app = typer.Typer()
 def list_sources(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List the sources and the topics that are theirs."""
     desk = desk_of(context)
-    found = asyncio.run(_read(desk))
+    found = desk.in_registry(Registry.sources)
     filters = {source.id: compiled(desk.settings, source).filters for source in found}
     downlinks = {source.id: _downlinks(compiled(desk.settings, source)) for source in found}
-    if as_json:
-        say_json([{**asdict(each), "filters": filters[each.id], "downlinks": downlinks[each.id]} for each in found])
-        return
-    say_table(
+    say_listing(
+        ({**asdict(each), "filters": filters[each.id], "downlinks": downlinks[each.id]} for each in found),
         ("source", "network", "partition", "params", "is heard on", "is told on"),
         (
             (
@@ -49,6 +47,7 @@ def list_sources(context: typer.Context, *, as_json: AsJson = False) -> None:
             for source in found
         ),
         empty="no sources",
+        as_json=as_json,
     )
 
 
@@ -70,17 +69,14 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
         partition=partition or desk.here.partition,
         params=pairs_of(param or ()),
     )
-    asyncio.run(_add(desk, noun))
-    if as_json:
-        say_json(asdict(noun))
-    else:
-        typer.echo(f"added {source}")
+    desk.in_registry(lambda registry: _add(desk, registry, noun))
+    say_done(f"added {source}", asdict(noun), as_json=as_json)
 
 
 @app.command()
 def remove(context: typer.Context, source: str) -> None:
     """Forget a source that no device is in any more."""
-    asyncio.run(_remove(desk_of(context), source))
+    desk_of(context).in_registry(lambda registry: registry.remove_source(source))
     typer.echo(f"removed {source}")
 
 
@@ -129,18 +125,7 @@ def _downlinks(source: CompiledSource) -> tuple[str, ...]:
     return () if source.downlink is None else source.downlink.filters
 
 
-async def _read(desk: Desk) -> list[Source]:
-    async with desk.registry() as registry:
-        return await registry.sources()
-
-
-async def _add(desk: Desk, source: Source) -> None:
-    async with desk.registry() as registry:
-        others = [each for each in await registry.sources() if each.id != source.id]
-        router_of(desk.settings, [*(each for each in others if each.partition == source.partition), source])
-        await registry.add_source(source)
-
-
-async def _remove(desk: Desk, source: str) -> None:
-    async with desk.registry() as registry:
-        await registry.remove_source(source)
+async def _add(desk: Desk, registry: Registry, source: Source) -> None:
+    others = [each for each in await registry.sources() if each.id != source.id]
+    router_of(desk.settings, [*(each for each in others if each.partition == source.partition), source])
+    await registry.add_source(source)

@@ -25,7 +25,7 @@ from hub.replay.witnesses import Term
 from hub.rules.rule import write_rule
 from hub.rules.sentence import sentence as rule_sentence
 from hub.ui.atlas import Atlas
-from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.cli.journal import sentence as record_sentence
 from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, as_seen, veil_of
 from hub.ui.cli.trace_city import is_of_city, tell_comparison
@@ -34,7 +34,7 @@ from hub.ui.history import History, story
 from hub.ui.printing import console_of, say_json, say_table
 from hub.ui.profile_dump import document, dump, spoken
 from hub.ui.progress import bar
-from hub.ui.words import details, marks, moment, title
+from hub.ui.words import SHOWN_ID, details, marks, moment, title
 from hub.veil import Veil
 
 
@@ -66,7 +66,7 @@ def trace(
     else:
         _say(atlas, veil, it, found, after)
     if not found.is_proven:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FAILED)
 
 
 def _veiled(veil: Veil, found: Evidence) -> Evidence:
@@ -123,7 +123,7 @@ def _say(atlas: Atlas, veil: Veil, it: Event, found: Evidence, after: Sequence[E
     typer.echo("\nwhat came of it")
     say_table(
         ("time", "event", "", "who or what", "id"),
-        ((moment(e.time), title(e.name, e.label), e.transition.value, details(e.data), e.id[:8]) for e in after),
+        ((moment(e.time), title(e.name, e.label), e.transition.value, details(e.data), e.id[:SHOWN_ID]) for e in after),
         empty="nothing else",
     )
 

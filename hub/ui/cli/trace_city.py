@@ -13,7 +13,7 @@ from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import Desk
 from hub.ui.history import History
 from hub.ui.printing import say_json
-from hub.ui.words import details, moment, title
+from hub.ui.words import SHOWN_ID, details, moment, title
 from hub.veil import Veil
 
 COMPARED = ("from_event", "to_event")
@@ -36,7 +36,7 @@ def tell_comparison(desk: Desk, atlas: Atlas, it: Event, veil: Veil, *, as_json:
     typer.echo(f"{details(it.data)}\n\nwhat it compares")
     for event in found:
         told = f"{moment(event.time)} {title(event.name, event.label)}  {atlas.place(event)}  {details(event.data)}"
-        typer.echo(f"{told}\n  happened {event.age / 1e9:g} s before that; proven by: hub trace {event.id[:8]}")
+        typer.echo(f"{told}\n  happened {event.age / 1e9:g} s before that; proven by: hub trace {event.id[:SHOWN_ID]}")
     for gone in sorted(set(ids) - {event.id for event in found}):
         typer.echo(f"{gone}: neither streams nor store hold it any more")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hub.errors import ConfigError
 from hub.partitions import partitions_of
+from hub.registry.registry import Registry
 from hub.ui.cli.desk import Desk
 
 
@@ -16,7 +17,12 @@ async def desk_for(desk: Desk, site: str) -> Desk:
     if len(partitions_of(desk.settings)) == 1 or not site:
         return desk
     async with desk.registry() as registry:
-        found = {each.id: each.partition for each in await registry.sites()}
+        return desk.at(await partition_of(registry, site))
+
+
+async def partition_of(registry: Registry, site: str) -> str:
+    """Return the partition of a site; ConfigError ``site_unknown``."""
+    found = {each.id: each.partition for each in await registry.sites()}
     if site not in found:
         raise ConfigError("site_unknown", f"there is no site {site!r}", hint="`hub sites list` shows them")
-    return desk.at(found[site])
+    return found[site]
