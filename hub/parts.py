@@ -189,16 +189,12 @@ def make_tool_client(settings: Settings, connection: str) -> ClientConfig:
 
 def read_content(settings: Settings) -> dict[str, bytes]:
     """Return kinds, profiles and rules: what ships with the hub, overlaid by the installation's."""
-    return read_yaml(_profiles(settings), rule_layers(settings.rules_dir))
+    return read_yaml(profile_layers(settings.profiles_dir), rule_layers(settings.rules_dir))
 
 
 def read_profiles(settings: Settings) -> dict[str, bytes]:
     """Return kinds and profiles alone: a quarter of the time."""
-    return read_yaml(_profiles(settings), [])
-
-
-def _profiles(settings: Settings) -> list[Path]:
-    return [packaged("device_profiles"), *_overlay(settings.profiles_dir)]
+    return read_yaml(profile_layers(settings.profiles_dir), [])
 
 
 @cache
@@ -282,7 +278,6 @@ def alarms_by_site(engine: Engine) -> Mapping[str, Sequence[AlarmState]]:
 
 def tls_of(settings: Settings) -> ssl.SSLContext | None:
     """Return what TLS to the broker needs; None for a plain connection."""
-    """Return how the broker is spoken to; None: without TLS."""
     mqtt = settings.mqtt
     if mqtt.ca_file is None:
         return None
@@ -290,6 +285,11 @@ def tls_of(settings: Settings) -> ssl.SSLContext | None:
     if mqtt.cert_file is not None:
         context.load_cert_chain(str(mqtt.cert_file), None if mqtt.key_file is None else str(mqtt.key_file))
     return context
+
+
+def profile_layers(own: Path | None) -> list[Path]:
+    """Return where kinds, profiles and networks are: what ships, and the installation's ``own`` over it."""
+    return [packaged("device_profiles"), *_overlay(own)]
 
 
 def rule_layers(own: Path | None) -> list[Path]:

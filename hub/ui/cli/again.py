@@ -10,10 +10,9 @@ from typing import Annotated
 
 import typer
 
-from hub.config import packaged
 from hub.errors import ConfigError
 from hub.model import Scalar
-from hub.parts import rule_layers
+from hub.parts import profile_layers, rule_layers
 from hub.replay.beginning import Fidelity, beginning, checkpoints
 from hub.replay.difference import Comparison, Difference, Told
 from hub.replay.lockstep import Lockstep, Pair
@@ -160,10 +159,8 @@ def veiled(veil: Veil, name: str, tally: Tally) -> Tally:
 
 def _run(desk: Desk, wish: Wish, take: Callable[[Pair], None]) -> Ran:
     settings = desk.here if wish.recording is None else desk.settings
-    wanted = read_yaml(
-        [packaged("device_profiles"), *_directory(wish.profiles or settings.profiles_dir)],
-        rule_layers(wish.rules or settings.rules_dir),
-    )
+    profiles, rules = wish.profiles or settings.profiles_dir, wish.rules or settings.rules_dir
+    wanted = read_yaml(profile_layers(_there(profiles)), rule_layers(rules))
     is_journal = wish.recording is None
     tape: Tape = tape_of(settings.files_dir) if wish.recording is None else RecordingTape(wish.recording)
     after = tape.first - 1 if wish.since is None else tape.before(as_moment(desk, wish.since))
@@ -195,10 +192,10 @@ def as_moment(desk: Desk, text: str) -> int:
         ) from error
 
 
-def _directory(path: Path | None) -> list[Path]:
+def _there(path: Path | None) -> Path | None:
     if path is not None and not path.is_dir():
         raise ConfigError("missing_directory", "there is no such directory", file=str(path))
-    return [] if path is None else [path]
+    return path
 
 
 def _document(each: Difference) -> dict[str, object]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hub.catalogue import Catalogue
-from hub.config import Settings, packaged
+from hub.config import Settings
 from hub.errors import ConfigError
 from hub.normalize.load import load_profiles
 from hub.normalize.profile import Profile
-from hub.parts import rule_layers
+from hub.parts import profile_layers, rule_layers
 from hub.revisions import RULE_NOUNS, scenes_of
 from hub.rules.check import problems
 from hub.rules.coverage import Grain
@@ -164,7 +163,7 @@ def _point(document: Document, covered: Covered) -> dict[str, object]:
 
 
 def _catalogue(desk: Desk) -> Catalogue:
-    catalogue, _ = load_profiles(_layers(packaged("device_profiles"), desk.settings.profiles_dir))
+    catalogue, _ = load_profiles(profile_layers(desk.settings.profiles_dir))
     return catalogue
 
 
@@ -176,17 +175,13 @@ def _rules_of(tree: Tree) -> list[Document]:
     return [document for document in tree.values() if document.noun == "rule"]
 
 
-def _layers(shipped: Path, own: Path | None) -> list[Path]:
-    return [shipped] if own is None else [shipped, own]
-
-
 def rule_findings(settings: Settings) -> tuple[int, list[Finding]]:
     """Return how many rules there are, and what is wrong or doubtful in them and in scenes.
 
     ConfigError for unreadable files. What scenes say is looked at when every rule can be read.
     """
     tree = load_tree(rule_layers(settings.rules_dir), RULE_NOUNS)
-    catalogue, profiles = load_profiles(_layers(packaged("device_profiles"), settings.profiles_dir))
+    catalogue, profiles = load_profiles(profile_layers(settings.profiles_dir))
     return len(_rules_of(tree)), list(_findings(tree, catalogue, profiles))
 
 
