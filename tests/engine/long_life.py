@@ -11,10 +11,10 @@ import orjson
 
 from hub.model import Control, Outcome, OutcomeKind, Publish, Revision, SessionLost
 from tests.engine.desk import ALARM, NORMAL, SECOND, SESSIONS, START, Desk, device, documents
+from tests.engine.foreign import DOORS, ZIGBEE, directed, foreign, listing, said
 from tests.engine.test_alarms import native
 from tests.engine.test_barred import barred
 from tests.engine.test_doubles import in_place, place
-from tests.engine.test_sources import DOORS, ZIGBEE, directed, foreign, listing, said
 
 HOUR = 3_600
 RULES = """

@@ -16,9 +16,9 @@ from hub.model import Control, Effects, Outcome, OutcomeKind, Reply, Scalar, Sta
 from hub.rules.rule import Rule, write_rule
 from hub.yaml_documents import canonical_json
 from tests.engine.desk import SECOND, Desk, device, encoded
+from tests.engine.foreign import foreign
+from tests.engine.sleepers import ESCAPE, LATCH, LOCK, METER, content, spoke, valves
 from tests.engine.test_alarms import native
-from tests.engine.test_sleepers import ESCAPE, LATCH, LOCK, METER, content, spoke, valves
-from tests.engine.test_sources import foreign
 
 GATE_WORDS = ("lock", "hold_door", "release_door")
 CLOSES = {

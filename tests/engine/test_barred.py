@@ -9,7 +9,7 @@ import pytest
 
 from hub.model import Publish
 from tests.engine.desk import ALARM, NORMAL, Desk, device, documents
-from tests.engine.test_sources import EUI, LORA, SMOKE_1, uplink
+from tests.engine.foreign import EUI, LORA, SMOKE_1, uplink
 
 SMOKE = device("smoke-1", "smoke_sensor", "milesight/gs524n")
 

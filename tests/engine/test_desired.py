@@ -1,4 +1,4 @@
-"""Desired values: held to what a device reports, sent when it is there, bounded, and in nobody's way."""
+"""Desired values: held to what a device reports, sent when it is there, bounded, taken back and refused."""
 
 from __future__ import annotations
 
@@ -10,42 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.commands.desired import CALM_NS, FIRST_NS, MOST_TRIES, Desired, Move, Progress, Seen, is_same, look, tried
-from hub.engine.moment import Moment
-from hub.engine.sending import Cause, Wish
-from hub.model import Control, DesiredValue, Event, Outcome, OutcomeKind, Publish, Reply, Scalar, Started
-from hub.rules.rule import Do
-from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, encoded
+from hub.commands.desired import CALM_NS, FIRST_NS, MOST_TRIES, Desired, Move, Progress, Seen, look, tried
+from hub.model import Event, Outcome, OutcomeKind, Publish, Scalar, Started
+from tests.engine.desk import SECOND, SESSIONS, Desk, encoded
+from tests.engine.sleepers import CLOSED, METER, spoke, valves
+from tests.engine.sleepers import content as sleepers
 from tests.engine.test_alarms import native
-from tests.engine.test_sleepers import CLOSED, METER, spoke, valves
-from tests.engine.test_sleepers import content as sleepers
-
-LEAK = """
-rule: leak-closes
-for_each: water_meter
-when: leak
-raise: {event: utility.leak, severity: high}
-do: [{command: close_valve, until: cleared, at_most: 10m, args: {}, priority: automatic}]
-clear: {when: not leak}
----
-rule: flow-closes
-for_each: water_meter
-when: reverse_flow
-raise: {event: utility.reverse_flow, severity: high}
-do: [{command: close_valve}]
-"""
-BARRED = [{"never": "tamper", "because": {"en": "somebody works at it", "zh": "正在检修"}}]
+from tests.engine.wishes import asks, ids, is_at, meter, passes, reports, sent, told, twin, wants
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    directory = tmp_path_factory.mktemp("rules")
-    (directory / "rules.yaml").write_text(LEAK, encoding="utf-8")
-    found = documents(device("meter-1", "water_meter"), rules=[directory])
-    mine = {"kind/water_meter", "rule/leak-closes", "rule/flow-closes", "device/s1/meter-1"}
-    kind = orjson.loads(found["kind/water_meter"])
-    kind["commands"]["close_valve"]["interlocks"] = BARRED
-    return {key: body for key, body in found.items() if key in mine} | {"kind/water_meter": orjson.dumps(kind)}
+    return meter(tmp_path_factory.mktemp("rules"))
 
 
 @pytest.fixture
@@ -53,46 +29,6 @@ def desk(written: dict[str, bytes]) -> Desk:
     found = Desk(written)
     reports(found, valve="open")
     return found
-
-
-def reports(desk: Desk, **values: Scalar) -> None:
-    desk.hear(native("meter-1", {"values": values}, "telemetry"))
-
-
-def is_at(desk: Desk, state: str) -> None:
-    desk.hear(Publish("hub/s1/meter-1/availability", state.encode()))
-
-
-def asks(desk: Desk, verb: str, **args: Scalar) -> Reply:
-    words: dict[str, Scalar] = {"site": "s1", "device": "meter-1", **args}
-    actor, identity = str(words.pop("actor", "li")), f"{verb}-{len(desk.records)}"
-    return desk.say(Control("1-0", identity, actor, verb, desk.wall + 30 * SECOND, words)).replies[0]
-
-
-def wants(desk: Desk, value: Scalar, **args: Scalar) -> Reply:
-    return asks(desk, "desire", name="valve", value=value, reason="winter", **args)
-
-
-def sent(desk: Desk) -> list[str]:
-    return [orjson.loads(each.payload)["command"] for effects in desk.effects for each in effects.transmissions]
-
-
-def ids(desk: Desk) -> list[str]:
-    return [each.command for effects in desk.effects for each in effects.transmissions]
-
-
-def told(desk: Desk) -> list[str]:
-    return [event.name for event in desk.events if event.name.startswith("device.")]
-
-
-def twin(desk: Desk) -> DesiredValue:
-    (found,) = desk.engine.twins_of("s1")
-    return found.desired["valve"]
-
-
-def passes(desk: Desk, seconds: int) -> None:
-    for _ in range(seconds):
-        desk.tick(1)
 
 
 # --------------------------------------------------------------------------------------------- what is desired is done
@@ -258,142 +194,6 @@ def test_a_device_that_sleeps_is_told_once_when_it_speaks_and_is_so_when_it_spea
     desk.tick(10)
     (found,) = [each for each in desk.engine.twins_of("s1") if each.desired]
     assert (found.desired["valve"].progress, len(ids(desk))) == ("satisfied", 1)
-
-
-# -------------------------------------------------------------------------------------------------- in nobody's way
-
-
-def test_what_a_rule_holds_is_left_alone_without_a_word_and_is_so_after_it(desk: Desk) -> None:
-    reports(desk, leak=True)
-    reports(desk, valve="closed")
-    wants(desk, "open")
-    passes(desk, 100)
-    assert set(sent(desk)) == {"close_valve"}
-    assert twin(desk).detail == "leak-closes has it, with priority automatic"
-    assert [event.name for event in desk.events if event.name.startswith("command.super")] == []
-    reports(desk, leak=False)
-    assert sent(desk)[-1] == "open_valve"
-    desk.say(Outcome(ids(desk)[-1], OutcomeKind.DELIVERED))
-    reports(desk, valve="open")
-    passes(desk, 30)
-    assert (twin(desk).progress, sent(desk).count("open_valve")) == ("satisfied", 1)
-
-
-def test_what_an_interlock_bars_is_left_alone_without_a_word_and_sent_when_it_no_longer_does(desk: Desk) -> None:
-    reports(desk, tamper=True)
-    wants(desk, "closed")
-    passes(desk, 100)
-    assert (sent(desk), told(desk)) == ([], ["device.desired_set"])
-    assert twin(desk).detail.startswith("interlocked: somebody works at it")
-    reports(desk, tamper=False)
-    passes(desk, 3)
-    assert sent(desk) == ["close_valve"]
-
-
-def test_a_command_that_the_same_record_takes_from_its_kind_overrules_all_the_same(written: dict[str, bytes]) -> None:
-    late = {**orjson.loads(written["rule/flow-closes"]), "for": "60s"}
-    desk = Desk({**written, "rule/flow-closes": orjson.dumps(late)})
-    reports(desk, valve="open", reverse_flow=True)
-    wants(desk, "open")
-    desk.wait(61)
-    kind = orjson.loads(written["kind/water_meter"])
-    del kind["commands"]["close_valve"]
-    kept = {key: body for key, body in written.items() if not key.startswith("rule/")}
-    desk.revise({**kept, "kind/water_meter": orjson.dumps(kind)})
-    assert (sent(desk), twin(desk).detail) == (["close_valve"], "overruled: flow-closes sent close_valve")
-
-
-@pytest.mark.parametrize("who", ["person", "rule"])
-def test_whoever_has_something_else_done_has_it_for_good(desk: Desk, who: str) -> None:
-    wants(desk, "open")
-    if who == "person":
-        asks(desk, "command", actor="wang", command="close_valve")
-    else:
-        reports(desk, reverse_flow=True)
-    passes(desk, 20)  # it still reports that it is open
-    reports(desk, valve="closed")
-    is_at(desk, "offline")
-    passes(desk, 20)
-    is_at(desk, "online")
-    passes(desk, 700)
-    assert sent(desk) == ["close_valve"]
-    cause = "operator wang" if who == "person" else "flow-closes"
-    assert (twin(desk).progress, twin(desk).detail) == ("refused", f"overruled: {cause} sent close_valve")
-    assert told(desk)[-1] == "device.desired_refused"
-    assert wants(desk, "open").code == "pending"
-    assert sent(desk) == ["close_valve", "open_valve"]
-
-
-def test_what_a_failing_rule_did_not_send_after_all_overrules_nothing(desk: Desk) -> None:
-    hands, moment = desk.engine._hands, Moment(desk.t + 1, desk.wall, late=False, cause=(1, 0))  # noqa: SLF001 -- a step
-    meter = desk.engine.content.find("s1", "meter-1")
-    assert meter is not None
-    hands.mark()
-    assert hands.request(Wish("r-1", meter, "", Do(command="close_valve"), Cause("flow-closes")), moment) is None
-    hands.roll_back()
-    assert hands.take_sent() == []
-
-
-def test_of_two_wishes_that_cannot_both_be_the_newer_one_is_done(written: dict[str, bytes]) -> None:
-    desk = Desk(written)
-    desk.hear(native("meter-1", {"part": "hot", "values": {"valve": "open"}}, "telemetry"))
-    desk.hear(native("meter-1", {"values": {"valve": "closed"}}, "telemetry"))
-    wants(desk, "open")
-    wants(desk, "closed", part="hot")
-    passes(desk, 60)
-    found = {each.name: each.desired["valve"] for each in desk.engine.twins_of("s1")}
-    assert (found["meter-1"].progress, found["meter-1#hot"].progress) == ("refused", "pending")
-
-
-def test_what_is_sent_to_another_part_overrules_nothing(written: dict[str, bytes]) -> None:
-    desk = Desk(written)
-    for part in ("hot", "cold"):
-        desk.hear(native("meter-1", {"part": part, "values": {"valve": "closed"}}, "telemetry"))
-    wants(desk, "open", part="hot")
-    asks(desk, "command", command="close_valve", part="cold")
-    (hot,) = [each for each in desk.engine.twins_of("s1") if each.desired]
-    assert (hot.name, hot.desired["valve"].progress) == ("meter-1#hot", "pending")
-
-
-def test_what_is_desired_while_the_hub_is_blind_waits_for_what_it_has_not_read(desk: Desk) -> None:
-    desk.lose()
-    assert wants(desk, "closed").code == "pending"
-    passes(desk, 30)
-    reports(desk, valve="closed")
-    desk.catch_up(2)
-    passes(desk, 30)
-    assert (sent(desk), twin(desk).progress) == ([], "satisfied")
-
-
-def test_a_valve_that_somebody_turns_back_again_and_again_is_not_fought_for_ever(desk: Desk) -> None:
-    wants(desk, "closed")
-    for _ in range(100):
-        reports(desk, valve="closed")
-        passes(desk, 12)
-        reports(desk, valve="open")
-        passes(desk, 12)
-    assert MOST_TRIES - 1 <= len(sent(desk)) <= MOST_TRIES
-    assert twin(desk).progress == "refused"
-
-
-def test_true_is_not_one() -> None:
-    assert is_same(True, True)  # noqa: FBT003 -- the values themselves
-    assert not is_same(True, 1)  # noqa: FBT003 -- the values themselves
-
-
-def test_while_the_hub_is_blind_nothing_is_sent_and_what_it_heard_meanwhile_counts(desk: Desk) -> None:
-    wants(desk, "closed")
-    reports(desk, valve="closed")
-    passes(desk, 20)
-    desk.lose()
-    reports(desk, valve="open")
-    passes(desk, 60)
-    assert asks(desk, "desire", name="leak", value=True).code == "not_writable"
-    assert sent(desk) == ["close_valve"]
-    reports(desk, valve="closed")
-    desk.catch_up(2)
-    passes(desk, 60)
-    assert (sent(desk), twin(desk).progress) == (["close_valve"], "satisfied")
 
 
 # ------------------------------------------------------------------------------------------- taken back, and refusals

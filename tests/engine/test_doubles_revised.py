@@ -9,10 +9,10 @@ import pytest
 
 from hub.model import Publish
 from tests.engine.desk import Desk
+from tests.engine.foreign import HALL, ZIGBEE, directed, listing
 from tests.engine.one_rule import restarted
 from tests.engine.test_alarms import native
 from tests.engine.test_doubles import NAMES, ask, burnt, drill, in_place, place, played, real, told, town
-from tests.engine.test_sources import HALL, ZIGBEE, directed, listing
 
 LOUD = b'{"values": {"alarm": true}}'
 

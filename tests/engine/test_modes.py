@@ -1,69 +1,16 @@
-"""Test and drill: what is tried is marked, counts for nothing that is real, ends by itself, and is never swallowed."""
+"""Devices under test: what they raise is marked, counts for nothing real, ends by itself, and is never swallowed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import orjson
 import pytest
 
-from hub.model import AlarmState, Control, Effects, Reply, Scalar, Started
-from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, encoded
+from hub.model import Control, Scalar, Started
+from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents
 from tests.engine.test_alarms import native, transmitted
-
-MINUTE = 60
-RULES = """\
-rule: hot
-label: {en: Hot, zh: 过热}
-for_each: environment_sensor
-when: temperature > 50
-raise: {event: fire.hot, severity: high}
-clear: {when: temperature < 40}
-remind: {every: 10m}
-do: [{command: unlock, args: {ttl: 1h}, to: {kind: access_controller, in: site}, until: cleared}]
----
-rule: two-hot
-for_each: building
-inputs: {hot: {of: environment_sensor, where: temperature > 50 and not testing, take: distinct(device)}}
-when: hot >= 2
-raise: {event: fire.two_hot, severity: critical}
-clear: {by: operator}
----
-rule: warm-building
-for_each: building
-when: temperature > 50
-raise: {event: utility.warm_building, severity: low}
----
-rule: damp
-for_each: environment_sensor
-when: humidity > 90
-inhibit: {by: hot, in: building}
-raise: {event: utility.damp, severity: low}
----
-rule: pressed
-for_each: access_controller
-on_signal: exit_button.pressed
-raise: {event: access.pressed, severity: info}
-clear: {by: operator}
-"""
-NAMES = ("hot", "two-hot", "warm-building", "damp", "pressed")
-DEVICES = (
-    device("env-1", "environment_sensor"),
-    device("env-2", "environment_sensor"),
-    device("env-3", "environment_sensor", building="b2"),
-    device("door-1", "access_controller"),
-)
-PLACES = {
-    f"place/s1/{place}": orjson.dumps({"site": "s1", "place": place, "type": "building", "parent": "s1"})
-    for place in ("b1", "b2")
-} | {"place/s1/s1": orjson.dumps({"site": "s1", "place": "s1", "type": "site"})}
-
-
-@cache
-def shipped() -> dict[str, bytes]:
-    return {key: body for key, body in documents(*DEVICES).items() if not key.startswith("rule/")} | PLACES
+from tests.engine.trials import MINUTE, NAMES, RULES, alarms, ask, restarted, say, shipped, told
 
 
 @pytest.fixture
@@ -71,42 +18,6 @@ def desk(tmp_path: Path) -> Desk:
     (tmp_path / "rules.yaml").write_text(RULES, encoding="utf-8")
     mine = {key: body for key, body in documents(rules=[tmp_path]).items() if key.startswith("rule/")}
     return Desk(shipped() | {f"rule/{name}": mine[f"rule/{name}"] for name in NAMES})
-
-
-def ask(desk: Desk, verb: str, what: str, **words: Scalar) -> Reply:
-    """Ask as li for half an hour, because of the annual inspection; wang agrees where a second person has to."""
-    args: dict[str, Scalar] = {"site": "s1", "what": what, "for": "30m", "reason": "annual inspection"}
-    args |= ({"rules": " ".join(NAMES)} if verb == "drill" else {}) | words
-    identity = args.pop("id", f"id-{len(desk.records)}")
-    reply = desk.say(Control("1-0", str(identity), "li", verb, desk.wall + 30 * SECOND, args)).replies[0]
-    if reply.code != "needs_second_person":
-        return reply
-    agreed: dict[str, Scalar] = {"request": str(identity)}
-    return desk.say(Control("1-0", f"{identity}+", "wang", "confirm", desk.wall + 30 * SECOND, agreed)).replies[0]
-
-
-def say(desk: Desk, name: str, connection: int = 1, **values: float) -> Effects:
-    return desk.hear(native(name, {"values": values}, "telemetry"), connection=connection)
-
-
-def told(desk: Desk) -> list[str]:
-    """Return the events of rules: transition, rule, device, and how they are marked."""
-    marked = [
-        (event, "".join(f" {mark}" for mark in ("test", "drill") if getattr(event, mark))) for event in desk.events
-    ]
-    of_rules = [each for each in marked if each[0].rule and not each[0].rule.startswith("operator")]
-    return [f"{event.transition} {event.rule} {event.device}".rstrip() + mark for event, mark in of_rules]
-
-
-def alarms(desk: Desk) -> dict[str, AlarmState]:
-    return {f"{alarm.rule} {alarm.key}": alarm for alarm in desk.engine.alarms()}
-
-
-def restarted(desk: Desk) -> Desk:
-    later = desk.restart()
-    later.say(Started("test", SESSIONS))
-    later.catch_up(2)
-    return later
 
 
 # ------------------------------------------------------------------------------------------------------- what is tried
@@ -361,121 +272,3 @@ def test_a_name_that_means_two_things_is_refused(desk: Desk) -> None:
     desk.revise(desk.engine.content.bodies() | device("b1", "environment_sensor"))
     assert ask(desk, "test", "b1").code == "ambiguous_name"
     assert ask(desk, "test", "@b1").ok
-
-
-# --------------------------------------------------------------------------------------------------------------- drills
-
-
-def test_a_drill_is_the_whole_chain_and_tells_the_commands_that_it_does_not_send(desk: Desk) -> None:
-    ask(desk, "drill", "b1")
-    for name in ("env-1", "env-2"):
-        say(desk, name, temperature=60)
-    assert told(desk) == [
-        "raised hot env-1 drill", "occurred hot door-1 drill", "raised warm-building drill",
-        "raised hot env-2 drill", "occurred hot door-1 drill", "raised two-hot drill",
-    ]  # fmt: skip
-    assert desk.events[2].name == "command.rehearsed"
-    assert desk.events[2].data["command"] == "unlock"
-    assert transmitted(desk) == []
-
-
-def test_a_drill_with_commands_sends_them_marked_and_releases_them_at_its_end(desk: Desk) -> None:
-    ask(desk, "drill", "b1", with_commands=True)
-    effects = say(desk, "env-1", temperature=60)
-    assert orjson.loads(effects.transmissions[0].payload)["drill"] is True
-    say(desk, "env-1", temperature=20)
-    desk.tick()
-    assert [command for _, command in transmitted(desk)] == ["unlock", "lock"]
-    assert {orjson.loads(one.payload).get("drill") for each in desk.effects for one in each.transmissions} == {True}
-
-
-def test_what_is_still_true_at_the_end_of_a_drill_is_raised_anew_and_acts(desk: Desk) -> None:
-    ask(desk, "drill", "b1")
-    say(desk, "env-1", temperature=60)
-    desk.tick(30 * MINUTE)
-    assert [line for line in told(desk) if " hot env-1" in line] == [
-        "raised hot env-1 drill", "cleared hot env-1 drill", "raised hot env-1",
-    ]  # fmt: skip
-    assert [command for _, command in transmitted(desk)] == ["unlock"]
-
-
-def test_a_drill_reminds_as_a_real_alarm_would(desk: Desk) -> None:
-    ask(desk, "drill", "b1")
-    say(desk, "env-1", temperature=60)
-    desk.tick(10 * MINUTE)
-    assert told(desk)[-1] == "reminded hot env-1 drill"
-
-
-def test_a_drill_of_one_rule_leaves_the_others_real(desk: Desk) -> None:
-    ask(desk, "drill", "b1", rules="two-hot")
-    for name in ("env-1", "env-2"):
-        say(desk, name, temperature=60)
-    assert [line for line in told(desk) if line.startswith("raised")] == [
-        "raised hot env-1", "raised warm-building", "raised hot env-2", "raised two-hot drill",
-    ]  # fmt: skip
-
-
-def test_what_is_drilled_counts_for_nothing_outside_the_drill(desk: Desk) -> None:
-    ask(desk, "drill", "env-1")
-    for name in ("env-1", "env-2"):
-        say(desk, name, temperature=60)
-    assert [line for line in told(desk) if line.startswith("raised")] == [
-        "raised hot env-1 drill", "raised hot env-2", "raised warm-building",
-    ]  # fmt: skip
-
-
-def test_who_drills_what_tells_of_danger_to_life_is_told_in_both_languages_what_that_hides(desk: Desk) -> None:
-    assert "end_drill" not in ask(desk, "drill", "env-3", rules="hot").detail
-    warning = ask(desk, "drill", "@b1", rules="hot two-hot").detail
-    assert "A REAL two-hot THERE IS MARKED AS A DRILL TOO AND SENDS NO COMMAND" in warning
-    assert warning.count("hub drill end s1 @b1") == 2
-    assert "真实的 two-hot 也会标为演练，且不联动" in warning
-    acting = ask(desk, "drill", "@b1", rules="two-hot", with_commands=True).detail
-    assert ("MARKED AS A DRILL TOO. " in acting, "不联动" in acting) == (True, False)
-
-
-def test_what_a_drill_does_not_name_is_as_real_as_ever_there(desk: Desk) -> None:
-    ask(desk, "drill", "@b1", rules="hot")
-    for name in ("env-1", "env-2"):
-        say(desk, name, temperature=60)
-    assert "raised two-hot" in told(desk)
-    assert "raised hot env-1 drill" in told(desk)
-
-
-def test_under_test_and_in_a_drill_is_both_and_what_the_drill_wants_is_sent(desk: Desk) -> None:
-    ask(desk, "test", "env-1")
-    ask(desk, "drill", "b1", with_commands=True)
-    say(desk, "env-1", temperature=60)
-    assert told(desk)[0] == "raised hot env-1 test drill"
-    assert len(transmitted(desk)) == 1
-
-
-# ------------------------------------------------------------------------------------------------------------- the laws
-
-
-def conversation(here: Desk, restart_before: int) -> bytes:
-    """Try things, with a restart before one step; return what all of it came to."""
-    effects: list[Effects] = []
-    steps: tuple[Callable[[], object], ...] = (
-        lambda: ask(here, "test", "env-1 door-1", id="a"),
-        lambda: ask(here, "drill", "@b1", id="b", with_commands=True, **{"for": "10m"}),
-        lambda: say(here, "env-1", temperature=60),
-        lambda: say(here, "env-2", temperature=60),
-        lambda: here.tick(11 * MINUTE),
-        lambda: ask(here, "end_test", "door-1", id="c"),
-        lambda: here.tick(25 * MINUTE),
-        lambda: say(here, "env-1", temperature=20),
-    )
-    for number, step in enumerate(steps):
-        if number == restart_before:
-            effects += here.effects
-            here = here.restart()
-        step()
-    return encoded([*effects, *here.effects])
-
-
-def test_a_restart_anywhere_in_a_test_and_a_drill_changes_nothing(desk: Desk) -> None:
-    documents = desk.engine.content.bodies()
-    whole = conversation(Desk(documents), -1)
-    assert whole.count(b"device.drill_ended") == 1
-    assert [conversation(Desk(documents), step) == whole for step in range(8)] == [True] * 8

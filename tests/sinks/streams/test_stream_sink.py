@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import UserDict
-from collections.abc import Coroutine, Generator, ItemsView, Sequence
+from collections.abc import Coroutine, Generator
 from typing import cast
 
 import pytest
-from redis import Redis
-from typing_extensions import override
 
-from hub.errors import OwnershipLostError, UnavailableError
-from hub.model import AlarmChange, AlarmState, Reply, Where
+from hub.errors import UnavailableError
+from hub.model import AlarmChange, Reply, Where
 from hub.sinks import redis_link
 from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
 from hub.sinks.stream_readers import read_alarms, read_events
-from hub.sinks.streams import DEAD_LETTERS, alarms_key, cursor_key, domain_key, reply_key
+from hub.sinks.streams import DEAD_LETTERS, domain_key, reply_key
 from tests.clocks import ManualClock
 from tests.servers.proxy import Proxy
 from tests.servers.valkey import PASSWORD, ValkeyServer
@@ -31,7 +28,6 @@ from tests.sinks.streams.rig import (
     dead_letter,
     event,
     numbers,
-    whole_database,
     work,
 )
 from tests.waiting import wait_until
@@ -108,9 +104,6 @@ async def test_what_cannot_be_written_down_costs_itself_and_not_what_follows(val
         await wait_until(lambda: not outbox.owed)
         assert await numbers(link) == [1, 3, 5]
     assert (outbox.tally["events"], outbox.tally["rejected"]) == (3, 2)
-
-
-# ------------------------------------------------------------------------------------------------- exactly once
 
 
 class Interrupted:
@@ -297,143 +290,6 @@ async def test_what_the_cursor_covers_is_confirmed_and_not_sent_again(valkey: Va
             await wait_until(lambda outbox=outbox: not outbox.owed)  # type: ignore[misc]
     async with valkey.link() as link:
         assert await numbers(link) == [1, 2, 3, 4, 5]
-
-
-# ----------------------------------------------------------------------------------- the cursor is somebody else's
-
-
-async def test_after_a_takeover_the_loser_stops_and_writes_nothing_more(valkey: ValkeyServer) -> None:
-    old_outbox, new_outbox = MemoryOutbox(), MemoryOutbox()
-    old, new = Rig(valkey.address, old_outbox), Rig(valkey.address, new_outbox)
-    async with valkey.link() as link:
-        with pytest.RaisesGroup(OwnershipLostError):
-            async with old.running():
-                old_outbox.put(1, work([event(1)]))
-                await wait_until(lambda: not old_outbox.owed)
-                assert await new.ownership.claim() == 2
-                before = await whole_database(link)
-                old_outbox.put(2, work([event(2)], alarms=[AlarmChange("north", "r", "north/k", alarm())]))
-                await wait_until(lambda: old.ownership.is_lost)
-                await asyncio.Event().wait()
-        assert old_outbox.owed
-        assert await whole_database(link) == before
-    await new.close()
-
-
-async def test_another_journal_in_the_cursor_stops_a_running_sink(valkey: ValkeyServer) -> None:
-    outbox = MemoryOutbox()
-    rig = Rig(valkey.address, outbox)
-    async with valkey.link() as link:
-        with pytest.RaisesGroup(OwnershipLostError):
-            async with rig.running():
-                outbox.put(1, work([event(1)]))
-                await wait_until(lambda: not outbox.owed)
-                await link.ask("HSET", cursor_key("p1"), "journal", "another")
-                outbox.put(2, work([event(2)]))
-                await asyncio.Event().wait()
-        assert await numbers(link) == [1]
-
-
-async def test_a_server_that_forgot_its_tail_is_reported_and_delivery_goes_on(valkey: ValkeyServer) -> None:
-    outbox = MemoryOutbox()
-    rig = Rig(valkey.address, outbox)
-    async with valkey.link() as link, rig.running():
-        outbox.put(1, *[work([event(record)]) for record in range(1, 6)])
-        await wait_until(lambda: not outbox.owed)
-        await link.ask("HSET", cursor_key("p1"), "record", 3)
-        outbox.put(6, work([event(6)]))
-        await wait_until(lambda: not outbox.owed)
-        assert rig.tails == [(5, 3)]
-        assert rig.fence.tails_lost == 1
-        assert (await cursor(link)).record == 6
-
-
-async def test_an_emptied_server_is_a_lost_tail_too(valkey: ValkeyServer) -> None:
-    outbox = MemoryOutbox()
-    rig = Rig(valkey.address, outbox, confirmed=41)
-    async with valkey.link() as link, rig.running():
-        outbox.put(42, work([event(42)]))
-        await wait_until(lambda: not outbox.owed)
-        assert await numbers(link) == [42]
-    assert rig.tails == [(41, 0)]
-
-
-# --------------------------------------------------------------------------------------------------------- alarms
-
-
-async def test_all_alarms_are_shown_on_a_new_connection_and_sites_without_any_are_cleared(valkey: ValkeyServer) -> None:
-    outbox = MemoryOutbox()
-    active = alarm()
-    async with valkey.link() as link:
-        await link.ask("HSET", alarms_key("south"), "old-rule/south/k", "left behind")
-        rig = Rig(valkey.address, outbox, alarms={"north": [active], "south": []})
-        async with rig.running():
-            outbox.put(1, work([event(1)]))
-            await wait_until(lambda: not outbox.owed)
-            assert await read_alarms(link) == [active]
-
-
-async def test_alarms_are_shown_again_after_redis_was_gone_without_any_event(valkey: ValkeyServer) -> None:
-    outbox, clock = MemoryOutbox(), ManualClock()
-    rig = Rig(valkey.address, outbox, clock=clock, alarms={"north": []})
-    async with asyncio.TaskGroup() as tasks:
-        keeping_up = tasks.create_task(rig.sink.keep_up())
-        await wait_until(lambda: rig.sink.connected)
-        valkey.stop()
-        await wait_until(lambda: not rig.sink.connected)
-        rig.alarms["north"] = [alarm()]
-        valkey.start()
-        async with valkey.link() as link:
-            await wait_until(lambda: read_alarms(link))
-            assert await read_alarms(link, ["north"]) == [alarm()]
-        keeping_up.cancel()
-        await asyncio.wait([keeping_up])
-    await rig.close()
-
-
-async def test_the_whole_is_written_again_when_the_cursor_moved_under_it(valkey: ValkeyServer) -> None:
-    outbox = MemoryOutbox()
-    outbox.put(1, work([event(1)]))
-    snapshots: list[int] = []
-
-    class Racing(UserDict[str, Sequence[AlarmState]]):
-        """Moves the cursor from another connection while the first snapshot is being taken."""
-
-        @override
-        def items(self) -> ItemsView[str, Sequence[AlarmState]]:
-            snapshots.append(1)
-            if len(snapshots) == 1:
-                with Redis(port=valkey.port, password=PASSWORD) as other:
-                    other.hset(cursor_key("p1"), "record", "0")
-            return super().items()
-
-    rig = Rig(valkey.address, outbox)
-    rig.alarms = Racing(north=[alarm()])
-    async with valkey.link() as link, rig.running():
-        await wait_until(lambda: not outbox.owed)
-        assert await read_alarms(link) == [alarm()]
-    assert len(snapshots) == 2
-
-
-async def test_a_change_that_follows_the_whole_is_not_overwritten_by_a_late_copy_of_it(valkey: ValkeyServer) -> None:
-    """The whole times out in a paused server, which then finds two copies of it and a change in its buffers."""
-    outbox = MemoryOutbox()
-    stale = alarm("stale")
-    rig = Rig(valkey.address, outbox, answer_seconds=0.1, alarms={"north": [stale]})
-    async with rig.running():
-        outbox.put(1, work([event(1)]))
-        await wait_until(lambda: not outbox.owed)
-        await rig.fence.close()
-        for record in range(2, 7):
-            valkey.pause()
-            outbox.put(record, work(alarms=[AlarmChange("north", stale.rule, stale.key, None)]))
-            retries = rig.sink.retries
-            await wait_until(lambda retries=retries: rig.sink.retries > retries)  # type: ignore[misc]
-            rig.alarms["north"] = []
-            valkey.resume()
-            await wait_until(lambda: not outbox.owed)
-            async with valkey.link() as link:
-                assert await read_alarms(link) == []
 
 
 async def test_a_login_that_is_refused_is_retried_and_not_fatal(valkey: ValkeyServer) -> None:

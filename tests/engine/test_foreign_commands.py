@@ -1,0 +1,151 @@
+"""Commands into foreign networks: where they go, what the network says of them, and the answers."""
+
+from __future__ import annotations
+
+import base64
+
+import orjson
+import pytest
+
+from hub.model import Effects, Outcome, OutcomeKind, Started
+from hub.normalize.networks.downlink import network_id
+from tests.engine.desk import Desk, device, documents
+from tests.engine.foreign import APPLICATION, EUI, WANTED, ask, letters, said, state_of, uplink
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk(WANTED)
+
+
+def test_a_command_goes_into_a_lorawan_network_where_its_device_was_heard_last(desk: Desk) -> None:
+    desk.hear(uplink("058E01", eui="24e124ffffffff01"))
+    _, effects = ask(desk, "gas-1", "close_valve")
+    (sent,) = effects.transmissions
+    assert (sent.topic, sent.response_topic) == (f"application/{APPLICATION}/device/24e124ffffffff01/command/down", "")
+    body = orjson.loads(sent.payload)
+    assert (body["id"], body["fPort"], base64.b64decode(body["data"]).hex()) == (network_id("c1"), 85, "060000ff")
+
+
+def test_where_a_device_was_heard_survives_a_restart(desk: Desk) -> None:
+    desk.hear(uplink("058E01", eui="24e124ffffffff01"))
+    _, effects = ask(desk.restart(), "gas-1", "close_valve")
+    assert [sent.topic.split("/")[1] for sent in effects.transmissions] == [APPLICATION]
+
+
+def test_a_command_to_a_device_that_was_never_heard_leaves_where_it_is_heard_first(desk: Desk) -> None:
+    reply, effects = ask(desk, "gas-1", "close_valve")
+    assert (reply.code, effects.transmissions) == ("waiting_for_uplink", [])
+    later = desk.hear(uplink("058E00", eui="24e124ffffffff01"))
+    assert [sent.topic.split("/")[1] for sent in later.transmissions] == [APPLICATION]
+
+
+def test_a_command_that_the_profile_cannot_say_is_refused(desk: Desk) -> None:
+    reply, effects = ask(desk, "smoke-1", "self_test")
+    assert (reply.ok, reply.code, effects.transmissions) == (False, "unknown_command", [])
+
+
+@pytest.mark.parametrize(
+    ("stream", "words", "state"),
+    [
+        ("txack", {}, "delivered"),
+        ("ack", {"acknowledged": True}, "delivered"),
+        ("ack", {"acknowledged": False}, "failed"),
+    ],
+)
+def test_what_a_network_says_of_a_command_is_its_state(
+    desk: Desk, stream: str, words: dict[str, object], state: str
+) -> None:
+    desk.hear(uplink("058E01", eui="24e124ffffffff01"))
+    ask(desk, "gas-1", "close_valve")
+    desk.say(Outcome("c1", OutcomeKind.SENT))
+    body = {"queueItemId": network_id("c1"), **words}
+    desk.hear(said(f"application/{APPLICATION}/device/24e124ffffffff01/event/{stream}", body))
+    assert state_of(desk) == state
+
+
+def test_a_receipt_of_another_device_or_of_no_command_of_ours_moves_nothing(desk: Desk) -> None:
+    desk.hear(uplink("058E01", eui="24e124ffffffff01"))
+    ask(desk, "gas-1", "close_valve")
+    for eui, identity in ((EUI, network_id("c1")), ("24e124ffffffff01", network_id("c2"))):
+        desk.hear(said(f"application/{APPLICATION}/device/{eui}/event/ack", {"queueItemId": identity}))
+    assert state_of(desk) == "accepted"
+    assert desk.engine.state.ledger.dead_lettered == 0
+
+
+def request(effects: Effects) -> tuple[str, dict[str, object]]:
+    """Return topic and request of the one transmission to uhppoted."""
+    (sent,) = effects.transmissions
+    return sent.topic, orjson.loads(sent.payload)["message"]["request"]
+
+
+def test_a_door_behind_uhppoted_is_opened_and_its_reply_is_the_end(desk: Desk) -> None:
+    _, effects = ask(desk, "gate", "unlock", part="door-4", ttl="5s")
+    topic, body = request(effects)
+    assert topic == "uhppoted/gateway/requests/device/door/lock:open"
+    assert (body["device-id"], body["door"], body["card-number"], body["request-id"]) == (405419896, 4, 8165538, "c1")
+    reply = {"method": "open-door", "request-id": "c1", "response": {"device-id": 405419896, "opened": True}}
+    told = desk.hear(said("uhppoted/gateway/replies/hub", {"message": {"reply": reply}}))
+    assert [(event.name, event.data["id"]) for event in told.events] == [("command.executed", "c1")]
+
+
+def test_a_refusal_that_names_no_controller_is_the_commands_and_no_sign_of_life(desk: Desk) -> None:
+    ask(desk, "gate", "unlock", part="door-4", ttl="5s")
+    error = {"method": "open-door", "request-id": "c1", "error": {"message": "timeout"}}
+    told = desk.hear(said("uhppoted/gateway/replies/hub", {"message": {"error": error}}))
+    found = desk.engine.content.find("s1", "gate")
+    assert found is not None
+    assert [event.name for event in told.events] == ["command.rejected"]
+    assert found.state.heard_at == 0
+
+
+def test_a_reply_to_nobodys_request_is_a_dead_letter(desk: Desk) -> None:
+    error = {"method": "open-door", "request-id": "c9", "error": {"message": "timeout"}}
+    effects = desk.hear(said("uhppoted/gateway/replies/hub", {"message": {"error": error}}))
+    assert letters(effects) == [("unknown_command", "", "")]
+
+
+def test_a_zigbee_alarm_is_muted_by_its_own_word(desk: Desk) -> None:
+    _, effects = ask(desk, "kitchen", "silence")
+    assert [(sent.topic, sent.payload) for sent in effects.transmissions] == [
+        ("zigbee2mqtt/kitchen/set", b'{"buzzer":"mute"}')
+    ]
+
+
+def test_what_shows_a_command_done_is_what_the_model_reports_and_not_all_that_its_kind_might(desk: Desk) -> None:
+    ask(desk, "kitchen", "silence")
+    desk.say(Outcome("c1", OutcomeKind.SENT))
+    desk.hear(said("zigbee2mqtt/kitchen", {"smoke": True, "buzzer_manual_mute": True}))
+    assert state_of(desk) == "verified"
+
+
+def test_of_a_controller_that_never_reports_its_lock_the_answer_is_the_last_word(desk: Desk) -> None:
+    ask(desk, "gate", "unlock", part="door-4", ttl="5s")
+    command = desk.engine._hands.commands["c1"]  # noqa: SLF001 -- an open command shows nowhere else
+    assert command.verify_t == 0
+
+
+def test_a_device_of_our_own_topics_is_told_in_its_profiles_words_and_understood_in_them() -> None:
+    desk = Desk(documents(device("lift", "elevator", "ebike_board/door_hold")))
+    _, effects = ask(desk, "lift", "hold_door", ttl="30s")
+    (sent,) = effects.transmissions
+    assert (sent.topic, sent.response_topic) == ("hub/s1/lift/command", "hub/s1/lift/response")
+    assert orjson.loads(sent.payload)["type"] == "enable_block_door"
+    answer = {"id": "c1", "sender": "board", "body": {"ok": True}}
+    told = desk.hear(said("hub/s1/lift/response", answer))
+    assert [event.name for event in told.events] == ["command.executed"]
+
+
+def test_an_answer_that_is_none_in_the_profiles_words_is_a_dead_letter() -> None:
+    desk = Desk(documents(device("lift", "elevator", "ebike_board/door_hold")))
+    ask(desk, "lift", "hold_door", ttl="30s")
+    effects = desk.hear(said("hub/s1/lift/response", {"id": "c1", "sender": "hub", "body": {"ok": True}}))
+    assert letters(effects) == [("unmatched", "s1", "lift")]
+
+
+def test_a_command_that_was_not_sent_before_a_stop_is_wrapped_again_after_it(desk: Desk) -> None:
+    ask(desk, "gate", "unlock", part="door-4", ttl="5s")
+    later = desk.restart()
+    later.wait(1)
+    topic, body = request(later.say(Started("test", ("events", "telemetry"))))
+    assert (topic, body["request-id"]) == ("uhppoted/gateway/requests/device/door/lock:open", "c1")
