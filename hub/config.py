@@ -134,7 +134,7 @@ class RegistrySettings(_Section):
 
 
 class HttpSettings(_Section):
-    """Where health and metrics are read."""
+    """Where health and metrics are read; of what need not have it, nowhere unless it is said."""
 
     host: str = "127.0.0.1"
     port: Port = 8080
@@ -169,12 +169,10 @@ class LimitSettings(_Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _pass_over_what_never_worked(cls, said: object) -> object:
-        if not isinstance(said, dict):
-            return said
-        for name in sorted(NEVER_WORKED & said.keys()):
+    def _pass_over_what_never_worked(cls, said: Mapping[str, object]) -> Mapping[str, object]:
+        for name in sorted(NEVER_WORKED & dict(said).keys()):
             log.warning("setting_without_effect", setting=f"limits.{name}", hint="take it out: no hub ever had it")
-        return {name: value for name, value in said.items() if name not in NEVER_WORKED}
+        return {name: value for name, value in dict(said).items() if name not in NEVER_WORKED}
 
 
 class CitySettings(_Section):
@@ -191,10 +189,7 @@ class CitySettings(_Section):
 
 
 class NotifySettings(_Section):
-    """`hub notify run`: where channels, routes and templates lie, and Apprise URLs of channels that name no file.
-
-    Health and metrics are shown where ``http`` says, else nowhere.
-    """
+    """`hub notify run`: where channels, routes and templates lie, and Apprise URLs of channels that name no file."""
 
     dir: Path | None = None
     urls: dict[Identifier, SecretStr] = {}
@@ -202,10 +197,7 @@ class NotifySettings(_Section):
 
 
 class ForwardSettings(_Section):
-    """`hub events forward NAME`: what its command line may say instead; ``webhook`` may hold a password.
-
-    Health and metrics are shown where ``http`` says, else nowhere.
-    """
+    """`hub events forward NAME`: what its command line may say instead; ``webhook`` may hold a password."""
 
     webhook: SecretStr = SecretStr("")
     domains: tuple[str, ...] = ()

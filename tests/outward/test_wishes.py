@@ -51,7 +51,12 @@ def test_a_template_of_the_installation_replaces_ours_by_name(tmp_path: Path) ->
 
 
 def test_the_example_of_the_readme_is_good(tmp_path: Path) -> None:
-    text = (HOUSE / "README.md").read_text(encoding="utf-8").partition("channel: duty ")[2].partition("```")[0]
+    text = (
+        (HOUSE / "hub" / "outward" / "README.md")
+        .read_text(encoding="utf-8")
+        .partition("channel: duty ")[2]
+        .partition("```")[0]
+    )
     wishes = read_wishes(written(tmp_path, f"channel: duty {text}"), {})
     assert [(route.route, list(route.moves)[-1]) for route in wishes.routes] == [
         ("brigade", Transition.ESCALATED),

@@ -40,7 +40,7 @@ from hub.veil import Veil
 FOLDER = "notify"
 PATIENCE = Patience(pauses=(1, 2, 5, 10, 30, 60), give_up_after=timedelta(hours=24), side_by_side=4)
 """A message of yesterday is none."""
-ROUTES = "the README says what channels and routes look like: What leaves the house"
+ROUTES = "hub/outward/README.md says what channels and routes look like"
 
 log = structlog.get_logger(__name__)
 
