@@ -31,7 +31,7 @@ from hub.yaml_documents import validate
 
 _MILLISECOND_NS = 1_000_000
 
-app = typer.Typer(help="What crosses sites: one card or plate in two places.")
+app = typer.Typer()
 Names = Annotated[list[str] | None, typer.Argument(metavar="[RULE]…", help="Only these; else all.")]
 
 

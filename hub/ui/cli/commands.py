@@ -18,11 +18,6 @@ app.command("list")(list_commands)
 app.command("show")(show)
 
 
-@app.callback()
-def _noun() -> None:
-    """Commands to devices."""
-
-
 @app.command()
 def send(  # noqa: PLR0913 -- each is a word of the command line
     context: typer.Context,

@@ -12,11 +12,6 @@ from hub.ui.printing import say_listing
 app = typer.Typer()
 
 
-@app.callback()
-def _noun() -> None:
-    """Settings of this installation."""
-
-
 @app.command()
 def show(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Show each setting and where it came from; secrets are hidden."""

@@ -12,7 +12,7 @@ from hub.ui.cli.drill_fire import fire
 from hub.ui.cli.exercises import For, Names, Reason, Sites, ask, say_running
 from hub.ui.cli.reply import Actor, tell
 
-app = typer.Typer(help="Drills: the whole chain, marked; its commands are told, and leave only if you say so.")
+app = typer.Typer()
 app.command("fire")(fire)
 
 

@@ -24,11 +24,6 @@ from hub.veil import Veil
 app = typer.Typer()
 
 
-@app.callback()
-def _noun() -> None:
-    """Telemetry from the time series store."""
-
-
 @app.command()
 def query(  # noqa: PLR0913 -- each is a word of the command line
     context: typer.Context,

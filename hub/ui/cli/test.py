@@ -8,7 +8,7 @@ from hub.ui.cli.desk import AsJson, desk_of
 from hub.ui.cli.exercises import For, Names, Reason, Sites, ask, say_running
 from hub.ui.cli.reply import Actor, tell
 
-app = typer.Typer(help="Tests: what devices under test report is marked, sends nothing, and is no witness.")
+app = typer.Typer()
 
 
 @app.command()

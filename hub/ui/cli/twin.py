@@ -29,11 +29,6 @@ Part = Annotated[str, typer.Option(help="A door, a lane …: door-1")]
 Why = Annotated[str, typer.Option("--reason", help="Why; everybody who sees it will ask.")]
 
 
-@app.callback()
-def _noun() -> None:
-    """Twins: what devices report, and what is desired of them."""
-
-
 @app.command()
 def show(  # noqa: PLR0913 -- each is a word of the command line
     context: typer.Context,
