@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
-from xml.parsers.expat import ExpatError, ParserCreate  # documents with a DOCTYPE are refused below
 
 import msgspec
 
 from hub.errors import PoisonError
 from hub.normalize.codecs.pairs import Splitter
-from hub.normalize.codecs.xml_tree import as_utf8, refuse_doctype
+from hub.normalize.codecs.xml_tree import walk_through
 from hub.normalize.limits import MANY_KEYS, MAX_DEPTH, check_json
 from hub.normalize.payload import Format, Payload
 
@@ -82,15 +81,7 @@ def _pair_leaves(payload: Payload, data: bytes) -> list[Leaf]:
 def _xml_leaves(payload: Payload, data: bytes) -> list[Leaf]:
     each = tuple(payload.each.strip("/").split("/")) if payload.each else None
     walk = _XmlWalk(each)
-    parser = ParserCreate("utf-8")
-    parser.buffer_text = True
-    parser.StartElementHandler, parser.EndElementHandler = walk.start, walk.end
-    parser.CharacterDataHandler = walk.texts.append
-    parser.StartDoctypeDeclHandler = refuse_doctype
-    try:
-        parser.Parse(as_utf8(data), True)  # noqa: FBT003 -- expat takes it by position
-    except ExpatError as error:
-        raise PoisonError("bad_xml", str(error)) from None
+    walk_through(data, walk.start, walk.end, walk.texts)
     return walk.leaves
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from xml.parsers.expat import ExpatError, ParserCreate  # documents with a DOCTYPE are refused below
 
 from hub.errors import ConfigError, PoisonError
@@ -93,17 +93,7 @@ class _Walk:
         """Return a row per record, or one; what stands before ``first`` is common to all."""
         if data.count(b"<") > _MOST_TAGS:
             raise PoisonError("too_many_elements", f"more than {_MOST_TAGS} tags")
-        parser = ParserCreate("utf-8")
-        parser.buffer_text = True
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._texts.append
-        parser.StartDoctypeDeclHandler = refuse_doctype
-        parser.EntityDeclHandler = refuse_doctype
-        try:
-            parser.Parse(as_utf8(data), True)  # noqa: FBT003 -- expat takes it by position
-        except ExpatError as error:
-            raise PoisonError("bad_xml", str(error)) from None
+        walk_through(data, self._start, self._end, self._texts)
         common = self._row[:first]
         return [common + record[first:] for record in self._records] or (self._row,)
 
@@ -142,11 +132,29 @@ class _Walk:
         self._node = self._above.pop()
 
 
-def refuse_doctype(*_declared: object) -> None:
+def walk_through(
+    data: bytes, start: Callable[[str, dict[str, str]], None], end: Callable[[str], None], texts: list[str]
+) -> None:
+    """Tell of each element of a document that it begins and ends, and add what stands in between to ``texts``.
+
+    PoisonError ``bad_xml``, ``doctype``.
+    """
+    parser = ParserCreate("utf-8")
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = texts.append
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _refuse_doctype
+    try:
+        parser.Parse(_as_utf8(data), True)  # noqa: FBT003 -- expat takes it by position
+    except ExpatError as error:
+        raise PoisonError("bad_xml", str(error)) from None
+
+
+def _refuse_doctype(*_declared: object) -> None:
     raise PoisonError("doctype", "documents that declare a type or entities are refused")
 
 
-def as_utf8(data: bytes) -> bytes:
+def _as_utf8(data: bytes) -> bytes:
     """Return the document in UTF-8: expat knows no Chinese charset by itself."""
     declared = _DECLARED.match(data)
     charset = declared[1].lower() if declared else b"utf-8"
