@@ -72,7 +72,7 @@ class Ran:
             typer.echo("the recording ends in the middle of a frame; what is before it was used")
 
 
-def replay_rules(  # noqa: PLR0913 -- each is a word of the command line
+def replay_rules(
     context: typer.Context,
     *,
     since: From = None,
@@ -97,7 +97,7 @@ def replay_rules(  # noqa: PLR0913 -- each is a word of the command line
         say_table(("", "event", "", "about", "was", "would be", "record"), (_row(each) for each in found))
 
 
-def replay_profiles(  # noqa: PLR0913 -- each is a word of the command line
+def replay_profiles(
     context: typer.Context,
     *,
     since: From = None,

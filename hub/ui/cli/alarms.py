@@ -25,7 +25,7 @@ app.command("show")(show)
 
 
 @app.command("list")
-def list_alarms(  # noqa: PLR0913 -- each is a word of the command line
+def list_alarms(
     context: typer.Context,
     *,
     site: Annotated[list[str] | None, typer.Option(help="Only these sites.")] = None,
@@ -77,7 +77,7 @@ def ack(context: typer.Context, which: Which, key: Key = None, *, actor: Actor, 
 
 
 @app.command()
-def clear(  # noqa: PLR0913 -- each is a word of the command line
+def clear(
     context: typer.Context,
     which: Which,
     key: Key = None,
@@ -92,7 +92,7 @@ def clear(  # noqa: PLR0913 -- each is a word of the command line
 
 
 @app.command()
-def comment(  # noqa: PLR0913 -- each is a word of the command line
+def comment(
     context: typer.Context,
     which: Which,
     text: str,
@@ -106,7 +106,7 @@ def comment(  # noqa: PLR0913 -- each is a word of the command line
 
 
 @app.command()
-def shelve(  # noqa: PLR0913 -- each is a word of the command line
+def shelve(
     context: typer.Context,
     which: Which,
     key: Key = None,

@@ -31,7 +31,7 @@ Key = Annotated[str | None, typer.Argument(help="With a rule: site/device or sit
 COMMAND_WORDS = ("command", "state", "since", "device", "detail", "id")
 
 
-def show(  # noqa: PLR0913 -- each is a word of the command line
+def show(
     context: typer.Context,
     which: Which,
     key: Key = None,

@@ -16,7 +16,7 @@ from hub.ui.printing import say_listing
 from hub.ui.words import details, moment
 
 
-def audit(  # noqa: PLR0913 -- each is a word of the command line
+def audit(
     context: typer.Context,
     *,
     since: Annotated[str, typer.Option(help="So long ago at most: 2h, 30d.")] = "",

@@ -36,7 +36,7 @@ def new(
 
 
 @app.command()
-def link(  # noqa: PLR0913 -- each is a word of the command line
+def link(
     context: typer.Context,
     code: Code,
     others: Annotated[list[str], typer.Argument(metavar="CODE...", help="What belongs to it.")],
@@ -65,7 +65,7 @@ def unlink(context: typer.Context, code: Code, other: Code, *, at: At = "", as_j
 
 
 @app.command()
-def resolve(  # noqa: PLR0913 -- each is a word of the command line
+def resolve(
     context: typer.Context,
     code: Code,
     *,

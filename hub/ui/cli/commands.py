@@ -19,7 +19,7 @@ app.command("show")(show)
 
 
 @app.command()
-def send(  # noqa: PLR0913 -- each is a word of the command line
+def send(
     context: typer.Context,
     site: str,
     device: Annotated[str, typer.Argument(help="A device; @NAME: whatever takes the command at a place.")],
@@ -66,7 +66,7 @@ def confirm(
 
 
 @app.command()
-def cancel(  # noqa: PLR0913 -- each is a word of the command line
+def cancel(
     context: typer.Context,
     site: str,
     which: Annotated[str, typer.Argument(metavar="ID", help="As `hub commands list` shows it.")],

@@ -27,7 +27,7 @@ COLUMNS = ("id", "command", "where", "state", "since", "for", "by", "priority", 
 Site = Annotated[str, typer.Option("--site", help="Only this site.")]
 
 
-def list_commands(  # noqa: PLR0913 -- each is a word of the command line
+def list_commands(
     context: typer.Context,
     *,
     site: Site = "",
@@ -58,7 +58,7 @@ def list_commands(  # noqa: PLR0913 -- each is a word of the command line
     say_listing(map(document, found), COLUMNS, rows, empty="no commands", as_json=as_json)
 
 
-def show(  # noqa: PLR0913 -- each is a word of the command line
+def show(
     context: typer.Context,
     which: Annotated[str, typer.Argument(metavar="ID", help="The beginning of its id.")],
     *,

@@ -36,7 +36,7 @@ AsQr = Annotated[bool, typer.Option("--qr", help="A QR code too, for an installe
 Overlap = Annotated[str, typer.Option(help="So long the old one works too: 24h, 7d; 0 ends it at once.")]
 
 
-def rotate(  # noqa: PLR0913 -- each is a word of the command line
+def rotate(
     context: typer.Context,
     site: str,
     device: str,

@@ -30,7 +30,7 @@ BYTES_PER_LINE = 16
 
 
 @app.command("list")
-def list_dead_letters(  # noqa: PLR0913 -- each is a word of the command line
+def list_dead_letters(
     context: typer.Context,
     *,
     code: Annotated[str, typer.Option(help="Only with this code.")] = "",
@@ -69,7 +69,7 @@ def list_dead_letters(  # noqa: PLR0913 -- each is a word of the command line
 
 
 @app.command()
-def show(  # noqa: PLR0913 -- each is a word of the command line
+def show(
     context: typer.Context,
     number: int,
     *,

@@ -67,7 +67,7 @@ class Play:
         return max(SILENT_AFTER, timedelta(seconds=round(MISSED_REPORTS * every)))
 
 
-def demo(  # noqa: PLR0913 -- each is a word of the command line
+def demo(
     *,
     duration: Annotated[str, typer.Option(help="Simulated life: seconds, or 90s, 5m …; at least 1 s.")] = "60",
     rate: Annotated[float, typer.Option(min=0.1, help="Acts a second; a passage is three messages.")] = 50,

@@ -31,7 +31,7 @@ app.command("export-credentials")(credentials.export_credentials)
 
 
 @app.command("list")
-def list_devices(  # noqa: PLR0913 -- each is a word of the command line
+def list_devices(
     context: typer.Context,
     *,
     site: Annotated[str | None, typer.Option(help="Only of this site.")] = None,
@@ -71,7 +71,7 @@ def list_devices(  # noqa: PLR0913 -- each is a word of the command line
 
 
 @app.command()
-def add(  # noqa: PLR0913 -- each is a word of the command line
+def add(
     context: typer.Context,
     site: str,
     device: str,

@@ -17,7 +17,7 @@ app.command("fire")(fire)
 
 
 @app.command()
-def start(  # noqa: PLR0913 -- each is a word of the command line
+def start(
     context: typer.Context,
     site: str,
     names: Names,

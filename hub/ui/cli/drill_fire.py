@@ -53,7 +53,7 @@ class Wish:
     seconds: float
 
 
-def fire(  # noqa: PLR0913 -- each is a word of the command line
+def fire(
     context: typer.Context,
     site: str,
     *,

@@ -35,7 +35,7 @@ Devices = Annotated[list[str] | None, typer.Option("--device", help="device, sit
 
 
 @app.command("list")
-def list_events(  # noqa: PLR0913 -- each is a word of the command line
+def list_events(
     context: typer.Context,
     *,
     since: Annotated[str | None, typer.Option(help="Oldest first from so long ago: 1h, 2d …")] = None,

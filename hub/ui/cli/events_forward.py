@@ -48,7 +48,7 @@ Name = Annotated[str, typer.Argument(help="Whom it is for: its place in the stre
 deliveries = typer.Typer(help="What was forwarded: delivered, waiting, or dead, and why.")
 
 
-def forward(  # noqa: PLR0913 -- each is a word of the command line
+def forward(
     context: typer.Context,
     name: Name,
     *,

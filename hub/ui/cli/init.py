@@ -21,7 +21,7 @@ from hub.ui.printing import say_json, say_table
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@-]+")
 
 
-def init(  # noqa: PLR0913 -- each is a word of the command line
+def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Made when it is not there.")],
     *,
     partition: Annotated[str | None, typer.Option(help="Which partition its hub is (main).")] = None,

@@ -38,7 +38,7 @@ For = Annotated[str, typer.Option("--for", help="From now on so long: 2h, 3d.")]
 
 
 @app.command()
-def add(  # noqa: PLR0913 -- each is a word of the command line
+def add(
     context: typer.Context,
     name: Name,
     values: Annotated[list[str], typer.Argument(metavar="VALUE...", help="Plates, card numbers, references.")],
@@ -69,7 +69,7 @@ def add(  # noqa: PLR0913 -- each is a word of the command line
 
 
 @app.command()
-def remove(  # noqa: PLR0913 -- each is a word of the command line
+def remove(
     context: typer.Context,
     name: Name,
     values: list[str],
@@ -103,7 +103,7 @@ def import_entries(
 
 
 @app.command()
-def show(  # noqa: PLR0913 -- each is a word of the command line
+def show(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="LIST", help="Only this list.")] = "",
     *,

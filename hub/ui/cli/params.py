@@ -41,7 +41,7 @@ class Effective:
 
 
 @app.command("set")
-def set_values(  # noqa: PLR0913 -- each is a word of the command line
+def set_values(
     context: typer.Context,
     rule: Name,
     values: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...")],
@@ -60,7 +60,7 @@ def set_values(  # noqa: PLR0913 -- each is a word of the command line
 
 
 @app.command()
-def unset(  # noqa: PLR0913 -- each is a word of the command line
+def unset(
     context: typer.Context,
     rule: Name,
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Else all of them.")] = None,

@@ -85,7 +85,7 @@ def pending(
         typer.echo(f"the payloads of {len(hidden)} are {LEFT_OUT}")
 
 
-def adopt(  # noqa: PLR0913 -- each is a word of the command line
+def adopt(
     context: typer.Context,
     device: Annotated[str, typer.Argument(metavar="SITE/ID", help="As pending lists it; for a network's: a new name.")],
     *,

@@ -19,7 +19,7 @@ from hub.ui.printing import say_done
 from hub.ui.words import details
 
 
-def locate(  # noqa: PLR0913 -- each is a word of the command line
+def locate(
     context: typer.Context,
     site: str,
     place: str,

@@ -30,7 +30,7 @@ Fact = Annotated[str, typer.Argument(metavar="FACT", help="away, care_watch, esc
 
 
 @app.command()
-def add(  # noqa: PLR0913 -- each is a word of the command line
+def add(
     context: typer.Context,
     site: str,
     place: str,
@@ -97,7 +97,7 @@ def show(context: typer.Context, site: str, place: str, *, as_json: AsJson = Fal
 
 
 @app.command("set-fact")
-def set_fact(  # noqa: PLR0913 -- each is a word of the command line
+def set_fact(
     context: typer.Context,
     site: str,
     place: str,

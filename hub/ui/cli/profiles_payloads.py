@@ -49,7 +49,7 @@ Port = Annotated[int | None, typer.Option(help="What the network says beside it 
 Zone = Annotated[str, typer.Option(help="The time zone of the site.")]
 
 
-def decode(  # noqa: PLR0913 -- each is a word of the command line
+def decode(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="vendor/model, or the file of a profile.")],
     payload: Payload,
@@ -86,7 +86,7 @@ def decode(  # noqa: PLR0913 -- each is a word of the command line
         raise typer.Exit(EXIT_FAILED)
 
 
-def guess(  # noqa: PLR0913 -- each is a word of the command line
+def guess(
     context: typer.Context,
     payload: Payload,
     *,
@@ -119,7 +119,7 @@ def _document(each: Guess) -> dict[str, object]:
     }  # fmt: skip
 
 
-def new(  # noqa: PLR0913 -- each is a word of the command line
+def new(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="vendor/model")],
     *,

@@ -28,7 +28,7 @@ MOST = 50
 NOWHERE = ("哪里都没有开始；用 --device 或 --place 指定", "it has begun nowhere; name a --device or --place")
 
 
-def explain(  # noqa: PLR0913 -- each is a word of the command line
+def explain(
     context: typer.Context,
     rule: Annotated[str, typer.Argument(metavar="[RULE]", help="Not needed with --alarm.")] = "",
     *,

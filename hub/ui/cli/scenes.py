@@ -98,7 +98,7 @@ def show(context: typer.Context, name: Name, *, site: AnySite = "", as_json: AsJ
 
 
 @app.command()
-def enable(  # noqa: PLR0913 -- each is a word of the command line
+def enable(
     context: typer.Context,
     name: Name,
     *,
@@ -128,7 +128,7 @@ def enable(  # noqa: PLR0913 -- each is a word of the command line
 
 
 @app.command()
-def disable(  # noqa: PLR0913 -- each is a word of the command line
+def disable(
     context: typer.Context,
     name: Name,
     *,

@@ -36,7 +36,7 @@ GRADES = {
 }
 
 
-def check(  # noqa: PLR0913 -- each is a word of the command line
+def check(
     context: typer.Context,
     name: Name,
     *,

@@ -69,7 +69,7 @@ class Cast:
 
 
 @app.command()
-def load(  # noqa: PLR0913 -- each is a word of the command line
+def load(
     context: typer.Context,
     *,
     devices: Devices = 1_000,

@@ -68,7 +68,7 @@ def _end(event: Event | None) -> str:
     return "open" if event is None else event.name.removeprefix("command.")
 
 
-def scenario(  # noqa: PLR0913 -- each is a word of the command line
+def scenario(
     context: typer.Context,
     names: Annotated[list[str] | None, typer.Argument(help="Which; else all, side by side.")] = None,
     *,

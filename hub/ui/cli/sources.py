@@ -52,7 +52,7 @@ def list_sources(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def add(  # noqa: PLR0913 -- each is a word of the command line
+def add(
     context: typer.Context,
     source: str,
     *,

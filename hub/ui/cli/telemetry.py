@@ -25,7 +25,7 @@ app = typer.Typer()
 
 
 @app.command()
-def query(  # noqa: PLR0913 -- each is a word of the command line
+def query(
     context: typer.Context,
     kind: str,
     device: str,

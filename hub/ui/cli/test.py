@@ -12,7 +12,7 @@ app = typer.Typer()
 
 
 @app.command()
-def start(  # noqa: PLR0913 -- each is a word of the command line
+def start(
     context: typer.Context, site: str, names: Names, *, span: For, reason: Reason, actor: Actor, as_json: AsJson = False
 ) -> None:
     """Put devices, or places with everything in them, under test.

@@ -30,7 +30,7 @@ Why = Annotated[str, typer.Option("--reason", help="Why; everybody who sees it w
 
 
 @app.command()
-def show(  # noqa: PLR0913 -- each is a word of the command line
+def show(
     context: typer.Context,
     device: Device,
     *,
@@ -55,7 +55,7 @@ def show(  # noqa: PLR0913 -- each is a word of the command line
 
 
 @app.command("set")
-def desire(  # noqa: PLR0913 -- each is a word of the command line
+def desire(
     context: typer.Context,
     device: Device,
     wanted: Annotated[list[str], typer.Argument(metavar="PROPERTY=VALUE...", help="PROPERTY= wants nothing of it.")],
@@ -77,7 +77,7 @@ def desire(  # noqa: PLR0913 -- each is a word of the command line
 
 
 @app.command()
-def unset(  # noqa: PLR0913 -- each is a word of the command line
+def unset(
     context: typer.Context,
     device: Device,
     properties: Annotated[list[str], typer.Argument(metavar="PROPERTY...")],
