@@ -18,7 +18,7 @@ from benchmarks import report
 from benchmarks.figures import FULL, QUICK, Plan, Results
 from benchmarks.groups import GROUPS, Bench
 from benchmarks.load import Advance
-from hub.ui.logs import LogLevel, configure_logging
+from hub.ui.process.logs import LogLevel, configure_logging
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

@@ -25,8 +25,8 @@ from benchmarks.program import Call, Program, Rival, version
 from benchmarks.stage import Stage
 from benchmarks.trial import FAULTS, Contender, Counted, Outcome, Plan, Put, trial
 from hub import __version__
-from hub.ui.logs import LogLevel, configure_logging
 from hub.ui.printing import say_json
+from hub.ui.process.logs import LogLevel, configure_logging
 
 PLAN = Plan()
 

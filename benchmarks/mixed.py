@@ -39,7 +39,7 @@ from hub.registry.documents import documents
 from hub.registry.nouns import Site
 from hub.revisions import read_yaml
 from hub.ui.cli.run import spare_the_collector
-from hub.ui.logs import LogLevel, configure_logging
+from hub.ui.process.logs import LogLevel, configure_logging
 from simulators.mixture import Mixture
 
 WARM_UP = 10

@@ -26,8 +26,8 @@ from benchmarks.stage import Stage, staged
 from benchmarks.watch import Growth, Sample, growth, look
 from hub.clock import SystemClock
 from hub.sinks.streams import domain_key
-from hub.ui.logs import LogLevel, configure_logging
 from hub.ui.printing import say_json
+from hub.ui.process.logs import LogLevel, configure_logging
 from simulators.load import Load, Pace, Target, logins_of
 from simulators.tally import Latencies, Tally
 from tests.servers.proxy import Proxy

@@ -20,8 +20,8 @@ from hub.config import HttpSettings, MqttSettings, RedisSettings, RegistrySettin
 from hub.errors import UnavailableError
 from hub.metrics import Metrics
 from hub.services.child import free_port
-from hub.ui.http import pages_of, serve
-from hub.ui.observing import Watch
+from hub.ui.pages.http import pages_of, serve
+from hub.ui.pages.observing import Watch
 from tests.machine import needs_mosquitto
 from tests.running import running
 from tests.servers.mosquitto import Mosquitto

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from hub.clock import SystemClock
-from hub.ui.readiness import PATIENCE_SECONDS
+from hub.ui.pages.readiness import PATIENCE_SECONDS
 from tests.chaos.evidence import Vital
 from tests.chaos.faults.fault import DOWN
 from tests.chaos.influx_town import InfluxTown

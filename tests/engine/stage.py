@@ -36,7 +36,7 @@ from hub.rules.rule import Rule
 from hub.rules.states import CompiledRule
 from hub.rules.testing import Happening, RuleTest, Step
 from hub.rules.timers import TimerClass
-from hub.ui.rules_bench import JOURNAL, START, Scene, beside, companions, refusals, revision_of, since_start
+from hub.ui.rules.bench import JOURNAL, START, Scene, beside, companions, refusals, revision_of, since_start
 
 SESSIONS = ("events", "telemetry")
 CATALOGUE, _ = load_profiles([packaged("device_profiles")])

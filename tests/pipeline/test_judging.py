@@ -13,7 +13,7 @@ from hub.bridge.uplink import Inbox
 from hub.clock import SystemClock
 from hub.config import MqttSettings, RedisSettings, Settings, TimeseriesSettings
 from hub.errors import HubError
-from hub.ui.observing import Watch
+from hub.ui.pages.observing import Watch
 from tests.machine import needs_mosquitto
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer

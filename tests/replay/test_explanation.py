@@ -18,8 +18,8 @@ from hub.replay.explanation import Explainer, Explanation
 from hub.rules.rule import Rule
 from hub.rules.testing import RuleTest
 from hub.ui.cli.rules_explain import document, lines
-from hub.ui.explained import Language, sentence
-from hub.ui.rules_bench import Bench, Scene
+from hub.ui.rules.bench import Bench, Scene
+from hub.ui.rules.explained import Language, sentence
 from hub.yaml_documents import Document, load_documents, validate
 from tests.engine.one_rule import desk_with, warm
 from tests.rules.cases.case import (

@@ -6,7 +6,7 @@ from hub.authoring.trace import Sent, trace
 from hub.config import packaged
 from hub.normalize.profile import Profile
 from hub.replay.evidence import NATIVE
-from hub.ui.profile_shelf import Shelf
+from hub.ui.profiles.shelf import Shelf
 
 
 def test_a_native_payload_is_read_by_what_stands_for_the_profile_of_a_device_that_has_none() -> None:

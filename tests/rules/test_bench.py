@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hub.rules.testing import RuleTest
-from hub.ui.rules_bench import run_case
+from hub.ui.rules.bench import run_case
 from tests.rules.words import CATALOGUE, rule
 
 HOLD = {"command": "unlock", "args": {"ttl": "30s"}, "until": "cleared"}

@@ -8,7 +8,7 @@ import pytest
 
 from hub.rules.coverage import Grain, points_of
 from hub.rules.rule import Rule
-from hub.ui.rules_coverage import coverage
+from hub.ui.rules.coverage import coverage
 from tests.rules.cases.case import OTHER
 from tests.rules.cases.table import CASES
 from tests.rules.words import CATALOGUE, rule

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from hub.rules.series import moments_of
 from hub.rules.testing import RuleTest
-from hub.ui.rules_bench import run_case
+from hub.ui.rules.bench import run_case
 from tests.rules.words import CATALOGUE, rule
 
 

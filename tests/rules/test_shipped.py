@@ -15,9 +15,9 @@ from hub.rules.roles import ROLES
 from hub.rules.rule import Rule, read_rule, write_rule
 from hub.rules.states import CompiledRule
 from hub.rules.testing import RuleTest
-from hub.ui.rules_bench import run_case
-from hub.ui.rules_coverage import coverage
-from hub.ui.rules_world import world_of
+from hub.ui.rules.bench import run_case
+from hub.ui.rules.coverage import coverage
+from hub.ui.rules.world import world_of
 from hub.yaml_documents import load_documents, validate
 
 CATALOGUE, PROFILES = load_profiles([packaged("device_profiles")])

@@ -11,7 +11,7 @@ import pytest
 
 from hub.engine.ledger import Ledger
 from hub.sinks.timeseries.store import LIMIT_MAX, Query, Row, Span, Written
-from hub.ui.accounts import Delivered, ReadBack, Said, balance, count_rows
+from hub.ui.demo.accounts import Delivered, ReadBack, Said, balance, count_rows
 
 SAID = Said(messages=100, again=0)
 LEDGER = Ledger(heard=101, live=90, late=5, duplicate=1, dead_lettered=3, refused=2, points=80, events=4)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.ui.staging import BrokerChoice
+from hub.ui.demo.staging import BrokerChoice
 from tests.machine import needs_mosquitto
 from tests.ui.installation import environment, hub_command
 

@@ -6,7 +6,7 @@ import ctypes
 
 import pytest
 
-from hub.ui.heap import give_back_what_is_large
+from hub.ui.process.heap import give_back_what_is_large
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="only glibc can be told")

@@ -13,8 +13,8 @@ from hub.config import HttpSettings
 from hub.errors import ConfigError
 from hub.metrics import Metrics
 from hub.services.child import free_port
-from hub.ui.http import application, serve
-from hub.ui.readiness import Vitals
+from hub.ui.pages.http import application, serve
+from hub.ui.pages.readiness import Vitals
 from tests.ui.test_readiness import WELL
 
 

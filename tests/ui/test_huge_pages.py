@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.ui.huge_pages import HUGE_BYTES, collapse, ranges
+from hub.ui.process.huge_pages import HUGE_BYTES, collapse, ranges
 
 MAPS = """\
 00400000-00a00000 r-xp 00000000 08:01 131                               /usr/bin/python3.11

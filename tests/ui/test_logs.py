@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from hub.ui.logs import LogLevel, configure_logging
+from hub.ui.process.logs import LogLevel, configure_logging
 
 
 @pytest.fixture(autouse=True)

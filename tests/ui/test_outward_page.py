@@ -16,8 +16,8 @@ from typing_extensions import override
 from hub.clock import SystemClock
 from hub.metrics import Metrics
 from hub.outward.process import OutwardProcess
-from hub.ui.outward_page import REFUSING_SECONDS, outward_pages
-from hub.ui.readiness import PATIENCE_SECONDS
+from hub.ui.pages.outward import REFUSING_SECONDS, outward_pages
+from hub.ui.pages.readiness import PATIENCE_SECONDS
 from tests.citywide.rig import write
 from tests.outward.rig import Desk, event
 from tests.servers.http_stub import Answer, HttpStub

@@ -11,7 +11,7 @@ from hub.config import MqttSettings
 from hub.errors import ConfigError
 from hub.services.broker import IotcoreService
 from hub.services.child import free_port
-from hub.ui.preflight import refuse_toy_broker
+from hub.ui.process.preflight import refuse_toy_broker
 from tests.machine import needs_mosquitto
 from tests.servers.mosquitto import Mosquitto
 

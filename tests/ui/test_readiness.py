@@ -13,8 +13,8 @@ from hub.app import Hub
 from hub.bridge.topics import SYS_DROPPED
 from hub.clock import SystemClock
 from hub.config import MqttSettings, RedisSettings, Settings, TimeseriesSettings
-from hub.ui.observing import Watch, broker_dropped
-from hub.ui.readiness import Drops, Vitals, reasons
+from hub.ui.pages.observing import Watch, broker_dropped
+from hub.ui.pages.readiness import Drops, Vitals, reasons
 from tests.machine import needs_mosquitto
 from tests.running import running
 from tests.servers.mosquitto import Mosquitto

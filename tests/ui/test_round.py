@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import cast
 
 from hub.app import Hub
-from hub.ui.observing import ROUND_NS, Rounds
+from hub.ui.pages.observing import ROUND_NS, Rounds
 from tests.clocks import ManualClock
 from tests.engine.desk import NORMAL, START, Desk, device, documents, smoke
 

@@ -18,8 +18,8 @@ from hub.metrics import Metrics
 from hub.parts import veil_over
 from hub.replay.points import Example, Tally
 from hub.ui.cli.again import veiled
-from hub.ui.http import pages_of
-from hub.ui.profile_shelf import Shelf
+from hub.ui.pages.http import pages_of
+from hub.ui.profiles.shelf import Shelf
 from tests.machine import needs_mosquitto
 from tests.ui.conftest import Cli
 from tests.ui.every_command import CALLED, SLOW

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from hub.metrics import Metrics
 from hub.services.workers import Worker
-from hub.ui.workers_page import Place, Together, reasons_of
+from hub.ui.pages.workers import Place, Together, reasons_of
 
 READY = b'{"ready":true,"reasons":[]}'
 BLIND = b'{"ready":false,"reasons":[{"code":"session_blind","detail":"events: not everything"}]}'

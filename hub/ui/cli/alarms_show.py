@@ -21,7 +21,7 @@ from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.cli.whose import desk_for
 from hub.ui.history import History, story
 from hub.ui.printing import say_json, say_table
-from hub.ui.profile_dump import spoken
+from hub.ui.profiles.dump import spoken
 from hub.ui.words import details, marks, moment, since, title
 from hub.veil import Veil
 

@@ -33,8 +33,8 @@ from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.cli.outgoing import HttpPort, http_of, let_again, log_outcome, say_lines, say_outcome, work
 from hub.ui.cli.personal import Reason, Unmask, learn_kinds, veil_of
-from hub.ui.escalations import untold_steps
 from hub.ui.printing import say_done, say_json, say_listing, say_table
+from hub.ui.rules.escalations import untold_steps
 from hub.veil import Veil
 
 FOLDER = "notify"

@@ -23,8 +23,8 @@ from hub.outward.process import OutwardProcess
 from hub.outward.standing import Line, read_counts
 from hub.ui.cli.desk import Desk
 from hub.ui.cli.run import on_signals
-from hub.ui.http import serve
-from hub.ui.outward_page import outward_pages
+from hub.ui.pages.http import serve
+from hub.ui.pages.outward import outward_pages
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import SHOWN_ID, moment
 

@@ -21,7 +21,7 @@ from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, looks_like, veil_of
 from hub.ui.fitness import add_fitting, change_fitting
 from hub.ui.printing import say_done, say_json, say_table
-from hub.ui.profile_shelf import Shelf, shelf_of
+from hub.ui.profiles.shelf import Shelf, shelf_of
 from hub.ui.words import moment
 from hub.veil import Veil
 

@@ -15,7 +15,7 @@ from hub.normalize.payload import Format
 from hub.parts import shipped_kinds
 from hub.rules.rule import Rule, write_rule
 from hub.ui.cli.desk import Desk
-from hub.ui.profile_shelf import Shelf
+from hub.ui.profiles.shelf import Shelf
 from hub.veil import Veil
 
 Unmask = Annotated[bool, typer.Option("--unmask", help="Show what is personal whole; the audit tells of it.")]

@@ -24,7 +24,7 @@ from hub.ui.cli import again, profiles_payloads
 from hub.ui.cli.desk import EXIT_FAILED, AsJson, desk_of
 from hub.ui.findings import Finding, tell
 from hub.ui.printing import say_json, say_listing, say_table
-from hub.ui.profile_shelf import Shelf, shelf_of
+from hub.ui.profiles.shelf import Shelf, shelf_of
 from hub.ui.schemas import Noun, schema_of
 from hub.ui.words import title
 from hub.yaml_documents import canonical_json

@@ -24,8 +24,8 @@ from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of, pairs_of
 from hub.ui.cli.pending import may_tell_of_persons, understood
 from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, veil_of
 from hub.ui.printing import console_of, say_json, say_listing
-from hub.ui.profile_dump import document, dump, spoken, where
-from hub.ui.profile_shelf import Shelf, shelf_of
+from hub.ui.profiles.dump import document, dump, spoken, where
+from hub.ui.profiles.shelf import Shelf, shelf_of
 from hub.veil import Veil
 
 MOST_EXAMPLES = 12

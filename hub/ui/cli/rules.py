@@ -25,13 +25,13 @@ from hub.rules.sentence_zh import sentence_zh
 from hub.ui.cli import again, rules_change, rules_explain, rules_stats
 from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.cli.personal import as_seen, masking
-from hub.ui.explained import Language
 from hub.ui.findings import CaseResult, Finding, finding_of, tell
 from hub.ui.printing import say_json, say_listing
 from hub.ui.progress import steps
-from hub.ui.rules_bench import run_case
-from hub.ui.rules_coverage import Covered, coverage
-from hub.ui.rules_world import world_of
+from hub.ui.rules.bench import run_case
+from hub.ui.rules.coverage import Covered, coverage
+from hub.ui.rules.explained import Language
+from hub.ui.rules.world import world_of
 from hub.ui.words import title
 from hub.yaml_documents import Document, Tree, load_tree, validate
 

@@ -19,8 +19,8 @@ from hub.ui.cli.again import as_moment
 from hub.ui.cli.desk import AsJson, desk_of
 from hub.ui.cli.personal import Reason, Unmask, veil_of
 from hub.ui.cli.whose import desk_for
-from hub.ui.explained import ANSWERS, PHASES, Language, in_words, known, sentence
 from hub.ui.printing import say_json
+from hub.ui.rules.explained import ANSWERS, PHASES, Language, in_words, known, sentence
 from hub.ui.words import moment, title
 from hub.veil import Veil
 

@@ -28,12 +28,12 @@ from hub.services.valkey import ValkeyService
 from hub.services.watchdog import calm_the_watchdog
 from hub.services.workers import STOP_SECONDS, Workers
 from hub.ui.cli.desk import Desk, desk_of
-from hub.ui.heap import give_back_what_is_large
-from hub.ui.http import pages_of, serve, serve_on
-from hub.ui.huge_pages import collapse
-from hub.ui.observing import Watch, observe
-from hub.ui.preflight import refuse_toy_broker
-from hub.ui.workers_page import page_of, workers_for
+from hub.ui.pages.http import pages_of, serve, serve_on
+from hub.ui.pages.observing import Watch, observe
+from hub.ui.pages.workers import page_of, workers_for
+from hub.ui.process.heap import give_back_what_is_large
+from hub.ui.process.huge_pages import collapse
+from hub.ui.process.preflight import refuse_toy_broker
 
 HUGE_PAGES_AFTER_SECONDS = (0.0, 10.0)
 """What was loaded, and what the devices have said by then; a thread does it, 0.23 s for 86 MiB."""

@@ -32,7 +32,7 @@ from hub.ui.cli.trace_city import is_of_city, tell_comparison
 from hub.ui.cli.whose import desk_for
 from hub.ui.history import History, story
 from hub.ui.printing import console_of, say_json, say_table
-from hub.ui.profile_dump import document, dump, spoken
+from hub.ui.profiles.dump import document, dump, spoken
 from hub.ui.progress import bar
 from hub.ui.words import SHOWN_ID, details, marks, moment, title
 from hub.veil import Veil

@@ -15,7 +15,7 @@ from hub.bridge.topics import SYS_DROPPED, marker_topic
 from hub.errors import UnavailableError
 from hub.parts import tls_of
 from hub.ui.doctor.findings import Scene
-from hub.ui.preflight import SYS_TOPIC, refuse_toy_broker
+from hub.ui.process.preflight import SYS_TOPIC, refuse_toy_broker
 
 PATIENCE_SECONDS = 5.0
 READ_BYTES = 65_536

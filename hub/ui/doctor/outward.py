@@ -20,7 +20,7 @@ from hub.outward.untold import Untold
 from hub.outward.webhook import host_of
 from hub.outward.wishes import read_wishes
 from hub.ui.doctor.findings import Scene, Verdict, bad, good, weak
-from hub.ui.escalations import untold_steps
+from hub.ui.rules.escalations import untold_steps
 
 LONG_NS = 600_000_000_000
 SECONDS = 3.0

@@ -25,7 +25,7 @@ from hub.sinks.streams import cursor_key, decode_cursor, heartbeat_key
 from hub.ui.cli.rules import rule_findings
 from hub.ui.doctor.findings import Scene, Verdict, bad, good, weak
 from hub.ui.findings import Finding
-from hub.ui.profile_shelf import shelf_of
+from hub.ui.profiles.shelf import shelf_of
 
 SECONDS = 3.0
 

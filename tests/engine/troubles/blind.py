@@ -12,7 +12,7 @@ from hub.rules.names import scope_of
 from hub.rules.states import CompiledRule
 from hub.rules.testing import Happening
 from hub.rules.timers import TimerClass
-from hub.ui.rules_bench import START
+from hub.ui.rules.bench import START
 from tests.engine.stage import CATALOGUE, MILLISECOND, MINUTE, Beat, Script, Stage
 from tests.engine.troubles.law import LAG, By, a_few, counts_silence, holds_of, lines, rises, since
 

@@ -10,7 +10,7 @@ import orjson
 from hub.durations import read_duration, write_duration
 from hub.rules.rule import Rule, write_rule
 from hub.rules.settling import asked_of
-from hub.ui.rules_bench import SITE
+from hub.ui.rules.bench import SITE
 from tests.engine.stage import Script, Stage, Word, play, script_of
 from tests.engine.troubles.law import HOUR, LAG, counts_silence, holds_of, is_about_a_date, lines, rises, told
 

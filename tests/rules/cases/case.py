@@ -9,7 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from hub.rules.testing import RuleTest
-from hub.ui.rules_bench import run_case
+from hub.ui.rules.bench import run_case
 from tests.rules.words import CATALOGUE, rule
 
 Step = dict[str, object]

@@ -11,7 +11,7 @@ from hub.errors import ConfigError
 from hub.rules.coverage import Point, points_of
 from hub.rules.rule import Rule
 from hub.rules.testing import RuleTest
-from hub.ui.rules_bench import run_case
+from hub.ui.rules.bench import run_case
 
 
 class Covered(NamedTuple):

@@ -7,7 +7,7 @@ from functools import partial
 from hub.citywide.process import CityProcess
 from hub.clock import Clock
 from hub.metrics import Metrics
-from hub.ui.readiness import PATIENCE_SECONDS, Reason
+from hub.ui.pages.readiness import PATIENCE_SECONDS, Reason
 
 _PREFIXED = {
     "hub_city_sightings_skipped_total": "skipped.",

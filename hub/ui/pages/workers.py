@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from hub.metrics import Metrics
 from hub.services.workers import Worker, Workers
-from hub.ui.http import METRICS_TYPE, answer_of, pages_with
+from hub.ui.pages.http import METRICS_TYPE, answer_of, pages_with
 
 ANSWER_SECONDS = 1.0
 """A worker whose loop does not turn for so long is told as silent."""

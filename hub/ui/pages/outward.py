@@ -16,8 +16,8 @@ from hub.outward.outlet import Outlet
 from hub.outward.parcel import State
 from hub.outward.process import OutwardProcess
 from hub.outward.standing import Standing
-from hub.ui.http import METRICS_TYPE, answer_of, pages_with
-from hub.ui.readiness import PATIENCE_SECONDS, Reason
+from hub.ui.pages.http import METRICS_TYPE, answer_of, pages_with
+from hub.ui.pages.readiness import PATIENCE_SECONDS, Reason
 
 REFUSING_SECONDS = 60.0
 """How long a receiver may take nothing before it counts: five attempts, the first pauses between them."""

@@ -11,7 +11,7 @@ from hub.beginning import Step
 from hub.bridge.line import SessionCounts
 from hub.metrics import Metrics
 from hub.ui.dwellings import WITHIN_NS, Cover, Dwellings
-from hub.ui.readiness import Drops, Reason, Vitals, reasons
+from hub.ui.pages.readiness import Drops, Reason, Vitals, reasons
 
 
 def observe(hub: Hub, metrics: Metrics) -> None:

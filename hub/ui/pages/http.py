@@ -15,7 +15,7 @@ from aiohttp import web
 from hub.config import HttpSettings
 from hub.errors import ConfigError
 from hub.metrics import Metrics
-from hub.ui.readiness import Reason, Vitals, reasons
+from hub.ui.pages.readiness import Reason, Vitals, reasons
 
 STOP_SECONDS = 1.0
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"

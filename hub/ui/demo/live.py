@@ -18,8 +18,8 @@ from typing_extensions import override
 
 from hub.app import Hub
 from hub.model import Event
-from hub.ui.accounts import Check
-from hub.ui.observing import lag, waiting_points
+from hub.ui.demo.accounts import Check
+from hub.ui.pages.observing import lag, waiting_points
 from hub.ui.printing import say_json
 from hub.ui.words import COLOURS, clock_time, sentence
 
