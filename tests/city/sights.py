@@ -9,7 +9,6 @@ from hub.city.rule import CityRule
 from hub.city.testing import TERMS, Line
 from hub.model import Entry, Event, Scalar, Severity, Transition
 
-SECOND_MS = 1_000
 SECOND_NS = 1_000_000_000
 NOON_MS = 1_772_366_400_000
 CARD = "0012345678"

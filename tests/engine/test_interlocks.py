@@ -24,14 +24,6 @@ from tests.engine.test_alarms import native
 from tests.engine.test_life import place, stands
 
 SITE = "s1"
-STAYS_OPEN = """
-rule: queue
-for_each: plate_reader
-on_signal: plate.unread
-raise: {event: vehicle.queue, severity: low}
-clear: {when: confidence > 0.9}
-do: [{command: hold_barrier, args: {ttl: 30s}, until: cleared}]
-"""
 
 
 @cache

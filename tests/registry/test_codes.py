@@ -16,7 +16,7 @@ from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
 
 KINDS = Kinds({"card": CodeForm.WORD})
-PERSON, OTHER_PERSON = "person:4f2ac1d09b7e88aa0123", "person:aa2ac1d09b7e88aa0199"
+PERSON = "person:4f2ac1d09b7e88aa0123"
 HOME, NEXT = "household:00c1d09b7e88aa012345", "household:11c1d09b7e88aa012345"
 CAR = "plate:鲁B12345"
 FLAT, DETECTOR = "place:s1/d1", "device:s1/smoke-1"
