@@ -9,7 +9,7 @@ import secrets
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
@@ -25,8 +25,8 @@ from tests.chaos.beside import Model
 from tests.chaos.campaign import endless, shuffled, strike_all
 from tests.chaos.faults.fault import Fault
 from tests.chaos.faults.table import FAULTS, ROWS
-from tests.chaos.outcome import Outcome
-from tests.chaos.storm import RATE, SERVERS, Storm
+from tests.chaos.outcome import Outcome, fault_log
+from tests.chaos.storm import RATE, SERVERS
 from tests.machine import find
 
 ENDED = 130
@@ -49,14 +49,15 @@ class Chronicle:
         self._measure = measure
         self._task = progress.add_task("the first faults", total=1.0)
 
-    def tell(self, storm: Storm, outcome: Outcome) -> None:
-        """Take the outcome of one fault."""
+    def tell(self, of_town: Sequence[Outcome]) -> None:
+        """Take the newest outcome of a town."""
+        outcome = of_town[-1]
         self.outcomes.append(outcome)
         self._progress.update(self._task, completed=self._measure(), description=outcome.fault)
         verdict = "[red]BROKEN[/red]" if outcome.wrong else f"back in {outcome.recovery:.1f} s"
         console.print(f"{outcome.at:7.1f} s  {outcome.fault}: {outcome.bounds}; {verdict}", highlight=False)
         if outcome.wrong:
-            self.logs.append("\n".join((storm.fault_log(), *outcome.wrong)))
+            self.logs.append(fault_log(of_town))
             raise Broken(self.logs[-1])
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, count, islice
 from pathlib import Path
 
 from tests.chaos.faults.fault import Fault
 from tests.chaos.outcome import Outcome
-from tests.chaos.storm import Storm, storm_in
+from tests.chaos.storm_process import storm_process
 
 FAULTS_PER_TOWN = 20
 """Then a town begins anew: what is compared after each fault is everything that was ever said in it."""
 
-Tell = Callable[[Storm, Outcome], None]
+Tell = Callable[[Sequence[Outcome]], None]
+"""Hears what came of the faults of one town so far, the newest last."""
 
 
 def shuffled(faults: Iterable[Fault], seed: int) -> list[Fault]:
@@ -34,19 +34,16 @@ def endless(faults: Iterable[Fault], seed: int) -> Iterator[Fault]:
 
 
 async def strike_all(directory: Path, faults: Iterable[Fault], seed: int, towns: int, tell: Tell) -> None:
-    """Let ``faults`` happen, in ``towns`` towns at a time; ``tell`` hears each outcome."""
+    """Let ``faults`` happen, in ``towns`` processes at a time, a town in each; ``tell`` hears each outcome."""
     left, seeds = iter(faults), count(seed)
-    opening = asyncio.Lock()  # Alembic makes the tables of one registry at a time in a process
 
     async def live() -> None:
         while fault := next(left, None):
             here = next(seeds)
-            async with AsyncExitStack() as stack:
-                async with opening:
-                    storm = await stack.enter_async_context(storm_in(directory / f"town-{here}", here))
-                await storm.start()
+            async with storm_process(directory / f"town-{here}", here) as storm:
                 for each in chain((fault,), islice(left, FAULTS_PER_TOWN - 1)):
-                    tell(storm, await storm.strike(each))
+                    await storm.strike(each)
+                    tell(storm.outcomes)
 
     async with asyncio.TaskGroup() as group:
         for number in range(towns):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.chaos.strain import Strain
@@ -31,3 +32,9 @@ def uncounted(fault: str, at: float, lasted: float, wrong: tuple[str, ...]) -> O
     return Outcome(
         fault=fault, at=at, lasted=lasted, lost=0, doubled=0, recovery=lasted, bounds="not counted", wrong=wrong
     )
+
+
+def fault_log(outcomes: Sequence[Outcome]) -> str:
+    """Return what happened in a town, a line for each fault, and then what is wrong with the last."""
+    lines = (f"{each.at:7.1f} s  {each.fault} ({each.lasted:.1f} s): {each.bounds}; {each.strain}" for each in outcomes)
+    return "\n".join((*lines, *outcomes[-1].wrong))

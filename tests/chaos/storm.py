@@ -93,7 +93,6 @@ class Storm:
         self.shadow = Shadow(town.hub.data)
         self.watch = Watch(town)
         self.gauge = Gauge(town.valkey)
-        self.outcomes: list[Outcome] = []
         self.copies_allowed: set[int] = set()
         self.rejected: set[int] = set()
         self.measured = ""
@@ -110,25 +109,22 @@ class Storm:
         self.watch.remember_memory()
 
     async def strike(self, fault: Fault) -> Outcome:
-        """Let ``fault`` happen in running traffic; return what it came to, and remember it."""
+        """Let ``fault`` happen in running traffic; return what it came to."""
         at = self.seconds
-        wrong: list[str] = []
         try:
-            self.outcomes.append(await self._struck(fault, at))
+            outcome = await self._struck(fault, at)
         except* AssertionError as errors:  # what a fault or we ourselves waited for has not come
-            wrong += [f"it did not end well: {error}" for error in _leaves(errors)]
-        if wrong:
+            wrong = (f"it did not end well: {error}" for error in _leaves(errors))
             words = (*wrong, f"/readyz said {sorted(self.watch.said)}", self.town.hub.log()[-LOG_BYTES:])
-            self.outcomes.append(uncounted(fault.name, at, self.seconds - at, words))
-        self.outcomes[-1] = replace(self.outcomes[-1], strain=await self.gauge.read())
-        return self.outcomes[-1]
+            outcome = uncounted(fault.name, at, self.seconds - at, words)
+        return replace(outcome, strain=await self.gauge.read())
 
     async def _struck(self, fault: Fault, at: float) -> Outcome:
         first, self.measured, self.acting = self.publisher.number + 1, "", Acting()
         self.broker_died = None
         async with self.publisher.traffic():
             await self.publisher.until_acked(RATE // 2)
-            await self.town.hub.until_ready()  # how long our counting held it up is no word of this fault
+            await self.town.hub.until_ready()  # what came before, our counting too, is no word of this fault
             self._calm, self._struck_at = range(first, self.publisher.number + 1), self.clock.wall_ns()
             async with self.watch.watching(), self.gauge.measuring():
                 await fault.strike(self)
@@ -158,13 +154,6 @@ class Storm:
     async def until_said(self, *codes: str) -> None:
         """Wait until /readyz has shown ``codes`` during this fault."""
         await wait_until(lambda: self.watch.said.issuperset(codes), seconds=30)
-
-    def fault_log(self) -> str:
-        """Return what happened when, a line each."""
-        return "\n".join(
-            f"{each.at:7.1f} s  {each.fault} ({each.lasted:.1f} s): {each.bounds}; {each.strain}"
-            for each in self.outcomes
-        )
 
     # ----------------------------------------------------------------------------------------------------- observations
 

@@ -1,4 +1,4 @@
-"""A campaign that is told to end leaves nothing behind."""
+"""A campaign that is told to end leaves nothing behind; a town that ends by itself ends the campaign."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
 
+import pytest
+
 from tests.chaos.__main__ import ENDED
 from tests.chaos.beside import ROOT
+from tests.chaos.faults.table import ROWS
+from tests.chaos.storm_process import StormEndedError, storm_process
 from tests.waiting import wait_until
 
 COMMAND = (sys.executable, "-m", "tests.chaos", "--minutes", "5", "--towns", "1", "--fault", "duplicates")
-STARTED = ("mosquitto", "valkey", "influxd", "hub.toml run", "pytest")
+STARTED = ("tests.chaos.storm_process", "mosquitto", "valkey", "influxd", "hub.toml run", "pytest")
 
 
 def words_of(process: int) -> str:
@@ -56,3 +60,12 @@ async def test_a_campaign_that_is_ended_ends_its_servers_hubs_and_model_though_i
     assert left == {}
     assert "ended by a signal" in said
     assert campaign.returncode == ENDED
+
+
+async def test_a_town_that_cannot_be_opened_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    nowhere = tmp_path / "no directory"
+    nowhere.touch()
+    async with storm_process(nowhere, 1) as storm:
+        with pytest.raises(StormEndedError, match=ROWS[0].name):
+            await storm.strike(ROWS[0])
+    assert storm.outcomes == []

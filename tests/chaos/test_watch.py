@@ -10,11 +10,10 @@ import aiohttp
 import pytest
 from typing_extensions import override
 
-from hub.clock import SystemClock
 from tests.chaos import watch
 from tests.chaos.faults.fault import DOWN
 from tests.chaos.influx_town import InfluxTown
-from tests.chaos.watch import FEW_REFUSALS, PROXIES, STARVED_NS, Waits, Watch
+from tests.chaos.watch import FEW_REFUSALS, STARVED_NS, Waits, Watch
 from tests.waiting import wait_until
 
 
@@ -52,7 +51,7 @@ class Waited(Watch):
     def waits(self) -> Waits:
         self.calls += 1
         self.waited_ns += self.each_ns
-        long_ago = dict.fromkeys(("hub", "us", "valkey", "influxdb", "proxies"), (1, 10**15))
+        long_ago = dict.fromkeys(("hub", "us", "valkey", "influxdb"), (1, 10**15))
         return long_ago | {self.who: (1, self.waited_ns)}
 
 
@@ -99,7 +98,6 @@ async def test_a_hub_that_does_not_answer_is_down_unless_it_was_starved(each_ns:
         ("hub", 5 * STARVED_NS, {"timeseries_behind"}),
         ("influxdb", 5 * STARVED_NS, {"timeseries_behind"}),
         ("valkey", 5 * STARVED_NS, set()),
-        ("proxies", 5 * STARVED_NS, {"timeseries_behind"}),
         ("us", 5 * STARVED_NS, set()),
     ],
 )
@@ -120,15 +118,3 @@ async def test_what_was_a_wait_before_the_fault_began_speaks_of_no_fault() -> No
         async with watching.watching():
             await wait_until(lambda: hub.asked > 1)
     assert watching.unsure == {"timeseries_behind"}
-
-
-async def test_while_our_loop_stands_still_its_proxies_do() -> None:
-    nobody, clock = SimpleNamespace(pid=0), SystemClock()
-    watching = Watch(cast("InfluxTown", SimpleNamespace(hub=nobody, valkey=nobody, influxdb=nobody)))
-    before = watching.waits()
-    async with watching.remembering():
-        await wait_until(lambda: watching.starved_since(before, PROXIES) > 0)
-        ends = clock.monotonic_ns() + 200_000_000
-        while clock.monotonic_ns() < ends:  # nothing else turns meanwhile
-            pass
-        await wait_until(lambda: watching.starved_since(before, PROXIES) > 100_000_000)

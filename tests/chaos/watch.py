@@ -19,7 +19,7 @@ from tests.chaos.influx_town import InfluxTown
 from tests.waiting import wait_until
 
 Waits = Mapping[str, tuple[int, int]]
-HUB, US, PROXIES = "hub", "us", "proxies"
+HUB, US = "hub", "us"
 LOOK_SECONDS, METRICS_EVERY = 0.05, 10
 FEW_REFUSALS = 3
 """So many looks at the figures may meet a hub that was killed in that moment."""
@@ -45,7 +45,6 @@ class Watch:
         self.said: set[str] = set()
         self._sure: set[str] = set()
         self._past: deque[tuple[int, Waits]] = deque()
-        self._stood_ns = 0
         self._town = town
         self._clock = SystemClock()
         self._looks = 0
@@ -115,13 +114,9 @@ class Watch:
         )
 
     def waits(self) -> Waits:
-        """Return the process of the hub, of its servers and our own, and how long each waited for a processor.
-
-        ``PROXIES``: how long our loop stood still, and all that hub and servers say to each other with it.
-        """
+        """Return the process of the hub, of its servers and our own, and how long each waited for a processor."""
         processes = {name: getattr(self._town, name).pid for name in (HUB, *OF_TIME.values())} | {US: os.getpid()}
-        waited = {name: (process, starved_ns(process)) for name, process in processes.items()}
-        return waited | {PROXIES: (os.getpid(), self._stood_ns)}
+        return {name: (process, starved_ns(process)) for name, process in processes.items()}
 
     def starved_since(self, before: Waits, *names: str) -> int:
         """Return how long one of ``names`` (the hub and we), whichever it was more, has waited since ``before``."""
@@ -134,8 +129,7 @@ class Watch:
     def unsure(self) -> set[str]:
         """Codes that speak of time and were only said when much of that time was a wait for a processor.
 
-        Of the hub or of the server that they speak of, or one in which our proxies passed nothing on, as while we
-        count what another town has. How long we waited for a processor says nothing of theirs.
+        Of the hub or of the server that they speak of; what we did meanwhile is no excuse.
         """
         return self.said & OF_TIME.keys() - self._sure
 
@@ -156,7 +150,7 @@ class Watch:
         self.said |= codes if status else {DOWN}
         before, bound = self._past[0][1], STARVED_NS * PATIENCE_SECONDS
         self._sure |= {
-            code for code in codes & OF_TIME.keys() if self.starved_since(before, HUB, OF_TIME[code], PROXIES) < bound
+            code for code in codes & OF_TIME.keys() if self.starved_since(before, HUB, OF_TIME[code]) < bound
         }
         self._peak_memory = max(self._peak_memory, resident_bytes(hub.pid))
         self._looks += 1
@@ -180,7 +174,6 @@ class Watch:
             while self._past[0][0] < now - PATIENCE_SECONDS * 1e9:
                 self._past.popleft()
             await self._clock.sleep(LOOK_SECONDS)
-            self._stood_ns += max(0, self._clock.monotonic_ns() - now - int(LOOK_SECONDS * 1e9))
 
 
 def starved_ns(process: int) -> int:
