@@ -20,6 +20,7 @@ class Place(StrEnum):
     TIMESERIES_DELIVERED = "timeseries_delivered"
     CHECKPOINT_BEGUN = "checkpoint_begun"
     CHECKPOINT_WRITTEN = "checkpoint_written"
+    COMMAND_TOLD = "command_told"  # what became of a command is known, and in no journal yet
 
 
 class Failpoints:

@@ -10,6 +10,7 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
+from hub.failpoints import Place
 from tests.chaos import __main__ as runner
 from tests.chaos import report
 from tests.chaos.beside import Model
@@ -49,6 +50,10 @@ def test_rows_of_other_faults_stay_in_the_readme(tmp_path: Path, monkeypatch: py
     assert [row[:2] for row in report.readme_rows()] == [("hub killed", "0"), ("Valkey killed", "3")]
     text = readme.read_text(encoding="utf-8")
     assert (text[:7], text[-5:], text.count("a sentence")) == ("before\n", "after", 1)
+
+
+def test_every_failpoint_of_the_hub_is_struck() -> None:
+    assert {f"hub killed at {place}" for place in Place} <= FAULTS.keys()
 
 
 async def test_a_fault_that_does_not_end_is_an_outcome_with_its_reason(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Annotated, NamedTuple
 import pytest
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 from typing_extensions import override
@@ -88,16 +89,17 @@ def main(
 ) -> None:
     """Plant every bug, one at a time; exit 1 when one goes unnoticed. Half a minute each at most."""
     if plant:
-        sys.meta_path.insert(0, Planted(next(bug for bug in bugs() if bug.name == plant)))
         bug = next(bug for bug in bugs() if bug.name == plant)
         sys.meta_path.insert(0, Planted(bug))
         raise typer.Exit(pytest.main(["-x", "-q", "--tb=line", "-p", "no:cacheprovider", *bug.tests]))
     missed = False
+    progress = Console(stderr=True)
     table = Table("Planted bug", "Noticed by")
-    for bug in track([bug for bug in bugs() if only in bug.name], "Planting", console=Console(stderr=True)):
+    for bug in track([bug for bug in bugs() if only in bug.name], "Planting", console=progress):
         said = try_one(bug)
         missed |= not said
-        table.add_row(bug.name, "\n".join(said) or "[red]nobody[/red]")
+        table.add_row(bug.name, "\n".join(map(escape, said)) or "[red]nobody[/red]")
+        progress.print(f"{bug.name}: {'noticed' if said else '[red]noticed by nobody[/red]'}", highlight=False)
     Console().print(table)
     raise typer.Exit(int(missed))
 

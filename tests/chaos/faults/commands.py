@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
+from hub.failpoints import Place
 from tests.chaos.doors import CALM, EXIT, LOBBY, SMOKE, STRANGER, TTL, Doors, Told, ask_to_unlock, doors_of, ends, smell
 from tests.chaos.faults.fault import DOWN, STARTING, Fault
 from tests.chaos.faults.redis import GONE, SLOW
@@ -17,6 +18,8 @@ WORTH = timedelta(seconds=3)
 """How long a person's command is worth anything; then it has ended, whatever its device does."""
 
 ROUNDS = 3
+TOLD = (1, 5)
+"""A fire sends two commands, and two things are told of each: that it leaves, and that the broker has it."""
 
 
 async def spoil_responses(storm: Storm) -> None:
@@ -69,6 +72,28 @@ async def kill_between(storm: Storm, *, is_redis_down: bool) -> None:
             await doors.until_first(door, "release_door", after=burned)
     if is_redis_down:
         town.valkey.start()
+
+
+async def die_telling(storm: Storm) -> None:
+    """Let the hub kill itself as it knows what became of one of the commands of a fire; what the journal never knew.
+
+    Half of the times the command has not left, half of the times the door has it.
+    """
+    town = storm.town
+    async with doors_of(town) as doors:
+        town.hub.kill()
+        town.hub.start(f"{Place.COMMAND_TOLD}:{storm.random.randrange(*TOLD)}")
+        await smell(town, SMOKE)
+        await wait_until(town.hub.has_died, seconds=30)
+        known = len(doors.told)
+        town.hub.start()
+        for door in (EXIT, LOBBY):
+            await doors.until_first(door, "hold_door", after=known)
+        storm.acting.let_go += [EXIT] if doors.first(EXIT, "release_door") else []
+        burned = len(doors.told)
+        await smell(town, CALM)
+        for door in (EXIT, LOBBY):
+            await doors.until_first(door, "release_door", after=burned)
 
 
 async def _start_again(storm: Storm, doors: Doors) -> None:
@@ -130,5 +155,12 @@ ROWS = (
         strike=partial(kill_between, is_redis_down=True),
         says=GONE | {DOWN},
         may_say=STARTING | SLOW,
+    ),
+    Fault(
+        name=f"hub killed at {Place.COMMAND_TOLD}",
+        does=f"it kills itself at the failpoint `{Place.COMMAND_TOLD}`, as a fire has its doors held",
+        strike=die_telling,
+        says=frozenset({DOWN}),
+        may_say=STARTING,
     ),
 )

@@ -94,5 +94,6 @@ ROWS = (
             may_say=STARTING,
         )
         for place in Place
+        if place is not Place.COMMAND_TOLD  # in commands.py: there must be a command
     ),
 )
