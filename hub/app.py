@@ -20,13 +20,13 @@ from hub.clock import Clock
 from hub.config import Settings
 from hub.epochs import Epochs
 from hub.errors import ConfigError, StoppedError, UnavailableError
-from hub.failpoints import Failpoints, Place
+from hub.failpoints import Failpoints
 from hub.journal.files import Lock
 from hub.journal.neighbours import opened
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
 from hub.journal.state_file import Saved
 from hub.listening import Listening
-from hub.model import Body, LineWork, Outcome, Started, StreamWork, Tick, Transmission
+from hub.model import Body, LineWork, Started, StreamWork, Tick, Transmission
 from hub.pipeline import Applying, Hearing, Limits
 from hub.registry.registry import REGISTRY_ANSWER_SECONDS, Registry
 from hub.reloading import Reloading
@@ -202,7 +202,7 @@ class Hub:
         self.first_connection = self.engine.state.clock.last_connection + 1
         broker = parts.Broker(self._asks_sys, self.ownership, lambda: self.downlink.attends)
         self.sessions = parts.make_sessions(self.settings, self.inbox, self.clock, self.first_connection, broker)
-        self.downlink = parts.make_downlink(self.settings, self._note_outcome, self.clock, self.ownership)
+        self.downlink = parts.make_downlink(self.settings, self._note, self.clock, self.ownership)
 
     # ---------------------------------------------------------------------------------------------------------- running
 
@@ -289,10 +289,6 @@ class Hub:
 
     def _note(self, note: Body) -> None:
         self.inbox.put_note(note)
-
-    def _note_outcome(self, outcome: Outcome) -> None:
-        self.limits.failpoints.reach(Place.COMMAND_TOLD)
-        self._note(outcome)
 
     async def _tick(self) -> None:
         while True:

@@ -33,6 +33,7 @@ from hub.engine.apply import Engine
 from hub.engine.networks import Networks
 from hub.engine.rows import Bodies
 from hub.errors import ConfigError, PoisonError
+from hub.failpoints import Failpoints, Place
 from hub.journal.archive import Archive
 from hub.journal.journal import Journal
 from hub.listening import filters_of
@@ -160,6 +161,12 @@ def difference(settings: Settings, sought: Sought, held: Bodies) -> NewRevision 
 
 def make_downlink(settings: Settings, emit: Callable[[Outcome], None], clock: Clock, guard: Guard) -> Downlink:
     """Return the downlink; it connects as a user of its own."""
+    failpoints = Failpoints(settings.failpoint)
+
+    def tell(outcome: Outcome) -> None:
+        failpoints.reach(Place.COMMAND_TOLD)
+        emit(outcome)
+
     mqtt = settings.mqtt
     user = f"{mqtt.username_prefix}-downlink"
     config = ClientConfig(
@@ -170,7 +177,7 @@ def make_downlink(settings: Settings, emit: Callable[[Outcome], None], clock: Cl
         password=mqtt.passwords.downlink.get_secret_value(),
         tls=tls_of(settings),
     )
-    return Downlink(config, emit, clock, guard=guard)
+    return Downlink(config, tell, clock, guard=guard)
 
 
 def make_tool_client(settings: Settings, connection: str) -> ClientConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -65,7 +66,7 @@ async def _between_two_lives(storm: Storm) -> AsyncIterator[None]:
     """Stop the hub when everything heard is delivered, and start it again."""
     async with storm.publisher.pause():
         await storm.watch.until_quiet()
-        storm.town.hub.stop()
+        await asyncio.to_thread(storm.town.hub.stop)  # it takes its leave of Redis, through our loop
         yield
         storm.town.hub.start()
         await storm.town.hub.until_ready()
