@@ -309,19 +309,19 @@ class Applying:
         position = self._encoding_to
         self._limits.failpoints.reach(Place.CHECKPOINT_BEGUN)
         entries = self._engine.state.take_checkpoint()
-        boxes = (self._streams, self._timeseries)
+        boxes = self._streams, self._timeseries
         letters = [letter for letter in self._dead_letters if letter.position <= position]
         rows = [row for box in boxes for row in box.unsaved(position)]
+        taken = [each for box in boxes for each in box.confirmed()]
         while True:
             try:
-                await self._state_file.checkpoint(position, entries, rows, letters)
+                await self._state_file.checkpoint(position, entries, rows, letters, taken)
+                break
             except UnavailableError as error:
                 if self.is_stopping:
                     raise
                 log.error("checkpoint_held_up", reason=str(error))  # noqa: TRY400 -- as in Hearing
                 await self._clock.sleep(DISK_RETRY_SECONDS)
-            else:
-                break
         self._limits.failpoints.reach(Place.CHECKPOINT_WRITTEN)
         for box in boxes:
             box.saved(position)

@@ -15,7 +15,8 @@ import msgspec
 
 from hub.errors import UnavailableError
 from hub.failpoints import NEVER, Failpoints, Place
-from hub.journal.state_file import OutboxRow, StateFile
+from hub.journal.owed_rows import Confirmed, OwedRow
+from hub.journal.state_file import StateFile
 
 W = TypeVar("W")
 MEMORY_BYTES = 64 * 1024 * 1024
@@ -52,7 +53,8 @@ class Outbox(Generic[W]):
 
     ``cursor`` is the last confirmed record. What memory may not hold goes to the state file (``spill``), and is read
     back from there first. A disk that takes nothing now stops nothing here: work stays in memory, and a confirmation
-    that could not be written goes along with the next one (after a kill its work is done again, and counted once).
+    that could not be written goes along with the next one or with the checkpoint that leaves its work out (after a kill
+    before that its work is done again, and counted once). ``tally`` are the counts up to ``cursor``.
     Counts: ``spills``, ``writes_postponed``; ``waiting_bytes`` and ``waiting_items`` are what memory holds.
     """
 
@@ -74,7 +76,7 @@ class Outbox(Generic[W]):
         self._on_disk_to = 0  # work up to here is read from the disk
         self._saved_to = 0  # work up to here needs no saving
         self._handed_to = 0  # work up to here may be on the disk, or about to be
-        self._untold: dict[str, int] = {}
+        self._is_refused = False  # the disk knows less than what is confirmed here
         self._arrived = asyncio.Event()
         self._awaited_items = 1
         self._lingers = True
@@ -117,18 +119,18 @@ class Outbox(Generic[W]):
     async def confirm(self, position: int, tally: Mapping[str, int]) -> None:
         """Forget everything up to ``position``; see :class:`hub.model.Owed`."""
         self._failpoints.reach(self._places.delivered)
-        untold = self._untold
+        sums = dict(self.tally)
         for name, value in tally.items():
-            untold[name] = untold.get(name, 0) + value
-            self.tally[name] = self.tally.get(name, 0) + value
-        if not self._places.has_own_cursor or self._handed_to > self.cursor:
+            sums[name] = sums.get(name, 0) + value
+        if not self._places.has_own_cursor or self._handed_to > self.cursor or self._is_refused:
             try:
-                await self._file.confirm(self.sink, position, untold)
+                await self._file.confirm(Confirmed(self.sink, position, sums))
             except UnavailableError:
                 self.writes_postponed += 1
+                self._is_refused = True
             else:
-                self._untold = {}
-        self.cursor = max(self.cursor, position)
+                self._is_refused = False
+        self.cursor, self.tally = position, sums
         self._forget(position)
 
     def hurry(self) -> None:
@@ -170,13 +172,17 @@ class Outbox(Generic[W]):
 
     # --------------------------------------------------------------------------------------------------------- the disk
 
-    def unsaved(self, up_to: int) -> list[OutboxRow]:
+    def unsaved(self, up_to: int) -> list[OwedRow]:
         """Return the work up to record ``up_to`` that no disk holds yet, for a checkpoint that is written now."""
         self._handed_to = max(self._handed_to, up_to)
         fresh = takewhile(lambda kept: kept.position > self._saved_to, reversed(self._memory))
-        rows: list[OutboxRow] = [(self.sink, kept.position, kept.work) for kept in fresh if kept.position <= up_to]
+        rows: list[OwedRow] = [(self.sink, kept.position, kept.work) for kept in fresh if kept.position <= up_to]
         rows.reverse()
         return rows
+
+    def confirmed(self) -> list[Confirmed]:
+        """Return what the checkpoint that is written now must remember, for it leaves out what was confirmed."""
+        return [Confirmed(self.sink, self.cursor, self.tally)] if self._is_refused else []
 
     def saved(self, up_to: int) -> None:
         """Note that :meth:`unsaved` has been written."""

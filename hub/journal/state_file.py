@@ -13,6 +13,7 @@ import msgspec
 from hub.errors import CorruptError, UnavailableError
 from hub.journal.draft import Draft, Piece
 from hub.journal.files import RESTORE, SqliteFile, read_rows
+from hub.journal.owed_rows import Confirmed, OwedRow, confirm, put_owed
 from hub.journal.records import checksum, is_sealed
 from hub.journal.room import free_bytes
 from hub.model import DeadLetter
@@ -35,9 +36,6 @@ CREATE TABLE dead_letters (
 """
 META = {"journal", "position", "epoch"}
 MAX_DEAD_LETTER_BYTES = 256 * 1024 * 1024
-OutboxRow = tuple[str, int, object]
-"""(sink, record position, work); encoded in the file's thread."""
-
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -158,18 +156,20 @@ class StateFile:
         self,
         position: int,
         entries: Mapping[str, bytes | None],
-        outbox: Sequence[OutboxRow],
+        outbox: Sequence[OwedRow],
         dead_letters: Sequence[DeadLetter],
+        confirmed: Sequence[Confirmed] = (),
     ) -> None:
-        """Write in one transaction the state at ``position``, what no sink has confirmed, and the dead letters."""
+        """Write in one transaction the state at ``position``, what sinks took and did not take, and dead letters."""
 
         def write(connection: sqlite3.Connection) -> tuple[int, _Buried]:
             gone: list[tuple[str]] = []
             connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", _sealed(entries, gone))
             connection.executemany("DELETE FROM entries WHERE key = ?", gone)
-            added = _put_outbox(connection, outbox)
+            freed = sum(confirm(connection, each) for each in confirmed)
+            added = put_owed(connection, outbox)
             _put_meta(connection, "position", str(position))
-            return added, self._bury(connection, dead_letters)
+            return added - freed, self._bury(connection, dead_letters)
 
         try:
             added, buried = await self._file.run(write, self._draft.clear)
@@ -191,9 +191,9 @@ class StateFile:
 
     # ----------------------------------------------------------------------------------------------------------- outbox
 
-    async def spill(self, outbox: Sequence[OutboxRow]) -> None:
+    async def spill(self, outbox: Sequence[OwedRow]) -> None:
         """Write undelivered work ahead of the next checkpoint."""
-        added = await self._file.run(lambda connection: _put_outbox(connection, outbox))
+        added = await self._file.run(lambda connection: put_owed(connection, outbox))
         self.outbox_bytes += added
 
     async def owed(self, sink: str, after: int, limit_bytes: int) -> list[tuple[int, bytes]]:
@@ -224,23 +224,9 @@ class StateFile:
         query = "SELECT count(DISTINCT record) FROM outbox WHERE sink = ? AND record <= ?"
         return await self._file.run(lambda connection: connection.execute(query, (sink, up_to)).fetchone()[0])
 
-    async def confirm(self, sink: str, record: int, tally: Mapping[str, int]) -> None:
-        """Move the cursor of ``sink`` and its counts, and forget its outbox up to there, in one transaction."""
-
-        def write(connection: sqlite3.Connection) -> int:
-            cursor = (sink, record, checksum(b"", sink, record))
-            connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", cursor)
-            size = "SELECT coalesce(sum(length(body)), 0) FROM outbox WHERE sink = ? AND record <= ?"
-            gone: int = connection.execute(size, (sink, record)).fetchone()[0]
-            connection.execute("DELETE FROM outbox WHERE sink = ? AND record <= ?", (sink, record))
-            known = dict(connection.execute("SELECT name, value FROM tallies WHERE sink = ?", (sink,)))
-            sums = [(sink, name, known.get(name, 0) + value) for name, value in tally.items()]
-            connection.executemany(
-                "INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, ?)", [(*row, checksum(b"", *row)) for row in sums]
-            )
-            return gone
-
-        gone = await self._file.run(write)
+    async def confirm(self, confirmed: Confirmed) -> None:
+        """Move a cursor and its counts, and forget its outbox up to there, in one transaction; never back."""
+        gone = await self._file.run(lambda connection: confirm(connection, confirmed))
         self.outbox_bytes -= gone
 
     # ----------------------------------------------------------------------------------------------------- dead letters
@@ -282,19 +268,6 @@ def _sealed(entries: Mapping[str, bytes | None], gone: list[tuple[str]]) -> Iter
 
 def _put_meta(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (name, value, checksum(b"", name, value)))
-
-
-def _put_outbox(connection: sqlite3.Connection, rows: Iterable[OutboxRow]) -> int:
-    """Insert what is neither confirmed nor there already; return its bytes."""
-    cursors = dict(connection.execute("SELECT sink, record FROM cursors"))
-    added = 0
-    for sink, record, work in rows:
-        if record > cursors.get(sink, 0):
-            body = _encode(work)
-            row = (sink, record, body, checksum(body, sink, record))
-            if connection.execute("INSERT OR IGNORE INTO outbox VALUES (?, ?, 0, ?, ?)", row).rowcount > 0:
-                added += len(body)
-    return added
 
 
 def read_dead_letters(path: Path, *, limit: int, before: int | None = None, code: str = "") -> list[DeadLetter]:

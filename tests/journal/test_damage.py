@@ -15,6 +15,7 @@ from hub.bridge.frames import decode_packets
 from hub.errors import CorruptError
 from hub.journal.journal import Journal
 from hub.journal.neighbours import opened
+from hub.journal.owed_rows import Confirmed
 from hub.journal.records import Row, to_row
 from hub.journal.state_file import StateFile
 from hub.model import Record
@@ -61,7 +62,7 @@ async def fill(directory: Path) -> None:
         async with StateFile(live / "state.sqlite", one.id) as state:
             await state.checkpoint(30, {"device/s1/1": b"old", "gone": b"x"}, [], [letter(1)])
             take_wal_in(state)
-            await state.confirm("timeseries", 20, {"written": 20})
+            await state.confirm(Confirmed("timeseries", 20, {"written": 20}))
             await state.checkpoint(CHECKPOINT, {**ENTRIES, "gone": None}, WORK, [letter(2)])
             await state.keep_epoch(3)
             crash(live, directory / "killed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hub.errors import UnavailableError
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
 from hub.journal.state_file import StateFile
 from hub.model import LineWork
@@ -31,6 +32,13 @@ async def outbox(directory: Path, places: Places = TIMESERIES) -> AsyncIterator[
         box = Outbox(places, file, LineWork, cursor=saved.cursors.get(places.sink, 0))
         await box.open(saved.tallies.get(places.sink, {}))
         yield box, file
+
+
+def set_full(file: StateFile, *, is_full: bool) -> None:
+    """Let the file take no write (SQLITE_READONLY, as a disk that the kernel has given up), or take them again."""
+    connection = file._file._connection  # noqa: SLF001 -- the pragma belongs to the connection
+    assert isinstance(connection, sqlite3.Connection)
+    connection.execute(f"PRAGMA query_only = {int(is_full)}")
 
 
 def owe(box: Outbox[LineWork], *positions: int, size: int = 10) -> None:
@@ -207,21 +215,45 @@ async def test_a_checkpoint_writes_only_what_no_disk_holds(tmp_path: Path) -> No
 async def test_a_disk_that_takes_nothing_stops_no_delivery(tmp_path: Path) -> None:
     async with outbox(tmp_path) as (box, file):
         owe(box, 1, 2)
-        connection = file._file._connection  # noqa: SLF001 -- the pragma belongs to the connection
-        assert isinstance(connection, sqlite3.Connection)
-        connection.execute("PRAGMA query_only = ON")  # SQLITE_READONLY, as a disk that the kernel has given up
+        set_full(file, is_full=True)
         await box.spill(limit=0)
         assert await take(box) == [1, 2]
         await box.confirm(1, {"written": 1})
         assert await take(box) == [2]
         assert (box.writes_postponed, box.tally) == (2, {"written": 1})
-        connection.execute("PRAGMA query_only = OFF")
+        set_full(file, is_full=False)
         await box.confirm(2, {"written": 1})
         saved = await file.load()
     assert (saved.cursors, saved.tallies) == ({"timeseries": 2}, {"timeseries": {"written": 2}})
 
 
-STEPS = st.lists(st.sampled_from(["add", "take", "spill", "checkpoint", "restart"]), max_size=40)
+async def test_a_confirmation_that_the_disk_refused_goes_along_with_the_checkpoint(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, file):
+        owe(box, 1)
+        set_full(file, is_full=True)
+        await box.confirm(1, {"written": 1})
+        set_full(file, is_full=False)
+        await file.checkpoint(1, {}, box.unsaved(1), [], box.confirmed())
+        box.saved(1)
+        assert (await file.load()).cursors == {"timeseries": 1}
+    async with outbox(tmp_path) as (box, _):
+        assert (box.is_empty, box.cursor, box.tally) == (True, 1, {"written": 1})
+
+
+async def test_a_sink_with_its_own_cursor_clears_the_disk_as_soon_as_that_lets_it(tmp_path: Path) -> None:
+    async with outbox(tmp_path, STREAMS) as (box, file):
+        owe(box, 1, 2)
+        await box.spill(limit=0)
+        set_full(file, is_full=True)
+        await box.confirm(2, {})
+        assert file.outbox_bytes > 0
+        set_full(file, is_full=False)
+        owe(box, 3)
+        await box.confirm(3, {})
+        assert file.outbox_bytes == 0
+
+
+STEPS = st.lists(st.sampled_from(["add", "take", "spill", "checkpoint", "restart", "full", "free"]), max_size=40)
 
 
 @settings(max_examples=60)
@@ -249,12 +281,16 @@ async def story(directory: Path, places: Places, steps: list[str]) -> None:
 
 
 class Teller:
-    """The pipeline and a sink around an outbox; what a sink's own cursor covers it drops."""
+    """The pipeline and a sink around an outbox; what a sink's own cursor covers it drops.
+
+    What was delivered comes again only where the disk had refused to remember that.
+    """
 
     def __init__(self, places: Places) -> None:
         self.has_own_cursor = places.has_own_cursor
         self.position = self.checkpoint = 0
         self.delivered: list[int] = []
+        self.was_full = False
 
     async def step(self, step: str, box: Outbox[LineWork], file: StateFile) -> None:
         if step == "add":
@@ -262,12 +298,21 @@ class Teller:
             owe(box, self.position)
         elif step == "spill":
             await box.spill(limit=0)
+        elif step in {"full", "free"}:
+            set_full(file, is_full=step == "full")
+            self.was_full |= step == "full"
         elif step == "checkpoint":
-            await file.checkpoint(self.position, {}, box.unsaved(self.position), [])
-            box.saved(self.position)
-            self.checkpoint = self.position
+            with suppress(UnavailableError):
+                await file.checkpoint(self.position, {}, box.unsaved(self.position), [], box.confirmed())
+                box.saved(self.position)
+                self.checkpoint = self.position
         elif not box.is_empty:
-            taken = await take(box, items=2)
-            fresh = [one for one in taken if not self.has_own_cursor or one > max(self.delivered, default=0)]
-            self.delivered += fresh
-            await box.confirm(taken[-1], {"written": len(fresh)})
+            with suppress(UnavailableError):  # such a disk does not even begin to be read
+                await self._deliver(box)
+
+    async def _deliver(self, box: Outbox[LineWork]) -> None:
+        taken = await take(box, items=2)
+        fresh = [one for one in taken if one > max(self.delivered, default=0)]
+        assert fresh == taken or self.has_own_cursor or self.was_full
+        self.delivered += fresh
+        await box.confirm(taken[-1], {"written": len(fresh if self.has_own_cursor else taken)})

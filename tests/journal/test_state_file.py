@@ -10,6 +10,7 @@ import pytest
 from typing_extensions import override
 
 from hub.errors import CorruptError, UnavailableError
+from hub.journal.owed_rows import Confirmed
 from hub.journal.state_file import StateFile, read_dead_letters, read_tallies
 from tests.journal.papers import crash, letter, lines
 
@@ -29,7 +30,7 @@ async def test_a_checkpoint_is_loaded_as_it_was_written(tmp_path: Path) -> None:
     async with state(tmp_path) as file:
         await file.checkpoint(7, {"b": b"2", "a": b"1", "c": b"3"}, [], [])
         await file.checkpoint(9, {"b": b"22", "c": None, "never": None}, [], [])
-        await file.confirm("timeseries", 5, {"written": 3})
+        await file.confirm(Confirmed("timeseries", 5, {"written": 3}))
         await file.keep_epoch(4)
     async with state(tmp_path) as file:
         saved = await file.load()
@@ -86,11 +87,11 @@ async def test_work_is_written_once_and_not_again_behind_its_cursor(tmp_path: Pa
         assert size > 0
         await file.checkpoint(3, {}, rows, [])
         assert file.outbox_bytes == size
-        await file.confirm("timeseries", 2, {})
+        await file.confirm(Confirmed("timeseries", 2, {}))
         await file.spill(rows)
         assert [position for position, _ in await file.owed("timeseries", 0, 2**20)] == [3]
         assert file.outbox_bytes == size // 3
-        await file.confirm("timeseries", 3, {})
+        await file.confirm(Confirmed("timeseries", 3, {}))
         assert file.outbox_bytes == 0
 
 
@@ -106,11 +107,12 @@ async def test_what_is_owed_is_read_in_bites_of_at_least_one(tmp_path: Path) -> 
         assert file.outbox_bytes == outbox_bytes
 
 
-async def test_counts_add_up_with_their_cursor(tmp_path: Path) -> None:
+async def test_counts_are_those_of_the_furthest_cursor(tmp_path: Path) -> None:
     async with state(tmp_path) as file:
-        await file.confirm("timeseries", 3, {"written": 10, "rejected": 1})
-        await file.confirm("timeseries", 5, {"written": 5})
-        await file.confirm("streams", 4, {"events": 2})
+        await file.confirm(Confirmed("timeseries", 3, {"written": 10, "rejected": 1}))
+        await file.confirm(Confirmed("timeseries", 5, {"written": 15}))
+        await file.confirm(Confirmed("timeseries", 4, {"written": 12}))
+        await file.confirm(Confirmed("streams", 4, {"events": 2}))
     assert read_tallies(tmp_path / "state.sqlite") == {
         "timeseries": {"written": 15, "rejected": 1},
         "streams": {"events": 2},
@@ -169,7 +171,7 @@ CHANGES = [
 async def test_a_changed_value_is_refused(tmp_path: Path, change: str) -> None:
     async with state(tmp_path) as file:
         await file.checkpoint(7, {"device/s1/d1": b"1"}, [], [])
-        await file.confirm("timeseries", 5, {"written": 3})
+        await file.confirm(Confirmed("timeseries", 5, {"written": 3}))
     connection = sqlite3.connect(tmp_path / "state.sqlite")
     with connection:
         connection.execute(change)
