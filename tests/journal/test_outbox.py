@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from hub.errors import UnavailableError
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
+from hub.journal.owed_rows import Confirmed
 from hub.journal.state_file import StateFile
 from hub.model import LineWork
 from tests.journal.papers import lines
@@ -238,6 +239,23 @@ async def test_a_confirmation_that_the_disk_refused_goes_along_with_the_checkpoi
         assert (await file.load()).cursors == {"timeseries": 1}
     async with outbox(tmp_path) as (box, _):
         assert (box.is_empty, box.cursor, box.tally) == (True, 1, {"written": 1})
+
+
+async def test_a_checkpoint_beside_a_confirmation_pairs_no_new_counts_with_the_old_cursor(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, file):
+        owe(box, 1, 2)
+        set_full(file, is_full=True)
+        await box.confirm(1, {"written": 1})
+        found: list[Confirmed] = []
+
+        async def look() -> None:
+            found.extend(box.confirmed())
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(box.confirm(2, {"written": 1}))
+            group.create_task(look())
+        assert found == [Confirmed("timeseries", 1, {"written": 1})]
+        assert box.confirmed() == [Confirmed("timeseries", 2, {"written": 2})]
 
 
 async def test_a_sink_with_its_own_cursor_clears_the_disk_as_soon_as_that_lets_it(tmp_path: Path) -> None:

@@ -193,6 +193,16 @@ def test_a_hub_goes_on_judging_when_its_disk_was_full_and_only_ticks_came_meanwh
     assert_all_ends_well(world)
 
 
+def test_what_the_store_took_while_no_state_could_be_written_is_counted_by_the_next_hub(world: World) -> None:
+    world.around.disk.space = Space.LITTLE
+    hear(world, "warm")
+    world.tick(1)
+    world.run(ALL)
+    world.around.disk.space = Space.PLENTY
+    world.stop()
+    assert_all_ends_well(world)
+
+
 @pytest.mark.parametrize("fills", [False, True], ids=["somebody else's", "no id left"])
 @pytest.mark.parametrize("answers", range(3))
 def test_what_a_stream_refused_as_the_hub_was_killed_is_told_by_the_next_one(
