@@ -100,14 +100,21 @@ class Ear(ForeignEar):
         """Take one message, which is ``known`` to lead somewhere; None when it is refused, and counted there."""
         payload = self._payload = message.payload
         route = known or self._route(message.topic)
-        if route is None:
-            return None
-        device: Device | None
-        aside: Aside | None = None
-        if isinstance(route, tuple):
-            device, aside, self._checksum = route
-        else:
-            device, self._checksum = route, route.checksum
+        if isinstance(route, Device) and len(payload) <= MAX_PAYLOAD_BYTES:
+            self._checksum = route.checksum
+            return self._take_data(route, payload)
+        return None if route is None else self._take_seldom(route, payload)
+
+    def _take_data(self, device: Device, payload: bytes) -> Timeliness:
+        """Take telemetry or signals of ``device``."""
+        readings = device.handler(payload)
+        if len(readings) == 1 and self._take_usual(device, readings[0]):
+            return LIVE
+        return self._take_readings(device, readings)
+
+    def _take_seldom(self, route: Route, payload: bytes) -> Timeliness | None:
+        """Take what is no data on a topic of our own, or too large."""
+        device, aside, self._checksum = (route, None, 0) if isinstance(route, Device) else route
         if len(payload) > MAX_PAYLOAD_BYTES and not (
             isinstance(aside, ForeignRoute) and may_be_large(aside, len(payload))
         ):
@@ -115,10 +122,7 @@ class Ear(ForeignEar):
             return None
         if device is None or aside is not None:
             return self._take_aside(device, aside)
-        readings = device.handler(payload)
-        if len(readings) == 1 and self._take_usual(device, readings[0]):
-            return LIVE
-        return self._take_readings(device, readings)
+        return self._take_data(device, payload)
 
     # ------------------------------------------------------------------------------------------------- where it goes
 

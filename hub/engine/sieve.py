@@ -21,37 +21,39 @@ class Sieve:
 
     def __init__(self, state: State, alarms: Alarms) -> None:
         self._state = state
-        self._views = alarms.views
+        self._views, self._at_rest = alarms.views, alarms.views.at_rest
         self._standing, self._by_rule = alarms.by_key, alarms.by_rule
 
     def left(self, woken: Woken, part: Part, moment_of: Callable[..., Moment]) -> Left:
         """Return what came just now leaves to be judged; the inputs of the other rules remember it."""
-        held, awake = part, part.device.state.heard_awake
-        if held.awake != awake or (part.woken is not woken and woken.names != tuple(held.values)):
+        awake = part.device.state.heard_awake
+        if part.awake != awake or (part.woken is not woken and woken.names != tuple(part.values)):
             return woken.rules, NOTHING_ASKED
         try:
-            judged = woken.chooser(self._standing.get(part.key, ())).choose(held, awake)
+            judged = woken.chooser(self._standing.get(part.key, ())).choose(part, awake)
             if judged.rested:
-                self._rest(judged.rested, part, moment_of)
+                clock = self._state.clock
+                t = awake + clock.blind_total if clock.blind_since is None else NEVER  # while blind time does pass
+                known = self._at_rest.get(part.key)
+                if known is None or known[0] is not judged.rested or known[1] <= t:
+                    self._rest(judged.rested, part, t, moment_of)
         except Exception:  # noqa: BLE001 -- a bug of one rule, or 1 / 0: each is judged alone
             return woken.rules, NOTHING_ASKED
-        is_heard = bool(judged.there) and self._is_heard_there(judged.there, part)
-        return judged.rules if is_heard else judged.here, judged.verdicts
+        if judged.there and self._is_heard_there(judged.there, part):
+            return judged.rules, judged.verdicts
+        return judged.here, judged.verdicts
 
-    def _rest(self, rested: Rested, part: Part, moment_of: Callable[..., Moment]) -> None:
-        """Let the inputs of rules remember what ``part`` says just now."""
-        views, clock, awake, key = self._views, self._state.clock, part.device.state.heard_awake, part.key
-        t = awake + clock.blind_total if clock.blind_since is None else NEVER  # while blind time does pass
-        if views.is_at_rest(rested, key, t):
-            return
-        until = NEVER
+    def _rest(self, rested: Rested, part: Part, t: int, moment_of: Callable[..., Moment]) -> None:
+        """Let the inputs of rules remember what ``part`` says at ``t``, and how long that leaves it as it is."""
+        views, key, until = self._views, part.key, NEVER
         for rule, is_so in rested:
             soon = views.rests_until(rule, is_so, key, t)
-            until = min(until, soon)
             if not soon:
                 now, at, *_ = moment_of(is_late=False)
-                views.rest(rule, is_so, part, Present(now, at, awake))
-        views.let_rest(rested, key, until)
+                soon = views.rest(rule, is_so, part, Present(now, at, part.awake))
+            until = min(until, soon)
+        if until:
+            self._at_rest[key] = rested, until
 
     def _is_heard_there(self, rules: frozenset[str], part: Part) -> bool:
         """Return whether one of ``rules`` may begin, or has a state, at a place in which the device of ``part`` is."""

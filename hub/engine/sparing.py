@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import compress
 from operator import is_not
 
@@ -14,6 +14,7 @@ from hub.normalize.profile import Store
 
 NEVER = 2**63
 NO_VALUES: Values = {}
+_NEVER_STORED: tuple[Scalar, int] = (False, -NEVER)
 
 
 class Stored(dict[str, tuple[Scalar, int]]):
@@ -43,36 +44,32 @@ class Sparing:
         another object than last time is looked at: what was stored of the others is rarely in the processor's cache.
         """
         last = stored.last
-        if stored.latest <= time < stored.until and (*last,) == (*values,):
-            kept = self._kept(compress(values, map(is_not, values.values(), last.values())), values, time, stored)
-            stored.last = values
-            if kept:
+        if not stored.latest <= time < stored.until or (*last,) != (*values,):
+            return self._spare_any(values, time, stored)
+        kept: Values = {}
+        stored.last = values
+        for name in compress(values, map(is_not, values.values(), last.values())):
+            value = values[name]
+            if self._has_changed(name, value, stored[name][0]):
+                kept[name] = value
+                stored[name] = (value, time)
                 stored.latest = time
-            return kept
-        kept = self._kept(values, values, time, stored)
+        return kept
+
+    def _spare_any(self, values: Values, time: int, stored: Stored) -> Values:
+        kept: Values = {}
+        oldest = -1 if self._every is None else time - self._every
+        for name, value in values.items():
+            known, at = stored.get(name, _NEVER_STORED)
+            if time < at:
+                kept[name] = value
+            elif at <= oldest or self._has_changed(name, value, known):
+                kept[name] = value
+                stored[name] = (value, time)
         times = [stored[name][1] for name in values]
         stored.latest = max(times, default=time)
         stored.until = NEVER if self._every is None else min(times, default=time) + self._every
         stored.last = values if stored.latest <= time else NO_VALUES
-        return kept
-
-    def _kept(self, names: Iterable[str], values: Values, time: int, stored: Stored) -> Values:
-        kept: Values = {}
-        oldest = -1 if self._every is None else time - self._every
-        for name in names:
-            value, last = values[name], stored.get(name)
-            if last is None:
-                kept[name] = value
-                stored[name] = (value, time)
-                continue
-            known, at = last
-            if value == known and oldest < at <= time:
-                continue  # nearly all of them, so here and without a call
-            if time < at:
-                kept[name] = value
-            elif self._has_changed(name, value, known) or self._is_due(time, at):
-                kept[name] = value
-                stored[name] = (value, time)
         return kept
 
     def _has_changed(self, name: str, value: Scalar, last: Scalar) -> bool:
@@ -80,9 +77,6 @@ class Sparing:
         if band is None or isinstance(value, str) or isinstance(last, str):
             return value != last
         return abs(value - last) >= band
-
-    def _is_due(self, time: int, last: int) -> bool:
-        return self._every is not None and time - last >= self._every
 
 
 class StoringNothing(Sparing):

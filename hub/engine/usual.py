@@ -81,22 +81,19 @@ class UsualReadings(Readings):
 
     def _usual_part(self, device: Device, reading: Reading) -> Part | None:
         """Return the part that a usual reading is of; None: it is another, and nothing is done."""
-        measured, at, known, identity = reading.measured_at, self._at, device.state, reading.identity
+        measured, known, identity, values = reading.measured_at, device.state, reading.identity, reading.values
         if measured is None:
             message = self._message
-            is_odd = self._awake == NEVER_AWAKE or message is None or message.retain or identity is not None
+            is_odd = identity is not None or self._awake == NEVER_AWAKE or message is None or message.retain
         else:
-            is_odd = not device.least_age <= at - measured <= device.most_age or (
-                self._awake + self._index >= device.ages_end
+            is_odd = (
+                not device.least_age <= self._at - measured <= device.most_age
+                or self._awake + self._index >= device.ages_end
                 or (identity is not None and identity in (known.seldom.identities or ()))
             )
         if is_odd or reading.backfill or device.is_silent or device.is_awaited:
             return None
-        part, seq, values = (
-            (device.parts.get(reading.part) if reading.part else device.whole),
-            reading.seq,
-            reading.values,
-        )
+        part, seq = device.parts.get(reading.part) if reading.part else device.whole, reading.seq
         if part is None or (seq is not None and (seq - 1 != known.seq or reading.boot != known.boot)):
             return None
         if values and (part.woken.names != (*values,) or (measured is not None and part.at > measured)):

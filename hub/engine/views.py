@@ -11,6 +11,7 @@ from hub.engine.device import Device, Part
 from hub.engine.modes import Modes
 from hub.engine.places import Place, Subject, is_at
 from hub.engine.state import State
+from hub.engine.woken import Rested
 from hub.model import Scalar
 from hub.rules.held import NOTHING, OF_WITNESSES, SILENT, TESTING, Held, Stamped
 from hub.rules.inputs import NEVER, CompiledInput, Member, Memory, Present, Track, Value
@@ -60,8 +61,11 @@ class Views:
         self._timers = timers
         self._modes = modes
         self._memories: dict[tuple[str, str], Memory] = {}
-        self._at_rest: dict[str, tuple[object, int]] = {}
-        """By key: what is so that left all memories of it as they are, and the engine time until which it does."""
+        self.at_rest: dict[str, tuple[Rested, int]] = {}
+        """By key: what left all its memories as they are when it was so last, and the engine time until which it does.
+
+        Nothing has changed any of them since then. A word of which the same is so again need not look at them.
+        """
 
     def restore(self, memory: Memory) -> None:
         """Take a memory of a checkpoint."""
@@ -70,7 +74,7 @@ class Views:
 
     def forget(self, rule: str, key: str) -> None:
         """Forget what the inputs of a rule remember for a key."""
-        self._at_rest.pop(key, None)
+        self.at_rest.pop(key, None)
         if self._memories.pop((rule, key), None) is not None:
             self._timers.drop(TimerClass.WINDOW, rule, key)
             self._state.remove(f"memory/{rule}/{key}")
@@ -84,7 +88,7 @@ class Views:
 
         Also what a device that is gone has said to the inputs of others: another of its name begins anew.
         """
-        self._at_rest.clear()
+        self.at_rest.clear()
         for name, key in sorted(self._memories):
             if rule in {name, ""} and is_at(key, at):
                 self.forget(name, key)
@@ -175,7 +179,7 @@ class Views:
     def _about_to_change(self, rule: str, key: str) -> Memory:
         """Return what is remembered for a key, or a new memory that is not kept yet."""
         memory = self._memories.get((rule, key))
-        self._at_rest.pop(key, None)
+        self.at_rest.pop(key, None)
         if memory is None:
             return Memory(rule, key)
         self._state.touch(f"memory/{rule}/{key}", memory)
@@ -192,21 +196,8 @@ class Views:
             self._state.touch(f"memory/{memory.rule}/{memory.key}", memory)
         self._wait(memory, due)
 
-    def is_at_rest(self, rested: object, key: str, t: int) -> bool:
-        """Return whether ``rested`` is known to leave all memories of ``key`` as they are at ``t``.
-
-        Nothing has changed any of them since it was so last, and it is the same object: then nobody looks at them.
-        """
-        known = self._at_rest.get(key)
-        return known is not None and known[0] is rested and t < known[1]
-
-    def let_rest(self, rested: object, key: str, until: int) -> None:
-        """Know from now on that ``rested`` leaves the memories of ``key`` as they are, ``until`` some engine time."""
-        if until:
-            self._at_rest[key] = rested, until
-
     def rests_until(self, rule: CompiledRule, is_so: Sequence[bool], key: str, t: int) -> int:
-        """Return until when what a part says at ``t`` leaves all that ``rule`` remembers as it is; 0: it moves.
+        """Return until when what a part says at ``t`` leaves what ``rule`` remembers as it is; 0: it moves.
 
         What is due may then come later than it was, but no sooner: :meth:`waits_on` finds that out when it is due. It
         is what nearly every word of a device does, so no more is asked than must be; for 0 see :meth:`rest`.
@@ -222,17 +213,22 @@ class Views:
             until = min(until, each.stays_until(track, t, is_so=this))
         return until
 
-    def rest(self, rule: CompiledRule, is_so: Sequence[bool], part: Part, now: Present) -> None:
-        """Remember what ``part`` says now for the inputs of ``rule``, which may rest; nobody asks what they come to."""
+    def rest(self, rule: CompiledRule, is_so: Sequence[bool], part: Part, now: Present) -> int:
+        """Remember what ``part`` says now for the inputs of ``rule``, which may rest; nobody asks what they come to.
+
+        Return until when the same leaves it as it is, as :meth:`rests_until` does.
+        """
         memory, device = self._about_to_change(rule.name, part.key), part.device
         member = Member(part.key, device.key, device.row.place, part, device.state.clock_error)
-        due = NEVER
+        due = until = NEVER
         for (name, each), this in zip(rule.inputs.items(), is_so, strict=True):
             tracks = memory.tracks.get(name)
             if tracks is None:
                 tracks = memory.tracks[name] = {}
-            due = min(due, each.remember(member, tracks, now, is_so=this))
+            leaves, ends = each.remember(member, tracks, now, is_so=this)
+            until, due = min(until, leaves), min(due, leaves, ends)
         self._keep(rule, memory, due)
+        return until if memory.due is not None and rule.dues_grow else 0
 
     def waits_on(self, rule: CompiledRule, device: Device, part: str, now: Present) -> bool:
         """Return whether what the inputs of ``rule`` remember has come to be due later, and wait for that."""

@@ -11,7 +11,7 @@ from hub.model import Reading
 from hub.normalize.codecs.codec import Decode, DecodeMany, Row, Unread
 from hub.normalize.places import Place
 from hub.normalize.rescue import rescued
-from hub.normalize.shapes import CompiledShape, look
+from hub.normalize.shapes import CompiledShape, Fitting
 from hub.normalize.slots import Path
 from hub.normalize.times import Clocks
 
@@ -32,11 +32,23 @@ class ProfileHandler:
     says what it said before, or another one did, and the 15 values of it cost 4 us to read. Nobody changes a reading.
     """
 
-    __slots__ = ("_clocks", "_decode", "_groups", "_known", "_several", "_shapes", "_unread", "partials", "uses")
+    __slots__ = (
+        "_clocks",
+        "_decode",
+        "_fitting",
+        "_groups",
+        "_known",
+        "_several",
+        "_shapes",
+        "_unread",
+        "partials",
+        "uses",
+    )
 
     def __init__(self, decode: Decode, shapes: Sequence[Group], clocks: Clocks, unread: Unread) -> None:
         self._decode = decode
-        self._shapes = tuple((group[0].fits, group[0].ports, group[0].read) for group in shapes)
+        self._fitting = Fitting([group[0].fits for group in shapes])
+        self._shapes = tuple((group[0].ports, group[0].read) for group in shapes)
         self._groups = tuple(shapes)
         self._several = frozenset(index for index, group in enumerate(shapes) if len(group) > 1)
         self._clocks = clocks
@@ -90,9 +102,8 @@ class ProfileHandler:
 
     def read(self, row: Row, port: int | None) -> Sequence[Reading]:
         """Return what the first shape that fits and has something to say makes of a row."""
-        for index, (fits, ports, read) in enumerate(self._shapes):
-            if fits is not None and look(fits, row) is None:
-                continue
+        for index in self._fitting.of(row):
+            ports, read = self._shapes[index]
             if ports and port is not None and port not in ports:
                 continue
             try:

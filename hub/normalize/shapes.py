@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
 from operator import itemgetter
 
@@ -22,15 +22,16 @@ Entries = tuple[tuple[Field, ...], tuple[RaisedSignal, ...], tuple[SetFlags, ...
 NOTHING: Entries = ((), (), ())
 
 _KeyOf = Callable[[Row], object]
-_CACHED_PARTS = 1_024
+_CACHED_PARTS = _CACHED_FITS = 1_024
 
 
 class Decision:
     """What applies when certain slots hold certain values: one look-up instead of a condition per property."""
 
-    __slots__ = ("key_of", "table")
+    __slots__ = ("key_of", "slots", "table")
 
     def __init__(self, slots: Slots) -> None:
+        self.slots = slots
         self.key_of: _KeyOf = itemgetter(*slots)
         self.table: dict[object, Entries] = {}
 
@@ -47,6 +48,34 @@ def look(decision: Decision, row: Row) -> Entries | None:
         return decision.table.get(decision.key_of(row))
     except TypeError:  # a list or an object where the profile compares a value
         return None
+
+
+class Fitting:
+    """Which of some shapes fit a row, in their order: remembered for the values that came before."""
+
+    __slots__ = ("_fits", "_key_of", "_known")
+
+    def __init__(self, fits: Sequence[Decision | None]) -> None:
+        self._fits = fits
+        slots = dict.fromkeys(slot for each in fits if each is not None for slot in each.slots)
+        self._key_of: _KeyOf | None = itemgetter(*slots) if slots else None
+        self._known: dict[object, Sequence[int]] = {}
+
+    def of(self, row: Row) -> Sequence[int]:
+        """Return the numbers of those that fit."""
+        key = None if self._key_of is None else self._key_of(row)
+        try:
+            known = self._known.get(key)
+        except TypeError:  # a list or an object where the profile compares a value
+            return self._look(row)
+        if known is None:
+            known = self._look(row)
+            if len(self._known) < _CACHED_FITS:
+                self._known[key] = known
+        return known
+
+    def _look(self, row: Row) -> Sequence[int]:
+        return [number for number, fits in enumerate(self._fits) if fits is None or look(fits, row) is not None]
 
 
 class CompiledShape:
@@ -67,7 +96,7 @@ class CompiledShape:
         self.backfill: Callable[[Row], bool] | None = None
         self.clock = clock
         self.critical = critical
-        self.critical_values: Sequence[tuple[str, Collection[Scalar]]] = ()
+        self.critical_values: Mapping[str, Collection[Scalar]] = {}
         self.ends = ends
 
     def read(self, row: Row) -> Reading | None:
@@ -105,9 +134,10 @@ class CompiledShape:
 
     def is_critical(self, values: Values, raised: Sequence[RaisedSignal]) -> bool:
         """Return whether a value or a signal declares an alarm."""
-        for name, members in self.critical_values:
-            if values.get(name) in members:
-                return True
+        if not self.critical_values.keys().isdisjoint(values):
+            for name, members in self.critical_values.items():
+                if values.get(name) in members:
+                    return True
         for signal in raised:  # noqa: SIM110 -- any() costs 0.2 us more
             if signal[2]:
                 return True

@@ -88,10 +88,10 @@ class Shaper:
             with self._book.at("identity"):
                 shape.identity = compile_identity(self._book.slots(words.identity))
         shape.always, shape.decisions = entries.always, list(entries.decisions.values())
-        shape.critical_values = [
-            (name, frozenset(prop.critical)) for name, prop in self._kind.properties.items()
+        shape.critical_values = {
+            name: frozenset(prop.critical) for name, prop in self._kind.properties.items()
             if prop.critical and name in words.names
-        ]  # fmt: skip
+        }  # fmt: skip
         return shape
 
     def _add_properties(self, words: Shape, entries: _Entries, index: int) -> None:

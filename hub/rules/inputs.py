@@ -195,15 +195,20 @@ class CompiledInput:
             due = min(due, now.t + stamped[2] + limit + 1 - now.awake)
         return due
 
-    def remember(self, member: Member, tracks: dict[str, Track], now: Present, *, is_so: bool) -> int:
-        """Remember what its only member says as :meth:`value` does; return when that changes by itself (NEVER: not)."""
+    def remember(
+        self, member: Member, tracks: dict[str, Track], now: Present, *, is_so: bool
+    ) -> tuple[int, int]:  # fmt: skip
+        """Remember what its only member says as :meth:`value` does.
+
+        Return when that changes by itself: the member ceases to count, what it said is stale (NEVER: not).
+        """
         verdict = is_so or self.where is None or self.where.verdict(member.held, now.awake)
-        due = self._track(member, verdict, tracks, now) or NEVER
+        leaves, ends = self._track(member, verdict, tracks, now) or NEVER, NEVER
         for name, limit in self.limits:
             stamped = member.held.get(name)
             if stamped is not None and stamped[2] + limit >= now.awake:
-                due = min(due, now.t + stamped[2] + limit + 1 - now.awake)
-        return due
+                ends = min(ends, now.t + stamped[2] + limit + 1 - now.awake)
+        return leaves, ends
 
     def known(self, member: Member, now: Present) -> float | None:
         """Return the number that a member holds, unless it is stale."""
