@@ -105,20 +105,19 @@ class Judge:
         moment_of: Callable[..., Moment],
     ) -> None:
         """Judge a rule that looks at nothing but ``part``; among ``verdicts`` is what it comes to, if that is known."""
-        held, awake = part, part.device.state.heard_awake
-        if rule.minds_missing and rule.stale_ns:
-            self._wait_for_staleness(rule, part.device, part.name, held)
         name = rule.name
+        if rule.minds_missing and rule.stale_ns:
+            self._wait_for_staleness(rule, part.device, part.name, part)
         try:
             if name in verdicts:
                 verdict = verdicts[name]
             else:
-                verdict = None if rule.when is None else rule.when.verdict(held, awake)
+                verdict = None if rule.when is None else rule.when.verdict(part, part.device.state.heard_awake)
         except Exception as error:  # noqa: BLE001 -- a rule's bug costs one rule's step (engine.md, Engine)
             self._alarms.teller.rule_failed(rule, part.key, part.device, error, moment_of(is_late=is_late))
             return
         mine = self.standing.get(part.key)
-        state = None if mine is None else mine.get(rule.name)
+        state = None if mine is None else mine.get(name)
         if not may_move(rule, state, verdict, is_late):
             return
         if state is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from zlib import crc32
 
 from hub.engine.ages import (
@@ -22,7 +22,7 @@ from hub.engine.sparing import Stored
 from hub.engine.state import State
 from hub.engine.woken import NOBODY
 from hub.errors import PoisonError
-from hub.model import Heard, Quality, Reading, Series, Timeliness, Values
+from hub.model import Heard, Quality, Reading, Scalar, Series, Timeliness, Values
 
 NEVER_AWAKE = 2**63
 """While blind nothing is usual: it lies behind the end of every device's ages."""
@@ -163,7 +163,9 @@ class Readings:
         """Make a point of what the device's profile wants stored; the rest is counted."""
         store = part.device.outfit.store
         if store is not None and is_new:
-            kept = store.spare(values, time, self._stored(part))
+            known = part.device.state.seldom.stored
+            mine = None if known is None else known.get(part.name)
+            kept = store.spare(values, time, mine if type(mine) is Stored else self._begin_stored(part, mine))
             self._state.ledger.unstored += len(values) - len(kept)
             values = kept
         if values:
@@ -171,12 +173,9 @@ class Readings:
             self._output.stored.append(self._output.write(series, time, values, False))  # noqa: FBT003 -- hot path
 
     @staticmethod
-    def _stored(part: Part) -> Stored:
-        """Return what was stored last of ``part``; a checkpoint holds a plain dict of it."""
+    def _begin_stored(part: Part, known: Mapping[str, tuple[Scalar, int]] | None) -> Stored:
+        """Return what was stored last of ``part``: of a checkpoint it is a plain dict."""
         mine = part.device.state.own()
-        known = mine.stored.get(part.name) if mine.stored else None
-        if type(known) is Stored:
-            return known
         if mine.stored is None:
             mine.stored = {}
         found = mine.stored[part.name] = Stored(known)

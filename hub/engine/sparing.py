@@ -47,10 +47,10 @@ class Sparing:
         if not stored.latest <= time < stored.until or (*last,) != (*values,):
             return self._spare_any(values, time, stored)
         kept: Values = {}
-        stored.last = values
+        stored.last, bands = values, self._deadband
         for name in compress(values, map(is_not, values.values(), last.values())):
-            value = values[name]
-            if self._has_changed(name, value, stored[name][0]):
+            value, known = values[name], stored[name][0]
+            if self._has_changed(name, value, known) if bands else value != known:
                 kept[name] = value
                 stored[name] = (value, time)
                 stored.latest = time
