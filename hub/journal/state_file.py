@@ -226,7 +226,8 @@ class StateFile:
 
     async def confirm(self, confirmed: Confirmed) -> None:
         """Move a cursor and its counts, and forget its outbox up to there, in one transaction; never back."""
-        gone = await self._file.run(lambda connection: confirm(connection, confirmed))
+        write = partial(confirm, confirmed=confirmed)
+        gone = await self._file.run(write, is_little=not self.outbox_bytes)
         self.outbox_bytes -= gone
 
     # ----------------------------------------------------------------------------------------------------- dead letters
