@@ -16,7 +16,7 @@ from hub.auditing import Auditing, Whose
 from hub.beginning import Beginning, Step
 from hub.bridge.frames import decode_packets
 from hub.bridge.uplink import Inbox
-from hub.clock import Clock
+from hub.clock import Clock, stroke
 from hub.config import Settings
 from hub.epochs import Epochs
 from hub.errors import ConfigError, StoppedError, UnavailableError
@@ -292,7 +292,7 @@ class Hub:
 
     async def _tick(self) -> None:
         while True:
-            await self.clock.sleep(LEASE_TICK_SECONDS if self.engine.has_leases else TICK_SECONDS)
+            await stroke(self.clock, LEASE_TICK_SECONDS if self.engine.has_leases else TICK_SECONDS)
             self.inbox.put_tick(Tick(), soon=self.engine.has_leases)
             self._reports.look_for_drops([session.counts for session in self.sessions])
             self._listening.tell(self.sessions, self.engine.content.networks)

@@ -37,3 +37,8 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Sleep on the event loop."""
         await asyncio.sleep(seconds)  # noqa: TID251 -- this is the room that the ban names
+
+
+async def stroke(clock: Clock, seconds: float) -> None:
+    """Wait for the next multiple of ``seconds``: all who do something once a second share one wake-up that way."""
+    await clock.sleep(seconds - clock.monotonic_ns() / 1e9 % seconds)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from hub.clock import Clock
@@ -21,18 +23,26 @@ class Epochs:
         self._state_file = state_file
         self._clock = clock
         self._unwritten: list[int] = []
+        self._noted = asyncio.Event()
 
     def keep(self, epoch: int) -> None:
         """Note that the partition is ours under ``epoch``."""
         self._unwritten.append(epoch)
+        self._noted.set()
 
     async def run(self) -> None:
         """Write what was noted, until cancelled."""
         while True:
-            try:
-                while self._unwritten:
-                    await self._state_file.keep_epoch(self._unwritten[0])
-                    self.last = self._unwritten.pop(0)
-            except UnavailableError as error:  # a full disk: only a start without Redis would ask for it
-                log.warning("epoch_held_up", reason=str(error))
+            await self._noted.wait()
+            self._noted.clear()
+            while self._unwritten:
+                await self._write(self._unwritten[0])
+
+    async def _write(self, epoch: int) -> None:
+        try:
+            await self._state_file.keep_epoch(epoch)
+        except UnavailableError as error:  # a full disk: only a start without Redis would ask for it
+            log.warning("epoch_held_up", reason=str(error))
             await self._clock.sleep(RETRY_SECONDS)
+        else:
+            self.last = self._unwritten.pop(0)

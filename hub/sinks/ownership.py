@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import structlog
 
-from hub.clock import Clock
+from hub.clock import Clock, stroke
 from hub.errors import ConfigError, OwnershipLostError, UnavailableError
 from hub.sinks.redis_check import ServerCheck, check_server
 from hub.sinks.redis_link import Answer, Link, checked, pack, pairs, rows
@@ -109,7 +109,7 @@ class Ownership:
             except UnavailableError as error:
                 self.beats_failed += 1
                 log.debug("heartbeat_failed", partition=self.partition, reason=str(error))
-            await self._clock.sleep(BEAT_EVERY_SECONDS)
+            await stroke(self._clock, BEAT_EVERY_SECONDS)
 
     async def beat(self) -> None:
         """Ask Redis whether the epoch is still ours, and say that we live.

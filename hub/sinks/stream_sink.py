@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import structlog
 
-from hub.clock import Clock
+from hub.clock import Clock, stroke
 from hub.errors import UnavailableError
 from hub.model import AlarmState, Owed, StreamWork
 from hub.sinks.fence import Fence, Note, Telling
@@ -132,7 +132,7 @@ class StreamSink:
                 if self._is_refused:
                     self._is_refused = False
                     self._resume()
-            await self._clock.sleep(LOOK_EVERY_SECONDS)
+            await stroke(self._clock, LOOK_EVERY_SECONDS)
 
     async def close(self) -> None:
         """Close the connection; for after ``run`` and ``keep_up`` have ended."""

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from hub.clock import Clock
+from hub.clock import Clock, stroke
 from hub.errors import UnavailableError
 from hub.model import Twin
 from hub.sinks.ownership import Ownership
@@ -92,7 +92,7 @@ class TwinSink:
             except UnavailableError as error:
                 self._is_whole = self._draws = False
                 log.debug("twins_missed", reason=str(error))
-            await self._clock.sleep(WRITE_EVERY_SECONDS)
+            await stroke(self._clock, WRITE_EVERY_SECONDS)
 
     async def close(self) -> None:
         """Close the connection; for after ``run`` has ended."""
