@@ -60,13 +60,13 @@ class AccessController:
             self._event(Happening.CLOSED, door, now_ns, "passage"),
         ]
 
-    def denial(self, now_ns: int, door: int = 1) -> list[Report]:
+    def denial(self, now_ns: int) -> list[Report]:
         """Turn somebody away."""
-        return [self._event(Happening.FACE_FAILED, door, now_ns, "denial")]
+        return [self._event(Happening.FACE_FAILED, 1, now_ns, "denial")]
 
-    def forced_door(self, now_ns: int, door: int = 1) -> list[Report]:
+    def forced_door(self, now_ns: int) -> list[Report]:
         """Let a door be forced."""
-        return [self._event(Happening.FORCED, door, now_ns, "forced door")]
+        return [self._event(Happening.FORCED, 1, now_ns, "forced door")]
 
     def obey(self, payload: bytes, now_ns: int) -> Answer:
         """Carry out a native command once; the same id again gets the same answer and does nothing."""

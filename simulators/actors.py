@@ -69,12 +69,12 @@ class Taken:
 class Actor:
     """One device on a connection of its own; the native payload up and down. ``taken`` are the commands that came."""
 
-    def __init__(self, role: Role, broker: Broker, *, clock: Clock, password: str | None = None) -> None:
+    def __init__(self, role: Role, broker: Broker, *, clock: Clock) -> None:
         self.role = role
         self.taken: list[Taken] = []
         self.ledger = Ledger()
         self._clock = clock
-        self.link = Link(broker, f"{role.site}/{role.device}", password, ledger=self.ledger, clock=clock)
+        self.link = Link(broker, f"{role.site}/{role.device}", None, ledger=self.ledger, clock=clock)
         self.link.listen(f"hub/{role.site}/{role.device}/command", self._obey)
 
     async def says(self, said: Mapping[str, object], *, part: str = "", story: str = "script") -> None:

@@ -114,10 +114,10 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
 Ask = Callable[[Scenario, Step], Awaitable[None]]
 
 
-def read_scenarios(names: Sequence[str], directory: Path = DIRECTORY) -> list[Scenario]:
+def read_scenarios(names: Sequence[str]) -> list[Scenario]:
     """Return the scenarios ``names``, or all; ConfigError with file and line for one that is wrong or unknown."""
     found: dict[str, Scenario] = {}
-    for document in load_tree([directory], {"scenario"}).values():
+    for document in load_tree([DIRECTORY], {"scenario"}).values():
         try:
             found[document.name] = msgspec.convert(document.body, Scenario, strict=False)
         except msgspec.ValidationError as error:

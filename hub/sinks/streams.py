@@ -84,9 +84,9 @@ def kind_of(key: str) -> bytes:
 _KINDS = ((alarms_key(""), b"hash"), (outbox_key(""), b"list"), (reply_key(""), b"string"))
 
 
-def trimmed_keys(partition: str, domains: Iterable[str] = DOMAINS) -> tuple[str, ...]:
-    """Return the streams that are kept by age: events of ``domains``, dead letters, and the partition's requests."""
-    return (*map(domain_key, domains), DEAD_LETTERS, control_key(partition))
+def trimmed_keys(partition: str) -> tuple[str, ...]:
+    """Return the streams that are kept by age: events, dead letters, and the partition's requests."""
+    return (*map(domain_key, DOMAINS), DEAD_LETTERS, control_key(partition))
 
 
 # ---------------------------------------------------------------------------------------------------------- cursor
