@@ -194,10 +194,11 @@ def test_a_hub_goes_on_judging_when_its_disk_was_full_and_only_ticks_came_meanwh
 
 
 def test_what_the_store_took_while_no_state_could_be_written_is_counted_by_the_next_hub(world: World) -> None:
-    world.around.disk.space = Space.LITTLE
     hear(world, "warm")
+    world.around.disk.space = Space.LITTLE
     world.tick(1)
     world.run(ALL)
+    assert world.process.timeseries_box.writes_postponed == 1
     world.around.disk.space = Space.PLENTY
     world.stop()
     assert_all_ends_well(world)
