@@ -33,8 +33,8 @@ CITY = "city"
 FIELD = b"city"
 BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 _ENDLESS = 2**62
-COMMANDS_PER_TELLING = 8
-"""Each is sent with a note of all that is left: of 1,000 at once they would be 500 times what they say."""
+COMMANDS_PER_TELLING = 10_000
+"""A request of a million words is the most that a server takes; and the note is read anew with each portion."""
 
 log = structlog.get_logger(__name__)
 
@@ -133,7 +133,7 @@ class Keeper:
         position = await self._fence.position()
         self._check()
         if untold := self._fence.untold:
-            await self._fence.tell({key: _telling(_decode_commands(note)) for key, note in untold.items()})
+            await self._fence.tell({key: telling_of(note) for key, note in untold.items()})
             return False
         return position >= record or await self._fence.commit(packed, record, notes)
 
@@ -160,11 +160,17 @@ def _notes(packed: Sequence[bytes]) -> dict[str, Note]:
     return {key: Note(kind_of(key), _pack_commands(each)) for key, each in commands.items()}
 
 
-def _telling(commands: Sequence[bytes]) -> Telling:
-    """Return the next portion of what a key has not taken; what is left is noted when that has been told."""
-    some, left = commands[:COMMANDS_PER_TELLING], commands[COMMANDS_PER_TELLING:]
-    noted = [(_pack_commands(commands[at:]), command) for at, command in enumerate(some)]
-    return Telling(noted, _pack_commands(left) if left else b"")
+def telling_of(note: bytes) -> Telling:
+    """Return the next portion of what a key has not taken. Its mark is how many of the noted commands it has by now."""
+    noted, _, mark = note.rpartition(b":")
+    if mark.isdigit():  # else it is the end of a packed command
+        told, commands = int(mark), _decode_commands(noted)
+    else:
+        told, commands = 0, _decode_commands(note)
+    some = commands[told : told + COMMANDS_PER_TELLING]
+    end = told + len(some)
+    marked = [(b":%d" % at, command) for at, command in enumerate(some, told)]
+    return Telling(marked, b":%d" % end if end < len(commands) else b"")
 
 
 def decode_kept(fields: Mapping[bytes, bytes]) -> Kept | None:

@@ -36,21 +36,26 @@ end
 return 0
 """
 
-# Runs what a key has not taken, up to the first command that it refuses again, and notes in the same breath how far it
-# came: ARGV is the note when all went well, then for each command its note if it is refused, and its words.
+# Runs what a key has not taken, up to the first command that it refuses again, and marks in the same breath how far it
+# came: ARGV is the mark when all went well, then for each command its mark if it is refused, and its words. A mark
+# takes the place of the one at the end of the note: what stands before it is not sent again, however long it is.
 TELL = """
-local at, note = 2, ARGV[1]
+local function mark(told)
+  local noted = redis.call('HGET', KEYS[1], 'untold:' .. KEYS[2]) or ''
+  local last = string.match(string.sub(noted, -22), ':?%d*$')
+  redis.call('HSET', KEYS[1], 'untold:' .. KEYS[2], string.sub(noted, 1, #noted - #last) .. told)
+end
+local at = 2
 while at <= #ARGV do
   local count = tonumber(ARGV[at + 1])
   local said = redis.pcall(unpack(ARGV, at + 2, at + 1 + count))
   if type(said) == 'table' and said.err then
-    redis.call('HSET', KEYS[1], 'untold:' .. KEYS[2], ARGV[at])
+    mark(ARGV[at])
     return said.err
   end
   at = at + 2 + count
 end
-if note ~= '' then redis.call('HSET', KEYS[1], 'untold:' .. KEYS[2], note)
-else redis.call('HDEL', KEYS[1], 'untold:' .. KEYS[2]) end
+if ARGV[1] ~= '' then mark(ARGV[1]) else redis.call('HDEL', KEYS[1], 'untold:' .. KEYS[2]) end
 return ''
 """
 
@@ -69,9 +74,10 @@ class Note(NamedTuple):
 
 
 class Telling(NamedTuple):
-    """What a key has not taken: packed ``commands``, each with the note if it is refused again.
+    """What a key has not taken: packed ``commands``, each with the mark that its note gets if it is refused again.
 
-    ``if_told`` is the note when all are taken; an empty one means that nothing is left to tell.
+    ``if_told`` is the mark when all are taken; an empty one means that nothing is left to tell. A mark is a number, or
+    a colon and a number behind what was noted, which ends in something else.
     """
 
     commands: Sequence[tuple[bytes, bytes]]
@@ -256,7 +262,7 @@ def _pack_notes(cursor: str, notes: Mapping[str, Note]) -> bytes:
 
 def _pack_telling(cursor: str, key: str, telling: Telling) -> bytes:
     words: list[Argument] = []
-    for note, command in telling.commands:
+    for mark, command in telling.commands:
         said = words_of(command)
-        words += (note, len(said), *said)
+        words += (mark, len(said), *said)
     return pack("EVAL", TELL, 2, cursor, key, telling.if_told, *words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -27,6 +28,7 @@ FOREIGN = ResponseError("WRONGTYPE Operation against a key holding the wrong kin
 FULL = ResponseError("ERR The stream has exhausted the last possible ID, unable to add more items")
 SMALLER = ResponseError("ERR The ID specified in XSETID is smaller than the target stream top item")
 MISSING = ResponseError("ERR no such key")
+MARK = re.compile(rb":?\d*\Z")
 
 
 def commands_of(packed: Sequence[bytes]) -> list[Command]:
@@ -231,11 +233,15 @@ class Redis:
     def _tell(self, cursor: bytes, key: bytes, words: Command) -> Answer:
         field, (if_told, *rest) = b"untold:" + key, words
         while rest:
-            note, count, *rest = rest
+            mark, count, *rest = rest
             command, rest = rest[: int(count)], rest[int(count) :]
             said = self._do(command[0], command[1:])
             if isinstance(said, ResponseError):
-                failed = self._do(b"HSET", [cursor, field, note])
+                failed = self._mark(cursor, field, mark)
                 return failed if isinstance(failed, ResponseError) else str(said).encode()
-        ended = self._do(b"HSET", [cursor, field, if_told]) if if_told else self._do(b"HDEL", [cursor, field])
+        ended = self._mark(cursor, field, if_told) if if_told else self._do(b"HDEL", [cursor, field])
         return ended if isinstance(ended, ResponseError) else b""
+
+    def _mark(self, cursor: bytes, field: bytes, mark: bytes) -> Answer:
+        noted = MARK.sub(b"", self.hashes.get(cursor, {}).get(field, b""))
+        return self._do(b"HSET", [cursor, field, noted + mark])
