@@ -74,6 +74,10 @@ DECLARATIONS = (
     Declaration("hub_acks_discarded_total", "Acks whose connection was gone.", ("session",)),
     Declaration("hub_sessions_connected_total", "Connections that the broker accepted.", ("session",)),
     Declaration("hub_sessions_reconnected_total", "Connections after the first.", ("session",)),
+    Declaration("hub_subscriptions_refused_total", "Topic filters that the broker did not grant.", ("session",)),
+    Declaration(
+        "hub_subscriptions_unanswered_total", "Connections left: no answer to SUBSCRIBE or UNSUBSCRIBE.", ("session",)
+    ),
     _gauge("hub_broker_messages_dropped", "What the broker itself says it dropped."),
     _gauge("hub_sessions_blind", "1 while the session may not have read all that was queued.", "session"),
     # The journal and the engine's state.

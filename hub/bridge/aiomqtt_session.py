@@ -27,6 +27,7 @@ from hub.bridge.line import (
     SessionCounts,
 )
 from hub.bridge.reconnect import End, stay_connected
+from hub.bridge.subscriptions import ANSWER_SECONDS, UNANSWERED
 from hub.bridge.topics import SYS_DROPPED
 from hub.clock import Clock
 from hub.model import Delivery, Publish
@@ -37,8 +38,9 @@ _log = structlog.get_logger()
 class AiomqttSession:
     """A :class:`hub.model.UplinkSession` that passes the same battery as MqttSession.
 
-    Weaker in three ways: it never learns what is settled, it drops a connection that stays paused for two keepalives,
-    and a frame that paho cannot decode ends the connection.
+    Weaker in four ways: it never learns what is settled, it drops a connection that stays paused for two keepalives, a
+    frame that paho cannot decode ends the connection, and a broker that does not answer SUBSCRIBE is left only when it
+    brings nothing either.
     """
 
     def __init__(self, config: SessionConfig, deliver: Deliver, clock: Clock) -> None:
@@ -51,6 +53,7 @@ class AiomqttSession:
         self._paused = False
         self._is_overslept = False
         self._may_listen = asyncio.Event()
+        self._patience: asyncio.Timeout | None = None
         self._changes: asyncio.Queue[tuple[list[str], list[str]]] = asyncio.Queue()
 
     @property
@@ -150,6 +153,8 @@ class AiomqttSession:
         client, hearing = self._client, self._hearing
         if client is None or hearing is None:
             return
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(asyncio.get_running_loop().time() + ANSWER_SECONDS)
         end, other, _ = read_messages(memoryview(frame), 0, hearing.messages, room=1, reserved=hearing.reserved)
         if isinstance(other, Publish):
             self.counts.malformed_packets += 1
@@ -184,7 +189,17 @@ class AiomqttSession:
             await self._resubscribe(client, *await self._changes.get())
 
     async def _resubscribe(self, client: aiomqtt.Client, new: Sequence[str], gone: Sequence[str]) -> None:
-        """Subscribe to what is new, then unsubscribe from what is gone. A SUBACK may wait for our acks: no timeout."""
+        """Subscribe to what is new, then unsubscribe from what is gone; a broker that answers neither is left."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS) as self._patience:
+                await self._ask(client, new, gone)
+        except TimeoutError as error:
+            self.counts.unanswered_subscriptions += 1
+            raise aiomqtt.MqttError(UNANSWERED) from error
+        finally:
+            self._patience = None
+
+    async def _ask(self, client: aiomqtt.Client, new: Sequence[str], gone: Sequence[str]) -> None:
         if new:
             wanted = [(pattern, self._options(pattern)) for pattern in new]
             codes = await client.subscribe(wanted, timeout=math.inf)

@@ -30,7 +30,8 @@ class Connection(asyncio.Protocol):
     """Reads into a :class:`Hearing`, writes acks, pings and markers; ``ended`` resolves with the reason of its end.
 
     A ping leaves twice per keepalive; when the next one is due and nothing at all has come since, the peer is dead.
-    While paused nobody reads, so nobody can judge that.
+    One that pings and does not answer what it was asked is left, too. While paused nobody reads, so nobody can judge
+    that.
     """
 
     def __init__(self, line: Line, number: int, *, paused: bool) -> None:
@@ -194,13 +195,14 @@ class Connection(asyncio.Protocol):
         match packet:
             case mqtt5.PingRespPacket():
                 self.hearing.acks.answered(asyncio.get_running_loop().time())
+                self._subscriptions.ponged()
             case mqtt5.PubAckPacket(reason_code=code):
                 if code == mqtt5.PubAckReasonCode.NO_MATCHING_SUBSCRIBERS:
                     self.hearing.tell(session_present=False)
             case mqtt5.SubAckPacket():
                 self._subscribed(packet)
             case mqtt5.UnsubAckPacket():
-                pass
+                self._subscriptions.answered(packet)
             case mqtt5.ConnAckPacket():
                 self._accepted(packet)
             case mqtt5.DisconnectPacket(reason_code=code, reason_str=text):
@@ -309,6 +311,9 @@ class Connection(asyncio.Protocol):
         if self.hearing.acks.awaits_answer and not self._heard and not self._is_deaf:
             self.abort(f"no_answer: silent for {self._beat_seconds} s after a ping")
             return
+        if not self._is_deaf and (reason := self._subscriptions.listened(self._beat_seconds)):
+            self.abort(reason)
+            return
         self._heard = False
         if self.hearing.is_connected:
             self._ping()
@@ -316,6 +321,7 @@ class Connection(asyncio.Protocol):
 
     def _ping(self) -> None:
         self.hearing.acks.pinged()
+        self._subscriptions.pinged()
         self._transport.write(_PINGREQ)
 
     def _later(self, seconds: float, step: Callable[[], None]) -> None:

@@ -91,6 +91,7 @@ class SessionCounts:
     stale_acks: int = 0
     malformed_packets: int = 0
     refused_subscriptions: int = 0
+    unanswered_subscriptions: int = 0
     sys_dropped: int | None = None
     standing: str = "not connected yet"
 

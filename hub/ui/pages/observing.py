@@ -65,6 +65,12 @@ def _observe_south(hub: Hub, metrics: Metrics) -> None:
     metrics.read("hub_acks_discarded_total", lambda: _by_session(hub, lambda counts: counts.stale_acks))
     metrics.read("hub_sessions_connected_total", lambda: _by_session(hub, lambda counts: counts.connects))
     metrics.read("hub_sessions_reconnected_total", lambda: _by_session(hub, lambda counts: max(0, counts.connects - 1)))
+    metrics.read(
+        "hub_subscriptions_refused_total", lambda: _by_session(hub, lambda counts: counts.refused_subscriptions)
+    )
+    metrics.read(
+        "hub_subscriptions_unanswered_total", lambda: _by_session(hub, lambda counts: counts.unanswered_subscriptions)
+    )
 
 
 def _observe_journal(hub: Hub, metrics: Metrics) -> None:
