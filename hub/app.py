@@ -98,13 +98,14 @@ class Hub:
         return self
 
     async def _open(self, stack: AsyncExitStack) -> None:
-        at, registry = self.beginning.at, self.settings.registry_url()
+        at = self.beginning.at
         stack.enter_context(Lock(self.settings.files_dir))
         await stack.enter_async_context(self.pages())
         at(Step.FILES)
         self._documents = await asyncio.to_thread(parts.read_content, self.settings)
         at(Step.REGISTRY)
-        self.registry = await stack.enter_async_context(Registry(registry, answer_seconds=REGISTRY_ANSWER_SECONDS))
+        registry = partial(Registry, self.settings.registry_url(), answer_seconds=REGISTRY_ANSWER_SECONDS)
+        self.registry = await self.beginning.patiently(lambda: stack.enter_async_context(registry()), self._stop)
         at(Step.JOURNAL)
         await self._open_files(stack)
         at(Step.RECOVERY)
@@ -170,10 +171,7 @@ class Hub:
         self.store = await stack.enter_async_context(parts.make_store(self.settings, self.clock))
         self.writer = SeriesWriter(self.timeseries_box, self.store, self.clock, self.ownership.wake)
         fence = Fence(
-            self._link(stack),
-            self.ownership,
-            confirmed=self.streams_box.cursor,
-            on_tail_lost=self._reports.tail_lost,
+            self._link(stack), self.ownership, confirmed=self.streams_box.cursor, on_tail_lost=self._reports.tail_lost
         )
         alarms = partial(parts.alarms_by_site, self.engine)
         self.stream_sink = StreamSink(
@@ -212,7 +210,7 @@ class Hub:
         self._note(Started(__version__, [session.name for session in self.sessions]))
         self.beginning.at(Step.REVISION)
         try:
-            await self._revise()
+            await self.beginning.patiently(self._revise, self._stop)
             async with asyncio.TaskGroup() as group:
                 await self._work(group)
         finally:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from enum import Enum
+from typing import TypeVar
 
 import structlog
 
 from hub.clock import Clock
+from hub.errors import StoppedError, UnavailableError
 
 TELL_EVERY_SECONDS = 5.0
+AGAIN_SECONDS = 1.0
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -17,8 +23,8 @@ log = structlog.get_logger(__name__)
 class Step(Enum):
     """A stable code, and for people what is waited for.
 
-    Redis ends its step by itself (without an answer the hub goes on, and claims later), the registry after its
-    ``answer_seconds``. The others wait for nobody but this machine's processors and disks.
+    Redis ends its step by itself: without an answer the hub goes on, and claims later. The registry is waited for, as
+    long as it is away. The others wait for nobody but this machine's processors and disks.
     """
 
     OWN_REDIS = "starting_own_redis", "the Valkey that the hub keeps reads its files"
@@ -36,10 +42,11 @@ class Step(Enum):
 
 
 class Beginning:
-    """Where a start is: ``step`` is None before it, and when it is over."""
+    """Where a start is: ``step`` is None before it, and when it is over; ``why`` says what holds it up, once known."""
 
     def __init__(self, clock: Clock) -> None:
         self.step: Step | None = None
+        self.why = ""
         self._clock = clock
         self._since = 0
         self._word: asyncio.TimerHandle | None = None
@@ -52,8 +59,20 @@ class Beginning:
     def at(self, step: Step) -> None:
         """Go on to ``step``."""
         self.over()
+        self.why = ""
         self.step, self._since = step, self._clock.monotonic_ns()
         self._word = asyncio.get_running_loop().call_later(TELL_EVERY_SECONDS, self._tell, step)
+
+    async def patiently(self, work: Callable[[], Awaitable[T]], stopped: asyncio.Event) -> T:
+        """Do ``work`` again and again until those it needs are there; StoppedError when nobody wants it any more."""
+        while True:
+            try:
+                return await work()
+            except UnavailableError as error:
+                self.why = str(error)
+                if stopped.is_set():
+                    raise StoppedError("stopped_while_opening", self.why) from error
+            await self._clock.sleep(AGAIN_SECONDS)
 
     def over(self) -> None:
         """Wait for nothing any more: it has begun, or was given up."""
@@ -62,5 +81,5 @@ class Beginning:
             self._word.cancel()
 
     def _tell(self, step: Step) -> None:
-        log.warning("start_held_up", code=step.code, waits_for=step.what, seconds=round(self.seconds))
+        log.warning("start_held_up", code=step.code, waits_for=step.what, seconds=round(self.seconds), why=self.why)
         self._word = asyncio.get_running_loop().call_later(TELL_EVERY_SECONDS, self._tell, step)

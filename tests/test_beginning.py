@@ -17,14 +17,15 @@ from hub.app import Hub
 from hub.beginning import Beginning, Step
 from hub.clock import SystemClock
 from hub.config import HttpSettings, MqttSettings, RedisSettings, RegistrySettings, Settings, TimeseriesSettings
-from hub.errors import UnavailableError
+from hub.errors import StoppedError, UnavailableError
 from hub.metrics import Metrics
 from hub.services.child import free_port
 from hub.ui.pages.http import pages_of, serve
 from hub.ui.pages.observing import Watch
-from tests.machine import needs_mosquitto
+from tests.machine import needs, needs_mosquitto
 from tests.running import running
 from tests.servers.mosquitto import Mosquitto
+from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import ProxyFactory
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
@@ -98,7 +99,7 @@ def test_every_step_has_a_code_of_its_own() -> None:
     assert len({step.code for step in Step}) == len(Step)
 
 
-async def test_a_registry_that_accepts_and_says_nothing_is_named_and_given_up(
+async def test_a_registry_that_accepts_and_says_nothing_is_named_and_waited_for_until_somebody_stops_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hub.app.REGISTRY_ANSWER_SECONDS", 1.0)
@@ -106,19 +107,60 @@ async def test_a_registry_that_accepts_and_says_nothing_is_named_and_given_up(
         registry = f"postgresql://hub:planted-secret@127.0.0.1:{port}/hub"
         start = Start(tmp_path, mqtt=port, redis=f"redis://127.0.0.1:{port}/0", registry=registry)
 
-        async def begin() -> str:
-            with pytest.raises(UnavailableError) as given_up:
+        async def begin() -> None:
+            with pytest.raises(StoppedError):
                 await start.hub.__aenter__()
-            return str(given_up.value)
 
-        beginning = group.create_task(begin())
+        group.create_task(begin())
         await wait_until(lambda: start.hub.beginning.step is Step.REGISTRY)
         assert (await start.reasons())["starting_registry"].startswith("the registry is opened, for ")
         assert await start.status("/metrics") == HTTPStatus.SERVICE_UNAVAILABLE  # zeros would mean nothing
         assert await start.status("/healthz") == HTTPStatus.OK
-        said = await beginning
-    assert said.startswith("[registry_unavailable] no answer within 1.0 s")
-    assert "planted-secret" not in said
+        await wait_until(lambda: start.hub.beginning.why)
+        said = (await start.reasons())["starting_registry"]
+        assert "[registry_unavailable] no answer within 1.0 s" in said
+        assert "planted-secret" not in said
+        start.hub.stop()
+
+
+@needs("postgres")
+async def test_a_registry_that_is_away_at_the_start_is_waited_for_and_then_worked_with(
+    tmp_path: Path, postgres: PostgresServer, mosquitto: Mosquitto, valkey: ValkeyServer
+) -> None:
+    start = Start(tmp_path, mqtt=mosquitto.port, redis=valkey.url, registry=postgres.database())
+
+    async def work() -> None:
+        async with start.hub, running(start.hub):
+            await wait_until(start.is_ready)
+
+    postgres.stop()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(work())
+        try:
+            await wait_until(lambda: start.hub.beginning.why)
+            said = await start.reasons()
+        finally:
+            postgres.start()
+    assert "Connection refused" in said["starting_registry"]
+
+
+async def test_a_registry_that_goes_away_before_it_was_read_is_waited_for_too_and_does_not_keep_from_stopping(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hub.beginning.AGAIN_SECONDS", 0.01)
+    beginning, stopped, said = Beginning(SystemClock()), asyncio.Event(), list[str]()
+
+    async def read() -> None:
+        said.append(beginning.why)
+        if len(said) == 2:
+            stopped.set()
+        raise UnavailableError("registry_unavailable", "it went")
+
+    beginning.at(Step.REVISION)
+    with pytest.raises(StoppedError):
+        await beginning.patiently(read, stopped)
+    beginning.over()
+    assert said == ["", "[registry_unavailable] it went"]
 
 
 async def silence_is_named(start: Start) -> bool:

@@ -24,6 +24,7 @@ from hub.errors import ConfigError, CorruptError, UnavailableError
 from hub.registry import audit, schema, upgrading
 from hub.registry.audit import Change, Note
 from hub.registry.author import Author, os_user
+from hub.registry.refusals import refusal_of
 
 POSTGRES = "postgresql+psycopg"
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -35,7 +36,8 @@ class Database:
 
     What is changed is changed by the OS user, for ``actor`` when that is named. A transaction that takes longer than
     ``answer_seconds`` is an UnavailableError: a server may accept a connection and then say nothing, for ever. Only
-    bringing the tables to this version takes as long as it takes.
+    bringing the tables to this version takes as long as it takes. Opening is a ConfigError where the server knows us or
+    the database not, or the file is not ours to write (hub/registry/refusals.py); later that is as if it were away.
     """
 
     def __init__(
@@ -80,6 +82,9 @@ class Database:
             _make_file(self._file)
         try:
             await self._upgrade()
+        except UnavailableError as error:
+            await self._close()
+            raise refusal_of(error) or error from error
         except BaseException:
             await self._close()
             raise

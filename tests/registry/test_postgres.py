@@ -9,12 +9,13 @@ import pytest
 
 from hub.errors import ConfigError, UnavailableError
 from hub.registry.nouns import Device, Site
+from hub.registry.refusals import refusal_of
 from hub.registry.registry import Registry
 from tests.chaos.test_commands import start
 from tests.chaos.town import SITE, Town
 from tests.machine import needs_mosquitto
 from tests.servers.mosquitto import Mosquitto
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import LOCKED_OUT, USER, PostgresServer
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
 
@@ -39,6 +40,46 @@ async def test_a_server_that_is_not_there_is_told_without_its_password() -> None
         await Registry(url).__aenter__()
     assert "planted-secret" not in str(caught.value)
     assert "postgresql+psycopg://hub:***@127.0.0.1:1/hub" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("was", "is_now", "code"),
+    [
+        ("/hub_", "/elsewhere_", "registry_database_unknown"),
+        (f"{USER}@", "stranger@", "registry_login_refused"),
+        (f"{USER}@", f"{LOCKED_OUT}:planted-secret@", "registry_login_refused"),
+        (f"{USER}@", f"{LOCKED_OUT}@", "registry_login_refused"),
+    ],
+    ids=["database", "user", "password", "no password"],
+)
+async def test_a_server_that_knows_us_or_the_database_not_is_for_a_person_to_mend(
+    postgres: PostgresServer, was: str, is_now: str, code: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        await Registry(postgres.database().replace(was, is_now)).__aenter__()
+    assert caught.value.code == code
+    assert caught.value.hint
+    assert "planted-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ('致命错误:  数据库 "hub" 不存在', "registry_database_unknown"),
+        ('致命错误:  用户 "hub" Password 认证失败', "registry_login_refused"),
+        ('致命错误:  角色 "hub" 不存在', "registry_login_refused"),
+        ('致命错误:  没有用于主机 "::1", 用户 "hub", 数据库 "hub", SSL 的 pg_hba.conf 记录', "registry_login_refused"),
+        ("致命错误:  数据库系统启动中", None),
+        ("FATAL:  the database system is starting up", None),
+        ("FATAL:  sorry, too many clients already", None),
+        ("database is locked", None),
+    ],
+)
+def test_what_a_server_says_in_chinese_is_understood_and_what_time_mends_is_waited_for(
+    said: str, code: str | None
+) -> None:
+    found = refusal_of(UnavailableError("registry_unavailable", f"connection failed: {said}", url="shown"))
+    assert (found and found.code) == code
 
 
 async def test_of_two_writers_at_once_the_second_sees_what_the_first_wrote(url: str) -> None:

@@ -23,6 +23,10 @@ USER = "postgres"
 """PostgreSQL refuses to run as root; its package brings this user. Whoever is not root starts it as themselves."""
 
 
+LOCKED_OUT = "locked_out"
+"""Who has no password that would be right; everybody else needs none."""
+
+
 class PostgresServer(ServerProcess):
     """One cluster; ``database`` makes an empty database in it."""
 
@@ -39,6 +43,9 @@ class PostgresServer(ServerProcess):
         words = ["--username", USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"]
         command = [*self._as_user, str(self._binaries / "initdb"), "--pgdata", str(self._files), *words]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+        rules = self._files / "pg_hba.conf"
+        locked = f"host all {LOCKED_OUT} 127.0.0.1/32 scram-sha-256\n"
+        rules.write_text(locked + rules.read_text(encoding="utf-8"), encoding="utf-8")
 
     def database(self) -> str:
         """Return the URL of a new, empty database, as an operator writes it."""

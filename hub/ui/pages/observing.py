@@ -207,6 +207,7 @@ class Watch:
         if step is None:
             return reasons(self.vitals())
         more = f", {lag(hub):,} records to go" if step is Step.RECOVERY else ""
+        more += f": {hub.beginning.why}" if hub.beginning.why else ""
         return (Reason(code=step.code, detail=f"{step.what}, for {hub.beginning.seconds:.0f} s{more}"),)
 
     def vitals(self) -> Vitals:
