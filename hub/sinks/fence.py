@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import structlog
 from redis.exceptions import ResponseError
@@ -97,8 +97,9 @@ class Fence:
 
     A command may fail inside a transaction that happens, cursor and all; ``refused`` counts these. Its key is then
     ``untold``: noted beside the cursor, so that whoever owns the partition next knows it too, and a server that forgets
-    the transaction forgets the note. :meth:`tell` ends that. Why a key refuses (it is somebody else's; an ACL took it
-    away; no id is left in a stream) is for people to mend, so nothing is ever refused for good.
+    the transaction forgets the note. :meth:`tell` ends that; ``refusing`` are those that refused when they were told
+    last. Why a key refuses (it is somebody else's; an ACL took it away; no id is left in a stream) is for people to
+    mend, so nothing is ever refused for good.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Fence:
         self.generation = 0
         self.tails_lost = 0
         self.refused = 0
+        self.refusing: frozenset[str] = frozenset()
         self.fields: Mapping[bytes, bytes] = {}
         self._link = link
         self._ownership = ownership
@@ -185,15 +187,11 @@ class Fence:
         """
         packed = [_pack_telling(self._key, key, each) for key, each in telling.items()]
         answers = await self._transact(packed, self._expected)
-        for key, said in zip(telling, answers or (), strict=False):
-            if said:
-                reason = said.decode() if isinstance(said, bytes) else str(said)
-                raise UnavailableError("key_refuses", reason, key=key)
-
-    async def types(self, keys: Sequence[str]) -> list[bytes]:
-        """Return the type of each key, ``none`` where there is none."""
-        answers = await self._link.exchange([pack("TYPE", key) for key in keys], len(keys))
-        return [cast("bytes", checked(answer)) for answer in answers]
+        refused = {key: said for key, said in zip(telling, answers or (), strict=False) if said}
+        self.refusing = frozenset(refused)
+        for key, said in refused.items():
+            reason = said.decode() if isinstance(said, bytes) else str(said)
+            raise UnavailableError("key_refuses", reason, key=key)
 
     async def close(self) -> None:
         """Close the connection; the cursor will be read again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
@@ -32,6 +32,8 @@ from hub.sinks.streams import (
 )
 
 RECORDS_PER_TAKE = 500
+HELD_BACK = 10_000
+"""So many items are taken together while a key refuses some of them: what comes behind waits with them."""
 COMMANDS_PER_TRANSACTION = 500
 BYTES_PER_TRANSACTION = 1 << 20
 # What arrives while one transaction is under way is the next batch; waiting for more would only add latency.
@@ -70,6 +72,11 @@ class StreamSink:
     connection. For readyz: ``connected``, ``behind_since`` (monotonic ns of the first failure since the last delivery,
     None while nothing is held up) and ``last_error``. Counts: ``delivered`` by sort, ``rejected`` (what cannot be
     written down at all and would block what follows), ``transactions``, ``retries``.
+
+    What a key refuses waits for that key alone: the cursor goes on with what others get, and nothing is confirmed
+    before it is told, so that the outbox keeps it, and the order of each key is that of the records. That holds for
+    ``HELD_BACK`` items, or as many as the outbox brings from disk at once. A whole transaction that is refused (memory,
+    an ACL that forbids a key), and alarms that cannot be shown whole, hold up everything.
     """
 
     def __init__(
@@ -90,8 +97,6 @@ class StreamSink:
         self._lock = asyncio.Lock()
         self._shown = 0
         self._is_refused = False
-        self._keys: set[str] = set()
-        self._checked_keys: set[str] = set()
 
     @property
     def connected(self) -> bool:
@@ -111,8 +116,8 @@ class StreamSink:
             await self._clock.sleep(rest / 1e9)
             batch = await self._owed.take(items=RECORDS_PER_TAKE, linger=LINGER)
         tally = dict.fromkeys((*self.delivered, "rejected"), 0)
-        await self._deliver(deque(self._parcel(position, work, tally) for position, work in batch))
-        await self._owed.confirm(batch[-1][0], tally)
+        last = await self._deliver(deque(self._parcel(position, work, tally) for position, work in batch), tally)
+        await self._owed.confirm(last, tally)
         self._rests_until = self._clock.monotonic_ns() + REST_NS
         self._count(tally)
 
@@ -138,9 +143,9 @@ class StreamSink:
         """Close the connection; for after ``run`` and ``keep_up`` have ended."""
         await self._fence.close()
 
-    async def _deliver(self, parcels: deque[_Parcel]) -> None:
-        """Return when the cursor covers every parcel."""
-        failures = 0
+    async def _deliver(self, parcels: deque[_Parcel], tally: dict[str, int]) -> int:
+        """Return when the cursor covers every parcel and no key lacks any of it; the last record of them all."""
+        failures, last = 0, parcels[-1].position
         while parcels:
             try:
                 async with self._lock:
@@ -150,7 +155,16 @@ class StreamSink:
                 self._fall_behind(error)
                 await self._clock.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
                 failures += 1
+                if error.code == "key_refuses":
+                    last = await self._take_more(parcels, last, tally)
         self._resume()
+        return last
+
+    async def _take_more(self, parcels: deque[_Parcel], last: int, tally: dict[str, int]) -> int:
+        """Add what came behind record ``last``, for keys that refuse nothing; return the last record now."""
+        batch = await self._owed.take(items=HELD_BACK, linger=LINGER)
+        parcels.extend(self._parcel(position, work, tally) for position, work in batch if position > last)
+        return max(last, batch[-1][0])
 
     async def _send(self, parcels: deque[_Parcel]) -> None:
         """Drop the parcels that have been told and send the next ones, in one transaction."""
@@ -161,14 +175,16 @@ class StreamSink:
             parcels.popleft()
         if not parcels:
             return
-        if untold:
+        load = _load(parcels if not untold else [parcel for parcel in parcels if parcel.position > delivered])
+        if not load:
             await self._tell(parcels, untold, delivered)
             return
-        load = _load(parcels)
-        await self._check_types()
         packed = [command for parcel in load for command in parcel.packed]
         above = b"%d" % delivered
         notes = {key: Note(kind_of(key), above) for parcel in load for key in parcel.keys}
+        if untold:
+            packed = [command for command in packed if key_of(command).decode() not in untold]
+            notes = {key: note for key, note in notes.items() if key not in untold}
         if await self._fence.commit(packed, load[-1].position, notes):
             self.transactions += 1
 
@@ -177,16 +193,12 @@ class StreamSink:
 
         The outbox owes those records still; but after a kill it may give them in other portions.
         """
-        self._keys.update(untold)
-        self._checked_keys.clear()
-        await self._check_types()
         covered = [parcel for parcel in parcels if parcel.position <= delivered]
-        told = parcels[-1].position
+        is_all = parcels[-1].position >= delivered
+        refusing = self._fence.refusing
         await self._fence.tell(
             {
-                key: Telling(
-                    _commands(covered, key.encode(), above), b"%d" % max(told, above) if told < delivered else b""
-                )
+                key: _telling(covered, key, above, is_all=is_all, most=1 if key in refusing else RECORDS_PER_TAKE)
                 for key, above in untold.items()
             }
         )
@@ -195,26 +207,12 @@ class StreamSink:
         """Return the cursor, after showing all alarms if the connection is a new one."""
         delivered = await self._fence.position()
         while self._shown != self._fence.generation:
-            self._checked_keys.clear()
             packed = [part for site, alarms in self._alarms().items() for part in pack_site_alarms(site, alarms)]
             # A transaction like any other: a late copy of it cannot overwrite the changes that come after it.
             if await self._fence.commit(packed, delivered):
                 self._shown = self._fence.generation
             delivered = await self._fence.position()
         return delivered
-
-    async def _check_types(self) -> None:
-        """UnavailableError ``key_foreign`` if a key is something else: EXEC would skip its commands and go on.
-
-        Every key that this process has used, once on each connection.
-        """
-        if len(self._checked_keys) == len(self._keys):
-            return
-        keys = sorted(self._keys - self._checked_keys)
-        for key, found in zip(keys, await self._fence.types(keys), strict=True):
-            if found not in {kind_of(key), b"none"}:
-                raise UnavailableError("key_foreign", "a key of ours holds something else", key=key, found=found)
-        self._checked_keys.update(keys)
 
     def _parcel(self, position: int, work: StreamWork, tally: dict[str, int]) -> _Parcel:
         parcel = _Parcel(position, [])
@@ -229,8 +227,7 @@ class StreamSink:
         if work.dead_letters:
             parcel.keys.add(DEAD_LETTERS)
             _fill(parcel, "dead_letters", work.dead_letters, pack_dead_letter, tally)
-        self._keys |= parcel.keys
-        if work.replies:  # whatever their keys hold gives way; and there are too many to remember
+        if work.replies:
             parcel.keys.update(reply_key(reply.id) for reply in work.replies)
             _fill(parcel, "replies", work.replies, pack_reply, tally)
         return parcel
@@ -268,18 +265,23 @@ def _fill(
             parcel.packed_bytes += len(command)
 
 
-def _commands(parcels: Sequence[_Parcel], key: bytes, above: int) -> list[tuple[bytes, bytes]]:
-    """Return what parcels above a record write to a key, each command with the record above which it is untold."""
-    return [
+def _telling(covered: Sequence[_Parcel], key: str, above: int, *, is_all: bool, most: int) -> Telling:
+    """Return what ``most`` records above one have for a key; ``is_all``: there are no others that the cursor covers."""
+    owed = [parcel for parcel in covered if parcel.position > above and key in parcel.keys]
+    some = owed[:most]
+    commands = [
         (b"%d" % (parcel.position - 1), command)
-        for parcel in parcels
-        if parcel.position > above
+        for parcel in some
         for command in parcel.packed
-        if key_of(command) == key
+        if key_of(command).decode() == key
     ]
+    if len(some) < len(owed):
+        return Telling(commands, b"%d" % some[-1].position)
+    end = max([above, *(parcel.position for parcel in covered[-1:])])
+    return Telling(commands, b"" if is_all else b"%d" % end)
 
 
-def _load(parcels: deque[_Parcel]) -> list[_Parcel]:
+def _load(parcels: Iterable[_Parcel]) -> list[_Parcel]:
     """Return the first parcels that fit one transaction; a bigger single record goes whole."""
     load: list[_Parcel] = []
     commands = packed_bytes = 0

@@ -88,7 +88,7 @@ def test_the_error_of_the_store_is_told() -> None:
 def test_what_holds_up_the_streams_is_told() -> None:
     why = "[key_refuses] ERR The stream has exhausted the last possible ID key='hub:events:fire'"
     (reason,) = reasons(replace(WELL, streams_behind_seconds=60, streams_error=why))
-    assert reason.detail == f"no delivery for 60 s: {why}"
+    assert reason.detail == f"something waits for 60 s: {why}"
 
 
 def test_a_hub_that_does_not_run_has_no_other_troubles() -> None:

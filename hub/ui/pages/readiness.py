@@ -63,7 +63,7 @@ def _delivering(vitals: Vitals) -> Iterator[Reason]:
     elif not vitals.is_redis_connected:
         yield Reason(code="redis_unreachable", detail="events wait in the outbox")
     if (vitals.streams_behind_seconds or 0) > PATIENCE_SECONDS:
-        detail = f"no delivery for {vitals.streams_behind_seconds:.0f} s: {vitals.streams_error}"
+        detail = f"something waits for {vitals.streams_behind_seconds:.0f} s: {vitals.streams_error}"
         yield Reason(code="streams_behind", detail=detail)
     if (vitals.store_behind_seconds or 0) > PATIENCE_SECONDS:
         why = vitals.store_error or "the store does not answer"

@@ -113,6 +113,80 @@ async def test_a_key_that_has_taken_more_than_another_is_not_told_again_what_the
         assert [each.id for each in await read_events(link, ["care"])] == [event(n + 10).id for n in range(5, 7)]
 
 
+async def test_what_one_stream_refuses_waits_alone_while_the_others_go_on(valkey: ValkeyServer) -> None:
+    outbox, care = MemoryOutbox(), domain_key("care")
+    async with valkey.link() as link:
+        await link.ask("SET", FIRE, "somebody's note")
+        rig = Rig(valkey.address, outbox)
+        async with rig.running():
+            for record in range(1, 8):  # one after the other, so that it refuses before most of them come
+                outbox.put(record, work([event(record), event(record + 10, "care.fall")]))
+                await wait_until(lambda: _has(link, care, record))  # noqa: B023 -- it is awaited here
+            assert rig.fence.refused == 1
+            assert rig.sink.behind_since is not None
+            assert [position for position, _ in outbox.owed] == [*range(1, 8)]
+        await link.ask("DEL", FIRE)
+        later = Rig(valkey.address, outbox)
+        async with later.running():
+            outbox.put(8, work([event(8), event(18, "care.fall")]))
+            await wait_until(lambda: not outbox.owed)
+            assert later.sink.behind_since is None
+        assert [each.id for each in await read_events(link, ["fire"])] == [event(n).id for n in range(1, 9)]
+        assert [each.id for each in await read_events(link, ["care"])] == [event(n).id for n in range(11, 19)]
+        assert set(pairs(await link.ask("HGETALL", cursor_key(PARTITION)))) == {b"journal", b"epoch", b"record"}
+    assert outbox.tally["events"] == 16
+
+
+async def test_a_stream_that_is_mended_gets_all_of_it_while_another_refuses_still(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_sink, "RECORDS_PER_TAKE", 2)
+    outbox, care, access = MemoryOutbox(), domain_key("care"), domain_key("access")
+    async with valkey.link() as link:
+        for key in (FIRE, care):
+            await link.ask("SET", key, "somebody's note")
+        rig = Rig(valkey.address, outbox)
+        async with rig.running():
+            names = ("fire.confirmed", "care.fall", "access.passage")
+            outbox.put(1, *[work([event(n + 10 * at, name) for at, name in enumerate(names)]) for n in range(1, 8)])
+            await wait_until(lambda: _has(link, access, 7))
+            await link.ask("DEL", care)
+            await wait_until(lambda: _has(link, care, 7))
+            outbox.put(8, work([event(18, "care.fall")]))
+            await wait_until(lambda: _has(link, care, 8))
+            await link.ask("DEL", FIRE)
+            await wait_until(lambda: not outbox.owed)
+        for at, domain in enumerate(("fire", "care", "access")):
+            expected = [event(n + 10 * at).id for n in range(1, 9 if domain == "care" else 8)]
+            assert [each.id for each in await read_events(link, [domain])] == expected
+
+
+async def test_so_much_is_held_back_for_one_stream_and_then_everything_waits(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_sink, "HELD_BACK", 5)
+    outbox, care = MemoryOutbox(), domain_key("care")
+    async with valkey.link() as link:
+        await link.ask("SET", FIRE, "somebody's note")
+        rig = Rig(valkey.address, outbox)
+        async with rig.running():
+            outbox.put(1, work([event(1)]))
+            await wait_until(lambda: rig.sink.behind_since is not None)
+            outbox.put(2, *[work([event(n, "care.fall")]) for n in range(2, 9)])
+            await wait_until(lambda: _has(link, care, 4))
+            retries = rig.sink.retries
+            await wait_until(lambda: rig.sink.retries > retries + 2)
+            assert await link.ask("XLEN", care) == 4
+            await link.ask("DEL", FIRE)
+            await wait_until(lambda: not outbox.owed)
+        assert [each.id for each in await read_events(link, ["fire"])] == [event(1).id]
+        assert [each.id for each in await read_events(link, ["care"])] == [event(n).id for n in range(2, 9)]
+
+
+async def _has(link: Link, stream: str, entries: int) -> bool:
+    return await link.ask("TYPE", stream) == b"stream" and await link.ask("XLEN", stream) == entries
+
+
 async def test_a_server_that_forgets_a_refusal_with_its_transaction_is_told_each_event_once(
     valkey: ValkeyServer,
 ) -> None:

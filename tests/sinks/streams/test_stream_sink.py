@@ -276,7 +276,7 @@ async def test_a_key_that_holds_something_else_holds_up_its_events_instead_of_lo
         await link.ask("SET", domain_key("care"), "somebody's note")
         outbox.put(2, work([event(2, "care.fall")]))
         await wait_until(lambda: rig.sink.retries > 2)
-        assert (await cursor(link)).record < 2
+        assert outbox.owed
         await link.ask("DEL", domain_key("care"))
         await wait_until(lambda: not outbox.owed)
         assert await numbers(link) == [1, 2]
