@@ -167,8 +167,8 @@ class Hands:
 
     def release_device(self, device: Device, moment: Moment) -> None:
         """End every lease on a device that is being taken away, while it can still be told."""
-        for lease in sorted(self.leases.values(), key=lambda one: one.number):
-            if (lease.site, lease.device) == device.identity and lease.id in self.leases:
+        for lease in self._holds.on(device.identity):
+            if lease.id in self.leases:
                 self._holds.end(lease, moment)
 
     def held_by(self, state: RuleState) -> list[Lease]:

@@ -22,6 +22,11 @@ class Leases:
         self.watched: dict[str, Lease] = {}
         self.asleep: dict[tuple[str, str], dict[str, Lease]] = {}
         self._wanted: dict[tuple[str, str], dict[str, Lease]] = {}
+        self._on: dict[tuple[str, str], dict[str, Lease]] = {}
+
+    def on(self, device: tuple[str, str]) -> list[Lease]:
+        """Return the leases on a device, in the order in which they were made."""
+        return sorted(self._on.get(device, {}).values(), key=lambda one: one.number)
 
     def of(self, rule: str, key: str) -> list[Lease]:
         """Return the leases that a rule wants for a key, in the order in which they were made."""
@@ -39,6 +44,7 @@ class Leases:
         """Let it be one of those that there are, and a claim on its actuator."""
         self.leases[lease.id] = lease
         self._wanted.setdefault((lease.rule, lease.key), {})[lease.id] = lease
+        self._on.setdefault((lease.site, lease.device), {})[lease.id] = lease
         self._sender.claims.put(lease)
 
     def ascribe(self, lease: Lease, rule: str) -> None:
@@ -64,7 +70,8 @@ class Leases:
         self._sender.undo.note(f"lease/{lease.id}", lease)
         self.leases.pop(lease.id, None)
         self.watched.pop(lease.id, None)
-        _drop(self.asleep, (lease.site, lease.device), lease)
+        for held in (self.asleep, self._on):
+            _drop(held, (lease.site, lease.device), lease)
         _drop(self._wanted, (lease.rule, lease.key), lease)
         self._sender.claims.drop(lease)
         self._state.remove(f"lease/{lease.id}")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Never
+
 import msgspec
 import pytest
+from typing_extensions import override
 
+from hub.commands.life import Lease
 from hub.commands.shown import Listing, Shown
 from hub.model import Control, Outcome, OutcomeKind, Publish, Reply, Scalar
 from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, START, Desk, documents, encoded, smoke
@@ -165,6 +169,26 @@ def test_what_was_taken_back_is_not_let_go_again_when_its_alarm_ends(desk: Desk)
     assert [event.transition for event in desk.events if event.rule == "door-propped"][-1] == "cleared"
     assert sent(desk) == ["hold_door", "release_door"]
     assert not desk.engine._hands._holds._wanted  # noqa: SLF001 -- nothing is left of it, under whomever
+    assert not desk.engine._hands._holds.on((SITE, "door-1"))  # noqa: SLF001
+
+
+class Unscanned(dict[str, Lease]):
+    """Leases that nobody may go through one by one."""
+
+    @override
+    def values(self) -> Never:
+        raise AssertionError
+
+
+def test_a_device_that_is_taken_away_lets_go_without_a_look_at_what_others_hold(
+    desk: Desk, written: dict[str, bytes]
+) -> None:
+    rings(desk)
+    holds = desk.engine._hands._holds  # noqa: SLF001 -- what is looked at is what counts here
+    holds.leases = desk.engine._hands.leases = Unscanned(holds.leases)  # noqa: SLF001
+    effects = desk.revise({key: body for key, body in written.items() if key != "device/s1/door-1"})
+    assert [sent.topic for sent in effects.transmissions] == ["hub/s1/door-1/command"]
+    assert sent(desk) == ["hold_door", "release_door"]
 
 
 def test_a_release_that_is_tried_again_while_a_checkpoint_is_written_is_tried_again_from_that_too(desk: Desk) -> None:
