@@ -18,6 +18,7 @@ import pytest
 
 from hub.config import read_settings
 from hub.journal.readings import read_progress
+from hub.ui.backups import settings_text
 from hub.ui.backups.making import PAGES, snapshot
 from tests.machine import needs_mosquitto
 from tests.ui.at import At
@@ -104,6 +105,14 @@ def test_what_two_partitions_at_work_know_is_in_an_installation_made_of_their_ba
     for partition in FILES:
         (newest,) = here("--partition", partition, "journal", "show", "--last", "1", "--json").document()
         assert newest["position"] > kept[partition]["last"]
+
+
+def test_a_setting_that_is_new_stands_before_all_comments_and_a_known_one_where_it_was(tmp_path: Path) -> None:
+    text = '# ours\nrules_dir = "rules"  # by hand\n\n# the broker of the site\n[mqtt]\nport = 1883\n'
+    expected = text.replace('"rules"', f'"{tmp_path / "rules"}"')
+    assert settings_text.moved(text, tmp_path, ["data_dir", "rules_dir"]) == (
+        f'data_dir = "{tmp_path / "data"}"\n{expected}'
+    )
 
 
 def tell(installation: Installation, topics: Sequence[str]) -> None:

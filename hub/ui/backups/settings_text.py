@@ -59,14 +59,15 @@ def _given(settings: Settings) -> list[str]:
 def moved(text: str, directory: Path, there: Collection[str]) -> str:
     """Return settings that lead into ``directory``, where those of ``PLACES`` that are ``there`` lie.
 
-    All else stays as somebody wrote it, comments too.
+    All else stays as somebody wrote it, comments too: what is new stands before it, for the end of what is in no table
+    may be a comment on the first table.
     """
-    document = tomlkit.parse(text)
+    document, new = tomlkit.parse(text), tomlkit.document()
     for name, folder in PLACES.items():
         if name in there:
             *tables, key = name.split(".")
-            table: Any = document
+            table: Any = document if tables or key in document else new
             for each in tables:
                 table = table.setdefault(each, tomlkit.table())
             table[key] = str(directory / folder)
-    return tomlkit.dumps(document)
+    return tomlkit.dumps(new) + tomlkit.dumps(document)
