@@ -45,6 +45,9 @@ _REFUSED = {
 _OWN = {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.CONFLICT, HTTPStatus.LOCKED, HTTPStatus.TOO_EARLY}
 """These may be about this one event; whatever else is no success is about all of them."""
 _NO_CONTENT = re.compile(rb"HTTP/1\.[01] 204\b")
+_BEFORE = re.compile(rb"(?s:HTTP/1\.[01] 1(?!01)\d\d\b.*?\r\n\r\n)+")
+"""What is said before an answer: 100 Continue, 103 Early Hints."""
+_BEGINS = re.compile(rb"HTTP/1\.[01] (?:204|1(?!01)\d\d)\b")
 _HAS_CONTENT = re.compile(rb"\r\n(?:content-length:[ \t]*0*[1-9]|transfer-encoding:)", re.IGNORECASE)
 
 
@@ -56,8 +59,11 @@ class _Connection(ResponseHandler):
     @override
     def data_received(self, data: bytes) -> None:
         data, self._begun = self._begun + data, b""
+        if before := _BEFORE.match(data):
+            super().data_received(before.group())
+            data = data[before.end() :]
         head, end, body = data.partition(b"\r\n\r\n")
-        if not end and len(head) < MOST_HEAD_BYTES and _NO_CONTENT.match(head):
+        if not end and len(head) < MOST_HEAD_BYTES and _BEGINS.match(head):
             self._begun = data  # the rest of it is on its way
             return
         if _NO_CONTENT.match(head) and (body or _HAS_CONTENT.search(head)):

@@ -144,6 +144,13 @@ async def test_an_answer_that_is_none_is_no_end_of_the_forwarder(raw: bytes, ver
 
 
 @pytest.mark.parametrize(
+    "before",
+    [
+        b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Con" + CUT + b"tinue\r\n\r\n" + CUT,
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
     "rest",
     [
         b"Content-Length: 2\r\n\r\nok", b"\r\nok", b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
@@ -151,10 +158,10 @@ async def test_an_answer_that_is_none_is_no_end_of_the_forwarder(raw: bytes, ver
     ],
 )  # fmt: skip
 async def test_who_says_no_content_and_then_some_has_taken_it_and_what_else_it_said_answers_nothing(
-    rest: bytes,
+    before: bytes, rest: bytes
 ) -> None:
     async with (
-        answering(b"HTTP/1.1 204 No Content\r\n" + rest) as (port, heads),
+        answering(before + b"HTTP/1.1 204 No Content\r\n" + rest) as (port, heads),
         Webhook(f"http://127.0.0.1:{port}/hook", [b"k" * 32], SystemClock()) as webhook,
     ):
         found = [await webhook.send(PARCEL) for _ in range(2)]  # each on a connection of its own
