@@ -24,7 +24,8 @@ class Step(Enum):
     """A stable code, and for people what is waited for.
 
     Redis ends its step by itself: without an answer the hub goes on, and claims later. The registry is waited for, as
-    long as it is away. The others wait for nobody but this machine's processors and disks.
+    long as it is away: only it knows which sites are another partition's, and what both heard would be told twice. The
+    others wait for nobody but this machine's processors and disks.
     """
 
     OWN_REDIS = "starting_own_redis", "the Valkey that the hub keeps reads its files"
