@@ -91,7 +91,11 @@ async def flood(directory: Path, store: TimeseriesStore, plan: Plan, advance: Ad
 
 
 async def mixture(directory: Path, plan: Plan, advance: Advance) -> Figure:
-    """Flood a hub with what a real community says, judged by the shipped rules."""
+    """Flood a hub with what a real community says, judged by the shipped rules.
+
+    The same words come to the same events, but for a door that a flood leaves open because it ends within a passage:
+    half a minute later that is an alarm, if the next flood has not begun by then (tests/replay/test_tempo.py).
+    """
     devices = plan.mixture_devices
     speech, costs = Mixture(SITE, devices), list[float]()
     async with loaded(directory, MIXED, devices, warm_up=plan.warm_up, speech=speech) as load:
