@@ -169,7 +169,7 @@ def test_what_was_taken_back_is_not_let_go_again_when_its_alarm_ends(desk: Desk)
     assert [event.transition for event in desk.events if event.rule == "door-propped"][-1] == "cleared"
     assert sent(desk) == ["hold_door", "release_door"]
     assert not desk.engine._hands._holds._wanted  # noqa: SLF001 -- nothing is left of it, under whomever
-    assert not desk.engine._hands._holds.on((SITE, "door-1"))  # noqa: SLF001
+    assert not desk.engine._hands._holds.on((SITE, "door-1"))  # noqa: SLF001 -- nor on the device
 
 
 class Unscanned(dict[str, Lease]):
@@ -185,7 +185,7 @@ def test_a_device_that_is_taken_away_lets_go_without_a_look_at_what_others_hold(
 ) -> None:
     rings(desk)
     holds = desk.engine._hands._holds  # noqa: SLF001 -- what is looked at is what counts here
-    holds.leases = desk.engine._hands.leases = Unscanned(holds.leases)  # noqa: SLF001
+    holds.leases = desk.engine._hands.leases = Unscanned(holds.leases)  # noqa: SLF001 -- as above
     effects = desk.revise({key: body for key, body in written.items() if key != "device/s1/door-1"})
     assert [sent.topic for sent in effects.transmissions] == ["hub/s1/door-1/command"]
     assert sent(desk) == ["hold_door", "release_door"]
