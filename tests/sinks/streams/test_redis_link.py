@@ -14,6 +14,7 @@ import pytest
 from typing_extensions import override
 
 from hub.errors import UnavailableError
+from hub.sinks import redis_link
 from hub.sinks.redis_link import Link, RedisAddress, pack
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
@@ -103,3 +104,37 @@ async def test_a_transaction_is_sent_and_read_in_few_steps(valkey: ValkeyServer)
             sys.setprofile(None)
     assert calls.count("_take") == 12
     assert len(calls) < 80, calls  # redis-py itself takes 150
+
+
+async def test_a_link_that_timed_out_is_closed_and_says_so(valkey: ValkeyServer) -> None:
+    link = Link(valkey.address, answer_seconds=0.05)
+    async with link:
+        assert await link.ask("PING") == b"PONG"
+        valkey.pause()
+        with pytest.raises(Exception, match="redis_unreachable"):
+            await link.ask("PING")
+        assert not link.is_open
+        with pytest.raises(Exception, match="connection is closed"):
+            await link.ask("PING")
+        valkey.resume()
+
+
+async def test_a_server_that_accepts_and_says_nothing_is_given_up_long_before_an_answer_would_be(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_link, "CONNECT_SECONDS", 0.05)
+    valkey.pause()
+    with pytest.raises(UnavailableError, match="redis_unreachable"):
+        await Link(valkey.address, answer_seconds=600).open()
+    valkey.resume()
+
+
+async def test_a_link_that_was_cancelled_half_way_never_takes_an_answer_for_another(valkey: ValkeyServer) -> None:
+    link = valkey.link()
+    async with link:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await link.ask("BLPOP", "nothing", 1)
+        assert not link.is_open
+        await link.open()
+        assert await link.ask("PING") == b"PONG"

@@ -9,10 +9,8 @@ from typing import cast
 
 import pytest
 
-from hub.errors import UnavailableError
 from hub.model import AlarmChange, Reply, Where
-from hub.sinks import redis_link
-from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
+from hub.sinks.redis_link import RedisAddress, pairs, rows
 from hub.sinks.stream_readers import read_alarms, read_events
 from hub.sinks.streams import DEAD_LETTERS, domain_key, reply_key
 from tests.clocks import ManualClock
@@ -299,37 +297,3 @@ async def test_a_login_that_is_refused_is_retried_and_not_fatal(valkey: ValkeySe
     async with rig.running():
         await wait_until(lambda: rig.sink.retries > 2)
     assert outbox.owed
-
-
-async def test_a_link_that_timed_out_is_closed_and_says_so(valkey: ValkeyServer) -> None:
-    link = Link(valkey.address, answer_seconds=0.05)
-    async with link:
-        assert await link.ask("PING") == b"PONG"
-        valkey.pause()
-        with pytest.raises(Exception, match="redis_unreachable"):
-            await link.ask("PING")
-        assert not link.is_open
-        with pytest.raises(Exception, match="connection is closed"):
-            await link.ask("PING")
-        valkey.resume()
-
-
-async def test_a_server_that_accepts_and_says_nothing_is_given_up_long_before_an_answer_would_be(
-    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(redis_link, "CONNECT_SECONDS", 0.05)
-    valkey.pause()
-    with pytest.raises(UnavailableError, match="redis_unreachable"):
-        await Link(valkey.address, answer_seconds=600).open()
-    valkey.resume()
-
-
-async def test_a_link_that_was_cancelled_half_way_never_takes_an_answer_for_another(valkey: ValkeyServer) -> None:
-    link = valkey.link()
-    async with link:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
-                await link.ask("BLPOP", "nothing", 1)
-        assert not link.is_open
-        await link.open()
-        assert await link.ask("PING") == b"PONG"
