@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from hub.config import TimeseriesStore, packaged, read_settings
+from hub.config import Settings, TimeseriesStore, packaged, read_settings
 from hub.errors import ConfigError
+from hub.provenance import leaves_of
+from tests.house.rooms import HOUSE
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +112,13 @@ def test_what_is_wrong_in_a_variable_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("HUB_HTTP__PORT", "many")
     with pytest.raises(ConfigError, match="it came from HUB_HTTP__PORT"):
         read_settings()
+
+
+def test_every_setting_is_read_by_somebody() -> None:
+    """A setting that nobody reads promises what no hub keeps: quotas of devices once were two of them."""
+    rooms = "\n".join(path.read_text("utf-8") for path in (HOUSE / "hub").rglob("*.py") if path.name != "config.py")
+    names = [name for name, _ in leaves_of(Settings.model_construct())]
+    assert [name for name in names if not re.search(rf"\.{name.rpartition('.')[2]}\b", rooms)] == []
 
 
 def test_a_quota_of_devices_that_an_older_file_names_is_passed_over_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
