@@ -16,7 +16,7 @@ from hub.auditing import Auditing, Whose
 from hub.beginning import Beginning, Step
 from hub.bridge.frames import decode_packets
 from hub.bridge.uplink import Inbox
-from hub.clock import Clock, stroke
+from hub.clock import Clock, in_turns, stroke
 from hub.config import Settings
 from hub.epochs import Epochs
 from hub.errors import ConfigError, StoppedError, UnavailableError
@@ -31,6 +31,7 @@ from hub.pipeline import Applying, Hearing, Limits
 from hub.registry.registry import REGISTRY_ANSWER_SECONDS, Registry
 from hub.reloading import Reloading
 from hub.reports import Reports
+from hub.revising import Comparing, Files
 from hub.revisions import restored
 from hub.sinks.control import ControlReader
 from hub.sinks.fence import Fence
@@ -69,14 +70,15 @@ class Hub:
         self._stop = asyncio.Event()
         self._opening: asyncio.Task[object] | None = None
         self._opened = AsyncExitStack()
-        self._documents: dict[str, bytes] = {}
-        self._superseded: dict[str, bytes] = {}
-        self._directories: dict[str, bytes] = {}
         self._revising = asyncio.Lock()
-        self.registry_revision = -1
         self._listening = Listening(settings, asks_sys=asks_sys)
         self._reports = Reports(self._note)
         self._reloading = Reloading(partial(parts.read_content, settings), self._revise, self._note, clock)
+
+    @property
+    def registry_revision(self) -> int:
+        """Return the registry's revision that the engine works with, -1 for none."""
+        return self._comparing.revision
 
     # ---------------------------------------------------------------------------------------------------------- opening
 
@@ -102,12 +104,12 @@ class Hub:
         stack.enter_context(Lock(self.settings.files_dir))
         await stack.enter_async_context(self.pages())
         at(Step.FILES)
-        self._documents = await asyncio.to_thread(parts.read_content, self.settings)
+        yaml = await asyncio.to_thread(parts.read_content, self.settings)
         at(Step.REGISTRY)
         registry = partial(Registry, self.settings.registry_url(), answer_seconds=REGISTRY_ANSWER_SECONDS)
         self.registry = await self.beginning.patiently(lambda: stack.enter_async_context(registry()), self._stop)
         at(Step.JOURNAL)
-        await self._open_files(stack)
+        await self._open_files(stack, yaml)
         at(Step.RECOVERY)
         await self._recover()
         at(Step.REDIS)
@@ -117,12 +119,14 @@ class Hub:
     async def __aexit__(self, *exc: object) -> None:
         await self._opened.aclose()
 
-    async def _open_files(self, stack: AsyncExitStack) -> None:
+    async def _open_files(self, stack: AsyncExitStack, yaml: dict[str, bytes]) -> None:
         settings = self.settings
         files = opened(settings.files_dir, settings.partition, decode_packets)
         self.journal, self.state_file, saved = await stack.enter_async_context(files)
         begin = partial(parts.make_engine, self.journal.id)
-        self.engine, self._superseded = restored(begin, saved.entries, self._documents)
+        self.engine, old = restored(begin, saved.entries, yaml)
+        content, found = self.engine.content, Files(yaml, old)
+        self._comparing = Comparing(self.settings, self.clock, self.registry, content, found)
         self._epochs = Epochs(self.state_file, saved.epoch, self.clock)
         failpoints = Failpoints(self.settings.failpoint)
         self.streams_box = await self._outbox(STREAMS, StreamWork, saved, failpoints)
@@ -148,7 +152,7 @@ class Hub:
         if behind:
             log.info("recovery_began", records=behind)
         async for record in self.journal.read(self.engine.state.clock.position):
-            self.applying.deliver(self.engine.apply(record), is_recovery=True)
+            self.applying.deliver(await in_turns(self.engine.portions(record), self.clock), is_recovery=True)
             await self.applying.spill()
             self.recovered_records += 1
             await self.clock.sleep(0)  # so that a signal is heard between two records
@@ -300,29 +304,25 @@ class Hub:
             await self.applying.until_news(within=REGISTRY_TICKS * REGISTRY_TICK_SECONDS)
             await self.clock.sleep(REGISTRY_TICK_SECONDS)  # what comes at the same time is looked up together
             try:
-                if self.applying.directories or await self.registry.revision() != self.registry_revision:
-                    await self._revise()
+                while self.applying.directories or await self.registry.revision() != self.registry_revision:
+                    await self._revise()  # of very many devices some at a time, and what was heard in between
             except (ConfigError, UnavailableError) as error:
                 log.error("revision_refused", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
 
     async def _revise(self, documents: dict[str, bytes] | None = None) -> int:
-        """Compare YAML (now ``documents``) and registry with what the engine works with; journal what differs."""
+        """Compare files (now ``documents``) and registry with what the engine works with; journal what differs."""
         async with self._revising:
             await self.applying.is_revised.wait()  # else what waits to be judged would be compared as if it were not
-            yaml = documents or self._documents
-            number, rows = await self.registry.snapshot(self.settings.partition)
-            partitions = await self.registry.partitions()
-            self._directories |= self.applying.take_directories()
-            held = self.engine.content.bodies()  # as they are now: the engine works on meanwhile
-            sought = parts.Sought(yaml, rows, self._directories, self._superseded)
-            note = await asyncio.to_thread(parts.difference, self.settings, sought, held)
+            compared = await self._comparing.compare(documents, self.applying.take_directories())
+            note = compared.note
             if note is not None:
                 if self.is_running:  # else nobody waits for the journal
                     await self.journal.lay_down(note.bodies)
                 if not self.inbox.put_note(note):
                     raise UnavailableError("inbox_full", "the journal takes no revision now", hint="ask again")
                 self.applying.is_revised.clear()
-            self._documents, self._superseded, self.registry_revision = yaml, {}, number
-        self._listening.look_round(partitions, rows)
+            self._comparing.settle(compared)
+        if compared.rows is not None:
+            self._listening.look_round(await self.registry.partitions(), compared.rows)
         self._listening.tell(self.sessions, self.engine.content.networks)
         return 0 if note is None else len(note.revision.put) + len(note.revision.removed)

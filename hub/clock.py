@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from collections.abc import Generator
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -42,3 +45,14 @@ class SystemClock:
 async def stroke(clock: Clock, seconds: float) -> None:
     """Wait for the next multiple of ``seconds``: all who do something once a second share one wake-up that way."""
     await clock.sleep(seconds - clock.monotonic_ns() / 1e9 % seconds)
+
+
+async def in_turns(steps: Generator[None, None, T], clock: Clock) -> T:
+    """Return what ``steps`` come to; between two of them whoever else waits for the loop has a turn."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: T = end.value
+            return found
+        await clock.sleep(0)

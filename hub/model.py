@@ -276,6 +276,13 @@ class Revision(msgspec.Struct, frozen=True, tag="revision"):
     removed: Sequence[str] = ()
 
 
+class NewRevision(msgspec.Struct, frozen=True, kw_only=True):
+    """A note for the inbox: content that has been checked, with its bodies by hash."""
+
+    revision: Revision
+    bodies: Mapping[str, bytes]
+
+
 class Control(msgspec.Struct, frozen=True, tag="control"):
     """What an operator or another process asked through ``hub:control:{partition}``; ``expires_at`` is wall ns.
 

@@ -37,11 +37,10 @@ from hub.failpoints import Failpoints, Place
 from hub.journal.archive import Archive
 from hub.journal.journal import Journal
 from hub.listening import filters_of
-from hub.model import AlarmState, Outcome, Reply, Twin
+from hub.model import AlarmState, NewRevision, Outcome, Reply, Twin
 from hub.normalize.load import load_profiles
 from hub.normalize.networks.directory import carried_over, directory_documents
-from hub.pipeline import NewRevision
-from hub.revisions import read_yaml, revise
+from hub.revisions import REGISTERED, read_yaml, revise
 from hub.rules.pseudonyms import DOCUMENT, KEY_BYTES, write_key
 from hub.sinks.timeseries.lines import WRITING
 from hub.sinks.timeseries.local import LocalStore
@@ -136,13 +135,13 @@ def understood(directories: Mapping[str, bytes], documents: Mapping[str, bytes])
 
 
 class Sought(NamedTuple):
-    """What a hub is to work with: files, rows of the registry, what sources said of their devices.
+    """What a hub is to work with: files, rows of the registry (None: as they are held), what sources said of devices.
 
     It is compared with what is ``superseded``, if anything is, instead of what the engine holds.
     """
 
     yaml: Mapping[str, bytes]
-    rows: Mapping[str, bytes]
+    rows: Mapping[str, bytes] | None
     directories: Mapping[str, bytes]
     superseded: Mapping[str, bytes]
 
@@ -154,8 +153,11 @@ def difference(settings: Settings, sought: Sought, held: Bodies) -> NewRevision 
     """
     said = understood(sought.directories, sought.yaml)
     others = {key: held[key] for key in held if not key.startswith("device/")}
-    kept = carried_over(others | said, sought.rows.values())
-    wanted = {**sought.yaml, **sought.rows, **secret_documents(settings), **kept}
+    rows = sought.rows
+    if rows is None:
+        rows = {key: held[key] for key in held if key.startswith(REGISTERED)}
+    kept = carried_over(others | said, rows.values())
+    wanted = {**sought.yaml, **rows, **secret_documents(settings), **kept}
     return revise(sought.superseded or held, wanted, __version__)
 
 
@@ -218,7 +220,7 @@ def veil_over(documents: Mapping[str, bytes]) -> Veil:
 
 def veil_of(engine: Engine) -> Callable[[], Veil]:
     """Return what says what masks what is personal, as the kinds of ``engine`` are then."""
-    return lambda: veil_over(engine.content.bodies())
+    return lambda: veil_over(Bodies(engine.content.documents))
 
 
 def answers_of(engine: Engine) -> Callable[[str], Reply | None]:

@@ -12,9 +12,10 @@ from typing import Protocol
 import structlog
 
 from hub.bridge.uplink import Inbox
-from hub.clock import Clock
+from hub.clock import Clock, in_turns
 from hub.durations import nanoseconds
 from hub.engine.apply import Engine
+from hub.engine.change import is_wide
 from hub.errors import HubError, UnavailableError
 from hub.failpoints import Failpoints, Place
 from hub.journal.journal import Journal
@@ -32,6 +33,7 @@ from hub.model import (
     Heard,
     LineWork,
     Lost,
+    NewRevision,
     Packets,
     Record,
     Revision,
@@ -50,14 +52,6 @@ APPLY_AHEAD = 4
 """Takes that may be journaled and not yet applied: the next fsync runs while the last take is judged."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRevision:
-    """A note for the inbox: content that has been checked, with its bodies by hash."""
-
-    revision: Revision
-    bodies: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,12 +215,13 @@ class Applying:
     async def _judge(self, hearing: Hearing, applied: Callable[[int], None]) -> None:
         while records := await hearing.heard.get():
             for record in records:
-                if isinstance(record.body, Revision):
+                if isinstance(record.body, Revision) and is_wide(record.body):
                     await self.checkpoint()
-                    self.is_revised.set()  # who waits for it runs when it is applied: nothing is awaited before
                 elif isinstance(record.body, Tick) and self._dead_letters:
                     await self._bury()
-                self.deliver(self._engine.apply(record))
+                self.deliver(await in_turns(self._engine.portions(record), self._clock))
+                if isinstance(record.body, Revision):
+                    self.is_revised.set()
                 applied(len(record.messages))
                 self._limits.failpoints.reach(Place.APPLIED)
                 self._messages += len(record.messages)
@@ -282,11 +277,14 @@ class Applying:
                 self._news.set()
 
     async def checkpoint(self) -> None:
-        """Write a whole checkpoint now: at stop and before a revision."""
+        """Write a whole checkpoint now: at stop, and before a revision of more than devices and places."""
         state = self._engine.state
         while state.is_checkpointing or self.checkpoint_position < state.clock.position:
             if not state.is_checkpointing:
                 self._begin_checkpoint()
+            while not (state.encode_some() or state.has_only_unsettled):  # nothing is judged meanwhile, others go on
+                await self._state_file.set_aside(state.full_pieces())
+                await self._clock.sleep(0)
             await self._finish_checkpoint()
 
     async def _checkpoint_some(self) -> None:

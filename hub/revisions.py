@@ -16,11 +16,10 @@ from hub.engine.content import Content
 from hub.engine.rows import DeviceRow, Document
 from hub.engine.state import State
 from hub.errors import ConfigError, CorruptError
-from hub.model import Revision
+from hub.model import NewRevision, Revision
 from hub.normalize.load import NOUNS, profiles_of
 from hub.normalize.networks.directory import DIRECTORY, MADE
 from hub.normalize.networks.load import networks_of
-from hub.pipeline import NewRevision
 from hub.rules.check import errors
 from hub.rules.rule import Rule, write_rule
 from hub.rules.scene import Scene, guarded, write_scene, wrong_with
@@ -30,7 +29,8 @@ from hub.yaml_documents import Tree, canonical_json, load_tree, validate
 log = structlog.get_logger(__name__)
 
 _ENTRY = "document/"
-_REGISTERED = ("barred/", "device/", "list/", "off/", "params/", "place/", "secret/", "source/")
+REGISTERED = ("barred/", "device/", "list/", "off/", "params/", "place/", "secret/", "source/")
+"""How the keys of documents begin that files have not, but for directories and what is made of them."""
 _ROWS = msgspec.json.Decoder(DeviceRow)
 RULE_NOUNS = frozenset({"rule", "scene"})
 """What the documents in directories of rules may be."""
@@ -110,18 +110,25 @@ def revise(known: Mapping[str, bytes], wanted: Mapping[str, bytes], code: str) -
 
     ConfigError when the engine could not work with ``wanted``: found here, on a scratch copy, before it is journaled.
     """
+    note = differing(known, wanted, code)
+    if note is None:
+        return None
+    put, removed = note.revision.put, note.revision.removed
+    is_whole = any(not key.startswith(("barred/", "device/", "place/")) for key in [*put, *removed])
+    tried = {key: body for key, body in wanted.items() if is_whole or key in put or not key.startswith("device/")}
+    _try_out({key: body for key, body in tried.items() if not key.startswith("off/")})  # it may be switched on again
+    return note
+
+
+def differing(known: Mapping[str, bytes], wanted: Mapping[str, bytes], code: str) -> NewRevision | None:
+    """Return what leads from ``known`` to ``wanted``, which nobody has tried yet; None when nothing changed."""
     put: dict[str, str] = {}
     bodies: dict[str, bytes] = {}
     for key in sorted(key for key, body in wanted.items() if known.get(key) != body):
         digest = hashlib.blake2b(wanted[key], digest_size=16).hexdigest()
         put[key], bodies[digest] = digest, wanted[key]
     removed = sorted(key for key in known if key not in wanted)
-    if not put and not removed:
-        return None
-    is_whole = any(not key.startswith(("barred/", "device/", "place/")) for key in [*put, *removed])
-    tried = {key: body for key, body in wanted.items() if is_whole or key in put or not key.startswith("device/")}
-    _try_out({key: body for key, body in tried.items() if not key.startswith("off/")})  # it may be switched on again
-    return NewRevision(revision=Revision(code, put, removed), bodies=bodies)
+    return NewRevision(revision=Revision(code, put, removed), bodies=bodies) if put or removed else None
 
 
 def restored(
@@ -155,7 +162,7 @@ def _readable(known: Mapping[str, bytes], shipped: Mapping[str, bytes]) -> dict[
     Rules that are gone and can be read stay: the next revision ends them as it ends any rule. So do directories of
     networks and the profiles made of them.
     """
-    documents = {key: body for key, body in known.items() if key.startswith(_REGISTERED)} | dict(shipped)
+    documents = {key: body for key, body in known.items() if key.startswith(REGISTERED)} | dict(shipped)
     _try_out(documents)
     for key in sorted(set(known) - set(documents)):
         if key.startswith(("rule/", DIRECTORY, MADE)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from hub.model import Address, TopicClass
@@ -48,6 +48,11 @@ def response_topic(site: str, device: str) -> str:
 def drill_topic(site: str, device: str) -> str:
     """Return where a drill speaks in the place of a device."""
     return f"hub/{site}/{device}/{TopicClass.DRILL}"
+
+
+def uplink_topics(site: str, device: str) -> Iterator[str]:
+    """Yield every native topic on which a device, or a drill in its place, may say something."""
+    return (f"hub/{site}/{device}/{topic_class}" for topic_class in TopicClass)
 
 
 def marker_topic(partition: str, session: str) -> str:

@@ -8,6 +8,7 @@ from hub.catalogue import Label
 from hub.commands.arbitration import agrees, is_for_life, owner_of
 from hub.commands.life import Command, CommandState, Lease
 from hub.durations import nanoseconds
+from hub.engine.change import Change
 from hub.engine.clearing import Refusal, in_both
 from hub.engine.device import Device
 from hub.engine.encoding import TopicNames
@@ -40,7 +41,7 @@ class Hands:
         self._holds = Holds(state, timers, self._sender, find, self._guards)
         self.commands, self.leases = self._sender.commands, self._holds.leases
         self.find, self.outcome, self.response = self._sender.find, self._sender.outcome, self._sender.response
-        self.spoke, self.revised = self._sender.lookout.spoke, self._sender.lookout.look_again
+        self.spoke = self._sender.lookout.spoke
         self._counts: dict[str, int] = {}
         self._sent: list[Command] = []
         self._taken_back: list[Command] = []
@@ -254,6 +255,11 @@ class Hands:
         return found
 
     # ------------------------------------------------------------------------------------------- what is seen of them
+
+    def revised(self, change: Change) -> None:
+        """Look again at the commands of devices that are others now: what shows one done may be another thing."""
+        for device in (*change.touched, *change.concerned):
+            self.spoke(device)
 
     def look(self, moment: Moment) -> None:
         """Let go what an interlock has come to bar; find what is seen to be done. Seldom anything is."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from copy import copy
 from functools import partial
 
 from hub.engine.acting import Hands
 from hub.engine.aims import targets_of
+from hub.engine.change import Change
 from hub.engine.content import Content
 from hub.engine.inhibition import Inhibition
 from hub.engine.modes import Modes
 from hub.engine.moment import Moment, Output
-from hub.engine.places import Subject, is_at
-from hub.engine.rule_states import RuleStates
+from hub.engine.places import Subject
+from hub.engine.rule_states import RuleStates, on_its_shelf
 from hub.engine.standing import ALARMING, Case, Standing
 from hub.engine.state import State, count
 from hub.engine.telling import Teller
@@ -41,6 +42,7 @@ class Alarms:
         self._raised: list[Case] = []
         self.modes = Modes(state, content, timers, output, self.alarming)
         self.views = Views(state, timers, self.modes)
+        self._are_tried = True
 
     # --------------------------------------------------------------------------------------------------------- entries
 
@@ -95,14 +97,7 @@ class Alarms:
         """Forget a state that has come to its end, but for its shelf: that is for the next time too."""
         self.drop(state.rule, state.key)
         if state.shelved_t is not None and state.shelved_t > now:
-            self.keep(
-                RuleState(
-                    rule=state.rule, key=state.key, site=state.site, device=state.device, part=state.part,
-                    raised_t=state.raised_t, transitions=state.transitions, severity=state.severity,
-                    shelved_t=state.shelved_t, shelved_until=state.shelved_until, shelved_by=state.shelved_by,
-                    shelved_as=state.shelved_as, mode=state.mode,
-                )
-            )  # fmt: skip
+            self.keep(on_its_shelf(state))
             self._timers.set(TimerClass.ALARM, state.shelved_t, state.rule, state.key)
 
     # --------------------------------------------------------------------------------------------------------- steps
@@ -223,13 +218,17 @@ class Alarms:
             self.attempt(case.rule, key, case.device, moment, partial(self.standing.ripen, case, held, moment))
             self.modes.look(case, moment)
 
-    def revised(self, moment: Moment) -> None:
-        """Wait anew for what comes next of every alarm, and free what nothing explains any more: rules may differ."""
-        for rule, key in sorted(self.states):
+    def revised(self, change: Change, moment: Moment) -> None:
+        """Wait anew for what comes next of alarms, and free what nothing explains, where rules or devices differ."""
+        names: Collection[tuple[str, str]] = self.states
+        if not change.may_matter_elsewhere:
+            names = self.states.at(device.key for device in change.touched)
+        for rule, key in sorted(names):
             case = self.find(rule, key)
             if case is not None and case.state.phase in ALARMING:
                 self.standing.wait(case, moment.t)
-        self.inhibition.free(moment)
+        if names:
+            self.inhibition.free(moment)
 
     def leave_empty_shelf(self, state: RuleState) -> None:
         """Forget a state that was only kept for its shelf."""
@@ -255,7 +254,10 @@ class Alarms:
 
     def come_true(self, moment: Moment) -> None:
         """End what was raised in a test or drill that is over, and its shelf; what still stands is raised anew."""
-        for rule, key in sorted(self.states):
+        may_be = self.modes.may_have_tried() or self._are_tried
+        tried = [name for name, state in self.states.items() if state.mode != REAL] if may_be else []
+        self._are_tried = bool(tried)
+        for rule, key in sorted(tried):
             case = self.find(rule, key)
             if case is None or case.state.mode == REAL:
                 continue
@@ -308,13 +310,21 @@ class Alarms:
             self.keep(state)
             state.owes_commands = True
 
-    def forget(self, rule: str, moment: Moment, *, at: str = "", why: str) -> None:
-        """End the states of a rule ("": of all) that is no more, or not ``at`` a device, place or site, saying why."""
-        for name, key in [each for each in sorted(self.states) if rule in {each[0], ""} and is_at(each[1], at)]:
+    def forget(self, rule: str, moment: Moment, *, at: str, why: str) -> None:
+        """End the states of a rule that is no more, or not ``at`` a site ("": any), saying why."""
+        self._forget(self.states.of_rule(rule, at), moment, why)
+        self.views.forget_all(rule, at)
+
+    def forget_subject(self, subject: Subject, moment: Moment, *, why: str) -> None:
+        """End the states of a device or place that is gone, saying why, and what is remembered of it."""
+        self._forget(sorted(self.states.at([subject.key])), moment, why)
+        self.views.forget_subject(subject, self._content.rules)
+
+    def _forget(self, names: Iterable[tuple[str, str]], moment: Moment, why: str) -> None:
+        for name, key in names:
             case = self.find(name, key)
             if case is not None and case.state.phase in ALARMING:
                 self.cleared(case, moment, {"reason": why})
             else:
                 self._hands.release(name, key, moment)
             self.drop(name, key)
-        self.views.forget_all(rule, at)

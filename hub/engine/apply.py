@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from collections.abc import Generator, Iterable, Iterator
 
 from hub.commands.desired import Desired
 from hub.commands.life import Command, Lease, Standing
-from hub.engine.acting import Hands
-from hub.engine.alarms import Alarms
-from hub.engine.areas import Areas
-from hub.engine.content import Content
-from hub.engine.desires import Desires
-from hub.engine.doubles import Doubles
-from hub.engine.encoding import TopicNames
-from hub.engine.hearing import Ear
-from hub.engine.judging import Judge
+from hub.engine.change import at_once
+from hub.engine.core import Core
 from hub.engine.known import DeviceState
 from hub.engine.ledger import Ledger
-from hub.engine.moment import Moment, Output
-from hub.engine.orders import Orders
-from hub.engine.redelivery import Decode, Redelivery
+from hub.engine.moment import Moment
 from hub.engine.rows import Document
-from hub.engine.state import Answers, Asked, Clock, Exercise, Seen, SessionState, State, Waiting, Wanted, decode_entries
+from hub.engine.state import Answers, Asked, Clock, Exercise, Seen, SessionState, Waiting, Wanted, decode_entries
 from hub.engine.telling import alarm_of
 from hub.engine.unsettled import Unsettled
 from hub.model import (
-    Address,
     AlarmState,
     Batch,
     Control,
@@ -41,69 +30,43 @@ from hub.model import (
     Started,
     Tick,
     Twin,
-    Writing,
 )
 from hub.rules.inputs import Memory
-from hub.rules.states import CompiledRule, RuleState
-from hub.rules.timers import ON_AWAKE_CLOCK, TimerClass, Timers
+from hub.rules.states import RuleState
+from hub.rules.timers import ON_AWAKE_CLOCK, TimerClass
 
-CLOCK_STEP_NS = 5_000_000_000
-
-
-class Topics(TopicNames, Protocol):
-    """The topic grammar, handed in so that the engine needs no bridge."""
-
-    def parse(self, topic: str, /) -> Address | None: ...
+Message = Batch | Tick | Control | Outcome | Started | SessionConnected | SessionLost | SessionCaughtUp
+"""What a record may hold, but for a revision."""
 
 
-class Engine:
+class Engine(Core):
     """State and the arms of ``apply``. Order: timers that are due, then the record; rules by name.
 
     With ``writing`` the effects hold lines instead of points. ``compiled`` makes the rules: to watch them at work.
     """
 
-    def __init__(
-        self, journal: str, topics: Topics, decode: Decode, writing: Writing | None = None,
-        compiled: Callable[..., CompiledRule] = CompiledRule,
-    ) -> None:  # fmt: skip
-        self.state, self._timers, self.content = State(), Timers(), Content(compiled)
-        self.state.clock.journal = journal
-        self._output = Output(self.state, writing)
-        find, beside = self.content.find, self.content.beside
-        self._hands = Hands(self.state, self._timers, topics, self._output, find, beside)
-        self._alarms = Alarms(self.state, self.content, self._timers, self._hands, self._output)
-        self._judge = Judge(self.state, self.content, self._timers, self._alarms, self._output)
-        known = Redelivery(self.state, decode)
-        self._ear = Ear(self.state, self.content, self._judge, self._hands, self._output, topics.parse, known)
-        self.modes, self.rule_states = self._alarms.modes, self._alarms.states
-        self._doubles = Doubles(self.state, self.content, self._alarms, self._ear)
-        self._removed_twins: list[tuple[str, str]] = []
-        self._areas = Areas(self.state, self.content, self._timers, self._output)
-        self._desires = Desires(self.state, self.content, self._timers, self._hands, self._output)
-        self._orders = Orders(self.state, self._areas, self._alarms, self._hands, self._desires, self._output)
-
     def apply(self, record: Record) -> Effects:
         """Take ``record`` and return what it wants done. Records come in journal order, each once."""
+        return at_once(self.portions(record))
+
+    def portions(self, record: Record) -> Generator[None, None, Effects]:
+        """Do the same a little at a time: of a revision that concerns many devices, with a pause every few ms.
+
+        Until it is done no other record may come, and no checkpoint begin; whoever looks meanwhile finds of each thing
+        what was or what will be.
+        """
         effects = self._output.begin(record.position)
         clock = self.state.clock
         moment = Moment(record.t, record.received_at, late=False, cause=(record.position, 0))
-        body = record.body
-        if isinstance(body, Started | SessionLost | SessionConnected):
+        if isinstance(record.body, Started | SessionLost | SessionConnected):
             self._go_blind()  # first: what came due between the last record and now is judged when all has been read
         self._time(record, moment)
-        match body:
-            case Batch():
-                self._ear.batch(record, body)
-            case Tick():
-                self._ear.waiting.let_go(record.t)
-            case Revision():
-                self._revise(record, body, moment)
-            case Control():
-                self._orders.control(body, moment)
-            case Outcome():
-                self._hands.outcome(body, moment)
-            case Started() | SessionConnected() | SessionLost() | SessionCaughtUp():
-                self._live(body, moment)
+        if (turns_at := self.content.changes_at) is not None and turns_at <= record.received_at:
+            yield from self._turn(record.received_at, moment)
+        if isinstance(record.body, Revision):
+            yield from self._revise(record, record.body, moment)
+        else:
+            self._take(record, record.body, moment)
         self._settle_modes(moment)
         clock.position, clock.t = record.position, record.t + len(record.messages)
         clock.received_at = record.received_at + len(record.messages)
@@ -111,54 +74,18 @@ class Engine:
         self._desires.look_at_commands(moment)
         return effects
 
-    # ------------------------------------------------------------------------------------------------------------ time
-
-    def _time(self, record: Record, moment: Moment) -> None:
-        clock = self.state.clock
-        if clock.received_at and clock.blind_since is None:
-            step = (record.received_at - clock.received_at) - (record.t - clock.t)
-            if abs(step) > CLOCK_STEP_NS:
-                self._output.report("device.clock_stepped", Severity.LOW, {"step_ms": step // 1_000_000}, moment)
-        self._ripen_running(moment)
-        if clock.blind_since is None:
-            self._ripen_judged(moment)
-        self._judge.turn(self.content.turn(record.received_at), moment)  # also while blind: windows open and close
-
-    def _ripen_running(self, moment: Moment) -> None:
-        """Do what does not wait while the hub is blind."""
-        for _, owner, key in self._timers.due(TimerClass.MODE, moment.t):
-            self.modes.ripen(owner, key, moment)
-        self._settle_modes(moment)
-        for _, owner, key in self._timers.due(TimerClass.RUNNING, moment.t):
-            self._areas.ripen(owner, key, moment)
-            self._desires.ripen(owner, key, moment)
-            for lapsed in self._hands.ripen(owner, key, moment):
-                self._alarms.owe(lapsed.rule, lapsed.key)
-        for _, owner, key in self._timers.due(TimerClass.ALARM, moment.t):
-            self._alarms.ripen(owner, key, moment)
-
-    def _settle_modes(self, moment: Moment, *, has_moved: bool = False) -> None:
-        """Judge what a test or drill that began or ended changes; while blind that waits."""
-        if self.state.clock.blind_since is not None:
-            return
-        changed = self.modes.take_unjudged()
-        if changed or has_moved:
-            self._doubles.settle(moment)
-            self._alarms.come_true(moment)
-        places = {key: place for one in changed for key, place in self.content.seeing(one.key).items()}
-        for key in sorted(places):
-            self._judge.tried(places[key], moment)
-
-    def _ripen_judged(self, moment: Moment) -> None:
-        awake = self.state.clock.awake(moment.t)
-        for kind, now, ripen in (
-            (TimerClass.JUDGED, moment.t, self._judge.ripen),
-            (TimerClass.AWAKE, awake, self._judge.awake),
-            (TimerClass.WINDOW, moment.t, self._judge.window),
-            (TimerClass.FORGET, awake, self._judge.moments.ripen),
-        ):
-            for _, owner, key in self._timers.due(kind, now):
-                ripen(owner, key, moment)
+    def _take(self, record: Record, body: Message, moment: Moment) -> None:
+        match body:
+            case Batch():
+                self._ear.batch(record, body)
+            case Tick():
+                self._ear.waiting.let_go(record.t)
+            case Control():
+                self._orders.control(body, moment)
+            case Outcome():
+                self._hands.outcome(body, moment)
+            case Started() | SessionConnected() | SessionLost() | SessionCaughtUp():
+                self._live(body, moment)
 
     # -------------------------------------------------------------------------------------------------- life, sessions
 
@@ -215,34 +142,6 @@ class Engine:
             self._judge.turned(subject, moment)
         clock.has_turned = False
         self._judge.caught_up(moment)
-
-    def _revise(self, record: Record, revision: Revision, moment: Moment) -> None:
-        awake = self.state.clock.awake(moment.t)
-        change = self.content.revise(revision, record.bodies, self.state, awake)
-        for site, rule in change.over(self._alarms.states, self._alarms.views.remembered()):
-            self._alarms.forget(rule, moment, at=site, why="scene switched off" if site else "rule removed")
-        self._doubles.forget(change, moment)
-        for device in (one for one in change.removed_devices if not one.is_double):
-            self._alarms.forget("", moment, at=device.key, why="device removed")
-            self._hands.release_device(device, moment)
-            self._removed_twins += self._desires.forget(device, moment)
-        for place in change.removed_places:
-            self._alarms.forget("", moment, at=place.key, why="place removed")
-        for device in self.content.devices() if change.removed_rules or change.switched_off else ():
-            self._judge.unwatch(device, moment)
-        self.content.settle(change, self.state)
-        self.modes.forget_places()
-        self._settle_modes(moment, has_moved=True)
-        self._ear.forget_routes()
-        concerned = list(self.content.devices()) if change.has_new_rules else change.new_devices
-        for device in concerned:
-            self._judge.watch(device)
-        self._alarms.revised(moment)
-        self._hands.revised()
-        self._judge.keyed.prune()
-        self._judge.turn(change.turned, moment)
-        for device in concerned:  # a directory may have said what one is that could not be understood
-            self._ear.replay_waiting(device, record)
 
     # ---------------------------------------------------------------------------------------------------------- views
 

@@ -1,13 +1,107 @@
-"""What a revision did: whose states must end, who is watched anew, for whom the same rules come to something else."""
+"""What a revision touches, and what it did: whose states must end, who is watched anew, whose rules are others now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import TypeVar
 
 from hub.engine.device import Device
+from hub.engine.kind_rules import KindRules
 from hub.engine.places import Place, Subject
+from hub.engine.rows import Kept
+from hub.model import Revision
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+AT_ONCE = 250
+"""Devices that are read, equipped, placed or judged between two pauses: 5 ms."""
+
+_EVERYWHERE, _AT_A_SITE = frozenset({"params"}), frozenset({"list"})
+"""Documents that change what rules come to at devices and places, and nothing else."""
+_OF_ROWS = frozenset({"device", "barred", "off", "place", *_EVERYWHERE, *_AT_A_SITE})
+_OF_RULES = frozenset({"rule", "scene", "secret"})
+
+
+def is_wide(revision: Revision) -> bool:
+    """Return whether a revision is of more than devices and places: then nearly everything may be another thing."""
+    return any(not key.startswith(("barred/", "device/", "place/")) for key in (*revision.put, *revision.removed))
+
+
+def at_once(steps: Generator[None, None, T]) -> T:
+    """Return what ``steps`` come to, without a pause between them."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: T = end.value
+            return found
+
+
+def parts(found: Sequence[S]) -> Iterator[Sequence[S]]:
+    """Yield so many of ``found`` at a time that the loop does not stand still for long."""
+    for start in range(0, len(found), AT_ONCE):
+        yield found[start : start + AT_ONCE]
+
+
+class Touched:
+    """The documents that a revision puts, as they are kept, and the keys of those that it removes, in their order."""
+
+    def __init__(self, removed: Iterable[str]) -> None:
+        self.put: dict[str, Kept] = {}
+        self.removed = sorted(removed)
+        self._by_noun: dict[str, list[str]] = {}
+        self._note(self.removed)
+
+    def take(self, put: Mapping[str, Kept]) -> None:
+        """Add some that are put; each comes behind those before it by its key."""
+        self.put.update(put)
+        self._note(put)
+
+    def _note(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._by_noun.setdefault(key.partition("/")[0], []).append(key)
+
+    def keys(self, noun: str) -> list[str]:
+        """Return the keys of one noun, in their order."""
+        return sorted(self._by_noun.get(noun, ()))
+
+    def names(self, noun: str) -> set[str]:
+        """Return the names of one noun that has nothing but a name."""
+        return {key.partition("/")[2] for key in self.keys(noun)}
+
+    @property
+    def sites(self) -> set[str]:
+        """Return the sites at which rules come to something else for whoever minds where it is."""
+        return {key.split("/")[1] for noun in _AT_A_SITE for key in self.keys(noun)}
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Return whether what rules come to may be something else for any device or place."""
+        return not _EVERYWHERE.isdisjoint(self._by_noun)
+
+    @property
+    def has_only_rules(self) -> bool:
+        """Return whether rules may be others, and nothing that holds at any device or place."""
+        return self.has_new_rules and not self.is_everywhere and not self.sites and not self.keys("place")
+
+    @property
+    def has_new_rules(self) -> bool:
+        """Return whether rules, or what they speak of, may be others."""
+        return not _OF_ROWS.issuperset(self._by_noun)
+
+    @property
+    def has_new_kinds(self) -> bool:
+        """Return whether what devices work with may be something else for all of them."""
+        return not (_OF_ROWS | _OF_RULES | {"profile"}).issuperset(self._by_noun)
+
+    def over(self, known: Mapping[str, Kept]) -> dict[str, Kept]:
+        """Return what becomes of ``known`` documents, without those that are of devices and places."""
+        put = {key: document for key, document in self.put.items() if key.partition("/")[0] not in _OF_ROWS}
+        gone = {*self.removed}
+        return {key: document for key, document in {**known, **put}.items() if key not in gone}
 
 
 @dataclass(slots=True)
@@ -17,15 +111,22 @@ class Change:
     When rules are read anew that is all that is off: nobody knows what was when a checkpoint of another version, of
     which something could not be read, was written.
 
-    ``turned`` are those of which the same rules now come to something else.
+    ``turned`` are those of which the same rules now come to something else, ``concerned`` the devices that are new, or
+    that have rules or an outfit of their own kind anew. Of those that are ``touched`` each that
+    was there before is ``replaced`` (the former and what it is now). Devices have ``left`` places, though they stay.
     """
 
     has_new_rules: bool = False
+    has_new_kinds: bool = False
+    has_new_places: bool = False
     removed_rules: list[str] = field(default_factory=list)
     switched_off: list[tuple[str, str]] = field(default_factory=list)
     removed_devices: list[Device] = field(default_factory=list)
     removed_places: list[Place] = field(default_factory=list)
-    new_devices: list[Device] = field(default_factory=list)
+    touched: list[Device] = field(default_factory=list)
+    replaced: list[tuple[Device, Device]] = field(default_factory=list)
+    left: list[tuple[Device, list[Place]]] = field(default_factory=list)
+    concerned: list[Device] = field(default_factory=list)
     turned: list[Subject] = field(default_factory=list)
 
     def over(self, *there: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -38,3 +139,24 @@ class Change:
             return gone
         left = {(key.partition("/")[0], rule) for rule, key in chain(*there)}
         return gone + [each for each in self.switched_off if each in left]
+
+    @property
+    def former_devices(self) -> list[Device]:
+        """Return the devices that are no more what they were: gone, or with another one in their place."""
+        return [*(former for former, _ in self.replaced), *self.removed_devices]
+
+    def note_left(self, device: Device, before: Iterable[Place]) -> None:
+        """Note the places that a device stood in ``before``, and now does no more."""
+        now = {place.key for place in device.places}
+        left = [place for place in before if place.key not in now]
+        if left:
+            self.left.append((device, left))
+
+    @property
+    def may_matter_elsewhere(self) -> bool:
+        """Return whether what alarms of other devices come to may be something else."""
+        return self.has_new_rules or self.has_new_places or bool(self.turned)
+
+    def others_than(self, former: Mapping[str, KindRules]) -> list[Device]:
+        """Return those of the touched devices that have others than their ``former`` rules, by key."""
+        return [device for device in self.touched if former.get(device.key, device.rules) is not device.rules]

@@ -1,258 +1,258 @@
-"""What the engine knows from revisions: kinds, profiles, rules and devices, compiled from their documents."""
+"""What the engine knows from revisions: only what a revision touches is compiled, bound and placed anew."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
-from hub.catalogue import Catalogue, Kind
 from hub.engine.barred import Barred
-from hub.engine.change import Change
+from hub.engine.change import Change, Touched, parts
+from hub.engine.circumstances import Key
+from hub.engine.compiled import Compiled
 from hub.engine.device import Device
+from hub.engine.kind_rules import KindRules
 from hub.engine.known import DeviceState, entry_key
-from hub.engine.networks import Networks
-from hub.engine.outfits import Outfits
-from hub.engine.places import Place, Subject, bodies_of, is_near, key_of_place
-from hub.engine.rows import DOUBLE, Bodies, Kept, kept, revised, row_of, without_rows
-from hub.engine.rulebook import Rulebook
+from hub.engine.places import Place, Subject
+from hub.engine.registered import Registered
+from hub.engine.rows import Bodies, Document, kept, row_of, site_and_name
 from hub.engine.state import State
-from hub.engine.whereabouts import Whereabouts
 from hub.errors import ConfigError
-from hub.model import Handler, PlaceType, Revision
-from hub.normalize.networks.source import CompiledStream
-from hub.normalize.profile import Profile
-from hub.rules.pseudonyms import DOCUMENT, read_key
+from hub.model import Revision
 from hub.rules.states import CompiledRule
 
-_OF_PLACES = ("place/", "params/", "list/", "off/")
-"""Documents that change what rules come to at a device or place, and nothing else."""
-_ONE_THING = frozenset({PlaceType.ELEVATOR.value, PlaceType.GATE.value, PlaceType.LANE.value})
 
+class Content(Registered):
+    """Takes revisions, a little at a time: whoever looks between two steps finds what was, or what will be."""
 
-class Content:
-    """The documents of the last revision and what they compile to; those that are a row are with their devices."""
-
-    def __init__(self, compiled: Callable[..., CompiledRule] = CompiledRule) -> None:
-        self._compiled = compiled
-        self.documents: dict[str, Kept] = {}
-        self.rules: dict[str, CompiledRule] = {}
-        self._rulebook = Rulebook({}, Catalogue(()))
-        self._places: dict[str, Place] = {}
+    def __init__(self, compile_rule: Callable[..., CompiledRule] = CompiledRule) -> None:
+        super().__init__()
+        self._compiled = Compiled.of_nothing(self.circumstances, compile_rule)
         self._at = 0
-        self._outfits = Outfits({}, {})
-        self._devices: dict[str, Device] = {}
-        self._whereabouts = Whereabouts(self._devices)
-        self.networks = Networks()
-        self.barred = Barred({}, self.networks)
-        self.secret = read_key(None)
-        """The key of pseudonyms."""
-
-    # ----------------------------------------------------------------------------------------------------- look-ups
-
-    def find(self, site: str, device: str) -> Device | None:
-        """Return a registered device."""
-        return self._devices.get(f"{site}/{device}")
-
-    def has(self, key: str) -> bool:
-        """Return whether a device of ``key`` is registered."""
-        return key in self._devices
-
-    def real(self, device: Device) -> Device:
-        """Return the device itself, of a double its original."""
-        return self.find(device.site, device.device.removesuffix(DOUBLE)) or device
-
-    def of_network(self, source: str, name: str) -> Device | None:
-        """Return the device that a foreign network calls ``name``: what it is registered as, or by its address."""
-        return self._whereabouts.of_network(source, name)
-
-    def knowledge(self, device: Device, stream: CompiledStream) -> Handler | None:
-        """Return the handler of what a network itself knows of ``device``; None: the stream is the device's own."""
-        return self.networks.knowledge(stream, self.kind(device))
-
-    def of_source(self, source: str) -> list[Device]:
-        """Return the devices of a foreign network in the order of keys."""
-        return [device for device in self.devices() if device.row.source == source]
-
-    def subject(self, key: str) -> tuple[Subject, str] | None:
-        """Return the device or place of a key, and the part of it that the key names."""
-        name, _, part = key.partition("#")
-        found = self._devices.get(name) or self._places.get(name)
-        return None if found is None else (found, part)
-
-    def place(self, site: str, name: str) -> Place | None:
-        """Return a place, also one that no rule is for."""
-        return self._places.get(f"{site}/@{name}") or self._rulebook.bare_place(site, name)
-
-    def around(self, subject: Subject) -> list[str]:
-        """Return the keys of ``subject`` and of the places that it stands in, nearest first."""
-        way = self._rulebook.way_up(subject.site, subject.row.place)
-        return [*([subject.key] if isinstance(subject, Device) else []), *(key_of_place(row) for row in way)]
-
-    def seeing(self, key: str) -> dict[str, Place]:
-        """Return the places by key that see any device at or below what ``key`` names."""
-        devices = [device for device in self.devices_of(key.partition("/")[0]) if key in self.around(device)]
-        return {place.key: place for device in devices for place in device.places}
-
-    def kind(self, device: Device) -> Kind:
-        """Return the kind of a device."""
-        return self._outfits.kinds[device.kind]
-
-    def rule_of(self, name: str, subject: Subject) -> CompiledRule | None:
-        """Return a rule as it is for ``subject``; one that is being removed as it was."""
-        return subject.rules.by_name.get(name) or self.rules.get(name)
-
-    def is_at_rest(self, site: str, rule: str) -> bool:
-        """Return whether the scene of a rule is switched off at a site."""
-        return (site, rule) in self._rulebook.at_rest
-
-    def devices(self) -> Iterator[Device]:
-        """Yield every device in the order of keys."""
-        for key in sorted(self._devices):
-            yield self._devices[key]
-
-    def sites(self) -> list[str]:
-        """Return every site, also one without devices."""
-        named = {key.split("/")[1] for key in self.documents if key.startswith("place/")}
-        return sorted(named | {device.site for device in self._devices.values()})
-
-    def count_of(self, name: str) -> int:
-        """Return what all handlers together counted as ``name`` since they were compiled; those without it count 0."""
-        return self._outfits.count_of(name)
-
-    def bodies(self) -> Bodies:
-        """Return the documents of the last revision by key; doubles of a drill are in none."""
-        documents = {key: document for key, document in self.documents.items() if not key.endswith(DOUBLE)}
-        return Bodies(documents, self._devices.copy())
-
-    def near(self, device: Subject, kind: str, within: str) -> list[Device]:
-        """Return the devices of ``kind`` in the same place, building or site, in the order of keys."""
-        if within == "place":
-            around = device.places[0].by_kind if isinstance(device, Device) and device.places else None
-            return (device.by_kind if isinstance(device, Place) else around or {}).get(kind, [])
-        there = self.devices_of(device.site)
-        return [other for other in there if other.kind == kind and is_near(device, other, within)]
-
-    def beside(self, device: Device, types: Collection[str] = _ONE_THING) -> list[Device]:
-        """Return the others of its kind at the same elevator, gate or lane, if that is a place of one of ``types``."""
-        place = self.place(device.site, device.row.place)
-        if place is None or place.row.type not in types:
-            return []
-        there = [one for one in self.devices_of(device.site) if not one.is_double and one is not device]
-        return [one for one in there if one.kind == device.kind and one.row.place == place.name]
-
-    def devices_of(self, site: str) -> list[Device]:
-        """Return the devices of a site in the order of keys."""
-        return self._whereabouts.of_site(site)
 
     # ----------------------------------------------------------------------------------------------------- revisions
 
-    def revise(self, revision: Revision, bodies: Mapping[str, bytes], state: State, awake: int) -> Change:
+    def revise(
+        self, revision: Revision, bodies: Mapping[str, bytes], state: State, awake: int
+    ) -> Generator[None, None, Change]:
         """Take new documents. Raises ConfigError before anything is changed: the rim checks first, so it is a bug."""
-        documents = revised(self.documents, revision, bodies)
-        touched = [*revision.put, *revision.removed]
-        change, at_rest = Change(), self._rulebook.at_rest
-        is_recompiled = any(not key.startswith(("device/", "barred/", *_OF_PLACES)) for key in touched)
-        if is_recompiled:
-            self._compile(documents, change)
-        for key in revision.removed:
-            state.remove(f"document/{key}")
-        for key in revision.put:
-            state.put(key, documents[key])
-        self.documents = documents
-        self._bar(touched, is_recompiled=is_recompiled)
-        at = self._at = state.clock.received_at
-        if is_recompiled or any(key.startswith(_OF_PLACES) for key in touched):
-            self._rulebook.learn(Bodies(documents))
-            change.switched_off = sorted(self._rulebook.at_rest - (frozenset() if is_recompiled else at_rest))
-        is_everywhere = is_recompiled or any(key.startswith("params/") for key in touched)
-        sites = None if is_everywhere else sorted({key.split("/")[1] for key in touched})
-        before = {} if is_recompiled else {each.key: each.rules for each in self._subjects_of(sites)}
-        self._revise_devices(touched, change, state, awake)
-        if is_recompiled:
-            self._equip_all_but(set(touched), change, state)
-        self._stand(at, change, sites)
-        back = at_rest - self._rulebook.at_rest if is_recompiled else frozenset[tuple[str, str]]()
-        there = self._subjects_of(sites)
-        change.turned = [each for each in there if before.get(each.key, each.rules) is not each.rules]
-        change.turned += [each for each in there if back and any(_has(each, *one) for one in back)]
+        touched, change, at = Touched(revision.removed), Change(), state.clock.received_at
+        self._at = at
+        for some in parts(sorted(revision.put)):
+            touched.take({key: kept(key, bodies[revision.put[key]]) for key in some})
+            yield
+        at_rest = self.stands.rulebook.at_rest
+        if touched.has_new_rules:
+            self._compile(touched, change)
+        affected = yield from self._learn(touched, state)
+        change.has_new_places = bool(affected)
+        if touched.has_new_rules or touched.keys("barred"):
+            self.barred = Barred(Bodies(self.documents), self.networks)
+        now_at_rest = self.stands.rulebook.at_rest
+        change.switched_off = sorted(now_at_rest - (frozenset() if touched.has_new_rules else at_rest))
+        moved = yield from self._furnish(touched, change, affected, at)
+        former = yield from self._revise_devices(touched, change, (state, awake, at))
+        if touched.has_new_rules:
+            yield from self._equip_others(touched, change, state)
+        turned, places, settled = change.others_than(former), list[Place](), touched.has_only_rules
+        sites = touched.sites | {site for site, _ in (at_rest ^ now_at_rest)}
+        for devices in self.stands.others(
+            self._bound_by(touched, change.removed_devices, moved, sites), at, settled=settled
+        ):
+            turned += devices
+            yield
+        for found in self.stands.others(self._places_bound_by(touched, affected, sites), at, settled=settled):
+            places += found
+            yield
+        if touched.has_new_rules:
+            change.concerned += turned
+            change.turned = self._back(at_rest - now_at_rest)
+        else:
+            change.turned = [*turned, *places]
+        change.turned.sort(key=_devices_first)
+        change.concerned = _each_once(change.concerned)
+        change.removed_places = [self.stands.gone[key] for key in sorted(self.stands.gone)]
+        self.revisions += 1
         return change
 
-    def _bar(self, touched: list[str], *, is_recompiled: bool) -> None:
-        if is_recompiled or any(key.startswith("barred/") for key in touched):
-            self.barred = Barred(Bodies(self.documents), self.networks)
+    def _compile(self, touched: Touched, change: Change) -> None:
+        """Take what is compiled anew: ConfigError before anything is changed."""
+        found = self._compiled.over(touched, Bodies(touched.over(self.documents)))
+        change.has_new_rules, change.has_new_kinds = True, touched.has_new_kinds
+        change.removed_rules = sorted(set(self.rules) - set(found.rulebook.rules))
+        self.rules = {**{name: self.rules[name] for name in change.removed_rules}, **found.rulebook.rules}
+        self._compiled, self.secret = found, found.secret
+        self.stands.rulebook, self.outfits, self.networks = found.rulebook, found.outfits, found.networks
 
-    def _stand(self, at: int, change: Change, sites: list[str] | None) -> None:
-        """Bind rules to the devices and places of ``sites`` (None: of all), as it is at wall time ``at``."""
-        wanted = self.sites() if sites is None else sites
-        gone = {device.key for device in change.removed_devices}  # who is taken away is no witness any more
-        devices = [device for site in wanted for device in self.devices_of(site) if device.key not in gone]
-        for device in devices:
-            rules = self._rulebook.of_device(device.row, at)
-            if rules is not device.rules:
-                device.rules = rules
-                device.forget_shortcuts()
-        places = {place.key: place for place in self._rulebook.places_of(devices, wanted, at)}
-        old = [place for place in self._places.values() if place.site in wanted]
-        change.removed_places = [place for place in old if place.key not in places]
-        others = {key: place for key, place in self._places.items() if place.site not in wanted}
-        self._places = dict(sorted((others | {one.key: one for one in change.removed_places} | places).items()))
-        self._rulebook.keep_only((*self._devices.values(), *self._places.values()))
+    def _learn(self, touched: Touched, state: State) -> Generator[None, None, set[Key]]:
+        """Take the documents; return the places that are others now, or are around or below such a one."""
+        named = {site_and_name(key) for key in touched.keys("place")}
+        affected = self.circumstances.in_and_below(named)
+        self.circumstances.change({}, touched.removed)
+        for key in touched.removed:
+            self.documents.pop(key, None)
+            state.remove(f"document/{key}")
+        for some in parts([*touched.put.items()]):
+            self.circumstances.change(dict(some), ())
+            for key, document in some:
+                state.put(key, document)
+                if isinstance(document, Document):
+                    self.documents[key] = document
+                else:
+                    self.documents.pop(key, None)
+            yield
+        named |= self.stands.unsettled()
+        return affected | self.circumstances.in_and_below(named)
+
+    def _furnish(
+        self, touched: Touched, change: Change, affected: set[Key], at: int
+    ) -> Generator[None, None, list[Device]]:
+        """Let nobody stand any more where something is another thing now, nor those that are others themselves.
+
+        Return the devices that stand there again, in a place that is or is not what it was.
+        """
+        keys = {key.removeprefix("device/") for key in touched.keys("device")}
+        for some in parts([self._devices[key] for key in sorted(keys) if key in self._devices]):
+            self.stands.leave(some)
+            yield
+        sites = sorted({site for site, _ in affected})
+        there = [each for site in sites for each in self.devices_of(site) if (site, each.row.place) in affected]
+        moved = [device for device in there if device.key not in keys]
+        for some in parts(moved):
+            self.stands.leave(some)
+            yield
+        self.stands.furnish(affected, at)
+        for some in parts(moved):
+            before = [device.places for device in some]
+            self.stands.enter(some)
+            for device, places in zip(some, before, strict=True):
+                change.note_left(device, places)
+            yield
+        return moved
+
+    def _revise_devices(
+        self, touched: Touched, change: Change, when: tuple[State, int, int]
+    ) -> Generator[None, None, dict[str, KindRules]]:
+        """Make the devices that are new or others now; return the rules that the others had, by key."""
+        state, awake, at = when
+        former: dict[str, KindRules] = {}
+        for some in parts(touched.keys("device")):
+            replaced, new = list[tuple[Device, Device]](), list[Device]()
+            for key in some:
+                known = self._devices.get(key.removeprefix("device/"))
+                document = touched.put.get(key)
+                if document is None:
+                    change.removed_devices += [] if known is None else [known]
+                    continue
+                device = Device(row_of(document), DeviceState(heard_awake=awake) if known is None else known.state)
+                self._equip(device)
+                device.rules = self.stands.rules_of(device.row, device.key, at)
+                self._devices[device.key] = device
+                new.append(device)
+                if known is None:
+                    state.mark(device.state)
+                else:
+                    former[device.key], device.is_silent = known.rules, known.is_silent
+                    replaced.append((known, device))
+            self._whereabouts.go([known for known, _ in replaced])
+            self._whereabouts.come(new)
+            self.stands.enter(new)
+            change.touched += new
+            change.replaced += replaced
+            for known, device in replaced:
+                change.note_left(device, known.places)
+            change.concerned += [device for device in new if device.key not in former or touched.has_new_rules]
+            yield
+        return former
+
+    def _equip_others(self, touched: Touched, change: Change, state: State) -> Iterator[None]:
+        """Equip the devices again whose kind, network or profile may be another one now.
+
+        A double that is still what its original was, and cannot be that, goes at once.
+        """
+        names = touched.names("profile")
+        if touched.has_new_kinds:
+            self._whereabouts.call_anew()
+        elif not names:
+            return
+        done = {device.key for device in change.touched} | {device.key for device in change.removed_devices}
+        for some in parts([*self._devices.values()]):
+            for device in some:
+                if device.key in done or not (touched.has_new_kinds or device.profile in names):
+                    continue
+                change.concerned.append(device)
+                if not self._can_equip(device):
+                    key = entry_key(device.key)
+                    self.documents.pop(key, None)
+                    state.remove(f"document/{key}")
+                    self.stands.leave([device])
+                    change.removed_devices.append(device)
+            yield
+
+    def _bound_by(self, touched: Touched, gone: list[Device], moved: list[Device], sites: set[str]) -> list[Device]:
+        """Return the devices whose rules may be others, but those that are ``gone``."""
+        if touched.is_everywhere:
+            found = [*self._devices.values()]
+        else:
+            found = [*moved, *(device for site in sorted(sites) for device in self.devices_of(site))]
+            kinds = self.stands.rulebook.concerned if touched.has_new_rules else ()
+            found += [device for device in self._devices.values() if device.row.kind in kinds] if kinds else []
+        removed = {device.key for device in gone}
+        return [device for device in found if device.key not in removed] if removed else found
+
+    def _places_bound_by(self, touched: Touched, affected: set[Key], sites: set[str]) -> list[Place]:
+        """Return the places whose rules may be others."""
+        places = self.stands.places
+        if touched.is_everywhere:
+            return [*places.values()]
+        found = [places[key] for key in (f"{site}/@{name}" for site, name in affected) if key in places]
+        kinds = {kind for kind in self.stands.rulebook.concerned if kind.startswith("@") and touched.has_new_rules}
+        if sites or kinds:
+            found += [place for place in places.values() if place.site in sites or f"@{place.row.type}" in kinds]
+        return found
+
+    def _back(self, back: frozenset[tuple[str, str]]) -> list[Subject]:
+        """Return the devices and places of which (site, rule) that was off is not any more."""
+        sites = sorted({site for site, _ in back})
+        there: list[Subject] = [each for site in sites for each in self.devices_of(site)]
+        there += [place for place in self.stands.places.values() if place.site in sites] if sites else []
+        return [each for each in there if any(each.site == site and rule in each.rules.by_name for site, rule in back)]
+
+    # ---------------------------------------------------------------------------------------------------------- time
 
     @property
     def changes_at(self) -> int | None:
         """Return the wall time at which rules next come to something else by themselves."""
-        return self._rulebook.changes_at
+        return self.stands.changes_at
 
-    def turn(self, at: int) -> list[Subject]:
+    def turn(self, at: int) -> Generator[None, None, list[Subject]]:
         """Bind rules anew where a fact, an entry of a list or a window begins or ends; return whose rules changed."""
-        change = self._rulebook.changes_at
-        if change is None or at < change:
-            return []
-        self._rulebook.changes_at = None
-        before = {each.key: each.rules for each in self.subjects()}
-        self._stand(at, Change(), None)
-        return [each for each in self.subjects() if before.get(each.key) is not each.rules]
+        due = self.stands.due(at)
+        turned = list[Subject]()
+        for devices in self.stands.others([self._devices[key] for key in due if key in self._devices], at):
+            turned += devices
+            yield
+        places = self.stands.places
+        for found in self.stands.others([places[key] for key in due if key in places], at):
+            turned += found
+            yield
+        self.stands.rulebook.tidy(self._all)
+        return turned
 
-    def subjects(self) -> Iterator[Subject]:
-        """Yield every device and place, each in the order of keys."""
-        yield from self.devices()
-        yield from self._places.values()
-
-    def _subjects_of(self, sites: list[str] | None) -> list[Subject]:
-        """Return the devices and places of ``sites`` (None: of all), each in the order of keys."""
-        if sites is None:
-            return list(self.subjects())
-        return [*self._whereabouts.of_sites(sites), *(each for each in self._places.values() if each.site in sites)]
-
-    def _revise_devices(self, touched: list[str], change: Change, state: State, awake: int) -> None:
-        self._whereabouts.look_again({key.split("/")[1] for key in touched if key.startswith("device/")})
-        for key in sorted(touched):
-            if not key.startswith("device/"):
-                continue
-            name = key.removeprefix("device/")
-            document, old = self.documents.get(key), self._devices.get(name)
-            if document is None:
-                if old is not None:
-                    change.removed_devices.append(old)
-                continue
-            known = old.state if old is not None else DeviceState(heard_awake=awake)
-            device = self._devices[name] = Device(row_of(document), known)
-            self._equip(device)
-            if old is None:
-                change.new_devices.append(device)
-                state.mark(known)
-            else:
-                device.is_silent = old.is_silent
-        self.documents = without_rows(self.documents)
+    def _all(self) -> Iterator[Subject]:
+        yield from self._devices.values()
+        yield from self.stands.places.values()
 
     def settle(self, change: Change, state: State) -> None:
         """Forget what the change removed, after its states have ended."""
-        self._whereabouts.look_again({device.site for device in change.removed_devices})
+        self._whereabouts.go(change.removed_devices)
         for device in change.removed_devices:
             self._devices.pop(device.key, None)
+            self.stands.forget(device.key)
             state.remove_device(device.state)
-        self._outfits.keep_only(self._devices.values())
+        self.outfits.tidy(self._devices.values)
         for place in change.removed_places:
-            self._places.pop(place.key, None)
+            self.stands.forget(place.key)
+        self.stands.gone.clear()
+        self.stands.rulebook.tidy(self._all)
         for rule in change.removed_rules:
             self.rules.pop(rule, None)
 
@@ -261,45 +261,34 @@ class Content:
         at = self._at = state.clock.received_at
         for key in sorted(states.keys() - self.documents.keys()):
             state.remove(key)
-        self._compile(self.documents, Change())
+        found = {key: kept(key, self.documents[key].body) for key in sorted(self.documents)}
+        self.documents = {key: each for key, each in found.items() if isinstance(each, Document)}
+        touched = Touched(())
+        touched.take(found)
+        self._compile(touched, Change())
+        self.circumstances.change(found, ())
         self.barred = Barred(Bodies(self.documents), self.networks)
-        self._rulebook.learn(Bodies(self.documents))
-        for key in sorted(self.documents):
+        self.stands.unsettled()
+        self.stands.furnish(self.circumstances.places, at)
+        for key, document in found.items():
             if key.startswith("device/"):
-                document = self.documents[key] = kept(key, self.documents[key].body)
                 device = Device(row_of(document), states.get(key) or DeviceState())
                 if self._can_equip(device):
+                    device.rules = self.stands.rules_of(device.row, device.key, at)
                     self._devices[device.key] = device
-        self.documents = without_rows(self.documents)
-        self._stand(at, Change(), None)
+        self.stands.enter(self._devices.values())
+        self.revisions += 1
 
-    # -------------------------------------------------------------------------------------------------------- compile
+    # --------------------------------------------------------------------------------------------------------- devices
 
-    def _compile(self, documents: Mapping[str, Kept], change: Change) -> None:
-        bodies = Bodies(documents)
-        kinds = Catalogue(Kind.model_validate_json(body) for body in bodies_of(bodies, "kind"))
-        profiles = {
-            profile.profile: profile
-            for profile in (Profile.model_validate_json(body) for body in bodies_of(bodies, "profile"))
-        }
-        networks = Networks(bodies_of(bodies, "network"), bodies_of(bodies, "source"), bodies_of(bodies, "directory"))
-        rulebook = Rulebook(bodies, kinds, self._compiled)
-        change.has_new_rules = True
-        change.removed_rules = sorted(set(self.rules) - set(rulebook.rules))
-        self.rules = {**{name: self.rules[name] for name in change.removed_rules}, **rulebook.rules}
-        self._rulebook = rulebook
-        self.secret = read_key(bodies.get(DOCUMENT))
-        self._outfits = Outfits(kinds.kinds, profiles)
-        self.networks = networks
-
-    def _equip_all_but(self, equipped: set[str], change: Change, state: State) -> None:
-        """Equip the devices again; a double that is still what its original was, and cannot be that, goes at once."""
-        for device in self._devices.values():
-            key = entry_key(device.key)
-            if key not in equipped and not self._can_equip(device):
-                self.documents.pop(key, None)
-                state.remove(f"document/{key}")
-                change.removed_devices.append(device)
+    def try_out(self, put: Mapping[str, bytes]) -> Generator[None, None, None]:
+        """Find out, a few at a time, whether devices could be put; nothing is changed. ConfigError when not."""
+        for some in parts([key for key in put if key.startswith("device/")]):
+            for key in some:
+                device = Device(row_of(kept(key, put[key])), DeviceState())
+                self._equip(device)
+                self.stands.rulebook.of(device.row, self._at)
+            yield
 
     def _can_equip(self, device: Device) -> bool:
         """Return whether it works; not a double of which kind or profile is gone. ConfigError for a registered one."""
@@ -312,15 +301,19 @@ class Content:
         return True
 
     def _equip(self, device: Device) -> None:
-        row = device.row
-        kind = self._outfits.kinds.get(row.kind)
-        if kind is None:
+        if device.row.kind not in self.outfits.kinds:
             code = "unknown_kind"
-            raise ConfigError(code, f"device {device.key} is of kind {row.kind!r}, which is not in the catalogue")
-        device.rules = self._rulebook.of_device(row, self._at)
+            message = f"device {device.key} is of kind {device.row.kind!r}, which is not in the catalogue"
+            raise ConfigError(code, message)
         self.networks.enlist(device)
-        self._outfits.equip(device)
+        self.outfits.equip(device)
 
 
-def _has(subject: Subject, site: str, rule: str) -> bool:
-    return subject.site == site and rule in subject.rules.by_name
+def _devices_first(subject: Subject) -> tuple[bool, str]:
+    return not isinstance(subject, Device), subject.key
+
+
+def _each_once(devices: Iterable[Device]) -> list[Device]:
+    """Return devices, of each key the last one, in the order of keys."""
+    found = {device.key: device for device in devices}
+    return [found[key] for key in sorted(found)]

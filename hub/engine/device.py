@@ -168,6 +168,11 @@ class Device(_Pulse):
         """True for what a drill put beside a real device, to speak in its place."""
         return self.device.endswith(DOUBLE)
 
+    def bind(self, rules: KindRules) -> None:
+        """Have ``rules`` from now on."""
+        self.rules = rules
+        self.forget_shortcuts()
+
     def forget_shortcuts(self) -> None:
         """Look up again what depends on rules and profile."""
         whole, named = self.state.whole, self.state.seldom.parts or {}

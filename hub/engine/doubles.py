@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hub.engine.alarms import Alarms
-from hub.engine.change import Change
+from hub.engine.change import Change, at_once
 from hub.engine.content import Content
 from hub.engine.hearing import Ear
 from hub.engine.moment import Moment
@@ -38,16 +38,16 @@ class Doubles:
         if not put and not removed:
             return
         awake = self._state.clock.awake(moment.t)
-        change = self._content.revise(Revision("", put, removed), wanted, self._state, awake)
+        change = at_once(self._content.revise(Revision("", put, removed), wanted, self._state, awake))
         self.forget(change, moment)
         self._content.settle(change, self._state)
         self._alarms.modes.forget_places()
-        self._ear.forget_routes()
+        self._ear.forget_routes(change)
 
     def forget(self, change: Change, moment: Moment) -> None:
         """End what doubles raised that ``change`` removes, and forget what they said."""
         for double in [one for one in change.removed_devices if one.is_double]:
-            self._alarms.forget("", moment, at=double.key, why="drill over")
+            self._alarms.forget_subject(double, moment, why="drill over")
 
     def _wanted(self) -> dict[str, bytes]:
         """Return the documents of all doubles; one whose original is gone goes too."""

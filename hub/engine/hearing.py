@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
+from typing import Protocol
 from zlib import crc32
 
 from hub.engine.acting import Hands
 from hub.engine.barred import REFUSED
+from hub.engine.change import Change
 from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.foreign import MAX_PAYLOAD_BYTES, ForeignEar, may_be_large
@@ -26,7 +28,6 @@ KEPT_PAYLOAD_BYTES = 256 * 1024
 FOREIGN_ROUTES = 100_000
 """Above so many topics a foreign one is looked up each time; our own are as many as there are devices."""
 
-Parse = Callable[[str], Address | None]
 Aside = TopicClass | ForeignRoute
 Route = Device | tuple[Device | None, Aside | None, int]
 """Where a topic leads: device (None: the payload names it), what it is (None for telemetry and signals on topics of our
@@ -35,23 +36,40 @@ own), checksum of the topic. The device alone says all three of nearly every top
 _is_duplicate = attrgetter("duplicate")
 
 
+class Grammar(Protocol):
+    """The grammar of native topics."""
+
+    def parse(self, topic: str, /) -> Address | None: ...
+    def uplink_topics(self, site: str, device: str, /) -> Iterator[str]: ...
+
+
 class Ear(ForeignEar):
     """Takes batches, a message at a time, each to one end of the ledger."""
 
-    __slots__ = ("_parse", "_routes", "redelivery")
+    __slots__ = ("_foreign", "_parse", "_routes", "_topics", "redelivery")
 
     def __init__(  # noqa: PLR0913, PLR0917 -- the parts of the engine that a message passes
-        self, state: State, content: Content, judge: Judge, hands: Hands, output: Output, parse: Parse,
+        self, state: State, content: Content, judge: Judge, hands: Hands, output: Output, topics: Grammar,
         redelivery: Redelivery,
     ) -> None:  # fmt: skip
         super().__init__(state, content, judge, hands, output)
-        self._parse = parse
+        self._topics, self._parse = topics, topics.parse
         self._routes: dict[str, Route] = {}
+        self._foreign: set[str] = set()
         self.redelivery = redelivery
 
-    def forget_routes(self) -> None:
-        """Look every topic up again: the registry has changed."""
-        self._routes.clear()
+    def forget_routes(self, change: Change) -> None:
+        """Look topics up again that led to devices which are others now, or gone; all of them with other networks."""
+        if change.has_new_kinds:
+            self._routes.clear()
+            self._foreign.clear()
+        gone = {id(device) for device in change.former_devices}
+        for device in change.former_devices:
+            for topic in self._topics.uplink_topics(device.site, device.device.removesuffix(DOUBLE)):
+                self._routes.pop(topic, None)
+        for topic in [one for one in self._foreign if id(_device_of(self._routes[one])) in gone] if gone else ():
+            del self._routes[topic]
+            self._foreign.discard(topic)
 
     def batch(self, record: Record, batch: Batch) -> None:
         """Take every message of ``batch`` to its end. What is counted is added once a batch, not once a message."""
@@ -169,6 +187,7 @@ class Ear(ForeignEar):
         route = (device, aside, crc32(topic.encode()))
         if len(self._routes) < FOREIGN_ROUTES:
             self._routes[topic] = route
+            self._foreign.add(topic)
         return route
 
     def _refuse(self, code: str) -> None:
@@ -236,3 +255,7 @@ class Ear(ForeignEar):
         if route is None:
             return device.handler(self._payload)
         return self._open(device, route, route.stream.read(self._payload))
+
+
+def _device_of(route: Route) -> Device | None:
+    return route if isinstance(route, Device) else route[0]

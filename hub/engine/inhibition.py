@@ -73,8 +73,9 @@ class Inhibition:
         ``by`` is the rule that has just lost an alarm; any, when nothing is said.
         """
         for name, inhibit in self._concerned(by):
-            for key, state in sorted(self._by_rule.get(name, {}).items()):
-                case = self._find(name, key) if state.inhibited and state.due is None else None
+            there = self._by_rule.get(name, {}).items()
+            for key, state in sorted((key, state) for key, state in there if state.inhibited and state.due is None):
+                case = self._find(name, key)
                 if case is not None and (not self.explains(case)):
                     self._state.touch(f"rule/{name}/{key}", state)
                     self._time(state, moment.t + (nanoseconds(inhibit.settle) if inhibit is not None else 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from hub.engine.alarms import Alarms
@@ -195,11 +195,12 @@ class Judge:
                 if rule.minds_missing:
                     self._wait_for_staleness(rule, device, part, held)
 
-    def unwatch(self, device: Device, moment: Moment) -> None:
-        """Forget the silence that only a rule which is no more had found."""
-        mine = self._alarms.by_key.get(device.key, {})
-        if device.is_silent and not any(rule.name in mine for rule in device.rules.absent):
-            self._silenced(device, moment, is_silent=False)
+    def unwatch(self, silent: Iterable[Device], moment: Moment) -> None:
+        """Forget the silence of devices that only a rule which is no more had found."""
+        for device in silent:
+            mine = self._alarms.by_key.get(device.key, {})
+            if not any(rule.name in mine for rule in device.rules.absent):
+                self._silenced(device, moment, is_silent=False)
 
     def _wait_for_staleness(self, rule: CompiledRule, device: Subject, part: str, held: Held, after: int = -1) -> None:
         """Judge again at the first moment ``after`` which something is stale."""

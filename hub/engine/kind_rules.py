@@ -35,6 +35,8 @@ class KindRules:
         self._waking = waking
         self._kind = kind
         self.by_name = {rule.name: rule for rule in rules}
+        self.idle: dict[frozenset[str], tuple[frozenset[str], frozenset[str]]] = {}
+        """Of a place, by the kinds that stand there: the rules that cannot begin, and the others."""
         self.absent = [rule for rule in rules if rule.absent_ns is not None]
         self._telling = [rule for rule in (*rules, *waking) if rule.rule.on_value is not None and rule.is_open]
         self._reading: dict[tuple[str, ...], Woken] = {}

@@ -36,6 +36,7 @@ class Modes:
         self._alarming = alarming
         self._known: dict[str, Exercise] = {}
         self._modes: dict[tuple[str, str], Mode] = {}
+        self._were_any = True
 
     def restore(self, exercise: Exercise) -> None:
         """Take an entry of a checkpoint."""
@@ -101,6 +102,11 @@ class Modes:
             place = self._content.subject(each.key)
             if place is None or _are_beside(place[0], case.device):
                 self._end(each, moment, {"overridden_by": f"{case.rule.name} {case.state.key}"})
+
+    def may_have_tried(self) -> bool:
+        """Return whether a test or drill is known, or was when this was asked last; True the first time."""
+        before, self._were_any = self._were_any, bool(self._known)
+        return before or self._were_any
 
     def is_testing(self, device: Device) -> bool:
         """Return whether ``device`` is under test."""
@@ -251,7 +257,7 @@ class Modes:
     def _keep(self, exercise: Exercise) -> None:
         """Say that ``exercise`` is new or about to change, and is to be judged."""
         self._state.touch(_entry(exercise), exercise)
-        exercise.is_judged = False
+        exercise.is_judged, self._were_any = False, True
         self._known[_entry(exercise)] = exercise
         self._modes = {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from hub.catalogue import CommandKind, Kind
@@ -25,6 +25,8 @@ from hub.normalize.responses import Response, compile_response
 
 COUNTS = ("partials", "unknown_names", "clocks_unset", "clocks_disagreeing")
 """What handlers count."""
+SPARE = 100
+"""So many outfits that nobody has any more may be kept, and as many as there are in use."""
 _NOTHING = StoringNothing()
 
 
@@ -66,15 +68,26 @@ class Outfits:
         self._responses = {name: compile_response(kind) for name, kind in kinds.items()}
         self._made: dict[tuple[object, ...], Outfit] = {}
         self._counted: Counter[str] = Counter()
+        self._tidied = 0
 
     def count_of(self, name: str) -> int:
         """Return what all handlers together counted as ``name`` since they were compiled; those without it count 0."""
         return self._counted[name] + sum(getattr(outfit.handler, name, 0) for outfit in self._made.values())
 
-    def keep_only(self, devices: Iterable[Device]) -> None:
-        """Forget what none of ``devices`` is equipped with any more: own parameters make an outfit of its own."""
-        used = {id(device.handler) for device in devices}
-        gone = [wish for wish, outfit in self._made.items() if id(outfit.handle) not in used]
+    def learn(self, profiles: Mapping[str, Profile], changed: Collection[str]) -> None:
+        """Take other profiles, of which these have ``changed``: devices of those are to be equipped again."""
+        self._profiles = profiles
+        self._forget([wish for wish in self._made if wish[0] in changed])
+
+    def tidy(self, devices: Callable[[], Iterable[Device]]) -> None:
+        """Forget what no device is equipped with any more, once that may be much: own parameters make an own outfit."""
+        if len(self._made) <= 2 * self._tidied + SPARE:
+            return
+        used = {id(device.handler) for device in devices()}
+        self._forget([wish for wish, outfit in self._made.items() if id(outfit.handle) not in used])
+        self._tidied = len(self._made)
+
+    def _forget(self, gone: Iterable[tuple[object, ...]]) -> None:
         for handler in [self._made.pop(wish).handler for wish in gone]:
             self._counted.update({name: getattr(handler, name, 0) for name in COUNTS})
 

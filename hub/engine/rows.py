@@ -1,4 +1,4 @@
-"""Documents as the engine keeps them: of a device its row, from which the document is made again, else the bytes."""
+"""Documents as the engine keeps them: of a device or place its row, from which it is made again, else the bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 from typing_extensions import override
 
-from hub.model import Revision, Scalar
+from hub.model import Scalar
 
 
 class Document(msgspec.Struct, gc=False):
@@ -49,15 +49,36 @@ class DeviceRow(msgspec.Struct, frozen=True, gc=False):
         return _write(said)
 
 
-Kept = Document | DeviceRow
+class PlaceRow(msgspec.Struct, frozen=True, gc=False):
+    """A place document; the site's own place has no parent."""
+
+    site: str
+    place: str
+    type: str
+    parent: str = ""
+    building: str = ""
+    zone: str = "UTC"
+    label: dict[str, str] = {}
+    facts: dict[str, Scalar] = {}
+
+    @property
+    def body(self) -> bytes:
+        """The document of this row as the registry writes it."""
+        return _write(self)
+
+
+Row = DeviceRow | PlaceRow
+Kept = Document | Row
 
 DOUBLE = "~drill"
 """Ends the names of doubles; nobody can register such a name, and no topic holds one."""
-_DEVICE = "device/"
+_DEVICE, _PLACE = "device/", "place/"
 _read = msgspec.json.Decoder(DeviceRow).decode
+_read_place = msgspec.json.Decoder(PlaceRow).decode
 _write = msgspec.json.Encoder(order="sorted").encode
 _NO_PARAMS: dict[str, Scalar] = {}
 """Of every device that has none; nobody changes those of a row."""
+_NO_LABEL: dict[str, str] = {}
 
 
 def read_row(document: bytes) -> DeviceRow:
@@ -69,13 +90,25 @@ def read_row(document: bytes) -> DeviceRow:
     )  # fmt: skip
 
 
+def read_place(document: bytes) -> PlaceRow:
+    """Return the row of a place's document, as :func:`read_row` does."""
+    row, intern = _read_place(document), sys.intern
+    return PlaceRow(
+        intern(row.site), intern(row.place), intern(row.type), intern(row.parent), intern(row.building),
+        intern(row.zone), row.label or _NO_LABEL, row.facts or _NO_PARAMS,
+    )  # fmt: skip
+
+
 def kept(key: str, body: bytes) -> Kept:
-    """Return a document as it is kept: of a device the row alone where that says it all, for 270 bytes less."""
+    """Return a document as it is kept: of a device or place the row where that says it all, for 270 bytes less."""
+    row: Row
     if key.startswith(_DEVICE):
         row = read_row(body)
-        if row.body == body:
-            return row
-    return Document(body)
+    elif key.startswith(_PLACE):
+        row = read_place(body)
+    else:
+        return Document(body)
+    return row if row.body == body else Document(body)
 
 
 def row_of(document: Kept) -> DeviceRow:
@@ -83,16 +116,10 @@ def row_of(document: Kept) -> DeviceRow:
     return document if isinstance(document, DeviceRow) else read_row(document.body)
 
 
-def revised(known: Mapping[str, Kept], revision: Revision, bodies: Mapping[str, bytes]) -> dict[str, Kept]:
-    """Return what ``revision`` makes of documents; it names ``bodies`` by their hash."""
-    gone = {*revision.removed}
-    left = {key: document for key, document in known.items() if key not in gone}
-    return left | {key: kept(key, bodies[digest]) for key, digest in sorted(revision.put.items())}
-
-
-def without_rows(documents: Mapping[str, Kept]) -> dict[str, Kept]:
-    """Return documents but those that are the row of their device, which that has itself: 118 bytes with the key."""
-    return {key: document for key, document in documents.items() if not isinstance(document, DeviceRow)}
+def site_and_name(key: str) -> tuple[str, str]:
+    """Return what the key of a device or place names."""
+    _, site, name = key.split("/", 2)
+    return site, name
 
 
 class WithRow(Protocol):
@@ -105,22 +132,28 @@ class WithRow(Protocol):
 
 
 class Bodies(Mapping[str, bytes]):
-    """The bodies of documents by key, each made when it is asked for; and those of ``devices``, by SITE/NAME.
+    """The bodies of documents by key, each made when it is asked for; of ``devices`` by SITE/NAME, and of ``places``.
 
     Doubles among the devices have none.
     """
 
-    def __init__(self, documents: Mapping[str, Kept], devices: Mapping[str, WithRow] = MappingProxyType({})) -> None:
+    def __init__(
+        self, documents: Mapping[str, Kept], devices: Mapping[str, WithRow] = MappingProxyType({}),
+        places: Mapping[tuple[str, str], PlaceRow] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
         self._documents = documents
         self._devices = devices
+        self._places = places
 
     def _find(self, key: object) -> Kept | None:
-        if not isinstance(key, str):
+        if not isinstance(key, str) or key.endswith(DOUBLE):
             return None
         found = self._documents.get(key)
-        if found is None and key.startswith(_DEVICE) and not key.endswith(DOUBLE):
+        if found is None and key.startswith(_DEVICE):
             device = self._devices.get(key.removeprefix(_DEVICE))
             return None if device is None else device.row
+        if found is None and key.startswith(_PLACE):
+            return self._places.get(site_and_name(key))
         return found
 
     @override
@@ -140,7 +173,11 @@ class Bodies(Mapping[str, bytes]):
 
     @override
     def __iter__(self) -> Iterator[str]:
-        yield from self._documents
+        yield from (key for key in self._documents if not key.endswith(DOUBLE))
+        for site, name in self._places:
+            key = f"{_PLACE}{site}/{name}"
+            if key not in self._documents:
+                yield key
         for name in self._devices:
             key = f"{_DEVICE}{name}"
             if key not in self._documents and not name.endswith(DOUBLE):

@@ -13,7 +13,7 @@ from hub.commands.life import Command, Lease
 from hub.engine.encoded import Encoded, Piece
 from hub.engine.known import DeviceState, Written, entry_key, read
 from hub.engine.ledger import Ledger
-from hub.engine.rows import DeviceRow, Document, Kept
+from hub.engine.rows import DeviceRow, Document, Kept, PlaceRow
 from hub.engine.unsettled import Unsettled
 from hub.errors import CorruptError
 from hub.model import Reply, Scalar
@@ -143,8 +143,8 @@ class Wanted(msgspec.Struct):
 
 Asked = Command | Lease | Exercise | Wanted | Desired
 Entry = Clock | Ledger | DeviceState | RuleState | Memory | Seen | Asked | Unsettled | Waiting | Answers | Document
-Touched = Entry | DeviceRow
-"""A device's document changes as its row."""
+Touched = Entry | DeviceRow | PlaceRow
+"""The document of a device or place changes as its row."""
 
 _TYPES: dict[str, type[Any]] = {
     "clock": Clock, "ledger": Ledger, "answers": Answers, "device": Written, "rule": RuleState, "memory": Memory,
@@ -268,6 +268,11 @@ class State:
             done += self._encode(*self._settling.popitem())
         return not self._unencoded and not self._pending and not self._settling
 
+    @property
+    def has_only_unsettled(self) -> bool:
+        """True when nothing but messages that have not settled is left to encode."""
+        return not self._unencoded and not self._pending
+
     def full_pieces(self) -> list[Piece]:
         """Return what of the checkpoint may lie elsewhere until it is taken."""
         return [] if self._encoded is None else self._encoded.full()
@@ -294,7 +299,7 @@ def _body(entry: Touched | None) -> object:
     """Return what is encoded of an entry."""
     if isinstance(entry, DeviceState):
         return entry.written()
-    return Document(entry.body) if isinstance(entry, DeviceRow) else entry
+    return Document(entry.body) if isinstance(entry, DeviceRow | PlaceRow) else entry
 
 
 def decode_entries(rows: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, Entry]]:

@@ -84,23 +84,28 @@ class Views:
         return self._memories
 
     def forget_all(self, rule: str, at: str) -> None:
-        """Forget what is remembered for a rule ("": any) that is gone, or ``at`` a device, place or site ("": any).
+        """Forget what is remembered for a rule that is gone, or that is off ``at`` a site ("": any)."""
+        for name, key in sorted(name for name in self._memories if name[0] == rule and is_at(name[1], at)):
+            self.forget(name, key)
 
-        Also what a device that is gone has said to the inputs of others: another of its name begins anew.
-        """
-        self.at_rest.clear()
-        for name, key in sorted(self._memories):
-            if rule in {name, ""} and is_at(key, at):
-                self.forget(name, key)
-            elif at:
-                self._forget_member(name, key, at)
+    def forget_subject(self, subject: Subject, rules: Iterable[str]) -> None:
+        """Forget what is remembered for a device or place that is gone, by any of ``rules``."""
+        parts = ("", *(subject.state.seldom.parts or ())) if isinstance(subject, Device) else ("",)
+        for rule in rules:
+            for part in parts:
+                self.forget(rule, subject.key_of(part))
+        if isinstance(subject, Device):
+            self.forget_member(subject, subject.places)
 
-    def _forget_member(self, rule: str, key: str, device: str) -> None:
-        memory = self._memories[rule, key]
-        for tracks in memory.tracks.values():
-            for member in [name for name in tracks if name.partition("#")[0] == device]:
-                self._state.touch(f"memory/{rule}/{key}", memory)
-                del tracks[member]
+    def forget_member(self, device: Device, places: Iterable[Place]) -> None:
+        """Forget what a device has said to the inputs of places that it has left: one of its name begins anew there."""
+        for place in places:
+            for rule in place.rules.by_name:
+                memory = self._memories.get((rule, place.key))
+                for tracks in () if memory is None else memory.tracks.values():
+                    for member in [name for name in tracks if name.partition("#")[0] == device.key]:
+                        self._state.touch(f"memory/{rule}/{place.key}", memory)  # type: ignore[arg-type] # it is there
+                        del tracks[member]
 
     def of(self, rule: CompiledRule, subject: Subject, part: str, now: Present) -> Held:
         """Return what ``rule`` sees of ``subject`` now."""

@@ -61,6 +61,11 @@ class WaitingRoom:
         self._state.remove(key)
         return [message[1:] for message in waiting.messages if message[0] >= t - KEPT_NS]
 
+    @property
+    def is_empty(self) -> bool:
+        """True while nothing waits: nobody need be asked for."""
+        return not self._waiting
+
     def let_go(self, t: int) -> None:
         """Forget the devices of which nothing has come for an hour."""
         if not self._is_in_order:

@@ -26,9 +26,19 @@ def documents(
     its ``state`` instead; of one that is pending there is nothing: the engine does not know it yet.
     """
     zones, tree = zones_of(sites), tree_of(places)
-    bodies: dict[str, bytes] = {}
-    for site in sites:
-        bodies[f"place/{site.id}/{site.id}"] = _canonical(
+    bodies = of_sites(sites) | of_places(zones, tree, places)
+    bodies |= of_devices(zones, tree, devices)
+    for source in sources:
+        bodies[f"source/{source.id}"] = _canonical(
+            {"source": source.id, "network": source.network, "params": source.params}
+        )
+    return bodies
+
+
+def of_sites(sites: Iterable[Site]) -> dict[str, bytes]:
+    """Return the documents of sites' own places."""
+    return {
+        f"place/{site.id}/{site.id}": _canonical(
             {
                 "site": site.id,
                 "place": site.id,
@@ -40,8 +50,14 @@ def documents(
                 "facts": site.facts,
             }
         )
-    for place in places:
-        bodies[f"place/{place.site}/{place.id}"] = _canonical(
+        for site in sites
+    }
+
+
+def of_places(zones: Mapping[str, str], tree: Tree, places: Iterable[Place]) -> dict[str, bytes]:
+    """Return the documents of ``places`` alone, of sites in ``zones``; those around them are in the ``tree``."""
+    return {
+        f"place/{place.site}/{place.id}": _canonical(
             {
                 "site": place.site,
                 "place": place.id,
@@ -53,12 +69,8 @@ def documents(
                 "facts": place.facts,
             }
         )
-    bodies |= of_devices(zones, tree, devices)
-    for source in sources:
-        bodies[f"source/{source.id}"] = _canonical(
-            {"source": source.id, "network": source.network, "params": source.params}
-        )
-    return bodies
+        for place in places
+    }
 
 
 def zones_of(sites: Iterable[Site]) -> dict[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import ConfigError
@@ -15,6 +16,14 @@ from hub.registry.nouns import Device, DeviceState, Division, Place, Site, Sourc
 
 REGISTRY_ANSWER_SECONDS = 30.0
 """What a process that works for years waits; a first start with 100,000 devices takes 5 s in all."""
+
+
+class Snapshot(NamedTuple):
+    """What there is at a revision, as documents; ``line`` is the last of the audit then."""
+
+    revision: int
+    documents: dict[str, bytes]
+    line: int
 
 
 class Registry(Database):
@@ -159,27 +168,32 @@ class Registry(Database):
         async with self.transaction() as connection:
             return await rows.devices(connection)
 
-    async def snapshot(self, partition: str | None = None) -> tuple[int, dict[str, bytes]]:
+    async def snapshot(self, partition: str | None = None) -> Snapshot:
         """Return the revision and, of that very moment, the documents of one partition (of all with None)."""
         async with self.transaction() as connection:
             revision = int((await connection.execute(select(schema.state.c.revision))).scalar_one())
+            line = int((await connection.execute(select(func.max(schema.audit.c.id)))).scalar_one() or 0)
             sites = [site for site in await rows.sites(connection) if partition in {None, site.partition}]
             mine = {site.id for site in sites}
             places = [place for place in await rows.places(connection) if place.site in mine]
             sources = [source for source in await rows.sources(connection) if partition in {None, source.partition}]
             entries, params = await rows.entries(connection), await rows.params(connection)
             off = await rows.scenes_off(connection)
-            bodies = documents.documents(sites, places, (), sources)
+            bodies = documents.documents(sites, (), (), sources)
             zones, tree = documents.zones_of(sites), documents.tree_of(places)
+            for start in range(0, len(places), rows.PART):
+                bodies |= documents.of_places(zones, tree, places[start : start + rows.PART])
+                await self._clock.sleep(0)
             async for some in rows.devices_in_parts(connection):
                 devices = [device for device in some if device.site in mine]
                 bodies |= documents.of_devices(zones, tree, devices)
         bodies |= dict(documents.switches(sites, off))
-        return revision, bodies | dict(documents.circumstances(sites, entries, params))
+        bodies |= documents.circumstances(sites, entries, params)
+        return Snapshot(revision, bodies, line)
 
     async def documents(self, partition: str | None = None) -> dict[str, bytes]:
         """Return the documents of :meth:`snapshot`."""
-        return (await self.snapshot(partition))[1]
+        return (await self.snapshot(partition)).documents
 
 
 async def wrong_codes(connection: AsyncConnection, places: Sequence[Place]) -> list[tuple[validation.Key, str]]:

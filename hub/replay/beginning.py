@@ -21,8 +21,7 @@ from hub.journal.archive import archived
 from hub.journal.files import RESTORE, connect, translate
 from hub.journal.neighbours import state_path
 from hub.journal.records import is_sealed
-from hub.model import Effects, Record
-from hub.pipeline import NewRevision
+from hub.model import Effects, NewRevision, Record
 from hub.replay.tape import Tape
 from hub.rules.states import CompiledRule
 

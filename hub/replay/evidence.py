@@ -215,7 +215,7 @@ def _opened(engine: Engine, message: Heard) -> tuple[bytes, int | None]:
     rows = [msgspec.json.decode(documents[key], type=SourceRow) for key in documents if key.startswith("source/")]
     if not rows:
         return message.payload, None
-    networks = [Network.model_validate_json(body) for key, body in documents.items() if key.startswith("network/")]
+    networks = [Network.model_validate_json(documents[key]) for key in documents if key.startswith("network/")]
     route = compile_router(rows, {network.network: network for network in networks}).route(message.topic)
     if route is None:
         return message.payload, None

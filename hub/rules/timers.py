@@ -139,6 +139,10 @@ class Timers:
         """Forget ``(owner, key)``."""
         self._heaps[kind].drop(owner, key)
 
+    def due_of(self, kind: TimerClass, owner: str, key: str) -> int | None:
+        """Return when ``(owner, key)`` is due, if it is."""
+        return self._heaps[kind].wanted.get(owner, {}).get(key)
+
     def due(self, kind: TimerClass, now: int) -> Iterator[tuple[int, str, str]]:
         """Yield and forget what is due at ``now``; what is set while iterating and due is yielded too."""
         heap = self._heaps[kind]

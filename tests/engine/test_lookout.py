@@ -57,7 +57,8 @@ class Life:
         """Do one thing, a record or several."""
         desk, hands = self.desk, self.desk.engine._hands  # noqa: SLF001 -- the oracle: all of them, over or not
         if self._is_thorough:
-            hands.revised()
+            for device in desk.engine.content.devices():
+                hands.spoke(device)
         ids = sorted(hands.commands)
         if what in COMMANDS:
             asks(desk, name, what, f"c{len(desk.records):04}")

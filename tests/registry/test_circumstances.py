@@ -8,7 +8,7 @@ from datetime import datetime
 import orjson
 import pytest
 
-from hub.engine.places import Circumstances, Settled
+from hub.engine.circumstances import Circumstances, Settled
 from hub.engine.rows import DeviceRow
 from hub.errors import ConfigError
 from hub.model import PlaceType

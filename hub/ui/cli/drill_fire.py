@@ -96,7 +96,7 @@ async def _play(desk: Desk, wish: Wish) -> Findings:
     settings = here.here
     tape_of(settings.files_dir)  # without a journal nothing can be timed: said before anything begins
     async with desk.registry() as registry:
-        _, rows = await registry.snapshot(settings.partition)
+        rows = await registry.documents(settings.partition)
     documents = {**rows, **read_profiles(settings)}
     zone = zone_of(documents, wish.site, wish.zone)
     who = speakers(zone, documents, wish.detectors)

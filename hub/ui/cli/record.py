@@ -48,7 +48,7 @@ def record(
 async def _record(desk: Desk, to: Recorder, seconds: float | None) -> None:
     settings = desk.here
     async with Registry(settings.registry_url()) as registry:
-        _, rows = await registry.snapshot(settings.partition)
+        rows = await registry.documents(settings.partition)
         sites = sites_heard(settings, await registry.partitions(), rows)
     documents = {**read_content(settings), **rows}
     content = revise({}, documents, __version__)

@@ -74,8 +74,7 @@ async def lines_of(desk: Desk, shelf: Shelf, scene: Scene, site: str) -> list[Li
     """Return what the check of a scene says; ConfigError ``site_unknown``, or for wishes that nobody can read."""
     wishes = read_wishes(desk.settings.notify.dir, desk.settings.notify.urls)
     async with desk.registry() as registry:
-        partition = await partition_of(registry, site)
-        _, documents = await registry.snapshot(partition)
+        documents = await registry.documents(await partition_of(registry, site))
         known = await known_of(registry)
     ground = Ground(scene, site, {**read_profiles(desk.settings), **shelf.documents(), **documents})
     return checks.check(ground, shelf, known, wishes)

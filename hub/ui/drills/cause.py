@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from hub.engine.places import Circumstances, PlaceRow, bodies_of
-from hub.engine.rows import DeviceRow
+from hub.engine.circumstances import Circumstances
+from hub.engine.places import bodies_of
+from hub.engine.rows import DeviceRow, PlaceRow
 from hub.errors import ConfigError
 from hub.model import PlaceType, Scalar
 from hub.normalize.examples import Example, example_bytes, expectations

@@ -171,7 +171,7 @@ class Rounds:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._documents: object = None
+        self._revisions = -1
         self._dwellings = Dwellings({})
         self._cover: list[Cover] = []
         self._next = 0
@@ -179,8 +179,8 @@ class Rounds:
     def cover(self) -> list[Cover]:
         """Return what is covered, as the last round found it."""
         hub, content, now = self._hub, self._hub.engine.content, self._hub.clock.monotonic_ns()
-        if self._documents is not content.documents:  # every revision makes them anew
-            self._documents, self._dwellings, self._next = content.documents, Dwellings(content.bodies()), now
+        if self._revisions != content.revisions:
+            self._revisions, self._dwellings, self._next = content.revisions, Dwellings(content.bodies()), now
         if now >= self._next:
             self._cover = self._dwellings.cover(self._heard_at, hub.clock.wall_ns() - WITHIN_NS)
             self._next = now + ROUND_NS

@@ -15,8 +15,7 @@ from hub.bridge.frames import decode_packets
 from hub.catalogue import Catalogue
 from hub.durations import nanoseconds
 from hub.engine.apply import Engine
-from hub.engine.places import PlaceRow
-from hub.engine.rows import DeviceRow
+from hub.engine.rows import DeviceRow, PlaceRow
 from hub.model import (
     AlarmState,
     Batch,

@@ -6,15 +6,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import msgspec
-
 from hub.catalogue import Label
 from hub.engine.aims import targets_of
 from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.guards import ONE_LANE
-from hub.engine.places import Place, PlaceRow, Subject, bodies_of
-from hub.engine.rows import Document, read_row
+from hub.engine.places import Place, Subject
+from hub.engine.rows import Document, PlaceRow, read_row
 from hub.engine.state import State
 from hub.normalize.profile import Profile
 from hub.rules.asking import needed
@@ -75,8 +73,7 @@ class Ground:
     @property
     def places(self) -> list[PlaceRow]:
         """The places of the site, the site itself among them."""
-        bodies = bodies_of(self.content.bodies(), "place")
-        return [msgspec.json.decode(body, type=PlaceRow) for body in bodies]
+        return [row for _, row in sorted(self.content.circumstances.places.items())]
 
     @property
     def devices(self) -> list[Device]:

@@ -1,0 +1,154 @@
+"""The parts of the engine, and what time and revisions do to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Protocol
+
+from hub.engine.acting import Hands
+from hub.engine.alarms import Alarms
+from hub.engine.areas import Areas
+from hub.engine.change import Change, parts
+from hub.engine.content import Content
+from hub.engine.desires import Desires
+from hub.engine.doubles import Doubles
+from hub.engine.encoding import TopicNames
+from hub.engine.hearing import Ear, Grammar
+from hub.engine.judging import Judge
+from hub.engine.moment import Moment, Output
+from hub.engine.orders import Orders
+from hub.engine.redelivery import Decode, Redelivery
+from hub.engine.state import State
+from hub.model import (
+    Record,
+    Revision,
+    Severity,
+    Writing,
+)
+from hub.rules.states import CompiledRule
+from hub.rules.timers import TimerClass, Timers
+
+CLOCK_STEP_NS = 5_000_000_000
+
+
+class Topics(TopicNames, Grammar, Protocol):
+    """The topic grammar, handed in so that the engine needs no bridge."""
+
+
+class Core:
+    """The parts, wired; see :class:`hub.engine.apply.Engine`."""
+
+    def __init__(
+        self, journal: str, topics: Topics, decode: Decode, writing: Writing | None = None,
+        compiled: Callable[..., CompiledRule] = CompiledRule,
+    ) -> None:  # fmt: skip
+        self.state, self._timers, self.content = State(), Timers(), Content(compiled)
+        self.state.clock.journal = journal
+        self._output = Output(self.state, writing)
+        find, beside = self.content.find, self.content.beside
+        self._hands = Hands(self.state, self._timers, topics, self._output, find, beside)
+        self._alarms = Alarms(self.state, self.content, self._timers, self._hands, self._output)
+        self._judge = Judge(self.state, self.content, self._timers, self._alarms, self._output)
+        known = Redelivery(self.state, decode)
+        self._ear = Ear(self.state, self.content, self._judge, self._hands, self._output, topics, known)
+        self.modes, self.rule_states = self._alarms.modes, self._alarms.states
+        self._doubles = Doubles(self.state, self.content, self._alarms, self._ear)
+        self._removed_twins: list[tuple[str, str]] = []
+        self._areas = Areas(self.state, self.content, self._timers, self._output)
+        self._desires = Desires(self.state, self.content, self._timers, self._hands, self._output)
+        self._orders = Orders(self.state, self._areas, self._alarms, self._hands, self._desires, self._output)
+
+    # ------------------------------------------------------------------------------------------------------------ time
+
+    def _time(self, record: Record, moment: Moment) -> None:
+        clock = self.state.clock
+        if clock.received_at and clock.blind_since is None:
+            step = (record.received_at - clock.received_at) - (record.t - clock.t)
+            if abs(step) > CLOCK_STEP_NS:
+                self._output.report("device.clock_stepped", Severity.LOW, {"step_ms": step // 1_000_000}, moment)
+        self._ripen_running(moment)
+        if clock.blind_since is None:
+            self._ripen_judged(moment)
+
+    def _turn(self, at: int, moment: Moment) -> Generator[None, None, None]:
+        """Let windows, facts and entries of lists begin and end, also while the hub is blind."""
+        turned = yield from self.content.turn(at)
+        for some in parts(turned):
+            self._judge.turn(some, moment)
+            yield
+
+    def _ripen_running(self, moment: Moment) -> None:
+        """Do what does not wait while the hub is blind."""
+        for _, owner, key in self._timers.due(TimerClass.MODE, moment.t):
+            self.modes.ripen(owner, key, moment)
+        self._settle_modes(moment)
+        for _, owner, key in self._timers.due(TimerClass.RUNNING, moment.t):
+            self._areas.ripen(owner, key, moment)
+            self._desires.ripen(owner, key, moment)
+            for lapsed in self._hands.ripen(owner, key, moment):
+                self._alarms.owe(lapsed.rule, lapsed.key)
+        for _, owner, key in self._timers.due(TimerClass.ALARM, moment.t):
+            self._alarms.ripen(owner, key, moment)
+
+    def _settle_modes(self, moment: Moment, *, has_moved: bool = False) -> None:
+        """Judge what a test or drill that began or ended changes; while blind that waits."""
+        if self.state.clock.blind_since is not None:
+            return
+        changed = self.modes.take_unjudged()
+        if changed or has_moved:
+            self._doubles.settle(moment)
+            self._alarms.come_true(moment)
+        places = {key: place for one in changed for key, place in self.content.seeing(one.key).items()}
+        for key in sorted(places):
+            self._judge.tried(places[key], moment)
+
+    def _ripen_judged(self, moment: Moment) -> None:
+        awake = self.state.clock.awake(moment.t)
+        for kind, now, ripen in (
+            (TimerClass.JUDGED, moment.t, self._judge.ripen),
+            (TimerClass.AWAKE, awake, self._judge.awake),
+            (TimerClass.WINDOW, moment.t, self._judge.window),
+            (TimerClass.FORGET, awake, self._judge.moments.ripen),
+        ):
+            for _, owner, key in self._timers.due(kind, now):
+                ripen(owner, key, moment)
+
+    # ------------------------------------------------------------------------------------------------------- revisions
+
+    def _revise(self, record: Record, revision: Revision, moment: Moment) -> Generator[None, None, None]:
+        awake = self.state.clock.awake(moment.t)
+        change = yield from self.content.revise(revision, record.bodies, self.state, awake)
+        self._end(change, moment)
+        self.content.settle(change, self.state)
+        self.modes.forget_places()
+        self._settle_modes(moment, has_moved=True)
+        self._ear.forget_routes(change)
+        for some in parts(change.concerned):
+            for device in some:
+                self._judge.watch(device)
+            yield
+        self._alarms.revised(change, moment)
+        self._hands.revised(change)
+        if change.may_matter_elsewhere or change.removed_places:
+            self._judge.keyed.prune()
+        for turned in parts(change.turned):
+            self._judge.turn(turned, moment)
+            yield
+        for device in () if self._ear.waiting.is_empty else change.concerned:
+            self._ear.replay_waiting(device, record)  # a directory may have said what it is that nobody understood
+
+    def _end(self, change: Change, moment: Moment) -> None:
+        """End the states of what is gone, while it can still be told."""
+        for site, rule in change.over(self._alarms.states, self._alarms.views.remembered()):
+            self._alarms.forget(rule, moment, at=site, why="scene switched off" if site else "rule removed")
+        self._doubles.forget(change, moment)
+        for device in (one for one in change.removed_devices if not one.is_double):
+            self._alarms.forget_subject(device, moment, why="device removed")
+            self._hands.release_device(device, moment)
+            self._removed_twins += self._desires.forget(device, moment)
+        for place in change.removed_places:
+            self._alarms.forget_subject(place, moment, why="place removed")
+        for device, places in change.left:
+            self._alarms.views.forget_member(device, places)
+        if change.removed_rules or change.switched_off:
+            self._judge.unwatch(self.content.silent(), moment)

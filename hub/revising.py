@@ -1,0 +1,111 @@
+"""What the hub is to work with, compared with what it works with: only what has changed, where that can be told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from hub import __version__, parts
+from hub.clock import Clock, in_turns
+from hub.config import Settings
+from hub.engine.content import Content
+from hub.engine.rows import PlaceRow, kept
+from hub.model import NewRevision
+from hub.registry.changes import Changes, changes_since
+from hub.registry.registry import Registry, Snapshot
+from hub.revisions import differing, revise
+
+Documents = Mapping[str, bytes]
+_WITHOUT_TRIAL = ("barred/", "device/", "place/")
+"""Documents that can be tried where the engine is, a few microseconds each; a place only while nothing holds there."""
+
+
+class Compared(NamedTuple):
+    """What differs, if anything does; ``files`` and ``known`` are what was compared, ``rows`` where all were read."""
+
+    note: NewRevision | None
+    files: Documents
+    known: Snapshot
+    rows: Documents | None = None
+
+
+class Files(NamedTuple):
+    """The documents of the files; ``superseded`` are those of a checkpoint that had to give way to them.
+
+    Those are compared instead of what is held, until that has been journaled.
+    """
+
+    documents: Documents
+    superseded: Documents
+
+
+class Comparing:
+    """Compares; whoever journals what differs says so by :meth:`settle`."""
+
+    def __init__(self, settings: Settings, clock: Clock, registry: Registry, content: Content, files: Files) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._registry = registry
+        self._content = content
+        self._files = files
+        self._directories: dict[str, bytes] = {}
+        self._known: Snapshot | None = None
+
+    @property
+    def revision(self) -> int:
+        """Return the registry's revision that the engine works with, -1 for none."""
+        return -1 if self._known is None else self._known.revision
+
+    def settle(self, compared: Compared) -> None:
+        """Compare with this from now on: the engine will have it."""
+        self._files, self._known = Files(compared.files, {}), compared.known._replace(documents={})
+
+    async def compare(self, files: Documents | None, directories: Documents) -> Compared:
+        """Compare files (``files``, if they were read again), registry, and what sources said of their devices.
+
+        ConfigError when the engine could not work with them.
+        """
+        self._directories |= directories
+        if files is None and not directories and not self._files.superseded and self._known is not None:
+            changes = await changes_since(self._registry, self._known, self._settings.partition)
+            if changes is not None:
+                known = Snapshot(changes.revision, {}, changes.line)
+                return Compared(await self._changed(changes), self._files.documents, known)
+        return await self._whole(self._files.documents if files is None else files)
+
+    async def _whole(self, files: Documents) -> Compared:
+        known = self._known
+        if known is None or await self._registry.revision() != known.revision:
+            known = await self._registry.snapshot(self._settings.partition)
+        held, rows = self._content.bodies(), None if known is self._known else known.documents
+        sought = parts.Sought(files, rows, self._directories, self._files.superseded)  # held now: the engine works on
+        return Compared(await asyncio.to_thread(parts.difference, self._settings, sought, held), files, known, rows)
+
+    async def _changed(self, changes: Changes) -> NewRevision | None:
+        """Return what differs of documents that may have changed."""
+        content = self._content
+        mine = changes.keys | {key for key in content.documents if key.partition("/")[0] in changes.nouns}
+        held = {key: body for key in mine if (body := content.body(key)) is not None}
+        note = differing(held, changes.documents, __version__)
+        if note is None:
+            return None
+        put = {key: note.bodies[digest] for key, digest in note.revision.put.items()}
+        if all(map(_is_tried_here, [*put.items(), *((key, b"") for key in note.revision.removed)])):
+            await in_turns(content.try_out(put), self._clock)
+            return note
+        gone = {*note.revision.removed}
+        bodies = content.bodies()
+        return await asyncio.to_thread(_tried, bodies, put, gone)
+
+
+def _tried(held: Documents, put: Documents, gone: set[str]) -> NewRevision | None:
+    return revise(held, {key: body for key, body in {**held, **put}.items() if key not in gone}, __version__)
+
+
+def _is_tried_here(document: tuple[str, bytes]) -> bool:
+    key, body = document
+    if not key.startswith(_WITHOUT_TRIAL):
+        return False
+    row = kept(key, body) if body and key.startswith("place/") else None
+    return not isinstance(row, PlaceRow) or not row.facts
