@@ -207,7 +207,7 @@ def test_a_device_with_a_profile_or_without_a_clock_takes_the_usual_way(content:
 
 PASSAGES = st.lists(
     st.tuples(
-        st.sampled_from(["passage", "denial", "forced", "again", "again", "lock"]),
+        st.sampled_from(["passage", "passage", "denial", "forced", "again", "again", "lock", "kept"]),
         st.sampled_from([0.0, 0.0, 0.0, 90.0, 100_000.0]),
         st.sampled_from([1, 1, 2]),
         st.sampled_from([None] * 9 + ["lose", "restart", "tick", "save", "blind"]),
@@ -224,11 +224,15 @@ def passing(desk: Desk, words: Passages) -> Iterator[Desk]:
         desk.wait(1)
         desk = upset(desk, upset_by)
         at = desk.wall - round(age * SECOND)
-        said = {"passage": gate.passage, "denial": gate.denial, "forced": gate.forced_door}.get(what)
+        said = {"passage": gate.passage, "kept": gate.passage, "denial": gate.denial, "forced": gate.forced_door}.get(
+            what
+        )
         if said is not None:
             last = [report.payload for report in said(at)]
         elif what == "lock":
             last = [last[0].replace(b'"subEventType":75', b'"subEventType":22')]
+        if what == "kept":  # while the gate was offline
+            last = [payload.replace(b'"currentEvent":true', b'"currentEvent":false') for payload in last]
         last = [payload.replace(b'"doorNo":2', b'"doorNo":%d' % door) for payload in last]
         desk.hear(*(Publish("hub/s1/gate/signal", payload) for payload in last))
         settle(desk, upset_by)
@@ -257,6 +261,7 @@ def _gate() -> dict[str, bytes]:
 @example(words=[("passage", 0.0, 1, None)] * 12)
 @example(words=[*[("passage", 0.0, 1, None)] * 6, ("again", 0.0, 1, None), ("passage", 0.0, 1, "save")])
 @example(words=[*[("passage", 0.0, 1, None)] * 6, ("passage", 90.0, 1, None), ("again", 0.0, 1, "blind")])
+@example(words=[*[("passage", 0.0, 1, None)] * 6, ("kept", 0.0, 1, None)])
 @given(words=PASSAGES)
 def test_passages_end_the_usual_way_as_they_do_the_way_of_any_message(words: Passages, gate: dict[str, bytes]) -> None:
     usual = passed(words, gate)
