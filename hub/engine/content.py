@@ -55,7 +55,7 @@ class Content(Registered):
         turned, places, settled = change.others_than(former), list[Place](), touched.has_only_rules
         sites = touched.sites | {site for site, _ in (at_rest ^ now_at_rest)}
         for devices in self.stands.others(
-            self._bound_by(touched, change.removed_devices, moved, sites), at, settled=settled
+            self._bound_by(touched, [*change.removed_devices, *change.touched], moved, sites), at, settled=settled
         ):
             turned += devices
             yield
@@ -187,27 +187,27 @@ class Content(Registered):
                     change.removed_devices.append(device)
             yield
 
-    def _bound_by(self, touched: Touched, gone: list[Device], moved: list[Device], sites: set[str]) -> list[Device]:
-        """Return the devices whose rules may be others, but those that are ``gone``."""
+    def _bound_by(self, touched: Touched, done: list[Device], moved: list[Device], sites: set[str]) -> list[Device]:
+        """Return the devices whose rules may be others, but those that are gone or were given theirs: ``done``."""
         if touched.is_everywhere:
             found = [*self._devices.values()]
         else:
             found = [*moved, *(device for site in sorted(sites) for device in self.devices_of(site))]
             kinds = self.stands.rulebook.concerned if touched.has_new_rules else ()
             found += [device for device in self._devices.values() if device.row.kind in kinds] if kinds else []
-        removed = {device.key for device in gone}
-        return [device for device in found if device.key not in removed] if removed else found
+        others = {device.key for device in done}
+        return [device for device in found if device.key not in others] if others else found
 
     def _places_bound_by(self, touched: Touched, affected: set[Key], sites: set[str]) -> list[Place]:
         """Return the places whose rules may be others."""
         places = self.stands.places
         if touched.is_everywhere:
-            return [*places.values()]
+            return [place for place in places.values() if place.key not in self.stands.new]
         found = [places[key] for key in (f"{site}/@{name}" for site, name in affected) if key in places]
         kinds = {kind for kind in self.stands.rulebook.concerned if kind.startswith("@") and touched.has_new_rules}
         if sites or kinds:
             found += [place for place in places.values() if place.site in sites or f"@{place.row.type}" in kinds]
-        return found
+        return [place for place in {place.key: place for place in found}.values() if place.key not in self.stands.new]
 
     def _back(self, back: frozenset[tuple[str, str]]) -> list[Subject]:
         """Return the devices and places of which (site, rule) that was off is not any more."""

@@ -30,6 +30,8 @@ class Stands:
         self.places: dict[str, Place] = {}
         self.gone: dict[str, Place] = {}
         """Those of which the states are still to be ended; nobody stands there."""
+        self.new: set[str] = set()
+        """The keys of those that were made when places were furnished last."""
 
     def enter(self, devices: Iterable[Device]) -> None:
         """Let devices that stand nowhere stand where their rows say; those of one place share one tuple."""
@@ -65,7 +67,7 @@ class Stands:
 
         Nobody may stand there or below meanwhile. The new one has the rules that the former one had.
         """
-        types = self.rulebook.place_types
+        types, self.new = self.rulebook.place_types, set()
         for site, name in sorted(names):
             row, key = self._circumstances.places.get((site, name)), f"{site}/@{name}"
             known = self.places.pop(key, None)
@@ -73,6 +75,7 @@ class Stands:
                 self.gone |= {} if known is None else {key: known}
             elif known is None:
                 self.places[key] = Place(row, self.rules_of(row, key, at))
+                self.new.add(key)
             else:
                 self.places[key] = known if known.row is row else Place(row, known.rules)
 
