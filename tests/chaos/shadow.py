@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 
@@ -51,6 +52,10 @@ class Shadow:
             if until is not None and record.position > until:
                 break
             self._apply(self._engine, record)
+
+    async def keep_up(self) -> None:
+        """:meth:`follow` in a thread: what passes through our proxies meanwhile does not wait for us."""
+        await asyncio.to_thread(self.follow)
 
     def differing(self) -> tuple[int, list[str]]:
         """Return the record of the hub's checkpoint, and the entries in which it differs from the shadow's state."""

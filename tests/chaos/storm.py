@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -182,11 +183,11 @@ class Storm:
     async def _settled(self, fault: Fault, liveness_seconds: float) -> Evidence:
         """Wait until nothing is on its way any more and return what is known then."""
         await self.watch.until_quiet()
-        self.shadow.follow()
+        await self.shadow.keep_up()
         checkpoint, differing = await self._compared()
 
         async def gathered() -> Evidence:
-            self.shadow.follow()
+            await self.shadow.keep_up()
             return await self._evidence(fault, liveness_seconds, checkpoint, differing)
 
         deadline = self.clock.monotonic_ns() + SETTLED_SECONDS * 1_000_000_000
@@ -200,8 +201,8 @@ class Storm:
         """Return the first checkpoint behind what the shadow has applied, and where it differs."""
         found: list[tuple[int, list[str]]] = []
 
-        def is_seen() -> bool:
-            found.append(self.shadow.differing())
+        async def is_seen() -> bool:
+            found.append(await asyncio.to_thread(self.shadow.differing))
             return found[-1][0] > 0
 
         await wait_until(is_seen, seconds=SETTLED_SECONDS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
-from hub.failpoints import Place
 from tests.chaos.doors import CALM, EXIT, LOBBY, SMOKE, STRANGER, TTL, Doors, Told, ask_to_unlock, doors_of, ends, smell
 from tests.chaos.faults.fault import DOWN, STARTING, Fault
 from tests.chaos.faults.redis import GONE, SLOW
@@ -18,8 +17,6 @@ WORTH = timedelta(seconds=3)
 """How long a person's command is worth anything; then it has ended, whatever its device does."""
 
 ROUNDS = 3
-TOLD = (1, 5)
-"""A fire sends two commands, and two things are told of each: that it leaves, and that the broker has it."""
 
 
 async def spoil_responses(storm: Storm) -> None:
@@ -74,28 +71,6 @@ async def kill_between(storm: Storm, *, is_redis_down: bool) -> None:
         town.valkey.start()
 
 
-async def die_telling(storm: Storm) -> None:
-    """Let the hub kill itself as it knows what became of one of the commands of a fire; what the journal never knew.
-
-    Half of the times the command has not left, half of the times the door has it.
-    """
-    town = storm.town
-    async with doors_of(town) as doors:
-        town.hub.kill()
-        town.hub.start(f"{Place.COMMAND_TOLD}:{storm.random.randrange(*TOLD)}")
-        await smell(town, SMOKE)
-        await wait_until(town.hub.has_died, seconds=30)
-        known = len(doors.told)
-        town.hub.start()
-        for door in (EXIT, LOBBY):
-            await doors.until_first(door, "hold_door", after=known)
-        storm.acting.let_go += [EXIT] if doors.first(EXIT, "release_door") else []
-        burned = len(doors.told)
-        await smell(town, CALM)
-        for door in (EXIT, LOBBY):
-            await doors.until_first(door, "release_door", after=burned)
-
-
 async def _start_again(storm: Storm, doors: Doors) -> None:
     """Start the hub when its holds are over; return when it has heard everything, and burns still."""
     town, acting = storm.town, storm.acting
@@ -123,8 +98,8 @@ async def _until_ended(storm: Storm, identity: str) -> None:
 async def _left_at(storm: Storm, told: Told) -> int:
     """Return when the hub wrote that the broker has the command, in wall ns: we ourselves may look later."""
 
-    def is_written() -> bool:
-        storm.shadow.follow()
+    async def is_written() -> bool:
+        await storm.shadow.keep_up()
         return told.id in storm.shadow.left_at
 
     await wait_until(is_written)
@@ -155,12 +130,5 @@ ROWS = (
         strike=partial(kill_between, is_redis_down=True),
         says=GONE | {DOWN},
         may_say=STARTING | SLOW,
-    ),
-    Fault(
-        name=f"hub killed at {Place.COMMAND_TOLD}",
-        does=f"it kills itself at the failpoint `{Place.COMMAND_TOLD}`, as a fire has its doors held",
-        strike=die_telling,
-        says=frozenset({DOWN}),
-        may_say=STARTING,
     ),
 )

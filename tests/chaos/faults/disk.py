@@ -75,7 +75,7 @@ async def full_disk(storm: Storm, left_bytes: int) -> AsyncIterator[Path]:
         await storm.publisher.until_acked(RATE)
         async with storm.publisher.pause():  # with little room the journal lets go of what no checkpoint needs
             await storm.watch.until_quiet()
-            storm.shadow.follow()
+            await storm.shadow.keep_up()
             load(ballast, left_bytes)
         yield ballast
 
@@ -83,8 +83,8 @@ async def full_disk(storm: Storm, left_bytes: int) -> AsyncIterator[Path]:
 async def followed_until(storm: Storm, is_over: Callable[[], bool]) -> None:
     """Wait, and let the shadow read every record before it is trimmed."""
 
-    def is_over_and_followed() -> bool:
-        storm.shadow.follow()
+    async def is_over_and_followed() -> bool:
+        await storm.shadow.keep_up()
         return is_over()
 
     await wait_until(is_over_and_followed, seconds=30)

@@ -57,6 +57,7 @@ _OFTEN, _ONCE = (2, 6), (1, 2)
 _TIMES = {
     **dict.fromkeys(("taken", "journaled", "acknowledged", "applied"), _OFTEN),  # the first time is the start itself
     **dict.fromkeys(("streams", "timeseries"), _ONCE),  # a sink may take everything at once
+    "command": _OFTEN,  # that it leaves and that the broker has it, or that nobody is there, of each that a rule sends
     "checkpoint": (1, 3),  # each waits 3 s for what may settle: five of them are half a minute on a busy machine
 }
 _DEAD = frozenset({DOWN})
@@ -94,6 +95,5 @@ ROWS = (
             may_say=STARTING,
         )
         for place in Place
-        if place is not Place.COMMAND_TOLD  # in commands.py: there must be a command
     ),
 )
