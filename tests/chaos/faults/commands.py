@@ -10,7 +10,6 @@ from tests.chaos.faults.fault import DOWN, STARTING, Fault
 from tests.chaos.faults.redis import GONE, SLOW
 from tests.chaos.invariants import RELEASE_SECONDS
 from tests.chaos.storm import RATE, Storm
-from tests.chaos.watch import starved_ns
 from tests.waiting import wait_until
 
 WORTH = timedelta(seconds=3)
@@ -75,10 +74,11 @@ async def _start_again(storm: Storm, doors: Doors) -> None:
     """Start the hub when its holds are over; return when it has heard everything, and burns still."""
     town, acting = storm.town, storm.acting
     await storm.publisher.until_acked(round(RATE * 2 * TTL.total_seconds()))
-    known, began = len(doors.told), storm.clock.wall_ns()
+    known, began, waited = len(doors.told), storm.clock.wall_ns(), storm.watch.waits()
     town.hub.start()
     released = await doors.until_first(LOBBY, "release_door", after=known)
-    acting.release_seconds = (await _left_at(storm, released) - began - starved_ns(town.hub.pid)) / 1e9
+    left_at = await _left_at(storm, released)
+    acting.release_seconds = (left_at - began - storm.watch.starved_since(waited)) / 1e9
     storm.measured = f"released {acting.release_seconds:.1f} s after the start"
     await doors.until_first(LOBBY, "hold_door", after=known)
     acting.forgotten += [] if doors.first(EXIT, "hold_door", after=known) else [EXIT]
