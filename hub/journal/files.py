@@ -143,20 +143,16 @@ class SqliteFile:
         UnavailableError (``disk_full``, ``file_busy`` …) when the disk cannot take it now, CorruptError
         ``corrupt_file`` when the file is damaged; nothing of ``work`` is in the file then.
         """
-        began = perf_counter_ns()
-        try:
-            if is_little and self.is_at_hand:
-                self._wait_for_others(0)
-                try:
-                    return self._transact(work, then)
-                except UnavailableError as error:
-                    if error.code != UNAVAILABLE[sqlite3.SQLITE_BUSY]:
-                        raise
-            self._wait_for_others(PATIENCE_SECONDS)
-            return await self.call(partial(self._transact, work, then))
-        finally:
-            if is_little:
-                self.pace.took(perf_counter_ns() - began)
+        if is_little and self.is_at_hand:
+            self._wait_for_others(0)
+            try:
+                return self._transact_little(work, then)
+            except UnavailableError as error:
+                if error.code != UNAVAILABLE[sqlite3.SQLITE_BUSY]:
+                    raise
+        self._wait_for_others(PATIENCE_SECONDS)
+        transact = self._transact_little if is_little else self._transact
+        return await self.call(partial(transact, work, then))
 
     async def call(self, work: Callable[[], R]) -> R:
         """Run ``work``, which leaves the file alone, on its thread."""
@@ -189,6 +185,13 @@ class SqliteFile:
         if seconds != self._patience and self._connection is not None:
             self._connection.execute(f"PRAGMA busy_timeout={seconds * 1_000}")
             self._patience = seconds
+
+    def _transact_little(self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None]) -> R:
+        began = perf_counter_ns()
+        try:
+            return self._transact(work, then)
+        finally:
+            self.pace.took(perf_counter_ns() - began)
 
     def _transact(self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None]) -> R:
         connection = self._connection

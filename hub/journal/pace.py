@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-QUICK_NS = 2_000_000
-"""So long the loop may stand still for what spares it the thread; a disk with a battery takes 0.3 to 1 ms."""
+QUICK_NS = 5_000_000
+"""So long the loop may stand still for what spares it the thread. A quick disk takes 0.3 to 1 ms; where others want the
+processor too, it is 2 to 4 until the loop has it again, and with the thread it would wait for that twice."""
 WEIGHT = 8
 """How many writes forget one: a checkpoint of 10 ms among writes of 0.4 changes nothing, a second does."""
 
@@ -20,5 +21,5 @@ class Pace:
         return self._mean_ns < QUICK_NS
 
     def took(self, ns: int) -> None:
-        """Note how long one took, with all the waiting for it."""
+        """Note how long one took, wherever it was done."""
         self._mean_ns += (ns - self._mean_ns) // WEIGHT
