@@ -95,7 +95,7 @@ def caught_up(documents: Mapping[str, bytes]) -> Engine:
 class TrafficDesk(Desk):
     """What a hub of the benchmarks works with, and ``count`` messages of ``devices``.
 
-    The first ``lessons`` of them teach an engine the clocks of the devices, which costs it five times as much.
+    The first ``lessons`` of them teach an engine the clocks of the devices, and make what each device holds.
     """
 
     def __init__(self, devices: int, count: int, directory: Path) -> None:

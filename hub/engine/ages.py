@@ -19,6 +19,8 @@ SECOND_NS = 1_000_000_000
 IDENTITIES = 64
 MILLION = 1_000_000
 NO_AGES = (1, 0, 0)
+NONE_NS = -(2**63)
+"""Less than the least age of any message."""
 
 LIVE, LATE, BACKFILL = Timeliness.LIVE, Timeliness.LATE, Timeliness.BACKFILL
 _RANKS = {LIVE: 0, LATE: 1, BACKFILL: 2}
@@ -58,13 +60,13 @@ def live_ages(known: DeviceState, late_after_ns: int) -> tuple[int, int, int]:
 
     (least, largest received - measured ns; engine time awake until which that holds). The largest is up to a second
     less than it might be, so that devices share it: three integers of each were 96 bytes, and three lines of the
-    processor's cache a message.
+    processor's cache a message. No message is within while the first ones teach.
     """
-    if known.taught < LESSONS or not known.differences:
+    if not known.differences:
         return NO_AGES
     hour, least = newest(known.differences)
     error = known.clock_error
-    most = _multiple((error + late_after_ns) // SECOND_NS, SECOND_NS)
+    most = _multiple((error + late_after_ns) // SECOND_NS, SECOND_NS) if known.taught >= LESSONS else NONE_NS
     return error if error == least else least, most, _multiple(hour + 1, HOUR_NS)
 
 

@@ -14,8 +14,9 @@ from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.foreign import MAX_PAYLOAD_BYTES, ForeignEar, may_be_large
 from hub.engine.judging import Judge
+from hub.engine.lessons import NEVER_AWAKE
 from hub.engine.moment import Output
-from hub.engine.readings import BACKFILL, LATE, LIVE, NEVER_AWAKE
+from hub.engine.readings import BACKFILL, LATE, LIVE
 from hub.engine.redelivery import Redelivery
 from hub.engine.rows import DOUBLE
 from hub.engine.state import State, count

@@ -8,15 +8,14 @@ from zlib import crc32
 from hub.engine.ages import (
     AHEAD_NS,
     MILLION,
-    age_of,
     age_of_reading,
     count_sequence,
     first_time,
-    live_ages,
     rank,
 )
 from hub.engine.device import Device, Part
 from hub.engine.judging import Judge
+from hub.engine.lessons import timeliness
 from hub.engine.moment import Moment, Output
 from hub.engine.sparing import Stored
 from hub.engine.state import State
@@ -24,8 +23,6 @@ from hub.engine.woken import NOBODY
 from hub.errors import PoisonError
 from hub.model import Heard, Quality, Reading, Scalar, Series, Timeliness, Values
 
-NEVER_AWAKE = 2**63
-"""While blind nothing is usual: it lies behind the end of every device's ages."""
 MOST_PARTS = 4_096
 """Of one device; a fire panel has one for each detector. One that names its parts by the clock would fill memory, twins
 and the series of the store."""
@@ -122,7 +119,7 @@ class Readings:
             how = LIVE if blind_since is None else LATE
         else:
             time = measured - measured % MILLION + self._digest(device, element, reading.identity)
-            how = self._age(device, at - measured, blind_since)
+            how = timeliness(device, at - measured, blind_since)
         is_new = True
         if reading.identity is not None:
             time, is_new = first_time(known, reading.identity, time)
@@ -147,16 +144,6 @@ class Readings:
             moment = self._given(device, measured, is_late=is_late)
             for signal in reading.signals:
                 self._judge.moments.signal(device, reading.part or "", signal, moment)
-        return how
-
-    @staticmethod
-    def _age(device: Device, difference: int, blind_since: int | None) -> Timeliness:
-        """Judge a message that came ``difference`` ns after it was measured; what is as always teaches nothing."""
-        known = device.state
-        if device.least_age <= difference <= device.most_age and known.heard_awake < device.ages_end:
-            return LIVE
-        how = age_of(known, difference, device.outfit.late_after_ns, blind_since)
-        device.least_age, device.most_age, device.ages_end = live_ages(known, device.outfit.late_after_ns)
         return how
 
     def _store(self, part: Part, time: int, values: Values, *, is_new: bool) -> None:

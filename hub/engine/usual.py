@@ -10,7 +10,8 @@ from msgspec.structs import asdict
 from hub.engine.ages import MILLION, first_time
 from hub.engine.device import Device, Part
 from hub.engine.known import DeviceState
-from hub.engine.readings import GOOD, NEVER_AWAKE, Readings
+from hub.engine.lessons import NEVER_AWAKE, is_lesson, teach
+from hub.engine.readings import GOOD, Readings
 from hub.model import Heard, Reading, Values
 from hub.normalize.native import SHORT_BYTES
 
@@ -34,7 +35,8 @@ class UsualReadings(Readings):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
         measured, at, awake = said.t * MILLION, self._first_at + index, self._awake + index
-        if not device.least_age <= at - measured <= device.most_age or awake >= device.ages_end:
+        teaches = not device.least_age <= at - measured <= device.most_age or awake >= device.ages_end
+        if teaches and not is_lesson(device, at - measured, awake):
             return False
         part, known, seq = device.whole, device.state, said.seq
         if part is None or part.at > measured or device.is_silent or device.is_awaited:
@@ -42,6 +44,8 @@ class UsualReadings(Readings):
         if seq is not None and (seq - 1 != known.seq or said.boot != known.boot):
             return False
         self._hear_usual(known, seq, awake)
+        if teaches:
+            teach(device, at - measured)
         values, woken, output = asdict(said.values), part.woken, self._output
         part.values, part.at, part.awake, part.quality, part.bad = values, measured, awake, GOOD, ()
         if not part.has_changed:
@@ -65,6 +69,8 @@ class UsualReadings(Readings):
         known, seq, at, awake = device.state, reading.seq, self._at, self._awake + self._index
         self._hear_usual(known, seq, awake)
         measured, identity = reading.measured_at, reading.identity
+        if measured is not None and not _is_of_usual_age(device, at - measured, awake):
+            teach(device, at - measured)
         if measured is None:
             time = at - at % MILLION + self._readings_taken % MILLION
         elif identity is None:
@@ -86,10 +92,9 @@ class UsualReadings(Readings):
             message = self._message
             is_odd = identity is not None or self._awake == NEVER_AWAKE or message is None or message.retain
         else:
-            is_odd = (
-                not device.least_age <= self._at - measured <= device.most_age
-                or self._awake + self._index >= device.ages_end
-                or (identity is not None and identity in (known.seldom.identities or ()))
+            difference, awake = self._at - measured, self._awake + self._index
+            is_odd = (identity is not None and identity in (known.seldom.identities or ())) or not (
+                _is_of_usual_age(device, difference, awake) or is_lesson(device, difference, awake)
             )
         if is_odd or reading.backfill or device.is_silent or device.is_awaited:
             return None
@@ -130,3 +135,7 @@ class UsualReadings(Readings):
             return part.key not in self._standing and not part.woken.ask(values, part, awake)
         except Exception:  # noqa: BLE001 -- a bug of one rule, or 1 / 0: each is judged alone
             return False
+
+
+def _is_of_usual_age(device: Device, difference: int, awake: int) -> bool:
+    return device.least_age <= difference <= device.most_age and awake < device.ages_end

@@ -1,0 +1,37 @@
+"""What a message teaches of its device's clock, and how timely that makes it; the first ones only teach."""
+
+from __future__ import annotations
+
+from hub.engine.ages import AHEAD_NS, LESSONS, age_of, live_ages
+from hub.engine.device import Device
+from hub.model import Timeliness
+
+NEVER_AWAKE = 2**63
+"""While blind nothing is usual: it lies behind the end of every device's ages."""
+
+LIVE = Timeliness.LIVE
+
+
+def timeliness(device: Device, difference: int, blind_since: int | None) -> Timeliness:
+    """Judge a message that came ``difference`` ns after it was measured; what is as always teaches nothing."""
+    known = device.state
+    if device.least_age <= difference <= device.most_age and known.heard_awake < device.ages_end:
+        return LIVE
+    how = age_of(known, difference, device.outfit.late_after_ns, blind_since)
+    device.least_age, device.most_age, device.ages_end = live_ages(known, device.outfit.late_after_ns)
+    return how
+
+
+def is_lesson(device: Device, difference: int, awake: int) -> bool:
+    """Return whether a message is one of the first of ``device``, which are live whatever their age."""
+    return device.state.taught < LESSONS and awake < NEVER_AWAKE and difference >= -AHEAD_NS
+
+
+def teach(device: Device, difference: int) -> None:
+    """Take a lesson; one that says nothing new of the clock only counts, which is most of them."""
+    known = device.state
+    is_last = known.taught + 1 >= LESSONS
+    if is_last or difference < device.least_age or known.heard_awake >= device.ages_end:
+        timeliness(device, difference, None)
+    else:
+        known.taught += 1
