@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+from msgspec.structs import asdict
 from typing_extensions import override
 
 from hub.catalogue import CommandKind, Label, Type, is_member
@@ -15,7 +17,7 @@ from hub.engine.known import DeviceState
 from hub.engine.rows import DOUBLE, DeviceRow
 from hub.engine.woken import NOBODY
 from hub.errors import PoisonError
-from hub.model import Handler, Reading, Scalar, Series, Twin, Values
+from hub.model import Reading, Scalar, Series, Twin, Values
 from hub.normalize.native import Shape
 from hub.normalize.networks.source import CompiledSource
 from hub.rules.held import NOTHING_OLDER, Held, Stamped
@@ -38,23 +40,55 @@ class Deafness(NamedTuple):
     reason: str
 
 
+class Abroad(NamedTuple):
+    """What a device of a foreign network is there: its source, what that calls it in its topics, the profile at work.
+
+    ``deafness`` says why it cannot be understood yet.
+    """
+
+    source: CompiledSource | None
+    called: str
+    profile: str
+    deafness: Deafness | None
+
+
+_held: Callable[[Part], Values | msgspec.Struct] = vars(Held)["values"].__get__
+hold: Callable[[Part, Values | msgspec.Struct], None] = vars(Held)["values"].__set__
+"""Let a part hold values as they were decoded; a struct is a dict again whenever somebody reads them."""
+
+
 class Part(Held):
     """One part of a device at work ("" is the device itself): what is held of it, its key, its series.
 
+    ``values`` as a :class:`~hub.normalize.native.Said` has them take 48 bytes of each device, and a dict of three 192.
     ``series`` is what its points are written under, once there was one. ``woken`` are the rules that the reading that
     is held woke, if the next of the same names may be a usual one; ``has_changed`` since the twins were last asked for.
     """
 
-    __slots__ = ("device", "has_changed", "key", "name", "series", "woken")
+    __slots__ = ("device", "has_changed", "key", "series", "woken")
 
     def __init__(self, device: Device, name: str, held: Held) -> None:  # takes the place of ``held``
         super().__init__(held.values, held.at, held.awake, held.quality, held.bad, held.older or NOTHING_OLDER)
         self.device = device
-        self.name = name
         self.key = device.key_of(name)
         self.series: Series | bytes | None = None
         self.woken = NOBODY
         self.has_changed = False
+
+    @property  # type: ignore[explicit-override] # mypy does not see it on a property that can be set
+    def values(self) -> Values:
+        """What was said last, by name."""
+        said: Values | msgspec.Struct = _held(self)
+        return asdict(said) if isinstance(said, msgspec.Struct) else said
+
+    @values.setter
+    def values(self, values: Values) -> None:
+        hold(self, values)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.key[len(self.device.key) + 1 :]
 
     def join(self, device: Device) -> Part:
         """Be a part of ``device``, which may be another than before, or the same with other rules; return itself."""
@@ -96,8 +130,7 @@ class _Pulse:
     """
 
     __slots__ = (
-        "ages_end", "checksum", "handler", "is_awaited", "is_silent", "least_age", "most_age", "parts", "shape",
-        "state", "whole",
+        "ages_end", "checksum", "is_awaited", "is_silent", "least_age", "most_age", "parts", "shape", "state", "whole",
     )  # fmt: skip
 
 
@@ -109,12 +142,10 @@ class Device(_Pulse):
     ``parts`` are those with a name. ``checksum`` is that of a topic of its own, once it has spoken. ``shape`` reads
     what says the same names as the message before, where a native device says them of itself alone.
 
-    ``profile`` is the one at work, with the ``outfit``. Of a foreign network ``source`` is the source, and ``called``
-    what that calls it in its topics. ``is_awaited`` while what it says may show that a command was done.
-    ``deafness`` says why it cannot be understood yet.
+    ``is_awaited`` while what it says may show that a command was done. ``abroad`` is what it is in a foreign network.
     """
 
-    __slots__ = ("called", "deafness", "key", "outfit", "places", "profile", "row", "rules", "source")
+    __slots__ = ("abroad", "key", "outfit", "places", "row", "rules")
 
     def __init__(self, row: DeviceRow, state: DeviceState) -> None:
         self.row = row
@@ -123,15 +154,31 @@ class Device(_Pulse):
         self.is_silent = False
         self.is_awaited = False
         self.checksum = 0
-        self.handler: Handler
         self.outfit: Outfit
         self.rules: KindRules
         self.places: tuple[Place, ...] = ()
-        self.profile = row.profile
-        self.source: CompiledSource | None = None
-        self.called = row.network_id
-        self.deafness: Deafness | None = None
+        self.abroad: Abroad | None = None
         self.forget_shortcuts()
+
+    @property
+    def profile(self) -> str:
+        """The profile at work, with the outfit."""
+        return self.row.profile if self.abroad is None else self.abroad.profile
+
+    @property
+    def source(self) -> CompiledSource | None:
+        """Its source, of a foreign network."""
+        return None if self.abroad is None else self.abroad.source
+
+    @property
+    def called(self) -> str:
+        """What a foreign network calls it in its topics."""
+        return self.row.network_id if self.abroad is None else self.abroad.called
+
+    @property
+    def deafness(self) -> Deafness | None:
+        """Why it cannot be understood yet."""
+        return None if self.abroad is None else self.abroad.deafness
 
     @property
     def site(self) -> str:

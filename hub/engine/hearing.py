@@ -126,7 +126,7 @@ class Ear(ForeignEar):
 
     def _take_data(self, device: Device, payload: bytes) -> Timeliness:
         """Take telemetry or signals of ``device``."""
-        readings = device.handler(payload)
+        readings = device.outfit.handle(payload)
         if len(readings) == 1 and self._take_usual(device, readings[0]):
             return LIVE
         return self._take_readings(device, readings)
@@ -254,7 +254,7 @@ class Ear(ForeignEar):
     def _waited_for(self, device: Device, topic: str) -> Sequence[Reading]:
         route = None if self._parse(topic) else self._content.networks.router.route(topic)
         if route is None:
-            return device.handler(self._payload)
+            return device.outfit.handle(self._payload)
         return self._open(device, route, route.stream.read(self._payload))
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from hub.catalogue import Kind
-from hub.engine.device import Deafness, Device
+from hub.engine.device import Abroad, Deafness, Device
+from hub.engine.rows import DeviceRow
 from hub.model import Handler
 from hub.normalize.networks.directory import DirectoryDocument
 from hub.normalize.networks.envelope import EnvelopeClass
@@ -47,21 +48,22 @@ class Networks:
 
     def enlist(self, device: Device) -> None:
         """Tell ``device`` its source, what that calls it, and the profile that its directory says it has."""
-        row = device.row
-        source = device.source = self.sources.get(row.source)
-        device.profile, device.called, device.deafness = row.profile, row.network_id, None
-        if source is None:
-            return
+        source = self.sources.get(device.row.source)
+        device.abroad = None if source is None else self._abroad(source, device.row)
+
+    def _abroad(self, source: CompiledSource, row: DeviceRow) -> Abroad:
         known = self._listed.get((row.source, row.network_id))
-        device.called = source.fold(row.network_id if known is None else known.name)
+        called = source.fold(row.network_id if known is None else known.name)
+        profile, why = row.profile, None
         if row.profile or not any(stream.carries is EnvelopeClass.DIRECTORY for stream in source.streams):
-            return
-        if known is None:
-            device.deafness = Deafness("not_in_directory", f"{row.source} does not say what {row.network_id!r} is")
+            pass
+        elif known is None:
+            why = Deafness("not_in_directory", f"{row.source} does not say what {row.network_id!r} is")
         elif known.kind != row.kind:
-            device.deafness = Deafness("wrong_kind", f"{row.source} says it is a {known.kind}, not a {row.kind}")
+            why = Deafness("wrong_kind", f"{row.source} says it is a {known.kind}, not a {row.kind}")
         else:
-            device.profile = known.profile
+            profile = known.profile
+        return Abroad(source, called, profile, why)
 
     def knowledge(self, stream: CompiledStream, kind: Kind) -> Handler | None:
         """Return the handler of what the network itself knows of devices of ``kind``; None: the profile reads it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from hub.catalogue import CommandKind, Kind
 from hub.durations import nanoseconds
-from hub.engine.device import LATE_AFTER_NS, Deafness, Device, ReadForeign
+from hub.engine.device import LATE_AFTER_NS, Abroad, Deafness, Device, ReadForeign
 from hub.engine.guards import Guard, compile_guards, with_confirms
 from hub.engine.reach import ANY_REACH, Reach, reach_of
 from hub.engine.rows import DeviceRow
@@ -83,8 +83,8 @@ class Outfits:
         """Forget what no device is equipped with any more, once that may be much: own parameters make an own outfit."""
         if len(self._made) <= 2 * self._tidied + SPARE:
             return
-        used = {id(device.handler) for device in devices()}
-        self._forget([wish for wish, outfit in self._made.items() if id(outfit.handle) not in used])
+        used = {id(device.outfit.handler) for device in devices()}
+        self._forget([wish for wish, outfit in self._made.items() if id(outfit.handler) not in used])
         self._tidied = len(self._made)
 
     def _forget(self, gone: Iterable[tuple[object, ...]]) -> None:
@@ -99,10 +99,10 @@ class Outfits:
         except ConfigError as error:
             if not device.profile.startswith(VENDOR):
                 raise
-            device.deafness = Deafness("bad_profile", f"{device.profile}: {error.message}")
-            outfit = self._deaf(row, device.deafness)
+            why = Deafness("bad_profile", f"{device.profile}: {error.message}")
+            device.abroad = Abroad(device.source, device.called, device.profile, why)
+            outfit = self._deaf(row, why)
         device.outfit = replace(outfit, store=_NOTHING) if device.is_double else outfit
-        device.handler = outfit.handle
         _check_ports(device)
         device.forget_shortcuts()
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from hub.engine.ages import MILLION, first_time
-from hub.engine.device import Device, Part
+from hub.engine.device import Device, Part, hold
 from hub.engine.known import DeviceState
 from hub.engine.lessons import NEVER_AWAKE, is_lesson, teach
 from hub.engine.readings import GOOD, Readings
@@ -47,7 +47,8 @@ class UsualReadings(Readings):
         if teaches:
             teach(device, at - measured)
         values, woken, output = asdict(said.values), part.woken, self._output
-        part.values, part.at, part.awake, part.quality, part.bad = values, measured, awake, GOOD, ()
+        hold(part, said.values)
+        part.at, part.awake, part.quality, part.bad = measured, awake, GOOD, ()
         if not part.has_changed:
             self._show(part)
         time = measured + crc32(payload, device.checksum) % MILLION
@@ -117,7 +118,8 @@ class UsualReadings(Readings):
     def _take_values(self, part: Part, reading: Reading, time: int, awake: int) -> None:
         """Let the twin of ``part`` have what it says now, and a point at ``time`` and the rules."""
         values, woken, measured = reading.values, part.woken, reading.measured_at
-        part.values, part.at, part.awake = values, self._at if measured is None else measured, awake
+        hold(part, values)
+        part.at, part.awake = self._at if measured is None else measured, awake
         part.quality, part.bad = GOOD, reading.bad
         if not part.has_changed:
             self._show(part)

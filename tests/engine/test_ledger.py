@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import orjson
 import pytest
@@ -310,7 +312,7 @@ def test_a_bug_in_a_decoder_costs_one_message() -> None:
     def broken(_payload: bytes) -> list[Reading]:
         raise ZeroDivisionError
 
-    found.handler = broken
+    found.outfit = replace(found.outfit, handler=broken)
     effects = desk.hear(Publish("hub/s1/door-1/telemetry", b"{}"), smoke(ALARM))
     assert [letter.code for letter in effects.dead_letters] == ["internal_error"]
     assert desk.told() == ["raised fire.smoke_alarm"]

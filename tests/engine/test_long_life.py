@@ -98,7 +98,7 @@ def test_a_device_that_comes_later_shares_what_others_like_it_work_with() -> Non
     desk = Desk(documents(first))
     desk.revise(documents(first, second))
     one, other = desk.engine.content.devices()
-    assert one.handler is other.handler
+    assert one.outfit is other.outfit
     assert one.rules is other.rules
 
 
