@@ -247,6 +247,7 @@ class Content(Registered):
         for device in change.removed_devices:
             self._devices.pop(device.key, None)
             self.stands.forget(device.key)
+            device.whole = None  # it has no twin any more
             state.remove_device(device.state)
         self.outfits.tidy(self._devices.values)
         for place in change.removed_places:

@@ -268,10 +268,10 @@ class Desires:
 
     def _changed_twins(self, parts: Sequence[Part], mine: dict[tuple[str, str, str], None]) -> Iterator[Twin]:
         find, has = self._content.find, self._content.has
-        for each in parts:  # nearly one a message where messages are few
+        for each in parts:  # nearly one a message where messages are few, or devices many
             device = each.device
-            if has(device.key):
-                yield self._twin(device, each.name)
+            if device.whole is each or has(device.key):
+                yield self._twin(device, each.name) if self._of else each.twin()
                 if mine:
                     mine.pop((device.site, device.device, each.name), None)
         own = ((find(site, name), part) for site, name, part in mine)
