@@ -537,7 +537,11 @@ class StreamWork(msgspec.Struct):
 
 
 class LineWork(msgspec.Struct):
-    """Line protocol of one record; ``points`` and ``events`` count the lines of each sort."""
+    """Line protocol of one record; ``points`` and ``events`` count the lines of each sort.
+
+    Each of ``lines`` may be several, a newline between two: of a flood that waits for its store an object for each took
+    a quarter more, and left its room among what lives long.
+    """
 
     lines: list[bytes]
     points: int

@@ -265,9 +265,9 @@ class Applying:
             self.directories |= effects.directories
             self._news.set()
         if effects.lines or effects.events:
-            lines = effects.lines + [event_line(event) for event in effects.events]
-            work = LineWork(lines, len(effects.lines), len(effects.events))
-            self._timeseries.add(effects.position, work, len(lines), sum(map(len, lines)))
+            lines = b"\n".join([*effects.lines, *map(event_line, effects.events)])
+            work = LineWork([lines], len(effects.lines), len(effects.events))
+            self._timeseries.add(effects.position, work, work.points + work.events, len(lines))
         if effects.events or effects.alarms or effects.replies or effects.dead_letters:
             work_items = len(effects.events) + len(effects.alarms) + len(effects.replies) + len(effects.dead_letters)
             streams = StreamWork(effects.events, effects.alarms, effects.replies, effects.dead_letters)

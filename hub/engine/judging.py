@@ -189,7 +189,7 @@ class Judge:
         for rule in device.rules.absent:
             if rule.absent_ns is not None:
                 due = device.state.heard_awake + rule.absent_ns
-                self._timers.set(TimerClass.AWAKE, due, rule.name, device.key)
+                self._timers.look(TimerClass.AWAKE, due, rule.name, device.key)
         for part, held in device.state.by_part().items():
             for rule in device.rules.of(part):
                 if rule.minds_missing:
@@ -293,7 +293,7 @@ class Judge:
     def _silence(self, rule: CompiledRule, device: Device, awake: int, moment: Moment) -> None:
         due = device.state.heard_awake + (rule.absent_ns or 0)
         if due > min(awake, self._timers.fired):  # it spoke meanwhile; speaking sets no timer, that would cost 0.4 us
-            self._timers.set(TimerClass.AWAKE, due, rule.name, device.key)
+            self._timers.look(TimerClass.AWAKE, due, rule.name, device.key)
             return
         if rule.rule.counting is not None and rule.absent_ns is not None:
             counted = after(rule.rule.counting, device.state.heard_at, rule.absent_ns, device.row.zone)

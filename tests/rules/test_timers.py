@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.rules.timers import TimerClass, Timers, _Heap
+from hub.rules.timers import _MINUTE_BITS, TimerClass, Timers, _Heap
 
+MINUTE = 1 << _MINUTE_BITS
 RUNNING, JUDGED = TimerClass.RUNNING, TimerClass.JUDGED
 
 
@@ -150,3 +151,13 @@ def test_timers_are_a_dictionary_that_is_sorted_when_asked(asked: list[tuple[str
             plain = {name: due for name, due in plain.items() if due > number}
         heap = timers._heaps[JUDGED]  # noqa: SLF001 -- its memory is the point
         assert held(heap) == heap._held <= 2 * 9 + 64  # noqa: SLF001 -- as above
+
+
+def test_who_looks_whether_it_is_time_yet_is_asked_when_that_minute_begins_and_once_more() -> None:
+    timers, due = Timers(), 5 * MINUTE + 7
+    timers.look(TimerClass.AWAKE, due, "a", "x")
+    assert list(timers.due(TimerClass.AWAKE, 5 * MINUTE - 1)) == []
+    assert list(timers.due(TimerClass.AWAKE, 5 * MINUTE)) == [(5 * MINUTE, "a", "x")]
+    timers.look(TimerClass.AWAKE, due, "a", "x")
+    assert list(timers.due(TimerClass.AWAKE, due - 1)) == []
+    assert list(timers.due(TimerClass.AWAKE, due)) == [(due, "a", "x")]

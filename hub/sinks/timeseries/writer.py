@@ -88,7 +88,7 @@ class SeriesWriter:
         """Return what comes together within a moment, or behind a write within a second."""
         owed = await self._owed.take(items=LINES_PER_WRITE, linger=LINGER)
         rest = self._rests_until - self._clock.monotonic_ns()
-        if rest > 0 and sum(len(work.lines) for _, work in owed) < LINES_PER_WRITE:
+        if rest > 0 and sum(work.points + work.events for _, work in owed) < LINES_PER_WRITE:
             owed = await self._owed.take(items=LINES_PER_WRITE, linger=timedelta(microseconds=rest / 1e3))
         self._rests_until = self._clock.monotonic_ns() + REST_NS
         return owed
@@ -161,7 +161,8 @@ def _deliveries(owed: Iterable[tuple[int, LineWork]]) -> Iterator[_Delivery]:
     lines: list[bytes] = []
     points = events = 0
     for position, work in owed:
-        lines += work.lines
+        for some in work.lines:
+            lines += some.split(b"\n")
         points += work.points
         events += work.events
         last = position

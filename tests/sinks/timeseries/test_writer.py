@@ -67,6 +67,16 @@ async def stubbed(http_stub: HttpStub) -> AsyncIterator[tuple[Running, ManualClo
         yield await opened.enter_async_context(writing(store, clock)), clock
 
 
+async def test_lines_that_wait_joined_are_written_and_blamed_one_by_one(tmp_path: Path) -> None:
+    async with LocalStore(tmp_path / "s.sqlite", SystemClock()) as store, writing(store, ManualClock()) as running:
+        lines = [*work(0, 3).lines, b"not a line", *work(3, 2).lines, event_line(event(1))]
+        running.owed.add(LineWork(lines=[b"\n".join(lines)], points=6, events=1))
+        await running.confirmed(1)
+
+        assert running.owed.tally == {"written": 5, "rejected": 1, "events_written": 1, "events_rejected": 0}
+        assert [row.fields["number"] for row in await store.query(EVERYTHING)] == list(range(5))
+
+
 async def test_owed_work_is_written_and_confirmed_with_its_counts(tmp_path: Path) -> None:
     async with LocalStore(tmp_path / "s.sqlite", SystemClock()) as store, writing(store, ManualClock()) as running:
         lines = [*work(0, 10).lines, event_line(event(1)), event_line(event(2))]
