@@ -62,10 +62,11 @@ class Part(Held):
 
     ``values`` as a :class:`~hub.normalize.native.Said` has them take 48 bytes of each device, and a dict of three 192.
     ``series`` is what its points are written under, once there was one. ``woken`` are the rules that the reading that
-    is held woke, if the next of the same names may be a usual one; ``has_changed`` since the twins were last asked for.
+    is held woke, if the next of the same names may be a usual one; ``showing`` numbers the
+    time that its twin is asked for next, if it has changed for that.
     """
 
-    __slots__ = ("device", "has_changed", "key", "series", "woken")
+    __slots__ = ("device", "key", "series", "showing", "woken")
 
     def __init__(self, device: Device, name: str, held: Held) -> None:  # takes the place of ``held``
         super().__init__(held.values, held.at, held.awake, held.quality, held.bad, held.older or NOTHING_OLDER)
@@ -73,7 +74,7 @@ class Part(Held):
         self.key = device.key_of(name)
         self.series: Series | bytes | None = None
         self.woken = NOBODY
-        self.has_changed = False
+        self.showing = 0
 
     @property  # type: ignore[explicit-override] # mypy does not see it on a property that can be set
     def values(self) -> Values:

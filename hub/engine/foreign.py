@@ -164,7 +164,7 @@ class ForeignEar(UsualReadings):
         device.state.availability = text
         for name in device.state.by_part():
             part = device.part(name)
-            if not part.has_changed:
+            if part.showing != self._showing:
                 self._show(part)
 
     def _take_network(self, source: str, envelope: Envelope) -> None:
