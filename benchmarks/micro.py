@@ -166,7 +166,7 @@ def walk(desk: TrafficDesk, watch: Stopwatch, rules: str) -> Engine:
     engine = desk.engine(rules)
     device, measured, heard = next(engine.content.devices()), watch, 0
     for record in desk.records(engine.state.clock.position + 1):
-        read = device.shape or device.handler
+        read = device.shape or device.outfit.handle
         watch, heard = measured if heard >= desk.lessons else Stopwatch(), heard + len(record.messages)
         with watch.step("normalize"):
             for message in record.messages:

@@ -86,7 +86,7 @@ class MixedDesk(Desk):
             address = topics.parse(topic)
             device = None if address is None else engine.content.find(address.site, address.device)
             if device is not None:
-                found[topic] = device.handler
+                found[topic] = device.outfit.handle
         return found
 
 

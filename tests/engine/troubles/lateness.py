@@ -93,4 +93,4 @@ def is_critical(stage: Stage, word: Word) -> bool:
     if word.ask is not None:
         return False
     device = stage.engine.content.find(SITE, word.speaker[0])
-    return device is not None and any(each.critical for each in device.handler(orjson.dumps(dict(word.said))))
+    return device is not None and any(each.critical for each in device.outfit.handle(orjson.dumps(dict(word.said))))
