@@ -15,8 +15,8 @@ from hub.registry.nouns import Place, Site
 from hub.registry.registry import Registry, Snapshot
 from hub.registry.validation import Key
 
-MOST = 1_000
-"""Lines that are followed at once; what is behind them is a revision of its own."""
+MOST = 250
+"""Lines that are followed at once, 10 ms; what is behind them is a revision of its own."""
 _NO_DOCUMENT = ("certificate.", "code.", "credential.", "division.", "hub_logins.")
 """Changes of what the engine knows nothing of."""
 _WHOLE_NOUNS = {"list": "list", "params": "params", "scene": "off"}
