@@ -187,6 +187,20 @@ BEHIND: list[Spoken] = [
 """An open door hinders it until nobody knows any more whether it is open."""
 
 
+def at_length(town: dict[str, bytes], words: Sequence[Spoken]) -> tuple[bytes, dict[str, object]]:
+    """Return the outcome of the long ways."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Place, "lacks", lambda *_: False)
+        patch.setattr(Place, "_has_nobody_for", lambda *_: False)
+        patch.setattr(Sieve, "left", lambda _self, woken, *_: (woken.rules, NOTHING_ASKED))
+        patch.setattr(Waits, "begin", lambda *_: False)
+        patch.setattr(Waits, "end", lambda *_: False)
+        patch.setattr(Views, "waits_on", lambda *_: False)
+        patch.setattr(judging, "may_move", lambda *_: True)
+        patch.setattr(views, "_awaits_nothing", lambda *_: False)
+        return outcome(town, words)
+
+
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(words=SCENES)
 @example(words=SCENES[:-1])  # a state that is open in between must be the same, too
@@ -212,17 +226,19 @@ BEHIND: list[Spoken] = [
 def test_rules_that_are_asked_shortly_do_what_all_of_them_asked_at_length_do(
     words: list[Spoken], town: dict[str, bytes]
 ) -> None:
-    short = outcome(town, words)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Place, "lacks", lambda *_: False)
-        patch.setattr(Place, "_has_nobody_for", lambda *_: False)
-        patch.setattr(Sieve, "left", lambda _self, woken, *_: (woken.rules, NOTHING_ASKED))
-        patch.setattr(Waits, "begin", lambda *_: False)
-        patch.setattr(Waits, "end", lambda *_: False)
-        patch.setattr(Views, "waits_on", lambda *_: False)
-        patch.setattr(judging, "may_move", lambda *_: True)
-        patch.setattr(views, "_awaits_nothing", lambda *_: False)
-        assert outcome(town, words) == short
+    assert at_length(town, words) == outcome(town, words)
+
+
+def test_what_was_judged_at_length_meanwhile_is_not_taken_for_what_left_a_memory_as_it_was(
+    town: dict[str, bytes],
+) -> None:
+    mine = "rule/entrapment-derived"
+    alone = {key: body for key, body in town.items() if not key.startswith("rule/") or key == mine}
+    inside = _rides(1)
+    left = _spoken("lift-1", passenger=False, door_zone=False, door="closed", mode="normal", direction="stopped")
+    words = [inside, inside, left, _rides(0), inside]  # it begins to wait, and that turns out to be nothing
+    assert any(key.startswith(mine) for key in outcome(alone, words[:3])[1])
+    assert at_length(alone, words) == outcome(alone, words)
 
 
 def test_what_hinders_a_rule_that_remembers_hinders_it_no_longer_once_it_is_stale(town: dict[str, bytes]) -> None:
