@@ -284,6 +284,7 @@ SAID = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@example([(5, {"door": "open"}), (7, {"door": "closed"}), (6, {"door": "open"})], False)  # noqa: FBT003 -- drawn
 @given(st.lists(st.tuples(st.integers(0, 12), SAID), max_size=12), st.booleans())
 def test_what_is_spared_is_what_the_profile_says(said: list[tuple[int, Values]], renews: bool) -> None:  # noqa: FBT001 -- drawn
     words = Store.model_validate(
