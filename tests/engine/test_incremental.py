@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hub.engine import rows
@@ -200,8 +200,20 @@ def built_anew(content: Content, state: State) -> Content:
     return fresh
 
 
+NESTED = [
+    (
+        "put",
+        [{"place/s1/z1": place("s1", "z1", "fire_zone", "s1"), "place/s1/b1": place("s1", "b1", "building", "z1")}],
+    ),
+    ("put", [row_of("s1", "a", KINDS[0], "b1", ""), rule(ZONE)]),
+    ("put", [{"place/s1/z1": place("s1", "z1", "gate", "s1")}]),
+]
+"""A device below a place that rules are for, which then is no such place any more."""
+
+
 @settings(deadline=None, max_examples=12)
-@given(st.lists(step, max_size=25))
+@example(played=NESTED)
+@given(played=st.lists(step, max_size=25))
 def test_what_revisions_leave_is_what_their_documents_built_anew_would_be(played: list[tuple[str, Any]]) -> None:
     life = Life()
     for what, words in played:
