@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -55,6 +55,14 @@ that the changes still owed lead to the same state again.
 """
 
 
+class OwedBehind(Owed[StreamWork], Protocol):
+    """What is owed, also that behind what was taken and cannot be confirmed yet."""
+
+    async def more(self, *, after: int, items: int) -> list[tuple[int, StreamWork]]:
+        """Return what lies behind record ``after`` by now, ``items`` of it and of what is before it at most."""
+        ...
+
+
 @dataclass(slots=True)
 class _Parcel:
     """One record's commands, and the keys that they write to."""
@@ -75,13 +83,11 @@ class StreamSink:
 
     What a key refuses waits for that key alone: the cursor goes on with what others get, and nothing is confirmed
     before it is told, so that the outbox keeps it, and the order of each key is that of the records. That holds for
-    ``HELD_BACK`` items, or as many as the outbox brings from disk at once. A whole transaction that is refused (memory,
-    an ACL that forbids a key), and alarms that cannot be shown whole, hold up everything.
+    ``HELD_BACK`` items, and as many as the outbox brings from disk at once. A whole transaction that is refused
+    (memory, an ACL that forbids a key), and alarms that cannot be shown whole, hold up everything.
     """
 
-    def __init__(
-        self, owed: Owed[StreamWork], fence: Fence, clock: Clock, *, partition: str, alarms: AlarmSnapshot
-    ) -> None:
+    def __init__(self, owed: OwedBehind, fence: Fence, clock: Clock, *, partition: str, alarms: AlarmSnapshot) -> None:
         self.behind_since: int | None = None
         self.last_error = ""
         self.delivered = dict.fromkeys(("events", "alarms", "replies", "dead_letters"), 0)
@@ -162,9 +168,9 @@ class StreamSink:
 
     async def _take_more(self, parcels: deque[_Parcel], last: int, tally: dict[str, int]) -> int:
         """Add what came behind record ``last``, for keys that refuse nothing; return the last record now."""
-        batch = await self._owed.take(items=HELD_BACK, linger=LINGER)
-        parcels.extend(self._parcel(position, work, tally) for position, work in batch if position > last)
-        return max(last, batch[-1][0])
+        batch = await self._owed.more(after=last, items=HELD_BACK)
+        parcels.extend(self._parcel(position, work, tally) for position, work in batch)
+        return batch[-1][0] if batch else last
 
     async def _send(self, parcels: deque[_Parcel]) -> None:
         """Drop the parcels that have been told and send the next ones, in one transaction."""

@@ -14,7 +14,7 @@ from hub.sinks.fence import Fence
 from hub.sinks.ownership import Claim, Ownership
 from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
 from hub.sinks.stream_readers import read_events
-from hub.sinks.stream_sink import StreamSink
+from hub.sinks.stream_sink import OwedBehind, StreamSink
 from hub.sinks.streams import Cursor, cursor_key, decode_cursor
 
 PARTITION = "p1"
@@ -106,6 +106,9 @@ class MemoryOutbox:
             await self._filled.wait()
         return self.owed[:items]
 
+    async def more(self, *, after: int, items: int) -> list[tuple[int, StreamWork]]:
+        return [pair for pair in self.owed[:items] if pair[0] > after]
+
     async def confirm(self, position: int, tally: Mapping[str, int]) -> None:
         self.owed = [pair for pair in self.owed if pair[0] > position]
         self.tally.update(tally)
@@ -123,7 +126,7 @@ class Rig:
     def __init__(
         self,
         address: RedisAddress,
-        outbox: MemoryOutbox,
+        outbox: OwedBehind,
         *,
         clock: Clock | None = None,
         answer_seconds: float = 5,

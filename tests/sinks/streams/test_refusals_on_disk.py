@@ -1,0 +1,106 @@
+"""What a key refuses while it lies on disk: what comes behind it goes on, and nothing is read again and again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hub.journal import outbox
+from hub.journal.outbox import STREAMS, Outbox
+from hub.journal.state_file import StateFile
+from hub.model import StreamWork
+from hub.sinks.stream_readers import read_events
+from hub.sinks.streams import domain_key
+from tests.servers.valkey import ValkeyServer
+from tests.sinks.streams.rig import Rig, event, work
+from tests.waiting import wait_until
+
+FIRE = domain_key("fire")
+NOW = timedelta(0)
+
+
+@asynccontextmanager
+async def opened(directory: Path) -> AsyncIterator[tuple[Outbox[StreamWork], StateFile]]:
+    """Open an outbox as the hub does at start."""
+    async with StateFile(directory / "state.sqlite", "j") as file:
+        box = Outbox(STREAMS, file, StreamWork, cursor=(await file.load()).cursors.get(STREAMS.sink, 0))
+        await box.open({})
+        yield box, file
+
+
+def owe(box: Outbox[StreamWork], position: int, name: str = "care.fall") -> None:
+    box.add(position, work([event(position, name)]), 1, 300)
+
+
+async def test_after_a_restart_too_what_one_stream_refuses_waits_alone(valkey: ValkeyServer, tmp_path: Path) -> None:
+    async with valkey.link() as link:
+
+        async def told(domain: str) -> list[int]:
+            return [int(each.id, 16) for each in await read_events(link, [domain])]
+
+        async def is_told(*numbers: int) -> bool:
+            return await told("care") == [*numbers]
+
+        await link.ask("SET", FIRE, "somebody's note")
+        async with opened(tmp_path) as (box, file):
+            owe(box, 1, "fire.confirmed")
+            owe(box, 2)
+            async with Rig(valkey.address, box).running():
+                await wait_until(lambda: is_told(2))
+            await file.checkpoint(2, {}, box.unsaved(2), [])
+        async with opened(tmp_path) as (box, _):
+            async with Rig(valkey.address, box).running():
+                owe(box, 3)
+                await wait_until(lambda: is_told(2, 3))
+                owe(box, 4)
+                await box.spill(0)
+                owe(box, 5)
+                await wait_until(lambda: is_told(2, 3, 4, 5))
+                await link.ask("DEL", FIRE)
+                await wait_until(lambda: box.is_empty)
+            assert (await told("fire"), await told("care")) == ([1], [2, 3, 4, 5])
+
+
+async def test_what_lies_on_disk_behind_what_was_taken_is_read_once_and_no_more_than_memory_may_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as (box, file):
+        asked: list[int] = []
+        ask = file.owed
+
+        async def owed(sink: str, after: int, limit_bytes: int) -> list[tuple[int, bytes]]:
+            asked.append(after)
+            return await ask(sink, after, limit_bytes)
+
+        async def more(after: int) -> list[int]:
+            return [position for position, _ in await box.more(after=after, items=100)]
+
+        monkeypatch.setattr(file, "owed", owed)
+        for position in range(1, 5):
+            owe(box, position)
+        await box.spill(0)
+        row = len((await ask(STREAMS.sink, 0, 1))[0][1])
+        monkeypatch.setattr(outbox, "READ_BYTES", 2 * row)
+        assert [position for position, _ in await box.take(items=1, linger=NOW)] == [1, 2]
+        assert [await more(2), await more(2)] == [[], []]
+        assert asked == [0]
+        monkeypatch.setattr(outbox, "READ_BYTES", 5 * row)
+        assert await more(2) == [3, 4]
+        owe(box, 5)
+        owe(box, 6)
+        assert [await more(4), await more(6), await more(6)] == [[5, 6], [], []]
+        assert asked == [0, 2]
+        await box.spill(0)
+        owe(box, 7)
+        assert [await more(5), await more(6)] == [[6], [7]]
+        await box.confirm(7, {})
+        owe(box, 8)
+        assert [position for position, _ in await box.take(items=1, linger=NOW)] == [8]
+        await box.spill(0)
+        owe(box, 9)
+        await box.spill(0)
+        assert await more(8) == [9]
