@@ -304,7 +304,7 @@ class Hub:
             await self.applying.until_news(within=REGISTRY_TICKS * REGISTRY_TICK_SECONDS)
             await self.clock.sleep(REGISTRY_TICK_SECONDS)  # what comes at the same time is looked up together
             try:
-                while self.applying.directories or await self.registry.revision() != self.registry_revision:
+                while await self._comparing.is_behind(self.applying.directories):
                     await self._revise()  # of very many devices some at a time, and what was heard in between
             except (ConfigError, UnavailableError) as error:
                 log.error("revision_refused", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more

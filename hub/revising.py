@@ -50,6 +50,7 @@ class Comparing:
         self._content = content
         self._files = files
         self._directories: dict[str, bytes] = {}
+        self._owes_directories = False  # what a source said was in no revision yet: the registry was away, or refused
         self._known: Snapshot | None = None
 
     @property
@@ -57,9 +58,14 @@ class Comparing:
         """Return the registry's revision that the engine works with, -1 for none."""
         return -1 if self._known is None else self._known.revision
 
+    async def is_behind(self, directories: Documents) -> bool:
+        """Return whether there is anything to compare, ``directories`` that nobody has compared yet among it."""
+        return bool(directories) or self._owes_directories or await self._registry.revision() != self.revision
+
     def settle(self, compared: Compared) -> None:
         """Compare with this from now on: the engine will have it."""
         self._files, self._known = Files(compared.files, {}), compared.known._replace(documents={})
+        self._owes_directories = False
 
     async def compare(self, files: Documents | None, directories: Documents) -> Compared:
         """Compare files (``files``, if they were read again), registry, and what sources said of their devices.
@@ -67,7 +73,8 @@ class Comparing:
         ConfigError when the engine could not work with them.
         """
         self._directories |= directories
-        if files is None and not directories and not self._files.superseded and self._known is not None:
+        self._owes_directories |= bool(directories)
+        if files is None and not self._owes_directories and not self._files.superseded and self._known is not None:
             changes = await changes_since(self._registry, self._known, self._settings.partition)
             if changes is not None:
                 known = Snapshot(changes.revision, {}, changes.line)
