@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import HubError
@@ -94,6 +95,12 @@ async def write(
     if not rows:
         raise HubError("change_not_audited", "a change that nobody writes down does not happen")
     await connection.execute(schema.audit.insert(), rows)
+
+
+async def last_line(connection: AsyncConnection) -> int:
+    """Return the id of the last line of a revision, 0 before any: a look may be written between the lines of one."""
+    of_revisions = select(schema.audit.c.id).where(schema.audit.c.revision.is_not(None))
+    return int((await connection.execute(of_revisions.order_by(schema.audit.c.id.desc()).limit(1))).scalar() or 0)
 
 
 async def lines(

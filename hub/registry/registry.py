@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import ConfigError
-from hub.registry import addresses, documents, logins, rows, schema, validation
+from hub.registry import addresses, audit, documents, logins, rows, schema, validation
 from hub.registry.database import Database
 from hub.registry.nouns import Device, DeviceState, Division, Place, Site, Source
 
@@ -19,7 +19,7 @@ REGISTRY_ANSWER_SECONDS = 30.0
 
 
 class Snapshot(NamedTuple):
-    """What there is at a revision, as documents; ``line`` is the last of the audit then."""
+    """What there is at a revision, as documents; ``line`` is the last one of a revision in the audit then."""
 
     revision: int
     documents: dict[str, bytes]
@@ -172,7 +172,7 @@ class Registry(Database):
         """Return the revision and, of that very moment, the documents of one partition (of all with None)."""
         async with self.transaction() as connection:
             revision = int((await connection.execute(select(schema.state.c.revision))).scalar_one())
-            line = int((await connection.execute(select(func.max(schema.audit.c.id)))).scalar_one() or 0)
+            line = await audit.last_line(connection)
             sites = [site for site in await rows.sites(connection) if partition in {None, site.partition}]
             mine = {site.id for site in sites}
             places = [place for place in await rows.places(connection) if place.site in mine]

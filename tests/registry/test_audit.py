@@ -49,6 +49,13 @@ async def test_who_names_nobody_acts_as_the_os_user(url: str) -> None:
         assert [line.actor for line in await lines(registry)] == [os_user()]
 
 
+async def test_who_follows_a_snapshot_misses_no_line_beside_which_somebody_looked(registry: Registry) -> None:
+    [added] = await lines(registry)
+    await registry.look("recording.shown", "recording/1")
+    assert [line.revision for line in await lines(registry)] == [added.revision, None]
+    assert (await registry.snapshot()).line == added.id
+
+
 async def test_every_way_to_change_the_registry_leaves_lines(registry: Registry) -> None:
     home = Place(site="s1", id="d1", type=PlaceType.DWELLING)
     await registry.add_places([home])
