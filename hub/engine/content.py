@@ -234,12 +234,7 @@ class Content(Registered):
         for found in self.stands.others([places[key] for key in due if key in places], at):
             turned += found
             yield
-        self.stands.rulebook.tidy(self._all)
         return turned
-
-    def _all(self) -> Iterator[Subject]:
-        yield from self._devices.values()
-        yield from self.stands.places.values()
 
     def settle(self, change: Change, state: State) -> None:
         """Forget what the change removed, after its states have ended."""
@@ -249,11 +244,9 @@ class Content(Registered):
             self.stands.forget(device.key)
             device.whole = None  # it has no twin any more
             state.remove_device(device.state)
-        self.outfits.tidy(self._devices.values)
         for place in change.removed_places:
             self.stands.forget(place.key)
         self.stands.gone.clear()
-        self.stands.rulebook.tidy(self._all)
         for rule in change.removed_rules:
             self.rules.pop(rule, None)
 
@@ -284,11 +277,14 @@ class Content(Registered):
 
     def try_out(self, put: Mapping[str, bytes]) -> Generator[None, None, None]:
         """Find out, a few at a time, whether devices could be put; nothing is changed. ConfigError when not."""
+        tried: list[Device] = []
+        """What they work with lives as long as they: else each would have it compiled again."""
         for some in parts([key for key in put if key.startswith("device/")]):
             for key in some:
                 device = Device(row_of(kept(key, put[key])), DeviceState())
                 self._equip(device)
-                self.stands.rulebook.of(device.row, self._at)
+                device.rules = self.stands.rulebook.of(device.row, self._at)
+                tried.append(device)
             yield
 
     def _can_equip(self, device: Device) -> bool:

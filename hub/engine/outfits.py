@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from weakref import WeakValueDictionary, finalize
 
 from hub.catalogue import CommandKind, Kind
 from hub.durations import nanoseconds
 from hub.engine.device import LATE_AFTER_NS, Abroad, Deafness, Device, ReadForeign
 from hub.engine.guards import Guard, compile_guards, with_confirms
 from hub.engine.reach import ANY_REACH, Reach, reach_of
-from hub.engine.rows import DeviceRow
 from hub.engine.sparing import Sparing, StoringNothing
 from hub.errors import ConfigError, PoisonError
 from hub.model import Handler, Reading
@@ -25,8 +25,6 @@ from hub.normalize.responses import Response, compile_response
 
 COUNTS = ("partials", "unknown_names", "clocks_unset", "clocks_disagreeing")
 """What handlers count."""
-SPARE = 100
-"""So many outfits that nobody has any more may be kept, and as many as there are in use."""
 _NOTHING = StoringNothing()
 
 
@@ -34,7 +32,7 @@ def _no_shape(_names: tuple[str, ...]) -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Outfit:
     """What devices of one kind and profile, with the same parameters in the same time zone, work with."""
 
@@ -59,59 +57,60 @@ class Outfit:
 
 
 class Outfits:
-    """Makes each outfit once."""
+    """Makes each outfit once; it lives as long as a device has it, and what its handler counted stays counted."""
 
     def __init__(self, kinds: Mapping[str, Kind], profiles: Mapping[str, Profile]) -> None:
         self.kinds = kinds
         self._profiles = profiles
         self._guards = {name: compile_guards(kind) for name, kind in kinds.items()}
         self._responses = {name: compile_response(kind) for name, kind in kinds.items()}
-        self._made: dict[tuple[object, ...], Outfit] = {}
+        self._made = WeakValueDictionary[tuple[object, ...], Outfit]()
+        self._counting: dict[int, Handler] = {}
         self._counted: Counter[str] = Counter()
-        self._tidied = 0
 
     def count_of(self, name: str) -> int:
         """Return what all handlers together counted as ``name`` since they were compiled; those without it count 0."""
-        return self._counted[name] + sum(getattr(outfit.handler, name, 0) for outfit in self._made.values())
+        return self._counted[name] + sum(getattr(handler, name, 0) for handler in self._counting.values())
 
     def learn(self, profiles: Mapping[str, Profile], changed: Collection[str]) -> None:
         """Take other profiles, of which these have ``changed``: devices of those are to be equipped again."""
         self._profiles = profiles
-        self._forget([wish for wish in self._made if wish[0] in changed])
+        for wish in [wish for wish in self._made if wish[0] in changed]:
+            del self._made[wish]
 
-    def tidy(self, devices: Callable[[], Iterable[Device]]) -> None:
-        """Forget what no device is equipped with any more, once that may be much: own parameters make an own outfit."""
-        if len(self._made) <= 2 * self._tidied + SPARE:
-            return
-        used = {id(device.outfit.handler) for device in devices()}
-        self._forget([wish for wish, outfit in self._made.items() if id(outfit.handler) not in used])
-        self._tidied = len(self._made)
+    def _count(self, outfit: Outfit) -> None:
+        """Let what the handler of an outfit counts be in the count, also when nobody has it any more."""
+        self._counting[id(outfit)] = outfit.handler
+        finalize(outfit, self._count_for_good, id(outfit)).atexit = False
 
-    def _forget(self, gone: Iterable[tuple[object, ...]]) -> None:
-        for handler in [self._made.pop(wish).handler for wish in gone]:
-            self._counted.update({name: getattr(handler, name, 0) for name in COUNTS})
+    def _count_for_good(self, number: int) -> None:
+        handler = self._counting.pop(number)
+        self._counted.update({name: getattr(handler, name, 0) for name in COUNTS})
 
     def equip(self, device: Device) -> None:
         """Give ``device`` what it works with. Raises ConfigError, but never for a profile that a directory made."""
-        row = device.row
         try:
-            outfit = self._deaf(row, device.deafness) if device.deafness else self._find(device)
+            outfit = self._deaf(device, device.deafness) if device.deafness else self._find(device)
         except ConfigError as error:
             if not device.profile.startswith(VENDOR):
                 raise
             why = Deafness("bad_profile", f"{device.profile}: {error.message}")
             device.abroad = Abroad(device.source, device.called, device.profile, why)
-            outfit = self._deaf(row, why)
-        device.outfit = replace(outfit, store=_NOTHING) if device.is_double else outfit
+            outfit = self._deaf(device, why)
+        device.outfit = outfit
         _check_ports(device)
         device.forget_shortcuts()
 
     def _find(self, device: Device) -> Outfit:
         row = device.row
-        wish = (device.profile, row.kind, row.zone, tuple(sorted(row.params.items())))
+        wish = (device.profile, row.kind, row.zone, tuple(sorted(row.params.items())), device.is_double)
         found = self._made.get(wish)
         if found is None:
-            found = self._made[wish] = self._make(device) if device.profile else self._native(row.kind)
+            found = self._make(device) if device.profile else self._native(row.kind)
+            if device.is_double:
+                found = replace(found, store=_NOTHING)
+            self._made[wish] = found
+            self._count(found)
         return found
 
     def _make(self, device: Device) -> Outfit:
@@ -140,13 +139,15 @@ class Outfits:
             guards=self._guards[kind], shape=handler.shape,
         )  # fmt: skip
 
-    def _deaf(self, row: DeviceRow, why: Deafness) -> Outfit:
+    def _deaf(self, device: Device, why: Deafness) -> Outfit:
+        kind = device.row.kind
+
         def refuse(_payload: bytes, _port: int | None = None) -> list[Reading]:
             raise PoisonError(why.code, why.reason)
 
         return Outfit(
-            handler=refuse, read=refuse, respond=self._responses[row.kind], commands=self.kinds[row.kind].commands,
-            downlinks={}, guards=self._guards[row.kind],
+            handler=refuse, read=refuse, respond=self._responses[kind], commands=self.kinds[kind].commands,
+            downlinks={}, guards=self._guards[kind], store=_NOTHING if device.is_double else None,
         )  # fmt: skip
 
     def _respond(self, profile: Profile) -> Callable[[bytes], Response]:

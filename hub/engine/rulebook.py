@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from weakref import WeakValueDictionary
 
 from hub.catalogue import Catalogue
 from hub.engine.circumstances import Circumstances, Settled
-from hub.engine.device import Device
 from hub.engine.kind_rules import KindRules
-from hub.engine.places import Place
 from hub.engine.rows import DeviceRow, PlaceRow
 from hub.errors import ConfigError
 from hub.rules.names import Scope, inputs_of, scope_of
 from hub.rules.rule import Rule, read_rule
 from hub.rules.states import CompiledRule
 
-SPARE = 100
-"""So many sets or variants that nobody has any more may be kept, and as many as there are in use."""
-
 
 class Rulebook:
     """The rules of the last revision. What all subjects share is compiled once, by ``compiled``.
 
     ``former`` is the one before it: what is in both, word for word, is the same object in both, of the same kinds.
+    Each list, fact or parameter that changes makes rules of its own: they live as long as a subject has them.
     """
 
     def __init__(
@@ -35,8 +32,8 @@ class Rulebook:
         self.bodies = {key.partition("/")[2]: bodies[key] for key in sorted(bodies) if key.startswith("rule/")}
         self.scopes: dict[str, Scope] = {}
         self.rules: dict[str, CompiledRule] = {}
-        self.variants: dict[tuple[object, ...], CompiledRule] = {}
-        self.sets: dict[tuple[object, ...], KindRules] = {}
+        self.variants = WeakValueDictionary[tuple[object, ...], CompiledRule]()
+        self.sets = WeakValueDictionary[tuple[object, ...], KindRules]()
         same = self.same = self._take_over(former)
         for name, body in self.bodies.items():
             if name not in same:
@@ -58,7 +55,6 @@ class Rulebook:
         self._circumstantial = frozenset(name for name, rule in self.rules.items() if rule.rule.is_circumstantial)
         self.concerned = frozenset(self._concerned(former))
         """The kinds of devices, and types of places behind an @, that have other rules than in the ``former`` one."""
-        self._tidied = 0
         self.until: int | None = None
         """The wall time until which what :meth:`of` returned last holds, None for ever."""
 
@@ -73,8 +69,8 @@ class Rulebook:
         same = frozenset(name for name, body in self.bodies.items() if former.bodies.get(name) == body)
         for name in same:
             self.scopes[name], self.rules[name] = former.scopes[name], former.rules[name]
-        self.variants = {wish: rule for wish, rule in former.variants.items() if wish[0] in same}
-        self.sets = dict(former.sets)
+        self.variants.update((wish, rule) for wish, rule in former.variants.items() if wish[0] in same)
+        self.sets.update(former.sets)
         return same
 
     def _concerned(self, former: Rulebook | None) -> Iterator[str]:
@@ -154,17 +150,3 @@ class Rulebook:
         except ValueError as error:
             code = "bad_params"
             raise ConfigError(code, f"{rule.rule} at {row.site}/{row.place}: {error}", rule=rule.rule) from error
-
-    def tidy(self, subjects: Callable[[], Iterable[Device | Place]]) -> None:
-        """Forget what no subject works with any more, once there may be much of it.
-
-        Each list, fact or parameter that changes makes rules of its own: their number is then twice that of the
-        subjects at most, however often anything changes. To look at each subject takes a moment, so not each time.
-        """
-        if len(self.sets) + len(self.variants) <= 2 * self._tidied + SPARE:
-            return
-        used = {id(each.rules) for each in subjects()}
-        self.sets = {wish: found for wish, found in self.sets.items() if id(found) in used}
-        named = {number for _, *numbers in self.sets for number in numbers}
-        self.variants = {wish: rule for wish, rule in self.variants.items() if id(rule) in named}
-        self._tidied = len(self.sets) + len(self.variants)
