@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import KeysView, Mapping
 
 import msgspec
 
@@ -37,6 +37,11 @@ class Barred:
                 networks.enlist(device)
                 own = row.network_id if device.source is None else device.source.fold(row.network_id)
                 self._by_name |= {(row.source, device.called): row.state, (row.source, own): row.state}
+
+    @property
+    def names(self) -> KeysView[tuple[str, str]]:
+        """Return what foreign networks call them: (source, name)."""
+        return self._by_name.keys()
 
     def check(self, key: str) -> None:
         """PoisonError with a code of :data:`REFUSED` when the device of ``key`` is barred."""

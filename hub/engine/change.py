@@ -114,6 +114,7 @@ class Change:
     ``turned`` are those of which the same rules now come to something else, ``concerned`` the devices that are new, or
     that have rules or an outfit of their own kind anew. Of those that are ``touched`` each that
     was there before is ``replaced`` (the former and what it is now). Devices have ``left`` places, though they stay.
+    ``names`` are what foreign networks call (source, name) the touched devices, and those that are barred since now.
     """
 
     has_new_rules: bool = False
@@ -128,6 +129,7 @@ class Change:
     left: list[tuple[Device, list[Place]]] = field(default_factory=list)
     concerned: list[Device] = field(default_factory=list)
     turned: list[Subject] = field(default_factory=list)
+    names: set[tuple[str, str]] = field(default_factory=set)
 
     def over(self, *there: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """Return the (site, rule) to be ended, a rule that is gone at all sites (""); ``there`` is, by rule and key.

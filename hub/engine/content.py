@@ -15,6 +15,7 @@ from hub.engine.places import Place, Subject
 from hub.engine.registered import Registered
 from hub.engine.rows import Bodies, Document, kept, row_of, site_and_name
 from hub.engine.state import State
+from hub.engine.whereabouts import called
 from hub.errors import ConfigError
 from hub.model import Revision
 from hub.rules.states import CompiledRule
@@ -45,7 +46,8 @@ class Content(Registered):
         affected = yield from self._learn(touched, state)
         change.has_new_places = bool(affected)
         if touched.has_new_rules or touched.keys("barred"):
-            self.barred = Barred(Bodies(self.documents), self.networks)
+            before, self.barred = self.barred, Barred(Bodies(self.documents), self.networks)
+            change.names |= self.barred.names - before.names
         now_at_rest = self.stands.rulebook.at_rest
         change.switched_off = sorted(now_at_rest - (frozenset() if touched.has_new_rules else at_rest))
         moved = yield from self._furnish(touched, change, affected, at)
@@ -156,6 +158,7 @@ class Content(Registered):
             self._whereabouts.come(new)
             self.stands.enter(new)
             change.touched += new
+            change.names |= {name for name, _ in called(new)}
             change.replaced += replaced
             for known, device in replaced:
                 change.note_left(device, known.places)

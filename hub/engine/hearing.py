@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from operator import attrgetter
 from typing import Protocol
 from zlib import crc32
@@ -60,15 +60,19 @@ class Ear(ForeignEar):
         self.redelivery = redelivery
 
     def forget_routes(self, change: Change) -> None:
-        """Look topics up again that led to devices which are others now, or gone; all of them with other networks."""
+        """Look topics up again that led to devices which are others now, or gone; all of them with other networks.
+
+        Those of a foreign network also by the names of who is new, for that may have the better claim to one.
+        """
         if change.has_new_kinds:
             self._routes.clear()
             self._foreign.clear()
-        gone = {id(device) for device in change.former_devices}
+        gone, names = {id(device) for device in change.former_devices}, change.names
         for device in change.former_devices:
             for topic in self._topics.uplink_topics(device.site, device.device.removesuffix(DOUBLE)):
                 self._routes.pop(topic, None)
-        for topic in [one for one in self._foreign if id(_device_of(self._routes[one])) in gone] if gone else ():
+        foreign = self._foreign if gone or names else ()
+        for topic in [one for one in foreign if _may_lead_elsewhere(self._routes[one], gone, names)]:
             del self._routes[topic]
             self._foreign.discard(topic)
 
@@ -258,5 +262,6 @@ class Ear(ForeignEar):
         return self._open(device, route, route.stream.read(self._payload))
 
 
-def _device_of(route: Route) -> Device | None:
-    return route if isinstance(route, Device) else route[0]
+def _may_lead_elsewhere(route: Route, gone: Collection[int], names: Collection[tuple[str, str]]) -> bool:
+    device, aside, _ = (route, None, 0) if isinstance(route, Device) else route
+    return id(device) in gone or (isinstance(aside, ForeignRoute) and (aside.stream.source, aside.device) in names)

@@ -13,6 +13,7 @@ from hub.normalize.networks.directory import carried_over
 from hub.revisions import restored
 from tests.engine.desk import JOURNAL, Desk, documents
 from tests.engine.foreign import HALL, KITCHEN, WANTED, ZIGBEE, alarming, directed, foreign, letters, listing, said
+from tests.engine.test_barred import barred
 
 
 @pytest.fixture
@@ -75,3 +76,25 @@ def test_what_a_directory_said_goes_with_its_source_and_stays_with_a_device_that
     assert carried_over(known, []) == {}
     row = foreign("hall", "smoke_sensor", made, "z2m", "hall")["device/s1/hall"]
     assert carried_over(known, [row]).keys() == {f"profile/{made}"}
+
+
+REGISTERED_AS_HALL = foreign("hall-2", "smoke_sensor", "aqara/jy-gz-01aq", "z2m", "hall")
+"""It has the better claim to the name: the other one is only called so."""
+
+
+@pytest.mark.parametrize(
+    ("newcomer", "ends"),
+    [(REGISTERED_AS_HALL, ["hall-2"]), (barred(REGISTERED_AS_HALL, "retired"), [])],
+    ids=["registered", "barred"],
+)
+def test_a_topic_leads_to_who_has_the_better_claim_as_soon_as_that_is_registered(
+    newcomer: dict[str, bytes], ends: list[str]
+) -> None:
+    known = directed(documents(ZIGBEE, HALL), listing())
+    desk = Desk(known)
+    desk.hear(said("zigbee2mqtt/hall", {"smoke": False}))
+    desk.revise({**known, **newcomer})
+    later = desk.restart()
+    for each in (desk, later):
+        found = each.hear(said("zigbee2mqtt/hall", {"smoke": True}))
+        assert [series.device for series, _, _ in found.points] == ends
