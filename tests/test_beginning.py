@@ -163,6 +163,26 @@ async def test_a_registry_that_goes_away_before_it_was_read_is_waited_for_too_an
     assert said == ["", "[registry_unavailable] it went"]
 
 
+async def test_a_registry_that_goes_away_while_what_it_says_is_compared_is_asked_again(tmp_path: Path) -> None:
+    start = Start(tmp_path, mqtt=free_port(), redis=f"redis://127.0.0.1:{free_port()}/0")
+    asked = 0
+    async with start.hub:
+        partitions = start.hub.registry.partitions
+
+        async def once_away() -> frozenset[str]:
+            nonlocal asked
+            asked += 1
+            if asked == 1:
+                raise UnavailableError("registry_unavailable", "it went")
+            return await partitions()
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(start.hub.registry, "partitions", once_away)
+            async with running(start.hub):
+                await wait_until(lambda: start.hub.is_running)
+    assert asked == 2
+
+
 async def silence_is_named(start: Start) -> bool:
     """Whether it says that the broker accepts, and does not answer."""
     return "no CONNACK within 2.0 s" in (await start.reasons())["session_blind"]

@@ -16,7 +16,10 @@ from hub.registry.registry import Registry, Snapshot
 from hub.registry.validation import Key
 
 MOST = 250
-"""Lines that are followed at once, 10 ms; what is behind them is a revision of its own."""
+"""Lines that are followed at once, 10 ms; what is behind them is a revision of its own.
+
+One that the engine cannot work with holds up what is behind it, and nothing that is before it.
+"""
 _NO_DOCUMENT = ("certificate.", "code.", "credential.", "division.", "hub_logins.")
 """Changes of what the engine knows nothing of."""
 _WHOLE_NOUNS = {"list": "list", "params": "params", "scene": "off"}

@@ -1,0 +1,81 @@
+"""What an import of many comes to in a hub at work: all or nothing in the registry, a page at a time in the engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hub.clock import SystemClock
+from hub.config import Settings
+from hub.errors import ConfigError
+from hub.registry import changes
+from hub.registry.many import put_devices
+from hub.registry.nouns import Device, Site
+from hub.registry.registry import Registry
+from hub.revising import Comparing, Files
+from tests.engine.desk import Desk, documents
+from tests.registry.conftest import sqlite_url
+
+PAGE = 10
+MANY = [Device(site="s1", id=f"d{number:02}", kind="smoke_sensor") for number in range(2 * PAGE + 5)]
+ODD = PAGE + 3
+
+
+class Rim:
+    """Follows a registry as a hub does, with an engine on a desk."""
+
+    def __init__(self, directory: Path, registry: Registry) -> None:
+        self._registry, self.desk, files = registry, Desk(documents()), documents()
+        content = self.desk.engine.content
+        self._comparing = Comparing(
+            Settings(data_dir=directory / "data"), SystemClock(), registry, content, Files(files, {})
+        )
+
+    async def follow(self) -> None:
+        """Take what has changed, a page after the other; ConfigError for one that the engine could not work with."""
+        while self._comparing.revision != await self._registry.revision():
+            compared = await self._comparing.compare(None, {})
+            if compared.note is not None:
+                self.desk.say(compared.note.revision, bodies=compared.note.bodies)
+            self._comparing.settle(compared)
+
+    def known(self) -> list[str]:
+        """Return the devices that the engine knows."""
+        return [device.device for device in self.desk.engine.content.devices()]
+
+
+async def test_of_what_an_engine_cannot_work_with_the_pages_before_are_in_and_the_others_once_it_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "MOST", PAGE)
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
+        rim = Rim(tmp_path, registry)
+        await rim.follow()
+        odd = replace(
+            MANY[ODD], profile="nobody/nothing"
+        )  # who imports a file is told so first, and nothing is written
+        await put_devices(registry, [odd if device.id == odd.id else device for device in MANY])
+        for _ in range(2):
+            with pytest.raises(ConfigError, match="nobody/nothing"):
+                await rim.follow()
+            assert rim.known() == [device.id for device in MANY[:PAGE]]
+        await put_devices(registry, [MANY[ODD]])
+        await rim.follow()
+        assert rim.known() == [device.id for device in MANY]
+
+
+async def test_of_many_that_the_registry_refuses_none_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "MOST", PAGE)
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
+        rim = Rim(tmp_path, registry)
+        await rim.follow()
+        before = await registry.revision()
+        with pytest.raises(ConfigError, match="moon"):
+            await put_devices(registry, [*MANY[:-1], replace(MANY[-1], place="moon")])
+        assert (await registry.revision(), await registry.devices()) == (before, [])
+        await rim.follow()
+        assert rim.known() == []
