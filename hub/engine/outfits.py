@@ -70,7 +70,7 @@ class Outfits:
 
     def count_of(self, name: str) -> int:
         """Return what all handlers together counted as ``name`` since they were compiled; those without it count 0."""
-        return self._counted[name] + sum(getattr(handler, name, 0) for handler in self._counting.values())
+        return self._counted[name] + sum(getattr(handler, name, 0) for handler in [*self._counting.values()])
 
     def learn(self, profiles: Mapping[str, Profile], changed: Collection[str]) -> None:
         """Take other profiles, of which these have ``changed``: devices of those are to be equipped again."""
