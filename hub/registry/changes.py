@@ -20,6 +20,8 @@ MOST = 250
 
 One that the engine cannot work with holds up what is behind it, and nothing that is before it.
 """
+MOST_BELOW = 1_000
+"""Devices and places of which the building may be another one: of more than so many everything is read."""
 _NO_DOCUMENT = ("certificate.", "code.", "credential.", "division.", "hub_logins.")
 """Changes of what the engine knows nothing of."""
 _WHOLE_NOUNS = {"list": "list", "params": "params", "scene": "off"}
@@ -30,6 +32,8 @@ _ONE = re.compile(r"(device|place)/([A-Za-z0-9._-]+)/([A-Za-z0-9._-]+)")
 
 
 Line = Row[Any]
+One = tuple[str, str, str]
+"""Noun, site and name of a device or place."""
 
 
 class Changes(NamedTuple):
@@ -55,7 +59,11 @@ async def changes_since(registry: Registry, known: Snapshot, partition: str) -> 
         told = [line for line in found if not line.what.startswith(_NO_DOCUMENT)]
         if not all(map(_can_be_followed, told)):
             return None
-        named = {(match[1], match[2], match[3]) for line in told if (match := _ONE.fullmatch(line.subject))}
+        named = {one for line in told if (one := _one(line))}
+        moved = await _in_and_below(connection, {one[1:] for line in told if _is_moved(line) and (one := _one(line))})
+        if len(moved) > MOST_BELOW:
+            return None
+        named |= moved
         nouns = {_WHOLE_NOUNS[noun] for line in told if (noun := line.subject.partition("/")[0]) in _WHOLE_NOUNS}
         sites = [site for site in await rows.sites(connection) if site.partition == partition]
         bodies = await _documents(connection, sites, named)
@@ -81,24 +89,42 @@ def _are_whole(revision: int, lines: Sequence[Line]) -> bool:
 
 
 def _can_be_followed(line: Line) -> bool:
-    """Return whether only the document that a line names, or those of a noun that are few, may be others."""
+    """Return whether it can be told which documents may be others: who was in a place that is gone, nobody knows."""
     noun = line.subject.partition("/")[0]
     if noun in _WHOLE_NOUNS:
         return True
-    if not _ONE.fullmatch(line.subject):
-        return False
-    if noun == "device" or line.before is None:
-        return True
-    return _OWN_DOCUMENT.issuperset({*line.before, *(line.after or ("it is gone",))})
+    return _one(line) is not None and (noun == "device" or line.before is None or line.after is not None)
+
+
+def _one(line: Line) -> One | None:
+    """Return the device or place that a line is about, if it is about one."""
+    match = _ONE.fullmatch(line.subject)
+    return None if match is None else (match[1], match[2], match[3])
+
+
+def _is_moved(line: Line) -> bool:
+    """Return whether a line tells of a place by which those in it and below may have another building."""
+    is_changed = line.before is not None and line.after is not None
+    return (
+        is_changed and line.subject.startswith("place/") and not _OWN_DOCUMENT.issuperset({*line.before, *line.after})
+    )
+
+
+async def _in_and_below(connection: AsyncConnection, places: set[Key]) -> set[One]:
+    """Return these places, what is below them, and the devices there."""
+    found, around = set(places), places
+    while around and len(found) <= MOST_BELOW:
+        around = {*await rows.places_in(connection, around)} - found
+        found |= around
+    devices = await rows.devices_at(connection, found)
+    return {("place", *key) for key in found} | {("device", *key) for key in devices}
 
 
 def _nouns_of(what: str) -> tuple[str, ...]:
     return ("device", "barred") if what == "device" else (what,)
 
 
-async def _documents(
-    connection: AsyncConnection, sites: Sequence[Site], named: Iterable[tuple[str, str, str]]
-) -> dict[str, bytes]:
+async def _documents(connection: AsyncConnection, sites: Sequence[Site], named: Iterable[One]) -> dict[str, bytes]:
     """Return the documents that there are of what is named, of ``sites``."""
     mine = {site.id: site for site in sites}
     keys: dict[str, set[Key]] = {"device": set(), "place": set()}

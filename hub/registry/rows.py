@@ -85,13 +85,26 @@ async def some_places(connection: AsyncConnection, keys: Collection[Key]) -> lis
     return [_place(row) for row in found if row.type != PlaceType.SITE.value]
 
 
-async def _some(connection: AsyncConnection, table: Table, keys: Collection[Key]) -> list[Row[tuple[object, ...]]]:
+async def devices_at(connection: AsyncConnection, places: Collection[Key]) -> list[Key]:
+    """Return who stands at these very places, by site and place."""
+    return [(row.site, row.id) for row in await _some(connection, schema.devices, places, "place")]
+
+
+async def places_in(connection: AsyncConnection, places: Collection[Key]) -> list[Key]:
+    """Return which places these are around, and no other is between them."""
+    return [(row.site, row.id) for row in await _some(connection, schema.places, places, "parent")]
+
+
+async def _some(
+    connection: AsyncConnection, table: Table, keys: Collection[Key], column: str = "id"
+) -> list[Row[tuple[object, ...]]]:
     found: list[Row[tuple[object, ...]]] = []
+    named = table.c[column]
     for site in sorted({site for site, _ in keys}):
         names = sorted(name for its, name in keys if its == site)
         for start in range(0, len(names), NAMED_AT_ONCE):
-            mine = table.c.site == site, table.c.id.in_(names[start : start + NAMED_AT_ONCE])
-            found += await connection.execute(table.select().where(*mine).order_by(table.c.id))
+            mine = table.c.site == site, named.in_(names[start : start + NAMED_AT_ONCE])
+            found += await connection.execute(table.select().where(*mine).order_by(named, table.c.id))
     return found
 
 

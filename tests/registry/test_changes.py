@@ -92,12 +92,45 @@ async def test_everyday_changes_are_followed_without_reading_everything(registry
     assert max(map(len, follower.named)) == 4  # two devices, each heard or barred
 
 
-async def test_what_may_change_other_documents_too_is_read_as_a_whole(registry: Registry, follower: Follower) -> None:
-    await many.put_places(registry, [replace(HOME, parent="")])  # the building of everything in it
+@pytest.fixture
+async def tower(registry: Registry, follower: Follower) -> Follower:
+    """A follower of a house in which flats are, and in those devices, of which one is disabled."""
+    floor = Place(site="s1", id="f1", type=PlaceType.UNIT, parent="b1")
+    flat = Place(site="s1", id="h2", type=PlaceType.DWELLING, parent="f1")
+    await registry.add_places([floor, flat, Place(site="s1", id="b2", type=PlaceType.BUILDING)])
+    await registry.add_devices([replace(SMOKE, id=name, place="h2") for name in ("in-1", "in-2")])
+    await registry.set_device_state("s1", "in-2", DeviceState.DISABLED)
     await follower.follow()
+    return follower
+
+
+async def test_a_place_that_is_elsewhere_takes_along_what_is_in_it_and_no_more_is_read(
+    registry: Registry, tower: Follower
+) -> None:
+    floor = Place(site="s1", id="f1", type=PlaceType.UNIT, parent="b2")
+    for change in (
+        many.put_places(registry, [floor]),
+        many.put_places(registry, [replace(floor, type=PlaceType.BUILDING), replace(HOME, parent="f1")]),
+        many.put_places(registry, [replace(floor, parent=""), replace(HOME, parent="")]),
+    ):
+        tower.named.clear()
+        await change
+        await tower.follow()
+        assert {key.partition("/")[2] for key in tower.named[0]} >= {"s1/f1", "s1/h2", "s1/in-1", "s1/in-2"}
+        assert "device/s1/gate-1" not in tower.named[0]
+    assert tower.wholes == 1
+
+
+async def test_what_may_change_very_many_documents_is_read_as_a_whole(
+    registry: Registry, tower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await registry.add_source(Source(id="lora", network="chirpstack"))
-    await follower.follow()
-    assert follower.wholes == 3
+    await tower.follow()
+    assert tower.wholes == 2
+    monkeypatch.setattr(changes, "MOST_BELOW", 3)
+    await many.put_places(registry, [Place(site="s1", id="f1", type=PlaceType.UNIT, parent="b2")])
+    await tower.follow()
+    assert tower.wholes == 3
 
 
 async def test_very_many_devices_are_followed_a_part_at_a_time(
