@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from hub.config import Settings
 from hub.errors import ConfigError
 from hub.registry import changes
 from hub.registry.many import put_devices
-from hub.registry.nouns import Device, Site
+from hub.registry.nouns import Device, Site, Source
 from hub.registry.registry import Registry
 from hub.revising import Comparing, Files
 from tests.engine.desk import Desk, documents
+from tests.engine.foreign import listing
 from tests.registry.conftest import sqlite_url
 
+NOTHING: Mapping[str, bytes] = {}
 PAGE = 10
 MANY = [Device(site="s1", id=f"d{number:02}", kind="smoke_sensor") for number in range(2 * PAGE + 5)]
 ODD = PAGE + 3
@@ -27,16 +30,20 @@ class Rim:
     """Follows a registry as a hub does, with an engine on a desk."""
 
     def __init__(self, directory: Path, registry: Registry) -> None:
-        self._registry, self.desk, files = registry, Desk(documents()), documents()
+        self.desk, files = Desk(documents()), documents()
         content = self.desk.engine.content
         self._comparing = Comparing(
             Settings(data_dir=directory / "data"), SystemClock(), registry, content, Files(files, {})
         )
 
-    async def follow(self) -> None:
-        """Take what has changed, a page after the other; ConfigError for one that the engine could not work with."""
-        while self._comparing.revision != await self._registry.revision():
-            compared = await self._comparing.compare(None, {})
+    async def follow(self, said: Mapping[str, bytes] = NOTHING) -> None:
+        """Take what has changed, a page after the other; ConfigError for one that the engine could not work with.
+
+        ``said``: by sources, of their devices.
+        """
+        while await self._comparing.is_behind(said):
+            taken, said = said, NOTHING
+            compared = await self._comparing.compare(None, taken)
             if compared.note is not None:
                 self.desk.say(compared.note.revision, bodies=compared.note.bodies)
             self._comparing.settle(compared)
@@ -79,3 +86,22 @@ async def test_of_many_that_the_registry_refuses_none_is_in(tmp_path: Path, monk
         assert (await registry.revision(), await registry.devices()) == (before, [])
         await rim.follow()
         assert rim.known() == []
+
+
+async def test_what_a_source_said_of_its_devices_is_owed_until_a_revision_has_it(tmp_path: Path) -> None:
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
+        await registry.add_source(Source(id="z2m", network="zigbee2mqtt"))
+        hall = Device(site="s1", id="hall", kind="smoke_sensor", source="z2m", network_id="0x00158d0001b7d2a3")
+        await put_devices(registry, [hall])
+        rim = Rim(tmp_path, registry)
+        await rim.follow()
+        odd = replace(MANY[0], profile="nobody/nothing")
+        await put_devices(registry, [odd])
+        with pytest.raises(ConfigError, match="nobody/nothing"):
+            await rim.follow({"z2m": listing()})
+        await put_devices(registry, [MANY[0]])
+        await rim.follow()
+        found = rim.desk.engine.content.find("s1", "hall")
+        assert found is not None
+        assert (found.profile[:17], found.deafness) == ("zigbee2mqtt-auto/", None)
