@@ -114,7 +114,7 @@ class Change:
     ``turned`` are those of which the same rules now come to something else, ``concerned`` the devices that are new, or
     that have rules or an outfit of their own kind anew. Of those that are ``touched`` each that
     was there before is ``replaced`` (the former and what it is now). Devices have ``left`` places, though they stay.
-    ``names`` are what foreign networks call (source, name) the touched devices, and those that are barred since now.
+    ``names`` are what foreign networks call (source or site, name) devices that come, go or are barred now.
     """
 
     has_new_rules: bool = False

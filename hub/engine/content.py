@@ -11,11 +11,12 @@ from hub.engine.compiled import Compiled
 from hub.engine.device import Device
 from hub.engine.kind_rules import KindRules
 from hub.engine.known import DeviceState, entry_key
+from hub.engine.moment import Moment
 from hub.engine.places import Place, Subject
 from hub.engine.registered import Registered
 from hub.engine.rows import Bodies, Document, kept, row_of, site_and_name
 from hub.engine.state import State
-from hub.engine.whereabouts import called
+from hub.engine.whereabouts import names_of
 from hub.errors import ConfigError
 from hub.model import Revision
 from hub.rules.states import CompiledRule
@@ -32,10 +33,11 @@ class Content(Registered):
     # ----------------------------------------------------------------------------------------------------- revisions
 
     def revise(
-        self, revision: Revision, bodies: Mapping[str, bytes], state: State, awake: int
+        self, revision: Revision, bodies: Mapping[str, bytes], state: State, moment: Moment
     ) -> Generator[None, None, Change]:
         """Take new documents. Raises ConfigError before anything is changed: the rim checks first, so it is a bug."""
-        touched, change, at = Touched(revision.removed), Change(), state.clock.received_at
+        touched, change, at = Touched(revision.removed), Change(), moment.at
+        awake = state.clock.awake(moment.t)
         self._at = at
         for some in parts(sorted(revision.put)):
             touched.take({key: kept(key, bodies[revision.put[key]]) for key in some})
@@ -71,6 +73,7 @@ class Content(Registered):
             change.turned = [*turned, *places]
         change.turned.sort(key=_devices_first)
         change.concerned = _each_once(change.concerned)
+        change.names |= set(names_of([*change.former_devices, *change.touched]))
         change.removed_places = [self.stands.gone[key] for key in sorted(self.stands.gone)]
         self.revisions += 1
         return change
@@ -158,7 +161,6 @@ class Content(Registered):
             self._whereabouts.come(new)
             self.stands.enter(new)
             change.touched += new
-            change.names |= {name for name, _ in called(new)}
             change.replaced += replaced
             for known, device in replaced:
                 change.note_left(device, known.places)

@@ -116,8 +116,7 @@ class Core:
     # ------------------------------------------------------------------------------------------------------- revisions
 
     def _revise(self, record: Record, revision: Revision, moment: Moment) -> Generator[None, None, None]:
-        awake = self.state.clock.awake(moment.t)
-        change = yield from self.content.revise(revision, record.bodies, self.state, awake)
+        change = yield from self.content.revise(revision, record.bodies, self.state, moment)
         self._end(change, moment)
         self.content.settle(change, self.state)
         self.modes.forget_places()

@@ -37,8 +37,7 @@ class Doubles:
         put = {key: key for key, body in wanted.items() if key not in held or held[key].body != body}
         if not put and not removed:
             return
-        awake = self._state.clock.awake(moment.t)
-        change = at_once(self._content.revise(Revision("", put, removed), wanted, self._state, awake))
+        change = at_once(self._content.revise(Revision("", put, removed), wanted, self._state, moment))
         self.forget(change, moment)
         self._content.settle(change, self._state)
         self._alarms.modes.forget_places()

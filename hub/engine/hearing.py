@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Protocol
 from zlib import crc32
@@ -56,25 +56,24 @@ class Ear(ForeignEar):
         super().__init__(state, content, judge, hands, output)
         self._topics, self._parse = topics, topics.parse
         self._routes: dict[str, Route] = {}
-        self._foreign: set[str] = set()
+        self._foreign: dict[tuple[str, str], tuple[str, ...]] = {}
+        """The topics by which a device of a foreign network was found, by the source, or its site, and its name."""
         self.redelivery = redelivery
 
     def forget_routes(self, change: Change) -> None:
         """Look topics up again that led to devices which are others now, or gone; all of them with other networks.
 
-        Those of a foreign network also by the names of who is new, for that may have the better claim to one.
+        Those of a foreign network by every name: who is new may have the better claim to one.
         """
         if change.has_new_kinds:
             self._routes.clear()
             self._foreign.clear()
-        gone, names = {id(device) for device in change.former_devices}, change.names
         for device in change.former_devices:
             for topic in self._topics.uplink_topics(device.site, device.device.removesuffix(DOUBLE)):
                 self._routes.pop(topic, None)
-        foreign = self._foreign if gone or names else ()
-        for topic in [one for one in foreign if _may_lead_elsewhere(self._routes[one], gone, names)]:
-            del self._routes[topic]
-            self._foreign.discard(topic)
+        for name in change.names if self._foreign else ():
+            for topic in self._foreign.pop(name, ()):
+                del self._routes[topic]
 
     def batch(self, record: Record, batch: Batch) -> None:
         """Take every message of ``batch`` to its end. What is counted is added once a batch, not once a message."""
@@ -192,7 +191,9 @@ class Ear(ForeignEar):
         route = (device, aside, crc32(topic.encode()))
         if len(self._routes) < FOREIGN_ROUTES:
             self._routes[topic] = route
-            self._foreign.add(topic)
+            if aside.device:
+                name = aside.site or aside.stream.source, aside.device
+                self._foreign[name] = (*self._foreign.get(name, ()), topic)
         return route
 
     def _refuse(self, code: str) -> None:
@@ -260,8 +261,3 @@ class Ear(ForeignEar):
         if route is None:
             return device.outfit.handle(self._payload)
         return self._open(device, route, route.stream.read(self._payload))
-
-
-def _may_lead_elsewhere(route: Route, gone: Collection[int], names: Collection[tuple[str, str]]) -> bool:
-    device, aside, _ = (route, None, 0) if isinstance(route, Device) else route
-    return id(device) in gone or (isinstance(aside, ForeignRoute) and (aside.stream.source, aside.device) in names)

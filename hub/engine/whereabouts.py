@@ -71,7 +71,7 @@ class Whereabouts:
                 del there[bisect_left(there, device.key, key=_key)]
         known = self._by_network
         if known is not None:
-            for name, device in called(devices):
+            for name, device in _called(devices):
                 left = tuple(other for other in _all(known.pop(name, None)) if other is not device)
                 if left:
                     known[name] = left
@@ -82,7 +82,7 @@ class Whereabouts:
 
 
 def _call(known: dict[tuple[str, str], Device | tuple[Device, ...]], devices: Iterable[Device]) -> None:
-    for name, device in called(devices):
+    for name, device in _called(devices):
         beside = _all(known.get(name))
         known[name] = (*beside, device) if beside else device
 
@@ -94,12 +94,20 @@ def _all(found: Device | tuple[Device, ...] | None) -> tuple[Device, ...]:
     return found if isinstance(found, tuple) else (found,)
 
 
-def called(devices: Iterable[Device]) -> Iterator[tuple[tuple[str, str], Device]]:
+def _called(devices: Iterable[Device]) -> Iterator[tuple[tuple[str, str], Device]]:
     """Yield what networks may call ``devices``, those of our own left out: (source, name), and who that is."""
     for device in devices:
         if device.source is not None:
             for name in dict.fromkeys((device.called, _own_name(device))):
                 yield (device.row.source, name), device
+
+
+def names_of(devices: Sequence[Device]) -> Iterator[tuple[str, str]]:
+    """Yield what topics of foreign networks may call ``devices``: (source, name), or (site, name) as some say."""
+    for device in devices:
+        yield device.identity
+    for name, _ in _called(devices):
+        yield name
 
 
 def _own_name(device: Device) -> str:

@@ -144,3 +144,14 @@ def test_who_has_not_consented_is_not_watched_and_who_has_only_as_long_as_they_d
         warm(desk, 60)
         desk.tick(HOUR * 0.9)
     assert told(desk) == ["raised", "cleared"]
+
+
+def test_a_revision_that_is_the_first_to_come_in_an_open_window_does_not_shut_it_again(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, 'schedule: {from: "16:10", until: "18:00"}')
+    warm(desk, 60)
+    desk.tick(10 * MINUTE - 0.5)
+    assert told(desk) == []
+    desk.wait(1)
+    away(desk, said=True)
+    desk.tick(1)
+    assert told(desk) == ["raised"]

@@ -46,6 +46,7 @@ HOT = {
 }  # fmt: skip
 COLD = {
     "rule": "cold", "version": "1.0.0", "for_each": "environment_sensor", "when": "temperature < 21",
+    "schedule": {"from": "16:01", "until": "18:00"},
     "raise": {"event": "device.cold", "severity": "low"},
 }  # fmt: skip
 GUEST = {
@@ -59,6 +60,7 @@ ZONE = {
 }  # fmt: skip
 ENDS = "/2026-03-01T16:00:30+08:00"
 """START is 16:00 there: a fact or an entry that is over while it is played."""
+LATER = "2026-03-01T16:00:10+08:00" + ENDS
 
 
 @cache
@@ -114,7 +116,7 @@ put = st.one_of(
     st.builds(
         lambda site, name, kind, parent, facts: {f"place/{site}/{name}": place(site, name, kind, parent, **facts)},
         where, st.sampled_from(PLACES), st.sampled_from(TYPES), st.sampled_from(("s1", *PLACES)),
-        st.sampled_from(({}, {"free_exit": True}, {"free_exit": ENDS})),
+        st.sampled_from(({}, {"free_exit": True}, {"free_exit": ENDS}, {"free_exit": LATER})),
     ),
     st.sampled_from((rule(HOT), rule(HOT, when="temperature > $limit + 5"), rule(ZONE), rule(ZONE, version="2.0.0"))),
     st.sampled_from((rule(COLD), rule(COLD, version="2.0.0"), rule(GUEST))),
