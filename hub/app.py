@@ -314,8 +314,6 @@ class Hub:
         async with self._revising:
             await self.applying.is_revised.wait()  # else what waits to be judged would be compared as if it were not
             compared = await self._comparing.compare(documents, self.applying.take_directories())
-            # Before anything is settled: it may be refused, and whoever asks again finds what it found now.
-            partitions = frozenset[str]() if compared.rows is None else await self.registry.partitions()
             note = compared.note
             if note is not None:
                 if self.is_running:  # else nobody waits for the journal
@@ -325,6 +323,6 @@ class Hub:
                 self.applying.is_revised.clear()
             self._comparing.settle(compared)
         if compared.rows is not None:
-            self._listening.look_round(partitions, compared.rows)
+            self._listening.look_round(compared.partitions, compared.rows)
         self._listening.tell(self.sessions, self.engine.content.networks)
         return 0 if note is None else len(note.revision.put) + len(note.revision.removed)

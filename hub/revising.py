@@ -22,12 +22,16 @@ _WITHOUT_TRIAL = ("barred/", "device/", "place/")
 
 
 class Compared(NamedTuple):
-    """What differs, if anything does; ``files`` and ``known`` are what was compared, ``rows`` where all were read."""
+    """What differs, if anything does; ``files`` and ``known`` are what was compared.
+
+    ``rows`` and ``partitions`` are those of the registry, where everything was read.
+    """
 
     note: NewRevision | None
     files: Documents
     known: Snapshot
     rows: Documents | None = None
+    partitions: frozenset[str] = frozenset()
 
 
 class Files(NamedTuple):
@@ -85,9 +89,13 @@ class Comparing:
         known = self._known
         if known is None or await self._registry.revision() != known.revision:
             known = await self._registry.snapshot(self._settings.partition)
-        held, rows = self._content.bodies(), None if known is self._known else known.documents
+        rows, partitions = None if known is self._known else known.documents, frozenset[str]()
+        if rows is not None:  # before anything is settled: the registry may be away
+            partitions = await self._registry.partitions()
+        held = self._content.bodies()
         sought = parts.Sought(files, rows, self._directories, self._files.superseded)  # held now: the engine works on
-        return Compared(await asyncio.to_thread(parts.difference, self._settings, sought, held), files, known, rows)
+        note = await asyncio.to_thread(parts.difference, self._settings, sought, held)
+        return Compared(note, files, known, rows, partitions)
 
     async def _changed(self, changes: Changes) -> NewRevision | None:
         """Return what differs of documents that may have changed."""
