@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+from hub.engine.hearing import Ear
 from hub.errors import ConfigError
 from hub.model import Publish
 from hub.revisions import revise
@@ -23,6 +26,7 @@ from tests.engine.foreign import (
     source,
     uplink,
 )
+from tests.engine.test_work import counted
 
 
 @pytest.fixture
@@ -78,6 +82,27 @@ def test_a_controller_that_only_the_payload_names_is_found_each_time(desk: Desk)
 def test_a_topic_that_names_site_and_device_means_our_own(desk: Desk) -> None:
     effects = desk.hear(Publish("vendor/s1/cam-1/up", bytes.fromhex(ALARM)))
     assert [event.device for event in effects.events] == ["cam-1"]
+
+
+def test_such_a_topic_leads_to_what_our_own_has_become_and_that_costs_others_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, other = device("eye", "smoke_sensor", "milesight/gs524n"), device("aside", "smoke_sensor")
+    desk.revise({**WANTED, **ours, **other})
+    counts: Counter[str] = Counter()
+    counted(monkeypatch, Ear, "_foreign_route", counts)
+
+    def heard() -> tuple[list[str], int]:
+        """Return in which building each message was heard, and how many topics were looked up for that."""
+        counts.clear()
+        said = [Publish(f"vendor/s1/{name}/up", bytes.fromhex(ALARM)) for name in ("eye", "cam-1")]
+        return [series.building for series, _, _ in desk.hear(*said).points], counts["_foreign_route"]
+
+    assert heard() == (["b1", "b1"], 2)
+    desk.revise({**WANTED, **ours, **device("aside", "smoke_sensor", building="b2")})
+    assert heard() == (["b1", "b1"], 0)
+    desk.revise({**WANTED, **device("eye", "smoke_sensor", "milesight/gs524n", building="b2")})
+    assert heard() == (["b2", "b1"], 1)
 
 
 def test_a_device_of_another_source_is_not_to_be_had_by_its_name(desk: Desk) -> None:
