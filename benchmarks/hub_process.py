@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 import aiohttp
+import structlog
 
 from benchmarks.stage import Stage, cpu_ns
 from benchmarks.traffic import KIND, RULES, SITE, Traffic
@@ -44,7 +45,10 @@ LOOKS = 30
 """How often in a row the store is found to have taken no more before the hub is asked what it owes."""
 COUNT_LOCAL = "SELECT count(*) FROM points JOIN series ON series.id = points.series WHERE measurement = ?"
 COMMAND = [sys.executable, "-c", "from hub.ui.cli.main import main; main()"]
+LOG_BYTES = 3_000
 _SAMPLE = re.compile(r"^(hub_\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +153,7 @@ timeseries = {{store = "{self._setup.store.value}", url = "{stage.influx.url}", 
         return status == HTTPStatus.OK
 
     def _log(self) -> str:
-        return (self.stage.directory / "hub.log").read_text(encoding="utf-8")[-3_000:]
+        return (self.stage.directory / "hub.log").read_text(encoding="utf-8")[-LOG_BYTES:]
 
     async def _page(self, name: str) -> tuple[int, str]:
         url, timeout = f"http://127.0.0.1:{self._http_port}/{name}", aiohttp.ClientTimeout(total=ANSWER_SECONDS)
@@ -174,28 +178,39 @@ timeseries = {{store = "{self._setup.store.value}", url = "{stage.influx.url}", 
             self._events += self._speech.count_events(numbers)
 
     async def until_delivered(self, *, seconds: float) -> None:
-        """Wait until the store has confirmed every point, and the streams hold every event."""
+        """Wait until the store has confirmed every point, and the streams hold every event.
+
+        UnavailableError when it takes longer: what is late is not lost, only :meth:`stop` can tell that.
+        """
         known = isinstance(self._speech, Traffic)
-        await wait_until(self._is_delivered if known else self._is_settled, seconds=seconds)
+        try:
+            await wait_until(self._is_delivered if known else self._is_settled, seconds=seconds)
+        except AssertionError as error:
+            raise UnavailableError(
+                "not_yet_delivered", f"after {seconds:g} s; nobody knows whether anything is lost",
+                published=self._published + self._beside, written=self._count_written(), log=self._log(),
+            ) from error  # fmt: skip
 
     async def _is_delivered(self) -> bool:
         # The hub's own file: asking its HTTP would cost it CPU time.
-        tally = read_tallies(self.data / "state.sqlite").get("timeseries", {})
-        if tally.get("written", 0) < self._published + self._beside:
+        if self._count_written() < self._published + self._beside:
             return False
         return not self.knows_events or await self.stage.count_events() >= self._events
 
     async def _is_settled(self) -> bool:
         # Nobody knows how many points must come. A page of figures costs the hub as much as hundreds of messages: it is
         # asked for when the store takes no more.
-        written = read_tallies(self.data / "state.sqlite").get("timeseries", {}).get("written", 0)
+        written = self._count_written()
         self._looks = self._looks + 1 if written == self._written else 0
         self._written = written
         if not self._looks or self._looks % LOOKS:
             return False
         found = await self.metrics()
         owed = ("hub_points_waiting", "hub_outbox_waiting_records", "hub_engine_lag_records")
-        return found["hub_messages_heard_total"] >= self._published and not any(found[name] for name in owed)
+        return heard_once(found) >= self._published and not any(found[name] for name in owed)
+
+    def _count_written(self) -> int:
+        return read_tallies(self.data / "state.sqlite").get("timeseries", {}).get("written", 0)
 
     async def stop(self) -> Losses:
         """End the hub in good order, and count everything once more where it was stored."""
@@ -210,13 +225,15 @@ timeseries = {{store = "{self._setup.store.value}", url = "{stage.influx.url}", 
             raise UnavailableError("hub_failed", returncode=code)
         self._process = None
         self.last_counts = found
+        if again := found["hub_messages_deduplicated_total"]:
+            log.warning("messages_sent_again", count=again, log=self._log())
         if isinstance(self._speech, Mixture):
             return await self._losses_of_mixture(found)
         points = (
             await self.stage.count_points() if self._setup.store is TimeseriesStore.INFLUXDB else self._count_local()
         )
         return Losses(
-            unheard=self._published + self._beside - found["hub_messages_heard_total"],
+            unheard=self._published + self._beside - heard_once(found),
             points=self._published - points,
             events=(self._events if self.knows_events else found["hub_events_raised_total"])
             - await self.stage.count_events(),
@@ -242,9 +259,17 @@ timeseries = {{store = "{self._setup.store.value}", url = "{stage.influx.url}", 
         self._process = None
 
 
+def heard_once(counts: Counter[str]) -> int:
+    """Return how many messages a hub heard, less those that the broker sent again after a cut and the hub knew."""
+    return counts["hub_messages_heard_total"] - counts["hub_messages_deduplicated_total"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Losses:
-    """What is missing (or, below zero, there twice) of what the broker took."""
+    """What is missing (or, below zero, there twice) of what the broker took.
+
+    What the broker sent again and the hub knew is neither; it cost CPU, so :meth:`HubProcess.stop` warns of it.
+    """
 
     unheard: int
     points: int

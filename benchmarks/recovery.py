@@ -8,7 +8,7 @@ from asyncio.subprocess import PIPE
 from pathlib import Path
 
 from benchmarks.figures import Finding, Plan, Target
-from benchmarks.hub_process import COMMAND, ENVIRONMENT, HubProcess, Setup
+from benchmarks.hub_process import COMMAND, ENVIRONMENT, HubProcess, Setup, heard_once
 from benchmarks.load import Advance, loaded
 from hub.errors import UnavailableError
 
@@ -40,7 +40,7 @@ async def _recovered(hub: HubProcess, plan: Plan, whose: str) -> Finding:
     began = time.perf_counter()
     await hub.start()
     recovered, cpu = time.perf_counter() - began, hub.start_cpu_seconds
-    heard = (await hub.metrics())["hub_messages_heard_total"]
+    heard = heard_once(await hub.metrics())
     losses = await hub.stop()
     return Finding(
         name=f"journal of {plan.journal:,} messages{whose}: ready again after a kill, without a checkpoint",

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import numbered
-from benchmarks.hub_process import HubProcess, Setup
+from benchmarks.hub_process import HubProcess, Setup, heard_once
 from benchmarks.numbered import Books, Numbered
 from benchmarks.stage import Stage, staged
 from benchmarks.watch import Growth, Sample, growth, look
@@ -249,8 +249,7 @@ async def soak(plan: Plan, directory: Path, say: Callable[[str], None]) -> Outco
 async def _is_settled(town: Town) -> bool:
     found = await town.hub.metrics()
     owed = ("hub_points_waiting", "hub_outbox_waiting_records", "hub_engine_lag_records")
-    is_heard = found["hub_messages_heard_total"] - found["hub_messages_deduplicated_total"] >= town.load.tally.taken
-    return is_heard and not any(found[name] for name in owed)
+    return heard_once(found) >= town.load.tally.taken and not any(found[name] for name in owed)
 
 
 @asynccontextmanager
