@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from time import perf_counter_ns
 from typing import Any, Self, TypeVar
 
 from hub.end_mark import refuse_emptiness
 from hub.errors import ConfigError, CorruptError, UnavailableError
 from hub.journal.own_thread import OwnThread
-from hub.journal.pace import Pace
 
 R = TypeVar("R")
 
@@ -32,8 +30,6 @@ UNAVAILABLE = {
 }
 CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 RESTORE = "restore it from a backup, or `hub journal repair`"
-PATIENCE_SECONDS = 10
-"""How long the file's thread waits for another process that writes to the file; nobody else waits at all."""
 
 
 class Lock:
@@ -92,25 +88,18 @@ def _ask() -> bytes:
     return _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
-def _nothing() -> None:
-    """Do nothing."""
-
-
 class SqliteFile:
     """One SQLite file, WAL and ``synchronous=FULL``, on a thread of its own.
 
     ``must_exist``: its neighbours say that it was there, so that a missing or empty one is a CorruptError.
-    ``pace`` is how long little transactions took.
     """
 
     def __init__(self, path: Path, schema: str, *, must_exist: bool = False) -> None:
         self.path = path
         self._schema = schema
         self._must_exist = must_exist
-        self.pace = Pace()
         self._thread = OwnThread(f"hub.{path.stem}")
         self._connection: sqlite3.Connection | None = None
-        self._patience = PATIENCE_SECONDS
 
     async def __aenter__(self) -> Self:
         """Open or make the file; CorruptError when it is damaged, gone or has other tables."""
@@ -127,32 +116,13 @@ class SqliteFile:
             await self.call(self._close)
         self._thread.close()
 
-    @property
-    def is_at_hand(self) -> bool:
-        """Whether a little transaction would hold nobody up: the disk is quick, and the thread has nothing to do."""
-        return self.pace.is_quick and self._thread.is_idle
-
-    async def run(
-        self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None] = _nothing, *, is_little: bool = False
-    ) -> R:
+    async def run(self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None] | None = None) -> R:
         """Run ``work`` in one transaction on the file's thread, and ``then`` after its fsync.
-
-        What ``is_little`` is done at once, here, while the file is at hand: to wake the thread and then the loop again
-        costs both of them 130 of the 590 us of CPU that an append takes at a calm rate.
 
         UnavailableError (``disk_full``, ``file_busy`` …) when the disk cannot take it now, CorruptError
         ``corrupt_file`` when the file is damaged; nothing of ``work`` is in the file then.
         """
-        if is_little and self.is_at_hand:
-            self._wait_for_others(0)
-            try:
-                return self._transact_little(work, then)
-            except UnavailableError as error:
-                if error.code != UNAVAILABLE[sqlite3.SQLITE_BUSY]:
-                    raise
-        self._wait_for_others(PATIENCE_SECONDS)
-        transact = self._transact_little if is_little else self._transact
-        return await self.call(partial(transact, work, then))
+        return await self.call(partial(self._transact, work, then))
 
     async def call(self, work: Callable[[], R]) -> R:
         """Run ``work``, which leaves the file alone, on its thread."""
@@ -180,20 +150,7 @@ class SqliteFile:
             self._connection.close()
             self._connection = None
 
-    def _wait_for_others(self, seconds: int) -> None:
-        """Let the next transaction wait so long for another process that writes to the file; when none is under way."""
-        if seconds != self._patience and self._connection is not None:
-            self._connection.execute(f"PRAGMA busy_timeout={seconds * 1_000}")
-            self._patience = seconds
-
-    def _transact_little(self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None]) -> R:
-        began = perf_counter_ns()
-        try:
-            return self._transact(work, then)
-        finally:
-            self.pace.took(perf_counter_ns() - began)
-
-    def _transact(self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None]) -> R:
+    def _transact(self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None] | None) -> R:
         connection = self._connection
         if connection is None:
             raise UnavailableError("closed", f"{self.path.name} is closed")
@@ -208,14 +165,15 @@ class SqliteFile:
             if isinstance(error, sqlite3.DatabaseError):
                 raise translate(error, self.path) from error
             raise
-        then()
+        if then is not None:
+            then()
         return result
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Open ``path`` the way all files of the hub are opened; a reader does not disturb the hub."""
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=PATIENCE_SECONDS)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
     try:
         connection.execute("PRAGMA cell_size_check=ON")
         if not read_only:

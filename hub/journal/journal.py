@@ -47,8 +47,6 @@ ROWS_PER_TRIM = 4
 """And two for each that is appended, so that trimming always gets ahead of a flood."""
 MEASURE_EVERY_BYTES = 64 * 1024
 """How much is appended between two looks at the file's pages: a look costs an append 34 of its 500 us."""
-LITTLE_BYTES = 64 * 1024
-"""What 40 ms bring at 14,000 messages a second. More is written while the loop judges what came before."""
 
 
 class _Appended(NamedTuple):
@@ -203,15 +201,14 @@ class Journal:
             return
         oldest, limit = limits
         self._untrimmed.cover(trim_to)
-        packets = [len(record.body.packets) for record in records if isinstance(record.body, Batch)]
-        is_little = sum(packets) < LITTLE_BYTES and not any(record.bodies for record in records)
+        has_messages = any(isinstance(record.body, Batch) for record in records)
 
         def write(connection: sqlite3.Connection) -> _Appended:
             rows = [to_row(record) for record in records]
             size = sum(len(row[3]) for row in rows)
             free = self._room.left(records[-1].t, size) + self._free_pages_bytes
             need = Need(records=self._untrimmed.bytes, outbox=outbox_bytes, limit=limit)
-            need.check(size, free, has_messages=bool(packets))
+            need.check(size, free, has_messages=has_messages)
             names = put_bodies(connection, self._names, records, self._laid)
             connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
             self._unmeasured_bytes += size
@@ -223,8 +220,7 @@ class Journal:
                 self._measure(connection)
             return _Appended(rows, trimmed, first, names)
 
-        mark = partial(self._mark.write, self.id, records[-1].position)
-        done = await self._file.run(write, mark, is_little=is_little)
+        done = await self._file.run(write, lambda: self._mark.write(self.id, records[-1].position))
         sizes = [(row[0], len(row[3])) for row in done.rows]
         self._untrimmed.add(sizes)
         self.first, self._names = done.first, done.names

@@ -27,17 +27,11 @@ class OwnThread:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._is_closed = False
-        self._waiting = 0
 
     @property
     def is_running(self) -> bool:
         """True from the first ``call`` to ``close``."""
         return self._thread is not None
-
-    @property
-    def is_idle(self) -> bool:
-        """True while it runs and has nothing to do: then its caller may do the next thing itself."""
-        return self._thread is not None and not self._waiting
 
     async def call(self, work: Callable[[], R]) -> R:
         """Return what ``work`` returns, or raise what it raises; who is cancelled before it began leaves it undone.
@@ -52,8 +46,7 @@ class OwnThread:
             self._thread = thread
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[R] = loop.create_future()
-        self._waiting += 1
-        self._calls.put(partial(self._do, loop, work, outcome))
+        self._calls.put(partial(_do, loop, work, outcome))
         return await outcome
 
     def close(self) -> None:
@@ -69,28 +62,25 @@ class OwnThread:
             call()
             del call  # what it held, and what came of it, would stay until the next one
 
-    def _do(self, loop: asyncio.AbstractEventLoop, work: Callable[[], R], outcome: asyncio.Future[R]) -> None:
-        if outcome.cancelled():
-            self._tell(loop, outcome, outcome.set_result, None)
-            return
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001 -- it is raised where it is awaited
-            self._tell(loop, outcome, outcome.set_exception, error)
-        else:
-            self._tell(loop, outcome, outcome.set_result, result)
 
-    def _tell(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        outcome: asyncio.Future[Any],
-        settle: Callable[[Any], None],
-        value: object,
-    ) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(self._settle, outcome, settle, value)
+def _do(loop: asyncio.AbstractEventLoop, work: Callable[[], R], outcome: asyncio.Future[R]) -> None:
+    if outcome.cancelled():
+        return
+    try:
+        result = work()
+    except BaseException as error:  # noqa: BLE001 -- it is raised where it is awaited
+        _tell(loop, outcome, outcome.set_exception, error)
+    else:
+        _tell(loop, outcome, outcome.set_result, result)
 
-    def _settle(self, outcome: asyncio.Future[Any], settle: Callable[[Any], None], value: object) -> None:
-        self._waiting -= 1
-        if not outcome.done():
-            settle(value)
+
+def _tell(
+    loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[Any], settle: Callable[[Any], None], value: object
+) -> None:
+    with suppress(RuntimeError):  # the loop is closed: nobody waits
+        loop.call_soon_threadsafe(_settle, outcome, settle, value)
+
+
+def _settle(outcome: asyncio.Future[Any], settle: Callable[[Any], None], value: object) -> None:
+    if not outcome.done():
+        settle(value)

@@ -226,8 +226,7 @@ class StateFile:
 
     async def confirm(self, confirmed: Confirmed) -> None:
         """Move a cursor and its counts, and forget its outbox up to there, in one transaction; never back."""
-        write = partial(confirm, confirmed=confirmed)
-        gone = await self._file.run(write, is_little=not self.outbox_bytes)
+        gone = await self._file.run(partial(confirm, confirmed=confirmed))
         self.outbox_bytes -= gone
 
     # ----------------------------------------------------------------------------------------------------- dead letters

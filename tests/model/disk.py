@@ -124,17 +124,12 @@ class DiskFile(SqliteFile):
     async def __aexit__(self, *_exc: object) -> None:
         self._connection = None
 
-    @property
-    @override
-    def is_at_hand(self) -> bool:
-        return False  # else nothing would wait at its door
-
     @override
     async def call(self, work: Callable[[], R]) -> R:
         return await self._doors.through(self._name, "transaction", work)
 
     @override
-    def _transact(self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None]) -> R:
+    def _transact(self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None] | None) -> R:
         before = self._disk.connections[self._name].total_changes
 
         def full(connection: sqlite3.Connection) -> R:
