@@ -217,7 +217,8 @@ class Town:
         assert len(await self.stored_events()) == len(self.sent.cards)
         files = settings_of(self.hub.settings, self.partition).files_dir
         tally = read_tallies(files / "state.sqlite")["timeseries"]
-        assert (tally["written"], tally["rejected"]) == (len(self.sent.temperatures), 0)
+        counts, sent = (tally["written"], tally["rejected"]), len(self.sent.temperatures)
+        assert counts == (sent, 0), f"{counts} written and rejected by the books of the hub, {sent} sent"
 
 
 def ranges(numbers: Iterable[float]) -> list[tuple[int, int]]:
