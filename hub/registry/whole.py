@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -13,21 +14,27 @@ def write_whole(path: Path, text: str) -> None:
     What root writes belongs to whom the directory belongs: a server that runs as that account is to read it at once.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _write_in(directory, path.name, text)
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _write_in(directory: int, name: str, text: str) -> None:
+    """Write in an open directory: while root writes, its owner may put a link to another one in its place."""
+    fresh = f".{name}.{secrets.token_hex(4)}"
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
     try:
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 -- a path cannot be opened with a mode
             file.write(text)
             file.flush()
             if os.geteuid() == 0:
-                os.fchown(descriptor, path.parent.stat().st_uid, -1)
+                os.fchown(descriptor, os.fstat(directory).st_uid, -1)
             os.fsync(descriptor)
-        fresh.replace(path)
+        os.rename(fresh, name, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
-        fresh.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(fresh, dir_fd=directory)
         raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

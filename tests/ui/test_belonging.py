@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from itertools import combinations
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
 from hub.registry.whole import write_whole
-from hub.ui.installing.belonging import hand_over
+from hub.ui.installing.belonging import give, hand_over
 from tests.ui.conftest import Cli
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files that others cannot read")
 
-ACCOUNT = pwd.getpwnam("daemon")
+ACCOUNT, OTHER = pwd.getpwnam("daemon"), pwd.getpwnam("games")
 
 
 @pytest.fixture
@@ -74,6 +81,122 @@ def test_nothing_else_of_the_machine_is_given_away_through_a_link(tmp_path: Path
     hand_over([place])
     assert shadow.stat().st_uid == 0
     assert (place / "made").stat().st_uid == ACCOUNT.pw_uid
+
+
+class Raid:
+    """What an account does in its directory while root is there; ``shadow`` is the machine's, with a second name here.
+
+    ``made``: files that root has left, and that stay; they lie before and behind the others.
+    """
+
+    def __init__(self, top: Path) -> None:
+        self.place, self.machine, self.shadow = top / "place", top / "machine", top / "machine" / "shadow"
+        for folder in (self.place / "inner", self.machine):
+            folder.mkdir(parents=True)
+        self.made = [self.place / f"made-{number}" for number in range(4)]
+        inner = self.place / "inner"
+        first, *others = self.made
+        for path in (first, self.place / "shadow", self.shadow, self.machine / "group", inner / "group", *others):
+            path.write_text("of root")
+        (self.place / "second").hardlink_to(self.shadow)
+        os.chown(self.place, ACCOUNT.pw_uid, -1)
+
+    def exchanges_a_directory_for_a_link(self) -> None:
+        (self.place / "inner").rename(self.place / "away")
+        (self.place / "inner").symlink_to(self.machine)
+
+    def exchanges_the_place_for_a_link(self) -> None:
+        self.place.rename(self.place.with_name("away"))
+        self.place.symlink_to(self.machine)
+
+    def puts_the_place_back(self) -> None:
+        self.place.unlink()
+        self.place.with_name("away").rename(self.place)
+
+    def exchanges_a_file_for_a_link(self) -> None:
+        (self.place / "shadow").unlink()
+        (self.place / "shadow").symlink_to(self.shadow)
+
+    def exchanges_a_file_for_a_second_name(self) -> None:
+        (self.place / "second").rename(self.place / "shadow")
+
+    def exchanges_a_second_name_for_a_file(self) -> None:
+        (self.place / "shadow").rename(self.place / "second")
+
+    def takes_a_second_name_away(self) -> None:
+        (self.place / "second").unlink()
+
+    def takes_files_away(self) -> None:
+        (self.place / "shadow").unlink()
+        shutil.rmtree(self.place / "inner")
+
+
+def interrupted(work: Callable[[], None], deeds: Mapping[int, Callable[[], None]]) -> int:
+    """Do ``work``, and each deed before the call into C of its number; return how many calls there were."""
+    calls = 0
+
+    def counted(_frame: FrameType, event: str, _called: object) -> None:
+        nonlocal calls
+        if event == "c_call":
+            calls += 1
+            deeds.get(calls, int)()
+
+    before = sys.getprofile()
+    sys.setprofile(counted)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        Raid.exchanges_a_directory_for_a_link,
+        Raid.exchanges_the_place_for_a_link,
+        Raid.exchanges_a_file_for_a_link,
+        Raid.exchanges_a_file_for_a_second_name,
+        Raid.exchanges_a_second_name_for_a_file,
+        Raid.takes_a_second_name_away,
+        Raid.takes_files_away,
+    ],
+)
+def test_whatever_the_account_does_meanwhile_it_gets_all_that_is_there_and_nothing_of_the_machine(
+    deed: Callable[[Raid], None], tmp_path: Path
+) -> None:
+    at, calls = 0, 1
+    while at < calls:
+        at += 1
+        raid = Raid(tmp_path / str(at))
+        calls = interrupted(partial(hand_over, [raid.place]), {at: partial(deed, raid)})
+        assert owners(raid.machine).keys() == {0}, at
+        if not raid.place.is_symlink():
+            assert {path.stat().st_uid for path in raid.made} == {ACCOUNT.pw_uid}, at
+    assert at > 10
+
+
+def test_a_file_that_root_writes_is_nobodys_in_a_directory_of_the_machine(tmp_path: Path) -> None:
+    calls = interrupted(partial(write_whole, Raid(tmp_path / "calm").place / "passwords", "somebody"), {})
+    assert calls > 10
+    for at, until in combinations(range(1, calls + 1), 2):
+        raid = Raid(tmp_path / f"{at}-{until}")
+        deeds = {at: raid.exchanges_the_place_for_a_link, until: raid.puts_the_place_back}
+        with suppress(FileNotFoundError):
+            interrupted(partial(write_whole, raid.place / "passwords", "somebody"), deeds)
+        assert owners(raid.machine).keys() == {0}, (at, until)
+
+
+def test_an_installation_goes_to_another_account_whole(cli: Cli, place: Path) -> None:
+    assert cli("init", str(place), "--yes", "--user", OTHER.pw_name).code == 0
+    assert owners(place).keys() == {OTHER.pw_uid}, owners(place)
+
+
+def test_init_gives_no_directory_that_is_the_machines_by_now(tmp_path: Path) -> None:
+    raid = Raid(tmp_path)
+    raid.exchanges_the_place_for_a_link()
+    give(raid.place, ACCOUNT.pw_uid)
+    assert owners(raid.machine).keys() == {0}
 
 
 def test_what_is_roots_stays_roots(tmp_path: Path) -> None:

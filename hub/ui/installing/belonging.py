@@ -6,12 +6,17 @@ import getpass
 import os
 import pwd
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
 
+from hub.config import DEFAULT_FILE
+
 log = structlog.get_logger(__name__)
+
+ROOT = 0
 
 
 def account_of(settings_file: Path) -> str:
@@ -24,31 +29,66 @@ def account_of(settings_file: Path) -> str:
 
 def hand_over(directories: Iterable[Path]) -> None:
     """Give whatever root has made in each to whom that directory belongs; only root needs to, and can."""
-    if os.geteuid() != 0:
+    if os.geteuid() != ROOT:
         return
     for directory in directories:
-        if directory.is_dir() and (owner := directory.stat().st_uid):
-            give(directory, owner)
+        with _told(directory), suppress(FileNotFoundError), _opened(directory) as top:
+            owner = os.fstat(top).st_uid
+            if owner != ROOT:
+                _give_below(top, owner, {ROOT})
 
 
 def give(directory: Path, owner: int) -> None:
-    """Let ``directory``, and what is root's below it, belong to ``owner``.
+    """Let an installation, or what is to be one, belong to ``owner``: what was root's or its former owner's in it.
 
-    Links are not followed, and what has a second name is left alone: it may be anything of the machine's.
+    What else has come to lie there by the time that it is opened, is nobody's to give.
     """
+    with _told(directory), _opened(directory) as top:
+        former = os.fstat(top).st_uid
+        if former != owner and not _is_of_a_hub(top):
+            log.warning("not_handed_over", directory=str(directory), reason="it holds something else")
+            return
+        _give_below(top, owner, {ROOT, former} - {owner})
+        os.fchown(top, owner, -1)  # last: what is given by halves is given wholly by a second call
+
+
+def _is_of_a_hub(directory: int) -> bool:
+    names = os.listdir(directory)
+    return not names or DEFAULT_FILE.name in names
+
+
+def _give_below(directory: int, owner: int, former: Collection[int]) -> None:
+    """Give what is of ``former``; nothing by its path, for the account can put a link there at any moment.
+
+    Links are not followed, and what has a second name is left alone: it may be anything of the machine's. That an open
+    file has no other name than here only its name here can tell: one that was taken away is none.
+    """
+    for name in os.listdir(directory):
+        with suppress(FileNotFoundError), _opened(name, os.O_PATH | os.O_NOFOLLOW, directory) as descriptor:
+            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            if not os.path.samestat(found, os.fstat(descriptor)):
+                continue
+            is_folder = stat.S_ISDIR(found.st_mode)
+            if found.st_uid in former and (is_folder or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)):
+                os.chown(f"/proc/self/fd/{descriptor}", owner, -1)  # fchown takes none of O_PATH
+            if is_folder:
+                with _opened(".", os.O_RDONLY | os.O_DIRECTORY, descriptor) as folder:
+                    _give_below(folder, owner, former)
+
+
+@contextmanager
+def _opened(path: Path | str, flags: int = os.O_RDONLY | os.O_DIRECTORY, at: int | None = None) -> Iterator[int]:
+    descriptor = os.open(path, flags, dir_fd=at)
     try:
-        os.chown(directory, owner, -1)
-        for path in _of_root(directory):
-            os.chown(path, owner, -1, follow_symlinks=False)
-    except OSError as error:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _told(directory: Path) -> Iterator[None]:
+    """Let a command that has done its work end well, whatever the account has put there."""
+    try:
+        yield
+    except (OSError, RecursionError) as error:
         log.warning("not_handed_over", directory=str(directory), reason=str(error))
-
-
-def _of_root(directory: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(directory):
-        for name in (*folders, *files):
-            path = Path(folder, name)
-            found = path.lstat()
-            is_one = stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)
-            if is_one and found.st_uid == 0:
-                yield path

@@ -59,6 +59,7 @@ class _Planned:
 def install(directory: Path, choices: Choices, secrets: Secrets) -> list[Written]:
     """Make what is missing of an installation, and tell of every file; nothing that exists is changed."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+    _give(directory, choices.account)
     for name in ("data", "device_profiles", "rules", "notify"):
         (directory / name).mkdir(exist_ok=True, mode=0o750)
     (directory / "broker").mkdir(exist_ok=True, mode=0o700)
@@ -205,8 +206,8 @@ def _put(path: Path, planned: _Planned) -> Written:
     with os.fdopen(descriptor, "w", encoding="utf-8") as output:
         output.write(planned.text)
         output.flush()
+        os.fchmod(descriptor, planned.mode)  # whatever the umask, and whatever is called like it by now
         os.fsync(descriptor)
-    draft.chmod(planned.mode)  # whatever the umask
     draft.replace(path)
     return Written(file=path, outcome=Outcome.CREATED, what=planned.what)
 
