@@ -169,7 +169,9 @@ class LimitSettings(_Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _pass_over_what_never_worked(cls, said: Mapping[str, object]) -> Mapping[str, object]:
+    def _pass_over_what_never_worked(cls, said: object) -> object:
+        if not isinstance(said, Mapping):
+            return said
         for name in sorted(NEVER_WORKED & dict(said).keys()):
             log.warning("setting_without_effect", setting=f"limits.{name}", hint="take it out: no hub ever had it")
         return {name: value for name, value in dict(said).items() if name not in NEVER_WORKED}

@@ -131,6 +131,17 @@ def test_a_quota_of_devices_that_an_older_file_names_is_passed_over_and_told(mon
     assert not any("device_" in row.name for row in settings.provenance())
 
 
+@pytest.mark.parametrize("in_file", [True, False])
+def test_a_section_that_is_no_table_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch, *, in_file: bool) -> None:
+    if in_file:
+        written("limits = 5\n")
+    else:
+        monkeypatch.setenv("HUB_LIMITS", "5")
+    with pytest.raises(ConfigError) as refused:
+        read_settings()
+    assert (refused.value.code, "limits" in str(refused.value)) == ("setting_invalid", True)
+
+
 def test_a_misspelt_variable_is_refused_and_the_right_one_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUB_PARTITON", "east")
     with pytest.raises(ConfigError, match=r"did you mean HUB_PARTITION\?"):
