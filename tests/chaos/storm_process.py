@@ -61,7 +61,9 @@ async def storm_process(directory: Path, seed: int) -> AsyncIterator[StormProces
         yield StormProcess(reader, writer)
     finally:
         writer.close()
-        await process.wait()
+        code = await process.wait()
+    if code:
+        raise StormEndedError(f"exit={code}")
 
 
 def main(directory: Path, seed: int, campaign: int) -> None:

@@ -65,7 +65,14 @@ async def test_a_campaign_that_is_ended_ends_its_servers_hubs_and_model_though_i
 async def test_a_town_that_cannot_be_opened_is_told_and_not_waited_for(tmp_path: Path) -> None:
     nowhere = tmp_path / "no directory"
     nowhere.touch()
-    async with storm_process(nowhere, 1) as storm:
-        with pytest.raises(StormEndedError, match=ROWS[0].name):
+    with pytest.raises(StormEndedError, match=ROWS[0].name):
+        async with storm_process(nowhere, 1) as storm:
             await storm.strike(ROWS[0])
     assert storm.outcomes == []
+
+
+async def test_a_town_whose_end_fails_ends_the_campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "false")
+    with pytest.raises(StormEndedError, match="exit=1"):
+        async with storm_process(tmp_path, 1):
+            pass
