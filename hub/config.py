@@ -11,11 +11,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from typing_extensions import override
 
+from hub.bygone import pass_over
 from hub.durations import Duration
 from hub.errors import ConfigError
 from hub.model import CodeForm, Severity
@@ -23,14 +23,10 @@ from hub.provenance import Provenance, leaves_of, shown
 from hub.sizes import Bytes
 from hub.toml_files import read_layers
 
-log = structlog.get_logger(__name__)
-
 PREFIX = "HUB_"
 DELIMITER = "__"
 CONFIG_VARIABLE = "HUB_CONFIG"
 DEFAULT_FILE = Path("hub.toml")
-NEVER_WORKED = frozenset({"device_burst", "device_messages_per_second"})
-"""Of ``limits``: quotas of devices that earlier settings had, and no hub ever kept."""
 SECRETS_FILE = "secrets.toml"
 """Beside the file of settings, with the same sections, for our eyes only: `hub init` writes passwords there."""
 
@@ -124,7 +120,6 @@ class TimeseriesSettings(_Section):
     org: str = ""
     bucket: str = "hub/autogen"
     token: SecretStr = SecretStr("")
-    database: str = "hub"
 
 
 class RegistrySettings(_Section):
@@ -166,15 +161,6 @@ class LimitSettings(_Section):
     """``payload`` is what the broker lets through whose files the hub keeps; the hub takes 256 KiB at most."""
 
     payload: Bytes = 256 * 2**10
-
-    @model_validator(mode="before")
-    @classmethod
-    def _pass_over_what_never_worked(cls, said: object) -> object:
-        if not isinstance(said, Mapping):
-            return said
-        for name in sorted(NEVER_WORKED & dict(said).keys()):
-            log.warning("setting_without_effect", setting=f"limits.{name}", hint="take it out: no hub ever had it")
-        return {name: value for name, value in dict(said).items() if name not in NEVER_WORKED}
 
 
 class CitySettings(_Section):
@@ -252,6 +238,11 @@ class Settings(BaseSettings):
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _files_dir: Path | None = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pass_over_what_never_worked(cls, said: dict[str, object]) -> dict[str, object]:
+        return pass_over(said)
 
     @property
     def files_dir(self) -> Path:
