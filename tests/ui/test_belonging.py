@@ -199,6 +199,18 @@ def test_init_gives_no_directory_that_is_the_machines_by_now(tmp_path: Path) -> 
     assert owners(raid.machine).keys() == {0}
 
 
+def test_what_is_restored_is_the_accounts_again_as_the_readme_has_it(cli: Cli, place: Path, tmp_path: Path) -> None:
+    saved, again = tmp_path / "saved.tar.gz", tmp_path / "again"
+    told = (place / "README.md").read_text("utf-8")
+    order = next(line.partition("#")[0].split() for line in told.splitlines() if line.startswith("hub init /srv/again"))
+    assert cli("--config", str(place / "hub.toml"), "sites", "add", "garden", "--en", "Garden").code == 0
+    assert cli("--config", str(place / "hub.toml"), "backup", str(saved), "--with-secrets").code == 0
+    assert cli("restore", str(saved), str(again)).code == 0
+    assert cli("init", str(again), *order[3:]).code == 0
+    assert owners(again).keys() == {ACCOUNT.pw_uid}, owners(again)
+    assert f"User={ACCOUNT.pw_name}\n" in (again / "systemd" / "hub.service").read_text("utf-8")
+
+
 def test_what_is_roots_stays_roots(tmp_path: Path) -> None:
     (tmp_path / "made").write_text("by root")
     hand_over([tmp_path, tmp_path / "nowhere"])

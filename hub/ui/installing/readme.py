@@ -24,6 +24,7 @@ def readme(directory: Path, choices: Choices) -> str:
         "series": choices.influx.url if choices.influx else f"{directory}/data/timeseries.sqlite",
         "links": " ".join(f"{directory}/systemd/{name}" for name in units),
         "units": " ".join(units),
+        "again": "" if choices.account == "root" else f" --user {choices.account}",
         "beside": " ".join(f"{directory}/systemd/{name}" for name in (NOTIFY, FORWARD, CITY)),
     }
     return _PAGE.format(**words)
@@ -152,7 +153,7 @@ hub dead-letters list                          # what was not understood / 未�
 ```sh
 hub backup /elsewhere/$(date +%F).tar.gz --with-secrets    # while the hub works; only you may read it / 无需停机
 hub restore /elsewhere/2026-03-01.tar.gz /srv/again        # into an empty directory / 恢复到空目录
-hub init /srv/again --yes                                  # makes the broker's files and units again / 补全其余文件
+hub init /srv/again --yes{again:<33} # makes the broker's files and units again / 补全其余文件
 ```
 
 A copy of running SQLite files is none. Redis and InfluxDB are not in it: events that nobody has read are backed up by
