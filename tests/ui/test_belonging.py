@@ -199,6 +199,24 @@ def test_init_gives_no_directory_that_is_the_machines_by_now(tmp_path: Path) -> 
     assert owners(raid.machine).keys() == {0}
 
 
+def test_init_lets_nobody_read_a_file_of_the_machine_that_a_draft_was_exchanged_for(
+    cli: Cli, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shadow, draft = tmp_path / "shadow", place / ".README.md.draft"
+    shadow.touch(0o600)
+    (place / "README.md").unlink()
+
+    def exchanged(_descriptor: int) -> None:
+        if draft.exists():
+            draft.unlink()
+            draft.symlink_to(shadow)
+
+    monkeypatch.setattr(os, "fsync", exchanged)
+    assert cli("init", str(place), "--yes").code == 0
+    assert (place / "README.md").readlink() == shadow
+    assert shadow.stat().st_mode & 0o777 == 0o600
+
+
 def test_what_is_restored_is_the_accounts_again_as_the_readme_has_it(cli: Cli, place: Path, tmp_path: Path) -> None:
     saved, again = tmp_path / "saved.tar.gz", tmp_path / "again"
     told = (place / "README.md").read_text("utf-8")
