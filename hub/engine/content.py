@@ -247,8 +247,8 @@ class Content(Registered):
         for device in change.removed_devices:
             self._devices.pop(device.key, None)
             self.stands.forget(device.key)
-            device.whole = None  # it has no twin any more
             state.remove_device(device.state)
+            device.let_go()
         for place in change.removed_places:
             self.stands.forget(place.key)
         self.stands.gone.clear()

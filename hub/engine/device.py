@@ -256,6 +256,12 @@ class Device(_Pulse):
                 self.whole = part
         return part
 
+    def let_go(self) -> None:
+        """Hold no parts any more, and have no twin: with them it would wait for the collector, with all that it has."""
+        self.whole, self.parts, self.state.whole = None, _NO_PARTS, None
+        if self.state.seldom.parts is not None:
+            self.state.own().parts = None
+
     def key_of(self, part: str) -> str:
         """Return the key of the device, or of one of its parts."""
         return f"{self.key}#{part}" if part else self.key
