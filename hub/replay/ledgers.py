@@ -120,6 +120,7 @@ class Watched(CompiledRule):
         if self.when is None or rule.when is None:
             return
         self.needs = ()  # else nobody would ask where a kind that it speaks of does not stand
+        self.is_plain = self.may_rest = False  # else it would not be asked again of the same values
         self.bare = None  # else what is idle and not true without its exceptions would not be asked as a whole
         bare = compile_expression(rule.when, scope.names, lists).verdict
         word = "unless" if is_open else "schedule"
