@@ -29,6 +29,8 @@ class Content(Registered):
         super().__init__()
         self._compiled = Compiled.of_nothing(self.circumstances, compile_rule)
         self._at = 0
+        self._tried: list[Device] = []
+        """What devices that were tried out work with lives as long as they: else each would have it compiled again."""
 
     # ----------------------------------------------------------------------------------------------------- revisions
 
@@ -243,6 +245,7 @@ class Content(Registered):
 
     def settle(self, change: Change, state: State) -> None:
         """Forget what the change removed, after its states have ended."""
+        self._tried.clear()
         self._whereabouts.go(change.removed_devices)
         for device in change.removed_devices:
             self._devices.pop(device.key, None)
@@ -282,14 +285,13 @@ class Content(Registered):
 
     def try_out(self, put: Mapping[str, bytes]) -> Generator[None, None, None]:
         """Find out, a few at a time, whether devices could be put; nothing is changed. ConfigError when not."""
-        tried: list[Device] = []
-        """What they work with lives as long as they: else each would have it compiled again."""
+        self._tried.clear()
         for some in parts([key for key in put if key.startswith("device/")]):
             for key in some:
                 device = Device(row_of(kept(key, put[key])), DeviceState())
                 self._equip(device)
-                device.rules = self.stands.rulebook.of(device.row, self._at)
-                tried.append(device)
+                device.rules = self.stands.rulebook.of(device.row, self._at, is_trial=True)
+                self._tried.append(device)
             yield
 
     def _can_equip(self, device: Device) -> bool:

@@ -267,10 +267,10 @@ class Desires:
         return self._changed_twins(parts, mine)
 
     def _changed_twins(self, parts: Sequence[Part], mine: dict[tuple[str, str, str], None]) -> Iterator[Twin]:
-        find, has = self._content.find, self._content.has
+        find = self._content.find
         for each in parts:  # nearly one a message where messages are few, or devices many
             device = each.device
-            if device.whole is each or has(device.key):
+            if device.whole is each or device.parts.get(each.name) is each:  # else it is of a device that is gone
                 yield self._twin(device, each.name) if self._of else each.twin()
                 if mine:
                     mine.pop((device.site, device.device, each.name), None)

@@ -56,7 +56,7 @@ class Ear(ForeignEar):
         super().__init__(state, content, judge, hands, output)
         self._topics, self._parse = topics, topics.parse
         self._routes: dict[str, Route] = {}
-        self._foreign: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._foreign: dict[tuple[str, str], list[str]] = {}
         """The topics by which a device of a foreign network was found, by the source, or its site, and its name."""
         self.redelivery = redelivery
 
@@ -193,7 +193,7 @@ class Ear(ForeignEar):
             self._routes[topic] = route
             if aside.device:
                 name = aside.site or aside.stream.source, aside.device
-                self._foreign[name] = (*self._foreign.get(name, ()), topic)
+                self._foreign.setdefault(name, []).append(topic)
         return route
 
     def _refuse(self, code: str) -> None:

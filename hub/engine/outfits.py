@@ -76,7 +76,7 @@ class Outfits:
         """Take other profiles, of which these have ``changed``: devices of those are to be equipped again."""
         self._profiles = profiles
         for wish in [wish for wish in self._made if wish[0] in changed]:
-            del self._made[wish]
+            self._made.pop(wish, None)  # the collector may have come in between
 
     def _count(self, outfit: Outfit) -> None:
         """Let what the handler of an outfit counts be in the count, also when nobody has it any more."""

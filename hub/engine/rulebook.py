@@ -96,29 +96,30 @@ class Rulebook:
         """Return the types of places that there are rules for."""
         return frozenset(self.of_places)
 
-    def of(self, row: DeviceRow | PlaceRow, at: int, known: KindRules | None = None) -> KindRules:
+    def of(
+        self, row: DeviceRow | PlaceRow, at: int, known: KindRules | None = None, *, is_trial: bool = False
+    ) -> KindRules:
         """Return the rules of a device, or of a place that there are rules for, at wall time ``at``.
 
         Of those that are in ``known`` what they come to there is not asked again: nothing but rules has changed.
+        ``is_trial``: those that are switched off there too, for they may be switched on again.
         """
         self.until = None
         kind = row.kind if isinstance(row, DeviceRow) else f"@{row.type}"
-        found = None if row.site in self._circumstances.at_rest else self._plain.get(kind)
+        off = None if is_trial else self._circumstances.at_rest.get(row.site)
+        found = self._plain.get(kind) if off is None else None
         if found is None:
             rules, waking = self.rules_for(kind)
-            found = self._set(kind, [self._here(rule, row, at, known) for rule in rules], row, waking)
-            is_plain = self._circumstantial.isdisjoint(rule.name for rule in rules)
-            if is_plain and row.site not in self._circumstances.at_rest:
+            if (
+                off is not None
+            ):  # no device or place of the site has them: then nothing wakes them, and they cost nothing
+                rules, waking = ([rule for rule in each if rule.name not in off] for each in (rules, waking))
+            found = self._set(kind, [self._here(rule, row, at, known) for rule in rules], waking)
+            if off is None and self._circumstantial.isdisjoint(rule.name for rule in rules):
                 self._plain[kind] = found
         return found
 
-    def _set(
-        self, kind: str, mine: list[CompiledRule], row: DeviceRow | PlaceRow, waking: Iterable[CompiledRule]
-    ) -> KindRules:
-        off = self._circumstances.at_rest.get(row.site)
-        if off is not None:  # no device or place of the site has them: then nothing wakes them, and they cost nothing
-            mine = [rule for rule in mine if rule.name not in off]
-            waking = [rule for rule in waking if rule.name not in off]
+    def _set(self, kind: str, mine: list[CompiledRule], waking: Iterable[CompiledRule]) -> KindRules:
         wish = (kind, *map(id, mine), None, *map(id, waking))
         found = self.sets.get(wish)
         if found is None:

@@ -235,6 +235,16 @@ def test_a_device_with_parts_is_asked_which(written: dict[str, bytes]) -> None:
     assert wants(parted, "closed", part="hot").code == "pending"
 
 
+def test_nothing_is_told_of_a_device_that_went_and_came_again_before_anybody_asked(written: dict[str, bytes]) -> None:
+    desk = Desk(written)
+    desk.engine.take_changed_twins()
+    desk.hear(native("meter-1", {"values": {"valve": "open"}}, "telemetry"))
+    desk.revise({key: body for key, body in written.items() if not key.startswith("device/")})
+    desk.revise(written)
+    changed, removed = desk.engine.take_changed_twins()
+    assert ([*changed], removed) == ([], [("s1", "meter-1")])
+
+
 def test_what_is_desired_of_a_device_that_never_spoke_is_shown_at_once_and_goes_with_it(
     written: dict[str, bytes],
 ) -> None:

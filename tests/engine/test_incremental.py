@@ -351,3 +351,5 @@ def test_devices_that_need_what_nobody_else_has_have_it_compiled_once_when_tried
     for _ in desk.engine.content.try_out(many):
         pass
     assert (work["equip"], work["_make"]) == (2 * AT_ONCE, 1)
+    desk.revise(town() | many)
+    assert work["_make"] == 2, "once more by the desk's own trial of everything, and not when they are taken"

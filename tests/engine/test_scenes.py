@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import msgspec
 import orjson
@@ -15,6 +17,7 @@ from hub.engine.rows import Document
 from hub.model import Control, Event, Publish, Scalar, Started
 from hub.revisions import restored, revise
 from hub.rules.rule import Rule, write_rule
+from hub.rules.states import CompiledRule
 from tests.engine.desk import JOURNAL, SECOND, SESSIONS, Desk, device, documents, encoded
 
 FIRE_OFF = {"off/s1/fire": b'{"site":"s1","scene":"fire"}'}
@@ -228,6 +231,23 @@ def test_nothing_wakes_a_rule_that_is_off(desk: Desk) -> None:
     assert "ebike-in-elevator" in woken(desk)
     desk.revise(TOWN | ELEVATOR_OFF)
     assert woken(desk) == set()
+
+
+def test_devices_of_a_site_with_a_scene_that_is_off_have_its_rules_compiled_at_most_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled: Counter[str] = Counter()
+    real = CompiledRule.__init__
+
+    def counted(rule: CompiledRule, *given: Any, **named: Any) -> None:  # noqa: ANN401 -- passed on as it came
+        real(rule, *given, **named)
+        compiled[rule.name] += 1
+
+    town = documents(*[device(f"lift-{number}", "elevator", building="car-1") for number in range(20)], ELEVATOR_OFF)
+    desk = Desk(town)
+    monkeypatch.setattr(CompiledRule, "__init__", counted)
+    desk.restart()
+    assert max(compiled.values()) <= 2
 
 
 def test_a_rule_that_moves_into_a_scene_which_is_off_ends_as_well(desk: Desk) -> None:
