@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hub.engine import places
+from hub.engine import circumstances
 from hub.rules.clauses import NOW, TIME, Remind
 from hub.rules.inputs import CompiledInput
 from hub.rules.names import names_of
@@ -186,7 +186,7 @@ NO_OPS: dict[str, Callable[[CompiledRule], None]] = {
 
 BEYOND: dict[str, tuple[object, str, object]] = {
     "params": (Rule, "settled", lambda rule, _values: rule),
-    "schedule": (places, "opening", lambda *_: (True, None)),
+    "schedule": (circumstances, "opening", lambda *_: (True, None)),
     "facts": (Rule, "settled", lambda rule, _values: rule),
 }
 """Words that are gone before a rule is compiled, and what makes them no-ops."""
