@@ -110,9 +110,7 @@ class Rulebook:
         found = self._plain.get(kind) if off is None else None
         if found is None:
             rules, waking = self.rules_for(kind)
-            if (
-                off is not None
-            ):  # no device or place of the site has them: then nothing wakes them, and they cost nothing
+            if off is not None:  # nobody at the site has them: then nothing wakes them, and they cost nothing
                 rules, waking = ([rule for rule in each if rule.name not in off] for each in (rules, waking))
             found = self._set(kind, [self._here(rule, row, at, known) for rule in rules], waking)
             if off is None and self._circumstantial.isdisjoint(rule.name for rule in rules):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -115,12 +115,19 @@ def conversation(desk: Desk, words: Sequence[dict[str, object]]) -> Iterator[Des
         yield desk
 
 
-def outcome(
-    words: Sequence[dict[str, object]], content: dict[str, bytes]
-) -> tuple[bytes, dict[str, bytes], dict[str, bytes | None]]:
-    """Return the effects of a conversation, what was saved on the way, and the state that it leaves."""
-    desk, effects = Desk(content), []
-    for here in conversation(desk, words):
+Outcome = tuple[bytes, dict[str, bytes], dict[str, bytes | None]]
+"""The effects of a conversation, what was saved on the way, and the state that it leaves."""
+
+
+def outcome(words: Sequence[dict[str, object]], content: dict[str, bytes]) -> Outcome:
+    desk = Desk(content)
+    return outcome_of(desk, conversation(desk, words))
+
+
+def outcome_of(desk: Desk, desks: Iterable[Desk]) -> Outcome:
+    """Return what came of a conversation that begins with ``desk`` and may go on with others."""
+    effects = []
+    for here in desks:
         if here is not desk:
             effects += desk.effects
             desk = here
@@ -241,15 +248,9 @@ def passing(desk: Desk, words: Passages) -> Iterator[Desk]:
         yield desk
 
 
-def passed(words: Passages, content: dict[str, bytes]) -> tuple[bytes, dict[str, bytes], dict[str, bytes | None]]:
-    desk, effects = Desk(content), []
-    for here in passing(desk, words):
-        if here is not desk:
-            effects += desk.effects
-            desk = here
-    state = desk.engine.state
-    state.begin_checkpoint()
-    return encoded([*effects, *desk.effects]), desk.checkpoint, dict(sorted(state.take_checkpoint().items()))
+def passed(words: Passages, content: dict[str, bytes]) -> Outcome:
+    desk = Desk(content)
+    return outcome_of(desk, passing(desk, words))
 
 
 @pytest.fixture(name="gate", scope="module")
