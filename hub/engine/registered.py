@@ -48,10 +48,6 @@ class Registered:
         """Return a registered device."""
         return self._devices.get(f"{site}/{device}")
 
-    def has(self, key: str) -> bool:
-        """Return whether a device of ``key`` is registered."""
-        return key in self._devices
-
     def real(self, device: Device) -> Device:
         """Return the device itself, of a double its original."""
         return self.find(device.site, device.device.removesuffix(DOUBLE)) or device
