@@ -23,7 +23,8 @@ from hub.city.judging import City, Terms
 from hub.citywide.process import CityProcess, rules_of
 from hub.clock import SystemClock
 from hub.config import CitySettings, RedisSettings, Settings
-from hub.model import Entry, Event, Severity, Transition
+from hub.model.effects import Entry, Event, Transition
+from hub.model.values import Severity
 from hub.registry.circumstances import set_fact
 from hub.registry.nouns import Site
 from hub.registry.registry import Registry

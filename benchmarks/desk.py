@@ -19,7 +19,7 @@ from hub.engine.ages import LESSONS
 from hub.engine.apply import Engine
 from hub.engine.rows import DeviceRow
 from hub.errors import ConfigError
-from hub.model import Batch, Body, Record, SessionCaughtUp, SessionConnected, Started
+from hub.model.records import Batch, Body, Record, SessionCaughtUp, SessionConnected, Started
 from hub.revisions import read_yaml, revise
 from hub.sinks.timeseries.lines import WRITING
 

@@ -25,7 +25,9 @@ from hub.bridge.line import Line, SessionConfig, SessionCounts
 from hub.clock import SystemClock
 from hub.engine.apply import Engine
 from hub.journal.journal import Journal
-from hub.model import Delivery, Effects, Record
+from hub.model.effects import Effects
+from hub.model.heard import Delivery
+from hub.model.records import Record
 from hub.parts import EngineTwins
 from hub.sinks.redis_link import pack
 from hub.sinks.streams import pack_alarm_change, pack_event, source_of, twin_fields, twin_key

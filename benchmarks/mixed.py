@@ -34,7 +34,7 @@ from benchmarks.traffic import SITE
 from hub.bridge import topics
 from hub.config import CheckpointSettings, packaged
 from hub.engine.apply import Engine
-from hub.model import Handler
+from hub.model.heard import Handler
 from hub.registry.documents import documents
 from hub.registry.nouns import Site
 from hub.revisions import read_yaml

@@ -10,7 +10,7 @@ import redis.asyncio
 
 from benchmarks.stage import Stage
 from benchmarks.traffic import BUILDING, KIND, SITE
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry.nouns import Device, Place
 from hub.sinks.streams import DOMAINS, decode_event, domain_key
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from hub.catalogue import Catalogue
 from hub.config import packaged
 from hub.errors import PoisonError
-from hub.model import Handler
+from hub.model.heard import Handler
 from hub.normalize.compile import compile_profile
 from hub.normalize.examples import Example, example_bytes
 from hub.normalize.load import load_profiles

@@ -33,7 +33,9 @@ from hub.config import Settings
 from hub.failpoints import NEVER
 from hub.journal.neighbours import opened
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox
-from hub.model import CaughtUp, Connected, Delivery, LineWork, Packets, Started, StreamWork
+from hub.model.effects import LineWork, StreamWork
+from hub.model.heard import CaughtUp, Connected, Delivery, Packets
+from hub.model.records import Started
 from hub.pipeline import Applying, Hearing, Limits
 from hub.registry import many, rows, schema
 from hub.registry.nouns import Device, Place, Site

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry.nouns import Device, Place
 
 SITE, BUILDING, KIND = "s1", "b1", "environment_sensor"

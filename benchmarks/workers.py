@@ -35,7 +35,7 @@ from benchmarks.stage import cpu_ns
 from benchmarks.traffic import BUILDING, DOMAINS, KIND, RULES, Traffic
 from hub.config import Settings
 from hub.errors import UnavailableError
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
 from hub.services.child import free_port

@@ -26,7 +26,8 @@ from hub.journal.neighbours import opened
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
 from hub.journal.state_file import Saved
 from hub.listening import Listening
-from hub.model import Body, LineWork, Started, StreamWork, Tick, Transmission
+from hub.model.effects import LineWork, StreamWork, Transmission
+from hub.model.records import Body, Started, Tick
 from hub.pipeline import Applying, Hearing, Limits
 from hub.registry.registry import REGISTRY_ANSWER_SECONDS, Registry
 from hub.reloading import Reloading
@@ -60,8 +61,7 @@ class Hub:
     """
 
     def __init__(self, settings: Settings, clock: Clock, *, asks_sys: bool = True) -> None:
-        self.settings = settings
-        self.clock = clock
+        self.settings, self.clock = settings, clock
         self.is_running = False
         self.recovered_records = 0
         self.beginning = Beginning(clock)

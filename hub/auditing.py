@@ -13,7 +13,8 @@ from hub.clock import Clock
 from hub.commands.shown import ASKS
 from hub.durations import nanoseconds
 from hub.errors import PoisonError, UnavailableError
-from hub.model import Control, Reply
+from hub.model.effects import Reply
+from hub.model.records import Control
 from hub.registry import audit
 from hub.registry.audit import Note
 from hub.registry.author import Author

@@ -18,7 +18,7 @@ from typing_extensions import override
 from hub.bygone import pass_over
 from hub.durations import Duration
 from hub.errors import ConfigError
-from hub.model import CodeForm, Severity
+from hub.model.values import CodeForm, Severity
 from hub.provenance import Provenance, leaves_of, shown
 from hub.sizes import Bytes
 from hub.toml_files import read_layers

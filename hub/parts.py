@@ -37,7 +37,8 @@ from hub.failpoints import Failpoints, Place
 from hub.journal.archive import Archive
 from hub.journal.journal import Journal
 from hub.listening import filters_of
-from hub.model import AlarmState, NewRevision, Outcome, Reply, Twin
+from hub.model.effects import AlarmState, Reply, Twin
+from hub.model.records import NewRevision, Outcome
 from hub.normalize.load import load_profiles
 from hub.normalize.networks.directory import carried_over, directory_documents
 from hub.revisions import REGISTERED, read_yaml, revise

@@ -22,28 +22,18 @@ from hub.journal.journal import Journal
 from hub.journal.journal_time import JournalTime
 from hub.journal.outbox import Outbox
 from hub.journal.state_file import StateFile
-from hub.model import (
+from hub.model.effects import DeadLetter, Effects, LineWork, StreamWork, Transmission
+from hub.model.heard import CaughtUp, Connected, Delivery, Heard, Lost, Packets, UplinkSession
+from hub.model.records import (
     Batch,
     Body,
-    CaughtUp,
-    Connected,
-    DeadLetter,
-    Delivery,
-    Effects,
-    Heard,
-    LineWork,
-    Lost,
     NewRevision,
-    Packets,
     Record,
     Revision,
     SessionCaughtUp,
     SessionConnected,
     SessionLost,
-    StreamWork,
     Tick,
-    Transmission,
-    UplinkSession,
 )
 from hub.sinks.timeseries.lines import event_line
 

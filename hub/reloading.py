@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from hub.clock import Clock
 from hub.errors import ConfigError, UnavailableError
-from hub.model import Control
+from hub.model.records import Control
 
 RELOAD = "reload"
 MOST_WAITING = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from hub.model import Control
+from hub.model.records import Control
 from hub.sinks.retention import Lagging
 
 

@@ -11,7 +11,7 @@ from hub.clock import Clock, in_turns
 from hub.config import Settings
 from hub.engine.content import Content
 from hub.engine.rows import PlaceRow, kept
-from hub.model import NewRevision
+from hub.model.records import NewRevision
 from hub.registry.changes import Changes, changes_since
 from hub.registry.registry import Registry, Snapshot
 from hub.revisions import differing, revise

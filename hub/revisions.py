@@ -16,7 +16,7 @@ from hub.engine.content import Content
 from hub.engine.rows import DeviceRow, Document
 from hub.engine.state import State
 from hub.errors import ConfigError, CorruptError
-from hub.model import NewRevision, Revision
+from hub.model.records import NewRevision, Revision
 from hub.normalize.load import NOUNS, profiles_of
 from hub.normalize.networks.directory import DIRECTORY, MADE
 from hub.normalize.networks.load import networks_of

@@ -10,7 +10,9 @@ from typing import TypeVar
 import msgspec
 
 from hub.catalogue import Kind
-from hub.model import AlarmState, Event, Reading, Scalar
+from hub.model.effects import AlarmState, Event
+from hub.model.heard import Reading
+from hub.model.values import Scalar
 
 # With the dot or blank that people write after the letter, and the word that ends a plate of a trailer or of police.
 _PLATE = re.compile(r"[\u4e00-\u9fff][A-Z][\s·•.\-]?[A-Z0-9]{4,5}[A-Z0-9挂学警港澳]")

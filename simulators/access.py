@@ -9,7 +9,7 @@ from random import Random
 
 import orjson
 
-from hub.model import TopicClass
+from hub.model.values import TopicClass
 from simulators.report import Report
 
 CHINA = timezone(timedelta(hours=8))

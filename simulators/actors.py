@@ -12,7 +12,7 @@ import orjson
 from aiomqtt import Message
 
 from hub.clock import Clock
-from hub.model import Scalar, TopicClass
+from hub.model.values import Scalar, TopicClass
 from simulators.link import Broker, Ledger, Link
 from simulators.report import Report
 

@@ -14,7 +14,7 @@ import structlog
 from aiomqtt import Message
 
 from hub.clock import Clock
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry.nouns import Device, Place, Site
 from simulators.access import AccessController
 from simulators.link import Broker, Ledger, Link

@@ -6,7 +6,7 @@ from random import Random
 
 import orjson
 
-from hub.model import TopicClass
+from hub.model.values import TopicClass
 from simulators.report import Report
 
 FLOORS = 6

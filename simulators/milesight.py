@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from hub.model import TopicClass
+from hub.model.values import TopicClass
 from simulators.report import Report
 
 

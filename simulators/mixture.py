@@ -9,7 +9,7 @@ from itertools import cycle
 from random import Random
 from typing import Protocol
 
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry.nouns import Device, Place
 from simulators.access import AccessController
 from simulators.elevators import Elevator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hub.model import PlaceType, TopicClass
+from hub.model.values import PlaceType, TopicClass
 from hub.registry.nouns import Device, Place
 from simulators.report import Report
 

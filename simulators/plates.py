@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from random import Random
 from uuid import UUID
 
-from hub.model import TopicClass
+from hub.model.values import TopicClass
 from simulators.report import Report
 
 CHINA = timezone(timedelta(hours=8))

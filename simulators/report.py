@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hub.model import TopicClass
+from hub.model.values import TopicClass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

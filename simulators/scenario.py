@@ -10,7 +10,7 @@ import msgspec
 
 from hub.clock import Clock
 from hub.errors import ConfigError
-from hub.model import PlaceType, Scalar
+from hub.model.values import PlaceType, Scalar
 from hub.registry.nouns import Device, Place
 from hub.yaml_documents import load_tree
 from simulators.actors import Actor, Role, Temper

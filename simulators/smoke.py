@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from random import Random
 
-from hub.model import TopicClass
+from hub.model.values import TopicClass
 from simulators.report import Report
 
 HEAD = 0x22

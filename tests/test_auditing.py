@@ -15,7 +15,7 @@ from typing_extensions import override
 from hub.auditing import Auditing, Whose
 from hub.clock import SystemClock
 from hub.commands.shown import ASKS
-from hub.model import Reply
+from hub.model.effects import Reply
 from hub.parts import veil_over
 from hub.registry import audit
 from hub.registry.audit import Line, Note

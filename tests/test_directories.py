@@ -12,7 +12,7 @@ from hub.app import Hub
 from hub.clock import SystemClock
 from hub.config import MqttSettings, RedisSettings, Settings, TimeseriesSettings
 from hub.errors import UnavailableError
-from hub.model import Effects
+from hub.model.effects import Effects
 from hub.registry.nouns import Device, Site, Source
 from tests.engine.foreign import listing
 from tests.running import running

@@ -12,7 +12,8 @@ import pytest
 
 from hub.app import Hub
 from hub.clock import SystemClock
-from hub.model import Record, Reply
+from hub.model.effects import Reply
+from hub.model.records import Record
 from hub.registry.nouns import Device, Site
 from hub.sinks.control import Request, send_control
 from tests.running import running

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hub.catalogue import Kind
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.parts import shipped_kinds
 from hub.rules.intervals import Between
 from hub.veil import Veil, masked, masked_plates

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hub.authoring.marks import Mark, Use
 from hub.authoring.trace import Trace
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.fields import both_forms
 from hub.normalize.profile import Profile, Shape
 from hub.normalize.slots import Path

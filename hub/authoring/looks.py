@@ -10,7 +10,8 @@ from hub.authoring.anatomy import Extent
 from hub.authoring.marks import Mark, Use, written
 from hub.catalogue import Kind, Typed
 from hub.errors import PoisonError
-from hub.model import Reading, Scalar
+from hub.model.heard import Reading
+from hub.model.values import Scalar
 from hub.normalize.codecs.codec import Row
 from hub.normalize.handler import ProfileHandler
 from hub.normalize.places import Place

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from hub.authoring.anatomy import Anatomy, Extent, Section
 from hub.catalogue import Kind
-from hub.model import Reading, Scalar
+from hub.model.heard import Reading
+from hub.model.values import Scalar
 from hub.normalize.payload import Check, OwnLength, Payload, SizeBy
 from hub.normalize.places import BytePlace, ChannelPlace, InPlace, Number, Place, SlicePlace
 from hub.normalize.slots import Path

@@ -14,7 +14,7 @@ from hub.authoring.anatomy import Anatomy
 from hub.authoring.leaves import Leaf
 from hub.catalogue import NUMBERS, Kind, Property, Type
 from hub.errors import ConfigError, PoisonError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.codecs.frames import compile_frame
 from hub.normalize.compile import compile_profile
 from hub.normalize.payload import Format, Payload

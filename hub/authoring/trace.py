@@ -11,7 +11,8 @@ from hub.authoring.looks import Look
 from hub.authoring.marks import FRAME_CODES, Mark, Use, frame_marks, native_marks
 from hub.catalogue import Kind
 from hub.errors import PoisonError
-from hub.model import Handler, Reading, Scalar
+from hub.model.heard import Handler, Reading
+from hub.model.values import Scalar
 from hub.normalize.codecs.codec import Row, Unread
 from hub.normalize.codecs.formats import compile_many, compile_one, has_records
 from hub.normalize.compile import compile_profile

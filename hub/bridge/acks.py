@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from hub.model import Heard
+from hub.model.heard import Heard
 
 SAVED_WITHIN_SECONDS = 3.0
 """A killed mosquitto sends again what its last save still held unacked. With autosave_interval 1 it saves every 2.0 s

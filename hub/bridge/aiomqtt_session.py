@@ -30,13 +30,13 @@ from hub.bridge.reconnect import End, stay_connected
 from hub.bridge.subscriptions import ANSWER_SECONDS, UNANSWERED
 from hub.bridge.topics import SYS_DROPPED
 from hub.clock import Clock
-from hub.model import Delivery, Publish
+from hub.model.heard import Delivery, Publish
 
 _log = structlog.get_logger()
 
 
 class AiomqttSession:
-    """A :class:`hub.model.UplinkSession` that passes the same battery as MqttSession.
+    """A :class:`hub.model.heard.UplinkSession` that passes the same battery as MqttSession.
 
     Weaker in four ways: it never learns what is settled, it drops a connection that stays paused for two keepalives, a
     frame that paho cannot decode ends the connection, and a broker that does not answer SUBSCRIBE is left only when it

@@ -15,7 +15,7 @@ from hub.bridge.hearing import MAX_BYTES, MAX_MESSAGES, PATIENCE_SECONDS, PROBE,
 from hub.bridge.line import MARKER_EVERY_SECONDS, NEVER_EXPIRES, RECEIVE_MAXIMUM, SHORT_REST, Line
 from hub.bridge.plain_socket import read_waiting
 from hub.bridge.subscriptions import FAILURE, Subscriptions
-from hub.model import Delivery, Publish
+from hub.model.heard import Delivery, Publish
 
 PING_AFTER_ACKS = 8_192
 RESUBSCRIBE_SECONDS = 10.0

@@ -15,7 +15,8 @@ from hub.bridge import paho_client
 from hub.bridge.paho_client import ClientConfig
 from hub.bridge.reconnect import End, Guard, stay_connected
 from hub.clock import Clock
-from hub.model import Emit, Outcome, OutcomeKind, Transmission
+from hub.model.effects import Transmission
+from hub.model.records import Emit, Outcome, OutcomeKind
 
 SWEEP_SECONDS = 0.25
 """How late an expired command may be reported."""

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable
 import mqtt5
 import msgspec
 
-from hub.model import Heard, Publish
+from hub.model.heard import Heard, Publish
 
 _PUBLISH = 3
 _MAX_HEADER_BYTES = 5

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hub.bridge.acks import AckOrder
 from hub.bridge.line import Line
 from hub.bridge.topics import SYS_DROPPED
-from hub.model import CaughtUp, Connected, Delivery, Heard, Lost, Packets
+from hub.model.heard import CaughtUp, Connected, Delivery, Heard, Lost, Packets
 
 MAX_MESSAGES = 2_000
 MAX_BYTES = 4 * 1024 * 1024

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from hub.bridge.reconnect import Guard
 from hub.bridge.topics import marker_topic
-from hub.model import Delivery
+from hub.model.heard import Delivery
 
 NEVER_EXPIRES = 0xFFFF_FFFF
 """Session expiry: with 600 s a clock jump of a day made mosquitto delete the session and its queue (measured)."""

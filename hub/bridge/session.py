@@ -8,13 +8,13 @@ from hub.bridge.connection import Connection
 from hub.bridge.line import OVERSLEPT, Deliver, Line, SessionConfig, SessionCounts
 from hub.bridge.reconnect import End, stay_connected
 from hub.clock import Clock
-from hub.model import Delivery
+from hub.model.heard import Delivery
 
 _GOODBYE_SECONDS = 3.0
 
 
 class MqttSession:
-    """A :class:`hub.model.UplinkSession`; gives Deliveries to ``deliver``, which must not block."""
+    """A :class:`hub.model.heard.UplinkSession`; gives Deliveries to ``deliver``, which must not block."""
 
     def __init__(self, config: SessionConfig, deliver: Deliver, clock: Clock) -> None:
         self.counts = SessionCounts()

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
-from hub.model import Address, TopicClass
+from hub.model.heard import Address
+from hub.model.values import TopicClass
 
 SYS_DROPPED = "$SYS/broker/publish/messages/dropped"
 """Where mosquitto counts what it threw away."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from hub.bridge.hearing import MAX_BYTES, MAX_MESSAGES
-from hub.model import Delivery, Heard, Packets, UplinkSession
+from hub.model.heard import Delivery, Heard, Packets, UplinkSession
 
 TAKE_MESSAGES = 8_000
 TAKE_BYTES = 16 * 1024 * 1024

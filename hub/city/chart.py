@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import asin, cos, radians, sin, sqrt
 from typing import Protocol
 
-from hub.model import Scalar
+from hub.model.values import Scalar
 
 EARTH_METRES = 6_371_008.8  # the mean radius of WGS 84 (IUGG)
 LONGITUDE, LATITUDE = "longitude", "latitude"

@@ -20,7 +20,7 @@ from hub.city.rule import CityRule
 from hub.city.sightings import MILLISECOND_NS, Lens, Sighting, Skip, lens_of, sighting_of
 from hub.city.telling import tell
 from hub.durations import nanoseconds
-from hub.model import Entry, Event
+from hub.model.effects import Entry, Event
 
 Order = tuple[int, int, str]
 """When a sighting is due, when it was, and its event's id."""

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from hub.durations import Duration
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.clauses import Count, Span
 from hub.rules.rule import DOMAINS, Raise
 

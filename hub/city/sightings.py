@@ -8,7 +8,7 @@ from sys import intern
 from typing import NamedTuple
 
 from hub.city.rule import CityRule
-from hub.model import Entry, Event
+from hub.model.effects import Entry, Event
 from hub.rules.pseudonyms import pseudonym
 
 MILLISECOND_NS = 1_000_000

@@ -9,7 +9,8 @@ from hub.city.chart import Chart
 from hub.city.pairs import Pair
 from hub.city.rule import CityRule
 from hub.city.sightings import MILLISECOND_NS
-from hub.model import Event, Scalar, Severity, Transition
+from hub.model.effects import Event, Transition
+from hub.model.values import Scalar, Severity
 
 SITE = "_city"
 """Before the pseudonym in the key of an event: what it is about lives in no site."""

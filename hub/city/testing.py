@@ -11,7 +11,8 @@ from hub.city.judging import City, Terms
 from hub.city.rule import CityRule, CityTest
 from hub.city.sightings import MILLISECOND_NS
 from hub.durations import nanoseconds, write_duration
-from hub.model import Entry, Event, Severity, Transition
+from hub.model.effects import Entry, Event, Transition
+from hub.model.values import Severity
 
 START_MS = 1_772_352_000_000
 TERMS = Terms(key=b"only for tests", settle_ns=5_000_000_000, remember_ns=86_400_000_000_000)

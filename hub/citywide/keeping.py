@@ -10,7 +10,7 @@ import structlog
 
 from hub.clock import Clock
 from hub.errors import ConfigError, UnavailableError
-from hub.model import Event
+from hub.model.effects import Event
 from hub.sinks.fence import Fence, Note, Telling
 from hub.sinks.ownership import Claim, Ownership
 from hub.sinks.redis_link import Link, key_of, pack, pairs

@@ -15,7 +15,7 @@ from hub.city.telling import tell_loss
 from hub.citywide.keeping import BACKOFF_SECONDS, Keeper, Kept, TailLostError
 from hub.clock import Clock
 from hub.errors import UnavailableError
-from hub.model import Event
+from hub.model.effects import Event
 from hub.sinks.redis_link import Link
 from hub.sinks.rounds import Round, Rounds, streams_of
 

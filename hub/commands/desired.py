@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from hub.model import Scalar
+from hub.model.values import Scalar
 
 SECOND = 1_000_000_000
 FIRST_NS, LONGEST_NS = 10 * SECOND, 600 * SECOND

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
-from hub.model import OutcomeKind, Scalar
+from hub.model.records import OutcomeKind
+from hub.model.values import Scalar
 
 DEFAULT_EXPIRY_NS = 10_000_000_000
 """Every command has an expiry (engine.md, Commands)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hub.commands.life import OPEN, Command, CommandState, Lease, Standing
-from hub.model import Scalar
+from hub.model.values import Scalar
 
 MILLION = 1_000_000
 ASKS = "commands"

@@ -19,7 +19,8 @@ from hub.engine.moment import Moment, Output
 from hub.engine.sending import COMMAND, Cause, Find, Sender, Wish
 from hub.engine.sleepers import seen_too_soon, whenever_it_speaks
 from hub.engine.state import State
-from hub.model import Event, Scalar, Severity, Transition
+from hub.model.effects import Event, Transition
+from hub.model.values import Scalar, Severity
 from hub.rules.rule import Do
 from hub.rules.states import RuleState
 from hub.rules.timers import Timers

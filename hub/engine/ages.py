@@ -7,7 +7,7 @@ from functools import lru_cache
 from hub.engine.clock_errors import learn, newest
 from hub.engine.known import DeviceState
 from hub.engine.ledger import Ledger
-from hub.model import Timeliness
+from hub.model.values import Timeliness
 
 AHEAD_NS = 300_000_000_000
 """A device time further ahead of ours is none (engine.md, Blind time)."""

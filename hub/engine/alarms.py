@@ -19,7 +19,8 @@ from hub.engine.standing import ALARMING, Case, Standing
 from hub.engine.state import State, count
 from hub.engine.telling import Teller
 from hub.engine.views import Views
-from hub.model import AlarmChange, Scalar, Transition
+from hub.model.effects import AlarmChange, Transition
+from hub.model.values import Scalar
 from hub.rules.held import Held
 from hub.rules.inputs import Present
 from hub.rules.states import REAL, CompiledRule, Known, Move, Phase, RuleState, ripen, wants_clear
@@ -30,9 +31,7 @@ class Alarms:
     """The states of all rules by (rule, key); each is an entry of the engine's state."""
 
     def __init__(self, state: State, content: Content, timers: Timers, hands: Hands, output: Output) -> None:
-        self._state = state
-        self._content = content
-        self._timers = timers
+        self._state, self._content, self._timers = state, content, timers
         self._hands, self._output = hands, output
         self.teller = Teller(state, output)
         self.standing = Standing(state, timers, self.teller)

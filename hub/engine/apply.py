@@ -15,22 +15,20 @@ from hub.engine.rows import Document
 from hub.engine.state import Answers, Asked, Clock, Exercise, Seen, SessionState, Waiting, Wanted, decode_entries
 from hub.engine.telling import alarm_of
 from hub.engine.unsettled import Unsettled
-from hub.model import (
-    AlarmState,
+from hub.model.effects import AlarmState, Effects, Twin
+from hub.model.records import (
     Batch,
     Control,
-    Effects,
     Outcome,
     Record,
     Revision,
     SessionCaughtUp,
     SessionConnected,
     SessionLost,
-    Severity,
     Started,
     Tick,
-    Twin,
 )
+from hub.model.values import Severity
 from hub.rules.inputs import Memory
 from hub.rules.states import RuleState
 from hub.rules.timers import ON_AWAKE_CLOCK, TimerClass

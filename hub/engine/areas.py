@@ -7,7 +7,9 @@ from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.moment import Moment, Output
 from hub.engine.state import State, Wanted
-from hub.model import Control, Event, Scalar, Severity, Transition
+from hub.model.effects import Event, Transition
+from hub.model.records import Control
+from hub.model.values import Scalar, Severity
 from hub.rules.timers import TimerClass, Timers
 
 AGREE_NS = 300_000_000_000

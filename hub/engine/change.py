@@ -11,7 +11,7 @@ from hub.engine.device import Device
 from hub.engine.kind_rules import KindRules
 from hub.engine.places import Place, Subject
 from hub.engine.rows import Kept
-from hub.model import Revision
+from hub.model.records import Revision
 
 T = TypeVar("T")
 S = TypeVar("S")

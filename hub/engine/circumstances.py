@@ -9,7 +9,7 @@ import msgspec
 
 from hub.engine.rows import DeviceRow, Kept, PlaceRow, kept, read_place, site_and_name
 from hub.errors import ConfigError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.calendars import opening
 from hub.rules.rule import Rule
 from hub.rules.settling import in_force

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hub.catalogue import Label
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.held import Held
 from hub.rules.states import CompiledRule
 

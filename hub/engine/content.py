@@ -18,7 +18,7 @@ from hub.engine.rows import Bodies, Document, kept, row_of, site_and_name
 from hub.engine.state import State
 from hub.engine.whereabouts import names_of
 from hub.errors import ConfigError
-from hub.model import Revision
+from hub.model.records import Revision
 from hub.rules.states import CompiledRule
 
 

@@ -19,12 +19,9 @@ from hub.engine.moment import Moment, Output
 from hub.engine.orders import Orders
 from hub.engine.redelivery import Decode, Redelivery
 from hub.engine.state import State
-from hub.model import (
-    Record,
-    Revision,
-    Severity,
-    Writing,
-)
+from hub.model.effects import Writing
+from hub.model.records import Record, Revision
+from hub.model.values import Severity
 from hub.rules.states import CompiledRule
 from hub.rules.timers import TimerClass, Timers
 

@@ -17,7 +17,9 @@ from hub.engine.guards import is_gone
 from hub.engine.moment import Moment, Output
 from hub.engine.sending import Cause, Wish
 from hub.engine.state import State
-from hub.model import Control, DesiredValue, Event, Reply, Scalar, Severity, Transition, Twin
+from hub.model.effects import DesiredValue, Event, Reply, Transition, Twin
+from hub.model.records import Control
+from hub.model.values import Scalar, Severity
 from hub.rules.rule import Do, Priority
 from hub.rules.timers import TimerClass, Timers
 
@@ -46,10 +48,8 @@ class Desires:
     """
 
     def __init__(self, state: State, content: Content, timers: Timers, hands: Hands, output: Output) -> None:
-        self._state = state
-        self._content = content
-        self._timers = timers
-        self._hands = hands
+        self._state, self._content = state, content
+        self._timers, self._hands = timers, hands
         self._output = output
         self._wanted: dict[str, Desired] = {}
         self._of: dict[tuple[str, str], dict[tuple[str, str], Desired]] = {}

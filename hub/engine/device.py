@@ -17,7 +17,9 @@ from hub.engine.known import DeviceState
 from hub.engine.rows import DOUBLE, DeviceRow
 from hub.engine.woken import NOBODY
 from hub.errors import PoisonError
-from hub.model import Reading, Scalar, Series, Twin, Values
+from hub.model.effects import Series, Twin
+from hub.model.heard import Reading
+from hub.model.values import Scalar, Values
 from hub.normalize.native import Shape
 from hub.normalize.networks.source import CompiledSource
 from hub.rules.held import NOTHING_OLDER, Held, Stamped
@@ -61,9 +63,8 @@ class Part(Held):
     """One part of a device at work ("" is the device itself): what is held of it, its key, its series.
 
     ``values`` as a :class:`~hub.normalize.native.Said` has them take 48 bytes of each device, and a dict of three 192.
-    ``series`` is what its points are written under, once there was one. ``woken`` are the rules that the reading that
-    is held woke, if the next of the same names may be a usual one; ``showing`` numbers the
-    time that its twin is asked for next, if it has changed for that.
+    ``series`` is what its points are written under, once there was one. ``woken`` are the rules that the held reading
+    woke, if the next of the same names may be usual; ``showing`` numbers the time that its changed twin is asked for.
     """
 
     __slots__ = ("device", "key", "series", "showing", "woken")

@@ -11,7 +11,7 @@ from hub.engine.hearing import Ear
 from hub.engine.moment import Moment
 from hub.engine.rows import DOUBLE
 from hub.engine.state import State
-from hub.model import Revision
+from hub.model.records import Revision
 
 
 class Doubles:

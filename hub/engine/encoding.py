@@ -10,7 +10,8 @@ from hub.catalogue import Type, Typed
 from hub.commands.life import Command
 from hub.engine.device import Device
 from hub.errors import PoisonError
-from hub.model import Scalar, Transmission
+from hub.model.effects import Transmission
+from hub.model.values import Scalar
 from hub.normalize.encode import encode_command
 from hub.normalize.networks.downlink import Order
 from hub.normalize.networks.source import CompiledSource

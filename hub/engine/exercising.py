@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from hub.engine.clearing import in_both
 from hub.engine.state import Exercise, ExerciseKind
-from hub.model import AlarmState, Scalar, Severity
+from hub.model.effects import AlarmState
+from hub.model.values import Scalar, Severity
 from hub.rules.rule import Rule
 
 SHOWN_AS = "_"

@@ -18,7 +18,9 @@ from hub.engine.state import State
 from hub.engine.usual import UsualReadings
 from hub.engine.waiting import WaitingRoom, foreign_name
 from hub.errors import PoisonError
-from hub.model import Outcome, OutcomeKind, Reading, Scalar, Severity, Timeliness
+from hub.model.heard import Reading
+from hub.model.records import Outcome, OutcomeKind
+from hub.model.values import Scalar, Severity, Timeliness
 from hub.normalize.networks.envelope import Envelope, EnvelopeClass
 from hub.normalize.networks.exposes import MAX_DIRECTORY_BYTES, read_directory
 from hub.normalize.networks.source import Route

@@ -12,7 +12,7 @@ from hub.engine.device import Device
 from hub.engine.moment import Moment
 from hub.engine.state import Clock
 from hub.errors import ConfigError
-from hub.model import PlaceType, Quality
+from hub.model.values import PlaceType, Quality
 from hub.normalize.downlinks import Downlink
 from hub.rules.expression import Expression, compile_expression
 from hub.rules.held import Held

@@ -22,7 +22,10 @@ from hub.engine.rows import DOUBLE
 from hub.engine.state import State, count
 from hub.engine.waiting import foreign_name
 from hub.errors import PoisonError
-from hub.model import Address, Batch, DeadLetter, Heard, Reading, Record, Timeliness, TopicClass
+from hub.model.effects import DeadLetter
+from hub.model.heard import Address, Heard, Reading
+from hub.model.records import Batch, Record
+from hub.model.values import Timeliness, TopicClass
 from hub.normalize.networks.source import Route as ForeignRoute
 
 KEPT_PAYLOAD_BYTES = 256 * 1024

@@ -11,7 +11,7 @@ from hub.engine.moment import Moment
 from hub.engine.owed import Owed
 from hub.engine.sending import Find, Sender
 from hub.engine.state import State
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.timers import Timers
 
 BARRED_NS = 1_000_000_000

@@ -10,7 +10,7 @@ from hub.engine.moment import Moment
 from hub.engine.places import is_near
 from hub.engine.standing import ALARMING, Case
 from hub.engine.state import State, count
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.clauses import Inhibit
 from hub.rules.states import REAL, Phase, RuleState
 from hub.rules.timers import TimerClass, Timers

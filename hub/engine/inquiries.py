@@ -15,7 +15,8 @@ from hub.engine.areas import AGREE_NS, Areas
 from hub.engine.desires import Desires
 from hub.engine.moment import Moment
 from hub.engine.state import Wanted
-from hub.model import Control, Reply
+from hub.model.effects import Reply
+from hub.model.records import Control
 from hub.rules.rule import Priority
 
 MOST = 200

@@ -18,7 +18,7 @@ from hub.engine.state import Seen, State
 from hub.engine.telling import terms_of
 from hub.engine.waits import Waits
 from hub.engine.woken import Woken
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.calendars import after
 from hub.rules.held import SILENT, Held
 from hub.rules.inputs import Memory, Present

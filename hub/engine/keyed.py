@@ -9,7 +9,7 @@ from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.places import Place, Subject
 from hub.engine.state import Seen, State, count
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.pseudonyms import pseudonym
 from hub.rules.states import CompiledRule
 from hub.rules.timers import TimerClass, Timers

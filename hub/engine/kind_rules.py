@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from hub.engine.woken import Woken, always
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.asking import ask
 from hub.rules.clauses import ANY_PART
 from hub.rules.rule import Rule

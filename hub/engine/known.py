@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from hub.engine import clock_errors
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.held import NOTHING, Held
 
 

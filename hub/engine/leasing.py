@@ -8,7 +8,7 @@ from hub.commands.life import DEFAULT_EXPIRY_NS, Command, Lease
 from hub.engine.device import Device
 from hub.engine.moment import Moment
 from hub.engine.sending import Cause, Wish
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.rule import Do, Priority
 
 CLEARED = "cleared"

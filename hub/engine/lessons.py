@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hub.engine.ages import AHEAD_NS, LESSONS, age_of, live_ages
 from hub.engine.device import Device
-from hub.model import Timeliness
+from hub.model.values import Timeliness
 
 NEVER_AWAKE = 2**63
 """While blind nothing is usual: it lies behind the end of every device's ages."""

@@ -14,7 +14,9 @@ from hub.engine.places import Place, Subject, is_near
 from hub.engine.rows import DOUBLE
 from hub.engine.standing import Case
 from hub.engine.state import Exercise, ExerciseKind, State
-from hub.model import AlarmChange, AlarmState, Control, Event, Scalar, Severity, Transition
+from hub.model.effects import AlarmChange, AlarmState, Event, Transition
+from hub.model.records import Control
+from hub.model.values import Scalar, Severity
 from hub.rules.states import REAL, Mode
 from hub.rules.timers import TimerClass, Timers
 

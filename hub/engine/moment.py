@@ -10,7 +10,8 @@ import msgspec
 
 from hub.engine.ages import age_of_reading
 from hub.engine.state import State, count
-from hub.model import Effects, Event, Point, Scalar, Series, Severity, Transition, Values, Writing
+from hub.model.effects import Effects, Event, Point, Series, Transition, Writing
+from hub.model.values import Scalar, Severity, Values
 
 if TYPE_CHECKING:
     from hub.engine.device import Part

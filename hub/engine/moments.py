@@ -13,7 +13,8 @@ from hub.engine.moment import Moment, Output
 from hub.engine.places import Place, Subject
 from hub.engine.standing import ALARMING, Case
 from hub.engine.state import State
-from hub.model import Scalar, Signal, Values
+from hub.model.heard import Signal
+from hub.model.values import Scalar, Values
 from hub.rules.held import Held
 from hub.rules.states import CompiledRule, Known, Move, Phase, RuleState, vote
 

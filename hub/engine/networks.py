@@ -9,7 +9,7 @@ import msgspec
 from hub.catalogue import Kind
 from hub.engine.device import Abroad, Deafness, Device
 from hub.engine.rows import DeviceRow
-from hub.model import Handler
+from hub.model.heard import Handler
 from hub.normalize.networks.directory import DirectoryDocument
 from hub.normalize.networks.envelope import EnvelopeClass
 from hub.normalize.networks.knowledge import compile_knowledge

@@ -22,7 +22,9 @@ from hub.engine.people import People
 from hub.engine.sending import Cause, Wish
 from hub.engine.state import Asked, Exercise, ExerciseKind, State, Wanted
 from hub.errors import PoisonError
-from hub.model import Control, Reply, Scalar, Severity
+from hub.model.effects import Reply
+from hub.model.records import Control
+from hub.model.values import Scalar, Severity
 from hub.rules.rule import DEFAULT_TTL, Do, Priority
 
 ANSWER_NS = 300_000_000_000

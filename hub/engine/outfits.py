@@ -14,7 +14,7 @@ from hub.engine.guards import Guard, compile_guards, with_confirms
 from hub.engine.reach import ANY_REACH, Reach, reach_of
 from hub.engine.sparing import Sparing, StoringNothing
 from hub.errors import ConfigError, PoisonError
-from hub.model import Handler, Reading
+from hub.model.heard import Handler, Reading
 from hub.normalize.compile import compile_downlinks, compile_profile, compile_reply
 from hub.normalize.downlinks import CompiledCommand
 from hub.normalize.handler import ProfileHandler

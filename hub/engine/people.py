@@ -7,7 +7,7 @@ from hub.engine.clearing import Person, Refusal, refusal
 from hub.engine.moment import Moment
 from hub.engine.standing import ALARMING, Case
 from hub.engine.state import State
-from hub.model import Transition
+from hub.model.effects import Transition
 from hub.rules.inputs import Present
 
 

@@ -9,7 +9,7 @@ from operator import attrgetter
 from hub.engine.device import Device
 from hub.engine.kind_rules import KindRules
 from hub.engine.rows import PlaceRow
-from hub.model import Where
+from hub.model.effects import Where
 from hub.rules.states import CompiledRule
 
 _key = attrgetter("key")

@@ -21,7 +21,9 @@ from hub.engine.sparing import Stored
 from hub.engine.state import State
 from hub.engine.woken import NOBODY
 from hub.errors import PoisonError
-from hub.model import Heard, Quality, Reading, Scalar, Series, Timeliness, Values
+from hub.model.effects import Series
+from hub.model.heard import Heard, Reading
+from hub.model.values import Quality, Scalar, Timeliness, Values
 
 MOST_PARTS = 4_096
 """Of one device; a fire panel has one for each detector. One that names its parts by the clock would fill memory, twins

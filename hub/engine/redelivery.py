@@ -8,7 +8,8 @@ from functools import partial
 
 from hub.engine.state import State
 from hub.engine.unsettled import Unsettled, digest_of
-from hub.model import Batch, Heard, Record
+from hub.model.heard import Heard
+from hub.model.records import Batch, Record
 
 Decode = Callable[[bytes], Sequence[Heard]]
 """The packets of a batch to the messages that the record carried, in number and order."""

@@ -16,7 +16,8 @@ from hub.engine.rows import DOUBLE, Bodies, Kept
 from hub.engine.rulebook import Rulebook
 from hub.engine.stands import Stands
 from hub.engine.whereabouts import Whereabouts
-from hub.model import Handler, PlaceType
+from hub.model.heard import Handler
+from hub.model.values import PlaceType
 from hub.normalize.networks.source import CompiledStream
 from hub.rules.pseudonyms import read_key
 from hub.rules.states import CompiledRule

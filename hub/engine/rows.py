@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 from typing_extensions import override
 
-from hub.model import Scalar
+from hub.model.values import Scalar
 
 
 class Document(msgspec.Struct, gc=False):

@@ -26,7 +26,9 @@ from hub.engine.sleepers import Sleepers
 from hub.engine.state import State, count
 from hub.engine.undoing import Undo
 from hub.errors import PoisonError
-from hub.model import Event, Outcome, Scalar, Severity, Transition
+from hub.model.effects import Event, Transition
+from hub.model.records import Outcome
+from hub.model.values import Scalar, Severity
 from hub.normalize.networks.downlink import network_id
 from hub.rules.rule import Do
 from hub.rules.timers import TimerClass, Timers

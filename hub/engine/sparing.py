@@ -9,7 +9,7 @@ from operator import is_not
 from typing_extensions import override
 
 from hub.durations import nanoseconds
-from hub.model import Scalar, Values
+from hub.model.values import Scalar, Values
 from hub.normalize.profile import Store
 
 NEVER = 2**63

@@ -10,7 +10,8 @@ from hub.engine.moment import Moment
 from hub.engine.places import Subject
 from hub.engine.state import State
 from hub.engine.telling import Teller
-from hub.model import SEVERITY_RANKS, Transition
+from hub.model.effects import Transition
+from hub.model.values import SEVERITY_RANKS
 from hub.rules.held import Held
 from hub.rules.states import CompiledRule, Phase, RuleState
 from hub.rules.timers import TimerClass, Timers

@@ -16,7 +16,8 @@ from hub.engine.ledger import Ledger
 from hub.engine.rows import DeviceRow, Document, Kept, PlaceRow
 from hub.engine.unsettled import Unsettled
 from hub.errors import CorruptError
-from hub.model import Reply, Scalar
+from hub.model.effects import Reply
+from hub.model.values import Scalar
 from hub.rules.inputs import Memory
 from hub.rules.states import RuleState
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from hub.engine.moment import Moment, Output
 from hub.engine.places import Subject, where
 from hub.engine.state import State, count
-from hub.model import AlarmChange, AlarmState, Event, Scalar, Severity, Transition
+from hub.model.effects import AlarmChange, AlarmState, Event, Transition
+from hub.model.values import Scalar, Severity
 from hub.rules.held import Held
 from hub.rules.states import CompiledRule, RuleState
 

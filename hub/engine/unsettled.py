@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import msgspec
 
-from hub.model import Heard
+from hub.model.heard import Heard
 
 
 class Unsettled(msgspec.Struct, dict=True):

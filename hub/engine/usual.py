@@ -12,7 +12,8 @@ from hub.engine.device import Device, Part, hold
 from hub.engine.known import DeviceState
 from hub.engine.lessons import NEVER_AWAKE, is_lesson, teach
 from hub.engine.readings import GOOD, Readings
-from hub.model import Heard, Reading, Values
+from hub.model.heard import Heard, Reading
+from hub.model.values import Values
 from hub.normalize.native import SHORT_BYTES
 
 

@@ -12,7 +12,7 @@ from hub.engine.modes import Modes
 from hub.engine.places import Place, Subject, is_at
 from hub.engine.state import State
 from hub.engine.woken import Rested
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.held import NOTHING, OF_WITNESSES, SILENT, TESTING, Held, Stamped
 from hub.rules.inputs import NEVER, CompiledInput, Member, Memory, Present, Track, Value
 from hub.rules.intervals import Between

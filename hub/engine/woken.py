@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
-from hub.model import Scalar, Values
+from hub.model.values import Scalar, Values
 from hub.rules.asking import Ask, ask_which
 from hub.rules.held import Held
 from hub.rules.shortcuts import minds_unknown

@@ -10,7 +10,7 @@ import structlog
 
 from hub.journal.files import is_damage
 from hub.journal.records import checksum, may_be_revision
-from hub.model import Record
+from hub.model.records import Record
 
 log = structlog.get_logger(__name__)
 

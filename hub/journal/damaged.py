@@ -14,7 +14,7 @@ from hub.journal.bodies import PREFIX
 from hub.journal.files import connect
 from hub.journal.gaps import Gaps, read_gaps
 from hub.journal.records import COLUMNS, Decode, Row, bodies_of, from_row, is_sealed
-from hub.model import Record
+from hub.model.records import Record
 
 LOOK_AHEAD = 10_000
 """How many positions behind the last known one are tried where the way to them is damaged."""

@@ -26,7 +26,7 @@ from hub.journal.files import RESTORE, SqliteFile
 from hub.journal.gaps import Gap, Gaps, read_gaps, write_gap
 from hub.journal.records import COLUMNS, Decode, Row, bodies_of, from_row, to_row
 from hub.journal.room import LOW_BYTES, Need, Room, Untrimmed, free_bytes
-from hub.model import Batch, Record
+from hub.model.records import Batch, Record
 
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

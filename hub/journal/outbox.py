@@ -49,7 +49,7 @@ TIMESERIES = Places("timeseries", Place.TIMESERIES_TAKEN, Place.TIMESERIES_DELIV
 
 
 class Outbox(Generic[W]):
-    """One sink's :class:`hub.model.Owed`. Work is added in record order; a position is added at most once.
+    """One sink's :class:`hub.model.effects.Owed`. Work is added in record order; a position is added at most once.
 
     ``cursor`` is the last confirmed record. What memory may not hold goes to the state file (``spill``), and is read
     back from there first. A disk that takes nothing now stops nothing here: work stays in memory, and a confirmation
@@ -105,7 +105,7 @@ class Outbox(Generic[W]):
     # --------------------------------------------------------------------------------------------------------- the sink
 
     async def take(self, *, items: int, linger: timedelta) -> list[tuple[int, W]]:
-        """Return the next work in order; see :class:`hub.model.Owed`. From disk about 4 MiB, at once."""
+        """Return the next work in order; see :class:`hub.model.effects.Owed`. From disk about 4 MiB, at once."""
         taken: list[tuple[int, W]] = []
         while not taken:
             await self._until_waiting(1)
@@ -128,7 +128,7 @@ class Outbox(Generic[W]):
         return await self._from_disk(after) if self._read_bytes < READ_BYTES else []
 
     async def confirm(self, position: int, tally: Mapping[str, int]) -> None:
-        """Forget everything up to ``position``; see :class:`hub.model.Owed`."""
+        """Forget everything up to ``position``; see :class:`hub.model.effects.Owed`."""
         self._failpoints.reach(self._places.delivered)
         sums = dict(self.tally)
         for name, value in tally.items():

@@ -9,7 +9,7 @@ from hub.errors import CorruptError
 from hub.journal.files import RESTORE, read_rows
 from hub.journal.records import COLUMNS, Decode, from_row, is_sealed
 from hub.journal.state_file import META
-from hub.model import Record
+from hub.model.records import Record
 
 
 class Progress(NamedTuple):

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from hub.errors import CorruptError
-from hub.model import Batch, Body, Heard, Record, Revision
+from hub.model.heard import Heard
+from hub.model.records import Batch, Body, Record, Revision
 
 Row = tuple[int, int, int, bytes, int]
 """(position, t, received_at, body, checksum)"""

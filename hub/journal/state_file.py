@@ -16,7 +16,7 @@ from hub.journal.files import RESTORE, SqliteFile, read_rows
 from hub.journal.owed_rows import Confirmed, OwedRow, confirm, put_owed
 from hub.journal.records import checksum, is_sealed
 from hub.journal.room import free_bytes
-from hub.model import DeadLetter
+from hub.model.effects import DeadLetter
 
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from hub.catalogue import CommandKind, Name, Type, Words, is_member
 from hub.durations import read_duration
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.downlinks import CompiledCommand
 from hub.normalize.examples import ExamplePayload, payload_bytes
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 from hub.catalogue import Kind, Property, Type
 from hub.errors import ConfigError, PoisonError
-from hub.model import Handler, Scalar
+from hub.model.heard import Handler
+from hub.model.values import Scalar
 from hub.normalize.codecs.codec import Row, Unread
 from hub.normalize.codecs.formats import compile_many, compile_one, has_records
 from hub.normalize.downlinks import CompiledCommand, compile_commands

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from hub.catalogue import Kind, Type, Typed, Words
 from hub.errors import ConfigError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.encode import encode_command
 from hub.normalize.sources import Condition, Paths, PathSource
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import msgspec
 
-from hub.model import Scalar
+from hub.model.values import Scalar
 
 
 class _Command(msgspec.Struct, omit_defaults=True):

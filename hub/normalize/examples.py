@@ -12,7 +12,8 @@ from pydantic import Field, model_validator
 
 from hub.catalogue import DottedName, Name, Words
 from hub.errors import PoisonError
-from hub.model import Handler, Reading, Scalar
+from hub.model.heard import Handler, Reading
+from hub.model.values import Scalar
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

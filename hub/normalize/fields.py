@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from hub.catalogue import NUMBERS, Type, Typed
 from hub.errors import ConfigError, PoisonError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.limits import is_clean
 from hub.normalize.lists import compile_take
 from hub.normalize.places import FRACTIONS, Coding, Number

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hub.catalogue import Type, Typed
 from hub.errors import ConfigError
-from hub.model import Values
+from hub.model.values import Values
 from hub.normalize.codecs.codec import Row, Unread
 from hub.normalize.fields import Convert, both_forms
 from hub.normalize.lists import items_of

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing_extensions import override
 
 from hub.errors import PoisonError
-from hub.model import Reading
+from hub.model.heard import Reading
 from hub.normalize.codecs.codec import Decode, DecodeMany, Row, Unread
 from hub.normalize.places import Place
 from hub.normalize.rescue import rescued

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.limits import MAX_KEYS
 from hub.normalize.settle import bad_value
 from hub.normalize.sources import Take

@@ -12,7 +12,8 @@ from msgspec import UNSET, UnsetType, to_builtins
 
 from hub.catalogue import Kind, Property, Type
 from hub.errors import PoisonError
-from hub.model import Reading, Signal, Values
+from hub.model.heard import Reading, Signal
+from hub.model.values import Values
 from hub.normalize.limits import (
     CLOCK_HIGH_NS,
     CLOCK_LOW_NS,

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from hub.catalogue import Label, Name, Words
 from hub.durations import Duration
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.command_examples import CommandExample
 from hub.normalize.downlinks import Downlink, Reply
 from hub.normalize.examples import Example

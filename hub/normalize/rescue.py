@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from hub.errors import PoisonError
-from hub.model import Reading, Signal, Values
+from hub.model.heard import Reading, Signal
+from hub.model.values import Values
 from hub.normalize.codecs.codec import Row
 from hub.normalize.shapes import CompiledShape, Field, look, take
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from hub.catalogue import Kind
-from hub.model import Values
+from hub.model.values import Values
 from hub.normalize.limits import check_json, json_error
 from hub.normalize.native import compile_state
 

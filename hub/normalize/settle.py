@@ -7,7 +7,7 @@ from math import isfinite
 
 from hub.catalogue import Type, Typed
 from hub.errors import PoisonError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.limits import INT64_HIGH, INT64_LOW, is_clean
 
 Settle = Callable[[object], Scalar]

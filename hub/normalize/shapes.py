@@ -7,7 +7,8 @@ from itertools import product
 from operator import itemgetter
 
 from hub.errors import PoisonError
-from hub.model import Reading, Scalar, Signal, Values
+from hub.model.heard import Reading, Signal
+from hub.model.values import Scalar, Values
 from hub.normalize.codecs.codec import Row
 from hub.normalize.fields import SCALARS, Convert
 from hub.normalize.flags import SetFlags

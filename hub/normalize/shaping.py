@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from hub.catalogue import Kind, Property, Typed
 from hub.errors import ConfigError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.codecs.byte_fields import end_of, spot_of
 from hub.normalize.codecs.codec import Row, Unread
 from hub.normalize.fields import both_forms, compile_field, parameter

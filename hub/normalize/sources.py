@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from hub.catalogue import Bounds, DottedName, Name, Words
 from hub.durations import Duration
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.places import BytePlace, ChannelPlace, Coding, InPlace, Number, Place, SlicePlace
 
 

@@ -8,7 +8,8 @@ from hashlib import blake2b
 import msgspec
 
 from hub.clock import Clock
-from hub.model import Entry, Event, Severity, Transition
+from hub.model.effects import Entry, Event, Transition
+from hub.model.values import Severity
 from hub.outward.parcel import Parcel, place_of
 from hub.sinks.streams import detail_of, rfc3339
 

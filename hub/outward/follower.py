@@ -9,7 +9,7 @@ import structlog
 
 from hub.clock import Clock
 from hub.errors import UnavailableError
-from hub.model import Entry
+from hub.model.effects import Entry
 from hub.outward.ledger import Ledger
 from hub.outward.parcel import Parcel, Slip, place_of
 from hub.sinks.rounds import Position, Rounds

@@ -11,7 +11,8 @@ import structlog
 
 from hub.clock import Clock
 from hub.durations import nanoseconds
-from hub.model import SEVERITY_RANKS, Entry, Event, Severity, Transition
+from hub.model.effects import Entry, Event, Transition
+from hub.model.values import SEVERITY_RANKS, Severity
 from hub.outward.ledger import Ledger
 from hub.outward.parcel import UNMASKED, Parcel, State, place_of
 from hub.outward.wishes import Channel, Route, Wishes

@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from hub.model import Entry
+from hub.model.effects import Entry
 
 UNMASKED = ", unmasked"
 """Ends the channel of what is packed as it is: only a process that may show it sends it, for others it waits."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from hub.model import SEVERITY_RANKS, Severity, Transition
+from hub.model.effects import Transition
+from hub.model.values import SEVERITY_RANKS, Severity
 from hub.outward.wishes import Route, Wishes
 from hub.rules.clauses import EscalateStep
 from hub.rules.roles import ROLES

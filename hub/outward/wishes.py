@@ -14,7 +14,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from hub.durations import Duration
 from hub.errors import ConfigError
-from hub.model import Severity, Transition
+from hub.model.effects import Transition
+from hub.model.values import Severity
 from hub.rules.calendars import Windows
 from hub.rules.names import suggestion
 from hub.sinks.streams import DOMAINS

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from hub.model import Event, Transition
+from hub.model.effects import Event, Transition
 from hub.outward.wishes import Language, Template
 
 _SEVERITIES: Mapping[str, Mapping[str, str]] = {

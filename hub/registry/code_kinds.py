@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hub.errors import ConfigError
-from hub.model import CodeForm
+from hub.model.values import CodeForm
 from hub.normalize.plates import plate_cn
 from hub.veil import masked
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import orjson
 
-from hub.model import PlaceType, Scalar
+from hub.model.values import PlaceType, Scalar
 from hub.registry.nouns import BARRED, Device, DeviceState, Entry, Params, Place, SceneOff, Site, Source
 
 Key = tuple[str, str]

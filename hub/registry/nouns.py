@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from hub.model import PlaceType, Scalar
+from hub.model.values import PlaceType, Scalar
 
 
 class DeviceState(StrEnum):

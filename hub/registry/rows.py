@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry import schema
 from hub.registry.nouns import Device, DeviceState, Division, Entry, Geometry, Params, Place, SceneOff, Site, Source
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hub.errors import ConfigError
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry.addresses import geometry_problems, site_code_problems
 from hub.registry.nouns import NEXT_STATES, Device, DeviceState, Place, Site, Source
 

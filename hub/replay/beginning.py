@@ -21,7 +21,8 @@ from hub.journal.archive import archived
 from hub.journal.files import RESTORE, connect, translate
 from hub.journal.neighbours import state_path
 from hub.journal.records import is_sealed
-from hub.model import Effects, NewRevision, Record
+from hub.model.effects import Effects
+from hub.model.records import NewRevision, Record
 from hub.replay.tape import Tape
 from hub.rules.states import CompiledRule
 

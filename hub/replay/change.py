@@ -9,7 +9,7 @@ import orjson
 
 from hub import __version__
 from hub.engine.apply import Engine
-from hub.model import AlarmState, Event
+from hub.model.effects import AlarmState, Event
 from hub.normalize.networks.directory import MADE
 from hub.replay.beginning import revise_now
 from hub.replay.present import Present

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from hub.model import Effects, Severity
+from hub.model.effects import Effects
+from hub.model.values import Severity
 from hub.replay.lockstep import Pair
 
 SAME_NS = 3_600_000_000_000

@@ -12,7 +12,9 @@ from hub.bridge import topics
 from hub.engine.apply import Engine
 from hub.engine.device import Device
 from hub.errors import PoisonError
-from hub.model import Batch, Event, Heard, Record, Tick
+from hub.model.effects import Event
+from hub.model.heard import Heard
+from hub.model.records import Batch, Record, Tick
 from hub.normalize.networks.network import Network, SourceRow
 from hub.normalize.networks.routing import compile_router
 from hub.normalize.profile import Profile

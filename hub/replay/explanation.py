@@ -12,7 +12,7 @@ from hub.engine.places import Subject
 from hub.engine.state import State, decode_entries
 from hub.engine.views import Views
 from hub.errors import ConfigError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.replay.beginning import Entries
 from hub.replay.reasons import Reason, Why
 from hub.rules.held import Held, Stamped

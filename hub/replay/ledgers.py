@@ -13,7 +13,7 @@ from time import perf_counter_ns
 
 from hub.engine.apply import Engine
 from hub.engine.moment import is_fired
-from hub.model import Effects, Event, Transition
+from hub.model.effects import Effects, Event, Transition
 from hub.replay.beginning import Beginning, engine_at
 from hub.replay.lockstep import Progress
 from hub.replay.tape import Tape

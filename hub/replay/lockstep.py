@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from hub import __version__
 from hub.engine.apply import Engine
-from hub.model import Effects, Record, Revision
+from hub.model.effects import Effects
+from hub.model.records import Record, Revision
 from hub.replay.beginning import Beginning, engine_at, entries_of, revise_now
 from hub.replay.tape import Tape
 from hub.revisions import revise

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from hub.model import DeadLetter, Point, Scalar
+from hub.model.effects import DeadLetter, Point
+from hub.model.values import Scalar
 from hub.replay.lockstep import Pair
 
 MOST_EXAMPLES = 3

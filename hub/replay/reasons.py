@@ -9,7 +9,7 @@ from hub.durations import nanoseconds
 from hub.engine.apply import Engine
 from hub.engine.device import Device
 from hub.engine.places import Subject, is_near
-from hub.model import SEVERITY_RANKS, Scalar
+from hub.model.values import SEVERITY_RANKS, Scalar
 from hub.rules.calendars import after, opening
 from hub.rules.inputs import Present
 from hub.rules.rule import OnMissing

@@ -14,7 +14,7 @@ from hub.bridge.frames import decode_packets
 from hub.bridge.paho_client import ClientConfig
 from hub.clock import Clock
 from hub.errors import ConfigError, UnavailableError
-from hub.model import Batch, NewRevision, SessionCaughtUp, SessionConnected, Started, Tick
+from hub.model.records import Batch, NewRevision, SessionCaughtUp, SessionConnected, Started, Tick
 from hub.replay.recording import Recorder
 
 SESSION: Final = "recording"

@@ -24,7 +24,8 @@ from hub.bridge.frames import decode_packets
 from hub.clock import Clock
 from hub.errors import ConfigError, CorruptError
 from hub.journal.journal_time import JournalTime
-from hub.model import Batch, Body, Heard, Record
+from hub.model.heard import Heard
+from hub.model.records import Batch, Body, Record
 
 HEADER = b"hub recording 1 "
 LENGTH_BYTES = 4

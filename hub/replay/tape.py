@@ -15,7 +15,7 @@ from hub.journal.files import connect, translate
 from hub.journal.gaps import Gaps, read_gaps
 from hub.journal.neighbours import journal_path
 from hub.journal.records import COLUMNS, Row, bodies_of, from_row
-from hub.model import Record
+from hub.model.records import Record
 
 R = TypeVar("R")
 

@@ -12,7 +12,9 @@ from hub.engine.device import Device
 from hub.engine.places import Place as RulePlace
 from hub.engine.state import State
 from hub.engine.views import Views
-from hub.model import Event, Quality, Record, Scalar
+from hub.model.effects import Event
+from hub.model.records import Record
+from hub.model.values import Quality, Scalar
 from hub.rules.held import Held, Stamped
 from hub.rules.states import CompiledRule
 from hub.rules.timers import Timers

@@ -9,7 +9,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from hub.model import Values
+from hub.model.values import Values
 from hub.rules.expression import Expression
 from hub.rules.held import Held
 

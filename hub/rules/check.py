@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from hub.catalogue import Catalogue, Kind, Type, Typed, is_member
 from hub.durations import read_duration
 from hub.errors import ConfigError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.clauses import Clear
 from hub.rules.expression import compile_expression
 from hub.rules.lints import World, doubts, senses

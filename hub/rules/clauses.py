@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from hub.durations import Duration
-from hub.model import PlaceType, Severity
+from hub.model.values import PlaceType, Severity
 
 MOST = 1_000
 """How many votes or signals a rule may wait for: each is remembered."""

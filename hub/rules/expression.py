@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, NoReturn
 
 from hub.errors import ConfigError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules import verdicts
 from hub.rules.verdicts import FUNCTIONS, Compare, Verdict
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from hub.model import Quality, Scalar, Values
+from hub.model.values import Quality, Scalar, Values
 
 Stamped = tuple[Scalar, int, int, Quality]
 """One value: (value, measured_at ns, engine time awake when it came, quality)."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from hub.durations import nanoseconds
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.clauses import TIME, Input
 from hub.rules.expression import Expression, Lists, Name, compile_expression, unless
 from hub.rules.held import OF_WITNESSES, Held

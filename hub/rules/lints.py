@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from hub.catalogue import Catalogue, Kind, Property
 from hub.durations import write_duration
-from hub.model import SEVERITY_RANKS, Severity
+from hub.model.values import SEVERITY_RANKS, Severity
 from hub.rules.clauses import Clear
 from hub.rules.expression import Name, ValueType
 from hub.rules.names import Scope, names_of_witnesses, suggestion

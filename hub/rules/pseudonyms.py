@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from hub.model import Scalar
+from hub.model.values import Scalar
 
 KEY_BYTES = 32
 DOCUMENT = "secret/pseudonyms"

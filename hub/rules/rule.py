@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, Pr
 
 from hub.durations import Duration, read_duration
 from hub.errors import ConfigError
-from hub.model import PlaceType, Scalar, Severity
+from hub.model.values import PlaceType, Scalar, Severity
 from hub.rules.calendars import Windows
 from hub.rules.clauses import Clear, Confirm, Count, EscalateStep, ForEach, Inhibit, Input, LadderStep, Remind, Without
 from hub.rules.settling import KEPT, filled, names_in

@@ -9,7 +9,7 @@ import orjson
 from pydantic import Field, model_validator
 
 from hub.catalogue import Label, Name, RuleName, Words
-from hub.model import PlaceType, Scalar, Severity
+from hub.model.values import PlaceType, Scalar, Severity
 from hub.rules.names import suggestion
 from hub.rules.rule import Priority, Rule
 

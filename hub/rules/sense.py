@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from hub.catalogue import Property
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.expression import Name, ValueType, compile_expression
 from hub.rules.held import Held
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from hub.catalogue import Catalogue, Kind
 from hub.durations import write_duration
-from hub.model import PlaceType, Severity
+from hub.model.values import PlaceType, Severity
 from hub.rules.calendars import WEEK, Day, Window
 from hub.rules.clauses import ANY_PART, Clear, Input
 from hub.rules.roles import role_zh

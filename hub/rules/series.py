@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from hub.durations import read_duration, write_duration
-from hub.model import Scalar
+from hub.model.values import Scalar
 
 MOST = 100_000
 """How many moments one series may have."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from hub.model import Scalar
+from hub.model.values import Scalar
 
 _NAME = re.compile(r"\$([a-z][a-z0-9_]*)")
 _SECOND = 1_000_000_000

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from hub.durations import nanoseconds
-from hub.model import Scalar, Severity
+from hub.model.values import Scalar, Severity
 from hub.rules.expression import Expression, Lists, compile_expression, unless
 from hub.rules.held import Held
 from hub.rules.names import Scope

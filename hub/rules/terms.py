@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.expression import compile_expression
 from hub.rules.held import Held
 from hub.rules.intervals import Between

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from hub.catalogue import Kind
 from hub.durations import Duration, read_duration, write_duration
-from hub.model import PlaceType, Scalar
+from hub.model.values import PlaceType, Scalar
 from hub.rules.series import moments_of
 
 _LINE = re.compile(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.held import Held
 from hub.rules.intervals import Between, computed
 

@@ -13,7 +13,9 @@ import structlog
 
 from hub.clock import Clock
 from hub.errors import PoisonError, UnavailableError
-from hub.model import Control, Reply, Scalar
+from hub.model.effects import Reply
+from hub.model.records import Control
+from hub.model.values import Scalar
 from hub.sinks.redis_link import Answer, Argument, Link, checked, pairs, rows
 from hub.sinks.streams import control_key, decode_reply, pack_first_reply, reply_key
 

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from hub.errors import PoisonError
-from hub.model import Entry
+from hub.model.effects import Entry
 from hub.sinks.redis_link import Answer, Link, checked, pack, pairs, rows
 from hub.sinks.streams import decode_event, events_key
 

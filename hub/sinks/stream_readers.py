@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import cast
 
-from hub.model import AlarmState, Event, Twin
+from hub.model.effects import AlarmState, Event, Twin
 from hub.sinks.redis_link import Answer, Link, pairs, rows
 from hub.sinks.streams import (
     EVENTS,

@@ -13,7 +13,7 @@ import structlog
 
 from hub.clock import Clock, stroke
 from hub.errors import UnavailableError
-from hub.model import AlarmState, Owed, StreamWork
+from hub.model.effects import AlarmState, Owed, StreamWork
 from hub.sinks.fence import Fence, Note, Telling
 from hub.sinks.redis_link import key_of
 from hub.sinks.streams import (

@@ -10,7 +10,8 @@ import msgspec
 import structlog
 
 from hub.errors import ConfigError, PoisonError
-from hub.model import AlarmChange, AlarmState, DeadLetter, Event, Reply, Scalar, Severity, Transition, Twin, Where
+from hub.model.effects import AlarmChange, AlarmState, DeadLetter, Event, Reply, Transition, Twin, Where
+from hub.model.values import Scalar, Severity
 from hub.sinks.redis_link import pack
 
 DEAD_LETTERS = "hub:dead-letters"

@@ -11,7 +11,7 @@ import structlog
 
 from hub.clock import Clock, stroke
 from hub.errors import UnavailableError
-from hub.model import Twin
+from hub.model.effects import Twin
 from hub.sinks.ownership import Ownership
 from hub.sinks.redis_link import Link, checked, pack
 from hub.sinks.streams import twin_draft_key, twin_fields, twin_key

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Self
 
 from hub.errors import HubError, UnavailableError
-from hub.model import AlarmState, Event
+from hub.model.effects import AlarmState, Event
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
 from hub.ui.cli.desk import Desk

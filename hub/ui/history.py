@@ -11,7 +11,8 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from hub.config import TimeseriesStore
-from hub.model import Event, Scalar, Severity, Transition, Where
+from hub.model.effects import Event, Transition, Where
+from hub.model.values import Scalar, Severity
 from hub.parts import make_store
 from hub.sinks.redis_link import Link
 from hub.sinks.stream_readers import read_events, trimmed_until

@@ -22,7 +22,7 @@ from rich.progress import (
 )
 
 from hub.clock import Clock
-from hub.model import Record
+from hub.model.records import Record
 from hub.ui.words import moment
 
 EVERY = 256

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from hub.errors import ConfigError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.names import suggestion
 from hub.ui.printing import say_json
 

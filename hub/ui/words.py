@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from hub.model import AlarmState, Event, Scalar, Severity, Transition
+from hub.model.effects import AlarmState, Event, Transition
+from hub.model.values import Scalar, Severity
 
 COLOURS = {
     Severity.CRITICAL: "bold white on red",

@@ -14,7 +14,7 @@ from hub.authoring.anatomy import Section
 from hub.authoring.marks import Mark, Use
 from hub.authoring.trace import Sent, Trace, trace
 from hub.errors import PoisonError
-from hub.model import Reading
+from hub.model.heard import Reading
 from hub.normalize.compile import compile_profile
 from hub.normalize.examples import Example, example_bytes
 from hub.normalize.handler import ProfileHandler

@@ -9,7 +9,7 @@ from typing import Protocol, Self, TypeVar
 from hub.bridge.line import Deliver, SessionConfig, SessionCounts
 from hub.bridge.topics import SessionName, filters
 from hub.clock import Clock, SystemClock
-from hub.model import CaughtUp, Connected, Delivery, Heard, Lost, Packets, UplinkSession
+from hub.model.heard import CaughtUp, Connected, Delivery, Heard, Lost, Packets, UplinkSession
 
 B = TypeVar("B")
 CLIENT_ID = "hub-p1-telemetry"

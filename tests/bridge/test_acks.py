@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.bridge.acks import AckOrder
-from hub.model import Heard, Publish
+from hub.model.heard import Heard, Publish
 
 _ARRIVALS = st.lists(st.sampled_from(["message", "marker", "silent", "qos0"]), max_size=30)
 

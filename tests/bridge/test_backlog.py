@@ -7,7 +7,8 @@ from hub.bridge.line import RECEIVE_MAXIMUM
 from hub.bridge.session import MqttSession
 from hub.engine.redelivery import Redelivery
 from hub.engine.state import State
-from hub.model import Batch, Delivery, Packets, Record
+from hub.model.heard import Delivery, Packets
+from hub.model.records import Batch, Record
 from tests.bridge.device import publish
 from tests.bridge.ear import Ear, config
 from tests.servers.mosquitto import Mosquitto

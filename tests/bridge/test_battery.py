@@ -13,7 +13,7 @@ from hub.bridge.session import MqttSession
 from hub.bridge.topics import SessionName, filters
 from hub.bridge.uplink import Inbox, Marks
 from hub.clock import SystemClock
-from hub.model import CaughtUp, Connected, Lost, Packets
+from hub.model.heard import CaughtUp, Connected, Lost, Packets
 from tests.bridge.device import TOPIC, owed, publish
 from tests.bridge.ear import CLIENT_ID, Ear, SessionFactory, config
 from tests.servers.mosquitto import Mosquitto

@@ -16,7 +16,8 @@ from hub.bridge.downlink import Downlink
 from hub.bridge.paho_client import ClientConfig
 from hub.bridge.topics import command_topic, response_topic
 from hub.clock import SystemClock
-from hub.model import Outcome, OutcomeKind, Transmission
+from hub.model.effects import Transmission
+from hub.model.records import Outcome, OutcomeKind
 from tests.bridge.scripted_broker import ScriptedBroker
 from tests.clocks import ManualClock
 from tests.servers.mosquitto import Mosquitto

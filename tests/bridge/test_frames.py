@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.bridge.frames import decode_packets, frame_bytes, pubacks, read_messages
-from hub.model import Heard, Publish
+from hub.model.heard import Heard, Publish
 
 _AT_LEAST_ONCE = mqtt5.QoS.AT_LEAST_ONCE
 

@@ -20,7 +20,7 @@ from hub.bridge.line import FLOOD_BYTES, LITTLE_BYTES, PATIENT, Rests
 from hub.bridge.session import MqttSession
 from hub.bridge.subscriptions import UNANSWERED
 from hub.bridge.topics import SYS_DROPPED, marker_topic
-from hub.model import CaughtUp, Connected, Lost, Packets, Publish
+from hub.model.heard import CaughtUp, Connected, Lost, Packets, Publish
 from tests.bridge.ear import CLIENT_ID, Ear, SessionFactory, config
 from tests.bridge.scripted_broker import ScriptedBroker, message
 from tests.waiting import wait_until

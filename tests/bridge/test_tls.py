@@ -11,7 +11,7 @@ import pytest
 
 from hub.bridge.aiomqtt_session import AiomqttSession
 from hub.bridge.session import MqttSession
-from hub.model import CaughtUp, Lost
+from hub.model.heard import CaughtUp, Lost
 from tests.bridge.device import publish
 from tests.bridge.ear import Ear, SessionFactory, config
 from tests.servers.mosquitto import Mosquitto

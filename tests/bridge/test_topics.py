@@ -15,7 +15,8 @@ from hub.bridge.topics import (
     parse,
     response_topic,
 )
-from hub.model import Address, TopicClass
+from hub.model.heard import Address
+from hub.model.values import TopicClass
 
 _SEGMENTS = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
 

@@ -8,7 +8,7 @@ import pytest
 
 from hub.bridge import uplink
 from hub.bridge.uplink import Inbox, Marks, joined
-from hub.model import CaughtUp, Connected, Delivery, Heard, Lost, Packets, Publish
+from hub.model.heard import CaughtUp, Connected, Delivery, Heard, Lost, Packets, Publish
 
 
 class FakeSession:

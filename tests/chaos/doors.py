@@ -14,7 +14,7 @@ import orjson
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry.nouns import Device, Place
 from hub.registry.registry import Registry
 from hub.sinks.control import Request, send_control

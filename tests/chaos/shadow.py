@@ -10,7 +10,9 @@ import orjson
 
 from hub.engine.apply import Engine
 from hub.journal.neighbours import journal_path, state_path
-from hub.model import Batch, Event, Heard, Outcome, OutcomeKind, Record
+from hub.model.effects import Event
+from hub.model.heard import Heard
+from hub.model.records import Batch, Outcome, OutcomeKind, Record
 from hub.replay.beginning import Beginning, Fidelity, engine_at, entries_of, saved
 from hub.replay.tape import JournalTape
 from tests.chaos.publisher import CARD, number_of, topic_of

@@ -13,7 +13,7 @@ import aiomqtt
 import orjson
 import pytest
 
-from hub.model import Event, Reply
+from hub.model.effects import Event, Reply
 from hub.sinks.control import Request, send_control
 from simulators.access import AccessController
 from tests.chaos.doors import CALM, SMOKE, respond

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from typing_extensions import override
 
-from hub.model import PlaceType, Scalar
+from hub.model.values import PlaceType, Scalar
 from hub.registry.nouns import Device, Place, Site, Source
 from hub.registry.registry import Registry
 from hub.sinks.timeseries.query import telemetry

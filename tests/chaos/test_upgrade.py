@@ -11,7 +11,7 @@ import pytest
 from hub.bridge.frames import decode_packets
 from hub.engine.rows import Document
 from hub.journal.neighbours import opened
-from hub.model import Revision
+from hub.model.records import Revision
 from tests.chaos.town import Town, open_town
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer

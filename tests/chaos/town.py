@@ -17,7 +17,8 @@ import orjson
 
 from hub.clock import SystemClock
 from hub.journal.state_file import read_tallies
-from hub.model import Event, PlaceType
+from hub.model.effects import Event
+from hub.model.values import PlaceType
 from hub.partitions import settings_of
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from hub.city.judging import City, Terms
 from hub.city.rule import CityRule
 from hub.city.testing import TERMS, Line
-from hub.model import Entry, Event, Scalar, Severity, Transition
+from hub.model.effects import Entry, Event, Transition
+from hub.model.values import Scalar, Severity
 
 SECOND_NS = 1_000_000_000
 NOON_MS = 1_772_366_400_000

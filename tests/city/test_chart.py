@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hub.city.chart import CityChart, position_of
-from hub.model import Scalar
+from hub.model.values import Scalar
 
 CHART = CityChart(
     sites={"qingdao": (120.3826, 36.0671), "jiaozhou": (120.0335, 36.2646), "antipode": (-59.6174, -36.0671)},

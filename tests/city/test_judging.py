@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from hub.city.judging import Terms
 from hub.city.testing import FOREVER_MS, TERMS
-from hub.model import Entry, Event, Severity
+from hub.model.effects import Entry, Event
+from hub.model.values import Severity
 from hub.rules.pseudonyms import pseudonym
 from tests.city.sights import CARD, NOON_MS, SECOND_NS, city, entry, judged, passage, rule, told
 

@@ -14,7 +14,8 @@ from hub.citywide.process import CityProcess, rules_of
 from hub.clock import SystemClock
 from hub.config import CitySettings, HttpSettings, RedisSettings, Settings
 from hub.durations import nanoseconds, read_duration
-from hub.model import Event, PlaceType
+from hub.model.effects import Event
+from hub.model.values import PlaceType
 from hub.parts import key_of
 from hub.registry.circumstances import set_fact
 from hub.registry.nouns import Device, Place, Site

@@ -13,7 +13,7 @@ from typing_extensions import override
 from hub.citywide import keeping
 from hub.citywide.keeping import CITY, Keeper, Kept, telling_of
 from hub.clock import SystemClock
-from hub.model import Event
+from hub.model.effects import Event
 from hub.sinks.ownership import Claim, Ownership
 from hub.sinks.redis_link import Answer, Link, RedisAddress, pack
 from hub.sinks.stream_readers import read_events

@@ -14,7 +14,8 @@ from hub.citywide.keeping import CITY, read_standing
 from hub.clock import SystemClock
 from hub.config import Settings
 from hub.errors import ConfigError, OwnershipLostError
-from hub.model import Event, Scalar
+from hub.model.effects import Event
+from hub.model.values import Scalar
 from hub.sinks.redis_link import Link
 from hub.sinks.stream_readers import read_events
 from hub.sinks.streams import cursor_key, domain_key

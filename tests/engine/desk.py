@@ -13,21 +13,9 @@ from hub.bridge import topics
 from hub.catalogue import Catalogue
 from hub.config import packaged
 from hub.engine.apply import Engine
-from hub.model import (
-    Batch,
-    Body,
-    Effects,
-    Event,
-    Heard,
-    Publish,
-    Record,
-    SessionCaughtUp,
-    SessionConnected,
-    SessionLost,
-    Started,
-    Tick,
-    Writing,
-)
+from hub.model.effects import Effects, Event, Writing
+from hub.model.heard import Heard, Publish
+from hub.model.records import Batch, Body, Record, SessionCaughtUp, SessionConnected, SessionLost, Started, Tick
 from hub.normalize.load import load_profiles
 from hub.revisions import read_scenes, read_yaml, revise
 from hub.rules.rule import write_rule

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 import orjson
 
-from hub.model import Control, Effects, Publish, Reply
+from hub.model.effects import Effects, Reply
+from hub.model.heard import Publish
+from hub.model.records import Control
 from hub.normalize.networks.directory import carried_over
 from hub.parts import understood
 from tests.engine.desk import SECOND, Desk, device, documents

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import orjson
 
-from hub.model import Control, Outcome, OutcomeKind, Publish, Revision, SessionLost
+from hub.model.heard import Publish
+from hub.model.records import Control, Outcome, OutcomeKind, Revision, SessionLost
 from tests.engine.desk import ALARM, NORMAL, SECOND, SESSIONS, START, Desk, device, documents
 from tests.engine.foreign import DOORS, ZIGBEE, directed, foreign, listing, said
 from tests.engine.test_alarms import native

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from hub.model import Control, Started
+from hub.model.records import Control, Started
 from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents
 from tests.engine.test_alarms import native
 

@@ -8,7 +8,8 @@ from functools import cache
 
 import orjson
 
-from hub.model import Effects, Event, Publish
+from hub.model.effects import Effects, Event
+from hub.model.heard import Publish
 from hub.rules.rule import Rule, write_rule
 from hub.yaml_documents import canonical_json
 from tests.engine.desk import SECOND, Desk, device, documents

@@ -16,11 +16,11 @@ from hub.catalogue import Catalogue
 from hub.config import packaged
 from hub.durations import nanoseconds
 from hub.engine.apply import Engine
-from hub.model import (
+from hub.model.effects import Effects
+from hub.model.heard import Heard
+from hub.model.records import (
     Batch,
     Body,
-    Effects,
-    Heard,
     Outcome,
     OutcomeKind,
     Record,

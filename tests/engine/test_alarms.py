@@ -7,17 +7,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from hub.model import (
-    Control,
-    Outcome,
-    OutcomeKind,
-    Publish,
-    SessionCaughtUp,
-    SessionConnected,
-    Severity,
-    Started,
-    Transition,
-)
+from hub.model.effects import Transition
+from hub.model.heard import Publish
+from hub.model.records import Control, Outcome, OutcomeKind, SessionCaughtUp, SessionConnected, Started
+from hub.model.values import Severity
 from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, SESSIONS, Desk, documents, smoke, unheard
 
 HOUR = 3_600

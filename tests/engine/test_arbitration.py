@@ -25,7 +25,8 @@ from hub.engine.outfits import Outfits
 from hub.engine.rows import DeviceRow
 from hub.engine.sending import Cause, Wish
 from hub.engine.state import State, decode_entries
-from hub.model import Outcome, OutcomeKind, Transmission
+from hub.model.effects import Transmission
+from hub.model.records import Outcome, OutcomeKind
 from hub.rules.rule import Do, Priority
 from hub.rules.states import RuleState
 from hub.rules.timers import TimerClass, Timers

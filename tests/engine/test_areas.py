@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hub.model import Control, Reply, Scalar
+from hub.model.effects import Reply
+from hub.model.records import Control
+from hub.model.values import Scalar
 from tests.engine.desk import SECOND, Desk
 from tests.engine.test_interlocks import content, says
 from tests.engine.test_life import SITE, place, stands

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.commands.life import CommandState
-from hub.model import Control, Effects, Outcome, OutcomeKind, Reply, Scalar, Started
+from hub.model.effects import Effects, Reply
+from hub.model.records import Control, Outcome, OutcomeKind, Started
+from hub.model.values import Scalar
 from hub.rules.rule import Rule, write_rule
 from hub.yaml_documents import canonical_json
 from tests.engine.desk import SECOND, Desk, device, encoded

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import orjson
 import pytest
 
-from hub.model import Publish
+from hub.model.heard import Publish
 from tests.engine.desk import ALARM, NORMAL, Desk, device, documents
 from tests.engine.foreign import EUI, LORA, SMOKE_1, uplink
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from hub.errors import ConfigError
-from hub.model import Started
+from hub.model.records import Started
 from tests.engine.desk import SESSIONS, Desk, device, documents
 from tests.engine.one_rule import HOUR, MINUTE, PLACES, desk_with, told, warm
 from tests.engine.test_alarms import native

@@ -11,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.commands.desired import CALM_NS, FIRST_NS, MOST_TRIES, Desired, Move, Progress, Seen, look, tried
-from hub.model import Event, Outcome, OutcomeKind, Publish, Scalar, Started
+from hub.model.effects import Event
+from hub.model.heard import Publish
+from hub.model.records import Outcome, OutcomeKind, Started
+from hub.model.values import Scalar
 from tests.engine.desk import SECOND, SESSIONS, Desk, encoded
 from tests.engine.sleepers import CLOSED, METER, spoke, valves
 from tests.engine.sleepers import content as sleepers

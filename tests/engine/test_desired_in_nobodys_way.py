@@ -8,7 +8,7 @@ import pytest
 from hub.commands.desired import MOST_TRIES, is_same
 from hub.engine.moment import Moment
 from hub.engine.sending import Cause, Wish
-from hub.model import Outcome, OutcomeKind
+from hub.model.records import Outcome, OutcomeKind
 from hub.rules.rule import Do
 from tests.engine.desk import Desk
 from tests.engine.test_alarms import native

@@ -8,7 +8,7 @@ import pytest
 from hub.bridge import topics
 from hub.engine.apply import Engine
 from hub.engine.rows import Document
-from hub.model import Publish
+from hub.model.heard import Publish
 from hub.normalize.networks.directory import carried_over
 from hub.revisions import restored
 from tests.engine.desk import JOURNAL, Desk, documents

@@ -8,7 +8,10 @@ from functools import cache
 import orjson
 import pytest
 
-from hub.model import Control, Effects, Event, Publish, Reply, Scalar
+from hub.model.effects import Effects, Event, Reply
+from hub.model.heard import Publish
+from hub.model.records import Control
+from hub.model.values import Scalar
 from tests.engine.desk import SECOND, Desk, device, documents
 from tests.engine.test_alarms import native, transmitted
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import orjson
 import pytest
 
-from hub.model import Publish
+from hub.model.heard import Publish
 from tests.engine.desk import Desk
 from tests.engine.foreign import HALL, ZIGBEE, directed, listing
 from tests.engine.one_rule import restarted

@@ -8,7 +8,8 @@ import msgspec
 import orjson
 import pytest
 
-from hub.model import Control, Scalar, Started
+from hub.model.records import Control, Started
+from hub.model.values import Scalar
 from tests.engine.desk import SECOND, SESSIONS, Desk
 from tests.engine.one_rule import HOUR, MINUTE, desk_with, order, restarted, warm
 

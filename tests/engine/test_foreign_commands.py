@@ -7,7 +7,8 @@ import base64
 import orjson
 import pytest
 
-from hub.model import Effects, Outcome, OutcomeKind, Started
+from hub.model.effects import Effects
+from hub.model.records import Outcome, OutcomeKind, Started
 from hub.normalize.networks.downlink import network_id
 from tests.engine.desk import Desk, device, documents
 from tests.engine.foreign import APPLICATION, EUI, WANTED, ask, letters, said, state_of, uplink

@@ -25,7 +25,8 @@ from hub.engine.rows import Document
 from hub.engine.rulebook import Rulebook
 from hub.engine.state import State
 from hub.errors import ConfigError
-from hub.model import NewRevision, Publish, Record
+from hub.model.heard import Publish
+from hub.model.records import NewRevision, Record
 from hub.revisions import differing
 from tests.engine.desk import Desk, device, documents, encoded
 from tests.engine.foreign import RAW, foreign

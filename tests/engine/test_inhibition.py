@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.model import Started
+from hub.model.records import Started
 from tests.engine.desk import SESSIONS, Desk, device, documents, encoded, unheard
 from tests.engine.test_alarms import native
 

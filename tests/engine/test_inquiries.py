@@ -10,7 +10,10 @@ from typing_extensions import override
 
 from hub.commands.life import Lease
 from hub.commands.shown import Listing, Shown
-from hub.model import Control, Outcome, OutcomeKind, Publish, Reply, Scalar
+from hub.model.effects import Reply
+from hub.model.heard import Publish
+from hub.model.records import Control, Outcome, OutcomeKind
+from hub.model.values import Scalar
 from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, START, Desk, documents, encoded, smoke
 from tests.engine.test_alarms import UNLOCKS, native
 from tests.engine.test_interlocks import content

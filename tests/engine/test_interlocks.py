@@ -8,17 +8,9 @@ import msgspec
 import orjson
 import pytest
 
-from hub.model import (
-    Control,
-    Event,
-    Outcome,
-    OutcomeKind,
-    Reply,
-    Scalar,
-    SessionCaughtUp,
-    SessionConnected,
-    Started,
-)
+from hub.model.effects import Event, Reply
+from hub.model.records import Control, Outcome, OutcomeKind, SessionCaughtUp, SessionConnected, Started
+from hub.model.values import Scalar
 from tests.engine.desk import SECOND, SESSIONS, Desk, documents
 from tests.engine.test_alarms import native
 from tests.engine.test_life import place, stands

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hub.engine import keyed
-from hub.model import Effects, Started
+from hub.model.effects import Effects
+from hub.model.records import Started
 from hub.rules.pseudonyms import DOCUMENT, pseudonym, write_key
 from hub.rules.timers import TimerClass
 from tests.engine.desk import SESSIONS, Desk, device, documents, encoded

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from hub.config import packaged
 from hub.engine.unsettled import Unsettled
-from hub.model import Publish, Reading, SessionConnected, Started
+from hub.model.heard import Publish, Reading
+from hub.model.records import SessionConnected, Started
 from hub.normalize.examples import payload_bytes
 from hub.normalize.networks.load import load_networks
 from tests.engine.desk import ALARM, COMMUNITY, JOURNAL, NORMAL, SESSIONS, Desk, device, documents, encoded, smoke

@@ -10,7 +10,10 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from hub.model import Control, Effects, Publish, Reply, Scalar, SessionConnected, Started
+from hub.model.effects import Effects, Reply
+from hub.model.heard import Publish
+from hub.model.records import Control, SessionConnected, Started
+from hub.model.values import Scalar
 from tests.engine.desk import ALARM, NORMAL, SECOND, SESSIONS, Desk, documents
 from tests.engine.test_alarms import native
 

@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.engine.device import Device
-from hub.model import Control, Effects, Outcome, OutcomeKind, Publish, Scalar, Started
+from hub.model.effects import Effects
+from hub.model.heard import Publish
+from hub.model.records import Control, Outcome, OutcomeKind, Started
+from hub.model.values import Scalar
 from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, encoded
 
 METERS = ("m-0", "m-1")

@@ -13,7 +13,8 @@ from hub.engine.content import Content
 from hub.engine.known import DeviceState
 from hub.engine.rows import Document
 from hub.engine.state import State, decode_entries
-from hub.model import Batch, Publish, Record
+from hub.model.heard import Publish
+from hub.model.records import Batch, Record
 from hub.rules.timers import TimerClass, Timers
 from hub.sinks.timeseries.lines import WRITING
 from tests.engine.desk import SECOND, START, Desk, device, documents

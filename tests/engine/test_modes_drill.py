@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from hub.model import Effects
+from hub.model.effects import Effects
 from tests.engine.desk import Desk, documents, encoded
 from tests.engine.test_alarms import transmitted
 from tests.engine.trials import MINUTE, NAMES, RULES, ask, say, shipped, told

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import orjson
 
-from hub.model import Publish, SessionConnected, Started
+from hub.model.heard import Publish
+from hub.model.records import SessionConnected, Started
 from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents
 
 HOUR = 3_600

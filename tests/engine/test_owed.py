@@ -8,7 +8,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from hub.model import Control, Effects, Outcome, OutcomeKind, Reply, Scalar, Started
+from hub.model.effects import Effects, Reply
+from hub.model.records import Control, Outcome, OutcomeKind, Started
+from hub.model.values import Scalar
 from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents
 from tests.engine.test_alarms import native
 

@@ -7,7 +7,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from hub.model import Control, Effects, Publish, Scalar, Started
+from hub.model.effects import Effects
+from hub.model.heard import Publish
+from hub.model.records import Control, Started
+from hub.model.values import Scalar
 from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, SESSIONS, Desk, device, documents, smoke
 
 

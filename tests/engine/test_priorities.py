@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hub.model import Control, Outcome, OutcomeKind, Reply, Scalar, Started
+from hub.model.effects import Reply
+from hub.model.records import Control, Outcome, OutcomeKind, Started
+from hub.model.values import Scalar
 from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, SESSIONS, Desk, documents, smoke
 from tests.engine.test_alarms import UNLOCKS, native, transmitted
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from hub.engine.woken import always
-from hub.model import Where
+from hub.model.effects import Where
 from hub.rules.states import CompiledRule
 from tests.engine.desk import Desk, documents
 from tests.engine.one_rule import HOT, PLACES, ROOM, desk_with, warm

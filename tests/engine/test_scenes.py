@@ -14,7 +14,10 @@ import pytest
 from hub.bridge import topics
 from hub.engine.apply import Engine
 from hub.engine.rows import Document
-from hub.model import Control, Event, Publish, Scalar, Started
+from hub.model.effects import Event
+from hub.model.heard import Publish
+from hub.model.records import Control, Started
+from hub.model.values import Scalar
 from hub.revisions import restored, revise
 from hub.rules.rule import Rule, write_rule
 from hub.rules.states import CompiledRule

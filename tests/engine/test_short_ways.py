@@ -18,7 +18,9 @@ from hub.engine.sparing import Sparing, Stored
 from hub.engine.views import Views
 from hub.engine.waits import Waits
 from hub.engine.woken import NOTHING_ASKED
-from hub.model import Control, Publish, Scalar, Values
+from hub.model.heard import Publish
+from hub.model.records import Control
+from hub.model.values import Scalar, Values
 from hub.normalize.profile import Store
 from tests.engine.desk import SECOND, Desk, documents, encoded
 

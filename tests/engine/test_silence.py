@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
-from hub.model import Control, Event, Publish, Scalar
+from hub.model.effects import Event
+from hub.model.heard import Publish
+from hub.model.records import Control
+from hub.model.values import Scalar
 from tests.engine.desk import SECOND, Desk, device, documents, encoded
 
 MINUTE, EIGHTY = 60, 80

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import orjson
 import pytest
 
-from hub.model import Effects, Outcome, OutcomeKind, Publish, Started
+from hub.model.effects import Effects
+from hub.model.heard import Publish
+from hub.model.records import Outcome, OutcomeKind, Started
 from hub.normalize.networks.downlink import network_id
 from hub.yaml_documents import canonical_json
 from tests.engine.desk import SECOND, Desk, documents

@@ -5,7 +5,9 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from hub.model import Control, Reply, Scalar
+from hub.model.effects import Reply
+from hub.model.records import Control
+from hub.model.values import Scalar
 from hub.normalize.networks.downlink import network_id
 from tests.engine.desk import SECOND, Desk
 from tests.engine.foreign import ask

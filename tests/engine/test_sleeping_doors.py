@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from hub.engine.device import Device
-from hub.model import Started
+from hub.model.records import Started
 from hub.rules.rule import Rule, write_rule
 from tests.engine.desk import SECOND, Desk
 from tests.engine.foreign import ask, foreign

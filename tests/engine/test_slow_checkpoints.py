@@ -8,7 +8,8 @@ from functools import cache
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hub.model import Control, Outcome, OutcomeKind, Scalar
+from hub.model.records import Control, Outcome, OutcomeKind
+from hub.model.values import Scalar
 from tests.engine.desk import SECOND, Desk, documents, encoded
 from tests.engine.test_alarms import native
 from tests.engine.test_life import place, stands

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import orjson
 
-from hub.model import Control, Publish, Scalar, SessionCaughtUp, SessionConnected, Started
+from hub.model.heard import Publish
+from hub.model.records import Control, SessionCaughtUp, SessionConnected, Started
+from hub.model.values import Scalar
 from tests.engine.desk import ALARM, SECOND, SESSIONS, Desk, device, documents, smoke
 from tests.engine.test_alarms import UNLOCKS, native, transmitted, with_rule
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from hub.model import Publish
+from hub.model.heard import Publish
 from tests.engine.desk import Desk, device, documents
 
 UNTELLABLE = "occurred command.failed medium"

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hub.engine.hearing import Ear
-from hub.model import Publish
+from hub.model.heard import Publish
 from hub.sinks.timeseries.lines import WRITING, encode
 from simulators.access import AccessController
 from tests.engine.desk import SECOND, START, Desk, device, documents, encoded

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hub.model import Publish, SessionConnected, Started
+from hub.model.heard import Publish
+from hub.model.records import SessionConnected, Started
 from hub.rules.timers import TimerClass
 from tests.engine.desk import SESSIONS, Desk
 from tests.engine.one_rule import HOUR, MINUTE, desk_with, restarted, told, warm

@@ -18,7 +18,7 @@ from hub.engine.readings import Readings
 from hub.engine.state import State
 from hub.engine.views import Views
 from hub.engine.woken import Chooser
-from hub.model import Publish
+from hub.model.heard import Publish
 from hub.normalize.handler import ProfileHandler
 from hub.registry.documents import documents as registered
 from hub.registry.nouns import Site

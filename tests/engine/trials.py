@@ -6,7 +6,9 @@ from functools import cache
 
 import orjson
 
-from hub.model import AlarmState, Control, Effects, Reply, Scalar, Started
+from hub.model.effects import AlarmState, Effects, Reply
+from hub.model.records import Control, Started
+from hub.model.values import Scalar
 from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents
 from tests.engine.test_alarms import native
 

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import orjson
 
-from hub.model import Control, DesiredValue, Publish, Reply, Scalar
+from hub.model.effects import DesiredValue, Reply
+from hub.model.heard import Publish
+from hub.model.records import Control
+from hub.model.values import Scalar
 from tests.engine.desk import SECOND, Desk, device, documents
 from tests.engine.test_alarms import native
 

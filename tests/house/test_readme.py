@@ -11,7 +11,7 @@ import pytest
 
 from hub.bridge import topics
 from hub.config import packaged
-from hub.model import TopicClass
+from hub.model.values import TopicClass
 from hub.normalize.encode import encode_command
 from hub.normalize.load import load_profiles
 from hub.normalize.native import NativeHandler

@@ -12,12 +12,11 @@ import mqtt5
 from hub.bridge.frames import decode_packets
 from hub.journal.journal import Journal
 from hub.journal.room import free_bytes
-from hub.model import (
+from hub.model.effects import DeadLetter, LineWork
+from hub.model.records import (
     Batch,
     Body,
     Control,
-    DeadLetter,
-    LineWork,
     Outcome,
     OutcomeKind,
     Record,

@@ -15,7 +15,7 @@ from hub.journal import bodies
 from hub.journal.bodies import SWEPT_PER_APPEND
 from hub.journal.records import checksum
 from hub.journal.room import RESERVED_BYTES
-from hub.model import Record, Revision, Tick
+from hub.model.records import Record, Revision, Tick
 from tests.journal.papers import SECOND, START, everything, journal, noise, record
 
 FOREVER = START + 10**9 * SECOND

@@ -17,7 +17,7 @@ from hub.errors import ConfigError
 from hub.journal.neighbours import opened
 from hub.journal.outbox import STREAMS
 from hub.journal.state_file import StateFile
-from hub.model import Tick
+from hub.model.records import Tick
 from hub.sinks.ownership import Claim, check_journal
 from hub.sinks.redis_link import pairs
 from hub.sinks.streams import Cursor, cursor_key, decode_cursor, pack_cursor

@@ -18,7 +18,7 @@ from hub.journal.neighbours import opened
 from hub.journal.owed_rows import Confirmed
 from hub.journal.records import Row, to_row
 from hub.journal.state_file import StateFile
-from hub.model import Record
+from hub.model.records import Record
 from tests.damage import Damage, flip, seeded, tear
 from tests.journal.papers import (
     EVERY_KIND,

@@ -16,7 +16,8 @@ from hub.journal.files import Lock, SqliteFile, is_held
 from hub.journal.journal import Journal
 from hub.journal.readings import read_last
 from hub.journal.records import from_row, to_row
-from hub.model import Batch, Heard, Publish, Record, Tick
+from hub.model.heard import Heard, Publish
+from hub.model.records import Batch, Record, Tick
 from tests.journal.papers import (
     DIGEST,
     DOCUMENT,

@@ -17,7 +17,7 @@ from hub.errors import UnavailableError
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
 from hub.journal.owed_rows import Confirmed
 from hub.journal.state_file import StateFile
-from hub.model import LineWork
+from hub.model.effects import LineWork
 from tests.journal.papers import lines
 from tests.waiting import wait_until
 

@@ -16,7 +16,7 @@ from hub.journal.neighbours import opened
 from hub.journal.records import to_row
 from hub.journal.repair import Cut, Repair, repair
 from hub.journal.state_file import StateFile
-from hub.model import Record, Tick
+from hub.model.records import Record, Tick
 from tests.journal.papers import EVERY_KIND, PARTITION, SECOND, START, everything, journal, noise, record, records
 
 LAST = 40

@@ -14,7 +14,7 @@ import pytest
 from hub.errors import UnavailableError
 from hub.journal.journal import Journal
 from hub.journal.room import AMPLE_BYTES, LOOK_EVERY_NS, RESERVED_BYTES, Room
-from hub.model import Outcome, OutcomeKind, Record, Tick
+from hub.model.records import Outcome, OutcomeKind, Record, Tick
 from tests.journal.papers import SECOND, START, batch, everything, journal, noise, record
 
 MIB = 2**20

@@ -14,7 +14,7 @@ from hub.bridge.frames import decode_packets
 from hub.bridge.hearing import PROBE, Hearing
 from hub.bridge.line import Deliver, Line, SessionConfig, SessionCounts
 from hub.bridge.topics import marker_topic
-from hub.model import Delivery, Packets
+from hub.model.heard import Delivery, Packets
 from tests.engine.desk import SESSIONS
 from tests.model.disk import PARTITION
 from tests.model.still import SECOND, StillClock

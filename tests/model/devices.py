@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import orjson
 
-from hub.model import Transmission
+from hub.model.effects import Transmission
 from tests.engine.desk import ALARM, NORMAL
 from tests.model.still import SECOND, StillClock
 

@@ -18,7 +18,7 @@ from hub.journal.journal import VERSION, Journal
 from hub.journal.records import COLUMNS, bodies_of, from_row
 from hub.journal.state_file import SCHEMA as STATE_SCHEMA
 from hub.journal.state_file import StateFile
-from hub.model import Record
+from hub.model.records import Record
 from tests.engine.desk import JOURNAL
 from tests.model.still import Doors
 

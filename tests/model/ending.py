@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from hub.model import AlarmState, DeadLetter, Reply
+from hub.model.effects import AlarmState, DeadLetter, Reply
 from hub.sinks.streams import DEAD_LETTERS, alarms_key, events_key, reply_key
 from hub.sinks.timeseries.lines import split_line
 from tests.model.devices import REFUSED

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
-from hub.model import Batch, Control, Outcome, OutcomeKind, Record, Scalar, SessionCaughtUp, Tick
+from hub.model.records import Batch, Control, Outcome, OutcomeKind, Record, SessionCaughtUp, Tick
+from hub.model.values import Scalar
 from hub.sinks.fence import TELL
 from hub.sinks.redis_link import pack
 from tests.engine.desk import SESSIONS, START

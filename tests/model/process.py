@@ -21,18 +21,8 @@ from hub.journal.journal import Journal
 from hub.journal.neighbours import check_fit
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox
 from hub.journal.state_file import Saved, StateFile
-from hub.model import (
-    AlarmState,
-    Body,
-    Effects,
-    LineWork,
-    Outcome,
-    OutcomeKind,
-    Record,
-    Started,
-    StreamWork,
-    Transmission,
-)
+from hub.model.effects import AlarmState, Effects, LineWork, StreamWork, Transmission
+from hub.model.records import Body, Outcome, OutcomeKind, Record, Started
 from hub.pipeline import Applying, Hearing, Limits
 from hub.revisions import restored, revise
 from hub.sinks.fence import Fence

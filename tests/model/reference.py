@@ -10,7 +10,9 @@ import msgspec
 from hub.bridge import topics
 from hub.bridge.frames import decode_packets
 from hub.engine.apply import Engine
-from hub.model import Batch, Effects, Quality, Record, Scalar
+from hub.model.effects import Effects
+from hub.model.records import Batch, Record
+from hub.model.values import Quality, Scalar
 from hub.sinks.timeseries.lines import WRITING, event_line
 from tests.engine.desk import JOURNAL
 

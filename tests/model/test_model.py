@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from typing_extensions import override
 
-from hub.model import Scalar
+from hub.model.values import Scalar
 from tests.engine.desk import SESSIONS
 from tests.model.broker import PACKET_IDS
 from tests.model.disk import Space

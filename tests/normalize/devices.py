@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hub.errors import ConfigError, PoisonError
-from hub.model import Reading, Scalar
+from hub.model.heard import Reading
+from hub.model.values import Scalar
 from hub.normalize.compile import compile_profile
 from hub.normalize.handler import ProfileHandler
 from hub.normalize.load import load_profiles

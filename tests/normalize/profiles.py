@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hub.catalogue import Kind
-from hub.model import Reading, Scalar
+from hub.model.heard import Reading
+from hub.model.values import Scalar
 from hub.normalize.compile import compile_profile
 from hub.normalize.profile import Profile
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hub.errors import PoisonError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.encode import encode_command
 from hub.normalize.responses import Response, compile_response
 from tests.normalize.profiles import SENSOR

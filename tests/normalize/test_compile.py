@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hub.errors import ConfigError, PoisonError
-from hub.model import Signal
+from hub.model.heard import Signal
 from hub.normalize.compile import compile_profile
 from hub.normalize.handler import ProfileHandler
 from tests.normalize.profiles import SENSOR, profile, read

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.examples import Example, example_bytes, expectations
 from tests.normalize.devices import PROFILES
 

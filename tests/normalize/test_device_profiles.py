@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from hub.catalogue import NUMBERS, Kind, Type, Typed, is_member
 from hub.errors import PoisonError
-from hub.model import Handler, Reading, Scalar, Values
+from hub.model.heard import Handler, Reading
+from hub.model.values import Scalar, Values
 from hub.normalize.compile import compile_profile
 from hub.normalize.examples import Example, check_example, example_bytes, expectations
 from hub.normalize.handler import ProfileHandler

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hub.errors import ConfigError, PoisonError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.compile import compile_downlinks, compile_reply
 from hub.normalize.responses import Response
 from tests.normalize.devices import CATALOGUE, PROFILES, model

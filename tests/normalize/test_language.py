@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from hub.errors import PoisonError
-from hub.model import Signal
+from hub.model.heard import Signal
 from hub.normalize.handler import ProfileHandler
 from tests.normalize.devices import handler, mistake, poison, reading, readings
 

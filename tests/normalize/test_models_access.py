@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hub.errors import PoisonError
-from hub.model import Reading
+from hub.model.heard import Reading
 from hub.normalize.compile import compile_profile, compile_reply
 from hub.normalize.examples import Example, example_bytes
 from hub.normalize.handler import ProfileHandler

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hub.catalogue import Kind
 from hub.errors import PoisonError
-from hub.model import Reading, Signal
+from hub.model.heard import Reading, Signal
 from hub.normalize.compile import compile_profile
 from hub.normalize.native import SHAPES_MAX, NativeHandler, compile_native
 from tests.normalize.profiles import SENSOR, profile

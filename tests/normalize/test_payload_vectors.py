@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.errors import PoisonError
-from hub.model import Handler, Reading
+from hub.model.heard import Handler, Reading
 from hub.normalize.compile import compile_profile
 from hub.normalize.examples import example_bytes
 from hub.normalize.load import load_profiles

@@ -10,7 +10,7 @@ import pytest
 
 from hub.catalogue import CommandKind, Type
 from hub.engine.guards import compile_guards, with_confirms
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.command_examples import CommandExample, check_command
 from hub.normalize.compile import compile_downlinks, compile_reply
 from hub.normalize.downlinks import CompiledCommand

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hub.model import Signal
+from hub.model.heard import Signal
 from tests.normalize.devices import handler, poison, readings
 
 DOOR = {

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from hub.clock import Clock, SystemClock
-from hub.model import Event, Severity
+from hub.model.effects import Event
+from hub.model.values import Severity
 from hub.outward.cloud_event import CHANNEL, Packing
 from hub.outward.courier import Patience
 from hub.outward.parcel import Outcome, Parcel, State

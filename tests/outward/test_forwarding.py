@@ -13,7 +13,8 @@ from typing_extensions import override
 
 from hub.clock import SystemClock
 from hub.errors import ConfigError, CorruptError
-from hub.model import Entry, Event, Severity
+from hub.model.effects import Entry, Event
+from hub.model.values import Severity
 from hub.outward.cloud_event import LOST, Packing
 from hub.outward.courier import Patience
 from hub.outward.ledger import Ledger

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from typing_extensions import override
 
 from hub.clock import SystemClock
-from hub.model import Entry, Event, Transition
+from hub.model.effects import Entry, Event, Transition
 from hub.outward.courier import Courier, Patience
 from hub.outward.ledger import Ledger
 from hub.outward.notices import Notices

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hub.model import Entry, Event, Severity, Transition
+from hub.model.effects import Entry, Event, Transition
+from hub.model.values import Severity
 from hub.outward.notices import NOBODY, Notices
 from hub.outward.parcel import Parcel, State
 from hub.outward.wishes import read_wishes

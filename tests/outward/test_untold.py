@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from hub.model import Severity
+from hub.model.values import Severity
 from hub.outward.untold import Untold, untold
 from hub.outward.wishes import read_wishes
 from hub.rules.rule import Rule

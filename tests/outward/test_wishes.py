@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from hub.errors import ConfigError
-from hub.model import Transition
+from hub.model.effects import Transition
 from hub.outward.wishes import read_wishes
 from tests.house.rooms import HOUSE
 

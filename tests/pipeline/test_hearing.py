@@ -15,7 +15,8 @@ from hub.clock import SystemClock
 from hub.failpoints import NEVER
 from hub.journal.journal import Journal
 from hub.journal.journal_time import JournalTime
-from hub.model import Batch, Connected, Delivery, Packets, Publish, Tick
+from hub.model.heard import Connected, Delivery, Packets, Publish
+from hub.model.records import Batch, Tick
 from hub.pipeline import Hearing, Limits
 from tests.clocks import ManualClock
 from tests.waiting import wait_until

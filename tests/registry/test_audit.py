@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from hub.errors import ConfigError, HubError
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry import audit, circumstances, credentials, many
 from hub.registry.audit import Line, Note
 from hub.registry.author import Author, os_user

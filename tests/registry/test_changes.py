@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry import changes, credentials, many, scenes
 from hub.registry.changes import Changes, changes_since
 from hub.registry.circumstances import clear_fact, put_entries, remove_entries, set_fact, set_params, unset_params

@@ -11,7 +11,7 @@ import pytest
 from hub.engine.circumstances import Circumstances, Settled
 from hub.engine.rows import DeviceRow
 from hub.errors import ConfigError
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry import circumstances
 from hub.registry.nouns import Device, Entry, Params, Place, Site
 from hub.registry.registry import Registry

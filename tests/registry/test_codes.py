@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from hub.errors import ConfigError
-from hub.model import CodeForm, PlaceType
+from hub.model.values import CodeForm, PlaceType
 from hub.registry import audit, codes
 from hub.registry.circumstances import read_place
 from hub.registry.code_kinds import Kinds, Link, new_reference

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hub.errors import ConfigError
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry import circumstances, codes
 from hub.registry.code_kinds import Kinds, Link
 from hub.registry.copying import copy

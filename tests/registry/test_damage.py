@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hub.errors import CorruptError
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
 from tests.damage import COPIES, Damage, check_missing, empty, flip, outcomes_of, remove, seeded, tear

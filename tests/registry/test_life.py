@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from hub.errors import ConfigError
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry import credentials, many
 from hub.registry.nouns import NEXT_STATES, Device, DeviceState, Division, Geometry, Place, Site
 from hub.registry.registry import Registry

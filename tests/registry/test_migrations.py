@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from hub.errors import ConfigError
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry import circumstances, logins, upgrading
 from hub.registry.logins import Login
 from hub.registry.nouns import Device, Entry, Params, Place, Site, Source

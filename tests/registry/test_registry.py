@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from hub.errors import ConfigError, CorruptError
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry import credentials
 from hub.registry.nouns import Device, DeviceState, Place, Site, Source
 from hub.registry.registry import Registry

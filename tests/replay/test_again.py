@@ -16,7 +16,8 @@ from hub.errors import ConfigError, UnavailableError
 from hub.journal.archive import Archive, archived
 from hub.journal.journal import Journal
 from hub.journal.state_file import StateFile
-from hub.model import Event, Record, Tick
+from hub.model.effects import Event
+from hub.model.records import Record, Tick
 from hub.replay.beginning import Beginning, Fidelity, beginning, checkpoints, documents_of, engine_at, entries_of
 from hub.replay.difference import Change, Comparison, Difference
 from hub.replay.evidence import Evidence, gather

@@ -11,7 +11,8 @@ import pytest
 
 from hub.config import packaged
 from hub.errors import ConfigError
-from hub.model import Control, Scalar
+from hub.model.records import Control
+from hub.model.values import Scalar
 from hub.normalize.load import load_profiles
 from hub.replay.beginning import entries_of
 from hub.replay.explanation import Explainer, Explanation

@@ -9,7 +9,7 @@ import pytest
 
 from hub.clock import SystemClock
 from hub.errors import ConfigError, CorruptError
-from hub.model import Record
+from hub.model.records import Record
 from hub.replay.recording import Recorder, RecordingTape
 from tests.replay.tapes import CALM, LOUD, SMOKE, Script
 

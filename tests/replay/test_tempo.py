@@ -13,7 +13,7 @@ import pytest
 from hub.bridge import topics
 from hub.bridge.frames import decode_packets
 from hub.engine.apply import Engine
-from hub.model import Event
+from hub.model.effects import Event
 from hub.registry.documents import documents as registered
 from hub.registry.nouns import Site
 from hub.replay.beginning import Beginning, Fidelity, engine_at

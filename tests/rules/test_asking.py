@@ -7,7 +7,7 @@ import ast
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hub.model import Values
+from hub.model.values import Values
 from hub.rules.asking import ask_which, needed, possible
 from hub.rules.expression import Expression, Name, ValueType, compile_expression, unless
 from hub.rules.held import Held

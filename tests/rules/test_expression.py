@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 from hub.errors import ConfigError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.expression import MAX_LENGTH, MAX_NODES, compile_expression, unless
 from hub.rules.held import Held
 from tests.rules.words import NAMES, STALE, held

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.errors import ConfigError
-from hub.model import Quality, Scalar
+from hub.model.values import Quality, Scalar
 from hub.rules.asking import ask
 from hub.rules.expression import compile_expression
 from hub.rules.held import Held

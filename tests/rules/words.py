@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hub.catalogue import Catalogue, Kind
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.rules.expression import Name, ValueType
 from hub.rules.held import Held
 from hub.rules.names import Scope

@@ -18,7 +18,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from hub.clock import SystemClock
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry.brokers.broker import BrokerUser, Roster
 from hub.registry.brokers.mosquitto import Mosquitto
 from hub.registry.brokers.mosquitto_files import Listeners

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hub.model import Event, PlaceType, Severity, Transition, Where
+from hub.model.effects import Event, Transition, Where
+from hub.model.values import PlaceType, Severity
 from hub.registry.nouns import Place, Site
 from hub.ui.atlas import Atlas
 from hub.ui.words import place

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from hub.model import Event, Severity, Transition
+from hub.model.effects import Event, Transition
+from hub.model.values import Severity
 from hub.services.child import free_port
 from hub.sinks.redis_link import Link, RedisAddress, checked
 from hub.sinks.streams import pack_event

@@ -17,7 +17,8 @@ from typing_extensions import override
 from hub.bridge.paho_client import ClientConfig
 from hub.clock import Clock, SystemClock
 from hub.errors import ConfigError
-from hub.model import AlarmState, Event, PlaceType, Scalar, Severity, Transition
+from hub.model.effects import AlarmState, Event, Transition
+from hub.model.values import PlaceType, Scalar, Severity
 from hub.registry.nouns import Device, Place, Site
 from hub.sinks.control import Request
 from hub.sinks.redis_link import Link, RedisAddress

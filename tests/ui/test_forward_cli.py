@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hub.clock import SystemClock
-from hub.model import Event
+from hub.model.effects import Event
 from hub.outward.ledger import Ledger
 from hub.outward.parcel import Outcome, State
 from hub.outward.webhook import Webhook, own_secret, read_keys

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.registry.many import ROWS_A_TIME, put_devices, put_places
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from hub.clock import SystemClock
-from hub.model import Severity, Transition
+from hub.model.effects import Transition
+from hub.model.values import Severity
 from hub.outward.ledger import Ledger
 from hub.registry.nouns import Site
 from hub.sinks.rounds import Position

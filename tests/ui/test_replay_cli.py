@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hub.errors import CorruptError
-from hub.model import Tick
+from hub.model.records import Tick
 from hub.replay.recording import RecordingTape
 from tests.machine import needs_mosquitto
 from tests.ui.at import At

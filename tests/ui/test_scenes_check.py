@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from hub.config import Settings
-from hub.model import PlaceType, Scalar
+from hub.model.values import PlaceType, Scalar
 from hub.outward.wishes import Wishes, read_wishes
 from hub.parts import read_profiles
 from hub.registry.documents import circumstances, documents

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hub.model import Event, Severity, Transition
+from hub.model.effects import Event, Transition
+from hub.model.values import Severity
 from hub.ui.cli.dead_letters import hex_dump
 from hub.ui.cli.desk import pairs_of
 from hub.ui.words import sentence, since, sparkline, title

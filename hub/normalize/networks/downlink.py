@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from hub.errors import ConfigError, PoisonError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.networks.filters import ANY, fill
 from hub.normalize.networks.network import NetworkDownlink
 

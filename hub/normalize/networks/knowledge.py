@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hub.catalogue import Kind
-from hub.model import Handler
+from hub.model.heard import Handler
 from hub.normalize.compile import compile_profile
 from hub.normalize.networks.network import Network
 from hub.normalize.profile import Profile

@@ -9,7 +9,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from hub.catalogue import Label, Name, Words
 from hub.durations import Duration
-from hub.model import OutcomeKind, Scalar
+from hub.model.records import OutcomeKind
+from hub.model.values import Scalar
 from hub.normalize.examples import ExamplePayload
 from hub.normalize.networks.envelope import EnvelopeClass
 from hub.normalize.networks.filters import HOLE

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hub.errors import ConfigError, PoisonError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.fields import both_forms
 from hub.normalize.networks.downlink import CompiledDownlink
 from hub.normalize.networks.envelope import MAX_NAME, Envelope, EnvelopeClass, Paths, Row, named

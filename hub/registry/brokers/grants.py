@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hub.errors import ConfigError
-from hub.model import TopicClass
+from hub.model.values import TopicClass
 from hub.registry.validation import Key
 
 ANY, SYS = "+", "$SYS/#"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hub.errors import ConfigError
-from hub.model import TopicClass
+from hub.model.values import TopicClass
 from hub.registry.brokers.broker import BrokerUser
 from hub.registry.brokers.grants import of_devices
 from hub.registry.validation import IDENTIFIER

@@ -17,7 +17,8 @@ from urllib.parse import quote
 from orjson import dumps
 
 from hub.errors import ConfigError
-from hub.model import Event, Point, Scalar, Series, Values, Writing
+from hub.model.effects import Event, Point, Series, Writing
+from hub.model.values import Scalar, Values
 
 EVENT: Final = "event"
 """The measurement of events; no kind may have this name."""

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from hub.errors import UnavailableError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.sinks.timeseries.lines import EVENT, EVENT_TAGS, POINT_TAGS, TAGS
 from hub.sinks.timeseries.refusal import words_of
 from hub.sinks.timeseries.store import Query, Row, Span

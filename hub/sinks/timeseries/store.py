@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from hub.errors import PoisonError
-from hub.model import Values
+from hub.model.values import Values
 from hub.sinks.timeseries.lines import TAGS
 
 IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")

@@ -12,7 +12,7 @@ import structlog
 
 from hub.clock import Clock
 from hub.errors import UnavailableError
-from hub.model import LineWork, Owed
+from hub.model.effects import LineWork, Owed
 from hub.sinks.timeseries.lines import EVENT_LINE_START
 from hub.sinks.timeseries.store import Store, Written
 

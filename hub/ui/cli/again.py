@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from hub.errors import ConfigError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.parts import profile_layers, rule_layers
 from hub.replay.beginning import Fidelity, beginning, checkpoints
 from hub.replay.difference import Comparison, Difference, Told

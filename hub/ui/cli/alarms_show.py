@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from hub.errors import ConfigError, HubError, PoisonError
-from hub.model import AlarmState, Event, Transition, Twin
+from hub.model.effects import AlarmState, Event, Transition, Twin
 from hub.replay.evidence import decoded
 from hub.replay.present import Present, present
 from hub.sinks.stream_readers import read_alarms, read_twins

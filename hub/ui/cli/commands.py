@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.sinks.control import Request
 from hub.ui.cli.commands_show import list_commands, show
 from hub.ui.cli.desk import AsJson, desk_of, pairs_of

@@ -11,7 +11,8 @@ import typer
 
 from hub.commands.shown import ASKS, MILLION, STATES, Listing, Shown, StepShown
 from hub.errors import ConfigError
-from hub.model import Event, Scalar
+from hub.model.effects import Event
+from hub.model.values import Scalar
 from hub.sinks.control import Request
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of

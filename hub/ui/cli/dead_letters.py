@@ -13,7 +13,7 @@ import typer
 from hub.errors import ConfigError
 from hub.journal.neighbours import state_path
 from hub.journal.state_file import read_dead_letters
-from hub.model import DeadLetter
+from hub.model.effects import DeadLetter
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import AsJson, Desk, desk_of
 from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, looks_like, veil_of

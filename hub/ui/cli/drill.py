@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.ui.cli.desk import AsJson, desk_of
 from hub.ui.cli.drill_fire import fire
 from hub.ui.cli.exercises import For, Names, Reason, Sites, ask, say_running

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.text import Text
 
 from hub.errors import UnavailableError
-from hub.model import AlarmState, Reply, Scalar
+from hub.model.effects import AlarmState, Reply
+from hub.model.values import Scalar
 from hub.parts import make_tool_client, read_profiles
 from hub.replay.tape import tape_of
 from hub.sinks.control import Request

@@ -10,7 +10,8 @@ import msgspec
 import typer
 from rich.text import Text
 
-from hub.model import Event, Severity
+from hub.model.effects import Event
+from hub.model.values import Severity
 from hub.sinks.stream_readers import follow_events
 from hub.sinks.streams import DOMAINS
 from hub.ui.atlas import Atlas

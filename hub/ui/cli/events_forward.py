@@ -15,7 +15,7 @@ import typer
 from hub.config import ForwardSettings, HttpSettings, Settings
 from hub.durations import nanoseconds
 from hub.errors import ConfigError
-from hub.model import Severity
+from hub.model.values import Severity
 from hub.outward.cloud_event import CHANNEL, Packing
 from hub.outward.parcel import UNMASKED, State
 from hub.outward.process import Errand, OutwardProcess

@@ -9,7 +9,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from hub.model import AlarmState, Reply, Scalar
+from hub.model.effects import AlarmState, Reply
+from hub.model.values import Scalar
 from hub.sinks.control import Request
 from hub.sinks.stream_readers import read_alarms
 from hub.ui.atlas import Atlas

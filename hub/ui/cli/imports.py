@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from hub.model import PlaceType
+from hub.model.values import PlaceType
 from hub.parts import read_content
 from hub.registry import many
 from hub.registry.credentials import make_secrets

@@ -19,7 +19,7 @@ from hub.journal.neighbours import journal_path, opened
 from hub.journal.outbox import STREAMS
 from hub.journal.readings import read_last
 from hub.journal.repair import Cut, repair
-from hub.model import (
+from hub.model.records import (
     Batch,
     Control,
     Outcome,

@@ -17,7 +17,7 @@ from hub.config import HttpSettings
 from hub.durations import write_duration
 from hub.errors import ConfigError, HubError, UnavailableError
 from hub.metrics import Metrics
-from hub.model import Event
+from hub.model.effects import Event
 from hub.outward.courier import Patience
 from hub.outward.messenger import Messenger
 from hub.outward.notices import Notices

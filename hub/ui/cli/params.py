@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hub.errors import ConfigError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.parts import read_content
 from hub.registry import circumstances
 from hub.registry.documents import scope_of

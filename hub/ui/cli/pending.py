@@ -12,7 +12,7 @@ import typer
 from hub.authoring.guess import Guess, guesses, sentence
 from hub.authoring.trace import Sent
 from hub.errors import ConfigError
-from hub.model import DeadLetter
+from hub.model.effects import DeadLetter
 from hub.registry import many
 from hub.registry.nouns import Device, DeviceState
 from hub.registry.registry import Registry

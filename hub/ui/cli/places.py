@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hub.errors import ConfigError
-from hub.model import PlaceType, Scalar
+from hub.model.values import PlaceType, Scalar
 from hub.parts import read_content
 from hub.registry import circumstances
 from hub.registry.nouns import Place

@@ -17,7 +17,7 @@ from hub.authoring.guess import Guess, guesses, sentence
 from hub.authoring.skeleton import Captured, skeleton
 from hub.authoring.trace import Sent, trace
 from hub.errors import ConfigError
-from hub.model import DeadLetter
+from hub.model.effects import DeadLetter
 from hub.normalize.payload import Format
 from hub.ui.cli.dead_letters import hidden_of, letter_of, strangers_letters
 from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of, pairs_of

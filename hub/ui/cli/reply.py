@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from hub.model import Reply
+from hub.model.effects import Reply
 from hub.registry.author import os_user
 from hub.sinks.control import Request, send_control
 from hub.ui.cli.desk import EXIT_FAILED, Desk

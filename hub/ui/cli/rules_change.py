@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from hub.errors import UnavailableError
-from hub.model import Reply
+from hub.model.effects import Reply
 from hub.parts import read_content
 from hub.reloading import RELOAD, digest_of
 from hub.replay.change import Plan, RuleChange, plan

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hub.errors import ConfigError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.replay.explanation import Explainer, Explanation
 from hub.replay.present import present
 from hub.rules.intervals import Between

@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from hub.errors import ConfigError, HubError, UnavailableError
-from hub.model import AlarmState
+from hub.model.effects import AlarmState
 from hub.registry.registry import Registry
 from hub.registry.scenes import switch_off, switch_on
 from hub.rules.scene import Ask, Scene

@@ -11,7 +11,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from hub.model import Event, Scalar, Transition
+from hub.model.effects import Event, Transition
+from hub.model.values import Scalar
 from hub.registry import many
 from hub.registry.nouns import Site
 from hub.registry.registry import Registry

@@ -10,7 +10,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.parts import make_store
 from hub.sinks.timeseries.lines import EVENT
 from hub.sinks.timeseries.query import telemetry as telemetry_of

@@ -17,7 +17,7 @@ from rich.text import Text
 from hub.authoring.trace import Trace
 from hub.durations import write_duration
 from hub.errors import ConfigError
-from hub.model import Event
+from hub.model.effects import Event
 from hub.replay.beginning import Fidelity, checkpoints
 from hub.replay.evidence import Cause, Evidence, gather
 from hub.replay.tape import tape_of

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from hub.city.telling import SITE
-from hub.model import Event
+from hub.model.effects import Event
 from hub.ui.atlas import Atlas
 from hub.ui.cli.desk import Desk
 from hub.ui.history import History

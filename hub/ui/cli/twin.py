@@ -10,7 +10,8 @@ import msgspec
 import typer
 
 from hub.errors import ConfigError
-from hub.model import Scalar, Twin
+from hub.model.effects import Twin
+from hub.model.values import Scalar
 from hub.sinks.control import Request
 from hub.sinks.stream_readers import read_twins
 from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of

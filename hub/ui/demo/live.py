@@ -17,7 +17,7 @@ from rich.text import Text
 from typing_extensions import override
 
 from hub.app import Hub
-from hub.model import Event
+from hub.model.effects import Event
 from hub.ui.demo.accounts import Check
 from hub.ui.pages.observing import lag, waiting_points
 from hub.ui.printing import say_json

@@ -11,7 +11,7 @@ from hub.engine.circumstances import Circumstances
 from hub.engine.places import bodies_of
 from hub.engine.rows import DeviceRow, PlaceRow
 from hub.errors import ConfigError
-from hub.model import PlaceType, Scalar
+from hub.model.values import PlaceType, Scalar
 from hub.normalize.examples import Example, example_bytes, expectations
 from hub.normalize.profile import Profile
 

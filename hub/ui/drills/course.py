@@ -18,7 +18,9 @@ from hub.bridge.topics import drill_topic
 from hub.clock import Clock
 from hub.engine.rows import DOUBLE
 from hub.errors import ConfigError, UnavailableError
-from hub.model import AlarmState, Batch, Event, Outcome, OutcomeKind, TopicClass, Transition
+from hub.model.effects import AlarmState, Event, Transition
+from hub.model.records import Batch, Outcome, OutcomeKind
+from hub.model.values import TopicClass
 from hub.replay.tape import tape_of
 from hub.sinks.redis_link import Link
 from hub.sinks.stream_readers import read_alarms, read_entries

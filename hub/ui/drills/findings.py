@@ -11,7 +11,7 @@ import msgspec
 
 from hub import __version__
 from hub.engine.rows import DOUBLE
-from hub.model import Event, Transition, Twin
+from hub.model.effects import Event, Transition, Twin
 from hub.ui.drills.cause import Zone
 from hub.ui.drills.course import Course
 

@@ -11,7 +11,7 @@ from hub.authoring.anatomy import Extent, Section
 from hub.authoring.guess import covered
 from hub.authoring.marks import Mark, Use
 from hub.authoring.trace import Trace
-from hub.model import Reading
+from hub.model.heard import Reading
 from hub.normalize.limits import INT64_HIGH, INT64_LOW
 
 Key = tuple[Use, str, int | None]

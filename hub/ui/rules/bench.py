@@ -16,29 +16,22 @@ from hub.catalogue import Catalogue
 from hub.durations import nanoseconds
 from hub.engine.apply import Engine
 from hub.engine.rows import DeviceRow, PlaceRow
-from hub.model import (
-    AlarmState,
+from hub.model.effects import AlarmState, Effects, Event, Transition, Transmission
+from hub.model.heard import Heard, Publish
+from hub.model.records import (
     Batch,
     Body,
     Control,
-    Effects,
-    Event,
-    Heard,
     Outcome,
     OutcomeKind,
-    PlaceType,
-    Publish,
     Record,
     Revision,
-    Scalar,
     SessionCaughtUp,
     SessionConnected,
     Started,
     Tick,
-    TopicClass,
-    Transition,
-    Transmission,
 )
+from hub.model.values import PlaceType, Scalar, TopicClass
 from hub.rules.held import SILENT
 from hub.rules.names import scope_of
 from hub.rules.pseudonyms import NO_KEY, pseudonym

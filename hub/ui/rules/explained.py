@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from hub.durations import write_duration
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.replay.reasons import Reason
 from hub.rules.intervals import Between
 from hub.rules.roles import role_zh

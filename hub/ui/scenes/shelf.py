@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from hub.config import Settings
 from hub.errors import ConfigError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.parts import rule_layers
 from hub.registry.nouns import Params, SceneOff
 from hub.revisions import read_scenes

@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from datetime import timedelta
 from itertools import pairwise
 
-from hub.model import Tick
+from hub.model.records import Tick
 from hub.rules.names import scope_of
 from hub.rules.states import CompiledRule
 from hub.rules.testing import Happening

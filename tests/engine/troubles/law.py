@@ -9,7 +9,8 @@ from typing import TypeVar
 from hub.commands.life import Lease
 from hub.durations import nanoseconds
 from hub.engine.state import decode_entries
-from hub.model import Event, Tick, Transition
+from hub.model.effects import Event, Transition
+from hub.model.records import Tick
 from hub.rules.clauses import TIME
 from hub.rules.held import SILENT
 from hub.rules.rule import Rule

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from hub.errors import ConfigError, PoisonError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.networks.downlink import Order
 from hub.normalize.networks.envelope import Envelope
 from hub.normalize.networks.network import Network, SourceRow

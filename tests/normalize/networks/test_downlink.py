@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from hub.errors import ConfigError, PoisonError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.normalize.networks.downlink import CompiledDownlink, Order, network_id
 from hub.normalize.networks.network import NetworkDownlink
 from tests.normalize.networks.networks import order

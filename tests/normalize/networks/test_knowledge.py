@@ -6,7 +6,7 @@ import pytest
 
 from hub.config import packaged
 from hub.errors import ConfigError, PoisonError
-from hub.model import Handler
+from hub.model.heard import Handler
 from hub.normalize.load import load_profiles
 from hub.normalize.networks.knowledge import compile_knowledge
 from hub.normalize.networks.load import load_networks

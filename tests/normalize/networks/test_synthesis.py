@@ -9,7 +9,7 @@ import pytest
 
 from hub.config import packaged
 from hub.errors import PoisonError
-from hub.model import Reading
+from hub.model.heard import Reading
 from hub.normalize.compile import compile_downlinks, compile_profile
 from hub.normalize.load import load_profiles
 from hub.normalize.networks.exposes import MAX_DIRECTORY_BYTES

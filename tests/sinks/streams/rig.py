@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from hub.clock import Clock, SystemClock
-from hub.model import AlarmChange, AlarmState, DeadLetter, Event, Reply, Severity, StreamWork, Transition
+from hub.model.effects import AlarmChange, AlarmState, DeadLetter, Event, Reply, StreamWork, Transition
+from hub.model.values import Severity
 from hub.sinks.fence import Fence
 from hub.sinks.ownership import Claim, Ownership
 from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
@@ -87,7 +88,7 @@ def work(
 
 
 class MemoryOutbox:
-    """An :class:`hub.model.Owed` that outlives the sinks of a test, as the one on disk outlives processes."""
+    """An :class:`hub.model.effects.Owed` that outlives the sinks of a test, as the one on disk outlives processes."""
 
     def __init__(self) -> None:
         self.owed: list[tuple[int, StreamWork]] = []

@@ -13,7 +13,8 @@ import pytest
 
 from hub.clock import SystemClock
 from hub.errors import PoisonError, UnavailableError
-from hub.model import Control, Reply
+from hub.model.effects import Reply
+from hub.model.records import Control
 from hub.sinks.control import ControlReader, Request, decode_control, send_control
 from hub.sinks.redis_link import Link
 from hub.sinks.streams import control_key, decode_reply, pack_reply, reply_key

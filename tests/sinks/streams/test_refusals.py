@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 from typing_extensions import override
 
-from hub.model import AlarmChange, Reply
+from hub.model.effects import AlarmChange, Reply
 from hub.sinks import stream_sink
 from hub.sinks.redis_link import Answer, Link, RedisAddress, pack, pairs
 from hub.sinks.stream_readers import read_alarms, read_events

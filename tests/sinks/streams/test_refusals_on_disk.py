@@ -12,7 +12,7 @@ import pytest
 from hub.journal import outbox
 from hub.journal.outbox import STREAMS, Outbox
 from hub.journal.state_file import StateFile
-from hub.model import StreamWork
+from hub.model.effects import StreamWork
 from hub.sinks.stream_readers import read_events
 from hub.sinks.streams import domain_key
 from tests.servers.valkey import ValkeyServer

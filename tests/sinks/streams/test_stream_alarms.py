@@ -9,7 +9,7 @@ from collections.abc import ItemsView, Sequence
 from redis import Redis
 from typing_extensions import override
 
-from hub.model import AlarmChange, AlarmState
+from hub.model.effects import AlarmChange, AlarmState
 from hub.sinks.stream_readers import read_alarms
 from hub.sinks.streams import alarms_key, cursor_key
 from tests.clocks import ManualClock

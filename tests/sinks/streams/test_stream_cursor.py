@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from hub.errors import OwnershipLostError
-from hub.model import AlarmChange
+from hub.model.effects import AlarmChange
 from hub.sinks.streams import cursor_key
 from tests.servers.valkey import ValkeyServer
 from tests.sinks.streams.rig import (

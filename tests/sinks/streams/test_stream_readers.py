@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.errors import ConfigError, PoisonError
-from hub.model import Event
+from hub.model.effects import Event
 from hub.sinks.redis_check import check_server
 from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
 from hub.sinks.stream_readers import follow_events, read_alarms, read_events

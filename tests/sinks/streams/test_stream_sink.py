@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from hub.model import AlarmChange, Reply, Where
+from hub.model.effects import AlarmChange, Reply, Where
 from hub.sinks.redis_link import RedisAddress, pairs, rows
 from hub.sinks.stream_readers import read_alarms, read_events
 from hub.sinks.streams import DEAD_LETTERS, domain_key, reply_key

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from hub.errors import UnavailableError
-from hub.model import Quality, Scalar, Twin
+from hub.model.effects import Twin
+from hub.model.values import Quality, Scalar
 from hub.sinks.ownership import Ownership
 from hub.sinks.redis_link import Argument, Link, pack
 from hub.sinks.stream_readers import read_twins

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 
-from hub.model import Event, LineWork, Series, Severity, Transition
+from hub.model.effects import Event, LineWork, Series, Transition
+from hub.model.values import Severity
 from hub.sinks.timeseries.lines import encode
 
 NOON = 1_774_958_400_000_000_000
@@ -44,7 +45,7 @@ def work(first: int, count: int) -> LineWork:
 
 
 class OwedInMemory:
-    """A :class:`hub.model.Owed` without a disk: ``tally`` is what was confirmed, ``confirmed`` the last position."""
+    """An :class:`hub.model.effects.Owed` without a disk: ``tally`` was confirmed, up to position ``confirmed``."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, LineWork] = {}

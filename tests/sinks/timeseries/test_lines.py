@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.errors import ConfigError
-from hub.model import Scalar, Series, Where
+from hub.model.effects import Series, Where
+from hub.model.values import Scalar
 from hub.sinks.timeseries.lines import encode, event_line, read_fields, series_prefix, split_line, split_series
 from tests.sinks.timeseries.samples import NOON, event, series
 

@@ -10,7 +10,7 @@ import pytest
 
 from hub.clock import SystemClock
 from hub.errors import ConfigError, CorruptError, UnavailableError
-from hub.model import Scalar
+from hub.model.values import Scalar
 from hub.sinks.timeseries.lines import encode
 from hub.sinks.timeseries.local import LocalStore
 from hub.sinks.timeseries.query import telemetry

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from hub.clock import SystemClock
-from hub.model import Point, Scalar
+from hub.model.effects import Point
+from hub.model.values import Scalar
 from hub.sinks.timeseries.influxdb import InfluxStore
 from hub.sinks.timeseries.lines import encode, event_line
 from hub.sinks.timeseries.local import LocalStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hub.model import Point
+from hub.model.effects import Point
 from hub.sinks.timeseries.influxdb import InfluxStore
 from hub.sinks.timeseries.lines import encode
 from tests.servers.victoria import VictoriaServer

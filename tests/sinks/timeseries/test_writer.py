@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from hub.clock import Clock, SystemClock
 from hub.errors import UnavailableError
-from hub.model import LineWork
+from hub.model.effects import LineWork
 from hub.sinks.timeseries.influxdb import InfluxStore
 from hub.sinks.timeseries.lines import encode, event_line
 from hub.sinks.timeseries.local import LocalStore

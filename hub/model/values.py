@@ -1,0 +1,75 @@
+"""Values and the choices that everybody shares: quality, severity, types of places, timeliness."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+Scalar = bool | int | float | str
+
+
+Values = dict[str, Scalar]
+
+
+class Quality(StrEnum):
+    """Trust in a value."""
+
+    GOOD = "good"
+    UNCERTAIN = "uncertain"
+    BAD = "bad"
+
+
+class Severity(StrEnum):
+    """How bad an event or alarm is, worst first."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    INFO = "info"
+
+
+SEVERITY_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+"""The worst is 0."""
+
+
+class PlaceType(StrEnum):
+    """What a place is; the tree goes from a site down. A rule can be for any of them, and sees all devices below it."""
+
+    SITE = "site"
+    BUILDING = "building"
+    UNIT = "unit"
+    FLOOR = "floor"
+    DWELLING = "dwelling"
+    ELEVATOR = "elevator"
+    GATE = "gate"
+    LANE = "lane"
+    FIRE_ZONE = "fire_zone"
+
+
+class CodeForm(StrEnum):
+    """What stands behind the colon of a code: an opaque reference, a plate, a device or place, or a word of its own."""
+
+    REFERENCE = "reference"
+    PLATE = "plate"
+    DEVICE = "device"
+    PLACE = "place"
+    WORD = "word"
+
+
+class TopicClass(StrEnum):
+    """What a topic carries; the last segment of a native topic."""
+
+    TELEMETRY = "telemetry"
+    SIGNAL = "signal"
+    RESPONSE = "response"
+    AVAILABILITY = "availability"
+    DRILL = "drill"
+    """What a drill lets a detector's double say: never the device itself, and heard only while the drill runs."""
+
+
+class Timeliness(StrEnum):
+    """What a message may do: act, be judged without acting, or only be stored."""
+
+    LIVE = "live"
+    LATE = "late"
+    BACKFILL = "backfill"
