@@ -9,7 +9,7 @@ from hub.errors import HubError, UnavailableError
 from hub.model.effects import AlarmState, Event
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
-from hub.ui.cli.desk import Desk
+from hub.ui.desk.desk import Desk
 from hub.ui.words import named, title
 
 

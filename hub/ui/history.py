@@ -20,7 +20,7 @@ from hub.sinks.streams import DOMAINS
 from hub.sinks.timeseries.query import events as stored_events
 from hub.sinks.timeseries.store import LIMIT_MAX, Order, Row, Span
 from hub.ui.atlas import Atlas
-from hub.ui.cli.desk import Desk
+from hub.ui.desk.desk import Desk
 
 MOST = 10_000
 LONGEST_NS = 7 * 86_400_000_000_000

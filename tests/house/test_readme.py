@@ -16,8 +16,8 @@ from hub.normalize.encode import encode_command
 from hub.normalize.load import load_profiles
 from hub.normalize.native import NativeHandler
 from hub.normalize.responses import compile_response
-from hub.ui.cli.later import loaded
 from hub.ui.cli.main import COMMANDS
+from hub.ui.desk.later import loaded
 from tests.house.rooms import HOUSE
 
 READMES = [

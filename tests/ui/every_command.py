@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from hub.ui.cli.later import loaded
 from hub.ui.cli.main import COMMANDS
+from hub.ui.desk.later import loaded
 from tests.ui.gatehouse import DRIVER, LANE
 from tests.ui.installation import GATE, SITE
 

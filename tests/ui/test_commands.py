@@ -27,7 +27,7 @@ def test_a_name_that_is_almost_one_is_suggested(cli: Cli) -> None:
 def test_what_is_only_listed_is_not_imported() -> None:
     asked = "import sys, hub.ui.cli.main; print(*(name for name in sys.modules if name.startswith('hub.ui.cli.')))"
     answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
-    assert set(answer.stdout.split()) == {"hub.ui.cli.main", "hub.ui.cli.desk", "hub.ui.cli.later"}
+    assert set(answer.stdout.split()) == {"hub.ui.cli.main"}
 
 
 def test_a_start_waits_for_no_garbage_and_for_nothing_that_only_others_need() -> None:
@@ -35,7 +35,7 @@ def test_a_start_waits_for_no_garbage_and_for_nothing_that_only_others_need() ->
     asked = """
 import gc, sys
 from hub.ui.cli.main import COMMANDS
-from hub.ui.cli.later import loaded
+from hub.ui.desk.later import loaded
 
 def looks():
     return sum(generation["collections"] for generation in gc.get_stats())

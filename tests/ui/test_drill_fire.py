@@ -24,9 +24,9 @@ from hub.sinks.control import Request
 from hub.sinks.redis_link import Link, RedisAddress
 from hub.sinks.stream_readers import read_alarms, read_twins
 from hub.ui.cli import drill_fire
-from hub.ui.cli.desk import Desk
-from hub.ui.cli.reply import ask
 from hub.ui.cli.sim_scenario import differences, put_stages
+from hub.ui.desk.desk import Desk
+from hub.ui.desk.reply import ask
 from hub.ui.drills.cause import Speaker
 from hub.ui.drills.course import CONFIRMED, Course, Watch, until_agreed
 from simulators.actors import Actor, Role, Temper, Troupe

@@ -14,9 +14,9 @@ from hub.model.effects import Event
 from hub.outward.ledger import Ledger
 from hub.outward.parcel import Outcome, State
 from hub.outward.webhook import Webhook, own_secret, read_keys
-from hub.ui.cli.desk import Desk as CliDesk
 from hub.ui.cli.events_forward import learn_keys
-from hub.ui.cli.personal import learn_kinds, masking
+from hub.ui.desk.desk import Desk as CliDesk
+from hub.ui.desk.personal import learn_kinds, masking
 from tests.citywide.rig import write
 from tests.outward.rig import event
 from tests.servers.http_thread import HttpThread

@@ -19,8 +19,8 @@ from hub.outward.ledger import Ledger
 from hub.registry.nouns import Site
 from hub.sinks.rounds import Position
 from hub.sinks.streams import DOMAINS, domain_key
-from hub.ui.cli.desk import Desk as CliDesk
 from hub.ui.cli.notify import RegistryGuide
+from hub.ui.desk.desk import Desk as CliDesk
 from tests.citywide.rig import write
 from tests.outward.rig import event
 from tests.servers.http_thread import HttpThread

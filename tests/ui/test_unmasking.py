@@ -17,7 +17,7 @@ from hub.config import packaged
 from hub.metrics import Metrics
 from hub.parts import veil_over
 from hub.replay.points import Example, Tally
-from hub.ui.cli.again import veiled
+from hub.ui.cli.rules_replay import veiled
 from hub.ui.pages.http import pages_of
 from hub.ui.profiles.shelf import Shelf
 from tests.machine import needs_mosquitto

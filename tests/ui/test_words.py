@@ -7,7 +7,7 @@ import pytest
 from hub.model.effects import Event, Transition
 from hub.model.values import Severity
 from hub.ui.cli.dead_letters import hex_dump
-from hub.ui.cli.desk import pairs_of
+from hub.ui.desk.desk import pairs_of
 from hub.ui.words import sentence, since, sparkline, title
 
 SECOND = 1_000_000_000

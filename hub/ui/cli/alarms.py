@@ -15,9 +15,9 @@ from hub.sinks.control import Request
 from hub.sinks.stream_readers import read_alarms
 from hub.ui.atlas import Atlas
 from hub.ui.cli.alarms_show import Key, Which, chosen, name_of, show
-from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.personal import Reason, Unmask, veil_of
-from hub.ui.cli.reply import Actor, ask, tell
+from hub.ui.desk.desk import AsJson, Desk, desk_of
+from hub.ui.desk.personal import Reason, Unmask, veil_of
+from hub.ui.desk.reply import Actor, ask, tell
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import SHOWN_ID, marks, moment, since, title
 

@@ -16,9 +16,9 @@ from hub.replay.evidence import decoded
 from hub.replay.present import Present, present
 from hub.sinks.stream_readers import read_alarms, read_twins
 from hub.ui.atlas import Atlas
-from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.personal import Reason, Unmask, veil_of
-from hub.ui.cli.whose import desk_for
+from hub.ui.desk.desk import AsJson, Desk, desk_of
+from hub.ui.desk.personal import Reason, Unmask, veil_of
+from hub.ui.desk.whose import desk_for
 from hub.ui.history import History, story
 from hub.ui.printing import say_json, say_table
 from hub.ui.profiles.dump import spoken

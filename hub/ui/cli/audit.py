@@ -11,7 +11,7 @@ import typer
 from hub.registry import audit as audits
 from hub.registry.audit import Line, Values
 from hub.registry.registry import Registry
-from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.desk.desk import AsJson, desk_of
 from hub.ui.printing import say_listing
 from hub.ui.words import details, moment
 

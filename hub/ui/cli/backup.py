@@ -10,7 +10,7 @@ import typer
 
 from hub.config import settings_file
 from hub.ui.backups.making import Backup
-from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.desk.desk import AsJson, desk_of
 from hub.ui.printing import say_json
 from hub.ui.progress import bytes_bar
 

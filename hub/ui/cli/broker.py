@@ -12,7 +12,7 @@ from hub.errors import ConfigError
 from hub.keeping import Keeper, keeper_of
 from hub.registry.brokers.broker import Drift
 from hub.registry.registry import Registry
-from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.printing import say_json, say_table
 
 app = typer.Typer()

@@ -20,12 +20,13 @@ from hub.metrics import Metrics
 from hub.parts import read_content
 from hub.rules.problem import Weight
 from hub.rules.rule import read_rule
-from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of
-from hub.ui.cli.run import on_signals, spare_the_collector
+from hub.ui.cli.run import spare_the_collector
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.findings import CaseResult, Finding, finding_of, tell
 from hub.ui.pages.city import missing_of, observe_city
 from hub.ui.pages.http import pages_of, serve
 from hub.ui.printing import say_json, say_listing, say_table
+from hub.ui.process.signals import on_signals
 from hub.ui.words import moment, title
 from hub.yaml_documents import validate
 

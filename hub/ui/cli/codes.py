@@ -13,8 +13,8 @@ from hub.errors import ConfigError
 from hub.registry import codes
 from hub.registry.code_kinds import HOUSEHOLD, PERSON, Found, Kinds, Link, new_reference
 from hub.registry.registry import Registry
-from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.personal import Reason, Unmask, veil_of
+from hub.ui.desk.desk import AsJson, Desk, desk_of
+from hub.ui.desk.personal import Reason, Unmask, veil_of
 from hub.ui.printing import say_done, say_json, say_listing
 
 app = typer.Typer()

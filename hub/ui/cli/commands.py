@@ -10,8 +10,8 @@ import typer
 from hub.model.values import Scalar
 from hub.sinks.control import Request
 from hub.ui.cli.commands_show import list_commands, show
-from hub.ui.cli.desk import AsJson, desk_of, pairs_of
-from hub.ui.cli.reply import Actor, ask, tell
+from hub.ui.desk.desk import AsJson, desk_of, pairs_of
+from hub.ui.desk.reply import Actor, ask, tell
 
 app = typer.Typer()
 app.command("list")(list_commands)

@@ -15,9 +15,9 @@ from hub.model.effects import Event
 from hub.model.values import Scalar
 from hub.sinks.control import Request
 from hub.ui.atlas import Atlas
-from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.personal import Reason, Unmask, veil_of
-from hub.ui.cli.reply import Actor, ask
+from hub.ui.desk.desk import AsJson, Desk, desk_of
+from hub.ui.desk.personal import Reason, Unmask, veil_of
+from hub.ui.desk.reply import Actor, ask
 from hub.ui.history import MOST, History, Wanted
 from hub.ui.printing import say_json, say_listing, say_table
 from hub.ui.words import details, moment, since

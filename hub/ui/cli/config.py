@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import typer
 
-from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.desk.desk import AsJson, desk_of
 from hub.ui.printing import say_listing
 
 app = typer.Typer()

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from hub.journal.neighbours import state_path
-from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
+from hub.ui.desk.desk import AsJson, Desk, as_duration, desk_of
 from hub.ui.dwellings import DETECTORS, Cover, Dwellings, read_heard
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import moment, since

@@ -15,8 +15,8 @@ from hub.journal.neighbours import state_path
 from hub.journal.state_file import read_dead_letters
 from hub.model.effects import DeadLetter
 from hub.ui.atlas import Atlas
-from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, looks_like, veil_of
+from hub.ui.desk.desk import AsJson, Desk, desk_of
+from hub.ui.desk.personal import LEFT_OUT, Reason, Unmask, looks_like, veil_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import moment
 from hub.veil import Veil

@@ -26,14 +26,14 @@ from hub.sinks.redis_link import Link, RedisAddress
 from hub.sinks.stream_readers import follow_events, read_alarms
 from hub.sinks.streams import DOMAINS
 from hub.ui.cli.alarms import worst_first
-from hub.ui.cli.desk import EXIT_FAILED, AsJson, as_life
-from hub.ui.cli.run import on_signals
 from hub.ui.demo.accounts import Check, Said, balance, delivered_by, read_back
 from hub.ui.demo.live import View, frame_of, view_for
 from hub.ui.demo.staging import BrokerChoice, Cast, Stage, empty_directory, staged
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, as_life
 from hub.ui.pages.http import application, serve
 from hub.ui.pages.observing import Watch, lag, observe
 from hub.ui.process.logs import LogLevel, configure_logging
+from hub.ui.process.signals import on_signals
 from hub.ui.words import place, title
 from simulators.community import Act, Community, Run, Size
 from simulators.link import Broker

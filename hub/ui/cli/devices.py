@@ -10,24 +10,24 @@ import typer
 from hub.registry.credentials import Secret, make_secrets
 from hub.registry.nouns import Device, DeviceState
 from hub.registry.registry import Registry
-from hub.ui.cli import credentials, device_states, imports, pending
-from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.cli import devices_credentials, devices_imports, devices_pending, devices_states
+from hub.ui.desk.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.fitness import add_fitting
 from hub.ui.printing import say_json, say_listing
 from hub.ui.words import details
 
 app = typer.Typer()
-app.command("import")(imports.import_devices)
-app.command("export")(imports.export_devices)
-app.command("pending")(pending.pending)
-app.command("adopt")(pending.adopt)
-app.command("enable")(device_states.enable)
-app.command("disable")(device_states.disable)
-app.command("retire")(device_states.retire)
-app.command("remove")(device_states.remove)
-app.command("rotate")(credentials.rotate)
-app.command("revoke")(credentials.revoke)
-app.command("export-credentials")(credentials.export_credentials)
+app.command("import")(devices_imports.import_devices)
+app.command("export")(devices_imports.export_devices)
+app.command("pending")(devices_pending.pending)
+app.command("adopt")(devices_pending.adopt)
+app.command("enable")(devices_states.enable)
+app.command("disable")(devices_states.disable)
+app.command("retire")(devices_states.retire)
+app.command("remove")(devices_states.remove)
+app.command("rotate")(devices_credentials.rotate)
+app.command("revoke")(devices_credentials.revoke)
+app.command("export-credentials")(devices_credentials.export_credentials)
 
 
 @app.command("list")
@@ -88,7 +88,7 @@ def add(
     tag: Annotated[list[str] | None, typer.Option(help="A word to find it by; may be repeated.")] = None,
     is_pending: Annotated[bool, typer.Option("--pending", help="Not heard yet: until `hub devices enable`.")] = False,
     secret: Annotated[bool, typer.Option("--credentials", help="Make its secret for the broker, shown once.")] = False,
-    qr: credentials.AsQr = False,
+    qr: devices_credentials.AsQr = False,
     as_json: AsJson = False,
 ) -> None:
     """Add a device; the hub takes it up within 5 seconds and replays what it said in the last hour."""
@@ -110,11 +110,11 @@ def add(
     desk = desk_of(context)
     noun, made = desk.in_registry(lambda registry: _add(desk, registry, noun, has_secret=secret or qr))
     if as_json:
-        say_json({**asdict(noun), "credentials": [credentials.access(desk.settings, each) for each in made]})
+        say_json({**asdict(noun), "credentials": [devices_credentials.access(desk.settings, each) for each in made]})
     else:
         typer.echo(f"added {site}/{device}")
-        credentials.show(made, desk.settings, qr=qr, as_json=False)
-    credentials.tell_broker(desk)
+        devices_credentials.show(made, desk.settings, qr=qr, as_json=False)
+    devices_credentials.tell_broker(desk)
 
 
 async def _add(desk: Desk, registry: Registry, device: Device, *, has_secret: bool) -> tuple[Device, list[Secret]]:

@@ -10,7 +10,7 @@ import typer
 from hub.registry.addresses import level_of
 from hub.registry.nouns import Division
 from hub.registry.registry import Registry
-from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.desk.desk import AsJson, desk_of
 from hub.ui.printing import say_done, say_listing
 from hub.ui.words import label_of, title
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from hub.config import BrokerKeeper
 from hub.keeping import directory_of
 from hub.registry.brokers.mosquitto_files import CONFIG
-from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.doctor.findings import Examined, Grade, Scene, examine, plain
 from hub.ui.doctor.table import AREAS, WORDS
 from hub.ui.printing import say_counts, say_json, say_table

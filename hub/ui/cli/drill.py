@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from hub.model.values import Scalar
-from hub.ui.cli.desk import AsJson, desk_of
 from hub.ui.cli.drill_fire import fire
-from hub.ui.cli.exercises import For, Names, Reason, Sites, ask, say_running
-from hub.ui.cli.reply import Actor, tell
+from hub.ui.desk.desk import AsJson, desk_of
+from hub.ui.desk.exercises import For, Names, Reason, Sites, ask, say_running
+from hub.ui.desk.reply import Actor, tell
 
 app = typer.Typer()
 app.command("fire")(fire)

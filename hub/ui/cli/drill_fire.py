@@ -22,9 +22,9 @@ from hub.replay.tape import tape_of
 from hub.sinks.control import Request
 from hub.sinks.redis_link import Link
 from hub.sinks.stream_readers import read_twins
-from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, as_duration, desk_of
-from hub.ui.cli.reply import Actor, ask, sentence
-from hub.ui.cli.whose import desk_for
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, as_duration, desk_of
+from hub.ui.desk.reply import Actor, ask, sentence
+from hub.ui.desk.whose import desk_for
 from hub.ui.drills.cause import Speaker, speakers, zone_of
 from hub.ui.drills.course import Course, Watch, until_agreed
 from hub.ui.drills.findings import Asked, Findings, findings, plain

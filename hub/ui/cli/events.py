@@ -16,8 +16,8 @@ from hub.sinks.stream_readers import follow_events
 from hub.sinks.streams import DOMAINS
 from hub.ui.atlas import Atlas
 from hub.ui.cli import events_forward
-from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.personal import Reason, Unmask, veil_of
+from hub.ui.desk.desk import AsJson, Desk, desk_of
+from hub.ui.desk.personal import Reason, Unmask, veil_of
 from hub.ui.history import History, Wanted
 from hub.ui.printing import console_of, say_json, say_listing
 from hub.ui.words import COLOURS, SHOWN_ID, clock_time, details, marks, moment, sentence, title

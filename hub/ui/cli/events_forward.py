@@ -23,9 +23,9 @@ from hub.outward.standing import read_counts, read_lines
 from hub.outward.webhook import Webhook, host_of, is_in_the_clear, own_secret, read_keys
 from hub.sinks.redis_link import RedisAddress
 from hub.sinks.streams import DOMAINS, domain_key
-from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
-from hub.ui.cli.outgoing import HttpPort, http_of, let_again, log_outcome, say_lines, say_outcome, work
-from hub.ui.cli.personal import Reason, Unmask, learn_kinds, veil_of
+from hub.ui.desk.desk import AsJson, Desk, as_duration, desk_of
+from hub.ui.desk.outgoing import HttpPort, http_of, let_again, log_outcome, say_lines, say_outcome, work
+from hub.ui.desk.personal import Reason, Unmask, learn_kinds, veil_of
 from hub.ui.printing import say_done
 from hub.veil import Veil
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from hub.errors import ConfigError
-from hub.ui.cli.desk import AsJson
+from hub.ui.desk.desk import AsJson
 from hub.ui.installing.asking import TLS_PORT, Flags, choose, refuse_change
 from hub.ui.installing.belonging import account_of
 from hub.ui.installing.choices import remembered, secrets_of

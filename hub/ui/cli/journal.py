@@ -33,8 +33,8 @@ from hub.model.records import (
 )
 from hub.sinks.ownership import Claim
 from hub.sinks.ownership import adopt as adopt_cursor
-from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.personal import Reason, Unmask, veil_of
+from hub.ui.desk.desk import AsJson, Desk, desk_of
+from hub.ui.desk.personal import Reason, Unmask, veil_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import details, moment
 from hub.veil import Veil

@@ -17,8 +17,8 @@ from hub.registry.audit import HIDDEN
 from hub.registry.nouns import Entry
 from hub.registry.registry import Registry
 from hub.registry.validity import parted, validity
-from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
-from hub.ui.cli.personal import Reason, Unmask, veil_of
+from hub.ui.desk.desk import AsJson, Desk, as_duration, desk_of
+from hub.ui.desk.personal import Reason, Unmask, veil_of
 from hub.ui.printing import say_done, say_json, say_listing
 from hub.ui.sheets import Row, Sheet, read_sheet
 from hub.veil import masked

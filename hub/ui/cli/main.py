@@ -11,8 +11,8 @@ import typer
 
 from hub import __version__
 from hub.errors import ConfigError, HubError, PoisonError, UnavailableError
-from hub.ui.cli.desk import EXIT_FAILED, Desk
-from hub.ui.cli.later import later
+from hub.ui.desk.desk import EXIT_FAILED, Desk
+from hub.ui.desk.later import later
 from hub.ui.process.logs import LogLevel, configure_logging
 
 EXIT_CONFIG, EXIT_INTERRUPTED = 2, 130

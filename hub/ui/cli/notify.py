@@ -30,9 +30,9 @@ from hub.rules.calendars import WEEK, Window
 from hub.sinks.redis_link import RedisAddress
 from hub.sinks.streams import DOMAINS, domain_key
 from hub.ui.atlas import Atlas
-from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of
-from hub.ui.cli.outgoing import HttpPort, http_of, let_again, log_outcome, say_lines, say_outcome, work
-from hub.ui.cli.personal import Reason, Unmask, learn_kinds, veil_of
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
+from hub.ui.desk.outgoing import HttpPort, http_of, let_again, log_outcome, say_lines, say_outcome, work
+from hub.ui.desk.personal import Reason, Unmask, learn_kinds, veil_of
 from hub.ui.printing import say_done, say_json, say_listing, say_table
 from hub.ui.rules.escalations import untold_steps
 from hub.veil import Veil

@@ -17,8 +17,8 @@ from hub.registry.nouns import Params
 from hub.registry.registry import Registry
 from hub.rules.names import suggestion
 from hub.rules.rule import Rule, read_rule
-from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
-from hub.ui.cli.personal import masking
+from hub.ui.desk.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.desk.personal import masking
 from hub.ui.printing import say_done, say_listing
 from hub.ui.scenes.shelf import check_values
 

@@ -15,16 +15,16 @@ from hub.registry.nouns import Place
 from hub.registry.registry import Registry
 from hub.rules.rule import read_rule
 from hub.rules.settling import in_force
-from hub.ui.cli import imports, place_geometry
-from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.cli import devices_imports, places_geometry
 from hub.ui.cli.lists import For, From, Until, validity_of
+from hub.ui.desk.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.printing import say_done, say_json, say_listing, say_table
 from hub.ui.words import details, label_of, title
 
 app = typer.Typer()
-app.command("import")(imports.import_places)
-app.command("export")(imports.export_places)
-app.command("locate")(place_geometry.locate)
+app.command("import")(devices_imports.import_places)
+app.command("export")(devices_imports.export_places)
+app.command("locate")(places_geometry.locate)
 
 Fact = Annotated[str, typer.Argument(metavar="FACT", help="away, care_watch, escape_door, or what a rule calls it.")]
 
@@ -90,7 +90,7 @@ def show(context: typer.Context, site: str, place: str, *, as_json: AsJson = Fal
         return
     plain = [
         *(("type", noun.type.value), ("in", noun.parent or noun.site), ("name", title("", noun.label))),
-        *(("code", noun.code), *((name, str(value)) for name, value in place_geometry.shown(noun).items())),
+        *(("code", noun.code), *((name, str(value)) for name, value in places_geometry.shown(noun).items())),
     ]
     facts = [(name, str(value), noun.consents.get(name, "")) for name, value in noun.facts.items()]
     say_table(("what", "is", "consent"), [*((*each, "") for each in plain), *facts])

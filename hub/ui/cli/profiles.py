@@ -20,8 +20,8 @@ from hub.normalize.compile import compile_downlinks, compile_profile
 from hub.normalize.examples import Example, check_example, example_bytes, payload_bytes
 from hub.normalize.profile import Profile
 from hub.normalize.sources import each_of
-from hub.ui.cli import again, profiles_payloads
-from hub.ui.cli.desk import EXIT_FAILED, AsJson, desk_of
+from hub.ui.cli import profiles_payloads, rules_replay
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, desk_of
 from hub.ui.findings import Finding, tell
 from hub.ui.printing import say_json, say_listing, say_table
 from hub.ui.profiles.shelf import Shelf, shelf_of
@@ -36,7 +36,7 @@ app = typer.Typer()
 app.command("decode")(profiles_payloads.decode)
 app.command("guess")(profiles_payloads.guess)
 app.command("new")(profiles_payloads.new)
-app.command("replay")(again.replay_profiles)
+app.command("replay")(rules_replay.replay_profiles)
 
 Chosen = Annotated[str, typer.Argument(metavar="[MODEL|PATH]", help="vendor/model, or a file or directory; else all.")]
 

@@ -20,9 +20,9 @@ from hub.errors import ConfigError
 from hub.model.effects import DeadLetter
 from hub.normalize.payload import Format
 from hub.ui.cli.dead_letters import hidden_of, letter_of, strangers_letters
-from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of, pairs_of
-from hub.ui.cli.pending import may_tell_of_persons, understood
-from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, veil_of
+from hub.ui.cli.devices_pending import may_tell_of_persons, understood
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of, pairs_of
+from hub.ui.desk.personal import LEFT_OUT, Reason, Unmask, veil_of
 from hub.ui.printing import console_of, say_json, say_listing
 from hub.ui.profiles.dump import document, dump, spoken, where
 from hub.ui.profiles.shelf import Shelf, shelf_of

@@ -18,8 +18,8 @@ from hub.registry.registry import Registry
 from hub.replay import recorder
 from hub.replay.recording import Recorder
 from hub.revisions import revise
-from hub.ui.cli.desk import Desk, as_duration, desk_of
-from hub.ui.cli.personal import Reason
+from hub.ui.desk.desk import Desk, as_duration, desk_of
+from hub.ui.desk.personal import Reason
 from hub.ui.progress import recording_bar
 
 

@@ -13,7 +13,7 @@ from hub.registry import upgrading
 from hub.registry.copying import copy
 from hub.registry.database import Database
 from hub.registry.registry import Registry
-from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.desk.desk import AsJson, Desk, desk_of
 from hub.ui.printing import say_done, say_json, say_table
 
 app = typer.Typer()

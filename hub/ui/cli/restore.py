@@ -11,7 +11,7 @@ import typer
 from hub.ui.backups.manifest import Manifest
 from hub.ui.backups.restoring import manifest_of, opened, refuse_what_is_there
 from hub.ui.backups.restoring import restore as restore_all
-from hub.ui.cli.desk import AsJson
+from hub.ui.desk.desk import AsJson
 from hub.ui.printing import say_json
 from hub.ui.progress import bytes_bar
 from hub.ui.words import moment

@@ -22,9 +22,9 @@ from hub.rules.problem import Weight
 from hub.rules.rule import Rule
 from hub.rules.sentence import sentence, subject
 from hub.rules.sentence_zh import sentence_zh
-from hub.ui.cli import again, rules_change, rules_explain, rules_stats
-from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of
-from hub.ui.cli.personal import as_seen, masking
+from hub.ui.cli import rules_change, rules_explain, rules_replay, rules_stats
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
+from hub.ui.desk.personal import as_seen, masking
 from hub.ui.findings import CaseResult, Finding, finding_of, tell
 from hub.ui.printing import say_json, say_listing
 from hub.ui.progress import steps
@@ -36,7 +36,7 @@ from hub.ui.words import title
 from hub.yaml_documents import Document, Tree, load_tree, validate
 
 app = typer.Typer()
-app.command("replay")(again.replay_rules)
+app.command("replay")(rules_replay.replay_rules)
 app.command("plan")(rules_change.show_plan)
 app.command("apply")(rules_change.apply)
 app.command("explain")(rules_explain.explain)

@@ -17,9 +17,9 @@ from hub.reloading import RELOAD, digest_of
 from hub.replay.change import Plan, RuleChange, plan
 from hub.replay.present import present
 from hub.sinks.control import Request
-from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of
-from hub.ui.cli.personal import masking
-from hub.ui.cli.reply import Actor, ask, sentence, tell
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
+from hub.ui.desk.personal import masking
+from hub.ui.desk.reply import Actor, ask, sentence, tell
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import SHOWN_ID
 from hub.veil import Veil

@@ -15,10 +15,10 @@ from hub.replay.explanation import Explainer, Explanation
 from hub.replay.present import present
 from hub.rules.intervals import Between
 from hub.rules.terms import Seen
-from hub.ui.cli.again import as_moment
-from hub.ui.cli.desk import AsJson, desk_of
-from hub.ui.cli.personal import Reason, Unmask, veil_of
-from hub.ui.cli.whose import desk_for
+from hub.ui.cli.rules_replay import as_moment
+from hub.ui.desk.desk import AsJson, desk_of
+from hub.ui.desk.personal import Reason, Unmask, veil_of
+from hub.ui.desk.whose import desk_for
 from hub.ui.printing import say_json
 from hub.ui.rules.explained import ANSWERS, PHASES, Language, in_words, known, sentence
 from hub.ui.words import moment, title

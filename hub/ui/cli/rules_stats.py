@@ -13,8 +13,8 @@ from hub.replay.beginning import beginning, checkpoints
 from hub.replay.ledgers import Ledger, ledgers_of
 from hub.replay.tape import tape_of
 from hub.rules.names import suggestion
-from hub.ui.cli.again import From, To, as_moment
-from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.cli.rules_replay import From, To, as_moment
+from hub.ui.desk.desk import AsJson, desk_of
 from hub.ui.printing import say_listing
 from hub.ui.progress import bar
 from hub.ui.words import moment

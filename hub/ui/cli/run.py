@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -27,17 +26,17 @@ from hub.services.leash import hold_me
 from hub.services.valkey import ValkeyService
 from hub.services.watchdog import calm_the_watchdog
 from hub.services.workers import STOP_SECONDS, Workers
-from hub.ui.cli.desk import Desk, desk_of
+from hub.ui.desk.desk import Desk, desk_of
 from hub.ui.pages.http import pages_of, serve, serve_on
 from hub.ui.pages.observing import Watch, observe
 from hub.ui.pages.workers import page_of, workers_for
 from hub.ui.process.heap import give_back_what_is_large
 from hub.ui.process.huge_pages import collapse
 from hub.ui.process.preflight import refuse_toy_broker
+from hub.ui.process.signals import on_signals
 
 HUGE_PAGES_AFTER_SECONDS = (0.0, 10.0)
 """What was loaded, and what the devices have said by then; a thread does it, 0.23 s for 86 MiB."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Serving = Callable[[web.Application], AbstractAsyncContextManager[None]]
 """How the pages of a hub are shown."""
@@ -168,22 +167,3 @@ def prefer_huge_pages() -> None:
     loop = asyncio.get_running_loop()
     for seconds in HUGE_PAGES_AFTER_SECONDS:
         loop.call_later(seconds, loop.run_in_executor, None, collapse)
-
-
-@contextmanager
-def on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call ``stop`` at the first SIGINT or SIGTERM; a second one ends the process the hard way."""
-    loop = asyncio.get_running_loop()
-
-    def stop_once() -> None:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
-        stop()
-
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop_once)
-    try:
-        yield
-    finally:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)

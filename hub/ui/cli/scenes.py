@@ -18,10 +18,10 @@ from hub.registry.scenes import switch_off, switch_on
 from hub.rules.scene import Ask, Scene
 from hub.sinks.stream_readers import read_alarms
 from hub.ui.cli import scenes_check
-from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
-from hub.ui.cli.personal import masking
 from hub.ui.cli.scenes_check import Name, Site
-from hub.ui.cli.whose import partition_of
+from hub.ui.desk.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.desk.personal import masking
+from hub.ui.desk.whose import partition_of
 from hub.ui.printing import say_done, say_json, say_listing, say_table
 from hub.ui.scenes.check import Grade
 from hub.ui.scenes.shelf import Answer, Known, Plan, Shelf, answers, plan_off, plan_on, read_shelf

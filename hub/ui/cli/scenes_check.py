@@ -18,8 +18,8 @@ from hub.registry.circumstances import read_params
 from hub.registry.registry import Registry
 from hub.registry.scenes import read_scenes_off
 from hub.rules.scene import Scene
-from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, as_duration, desk_of
-from hub.ui.cli.whose import partition_of
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, as_duration, desk_of
+from hub.ui.desk.whose import partition_of
 from hub.ui.printing import say_counts, say_json, say_table
 from hub.ui.scenes import check as checks
 from hub.ui.scenes.check import Grade, Line

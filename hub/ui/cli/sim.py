@@ -18,11 +18,11 @@ from hub.registry import credentials, many
 from hub.registry.hashing import new_secret
 from hub.registry.nouns import Device
 from hub.registry.registry import Registry
-from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, as_life, desk_of
-from hub.ui.cli.imports import DEVICE_COLUMNS
-from hub.ui.cli.run import on_signals
+from hub.ui.cli.devices_imports import DEVICE_COLUMNS
 from hub.ui.cli.sim_scenario import TAKE_UP_SECONDS, scenario, simulated_site
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, as_life, desk_of
 from hub.ui.printing import say_json, say_table
+from hub.ui.process.signals import on_signals
 from hub.ui.sheets import write_csv
 from simulators.load import Load, Pace, Target, logins_of
 from simulators.mixture import SMALLEST, Mixture

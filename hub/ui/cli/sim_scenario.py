@@ -19,8 +19,8 @@ from hub.registry.registry import Registry
 from hub.sinks.control import Request
 from hub.sinks.redis_link import Link
 from hub.sinks.stream_readers import read_alarms, read_events
-from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, as_duration, desk_of
-from hub.ui.cli.reply import ask
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, as_duration, desk_of
+from hub.ui.desk.reply import ask
 from hub.ui.printing import say_json, say_table
 from simulators.actors import Actor, Troupe
 from simulators.link import Broker

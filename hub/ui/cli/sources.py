@@ -18,7 +18,7 @@ from hub.normalize.networks.directory import DIRECTORY, DirectoryDocument
 from hub.normalize.networks.source import CompiledSource
 from hub.registry.nouns import Source
 from hub.registry.registry import Registry
-from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.desk.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.printing import say_done, say_json, say_listing, say_table
 from hub.ui.words import details
 

@@ -15,8 +15,8 @@ from hub.parts import make_store
 from hub.sinks.timeseries.lines import EVENT
 from hub.sinks.timeseries.query import telemetry as telemetry_of
 from hub.sinks.timeseries.store import Order, Query, Row, Span
-from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.personal import Reason, Unmask, veil_of
+from hub.ui.desk.desk import AsJson, Desk, desk_of
+from hub.ui.desk.personal import Reason, Unmask, veil_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import moment, sparkline
 from hub.veil import Veil

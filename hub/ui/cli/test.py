@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from hub.ui.cli.desk import AsJson, desk_of
-from hub.ui.cli.exercises import For, Names, Reason, Sites, ask, say_running
-from hub.ui.cli.reply import Actor, tell
+from hub.ui.desk.desk import AsJson, desk_of
+from hub.ui.desk.exercises import For, Names, Reason, Sites, ask, say_running
+from hub.ui.desk.reply import Actor, tell
 
 app = typer.Typer()
 

@@ -25,11 +25,11 @@ from hub.replay.witnesses import Term
 from hub.rules.rule import write_rule
 from hub.rules.sentence import sentence as rule_sentence
 from hub.ui.atlas import Atlas
-from hub.ui.cli.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.cli.journal import sentence as record_sentence
-from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, as_seen, veil_of
 from hub.ui.cli.trace_city import is_of_city, tell_comparison
-from hub.ui.cli.whose import desk_for
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
+from hub.ui.desk.personal import LEFT_OUT, Reason, Unmask, as_seen, veil_of
+from hub.ui.desk.whose import desk_for
 from hub.ui.history import History, story
 from hub.ui.printing import console_of, say_json, say_table
 from hub.ui.profiles.dump import document, dump, spoken

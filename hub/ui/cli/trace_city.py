@@ -10,7 +10,7 @@ import typer
 from hub.city.telling import SITE
 from hub.model.effects import Event
 from hub.ui.atlas import Atlas
-from hub.ui.cli.desk import Desk
+from hub.ui.desk.desk import Desk
 from hub.ui.history import History
 from hub.ui.printing import say_json
 from hub.ui.words import SHOWN_ID, details, moment, title

@@ -14,9 +14,9 @@ from hub.model.effects import Twin
 from hub.model.values import Scalar
 from hub.sinks.control import Request
 from hub.sinks.stream_readers import read_twins
-from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
-from hub.ui.cli.personal import Reason, Unmask, veil_of
-from hub.ui.cli.reply import Actor, ask, tell
+from hub.ui.desk.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.desk.personal import Reason, Unmask, veil_of
+from hub.ui.desk.reply import Actor, ask, tell
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import since
 from hub.veil import Veil

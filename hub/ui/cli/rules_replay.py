@@ -20,8 +20,8 @@ from hub.replay.points import Points, Tally
 from hub.replay.recording import RecordingTape
 from hub.replay.tape import Tape, tape_of
 from hub.revisions import read_yaml
-from hub.ui.cli.desk import AsJson, Desk, desk_of
-from hub.ui.cli.personal import Reason, Unmask, veil_of
+from hub.ui.desk.desk import AsJson, Desk, desk_of
+from hub.ui.desk.personal import Reason, Unmask, veil_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.progress import Pace, Stopwatch, bar
 from hub.ui.words import moment

@@ -19,9 +19,9 @@ from hub.registry.credentials import make_secrets
 from hub.registry.nouns import Device, DeviceState, Geometry, Place
 from hub.registry.registry import Registry
 from hub.registry.validation import Key, Problem
-from hub.ui.cli.credentials import new_file, tell_broker, write_secrets
-from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.cli.devices_credentials import new_file, tell_broker, write_secrets
 from hub.ui.cli.sources import compiled
+from hub.ui.desk.desk import AsJson, Desk, desk_of
 from hub.ui.fitness import Fitting
 from hub.ui.printing import say_done, say_json
 from hub.ui.progress import stages

@@ -14,7 +14,7 @@ from hub.errors import ConfigError, HubError
 from hub.normalize.payload import Format
 from hub.parts import shipped_kinds
 from hub.rules.rule import Rule, write_rule
-from hub.ui.cli.desk import Desk
+from hub.ui.desk.desk import Desk
 from hub.ui.profiles.shelf import Shelf
 from hub.veil import Veil
 

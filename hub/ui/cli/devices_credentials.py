@@ -25,7 +25,7 @@ from hub.registry.credentials import Secret, Terms
 from hub.registry.registry import Registry
 from hub.registry.whole import write_whole
 from hub.ui.cli.broker import bring_in_step
-from hub.ui.cli.desk import AsJson, Desk, as_duration, desk_of
+from hub.ui.desk.desk import AsJson, Desk, as_duration, desk_of
 from hub.ui.printing import say_done, say_json
 from hub.ui.words import moment
 

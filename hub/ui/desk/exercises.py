@@ -14,9 +14,9 @@ from hub.model.values import Scalar
 from hub.sinks.control import Request
 from hub.sinks.stream_readers import read_alarms
 from hub.ui.atlas import Atlas
-from hub.ui.cli import reply
-from hub.ui.cli.desk import Desk
-from hub.ui.cli.personal import masking
+from hub.ui.desk import reply
+from hub.ui.desk.desk import Desk
+from hub.ui.desk.personal import masking
 from hub.ui.printing import say_listing
 from hub.ui.words import moment
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hub.errors import ConfigError
 from hub.partitions import partitions_of
 from hub.registry.registry import Registry
-from hub.ui.cli.desk import Desk
+from hub.ui.desk.desk import Desk
 
 
 async def desk_for(desk: Desk, site: str) -> Desk:

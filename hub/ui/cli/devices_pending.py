@@ -17,8 +17,8 @@ from hub.registry import many
 from hub.registry.nouns import Device, DeviceState
 from hub.registry.registry import Registry
 from hub.ui.cli.dead_letters import strangers_letters
-from hub.ui.cli.desk import AsJson, Desk, desk_of, pairs_of
-from hub.ui.cli.personal import LEFT_OUT, Reason, Unmask, looks_like, veil_of
+from hub.ui.desk.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.desk.personal import LEFT_OUT, Reason, Unmask, looks_like, veil_of
 from hub.ui.fitness import add_fitting, change_fitting
 from hub.ui.printing import say_done, say_json, say_table
 from hub.ui.profiles.shelf import Shelf, shelf_of

@@ -7,7 +7,7 @@ import typer
 from hub.registry.nouns import DeviceState
 from hub.registry.registry import Registry
 from hub.ui.cli.broker import bring_in_step
-from hub.ui.cli.desk import AsJson, Desk, desk_of
+from hub.ui.desk.desk import AsJson, Desk, desk_of
 from hub.ui.printing import say_done
 
 

@@ -21,11 +21,11 @@ from hub.outward.ledger import Ledger
 from hub.outward.parcel import Outcome, Parcel, State
 from hub.outward.process import OutwardProcess
 from hub.outward.standing import Line, read_counts
-from hub.ui.cli.desk import Desk
-from hub.ui.cli.run import on_signals
+from hub.ui.desk.desk import Desk
 from hub.ui.pages.http import serve
 from hub.ui.pages.outward import outward_pages
 from hub.ui.printing import say_json, say_table
+from hub.ui.process.signals import on_signals
 from hub.ui.words import SHOWN_ID, moment
 
 LOOK_SECONDS = 60.0

@@ -14,7 +14,7 @@ from hub.registry import many
 from hub.registry.circumstances import read_place
 from hub.registry.nouns import Place
 from hub.registry.registry import Registry
-from hub.ui.cli.desk import AsJson, desk_of
+from hub.ui.desk.desk import AsJson, desk_of
 from hub.ui.printing import say_done
 from hub.ui.words import details
 

@@ -11,8 +11,8 @@ import typer
 from hub.model.effects import Reply
 from hub.registry.author import os_user
 from hub.sinks.control import Request, send_control
-from hub.ui.cli.desk import EXIT_FAILED, Desk
-from hub.ui.cli.whose import desk_for
+from hub.ui.desk.desk import EXIT_FAILED, Desk
+from hub.ui.desk.whose import desk_for
 from hub.ui.printing import say_done
 
 WAIT = timedelta(seconds=10)
