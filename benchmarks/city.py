@@ -22,7 +22,7 @@ from hub.city.chart import CityChart
 from hub.city.judging import City, Terms
 from hub.citywide.process import CityProcess, rules_of
 from hub.clock import SystemClock
-from hub.config import CitySettings, RedisSettings, Settings
+from hub.config.settings import CitySettings, RedisSettings, Settings
 from hub.model.effects import Entry, Event, Transition
 from hub.model.values import Severity
 from hub.registry.circumstances import set_fact

@@ -18,7 +18,7 @@ import mqtt5
 from pydantic import SecretStr
 
 from hub.clock import SystemClock
-from hub.config import BrokerKeeper, BrokerSettings, MqttPasswords, MqttSettings, Settings
+from hub.config.settings import BrokerKeeper, BrokerSettings, MqttPasswords, MqttSettings, Settings
 from hub.keeping import Keeper, mosquitto
 from hub.registry import credentials
 from hub.registry.nouns import Device, Site

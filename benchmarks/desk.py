@@ -14,13 +14,14 @@ from benchmarks.traffic import BUILDING, KIND, SITE, Traffic
 from hub import __version__
 from hub.bridge import topics
 from hub.bridge.frames import decode_packets
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.engine.ages import LESSONS
 from hub.engine.apply import Engine
 from hub.engine.rows import DeviceRow
 from hub.errors import ConfigError
 from hub.model.records import Batch, Body, Record, SessionCaughtUp, SessionConnected, Started
-from hub.revisions import read_yaml, revise
+from hub.revisions.files import read_yaml
+from hub.revisions.revision import revise
 from hub.sinks.timeseries.lines import WRITING
 
 JOURNAL = "00000000-0000-4000-8000-000000000001"

@@ -21,7 +21,7 @@ from benchmarks import (
 )
 from benchmarks.figures import Plan, Results
 from benchmarks.load import Advance
-from hub.config import TimeseriesStore
+from hub.config.settings import TimeseriesStore
 
 RIVALS = (nodered.RIVAL, telegraf.RIVAL, home_assistant.RIVAL, home_assistant.AUTOMATED)
 

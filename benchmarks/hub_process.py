@@ -22,7 +22,7 @@ import structlog
 from benchmarks.stage import Stage, cpu_ns
 from benchmarks.traffic import KIND, RULES, SITE, Traffic
 from hub.clock import SystemClock
-from hub.config import Settings, TimeseriesStore
+from hub.config.settings import Settings, TimeseriesStore
 from hub.errors import UnavailableError
 from hub.journal.state_file import read_tallies
 from hub.registry import many

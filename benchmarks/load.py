@@ -13,7 +13,7 @@ from benchmarks.publisher import Published, publish
 from benchmarks.stage import Stage, cpu_ns, staged
 from benchmarks.timing import Trial, timed
 from benchmarks.traffic import RULES, SITE, Traffic
-from hub.config import TimeseriesStore
+from hub.config.settings import TimeseriesStore
 from hub.errors import UnavailableError
 from simulators.mixture import Mixture
 

@@ -32,12 +32,12 @@ from benchmarks.desk import BATCH, NS_PER_MESSAGE, START_NS, Desk, Stopwatch, ca
 from benchmarks.figures import FULL
 from benchmarks.traffic import SITE
 from hub.bridge import topics
-from hub.config import CheckpointSettings, packaged
+from hub.config.settings import CheckpointSettings, packaged
 from hub.engine.apply import Engine
 from hub.model.heard import Handler
 from hub.registry.documents import documents
 from hub.registry.nouns import Site
-from hub.revisions import read_yaml
+from hub.revisions.files import read_yaml
 from hub.ui.cli.run import spare_the_collector
 from hub.ui.process.logs import LogLevel, configure_logging
 from simulators.mixture import Mixture

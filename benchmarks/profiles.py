@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hub.catalogue import Catalogue
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.errors import PoisonError
 from hub.model.heard import Handler
 from hub.normalize.compile import compile_profile

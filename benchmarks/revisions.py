@@ -29,7 +29,7 @@ from hub import parts
 from hub.bridge.frames import decode_packets
 from hub.bridge.uplink import Inbox
 from hub.clock import SystemClock
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.failpoints import NEVER
 from hub.journal.neighbours import opened
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox
@@ -40,7 +40,8 @@ from hub.pipeline import Applying, Hearing, Limits
 from hub.registry import many, rows, schema
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
-from hub.revising import Comparing, Files
+from hub.revisions.comparing import Comparing, Files
+from hub.revisions.files import read_content
 from simulators.mixture import Mixture
 
 EVERY_SECONDS, LOOK_SECONDS = 0.02, 0.001
@@ -179,7 +180,7 @@ async def _core(
     directory: Path, registry: Registry, topic: str, payload: bytes
 ) -> AsyncIterator[tuple[Core, dict[str, bytes]]]:
     settings, clock, inbox = Settings(data_dir=directory), SystemClock(), Inbox()
-    files = parts.read_content(settings)
+    files = read_content(settings)
     async with opened(directory, settings.partition, decode_packets) as (journal, state_file, _):
         engine = parts.make_engine(journal.id)
         comparing = Comparing(settings, clock, registry, engine.content, Files(files, {}))

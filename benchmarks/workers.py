@@ -33,7 +33,7 @@ from benchmarks.hub_process import ENVIRONMENT, READY_SECONDS, STOP_SECONDS
 from benchmarks.report import machine
 from benchmarks.stage import cpu_ns
 from benchmarks.traffic import BUILDING, DOMAINS, KIND, RULES, Traffic
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.errors import UnavailableError
 from hub.model.values import PlaceType
 from hub.registry.nouns import Device, Place, Site

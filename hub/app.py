@@ -17,7 +17,7 @@ from hub.beginning import Beginning, Step
 from hub.bridge.frames import decode_packets
 from hub.bridge.uplink import Inbox
 from hub.clock import Clock, in_turns, stroke
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.epochs import Epochs
 from hub.errors import ConfigError, StoppedError, UnavailableError
 from hub.failpoints import Failpoints
@@ -30,10 +30,11 @@ from hub.model.effects import LineWork, StreamWork, Transmission
 from hub.model.records import Body, Started, Tick
 from hub.pipeline import Applying, Hearing, Limits
 from hub.registry.registry import REGISTRY_ANSWER_SECONDS, Registry
-from hub.reloading import Reloading
 from hub.reports import Reports
-from hub.revising import Comparing, Files
-from hub.revisions import restored
+from hub.revisions.comparing import Comparing, Files
+from hub.revisions.files import read_content
+from hub.revisions.reloading import Reloading
+from hub.revisions.revision import restored
 from hub.sinks.control import ControlReader
 from hub.sinks.fence import Fence
 from hub.sinks.ownership import ASK_SECONDS, Claim, Ownership
@@ -73,7 +74,7 @@ class Hub:
         self._revising = asyncio.Lock()
         self._listening = Listening(settings, asks_sys=asks_sys)
         self._reports = Reports(self._note)
-        self._reloading = Reloading(partial(parts.read_content, settings), self._revise, self._note, clock)
+        self._reloading = Reloading(partial(read_content, settings), self._revise, self._note, clock)
 
     @property
     def registry_revision(self) -> int:
@@ -104,7 +105,7 @@ class Hub:
         stack.enter_context(Lock(self.settings.files_dir))
         await stack.enter_async_context(self.pages())
         at(Step.FILES)
-        yaml = await asyncio.to_thread(parts.read_content, self.settings)
+        yaml = await asyncio.to_thread(read_content, self.settings)
         at(Step.REGISTRY)
         registry = partial(Registry, self.settings.registry_url(), answer_seconds=REGISTRY_ANSWER_SECONDS)
         self.registry = await self.beginning.patiently(lambda: stack.enter_async_context(registry()), self._stop)

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from hub.clock import Clock
-from hub.config import BrokerKeeper, Settings, packaged
+from hub.config.settings import BrokerKeeper, Settings, packaged
 from hub.errors import ConfigError, HubError
 from hub.normalize.networks.load import load_networks
 from hub.normalize.networks.network import SourceRow

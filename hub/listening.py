@@ -9,7 +9,7 @@ import structlog
 
 from hub.bridge import topics
 from hub.bridge.topics import SessionName
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.engine.networks import Networks
 
 log = structlog.get_logger(__name__)

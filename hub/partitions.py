@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.errors import ConfigError
 
 FOLDER = "partitions"

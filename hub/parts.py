@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import timedelta
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
-import structlog
-
-from hub import __version__
 from hub.bridge import topics
 from hub.bridge.aiomqtt_session import AiomqttSession
 from hub.bridge.downlink import Downlink
@@ -28,28 +20,22 @@ from hub.bridge.topics import SessionName
 from hub.bridge.uplink import Inbox
 from hub.catalogue import Kind
 from hub.clock import Clock
-from hub.config import SessionChoice, Settings, TimeseriesStore, packaged
+from hub.config.settings import SessionChoice, Settings, TimeseriesStore
 from hub.engine.apply import Engine
 from hub.engine.networks import Networks
 from hub.engine.rows import Bodies
-from hub.errors import ConfigError, PoisonError
 from hub.failpoints import Failpoints, Place
 from hub.journal.archive import Archive
 from hub.journal.journal import Journal
 from hub.listening import filters_of
 from hub.model.effects import AlarmState, Reply, Twin
-from hub.model.records import NewRevision, Outcome
-from hub.normalize.load import load_profiles
-from hub.normalize.networks.directory import carried_over, directory_documents
-from hub.revisions import REGISTERED, read_yaml, revise
-from hub.rules.pseudonyms import DOCUMENT, KEY_BYTES, write_key
+from hub.model.records import Outcome
+from hub.revisions.files import shipped_kinds
 from hub.sinks.timeseries.lines import WRITING
 from hub.sinks.timeseries.local import LocalStore
 from hub.sinks.timeseries.store import Store
 from hub.sinks.twins import TwinChanges
 from hub.veil import Veil
-
-log = structlog.get_logger(__name__)
 
 WRITE_DEADLINE = timedelta(seconds=10)
 
@@ -121,47 +107,6 @@ def make_sessions(
     return sessions
 
 
-def understood(directories: Mapping[str, bytes], documents: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the documents that what sources say of their devices becomes, with the kinds among ``documents``."""
-    found: dict[str, bytes] = {}
-    if not directories:
-        return found
-    kinds = [Kind.model_validate_json(body) for key, body in documents.items() if key.startswith("kind/")]
-    for source, payload in directories.items():
-        try:
-            found |= directory_documents(source, payload, {kind.kind: kind for kind in kinds})
-        except (PoisonError, ValueError) as error:  # the engine has read it already: only a bug of ours leads here
-            log.error("directory_refused", source=source, reason=str(error))  # noqa: TRY400 -- nothing more to say
-    return found
-
-
-class Sought(NamedTuple):
-    """What a hub is to work with: files, rows of the registry (None: as they are held), what sources said of devices.
-
-    It is compared with what is ``superseded``, if anything is, instead of what the engine holds.
-    """
-
-    yaml: Mapping[str, bytes]
-    rows: Mapping[str, bytes] | None
-    directories: Mapping[str, bytes]
-    superseded: Mapping[str, bytes]
-
-
-def difference(settings: Settings, sought: Sought, held: Bodies) -> NewRevision | None:
-    """Return what leads from the documents that are ``held`` to those that are sought; None when nothing does.
-
-    ConfigError when the engine could not work with them. It takes a second with 100,000 devices: call it in a thread.
-    """
-    said = understood(sought.directories, sought.yaml)
-    others = {key: held[key] for key in held if not key.startswith("device/")}
-    rows = sought.rows
-    if rows is None:
-        rows = {key: held[key] for key in held if key.startswith(REGISTERED)}
-    kept = carried_over(others | said, rows.values())
-    wanted = {**sought.yaml, **rows, **secret_documents(settings), **kept}
-    return revise(sought.superseded or held, wanted, __version__)
-
-
 def make_downlink(settings: Settings, emit: Callable[[Outcome], None], clock: Clock, guard: Guard) -> Downlink:
     """Return the downlink; it connects as a user of its own."""
     failpoints = Failpoints(settings.failpoint)
@@ -197,22 +142,6 @@ def make_tool_client(settings: Settings, connection: str) -> ClientConfig:
     )
 
 
-def read_content(settings: Settings) -> dict[str, bytes]:
-    """Return kinds, profiles and rules: what ships with the hub, overlaid by the installation's."""
-    return read_yaml(profile_layers(settings.profiles_dir), rule_layers(settings.rules_dir))
-
-
-def read_profiles(settings: Settings) -> dict[str, bytes]:
-    """Return kinds and profiles alone: a quarter of the time."""
-    return read_yaml(profile_layers(settings.profiles_dir), [])
-
-
-@cache
-def shipped_kinds() -> Sequence[Kind]:
-    """Return the kinds that ship: what they mark as personal stays so where an installation's forgot the mark."""
-    return list(load_profiles([packaged("device_profiles") / "kinds"])[0].kinds.values())
-
-
 def veil_over(documents: Mapping[str, bytes]) -> Veil:
     """Return what masks, by the kinds that ship and those among ``documents``, which the hub works with."""
     kinds = [Kind.model_validate_json(body) for key, body in documents.items() if key.startswith("kind/")]
@@ -232,30 +161,6 @@ def answers_of(engine: Engine) -> Callable[[str], Reply | None]:
         return None if known is None else known[1]
 
     return answered
-
-
-def secret_documents(settings: Settings) -> dict[str, bytes]:
-    """Return the document with the key of pseudonyms."""
-    return {DOCUMENT: write_key(key_of(settings.city.secret.get_secret_value(), settings.data_dir))}
-
-
-def key_of(secret: str, directory: Path) -> bytes:
-    """Return what makes pseudonyms: of the settings' ``secret``, or of a file that only we may read, made once."""
-    if secret:
-        return hashlib.blake2b(secret.encode(), digest_size=KEY_BYTES).digest()
-    path = directory / "pseudonyms.key"
-    if not path.exists():
-        draft = directory / f"pseudonyms.{uuid4().hex}"
-        draft.touch(mode=0o600)
-        draft.write_bytes(secrets.token_bytes(KEY_BYTES))
-        with suppress(FileExistsError):  # a hub and a city engine that begin at the same time take the same one
-            path.hardlink_to(draft)
-        draft.unlink()
-    found = path.read_bytes()
-    if len(found) != KEY_BYTES:
-        hint = "restore it; without it cards and plates get other pseudonyms than before"
-        raise ConfigError("key_damaged", f"{len(found)} bytes instead of {KEY_BYTES}", file=str(path), hint=hint)
-    return found
 
 
 class EngineTwins:
@@ -295,17 +200,3 @@ def tls_of(settings: Settings) -> ssl.SSLContext | None:
     if mqtt.cert_file is not None:
         context.load_cert_chain(str(mqtt.cert_file), None if mqtt.key_file is None else str(mqtt.key_file))
     return context
-
-
-def profile_layers(own: Path | None) -> list[Path]:
-    """Return where kinds, profiles and networks are: what ships, and the installation's ``own`` over it."""
-    return [packaged("device_profiles"), *_overlay(own)]
-
-
-def rule_layers(own: Path | None) -> list[Path]:
-    """Return where rules and scenes are: what ships, and the installation's ``own`` over it."""
-    return [packaged("rules"), packaged("scenes"), *_overlay(own)]
-
-
-def _overlay(directory: Path | None) -> list[Path]:
-    return [] if directory is None else [directory]

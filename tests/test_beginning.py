@@ -16,7 +16,14 @@ from structlog.testing import capture_logs
 from hub.app import Hub
 from hub.beginning import Beginning, Step
 from hub.clock import SystemClock
-from hub.config import HttpSettings, MqttSettings, RedisSettings, RegistrySettings, Settings, TimeseriesSettings
+from hub.config.settings import (
+    HttpSettings,
+    MqttSettings,
+    RedisSettings,
+    RegistrySettings,
+    Settings,
+    TimeseriesSettings,
+)
 from hub.errors import StoppedError, UnavailableError
 from hub.metrics import Metrics
 from hub.services.child import free_port

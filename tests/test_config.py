@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from hub.config import Settings, TimeseriesStore, packaged, read_settings
+from hub.config.provenance import leaves_of
+from hub.config.settings import Settings, TimeseriesStore, packaged, read_settings
 from hub.errors import ConfigError
-from hub.provenance import leaves_of
 from tests.house.rooms import HOUSE
 
 

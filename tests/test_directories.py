@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from hub.app import Hub
 from hub.clock import SystemClock
-from hub.config import MqttSettings, RedisSettings, Settings, TimeseriesSettings
+from hub.config.settings import MqttSettings, RedisSettings, Settings, TimeseriesSettings
 from hub.errors import UnavailableError
 from hub.model.effects import Effects
 from hub.registry.nouns import Device, Site, Source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.engine.networks import Networks
 from hub.listening import Listening, sites_heard
 from hub.partitions import settings_of

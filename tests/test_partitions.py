@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.errors import ConfigError
 from hub.partitions import emptiest, partitions_of, settings_of, shares_of
 

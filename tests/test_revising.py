@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from hub.clock import SystemClock
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.errors import ConfigError
 from hub.registry import changes
 from hub.registry.many import put_devices
 from hub.registry.nouns import Device, Site, Source
 from hub.registry.registry import Registry
-from hub.revising import Comparing, Files
+from hub.revisions.comparing import Comparing, Files
 from tests.engine.desk import Desk, documents
 from tests.engine.foreign import listing
 from tests.registry.conftest import sqlite_url

@@ -10,7 +10,7 @@ import pytest
 from hub.engine.device import Device
 from hub.engine.outfits import Outfits
 from hub.errors import ConfigError
-from hub.revisions import revise
+from hub.revisions.revision import revise
 from tests.engine.desk import COMMUNITY, Desk, device, documents
 
 WANTED = documents(*COMMUNITY)

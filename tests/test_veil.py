@@ -6,7 +6,7 @@ import pytest
 
 from hub.catalogue import Kind
 from hub.model.values import Scalar
-from hub.parts import shipped_kinds
+from hub.revisions.files import shipped_kinds
 from hub.rules.intervals import Between
 from hub.veil import Veil, masked, masked_plates
 

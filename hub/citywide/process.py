@@ -18,12 +18,13 @@ from hub.citywide.history import Historian
 from hub.citywide.keeping import CITY, Keeper, claim_of
 from hub.citywide.watch import Watch
 from hub.clock import Clock
-from hub.config import Settings, packaged
+from hub.config.settings import Settings, packaged
 from hub.durations import nanoseconds
 from hub.errors import ConfigError, UnavailableError
 from hub.journal.files import Lock
-from hub.parts import key_of, make_store
+from hub.parts import make_store
 from hub.registry.registry import REGISTRY_ANSWER_SECONDS, Registry
+from hub.revisions.pseudonym_key import key_of
 from hub.sinks.ownership import ASK_SECONDS, Ownership
 from hub.sinks.redis_link import ANSWER_SECONDS, Link, RedisAddress
 

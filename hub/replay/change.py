@@ -13,7 +13,7 @@ from hub.model.effects import AlarmState, Event
 from hub.normalize.networks.directory import MADE
 from hub.replay.beginning import revise_now
 from hub.replay.present import Present
-from hub.revisions import revise
+from hub.revisions.revision import revise
 
 YAML = ("kind/", "profile/", "network/", "rule/", "scene/")
 

@@ -12,7 +12,7 @@ from hub.model.effects import Effects
 from hub.model.records import Record, Revision
 from hub.replay.beginning import Beginning, engine_at, entries_of, revise_now
 from hub.replay.tape import Tape
-from hub.revisions import revise
+from hub.revisions.revision import revise
 
 Progress = Callable[[Record], None]
 

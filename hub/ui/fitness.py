@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from hub import __version__
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.errors import ConfigError
-from hub.parts import read_content
 from hub.registry import many
 from hub.registry.documents import documents
 from hub.registry.nouns import Device, DeviceState, Site, Source
 from hub.registry.registry import Registry
-from hub.revisions import revise
+from hub.revisions.files import read_content
+from hub.revisions.revision import revise
 from hub.ui.cli.sources import compiled
 
 

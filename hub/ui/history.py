@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from hub.config import TimeseriesStore
+from hub.config.settings import TimeseriesStore
 from hub.model.effects import Event, Transition, Where
 from hub.model.values import Scalar, Severity
 from hub.parts import make_store

@@ -15,7 +15,7 @@ from pathlib import Path
 import aiohttp
 import orjson
 
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.services.child import free_port
 from tests.servers.valkey import PASSWORD
 from tests.waiting import wait_until

@@ -10,7 +10,7 @@ from hub.city.load import city_documents, problems, read_city_rules
 from hub.city.rule import CityRule, CityTest
 from hub.city.sentence import sentence
 from hub.city.testing import run_case
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.errors import ConfigError
 from hub.rules.rule import Rule
 from hub.yaml_documents import load_tree, validate

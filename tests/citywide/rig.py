@@ -12,14 +12,14 @@ from pydantic import SecretStr
 from hub.city.judging import City, Terms
 from hub.citywide.process import CityProcess, rules_of
 from hub.clock import SystemClock
-from hub.config import CitySettings, HttpSettings, RedisSettings, Settings
+from hub.config.settings import CitySettings, HttpSettings, RedisSettings, Settings
 from hub.durations import nanoseconds, read_duration
 from hub.model.effects import Event
 from hub.model.values import PlaceType
-from hub.parts import key_of
 from hub.registry.circumstances import set_fact
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
+from hub.revisions.pseudonym_key import key_of
 from hub.services.child import free_port
 from hub.sinks.redis_link import Link
 from hub.sinks.rounds import Rounds, streams_of

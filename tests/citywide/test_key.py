@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hub.errors import ConfigError
-from hub.parts import key_of
+from hub.revisions.pseudonym_key import key_of
 
 
 def test_processes_that_begin_at_the_same_time_take_the_same_key(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from urllib.request import urlopen
 import pytest
 
 from hub.citywide.keeping import read_standing
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.sinks.redis_link import Link
 from tests.citywide.rig import GARDEN, HARBOUR, NOWHERE, ids, register, settings_of, should_be_told, swipe, told, write
 from tests.servers.valkey import ValkeyServer

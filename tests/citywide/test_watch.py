@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from hub.city.chart import CityChart
 from hub.citywide.keeping import CITY, read_standing
 from hub.clock import SystemClock
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.errors import ConfigError, OwnershipLostError
 from hub.model.effects import Event
 from hub.model.values import Scalar

@@ -11,13 +11,14 @@ import orjson
 
 from hub.bridge import topics
 from hub.catalogue import Catalogue
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.engine.apply import Engine
 from hub.model.effects import Effects, Event, Writing
 from hub.model.heard import Heard, Publish
 from hub.model.records import Batch, Body, Record, SessionCaughtUp, SessionConnected, SessionLost, Started, Tick
 from hub.normalize.load import load_profiles
-from hub.revisions import read_scenes, read_yaml, revise
+from hub.revisions.files import read_scenes, read_yaml
+from hub.revisions.revision import revise
 from hub.rules.rule import write_rule
 
 SECOND = 1_000_000_000

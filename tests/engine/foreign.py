@@ -11,7 +11,7 @@ from hub.model.effects import Effects, Reply
 from hub.model.heard import Publish
 from hub.model.records import Control
 from hub.normalize.networks.directory import carried_over
-from hub.parts import understood
+from hub.revisions.comparing import understood
 from tests.engine.desk import SECOND, Desk, device, documents
 from tests.normalize.networks.bridge import SMOKE
 

@@ -13,7 +13,7 @@ import orjson
 from hub.bridge import topics
 from hub.bridge.frames import decode_packets
 from hub.catalogue import Catalogue
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.durations import nanoseconds
 from hub.engine.apply import Engine
 from hub.model.effects import Effects

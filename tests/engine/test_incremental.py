@@ -27,7 +27,7 @@ from hub.engine.state import State
 from hub.errors import ConfigError
 from hub.model.heard import Publish
 from hub.model.records import NewRevision, Record
-from hub.revisions import differing
+from hub.revisions.revision import differing
 from tests.engine.desk import Desk, device, documents, encoded
 from tests.engine.foreign import RAW, foreign
 from tests.engine.test_work import counted

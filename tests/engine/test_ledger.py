@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.engine.unsettled import Unsettled
 from hub.model.heard import Publish, Reading
 from hub.model.records import SessionConnected, Started

@@ -18,7 +18,7 @@ from hub.model.effects import Event
 from hub.model.heard import Publish
 from hub.model.records import Control, Started
 from hub.model.values import Scalar
-from hub.revisions import restored, revise
+from hub.revisions.revision import restored, revise
 from hub.rules.rule import Rule, write_rule
 from hub.rules.states import CompiledRule
 from tests.engine.desk import JOURNAL, SECOND, SESSIONS, Desk, device, documents, encoded

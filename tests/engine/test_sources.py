@@ -9,7 +9,7 @@ import pytest
 from hub.engine.hearing import Ear
 from hub.errors import ConfigError
 from hub.model.heard import Publish
-from hub.revisions import revise
+from hub.revisions.revision import revise
 from tests.engine.desk import ALARM, NORMAL, Desk, device, documents
 from tests.engine.foreign import (
     APPLICATION,

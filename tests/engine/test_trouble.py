@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.rules.rule import Rule
 from hub.rules.testing import differences
 from hub.yaml_documents import load_documents, validate

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from tests.house.rooms import HOUSE, modules
 
 PROJECT: dict[str, Any] = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))

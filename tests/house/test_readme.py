@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hub.bridge import topics
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.model.values import TopicClass
 from hub.normalize.encode import encode_command
 from hub.normalize.load import load_profiles

@@ -24,7 +24,7 @@ from hub.journal.state_file import Saved, StateFile
 from hub.model.effects import AlarmState, Effects, LineWork, StreamWork, Transmission
 from hub.model.records import Body, Outcome, OutcomeKind, Record, Started
 from hub.pipeline import Applying, Hearing, Limits
-from hub.revisions import restored, revise
+from hub.revisions.revision import restored, revise
 from hub.sinks.fence import Fence
 from hub.sinks.ownership import Claim, Ownership
 from hub.sinks.redis_link import Link

@@ -7,8 +7,8 @@ from functools import cache
 
 import orjson
 
-from hub.config import packaged
-from hub.revisions import read_yaml
+from hub.config.settings import packaged
+from hub.revisions.files import read_yaml
 from tests.engine.desk import device
 
 KINDS = ("smoke_sensor", "access_controller", "face_terminal", "elevator", "ai_camera", "environment_sensor")

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.durations import Duration, read_duration, write_duration
 from hub.errors import ConfigError
 from hub.yaml_documents import load_documents, load_tree, validate

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from hub.app import Hub
 from hub.bridge.uplink import Inbox
 from hub.clock import SystemClock
-from hub.config import MqttSettings, RedisSettings, Settings, TimeseriesSettings
+from hub.config.settings import MqttSettings, RedisSettings, Settings, TimeseriesSettings
 from hub.errors import HubError
 from hub.ui.pages.observing import Watch
 from tests.machine import needs_mosquitto

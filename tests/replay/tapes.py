@@ -10,7 +10,7 @@ import mqtt5
 from hub.bridge.frames import decode_packets
 from hub.journal.journal import Journal
 from hub.model.records import Batch, Body, Record, Revision, SessionCaughtUp, SessionConnected, Started, Tick
-from hub.revisions import revise
+from hub.revisions.revision import revise
 from tests.engine.desk import ALARM, NORMAL, SECOND, START, device, documents
 
 PARTITION = "main"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import orjson
 import pytest
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.errors import ConfigError
 from hub.model.records import Control
 from hub.model.values import Scalar

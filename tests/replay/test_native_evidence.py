@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hub.authoring.trace import Sent, trace
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.normalize.profile import Profile
 from hub.replay.evidence import NATIVE
 from hub.ui.profiles.shelf import Shelf

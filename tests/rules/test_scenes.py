@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.errors import ConfigError
 from hub.normalize.load import load_profiles
-from hub.revisions import read_scenes
+from hub.revisions.files import read_scenes
 from hub.rules.scene import Scene, default_of
 from simulators.scenario import read_scenarios
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.normalize.load import load_profiles
 from hub.rules.rule import Rule
 from hub.rules.sentence import sentence, subject

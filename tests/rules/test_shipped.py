@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.normalize.load import load_profiles
 from hub.rules.check import problems
 from hub.rules.names import scope_of

@@ -17,7 +17,7 @@ import pytest
 from pydantic import SecretStr
 
 from hub.clock import Clock, SystemClock
-from hub.config import BrokerKeeper, BrokerSettings, LimitSettings, MqttPasswords, MqttSettings, Settings
+from hub.config.settings import BrokerKeeper, BrokerSettings, LimitSettings, MqttPasswords, MqttSettings, Settings
 from hub.keeping import Keeper, authority_of, mosquitto
 from hub.registry import credentials
 from hub.registry.brokers.broker import BrokerUser, Drift

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.normalize.compile import compile_profile
 from hub.normalize.encode import encode_command
 from hub.normalize.load import load_profiles

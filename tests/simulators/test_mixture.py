@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.normalize.compile import compile_profile
 from hub.normalize.load import load_profiles
 from hub.normalize.native import compile_native

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hub.config import read_settings
+from hub.config.settings import read_settings
 from hub.journal.readings import read_progress
 from hub.ui.backups import settings_text
 from hub.ui.backups.making import PAGES, snapshot

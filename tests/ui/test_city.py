@@ -15,7 +15,7 @@ from urllib.request import urlopen
 import pytest
 
 from hub.city.chart import position_of
-from hub.config import read_settings
+from hub.config.settings import read_settings
 from hub.registry.circumstances import set_fact
 from hub.registry.nouns import Device, Site
 from hub.registry.registry import Registry

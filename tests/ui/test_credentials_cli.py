@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from hub.clock import SystemClock
-from hub.config import read_settings
+from hub.config.settings import read_settings
 from hub.keeping import mosquitto
 from hub.registry.brokers.knock import Answer, knock
 from hub.services.child import free_port

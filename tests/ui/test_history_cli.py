@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from hub.clock import SystemClock
-from hub.config import read_settings
+from hub.config.settings import read_settings
 from hub.rules.pseudonyms import pseudonym
 from hub.sinks.redis_link import Link, RedisAddress
 from hub.sinks.streams import domain_key

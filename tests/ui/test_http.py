@@ -9,7 +9,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from hub.config import HttpSettings
+from hub.config.settings import HttpSettings
 from hub.errors import ConfigError
 from hub.metrics import Metrics
 from hub.services.child import free_port

@@ -16,7 +16,7 @@ import pytest
 from paho.mqtt import publish
 from typing_extensions import override
 
-from hub.config import read_settings
+from hub.config.settings import read_settings
 from hub.registry import credentials
 from hub.registry.brokers.knock import Answer, knock
 from hub.registry.registry import Registry

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hub.clock import SystemClock
-from hub.config import read_settings
+from hub.config.settings import read_settings
 from hub.errors import UnavailableError
 from hub.outward.ledger import Ledger
 from hub.outward.parcel import State

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hub.clock import SystemClock
-from hub.config import MqttSettings
+from hub.config.settings import MqttSettings
 from hub.errors import ConfigError
 from hub.services.broker import IotcoreService
 from hub.services.child import free_port

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from hub.app import Hub
 from hub.bridge.topics import SYS_DROPPED
 from hub.clock import SystemClock
-from hub.config import MqttSettings, RedisSettings, Settings, TimeseriesSettings
+from hub.config.settings import MqttSettings, RedisSettings, Settings, TimeseriesSettings
 from hub.ui.pages.observing import Watch, broker_dropped
 from hub.ui.pages.readiness import Drops, Vitals, reasons
 from tests.machine import needs_mosquitto

@@ -8,12 +8,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.model.values import PlaceType, Scalar
 from hub.outward.wishes import Wishes, read_wishes
-from hub.parts import read_profiles
 from hub.registry.documents import circumstances, documents
 from hub.registry.nouns import Device, Params, Place, SceneOff, Site
+from hub.revisions.files import read_profiles
 from hub.ui.scenes.check import Grade, check
 from hub.ui.scenes.reach import Ground
 from hub.ui.scenes.shelf import Known, read_shelf

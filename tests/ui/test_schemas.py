@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.ui.schemas import Noun, schema_of
 from hub.yaml_documents import load_documents
 from tests.house.rooms import HOUSE

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.registry import credentials
 from hub.registry.registry import Registry
 from tests.machine import needs

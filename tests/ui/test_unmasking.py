@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hub.catalogue import Typed
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.metrics import Metrics
 from hub.parts import veil_over
 from hub.replay.points import Example, Tally

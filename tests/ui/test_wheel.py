@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.yaml_documents import load_tree
 from tests.house.rooms import HOUSE, modules
 from tests.ui.installation import environment

@@ -17,7 +17,8 @@ from sqlalchemy import make_url
 
 from hub import __version__
 from hub.clock import Clock
-from hub.config import SECRETS_FILE, Settings
+from hub.config.provenance import leaves_of
+from hub.config.settings import SECRETS_FILE, Settings
 from hub.errors import ConfigError, UnavailableError
 from hub.journal.files import connect, translate
 from hub.journal.neighbours import journal_path, state_path
@@ -25,7 +26,6 @@ from hub.journal.readings import read_progress
 from hub.outward.standing import FILE as LEDGER
 from hub.outward.standing import ledgers_in
 from hub.partitions import FOLDER, partitions_of, settings_of
-from hub.provenance import leaves_of
 from hub.registry.copying import copy
 from hub.registry.database import Database
 from hub.ui.backups.manifest import FORMAT, NAME, Kept, Manifest, Tick, part_of

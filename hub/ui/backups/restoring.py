@@ -10,9 +10,9 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from hub.config import SECRETS_FILE
+from hub.config.settings import SECRETS_FILE
+from hub.config.toml_files import read_layers
 from hub.errors import ConfigError, CorruptError, UnavailableError
-from hub.toml_files import read_layers
 from hub.ui.backups.manifest import NAME, Manifest, Part, Tick, copied, read_manifest
 from hub.ui.backups.settings_text import DATA, PLACES, moved
 

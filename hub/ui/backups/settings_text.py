@@ -9,9 +9,9 @@ from typing import Any
 import tomlkit
 from pydantic import SecretStr
 
-from hub.config import Settings
+from hub.config.provenance import HIDDEN, leaves_of
+from hub.config.settings import Settings
 from hub.errors import ConfigError
-from hub.provenance import HIDDEN, leaves_of
 
 DATA = "data_dir"
 COPIED = {

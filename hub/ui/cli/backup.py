@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from hub.config import settings_file
+from hub.config.settings import settings_file
 from hub.ui.backups.making import Backup
 from hub.ui.desk.desk import AsJson, desk_of
 from hub.ui.printing import say_json

@@ -17,7 +17,7 @@ from hub.citywide.keeping import Standing, read_standing
 from hub.citywide.process import CityProcess, directories_of, rules_of
 from hub.errors import ConfigError
 from hub.metrics import Metrics
-from hub.parts import read_content
+from hub.revisions.files import read_content
 from hub.rules.problem import Weight
 from hub.rules.rule import read_rule
 from hub.ui.cli.run import spare_the_collector

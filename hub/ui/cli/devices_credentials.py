@@ -16,7 +16,7 @@ import orjson
 import segno
 import typer
 
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.errors import ConfigError
 from hub.keeping import authority_of, keeper_of, source_topics
 from hub.registry import credentials

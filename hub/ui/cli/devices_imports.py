@@ -13,12 +13,12 @@ from typing import Annotated, TypeVar
 import typer
 
 from hub.model.values import PlaceType
-from hub.parts import read_content
 from hub.registry import many
 from hub.registry.credentials import make_secrets
 from hub.registry.nouns import Device, DeviceState, Geometry, Place
 from hub.registry.registry import Registry
 from hub.registry.validation import Key, Problem
+from hub.revisions.files import read_content
 from hub.ui.cli.devices_credentials import new_file, tell_broker, write_secrets
 from hub.ui.cli.sources import compiled
 from hub.ui.desk.desk import AsJson, Desk, desk_of

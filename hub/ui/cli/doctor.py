@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from hub.config import BrokerKeeper
+from hub.config.settings import BrokerKeeper
 from hub.keeping import directory_of
 from hub.registry.brokers.mosquitto_files import CONFIG
 from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of

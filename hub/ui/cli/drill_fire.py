@@ -17,8 +17,9 @@ from rich.text import Text
 from hub.errors import UnavailableError
 from hub.model.effects import AlarmState, Reply
 from hub.model.values import Scalar
-from hub.parts import make_tool_client, read_profiles
+from hub.parts import make_tool_client
 from hub.replay.tape import tape_of
+from hub.revisions.files import read_profiles
 from hub.sinks.control import Request
 from hub.sinks.redis_link import Link
 from hub.sinks.stream_readers import read_twins

@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 import structlog
 import typer
 
-from hub.config import ForwardSettings, HttpSettings, Settings
+from hub.config.settings import ForwardSettings, HttpSettings, Settings
 from hub.durations import nanoseconds
 from hub.errors import ConfigError
 from hub.model.values import Severity

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from hub.bridge.frames import decode_packets
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.errors import ConfigError
 from hub.journal.files import Lock
 from hub.journal.neighbours import journal_path, opened

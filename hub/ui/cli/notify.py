@@ -13,7 +13,7 @@ import msgspec
 import structlog
 import typer
 
-from hub.config import HttpSettings
+from hub.config.settings import HttpSettings
 from hub.durations import write_duration
 from hub.errors import ConfigError, HubError, UnavailableError
 from hub.metrics import Metrics

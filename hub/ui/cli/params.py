@@ -10,11 +10,11 @@ import typer
 
 from hub.errors import ConfigError
 from hub.model.values import Scalar
-from hub.parts import read_content
 from hub.registry import circumstances
 from hub.registry.documents import scope_of
 from hub.registry.nouns import Params
 from hub.registry.registry import Registry
+from hub.revisions.files import read_content
 from hub.rules.names import suggestion
 from hub.rules.rule import Rule, read_rule
 from hub.ui.desk.desk import AsJson, Desk, desk_of, pairs_of

@@ -9,10 +9,10 @@ import typer
 
 from hub.errors import ConfigError
 from hub.model.values import PlaceType, Scalar
-from hub.parts import read_content
 from hub.registry import circumstances
 from hub.registry.nouns import Place
 from hub.registry.registry import Registry
+from hub.revisions.files import read_content
 from hub.rules.rule import read_rule
 from hub.rules.settling import in_force
 from hub.ui.cli import devices_imports, places_geometry

@@ -13,11 +13,12 @@ from hub.bridge.topics import SessionName
 from hub.engine.networks import Networks
 from hub.errors import ConfigError
 from hub.listening import filters_of, sites_heard
-from hub.parts import make_tool_client, read_content
+from hub.parts import make_tool_client
 from hub.registry.registry import Registry
 from hub.replay import recorder
 from hub.replay.recording import Recorder
-from hub.revisions import revise
+from hub.revisions.files import read_content
+from hub.revisions.revision import revise
 from hub.ui.desk.desk import Desk, as_duration, desk_of
 from hub.ui.desk.personal import Reason
 from hub.ui.progress import recording_bar

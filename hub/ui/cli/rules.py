@@ -9,12 +9,11 @@ from typing import Annotated
 import typer
 
 from hub.catalogue import Catalogue
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.errors import ConfigError
 from hub.normalize.load import load_profiles
 from hub.normalize.profile import Profile
-from hub.parts import profile_layers, rule_layers
-from hub.revisions import RULE_NOUNS, scenes_of
+from hub.revisions.files import RULE_NOUNS, profile_layers, rule_layers, scenes_of
 from hub.rules.check import problems
 from hub.rules.coverage import Grain
 from hub.rules.names import suggestion

@@ -12,10 +12,10 @@ import typer
 
 from hub.errors import UnavailableError
 from hub.model.effects import Reply
-from hub.parts import read_content
-from hub.reloading import RELOAD, digest_of
 from hub.replay.change import Plan, RuleChange, plan
 from hub.replay.present import present
+from hub.revisions.files import read_content
+from hub.revisions.reloading import RELOAD, digest_of
 from hub.sinks.control import Request
 from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.desk.personal import masking

@@ -12,14 +12,13 @@ import typer
 
 from hub.errors import ConfigError
 from hub.model.values import Scalar
-from hub.parts import profile_layers, rule_layers
 from hub.replay.beginning import Fidelity, beginning, checkpoints
 from hub.replay.difference import Comparison, Difference, Told
 from hub.replay.lockstep import Lockstep, Pair
 from hub.replay.points import Points, Tally
 from hub.replay.recording import RecordingTape
 from hub.replay.tape import Tape, tape_of
-from hub.revisions import read_yaml
+from hub.revisions.files import profile_layers, read_yaml, rule_layers
 from hub.ui.desk.desk import AsJson, Desk, desk_of
 from hub.ui.desk.personal import Reason, Unmask, veil_of
 from hub.ui.printing import say_json, say_table

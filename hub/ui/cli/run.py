@@ -17,7 +17,7 @@ from aiohttp import web
 from hub.app import Hub
 from hub.beginning import Step
 from hub.clock import Clock
-from hub.config import RedisSettings, Settings
+from hub.config.settings import RedisSettings, Settings
 from hub.errors import ConfigError, StoppedError
 from hub.metrics import Metrics
 from hub.partitions import partitions_of, settings_of, shares_of

@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from hub.config import BrokerKeeper
+from hub.config.settings import BrokerKeeper
 from hub.errors import ConfigError
 from hub.outward.wishes import read_wishes
-from hub.parts import read_profiles
 from hub.registry.circumstances import read_params
 from hub.registry.registry import Registry
 from hub.registry.scenes import read_scenes_off
+from hub.revisions.files import read_profiles
 from hub.rules.scene import Scene
 from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, as_duration, desk_of
 from hub.ui.desk.whose import partition_of

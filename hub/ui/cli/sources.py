@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.engine.rows import Document
 from hub.errors import ConfigError
 from hub.journal.files import read_rows

@@ -13,7 +13,15 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from hub.clock import Clock
-from hub.config import BrokerKeeper, BrokerSettings, HttpSettings, MqttPasswords, MqttSettings, RedisSettings, Settings
+from hub.config.settings import (
+    BrokerKeeper,
+    BrokerSettings,
+    HttpSettings,
+    MqttPasswords,
+    MqttSettings,
+    RedisSettings,
+    Settings,
+)
 from hub.durations import write_duration
 from hub.errors import ConfigError
 from hub.keeping import Keeper, directory_of, mosquitto

@@ -14,7 +14,7 @@ import orjson
 import typer
 
 from hub.clock import SystemClock
-from hub.config import Settings, read_settings, settings_file
+from hub.config.settings import Settings, read_settings, settings_file
 from hub.durations import read_duration, read_seconds
 from hub.errors import ConfigError
 from hub.partitions import partitions_of, settings_of

@@ -14,7 +14,7 @@ import typer
 from aiohttp import web
 
 from hub.clock import Clock
-from hub.config import HttpSettings
+from hub.config.settings import HttpSettings
 from hub.errors import ConfigError
 from hub.metrics import Metrics
 from hub.outward.ledger import Ledger

@@ -12,7 +12,7 @@ import typer
 from hub.catalogue import Kind
 from hub.errors import ConfigError, HubError
 from hub.normalize.payload import Format
-from hub.parts import shipped_kinds
+from hub.revisions.files import shipped_kinds
 from hub.rules.rule import Rule, write_rule
 from hub.ui.desk.desk import Desk
 from hub.ui.profiles.shelf import Shelf

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from typing_extensions import override
 
 from hub.clock import Clock
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.errors import HubError
 
 F = TypeVar("F")

@@ -17,12 +17,12 @@ from typing import ClassVar
 from uuid import uuid4
 
 from hub.bridge.frames import decode_packets
-from hub.config import SECRETS_FILE
+from hub.config.provenance import HIDDEN
+from hub.config.settings import SECRETS_FILE
 from hub.errors import ConfigError, HubError
 from hub.journal.neighbours import journal_path
 from hub.journal.readings import read_last
 from hub.journal.room import LOW_BYTES
-from hub.provenance import HIDDEN
 from hub.ui.doctor.findings import Scene, Verdict, bad, good, unseen, weak
 
 MEMORY = frozenset({"tmpfs", "ramfs"})

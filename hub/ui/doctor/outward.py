@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from hub.clock import Clock
-from hub.config import ForwardSettings, Settings
+from hub.config.settings import ForwardSettings, Settings
 from hub.durations import write_duration
 from hub.errors import ConfigError
 from hub.journal.files import is_held

@@ -14,7 +14,7 @@ import aiohttp
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.journal.files import read_rows
 from hub.journal.neighbours import journal_path
 from hub.registry import upgrading

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from hub.config import TimeseriesStore
+from hub.config.settings import TimeseriesStore
 from hub.errors import HubError, UnavailableError
 from hub.parts import make_store
 from hub.sinks.timeseries.store import Query, Row, Span, Store, Written

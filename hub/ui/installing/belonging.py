@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from hub.config import DEFAULT_FILE
+from hub.config.settings import DEFAULT_FILE
 
 log = structlog.get_logger(__name__)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from hub.config import SECRETS_FILE, CitySettings
+from hub.config.settings import SECRETS_FILE, CitySettings
+from hub.config.toml_files import read_layers
 from hub.registry.brokers.mosquitto_files import TlsListener
 from hub.registry.hashing import new_secret
 from hub.services.broker import DAEMON_PATH
-from hub.toml_files import read_layers
 
 HUB_USERS = ("telemetry", "events", "downlink", "record", "doctor", "drill")
 """Each connection of the hub is a user of its own; three of them for `hub record`, `hub doctor`, `hub drill`."""

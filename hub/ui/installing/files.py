@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from hub.clock import SystemClock
-from hub.config import SECRETS_FILE
+from hub.config.settings import SECRETS_FILE
 from hub.registry.brokers.broker import BrokerUser, Roster
 from hub.registry.brokers.grants import ANY, SourceTopics, of_hub
 from hub.registry.brokers.mosquitto import Mosquitto

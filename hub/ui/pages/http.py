@@ -12,7 +12,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from hub.config import HttpSettings
+from hub.config.settings import HttpSettings
 from hub.errors import ConfigError
 from hub.metrics import Metrics
 from hub.ui.pages.readiness import Reason, Vitals, reasons

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import mqtt5
 
-from hub.config import MqttSettings
+from hub.config.settings import MqttSettings
 from hub.errors import ConfigError
 
 PATIENCE_SECONDS = 3.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from hub.authoring.coverage import unsent
 from hub.authoring.skeleton import TODO
 from hub.catalogue import NUMBERS, Catalogue, Kind
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.engine.guards import compile_guards, with_confirms
 from hub.errors import ConfigError
 from hub.normalize.examples import expectations
@@ -18,7 +18,7 @@ from hub.normalize.load import NOUNS, read_profile, whole
 from hub.normalize.networks.network import Network
 from hub.normalize.profile import Profile
 from hub.normalize.sources import ByteSource, each_of
-from hub.parts import profile_layers
+from hub.revisions.files import profile_layers
 from hub.rules.names import suggestion
 from hub.rules.problem import Weight
 from hub.ui.findings import Finding, finding_of

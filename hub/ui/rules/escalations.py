@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from hub.config import Settings, packaged
+from hub.config.settings import Settings, packaged
 from hub.outward.untold import Untold, untold
 from hub.outward.wishes import Wishes
-from hub.revisions import RULE_NOUNS
+from hub.revisions.files import RULE_NOUNS
 from hub.rules.rule import Rule
 from hub.yaml_documents import Document, load_tree, validate
 

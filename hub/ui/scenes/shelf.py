@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.errors import ConfigError
 from hub.model.values import Scalar
-from hub.parts import rule_layers
 from hub.registry.nouns import Params, SceneOff
-from hub.revisions import read_scenes
+from hub.revisions.files import read_scenes, rule_layers
 from hub.rules.names import suggestion
 from hub.rules.rule import Rule, write_rule
 from hub.rules.scene import Scene, default_of, write_scene

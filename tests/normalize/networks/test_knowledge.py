@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.errors import ConfigError, PoisonError
 from hub.model.heard import Handler
 from hub.normalize.load import load_profiles

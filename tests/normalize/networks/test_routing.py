@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.errors import ConfigError
 from hub.normalize.networks.load import load_networks
 from hub.normalize.networks.network import SourceRow

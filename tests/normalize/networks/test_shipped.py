@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.normalize.networks.envelope import EnvelopeClass
 from hub.normalize.networks.examples import check_example
 from hub.normalize.networks.load import load_networks

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.errors import PoisonError
 from hub.model.heard import Reading
 from hub.normalize.compile import compile_downlinks, compile_profile

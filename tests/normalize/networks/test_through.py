@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.config import packaged
+from hub.config.settings import packaged
 from hub.errors import PoisonError
 from hub.normalize.compile import compile_downlinks, compile_profile
 from hub.normalize.examples import payload_bytes

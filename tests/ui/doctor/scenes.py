@@ -8,7 +8,7 @@ from typing import Any
 from typing_extensions import override
 
 from hub.clock import Clock, SystemClock
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.ui.doctor.findings import Grade, Scene, Verdict, examine
 from hub.ui.doctor.table import AREAS
 

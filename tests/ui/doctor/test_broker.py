@@ -11,7 +11,7 @@ import mqtt5
 import pytest
 
 from hub.clock import SystemClock
-from hub.config import Settings, read_settings
+from hub.config.settings import Settings, read_settings
 from hub.services.broker import IotcoreService
 from hub.services.child import free_port
 from hub.ui.doctor import broker

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.config import read_settings
+from hub.config.settings import read_settings
 from hub.ui.doctor import machine
 from tests.ui.conftest import Cli
 from tests.ui.doctor.scenes import BAD, GOOD, UNSEEN, WEAK, examined, scene, settings_of

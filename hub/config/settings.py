@@ -15,13 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, Valid
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from typing_extensions import override
 
-from hub.bygone import pass_over
+from hub.config.bygone import pass_over
+from hub.config.provenance import Provenance, leaves_of, shown
+from hub.config.sizes import Bytes
+from hub.config.toml_files import read_layers
 from hub.durations import Duration
 from hub.errors import ConfigError
 from hub.model.values import CodeForm, Severity
-from hub.provenance import Provenance, leaves_of, shown
-from hub.sizes import Bytes
-from hub.toml_files import read_layers
 
 PREFIX = "HUB_"
 DELIMITER = "__"

@@ -1,30 +1,21 @@
-"""What the hub works with: YAML and registry as one set of documents, checked before it becomes a revision."""
+"""From one set of documents to the next: what differs, tried out before it is a revision; and a checkpoint restored."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 import structlog
 
-from hub.catalogue import Catalogue
 from hub.engine.apply import Engine
 from hub.engine.content import Content
 from hub.engine.rows import DeviceRow, Document
 from hub.engine.state import State
 from hub.errors import ConfigError, CorruptError
 from hub.model.records import NewRevision, Revision
-from hub.normalize.load import NOUNS, profiles_of
 from hub.normalize.networks.directory import DIRECTORY, MADE
-from hub.normalize.networks.load import networks_of
-from hub.rules.check import errors
-from hub.rules.rule import Rule, write_rule
-from hub.rules.scene import Scene, guarded, write_scene, wrong_with
-from hub.yaml_documents import Document as YamlDocument
-from hub.yaml_documents import Tree, canonical_json, load_tree, validate
 
 log = structlog.get_logger(__name__)
 
@@ -32,77 +23,8 @@ _ENTRY = "document/"
 REGISTERED = ("barred/", "device/", "list/", "off/", "params/", "place/", "secret/", "source/")
 """How the keys of documents begin that files have not, but for directories and what is made of them."""
 _ROWS = msgspec.json.Decoder(DeviceRow)
-RULE_NOUNS = frozenset({"rule", "scene"})
-"""What the documents in directories of rules may be."""
 UNREADABLE = (ConfigError, ValueError, msgspec.DecodeError)
 """What compiling a document may raise that was written for another version."""
-
-
-def read_yaml(profile_directories: Sequence[Path], rule_directories: Sequence[Path]) -> dict[str, bytes]:
-    """Return kinds, profiles, networks and rules as documents; later directories replace earlier ones by name.
-
-    ConfigError with file, line and hint for the first thing that is wrong.
-    """
-    tree = load_tree(profile_directories, NOUNS)
-    catalogue, profiles = profiles_of(tree)
-    documents = {f"kind/{kind.kind}": canonical_json(kind) for kind in catalogue.kinds.values()}
-    documents |= {f"profile/{profile.profile}": canonical_json(profile) for profile in profiles.values()}
-    for network in networks_of(tree).values():
-        documents[f"network/{network.network}"] = canonical_json(network)
-    rules, scenes = read_scenes(rule_directories, catalogue)
-    documents |= {f"rule/{name}": write_rule(rule) for name, rule in rules.items()}
-    documents |= {f"scene/{name}": write_scene(scene) for name, scene in scenes.items()}
-    return documents
-
-
-def read_scenes(
-    directories: Sequence[Path], catalogue: Catalogue | None = None
-) -> tuple[dict[str, Rule], dict[str, Scene]]:
-    """Return every rule and every scene by name, the scenes against the rules; ConfigError names the document.
-
-    Without a catalogue nobody looks at what rules say of kinds: a quarter of the time.
-    """
-    tree = load_tree(directories, RULE_NOUNS)
-    rules = _rules_of(tree, catalogue)
-    scenes, refused = scenes_of(tree, rules)
-    for error in refused.values():
-        raise error
-    return rules, scenes
-
-
-def scenes_of(tree: Tree, rules: Mapping[str, Rule]) -> tuple[dict[str, Scene], dict[str, ConfigError]]:
-    """Return every scene of ``tree`` by name, and of each that is wrong, what is wrong first."""
-    scenes: dict[str, Scene] = {}
-    refused: dict[str, ConfigError] = {}
-    owners: dict[str, str] = {}
-    for document in (each for each in tree.values() if each.noun == "scene"):
-        try:
-            scenes[document.name] = _scene_of(document, rules, owners)
-        except ConfigError as error:
-            refused[document.name] = error
-    return scenes, refused
-
-
-def _scene_of(document: YamlDocument, rules: Mapping[str, Rule], owners: dict[str, str]) -> Scene:
-    """Return a scene that is right, noting in ``owners`` whose its rules are; ConfigError."""
-    scene = validate(document, Scene)
-    for path, message, hint in wrong_with(scene, rules):
-        raise document.error("bad_scene", message, path=path, hint=hint)
-    for index, name in enumerate(scene.rules):
-        if owners.setdefault(name, scene.scene) != scene.scene:
-            message = f"rule {name!r} is in scene {owners[name]!r} already: a rule has one switch"
-            raise document.error("bad_scene", message, path=("rules", index))
-    return guarded(scene, rules)
-
-
-def _rules_of(tree: Tree, catalogue: Catalogue | None) -> dict[str, Rule]:
-    rules: dict[str, Rule] = {}
-    for document in (each for each in tree.values() if each.noun == "rule"):
-        rule = validate(document, Rule)
-        if catalogue is not None and (wrong := errors(rule, catalogue)):
-            raise document.error(wrong[0].code, wrong[0].message, path=wrong[0].path, hint=wrong[0].hint)
-        rules[rule.rule] = rule
-    return rules
 
 
 def revise(known: Mapping[str, bytes], wanted: Mapping[str, bytes], code: str) -> NewRevision | None:

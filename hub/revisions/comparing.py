@@ -6,15 +6,23 @@ import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from hub import __version__, parts
+import structlog
+
+from hub import __version__
+from hub.catalogue import Kind
 from hub.clock import Clock, in_turns
-from hub.config import Settings
+from hub.config.settings import Settings
 from hub.engine.content import Content
-from hub.engine.rows import PlaceRow, kept
+from hub.engine.rows import Bodies, PlaceRow, kept
+from hub.errors import PoisonError
 from hub.model.records import NewRevision
+from hub.normalize.networks.directory import carried_over, directory_documents
 from hub.registry.changes import Changes, changes_since
 from hub.registry.registry import Registry, Snapshot
-from hub.revisions import differing, revise
+from hub.revisions.pseudonym_key import secret_documents
+from hub.revisions.revision import REGISTERED, differing, revise
+
+log = structlog.get_logger(__name__)
 
 Documents = Mapping[str, bytes]
 _WITHOUT_TRIAL = ("barred/", "device/", "place/")
@@ -42,6 +50,18 @@ class Files(NamedTuple):
 
     documents: Documents
     superseded: Documents
+
+
+class Sought(NamedTuple):
+    """What a hub is to work with: files, rows of the registry (None: as they are held), what sources said of devices.
+
+    It is compared with what is ``superseded``, if anything is, instead of what the engine holds.
+    """
+
+    yaml: Mapping[str, bytes]
+    rows: Mapping[str, bytes] | None
+    directories: Mapping[str, bytes]
+    superseded: Mapping[str, bytes]
 
 
 class Comparing:
@@ -93,8 +113,8 @@ class Comparing:
         if rows is not None:  # before anything is settled: the registry may be away
             partitions = await self._registry.partitions()
         held = self._content.bodies()
-        sought = parts.Sought(files, rows, self._directories, self._files.superseded)  # held now: the engine works on
-        note = await asyncio.to_thread(parts.difference, self._settings, sought, held)
+        sought = Sought(files, rows, self._directories, self._files.superseded)  # held now: the engine works on
+        note = await asyncio.to_thread(difference, self._settings, sought, held)
         return Compared(note, files, known, rows, partitions)
 
     async def _changed(self, changes: Changes) -> NewRevision | None:
@@ -124,3 +144,32 @@ def _is_tried_here(document: tuple[str, bytes]) -> bool:
         return False
     row = kept(key, body) if body and key.startswith("place/") else None
     return not isinstance(row, PlaceRow) or not row.facts
+
+
+def difference(settings: Settings, sought: Sought, held: Bodies) -> NewRevision | None:
+    """Return what leads from the documents that are ``held`` to those that are sought; None when nothing does.
+
+    ConfigError when the engine could not work with them. It takes a second with 100,000 devices: call it in a thread.
+    """
+    said = understood(sought.directories, sought.yaml)
+    others = {key: held[key] for key in held if not key.startswith("device/")}
+    rows = sought.rows
+    if rows is None:
+        rows = {key: held[key] for key in held if key.startswith(REGISTERED)}
+    kept = carried_over(others | said, rows.values())
+    wanted = {**sought.yaml, **rows, **secret_documents(settings), **kept}
+    return revise(sought.superseded or held, wanted, __version__)
+
+
+def understood(directories: Mapping[str, bytes], documents: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the documents that what sources say of their devices becomes, with the kinds among ``documents``."""
+    found: dict[str, bytes] = {}
+    if not directories:
+        return found
+    kinds = [Kind.model_validate_json(body) for key, body in documents.items() if key.startswith("kind/")]
+    for source, payload in directories.items():
+        try:
+            found |= directory_documents(source, payload, {kind.kind: kind for kind in kinds})
+        except (PoisonError, ValueError) as error:  # the engine has read it already: only a bug of ours leads here
+            log.error("directory_refused", source=source, reason=str(error))  # noqa: TRY400 -- nothing more to say
+    return found
