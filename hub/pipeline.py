@@ -83,7 +83,7 @@ class Hearing:
         self._time = JournalTime(clock, journal.last_t, journal.last_received_at)
         self.heard: asyncio.Queue[list[Record]] = asyncio.Queue(APPLY_AHEAD)
         self.trim_to = 0
-        self.is_disk_full = False
+        self.held_up_by = ""
         self.is_idle = True
         self.acknowledged = dict.fromkeys(self._sessions, 0)
 
@@ -100,6 +100,7 @@ class Hearing:
                     notes = []
                 await self._clock.sleep(DISK_RETRY_SECONDS)
                 notes += self._inbox.take_notes()
+            self.held_up_by = ""
             self.is_idle = True
 
     async def _hear(self, notes: Sequence[object], deliveries: Sequence[Delivery]) -> bool:
@@ -114,11 +115,10 @@ class Hearing:
                 outbox_bytes=self._waiting.outbox_bytes,
             )
         except UnavailableError as error:
-            if not self.is_disk_full:
+            if not self.held_up_by:
                 log.error("journal_held_up", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
-            self.is_disk_full = True
+            self.held_up_by = str(error)
             return False
-        self.is_disk_full = self.is_disk_full and not deliveries
         self._limits.failpoints.reach(Place.JOURNALED)
         for delivery in deliveries:
             if self._sessions[delivery.session].acknowledge(delivery) and isinstance(delivery.body, Packets):

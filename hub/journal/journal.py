@@ -265,7 +265,7 @@ class Journal:
     async def count_untrimmed(self, checkpoint: int) -> None:
         """Count what an earlier process left behind ``checkpoint``, until one covers all of it; once, at start."""
         query = "SELECT coalesce(sum(length(body)), 0) FROM records WHERE position > ?"
-        older: int = await self._file.run(lambda connection: connection.execute(query, (checkpoint,)).fetchone()[0])
+        older: int = await self._file.read(lambda connection: connection.execute(query, (checkpoint,)).fetchone()[0])
         self._untrimmed.add([(self.last, older)])
 
     async def start_above(self, position: int) -> None:
@@ -286,7 +286,7 @@ class Journal:
         """Yield the records behind position ``after`` in order; CorruptError for a damaged or missing one."""
         expected = self.after(after)
         while expected <= self.last:
-            for record in await self._file.run(partial(self._read, expected)):
+            for record in await self._file.read(partial(self._read, expected)):
                 if record.position != expected:
                     raise self._corrupt("gap_in_journal", f"record {expected} is missing")
                 yield record

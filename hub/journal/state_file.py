@@ -111,7 +111,7 @@ class StateFile:
 
     async def load(self) -> Saved:
         """Return the last checkpoint; CorruptError when the file is damaged."""
-        return await self._file.run(self._load)
+        return await self._file.read(self._load)
 
     def _load(self, connection: sqlite3.Connection) -> Saved:
         meta = self._meta(connection)
@@ -212,17 +212,17 @@ class StateFile:
                     break
             return rows
 
-        return await self._file.run(read)
+        return await self._file.read(read)
 
     async def last_owed(self, sink: str) -> int:
         """Return the last record of which the outbox holds work of ``sink``, or 0."""
         query = "SELECT coalesce(max(record), 0) FROM outbox WHERE sink = ?"
-        return await self._file.run(lambda connection: connection.execute(query, (sink,)).fetchone()[0])
+        return await self._file.read(lambda connection: connection.execute(query, (sink,)).fetchone()[0])
 
     async def count_owed(self, sink: str, up_to: int) -> int:
         """Return of how many records up to ``up_to`` the outbox holds work of ``sink``."""
         query = "SELECT count(DISTINCT record) FROM outbox WHERE sink = ? AND record <= ?"
-        return await self._file.run(lambda connection: connection.execute(query, (sink, up_to)).fetchone()[0])
+        return await self._file.read(lambda connection: connection.execute(query, (sink, up_to)).fetchone()[0])
 
     async def confirm(self, confirmed: Confirmed) -> None:
         """Move a cursor and its counts, and forget its outbox up to there, in one transaction; never back."""

@@ -116,11 +116,11 @@ class StreamSink:
 
     async def deliver_next(self) -> None:
         """Take what is owed, deliver it however long that takes, confirm it."""
-        batch = await self._owed.take(items=RECORDS_PER_TAKE, linger=LINGER)
+        batch = await self._take()
         rest = self._rests_until - self._clock.monotonic_ns()
         if rest > 0:  # nobody is woken by the end of a rest in which nothing came
             await self._clock.sleep(rest / 1e9)
-            batch = await self._owed.take(items=RECORDS_PER_TAKE, linger=LINGER)
+            batch = await self._take()
         tally = dict.fromkeys((*self.delivered, "rejected"), 0)
         last = await self._deliver(deque(self._parcel(position, work, tally) for position, work in batch), tally)
         await self._owed.confirm(last, tally)
@@ -149,6 +149,15 @@ class StreamSink:
         """Close the connection; for after ``run`` and ``keep_up`` have ended."""
         await self._fence.close()
 
+    async def _take(self) -> list[tuple[int, StreamWork]]:
+        """Return what is owed; what lies on a disk that cannot be read now waits for it."""
+        while True:
+            try:
+                return await self._owed.take(items=RECORDS_PER_TAKE, linger=LINGER)
+            except UnavailableError as error:
+                self._fall_behind(error)
+                await self._clock.sleep(BACKOFF_SECONDS[-1])
+
     async def _deliver(self, parcels: deque[_Parcel], tally: dict[str, int]) -> int:
         """Return when the cursor covers every parcel and no key lacks any of it; the last record of them all."""
         failures, last = 0, parcels[-1].position
@@ -168,7 +177,10 @@ class StreamSink:
 
     async def _take_more(self, parcels: deque[_Parcel], last: int, tally: dict[str, int]) -> int:
         """Add what came behind record ``last``, for keys that refuse nothing; return the last record now."""
-        batch = await self._owed.more(after=last, items=HELD_BACK)
+        try:
+            batch = await self._owed.more(after=last, items=HELD_BACK)
+        except UnavailableError:  # a disk that cannot be read now; the next failure asks again
+            return last
         parcels.extend(self._parcel(position, work, tally) for position, work in batch)
         return batch[-1][0] if batch else last
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import mqtt5
 from hub.bridge.frames import decode_packets
 from hub.journal.journal import Journal
 from hub.journal.room import free_bytes
+from hub.journal.state_file import StateFile
 from hub.model.effects import DeadLetter, LineWork
 from hub.model.records import (
     Batch,
@@ -83,6 +85,13 @@ def noise(first: int, count: int) -> list[Record]:
 def journal(directory: Path, *, free: Callable[[Path], int] = free_bytes) -> Journal:
     """Return the journal of ``directory``, to be opened; ``free`` is what its disk has left."""
     return Journal(directory / "journal.sqlite", PARTITION, decode_packets, free=free)
+
+
+def set_read_only(file: Journal | StateFile, *, is_on: bool) -> None:
+    """Let the file take no write (SQLITE_READONLY, as a disk that the kernel has given up), or take them again."""
+    connection = file._file._connection  # noqa: SLF001 -- the pragma belongs to the connection
+    assert isinstance(connection, sqlite3.Connection)
+    connection.execute(f"PRAGMA query_only = {int(is_on)}")
 
 
 async def everything(opened: Journal) -> list[Record]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -18,7 +17,7 @@ from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
 from hub.journal.owed_rows import Confirmed
 from hub.journal.state_file import StateFile
 from hub.model.effects import LineWork
-from tests.journal.papers import lines
+from tests.journal.papers import lines, set_read_only
 from tests.waiting import wait_until
 
 NOW = timedelta(0)
@@ -33,13 +32,6 @@ async def outbox(directory: Path, places: Places = TIMESERIES) -> AsyncIterator[
         box = Outbox(places, file, LineWork, cursor=saved.cursors.get(places.sink, 0))
         await box.open(saved.tallies.get(places.sink, {}))
         yield box, file
-
-
-def set_full(file: StateFile, *, is_full: bool) -> None:
-    """Let the file take no write (SQLITE_READONLY, as a disk that the kernel has given up), or take them again."""
-    connection = file._file._connection  # noqa: SLF001 -- the pragma belongs to the connection
-    assert isinstance(connection, sqlite3.Connection)
-    connection.execute(f"PRAGMA query_only = {int(is_full)}")
 
 
 def owe(box: Outbox[LineWork], *positions: int, size: int = 10) -> None:
@@ -216,13 +208,13 @@ async def test_a_checkpoint_writes_only_what_no_disk_holds(tmp_path: Path) -> No
 async def test_a_disk_that_takes_nothing_stops_no_delivery(tmp_path: Path) -> None:
     async with outbox(tmp_path) as (box, file):
         owe(box, 1, 2)
-        set_full(file, is_full=True)
+        set_read_only(file, is_on=True)
         await box.spill(limit=0)
         assert await take(box) == [1, 2]
         await box.confirm(1, {"written": 1})
         assert await take(box) == [2]
         assert (box.writes_postponed, box.tally) == (2, {"written": 1})
-        set_full(file, is_full=False)
+        set_read_only(file, is_on=False)
         await box.confirm(2, {"written": 1})
         saved = await file.load()
     assert (saved.cursors, saved.tallies) == ({"timeseries": 2}, {"timeseries": {"written": 2}})
@@ -231,9 +223,9 @@ async def test_a_disk_that_takes_nothing_stops_no_delivery(tmp_path: Path) -> No
 async def test_a_confirmation_that_the_disk_refused_goes_along_with_the_checkpoint(tmp_path: Path) -> None:
     async with outbox(tmp_path) as (box, file):
         owe(box, 1)
-        set_full(file, is_full=True)
+        set_read_only(file, is_on=True)
         await box.confirm(1, {"written": 1})
-        set_full(file, is_full=False)
+        set_read_only(file, is_on=False)
         await file.checkpoint(1, {}, box.unsaved(1), [], box.confirmed())
         box.saved(1)
         assert (await file.load()).cursors == {"timeseries": 1}
@@ -244,7 +236,7 @@ async def test_a_confirmation_that_the_disk_refused_goes_along_with_the_checkpoi
 async def test_a_checkpoint_beside_a_confirmation_pairs_no_new_counts_with_the_old_cursor(tmp_path: Path) -> None:
     async with outbox(tmp_path) as (box, file):
         owe(box, 1, 2)
-        set_full(file, is_full=True)
+        set_read_only(file, is_on=True)
         await box.confirm(1, {"written": 1})
         found: list[Confirmed] = []
 
@@ -262,10 +254,10 @@ async def test_a_sink_with_its_own_cursor_clears_the_disk_as_soon_as_that_lets_i
     async with outbox(tmp_path, STREAMS) as (box, file):
         owe(box, 1, 2)
         await box.spill(limit=0)
-        set_full(file, is_full=True)
+        set_read_only(file, is_on=True)
         await box.confirm(2, {})
         assert file.outbox_bytes > 0
-        set_full(file, is_full=False)
+        set_read_only(file, is_on=False)
         owe(box, 3)
         await box.confirm(3, {})
         assert file.outbox_bytes == 0
@@ -317,7 +309,7 @@ class Teller:
         elif step == "spill":
             await box.spill(limit=0)
         elif step in {"full", "free"}:
-            set_full(file, is_full=step == "full")
+            set_read_only(file, is_on=step == "full")
             self.was_full |= step == "full"
         elif step == "checkpoint":
             with suppress(UnavailableError):
@@ -325,8 +317,7 @@ class Teller:
                 box.saved(self.position)
                 self.checkpoint = self.position
         elif not box.is_empty:
-            with suppress(UnavailableError):  # such a disk does not even begin to be read
-                await self._deliver(box)
+            await self._deliver(box)
 
     async def _deliver(self, box: Outbox[LineWork]) -> None:
         taken = await take(box, items=2)

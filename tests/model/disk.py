@@ -129,7 +129,9 @@ class DiskFile(SqliteFile):
         return await self._doors.through(self._name, "transaction", work)
 
     @override
-    def _transact(self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None] | None) -> R:
+    def _transact(
+        self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None] | None, begin: str = "BEGIN IMMEDIATE"
+    ) -> R:
         before = self._disk.connections[self._name].total_changes
 
         def full(connection: sqlite3.Connection) -> R:
@@ -139,7 +141,7 @@ class DiskFile(SqliteFile):
             return result
 
         self._connection = self._disk.connections[self._name]
-        result = super()._transact(full, then)
+        result = super()._transact(full, then, begin)
         if self._name == "state" and self._disk.connections[self._name].total_changes != before:
             self._disk.on_saved()
         return result

@@ -99,13 +99,13 @@ async def taken(table: Table) -> list[object]:
 async def test_nothing_is_acknowledged_before_it_is_in_the_journal(table: Table) -> None:
     table.free = 0
     table.deliver(b"a")
-    await wait_until(lambda: table.hearing.is_disk_full)
+    await wait_until(lambda: table.hearing.held_up_by)
     assert table.session.acknowledged == []
     assert table.journal.last == 0
     table.free = 2**40
     assert [type(body) for body in await taken(table)] == [Batch]
     assert [delivery.session for delivery in table.session.acknowledged] == ["events"]
-    assert not table.hearing.is_disk_full
+    assert not table.hearing.held_up_by
 
 
 async def test_notes_go_into_a_journal_that_takes_no_messages_and_do_not_end_the_judging_afterwards(
@@ -113,7 +113,7 @@ async def test_notes_go_into_a_journal_that_takes_no_messages_and_do_not_end_the
 ) -> None:
     table.free = 8 * 2**20
     table.deliver(b"a")
-    await wait_until(lambda: table.hearing.is_disk_full)
+    await wait_until(lambda: table.hearing.held_up_by)
     table.inbox.put_note(Tick())
     assert [type(body) for body in await taken(table)] == [Tick]
     table.free = 2**40

@@ -24,7 +24,7 @@ from tests.waiting import wait_until
 WELL = Vitals(
     is_running=True,
     blind_sessions={},
-    is_disk_full=False,
+    journal_error="",
     is_redis_connected=True,
     redis_unsafe="",
     streams_behind_seconds=None,
@@ -49,7 +49,7 @@ def test_a_hub_that_is_well_is_ready() -> None:
     [
         (replace(WELL, is_running=False), "not_running"),
         (replace(WELL, blind_sessions={"events": "no_answer"}), "session_blind"),
-        (replace(WELL, is_disk_full=True), "journal_held_up"),
+        (replace(WELL, journal_error="[disk_full]"), "journal_held_up"),
         (replace(WELL, broker_dropped=3), "broker_dropped"),
         (replace(WELL, is_redis_connected=False), "redis_unreachable"),
         (replace(WELL, redis_unsafe="[redis_evicts]", is_redis_connected=False), "redis_unsafe"),

@@ -86,12 +86,23 @@ class SeriesWriter:
 
     async def _take(self) -> list[tuple[int, LineWork]]:
         """Return what comes together within a moment, or behind a write within a second."""
-        owed = await self._owed.take(items=LINES_PER_WRITE, linger=LINGER)
+        owed = await self._owed_within(LINGER)
         rest = self._rests_until - self._clock.monotonic_ns()
         if rest > 0 and sum(work.points + work.events for _, work in owed) < LINES_PER_WRITE:
-            owed = await self._owed.take(items=LINES_PER_WRITE, linger=timedelta(microseconds=rest / 1e3))
+            owed = await self._owed_within(timedelta(microseconds=rest / 1e3))
         self._rests_until = self._clock.monotonic_ns() + REST_NS
         return owed
+
+    async def _owed_within(self, linger: timedelta) -> list[tuple[int, LineWork]]:
+        """Return what is owed; what lies on a disk that cannot be read now waits for it."""
+        failures = 0
+        while True:
+            try:
+                return await self._owed.take(items=LINES_PER_WRITE, linger=linger)
+            except UnavailableError as error:
+                self._fall_behind(error)
+                await self._clock.sleep(self._pause(error, failures))
+                failures += 1
 
     async def _deliver(self, delivery: _Delivery) -> None:
         rejected: list[tuple[bytes, str]] = []
@@ -137,6 +148,8 @@ class SeriesWriter:
 
     def _fall_behind(self, error: UnavailableError) -> None:
         self.writes_failed += 1
+        if self.state.behind_since is None:
+            self.state.behind_since = self._clock.monotonic_ns()
         if self.state.healthy:
             _log.warning("series_store_lost", error=str(error))
         self.state.healthy = False

@@ -218,7 +218,7 @@ class Watch:
         return Vitals(
             is_running=hub.is_running,
             blind_sessions=blind_sessions(hub),
-            is_disk_full=hub.is_running and hub.hearing.is_disk_full,
+            journal_error=hub.hearing.held_up_by if hub.is_running else "",
             is_redis_connected=hub.stream_sink.connected,
             redis_unsafe=hub.ownership.server.unsafe,
             streams_behind_seconds=_seconds_since(hub.stream_sink.behind_since, now),

@@ -21,7 +21,7 @@ class Vitals:
 
     is_running: bool
     blind_sessions: Mapping[str, str]
-    is_disk_full: bool
+    journal_error: str
     is_redis_connected: bool
     redis_unsafe: str
     streams_behind_seconds: float | None
@@ -51,8 +51,9 @@ def _hearing(vitals: Vitals) -> Iterator[Reason]:
     for session, standing in vitals.blind_sessions.items():
         detail = f"{session}: not everything that the broker queued has been read: {standing}"
         yield Reason(code="session_blind", detail=detail)
-    if vitals.is_disk_full:
-        yield Reason(code="journal_held_up", detail="the disk is full: nothing is acknowledged, the broker queues")
+    if vitals.journal_error:
+        detail = f"nothing is acknowledged, the broker queues: {vitals.journal_error}"
+        yield Reason(code="journal_held_up", detail=detail)
     if vitals.broker_dropped:
         yield Reason(code="broker_dropped", detail=f"{vitals.broker_dropped} messages in the last minutes are lost")
 

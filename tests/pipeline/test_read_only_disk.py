@@ -1,0 +1,57 @@
+"""The disk becomes read-only under a hub at work: it stays up, acknowledges nothing, and goes on by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aiomqtt
+from pydantic import SecretStr
+
+from hub.app import Hub
+from hub.clock import SystemClock
+from hub.config import MqttSettings, RedisSettings, Settings, TimeseriesSettings
+from hub.ui.pages.observing import Watch
+from tests.journal.papers import set_read_only
+from tests.machine import needs_mosquitto
+from tests.running import running
+from tests.servers.mosquitto import Mosquitto
+from tests.servers.valkey import ValkeyServer
+from tests.waiting import wait_until
+
+
+@needs_mosquitto
+async def test_a_hub_whose_disk_is_read_only_says_so_acknowledges_nothing_and_goes_on_by_itself(
+    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer
+) -> None:
+    settings = Settings(
+        data_dir=tmp_path / "data",
+        mqtt=MqttSettings(port=mosquitto.port),
+        redis=RedisSettings(url=SecretStr(valkey.url)),
+        timeseries=TimeseriesSettings(store="local"),
+    )
+
+    def set_disk(*, is_read_only: bool) -> None:
+        for file in (hub.journal, hub.state_file):
+            set_read_only(file, is_on=is_read_only)
+
+    def held_up() -> list[str]:
+        return [reason.detail for reason in watch.missing() if reason.code == "journal_held_up"]
+
+    async with Hub(settings, SystemClock()) as hub, running(hub):
+        watch = Watch(hub)
+        await wait_until(lambda: not watch.missing())
+        set_disk(is_read_only=True)
+        await wait_until(held_up)
+        assert "disk_read_only" in held_up()[0]
+        set_disk(is_read_only=False)
+        await wait_until(lambda: not watch.missing())  # though nothing was said that it could take
+        set_disk(is_read_only=True)
+        await wait_until(held_up)
+        async with aiomqtt.Client("127.0.0.1", mosquitto.port) as device:
+            await device.publish("hub/s1/d1/telemetry", b"{}", qos=1)
+        await wait_until(lambda: hub.inbox.waiting_messages)
+        assert hub.hearing.acknowledged["telemetry"] == 0
+        set_disk(is_read_only=False)
+        await wait_until(lambda: not watch.missing())
+        assert hub.hearing.acknowledged["telemetry"] == 1
+        await wait_until(lambda: hub.engine.state.ledger.heard == 1)
