@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
@@ -17,6 +18,7 @@ class Sort(Enum):
 
     COUNTER = "counter"
     GAUGE = "gauge"
+    HISTOGRAM = "histogram"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ DECLARATIONS = (
     Declaration("hub_journal_records_trimmed_total", "Records that retention removed."),
     _gauge("hub_journal_size_bytes", "The journal on disk."),
     _gauge("hub_tasks_running", "Tasks of the event loop: as many in a year as today."),
+    Declaration("hub_loop_turn_seconds", "How long the event loop's turns took.", sort=Sort.HISTOGRAM),
+    _gauge("hub_loop_longest_stall_seconds", "The longest time of the last minute in which the loop stood still."),
     _gauge("hub_engine_lag_records", "Records that are in the journal and not applied yet."),
     Declaration("hub_checkpoints_written_total", "Saved states of the engine."),
     _gauge("hub_checkpoint_lag_records", "Records to apply again if the hub were killed now."),
@@ -125,8 +129,16 @@ DECLARATIONS = (
     Declaration("hub_escalations_missed_total", "Steps of escalations that no route told anybody of.", ("role",)),
 )
 
-Source = Callable[[], float | Mapping[str, float]]
-"""A number; or, for a metric with one label left open, that label's values to numbers."""
+
+class Spread(NamedTuple):
+    """Lengths: how many were up to each bound, written as a number, the last one ``+Inf``; and their sum."""
+
+    up_to: Sequence[tuple[str, int]]
+    sum: float
+
+
+Source = Callable[[], float | Mapping[str, float] | Spread]
+"""A number; for a metric with one label left open, that label's values to numbers; for a histogram, a spread."""
 
 
 class Metrics(Collector):
@@ -169,19 +181,27 @@ class Metrics(Collector):
             family = _FAMILIES[declaration.sort](name, declaration.help, labels=declaration.labels)
             for labels, source in sources:
                 for values, number in _samples(declaration.labels, labels, source()):
-                    family.add_metric(values, number)
+                    _add(family, values, number)
             yield family
 
 
-_FAMILIES: dict[Sort, type[CounterMetricFamily | GaugeMetricFamily]] = {
+_FAMILIES: dict[Sort, type[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]] = {
     Sort.COUNTER: CounterMetricFamily,
     Sort.GAUGE: GaugeMetricFamily,
+    Sort.HISTOGRAM: HistogramMetricFamily,
 }
 
 
+def _add(family: Metric, values: Sequence[str], reading: float | Spread) -> None:
+    if isinstance(family, HistogramMetricFamily) and isinstance(reading, Spread):
+        family.add_metric(values, list(reading.up_to), reading.sum)
+    elif isinstance(family, CounterMetricFamily | GaugeMetricFamily) and not isinstance(reading, Spread):
+        family.add_metric(values, reading)
+
+
 def _samples(
-    declared: tuple[str, ...], labels: Mapping[str, str], reading: float | Mapping[str, float]
-) -> Iterator[tuple[list[str], float]]:
+    declared: tuple[str, ...], labels: Mapping[str, str], reading: float | Mapping[str, float] | Spread
+) -> Iterator[tuple[list[str], float | Spread]]:
     if isinstance(reading, Mapping):
         for open_value, number in sorted(reading.items()):
             yield [labels.get(name, open_value) for name in declared], number

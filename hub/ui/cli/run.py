@@ -26,6 +26,7 @@ from hub.services.leash import hold_me
 from hub.services.valkey import ValkeyService
 from hub.services.watchdog import calm_the_watchdog
 from hub.services.workers import STOP_SECONDS, Workers
+from hub.turns import Turns
 from hub.ui.desk.desk import Desk, desk_of
 from hub.ui.pages.http import pages_of, serve, serve_on
 from hub.ui.pages.observing import Watch, observe
@@ -57,12 +58,12 @@ def run(
     desk = desk_of(context)
     if serving:
         hold_me(STOP_SECONDS)
-        asyncio.run(_work(desk, [(settings, _inherited(int(fd))) for settings, fd in _places(desk, serving)]))
+        _run_all(desk, [(settings, _inherited(int(fd))) for settings, fd in _places(desk, serving)])
         return
     partitions = partitions_of(desk.settings)
     shares = shares_of(partitions, workers or min(desk.settings.workers, len(partitions)))
     if len(partitions) == 1:
-        asyncio.run(_work(desk, [(desk.settings, lambda pages: serve(pages, desk.settings.http))]))
+        _run_all(desk, [(desk.settings, lambda pages: serve(pages, desk.settings.http))])
     elif code := asyncio.run(_supervise(desk, shares)):
         raise typer.Exit(code)
 
@@ -89,7 +90,13 @@ async def _supervise(desk: Desk, shares: Sequence[Sequence[str]]) -> int:
                 return await workers.run()
 
 
-async def _work(desk: Desk, places: Sequence[tuple[Settings, Serving]]) -> None:
+def _run_all(desk: Desk, places: Sequence[tuple[Settings, Serving]]) -> None:
+    turns = Turns(desk.clock.monotonic_ns)
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(turns)) as runner:
+        runner.run(_work(desk, places, turns))
+
+
+async def _work(desk: Desk, places: Sequence[tuple[Settings, Serving]], turns: Turns) -> None:
     """Run the hub of every partition in this process."""
     calm_the_watchdog()
     await refuse_toy_broker(places[0][0].mqtt)
@@ -102,10 +109,10 @@ async def _work(desk: Desk, places: Sequence[tuple[Settings, Serving]]) -> None:
     with on_signals(stop):
         async with asyncio.TaskGroup() as group:
             for hub, serving in hubs:
-                group.create_task(_run(hub, serving), name=f"hub.run.{hub.settings.partition}")
+                group.create_task(_run(hub, serving, turns), name=f"hub.run.{hub.settings.partition}")
 
 
-async def _run(hub: Hub, serving: Serving) -> None:
+async def _run(hub: Hub, serving: Serving, turns: Turns) -> None:
     if hub.settings.files_dir != hub.settings.data_dir:  # the first one says what it says when it is alone
         structlog.contextvars.bind_contextvars(partition=hub.settings.partition)
     ease_the_collector()
@@ -114,7 +121,7 @@ async def _run(hub: Hub, serving: Serving) -> None:
     hub.pages = lambda: _pages(hub, serving(pages_of(metrics, Watch(hub).missing)))
     with suppress(StoppedError):  # it was stopped while a long journal was applied again
         async with hub:
-            observe(hub, metrics)
+            observe(hub, metrics, turns)
             spare_the_collector()
             prefer_huge_pages()
             await hub.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -23,11 +24,14 @@ from hub.rules.problem import Weight
 from hub.sinks.redis_link import Link, RedisAddress, pairs
 from hub.sinks.streams import cursor_key, decode_cursor, heartbeat_key
 from hub.ui.cli.rules import rule_findings
-from hub.ui.doctor.findings import Scene, Verdict, bad, good, weak
+from hub.ui.doctor.findings import Scene, Verdict, bad, good, unseen, weak
 from hub.ui.findings import Finding
 from hub.ui.profiles.shelf import shelf_of
 
 SECONDS = 3.0
+STALL_SECONDS = 1.0
+"""A loop that stood still for so long was seen by whoever waited for a door."""
+_STALL = re.compile(r"^hub_loop_longest_stall_seconds\S* (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,22 +153,37 @@ def faultless(seen: Content) -> Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """What a running hub says of itself: its reasons not to be ready, None when none runs here."""
+    """What a running hub says of itself: its reasons not to be ready, None when none runs here.
+
+    ``stall_seconds``: the longest time of the last minute in which its loop stood still, None when it does not say.
+    """
 
     page: str
-    reasons: Sequence[str] | None
+    reasons: Sequence[str] | None = None
+    stall_seconds: float | None = None
 
 
 async def running(scene: Scene) -> Running:
-    """Ask /readyz of the settings."""
+    """Ask /readyz and /metrics of the settings."""
     http = scene.settings.http
-    page = f"http://{http.host}:{http.port}/readyz"
+    pages = f"http://{http.host}:{http.port}"
     with suppress(aiohttp.ClientError, TimeoutError, KeyError, ValueError):
-        timeout = aiohttp.ClientTimeout(total=SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(page) as answer:
-            document = await answer.json()
-        return Running(page=page, reasons=[f"{each['code']}: {each['detail']}" for each in document["reasons"]])
-    return Running(page=page, reasons=None)
+        async with aiohttp.ClientSession(pages, timeout=aiohttp.ClientTimeout(total=SECONDS)) as session:
+            async with session.get("/readyz") as answer:
+                document = await answer.json()
+            async with session.get("/metrics") as answer:
+                stalls = [float(each) for each in _STALL.findall(await answer.text())]
+        reasons = [f"{each['code']}: {each['detail']}" for each in document["reasons"]]
+        return Running(page=f"{pages}/readyz", reasons=reasons, stall_seconds=max(stalls, default=None))
+    return Running(page=f"{pages}/readyz")
+
+
+def turns(seen: Running) -> Verdict:
+    """Whether its loop turns: who waits for it meanwhile is a device, a guard at a door, a broker."""
+    if seen.stall_seconds is None:
+        return unseen("no hub says how long its loop stood still")
+    found = f"its loop stood still for {seen.stall_seconds:.2f} s at most within the last minute"
+    return weak(found) if seen.stall_seconds >= STALL_SECONDS else good(found)
 
 
 def ready(seen: Running) -> Verdict:

@@ -110,5 +110,5 @@ AREAS: tuple[Area[Any], ...] = (
             Check("roles_told", outward.roles_told),
         ),
     ),
-    Area("hub", own.running, (Check("hub_ready", own.ready),)),
+    Area("hub", own.running, (Check("hub_ready", own.ready), Check("loop_turns", own.turns))),
 )

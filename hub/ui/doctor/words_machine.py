@@ -142,4 +142,14 @@ OWN_WORDS = {
             "hub run 或 systemctl start hub；原因中写明需修复之处",
         ),
     ),
+    "loop_turns": Words(
+        Text("the hub's event loop", "集线器的事件循环"),
+        Text(
+            "while it stands still no command leaves and no message is acknowledged", "停顿期间命令不发出，消息不确认"
+        ),
+        Text(
+            "look at hub_loop_turn_seconds, other load on the machine, very large revisions; workers share the devices",
+            "查看 hub_loop_turn_seconds、机器上的其他负载、过大的修订；可用多个 worker 分担设备",
+        ),
+    ),
 }

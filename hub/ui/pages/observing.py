@@ -10,12 +10,16 @@ from hub.app import Hub
 from hub.beginning import Step
 from hub.bridge.line import SessionCounts
 from hub.metrics import Metrics
+from hub.turns import Turns
 from hub.ui.dwellings import WITHIN_NS, Cover, Dwellings
 from hub.ui.pages.readiness import Drops, Reason, Vitals, reasons
 
 
-def observe(hub: Hub, metrics: Metrics) -> None:
-    """Let ``metrics`` read every part of ``hub``; it is open, and may not run yet."""
+def observe(hub: Hub, metrics: Metrics, turns: Turns | None = None) -> None:
+    """Let ``metrics`` read every part of ``hub``, which is open and may not run yet, and the ``turns`` of its loop."""
+    if turns is not None:
+        metrics.read("hub_loop_turn_seconds", lambda: turns.spread)
+        metrics.read("hub_loop_longest_stall_seconds", lambda: turns.longest_seconds)
     _observe_ledger(hub, metrics)
     _observe_south(hub, metrics)
     _observe_journal(hub, metrics)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from hub.config.settings import Settings, read_settings
+from hub.ui.doctor.findings import Grade
+from hub.ui.doctor.own import Running, turns
 from hub.ui.doctor.table import AREAS, WORDS
 from tests.house.rooms import HOUSE
 from tests.machine import needs_mosquitto
@@ -40,6 +42,7 @@ async def test_a_hub_that_works_is_ready_alone_and_up_to_date(settings: Settings
     for area, check in (("hub", "hub_ready"), ("identity", "one_hub"), ("registry", "registry_version")):
         found = await examined(area, scene(settings))
         assert found[check].grade is GOOD, found
+    assert "its loop stood still for" in (await examined("hub", scene(settings)))["loop_turns"].found
     assert (await examined("machine", scene(settings)))["clock_stepped"].grade is GOOD
 
 
@@ -58,6 +61,11 @@ async def test_a_clock_that_was_set_back_is_told(settings: Settings) -> None:
     found = await examined("machine", scene(settings, clock=ShiftedClock(-3_600)))
     assert found["clock_stepped"].grade is WEAK
     assert "before the clock" in found["clock_stepped"].found
+
+
+@pytest.mark.parametrize(("stall", "grade"), [(0.2, GOOD), (1.0, WEAK), (None, UNSEEN)])
+def test_a_loop_that_stood_still_for_a_second_is_told(stall: float | None, grade: Grade) -> None:
+    assert turns(Running(page="", reasons=[], stall_seconds=stall)).grade is grade
 
 
 async def test_where_no_hub_runs_that_is_told(tmp_path: Path) -> None:
