@@ -44,6 +44,7 @@ from hub.sinks.stream_sink import StreamSink
 from hub.sinks.streams import trimmed_keys
 from hub.sinks.timeseries.writer import SeriesWriter
 from hub.sinks.twins import TwinSink
+from hub.stages import Stages, stages_of
 
 W = TypeVar("W")
 
@@ -63,15 +64,13 @@ class Hub:
 
     def __init__(self, settings: Settings, clock: Clock, *, asks_sys: bool = True) -> None:
         self.settings, self.clock = settings, clock
-        self.is_running = False
-        self.recovered_records = 0
-        self.beginning = Beginning(clock)
+        self.is_running, self.recovered_records = False, 0
+        self.beginning, self.stages = Beginning(clock), Stages()
         self.pages: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         self._asks_sys = asks_sys
-        self._stop = asyncio.Event()
+        self._stop, self._revising = asyncio.Event(), asyncio.Lock()
         self._opening: asyncio.Task[object] | None = None
         self._opened = AsyncExitStack()
-        self._revising = asyncio.Lock()
         self._listening = Listening(settings, asks_sys=asks_sys)
         self._reports = Reports(self._note)
         self._reloading = Reloading(partial(read_content, settings), self._revise, self._note, clock)
@@ -212,6 +211,7 @@ class Hub:
     async def run(self) -> None:
         """Work until ``stop``; then finish what was heard, checkpoint, and return. Errors of a task end it at once."""
         self.hearing = Hearing(self.inbox, self.journal, self.state_file, self.sessions, self.clock, self.limits)
+        self.stages = stages_of(self)
         self._note(Started(__version__, [session.name for session in self.sessions]))
         self.beginning.at(Step.REVISION)
         try:
@@ -297,6 +297,7 @@ class Hub:
         while True:
             await stroke(self.clock, LEASE_TICK_SECONDS if self.engine.has_leases else TICK_SECONDS)
             self.inbox.put_tick(Tick(), soon=self.engine.has_leases)
+            self.stages.look_if_due(self.clock.monotonic_ns())
             self._reports.look_for_drops([session.counts for session in self.sessions])
             self._listening.tell(self.sessions, self.engine.content.networks)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -47,12 +47,16 @@ async def stroke(clock: Clock, seconds: float) -> None:
     await clock.sleep(seconds - clock.monotonic_ns() / 1e9 % seconds)
 
 
-async def in_turns(steps: Generator[None, None, T], clock: Clock) -> T:
-    """Return what ``steps`` come to; between two of them whoever else waits for the loop has a turn."""
+async def in_turns(steps: Generator[None, None, T], clock: Clock, taken: Callable[[], None] = lambda: None) -> T:
+    """Return what ``steps`` come to; between two of them whoever else waits for the loop has a turn.
+
+    ``taken`` is called behind each but the last.
+    """
     while True:
         try:
             next(steps)
         except StopIteration as end:
             found: T = end.value
             return found
+        taken()
         await clock.sleep(0)

@@ -89,6 +89,7 @@ DECLARATIONS = (
     _gauge("hub_tasks_running", "Tasks of the event loop: as many in a year as today."),
     Declaration("hub_loop_turn_seconds", "How long the event loop's turns took.", sort=Sort.HISTOGRAM),
     _gauge("hub_loop_longest_stall_seconds", "The longest time of the last minute in which the loop stood still."),
+    _gauge("hub_stage_still_seconds", "How long a stage that has something to do has not moved.", "stage"),
     _gauge("hub_engine_lag_records", "Records that are in the journal and not applied yet."),
     Declaration("hub_checkpoints_written_total", "Saved states of the engine."),
     _gauge("hub_checkpoint_lag_records", "Records to apply again if the hub were killed now."),

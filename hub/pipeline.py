@@ -84,6 +84,7 @@ class Hearing:
         self.heard: asyncio.Queue[list[Record]] = asyncio.Queue(APPLY_AHEAD)
         self.trim_to = 0
         self.held_up_by = ""
+        self.attempts = 0
         self.is_idle = True
         self.acknowledged = dict.fromkeys(self._sessions, 0)
 
@@ -105,6 +106,7 @@ class Hearing:
 
     async def _hear(self, notes: Sequence[object], deliveries: Sequence[Delivery]) -> bool:
         """Journal, acknowledge and hand on; False, and nothing done, when the journal cannot take it now."""
+        self.attempts += 1
         records = self._records(notes, deliveries)
         oldest = self._clock.wall_ns() - nanoseconds(self._limits.retention)
         try:
@@ -180,7 +182,7 @@ class Applying:
         self._limits = limits
         self._dead_letters: list[DeadLetter] = []
         self._checkpoint_due = clock.monotonic_ns() + nanoseconds(limits.checkpoint_every)
-        self._messages = self.checkpoints = self._encoding_to = 0
+        self._messages = self.checkpoints = self._encoding_to = self.steps = 0
         self.checkpoint_position = engine.state.clock.position
         self.is_stopping = False
         self.directories: dict[str, bytes] = {}
@@ -209,7 +211,7 @@ class Applying:
                     await self.checkpoint()
                 elif isinstance(record.body, Tick) and self._dead_letters:
                     await self._bury()
-                self.deliver(await in_turns(self._engine.portions(record), self._clock))
+                self.deliver(await in_turns(self._engine.portions(record), self._clock, self._step))
                 if isinstance(record.body, Revision):
                     self.is_revised.set()
                 applied(len(record.messages))
@@ -220,6 +222,9 @@ class Applying:
                 await self._checkpoint_some()
             hearing.trim_to = self.checkpoint_position
             await self.spill()
+
+    def _step(self) -> None:
+        self.steps += 1
 
     async def _bury(self) -> None:
         """Let people see dead letters within a second; the checkpoint would bring them too."""
@@ -273,6 +278,7 @@ class Applying:
             if not state.is_checkpointing:
                 self._begin_checkpoint()
             while not (state.encode_some() or state.has_only_unsettled):  # nothing is judged meanwhile, others go on
+                self._step()
                 await self._state_file.set_aside(state.full_pieces())
                 await self._clock.sleep(0)
             await self._finish_checkpoint()
@@ -302,6 +308,7 @@ class Applying:
         rows = [row for box in boxes for row in box.unsaved(position)]
         taken = [each for box in boxes for each in box.confirmed()]
         while True:
+            self._step()
             try:
                 await self._state_file.checkpoint(position, entries, rows, letters, taken)
                 break

@@ -64,6 +64,11 @@ class Inbox:
         """How many messages wait to be taken."""
         return sum(lane.messages for lane in self._lanes.values())
 
+    @property
+    def is_waiting(self) -> bool:
+        """True while anything waits to be taken."""
+        return bool(self._notes) or any(lane.waiting for lane in self._lanes.values())
+
     def attach(self, session: UplinkSession) -> None:
         """Make room for a session; those attached first are taken first."""
         self._lanes[session.name] = _Lane(session)

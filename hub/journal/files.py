@@ -98,7 +98,7 @@ class SqliteFile:
         self.path = path
         self._schema = schema
         self._must_exist = must_exist
-        self._thread = OwnThread(f"hub.{path.stem}")
+        self.thread = OwnThread(f"hub.{path.stem}")
         self._connection: sqlite3.Connection | None = None
 
     async def __aenter__(self) -> Self:
@@ -112,9 +112,9 @@ class SqliteFile:
 
     async def __aexit__(self, *_exc: object) -> None:
         """Close after what was begun."""
-        if self._thread.is_running:
+        if self.thread.is_running:
             await self.call(self._close)
-        self._thread.close()
+        self.thread.close()
 
     async def run(self, work: Callable[[sqlite3.Connection], R], then: Callable[[], None] | None = None) -> R:
         """Run ``work`` in one transaction on the file's thread, and ``then`` after its fsync.
@@ -130,7 +130,7 @@ class SqliteFile:
 
     async def call(self, work: Callable[[], R]) -> R:
         """Run ``work``, which leaves the file alone, on its thread."""
-        return await self._thread.call(work)
+        return await self.thread.call(work)
 
     def _open(self) -> None:
         refuse_emptiness(self.path, must_exist=self._must_exist)

@@ -76,6 +76,7 @@ class Journal:
         self._mark = EndMark(path.with_suffix(".end"))
         self._must_exist = must_exist or self._mark.path.exists()
         self._file = SqliteFile(path, SCHEMA, must_exist=self._must_exist)
+        self.thread = self._file.thread
         self._partition = partition
         self._decode = decode
         self._room = Room(path.parent, free)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ R = TypeVar("R")
 
 
 class OwnThread:
-    """Started by the first ``call``, ended by ``close``; called from one loop.
+    """Started by the first ``call``, ended by ``close``; called from one loop. ``answered`` counts what is done.
 
     An executor's second future, its locks and its additional turn of the loop cost 100 us of CPU a call, where each
     call finds cold caches: 5 us a message at 1,000 a second.
@@ -27,6 +28,24 @@ class OwnThread:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._is_closed = False
+        self._given = self.answered = 0
+        self._ran: bytes | None = None
+
+    @property
+    def owes(self) -> bool:
+        """True while anything that was called for is not done."""
+        return self._given > self.answered
+
+    def has_worked(self) -> bool:
+        """Return whether it was on a processor since the last time that this was asked; True where nobody can say."""
+        if self._thread is None or not self._thread.is_alive():
+            return False
+        try:
+            ran = Path(f"/proc/self/task/{self._thread.native_id}/schedstat").read_bytes().split()[0]
+        except (OSError, IndexError):
+            return True
+        before, self._ran = self._ran, ran
+        return ran != before
 
     @property
     def is_running(self) -> bool:
@@ -46,6 +65,7 @@ class OwnThread:
             self._thread = thread
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[R] = loop.create_future()
+        self._given += 1
         self._calls.put(partial(_do, loop, work, outcome))
         return await outcome
 
@@ -60,6 +80,7 @@ class OwnThread:
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
             call()
+            self.answered += 1
             del call  # what it held, and what came of it, would stay until the next one
 
 

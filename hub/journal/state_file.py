@@ -72,6 +72,7 @@ class StateFile:
         free: Callable[[Path], int] = free_bytes,
     ) -> None:
         self._file = SqliteFile(path, SCHEMA, must_exist=must_exist)
+        self.thread = self._file.thread
         self._draft = Draft(path.parent, free)
         self._journal = journal
         self._must_exist = must_exist

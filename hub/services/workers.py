@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,12 +12,15 @@ from dataclasses import dataclass, field
 import structlog
 
 from hub.clock import Clock
+from hub.services.watchdog import TIMES, has_spoken
 
 STOP_SECONDS = 30.0
 """How long a worker may take to end in good order."""
 FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 1.0, 30.0
 STEADY_NS = 60_000_000_000
 """A worker that lived so long had begun well: the next one follows at once again."""
+SILENT_SECONDS = 120.0
+"""A worker that lives, and says for so long that it does not hang, hangs: systemd waits as long for a hub alone."""
 HOPELESS = 2
 """The exit code of a process that only people can help."""
 
@@ -27,7 +31,8 @@ log = structlog.get_logger(__name__)
 class Worker:
     """One process: what it runs, and how it fares. ``fate`` says how it ended until whoever asks it has an answer.
 
-    ``sockets`` are file descriptors that it inherits under the same numbers.
+    ``sockets`` are file descriptors that it inherits under the same numbers. At ``line`` we hear that it does not hang;
+    ``silent`` looks in a row have heard nothing.
     """
 
     name: str
@@ -37,12 +42,15 @@ class Worker:
     restarts: int = 0
     fate: str = "it is starting"
     is_hopeless: bool = False
+    line: socket.socket | None = field(default=None, repr=False)
+    silent: int = 0
     process: asyncio.subprocess.Process | None = field(default=None, repr=False)
 
 
 class Workers:
     """Runs ``workers`` until ``stop``. A process that dies is started again, later each time that it dies soon.
 
+    One that hangs is killed, and started again like one that died; the others go on meanwhile.
     When every one of them has left with 2, nothing that time could heal is left: then they end by themselves.
     """
 
@@ -53,10 +61,29 @@ class Workers:
 
     async def run(self) -> int:
         """Work until ``stop`` and return the exit code: 0, or 2 when no worker could begin."""
+        self._look_later()
         async with asyncio.TaskGroup() as group:
             for worker in self.all:
                 group.create_task(self._keep(worker), name=f"hub.workers.{worker.name}")
         return HOPELESS if self._are_hopeless else 0
+
+    def look(self) -> None:
+        """Kill whoever lives and was silent for three looks: looks are counted, for we may have slept ourselves."""
+        for worker in self.all:
+            if worker.process is None or worker.line is None:
+                continue
+            worker.silent = 0 if has_spoken(worker.line) else worker.silent + 1
+            if worker.silent >= TIMES:
+                log.error("worker_hung", worker=worker.name, silent_seconds=SILENT_SECONDS)
+                worker.process.kill()
+
+    def _look_later(self) -> None:
+        asyncio.get_running_loop().call_later(SILENT_SECONDS / TIMES, self._look_again)
+
+    def _look_again(self) -> None:
+        if not self._stop.is_set():
+            self.look()
+            self._look_later()
 
     def stop(self) -> None:
         """Let every worker end in good order; one that takes too long is killed."""
@@ -101,12 +128,13 @@ class Workers:
         process = await asyncio.create_subprocess_exec(
             *worker.command, stdin=asyncio.subprocess.PIPE, start_new_session=True, pass_fds=tuple(worker.sockets)
         )
-        worker.process, worker.pid = process, process.pid
+        worker.process, worker.pid, worker.silent = process, process.pid, 0
         log.info("worker_started", worker=worker.name, pid=process.pid)
         if self._stop.is_set():  # it came while the process was made
             process.terminate()
         code = await process.wait()
-        worker.process, worker.pid, worker.fate = None, 0, fate_of(code)
+        fate = f"hung, {fate_of(code)}" if worker.silent >= TIMES else fate_of(code)
+        worker.process, worker.pid, worker.fate = None, 0, fate
         return code
 
     async def _rest(self, seconds: float) -> None:

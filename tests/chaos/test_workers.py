@@ -95,6 +95,33 @@ async def test_a_worker_that_is_killed_comes_back_with_nothing_lost_while_the_ot
 
 
 @pytest.mark.timeout(120)
+async def test_a_worker_that_hangs_is_killed_and_comes_back_with_nothing_lost_while_the_other_goes_on(
+    west: Town, east: Town
+) -> None:
+    await east.register()
+    west.hub.prelude = "import hub.services.workers as kept; kept.SILENT_SECONDS = 3.0; "
+    west.hub.start()
+    await west.hub.until_ready(seconds=40)
+    async with west.traffic(100), east.traffic(100):
+        await east.until_sent(100)
+        hung = worker_of(west.hub, EAST)
+        os.kill(hung, signal.SIGSTOP)
+        await wait_until(lambda: not is_there(hung), seconds=30)
+        assert '"worker_hung"' in west.hub.log()
+        await east.until_sent(100)
+        await west.hub.until_ready(seconds=40)
+        await east.until_sent(100)
+    await west.until_settled()
+    await east.until_settled()
+    metrics = await west.hub.metrics()
+    assert metrics['hub_sessions_connected_total{partition="main",session="telemetry"}'] == 1
+    assert metrics["hub_workers_restarted_total"] == 1
+    assert west.hub.stop() == 0
+    await west.check_once()
+    await east.check_once()
+
+
+@pytest.mark.timeout(120)
 async def test_workers_whose_supervisor_is_killed_end_by_themselves(west: Town) -> None:
     west.hub.start()
     await west.hub.until_ready(seconds=40)

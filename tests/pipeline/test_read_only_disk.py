@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from hub.app import Hub
 from hub.clock import SystemClock
-from hub.config import MqttSettings, RedisSettings, Settings, TimeseriesSettings
+from hub.config.settings import MqttSettings, RedisSettings, Settings, TimeseriesSettings
 from hub.ui.pages.observing import Watch
 from tests.journal.papers import set_read_only
 from tests.machine import needs_mosquitto

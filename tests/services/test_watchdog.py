@@ -11,8 +11,17 @@ from pathlib import Path
 import pytest
 
 from hub.services.child import free_port
-from hub.services.watchdog import ALIVE, Watchdog, watchdog_of
+from hub.services.watchdog import (
+    ALIVE,
+    Heartbeat,
+    Watchdog,
+    calm_the_watchdog,
+    has_spoken,
+    heartbeat_of,
+    watchdog_of,
+)
 from tests.ui.installation import environment, hub_command
+from tests.waiting import wait_until
 
 USEC = {"NOTIFY_SOCKET": "/run/systemd/notify", "WATCHDOG_USEC": "120000000"}
 
@@ -44,6 +53,44 @@ def test_only_who_asks_this_process_is_told(variables: dict[str, str], found: Wa
 
 def test_a_manager_that_is_gone_ends_nobody(tmp_path: Path) -> None:
     Watchdog(address=str(tmp_path / "nowhere"), seconds=1).tell()
+
+
+def test_what_was_said_to_a_keeper_is_heard_once_and_one_that_is_gone_ends_nobody() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours:
+        teller = heartbeat_of(f"{theirs.detach()}:120")
+        assert teller.seconds == 120
+        assert not has_spoken(ours)
+        teller.tell()
+        teller.tell()
+        assert [has_spoken(ours), has_spoken(ours)] == [True, False]
+    with teller.line:
+        teller.tell()
+
+
+async def test_who_keeps_us_is_told_nothing_while_a_stage_hangs_and_again_when_it_goes_on() -> None:
+    asked, is_well = 0, True
+
+    def ask() -> bool:
+        nonlocal asked
+        asked += 1
+        return is_well
+
+    async def ask_again() -> bool:
+        """Let it be asked a few times more; return whether anything was said meanwhile."""
+        has_spoken(ours)
+        before = asked
+        await wait_until(lambda: asked >= before + 3)
+        return has_spoken(ours)
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        calm_the_watchdog(ask, Heartbeat(line=theirs, seconds=0.03))
+        assert await ask_again()
+        is_well = False
+        assert not await ask_again()
+        is_well = True
+        assert await ask_again()
 
 
 def test_a_hub_tells_it_while_it_waits_for_its_servers(manager: socket.socket, tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import socket
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
 from hub.clock import SystemClock
+from hub.services.watchdog import ALIVE, TIMES
 from hub.services.workers import Worker, Workers, fate_of
 from tests.waiting import wait_until
 
@@ -37,6 +40,29 @@ async def test_a_worker_that_dies_is_started_again_and_the_other_stays(tmp_path:
         workers.stop()
     assert running.result() == 0
     assert (dying.pid, steady.pid, steady.fate) == (0, 0, "ended by SIGTERM")
+
+
+async def test_a_worker_that_says_nothing_for_three_looks_is_killed_and_started_again_and_the_other_stays() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    deaf, deafs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs, deaf, deafs:
+        steady, hung = worker("steady", LIVES), worker("hung", LIVES)
+        steady.line, hung.line = ours, deaf
+        workers = Workers([steady, hung], SystemClock())
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(workers.run())
+            await wait_until(lambda: steady.pid and hung.pid)
+            first, other = hung.pid, steady.pid
+            os.kill(first, signal.SIGSTOP)
+            for _ in range(TIMES):
+                assert hung.process is not None
+                theirs.send(ALIVE)
+                workers.look()
+            await wait_until(lambda: hung.restarts == 1 and hung.pid)
+            assert (hung.fate, hung.pid != first, hung.silent) == ("hung, ended by SIGKILL", True, 0)
+            assert (steady.pid, steady.restarts) == (other, 0)
+            workers.stop()
+        assert running.result() == 0
 
 
 async def test_when_no_worker_can_begin_all_end_with_2() -> None:

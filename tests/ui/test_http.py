@@ -13,7 +13,7 @@ from hub.config.settings import HttpSettings
 from hub.errors import ConfigError
 from hub.metrics import Metrics
 from hub.services.child import free_port
-from hub.ui.pages.http import application, serve
+from hub.ui.pages.http import application, pages_of, serve
 from hub.ui.pages.readiness import Vitals
 from tests.ui.test_readiness import WELL
 
@@ -40,6 +40,14 @@ async def test_a_hub_that_is_not_ready_answers_503_and_why() -> None:
 async def test_a_hub_that_is_not_ready_is_alive_all_the_same() -> None:
     async with pages(replace(WELL, is_running=False)) as client, client.get("/healthz") as answer:
         assert answer.status == 200
+
+
+async def test_a_hub_of_which_a_stage_hangs_is_not_alive() -> None:
+    settings = HttpSettings(port=free_port())
+    shown = pages_of(Metrics(), tuple, lambda: ["judging"])
+    client = aiohttp.ClientSession(f"http://127.0.0.1:{settings.port}")
+    async with serve(shown, settings), client, client.get("/healthz") as answer:
+        assert (answer.status, await answer.json()) == (503, {"alive": False, "hung": ["judging"]})
 
 
 async def test_a_port_that_is_taken_is_a_mistake_in_the_settings() -> None:

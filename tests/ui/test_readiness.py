@@ -25,6 +25,7 @@ WELL = Vitals(
     is_running=True,
     blind_sessions={},
     journal_error="",
+    still_stages={},
     is_redis_connected=True,
     redis_unsafe="",
     streams_behind_seconds=None,
@@ -50,6 +51,7 @@ def test_a_hub_that_is_well_is_ready() -> None:
         (replace(WELL, is_running=False), "not_running"),
         (replace(WELL, blind_sessions={"events": "no_answer"}), "session_blind"),
         (replace(WELL, journal_error="[disk_full]"), "journal_held_up"),
+        (replace(WELL, still_stages={"judging": 10}), "stage_stands_still"),
         (replace(WELL, broker_dropped=3), "broker_dropped"),
         (replace(WELL, is_redis_connected=False), "redis_unreachable"),
         (replace(WELL, redis_unsafe="[redis_evicts]", is_redis_connected=False), "redis_unsafe"),
@@ -65,6 +67,7 @@ def test_each_illness_has_its_own_code(ill: Vitals, code: str) -> None:
 
 def test_a_short_interruption_of_the_sinks_is_forgiven() -> None:
     assert codes(replace(WELL, streams_behind_seconds=4.9, store_behind_seconds=4.9, owned_seconds=4.9)) == []
+    assert codes(replace(WELL, still_stages={"journal.thread": 9})) == []
 
 
 def test_a_store_that_hangs_is_told_from_one_that_refuses() -> None:

@@ -72,11 +72,15 @@ class SeriesWriter:
         self._clock = clock
         self._wake = wake
         self._jitter = jitter
-        self._rests_until = 0
+        self._rests_until = self._wished_until = 0
         self.state = WriterState()
         self.lines_written = 0
         self.lines_rejected = 0
-        self.writes_failed = 0
+        self.writes = self.writes_failed = 0
+
+    def rests(self, now: int) -> bool:
+        """Return whether it waits at monotonic time ``now`` for as long as the store has wished."""
+        return now < self._wished_until
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -136,13 +140,16 @@ class SeriesWriter:
                 await self._clock.sleep(self._pause(error, failures))
                 failures += 1
             else:
+                self.writes += 1
                 self._recover()
                 return written
 
     def _pause(self, error: UnavailableError, failures: int) -> float:
         """Return seconds: the store's wish and up to a tenth more, else a doubling pause and half of it by chance."""
         if error.retry_after is not None:
-            return max(error.retry_after.total_seconds(), _FIRST_PAUSE_SECONDS) * (1 + self._jitter() / 10)
+            wish = max(error.retry_after.total_seconds(), _FIRST_PAUSE_SECONDS) * (1 + self._jitter() / 10)
+            self._wished_until = self._clock.monotonic_ns() + int(wish * 1e9)
+            return wish
         doubled = _FIRST_PAUSE_SECONDS * 2.0 ** min(failures, _DOUBLINGS_MAX)
         return min(doubled, _LONGEST_PAUSE_SECONDS) * (1 + self._jitter()) / 2
 

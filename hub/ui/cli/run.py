@@ -24,7 +24,7 @@ from hub.partitions import partitions_of, settings_of, shares_of
 from hub.services.keeping import kept
 from hub.services.leash import hold_me
 from hub.services.valkey import ValkeyService
-from hub.services.watchdog import calm_the_watchdog
+from hub.services.watchdog import Heartbeat, calm_the_watchdog, heartbeat_of
 from hub.services.workers import STOP_SECONDS, Workers
 from hub.turns import Turns
 from hub.ui.desk.desk import Desk, desk_of
@@ -50,6 +50,7 @@ def run(
         int | None, typer.Option(min=1, help="So many processes share the partitions; else the setting workers.")
     ] = None,
     serving: Annotated[list[str] | None, typer.Option("--serving", hidden=True)] = None,
+    heartbeat: Annotated[str, typer.Option("--heartbeat", hidden=True)] = "",
 ) -> None:
     """Hear, journal, judge and deliver until SIGTERM or Ctrl-C; health and metrics at http.host:http.port.
 
@@ -58,7 +59,8 @@ def run(
     desk = desk_of(context)
     if serving:
         hold_me(STOP_SECONDS)
-        _run_all(desk, [(settings, _inherited(int(fd))) for settings, fd in _places(desk, serving)])
+        kept_by = heartbeat_of(heartbeat) if heartbeat else None
+        _run_all(desk, [(settings, _inherited(int(fd))) for settings, fd in _places(desk, serving)], kept_by)
         return
     partitions = partitions_of(desk.settings)
     shares = shares_of(partitions, workers or min(desk.settings.workers, len(partitions)))
@@ -90,17 +92,17 @@ async def _supervise(desk: Desk, shares: Sequence[Sequence[str]]) -> int:
                 return await workers.run()
 
 
-def _run_all(desk: Desk, places: Sequence[tuple[Settings, Serving]]) -> None:
+def _run_all(desk: Desk, places: Sequence[tuple[Settings, Serving]], kept_by: Heartbeat | None = None) -> None:
     turns = Turns(desk.clock.monotonic_ns)
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(turns)) as runner:
-        runner.run(_work(desk, places, turns))
-
-
-async def _work(desk: Desk, places: Sequence[tuple[Settings, Serving]], turns: Turns) -> None:
-    """Run the hub of every partition in this process."""
-    calm_the_watchdog()
-    await refuse_toy_broker(places[0][0].mqtt)
     hubs = [(Hub(settings, desk.clock), serving) for settings, serving in places]
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(turns)) as runner:
+        runner.run(_work(hubs, turns, kept_by))
+
+
+async def _work(hubs: Sequence[tuple[Hub, Serving]], turns: Turns, kept_by: Heartbeat | None) -> None:
+    """Run the hub of every partition in this process."""
+    calm_the_watchdog(lambda: not any(hub.stages.hung for hub, _ in hubs), kept_by)
+    await refuse_toy_broker(hubs[0][0].settings.mqtt)
 
     def stop() -> None:
         for hub, _ in hubs:
@@ -118,7 +120,7 @@ async def _run(hub: Hub, serving: Serving, turns: Turns) -> None:
     ease_the_collector()
     give_back_what_is_large()
     metrics = Metrics()
-    hub.pages = lambda: _pages(hub, serving(pages_of(metrics, Watch(hub).missing)))
+    hub.pages = lambda: _pages(hub, serving(pages_of(metrics, Watch(hub).missing, lambda: hub.stages.hung)))
     with suppress(StoppedError):  # it was stopped while a long journal was applied again
         async with hub:
             observe(hub, metrics, turns)

@@ -30,8 +30,12 @@ def application(metrics: Metrics, vitals: Callable[[], Vitals]) -> web.Applicati
     return pages_of(metrics, lambda: reasons(vitals()))
 
 
-def pages_of(metrics: Metrics, missing: Callable[[], Sequence[Reason]]) -> web.Application:
-    """Return the three pages. ``/healthz`` answers as long as the loop turns; ``/readyz`` says 503 and why not.
+def pages_of(
+    metrics: Metrics, missing: Callable[[], Sequence[Reason]], hung: Callable[[], Sequence[str]] = tuple
+) -> web.Application:
+    """Return the three pages. ``/healthz`` answers as long as the loop turns, 503 when a stage is ``hung``.
+
+    ``/readyz`` says 503 and why not.
 
     ``/metrics`` says 503 until there is anything to read: zeros of a hub that has only begun would mean nothing.
     """
@@ -44,7 +48,7 @@ def pages_of(metrics: Metrics, missing: Callable[[], Sequence[Reason]]) -> web.A
         status = HTTPStatus.OK if text else HTTPStatus.SERVICE_UNAVAILABLE
         return web.Response(body=text, status=status, headers={"Content-Type": METRICS_TYPE})
 
-    return pages_with(readiness, numbers)
+    return pages_with(readiness, numbers, hung)
 
 
 def answer_of(reasons: Sequence[Mapping[str, str]]) -> web.Response:
@@ -54,10 +58,12 @@ def answer_of(reasons: Sequence[Mapping[str, str]]) -> web.Response:
     return web.Response(body=body, status=status, content_type="application/json")
 
 
-def pages_with(readiness: Page, numbers: Page) -> web.Application:
+def pages_with(readiness: Page, numbers: Page, hung: Callable[[], Sequence[str]] = tuple) -> web.Application:
     """Return the three pages, two of them as they are given."""
 
     async def health(_request: web.Request) -> web.Response:
+        if stages := hung():
+            return web.json_response({"alive": False, "hung": stages}, status=HTTPStatus.SERVICE_UNAVAILABLE)
         return web.json_response({"alive": True})
 
     app = web.Application()

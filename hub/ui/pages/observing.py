@@ -84,6 +84,7 @@ def _observe_journal(hub: Hub, metrics: Metrics) -> None:
     metrics.read("hub_journal_size_bytes", lambda: journal.size_bytes)
     metrics.read("hub_engine_lag_records", lambda: lag(hub))
     metrics.read("hub_tasks_running", lambda: len(asyncio.all_tasks()))
+    metrics.read("hub_stage_still_seconds", lambda: hub.stages.still)
     metrics.read("hub_checkpoints_written_total", lambda: hub.applying.checkpoints if hub.is_running else 0)
     metrics.read("hub_registry_revision", lambda: hub.registry_revision)
     metrics.read(
@@ -223,6 +224,7 @@ class Watch:
             is_running=hub.is_running,
             blind_sessions=blind_sessions(hub),
             journal_error=hub.hearing.held_up_by if hub.is_running else "",
+            still_stages=hub.stages.still,
             is_redis_connected=hub.stream_sink.connected,
             redis_unsafe=hub.ownership.server.unsafe,
             streams_behind_seconds=_seconds_since(hub.stream_sink.behind_since, now),

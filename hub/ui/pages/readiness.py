@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 PATIENCE_SECONDS = 5.0
 """How long a sink or the proof of ownership may fail before it counts; shorter is a reconnect."""
+STILL_SECONDS = 10
+"""How long a stage may stand still before that is told; a disk that takes seconds for an fsync is no news."""
 DROPS_WINDOW_SECONDS = 300.0
 
 
@@ -15,13 +17,15 @@ DROPS_WINDOW_SECONDS = 300.0
 class Vitals:
     """What readiness is judged by. A ``…_seconds`` is how long something fails already, None while it does not.
 
-    ``blind_sessions`` are those that have not caught up, and how each stands. ``owned_seconds`` is the age of the last
-    proof that the partition is ours, None when there was none yet.
+    ``blind_sessions`` are those that have not caught up, and how each stands. ``still_stages``: for how many seconds
+    each stage stands still (hub/stages.py). ``owned_seconds`` is the age of the last proof that the partition is ours,
+    None when there was none yet.
     """
 
     is_running: bool
     blind_sessions: Mapping[str, str]
     journal_error: str
+    still_stages: Mapping[str, int]
     is_redis_connected: bool
     redis_unsafe: str
     streams_behind_seconds: float | None
@@ -54,6 +58,11 @@ def _hearing(vitals: Vitals) -> Iterator[Reason]:
     if vitals.journal_error:
         detail = f"nothing is acknowledged, the broker queues: {vitals.journal_error}"
         yield Reason(code="journal_held_up", detail=detail)
+    for stage, seconds in vitals.still_stages.items():
+        if seconds >= STILL_SECONDS:
+            yield Reason(
+                code="stage_stands_still", detail=f"{stage} has something to do, and has not moved for {seconds} s"
+            )
     if vitals.broker_dropped:
         yield Reason(code="broker_dropped", detail=f"{vitals.broker_dropped} messages in the last minutes are lost")
 

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from hub.metrics import Metrics
-from hub.services.workers import Worker, Workers
+from hub.services.workers import SILENT_SECONDS, Worker, Workers
 from hub.ui.pages.http import METRICS_TYPE, answer_of, pages_with
 
 ANSWER_SECONDS = 1.0
@@ -50,10 +50,13 @@ def workers_for(shares: Sequence[Sequence[str]], words: Sequence[str]) -> Iterat
         for number, share in enumerate(shares, start=1):
             sockets = [stack.enter_context(socket.create_server((LOOPBACK, 0))) for _ in share]
             serving = [f"{name}:{each.fileno()}" for name, each in zip(share, sockets, strict=True)]
+            ours, theirs = map(stack.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM))
             command = [sys.executable, "-m", "hub.ui.cli.main", *words, "run"]
+            command += ["--heartbeat", f"{theirs.fileno()}:{SILENT_SECONDS}"]
             for each in serving:
                 command += ["--serving", each]
-            worker = Worker(name=f"worker-{number}", command=command, sockets=[each.fileno() for each in sockets])
+            inherited = [each.fileno() for each in (*sockets, theirs)]
+            worker = Worker(name=f"worker-{number}", command=command, sockets=inherited, line=ours)
             workers.append(worker)
             places += [Place(name, worker, each.getsockname()[1]) for name, each in zip(share, sockets, strict=True)]
         yield workers, places
