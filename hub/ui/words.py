@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+
+from typing_extensions import override
 
 from hub.model.effects import AlarmState, Event, Transition
 from hub.model.values import Scalar, Severity
@@ -18,6 +21,22 @@ COLOURS = {
 SHOWN_ID = 8
 """So much of an id or a pseudonym is shown: it tells them apart, and commands take it."""
 _BARS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One thing said in both languages."""
+
+    en: str
+    zh: str
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.en}\n{self.zh}"
+
+    def plain(self) -> dict[str, str]:
+        """Return it for programs."""
+        return asdict(self)
 
 
 def title(name: str, label: Mapping[str, str]) -> str:

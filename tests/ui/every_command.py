@@ -90,6 +90,7 @@ NOT_CALLED: Mapping[str, str] = {
         _OWN,
     ),
     **dict.fromkeys(("doctor", "broker plan"), "it looks at servers and at who may connect, not at what was said"),
+    "status": "it tells how processes are and counts, and of no message what it said",
     **dict.fromkeys(
         (
             "alarms ack", "alarms clear", "alarms comment", "alarms shelve", "commands send", "commands confirm",

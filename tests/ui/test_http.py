@@ -15,6 +15,7 @@ from hub.metrics import Metrics
 from hub.services.child import free_port
 from hub.ui.pages.http import application, pages_of, serve
 from hub.ui.pages.readiness import Vitals
+from hub.ui.pages.reasons import advised
 from tests.ui.test_readiness import WELL
 
 
@@ -31,10 +32,11 @@ async def test_a_hub_that_is_well_answers_200() -> None:
         assert (answer.status, await answer.json()) == (200, {"ready": True, "reasons": []})
 
 
-async def test_a_hub_that_is_not_ready_answers_503_and_why() -> None:
+async def test_a_hub_that_is_not_ready_answers_503_and_why_and_what_to_do_now() -> None:
     async with pages(replace(WELL, is_redis_connected=False)) as client, client.get("/readyz") as answer:
-        reason = {"code": "redis_unreachable", "detail": "events wait in the outbox"}
+        (reason,) = advised([{"code": "redis_unreachable", "detail": "events wait in the outbox"}])
         assert (answer.status, await answer.json()) == (503, {"ready": False, "reasons": [reason]})
+        assert "恢复 Redis" in str(reason["now"])
 
 
 async def test_a_hub_that_is_not_ready_is_alive_all_the_same() -> None:

@@ -57,6 +57,7 @@ COMMANDS = {
     "params": "Parameters of rules: for a profile, a site, a place and what is below it, a device.",
     "registry": "The registry's database: which version it has, what is in it.",
     "audit": "Who changed what, and who looked at what is secret or personal.",
+    "status": "Tell how the running processes are, and of what is not well, what to do now.",
     "doctor": "Look for whatever loses data without a word, in servers, machine and files; say how it is mended.",
     "backup": "Save registry, journals, states, ledgers and settings in one file, while the hub works.",
     "restore": "Make an installation out of a backup.",

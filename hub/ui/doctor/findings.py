@@ -8,11 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from typing_extensions import override
-
 from hub.clock import Clock
 from hub.config.settings import Settings
 from hub.errors import HubError
+from hub.ui.words import Text
 
 F = TypeVar("F")
 
@@ -55,18 +54,6 @@ def bad(found: object) -> Verdict:
 def unseen(why: object) -> Verdict:
     """Return that nobody could look."""
     return Verdict(Grade.UNSEEN, str(why))
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """One thing said in both languages."""
-
-    en: str
-    zh: str
-
-    @override
-    def __str__(self) -> str:
-        return f"{self.en}\n{self.zh}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +121,5 @@ def _unseen(area: Area[Any], reason: str) -> Iterator[Examined]:
 def plain(done: Examined, words: Mapping[str, Words]) -> dict[str, object]:
     """Return it for a program."""
     said = words[done.name]
-    texts = {
-        name: {"en": text.en, "zh": text.zh}
-        for name, text in (("what", said.what), ("why", said.why), ("mend", said.mend))
-    }
+    texts = {name: text.plain() for name, text in (("what", said.what), ("why", said.why), ("mend", said.mend))}
     return {"check": done.name, "grade": done.verdict.grade.value, "found": done.verdict.found, **texts}

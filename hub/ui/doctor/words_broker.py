@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hub.ui.doctor.findings import Text, Words
+from hub.ui.doctor.findings import Words
+from hub.ui.words import Text
 
 _CONF = "in mosquitto.conf, then restart mosquitto"
 _CONF_ZH = "写入 mosquitto.conf 并重启 mosquitto"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hub.ui.doctor.findings import Text, Words
+from hub.ui.doctor.findings import Words
+from hub.ui.words import Text
 
 MACHINE_WORDS = {
     "disk_file_system": Words(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hub.ui.doctor.findings import Text, Words
+from hub.ui.doctor.findings import Words
+from hub.ui.words import Text
 
 _KEEP = "then CONFIG REWRITE, so that a restart keeps it"
 _KEEP_ZH = "再执行 CONFIG REWRITE，使重启后仍有效"

@@ -173,6 +173,7 @@ hub doctor
 
 ## When something is wrong / 出问题时
 
-`hub doctor` first. `journalctl -u hub` tells the rest; http://127.0.0.1:{http_port}/readyz says what holds the hub up.
-先运行 `hub doctor`；其余看 `journalctl -u hub` 与 /readyz。
+`hub status` first: what is not well, and what to do now; http://127.0.0.1:{http_port}/readyz says the same to monitors.
+Then `hub doctor`; `journalctl -u hub` tells the rest.
+先运行 `hub status`：哪里不正常、现在该做什么（/readyz 供监控读取）；再运行 `hub doctor`；其余看 `journalctl -u hub`。
 """

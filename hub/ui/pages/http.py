@@ -16,6 +16,7 @@ from hub.config.settings import HttpSettings
 from hub.errors import ConfigError
 from hub.metrics import Metrics
 from hub.ui.pages.readiness import Reason, Vitals, reasons
+from hub.ui.pages.reasons import advised
 
 STOP_SECONDS = 1.0
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -52,9 +53,9 @@ def pages_of(
 
 
 def answer_of(reasons: Sequence[Mapping[str, str]]) -> web.Response:
-    """Return the answer of ``/readyz``: ready when there is no reason against it."""
+    """Return the answer of ``/readyz``: ready when there is no reason against it, else with what to do now."""
     status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
-    body = orjson.dumps({"ready": not reasons, "reasons": list(reasons)})
+    body = orjson.dumps({"ready": not reasons, "reasons": advised(reasons)})
     return web.Response(body=body, status=status, content_type="application/json")
 
 

@@ -1,0 +1,149 @@
+"""What each reason not to be ready means, and what to do now: by its code, in English and Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from hub.ui.words import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a code means for what is heard, and the next step of whoever stands before it."""
+
+    means: Text
+    now: Text
+
+
+_WAIT = Text("wait; it goes on by itself", "等待，会自行继续")
+_SERVER = Text(
+    "start Redis (or Valkey) again, or mend redis.url; `hub doctor` tells which; nothing is lost meanwhile",
+    "恢复 Redis（或 Valkey），或更正 redis.url；运行 `hub doctor` 可查明；期间不丢数据",
+)
+
+ADVICE: Mapping[str, Advice] = {
+    "not_answering": Advice(
+        Text("no process of ours answers at this address", "此地址没有本系统的进程应答"),
+        Text(
+            "start it (`hub run`, `hub notify run` …, systemctl start); what comes waits; the log tells why it ended",
+            "启动它（`hub run`、`hub notify run` 等，或 systemctl start）；期间消息排队等待；退出原因见其日志",
+        ),
+    ),
+    "not_running": Advice(
+        Text("it has not begun, or it stops", "尚未开始，或正在停止"),
+        Text("wait; if it lasts, read its log", "等待；若持续，请查看日志"),
+    ),
+    "starting_own_redis": Advice(Text("its own Valkey reads its files", "自带的 Valkey 正在读取文件"), _WAIT),
+    "starting_files": Advice(Text("profiles and rules are read", "正在读取设备模型与规则"), _WAIT),
+    "starting_registry": Advice(
+        Text("the registry is opened; nothing is heard yet", "正在打开登记库，尚未接收"),
+        Text(
+            "is its database running, and registry.url right? `hub doctor`",
+            "检查数据库与 registry.url；运行 `hub doctor`",
+        ),
+    ),
+    "starting_journal": Advice(Text("journal and state are checked", "正在检查日志与状态"), _WAIT),
+    "starting_recovery": Advice(Text("what no checkpoint covers is applied again", "正在重放检查点之后的记录"), _WAIT),
+    "starting_redis": Advice(Text("Redis is asked whose the partition is", "正在向 Redis 确认分区归属"), _WAIT),
+    "starting_store": Advice(Text("the time series store is opened", "正在打开时序库"), _WAIT),
+    "starting_revision": Advice(Text("the registry is read", "正在读取登记库"), _WAIT),
+    "session_blind": Advice(
+        Text(
+            "the broker has not handed over all that it queued: alarms may be late, none is lost",
+            "消息代理排队的消息尚未全部收到：告警可能延迟，但不会丢失",
+        ),
+        Text(
+            "is the broker running, are mqtt.host, port and passwords right? `hub doctor`; connected = wait",
+            "检查消息代理是否运行，mqtt.host、端口与密码是否正确（`hub doctor`）；已连接则等待",
+        ),
+    ),
+    "journal_held_up": Advice(
+        Text(
+            "the disk is full: nothing more is taken, the broker queues; what was taken is safe",
+            "磁盘已满：停止接收，由消息代理排队；已接收的数据安全",
+        ),
+        Text(
+            "make room on the disk of data_dir, or lower retention.size; it goes on by itself",
+            "清理 data_dir 所在磁盘，或调小 retention.size；随后自行恢复",
+        ),
+    ),
+    "broker_dropped": Advice(
+        Text("the broker threw messages away: those are lost", "消息代理丢弃了消息：这些已丢失"),
+        Text(
+            "`hub doctor` names the limit of mosquitto.conf that was reached; then find who floods",
+            "运行 `hub doctor` 查明 mosquitto.conf 的哪个限制被触及；再找出大量发送者",
+        ),
+    ),
+    "redis_unsafe": Advice(
+        Text("Redis could forget what it is given, so it is given nothing", "Redis 可能遗忘数据，因此暂不写入"),
+        Text("`hub doctor` names the setting; then it goes on by itself", "运行 `hub doctor` 查明设置；更正后自行恢复"),
+    ),
+    "redis_unreachable": Advice(
+        Text("Redis does not answer: events wait on our disk", "Redis 无应答：事件暂存本机磁盘"), _SERVER
+    ),
+    "streams_behind": Advice(
+        Text(
+            "events wait on our disk; alarms are judged, people learn late",
+            "事件暂存本机磁盘；告警照常判断，但通知延迟",
+        ),
+        _SERVER,
+    ),
+    "timeseries_behind": Advice(
+        Text("points wait on our disk; events and commands go on", "测点暂存本机磁盘；事件与命令不受影响"),
+        Text(
+            "is the store running, does database or bucket exist, is the token right? `hub doctor`; then it goes on",
+            "检查时序库是否运行、数据库或 bucket 是否存在、令牌是否正确（`hub doctor`）；更正后自行续写",
+        ),
+    ),
+    "ownership_unconfirmed": Advice(
+        Text("nobody has confirmed lately that this partition is ours", "近期无法确认此分区归本机所有"),
+        Text(
+            "as for redis_unreachable; if Redis is well, does a second hub run? `hub doctor`",
+            "同 redis_unreachable；若 Redis 正常，检查是否有第二个集线器在运行（`hub doctor`）",
+        ),
+    ),
+    "worker_down": Advice(
+        Text(
+            "a worker has died: its partition hears nothing, the broker queues",
+            "一个工作进程已退出：其分区停止接收，由消息代理排队",
+        ),
+        Text("wait, it is started again; if it comes back, read the log", "等待，会自动重启；若反复出现，请查看日志"),
+    ),
+    "worker_silent": Advice(
+        Text("a worker does not answer", "一个工作进程无应答"),
+        Text("wait some seconds; is the machine overloaded?", "等待数秒；检查本机是否过载"),
+    ),
+    "ledger_unavailable": Advice(
+        Text("its ledger cannot be read or written: nothing is sent", "台账无法读写：暂停发送"),
+        Text("is the disk of data_dir full, and is the folder ours?", "检查 data_dir 磁盘是否已满、目录归属是否正确"),
+    ),
+    "reading_held_up": Advice(
+        Text("so much waits to be sent that nothing more is read", "待发送过多，暂停读取"),
+        Text(
+            "mend the receiver (`hub notify ledger`, `hub events deliveries list`)",
+            "修复接收方（`hub notify ledger`、`hub events deliveries list`）",
+        ),
+    ),
+    "not_following": Advice(Text("it has not found its place in the streams yet", "尚未找到在事件流中的位置"), _SERVER),
+    "receiver_refuses": Advice(
+        Text("a receiver takes nothing: people or systems are not told", "接收方拒收：相关人员或系统未被告知"),
+        Text(
+            "what it answers stands beside; mend it, then `hub notify retry` or `hub events deliveries retry`",
+            "对方应答见旁；修复后运行 `hub notify retry` 或 `hub events deliveries retry`",
+        ),
+    ),
+    "not_watching": Advice(
+        Text("it reads what it must remember, or Redis is away", "正在读取所需记忆，或 Redis 不可用"), _SERVER
+    ),
+    "city_held_up": Advice(Text("Redis does not answer: events wait there", "Redis 无应答：事件在其中等待"), _SERVER),
+}
+"""Every code that a /readyz of ours may say, and ``not_answering`` for what says nothing."""
+
+
+def advised(reasons: Iterable[Mapping[str, str]]) -> list[dict[str, object]]:
+    """Return reasons with what they mean and what to do now, each in ``en`` and ``zh``."""
+    return [
+        {**reason, "means": ADVICE[reason["code"]].means.plain(), "now": ADVICE[reason["code"]].now.plain()}
+        for reason in reasons
+    ]

@@ -1,0 +1,94 @@
+"""How the processes of an installation stand: each asked for /readyz and /metrics, and what it says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from hub.config import HttpSettings, Settings
+from hub.ui.pages.reasons import advised
+
+SECONDS = 3.0
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- an address that listens there is asked here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One process. ``reasons`` have ``code``, ``detail``, ``means`` and ``now``; ``figures`` are sums over labels.
+
+    ``alarms`` are the active ones by severity.
+    """
+
+    process: str
+    page: str
+    ready: bool
+    reasons: Sequence[Mapping[str, object]]
+    figures: Mapping[str, float]
+    alarms: Mapping[str, int]
+
+    def plain(self) -> dict[str, object]:
+        """Return it for programs."""
+        return asdict(self)
+
+
+async def standings(settings: Settings) -> list[Standing]:
+    """Return how each process stands that has pages: the hub, and those beside it that were given a port and work."""
+    wanted = dict(_processes(settings))
+    timeout = aiohttp.ClientTimeout(total=SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as session, asyncio.TaskGroup() as group:
+        asked = [
+            group.create_task(_standing(session, name, each), name=f"hub.ui.standing.{name}")
+            for name, each in wanted.items()
+        ]
+    found = [task.result() for task in asked]
+    # The city engine has a port whether it runs or not, and few installations need one.
+    return [each for each in found if each.process != "city" or each.figures]
+
+
+def _processes(settings: Settings) -> Iterator[tuple[str, HttpSettings]]:
+    yield "hub", settings.http
+    if settings.notify.http is not None and _tells_anybody(settings.notify.dir):
+        yield "notify", settings.notify.http
+    for name, each in settings.forward.items():
+        if each.http is not None:
+            yield f"forward {name}", each.http
+    yield "city", settings.city.http
+
+
+def _tells_anybody(directory: Path | None) -> bool:
+    return directory is not None and any(directory.glob("*.yaml"))
+
+
+async def _standing(session: aiohttp.ClientSession, process: str, http: HttpSettings) -> Standing:
+    address = f"http://{_EVERYWHERE.get(http.host, http.host)}:{http.port}"
+    try:
+        async with session.get(f"{address}/readyz") as answer:
+            said = await answer.json()
+        reasons = [*said["reasons"]]
+        async with session.get(f"{address}/metrics") as answer:
+            text = await answer.text() if answer.status == HTTPStatus.OK else ""
+    except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as error:
+        why = error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else str(error)
+        reasons, text = advised([{"code": "not_answering", "detail": why or "no answer"}]), ""
+    figures, alarms = _read(text)
+    return Standing(process=process, page=address, ready=not reasons, reasons=reasons, figures=figures, alarms=alarms)
+
+
+def _read(text: str) -> tuple[dict[str, float], dict[str, int]]:
+    figures: dict[str, float] = {}
+    alarms: dict[str, int] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if math.isfinite(sample.value):
+                figures[sample.name] = figures.get(sample.name, 0) + sample.value
+            if sample.name == "hub_alarms_active":
+                severity = sample.labels["severity"]
+                alarms[severity] = alarms.get(severity, 0) + int(sample.value)
+    return figures, alarms

@@ -1,0 +1,70 @@
+"""What an operator reads when something is wrong: what each reason means, and what to do now."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hub.beginning import Step
+from hub.ui.pages.reasons import ADVICE, advised
+from tests.house.rooms import HOUSE
+from tests.machine import needs_mosquitto
+from tests.ui.at import At
+from tests.ui.conftest import Cli
+from tests.ui.installation import NORMAL, SENSOR, SITE, Installation
+from tests.waiting import wait_until
+
+_CODE = re.compile(r'(?:Reason\(code=|_reason\(place, |"code": )"(\w+)"')
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+
+def codes() -> set[str]:
+    pages = [*(HOUSE / "hub/ui/pages").glob("*.py"), HOUSE / "hub/ui/standing.py"]
+    return {code for page in pages for code in _CODE.findall(page.read_text())} | {step.code for step in Step}
+
+
+def test_every_reason_that_a_page_may_give_has_its_meaning_and_its_next_step_in_both_languages() -> None:
+    assert codes() == set(ADVICE)
+    texts = [text for advice in ADVICE.values() for text in (advice.means, advice.now)]
+    assert [text.zh for text in texts if not _CHINESE.search(text.zh) or _CHINESE.search(text.en)] == []
+
+
+def test_what_a_page_knows_of_a_reason_is_kept_beside_what_to_do() -> None:
+    (reason,) = advised([{"code": "worker_down", "detail": "worker-2", "partition": "east"}])
+    assert [*reason] == ["code", "detail", "partition", "means", "now"]
+    assert reason["now"] == ADVICE["worker_down"].now.plain()
+
+
+def test_a_hub_that_nobody_started_is_told_with_how_to_start_it(cli: Cli, tmp_path: Path) -> None:
+    config = tmp_path / "hub.toml"
+    config.write_text(f'data_dir = "{tmp_path}"\nhttp.port = 9\n[notify]\ndir = "{tmp_path}"\nhttp = {{port = 9}}\n')
+    said = cli("--config", str(config), "status")
+    assert (said.code, said.out.count("not_answering"), said.out.count("hub run")) == (1, 1, 2)
+    (tmp_path / "duty.yaml").write_text("channel: duty\n")  # now somebody is to be told, and nobody tells
+    found = cli("--config", str(config), "status", "--json").document()
+    assert [(each["process"], each["ready"]) for each in found] == [("hub", False), ("notify", False)]
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with Installation(tmp_path_factory.mktemp("status")) as it:
+        yield it
+
+
+@needs_mosquitto
+def test_a_hub_that_is_well_tells_what_it_did_and_one_without_redis_what_to_do(cli: Cli, own: Installation) -> None:
+    at = At(cli, own)
+    own.publish(f"hub/{SITE}/{SENSOR}/telemetry", NORMAL)
+    (well,) = at.until("status", meets=lambda found: found[0]["figures"].get("hub_messages_heard_total") == 1)
+    assert (well["process"], well["ready"], well["reasons"]) == ("hub", True, [])
+
+    own.redis.kill()
+    asyncio.run(wait_until(lambda: b"redis_unreachable" in own.page("/readyz")[1], seconds=20))
+    said = at.said("status")
+    assert said.code == 1
+    assert ADVICE["redis_unreachable"].now.zh in said.out
+    assert ADVICE["redis_unreachable"].now.en in said.out
