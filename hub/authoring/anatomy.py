@@ -14,7 +14,7 @@ from hub.normalize.codecs.channels import channel_of, layout_of
 from hub.normalize.codecs.inside import carrier_of, inflated, unpacker
 from hub.normalize.codecs.slices import MAX_SLICE
 from hub.normalize.payload import Format, Payload, SizeBy
-from hub.normalize.places import WHOLE, BytePlace, InPlace, Place, SlicePlace
+from hub.normalize.places import LAST, WHOLE, BytePlace, InPlace, Place, SlicePlace
 
 Found = tuple[int, int] | tuple[str, ...]
 """The bytes from and up to, or the paths of leaves; nothing is ``()``."""
@@ -68,7 +68,7 @@ class Anatomy:
     def __init__(self, payload: Payload, data: bytes, places: Sequence[Place]) -> None:
         """Raise PoisonError for what cannot be opened at all; a block that cannot be read is not there."""
         self._payload = payload
-        outer = [place for place in places if not isinstance(place, InPlace)]
+        outer = [place for place in places if not isinstance(place, InPlace) and place != LAST]
         self.whole = _opened("", payload, inflated(data) if payload.inflate else data, outer)
         self._blocks: dict[tuple[str, int], Section] = {}
         self._inner = {
@@ -79,9 +79,10 @@ class Anatomy:
     def open_blocks(self, records: int) -> None:
         """Open the blocks of so many rows."""
         for name, words in self._payload.inside.items():
-            for record in range(records):
+            is_single = not self._payload.cuts_itself  # it stands once, whatever the number of its records
+            for record in range(1 if is_single else records):
                 found = self._find_outer(carrier_of(name, words), record)
-                title = name if records == 1 else f"{name} of {record + 1}"
+                title = name if is_single or records == 1 else f"{name} of {record + 1}"
                 try:
                     data = unpacker(words)(self.whole.raw(found))
                     self._blocks[name, record] = _opened(title, words.payload(), data, self._inner[name])
@@ -95,9 +96,12 @@ class Anatomy:
 
     def find(self, place: Place, record: int) -> Extent:
         """Return where a place lies of the row ``record``."""
+        if place == LAST:
+            return Extent("", ())
         if isinstance(place, InPlace) and place.block != WHOLE:
-            block = self._blocks.get((place.block, record))
-            return Extent("", ()) if block is None else Extent(block.name, block.find(place.place, None))
+            block = self._blocks.get((place.block, record if self._payload.cuts_itself else 0))
+            within = record if place.block == self._payload.cut_block else None
+            return Extent("", ()) if block is None else Extent(block.name, block.find(place.place, within))
         return Extent("", self._find_outer(place, record))
 
     def _find_outer(self, place: Place, record: int) -> Found:

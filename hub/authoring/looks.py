@@ -37,6 +37,7 @@ class Look:
 
     def __init__(self, made: ProfileHandler, kind: Kind, shape: Shape, places: Sequence[Place]) -> None:
         self._read = made.read
+        self.at_record = made.at_record
         self._uses = made.uses
         self._slots = [places.index(place) for place in made.uses]
         self._kind = kind

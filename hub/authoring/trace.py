@@ -14,10 +14,10 @@ from hub.errors import PoisonError
 from hub.model.heard import Handler, Reading
 from hub.model.values import Scalar
 from hub.normalize.codecs.codec import Row, Unread
-from hub.normalize.codecs.formats import compile_many, compile_one, has_records
+from hub.normalize.codecs.formats import compile_many, compile_one
 from hub.normalize.compile import compile_profile
 from hub.normalize.handler import ProfileHandler
-from hub.normalize.places import Place
+from hub.normalize.places import LAST, Place
 from hub.normalize.profile import Profile
 
 
@@ -115,7 +115,7 @@ class _Whole:
 
     def __init__(self, profile: Profile, kind: Kind, sent: Sent, handler: ProfileHandler) -> None:
         places, unread = tuple(handler.uses), Unread()
-        if has_records(profile.payload):
+        if profile.payload.has_records:
             self._rows: Sequence[Row] = compile_many(profile.payload, places, unread)(sent.payload)
         else:
             self._rows = (compile_one(profile.payload, places, unread)(sent.payload),)
@@ -134,8 +134,9 @@ class _Whole:
         said = 0
         for number, row in enumerate(self._rows):
             for index, look in enumerate(self._looks):
+                look.at_record(number, len(self._rows))
                 marks, readings = look.at(row, self._port, partial(self._is_there, number))
-                for place, mark in marks:
+                for place, mark in ((place, mark) for place, mark in marks if place != LAST):
                     at = None if mark.reading is None else mark.reading + said
                     path = ("messages", index, *mark.path[2:]) if mark.path[:1] == ("messages",) else mark.path
                     yield replace(mark, extent=self.anatomy.find(place, number), reading=at, path=path)

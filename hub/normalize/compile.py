@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from hub.catalogue import Kind, Property, Type
 from hub.errors import ConfigError, PoisonError
 from hub.model.heard import Handler
 from hub.model.values import Scalar
 from hub.normalize.codecs.codec import Row, Unread
-from hub.normalize.codecs.formats import compile_many, compile_one, has_records
+from hub.normalize.codecs.formats import compile_many, compile_one
 from hub.normalize.downlinks import CompiledCommand, compile_commands
 from hub.normalize.fields import both_forms, compile_field
 from hub.normalize.flags import NAMES, TRUTH
@@ -22,7 +23,7 @@ from hub.normalize.shapes import NOTHING, Decision, compile_backfill, compile_id
 from hub.normalize.shaping import Shaper
 from hub.normalize.slots import Book
 from hub.normalize.sources import Time
-from hub.normalize.times import Clocks, ReadTime, compile_clock, compile_time
+from hub.normalize.times import Clocks, ReadTime, compile_clock, compile_time, stepped
 
 NANOSECONDS = 1_000_000_000
 
@@ -55,7 +56,7 @@ def compile_profile(profile: Profile, kind: Kind, params: Mapping[str, Scalar], 
             shape.backfill = is_backfill
     made: ProfileHandler
     try:
-        if has_records(profile.payload):
+        if profile.payload.has_records:
             made = RecordsHandler(compile_many(profile.payload, book.places, unread), groups, clocks, unread)
         else:
             made = ProfileHandler(compile_one(profile.payload, book.places, unread), groups, clocks, unread)
@@ -139,8 +140,15 @@ def _clock(time: Time | None, book: Book, clocks: Clocks, zone: str) -> Callable
         with book.at("time", "from", index):
             read = compile_time(source, zone)
             sources.extend((slot, read) for slot in book.slots(source.places()))
-    limit = None if time is None or time.disagree is None else round(time.disagree.total_seconds() * NANOSECONDS)
-    return compile_clock(sources, limit, clocks)
+    if time is None:
+        return compile_clock(sources, None, clocks)
+    told = compile_clock(sources, _nanoseconds(time.disagree), clocks)
+    step = _nanoseconds(time.every)
+    return told if step is None else stepped(told, step, clocks, from_last=time.tells == "last")
+
+
+def _nanoseconds(span: timedelta | None) -> int | None:
+    return None if span is None else round(span.total_seconds() * NANOSECONDS)
 
 
 def _check_store(store: Store, kind: Kind) -> None:

@@ -67,6 +67,10 @@ class ProfileHandler:
         """Messages with two clocks that contradict each other."""
         return self._clocks.disagreeing
 
+    def at_record(self, number: int, records: int) -> None:
+        """Say which of how many rows is read next, for who reads them one by one."""
+        self._clocks.record, self._clocks.records = number, records
+
     def __call__(self, payload: bytes, port: int | None = None, /) -> Sequence[Reading]:
         """Return the readings of a payload; ``port`` is what the network says beside it."""
         if port is not None or len(payload) > KNOWN_BYTES:
@@ -147,7 +151,9 @@ class RecordsHandler(ProfileHandler):
         unread.error = None
         readings: list[Reading] = []
         poison: PoisonError | None = None
-        for row in self._decode_many(payload):
+        rows, clocks = self._decode_many(payload), self._clocks
+        clocks.records = len(rows)
+        for clocks.record, row in enumerate(rows):
             try:
                 readings += self.read(row, port)
             except PoisonError as error:

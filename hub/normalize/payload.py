@@ -79,7 +79,9 @@ class Inside(Words):
     """A block inside a payload: behind ``path`` (its own name unless written), packed as said, and of its own format.
 
     A block that cannot be read costs only itself: what the rest of the message says stays, and it is counted
-    ``partial``. ``lengths`` are those that its bytes may have.
+    ``partial``. ``lengths`` are those that its bytes may have. One block of a payload may hold ``records`` (bytes) or
+    be an array behind ``each`` (json, xml): each is a reading, and what stands in the block is then of the record;
+    another block with the same ``path`` and without records reads what stands before them.
     """
 
     path: str | None = None
@@ -90,12 +92,13 @@ class Inside(Words):
     key_bytes: Annotated[int, Field(ge=1, le=4)] = 2
     between: Separator | None = None
     by: Separator = "="
+    records: Records | None = None
+    each: Annotated[str | None, Field(min_length=1)] = None
 
     def payload(self) -> Payload:
         """Return the block as a payload."""
-        return Payload.model_validate(
-            {"format": self.format, "key_bytes": self.key_bytes, "between": self.between, "by": self.by}
-        )
+        words = ("format", "key_bytes", "between", "by", "records", "each")
+        return Payload.model_validate({word: getattr(self, word) for word in words})
 
 
 class ChannelField(Meaning):
@@ -122,7 +125,8 @@ class Payload(Words):
     bytes: ``starts``, ``ends``, ``length`` (one, several, or a field of the frame), ``check`` (sum8_zero: all bytes add
     up to 0 mod 256), ``records``. channels: ``key_bytes``, ``sizes`` (of the data of channels that are skipped, or not
     read to their end), ``apart`` (keys that are a reading of their own, such as a stored one). json and xml: ``each``,
-    the path of an array or of elements of which each is a reading; what stands outside it is written ``$.path``. text:
+    the path of an array or of elements of which each is a reading; what stands outside it is written ``$.path``, and an
+    element of an array that is a number or a text itself is ``@``. text:
     ``between`` pairs, ``by`` what parts key and value, ``rest`` the key whose value goes on to the end, ``lines`` what
     parts records.
     ``inflate: if_deflated`` unpacks what is packed, whatever the headers said.
@@ -155,7 +159,25 @@ class Payload(Words):
                 _refuse(f"{name} is not for format: {self.format.value}")
         if self.format is Format.TEXT and self.between is None:
             _refuse("say what stands between the pairs of a text: between: ';'")
+        cut = [name for name, block in self.inside.items() if block.records or block.each]
+        if len(cut) > 1 or (cut and self.cuts_itself):
+            _refuse(f"records lie in one place: in the payload, or in one block, not in {', '.join(cut)} too")
         return self
+
+    @property
+    def cuts_itself(self) -> bool:
+        """Whether the payload itself, and not a block in it, is cut into records."""
+        return bool(self.records or self.each or self.lines or self.apart)
+
+    @property
+    def cut_block(self) -> str | None:
+        """The block that holds records, if one does."""
+        return next((name for name, block in self.inside.items() if block.records or block.each), None)
+
+    @property
+    def has_records(self) -> bool:
+        """Whether a payload may be several readings."""
+        return self.cuts_itself or self.cut_block is not None
 
 
 _WORDS: dict[Format, set[str]] = {

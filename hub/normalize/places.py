@@ -81,5 +81,11 @@ Place = BytePlace | SlicePlace | ChannelPlace | InPlace | str
 path (JSON), a path with slashes (XML), a key (text, form), ``3``, ``3:u16le`` or ``3[0,4]`` (bytes), ``FF 2E`` or
 ``FF 2E@1`` (channels)."""
 
+LAST = "#last"
+"""The place that is true in the last record of a payload, else false: what is said of the message, not of each."""
+
+ELEMENT = "@"
+"""The path of an element of an array that is no object: the number itself."""
+
 WHOLE = "$"
 """The block that is the payload itself, for what stands outside a record."""

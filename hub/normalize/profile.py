@@ -150,6 +150,9 @@ class Profile(Meanings):
             _refuse("a native payload means what its kind says; leave messages, properties and time out")
         if self.payload.format is not Format.NATIVE and short == bool(self.messages):
             _refuse("write either messages, or properties and signals at the top level")
+        every = [time for time in (self.time, *(shape.time for shape in self.messages)) if time and time.every]
+        if every and not self.payload.has_records:
+            _refuse("time: every is the distance of records, and this payload has none: records, or each")
         if self.payload.format is not Format.NATIVE and self.time is None:
             _refuse("say where the time comes from; `time: {from: none}` for a device without a clock")
         return self

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from hub.errors import ConfigError
-from hub.normalize.codecs.formats import TEXTS, has_records
+from hub.normalize.codecs.formats import TEXTS
 from hub.normalize.payload import Format, Payload
 from hub.normalize.places import WHOLE, InPlace, Place
 
@@ -71,6 +71,6 @@ class Book:
                 return InPlace(block, rest)
             if place.startswith(WHOLE):
                 place = InPlace(WHOLE, place[len(WHOLE) :].lstrip("./"))
-        if isinstance(place, InPlace) and place.block == WHOLE and not has_records(self._payload):
+        if isinstance(place, InPlace) and place.block == WHOLE and not self._payload.cuts_itself:
             return place.place
         return place

@@ -259,11 +259,14 @@ class Time(Words):
     """Where a message says when it was measured: the first source that is present; ``none`` = no device clock.
 
     Where two set clocks of one message are more than ``disagree`` apart, neither is believed: the message is taken as
-    one without a device time, and counted.
+    one without a device time, and counted. ``every``: the message says the moment of one record only, that it ``tells``
+    (first, or last), and the others are so far apart, in their order.
     """
 
     from_: Annotated[Literal["none"] | tuple[TimeSource, ...], Field(alias="from")]
     disagree: Duration | None = None
+    every: Duration | None = None
+    tells: Literal["first", "last"] = "first"
 
     @property
     def sources(self) -> tuple[ByteTime | PathTime, ...]:

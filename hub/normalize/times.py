@@ -176,11 +176,13 @@ def _named(parse: Callable[[str], datetime], zone: tzinfo) -> ReadTime:
 
 
 class Clocks:
-    """What is counted of the device clocks of one profile."""
+    """What is counted of the device clocks of one profile; and which of how many records of a payload is read now."""
 
-    __slots__ = ("disagreeing", "unset")
+    __slots__ = ("disagreeing", "record", "records", "unset")
 
     def __init__(self) -> None:
+        self.record = 0
+        self.records = 1
         self.unset = 0
         self.disagreeing = 0
 
@@ -215,3 +217,16 @@ def compile_clock(
         return found[0]
 
     return first if disagree_ns is None else agreed
+
+
+def stepped(
+    read: Callable[[Row], int | None], step_ns: int, clocks: Clocks, *, from_last: bool
+) -> Callable[[Row], int | None]:
+    """Return what reads the time of a record where the message says that of the first, or of the last, alone."""
+
+    def moment(row: Row) -> int | None:
+        told = read(row)
+        behind = clocks.record - (clocks.records - 1 if from_last else 0)
+        return None if told is None else told + behind * step_ns
+
+    return moment

@@ -12,7 +12,7 @@ from hub.errors import ConfigError, PoisonError
 from hub.normalize.codecs.codec import Decode, DecodeMany, Row, Unread
 from hub.normalize.limits import MANY_KEYS, MAX_ELEMENTS, check_json, json_error
 from hub.normalize.payload import Payload
-from hub.normalize.places import Place
+from hub.normalize.places import ELEMENT, Place
 
 _Steps = tuple[str, ...]
 
@@ -44,7 +44,7 @@ def compile_json_each(
 
     An array that is empty or not there is one row with what stands outside.
     """
-    element, read_element = _model([_steps(place) for place in places])
+    element, read_element = _element(places)
     model, read_outside = _model([*map(_steps, outside), _steps(payload.each or "")], list[element] | None)  # type: ignore[valid-type]
     read_json = msgspec.json.Decoder(model).decode
     nothing: Row = (None,) * len(places)
@@ -65,6 +65,16 @@ def compile_json_each(
         return [[*common, *read_element(each)] for each in elements]  # type: ignore[attr-defined]
 
     return decode
+
+
+def _element(places: Sequence[Place]) -> tuple[Any, Callable[[Any], Row]]:
+    """Return what an element is decoded to, and its row: an object, or what stands there itself (``@``)."""
+    if ELEMENT not in places:
+        return _model([_steps(place) for place in places])
+    others = [place for place in places if place != ELEMENT]
+    if others:
+        raise ConfigError("bad_place", f"an element that is {ELEMENT} is no object", hint="path: $.…", place=others[0])
+    return Any, lambda each: (each,)
 
 
 def _model(paths: Sequence[_Steps], last: Any = Any) -> tuple[type[msgspec.Struct], Callable[[object], Row]]:  # noqa: ANN401 -- a type
