@@ -13,10 +13,11 @@ from hub.errors import ConfigError, HubError
 from hub.normalize.networks.load import load_networks
 from hub.normalize.networks.network import SourceRow
 from hub.normalize.networks.routing import Router, compile_router
+from hub.normalize.networks.source import CompiledSource
 from hub.partitions import partitions_of, settings_of
 from hub.registry import credentials
 from hub.registry.brokers.broker import Broker, Drift, Roster
-from hub.registry.brokers.grants import CONNECTIONS, DOCTOR, DRILL, EVENTS, RECORD, TELEMETRY, SourceTopics
+from hub.registry.brokers.grants import CONNECTIONS, DOCTOR, DRILL, EVENTS, RECORD, TELEMETRY, Grant, SourceTopics
 from hub.registry.brokers.mosquitto import Mosquitto
 from hub.registry.brokers.mosquitto_files import Listeners, TlsListener
 from hub.registry.certificates import Authority
@@ -151,7 +152,10 @@ def source_topics(settings: Settings, sources: Sequence[Source]) -> dict[str, So
     routers = {part: router_of(settings, [each for each in sources if each.partition == part]) for part in parts}
     return {
         part: SourceTopics(
-            telemetry=router.filters(TELEMETRY), events=router.filters(EVENTS), downlinks=_downlinks(router)
+            telemetry=router.filters(TELEMETRY),
+            events=router.filters(EVENTS),
+            downlinks=_downlinks(router),
+            networks=tuple((name, _of_network(source)) for name, source in router.sources.items()),
         )
         for part, router in routers.items()
     }
@@ -162,6 +166,11 @@ def router_of(settings: Settings, sources: Sequence[Source]) -> Router:
     overlay = [] if settings.profiles_dir is None else [settings.profiles_dir]
     networks = load_networks([packaged("device_profiles"), *overlay])
     return compile_router([SourceRow(source.id, source.network, source.params) for source in sources], networks)
+
+
+def _of_network(source: CompiledSource) -> Grant:
+    """Return what a network may do: say what the hub hears, and hear what it is told."""
+    return Grant(reads=() if source.downlink is None else source.downlink.filters, writes=source.filters)
 
 
 def _downlinks(router: Router) -> tuple[str, ...]:

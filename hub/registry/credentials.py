@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import ConfigError
 from hub.registry import logins, rows, schema
+from hub.registry.audit import Change
 from hub.registry.brokers.broker import BrokerUser, Roster
-from hub.registry.brokers.grants import ANY, SourceTopics, of_devices, of_hub
+from hub.registry.brokers.grants import ANY, Grant, SourceTopics, of_devices, of_hub
 from hub.registry.certificates import Authority
 from hub.registry.certificates import Issued as Paper
 from hub.registry.hashing import PASSWORD_ROUNDS, hash_secret, matches, new_secret
-from hub.registry.logins import Certificate, HubLogin, Login
+from hub.registry.logins import Certificate, HubLogin, Login, owner_of_source
 from hub.registry.registry import Registry
 from hub.registry.validation import Key
 
@@ -111,20 +112,24 @@ async def rotate(registry: Registry, key: Key, overlap: timedelta) -> Secret:
     ``device_unknown``.
     """
     async with registry.change() as change:
-        now = registry.now()
         owner, devices = await _owner(change.connection, key)
-        known = [each for each in await logins.logins(change.connection, [owner]) if each.is_alive(now)]
-        await _drop(change.connection, owner)
-        secret = new_secret()
-        until = now + overlap // timedelta(microseconds=1) * 1_000
-        kept = [replace(known[0], ends_at=until)] if known and overlap else []
-        user = known[-1].user if known else owner
-        if kept:
-            user = owner + SECOND if kept[0].user == owner else owner
-        fresh = Login(user=user, owner=owner, password_hash=hash_secret(secret), made_at=now)
-        await logins.put_logins(change.connection, [*kept, fresh])
-        before = {"users": [each.user for each in known]}
-        change.note("credential.rotated", f"credential/{owner}", before, {"user": user})
+        return await renewed(change, registry.now(), owner, overlap, devices)
+
+
+async def renewed(change: Change, now: int, owner: str, overlap: timedelta, devices: tuple[Key, ...]) -> Secret:
+    """Write the next secret of ``owner`` in a change that is under way; return it."""
+    known = [each for each in await logins.logins(change.connection, [owner]) if each.is_alive(now)]
+    await _drop(change.connection, owner)
+    secret = new_secret()
+    until = now + overlap // timedelta(microseconds=1) * 1_000
+    kept = [replace(known[0], ends_at=until)] if known and overlap else []
+    user = known[-1].user if known else owner
+    if kept:
+        user = owner + SECOND if kept[0].user == owner else owner
+    fresh = Login(user=user, owner=owner, password_hash=hash_secret(secret), made_at=now)
+    await logins.put_logins(change.connection, [*kept, fresh])
+    before = {"users": [each.user for each in known]}
+    change.note("credential.rotated", f"credential/{owner}", before, {"user": user})
     return Secret(
         user=user,
         secret=secret,
@@ -163,9 +168,7 @@ async def revoke(registry: Registry, key: Key, reason: str = "") -> tuple[str, t
     """
     async with registry.change() as change:
         owner, devices = await _owner(change.connection, key)
-        if not await logins.forget(change.connection, owner, registry.now()):
-            raise ConfigError("no_credentials", f"{owner!r} has neither a secret nor a certificate")
-        change.note("credential.revoked", f"credential/{owner}", reason=reason)
+        await forgotten(change, registry.now(), owner, reason)
     return owner, devices
 
 
@@ -207,13 +210,18 @@ async def read_roster(
         for device in await logins.carried(connection):
             if device.may_connect:
                 carried.setdefault(device.owner, []).append(device.key)
-        secrets = [each for each in await logins.logins(connection) if each.owner in carried and each.is_alive(now)]
+        networks = {owner_of_source(name): grant for topics in foreign.values() for name, grant in topics.networks}
+        secrets = [
+            each
+            for each in await logins.logins(connection)
+            if (each.owner in carried or each.owner in networks) and each.is_alive(now)
+        ]
         papers = await logins.certificates(connection)
         hubs = await _hub_users(connection, foreign, ours)
     valid = [paper for paper in papers if paper.owner in carried and paper.is_alive(now)]
     hashes = {paper.owner: (paper.owner, "") for paper in valid}
     hashes |= {each.user: (each.owner, each.password_hash) for each in secrets}
-    users = await asyncio.to_thread(_users, hashes, carried)
+    users = await asyncio.to_thread(_users, hashes, carried, networks)
     stolen = users.keys() & hubs.keys()
     if stolen:
         raise ConfigError("user_invalid", f"{min(stolen)!r} is a user of the hub: no device can be it")
@@ -237,11 +245,13 @@ async def read_roster(
 # ------------------------------------------------------------------------------------------------------------- inside
 
 
-def _users(hashes: Mapping[str, tuple[str, str]], carried: Mapping[str, Sequence[Key]]) -> dict[str, BrokerUser]:
+def _users(
+    hashes: Mapping[str, tuple[str, str]], carried: Mapping[str, Sequence[Key]], networks: Mapping[str, Grant]
+) -> dict[str, BrokerUser]:
     """Return users with their topics; ``hashes``: user to owner and hash. In a thread: 10,000 of them take 0.1 s."""
     users: dict[str, BrokerUser] = {}
     for user, (owner, password_hash) in hashes.items():
-        grant = of_devices(carried[owner])
+        grant = networks[owner] if owner in networks else of_devices(carried[owner])
         users[user] = BrokerUser(user=user, password_hash=password_hash, reads=grant.reads, writes=grant.writes)
     return users
 
@@ -278,7 +288,8 @@ async def _owner(connection: AsyncConnection, key: Key) -> tuple[str, tuple[Key,
     if mine is None:
         raise ConfigError("device_unknown", f"site {key[0]!r} has no device {key[1]!r}", hint="hub devices list")
     if mine.is_foreign:
-        raise ConfigError("device_foreign", f"{mine.owner!r} does not come to the broker itself: its network does")
+        message = f"{mine.owner!r} does not come to the broker itself: its network does"
+        raise ConfigError("device_foreign", message, hint="hub sources rotate SOURCE makes the secret of its network")
     return mine.owner, tuple(device.key for device in devices if device.owner == mine.owner)
 
 
@@ -297,6 +308,13 @@ async def _provided(connection: AsyncConnection, now: int) -> set[str]:
     """Return those who have something that lets them in."""
     secrets = {each.owner for each in await logins.logins(connection) if each.is_alive(now)}
     return secrets | {each.owner for each in await logins.certificates(connection) if each.is_alive(now)}
+
+
+async def forgotten(change: Change, now: int, owner: str, reason: str) -> None:
+    """Take from ``owner`` all that lets it in, in a change that is under way; ConfigError ``no_credentials``."""
+    if not await logins.forget(change.connection, owner, now):
+        raise ConfigError("no_credentials", f"{owner!r} has neither a secret nor a certificate")
+    change.note("credential.revoked", f"credential/{owner}", reason=reason)
 
 
 async def _drop(connection: AsyncConnection, owner: str) -> None:

@@ -59,6 +59,11 @@ def owner_of(device: Device) -> str:
     return device.user or f"{device.site}/{device.id}"
 
 
+def owner_of_source(source: str) -> str:
+    """Return the user that the network server or gateway of a source is; no device's, for no name holds a ``~``."""
+    return f"source~{source}"
+
+
 class Carried(NamedTuple):
     """A device as the broker sees it."""
 

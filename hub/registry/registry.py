@@ -101,6 +101,7 @@ class Registry(Database):
             if source not in known:
                 raise ConfigError("source_unknown", f"there is no source {source!r}")
             await change.connection.execute(schema.sources.delete().where(schema.sources.c.id == source))
+            await logins.forget(change.connection, logins.owner_of_source(source), self.now())
             change.changed("source.removed", f"source/{source}", known[source], None)
 
     async def add_devices(self, devices: Sequence[Device]) -> None:

@@ -7,6 +7,7 @@ import base64
 import os
 import stat
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import aiomqtt
@@ -25,7 +26,8 @@ from hub.registry.brokers.grants import EVENTS, RECORD, TELEMETRY, SourceTopics,
 from hub.registry.brokers.mosquitto import Mosquitto
 from hub.registry.brokers.mosquitto_files import Listeners, TlsListener, configuration
 from hub.registry.hashing import hash_secret, matches, new_secret
-from hub.registry.nouns import Device
+from hub.registry.network_credentials import rotate_source
+from hub.registry.nouns import Device, Source
 from tests.servers.kept import KeptBroker
 from tests.waiting import wait_until
 
@@ -197,6 +199,16 @@ async def test_the_hub_sends_commands_into_the_networks_that_it_was_told_of_only
         async with asyncio.timeout(10):
             first = await anext(hub.messages)
     assert first.payload == b"asked"
+
+
+async def test_a_network_says_what_is_heard_of_it_and_nothing_of_the_hubs_own(kept: KeptBroker) -> None:
+    await kept.registry.add_source(Source(id="lora", network="chirpstack"))
+    made = await rotate_source(kept.registry, "lora", timedelta())
+    kept.secrets[made.user] = made.secret
+    await kept.keep()
+    assert await kept.heard(made.user, "application/a/device/0101/event/up")
+    assert not await kept.heard(made.user, "application/a/device/0101/command/down")
+    assert not await kept.heard(made.user, "hub/s1/gate-1/telemetry")
 
 
 async def test_the_hub_reads_the_brokers_own_figures(kept: KeptBroker) -> None:

@@ -74,7 +74,7 @@ _ASKED = "tests/ui/test_unmasking.py calls it by a test of its own"
 NOT_CALLED: Mapping[str, str] = {
     **dict.fromkeys(("init", "run", "demo", "restore", "sim load", "sim devices", "sim scenario", "city run"), _MAKES),
     **dict.fromkeys(("backup", "record"), _FILE),
-    **dict.fromkeys(("devices export-credentials", "devices rotate"), _SECRET),
+    **dict.fromkeys(("devices export-credentials", "devices rotate", "sources rotate"), _SECRET),
     **dict.fromkeys(("events tail", "profiles new", "rules plan"), _ASKED),
     "events forward": "it runs until it is stopped; tests/ui/test_forward_cli.py receives what leaves the house",
     **dict.fromkeys(
@@ -100,6 +100,7 @@ NOT_CALLED: Mapping[str, str] = {
             "divisions set", "places add", "places import", "places locate", "places set-fact", "places clear-fact",
             "devices add", "devices import", "devices adopt", "devices enable", "devices disable", "devices retire",
             "devices remove", "devices revoke", "broker apply", "broker kick", "sources add", "sources remove",
+            "sources revoke",
             "rules apply", "lists add", "lists remove", "lists import", "lists tidy", "codes new", "codes link",
             "codes unlink", "codes move-in", "codes move-out", "codes forget", "params set", "params unset",
             "scenes enable", "scenes disable",

@@ -207,6 +207,35 @@ def test_topics_of_sources_are_in_the_files(desk: Desk) -> None:
     assert "application/+/device/+/command/down" in users["hub-downlink"].writes
 
 
+def test_a_network_comes_in_by_a_secret_of_its_own_and_no_more_once_it_is_revoked_or_gone(desk: Desk) -> None:
+    (told,) = desk.json("sources", "add", "lora", "--network", "chirpstack", "--credentials")["credentials"]
+    assert (told["user"], told["client_id"]) == ("source~lora", "source~lora")
+    assert desk.lets_in(told["user"], told["secret"])
+    foreign = desk(
+        "devices", "add", "garden", "smoke-1", "--kind", "smoke_sensor", "--source", "lora", "--network-id", "01"
+    )
+    assert foreign.code == 0, foreign.err
+    assert "hub sources rotate" in desk("devices", "rotate", "garden", "smoke-1").err
+
+    second = desk.json("sources", "rotate", "lora")
+    assert desk.lets_in(told["user"], told["secret"])
+    assert desk.lets_in(second["user"], second["secret"])
+    assert desk("sources", "revoke", "lora").code == 0
+    assert not desk.lets_in(told["user"], told["secret"])
+    assert not desk.lets_in(second["user"], second["secret"])
+
+    last = desk.json("sources", "rotate", "lora")
+    assert desk("devices", "remove", "garden", "smoke-1").code == 0
+    assert desk("sources", "remove", "lora").code == 0
+    desk.json("sources", "add", "lora", "--network", "chirpstack")
+    assert not desk.lets_in(last["user"], last["secret"])
+
+
+def test_a_source_that_is_not_there_gets_no_secret(desk: Desk) -> None:
+    assert "[source_unknown]" in desk("sources", "rotate", "zigbee").err
+    assert "[source_unknown]" in desk("sources", "revoke", "zigbee").err
+
+
 def test_where_nobody_keeps_the_broker_it_is_said(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "hub.toml").write_text(f'data_dir = "{tmp_path}/data"\n', encoding="utf-8")
     said = cli("--config", str(tmp_path / "hub.toml"), "broker", "plan")

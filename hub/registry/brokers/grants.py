@@ -23,20 +23,24 @@ HEARD = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceTopics:
-    """The topics of a partition's foreign networks: heard by the session of that name, and told on."""
-
-    telemetry: tuple[str, ...] = ()
-    events: tuple[str, ...] = ()
-    downlinks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """What a user may read and write."""
 
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTopics:
+    """The topics of a partition's foreign networks: heard by the session of that name, and told on.
+
+    ``networks``: what each source's own network server or gateway may do, where it comes to the broker as a user.
+    """
+
+    telemetry: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    downlinks: tuple[str, ...] = ()
+    networks: tuple[tuple[str, Grant], ...] = ()
 
 
 def of_devices(devices: Sequence[Key]) -> Grant:

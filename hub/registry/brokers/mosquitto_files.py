@@ -27,7 +27,7 @@ PROBE = "~probe"
 _PATTERNS = [*(f"pattern write hub/%u/{each}" for each in TopicClass), "pattern read hub/%u/command"]
 _DENY_ALL = "topic deny #"
 # What a user may be called here: an identifier, site/device, or either with the mark of a second secret.
-_USER = re.compile(rf"{IDENTIFIER.pattern}(/{IDENTIFIER.pattern})?(~2)?")
+_USER = re.compile(rf"(source~)?{IDENTIFIER.pattern}(/{IDENTIFIER.pattern})?(~2)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,12 +58,12 @@ def rotate(
     desk = desk_of(context)
     if certificate or csr is not None:
         request = "" if csr is None else _text(csr)
-        terms = Terms(life=as_duration(f"{days}d"), overlap=_span(overlap), request=request)
+        terms = Terms(life=as_duration(f"{days}d"), overlap=span_of(overlap), request=request)
         authority = authority_of(desk.settings, desk.clock)
         made = desk.in_registry(lambda registry: credentials.certify(registry, authority, (site, device), terms))
         _show_paper(made, desk, out, as_json=as_json)
     else:
-        span = _span(overlap)
+        span = span_of(overlap)
         secret = desk.in_registry(lambda registry: credentials.rotate(registry, (site, device), span))
         show([secret], desk.settings, qr=qr, as_json=as_json)
     tell_broker(desk)  # last: what was not shown would be lost if the broker cannot be told
@@ -189,7 +189,8 @@ def write_secrets(descriptor: int, settings: Settings, made: Sequence[Secret]) -
 # -------------------------------------------------------------------------------------------------------------- doing
 
 
-def _span(text: str) -> timedelta:
+def span_of(text: str) -> timedelta:
+    """Return how long an overlap is, of which 0 is none."""
     return timedelta() if text == "0" else as_duration(text)
 
 
@@ -209,10 +210,15 @@ async def _revoke(
     desk: Desk, registry: Registry, key: tuple[str, str], reason: str
 ) -> tuple[str, Sequence[tuple[str, str]]]:
     found = await credentials.revoke(registry, key, reason)
+    await cut_off(desk, registry, found[0])
+    return found
+
+
+async def cut_off(desk: Desk, registry: Registry, owner: str) -> None:
+    """Cut off who has just lost what let them in, where the hub keeps the broker."""
     keeper = keeper_of(desk.settings, registry, desk.clock)
     if keeper is not None:
-        await keeper.revoke(found[0])
-    return found
+        await keeper.revoke(owner)
 
 
 async def _export(desk: Desk, registry: Registry, file: Path, reason: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Annotated
 
 import msgspec
@@ -16,8 +17,11 @@ from hub.journal.neighbours import state_path
 from hub.keeping import router_of
 from hub.normalize.networks.directory import DIRECTORY, DirectoryDocument
 from hub.normalize.networks.source import CompiledSource
+from hub.registry import network_credentials
+from hub.registry.credentials import Secret
 from hub.registry.nouns import Source
 from hub.registry.registry import Registry
+from hub.ui.cli import devices_credentials
 from hub.ui.desk.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.printing import say_done, say_json, say_listing, say_table
 from hub.ui.words import details
@@ -59,9 +63,16 @@ def add(
     network: Annotated[str, typer.Option(help="What sort of network it is; else as the source is called.")] = "",
     partition: Annotated[str | None, typer.Option(help="Else the partition of these settings.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="name=value of its network; may be repeated.")] = None,
+    with_credentials: Annotated[
+        bool, typer.Option("--credentials", help="Make the secret by which the network comes to our broker.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add a source; the devices of its partition's sites can then be in it."""
+    """Add a source; the devices of its partition's sites can then be in it.
+
+    With --credentials its network server or gateway is a user of the broker that the hub keeps: it may say what the hub
+    hears of it, and hears what it is told. The secret is shown once.
+    """
     desk = desk_of(context)
     noun = Source(
         id=source,
@@ -70,13 +81,45 @@ def add(
         params=pairs_of(param or ()),
     )
     desk.in_registry(lambda registry: _add(desk, registry, noun))
-    say_done(f"added {source}", asdict(noun), as_json=as_json)
+    made = [_new_secret(desk, source, timedelta())] if with_credentials else []
+    told = [devices_credentials.access(desk.settings, each) for each in made]
+    say_done(f"added {source}", {**asdict(noun), "credentials": told}, as_json=as_json)
+    if not as_json:
+        devices_credentials.show(made, desk.settings, qr=False, as_json=False)
+    if made:
+        devices_credentials.tell_broker(desk)
+
+
+@app.command()
+def rotate(
+    context: typer.Context, source: str, *, overlap: devices_credentials.Overlap = "24h", as_json: AsJson = False
+) -> None:
+    """Make the next secret of a source's network server or gateway; the first one, where it has none.
+
+    While both work, the new secret belongs to another user with the same topics (`hub devices rotate` says why).
+    """
+    desk = desk_of(context)
+    made = _new_secret(desk, source, devices_credentials.span_of(overlap))
+    devices_credentials.show([made], desk.settings, qr=False, as_json=as_json)
+    devices_credentials.tell_broker(desk)
+
+
+@app.command()
+def revoke(
+    context: typer.Context, source: str, *, reason: Annotated[str, typer.Option(help="Why; for the audit.")] = ""
+) -> None:
+    """Take from a source's network server or gateway what lets it in; if it is connected, cut it off."""
+    desk = desk_of(context)
+    user = desk.in_registry(lambda registry: _shut_out(desk, registry, source, reason))
+    typer.echo(f"revoked {user} / 已吊销")
 
 
 @app.command()
 def remove(context: typer.Context, source: str) -> None:
     """Forget a source that no device is in any more."""
-    desk_of(context).in_registry(lambda registry: registry.remove_source(source))
+    desk = desk_of(context)
+    desk.in_registry(lambda registry: registry.remove_source(source))
+    devices_credentials.tell_broker(desk)
     typer.echo(f"removed {source}")
 
 
@@ -123,6 +166,16 @@ def compiled(settings: Settings, source: Source) -> CompiledSource:
 
 def _downlinks(source: CompiledSource) -> tuple[str, ...]:
     return () if source.downlink is None else source.downlink.filters
+
+
+def _new_secret(desk: Desk, source: str, overlap: timedelta) -> Secret:
+    return desk.in_registry(lambda registry: network_credentials.rotate_source(registry, source, overlap))
+
+
+async def _shut_out(desk: Desk, registry: Registry, source: str, reason: str) -> str:
+    user = await network_credentials.revoke_source(registry, source, reason)
+    await devices_credentials.cut_off(desk, registry, user)
+    return user
 
 
 async def _add(desk: Desk, registry: Registry, source: Source) -> None:
