@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from hub.config import HttpSettings, Settings
+from hub.config.settings import HttpSettings, Settings
 from hub.ui.pages.reasons import advised
 
 SECONDS = 3.0
