@@ -85,6 +85,7 @@ NOT_CALLED: Mapping[str, str] = {
     **dict.fromkeys(
         (
             "profiles decode", "profiles guess", "profiles show", "profiles check", "profiles test", "profiles schema",
+            "events schema",
             "rules check", "rules test", "notify check", "city check", "city test", "sources directory",
         ),
         _OWN,

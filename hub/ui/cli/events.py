@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
+import orjson
 import typer
 from rich.text import Text
 
 from hub.model.effects import Event
 from hub.model.values import Severity
+from hub.sinks.contract import Message, schema_of
 from hub.sinks.stream_readers import follow_events
 from hub.sinks.streams import DOMAINS
 from hub.ui.atlas import Atlas
@@ -33,6 +35,12 @@ Types = Annotated[list[str] | None, typer.Option("--type", help="fire.smoke_alar
 Severities = Annotated[list[Severity] | None, typer.Option("--severity", help="May be repeated.")]
 Places = Annotated[list[str] | None, typer.Option("--place", help="A site, or a building, floor … of one.")]
 Devices = Annotated[list[str] | None, typer.Option("--device", help="device, site/device or site/device#part.")]
+
+
+@app.command()
+def schema(message: Annotated[Message, typer.Argument(help="Of what.")] = Message.EVENT) -> None:
+    """Print the JSON Schema of what programs read in Redis, or ask there; hub/sinks/README.md tells how."""
+    typer.echo(orjson.dumps(schema_of(message), option=orjson.OPT_INDENT_2).decode())
 
 
 @app.command("list")

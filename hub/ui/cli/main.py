@@ -19,9 +19,10 @@ EXIT_CONFIG, EXIT_INTERRUPTED = 2, 130
 
 # What a person can do about a server that is not there; the error itself says which one and why.
 ADVICE = {
-    "redis_unreachable": "is Redis (or Valkey) running, and is redis.url right? `hub config show` tells",
+    "redis_unreachable": "is Redis (or Valkey) running, and is redis.url right? `hub config show` tells; where it has "
+    "redis.child_dir, `hub run` keeps it running: is that? `hub status`",
     "redis_login_refused": "the password in redis.url is not the server's",
-    "control_unanswered": "is the hub of this partition running? its /readyz tells what holds it up",
+    "control_unanswered": "is the hub of this partition running? `hub status` tells what holds it up",
     "broker_not_reloaded": "is it the mosquitto whose files the hub keeps? its log tells what it did not like",
     "registry_unavailable": "is the registry's database running, and is registry.url right?",
     "store_unavailable": "is the time series store running, and is timeseries.url right?",
