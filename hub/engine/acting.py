@@ -259,7 +259,7 @@ class Hands:
 
     def revised(self, change: Change) -> None:
         """Look again at the commands of devices that are others now: what shows one done may be another thing."""
-        for device in (*change.touched, *change.concerned):
+        for device in () if self._sender.lookout.is_empty else (*change.touched, *change.concerned):
             self.spoke(device)
 
     def look(self, moment: Moment) -> None:

@@ -11,6 +11,7 @@ from hub.engine.device import Device
 from hub.engine.kind_rules import KindRules
 from hub.engine.places import Place, Subject
 from hub.engine.rows import Kept
+from hub.engine.whereabouts import names_of
 from hub.model.records import Revision
 
 T = TypeVar("T")
@@ -114,7 +115,7 @@ class Change:
     ``turned`` are those of which the same rules now come to something else, ``concerned`` the devices that are new, or
     that have rules or an outfit of their own kind anew. Of those that are ``touched`` each that
     was there before is ``replaced`` (the former and what it is now). Devices have ``left`` places, though they stay.
-    ``names`` are what foreign networks call (source or site, name) devices that come, go or are barred now.
+    ``names`` are what foreign networks call (source, name) devices that are barred now, or were.
     """
 
     has_new_rules: bool = False
@@ -146,6 +147,10 @@ class Change:
     def former_devices(self) -> list[Device]:
         """Return the devices that are no more what they were: gone, or with another one in their place."""
         return [*(former for former, _ in self.replaced), *self.removed_devices]
+
+    def all_names(self) -> set[tuple[str, str]]:
+        """Return what foreign networks call (source or site, name) devices that come, go or are barred now."""
+        return self.names | set(names_of([*self.former_devices, *self.touched]))
 
     def note_left(self, device: Device, before: Iterable[Place]) -> None:
         """Note the places that a device stood in ``before``, and now does no more."""

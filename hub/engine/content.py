@@ -14,9 +14,8 @@ from hub.engine.known import DeviceState, entry_key
 from hub.engine.moment import Moment
 from hub.engine.places import Place, Subject
 from hub.engine.registered import Registered
-from hub.engine.rows import Bodies, Document, kept, row_of, site_and_name
+from hub.engine.rows import Bodies, DeviceRow, Document, kept, row_of, site_and_name
 from hub.engine.state import State
-from hub.engine.whereabouts import names_of
 from hub.errors import ConfigError
 from hub.model.records import Revision
 from hub.rules.states import CompiledRule
@@ -75,7 +74,6 @@ class Content(Registered):
             change.turned = [*turned, *places]
         change.turned.sort(key=_devices_first)
         change.concerned = _each_once(change.concerned)
-        change.names |= set(names_of([*change.former_devices, *change.touched]))
         change.removed_places = [self.stands.gone[key] for key in sorted(self.stands.gone)]
         self.revisions += 1
         return change
@@ -98,7 +96,7 @@ class Content(Registered):
             self.documents.pop(key, None)
             state.remove(f"document/{key}")
         for some in parts([*touched.put.items()]):
-            self.circumstances.change(dict(some), ())
+            self.circumstances.change({key: each for key, each in some if not isinstance(each, DeviceRow)}, ())
             for key, document in some:
                 state.put(key, document)
                 if isinstance(document, Document):
@@ -159,8 +157,8 @@ class Content(Registered):
                 else:
                     former[device.key], device.is_silent = known.rules, known.is_silent
                     replaced.append((known, device))
-            self._whereabouts.go([known for known, _ in replaced])
-            self._whereabouts.come(new)
+            self._whereabouts.exchange(replaced)
+            self._whereabouts.come([device for device in new if device.key not in former])
             self.stands.enter(new)
             change.touched += new
             change.replaced += replaced

@@ -238,10 +238,12 @@ class Device(_Pulse):
 
     def forget_shortcuts(self) -> None:
         """Look up again what depends on rules and profile."""
-        whole, named = self.state.whole, self.state.seldom.parts or {}
+        whole, named = self.state.whole, self.state.seldom.parts
         self.whole = whole.join(self) if isinstance(whole, Part) else None
-        found = {name: held.join(self) for name, held in named.items() if isinstance(held, Part)}
-        self.parts: Mapping[str, Part] = found or _NO_PARTS
+        self.parts: Mapping[str, Part] = _NO_PARTS
+        if named:
+            found = {name: held.join(self) for name, held in named.items() if isinstance(held, Part)}
+            self.parts = found or _NO_PARTS
         self.least_age, self.most_age, self.ages_end = NO_AGES
         self.shape: Shape | None = None
 

@@ -74,7 +74,7 @@ class Ear(ForeignEar):
         for device in change.former_devices:
             for topic in self._topics.uplink_topics(device.site, device.device.removesuffix(DOUBLE)):
                 self._routes.pop(topic, None)
-        for name in change.names if self._foreign else ():
+        for name in change.all_names() if self._foreign else ():
             for topic in self._foreign.pop(name, ()):
                 del self._routes[topic]
 

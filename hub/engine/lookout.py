@@ -25,6 +25,11 @@ class Lookout:
     def __contains__(self, command: Command) -> bool:
         return command.id in self._waiting
 
+    @property
+    def is_empty(self) -> bool:
+        """True while no command waits to be seen: nobody need be asked for."""
+        return not self._waiting
+
     def put(self, command: Command) -> None:
         """Look at ``command``, which is new or has come further, and wait until it is seen, or ``verify_t``."""
         self._waiting[command.id] = command

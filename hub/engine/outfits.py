@@ -103,7 +103,13 @@ class Outfits:
 
     def _find(self, device: Device) -> Outfit:
         row = device.row
-        wish = (device.profile, row.kind, row.zone, tuple(sorted(row.params.items())), device.is_double)
+        wish = (
+            device.profile,
+            row.kind,
+            row.zone,
+            tuple(sorted(row.params.items())) if row.params else (),
+            device.is_double,
+        )
         found = self._made.get(wish)
         if found is None:
             found = self._make(device) if device.profile else self._native(row.kind)

@@ -5,18 +5,35 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 from typing_extensions import override
 
 from hub.model.values import Scalar
 
+T = TypeVar("T")
+
 
 class Document(msgspec.Struct, gc=False):
     """One document of the revision, canonical JSON."""
 
     body: bytes
+
+
+class _Said(msgspec.Struct, omit_defaults=True, gc=False):
+    """A device document as the registry writes it, made in half the time of a dict; None is not there."""
+
+    building: str | None = None
+    device: str | None = None
+    kind: str | None = None
+    network_id: str | None = None
+    params: dict[str, Scalar] | None = None
+    place: str | None = None
+    profile: str | None = None
+    site: str | None = None
+    source: str | None = None
+    zone: str | None = None
 
 
 class DeviceRow(msgspec.Struct, frozen=True, gc=False):
@@ -40,13 +57,12 @@ class DeviceRow(msgspec.Struct, frozen=True, gc=False):
     @property
     def body(self) -> bytes:
         """The document of this row as the registry writes it."""
-        said = {
-            "building": self.building, "device": self.device, "kind": self.kind, "params": self.params,
-            "place": self.place, "profile": self.profile, "site": self.site, "zone": self.zone,
-        }  # fmt: skip
-        if self.source:
-            said |= {"network_id": self.network_id, "source": self.source}
-        return _write(said)
+        return _write(
+            _Said(
+                self.building, self.device, self.kind, self.network_id if self.source else None, self.params,
+                self.place, self.profile, self.site, self.source or None, self.zone,
+            )
+        )  # fmt: skip
 
 
 class PlaceRow(msgspec.Struct, frozen=True, gc=False):
@@ -162,6 +178,11 @@ class Bodies(Mapping[str, bytes]):
         if found is None:
             raise KeyError(key)
         return found.body
+
+    @override
+    def get(self, key: str, default: T | None = None) -> bytes | T | None:  # type: ignore[override] # of one signature
+        found = self._find(key)
+        return default if found is None else found.body
 
     @override
     def __contains__(self, key: object) -> bool:

@@ -84,9 +84,10 @@ class Stands:
     def rules_of(self, row: DeviceRow | PlaceRow, key: str, at: int, known: KindRules | None = None) -> KindRules:
         """Return the rules of a device or place at wall time ``at``, and wait for when they come to something else."""
         rules, until = self.rulebook.of(row, at, known), self.rulebook.until
-        before = None if known is None else self._dues.due_of(_TURN, "", key)
-        dues = [due for due in (until, before) if due is not None]
-        self._dues.put(_TURN, min(dues, default=None), "", key)
+        before = self._dues.due_of(_TURN, "", key)
+        if until is not None or before is not None:  # seldom
+            dues = [due for due in (until, None if known is None else before) if due is not None]
+            self._dues.put(_TURN, min(dues, default=None), "", key)
         return rules
 
     def others(self, subjects: Iterable[S], at: int, *, settled: bool = False) -> Iterator[list[S]]:

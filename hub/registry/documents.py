@@ -8,6 +8,7 @@ import orjson
 
 from hub.model.values import PlaceType, Scalar
 from hub.registry.nouns import BARRED, Device, DeviceState, Entry, Params, Place, SceneOff, Site, Source
+from hub.registry.rows import Described
 
 Key = tuple[str, str]
 Tree = Mapping[Key, Place]
@@ -83,7 +84,7 @@ def tree_of(places: Iterable[Place]) -> dict[Key, Place]:
     return {(place.site, place.id): place for place in places}
 
 
-def of_devices(zones: Mapping[str, str], tree: Tree, devices: Iterable[Device]) -> dict[str, bytes]:
+def of_devices(zones: Mapping[str, str], tree: Tree, devices: Iterable[Device | Described]) -> dict[str, bytes]:
     """Return the documents of ``devices`` alone, of sites in ``zones`` with the places of ``tree``."""
     bodies: dict[str, bytes] = {}
     for device in devices:
@@ -96,8 +97,9 @@ def of_devices(zones: Mapping[str, str], tree: Tree, devices: Iterable[Device]) 
             "place": device.place or device.site,
             "zone": zones[device.site],
             "params": device.params,
-            **({"source": device.source, "network_id": device.network_id} if device.source else {}),
         }
+        if device.source:
+            row |= {"source": device.source, "network_id": device.network_id}
         if device.state is DeviceState.ACTIVE:
             bodies[f"device/{device.site}/{device.id}"] = _canonical(row)
         elif device.state in BARRED:

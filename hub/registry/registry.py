@@ -185,7 +185,7 @@ class Registry(Database):
             for start in range(0, len(places), rows.PART):
                 bodies |= documents.of_places(zones, tree, places[start : start + rows.PART])
                 await self._clock.sleep(0)
-            async for some in rows.devices_in_parts(connection):
+            async for some in rows.described_in_parts(connection):
                 devices = [device for device in some if device.site in mine]
                 bodies |= documents.of_devices(zones, tree, devices)
         bodies |= dict(documents.switches(sites, off))

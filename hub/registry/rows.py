@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.model.values import PlaceType
+from hub.model.values import PlaceType, Scalar
 from hub.registry import schema
 from hub.registry.nouns import Device, DeviceState, Division, Entry, Geometry, Params, Place, SceneOff, Site, Source
 
@@ -63,15 +63,35 @@ async def sources(connection: AsyncConnection) -> list[Source]:
 
 async def devices(connection: AsyncConnection) -> list[Device]:
     """Return all devices, by site and id."""
-    return [device async for some in devices_in_parts(connection) for device in some]
-
-
-async def devices_in_parts(connection: AsyncConnection) -> AsyncIterator[list[Device]]:
-    """Yield all devices, by site and id, some at a time: a hundred thousand of them at once are 350 MB."""
     query = schema.devices.select().order_by(schema.devices.c.site, schema.devices.c.id)
     async with connection.stream(query) as found:
+        return [_device(row) async for some in found.partitions(PART) for row in some]
+
+
+class Described(NamedTuple):
+    """What the engine is told of a device, as a device says it; a place that is the site itself is not empty here.
+
+    Of 100,000 devices nouns with everything that is known of them would take 0.2 s more.
+    """
+
+    site: str
+    id: str
+    kind: str
+    profile: str
+    place: str
+    params: dict[str, Scalar]
+    state: DeviceState
+    source: str
+    network_id: str
+
+
+async def described_in_parts(connection: AsyncConnection) -> AsyncIterator[list[Described]]:
+    """Yield all devices, by site and id, some at a time: a hundred thousand of them at once are 350 MB."""
+    table = schema.devices
+    query = select(*(table.c[name] for name in Described._fields)).order_by(table.c.site, table.c.id)
+    async with connection.stream(query) as found:
         async for some in found.partitions(PART):
-            yield [_device(row) for row in some]
+            yield [_described(row) for row in some]
 
 
 async def some_devices(connection: AsyncConnection, keys: Collection[Key]) -> list[Device]:
@@ -205,6 +225,11 @@ def _device(row: Sequence[Any]) -> Device:
         gateway=gateway,
         tags=tuple(tags),
     )
+
+
+def _described(row: Sequence[Any]) -> Described:
+    site, name, kind, profile, place, params, state, source, network_id = row
+    return Described(site, name, kind, profile, place, params, _STATES[state], source or "", network_id or "")
 
 
 def device_values(device: Device) -> dict[str, object]:

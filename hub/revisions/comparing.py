@@ -16,7 +16,7 @@ from hub.engine.content import Content
 from hub.engine.rows import Bodies, PlaceRow, kept
 from hub.errors import PoisonError
 from hub.model.records import NewRevision
-from hub.normalize.networks.directory import carried_over, directory_documents
+from hub.normalize.networks.directory import DIRECTORY, MADE, carried_over, directory_documents
 from hub.registry.changes import Changes, changes_since
 from hub.registry.registry import Registry, Snapshot
 from hub.revisions.pseudonym_key import secret_documents
@@ -152,7 +152,7 @@ def difference(settings: Settings, sought: Sought, held: Bodies) -> NewRevision 
     ConfigError when the engine could not work with them. It takes a second with 100,000 devices: call it in a thread.
     """
     said = understood(sought.directories, sought.yaml)
-    others = {key: held[key] for key in held if not key.startswith("device/")}
+    others = {key: held[key] for key in held if key.startswith((DIRECTORY, MADE))}
     rows = sought.rows
     if rows is None:
         rows = {key: held[key] for key in held if key.startswith(REGISTERED)}

@@ -40,6 +40,8 @@ def carried_over(known: Mapping[str, bytes], rows: Iterable[bytes]) -> dict[str,
     ``rows`` are the bodies of the sources and devices that are wanted: a directory goes with its source, a made profile
     when neither a directory nor a device names it any more.
     """
+    if not known:
+        return {}
     words = [msgspec.json.decode(row, type=_Row) for row in rows]
     sources = {row.source for row in words if row.network}
     kept = {key: known[key] for key in known if key.startswith(DIRECTORY) and key.removeprefix(DIRECTORY) in sources}
