@@ -184,8 +184,8 @@ class Circumstances:
                 values[name], change = _in_force(said, at, row.zone, f"fact {name} of {row.site}/{row.place}")
                 changes.append(change)
         lists: dict[str, frozenset[Scalar]] = {}
-        around = {"", *(place.place for place in way)}
-        for listed in self._lists.get(row.site, {}).values() if rule.uses_lists else ():
+        around, listing = {"", *(place.place for place in way)}, self._lists.get(row.site)
+        for listed in listing.values() if listing and rule.uses_lists else ():
             if listed.place in around:
                 what = f"list {listed.list} of {listed.site}"
                 found = {value: _in_force(said, at, row.zone, what) for value, said in listed.entries.items()}
@@ -201,9 +201,11 @@ class Circumstances:
 
     def _values(self, rule: Rule, row: DeviceRow | PlaceRow, way: list[PlaceRow]) -> Iterator[tuple[str, Scalar]]:
         """Yield what is said of the parameters, from the widest to the nearest."""
+        mine = self._params.get(rule.rule)
+        if not mine:
+            return
         ranks = {(place.site, place.place): len(way) - index + 1 for index, place in enumerate(way)}
-        mine = self._params.get(rule.rule, {}).values()
-        found = ((_rank(each, row, ranks), index, each) for index, each in enumerate(mine))
+        found = ((_rank(each, row, ranks), index, each) for index, each in enumerate(mine.values()))
         for rank, _, each in sorted(found, key=lambda one: one[:2]):
             if rank >= 0:
                 yield from each.values.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
 from hub.engine.barred import Barred
-from hub.engine.change import Change, Touched, parts
+from hub.engine.change import Change, Touched, at_once, parts
 from hub.engine.circumstances import Key
 from hub.engine.compiled import Compiled
 from hub.engine.device import Device
@@ -124,7 +124,7 @@ class Content(Registered):
         for some in parts(moved):
             self.stands.leave(some)
             yield
-        self.stands.furnish(affected, at)
+        yield from self.stands.furnish(affected, at)
         for some in parts(moved):
             before = [device.places for device in some]
             self.stands.enter(some)
@@ -269,7 +269,7 @@ class Content(Registered):
         self.circumstances.change(found, ())
         self.barred = Barred(Bodies(self.documents), self.networks)
         self.stands.unsettled()
-        self.stands.furnish(self.circumstances.places, at)
+        at_once(self.stands.furnish(self.circumstances.places, at))
         for key, document in found.items():
             if key.startswith("device/"):
                 device = Device(row_of(document), states.get(key) or DeviceState())

@@ -150,10 +150,10 @@ def read(entry: Written) -> DeviceState:
     parts = entry.parts or {}
     if "" in parts:
         known.whole = parts.pop("")
-    found = Seldom(
+    seldom = (
         entry.missing, entry.repeated, entry.reordered, entry.identities or None, parts or None, entry.stored or None,
         entry.names or None,
     )  # fmt: skip
-    if found != NEVER:
-        known.seldom = found
+    if any(seldom):
+        known.seldom = Seldom(*seldom)
     return known

@@ -137,6 +137,10 @@ class Rulebook:
         found = self.variants.get(wish)
         if found is None:
             found = self.variants[wish] = self._compiled(rule.rule, settled, row)
+        if rule.rule.schedule is not None:
+            beside = self.variants.get((*wish[:-1], not settled.is_open))
+            if beside is not None:  # who has the one keeps the other for when its windows open or close: one way only
+                found.beside, beside.beside = beside, None
         return found
 
     def _compiled(self, rule: Rule, settled: Settled, row: DeviceRow | PlaceRow) -> CompiledRule:

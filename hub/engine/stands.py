@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import TypeVar
 
 from hub.engine.circumstances import Circumstances, Key
@@ -14,7 +14,7 @@ from hub.engine.rulebook import Rulebook
 from hub.rules.timers import TimerClass, Timers
 
 AT_ONCE = 250
-"""Of how many devices it is found at once whether their rules are others now: 5 ms where that hangs on the place."""
+"""Of how many devices or places it is found at once whether their rules are others now: 5 ms where it hangs on them."""
 S = TypeVar("S", Device, Place)
 _TURN = TimerClass.RUNNING
 
@@ -62,13 +62,15 @@ class Stands:
             return set()
         return {(row.site, row.place) for row in self._circumstances.places.values() if row.type in changed}
 
-    def furnish(self, names: Iterable[Key], at: int) -> None:
-        """Make places anew of which the document is another one; those that rules are for no more are ``gone``.
+    def furnish(self, names: Iterable[Key], at: int) -> Generator[None, None, None]:
+        """Make places anew, some at a time, of which the document is another one; those without rules are ``gone``.
 
         Nobody may stand there or below meanwhile. The new one has the rules that the former one had.
         """
         types, self.new = self.rulebook.place_types, set()
-        for site, name in sorted(names):
+        for number, (site, name) in enumerate(sorted(names), 1):
+            if number % AT_ONCE == 0:
+                yield
             row, key = self._circumstances.places.get((site, name)), f"{site}/@{name}"
             known = self.places.pop(key, None)
             if row is None or row.type not in types:

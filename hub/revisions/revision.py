@@ -37,8 +37,8 @@ def revise(known: Mapping[str, bytes], wanted: Mapping[str, bytes], code: str) -
         return None
     put, removed = note.revision.put, note.revision.removed
     is_whole = any(not key.startswith(("barred/", "device/", "place/")) for key in [*put, *removed])
-    tried = wanted.items() if is_whole else ((key, wanted[key]) for key in wanted if key in put or not _is_device(key))
-    _try_out({key: body for key, body in tried if not key.startswith("off/")})  # it may be switched on again
+    tried = {key: body for key, body in wanted.items() if is_whole or key in put or not key.startswith("device/")}
+    _try_out({key: body for key, body in tried.items() if not key.startswith("off/")})  # it may be switched on again
     return note
 
 
@@ -119,10 +119,6 @@ def _unlike(documents: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
                 continue
             seen.add(look)
         yield key, body
-
-
-def _is_device(key: str) -> bool:
-    return key.startswith("device/")
 
 
 def _has_facts(key: str, body: bytes) -> bool:

@@ -105,6 +105,9 @@ class Quorum(NamedTuple):
 class CompiledRule:
     """A rule with its expressions compiled against what it may speak of; ConfigError ``bad_expression``."""
 
+    beside: CompiledRule | None = None
+    """The same when its windows open or close, kept so that it is not compiled again each time."""
+
     def __init__(self, rule: Rule, scope: Scope, lists: Lists | None = None, *, is_open: bool = True) -> None:
         self.rule = rule
         self.name = rule.rule

@@ -354,3 +354,28 @@ def test_devices_that_need_what_nobody_else_has_have_it_compiled_once_when_tried
     assert (work["equip"], work["_make"]) == (2 * AT_ONCE, 1)
     desk.revise(town() | many)
     assert work["_make"] == 2, "once more by the desk's own trial of everything, and not when they are taken"
+
+
+def test_a_window_that_opens_and_closes_each_day_has_the_rules_of_each_device_compiled_once(
+    monkeypatch: pytest.MonkeyPatch, work: Counter[str]
+) -> None:
+    two = {**COLD, "rule": "two", "schedule": {"from": "17:00", "until": "19:00"}}
+    cold, other = (
+        rule({**each, "params": {"limit": 21.0}, "when": "temperature < $limit"}) for each in (COLD, two)
+    )  # fmt: skip
+    found = {**beginning(), **cold, **other}
+    for number in range(10):
+        found |= device(f"d{number}", "environment_sensor")
+        for name in ("cold", "two"):
+            own = {"rule": name, "site": "s1", "device": f"d{number}", "values": {"limit": number + 0.5}}
+            found[f"params/s1/{name}/device:d{number}"] = orjson.dumps(own)
+    desk = Desk(found)
+    counted(monkeypatch, Rulebook, "_compiled", work)
+    compiled = []
+    for _ in range(3):
+        work.clear()
+        for _ in range(24):
+            desk.tick(3_600)
+        compiled.append(work["_compiled"])
+    assert compiled == [20, 0, 0]  # at first what they are outside of their windows: 40 each day when nobody kept them
+    assert looks(desk.engine.content) == looks(built_anew(desk.engine.content, desk.engine.state))
