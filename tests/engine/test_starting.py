@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from hub.engine.rows import Bodies
-from hub.revisions import differing, revise
+from hub.revisions.revision import differing, revise
 from tests.engine.desk import Desk, device, documents
 
 FEW, MANY = 500, 1_500
