@@ -240,10 +240,8 @@ class Device(_Pulse):
         """Look up again what depends on rules and profile."""
         whole, named = self.state.whole, self.state.seldom.parts
         self.whole = whole.join(self) if isinstance(whole, Part) else None
-        self.parts: Mapping[str, Part] = _NO_PARTS
-        if named:
-            found = {name: held.join(self) for name, held in named.items() if isinstance(held, Part)}
-            self.parts = found or _NO_PARTS
+        found = {name: held.join(self) for name, held in named.items() if isinstance(held, Part)} if named else None
+        self.parts: Mapping[str, Part] = found or _NO_PARTS
         self.least_age, self.most_age, self.ages_end = NO_AGES
         self.shape: Shape | None = None
 
