@@ -25,6 +25,8 @@ SECOND = 1_000_000_000
 START = 1_772_352_000 * SECOND
 JOURNAL = "00000000-0000-4000-8000-000000000001"
 SESSIONS = ("events", "telemetry")
+HOUR = 3_600
+SITE = "s1"
 
 
 def device(name: str, kind: str, profile: str = "", *, building: str = "b1", site: str = "s1") -> dict[str, bytes]:
@@ -187,3 +189,56 @@ def smoke(hexadecimal: str, **words: object) -> Publish:
 
 ALARM, NORMAL = "221164321F18", "2217641E1A2B"
 """GS524N: alarm and normal (samples.json)."""
+UNLOCKS = """
+rule: smoke-unlocks
+label: {en: Smoke unlocks the gates of the building, zh: 烟感联动开门}
+for_each: smoke_sensor
+when: status == 'alarm'
+raise: {event: fire.smoke_unlocks, severity: critical}
+clear: {when: "status == 'normal'"}
+do:
+  - {command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: building}, priority: life_safety,
+     until: cleared}
+"""
+
+
+def with_rule(tmp_path: Path, text: str) -> Desk:
+    """Return a desk with the community and one rule more."""
+    (tmp_path / "extra.yaml").write_text(text, encoding="utf-8")
+    return Desk(documents(*COMMUNITY, rules=[tmp_path]))
+
+
+def native(name: str, payload: object, topic_class: str = "signal") -> Publish:
+    """Return what the device ``name`` says in the hub's own words."""
+    return Publish(f"hub/s1/{name}/{topic_class}", orjson.dumps(payload))
+
+
+def transmitted(desk: Desk) -> list[tuple[str, str]]:
+    """Return topic and command of everything that was sent."""
+    return [
+        (one.topic, orjson.loads(one.payload)["command"]) for effects in desk.effects for one in effects.transmissions
+    ]
+
+
+def place(name: str, sort: str, parent: str = "", building: str = "b1") -> dict[str, bytes]:
+    """Return the document of a place of the site."""
+    row = {"site": SITE, "place": name, "type": sort, "parent": parent, "building": building, "zone": "Asia/Shanghai"}
+    return {f"place/{SITE}/{name}": orjson.dumps(row)}
+
+
+def stands(name: str, kind: str, where: str, profile: str = "", building: str = "b1") -> dict[str, bytes]:
+    """Return the document of a device that stands at the place ``where``."""
+    row = {
+        "site": SITE, "device": name, "kind": kind, "profile": profile, "building": building, "place": where,
+        "zone": "Asia/Shanghai", "params": {},
+    }  # fmt: skip
+    return {f"device/{SITE}/{name}": orjson.dumps(row)}
+
+
+def barred(found: Mapping[str, bytes], state: str) -> dict[str, bytes]:
+    """Return the document of a device as the registry writes it when it is not to be heard."""
+    ((key, body),) = found.items()
+    return {key.replace("device/", "barred/"): orjson.dumps({**orjson.loads(body), "state": state})}
+
+
+HOUSE = {"place/s1/b1": orjson.dumps({"site": "s1", "place": "b1", "type": "building", "zone": "Asia/Shanghai"})}

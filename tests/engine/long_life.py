@@ -11,11 +11,9 @@ import orjson
 
 from hub.model.heard import Publish
 from hub.model.records import Control, Outcome, OutcomeKind, Revision, SessionLost
-from tests.engine.desk import ALARM, NORMAL, SECOND, SESSIONS, START, Desk, device, documents
+from tests.engine.desk import ALARM, NORMAL, SECOND, SESSIONS, START, Desk, barred, device, documents, native
+from tests.engine.doubles import in_place, place
 from tests.engine.foreign import DOORS, ZIGBEE, directed, foreign, listing, said
-from tests.engine.test_alarms import native
-from tests.engine.test_barred import barred
-from tests.engine.test_doubles import in_place, place
 
 HOUR = 3_600
 RULES = """

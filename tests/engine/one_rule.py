@@ -7,8 +7,7 @@ from pathlib import Path
 import orjson
 
 from hub.model.records import Control, Started
-from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents
-from tests.engine.test_alarms import native
+from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, native
 
 MINUTE, HOUR = 60, 3_600
 ROOM = (*(device(name, "environment_sensor") for name in ("room", "room-2")), device("door-1", "access_controller"))

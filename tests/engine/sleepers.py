@@ -12,9 +12,8 @@ from hub.model.effects import Effects, Event
 from hub.model.heard import Publish
 from hub.rules.rule import Rule, write_rule
 from hub.yaml_documents import canonical_json
-from tests.engine.desk import SECOND, Desk, device, documents
+from tests.engine.desk import SECOND, Desk, device, documents, native
 from tests.engine.foreign import APPLICATION, LORA, foreign
-from tests.engine.test_alarms import native
 from tests.normalize.devices import model
 
 HOUR = 3_600

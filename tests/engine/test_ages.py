@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from hub.engine.ages import HOUR_NS, SECOND_NS, age_of, live_ages
 from hub.engine.known import DeviceState, Written
 from hub.engine.state import decode_entries
-from tests.engine.desk import COMMUNITY, SECOND, Desk, device, documents
-from tests.engine.test_alarms import native
+from tests.engine.desk import COMMUNITY, SECOND, Desk, device, documents, native
 
 WRONG_SECONDS = 3_600
 """The clocks of these devices run an hour behind."""

@@ -5,43 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import orjson
-import pytest
 
 from hub.model.effects import Transition
 from hub.model.heard import Publish
-from hub.model.records import Control, Outcome, OutcomeKind, SessionCaughtUp, SessionConnected, Started
+from hub.model.records import Control, SessionConnected, Started
 from hub.model.values import Severity
-from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, SESSIONS, Desk, documents, smoke, unheard
+from tests.engine.desk import ALARM, HOUR, NORMAL, SECOND, SESSIONS, Desk, native, smoke, with_rule
 
-HOUR = 3_600
-
-UNLOCKS = """
-rule: smoke-unlocks
-label: {en: Smoke unlocks the gates of the building, zh: 烟感联动开门}
-for_each: smoke_sensor
-when: status == 'alarm'
-raise: {event: fire.smoke_unlocks, severity: critical}
-clear: {when: "status == 'normal'"}
-do:
-  - {command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: building}, priority: life_safety,
-     until: cleared}
-"""
 PRESSED = """
 rule: exit-pressed
 for_each: access_controller
 on_signal: exit_button.pressed
 raise: {event: access.exit_pressed, severity: info}
 """
-
-
-@pytest.fixture
-def desk() -> Desk:
-    return Desk(unheard(documents(*COMMUNITY)))
-
-
-def with_rule(tmp_path: Path, text: str) -> Desk:
-    (tmp_path / "extra.yaml").write_text(text, encoding="utf-8")
-    return Desk(documents(*COMMUNITY, rules=[tmp_path]))
 
 
 def gate(sub_event: int, serial: int, at: str = "2026-03-01T16:00:00+08:00", **words: object) -> Publish:
@@ -55,16 +31,6 @@ def gate(sub_event: int, serial: int, at: str = "2026-03-01T16:00:00+08:00", **w
         },
     }  # fmt: skip
     return Publish("hub/s1/gate-1/signal", orjson.dumps(body))
-
-
-def native(name: str, payload: object, topic_class: str = "signal") -> Publish:
-    return Publish(f"hub/s1/{name}/{topic_class}", orjson.dumps(payload))
-
-
-def transmitted(desk: Desk) -> list[tuple[str, str]]:
-    return [
-        (one.topic, orjson.loads(one.payload)["command"]) for effects in desk.effects for one in effects.transmissions
-    ]
 
 
 # ------------------------------------------------------------------------------------------------------------- alarms
@@ -198,69 +164,6 @@ def test_a_stored_event_that_is_uploaded_later_is_only_stored(desk: Desk) -> Non
     assert desk.engine.state.ledger.backfill == 1
 
 
-# -------------------------------------------------------------------------------------------------------------- silence
-
-
-def test_a_detector_that_says_nothing_for_fifty_hours_is_silent(desk: Desk) -> None:
-    desk.hear(smoke(NORMAL))
-    desk.tick(49.9 * HOUR)
-    assert desk.told() == []
-    desk.tick(0.2 * HOUR)
-    assert desk.told() == ["raised device.detector_silent"]
-    desk.hear(smoke(NORMAL))
-    assert desk.told() == ["raised device.detector_silent", "cleared device.detector_silent"]
-
-
-def test_a_rule_about_silence_that_comes_later_watches_devices_that_were_there(desk: Desk) -> None:
-    wanted = desk.engine.content.bodies()
-    without = {key: body for key, body in wanted.items() if key != "rule/detector-silent"}
-    desk.revise(without)
-    desk.hear(smoke(NORMAL))
-    desk.revise(wanted)
-    desk.tick(50.1 * HOUR)
-    assert desk.told() == ["raised device.detector_silent"]
-
-
-def test_a_silence_timer_continues_over_a_restart(desk: Desk) -> None:
-    desk.hear(smoke(NORMAL))
-    desk.tick(49 * HOUR)
-    later = desk.restart()
-    later.say(Started("test", SESSIONS))
-    later.catch_up(2)
-    later.tick(0.9 * HOUR)
-    assert later.told() == []
-    later.tick(0.2 * HOUR)
-    assert later.told() == ["raised device.detector_silent"]
-
-
-def test_an_hour_of_downtime_is_not_an_hour_of_silence(desk: Desk) -> None:
-    desk.hear(smoke(NORMAL))
-    desk.tick(49.5 * HOUR)
-    later = desk.restart()
-    later.wait(HOUR)
-    later.say(Started("test", SESSIONS))
-    later.tick(5)
-    later.catch_up(2)
-    later.tick(0.4 * HOUR)
-    assert later.told() == []
-    later.tick(0.2 * HOUR)
-    assert later.told() == ["raised device.detector_silent"]
-
-
-@pytest.mark.parametrize("days", [1, -1])
-def test_a_wall_clock_that_steps_a_day_moves_no_timer(desk: Desk, days: int) -> None:
-    desk.hear(smoke(ALARM))
-    desk.hear(smoke(NORMAL))
-    desk.wall += days * 24 * HOUR * SECOND
-    desk.tick(9)
-    assert desk.told() == ["raised fire.smoke_alarm", "occurred device.clock_stepped"]
-    desk.tick(2)
-    assert desk.told()[2:] == ["cleared fire.smoke_alarm"]
-    desk.hear(smoke(NORMAL))
-    desk.tick(49 * HOUR)
-    assert desk.told()[3:] == []
-
-
 # ----------------------------------------------------------------------------------------------------------- blind time
 
 
@@ -273,167 +176,3 @@ def test_what_was_queued_while_the_hub_was_down_is_raised_late(desk: Desk) -> No
     later.hear(smoke(ALARM), connection=2)
     assert later.told() == ["raised fire.smoke_alarm late"]
     assert later.engine.state.ledger.late == 1
-
-
-def test_a_late_alarm_sends_its_command_when_it_is_known_to_be_still_true(tmp_path: Path) -> None:
-    desk = with_rule(tmp_path, UNLOCKS)
-    later = desk.restart()
-    later.wait(HOUR)
-    later.say(Started("test", SESSIONS))
-    for session in SESSIONS:
-        later.say(SessionConnected(session, 2, session_present=True))
-    later.hear(smoke(ALARM), connection=2)
-    assert transmitted(later) == []
-    later.catch_up(2)
-    assert transmitted(later) == [("hub/s1/door-1/command", "unlock"), ("hub/s1/gate-1/command", "unlock")]
-
-
-def test_a_late_alarm_that_ended_in_the_backlog_sends_nothing(tmp_path: Path) -> None:
-    desk = with_rule(tmp_path, UNLOCKS)
-    later = desk.restart()
-    later.say(Started("test", SESSIONS))
-    for session in SESSIONS:
-        later.say(SessionConnected(session, 2, session_present=True))
-    later.hear(smoke(ALARM), smoke(NORMAL), connection=2)
-    later.catch_up(2)
-    assert [(event.name, event.transition) for event in later.events if "unlocks" in event.name] == [
-        ("fire.smoke_unlocks", "raised"),
-        ("fire.smoke_unlocks", "cleared"),
-    ]
-    assert transmitted(later) == []
-
-
-# ------------------------------------------------------------------------------------------------------------- commands
-
-
-def test_a_hold_is_renewed_while_the_alarm_lasts_and_released_when_it_is_cleared(tmp_path: Path) -> None:
-    desk = with_rule(tmp_path, UNLOCKS)
-    desk.hear(smoke(ALARM))
-    assert desk.engine.has_leases
-    desk.tick(15)
-    desk.tick(15)
-    desk.hear(smoke(NORMAL))
-    to_gate = [command for topic, command in transmitted(desk) if "gate-1" in topic]
-    assert to_gate == ["unlock", "unlock", "unlock", "lock"]
-    assert not desk.engine.has_leases
-
-
-def to_gate(desk: Desk) -> list[str]:
-    """Return what the gate was told since the last call."""
-    found = [command for topic, command in transmitted(desk) if "gate-1" in topic]
-    desk.effects.clear()
-    return found
-
-
-def down_for_an_hour(desk: Desk) -> Desk:
-    """Return the desk of the next process, an hour after its last word."""
-    later = desk.restart()
-    later.wait(HOUR)
-    later.say(Started("test", SESSIONS))
-    return later
-
-
-def test_a_lease_that_lapsed_while_the_hub_was_down_is_released_at_the_start(tmp_path: Path) -> None:
-    desk = with_rule(tmp_path, UNLOCKS.replace("life_safety", "automatic"))
-    desk.hear(smoke(ALARM))
-    later = down_for_an_hour(desk)
-    assert to_gate(later) == ["lock"]
-    later.catch_up(2)
-    assert to_gate(later) == ["unlock"]
-
-
-def test_what_an_alarm_holds_for_the_safety_of_life_is_never_let_go_by_a_start(tmp_path: Path) -> None:
-    desk = with_rule(tmp_path, UNLOCKS)
-    desk.hear(smoke(ALARM))
-    later = down_for_an_hour(desk)
-    assert to_gate(later) == ["unlock"]
-    later.tick(16)
-    assert to_gate(later) == ["unlock"]  # renewed though nobody knows yet whether it still burns
-    later.catch_up(2)
-    assert to_gate(later) == []
-    later.hear(smoke(NORMAL), connection=2)
-    assert to_gate(later) == ["lock"]
-
-
-def test_an_alarm_that_was_over_while_the_hub_was_down_lets_go_when_all_is_heard(tmp_path: Path) -> None:
-    desk = with_rule(tmp_path, UNLOCKS)
-    desk.hear(smoke(ALARM))
-    later = down_for_an_hour(desk)
-    for session in SESSIONS:
-        later.say(SessionConnected(session, 2, session_present=True))
-    later.hear(smoke(NORMAL), connection=2)
-    assert to_gate(later) == ["unlock"]
-    for session in SESSIONS:
-        later.say(SessionCaughtUp(session, 2))
-    assert to_gate(later) == ["lock"]
-
-
-def test_what_may_be_held_so_long_at_most_is_let_go_at_the_start_also_for_the_safety_of_life(tmp_path: Path) -> None:
-    desk = with_rule(tmp_path, UNLOCKS.replace("until: cleared", "until: cleared, at_most: 10m"))
-    desk.hear(smoke(ALARM))
-    later = down_for_an_hour(desk)
-    assert to_gate(later) == ["lock"]
-    later.catch_up(2)
-    assert to_gate(later) == []
-
-
-def send(desk: Desk, identity: str = "id-1", **args: object) -> list[str]:
-    words = {"site": "s1", "device": "gate-1", "command": "unlock", "part": "door-1", "ttl": "5s", **args}
-    expires = desk.wall + 30 * SECOND
-    effects = desk.say(Control("1-0", identity, "li", "command", expires, words))  # type: ignore[arg-type] # scalars
-    return [reply.code for reply in effects.replies]
-
-
-def test_an_operators_command_is_executed_when_the_device_says_so(desk: Desk) -> None:
-    assert send(desk) == ["accepted"]
-    desk.say(Outcome("id-1", OutcomeKind.SENT))
-    desk.say(Outcome("id-1", OutcomeKind.DELIVERED))
-    assert desk.told() == []
-    desk.hear(native("gate-1", {"id": "id-1", "ok": True}, "response"))
-    assert desk.told() == ["occurred command.executed"]
-    assert desk.events[0].rule == "operator li"
-
-
-def test_a_command_that_nobody_answers_is_a_timeout_and_one_that_never_left_expired(desk: Desk) -> None:
-    send(desk, "id-1")
-    send(desk, "id-2", part="door-2")
-    desk.say(Outcome("id-1", OutcomeKind.SENT))
-    desk.tick(11)
-    assert sorted(event.name for event in desk.events) == ["command.expired", "command.timeout"]
-
-
-def test_an_answer_from_another_device_is_a_dead_letter(desk: Desk) -> None:
-    send(desk)
-    effects = desk.hear(native("door-1", {"id": "id-1", "ok": True}, "response"))
-    assert [letter.code for letter in effects.dead_letters] == ["unknown_command"]
-    assert desk.told() == []
-
-
-def test_a_command_that_was_not_sent_before_a_restart_goes_out_under_the_same_id(desk: Desk) -> None:
-    send(desk, "id-1")
-    send(desk, "id-2")
-    desk.say(Outcome("id-1", OutcomeKind.SENT))
-    later = desk.restart()
-    later.wait(2)
-    effects = later.say(Started("test", SESSIONS))
-    assert [one.command for one in effects.transmissions] == ["id-2"]
-
-
-@pytest.mark.parametrize("is_restarted", [False, True])
-def test_an_ended_command_is_remembered_for_ten_minutes_from_its_end_restarted_or_not(
-    desk: Desk, *, is_restarted: bool
-) -> None:
-    send(desk)
-    desk.tick(300)
-    assert desk.told() == ["occurred command.expired"]
-    later = desk.restart() if is_restarted else desk
-    answer = native("gate-1", {"id": "id-1", "ok": True}, "response")
-    later.tick(599)
-    assert later.hear(answer).dead_letters == []
-    later.tick(1)
-    assert [letter.code for letter in later.hear(answer).dead_letters] == ["unknown_command"]
-
-
-def test_an_unknown_command_is_refused_with_what_the_kind_takes(desk: Desk) -> None:
-    assert send(desk, command="self_destruct") == ["unknown_command"]
-    assert send(desk, "id-3", device="nobody") == ["unknown_device"]

@@ -7,9 +7,8 @@ import pytest
 from hub.model.effects import Reply
 from hub.model.records import Control
 from hub.model.values import Scalar
-from tests.engine.desk import SECOND, Desk
-from tests.engine.test_interlocks import content, says
-from tests.engine.test_life import SITE, place, stands
+from tests.engine.desk import SECOND, SITE, Desk, place, stands
+from tests.engine.interlocks.interlocked import content, says
 
 
 @pytest.fixture

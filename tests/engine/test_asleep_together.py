@@ -17,10 +17,9 @@ from hub.model.records import Control, Outcome, OutcomeKind, Started
 from hub.model.values import Scalar
 from hub.rules.rule import Rule, write_rule
 from hub.yaml_documents import canonical_json
-from tests.engine.desk import SECOND, Desk, device, encoded
+from tests.engine.desk import SECOND, Desk, device, encoded, native
 from tests.engine.foreign import foreign
 from tests.engine.sleepers import ESCAPE, LATCH, LOCK, METER, content, spoke, valves
-from tests.engine.test_alarms import native
 
 GATE_WORDS = ("lock", "hold_door", "release_door")
 CLOSES = {

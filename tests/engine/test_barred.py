@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import orjson
 import pytest
 
 from hub.model.heard import Publish
-from tests.engine.desk import ALARM, NORMAL, Desk, device, documents
+from tests.engine.desk import ALARM, NORMAL, Desk, barred, device, documents
 from tests.engine.foreign import EUI, LORA, SMOKE_1, uplink
 
 SMOKE = device("smoke-1", "smoke_sensor", "milesight/gs524n")
-
-
-def barred(found: Mapping[str, bytes], state: str) -> dict[str, bytes]:
-    """Return the document of a device as the registry writes it when it is not to be heard."""
-    ((key, body),) = found.items()
-    return {key.replace("device/", "barred/"): orjson.dumps({**orjson.loads(body), "state": state})}
 
 
 def smoke(payload: str) -> Publish:

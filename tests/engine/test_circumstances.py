@@ -9,9 +9,8 @@ import pytest
 
 from hub.errors import ConfigError
 from hub.model.records import Started
-from tests.engine.desk import SESSIONS, Desk, device, documents
+from tests.engine.desk import SESSIONS, Desk, device, documents, native
 from tests.engine.one_rule import HOUR, MINUTE, PLACES, desk_with, told, warm
-from tests.engine.test_alarms import native
 
 
 def test_a_parameter_that_changes_is_judged_at_once_and_keeps_the_alarm(tmp_path: Path) -> None:

@@ -11,9 +11,8 @@ from hub.engine.rows import Document
 from hub.model.heard import Publish
 from hub.normalize.networks.directory import carried_over
 from hub.revisions.revision import restored
-from tests.engine.desk import JOURNAL, Desk, documents
+from tests.engine.desk import JOURNAL, Desk, barred, documents
 from tests.engine.foreign import HALL, KITCHEN, WANTED, ZIGBEE, alarming, directed, foreign, letters, listing, said
-from tests.engine.test_barred import barred
 
 
 @pytest.fixture

@@ -8,11 +8,10 @@ import orjson
 import pytest
 
 from hub.model.heard import Publish
-from tests.engine.desk import Desk
+from tests.engine.desk import Desk, native
+from tests.engine.doubles import NAMES, ask, burnt, drill, in_place, place, played, real, told, town
 from tests.engine.foreign import HALL, ZIGBEE, directed, listing
 from tests.engine.one_rule import restarted
-from tests.engine.test_alarms import native
-from tests.engine.test_doubles import NAMES, ask, burnt, drill, in_place, place, played, real, told, town
 
 LOUD = b'{"values": {"alarm": true}}'
 

@@ -28,9 +28,9 @@ from hub.errors import ConfigError
 from hub.model.heard import Publish
 from hub.model.records import NewRevision, Record
 from hub.revisions.revision import differing
+from tests.counting import counted
 from tests.engine.desk import Desk, device, documents, encoded
 from tests.engine.foreign import RAW, foreign
-from tests.engine.test_work import counted
 
 SITES, PLACES, NAMES = ("s1", "s2"), ("b1", "z1", "g1"), ("a", "b", "c", "d")
 TYPES = ("building", "fire_zone", "gate", "dwelling")

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from hub.model.records import Started
-from tests.engine.desk import SESSIONS, Desk, device, documents, encoded, unheard
-from tests.engine.test_alarms import native
+from tests.engine.desk import SESSIONS, Desk, device, documents, encoded, native, unheard
 
 MINUTE = 60
 EIGHTY = tuple(f"meter-{number:02}" for number in range(80))

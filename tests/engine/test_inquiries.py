@@ -14,11 +14,24 @@ from hub.model.effects import Reply
 from hub.model.heard import Publish
 from hub.model.records import Control, Outcome, OutcomeKind
 from hub.model.values import Scalar
-from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, START, Desk, documents, encoded, smoke
-from tests.engine.test_alarms import UNLOCKS, native
-from tests.engine.test_interlocks import content
-from tests.engine.test_life import SITE, place, stands
-from tests.engine.test_priorities import PROPPED, ask, rings, sent
+from tests.engine.contested import PROPPED, ask, rings, sent
+from tests.engine.desk import (
+    ALARM,
+    COMMUNITY,
+    NORMAL,
+    SECOND,
+    SITE,
+    START,
+    UNLOCKS,
+    Desk,
+    documents,
+    encoded,
+    native,
+    place,
+    smoke,
+    stands,
+)
+from tests.engine.interlocks.interlocked import content
 
 OWN = f"{UNLOCKS}---{PROPPED}"
 PERSONS = ("operator ", "desired by operator ")

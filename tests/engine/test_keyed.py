@@ -11,9 +11,7 @@ from hub.model.effects import Effects
 from hub.model.records import Started
 from hub.rules.pseudonyms import DOCUMENT, pseudonym, write_key
 from hub.rules.timers import TimerClass
-from tests.engine.desk import SESSIONS, Desk, device, documents, encoded
-from tests.engine.test_alarms import native
-from tests.engine.test_people import HOUSE
+from tests.engine.desk import HOUSE, SESSIONS, Desk, device, documents, encoded, native
 
 DOORS = tuple(device(f"door-{number}", "access_controller") for number in (1, 2))
 LANES = tuple(device(f"lane-{number}", "plate_reader") for number in (1, 2))

@@ -14,10 +14,8 @@ from hub.model.effects import Effects, Reply
 from hub.model.heard import Publish
 from hub.model.records import Control, SessionConnected, Started
 from hub.model.values import Scalar
-from tests.engine.desk import ALARM, NORMAL, SECOND, SESSIONS, Desk, documents
-from tests.engine.test_alarms import native
+from tests.engine.desk import ALARM, NORMAL, SECOND, SESSIONS, SITE, Desk, documents, native, place, stands
 
-SITE = "s1"
 TESTED = "221E64001C40"
 """GS524N, its test button (vendor's README)."""
 RA02A, TG563A = "010A011E010104B0000000", "017E150001"
@@ -30,19 +28,6 @@ PANEL = (
 """GB/T 26875: two addresses of one panel, one of them on fire (example of the profile gbt26875/panel)."""
 ROOF = base64.b64decode("ExgEXwEOAAAAAQAAEgBgAAAAABo=")
 """The block of a box on the car roof during an entrapment; byte 10, somebody in the car, is 0 (vendor's test)."""
-
-
-def place(name: str, sort: str, parent: str = "", building: str = "b1") -> dict[str, bytes]:
-    row = {"site": SITE, "place": name, "type": sort, "parent": parent, "building": building, "zone": "Asia/Shanghai"}
-    return {f"place/{SITE}/{name}": orjson.dumps(row)}
-
-
-def stands(name: str, kind: str, where: str, profile: str = "", building: str = "b1") -> dict[str, bytes]:
-    row = {
-        "site": SITE, "device": name, "kind": kind, "profile": profile, "building": building, "place": where,
-        "zone": "Asia/Shanghai", "params": {},
-    }  # fmt: skip
-    return {f"device/{SITE}/{name}": orjson.dumps(row)}
 
 
 PLACES = (

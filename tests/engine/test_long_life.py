@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from hub.engine.readings import MOST_PARTS
-from tests.engine.desk import Desk, device, documents
+from tests.engine.desk import Desk, device, documents, native
 from tests.engine.long_life import RULES, Town
 from tests.engine.one_rule import MINUTE, desk_with, told, warm
-from tests.engine.test_alarms import native
 from tests.engine.weight import weight
 
 SPAN = 5

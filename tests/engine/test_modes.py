@@ -9,8 +9,7 @@ import pytest
 
 from hub.model.records import Control, Started
 from hub.model.values import Scalar
-from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents
-from tests.engine.test_alarms import native, transmitted
+from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, native, transmitted
 from tests.engine.trials import MINUTE, NAMES, RULES, alarms, ask, restarted, say, shipped, told
 
 

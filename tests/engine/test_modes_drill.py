@@ -9,8 +9,7 @@ import orjson
 import pytest
 
 from hub.model.effects import Effects
-from tests.engine.desk import Desk, documents, encoded
-from tests.engine.test_alarms import transmitted
+from tests.engine.desk import Desk, documents, encoded, transmitted
 from tests.engine.trials import MINUTE, NAMES, RULES, ask, say, shipped, told
 
 

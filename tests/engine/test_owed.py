@@ -11,8 +11,7 @@ import pytest
 from hub.model.effects import Effects, Reply
 from hub.model.records import Control, Outcome, OutcomeKind, Started
 from hub.model.values import Scalar
-from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents
-from tests.engine.test_alarms import native
+from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, native
 
 RULES = """
 rule: leak-closes

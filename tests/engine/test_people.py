@@ -11,7 +11,7 @@ from hub.model.effects import Effects
 from hub.model.heard import Publish
 from hub.model.records import Control, Started
 from hub.model.values import Scalar
-from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, SESSIONS, Desk, device, documents, smoke
+from tests.engine.desk import ALARM, COMMUNITY, HOUSE, NORMAL, SECOND, SESSIONS, Desk, device, documents, smoke
 
 
 @pytest.fixture
@@ -81,7 +81,6 @@ clear: {by: operator, role: security, refuse_while: alarming > 0}
 """
 WHICH: dict[str, Scalar] = {"rule": "confirmed", "key": "s1/@b1"}
 DETECTORS = tuple(device(f"smoke-{number}", "smoke_sensor", "milesight/gs524n") for number in (1, 2))
-HOUSE = {"place/s1/b1": orjson.dumps({"site": "s1", "place": "b1", "type": "building", "zone": "Asia/Shanghai"})}
 
 
 def two(said: str) -> tuple[Publish, ...]:

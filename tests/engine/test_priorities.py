@@ -6,20 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hub.model.effects import Reply
-from hub.model.records import Control, Outcome, OutcomeKind, Started
+from hub.model.records import Outcome, OutcomeKind, Started
 from hub.model.values import Scalar
-from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, SESSIONS, Desk, documents, smoke
-from tests.engine.test_alarms import UNLOCKS, native, transmitted
-
-PROPPED = """
-rule: door-propped
-for_each: {part: door}
-on_signal: doorbell.pressed
-raise: {event: access.propped, severity: low}
-clear: {when: "door == 'closed'"}
-do: [{command: hold_door, args: {ttl: 60s}, until: cleared}]
-"""
+from tests.engine.contested import PROPPED, ask, rings, sent
+from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SESSIONS, UNLOCKS, Desk, documents, native, smoke
 
 
 @pytest.fixture
@@ -27,19 +17,6 @@ def desk(tmp_path: Path) -> Desk:
     (tmp_path / "rules.yaml").write_text(f"{UNLOCKS}---{PROPPED}", encoding="utf-8")
     found, mine = documents(*COMMUNITY, rules=[tmp_path]), {"rule/smoke-unlocks", "rule/door-propped"}
     return Desk({key: body for key, body in found.items() if not key.startswith("rule/") or key in mine})
-
-
-def rings(desk: Desk) -> None:
-    desk.hear(native("door-1", {"part": "door-1", "signals": [{"name": "doorbell.pressed"}]}))
-
-
-def ask(desk: Desk, command: str, identity: str = "id-1", **args: Scalar) -> Reply:
-    words: dict[str, Scalar] = {"site": "s1", "device": "door-1", "command": command, **args}
-    return desk.say(Control("1-0", identity, "li", "command", desk.wall + 30 * SECOND, words)).replies[0]
-
-
-def sent(desk: Desk) -> list[str]:
-    return [command for topic, command in transmitted(desk) if "door-1" in topic]
 
 
 def lost(desk: Desk) -> list[tuple[str, Scalar, Scalar]]:

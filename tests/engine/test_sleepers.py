@@ -12,10 +12,9 @@ from hub.model.heard import Publish
 from hub.model.records import Outcome, OutcomeKind, Started
 from hub.normalize.networks.downlink import network_id
 from hub.yaml_documents import canonical_json
-from tests.engine.desk import SECOND, Desk, documents
+from tests.engine.desk import SECOND, Desk, documents, native
 from tests.engine.foreign import APPLICATION, LORA, ask, foreign, source, state_of
 from tests.engine.sleepers import BARRIER, CLOSED, GAS, HOUR, LEAK, LOCK, content, frames, last, spoke, told
-from tests.engine.test_alarms import native
 
 
 @pytest.fixture

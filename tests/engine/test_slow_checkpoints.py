@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from hub.model.records import Control, Outcome, OutcomeKind
 from hub.model.values import Scalar
-from tests.engine.desk import SECOND, Desk, documents, encoded
-from tests.engine.test_alarms import native
-from tests.engine.test_life import place, stands
+from tests.engine.desk import SECOND, Desk, documents, encoded, native, place, stands
 
 Word = tuple[str, str, Mapping[str, Scalar]]
 """What is done, to whom, and with which words."""

@@ -10,6 +10,7 @@ from hub.engine.hearing import Ear
 from hub.errors import ConfigError
 from hub.model.heard import Publish
 from hub.revisions.revision import revise
+from tests.counting import counted
 from tests.engine.desk import ALARM, NORMAL, Desk, device, documents
 from tests.engine.foreign import (
     APPLICATION,
@@ -26,7 +27,6 @@ from tests.engine.foreign import (
     source,
     uplink,
 )
-from tests.engine.test_work import counted
 
 
 @pytest.fixture

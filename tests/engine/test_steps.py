@@ -10,8 +10,19 @@ import orjson
 from hub.model.heard import Publish
 from hub.model.records import Control, SessionCaughtUp, SessionConnected, Started
 from hub.model.values import Scalar
-from tests.engine.desk import ALARM, SECOND, SESSIONS, Desk, device, documents, smoke
-from tests.engine.test_alarms import UNLOCKS, native, transmitted, with_rule
+from tests.engine.desk import (
+    ALARM,
+    SECOND,
+    SESSIONS,
+    UNLOCKS,
+    Desk,
+    device,
+    documents,
+    native,
+    smoke,
+    transmitted,
+    with_rule,
+)
 
 HOUR = 3_600
 ROOM = (device("room", "environment_sensor"), device("smoke-1", "smoke_sensor", "milesight/gs524n"), device("door-1", "access_controller"))  # fmt: skip # noqa: E501 -- a table

@@ -7,9 +7,8 @@ from pathlib import Path
 from hub.model.heard import Publish
 from hub.model.records import SessionConnected, Started
 from hub.rules.timers import TimerClass
-from tests.engine.desk import SESSIONS, Desk
+from tests.engine.desk import SESSIONS, Desk, native
 from tests.engine.one_rule import HOUR, MINUTE, desk_with, restarted, told, warm
-from tests.engine.test_alarms import native
 
 # ------------------------------------------------------------------------------------------------------------- restarts
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from typing_extensions import override
@@ -24,23 +23,12 @@ from hub.registry.documents import documents as registered
 from hub.registry.nouns import Site
 from hub.rules import timers
 from simulators.mixture import Mixture
-from tests.engine.desk import START, Desk, device, documents
-from tests.engine.test_alarms import native
+from tests.counting import counted
+from tests.engine.desk import START, Desk, device, documents, native
 
 MESSAGES, BATCH = 3_000, 100
 A_SECOND = 100
 """About what 235 devices of a community say in its busiest hour."""
-
-
-def counted(patch: pytest.MonkeyPatch, owner: object, name: str, counts: Counter[str]) -> None:
-    """Count the calls of one function."""
-    whole: Callable[..., Any] = getattr(owner, name)
-
-    def counting(*words: Any, **named: Any) -> Any:  # noqa: ANN401 -- handed through as it came
-        counts[name] += 1
-        return whole(*words, **named)
-
-    patch.setattr(owner, name, counting)
 
 
 def test_a_message_of_a_mixture_costs_few_steps_that_may_have_to_be_undone(monkeypatch: pytest.MonkeyPatch) -> None:

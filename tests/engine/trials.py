@@ -9,8 +9,7 @@ import orjson
 from hub.model.effects import AlarmState, Effects, Reply
 from hub.model.records import Control, Started
 from hub.model.values import Scalar
-from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents
-from tests.engine.test_alarms import native
+from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, native
 
 MINUTE = 60
 RULES = """\

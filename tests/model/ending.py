@@ -28,17 +28,17 @@ def _broker(world: World) -> Iterator[str]:
     for name, queue in world.around.broker.queues.items():
         if queue.waiting or queue.inflight:
             yield f"{name}: the broker still has {queue}"
-    unheard = set(world.published) - set(world.journaled) - world.lost_by_broker
+    unheard = set(world.published) - set(world.witness.journaled) - world.lost_by_broker
     if unheard:
         yield f"never heard, though the broker took them: {[world.published[number] for number in sorted(unheard)]}"
 
 
 def _hub(world: World) -> Iterator[str]:
-    engine, process = world.reference.engine, world.process.engine
+    engine, process = world.witness.reference.engine, world.process.engine
     if process.state.ledger != engine.state.ledger:
         yield f"the ledger is {process.state.ledger}, and should be {engine.state.ledger}"
-    if engine.state.ledger.heard != sum(world.journaled.values()):
-        yield f"heard {engine.state.ledger.heard}, journaled {sum(world.journaled.values())}"
+    if engine.state.ledger.heard != sum(world.witness.journaled.values()):
+        yield f"heard {engine.state.ledger.heard}, journaled {sum(world.witness.journaled.values())}"
     if engine.is_blind:
         yield "the hub is still blind"
     if engine.has_leases:
@@ -53,7 +53,7 @@ def _hub(world: World) -> Iterator[str]:
 def _store(world: World) -> Iterator[str]:
     wanted: dict[tuple[bytes, int], bytes] = {}
     refused = 0
-    for line in world.reference.lines():
+    for line in world.witness.reference.lines():
         parts = split_line(line)
         assert parts is not None
         series, fields, time = parts
@@ -73,9 +73,9 @@ def _store(world: World) -> Iterator[str]:
 def _temperatures(world: World) -> Iterator[str]:
     """Yield temperatures that were heard and not stored once; of a stranger they may have come too early."""
     stored = Counter(fields for (series, _), fields in world.around.lines.points.items() if b"device=room-1" in series)
-    for number, heard in world.journaled.items():
+    for number, heard in world.witness.journaled.items():
         word = world.published[number]
-        most = heard if number in world.around.broker.revived | world.forgotten else 1
+        most = heard if number in world.around.broker.revived | world.witness.forgotten else 1
         if word.value is not None and "room-1" in word.topic:
             times = stored[b"temperature=%r" % word.value]
             if not 1 <= times <= most:
@@ -83,7 +83,7 @@ def _temperatures(world: World) -> Iterator[str]:
 
 
 def _redis(world: World) -> Iterator[str]:
-    redis, reference = world.around.redis, world.reference
+    redis, reference = world.around.redis, world.witness.reference
     wanted: dict[bytes, list[bytes]] = defaultdict(list)
     letters: list[DeadLetter] = []
     replies: dict[str, Reply] = {}
@@ -120,7 +120,7 @@ def _devices(world: World) -> Iterator[str]:
     for device, until in world.devices.held.items():
         if until > world.clock.monotonic:
             yield f"{device} is still held"
-    twin = world.reference.twin("s1", "room-1")
+    twin = world.witness.reference.twin("s1", "room-1")
     last = [word for word in world.published.values() if "room-1" in word.topic and word.value is not None]
     if last and twin.get("temperature") != last[-1].value:
         yield f"room-1 has {twin}, its last word was {last[-1]}"

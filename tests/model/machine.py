@@ -3,62 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from uuid import UUID
 
-from hub.model.records import Batch, Control, Outcome, OutcomeKind, Record, SessionCaughtUp, Tick
+from hub.model.records import Control, Outcome, OutcomeKind, Tick
 from hub.model.values import Scalar
-from hub.sinks.fence import TELL
 from hub.sinks.redis_link import pack
 from tests.engine.desk import SESSIONS, START
-from tests.model.broker import Post, Sent
 from tests.model.devices import REFUSED, Devices, Word
 from tests.model.disk import Space
-from tests.model.fake_redis import LAST_ID, Client, Command
+from tests.model.fake_redis import LAST_ID, Client
 from tests.model.process import Process, Surroundings
-from tests.model.reference import Reference, Repeated, differences
 from tests.model.still import SECOND, StillClock, StillLoop, Way
 from tests.model.town import editions
+from tests.model.witness import Witness
 
 ALL = 1_000_000
 ASIDE = b"aside"
-EMPTY_UNSETTLED = b"\xa8messages\x90"
 Said = dict[str, Scalar]
 
 
 class World:
-    """All of it. Whoever looks and does not like what it sees puts a sentence into ``accusations``."""
+    """All of it. The ``witness`` looks at each step; what it does not like it puts into its accusations."""
 
     def __init__(self) -> None:
         self.clock = StillClock(START)
         self.loop = StillLoop(self.clock)
         self.around = Surroundings(self.clock, REFUSED)
         self.devices = Devices(self.clock, START)
-        self.accusations: list[str] = []
-        self.reference = Reference(self.accuse)
+        self.witness = Witness(self.around)
         self.published: dict[int, Word] = {}
         self.control: list[Control] = []
         self.answers: list[Word] = []
         self.next_way: dict[str, Way] = {}
-        self.journaled: Counter[int] = Counter()
-        self.forgotten: set[int] = set()
-        self.mistakable: set[int] = set()
-        self._looks: set[tuple[str, int, str, bytes]] = set()
-        self._heard_in: dict[int, str] = {}
-        self._heard_on: dict[int, tuple[str, int]] = {}
-        self._journaled_of: dict[tuple[int, str, int], int] = {}
-        self._entries: Counter[bytes] = Counter()
-        self._read: set[str] = set()
-        self._sent_in: dict[str, int] = {}
-        self._saved_to = 0
-        self._lives = 0
         self._meddled = b""
-        self.around.disk.on_journaled = self._look_at_journal
-        self.around.disk.on_saved = self._look_at_state
-        self.around.redis.on_entry = self._look_at_entry
-        self.around.redis.on_transaction = self._look_at_transaction
-        self.around.broker.on_acked = self._look_at_ack
         self.lost_by_broker: set[int] = set()
         self.begin()
 
@@ -68,125 +46,14 @@ class World:
         clock = StillClock(START)
         return Devices(clock, START).vocabulary
 
-    def accuse(self, sentence: str) -> None:
-        """Say what is wrong."""
-        self.accusations.append(sentence)
-
-    # ------------------------------------------------------------------------------------------------ what is looked at
-
-    def _look_at_journal(self, records: list[Record]) -> None:
-        for record in records:
-            said = [] if not isinstance(record.body, Batch) else self._said_again(record, record.body)
-            if isinstance(record.body, SessionCaughtUp):
-                self._forget(record.body)
-            self._look_at_notes(record)
-            self.reference.take(record, said)
-
-    def _look_at_notes(self, record: Record) -> None:
-        """Nothing that somebody asked is read twice; remember in which life of the hub a command was sent."""
-        match record.body:
-            case Control(entry=entry) if entry in self._read:
-                self.accuse(f"the control entry {entry} was read twice")
-            case Control(entry=entry):
-                self._read.add(entry)
-            case Outcome(command=command, kind=OutcomeKind.SENT):
-                self._sent_in.setdefault(command, self._lives)
-            case _:
-                pass
-
-    def _said_again(self, record: Record, batch: Batch) -> list[Repeated]:
-        """Note what a batch holds; return what of it the broker says that it sends again, and that was heard before.
-
-        Or that nobody can tell from what was (hub/engine/redelivery.py): ``mistakable``.
-        """
-        found: list[Repeated] = []
-        for sent in self._posts(record, batch):
-            number = sent.post.number
-            if number in self._heard_in and sent.duplicate:
-                surely = number not in self.around.broker.revived | self.forgotten
-                found.append(Repeated(f"{sent.post} (heard in {self._heard_in[number]})", surely=surely))
-            looks = batch.session, sent.packet_id, sent.post.topic, sent.post.payload
-            if sent.duplicate and number not in self._heard_in and looks in self._looks:
-                self.mistakable.add(number)
-                found.append(Repeated(f"{sent.post} (looks like one that was heard)", surely=False))
-            self._looks.add(looks)
-            self._heard_in[number] = f"{batch.session} {batch.connection}, record {record.position}"
-            self._heard_on[number] = batch.session, batch.connection
-            self.journaled[number] += 1
-        return found
-
-    def _forget(self, caught_up: SessionCaughtUp) -> None:
-        """Note what the hub forgets now: a broker killed before it has saved the acks sends it once more."""
-        for number, (session, connection) in self._heard_on.items():
-            if session == caught_up.session and connection != caught_up.connection:
-                self.forgotten.add(number)
-
-    def _posts(self, record: Record, batch: Batch) -> list[Sent]:
-        """Return what of the broker's a batch holds."""
-        key = (self._lives, batch.session, batch.connection)
-        start = self._journaled_of.get(key, 0)
-        end = self._journaled_of[key] = start + len(record.messages)
-        posts = self.process.sessions[batch.session].heard[batch.connection][start:end]
-        if len(posts) != len(record.messages):
-            self.accuse(f"record {record.position} holds messages that nobody sent")
-        return posts
-
-    def _look_at_effects(self, record: Record, encoded: bytes) -> None:
-        if self.reference.came[record.position - 1].encoded != encoded:
-            self.accuse(f"record {record.position} ({type(record.body).__name__}) came to something else this time")
-
-    def _look_at_state(self) -> None:
-        disk, reference = self.around.disk, self.reference
-        position, entries = disk.entries()
-        if position > self._saved_to:
-            self._saved_to = position
-            settled = [key for key in entries if key.startswith("unsettled/") and key not in reference.keys]
-            emptied = [key for key in settled if entries[key].endswith(EMPTY_UNSETTLED)]
-            wrong = differences(entries, reference.at(position), emptied)
-            if wrong:
-                self.accuse(f"the checkpoint of record {position} is wrong in {wrong}")
-        if covered := disk.covered():
-            self.accuse(f"the outbox holds what was confirmed: {covered}")
-        cursor, tally = disk.confirmed("timeseries")
-        if tally.get("written", 0) + tally.get("rejected", 0) != reference.points_to(cursor):
-            self.accuse(f"{tally} of {reference.points_to(cursor)} points to record {cursor}")
-
-    def _look_at_entry(self, key: bytes, fields: dict[bytes, bytes]) -> None:
-        if key.startswith(b"hub:events:"):
-            self._entries[fields[b"id"]] += 1
-            if self._entries[fields[b"id"]] > 1:
-                self.accuse(f"{fields[b'type'].decode()} was delivered twice")
-
-    def _look_at_transaction(self, commands: Sequence[Command]) -> None:
-        """No record is sent that the cursor covers, but what a key has refused, once it is noted.
-
-        What does not move the cursor shows whole alarms on a new connection, or writes notes beside it.
-        """
-        *others, (_, key, *fields) = [command for command in commands if command[0] != b"EVAL"]
-        known = self.around.redis.hashes.get(key, {})
-        again = [words[3] for name, *words in commands if name == b"EVAL" and words[0] == TELL.encode()]
-        if unnoted := [each for each in again if b"untold:" + each not in known]:
-            self.accuse(f"{unnoted} is told again, and no note says that it has refused anything")
-        work = [command for command in others if command[1] != key]
-        if not work or work[0][0] == b"DEL" or not key.startswith(b"hub:cursor:"):  # a claim ends with its heartbeat
-            return
-        before = int(known.get(b"record", b"0"))
-        record = int(dict(zip(fields[::2], fields[1::2], strict=True))[b"record"])
-        if record <= before:
-            names = sorted({name.decode() for name, *_ in work})
-            self.accuse(f"what record {record} wants ({names}) was sent, and the cursor at {before} covers it")
-
-    def _look_at_ack(self, post: Post) -> None:
-        if post.number > 0 and not self.journaled[post.number]:  # others are markers
-            self.accuse(f"the broker took an ack of {post}, which is in no journal")
-
     def look(self) -> None:
         """Look at what the process did since the last look, and at whether it lives."""
         for session in self.process.sessions.values():
             acked, session.acked = session.acked, []
             for connection, number in acked:
-                if not self.journaled[number]:
-                    self.accuse(f"{self.published[number]} was acked on connection {connection} and is in no journal")
+                if not self.witness.journaled[number]:
+                    word = self.published[number]
+                    self.witness.accuse(f"{word} was acked on connection {connection} and is in no journal")
         if self.task.done() and not self.task.cancelled() and (error := self.task.exception()) is not None:
             raise error
 
@@ -194,8 +61,8 @@ class World:
 
     def begin(self) -> None:
         """Start a process; it waits at its first door."""
-        self._lives += 1
-        self.process = Process(self.around, self._look_at_effects)
+        self.process = Process(self.around, self.witness.look_at_effects)
+        self.witness.begin(self.process)
         self.task = self.loop.create_task(self.process.live(), name="live")
         self.loop.settle()
 
@@ -239,7 +106,7 @@ class World:
         self.look()
         if not self.task.done():
             tasks = {task.get_name(): task.get_stack() for task in asyncio.all_tasks(self.loop)}
-            self.accuse(f"the hub did not stop: {tasks}, at the doors: {process.doors.waiting}")
+            self.witness.accuse(f"the hub did not stop: {tasks}, at the doors: {process.doors.waiting}")
         self._end()
         self.begin()
 
@@ -248,7 +115,7 @@ class World:
     def run(self, most: int, until: Callable[[], bool] = bool) -> int:
         """Let up to ``most`` requests through, door after door; return how many. It ends with the first accusation."""
         count = 0
-        while count < most and self.process.doors.open_ones and not (until() or self.accusations):
+        while count < most and self.process.doors.open_ones and not (until() or self.witness.accusations):
             for door in self.process.doors.open_ones:
                 self.process.doors.let(door, self.next_way.pop(door, Way.DONE))
                 count += 1
@@ -389,8 +256,7 @@ class World:
         if not process.owed:
             return
         transmission = process.owed.popleft()
-        if self._sent_in.get(transmission.command, self._lives) < self._lives:
-            self.accuse(f"{transmission.command} is sent again, and the journal knows that it was sent")
+        self.witness.look_at_sending(transmission.command)
         if transmission.expires_at <= self.clock.wall:
             process.note(Outcome(transmission.command, OutcomeKind.FAILED, "expired"))
         else:

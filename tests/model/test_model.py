@@ -40,7 +40,7 @@ a_way = st.sampled_from((*[Way.DONE] * 3, Way.LOST, Way.REFUSED, Way.LATE))
 
 
 class Hub(RuleBasedStateMachine):
-    """The steps; what each of them looks at is told in :class:`tests.model.machine.World`."""
+    """The steps; what each of them looks at is told in :class:`tests.model.witness.Witness`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ class Hub(RuleBasedStateMachine):
     def all_is_well(self) -> None:
         self.is_well = False
         self.world.look()
-        assert self.world.accusations == []
+        assert self.world.witness.accusations == []
         self.is_well = True
 
     @override
@@ -176,7 +176,7 @@ class Hub(RuleBasedStateMachine):
         try:
             if self.is_well:
                 self.world.calm_down()
-                assert self.world.accusations == []
+                assert self.world.witness.accusations == []
                 assert list(complaints(self.world)) == []
         finally:
             self.world.close()
@@ -213,9 +213,9 @@ def test_a_full_disk_does_not_keep_the_hub_from_stopping() -> None:
     world.tick(1)
     world.run(ALL)
     world.stop()
-    assert world.accusations == []
+    assert world.witness.accusations == []
     world.calm_down()
-    assert world.accusations == []
+    assert world.witness.accusations == []
     assert list(complaints(world)) == []
     world.close()
 
@@ -267,6 +267,6 @@ def _kill_before_it_is_journaled(world: World) -> None:
 
 def _expect_everything_to_be_heard(world: World) -> None:
     world.calm_down()
-    assert world.accusations == []
+    assert world.witness.accusations == []
     assert list(complaints(world)) == []
     world.close()

@@ -61,7 +61,7 @@ def ask_to_hold(world: World) -> None:
 def assert_all_ends_well(world: World) -> None:
     """Let everything be said, heard and delivered, and look whether it is where it belongs."""
     world.calm_down()
-    assert world.accusations == []
+    assert world.witness.accusations == []
     assert list(complaints(world)) == []
 
 
@@ -138,8 +138,8 @@ def test_only_its_equal_can_be_taken_for_what_a_killed_broker_gave_the_same_pack
     world.connect()
     world.lose(TELEMETRY, sent=ALL, taken=0)
     assert_all_ends_well(world)
-    duplicates = world.reference.engine.state.ledger.duplicate
-    assert (len(world.mistakable), duplicates) == (1, 1)  # the promise's last exclusion
+    duplicates = world.witness.reference.engine.state.ledger.duplicate
+    assert (len(world.witness.mistakable), duplicates) == (1, 1)  # the promise's last exclusion
 
 
 def test_a_dead_letter_that_comes_while_a_checkpoint_is_made_goes_with_a_later_one(world: World) -> None:
@@ -169,7 +169,7 @@ def test_a_command_that_never_left_expires_though_another_hub_took_it_over(world
     world.tick(11)
     world.run(ALL)
     world.tick(1)
-    assert "command.expired" in [name for name, _ in world.reference.events()]
+    assert "command.expired" in [name for name, _ in world.witness.reference.events()]
     assert_all_ends_well(world)
 
 

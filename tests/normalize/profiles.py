@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+import pytest
 
 from hub.catalogue import Kind
+from hub.errors import PoisonError
 from hub.model.heard import Reading
 from hub.model.values import Scalar
 from hub.normalize.compile import compile_profile
@@ -56,3 +60,10 @@ def read(
     """Return the one reading that a profile of ``words`` makes of a payload."""
     (reading,) = compile_profile(profile(**words), SENSOR, installed or {}, site_zone)(data)
     return reading
+
+
+def refusal(data: bytes, **words: Any) -> PoisonError:  # noqa: ANN401 -- the words of a profile
+    """Return why a payload is refused."""
+    with pytest.raises(PoisonError) as caught:
+        read(data, **words)
+    return caught.value

@@ -1,107 +1,15 @@
-"""What no rule and no person may do to a door, a barrier or a car; and what is seen to be done."""
+"""What lowers a barrier and what does not: who stands there, who says so, who vouches for whom, and for how long."""
 
 from __future__ import annotations
-
-from functools import cache
 
 import msgspec
 import orjson
 import pytest
 
-from hub.model.effects import Event, Reply
-from hub.model.records import Control, Outcome, OutcomeKind, SessionCaughtUp, SessionConnected, Started
+from hub.model.records import Control, SessionCaughtUp, SessionConnected, Started
 from hub.model.values import Scalar
-from tests.engine.desk import SECOND, SESSIONS, Desk, documents
-from tests.engine.test_alarms import native
-from tests.engine.test_life import place, stands
-
-SITE = "s1"
-
-
-@cache
-def content() -> dict[str, bytes]:
-    found = documents(
-        place(SITE, "site", building=""), place("b1", "building", SITE), place("lift-1", "elevator", "b1"),
-        place("lane-1", "lane", SITE, ""),
-        stands("box-1", "elevator", "lift-1"), stands("board-1", "elevator", "lift-1"),
-        stands("lane-reader", "plate_reader", "lane-1", building=""), stands("gate-1", "access_controller", "b1"),
-    )  # fmt: skip
-    kept = ("rule/ebike", "rule/entrapment", "rule/fire-input")
-    return {key: body for key, body in found.items() if not key.startswith("rule/") or key.startswith(kept)}
-
-
-@pytest.fixture
-def desk() -> Desk:
-    return Desk(content())
-
-
-def says(desk: Desk, name: str, *, part: str = "", **values: Scalar) -> None:
-    said = {"values": values, "part": part} if part else {"values": values}
-    desk.hear(native(name, said, "telemetry"))
-
-
-def ask(desk: Desk, device: str, command: str, **args: Scalar) -> Reply:
-    identity = f"id-{len(desk.records)}"
-    words: dict[str, Scalar] = {"site": SITE, "device": device, "command": command, **args}
-    return desk.say(Control("1-0", identity, "li", "command", desk.wall + 30 * SECOND, words)).replies[0]
-
-
-def sent(desk: Desk, name: str) -> list[str]:
-    found = [one for effects in desk.effects for one in effects.transmissions if f"/{name}/" in one.topic]
-    return [orjson.loads(one.payload)["command"] for one in found]
-
-
-def told(desk: Desk, what: str) -> list[Event]:
-    return [event for event in desk.events if event.name == f"command.{what}"]
-
-
-def done(desk: Desk, *, ok: bool | None = None) -> None:
-    """Let everything that is on its way arrive, and its devices answer if they do."""
-    for one in [one for effects in desk.effects for one in effects.transmissions]:
-        desk.say(Outcome(one.command, OutcomeKind.DELIVERED))
-        if ok is not None:
-            desk.hear(native(one.topic.split("/")[2], {"id": one.command, "ok": ok}, "response"))
-
-
-# ------------------------------------------------------------------------------------------------------------- elevator
-
-
-@pytest.mark.parametrize("mode", ["fire_operation", "firefighter", "inspection"])
-def test_a_held_door_is_let_go_in_a_fire_or_an_inspection_and_held_again_afterwards(desk: Desk, mode: str) -> None:
-    assert ask(desk, "board-1", "hold_door", ttl="5m").ok
-    says(desk, "box-1", mode=mode)  # another box of the same elevator
-    assert sent(desk, "board-1") == ["hold_door", "release_door"]
-    (event,) = told(desk, "interlocked")
-    assert (event.rule, event.data["command"]) == ("operator li", "hold_door")
-    assert event.data["detail"] == event.label["en"]
-    assert event.label["zh"] == "电梯处于禁止保持开门的模式"
-    done(desk)
-    desk.tick(30)
-    assert sent(desk, "board-1") == ["hold_door", "release_door"]
-    says(desk, "box-1", mode="normal")
-    desk.tick(1.1)
-    assert sent(desk, "board-1") == ["hold_door", "release_door", "hold_door"]
-    assert len(told(desk, "resumed")) == 1
-
-
-def test_nobody_holds_the_door_of_a_car_in_which_somebody_is_trapped(desk: Desk) -> None:
-    says(desk, "box-1", entrapment_level=True)
-    reply = ask(desk, "board-1", "hold_door", ttl="60s")
-    why = {"en": "somebody is trapped in the car", "zh": "轿厢内有人被困"}
-    assert (reply.code, reply.detail) == ("interlocked", f"{why['en']} / {why['zh']}")
-    assert sent(desk, "board-1") == []
-    (event,) = told(desk, "rejected")
-    assert (event.data["detail"], event.label) == (f"interlocked: {why['en']}", why)
-    assert ask(desk, "board-1", "release_door").ok
-
-
-def test_an_elevator_elsewhere_is_nobodys_business(desk: Desk) -> None:
-    desk.revise({**content(), **place("lift-2", "elevator", "b1"), **stands("box-2", "elevator", "lift-2")})
-    says(desk, "box-2", mode="fire_operation")
-    assert ask(desk, "board-1", "hold_door", ttl="60s").ok
-
-
-# -------------------------------------------------------------------------------------------------------------- barrier
+from tests.engine.desk import SECOND, SESSIONS, SITE, Desk, native, place, stands
+from tests.engine.interlocks.interlocked import ask, content, done, says, sent, told
 
 
 @pytest.mark.parametrize("present", [True, None])
@@ -367,45 +275,3 @@ def test_a_reader_that_is_offline_knows_nothing_of_vehicles(desk: Desk) -> None:
     says(desk, "lane-reader", vehicle_present=False)
     desk.hear(native("lane-reader", "offline", "availability"))
     assert ask(desk, "lane-reader", "release_barrier").code == "interlocked"
-
-
-# ----------------------------------------------------------------------------------------------------------------- gate
-
-
-def test_what_a_fire_input_opens_is_not_locked_while_it_speaks(desk: Desk) -> None:
-    says(desk, "gate-1", fire_button=True)
-    assert ask(desk, "gate-1", "lock", part="door-1").code in {"interlocked", "outranked"}
-    assert "lock" not in sent(desk, "gate-1")
-
-
-# --------------------------------------------------------------------------------------------------------- what is seen
-
-
-def test_a_command_is_verified_when_what_its_device_reports_shows_it(desk: Desk) -> None:
-    says(desk, "gate-1", part="door-1", lock="unlocked")  # before it: that shows nothing
-    ask(desk, "gate-1", "unlock", part="door-1", ttl="60s")
-    done(desk, ok=True)
-    assert [event.name for event in desk.events][-1] == "command.executed"
-    says(desk, "gate-1", part="door-2", lock="unlocked")  # another door
-    assert told(desk, "verified") == []
-    says(desk, "gate-1", part="door-1", lock="unlocked")
-    assert [event.data["command"] for event in told(desk, "verified")] == ["unlock"]
-
-
-def test_a_device_that_answers_nothing_is_verified_by_what_it_shows(desk: Desk) -> None:
-    ask(desk, "gate-1", "unlock", part="door-1", ttl="60s")
-    done(desk)
-    later = desk.restart()
-    says(later, "gate-1", part="door-1", lock="unlocked")
-    assert len(told(later, "verified")) == 1
-    later.tick(20)
-    assert told(later, "timeout") == []
-
-
-def test_a_device_that_lies_is_told_of(desk: Desk) -> None:
-    ask(desk, "gate-1", "unlock", part="door-1", ttl="60s")
-    done(desk, ok=True)
-    says(desk, "gate-1", part="door-1", lock="locked")
-    desk.tick(41)
-    assert [event.data["command"] for event in told(desk, "unverified")] == ["unlock"]
-    assert told(desk, "verified") == []

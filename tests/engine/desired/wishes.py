@@ -10,8 +10,7 @@ from hub.model.effects import DesiredValue, Reply
 from hub.model.heard import Publish
 from hub.model.records import Control
 from hub.model.values import Scalar
-from tests.engine.desk import SECOND, Desk, device, documents
-from tests.engine.test_alarms import native
+from tests.engine.desk import SECOND, Desk, device, documents, native
 
 LEAK = """
 rule: leak-closes

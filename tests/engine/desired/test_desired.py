@@ -15,24 +15,10 @@ from hub.model.effects import Event
 from hub.model.heard import Publish
 from hub.model.records import Outcome, OutcomeKind, Started
 from hub.model.values import Scalar
-from tests.engine.desk import SECOND, SESSIONS, Desk, encoded
+from tests.engine.desired.wishes import asks, ids, is_at, passes, reports, sent, told, twin, wants
+from tests.engine.desk import SECOND, SESSIONS, Desk, encoded, native
 from tests.engine.sleepers import CLOSED, METER, spoke, valves
 from tests.engine.sleepers import content as sleepers
-from tests.engine.test_alarms import native
-from tests.engine.wishes import asks, ids, is_at, meter, passes, reports, sent, told, twin, wants
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    return meter(tmp_path_factory.mktemp("rules"))
-
-
-@pytest.fixture
-def desk(written: dict[str, bytes]) -> Desk:
-    found = Desk(written)
-    reports(found, valve="open")
-    return found
-
 
 # --------------------------------------------------------------------------------------------- what is desired is done
 

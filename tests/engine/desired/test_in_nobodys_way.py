@@ -10,21 +10,8 @@ from hub.engine.moment import Moment
 from hub.engine.sending import Cause, Wish
 from hub.model.records import Outcome, OutcomeKind
 from hub.rules.rule import Do
-from tests.engine.desk import Desk
-from tests.engine.test_alarms import native
-from tests.engine.wishes import asks, ids, is_at, meter, passes, reports, sent, told, twin, wants
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    return meter(tmp_path_factory.mktemp("rules"))
-
-
-@pytest.fixture
-def desk(written: dict[str, bytes]) -> Desk:
-    found = Desk(written)
-    reports(found, valve="open")
-    return found
+from tests.engine.desired.wishes import asks, ids, is_at, passes, reports, sent, told, twin, wants
+from tests.engine.desk import Desk, native
 
 
 def test_what_a_rule_holds_is_left_alone_without_a_word_and_is_so_after_it(desk: Desk) -> None:

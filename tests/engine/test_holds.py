@@ -1,0 +1,107 @@
+"""What alarms hold while they last: renewed, let go, owed by late ones; over restarts and blind time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hub.model.records import SessionCaughtUp, SessionConnected, Started
+from tests.engine.desk import ALARM, HOUR, NORMAL, SESSIONS, UNLOCKS, Desk, smoke, transmitted, with_rule
+
+
+def test_a_late_alarm_sends_its_command_when_it_is_known_to_be_still_true(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, UNLOCKS)
+    later = desk.restart()
+    later.wait(HOUR)
+    later.say(Started("test", SESSIONS))
+    for session in SESSIONS:
+        later.say(SessionConnected(session, 2, session_present=True))
+    later.hear(smoke(ALARM), connection=2)
+    assert transmitted(later) == []
+    later.catch_up(2)
+    assert transmitted(later) == [("hub/s1/door-1/command", "unlock"), ("hub/s1/gate-1/command", "unlock")]
+
+
+def test_a_late_alarm_that_ended_in_the_backlog_sends_nothing(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, UNLOCKS)
+    later = desk.restart()
+    later.say(Started("test", SESSIONS))
+    for session in SESSIONS:
+        later.say(SessionConnected(session, 2, session_present=True))
+    later.hear(smoke(ALARM), smoke(NORMAL), connection=2)
+    later.catch_up(2)
+    assert [(event.name, event.transition) for event in later.events if "unlocks" in event.name] == [
+        ("fire.smoke_unlocks", "raised"),
+        ("fire.smoke_unlocks", "cleared"),
+    ]
+    assert transmitted(later) == []
+
+
+def test_a_hold_is_renewed_while_the_alarm_lasts_and_released_when_it_is_cleared(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, UNLOCKS)
+    desk.hear(smoke(ALARM))
+    assert desk.engine.has_leases
+    desk.tick(15)
+    desk.tick(15)
+    desk.hear(smoke(NORMAL))
+    to_gate = [command for topic, command in transmitted(desk) if "gate-1" in topic]
+    assert to_gate == ["unlock", "unlock", "unlock", "lock"]
+    assert not desk.engine.has_leases
+
+
+def to_gate(desk: Desk) -> list[str]:
+    """Return what the gate was told since the last call."""
+    found = [command for topic, command in transmitted(desk) if "gate-1" in topic]
+    desk.effects.clear()
+    return found
+
+
+def down_for_an_hour(desk: Desk) -> Desk:
+    """Return the desk of the next process, an hour after its last word."""
+    later = desk.restart()
+    later.wait(HOUR)
+    later.say(Started("test", SESSIONS))
+    return later
+
+
+def test_a_lease_that_lapsed_while_the_hub_was_down_is_released_at_the_start(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, UNLOCKS.replace("life_safety", "automatic"))
+    desk.hear(smoke(ALARM))
+    later = down_for_an_hour(desk)
+    assert to_gate(later) == ["lock"]
+    later.catch_up(2)
+    assert to_gate(later) == ["unlock"]
+
+
+def test_what_an_alarm_holds_for_the_safety_of_life_is_never_let_go_by_a_start(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, UNLOCKS)
+    desk.hear(smoke(ALARM))
+    later = down_for_an_hour(desk)
+    assert to_gate(later) == ["unlock"]
+    later.tick(16)
+    assert to_gate(later) == ["unlock"]  # renewed though nobody knows yet whether it still burns
+    later.catch_up(2)
+    assert to_gate(later) == []
+    later.hear(smoke(NORMAL), connection=2)
+    assert to_gate(later) == ["lock"]
+
+
+def test_an_alarm_that_was_over_while_the_hub_was_down_lets_go_when_all_is_heard(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, UNLOCKS)
+    desk.hear(smoke(ALARM))
+    later = down_for_an_hour(desk)
+    for session in SESSIONS:
+        later.say(SessionConnected(session, 2, session_present=True))
+    later.hear(smoke(NORMAL), connection=2)
+    assert to_gate(later) == ["unlock"]
+    for session in SESSIONS:
+        later.say(SessionCaughtUp(session, 2))
+    assert to_gate(later) == ["lock"]
+
+
+def test_what_may_be_held_so_long_at_most_is_let_go_at_the_start_also_for_the_safety_of_life(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, UNLOCKS.replace("until: cleared", "until: cleared, at_most: 10m"))
+    desk.hear(smoke(ALARM))
+    later = down_for_an_hour(desk)
+    assert to_gate(later) == ["lock"]
+    later.catch_up(2)
+    assert to_gate(later) == []
