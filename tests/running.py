@@ -5,7 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Protocol
+
+from pydantic import SecretStr
+
+from hub.config.settings import MqttSettings, RedisSettings, Settings, TimeseriesSettings
+from tests.servers.mosquitto import Mosquitto
+from tests.servers.valkey import ValkeyServer
 
 
 class Stoppable(Protocol):
@@ -26,3 +33,13 @@ async def running(it: Stoppable) -> AsyncIterator[None]:
         finally:
             it.stop()
             await asyncio.wait([task])
+
+
+def settings_of(directory: Path, mosquitto: Mosquitto, valkey: ValkeyServer) -> Settings:
+    """Return the settings of a hub in ``directory`` with these servers, and its telemetry on its own disk."""
+    return Settings(
+        data_dir=directory / "data",
+        mqtt=MqttSettings(port=mosquitto.port),
+        redis=RedisSettings(url=SecretStr(valkey.url)),
+        timeseries=TimeseriesSettings(store="local"),
+    )

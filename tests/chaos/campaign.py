@@ -9,9 +9,10 @@ from itertools import chain, count, islice
 from pathlib import Path
 
 from tests.chaos.faults.fault import Fault
-from tests.chaos.outcome import Outcome
+from tests.chaos.outcome import Outcome, fault_log
 from tests.chaos.storm_process import storm_process
 
+SEED = 5
 FAULTS_PER_TOWN = 20
 """Then a town begins anew: what is compared after each fault is everything that was ever said in it."""
 
@@ -48,3 +49,8 @@ async def strike_all(directory: Path, faults: Iterable[Fault], seed: int, towns:
     async with asyncio.TaskGroup() as group:
         for number in range(towns):
             group.create_task(live(), name=f"campaign.town-{number}")
+
+
+def check(of_town: Sequence[Outcome]) -> None:
+    """Assert that every invariant holds; else tell the lost ranges beside the log of faults."""
+    assert not of_town[-1].wrong, fault_log(of_town)

@@ -13,11 +13,11 @@ import aiomqtt
 import orjson
 import pytest
 
-from hub.model.effects import Event, Reply
+from hub.model.effects import Reply
 from hub.sinks.control import Request, send_control
 from simulators.access import AccessController
 from tests.chaos.doors import CALM, SMOKE, respond
-from tests.chaos.town import SITE, Town, opened
+from tests.chaos.town import SITE, Town, ends, opened, start
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
@@ -79,28 +79,11 @@ async def wire(town: Town) -> AsyncIterator[Wire]:
         listening.cancel()
 
 
-async def start(town: Town) -> None:
-    """Start the hub and wait until it works in full."""
-    town.hub.start()
-    await town.hub.until_ready()
-
-
 async def unlock(town: Town, **words: str) -> Reply:
     """Ask for a door to be unlocked, as the CLI and other processes do."""
     args = {"site": SITE, "device": "door", "command": "unlock", "part": "door-1", "ttl": "5s", **words}
     async with town.valkey.link() as link:
         return await send_control(link, town.clock, "main", Request(actor="li", verb="command", args=args), wait=WAIT)
-
-
-async def ends(town: Town, count: int = 1) -> list[Event]:
-    """Return what became of commands, once ``count`` of them have ended."""
-
-    async def found() -> list[Event]:
-        events = await town.events("command")
-        return events if len(events) >= count else []
-
-    await wait_until(found, seconds=15)
-    return await found()
 
 
 async def publish(town: Town, topic: str, payload: bytes) -> None:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.campaign import strike_all
+from tests.chaos.campaign import SEED, check, strike_all
 from tests.chaos.faults.fault import Fault
 from tests.chaos.faults.table import ROWS
 from tests.chaos.storm import SERVERS
-from tests.chaos.test_storm import SEED, check
 from tests.machine import needs
 
 pytestmark = [needs(server) for server in SERVERS]

@@ -10,8 +10,7 @@ import pytest
 from hub import app
 from hub.registry.nouns import Device, DeviceState
 from hub.registry.registry import Registry
-from tests.chaos.test_commands import start
-from tests.chaos.town import SITE, Town, opened
+from tests.chaos.town import SITE, Town, opened, start
 from tests.machine import needs_mosquitto
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer

@@ -16,8 +16,7 @@ from hub.registry.nouns import Device, Place, Site, Source
 from hub.registry.registry import Registry
 from hub.sinks.timeseries.query import telemetry
 from hub.sinks.timeseries.store import Row
-from tests.chaos.test_commands import ends, start
-from tests.chaos.town import ALL_TIME, SITE, Town, opened
+from tests.chaos.town import ALL_TIME, SITE, Town, ends, opened, start
 from tests.normalize.networks.bridge import SMOKE
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer

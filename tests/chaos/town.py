@@ -248,3 +248,20 @@ async def opened(town: T) -> AsyncIterator[T]:
         for hub in town.hubs:
             hub.kill()
             shutil.rmtree(hub.directory, ignore_errors=True)
+
+
+async def start(town: Town) -> None:
+    """Start the hub and wait until it works in full."""
+    town.hub.start()
+    await town.hub.until_ready()
+
+
+async def ends(town: Town, count: int = 1) -> list[Event]:
+    """Return what became of commands, once ``count`` of them have ended."""
+
+    async def found() -> list[Event]:
+        events = await town.events("command")
+        return events if len(events) >= count else []
+
+    await wait_until(found, seconds=15)
+    return await found()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -89,6 +90,17 @@ def test_only_commands_take_more_than_five_words() -> None:
         if isinstance(node, ast.AsyncFunctionDef) or node.name.startswith("_")
     ]
     assert many == []
+
+
+def test_no_test_borrows_from_a_test() -> None:
+    """What several tests need has a room with a sign, which whoever looks for it finds."""
+    borrowed = [
+        f"{module}: {node.module}"
+        for module in modules("tests")
+        for node in ast.walk(ast.parse((HOUSE / module).read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and re.match(r"tests\..*\btest_\w+$", node.module or "")
+    ]
+    assert borrowed == []
 
 
 def test_types_are_strict() -> None:

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from msgspec.json import encode
 
 from hub.errors import ConfigError
 from hub.normalize.compile import compile_profile
 from hub.normalize.handler import ProfileHandler
 from tests.normalize.profiles import SENSOR, profile, read, refusal
-from tests.normalize.test_compile_shapes import messages
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from tests.normalize.test_compile_shapes import messages
 )
 def test_a_device_time_is_read(form: str, raw: object, expected: int) -> None:
     words: dict[str, Any] = {"time": {"from": [{"path": "t", "format": form}]}, "properties": {"total": {"path": "a"}}}
-    assert read(messages({"a": 1, "t": raw}), **words).measured_at == expected
+    assert read(encode({"a": 1, "t": raw}), **words).measured_at == expected
 
 
 DATED: dict[str, Any] = {
@@ -40,12 +40,12 @@ DATED: dict[str, Any] = {
 
 @pytest.mark.parametrize("raw", ["yesterday", "2025-10-22", "2025-13-01T00:00:00", 5, [1], True])
 def test_a_time_that_is_not_written_as_promised_is_refused(raw: object) -> None:
-    assert refusal(messages({"a": 1, "t": raw}), **DATED).code == "bad_time"
+    assert refusal(encode({"a": 1, "t": raw}), **DATED).code == "bad_time"
 
 
 @pytest.mark.parametrize("raw", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2000-01-01T00:00:12", ""])
 def test_a_time_of_another_age_does_not_cost_the_message(raw: str) -> None:
-    reading = read(messages({"a": 1, "t": raw}), **DATED)
+    reading = read(encode({"a": 1, "t": raw}), **DATED)
     assert (reading.values, reading.measured_at) == ({"total": 1}, None)
 
 
@@ -67,9 +67,7 @@ def test_a_local_time_is_in_the_zone_of_the_site(zone: str, text: str, expected:
         "time": {"from": [{"path": "t", "format": "iso8601"}]},
         "properties": {"total": {"path": "a"}},
     }
-    naive, aware = (
-        read(messages({"a": 1, "t": each}), site_zone=zone, **words).measured_at for each in (text, expected)
-    )
+    naive, aware = (read(encode({"a": 1, "t": each}), site_zone=zone, **words).measured_at for each in (text, expected))
     assert naive == aware
 
 
@@ -97,7 +95,7 @@ def test_the_name_of_a_zone_means_the_site_or_utc_or_nothing(zone: str, text: st
         "time": {"from": [{"path": "t", "format": "%Y-%m-%d %H:%M:%S %Z"}]},
         "properties": {"total": {"path": "a"}},
     }
-    found = read(messages({"a": 1, "t": text}), site_zone=zone, **words)
+    found = read(encode({"a": 1, "t": text}), site_zone=zone, **words)
     moment = None if expected is None else round(datetime.fromisoformat(expected).timestamp()) * 1_000_000_000
     assert (found.values, found.measured_at) == ({"total": 1}, moment)
 
@@ -105,7 +103,7 @@ def test_the_name_of_a_zone_means_the_site_or_utc_or_nothing(zone: str, text: st
 @pytest.mark.parametrize("raw", ["2021-08-10 10:28:32", "yesterday CST", 5])
 def test_a_time_without_the_zone_that_it_promises_is_refused(raw: object) -> None:
     time = {"from": [{"path": "t", "format": "%Y-%m-%d %H:%M:%S %Z"}]}
-    assert refusal(messages({"a": 1, "t": raw}), time=time, properties={"total": {"path": "a"}}).code == "bad_time"
+    assert refusal(encode({"a": 1, "t": raw}), time=time, properties={"total": {"path": "a"}}).code == "bad_time"
 
 
 def test_the_name_of_a_zone_stands_at_the_end_of_a_format() -> None:
@@ -118,7 +116,7 @@ def test_a_clock_that_is_not_set_does_not_cost_the_message(raw: int) -> None:
     time = {"from": [{"path": "t", "format": "unix_ms"}]}
     handler = compile_profile(profile(time=time, properties={"total": {"path": "a"}}), SENSOR, {}, "UTC")
     assert isinstance(handler, ProfileHandler)
-    (reading,) = handler(messages({"a": 1, "t": raw}))
+    (reading,) = handler(encode({"a": 1, "t": raw}))
     assert (reading.values, reading.measured_at, handler.clocks_unset) == ({"total": 1}, None, 1)
 
 

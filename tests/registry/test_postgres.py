@@ -11,8 +11,7 @@ from hub.errors import ConfigError, UnavailableError
 from hub.registry.nouns import Device, Site
 from hub.registry.refusals import refusal_of
 from hub.registry.registry import Registry
-from tests.chaos.test_commands import start
-from tests.chaos.town import SITE, Town
+from tests.chaos.town import SITE, Town, start
 from tests.machine import needs_mosquitto
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.postgres import LOCKED_OUT, USER, PostgresServer

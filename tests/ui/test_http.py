@@ -16,7 +16,7 @@ from hub.services.child import free_port
 from hub.ui.pages.http import application, pages_of, serve
 from hub.ui.pages.readiness import Vitals
 from hub.ui.pages.reasons import advised
-from tests.ui.test_readiness import WELL
+from tests.ui.vitals import WELL
 
 
 @asynccontextmanager

@@ -7,34 +7,18 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
-from pydantic import SecretStr
 
 from hub.app import Hub
 from hub.bridge.topics import SYS_DROPPED
 from hub.clock import SystemClock
-from hub.config.settings import MqttSettings, RedisSettings, Settings, TimeseriesSettings
 from hub.ui.pages.observing import Watch, broker_dropped
 from hub.ui.pages.readiness import Drops, Vitals, reasons
 from tests.machine import needs_mosquitto
-from tests.running import running
+from tests.running import running, settings_of
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
+from tests.ui.vitals import WELL
 from tests.waiting import wait_until
-
-WELL = Vitals(
-    is_running=True,
-    blind_sessions={},
-    journal_error="",
-    still_stages={},
-    is_redis_connected=True,
-    redis_unsafe="",
-    streams_behind_seconds=None,
-    streams_error="",
-    store_behind_seconds=None,
-    store_error="",
-    owned_seconds=0.4,
-    broker_dropped=0,
-)
 
 
 def codes(vitals: Vitals) -> list[str]:
@@ -111,15 +95,6 @@ def test_drops_are_told_for_five_minutes() -> None:
 def test_a_restarted_broker_counts_from_the_beginning() -> None:
     drops = Drops()
     assert [drops.since_lately(0, 50), drops.since_lately(10, 0), drops.since_lately(20, 4)] == [0, 0, 4]
-
-
-def settings_of(directory: Path, mosquitto: Mosquitto, valkey: ValkeyServer) -> Settings:
-    return Settings(
-        data_dir=directory / "data",
-        mqtt=MqttSettings(port=mosquitto.port),
-        redis=RedisSettings(url=SecretStr(valkey.url)),
-        timeseries=TimeseriesSettings(store="local"),
-    )
 
 
 async def test_what_an_earlier_life_had_read_is_not_taken_for_what_this_one_has(

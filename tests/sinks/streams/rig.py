@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from hub.clock import Clock, SystemClock
-from hub.model.effects import AlarmChange, AlarmState, DeadLetter, Event, Reply, StreamWork, Transition
+from hub.model.effects import AlarmChange, AlarmState, DeadLetter, Event, Reply, StreamWork, Transition, Twin
 from hub.model.values import Severity
 from hub.sinks.fence import Fence
 from hub.sinks.ownership import Claim, Ownership
@@ -17,6 +17,7 @@ from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
 from hub.sinks.stream_readers import read_events
 from hub.sinks.stream_sink import OwedBehind, StreamSink
 from hub.sinks.streams import Cursor, cursor_key, decode_cursor
+from hub.sinks.twins import TwinChanges
 
 PARTITION = "p1"
 JOURNAL = "7b0c9c1e-9a52-4c0e-8a51-5d2f6f7f2b11"
@@ -183,3 +184,38 @@ async def whole_database(link: Link) -> dict[bytes, bytes]:
     keys = [key for key in rows(await link.ask("KEYS", "*")) if isinstance(key, bytes)]
     found = {key: await link.ask("DUMP", key) for key in keys}
     return {key: value for key, value in found.items() if isinstance(value, bytes)}
+
+
+class MemoryTwins:
+    """A :class:`hub.sinks.twins.Twins` that a test changes row by row."""
+
+    def __init__(self, *rows: Twin, sites: Sequence[str] = ("north", "south")) -> None:
+        self.rows = {(row.site, row.name): row for row in rows}
+        self._sites = sites
+        self.changed: dict[tuple[str, str], Twin] = {}
+        self._removed: list[tuple[str, str]] = []
+        self.shown = 0
+
+    def put(self, row: Twin) -> None:
+        self.rows[row.site, row.name] = self.changed[row.site, row.name] = row
+
+    def remove(self, row: Twin) -> None:
+        del self.rows[row.site, row.name]
+        self._removed.append((row.site, row.name))
+
+    def take_changes(self) -> TwinChanges:
+        changes = TwinChanges(changed=self._as_they_are([*self.changed]), removed=self._removed)
+        self.changed, self._removed = {}, []
+        return changes
+
+    def _as_they_are(self, names: Sequence[tuple[str, str]]) -> Iterator[Twin]:
+        for name in names:
+            if name in self.rows:
+                self.shown += 1
+                yield self.rows[name]
+
+    def sites(self) -> Sequence[str]:
+        return self._sites
+
+    def of_site(self, site: str) -> Sequence[Twin]:
+        return [row for row in self.rows.values() if row.site == site]

@@ -11,8 +11,7 @@ import pytest
 from hub.sinks.twins import TwinSink
 from tests.clocks import ManualClock
 from tests.servers.valkey import ValkeyServer
-from tests.sinks.streams.rig import MemoryOutbox, Rig, claim_of
-from tests.sinks.streams.test_twins import MemoryTwins
+from tests.sinks.streams.rig import MemoryOutbox, MemoryTwins, Rig, claim_of
 from tests.waiting import wait_until
 
 Work = Callable[[], Coroutine[Any, Any, None]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -15,51 +15,16 @@ from hub.sinks.ownership import Ownership
 from hub.sinks.redis_link import Argument, Link, pack
 from hub.sinks.stream_readers import read_twins
 from hub.sinks.streams import twin_key
-from hub.sinks.twins import FEW, ROWS_PER_WRITE, TwinChanges, TwinSink
+from hub.sinks.twins import FEW, ROWS_PER_WRITE, TwinSink
 from tests.clocks import ManualClock
 from tests.servers.valkey import ValkeyServer
-from tests.sinks.streams.rig import NOON, claim_of
+from tests.sinks.streams.rig import NOON, MemoryTwins, claim_of
 from tests.waiting import wait_until
 
 
 def twin(name: str, value: float = 21.5, site: str = "north") -> Twin:
     reported: dict[str, tuple[Scalar, int, Quality]] = {"temperature": (value, NOON, Quality.GOOD)}
     return Twin(site=site, name=name, kind="smoke_sensor", availability="online", heard_at=NOON, reported=reported)
-
-
-class MemoryTwins:
-    """A :class:`hub.sinks.twins.Twins` that a test changes row by row."""
-
-    def __init__(self, *rows: Twin, sites: Sequence[str] = ("north", "south")) -> None:
-        self.rows = {(row.site, row.name): row for row in rows}
-        self._sites = sites
-        self.changed: dict[tuple[str, str], Twin] = {}
-        self._removed: list[tuple[str, str]] = []
-        self.shown = 0
-
-    def put(self, row: Twin) -> None:
-        self.rows[row.site, row.name] = self.changed[row.site, row.name] = row
-
-    def remove(self, row: Twin) -> None:
-        del self.rows[row.site, row.name]
-        self._removed.append((row.site, row.name))
-
-    def take_changes(self) -> TwinChanges:
-        changes = TwinChanges(changed=self._as_they_are([*self.changed]), removed=self._removed)
-        self.changed, self._removed = {}, []
-        return changes
-
-    def _as_they_are(self, names: Sequence[tuple[str, str]]) -> Iterator[Twin]:
-        for name in names:
-            if name in self.rows:
-                self.shown += 1
-                yield self.rows[name]
-
-    def sites(self) -> Sequence[str]:
-        return self._sites
-
-    def of_site(self, site: str) -> Sequence[Twin]:
-        return [row for row in self.rows.values() if row.site == site]
 
 
 @asynccontextmanager

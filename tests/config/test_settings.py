@@ -183,7 +183,7 @@ def test_the_registry_lives_in_the_data_directory_unless_it_is_told_otherwise(mo
 
 
 def test_the_yaml_of_a_working_tree_is_found() -> None:
-    assert packaged("rules") == Path(__file__).parent.parent / "rules"
+    assert packaged("rules") == Path(__file__).parent.parent.parent / "rules"
 
 
 def test_secrets_beside_the_file_come_on_top_of_it_and_know_their_own_line() -> None:

@@ -16,10 +16,9 @@ from hub.model.effects import Reply
 from hub.model.records import Record
 from hub.registry.nouns import Device, Site
 from hub.sinks.control import Request, send_control
-from tests.running import running
+from tests.running import running, settings_of
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
-from tests.ui.test_readiness import settings_of
 from tests.waiting import wait_until
 
 RULE = """

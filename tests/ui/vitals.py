@@ -1,0 +1,20 @@
+"""What is known of a hub that is well."""
+
+from __future__ import annotations
+
+from hub.ui.pages.readiness import Vitals
+
+WELL = Vitals(
+    is_running=True,
+    blind_sessions={},
+    journal_error="",
+    still_stages={},
+    is_redis_connected=True,
+    redis_unsafe="",
+    streams_behind_seconds=None,
+    streams_error="",
+    store_behind_seconds=None,
+    store_error="",
+    owned_seconds=0.4,
+    broker_dropped=0,
+)
