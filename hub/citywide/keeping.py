@@ -11,7 +11,7 @@ import structlog
 from hub.clock import Clock
 from hub.errors import ConfigError, UnavailableError
 from hub.model.effects import Event
-from hub.sinks.fence import Fence, Note, Telling
+from hub.sinks.fence import Fence, Telling
 from hub.sinks.ownership import Claim, Ownership
 from hub.sinks.redis_link import Link, key_of, pack, pairs
 from hub.sinks.rounds import Position
@@ -21,7 +21,6 @@ from hub.sinks.streams import (
     cursor_key,
     decode_cursor,
     heartbeat_key,
-    kind_of,
     outbox_key,
     pack_event,
     source_of,
@@ -128,7 +127,7 @@ class Keeper:
                 self._check()
                 return record
 
-    async def _is_written(self, packed: Sequence[bytes], record: int, notes: Mapping[str, Note]) -> bool:
+    async def _is_written(self, packed: Sequence[bytes], record: int, notes: Mapping[str, bytes]) -> bool:
         """Return whether the transaction has happened: now, or before, when the answer did not come."""
         position = await self._fence.position()
         self._check()
@@ -152,12 +151,12 @@ class Keeper:
         await self._fence.close()
 
 
-def _notes(packed: Sequence[bytes]) -> dict[str, Note]:
+def _notes(packed: Sequence[bytes]) -> dict[str, bytes]:
     """Return what is noted of a key that refuses: its commands, for nobody else keeps them."""
     commands: dict[str, list[bytes]] = {}
     for command in packed:
         commands.setdefault(key_of(command).decode(), []).append(command)
-    return {key: Note(kind_of(key), _pack_commands(each)) for key, each in commands.items()}
+    return {key: _pack_commands(each) for key, each in commands.items()}
 
 
 def telling_of(note: bytes) -> Telling:

@@ -3,74 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import structlog
 from redis.exceptions import ResponseError
 
 from hub.errors import UnavailableError
 from hub.sinks.ownership import Ownership
-from hub.sinks.redis_link import Answer, Argument, Link, checked, key_of, pack, pairs, rows, words_of
+from hub.sinks.redis_link import Answer, Argument, Link, checked, pack, pack_around, pairs, rows
 from hub.sinks.streams import Cursor, cursor_key, decode_cursor, pack_cursor
 
 _MULTI = pack("MULTI")
 _EXEC = pack("EXEC")
 _UNTOLD = b"untold:"
 
-# Runs last in a transaction, which the server does whole and alone: a key that is somebody else's now, or a stream in
-# which no id is left, is the one whose commands it has just refused.
-NOTE = """
-local function takes(key, kind)
-  local found = redis.call('TYPE', key).ok
-  if found ~= 'stream' or kind ~= 'stream' then return found == 'none' or found == kind end
-  local facts = redis.call('XINFO', 'STREAM', key)
-  for at = 1, #facts, 2 do
-    if facts[at] == 'last-generated-id' then return facts[at + 1] ~= '18446744073709551615-18446744073709551615' end
+# Both scripts carry commands: the length and the words of each. The keys of these are not among KEYS: one that an ACL
+# forbids would refuse the whole script, and so what others get.
+_RUN = """
+local function run(call)
+  local from = at + 1
+  at = from + tonumber(ARGV[at])
+  return call(unpack(ARGV, from, at - 1))
+end
+local function is_refused(answer) return type(answer) == 'table' and answer.err end
+"""
+
+# Moves the cursor, which is the first command, and runs what goes with it. What a key refuses, for whatever reason, is
+# noted beside the cursor in the same breath, whoever is there to hear of it. ARGV: how many notes, key and note of
+# each, the commands. The answer: of each key that refuses, its reason and how many commands that were.
+MOVE = f"""
+local notes, said, place, at = {{}}, {{}}, {{}}, 2
+{_RUN}
+for _ = 1, tonumber(ARGV[1]) do
+  notes[ARGV[at]] = ARGV[at + 1]
+  at = at + 2
+end
+run(redis.call)
+while at <= #ARGV do
+  local key = ARGV[at + 2]
+  if place[key] then
+    at = at + 1 + tonumber(ARGV[at])
+    said[place[key]] = said[place[key]] + 1
+  else
+    local answer = run(redis.pcall)
+    if is_refused(answer) then
+      if notes[key] then redis.call('HSET', KEYS[1], 'untold:' .. key, notes[key]) end
+      said[#said + 1], said[#said + 2], said[#said + 3] = key, answer.err, 1
+      place[key] = #said
+    end
   end
-  return true
 end
-for i = 2, #KEYS do
-  local at = i * 2 - 3
-  if not takes(KEYS[i], ARGV[at]) then redis.call('HSET', KEYS[1], 'untold:' .. KEYS[i], ARGV[at + 1]) end
-end
-return 0
+return said
 """
 
 # Runs what a key has not taken, up to the first command that it refuses again, and marks in the same breath how far it
-# came: ARGV is the mark when all went well, then for each command its mark if it is refused, and its words. A mark
-# takes the place of the one at the end of the note: what stands before it is not sent again, however long it is.
-TELL = """
+# came. ARGV: the key, the mark when all went well, how many commands, the mark of each if it is refused, the commands.
+# A mark takes the place of the one at the end of the note: what stands before it is not sent again, however long it is.
+TELL = f"""
+local field, many, at = 'untold:' .. ARGV[1], tonumber(ARGV[3]), 4 + tonumber(ARGV[3])
+{_RUN}
 local function mark(told)
-  local noted = redis.call('HGET', KEYS[1], 'untold:' .. KEYS[2]) or ''
+  local noted = redis.call('HGET', KEYS[1], field) or ''
   local last = string.match(string.sub(noted, -22), ':?%d*$')
-  redis.call('HSET', KEYS[1], 'untold:' .. KEYS[2], string.sub(noted, 1, #noted - #last) .. told)
+  redis.call('HSET', KEYS[1], field, string.sub(noted, 1, #noted - #last) .. told)
 end
-local at = 2
-while at <= #ARGV do
-  local count = tonumber(ARGV[at + 1])
-  local said = redis.pcall(unpack(ARGV, at + 2, at + 1 + count))
-  if type(said) == 'table' and said.err then
-    mark(ARGV[at])
-    return said.err
+for each = 1, many do
+  local answer = run(redis.pcall)
+  if is_refused(answer) then
+    mark(ARGV[3 + each])
+    return answer.err
   end
-  at = at + 2 + count
 end
-if ARGV[1] ~= '' then mark(ARGV[1]) else redis.call('HDEL', KEYS[1], 'untold:' .. KEYS[2]) end
+if ARGV[2] ~= '' then mark(ARGV[2]) else redis.call('HDEL', KEYS[1], field) end
 return ''
 """
 
 log = structlog.get_logger(__name__)
-
-
-class Note(NamedTuple):
-    """What a transaction writes beside the cursor of a key that it writes to, if that key has refused it.
-
-    The server itself notes a key that is not of this ``kind`` or has no id left, whoever is there to hear of it; any
-    other refusal is noted when it is heard.
-    """
-
-    kind: bytes
-    if_refused: bytes
 
 
 class Telling(NamedTuple):
@@ -95,11 +103,11 @@ class Fence:
     records that it had confirmed.
     ``fields`` are those of the cursor's hash at the last look: a transaction may have put its own beside the cursor.
 
-    A command may fail inside a transaction that happens, cursor and all; ``refused`` counts these. Its key is then
-    ``untold``: noted beside the cursor, so that whoever owns the partition next knows it too, and a server that forgets
-    the transaction forgets the note. :meth:`tell` ends that; ``refusing`` are those that refused when they were told
-    last. Why a key refuses (it is somebody else's; an ACL took it away; no id is left in a stream) is for people to
-    mend, so nothing is ever refused for good.
+    A key may refuse its command in a transaction that happens, cursor and all; ``refused`` counts these. It is then
+    ``untold``: the server itself has noted that beside the cursor, so that it is known though the answer is lost, also
+    to whoever owns the partition next, and a server that forgets the transaction forgets the note. :meth:`tell` ends
+    that; ``refusing`` are those that refused when they were told last. Why a key refuses (it is somebody else's; an ACL
+    took it away; no id is left in a stream) is for people to mend, so nothing is ever refused for good.
     """
 
     def __init__(
@@ -121,7 +129,6 @@ class Fence:
         self._on_tail_lost = on_tail_lost
         self._cursor: Cursor | None = None
         self._is_checked = False
-        self._unnoted: dict[str, bytes] = {}
         self._key = cursor_key(ownership.partition)
         self._look = pack("WATCH", self._key) + pack("HGETALL", self._key)
 
@@ -132,10 +139,9 @@ class Fence:
 
     @property
     def untold(self) -> dict[str, bytes]:
-        """The notes of keys that have refused something, as far as we know; see :class:`Note`."""
+        """The notes of keys that have refused something."""
         fields = self.fields.items()
-        noted = {name.removeprefix(_UNTOLD).decode(): note for name, note in fields if name.startswith(_UNTOLD)}
-        return self._unnoted | noted
+        return {name.removeprefix(_UNTOLD).decode(): note for name, note in fields if name.startswith(_UNTOLD)}
 
     async def position(self) -> int:
         """Return the last delivered record, connecting and claiming first if need be.
@@ -154,8 +160,6 @@ class Fence:
                 await self._ownership.server.require(self._link)
                 self._is_checked = True
             await self.refresh()
-        while self._unnoted:
-            await self._note()
         return self._expected
 
     async def refresh(self) -> None:
@@ -164,21 +168,28 @@ class Fence:
         watched, fields = await self._link.exchange([self._look], 2)
         self._take(watched, fields)
 
-    async def commit(self, packed: Sequence[bytes], record: int, notes: Mapping[str, Note] | None = None) -> bool:
+    async def commit(self, packed: Sequence[bytes], record: int, notes: Mapping[str, bytes] | None = None) -> bool:
         """Run packed commands and move the cursor to ``record``, if the cursor is where we saw it.
 
-        ``notes`` are those of each key whose commands may be refused.
+        ``notes`` are what is noted of a key when it refuses its commands.
 
         False: it was not; ``position`` has been read again. UnavailableError: the answer was an error (nothing
         happened) or did not come (``position`` will tell), or something was refused that has no note.
         """
-        answers = await self._transact(packed, record, notes)
-        refused = [pair for pair in enumerate(answers or ()) if isinstance(pair[1], ResponseError)]
-        if refused:
-            reasons = {self._key_of(packed, at): str(reason) for at, reason in reversed(refused)}
-            self.refused += len(refused)
-            self._remember(reasons, record, notes or {})
-        return answers is not None
+        known = notes or {}
+        words = [len(known), *(word for pair in known.items() for word in pair)]
+        script = _pack_script(MOVE, self._key, words, [self._pack_cursor(record), *packed])
+        answers = await self._transact([script], record)
+        if answers is None:
+            return False
+        refused = _refusals(answers[0])
+        for key, reason, count in refused:
+            self.refused += count
+            log.error("stream_command_refused", record=record, key=key, reason=reason)
+        for key, reason, _ in refused:
+            if key not in known:
+                raise UnavailableError("redis_refused", reason, key=key)
+        return True
 
     async def tell(self, telling: Mapping[str, Telling]) -> None:
         """Let keys take what they have refused, the cursor staying where it is; call ``position`` before.
@@ -186,7 +197,7 @@ class Fence:
         UnavailableError: ``key_refuses`` when one of them refuses it still, or as of ``commit``.
         """
         packed = [_pack_telling(self._key, key, each) for key, each in telling.items()]
-        answers = await self._transact(packed, self._expected)
+        answers = await self._transact([*packed, self._pack_cursor(self._expected)], self._expected)
         refused = {key: said for key, said in zip(telling, answers or (), strict=False) if said}
         self.refusing = frozenset(refused)
         for key, said in refused.items():
@@ -198,46 +209,24 @@ class Fence:
         self._cursor = None
         await self._link.close()
 
-    def _remember(self, refused: Mapping[str, str], record: int, notes: Mapping[str, Note]) -> None:
-        """Keep the notes of what the server has not noted for itself until ``position`` writes them."""
-        for key, reason in refused.items():
-            log.error("stream_command_refused", record=record, key=key, reason=reason)
-        known = self.untold
-        self._unnoted |= {key: notes[key].if_refused for key in refused if key in notes and key not in known}
-        for key, reason in refused.items():
-            if key not in notes:
-                raise UnavailableError("redis_refused", reason, key=key)
-
-    async def _note(self) -> None:
-        words = [word for key, note in self._unnoted.items() for word in (_UNTOLD + key.encode(), note)]
-        answers = await self._transact([pack("HSET", self._key, *words)], self._expected)
-        if answers is not None:
-            checked(answers[0])
-            self._unnoted.clear()
-
-    def _key_of(self, packed: Sequence[bytes], at: int) -> str:
-        return key_of(packed[at]).decode(errors="replace") if at < len(packed) else self._key
-
-    async def _transact(
-        self, packed: Sequence[bytes], record: int, notes: Mapping[str, Note] | None = None
-    ) -> list[Answer] | None:
-        """Return the answers to ``packed``, to the move of the cursor and to the notes; None when it did not happen."""
+    def _pack_cursor(self, record: int) -> bytes:
         ownership = self._ownership
-        cursor = Cursor(ownership.journal, ownership.epoch or 0, record)
+        return pack_cursor(ownership.partition, Cursor(ownership.journal, ownership.epoch or 0, record))
+
+    async def _transact(self, commands: Sequence[bytes], record: int) -> list[Answer] | None:
+        """Return the answers to ``commands``, the last of which moves the cursor; None when it did not happen."""
         self._cursor = None
-        commands = [*packed, pack_cursor(ownership.partition, cursor)]
-        if notes:
-            commands.append(_pack_notes(self._key, notes))
         write = [_MULTI, *commands, _EXEC, self._look]
         *queued, executed, watched, fields = await self._link.exchange(write, len(commands) + 4)
         if isinstance(executed, ResponseError):
             # EXECABORT only says that there was an error; the first refused command says which (OOM, MISCONF …).
             reason = next((answer for answer in queued if isinstance(answer, ResponseError)), executed)
             raise UnavailableError("redis_refused", str(reason))
-        if executed is not None:
+        answers = None if executed is None else rows(executed)
+        if answers is not None and not isinstance(answers[-1], ResponseError):
             self._expected = record
         self._take(watched, fields)
-        return None if executed is None else rows(executed)
+        return answers
 
     def _take(self, watched: Answer, fields: Answer) -> None:
         checked(watched)
@@ -246,21 +235,26 @@ class Fence:
         self._ownership.check(cursor)
         if cursor.record < self._expected:
             self.tails_lost += 1
-            self._unnoted.clear()  # with their transactions: all of it is told anew
             log.error("stream_tail_lost", expected=self._expected, found=cursor.record)
             self._on_tail_lost(self._expected, cursor.record)
         self._expected = cursor.record
         self._cursor, self.fields = cursor, said
 
 
-def _pack_notes(cursor: str, notes: Mapping[str, Note]) -> bytes:
-    words = [word for note in notes.values() for word in note]
-    return pack("EVAL", NOTE, 1 + len(notes), cursor, *notes, *words)
+def _refusals(answer: Answer) -> list[tuple[str, str, int]]:
+    """Return what a script of MOVE says: of each key that refuses, its reason and how many commands that were."""
+    said = cast("list[bytes]", rows(answer))
+    return [
+        (key.decode(errors="replace"), reason.decode(errors="replace"), int(count))
+        for key, reason, count in zip(said[::3], said[1::3], said[2::3], strict=True)
+    ]
 
 
 def _pack_telling(cursor: str, key: str, telling: Telling) -> bytes:
-    words: list[Argument] = []
-    for mark, command in telling.commands:
-        said = words_of(command)
-        words += (mark, len(said), *said)
-    return pack("EVAL", TELL, 2, cursor, key, telling.if_told, *words)
+    marks = [mark for mark, _ in telling.commands]
+    words: list[Argument] = [key, telling.if_told, len(marks), *marks]
+    return _pack_script(TELL, cursor, words, [command for _, command in telling.commands])
+
+
+def _pack_script(script: str, cursor: str, words: Sequence[Argument], carried: Sequence[bytes]) -> bytes:
+    return pack_around("EVAL", script, 1, cursor, *words, carried=carried)

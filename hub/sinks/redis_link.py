@@ -64,11 +64,16 @@ def key_of(packed: bytes) -> bytes:
     return packed.split(b"\r\n", 5)[4]
 
 
-def words_of(packed: bytes) -> list[bytes]:
-    """Return the words of one packed command."""
-    reader = hiredis.Reader()
-    reader.feed(packed)
-    return cast("list[bytes]", reader.gets())
+def pack_around(*arguments: Argument, carried: Sequence[bytes]) -> bytes:
+    """Return one packed command that ends with packed ``carried`` ones: of each, how many words it has, and these."""
+    count, parts = len(arguments), [b""]
+    for command in carried:
+        head, _, words = command.partition(b"\r\n")
+        length = head[1:]
+        count += 1 + int(length)
+        parts += (b"$%d\r\n%b\r\n" % (len(length), length), words)
+    parts[0] = b"*%d\r\n" % count + pack(*arguments).partition(b"\r\n")[2]
+    return b"".join(parts)
 
 
 class _Answers(asyncio.Protocol):

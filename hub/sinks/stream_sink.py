@@ -14,14 +14,13 @@ import structlog
 from hub.clock import Clock, stroke
 from hub.errors import UnavailableError
 from hub.model.effects import AlarmState, Owed, StreamWork
-from hub.sinks.fence import Fence, Note, Telling
+from hub.sinks.fence import Fence, Telling
 from hub.sinks.redis_link import key_of
 from hub.sinks.streams import (
     DEAD_LETTERS,
     UNWRITABLE,
     alarms_key,
     events_key,
-    kind_of,
     pack_alarm_change,
     pack_dead_letter,
     pack_event,
@@ -83,8 +82,8 @@ class StreamSink:
 
     What a key refuses waits for that key alone: the cursor goes on with what others get, and nothing is confirmed
     before it is told, so that the outbox keeps it, and the order of each key is that of the records. That holds for
-    ``HELD_BACK`` items, and as many as the outbox brings from disk at once. A whole transaction that is refused
-    (memory, an ACL that forbids a key), and alarms that cannot be shown whole, hold up everything.
+    ``HELD_BACK`` items, and as many as the outbox brings from disk at once. A whole transaction that is refused (for
+    want of memory), and alarms that cannot be shown whole, hold up everything.
     """
 
     def __init__(self, owed: OwedBehind, fence: Fence, clock: Clock, *, partition: str, alarms: AlarmSnapshot) -> None:
@@ -199,7 +198,7 @@ class StreamSink:
             return
         packed = [command for parcel in load for command in parcel.packed]
         above = b"%d" % delivered
-        notes = {key: Note(kind_of(key), above) for parcel in load for key in parcel.keys}
+        notes = {key: above for parcel in load for key in parcel.keys}
         if untold:
             packed = [command for command in packed if key_of(command).decode() not in untold]
             notes = {key: note for key, note in notes.items() if key not in untold}

@@ -19,6 +19,8 @@ REGISTRY = "hub:registry"
 EVENTS = "hub:events:"
 DOMAINS = ("fire", "security", "access", "vehicle", "elevator", "care", "utility", "device", "command")
 REPLY_SECONDS = 60
+WORDS_PER_COMMAND = 2_000
+"""A script can call nothing of 8,000 words (Lua's own limit); an even number, of fields and values."""
 
 # What a value can do to an encoder: a lone surrogate, a time beyond the calendar, a type that JSON lacks.
 UNWRITABLE = (ValueError, TypeError, OverflowError)
@@ -75,14 +77,6 @@ def control_key(partition: str) -> str:
 def reply_key(request: str) -> str:
     """Return the key of the answer to the request with this id."""
     return f"hub:reply:{request}"
-
-
-def kind_of(key: str) -> bytes:
-    """Return what TYPE says of a key that transactions write to, unless it is somebody else's."""
-    return next((kind for prefix, kind in _KINDS if key.startswith(prefix)), b"stream")
-
-
-_KINDS = ((alarms_key(""), b"hash"), (outbox_key(""), b"list"), (reply_key(""), b"string"))
 
 
 def trimmed_keys(partition: str) -> tuple[str, ...]:
@@ -267,9 +261,9 @@ def pack_alarm_change(change: AlarmChange) -> bytes:
 
 def pack_site_alarms(site: str, alarms: Sequence[AlarmState]) -> list[bytes]:
     """Return the commands that make ``hub:alarms:{site}`` exactly ``alarms``; for use inside a transaction."""
-    fields = _fields((alarm_field(alarm.rule, alarm.key), alarm) for alarm in alarms)
-    cleared = pack(b"DEL", alarms_key(site))
-    return [cleared, pack(b"HSET", alarms_key(site), *fields)] if fields else [cleared]
+    key, fields = alarms_key(site), _fields((alarm_field(alarm.rule, alarm.key), alarm) for alarm in alarms)
+    portions = (fields[at : at + WORDS_PER_COMMAND] for at in range(0, len(fields), WORDS_PER_COMMAND))
+    return [pack(b"DEL", key), *(pack(b"HSET", key, *portion) for portion in portions)]
 
 
 def decode_alarm(value: bytes) -> AlarmState:

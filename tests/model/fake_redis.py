@@ -10,7 +10,7 @@ from typing import cast
 import hiredis
 from redis.exceptions import ResponseError
 
-from hub.sinks.fence import NOTE, TELL
+from hub.sinks.fence import MOVE, TELL
 from hub.sinks.redis_link import Answer
 
 Command = list[bytes]
@@ -28,6 +28,9 @@ FOREIGN = ResponseError("WRONGTYPE Operation against a key holding the wrong kin
 FULL = ResponseError("ERR The stream has exhausted the last possible ID, unable to add more items")
 SMALLER = ResponseError("ERR The ID specified in XSETID is smaller than the target stream top item")
 MISSING = ResponseError("ERR no such key")
+FORBIDDEN = ResponseError("NOPERM No permissions to access a key")
+FORBIDDEN_IN_SCRIPT = ResponseError("ERR ACL failure in script: No permissions to access a key")
+ABORTED = ResponseError("EXECABORT Transaction discarded because of previous errors.")
 MARK = re.compile(rb":?\d*\Z")
 
 
@@ -42,11 +45,13 @@ def commands_of(packed: Sequence[bytes]) -> list[Command]:
 
 
 class Client:
-    """What the server knows of one connection: the keys it watches, and its open transaction."""
+    """What the server knows of one connection: the keys it watches, its open transaction, whether an ACL limits it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_limited: bool = False) -> None:
+        self.is_limited = is_limited
         self.watched: dict[bytes, int] = {}
         self.queued: list[Command] | None = None
+        self.is_aborted = False
 
 
 class Stream(list[Fields]):
@@ -59,18 +64,21 @@ class Stream(list[Fields]):
 class Redis:
     """Strings, hashes and streams, WATCH and EXEC. ``buffered``: copies that it finds in some buffer later.
 
-    A command of a transaction may fail alone: its key is of another type, or no id is left in its stream.
-    ``on_entry`` hears of each entry of a stream, ``on_transaction`` of each transaction before it happens.
+    A command of a transaction may fail alone: its key is of another type, no id is left in its stream, or it is one of
+    those ``forbidden`` to limited clients by now. ``on_entry`` hears of each entry of a stream, ``on_transaction`` of
+    each transaction before it happens.
     """
 
     def __init__(self) -> None:
         self.strings: dict[bytes, bytes] = {}
         self.hashes: dict[bytes, Fields] = {}
         self.streams: dict[bytes, Stream] = {}
+        self.forbidden: frozenset[bytes] = frozenset()
         self.buffered: deque[Callable[[], object]] = deque()
         self.on_entry: Callable[[bytes, Fields], None] = lambda _key, _fields: None
         self.on_transaction: Callable[[Sequence[Command]], None] = lambda _commands: None
         self._versions: dict[bytes, int] = {}
+        self._barred: frozenset[bytes] = frozenset()
 
     def run(self, client: Client, packed: Sequence[bytes]) -> list[Answer]:
         """Run what a client sent."""
@@ -78,25 +86,31 @@ class Redis:
 
     def _one(self, client: Client, command: Command) -> Answer:
         name, *words = command
+        self._barred = self.forbidden if client.is_limited else frozenset()
         match name:
             case b"WATCH":
                 client.watched |= {key: self._versions.get(key, 0) for key in words}
                 return b"OK"
             case b"MULTI":
-                client.queued = []
+                client.queued, client.is_aborted = [], False
                 return b"OK"
             case b"EXEC":
                 return self._execute(client)
             case _:
                 pass
-        if client.queued is not None:
-            client.queued.append(command)
-            return b"QUEUED"
-        return self._do(name, words)
+        if client.queued is None:
+            return self._do(name, words)
+        if self._is_barred(name, words):
+            client.is_aborted = True
+            return FORBIDDEN
+        client.queued.append(command)
+        return b"QUEUED"
 
     def _execute(self, client: Client) -> Answer:
         queued, client.queued = client.queued or [], None
         watched, client.watched = client.watched, {}
+        if client.is_aborted:
+            return ABORTED
         if any(self._versions.get(key, 0) != version for key, version in watched.items()):
             return None
         self.on_transaction(queued)
@@ -107,8 +121,14 @@ class Redis:
         kinds = ((b"hash", self.hashes), (b"stream", self.streams), (b"string", self.strings))
         return next((kind for kind, where in kinds if key in where), b"none")
 
+    def _is_barred(self, name: bytes, words: Command) -> bool:
+        keys = words[2 : 2 + int(words[1])] if name == b"EVAL" else words[:1]
+        return not self._barred.isdisjoint(keys)
+
     def _do(self, name: bytes, words: Command) -> Answer:  # noqa: PLR0911 -- a table of commands
         key = words[0]
+        if self._is_barred(name, words):
+            return FORBIDDEN
         if self.type_of(key) not in {KINDS.get(name, b""), b"none"} and name in KINDS:
             return FOREIGN
         match name:
@@ -214,34 +234,64 @@ class Redis:
 
     def _script(self, text: str, keys: Command, words: Command) -> Answer:
         match text:
-            case str(script) if script == NOTE:
-                return self._note(keys[0], keys[1:], words)
+            case str(script) if script == MOVE:
+                return self._move(keys[0], words)
             case str(script) if script == TELL:
-                return self._tell(keys[0], keys[1], words)
+                return self._tell(keys[0], words)
             case _:
                 return 0
 
-    def _note(self, cursor: bytes, keys: Command, words: Command) -> Answer:
-        for key, kind, note in zip(keys, words[::2], words[1::2], strict=True):
-            is_full = key in self.streams and self.streams[key].last == LAST_ID
-            if self.type_of(key) not in {kind, b"none"} or is_full:
-                said = self._do(b"HSET", [cursor, b"untold:" + key, note])
-                if isinstance(said, ResponseError):
-                    return said
-        return 0
+    def _call(self, command: Command) -> Answer:
+        """Do what a script asks for."""
+        said = self._do(command[0], command[1:])
+        return FORBIDDEN_IN_SCRIPT if said is FORBIDDEN else said
 
-    def _tell(self, cursor: bytes, key: bytes, words: Command) -> Answer:
-        field, (if_told, *rest) = b"untold:" + key, words
-        while rest:
-            mark, count, *rest = rest
-            command, rest = rest[: int(count)], rest[int(count) :]
-            said = self._do(command[0], command[1:])
+    def _move(self, cursor: bytes, words: Command) -> Answer:
+        notes, (first, *others) = moving(words)
+        moved = self._call(first)
+        if isinstance(moved, ResponseError):
+            return moved
+        refused: dict[bytes, tuple[bytes, int]] = {}
+        for command in others:
+            key = command[1]
+            if key in refused:
+                refused[key] = refused[key][0], refused[key][1] + 1
+                continue
+            said = self._call(command)
+            if isinstance(said, ResponseError):
+                noted = self._call([b"HSET", cursor, b"untold:" + key, notes[key]]) if key in notes else None
+                if isinstance(noted, ResponseError):
+                    return noted
+                refused[key] = str(said).encode(), 1
+        return [part for key, (reason, count) in refused.items() for part in (key, reason, count)]
+
+    def _tell(self, cursor: bytes, words: Command) -> Answer:
+        key, if_told, many = words[:3]
+        field, marks = b"untold:" + key, words[3 : 3 + int(many)]
+        for mark, command in zip(marks, carried(words[3 + int(many) :]), strict=True):
+            said = self._call(command)
             if isinstance(said, ResponseError):
                 failed = self._mark(cursor, field, mark)
                 return failed if isinstance(failed, ResponseError) else str(said).encode()
-        ended = self._mark(cursor, field, if_told) if if_told else self._do(b"HDEL", [cursor, field])
+        ended = self._mark(cursor, field, if_told) if if_told else self._call([b"HDEL", cursor, field])
         return ended if isinstance(ended, ResponseError) else b""
 
     def _mark(self, cursor: bytes, field: bytes, mark: bytes) -> Answer:
         noted = MARK.sub(b"", self.hashes.get(cursor, {}).get(field, b""))
-        return self._do(b"HSET", [cursor, field, noted + mark])
+        return self._call([b"HSET", cursor, field, noted + mark])
+
+
+def moving(words: Command) -> tuple[Fields, list[Command]]:
+    """Return the notes that MOVE is given, and its commands: the first moves the cursor."""
+    end = 1 + 2 * int(words[0])
+    return dict(zip(words[1:end:2], words[2:end:2], strict=True)), carried(words[end:])
+
+
+def carried(words: Command) -> list[Command]:
+    """Return the commands that a script carries: the length and the words of each."""
+    found: list[Command] = []
+    while words:
+        end = 1 + int(words[0])
+        found.append(words[1:end])
+        words = words[end:]
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from enum import Enum, auto
 from uuid import UUID
 
 from hub.model.records import Control, Outcome, OutcomeKind, Tick
@@ -21,6 +22,14 @@ from tests.model.witness import Witness
 ALL = 1_000_000
 ASIDE = b"aside"
 Said = dict[str, Scalar]
+
+
+class Refusal(Enum):
+    """Why a stream refuses: somebody else's key is in its place, no id is left in it, an ACL forbids it to the hub."""
+
+    TAKEN = auto()
+    FULL = auto()
+    FORBIDDEN = auto()
 
 
 class World:
@@ -142,21 +151,25 @@ class World:
         if self.around.redis.buffered:
             self.around.redis.buffered.popleft()()
 
-    def meddle(self, which: int, *, fills: bool) -> None:
-        """Take one of the streams, or leave no id in it; or mend the one that is not ours."""
+    def meddle(self, which: int, how: Refusal) -> None:
+        """Make one of the streams refuse, or mend the one that does."""
         redis = self.around.redis
         if self._meddled:
             self._mend()
         elif redis.streams:
             self._meddled = sorted(redis.streams)[which % len(redis.streams)]
-            if fills:
-                self._ask_redis("XSETID", self._meddled, b"%d-%d" % LAST_ID)
-            else:
-                self._ask_redis("RENAME", self._meddled, ASIDE)
-                self._ask_redis("SET", self._meddled, b"somebody's note")
+            match how:
+                case Refusal.TAKEN:
+                    self._ask_redis("RENAME", self._meddled, ASIDE)
+                    self._ask_redis("SET", self._meddled, b"somebody's note")
+                case Refusal.FULL:
+                    self._ask_redis("XSETID", self._meddled, b"%d-%d" % LAST_ID)
+                case Refusal.FORBIDDEN:
+                    redis.forbidden = frozenset({self._meddled})
 
     def _mend(self) -> None:
         key, self._meddled = self._meddled, b""
+        self.around.redis.forbidden = frozenset()
         if ASIDE in self.around.redis.streams:
             self._ask_redis("RENAME", ASIDE, key)
         elif key:

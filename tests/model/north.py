@@ -27,7 +27,7 @@ class ModelLink:
 
     async def open(self) -> None:
         if self._client is None:
-            self._client = await self._doors.through("redis", "connect", Client)
+            self._client = await self._doors.through("redis", "connect", lambda: Client(is_limited=True))
 
     async def close(self) -> None:
         self._client = None

@@ -17,7 +17,7 @@ from tests.engine.desk import SESSIONS
 from tests.model.broker import PACKET_IDS
 from tests.model.disk import Space
 from tests.model.ending import complaints
-from tests.model.machine import ALL, World
+from tests.model.machine import ALL, Refusal, World
 from tests.model.still import Way
 from tests.model.town import editions
 
@@ -150,9 +150,9 @@ class Hub(RuleBasedStateMachine):
     def redis_finds_a_copy(self) -> None:
         self.world.redis_finds_a_copy()
 
-    @rule(which=st.integers(0, 3), fills=st.booleans())
-    def a_stream_refuses_or_takes_again(self, which: int, fills: bool) -> None:  # noqa: FBT001 -- drawn
-        self.world.meddle(which, fills=fills)
+    @rule(which=st.integers(0, 3), how=st.sampled_from(Refusal))
+    def a_stream_refuses_or_takes_again(self, which: int, how: Refusal) -> None:
+        self.world.meddle(which, how)
 
     @rule(space=st.sampled_from((Space.PLENTY, *Space)))
     def the_disk_has(self, space: Space) -> None:

@@ -9,7 +9,7 @@ import structlog
 
 from tests.model.disk import Space
 from tests.model.ending import complaints
-from tests.model.machine import ALL, World
+from tests.model.machine import ALL, Refusal, World
 from tests.model.process import CHECKPOINT_MESSAGES
 from tests.model.still import Way
 
@@ -204,15 +204,15 @@ def test_what_the_store_took_while_no_state_could_be_written_is_counted_by_the_n
     assert_all_ends_well(world)
 
 
-@pytest.mark.parametrize("fills", [False, True], ids=["somebody else's", "no id left"])
+@pytest.mark.parametrize("how", Refusal, ids=lambda how: how.name.lower())
 @pytest.mark.parametrize("answers", range(3))
 def test_what_a_stream_refused_as_the_hub_was_killed_is_told_by_the_next_one(
     world: World,
     answers: int,
-    fills: bool,  # noqa: FBT001 -- a case
+    how: Refusal,
 ) -> None:
     hear(world, "granted")  # now its key is checked on this connection, and no more
-    world.meddle(sorted(world.around.redis.streams).index(ACCESS), fills=fills)
+    world.meddle(sorted(world.around.redis.streams).index(ACCESS), how)
     hear_while_redis_answers(world, answers)
     world.kill(1, ALL)
     assert_all_ends_well(world)

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from hub.model.records import Batch, Control, Outcome, OutcomeKind, Record, SessionCaughtUp
-from hub.sinks.fence import TELL
+from hub.sinks.fence import MOVE, TELL
 from tests.model.broker import Post, Sent
-from tests.model.fake_redis import Command
+from tests.model.fake_redis import Command, moving
 from tests.model.process import Process, Surroundings
 from tests.model.reference import Reference, Repeated, differences
 
@@ -139,10 +139,11 @@ class Witness:
 
         What does not move the cursor shows whole alarms on a new connection, or writes notes beside it.
         """
-        *others, (_, key, *fields) = [command for command in commands if command[0] != b"EVAL"]
+        told = [command[4] for command in commands if command[:2] == [b"EVAL", TELL.encode()]]
+        moved = [each for _, *words in commands if words[0] == MOVE.encode() for each in moving(words[3:])[1]]
+        (_, key, *fields), *others = moved or reversed([command for command in commands if command[0] != b"EVAL"])
         known = self._around.redis.hashes.get(key, {})
-        again = [words[3] for name, *words in commands if name == b"EVAL" and words[0] == TELL.encode()]
-        if unnoted := [each for each in again if b"untold:" + each not in known]:
+        if unnoted := [each for each in told if b"untold:" + each not in known]:
             self.accuse(f"{unnoted} is told again, and no note says that it has refused anything")
         work = [command for command in others if command[1] != key]
         if not work or work[0][0] == b"DEL" or not key.startswith(b"hub:cursor:"):  # a claim ends with its heartbeat

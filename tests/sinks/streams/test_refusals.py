@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 from typing_extensions import override
 
+from hub.errors import UnavailableError
 from hub.model.effects import AlarmChange, Reply
 from hub.sinks import stream_sink
 from hub.sinks.redis_link import Answer, Link, RedisAddress, pack, pairs
@@ -268,12 +269,16 @@ async def _is_there(link: Link, key: str) -> bool:
 
 
 class Hesitant(Link):
-    """A link on whose next transaction ``meanwhile`` is asked by somebody else between the last command and EXEC."""
+    """A link on whose next transaction ``meanwhile`` is asked by somebody else between the last command and EXEC.
 
-    def __init__(self, address: RedisAddress, other: Link) -> None:
+    ``is_deaf``: the answer to it never comes.
+    """
+
+    def __init__(self, address: RedisAddress, other: Link, *, is_deaf: bool = False) -> None:
         super().__init__(address)
         self.meanwhile: Sequence[str] = ()
         self._other = other
+        self._is_deaf = is_deaf
 
     @override
     async def exchange(self, packed: Sequence[bytes], answers: int, *, patience: float = 0) -> list[Answer]:
@@ -283,7 +288,11 @@ class Hesitant(Link):
         queued = await super().exchange(packed[:at], at)
         await self._other.ask(*self.meanwhile)
         self.meanwhile = ()
-        return queued + await super().exchange(packed[at:], answers - at)
+        done = await super().exchange(packed[at:], answers - at)
+        if self._is_deaf:
+            await self.close()
+            raise UnavailableError("redis_unreachable", "cut off")
+        return queued + done
 
 
 async def let(link: Link, *keys: str) -> None:
@@ -301,7 +310,7 @@ def limited(valkey: ValkeyServer) -> RedisAddress:
     return RedisAddress(url=f"redis://{USER}@127.0.0.1:{valkey.port}/0", password=SecretStr(PASSWORD))
 
 
-async def test_what_an_acl_forbids_holds_up_what_follows_until_it_is_allowed(valkey: ValkeyServer) -> None:
+async def test_what_an_acl_forbids_waits_for_that_key_alone_until_it_is_allowed(valkey: ValkeyServer) -> None:
     outbox = MemoryOutbox()
     async with valkey.link() as link:
         await let(link, "*")
@@ -312,7 +321,27 @@ async def test_what_an_acl_forbids_holds_up_what_follows_until_it_is_allowed(val
             await let(link, *ALLOWED)
             outbox.put(2, work([event(2), event(3, "care.fall")]))
             await wait_until(lambda: rig.sink.retries > 1)
-            assert not await _is_there(link, domain_key("care"))
+            outbox.put(3, work([event(4, "care.fall")]))
+            await wait_until(lambda: _has(link, domain_key("care"), 2))
+            await let(link, "*")
+            await wait_until(lambda: not outbox.owed)
+        assert [each.id for each in await read_events(link, ["fire"])] == [event(1).id, event(2).id]
+        assert [each.id for each in await read_events(link, ["care"])] == [event(3).id, event(4).id]
+
+
+async def test_what_an_acl_forbids_in_a_transaction_of_which_nobody_hears_is_told_when_it_is_allowed(
+    valkey: ValkeyServer,
+) -> None:
+    outbox = MemoryOutbox()
+    async with valkey.link() as link:
+        await let(link, "*")
+        hesitant = Hesitant(limited(valkey), link, is_deaf=True)
+        async with Rig(limited(valkey), outbox, link=hesitant).running():
+            outbox.put(1, work([event(1)]))
+            await wait_until(lambda: not outbox.owed)
+            hesitant.meanwhile = rights(*ALLOWED)
+            outbox.put(2, work([event(2), event(3, "care.fall")]))
+            await wait_until(lambda: not hesitant.meanwhile)
             await let(link, "*")
             await wait_until(lambda: not outbox.owed)
         assert [each.id for each in await read_events(link, ["fire"])] == [event(1).id, event(2).id]
