@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import takewhile
+from itertools import islice, takewhile
+from operator import attrgetter
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -48,6 +50,9 @@ STREAMS = Places("streams", Place.STREAMS_TAKEN, Place.STREAMS_DELIVERED, has_ow
 TIMESERIES = Places("timeseries", Place.TIMESERIES_TAKEN, Place.TIMESERIES_DELIVERED, has_own_cursor=False)
 
 
+_position = attrgetter("position")
+
+
 class Outbox(Generic[W]):
     """One sink's :class:`hub.model.effects.Owed`. Work is added in record order; a position is added at most once.
 
@@ -76,7 +81,6 @@ class Outbox(Generic[W]):
         self._on_disk_to = 0  # work up to here is read from the disk
         self._saved_to = 0  # work up to here needs no saving
         self._handed_to = 0  # work up to here may be on the disk, or about to be
-        self._read_bytes = 0  # of what is taken from the disk and not confirmed
         self._is_refused = False  # the disk knows less than what is confirmed here
         self._arrived = asyncio.Event()
         self._awaited_items = 1
@@ -113,19 +117,16 @@ class Outbox(Generic[W]):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(linger.total_seconds()):
                         await self._until_waiting(items)
-            self._read_bytes = 0
-            taken = await self._from_disk(self.cursor) if self._is_on_disk() else self._from_memory(items)
+            taken = await self._from_disk(self.cursor) if self._is_on_disk() else self._from_memory(items, self.cursor)
+            if not taken:
+                self._on_disk_to = 0
         self._failpoints.reach(self._places.taken)
         return taken
 
     async def more(self, *, after: int, items: int) -> list[tuple[int, W]]:
-        """Return what lies behind record ``after``, which was taken, without waiting: often nothing.
-
-        Of what is not confirmed, that is ``items`` and about 4 MiB from the disk in all; nothing is read there twice.
-        """
-        if after >= self._on_disk_to:
-            return [(position, work) for position, work in self._from_memory(items) if position > after]
-        return await self._from_disk(after) if self._read_bytes < READ_BYTES else []
+        """Return what is owed behind record ``after``, without waiting: often nothing. From disk about 4 MiB."""
+        behind = await self._from_disk(after) if after < self._on_disk_to else []
+        return behind or self._from_memory(items, after)
 
     async def confirm(self, position: int, tally: Mapping[str, int]) -> None:
         """Forget everything up to ``position``; see :class:`hub.model.effects.Owed`."""
@@ -160,16 +161,13 @@ class Outbox(Generic[W]):
             await self._arrived.wait()
 
     async def _from_disk(self, after: int) -> list[tuple[int, W]]:
-        rows = await self._file.owed(self.sink, after, READ_BYTES - self._read_bytes)
-        self._read_bytes += sum(len(body) for _, body in rows)
-        if not rows:
-            self._on_disk_to = 0
+        rows = await self._file.owed(self.sink, after, READ_BYTES)
         return [(position, self._decoder.decode(body)) for position, body in rows]
 
-    def _from_memory(self, items: int) -> list[tuple[int, W]]:
+    def _from_memory(self, items: int, after: int) -> list[tuple[int, W]]:
         taken: list[tuple[int, W]] = []
         count = 0
-        for kept in self._memory:
+        for kept in islice(self._memory, bisect_right(self._memory, after, key=_position), None):
             count += kept.items
             if taken and count > items:
                 break

@@ -11,11 +11,12 @@ from datetime import timedelta
 from hub.clock import Clock, SystemClock
 from hub.model.effects import AlarmChange, AlarmState, DeadLetter, Event, Reply, StreamWork, Transition, Twin
 from hub.model.values import Severity
+from hub.sinks.backlog import OwedBehind
 from hub.sinks.fence import Fence
 from hub.sinks.ownership import Claim, Ownership
 from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
 from hub.sinks.stream_readers import read_events
-from hub.sinks.stream_sink import OwedBehind, StreamSink
+from hub.sinks.stream_sink import StreamSink
 from hub.sinks.streams import Cursor, cursor_key, decode_cursor
 from hub.sinks.twins import TwinChanges
 
@@ -109,7 +110,7 @@ class MemoryOutbox:
         return self.owed[:items]
 
     async def more(self, *, after: int, items: int) -> list[tuple[int, StreamWork]]:
-        return [pair for pair in self.owed[:items] if pair[0] > after]
+        return [pair for pair in self.owed if pair[0] > after][:items]
 
     async def confirm(self, position: int, tally: Mapping[str, int]) -> None:
         self.owed = [pair for pair in self.owed if pair[0] > position]

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from hub.errors import UnavailableError
 from hub.model.effects import AlarmChange, Reply
-from hub.sinks import stream_sink
+from hub.sinks import backlog, stream_sink
 from hub.sinks.redis_link import Answer, Link, RedisAddress, pack, pairs
 from hub.sinks.stream_readers import read_alarms, read_events
 from hub.sinks.streams import alarms_key, cursor_key, domain_key, heartbeat_key, reply_key
@@ -162,26 +162,45 @@ async def test_a_stream_that_is_mended_gets_all_of_it_while_another_refuses_stil
             assert [each.id for each in await read_events(link, [domain])] == expected
 
 
-async def test_so_much_is_held_back_for_one_stream_and_then_everything_waits(
+async def test_however_much_is_owed_behind_what_one_stream_refuses_the_others_get_theirs(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_sink, "HELD_BACK", 5)
+    monkeypatch.setattr(backlog, "PORTION", 3)
     outbox, care = MemoryOutbox(), domain_key("care")
     async with valkey.link() as link:
         await link.ask("SET", FIRE, "somebody's note")
-        rig = Rig(valkey.address, outbox)
-        async with rig.running():
-            outbox.put(1, work([event(1)]))
-            await wait_until(lambda: rig.sink.behind_since is not None)
-            outbox.put(2, *[work([event(n, "care.fall")]) for n in range(2, 9)])
-            await wait_until(lambda: _has(link, care, 4))
-            retries = rig.sink.retries
-            await wait_until(lambda: rig.sink.retries > retries + 2)
-            assert await link.ask("XLEN", care) == 4
+        async with Rig(valkey.address, outbox).running():
+            outbox.put(1, *[work([event(n), event(n + 100, "care.fall")]) for n in range(1, 12)])
+            await wait_until(lambda: _has(link, care, 11))
+            outbox.put(12, *[work([event(n), event(n + 100, "care.fall")]) for n in range(12, 30)])
+            await wait_until(lambda: _has(link, care, 29))
             await link.ask("DEL", FIRE)
             await wait_until(lambda: not outbox.owed)
-        assert [each.id for each in await read_events(link, ["fire"])] == [event(1).id]
-        assert [each.id for each in await read_events(link, ["care"])] == [event(n).id for n in range(2, 9)]
+        assert [each.id for each in await read_events(link, ["fire"])] == [event(n).id for n in range(1, 30)]
+        assert [each.id for each in await read_events(link, ["care"])] == [event(n + 100).id for n in range(1, 30)]
+    assert outbox.tally["events"] == 58
+
+
+async def test_more_keys_than_a_hub_can_ask_hold_up_everything_until_they_are_mended(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_sink, "UNTOLD_KEYS", 2)
+    outbox, care, access = MemoryOutbox(), domain_key("care"), domain_key("access")
+    async with valkey.link() as link:
+        for key in (FIRE, care):
+            await link.ask("SET", key, "somebody's note")
+        rig = Rig(valkey.address, outbox)
+        async with rig.running():
+            outbox.put(1, work([event(1), event(2, "care.fall"), event(3, "access.passage")]))
+            await wait_until(lambda: _has(link, access, 1))
+            outbox.put(2, work([event(4, "access.passage")]))
+            retries = rig.sink.retries
+            await wait_until(lambda: rig.sink.retries > retries + 3)
+            assert await link.ask("XLEN", access) == 1
+            await link.ask("DEL", care)
+            await wait_until(lambda: _has(link, access, 2))
+            await link.ask("DEL", FIRE)
+            await wait_until(lambda: not outbox.owed)
 
 
 async def _has(link: Link, stream: str, entries: int) -> bool:

@@ -65,42 +65,80 @@ async def test_after_a_restart_too_what_one_stream_refuses_waits_alone(valkey: V
             assert (await told("fire"), await told("care")) == ([1], [2, 3, 4, 5])
 
 
-async def test_what_lies_on_disk_behind_what_was_taken_is_read_once_and_no_more_than_memory_may_hold(
+@pytest.mark.parametrize("is_killed", [False, True], ids=["alive", "killed"])
+async def test_a_backlog_on_disk_behind_what_one_stream_refuses_is_told_to_the_others_portion_by_portion(
+    valkey: ValkeyServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_killed: bool,  # noqa: FBT001 -- a case
+) -> None:
+    fires, falls = [*range(1, 60, 3)], [each for each in range(1, 60) if each % 3 != 1]
+    async with valkey.link() as link:
+
+        async def told(domain: str) -> list[int]:
+            return [int(each.id, 16) for each in await read_events(link, [domain])]
+
+        async def is_told(domain: str, numbers: list[int]) -> bool:
+            return await told(domain) == numbers
+
+        await link.ask("SET", FIRE, "somebody's note")
+        async with opened(tmp_path) as (box, file):
+            for position in range(1, 60):
+                owe(box, position, "fire.confirmed" if position in fires else "care.fall")
+            await box.spill(0)
+            monkeypatch.setattr(outbox, "READ_BYTES", 4 * len((await file.owed(STREAMS.sink, 0, 1))[0][1]))
+            asked = count_reads(file, monkeypatch)
+            rig = Rig(valkey.address, box)
+            async with rig.running():
+                await wait_until(lambda: is_told("care", falls))
+                count, retries = len(asked), rig.sink.retries
+                await wait_until(lambda: rig.sink.retries > retries + 3)
+                assert len(asked) == count  # nothing is read again to ask again
+                if not is_killed:
+                    await link.ask("DEL", FIRE)
+                    await wait_until(lambda: box.is_empty)
+        async with opened(tmp_path) as (box, _):
+            async with Rig(valkey.address, box).running():
+                owe(box, 60)
+                await wait_until(lambda: is_told("care", [*falls, 60]))
+                owe(box, 61, "fire.confirmed")
+                await link.ask("DEL", FIRE) if is_killed else None
+                await wait_until(lambda: box.is_empty)
+            assert (await told("fire"), await told("care")) == ([*fires, 61], [*falls, 60])
+
+
+def count_reads(file: StateFile, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the records behind which is read on disk from now on."""
+    asked: list[int] = []
+    ask = file.owed
+
+    async def owed(sink: str, after: int, limit_bytes: int) -> list[tuple[int, bytes]]:
+        asked.append(after)
+        return await ask(sink, after, limit_bytes)
+
+    monkeypatch.setattr(file, "owed", owed)
+    return asked
+
+
+async def test_what_lies_behind_a_record_is_found_on_disk_and_then_in_memory_a_portion_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(tmp_path) as (box, file):
-        asked: list[int] = []
-        ask = file.owed
 
-        async def owed(sink: str, after: int, limit_bytes: int) -> list[tuple[int, bytes]]:
-            asked.append(after)
-            return await ask(sink, after, limit_bytes)
+        async def more(after: int, items: int = 2) -> list[int]:
+            return [position for position, _ in await box.more(after=after, items=items)]
 
-        async def more(after: int) -> list[int]:
-            return [position for position, _ in await box.more(after=after, items=100)]
-
-        monkeypatch.setattr(file, "owed", owed)
         for position in range(1, 5):
             owe(box, position)
         await box.spill(0)
-        row = len((await ask(STREAMS.sink, 0, 1))[0][1])
+        row = len((await file.owed(STREAMS.sink, 0, 1))[0][1])
         monkeypatch.setattr(outbox, "READ_BYTES", 2 * row)
         assert [position for position, _ in await box.take(items=1, linger=NOW)] == [1, 2]
-        assert [await more(2), await more(2)] == [[], []]
-        assert asked == [0]
-        monkeypatch.setattr(outbox, "READ_BYTES", 5 * row)
-        assert await more(2) == [3, 4]
-        owe(box, 5)
-        owe(box, 6)
-        assert [await more(4), await more(6), await more(6)] == [[5, 6], [], []]
-        assert asked == [0, 2]
+        for position in (5, 6, 7):
+            owe(box, position)
+        assert [await more(0), await more(2), await more(3)] == [[1, 2], [3, 4], [4]]
+        assert [await more(4), await more(5), await more(6), await more(7)] == [[5, 6], [6, 7], [7], []]
+        await box.confirm(6, {})
+        assert [await more(6), await more(0)] == [[7], [7]]
         await box.spill(0)
-        owe(box, 7)
-        assert [await more(5), await more(6)] == [[6], [7]]
-        await box.confirm(7, {})
-        owe(box, 8)
-        assert [position for position, _ in await box.take(items=1, linger=NOW)] == [8]
-        await box.spill(0)
-        owe(box, 9)
-        await box.spill(0)
-        assert await more(8) == [9]
+        assert [position for position, _ in await box.take(items=1, linger=NOW)] == [7]
