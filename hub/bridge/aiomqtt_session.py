@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
 
 import aiomqtt
 import mqtt5
@@ -26,11 +27,13 @@ from hub.bridge.line import (
     SessionConfig,
     SessionCounts,
 )
+from hub.bridge.overtaken import UNANSWERED, Overtaken
 from hub.bridge.reconnect import End, stay_connected
-from hub.bridge.subscriptions import ANSWER_SECONDS, UNANSWERED
 from hub.bridge.topics import SYS_DROPPED
 from hub.clock import Clock
 from hub.model.heard import Delivery, Publish
+
+T = TypeVar("T")
 
 _log = structlog.get_logger()
 
@@ -38,9 +41,8 @@ _log = structlog.get_logger()
 class AiomqttSession:
     """A :class:`hub.model.heard.UplinkSession` that passes the same battery as MqttSession.
 
-    Weaker in four ways: it never learns what is settled, it drops a connection that stays paused for two keepalives, a
-    frame that paho cannot decode ends the connection, and a broker that does not answer SUBSCRIBE is left only when it
-    brings nothing either.
+    Weaker in three ways: it never learns what is settled, it drops a connection that stays paused for two keepalives,
+    and a frame that paho cannot decode ends the connection.
     """
 
     def __init__(self, config: SessionConfig, deliver: Deliver, clock: Clock) -> None:
@@ -53,7 +55,8 @@ class AiomqttSession:
         self._paused = False
         self._is_overslept = False
         self._may_listen = asyncio.Event()
-        self._patience: asyncio.Timeout | None = None
+        self._overtaken = Overtaken()
+        self._questions = 0
         self._changes: asyncio.Queue[tuple[list[str], list[str]]] = asyncio.Queue()
 
     @property
@@ -106,6 +109,7 @@ class AiomqttSession:
         try:
             async with client, paho_client.settling(client), asyncio.TaskGroup() as group:
                 group.create_task(self._greet(client), name=f"hub.bridge.{self.name}.greet")
+                group.create_task(self._beat(client), name=f"hub.bridge.{self.name}.beat")
                 await paho_client.watch(client)
         except* aiomqtt.MqttError as errors:
             reason = OVERSLEPT if self._is_overslept else paho_client.explain(errors.exceptions[0])
@@ -139,6 +143,8 @@ class AiomqttSession:
         paho_client.when_connected(client, self._accepted)
         paho_client.when_received(client, self._heard)
         paho_client.when_acked(client, self._marker_taken)
+        self._overtaken = Overtaken()
+        paho_client.when_pinged(client, self._overtaken.pinged, self._overtaken.ponged)
         return client
 
     def _accepted(self, session_present: bool, _receive_maximum: int) -> None:  # noqa: FBT001 -- a callback's shape
@@ -153,8 +159,6 @@ class AiomqttSession:
         client, hearing = self._client, self._hearing
         if client is None or hearing is None:
             return
-        if self._patience is not None and not self._patience.expired():
-            self._patience.reschedule(asyncio.get_running_loop().time() + ANSWER_SECONDS)
         end, other, _ = read_messages(memoryview(frame), 0, hearing.messages, room=1, reserved=hearing.reserved)
         if isinstance(other, Publish):
             self.counts.malformed_packets += 1
@@ -189,26 +193,36 @@ class AiomqttSession:
             await self._resubscribe(client, *await self._changes.get())
 
     async def _resubscribe(self, client: aiomqtt.Client, new: Sequence[str], gone: Sequence[str]) -> None:
-        """Subscribe to what is new, then unsubscribe from what is gone; a broker that answers neither is left."""
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS) as self._patience:
-                await self._ask(client, new, gone)
-        except TimeoutError as error:
-            self.counts.unanswered_subscriptions += 1
-            raise aiomqtt.MqttError(UNANSWERED) from error
-        finally:
-            self._patience = None
-
-    async def _ask(self, client: aiomqtt.Client, new: Sequence[str], gone: Sequence[str]) -> None:
+        """Subscribe to what is new, then unsubscribe from what is gone."""
         if new:
             wanted = [(pattern, self._options(pattern)) for pattern in new]
-            codes = await client.subscribe(wanted, timeout=math.inf)
+            codes = await self._answer_to(client.subscribe(wanted, timeout=math.inf))
             refused = [pattern for pattern, code in zip(new, codes, strict=False) if _is_failure(code)]
             if refused:
                 self.counts.refused_subscriptions += len(refused)
                 _log.error("subscriptions_refused", session=self.name, filters=refused)
         if gone:
-            await client.unsubscribe(list(gone), timeout=math.inf)
+            await self._answer_to(client.unsubscribe(list(gone), timeout=math.inf))
+
+    async def _answer_to(self, question: Awaitable[T]) -> T:
+        self._questions += 1
+        self._overtaken.asked(self._questions)
+        answer = await question
+        self._overtaken.answered(self._questions)
+        return answer
+
+    async def _beat(self, client: aiomqtt.Client) -> None:
+        """Leave a broker that answers pings and not what was asked before them; while paused nobody could tell."""
+        seconds = self._line.config.keepalive_seconds / 2
+        while True:
+            await self._clock.sleep(seconds)
+            if self._paused:
+                continue
+            if self._overtaken.listened(seconds):
+                self.counts.unanswered_subscriptions += 1
+                raise aiomqtt.MqttError(UNANSWERED)
+            if self._overtaken.is_waiting:
+                paho_client.ping(client)
 
     def _options(self, pattern: str) -> SubscribeOptions:
         if pattern == SYS_DROPPED:

@@ -13,6 +13,7 @@ from typing_extensions import override
 from hub.bridge.frames import Malformed, frame_bytes, pubacks, read_messages
 from hub.bridge.hearing import MAX_BYTES, MAX_MESSAGES, PATIENCE_SECONDS, PROBE, Hearing
 from hub.bridge.line import MARKER_EVERY_SECONDS, NEVER_EXPIRES, RECEIVE_MAXIMUM, SHORT_REST, Line
+from hub.bridge.overtaken import UNANSWERED
 from hub.bridge.plain_socket import read_waiting
 from hub.bridge.subscriptions import FAILURE, Subscriptions
 from hub.model.heard import Delivery, Publish
@@ -195,7 +196,7 @@ class Connection(asyncio.Protocol):
         match packet:
             case mqtt5.PingRespPacket():
                 self.hearing.acks.answered(asyncio.get_running_loop().time())
-                self._subscriptions.ponged()
+                self._subscriptions.overtaken.ponged()
             case mqtt5.PubAckPacket(reason_code=code):
                 if code == mqtt5.PubAckReasonCode.NO_MATCHING_SUBSCRIBERS:
                     self.hearing.tell(session_present=False)
@@ -311,8 +312,9 @@ class Connection(asyncio.Protocol):
         if self.hearing.acks.awaits_answer and not self._heard and not self._is_deaf:
             self.abort(f"no_answer: silent for {self._beat_seconds} s after a ping")
             return
-        if not self._is_deaf and (reason := self._subscriptions.listened(self._beat_seconds)):
-            self.abort(reason)
+        if not self._is_deaf and self._subscriptions.overtaken.listened(self._beat_seconds):
+            self._line.counts.unanswered_subscriptions += 1
+            self.abort(UNANSWERED)
             return
         self._heard = False
         if self.hearing.is_connected:
@@ -321,7 +323,7 @@ class Connection(asyncio.Protocol):
 
     def _ping(self) -> None:
         self.hearing.acks.pinged()
-        self._subscriptions.pinged()
+        self._subscriptions.overtaken.pinged()
         self._transport.write(_PINGREQ)
 
     def _later(self, seconds: float, step: Callable[[], None]) -> None:

@@ -14,12 +14,16 @@ from typing import Never
 
 import aiomqtt
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 TIMEOUT_SECONDS = 5.0
+NOBODY = "hub/_hub/nobody"
+"""A topic filter that nobody subscribes to: giving it up is a round trip."""
 _MAX_PACKET_IDS = 65_535
+_PINGREQ = 0xC0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,30 @@ def when_acked(client: aiomqtt.Client, heard: Callable[[int, str | None], None])
     client._client.on_publish = on_publish
 
 
+def when_pinged(client: aiomqtt.Client, sent: Callable[[], None], answered: Callable[[], None]) -> None:
+    """Call ``sent`` before each PINGREQ, also those that paho thinks of, and ``answered`` after each PINGRESP."""
+    paho = client._client
+    send, take = paho._send_simple_command, paho._handle_pingresp
+
+    def sending(command: int) -> MQTTErrorCode:
+        if command == _PINGREQ:
+            sent()
+        return send(command)
+
+    def taking() -> MQTTErrorCode:
+        code = take()
+        answered()
+        return code
+
+    paho._send_simple_command = sending  # type: ignore[method-assign] # paho calls nobody back
+    paho._handle_pingresp = taking  # type: ignore[method-assign]
+
+
+def ping(client: aiomqtt.Client) -> None:
+    """Send a PINGREQ of ours: paho does not end the connection when it stays unanswered."""
+    client._client._send_simple_command(_PINGREQ)
+
+
 def command_properties(*, expiry_seconds: int, response_topic: str, correlation: bytes) -> Properties:
     """Return what MQTT 5 says about a request: how long it may wait, where its answer goes, what the answer names.
 
@@ -137,7 +165,7 @@ async def settling(client: aiomqtt.Client) -> AsyncIterator[None]:
         yield
     except asyncio.CancelledError:
         with contextlib.suppress(aiomqtt.MqttError):
-            await client.unsubscribe("hub/_hub/nobody", timeout=TIMEOUT_SECONDS)  # any round trip will do
+            await client.unsubscribe(NOBODY, timeout=TIMEOUT_SECONDS)  # any round trip will do
         raise
 
 

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 
 import mqtt5
 import structlog
 
 from hub.bridge.line import Line
+from hub.bridge.overtaken import Overtaken
 from hub.bridge.topics import SYS_DROPPED
 
 FAILURE = 0x80  # compared as int: against its stub, the codec's enums are no IntEnum and have no order
-ANSWER_SECONDS = 20.0
-"""How long an answer may take that a ping sent behind its request has overtaken: a broker may hold it back until it has
-our acks of a whole window. Behind a backlog answers and pings wait alike, for minutes."""
-UNANSWERED = "no_suback: the broker answers pings, but not what was asked before them"
-"""Why a connection is left. As long as SUBSCRIBE is unanswered nobody can tell whether all is heard that should be."""
-
 _log = structlog.get_logger()
 
 
 class Subscriptions:
     """Makes the frames, remembers what was asked and refused; ``next_packet_id`` numbers them.
 
-    What is asked to be gone is remembered too, without filters, until it is answered.
+    What is asked to be gone is remembered too, without filters, until it is answered. ``overtaken`` knows what is not.
     """
 
     def __init__(self, line: Line, next_packet_id: Callable[[], int]) -> None:
         self._line = line
         self._next_packet_id = next_packet_id
         self._asked: dict[int, list[mqtt5.TopicFilter]] = {}
-        self._pinged: deque[list[int]] = deque()
-        self._overtaken: dict[int, float] = {}
+        self.overtaken = Overtaken()
         self._refused: list[mqtt5.TopicFilter] = []
 
     def change(self, new: Sequence[str], gone: Sequence[str]) -> bytes:
@@ -42,28 +35,10 @@ class Subscriptions:
             frames += mqtt5.UnsubscribePacket(self._ask([]), list(gone)).write()
         return frames
 
-    def pinged(self) -> None:
-        """Note that a ping was written behind what has been asked so far."""
-        self._pinged.append(list(self._asked))
-
-    def ponged(self) -> None:
-        """Note the answer to the oldest ping: what was asked before it should have been answered before it."""
-        for packet_id in self._pinged.popleft() if self._pinged else ():
-            if packet_id in self._asked:
-                self._overtaken.setdefault(packet_id, 0.0)
-
-    def listened(self, seconds: float) -> str:
-        """Note that answers could be heard for ``seconds`` more; return why to leave, when one is overdue."""
-        self._overtaken = {packet_id: waited + seconds for packet_id, waited in self._overtaken.items()}
-        if max(self._overtaken.values(), default=0.0) <= ANSWER_SECONDS:
-            return ""
-        self._line.counts.unanswered_subscriptions += 1
-        return UNANSWERED
-
     def answered(self, packet: mqtt5.SubAckPacket | mqtt5.UnsubAckPacket) -> bool:
         """Note the broker's answer; return whether to ask again, an ACL may be mended."""
         asked = self._asked.pop(packet.packet_id, [])
-        self._overtaken.pop(packet.packet_id, None)
+        self.overtaken.answered(packet.packet_id)
         refused = [wanted for wanted, code in zip(asked, packet.reason_codes, strict=False) if int(code) >= FAILURE]
         self._refused += refused
         if refused:
@@ -85,6 +60,7 @@ class Subscriptions:
     def _ask(self, wanted: list[mqtt5.TopicFilter]) -> int:
         packet_id = self._next_packet_id()
         self._asked[packet_id] = wanted
+        self.overtaken.asked(packet_id)
         return packet_id
 
     def _filter(self, pattern: str) -> mqtt5.TopicFilter:

@@ -52,10 +52,16 @@ class Ear:
     """
 
     def __init__(
-        self, factory: SessionFactory, settings: SessionConfig, *, acks: bool = True, journals: bool = True
+        self,
+        factory: SessionFactory,
+        settings: SessionConfig,
+        *,
+        acks: bool = True,
+        journals: bool = True,
+        clock: Clock | None = None,
     ) -> None:
         self.deliveries: list[Delivery] = []
-        self.session = factory(settings, self._hear, SystemClock())
+        self.session = factory(settings, self._hear, clock or SystemClock())
         self._acks = {Packets: acks, CaughtUp: acks, Connected: journals, Lost: False}
 
     async def __aenter__(self) -> Self:

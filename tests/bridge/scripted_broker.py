@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import mqtt5
 
+from hub.bridge.paho_client import NOBODY
 from tests.waiting import wait_until
 
 P = TypeVar("P")
@@ -16,7 +17,10 @@ _AT_LEAST_ONCE = mqtt5.QoS.AT_LEAST_ONCE
 
 
 class ScriptedBroker:
-    """Accepts, grants every subscription and answers pings unless told otherwise; keeps what it received, in order."""
+    """Accepts, grants every subscription and answers pings unless told otherwise; keeps what it received, in order.
+
+    UNSUBSCRIBE it answers only when that is the round trip with which a session on aiomqtt says goodbye.
+    """
 
     def __init__(self) -> None:
         self.port = 0
@@ -87,6 +91,8 @@ class ScriptedBroker:
             case mqtt5.SubscribePacket() if self.grants:
                 codes = [self.suback] * len(packet.topic_filters)
                 writer.write(mqtt5.SubAckPacket(packet.packet_id, codes).write())
+            case mqtt5.UnsubscribePacket(patterns=[pattern]) if pattern == NOBODY:
+                writer.write(mqtt5.UnsubAckPacket(packet.packet_id, [mqtt5.UnsubAckReasonCode.SUCCESS]).write())
             case mqtt5.PingReqPacket() if self.answers_pings:
                 writer.write(mqtt5.PingRespPacket().write())
             case mqtt5.PublishPacket() if self.returns_markers:
