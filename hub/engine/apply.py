@@ -118,6 +118,7 @@ class Engine(Core):
         session, clock = self._session(connected.session), self.state.clock
         clock.last_connection = max(clock.last_connection, connected.connection)
         session.connection, session.connected, session.caught_up = connected.connection, True, False
+        session.reheard, session.reheard_from, session.brings_new = {}, 0, False
         if not connected.session_present:
             self._ear.redelivery.forget(connected.session)
             clock.unsure_until = clock.awake(moment.t)

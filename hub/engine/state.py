@@ -35,12 +35,20 @@ BLINK_NS = 5_000_000_000
 
 
 class SessionState(msgspec.Struct):
-    """One MQTT session as the engine knows it."""
+    """One MQTT session as the engine knows it.
+
+    ``reheard`` is how far what each older connection left unsettled has come again on this one, and those before
+    ``reheard_from`` no more will; ``brings_new``: it has brought a message as sent before that none of them heard
+    (hub/engine/redelivery.py).
+    """
 
     connection: int = 0
     connected: bool = False
     caught_up: bool = False
     has_connected: bool = False
+    reheard: dict[int, int] = {}
+    reheard_from: int = 0
+    brings_new: bool = False
 
 
 class Clock(msgspec.Struct):

@@ -12,10 +12,11 @@ import msgspec
 from hub.model.heard import Heard
 
 
-class Unsettled(msgspec.Struct, dict=True):
+class Unsettled(msgspec.Struct, dict=True, kw_only=True):
     """Messages of one batch whose ack the broker may not have taken: [packet id, digest of topic and payload].
 
-    ``last`` numbers its last message within the connection. ``heard`` is not encoded: it decodes the packets once more,
+    ``last`` numbers its last message within the connection; ``again`` of them, the first, came as sent before.
+    ``heard`` is not encoded: it decodes the packets once more,
     and the digests are made (0.9 us each), when a checkpoint or a redelivery asks, which for most batches is never.
     Keeping the decoded messages instead cost 60 MB at 70,000 a second.
     """
@@ -23,6 +24,7 @@ class Unsettled(msgspec.Struct, dict=True):
     session: str
     connection: int
     last: int
+    again: int = 0
     messages: list[tuple[int, bytes]]
 
     heard: ClassVar[partial[Sequence[Heard]] | None] = None
@@ -39,7 +41,9 @@ class Unsettled(msgspec.Struct, dict=True):
     def fill(self) -> list[tuple[int, bytes]]:
         """Return the messages, digesting what was heard the first time."""
         if self.heard is not None:
-            self.messages = [(m.packet_id, digest_of(m)) for m in self.heard() if m.packet_id is not None]
+            heard = [(m, m.packet_id) for m in self.heard() if m.packet_id is not None]
+            self.messages = [(packet_id, digest_of(message)) for message, packet_id in heard]
+            self.again = sum(message.duplicate for message, _ in heard)
             self.__dict__["heard"] = None
         return self.messages
 
