@@ -15,7 +15,8 @@ from hub.ui.desk.desk import AsJson
 from hub.ui.installing.asking import TLS_PORT, Flags, choose, refuse_change
 from hub.ui.installing.belonging import account_of
 from hub.ui.installing.choices import remembered, secrets_of
-from hub.ui.installing.files import Outcome, Written, install
+from hub.ui.installing.files import Outcome, Written, give_to, install
+from hub.ui.installing.guarding import guarded
 from hub.ui.printing import say_json, say_table
 
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@-]+")
@@ -61,17 +62,21 @@ def init(
         tls_port=tls_port,
         yes=yes,
     )
-    written = _made(directory.absolute(), flags, user or account_of(directory / "hub.toml"))
-    if as_json:
-        say_json([{**asdict(each), "file": str(each.file)} for each in written])
-    else:
-        _say(directory.absolute(), written)
-
-
-def _made(directory: Path, flags: Flags, account: str) -> list[Written]:
+    directory = directory.absolute()
     if not PLAIN_PATH.fullmatch(str(directory)):
         hint = "letters, digits and / . _ + @ - only: mosquitto, Redis and systemd each quote in ways of their own"
         raise ConfigError("path_invalid", "cannot be written into every file as it is", file=str(directory), hint=hint)
+    with guarded(directory):
+        account = user or account_of(directory / "hub.toml")
+        written = _made(directory, flags, account)
+    give_to(directory, account)
+    if as_json:
+        say_json([{**asdict(each), "file": str(each.file)} for each in written])
+    else:
+        _say(directory, written)
+
+
+def _made(directory: Path, flags: Flags, account: str) -> list[Written]:
     known = remembered(directory, account)
     if known is None:
         if directory.is_dir() and any(directory.iterdir()):

@@ -21,7 +21,7 @@ from hub.registry.brokers.mosquitto import Mosquitto
 from hub.registry.brokers.mosquitto_files import Listeners, configuration
 from hub.registry.hashing import PASSWORD_ROUNDS, hash_secret
 from hub.services.valkey import valkey_conf
-from hub.ui.installing.belonging import give
+from hub.ui.installing.belonging import ROOT, give
 from hub.ui.installing.choices import NOTIFY_PORT, Choices, RedisChoice, Secrets, section, values_of
 from hub.ui.installing.readme import readme
 from hub.ui.installing.units import units
@@ -57,13 +57,16 @@ class _Planned:
 
 
 def install(directory: Path, choices: Choices, secrets: Secrets) -> list[Written]:
-    """Make what is missing of an installation, and tell of every file; nothing that exists is changed."""
+    """Make what is missing of an installation, and tell of every file; nothing that exists is changed.
+
+    As root, who gives it to its account afterwards, in a guarded directory.
+    """
     directory.mkdir(parents=True, exist_ok=True, mode=0o750)
-    _give(directory, choices.account)
     for name in ("data", "device_profiles", "rules", "notify"):
         (directory / name).mkdir(exist_ok=True, mode=0o750)
     (directory / "broker").mkdir(exist_ok=True, mode=0o700)
-    _give(directory, choices.account)  # what is written into the broker's depends on whose it is
+    if (owner := _another(choices.account)) is not None:  # what is written there depends on whose it is
+        os.chown(directory / "broker", owner, -1)
     planned = [*_settings(directory, choices, secrets), *_redis(directory, choices, secrets)]
     planned += [
         _Planned(file=f"systemd/{name}", text=text, mode=PUBLIC, what="systemd unit / systemd 单元")
@@ -77,8 +80,17 @@ def install(directory: Path, choices: Choices, secrets: Secrets) -> list[Written
     written = [_put(directory / each.file, each) for each in planned]
     written[0] = replace(written[0], lacks=_lacking(planned[0].text, values_of(directory)))
     written[2:2] = _broker(directory / "broker", choices, secrets)
-    _give(directory, choices.account)
     return written
+
+
+def give_to(directory: Path, account: str) -> None:
+    """Let everything belong to the account that the units run as, when it is another than ours."""
+    if (owner := _another(account)) is not None:
+        give(directory, owner)
+
+
+def _another(account: str) -> int | None:
+    return pwd.getpwnam(account).pw_uid if os.geteuid() == ROOT and account != "root" else None
 
 
 def _settings(directory: Path, choices: Choices, secrets: Secrets) -> Iterator[_Planned]:
@@ -210,9 +222,3 @@ def _put(path: Path, planned: _Planned) -> Written:
         os.fsync(descriptor)
     draft.replace(path)
     return Written(file=path, outcome=Outcome.CREATED, what=planned.what)
-
-
-def _give(directory: Path, account: str) -> None:
-    """Let everything belong to the account that the units run as, when it is another than ours."""
-    if os.geteuid() == 0 and account != "root":
-        give(directory, pwd.getpwnam(account).pw_uid)
