@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-READ_BYTES = 512 * 1024  # of 40 ms at 110,000 messages a second
+READ_BYTES = 640 * 1024  # of 50 ms at 110,000 messages a second
 
 
 def read_waiting(transport: asyncio.Transport) -> bytes:

@@ -87,6 +87,7 @@ class Journal:
         self._unmeasured_bytes = 0
         self._names = NOTHING_NAMED
         self._laid: dict[str, int] = {}
+        self._front = (0, 0)
         self.id = ""
         self.first = 1
         self.last = 0
@@ -250,14 +251,20 @@ class Journal:
             self._laid |= dict.fromkeys(some, position)
 
     def _trim(self, connection: sqlite3.Connection, trim_to: int, oldest: int | None, appended: int) -> tuple[int, int]:
-        """Remove a few records from the front (any age for None); return how many, and the first that stays."""
-        if trim_to < self.first:
+        """Remove a few records from the front (any age for None); return how many, and the first that stays.
+
+        While that one is known to be too young nobody looks: 25 of an append's 600 us.
+        """
+        position, received_at = self._front
+        is_young = oldest is not None and position == self.first and received_at >= oldest
+        if is_young or trim_to < self.first:
             return 0, self.first
         front = connection.execute(
             "SELECT position, received_at FROM records WHERE position <= ? ORDER BY position LIMIT ?",
             (trim_to, ROWS_PER_TRIM + 2 * appended),
         ).fetchall()
         old = list(takewhile(lambda row: oldest is None or row[1] < oldest, front))
+        self._front = (*front, (0, 0))[len(old)]
         if not old:
             return 0, self.first
         connection.execute("DELETE FROM records WHERE position <= ?", (old[-1][0],))

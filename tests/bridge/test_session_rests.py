@@ -98,3 +98,13 @@ def test_little_and_a_flood_are_followed_by_a_longer_rest_unless_somebody_attend
 def test_ten_thousand_a_second_are_no_flood_even_behind_the_rest_of_one() -> None:
     brought = int(10_000 * PACKET_BYTES * LONG.total_seconds())
     assert PATIENT.after(brought, attends=False) == MUCH
+
+
+def test_no_message_waits_for_more_than_half_of_the_time_in_which_a_door_is_to_be_held() -> None:
+    within = timedelta(milliseconds=100)  # issue 5: an e-bike is in the elevator, and its door stays open
+    assert max(PATIENT) <= within / 2
+
+
+def test_a_session_that_hears_little_reads_twenty_times_a_second_at_most() -> None:
+    """Each read is a batch, and a batch 1 ms of CPU whatever it brings."""
+    assert timedelta(seconds=1) / PATIENT.after(1_000 * PACKET_BYTES // 20, attends=False) <= 20

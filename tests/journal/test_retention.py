@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hub.errors import UnavailableError
+from hub.journal import journal as journal_module
 from hub.journal.journal import Journal
 from hub.journal.room import AMPLE_BYTES, LOOK_EVERY_NS, RESERVED_BYTES, Room
 from hub.model.records import Outcome, OutcomeKind, Record, Tick
@@ -72,6 +73,38 @@ async def test_trimming_looks_at_the_front_only(tmp_path: Path) -> None:
         await opened.append([record(n, Tick(), at=START if n == 2 else START + 9 * SECOND) for n in range(1, 5)])
         await opened.append([record(5, Tick())], trim_to=4, limits=(START + 8 * SECOND, 0))
         assert (opened.first, opened.trimmed_records) == (1, 0)
+
+
+async def test_while_the_first_record_is_too_young_to_go_an_append_is_three_statements(tmp_path: Path) -> None:
+    said: list[str] = []
+    async with journal(tmp_path) as opened:
+        await opened.append(noise(1, 4))
+        await opened.append([record(5, Tick())], trim_to=4, limits=(START + 3 * SECOND, 0))
+        assert opened.first == 3
+        opened._file._connection.set_trace_callback(said.append)  # type: ignore[union-attr] # noqa: SLF001 -- it is open, and tells nobody
+        for position in (6, 7):
+            await opened.append([record(position, Tick())], trim_to=4, limits=(START + 3 * SECOND, 0))
+        assert [words.split()[0] for words in said] == ["BEGIN", "INSERT", "COMMIT"] * 2
+        await opened.append([record(8, Tick())], trim_to=4, limits=(START + 4 * SECOND, 0))
+        assert opened.first == 4
+
+
+async def test_what_an_append_would_have_removed_that_failed_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        raise UnavailableError("disk_full")
+
+    limits = (START + 3 * SECOND, 0)
+    async with journal(tmp_path) as opened:
+        await opened.append(noise(1, 4))
+        monkeypatch.setattr(journal_module, "sweep_bodies", fail)  # behind the trimming, before the COMMIT
+        with pytest.raises(UnavailableError, match="disk_full"):
+            await opened.append([record(5, Tick())], trim_to=4, limits=limits)
+        assert [one.position for one in await everything(opened)] == [1, 2, 3, 4]
+        await opened.append([record(5, Tick())], trim_to=4, limits=limits)
+        assert [one.position for one in await everything(opened)] == [3, 4, 5]
 
 
 async def test_a_trimmed_journal_goes_on_where_it_was(tmp_path: Path) -> None:
