@@ -132,6 +132,31 @@ def test_a_comment_becomes_part_of_the_history_of_its_alarm(at: Burning) -> None
     assert shown["history"][1]["data"]["comment"] == "有人在煎鱼"
 
 
+def test_a_dossier_holds_the_bytes_the_rule_and_who_did_what_and_tells_when_it_was_changed(
+    at: Burning, tmp_path: Path
+) -> None:
+    alarm = at.burn()
+    at("alarms", "ack", alarm["id"], "--as", "li")
+    at.until("alarms", "show", alarm["id"], meets=lambda found: found["alarm"]["acknowledged_by"] == "li")
+    at.until("audit", "--what", "control.ack", meets=bool)
+    file = tmp_path / "the14th.jsonl"
+    made = at("alarms", "dossier", alarm["id"], str(file))
+    assert made["proven"] is True
+    lines = [orjson.loads(line) for line in file.read_bytes().splitlines()]
+    assert [lines[0]["what"], lines[1]["what"], lines[-1]["what"]] == ["about", "proof", "seal"]
+    proof = lines[1]["body"]
+    assert bytes.fromhex(proof["causes"][0]["payload"]) == FIRE
+    assert proof["rule"]["rule"] == "smoke-latched"
+    happened = [line["body"]["transition"] for line in lines if line["what"] == "event"]
+    assert {"raised", "acknowledged"} <= set(happened)
+    assert "li" in {line["body"]["actor"] for line in lines if line["what"] == "asked"}
+
+    whole = at("alarms", "verify", str(file), "--key", made["public_key"])
+    assert (whole["digest"], whole["about"]["event"]) == (made["digest"], alarm["id"])
+    file.write_bytes(file.read_bytes().replace(b'"li"', b'"wu"', 1))
+    assert "[dossier_broken]" in at.refused("alarms", "verify", str(file))
+
+
 def test_a_comment_without_words_is_refused(at: Burning) -> None:
     alarm = at.burn()
     said = at.said("alarms", "comment", alarm["id"], " ")

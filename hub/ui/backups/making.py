@@ -34,7 +34,7 @@ from hub.yaml_documents import load_documents
 
 PAGES = 256
 ATTEMPTS = 3
-KEY_FILES = ("pseudonyms.key", "authority/ca.key", "authority/ca.crt", "forward/*/secret")
+KEY_FILES = ("pseudonyms.key", "dossier.key", "authority/ca.key", "authority/ca.crt", "forward/*/secret")
 """What a data directory holds that is secret: the key of pseudonyms, who signs certificates, what signs webhooks."""
 
 

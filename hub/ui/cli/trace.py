@@ -52,21 +52,26 @@ def trace(
     """
     desk = desk_of(context)
     veil = veil_of(desk, "event", f"event/{event}", unmask=unmask, reason=reason)
-    atlas, it, after = asyncio.run(_find(desk, event))
+    atlas, it, after = asyncio.run(find(desk, event))
     if is_of_city(it):
         tell_comparison(desk, atlas, veil.told(it), veil, as_json=as_json)
         return
-    files = asyncio.run(desk_for(desk, it.site)).here.files_dir
-    tape = tape_of(files)
-    with bar("doing it again", tape.begins_at, max(tape.begins_at + 1, min(it.time, tape.ends_at))) as progress:
-        found = gather(tape, checkpoints(files, tape), it, progress)
-    found, it, after = _veiled(veil, found), veil.told(it), [veil.told(each) for each in after]
+    found = again(desk, veil, it)
+    it, after = veil.told(it), [veil.told(each) for each in after]
     if as_json:
-        say_json(_document(veil, it, found, after))
+        say_json({**document_of(veil, it, found), "story": [msgspec.to_builtins(each) for each in after]})
     else:
         _say(atlas, veil, it, found, after)
     if not found.is_proven:
         raise typer.Exit(EXIT_FAILED)
+
+
+def again(desk: Desk, veil: Veil, it: Event) -> Evidence:
+    """Do again what led to an event of a site; return it as people may see it."""
+    files = asyncio.run(desk_for(desk, it.site)).here.files_dir
+    tape = tape_of(files)
+    with bar("doing it again", tape.begins_at, max(tape.begins_at + 1, min(it.time, tape.ends_at))) as progress:
+        return _veiled(veil, gather(tape, checkpoints(files, tape), it, progress))
 
 
 def _veiled(veil: Veil, found: Evidence) -> Evidence:
@@ -79,7 +84,8 @@ def _veiled(veil: Veil, found: Evidence) -> Evidence:
     )
 
 
-async def _find(desk: Desk, prefix: str) -> tuple[Atlas, Event, list[Event]]:
+async def find(desk: Desk, prefix: str) -> tuple[Atlas, Event, list[Event]]:
+    """Return the event whose id begins so, and what belongs to its alarm; ConfigError ``event_unknown`` and such."""
     atlas = await Atlas.open(desk)
     async with desk.redis() as link:
         history = History(desk, link, atlas)
@@ -169,7 +175,8 @@ def _span(nanoseconds: int) -> str:
     return write_duration(timedelta(milliseconds=nanoseconds // 1_000_000))
 
 
-def _document(veil: Veil, it: Event, found: Evidence, after: Sequence[Event]) -> dict[str, object]:
+def document_of(veil: Veil, it: Event, found: Evidence) -> dict[str, object]:
+    """Return the proof of an event for programs."""
     plain = msgspec.to_builtins
     return {
         "event": plain(it),
@@ -193,7 +200,6 @@ def _document(veil: Veil, it: Event, found: Evidence, after: Sequence[Event]) ->
             for term in found.terms
         ],
         "rule": None if found.rule is None else orjson.loads(write_rule(found.rule)),
-        "story": [plain(each) for each in after],
     }
 
 

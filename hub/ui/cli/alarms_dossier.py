@@ -1,0 +1,138 @@
+"""``hub alarms dossier`` and ``verify``: what happened and why, in one file that nobody can change unseen."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from hub import __version__
+from hub.errors import ConfigError
+from hub.model.effects import Event
+from hub.outward.standing import ledgers_in, read_lines
+from hub.registry import audit
+from hub.registry.author import os_user
+from hub.registry.registry import Registry
+from hub.ui.cli.devices_credentials import new_file
+from hub.ui.cli.trace import again, document_of, find, verdict
+from hub.ui.cli.trace_city import is_of_city
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
+from hub.ui.desk.personal import Reason, Unmask, veil_of
+from hub.ui.dossiers import Whole, key_of, opened, public_key_of, sealed
+from hub.ui.printing import say_done
+from hub.ui.words import moment
+from hub.veil import Veil
+
+AFTERWARDS_NS = 86_400_000_000_000
+"""So long after its last event people still answer for an alarm."""
+MOST = 100_000
+LIMITS = {
+    "en": "Sealed is what this file holds, from the moment it was made. The journal is not signed as it is heard: that "
+    "its bytes are those of the device rests on who could write on that machine before. Have the digest of this "
+    "file time-stamped by a third party at once.",
+    "zh": "本文件自生成之时起被封存。日志在接收时并未签名：其内容是否为设备所发，取决于此前何人能写入该机器。"
+    "请立即由第三方对本文件摘要加盖时间戳。",
+}
+
+
+def dossier(
+    context: typer.Context,
+    alarm: Annotated[str, typer.Argument(help="The beginning of its id, or of an event's.")],
+    file: Annotated[Path, typer.Argument(help="A new file: a JSON document a line.")],
+    *,
+    unmask: Unmask = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write into one sealed file what happened and why: bytes, values, rule, commands, who was told, who did what.
+
+    It is done again as by `hub trace`; exit 1 when that does not bring the same (the file says so, too). What is
+    personal is masked unless --unmask. `hub alarms verify FILE` tells everybody, on any machine, whether it is whole.
+    """
+    desk = desk_of(context)
+    veil = veil_of(desk, "alarm", f"alarm/{alarm}", unmask=unmask, reason=reason)
+    _, it, after = asyncio.run(find(desk, alarm))
+    if is_of_city(it):
+        raise ConfigError("dossier_of_city", "it crosses sites: no journal holds it", hint=f"hub trace {alarm}")
+    found = again(desk, veil, it)
+    key = key_of(desk.settings.data_dir)
+    head = {
+        "made_at": moment(desk.clock.wall_ns()),
+        "by": desk.actor or os_user(),
+        "hub": __version__,
+        "site": it.site,
+        "event": it.id,
+        "verdict": verdict(found),
+        "limits": LIMITS,
+    }
+    pieces = [("about", head), ("proof", document_of(veil, veil.told(it), found)), *_what_came(desk, veil, it, after)]
+    data = sealed(pieces, key)
+    with new_file(file) as descriptor, os.fdopen(os.dup(descriptor), "wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(descriptor)
+    document = {"file": str(file), "lines": len(pieces), "proven": found.is_proven, "public_key": public_key_of(key)}
+    whole = opened(data)
+    say_done(f"{file}: {verdict(found)}\n{_sentence(whole)}", {**document, "digest": whole.digest}, as_json=as_json)
+    if not found.is_proven:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="What `hub alarms dossier` wrote.")],
+    *,
+    key: Annotated[str, typer.Option(help="The key that must have sealed it, as it was written down then.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Tell whether a dossier is as it was written; exit 2 names the line that is not. It needs no installation."""
+    try:
+        whole = opened(file.read_bytes())
+    except OSError as error:
+        raise ConfigError("file_unreadable", str(error.strerror), file=str(file)) from error
+    except ConfigError as error:
+        error.fields["file"] = str(file)
+        raise
+    if key and key.lower() != whole.public_key:
+        message = f"it is whole, and sealed by another key: {whole.public_key}"
+        raise ConfigError("dossier_of_another", message, file=str(file), hint="whose installation wrote it?")
+    document = {
+        "lines": len(whole.lines),
+        "digest": whole.digest,
+        "public_key": whole.public_key,
+        "about": _head(whole),
+    }
+    say_done(f"whole / 完整\n{_sentence(whole)}", document, as_json=as_json)
+
+
+def _sentence(whole: Whole) -> str:
+    return f"{len(whole.lines)} lines, sealed / 已封存  {whole.digest}\nby the key / 密钥  {whole.public_key}"
+
+
+def _head(whole: Whole) -> object:
+    return whole.lines[0]["body"] if whole.lines else {}
+
+
+def _what_came(desk: Desk, veil: Veil, it: Event, after: Sequence[Event]) -> Iterator[tuple[str, object]]:
+    story = after or [it]
+    yield from (("event", msgspec.to_builtins(veil.told(each))) for each in story)
+    ids = {each.id for each in story}
+    for ledger in ledgers_in(desk.settings.data_dir):
+        lines = read_lines(ledger, state=None, limit=MOST)
+        yield from (("told", {"by": ledger.name, **asdict(line)}) for line in lines if line.event in ids)
+    named = {it.key, it.id, *(str(each.data["id"]) for each in story if "id" in each.data)}
+    for line in desk.in_registry(lambda registry: _audited(registry, story)):
+        if named & {str(value) for value in (line.after or {}).values()}:
+            yield "asked", asdict(line)
+
+
+async def _audited(registry: Registry, story: Sequence[Event]) -> list[audit.Line]:
+    """Return what people asked of hubs since the alarm began, oldest first."""
+    async with registry.transaction() as connection:
+        found = await audit.lines(connection, since=story[0].time, what="control", limit=MOST)
+    return [line for line in found[::-1] if line.at <= story[-1].time + AFTERWARDS_NS]

@@ -1,0 +1,58 @@
+"""Dossiers: whoever changes, takes out, puts in or moves a line, or seals it anew, is found out."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hub.errors import ConfigError
+from hub.ui.dossiers import KEY, key_of, opened, public_key_of, sealed
+from tests.ui.conftest import Cli
+
+PIECES = [("about", {"event": "a1"}), ("proof", {"causes": ["0117"]}), ("event", {"by": "李"})]
+OURS = Ed25519PrivateKey.generate()
+WHOLE = sealed(PIECES, OURS)
+LINES = WHOLE.splitlines(keepends=True)
+
+
+def test_what_was_sealed_is_read_again_with_whose_key_it_was() -> None:
+    whole = opened(WHOLE)
+    assert [(line["what"], line["body"]) for line in whole.lines] == PIECES
+    assert whole.public_key == public_key_of(OURS)
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        (b"".join([LINES[0].replace(b"a1", b"a2"), *LINES[1:]]), 2),
+        (b"".join([LINES[0], *LINES[2:]]), 2),
+        (b"".join([LINES[1], LINES[0], *LINES[2:]]), 1),
+        (b"".join([*LINES[:2], LINES[2].replace(b"}\n", b"} \n"), LINES[3]]), 4),
+        (b"".join(LINES[:-1]), 4),
+        (b"".join([*LINES, LINES[2]]), 4),
+        (b"".join([*LINES[:-1], sealed([], OURS)]), 4),
+        (b"garbage\n", 1),
+        (b"", 1),
+    ],
+)
+def test_what_was_changed_is_refused_with_the_line(changed: bytes, line: int) -> None:
+    with pytest.raises(ConfigError, match="dossier_broken") as caught:
+        opened(changed)
+    assert caught.value.line == line
+
+
+def test_a_seal_of_somebody_else_is_no_seal_of_ours(cli: Cli, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs.jsonl"
+    theirs.write_bytes(sealed(PIECES, Ed25519PrivateKey.generate()))
+    assert cli("alarms", "verify", str(theirs)).code == 0
+    said = cli("alarms", "verify", str(theirs), "--key", public_key_of(OURS))
+    assert (said.code, "[dossier_of_another]" in said.err) == (2, True)
+
+
+def test_an_installation_seals_with_one_key_that_only_it_can_read(tmp_path: Path) -> None:
+    first = key_of(tmp_path)
+    assert public_key_of(key_of(tmp_path)) == public_key_of(first)
+    assert stat.S_IMODE((tmp_path / KEY).stat().st_mode) == 0o600
