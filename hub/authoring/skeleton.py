@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from hub.authoring.anatomy import Anatomy
 from hub.authoring.leaves import Leaf
+from hub.authoring.supposing import supposed
 from hub.catalogue import NUMBERS, Kind, Property, Type
 from hub.errors import ConfigError, PoisonError
 from hub.model.values import Scalar
@@ -154,9 +155,7 @@ def _draft_of_leaves(kind: Kind, words: Mapping[str, object], documents: Sequenc
             chosen[path] = name
     properties = {name: _source(kind.properties[name], path, seen[path]) for path, name in chosen.items()}
     doubts = [
-        f"path {path} ({_shown(raws)}): a property, a signal, or nothing?"
-        for path, raws in seen.items()
-        if path not in chosen
+        f"path {path} ({_shown(raws)}): {supposed(path, raws)}" for path, raws in seen.items() if path not in chosen
     ]
     return _Draft(payload=words, properties=properties, doubts=doubts)
 

@@ -14,6 +14,7 @@ from typing_extensions import override
 from hub.catalogue import Kind, Type, Typed, Words
 from hub.errors import ConfigError
 from hub.model.values import Scalar
+from hub.normalize.codecs.frames import CHECKSUMS, checksum
 from hub.normalize.encode import encode_command
 from hub.normalize.sources import Condition, Paths, PathSource
 
@@ -22,7 +23,7 @@ OWN = (ID, PART, EXPIRES_AT, SENT_AT)
 """What every command has besides its arguments: times in wall-clock ms, of the part its number."""
 
 _HOLE = re.compile(
-    r"\{(?P<name>[a-z][a-z0-9_]*)(?:\.(?P<unit>ms|s|min|h|iso))?(?::(?P<layout>u8|u16le|u16be|u32le|text))?\}"
+    r"\{(?P<name>[a-z][a-z0-9_]*)(?:\.(?P<unit>ms|s|min|h|iso))?(?::(?P<layout>u8|u16le|u16be|u32le|u32be|text))?\}"
 )
 _UNITS = {
     "ms": timedelta(milliseconds=1),
@@ -31,12 +32,14 @@ _UNITS = {
     "h": timedelta(hours=1),
 }
 _TEXT = "text"
-_SIZES = {"u8": 1, "u16le": 2, "u16be": 2, "u32le": 4}
+_SIZES = {"u8": 1, "u16le": 2, "u16be": 2, "u32le": 4, "u32be": 4}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"[0-9]+$")
 
 Held = Mapping[str, Scalar | timedelta]
 Fill = Callable[[Held], object]
+Part = Callable[[Held, bytes], bytes]
+"""A piece of a frame, which may depend on the bytes before it."""
 
 
 class Downlink(Words):
@@ -47,7 +50,8 @@ class Downlink(Words):
     ``{name}`` stands for an argument, a parameter of the installation, or ``id``, ``part`` (its number), ``sent_at``
     and ``expires_at`` (ms; ``{sent_at.iso}`` is ISO 8601 in UTC). A JSON text that is nothing but one hole becomes the
     value itself, with ``:text`` its text. A duration names its unit, ``{ttl.s}``; a number in hex its layout,
-    ``{ttl.s:u16le}``. ``confirm`` is what this model reports when it is done, where that is not what its kind asks;
+    ``{ttl.s:u16le}``, and ``{crc16_modbus}`` (``crc16_ccitt``, ``xor8``, ``sum8``, ``sum8_zero``) is the checksum of
+    all bytes before it. ``confirm`` is what this model reports when it is done, where that is not what its kind asks;
     false: nothing that it reports ever shows it, and its own word is the last.
     """
 
@@ -181,29 +185,38 @@ class _Holes:
 
     def hex(self, template: str) -> Callable[[Held], bytes]:
         """Return what fills hexadecimal bytes; a number that its layout cannot hold is cut to its largest."""
-        parts: list[Callable[[Held], bytes]] = []
+        parts: list[Part] = []
         position = 0
         for match in _HOLE.finditer(template):
-            parts += [self._constant(template[position : match.start()]), self._number(match)]
+            is_sum = match[0] == f"{{{match['name']}}}" and match["name"] in CHECKSUMS
+            parts.append(self._constant(template[position : match.start()]))
+            parts.append(_sum_of(match["name"]) if is_sum else self._number(match))
             position = match.end()
         parts.append(self._constant(template[position:]))
-        return lambda held: b"".join(part(held) for part in parts)
 
-    def _constant(self, text: str) -> Callable[[Held], bytes]:
+        def fill(held: Held) -> bytes:
+            data = b""
+            for part in parts:
+                data += part(held, data)
+            return data
+
+        return fill
+
+    def _constant(self, text: str) -> Part:
         try:
             data = bytes.fromhex(text)
         except ValueError:
             raise ConfigError("bad_template", f"{text!r} is not hexadecimal") from None
-        return lambda _: data
+        return lambda _held, _before: data
 
-    def _number(self, match: re.Match[str]) -> Callable[[Held], bytes]:
+    def _number(self, match: re.Match[str]) -> Part:
         if match["layout"] not in _SIZES:
             raise ConfigError("bad_template", f"{match[0]} in hex names its layout, such as :u8")
         size = _SIZES[match["layout"]]
         order: Literal["little", "big"] = "big" if match["layout"].endswith("be") else "little"
         value, largest = self._value(match), (1 << 8 * size) - 1
 
-        def fill(held: Held) -> bytes:
+        def fill(held: Held, _before: bytes) -> bytes:
             number = value(held)
             whole = int(number) if isinstance(number, int | float) else 0
             return min(max(whole, 0), largest).to_bytes(size, order)
@@ -227,6 +240,10 @@ class _Holes:
             return lambda held: held.get(name, "")
         step = _UNITS.get(unit, _UNITS["s"])
         return lambda held: _in_steps(held.get(name), step)
+
+
+def _sum_of(name: str) -> Part:
+    return lambda _held, before: checksum(name, before)
 
 
 def _in_steps(value: object, step: timedelta) -> int:

@@ -96,3 +96,21 @@ def test_every_line_that_somebody_must_decide_is_marked(tmp_path: Path) -> None:
 def test_bytes_that_are_no_text_are_an_example_in_hexadecimal(tmp_path: Path) -> None:
     _, text = begun(tmp_path, "smoke_sensor", b"\x00\xff\x10")
     assert 'payload: {hex: "00FF10"}' in text
+
+
+METER = (
+    '{"表号": "850012345678", "内容": {"起始时间": "2026-11-28 00:00:00", "数据": "JBhE1hIAAABE1hIAAwA="},'
+    ' "信号": 65535, "at": 1764327600, "raw": "01A4FF00", "备注": "正常"}'
+)
+
+
+def test_what_looks_like_a_moment_like_packed_bytes_or_like_unknown_is_proposed_as_that(tmp_path: Path) -> None:
+    text = begun(tmp_path, "water_meter", METER.encode())[1]
+    assert 'time: {from: [{path: 内容.起始时间, format: "%Y-%m-%d %H:%M:%S"}]}' in text
+    assert "inside: {D: {path: 内容.数据, as: base64}}}, 14 bytes" in text
+    assert "inside: {D: {path: raw, as: hex}}}, 4 bytes" in text
+    assert "{path: at, format: unix}" in text
+    assert "Does 65535 mean unknown?" in text
+    assert all(
+        f'path {name} ("{said}"): a property' in text for name, said in (("表号", "850012345678"), ("备注", "正常"))
+    )

@@ -155,3 +155,26 @@ def test_an_answer_says_whether_the_door_was_opened() -> None:
 
 def test_a_profile_without_replies_reads_none() -> None:
     assert compile_reply(PROFILES["milesight/gs524n"]) is None
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        # Modbus RTU, write 3 to register 1 of unit 17; the CRC computed bit by bit, apart from our table.
+        ("11 06 00 01 {floor:u16be} {crc16_modbus}", "110600010003 9A9B"),
+        ("7E {floor:u8} {xor8} 7E", "7E03 7D 7E"),
+        ("A5 {floor:u32be} {sum8}", "A500000003 A8"),
+        ("A5 {floor:u8} {sum8_zero}", "A503 58"),
+        (
+            "31 32 33 34 35 36 37 38 39 {crc16_ccitt}",
+            "313233343536373839 29B1",
+        ),  # the check value of CRC-16/CCITT-FALSE
+    ],
+)
+def test_a_frame_ends_in_the_checksum_of_what_stands_before_it(template: str, expected: str) -> None:
+    assert encoded("elevator", "call_car", {"hex": template}, args={"floor": 3}) == bytes.fromhex(expected)
+
+
+def test_a_checksum_is_one_of_bytes_and_has_no_layout() -> None:
+    with pytest.raises(ConfigError, match="bad_template"):
+        encoded("elevator", "call_car", {"hex": "11 {crc16_modbus:u16be}"}, args={"floor": 3})

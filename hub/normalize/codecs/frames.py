@@ -148,3 +148,13 @@ _ALGORITHMS: dict[str, tuple[Callable[[bytes], int], int, str]] = {
     "crc16_ccitt": (_crc16_ccitt, 2, "big"),
 }
 """What a checksum is computed with, its size in bytes and their order."""
+
+CHECKSUMS = frozenset({*_ALGORITHMS, "sum8_zero"})
+
+
+def checksum(name: str, data: bytes) -> bytes:
+    """Return the bytes that stand behind ``data`` in a frame whose checksum is ``name``, one of CHECKSUMS."""
+    if name == "sum8_zero":
+        return bytes([-sum(data) & 0xFF])
+    compute, size, order = _ALGORITHMS[name]
+    return compute(data).to_bytes(size, order)  # type: ignore[arg-type]

@@ -74,7 +74,7 @@ def decode(
         console = console_of(sys.stdout.isatty)
         for piece in dump(seen):
             console.print(piece)
-        _tell(console, [spoken(reading) for reading in seen.readings], is_wrong=seen.error is not None)
+        _tell(console, [spoken(reading, zone) for reading in seen.readings], is_wrong=seen.error is not None)
         if seen.is_partial or seen.tail is not None:
             console.print(
                 f"{'partial' if seen.is_partial else 'not shown'}: {seen.tail or 'a value could not be read'}"

@@ -60,8 +60,8 @@ ADVICE: Mapping[str, Advice] = {
     ),
     "journal_held_up": Advice(
         Text(
-            "the disk is full: nothing more is taken, the broker queues; what was taken is safe",
-            "磁盘已满：停止接收，由消息代理排队；已接收的数据安全",
+            "the disk takes nothing (full, or read-only): no more is heard, the broker queues; what was taken is safe",
+            "磁盘无法写入（已满或只读）：停止接收，由消息代理排队；已接收的数据安全",
         ),
         Text(
             "make room on the disk of data_dir, or lower retention.size; it goes on by itself",
@@ -143,7 +143,9 @@ ADVICE: Mapping[str, Advice] = {
 
 def advised(reasons: Iterable[Mapping[str, str]]) -> list[dict[str, object]]:
     """Return reasons with what they mean and what to do now, each in ``en`` and ``zh``."""
-    return [
-        {**reason, "means": ADVICE[reason["code"]].means.plain(), "now": ADVICE[reason["code"]].now.plain()}
-        for reason in reasons
-    ]
+    return [{**reason, **_words_of(reason["code"])} for reason in reasons]
+
+
+def _words_of(code: str) -> dict[str, object]:
+    advice = ADVICE.get(code)  # a page must answer whatever it is asked of; a law sees to it that there is one
+    return {} if advice is None else {"means": advice.means.plain(), "now": advice.now.plain()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from rich.table import Table
 from rich.text import Text
@@ -57,8 +59,8 @@ def where(seen: Trace) -> str:
     return "; ".join(dict.fromkeys(f"{mark.name}: {_place_of(mark)}" for mark in wrong))
 
 
-def spoken(reading: Reading) -> str:
-    """Return a reading in a line."""
+def spoken(reading: Reading, zone: str = "UTC") -> str:
+    """Return a reading in a line, with its moment by the clocks of ``zone`` where the device told one."""
     words = [
         f"{name}={value}{' (out of range)' if name in reading.bad else ''}" for name, value in reading.values.items()
     ]
@@ -67,7 +69,12 @@ def spoken(reading: Reading) -> str:
         words.append(f"{signal.name}({data})")
     marks = {"backfill": reading.backfill, "critical": reading.critical}
     words += [f"[{name}]" for name, is_so in marks.items() if is_so]
-    return f"{reading.part or 'device'}: {' '.join(words) or 'heard'}"
+    when = "" if reading.measured_at is None else f"  at {_moment(reading.measured_at, zone)}"
+    return f"{reading.part or 'device'}: {' '.join(words) or 'heard'}{when}"
+
+
+def _moment(time: int, zone: str) -> str:
+    return datetime.fromtimestamp(time / 1e9, ZoneInfo(zone)).isoformat(" ", timespec="seconds")
 
 
 def _colours(marks: Sequence[Mark]) -> Colours:
