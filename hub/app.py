@@ -127,8 +127,8 @@ class Hub:
         self.engine, old = restored(begin, saved.entries, yaml)
         content, found = self.engine.content, Files(yaml, old)
         self._comparing = Comparing(self.settings, self.clock, self.registry, content, found)
-        self._epochs = Epochs(self.state_file, saved.epoch, self.clock)
         failpoints = Failpoints(self.settings.failpoint)
+        self._epochs = Epochs(self.state_file, saved.epoch, self.clock, failpoints)
         self.streams_box = await self._outbox(STREAMS, StreamWork, saved, failpoints)
         self.timeseries_box = await self._outbox(TIMESERIES, LineWork, saved, failpoints)
         self.limits = Limits(
@@ -319,7 +319,7 @@ class Hub:
             note = compared.note
             if note is not None:
                 if self.is_running:  # else nobody waits for the journal
-                    await self.journal.lay_down(note.bodies)
+                    await self.journal.lay_down(note.bodies, self.limits.failpoints)
                 if not self.inbox.put_note(note):
                     raise UnavailableError("inbox_full", "the journal takes no revision now", hint="ask again")
                 self.applying.is_revised.clear()

@@ -8,6 +8,7 @@ import structlog
 
 from hub.clock import Clock
 from hub.errors import UnavailableError
+from hub.failpoints import NEVER, Failpoints, Place
 from hub.journal.state_file import StateFile
 
 RETRY_SECONDS = 1.0
@@ -18,10 +19,11 @@ log = structlog.get_logger(__name__)
 class Epochs:
     """``last`` is what the state file knows; ``run`` writes what it is to ``keep``, and waits for the disk."""
 
-    def __init__(self, state_file: StateFile, last: int, clock: Clock) -> None:
+    def __init__(self, state_file: StateFile, last: int, clock: Clock, failpoints: Failpoints = NEVER) -> None:
         self.last = last
         self._state_file = state_file
         self._clock = clock
+        self._failpoints = failpoints
         self._unwritten: list[int] = []
         self._noted = asyncio.Event()
 
@@ -39,6 +41,7 @@ class Epochs:
                 await self._write(self._unwritten[0])
 
     async def _write(self, epoch: int) -> None:
+        self._failpoints.reach(Place.EPOCH_CLAIMED)
         try:
             await self._state_file.keep_epoch(epoch)
         except UnavailableError as error:  # a full disk: only a start without Redis would ask for it
@@ -46,3 +49,4 @@ class Epochs:
             await self._clock.sleep(RETRY_SECONDS)
         else:
             self.last = self._unwritten.pop(0)
+            self._failpoints.reach(Place.EPOCH_KEPT)

@@ -20,6 +20,11 @@ class Place(StrEnum):
     TIMESERIES_DELIVERED = "timeseries_delivered"
     CHECKPOINT_BEGUN = "checkpoint_begun"
     CHECKPOINT_WRITTEN = "checkpoint_written"
+    SPILLED = "spilled"  # undelivered work is on the disk ahead of the checkpoint that covers it
+    BURIED = "buried"  # dead letters are
+    LAID_DOWN = "laid_down"  # some of a revision's bodies are in the journal, and no record names them
+    EPOCH_CLAIMED = "epoch_claimed"  # Redis has given an epoch, and the state file does not know it
+    EPOCH_KEPT = "epoch_kept"
     COMMAND_TOLD = "command_told"  # what became of a command is known, and in no journal yet
 
 

@@ -233,6 +233,8 @@ class Applying:
             await self._state_file.bury(letters)
         except UnavailableError:
             self._dead_letters = letters  # the checkpoint waits for the disk; they go with it
+        else:
+            self._limits.failpoints.reach(Place.BURIED)
 
     async def until_news(self, *, within: float) -> None:
         """Return when a device that nobody knows spoke, or a directory came, or after so many seconds."""

@@ -12,6 +12,7 @@ from typing import NamedTuple, Self
 
 from hub.end_mark import EndMark
 from hub.errors import CorruptError, UnavailableError
+from hub.failpoints import NEVER, Failpoints, Place
 from hub.journal.bodies import (
     LAID_AHEAD,
     LAID_AT_ONCE,
@@ -233,7 +234,7 @@ class Journal:
         if self._laid and any(record.bodies for record in records):
             self._laid = {}
 
-    async def lay_down(self, bodies: Mapping[str, bytes]) -> None:
+    async def lay_down(self, bodies: Mapping[str, bytes], failpoints: Failpoints = NEVER) -> None:
         """Write many ``bodies`` ahead of the record that will name them, a few at a time: appends go in between.
 
         What cannot be written now goes with the record. Where that never comes, they go as all that no record names.
@@ -249,6 +250,7 @@ class Journal:
             except UnavailableError:
                 return
             self._laid |= dict.fromkeys(some, position)
+            failpoints.reach(Place.LAID_DOWN)
 
     def _trim(self, connection: sqlite3.Connection, trim_to: int, oldest: int | None, appended: int) -> tuple[int, int]:
         """Remove a few records from the front (any age for None); return how many, and the first that stays.

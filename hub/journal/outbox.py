@@ -208,6 +208,7 @@ class Outbox(Generic[W]):
         except UnavailableError:
             self.writes_postponed += 1
             return
+        self._failpoints.reach(Place.SPILLED)
         self.spills += 1
         self._saved_to = self._on_disk_to = last
         self._forget(last)

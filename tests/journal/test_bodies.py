@@ -16,7 +16,7 @@ from hub.journal.bodies import SWEPT_PER_APPEND
 from hub.journal.records import checksum
 from hub.journal.room import RESERVED_BYTES
 from hub.model.records import Record, Revision, Tick
-from tests.journal.papers import SECOND, START, everything, journal, noise, record
+from tests.journal.papers import SECOND, START, everything, journal, noise, record, set_read_only
 
 FOREVER = START + 10**9 * SECOND
 
@@ -241,5 +241,15 @@ async def test_few_bodies_and_those_for_which_there_is_no_room_go_with_their_rec
         await opened.lay_down(large.bodies)
         await opened.lay_down(listed(1, "a").bodies)
         assert kept_bodies(tmp_path) == []
+        await opened.append([large])
+        assert [one.bodies for one in await everything(opened)] == [large.bodies]
+
+
+async def test_what_the_disk_refused_to_have_laid_down_goes_with_its_record(tmp_path: Path) -> None:
+    large = listed(1, *plates(600))
+    async with journal(tmp_path) as opened:
+        set_read_only(opened, is_on=True)
+        await opened.lay_down(large.bodies)
+        set_read_only(opened, is_on=False)
         await opened.append([large])
         assert [one.bodies for one in await everything(opened)] == [large.bodies]

@@ -50,6 +50,16 @@ def hear_while_redis_answers(world: World, answers: int) -> None:
             world.loop.settle()
 
 
+def hear_but_for(world: World, *closed: str, words: int) -> None:
+    """Let so many words be heard, and nothing go through the closed doors."""
+    for _ in range(words):
+        world.publish(world.devices.say("warm"))
+    world.carry(TELEMETRY, ALL)
+    while doors := [door for door in world.process.doors.open_ones if door not in closed]:
+        world.process.doors.let(doors[0])
+        world.loop.settle()
+
+
 def ask_to_hold(world: World) -> None:
     """Let a person ask that a lift is held."""
     args = {"site": "s1", "device": "lift-1", "command": "hold_door", "ttl": "20s"}
@@ -224,4 +234,28 @@ def test_what_people_asked_is_not_read_again_by_the_next_hub(world: World) -> No
     world.read_control()
     world.run(ALL)
     world.stop()
+    assert_all_ends_well(world)
+
+
+def test_a_dead_letter_that_the_disk_refused_is_buried_when_it_has_room(world: World) -> None:
+    hear(world, "no json")
+    world.around.disk.space = Space.LITTLE
+    world.tick(1)
+    world.run(ALL)
+    world.around.disk.space = Space.PLENTY
+    assert_all_ends_well(world)
+
+
+def test_work_for_which_neither_memory_nor_disk_had_room_goes_with_the_next_checkpoint(world: World) -> None:
+    while not world.process.timeseries_box.writes_postponed:
+        hear_but_for(world, "store", "state", words=MOST_WORDS)
+        world.around.disk.space = Space.LITTLE
+        hear_but_for(world, "store", words=0)
+        world.around.disk.space = Space.PLENTY
+        world.tick(1)
+    before, _ = world.around.disk.entries()
+    while world.around.disk.entries()[0] == before:
+        world.tick(1)
+        hear_but_for(world, "store", words=1)
+    world.kill(0, ALL)
     assert_all_ends_well(world)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hub.journal.room import free_bytes
 from tests.chaos.faults.fault import DOWN, STARTING, Fault
+from tests.chaos.faults.hub import beginning_with
 from tests.chaos.storm import RATE, Storm
 from tests.waiting import wait_until
 
@@ -107,6 +108,21 @@ async def limited_files(storm: Storm) -> AsyncIterator[None]:
     resource.prlimit(process, limit, before)
 
 
+async def forbid_writing(storm: Storm) -> None:
+    """Let the hub's files be read-only for a while, as a file system is that the kernel has given up."""
+    hub = storm.town.hub
+    sign = hub.directory / "read-only"
+    with beginning_with(hub, READ_ONLY.format(sign=str(sign))):
+        await restart(storm)
+        sign.touch()
+        try:
+            await storm.until_said(HELD_UP)
+            await storm.publisher.until_acked(RATE)
+        finally:
+            sign.unlink()
+        await hub.until_ready()
+
+
 async def restart(storm: Storm) -> None:
     """Kill it and start it again."""
     storm.town.hub.kill()
@@ -134,6 +150,16 @@ def run(*command: str) -> None:
     subprocess.run(command, check=True)
 
 
+READ_ONLY = """
+from pathlib import Path
+from hub.journal.files import SqliteFile
+transact = SqliteFile._transact
+def transact_as_the_disk_is(file, *args, **more):
+    file._connection.execute(f"PRAGMA query_only = {{int(Path({sign!r}).exists())}}")
+    return transact(file, *args, **more)
+SqliteFile._transact = transact_as_the_disk_is
+"""
+"""SQLITE_READONLY for every write of journal and state: a real file system with open files is not made so and back."""
 _FULL = frozenset({HELD_UP})
 ROWS = (
     Fault(
@@ -155,5 +181,12 @@ ROWS = (
         does="RLIMIT_FSIZE: every write past the first byte of a file fails, its log among them",
         strike=limit_files,
         says=_FULL,
+    ),
+    Fault(
+        name="the disk is read-only",
+        does="SQLite refuses every write of journal and state, then takes them again; what lies there can be read",
+        strike=forbid_writing,
+        says=_FULL | {DOWN},
+        may_say=STARTING,
     ),
 )
