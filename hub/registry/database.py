@@ -84,7 +84,7 @@ class Database:
             await self._upgrade()
         except UnavailableError as error:
             await self._close()
-            raise refusal_of(error) or error from error
+            raise refusal_of(error, await self._sqlstate()) or error from error
         except BaseException:
             await self._close()
             raise
@@ -99,6 +99,16 @@ class Database:
         await self._engine.dispose()
         if self._mark is not None:
             self._mark.close()
+
+    async def _sqlstate(self) -> str:
+        """Return why a server refuses to be connected to, if that is a PostgreSQL and it does."""
+        if self._is_sqlite:
+            return ""
+        from hub.registry.handshake import sqlstate_of  # noqa: PLC0415 -- its driver may not be installed
+
+        words = dict(self._engine.dialect.create_connect_args(self._url)[1])
+        words.pop("context", None)  # psycopg's own
+        return await asyncio.to_thread(sqlstate_of, words)
 
     async def _upgrade(self) -> None:
         marked = (self._mark and self._mark.read()) or ("", -1)

@@ -7,15 +7,14 @@ from collections.abc import Mapping
 
 from hub.errors import ConfigError, UnavailableError
 
-# psycopg keeps nothing but the words of a connection that failed, in the language of the server: of PostgreSQL 15 and
-# of its Chinese translation. In any other language the server counts as away, which is told with its own words.
-_SAYS: Mapping[str, re.Pattern[str]] = {
+_SAYS: Mapping[str, re.Pattern[str]] = {  # SQLite, which has no codes of its own here and speaks English alone
     "registry_not_writable": re.compile(r"unable to open database file|attempt to write a readonly database"),
-    "registry_database_unknown": re.compile(r'database ".*" does not exist|数据库 ".*" 不存在'),
-    "registry_login_refused": re.compile(
-        r'password authentication failed|no password supplied|role ".*" does not exist|no pg_hba\.conf entry'
-        r'|permission denied for database|Password 认证失败|角色 ".*" 不存在|pg_hba\.conf 记录|访问数据库".*"的权限不够'
-    ),
+}
+_STATES: Mapping[str, str] = {  # https://www.postgresql.org/docs/current/errcodes-appendix.html
+    "3D000": "registry_database_unknown",
+    "28000": "registry_login_refused",  # no such role, or no entry in pg_hba.conf
+    "28P01": "registry_login_refused",
+    "42501": "registry_login_refused",  # not allowed to connect to this database
 }
 _HINTS: Mapping[str, str] = {
     "registry_not_writable": "let the user who runs the hub write the file and its directory",
@@ -24,7 +23,10 @@ _HINTS: Mapping[str, str] = {
 }
 
 
-def refusal_of(error: UnavailableError) -> ConfigError | None:
-    """Return what a person must mend, when that is why the registry could not be opened; None when it may be later."""
-    code = next((code for code, says in _SAYS.items() if says.search(error.message)), None)
+def refusal_of(error: UnavailableError, sqlstate: str = "") -> ConfigError | None:
+    """Return what a person must mend, when that is why the registry could not be opened; None when it may be later.
+
+    ``sqlstate`` is what a PostgreSQL said, whose words are in a language of its own (hub/registry/handshake.py).
+    """
+    code = next((code for code, says in _SAYS.items() if says.search(error.message)), _STATES.get(sqlstate))
     return None if code is None else ConfigError(code, error.message, hint=_HINTS[code], url=error.fields.get("url"))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from hub.errors import ConfigError, UnavailableError
+from hub.registry import handshake
 from hub.registry.nouns import Device, Site
-from hub.registry.refusals import refusal_of
 from hub.registry.registry import Registry
 from tests.chaos.town import SITE, Town, start
 from tests.machine import needs_mosquitto
@@ -17,6 +20,8 @@ from tests.servers.mosquitto import Mosquitto
 from tests.servers.postgres import LOCKED_OUT, USER, PostgresServer
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
+
+SSL_REQUEST, GSS_REQUEST = (80_877_103).to_bytes(4, "big"), (80_877_104).to_bytes(4, "big")
 
 
 async def test_a_server_that_went_away_is_not_now_and_comes_back(postgres: PostgresServer) -> None:
@@ -61,24 +66,65 @@ async def test_a_server_that_knows_us_or_the_database_not_is_for_a_person_to_men
     assert "planted-secret" not in str(caught.value)
 
 
+class Peer:
+    """A server that speaks PostgreSQL's protocol only to refuse, in the words and with the code that it is told."""
+
+    def __init__(self, code: str, said: str, *, asks_password: bool = False) -> None:
+        fields = ((b"S", "FATAL"), (b"V", "FATAL"), (b"C", code), (b"M", said))
+        body = b"".join(name + text.encode() + b"\0" for name, text in fields) + b"\0"
+        self._refusal = b"E" + (len(body) + 4).to_bytes(4, "big") + body
+        self._asks_password = asks_password
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[str]:
+        """Listen; yield the URL of a database there."""
+        async with await asyncio.start_server(self._refuse, "127.0.0.1", 0) as server:
+            yield f"postgresql://hub:planted-secret@127.0.0.1:{server.sockets[0].getsockname()[1]}/hub"
+
+    async def _refuse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (await self._packet(reader))[:4] in {SSL_REQUEST, GSS_REQUEST}:
+            writer.write(b"N")
+        if self._asks_password:
+            writer.write(b"R" + (8).to_bytes(4, "big") + (3).to_bytes(4, "big"))
+            await reader.readexactly(1)
+            await self._packet(reader)
+        writer.write(self._refusal)
+        writer.close()
+
+    async def _packet(self, reader: asyncio.StreamReader) -> bytes:
+        return await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big") - 4)
+
+
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("peer", "code"),
     [
-        ('致命错误:  数据库 "hub" 不存在', "registry_database_unknown"),
-        ('致命错误:  用户 "hub" Password 认证失败', "registry_login_refused"),
-        ('致命错误:  角色 "hub" 不存在', "registry_login_refused"),
-        ('致命错误:  没有用于主机 "::1", 用户 "hub", 数据库 "hub", SSL 的 pg_hba.conf 记录', "registry_login_refused"),
-        ("致命错误:  数据库系统启动中", None),
-        ("FATAL:  the database system is starting up", None),
-        ("FATAL:  sorry, too many clients already", None),
-        ("database is locked", None),
+        (Peer("3D000", "Datenbank »hub« existiert nicht"), "registry_database_unknown"),
+        (Peer("28P01", "пользователь hub не прошёл проверку", asks_password=True), "registry_login_refused"),
+        (Peer("28000", "ロール hub は存在しません"), "registry_login_refused"),
+        (Peer("28000", "没有用于主机 ::1, 用户 hub, 数据库 hub 的 pg_hba.conf 记录"), "registry_login_refused"),
+        (Peer("42501", "droit refusé pour la base de données hub"), "registry_login_refused"),
+        (Peer("57P03", "database hub does not exist yet: starting up"), "registry_unavailable"),
+        (Peer("53300", "sorry, too many clients already"), "registry_unavailable"),
     ],
+    ids=["database", "password", "user", "no entry", "not allowed", "starting", "full"],
 )
-def test_what_a_server_says_in_chinese_is_understood_and_what_time_mends_is_waited_for(
-    said: str, code: str | None
+async def test_what_a_server_refuses_is_known_by_its_code_in_whatever_language_it_says_so(
+    peer: Peer, code: str
 ) -> None:
-    found = refusal_of(UnavailableError("registry_unavailable", f"connection failed: {said}", url="shown"))
-    assert (found and found.code) == code
+    async with peer.serve() as url:
+        with pytest.raises((ConfigError, UnavailableError)) as caught:
+            await Registry(url).__aenter__()
+    assert caught.value.code == code
+    assert "planted-secret" not in str(caught.value)
+
+
+def test_a_server_that_says_nothing_is_not_waited_for_when_it_is_asked_for_its_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(handshake, "PATIENCE_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        words = {"host": "127.0.0.1", "port": server.getsockname()[1], "user": "hub", "dbname": "hub"}
+        assert handshake.sqlstate_of(words) == ""
 
 
 async def test_of_two_writers_at_once_the_second_sees_what_the_first_wrote(url: str) -> None:

@@ -1,0 +1,54 @@
+"""With which code a PostgreSQL refuses a connection: heard in the trace of one more, for libpq itself keeps words."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
+
+PATIENCE_SECONDS = 5.0
+STEPS = 50
+"""A handshake takes a handful of them, one with TLS some more."""
+WRONG_PASSWORD = "28P01"  # noqa: S105 -- a code
+"""What a server would say of none, too: libpq does not send that."""
+_REFUSAL = re.compile(rb'\tErrorResponse\t.*? C "(\w{5})"')
+"""A line of the trace (libpq 14 and later): whose, how many bytes, what it is, then each of its fields."""
+
+
+def sqlstate_of(words: Mapping[str, Any]) -> str:
+    """Return the SQLSTATE with which a server refuses to be connected to with these words; empty when it does not.
+
+    To be asked in a thread. What is traced, passwords among it, stays in memory.
+    """
+    connection = pq.PGconn.connect_start(make_conninfo(**words).encode())
+    trace = os.memfd_create("handshake")
+    try:
+        connection.trace(trace)
+        _shake_hands(connection)
+        connection.untrace()
+        refusal = _REFUSAL.search(os.pread(trace, os.fstat(trace).st_size, 0))
+        return refusal[1].decode() if refusal else WRONG_PASSWORD if connection.needs_password else ""
+    finally:
+        connection.finish()
+        os.close(trace)
+
+
+def _shake_hands(connection: pq.abc.PGconn) -> None:
+    """Go on until it is made or has failed; a server that says nothing is left."""
+    for _ in range(STEPS):
+        match connection.connect_poll():
+            case pq.PollingStatus.READING:
+                awaited = select.POLLIN
+            case pq.PollingStatus.WRITING:
+                awaited = select.POLLOUT
+            case _:
+                return
+        poll = select.poll()
+        poll.register(connection.socket, awaited)
+        if not poll.poll(PATIENCE_SECONDS * 1_000):
+            return
