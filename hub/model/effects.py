@@ -36,11 +36,13 @@ Point = tuple[Series, int, Values]
 class Writing(NamedTuple):
     """Points to lines in the words of the stores: how all lines of a series begin, and a line that begins so.
 
-    True: its values are known to be properties that are floats.
+    True: its values are known to be properties that are floats. ``draw`` makes of values what ``end`` writes as a line.
     """
 
     begin: Callable[[Series], bytes]
     write: Callable[[bytes, int, Values, bool], bytes]
+    draw: Callable[[Values], bytes]
+    end: Callable[[bytes, int, bytes], bytes]
 
 
 class Transition(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from typing_extensions import override
 
@@ -17,6 +17,8 @@ from hub.normalize.times import Clocks
 
 Group = Sequence[CompiledShape]
 """A shape, or as many as it repeats for; they share what they match."""
+Recall = Callable[[bytes], Reading | None]
+"""A payload to its reading where that is remembered: the same object each time."""
 KNOWN_PAYLOADS, KNOWN_BYTES = 500, 256
 """How many payloads of a profile are remembered with what they mean, and how long each may be: some 300 KB."""
 
@@ -28,6 +30,7 @@ class ProfileHandler:
     that contradict each other, ``partials`` those of which a tail or a block could not be read. ``uses``: the place of
     each slot of a row, and where in the profile it is named.
 
+    ``recall`` returns the reading of a payload that was read before and says nothing but values of the device itself.
     A short payload that tells neither time nor identity is looked up when it comes again, from whomever: an elevator
     says what it said before, or another one did, and the 15 values of it cost 4 us to read. Nobody changes a reading.
     """
@@ -38,10 +41,12 @@ class ProfileHandler:
         "_fitting",
         "_groups",
         "_known",
+        "_plain",
         "_several",
         "_shapes",
         "_unread",
         "partials",
+        "recall",
         "uses",
     )
 
@@ -54,6 +59,8 @@ class ProfileHandler:
         self._clocks = clocks
         self._unread = unread
         self._known: dict[bytes, Sequence[Reading]] = {}
+        self._plain: dict[bytes, Reading] = {}
+        self.recall: Recall = self._plain.get
         self.partials = 0
         self.uses: Mapping[Place, Sequence[Path]] = {}
 
@@ -80,10 +87,16 @@ class ProfileHandler:
             odd = self._odd
             known = tuple(self._read_all(payload, port))
             if self._odd == odd and all(map(_lasts, known)):
-                if len(self._known) >= KNOWN_PAYLOADS:
-                    self._known.clear()
-                self._known[payload] = known
+                self._remember(payload, known)
         return known
+
+    def _remember(self, payload: bytes, known: Sequence[Reading]) -> None:
+        if len(self._known) >= KNOWN_PAYLOADS:
+            self._known.clear()
+            self._plain.clear()
+        self._known[payload] = known
+        if len(known) == 1 and _is_plain(known[0]):
+            self._plain[payload] = known[0]
 
     @property
     def _odd(self) -> int:
@@ -168,6 +181,11 @@ class RecordsHandler(ProfileHandler):
 def _lasts(reading: Reading) -> bool:
     """Return whether a payload means the same whenever it comes."""
     return reading.measured_at is None and reading.identity is None
+
+
+def _is_plain(reading: Reading) -> bool:
+    """Return whether a reading that lasts says nothing but values, of the device itself."""
+    return bool(reading.values) and not (reading.signals or reading.part or reading.backfill)
 
 
 def _one_row(_payload: bytes) -> Row:

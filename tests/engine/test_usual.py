@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -15,21 +15,9 @@ from hub.engine.hearing import Ear
 from hub.model.heard import Publish
 from hub.sinks.timeseries.lines import WRITING, encode
 from simulators.access import AccessController
-from tests.engine.desk import SECOND, START, Desk, device, documents, encoded
+from tests.engine.conversations import RULES, Outcome, outcome_of, settle, upset
+from tests.engine.desk import SECOND, START, Desk, device, documents
 
-RULES = """\
-rule: too-hot
-version: 1.0.0
-label: {en: Too hot, zh: 过热}
-for_each: environment_sensor
-when: temperature > 40 and humidity < 60
-raise: {event: utility.too_hot, severity: high}
-clear: {when: temperature < 35, for: 5s}
-tests:
-  - name: it rises
-    given: [{at: 0s, values: {temperature: 41, humidity: 50}}]
-    expect: ["0s raised utility.too_hot"]
-"""
 SPARING = {
     "profile": "test/sparing", "version": "1.0.0", "kind": "environment_sensor", "label": {"en": "Sparing"},
     "payload": {"format": "native"}, "store": {"on_change": True, "at_least_every": "60s"},
@@ -66,34 +54,6 @@ WORDS = st.fixed_dictionaries(
 )
 
 
-def upset(desk: Desk, what: object) -> Desk:
-    """Let something happen before the next message; returns the desk at work then."""
-    match what:
-        case "lose":
-            desk.lose()
-            desk.catch_up(len(desk.records))
-        case "restart":
-            return desk.restart()
-        case "tick":
-            desk.tick()
-        case "blind":
-            desk.lose()
-        case "save":
-            desk.engine.state.begin_checkpoint()  # which must hold nothing of what is said next
-        case _:
-            pass
-    return desk
-
-
-def settle(desk: Desk, what: object) -> None:
-    """Let what happened before a message be over."""
-    if what == "blind":
-        desk.catch_up(len(desk.records))
-    if what == "save":
-        saved = desk.engine.state.take_checkpoint()
-        desk.checkpoint |= {key: body for key, body in saved.items() if body is not None}
-
-
 def conversation(desk: Desk, words: Sequence[dict[str, object]]) -> Iterator[Desk]:
     """Let devices say what ``words`` tell; yields the desk at work, which a restart replaces."""
     numbers: dict[object, int] = {}
@@ -115,25 +75,9 @@ def conversation(desk: Desk, words: Sequence[dict[str, object]]) -> Iterator[Des
         yield desk
 
 
-Outcome = tuple[bytes, dict[str, bytes], dict[str, bytes | None]]
-"""The effects of a conversation, what was saved on the way, and the state that it leaves."""
-
-
 def outcome(words: Sequence[dict[str, object]], content: dict[str, bytes]) -> Outcome:
     desk = Desk(content)
     return outcome_of(desk, conversation(desk, words))
-
-
-def outcome_of(desk: Desk, desks: Iterable[Desk]) -> Outcome:
-    """Return what came of a conversation that begins with ``desk`` and may go on with others."""
-    effects = []
-    for here in desks:
-        if here is not desk:
-            effects += desk.effects
-            desk = here
-    state = desk.engine.state
-    state.begin_checkpoint()
-    return encoded([*effects, *desk.effects]), desk.checkpoint, dict(sorted(state.take_checkpoint().items()))
 
 
 @pytest.fixture(name="content", scope="module")

@@ -12,8 +12,10 @@ from typing_extensions import override
 from hub.commands.life import Lease
 from hub.engine.alarms import Alarms
 from hub.engine.content import Content
+from hub.engine.hearing import Ear
 from hub.engine.judging import Judge
 from hub.engine.readings import Readings
+from hub.engine.sparing import Sparing
 from hub.engine.state import State
 from hub.engine.views import Views
 from hub.engine.woken import Chooser
@@ -39,7 +41,7 @@ def test_a_message_of_a_mixture_costs_few_steps_that_may_have_to_be_undone(monke
     for owner, name in (
         (Alarms, "attempt"), (Views, "of"), (Views, "rest"), (Views, "rests_until"), (Judge, "look"),
         (Judge, "_look_at"), (Chooser, "_asked"), (Readings, "_reading"), (ProfileHandler, "_read_all"),
-        (State, "touch"), (timers.Timers, "set"), (heapq, "heappush"),
+        (State, "touch"), (timers.Timers, "set"), (heapq, "heappush"), (Ear, "_take_data"), (Sparing, "spare"),
     ):  # fmt: skip
         counted(monkeypatch, owner, name, counts)
     for start in range(0, MESSAGES, BATCH):
@@ -55,6 +57,8 @@ def test_a_message_of_a_mixture_costs_few_steps_that_may_have_to_be_undone(monke
     assert counts["rest"] < 0.2 * MESSAGES  # inputs that remember something new, each word did: 0.99
     assert counts["_read_all"] < 0.4 * MESSAGES  # payloads that a handler of a profile read: 0.91, those known as well
     assert counts["_reading"] < 0.2 * MESSAGES  # readings at length: 0.44 when passages were, for identity and signal
+    assert counts["_take_data"] < 0.5 * MESSAGES  # those that nobody looks up: 0.91
+    assert counts["spare"] < 0.1 * MESSAGES  # points of which each value is looked at: 0.52
     assert counts["touch"] < 0.75 * MESSAGES  # entries of the checkpoint: 0.84
     assert counts["heappush"] < 0.4 * MESSAGES  # 0.95 when a due was set with each word
     assert 0.5 * MESSAGES < counts["set"] < 0.6 * MESSAGES  # timers: 0.95 when a due was set with each word

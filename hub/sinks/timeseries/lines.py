@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
-from orjson import dumps
+from orjson import JSONEncodeError, dumps
 
 from hub.errors import ConfigError
 from hub.model.effects import Event, Point, Series, Writing
@@ -35,7 +35,8 @@ _SPECIAL: Final = re.compile(r"[,= ]")
 _MILLISECOND_NS: Final = 1_000_000
 _CACHED_NAMES: Final = 10_000
 _EQUALS: Final = bytes.maketrans(b":", b"=")
-_data_text: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_any_data_text: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_WRITTEN_ALIKE: Final = frozenset({str, bool})
 
 
 class _FieldKeys(dict[str, str]):
@@ -66,12 +67,23 @@ def write(prefix: bytes, time: int, values: Values, are_floats: bool = False) ->
     beyond 64 bits) is written all the same, so that the store refuses that line and it is counted.
     """
     if not are_floats:
-        for name, value in values.items():
-            if type(value) is not float or name not in _KEYS:
-                return b"%b %b %d" % (prefix, _fields(values), time)
+        return b"%b %b %d" % (prefix, draw(values), time)
+    return b"%b %b %d" % (prefix, dumps(values).translate(_EQUALS, b'"{}'), time)  # what draw and end do with floats
+
+
+def draw(values: Values) -> bytes:
+    """Return the fields of a line."""
+    for name, value in values.items():
+        if type(value) is not float or name not in _KEYS:
+            return _fields(values)
     # Floats alone, under plain names: JSON without quotes and braces, and ``=`` for ``:``. repr() of three floats costs
     # 0.8-1.5 us, orjson's 0.2.
-    return b"%b %b %d" % (prefix, dumps(values).translate(_EQUALS, b'"{}'), time)
+    return dumps(values).translate(_EQUALS, b'"{}')
+
+
+def end(prefix: bytes, time: int, fields: bytes) -> bytes:
+    """Return the line of ``fields`` that were drawn."""
+    return b"%b %b %d" % (prefix, fields, time)
 
 
 def series_prefix(series: Series) -> bytes:
@@ -95,7 +107,7 @@ def series_prefix(series: Series) -> bytes:
     return series.prefix
 
 
-WRITING: Final = Writing(series_prefix, write)
+WRITING: Final = Writing(series_prefix, write, draw, end)
 
 
 def event_line(event: Event) -> bytes:
@@ -115,12 +127,24 @@ def event_line(event: Event) -> bytes:
             **({"test": True} if event.test else {}),
             **({"drill": True} if event.drill else {}),
             **({"place": event.place.id, "place_type": event.place.type} if event.place is not None else {}),
-            # The standard library's: orjson refuses integers beyond 64 bits, and events are few.
             "data": _data_text(event.data),
         }
     )
     time = event.time - event.time % _MILLISECOND_NS + event.number % _MILLISECOND_NS
     return b"%b %b %d" % (prefix, fields, time)
+
+
+def _data_text(data: Mapping[str, Scalar]) -> str:
+    """Return ``data`` as the standard library writes it; of texts orjson writes the same for 0.3 instead of 1.3 us.
+
+    Not of numbers: it refuses integers beyond 64 bits, and writes some floats in another way. Nor half a character.
+    """
+    if _WRITTEN_ALIKE.issuperset(map(type, data.values())):
+        try:
+            return dumps(data).decode()
+        except JSONEncodeError:
+            pass
+    return _any_data_text(data)
 
 
 @lru_cache(_CACHED_NAMES)  # a door tells the same again and again

@@ -131,6 +131,18 @@ def test_any_printable_part_of_an_event_comes_back(part: str) -> None:
     }
 
 
+TEXTS = st.text(st.characters(exclude_categories=()))
+
+
+@given(st.dictionaries(TEXTS, TEXTS | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(), max_size=3))
+def test_what_an_event_knows_is_written_as_the_standard_library_writes_json(data: dict[str, Scalar]) -> None:
+    split = split_line(event_line(msgspec.structs.replace(event(), data=data)))
+
+    assert split is not None
+    written = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    assert read_fields(split[1])["data"] == written.encode("utf-8", "replace").decode()
+
+
 def test_an_event_is_at_the_millisecond_of_its_transition_plus_its_number() -> None:
     split = split_line(event_line(event(number=0x1_0000_0000 + 1_000_007)))
 
