@@ -32,10 +32,9 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True)
 class DownlinkCounts:
-    """What became of transmissions; ``offered`` = delivered + failed + those still owed."""
+    """What became of transmissions."""
 
     connects: int = 0
-    offered: int = 0
     sent: int = 0
     delivered: int = 0
     failed: int = 0
@@ -87,7 +86,6 @@ class Downlink:
 
     def offer(self, transmission: Transmission) -> bool:
         """Take a transmission without waiting; False, and an outcome, when the queue is full."""
-        self.counts.offered += 1
         if self.waiting >= self._limit:
             self._fail(transmission, "queue_full")
             return False

@@ -163,11 +163,6 @@ class Engine(Core):
         """True while a hold is open: ticks come every 100 ms."""
         return any(lease.standing is Standing.HOLDS for lease in self._hands.leases.values())
 
-    @property
-    def open_commands(self) -> int:
-        """Return how many commands wait for their end."""
-        return len(self._hands.commands)
-
     def alarms(self) -> Iterator[AlarmState]:
         """Yield every active alarm, in the order (rule, key), and the tests and drills that run."""
         yield from (alarm_of(*case) for case in self._alarms.alarming())

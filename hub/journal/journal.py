@@ -61,7 +61,7 @@ class Journal:
     """One partition's append-only file. Every append is one fsynced transaction.
 
     ``first`` and ``last`` are positions (``last`` + 1 comes next); ``last_t`` and ``last_received_at`` the moment of
-    the last message. Counts: ``appended_records``, ``appended_bytes``, ``trimmed_records``; ``size_bytes`` is what the
+    the last message. Counts: ``appended_records``, ``trimmed_records``; ``size_bytes`` is what the
     file used when it was last measured, ``untrimmed_bytes`` what no checkpoint covers.
     """
 
@@ -96,7 +96,6 @@ class Journal:
         self.last_received_at = 0
         self.size_bytes = 0
         self.appended_records = 0
-        self.appended_bytes = 0
         self.trimmed_records = 0
 
     async def __aenter__(self) -> Self:
@@ -224,12 +223,10 @@ class Journal:
             return _Appended(rows, trimmed, first, names)
 
         done = await self._file.run(write, lambda: self._mark.write(self.id, records[-1].position))
-        sizes = [(row[0], len(row[3])) for row in done.rows]
-        self._untrimmed.add(sizes)
+        self._untrimmed.add([(row[0], len(row[3])) for row in done.rows])
         self.first, self._names = done.first, done.names
         self.trimmed_records += done.trimmed
         self.appended_records += len(done.rows)
-        self.appended_bytes += sum(size for _, size in sizes)
         self._end_at(records[-1])
         if self._laid and any(record.bodies for record in records):
             self._laid = {}

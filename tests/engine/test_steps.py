@@ -138,7 +138,8 @@ def test_a_step_that_fails_while_it_acts_leaves_no_command_behind(tmp_path: Path
     assert "occurred device.rule_failed" in desk.told()
     assert transmitted(desk) == []
     assert not desk.engine.has_leases
-    assert desk.engine.open_commands == 0
+    desk.write_down()
+    assert [key for key in desk.checkpoint if key.startswith("command/")] == []
 
 
 # ---------------------------------------------------------------------------------------------------------------- late

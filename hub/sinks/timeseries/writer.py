@@ -74,8 +74,6 @@ class SeriesWriter:
         self._jitter = jitter
         self._rests_until = self._wished_until = 0
         self.state = WriterState()
-        self.lines_written = 0
-        self.lines_rejected = 0
         self.writes = self.writes_failed = 0
 
     def rests(self, now: int) -> bool:
@@ -124,8 +122,6 @@ class SeriesWriter:
                 "events_rejected": events_rejected,
             },
         )
-        self.lines_written += len(delivery.lines) - len(rejected)
-        self.lines_rejected += len(rejected)
 
     async def _write(self, lines: Sequence[bytes]) -> Written:
         failures = 0
