@@ -68,6 +68,16 @@ ADVICE: Mapping[str, Advice] = {
             "清理 data_dir 所在磁盘，或调小 retention.size；随后自行恢复",
         ),
     ),
+    "stage_stands_still": Advice(
+        Text(
+            "a part of the hub has something to do and does not move: the disk is slow, or it hangs; nothing is lost",
+            "集线器的某一环节有任务却无进展：磁盘缓慢或冻结，或已挂起；数据不会丢失",
+        ),
+        Text(
+            "look at the disk of data_dir; one that hangs is restarted by systemd, else do it yourself",
+            "检查 data_dir 所在磁盘；挂起时 systemd 会自动重启，否则执行 `systemctl restart hub`",
+        ),
+    ),
     "broker_dropped": Advice(
         Text("the broker threw messages away: those are lost", "消息代理丢弃了消息：这些已丢失"),
         Text(
