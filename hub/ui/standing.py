@@ -19,6 +19,10 @@ SECONDS = 3.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- an address that listens there is asked here
 
 
+WORST = {"hub_loop_longest_stall_seconds", "hub_stage_still_seconds"}
+"""Figures of which the largest is told, of several partitions or stages."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """One process. ``reasons`` have ``code``, ``detail``, ``means`` and ``now``; ``figures`` are sums over labels.
@@ -77,17 +81,19 @@ async def _standing(session: aiohttp.ClientSession, process: str, http: HttpSett
     except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as error:
         why = error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else str(error)
         reasons, text = advised([{"code": "not_answering", "detail": why or "no answer"}]), ""
-    figures, alarms = _read(text)
+    figures, alarms = figures_of(text)
     return Standing(process=process, page=address, ready=not reasons, reasons=reasons, figures=figures, alarms=alarms)
 
 
-def _read(text: str) -> tuple[dict[str, float], dict[str, int]]:
+def figures_of(text: str) -> tuple[dict[str, float], dict[str, int]]:
+    """Return what a page of metrics says, added up but for the worst of its kind, and the active alarms by severity."""
     figures: dict[str, float] = {}
     alarms: dict[str, int] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if math.isfinite(sample.value):
-                figures[sample.name] = figures.get(sample.name, 0) + sample.value
+            if math.isfinite(sample.value) and "le" not in sample.labels:
+                before = figures.get(sample.name, 0)
+                figures[sample.name] = max(before, sample.value) if sample.name in WORST else before + sample.value
             if sample.name == "hub_alarms_active":
                 severity = sample.labels["severity"]
                 alarms[severity] = alarms.get(severity, 0) + int(sample.value)

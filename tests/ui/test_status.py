@@ -11,6 +11,7 @@ import pytest
 
 from hub.beginning import Step
 from hub.ui.pages.reasons import ADVICE, advised
+from hub.ui.standing import figures_of
 from tests.house.rooms import HOUSE
 from tests.machine import needs_mosquitto
 from tests.ui.at import At
@@ -61,6 +62,9 @@ def test_a_hub_that_is_well_tells_what_it_did_and_one_without_redis_what_to_do(c
     own.publish(f"hub/{SITE}/{SENSOR}/telemetry", NORMAL)
     (well,) = at.until("status", meets=lambda found: found[0]["figures"].get("hub_messages_heard_total") == 1)
     assert (well["process"], well["ready"], well["reasons"]) == ("hub", True, [])
+    assert well["figures"]["hub_loop_longest_stall_seconds"] > 0
+    assert "hub_loop_turn_seconds_bucket" not in well["figures"]
+    assert "loop stood still" in at.said("status").out
 
     own.redis.kill()
     asyncio.run(wait_until(lambda: b"redis_unreachable" in own.page("/readyz")[1], seconds=20))
@@ -68,3 +72,11 @@ def test_a_hub_that_is_well_tells_what_it_did_and_one_without_redis_what_to_do(c
     assert said.code == 1
     assert ADVICE["redis_unreachable"].now.zh in said.out
     assert ADVICE["redis_unreachable"].now.en in said.out
+
+
+def test_of_several_partitions_the_longest_stall_is_told_and_messages_are_added_up() -> None:
+    stalls = 'hub_loop_longest_stall_seconds{partition="%s"} %s\n'
+    heard = 'hub_messages_heard_total{partition="%s"} %s\n'
+    text = "".join(line % each for line in (stalls, heard) for each in (("main", 0.25), ("east", 1.5), ("north", 0.5)))
+    figures, _ = figures_of(text)
+    assert (figures["hub_loop_longest_stall_seconds"], figures["hub_messages_heard_total"]) == (1.5, 2.25)

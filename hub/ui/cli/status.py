@@ -30,6 +30,7 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "hub_broker_messages_dropped": ("dropped by the broker / 代理丢弃", "messages since it began"),
     "hub_deliveries_waiting": ("wait to be sent / 待发送", "deliveries"),
     "hub_deliveries_dead": ("given up / 已放弃", "deliveries: `retry` sends them"),
+    "hub_loop_longest_stall_seconds": ("loop stood still / 循环停顿", "s at most within the last minute"),
     "hub_journal_size_bytes": ("journal / 日志大小", "bytes"),
 }
 """What is shown of a process, where it has it; all of it is in /metrics."""
@@ -70,7 +71,8 @@ def _rows(found: Sequence[Standing], data_dir: Path) -> Iterator[tuple[str, ...]
     for each in found:
         for name, (what, unit) in FIGURES.items():
             if name in each.figures:
-                yield each.process, what, f"{each.figures[name]:,.0f}", unit
+                figure = each.figures[name]
+                yield each.process, what, f"{figure:,.{0 if figure.is_integer() else 2}f}", unit
         if each.alarms:
             told = ", ".join(f"{count} {severity}" for severity, count in each.alarms.items() if count)
             yield each.process, "alarms / 活动告警", f"{sum(each.alarms.values())}", told

@@ -60,9 +60,8 @@ def _hearing(vitals: Vitals) -> Iterator[Reason]:
         yield Reason(code="journal_held_up", detail=detail)
     for stage, seconds in vitals.still_stages.items():
         if seconds >= STILL_SECONDS:
-            yield Reason(
-                code="stage_stands_still", detail=f"{stage} has something to do, and has not moved for {seconds} s"
-            )
+            detail = f"{stage} has something to do, and has not moved for {seconds} s"
+            yield Reason(code="stage_stands_still", detail=detail)
     if vitals.broker_dropped:
         yield Reason(code="broker_dropped", detail=f"{vitals.broker_dropped} messages in the last minutes are lost")
 
