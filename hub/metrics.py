@@ -43,7 +43,7 @@ DECLARATIONS = (
     Declaration("hub_messages_dead_lettered_total", "Messages that will never work.", ("code",)),
     Declaration(
         "hub_messages_refused_total",
-        "Messages outside the topic grammar or over size, or of disabled devices.",
+        "Messages outside the topic grammar, over size or quota, or of disabled devices.",
         ("code",),
     ),
     Declaration("hub_messages_replayed_total", "Dead letters that an operator or a new device applied again."),
@@ -61,6 +61,8 @@ DECLARATIONS = (
     Declaration("hub_points_written_total", "Points that the time series store took."),
     Declaration("hub_points_rejected_total", "Points that the time series store will never take."),
     Declaration("hub_values_unstored_total", "Values that did not change and that their profile does not store then."),
+    Declaration("hub_readings_thinned_total", "Readings over the quota of their device: judged, and no point."),
+    _gauge("hub_devices_over_quota", "Devices that say more than they may."),
     _gauge("hub_points_waiting", "Points that the time series store has not taken yet."),
     Declaration("hub_events_raised_total", "Events that rules raised.", ("severity",)),
     Declaration("hub_events_written_total", "Events that are in Redis streams."),

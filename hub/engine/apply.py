@@ -10,9 +10,21 @@ from hub.engine.change import at_once
 from hub.engine.core import Core
 from hub.engine.known import DeviceState
 from hub.engine.ledger import Ledger
+from hub.engine.meters import Meters
 from hub.engine.moment import Moment
 from hub.engine.rows import Document
-from hub.engine.state import Answers, Asked, Clock, Exercise, Seen, SessionState, Waiting, Wanted, decode_entries
+from hub.engine.state import (
+    Answers,
+    Asked,
+    Clock,
+    Exercise,
+    Seen,
+    SessionState,
+    Single,
+    Waiting,
+    Wanted,
+    decode_entries,
+)
 from hub.engine.telling import alarm_of
 from hub.engine.unsettled import Unsettled
 from hub.model.effects import AlarmState, Effects, Twin
@@ -77,7 +89,7 @@ class Engine(Core):
             case Batch():
                 self._ear.batch(record, body)
             case Tick():
-                self._ear.waiting.let_go(record.t)
+                self._ear.tick(moment)
             case Control():
                 self._orders.control(body, moment)
             case Outcome():
@@ -193,12 +205,15 @@ class Engine(Core):
         self.content.restore(devices, self.state)
         self._judge.restored(later)
         self._ear.redelivery.restored()
+        self._ear.quotas.restored()
 
     def _restore_entry(
-        self, key: str, entry: Clock | Ledger | Answers | Document | Asked | Unsettled | Waiting | Memory | Seen
+        self,
+        key: str,
+        entry: Single | Document | Asked | Unsettled | Waiting | Memory | Seen,
     ) -> None:
         match entry:
-            case Clock() | Ledger() | Answers():
+            case Clock() | Ledger() | Answers() | Meters():
                 self.state.restore(entry)
             case Document():
                 self.content.documents[key.partition("/")[2]] = entry

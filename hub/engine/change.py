@@ -23,7 +23,7 @@ AT_ONCE = 250
 _EVERYWHERE, _AT_A_SITE = frozenset({"params"}), frozenset({"list"})
 """Documents that change what rules come to at devices and places, and nothing else."""
 _OF_ROWS = frozenset({"device", "barred", "off", "place", *_EVERYWHERE, *_AT_A_SITE})
-_OF_RULES = frozenset({"rule", "scene", "secret"})
+_OF_RULES = frozenset({"rule", "scene", "secret", "quota"})
 
 
 def is_wide(revision: Revision) -> bool:

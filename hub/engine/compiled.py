@@ -8,6 +8,8 @@ from typing import NamedTuple
 from hub.catalogue import Catalogue, Kind
 from hub.engine.change import Touched
 from hub.engine.circumstances import Circumstances
+from hub.engine.meters import DOCUMENT as QUOTA
+from hub.engine.meters import Quota, read_quota
 from hub.engine.networks import Networks
 from hub.engine.outfits import Outfits
 from hub.engine.places import bodies_of
@@ -18,7 +20,7 @@ from hub.rules.states import CompiledRule
 
 
 class Compiled(NamedTuple):
-    """Kinds, profiles, outfits, networks and rules of one set of documents, and the key of pseudonyms."""
+    """Kinds, profiles, outfits, networks, rules, quota of one set of documents, and the key of pseudonyms."""
 
     catalogue: Catalogue
     profiles: Mapping[str, Profile]
@@ -26,13 +28,14 @@ class Compiled(NamedTuple):
     networks: Networks
     rulebook: Rulebook
     secret: bytes
+    quota: Quota
 
     @classmethod
     def of_nothing(cls, circumstances: Circumstances, compile_rule: Callable[..., CompiledRule]) -> Compiled:
         """Return what no documents compile to; ``compile_rule`` makes the rules of those that come."""
         kinds = Catalogue(())
         rulebook = Rulebook({}, kinds, circumstances, compile_rule)
-        return cls(kinds, {}, Outfits({}, {}), Networks(), rulebook, read_key(None))
+        return cls(kinds, {}, Outfits({}, {}), Networks(), rulebook, read_key(None), Quota())
 
     def over(self, touched: Touched, bodies: Mapping[str, bytes]) -> Compiled:
         """Return what ``bodies`` compile to; those that are ``touched`` are others than before. ConfigError."""
@@ -47,7 +50,8 @@ class Compiled(NamedTuple):
             networks = Networks(*(bodies_of(bodies, noun) for noun in ("network", "source", "directory")))
         elif names:
             outfits.learn(profiles, names)
-        return Compiled(kinds, profiles, outfits, networks, rulebook, read_key(bodies.get(DOCUMENT)))
+        secret, quota = read_key(bodies.get(DOCUMENT)), read_quota(bodies.get(QUOTA))
+        return Compiled(kinds, profiles, outfits, networks, rulebook, secret, quota)
 
     def _profiles(self, bodies: Mapping[str, bytes], names: set[str]) -> dict[str, Profile]:
         """Return the profiles, of which those ``names`` are others: to read one takes a millisecond."""

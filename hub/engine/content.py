@@ -84,7 +84,7 @@ class Content(Registered):
         change.has_new_rules, change.has_new_kinds = True, touched.has_new_kinds
         change.removed_rules = sorted(set(self.rules) - set(found.rulebook.rules))
         self.rules = {**{name: self.rules[name] for name in change.removed_rules}, **found.rulebook.rules}
-        self._compiled, self.secret = found, found.secret
+        self._compiled, self.secret, self.quota = found, found.secret, found.quota
         self.stands.rulebook, self.outfits, self.networks = found.rulebook, found.outfits, found.networks
 
     def _learn(self, touched: Touched, state: State) -> Generator[None, None, set[Key]]:

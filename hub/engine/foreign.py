@@ -13,6 +13,7 @@ from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.judging import Judge
 from hub.engine.moment import Output
+from hub.engine.quotas import Quotas
 from hub.engine.readings import LIVE
 from hub.engine.state import State
 from hub.engine.usual import UsualReadings
@@ -36,7 +37,7 @@ class ForeignEar(UsualReadings):
     __slots__ = ("_content", "_hands", "_named", "waiting")
 
     def __init__(self, state: State, content: Content, judge: Judge, hands: Hands, output: Output) -> None:
-        super().__init__(state, judge, output)
+        super().__init__(state, judge, output, Quotas(state, content, output))
         self._content = content
         self._hands = hands
         self._named = "", ""

@@ -11,11 +11,11 @@ from hub.engine.acting import Hands
 from hub.engine.barred import REFUSED
 from hub.engine.change import Change
 from hub.engine.content import Content
-from hub.engine.device import Device
+from hub.engine.device import Device, Part
 from hub.engine.foreign import MAX_PAYLOAD_BYTES, ForeignEar, may_be_large
 from hub.engine.judging import Judge
 from hub.engine.lessons import NEVER_AWAKE
-from hub.engine.moment import Output
+from hub.engine.moment import Moment, Output
 from hub.engine.readings import BACKFILL, LATE, LIVE
 from hub.engine.redelivery import Redelivery
 from hub.engine.rows import DOUBLE
@@ -25,7 +25,7 @@ from hub.errors import PoisonError
 from hub.model.effects import DeadLetter
 from hub.model.heard import Address, Heard, Reading
 from hub.model.records import Batch, Record
-from hub.model.values import Timeliness, TopicClass
+from hub.model.values import Timeliness, TopicClass, Values
 from hub.normalize.networks.source import Route as ForeignRoute
 
 KEPT_PAYLOAD_BYTES = 256 * 1024
@@ -87,6 +87,7 @@ class Ear(ForeignEar):
         ledger.heard += len(messages)
         count(ledger.sessions, batch.session, len(messages))
         self._position, self._readings_taken = record.position, clock.readings
+        self.quotas.look(messages, record.t, self._speaker)
         at, number, find = record.received_at, clock.number, self._routes.get
         self._first_t, self._first_at = record.t, at
         self._awake = record.t - clock.blind_total if clock.blind_since is None else NEVER_AWAKE
@@ -210,15 +211,40 @@ class Ear(ForeignEar):
     def _put_away(self, message: Heard, number: int, error: PoisonError) -> None:
         if error.code in REFUSED:
             self._refuse(error.code)
+        elif self.quotas.refuses("/".join(self._named_by(message.topic)), self._now):
+            self._refuse("over_quota")
         else:
             self._bury(message, number, error.code, error.message)
+
+    def _named_by(self, topic: str) -> tuple[str, str]:
+        """Return the (site, device) that the message in hand names."""
+        address = self._parse(topic)
+        return self._named if address is None else (address.site, address.device)
+
+    def _speaker(self, topic: str) -> str:
+        """Return the key of the device that a topic is of, registered or not; nothing where the payload names it."""
+        route = self._routes.get(topic)
+        device = route[0] if isinstance(route, tuple) else route
+        if device is not None:
+            return device.key
+        address = self._parse(topic)
+        return "" if address is None else f"{address.site}/{address.device}"
+
+    def tick(self, moment: Moment) -> None:
+        """Do what time does to what was heard: strangers are forgotten, and of a loud device the newest is a point."""
+        self.waiting.let_go(moment.t)
+        points = len(self._output.stored)
+        self.quotas.tick(moment, self._store_newest)
+        self._state.ledger.points += len(self._output.stored) - points
+
+    def _store_newest(self, part: Part, time: int, values: Values) -> None:
+        self._store(part, time, values, is_new=True)
 
     def _bury(self, message: Heard, number: int, code: str, detail: str) -> None:
         self._state.ledger.dead_lettered += 1
         count(self._state.ledger.dead_letter_codes, code)
         topic, payload = message.topic, message.payload
-        address = self._parse(topic)
-        site, device = self._named if address is None else (address.site, address.device)
+        site, device = self._named_by(topic)
         self._output.effects.dead_letters.append(
             DeadLetter(
                 number=number, position=self._position, index=self._index, received_at=self._at,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from hub.engine import clock_errors
+from hub.engine.meters import Meter
 from hub.model.values import Scalar
 from hub.rules.held import NOTHING, Held
 
@@ -45,8 +46,8 @@ class Seldom:
     """What most devices never have: counts of what is wrong in their sequence, identities, parts with a name.
 
     ``stored``: of each part the (value, time of its point) that was stored last, where the profile does not store
-    everything. ``names``: what stood beside the device's name in the topic of a foreign network. None until there is
-    something: an empty dict takes 64 bytes.
+    everything. ``names``: what stood beside the device's name in the topic of a foreign network. ``meter``: while each
+    reading of it is counted, kept in an entry of its own. None until there is something: an empty dict takes 64 bytes.
     """
 
     missing: int = 0
@@ -56,6 +57,7 @@ class Seldom:
     parts: dict[str, Held] | None = None
     stored: dict[str, dict[str, tuple[Scalar, int]]] | None = None
     names: dict[str, str] | None = None
+    meter: Meter | None = None
 
 
 NEVER = Seldom()

@@ -9,8 +9,9 @@ class Ledger(msgspec.Struct):
     """Where every message went: ``heard = live + late + backfill + duplicate + dead_lettered + refused``.
 
     Below those: what devices' own counters tell (``missed``, ``repeated_sequence``, ``reordered``), what came again
-    (``repeated``), what a profile's ``store`` left out (``unstored``), values that were too many (``forgotten``), and
-    counts by session, code, severity, state and rule: what it raised (``fired``), what explains it (``inhibited``).
+    (``repeated``), what a profile's ``store`` left out (``unstored``), readings over the quota of their device that are
+    no point (``thinned``), values that were too many (``forgotten``), and counts by session, code, severity, state and
+    rule: what it raised (``fired``), what explains it (``inhibited``).
     """
 
     heard: int = 0
@@ -27,6 +28,7 @@ class Ledger(msgspec.Struct):
     reordered: int = 0
     points: int = 0
     unstored: int = 0
+    thinned: int = 0
     events: int = 0
     sessions: dict[str, int] = {}
     dead_letter_codes: dict[str, int] = {}

@@ -17,6 +17,7 @@ from hub.engine.device import Device, Part
 from hub.engine.judging import Judge
 from hub.engine.lessons import timeliness
 from hub.engine.moment import Moment, Output
+from hub.engine.quotas import Quotas
 from hub.engine.sparing import Stored
 from hub.engine.state import State
 from hub.engine.woken import NOBODY
@@ -40,11 +41,12 @@ class Readings:
     __slots__ = (
         "_ahead", "_at", "_awake", "_changed", "_checksum", "_first_at", "_first_t", "_index", "_judge", "_message",
         "_moment_of", "_output", "_payload", "_position", "_readings_taken", "_showing", "_standing",
-        "_state",
+        "_state", "quotas",
     )  # fmt: skip
 
-    def __init__(self, state: State, judge: Judge, output: Output) -> None:
+    def __init__(self, state: State, judge: Judge, output: Output, quotas: Quotas) -> None:
         self._state = state
+        self.quotas = quotas
         self._judge = judge
         self._output = output
         self._standing = judge.standing
@@ -74,6 +76,9 @@ class Readings:
         """Return the moment of a signal, or of a value that is one."""
         age = age_of_reading(device.state, self._at, measured)
         return Moment(self._t, self._at, is_late, (self._position, self._index), age, measured or 0)
+
+    def _now(self) -> Moment:
+        return self._moment(is_late=False)
 
     def _mark(self, device: Device) -> None:
         if device.state.mark != self._state.generation:
@@ -134,7 +139,10 @@ class Readings:
         if reading.values:
             part = device.part(reading.part or "")
             says_something = self._hold(part, reading, measured, is_memory=is_memory)
-            if not is_memory:
+            meter = known.seldom.meter
+            if meter is not None and how is LIVE and self.quotas.thins(device, meter, self._now):
+                meter.newest[part.name] = time, reading.values
+            elif not is_memory:
                 self._store(part, time, reading.values, is_new=is_new)
             woken = device.rules.reading(part.name, reading.values)
             if is_judged and says_something and woken.rules:
@@ -214,8 +222,9 @@ class Readings:
         if part.values is reading.values:
             woken = device.rules.reading(part.name, reading.values)
             is_as_before = part.woken is woken or part.woken is NOBODY
-            part.woken = NOBODY if woken.told else woken  # what is told each time is not usual
-            is_shaped = is_as_before and not woken.told and measured is not None and not device.parts
+            is_odd = woken.told or device.state.seldom.meter is not None
+            part.woken = NOBODY if is_odd else woken  # what is told each time is not usual, nor what is counted
+            is_shaped = is_as_before and not is_odd and measured is not None and not device.parts
             device.shape = device.outfit.shape(tuple(reading.values)) if is_shaped else None
         if part.showing != self._showing:
             self._show(part)

@@ -9,6 +9,7 @@ from hub.engine.barred import Barred
 from hub.engine.circumstances import Circumstances
 from hub.engine.device import Device
 from hub.engine.kind_rules import KindRules
+from hub.engine.meters import Quota
 from hub.engine.networks import Networks
 from hub.engine.outfits import Outfits
 from hub.engine.places import Place, Subject, is_near, key_of_place
@@ -44,6 +45,7 @@ class Registered:
         self.barred = Barred({}, self.networks)
         self.secret = read_key(None)
         """The key of pseudonyms."""
+        self.quota = Quota()
 
     def find(self, site: str, device: str) -> Device | None:
         """Return a registered device."""

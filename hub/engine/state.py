@@ -13,6 +13,7 @@ from hub.commands.life import Command, Lease
 from hub.engine.encoded import Encoded, Piece
 from hub.engine.known import DeviceState, Written, entry_key, read
 from hub.engine.ledger import Ledger
+from hub.engine.meters import Meters
 from hub.engine.rows import DeviceRow, Document, Kept, PlaceRow
 from hub.engine.unsettled import Unsettled
 from hub.errors import CorruptError
@@ -151,14 +152,15 @@ class Wanted(msgspec.Struct):
 
 
 Asked = Command | Lease | Exercise | Wanted | Desired
-Entry = Clock | Ledger | DeviceState | RuleState | Memory | Seen | Asked | Unsettled | Waiting | Answers | Document
+Single = Clock | Ledger | Answers | Meters
+Entry = Single | DeviceState | RuleState | Memory | Seen | Asked | Unsettled | Waiting | Document
 Touched = Entry | DeviceRow | PlaceRow
 """The document of a device or place changes as its row."""
 
 _TYPES: dict[str, type[Any]] = {
-    "clock": Clock, "ledger": Ledger, "answers": Answers, "device": Written, "rule": RuleState, "memory": Memory,
-    "seen": Seen, "command": Command, "lease": Lease, "mode": Exercise, "wanted": Wanted, "desired": Desired,
-    "unsettled": Unsettled, "waiting": Waiting, "document": Document,
+    "clock": Clock, "ledger": Ledger, "answers": Answers, "meters": Meters, "device": Written, "rule": RuleState,
+    "memory": Memory, "seen": Seen, "command": Command, "lease": Lease, "mode": Exercise, "wanted": Wanted,
+    "desired": Desired, "unsettled": Unsettled, "waiting": Waiting, "document": Document,
 }  # fmt: skip
 
 
@@ -174,6 +176,7 @@ class State:
         self.clock = Clock()
         self.ledger = Ledger()
         self.answers = Answers()
+        self.meters = Meters()
         self.generation = 1
         self._dirty: dict[str, Touched | None] = {}
         self._pending: dict[str, Touched | None] = {}
@@ -183,7 +186,7 @@ class State:
         self._begun = 0
         self._encoded: Encoded | None = None
 
-    def restore(self, entry: Clock | Ledger | Answers) -> None:
+    def restore(self, entry: Single) -> None:
         """Take one of the entries of which there is one each."""
         match entry:
             case Clock():
@@ -192,6 +195,8 @@ class State:
                 self.ledger = entry
             case Answers():
                 self.answers = entry
+            case Meters():
+                self.meters = entry
 
     def touch(self, key: str, entry: Touched) -> None:
         """Say that ``entry`` is about to change: what a running checkpoint still needs of it is encoded first."""
@@ -256,7 +261,8 @@ class State:
         self._unencoded.reverse()  # of two rows of a device the newer is written last
         self._begun = self.clock.t
         self._encoded = Encoded()
-        for key, entry in (("clock", self.clock), ("ledger", self.ledger), ("answers", self.answers)):
+        singles = {"clock": self.clock, "ledger": self.ledger, "answers": self.answers, "meters": self.meters}
+        for key, entry in singles.items():
             self._encoded.add(key, entry)
 
     def encode_some(self, size: int = ENCODED_BYTES_PER_TURN) -> bool:

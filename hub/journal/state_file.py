@@ -286,6 +286,15 @@ def read_dead_letters(path: Path, *, limit: int, before: int | None = None, code
     return [msgspec.msgpack.decode(body, type=DeadLetter) for _, body, _ in rows]
 
 
+def read_entry(path: Path, key: str) -> bytes | None:
+    """Return an entry of the last checkpoint from the file of a running or stopped hub; None when there is none."""
+    for body, seal in read_rows(path, "SELECT body, checksum FROM entries WHERE key = ?", (key,)):
+        if not is_sealed(seal, body, key):
+            raise CorruptError("corrupt_row", f"entry {key} fails its checksum", file=str(path), hint=RESTORE)
+        return bytes(body)
+    return None
+
+
 def read_tallies(path: Path) -> dict[str, dict[str, int]]:
     """Return the counts of the sinks from the file of a running or stopped hub."""
     tallies: dict[str, dict[str, int]] = {}

@@ -13,6 +13,7 @@ from hub.catalogue import Kind
 from hub.clock import Clock, in_turns
 from hub.config.settings import Settings
 from hub.engine.content import Content
+from hub.engine.meters import Quota, write_quota
 from hub.engine.rows import Bodies, PlaceRow, kept
 from hub.errors import PoisonError
 from hub.model.records import NewRevision
@@ -157,7 +158,8 @@ def difference(settings: Settings, sought: Sought, held: Bodies) -> NewRevision 
     if rows is None:
         rows = {key: held[key] for key in held if key.startswith(REGISTERED)}
     kept = carried_over(others | said, rows.values())
-    wanted = {**sought.yaml, **rows, **secret_documents(settings), **kept}
+    quota = write_quota(Quota(settings.limits.quota_per_second, settings.limits.quota_burst))
+    wanted = {**sought.yaml, **rows, **secret_documents(settings), **quota, **kept}
     return revise(sought.superseded or held, wanted, __version__)
 
 

@@ -20,7 +20,7 @@ from hub.normalize.networks.directory import DIRECTORY, MADE
 log = structlog.get_logger(__name__)
 
 _ENTRY = "document/"
-REGISTERED = ("barred/", "device/", "list/", "off/", "params/", "place/", "secret/", "source/")
+REGISTERED = ("barred/", "device/", "list/", "off/", "params/", "place/", "quota/", "secret/", "source/")
 """How the keys of documents begin that files have not, but for directories and what is made of them."""
 _ROWS = msgspec.json.Decoder(DeviceRow)
 UNREADABLE = (ConfigError, ValueError, msgspec.DecodeError)

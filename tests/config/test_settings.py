@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from hub.config.provenance import leaves_of
 from hub.config.settings import Settings, TimeseriesStore, packaged, read_settings
+from hub.engine.meters import Quota, write_quota
 from hub.errors import ConfigError
 from tests.house.rooms import HOUSE
 
@@ -126,6 +127,11 @@ def test_every_setting_is_read_by_somebody() -> None:
     rooms = "\n".join(path.read_text("utf-8") for path in (HOUSE / "hub").rglob("*.py") if path.name != "config.py")
     names = [*(name for name, _ in leaves_of(Settings.model_construct())), "limits.size", "limits.rate", "seconds"]
     assert [name for name in names if not re.search(reading(name), rooms)] == names[-3:]
+
+
+def test_a_device_may_say_what_the_engine_lets_it_say_where_nobody_said_otherwise() -> None:
+    limits = Settings().limits
+    assert write_quota(Quota(limits.quota_per_second, limits.quota_burst)) == {}
 
 
 def test_what_an_older_file_names_and_no_hub_ever_kept_is_passed_over_and_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ CALLED: Mapping[str, Sequence[str]] = {
     "devices list": ONCE,
     "devices export": ONCE,
     "devices pending": ONCE,
+    "devices over-quota": ONCE,
     "sources list": ONCE,
     "profiles list": ONCE,
     "profiles replay": ONCE,

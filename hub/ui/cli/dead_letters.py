@@ -43,7 +43,7 @@ def list_dead_letters(
     """List them, the newest first; the bytes of what may tell of persons only with --unmask."""
     desk = desk_of(context)
     veil = veil_of(desk, "dead_letter", "dead_letter/list", unmask=unmask, reason=reason)
-    letters = read_dead_letters(_state_file(desk), limit=limit, before=before, code=code)
+    letters = read_dead_letters(state_file_of(desk), limit=limit, before=before, code=code)
     hidden = hidden_of(desk, veil, letters)
     if as_json:
         say_json([_document(letter, LISTED_BYTES, is_hidden=letter.number in hidden) for letter in letters])
@@ -108,7 +108,7 @@ def hex_dump(payload: bytes) -> list[str]:
 
 def letter_of(desk: Desk, number: int) -> DeadLetter:
     """Return one dead letter; ConfigError ``dead_letter_unknown``."""
-    found = read_dead_letters(_state_file(desk), limit=1, before=number + 1)
+    found = read_dead_letters(state_file_of(desk), limit=1, before=number + 1)
     if not found or found[0].number != number:
         raise ConfigError("dead_letter_unknown", f"there is no dead letter {number}", hint="`hub dead-letters list`")
     return found[0]
@@ -116,10 +116,11 @@ def letter_of(desk: Desk, number: int) -> DeadLetter:
 
 def strangers_letters(desk: Desk) -> list[DeadLetter]:
     """Return the newest letters of devices that are not registered, the newest first."""
-    return read_dead_letters(_state_file(desk), limit=SEARCHED_LETTERS, code="unknown_device")
+    return read_dead_letters(state_file_of(desk), limit=SEARCHED_LETTERS, code="unknown_device")
 
 
-def _state_file(desk: Desk) -> Path:
+def state_file_of(desk: Desk) -> Path:
+    """Return where the state of the partition lies; ConfigError ``state_missing``."""
     path = state_path(desk.here.files_dir)
     if not path.exists():
         raise ConfigError("state_missing", "no hub has worked in this data_dir yet", file=str(path))

@@ -10,7 +10,7 @@ import typer
 from hub.registry.credentials import Secret, make_secrets
 from hub.registry.nouns import Device, DeviceState
 from hub.registry.registry import Registry
-from hub.ui.cli import devices_credentials, devices_imports, devices_pending, devices_states
+from hub.ui.cli import devices_credentials, devices_imports, devices_over_quota, devices_pending, devices_states
 from hub.ui.desk.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.fitness import add_fitting
 from hub.ui.printing import say_json, say_listing
@@ -21,6 +21,7 @@ app.command("import")(devices_imports.import_devices)
 app.command("export")(devices_imports.export_devices)
 app.command("pending")(devices_pending.pending)
 app.command("adopt")(devices_pending.adopt)
+app.command("over-quota")(devices_over_quota.over_quota)
 app.command("enable")(devices_states.enable)
 app.command("disable")(devices_states.disable)
 app.command("retire")(devices_states.retire)

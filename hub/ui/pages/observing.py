@@ -48,6 +48,8 @@ def _observe_ledger(hub: Hub, metrics: Metrics) -> None:
     read("hub_points_written_total", lambda: hub.timeseries_box.tally.get("written", 0))
     read("hub_points_rejected_total", lambda: hub.timeseries_box.tally.get("rejected", 0))
     read("hub_values_unstored_total", lambda: engine.state.ledger.unstored)
+    read("hub_readings_thinned_total", lambda: engine.state.ledger.thinned)
+    read("hub_devices_over_quota", lambda: sum(1 for each in engine.state.meters.by_device.values() if each.over_since))
     read("hub_points_waiting", lambda: waiting_points(hub))
     read("hub_events_raised_total", lambda: engine.state.ledger.severities)
     read("hub_events_written_total", lambda: hub.streams_box.tally.get("events", 0))

@@ -1,0 +1,74 @@
+"""How much the loud devices have said: of each a bucket that empties by what it says and fills by time; pure."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+import msgspec
+
+from hub.model.values import Values
+
+DOCUMENT = "quota/devices"
+"""The document of the content that says what a device may say, where that is not what it is everywhere."""
+SECOND_NS = 1_000_000_000
+
+
+class Quota(NamedTuple):
+    """What each device may say in the long run, and how much at once; ``per_second`` 0: whatever it likes.
+
+    The fastest that we know, the gateway of a lift, says 2 a second, so in a burst is what it kept for 1.4 hours.
+    """
+
+    per_second: float = 50
+    burst: int = 10_000
+
+    @property
+    def step_ns(self) -> int:
+        """After how long there is room for one more."""
+        return round(SECOND_NS / self.per_second)
+
+
+def write_quota(quota: Quota) -> dict[str, bytes]:
+    """Return its document, canonical JSON; none for what it is everywhere."""
+    said = json.dumps({"burst": quota.burst, "per_second": quota.per_second}, separators=(",", ":"))
+    return {} if quota == Quota() else {DOCUMENT: said.encode()}
+
+
+def read_quota(body: bytes | None) -> Quota:
+    """Return what the document's body says."""
+    return Quota() if body is None else Quota(**json.loads(body))
+
+
+class Meter(msgspec.Struct):
+    """The bucket of one device, full at the engine time ``full_t`` if nothing more is said.
+
+    It ``is_exact`` once every reading is counted. Since ``over_since`` (wall ns; 0: it is not over its quota) so many
+    readings were ``thinned`` and dead letters ``refused``; ``newest`` is of each part what becomes a point at the next
+    tick, with its time.
+    """
+
+    full_t: int = 0
+    is_exact: bool = False
+    over_since: int = 0
+    thinned: int = 0
+    refused: int = 0
+    newest: dict[str, tuple[int, Values]] = {}
+
+    def owes(self, t: int) -> int:
+        """Return for how long (ns) it has to say nothing until it is full."""
+        return max(self.full_t - t, 0)
+
+    def spend(self, count: int, t: int, quota: Quota) -> bool:
+        """Take ``count`` out of the bucket; False, and nothing taken, when they are not in it."""
+        owed = self.owes(t) + count * quota.step_ns
+        if owed > quota.burst * quota.step_ns:
+            return False
+        self.full_t = t + owed
+        return True
+
+
+class Meters(msgspec.Struct):
+    """The meters that are not full, by the key of the device, registered or not: an entry of the state."""
+
+    by_device: dict[str, Meter] = {}

@@ -1,0 +1,234 @@
+"""Quotas: what a device that says too much loses, what it never does, and that a restart changes nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import orjson
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hub.engine.meters import Quota, write_quota
+from hub.engine.quotas import EVERY
+from hub.model.heard import Publish
+from hub.model.values import Scalar
+from tests.engine.desk import ALARM, COMMUNITY, NORMAL, SECOND, START, Desk, device, documents, encoded, smoke, unheard
+
+SMALL = Quota(per_second=5, burst=100)
+ROOMS = (device("room-1", "environment_sensor"), device("room-2", "environment_sensor"))
+
+
+def town(quota: Quota) -> dict[str, bytes]:
+    return unheard(documents(*COMMUNITY, *ROOMS, write_quota(quota)))
+
+
+TOWN = town(SMALL)
+SMOKE = device("smoke-1", "smoke_sensor", "milesight/gs524n")
+OURS = {"rule/smoke-alarm", "profile/milesight/gs524n"}
+LITTLE = {
+    key: body
+    for key, body in documents(SMOKE, *ROOMS, write_quota(SMALL)).items()
+    if key in OURS or not key.startswith(("rule/", "profile/", "scene/"))
+}
+"""Where each example is another town: what has nothing to say there would be compiled each time."""
+
+
+def room(number: int, *, name: str = "room-1", **words: Scalar) -> Publish:
+    said = {"values": {"temperature": number / 10}, **words}
+    return Publish(f"hub/s1/{name}/telemetry", orjson.dumps(said))
+
+
+def flood(desk: Desk, seconds: int, *, each: int = 40, garbage: bool = False, **words: Scalar) -> None:
+    """Let room-1 say something else ``each`` times a second, in five batches, between ticks."""
+    for second in range(seconds):
+        for part in range(5):
+            numbers = range(second * each + part * each // 5, second * each + (part + 1) * each // 5)
+            if garbage:
+                desk.hear(*(Publish("hub/s1/room-1/telemetry", b"{%d" % number) for number in numbers))
+            else:
+                desk.hear(*(room(number % 500, **words) for number in numbers), session="telemetry")
+            desk.wait(0.2)
+        desk.tick()
+
+
+def points(desk: Desk, name: str = "room-1") -> list[Mapping[str, Scalar]]:
+    found = [point for effects in desk.effects for point in effects.points]
+    return [values for series, _, values in found if series.device == name]
+
+
+def named(desk: Desk, name: str) -> list[Mapping[str, Scalar]]:
+    return [event.data for event in desk.events if event.name == name]
+
+
+def test_who_says_no_more_than_its_quota_loses_nothing() -> None:
+    desk = Desk(TOWN)
+    flood(desk, 120, each=5)
+    assert len(points(desk)) == desk.engine.state.ledger.heard == 600
+    assert named(desk, "device.over_quota") == []
+
+
+def test_of_what_is_over_only_the_newest_of_a_second_is_stored_and_all_of_it_is_judged() -> None:
+    desk = Desk(TOWN)
+    flood(desk, 60)
+    ledger = desk.engine.state.ledger
+    assert (ledger.live, ledger.refused, ledger.points) == (2_400, 0, len(points(desk)))
+    found = len(points(desk))
+    most = SMALL.burst * 2 + EVERY * 4 + 60 * (SMALL.per_second + 1)
+    assert 60 * SMALL.per_second < found <= most
+    assert ledger.thinned >= 2_400 - found
+    assert points(desk)[-1] == {"temperature": (2_399 % 500) / 10}
+    assert desk.engine.content.find("s1", "room-1").part("").values == {"temperature": (2_399 % 500) / 10}
+    assert ledger.is_balanced
+
+
+def test_a_device_that_is_over_is_told_of_once_in_both_languages_and_again_when_it_is_not() -> None:
+    desk = Desk(TOWN)
+    flood(desk, 30)
+    (event,) = [event for event in desk.events if event.name == "device.over_quota"]
+    assert (event.key, event.site, event.building, event.device) == ("s1/room-1", "s1", "b1", "room-1")
+    assert event.data == {"per_second": 5, "burst": 100}
+    assert "5" in event.label["en"]
+    assert "5" in event.label["zh"]
+    thinned = desk.engine.state.ledger.thinned
+    desk.tick(SMALL.burst / SMALL.per_second + 1)
+    (back,) = [event for event in desk.events if event.name == "device.within_quota"]
+    assert (back.key, back.data["thinned"], back.data["refused"]) == ("s1/room-1", thinned, 0)
+    assert set(back.label) == {"en", "zh"}
+    assert desk.engine.state.meters.by_device == {}
+    before = len(points(desk))
+    flood(desk, 5, each=4)
+    assert len(points(desk)) == before + 20
+
+
+def test_its_neighbours_notice_nothing() -> None:
+    desk = Desk(TOWN)
+    for second in range(60):
+        flood(desk, 1)
+        desk.hear(room(second, name="room-2"))
+    assert len(points(desk, "room-2")) == 60
+
+
+def test_an_alarm_of_a_device_far_over_its_quota_is_raised_and_cleared() -> None:
+    desk = Desk(TOWN)
+    for _ in range(40):
+        desk.hear(*(smoke(NORMAL) for _ in range(40)))
+        desk.tick(1)
+    assert len(named(desk, "device.over_quota")) == 1
+    assert "raised fire.smoke_alarm" not in desk.told()
+    desk.hear(*(smoke(NORMAL) for _ in range(40)), smoke(ALARM))
+    assert desk.told()[-1] == "raised fire.smoke_alarm"
+    desk.hear(*(smoke(NORMAL) for _ in range(40)))
+    desk.tick(11)
+    assert "cleared fire.smoke_alarm" in desk.told()
+
+
+def test_signals_are_never_over_a_quota() -> None:
+    desk = Desk(TOWN)
+    duress = Publish("hub/s1/door-1/signal", b'{"part": "door-1", "signals": [{"name": "access.duress"}]}')
+    for _ in range(20):
+        desk.hear(*[duress] * 40)
+        desk.tick(1)
+    assert (desk.engine.state.ledger.live, desk.engine.state.ledger.thinned) == (800, 0)
+
+
+def test_garbage_over_a_quota_is_refused_so_that_it_crowds_out_nobodys_dead_letters() -> None:
+    desk = Desk(TOWN)
+    flood(desk, 60, garbage=True)
+    ledger = desk.engine.state.ledger
+    letters = sum(len(effects.dead_letters) for effects in desk.effects)
+    assert ledger.dead_lettered == letters <= SMALL.burst * 2 + EVERY * 4 + 60 * SMALL.per_second
+    assert ledger.refused_codes == {"over_quota": 2_400 - letters}
+    assert ledger.is_balanced
+    flood(desk, 1, each=5)
+    desk.tick(60)
+    assert named(desk, "device.within_quota")[0]["refused"] == 2_400 - letters
+
+
+def test_what_nobody_registered_is_refused_over_its_quota_and_still_waits_to_be_adopted() -> None:
+    desk = Desk(TOWN)
+    for second in range(60):
+        desk.hear(*(room(number, name="stranger") for number in range(second * 40, second * 40 + 40)))
+        desk.tick(1)
+    ledger = desk.engine.state.ledger
+    assert ledger.refused_codes["over_quota"] > 1_000
+    assert (ledger.is_balanced, len(named(desk, "device.over_quota"))) == (True, 1)
+    desk.revise({**TOWN, **device("stranger", "environment_sensor")})
+    assert points(desk, "stranger")[-1] == {"temperature": 239.9}
+
+
+def test_what_a_device_kept_and_brings_later_is_stored_whole() -> None:
+    desk = Desk(TOWN)
+    for number in range(20):
+        desk.hear(room(number, t=(START + number * SECOND) // 1_000_000))
+        desk.tick(1)
+    flood(desk, 30)
+    before = len(points(desk))
+    then = (desk.wall - 7_200 * SECOND) // 1_000_000
+    desk.hear(*(room(number % 500, t=then + number) for number in range(2_000)))
+    assert len(points(desk)) == before + 2_000
+    assert desk.engine.state.ledger.late == 2_000
+
+
+def test_what_the_broker_kept_while_the_hub_was_away_is_stored_whole() -> None:
+    desk = Desk(TOWN)
+    flood(desk, 30)
+    before = len(points(desk))
+    desk.lose()
+    desk.wait(3_600)
+    desk.hear(*(room(number % 500) for number in range(2_000)), connection=2)
+    assert len(points(desk)) == before + 2_000
+
+
+def test_the_quota_that_nobody_set_lets_a_hundred_lifts_through_one_device() -> None:
+    desk = Desk(town(Quota()))
+    flood(desk, 60, each=200)
+    assert len(points(desk)) == 60 * 200 == desk.engine.state.ledger.points + desk.engine.state.ledger.thinned
+
+
+def test_a_quota_of_nothing_is_none() -> None:
+    desk = Desk(town(Quota(per_second=0)))
+    flood(desk, 30, each=500)
+    assert len(points(desk)) == 15_000
+
+
+SAYINGS = st.lists(
+    st.tuples(
+        st.sampled_from(["room-1", "room-1", "room-1", "garbage", "smoke", "stranger", "tick", "lose", "catch up"]),
+        st.integers(1, 90),
+    ),
+    max_size=40,
+)
+
+
+def _say(desk: Desk, words: Sequence[tuple[str, int]]) -> None:
+    for what, count in words:
+        match what:
+            case "tick":
+                desk.tick(count / 30)
+            case "lose":
+                desk.lose()
+            case "catch up":
+                desk.catch_up(len(desk.records))
+            case "smoke":
+                desk.hear(*(smoke(ALARM if count % 2 else NORMAL) for _ in range(count)))
+            case "garbage":
+                desk.hear(*(Publish("hub/s1/room-1/telemetry", b"{") for _ in range(count)))
+            case name:
+                desk.hear(*(room(number, name=name) for number in range(count)))
+
+
+@given(before=SAYINGS, after=SAYINGS)
+@example(before=[("room-1", 90)] * 9, after=[("room-1", 90), ("tick", 30), ("garbage", 90), ("tick", 90)])
+def test_the_ledger_adds_up_and_a_restart_comes_to_the_same_bytes(
+    before: Sequence[tuple[str, int]], after: Sequence[tuple[str, int]]
+) -> None:
+    desk = Desk(LITTLE)
+    _say(desk, before)
+    other = desk.restart()
+    others_start = len(desk.effects)
+    _say(desk, after)
+    _say(other, after)
+    assert encoded(other.effects) == encoded(desk.effects[others_start:])
+    assert other.engine.state.meters == desk.engine.state.meters
+    ledger = desk.engine.state.ledger
+    assert (ledger.is_balanced, other.engine.state.ledger) == (True, ledger)
