@@ -24,6 +24,11 @@ class Quota(NamedTuple):
     burst: int = 10_000
 
     @property
+    def is_none(self) -> bool:
+        """Whether a device may say whatever it likes."""
+        return self.per_second <= 0
+
+    @property
     def step_ns(self) -> int:
         """After how long there is room for one more."""
         return round(SECOND_NS / self.per_second)

@@ -11,6 +11,7 @@ from hub.catalogue import CommandKind, Kind
 from hub.durations import nanoseconds
 from hub.engine.device import LATE_AFTER_NS, Abroad, Deafness, Device, ReadForeign
 from hub.engine.guards import Guard, compile_guards, with_confirms
+from hub.engine.meters import Quota
 from hub.engine.reach import ANY_REACH, Reach, reach_of
 from hub.engine.sparing import Sparing, StoringNothing
 from hub.errors import ConfigError, PoisonError
@@ -51,6 +52,8 @@ class Outfit:
     reach: Reach = ANY_REACH
     store: Sparing | None = None
     late_after_ns: int = LATE_AFTER_NS
+    quota: Quota | None = None
+    """What it may say; None: what any device may."""
     shape: Callable[[tuple[str, ...]], Shape | None] = _no_shape
     """Of messages that say exactly these names; None: only the handler reads them."""
     recall: Recall = _nothing_known
@@ -139,6 +142,7 @@ class Outfits:
             guards=with_confirms(self._guards[device.kind], kind, profile.commands),
             reach=reach_of(profile),
             store=None if profile.store is None else Sparing(profile.store),
+            quota=None if profile.quota is None else Quota(profile.quota.per_second, profile.quota.burst),
             late_after_ns=LATE_AFTER_NS if profile.late_after is None else nanoseconds(profile.late_after),
             recall=handler.recall if isinstance(handler, ProfileHandler) else _nothing_known,
         )

@@ -34,6 +34,16 @@ class Liveness(Words):
     offline_after: Duration
 
 
+class Allowance(Words):
+    """What a device of this model may say in the long run and at once, where that is not what any other may.
+
+    ``per_second`` 0: as many readings as it likes.
+    """
+
+    per_second: Annotated[float, Field(ge=0)]
+    burst: Annotated[int, Field(ge=1)]
+
+
 class Store(Words):
     """What need not become a point: a value that did not change, or by less than its ``deadband``.
 
@@ -135,6 +145,7 @@ class Profile(Meanings):
     params: dict[Name, Scalar] = Field(default_factory=dict)
     backfill: Backfill | None = None
     store: Store | None = None
+    quota: Allowance | None = None
     port: OneOrMore | None = None
     messages: tuple[Shape, ...] = ()
     reply: Reply | None = None
