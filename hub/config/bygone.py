@@ -9,7 +9,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 NEVER_WORKED = {"limits": {"device_burst", "device_messages_per_second"}, "timeseries": {"database"}}
-"""By section; the bucket names the database, and there never were quotas of devices."""
+"""By section; the bucket names the database, and what a device may say is ``quota_per_second``, ``quota_burst`` now."""
 
 
 def pass_over(said: Mapping[str, object]) -> dict[str, object]:
