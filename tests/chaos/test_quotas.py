@@ -11,8 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.chaos.test_commands import start
-from tests.chaos.town import SITE, Town, opened
+from tests.chaos.town import SITE, Town, opened, start
 from tests.engine.desk import ALARM, NORMAL
 from tests.machine import needs_mosquitto
 from tests.servers.mosquitto import Mosquitto
