@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.ui.doctor import broker, broker_probe, machine, mosquitto_conf, outward, own, redis, scenes, series
+from hub.ui.doctor import broker, broker_probe, machine, mosquitto_conf, outward, own, redis, scenes, series, served
 from hub.ui.doctor.findings import Area, Check, Grade, Words
 from hub.ui.doctor.words_broker import BROKER_WORDS, CONF_WORDS
 from hub.ui.doctor.words_machine import MACHINE_WORDS, OWN_WORDS
@@ -36,6 +36,7 @@ AREAS: tuple[Area[Any], ...] = (
         ),
         blind=Grade.UNSEEN,  # somebody else's broker: what is asked of it live has to do
     ),
+    Area("certificates", served.look, (Check("certificates_last", served.lasting),)),
     Area(
         "broker",
         broker_probe.look,

@@ -99,6 +99,17 @@ CONF_WORDS = {
             "为该端口配置 certfile 和 keyfile，或只绑定 127.0.0.1",
         ),
     ),
+    "certificates_last": Words(
+        Text("certificates of broker and hub", "代理与集线器的证书"),
+        Text(
+            "once one has ended, whoever connects by TLS is refused: devices, or the hub itself",
+            "证书一旦过期，凡用 TLS 连接者均被拒绝：设备，或集线器自身",
+        ),
+        Text(
+            "put the new one in the same file and restart mosquitto; one that the hub made `hub broker apply` renews",
+            "将新证书放入同一文件并重启 mosquitto；由集线器签发的，用 `hub broker apply` 续签",
+        ),
+    ),
     "conf_packet_size": Words(
         Text("the largest message", "最大消息"),
         Text(

@@ -1,0 +1,71 @@
+"""Certificates that broker and hub show each other and devices: how long each still holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+
+from hub.errors import ConfigError
+from hub.ui.doctor.findings import Scene, Verdict, bad, good, unseen, weak
+from hub.ui.doctor.mosquitto_conf import read_conf
+
+SOON = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Papers:
+    """Each file with how long it still holds, None for one that could not be read."""
+
+    left: dict[Path, timedelta | None]
+
+
+async def look(scene: Scene) -> Papers:
+    """Read every certificate that settings and mosquitto.conf name."""
+    now = datetime.fromtimestamp(scene.clock.wall_ns() / 1e9, UTC)
+    return Papers(left=await asyncio.to_thread(lambda: {file: _left(file, now) for file in _files(scene)}))
+
+
+def _files(scene: Scene) -> Iterator[Path]:
+    settings = scene.settings
+    named = (settings.mqtt.cert_file, settings.mqtt.ca_file, settings.broker.cert_file)
+    yield from (file for file in named if file is not None)
+    if scene.mosquitto_conf is None:
+        return
+    try:
+        conf = read_conf(scene.mosquitto_conf, settings.limits.payload)
+    except ConfigError:
+        return  # the area of mosquitto.conf says so
+    yield from (Path(each) for name in ("certfile", "cafile") for each in conf.each(name) if each)
+
+
+def _left(file: Path, now: datetime) -> timedelta | None:
+    try:
+        papers = x509.load_pem_x509_certificates(file.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return min(each.not_valid_after_utc for each in papers) - now
+
+
+def lasting(seen: Papers) -> Verdict:
+    """Whether one has ended, or ends soon: from then on nobody who asks for TLS comes in."""
+    told = [f"{file} {'ended' if left < timedelta() else 'ends'} {_days(left)}" for file, left in _read(seen)]
+    shortest = min((left for _, left in _read(seen)), default=None)
+    if shortest is not None and shortest < SOON:
+        return (bad if shortest < timedelta() else weak)("; ".join(told))
+    unread = [str(file) for file, left in seen.left.items() if left is None]
+    if unread:
+        return unseen(f"could not be read: {', '.join(unread)}")
+    return good("; ".join(told) or "nothing speaks TLS")
+
+
+def _read(seen: Papers) -> list[tuple[Path, timedelta]]:
+    return sorted(((file, left) for file, left in seen.left.items() if left is not None), key=lambda pair: pair[1])
+
+
+def _days(left: timedelta) -> str:
+    return f"{(-left).days} days ago" if left < timedelta() else f"in {left.days} days"

@@ -1,0 +1,59 @@
+"""Certificates: one that has ended, that ends soon, that cannot be read; of the broker's file and of the settings."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.ui.doctor.scenes import BAD, GOOD, UNSEEN, WEAK, ShiftedClock, examined, scene, settings_of
+
+NOW = datetime.now(UTC)  # noqa: TID251 -- certificates are made by the real clock
+
+
+def certificate(file: Path, days: float) -> Path:
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(NOW - timedelta(days=800)).not_valid_after(NOW + timedelta(days=days))
+    file.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+def conf(directory: Path, *files: Path) -> Path:
+    path = directory / "mosquitto.conf"
+    path.write_text("".join(f"listener {8883 + n}\ncertfile {file}\n" for n, file in enumerate(files)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("days", "grade", "words"),
+    [(-3, BAD, "ended 3 days ago"), (20.5, WEAK, "ends in 20 days"), (200.5, GOOD, "200 days")],
+)
+async def test_the_certificate_of_a_listener_is_told_before_it_ends(
+    tmp_path: Path, days: float, grade: object, words: str
+) -> None:
+    files = (certificate(tmp_path / "good.crt", 400), certificate(tmp_path / "server.crt", days))
+    seen = await examined("certificates", scene(settings_of(tmp_path), conf=conf(tmp_path, *files)))
+    found = seen["certificates_last"]
+    assert (found.grade, words in found.found) == (grade, True)
+
+
+async def test_what_the_hub_itself_shows_counts_and_so_does_the_time_that_passes(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    mqtt = settings.mqtt.model_copy(update={"cert_file": certificate(tmp_path / "hub.crt", 100)})
+    settings = settings.model_copy(update={"mqtt": mqtt})
+    for later, grade in ((0, GOOD), (80, WEAK), (101, BAD)):
+        found = await examined("certificates", scene(settings, clock=ShiftedClock(later * 86_400)))
+        assert found["certificates_last"].grade is grade
+
+
+async def test_one_that_cannot_be_read_is_named_and_none_is_no_fault(tmp_path: Path) -> None:
+    found = await examined("certificates", scene(settings_of(tmp_path), conf=conf(tmp_path, tmp_path / "gone.crt")))
+    assert (found["certificates_last"].grade, "gone.crt" in found["certificates_last"].found) == (UNSEEN, True)
+    found = await examined("certificates", scene(settings_of(tmp_path)))
+    assert found["certificates_last"].grade is GOOD
