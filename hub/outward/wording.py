@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from hub.model.effects import Event, Transition
+from hub.outward.own_events import label_of
 from hub.outward.wishes import Language, Template
 
 _SEVERITIES: Mapping[str, Mapping[str, str]] = {
@@ -70,7 +71,7 @@ def _filled(text: str, event: Event, language: Language, where: tuple[str, str])
     told = {name: value for name, value in event.data.items() if name != "to"}
     words = {
         "severity": _SEVERITIES[language][event.severity.value],
-        "event": event.label.get(language) or event.name,
+        "event": label_of(event.name, event.label).get(language) or event.name,
         "moved": _MOVES[language].get(event.transition.value, event.transition.value),
         "where": place,
         "time": local_time(event.time, zone),

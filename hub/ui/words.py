@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from hub.model.effects import AlarmState, Event, Transition
 from hub.model.values import Scalar, Severity
+from hub.outward import own_events
 
 COLOURS = {
     Severity.CRITICAL: "bold white on red",
@@ -40,8 +41,9 @@ class Text:
 
 
 def title(name: str, label: Mapping[str, str]) -> str:
-    """Return what an event or alarm is called: ``zh / en``, or its name where a rule gave no label."""
-    return " / ".join(label[language] for language in ("zh", "en") if label.get(language)) or name
+    """Return what an event or alarm is called: ``zh / en``, or its name where neither a rule nor we gave a label."""
+    told = own_events.label_of(name, label)
+    return " / ".join(told[language] for language in ("zh", "en") if told.get(language)) or name
 
 
 def label_of(en: str, zh: str) -> dict[str, str]:
