@@ -34,7 +34,7 @@ def test_an_event_is_one_line_in_both_languages() -> None:
 
 
 def test_what_has_no_label_is_called_by_its_name() -> None:
-    assert title("command.executed", {}) == "command.executed"
+    assert title("fire.of_their_own", {}) == "fire.of_their_own"
 
 
 @pytest.mark.parametrize(
