@@ -26,9 +26,12 @@ _OF_ROWS = frozenset({"device", "barred", "off", "place", *_EVERYWHERE, *_AT_A_S
 _OF_RULES = frozenset({"rule", "scene", "secret", "quota"})
 
 
+_NARROW = ("barred/", "device/", "place/", "rule/", "scene/")
+
+
 def is_wide(revision: Revision) -> bool:
-    """Return whether a revision is of more than devices and places: then nearly everything may be another thing."""
-    return any(not key.startswith(("barred/", "device/", "place/")) for key in (*revision.put, *revision.removed))
+    """Return whether a revision is of more than devices, places and rules: nearly everything may be another thing."""
+    return any(not key.startswith(_NARROW) for key in (*revision.put, *revision.removed))
 
 
 def at_once(steps: Generator[None, None, T]) -> T:
@@ -45,6 +48,12 @@ def parts(found: Sequence[S]) -> Iterator[Sequence[S]]:
     """Yield so many of ``found`` at a time that the loop does not stand still for long."""
     for start in range(0, len(found), AT_ONCE):
         yield found[start : start + AT_ONCE]
+
+
+def each_once(devices: Iterable[Device]) -> list[Device]:
+    """Return devices, of each key the last one, in the order of keys."""
+    found = {device.key: device for device in devices}
+    return [found[key] for key in sorted(found)]
 
 
 class Touched:

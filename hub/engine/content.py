@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
 from hub.engine.barred import Barred
-from hub.engine.change import Change, Touched, at_once, parts
+from hub.engine.change import Change, Touched, at_once, each_once, parts
 from hub.engine.circumstances import Key
 from hub.engine.compiled import Compiled
 from hub.engine.device import Device
@@ -13,6 +13,7 @@ from hub.engine.kind_rules import KindRules
 from hub.engine.known import DeviceState, entry_key
 from hub.engine.moment import Moment
 from hub.engine.places import Place, Subject
+from hub.engine.preparing import Prepared, prepare
 from hub.engine.registered import Registered
 from hub.engine.rows import Bodies, DeviceRow, Document, kept, row_of, site_and_name
 from hub.engine.state import State
@@ -30,6 +31,7 @@ class Content(Registered):
         self._at = 0
         self._tried: list[Device] = []
         """What devices that were tried out work with lives as long as they: else each would have it compiled again."""
+        self._prepared: Prepared | None = None
 
     # ----------------------------------------------------------------------------------------------------- revisions
 
@@ -68,19 +70,21 @@ class Content(Registered):
             places += found
             yield
         if touched.has_new_rules:
-            change.concerned += turned
+            waits = self.stands.rulebook.has_new_waits
+            change.concerned += [device for device in turned if waits(device.rules)]
             change.turned = self._back(at_rest - now_at_rest)
         else:
             change.turned = [*turned, *places]
         change.turned.sort(key=_devices_first)
-        change.concerned = _each_once(change.concerned)
+        change.concerned = each_once(change.concerned)
         change.removed_places = [self.stands.gone[key] for key in sorted(self.stands.gone)]
         self.revisions += 1
         return change
 
     def _compile(self, touched: Touched, change: Change) -> None:
         """Take what is compiled anew: ConfigError before anything is changed."""
-        found = self._compiled.over(touched, Bodies(touched.over(self.documents)))
+        ready = self._prepared and self._prepared.for_same(self._compiled, touched)
+        found = ready or self._compiled.over(touched, Bodies(touched.over(self.documents)))
         change.has_new_rules, change.has_new_kinds = True, touched.has_new_kinds
         change.removed_rules = sorted(set(self.rules) - set(found.rulebook.rules))
         self.rules = {**{name: self.rules[name] for name in change.removed_rules}, **found.rulebook.rules}
@@ -230,7 +234,7 @@ class Content(Registered):
 
     def turn(self, at: int) -> Generator[None, None, list[Subject]]:
         """Bind rules anew where a fact, an entry of a list or a window begins or ends; return whose rules changed."""
-        due = self.stands.due(at)
+        self._at, due = at, self.stands.due(at)
         turned = list[Subject]()
         for devices in self.stands.others([self._devices[key] for key in due if key in self._devices], at):
             turned += devices
@@ -244,6 +248,8 @@ class Content(Registered):
     def settle(self, change: Change, state: State) -> None:
         """Forget what the change removed, after its states have ended."""
         self._tried.clear()
+        self._prepared = None
+        self.stands.rulebook.is_done()
         self._whereabouts.go(change.removed_devices)
         for device in change.removed_devices:
             self._devices.pop(device.key, None)
@@ -292,6 +298,15 @@ class Content(Registered):
                 self._tried.append(device)
             yield
 
+    def try_rules(self, put: Mapping[str, bytes], removed: Iterable[str]) -> Generator[None, None, None]:
+        """Find out, a few at a time, whether rules and scenes could be put; ConfigError when not.
+
+        What they come to for each device and place is kept for the revision, so that nothing waits for it then.
+        """
+        touched = Touched(removed)
+        touched.take({key: kept(key, put[key]) for key in sorted(put)})
+        self._prepared = yield from prepare(self, self._devices, self._compiled, touched, self._at)
+
     def _can_equip(self, device: Device) -> bool:
         """Return whether it works; not a double of which kind or profile is gone. ConfigError for a registered one."""
         try:
@@ -313,9 +328,3 @@ class Content(Registered):
 
 def _devices_first(subject: Subject) -> tuple[bool, str]:
     return not isinstance(subject, Device), subject.key
-
-
-def _each_once(devices: Iterable[Device]) -> list[Device]:
-    """Return devices, of each key the last one, in the order of keys."""
-    found = {device.key: device for device in devices}
-    return [found[key] for key in sorted(found)]

@@ -55,6 +55,10 @@ class Rulebook:
         self._circumstantial = frozenset(name for name, rule in self.rules.items() if rule.rule.is_circumstantial)
         self.concerned = frozenset(self._concerned(former))
         """The kinds of devices, and types of places behind an @, that have other rules than in the ``former`` one."""
+        self._heirs: dict[tuple[KindRules, str, str], KindRules] = {}
+        """What follows the rules that somebody has, where it hangs on nothing else: until the revision is done."""
+        self._news: dict[KindRules, bool] = {}
+        self._has_settled = False
         self.until: int | None = None
         """The wall time until which what :meth:`of` returned last holds, None for ever."""
 
@@ -108,14 +112,32 @@ class Rulebook:
         kind = row.kind if isinstance(row, DeviceRow) else f"@{row.type}"
         off = None if is_trial else self._circumstances.at_rest.get(row.site)
         found = self._plain.get(kind) if off is None else None
+        beside = "" if off is None else row.site
+        if found is None and known is not None:
+            found = self._heirs.get((known, kind, beside))
         if found is None:
+            self._has_settled = False
             rules, waking = self.rules_for(kind)
             if off is not None:  # nobody at the site has them: then nothing wakes them, and they cost nothing
                 rules, waking = ([rule for rule in each if rule.name not in off] for each in (rules, waking))
             found = self._set(kind, [self._here(rule, row, at, known) for rule in rules], waking)
             if off is None and self._circumstantial.isdisjoint(rule.name for rule in rules):
                 self._plain[kind] = found
+            if known is not None and not self._has_settled:
+                self._heirs[known, kind, beside] = found
         return found
+
+    def has_new_waits(self, rules: KindRules) -> bool:
+        """Return whether any of ``rules`` that is new or another one waits for silence, or for what becomes stale."""
+        found = self._news.get(rules)
+        if found is None:
+            new = (rule for name, rule in rules.by_name.items() if name not in self.same)
+            found = self._news[rules] = any(rule.absent_ns is not None or rule.minds_missing for rule in new)
+        return found
+
+    def is_done(self) -> None:
+        """Remember no longer who had what: the revision is done."""
+        self._heirs, self._news = {}, {}
 
     def _set(self, kind: str, mine: list[CompiledRule], waking: Iterable[CompiledRule]) -> KindRules:
         wish = (kind, *map(id, mine), None, *map(id, waking))
@@ -130,6 +152,7 @@ class Rulebook:
             return rule
         if known is not None and rule.name in self.same and rule.name in known.by_name:
             return known.by_name[rule.name]
+        self._has_settled = True
         settled = self._circumstances.settle(rule.rule, row, at)
         if settled.until is not None:
             self.until = settled.until if self.until is None else min(self.until, settled.until)

@@ -104,7 +104,7 @@ def _note_entry(change: Change, old: Entry | None, new: Entry | None) -> None:
 async def _entry_problems(connection: AsyncConnection, entries: Sequence[Entry]) -> Iterator[Problem]:
     sites = {site.id for site in await rows.sites(connection)}
     known = {(entry.list, entry.value): entry.site for entry in await rows.entries(connection)}
-    places = await rows.place_keys(connection)
+    places = await rows.some_place_keys(connection, {(entry.site, entry.place) for entry in entries if entry.place})
     passes = [(index, text) for index, entry in enumerate(entries) for text in _wrong_pass(entry, places)]
     return iter([*_wrong_entries(entries, sites, known), *passes])
 
@@ -148,9 +148,9 @@ async def read_params(registry: Registry) -> list[Params]:
 async def set_params(registry: Registry, params: Params) -> Params:
     """Set some values, beside those that are set there already; return all of them. ConfigError ``params_invalid``."""
     async with registry.change() as change:
-        places = await rows.place_keys(change.connection)
-        devices = {(device.site, device.id) for device in await rows.devices(change.connection)}
-        refuse("params_invalid", _wrong_scope(params, places, devices))
+        places = await rows.some_place_keys(change.connection, {(params.site, params.place or params.site)})
+        found = await rows.some_devices(change.connection, {(params.site, params.device)})
+        refuse("params_invalid", _wrong_scope(params, places, {(device.site, device.id) for device in found}))
         return await put_params(change, params)
 
 

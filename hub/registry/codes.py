@@ -188,8 +188,10 @@ def _ended(said: object, last: str) -> bool | str:
 
 
 async def _wrong_links(connection: AsyncConnection, links: Sequence[Link]) -> Iterator[str]:
-    places = await rows.place_keys(connection)
-    devices = {(device.site, device.id) for device in await rows.devices(connection)}
+    ends = {code for link in links for code in (link.one, link.other)}
+    named = {kind: {_key(code) for code in ends if code.startswith(f"{kind}:")} for kind in (PLACE, DEVICE)}
+    places = await rows.some_place_keys(connection, named[PLACE])
+    devices = {(device.site, device.id) for device in await rows.some_devices(connection, named[DEVICE])}
     known = await _links(connection)
     return _problems(links, known, {PLACE: places, DEVICE: devices})
 

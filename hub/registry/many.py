@@ -39,7 +39,7 @@ async def put_devices(registry: Registry, devices: Sequence[Device], written: Ca
     async with registry.change() as change:
         connection, table = change.connection, schema.devices
         refuse("device_invalid", await _wrong_devices(connection, devices))
-        known = {key_of(device): device for device in await rows.devices(connection)}
+        known = {key_of(device): device for device in await rows.devices_beside(connection, devices)}
         # Gone first: two of them may have changed their serials with each other.
         old = table.delete().where(table.c.site == bindparam("its_site"), table.c.id == bindparam("its_id"))
         await connection.execute(old, [{"its_site": device.site, "its_id": device.id} for device in devices])
@@ -90,7 +90,7 @@ def _note(change: Change, what: str, old: Noun | None, new: Noun) -> None:
 
 
 async def _wrong_devices(connection: AsyncConnection, devices: Sequence[Device]) -> list[Problem]:
-    known = {key_of(device): device for device in await rows.devices(connection)}
+    known = {key_of(device): device for device in await rows.devices_beside(connection, devices)}
     mine = {key_of(device) for device in devices}
     found = await device_problems(connection, devices, [known[key] for key in known if key not in mine])
     for index, device in enumerate(devices):

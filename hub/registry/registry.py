@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.errors import ConfigError
@@ -94,9 +94,11 @@ class Registry(Database):
     async def remove_source(self, source: str) -> None:
         """Forget a foreign network that no device is of any more; ConfigError ``source_unknown``, ``source_used``."""
         async with self.change() as change:
-            users = [device.id for device in await rows.devices(change.connection) if device.source == source]
+            table = schema.devices
+            query = select(func.count(), func.min(table.c.id)).where(table.c.source == source)
+            users, one = (await change.connection.execute(query)).one()
             if users:
-                raise ConfigError("source_used", f"{len(users)} devices are of source {source!r}, such as {users[0]!r}")
+                raise ConfigError("source_used", f"{users} devices are of source {source!r}, such as {one!r}")
             known = {each.id: each for each in await rows.sources(change.connection)}
             if source not in known:
                 raise ConfigError("source_unknown", f"there is no source {source!r}")
@@ -109,8 +111,8 @@ class Registry(Database):
         if not devices:
             return
         async with self.change() as change:
-            existing = await rows.devices(change.connection)
-            validation.refuse("device_invalid", await device_problems(change.connection, devices, existing))
+            beside = await rows.devices_beside(change.connection, devices)
+            validation.refuse("device_invalid", await device_problems(change.connection, devices, beside))
             await change.connection.execute(schema.devices.insert(), [rows.device_values(device) for device in devices])
             for device in devices:
                 change.changed("device.added", subject_of(device), None, device)
@@ -208,11 +210,11 @@ async def wrong_codes(connection: AsyncConnection, places: Sequence[Place]) -> l
 async def device_problems(
     connection: AsyncConnection, devices: Sequence[Device], beside: Sequence[Device]
 ) -> list[validation.Problem]:
-    """Return what is wrong with ``devices`` beside others, which are registered already."""
+    """Return what is wrong with ``devices`` beside others, which :func:`rows.devices_beside` found."""
     own = validation.device_problems(
         devices,
         {(device.site, device.id) for device in beside},
-        await rows.place_keys(connection),
+        await rows.some_place_keys(connection, {(device.site, device.place or device.site) for device in devices}),
         {device.serial for device in beside if device.serial is not None},
     )
     foreign = validation.network_id_problems(

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Table, select
+from sqlalchemy import Column, ColumnElement, Row, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.model.values import PlaceType, Scalar
@@ -99,6 +99,22 @@ async def some_devices(connection: AsyncConnection, keys: Collection[Key]) -> li
     return [_device(row) for row in await _some(connection, schema.devices, keys)]
 
 
+async def devices_beside(connection: AsyncConnection, devices: Sequence[Device]) -> list[Device]:
+    """Return whom ``devices`` may be taken for, themselves among them, and what carries them; by site and id.
+
+    Those of the same id, serial number or network id; of 100,000 others nothing is read.
+    """
+    table = schema.devices
+    keys = {(device.site, name) for device in devices for name in (device.id, device.gateway) if name}
+    serials = sorted({device.serial for device in devices if device.serial is not None})
+    found = list(await _some(connection, table, keys))
+    found += await _in(connection, table, table.c.serial, serials)
+    for source in sorted({device.source for device in devices if device.source and device.source.isprintable()}):
+        names = sorted({device.network_id for device in devices if device.source == source})
+        found += await _in(connection, table, table.c.network_id, names, table.c.source == source)
+    return [_device(row) for _, row in sorted({(row.site, row.id): row for row in found}.items())]
+
+
 async def some_places(connection: AsyncConnection, keys: Collection[Key]) -> list[Place]:
     """Return those of these places that there are, by site and id; not the sites' own."""
     found = await _some(connection, schema.places, keys)
@@ -119,12 +135,24 @@ async def _some(
     connection: AsyncConnection, table: Table, keys: Collection[Key], column: str = "id"
 ) -> list[Row[tuple[object, ...]]]:
     found: list[Row[tuple[object, ...]]] = []
-    named = table.c[column]
-    for site in sorted({site for site, _ in keys}):
+    for site in sorted({site for site, _ in keys if site.isprintable()}):
         names = sorted(name for its, name in keys if its == site)
-        for start in range(0, len(names), NAMED_AT_ONCE):
-            mine = table.c.site == site, named.in_(names[start : start + NAMED_AT_ONCE])
-            found += await connection.execute(table.select().where(*mine).order_by(named, table.c.id))
+        found += await _in(connection, table, table.c[column], names, table.c.site == site)
+    return found
+
+
+async def _in(
+    connection: AsyncConnection, table: Table, named: Column[Any], names: Sequence[str], *where: ColumnElement[bool]
+) -> list[Row[tuple[object, ...]]]:
+    """Return the rows in which a column is one of ``names``, so many at a time as a query may name.
+
+    What is not printable is in none, and PostgreSQL would not even be asked for it.
+    """
+    found: list[Row[tuple[object, ...]]] = []
+    names = [name for name in names if name.isprintable()]
+    for start in range(0, len(names), NAMED_AT_ONCE):
+        mine = *where, named.in_(names[start : start + NAMED_AT_ONCE])
+        found += await connection.execute(table.select().where(*mine).order_by(named, table.c.id))
     return found
 
 
@@ -154,6 +182,11 @@ async def scenes_off(connection: AsyncConnection) -> list[SceneOff]:
     table = schema.scenes_off
     query = table.select().order_by(*table.primary_key)
     return [SceneOff(**row) for row in (await connection.execute(query)).mappings()]
+
+
+async def some_place_keys(connection: AsyncConnection, keys: Collection[Key]) -> set[Key]:
+    """Return those of these (site, id) that there are, sites included."""
+    return {(row.site, row.id) for row in await _some(connection, schema.places, keys)}
 
 
 async def place_keys(connection: AsyncConnection) -> set[tuple[str, str]]:

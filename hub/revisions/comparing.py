@@ -29,6 +29,8 @@ Documents = Mapping[str, bytes]
 _WITHOUT_TRIAL = ("barred/", "device/", "place/")
 """Documents that can be tried where the engine is, a few microseconds each; a place only while nothing holds there."""
 
+_RULES = ("rule/", "scene/")
+
 
 class Compared(NamedTuple):
     """What differs, if anything does; ``files`` and ``known`` are what was compared.
@@ -104,7 +106,25 @@ class Comparing:
             if changes is not None:
                 known = Snapshot(changes.revision, {}, changes.line)
                 return Compared(await self._changed(changes), self._files.documents, known)
-        return await self._whole(self._files.documents if files is None else files)
+        alone = None if files is None else await self._rules_alone(files)
+        return alone or await self._whole(self._files.documents if files is None else files)
+
+    async def _rules_alone(self, files: Documents) -> Compared | None:
+        """Return what differs where only rules and scenes can: of 100,000 devices nothing is read or compared.
+
+        They are tried where the engine is, between messages, and what was found out then is kept for it.
+        """
+        known, before, content = self._known, self._files, self._content
+        if known is None or before.superseded or self._owes_directories:
+            return None
+        if await self._registry.revision() != known.revision or _but_rules(files) != _but_rules(before.documents):
+            return None
+        held = {key: document.body for key, document in content.documents.items() if key.startswith(_RULES)}
+        note = differing(held, {key: body for key, body in files.items() if key.startswith(_RULES)}, __version__)
+        if note is not None:
+            put = {key: note.bodies[digest] for key, digest in note.revision.put.items()}
+            await in_turns(content.try_rules(put, note.revision.removed), self._clock)
+        return Compared(note, files, known)
 
     async def _whole(self, files: Documents) -> Compared:
         known = self._known
@@ -133,6 +153,10 @@ class Comparing:
         gone = {*note.revision.removed}
         bodies = content.bodies()
         return await asyncio.to_thread(_tried, bodies, put, gone)
+
+
+def _but_rules(files: Documents) -> dict[str, bytes]:
+    return {key: body for key, body in files.items() if not key.startswith(_RULES)}
 
 
 def _tried(held: Documents, put: Documents, gone: set[str]) -> NewRevision | None:

@@ -1,0 +1,85 @@
+"""A change reads of the registry whom it may concern: no more of many than of few, and what it refuses is the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+
+import pytest
+
+from hub.errors import ConfigError
+from hub.model.values import PlaceType
+from hub.registry import circumstances, many, rows
+from hub.registry.nouns import Device, Params, Place, Site, Source
+from hub.registry.registry import Registry, device_problems
+from tests.engine.test_work import counted
+
+HOMES = 600
+SITES = Site(id="s1", zone="Asia/Shanghai"), Site(id="s2", zone="Asia/Shanghai")
+
+
+@pytest.fixture
+async def town(registry: Registry) -> Registry:
+    """A registry with many dwellings and a device in each."""
+    for site in SITES:
+        await registry.add_site(site)
+    await registry.add_source(Source(id="net", network="raw", params={}))
+    await registry.add_places([Place(site="s1", id=f"h{number}", type=PlaceType.DWELLING) for number in range(HOMES)])
+    await registry.add_devices([
+        Device(
+            site="s1", id=f"d{number}", kind="smoke_sensor", place=f"h{number}", serial=f"SN-{number}", source="net",
+            network_id=f"n{number}",
+        )
+        for number in range(HOMES)
+    ])  # fmt: skip
+    return registry
+
+
+async def test_who_is_added_changed_or_told_parameters_is_looked_up_and_nobody_else(
+    town: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: Counter[str] = Counter()
+    counted(monkeypatch, rows, "_device", read)
+    new = Device(site="s1", id="new", kind="smoke_sensor", place="h7", gateway="d7", serial="SN-new")
+    for change in (
+        town.add_devices([new]),
+        many.wrong_devices(town, [new]),
+        many.put_devices(town, [new, Device(site="s1", id="other", kind="smoke_sensor", gateway="new")]),
+        circumstances.set_params(town, Params(rule="hot", site="s1", device="d9", values={"limit": 40})),
+    ):
+        read.clear()
+        await change
+        assert read["_device"] <= 6  # all of them, twice where some were put
+    with pytest.raises(ConfigError, match="600 devices are of source 'net'"):
+        await town.remove_source("net")
+
+
+async def test_what_is_wrong_with_a_device_is_the_same_whether_all_others_are_read_or_those_beside_it(
+    town: Registry,
+) -> None:
+    found = set[str]()
+    cases = product(
+        ("s1", "s2"), ("d1", "new"), (None, "SN-2", "SN-new"), ("", "net", "gone"), ("n3", "n-new"),
+        ("", "d4", "new", "nobody"),
+    )  # fmt: skip
+    async with town.transaction() as connection:
+        everybody = await rows.devices(connection)
+        for site, name, serial, source, network_id, gateway in cases:
+            one = Device(
+                site=site, id=name, kind="smoke_sensor", serial=serial, source=source,
+                network_id=network_id if source else "", gateway=gateway,
+            )  # fmt: skip
+            wrong = await device_problems(connection, [one], await rows.devices_beside(connection, [one]))
+            assert wrong == await device_problems(connection, [one], everybody)
+            found |= {text for _, text in wrong}
+    for word in ("exists already", "has the serial", "of another device of net", "has the gateway", "does not exist"):
+        assert any(word in text for text in found), word
+
+
+async def test_more_devices_than_a_query_may_name_are_found_all_the_same(town: Registry) -> None:
+    async with town.transaction() as connection:
+        everybody = await rows.devices(connection)
+        assert len(everybody) > rows.NAMED_AT_ONCE
+        assert await rows.devices_beside(connection, everybody) == everybody
+        places = {("s1", f"h{number}") for number in range(HOMES)} | {("s1", "s1")}
+        assert await rows.some_place_keys(connection, places | {("s2", "h1")}) == places
