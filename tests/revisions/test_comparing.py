@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from hub.clock import SystemClock
 from hub.config.settings import Settings
+from hub.engine.rulebook import Rulebook
 from hub.errors import ConfigError
 from hub.registry import changes
+from hub.registry.circumstances import set_params
 from hub.registry.many import put_devices
-from hub.registry.nouns import Device, Site, Source
+from hub.registry.nouns import Device, Params, Site, Source
 from hub.registry.registry import Registry
-from hub.revisions.comparing import Comparing, Files
+from hub.revisions import comparing
+from hub.revisions.comparing import Compared, Comparing, Files
 from tests.engine.desk import Desk, documents
 from tests.engine.foreign import listing
+from tests.engine.test_work import counted
 from tests.registry.conftest import sqlite_url
 
 NOTHING: Mapping[str, bytes] = {}
@@ -47,6 +53,20 @@ class Rim:
             if compared.note is not None:
                 self.desk.say(compared.note.revision, bodies=compared.note.bodies)
             self._comparing.settle(compared)
+
+    async def compare(self, files: Mapping[str, bytes]) -> Compared:
+        """Find out what files that were read again change."""
+        return await self._comparing.compare(files, NOTHING)
+
+    def take(self, compared: Compared) -> None:
+        """Let the engine have it."""
+        assert compared.note is not None
+        self.desk.say(compared.note.revision, bodies=compared.note.bodies)
+        self._comparing.settle(compared)
+
+    async def read(self, files: Mapping[str, bytes]) -> None:
+        """Take files that were read again."""
+        self.take(await self.compare(files))
 
     def known(self) -> list[str]:
         """Return the devices that the engine knows."""
@@ -105,3 +125,64 @@ async def test_what_a_source_said_of_its_devices_is_owed_until_a_revision_has_it
         found = rim.desk.engine.content.find("s1", "hall")
         assert found is not None
         assert (found.profile[:17], found.deafness) == ("zigbee2mqtt-auto/", None)
+
+
+HOT: dict[str, object] = {
+    "rule": "hot", "version": "1.0.0", "for_each": "smoke_sensor", "params": {"limit": 50.0},
+    "when": "temperature > $limit", "raise": {"event": "fire.hot", "severity": "high"},
+}  # fmt: skip
+
+
+def with_rule(**words: object) -> dict[str, bytes]:
+    return {**documents(), "rule/hot": orjson.dumps({**HOT, **words})}
+
+
+async def test_rules_that_changed_are_compiled_before_they_are_journaled_and_nothing_else_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work: Counter[str] = Counter()
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
+        await put_devices(registry, MANY)
+        for number, device in enumerate(MANY[:PAGE]):
+            mine = Params(rule="hot", site="s1", device=device.id, values={"limit": 40.0 + number})
+            await set_params(registry, mine)
+        rim = Rim(tmp_path, registry)
+        await rim.follow()
+        await rim.read(with_rule())
+        for owner, name in ((Registry, "snapshot"), (comparing, "difference"), (Rulebook, "_compiled")):
+            counted(monkeypatch, owner, name, work)
+        with pytest.raises(ConfigError, match="lumen"):
+            await rim.compare(with_rule(when="lumen > $limit"))
+        work.clear()
+        compared = await rim.compare(with_rule(when="temperature > $limit + 5"))
+        assert dict(work) == {"_compiled": PAGE + 1}
+        work.clear()
+        rim.take(compared)
+        assert dict(work) == {}, "what messages would wait for"
+        found = {device.device: device.rules.by_name["hot"] for device in rim.desk.engine.content.devices()}
+        assert {rule.rule.when for rule in found.values()} == {
+            *(f"temperature > {40.0 + number} + 5" for number in range(PAGE)), "temperature > 50.0 + 5",
+        }  # fmt: skip
+        await rim.read(documents())
+        assert "hot" not in rim.desk.engine.content.rules
+
+
+async def test_what_else_of_the_files_differs_is_compared_with_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work: Counter[str] = Counter()
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
+        await put_devices(registry, MANY[:1])
+        rim = Rim(tmp_path, registry)
+        await rim.follow()
+        counted(monkeypatch, comparing, "difference", work)
+        key = "profile/milesight/gs524n"
+        other = {**with_rule(), key: orjson.dumps({**orjson.loads(documents()[key]), "version": "9.9.9"})}
+        await rim.read(other)
+        await put_devices(registry, MANY[:2])
+        await rim.read(documents())  # of the registry nobody has told yet
+        assert work["difference"] == 2
+        assert rim.known() == [device.id for device in MANY[:2]]
+        assert rim.desk.engine.content.bodies()[key] == documents()[key]
