@@ -12,7 +12,7 @@ from hub.model.values import PlaceType
 from hub.registry import circumstances, many, rows
 from hub.registry.nouns import Device, Params, Place, Site, Source
 from hub.registry.registry import Registry, device_problems
-from tests.engine.test_work import counted
+from tests.counting import counted
 
 HOMES = 600
 SITES = Site(id="s1", zone="Asia/Shanghai"), Site(id="s2", zone="Asia/Shanghai")

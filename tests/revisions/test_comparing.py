@@ -21,9 +21,9 @@ from hub.registry.nouns import Device, Params, Site, Source
 from hub.registry.registry import Registry
 from hub.revisions import comparing
 from hub.revisions.comparing import Compared, Comparing, Files
+from tests.counting import counted
 from tests.engine.desk import Desk, documents
 from tests.engine.foreign import listing
-from tests.engine.test_work import counted
 from tests.registry.conftest import sqlite_url
 
 NOTHING: Mapping[str, bytes] = {}
