@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
 import os
+import re
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
+import orjson
 import pytest
 
 from hub.services.child import free_port
@@ -104,3 +109,55 @@ def test_a_hub_tells_it_while_it_waits_for_its_servers(manager: socket.socket, t
     finally:
         hub.kill()
         hub.wait()
+
+
+HANGS = """
+import threading
+from pathlib import Path
+import hub.stages
+from hub.journal.files import SqliteFile
+hub.stages.HUNG_LOOKS = 2
+transact = SqliteFile._transact
+def hang(file, *args, **more):
+    if Path({sign!r}).exists():
+        threading.Event().wait()
+    return transact(file, *args, **more)
+SqliteFile._transact = hang
+from hub.ui.cli.main import main
+main()
+"""
+
+
+WORKS = re.compile(rb"hub_journal_records_appended_total (?!0|1\.)")
+
+
+def test_a_hub_whose_journal_hangs_is_told_of_no_more_though_its_loop_turns(
+    manager: socket.socket, tmp_path: Path
+) -> None:
+    config, sign, port = tmp_path / "hub.toml", tmp_path / "hang", free_port()
+    settings = f'data_dir = "{tmp_path}"\nhttp.port = {port}\nmqtt.port = {free_port()}\n'
+    config.write_text(settings + f'redis.url = "redis://127.0.0.1:{free_port()}/0"\n', encoding="utf-8")
+    said = environment(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="300000")
+    command = [sys.executable, "-c", HANGS.format(sign=str(sign)), "--config", str(config), "run"]
+    hub = subprocess.Popen(command, env=said, stderr=subprocess.DEVNULL)
+    try:
+        while manager.recv(100) and not WORKS.search(page(port, "/metrics")):
+            pass  # what holds up a start is no hang
+        sign.touch()
+        manager.settimeout(1)  # ten times as long as between two words
+        with suppress(TimeoutError):
+            while manager.recv(100):
+                pass
+        assert orjson.loads(page(port, "/healthz")) == {"alive": False, "hung": ["journal.thread"]}
+    finally:
+        hub.kill()
+        hub.wait()
+
+
+def page(port: int, path: str) -> bytes:
+    """Return what a hub says at ``path``, nothing while none answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    with closing(connection), suppress(OSError):
+        connection.request("GET", path)
+        return connection.getresponse().read()
+    return b""
