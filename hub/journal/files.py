@@ -40,9 +40,14 @@ class Lock:
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
-        """Take the lock; ConfigError ``already_running`` when another process holds it."""
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Take the lock; ConfigError ``already_running`` when another process holds it, ``directory_unwritable``."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            hint = "look at its disk (read-only?), its owner and its mode; or use another data_dir"
+            where = str(self._path.parent)
+            raise ConfigError("directory_unwritable", error.strerror or str(error), file=where, hint=hint) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -138,6 +138,13 @@ def test_who_only_looks_whether_somebody_works_there_takes_nothing_and_so_bars_n
     assert not is_held(tmp_path)
 
 
+def test_a_directory_in_which_nothing_can_be_written_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="directory_unwritable") as refused, Lock(tmp_path / "file" / "data"):
+        pass
+    assert (refused.value.file, "read-only" in refused.value.hint) == (str(tmp_path / "file" / "data"), True)
+
+
 def test_a_process_of_the_former_version_is_seen_too_whose_only_lock_is_an_flock(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("wb") as file:
         assert not is_held(tmp_path)
