@@ -125,10 +125,14 @@ def read_sheet(path: Path, columns: Sequence[str]) -> Sheet:
         raise ConfigError("file_unreadable", str(error), file=str(path), hint="save it as CSV in UTF-8") from error
     sheet = Sheet(path)
     is_json = path.suffix.lower() in {".json", ".jsonl"} or text.lstrip()[:1] in {"[", "{"}
+    unknown: set[str] = set()
     for line, cells in _json_rows(sheet, text) if is_json else _csv_rows(sheet, text):
-        for column in cells.keys() - set(columns):
-            sheet.blame(line, f"there is no column {column!r}; {suggestion(column, columns)}")
+        for column in sorted(cells.keys() - set(columns) - unknown):
+            unknown.add(column)
+            sheet.blame(line if is_json else 1, f"there is no column {column!r}; {suggestion(column, columns)}")
         sheet.rows.append(Row(line=line, cells=cells))
+    if unknown and not is_json:
+        sheet.rows.clear()  # what stands in a column that nobody knows is missing in each row: it is told once
     if not sheet.rows and not sheet.mistakes:
         sheet.blame(1, "there are no rows")
     return sheet

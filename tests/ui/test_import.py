@@ -54,6 +54,14 @@ def test_every_mistake_is_told_at_once_and_nothing_is_imported(office: Office) -
     assert office.json("devices", "list") == []
 
 
+def test_a_column_that_nobody_knows_is_told_once_and_not_with_each_row(office: Office) -> None:
+    rows = "".join(f"garden,s-{n},smoke_sensor\n" for n in range(40))
+    said = office.refused("devices", "import", office.file("forty.csv", f"site,device,kind\n{rows}"))
+    assert lines_of(said, "forty.csv") == [1]
+    assert "there is no column 'device'" in said
+    assert "known: gateway, id" in said
+
+
 def test_mistakes_are_a_document_for_programs(office: Office) -> None:
     said = office("devices", "import", office.file("s.csv", HEAD + "garden,SN-1,smoke_sensor,,moon\n"), "--json")
     (mistake,) = said.document()["mistakes"]
@@ -64,7 +72,7 @@ def test_mistakes_are_a_document_for_programs(office: Office) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "line", "complaint"),
     [
-        ("a.csv", "site,seriall\ngarden,x\n", 2, "did you mean serial?"),
+        ("a.csv", "site,seriall\ngarden,x\n", 1, "did you mean serial?"),
         ("a.csv", "", 1, "there are no rows"),
         ("a.csv", 'site,serial,kind,params\ngarden,x,smoke_sensor,"{""a"": [1]}"\n', 2, "plain values"),
         ("a.csv", "site,serial,kind,state\ngarden,x,smoke_sensor,broken\n", 2, "active, disabled"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,7 +41,7 @@ app.command("plan")(rules_change.show_plan)
 app.command("apply")(rules_change.apply)
 app.command("explain")(rules_explain.explain)
 app.command("stats")(rules_stats.stats)
-Names = Annotated[list[str] | None, typer.Argument(metavar="[RULE]…", help="Only these; else all.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="[RULE|FILE]…", help="Only these; else all.")]
 
 
 @app.command("list")
@@ -80,9 +81,11 @@ def tell_rules(
     """Tell rules as sentences, for people who did not write them."""
     desk = desk_of(context)
     catalogue = _catalogue(desk)
-    rules = {document.name: validate(document, Rule) for document in _documents(desk.settings)}
+    documents = {document.name: document for document in _documents(desk.settings)}
+    rules = {name: validate(document, Rule) for name, document in documents.items()}
     veil = masking(desk)
-    told = [(rule, _sentences(as_seen(veil, rule), catalogue)) for rule in _chosen(rules, names or ())]
+    chosen = _chosen(rules, [*_named(documents.values(), names or ())])
+    told = [(rule, _sentences(as_seen(veil, rule), catalogue)) for rule in chosen]
     if as_json:
         say_json([{"rule": rule.rule, **said} for rule, said in told])
         return
@@ -115,7 +118,7 @@ def run_tests(
     catalogue = _catalogue(desk)
     documents = {document.name: document for document in _documents(desk.settings)}
     rules = {name: validate(document, Rule) for name, document in documents.items()}
-    chosen = _chosen(rules, names or ())
+    chosen = _chosen(rules, [*_named(documents.values(), names or ())])
     results = [
         CaseResult(rule=rule.rule, test=case.name, differences=run_case(rule, case, catalogue, others=rules))
         for rule in chosen
@@ -204,6 +207,20 @@ def _findings(tree: Tree, catalogue: Catalogue, profiles: Mapping[str, Profile])
     if not refused:
         _, wrong = scenes_of(tree, rules)
         yield from (finding_of("scene", name, Weight.ERROR, why) for name, why in wrong.items())
+
+
+def _named(documents: Collection[Document], names: Collection[str]) -> Iterator[str]:
+    """Yield the names of rules, those of a file where one was named."""
+    for name in names:
+        if not name.endswith(".yaml"):
+            yield name
+            continue
+        found = [document.name for document in documents if Path(document.file).resolve() == Path(name).resolve()]
+        if not found:
+            raise ConfigError(
+                "unknown_rule", f"no rule that the hub loads stands in {name!r}", hint="is it in rules_dir?"
+            )
+        yield from found
 
 
 def _chosen(rules: Mapping[str, Rule], names: Collection[str]) -> list[Rule]:
