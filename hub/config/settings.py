@@ -160,12 +160,12 @@ class CheckpointSettings(_Section):
 class LimitSettings(_Section):
     """``payload`` is what the broker lets through whose files the hub keeps; the hub takes 256 KiB at most.
 
-    A device may say ``quota_per_second`` readings in the long run (0: as many as it likes) and ``quota_burst`` at once:
-    of what is over, all is judged, and the newest of each second is stored.
+    A device may say ``quota_per_second`` readings in the long run (0: as many as it likes, until somebody says
+    otherwise) and ``quota_burst`` at once: of what is over, all is judged, and the newest of each second is stored.
     """
 
     payload: Bytes = 256 * 2**10
-    quota_per_second: Annotated[float, Field(ge=0)] = 50
+    quota_per_second: Annotated[float, Field(ge=0)] = 0
     quota_burst: Annotated[int, Field(ge=1)] = 10_000
 
 

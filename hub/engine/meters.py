@@ -15,12 +15,9 @@ SECOND_NS = 1_000_000_000
 
 
 class Quota(NamedTuple):
-    """What each device may say in the long run, and how much at once; ``per_second`` 0: whatever it likes.
+    """What each device may say in the long run, and how much at once; ``per_second`` 0: whatever it likes."""
 
-    The fastest that we know, the gateway of a lift, says 2 a second, so in a burst is what it kept for 1.4 hours.
-    """
-
-    per_second: float = 50
+    per_second: float = 0
     burst: int = 10_000
 
     @property

@@ -182,16 +182,21 @@ def test_what_the_broker_kept_while_the_hub_was_away_is_stored_whole() -> None:
     assert len(points(desk)) == before + 2_000
 
 
-def test_the_quota_that_nobody_set_lets_a_device_say_a_hundred_times_what_a_lift_does_for_a_minute() -> None:
+def test_where_nobody_set_a_quota_every_reading_is_stored() -> None:
     desk = Desk(town(Quota()))
-    flood(desk, 60, each=200)
-    assert (len(points(desk)), desk.engine.state.ledger.thinned) == (60 * 200, 0)
-
-
-def test_a_quota_of_nothing_is_none() -> None:
-    desk = Desk(town(Quota(per_second=0)))
     flood(desk, 30, each=500)
-    assert len(points(desk)) == 15_000
+    assert (len(points(desk)), desk.engine.state.ledger.thinned) == (15_000, 0)
+    assert not desk.engine.state.meters.by_device
+
+
+def test_a_quota_that_is_taken_away_lets_the_loud_one_say_all_again() -> None:
+    desk = Desk(TOWN)
+    flood(desk, 30)
+    before = len(points(desk))
+    assert desk.engine.state.ledger.thinned
+    desk.revise(town(Quota()))
+    flood(desk, 10)
+    assert len(points(desk)) - before == 400
 
 
 def test_a_profile_may_let_its_devices_say_more_or_less_than_others() -> None:
