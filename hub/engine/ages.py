@@ -44,7 +44,11 @@ def age_of(known: DeviceState, difference: int, late_after_ns: int, blind_since:
     if known.taught < LESSONS:
         known.taught += 1
         return LIVE if blind_since is None else LATE
-    age = difference - known.clock_error
+    return by_age(difference - known.clock_error, late_after_ns)
+
+
+def by_age(age: int, late_after_ns: int) -> Timeliness:
+    """Return how timely what is ``age`` ns old is, of a device whose clock is known."""
     if age <= late_after_ns:
         return LIVE
     return LATE if age <= BACKFILL_NS else BACKFILL

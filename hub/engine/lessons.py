@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hub.engine.ages import AHEAD_NS, LESSONS, age_of, live_ages
+from collections.abc import Callable, Sequence
+
+from hub.engine.ages import AHEAD_NS, LESSONS, age_of, by_age, live_ages, rank
 from hub.engine.device import Device
 from hub.model.values import Timeliness
 
@@ -10,6 +12,9 @@ NEVER_AWAKE = 2**63
 """While blind nothing is usual: it lies behind the end of every device's ages."""
 
 LIVE = Timeliness.LIVE
+
+Judged = Callable[[Device, int, int | None], Timeliness]
+"""Judges a reading of a device by received - measured ns, and since when we were blind (engine ns)."""
 
 
 def timeliness(device: Device, difference: int, blind_since: int | None) -> Timeliness:
@@ -20,6 +25,22 @@ def timeliness(device: Device, difference: int, blind_since: int | None) -> Time
     how = age_of(known, difference, device.outfit.late_after_ns, blind_since)
     device.least_age, device.most_age, device.ages_end = live_ages(known, device.outfit.late_after_ns)
     return how
+
+
+def judged_together(device: Device, differences: Sequence[int], blind_since: int | None) -> Judged:
+    """Return what judges the readings of one message, of which the newest alone may be a lesson.
+
+    One clock has told all their moments, however wrong it is: the others are older than the newest by what they say,
+    and a day's readings in the first message of a device are a day old. In a former version each of them was a lesson.
+    """
+    least, teaches = min(differences), device.state.taught < LESSONS
+    newest = timeliness(device, least, blind_since)
+    error, late_after_ns = least if teaches else device.state.clock_error, device.outfit.late_after_ns
+
+    def judged(_device: Device, difference: int, _blind_since: int | None) -> Timeliness:
+        return max(newest, by_age(difference - error, late_after_ns), key=rank)
+
+    return judged
 
 
 def is_lesson(device: Device, difference: int, awake: int) -> bool:

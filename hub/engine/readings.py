@@ -15,7 +15,7 @@ from hub.engine.ages import (
 )
 from hub.engine.device import Device, Part
 from hub.engine.judging import Judge
-from hub.engine.lessons import timeliness
+from hub.engine.lessons import Judged, judged_together, timeliness
 from hub.engine.moment import Moment, Output
 from hub.engine.quotas import Quotas
 from hub.engine.sparing import Stored
@@ -106,15 +106,25 @@ class Readings:
                 raise PoisonError("too_many_parts", f"{len(known)} parts of it are known, and no more are taken")
         self._hear(device)
         if len(readings) == 1:
-            return self._reading(device, 0, readings[0])
+            return self._reading(device, 0, readings[0], timeliness)
         best = LIVE if not readings else BACKFILL
+        judged = self._judged(device, readings)
         for element, reading in enumerate(readings):
-            how = self._reading(device, element, reading)
+            how = self._reading(device, element, reading, judged)
             if rank(how) < rank(best):
                 best = how
         return best
 
-    def _reading(self, device: Device, element: int, reading: Reading) -> Timeliness:  # noqa: C901 -- one screen
+    def _judged(self, device: Device, readings: Sequence[Reading]) -> Judged:
+        """Return what judges several readings of one message; the newest of them has taught then."""
+        latest = self._at + AHEAD_NS
+        moments = (reading.measured_at for reading in readings)
+        differences = [self._at - moment for moment in moments if moment is not None and moment <= latest]
+        return judged_together(device, differences, self._state.clock.blind_since) if differences else timeliness
+
+    def _reading(  # noqa: C901 -- one screen
+        self, device: Device, element: int, reading: Reading, judged: Judged
+    ) -> Timeliness:
         at, known = self._at, device.state
         self._readings_taken += 1
         if reading.seq is not None:
@@ -127,7 +137,7 @@ class Readings:
             how = LIVE if blind_since is None else LATE
         else:
             time = measured - measured % MILLION + self._digest(device, element, reading.identity)
-            how = timeliness(device, at - measured, blind_since)
+            how = judged(device, at - measured, blind_since)
         is_new = True
         if reading.identity is not None:
             time, is_new = first_time(known, reading.identity, time)

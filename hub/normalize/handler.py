@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
 from typing_extensions import override
 
 from hub.errors import PoisonError
@@ -149,7 +150,8 @@ class RecordsHandler(ProfileHandler):
     """A reading, or several, for each record of a payload.
 
     A record that says nothing is left out. One that is poison makes the whole message a dead letter, with its bytes,
-    unless another one declares an alarm.
+    unless another one declares an alarm. Where records lie ``every`` so far apart and nobody knows when the first was,
+    only the last is of now: those before it are stored only, but for an alarm that one declares.
     """
 
     __slots__ = ("_decode_many",)
@@ -167,8 +169,11 @@ class RecordsHandler(ProfileHandler):
         rows, clocks = self._decode_many(payload), self._clocks
         clocks.records = len(rows)
         for clocks.record, row in enumerate(rows):
+            clocks.is_undated = False
             try:
-                readings += self.read(row, port)
+                found = self.read(row, port)
+                is_before = clocks.is_undated and clocks.record < clocks.records - 1
+                readings += map(_stored_only, found) if is_before else found
             except PoisonError as error:
                 poison = poison or error
         if poison is not None:
@@ -181,6 +186,10 @@ class RecordsHandler(ProfileHandler):
 def _lasts(reading: Reading) -> bool:
     """Return whether a payload means the same whenever it comes."""
     return reading.measured_at is None and reading.identity is None
+
+
+def _stored_only(reading: Reading) -> Reading:
+    return reading if reading.critical else msgspec.structs.replace(reading, backfill=True)
 
 
 def _is_plain(reading: Reading) -> bool:

@@ -182,13 +182,17 @@ def _named(parse: Callable[[str], datetime], zone: tzinfo) -> ReadTime:
 
 
 class Clocks:
-    """What is counted of the device clocks of one profile; and which of how many records of a payload is read now."""
+    """What is counted of the device clocks of one profile; and which of how many records of a payload is read now.
 
-    __slots__ = ("disagreeing", "record", "records", "unset")
+    ``is_undated``: the records lie apart in time, and the moment from which that one's is counted is not known.
+    """
+
+    __slots__ = ("disagreeing", "is_undated", "record", "records", "unset")
 
     def __init__(self) -> None:
         self.record = 0
         self.records = 1
+        self.is_undated = False
         self.unset = 0
         self.disagreeing = 0
 
@@ -233,6 +237,8 @@ def stepped(
     def moment(row: Row) -> int | None:
         told = read(row)
         behind = clocks.record - (clocks.records - 1 if from_last else 0)
-        return None if told is None else told + behind * step_ns
+        found = None if told is None else set_clock(told + behind * step_ns)
+        clocks.is_undated = found is None
+        return found
 
     return moment

@@ -103,3 +103,28 @@ def test_a_record_of_a_block_is_shown_with_its_bytes_and_its_own_hour() -> None:
     assert totals == [("D", (1, 3), 4), ("D", (4, 6), 5)]
     times = [mark.value for mark in seen.marks if mark.use is Use.TIME]
     assert times == ["2026-11-28T15:00:00+00:00", "2026-11-28T16:00:00+00:00"]
+
+
+@pytest.mark.parametrize("told", ["", "1970-01-01 00:00:00"])
+def test_of_a_batch_that_does_not_say_when_it_began_only_the_last_record_is_of_now(told: str) -> None:
+    payload = json.loads(upload((4, 1), (5, 2), (6, 3)))
+    payload["内容"]["起始时间"] = told or None
+    readings = compile_profile(profile(**METER), SENSOR, {}, "Asia/Shanghai")(json.dumps(payload).encode())
+    assert [reading.backfill for reading in readings] == [True, True, False]
+
+
+def test_an_alarm_of_an_hour_that_nobody_knows_is_told() -> None:
+    words = {**METER, "properties": {"mode": {"in": "D", "at": 2, "values": {1: "on", 2: "fire"}}}}
+    payload = json.loads(upload((4, 1), (5, 2), (6, 1)))
+    del payload["内容"]["起始时间"]
+    readings = compile_profile(profile(**words), SENSOR, {}, "Asia/Shanghai")(json.dumps(payload).encode())
+    assert [(reading.values["mode"], reading.backfill) for reading in readings] == [
+        ("on", True),
+        ("fire", False),
+        ("on", False),
+    ]
+
+
+def test_a_record_too_far_from_the_one_that_is_told_has_no_moment_of_its_own() -> None:
+    words = {**METER, "time": METER["time"] | {"every": "36500d"}}
+    assert [at for at, _ in heard(upload((4, 1), (5, 2), (6, 3)), words)] == ["28 15:00", "04 15:00", ""]
