@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from uuid import uuid4
 
 import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from hub.errors import ConfigError
+from hub.registry.whole import write_whole
 
 SEAL = "seal"
 FIRST = "0" * 64
@@ -38,20 +41,33 @@ def sealed(pieces: Iterable[tuple[str, object]], key: Ed25519PrivateKey) -> byte
 
     def add(what: str, body: object) -> None:
         nonlocal previous
-        lines.append(orjson.dumps({"n": len(lines), "previous": previous, "what": what, "body": body}))
+        lines.append(_line(len(lines), previous, what, body))
         previous = sha256(lines[-1]).hexdigest()
 
     for what, body in pieces:
         add(what, body)
-    add(SEAL, {"public_key": public_key_of(key), "signature": key.sign(bytes.fromhex(previous)).hex()})
+    signature = key.sign(bytes.fromhex(previous))
+    lines.append(_seal(len(lines), previous, public_key_of(key), signature.hex()))
     return b"\n".join(lines) + b"\n"
 
 
+def _line(number: int, previous: str, what: str, body: object) -> bytes:
+    return orjson.dumps({"n": number, "previous": previous, "what": what, "body": body})
+
+
+def _seal(number: int, previous: str, public_key: str, signature: str) -> bytes:
+    return _line(number, previous, SEAL, {"public_key": public_key, "signature": signature})
+
+
 def opened(data: bytes) -> Whole:
-    """Return a dossier that is whole; ConfigError ``dossier_broken`` names the line that is not as it was written."""
+    """Return a dossier that is whole; ConfigError ``dossier_broken`` names the line that is not as it was written.
+
+    No hash covers the seal, so it must be the bytes that we would write, and the last. Only its line end may be gone.
+    """
     lines: list[dict[str, object]] = []
     previous = FIRST
-    for number, text in enumerate(data.splitlines()):
+    texts = data.removesuffix(b"\n").split(b"\n")
+    for number, text in enumerate(texts):
         before = previous
         try:
             line = orjson.loads(text)
@@ -62,23 +78,25 @@ def opened(data: bytes) -> Whole:
         if not is_next:
             raise _broken(number, "a line before it was changed, taken out or put in")
         if what == SEAL:
-            if number != data.count(b"\n") - 1:
+            public_key, seal = _proven(body, before, number)
+            if text != seal:
+                raise _broken(number, "something was put into the seal")
+            if number != len(texts) - 1:
                 raise _broken(number, "something stands behind the seal")
-            return Whole(lines=lines, public_key=_proven(body, before, number), digest=before)
+            return Whole(lines=lines, public_key=public_key, digest=before)
         lines.append(line)
         previous = sha256(text).hexdigest()
     raise _broken(len(lines), "its seal is missing")
 
 
-def _proven(body: object, digest: str, number: int) -> str:
+def _proven(body: object, digest: str, number: int) -> tuple[str, bytes]:
+    """Return whose key it is (hex), and the line that we would have written."""
     try:
-        public, signature = (str(body[name]) for name in ("public_key", "signature"))  # type: ignore[index]
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(
-            bytes.fromhex(signature), bytes.fromhex(digest)
-        )
+        public, signature = (bytes.fromhex(str(body[name])) for name in ("public_key", "signature"))  # type: ignore[index]
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, bytes.fromhex(digest))
     except (KeyError, TypeError, ValueError, InvalidSignature):
         raise _broken(number, "the seal does not fit") from None
-    return public
+    return public.hex(), _seal(number, digest, public.hex(), signature.hex())
 
 
 def _broken(number: int, why: str) -> ConfigError:
@@ -87,18 +105,32 @@ def _broken(number: int, why: str) -> ConfigError:
 
 
 def key_of(directory: Path) -> Ed25519PrivateKey:
-    """Return the key that this installation seals with; made at first use, for its account's eyes only."""
+    """Return the key that this installation seals with; made at first use, for its account's eyes only.
+
+    ConfigError ``key_damaged`` when there is one that is none.
+    """
     path = directory / KEY
+    if not path.exists():
+        _make(path)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text(encoding="ascii").strip()))
-    key = Ed25519PrivateKey.generate()
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(key.private_bytes_raw().hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return key
+    except ValueError:
+        hint = "restore it from a backup --with-secrets; without it the next dossier is sealed by another key"
+        raise ConfigError("key_damaged", "it holds no key", file=str(path), hint=hint) from None
+
+
+def _make(path: Path) -> None:
+    """Make the key: the file is there with all of it or not at all, and after a power cut too."""
+    draft = path.with_name(f"{KEY}.{uuid4().hex}")
+    write_whole(draft, Ed25519PrivateKey.generate().private_bytes_raw().hex() + "\n")
+    with suppress(FileExistsError):  # who makes one at the same moment takes the same one
+        path.hardlink_to(draft)
+    draft.unlink()
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def public_key_of(key: Ed25519PrivateKey) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 from pathlib import Path
 
@@ -24,6 +26,10 @@ def test_what_was_sealed_is_read_again_with_whose_key_it_was() -> None:
     assert whole.public_key == public_key_of(OURS)
 
 
+def test_a_line_end_that_a_mail_cut_off_changes_nothing() -> None:
+    assert opened(WHOLE.removesuffix(b"\n")) == opened(WHOLE)
+
+
 @pytest.mark.parametrize(
     ("changed", "line"),
     [
@@ -34,6 +40,19 @@ def test_what_was_sealed_is_read_again_with_whose_key_it_was() -> None:
         (b"".join(LINES[:-1]), 4),
         (b"".join([*LINES, LINES[2]]), 4),
         (b"".join([*LINES[:-1], sealed([], OURS)]), 4),
+        (WHOLE + LINES[2].removesuffix(b"\n"), 4),
+        (WHOLE + b'{"n":4}\r{"n":5}', 4),
+        (WHOLE + b"\n", 4),
+        (b"".join([*LINES[:-1], LINES[3].replace(b"}}\n", b'},"note":"it was false"}\n')]), 4),
+        (b"".join([*LINES[:-1], LINES[3].replace(b"}}\n", b',"note":"it was false"}}\n')]), 4),
+        (
+            b"".join(
+                [*LINES[:-1], LINES[3].replace(public_key_of(OURS).encode(), public_key_of(OURS).upper().encode())]
+            ),
+            4,
+        ),
+        (WHOLE.replace(b"\n", b"\r\n"), 2),
+        (WHOLE.replace(b"\n", b"\r"), 1),
         (b"garbage\n", 1),
         (b"", 1),
     ],
@@ -56,3 +75,24 @@ def test_an_installation_seals_with_one_key_that_only_it_can_read(tmp_path: Path
     first = key_of(tmp_path)
     assert public_key_of(key_of(tmp_path)) == public_key_of(first)
     assert stat.S_IMODE((tmp_path / KEY).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("half", ["", "0117", "zz" * 32])
+def test_a_key_that_is_none_is_told_with_what_to_do(tmp_path: Path, half: str) -> None:
+    (tmp_path / KEY).write_text(half)
+    with pytest.raises(ConfigError, match="key_damaged") as caught:
+        key_of(tmp_path)
+    assert caught.value.file == str(tmp_path / KEY)
+
+
+def test_a_disk_that_is_full_leaves_no_half_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="no space left"):
+            key_of(tmp_path)
+    assert [*tmp_path.iterdir()] == []
+    assert public_key_of(key_of(tmp_path)) == public_key_of(key_of(tmp_path))
+    assert [each.name for each in tmp_path.iterdir()] == [KEY]

@@ -96,7 +96,7 @@ def verify(
     except OSError as error:
         raise ConfigError("file_unreadable", str(error.strerror), file=str(file)) from error
     except ConfigError as error:
-        error.fields["file"] = str(file)
+        error.file = str(file)
         raise
     if key and key.lower() != whole.public_key:
         message = f"it is whole, and sealed by another key: {whole.public_key}"
