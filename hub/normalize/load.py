@@ -50,6 +50,9 @@ def _catalogue(documents: Mapping[str, Document]) -> Catalogue:
 def read_profile(document: Document, catalogue: Catalogue) -> Profile:
     """Return a profile that was compiled once, with its own params. Raises ConfigError."""
     profile = validate(document, Profile)
+    for name, block in profile.payload.inside.items():
+        if mistake := block.mistake():
+            raise document.error("bad_document", mistake, path=("payload", "inside", name))
     try:
         kind = catalogue.kind(profile.kind)
         compile_profile(profile, kind, {}, "UTC")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from hub.catalogue import Name, Words
 from hub.normalize.places import Coding, Number
@@ -99,6 +99,17 @@ class Inside(Words):
         """Return the block as a payload."""
         words = ("format", "key_bytes", "between", "by", "records", "each")
         return Payload.model_validate({word: getattr(self, word) for word in words})
+
+    def mistake(self) -> str:
+        """Return what it says that its format cannot have, or nothing.
+
+        It is asked where files are read: a journal may hold a block that is wrong and that nobody looks into.
+        """
+        try:
+            self.payload()
+        except ValidationError as error:
+            return error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        return ""
 
 
 class ChannelField(Meaning):

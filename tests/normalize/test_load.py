@@ -35,6 +35,13 @@ ZONE = HEAD.replace("from: none", "from: [{path: t, format: iso8601, zone: Mars/
 BYTE = "write at: 3, or 3 as a condition (3:u16le, 3[0,4])"
 ROW = "a row in hub/normalize/units.py"
 LIT = "properties: {lit: {path: a}}\n"
+
+
+def block(words: str) -> str:
+    return HEAD.replace("{format: json}", f"\n  format: json\n  inside:\n    D: {{path: d, as: base64, {words}}}") + LIT
+
+
+CUT = "records: {from: 1, size: 3}"
 TWICE = LIT + "examples:\n  - name: x\n    source: y\n    payload: {hex: aa, text: b}\n"
 
 
@@ -51,6 +58,11 @@ def load(directory: Path, text: str) -> ConfigError:
 @pytest.mark.parametrize(
     ("text", "code", "line", "hint"),
     [
+        (block(f"format: form, {CUT}"), "bad_document", 8, ""),
+        (block(f"format: json, {CUT}"), "bad_document", 8, ""),
+        (block("format: bytes, each: a"), "bad_document", 8, ""),
+        (block("format: text, between: ';', each: a"), "bad_document", 8, ""),
+        (block("format: json, between: ';'"), "bad_document", 8, ""),
         (HEAD + "properties:\n  litt: {path: a}\n", "unknown_property", 8, "did you mean 'lit'?"),
         (HEAD + "properties:\n  lit: {path: a, vaules: {1: true}}\n", "unknown_key", 8, "did you mean 'values'?"),
         (HEAD + "properties:\n  lit: {path: a, values: {1: maybe}}\n", "value_misfit", 8, ""),

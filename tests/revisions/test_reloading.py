@@ -12,10 +12,13 @@ import pytest
 
 from hub.app import Hub
 from hub.clock import SystemClock
+from hub.errors import ConfigError
 from hub.model.effects import Reply
-from hub.model.records import Record
+from hub.model.records import Control, Record
 from hub.registry.nouns import Device, Site
+from hub.revisions.reloading import Reloading
 from hub.sinks.control import Request, send_control
+from tests.clocks import ManualClock
 from tests.running import running, settings_of
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
@@ -85,3 +88,28 @@ async def test_what_was_changed_and_changed_back_while_the_judge_lagged_is_as_it
         assert await is_noted()
         assert OURS in hub.engine.content.bodies()
         assert "device/garden/smoke-1" not in hub.engine.content.bodies()
+
+
+async def test_whatever_reading_files_raises_is_answered_and_the_next_request_is_done() -> None:
+    clock, noted = ManualClock(), list[Control]()
+    readings: list[Exception | dict[str, bytes]] = [KeyError("form"), ConfigError("bad_document"), {"rule/a": b"{}"}]
+
+    def read() -> dict[str, bytes]:
+        found = readings.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def revise(documents: dict[str, bytes]) -> int:
+        return len(documents)
+
+    reloading = Reloading(read, revise, noted.append, clock)
+    for number in range(3):
+        reloading.take(Control(f"{number}-0", str(number), "li", "reload", clock.wall_ns() + 1))
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(reloading.run())
+        await wait_until(lambda: len(noted) == 3)
+        task.cancel()
+    refused = [str(control.args.get("refused", "")) for control in noted]
+    assert ["[files_unreadable] KeyError" in refused[0], "[bad_document]" in refused[1], refused[2]] == [True, True, ""]
+    assert noted[2].args == {"changed": 1}
