@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
 
 from hub.errors import ConfigError
 from hub.ui.doctor.findings import Scene, Verdict, bad, good, unseen, weak
 from hub.ui.doctor.mosquitto_conf import read_conf
 
 SOON = timedelta(days=30)
+_Ends = Callable[[Iterable[datetime]], datetime]
+_MOSQUITTOS: Mapping[str, _Ends] = {"certfile": min, "cafile": max}
+"""Of authorities one that holds is enough: of those of a machine some have ended; a change of one has two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,28 +32,31 @@ class Papers:
 async def look(scene: Scene) -> Papers:
     """Read every certificate that settings and mosquitto.conf name."""
     now = datetime.fromtimestamp(scene.clock.wall_ns() / 1e9, UTC)
-    return Papers(left=await asyncio.to_thread(lambda: {file: _left(file, now) for file in _files(scene)}))
+    return Papers(left=await asyncio.to_thread(lambda: {file: _left(file, now, ends) for file, ends in _files(scene)}))
 
 
-def _files(scene: Scene) -> Iterator[Path]:
+def _files(scene: Scene) -> Iterator[tuple[Path, _Ends]]:
+    """Yield each file and when it ends: a chain with the first of it, authorities with the last."""
     settings = scene.settings
-    named = (settings.mqtt.cert_file, settings.mqtt.ca_file, settings.broker.cert_file)
-    yield from (file for file in named if file is not None)
+    named = ((settings.mqtt.cert_file, min), (settings.mqtt.ca_file, max), (settings.broker.cert_file, min))
+    yield from ((file, ends) for file, ends in named if file is not None)
     if scene.mosquitto_conf is None:
         return
     try:
         conf = read_conf(scene.mosquitto_conf, settings.limits.payload)
     except ConfigError:
         return  # the area of mosquitto.conf says so
-    yield from (Path(each) for name in ("certfile", "cafile") for each in conf.each(name) if each)
+    yield from ((Path(each), ends) for name, ends in _MOSQUITTOS.items() for each in conf.each(name) if each)
 
 
-def _left(file: Path, now: datetime) -> timedelta | None:
+def _left(file: Path, now: datetime, ends: _Ends) -> timedelta | None:
     try:
-        papers = x509.load_pem_x509_certificates(file.read_bytes())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # of authorities that others chose
+            papers = x509.load_pem_x509_certificates(file.read_bytes())
     except (OSError, ValueError):
         return None
-    return min(each.not_valid_after_utc for each in papers) - now
+    return ends(each.not_valid_after_utc for each in papers) - now
 
 
 def lasting(seen: Papers) -> Verdict:

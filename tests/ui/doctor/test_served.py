@@ -52,6 +52,28 @@ async def test_what_the_hub_itself_shows_counts_and_so_does_the_time_that_passes
         assert found["certificates_last"].grade is grade
 
 
+@pytest.mark.parametrize(("days", "grade"), [((-700, 400), GOOD), ((-700, 20), WEAK), ((-700, -3), BAD)])
+async def test_of_authorities_one_that_holds_is_enough(tmp_path: Path, days: tuple[float, ...], grade: object) -> None:
+    bundle = tmp_path / "ca-certificates.crt"
+    bundle.write_bytes(b"".join(certificate(tmp_path / "one", each).read_bytes() for each in days))
+    settings = settings_of(tmp_path)
+    asked = settings.model_copy(update={"mqtt": settings.mqtt.model_copy(update={"ca_file": bundle})})
+    listening = tmp_path / "mosquitto.conf"
+    listening.write_text(f"listener 8883\ncafile {bundle}\n", encoding="utf-8")
+    for found in (
+        await examined("certificates", scene(asked)),
+        await examined("certificates", scene(settings, conf=listening)),
+    ):
+        assert found["certificates_last"].grade is grade
+
+
+async def test_a_chain_ends_with_the_first_of_it(tmp_path: Path) -> None:
+    chain = tmp_path / "server.crt"
+    chain.write_bytes(b"".join(certificate(tmp_path / "one", each).read_bytes() for each in (-3, 900)))
+    found = await examined("certificates", scene(settings_of(tmp_path), conf=conf(tmp_path, chain)))
+    assert found["certificates_last"].grade is BAD
+
+
 async def test_one_that_cannot_be_read_is_named_and_none_is_no_fault(tmp_path: Path) -> None:
     found = await examined("certificates", scene(settings_of(tmp_path), conf=conf(tmp_path, tmp_path / "gone.crt")))
     assert (found["certificates_last"].grade, "gone.crt" in found["certificates_last"].found) == (UNSEEN, True)
