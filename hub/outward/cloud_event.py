@@ -9,13 +9,14 @@ import msgspec
 
 from hub.clock import Clock
 from hub.model.effects import Entry, Event, Transition
-from hub.model.values import Severity
+from hub.model.values import Scalar, Severity
 from hub.outward.parcel import Parcel, place_of
 from hub.sinks.streams import detail_of, rfc3339
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 LOST = "hub.entries_lost"
 """The type of what tells that entries of a stream were removed before they were read."""
+LOST_LABEL = {"en": "Events were removed before they were read", "zh": "事件未及读取即被清除"}
 CHANNEL = "webhook"
 _RANKS = list(Severity)
 
@@ -24,14 +25,13 @@ _encode = msgspec.json.Encoder().encode
 
 def cloud_event(event: Event, source: str) -> bytes:
     """Return an event; ``severity``, ``transition`` and ``site`` are extension attributes, as in its stream."""
-    attributes = _attributes(id=event.id, source=source, type=event.name, time=event.time)
+    return _encode(_document(event, source, detail_of(event)))
+
+
+def _document(event: Event, source: str, data: object) -> dict[str, object]:
+    named = {"specversion": "1.0", "id": event.id, "source": source, "type": event.name, "time": rfc3339(event.time)}
     ours = {"severity": event.severity, "transition": event.transition, "site": event.site}
-    return _encode({**attributes, "subject": event.key, **ours, "data": detail_of(event)})
-
-
-def _attributes(*, id: str, source: str, type: str, time: int) -> dict[str, object]:  # noqa: A002 -- CloudEvents calls them so
-    named = {"specversion": "1.0", "id": id, "source": source, "type": type, "time": rfc3339(time)}
-    return {**named, "datacontenttype": "application/json"}
+    return {**named, "datacontenttype": "application/json", "subject": event.key, **ours, "data": data}
 
 
 class Packing:
@@ -67,18 +67,25 @@ class Packing:
         return [parcel]
 
     def of_loss(self, stream: str, read: int, count: int) -> Sequence[Parcel]:
-        """Return what tells that ``count`` entries are gone unread; ``read`` entries tell this loss from others."""
+        """Return what tells that ``count`` entries are gone unread; ``read`` entries tell this loss from others.
+
+        It has the shape of any event. What is gone stands in ``data`` itself, too, as it did when that was all of it.
+        """
         number = blake2b(f"{self._source} {stream} {read} {count}".encode(), digest_size=16).hexdigest()
         now = self._clock.wall_ns()
-        attributes = _attributes(id=number, source=self._source, type=LOST, time=now)
+        gone: dict[str, Scalar] = {"stream": stream, "entries": count}
+        event = Event(
+            id=number, name=LOST, severity=Severity.HIGH, transition=Transition.OCCURRED, time=now, key=stream,
+            rule="", rule_version="", site="", label=LOST_LABEL, data=gone,
+        )  # fmt: skip
         parcel = Parcel(
             channel=CHANNEL,
             lane=stream,
             entry=f"{stream} lost {read}",
             event=number,
             name=LOST,
-            kind=Transition.OCCURRED.value,
-            body=_encode({**attributes, "subject": stream, "data": {"stream": stream, "entries": count}}),
+            kind=event.transition.value,
+            body=_encode(_document(event, self._source, {**msgspec.to_builtins(detail_of(event)), **gone})),
             due=now,
         )
         return [parcel]

@@ -197,7 +197,8 @@ async def test_what_was_trimmed_unread_is_told_once_to_whoever_receives(
             async with desk.at_work():
                 await wait_until(lambda: len(desk.ended()) == 4)
     losses = [document for document in told(http_stub) if document["type"] == LOST]
-    assert [(loss["subject"], loss["data"]) for loss in losses] == [(ACCESS, {"stream": ACCESS, "entries": 3})]
+    gone = {"stream": ACCESS, "entries": 3}
+    assert [(loss["subject"], loss["data"]["data"]) for loss in losses] == [(ACCESS, gone)]
     assert [number for number in numbers(http_stub) if number < 10] == [1, 5, 6]
     assert read_counts(desk.directory)["lost"] == 3
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hub.errors import ConfigError
-from hub.outward.cloud_event import cloud_event
+from hub.model.values import Severity
+from hub.outward.cloud_event import Packing, cloud_event
 from hub.outward.webhook import host_of, is_in_the_clear, own_secret, read_keys, signature
+from hub.sinks.contract import Message, schema_of
+from hub.sinks.streams import Detail
+from tests.clocks import ManualClock
 from tests.outward.rig import event
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -50,6 +55,17 @@ def test_a_secret_of_our_own_is_made_once_for_us_alone(tmp_path: Path) -> None:
     assert [len(key) for key in read_keys(path)] == [32]
     before = path.read_text(encoding="ascii")
     assert own_secret(path).read_text(encoding="ascii") == before
+
+
+def test_what_tells_of_a_loss_has_all_that_our_schema_of_an_event_asks_for() -> None:
+    (parcel,) = Packing("main", Severity.INFO, lambda each: each, ManualClock()).of_loss("hub:events:access", 7, 3)
+    found, schema = json.loads(parcel.body), schema_of(Message.CLOUD_EVENT)
+    assert set(schema["required"]) <= found.keys()
+    assert msgspec.json.decode(msgspec.json.encode(found["data"]), type=Detail).data == {
+        "stream": "hub:events:access",
+        "entries": 3,
+    }
+    assert (found["severity"], found["transition"], found["data"]["entries"]) == ("high", "occurred", 3)
 
 
 def test_an_event_is_a_cloud_event_in_structured_mode() -> None:
