@@ -70,9 +70,7 @@ class Reloading:
             return await asyncio.to_thread(self._read)
         except (ConfigError, UnavailableError):
             raise
-        except (
-            Exception
-        ) as error:  # a bug in what reads files costs this request: who asked is told, and the hub runs on
+        except Exception as error:  # a bug in what reads files costs one request, never the hub
             hint = "hub profiles check and hub rules check read the same files"
             raise ConfigError("files_unreadable", f"{type(error).__name__}: {error}"[:500], hint=hint) from error
 

@@ -19,8 +19,13 @@ SECONDS = 3.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- an address that listens there is asked here
 
 
-WORST = {"hub_loop_longest_stall_seconds", "hub_stage_still_seconds"}
-"""Figures of which the largest is told, of several partitions or stages."""
+WORST = {
+    "hub_broker_messages_dropped",
+    "hub_consumer_groups_lagging",
+    "hub_loop_longest_stall_seconds",
+    "hub_stage_still_seconds",
+}
+"""Figures of which the largest is told: of stages, and of what each partition sees of the same broker and Redis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +80,15 @@ async def _standing(session: aiohttp.ClientSession, process: str, http: HttpSett
     try:
         async with session.get(f"{address}/readyz") as answer:
             said = await answer.json()
-        reasons = [*said["reasons"]]
+        reasons = [{"code": each["code"], "detail": each["detail"], **each} for each in said["reasons"]]
         async with session.get(f"{address}/metrics") as answer:
-            text = await answer.text() if answer.status == HTTPStatus.OK else ""
-    except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as error:
+            figures, alarms = figures_of(await answer.text() if answer.status == HTTPStatus.OK else "")
+    except (aiohttp.ContentTypeError, AttributeError, KeyError, TypeError, ValueError) as error:
+        why = f"{type(error).__name__}: {error}"[:200]
+        reasons, figures, alarms = advised([{"code": "another_answers", "detail": why}]), {}, {}
+    except (aiohttp.ClientError, TimeoutError) as error:
         why = error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else str(error)
-        reasons, text = advised([{"code": "not_answering", "detail": why or "no answer"}]), ""
-    figures, alarms = figures_of(text)
+        reasons, figures, alarms = advised([{"code": "not_answering", "detail": why or "no answer"}]), {}, {}
     return Standing(process=process, page=address, ready=not reasons, reasons=reasons, figures=figures, alarms=alarms)
 
 

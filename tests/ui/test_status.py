@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from hub.beginning import Step
+from hub.config.settings import HttpSettings, Settings
+from hub.metrics import DECLARATIONS
 from hub.ui.pages.reasons import ADVICE, advised
-from hub.ui.standing import figures_of
+from hub.ui.standing import figures_of, standings
 from tests.house.rooms import HOUSE
 from tests.machine import needs_mosquitto
 from tests.ui.at import At
@@ -72,6 +75,45 @@ def test_a_hub_that_is_well_tells_what_it_did_and_one_without_redis_what_to_do(c
     assert said.code == 1
     assert ADVICE["redis_unreachable"].now.zh in said.out
     assert ADVICE["redis_unreachable"].now.en in said.out
+
+
+@pytest.mark.parametrize(
+    ("ready", "metrics"),
+    [
+        ("[]", ""),
+        ('"ok"', ""),
+        ("<html>", ""),
+        ('{"reasons": null}', ""),
+        ('{"reasons": ["x"]}', ""),
+        ('{"reasons": [{"why": "x"}]}', ""),
+        ('{"reasons": []}', "{"),
+        ('{"reasons": []}', "hub_alarms_active 3\n"),
+        ('{"reasons": []}', "foo bar baz\n"),
+    ],
+)
+async def test_another_program_that_answers_there_is_told_as_one(tmp_path: Path, ready: str, metrics: str) -> None:
+    pages, app = {"/readyz": ready, "/metrics": metrics}, web.Application()
+
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(text=pages[request.path], content_type="text/html" if "<" in ready else "application/json")
+
+    app.router.add_get("/{page}", page)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        settings = Settings(data_dir=tmp_path, http=HttpSettings(port=runner.addresses[0][1]))
+        (standing,) = await standings(settings)
+    finally:
+        await runner.cleanup()
+    assert (standing.ready, [reason["code"] for reason in standing.reasons]) == (False, ["another_answers"])
+
+
+def test_what_every_partition_sees_of_one_broker_is_told_once() -> None:
+    names = ("hub_broker_messages_dropped", "hub_consumer_groups_lagging")
+    assert set(names) <= {declaration.name for declaration in DECLARATIONS}
+    lines = (f'{name}{{partition="{each}"}} 7\n' for name in names for each in ("east", "west"))
+    assert figures_of("".join(lines))[0] == dict.fromkeys(names, 7)
 
 
 def test_of_several_partitions_the_longest_stall_is_told_and_messages_are_added_up() -> None:

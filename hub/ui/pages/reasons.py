@@ -30,6 +30,16 @@ ADVICE: Mapping[str, Advice] = {
             "启动它（`hub run`、`hub notify run` 等，或 systemctl start）；期间消息排队等待；退出原因见其日志",
         ),
     ),
+    "another_answers": Advice(
+        Text(
+            "what answers at this address is no process of ours, or one of another version",
+            "此地址应答的不是本系统的进程，或版本不同",
+        ),
+        Text(
+            "who listens there? `ss -ltnp`; end it, or give ours another port ([http], [notify.http] …) and start it",
+            "查看谁在监听：`ss -ltnp`；停止它，或为本系统另设端口（[http]、[notify.http] 等）并启动",
+        ),
+    ),
     "not_running": Advice(
         Text("it has not begun, or it stops", "尚未开始，或正在停止"),
         Text("wait; if it lasts, read its log", "等待；若持续，请查看日志"),
