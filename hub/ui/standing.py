@@ -87,7 +87,7 @@ async def _standing(session: aiohttp.ClientSession, process: str, http: HttpSett
         why = f"{type(error).__name__}: {error}"[:200]
         reasons, figures, alarms = advised([{"code": "another_answers", "detail": why}]), {}, {}
     except (aiohttp.ClientError, TimeoutError) as error:
-        why = error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else str(error)
+        why = (error.os_error.strerror or "") if isinstance(error, aiohttp.ClientConnectorError) else str(error)
         reasons, figures, alarms = advised([{"code": "not_answering", "detail": why or "no answer"}]), {}, {}
     return Standing(process=process, page=address, ready=not reasons, reasons=reasons, figures=figures, alarms=alarms)
 
