@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -176,7 +176,16 @@ async def story(history: History, event: Event) -> list[Event]:
             mine.append(each)
             if is_end:
                 break
-    is_command = Wanted(domains=("command",))
-    commands = await history.find(is_command, since=raised.time, limit=MOST)
-    mine += [each for each in commands if str(each.data.get("id", "")).startswith(f"{raised.id}-")]
-    return sorted({each.id: each for each in mine}.values(), key=lambda each: each.time)
+    return in_order([*mine, *await ends_of(history, {raised.id}, since=raised.time)])
+
+
+async def ends_of(history: History, whose: Collection[str], *, since: int) -> list[Event]:
+    """Return the ends of commands that an alarm, or the request of a person, sent: ``whose`` ids begin theirs."""
+    commands = await history.find(Wanted(domains=("command",)), since=since, limit=MOST)
+    begins = tuple(f"{each}-" for each in whose)
+    return [each for each in commands if f"{each.data.get('id', '')}-".startswith(begins)]
+
+
+def in_order(events: Iterable[Event]) -> list[Event]:
+    """Return each event once, in the order of time."""
+    return sorted({each.id: each for each in events}.values(), key=lambda each: each.time)

@@ -11,6 +11,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.errors import ConfigError
+from hub.model.effects import Event, Transition
+from hub.model.values import Severity
+from hub.registry.audit import Line
+from hub.ui.cli.alarms_dossier import asked_about
 from hub.ui.dossiers import KEY, key_of, opened, public_key_of, sealed
 from tests.ui.conftest import Cli
 
@@ -61,6 +65,50 @@ def test_what_was_changed_is_refused_with_the_line(changed: bytes, line: int) ->
     with pytest.raises(ConfigError, match="dossier_broken") as caught:
         opened(changed)
     assert caught.value.line == line
+
+
+def asked(number: int, *, subject: str = "", **after: str) -> Line:
+    subject = subject or f"control/main/{number}"
+    return Line(
+        what="control.command",
+        subject=subject,
+        after=after,
+        id=number,
+        at=number,
+        actor="zhao",
+        os_user="",
+        revision=None,
+    )
+
+
+def test_what_people_did_to_the_device_or_at_its_place_is_asked_about_its_alarm() -> None:
+    story = [
+        Event(
+            id="a1", name="elevator.entrapment", severity=Severity.CRITICAL, transition=Transition.RAISED, time=1,
+            key="garden/lift-1", rule="r", rule_version="1", site="garden", device="lift-1", building="b3",
+        ),
+        Event(
+            id="e2", name="command.done", severity=Severity.INFO, transition=Transition.OCCURRED, time=2,
+            key="garden/door-9", rule="", rule_version="", site="garden", device="door-9", data={"id": "a1-1"},
+        ),
+    ]  # fmt: skip
+    ours = [
+        asked(1, about="garden/lift-1"),
+        asked(2, site="garden", device="lift-1", command="open_door"),
+        asked(3, site="garden", device="door-9", command="lock"),
+        asked(4, site="garden", place="b3", command="unlock"),
+        asked(5, site="garden", request="4"),
+        asked(6, subject="answer/main/2", request="2", answer="accepted"),
+        asked(7, site="garden", id="a1-1", reason="nobody is in"),
+    ]
+    others = [
+        asked(11, site="garden", device="lift-2", command="open_door"),
+        asked(12, site="park", device="lift-1", command="open_door"),
+        asked(13, site="garden", place="b4", command="unlock"),
+        asked(14, site="garden", request="11"),
+        asked(15, verb="reload"),
+    ]
+    assert asked_about([*others[:2], *ours, *others[2:]], story) == ours
 
 
 def test_a_seal_of_somebody_else_is_no_seal_of_ours(cli: Cli, tmp_path: Path) -> None:

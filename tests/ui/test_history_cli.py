@@ -139,6 +139,8 @@ def test_a_dossier_holds_the_bytes_the_rule_and_who_did_what_and_tells_when_it_w
     at("alarms", "ack", alarm["id"], "--as", "li")
     at.until("alarms", "show", alarm["id"], meets=lambda found: found["alarm"]["acknowledged_by"] == "li")
     at.until("audit", "--what", "control.ack", meets=bool)
+    assert at.said("commands", "send", SITE, SENSOR, "unlock", "--as", "zhao").code == 1  # it cannot, and it was asked
+    at.until("audit", "--what", "control.command", meets=bool)
     file = tmp_path / "the14th.jsonl"
     made = at("alarms", "dossier", alarm["id"], str(file))
     assert made["proven"] is True
@@ -149,7 +151,7 @@ def test_a_dossier_holds_the_bytes_the_rule_and_who_did_what_and_tells_when_it_w
     assert proof["rule"]["rule"] == "smoke-latched"
     happened = [line["body"]["transition"] for line in lines if line["what"] == "event"]
     assert {"raised", "acknowledged"} <= set(happened)
-    assert "li" in {line["body"]["actor"] for line in lines if line["what"] == "asked"}
+    assert {"li", "zhao"} <= {line["body"]["actor"] for line in lines if line["what"] == "asked"}
 
     whole = at("alarms", "verify", str(file), "--key", made["public_key"])
     assert (whole["digest"], whole["about"]["event"]) == (made["digest"], alarm["id"])

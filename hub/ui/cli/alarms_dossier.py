@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -19,12 +19,14 @@ from hub.outward.standing import ledgers_in, read_lines
 from hub.registry import audit
 from hub.registry.author import os_user
 from hub.registry.registry import Registry
+from hub.ui.atlas import Atlas
 from hub.ui.cli.devices_credentials import new_file
 from hub.ui.cli.trace import again, document_of, find, verdict
 from hub.ui.cli.trace_city import is_of_city
 from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.desk.personal import Reason, Unmask, veil_of
 from hub.ui.dossiers import Whole, key_of, opened, public_key_of, sealed
+from hub.ui.history import History, ends_of, in_order
 from hub.ui.printing import say_done
 from hub.ui.words import moment
 from hub.veil import Veil
@@ -119,16 +121,46 @@ def _head(whole: Whole) -> object:
 
 
 def _what_came(desk: Desk, veil: Veil, it: Event, after: Sequence[Event]) -> Iterator[tuple[str, object]]:
-    story = after or [it]
+    story: Sequence[Event] = after or [it]
+    asked = asked_about(desk.in_registry(lambda registry: _audited(registry, story)), story)
+    ends = asyncio.run(_ends(desk, {_request_of(line) for line in asked}, story[0].time)) if asked else []
+    story = in_order([*story, *ends])
     yield from (("event", msgspec.to_builtins(veil.told(each))) for each in story)
     ids = {each.id for each in story}
     for ledger in ledgers_in(desk.settings.data_dir):
         lines = read_lines(ledger, state=None, limit=MOST)
         yield from (("told", {"by": ledger.name, **asdict(line)}) for line in lines if line.event in ids)
-    named = {it.key, it.id, *(str(each.data["id"]) for each in story if "id" in each.data)}
-    for line in desk.in_registry(lambda registry: _audited(registry, story)):
-        if named & {str(value) for value in (line.after or {}).values()}:
-            yield "asked", asdict(line)
+    yield from (("asked", asdict(line)) for line in asked)
+
+
+def asked_about(lines: Iterable[audit.Line], story: Sequence[Event]) -> list[audit.Line]:
+    """Return what of ``lines`` (oldest first) is about an alarm: it is named, or a command, device or place of it.
+
+    What was said later of such a request, by a second person or by the hub, is, too.
+    """
+    named = {name for each in story for name in (each.id, each.key, str(each.data.get("id", ""))) if name}
+    places = {(each.site, name) for each in story for name in _places_of(each) if name}
+    found: list[audit.Line] = []
+    for line in lines:
+        said = {name: str(value) for name, value in (line.after or {}).items()}
+        where = {(said.get("site", ""), said[name]) for name in ("device", "place") if name in said}
+        if not named.isdisjoint(said.values()) or not places.isdisjoint(where):
+            named.add(_request_of(line))
+            found.append(line)
+    return found
+
+
+def _places_of(event: Event) -> tuple[str, ...]:
+    return event.device, event.building, "" if event.place is None else event.place.id
+
+
+def _request_of(line: audit.Line) -> str:
+    return line.subject.rpartition("/")[2]
+
+
+async def _ends(desk: Desk, requests: Collection[str], since: int) -> list[Event]:
+    async with desk.redis() as link:
+        return await ends_of(History(desk, link, await Atlas.open(desk)), requests, since=since)
 
 
 async def _audited(registry: Registry, story: Sequence[Event]) -> list[audit.Line]:
