@@ -65,6 +65,9 @@ def _observe_ledger(hub: Hub, metrics: Metrics) -> None:
 def _observe_south(hub: Hub, metrics: Metrics) -> None:
     metrics.read("hub_acks_sent_total", lambda: hub.hearing.acknowledged if hub.is_running else {})
     metrics.read("hub_broker_messages_dropped", lambda: broker_dropped(hub))
+    metrics.read("hub_packets_malformed_total", lambda: _by_session(hub, lambda counts: counts.malformed_packets))
+    metrics.read("hub_notes_refused_total", lambda: hub.inbox.refused_notes)
+    metrics.read("hub_requests_malformed_total", lambda: hub.control_reader.malformed)
     metrics.read(
         "hub_sessions_blind", lambda: {session.name: session.name in blind_sessions(hub) for session in hub.sessions}
     )
