@@ -9,6 +9,21 @@ import pytest
 from tests.ui.conftest import Cli
 from tests.ui.profiles import GOOD, Profiles
 
+LAST_OF_NONE = """\
+profile: acme/probe
+version: 1.0.0
+kind: environment_sensor
+label: {en: Probe, zh: 探头}
+payload: {format: json}
+time: {from: none}
+properties:
+  humidity: {path: h, unit: "%", only: {"#last": true}}
+  temperature: {path: t, unit: Cel}
+examples:
+  - {name: a day, source: invented, payload: {json: {t: 21.5}}, expect: {temperature: 21.5}}
+  - {name: no probe, source: invented, payload: {json: {x: 1}}, expect_error: unmatched}
+"""
+
 
 @pytest.fixture
 def profiles(cli: Cli, tmp_path: Path) -> Profiles:
@@ -62,6 +77,12 @@ def test_every_mistake_of_every_file_is_told_with_its_line(profiles: Profiles) -
         ("broken", 1, "bad_yaml"),
     }
     assert said.code == 2
+
+
+def test_a_condition_on_the_last_of_no_records_is_told(profiles: Profiles) -> None:
+    file = profiles.write(LAST_OF_NONE)
+    found = profiles("check", str(file), "--json").document()
+    assert [(each["line"], each["weight"]) for each in found if each["code"] == "never"] == [(8, "warning")]
 
 
 def test_a_doubt_does_not_fail_the_check(profiles: Profiles) -> None:

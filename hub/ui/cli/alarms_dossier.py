@@ -62,20 +62,21 @@ def dossier(
     _, it, after = asyncio.run(find(desk, alarm))
     if is_of_city(it):
         raise ConfigError("dossier_of_city", "it crosses sites: no journal holds it", hint=f"hub trace {alarm}")
-    found = again(desk, veil, it)
     key = key_of(desk.settings.data_dir)
-    head = {
-        "made_at": moment(desk.clock.wall_ns()),
-        "by": desk.actor or os_user(),
-        "hub": __version__,
-        "site": it.site,
-        "event": it.id,
-        "verdict": verdict(found),
-        "limits": LIMITS,
-    }
-    pieces = [("about", head), ("proof", document_of(veil, veil.told(it), found)), *_what_came(desk, veil, it, after)]
-    data = sealed(pieces, key)
     with new_file(file) as descriptor, os.fdopen(os.dup(descriptor), "wb") as out:
+        found = again(desk, veil, it)  # minutes: whoever may not write there is told before
+        head = {
+            "made_at": moment(desk.clock.wall_ns()),
+            "by": desk.actor or os_user(),
+            "hub": __version__,
+            "site": it.site,
+            "event": it.id,
+            "verdict": verdict(found),
+            "limits": LIMITS,
+        }
+        proof = document_of(veil, veil.told(it), found)
+        pieces = [("about", head), ("proof", proof), *_what_came(desk, veil, it, after)]
+        data = sealed(pieces, key)
         out.write(data)
         out.flush()
         os.fsync(descriptor)

@@ -71,7 +71,8 @@ def add(
     """Add a source; the devices of its partition's sites can then be in it.
 
     With --credentials its network server or gateway is a user of the broker that the hub keeps: it may say what the hub
-    hears of it, and hears what it is told. The secret is shown once.
+    hears of it, and hears what it is told. The secret is shown once. It is for one connection: of two that come with it
+    each throws the other out, so devices or gateways that publish themselves are each a source, or devices of the hub.
     """
     desk = desk_of(context)
     noun = Source(
@@ -119,8 +120,8 @@ def remove(context: typer.Context, source: str) -> None:
     """Forget a source that no device is in any more."""
     desk = desk_of(context)
     desk.in_registry(lambda registry: registry.remove_source(source))
+    typer.echo(f"removed {source}")  # it is, whether or not the broker can be told now
     devices_credentials.tell_broker(desk)
-    typer.echo(f"removed {source}")
 
 
 @app.command()

@@ -13,9 +13,11 @@ from hub.catalogue import NUMBERS, Catalogue, Kind
 from hub.config.settings import Settings
 from hub.engine.guards import compile_guards, with_confirms
 from hub.errors import ConfigError
+from hub.normalize.compile import compile_profile
 from hub.normalize.examples import expectations
 from hub.normalize.load import NOUNS, read_profile, whole
 from hub.normalize.networks.network import Network
+from hub.normalize.places import LAST
 from hub.normalize.profile import Profile
 from hub.normalize.sources import ByteSource, each_of
 from hub.revisions.files import profile_layers
@@ -179,6 +181,9 @@ def _doubts(profile: Profile, document: Document, kind: Kind) -> Iterator[Findin
         (_where(document, name), "untested", f"{name} is in no example", "add an example that has it")
         for name in _untold(profile)
     ]
+    uses = getattr(compile_profile(profile, kind, {}, "UTC"), "uses", {})  # a native one has none
+    if not profile.payload.has_records:
+        told += [(path, "never", "#last is of records, and it has none", "leave it out") for path in uses.get(LAST, ())]
     told += [
         (("commands", name), "untested", f"{name} is sent in no example", "add one to sends, with its bytes")
         for name in unsent(profile)
