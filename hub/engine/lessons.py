@@ -28,17 +28,16 @@ def timeliness(device: Device, difference: int, blind_since: int | None) -> Time
 
 
 def judged_together(device: Device, differences: Sequence[int], blind_since: int | None) -> Judged:
-    """Return what judges the readings of one message, of which the newest alone may be a lesson.
+    """Take a lesson of the newest reading of a message; return what judges all of them.
 
     One clock has told all their moments, however wrong it is: the others are older than the newest by what they say,
     and a day's readings in the first message of a device are a day old. In a former version each of them was a lesson.
     """
-    least, teaches = min(differences), device.state.taught < LESSONS
-    newest = timeliness(device, least, blind_since)
-    error, late_after_ns = least if teaches else device.state.clock_error, device.outfit.late_after_ns
+    least = min(differences)
+    newest, late_after_ns = timeliness(device, least, blind_since), device.outfit.late_after_ns
 
     def judged(_device: Device, difference: int, _blind_since: int | None) -> Timeliness:
-        return max(newest, by_age(difference - error, late_after_ns), key=rank)
+        return max(newest, by_age(difference - least, late_after_ns), key=rank)
 
     return judged
 

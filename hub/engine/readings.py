@@ -7,6 +7,7 @@ from zlib import crc32
 
 from hub.engine.ages import (
     AHEAD_NS,
+    LESSONS,
     MILLION,
     age_of_reading,
     count_sequence,
@@ -116,7 +117,9 @@ class Readings:
         return best
 
     def _judged(self, device: Device, readings: Sequence[Reading]) -> Judged:
-        """Return what judges several readings of one message; the newest of them has taught then."""
+        """Return what judges several readings of one message; among the first ones its newest has taught then."""
+        if device.state.taught >= LESSONS:
+            return timeliness
         latest = self._at + AHEAD_NS
         moments = (reading.measured_at for reading in readings)
         differences = [self._at - moment for moment in moments if moment is not None and moment <= latest]
