@@ -16,6 +16,7 @@ from hub.model.records import Revision
 
 T = TypeVar("T")
 S = TypeVar("S")
+Each = TypeVar("Each", Device, Subject)
 
 AT_ONCE = 250
 """Devices that are read, equipped, placed or judged between two pauses: 5 ms."""
@@ -50,9 +51,9 @@ def parts(found: Sequence[S]) -> Iterator[Sequence[S]]:
         yield found[start : start + AT_ONCE]
 
 
-def each_once(devices: Iterable[Device]) -> list[Device]:
-    """Return devices, of each key the last one, in the order of keys."""
-    found = {device.key: device for device in devices}
+def each_once(subjects: Iterable[Each]) -> list[Each]:
+    """Return devices or places, of each key the last one, in the order of keys."""
+    found = {subject.key: subject for subject in subjects}
     return [found[key] for key in sorted(found)]
 
 

@@ -61,20 +61,19 @@ class Content(Registered):
             yield from self._equip_others(touched, change, state)
         turned, places, settled = change.others_than(former), list[Place](), touched.has_only_rules
         sites = touched.sites | {site for site, _ in (at_rest ^ now_at_rest)}
-        for devices in self.stands.others(
-            self._bound_by(touched, [*change.removed_devices, *change.touched], moved, sites), at, settled=settled
-        ):
+        bound = self._bound_by(touched, [*change.removed_devices, *change.touched], moved, sites)
+        for devices in self.stands.others(bound, at, former, settled=settled):
             turned += devices
             yield
-        for found in self.stands.others(self._places_bound_by(touched, affected, sites), at, settled=settled):
+        for found in self.stands.others(self._places_bound_by(touched, affected, sites), at, former, settled=settled):
             places += found
             yield
+        change.turned = [*turned, *places]
         if touched.has_new_rules:
-            waits = self.stands.rulebook.has_new_waits
-            change.concerned += [device for device in turned if waits(device.rules)]
-            change.turned = self._back(at_rest - now_at_rest)
-        else:
-            change.turned = [*turned, *places]
+            book = self.stands.rulebook
+            change.concerned += [device for device in turned if book.has_new_waits(device.rules)]
+            moved_on = [each for each in change.turned if book.has_turned(former[each.key], each.rules)]
+            change.turned = each_once([*moved_on, *self._back(at_rest - now_at_rest)])
         change.turned.sort(key=_devices_first)
         change.concerned = each_once(change.concerned)
         change.removed_places = [self.stands.gone[key] for key in sorted(self.stands.gone)]

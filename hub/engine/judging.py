@@ -265,9 +265,13 @@ class Judge:
     def turn(self, turned: Sequence[Subject], moment: Moment) -> None:
         """Judge everything anew of those whose rules have come to something else; while blind that waits."""
         clock = self._state.clock
-        clock.has_turned |= clock.blind_since is not None and bool(turned)
-        for subject in turned if clock.blind_since is None else ():
-            self.turned(subject, moment)
+        is_blind = clock.blind_since is not None
+        clock.has_turned |= is_blind and bool(turned)
+        for subject in turned:
+            if not is_blind:
+                self.turned(subject, moment)
+            elif isinstance(subject, Device):
+                self.watch(subject)  # it may have been silent for long enough already
 
     def turned(self, subject: Subject, moment: Moment) -> None:
         """Judge everything anew of a subject whose rules have come to something else."""

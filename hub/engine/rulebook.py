@@ -58,6 +58,7 @@ class Rulebook:
         self._heirs: dict[tuple[KindRules, str, str], KindRules] = {}
         """What follows the rules that somebody has, where it hangs on nothing else: until the revision is done."""
         self._news: dict[KindRules, bool] = {}
+        self._turns: dict[tuple[KindRules, KindRules], bool] = {}
         self._has_settled = False
         self.until: int | None = None
         """The wall time until which what :meth:`of` returned last holds, None for ever."""
@@ -135,9 +136,18 @@ class Rulebook:
             found = self._news[rules] = any(rule.absent_ns is not None or rule.minds_missing for rule in new)
         return found
 
+    def has_turned(self, former: KindRules, rules: KindRules) -> bool:
+        """Return whether any rule that stayed the same, word for word, is another one in ``rules`` than it was."""
+        found = self._turns.get((former, rules))
+        if found is None:
+            was, same = former.by_name, self.same
+            moved = (was.get(name) is not rule for name, rule in rules.by_name.items() if name in same)
+            found = self._turns[former, rules] = any(moved)
+        return found
+
     def is_done(self) -> None:
         """Remember no longer who had what: the revision is done."""
-        self._heirs, self._news = {}, {}
+        self._heirs, self._news, self._turns = {}, {}, {}
 
     def _set(self, kind: str, mine: list[CompiledRule], waking: Iterable[CompiledRule]) -> KindRules:
         wish = (kind, *map(id, mine), None, *map(id, waking))

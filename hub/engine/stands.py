@@ -92,15 +92,20 @@ class Stands:
             self._dues.put(_TURN, min(dues, default=None), "", key)
         return rules
 
-    def others(self, subjects: Iterable[S], at: int, *, settled: bool = False) -> Iterator[list[S]]:
+    def others(
+        self, subjects: Iterable[S], at: int, former: dict[str, KindRules] | None = None, *, settled: bool = False
+    ) -> Iterator[list[S]]:
         """Let devices or places have the rules that are theirs now; yield, some at a time, those that had others.
 
-        ``settled``: nothing has changed of what holds where they are, so of the rules that stayed the same neither.
+        What they had is put into ``former``, by key. ``settled``: nothing has changed of what holds where they are, so
+        of the rules that stayed the same neither.
         """
         some: list[S] = []
         for number, subject in enumerate(subjects, 1):
             rules = self.rules_of(subject.row, subject.key, at, subject.rules if settled else None)
             if rules is not subject.rules:
+                if former is not None:
+                    former[subject.key] = subject.rules
                 subject.bind(rules)
                 some.append(subject)
             if number % AT_ONCE == 0:

@@ -9,7 +9,7 @@ import pytest
 
 from hub.errors import ConfigError
 from hub.model.records import Started
-from tests.engine.desk import SESSIONS, Desk, device, documents, native
+from tests.engine.desk import SESSIONS, Desk, device, documents, encoded, native
 from tests.engine.one_rule import HOUR, MINUTE, PLACES, desk_with, told, warm
 
 
@@ -26,6 +26,85 @@ def test_a_parameter_that_changes_is_judged_at_once_and_keeps_the_alarm(tmp_path
     desk.revise(known)
     desk.tick()
     assert told(desk) == ["raised", "cleared"]
+
+
+QUIET = """
+rule: quiet
+for_each: environment_sensor
+params: {limit: 1d}
+absent_for: $limit
+raise: {event: fire.hot, severity: low}
+"""
+OTHER = {"rule": "other", "for_each": "environment_sensor", "when": "humidity > 99"}
+THERE = {"place/s1/b2": PLACES["place/s1/b1"].replace(b'"b1"', b'"b2"')}
+
+
+def other(version: int) -> dict[str, bytes]:
+    """Return the document of a rule that has nothing to do with it."""
+    words = {**OTHER, "version": f"{version}.0.0", "raise": {"event": "fire.other", "severity": "low"}}
+    return {"rule/other": orjson.dumps(words)}
+
+
+def revised(desk: Desk, **documents: bytes) -> Desk:
+    """Take documents; return a desk that was restarted at once."""
+    desk.revise({**desk.engine.content.bodies(), **documents})
+    return desk.restart()
+
+
+@pytest.mark.parametrize("more", [{}, other(2)], ids=["alone", "with another rule"])
+@pytest.mark.parametrize("is_blind", [False, True], ids=["awake", "blind"])
+@pytest.mark.parametrize("at", ["by a parameter", "by a place"])
+def test_a_shorter_silence_is_waited_for_from_when_it_is_said_on_whatever_else_changes(
+    tmp_path: Path, more: dict[str, bytes], at: str, *, is_blind: bool
+) -> None:
+    (tmp_path / "rule.yaml").write_text(QUIET, encoding="utf-8")
+    room = device("room", "environment_sensor")
+    found = documents(room, rules=[tmp_path])
+    mine = {key: body for key, body in found.items() if not key.startswith("rule/") or key == "rule/quiet"}
+    there = {"params/b2": orjson.dumps({"rule": "quiet", "site": "s1", "place": "b2", "values": {"limit": "10m"}})}
+    desk = Desk({**mine, **PLACES, **THERE, **other(1), **(there if at == "by a place" else {})})
+    moved = {key: body.replace(b'"place":"b1"', b'"place":"b2"') for key, body in room.items()}
+    here = {"params/s1": orjson.dumps({"rule": "quiet", "site": "s1", "values": {"limit": "10m"}})}
+    warm(desk, 20)
+    desk.tick(HOUR)
+    if is_blind:
+        desk.lose()
+    later = revised(desk, **more, **(moved if at == "by a place" else here))
+    start = len(desk.effects)
+    for each in (desk, later):
+        if is_blind:
+            each.catch_up(2)
+        each.tick(1)
+    assert told(desk) == ["raised"]
+    assert encoded(later.effects) == encoded(desk.effects[start:])
+
+
+@pytest.mark.parametrize("for_each", ["environment_sensor", "building"])
+def test_a_parameter_that_changes_together_with_another_rule_is_judged_at_once_as_alone(
+    tmp_path: Path, for_each: str
+) -> None:
+    desk = desk_with(tmp_path, "params: {limit: 50.0}", "temperature > $limit", for_each)
+    desk.revise({**desk.engine.content.bodies(), **other(1)})
+    warm(desk, 45)
+    params = orjson.dumps({"rule": "hot", "site": "s1", "values": {"limit": 40}})
+    later = revised(desk, **other(2), **{"params/s1": params})
+    assert told(desk) == ["raised"]
+    start = len(desk.effects)
+    for each in (desk, later):
+        warm(each, 30)
+        each.tick(1)
+    assert told(later) == ["cleared"]
+    assert encoded(later.effects) == encoded(desk.effects[start:])
+
+
+def test_another_rule_alone_lets_nobody_be_judged_again_on_what_was_said_before(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, "params: {limit: 50.0}", "temperature > $limit")
+    warm(desk, 45)
+    words = orjson.loads(desk.engine.content.bodies()["rule/hot"])
+    revised(desk, **{"rule/hot": orjson.dumps({**words, "params": {"limit": 40.0}})})
+    assert told(desk) == []
+    warm(desk, 45)
+    assert told(desk) == ["raised"]
 
 
 def test_a_parameter_of_another_sort_is_refused_before_it_is_journaled(tmp_path: Path) -> None:
