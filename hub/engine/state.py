@@ -261,9 +261,9 @@ class State:
         self._unencoded.reverse()  # of two rows of a device the newer is written last
         self._begun = self.clock.t
         self._encoded = Encoded()
-        singles = {"clock": self.clock, "ledger": self.ledger, "answers": self.answers, "meters": self.meters}
-        for key, entry in singles.items():
+        for key, entry in {"clock": self.clock, "ledger": self.ledger, "answers": self.answers}.items():
             self._encoded.add(key, entry)
+        self._encoded.add("meters", self.meters if self.meters.by_device else None)  # versions before quotas refuse it
 
     def encode_some(self, size: int = ENCODED_BYTES_PER_TURN) -> bool:
         """Encode about ``size`` bytes of the checkpoint; True when nothing is left to encode.

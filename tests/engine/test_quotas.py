@@ -199,6 +199,19 @@ def test_a_quota_that_is_taken_away_lets_the_loud_one_say_all_again() -> None:
     assert len(points(desk)) - before == 400
 
 
+def test_a_checkpoint_says_something_of_meters_only_while_there_are_some_so_that_a_former_version_can_read_it() -> None:
+    desk = Desk(TOWN)
+    desk.write_down()
+    assert "meters" not in desk.checkpoint
+    flood(desk, 30)
+    desk.write_down()
+    assert "meters" in desk.checkpoint
+    later = desk.restart()
+    later.tick(60)
+    later.write_down()
+    assert "meters" not in later.checkpoint
+
+
 def test_a_profile_may_let_its_devices_say_more_or_less_than_others() -> None:
     key = "profile/milesight/gs524n"
     generous = orjson.loads(TOWN[key]) | {"quota": {"per_second": 100, "burst": 1_000}}
