@@ -238,6 +238,7 @@ class Ear(ForeignEar):
         self._state.ledger.points += len(self._output.stored) - points
 
     def _store_newest(self, part: Part, time: int, values: Values) -> None:
+        self._mark(part.device)  # what was stored last is remembered, and it may have been saved since it spoke
         self._store(part, time, values, is_new=True)
 
     def _bury(self, message: Heard, number: int, code: str, detail: str) -> None:

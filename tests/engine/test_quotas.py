@@ -223,6 +223,37 @@ def test_a_profile_may_let_its_devices_say_more_or_less_than_others() -> None:
         assert bool(named(desk, "device.over_quota")) is is_over
 
 
+CHANGES = {
+    "profile": "test/changes", "version": "1.0.0", "kind": "environment_sensor", "label": {"en": "c"},
+    "payload": {"format": "json"}, "time": {"from": "none"}, "properties": {"temperature": {"path": "t"}},
+    "store": {"on_change": True},
+}  # fmt: skip
+
+
+def test_what_a_tick_stored_is_what_was_stored_last_also_after_a_restart() -> None:
+    found = documents(device("room-1", "environment_sensor", "test/changes"), write_quota(SMALL))
+    alone = {key: body for key, body in found.items() if not key.startswith(("profile/", "rule/", "scene/"))}
+    desk = Desk({**alone, "profile/test/changes": orjson.dumps(CHANGES)})
+
+    def say(desk: Desk, *degrees: float) -> None:
+        desk.hear(*(Publish("hub/s1/room-1/telemetry", orjson.dumps({"t": each})) for each in degrees))
+
+    for _ in range(40):
+        say(desk, *(number % 7 + 1.0 for number in range(40)))
+        desk.tick(1)
+    say(desk, *[1.0, 2.0] * 60)
+    stored = points(desk)[-1]["temperature"]
+    desk.write_down()
+    desk.tick(1)
+    assert (stored, points(desk)[-1]) == (1.0, {"temperature": 2.0})
+    desk.write_down()
+    desk.tick(300)
+    later = desk.restart()
+    for each in (desk, later):
+        say(each, 1.0)
+        assert points(each)[-1:] == [{"temperature": 1.0}]
+
+
 SAYINGS = st.lists(
     st.tuples(
         st.sampled_from(["room-1", "room-1", "room-1", "garbage", "smoke", "stranger", "tick", "lose", "catch up"]),
