@@ -81,7 +81,7 @@ class Ear(ForeignEar):
     def batch(self, record: Record, batch: Batch) -> None:
         """Take every message of ``batch`` to its end. What is counted is added once a batch, not once a message."""
         ledger, clock, messages = self._state.ledger, self._state.clock, record.messages
-        known = None
+        known, duplicates = None, ledger.duplicate
         if self.redelivery.expects(batch) and any(map(_is_duplicate, messages)):
             known = self.redelivery.known(batch)
         ledger.heard += len(messages)
@@ -124,7 +124,7 @@ class Ear(ForeignEar):
         ledger.backfill += ends[BACKFILL]
         ledger.points += len(self._output.stored)
         clock.number, clock.readings = number + len(messages), self._readings_taken
-        self.redelivery.heard(record, batch)
+        self.redelivery.heard(record, batch, ledger.duplicate - duplicates)
 
     def _take(self, message: Heard, known: Route | None) -> Timeliness | None:
         """Take one message, which is ``known`` to lead somewhere; None when it is refused, and counted there."""

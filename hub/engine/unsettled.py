@@ -15,7 +15,7 @@ from hub.model.heard import Heard
 class Unsettled(msgspec.Struct, dict=True, kw_only=True):
     """Messages of one batch whose ack the broker may not have taken: [packet id, digest of topic and payload].
 
-    ``last`` numbers its last message within the connection; ``again`` of them, the first, came as sent before.
+    ``last`` numbers its last message within the connection; ``again`` of them, the first, were known when they came.
     ``heard`` is not encoded: it decodes the packets once more,
     and the digests are made (0.9 us each), when a checkpoint or a redelivery asks, which for most batches is never.
     Keeping the decoded messages instead cost 60 MB at 70,000 a second.
@@ -43,7 +43,6 @@ class Unsettled(msgspec.Struct, dict=True, kw_only=True):
         if self.heard is not None:
             heard = [(m, m.packet_id) for m in self.heard() if m.packet_id is not None]
             self.messages = [(packet_id, digest_of(message)) for message, packet_id in heard]
-            self.again = sum(message.duplicate for message, _ in heard)
             self.__dict__["heard"] = None
         return self.messages
 
