@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.errors import ConfigError
 from hub.ui.installing import files
 from tests.ui.conftest import Cli
 
@@ -92,6 +93,35 @@ def test_a_link_that_the_account_has_put_where_root_would_write_or_read_is_refus
     assert str(place / name) in said
     assert place.stat().st_uid == ACCOUNT.pw_uid
     assert place.stat().st_mode & 0o777 == 0o750
+
+
+def test_an_installation_whose_directory_a_killed_init_left_with_root_is_given_back_by_the_next(
+    cli: Cli, top: Path
+) -> None:
+    place = top / "garden"
+    assert init(cli, place) == ""
+    os.chown(place, 0, -1)
+    assert init(cli, place) == ""
+    assert {path.stat().st_uid for path in (place, *place.rglob("*"))} == {ACCOUNT.pw_uid}
+
+
+def test_what_root_had_made_when_it_failed_is_the_accounts(
+    cli: Cli, top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, put = top / "garden", files._put  # noqa: SLF001 -- each file is written there
+    assert init(cli, place) == ""
+    shutil.rmtree(place / "systemd")
+    (place / "README.md").unlink()
+
+    def put_until_full(path: Path, planned: files._Planned) -> files.Written:
+        if path.name == "README.md":
+            raise ConfigError("disk_full", "no room", file=str(path))
+        return put(path, planned)
+
+    monkeypatch.setattr(files, "_put", put_until_full)
+    assert "[disk_full]" in init(cli, place)
+    assert len(list((place / "systemd").iterdir())) > 0
+    assert {path.stat().st_uid for path in (place, *place.rglob("*"))} == {ACCOUNT.pw_uid}
 
 
 def test_secrets_with_a_second_name_are_not_read(cli: Cli, top: Path) -> None:

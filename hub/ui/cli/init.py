@@ -85,7 +85,12 @@ def _made(directory: Path, flags: Flags, account: str) -> list[Written]:
         known = choose(flags, account)
     else:
         refuse_change(directory / "hub.toml", known, flags)
-    return install(directory, known, secrets_of(directory))
+    secrets = secrets_of(directory)
+    try:
+        return install(directory, known, secrets)
+    except BaseException:  # what root has made by then would be in the account's way
+        give_to(directory, account)
+        raise
 
 
 def _say(directory: Path, written: list[Written]) -> None:

@@ -80,7 +80,8 @@ def _refuse_links(top: int, directory: Path, owner: int) -> None:
             continue
         if stat.S_ISLNK(found.st_mode):
             raise _untrusted(directory / name, "a link")
-        if name in READ and (found.st_nlink > 1 or found.st_uid not in {ROOT, owner}):
+        is_strange = owner != ROOT and found.st_uid not in {ROOT, owner}  # into root's own only root can have put it
+        if name in READ and (found.st_nlink > 1 or is_strange):
             raise _untrusted(directory / name, "a file of somebody else's, or with a second name")
 
 
