@@ -151,6 +151,7 @@ class StreamSink:
             return False
         telling = await self._behind.telling(untold, delivered, self._fence.refusing)
         await self._fence.tell(telling)
+        self.transactions += 1
         return False
 
     async def _commit(self, parcels: Sequence[Parcel], delivered: int, untold: Collection[str]) -> None:

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from hub.errors import UnavailableError
 from hub.model.effects import AlarmChange, Reply
-from hub.sinks import backlog, stream_sink
+from hub.sinks import backlog, parcels, stream_sink
 from hub.sinks.redis_link import Answer, Link, RedisAddress, pack, pairs
 from hub.sinks.stream_readers import read_alarms, read_events
 from hub.sinks.streams import alarms_key, cursor_key, domain_key, heartbeat_key, reply_key
@@ -112,6 +112,24 @@ async def test_a_key_that_has_taken_more_than_another_is_not_told_again_what_the
             await wait_until(lambda: not outbox.owed)
         assert [each.id for each in await read_events(link, ["fire"])] == [event(n).id for n in range(2, 7)]
         assert [each.id for each in await read_events(link, ["care"])] == [event(n + 10).id for n in range(5, 7)]
+
+
+async def test_each_portion_that_a_mended_key_is_told_is_a_move(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What hangs is ended by its watchdog (hub/stages.py), and it may take minutes until all is told."""
+    monkeypatch.setattr(parcels, "COMMANDS_PER_TRANSACTION", 1)
+    outbox = MemoryOutbox()
+    async with valkey.link() as link:
+        await link.ask("SET", FIRE, "somebody's note")
+        rig = Rig(valkey.address, outbox)
+        async with rig.running():
+            outbox.put(1, *[work([event(n)]) for n in range(1, 21)])
+            await wait_until(lambda: rig.sink.retries > 0)
+            moves = rig.sink.transactions
+            await link.ask("DEL", FIRE)
+            await wait_until(lambda: not outbox.owed)
+        assert rig.sink.transactions == moves + 20
 
 
 async def test_what_one_stream_refuses_waits_alone_while_the_others_go_on(valkey: ValkeyServer) -> None:
