@@ -106,8 +106,7 @@ class Database:
             return ""
         from hub.registry.handshake import sqlstate_of  # noqa: PLC0415 -- its driver may not be installed
 
-        words = dict(self._engine.dialect.create_connect_args(self._url)[1])
-        words.pop("context", None)  # psycopg's own
+        words = self._engine.dialect.create_connect_args(self._url)[1]
         return await asyncio.to_thread(sqlstate_of, words)
 
     async def _upgrade(self) -> None:

@@ -25,14 +25,18 @@ def sqlstate_of(words: Mapping[str, Any]) -> str:
 
     To be asked in a thread. What is traced, passwords among it, stays in memory.
     """
-    connection = pq.PGconn.connect_start(make_conninfo(**words).encode())
+    known = {default.keyword.decode() for default in pq.Conninfo.get_defaults()}  # psycopg has words of its own
+    conninfo = make_conninfo(**{word: value for word, value in words.items() if word in known})
+    connection = pq.PGconn.connect_start(conninfo.encode())
     trace = os.memfd_create("handshake")
     try:
         connection.trace(trace)
         _shake_hands(connection)
         connection.untrace()
-        refusal = _REFUSAL.search(os.pread(trace, os.fstat(trace).st_size, 0))
-        return refusal[1].decode() if refusal else WRONG_PASSWORD if connection.needs_password else ""
+        refusals = _REFUSAL.findall(os.pread(trace, os.fstat(trace).st_size, 0))  # over TLS, then perhaps without
+        if refusals:
+            return str(refusals[-1].decode())
+        return WRONG_PASSWORD if connection.needs_password else ""
     finally:
         connection.finish()
         os.close(trace)

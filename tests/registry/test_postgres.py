@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from hub.errors import ConfigError, UnavailableError
 from hub.registry import handshake
@@ -38,8 +39,9 @@ async def test_a_server_that_went_away_is_not_now_and_comes_back(postgres: Postg
         assert await registry.revision() == 1
 
 
-async def test_a_server_that_is_not_there_is_told_without_its_password() -> None:
-    url = "postgresql://hub:planted-secret@127.0.0.1:1/hub"
+@pytest.mark.parametrize("words", ["", "?prepare_threshold=5", "?autocommit=true"])
+async def test_a_server_that_is_not_there_is_told_without_its_password(words: str) -> None:
+    url = f"postgresql://hub:planted-secret@127.0.0.1:1/hub{words}"
     with pytest.raises(UnavailableError) as caught:
         await Registry(url).__aenter__()
     assert "planted-secret" not in str(caught.value)
@@ -116,6 +118,14 @@ async def test_what_a_server_refuses_is_known_by_its_code_in_whatever_language_i
             await Registry(url).__aenter__()
     assert caught.value.code == code
     assert "planted-secret" not in str(caught.value)
+
+
+async def test_where_more_than_one_attempt_is_made_the_code_of_the_last_counts() -> None:
+    """Such as one over TLS and one without; or, as here, at one host after the other."""
+    async with Peer("57P03", "starting up").serve() as one, Peer("28000", "no such role").serve() as other:
+        ports = ",".join(str(make_url(url).port) for url in (one, other))
+        words = {"host": "127.0.0.1,127.0.0.1", "port": ports, "user": "hub", "dbname": "hub"}
+        assert await asyncio.to_thread(handshake.sqlstate_of, words) == "28000"
 
 
 def test_a_server_that_says_nothing_is_not_waited_for_when_it_is_asked_for_its_code(
