@@ -175,7 +175,7 @@ class Hub:
         self.store = await stack.enter_async_context(parts.make_store(self.settings, self.clock))
         self.writer = SeriesWriter(self.timeseries_box, self.store, self.clock, self.ownership.wake)
         fence = Fence(
-            self._link(stack), self.ownership, confirmed=self.streams_box.cursor, on_tail_lost=self._reports.tail_lost
+            self._link(stack), self.ownership, confirmed=self.streams_box.cursor, on_tail_lost=self._tail_lost
         )
         alarms = partial(parts.alarms_by_site, self.engine)
         self.stream_sink = StreamSink(
@@ -193,6 +193,10 @@ class Hub:
 
     def _offer(self, transmission: Transmission) -> bool:
         return self.downlink.offer(transmission)
+
+    def _tail_lost(self, expected: int, found: int) -> None:
+        self._reports.tail_lost(expected, found)
+        self.twin_sink.lost()
 
     def _link(self, stack: AsyncExitStack, *, answer_seconds: float = ANSWER_SECONDS) -> Link:
         link = Link(self._address, answer_seconds=answer_seconds)

@@ -99,8 +99,8 @@ class Fence:
     came is therefore a question with an answer: read the cursor. A copy that the server finds in some buffer later
     either runs before our next transaction, which then fails and reads again, or after it, and fails itself.
 
-    ``generation`` counts connections. ``on_tail_lost`` is told (expected, found) when the server has forgotten
-    records that it had confirmed.
+    ``on_tail_lost`` is told (expected, found) when the server has forgotten records that it had confirmed, or the
+    cursor itself. ``generation`` counts connections and these losses: what is shown whole is shown again with each.
     ``fields`` are those of the cursor's hash at the last look: a transaction may have put its own beside the cursor.
 
     A key may refuse its command in a transaction that happens, cursor and all; ``refused`` counts these. It is then
@@ -233,8 +233,9 @@ class Fence:
         said = pairs(fields)
         cursor = decode_cursor(said)
         self._ownership.check(cursor)
-        if cursor.record < self._expected:
+        if cursor.record < self._expected or (self.fields and not said):  # a flush ends no connection
             self.tails_lost += 1
+            self.generation += 1
             log.error("stream_tail_lost", expected=self._expected, found=cursor.record)
             self._on_tail_lost(self._expected, cursor.record)
         self._expected = cursor.record

@@ -1,4 +1,4 @@
-"""Shows twins in Redis: the whole of each site on every new connection, then once a second what changed."""
+"""Shows twins in Redis: the whole of each site on every new connection and loss, then once a second what changed."""
 
 from __future__ import annotations
 
@@ -84,6 +84,10 @@ class TwinSink:
         if self._draws:
             self._draw(self._twins.take_changes())
 
+    def lost(self) -> None:
+        """Hear that Redis has forgotten what it was told: the next write is a whole."""
+        self._is_whole = False
+
     async def run(self) -> None:
         """Write once a second until cancelled, or until the partition is lost."""
         while not self._ownership.is_lost:
@@ -143,6 +147,7 @@ class TwinSink:
         self.removed += len(gone)
 
     async def _write_whole(self) -> None:
+        self._is_whole = True  # until one who hears of a loss meanwhile says otherwise
         for site in self._twins.sites():
             key, draft = twin_key(site), twin_draft_key(site, self._ownership.partition)
             rows = self._twins.of_site(site)
@@ -150,7 +155,6 @@ class TwinSink:
             for start in range(0, len(rows), ROWS_PER_WRITE):
                 await self._send(self._pack(draft, self._fields(rows[start : start + ROWS_PER_WRITE])))
             await self._send([pack("DEL", key) if not rows else pack("RENAME", draft, key)])
-        self._is_whole = True
         self.wholes += 1
 
     def _fields(self, rows: Sequence[Twin]) -> list[str | bytes]:

@@ -123,7 +123,8 @@ async def _read(desk: Desk, device: str, part: str) -> list[Twin]:
         found = [twin for twin in await read_twins(link, site) if twin.name.partition("#")[0] == name]
     if not found:
         hint = (
-            "it has said nothing since it was added, and nothing is desired of it: hub devices list shows whether it is"
+            "either it has said nothing and nothing is desired of it, or Redis was emptied and no hub runs that shows"
+            " it again: hub devices list shows whether it is there, hub status whether its hub is at work"
         )
         raise ConfigError("twin_unknown", f"there is no twin of {site}/{name}", hint=hint)
     found = [twin for twin in found if not part or twin.name == f"{name}#{part}"]

@@ -6,6 +6,7 @@ import asyncio
 from collections import UserDict
 from collections.abc import ItemsView, Sequence
 
+import pytest
 from redis import Redis
 from typing_extensions import override
 
@@ -52,6 +53,22 @@ async def test_alarms_are_shown_again_after_redis_was_gone_without_any_event(val
         keeping_up.cancel()
         await asyncio.wait([keeping_up])
     await rig.close()
+
+
+@pytest.mark.parametrize("delivered", [0, 1])
+async def test_alarms_are_shown_again_after_a_living_redis_was_emptied(valkey: ValkeyServer, delivered: int) -> None:
+    outbox, clock = MemoryOutbox(), ManualClock()
+    rig = Rig(valkey.address, outbox, clock=clock, alarms={"north": [alarm()]})
+    async with valkey.link() as link, rig.running(), asyncio.TaskGroup() as tasks:
+        outbox.put(1, *[work([event(1)])] * delivered)
+        await wait_until(lambda: not outbox.owed)
+        keeping_up = tasks.create_task(rig.sink.keep_up())
+        await wait_until(lambda: read_alarms(link))
+        await link.ask("FLUSHALL")
+        await wait_until(lambda: read_alarms(link))
+        keeping_up.cancel()
+        assert await read_alarms(link) == [alarm()]
+    assert rig.tails == [(delivered, 0)]
 
 
 async def test_the_whole_is_written_again_when_the_cursor_moved_under_it(valkey: ValkeyServer) -> None:

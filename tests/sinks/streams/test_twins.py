@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from typing_extensions import override
 
 from hub.errors import UnavailableError
 from hub.model.effects import Twin
@@ -96,6 +97,36 @@ async def test_after_redis_was_gone_the_whole_is_written_again(valkey: ValkeySer
         await wait_until(lambda: sink.wholes == 2)
     async with valkey.link() as again:
         assert await read_twins(again, "north") == [twin("smoke-1"), twin("smoke-2")]
+
+
+async def test_after_a_living_redis_was_emptied_the_whole_is_written_again(valkey: ValkeyServer, link: Link) -> None:
+    twins = MemoryTwins(twin("smoke-1"))
+    async with written_by_hand(valkey, twins) as sink:
+        await link.ask("FLUSHALL")
+        sink.lost()
+        await sink.write()
+        assert await read_twins(link, "north") == [twin("smoke-1")]
+
+
+async def test_what_is_lost_while_the_whole_is_being_written_is_written_again(valkey: ValkeyServer) -> None:
+    class Losing(MemoryTwins):
+        @override
+        def of_site(self, site: str) -> Sequence[Twin]:
+            if self.sink is not None:
+                self.sink.lost()
+            return super().of_site(site)
+
+        sink: TwinSink | None = None
+
+    twins = Losing(twin("smoke-1"))
+    async with written_by_hand(valkey, twins) as sink:
+        sink.lost()
+        twins.sink = sink
+        await sink.write()
+        twins.sink = None
+        await sink.write()
+        await sink.write()
+        assert sink.wholes == 3
 
 
 async def test_a_row_that_cannot_be_written_down_costs_itself(valkey: ValkeyServer, link: Link) -> None:
