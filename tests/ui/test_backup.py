@@ -293,3 +293,16 @@ def test_a_registry_moves_to_another_database(office: Office, tmp_path: Path) ->
     assert {**rows(other), "sqlite_sequence": []} == {**before, "sqlite_sequence": []}
     assert "[registry_not_empty]" in office.refused("registry", "load", str(old))
     assert "no such file" in office.refused("registry", "load", str(tmp_path / "nowhere"))
+
+
+def test_a_restored_installation_has_a_redis_of_its_own_again(cli: Cli, tmp_path: Path) -> None:
+    old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "a.tar"
+    words = ("--yes", "--redis", "redis-server", "--redis-port", "26381")
+    assert cli("init", str(old), *words).code == 0
+    assert cli("--config", str(old / "hub.toml"), "backup", str(file), "--with-secrets").code == 0
+    assert cli("restore", str(file), str(new)).code == 0
+    assert cli("init", str(new), "--yes").code == 0
+    expected = (old / "redis" / "redis.conf").read_text(encoding="utf-8").replace(str(old), str(new))
+    assert (new / "redis" / "redis.conf").read_text(encoding="utf-8") == expected
+    assert "hub-redis.service" in (new / "systemd" / "hub.service").read_text(encoding="utf-8")
+    assert "somebody else's" not in (new / "README.md").read_text(encoding="utf-8")

@@ -29,7 +29,7 @@ from hub.partitions import FOLDER, partitions_of, settings_of
 from hub.registry.copying import copy
 from hub.registry.database import Database
 from hub.ui.backups.manifest import FORMAT, NAME, Kept, Manifest, Tick, part_of
-from hub.ui.backups.settings_text import COPIED, DATA, PLACES, place_of, without_secrets
+from hub.ui.backups.settings_text import COPIED, DATA, PLACES, REDIS, place_of, without_secrets
 from hub.yaml_documents import load_documents
 
 PAGES = 256
@@ -78,6 +78,7 @@ class Backup:
                 partitions=partitions,
                 ledgers=ledgers,
                 elsewhere=self._elsewhere,
+                has_redis=self._config is not None and (self._config.parent / REDIS).is_dir(),
                 parts=[part_of(path, path.relative_to(stage).as_posix()) for path in files],
             )
             (stage / NAME).write_bytes(msgspec.json.encode(manifest))

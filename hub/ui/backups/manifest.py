@@ -39,6 +39,7 @@ class Kept(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True):
     """The whole: ``left_out`` are the settings that were secret, ``ledgers`` those of forwarders and notifiers.
 
+    ``has_redis``: the installation had a Redis of its own, whose configuration `hub init` makes again.
     ``elsewhere`` is what the settings lead to and is not in it: settings with their files, files of addresses.
     """
 
@@ -51,6 +52,7 @@ class Manifest(msgspec.Struct, frozen=True):
     parts: list[Part]
     ledgers: list[str] = []
     elsewhere: list[str] = []
+    has_redis: bool = False
 
 
 def read_manifest(data: bytes, file: Path) -> Manifest:

@@ -14,7 +14,7 @@ from hub.config.settings import SECRETS_FILE
 from hub.config.toml_files import read_layers
 from hub.errors import ConfigError, CorruptError, UnavailableError
 from hub.ui.backups.manifest import NAME, Manifest, Part, Tick, copied, read_manifest
-from hub.ui.backups.settings_text import DATA, PLACES, moved
+from hub.ui.backups.settings_text import DATA, PLACES, REDIS, moved
 
 DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error)
 """What reading a file that is no whole backup may raise."""
@@ -55,6 +55,8 @@ def restore(archive: tarfile.TarFile, manifest: Manifest, file: Path, directory:
     try:
         _extract(archive, manifest, file, stage, tick)
         _lead_there(stage, directory.resolve())
+        if manifest.has_redis:
+            (stage / REDIS).mkdir(exist_ok=True, mode=0o700)
         if manifest.has_secrets:
             (stage / "hub.toml").chmod(0o600)
         if directory.exists():

@@ -26,6 +26,10 @@ PLACES = {**COPIED, "broker.directory": "broker", "redis.child_dir": "valkey"}
 """With those whose files are made anew: a restored hub must not write into the installation that it came from."""
 
 
+REDIS = "redis"
+"""Where the configuration of a Redis of its own lies in an installation; that there is one says no setting."""
+
+
 def place_of(settings: Settings, setting: str) -> Path | None:
     """Return what one of ``PLACES`` says."""
     found = dict(leaves_of(settings)).get(setting)
