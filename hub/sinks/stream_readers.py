@@ -101,6 +101,15 @@ async def trimmed_until(link: Link, domains: Sequence[str] | None = None) -> int
     return latest
 
 
+async def oldest_entry(link: Link) -> int | None:
+    """Return the wall-clock ns of the oldest entry of all event streams; None where there is none.
+
+    What is older may have been in a Redis that was emptied, or in another: a stream that is new cannot tell.
+    """
+    firsts = [rows(await link.ask("XRANGE", key, "-", "+", "COUNT", 1)) for key in await _event_keys(link, None)]
+    return min((_entry(first[0])[0] * 1_000_000 for first in firsts if first), default=None)
+
+
 async def follow_events(link: Link, domains: Sequence[str]) -> AsyncIterator[Event]:
     """Yield the events that are written from now on, for ever; UnavailableError when Redis goes."""
     positions = {}

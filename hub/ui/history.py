@@ -1,4 +1,4 @@
-"""History: events out of the streams, and out of the time series store where the streams have been trimmed."""
+"""History: events out of the streams, and out of the time series store where the streams no longer hold them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 import msgspec
+import typer
 
 from hub.config.settings import TimeseriesStore
+from hub.errors import UnavailableError
 from hub.model.effects import Event, Transition, Where
 from hub.model.values import Scalar, Severity
 from hub.parts import make_store
 from hub.sinks.redis_link import Link
-from hub.sinks.stream_readers import read_events, trimmed_until
+from hub.sinks.stream_readers import oldest_entry, read_events, trimmed_until
 from hub.sinks.streams import DOMAINS
 from hub.sinks.timeseries.query import events as stored_events
 from hub.sinks.timeseries.store import LIMIT_MAX, Order, Row, Span
@@ -99,13 +101,31 @@ class History:
         streamed = await read_events(self._link, domains, since=moment, count=limit, wanted=is_wanted)
         if since is None and len(streamed) == limit:
             return streamed
-        trimmed = await trimmed_until(self._link, domains)
-        if trimmed <= (since or 0):
+        older = await self._older(wanted, since=since, limit=limit)
+        if not older:
             return streamed
         known = {event.id for event in streamed}
-        older = await self.stored(wanted, since=since, until=trimmed, limit=limit)
         found = sorted([*(e for e in older if e.id not in known), *streamed], key=lambda event: event.time)
         return found[-limit:] if since is None else found[:limit]
+
+    async def _older(self, wanted: Wanted, *, since: int | None, limit: int) -> list[Event]:
+        """Return what the store holds from before the streams begin.
+
+        Where they were trimmed it must answer; else what is older may have been lost with a Redis that was emptied, and
+        mostly was not: a store that is away hides no event of now.
+        """
+        trimmed = await trimmed_until(self._link, wanted.streams())
+        begun = await oldest_entry(self._link) or self._desk.clock.wall_ns()
+        until = max(trimmed, begun)
+        if until <= (since or 0):
+            return []
+        try:
+            return await self.stored(wanted, since=since, until=until, limit=limit)
+        except UnavailableError as error:
+            if trimmed > (since or 0):
+                raise
+            typer.echo(f"what Redis does not hold could not be asked of the store: {error}", err=True)
+            return []
 
     async def stored(self, wanted: Wanted, *, since: int | None, until: int, limit: int) -> list[Event]:
         """Return what the store holds, in the order of time; it knows neither causes nor labels."""

@@ -16,6 +16,7 @@ import pytest
 from hub.clock import SystemClock
 from hub.config.settings import read_settings
 from hub.rules.pseudonyms import pseudonym
+from hub.services.child import free_port
 from hub.sinks.redis_link import Link, RedisAddress
 from hub.sinks.streams import domain_key
 from tests.machine import needs_mosquitto
@@ -301,6 +302,34 @@ def test_events_that_the_streams_no_longer_hold_are_listed_from_the_store(at: Bu
     after = at.until("events", "list", "--type", "fire", "--since", "1h", meets=lambda found: len(found) >= len(before))
     assert [event["id"] for event in after] == [event["id"] for event in before]
     assert alarm["id"] in {event["id"] for event in after}
+
+
+def test_events_and_alarms_of_before_redis_was_emptied_are_listed_still(at: Burning) -> None:
+    words = ("events", "list", "--since", "1h", "--limit", "1000")
+    alarm = at.burn()
+    assert alarm["id"] in {event["id"] for event in at(*words)}
+    asyncio.run(_emptied(at.installation))
+    at.until("alarms", "list", meets=lambda found: alarm["id"] in {each["id"] for each in found})
+    at.until(*words, meets=lambda found: alarm["id"] in {event["id"] for event in found})
+
+
+async def _emptied(installation: Installation) -> None:
+    url = read_settings(installation.config).redis.url.get_secret_value()
+    async with Link(RedisAddress(url=url)) as link:
+        await link.ask("FLUSHALL")
+
+
+def test_a_store_that_is_away_hides_no_event_of_now(at: Burning, cli: Cli, tmp_path: Path) -> None:
+    alarm = at.burn()
+    asyncio.run(_emptied(at.installation))
+    at.calm()  # which ends the alarm: an event that Redis has
+    config = tmp_path / "hub.toml"
+    away = f'timeseries = {{store = "influxdb", url = "http://127.0.0.1:{free_port()}"}}\n'
+    config.write_text(away + at.installation.config.read_text(encoding="utf-8"), encoding="utf-8")
+    said = cli("--config", str(config), "events", "list", "--since", "1h", "--type", "fire", "--json")
+    assert said.code == 0, said.err
+    assert "could not be asked of the store" in said.err
+    assert [event["transition"] for event in said.document() if event["id"] == alarm["id"]] != ["raised"]
 
 
 # --------------------------------------------------------------------------------------------------------------- trace
