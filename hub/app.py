@@ -174,14 +174,13 @@ class Hub:
         self.beginning.at(Step.STORE)
         self.store = await stack.enter_async_context(parts.make_store(self.settings, self.clock))
         self.writer = SeriesWriter(self.timeseries_box, self.store, self.clock, self.ownership.wake)
-        fence = Fence(
-            self._link(stack), self.ownership, confirmed=self.streams_box.cursor, on_tail_lost=self._tail_lost
-        )
+        self.twin_sink = TwinSink(self._link(stack), self.clock, self.ownership, parts.EngineTwins(self.engine))
+        lost = partial(self._reports.tail_lost, self.twin_sink.lost)
+        fence = Fence(self._link(stack), self.ownership, confirmed=self.streams_box.cursor, on_tail_lost=lost)
         alarms = partial(parts.alarms_by_site, self.engine)
         self.stream_sink = StreamSink(
             self.streams_box, fence, self.clock, partition=self.settings.partition, alarms=alarms
         )
-        self.twin_sink = TwinSink(self._link(stack), self.clock, self.ownership, parts.EngineTwins(self.engine))
         self.control_reader = ControlReader(self._link(stack), self.clock, partition=self.settings.partition)
         self.retention = Retention(
             self._link(stack),
@@ -193,10 +192,6 @@ class Hub:
 
     def _offer(self, transmission: Transmission) -> bool:
         return self.downlink.offer(transmission)
-
-    def _tail_lost(self, expected: int, found: int) -> None:
-        self._reports.tail_lost(expected, found)
-        self.twin_sink.lost()
 
     def _link(self, stack: AsyncExitStack, *, answer_seconds: float = ANSWER_SECONDS) -> Link:
         link = Link(self._address, answer_seconds=answer_seconds)

@@ -23,8 +23,9 @@ class Reports:
         self._note = note
         self._dropped = 0
 
-    def tail_lost(self, expected: int, found: int) -> None:
-        """Report that Redis has forgotten records that it had confirmed."""
+    def tail_lost(self, also: Callable[[], None], expected: int, found: int) -> None:
+        """Report that Redis has forgotten records that it had confirmed, and tell ``also``, which wrote others."""
+        also()
         self._report("stream_tail_lost", {"expected": expected, "found": found})
 
     def group_lags(self, lagging: Lagging) -> None:

@@ -80,10 +80,7 @@ class MqttPasswords(_Section):
 
 
 class MqttSettings(_Section):
-    """The broker; TLS is on as soon as ``ca_file`` is set, mutual TLS with a certificate and key.
-
-    Leave both out where the hub keeps the broker: there it comes in at ``port``, in the clear, from this machine alone.
-    """
+    """The broker; TLS is on with ``ca_file``, mutual TLS with certificate and key; neither where we keep the broker."""
 
     host: str = "127.0.0.1"
     port: Port = 1883
@@ -307,24 +304,7 @@ def read_settings(file: Path | None = None) -> Settings:
     except SettingsError as error:
         raise ConfigError("setting_invalid", str(error), hint="nested variables are HUB_SECTION__NAME") from error
     settings._origins.update(origins)  # noqa: SLF001 -- set once, by the only maker of Settings
-    _refuse_collision(settings)
     return settings
-
-
-def _refuse_collision(settings: Settings) -> None:
-    """ConfigError ``ports_collide`` for a broker of ours that could not listen: it would tell at its next start."""
-    if settings.broker.keeper is BrokerKeeper.NOBODY:
-        return
-    known = {settings.mqtt.port: "mqtt.port"}
-    for name, port in (("tls_port", settings.broker.tls_port), ("certificate_port", settings.broker.certificate_port)):
-        if port is None:
-            continue
-        if port in known:
-            hint = "the hub comes in at mqtt.port, in the clear and from this machine alone: give each its own port"
-            if settings.mqtt.ca_file is not None:
-                hint += ", and leave mqtt.ca_file out"
-            raise ConfigError("ports_collide", f"{port} is both {known[port]} and broker.{name}", hint=hint)
-        known[port] = f"broker.{name}"
 
 
 def _variables(environment: Mapping[str, str]) -> dict[str, str]:

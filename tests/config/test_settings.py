@@ -212,20 +212,3 @@ def test_what_is_wrong_in_the_secrets_names_that_file() -> None:
     with pytest.raises(ConfigError) as refused:
         read_settings()
     assert (refused.value.file, refused.value.line) == ("secrets.toml", 3)
-
-
-@pytest.mark.parametrize(
-    ("ports", "what"),
-    [
-        ("tls_port = 8883", "8883 is both mqtt.port and broker.tls_port"),
-        ("certificate_port = 8883", "8883 is both mqtt.port and broker.certificate_port"),
-        ("tls_port = 8884\ncertificate_port = 8884", "8884 is both broker.tls_port and broker.certificate_port"),
-    ],
-)
-def test_a_broker_of_ours_that_could_not_listen_is_refused_before_its_file_is_written(ports: str, what: str) -> None:
-    text = f'[mqtt]\nport = 8883\nca_file = "ca.crt"\n[broker]\n{ports}\n'
-    assert read_settings(written(text)).broker.keeper == "nobody"  # somebody else's may listen at several addresses
-    with pytest.raises(ConfigError, match=what) as refused:
-        read_settings(written(f'{text}keeper = "mosquitto"\n'))
-    assert refused.value.code == "ports_collide"
-    assert "leave mqtt.ca_file out" in str(refused.value)

@@ -14,6 +14,7 @@ import orjson
 import typer
 
 from hub.clock import SystemClock
+from hub.config.ports import check_broker
 from hub.config.settings import Settings, read_settings, settings_file
 from hub.durations import read_duration, read_seconds
 from hub.errors import ConfigError
@@ -51,6 +52,7 @@ class Desk:
         For what all partitions share: Redis, registry, store. Whoever wants files or an answer of one takes ``here``.
         """
         settings = read_settings(self.config)
+        check_broker(settings)
         return settings_of(settings, self.partition) if self.partition else settings
 
     @property

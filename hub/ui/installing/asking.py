@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import typer
 
+from hub.config.ports import refuse_collision
 from hub.errors import ConfigError
 from hub.registry.brokers.mosquitto_files import TlsListener
 from hub.registry.validation import IDENTIFIER
@@ -70,7 +71,7 @@ def choose(flags: Flags, account: str) -> Choices:
         **({} if url else {"Redis": redis_port}),
         **({"mosquitto for devices": flags.tls_port} if tls else {}),
     }
-    _refuse_collision(ports)
+    refuse_collision(ports)
     return Choices(
         partition=partition,
         mqtt_port=mqtt_port,
@@ -82,13 +83,6 @@ def choose(flags: Flags, account: str) -> Choices:
         tls=tls,
         account=account,
     )
-
-
-def _refuse_collision(ports: Mapping[str, int]) -> None:
-    for port in ports.values():
-        names = [name for name, theirs in ports.items() if theirs == port]
-        if len(names) > 1:
-            raise ConfigError("ports_collide", f"{port} is for {' and '.join(names)}", hint="choose another for one")
 
 
 def refuse_change(file: Path, known: Choices, flags: Flags) -> None:

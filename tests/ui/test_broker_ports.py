@@ -1,0 +1,34 @@
+"""A broker of ours whose listeners would collide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hub.config.ports import check_broker
+from hub.config.settings import read_settings
+from tests.ui.conftest import Cli
+
+
+@pytest.mark.parametrize(
+    ("ports", "what"),
+    [
+        ("tls_port = 8883", "8883 is for mqtt.port and broker.tls_port"),
+        ("certificate_port = 8883", "8883 is for mqtt.port and broker.certificate_port"),
+        ("tls_port = 8884\ncertificate_port = 8884", "8884 is for broker.tls_port and broker.certificate_port"),
+    ],
+)
+def test_a_broker_of_ours_that_could_not_listen_is_refused_before_its_file_is_written(
+    cli: Cli, tmp_path: Path, ports: str, what: str
+) -> None:
+    text = f'[mqtt]\nport = 8883\nca_file = "ca.crt"\n[broker]\n{ports}\n'
+    config = tmp_path / "hub.toml"
+    config.write_text(text, encoding="utf-8")
+    check_broker(read_settings(config))  # somebody else's may listen at several addresses
+    config.write_text(f'{text}keeper = "mosquitto"\n', encoding="utf-8")
+    said = cli("--config", str(config), "broker", "apply")
+    assert said.code == 2
+    assert what in said.err
+    assert "leave mqtt.ca_file out" in said.err
+    assert not [*tmp_path.rglob("mosquitto.conf")]
