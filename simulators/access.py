@@ -30,6 +30,13 @@ class Happening(Enum):
     FORCED = (0x5, 0x1B)
 
 
+OBEYED = {
+    "unlock": (Happening.UNLOCKED, Happening.OPENED, Happening.CLOSED),
+    "lock": (Happening.LOCKED,),
+}
+"""What happens at a door by each command that it knows: who was let in goes through at once, locked it is when told."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a controller does with a command: the response, and what happens at the door because of it."""
@@ -79,13 +86,12 @@ class AccessController:
             return Answer(response=_response("", code="malformed"))
         if identity in self._done:
             return Answer(response=self._done[identity])
-        if name != "unlock":
+        if (happenings := OBEYED.get(name)) is None:
             return Answer(response=self._remember(identity, _response(identity, code="unknown_command")))
         if now_ns // 1_000_000 > expires_at:
             return Answer(response=self._remember(identity, _response(identity, code="expired")))
-        self.unlocked += 1
-        happenings = (Happening.UNLOCKED, Happening.OPENED, Happening.CLOSED, Happening.LOCKED)
-        reports = tuple(self._event(happening, door, now_ns, "unlock") for happening in happenings)
+        self.unlocked += name == "unlock"
+        reports = tuple(self._event(happening, door, now_ns, name) for happening in happenings)
         return Answer(response=self._remember(identity, _response(identity)), reports=reports)
 
     def _remember(self, identity: str, response: bytes) -> bytes:

@@ -82,8 +82,16 @@ def test_an_unlock_is_answered_with_its_id_and_opens_the_door() -> None:
     answer = gate.obey(b'{"id": "c-1", "command": "unlock", "part": "door-2"}', NOW)
     assert orjson.loads(answer.response) == {"id": "c-1", "ok": True}
     events = [orjson.loads(report.payload)["AccessControllerEvent"] for report in answer.reports]
-    assert [event["subEventType"] for event in events] == [0x15, 0x19, 0x1A, 0x16]
+    assert [event["subEventType"] for event in events] == [0x15, 0x19, 0x1A]
     assert {event["doorNo"] for event in events} == {2}
+
+
+def test_a_door_that_was_unlocked_is_locked_when_it_is_told_to() -> None:
+    gate = AccessController("s1", "gate-1", seed=1)
+    answer = gate.obey(b'{"id": "c-1.2", "command": "lock", "part": "door-2"}', NOW)
+    assert orjson.loads(answer.response) == {"id": "c-1.2", "ok": True}
+    events = [orjson.loads(report.payload)["AccessControllerEvent"] for report in answer.reports]
+    assert [(event["subEventType"], event["doorNo"]) for event in events] == [(0x16, 2)]
 
 
 def test_the_same_command_again_is_answered_again_and_done_once() -> None:
