@@ -45,4 +45,4 @@ def test_a_gate_obeys_the_command_as_the_hub_encodes_it() -> None:
     gate = AccessController("s1", "gate-1", seed=1)
     answer = gate.obey(command, START_NS)
     assert answer.response == b'{"id":"c-1","ok":true}'
-    assert len(answer.reports) == 4
+    assert len(answer.reports) == 3
