@@ -128,6 +128,13 @@ class Outbox(Generic[W]):
         behind = await self._from_disk(after) if after < self._on_disk_to else []
         return behind or self._from_memory(items, after)
 
+    async def arrival(self, *, after: int) -> None:
+        """Return when something is owed behind record ``after``; nobody is in :meth:`take` meanwhile."""
+        self._awaited_items = 0
+        while self._on_disk_to <= after and not (self._memory and self._memory[-1].position > after):
+            self._arrived.clear()
+            await self._arrived.wait()
+
     async def confirm(self, position: int, tally: Mapping[str, int]) -> None:
         """Forget everything up to ``position``; see :class:`hub.model.effects.Owed`."""
         self._failpoints.reach(self._places.delivered)

@@ -22,6 +22,10 @@ class OwedBehind(Owed[StreamWork], Protocol):
         """Return what is owed behind record ``after`` by now, ``items`` of it at most; nothing is waited for."""
         ...
 
+    async def arrival(self, *, after: int) -> None:
+        """Return when something is owed behind record ``after``; nobody is in ``take`` meanwhile."""
+        ...
+
 
 class Ahead:
     """What the cursor has not reached: a portion in memory, the rest where the outbox has it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
+from enum import Enum, auto
 
 import structlog
 
@@ -37,6 +38,14 @@ that the changes still owed lead to the same state again.
 """
 
 
+class _Step(Enum):
+    """What was done: something; nothing, before keys that refuse may be asked again; all there was."""
+
+    SENT = auto()
+    WAITS = auto()
+    TOLD = auto()
+
+
 class StreamSink:
     """The sink of ``hub:events:*``, ``hub:alarms:*``, ``hub:reply:*`` and ``hub:dead-letters``.
 
@@ -45,10 +54,10 @@ class StreamSink:
     None while nothing is held up) and ``last_error``. Counts: ``delivered`` by sort, ``rejected`` (what cannot be
     written down at all and would block what follows), ``transactions``, ``retries``.
 
-    What a key refuses waits for that key alone: the cursor goes on with what others get, and nothing is confirmed
-    before it is told, so that the outbox keeps it, and the order of each key is that of the records. However much that
-    is, portions of it are in memory. A whole transaction that is refused (for want of memory), alarms that cannot be
-    shown whole, and more than ``UNTOLD_KEYS`` that refuse, hold up everything.
+    What a key refuses waits for that key alone: the cursor goes on with what others get as it comes, and nothing is
+    confirmed before it is told, so that the outbox keeps it, and the order of each key is that of the records. However
+    much that is, portions of it are in memory. A whole transaction that is refused (for want of memory), alarms that
+    cannot be shown whole, and more than ``UNTOLD_KEYS`` that refuse, hold up everything.
     """
 
     def __init__(self, owed: OwedBehind, fence: Fence, clock: Clock, *, partition: str, alarms: AlarmSnapshot) -> None:
@@ -125,34 +134,60 @@ class StreamSink:
 
     async def _deliver(self, ahead: Ahead) -> None:
         """Return when the cursor covers everything that was read by then, and no key lacks any of it."""
-        failures, is_told = 0, False
-        while not is_told:
+        failures, asks_at, step = 0, 0, _Step.SENT
+        while step is not _Step.TOLD:
             try:
                 async with self._lock:
-                    is_told = await self._send(ahead)
-                failures = 0
+                    step = await self._send(ahead, asks=self._clock.monotonic_ns() >= asks_at)
             except UnavailableError as error:
                 self._fall_behind(error)
-                await self._clock.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+                pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
                 failures += 1
+                if error.code == "key_refuses":
+                    asks_at = self._clock.monotonic_ns() + round(pause * 1e9)
+                    step = _Step.WAITS
+                else:
+                    await self._clock.sleep(pause)
+                    continue
+            if step is _Step.WAITS:
+                await self._wait(ahead, (asks_at - self._clock.monotonic_ns()) / 1e9)
+            else:
+                failures = 0
         self._resume()
 
-    async def _send(self, ahead: Ahead) -> bool:
-        """Send what comes next, in one transaction; return whether everything has been told already."""
+    async def _wait(self, ahead: Ahead, seconds: float) -> None:
+        """Wait so long for keys that refuse, but no longer than until something comes for others."""
+        has_room = len(self._fence.untold) < UNTOLD_KEYS
+        rest = min(seconds, REST_NS / 1e9) if has_room else seconds
+        await self._clock.sleep(max(0, rest))
+        if rest < seconds:
+            async with asyncio.TaskGroup() as group:
+                either = (
+                    group.create_task(self._clock.sleep(seconds - rest), name="hub.streams.pause"),
+                    group.create_task(self._owed.arrival(after=ahead.last), name="hub.streams.arrival"),
+                )
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                for task in either:
+                    task.cancel()
+
+    async def _send(self, ahead: Ahead, *, asks: bool) -> _Step:
+        """Send what comes next, in one transaction; keys that refuse are only asked again when it ``asks``."""
         delivered = await self._catch_up()
         untold = {key: int(above) for key, above in self._fence.untold.items()}
         parcels = ahead.beyond(delivered)
         if not parcels:
             if min([delivered, *untold.values()]) >= ahead.last:
-                return True
+                return _Step.TOLD
             parcels = await ahead.read_on(delivered)
         if parcels and len(untold) < UNTOLD_KEYS:
             await self._commit(load(parcels), delivered, untold)
-            return False
+            return _Step.SENT
+        if not asks:
+            return _Step.WAITS
         telling = await self._behind.telling(untold, delivered, self._fence.refusing)
         await self._fence.tell(telling)
         self.transactions += 1
-        return False
+        return _Step.SENT
 
     async def _commit(self, parcels: Sequence[Parcel], delivered: int, untold: Collection[str]) -> None:
         """Move the cursor over ``parcels``, with what they say to keys that have refused nothing."""

@@ -112,6 +112,11 @@ class MemoryOutbox:
     async def more(self, *, after: int, items: int) -> list[tuple[int, StreamWork]]:
         return [pair for pair in self.owed if pair[0] > after][:items]
 
+    async def arrival(self, *, after: int) -> None:
+        while not self.owed or self.owed[-1][0] <= after:
+            self._filled.clear()
+            await self._filled.wait()
+
     async def confirm(self, position: int, tally: Mapping[str, int]) -> None:
         self.owed = [pair for pair in self.owed if pair[0] > position]
         self.tally.update(tally)

@@ -156,6 +156,24 @@ async def test_what_one_stream_refuses_waits_alone_while_the_others_go_on(valkey
     assert outbox.tally["events"] == 16
 
 
+async def test_others_do_not_wait_until_one_that_refuses_is_asked_again(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_sink, "BACKOFF_SECONDS", (3_600.0,))
+    outbox, care = MemoryOutbox(), domain_key("care")
+    async with valkey.link() as link:
+        await link.ask("SET", FIRE, "somebody's note")
+        rig = Rig(valkey.address, outbox)
+        async with rig.running():
+            outbox.put(1, work([event(1)]))
+            await wait_until(lambda: rig.sink.retries == 1)
+            for record in range(2, 6):
+                outbox.put(record, work([event(record), event(record + 10, "care.fall")]))
+                await wait_until(lambda: _has(link, care, record - 1))  # noqa: B023 -- it is awaited here
+        assert rig.sink.retries == 1
+        assert [each.id for each in await read_events(link, ["care"])] == [event(n + 10).id for n in range(2, 6)]
+
+
 async def test_a_stream_that_is_mended_gets_all_of_it_while_another_refuses_still(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

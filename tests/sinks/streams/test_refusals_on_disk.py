@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -118,6 +119,20 @@ def count_reads(file: StateFile, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(file, "owed", owed)
     return asked
+
+
+async def test_an_arrival_is_what_comes_behind_a_record_in_memory_or_on_disk(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (box, _):
+        for position in (1, 2):
+            owe(box, position)
+        for position in (3, 4):
+            async with asyncio.TaskGroup() as group:
+                arrival = group.create_task(box.arrival(after=position - 1))
+                await asyncio.wait([arrival], timeout=0)
+                assert not arrival.done()
+                owe(box, position)
+        await box.spill(0)
+        await box.arrival(after=3)
 
 
 async def test_what_lies_behind_a_record_is_found_on_disk_and_then_in_memory_a_portion_at_a_time(
