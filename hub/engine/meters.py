@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
 
-from hub.model.values import Values
+from hub.model.values import Scalar, Values
 
 DOCUMENT = "quota/devices"
 """The document of the content that says what a device may say, where that is not what it is everywhere."""
@@ -46,8 +47,8 @@ class Meter(msgspec.Struct):
     """The bucket of one device, full at the engine time ``full_t`` if nothing more is said.
 
     It ``is_exact`` once every reading is counted. Since ``over_since`` (wall ns; 0: it is not over its quota) so many
-    readings were ``thinned`` and dead letters ``refused``; ``newest`` is of each part what becomes a point at the next
-    tick, with its time.
+    readings were ``thinned`` and dead letters ``refused``. What becomes a point at the next tick is ``kept``: of each
+    property of a part the newest, as (time, value).
     """
 
     full_t: int = 0
@@ -55,7 +56,7 @@ class Meter(msgspec.Struct):
     over_since: int = 0
     thinned: int = 0
     refused: int = 0
-    newest: dict[str, tuple[int, Values]] = {}
+    kept: dict[str, dict[str, tuple[int, Scalar]]] = {}
 
     def owes(self, t: int) -> int:
         """Return for how long (ns) it has to say nothing until it is full."""
@@ -68,6 +69,22 @@ class Meter(msgspec.Struct):
             return False
         self.full_t = t + owed
         return True
+
+    def keep(self, part: str, time: int, values: Values) -> None:
+        """Keep of ``values`` those of which no newer one is kept."""
+        known = self.kept.setdefault(part, {})
+        for name, value in values.items():
+            if name not in known or known[name][0] <= time:
+                known[name] = time, value
+
+    def take_kept(self) -> Iterator[tuple[str, int, Values]]:
+        """Yield, and keep no longer, what was kept: part, time and what was said then, of a part the oldest first."""
+        kept, self.kept = self.kept, {}
+        for part, known in kept.items():
+            said: dict[int, dict[str, Scalar]] = {}
+            for name, (time, value) in known.items():
+                said.setdefault(time, {})[name] = value
+            yield from ((part, time, said[time]) for time in sorted(said))
 
 
 class Meters(msgspec.Struct):

@@ -127,17 +127,17 @@ class Quotas:
     def tick(self, moment: Moment, store: Store) -> None:
         """Make points of what is the newest; forget the buckets that are full."""
         for key, meter in [*self._meters.items()]:
-            if meter.newest:
-                self._store_newest(key, meter, store)
+            if meter.kept:
+                self._store_kept(key, meter, store)
             if meter.full_t <= moment.t:
                 self._forget(key, meter, moment)
 
-    def _store_newest(self, key: str, meter: Meter, store: Store) -> None:
-        newest, meter.newest = meter.newest, {}
+    def _store_kept(self, key: str, meter: Meter, store: Store) -> None:
         device = self._find(key)
-        if device is not None and device.state.seldom.meter is meter:  # it is still the one that said so
-            for name, point in newest.items():
-                store(device.part(name), *point)
+        is_same = device is not None and device.state.seldom.meter is meter  # it is still the one that said so
+        for part, time, values in meter.take_kept():
+            if device is not None and is_same:
+                store(device.part(part), time, values)
 
     def _forget(self, key: str, meter: Meter, moment: Moment) -> None:
         del self._meters[key]

@@ -154,7 +154,7 @@ class Readings:
             says_something = self._hold(part, reading, measured, is_memory=is_memory)
             meter = known.seldom.meter
             if meter is not None and how is LIVE and self.quotas.thins(device, meter, self._now):
-                meter.newest[part.name] = time, reading.values
+                meter.keep(part.name, time, reading.values)
             elif not is_memory:
                 self._store(part, time, reading.values, is_new=is_new)
             woken = device.rules.reading(part.name, reading.values)

@@ -254,6 +254,36 @@ def test_what_a_tick_stored_is_what_was_stored_last_also_after_a_restart() -> No
         assert points(each)[-1:] == [{"temperature": 1.0}]
 
 
+def test_a_device_that_says_each_property_in_a_message_of_its_own_has_the_newest_of_each_stored() -> None:
+    desk = Desk(town(Quota(per_second=1, burst=100)))
+
+    def say(second: int) -> None:
+        each = {"humidity": 50.0 + second % 7, "temperature": 20.0 + second % 5, "co2": 400 + second % 9}
+        said = [Publish("hub/s1/room-1/telemetry", orjson.dumps({"values": {name: each[name]}})) for name in each]
+        desk.hear(*said * 10)
+        desk.tick(1)
+
+    for second in range(30):
+        say(second)
+    before = len(points(desk))
+    for second in range(30):
+        say(second)
+    found = [name for values in points(desk)[before:] for name in values]
+    assert min(found.count(name) for name in ("humidity", "temperature", "co2")) >= 30
+    assert len(found) < 30 * 5
+
+
+def test_of_what_is_over_the_newest_by_the_clock_of_the_device_is_stored_as_the_twin_has_it() -> None:
+    desk = Desk(TOWN)
+    flood(desk, 60)
+    now = desk.wall // 1_000_000
+    said = [(now - 2_000 + number, 300) for number in range(30)] + [(now - 5, 770), (now - 1_500, 110)]
+    desk.hear(*(room(number, t=time) for time, number in said))
+    desk.tick(1)
+    twins = {twin.name: twin.reported for twin in desk.engine.twins_of("s1")}
+    assert points(desk)[-1] == {"temperature": twins["room-1"]["temperature"][0]} == {"temperature": 77.0}
+
+
 SAYINGS = st.lists(
     st.tuples(
         st.sampled_from(["room-1", "room-1", "room-1", "garbage", "smoke", "stranger", "tick", "lose", "catch up"]),
