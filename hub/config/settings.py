@@ -162,6 +162,7 @@ class LimitSettings(_Section):
 
     A device may say ``quota_per_second`` readings in the long run (0: as many as it likes, until somebody says
     otherwise) and ``quota_burst`` at once: of what is over, all is judged, and the newest of each second is stored.
+    Less than one in 1,000 s counts as that, and what it may say at once as no more than what it may in a year.
     """
 
     payload: Bytes = 256 * 2**10

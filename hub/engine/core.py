@@ -118,7 +118,7 @@ class Core:
         self.content.settle(change, self.state)
         self.modes.forget_places()
         self._settle_modes(moment, has_moved=True)
-        self._ear.forget_routes(change)
+        self._ear.revised(change)
         for some in parts(change.concerned):
             for device in some:
                 self._judge.watch(device)

@@ -41,7 +41,7 @@ class Doubles:
         self.forget(change, moment)
         self._content.settle(change, self._state)
         self._alarms.modes.forget_places()
-        self._ear.forget_routes(change)
+        self._ear.revised(change)
 
     def forget(self, change: Change, moment: Moment) -> None:
         """End what doubles raised that ``change`` removes, and forget what they said."""

@@ -124,17 +124,24 @@ class ForeignEar(UsualReadings):
 
     # -------------------------------------------------------------------------------------------------- whose it is
 
+    def _called(self, route: Route, name: str) -> Device | None:
+        """Return the device that a network calls ``name``, if there is one."""
+        source = route.stream.source
+        if not route.site:
+            return self._content.of_network(source, name)
+        device = self._content.find(route.site, name)
+        return device if device is not None and device.row.source in {"", source} else None
+
     def _seek(self, route: Route, name: str) -> Device:
         """Return the device that a network calls ``name``; PoisonError ``unknown_device``, and what it says waits."""
         source = route.stream.source
         if route.site:
-            device = self._content.find(route.site, name)
-            is_mine = device is not None and device.row.source in {"", source}
-            device, waits_as = device if is_mine else None, f"{route.site}/{name}"
+            waits_as = f"{route.site}/{name}"
             self._content.barred.check(waits_as)
         else:
+            waits_as = foreign_name(source, name)
             self._content.barred.check_name(source, name)
-            device, waits_as = self._content.of_network(source, name), foreign_name(source, name)
+        device = self._called(route, name)
         if device is not None:
             self._named = device.identity
             return device

@@ -63,11 +63,12 @@ class Ear(ForeignEar):
         """The topics by which a device of a foreign network was found, by the source, or its site, and its name."""
         self.redelivery = redelivery
 
-    def forget_routes(self, change: Change) -> None:
+    def revised(self, change: Change) -> None:
         """Look topics up again that led to devices which are others now, or gone; all of them with other networks.
 
         Those of a foreign network by every name: who is new may have the better claim to one.
         """
+        self.quotas.revised(change)
         if change.has_new_kinds:
             self._routes.clear()
             self._foreign.clear()
@@ -222,13 +223,26 @@ class Ear(ForeignEar):
         return self._named if address is None else (address.site, address.device)
 
     def _speaker(self, topic: str) -> str:
-        """Return the key of the device that a topic is of, registered or not; nothing where the payload names it."""
+        """Return the key of the device that a topic is of, registered or not; nothing where the payload names it.
+
+        A topic of which nobody knows the way, as of all after a restart, comes to the same as one that was heard.
+        """
         route = self._routes.get(topic)
+        if route is None:
+            return self._speaker_anew(topic)
         device = route[0] if isinstance(route, tuple) else route
-        if device is not None:
-            return device.key
+        return "" if device is None else device.key
+
+    def _speaker_anew(self, topic: str) -> str:
         address = self._parse(topic)
-        return "" if address is None else f"{address.site}/{address.device}"
+        if address is None:
+            aside = self._content.networks.router.route(topic)
+            device = self._called(aside, aside.device) if aside is not None and aside.device else None
+        elif address.topic_class is TopicClass.DRILL:
+            device = self._content.find(address.site, f"{address.device}{DOUBLE}")
+        else:
+            return f"{address.site}/{address.device}"
+        return "" if device is None else device.key
 
     def tick(self, moment: Moment) -> None:
         """Do what time does to what was heard: strangers are forgotten, and of a loud device the newest is a point."""

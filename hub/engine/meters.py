@@ -13,6 +13,10 @@ from hub.model.values import Scalar, Values
 DOCUMENT = "quota/devices"
 """The document of the content that says what a device may say, where that is not what it is everywhere."""
 SECOND_NS = 1_000_000_000
+SLOWEST = 0.001
+"""Readings a second: a quota below counts as this one."""
+YEAR_NS = 365 * 86_400 * SECOND_NS
+"""What a bucket holds at most: nobody waits longer for it, and its end can be written down."""
 
 
 class Quota(NamedTuple):
@@ -29,7 +33,12 @@ class Quota(NamedTuple):
     @property
     def step_ns(self) -> int:
         """After how long there is room for one more."""
-        return round(SECOND_NS / self.per_second)
+        return round(SECOND_NS / max(self.per_second, SLOWEST))
+
+    @property
+    def most_ns(self) -> int:
+        """How much the bucket of a device holds, as time."""
+        return min(self.burst * self.step_ns, YEAR_NS)
 
 
 def write_quota(quota: Quota) -> dict[str, bytes]:
@@ -65,7 +74,7 @@ class Meter(msgspec.Struct):
     def spend(self, count: int, t: int, quota: Quota) -> bool:
         """Take ``count`` out of the bucket; False, and nothing taken, when they are not in it."""
         owed = self.owes(t) + count * quota.step_ns
-        if owed > quota.burst * quota.step_ns:
+        if owed > quota.most_ns:
             return False
         self.full_t = t + owed
         return True

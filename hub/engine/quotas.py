@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from zlib import crc32
 
+from hub.engine.change import Change
 from hub.engine.content import Content
 from hub.engine.device import Device, Part
 from hub.engine.meters import Meter, Quota
@@ -42,6 +43,17 @@ class Quotas:
             if meter.is_exact:
                 self._attach(key, meter)
 
+    def revised(self, change: Change) -> None:
+        """Count on whoever comes, or comes back, before its bucket is full; what who goes has kept is no point."""
+        meters = self._meters
+        for device in change.removed_devices if meters else ():
+            if device.key in meters:
+                meters[device.key].kept = {}
+        for device in change.touched if meters else ():
+            meter = meters.get(device.key)
+            if meter is not None and meter.is_exact:
+                self._attach(device.key, meter)
+
     @property
     def _meters(self) -> dict[str, Meter]:
         return self._state.meters.by_device
@@ -69,7 +81,7 @@ class Quotas:
             meter = self._meters[key] = Meter(t)
         if not meter.is_exact:
             meter.full_t = t + meter.owes(t) + EVERY * quota.step_ns
-            if 4 * meter.owes(t) <= quota.burst * quota.step_ns:
+            if 4 * meter.owes(t) <= quota.most_ns:
                 return
             meter.is_exact, meter.full_t = True, t
         self._attach(key, meter)
@@ -129,7 +141,7 @@ class Quotas:
         for key, meter in [*self._meters.items()]:
             if meter.kept:
                 self._store_kept(key, meter, store)
-            if meter.full_t <= moment.t:
+            if meter.full_t <= moment.t or self._quota_of(key).is_none:
                 self._forget(key, meter, moment)
 
     def _store_kept(self, key: str, meter: Meter, store: Store) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.engine.meters import Quota, write_quota
+from hub.engine.meters import Meter, Quota, write_quota
 from hub.engine.quotas import EVERY
 from hub.model.heard import Publish
 from hub.model.values import Scalar
 from tests.engine.desk import ALARM, NORMAL, SECOND, START, Desk, device, documents, encoded, smoke
+from tests.engine.foreign import CAMERA, RAW
 
 SMALL = Quota(per_second=5, burst=100)
 DEVICES = (
@@ -282,6 +284,63 @@ def test_of_what_is_over_the_newest_by_the_clock_of_the_device_is_stored_as_the_
     desk.tick(1)
     twins = {twin.name: twin.reported for twin in desk.engine.twins_of("s1")}
     assert points(desk)[-1] == {"temperature": twins["room-1"]["temperature"][0]} == {"temperature": 77.0}
+
+
+def test_a_device_of_a_foreign_network_is_charged_from_its_first_message_after_a_restart_on() -> None:
+    camera = documents(RAW, CAMERA, write_quota(Quota(per_second=5, burst=2_000)))
+    desk = Desk({key: body for key, body in camera.items() if not key.startswith(("rule/", "scene/"))})
+    said = [Publish("vendor/s1/cam-1/up", bytes.fromhex(ALARM))] * 100
+    desk.hear(*said)
+    later = desk.restart()
+    start = len(desk.effects)
+    for each in (desk, later):
+        for _ in range(25):
+            each.hear(*said)
+            each.hear(*said)
+            each.tick(1)
+    assert desk.engine.state.ledger.thinned > 0
+    assert encoded(later.effects) == encoded(desk.effects[start:])
+
+
+@pytest.mark.parametrize("was_there", [True, False], ids=["removed and added again", "adopted"])
+def test_who_comes_while_it_is_over_is_counted_on_as_after_a_restart(*, was_there: bool) -> None:
+    without = {key: body for key, body in TOWN.items() if key != "device/s1/room-1"}
+    desk = Desk(TOWN if was_there else without)
+    flood(desk, 60)
+    if was_there:
+        desk.hear(room(1))
+        desk.revise(without)
+    desk.revise(TOWN)
+    later = desk.restart()
+    start = len(desk.effects)
+    for each in (desk, later):
+        flood(each, 3)
+    assert encoded(later.effects) == encoded(desk.effects[start:])
+    assert len(points(later)) < 60
+
+
+def test_who_was_over_a_quota_that_is_taken_away_is_over_it_no_longer() -> None:
+    desk = Desk(TOWN)
+    flood(desk, 60)
+    desk.revise(town(Quota()))
+    desk.tick(1)
+    assert len(named(desk, "device.within_quota")) == 1
+    assert desk.engine.state.meters.by_device == {}
+
+
+@pytest.mark.parametrize("quota", [Quota(1e-300), Quota(1e-9)])
+def test_a_quota_that_nobody_means_stops_nobody_and_can_be_written_down(quota: Quota) -> None:
+    desk = Desk(town(quota))
+    flood(desk, 10)
+    assert len(points(desk)) == 400
+    later = desk.restart()
+    flood(later, 1)
+    assert len(points(later)) == 40
+
+
+def test_no_bucket_takes_longer_than_a_year_to_fill() -> None:
+    found = [Meter().spend(count, START, Quota(0.001, burst=10**12)) for count in (31_000, 32_000)]
+    assert found == [True, False]
 
 
 SAYINGS = st.lists(
