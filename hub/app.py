@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 
 import structlog
 
-from hub import __version__, keeping, parts
+from hub import __version__, parts
 from hub.auditing import Auditing, Whose
 from hub.beginning import Beginning, Step
 from hub.bridge.frames import decode_packets
@@ -25,6 +25,7 @@ from hub.journal.files import Lock
 from hub.journal.neighbours import opened
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox, Places
 from hub.journal.state_file import Saved
+from hub.keeping import Keeping
 from hub.listening import Listening
 from hub.model.effects import LineWork, StreamWork, Transmission
 from hub.model.records import Body, Started, Tick
@@ -65,7 +66,7 @@ class Hub:
     def __init__(self, settings: Settings, clock: Clock, *, asks_sys: bool = True) -> None:
         self.settings, self.clock = settings, clock
         self.is_running, self.recovered_records = False, 0
-        self.beginning, self.stages = Beginning(clock), Stages()
+        self.beginning, self.stages, self.keeping = Beginning(clock), Stages(), Keeping()
         self.pages: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         self._asks_sys = asks_sys
         self._stop, self._revising = asyncio.Event(), asyncio.Lock()
@@ -245,7 +246,7 @@ class Hub:
             begin("clock.tick", self._tick),
             begin("registry.poll", self._poll_registry),
             begin("registry.audit", Auditing(self.registry, self._address, self.clock, whose).run),
-            begin("registry.broker", partial(keeping.keep, self.settings, self.registry, self.clock)),
+            begin("registry.broker", partial(self.keeping.run, self.settings, self.registry, self.clock)),
         ]
         self.beginning.over()
         self.is_running = True

@@ -32,12 +32,17 @@ log = structlog.get_logger(__name__)
 
 
 class Keeper:
-    """Keeps ``broker`` as the registry says; the hub's own users have the passwords of the ``settings``."""
+    """Keeps ``broker`` as the registry says; the hub's own users have the passwords of the ``settings``.
+
+    ``failing_since`` (monotonic ns) and ``error`` are why ``run`` cannot, while it cannot.
+    """
 
     def __init__(self, settings: Settings, registry: Registry, broker: Broker) -> None:
         self.settings = settings
         self._registry = registry
         self.broker = broker
+        self.error = ""
+        self.failing_since: int | None = None
 
     async def wanted(self) -> Roster:
         """Return who may come in now, and change nothing. ConfigError ``hub_password_missing``."""
@@ -74,18 +79,21 @@ class Keeper:
 
     async def run(self, clock: Clock) -> None:
         """Mend at once, after every change of the registry, and when a secret ends; until cancelled."""
-        known, next_end, told = -1, None, ""
+        known, next_end = -1, None
         while True:
             try:
                 revision = await self._registry.revision()
                 if revision != known or (next_end is not None and next_end <= clock.wall_ns()):
                     wanted = await self.settled()
                     await self.broker.apply(wanted)
-                    known, next_end, told = revision, wanted.next_end, ""
+                    known, next_end = revision, wanted.next_end
             except (HubError, OSError) as error:  # a full disk, or files that are not ours, end no hub
-                if str(error) != told:  # it is tried again each second, and told once
+                if str(error) != self.error:  # it is tried again each second, and told once
                     log.error("broker_not_kept", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
-                told = str(error)
+                self.error = str(error)
+                self.failing_since = self.failing_since or clock.monotonic_ns()
+            else:
+                self.error, self.failing_since = "", None
             await clock.sleep(POLL_SECONDS)
 
 
@@ -98,11 +106,27 @@ def keeper_of(settings: Settings, registry: Registry, clock: Clock) -> Keeper | 
             return Keeper(settings, registry, mosquitto(settings, clock))
 
 
-async def keep(settings: Settings, registry: Registry, clock: Clock) -> None:
-    """Keep the broker in step until cancelled, where the settings say so."""
-    keeper = keeper_of(settings, registry, clock)
-    if keeper is not None:
-        await keeper.run(clock)
+class Keeping:
+    """Keeps the broker in step, where the settings say so; ``failing_since`` (monotonic ns) and why, while it fails."""
+
+    def __init__(self) -> None:
+        self._keeper: Keeper | None = None
+
+    @property
+    def error(self) -> str:
+        """Why the broker is not kept; empty while it is, or where nobody keeps it."""
+        return "" if self._keeper is None else self._keeper.error
+
+    @property
+    def failing_since(self) -> int | None:
+        """Since when, None while it is kept."""
+        return None if self._keeper is None else self._keeper.failing_since
+
+    async def run(self, settings: Settings, registry: Registry, clock: Clock) -> None:
+        """Keep it until cancelled."""
+        self._keeper = keeper_of(settings, registry, clock)
+        if self._keeper is not None:
+            await self._keeper.run(clock)
 
 
 def authority_of(settings: Settings, clock: Clock) -> Authority:

@@ -264,9 +264,13 @@ async def test_files_that_cannot_be_read_end_no_keeper_and_are_kept_again_afterw
         async with asyncio.TaskGroup() as group:
             keeping = group.create_task(kept.keeper.run(kept.clock))
             await wait_until(lambda: [each for each in logs if each["event"] == "broker_not_kept"])
+            assert "acl" in kept.keeper.error
+            assert kept.keeper.failing_since is not None
             acl.rmdir()
             aside.rename(acl)
             await wait_until(lambda: kept.is_welcome("s1/gate-9"))
+            await wait_until(lambda: not kept.keeper.error)
+            assert kept.keeper.failing_since is None
             keeping.cancel()
 
 

@@ -42,6 +42,7 @@ def test_a_hub_that_is_well_is_ready() -> None:
         (replace(WELL, streams_behind_seconds=5.1), "streams_behind"),
         (replace(WELL, store_behind_seconds=5.1), "timeseries_behind"),
         (replace(WELL, owned_seconds=5.1), "ownership_unconfirmed"),
+        (replace(WELL, unkept_seconds=5.1, unkept_error="[broker_not_ours]"), "broker_not_kept"),
         (replace(WELL, owned_seconds=None), "ownership_unconfirmed"),
     ],
 )

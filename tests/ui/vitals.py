@@ -17,4 +17,6 @@ WELL = Vitals(
     store_error="",
     owned_seconds=0.4,
     broker_dropped=0,
+    unkept_seconds=None,
+    unkept_error="",
 )

@@ -238,6 +238,8 @@ class Watch:
             store_error=writer.last_error or "",
             owned_seconds=_seconds_since(confirmed, now),
             broker_dropped=self._dropped_lately(hub, now / 1e9),
+            unkept_seconds=_seconds_since(hub.keeping.failing_since, now),
+            unkept_error=hub.keeping.error,
         )
 
     def _dropped_lately(self, hub: Hub, now_seconds: float) -> int:

@@ -19,7 +19,7 @@ class Vitals:
 
     ``blind_sessions`` are those that have not caught up, and how each stands. ``still_stages``: for how many seconds
     each stage stands still (hub/stages.py). ``owned_seconds`` is the age of the last proof that the partition is ours,
-    None when there was none yet.
+    None when there was none yet. ``unkept_seconds`` is how long the broker's files differ from the registry.
     """
 
     is_running: bool
@@ -34,6 +34,8 @@ class Vitals:
     store_error: str
     owned_seconds: float | None
     broker_dropped: int
+    unkept_seconds: float | None
+    unkept_error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,9 @@ def _hearing(vitals: Vitals) -> Iterator[Reason]:
             yield Reason(code="stage_stands_still", detail=detail)
     if vitals.broker_dropped:
         yield Reason(code="broker_dropped", detail=f"{vitals.broker_dropped} messages in the last minutes are lost")
+    if (vitals.unkept_seconds or 0) > PATIENCE_SECONDS:
+        detail = f"not in step with the registry for {vitals.unkept_seconds:.0f} s: {vitals.unkept_error}"
+        yield Reason(code="broker_not_kept", detail=detail)
 
 
 def _delivering(vitals: Vitals) -> Iterator[Reason]:

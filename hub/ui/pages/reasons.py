@@ -95,6 +95,16 @@ ADVICE: Mapping[str, Advice] = {
             "运行 `hub doctor` 查明 mosquitto.conf 的哪个限制被触及；再找出大量发送者",
         ),
     ),
+    "broker_not_kept": Advice(
+        Text(
+            "the broker does not learn what the registry says: no new device gets in, none that was revoked is out",
+            "消息代理未能与登记保持一致：新设备无法接入，已吊销的设备仍可接入",
+        ),
+        Text(
+            "what it says stands beside: mosquitto must run with the files that the hub keeps; `hub broker plan`",
+            "原因见旁；mosquitto 须使用 hub 维护的文件运行；运行 `hub broker plan`",
+        ),
+    ),
     "redis_unsafe": Advice(
         Text("Redis could forget what it is given, so it is given nothing", "Redis 可能遗忘数据，因此暂不写入"),
         Text("`hub doctor` names the setting; then it goes on by itself", "运行 `hub doctor` 查明设置；更正后自行恢复"),
