@@ -26,7 +26,7 @@ from hub.journal.bodies import (
 from hub.journal.files import RESTORE, SqliteFile
 from hub.journal.gaps import Gap, Gaps, read_gaps, write_gap
 from hub.journal.records import COLUMNS, Decode, Row, bodies_of, from_row, to_row
-from hub.journal.room import LOW_BYTES, Need, Room, Untrimmed, free_bytes
+from hub.journal.room import LOW_BYTES, Need, Past, Room, Untrimmed, free_bytes
 from hub.model.records import Batch, Record
 
 SCHEMA = """
@@ -55,6 +55,7 @@ class _Appended(NamedTuple):
     trimmed: int
     first: int
     names: Names
+    is_low: bool
 
 
 class Journal:
@@ -81,6 +82,7 @@ class Journal:
         self._partition = partition
         self._decode = decode
         self._room = Room(path.parent, free)
+        self._past = Past()
         self._gaps = Gaps()
         self._untrimmed = Untrimmed()
         self._page_bytes = 0
@@ -220,12 +222,13 @@ class Journal:
             names = sweep_bodies(connection, names, first, records[-1].position, has_room=not is_low)
             if trimmed or self._unmeasured_bytes >= MEASURE_EVERY_BYTES:
                 self._measure(connection)
-            return _Appended(rows, trimmed, first, names)
+            return _Appended(rows, trimmed, first, names, is_low)
 
         done = await self._file.run(write, lambda: self._mark.write(self.id, records[-1].position))
         self._untrimmed.add([(row[0], len(row[3])) for row in done.rows])
         self.first, self._names = done.first, done.names
         self.trimmed_records += done.trimmed
+        self._past.tell(is_low=done.is_low, trimmed=done.trimmed, first=done.first)
         self.appended_records += len(done.rows)
         self._end_at(records[-1])
         if self._laid and any(record.bodies for record in records):

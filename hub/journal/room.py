@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from hub.errors import UnavailableError
 
 RESERVED_BYTES = 16 * 1024 * 1024
@@ -17,6 +19,8 @@ LOW_BYTES = 4 * RESERVED_BYTES
 AMPLE_BYTES = 1024 * 1024 * 1024
 LOOK_EVERY_NS = 1_000_000_000
 """A disk that has ample room is asked once a second, 24 us of an append's 450; with less, before every append."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,23 @@ class Untrimmed:
         """Forget the records up to ``position``."""
         while self._records and self._records[0][0] <= position:
             self.bytes -= self._records.popleft()[1]
+
+
+class Past:
+    """Tells once when the past begins to go before its time, for want of room on the disk, and when that is over."""
+
+    def __init__(self) -> None:
+        self._is_going = False
+
+    def tell(self, *, is_low: bool, trimmed: int, first: int) -> None:
+        """Hear of an append: whether the disk was low, how many old records went, and which is the first now."""
+        if self._is_going and not is_low:
+            self._is_going = False
+            log.info("journal_past_kept_again", first=first)
+        elif is_low and trimmed and not self._is_going:
+            self._is_going = True
+            hint = "make room on its disk: what is delivered goes whatever retention.age says, and its proof with it"
+            log.warning("journal_past_going", first=first, room_below_bytes=LOW_BYTES, hint=hint)
 
 
 class Room:

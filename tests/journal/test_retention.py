@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from hub.errors import UnavailableError
 from hub.journal import journal as journal_module
@@ -191,6 +192,22 @@ async def test_a_nearly_full_disk_makes_history_go_whatever_its_age(tmp_path: Pa
         await opened.append(noise(1, 10))
         await opened.append([record(11, Tick())], trim_to=10)
         assert opened.first == 7
+
+
+async def test_that_history_goes_before_its_time_is_told_once_and_so_is_the_end_of_it(tmp_path: Path) -> None:
+    room = [2 * RESERVED_BYTES]
+    with capture_logs() as logs:
+        async with journal(tmp_path, free=lambda _: room[0]) as opened:
+            await opened.append(noise(1, 20))
+            assert logs == []  # nothing went
+            for position in (21, 22):
+                await opened.append([record(position, Tick())], trim_to=20)
+            room[0] = 100 * RESERVED_BYTES
+            await opened.append([record(23, Tick())], trim_to=20)
+    assert [(each["event"], each["first"]) for each in logs] == [
+        ("journal_past_going", 7),
+        ("journal_past_kept_again", 13),
+    ]
 
 
 # --------------------------------------------------------------------------------------------------------- a full disk
