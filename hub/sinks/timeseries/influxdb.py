@@ -38,6 +38,9 @@ _CODES: Final[Mapping[int, str]] = {
     HTTPStatus.TOO_MANY_REQUESTS: "store_busy",
     HTTPStatus.SERVICE_UNAVAILABLE: "store_busy",
 }
+_NO_SUCH_PAGE: Final = b"404 page not found"
+"""What 1.6.7 answers to a write of version 2; a bucket that is not there is a JSON document."""
+_TOO_OLD: Final = "InfluxDB 1.8 or newer is needed (or is timeseries.url another server's?)"
 
 
 class InfluxStore:
@@ -149,6 +152,8 @@ def _refusal(error: ApiException) -> Refusal:
     # A 400 that is not a store's own (a proxy's page, half an answer) says nothing about the lines.
     if refusal is None:
         code = "garbled_answer" if status in _BLAMES_LINES else _CODES.get(status, "store_failed")
+        if status == HTTPStatus.NOT_FOUND and body.strip() == _NO_SUCH_PAGE:
+            raise UnavailableError("store_too_old", "it takes no points at /api/v2/write", hint=_TOO_OLD) from error
         raise UnavailableError(
             code, words_of(body), retry_after=retry_after(error.headers or {}), status=status
         ) from error

@@ -61,6 +61,7 @@ async def test_of_two_lines_of_one_point_the_later_one_wins_even_after_a_refusal
         (Answer(status=401, body=b'{"code":"unauthorized","message":"unauthorized access"}'), "store_unauthorized"),
         (Answer(status=403, body=b'{"code":"forbidden"}'), "store_forbidden"),
         (Answer(status=404, body=b'{"code":"not found","message":"bucket \\"hub\\" not found"}'), "bucket_not_found"),
+        (Answer(status=404, body=b"404 page not found\n"), "store_too_old"),
         (Answer(status=429), "store_busy"),
         (Answer(status=500, body=b'{"error":"timeout"}'), "store_failed"),
         (Answer(status=502, body=b"<html>"), "store_failed"),
