@@ -106,7 +106,7 @@ class BrokerSettings(_Section):
 
 
 class RedisSettings(_Section):
-    """Redis or Valkey; the URL may hold a password. With ``child_dir`` `hub run` keeps a Valkey of its own there."""
+    """Redis or Valkey; TLS: `rediss://…?ssl_ca_certs=FILE`. With ``child_dir`` `hub run` keeps a Valkey of its own."""
 
     url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     child_dir: Path | None = None

@@ -126,7 +126,7 @@ class Database:
         self._reached(max(0, revision))
 
     async def _migrate(self) -> None:
-        with _told(self._url):
+        with told(self._url):
             async with _turn(), self._writing.begin() as connection:
                 if not self._is_sqlite:  # two hubs that start at once: SQLite's lock is held since BEGIN
                     await connection.exec_driver_sql("SELECT pg_advisory_xact_lock(742001)")
@@ -162,7 +162,7 @@ class Database:
     async def _in_time(self) -> AsyncIterator[None]:
         """Turn what the driver says, and that it says nothing, into our errors."""
         limit = asyncio.timeout(self._answer_seconds)
-        with _told(self._url):
+        with told(self._url):
             try:
                 async with limit:
                     yield
@@ -239,13 +239,16 @@ def _driven(url: URL) -> URL:
 
 
 @contextmanager
-def _told(url: URL) -> Iterator[None]:
+def told(url: URL) -> Iterator[None]:
     """Turn what the driver says into our errors."""
     try:
         yield
     except OperationalError as error:
         shown = url.render_as_string(hide_password=True)
-        raise UnavailableError("registry_unavailable", str(error.orig), url=shown) from error
+        is_full = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+        raise UnavailableError(
+            "disk_full" if is_full else "registry_unavailable", str(error.orig), url=shown
+        ) from error
     except DatabaseError as error:
         if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _CORRUPT:
             raise CorruptError("registry_corrupt", str(error.orig), file=url.database) from error

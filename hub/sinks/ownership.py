@@ -241,7 +241,8 @@ async def adopt(link: Link, claim: Claim) -> int:
     while True:
         cursor, token, _ = await _watch(link, claim.partition)
         if token is not None:
-            raise _owned_elsewhere(claim.partition)
+            hint = f"stop its hub first; one that has stopped is believed to live for {HEARTBEAT_SECONDS} s more: wait"
+            raise ConfigError("partition_owned_elsewhere", "a hub is delivering", hint=hint, partition=claim.partition)
         owned = Cursor(claim.journal, max(cursor.epoch, claim.epoch_hint) + 1, cursor.record)
         if await _transact(link, [pack_cursor(claim.partition, owned)]):
             return owned.record

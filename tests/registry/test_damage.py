@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
-from hub.errors import CorruptError
+from hub.errors import CorruptError, UnavailableError
 from hub.model.values import PlaceType
+from hub.registry.database import told
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
 from tests.damage import COPIES, Damage, check_missing, empty, flip, outcomes_of, remove, seeded, tear
@@ -84,3 +86,10 @@ async def test_a_registry_from_before_there_were_marks_gets_one(remains: Path, t
     (copied / "registry.sqlite").unlink()
     with pytest.raises(CorruptError, match="missing_file"):
         await survey(copied)
+
+
+def test_a_disk_without_room_is_told_from_a_database_that_is_away() -> None:
+    with create_engine("sqlite://").connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # as a full disk: SQLITE_FULL
+        with pytest.raises(UnavailableError, match="disk_full"), told(connection.engine.url):
+            connection.exec_driver_sql("CREATE TABLE t (c)")

@@ -24,6 +24,7 @@ ADVICE = {
     "redis_login_refused": "the password in redis.url is not the server's",
     "control_unanswered": "is the hub of this partition running? `hub status` tells what holds it up",
     "broker_not_reloaded": "is it the mosquitto whose files the hub keeps? its log tells what it did not like",
+    "disk_full": "make room on the disk of data_dir; what was said is not done",
     "registry_unavailable": "is the registry's database running, and is registry.url right?",
     "store_unavailable": "is the time series store running, and is timeseries.url right?",
 }

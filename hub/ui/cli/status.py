@@ -78,4 +78,6 @@ def _rows(found: Sequence[Standing], data_dir: Path) -> Iterator[tuple[str, ...]
             yield each.process, "alarms / 活动告警", f"{sum(each.alarms.values())}", told
     if data_dir.exists():
         free = shutil.disk_usage(data_dir)
-        yield "disk", "free / 磁盘剩余", f"{free.free / 2**30:,.1f}", f"GiB of {free.total / 2**30:,.1f}, {data_dir}"
+        size, name = (2**20, "MiB") if free.free < 2**30 else (2**30, "GiB")
+        of = f"{name} of {free.total / size:,.1f}, {data_dir}"
+        yield "disk", "free / 磁盘剩余", f"{free.free / size:,.1f}", of
