@@ -123,9 +123,11 @@ def _make(path: Path) -> None:
     """Make the key: the file is there with all of it or not at all, and after a power cut too."""
     draft = path.with_name(f"{KEY}.{uuid4().hex}")
     write_whole(draft, Ed25519PrivateKey.generate().private_bytes_raw().hex() + "\n")
-    with suppress(FileExistsError):  # who makes one at the same moment takes the same one
-        path.hardlink_to(draft)
-    draft.unlink()
+    try:
+        with suppress(FileExistsError):  # who makes one at the same moment takes the same one
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink()
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)

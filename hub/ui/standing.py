@@ -99,7 +99,7 @@ def figures_of(text: str) -> tuple[dict[str, float], dict[str, int]]:
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if math.isfinite(sample.value) and "le" not in sample.labels:
-                before = figures.get(sample.name, 0.0)  # an int of 0 would be the larger one, and is none of ours
+                before = figures.get(sample.name, 0.0)
                 figures[sample.name] = max(before, sample.value) if sample.name in WORST else before + sample.value
             if sample.name == "hub_alarms_active":
                 severity = sample.labels["severity"]
