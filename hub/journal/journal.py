@@ -63,7 +63,8 @@ class Journal:
 
     ``first`` and ``last`` are positions (``last`` + 1 comes next); ``last_t`` and ``last_received_at`` the moment of
     the last message. Counts: ``appended_records``, ``trimmed_records``; ``size_bytes`` is what the
-    file used when it was last measured, ``untrimmed_bytes`` what no checkpoint covers.
+    file used when it was last measured, ``untrimmed_bytes`` what no checkpoint covers. ``past`` tells of a disk that is
+    nearly full.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Journal:
         self._partition = partition
         self._decode = decode
         self._room = Room(path.parent, free)
-        self._past = Past()
+        self.past = Past()
         self._gaps = Gaps()
         self._untrimmed = Untrimmed()
         self._page_bytes = 0
@@ -228,7 +229,7 @@ class Journal:
         self._untrimmed.add([(row[0], len(row[3])) for row in done.rows])
         self.first, self._names = done.first, done.names
         self.trimmed_records += done.trimmed
-        self._past.tell(is_low=done.is_low, trimmed=done.trimmed, first=done.first)
+        self.past.tell(is_low=done.is_low, trimmed=done.trimmed, first=done.first)
         self.appended_records += len(done.rows)
         self._end_at(records[-1])
         if self._laid and any(record.bodies for record in records):

@@ -63,18 +63,21 @@ class Untrimmed:
 
 
 class Past:
-    """Tells once when the past begins to go before its time, for want of room on the disk, and when that is over."""
+    """Tells once when the past begins to go before its time, for want of room on the disk, and when that is over.
+
+    ``is_going`` in between.
+    """
 
     def __init__(self) -> None:
-        self._is_going = False
+        self.is_going = False
 
     def tell(self, *, is_low: bool, trimmed: int, first: int) -> None:
         """Hear of an append: whether the disk was low, how many old records went, and which is the first now."""
-        if self._is_going and not is_low:
-            self._is_going = False
+        if self.is_going and not is_low:
+            self.is_going = False
             log.info("journal_past_kept_again", first=first)
-        elif is_low and trimmed and not self._is_going:
-            self._is_going = True
+        elif is_low and trimmed and not self.is_going:
+            self.is_going = True
             hint = "make room on its disk: what is delivered goes whatever retention.age says, and its proof with it"
             log.warning("journal_past_going", first=first, room_below_bytes=LOW_BYTES, hint=hint)
 

@@ -202,8 +202,10 @@ async def test_that_history_goes_before_its_time_is_told_once_and_so_is_the_end_
             assert logs == []  # nothing went
             for position in (21, 22):
                 await opened.append([record(position, Tick())], trim_to=20)
+            assert opened.past.is_going
             room[0] = 100 * RESERVED_BYTES
             await opened.append([record(23, Tick())], trim_to=20)
+            assert not opened.past.is_going
     assert [(each["event"], each["first"]) for each in logs] == [
         ("journal_past_going", 7),
         ("journal_past_kept_again", 13),

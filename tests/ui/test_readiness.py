@@ -35,6 +35,7 @@ def test_a_hub_that_is_well_is_ready() -> None:
         (replace(WELL, is_running=False), "not_running"),
         (replace(WELL, blind_sessions={"events": "no_answer"}), "session_blind"),
         (replace(WELL, journal_error="[disk_full]"), "journal_held_up"),
+        (replace(WELL, journal_forgets_from=413), "journal_forgets"),
         (replace(WELL, still_stages={"judging": 10}), "stage_stands_still"),
         (replace(WELL, broker_dropped=3), "broker_dropped"),
         (replace(WELL, is_redis_connected=False), "redis_unreachable"),

@@ -8,6 +8,7 @@ WELL = Vitals(
     is_running=True,
     blind_sessions={},
     journal_error="",
+    journal_forgets_from=None,
     still_stages={},
     is_redis_connected=True,
     redis_unsafe="",

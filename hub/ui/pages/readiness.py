@@ -17,6 +17,7 @@ DROPS_WINDOW_SECONDS = 300.0
 class Vitals:
     """What readiness is judged by. A ``…_seconds`` is how long something fails already, None while it does not.
 
+    ``journal_forgets_from``: its first record, while what is delivered goes before its time.
     ``blind_sessions`` are those that have not caught up, and how each stands. ``still_stages``: for how many seconds
     each stage stands still (hub/stages.py). ``owned_seconds`` is the age of the last proof that the partition is ours,
     None when there was none yet. ``unkept_seconds`` is how long the broker's files differ from the registry.
@@ -25,6 +26,7 @@ class Vitals:
     is_running: bool
     blind_sessions: Mapping[str, str]
     journal_error: str
+    journal_forgets_from: int | None
     still_stages: Mapping[str, int]
     is_redis_connected: bool
     redis_unsafe: str
@@ -60,6 +62,9 @@ def _hearing(vitals: Vitals) -> Iterator[Reason]:
     if vitals.journal_error:
         detail = f"nothing is acknowledged, the broker queues: {vitals.journal_error}"
         yield Reason(code="journal_held_up", detail=detail)
+    if vitals.journal_forgets_from is not None:
+        detail = f"the disk is nearly full: what is delivered goes, it begins at record {vitals.journal_forgets_from}"
+        yield Reason(code="journal_forgets", detail=detail)
     for stage, seconds in vitals.still_stages.items():
         if seconds >= STILL_SECONDS:
             detail = f"{stage} has something to do, and has not moved for {seconds} s"

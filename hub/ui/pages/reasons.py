@@ -78,6 +78,14 @@ ADVICE: Mapping[str, Advice] = {
             "清理 data_dir 所在磁盘，或调小 retention.size；随后自行恢复",
         ),
     ),
+    "journal_forgets": Advice(
+        Text(
+            "nothing that is heard is lost, but what was delivered goes whatever retention.age says: trace, replay and"
+            " dossiers lose their proof",
+            "接收的数据不会丢失，但已投递的记录会提前清除，不受 retention.age 限制：追溯、重放与卷宗将失去依据",
+        ),
+        Text("make room on the disk of data_dir", "清理 data_dir 所在磁盘"),
+    ),
     "stage_stands_still": Advice(
         Text(
             "a part of the hub has something to do and does not move: the disk is slow, or it hangs; nothing is lost",
