@@ -88,6 +88,16 @@ def test_it_is_shown_as_text_and_as_a_code_for_a_telephone(desk: Desk) -> None:
     assert "user       garden/gate-1" in said.out
     assert "▀" in said.out or "█" in said.out
     assert "Shown once" in said.err
+    assert "on this machine alone" in said.err
+
+
+def test_who_is_told_how_others_call_this_machine_is_not_told_that_it_is_this_one(desk: Desk) -> None:
+    config = desk.directory / "hub.toml"
+    text = config.read_text(encoding="utf-8") + f"tls_port = {free_port()}\n"
+    for names, is_here in (('["localhost"]', True), ('["hub.garden.example"]', False)):
+        config.write_text(f"{text}names = {names}\n", encoding="utf-8")
+        said = desk("devices", "add" if is_here else "rotate", *(GATE if is_here else ("garden", "gate-1")), "--qr")
+        assert ("on this machine alone" in said.err) == is_here, said.err
 
 
 def test_old_and_new_secret_work_while_they_overlap(desk: Desk) -> None:

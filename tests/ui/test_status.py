@@ -13,6 +13,7 @@ from aiohttp import web
 from hub.beginning import Step
 from hub.config.settings import HttpSettings, Settings
 from hub.metrics import DECLARATIONS
+from hub.ui.cli.status import room
 from hub.ui.pages.reasons import ADVICE, advised
 from hub.ui.standing import figures_of, standings
 from tests.house.rooms import HOUSE
@@ -122,3 +123,8 @@ def test_of_several_partitions_the_longest_stall_is_told_and_messages_are_added_
     text = "".join(line % each for line in (stalls, heard) for each in (("main", 0.25), ("east", 1.5), ("north", 0.5)))
     figures, _ = figures_of(text)
     assert (figures["hub_loop_longest_stall_seconds"], figures["hub_messages_heard_total"]) == (1.5, 2.25)
+
+
+def test_little_room_is_not_told_as_none() -> None:
+    assert room(36 * 2**20, 40 * 2**20) == ("36.0", "MiB of 40.0")
+    assert room(3 * 2**30, 40 * 2**30) == ("3.0", "GiB of 40.0")

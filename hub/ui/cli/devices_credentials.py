@@ -30,6 +30,10 @@ from hub.ui.printing import say_done, say_json
 from hub.ui.words import moment
 
 ONCE = "Shown once: only its hash is kept. / 仅显示一次：系统只保存散列值。"
+HERE = (
+    "That host is of use on this machine alone: devices elsewhere need broker.tls_port and broker.names in hub.toml. /"
+    " 该地址仅限本机使用：其他机器上的设备需在 hub.toml 中设置 broker.tls_port 与 broker.names。"
+)
 COLUMNS = ("site", "device", "host", "port", "tls", "user", "client_id", "secret")
 
 AsQr = Annotated[bool, typer.Option("--qr", help="A QR code too, for an installer's telephone.")]
@@ -132,6 +136,8 @@ def show(made: Sequence[Secret], settings: Settings, *, qr: bool, as_json: bool)
             segno.make(orjson.dumps(told), error="m", boost_error=False).terminal(text, compact=True)
             typer.echo(text.getvalue())
         typer.echo(ONCE, err=True)
+    if not as_json and made and (settings.broker.tls_port is None or access(settings, made[0])["host"] == "localhost"):
+        typer.echo(HERE, err=True)
 
 
 def _show_paper(made: tuple[str, Issued], desk: Desk, out: Path | None, *, as_json: bool) -> None:

@@ -78,6 +78,11 @@ def _rows(found: Sequence[Standing], data_dir: Path) -> Iterator[tuple[str, ...]
             yield each.process, "alarms / 活动告警", f"{sum(each.alarms.values())}", told
     if data_dir.exists():
         free = shutil.disk_usage(data_dir)
-        size, name = (2**20, "MiB") if free.free < 2**30 else (2**30, "GiB")
-        of = f"{name} of {free.total / size:,.1f}, {data_dir}"
-        yield "disk", "free / 磁盘剩余", f"{free.free / size:,.1f}", of
+        left, unit = room(free.free, free.total)
+        yield "disk", "free / 磁盘剩余", left, f"{unit}, {data_dir}"
+
+
+def room(free: int, total: int) -> tuple[str, str]:
+    """Return what is left of a disk, in a unit in which it is more than nothing."""
+    size, name = (2**20, "MiB") if free < 2**30 else (2**30, "GiB")
+    return f"{free / size:,.1f}", f"{name} of {total / size:,.1f}"
