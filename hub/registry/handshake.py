@@ -11,9 +11,10 @@ from typing import Any
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
+from hub.clock import SystemClock
+
 PATIENCE_SECONDS = 5.0
-STEPS = 50
-"""A handshake takes a handful of them, one with TLS some more."""
+"""For all of it: nobody can cancel the thread that asks, and a hub that is told to stop waits for it."""
 WRONG_PASSWORD = "28P01"  # noqa: S105 -- a code
 """What a server would say of none, too: libpq does not send that."""
 _REFUSAL = re.compile(rb'\tErrorResponse\t.*? C "(\w{5})"')
@@ -43,8 +44,10 @@ def sqlstate_of(words: Mapping[str, Any]) -> str:
 
 
 def _shake_hands(connection: pq.abc.PGconn) -> None:
-    """Go on until it is made or has failed; a server that says nothing is left."""
-    for _ in range(STEPS):
+    """Go on until it is made or has failed; a server that says nothing, or goes on for too long, is left."""
+    clock = SystemClock()
+    ends = clock.monotonic_ns() + round(PATIENCE_SECONDS * 1e9)
+    while (left := ends - clock.monotonic_ns()) > 0:
         match connection.connect_poll():
             case pq.PollingStatus.READING:
                 awaited = select.POLLIN
@@ -54,5 +57,5 @@ def _shake_hands(connection: pq.abc.PGconn) -> None:
                 return
         poll = select.poll()
         poll.register(connection.socket, awaited)
-        if not poll.poll(PATIENCE_SECONDS * 1_000):
+        if not poll.poll(left / 1e6):
             return

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from hub.clock import SystemClock
 from hub.errors import ConfigError, UnavailableError
 from hub.registry import handshake
 from hub.registry.nouns import Device, Site
@@ -135,6 +136,26 @@ def test_a_server_that_says_nothing_is_not_waited_for_when_it_is_asked_for_its_c
     with socket.create_server(("127.0.0.1", 0)) as server:
         words = {"host": "127.0.0.1", "port": server.getsockname()[1], "user": "hub", "dbname": "hub"}
         assert handshake.sqlstate_of(words) == ""
+
+
+async def test_a_server_that_says_one_byte_after_the_other_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshake, "PATIENCE_SECONDS", 0.2)
+    said: list[bytes] = []
+
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"E" + (20_000).to_bytes(4, "big"))
+        while not reader.at_eof() and len(said) < 100:
+            said.append(b"S")
+            writer.write(said[-1])
+            await SystemClock().sleep(0.1)
+        writer.close()
+
+    async with await asyncio.start_server(trickle, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        words = {"host": "127.0.0.1", "port": port, "user": "hub", "dbname": "hub", "sslmode": "disable"}
+        assert await asyncio.to_thread(handshake.sqlstate_of, words | {"gssencmode": "disable"}) == ""
+    assert len(said) < 30
 
 
 async def test_of_two_writers_at_once_the_second_sees_what_the_first_wrote(url: str) -> None:
