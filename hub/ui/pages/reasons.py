@@ -18,8 +18,8 @@ class Advice:
 
 _WAIT = Text("wait; it goes on by itself", "等待，会自行继续")
 _SERVER = Text(
-    "start Redis (or Valkey) again, or mend redis.url; `hub doctor` tells which; nothing is lost meanwhile",
-    "恢复 Redis（或 Valkey），或更正 redis.url；运行 `hub doctor` 可查明；期间不丢数据",
+    "start Redis (or Valkey) again, or mend redis.url or a certificate; `hub doctor` tells which; nothing is lost",
+    "恢复 Redis（或 Valkey），或更正 redis.url 或证书；运行 `hub doctor` 可查明；期间不丢数据",
 )
 
 ADVICE: Mapping[str, Advice] = {
