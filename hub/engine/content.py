@@ -72,7 +72,8 @@ class Content(Registered):
         if touched.has_new_rules:
             book = self.stands.rulebook
             change.concerned += [device for device in turned if book.has_new_waits(device.rules)]
-            moved_on = [each for each in change.turned if book.has_turned(former[each.key], each.rules)]
+            among: Iterable[Subject] = change.others_than(former) if settled else change.turned
+            moved_on = [each for each in among if book.has_turned(former[each.key], each.rules)]
             change.turned = each_once([*moved_on, *self._back(at_rest - now_at_rest)])
         change.turned.sort(key=_devices_first)
         change.concerned = each_once(change.concerned)

@@ -97,14 +97,14 @@ class Stands:
     ) -> Iterator[list[S]]:
         """Let devices or places have the rules that are theirs now; yield, some at a time, those that had others.
 
-        What they had is put into ``former``, by key. ``settled``: nothing has changed of what holds where they are, so
-        of the rules that stayed the same neither.
+        What they had is put into ``former``, by key, unless it is ``settled``: nothing has changed of what holds where
+        they are, so of the rules that stayed the same neither.
         """
         some: list[S] = []
         for number, subject in enumerate(subjects, 1):
             rules = self.rules_of(subject.row, subject.key, at, subject.rules if settled else None)
             if rules is not subject.rules:
-                if former is not None:
+                if former is not None and not settled:
                     former[subject.key] = subject.rules
                 subject.bind(rules)
                 some.append(subject)

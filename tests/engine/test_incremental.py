@@ -287,8 +287,8 @@ def town() -> dict[str, bytes]:
 
 
 WATCHED = (
-    (Outfits, "equip"), (Rulebook, "of"), (Place, "enter"), (Place, "leave"), (Judge, "watch"), (Ear, "_route"),
-    (rows, "read_row"),
+    (Outfits, "equip"), (Rulebook, "of"), (Rulebook, "has_turned"), (Place, "enter"), (Place, "leave"),
+    (Judge, "watch"), (Ear, "_route"), (rows, "read_row"),
 )  # fmt: skip
 
 
