@@ -22,7 +22,7 @@ from tests.ui.conftest import Cli
 def test_a_broker_of_ours_that_could_not_listen_is_refused_before_its_file_is_written(
     cli: Cli, tmp_path: Path, ports: str, what: str
 ) -> None:
-    text = f'[mqtt]\nport = 8883\nca_file = "ca.crt"\n[broker]\n{ports}\n'
+    text = f'data_dir = "{tmp_path}/data"\n[mqtt]\nport = 8883\nca_file = "ca.crt"\n[broker]\n{ports}\n'
     config = tmp_path / "hub.toml"
     config.write_text(text, encoding="utf-8")
     check_broker(read_settings(config))  # somebody else's may listen at several addresses
