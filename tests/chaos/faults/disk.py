@@ -19,6 +19,7 @@ from tests.waiting import wait_until
 DISK_BYTES = 192 * 2**20
 CHUNK_BYTES = 2**20
 HELD_UP = "journal_held_up"
+FORGETS = "journal_forgets"
 
 
 @asynccontextmanager
@@ -167,14 +168,14 @@ ROWS = (
         does="8 MiB are left: messages wait with the broker, ticks and outcomes still go into the journal",
         strike=partial(fill, 8 * 2**20),
         says=_FULL | {DOWN},
-        may_say=STARTING,
+        may_say=STARTING | {FORGETS},
     ),
     Fault(
         name="disk full",
         does="not a byte is left, for journal nor state, then it is freed",
         strike=partial(fill, 0),
         says=_FULL | {DOWN},
-        may_say=STARTING,
+        may_say=STARTING | {FORGETS},
     ),
     Fault(
         name="files may not grow",

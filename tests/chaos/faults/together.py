@@ -6,7 +6,16 @@ import os
 import signal
 
 from tests.chaos.faults.broker import BLIND, note_losses, until_saved
-from tests.chaos.faults.disk import HELD_UP, followed_until, full_disk, limit_files, limited_files, may_mount, restart
+from tests.chaos.faults.disk import (
+    FORGETS,
+    HELD_UP,
+    followed_until,
+    full_disk,
+    limit_files,
+    limited_files,
+    may_mount,
+    restart,
+)
 from tests.chaos.faults.fault import DOWN, STARTING, Fault, Loss
 from tests.chaos.faults.redis import GONE, SLOW
 from tests.chaos.faults.store import BEHIND
@@ -118,7 +127,7 @@ ROWS = (
         does="SIGKILL when not a byte is left, a start, and then there is room",
         strike=start_on_a_full_disk,
         says=frozenset({DOWN}),
-        may_say=STARTING | {HELD_UP},
+        may_say=STARTING | {HELD_UP, FORGETS},
     ),
     Fault(
         name="InfluxDB hangs and files may not grow",
