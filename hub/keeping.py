@@ -91,7 +91,8 @@ class Keeper:
                 if str(error) != self.error:  # it is tried again each second, and told once
                     log.error("broker_not_kept", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
                 self.error = str(error)
-                self.failing_since = self.failing_since or clock.monotonic_ns()
+                if not (isinstance(error, HubError) and error.code == "registry_unavailable"):
+                    self.failing_since = self.failing_since or clock.monotonic_ns()
             else:
                 self.error, self.failing_since = "", None
             await clock.sleep(POLL_SECONDS)

@@ -16,8 +16,14 @@ def refuse_collision(ports: Mapping[str, int], hint: str = "choose another for o
             raise ConfigError("ports_collide", f"{port} is for {' and '.join(names)}", hint=hint)
 
 
+_OUR_OWN = ("", "0.0.0.0", "::", "localhost", "127.0.0.1")  # noqa: S104 -- compared with, not listened at
+
+
 def check_broker(settings: Settings) -> None:
-    """ConfigError ``ports_collide`` for a broker of ours that could not listen: it would tell at its next start."""
+    """ConfigError ``ports_collide`` for a broker of ours that could not listen: it would tell at its next start.
+
+    The hub's own listener is at 127.0.0.1, the others at ``broker.listen``.
+    """
     broker, mqtt = settings.broker, settings.mqtt
     if broker.keeper is BrokerKeeper.NOBODY:
         return
@@ -25,7 +31,7 @@ def check_broker(settings: Settings) -> None:
     if mqtt.ca_file is not None:
         hint += ", and leave mqtt.ca_file out"
     ports = {
-        "mqtt.port": mqtt.port,
+        "mqtt.port": mqtt.port if broker.listen in _OUR_OWN else None,
         "broker.tls_port": broker.tls_port,
         "broker.certificate_port": broker.certificate_port,
     }

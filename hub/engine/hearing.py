@@ -236,7 +236,10 @@ class Ear(ForeignEar):
     def _speaker_anew(self, topic: str) -> str:
         address = self._parse(topic)
         if address is None:
-            aside = self._content.networks.router.route(topic)
+            try:
+                aside = self._content.networks.router.route(topic)
+            except PoisonError:  # the message is told so when its turn comes
+                return ""
             device = self._called(aside, aside.device) if aside is not None and aside.device else None
         elif address.topic_class is TopicClass.DRILL:
             device = self._content.find(address.site, f"{address.device}{DOUBLE}")

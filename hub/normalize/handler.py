@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 from typing_extensions import override
@@ -151,7 +151,7 @@ class RecordsHandler(ProfileHandler):
 
     A record that says nothing is left out. One that is poison makes the whole message a dead letter, with its bytes,
     unless another one declares an alarm. Where records lie ``every`` so far apart and nobody knows when the first was,
-    only the last is of now: those before it are stored only, but for an alarm that one declares.
+    what a later one says again is stored only, but for an alarm that one declares.
     """
 
     __slots__ = ("_decode_many",)
@@ -165,6 +165,7 @@ class RecordsHandler(ProfileHandler):
         unread = self._unread
         unread.error = None
         readings: list[Reading] = []
+        undated: set[int] = set()
         poison: PoisonError | None = None
         rows, clocks = self._decode_many(payload), self._clocks
         clocks.records = len(rows)
@@ -172,15 +173,16 @@ class RecordsHandler(ProfileHandler):
             clocks.is_undated = False
             try:
                 found = self.read(row, port)
-                is_before = clocks.is_undated and clocks.record < clocks.records - 1
-                readings += map(_stored_only, found) if is_before else found
+                if clocks.is_undated:
+                    undated.update(range(len(readings), len(readings) + len(found)))
+                readings += found
             except PoisonError as error:
                 poison = poison or error
         if poison is not None:
             if not any(reading.critical for reading in readings):
                 raise poison
             unread.error = poison
-        return self._counted(readings)
+        return self._counted(_without_what_was(readings, undated) if undated else readings)
 
 
 def _lasts(reading: Reading) -> bool:
@@ -188,8 +190,17 @@ def _lasts(reading: Reading) -> bool:
     return reading.measured_at is None and reading.identity is None
 
 
-def _stored_only(reading: Reading) -> Reading:
-    return reading if reading.critical else msgspec.structs.replace(reading, backfill=True)
+def _without_what_was(readings: Sequence[Reading], undated: Collection[int]) -> Sequence[Reading]:
+    """Return ``readings``, of the ``undated`` ones those stored only of which a later one says everything again."""
+    said: set[tuple[str | None, str]] = set()
+    found: list[Reading] = []
+    for index in reversed(range(len(readings))):
+        reading = readings[index]
+        names = {(reading.part, name) for name in (*reading.values, *(signal.name for signal in reading.signals))}
+        is_past = index in undated and not reading.critical and bool(names) and names <= said
+        found.append(msgspec.structs.replace(reading, backfill=True) if is_past else reading)
+        said |= names
+    return found[::-1]
 
 
 def _is_plain(reading: Reading) -> bool:

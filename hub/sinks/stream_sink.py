@@ -206,8 +206,9 @@ class StreamSink:
         while self._shown != self._fence.generation:
             packed = [part for site, alarms in self._alarms().items() for part in pack_site_alarms(site, alarms)]
             # A transaction like any other: a late copy of it cannot overwrite the changes that come after it.
+            generation = self._fence.generation
             if await self._fence.commit(packed, delivered):
-                self._shown = self._fence.generation
+                self._shown = generation  # what the commit itself found lost is not shown yet
             delivered = await self._fence.position()
         return delivered
 

@@ -93,6 +93,7 @@ class History:
         self._desk = desk
         self._link = link
         self._atlas = atlas
+        self._is_store_away = False
 
     async def find(self, wanted: Wanted, *, since: int | None, limit: int) -> list[Event]:
         """Return events in the order of time: the first ``limit`` from ``since`` (ns) on, or for None the last ones."""
@@ -117,13 +118,14 @@ class History:
         trimmed = await trimmed_until(self._link, wanted.streams())
         begun = await oldest_entry(self._link) or self._desk.clock.wall_ns()
         until = max(trimmed, begun)
-        if until <= (since or 0):
+        if until <= (since or 0) or (self._is_store_away and trimmed <= (since or 0)):
             return []
         try:
             return await self.stored(wanted, since=since, until=until, limit=limit)
         except UnavailableError as error:
             if trimmed > (since or 0):
                 raise
+            self._is_store_away = True  # it is waited for once, and told once
             typer.echo(f"what Redis does not hold could not be asked of the store: {error}", err=True)
             return []
 

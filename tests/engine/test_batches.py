@@ -45,7 +45,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:
     return documents(device("m-1", "water_meter", "acme/daily"), own, rules=[rules])
 
 
-def upload(desk: Desk, flows: Sequence[int], *, wrong: float | None = 0) -> list[tuple[str, bool, int]]:
+def upload(desk: Desk, flows: Sequence[int | None], *, wrong: float | None = 0) -> list[tuple[str, bool, int]]:
     """Hear a day that ends now by a clock that is ``wrong`` seconds behind (None: not set); return what was told."""
     before = len(desk.events)
     said: dict[str, object] = {"r": flows}
@@ -84,3 +84,7 @@ def test_without_a_moment_a_day_is_stored_and_only_its_last_hour_is_judged(told:
     assert upload(desk, burst(13), wrong=None) == []
     assert [values["flow"] for effects in desk.effects for _, _, values in effects.points] == burst(13)
     assert upload(desk, burst(0), wrong=None) == [("raised", False, 0)]
+
+
+def test_a_slot_that_is_not_filled_yet_hides_no_burst_before_it(told: Mapping[str, bytes]) -> None:
+    assert upload(Desk(told), [0, 0, 80, None], wrong=None) == [("raised", False, 0)]

@@ -302,6 +302,13 @@ def test_a_device_of_a_foreign_network_is_charged_from_its_first_message_after_a
     assert encoded(later.effects) == encoded(desk.effects[start:])
 
 
+def test_a_name_that_no_device_of_a_foreign_network_can_have_costs_its_message_alone() -> None:
+    camera = documents(RAW, CAMERA)
+    desk = Desk({key: body for key, body in camera.items() if not key.startswith(("rule/", "scene/"))})
+    desk.hear(*[Publish("vendor/s1/cam\t1/up", b"x")] * EVERY)
+    assert desk.engine.state.ledger.dead_letter_codes == {"bad_name": EVERY}
+
+
 @pytest.mark.parametrize("was_there", [True, False], ids=["removed and added again", "adopted"])
 def test_who_comes_while_it_is_over_is_counted_on_as_after_a_restart(*, was_there: bool) -> None:
     without = {key: body for key, body in TOWN.items() if key != "device/s1/room-1"}

@@ -113,6 +113,17 @@ def test_of_a_batch_that_does_not_say_when_it_began_only_the_last_record_is_of_n
     assert [reading.backfill for reading in readings] == [True, True, False]
 
 
+def test_of_such_a_batch_what_no_later_record_says_again_is_of_now() -> None:
+    payload = json.loads(upload((4, 1), (5, 2), (6, 255)))
+    del payload["内容"]["起始时间"]
+    readings = compile_profile(profile(**METER), SENSOR, {}, "Asia/Shanghai")(json.dumps(payload).encode())
+    assert [(dict(reading.values), reading.backfill) for reading in readings] == [
+        ({"total": 4, "count": 1}, True),
+        ({"total": 5, "count": 2}, False),
+        ({"total": 6, "text": "ok"}, False),
+    ]
+
+
 def test_an_alarm_of_an_hour_that_nobody_knows_is_told() -> None:
     words = {**METER, "properties": {"mode": {"in": "D", "at": 2, "values": {1: "on", 2: "fire"}}}}
     payload = json.loads(upload((4, 1), (5, 2), (6, 1)))

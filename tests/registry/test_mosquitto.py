@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from hub.bridge import topics
 from hub.bridge.topics import SessionName
 from hub.clock import SystemClock
-from hub.errors import ConfigError
+from hub.errors import ConfigError, UnavailableError
 from hub.registry import credentials
 from hub.registry.brokers.broker import BrokerUser, Drift, Roster
 from hub.registry.brokers.grants import EVENTS, RECORD, TELEMETRY, SourceTopics, of_devices, of_hub
@@ -272,6 +272,20 @@ async def test_files_that_cannot_be_read_end_no_keeper_and_are_kept_again_afterw
             await wait_until(lambda: not kept.keeper.error)
             assert kept.keeper.failing_since is None
             keeping.cancel()
+
+
+async def test_a_registry_that_is_away_says_nothing_of_the_broker(
+    kept: KeptBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def revision() -> int:
+        raise UnavailableError("registry_unavailable", "connection refused")
+
+    monkeypatch.setattr(kept.registry, "revision", revision)
+    async with asyncio.TaskGroup() as group:
+        keeping = group.create_task(kept.keeper.run(kept.clock))
+        await wait_until(lambda: "connection refused" in kept.keeper.error)
+        assert kept.keeper.failing_since is None
+        keeping.cancel()
 
 
 async def test_nothing_is_written_when_nothing_changed(kept: KeptBroker) -> None:

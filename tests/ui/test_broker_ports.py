@@ -32,3 +32,10 @@ def test_a_broker_of_ours_that_could_not_listen_is_refused_before_its_file_is_wr
     assert what in said.err
     assert "leave mqtt.ca_file out" in said.err
     assert not [*tmp_path.rglob("mosquitto.conf")]
+
+
+def test_one_port_at_two_addresses_is_no_collision(tmp_path: Path) -> None:
+    config = tmp_path / "hub.toml"
+    text = f'data_dir = "{tmp_path}/data"\n[mqtt]\nport = 8883\n[broker]\nkeeper = "mosquitto"\ntls_port = 8883\n'
+    config.write_text(f'{text}listen = "192.0.2.2"\n', encoding="utf-8")
+    check_broker(read_settings(config))

@@ -19,6 +19,9 @@ from hub.rules.pseudonyms import pseudonym
 from hub.services.child import free_port
 from hub.sinks.redis_link import Link, RedisAddress
 from hub.sinks.streams import domain_key
+from hub.ui.atlas import Atlas
+from hub.ui.desk.desk import Desk
+from hub.ui.history import History, Wanted
 from tests.machine import needs_mosquitto
 from tests.ui.at import At
 from tests.ui.conftest import Cli
@@ -319,7 +322,9 @@ async def _emptied(installation: Installation) -> None:
         await link.ask("FLUSHALL")
 
 
-def test_a_store_that_is_away_hides_no_event_of_now(at: Burning, cli: Cli, tmp_path: Path) -> None:
+def test_a_store_that_is_away_hides_no_event_of_now(
+    at: Burning, cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     alarm = at.burn()
     asyncio.run(_emptied(at.installation))
     at.until("alarms", "list", meets=lambda found: alarm["id"] in {each["id"] for each in found})
@@ -331,6 +336,18 @@ def test_a_store_that_is_away_hides_no_event_of_now(at: Burning, cli: Cli, tmp_p
     assert said.code == 0, said.err
     assert "could not be asked of the store" in said.err
     assert [event["transition"] for event in said.document() if event["name"] == alarm["name"]] == ["cleared"]
+    capsys.readouterr()
+    asyncio.run(_asked_twice(config))
+    assert capsys.readouterr().err.count("could not be asked of the store") == 1
+
+
+async def _asked_twice(config: Path) -> None:
+    """Look for events as one command does that looks for more than one thing."""
+    desk = Desk(config)
+    async with desk.redis() as link:
+        history = History(desk, link, Atlas())
+        for _ in range(2):
+            await history.find(Wanted(), since=0, limit=10)
 
 
 # --------------------------------------------------------------------------------------------------------------- trace
