@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -85,14 +85,14 @@ class Peer:
             yield f"postgresql://hub:planted-secret@127.0.0.1:{server.sockets[0].getsockname()[1]}/hub"
 
     async def _refuse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while (await self._packet(reader))[:4] in {SSL_REQUEST, GSS_REQUEST}:
-            writer.write(b"N")
-        if self._asks_password:
-            writer.write(b"R" + (8).to_bytes(4, "big") + (3).to_bytes(4, "big"))
-            await reader.readexactly(1)
-            await self._packet(reader)
-        writer.write(self._refusal)
-        writer.close()
+        with closing(writer):
+            while (await self._packet(reader))[:4] in {SSL_REQUEST, GSS_REQUEST}:
+                writer.write(b"N")
+            if self._asks_password:
+                writer.write(b"R" + (8).to_bytes(4, "big") + (3).to_bytes(4, "big"))
+                await reader.readexactly(1)
+                await self._packet(reader)
+            writer.write(self._refusal)
 
     async def _packet(self, reader: asyncio.StreamReader) -> bytes:
         return await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big") - 4)
@@ -141,20 +141,23 @@ def test_a_server_that_says_nothing_is_not_waited_for_when_it_is_asked_for_its_c
 async def test_a_server_that_says_one_byte_after_the_other_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handshake, "PATIENCE_SECONDS", 0.2)
     said: list[bytes] = []
+    left = asyncio.Event()
 
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.write(b"E" + (20_000).to_bytes(4, "big"))
-        while not reader.at_eof() and len(said) < 100:
-            said.append(b"S")
-            writer.write(said[-1])
-            await SystemClock().sleep(0.1)
-        writer.close()
+        with closing(writer):
+            await reader.read(4096)
+            writer.write(b"E" + (20_000).to_bytes(4, "big"))
+            while not reader.at_eof() and len(said) < 100:
+                said.append(b"S")
+                writer.write(said[-1])
+                await SystemClock().sleep(0.1)
+        left.set()
 
     async with await asyncio.start_server(trickle, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         words = {"host": "127.0.0.1", "port": port, "user": "hub", "dbname": "hub", "sslmode": "disable"}
         assert await asyncio.to_thread(handshake.sqlstate_of, words | {"gssencmode": "disable"}) == ""
+        await left.wait()
     assert len(said) < 30
 
 
