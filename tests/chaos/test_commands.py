@@ -18,24 +18,11 @@ from hub.sinks.control import Request, send_control
 from simulators.access import AccessController
 from tests.chaos.doors import CALM, SMOKE, respond
 from tests.chaos.town import SITE, Town, ends, opened, start
+from tests.engine.desk import UNLOCKS
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
 
-UNLOCKS = """
-rule: smoke-unlocks
-label: {en: Smoke unlocks the gates of the building, zh: 烟感联动开门}
-for_each: smoke_sensor
-when: status == 'alarm'
-raise: {event: fire.smoke_unlocks, severity: critical}
-clear: {when: "status == 'normal'"}
-do:
-  - command: unlock
-    args: {ttl: 30s}
-    to: {kind: access_controller, in: building}
-    priority: life_safety
-    until: cleared
-"""
 WAIT = timedelta(seconds=10)
 
 
