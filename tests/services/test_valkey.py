@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import stat
@@ -17,6 +18,7 @@ from hub.services.child import free_port
 from hub.services.valkey import ValkeyService
 from hub.sinks.redis_check import check_server
 from hub.sinks.redis_link import Link, RedisAddress
+from tests.interrupted import Interrupted, here
 from tests.waiting import wait_until
 
 LOCKS = Path("/proc/locks")
@@ -72,6 +74,25 @@ async def test_password_and_configuration_are_for_our_eyes_only(tmp_path: Path) 
     async with service_in(tmp_path):
         files = [tmp_path / "valkey" / name for name in ("password", "valkey.conf", "lock")]
         assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3
+
+
+async def test_who_is_cancelled_while_it_asks_whether_it_is_ready_leaves_no_connection_open(tmp_path: Path) -> None:
+    async with service_in(tmp_path) as service, link_to(service) as link:
+
+        async def is_alone() -> bool:
+            clients = await link.ask("CLIENT", "LIST")
+            return isinstance(clients, bytes) and clients.count(b"\n") == 1
+
+        for at in itertools.count(1):
+            asking = Interrupted(service._is_ready(), at)  # noqa: SLF001 -- its keeper is cancelled in the middle of it
+            try:
+                await asking
+            except asyncio.CancelledError:
+                here().uncancel()
+            await wait_until(is_alone)
+            if not asking.reached:
+                break
+    assert at > 3
 
 
 async def test_what_it_acknowledged_survives_a_kill_and_the_password_stays(tmp_path: Path) -> None:

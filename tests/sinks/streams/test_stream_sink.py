@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Coroutine, Generator
 from typing import cast
 
 import pytest
@@ -14,6 +12,7 @@ from hub.sinks.redis_link import RedisAddress, pairs, rows
 from hub.sinks.stream_readers import read_alarms, read_events
 from hub.sinks.streams import DEAD_LETTERS, domain_key, reply_key
 from tests.clocks import ManualClock
+from tests.interrupted import Interrupted, here
 from tests.servers.proxy import Proxy
 from tests.servers.valkey import PASSWORD, ValkeyServer
 from tests.sinks.streams.rig import (
@@ -102,38 +101,6 @@ async def test_what_cannot_be_written_down_costs_itself_and_not_what_follows(val
         await wait_until(lambda: not outbox.owed)
         assert await numbers(link) == [1, 3, 5]
     assert (outbox.tally["events"], outbox.tally["rejected"]) == (3, 2)
-
-
-class Interrupted:
-    """Awaits a coroutine and cancels the task at its ``at``-th suspension: a failpoint at every await."""
-
-    def __init__(self, coroutine: Coroutine[object, None, None], at: int) -> None:
-        self.reached = False
-        self._coroutine = coroutine
-        self._at = at
-
-    def __await__(self) -> Generator[object, None, None]:
-        inner = self._coroutine.__await__()
-        thrown: BaseException | None = None
-        for count in itertools.count(1):
-            try:
-                waiting = next(inner) if thrown is None else inner.throw(thrown)
-            except StopIteration:
-                return
-            if count == self._at:
-                self.reached = True
-                here().cancel()
-            try:
-                thrown = None
-                yield waiting
-            except asyncio.CancelledError as error:
-                thrown = error
-
-
-def here() -> asyncio.Task[object]:
-    task = asyncio.current_task()
-    assert task is not None
-    return task
 
 
 async def test_a_sink_cancelled_at_any_await_neither_loses_nor_repeats(valkey: ValkeyServer) -> None:
