@@ -95,20 +95,33 @@ class Doors:
 
     async def until_told(self, identity: str) -> Told:
         """Wait until a door was told the command of that id."""
-        return await _found(lambda: next((each for each in self.told if each.id == identity), None))
+        return await self._found(identity, lambda: next((each for each in self.told if each.id == identity), None))
 
     async def until_first(self, device: str, command: str, *, after: int = 0) -> Told:
         """Wait for what :meth:`first` finds."""
-        return await _found(lambda: self.first(device, command, after=after))
+        return await self._found(f"{device} {command}", lambda: self.first(device, command, after=after))
+
+    async def until_last(self, device: str, command: str) -> Told:
+        """Wait until ``command`` is the last thing that ``device`` was told."""
+
+        def last() -> Told | None:
+            told = next((each for each in reversed(self.told) if each.device == device), None)
+            return told if told is not None and told.command == command else None
+
+        return await self._found(f"{device} {command} as its last", last)
 
     def first(self, device: str, command: str, *, after: int = 0) -> Told | None:
         """Return the first ``command`` that ``device`` was told behind the first ``after`` of all."""
         mine = (each for each in self.told[after:] if (each.device, each.command) == (device, command))
         return next(mine, None)
 
-
-async def _found(look: Callable[[], Told | None]) -> Told:
-    return cast("Told", await wait_until(look, seconds=30))
+    async def _found(self, wanted: str, look: Callable[[], Told | None]) -> Told:
+        try:
+            return cast("Told", await wait_until(look, seconds=30))
+        except AssertionError as error:
+            told = ", ".join(f"{each.device} {each.command}" for each in self.told[-20:])
+            message = f"no {wanted!r} in 30 s; the doors were told {len(self.told)} commands, at last: {told}"
+            raise AssertionError(message) from error
 
 
 @asynccontextmanager
