@@ -108,6 +108,11 @@ DECLARATIONS = (
     _gauge("hub_dwellings", "Dwellings of the registry.", "site"),
     _gauge("hub_dwellings_covered", "Dwellings in which a fire detector was heard in the last 48 hours.", "site"),
     _gauge("hub_registry_revision", "The registry's revision that the engine works with."),
+    # Dossiers that the hub seals by itself.
+    Declaration("hub_dossiers_sealed_total", "Dossiers of grave alarms; unproven: by the journal.", ("proof",)),
+    Declaration("hub_dossiers_removed_total", "Old dossiers that went for new ones: retention.dossiers."),
+    _gauge("hub_dossiers_waiting", "Dossiers that the last pass could not seal."),
+    _gauge("hub_dossiers_behind_seconds", "For how long an alarm may be over whose dossier is not sealed."),
     # The city engine, in a process of its own.
     _gauge("hub_workers_running", "Processes that run partitions, of those that should."),
     Declaration("hub_workers_restarted_total", "Workers that died and were started again.", ("worker",)),

@@ -136,9 +136,10 @@ class HttpSettings(_Section):
 
 
 class RetentionSettings(_Section):
-    """How long journal records that nobody needs any more are kept for trace and replay."""
+    """How long journal records are kept for trace and replay; so many bytes of sealed dossiers are, 0: none."""
 
     age: Duration = timedelta(days=7)
+    dossiers: Bytes = 2**30
     size: Annotated[Bytes, Field(ge=64 * 2**20)] = 20 * 2**30
 
 
@@ -146,7 +147,6 @@ class CheckpointSettings(_Section):
     """The engine's state is saved after so many messages, or so much time, whichever is first.
 
     Where more than an eighth of ``messages`` devices speak in between, it waits for eight messages a device.
-
     A copy is put aside ``archive_every`` so often for trace and replay, while the journal behind it is kept; all copies
     together are no larger than ``archive_size``.
     """

@@ -103,12 +103,18 @@ async def last_line(connection: AsyncConnection) -> int:
     return int((await connection.execute(of_revisions.order_by(schema.audit.c.id.desc()).limit(1))).scalar() or 0)
 
 
-async def lines(
-    connection: AsyncConnection, *, since: int = 0, actor: str = "", what: str = "", limit: int = 1_000
+async def lines(  # noqa: PLR0913 -- each is a word of the question
+    connection: AsyncConnection,
+    *,
+    since: int = 0,
+    until: int = 2**63 - 1,
+    actor: str = "",
+    what: str = "",
+    limit: int = 1_000,
 ) -> list[Line]:
     """Return the newest lines, newest first: of ``actor`` (or that OS user), and of what begins with ``what``."""
     table = schema.audit
-    query = table.select().where(table.c.at >= since).order_by(table.c.id.desc()).limit(limit)
+    query = table.select().where(table.c.at >= since, table.c.at <= until).order_by(table.c.id.desc()).limit(limit)
     if actor:
         query = query.where((table.c.actor == actor) | (table.c.os_user == actor))
     if what:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from uuid import uuid4
 
 import orjson
 from cryptography.exceptions import InvalidSignature
@@ -20,6 +19,8 @@ from hub.registry.whole import write_whole
 SEAL = "seal"
 FIRST = "0" * 64
 KEY = "dossier.key"
+FOLDER = "dossiers"
+"""Where in its data directory the hub itself keeps what it seals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,17 +121,16 @@ def key_of(directory: Path) -> Ed25519PrivateKey:
 
 
 def _make(path: Path) -> None:
-    """Make the key: the file is there with all of it or not at all, and after a power cut too."""
-    draft = path.with_name(f"{KEY}.{uuid4().hex}")
-    write_whole(draft, Ed25519PrivateKey.generate().private_bytes_raw().hex() + "\n")
-    try:
-        with suppress(FileExistsError):  # who makes one at the same moment takes the same one
-            path.hardlink_to(draft)
-    finally:
-        draft.unlink()
+    """Make the key, one process at a time: the file is there with all of it or not at all, and after a power cut too.
+
+    The lock is the directory's: no second name is needed, which some file systems do not give.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(directory)
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        if not path.exists():  # who makes one at the same moment takes the same one
+            write_whole(path, Ed25519PrivateKey.generate().private_bytes_raw().hex() + "\n")
     finally:
         os.close(directory)
 

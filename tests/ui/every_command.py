@@ -74,7 +74,7 @@ _ASKED = "tests/ui/test_unmasking.py calls it by a test of its own"
 
 NOT_CALLED: Mapping[str, str] = {
     **dict.fromkeys(("init", "run", "demo", "restore", "sim load", "sim devices", "sim scenario", "city run"), _MAKES),
-    **dict.fromkeys(("backup", "record", "alarms dossier"), _FILE),
+    **dict.fromkeys(("backup", "record", "alarms dossier", "alarms seal"), _FILE),
     **dict.fromkeys(("devices export-credentials", "devices rotate", "sources rotate"), _SECRET),
     **dict.fromkeys(("events tail", "profiles new", "rules plan"), _ASKED),
     "events forward": "it runs until it is stopped; tests/ui/test_forward_cli.py receives what leaves the house",

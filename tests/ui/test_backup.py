@@ -164,6 +164,17 @@ def test_secrets_are_kept_by_who_asks(office: Office) -> None:
     assert office.json("audit", "--what", "backup")[0]["reason"] == "with secrets"
 
 
+def test_what_was_sealed_is_sealed_in_an_installation_made_of_a_backup(office: Office) -> None:
+    file, home = office.directory / "a.tar", office.directory / "home"
+    kept = office.directory / "data" / "dossiers" / "a1.jsonl"
+    kept.parent.mkdir()
+    kept.write_bytes(b"{}\n")
+    office.json("backup", str(file))
+    office.json("restore", str(file), str(home))
+    again = home / "data" / "dossiers" / "a1.jsonl"
+    assert (again.read_bytes(), stat.S_IMODE(again.stat().st_mode)) == (b"{}\n", 0o600)
+
+
 def test_a_secret_that_cannot_be_left_out_alone_is_refused(office: Office) -> None:
     settings = office.directory / "hub.toml"
     text = settings.read_text(encoding="utf-8").partition("[redis]")[0]

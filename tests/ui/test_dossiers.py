@@ -100,6 +100,9 @@ def test_what_people_did_to_the_device_or_at_its_place_is_asked_about_its_alarm(
         asked(5, site="garden", request="4"),
         asked(6, subject="answer/main/2", request="2", answer="accepted"),
         asked(7, site="garden", id="a1-1", reason="nobody is in"),
+        asked(8, site="garden", what="lift-1", reason="yearly check"),
+        asked(9, subject="device/garden/lift-1", params="rated"),
+        asked(10, subject="params/garden/entrapment/site"),
     ]
     others = [
         asked(11, site="garden", device="lift-2", command="open_door"),
@@ -107,6 +110,9 @@ def test_what_people_did_to_the_device_or_at_its_place_is_asked_about_its_alarm(
         asked(13, site="garden", place="b4", command="unlock"),
         asked(14, site="garden", request="11"),
         asked(15, verb="reload"),
+        asked(16, subject="device/park/lift-1"),
+        asked(17, subject="scene/park/elevator"),
+        asked(18, device="lift-1", site="park"),
     ]
     assert asked_about([*others[:2], *ours, *others[2:]], story) == ours
 
@@ -123,6 +129,14 @@ def test_an_installation_seals_with_one_key_that_only_it_can_read(tmp_path: Path
     first = key_of(tmp_path)
     assert public_key_of(key_of(tmp_path)) == public_key_of(first)
     assert stat.S_IMODE((tmp_path / KEY).stat().st_mode) == 0o600
+
+
+def test_a_file_system_without_second_names_keeps_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **_more: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert public_key_of(key_of(tmp_path)) == public_key_of(key_of(tmp_path))
 
 
 @pytest.mark.parametrize("half", ["", "0117", "zz" * 32])

@@ -44,6 +44,7 @@ def test_a_hub_that_is_well_is_ready() -> None:
         (replace(WELL, store_behind_seconds=5.1), "timeseries_behind"),
         (replace(WELL, owned_seconds=5.1), "ownership_unconfirmed"),
         (replace(WELL, unkept_seconds=5.1, unkept_error="[broker_not_ours]"), "broker_not_kept"),
+        (replace(WELL, unsealed_seconds=7_201.0, unsealed_error="[disk_full]"), "dossiers_unsealed"),
         (replace(WELL, owned_seconds=None), "ownership_unconfirmed"),
     ],
 )

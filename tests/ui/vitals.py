@@ -20,4 +20,6 @@ WELL = Vitals(
     broker_dropped=0,
     unkept_seconds=None,
     unkept_error="",
+    unsealed_seconds=None,
+    unsealed_error="",
 )

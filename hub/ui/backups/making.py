@@ -30,6 +30,7 @@ from hub.registry.copying import copy
 from hub.registry.database import Database
 from hub.ui.backups.manifest import FORMAT, NAME, Kept, Manifest, Tick, part_of
 from hub.ui.backups.settings_text import COPIED, DATA, PLACES, REDIS, place_of, without_secrets
+from hub.ui.dossiers import FOLDER as DOSSIERS
 from hub.yaml_documents import load_documents
 
 PAGES = 256
@@ -66,6 +67,7 @@ class Backup:
             ledgers = [*self._copy_ledgers(stage, tick)]
             partitions = [*self._copy_partitions(stage, tick)]
             self._copy_registry(stage, tick)
+            self._copy_dossiers(stage)
             self._copy_settings(stage)
             self._copy_places(stage)
             files = [path for path in sorted(stage.rglob("*")) if path.is_file()]
@@ -126,6 +128,11 @@ class Backup:
             asyncio.run(_copy_rows(self._settings.registry_url(), f"sqlite+aiosqlite:///{target}"))
         elif file.exists():
             snapshot(file, target, tick)
+
+    def _copy_dossiers(self, stage: Path) -> None:
+        for path in (self._settings.data_dir / DOSSIERS).glob("*.jsonl"):
+            with suppress(FileNotFoundError):  # it went for a new one
+                _write(stage / "data" / DOSSIERS / path.name, path.read_bytes())
 
     # ------------------------------------------------------------------------------------------------------- settings
 

@@ -18,7 +18,7 @@ from hub.ui.backups.settings_text import DATA, PLACES, REDIS, moved
 
 DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error)
 """What reading a file that is no whole backup may raise."""
-_PRIVATE = (".sqlite", ".key", "/secret", SECRETS_FILE)
+_PRIVATE = (".sqlite", ".key", ".jsonl", "/secret", SECRETS_FILE)
 _WISHES = f"{PLACES['notify.dir']}/"
 
 

@@ -14,7 +14,7 @@ from hub.model.values import SEVERITY_RANKS, Scalar
 from hub.sinks.control import Request
 from hub.sinks.stream_readers import read_alarms
 from hub.ui.atlas import Atlas
-from hub.ui.cli import alarms_dossier
+from hub.ui.cli import alarms_dossier, alarms_seal
 from hub.ui.cli.alarms_show import Key, Which, chosen, name_of, show
 from hub.ui.desk.desk import AsJson, Desk, desk_of
 from hub.ui.desk.personal import Reason, Unmask, veil_of
@@ -26,6 +26,7 @@ app = typer.Typer()
 app.command("show")(show)
 app.command("dossier")(alarms_dossier.dossier)
 app.command("verify")(alarms_dossier.verify)
+app.command("seal")(alarms_seal.seal)
 
 
 @app.command("list")

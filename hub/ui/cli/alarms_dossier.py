@@ -19,21 +19,23 @@ from hub.outward.standing import ledgers_in, read_lines
 from hub.registry import audit
 from hub.registry.author import os_user
 from hub.registry.registry import Registry
+from hub.replay.evidence import Evidence
 from hub.ui.atlas import Atlas
 from hub.ui.cli.devices_credentials import new_file
 from hub.ui.cli.trace import again, document_of, find, verdict
 from hub.ui.cli.trace_city import is_of_city
 from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.desk.personal import Reason, Unmask, veil_of
-from hub.ui.dossiers import Whole, key_of, opened, public_key_of, sealed
+from hub.ui.dossiers import FOLDER, Whole, key_of, opened, sealed
 from hub.ui.history import History, ends_of, in_order
 from hub.ui.printing import say_done
 from hub.ui.words import moment
 from hub.veil import Veil
 
-AFTERWARDS_NS = 86_400_000_000_000
-"""So long after its last event people still answer for an alarm."""
+BEFORE_NS = AFTERWARDS_NS = 86_400_000_000_000
+"""So long before an alarm people may have made it what it became, and after its last event they still answer for it."""
 MOST = 100_000
+SITE_WIDE = ("scene", "params")
 LIMITS = {
     "en": "Sealed is what this file holds, from the moment it was made. The journal is not signed as it is heard: that "
     "its bytes are those of the device rests on who could write on that machine before. Have the digest of this "
@@ -62,29 +64,42 @@ def dossier(
     _, it, after = asyncio.run(find(desk, alarm))
     if is_of_city(it):
         raise ConfigError("dossier_of_city", "it crosses sites: no journal holds it", hint=f"hub trace {alarm}")
-    key = key_of(desk.settings.data_dir)
     with new_file(file) as descriptor, os.fdopen(os.dup(descriptor), "wb") as out:
-        found = again(desk, veil, it)  # minutes: whoever may not write there is told before
-        head = {
-            "made_at": moment(desk.clock.wall_ns()),
-            "by": desk.actor or os_user(),
-            "hub": __version__,
-            "site": it.site,
-            "event": it.id,
-            "verdict": verdict(found),
-            "limits": LIMITS,
-        }
-        proof = document_of(veil, veil.told(it), found)
-        pieces = [("about", head), ("proof", proof), *_what_came(desk, veil, it, after)]
-        data = sealed(pieces, key)
+        found, data = dossier_of(desk, veil, it, after)  # minutes: whoever may not write there is told before
         out.write(data)
         out.flush()
         os.fsync(descriptor)
-    document = {"file": str(file), "lines": len(pieces), "proven": found.is_proven, "public_key": public_key_of(key)}
-    whole = opened(data)
-    say_done(f"{file}: {verdict(found)}\n{_sentence(whole)}", {**document, "digest": whole.digest}, as_json=as_json)
+    whole, kept = opened(data), kept_of(desk.settings.data_dir, after[0].id if after else it.id)
+    document = {
+        "file": str(file), "lines": len(whole.lines), "proven": found.is_proven, "public_key": whole.public_key,
+        "digest": whole.digest, "sealed_then": [str(path) for path in kept],
+    }  # fmt: skip
+    then = "".join(f"\nsealed then / 当时已封存  {path}" for path in kept)
+    say_done(f"{file}: {verdict(found)}\n{_sentence(whole)}{then}", document, as_json=as_json)
     if not found.is_proven:
         raise typer.Exit(EXIT_FAILED)
+
+
+def dossier_of(desk: Desk, veil: Veil, it: Event, after: Sequence[Event]) -> tuple[Evidence, bytes]:
+    """Return what doing it again came to, and the sealed file of an event and what belongs to its alarm."""
+    key = key_of(desk.settings.data_dir)
+    found = again(desk, veil, it)
+    head = {
+        "made_at": moment(desk.clock.wall_ns()),
+        "by": desk.actor or os_user(),
+        "hub": __version__,
+        "site": it.site,
+        "event": it.id,
+        "verdict": verdict(found),
+        "limits": LIMITS,
+    }
+    proof = document_of(veil, veil.told(it), found)
+    return found, sealed([("about", head), ("proof", proof), *_what_came(desk, veil, it, after)], key)
+
+
+def kept_of(data_dir: Path, alarm: str) -> list[Path]:
+    """Return what the hub itself has sealed of an alarm."""
+    return sorted((data_dir / FOLDER).glob(f"{alarm}.*jsonl"))
 
 
 def verify(
@@ -124,7 +139,9 @@ def _head(whole: Whole) -> object:
 def _what_came(desk: Desk, veil: Veil, it: Event, after: Sequence[Event]) -> Iterator[tuple[str, object]]:
     story: Sequence[Event] = after or [it]
     asked = asked_about(desk.in_registry(lambda registry: _audited(registry, story)), story)
-    ends = asyncio.run(_ends(desk, {_request_of(line) for line in asked}, story[0].time)) if asked else []
+    requests = {request for line in asked for request in _request_of(line)}
+    since = min(story[0].time, *(line.at for line in asked)) if asked else 0
+    ends = asyncio.run(_ends(desk, requests, since)) if requests else []
     story = in_order([*story, *ends])
     yield from (("event", msgspec.to_builtins(veil.told(each))) for each in story)
     ids = {each.id for each in story}
@@ -137,16 +154,21 @@ def _what_came(desk: Desk, veil: Veil, it: Event, after: Sequence[Event]) -> Ite
 def asked_about(lines: Iterable[audit.Line], story: Sequence[Event]) -> list[audit.Line]:
     """Return what of ``lines`` (oldest first) is about an alarm: it is named, or a command, device or place of it.
 
-    What was said later of such a request, by a second person or by the hub, is, too.
+    What was said later of such a request, by a second person or by the hub, is, too; so is what was changed in the
+    registry of such a device or place, and which scenes and parameters of its site.
     """
     named = {name for each in story for name in (each.id, each.key, str(each.data.get("id", ""))) if name}
     places = {(each.site, name) for each in story for name in _places_of(each) if name}
+    sites = {each.site for each in story}
     found: list[audit.Line] = []
     for line in lines:
         said = {name: str(value) for name, value in (line.after or {}).items()}
-        where = {(said.get("site", ""), said[name]) for name in ("device", "place") if name in said}
-        if not named.isdisjoint(said.values()) or not places.isdisjoint(where):
-            named.add(_request_of(line))
+        what, site, name = [*line.subject.split("/", 2), "", ""][:3]
+        where = {(said.get("site", ""), said[each]) for each in ("device", "place", "what") if each in said}
+        where |= {(site, name)}
+        is_ours = not named.isdisjoint(said.values()) or not places.isdisjoint(where)
+        if is_ours or (what in SITE_WIDE and site in {*sites, "*"}):
+            named |= _request_of(line)
             found.append(line)
     return found
 
@@ -155,8 +177,10 @@ def _places_of(event: Event) -> tuple[str, ...]:
     return event.device, event.building, "" if event.place is None else event.place.id
 
 
-def _request_of(line: audit.Line) -> str:
-    return line.subject.rpartition("/")[2]
+def _request_of(line: audit.Line) -> set[str]:
+    """Return the request that a line is about; what changed the registry was none."""
+    what, _, rest = line.subject.partition("/")
+    return {rest.rpartition("/")[2]} if what in {"control", "answer"} else set()
 
 
 async def _ends(desk: Desk, requests: Collection[str], since: int) -> list[Event]:
@@ -165,7 +189,7 @@ async def _ends(desk: Desk, requests: Collection[str], since: int) -> list[Event
 
 
 async def _audited(registry: Registry, story: Sequence[Event]) -> list[audit.Line]:
-    """Return what people asked of hubs since the alarm began, oldest first."""
+    """Return what people asked and changed from a day before the alarm until a day after it, oldest first."""
     async with registry.transaction() as connection:
-        found = await audit.lines(connection, since=story[0].time, what="control", limit=MOST)
-    return [line for line in found[::-1] if line.at <= story[-1].time + AFTERWARDS_NS]
+        since, until = story[0].time - BEFORE_NS, story[-1].time + AFTERWARDS_NS
+        return (await audit.lines(connection, since=since, until=until, limit=MOST))[::-1]

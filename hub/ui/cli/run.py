@@ -6,7 +6,7 @@ import asyncio
 import gc
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -35,6 +35,7 @@ from hub.ui.process.heap import give_back_what_is_large
 from hub.ui.process.huge_pages import collapse
 from hub.ui.process.preflight import refuse_toy_broker
 from hub.ui.process.signals import on_signals
+from hub.ui.sealing import Sealing
 
 HUGE_PAGES_AFTER_SECONDS = (0.0, 10.0)
 """What was loaded, and what the devices have said by then; a thread does it, 0.23 s for 86 MiB."""
@@ -96,10 +97,10 @@ def _run_all(desk: Desk, places: Sequence[tuple[Settings, Serving]], kept_by: He
     turns = Turns(desk.clock.monotonic_ns)
     hubs = [(Hub(settings, desk.clock), serving) for settings, serving in places]
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(turns)) as runner:
-        runner.run(_work(hubs, turns, kept_by))
+        runner.run(_work(desk, hubs, turns, kept_by))
 
 
-async def _work(hubs: Sequence[tuple[Hub, Serving]], turns: Turns, kept_by: Heartbeat | None) -> None:
+async def _work(desk: Desk, hubs: Sequence[tuple[Hub, Serving]], turns: Turns, kept_by: Heartbeat | None) -> None:
     """Run the hub of every partition in this process."""
     calm_the_watchdog(lambda: not any(hub.stages.hung for hub, _ in hubs), kept_by)
     await refuse_toy_broker(hubs[0][0].settings.mqtt)
@@ -111,22 +112,25 @@ async def _work(hubs: Sequence[tuple[Hub, Serving]], turns: Turns, kept_by: Hear
     with on_signals(stop):
         async with asyncio.TaskGroup() as group:
             for hub, serving in hubs:
-                group.create_task(_run(hub, serving, turns), name=f"hub.run.{hub.settings.partition}")
+                group.create_task(_run(desk, hub, serving, turns), name=f"hub.run.{hub.settings.partition}")
 
 
-async def _run(hub: Hub, serving: Serving, turns: Turns) -> None:
+async def _run(desk: Desk, hub: Hub, serving: Serving, turns: Turns) -> None:
     if hub.settings.files_dir != hub.settings.data_dir:  # the first one says what it says when it is alone
         structlog.contextvars.bind_contextvars(partition=hub.settings.partition)
     ease_the_collector()
     give_back_what_is_large()
-    metrics = Metrics()
-    hub.pages = lambda: _pages(hub, serving(pages_of(metrics, Watch(hub).missing, lambda: hub.stages.hung)))
+    metrics, sealing = Metrics(), None
+    if hub.settings.retention.dossiers:
+        sealing = Sealing([*desk.words, "--partition", hub.settings.partition], hub.clock)
+    hub.pages = lambda: _pages(hub, serving(pages_of(metrics, Watch(hub, sealing).missing, lambda: hub.stages.hung)))
     with suppress(StoppedError):  # it was stopped while a long journal was applied again
         async with hub:
-            observe(hub, metrics, turns)
+            observe(hub, metrics, turns, sealing)
             spare_the_collector()
             prefer_huge_pages()
-            await hub.run()
+            async with nullcontext() if sealing is None else sealing.beside():
+                await hub.run()
 
 
 @asynccontextmanager

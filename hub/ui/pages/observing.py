@@ -13,10 +13,17 @@ from hub.metrics import Metrics
 from hub.turns import Turns
 from hub.ui.dwellings import WITHIN_NS, Cover, Dwellings
 from hub.ui.pages.readiness import Drops, Reason, Vitals, reasons
+from hub.ui.sealing import Sealing
 
 
-def observe(hub: Hub, metrics: Metrics, turns: Turns | None = None) -> None:
-    """Let ``metrics`` read every part of ``hub``, which is open and may not run yet, and the ``turns`` of its loop."""
+def observe(hub: Hub, metrics: Metrics, turns: Turns | None = None, sealing: Sealing | None = None) -> None:
+    """Let ``metrics`` read every part of ``hub``, which is open and may not run yet, its loop, and what seals."""
+    if sealing is not None:
+        metrics.read("hub_dossiers_sealed_total", lambda: sealing.sealed - sealing.unproven, proof="proven")
+        metrics.read("hub_dossiers_sealed_total", lambda: sealing.unproven, proof="unproven")
+        metrics.read("hub_dossiers_removed_total", lambda: sealing.removed)
+        metrics.read("hub_dossiers_waiting", lambda: sealing.waiting)
+        metrics.read("hub_dossiers_behind_seconds", lambda: sealing.behind_seconds)
     if turns is not None:
         metrics.read("hub_loop_turn_seconds", lambda: turns.spread)
         metrics.read("hub_loop_longest_stall_seconds", lambda: turns.longest_seconds)
@@ -207,8 +214,9 @@ class Rounds:
 class Watch:
     """Reads the vital signs of a hub; remembers only what the broker dropped lately."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, sealing: Sealing | None = None) -> None:
         self._hub = hub
+        self._sealing = sealing
         self._drops = Drops()
 
     def missing(self) -> tuple[Reason, ...]:
@@ -241,6 +249,8 @@ class Watch:
             broker_dropped=self._dropped_lately(hub, now / 1e9),
             unkept_seconds=_seconds_since(hub.keeping.failing_since, now),
             unkept_error=hub.keeping.error,
+            unsealed_seconds=None if self._sealing is None else self._sealing.behind_seconds,
+            unsealed_error="" if self._sealing is None else self._sealing.error,
         )
 
     def _dropped_lately(self, hub: Hub, now_seconds: float) -> int:

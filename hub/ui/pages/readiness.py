@@ -11,6 +11,8 @@ PATIENCE_SECONDS = 5.0
 STILL_SECONDS = 10
 """How long a stage may stand still before that is told; a disk that takes seconds for an fsync is no news."""
 DROPS_WINDOW_SECONDS = 300.0
+UNSEALED_SECONDS = 7_200.0
+"""A dossier is sealed within half an hour; its proof lasts for days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,8 @@ class Vitals:
     ``journal_forgets_from``: its first record, while what is delivered goes before its time.
     ``blind_sessions`` are those that have not caught up, and how each stands. ``still_stages``: for how many seconds
     each stage stands still (hub/stages.py). ``owned_seconds`` is the age of the last proof that the partition is ours,
-    None when there was none yet. ``unkept_seconds`` is how long the broker's files differ from the registry.
+    None when there was none yet. ``unkept_seconds`` is how long the broker's files differ from the registry,
+    ``unsealed_seconds`` how long an alarm may be over whose dossier is not sealed.
     """
 
     is_running: bool
@@ -38,6 +41,8 @@ class Vitals:
     broker_dropped: int
     unkept_seconds: float | None
     unkept_error: str
+    unsealed_seconds: float | None
+    unsealed_error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +57,7 @@ def reasons(vitals: Vitals) -> tuple[Reason, ...]:
     """Return every reason why the hub is not ready, the most fundamental first; none means ready."""
     if not vitals.is_running:
         return (Reason(code="not_running", detail="it has not begun yet, or is on its way down"),)
-    return (*_hearing(vitals), *_delivering(vitals))
+    return (*_hearing(vitals), *_delivering(vitals), *_proving(vitals))
 
 
 def _hearing(vitals: Vitals) -> Iterator[Reason]:
@@ -93,6 +98,12 @@ def _delivering(vitals: Vitals) -> Iterator[Reason]:
     elif vitals.owned_seconds > PATIENCE_SECONDS:
         detail = f"Redis last said {vitals.owned_seconds:.0f} s ago that the partition is ours"
         yield Reason(code="ownership_unconfirmed", detail=detail)
+
+
+def _proving(vitals: Vitals) -> Iterator[Reason]:
+    if (vitals.unsealed_seconds or 0) > UNSEALED_SECONDS:
+        why = vitals.unsealed_error or "there are more than can be done again"
+        yield Reason(code="dossiers_unsealed", detail=f"for {vitals.unsealed_seconds:.0f} s: {why}")
 
 
 class Drops:

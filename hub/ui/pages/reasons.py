@@ -113,6 +113,16 @@ ADVICE: Mapping[str, Advice] = {
             "原因见旁；mosquitto 须使用 hub 维护的文件运行；运行 `hub broker plan`",
         ),
     ),
+    "dossiers_unsealed": Advice(
+        Text(
+            "alarms are judged and told, but their dossiers are not sealed; in retention.age they lose their proof",
+            "告警照常判断与通知，但其卷宗尚未封存；超过 retention.age 后将失去依据",
+        ),
+        Text(
+            "what stands beside says why; `hub alarms seal` tries at once; retention.dossiers = 0 does without",
+            "原因见旁；运行 `hub alarms seal` 立即重试；retention.dossiers = 0 则不封存",
+        ),
+    ),
     "redis_unsafe": Advice(
         Text("Redis could forget what it is given, so it is given nothing", "Redis 可能遗忘数据，因此暂不写入"),
         Text("`hub doctor` names the setting; then it goes on by itself", "运行 `hub doctor` 查明设置；更正后自行恢复"),

@@ -1,0 +1,104 @@
+"""Sealing: beside a running hub a process of its own seals dossiers, and says how far behind it is."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+import structlog
+
+from hub.clock import Clock
+
+EVERY_SECONDS = 600.0
+FIRST_SECONDS = 60.0
+LONGEST_SECONDS = 1_800.0
+"""A pass that takes so long hangs."""
+OVERLAP_SECONDS = 3_600
+"""What Redis was given late, or under a clock of its own, is looked for once more."""
+
+log = structlog.get_logger(__name__)
+
+
+class Done(msgspec.Struct):
+    """What a pass came to, as `hub alarms seal --json` says it."""
+
+    behind: int
+    sealed: int
+    unproven: int
+    removed: int
+    waiting: int
+    error: str
+
+
+class Sealing:
+    """Runs ``hub alarms seal`` every ten minutes with what nobody else wants of the processor.
+
+    It does an hour of the journal again for one dossier, so it is no work for the hub's own process. ``words`` are the
+    global options. What was over at ``whole_until`` (monotonic ns) is sealed; the counts are of this process.
+    """
+
+    def __init__(self, words: Sequence[str], clock: Clock) -> None:
+        self._command = ("nice", "-n", "19", sys.executable, "-m", "hub.ui.cli.main", *words, "--actor", "hub")
+        self._clock = clock
+        self._back: list[str] = []
+        self.whole_until = clock.monotonic_ns()
+        self.error = ""
+        self.sealed = self.unproven = self.removed = self.waiting = 0
+
+    @property
+    def behind_seconds(self) -> float:
+        """Return for how long something may be over that is not sealed."""
+        return (self._clock.monotonic_ns() - self.whole_until) / 1e9
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        """Seal for the length of an ``async with``."""
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(self.run(), name="hub.sealing")
+            yield
+            task.cancel()
+
+    async def run(self) -> None:
+        """Seal until cancelled."""
+        await self._clock.sleep(FIRST_SECONDS)
+        while True:
+            await self.once()
+            await self._clock.sleep(EVERY_SECONDS)
+
+    async def once(self) -> None:
+        """Make one pass; what it could not do is told, and done by the next one."""
+        began = self._clock.monotonic_ns()
+        try:
+            done = await self._ask(["alarms", "seal", "--json", *self._back])
+        except (OSError, TimeoutError, msgspec.DecodeError) as error:
+            self.error = str(error) or "it took too long"
+            log.warning("dossiers_not_sealed", reason=self.error)
+            return
+        self.whole_until = began - done.behind
+        self.error, self.waiting = done.error, done.waiting
+        if done.error:
+            log.warning("dossiers_not_sealed", reason=done.error, waiting=done.waiting)
+        self.sealed += done.sealed
+        self.unproven += done.unproven
+        self.removed += done.removed
+        self._back = ["--back", f"{done.behind // 1_000_000_000 + OVERLAP_SECONDS}s"]
+
+    async def _ask(self, words: Sequence[str]) -> Done:
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *self._command, *words, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        )
+        try:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                said, wrong = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if not said.strip():
+            last = wrong.decode(errors="replace").strip().splitlines()[-1:]
+            raise OSError("".join(last) or f"it left with {process.returncode}")
+        return msgspec.json.decode(said, type=Done)

@@ -1,0 +1,159 @@
+"""What the hub seals without being asked: proof that outlives the journal, bounded, and told when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.clock import SystemClock
+from hub.ui.dossiers import opened
+from hub.ui.sealing import Sealing
+from tests.clocks import ManualClock
+from tests.machine import needs_mosquitto
+from tests.ui.at import At
+from tests.ui.conftest import Cli
+from tests.ui.installation import FIRE, NORMAL, SENSOR, SITE, Installation
+
+TELEMETRY = f"hub/{SITE}/{SENSOR}/telemetry"
+PASSING = """
+rule: smoke-alarm
+label: {en: Smoke that passes, zh: 会消散的烟雾}
+for_each: smoke_sensor
+when: status == 'alarm'
+raise: {event: fire.smoke_alarm, severity: high}
+clear: {when: "status == 'normal'"}
+"""
+MINE = ("--type", "fire.smoke_alarm", "--since", "1h")
+
+pytestmark = needs_mosquitto
+
+
+@pytest.fixture(scope="module")
+def smoking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Start an installation whose smoke alarm, instead of ours, ends as soon as the smoke does."""
+    directory = tmp_path_factory.mktemp("smoking")
+    it = Installation(directory)
+    (rules := directory / "rules").mkdir()
+    (rules / "passing.yaml").write_text(PASSING, encoding="utf-8")
+    with it.config.open("a", encoding="utf-8") as config:
+        config.write(f'rules_dir = "{rules}"\n')
+    with it:
+        yield it
+
+
+@pytest.fixture
+def at(cli: Cli, smoking: Installation) -> At:
+    return At(cli, smoking)
+
+
+def burn(at: At) -> dict[str, Any]:
+    """Let it smoke; return the event that began the alarm."""
+    known = len(at("events", "list", *MINE))
+    at.installation.publish(TELEMETRY, FIRE)
+    found = at.until("events", "list", *MINE, meets=lambda told: len(told) > known)
+    raised: dict[str, Any] = found[-1]
+    return raised
+
+
+def over(at: At) -> dict[str, Any]:
+    """Let it smoke and be over; return the event that began the alarm."""
+    raised = burn(at)
+    at.installation.publish(TELEMETRY, NORMAL)
+    at.until("events", "list", *MINE, meets=lambda told: told[-1]["transition"] == "cleared")
+    return raised
+
+
+def with_settings(at: At, cli: Cli, file: Path, settings: str) -> At:
+    """Return the CLI with other settings than its hub has."""
+    file.write_text(settings + at.installation.config.read_text(encoding="utf-8"), encoding="utf-8")
+    other = Installation.__new__(Installation)
+    other.config = file
+    return At(cli, other)
+
+
+def sealed_of(at: At, alarm: str) -> Path:
+    return at.installation.directory / "data" / "dossiers" / f"{alarm}.jsonl"
+
+
+def test_an_alarm_that_is_over_is_sealed_once_and_stays_proven(at: At) -> None:
+    raised = over(at)
+    done = at("alarms", "seal", "--after", "0s")
+    assert (done["unproven"], done["waiting"], done["error"]) == (0, 0, "")
+    whole = opened(sealed_of(at, raised["id"]).read_bytes())
+    assert str(dict(whole.lines[0])["body"]).count("proven: ") == 1
+    told = [line["body"]["transition"] for line in whole.lines if line["what"] == "event"]  # type: ignore[index]
+    assert told == ["raised", "cleared"]
+    (line,) = [each for each in at("audit", "--what", "alarm.sealed") if each["subject"] == f"alarm/{raised['id']}"]
+    assert (line["after"]["digest"], line["after"]["proven"]) == (whole.digest, True)
+    assert at("alarms", "seal", "--after", "0s")["sealed"] == 0
+
+
+def test_who_asks_later_is_told_what_was_sealed_then(at: At, tmp_path: Path) -> None:
+    raised = over(at)
+    at("alarms", "seal", "--after", "0s")
+    made = at("alarms", "dossier", raised["id"], str(tmp_path / "later.jsonl"))
+    assert made["sealed_then"] == [str(sealed_of(at, raised["id"]))]
+
+
+def test_what_is_over_only_now_waits_until_people_were_told(at: At) -> None:
+    raised = over(at)
+    assert at("alarms", "seal")["waiting"] == 0
+    assert not sealed_of(at, raised["id"]).exists()
+
+
+def test_the_oldest_goes_for_a_new_one_and_is_not_made_again(at: At, cli: Cli, tmp_path: Path) -> None:
+    first = over(at)
+    at("alarms", "seal", "--after", "0s")
+    second = over(at)
+    small = with_settings(at, cli, tmp_path / "hub.toml", "retention.dossiers = 1\n")
+    done = small("alarms", "seal", "--after", "0s")
+    assert (done["sealed"], done["removed"] >= 1) == (1, True)
+    assert (sealed_of(at, first["id"]).exists(), sealed_of(at, second["id"]).exists()) == (False, True)
+    assert small("alarms", "seal", "--after", "0s")["sealed"] == 0
+
+
+def test_an_alarm_that_does_not_end_is_sealed_as_it_stands_and_once_more_at_its_end(
+    at: At, cli: Cli, tmp_path: Path
+) -> None:
+    raised = burn(at)
+    short = with_settings(at, cli, tmp_path / "hub.toml", 'retention.age = "1s"\n')
+    alarm = sealed_of(at, raised["id"])
+    short.until("alarms", "seal", "--back", "1h", meets=lambda _: alarm.with_suffix(".open.jsonl").exists())
+    assert not alarm.exists()
+    at.installation.publish(TELEMETRY, NORMAL)
+    at.until("events", "list", *MINE, meets=lambda told: told[-1]["transition"] == "cleared")
+    at("alarms", "seal", "--after", "0s")
+    assert alarm.exists()
+
+
+def test_a_disk_without_room_is_told_and_what_waits_is_counted(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    over(at)
+    with monkeypatch.context() as patched:
+        patched.setattr("hub.ui.cli.alarms_seal.free_bytes", lambda _path: 0)
+        said = at.said("alarms", "seal", "--after", "0s", "--json")
+    done = said.document()
+    assert (said.code, done["sealed"], done["waiting"]) == (1, 0, 1)
+    assert "disk_full" in done["error"]
+    assert done["behind"] > 0
+    assert at("alarms", "seal", "--after", "0s")["sealed"] == 1
+
+
+async def test_a_hub_seals_beside_its_work_and_says_how_far_it_is(smoking: Installation) -> None:
+    sealing = Sealing(["--config", str(smoking.config), "--partition", "main"], SystemClock())
+    await sealing.once()
+    assert (sealing.error, sealing.waiting) == ("", 0)
+    assert 900 <= sealing.behind_seconds < 1_000
+    assert b"hub_dossiers_behind_seconds" in (await asyncio.to_thread(smoking.page, "/metrics"))[1]
+
+
+async def test_what_could_not_be_sealed_is_told_and_grows_older(tmp_path: Path) -> None:
+    clock = ManualClock()
+    sealing = Sealing(["--config", str(tmp_path / "none.toml")], clock)
+    await sealing.once()
+    clock.advance(7_300)
+    assert "none.toml" in sealing.error
+    assert sealing.behind_seconds == 7_300
