@@ -17,7 +17,7 @@ import msgspec
 
 from hub.errors import UnavailableError
 from hub.failpoints import NEVER, Failpoints, Place
-from hub.journal.owed_rows import Confirmed, OwedRow
+from hub.journal.owed_rows import Confirmed, OwedRow, Rows
 from hub.journal.state_file import StateFile
 
 W = TypeVar("W")
@@ -60,7 +60,8 @@ class Outbox(Generic[W]):
     back from there first. A disk that takes nothing now stops nothing here: work stays in memory, and a confirmation
     that could not be written goes along with the next one or with the checkpoint that leaves its work out (after a kill
     before that its work is done again, and counted once). ``tally`` are the counts up to ``cursor``.
-    Counts: ``spills``, ``writes_postponed``; ``waiting_bytes`` and ``waiting_items`` are what memory holds.
+    Counts: ``spills``, ``writes_postponed``; ``waiting_bytes`` and ``waiting_items`` are what memory holds,
+    ``owed_bytes`` and ``owed_records`` what memory and disk do.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Outbox(Generic[W]):
         self._failpoints = failpoints
         self._decoder = msgspec.msgpack.Decoder(work)
         self._memory: deque[_Kept[W]] = deque()
+        self._on_disk = Rows(0, 0)  # what memory does not hold any more
         self._on_disk_to = 0  # work up to here is read from the disk
         self._saved_to = 0  # work up to here needs no saving
         self._handed_to = 0  # work up to here may be on the disk, or about to be
@@ -90,6 +92,17 @@ class Outbox(Generic[W]):
         """Find what an earlier process left on disk."""
         self.tally = dict(tally)
         self._on_disk_to = self._saved_to = self._handed_to = await self._file.last_owed(self.sink)
+        self._on_disk = await self._file.all_owed(self.sink)
+
+    @property
+    def owed_records(self) -> int:
+        """Return of how many records something is owed."""
+        return len(self._memory) + self._on_disk.number
+
+    @property
+    def owed_bytes(self) -> int:
+        """Return how much is owed."""
+        return self.waiting_bytes + self._on_disk.size
 
     @property
     def is_empty(self) -> bool:
@@ -141,15 +154,21 @@ class Outbox(Generic[W]):
         sums = dict(self.tally)
         for name, value in tally.items():
             sums[name] = sums.get(name, 0) + value
+        was_on_disk = self._is_on_disk()
         if not self._places.has_own_cursor or self._handed_to > self.cursor or self._is_refused:
             try:
-                await self._file.confirm(Confirmed(self.sink, position, sums))
+                gone = await self._file.confirm(Confirmed(self.sink, position, sums))
             except UnavailableError:
                 self.writes_postponed += 1
                 self._is_refused = True
             else:
                 self._is_refused = False
+                if was_on_disk:
+                    left = self._on_disk.number - gone.number, self._on_disk.size - gone.size
+                    self._on_disk = Rows(max(0, left[0]), max(0, left[1]))
         self.cursor, self.tally = position, sums
+        if was_on_disk and not self._is_on_disk():
+            self._on_disk = Rows(0, 0)
         self._forget(position)
 
     def hurry(self) -> None:
@@ -217,6 +236,8 @@ class Outbox(Generic[W]):
             return
         self._failpoints.reach(Place.SPILLED)
         self.spills += 1
+        kept = [each.size for each in self._memory if each.position <= last]
+        self._on_disk = Rows(self._on_disk.number + len(kept), self._on_disk.size + sum(kept))
         self._saved_to = self._on_disk_to = last
         self._forget(last)
         self._arrived.set()

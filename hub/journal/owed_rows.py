@@ -24,6 +24,19 @@ class Confirmed(NamedTuple):
     tally: Mapping[str, int]
 
 
+class Rows(NamedTuple):
+    """So many rows of the outbox, and their bytes."""
+
+    number: int
+    size: int
+
+
+def rows_of(connection: sqlite3.Connection, sink: str, up_to: int) -> Rows:
+    """Return what the outbox holds of ``sink`` up to a record."""
+    query = "SELECT count(*), coalesce(sum(length(body)), 0) FROM outbox WHERE sink = ? AND record <= ?"
+    return Rows(*connection.execute(query, (sink, up_to)).fetchone())
+
+
 def put_owed(connection: sqlite3.Connection, rows: Iterable[OwedRow]) -> int:
     """Insert what is neither confirmed nor there already; return its bytes."""
     cursors = dict(connection.execute("SELECT sink, record FROM cursors"))
@@ -37,15 +50,14 @@ def put_owed(connection: sqlite3.Connection, rows: Iterable[OwedRow]) -> int:
     return added
 
 
-def confirm(connection: sqlite3.Connection, confirmed: Confirmed) -> int:
-    """Move a cursor with its counts unless it is further already; return the bytes of the outbox that go with it."""
+def confirm(connection: sqlite3.Connection, confirmed: Confirmed) -> Rows:
+    """Move a cursor with its counts unless it is further already; return what of the outbox goes with it."""
     sink, record, tally = confirmed
     known = connection.execute("SELECT record FROM cursors WHERE sink = ?", (sink,)).fetchone()
     if record <= (0 if known is None else known[0]):
-        return 0
+        return Rows(0, 0)
     connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (sink, record, checksum(b"", sink, record)))
-    size = "SELECT coalesce(sum(length(body)), 0) FROM outbox WHERE sink = ? AND record <= ?"
-    gone: int = connection.execute(size, (sink, record)).fetchone()[0]
+    gone = rows_of(connection, sink, record)
     connection.execute("DELETE FROM outbox WHERE sink = ? AND record <= ?", (sink, record))
     counts = [(sink, name, value, checksum(b"", sink, name, value)) for name, value in tally.items()]
     connection.executemany("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, ?)", counts)

@@ -13,7 +13,7 @@ import msgspec
 from hub.errors import CorruptError, UnavailableError
 from hub.journal.draft import Draft, Piece
 from hub.journal.files import RESTORE, SqliteFile, read_rows
-from hub.journal.owed_rows import Confirmed, OwedRow, confirm, put_owed
+from hub.journal.owed_rows import Confirmed, OwedRow, Rows, confirm, put_owed, rows_of
 from hub.journal.records import checksum, is_sealed
 from hub.journal.room import free_bytes
 from hub.model.effects import DeadLetter
@@ -167,7 +167,7 @@ class StateFile:
             gone: list[tuple[str]] = []
             connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", _sealed(entries, gone))
             connection.executemany("DELETE FROM entries WHERE key = ?", gone)
-            freed = sum(confirm(connection, each) for each in confirmed)
+            freed = sum(confirm(connection, each).size for each in confirmed)
             added = put_owed(connection, outbox)
             _put_meta(connection, "position", str(position))
             return added - freed, self._bury(connection, dead_letters)
@@ -220,15 +220,20 @@ class StateFile:
         query = "SELECT coalesce(max(record), 0) FROM outbox WHERE sink = ?"
         return await self._file.read(lambda connection: connection.execute(query, (sink,)).fetchone()[0])
 
+    async def all_owed(self, sink: str) -> Rows:
+        """Return how much the outbox holds of ``sink``."""
+        return await self._file.read(lambda connection: rows_of(connection, sink, 2**63 - 1))
+
     async def count_owed(self, sink: str, up_to: int) -> int:
         """Return of how many records up to ``up_to`` the outbox holds work of ``sink``."""
         query = "SELECT count(DISTINCT record) FROM outbox WHERE sink = ? AND record <= ?"
         return await self._file.read(lambda connection: connection.execute(query, (sink, up_to)).fetchone()[0])
 
-    async def confirm(self, confirmed: Confirmed) -> None:
+    async def confirm(self, confirmed: Confirmed) -> Rows:
         """Move a cursor and its counts, and forget its outbox up to there, in one transaction; never back."""
         gone = await self._file.run(partial(confirm, confirmed=confirmed))
-        self.outbox_bytes -= gone
+        self.outbox_bytes -= gone.size
+        return gone
 
     # ----------------------------------------------------------------------------------------------------- dead letters
 

@@ -140,6 +140,24 @@ async def test_above_its_limit_memory_goes_to_disk_and_comes_back_in_order(tmp_p
         assert (box.is_empty, file.outbox_bytes) == (True, 0)
 
 
+async def test_what_went_to_disk_is_owed_until_it_is_confirmed_also_after_a_restart(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, _):
+        owe(box, 1, 2, 3, 4)
+        await box.spill(limit=0)
+        assert (box.owed_records, box.owed_bytes) == (4, 40)
+        owe(box, 5)
+        assert (box.owed_records, box.owed_bytes) == (5, 50)
+    async with outbox(tmp_path) as (box, _):
+        assert (box.owed_records, box.owed_bytes > 0) == (4, True)
+        await box.confirm(1, {})
+        assert box.owed_records == 3
+        owe(box, 5)
+        await box.confirm(4, {})
+        assert (box.owed_records, box.owed_bytes) == (1, 10)
+        await box.confirm(5, {})
+        assert (box.owed_records, box.owed_bytes) == (0, 0)
+
+
 async def test_a_backlog_on_disk_is_read_in_large_bites(tmp_path: Path) -> None:
     async with outbox(tmp_path) as (box, _):
         for position in range(1, 11):

@@ -79,6 +79,7 @@ def _observe_south(hub: Hub, metrics: Metrics) -> None:
         "hub_sessions_blind", lambda: {session.name: session.name in blind_sessions(hub) for session in hub.sessions}
     )
     metrics.read("hub_acks_discarded_total", lambda: _by_session(hub, lambda counts: counts.stale_acks))
+    metrics.read("hub_messages_received_total", lambda: _by_session(hub, lambda counts: counts.received_messages))
     metrics.read("hub_sessions_connected_total", lambda: _by_session(hub, lambda counts: counts.connects))
     metrics.read("hub_sessions_reconnected_total", lambda: _by_session(hub, lambda counts: max(0, counts.connects - 1)))
     metrics.read(
@@ -115,13 +116,21 @@ def _observe_north(hub: Hub, metrics: Metrics) -> None:
     )
     metrics.read(
         "hub_outbox_waiting_records",
-        lambda: {streams.sink: streams.waiting_items, series.sink: series.waiting_items},
+        lambda: {streams.sink: streams.owed_records, series.sink: series.owed_records},
     )
     metrics.read(
         "hub_outbox_waiting_bytes",
-        lambda: {streams.sink: streams.waiting_bytes, series.sink: series.waiting_bytes},
+        lambda: {streams.sink: streams.owed_bytes, series.sink: series.owed_bytes},
     )
+    metrics.read("hub_outbox_moved_total", lambda: {streams.sink: streams.spills, series.sink: series.spills})
+    metrics.read(
+        "hub_outbox_writes_postponed_total",
+        lambda: {streams.sink: streams.writes_postponed, series.sink: series.writes_postponed},
+    )
+    metrics.read("hub_heartbeats_failed_total", lambda: hub.ownership.beats_failed)
     metrics.read("hub_consumer_groups_lagging", lambda: len(hub.retention.lagging))
+    metrics.read("hub_consumer_groups_lagged_total", lambda: hub.retention.lagged)
+    metrics.read("hub_stream_entries_trimmed_total", lambda: hub.retention.trimmed)
 
 
 def _observe_dwellings(hub: Hub, metrics: Metrics) -> None:
