@@ -52,6 +52,18 @@ def test_registry_and_broker_files_that_root_writes_are_the_accounts(cli: Cli, p
     assert owners(place).keys() == {ACCOUNT.pw_uid}, owners(place)[0]
 
 
+def test_what_root_restores_into_a_directory_of_the_account_is_the_accounts(cli: Cli, place: Path) -> None:
+    assert cli("--config", str(place / "hub.toml"), "sites", "add", "garden", "--en", "Garden").code == 0
+    file, again = place.parent / "b.tar", place.parent / "again"
+    assert cli("--config", str(place / "hub.toml"), "backup", str(file), "--with-secrets").code == 0
+    again.mkdir()
+    os.chown(again, ACCOUNT.pw_uid, -1)
+    said = cli("restore", str(file), str(again))
+    assert said.code == 0, said.err
+    assert (again / "data" / "registry.sqlite").exists()
+    assert owners(again).keys() == {ACCOUNT.pw_uid}, owners(again)[0]
+
+
 def test_a_command_that_fails_hands_over_too(cli: Cli, place: Path) -> None:
     assert cli("--config", str(place / "hub.toml"), "sites", "remove", "nowhere").code != 0
     assert owners(place).keys() == {ACCOUNT.pw_uid}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
 import tempfile
@@ -15,6 +16,7 @@ from hub.config.toml_files import read_layers
 from hub.errors import ConfigError, CorruptError, UnavailableError
 from hub.ui.backups.manifest import NAME, Manifest, Part, Tick, copied, read_manifest
 from hub.ui.backups.settings_text import DATA, PLACES, REDIS, moved
+from hub.ui.installing.belonging import ROOT, give
 
 DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error)
 """What reading a file that is no whole backup may raise."""
@@ -47,9 +49,10 @@ def manifest_of(archive: tarfile.TarFile, file: Path) -> Manifest:
 def restore(archive: tarfile.TarFile, manifest: Manifest, file: Path, directory: Path, tick: Tick) -> None:
     """Write everything below ``directory``, which must be empty or not there; CorruptError leaves it so.
 
-    Its settings then lead there, whatever they said before.
+    Its settings then lead there, whatever they said before. Whose it was when root is asked, has all of it.
     """
     refuse_what_is_there(directory)
+    owner = directory.stat().st_uid if directory.exists() else os.geteuid()
     directory.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
     try:
@@ -59,6 +62,8 @@ def restore(archive: tarfile.TarFile, manifest: Manifest, file: Path, directory:
             (stage / REDIS).mkdir(exist_ok=True, mode=0o700)
         if manifest.has_secrets:
             (stage / "hub.toml").chmod(0o600)
+        if owner != os.geteuid() == ROOT:
+            give(stage, owner)
         if directory.exists():
             directory.rmdir()
         stage.rename(directory)
