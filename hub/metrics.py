@@ -86,6 +86,7 @@ DECLARATIONS = (
     Declaration("hub_packets_malformed_total", "Packets of the broker that are not MQTT.", ("session",)),
     Declaration("hub_notes_refused_total", "Notes that found 100,000 others waiting for the journal."),
     Declaration("hub_requests_malformed_total", "Entries of the control stream that are no request."),
+    _gauge("hub_certificate_ends_timestamp_seconds", "When a certificate of the settings ends; 0: unreadable.", "file"),
     _gauge("hub_broker_messages_dropped", "What the broker itself says it dropped."),
     _gauge("hub_sessions_blind", "1 while the session may not have read all that was queued.", "session"),
     # The journal and the engine's state.
@@ -105,7 +106,7 @@ DECLARATIONS = (
     Declaration("hub_flushes_failed_total", "Writes that a sink could not take then.", ("sink",)),
     _gauge("hub_outbox_waiting_records", "Records that a sink still owes.", "sink"),
     _gauge("hub_outbox_waiting_bytes", "What a sink still owes.", "sink"),
-    Declaration("hub_outbox_moved_total", "Times that memory was too small for what a sink owed.", ("sink",)),
+    Declaration("hub_outbox_spilled_total", "Times that memory was too small for what a sink owed.", ("sink",)),
     Declaration("hub_outbox_writes_postponed_total", "Writes that the disk refused then.", ("sink",)),
     Declaration("hub_heartbeats_failed_total", "Times that Redis did not say whether the partition is ours."),
     Declaration("hub_stream_entries_trimmed_total", "Entries of streams that went with their age, or for memory."),

@@ -86,7 +86,7 @@ def seal(
     desk, watch = desk_of(context), Stopwatch(desk_of(context).clock)
     age = desk.settings.retention.age
     settled = desk.clock.wall_ns() - nanoseconds(as_duration(after) if after else min(SETTLED, age / 4))
-    since = desk.ago(back) if back else desk.clock.wall_ns() - nanoseconds(age)
+    since = max(0, desk.ago(back) if back else desk.clock.wall_ns() - nanoseconds(age))
     due, until = asyncio.run(_due(desk, since, settled))
     veil, done = masking(desk), Pass(behind=desk.clock.wall_ns() - until)
     for each in due:

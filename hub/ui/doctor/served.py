@@ -12,6 +12,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 
+from hub.config.settings import Settings
 from hub.errors import ConfigError
 from hub.ui.doctor.findings import Scene, Verdict, bad, good, unseen, weak
 from hub.ui.doctor.mosquitto_conf import read_conf
@@ -47,6 +48,13 @@ def _files(scene: Scene) -> Iterator[tuple[Path, _Ends]]:
     except ConfigError:
         return  # the area of mosquitto.conf says so
     yield from ((Path(each), ends) for name, ends in _MOSQUITTOS.items() for each in conf.each(name) if each)
+
+
+def ending(settings: Settings) -> dict[str, float]:
+    """Return when each certificate that hub or broker show ends (Unix seconds), 0 for one that cannot be read."""
+    shown = [file for file in (settings.mqtt.cert_file, settings.broker.cert_file) if file is not None]
+    left = {str(file): _left(file, datetime.fromtimestamp(0, UTC), min) for file in shown}
+    return {file: 0.0 if each is None else each.total_seconds() for file, each in left.items()}
 
 
 def _left(file: Path, now: datetime, ends: _Ends) -> timedelta | None:

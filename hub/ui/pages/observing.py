@@ -11,6 +11,7 @@ from hub.beginning import Step
 from hub.bridge.line import SessionCounts
 from hub.metrics import Metrics
 from hub.turns import Turns
+from hub.ui.doctor.served import ending
 from hub.ui.dwellings import WITHIN_NS, Cover, Dwellings
 from hub.ui.pages.readiness import Drops, Reason, Vitals, reasons
 from hub.ui.sealing import Sealing
@@ -70,6 +71,7 @@ def _observe_ledger(hub: Hub, metrics: Metrics) -> None:
 
 
 def _observe_south(hub: Hub, metrics: Metrics) -> None:
+    metrics.read("hub_certificate_ends_timestamp_seconds", lambda: ending(hub.settings))
     metrics.read("hub_acks_sent_total", lambda: hub.hearing.acknowledged if hub.is_running else {})
     metrics.read("hub_broker_messages_dropped", lambda: broker_dropped(hub))
     metrics.read("hub_packets_malformed_total", lambda: _by_session(hub, lambda counts: counts.malformed_packets))
@@ -122,7 +124,7 @@ def _observe_north(hub: Hub, metrics: Metrics) -> None:
         "hub_outbox_waiting_bytes",
         lambda: {streams.sink: streams.owed_bytes, series.sink: series.owed_bytes},
     )
-    metrics.read("hub_outbox_moved_total", lambda: {streams.sink: streams.spills, series.sink: series.spills})
+    metrics.read("hub_outbox_spilled_total", lambda: {streams.sink: streams.spills, series.sink: series.spills})
     metrics.read(
         "hub_outbox_writes_postponed_total",
         lambda: {streams.sink: streams.writes_postponed, series.sink: series.writes_postponed},

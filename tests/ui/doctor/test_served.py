@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from hub.ui.doctor.served import ending
 from tests.ui.doctor.scenes import BAD, GOOD, UNSEEN, WEAK, ShiftedClock, examined, scene, settings_of
 
 NOW = datetime.now(UTC)  # noqa: TID251 -- certificates are made by the real clock
@@ -50,6 +51,19 @@ async def test_what_the_hub_itself_shows_counts_and_so_does_the_time_that_passes
     for later, grade in ((0, GOOD), (80, WEAK), (101, BAD)):
         found = await examined("certificates", scene(settings, clock=ShiftedClock(later * 86_400)))
         assert found["certificates_last"].grade is grade
+
+
+def test_monitors_are_told_when_what_is_shown_ends(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    ours, theirs = certificate(tmp_path / "hub.crt", 100), tmp_path / "gone.crt"
+    mqtt, broker = settings.mqtt, settings.broker
+    asked = {
+        "mqtt": mqtt.model_copy(update={"cert_file": ours}),
+        "broker": broker.model_copy(update={"cert_file": theirs}),
+    }
+    ends = int((NOW + timedelta(days=100)).timestamp())
+    assert ending(settings.model_copy(update=asked)) == {str(ours): ends, str(theirs): 0}
+    assert ending(settings) == {}
 
 
 @pytest.mark.parametrize(("days", "grade"), [((-700, 400), GOOD), ((-700, 20), WEAK), ((-700, -3), BAD)])
