@@ -99,6 +99,6 @@ class Sealing:
                 process.kill()
                 await process.wait()
         if not said.strip():
-            last = wrong.decode(errors="replace").strip().splitlines()[-1:]
-            raise OSError("".join(last) or f"it left with {process.returncode}")
+            lines = wrong.decode(errors="replace").strip().splitlines() or [f"it left with {process.returncode}"]
+            raise OSError(next((line for line in lines if line.startswith("hub: ")), lines[-1]))
         return msgspec.json.decode(said, type=Done)

@@ -27,6 +27,7 @@ from hub.ui.cli.alarms_dossier import MOST, dossier_of, kept_of
 from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, as_duration, desk_of
 from hub.ui.desk.personal import masking
 from hub.ui.dossiers import FOLDER, opened
+from hub.ui.history import MOST as PAGE
 from hub.ui.history import History, Wanted, story
 from hub.ui.printing import say_done
 from hub.ui.progress import Stopwatch
@@ -137,7 +138,7 @@ def _make_room(desk: Desk, size: int) -> int:
         if left <= 0:
             break
         left -= path.stat().st_size
-        path.unlink()
+        path.unlink(missing_ok=True)
         removed += 1
     return removed
 
@@ -153,8 +154,8 @@ async def _due(desk: Desk, since: int, settled: int) -> tuple[list[Due], int]:
         mine = {site.id for site in await registry.sites() if site.partition in partitions_of(desk.settings)}
     async with desk.redis() as link:
         history = History(desk, link, await Atlas.open(desk))
-        told = await history.find(Wanted(severities=GRAVE), since=since, limit=MOST)
-        until = min(settled, told[-1].time) if len(told) == MOST else settled
+        told = await _grave(history, since)
+        until = min(settled, told[-1].time) if len(told) >= MOST else settled
         real = [each for each in told if each.site in mine and each.rule and not (each.test or each.drill)]
         found = [each async for each in _over(history, real, until)]
         for alarm in await read_alarms(link, sorted(mine)):
@@ -165,6 +166,16 @@ async def _due(desk: Desk, since: int, settled: int) -> tuple[list[Due], int]:
         lines = await audit.lines(connection, since=first, what=SEALED, limit=MOST)
     known = {(line.after or {}).get("file") for line in lines}
     return sorted((each for each in found if each.file not in known), key=lambda each: each.since), until
+
+
+async def _grave(history: History, since: int) -> list[Event]:
+    """Return what happened of grave alarms, the first ``MOST`` or so; Redis stands still for a large page."""
+    limit = PAGE
+    while True:
+        told = await history.find(Wanted(severities=GRAVE), since=since, limit=limit)
+        if len(told) < limit or limit >= MOST:
+            return told
+        limit *= 2
 
 
 async def _over(history: History, told: Sequence[Event], until: int) -> AsyncIterator[Due]:
@@ -186,7 +197,7 @@ async def _long_open(history: History, alarm: AlarmState, desk: Desk) -> AsyncIt
     """Yield an alarm that has been open so long that its proof would go before its end comes."""
     long = alarm.since + nanoseconds(min(LONG, desk.settings.retention.age / 4))
     if long <= desk.clock.wall_ns():
-        found = await history.find(Wanted(rule=alarm.rule, key=alarm.key), since=alarm.since - OVERLAP_NS, limit=MOST)
+        found = await history.find(Wanted(rule=alarm.rule, key=alarm.key), since=alarm.since - OVERLAP_NS, limit=PAGE)
         for each in found:
             if each.id == alarm.id:
                 yield Due(raised=each, since=long, suffix=OPEN)
