@@ -106,6 +106,7 @@ DECLARATIONS = (
     Declaration("hub_flushes_failed_total", "Writes that a sink could not take then.", ("sink",)),
     _gauge("hub_outbox_waiting_records", "Records that a sink still owes.", "sink"),
     _gauge("hub_outbox_waiting_bytes", "What a sink still owes.", "sink"),
+    _gauge("hub_outbox_memory_bytes", "What of that is in memory.", "sink"),
     Declaration("hub_outbox_spilled_total", "Times that memory was too small for what a sink owed.", ("sink",)),
     Declaration("hub_outbox_writes_postponed_total", "Writes that the disk refused then.", ("sink",)),
     Declaration("hub_heartbeats_failed_total", "Times that Redis did not say whether the partition is ours."),

@@ -165,7 +165,7 @@ class Watch:
             self._figures_refused += has_begun
         else:
             self._figures_seen += 1
-            self._peak_outbox = max(self._peak_outbox, int(metrics.get("hub_outbox_waiting_bytes", 0)))
+            self._peak_outbox = max(self._peak_outbox, int(metrics.get("hub_outbox_memory_bytes", 0)))
 
     async def _remember(self) -> None:
         while True:

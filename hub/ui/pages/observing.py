@@ -124,6 +124,10 @@ def _observe_north(hub: Hub, metrics: Metrics) -> None:
         "hub_outbox_waiting_bytes",
         lambda: {streams.sink: streams.owed_bytes, series.sink: series.owed_bytes},
     )
+    metrics.read(
+        "hub_outbox_memory_bytes",
+        lambda: {streams.sink: streams.waiting_bytes, series.sink: series.waiting_bytes},
+    )
     metrics.read("hub_outbox_spilled_total", lambda: {streams.sink: streams.spills, series.sink: series.spills})
     metrics.read(
         "hub_outbox_writes_postponed_total",
