@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -54,12 +54,13 @@ class Sealing:
         """Return for how long something may be over that is not sealed."""
         return (self._clock.monotonic_ns() - self.whole_until) / 1e9
 
-    @asynccontextmanager
-    async def beside(self) -> AsyncIterator[None]:
-        """Seal for the length of an ``async with``."""
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(self.run(), name="hub.sealing")
+    @contextmanager
+    def beside(self, group: asyncio.TaskGroup) -> Iterator[None]:
+        """Seal, as a task of ``group``, for the length of a ``with``; what ends that goes through as it is."""
+        task = group.create_task(self.run(), name="hub.sealing")
+        try:
             yield
+        finally:
             task.cancel()
 
     async def run(self) -> None:

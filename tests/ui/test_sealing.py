@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hub.clock import SystemClock
+from hub.errors import StoppedError
 from hub.ui.dossiers import opened
 from hub.ui.sealing import Sealing
 from tests.clocks import ManualClock
@@ -148,6 +149,13 @@ async def test_a_hub_seals_beside_its_work_and_says_how_far_it_is(smoking: Insta
     assert (sealing.error, sealing.waiting) == ("", 0)
     assert 900 <= sealing.behind_seconds < 1_000
     assert b"hub_dossiers_behind_seconds" in (await asyncio.to_thread(smoking.page, "/metrics"))[1]
+
+
+async def test_what_ends_a_hub_is_not_changed_by_what_seals_beside_it(tmp_path: Path) -> None:
+    sealing = Sealing(["--config", str(tmp_path / "none.toml")], SystemClock())
+    async with asyncio.TaskGroup() as group:
+        with pytest.raises(StoppedError), sealing.beside(group):
+            raise StoppedError("stopped_while_opening", "it was stopped while it waited for the registry")
 
 
 async def test_what_could_not_be_sealed_is_told_and_grows_older(tmp_path: Path) -> None:

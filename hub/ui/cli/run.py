@@ -112,10 +112,10 @@ async def _work(desk: Desk, hubs: Sequence[tuple[Hub, Serving]], turns: Turns, k
     with on_signals(stop):
         async with asyncio.TaskGroup() as group:
             for hub, serving in hubs:
-                group.create_task(_run(desk, hub, serving, turns), name=f"hub.run.{hub.settings.partition}")
+                group.create_task(_run(desk, hub, serving, turns, group), name=f"hub.run.{hub.settings.partition}")
 
 
-async def _run(desk: Desk, hub: Hub, serving: Serving, turns: Turns) -> None:
+async def _run(desk: Desk, hub: Hub, serving: Serving, turns: Turns, group: asyncio.TaskGroup) -> None:
     if hub.settings.files_dir != hub.settings.data_dir:  # the first one says what it says when it is alone
         structlog.contextvars.bind_contextvars(partition=hub.settings.partition)
     ease_the_collector()
@@ -129,7 +129,7 @@ async def _run(desk: Desk, hub: Hub, serving: Serving, turns: Turns) -> None:
             observe(hub, metrics, turns, sealing)
             spare_the_collector()
             prefer_huge_pages()
-            async with nullcontext() if sealing is None else sealing.beside():
+            with nullcontext() if sealing is None else sealing.beside(group):
                 await hub.run()
 
 
