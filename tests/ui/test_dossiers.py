@@ -12,8 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.errors import ConfigError
 from hub.model.effects import Event, Transition
-from hub.model.values import Severity
+from hub.model.values import PlaceType, Severity
 from hub.registry.audit import Line
+from hub.registry.nouns import Device, Place
+from hub.ui.atlas import Atlas
 from hub.ui.cli.alarms_dossier import asked_about
 from hub.ui.dossiers import KEY, key_of, opened, public_key_of, sealed
 from tests.ui.conftest import Cli
@@ -103,6 +105,7 @@ def test_what_people_did_to_the_device_or_at_its_place_is_asked_about_its_alarm(
         asked(8, site="garden", what="lift-1", reason="yearly check"),
         asked(9, subject="device/garden/lift-1", params="rated"),
         asked(10, subject="params/garden/entrapment/site"),
+        asked(19, site="garden", what="e3", reason="the whole shaft"),
     ]
     others = [
         asked(11, site="garden", device="lift-2", command="open_door"),
@@ -114,7 +117,14 @@ def test_what_people_did_to_the_device_or_at_its_place_is_asked_about_its_alarm(
         asked(17, subject="scene/park/elevator"),
         asked(18, device="lift-1", site="park"),
     ]
-    assert asked_about([*others[:2], *ours, *others[2:]], story) == ours
+    atlas = Atlas(
+        places=[
+            Place(site="garden", id="e3", type=PlaceType.ELEVATOR, parent="b3"),
+            Place(site="garden", id="b3", type=PlaceType.BUILDING),
+        ],
+        devices=[Device(site="garden", id="lift-1", kind="elevator", place="e3")],
+    )
+    assert asked_about([*others[:2], *ours, *others[2:]], story, atlas) == ours
 
 
 def test_a_seal_of_somebody_else_is_no_seal_of_ours(cli: Cli, tmp_path: Path) -> None:

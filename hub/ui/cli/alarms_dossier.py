@@ -138,7 +138,8 @@ def _head(whole: Whole) -> object:
 
 def _what_came(desk: Desk, veil: Veil, it: Event, after: Sequence[Event]) -> Iterator[tuple[str, object]]:
     story: Sequence[Event] = after or [it]
-    asked = asked_about(desk.in_registry(lambda registry: _audited(registry, story)), story)
+    audited = desk.in_registry(lambda registry: _audited(registry, story))
+    asked = asked_about(audited, story, asyncio.run(Atlas.open(desk)))
     requests = {request for line in asked for request in _request_of(line)}
     since = min(story[0].time, *(line.at for line in asked)) if asked else 0
     ends = asyncio.run(_ends(desk, requests, since)) if requests else []
@@ -151,14 +152,15 @@ def _what_came(desk: Desk, veil: Veil, it: Event, after: Sequence[Event]) -> Ite
     yield from (("asked", asdict(line)) for line in asked)
 
 
-def asked_about(lines: Iterable[audit.Line], story: Sequence[Event]) -> list[audit.Line]:
+def asked_about(lines: Iterable[audit.Line], story: Sequence[Event], atlas: Atlas) -> list[audit.Line]:
     """Return what of ``lines`` (oldest first) is about an alarm: it is named, or a command, device or place of it.
 
-    What was said later of such a request, by a second person or by the hub, is, too; so is what was changed in the
-    registry of such a device or place, and which scenes and parameters of its site.
+    Its places are all in which its devices stand. What was said later of such a request, by a second person or by the
+    hub, is, too; so is what was changed in the registry of such a device or place, and which scenes and parameters of
+    its site.
     """
     named = {name for each in story for name in (each.id, each.key, str(each.data.get("id", ""))) if name}
-    places = {(each.site, name) for each in story for name in _places_of(each) if name}
+    places = {(each.site, name) for each in story for name in (*_places_of(each), *atlas.within(each)) if name}
     sites = {each.site for each in story}
     found: list[audit.Line] = []
     for line in lines:
