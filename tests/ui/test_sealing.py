@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tests.clocks import ManualClock
 from tests.machine import needs_mosquitto
 from tests.ui.at import At
 from tests.ui.conftest import Cli
-from tests.ui.installation import FIRE, NORMAL, SENSOR, SITE, Installation
+from tests.ui.installation import FIRE, NORMAL, SENSOR, SITE, Installation, environment, hub_command
 
 TELEMETRY = f"hub/{SITE}/{SENSOR}/telemetry"
 PASSING = """
@@ -115,6 +116,19 @@ def test_the_oldest_goes_for_a_new_one_and_is_not_made_again(at: At, cli: Cli, t
     assert (done["sealed"], done["removed"] >= 1) == (1, True)
     assert (sealed_of(at, first["id"]).exists(), sealed_of(at, second["id"]).exists()) == (False, True)
     assert small("alarms", "seal", "--after", "0s")["sealed"] == 0
+
+
+def test_of_two_who_seal_at_once_one_does_and_what_a_kill_left_goes(at: At) -> None:
+    raised = over(at)
+    draft = sealed_of(at, raised["id"]).with_name(f".{raised['id']}.jsonl.01172026")
+    draft.parent.mkdir(exist_ok=True)
+    draft.write_bytes(b"half")
+    command = hub_command("--config", str(at.installation.config), "alarms", "seal", "--after", "0s", "--json")
+    both = [subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [each.wait(60) for each in both] == [0, 0]
+    (line,) = [each for each in at("audit", "--what", "alarm.sealed") if each["subject"] == f"alarm/{raised['id']}"]
+    assert line["after"]["digest"] == opened(sealed_of(at, raised["id"]).read_bytes()).digest
+    assert not draft.exists()
 
 
 def test_an_alarm_that_does_not_end_is_sealed_as_it_stands_and_once_more_at_its_end(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -20,6 +24,7 @@ from hub.partitions import partitions_of
 from hub.registry import audit
 from hub.registry.audit import Note
 from hub.registry.author import Author, os_user
+from hub.registry.registry import Registry
 from hub.registry.whole import write_whole
 from hub.sinks.stream_readers import read_alarms
 from hub.ui.atlas import Atlas
@@ -118,14 +123,37 @@ def _seal(desk: Desk, veil: Veil, due: Due, done: Pass) -> bool:
     """Seal one dossier and return whether its alarm is proven; what the audit does not know yet is done anew."""
     alarm, home = due.raised.id, desk.settings.data_dir
     found, data = dossier_of(desk, veil, due.raised, asyncio.run(_story(desk, due.raised)))
-    done.removed += _make_room(desk, len(data))
-    write_whole(home / FOLDER / due.file, data.decode())
-    whole = opened(data)
-    after = {"file": due.file, "digest": whole.digest, "sealed_by": whole.public_key, "proven": found.is_proven}
-    note = Note(what=SEALED, subject=f"alarm/{alarm}", after=after)
-    author = Author(os_user=os_user(), actor=desk.actor)
-    desk.in_registry(lambda registry: registry.note(note, author))
+    with _alone(home / FOLDER):
+        if due.file not in desk.in_registry(lambda registry: _known(registry, due.since)):
+            done.removed += _make_room(desk, len(data))
+            write_whole(home / FOLDER / due.file, data.decode())
+            whole = opened(data)
+            after = {"file": due.file, "digest": whole.digest, "sealed_by": whole.public_key, "proven": found.is_proven}
+            note = Note(what=SEALED, subject=f"alarm/{alarm}", after=after)
+            author = Author(os_user=os_user(), actor=desk.actor)
+            desk.in_registry(lambda registry: registry.note(note, author))
     return found.is_proven or bool(kept_of(home, alarm)[1:])
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process write at a time, so that the audit knows one digest of each file; what a kill left goes."""
+    folder.mkdir(exist_ok=True, mode=0o700)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for draft in folder.glob(".*.jsonl.*"):
+            draft.unlink()
+        yield
+    finally:
+        os.close(descriptor)
+
+
+async def _known(registry: Registry, since: int) -> set[object]:
+    """Return which files were sealed since then."""
+    async with registry.transaction() as connection:
+        lines = await audit.lines(connection, since=since, what=SEALED, limit=MOST)
+    return {(line.after or {}).get("file") for line in lines}
 
 
 def _make_room(desk: Desk, size: int) -> int:
@@ -161,10 +189,8 @@ async def _due(desk: Desk, since: int, settled: int) -> tuple[list[Due], int]:
         for alarm in await read_alarms(link, sorted(mine)):
             if alarm.severity in GRAVE and alarm.is_real:
                 found += [each async for each in _long_open(history, alarm, desk)]
-    first = min((each.since for each in found), default=0)
-    async with desk.registry() as registry, registry.transaction() as connection:
-        lines = await audit.lines(connection, since=first, what=SEALED, limit=MOST)
-    known = {(line.after or {}).get("file") for line in lines}
+    async with desk.registry() as registry:
+        known = await _known(registry, min((each.since for each in found), default=0))
     return sorted((each for each in found if each.file not in known), key=lambda each: each.since), until
 
 
