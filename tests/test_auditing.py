@@ -60,7 +60,7 @@ async def until(registry: Registry, count: int) -> list[Line]:
     async def are_there() -> bool:
         return len(await lines(registry)) >= count
 
-    await wait_until(are_there, seconds=20)
+    await wait_until(are_there)
     return await lines(registry)
 
 

@@ -139,7 +139,7 @@ async def until_hung(hub: Hub, *stages: str) -> None:
         hub.stages.look()
         return list(hub.stages.hung) == [*stages]
 
-    await wait_until(are_hung, seconds=30)
+    await wait_until(are_hung)
 
 
 async def until_well(hub: Hub) -> None:
@@ -147,7 +147,7 @@ async def until_well(hub: Hub) -> None:
         hub.stages.look()
         return not hub.stages.hung
 
-    await wait_until(is_well, seconds=30)
+    await wait_until(is_well)
 
 
 @needs_mosquitto
@@ -210,7 +210,7 @@ async def test_sinks_whose_servers_are_away_move_with_each_attempt(
         connection.execute("PRAGMA query_only = 1")
         await speak(mosquitto)
         await speak(mosquitto, "nobody")
-        await wait_until(lambda: hub.stream_sink.retries and hub.writer.writes_failed, seconds=30)
+        await wait_until(lambda: hub.stream_sink.retries and hub.writer.writes_failed)
 
         def stand_still() -> bool:
             hub.stages.look()
@@ -218,9 +218,9 @@ async def test_sinks_whose_servers_are_away_move_with_each_attempt(
 
         await wait_until(stand_still)
         tried = hub.stream_sink.retries, hub.writer.writes_failed
-        await wait_until(lambda: hub.stream_sink.retries > tried[0] and hub.writer.writes_failed > tried[1], seconds=30)
+        await wait_until(lambda: hub.stream_sink.retries > tried[0] and hub.writer.writes_failed > tried[1])
         hub.stages.look()
         assert (hub.stages.still["streams"], hub.stages.still["timeseries"]) == (0, 0)
         valkey.start()
         connection.execute("PRAGMA query_only = 0")
-        await wait_until(lambda: hub.streams_box.is_empty and hub.timeseries_box.is_empty, seconds=30)
+        await wait_until(lambda: hub.streams_box.is_empty and hub.timeseries_box.is_empty)

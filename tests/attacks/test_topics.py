@@ -17,7 +17,7 @@ from hub.registry.hashing import hash_secret
 from hub.registry.nouns import Device, DeviceState, Site, Source
 from hub.registry.whole import write_whole
 from tests.servers.kept import FENCE, KeptBroker
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 COMMAND = "hub/s1/gate-2/command"
 
@@ -35,7 +35,7 @@ async def overheard(kept: KeptBroker, filters: Sequence[str], said: Sequence[tup
         async with kept.client("hub-downlink") as hub:
             await hub.publish(own, b"end", qos=1)
         heard: list[str] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             async for message in gate.messages:
                 if message.payload == b"end":
                     return heard
@@ -89,7 +89,7 @@ async def test_a_last_will_is_no_way_around(kept: KeptBroker) -> None:
         await spy.subscribe([("#", 1)])
         for topic in (COMMAND, "hub/s2/gate-1/availability", own):
             await _die(kept, mqtt5.Will(topic=topic, payload=b"will", qos=mqtt5.QoS.AT_LEAST_ONCE, retain=True))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert str((await anext(spy.messages)).topic) == own
 
 
@@ -136,7 +136,7 @@ async def test_nothing_foreign_is_retained(kept: KeptBroker) -> None:
     async with kept.client("spy") as spy:
         await spy.subscribe([("#", 1)])
         await spy.publish(FENCE, b"", qos=1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert str((await anext(spy.messages)).topic) == FENCE
 
 
@@ -168,7 +168,7 @@ async def test_a_shared_subscription_takes_nothing_away_from_the_hub(kept: KeptB
         async with kept.client("s1/gate-2") as gate:
             for number in range(20):
                 await gate.publish("hub/s1/gate-2/telemetry", str(number).encode(), qos=1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert [int((await anext(hub.messages)).payload) for _ in range(20)] == [*range(20)]
 
 
@@ -181,7 +181,7 @@ async def test_the_brokers_own_figures_are_the_hubs(kept: KeptBroker) -> None:
         assert str((await anext(spy.messages)).topic) == "$SYS/broker/version"  # they are there: retained
         async with kept.client("hub-downlink") as hub:
             await hub.publish("hub/s1/gate-1/command", b"end", qos=1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert (await anext(gate.messages)).payload == b"end"
 
 

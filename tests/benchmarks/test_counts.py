@@ -35,7 +35,7 @@ async def test_what_comes_again_after_a_cut_is_not_lost(tmp_path: Path) -> None:
             async def is_known() -> bool:
                 return (await hub.metrics())["hub_messages_deduplicated_total"] == COUNT
 
-            await wait_until(is_known, seconds=60)
+            await wait_until(is_known)
             losses = await hub.stop()
         finally:
             await hub.kill()

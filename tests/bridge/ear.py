@@ -48,7 +48,8 @@ def config(port: int, *, keepalive_seconds: int = 10, first_connection: int = 1)
 class Ear:
     """``async with Ear(MqttSession, config(port)) as ear``; with ``acks`` it acks everything at once.
 
-    That a connection was made it acks anyway, if ``journals``: without that nothing is subscribed to.
+    That a connection was made it acks anyway, if ``journals``: without that nothing is subscribed to. ``heard_at``:
+    when each Delivery came, by the time of the loop.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Ear:
         clock: Clock | None = None,
     ) -> None:
         self.deliveries: list[Delivery] = []
+        self.heard_at: list[float] = []
         self.session = factory(settings, self._hear, clock or SystemClock())
         self._acks = {Packets: acks, CaughtUp: acks, Connected: journals, Lost: False}
 
@@ -109,5 +111,6 @@ class Ear:
 
     def _hear(self, delivery: Delivery) -> None:
         self.deliveries.append(delivery)
+        self.heard_at.append(asyncio.get_running_loop().time())
         if self._acks[type(delivery.body)]:
             self.session.acknowledge(delivery)

@@ -38,9 +38,9 @@ async def test_a_backlog_that_flew_in_beyond_all_packet_ids_is_known_when_it_is_
             if acked < ENOUGH_ACKS and isinstance(delivery.body, Packets):
                 assert first.session.acknowledge(delivery)
                 acked += len(delivery.body.messages)
-        await wait_until(lambda: first.session.counts.received_messages == BACKLOG, seconds=30)
+        await wait_until(lambda: first.session.counts.received_messages == BACKLOG)
     async with Ear(MqttSession, config(mosquitto.port, first_connection=3), acks=False) as again:
-        await wait_until(lambda: again.session.counts.received_messages == BACKLOG - acked, seconds=30)
+        await wait_until(lambda: again.session.counts.received_messages == BACKLOG - acked)
     packet_ids = {message.packet_id for message in again.messages}
     assert PACKET_IDS - 10 < len(packet_ids) < len(again.messages)
 

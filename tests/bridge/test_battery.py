@@ -307,8 +307,8 @@ async def test_two_sessions_with_one_client_id_take_turns_and_survive(
 ) -> None:
     async with Ear(factory, config(mosquitto.port)) as survivor:
         async with Ear(factory, config(mosquitto.port)):
-            await wait_until(lambda: len(survivor.bodies(Lost)) >= 2, seconds=20)
-        await wait_until(lambda: survivor.is_caught_up, seconds=20)
+            await wait_until(lambda: len(survivor.bodies(Lost)) >= 2)
+        await wait_until(lambda: survivor.is_caught_up)
         await publish(mosquitto.port, [b"after the fight"])
         await wait_until(lambda: b"after the fight" in survivor.payloads)
 

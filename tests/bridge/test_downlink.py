@@ -25,6 +25,7 @@ from tests.servers.proxy import ProxyFactory
 from tests.waiting import wait_until
 
 SECOND_NS = 1_000_000_000
+HOUR = 3_600
 
 
 def _transmission(command: str, *, device: str = "d1", seconds: float = 10, reflex: bool = False) -> Transmission:
@@ -40,13 +41,17 @@ def _transmission(command: str, *, device: str = "d1", seconds: float = 10, refl
 
 
 class _SettableClock(SystemClock):
-    """The system's clocks, the wall clock off by what a test says."""
+    """The system's clocks, the wall clock off by what a test says, and so much later as it says on both."""
 
-    off_by_ns = 0
+    off_by_ns = passed_ns = 0
 
     @override
     def wall_ns(self) -> int:
-        return super().wall_ns() + self.off_by_ns
+        return super().wall_ns() + self.off_by_ns + self.passed_ns
+
+    @override
+    def monotonic_ns(self) -> int:
+        return super().monotonic_ns() + self.passed_ns
 
 
 class _Desk:
@@ -78,14 +83,14 @@ async def _device(port: int, device: str = "d1") -> AsyncIterator[aiomqtt.Client
 
 async def test_a_command_arrives_with_its_properties_and_is_called_delivered(mosquitto: Mosquitto) -> None:
     async with _device(mosquitto.port) as device, _Desk(mosquitto.port).running() as desk:
-        assert desk.downlink.offer(_transmission("c1", seconds=9.5))
+        assert desk.downlink.offer(_transmission("c1", seconds=HOUR))
         heard = await anext(device.messages)
         await wait_until(lambda: desk.said("c1") == ["sent", "delivered"])
     assert heard.payload == b'{"id": "c1"}'
     properties = vars(heard.properties)
     assert properties["ResponseTopic"] == "hub/s1/d1/response"
     assert properties["CorrelationData"] == b"c1"
-    assert properties["MessageExpiryInterval"] in {9, 10}
+    assert HOUR - 60 < properties["MessageExpiryInterval"] <= HOUR
     counts = desk.downlink.counts
     assert (counts.sent, counts.delivered, counts.failed) == (1, 1, 0)
 
@@ -191,13 +196,14 @@ async def test_one_unanswered_publish_does_not_hold_up_the_others() -> None:
     async with ScriptedBroker().serve() as broker, _Desk(broker.port).running() as desk:
         broker.returns_markers = False
         for number in range(3):
-            desk.downlink.offer(_transmission(f"c{number}", seconds=1.0 if number == 0 else 10))
+            desk.downlink.offer(_transmission(f"c{number}", seconds=60 if number == 0 else HOUR))
         await broker.until(mqtt5.PublishPacket, 3)
         for publish in broker.of(mqtt5.PublishPacket)[1:]:
             assert publish.packet_id is not None
             broker.send(mqtt5.PubAckPacket(publish.packet_id).write())
         await wait_until(lambda: desk.downlink.counts.delivered == 2)
         assert desk.said("c0") == ["sent"]
+        desk.clock.passed_ns = 60 * SECOND_NS
         await wait_until(lambda: desk.said("c0") == ["sent", "failed:expired"])
 
 

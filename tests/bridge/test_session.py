@@ -99,7 +99,7 @@ async def test_a_refused_connection_is_tried_again_and_never_called_lost(broker:
 async def test_a_broker_that_accepts_and_never_greets_is_tried_again_within_seconds(broker: ScriptedBroker) -> None:
     broker.greets = False
     async with Ear(MqttSession, config(broker.port, keepalive_seconds=60)) as ear:
-        await wait_until(lambda: broker.connections >= 2, seconds=20)
+        await wait_until(lambda: broker.connections >= 2)
         broker.greets = True
         await wait_until(lambda: ear.is_caught_up)
 
@@ -110,14 +110,14 @@ async def test_messages_are_settled_once_a_ping_behind_their_ack_was_answered(
     monkeypatch.setattr(acks_module, "SAVED_WITHIN_SECONDS", 0.0)
     async with Ear(MqttSession, config(broker.port, keepalive_seconds=1)) as ear:
         await wait_until(lambda: ear.is_caught_up)
+        broker.answers_pings = False
         broker.send(message(b"a", 1), message(b"b", 2))
         await wait_until(lambda: broker.acked[-2:] == [1, 2])
-        pings = len(broker.of(mqtt5.PingReqPacket))
-        broker.answers_pings = False
         broker.send(message(b"c", 3))
         await wait_until(lambda: len(ear.messages) == 3)
         assert ear.bodies(Packets)[-1].settled == 0
         broker.answers_pings = True
+        pings = len(broker.of(mqtt5.PingReqPacket))
         await broker.until(mqtt5.PingReqPacket, pings + 2)
         broker.send(message(b"d", 4))
         await wait_until(lambda: len(ear.messages) == 4)

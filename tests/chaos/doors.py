@@ -117,10 +117,10 @@ class Doors:
 
     async def _found(self, wanted: str, look: Callable[[], Told | None]) -> Told:
         try:
-            return cast("Told", await wait_until(look, seconds=30))
+            return cast("Told", await wait_until(look))
         except AssertionError as error:
             told = ", ".join(f"{each.device} {each.command}" for each in self.told[-20:])
-            message = f"no {wanted!r} in 30 s; the doors were told {len(self.told)} commands, at last: {told}"
+            message = f"no {wanted!r}; the doors were told {len(self.told)} commands, at last: {told}"
             raise AssertionError(message) from error
 
 

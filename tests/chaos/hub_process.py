@@ -18,7 +18,7 @@ import orjson
 from hub.config.settings import Settings
 from hub.services.child import free_port
 from tests.servers.valkey import PASSWORD
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 SEEN = """
 rule: card-seen
@@ -99,21 +99,21 @@ class HubProcess:
                 command, stdout=log, stderr=log, env={"HUB_FAILPOINT": failpoint, "PATH": "/usr/bin:/usr/sbin:/bin"}
             )
 
-    async def until_ended(self, seconds: float = 30) -> int:
+    async def until_ended(self) -> int:
         """Wait until it has ended by itself and return its exit code."""
         process = self._process
         assert process is not None
-        await wait_until(lambda: process.poll() is not None, seconds=seconds)
+        await wait_until(lambda: process.poll() is not None)
         return process.wait()
 
-    async def until_said(self, words: str, seconds: float = 30) -> None:
+    async def until_said(self, words: str) -> None:
         """Wait until the log of this start has ``words``."""
-        await wait_until(lambda: words in self.log()[self._log_start :], seconds=seconds)
+        await wait_until(lambda: words in self.log()[self._log_start :])
 
     async def until_connected(self) -> None:
         """Wait until both sessions of each partition are connected since this start."""
         wanted = 2 * (1 + len(self._partitions))
-        await wait_until(lambda: self.log()[self._log_start :].count("session_listening") >= wanted, seconds=30)
+        await wait_until(lambda: self.log()[self._log_start :].count("session_listening") >= wanted)
 
     @property
     def pid(self) -> int:
@@ -161,26 +161,26 @@ class HubProcess:
         _, body = await self._page("/readyz")
         return {reason["partition"] for reason in orjson.loads(body)["reasons"]}
 
-    async def until_ready(self, seconds: float = 20) -> None:
+    async def until_ready(self) -> None:
         """Wait until /readyz has no reason against it."""
 
         async def is_ready() -> bool:
             return await self.readiness() == (HTTPStatus.OK, set())
 
         try:
-            await wait_until(is_ready, seconds=seconds)
+            await wait_until(is_ready)
         except AssertionError:
             message = f"not ready: {await self.readiness()}\n{self.log()[-3_000:]}"
             raise AssertionError(message) from None
 
-    async def until_unready(self, code: str, seconds: float = 10) -> None:
+    async def until_unready(self, code: str) -> None:
         """Wait until /readyz names ``code``."""
 
         async def is_unready() -> bool:
             status, codes = await self.readiness()
             return status == HTTPStatus.SERVICE_UNAVAILABLE and code in codes
 
-        await wait_until(is_unready, seconds=seconds)
+        await wait_until(is_unready)
 
     async def metrics(self) -> dict[str, float]:
         """Return /metrics; the values of a metric that has labels are also summed under its bare name.
@@ -212,7 +212,7 @@ class HubProcess:
             return 0
         self._process.send_signal(number)
         self._process.send_signal(signal.SIGCONT)
-        code = self._process.wait(20)
+        code = self._process.wait(PATIENCE_SECONDS)
         self._process = None
         return code
 

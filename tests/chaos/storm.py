@@ -29,12 +29,11 @@ from tests.servers.influxdb import InfluxServer
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.proxy import Proxy
 from tests.servers.valkey import ValkeyServer
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 RATE = 200
 SERVERS = ("mosquitto", "influxd")
 """What a storm needs that pip does not bring."""
-SETTLED_SECONDS, START_SECONDS = 20, 60
 LOG_BYTES = 2_000
 LEAST_DELAY_SECONDS = 0.05
 """A hub that has just read may rest 20 ms, then comes the fsync; less than this is not asked of a busy machine."""
@@ -106,7 +105,7 @@ class Storm:
     async def start(self) -> None:
         """Start the hub; return when everything works."""
         self.town.hub.start()
-        await self.town.hub.until_ready(seconds=START_SECONDS)
+        await self.town.hub.until_ready()
         self.watch.remember_memory()
 
     async def strike(self, fault: Fault) -> Outcome:
@@ -154,7 +153,7 @@ class Storm:
 
     async def until_said(self, *codes: str) -> None:
         """Wait until /readyz has shown ``codes`` during this fault."""
-        await wait_until(lambda: self.watch.said.issuperset(codes), seconds=30)
+        await wait_until(lambda: self.watch.said.issuperset(codes))
 
     # ----------------------------------------------------------------------------------------------------- observations
 
@@ -169,7 +168,7 @@ class Storm:
             point = max((number_of(float(str(row[1]))) for row in await self._newest_points()), default=0)
             return point > since and await self._newest_card() > since
 
-        await wait_until(is_through, seconds=60)
+        await wait_until(is_through)
         return max(0, self.clock.monotonic_ns() - began - self.watch.starved_since(waited)) / 1e9
 
     async def _newest_points(self) -> list[list[object]]:
@@ -190,7 +189,7 @@ class Storm:
             await self.shadow.keep_up()
             return await self._evidence(fault, liveness_seconds, checkpoint, differing)
 
-        deadline = self.clock.monotonic_ns() + SETTLED_SECONDS * 1_000_000_000
+        deadline = self.clock.monotonic_ns() + PATIENCE_SECONDS * 1_000_000_000
         found = await gathered()
         while broken(found) and self.clock.monotonic_ns() < deadline:
             await self.clock.sleep(0.1)
@@ -205,7 +204,7 @@ class Storm:
             found.append(await asyncio.to_thread(self.shadow.differing))
             return found[-1][0] > 0
 
-        await wait_until(is_seen, seconds=SETTLED_SECONDS)
+        await wait_until(is_seen)
         return found[-1]
 
     async def _evidence(self, fault: Fault, liveness: float, checkpoint: int, differing: list[str]) -> Evidence:

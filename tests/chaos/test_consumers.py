@@ -54,7 +54,7 @@ async def test_a_group_abandoned_for_longer_than_it_may_owe_is_told_what_it_lost
         async def is_told() -> bool:
             return bool(await told())
 
-        await wait_until(is_told, seconds=20)
+        await wait_until(is_told)
         gap = {"stream": STREAM, "group": GROUP, "owed": first_lost, "kept_from": first_kept}
         assert await told() == [gap]
         assert await link.ask("XLEN", STREAM) == NODE

@@ -50,7 +50,7 @@ async def test_a_campaign_that_is_ended_ends_its_servers_hubs_and_model_though_i
     command = ("env", "--ignore-signal=INT", *COMMAND)
     campaign = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=DEVNULL, stderr=PIPE)
     try:
-        await wait_until(is_under_way, seconds=40)
+        await wait_until(is_under_way)
     finally:
         campaign.send_signal(signal.SIGTERM)
         said = (await campaign.communicate())[1].decode()

@@ -59,7 +59,7 @@ async def outcome(hub: HubProcess) -> str:
     async def is_over() -> bool:
         return hub.has_died() or (await hub.readiness())[0] == 200
 
-    await wait_until(is_over, seconds=30)
+    await wait_until(is_over)
     if not hub.has_died():
         return READY
     said = hub.log()[before:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from tests.waiting import wait_until
 RATE = 500
 CARD_EVERY = 10
 OUTAGE_SECONDS = 20
-ROUNDS, WINDOW_SECONDS = 8, 3
+ROUNDS, ROUNDS_MAX, WINDOW_SECONDS = 8, 24, 3
+"""More rounds while it seems too slow: what others do on the machine passes, what the outage costs is in every one."""
 
 
 @pytest.fixture
@@ -39,11 +41,17 @@ async def window(town: InfluxTown) -> Window:
     return since, town.clock.wall_ns()
 
 
-async def check_latency(town: InfluxTown, here: Sequence[Window], away: Sequence[Window]) -> None:
-    """Assert that events took about as long in the windows ``away`` as in those ``here``."""
-    streamed = await town.streamed_at()
-    p99s = [p99s_ms(town.sent.at, streamed, windows) for windows in (here, away)]
-    assert slowdown(*p99s) <= ALLOWED
+async def compared(town: InfluxTown, here: Sequence[Window], away: Sequence[Window]) -> float:
+    """Return how many times longer events took in the windows ``away`` than in those ``here``."""
+    wanted = {card for card, at in town.sent.at.items() if at < away[-1][1]}
+    streamed: dict[str, int] = {}
+
+    async def are_there() -> bool:
+        streamed.update(await town.streamed_at())
+        return wanted <= streamed.keys()
+
+    await wait_until(are_there)
+    return slowdown(*(p99s_ms(town.sent.at, streamed, windows) for windows in (here, away)))
 
 
 async def until_confirmed(town: InfluxTown) -> None:
@@ -53,6 +61,16 @@ async def until_confirmed(town: InfluxTown) -> None:
         return (await town.hub.metrics())["hub_points_waiting"] < RATE
 
     await wait_until(is_confirmed)
+
+
+async def is_waiting(town: InfluxTown, points: float) -> bool:
+    """Return whether so many points wait for the store."""
+    return (await town.hub.metrics())["hub_points_waiting"] >= points
+
+
+async def is_unready(town: InfluxTown, codes: set[str]) -> bool:
+    """Return whether the hub names these reasons, and no others."""
+    return await town.hub.readiness() == (503, codes)
 
 
 async def check_all(town: InfluxTown) -> None:
@@ -77,13 +95,11 @@ async def test_twenty_seconds_without_influxdb_cost_no_point(town: InfluxTown) -
         held = resident_bytes(town.hub.pid)
         await asyncio.to_thread(town.influxdb.stop)
         await town.until_sent(OUTAGE_SECONDS * RATE)
-        waiting = (await town.hub.metrics())["hub_points_waiting"]
+        await wait_until(lambda: is_waiting(town, OUTAGE_SECONDS * RATE * (1 - 1 / CARD_EVERY)))
+        await wait_until(lambda: is_unready(town, {"timeseries_behind"}))
         grown = resident_bytes(town.hub.pid) - held
-        readiness = await town.hub.readiness()
         await town.influxdb.start()
         await town.until_sent(RATE)
-    assert readiness == (503, {"timeseries_behind"})
-    assert waiting >= OUTAGE_SECONDS * RATE * (1 - 1 / CARD_EVERY)
     assert grown < MEMORY_BYTES
     await check_all(town)
 
@@ -96,14 +112,17 @@ async def test_events_take_no_longer_while_influxdb_is_away(town: InfluxTown) ->
     away: list[Window] = []
     async with town.traffic(RATE):
         await town.until_sent(2 * RATE)
-        for _ in range(ROUNDS):
+        found = math.inf
+        while len(here) < ROUNDS or (found > ALLOWED and len(here) < ROUNDS_MAX):
             here.append(await window(town))
             await asyncio.to_thread(town.influxdb.stop)
             away.append(await window(town))
             await town.influxdb.start()
             await until_confirmed(town)
+            if len(here) % ROUNDS == 0:
+                found = await compared(town, here, away)
+    assert found <= ALLOWED
     await check_all(town)
-    await check_latency(town, here, away)
 
 
 @pytest.mark.timeout(120)

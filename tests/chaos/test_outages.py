@@ -27,7 +27,7 @@ async def town(tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer) -> As
         yield each
 
 
-async def until_acknowledged(town: Town, seconds: float = 3) -> None:
+async def until_acknowledged(town: Town) -> None:
     """Wait until the hub has acknowledged and stored as much as the broker had taken at the time of asking."""
     numbers, cards = len(town.sent.temperatures), len(town.sent.cards)
 
@@ -35,7 +35,7 @@ async def until_acknowledged(town: Town, seconds: float = 3) -> None:
         metrics = await town.hub.metrics()
         return metrics["hub_acks_sent_total"] >= numbers + cards and metrics["hub_points_written_total"] >= numbers
 
-    await wait_until(is_done, seconds=seconds)
+    await wait_until(is_done)
 
 
 async def check_all(town: Town) -> None:
@@ -151,7 +151,7 @@ async def test_what_a_restarted_broker_sends_again_is_not_judged_twice(
     await until_acknowledged(town)
     town.hub.pause()  # what is sent to it now is read, but can no longer be acknowledged where it came from
     await town.publish(300)
-    await until_saved(town.mosquitto)
+    await town.mosquitto.until_saved()
     end(town.mosquitto)
     town.hub.resume()
     town.mosquitto.start()
@@ -178,13 +178,6 @@ async def test_what_a_killed_broker_had_saved_as_unacknowledged_is_not_judged_tw
     town.mosquitto.start()
     await town.publish(100)
     await check_all(town)
-
-
-async def until_saved(broker: Mosquitto) -> None:
-    """Wait until the broker has written down what it holds; it does so every second."""
-    file = broker.directory / "mosquitto.db"
-    before = file.stat().st_mtime_ns if file.exists() else 0
-    await wait_until(lambda: file.exists() and file.stat().st_mtime_ns > before)
 
 
 # ----------------------------------------------------------------------------------------------------------- the hub

@@ -51,7 +51,7 @@ async def _until(town: Town, name: str, count: float) -> None:
     async def is_there() -> bool:
         return (await town.hub.metrics()).get(name, 0) >= count
 
-    await wait_until(is_there, seconds=30)
+    await wait_until(is_there)
 
 
 async def _listed(town: Town) -> set[str]:
@@ -81,7 +81,7 @@ async def test_a_flood_costs_its_device_points_and_nobody_else_anything_also_whe
         applied = sum(numbers[f'hub_messages_applied_total{{timeliness="{how}"}}'] for how in ("live", "late"))
         return found[LOUD - 1] == 1 and applied == heard and numbers["hub_points_waiting"] == 0
 
-    await wait_until(is_whole, seconds=30)
+    await wait_until(is_whole)
     stored, numbers = await town.stored(), await town.hub.metrics()
     assert set(stored.values()) == {1}
     assert sum(number >= 50_000 for number in stored) == QUIET
@@ -96,5 +96,5 @@ async def test_a_flood_costs_its_device_points_and_nobody_else_anything_also_whe
     async def is_listed() -> bool:
         return f"{SITE}/env-0" in await _listed(town)
 
-    await wait_until(is_listed, seconds=20)
+    await wait_until(is_listed)
     assert f"{SITE}/env-1" not in await _listed(town)

@@ -41,7 +41,7 @@ async def until(town: Town, name: str, count: float) -> None:
     async def is_there() -> bool:
         return await said(town, name) >= count
 
-    await wait_until(is_there, seconds=20)
+    await wait_until(is_there)
 
 
 def test_a_hub_looks_for_changes_so_often_that_a_device_is_heard_within_six_seconds() -> None:
@@ -73,4 +73,4 @@ async def test_a_disabled_device_is_refused_by_a_running_hub(town: Town) -> None
             await speak(town)
             return await said(town, 'hub_messages_refused_total{code="device_disabled"}') > 0
 
-        await wait_until(is_refused, seconds=20)
+        await wait_until(is_refused)

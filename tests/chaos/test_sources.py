@@ -130,7 +130,7 @@ async def until_listening(valley: Valley, topic: str) -> None:
         await valley.say(topic, b"{}")
         return (await valley.hub.metrics()).get("hub_messages_heard_total", 0) > before
 
-    await wait_until(is_heard, seconds=20)
+    await wait_until(is_heard)
 
 
 @pytest.mark.timeout(90)
@@ -144,7 +144,7 @@ async def test_a_lorawan_fire_is_stored_and_told_though_it_was_sent_while_the_hu
     async def is_stored() -> bool:
         return [row.fields["alarm"] for row in await valley.points("smoke")] == [True]
 
-    await wait_until(is_stored, seconds=20)
+    await wait_until(is_stored)
     assert [(event.name, event.device) for event in await valley.events("fire")] == [("fire.smoke_alarm", "smoke")]
 
 
@@ -159,14 +159,14 @@ async def test_a_zigbee_device_is_understood_by_what_its_bridge_says_of_it_and_s
         await valley.say("zigbee2mqtt/hall", orjson.dumps({"smoke": True, "battery": battery}))
         return battery in {row.fields.get("battery") for row in await valley.points("hall")}
 
-    await wait_until(lambda: tells(88), seconds=30)
+    await wait_until(lambda: tells(88))
     assert valley.hub.stop() == 0
     said = await valley.hub.cli("sources", "directory", "z2m", "--json")
     listed = orjson.loads(said.out)
     assert [(each["name"], each["kind"]) for each in listed["devices"]] == [("hall", "smoke_sensor")]
     assert {each["path"] for each in listed["unmapped"]} >= {"linkquality"}
     await start(valley)
-    await wait_until(lambda: tells(77), seconds=20)
+    await wait_until(lambda: tells(77))
 
 
 @pytest.mark.timeout(90)
@@ -211,7 +211,7 @@ async def test_a_valve_behind_lorawan_is_closed_after_the_next_uplink_and_the_on
         async def is_verified() -> bool:
             return "command.verified" in {event.name for event in await valley.events("command")}
 
-        await wait_until(is_verified, seconds=20)
+        await wait_until(is_verified)
     told = [(event.name, event.data["command"]) for event in await valley.events("command")]
     assert told == [
         ("command.waiting_for_uplink", "close_valve"),

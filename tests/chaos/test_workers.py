@@ -79,14 +79,14 @@ async def test_a_worker_that_is_killed_comes_back_with_nothing_lost_while_the_ot
 ) -> None:
     await east.register()
     west.hub.start()
-    await west.hub.until_ready(seconds=40)
+    await west.hub.until_ready()
     async with west.traffic(100), east.traffic(100):
         await east.until_sent(100)
         os.kill(worker_of(west.hub, EAST), signal.SIGKILL)
         await west.hub.until_unready("worker_down")
         assert await west.hub.unready_partitions() == {EAST}
         await east.until_sent(200)
-        await west.hub.until_ready(seconds=40)
+        await west.hub.until_ready()
         await east.until_sent(100)
     await check_that_one_came_back_and_the_other_never_went(west, east)
     pids = workers_of(west.hub)
@@ -105,15 +105,15 @@ async def test_a_worker_that_hangs_is_killed_and_comes_back_with_nothing_lost_wh
     await east.register()
     west.hub.prelude = "import hub.services.workers as kept; kept.SILENT_SECONDS = 3.0; "
     west.hub.start()
-    await west.hub.until_ready(seconds=40)
+    await west.hub.until_ready()
     async with west.traffic(100), east.traffic(100):
         await east.until_sent(100)
         hung = worker_of(west.hub, EAST)
         os.kill(hung, signal.SIGSTOP)
-        await wait_until(lambda: not is_there(hung), seconds=30)
+        await wait_until(lambda: not is_there(hung))
         assert '"worker_hung"' in west.hub.log()
         await east.until_sent(100)
-        await west.hub.until_ready(seconds=40)
+        await west.hub.until_ready()
         await east.until_sent(100)
     await check_that_one_came_back_and_the_other_never_went(west, east)
     assert west.hub.stop() == 0
@@ -124,10 +124,10 @@ async def test_a_worker_that_hangs_is_killed_and_comes_back_with_nothing_lost_wh
 @pytest.mark.timeout(120)
 async def test_workers_whose_supervisor_is_killed_end_by_themselves(west: Town) -> None:
     west.hub.start()
-    await west.hub.until_ready(seconds=40)
+    await west.hub.until_ready()
     pids = workers_of(west.hub)
     west.hub.kill()
-    await wait_until(lambda: not any(map(is_there, pids)), seconds=30)
+    await wait_until(lambda: not any(map(is_there, pids)))
     assert len(pids) == 2
 
 
@@ -137,7 +137,7 @@ async def test_a_site_that_comes_later_is_heard_by_its_partition_alone_and_nobod
 ) -> None:
     west.hub.workers = 1  # which runs both
     west.hub.start()
-    await west.hub.until_ready(seconds=40)
+    await west.hub.until_ready()
     await west.publish(30)
     await east.register()
     await west.hub.until_said('"sites": 1, "event": "sites_listened_to", "partition": "east"')
@@ -159,7 +159,7 @@ async def test_commands_find_the_partition_of_a_site_or_ask_which_one_is_meant(w
     await east.register()
     hub = west.hub
     hub.start()
-    await hub.until_ready(seconds=40)
+    await hub.until_ready()
     for town in (west, east):
         async with town.client() as client:
             await client.publish(f"hub/{town.site}/smoke/telemetry", FIRE, qos=1)
@@ -168,7 +168,7 @@ async def test_commands_find_the_partition_of_a_site_or_ask_which_one_is_meant(w
         said = await hub.cli("alarms", "list", "--json")
         return {alarm["site"]: alarm["id"] for alarm in orjson.loads(said.out) if alarm["rule"] == "smoke-alarm"}
 
-    await wait_until(lambda: _has_both(raised), seconds=30)
+    await wait_until(lambda: _has_both(raised))
     alarm = (await raised())["s2"]
     assert orjson.loads((await hub.cli("alarms", "ack", alarm, "--as", "guard", "--json")).out)["ok"]
     assert orjson.loads((await hub.cli("alarms", "show", alarm, "--json")).out)["heard"][0].endswith("[critical]")

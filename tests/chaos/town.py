@@ -191,7 +191,7 @@ class Town:
         async with self.valkey.link() as link:
             return Counter(event.id for event in await read_events(link, count=100_000))
 
-    async def until_settled(self, *, seconds: float = 60) -> None:
+    async def until_settled(self) -> None:
         """Wait until what was sent has arrived everywhere; on failure say what is missing."""
         cards, numbers = set(self.sent.cards), set(self.sent.temperatures)
 
@@ -201,7 +201,7 @@ class Town:
             return is_streamed and numbers <= set(await self.stored())
 
         try:
-            await wait_until(is_there, seconds=seconds)
+            await wait_until(is_there)
         except AssertionError:
             missing = ranges(sorted(numbers - set(await self.stored())))
             lost = sorted(cards - set(await self.streamed_cards()))
@@ -263,5 +263,5 @@ async def ends(town: Town, count: int = 1) -> list[Event]:
         events = await town.events("command")
         return events if len(events) >= count else []
 
-    await wait_until(found, seconds=15)
+    await wait_until(found)
     return await found()

@@ -88,7 +88,7 @@ class Watch:
             waiting = ("hub_engine_lag_records", "hub_outbox_waiting_records", "hub_points_waiting")
             return not any(metrics[name] for name in waiting)
 
-        await wait_until(is_quiet, seconds=30)
+        await wait_until(is_quiet)
 
     async def until_applied(self) -> None:
         """Wait until everything heard is judged; what sinks are owed has no end while traffic goes on."""
@@ -96,7 +96,7 @@ class Watch:
         async def is_applied() -> bool:
             return not (await self._town.hub.metrics())["hub_engine_lag_records"]
 
-        await wait_until(is_applied, seconds=30)
+        await wait_until(is_applied)
 
     async def vital(self) -> Vital:
         """Return what the process took at most during the fault, and what it still owes.

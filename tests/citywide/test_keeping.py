@@ -21,7 +21,7 @@ from hub.sinks.streams import events_key, outbox_key
 from tests.citywide.rig import GARDEN, swipe
 from tests.servers.valkey import ValkeyServer
 from tests.sinks.streams.rig import JOURNAL
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 async def test_an_event_that_its_stream_refused_is_there_once_when_the_stream_is_ours_again(
@@ -102,7 +102,7 @@ async def test_a_stream_that_takes_some_and_refuses_again_has_each_event_once(
 async def _held_up(keeper: Keeper, told: Sequence[Event]) -> None:
     """Let ``keeper`` keep what Redis does not take yet, and end it then."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(10) as limit, asyncio.TaskGroup() as group:
+        async with asyncio.timeout(PATIENCE_SECONDS) as limit, asyncio.TaskGroup() as group:
             group.create_task(keeper.keep(told, Kept()))
             await wait_until(lambda: keeper.behind_since is not None)
             limit.reschedule(0)

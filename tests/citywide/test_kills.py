@@ -23,7 +23,7 @@ from hub.sinks.redis_link import Link
 from tests.citywide.rig import GARDEN, HARBOUR, NOWHERE, ids, register, settings_of, should_be_told, swipe, told, write
 from tests.servers.valkey import ValkeyServer
 from tests.ui.installation import environment, hub_command
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 PASSAGES = 2_000
 KILLS = 6
@@ -60,7 +60,7 @@ city.http.port = {settings.city.http.port}
     def page(self, path: str) -> tuple[int, str]:
         """Return status and text of a page; 0 while nothing listens."""
         try:
-            with urlopen(f"http://127.0.0.1:{self._settings.city.http.port}{path}", timeout=5) as answer:
+            with urlopen(f"http://127.0.0.1:{self._settings.city.http.port}{path}", timeout=PATIENCE_SECONDS) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as answer:
             with answer:
@@ -70,7 +70,7 @@ city.http.port = {settings.city.http.port}
 
     async def until_ready(self) -> None:
         """Wait until it watches."""
-        await wait_until(lambda: self.page("/readyz")[0] == HTTPStatus.OK, seconds=30)
+        await wait_until(lambda: self.page("/readyz")[0] == HTTPStatus.OK)
 
 
 @pytest.mark.timeout(180)
@@ -85,15 +85,15 @@ async def test_a_city_that_is_killed_anywhere_tells_each_event_once(tmp_path: Pa
         while not writing.done() or run.kills < KILLS:
             with run.running() as process:
                 before = await _judged(link)
-                await wait_until(partial(_has_judged, link, before + 1, writing), seconds=30)
+                await wait_until(partial(_has_judged, link, before + 1, writing))
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 run.kills += 1
         await writing
         with run.running() as process:
-            await wait_until(lambda: _has_judged(link, PASSAGES), seconds=60)
+            await wait_until(lambda: _has_judged(link, PASSAGES))
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(PATIENCE_SECONDS) == 0
         events = await told(link)
         assert await _judged(link) == PASSAGES
         assert max(Counter(ids(events)).values()) == 1

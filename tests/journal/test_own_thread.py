@@ -14,7 +14,7 @@ import pytest
 from hub.errors import UnavailableError
 from hub.journal.files import SqliteFile
 from hub.journal.own_thread import OwnThread
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ async def test_a_file_whose_thread_cannot_be_started_says_so(tmp_path: Path, mon
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(RuntimeError):
-        async with asyncio.timeout(10), SqliteFile(tmp_path / "a.sqlite", "CREATE TABLE a (b)"):
+        async with asyncio.timeout(PATIENCE_SECONDS), SqliteFile(tmp_path / "a.sqlite", "CREATE TABLE a (b)"):
             pass
 
 

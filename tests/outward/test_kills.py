@@ -19,7 +19,7 @@ from tests.outward.rig import counted, event, numbers
 from tests.servers.http_stub import Answer, HttpStub, Manner
 from tests.servers.valkey import ValkeyServer
 from tests.ui.installation import environment, hub_command
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 EVENTS = 60
 GATES = 4
@@ -58,19 +58,19 @@ async def test_a_forwarder_that_is_killed_between_answers_sends_each_event_in_or
         http_stub.script.extend([Answer()] * TAKEN)
         http_stub.judge = lambda _lines: Answer(manner=Manner.HANGING)
         with forwarding(config, url, port) as process:
-            await wait_until(counted(http_stub, TAKEN + GATES), seconds=30)
+            await wait_until(counted(http_stub, TAKEN + GATES))
             process.send_signal(signal.SIGKILL)
             process.wait()
         await write(link, *(event(number, f"gate-{number % GATES}") for number in range(EVENTS // 2, EVENTS)))
         http_stub.judge = lambda _lines: Answer()
         with forwarding(config, url, port) as process:
-            await wait_until(lambda: set(numbers(http_stub)) == set(range(EVENTS)), seconds=30)
+            await wait_until(lambda: set(numbers(http_stub)) == set(range(EVENTS)))
             directory = tmp_path / "data" / FOLDER / "it"
             await wait_until(lambda: read_counts(directory)["delivered"] == EVENTS)
             async with ClientSession(f"http://127.0.0.1:{port}") as page, page.get("/metrics") as answer:
                 assert f'hub_deliveries_ended_total{{outcome="delivered"}} {EVENTS}.0' in await answer.text()
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(PATIENCE_SECONDS) == 0
     assert read_counts(directory) == {"delivered": EVENTS, "waiting": 0}
     sent = numbers(http_stub)
     assert len(sent) >= EVENTS + GATES

@@ -65,21 +65,23 @@ def states(directory: Path) -> dict[str, str]:
     return {line.event: line.state for line in read_lines(directory, state=None, limit=100)}
 
 
-async def test_what_is_held_and_gives_way_is_never_sent(ledger: Ledger, tmp_path: Path) -> None:
-    sent: list[str] = []
+async def test_what_is_held_and_gives_way_is_never_sent(tmp_path: Path) -> None:
+    clock, sent = ManualClock(), list[str]()
 
     async def send(found: Parcel) -> Answer:
         sent.append(found.event)
         return Answer(verdict=Verdict.TAKEN, text="taken")
 
-    clock = SystemClock()
-    courier = Courier(ledger, {"duty": send}, clock, Patience(), lambda _parcel, _outcome: None)
-    soon = clock.wall_ns() + SECOND_NS // 5
-    held = [parcel("held", soon, "fire/a (held)"), parcel("other", soon, "fire/b (held)")]
-    courier.add(await ledger.keep(held, {}, {}))
-    courier.add(await ledger.keep([parcel("newer", replaces="fire/a (held)")], {}, {}))
-    async with asyncio.TaskGroup() as group:
+    async with Ledger(tmp_path, clock) as ledger, asyncio.TaskGroup() as group:
+        courier = Courier(ledger, {"duty": send}, clock, Patience(), lambda _parcel, _outcome: None)
+        later = clock.wall_ns() + SECOND_NS
+        held = [parcel("held", later, "fire/a (held)"), parcel("other", later, "fire/b (held)")]
+        courier.add(await ledger.keep(held, {}, {}))
+        courier.add(await ledger.keep([parcel("newer", replaces="fire/a (held)")], {}, {}))
         group.create_task(courier.run())
+        await wait_until(lambda: sent == ["newer"])
+        clock.advance(1)
+        courier.add(())  # so that it looks at the clock
         await wait_until(lambda: courier.waiting == 0)
         courier.stop()
     assert sent == ["newer", "other"]

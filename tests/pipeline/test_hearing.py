@@ -20,7 +20,7 @@ from hub.model.heard import Connected, Delivery, Packets, Publish
 from hub.model.records import Batch, Tick
 from hub.pipeline import Hearing, Limits
 from tests.clocks import ManualClock
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 LIMITS = Limits(
     checkpoint_messages=1_000,
@@ -93,7 +93,7 @@ async def table(tmp_path: Path) -> AsyncIterator[Table]:
 
 
 async def taken(table: Table) -> list[object]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         return [record.body for record in await table.hearing.heard.get()]
 
 

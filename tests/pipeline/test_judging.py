@@ -17,7 +17,7 @@ from hub.ui.pages.observing import Watch
 from tests.machine import needs_mosquitto
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 @needs_mosquitto
@@ -35,6 +35,6 @@ async def test_a_hub_whose_judging_ends_unasked_ends_with_an_error_and_does_not_
         await wait_until(lambda: hub.is_running)
         monkeypatch.setattr(Inbox, "_look", lambda _: None)  # its flag stays up: it gives nothing, which means the end
         with pytest.RaisesGroup(pytest.RaisesExc(HubError, match="judging_ended")):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await running
         assert [reason.code for reason in Watch(hub).missing()] == ["not_running"]

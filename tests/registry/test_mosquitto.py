@@ -29,7 +29,7 @@ from hub.registry.hashing import hash_secret, matches, new_secret
 from hub.registry.network_credentials import rotate_source
 from hub.registry.nouns import Device, Source
 from tests.servers.kept import KeptBroker
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 def user(name: str, secret: str, *devices: tuple[str, str]) -> BrokerUser:
@@ -196,7 +196,7 @@ async def test_the_hub_sends_commands_into_the_networks_that_it_was_told_of_only
         for topic, payload in (("event/up", b"forged"), ("command/down", b"asked")):
             async with kept.client("hub-downlink") as downlink:
                 await downlink.publish(f"application/a/device/0101/{topic}", payload, qos=1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             first = await anext(hub.messages)
     assert first.payload == b"asked"
 
@@ -214,7 +214,7 @@ async def test_a_network_says_what_is_heard_of_it_and_nothing_of_the_hubs_own(ke
 async def test_the_hub_reads_the_brokers_own_figures(kept: KeptBroker) -> None:
     async with kept.client("hub-events") as hub:
         await hub.subscribe("$SYS/broker/publish/messages/dropped")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert int((await anext(hub.messages)).payload) == 0
 
 
@@ -225,7 +225,7 @@ async def test_a_removed_device_is_cut_off_and_the_others_stay(kept: KeptBroker)
         await kept.registry.remove_device("s1", "gate-1")
         assert (await kept.keep()).revoked == ("s1/gate-1",)
         with pytest.raises(aiomqtt.MqttError, match="Disconnected"):
-            await asyncio.wait_for(anext(gate.messages), 10)
+            await asyncio.wait_for(anext(gate.messages), PATIENCE_SECONDS)
         with suppress(aiomqtt.MqttError):
             await gate.__aexit__(None, None, None)
         await gateway.publish("hub/s1/smoke-1/telemetry", b"x", qos=1)
@@ -300,7 +300,7 @@ async def test_who_is_kicked_may_come_again(kept: KeptBroker) -> None:
         await gate.__aenter__()
         await kept.broker.kick(["s1/gate-1"])
         with pytest.raises(aiomqtt.MqttError, match="Disconnected"):
-            await asyncio.wait_for(anext(gate.messages), 10)
+            await asyncio.wait_for(anext(gate.messages), PATIENCE_SECONDS)
         with suppress(aiomqtt.MqttError):
             await gate.__aexit__(None, None, None)
         await other.publish("hub/s1/gate-2/telemetry", b"x", qos=1)
@@ -321,7 +321,7 @@ async def test_a_sleeping_session_is_kept_five_thousand_messages(kept: KeptBroke
         gate.pending_calls_threshold = 10_000
         for number in range(5_000):
             await gate.publish("hub/s1/gate-1/telemetry", str(number).encode(), qos=1)
-    async with sleeper() as hub, asyncio.timeout(20):
+    async with sleeper() as hub, asyncio.timeout(PATIENCE_SECONDS):
         heard = [int((await anext(hub.messages)).payload) for _ in range(5_000)]
     assert heard == list(range(5_000))
 

@@ -28,6 +28,7 @@ from hub.registry.registry import Registry
 from hub.services.child import free_port
 from tests.machine import find
 from tests.servers.process import ServerProcess
+from tests.waiting import PATIENCE_SECONDS
 
 PASSWORDS = {"telemetry": "t", "events": "e", "downlink": "d", "record": "r", "drill": "p"}
 DEVICES = (
@@ -106,7 +107,7 @@ class KeptBroker:
     def client(self, user: str | None, secret: str | None = None, **more: Any) -> aiomqtt.Client:  # noqa: ANN401 -- whatever aiomqtt takes
         """Return a client of ``user`` on the plain listener, with its own secret unless told another."""
         secret = self.secrets.get(user or "") if secret is None else secret
-        more = {"identifier": user, "protocol": aiomqtt.ProtocolVersion.V5, "timeout": 5.0, **more}
+        more = {"identifier": user, "protocol": aiomqtt.ProtocolVersion.V5, "timeout": PATIENCE_SECONDS, **more}
         return aiomqtt.Client(
             "127.0.0.1", more.pop("port", self.settings.mqtt.port), username=user, password=secret, **more
         )
@@ -151,7 +152,7 @@ class KeptBroker:
             await spy.subscribe([(each, 1) for each in self.spy.reads])
             await publish()
             await spy.publish(FENCE, b"", qos=1)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 async for message in spy.messages:
                     if str(message.topic) == topic and message.payload == payload:
                         return True

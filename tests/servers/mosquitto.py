@@ -9,14 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from hub.clock import SystemClock
 from tests.servers.process import ServerProcess
+from tests.waiting import wait_until
+
+SAVE_NS = 50_000_000
+"""Within this time a save is done; it begins one every two seconds."""
 
 
 class Mosquitto(ServerProcess):
-    """One broker. ``stop`` saves everything; ``kill`` loses what was not saved in the last second."""
+    """One broker, which saves into ``file``; ``stop`` saves everything, ``kill`` loses what was not saved."""
 
     def __init__(self, directory: Path, *options: str, anonymous: bool = True) -> None:
         self.directory = directory
+        self.file = directory / "mosquitto.db"
+        self._clock = SystemClock()
         config = directory / "mosquitto.conf"
         command = [shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", str(config)]
         super().__init__(directory / "mosquitto.log", lambda: command)
@@ -39,6 +46,11 @@ class Mosquitto(ServerProcess):
     def reload(self) -> None:
         """Read passwords and ACL again."""
         self.send_signal(signal.SIGHUP)
+
+    async def until_saved(self) -> None:
+        """Wait until everything that it has taken so far is in its file: for a save that begins now or later."""
+        since = self._clock.wall_ns() + SAVE_NS
+        await wait_until(lambda: self.file.exists() and self.file.stat().st_mtime_ns > since)
 
 
 @pytest.fixture

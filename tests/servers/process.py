@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from hub.services.child import free_port
+from tests.waiting import PATIENCE_SECONDS
 
-READY_SECONDS = 20
 LISTENS = "0A"
 """A state in /proc/net/tcp."""
 
@@ -39,7 +39,7 @@ class ServerProcess:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
-        deadline = time.perf_counter() + READY_SECONDS
+        deadline = time.perf_counter() + PATIENCE_SECONDS
         while not (self._answers() and self._has_the_port(self._process.pid)):
             if self._process.poll() is not None or time.perf_counter() > deadline:
                 message = f"port {self.port}: {self.log()[-2000:]}"
@@ -97,5 +97,5 @@ class ServerProcess:
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.send_signal(number)
-            self._process.wait(20)
+            self._process.wait(PATIENCE_SECONDS)
             self._process = None

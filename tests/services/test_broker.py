@@ -18,7 +18,7 @@ from hub.clock import SystemClock
 from hub.errors import ConfigError, UnavailableError
 from hub.services.broker import IotcoreService, MosquittoService, iotcore_toml, mosquitto_executable
 from hub.services.child import NEVER_LENT, Child, accepts, free_port
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 HUNDRED_KIB = b"x" * 100_000
 
@@ -46,7 +46,7 @@ async def test_the_built_in_broker_speaks_mqtt_5_and_takes_a_payload_of_100_kb(i
     async with client(iotcore.port) as listener, client(iotcore.port) as speaker:
         await listener.subscribe("a/#", qos=1)
         await speaker.publish("a/b", HUNDRED_KIB, qos=1)
-        message = await asyncio.wait_for(anext(listener.messages), 10)
+        message = await asyncio.wait_for(anext(listener.messages), PATIENCE_SECONDS)
     assert message.payload == HUNDRED_KIB
 
 
@@ -68,7 +68,7 @@ async def test_a_broker_is_gone_when_its_block_ends(tmp_path: Path) -> None:
 
 async def test_a_broker_that_is_killed_is_reported_with_its_signal(iotcore: IotcoreService) -> None:
     os.kill(iotcore.pid, signal.SIGKILL)
-    code = await asyncio.wait_for(iotcore.ended(), 10)
+    code = await asyncio.wait_for(iotcore.ended(), PATIENCE_SECONDS)
     assert code == 128 + signal.SIGKILL
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from hub.clock import SystemClock
 from hub.services.watchdog import ALIVE, TIMES
 from hub.services.workers import Worker, Workers, fate_of
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 LIVES = "import time; time.sleep(600)"
 HOPELESS = "raise SystemExit(2)"
@@ -67,7 +67,7 @@ async def test_a_worker_that_says_nothing_for_three_looks_is_killed_and_started_
 
 async def test_when_no_worker_can_begin_all_end_with_2() -> None:
     workers = Workers([worker("one", HOPELESS), worker("two", HOPELESS)], SystemClock())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await workers.run() == 2
 
 
@@ -100,7 +100,7 @@ async def _ended_by(code: str) -> int:
     assert process.stdout is not None
     await process.stdout.readline()
     process.stdin.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         return await process.wait()
 
 

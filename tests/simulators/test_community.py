@@ -31,7 +31,7 @@ from simulators.link import Broker, Ledger, Link
 from simulators.smoke import SmokeSensor
 from tests.clocks import START_NS, ManualClock
 from tests.machine import needs_mosquitto
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 SMALL = Size(dwellings=20, gates=2)
 MINUTE = timedelta(minutes=1)
@@ -108,7 +108,7 @@ async def test_what_the_ledger_says_was_taken_is_what_a_listener_heard(iotcore: 
         await hub.subscribe("hub/#", qos=1)
         ledger = await run.run(rate=10, duration=timedelta(seconds=30))
         expected = Counter((report.topic, report.payload) for report in ledger.acknowledged)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             messages = [await anext(hub.messages) for _ in range(expected.total())]
     assert Counter((str(message.topic), message.payload) for message in messages) == expected
     assert ledger.by_class().keys() == {"telemetry", "signal"}

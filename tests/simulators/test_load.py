@@ -23,7 +23,7 @@ from simulators.tally import Latencies, Tally
 from simulators.wire import Login
 from tests.machine import needs_mosquitto
 from tests.servers.mosquitto import Mosquitto
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 SITE = "load"
 CLOCK = SystemClock()
@@ -46,7 +46,7 @@ async def test_every_message_is_published_once_by_its_device_and_counted(mosquit
         tally = await run(load, mosquitto.port)
         assert (tally.published, tally.taken, tally.unanswered, tally.unheard) == (1_000, 1_000, 0, 0)
         heard: Counter[str] = Counter()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             async for message in ear.messages:
                 heard[str(message.topic)] += 1
                 if heard.total() == 1_000:
@@ -82,15 +82,17 @@ async def test_a_load_that_is_stopped_waits_for_its_answers(mosquitto: Mosquitto
 @needs_mosquitto
 async def test_a_broker_that_is_killed_is_spoken_to_again_and_every_message_has_one_end(mosquitto: Mosquitto) -> None:
     took: list[int] = []
-    load = Load(NativeSensors(SITE, 10), Pace(rate=4_000, count=8_000), clock=CLOCK, took=took.extend)
+    load = Load(NativeSensors(SITE, 10), Pace(rate=4_000, seconds=600), clock=CLOCK, took=took.extend)
     async with asyncio.TaskGroup() as group:
         group.create_task(run(load, mosquitto.port))
         await wait_until(lambda: load.tally.taken > 500)
         mosquitto.kill()
         mosquitto.start()
+        await wait_until(lambda: load.tally.connects == 8)
+        load.stop()
     tally = load.tally
     assert tally.connects == 8
-    assert tally.published == 8_000 == tally.taken + tally.unanswered
+    assert tally.published == tally.taken + tally.unanswered
     assert len(took) == len(set(took)) == tally.taken
 
 

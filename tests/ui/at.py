@@ -42,7 +42,7 @@ class At:
             answers.append(self(*words))
             return meets(answers[-1])
 
-        asyncio.run(wait_until(lambda: asyncio.to_thread(asked), seconds=20))
+        asyncio.run(wait_until(lambda: asyncio.to_thread(asked)))
         return answers[-1]
 
     def figure(self, name: str) -> float:

@@ -20,11 +20,10 @@ from paho.mqtt import publish
 from hub.services.child import free_port
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 SITE, SENSOR, GATE = "willow", "smoke-1", "gate-1"
 FIRE, NORMAL, BROKEN = bytes.fromhex("221164321F18"), bytes.fromhex("2217641E1A2B"), bytes.fromhex("221164321F19")
-STOP_SECONDS = 20
 
 
 def hub_command(*arguments: str) -> list[str]:
@@ -58,18 +57,18 @@ class HubRun:
         with (self.directory / "hub.log").open("ab") as log:
             command = hub_command("--config", str(self.config), "run")
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
-        asyncio.run(wait_until(lambda: self.readiness()[0] == HTTPStatus.OK, seconds=STOP_SECONDS))
+        asyncio.run(wait_until(lambda: self.readiness()[0] == HTTPStatus.OK))
 
     def stop(self) -> int:
         """Ask `hub run` to end (SIGTERM); return its exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(STOP_SECONDS)
+        return self._process.wait(PATIENCE_SECONDS)
 
     def page(self, path: str) -> tuple[int, bytes]:
         """Return status and body of a page; 0 while nothing listens."""
         try:
-            with urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as answer:
+            with urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=PATIENCE_SECONDS) as answer:
                 return answer.status, answer.read()
         except HTTPError as answer:
             with answer:

@@ -100,7 +100,7 @@ def test_what_two_partitions_at_work_know_is_in_an_installation_made_of_their_ba
     # The heartbeat of the hub that was stopped lives for 5 s.
     for partition in FILES:
         adopted = partial(here, "--partition", partition, "journal", "adopt", partition, "--yes")
-        asyncio.run(wait_until(lambda: asyncio.to_thread(lambda: "adopted" in adopted().out), seconds=20))  # noqa: B023 -- asked here
+        asyncio.run(wait_until(lambda: asyncio.to_thread(lambda: "adopted" in adopted().out)))  # noqa: B023 -- asked here
     installation.start()
     for partition in FILES:
         (newest,) = here("--partition", partition, "journal", "show", "--last", "1", "--json").document()

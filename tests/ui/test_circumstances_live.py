@@ -60,7 +60,7 @@ class Town(At):
 
 def soon(check: Callable[[], object]) -> None:
     """Wait until ``check``, which runs the CLI, holds; a hub looks for what people say every 5 seconds."""
-    asyncio.run(wait_until(lambda: asyncio.to_thread(check), seconds=60))
+    asyncio.run(wait_until(lambda: asyncio.to_thread(check)))
 
 
 @pytest.fixture

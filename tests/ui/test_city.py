@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import pytest
@@ -24,7 +24,7 @@ from tests.ui.at import At
 from tests.ui.conftest import Cli
 from tests.ui.installation import SITE, Installation, environment, hub_command
 from tests.ui.office import Office
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 HARBOUR, GATE_7, CAMERA = "harbour", "gate-7", "camera"
 GATES = {SITE: "gate-2", HARBOUR: GATE_7}
@@ -45,10 +45,13 @@ class CityPages:
     def __call__(self, path: str) -> tuple[int, str]:
         """Return status and text of a page; 0 while nothing listens."""
         try:
-            with urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
+            with urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=PATIENCE_SECONDS) as answer:
                 return answer.status, answer.read().decode()
-        except URLError as error:
-            return getattr(error, "code", 0), ""
+        except HTTPError as answer:
+            with answer:
+                return answer.code, answer.read().decode()
+        except URLError:
+            return 0, ""
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +62,15 @@ def city(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -
         config.write(f'city.http.port = {port}\ncity.settle = "500ms"\n')
     asyncio.run(_register(installation))
     # What a device says before the hub knows it comes late, and without a clock of its own is not compared.
-    asyncio.run(wait_until(lambda: _is_taken_up(installation), seconds=20))
+    asyncio.run(wait_until(lambda: _is_taken_up(installation)))
     log = (tmp_path_factory.mktemp("city") / "city.log").open("wb")
     command = hub_command("--config", str(installation.config), "city", "run")
     process = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
     pages = CityPages(port)
-    asyncio.run(wait_until(lambda: pages("/readyz")[0] == HTTPStatus.OK, seconds=30))
+    asyncio.run(wait_until(lambda: pages("/readyz")[0] == HTTPStatus.OK))
     yield pages
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     log.close()
 
 

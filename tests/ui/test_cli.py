@@ -34,7 +34,7 @@ from tests.ui.installation import (
     hub_command,
 )
 from tests.ui.listener import Listener, Meter
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 METER = "meter-1"
 TELEMETRY = f"hub/{SITE}/{SENSOR}/telemetry"
@@ -42,9 +42,9 @@ TELEMETRY = f"hub/{SITE}/{SENSOR}/telemetry"
 pytestmark = needs_mosquitto
 
 
-def in_thread(check: Callable[[], object], seconds: float = 10) -> object:
+def in_thread(check: Callable[[], object]) -> object:
     """Wait until ``check`` is truthy; it may run the CLI, which makes an event loop of its own."""
-    return asyncio.run(wait_until(lambda: asyncio.to_thread(check), seconds=seconds))
+    return asyncio.run(wait_until(lambda: asyncio.to_thread(check)))
 
 
 class Burning(At):
@@ -121,9 +121,9 @@ def test_events_are_followed_until_ctrl_c_without_a_word_of_complaint(at: Burnin
             return tail.stdout.readline() if tail.stdout else None
 
         # Nobody answers the gate's commands here: each is an event when its time is up.
-        event = json.loads(str(in_thread(line, 30)))
+        event = json.loads(str(in_thread(line)))
         tail.send_signal(signal.SIGINT)
-        assert (tail.wait(10), tail.stderr.read() if tail.stderr else "") == (130, "")
+        assert (tail.wait(PATIENCE_SECONDS), tail.stderr.read() if tail.stderr else "") == (130, "")
     assert event["name"].startswith("command.")
 
 
@@ -236,7 +236,7 @@ def test_a_device_that_comes_back_gets_what_is_desired_once_also_when_the_hub_wa
     which = f"{SITE}/{METER}"
     at("devices", "add", SITE, METER, "--kind", "water_meter")
     wish = ("twin", "set", which, "valve=closed", "--reason", "frost", "--as", "li")
-    in_thread(lambda: at.said(*wish).code == 0, 30)  # once the hub knows of it
+    in_thread(lambda: at.said(*wish).code == 0)  # once the hub knows of it
     at.installation.kill()
     at.installation.start()
     waiting = at.until("twin", "show", METER)[0]
@@ -299,7 +299,7 @@ def test_metrics_agree_with_the_ledger(at: Burning) -> None:
 
 def test_a_second_hub_in_the_same_directory_is_told_so(at: Burning) -> None:
     command = hub_command("--config", str(at.installation.config), "run")
-    second = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=20, check=False)
+    second = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     assert second.returncode == 2
     assert "already_running" in second.stderr
 
@@ -335,7 +335,7 @@ def test_without_redis_the_hub_is_not_ready_until_it_is_back(at: Burning) -> Non
         assert in_thread(lambda: "redis_unreachable" in unready(at.installation))
     finally:
         at.installation.redis.start()
-    assert in_thread(lambda: at.installation.readiness()[0] == 200, 20)
+    assert in_thread(lambda: at.installation.readiness()[0] == 200)
 
 
 def test_without_its_broker_the_hub_is_blind_until_it_is_back(at: Burning) -> None:
@@ -344,7 +344,7 @@ def test_without_its_broker_the_hub_is_blind_until_it_is_back(at: Burning) -> No
         assert in_thread(lambda: unready(at.installation) == {"session_blind"})
     finally:
         at.installation.broker.start()
-    assert in_thread(lambda: at.installation.readiness()[0] == 200, 20)
+    assert in_thread(lambda: at.installation.readiness()[0] == 200)
 
 
 def test_the_hub_ends_when_asked_and_goes_on_where_it_was(at: Burning) -> None:

@@ -79,7 +79,7 @@ def test_a_dwelling_is_covered_when_its_detector_was_heard_of(at: At) -> None:
         {"dwelling": "d2", "device": "in-d2", "since": 0},
         {"dwelling": "d3", "device": "", "since": 0},
     ]
-    asyncio.run(wait_until(lambda: at.figure("hub_dwellings_covered") == 1, seconds=20))
+    asyncio.run(wait_until(lambda: at.figure("hub_dwellings_covered") == 1))
     assert at.figure("hub_dwellings") == 3
     assert at("coverage", "--within", "0s")[0]["covered"] == 0
     assert at("coverage", "--kind", "water_meter")[0]["covered"] == 0

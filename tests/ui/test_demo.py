@@ -12,8 +12,7 @@ import pytest
 from hub.ui.demo.staging import BrokerChoice
 from tests.machine import needs_mosquitto
 from tests.ui.installation import environment, hub_command
-
-WAIT_SECONDS = 40
+from tests.waiting import PATIENCE_SECONDS
 
 
 def demo(*arguments: str) -> subprocess.Popen[str]:
@@ -42,7 +41,7 @@ def is_alive(pid: int) -> bool:
 @needs_mosquitto
 def test_a_demo_of_three_seconds_adds_up(tmp_path: Path) -> None:
     with demo("--duration", "3", "--dir", str(tmp_path / "demo"), "--broker", BrokerChoice.MOSQUITTO) as process:
-        out, err = process.communicate(timeout=WAIT_SECONDS)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, err) == (0, ""), out
     assert out.splitlines()[-1] == "adds up"
     assert "FAIL" not in out
@@ -55,7 +54,7 @@ def test_a_demo_of_three_seconds_adds_up(tmp_path: Path) -> None:
 
 def test_a_demo_without_mosquitto_says_what_its_broker_is_not(tmp_path: Path) -> None:
     with demo("--duration", "2", "--dir", str(tmp_path), "--broker", BrokerChoice.IOTCORE, "--json") as process:
-        out, err = process.communicate(timeout=WAIT_SECONDS)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, err) == (0, ""), out
     lines = [json.loads(line) for line in out.splitlines()]
     assert "no access control" in lines[0]["note"]
@@ -71,7 +70,7 @@ def test_a_demo_that_is_stopped_closes_its_books_and_leaves_no_child(tmp_path: P
         assert any("applied=" in line and "applied=0" not in line for line in until_it_hears)
         children = descendants(process.pid)
         process.send_signal(number)
-        out, err = process.communicate(timeout=WAIT_SECONDS)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, err) == (0, ""), out
     assert "stopped early" in out
     assert out.splitlines()[-1] == "adds up"
@@ -82,6 +81,6 @@ def test_a_demo_that_is_stopped_closes_its_books_and_leaves_no_child(tmp_path: P
 def test_a_demo_keeps_away_from_a_directory_that_holds_something(tmp_path: Path) -> None:
     (tmp_path / "precious").touch()
     with demo("--dir", str(tmp_path)) as process:
-        _, err = process.communicate(timeout=WAIT_SECONDS)
+        _, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 2
     assert "directory_not_empty" in err

@@ -38,7 +38,7 @@ from tests.ui.at import At
 from tests.ui.conftest import Cli
 from tests.ui.installation import FIRE, NORMAL, SITE, Installation, environment, hub_command
 from tests.ui.office import Office
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = needs_mosquitto
 
@@ -123,7 +123,7 @@ async def drilled(at: At, directory: Path, door_2: Temper) -> tuple[int, dict[st
             if door_2 is Temper.MUTE:
                 await wait_until(lambda: troupe.actors[SITE, "door-2"].taken)
                 at.installation.publish(f"hub/{SITE}/smoke-c/telemetry", FIRE)
-            out, _ = await asyncio.to_thread(drill.communicate, timeout=25)
+            out, _ = await asyncio.to_thread(drill.communicate, timeout=PATIENCE_SECONDS)
         finally:
             drill.kill()
             drill.communicate()

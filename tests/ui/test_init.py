@@ -338,7 +338,7 @@ def test_what_init_made_hears_a_device_by_its_own_secret_and_tells_of_the_fire(i
     publish.single(topic, FIRE, qos=1, hostname="127.0.0.1", port=it.broker.port, client_id="smoke-1", auth=auth)
 
     async def told(*words: str) -> Any:  # noqa: ANN401 -- JSON is anything
-        return await wait_until(lambda: asyncio.to_thread(it.json, *words), seconds=20)
+        return await wait_until(lambda: asyncio.to_thread(it.json, *words))
 
     (point,) = asyncio.run(told("telemetry", "query", "smoke_sensor", "smoke-1"))
     assert point["fields"]["status"] == "alarm"

@@ -18,7 +18,7 @@ from tests.machine import needs_mosquitto
 from tests.ui.at import At
 from tests.ui.conftest import Cli
 from tests.ui.installation import FIRE, NORMAL, SENSOR, SITE, Installation, environment, hub_command
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 TELEMETRY = f"hub/{SITE}/{SENSOR}/telemetry"
 MINE = """
@@ -162,9 +162,9 @@ def test_what_was_recorded_is_replayed_without_the_hub(at: Ruled) -> None:
     command = hub_command("--config", str(at.installation.config), "record", str(file), "--duration", "8s")
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as recorder:
         # Its first tick comes when the subscriptions stand.
-        asyncio.run(wait_until(lambda: file.exists() and has_ticked(file), seconds=20))
+        asyncio.run(wait_until(lambda: file.exists() and has_ticked(file)))
         at.burn()
-        assert recorder.wait(20) == 0
+        assert recorder.wait(PATIENCE_SECONDS) == 0
     assert at.installation.stop() == 0
     assert at("rules", "replay", "--recording", str(file))["same"] == 3
     at.write(one="low", two="high")

@@ -71,7 +71,7 @@ def test_a_hub_that_is_well_tells_what_it_did_and_one_without_redis_what_to_do(c
     assert "loop stood still" in at.said("status").out
 
     own.redis.kill()
-    asyncio.run(wait_until(lambda: b"redis_unreachable" in own.page("/readyz")[1], seconds=20))
+    asyncio.run(wait_until(lambda: b"redis_unreachable" in own.page("/readyz")[1]))
     said = at.said("status")
     assert said.code == 1
     assert ADVICE["redis_unreachable"].now.zh in said.out

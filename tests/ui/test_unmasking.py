@@ -25,7 +25,7 @@ from tests.ui.conftest import Cli
 from tests.ui.every_command import CALLED, SLOW
 from tests.ui.gatehouse import CARD, LANE, PERSON, PLATE, Gatehouse, opened, seen
 from tests.ui.installation import GATE, Installation, environment, hub_command
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 WHY = ("--unmask", "--reason", "ticket 9")
 
@@ -158,9 +158,9 @@ def followed(at: Gatehouse, *words: str) -> str:
             at.swipe(granted=True)
             return tail.stdout.readline() if tail.stdout else ""
 
-        found = asyncio.run(wait_until(lambda: asyncio.to_thread(line), seconds=20))
+        found = asyncio.run(wait_until(lambda: asyncio.to_thread(line)))
         tail.send_signal(signal.SIGINT)
-        tail.wait(10)
+        tail.wait(PATIENCE_SECONDS)
     return str(found)
 
 

@@ -71,7 +71,7 @@ def test_a_device_that_nobody_knew_becomes_one_of_a_new_model_with_what_it_had_s
         return cli("--config", str(unfinished.config), *words)
 
     def until(check: Callable[[], Any]) -> Any:  # noqa: ANN401 -- JSON is anything
-        return asyncio.run(wait_until(lambda: asyncio.to_thread(check), seconds=20))
+        return asyncio.run(wait_until(lambda: asyncio.to_thread(check)))
 
     unfinished.publish(f"hub/{SITE}/leak-1/telemetry", bytes.fromhex("07015FD700B50D"))
     begin = ("profiles", "new", "acme/wl7", "--kind", "leak_sensor", "--from", f"pending:{SITE}/leak-1")

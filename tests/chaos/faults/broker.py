@@ -9,17 +9,15 @@ from pathlib import Path
 from tests.chaos.faults.fault import DOWN, STARTING, Copies, Fault, Loss
 from tests.chaos.publisher import CARD, number_of
 from tests.chaos.storm import RATE, BrokerDied, Storm
-from tests.waiting import wait_until
 
 BLIND = frozenset({"session_blind"})
-FILE, SAVE_NS = "mosquitto.db", 50_000_000
 SETTLED_MESSAGES = 15 * RATE
 """Longer than the hub remembers what the broker may send again: a ping every 5 s, answered at least 3 s ago."""
 
 
 async def kill(storm: Storm) -> None:
     """Kill it under a hub that listens, and that had no backlog when it saved last."""
-    await until_saved(storm)
+    await storm.town.mosquitto.until_saved()
     await storm.publisher.until_acked(storm.random.randrange(1, RATE))
     await _kill(storm)
 
@@ -29,7 +27,7 @@ async def kill_behind_backlog(storm: Storm) -> None:
     hub, publisher = storm.town.hub, storm.publisher
     hub.kill()
     await publisher.until_acked(RATE)
-    await until_saved(storm)
+    await storm.town.mosquitto.until_saved()
     hub.start()
     await hub.until_ready()
     storm.copies_allowed |= await _kill(storm)
@@ -39,7 +37,7 @@ async def _kill(storm: Storm) -> set[int]:
     """Kill it until the hub has noticed; return what its last save holds."""
     broker = storm.town.mosquitto
     broker.kill()
-    held = held_in(broker.directory / FILE)
+    held = held_in(broker.file)
     await storm.until_said(*BLIND)
     broker.start()
     return held
@@ -64,7 +62,7 @@ async def hang(storm: Storm) -> None:
 async def kill_without_hub(storm: Storm) -> None:
     """Kill it while the hub is down and it holds the queue."""
     broker, hub = storm.town.mosquitto, storm.town.hub
-    await until_saved(storm)
+    await storm.town.mosquitto.until_saved()
     hub.kill()
     await storm.publisher.until_acked(RATE + storm.random.randrange(RATE))
     broker.kill()
@@ -77,10 +75,10 @@ async def kill_without_hub(storm: Storm) -> None:
 async def forget(storm: Storm) -> None:
     """Kill it and let it begin with an old save: what it held then was acked long ago, and comes again."""
     broker, hub, publisher = storm.town.mosquitto, storm.town.hub, storm.publisher
-    file, old = broker.directory / FILE, broker.directory / "old.db"
+    file, old = broker.file, broker.directory / "old.db"
     hub.pause()
     await publisher.until_acked(RATE // 2)
-    await until_saved(storm)
+    await storm.town.mosquitto.until_saved()
     shutil.copy(file, old)
     storm.copies_allowed |= held_in(old)
     hub.resume()
@@ -93,7 +91,7 @@ async def forget(storm: Storm) -> None:
 
 def note_losses(storm: Storm) -> None:
     """Note of a broker that has just been killed when it saved last: what it took later may be lost, nothing else."""
-    saved_at = (storm.town.mosquitto.directory / FILE).stat().st_mtime_ns
+    saved_at = storm.town.mosquitto.file.stat().st_mtime_ns
     storm.broker_died = BrokerDied(saved_at=saved_at, last=storm.publisher.number)
 
 
@@ -105,13 +103,6 @@ def held_in(file: Path) -> set[int]:
     saved = file.read_bytes()
     points = {number_of(float(value)) for value in re.findall(rb'"co2":([0-9.]+)', saved)}
     return points | {int(number) for number in re.findall(CARD.encode() + rb"([0-9]+)", saved)}
-
-
-async def until_saved(storm: Storm) -> None:
-    """Wait until everything that the broker has taken so far is in its persistence file; a save takes milliseconds."""
-    file = storm.town.mosquitto.directory / FILE
-    since = storm.clock.wall_ns() + SAVE_NS
-    await wait_until(lambda: file.exists() and file.stat().st_mtime_ns > since)
 
 
 ROWS = (

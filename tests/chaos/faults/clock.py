@@ -78,7 +78,7 @@ async def _until_told(storm: Storm, what: str, before: Counter[str]) -> Counter[
         found.append(await _told(storm))
         return found[-1][what] > before[what]
 
-    await wait_until(is_told, seconds=20)
+    await wait_until(is_told)
     return found[-1]
 
 

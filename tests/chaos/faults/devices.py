@@ -24,7 +24,7 @@ async def repeat(storm: Storm) -> None:
     async def is_repeated() -> bool:
         return (await hub.metrics())["hub_messages_deduplicated_total"] > before
 
-    await wait_until(is_repeated, seconds=20)
+    await wait_until(is_repeated)
 
 
 async def disorder(storm: Storm) -> None:
@@ -44,7 +44,7 @@ async def poison(storm: Storm) -> None:
     async def is_counted() -> bool:
         return await _ended_badly(storm) >= before + POISON_TIMES * len(POISONS)
 
-    await wait_until(is_counted, seconds=20)
+    await wait_until(is_counted)
     if (ended := await _ended_badly(storm)) != before + POISON_TIMES * len(POISONS):
         message = f"{ended - before} dead letters and refusals\n{hub.log()[-1_000:]}"
         raise AssertionError(message)

@@ -89,7 +89,7 @@ async def followed_until(storm: Storm, is_over: Callable[[], bool]) -> None:
         await storm.shadow.keep_up()
         return is_over()
 
-    await wait_until(is_over_and_followed, seconds=30)
+    await wait_until(is_over_and_followed)
 
 
 async def limit_files(storm: Storm) -> None:

@@ -86,7 +86,7 @@ async def _register(storm: Storm) -> None:
     async def is_known() -> bool:
         return (await hub.metrics())["hub_registry_revision"] > known
 
-    await wait_until(is_known, seconds=20)
+    await wait_until(is_known)
 
 
 async def _window(storm: Storm) -> Window:
@@ -102,7 +102,7 @@ async def _streamed(storm: Storm, wanted: set[str]) -> dict[str, int]:
         found.update(await storm.town.streamed_at())
         return wanted <= found.keys()
 
-    await wait_until(are_there, seconds=20)
+    await wait_until(are_there)
     return found
 
 

@@ -57,7 +57,7 @@ async def die_at(place: Place, storm: Storm) -> None:
     times = storm.random.randrange(*_TIMES[place.partition("_")[0]])
     async with _LEADS_TO.get(place, nothing)(storm):
         hub.start(f"{place}:{times}")
-        await wait_until(hub.has_died, seconds=30)
+        await wait_until(hub.has_died)
     hub.start()
 
 

@@ -12,8 +12,6 @@ from tests.chaos.storm import RATE, Storm
 from tests.waiting import wait_until
 
 LATENCY_SECONDS = 0.3
-NOTICED_SECONDS = 30
-"""Two pings of 5 s when nothing comes; where only our acks vanish, the broker hangs up after 1.5 keepalives."""
 TIMES = 3
 
 
@@ -48,7 +46,11 @@ async def cut_redis(storm: Storm) -> None:
 
 
 async def swallow(storm: Storm, *, up: bool, down: bool) -> None:
-    """Swallow what is said until both sessions have noticed: their connections never come back to life."""
+    """Swallow what is said until both sessions have noticed: their connections never come back to life.
+
+    That takes two pings of 5 s when nothing comes; where only our acks vanish, the broker hangs up after 1.5 of its
+    keepalives.
+    """
     hub = storm.town.hub
 
     async def have_noticed() -> bool:
@@ -56,7 +58,7 @@ async def swallow(storm: Storm, *, up: bool, down: bool) -> None:
         return all(metrics[f'hub_sessions_blind{{session="{session}"}}'] for session in SessionName)
 
     storm.broker_link.blackhole(up=up, down=down)
-    await wait_until(have_noticed, seconds=NOTICED_SECONDS)
+    await wait_until(have_noticed)
     await storm.until_said(*BLIND)
     storm.broker_link.heal()
 

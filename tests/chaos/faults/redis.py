@@ -120,7 +120,7 @@ async def swallow_exec(storm: Storm) -> None:
     async def is_given_up() -> bool:
         return (await town.hub.metrics())['hub_flushes_failed_total{sink="streams"}'] > before
 
-    await wait_until(is_given_up, seconds=20)
+    await wait_until(is_given_up)
 
 
 GONE = frozenset({"redis_unreachable"})

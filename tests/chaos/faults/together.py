@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from tests.chaos.faults.broker import BLIND, note_losses, until_saved
+from tests.chaos.faults.broker import BLIND, note_losses
 from tests.chaos.faults.disk import (
     FORGETS,
     HELD_UP,
@@ -25,7 +25,7 @@ from tests.chaos.storm import RATE, Storm
 async def lose_power(storm: Storm) -> None:
     """Kill hub and servers in one moment, as when the machine they share is reset; start them again."""
     town = storm.town
-    await until_saved(storm)
+    await town.mosquitto.until_saved()
     await storm.publisher.until_acked(storm.random.randrange(1, RATE))
     await town.influxdb.close()
     running = (town.hub, town.mosquitto, town.valkey, town.influxdb)
@@ -81,7 +81,7 @@ async def start_on_a_full_disk(storm: Storm) -> None:
         town.hub.kill()
         await storm.publisher.until_acked(RATE // 2)
         town.hub.start()
-        await town.hub.until_unready(HELD_UP, seconds=20)
+        await town.hub.until_unready(HELD_UP)
         ballast.unlink()
         await town.hub.until_ready()
 

@@ -14,11 +14,12 @@ from hub.model.values import Severity
 from hub.sinks.backlog import OwedBehind
 from hub.sinks.fence import Fence
 from hub.sinks.ownership import Claim, Ownership
-from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
+from hub.sinks.redis_link import ANSWER_SECONDS, Link, RedisAddress, pairs, rows
 from hub.sinks.stream_readers import read_events
 from hub.sinks.stream_sink import StreamSink
 from hub.sinks.streams import Cursor, cursor_key, decode_cursor
 from hub.sinks.twins import TwinChanges
+from tests.waiting import PATIENCE_SECONDS
 
 PARTITION = "p1"
 JOURNAL = "7b0c9c1e-9a52-4c0e-8a51-5d2f6f7f2b11"
@@ -125,7 +126,7 @@ class MemoryOutbox:
     async def shrunk(self) -> None:
         """Wait for the next confirmation."""
         self._confirmed.clear()
-        await asyncio.wait_for(self._confirmed.wait(), 10)
+        await asyncio.wait_for(self._confirmed.wait(), PATIENCE_SECONDS)
 
 
 class Rig:
@@ -137,7 +138,7 @@ class Rig:
         outbox: OwedBehind,
         *,
         clock: Clock | None = None,
-        answer_seconds: float = 5,
+        answer_seconds: float = ANSWER_SECONDS,
         claim: Claim | None = None,
         alarms: Mapping[str, Sequence[AlarmState]] | None = None,
         confirmed: int = 0,
@@ -146,14 +147,22 @@ class Rig:
         clock = clock or SystemClock()
         self.tails: list[tuple[int, int]] = []
         self.alarms: MutableMapping[str, Sequence[AlarmState]] = dict(alarms or {})
-        self.ownership = Ownership(Link(address, answer_seconds=answer_seconds), clock, claim or claim_of())
+        own = Link(address, answer_seconds=answer_seconds)
+        link = link or Link(address, answer_seconds=answer_seconds)
+        self._links = own, link
+        self.ownership = Ownership(own, clock, claim or claim_of())
         self.fence = Fence(
-            link or Link(address, answer_seconds=answer_seconds),
+            link,
             self.ownership,
             confirmed=confirmed,
             on_tail_lost=lambda expected, found: self.tails.append((expected, found)),
         )
         self.sink = StreamSink(outbox, self.fence, clock, partition=PARTITION, alarms=lambda: self.alarms)
+
+    def waits(self, seconds: float = ANSWER_SECONDS) -> None:
+        """Wait so long for every answer that is asked for from now on."""
+        for link in self._links:
+            link._answer_seconds = seconds  # noqa: SLF001 -- a hub is told once
 
     async def close(self) -> None:
         await self.sink.close()

@@ -99,17 +99,19 @@ async def test_a_change_that_follows_the_whole_is_not_overwritten_by_a_late_copy
     """The whole times out in a paused server, which then finds two copies of it and a change in its buffers."""
     outbox = MemoryOutbox()
     stale = alarm("stale")
-    rig = Rig(valkey.address, outbox, answer_seconds=0.1, alarms={"north": [stale]})
+    rig = Rig(valkey.address, outbox, alarms={"north": [stale]})
     async with rig.running():
         outbox.put(1, work([event(1)]))
         await wait_until(lambda: not outbox.owed)
         await rig.fence.close()
         for record in range(2, 7):
             valkey.pause()
+            rig.waits(0.1)
             outbox.put(record, work(alarms=[AlarmChange("north", stale.rule, stale.key, None)]))
             retries = rig.sink.retries
             await wait_until(lambda retries=retries: rig.sink.retries > retries)  # type: ignore[misc]
             rig.alarms["north"] = []
+            rig.waits()
             valkey.resume()
             await wait_until(lambda: not outbox.owed)
             async with valkey.link() as link:

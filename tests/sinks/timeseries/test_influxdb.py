@@ -17,15 +17,22 @@ from hub.sinks.timeseries.store import Span
 from tests.servers.http_stub import OK, Answer, HttpStub, Manner
 from tests.servers.influxdb import InfluxServer
 from tests.sinks.timeseries.samples import NOON, event, series
+from tests.waiting import PATIENCE_SECONDS
 
-DEADLINE = timedelta(milliseconds=500)
+SOON = timedelta(seconds=1)
 LINES = encode([(series(), NOON + n, {"v": float(n)}) for n in range(64)])
 EVERYTHING = telemetry("smoke_sensor", Span(since=0, until=2 * NOON), {})
 
 
 @pytest.fixture
-async def store(http_stub: HttpStub) -> AsyncIterator[InfluxStore]:
-    async with InfluxStore(url=http_stub.url + "/", token="secret", org="o", bucket="hub", deadline=DEADLINE) as opened:
+def deadline() -> timedelta:
+    """How long an answer may take; a test of a server that hangs has its own."""
+    return timedelta(seconds=PATIENCE_SECONDS)
+
+
+@pytest.fixture
+async def store(http_stub: HttpStub, deadline: timedelta) -> AsyncIterator[InfluxStore]:
+    async with InfluxStore(url=http_stub.url + "/", token="secret", org="o", bucket="hub", deadline=deadline) as opened:
         yield opened
 
 
@@ -55,6 +62,7 @@ async def test_of_two_lines_of_one_point_the_later_one_wins_even_after_a_refusal
     assert list(http_stub.stored.values()) == [b"v=15.0"]
 
 
+@pytest.mark.parametrize("deadline", [SOON], ids=[""])
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
@@ -117,9 +125,9 @@ async def test_the_servers_wish_to_be_left_alone_is_passed_on(
     assert failed.value.retry_after == (None if seconds is None else timedelta(seconds=seconds))
 
 
-async def test_a_server_that_is_not_there_is_unavailable() -> None:
+async def test_a_server_that_is_not_there_is_unavailable(deadline: timedelta) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    async with InfluxStore(url=url, token="", org="", bucket="hub", deadline=DEADLINE) as store:
+    async with InfluxStore(url=url, token="", org="", bucket="hub", deadline=deadline) as store:
         with pytest.raises(UnavailableError, match="store_unreachable"):
             await store.write(LINES)
         with pytest.raises(UnavailableError, match="store_unreachable"):
@@ -128,6 +136,7 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
             await store.query(EVERYTHING)
 
 
+@pytest.mark.parametrize("deadline", [SOON], ids=[""])
 @pytest.mark.parametrize("manner", [Manner.HANGING, Manner.TRUNCATED, Manner.RESET])
 async def test_a_write_that_was_stored_but_not_answered_is_stored_once_after_the_next(
     store: InfluxStore, http_stub: HttpStub, manner: Manner
@@ -232,8 +241,8 @@ async def test_a_server_that_numbers_the_wrong_lines_costs_requests_but_no_line(
 
 
 @pytest.fixture
-async def real(influxdb: InfluxServer) -> AsyncIterator[InfluxStore]:
-    async with InfluxStore(url=influxdb.url, token="", org="", bucket="hub", deadline=timedelta(seconds=5)) as opened:
+async def real(influxdb: InfluxServer, deadline: timedelta) -> AsyncIterator[InfluxStore]:
+    async with InfluxStore(url=influxdb.url, token="", org="", bucket="hub", deadline=deadline) as opened:
         yield opened
 
 
@@ -275,8 +284,8 @@ async def test_nothing_that_a_device_says_makes_a_measurement(real: InfluxStore,
     ]
 
 
-async def test_a_bucket_that_is_missing_is_waited_for(influxdb: InfluxServer) -> None:
-    async with InfluxStore(url=influxdb.url, token="", org="", bucket="none", deadline=DEADLINE) as store:
+async def test_a_bucket_that_is_missing_is_waited_for(influxdb: InfluxServer, deadline: timedelta) -> None:
+    async with InfluxStore(url=influxdb.url, token="", org="", bucket="none", deadline=deadline) as store:
         with pytest.raises(UnavailableError, match="bucket_not_found"):
             await store.write(LINES)
         with pytest.raises(UnavailableError, match="query_failed"):
@@ -286,6 +295,7 @@ async def test_a_bucket_that_is_missing_is_waited_for(influxdb: InfluxServer) ->
 # -------------------------------------------------------------------------------------------------- questions
 
 
+@pytest.mark.parametrize("deadline", [SOON], ids=[""])
 @pytest.mark.parametrize(
     ("answer", "code"),
     [

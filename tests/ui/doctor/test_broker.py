@@ -113,7 +113,7 @@ async def test_what_it_has_thrown_away_is_told(tmp_path: Path) -> None:
             # the first look fills the queue beyond its limit; mosquitto tells of it a second later
             return (await examined("broker", scene(at(tmp_path, server.port))))["broker_dropped"].grade is WEAK
 
-        await wait_until(has_dropped, seconds=20)
+        await wait_until(has_dropped)
     finally:
         server.kill()
 
