@@ -20,7 +20,6 @@ DEVICES, COUNT = 20, 2_000
 
 @needs("mosquitto")
 @needs("influxd")
-@pytest.mark.timeout(120)
 async def test_what_comes_again_after_a_cut_is_not_lost(tmp_path: Path) -> None:
     async with staged(tmp_path / "stage") as stage, Proxy(stage.mosquitto.port).serve() as proxy:
         hub = HubProcess(stage, Traffic(DEVICES), Setup(mqtt_port=proxy.port))

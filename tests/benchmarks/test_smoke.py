@@ -26,7 +26,7 @@ from benchmarks.traffic import EVENT_EVERY, PAYLOAD_BYTES, Traffic
 from tests.house.rooms import HOUSE
 from tests.machine import needs
 
-SECONDS = 150
+SECONDS = 600
 LEAST_RATIO = 2.0
 """So many times cheaper than the tutorial way is the hub at least, even over a tiny flood on a busy machine."""
 WAYS = {TUTORIAL.subject, *([RAW.subject] if has_raw() else [])}
@@ -34,7 +34,7 @@ WAYS = {TUTORIAL.subject, *([RAW.subject] if has_raw() else [])}
 
 @needs("mosquitto")
 @needs("influxd")
-@pytest.mark.timeout(SECONDS + 20)
+@pytest.mark.timeout(SECONDS + 60)
 async def test_a_quick_run_shows_every_row_and_loses_nothing(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     command = (sys.executable, "-m", "benchmarks", "--quick", "--json", str(file))
@@ -97,7 +97,6 @@ async def test_the_city_is_measured_and_tells_what_it_found() -> None:
 
 
 @needs("mosquitto")
-@pytest.mark.timeout(120)
 async def test_two_workers_are_measured_against_one_and_lose_nothing() -> None:
     sizes = ("--devices", "20", "--count", "2000", "--runs", "1", "--no-brokered")
     command = (sys.executable, "-m", "benchmarks.workers", *sizes)

@@ -90,7 +90,6 @@ def test_every_number_is_said_once_and_one_in_a_hundred_is_a_card() -> None:
 
 @needs("mosquitto")
 @needs("influxd")
-@pytest.mark.timeout(120)
 async def test_a_short_soak_with_a_killed_hub_and_a_restarted_broker_holds(tmp_path: Path) -> None:
     said: list[str] = []
     plan = Plan(seconds=12, rate=300, every=4, at=1, faults=("hub killed", "broker restarted"))

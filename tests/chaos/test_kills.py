@@ -24,7 +24,6 @@ async def first_start(town: Town) -> None:
     await town.hub.until_connected()
 
 
-@pytest.mark.timeout(180)
 async def test_three_kills_inside_three_thousand_messages_lose_and_double_nothing(town: Town) -> None:
     await first_start(town)
     for _ in range(3):

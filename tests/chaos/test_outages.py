@@ -50,7 +50,6 @@ async def check_all(town: Town) -> None:
 # -------------------------------------------------------------------------------------------------------------- Redis
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("end", "begin"),
     [(ValkeyServer.stop, ValkeyServer.start), (ValkeyServer.pause, ValkeyServer.resume)],
@@ -73,7 +72,6 @@ async def test_without_redis_acks_and_points_go_on_and_events_follow_once_and_in
     await check_all(town)
 
 
-@pytest.mark.timeout(60)
 async def test_a_hub_that_starts_without_redis_hears_stores_and_delivers_later(town: Town) -> None:
     town.valkey.stop()
     town.hub.start()
@@ -85,7 +83,6 @@ async def test_a_hub_that_starts_without_redis_hears_stores_and_delivers_later(t
     await check_all(town)
 
 
-@pytest.mark.timeout(90)
 @pytest.mark.parametrize("is_claimed", [False, True], ids=["at its first connection", "after a reconnect"])
 async def test_a_redis_that_comes_back_forgetful_gets_nothing_until_it_is_mended(town: Town, is_claimed: bool) -> None:  # noqa: FBT001 -- a parameter
     if not is_claimed:
@@ -108,7 +105,6 @@ async def test_a_redis_that_comes_back_forgetful_gets_nothing_until_it_is_mended
     await check_all(town)
 
 
-@pytest.mark.timeout(60)
 async def test_a_redis_that_is_forgetful_at_the_start_is_refused_before_anything_is_heard(town: Town) -> None:
     town.valkey.stop()
     town.valkey.options["appendonly"] = "no"
@@ -121,7 +117,6 @@ async def test_a_redis_that_is_forgetful_at_the_start_is_refused_before_anything
         assert await link.ask("DBSIZE") == 0
 
 
-@pytest.mark.timeout(60)
 async def test_a_hub_that_is_killed_while_redis_is_down_delivers_after_both_are_back(town: Town) -> None:
     town.hub.start()
     await town.hub.until_connected()
@@ -140,7 +135,6 @@ async def test_a_hub_that_is_killed_while_redis_is_down_delivers_after_both_are_
 # ------------------------------------------------------------------------------------------------------------- broker
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("end", [Mosquitto.stop, Mosquitto.kill], ids=["ended", "killed"])
 async def test_what_a_restarted_broker_sends_again_is_not_judged_twice(
     town: Town, end: Callable[[Mosquitto], None]
@@ -163,7 +157,6 @@ async def test_what_a_restarted_broker_sends_again_is_not_judged_twice(
     await check_all(town)
 
 
-@pytest.mark.timeout(60)
 async def test_what_a_killed_broker_had_saved_as_unacknowledged_is_not_judged_twice(town: Town) -> None:
     """Its last save is up to a second older than the ping it answered: what it sends again was settled already.
 
@@ -183,7 +176,6 @@ async def test_what_a_killed_broker_had_saved_as_unacknowledged_is_not_judged_tw
 # ----------------------------------------------------------------------------------------------------------- the hub
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_hub_that_is_stopped_in_full_traffic_goes_on_where_it_was(town: Town, number: signal.Signals) -> None:
     town.hub.start()
@@ -198,7 +190,6 @@ async def test_a_hub_that_is_stopped_in_full_traffic_goes_on_where_it_was(town: 
     await check_all(town)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_hub_that_is_stopped_while_it_applies_its_journal_again_leaves_at_once_and_loses_nothing(
     town: Town, number: signal.Signals
@@ -218,7 +209,6 @@ async def test_a_hub_that_is_stopped_while_it_applies_its_journal_again_leaves_a
     await check_all(town)
 
 
-@pytest.mark.timeout(60)
 async def test_a_second_hub_on_one_data_directory_is_refused(town: Town) -> None:
     town.hub.start()
     await town.hub.until_ready()
@@ -229,7 +219,6 @@ async def test_a_second_hub_on_one_data_directory_is_refused(town: Town) -> None
     await check_all(town)
 
 
-@pytest.mark.timeout(60)
 async def test_a_second_hub_on_one_partition_of_redis_is_refused_before_it_hears_anything(
     town: Town, tmp_path: Path
 ) -> None:

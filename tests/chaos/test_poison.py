@@ -42,7 +42,6 @@ async def until_heard(town: Town, count: int) -> None:
     await wait_until(is_heard)
 
 
-@pytest.mark.timeout(60)
 async def test_poison_in_front_of_good_messages_passes_them_and_is_kept_with_its_bytes(town: Town) -> None:
     for number, poison in enumerate(POISONS):
         card = orjson.dumps({"part": "door-1", "signals": [{"name": "access.granted", "card": f"card-{number}"}]})
@@ -70,7 +69,6 @@ async def test_poison_in_front_of_good_messages_passes_them_and_is_kept_with_its
     assert sorted(kept) == sorted((one.topic, one.code, len(one.payload), one.payload[:4_096]) for one in dead)
 
 
-@pytest.mark.timeout(60)
 async def test_the_whole_bytes_of_a_dead_letter_can_be_had_back(town: Town) -> None:
     payload = bytes(range(256)) * 512
     await publish(town.mosquitto.port, [payload], topic=f"{ENV}/telemetry")
@@ -80,7 +78,6 @@ async def test_the_whole_bytes_of_a_dead_letter_can_be_had_back(town: Town) -> N
     assert (await town.hub.cli("dead-letters", "show", str(letter["number"]), "--raw")).out == payload
 
 
-@pytest.mark.timeout(60)
 async def test_a_kill_in_the_middle_of_much_poison_loses_no_good_message_and_the_books_still_add_up(town: Town) -> None:
     for poison in POISONS:
         await publish(town.mosquitto.port, [poison.payload] * 20, topic=poison.topic)

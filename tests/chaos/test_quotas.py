@@ -60,7 +60,6 @@ async def _listed(town: Town) -> set[str]:
     return {each["device"] for each in json.loads(done.stdout)}
 
 
-@pytest.mark.timeout(120)
 async def test_a_flood_costs_its_device_points_and_nobody_else_anything_also_when_the_hub_is_killed_in_it(
     town: Town,
 ) -> None:

@@ -133,7 +133,6 @@ async def until_listening(valley: Valley, topic: str) -> None:
     await wait_until(is_heard)
 
 
-@pytest.mark.timeout(90)
 async def test_a_lorawan_fire_is_stored_and_told_though_it_was_sent_while_the_hub_was_killed(valley: Valley) -> None:
     await start(valley)
     await until_listening(valley, UPLINK)
@@ -148,7 +147,6 @@ async def test_a_lorawan_fire_is_stored_and_told_though_it_was_sent_while_the_hu
     assert [(event.name, event.device) for event in await valley.events("fire")] == [("fire.smoke_alarm", "smoke")]
 
 
-@pytest.mark.timeout(90)
 async def test_a_zigbee_device_is_understood_by_what_its_bridge_says_of_it_and_so_it_is_after_a_restart(
     valley: Valley,
 ) -> None:
@@ -169,7 +167,6 @@ async def test_a_zigbee_device_is_understood_by_what_its_bridge_says_of_it_and_s
     await wait_until(lambda: tells(77))
 
 
-@pytest.mark.timeout(90)
 async def test_a_door_behind_uhppoted_is_asked_in_its_words_and_its_reply_ends_the_command(valley: Valley) -> None:
     await start(valley)
     await until_listening(valley, "uhppoted/gateway/events")
@@ -191,7 +188,6 @@ async def test_a_door_behind_uhppoted_is_asked_in_its_words_and_its_reply_ends_t
     assert (event.name, event.data["id"]) == ("command.executed", orjson.loads(said.out)["id"])
 
 
-@pytest.mark.timeout(90)
 async def test_a_valve_behind_lorawan_is_closed_after_the_next_uplink_and_the_one_after_it_shows_it(
     valley: Valley,
 ) -> None:

@@ -39,7 +39,6 @@ async def last_revision(town: Town) -> Revision:
         return [record.body async for record in journal.read(0) if isinstance(record.body, Revision)][-1]
 
 
-@pytest.mark.timeout(90)
 async def test_documents_of_another_version_are_replaced_and_the_journal_tells_of_it(town: Town) -> None:
     town.hub.start()
     await town.hub.until_ready()

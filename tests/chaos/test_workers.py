@@ -73,7 +73,6 @@ async def check_that_one_came_back_and_the_other_never_went(west: Town, east: To
     assert metrics["hub_workers_restarted_total"] == 1
 
 
-@pytest.mark.timeout(120)
 async def test_a_worker_that_is_killed_comes_back_with_nothing_lost_while_the_other_goes_on(
     west: Town, east: Town
 ) -> None:
@@ -98,7 +97,6 @@ async def test_a_worker_that_is_killed_comes_back_with_nothing_lost_while_the_ot
     assert (sites_heard(west), sites_heard(east)) == ({"s1"}, {"s2"})
 
 
-@pytest.mark.timeout(120)
 async def test_a_worker_that_hangs_is_killed_and_comes_back_with_nothing_lost_while_the_other_goes_on(
     west: Town, east: Town
 ) -> None:
@@ -121,7 +119,6 @@ async def test_a_worker_that_hangs_is_killed_and_comes_back_with_nothing_lost_wh
     await east.check_once()
 
 
-@pytest.mark.timeout(120)
 async def test_workers_whose_supervisor_is_killed_end_by_themselves(west: Town) -> None:
     west.hub.start()
     await west.hub.until_ready()
@@ -131,7 +128,6 @@ async def test_workers_whose_supervisor_is_killed_end_by_themselves(west: Town) 
     assert len(pids) == 2
 
 
-@pytest.mark.timeout(120)
 async def test_a_site_that_comes_later_is_heard_by_its_partition_alone_and_nobody_reconnects(
     west: Town, east: Town
 ) -> None:
@@ -154,7 +150,6 @@ async def test_a_site_that_comes_later_is_heard_by_its_partition_alone_and_nobod
     assert (sites_heard(west), sites_heard(east)) == ({"s1"}, {"s2"})
 
 
-@pytest.mark.timeout(120)
 async def test_commands_find_the_partition_of_a_site_or_ask_which_one_is_meant(west: Town, east: Town) -> None:
     await east.register()
     hub = west.hub

@@ -15,8 +15,6 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-import pytest
-
 from hub.citywide.keeping import read_standing
 from hub.config.settings import Settings
 from hub.sinks.redis_link import Link
@@ -73,7 +71,6 @@ city.http.port = {settings.city.http.port}
         await wait_until(lambda: self.page("/readyz")[0] == HTTPStatus.OK)
 
 
-@pytest.mark.timeout(180)
 async def test_a_city_that_is_killed_anywhere_tells_each_event_once(tmp_path: Path, valkey: ValkeyServer) -> None:
     settings = settings_of(tmp_path / "data", valkey.url)
     await register(settings)

@@ -107,7 +107,6 @@ def test_any_bytes_on_any_topic_end_in_exactly_one_term_of_the_ledger(batches: l
     assert ledger.dead_letter_codes.get("internal_error", 0) == 0
 
 
-@pytest.mark.timeout(240)  # 10 s of CPU; 60 s where others use the machine
 @given(st.lists(MESSAGES, max_size=4))
 def test_the_same_journal_replayed_twice_gives_byte_identical_effects(batches: list[list[Publish]]) -> None:
     desk = Desk(WANTED)
@@ -120,7 +119,6 @@ def test_the_same_journal_replayed_twice_gives_byte_identical_effects(batches: l
     assert encoded(again.effects) == encoded(desk.effects)
 
 
-@pytest.mark.timeout(240)  # 10 s of CPU; 60 s where others use the machine
 @given(st.lists(MESSAGES, min_size=2, max_size=5), st.data())
 def test_a_restart_anywhere_changes_nothing(batches: list[list[Publish]], data: st.DataObject) -> None:
     straight, broken = Desk(WANTED), Desk(WANTED)

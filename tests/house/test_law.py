@@ -14,6 +14,7 @@ import pytest
 
 from hub.config.settings import packaged
 from tests.house.rooms import HOUSE, modules
+from tests.waiting import PATIENCE_SECONDS
 
 PROJECT: dict[str, Any] = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))
 TOOL = PROJECT["tool"]
@@ -119,7 +120,7 @@ def test_types_are_strict() -> None:
 def test_a_warning_fails_a_test_and_so_does_a_hang() -> None:
     options = TOOL["pytest"]["ini_options"]
     assert options["filterwarnings"][0] == "error"
-    assert options["timeout"] == 60
+    assert options["timeout"] == 5 * PATIENCE_SECONDS  # what never came is said before it is a hang
     assert options["asyncio_mode"] == "auto"
 
 

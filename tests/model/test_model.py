@@ -189,7 +189,7 @@ def _quiet() -> Iterator[None]:
 
 
 LONG = int(os.environ.get("HUB_MODEL_EXAMPLES", "0"))  # noqa: TID251 -- how long a run is, says who starts it
-pytestmark = pytest.mark.timeout(0 if LONG else 600)
+pytestmark = pytest.mark.timeout(0 if LONG else 1_800)
 TestHub = Hub.TestCase
 TestHub.settings = settings(
     max_examples=LONG or 80,

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from aiohttp import ClientSession
 
 from hub.outward.standing import read_counts
@@ -46,7 +45,6 @@ def _is_first(config: Path) -> bool:
     return not (config.parent / "data" / FOLDER / "it").exists()
 
 
-@pytest.mark.timeout(120)
 async def test_a_forwarder_that_is_killed_between_answers_sends_each_event_in_order(
     tmp_path: Path, valkey: ValkeyServer, http_stub: HttpStub
 ) -> None:

@@ -175,9 +175,9 @@ def test_what_a_hub_may_read_is_what_its_sessions_ask_for() -> None:
 # ------------------------------------------------------------------------------------------------------ a running one
 
 
-@pytest.mark.parametrize("topic_class", ["telemetry", "signal", "response", "availability"])
-async def test_a_device_may_publish_its_own_topics(kept: KeptBroker, topic_class: str) -> None:
-    assert await kept.heard("s1/gate-1", f"hub/s1/gate-1/{topic_class}")
+async def test_a_device_may_publish_its_own_topics(kept: KeptBroker) -> None:
+    own = [f"hub/s1/gate-1/{topic_class}" for topic_class in ("telemetry", "signal", "response", "availability")]
+    assert [topic for topic in own if await kept.heard("s1/gate-1", topic)] == own
 
 
 async def test_a_gateway_publishes_for_each_device_that_it_carries(kept: KeptBroker) -> None:

@@ -180,7 +180,6 @@ async def test_of_two_writers_at_once_the_second_sees_what_the_first_wrote(url: 
 
 
 @needs_mosquitto
-@pytest.mark.timeout(90)
 async def test_a_hub_works_with_its_registry_on_a_server(
     tmp_path: Path, postgres: PostgresServer, mosquitto: Mosquitto, valkey: ValkeyServer
 ) -> None:

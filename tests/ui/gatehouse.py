@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import orjson
-import pytest
 
 from hub.clock import SystemClock
-from hub.ui.cli.main import main
 from tests.ui.at import At
 from tests.ui.installation import GATE, SENSOR, SITE, Installation
 
@@ -56,9 +54,7 @@ def opened(it: Installation) -> Installation:
         ("codes", "link", DRIVER, f"plate:{PLATE}"),
         ("params", "set", "plate-watched", f"wanted={PLATE}", "--site", SITE),
     ):
-        with pytest.raises(SystemExit) as left:
-            main(("--config", str(it.config), *words))
-        assert left.value.code == 0, words
+        it.does(*words)
     return it
 
 

@@ -15,15 +15,21 @@ from typing import Any, Self
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+import pytest
+import structlog
 from paho.mqtt import publish
 
 from hub.services.child import free_port
+from hub.ui.cli.main import main
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 SITE, SENSOR, GATE = "willow", "smoke-1", "gate-1"
 FIRE, NORMAL, BROKEN = bytes.fromhex("221164321F18"), bytes.fromhex("2217641E1A2B"), bytes.fromhex("221164321F19")
+
+ATTENTIVE = "import hub.app; hub.app.REGISTRY_TICKS = 5; from hub.ui.cli.main import main; main()"
+"""A hub that looks into the registry once a second, and not once in five: tests wait for that again and again."""
 
 
 def hub_command(*arguments: str) -> list[str]:
@@ -55,7 +61,7 @@ class HubRun:
     def start(self) -> None:
         """Start `hub run` and wait until it is ready."""
         with (self.directory / "hub.log").open("ab") as log:
-            command = hub_command("--config", str(self.config), "run")
+            command = [sys.executable, "-c", ATTENTIVE, "--config", str(self.config), "run"]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
         asyncio.run(wait_until(lambda: self.readiness()[0] == HTTPStatus.OK))
 
@@ -109,7 +115,7 @@ checkpoint.every = "1s"
             ("devices", "add", SITE, SENSOR, "--kind", "smoke_sensor", "--profile", "milesight/gs524n"),
             ("devices", "add", SITE, GATE, "--kind", "access_controller", "--profile", "hikvision/access"),
         ):
-            subprocess.run(hub_command("--config", str(self.config), *words), env=environment(), check=True)
+            self.does(*words)
         self.start()
 
     def __enter__(self) -> Self:
@@ -128,6 +134,13 @@ checkpoint.every = "1s"
         self.kill()
         self.redis.kill()
         self.broker.kill()
+
+    def does(self, *words: str) -> None:
+        """Run a command of the hub, here: a process of its own would take a second."""
+        with pytest.raises(SystemExit) as left:
+            main(("--config", str(self.config), *words))
+        structlog.reset_defaults()
+        assert left.value.code == 0, words
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Publish as a device does; returns after the PUBACK."""

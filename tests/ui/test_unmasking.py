@@ -29,7 +29,7 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 
 WHY = ("--unmask", "--reason", "ticket 9")
 
-pytestmark = [needs_mosquitto, pytest.mark.timeout(180)]  # the first test waits for all that is planted
+pytestmark = needs_mosquitto
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ from hub.config.settings import packaged
 from hub.yaml_documents import load_tree
 from tests.house.rooms import HOUSE, modules
 from tests.ui.installation import environment
+from tests.waiting import PATIENCE_SECONDS
 
-WAIT_SECONDS = 50
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -59,7 +59,7 @@ def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
             capture_output=True,
             text=True,
             check=False,
-            timeout=WAIT_SECONDS,
+            timeout=PATIENCE_SECONDS,
         )
 
     return it
@@ -93,7 +93,7 @@ def test_nothing_of_it_is_read_from_the_tree(run: Run) -> None:
 
 
 def test_the_demo_adds_up_there(run: Run) -> None:
-    done = run("hub", "demo", "--duration", "10")
+    done = run("hub", "demo", "--duration", "3")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert done.stdout.splitlines()[-1] == "adds up"
 

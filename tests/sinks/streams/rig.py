@@ -201,6 +201,16 @@ async def whole_database(link: Link) -> dict[bytes, bytes]:
     return {key: value for key, value in found.items() if isinstance(value, bytes)}
 
 
+async def has(link: Link, stream: str, entries: int) -> bool:
+    """Return whether there is such a stream with so many entries."""
+    return await link.ask("TYPE", stream) == b"stream" and await link.ask("XLEN", stream) == entries
+
+
+async def is_there(link: Link, key: str) -> bool:
+    """Return whether there is such a key."""
+    return bool(await link.ask("EXISTS", key))
+
+
 class MemoryTwins:
     """A :class:`hub.sinks.twins.Twins` that a test changes row by row."""
 
