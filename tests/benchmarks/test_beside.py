@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tomllib
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -22,19 +23,23 @@ from tests.machine import needs
 from tests.servers.influxdb import InfluxServer
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
+from tests.waiting import PATIENCE_SECONDS
 
-PLAN = Plan(rate=300, seconds=3, at=0.5, killed=1.0, calm=1.0, patience=3.0, devices=20)
+PLAN = Plan(rate=300, seconds=3, at=0.5, killed=1.0, calm=1.0, devices=20)
 HUB, TUTORIAL = (next(way for way in WAYS if way.name == name) for name in ("hub", "tutorial"))
 OUTCOME = Outcome(pubacked=1_000, unanswered=0, lost=17, doubled=3, behind_seconds=1.25)
 
 
 @needs("mosquitto")
 @needs("influxd")
-@pytest.mark.parametrize(("way", "loses"), [(HUB, False), (TUTORIAL, True)], ids=("hub", "tutorial"))
+@pytest.mark.parametrize(
+    ("way", "loses", "patience"), [(HUB, False, PATIENCE_SECONDS), (TUTORIAL, True, 3)], ids=("hub", "tutorial")
+)
 async def test_who_is_killed_with_messages_in_hand_loses_them_if_it_had_acknowledged_them(
-    way: Way, tmp_path: Path, *, loses: bool
+    way: Way, tmp_path: Path, patience: float, *, loses: bool
 ) -> None:
-    found = await trial(way.put, FAULTS["killed while InfluxDB is away"], PLAN, tmp_path)
+    plan = replace(PLAN, patience=patience)  # how long is waited for what seems lost
+    found = await trial(way.put, FAULTS["killed while InfluxDB is away"], plan, tmp_path)
     assert found.pubacked == PLAN.rate * PLAN.seconds
     assert (found.lost > 0) is loses, found
     assert found.lost < found.pubacked

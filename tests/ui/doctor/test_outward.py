@@ -76,11 +76,11 @@ async def test_who_should_work_and_does_not_is_told(tmp_path: Path) -> None:
 async def test_webhooks_that_nobody_answers_at_are_told_without_their_secrets(
     tmp_path: Path, http_stub: HttpStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.ui.doctor.outward.SECONDS", 0.5)
     good = settings_of(tmp_path, forward={"city": {"webhook": http_stub.url}})
     found = (await examined("deliveries", scene(good)))["receivers_reachable"]
     assert found.grade is GOOD
     assert http_stub.requests == []
+    monkeypatch.setattr("hub.ui.doctor.outward.SECONDS", 0.5)  # who does not answer does not then either
     urls = ("http://u:hush@127.0.0.1:9/hush", http_stub.url.replace("http", "https"), "https://nowhere.invalid/hush")
     away = settings_of(tmp_path, forward={f"r{number}": {"webhook": url} for number, url in enumerate(urls)})
     found = (await examined("deliveries", scene(away)))["receivers_reachable"]
