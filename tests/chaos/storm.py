@@ -160,7 +160,7 @@ class Storm:
     async def _recovered(self, since: int) -> float:
         """Return the seconds until a point and an event of messages published after ``since`` are where they belong.
 
-        The time in which processes of ours waited for a processor is not the hub's: it is taken off.
+        The time in which the hub, a server or we ourselves waited for a processor is not the hub's: it is taken off.
         """
         began, waited = self.clock.monotonic_ns(), self.watch.waits()
 
@@ -169,7 +169,7 @@ class Storm:
             return point > since and await self._newest_card() > since
 
         await wait_until(is_through)
-        return max(0, self.clock.monotonic_ns() - began - self.watch.starved_since(waited)) / 1e9
+        return max(0, self.clock.monotonic_ns() - began - self.watch.starved_since(waited, *waited)) / 1e9
 
     async def _newest_points(self) -> list[list[object]]:
         return await self.town.influxdb.ask("SELECT co2 FROM environment_sensor WHERE time > now() - 20s")

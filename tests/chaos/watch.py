@@ -19,7 +19,7 @@ from tests.chaos.influx_town import InfluxTown
 from tests.waiting import wait_until
 
 Waits = Mapping[str, tuple[int, int]]
-HUB, US = "hub", "us"
+HUB, US, BROKER = "hub", "us", "mosquitto"
 LOOK_SECONDS, METRICS_EVERY = 0.05, 10
 FEW_REFUSALS = 3
 """So many looks at the figures may meet a hub that was killed in that moment."""
@@ -27,6 +27,8 @@ STARVED_NS = 300_000_000
 """Who waited for a processor for so long of the second in which it should have answered is not down."""
 OF_TIME = {"ownership_unconfirmed": "valkey", "streams_behind": "valkey", "timeseries_behind": "influxdb"}
 """What is said when something has lasted for ``PATIENCE_SECONDS``, and of which server."""
+WHO = (HUB, BROKER, *dict.fromkeys(OF_TIME.values()))
+"""Whom a message passes through, beside us."""
 
 
 def resident_bytes(process: int) -> int:
@@ -115,7 +117,9 @@ class Watch:
 
     def waits(self) -> Waits:
         """Return the process of the hub, of its servers and our own, and how long each waited for a processor."""
-        processes = {name: getattr(self._town, name).pid for name in (HUB, *OF_TIME.values())} | {US: os.getpid()}
+        processes = {name: getattr(self._town, name).pid for name in (HUB, BROKER, *OF_TIME.values())} | {
+            US: os.getpid()
+        }
         return {name: (process, starved_ns(process)) for name, process in processes.items()}
 
     def starved_since(self, before: Waits, *names: str) -> int:
