@@ -31,15 +31,17 @@ settings.register_profile("here", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")  # noqa: TID251 -- the runner says where it runs
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests whose fixtures start a server that this machine may not have; let the most patient files begin.
+SLOW_ROOMS = ("chaos", "model", "benchmarks", "ui")
+"""They begin: files run two at a time, and a long one that began last would run alone at the end."""
 
-    Two files run side by side: a long one that began last would run alone at the end.
-    """
-    patience: dict[Path, float] = {}
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests whose fixtures start a server that this machine may not have; let the slow rooms begin."""
     for item in items:
         for fixture in SERVERS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(needs(SERVERS[fixture]))
-        marker = item.get_closest_marker("timeout")
-        patience[item.path] = max(patience.get(item.path, 0), marker.args[0] if marker else 0)
-    items.sort(key=lambda item: -patience[item.path])
+    items.sort(key=lambda item: (*SLOW_ROOMS, _room(item)).index(_room(item)))
+
+
+def _room(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
