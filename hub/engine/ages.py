@@ -18,9 +18,9 @@ HOUR_NS = 3_600_000_000_000
 SECOND_NS = 1_000_000_000
 IDENTITIES = 64
 MILLION = 1_000_000
-NO_AGES = (1, 0, 0)
 NONE_NS = -(2**63)
 """Less than the least age of any message."""
+NO_AGES = (1, NONE_NS, 0)
 
 LIVE, LATE, BACKFILL = Timeliness.LIVE, Timeliness.LATE, Timeliness.BACKFILL
 _RANKS = {LIVE: 0, LATE: 1, BACKFILL: 2}

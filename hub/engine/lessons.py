@@ -43,12 +43,17 @@ def judged_together(device: Device, differences: Sequence[int], blind_since: int
 
 
 def is_lesson(device: Device, difference: int, awake: int) -> bool:
-    """Return whether a message is one of the first of ``device``, which are live whatever their age."""
-    return device.state.taught < LESSONS and awake < NEVER_AWAKE and difference >= -AHEAD_NS
+    """Return whether a message that teaches is live all the same.
+
+    It is one of the first of ``device``, or took no longer than is usual: less than any before, or in a new hour. Of a
+    hundred messages that is one in twenty.
+    """
+    is_live = device.state.taught < LESSONS or difference <= device.most_age
+    return is_live and awake < NEVER_AWAKE and difference >= -AHEAD_NS
 
 
 def teach(device: Device, difference: int) -> None:
-    """Take a lesson; one that says nothing new of the clock only counts, which is most of them."""
+    """Take a lesson; one of the first that says nothing new of the clock only counts, which is most of them."""
     known = device.state
     is_last = known.taught + 1 >= LESSONS
     if is_last or difference < device.least_age or known.heard_awake >= device.ages_end:

@@ -7,7 +7,7 @@ from zlib import crc32
 import msgspec
 from msgspec.structs import asdict
 
-from hub.engine.ages import LESSONS, MILLION, first_time
+from hub.engine.ages import MILLION, first_time
 from hub.engine.device import Device, Part, hold
 from hub.engine.known import DeviceState
 from hub.engine.lessons import NEVER_AWAKE, is_lesson, teach
@@ -114,8 +114,10 @@ class UsualReadings(Readings):
         known, seq, at, awake = device.state, reading.seq, self._at, self._awake + self._index
         self._hear_usual(known, seq, awake)
         measured, identity = reading.measured_at, reading.identity
-        if measured is not None and known.taught < LESSONS:
+        if measured is not None and not _is_of_usual_age(device, at - measured, awake):
             teach(device, at - measured)
+            if reading.values and not device.parts:  # seldom enough to ask whether a shape fits what stayed the same
+                device.shape = device.outfit.shape((*reading.values,))
         if measured is None:
             time = at - at % MILLION + self._readings_taken % MILLION
         elif identity is None:

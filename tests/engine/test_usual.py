@@ -111,6 +111,8 @@ HOT = {**USUAL, "values": {"temperature": 45.0, "humidity": 55.0}}
 @example(words=[*[USUAL] * 12, HOT, HOT, USUAL, *[USUAL] * 8])
 @example(words=[*[USUAL] * 12, {**USUAL, "age": 0.1}, USUAL, {**USUAL, "age": 90}, USUAL])
 @example(words=[*[USUAL] * 12, {**USUAL, "upset": "save"}, USUAL])
+@example(words=[*[USUAL] * 12, {**USUAL, "age": 0.1}, {**USUAL, "age": 60.05}, {**USUAL, "age": 60.15}, USUAL])
+@example(words=[*[USUAL] * 12, {**USUAL, "after": 3_600}, *[{**USUAL, "after": 3_600, "age": 60.15}] * 26, USUAL])
 @example(words=[{**USUAL, "age": None, "device": "sparing"}] * 4)
 @example(words=[*[TIMELESS] * 3, {**TIMELESS, "retain": True}, TIMELESS])
 @example(words=[*[TIMELESS] * 3, {**TIMELESS, "upset": "blind"}, TIMELESS])
@@ -235,7 +237,17 @@ def test_a_shape_is_left_when_other_names_come_and_taken_up_when_they_stay(conte
     other = {**USUAL, "values": {"temperature": 21.0}}
     hour = {**USUAL, "after": 3_600}
     taken = ways([*[USUAL] * 12, other, USUAL, USUAL, hour, USUAL], content)
-    assert taken[-6:] == ["shaped", "readings", "readings", "usual", "readings", "shaped"]
+    assert taken[-6:] == ["shaped", "readings", "readings", "usual", "usual", "shaped"]
+
+
+@pytest.mark.parametrize(("who", "way"), [("env-1", "shaped"), ("sparing", "usual")])
+def test_a_word_that_came_sooner_than_any_before_goes_the_short_way(
+    content: dict[str, bytes], who: str, way: str
+) -> None:
+    sooner = [{**USUAL, "device": who, "age": 0.19 - number / 100} for number in range(5)]
+    late = {**USUAL, "device": who, "age": 90}
+    taken = ways([*[{**USUAL, "device": who}] * 12, *sooner, late, sooner[-1]], content)
+    assert taken[-7:] == [way] * 5 + ["readings", way]
 
 
 def test_a_device_that_speaks_for_its_parts_is_not_tried_by_a_shape(content: dict[str, bytes]) -> None:
