@@ -24,6 +24,10 @@ def newest(kept: Kept) -> tuple[int, int]:
 
 def learn(kept: Kept, hour: int, difference: int) -> tuple[Kept, int]:
     """Return what is kept once ``difference`` was seen in ``hour``, and the clock's error by it."""
+    if len(kept) == _END.size and isinstance(kept, bytes):  # of a device's first hours, and whenever one is the least
+        least, hours, last = _END.unpack(kept)
+        if last == hour and difference <= least:
+            return _END.pack(difference, hours, hour), difference
     steps = _steps(kept)
     _push(steps, difference, 1 if not kept or newest(kept)[0] != hour else 0)
     return b"".join([*(_STEP.pack(*step) for step in steps), _HOUR.pack(hour)]), steps[0][0]
