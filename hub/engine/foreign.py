@@ -174,7 +174,7 @@ class ForeignEar(UsualReadings):
         device.state.availability = text
         for name in device.state.by_part():
             part = device.part(name)
-            if part.showing != self._showing:
+            if part.showing < self._showing:
                 self._show(part)
 
     def _take_network(self, source: str, envelope: Envelope) -> None:

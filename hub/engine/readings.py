@@ -239,12 +239,11 @@ class Readings:
             part.woken = NOBODY if is_odd else woken  # what is told each time is not usual, nor what is counted
             is_shaped = is_as_before and not is_odd and measured is not None and not device.parts
             device.shape = device.outfit.shape(tuple(reading.values)) if is_shaped else None
-        if part.showing != self._showing:
+        if part.showing < self._showing:
             self._show(part)
         return says_something
 
     def _show(self, part: Part) -> None:
         """Note that the twin of ``part`` has changed."""
         part.showing = self._showing
-        if not part.device.is_double:
-            self._changed.append(part)
+        self._changed.append(part)
