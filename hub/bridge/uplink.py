@@ -120,11 +120,10 @@ class Inbox:
         deliveries: list[Delivery] = []
         messages, size = TAKE_MESSAGES, TAKE_BYTES
         for lane in self._lanes.values():
-            taken = _pull(lane, messages, size)
-            messages -= sum(_weight(delivery)[0] for delivery in taken)
-            size -= sum(_weight(delivery)[1] for delivery in taken)
-            deliveries += joined(taken)
-            self._relieve(lane)
+            if lane.waiting:
+                taken, messages, size = _pull(lane, messages, size)
+                deliveries += joined(taken)
+                self._relieve(lane)
         self._look()
         return Taken(notes, deliveries)
 
@@ -158,19 +157,18 @@ def joined(deliveries: Iterable[Delivery]) -> list[Delivery]:
     return [_join(group) for group in groups]
 
 
-def _pull(lane: _Lane, messages: int, size: int) -> list[Delivery]:
-    """Take whole Deliveries off a lane while they fit, at least one."""
+def _pull(lane: _Lane, messages: int, size: int) -> tuple[list[Delivery], int, int]:
+    """Take whole Deliveries off a lane while they fit, at least one; return also what room is left."""
     taken: list[Delivery] = []
     while lane.waiting:
         more_messages, more_bytes = _weight(lane.waiting[0])
-        messages -= more_messages
-        size -= more_bytes
-        if taken and (messages < 0 or size < 0):
+        if taken and (more_messages > messages or more_bytes > size):
             break
         taken.append(lane.waiting.popleft())
+        messages, size = messages - more_messages, size - more_bytes
         lane.messages -= more_messages
         lane.packet_bytes -= more_bytes
-    return taken
+    return taken, messages, size
 
 
 def _weight(delivery: Delivery) -> tuple[int, int]:

@@ -92,9 +92,10 @@ class Core:
         if self.state.clock.blind_since is not None:
             return
         changed = self.modes.take_unjudged()
-        if changed or has_moved:
-            self._doubles.settle(moment)
-            self._alarms.come_true(moment)
+        if not (changed or has_moved):
+            return
+        self._doubles.settle(moment)
+        self._alarms.come_true(moment)
         places = {key: place for one in changed for key, place in self.content.seeing(one.key).items()}
         for key in sorted(places):
             self._judge.tried(places[key], moment)
