@@ -51,6 +51,7 @@ def main(  # noqa: PLR0913 -- its options
     rate: int = 1_000,
     flood: Annotated[int, typer.Option(help="So many messages as fast as the broker takes them, and no rate.")] = 0,
     mixed: Annotated[bool, typer.Option("--mixed", help="Of the mixture, judged by the shipped rules.")] = False,
+    devices: Annotated[int, typer.Option(help="Each has spoken before.")] = FULL.devices,
     seconds: int = 10,
     rounds: int = 3,
     json: bool = False,
@@ -60,7 +61,7 @@ def main(  # noqa: PLR0913 -- its options
     console = Console(stderr=json)
     with Progress(console=console, transient=True) as progress, tempfile.TemporaryDirectory() as directory:
         bar = progress.add_task("flooded" if flood else f"{rate} a second", total=rounds * len(paths))
-        plan = _Plan(rate=rate, flood=flood, mixed=mixed, seconds=seconds, rounds=rounds)
+        plan = _Plan(rate=rate, flood=flood, mixed=mixed, devices=devices, seconds=seconds, rounds=rounds)
         hubs = asyncio.run(_turns(Path(directory), paths, plan, lambda: progress.advance(bar)))
     if json:
         typer.echo(msgspec.json.encode(hubs))
@@ -73,6 +74,7 @@ class _Plan:
     rate: int
     flood: int
     mixed: bool
+    devices: int
     seconds: int
     rounds: int
 
@@ -83,7 +85,7 @@ async def _turns(directory: Path, paths: Mapping[str, Path], plan: _Plan, advanc
         turns: list[tuple[Hub, Load]] = []
         for name, path in paths.items():
             (directory / name).mkdir()
-            load = await stack.enter_async_context(_loaded(directory / name, path, mixed=plan.mixed))
+            load = await stack.enter_async_context(_loaded(directory / name, path, plan))
             hubs.append(Hub(name=name))
             turns.append((hubs[-1], load))
         for number in range(plan.rounds):
@@ -96,9 +98,10 @@ async def _turns(directory: Path, paths: Mapping[str, Path], plan: _Plan, advanc
     return hubs
 
 
-def _loaded(directory: Path, checkout: Path, *, mixed: bool) -> AbstractAsyncContextManager[Load]:
-    if not mixed:
-        return loaded(directory, Setup(checkout=checkout), FULL.devices, warm_up=FULL.warm_up)
+def _loaded(directory: Path, checkout: Path, plan: _Plan) -> AbstractAsyncContextManager[Load]:
+    if not plan.mixed:
+        warm_up = max(FULL.warm_up, plan.devices)
+        return loaded(directory, Setup(checkout=checkout), plan.devices, warm_up=warm_up)
     speech, setup = Mixture(SITE, FULL.mixture_devices), replace(MIXED, checkout=checkout)
     return loaded(directory, setup, FULL.mixture_devices, warm_up=FULL.warm_up, speech=speech)
 
