@@ -47,9 +47,10 @@ class Chooser:
 
     def __init__(
         self, rules: Sequence[CompiledRule], names: tuple[str, ...], standing: tuple[str, ...],
-        restings: dict[Rested, Rested],
+        restings: dict[Rested, Rested], *, are_floats: bool,
     ) -> None:  # fmt: skip
         self._rules = rules
+        self._are_floats = are_floats
         self._restings = restings
         self._never = {one.name for one in rules if one.is_plain and one.when is None and one.name not in standing}
         begins_alone = (one for one in rules if (one.is_plain or one.may_rest) and not minds_unknown(one))
@@ -69,9 +70,9 @@ class Chooser:
         """Return what is left by what is ``held``, which came just now; it may raise what Python's arithmetic does.
 
         Where nothing older is held beside it, nothing else is asked than those values, and none of them is stale: so it
-        is asked once for the same values.
+        is asked once for the same values; of measurements hardly any are, and to remember them costs 3.6 of 4.2 us.
         """
-        if held.older:
+        if held.older or self._are_floats:
             return self._asked(held, awake)
         said = (*held.values.values(),)
         found = self._said.get(said)
@@ -135,7 +136,9 @@ class Woken:
         found = self.choosers.get(wish)
         if found is None:
             mine = tuple(rule.name for rule in self.rules if rule.name in standing)
-            found = self.choosers.get(mine) or Chooser(self.rules, self.names or (), mine, self.restings)
+            found = self.choosers.get(mine) or Chooser(
+                self.rules, self.names or (), mine, self.restings, are_floats=self.are_floats
+            )
             if len(self.choosers) < STANDINGS:
                 self.choosers[mine] = self.choosers[wish] = found
         return found

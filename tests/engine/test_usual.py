@@ -257,6 +257,17 @@ def test_a_device_that_speaks_for_its_parts_is_not_tried_by_a_shape(content: dic
     assert found.shape is None
 
 
+def test_of_a_device_in_alarm_no_measurement_is_remembered(content: dict[str, bytes]) -> None:
+    hotter = [{**HOT, "values": {"temperature": 45.0 + number / 10, "humidity": 55.0}} for number in range(20)]
+    *_, desk = conversation(Desk(content), [*[USUAL] * 12, *hotter])
+    found = desk.engine.content.find("s1", "env-1")
+    assert found is not None
+    assert found.whole is not None
+    known = [len(each._said) for each in found.whole.woken.choosers.values()]  # noqa: SLF001 -- it shows in nothing but time and memory
+    assert known
+    assert not any(known)
+
+
 @pytest.mark.parametrize("who", ["env-1", "sparing"])
 def test_what_is_held_never_goes_back_in_time(content: dict[str, bytes], who: str) -> None:
     words = [{**each, "device": who} for each in (*[USUAL] * 12, HOT, {**USUAL, "age": 30})]
