@@ -33,8 +33,6 @@ ReadForeign = Callable[[bytes, int | None], Sequence[Reading]]
 """A payload and the port that the network says beside it, to readings."""
 
 LATE_AFTER_NS = 60_000_000_000
-NEVER_SHOWN = 2**63
-"""Behind each time that changed twins are asked for: what a drill put beside a device has none."""
 
 
 class Deafness(NamedTuple):
@@ -77,7 +75,7 @@ class Part(Held):
         self.key = device.key_of(name)
         self.series: Series | bytes | None = None
         self.woken = NOBODY
-        self.showing = NEVER_SHOWN if device.is_double else 0
+        self.showing = 2**63 if device.is_double else 0  # what a drill put beside a device has no twin, ever
 
     @property  # type: ignore[explicit-override] # mypy does not see it on a property that can be set
     def values(self) -> Values:
