@@ -14,7 +14,7 @@ from hub.normalize.codecs.channels import channel_of, layout_of
 from hub.normalize.codecs.inside import carrier_of, inflated, unpacker
 from hub.normalize.codecs.slices import MAX_SLICE
 from hub.normalize.payload import Format, Payload, SizeBy
-from hub.normalize.places import LAST, WHOLE, BytePlace, InPlace, Place, SlicePlace
+from hub.normalize.places import LAST, WHOLE, BytePlace, InPlace, Place, SlicePlace, path_steps
 
 Found = tuple[int, int] | tuple[str, ...]
 """The bytes from and up to, or the paths of leaves; nothing is ``()``."""
@@ -198,7 +198,7 @@ class _Document(Section):
             case Format.TEXT | Format.FORM:
                 return tuple(leaf.path for leaf in mine if leaf.steps == (path,))
             case _:
-                steps = tuple(path.split("."))
+                steps = path_steps(path)
                 return tuple(leaf.path for leaf in mine if _leads(steps, leaf.steps))
 
 

@@ -13,6 +13,7 @@ from hub.normalize.codecs.pairs import Splitter
 from hub.normalize.codecs.xml_tree import walk_through
 from hub.normalize.limits import MANY_KEYS, MAX_DEPTH, check_json
 from hub.normalize.payload import Format, Payload
+from hub.normalize.places import path_steps, path_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,11 @@ def _json_leaves(payload: Payload, data: bytes) -> list[Leaf]:
         document = msgspec.json.decode(data.decode(errors="replace"))  # the codec skips what no profile asks for
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PoisonError("bad_json", str(error)) from None
-    each = tuple(payload.each.split(".")) if payload.each else None
+    each = path_steps(payload.each) if payload.each else None
     return [
-        Leaf(".".join(steps), raw, steps[len(each) + 1 :], int(steps[len(each)]))
+        Leaf(path_text(steps), raw, steps[len(each) + 1 :], int(steps[len(each)]))
         if each is not None and steps[: len(each)] == each and len(steps) > len(each) and steps[len(each)].isdigit()
-        else Leaf(".".join(steps), raw, steps)
+        else Leaf(path_text(steps), raw, steps)
         for steps, raw in _flat(document, ())
     ]
 

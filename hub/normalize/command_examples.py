@@ -10,6 +10,7 @@ from pydantic import Field
 
 from hub.catalogue import CommandKind, Name, Type, Words, is_member
 from hub.durations import read_duration
+from hub.errors import PoisonError
 from hub.model.values import Scalar
 from hub.normalize.downlinks import CompiledCommand
 from hub.normalize.examples import ExamplePayload, payload_bytes
@@ -48,11 +49,18 @@ def check_command(
         args = _settled(commands[example.command], example.args)
     except ValueError as error:
         return [f"args: {error}"]
-    sent = encode[example.command](
-        id=example.id, part=example.part, args=args, sent_at=example.sent_at, expires_at=example.expires_at
-    )
+    try:
+        sent = encode[example.command](
+            id=example.id, part=example.part, args=args, sent_at=example.sent_at, expires_at=example.expires_at
+        )
+    except PoisonError as error:
+        return [f"args: {error}"]
     wanted = payload_bytes(example.payload)
-    return [] if sent == wanted else [f"payload: expected {wanted!r}, got {sent!r}"]
+    return [] if sent == wanted else [f"payload: expected {_shown(wanted)}, got {_shown(sent)}"]
+
+
+def _shown(data: bytes) -> str:
+    return repr(data) if data.isascii() and data.decode().isprintable() else data.hex(" ")
 
 
 def _settled(kind: CommandKind, written: Mapping[str, Scalar]) -> dict[str, Scalar | timedelta]:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from hub.catalogue import Kind, Type, Typed, Words
-from hub.errors import ConfigError
+from hub.errors import ConfigError, PoisonError
 from hub.model.values import Scalar
 from hub.normalize.codecs.frames import CHECKSUMS, checksum
 from hub.normalize.encode import encode_command
@@ -23,7 +23,8 @@ OWN = (ID, PART, EXPIRES_AT, SENT_AT)
 """What every command has besides its arguments: times in wall-clock ms, of the part its number."""
 
 _HOLE = re.compile(
-    r"\{(?P<name>[a-z][a-z0-9_]*)(?:\.(?P<unit>ms|s|min|h|iso))?(?::(?P<layout>u8|u16le|u16be|u32le|u32be|text))?\}"
+    r"\{(?P<name>[a-z][a-z0-9_]*)(?:\.(?P<unit>ms|s|min|h|iso))?"
+    r"(?::(?P<layout>u8|i8|[ui]16le|[ui]16be|u32le|u32be|text)| from (?P<start>[0-9]+))?\}"
 )
 _UNITS = {
     "ms": timedelta(milliseconds=1),
@@ -32,8 +33,9 @@ _UNITS = {
     "h": timedelta(hours=1),
 }
 _TEXT = "text"
-_SIZES = {"u8": 1, "u16le": 2, "u16be": 2, "u32le": 4, "u32be": 4}
+_SIZES = {"u8": 1, "i8": 1, "u16le": 2, "u16be": 2, "i16le": 2, "i16be": 2, "u32le": 4, "u32be": 4}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOMENTS = (SENT_AT, EXPIRES_AT)
 _NUMBER = re.compile(r"[0-9]+$")
 
 Held = Mapping[str, Scalar | timedelta]
@@ -48,11 +50,13 @@ class Downlink(Words):
     Or ``native``: an adapter before it speaks the hub's own form.
 
     ``{name}`` stands for an argument, a parameter of the installation, or ``id``, ``part`` (its number), ``sent_at``
-    and ``expires_at`` (ms; ``{sent_at.iso}`` is ISO 8601 in UTC). A JSON text that is nothing but one hole becomes the
-    value itself, with ``:text`` its text. A duration names its unit, ``{ttl.s}``; a number in hex its layout,
-    ``{ttl.s:u16le}``, and ``{crc16_modbus}`` (``crc16_ccitt``, ``xor8``, ``sum8``, ``sum8_zero``) is the checksum of
-    all bytes before it. ``confirm`` is what this model reports when it is done, where that is not what its kind asks;
-    false: nothing that it reports ever shows it, and its own word is the last.
+    and ``expires_at`` (ms; ``{sent_at.iso}`` is ISO 8601 in UTC, ``{sent_at.s}`` seconds). A JSON text that is nothing
+    but one hole becomes the value itself, with ``:text`` its text. A duration names its unit, ``{ttl.s}`` (what is less
+    than one is one: 0 would say something else); a number in hex its layout, ``{ttl.s:u16le}``, and
+    ``{crc16_modbus}`` (``crc16_ccitt``, ``xor8``, ``sum8``, ``sum8_zero``) is the checksum of all bytes before it,
+    ``{sum8 from 2}`` of those from the third on. An argument that nobody said is the parameter of its name. ``confirm``
+    is what this model reports when it is done, where that is not what its kind asks; false: nothing that it reports
+    ever shows it, and its own word is the last.
     """
 
     json_: Annotated[object, Field(alias="json")] = None
@@ -80,7 +84,10 @@ class Reply(Words):
 
 
 class CompiledCommand:
-    """Encodes one command. Raises ConfigError when it is prepared, never for a message."""
+    """Encodes one command. Raises ConfigError when it is prepared.
+
+    For a message PoisonError ``bad_args``: what nobody said, or what does not fit, leaves as no other value.
+    """
 
     __slots__ = ("_fill", "port")
 
@@ -99,9 +106,15 @@ class CompiledCommand:
         drill: bool = False,  # noqa: ARG002 -- makers know no drills
     ) -> bytes:
         """Return the bytes for the device; both times are wall-clock ms."""
+        own: Held = {ID: id, SENT_AT: sent_at, EXPIRES_AT: expires_at}
         number = _NUMBER.search(part)
-        own: Held = {ID: id, PART: int(number[0]) if number else 0, SENT_AT: sent_at, EXPIRES_AT: expires_at}
-        return self._fill({**args, **own})
+        if number or not part:
+            own = {**own, PART: int(number[0]) if number else 0}
+        try:
+            return self._fill({**args, **own})
+        except KeyError as error:
+            said = f"the name {part!r} of the part has no number" if error.args[0] == PART else "nobody said it"
+            raise PoisonError("bad_args", f"the device wants {error.args[0]}, and {said}") from None
 
 
 class NativeCommand(CompiledCommand):
@@ -184,13 +197,13 @@ class _Holes:
         return lambda held: _HOLE.sub(lambda match: str(fills[match[0]](held)), template)
 
     def hex(self, template: str) -> Callable[[Held], bytes]:
-        """Return what fills hexadecimal bytes; a number that its layout cannot hold is cut to its largest."""
+        """Return what fills hexadecimal bytes."""
         parts: list[Part] = []
         position = 0
         for match in _HOLE.finditer(template):
-            is_sum = match[0] == f"{{{match['name']}}}" and match["name"] in CHECKSUMS
+            is_sum = match["name"] in CHECKSUMS and not (match["unit"] or match["layout"])
             parts.append(self._constant(template[position : match.start()]))
-            parts.append(_sum_of(match["name"]) if is_sum else self._number(match))
+            parts.append(_sum_of(match["name"], int(match["start"] or 0)) if is_sum else self._number(match))
             position = match.end()
         parts.append(self._constant(template[position:]))
 
@@ -210,44 +223,69 @@ class _Holes:
         return lambda _held, _before: data
 
     def _number(self, match: re.Match[str]) -> Part:
-        if match["layout"] not in _SIZES:
+        """Return the bytes of a number; a span that its layout cannot hold is cut to the longest, nothing else is."""
+        layout, name = match["layout"], match["name"]
+        if layout not in _SIZES:
             raise ConfigError("bad_template", f"{match[0]} in hex names its layout, such as :u8")
-        size = _SIZES[match["layout"]]
-        order: Literal["little", "big"] = "big" if match["layout"].endswith("be") else "little"
-        value, largest = self._value(match), (1 << 8 * size) - 1
+        value = self._value(match)
+        self._refuse_no_number(match)
+        size, is_signed = _SIZES[layout], layout.startswith("i")
+        order: Literal["little", "big"] = "big" if layout.endswith("be") else "little"
+        lowest, largest = (-1 << 8 * size - 1, (1 << 8 * size - 1) - 1) if is_signed else (0, (1 << 8 * size) - 1)
+        is_span = name in self._args and self._args[name].type is Type.DURATION
 
         def fill(held: Held, _before: bytes) -> bytes:
             number = value(held)
-            whole = int(number) if isinstance(number, int | float) else 0
-            return min(max(whole, 0), largest).to_bytes(size, order)
+            if not isinstance(number, int | float) or number != int(number):
+                raise PoisonError("bad_args", f"{name} is {number!r}, and the device wants a whole number")
+            whole = min(int(number), largest) if is_span else int(number)
+            if not lowest <= whole <= largest:
+                raise PoisonError("bad_args", f"{name} is {whole}, and the device takes {lowest} to {largest}")
+            return whole.to_bytes(size, order, signed=is_signed)
 
         return fill
+
+    def _refuse_no_number(self, match: re.Match[str]) -> None:
+        name, typed = match["name"], self._args.get(match["name"])
+        is_text = isinstance(self._params.get(name), str) if typed is None else typed.type in {Type.STRING, Type.ENUM}
+        if is_text or name == ID:
+            raise ConfigError("bad_template", f"{match[0]}: {name} is a text, and no number")
+        if name in _MOMENTS and match["unit"] != "s":
+            hint = f"{{{name}.s:u32be}}"
+            raise ConfigError("bad_template", f"{match[0]}: ms are too large for it, seconds are not", hint=hint)
 
     def _value(self, match: re.Match[str]) -> Fill:
         name, unit = match["name"], match["unit"]
         typed = self._args.get(name)
-        if unit == "iso" and name in {SENT_AT, EXPIRES_AT}:
-            return lambda held: _iso(held[name])
-        if (unit is not None) != (typed is not None and typed.type is Type.DURATION):
+        if unit in {"iso", "s"} and typed is None and name in _MOMENTS:
+            return (lambda held: _iso(held[name])) if unit == "iso" else (lambda held: _seconds(held[name]))
+        if match["start"] or (unit is not None) != (typed is not None and typed.type is Type.DURATION):
             raise ConfigError("bad_template", f"{match[0]}: a duration names its unit (.s), and nothing else does")
-        if typed is None and name in self._params:
-            fixed = self._params[name]
-            return lambda _: fixed
-        if typed is None and name not in OWN:
+        if typed is None and name not in self._params and name not in OWN:
             known = ", ".join([*self._args, *self._params, *OWN])
             raise ConfigError("bad_template", f"there is no {name!r} to fill in", hint=f"known: {known}")
-        if unit is None:
-            return lambda held: held.get(name, "")
-        step = _UNITS.get(unit, _UNITS["s"])
-        return lambda held: _in_steps(held.get(name), step)
+        if unit is not None:
+            step = _UNITS.get(unit, _UNITS["s"])
+            return lambda held: _in_steps(held[name], step)
+        if name not in self._params:
+            return lambda held: held[name]
+        fixed = self._params[name]
+        return (lambda _: fixed) if typed is None else lambda held: held.get(name, fixed)
 
 
-def _sum_of(name: str) -> Part:
-    return lambda _held, before: checksum(name, before)
+def _sum_of(name: str, start: int) -> Part:
+    return lambda _held, before: checksum(name, before[start:])
 
 
 def _in_steps(value: object, step: timedelta) -> int:
-    return value // step if isinstance(value, timedelta) else 0
+    """Return how many whole steps ``value`` has; of less than one, one."""
+    if not isinstance(value, timedelta):
+        return 0
+    return value // step or int(value > timedelta())
+
+
+def _seconds(milliseconds: object) -> int:
+    return milliseconds // 1000 if isinstance(milliseconds, int) else 0
 
 
 def _iso(milliseconds: object) -> str:

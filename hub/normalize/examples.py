@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 from pydantic import Field, model_validator
@@ -110,7 +110,7 @@ def check_example(handler: Handler, example: Example) -> list[str]:
     if len(readings) != len(wanted):
         return [f"readings: expected {len(wanted)}, got {len(readings)}"]
     return [
-        f"{_numbered(what, index, len(wanted))}: expected {expected!r}, got {actual!r}"
+        f"{_numbered(what, index, len(wanted))}: expected {_shown(what, expected)}, got {_shown(what, actual)}"
         for index, (each, reading) in enumerate(zip(wanted, readings, strict=True))
         for what, expected, actual in _comparisons(each, reading)
         if expected != actual
@@ -122,14 +122,39 @@ def expectations(example: Example) -> Sequence[Expectation]:
     return () if example.expect_error is not None else example.readings or (example,)
 
 
+def unreadable(payload: ExamplePayload, moments: Sequence[str | None]) -> Iterator[str]:
+    """Yield what is wrong with how an example is written; the hub itself never reads it, so only people are told."""
+    if payload.b64 is not None:
+        try:
+            payload_bytes(payload)
+        except ValueError:
+            yield "payload: no base64"
+    for moment in moments:
+        try:
+            _nanoseconds(moment)
+        except (TypeError, ValueError):
+            yield f"{moment!r} is no moment with its zone, such as 2026-03-01T08:00:00+08:00"
+
+
 def _numbered(what: str, index: int, count: int) -> str:
     return what if count == 1 else f"reading {index} {what}"
+
+
+def _shown(what: str, value: Any) -> str:  # noqa: ANN401 -- whatever is compared
+    if what == "time" and value is not None:
+        return (_EPOCH + timedelta(microseconds=value // 1_000)).isoformat()
+    return repr(value)
+
+
+def _apart(one: dict[str, Scalar], other: dict[str, Scalar]) -> dict[str, Scalar]:
+    """Return what ``one`` says and ``other`` does not: of eight values people look for the one that is wrong."""
+    return {name: value for name, value in one.items() if name not in other or other[name] != value}
 
 
 def _comparisons(example: Expectation, reading: Reading) -> Sequence[tuple[str, object, object]]:
     signals = [(signal.name, signal.data) for signal in example.expect_signals]
     return (
-        ("values", example.expect, reading.values),
+        ("values", _apart(example.expect, reading.values), _apart(reading.values, example.expect)),
         ("signals", signals, [(signal.name, signal.data) for signal in reading.signals]),
         ("part", example.expect_part, reading.part),
         ("time", _nanoseconds(example.expect_time), reading.measured_at),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -89,3 +90,13 @@ ELEMENT = "@"
 
 WHOLE = "$"
 """The block that is the payload itself, for what stands outside a record."""
+
+
+def path_steps(path: str) -> tuple[str, ...]:
+    """Return the steps of a path of JSON; a dot that belongs to a name is written twice: ``data.PM2..5``."""
+    return tuple(step.replace("\0", ".") for step in path.replace("..", "\0").split("."))
+
+
+def path_text(steps: Iterable[str]) -> str:
+    """Return what ``path_steps`` reads back."""
+    return ".".join(step.replace(".", "..") for step in steps)

@@ -160,12 +160,17 @@ class Profile(Meanings):
         if self.payload.format is Format.NATIVE and (short or self.messages or self.time or self.backfill):
             _refuse("a native payload means what its kind says; leave messages, properties and time out")
         if self.payload.format is not Format.NATIVE and short == bool(self.messages):
-            _refuse("write either messages, or properties and signals at the top level")
+            _refuse(
+                "write either messages, or properties and signals at the top level"
+                if short
+                else "it says nothing yet: write properties or signals, or messages of which each has some"
+            )
         every = [time for time in (self.time, *(shape.time for shape in self.messages)) if time and time.every]
         if every and not self.payload.has_records:
             _refuse("time: every is the distance of records, and this payload has none: records, or each")
-        if self.payload.format is not Format.NATIVE and self.time is None:
-            _refuse("say where the time comes from; `time: {from: none}` for a device without a clock")
+        is_timed = bool(self.messages) and all(shape.time or shape.ends for shape in self.messages)
+        if self.payload.format is not Format.NATIVE and self.time is None and not is_timed:
+            _refuse("say at the top where the time comes from; `time: {from: none}` for a device without a clock")
         return self
 
     @model_validator(mode="after")

@@ -45,6 +45,7 @@ UNITS: dict[str, tuple[str, float, float]] = {
     "m3/h": ("flow", 1.0, 0.0),
     "L/s": ("flow", 3.6, 0.0),
     "L/h": ("flow", 0.001, 0.0),
+    "L/min": ("flow", 0.06, 0.0),
     "deg": ("angle", 1.0, 0.0),
     "/min": ("rate", 1.0, 0.0),
 }
@@ -59,7 +60,10 @@ def conversion(source: str, target: str) -> tuple[float, float] | None:
         return None
     missing = [unit for unit in (source, target) if unit not in UNITS]
     if missing:
-        raise ConfigError("unknown_unit", f"unit {missing[0]!r} is unknown", hint="a row in hub/normalize/units.py")
+        dimension = UNITS.get(target, ("",))[0]
+        alike = [unit for unit, (of, _, _) in UNITS.items() if of == dimension] or [*UNITS]
+        hint = f"one of {', '.join(alike)} (UCUM); another is a row in hub/normalize/units.py"
+        raise ConfigError("unknown_unit", f"unit {missing[0]!r} is unknown", hint=hint)
     (from_dimension, from_factor, from_offset), (to_dimension, to_factor, to_offset) = UNITS[source], UNITS[target]
     if from_dimension != to_dimension:
         raise ConfigError("unit_mismatch", f"{source} is {from_dimension}, {target} is {to_dimension}")

@@ -71,7 +71,9 @@ def test_a_number_goes_out_as_a_text_where_the_maker_wants_one() -> None:
     assert msgspec.json.decode(payload) == {"port": "10", "number": 10, "seconds": "300"}
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(5, "ff1305002a"), (70_000, "ff13ffff2a"), (0.2, "ff1300002a")])
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(5, "ff1305002a"), (70_000, "ff13ffff2a"), (0.2, "ff1301002a"), (0, "ff1300002a")]
+)
 def test_a_duration_in_hex_has_a_unit_and_a_layout(seconds: float, expected: str) -> None:
     words = {"hex": "FF13 {ttl.s:u16le} 2A"}
     payload = encoded("access_controller", "unlock", words, args={"ttl": timedelta(seconds=seconds)})
@@ -93,12 +95,52 @@ def test_a_text_is_filled_once_so_that_an_argument_cannot_be_a_hole() -> None:
         ("unlock", {"hex": "zz"}),
         ("unlock", {"hex": "{ttl.s}"}),
         ("unlock", {"hex": "{ttl.s:text}"}),
+        ("unlock", {"hex": "{id:u16le}"}),
+        ("unlock", {"hex": "{expires_at:u32be}"}),
+        ("unlock", {"hex": "{expires_at.h:u32be}"}),
+        ("unlock", {"hex": "{called:u8}"}),
+        ("unlock", {"hex": "11 {ttl.s from 2}"}),
     ],
 )
 def test_a_command_that_cannot_be_filled_is_a_mistake_in_the_profile(command: str, words: Mapping[str, object]) -> None:
     with pytest.raises(ConfigError) as caught:
-        encoded("access_controller", command, words)
+        encoded("access_controller", command, words, called="north")
     assert caught.value.fields["path"] == ("commands", command)
+
+
+def test_what_nobody_said_is_not_filled_in_and_so_the_command_does_not_leave() -> None:
+    for words in ({"hex": "11 {floor:u8}"}, {"text": "to {floor}"}, {"json": {"to": "{floor}"}}):
+        with pytest.raises(PoisonError, match=r"bad_args.*floor"):
+            encoded("elevator", "call_car", words)
+    with pytest.raises(PoisonError, match=r"bad_args.*ttl"):
+        encoded("access_controller", "unlock", {"hex": "{ttl.s:u8}"})
+
+
+def test_an_argument_that_nobody_said_is_the_parameter_of_its_name() -> None:
+    words = {"hex": "11 {floor:i8}"}
+    assert encoded("elevator", "recall", words, floor=-1) == bytes.fromhex("11FF")
+    assert encoded("elevator", "recall", words, args={"floor": 2}, floor=-1) == bytes.fromhex("1102")
+
+
+@pytest.mark.parametrize(("layout", "floor"), [("u8", -1), ("u16be", -1), ("u8", 256), ("i8", 128), ("i16le", -32_769)])
+def test_a_number_that_does_not_fit_is_no_other_number(layout: str, floor: int) -> None:
+    with pytest.raises(PoisonError, match=rf"bad_args.*{floor}"):
+        encoded("elevator", "call_car", {"hex": f"{{floor:{layout}}}"}, args={"floor": floor})
+
+
+def test_a_number_below_zero_goes_out_as_one() -> None:
+    words = {"hex": "{floor:i8} {floor:i16be} {floor:i16le}"}
+    assert encoded("elevator", "call_car", words, args={"floor": -2}) == bytes.fromhex("FE FFFE FEFF")
+
+
+def test_a_part_whose_name_has_no_number_is_not_door_0() -> None:
+    with pytest.raises(PoisonError, match=r"bad_args.*lobby"):
+        encoded("access_controller", "lock", {"json": {"door": "{part}"}}, part="lobby")
+    assert encoded("access_controller", "lock", {"json": {"door": "{part}"}}) == b'{"door":0}'
+
+
+def test_a_moment_in_bytes_is_counted_in_seconds() -> None:
+    assert encoded("access_controller", "lock", {"hex": "{expires_at.s:u32be}"}) == (1_691_807_065).to_bytes(4)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +207,8 @@ def test_a_profile_without_replies_reads_none() -> None:
         ("7E {floor:u8} {xor8} 7E", "7E03 7D 7E"),
         ("A5 {floor:u32be} {sum8}", "A500000003 A8"),
         ("A5 {floor:u8} {sum8_zero}", "A503 58"),
+        # GB/T 26875.3 counts neither its marks nor the sum itself.
+        ("4040 01 {floor:u8} {sum8 from 2} 2323", "40400103 04 2323"),
         (
             "31 32 33 34 35 36 37 38 39 {crc16_ccitt}",
             "313233343536373839 29B1",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hub.errors import ConfigError
+from hub.normalize.compile import compile_profile
 from hub.normalize.load import load_profiles
 from hub.normalize.profile import Profile
 from hub.yaml_documents import canonical_json
@@ -33,7 +34,8 @@ BYTES = HEAD.replace("format: json", "format: bytes, length: 2")
 ODD = HEAD.replace("format: json", "format: json, length: 3")
 ZONE = HEAD.replace("from: none", "from: [{path: t, format: iso8601, zone: Mars/Base}]")
 BYTE = "write at: 3, or 3 as a condition (3:u16le, 3[0,4])"
-ROW = "a row in hub/normalize/units.py"
+PATH = "write path: outer.inner, and a dot of a name twice: PM2..5"
+ROW = "one of V, mV (UCUM); another is a row in hub/normalize/units.py"
 LIT = "properties: {lit: {path: a}}\n"
 
 
@@ -69,8 +71,8 @@ def load(directory: Path, text: str) -> ConfigError:
         (HEAD + "properties:\n  lit: {path: a, scale: 2.0}\n", "not_a_number", 8, ""),
         (HEAD + "properties:\n  power:\n    path: a\n    unit: Cel\n", "unit_mismatch", 8, ""),
         (HEAD + "properties:\n  power: {path: a, unit: parsec}\n", "unknown_unit", 8, ROW),
-        (HEAD + "properties:\n  power: {path: a..b}\n", "bad_place", 8, "write path: outer.inner"),
-        (HEAD + "properties:\n  power: {at: 1}\n", "bad_place", 8, "write path: outer.inner"),
+        (HEAD + "properties:\n  power: {path: a.}\n", "bad_place", 8, PATH),
+        (HEAD + "properties:\n  power: {at: 1}\n", "bad_place", 8, PATH),
         (HEAD + "properties:\n  lit: {path: a, values: {1: $on}}\n", "unknown_param", 8, "params: "),
         (HEAD + "signals:\n  button.presed: {}\n", "unknown_signal", 8, "did you mean 'button.pressed'?"),
         (HEAD + "signals:\n  button.pressed:\n    data: {x: {path: a}}\n", "unknown_field", 9, "known: times"),
@@ -215,3 +217,14 @@ def test_words_that_do_not_go_together_are_refused_with_their_line(tmp_path: Pat
     head = "".join(line for line in HEAD.splitlines(keepends=True) if not line.startswith(f"{name}:"))
     rest = "" if name == "properties" else LIT
     assert load(tmp_path, head + words + "\n" + rest).line
+
+
+def test_a_dot_that_belongs_to_a_name_is_written_twice(tmp_path: Path) -> None:
+    tmp_path.joinpath("kind.yaml").write_text(KIND, encoding="utf-8")
+    tmp_path.joinpath("lamp.yaml").write_text(
+        HEAD + "properties:\n  power: {path: a.P..W, unit: V}\n", encoding="utf-8"
+    )
+    catalogue, profiles = load_profiles([tmp_path])
+    read = compile_profile(profiles["acme/lamp"], catalogue.kind("lamp"), {}, "UTC")
+    (reading,) = read(b'{"a":{"P.W":5,"P":{"W":6}}}')
+    assert reading.values == {"power": 5}

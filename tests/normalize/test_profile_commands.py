@@ -189,7 +189,7 @@ def test_an_example_of_a_command_that_does_not_hold_is_told_in_sentences() -> No
         )
     ]
     assert told == [
-        [r"payload: expected b'\x00', got b'\x07\x00\x01\xff'"],
+        ["payload: expected 00, got 07 00 01 ff"],
         [
             (
                 "command: the profile does not say how 'self_test' is told; it says: close_valve, switch_relay_on, "

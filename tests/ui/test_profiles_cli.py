@@ -118,7 +118,7 @@ def test_an_example_that_does_not_hold_exits_1_and_says_what_differs(profiles: P
     profiles.write(GOOD.replace("humidity: 44", "humidity: 45"))
     said = profiles("test", "acme/probe")
     assert said.code == 1
-    assert said.out.startswith("acme/probe: a day\n  values: expected {'humidity': 45")
+    assert said.out.startswith("acme/probe: a day\n  values: expected {'humidity': 45}, got {'humidity': 44.0}\n")
 
 
 LOCK = (
@@ -172,3 +172,83 @@ def test_a_command_of_which_nothing_is_said_and_a_mistake_in_what_shows_it_done_
     said = profiles("check", "acme/probe")
     assert said.code == 2
     assert f"{file}:14: error: acme/probe" in said.out
+
+
+def test_a_file_that_no_parser_reads_is_told_under_the_name_of_its_model(profiles: Profiles) -> None:
+    file = profiles.write(GOOD.replace("  temperature:", "\ttemperature:"))
+    for arguments in (("check",), ("test",), ("show",), ("decode", "2C00D7")):
+        said = profiles(arguments[0], "acme/probe", *arguments[1:])
+        assert (said.code, f"{file}:9: " in said.out + said.err) == (2, True)
+        assert "bad_yaml" in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "line"),
+    [
+        ('{hex: "2C00D7"}', '{b64: "LA DX"}', 11),
+        ("temperature: 21.5}", "temperature: 21.5}, expect_time: yesterday", 11),
+        ("temperature: 21.5}", 'temperature: 21.5}, expect_time: "2026-03-01T08:00:00"', 11),
+    ],
+)
+def test_an_example_that_nobody_could_judge_is_told_with_its_line(
+    profiles: Profiles, right: str, wrong: str, line: int
+) -> None:
+    file = profiles.write(GOOD.replace(right, wrong))
+    for verb in ("check", "test"):
+        said = profiles(verb, "acme/probe")
+        assert (said.code, f"{file}:{line}: " in said.out + said.err, "bad_example" in said.out + said.err) == (
+            2,
+            True,
+            True,
+        )
+
+
+def test_the_zone_of_a_clock_that_has_none_is_told(profiles: Profiles) -> None:
+    clock = "time: {from: [{at: 0, as: u8, format: unix, zone: Asia/Shanghai}]}"
+    file = profiles.write(GOOD.replace("time: {from: none}", clock))
+    said = profiles("check", str(file))
+    assert (said.code, "warning: acme/probe: time.from.0.zone: it counts from 1970 in UTC" in said.out) == (0, True)
+
+
+def test_the_time_of_each_message_is_enough(profiles: Profiles) -> None:
+    shapes = GOOD.replace("time: {from: none}\nproperties:", "messages:\n- time: {from: none}\n  properties:")
+    file = profiles.write(shapes.replace("  humidity", "    humidity").replace("  temperature", "    temperature"))
+    assert profiles("check", str(file)).out.endswith(" profiles, 0 findings\n")
+    file.write_text(file.read_text(encoding="utf-8").replace("- time: {from: none}\n ", "-"), encoding="utf-8")
+    assert "say at the top where the time comes from" in profiles("check", str(file)).out
+
+
+def test_a_profile_that_was_just_begun_says_nothing_yet(profiles: Profiles) -> None:
+    file = profiles.write(GOOD[: GOOD.index("properties:")] + "properties: {}\n")
+    assert "it says nothing yet: write properties" in profiles("check", str(file)).out
+
+
+NETWORK = """\
+network: acme
+version: 1.0.0
+label: {en: Acme, zh: 虚构}
+streams:
+  - {filter: "acme/{device}/up", class: telemetry}
+examples:
+  - name: one
+    source: invented
+    topic: acme/a/up
+    payload: {text: x}
+    class: telemetry
+    expect: {device: a, payload: {text: x}}
+"""
+
+
+def test_the_examples_of_a_network_are_run_like_those_of_profiles(profiles: Profiles) -> None:
+    file = profiles.write(NETWORK, "networks/acme")
+    for chosen in ("acme", str(file)):
+        (row,) = profiles("test", chosen, "--json").document()
+        assert row == {"profile": "acme", "examples": 1, "failed": {}, "untouched": []}
+        assert profiles("check", chosen).code == 0
+    profiles.write(NETWORK.replace("device: a,", "device: b,"), "networks/acme")
+    said = profiles("test", "acme")
+    assert (said.code, said.out.splitlines()[:2]) == (1, ["acme: one", "  device: expected 'b', got 'a'"])
+    profiles.write(NETWORK.replace("    expect:", "    expect_error: x\n    expect:"), "networks/acme")
+    assert (profiles("test", "acme").code, "[bad_document]" in profiles("test", "acme").err) == (2, True)
+    profiles.write(NETWORK.replace("acme/{device}/up", "acme/{device}/#/up"), "networks/acme")
+    assert f"{file}:5: error: acme: streams.0.filter: " in profiles("check", "acme").out

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from hub.errors import PoisonError
-from hub.normalize.examples import payload_bytes
+from hub.normalize.examples import payload_bytes, unreadable
 from hub.normalize.networks.downlink import Order
 from hub.normalize.networks.envelope import Envelope
 from hub.normalize.networks.network import ExampleCommand, Expected, Network, NetworkExample, SourceRow
@@ -15,6 +15,9 @@ from hub.normalize.networks.source import CompiledSource, Route, compile_source
 
 def check_example(network: Network, example: NetworkExample) -> list[str]:
     """Return what differs, a sentence each; nothing when the example holds."""
+    wrong = [*unreadable(example.payload, [None if example.expect is None else example.expect.time])]
+    if wrong:
+        return wrong
     source = compile_source(SourceRow("example", network.network, example.params), network)
     payload = payload_bytes(example.payload)
     if example.sends is not None:

@@ -18,6 +18,8 @@ from hub.durations import write_duration
 from hub.normalize.command_examples import CommandExample, check_command
 from hub.normalize.compile import compile_downlinks, compile_profile
 from hub.normalize.examples import Example, check_example, example_bytes, payload_bytes
+from hub.normalize.networks.examples import check_example as check_network_example
+from hub.normalize.networks.network import Network
 from hub.normalize.profile import Profile
 from hub.normalize.sources import each_of
 from hub.ui.cli import profiles_payloads, rules_replay
@@ -38,7 +40,10 @@ app.command("guess")(profiles_payloads.guess)
 app.command("new")(profiles_payloads.new)
 app.command("replay")(rules_replay.replay_profiles)
 
-Chosen = Annotated[str, typer.Argument(metavar="[MODEL|PATH]", help="vendor/model, or a file or directory; else all.")]
+Chosen = Annotated[
+    str,
+    typer.Argument(metavar="[MODEL|PATH]", help="vendor/model, a network, or a file or directory; else all."),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,17 +107,19 @@ def check(context: typer.Context, chosen: Chosen = "", *, as_json: AsJson = Fals
     """Tell everything that is wrong or undecided, with file and line; exit 2 for what the hub would refuse."""
     shelf = _shelf(context, chosen)
     findings = [finding for finding in shelf.findings if _is_chosen(finding, chosen)]
-    if chosen and not Path(chosen).exists() and not findings:
-        shelf.profile(chosen)
+    if not findings:
+        _chosen(shelf, chosen)  # one that is not there is told as such
     findings.sort(key=lambda finding: (finding.file, finding.line))
     tell(findings, f"{len(shelf.profiles)} profiles", as_json=as_json)
 
 
 @app.command("test")
 def run_examples(context: typer.Context, chosen: Chosen = "", *, as_json: AsJson = False) -> None:
-    """Run the examples, and tell what none of them touches; exit 1 when one does not hold."""
+    """Run the examples of profiles and networks, and tell what none touches; exit 1 when one does not hold."""
     shelf = _shelf(context, chosen)
-    results = [_tested(profile, shelf.kind(profile)) for profile in _profiles(shelf, chosen)]
+    profiles, networks = _chosen(shelf, chosen)
+    results = [_tested(profile, shelf.kind(profile)) for profile in profiles]
+    results += [_tested_network(network) for network in networks]
     if as_json:
         say_json([asdict(result) for result in results])
     else:
@@ -155,18 +162,27 @@ def _is_chosen(finding: Finding, chosen: str) -> bool:
     return path.exists() and Path(finding.file).is_relative_to(path)
 
 
-def _profiles(shelf: Shelf, chosen: str) -> Sequence[Profile]:
+def _chosen(shelf: Shelf, chosen: str) -> tuple[list[Profile], list[Network]]:
+    """Return the profiles and networks that are meant: by name, by their file or directory, or all that are sound."""
     if not chosen:
-        return list(shelf.profiles.values())
+        return [*shelf.profiles.values()], [*shelf.networks.values()]
     path = Path(chosen)
-    if not path.exists():
-        return [shelf.profile(chosen)]
-    names = [
-        name
+    named = {
+        (noun, name)
         for (noun, name), document in shelf.documents.items()
-        if noun == "profile" and Path(document.file).is_relative_to(path)
-    ]
-    return [shelf.profile(name) for name in names]
+        if (Path(document.file).is_relative_to(path) if path.exists() else name == chosen)
+    }
+    networks = [shelf.network(name) for noun, name in named if noun == "network"]
+    models = [name for noun, name in shelf.documents if noun == "profile" and (noun, name) in named]
+    if not (models or networks or path.exists()):
+        models = [chosen]
+    return [shelf.profile(name) for name in models], networks
+
+
+def _tested_network(network: Network) -> _Tested:
+    differences = {example.name: check_network_example(network, example) for example in network.examples}
+    failed = {name: told for name, told in differences.items() if told}
+    return _Tested(profile=network.network, examples=len(network.examples), failed=failed, untouched=[])
 
 
 def _tested(profile: Profile, kind: Kind) -> _Tested:

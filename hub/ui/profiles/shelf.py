@@ -14,12 +14,13 @@ from hub.config.settings import Settings
 from hub.engine.guards import compile_guards, with_confirms
 from hub.errors import ConfigError
 from hub.normalize.compile import compile_profile
-from hub.normalize.examples import expectations
+from hub.normalize.examples import expectations, unreadable
 from hub.normalize.load import NOUNS, read_profile, whole
-from hub.normalize.networks.network import Network
+from hub.normalize.networks.network import Network, SourceRow
+from hub.normalize.networks.source import compile_source
 from hub.normalize.places import LAST
 from hub.normalize.profile import Profile
-from hub.normalize.sources import ByteSource, each_of
+from hub.normalize.sources import ByteSource, Time, each_of
 from hub.revisions.files import profile_layers
 from hub.rules.names import suggestion
 from hub.rules.problem import Weight
@@ -39,6 +40,7 @@ class Shelf:
         self.findings: list[Finding] = []
         self._searched: set[str] = set()
         self.documents: dict[tuple[str, str], Document] = {}
+        self.networks: dict[str, Network] = {}
         for layer in layers:
             self.documents |= self._layer(layer)
         self.catalogue = self._catalogue()
@@ -50,16 +52,25 @@ class Shelf:
 
     def profile(self, name: str) -> Profile:
         """Return a profile; ConfigError for one that is unknown or cannot work."""
-        if name in self.profiles:
-            return self.profiles[name]
+        if name not in self.profiles:
+            raise self._missing("profile", name, [*self.profiles, *self.networks])
+        return self.profiles[name]
+
+    def network(self, name: str) -> Network:
+        """Return a network; ConfigError for one that is unknown or cannot work."""
+        if name not in self.networks:
+            raise self._missing("network", name, self.networks)
+        return self.networks[name]
+
+    def _missing(self, noun: str, name: str, known: Iterable[str]) -> ConfigError:
         for finding in self.findings:
             if finding.name == name and finding.weight is Weight.ERROR:
-                raise ConfigError(
+                return ConfigError(
                     finding.code, finding.message, file=finding.file, line=finding.line, hint=finding.hint
                 )
-        close = difflib.get_close_matches(name, self.profiles, n=1)
+        close = difflib.get_close_matches(name, list(known), n=1)
         hint = f"did you mean {close[0]}?" if close else "`hub profiles list`"
-        raise ConfigError("unknown_profile", f"there is no profile {name!r}", hint=hint)
+        return ConfigError(f"unknown_{noun}", f"there is no {noun} {name!r}", hint=hint)
 
     def kind(self, profile: Profile) -> Kind:
         """Return the kind of a profile."""
@@ -72,8 +83,8 @@ class Shelf:
         for path in [layer] if layer.is_file() else sorted(layer.rglob("*.yaml")):
             try:
                 documents = load_documents(path)
-            except ConfigError as error:
-                self._tell(path.stem, error)
+            except ConfigError as error:  # nobody can read what it is called: by its place it is vendor/model
+                self._tell(f"{path.parent.name}/{path.stem}", error)
                 continue
             for document in documents:
                 self._place(found, document)
@@ -81,8 +92,7 @@ class Shelf:
 
     def _place(self, found: dict[tuple[str, str], Document], document: Document) -> None:
         if document.noun == "network":
-            for mistake in mistakes(document, Network):
-                self._tell(document.name, mistake)
+            self._add_network(document)
         if document.noun not in NOUNS:
             hint = suggestion(document.noun, NOUNS)
             error = document.error(
@@ -94,6 +104,20 @@ class Shelf:
         if first is not document:
             hint = f"the other one is in {first.file}:{first.lines[()]}"
             self._tell(document.name, document.error("duplicate_document", "it exists already", hint=hint))
+
+    def _add_network(self, document: Document) -> None:
+        wrong = mistakes(document, Network)
+        for mistake in wrong:
+            self._tell(document.name, mistake)
+        if wrong:
+            return
+        network = validate(document, Network)
+        try:
+            compile_source(SourceRow("any", document.name), network)
+        except ConfigError as error:
+            self._tell(document.name, _located(document, error))
+            return
+        self.networks[document.name] = network
 
     def _catalogue(self) -> Catalogue:
         kinds: list[Kind] = []
@@ -124,7 +148,9 @@ class Shelf:
             for error in wrong:
                 self._tell(name, error)
             if not wrong:
-                self.profiles[name] = profile = read_profile(document, self.catalogue)
+                profile = read_profile(document, self.catalogue)
+                _check_examples(document, profile)
+                self.profiles[name] = profile
                 _check_confirms(document, profile, self.kind(profile))
                 self.findings += _doubts(self.profiles[name], document, self.kind(self.profiles[name]))
         except ConfigError as error:
@@ -142,14 +168,26 @@ def shelf_of(settings: Settings, *more: Path) -> Shelf:
     return Shelf([*profile_layers(settings.profiles_dir), *more])
 
 
+def _located(document: Document, error: ConfigError) -> ConfigError:
+    path = error.fields.get("path", ())
+    return document.error(error.code, error.message, path=path if isinstance(path, tuple) else (), hint=error.hint)
+
+
+def _check_examples(document: Document, profile: Profile) -> None:
+    """Refuse, with its line, an example of which nobody could say whether it holds."""
+    told = [("examples", at, each.payload, expectations(each)) for at, each in enumerate(profile.examples)]
+    told += [("sends", at, each.payload, ()) for at, each in enumerate(profile.sends)]
+    for noun, at, payload, expected in told:
+        for wrong in unreadable(payload, [each.expect_time for each in expected]):
+            raise document.error("bad_example", wrong, path=(noun, at))
+
+
 def _check_confirms(document: Document, profile: Profile, kind: Kind) -> None:
     """Refuse, with its line, what a profile asks to see a command done and could never be asked."""
     try:
         with_confirms(compile_guards(kind), kind, profile.commands)
     except ConfigError as error:
-        path = error.fields.get("path", ())
-        where = path if isinstance(path, tuple) else ()
-        raise document.error(error.code, error.message, path=where, hint=error.hint) from error
+        raise _located(document, error) from error
 
 
 def _undecided(name: str, file: Path) -> Iterator[Finding]:
@@ -184,6 +222,10 @@ def _doubts(profile: Profile, document: Document, kind: Kind) -> Iterator[Findin
     uses = getattr(compile_profile(profile, kind, {}, "UTC"), "uses", {})  # a native one has none
     if not profile.payload.has_records:
         told += [(path, "never", "#last is of records, and it has none", "leave it out") for path in uses.get(LAST, ())]
+    told += [
+        (place, "vain_zone", "it counts from 1970 in UTC, and its zone is not asked", "leave zone out")
+        for place in _vain_zones(profile)
+    ]
     told += [
         (("commands", name), "untested", f"{name} is sent in no example", "add one to sends, with its bytes")
         for name in unsent(profile)
@@ -222,6 +264,16 @@ def _silent(profile: Profile, kind: Kind) -> list[str]:
     fields = [pair for shape in profile.shapes for channel in shape.channels.values() for pair in channel.items()]
     silent = [name for name, source in (*sources, *fields) if source.unit is None]
     return list(dict.fromkeys(name for name in silent if kind.properties[name].type in NUMBERS))
+
+
+def _vain_zones(profile: Profile) -> Iterator[Sequence[str | int]]:
+    """Yield the counts of seconds to which somebody has written a zone, as if they were of local time."""
+    clocks: list[tuple[tuple[str | int, ...], Time | None]] = [((), profile.time)]
+    clocks += [(("messages", number), shape.time) for number, shape in enumerate(profile.messages)]
+    for place, time in clocks:
+        for at, source in enumerate(() if time is None else time.sources):
+            if source.format in {"unix", "unix_ms"} and "zone" in source.model_fields_set:
+                yield (*place, "time", "from", at, "zone")
 
 
 def _where(document: Document, name: str) -> Sequence[str | int]:
