@@ -67,14 +67,17 @@ class CaseResult:
         return "\n  ".join([f"{self.rule}: {self.test}", *self.differences])
 
 
-def tell(findings: Sequence[Finding], looked_at: str, *, as_json: bool) -> None:
-    """Print what was found in ``looked_at`` (such as ``28 profiles``); leave with 2 for what the hub would refuse."""
+def tell(findings: Sequence[Finding], looked_at: str, *, as_json: bool, beside: str = "") -> None:
+    """Print what was found in ``looked_at`` (such as ``28 profiles``); leave with 2 for what the hub would refuse.
+
+    ``beside`` is what the last line tells of that is not shown.
+    """
     if as_json:
         say_json([finding.plain() for finding in findings])
     else:
         for finding in findings:
             typer.echo(str(finding))
         notes = sum(finding.weight is Weight.NOTE for finding in findings)
-        typer.echo(f"{looked_at}, {len(findings) - notes} findings{f', {notes} notes' if notes else ''}")
+        typer.echo(f"{looked_at}, {len(findings) - notes} findings{f', {notes} notes' if notes else ''}{beside}")
     if any(finding.weight is Weight.ERROR for finding in findings):
         raise typer.Exit(EXIT_CONFIG)

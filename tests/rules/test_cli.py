@@ -103,6 +103,27 @@ def test_a_doubt_is_told_and_does_not_fail_the_check(rules: Rules) -> None:
     assert f"{rules.file}:2: warning: tampered: label: no label in zh" in said.out
 
 
+def test_the_notes_on_rules_that_ship_do_not_bury_what_is_told_of_ones_own(rules: Rules) -> None:
+    said = rules(GOOD.replace(", zh: 被拆", ""), "check").out.splitlines()
+    assert [line for line in said[:-1] if not line.startswith(str(rules.file))] == []
+    assert " rules, 1 findings; " in said[-1]
+    assert said[-1].endswith(" notes on rules that ship: --all")
+    every = rules(GOOD, "check", "--all").out
+    assert "  [never_said]" in every
+    assert "--all" not in every
+    assert "[never_said]" in rules(GOOD.replace("when: tamper", "when: power_source == 'battery'"), "check").out
+
+
+def test_one_rule_or_file_can_be_checked(rules: Rules) -> None:
+    text = f"{GOOD.replace(', zh: 被拆', '')}---\n{GOOD.replace('rule: tampered', 'rule: other')}"
+    for chosen, count in (("tampered", 1), (str(rules.file), 2)):
+        (told, summary) = rules(text, "check", chosen).out.splitlines()
+        assert told.startswith(f"{rules.file}:2: warning: tampered: label: no label in zh")
+        assert summary == f"{count} rules, 1 findings"
+    said = rules(text, "check", "tampred")
+    assert (said.code, "did you mean tampered?" in said.err) == (2, True)
+
+
 def test_errors_of_all_rules_are_told_with_their_lines(rules: Rules) -> None:
     wrong = GOOD.replace("when: tamper", "when: tampr")
     misspelt = GOOD.replace("rule: tampered", "rule: other").replace("clear:", "claer:")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -41,6 +41,7 @@ app.command("plan")(rules_change.show_plan)
 app.command("apply")(rules_change.apply)
 app.command("explain")(rules_explain.explain)
 app.command("stats")(rules_stats.stats)
+R = TypeVar("R")
 Names = Annotated[list[str] | None, typer.Argument(metavar="[RULE|FILE]…", help="Only these; else all.")]
 
 
@@ -96,10 +97,23 @@ def tell_rules(
 
 
 @app.command()
-def check(context: typer.Context, *, as_json: AsJson = False) -> None:
+def check(
+    context: typer.Context,
+    names: Names = None,
+    *,
+    with_all: Annotated[bool, typer.Option("--all", help="Also the notes on rules that ship.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Tell what is wrong or doubtful in the rules, with file and line; exit 2 for what the hub would refuse."""
-    count, found = rule_findings(desk_of(context).settings)
-    tell(found, f"{count} rules", as_json=as_json)
+    settings = desk_of(context).settings
+    count, found = rule_findings(settings)
+    if names:
+        documents = _documents(settings)
+        chosen = _chosen({document.name: document for document in documents}, [*_named(documents, names)])
+        count, found = len(chosen), [each for each in found if each.name in {document.name for document in chosen}]
+    hidden = [] if with_all or names or as_json else [each for each in found if _is_of_ours(each, settings)]
+    beside = f"; {len(hidden)} notes on rules that ship: --all" if hidden else ""
+    tell([each for each in found if each not in hidden], f"{count} rules", as_json=as_json, beside=beside)
 
 
 @app.command("test")
@@ -209,6 +223,12 @@ def _findings(tree: Tree, catalogue: Catalogue, profiles: Mapping[str, Profile])
         yield from (finding_of("scene", name, Weight.ERROR, why) for name, why in wrong.items())
 
 
+def _is_of_ours(finding: Finding, settings: Settings) -> bool:
+    """Return whether it is a note on a rule that ships: nothing that whoever wrote their own has to look at."""
+    own = settings.rules_dir
+    return finding.weight is Weight.NOTE and (own is None or not Path(finding.file).is_relative_to(own))
+
+
 def _named(documents: Collection[Document], names: Collection[str]) -> Iterator[str]:
     """Yield the names of rules, those of a file where one was named."""
     for name in names:
@@ -223,7 +243,7 @@ def _named(documents: Collection[Document], names: Collection[str]) -> Iterator[
         yield from found
 
 
-def _chosen(rules: Mapping[str, Rule], names: Collection[str]) -> list[Rule]:
+def _chosen(rules: Mapping[str, R], names: Collection[str]) -> list[R]:
     for name in names:
         if name not in rules:
             raise ConfigError("unknown_rule", f"there is no rule {name!r}", hint=suggestion(name, rules))
