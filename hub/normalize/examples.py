@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 
@@ -14,6 +14,7 @@ from hub.catalogue import DottedName, Name, Words
 from hub.errors import PoisonError
 from hub.model.heard import Handler, Reading
 from hub.model.values import Scalar
+from hub.normalize.responses import Response
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,11 +55,20 @@ class Expectation(Words):
     expect_bad: tuple[Name, ...] = ()
 
 
+class ExpectedReply(Words):
+    """Which command an answer is about, whether the device did it, and its code."""
+
+    id: str
+    ok: bool
+    code: str = ""
+
+
 class Example(Expectation):
     """A payload, where it comes from, and exactly what it means.
 
     A payload with several readings lists them in ``readings``. ``params`` are those of the device that sent it,
     ``port`` what its network said beside. ``expect_partial``: a tail or a block could not be read, and was counted.
+    ``expect_reply``: it also answers a command (or nothing else: then ``expect_error: unmatched`` goes with it).
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -69,6 +79,7 @@ class Example(Expectation):
     readings: tuple[Expectation, ...] = ()
     expect_partial: bool = False
     expect_error: str | None = None
+    expect_reply: ExpectedReply | None = None
 
     @model_validator(mode="after")
     def _expects_once(self) -> Self:
@@ -115,6 +126,23 @@ def check_example(handler: Handler, example: Example) -> list[str]:
         for what, expected, actual in _comparisons(each, reading)
         if expected != actual
     ]
+
+
+def check_reply(read: Callable[[bytes], Response | None] | None, example: Example) -> list[str]:
+    """Return what differs from the answer that the example is said to be; ``read`` is what the profile reads it by."""
+    wanted = example.expect_reply
+    if wanted is None:
+        return []
+    if read is None:
+        return ["reply: the profile does not say how an answer is recognised"]
+    try:
+        found = read(example_bytes(example))
+    except PoisonError as error:
+        return [f"reply: expected {wanted!r}, got {error}"]
+    if found is None:
+        return [f"reply: expected {wanted!r}, got no answer: its match does not fit"]
+    pairs = [("id", wanted.id, found.id), ("ok", wanted.ok, found.ok), ("code", wanted.code, found.code)]
+    return [f"reply {what}: expected {one!r}, got {other!r}" for what, one, other in pairs if one != other]
 
 
 def expectations(example: Example) -> Sequence[Expectation]:

@@ -14,7 +14,7 @@ from hub.model.values import Scalar
 from hub.normalize.command_examples import CommandExample, check_command
 from hub.normalize.compile import compile_downlinks, compile_reply
 from hub.normalize.downlinks import CompiledCommand
-from hub.normalize.examples import ExamplePayload
+from hub.normalize.examples import ExamplePayload, ExpectedReply, check_reply
 from hub.normalize.payload import Format
 from hub.normalize.responses import Response
 from tests.normalize.devices import CATALOGUE, PROFILES, ROOT
@@ -201,34 +201,26 @@ def test_an_example_of_a_command_that_does_not_hold_is_told_in_sentences() -> No
     ]
 
 
-ANSWERS = [
-    ("ebike_board/door_hold", {"id": "c-1", "sender": "board", "type": "enable_block_door", "body": {"ok": True}}, ""),
-    (
-        "ebike_board/door_hold",
-        {"id": "c-1", "sender": "board", "type": "enable_block_door", "body": {"ok": False, "code": "relay_fault"}},
-        "relay_fault",
-    ),
-    # The answers of the manual (developer.tuya.com, Start Charging; a refusal as its other pages show one).
-    ("tuya/charging_pole", {"id": "c-1", "answer": {"result": True, "t": 1_630_056_214_213, "success": True}}, ""),
-    ("tuya/charging_pole", {"id": "c-1", "answer": {"code": 1106, "msg": "permission deny", "success": False}}, "1106"),
-    # uhppoted-mqtt documentation/commands/open-door.md, without what its network wraps around it.
-    (
-        "uhppoted/ut0311-l04",
-        {"request-id": "c-1", "method": "open-door", "response": {"device-id": 405419896, "door": 4, "opened": True}},
-        "",
-    ),
-]
-
-
-@pytest.mark.parametrize(("name", "answer", "code"), ANSWERS)
-def test_an_answer_means_what_its_device_says(name: str, answer: Mapping[str, object], code: str) -> None:
+@pytest.mark.parametrize("name", ANSWERING)
+def test_an_answer_means_what_its_device_says(name: str) -> None:
     read = compile_reply(PROFILES[name])
-    assert read is not None
-    assert read(msgspec.json.encode(answer)) == Response("c-1", ok=not code, code=code)
+    answers = [example for example in PROFILES[name].examples if example.expect_reply is not None]
+    assert [check_reply(read, example) for example in answers] == [[]] * max(len(answers), 1)
 
 
-def test_every_profile_that_reads_answers_shows_one() -> None:
-    assert {name for name, _, _ in ANSWERS} == set(ANSWERING)
+def test_an_answer_that_does_not_hold_is_told_in_sentences() -> None:
+    read = compile_reply(PROFILES["ebike_board/door_hold"])
+    example = next(each for each in PROFILES["ebike_board/door_hold"].examples if each.expect_reply is not None)
+    wrong = example.model_copy(update={"expect_reply": ExpectedReply(id="c-9", ok=False, code="x")})
+    assert check_reply(read, wrong) == [
+        "reply id: expected 'c-9', got 'c-1'",
+        "reply ok: expected False, got True",
+        "reply code: expected 'x', got ''",
+    ]
+    assert [told.partition(": ")[0] for told in check_reply(None, example)] == ["reply"]
+    for payload in ({"sender": "hub", "id": "c-1"}, {"sender": "board"}):
+        other = example.model_copy(update={"payload": ExamplePayload.model_validate({"json": payload})})
+        assert len(check_reply(read, other)) == 1
 
 
 def test_no_law_of_commands_was_asked_of_nothing() -> None:

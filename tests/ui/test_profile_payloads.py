@@ -79,6 +79,16 @@ def test_what_a_device_wrote_never_reaches_the_terminal_as_a_command(profiles: P
     assert not {"\x1b", "\x07"} & set(said.out)
 
 
+def test_an_answer_to_a_command_is_no_dead_letter(profiles: Profiles) -> None:
+    answer = '{"id": "c-1", "answer": {"code": 1106, "success": false}}'
+    said = profiles("decode", "tuya/charging_pole", answer)
+    assert (said.code, said.out.splitlines()[-1]) == (0, "answer to command c-1: not done, code 1106")
+    told = profiles("decode", "tuya/charging_pole", answer, "--json").document()
+    assert told["answer"] == {"id": "c-1", "ok": False, "code": "1106", "state": {}}
+    said = profiles("decode", "tuya/charging_pole", '{"answer": {}}')
+    assert (said.code, "dead letter: [unmatched]" in said.out) == (1, True)
+
+
 def test_a_block_is_shown_with_its_own_offsets(profiles: Profiles) -> None:
     payload = {"TY": "M", "sensorType": "SINGLEBOX", "D": "Tu3WZAEAAAAAAAEBDAAAAAEBAB8ghbo="}
     found = profiles("decode", "elevator_box/d_block", json.dumps(payload), "--json").document()

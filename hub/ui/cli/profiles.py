@@ -16,8 +16,8 @@ from hub.authoring.trace import Sent, trace
 from hub.catalogue import Kind
 from hub.durations import write_duration
 from hub.normalize.command_examples import CommandExample, check_command
-from hub.normalize.compile import compile_downlinks, compile_profile
-from hub.normalize.examples import Example, check_example, example_bytes, payload_bytes
+from hub.normalize.compile import compile_downlinks, compile_profile, compile_reply
+from hub.normalize.examples import Example, check_example, check_reply, example_bytes, payload_bytes
 from hub.normalize.networks.examples import check_example as check_network_example
 from hub.normalize.networks.network import Network
 from hub.normalize.profile import Profile
@@ -187,8 +187,10 @@ def _tested_network(network: Network) -> _Tested:
 
 def _tested(profile: Profile, kind: Kind) -> _Tested:
     failed = {}
+    read_reply = compile_reply(profile)
     for example in profile.examples:
         differences = check_example(compile_profile(profile, kind, example.params, ZONE), example)
+        differences += check_reply(read_reply, example)
         if differences:
             failed[example.name] = differences
     for sent in profile.sends:

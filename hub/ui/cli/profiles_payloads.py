@@ -10,15 +10,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 
 from hub.authoring.guess import Guess, guesses, sentence
 from hub.authoring.skeleton import Captured, skeleton
 from hub.authoring.trace import Sent, trace
-from hub.errors import ConfigError
+from hub.errors import ConfigError, PoisonError
 from hub.model.effects import DeadLetter
+from hub.normalize.compile import compile_reply
 from hub.normalize.payload import Format
+from hub.normalize.profile import Profile
+from hub.normalize.responses import Response
 from hub.ui.cli.dead_letters import hidden_of, letter_of, strangers_letters
 from hub.ui.cli.devices_pending import may_tell_of_persons, understood
 from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of, pairs_of
@@ -68,8 +72,10 @@ def decode(
         writing = Writing.HEX
     sent = Sent(payload=read_payload(payload, writing), port=port, params=pairs_of(param or ()), zone=zone)
     seen = trace(profile, shelf.kind(profile), sent)
+    answer = _answer(profile, sent.payload)
+    is_lost = seen.error is not None and (answer is None or seen.error.code != "unmatched")
     if as_json:
-        say_json({"profile": name, **document(seen)})
+        say_json({"profile": name, **document(seen), "answer": None if answer is None else msgspec.to_builtins(answer)})
     else:
         console = console_of(sys.stdout.isatty)
         for piece in dump(seen):
@@ -79,11 +85,23 @@ def decode(
             console.print(
                 f"{'partial' if seen.is_partial else 'not shown'}: {seen.tail or 'a value could not be read'}"
             )
-        if seen.error is not None:
+        if answer is not None:
+            done = "done" if answer.ok else f"not done{f', code {answer.code}' if answer.code else ''}"
+            console.print(f"answer to command {answer.id}: {done}")
+        if is_lost:
             place = where(seen)
             console.print(f"dead letter: {seen.error}{f' -- {place}' if place else ''}", style="red")
-    if seen.error is not None:
+    if is_lost:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _answer(profile: Profile, payload: bytes) -> Response | None:
+    """Return what a payload says of a command, if its profile reads answers and it is one."""
+    read = compile_reply(profile)
+    try:
+        return None if read is None else read(payload)
+    except PoisonError:
+        return None
 
 
 def guess(

@@ -222,6 +222,8 @@ def _doubts(profile: Profile, document: Document, kind: Kind) -> Iterator[Findin
     uses = getattr(compile_profile(profile, kind, {}, "UTC"), "uses", {})  # a native one has none
     if not profile.payload.has_records:
         told += [(path, "never", "#last is of records, and it has none", "leave it out") for path in uses.get(LAST, ())]
+    if profile.reply is not None and all(example.expect_reply is None for example in profile.examples):
+        told.append((("reply",), "untested", "no example is an answer", "add one with expect_reply: {id, ok, code}"))
     told += [
         (place, "vain_zone", "it counts from 1970 in UTC, and its zone is not asked", "leave zone out")
         for place in _vain_zones(profile)
