@@ -32,7 +32,7 @@ class HubError(Exception):
 
     @override
     def __str__(self) -> str:
-        facts = " ".join(f"{name}={value!r}" for name, value in self.fields.items())
+        facts = " ".join(f"{name}={value!r}" for name, value in self.fields.items() if name != "path")
         return " ".join(part for part in (f"[{self.code}]", self.message, facts) if part)
 
 
@@ -49,7 +49,10 @@ class UnavailableError(HubError):
 
 
 class ConfigError(HubError):
-    """Settings, YAML or an installation that a person must mend."""
+    """Settings, YAML or an installation that a person must mend.
+
+    ``path`` among the fields is where in a document: its line says that to people.
+    """
 
     def __init__(
         self,

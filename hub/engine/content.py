@@ -19,6 +19,7 @@ from hub.engine.rows import Bodies, DeviceRow, Document, kept, row_of, site_and_
 from hub.engine.state import State
 from hub.errors import ConfigError
 from hub.model.records import Revision
+from hub.rules.names import suggestion
 from hub.rules.states import CompiledRule
 
 
@@ -321,7 +322,7 @@ class Content(Registered):
         if device.row.kind not in self.outfits.kinds:
             code = "unknown_kind"
             message = f"device {device.key} is of kind {device.row.kind!r}, which is not in the catalogue"
-            raise ConfigError(code, message)
+            raise ConfigError(code, message, hint=suggestion(device.row.kind, self.outfits.kinds))
         self.networks.enlist(device)
         self.outfits.equip(device)
 

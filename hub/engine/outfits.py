@@ -131,7 +131,8 @@ class Outfits:
         row, kind, profile = device.row, self.kinds[device.kind], self._profiles.get(device.profile)
         if profile is None:
             code = "unknown_profile"
-            raise ConfigError(code, f"device {device.key} has profile {device.profile!r}, which does not exist")
+            message = f"device {device.key} has profile {device.profile!r}, which does not exist"
+            raise ConfigError(code, message, hint="`hub profiles list`")
         handler = compile_profile(profile, kind, row.params, row.zone)
         return Outfit(
             handler=handler,

@@ -73,7 +73,10 @@ def installed(profile: Profile, kind: Kind, params: Mapping[str, Scalar]) -> Map
         raise ConfigError("wrong_kind", f"the profile is of kind {profile.kind}, not {kind.kind}", path=("kind",))
     unknown = sorted(params.keys() - profile.params.keys())
     if unknown:
-        raise ConfigError("unknown_param", f"{profile.profile} has no parameter {unknown[0]!r}", path=("params",))
+        hint = f"known: {', '.join(profile.params) or 'none'}"
+        raise ConfigError(
+            "unknown_param", f"{profile.profile} has no parameter {unknown[0]!r}", hint=hint, path=("params",)
+        )
     return {**profile.params, **params}
 
 

@@ -111,8 +111,10 @@ def _problems_of_device(device: Device, places: Collection[Key]) -> Iterator[str
     if device.profile and not PROFILE.fullmatch(device.profile):
         yield f"device {device.id!r} has the profile {device.profile!r}, which is not vendor/model"
     place = device.place or device.site
-    if (device.site, place) not in places:
-        yield f"device {device.id!r} is at {place!r}, which site {device.site!r} does not have"
+    if (device.site, place) not in places and place == device.site:
+        yield f"device {device.id!r} is in site {place!r}, which is not there: hub sites list"
+    elif (device.site, place) not in places:
+        yield f"device {device.id!r} is at {place!r}, which site {device.site!r} does not have: hub places list"
 
 
 def source_problems(source: Source) -> Iterator[str]:

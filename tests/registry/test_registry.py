@@ -128,7 +128,7 @@ async def test_one_bad_device_keeps_all_of_its_batch_out(registry: Registry) -> 
         (Device(site="s1", id="", kind="gate"), "'' is not 1 to 64"),
         (Device(site="s1", id="x" * 65, kind="gate"), "is not 1 to 64"),
         (Device(site="s1", id="+", kind="gate"), "'\\+' is not 1 to 64"),
-        (Device(site="s2", id="a", kind="gate"), "which site 's2' does not have"),
+        (Device(site="s2", id="a", kind="gate"), "in site 's2', which is not there"),
         (Device(site="s1", id="a", kind="gate", place="moon"), "is at 'moon'"),
         (Device(site="s1", id="a", kind="gate", profile="gs524n"), "is not vendor/model"),
         (Device(site="s1", id="a", kind="gate", serial="SN-1"), "has the serial 'SN-1' of another device"),
