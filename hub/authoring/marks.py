@@ -76,14 +76,15 @@ def frame_marks(payload: Payload, anatomy: Anatomy, code: str) -> Iterator[Mark]
     """Yield the bytes that frame the others; ``code`` is the error of the whole, or ""."""
     wrong = FRAME_CODES.get(code)
     data = anatomy.whole.data
+    is_summed = wrong in {None, "checksum"}  # of a frame that is not whole nobody looks at the sum
     for name, begin, end in (*_spans(payload, len(data)), *_keys(anatomy)):
-        if 0 <= begin < end <= len(data):
+        if 0 <= begin < end <= len(data) and (is_summed or name != "checksum"):
             kind = "frame" if name in {"start", "end"} else name
             yield Mark(
                 extent=Extent("", (begin, end)), where=str(begin), use=Use.FRAME, name=name,
                 raw=data[begin:end].hex(" "), path=("payload",), is_wrong=kind == wrong,
             )  # fmt: skip
-    if payload.check == "sum8_zero":
+    if payload.check == "sum8_zero" and is_summed:
         yield Mark(
             extent=Extent("", ()), where="all bytes", use=Use.FRAME, name="checksum", raw=f"sum {sum(data) & 0xFF}",
             path=("payload", "check"), is_wrong=wrong == "checksum",

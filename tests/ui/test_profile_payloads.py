@@ -68,6 +68,12 @@ def test_a_wrong_checksum_is_named_and_the_bytes_are_shown_all_the_same(profiles
     assert "if its frame were right: device: status=alarm" in said.out
 
 
+def test_nobody_says_that_the_checksum_of_a_cut_frame_is_right(profiles: Profiles) -> None:
+    for model, payload in (("milesight/gs524n", FIRE[:-2]), ("gbt26875/panel", "404002000100001e090d")):
+        said = profiles("decode", model, payload)
+        assert (said.code, "[bad_length]" in said.out, "checksum" in said.out) == (1, True, False)
+
+
 def test_an_error_names_the_path_that_it_is_about(profiles: Profiles) -> None:
     said = profiles("decode", "zigbee2mqtt/smoke", '{"smoke": "yes", "battery": 96}')
     assert said.code == 1
