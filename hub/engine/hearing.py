@@ -215,7 +215,8 @@ class Ear(ForeignEar):
         elif self.quotas.refuses("/".join(self._named_by(message.topic)), self._now):
             self._refuse("over_quota")
         else:
-            self._bury(message, number, error.code, error.message)
+            name = error.fields.get("property")
+            self._bury(message, number, error.code, f"{name}: {error.message}" if name else error.message)
 
     def _named_by(self, topic: str) -> tuple[str, str]:
         """Return the (site, device) that the message in hand names."""

@@ -361,3 +361,9 @@ def test_a_name_that_the_kind_does_not_know_is_dropped_and_counted() -> None:
     effects = desk.hear(Publish("hub/s1/door-1/telemetry", b'{"values": {"tamper": true, "colour": "red"}}'))
     assert [values for _, _, values in effects.points] == [{"tamper": True}]
     assert desk.engine.content.count_of("unknown_names") == 1
+
+
+def test_a_dead_letter_names_the_property_that_it_is_about() -> None:
+    desk = Desk(documents(device("smoke-1", "smoke_sensor", "zigbee2mqtt/smoke")))
+    (letter,) = desk.hear(Publish("hub/s1/smoke-1/telemetry", b'{"smoke": false, "battery": "much"}')).dead_letters
+    assert (letter.code, letter.detail) == ("bad_value", "battery: not a finite number")

@@ -148,6 +148,8 @@ def may_tell_of_persons(veil: Veil, found: list[Guess]) -> bool:
 
 
 def _may_be(each: Pending, found: list[Guess]) -> str:
+    if each.name.startswith("@"):
+        return "nothing is guessed of what stands in the envelope of its source: adopt it with --profile"
     if _is_native(each.last.payload):
         return f"{NATIVE}: adopt it with --kind"
     return "\n".join(f"{guess.profile} ({sentence(guess)})" for guess in found) or "no profile decodes it"
