@@ -86,7 +86,7 @@ def written(directory: Path, text: str) -> Path:
     ("text", "code", "line"),
     [
         (HEAD + "  - filter: acme/x{y}/{device}\n    class: telemetry\n", "bad_filter", 5),
-        (HEAD + "  - filter: acme/{device}\n    class: telemetry\n    port: a..b\n", "bad_place", 5),
+        (HEAD + "  - filter: acme/{device}\n    class: telemetry\n    port: a.\n", "bad_place", 5),
         (HEAD + "  - filter: acme/{device}\n    clas: telemetry\n", "unknown_key", 6),
         (HEAD + "  - {filter: acme/x, class: telemetry}\n", "bad_document", 5),
         (HEAD + "  - {filter: 'a/{device}', class: telemetry}\ndownlink: {topic: 'a/{x.y}'}\n", "bad_template", 6),
