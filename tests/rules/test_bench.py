@@ -101,7 +101,7 @@ def test_a_hold_whose_device_never_answers_is_no_event_of_the_rule() -> None:
 
 
 def test_a_step_that_the_hub_would_bury_fails_its_test() -> None:
-    assert run([at("1s", tamper="yes")], []) == ["refused: bad_value: not a bool"]
+    assert run([at("1s", tamper="yes")], []) == ["refused: bad_value: tamper: not a bool"]
 
 
 @pytest.mark.parametrize("on_missing", ["keep", "clear", "raise"])
