@@ -320,9 +320,8 @@ class Content(Registered):
 
     def _equip(self, device: Device) -> None:
         if device.row.kind not in self.outfits.kinds:
-            code = "unknown_kind"
             message = f"device {device.key} is of kind {device.row.kind!r}, which is not in the catalogue"
-            raise ConfigError(code, message, hint=suggestion(device.row.kind, self.outfits.kinds))
+            raise ConfigError("unknown_kind", message, hint=suggestion(device.row.kind, self.outfits.kinds))
         self.networks.enlist(device)
         self.outfits.equip(device)
 
