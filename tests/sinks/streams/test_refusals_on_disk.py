@@ -92,6 +92,8 @@ async def test_a_backlog_on_disk_behind_what_one_stream_refuses_is_told_to_the_o
             rig = Rig(valkey.address, box)
             async with rig.running():
                 await wait_until(lambda: is_told("care", falls))
+                retries = rig.sink.retries
+                await wait_until(lambda: rig.sink.retries > retries + 1)  # by then it has read to the end
                 count, retries = len(asked), rig.sink.retries
                 await wait_until(lambda: rig.sink.retries > retries + 3)
                 assert len(asked) == count  # nothing is read again to ask again
