@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from typing import TypeVar
 
 from hub.engine.device import Device
@@ -21,17 +21,16 @@ Each = TypeVar("Each", Device, Subject)
 AT_ONCE = 250
 """Devices that are read, equipped, placed or judged between two pauses: 5 ms."""
 
-_EVERYWHERE, _AT_A_SITE = frozenset({"params"}), frozenset({"list"})
-"""Documents that change what rules come to at devices and places, and nothing else."""
-_OF_ROWS = frozenset({"device", "barred", "off", "place", *_EVERYWHERE, *_AT_A_SITE})
+_OF_ROWS = frozenset({"device", "barred", "off", "place", "params", "list"})
+"""Documents of which rules, kinds and profiles are what they were."""
 _OF_RULES = frozenset({"rule", "scene", "secret", "quota"})
 
 
-_NARROW = ("barred/", "device/", "place/", "rule/", "scene/")
+_NARROW = ("barred/", "device/", "list/", "off/", "params/", "place/", "rule/", "scene/")
 
 
 def is_wide(revision: Revision) -> bool:
-    """Return whether a revision is of more than devices, places and rules: nearly everything may be another thing."""
+    """Return whether a revision is of more than devices, places, rules and what holds for them."""
     return any(not key.startswith(_NARROW) for key in (*revision.put, *revision.removed))
 
 
@@ -45,10 +44,11 @@ def at_once(steps: Generator[None, None, T]) -> T:
             return found
 
 
-def parts(found: Sequence[S]) -> Iterator[Sequence[S]]:
+def parts(found: Iterable[S]) -> Iterator[Sequence[S]]:
     """Yield so many of ``found`` at a time that the loop does not stand still for long."""
-    for start in range(0, len(found), AT_ONCE):
-        yield found[start : start + AT_ONCE]
+    left = iter(found)
+    while some := [*islice(left, AT_ONCE)]:
+        yield some
 
 
 def each_once(subjects: Iterable[Each]) -> list[Each]:
@@ -84,19 +84,9 @@ class Touched:
         return {key.partition("/")[2] for key in self.keys(noun)}
 
     @property
-    def sites(self) -> set[str]:
-        """Return the sites at which rules come to something else for whoever minds where it is."""
-        return {key.split("/")[1] for noun in _AT_A_SITE for key in self.keys(noun)}
-
-    @property
-    def is_everywhere(self) -> bool:
-        """Return whether what rules come to may be something else for any device or place."""
-        return not _EVERYWHERE.isdisjoint(self._by_noun)
-
-    @property
-    def has_only_rules(self) -> bool:
-        """Return whether rules may be others, and nothing that holds at any device or place."""
-        return self.has_new_rules and not self.is_everywhere and not self.sites and not self.keys("place")
+    def holds_otherwise(self) -> bool:
+        """Return whether something else may hold at devices or places: the same rules come to something else."""
+        return not {"list", "params", "place"}.isdisjoint(self._by_noun)
 
     @property
     def has_new_rules(self) -> bool:

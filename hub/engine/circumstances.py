@@ -49,7 +49,7 @@ class OffRow(msgspec.Struct, frozen=True):
     scene: str
 
 
-_PARAMS, _LIST = msgspec.json.Decoder(ParamsRow).decode, msgspec.json.Decoder(ListRow).decode
+read_params, read_list = msgspec.json.Decoder(ParamsRow).decode, msgspec.json.Decoder(ListRow).decode
 _SCENE, _OFF = msgspec.json.Decoder(SceneRow).decode, msgspec.json.Decoder(OffRow).decode
 _NOUNS = ("list/", "off/", "params/", "place/", "scene/")
 
@@ -86,6 +86,16 @@ class Circumstances:
         mine = sorted(key for key in bodies if key.startswith(_NOUNS))
         self.change({key: kept(key, bodies[key]) for key in mine}, ())
 
+    def copy(self) -> Circumstances:
+        """Return these once more: what changes there changes nothing here."""
+        found = Circumstances({})
+        found.places, found.at_rest = self.places.copy(), self.at_rest.copy()
+        found._below = {around: names.copy() for around, names in self._below.items()}
+        found._params = {rule: there.copy() for rule, there in self._params.items()}
+        found._lists = {site: there.copy() for site, there in self._lists.items()}
+        found._scenes, found._off = self._scenes.copy(), self._off.copy()
+        return found
+
     def change(self, put: Mapping[str, Kept], removed: Sequence[str]) -> None:
         """Take documents, in the order of keys, that are new or others now, and forget those that are gone.
 
@@ -110,10 +120,10 @@ class Circumstances:
             case "place":
                 self._put_place(read_place(body))
             case "params":
-                params = _PARAMS(body)
+                params = read_params(body)
                 _put_row(self._params, params.rule, key, params)
             case "list":
-                listed = _LIST(body)
+                listed = read_list(body)
                 _put_row(self._lists, listed.site, key, listed)
             case "scene":
                 self._scenes[key] = _SCENE(body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import NamedTuple
 
 from hub.catalogue import Catalogue, Kind
@@ -34,22 +34,24 @@ class Compiled(NamedTuple):
     def of_nothing(cls, circumstances: Circumstances, compile_rule: Callable[..., CompiledRule]) -> Compiled:
         """Return what no documents compile to; ``compile_rule`` makes the rules of those that come."""
         kinds = Catalogue(())
-        rulebook = Rulebook({}, kinds, circumstances, compile_rule)
+        rulebook = Rulebook(kinds, circumstances, compile_rule)
         return cls(kinds, {}, Outfits({}, {}), Networks(), rulebook, read_key(None), Quota())
 
-    def over(self, touched: Touched, bodies: Mapping[str, bytes]) -> Compiled:
-        """Return what ``bodies`` compile to; those that are ``touched`` are others than before. ConfigError."""
+    def over(self, touched: Touched, bodies: Mapping[str, bytes]) -> Generator[None, None, Compiled]:
+        """Return, a little at a time, what ``bodies`` compile to, of which some are ``touched``. ConfigError."""
         kinds = self.catalogue
         if touched.keys("kind"):
             kinds = Catalogue(Kind.model_validate_json(body) for body in bodies_of(bodies, "kind"))
-        rulebook = self.rulebook.heir(bodies, kinds)
+            yield
+        rulebook = yield from self.rulebook.heir(bodies, kinds)
         outfits, networks, names = self.outfits, self.networks, touched.names("profile")
         profiles = self._profiles(bodies, names) if names else self.profiles
         if touched.has_new_kinds:
             outfits = Outfits(kinds.kinds, profiles)
+            yield
             networks = Networks(*(bodies_of(bodies, noun) for noun in ("network", "source", "directory")))
         elif names:
-            outfits.learn(profiles, names)
+            outfits = outfits.heir(profiles, names)
         secret, quota = read_key(bodies.get(DOCUMENT)), read_quota(bodies.get(QUOTA))
         return Compiled(kinds, profiles, outfits, networks, rulebook, secret, quota)
 

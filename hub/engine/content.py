@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from itertools import chain
 
 from hub.engine.barred import Barred
 from hub.engine.change import Change, Touched, at_once, each_once, parts
 from hub.engine.circumstances import Key
 from hub.engine.compiled import Compiled
+from hub.engine.concern import Concern
 from hub.engine.device import Device
 from hub.engine.kind_rules import KindRules
 from hub.engine.known import DeviceState, entry_key
 from hub.engine.moment import Moment
 from hub.engine.places import Place, Subject
-from hub.engine.preparing import Prepared, prepare
+from hub.engine.preparing import Prepared, equip, prepare
 from hub.engine.registered import Registered
 from hub.engine.rows import Bodies, DeviceRow, Document, kept, row_of, site_and_name
 from hub.engine.state import State
 from hub.errors import ConfigError
 from hub.model.records import Revision
-from hub.rules.names import suggestion
 from hub.rules.states import CompiledRule
 
 
@@ -30,8 +31,6 @@ class Content(Registered):
         super().__init__()
         self._compiled = Compiled.of_nothing(self.circumstances, compile_rule)
         self._at = 0
-        self._tried: list[Device] = []
-        """What devices that were tried out work with lives as long as they: else each would have it compiled again."""
         self._prepared: Prepared | None = None
 
     # ----------------------------------------------------------------------------------------------------- revisions
@@ -48,7 +47,8 @@ class Content(Registered):
             yield
         at_rest = self.stands.rulebook.at_rest
         if touched.has_new_rules:
-            self._compile(touched, change)
+            yield from self._compile(touched, change)
+        concern = Concern(self, self.stands.rulebook, touched)
         affected = yield from self._learn(touched, state)
         change.has_new_places = bool(affected)
         if touched.has_new_rules or touched.keys("barred"):
@@ -60,13 +60,20 @@ class Content(Registered):
         former = yield from self._revise_devices(touched, change, (state, awake, at))
         if touched.has_new_rules:
             yield from self._equip_others(touched, change, state)
-        turned, places, settled = change.others_than(former), list[Place](), touched.has_only_rules
-        sites = touched.sites | {site for site, _ in (at_rest ^ now_at_rest)}
-        bound = self._bound_by(touched, [*change.removed_devices, *change.touched], moved, sites)
+        turned, places, settled = (
+            change.others_than(former),
+            list[Place](),
+            touched.has_new_rules and not touched.holds_otherwise,
+        )
+        sites = {site for site, _ in (at_rest ^ now_at_rest)}
+        done = {device.key for device in chain(change.removed_devices, change.touched)}
+        bound = [*moved, *self._bound_by(touched, concern, sites)]
+        bound = [device for device in bound if device.key not in done] if done else bound
         for devices in self.stands.others(bound, at, former, settled=settled):
             turned += devices
             yield
-        for found in self.stands.others(self._places_bound_by(touched, affected, sites), at, former, settled=settled):
+        others = self._places_bound_by(touched, concern, affected, sites)
+        for found in self.stands.others(others, at, former, settled=settled):
             places += found
             yield
         change.turned = [*turned, *places]
@@ -82,10 +89,10 @@ class Content(Registered):
         self.revisions += 1
         return change
 
-    def _compile(self, touched: Touched, change: Change) -> None:
+    def _compile(self, touched: Touched, change: Change) -> Generator[None, None, None]:
         """Take what is compiled anew: ConfigError before anything is changed."""
         ready = self._prepared and self._prepared.for_same(self._compiled, touched)
-        found = ready or self._compiled.over(touched, Bodies(touched.over(self.documents)))
+        found = ready or (yield from self._compiled.over(touched, Bodies(touched.over(self.documents))))
         change.has_new_rules, change.has_new_kinds = True, touched.has_new_kinds
         change.removed_rules = sorted(set(self.rules) - set(found.rulebook.rules))
         self.rules = {**{name: self.rules[name] for name in change.removed_rules}, **found.rulebook.rules}
@@ -153,7 +160,7 @@ class Content(Registered):
                     change.removed_devices += [] if known is None else [known]
                     continue
                 device = Device(row_of(document), DeviceState(heard_awake=awake) if known is None else known.state)
-                self._equip(device)
+                equip(device, self._compiled)
                 device.rules = self.stands.rules_of(device.row, device.key, at)
                 self._devices[device.key] = device
                 new.append(device)
@@ -197,23 +204,19 @@ class Content(Registered):
                     change.removed_devices.append(device)
             yield
 
-    def _bound_by(self, touched: Touched, done: list[Device], moved: list[Device], sites: set[str]) -> list[Device]:
-        """Return the devices whose rules may be others, but those that are gone or were given theirs: ``done``."""
-        if touched.is_everywhere:
-            found = [*self._devices.values()]
-        else:
-            found = [*moved, *(device for site in sorted(sites) for device in self.devices_of(site))]
-            kinds = self.stands.rulebook.concerned if touched.has_new_rules else ()
-            found += [device for device in self._devices.values() if device.row.kind in kinds] if kinds else []
-        others = {device.key for device in done}
-        return [device for device in found if device.key not in others] if others else found
+    def _bound_by(self, touched: Touched, concern: Concern, sites: set[str]) -> list[Device]:
+        """Return the devices whose rules may be others, though they are where they were."""
+        found = [device for site in sorted(sites) for device in self.devices_of(site)]
+        kinds = self.stands.rulebook.concerned if touched.has_new_rules else ()
+        found += [device for device in self._devices.values() if device.row.kind in kinds] if kinds else []
+        return found + concern.devices(self._devices)
 
-    def _places_bound_by(self, touched: Touched, affected: set[Key], sites: set[str]) -> list[Place]:
+    def _places_bound_by(self, touched: Touched, concern: Concern, affected: set[Key], sites: set[str]) -> list[Place]:
         """Return the places whose rules may be others."""
         places = self.stands.places
-        if touched.is_everywhere:
-            return [place for place in places.values() if place.key not in self.stands.new]
-        found = [places[key] for key in (f"{site}/@{name}" for site, name in affected) if key in places]
+        found = concern.places() + [
+            places[key] for key in (f"{site}/@{name}" for site, name in affected) if key in places
+        ]
         kinds = {kind for kind in self.stands.rulebook.concerned if kind.startswith("@") and touched.has_new_rules}
         if sites or kinds:
             found += [place for place in places.values() if place.site in sites or f"@{place.row.type}" in kinds]
@@ -248,7 +251,6 @@ class Content(Registered):
 
     def settle(self, change: Change, state: State) -> None:
         """Forget what the change removed, after its states have ended."""
-        self._tried.clear()
         self._prepared = None
         self.stands.rulebook.is_done()
         self._whereabouts.go(change.removed_devices)
@@ -272,7 +274,7 @@ class Content(Registered):
         self.documents = {key: each for key, each in found.items() if isinstance(each, Document)}
         touched = Touched(())
         touched.take(found)
-        self._compile(touched, Change())
+        at_once(self._compile(touched, Change()))
         self.circumstances.change(found, ())
         self.barred = Barred(Bodies(self.documents), self.networks)
         self.stands.unsettled()
@@ -288,42 +290,27 @@ class Content(Registered):
 
     # --------------------------------------------------------------------------------------------------------- devices
 
-    def try_out(self, put: Mapping[str, bytes]) -> Generator[None, None, None]:
-        """Find out, a few at a time, whether devices could be put; nothing is changed. ConfigError when not."""
-        self._tried.clear()
-        for some in parts([key for key in put if key.startswith("device/")]):
-            for key in some:
-                device = Device(row_of(kept(key, put[key])), DeviceState())
-                self._equip(device)
-                device.rules = self.stands.rulebook.of(device.row, self._at, is_trial=True)
-                self._tried.append(device)
-            yield
+    def try_out(self, put: Mapping[str, bytes], removed: Iterable[str] = ()) -> Generator[None, None, None]:
+        """Find out, a little at a time, whether documents could be put and removed; ConfigError when not.
 
-    def try_rules(self, put: Mapping[str, bytes], removed: Iterable[str]) -> Generator[None, None, None]:
-        """Find out, a few at a time, whether rules and scenes could be put; ConfigError when not.
-
-        What they come to for each device and place is kept for the revision, so that nothing waits for it then.
+        Nothing is changed. What they come to for each device and place is kept for the revision, so that nothing waits
+        for it then.
         """
-        touched = Touched(removed)
-        touched.take({key: kept(key, put[key]) for key in sorted(put)})
+        self._prepared, touched = None, Touched(removed)
+        for some in parts(sorted(put)):
+            touched.take({key: kept(key, put[key]) for key in some})
+            yield
         self._prepared = yield from prepare(self, self._devices, self._compiled, touched, self._at)
 
     def _can_equip(self, device: Device) -> bool:
         """Return whether it works; not a double of which kind or profile is gone. ConfigError for a registered one."""
         try:
-            self._equip(device)
+            equip(device, self._compiled)
         except ConfigError:
             if not device.is_double:
                 raise
             return False
         return True
-
-    def _equip(self, device: Device) -> None:
-        if device.row.kind not in self.outfits.kinds:
-            message = f"device {device.key} is of kind {device.row.kind!r}, which is not in the catalogue"
-            raise ConfigError("unknown_kind", message, hint=suggestion(device.row.kind, self.outfits.kinds))
-        self.networks.enlist(device)
-        self.outfits.equip(device)
 
 
 def _devices_first(subject: Subject) -> tuple[bool, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary, finalize
 
@@ -80,11 +81,15 @@ class Outfits:
         """Return what all handlers together counted as ``name`` since they were compiled; those without it count 0."""
         return self._counted[name] + sum(getattr(handler, name, 0) for handler in [*self._counting.values()])
 
-    def learn(self, profiles: Mapping[str, Profile], changed: Collection[str]) -> None:
-        """Take other profiles, of which these have ``changed``: devices of those are to be equipped again."""
-        self._profiles = profiles
-        for wish in [wish for wish in self._made if wish[0] in changed]:
-            self._made.pop(wish, None)  # the collector may have come in between
+    def heir(self, profiles: Mapping[str, Profile], changed: Collection[str]) -> Outfits:
+        """Return those of other profiles, of which these have ``changed``: devices of those are to be equipped again.
+
+        What handlers count is counted in one place.
+        """
+        found: Outfits = copy(self)
+        found._profiles = profiles
+        found._made = WeakValueDictionary({wish: made for wish, made in self._made.items() if wish[0] not in changed})
+        return found
 
     def _count(self, outfit: Outfit) -> None:
         """Let what the handler of an outfit counts be in the count, also when nobody has it any more."""

@@ -37,7 +37,7 @@ class Registered:
         self.revisions = 0
         self.rules: dict[str, CompiledRule] = {}
         self.circumstances = Circumstances({})
-        self.stands = Stands(self.circumstances, Rulebook({}, Catalogue(()), self.circumstances))
+        self.stands = Stands(self.circumstances, Rulebook(Catalogue(()), self.circumstances))
         self.outfits = Outfits({}, {})
         self._devices: dict[str, Device] = {}
         self._whereabouts = Whereabouts(self._devices)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from copy import copy
+from functools import cached_property
 from weakref import WeakValueDictionary
 
 from hub.catalogue import Catalogue
@@ -16,45 +18,32 @@ from hub.rules.states import CompiledRule
 
 
 class Rulebook:
-    """The rules of the last revision. What all subjects share is compiled once, by ``compiled``.
+    """The rules of the last revision, none before the first. What all subjects share is compiled once, by ``compiled``.
 
-    ``former`` is the one before it: what is in both, word for word, is the same object in both, of the same kinds.
     Each list, fact or parameter that changes makes rules of its own: they live as long as a subject has them.
     """
 
     def __init__(
-        self, bodies: Mapping[str, bytes], kinds: Catalogue, circumstances: Circumstances,
-        compiled: Callable[..., CompiledRule] = CompiledRule, former: Rulebook | None = None,
-    ) -> None:  # fmt: skip
+        self, kinds: Catalogue, circumstances: Circumstances, compiled: Callable[..., CompiledRule] = CompiledRule
+    ) -> None:
         self._compile = compiled
         self.kinds = kinds
         self._circumstances = circumstances
-        self.bodies = {key.partition("/")[2]: bodies[key] for key in sorted(bodies) if key.startswith("rule/")}
+        self.bodies: dict[str, bytes] = {}
         self.scopes: dict[str, Scope] = {}
         self.rules: dict[str, CompiledRule] = {}
         self.variants = WeakValueDictionary[tuple[object, ...], CompiledRule]()
         self.sets = WeakValueDictionary[tuple[object, ...], KindRules]()
-        same = self.same = self._take_over(former)
-        for name, body in self.bodies.items():
-            if name not in same:
-                words = read_rule(body)
-                self.scopes[name] = scope_of(words, kinds)
-                self.rules[name] = compiled(words, self.scopes[name])
-        self.rules = {name: self.rules[name] for name in self.bodies}
+        self.same = frozenset[str]()
+        """The names of the rules that are the same object in the book before."""
         self._plain: dict[str, KindRules] = {}
         """By kind, or type of place behind an @, where nothing depends on where a device or place is."""
         self._of_kind: dict[str, list[CompiledRule]] = {name: [] for name in kinds.kinds}
         self._waking: dict[str, list[CompiledRule]] = {name: [] for name in kinds.kinds}
         self.of_places: dict[str, list[CompiledRule]] = {}
-        for name, rule in self.rules.items():
-            place = rule.rule.for_each.place
-            if place is not None:
-                self.of_places.setdefault(place.value, []).append(rule)
-            for kind in self.scopes[name].kinds:
-                (self._of_kind if place is None else self._waking)[kind.kind].append(rule)
-        self._circumstantial = frozenset(name for name, rule in self.rules.items() if rule.rule.is_circumstantial)
-        self.concerned = frozenset(self._concerned(former))
-        """The kinds of devices, and types of places behind an @, that have other rules than in the ``former`` one."""
+        self._circumstantial = frozenset[str]()
+        self.concerned = frozenset[str]()
+        """The kinds of devices, and types of places behind an @, that have other rules than in the book before."""
         self._heirs: dict[tuple[KindRules, str, str], KindRules] = {}
         """What follows the rules that somebody has, where it hangs on nothing else: until the revision is done."""
         self._news: dict[KindRules, bool] = {}
@@ -63,13 +52,40 @@ class Rulebook:
         self.until: int | None = None
         """The wall time until which what :meth:`of` returned last holds, None for ever."""
 
-    def heir(self, bodies: Mapping[str, bytes], kinds: Catalogue) -> Rulebook:
-        """Return the rules of ``bodies``, those that are in both taken over."""
-        return Rulebook(bodies, kinds, self._circumstances, self._compile, self)
+    def heir(self, bodies: Mapping[str, bytes], kinds: Catalogue) -> Generator[None, None, Rulebook]:
+        """Return the rules of ``bodies``, compiled one by one: what is in both, word for word, is the same object."""
+        found = Rulebook(kinds, self._circumstances, self._compile)
+        found.bodies = {key.partition("/")[2]: bodies[key] for key in sorted(bodies) if key.startswith("rule/")}
+        found.same = found._take_over(self)
+        for name in sorted(found.bodies.keys() - found.same):
+            words = read_rule(found.bodies[name])
+            found.scopes[name] = scope_of(words, kinds)
+            found.rules[name] = self._compile(words, found.scopes[name])
+            yield
+        found._index(self)
+        return found
 
-    def _take_over(self, former: Rulebook | None) -> frozenset[str]:
+    def under(self, circumstances: Circumstances) -> Rulebook:
+        """Return the same rules where something else holds; what is compiled for it is there for both."""
+        found: Rulebook = copy(self)
+        found._circumstances = circumstances
+        return found
+
+    def _index(self, former: Rulebook) -> None:
+        """Tell whose each rule is, and who has others than by the ``former`` book."""
+        self.rules = {name: self.rules[name] for name in self.bodies}
+        for name, rule in self.rules.items():
+            place = rule.rule.for_each.place
+            if place is not None:
+                self.of_places.setdefault(place.value, []).append(rule)
+            for kind in self.scopes[name].kinds:
+                (self._of_kind if place is None else self._waking)[kind.kind].append(rule)
+        self._circumstantial = frozenset(name for name, rule in self.rules.items() if rule.rule.is_circumstantial)
+        self.concerned = frozenset(self._concerned(former))
+
+    def _take_over(self, former: Rulebook) -> frozenset[str]:
         """Take over from ``former`` what need not be compiled again; return the names of those rules."""
-        if former is None or former.kinds is not self.kinds:
+        if former.kinds is not self.kinds:
             return frozenset()
         same = frozenset(name for name, body in self.bodies.items() if former.bodies.get(name) == body)
         for name in same:
@@ -78,10 +94,10 @@ class Rulebook:
         self.sets.update(former.sets)
         return same
 
-    def _concerned(self, former: Rulebook | None) -> Iterator[str]:
-        of_places = {*self.of_places, *(former.of_places if former else ())}
+    def _concerned(self, former: Rulebook) -> Iterator[str]:
+        of_places = {*self.of_places, *former.of_places}
         for kind in (*self._of_kind, *(f"@{each}" for each in of_places)):
-            if former is None or self.kinds is not former.kinds or self.rules_for(kind) != former.rules_for(kind):
+            if self.kinds is not former.kinds or self.rules_for(kind) != former.rules_for(kind):
                 yield kind
 
     def rules_for(self, kind: str) -> tuple[list[CompiledRule], list[CompiledRule]]:
@@ -89,6 +105,23 @@ class Rulebook:
         if kind.startswith("@"):
             return self.of_places.get(kind[1:], []), []
         return self._of_kind[kind], self._waking[kind]
+
+    def having(self, name: str) -> frozenset[str]:
+        """Return the kinds, or the type of places behind an @, that have a rule; nobody has one that is not there."""
+        rule = self.rules.get(name)
+        if rule is None:
+            return frozenset()
+        place = rule.rule.for_each.place
+        return (
+            frozenset(kind.kind for kind in self.scopes[name].kinds)
+            if place is None
+            else frozenset({f"@{place.value}"})
+        )
+
+    @cached_property
+    def listing(self) -> frozenset[str]:
+        """The kinds, and types of places behind an @, that have rules in which lists matter."""
+        return frozenset().union(*(self.having(name) for name, rule in self.rules.items() if rule.rule.uses_lists))
 
     @property
     def at_rest(self) -> frozenset[tuple[str, str]]:

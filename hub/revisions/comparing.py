@@ -14,7 +14,7 @@ from hub.clock import Clock, in_turns
 from hub.config.settings import Settings
 from hub.engine.content import Content
 from hub.engine.meters import Quota, write_quota
-from hub.engine.rows import Bodies, PlaceRow, kept
+from hub.engine.rows import Bodies
 from hub.errors import PoisonError
 from hub.model.records import NewRevision
 from hub.normalize.networks.directory import DIRECTORY, MADE, carried_over, directory_documents
@@ -26,10 +26,6 @@ from hub.revisions.revision import REGISTERED, differing, revise
 log = structlog.get_logger(__name__)
 
 Documents = Mapping[str, bytes]
-_WITHOUT_TRIAL = ("barred/", "device/", "place/")
-"""Documents that can be tried where the engine is, a few microseconds each; a place only while nothing holds there."""
-
-_RULES = ("rule/", "scene/")
 
 
 class Compared(NamedTuple):
@@ -106,25 +102,28 @@ class Comparing:
             if changes is not None:
                 known = Snapshot(changes.revision, {}, changes.line)
                 return Compared(await self._changed(changes), self._files.documents, known)
-        alone = None if files is None else await self._rules_alone(files)
+        alone = None if files is None else await self._files_alone(files)
         return alone or await self._whole(self._files.documents if files is None else files)
 
-    async def _rules_alone(self, files: Documents) -> Compared | None:
-        """Return what differs where only rules and scenes can: of 100,000 devices nothing is read or compared.
+    async def _files_alone(self, files: Documents) -> Compared | None:
+        """Return what differs where only files can: of 100,000 devices nothing is read or compared.
 
-        They are tried where the engine is, between messages, and what was found out then is kept for it.
+        It is tried where the engine is, between messages, and what was found out then is kept for it.
         """
-        known, before, content = self._known, self._files, self._content
+        known, before = self._known, self._files
         if known is None or before.superseded or self._owes_directories:
             return None
-        if await self._registry.revision() != known.revision or _but_rules(files) != _but_rules(before.documents):
+        if await self._registry.revision() != known.revision:
             return None
-        held = {key: document.body for key, document in content.documents.items() if key.startswith(_RULES)}
-        note = differing(held, {key: body for key, body in files.items() if key.startswith(_RULES)}, __version__)
+        held = {key: document.body for key, document in self._content.documents.items() if _is_of_files(key)}
+        return Compared(await self._tried(differing(held, files, __version__)), files, known)
+
+    async def _tried(self, note: NewRevision | None) -> NewRevision | None:
+        """Return ``note``, once it is found out that the engine can work with it. ConfigError."""
         if note is not None:
             put = {key: note.bodies[digest] for key, digest in note.revision.put.items()}
-            await in_turns(content.try_rules(put, note.revision.removed), self._clock)
-        return Compared(note, files, known)
+            await in_turns(self._content.try_out(put, note.revision.removed), self._clock)
+        return note
 
     async def _whole(self, files: Documents) -> Compared:
         known = self._known
@@ -143,32 +142,11 @@ class Comparing:
         content = self._content
         mine = changes.keys | {key for key in content.documents if key.partition("/")[0] in changes.nouns}
         held = {key: body for key in mine if (body := content.body(key)) is not None}
-        note = differing(held, changes.documents, __version__)
-        if note is None:
-            return None
-        put = {key: note.bodies[digest] for key, digest in note.revision.put.items()}
-        if all(map(_is_tried_here, [*put.items(), *((key, b"") for key in note.revision.removed)])):
-            await in_turns(content.try_out(put), self._clock)
-            return note
-        gone = {*note.revision.removed}
-        bodies = content.bodies()
-        return await asyncio.to_thread(_tried, bodies, put, gone)
+        return await self._tried(differing(held, changes.documents, __version__))
 
 
-def _but_rules(files: Documents) -> dict[str, bytes]:
-    return {key: body for key, body in files.items() if not key.startswith(_RULES)}
-
-
-def _tried(held: Documents, put: Documents, gone: set[str]) -> NewRevision | None:
-    return revise(held, {key: body for key, body in {**held, **put}.items() if key not in gone}, __version__)
-
-
-def _is_tried_here(document: tuple[str, bytes]) -> bool:
-    key, body = document
-    if not key.startswith(_WITHOUT_TRIAL):
-        return False
-    row = kept(key, body) if body and key.startswith("place/") else None
-    return not isinstance(row, PlaceRow) or not row.facts
+def _is_of_files(key: str) -> bool:
+    return not key.startswith((*REGISTERED, DIRECTORY, MADE))
 
 
 def difference(settings: Settings, sought: Sought, held: Bodies) -> NewRevision | None:

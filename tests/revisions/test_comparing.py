@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +12,15 @@ import pytest
 
 from hub.clock import SystemClock
 from hub.config.settings import Settings
+from hub.engine.outfits import Outfits
+from hub.engine.registered import Registered
 from hub.engine.rulebook import Rulebook
 from hub.errors import ConfigError
+from hub.model.values import PlaceType
 from hub.registry import changes
 from hub.registry.circumstances import set_params
 from hub.registry.many import put_devices
-from hub.registry.nouns import Device, Params, Site, Source
+from hub.registry.nouns import Device, Params, Place, Site, Source
 from hub.registry.registry import Registry
 from hub.revisions import comparing
 from hub.revisions.comparing import Compared, Comparing, Files
@@ -54,8 +57,8 @@ class Rim:
                 self.desk.say(compared.note.revision, bodies=compared.note.bodies)
             self._comparing.settle(compared)
 
-    async def compare(self, files: Mapping[str, bytes]) -> Compared:
-        """Find out what files that were read again change."""
+    async def compare(self, files: Mapping[str, bytes] | None) -> Compared:
+        """Find out what files that were read again change, None: what has changed of the registry."""
         return await self._comparing.compare(files, NOTHING)
 
     def take(self, compared: Compared) -> None:
@@ -168,7 +171,61 @@ async def test_rules_that_changed_are_compiled_before_they_are_journaled_and_not
         assert "hot" not in rim.desk.engine.content.rules
 
 
-async def test_what_else_of_the_files_differs_is_compared_with_everything(
+KIND, PROFILE = "kind/smoke_sensor", "profile/milesight/gs524n"
+
+
+def with_another(key: str) -> dict[str, bytes]:
+    label = {"en": "another", "zh": "另一个"}
+    return {**with_rule(), key: orjson.dumps({**orjson.loads(documents()[key]), "label": label})}
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[tuple[Registry, Rim]]:
+    """Two sites with devices, of which one has a profile, and rules that ask parameters and a list."""
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        for site in ("s1", "s2"):
+            await registry.add_site(Site(id=site, zone="Asia/Shanghai"))
+        await registry.add_places([Place(site="s1", id="b1", type=PlaceType.BUILDING)])
+        await put_devices(registry, [replace(MANY[0], profile=PROFILE.partition("/")[2]), *MANY[1:]])
+        await put_devices(registry, [replace(device, site="s2") for device in MANY])
+        rim = Rim(tmp_path, registry)
+        await rim.follow()
+        await rim.read(with_rule())
+        yield registry, rim
+
+
+@pytest.mark.parametrize(
+    ("changed", "equipped", "asked"),
+    [
+        (Params(rule="hot", site="s1", device="d03", values={"limit": 40}), 0, 1),
+        (Params(rule="hot", site="s1", values={"limit": 40}), 0, len(MANY)),
+        (Params(rule="hot", profile=PROFILE.partition("/")[2], values={"limit": 40}), 0, 1),
+        (PROFILE, 1, 0),
+        (KIND, 2 * len(MANY), 2 * len(MANY) + 3),  # and three places
+    ],
+    ids=["a device's parameter", "a site's", "a profile's", "a profile", "a kind"],
+)
+async def test_what_is_changed_is_tried_where_the_engine_is_with_whom_it_concerns_and_nothing_else_is_read(
+    town: tuple[Registry, Rim], monkeypatch: pytest.MonkeyPatch, changed: Params | str, equipped: int, asked: int
+) -> None:
+    (registry, rim), work = town, Counter[str]()
+    if isinstance(changed, Params):
+        await set_params(registry, changed)
+    for owner, name in (
+        (Registry, "snapshot"), (comparing, "revise"), (Registered, "bodies"), (Outfits, "equip"), (Rulebook, "of"),
+        (Outfits, "_make"), (Outfits, "_native"), (Rulebook, "_compiled"),
+    ):  # fmt: skip
+        counted(monkeypatch, owner, name, work)
+    compared = await rim.compare(with_another(changed) if isinstance(changed, str) else None)
+    made = work.pop("_make", 0) + work.pop("_native", 0) + work.pop("_compiled", 0)
+    assert work == Counter(equip=equipped, of=asked)
+    assert made
+    work.clear()
+    rim.take(compared)
+    assert work == Counter(equip=equipped, of=asked), "what messages would wait for: nothing is compiled"
+
+
+async def test_what_differs_of_the_files_and_of_the_registry_is_compared_with_everything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work: Counter[str] = Counter()
@@ -178,11 +235,21 @@ async def test_what_else_of_the_files_differs_is_compared_with_everything(
         rim = Rim(tmp_path, registry)
         await rim.follow()
         counted(monkeypatch, comparing, "difference", work)
-        key = "profile/milesight/gs524n"
-        other = {**with_rule(), key: orjson.dumps({**orjson.loads(documents()[key]), "version": "9.9.9"})}
-        await rim.read(other)
+        await rim.read(with_another(PROFILE))
         await put_devices(registry, MANY[:2])
         await rim.read(documents())  # of the registry nobody has told yet
-        assert work["difference"] == 2
+        assert work["difference"] == 1
         assert rim.known() == [device.id for device in MANY[:2]]
-        assert rim.desk.engine.content.bodies()[key] == documents()[key]
+        assert rim.desk.engine.content.bodies()[PROFILE] == documents()[PROFILE]
+
+
+@pytest.mark.parametrize("key", [KIND, PROFILE])
+async def test_what_an_engine_cannot_work_with_is_refused_before_it_is_journaled(
+    town: tuple[Registry, Rim], key: str
+) -> None:
+    _, rim = town
+    files = with_another(PROFILE)
+    del files[key]
+    with pytest.raises(ConfigError, match=key.rpartition("/")[2]):
+        await rim.compare(files)
+    await rim.read(with_another(PROFILE))
