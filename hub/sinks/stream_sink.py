@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from enum import Enum, auto
 
@@ -161,14 +162,9 @@ class StreamSink:
         rest = min(seconds, REST_NS / 1e9) if has_room else seconds
         await self._clock.sleep(max(0, rest))
         if rest < seconds:
-            async with asyncio.TaskGroup() as group:
-                either = (
-                    group.create_task(self._clock.sleep(seconds - rest), name="hub.streams.pause"),
-                    group.create_task(self._owed.arrival(after=ahead.last), name="hub.streams.arrival"),
-                )
-                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-                for task in either:
-                    task.cancel()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds - rest):
+                    await self._owed.arrival(after=ahead.last)
 
     async def _send(self, ahead: Ahead, *, asks: bool) -> _Step:
         """Send what comes next, in one transaction; keys that refuse are only asked again when it ``asks``."""

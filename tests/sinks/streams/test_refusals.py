@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -147,6 +150,18 @@ async def test_what_one_stream_refuses_waits_alone_while_the_others_go_on(valkey
     assert outbox.tally["events"] == 16
 
 
+def begun_tasks() -> list[str]:
+    """Return the names of the tasks that this loop begins from now on."""
+    begun: list[str] = []
+
+    def noted(loop: asyncio.AbstractEventLoop, work: Any, **words: Any) -> asyncio.Task[Any]:  # noqa: ANN401 -- as it comes
+        begun.append(str(work))
+        return asyncio.Task(work, loop=loop, **words)
+
+    asyncio.get_running_loop().set_task_factory(noted)
+    return begun
+
+
 async def test_others_do_not_wait_until_one_that_refuses_is_asked_again(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,11 +173,13 @@ async def test_others_do_not_wait_until_one_that_refuses_is_asked_again(
         async with rig.running():
             outbox.put(1, work([event(1)]))
             await wait_until(lambda: rig.sink.retries == 1)
+            begun = begun_tasks()
             for record in range(2, 6):
                 outbox.put(record, work([event(record), event(record + 10, "care.fall")]))
                 await wait_until(lambda: has(link, care, record - 1))  # noqa: B023 -- it is awaited here
         assert rig.sink.retries == 1
         assert [each.id for each in await read_events(link, ["care"])] == [event(n + 10).id for n in range(2, 6)]
+        assert begun == [], "whoever rests is woken by what comes, and not by tasks that watch for it"
 
 
 async def test_a_stream_that_is_mended_gets_all_of_it_while_another_refuses_still(
