@@ -97,6 +97,7 @@ class Content(Registered):
         change.removed_rules = sorted(set(self.rules) - set(found.rulebook.rules))
         self.rules = {**{name: self.rules[name] for name in change.removed_rules}, **found.rulebook.rules}
         self._compiled, self.secret, self.quota = found, found.secret, found.quota
+        self.has_quotas = not found.quota.is_none or any(each.quota for each in found.profiles.values())
         self.stands.rulebook, self.outfits, self.networks = found.rulebook, found.outfits, found.networks
 
     def _learn(self, touched: Touched, state: State) -> Generator[None, None, set[Key]]:

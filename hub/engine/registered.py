@@ -46,6 +46,8 @@ class Registered:
         self.secret = read_key(None)
         """The key of pseudonyms."""
         self.quota = Quota()
+        self.has_quotas = False
+        """Whether any device may have one: by what any may say, or by some profile."""
 
     def find(self, site: str, device: str) -> Device | None:
         """Return a registered device."""

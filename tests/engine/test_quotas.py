@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-import orjson
+from collections import Counter
 
+import orjson
+import pytest
+
+from hub.engine.hearing import Ear
 from hub.engine.meters import Meter, Quota
 from hub.engine.quotas import EVERY
 from hub.model.heard import Publish
+from tests.counting import counted
 from tests.engine.desk import ALARM, NORMAL, SECOND, START, Desk, device, documents, smoke
 from tests.engine.flooding import SMALL, TOWN, flood, named, points, room, town
 from tests.engine.foreign import CAMERA, RAW
+
+
+def test_where_nobody_has_a_quota_nobody_is_looked_up_and_who_then_gets_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: Counter[str] = Counter()
+    counted(monkeypatch, Ear, "_speaker", looked_up)
+    desk, said = Desk(town(Quota())), 10 * EVERY
+    flood(desk, 1, each=said)
+    assert looked_up["_speaker"] == 0
+    desk.revise(TOWN)
+    flood(desk, 1, each=said)
+    assert looked_up["_speaker"] == said // EVERY
 
 
 def test_who_says_no_more_than_its_quota_loses_nothing() -> None:
