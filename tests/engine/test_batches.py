@@ -88,3 +88,65 @@ def test_without_a_moment_a_day_is_stored_and_only_its_last_hour_is_judged(told:
 
 def test_a_slot_that_is_not_filled_yet_hides_no_burst_before_it(told: Mapping[str, bytes]) -> None:
     assert upload(Desk(told), [0, 0, 80, None], wrong=None) == [("raised", False, 0)]
+
+
+# ------------------------------------------------------------------------------------ a clock each, and one is not set
+
+HOUR = 3_600.0
+UNSET, AHEAD = None, -HOUR
+Element = tuple[float | None, int]
+"""How many seconds before it comes an element was measured by its clock (None: it is not set), and the flow."""
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:
+    """Return the documents of one meter that numbers each reading with its clock, and of that rule."""
+    rules = tmp_path_factory.mktemp("rules")
+    (rules / "burst.yaml").write_text(BURST, encoding="utf-8")
+    return documents(device("m-2", "water_meter"), rules=[rules])
+
+
+def buffered(desk: Desk, *elements: Element) -> None:
+    """Hear elements in one message, each with its own clock."""
+    words: list[dict[str, object]] = []
+    for ago, flow in elements:
+        t = 0 if ago is None else desk.wall // 1_000_000 - round(ago * 1_000)
+        words.append({"t": t, "values": {"flow": flow}})
+    desk.hear(Publish("hub/s1/m-2/telemetry", orjson.dumps(words)), session="telemetry")
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize(
+    ("elements", "told", "holds"),
+    [
+        ([(UNSET, 80), (2, 0)], [("raised", True), ("cleared", False)], 0),
+        ([(UNSET, 0), (2, 80)], [("raised", False)], 80),
+        ([(2, 80), (UNSET, 0)], [("raised", False)], 80),
+        ([(2, 0), (UNSET, 80)], [("raised", True), ("cleared", False)], 0),
+        ([(3 * HOUR, 0), (UNSET, 80), (2, 80)], [("raised", True), ("cleared", True), ("raised", False)], 80),
+        ([(3 * HOUR, 0), (AHEAD, 80), (2, 80)], [("raised", True), ("cleared", True), ("raised", False)], 80),
+        ([(UNSET, 0), (UNSET, 80)], [("raised", False)], 80),
+        ([(UNSET, 80)], [("raised", False)], 80),
+    ],
+)
+def test_what_does_not_say_when_it_was_measured_is_late_beside_what_does_and_comes_before_it(
+    own: Mapping[str, bytes],
+    elements: Sequence[Element],
+    told: Sequence[tuple[str, bool]],
+    holds: int,
+    *,
+    is_known: bool,
+) -> None:
+    desk = Desk(own)
+    for _ in range(12 if is_known else 0):
+        buffered(desk, (0, 0))
+        desk.tick(60)
+    before, stored = len(desk.events), len(desk.effects)
+    buffered(desk, *elements)
+    events = [event for event in desk.events[before:] if "burst" in event.name]
+    assert [(event.transition.value, event.late) for event in events] == told
+    (twin,) = desk.engine.twins_of("s1")
+    assert twin.reported["flow"][0] == holds
+    assert sorted(values["flow"] for _, _, values in desk.effects[stored].points) == sorted(
+        flow for _, flow in elements
+    )
