@@ -36,9 +36,11 @@ from hub.journal.outbox import STREAMS, TIMESERIES, Outbox
 from hub.model.effects import LineWork, StreamWork
 from hub.model.heard import CaughtUp, Connected, Delivery, Packets
 from hub.model.records import Started
+from hub.model.values import Scalar
 from hub.pipeline import Applying, Hearing, Limits
 from hub.registry import many, rows, schema
-from hub.registry.nouns import Device, Place, Site
+from hub.registry.circumstances import put_entries, set_params
+from hub.registry.nouns import Device, Entry, Params, Place, Site
 from hub.registry.registry import Registry
 from hub.revisions.comparing import Comparing, Files
 from hub.revisions.files import read_content
@@ -245,13 +247,22 @@ def _changes(
     one = Device(site=site, id="new", kind="smoke_sensor", profile="milesight/gs524n", place=known[0].place)
     thousand = [replace(one, id=f"new-{number}") for number in range(1_000)]
     lift = next(place for place in mixture.places() if place.type == "elevator")
-    home = Place(site=site, id="new", type=mixture.places()[0].type)
+    dwelling = mixture.places()[0]
+    home = Place(site=site, id="new", type=dwelling.type)
+    door = next(device.id for device in known if device.kind == "access_controller")
+    barred = Entry(site=site, list="block", value="鲁B12345")
 
     async def nothing() -> None:
         pass
 
     def other(key: str) -> dict[str, bytes]:
-        return {**files, key: orjson.dumps({**orjson.loads(files[key]), "version": "99.0.0"})}
+        """Return the files with one that says something else."""
+        words = orjson.loads(files[key])
+        return {**files, key: orjson.dumps({**words, "label": {"en": "another", "zh": "另一个"}})}
+
+    def patience(device: str = "") -> Changing:
+        values: dict[str, Scalar] = {"patience": "40s"}
+        return partial(set_params, registry, Params(rule="door-held-open", site=site, device=device, values=values))
 
     return [
         ("one device more", partial(registry.add_devices, [one]), None),
@@ -261,6 +272,12 @@ def _changes(
         ("one place changed", partial(many.put_places, registry, [replace(lift, parent=home.id)]), None),
         ("one rule file changed", nothing, other("rule/door-held-open")),
         ("one profile changed", nothing, other("profile/milesight/gs524n")),
+        ("one kind changed", nothing, other("kind/smoke_sensor")),
+        ("files as before", nothing, files),
+        ("a parameter of a device", patience(device=door), None),
+        ("a parameter of a site", patience(), None),
+        ("an entry of a list", partial(put_entries, registry, [barred]), None),
+        ("a fact of a home", partial(many.put_places, registry, [replace(dwelling, facts={"away": True})]), None),
         ("1,000 devices more", partial(many.put_devices, registry, thousand), None),
     ]
 
