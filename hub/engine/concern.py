@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from hub.engine.change import Touched
 from hub.engine.circumstances import Key, read_list, read_params
@@ -75,11 +75,14 @@ class Concern:
 
     def places(self) -> list[Place]:
         """Return those of which rules are the same ones, each once."""
-        below, sites, everywhere = self._below(), self._of_sites, self._everywhere
-        if not (below or any(map(_has_places, (everywhere, *sites.values())))):
-            return []
-        among = self._content.stands.places.values()
-        return [place for place in among if f"@{place.row.type}" in everywhere or self._is_there(place.row, below)]
+        below, everywhere, places = self._below(), self._everywhere, self._content.stands.places
+        types = {kind[1:] for kinds in (everywhere, *self._of_sites.values()) for kind in kinds if kind.startswith("@")}
+        among = [place for place in places.values() if place.row.type in types] if types else []
+        if not everywhere:
+            among = [place for place in among if place.site in self._of_sites]
+        among += [places[key] for key in (f"{site}/@{name}" for site, name in below) if key in places]
+        found = [place for place in among if f"@{place.row.type}" in everywhere or self._is_there(place.row, below)]
+        return [*{place.key: place for place in found}.values()]
 
     def _below(self) -> dict[Key, Kinds]:
         """Return whom it concerns at each of the places, and below them."""
@@ -96,7 +99,3 @@ class Concern:
 
 def _add(known: dict[str, Kinds] | dict[Key, Kinds], key: str | Key, kinds: Kinds) -> None:
     known[key] = known.get(key, NOBODY) | kinds  # type: ignore[index,arg-type] # both are of one sort
-
-
-def _has_places(kinds: Collection[str]) -> bool:
-    return any(kind.startswith("@") for kind in kinds)

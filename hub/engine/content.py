@@ -83,7 +83,9 @@ class Content(Registered):
             among: Iterable[Subject] = change.others_than(former) if settled else change.turned
             moved_on = [each for each in among if book.has_turned(former[each.key], each.rules)]
             change.turned = each_once([*moved_on, *self._back(at_rest - now_at_rest)])
+        yield
         change.turned.sort(key=_devices_first)
+        yield
         change.concerned = each_once(change.concerned)
         change.removed_places = [self.stands.gone[key] for key in sorted(self.stands.gone)]
         self.revisions += 1
