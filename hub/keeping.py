@@ -21,6 +21,7 @@ from hub.registry.brokers.grants import CONNECTIONS, DOCTOR, DRILL, EVENTS, RECO
 from hub.registry.brokers.mosquitto import Mosquitto
 from hub.registry.brokers.mosquitto_files import Listeners, TlsListener
 from hub.registry.certificates import Authority
+from hub.registry.changes import concerns_logins
 from hub.registry.logins import HubLogin
 from hub.registry.nouns import Source
 from hub.registry.registry import Registry
@@ -78,15 +79,16 @@ class Keeper:
         return await self.apply()
 
     async def run(self, clock: Clock) -> None:
-        """Mend at once, after every change of the registry, and when a secret ends; until cancelled."""
+        """Mend at once, after every change that may concern it, and when a secret ends; until cancelled."""
         known, next_end = -1, None
         while True:
             try:
-                revision = await self._registry.revision()
-                if revision != known or (next_end is not None and next_end <= clock.wall_ns()):
+                revision, is_concerned = await concerns_logins(self._registry, known)
+                if is_concerned or (next_end is not None and next_end <= clock.wall_ns()):
                     wanted = await self.settled()
                     await self.broker.apply(wanted)
-                    known, next_end = revision, wanted.next_end
+                    next_end = wanted.next_end
+                known = revision
             except (HubError, OSError) as error:  # a full disk, or files that are not ours, end no hub
                 if str(error) != self.error:  # it is tried again each second, and told once
                     log.error("broker_not_kept", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more

@@ -24,6 +24,8 @@ MOST_BELOW = 1_000
 """Devices and places of which the building may be another one: of more than so many everything is read."""
 _NO_DOCUMENT = ("certificate.", "code.", "credential.", "division.", "hub_logins.")
 """Changes of what the engine knows nothing of."""
+_NO_LOGIN = ("code.", "division.", "fact.", "list.", "params.", "place.", "scene.")
+"""Changes by which nobody comes in who did not, and all others do: visitors are put on lists all day."""
 _WHOLE_NOUNS = {"list": "list", "params": "params", "scene": "off"}
 """By the noun of an audit line's subject: the noun of which all documents are compared, for they are few."""
 _OWN_DOCUMENT = frozenset({"label", "facts", "code", "geometry", "consents"})
@@ -73,6 +75,17 @@ async def changes_since(registry: Registry, known: Snapshot, partition: str) -> 
     mine = {site.id for site in sites}
     keys = frozenset(f"{noun}/{site}/{name}" for what, site, name in named if site in mine for noun in _nouns_of(what))
     return Changes(last if is_done else last - 1, found[-1].id, bodies, keys, frozenset(nouns))
+
+
+async def concerns_logins(registry: Registry, since: int) -> tuple[int, bool]:
+    """Return the registry's revision, and whether others may come in to the broker than by that of ``since``."""
+    table = schema.audit
+    async with registry.transaction() as connection:
+        revision = int((await connection.execute(select(schema.state.c.revision))).scalar_one())
+        query = select(table.c.revision, table.c.what).where(table.c.revision > since).order_by(table.c.id)
+        told = [*await connection.execute(query.limit(MOST))] if 0 <= since < revision else []
+    are_all = len(told) < MOST and len({line.revision for line in told}) == revision - since
+    return revision, not (are_all and all(line.what.startswith(_NO_LOGIN) for line in told))
 
 
 async def _lines(connection: AsyncConnection, after: int) -> Sequence[Line]:

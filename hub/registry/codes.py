@@ -92,32 +92,44 @@ async def forget(registry: Registry, kinds: Kinds, code: str) -> int:
 
 async def resolve(registry: Registry, code: str, day: date, *, most_steps: int = 4) -> list[Found]:
     """Return what ``code`` leads to on ``day``, the nearest first; devices and their places lead to each other."""
-    async with registry.transaction() as connection:
-        links = [link for link in await _links(connection) if link.holds(day.isoformat())]
-        devices = await rows.devices(connection)
-    for device in devices:
-        at = f"{PLACE}:{device.site}/{device.place or device.site}"
-        links.append(Link(one=f"{DEVICE}:{device.site}/{device.id}", other=at))
-    return _walk(links, code, most_steps)
-
-
-def _walk(links: Sequence[Link], code: str, most_steps: int) -> list[Found]:
     beside: dict[str, list[Link]] = {}
-    for link in links:
-        beside.setdefault(link.one, []).append(link)
-        beside.setdefault(link.other, []).append(link)
     found = {code: Found(code=code, steps=0, via="")}
     edge = [code]
-    for steps in range(1, most_steps + 1):
-        reached: list[str] = []
-        for here in edge:
-            for link in sorted(beside.get(here, ()), key=lambda each: _end_of(each, here)):
-                name = _end_of(link, here)
-                if name not in found:
-                    found[name] = Found(code=name, steps=steps, via=here, begins=link.begins, ends=link.ends)
-                    reached.append(name)
-        edge = reached
+    async with registry.transaction() as connection:
+        for link in await _links(connection):
+            if link.holds(day.isoformat()):
+                beside.setdefault(link.one, []).append(link)
+                beside.setdefault(link.other, []).append(link)
+        for steps in range(1, most_steps + 1):
+            for one, other in await _standing(connection, edge):
+                beside.setdefault(one, []).append(Link(one=one, other=other))
+            edge = _reached(beside, edge, found, steps)
     return [*found.values()][1:]
+
+
+async def _standing(connection: AsyncConnection, codes: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (code, what it leads to) of the devices among ``codes``, where they stand, and of the places who does."""
+    keys = {kind: {_key(code) for code in codes if code.startswith(f"{kind}:")} for kind in (DEVICE, PLACE)}
+    there = {*await rows.devices_at(connection, keys[PLACE]), *keys[DEVICE]}
+    found: list[tuple[str, str]] = []
+    for device in await rows.some_devices(connection, there):
+        one, at = f"{DEVICE}:{device.site}/{device.id}", f"{PLACE}:{device.site}/{device.place or device.site}"
+        found += [(here, other) for here, other in ((one, at), (at, one)) if here in codes]
+    return found
+
+
+def _reached(
+    beside: Mapping[str, Sequence[Link]], edge: Sequence[str], found: dict[str, Found], steps: int
+) -> list[str]:
+    """Return, and add to what is ``found``, what was not and is beside the ``edge``."""
+    reached: list[str] = []
+    for here in edge:
+        for link in sorted(beside.get(here, ()), key=lambda each: _end_of(each, here)):
+            name = _end_of(link, here)
+            if name not in found:
+                found[name] = Found(code=name, steps=steps, via=here, begins=link.begins, ends=link.ends)
+                reached.append(name)
+    return reached
 
 
 # ---------------------------------------------------------------------------------------------------------- the rows

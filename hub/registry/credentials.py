@@ -283,20 +283,25 @@ def _hash(known: HubLogin | None, secret: str) -> str:
 
 async def _owner(connection: AsyncConnection, key: Key) -> tuple[str, tuple[Key, ...]]:
     """Return who carries the device ``key``, and all devices that it carries."""
-    devices = await logins.carried(connection)
-    mine = next((device for device in devices if device.key == key), None)
+    mine = await rows.device(connection, key)
     if mine is None:
         raise ConfigError("device_unknown", f"site {key[0]!r} has no device {key[1]!r}", hint="hub devices list")
-    if mine.is_foreign:
-        message = f"{mine.owner!r} does not come to the broker itself: its network does"
+    owner = logins.owner_of(mine)
+    if mine.source:
+        message = f"{owner!r} does not come to the broker itself: its network does"
         raise ConfigError("device_foreign", message, hint="hub sources rotate SOURCE makes the secret of its network")
-    return mine.owner, tuple(device.key for device in devices if device.owner == mine.owner)
+    return owner, tuple(device.key for device in await logins.carried(connection, [owner]))
 
 
 async def _carried(connection: AsyncConnection, keys: Collection[Key]) -> dict[str, list[Key]]:
     """Return those who carry some of ``keys``, each with all devices that it carries."""
-    devices = await logins.carried(connection)
-    wanted = {device.owner for device in devices if device.key in keys and not device.is_foreign}
+    if len(keys) > rows.NAMED_AT_ONCE:
+        devices = await logins.carried(connection)
+        wanted = {device.owner for device in devices if device.key in keys and not device.is_foreign}
+    else:
+        named = await rows.some_devices(connection, keys)
+        wanted = {logins.owner_of(device) for device in named if not device.source}
+        devices = await logins.carried(connection, wanted)
     found: dict[str, list[Key]] = {}
     for device in devices:
         if device.owner in wanted:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.registry import schema
@@ -73,10 +73,16 @@ class Carried(NamedTuple):
     is_foreign: bool
 
 
-async def carried(connection: AsyncConnection) -> list[Carried]:
-    """Return all devices, by site and id. Only what is asked for is read: a whole device costs ten times as much."""
+async def carried(connection: AsyncConnection, owners: Collection[str] | None = None) -> list[Carried]:
+    """Return all devices, or those whom some ``owners`` carry (fewer than a query may name), by site and id.
+
+    Only what is asked for is read: a whole device costs ten times as much.
+    """
     table = schema.devices
     query = select(table.c.site, table.c.id, table.c.user, table.c.state, table.c.source)
+    if owners is not None:
+        owner = func.coalesce(func.nullif(table.c.user, ""), table.c.site + "/" + table.c.id)
+        query = query.where(owner.in_(list(owners)))
     return [
         Carried(user or f"{site}/{device}", (site, device), state in CONNECTING, bool(source))
         for site, device, user, state, source in await connection.execute(query.order_by(table.c.site, table.c.id))

@@ -68,7 +68,7 @@ async def put_places(registry: Registry, places: Sequence[Place], written: Calla
     async with registry.change() as change:
         connection, table = change.connection, schema.places
         refuse("place_invalid", await _wrong_places(connection, places))
-        known = {key_of(place): place for place in await rows.places(connection)}
+        known = {key_of(place): place for place in await rows.some_places(connection, [*map(key_of, places)])}
         ordered = [place for _, place in _parents_first(places, {key_of(place): place for place in places})]
         new = [rows.place_values(place) for place in ordered if key_of(place) not in known]
         for begin in range(0, len(new), ROWS_A_TIME):
@@ -102,8 +102,10 @@ async def _wrong_devices(connection: AsyncConnection, devices: Sequence[Device])
 
 async def _wrong_places(connection: AsyncConnection, places: Sequence[Place]) -> list[Problem]:
     mine = {key_of(place): place for place in places}
-    tree = {key_of(place): place for place in await rows.places(connection)} | mine
-    beside = await rows.place_keys(connection) - mine.keys()
+    sites = {place.site for place in places}
+    tree = {key_of(place): place for place in await rows.places_of(connection, sites)}
+    beside = (tree.keys() | await rows.some_place_keys(connection, {(site, site) for site in sites})) - mine.keys()
+    tree |= mine
     ordered = _parents_first(places, tree)
     found = validation.place_problems([place for _, place in ordered], beside)
     loops = [

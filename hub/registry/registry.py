@@ -50,8 +50,7 @@ class Registry(Database):
             if site not in known:
                 raise ConfigError("site_unknown", f"there is no site {site!r}")
             new = replace(known[site], code=code)
-            places = await rows.places(change.connection)
-            tree = {(place.site, place.id): place for place in places if place.site == site}
+            tree = {(place.site, place.id): place for place in await rows.places_of(change.connection, [site])}
             wrong = [text for _, text in addresses.code_problems({site: code}, tree)]
             validation.refuse("site_invalid", [*validation.site_problems(new), *wrong])
             table = schema.places
@@ -74,7 +73,8 @@ class Registry(Database):
         if not places:
             return
         async with self.change() as change:
-            known = await rows.place_keys(change.connection)
+            named = {(place.site, name) for place in places for name in (place.id, place.parent or place.site)}
+            known = await rows.some_place_keys(change.connection, named)
             validation.refuse("place_invalid", validation.place_problems(places, known))
             wrong = await wrong_codes(change.connection, places)
             validation.refuse("place_invalid", [text for _, text in wrong])
@@ -134,8 +134,8 @@ class Registry(Database):
             table = schema.devices
             await change.connection.execute(table.delete().where(table.c.site == site, table.c.id == device))
             change.changed("device.removed", subject_of(old), old, None)
-            owner, others = logins.owner_of(old), await logins.carried(change.connection)
-            is_last = owner not in {each.owner for each in others}
+            owner = logins.owner_of(old)
+            is_last = not await logins.carried(change.connection, [owner])
             # Whoever is registered under that name later is somebody else.
             if is_last and await logins.forget(change.connection, owner, self.now()):
                 change.note("credential.revoked", f"credential/{owner}", reason="device removed")
@@ -203,7 +203,7 @@ async def wrong_codes(connection: AsyncConnection, places: Sequence[Place]) -> l
     """Return (site and id, what is wrong) with the address codes once ``places`` are there or changed."""
     touched = {place.site for place in places}
     codes = {site.id: site.code for site in await rows.sites(connection) if site.id in touched}
-    beside = [place for place in await rows.places(connection) if place.site in touched]
+    beside = await rows.places_of(connection, touched)
     return [*addresses.code_problems(codes, {(place.site, place.id): place for place in [*beside, *places]})]
 
 

@@ -36,6 +36,13 @@ async def divisions(connection: AsyncConnection) -> list[Division]:
     return [Division(code=row.code, label=row.label) for row in await connection.execute(query)]
 
 
+async def places_of(connection: AsyncConnection, sites: Collection[str]) -> list[Place]:
+    """Return all places below these sites, by site and id."""
+    table = schema.places
+    found = await _in(connection, table, table.c.site, sorted(sites), table.c.type != PlaceType.SITE.value)
+    return [_place(row) for row in found]
+
+
 async def places(connection: AsyncConnection) -> list[Place]:
     """Return all places below sites, by site and id."""
     table = schema.places
@@ -187,12 +194,6 @@ async def scenes_off(connection: AsyncConnection) -> list[SceneOff]:
 async def some_place_keys(connection: AsyncConnection, keys: Collection[Key]) -> set[Key]:
     """Return those of these (site, id) that there are, sites included."""
     return {(row.site, row.id) for row in await _some(connection, schema.places, keys)}
-
-
-async def place_keys(connection: AsyncConnection) -> set[tuple[str, str]]:
-    """Return (site, id) of every place, sites included."""
-    rows = await connection.execute(select(schema.places.c.site, schema.places.c.id))
-    return {(row.site, row.id) for row in rows}
 
 
 def _place(row: Row[tuple[object, ...]]) -> Place:
