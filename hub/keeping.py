@@ -21,7 +21,7 @@ from hub.registry.brokers.grants import CONNECTIONS, DOCTOR, DRILL, EVENTS, RECO
 from hub.registry.brokers.mosquitto import Mosquitto
 from hub.registry.brokers.mosquitto_files import Listeners, TlsListener
 from hub.registry.certificates import Authority
-from hub.registry.changes import concerns_logins
+from hub.registry.changes import concern_logins
 from hub.registry.logins import HubLogin
 from hub.registry.nouns import Source
 from hub.registry.registry import Registry
@@ -83,8 +83,8 @@ class Keeper:
         known, next_end = -1, None
         while True:
             try:
-                revision, is_concerned = await concerns_logins(self._registry, known)
-                if is_concerned or (next_end is not None and next_end <= clock.wall_ns()):
+                revision, is_due = await self._registry.revision(), next_end is not None and next_end <= clock.wall_ns()
+                if is_due or (revision != known and await concern_logins(self._registry, known, revision)):
                     wanted = await self.settled()
                     await self.broker.apply(wanted)
                     next_end = wanted.next_end

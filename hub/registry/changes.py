@@ -77,15 +77,14 @@ async def changes_since(registry: Registry, known: Snapshot, partition: str) -> 
     return Changes(last if is_done else last - 1, found[-1].id, bodies, keys, frozenset(nouns))
 
 
-async def concerns_logins(registry: Registry, since: int) -> tuple[int, bool]:
-    """Return the registry's revision, and whether others may come in to the broker than by that of ``since``."""
+async def concern_logins(registry: Registry, since: int, revision: int) -> bool:
+    """Return whether, by what has changed since one revision until another, others may come in to the broker."""
     table = schema.audit
+    query = select(table.c.revision, table.c.what).where(table.c.revision > since, table.c.revision <= revision)
     async with registry.transaction() as connection:
-        revision = int((await connection.execute(select(schema.state.c.revision))).scalar_one())
-        query = select(table.c.revision, table.c.what).where(table.c.revision > since).order_by(table.c.id)
-        told = [*await connection.execute(query.limit(MOST))] if 0 <= since < revision else []
+        told = [*await connection.execute(query.order_by(table.c.id).limit(MOST))] if since >= 0 else []
     are_all = len(told) < MOST and len({line.revision for line in told}) == revision - since
-    return revision, not (are_all and all(line.what.startswith(_NO_LOGIN) for line in told))
+    return not (are_all and all(line.what.startswith(_NO_LOGIN) for line in told))
 
 
 async def _lines(connection: AsyncConnection, after: int) -> Sequence[Line]:
