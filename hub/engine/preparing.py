@@ -15,7 +15,8 @@ from hub.engine.outfits import Outfit
 from hub.engine.places import key_of_place
 from hub.engine.registered import Registered
 from hub.engine.rows import Bodies, DeviceRow, PlaceRow, row_of, site_and_name
-from hub.errors import ConfigError, suggestion
+from hub.errors import ConfigError
+from hub.rules.names import suggestion
 
 
 class Prepared(NamedTuple):
