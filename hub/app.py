@@ -73,7 +73,7 @@ class Hub:
         self._opening: asyncio.Task[object] | None = None
         self._opened = AsyncExitStack()
         self._listening = Listening(settings, asks_sys=asks_sys)
-        self._reports = Reports(self._note)
+        self.reports = Reports(self._note, clock)
         self._reloading = Reloading(partial(read_content, settings), self._revise, self._note, clock)
 
     @property
@@ -176,20 +176,15 @@ class Hub:
         self.store = await stack.enter_async_context(parts.make_store(self.settings, self.clock))
         self.writer = SeriesWriter(self.timeseries_box, self.store, self.clock, self.ownership.wake)
         self.twin_sink = TwinSink(self._link(stack), self.clock, self.ownership, parts.EngineTwins(self.engine))
-        lost = partial(self._reports.tail_lost, self.twin_sink.lost)
+        streams, tell = trimmed_keys(self.settings.partition), self.reports.of_group
+        self.retention = Retention(self._link(stack), self.clock, streams, keep=Keep(), tell=tell)
+        lost = partial(self.reports.tail_lost, (self.twin_sink.lost, self.retention.lost))
         fence = Fence(self._link(stack), self.ownership, confirmed=self.streams_box.cursor, on_tail_lost=lost)
         alarms = partial(parts.alarms_by_site, self.engine)
         self.stream_sink = StreamSink(
             self.streams_box, fence, self.clock, partition=self.settings.partition, alarms=alarms
         )
         self.control_reader = ControlReader(self._link(stack), self.clock, partition=self.settings.partition)
-        self.retention = Retention(
-            self._link(stack),
-            self.clock,
-            trimmed_keys(self.settings.partition),
-            keep=Keep(),
-            on_lagging=self._reports.group_lags,
-        )
 
     def _offer(self, transmission: Transmission) -> bool:
         return self.downlink.offer(transmission)
@@ -298,7 +293,7 @@ class Hub:
             await stroke(self.clock, LEASE_TICK_SECONDS if self.engine.has_leases else TICK_SECONDS)
             self.inbox.put_tick(Tick(), soon=self.engine.has_leases)
             self.stages.look_if_due(self.clock.monotonic_ns())
-            self._reports.look_for_drops([session.counts for session in self.sessions])
+            self.reports.look_for_drops([session.counts for session in self.sessions])
             self._listening.tell(self.sessions, self.engine.content.networks)
 
     async def _poll_registry(self) -> None:

@@ -21,6 +21,7 @@ from hub.registry.author import Author
 from hub.registry.registry import Registry
 from hub.sinks.control import ControlReader, answer_to, answers_to
 from hub.sinks.redis_link import Link, RedisAddress
+from hub.sinks.rounds import EntryId, entry_id
 from hub.veil import Veil
 
 log = structlog.get_logger(__name__)
@@ -75,6 +76,7 @@ class Auditing:
         self._answers = f"answer/{whose.partition}/"
         self._whose = whose
         self._unanswered: dict[str, _Unanswered] = {}
+        self._known_to: EntryId = (0, 0)
 
     async def run(self) -> None:
         """Write down every request, until cancelled."""
@@ -117,11 +119,18 @@ class Auditing:
         except UnavailableError as error:  # nothing was written: what the audit knows needs no reading again
             await self._rest(error)
             return position
+        if entry_id(after.encode()) < entry_id(position.encode()):
+            self._known_to = entry_id(position.encode())
         for request in requests:
-            if request.verb != ASKS:  # whoever watches asks again and again, and changes nothing
+            # Whoever watches asks again and again, and changes nothing.
+            if request.verb != ASKS and not await self._is_written(request):
                 await self._write(request)
         await self._answered_late()
         return after
+
+    async def _is_written(self, request: Control) -> bool:
+        """Return whether a request that is read again is in the audit."""
+        return entry_id(request.entry.encode()) <= self._known_to and await self._asked(request.id) is not None
 
     async def _answered_late(self) -> None:
         """Write down what the hub has answered since to requests that were written without."""

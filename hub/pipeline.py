@@ -308,7 +308,7 @@ class Applying:
         boxes = self._streams, self._timeseries
         letters = [letter for letter in self._dead_letters if letter.position <= position]
         rows = [row for box in boxes for row in box.unsaved(position)]
-        taken = [each for box in boxes for each in box.confirmed()]
+        taken = [each for box in boxes for each in box.confirmed(position)]
         while True:
             self._step()
             try:

@@ -27,11 +27,11 @@ from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
 
 
-async def ask(valkey: ValkeyServer, number: int, verb: str, **args: str) -> None:
+async def ask(valkey: ValkeyServer, number: int, verb: str, entry: str = "*", **args: str) -> None:
     """Put a request on the stream, as the CLI of somebody does."""
     fields = {"id": str(UUID(int=number)), "actor": "li", "verb": verb, "expires_at": "1", "args": json.dumps(args)}
     async with valkey.link() as link:
-        await link.ask("XADD", control_key("main"), "*", *(word for pair in fields.items() for word in pair))
+        await link.ask("XADD", control_key("main"), entry, *(word for pair in fields.items() for word in pair))
 
 
 async def lines(registry: Registry) -> list[Line]:
@@ -101,6 +101,20 @@ async def test_a_connection_that_breaks_between_two_requests_costs_no_second_lin
             await ask(valkey, number, "ack")
         async with following(registry, valkey):
             found = await until(registry, 2)
+    assert [line.subject[-4:] for line in found] == ["0001", "0002"]
+
+
+async def test_what_a_redis_whose_clock_is_behind_gives_again_is_told_once(
+    tmp_path: Path, valkey: ValkeyServer
+) -> None:
+    async with Registry(sqlite_url(tmp_path)) as registry, following(registry, valkey):
+        await ask(valkey, 1, "ack", entry=f"{2**44}-1")
+        await until(registry, 1)
+        async with valkey.link() as link:
+            await link.ask("DEL", control_key("main"))
+        for number in (1, 2):
+            await ask(valkey, number, "ack")
+        found = await until(registry, 2)
     assert [line.subject[-4:] for line in found] == ["0001", "0002"]
 
 

@@ -54,7 +54,8 @@ class Downlink:
 
     ``emit`` hears SENT once, just before the first publish, then either DELIVERED or FAILED with a detail: queue_full,
     expired, broker_gone (it expired while there was no connection), the broker's reason (no_matching_subscribers,
-    not_authorized), unpublishable. After a lost connection what was not acked is published again under the same id.
+    not_authorized), unpublishable. Nothing more of what was sent and expires unacked: it may have arrived, and has not
+    failed. After a lost connection what was not acked is published again under the same id.
     """
 
     def __init__(
@@ -153,7 +154,7 @@ class Downlink:
         transmission = owed.transmission
         left = owed.until - self._clock.monotonic_ns()
         if left <= 0:
-            self._fail(transmission, "expired")
+            self._expire(owed, "expired")
             return
         if not owed.is_sent:
             owed.is_sent = True
@@ -195,20 +196,24 @@ class Downlink:
         while True:
             await self._owing.wait()
             await self._clock.sleep(SWEEP_SECONDS)
-            for transmission in self._expired(self._clock.monotonic_ns()):
-                self._fail(transmission, "expired" if self._window else "broker_gone")
+            for owed in self._expired(self._clock.monotonic_ns()):
+                self._expire(owed, "expired" if self._window else "broker_gone")
             if not self.waiting:
                 self._owing.clear()
 
-    def _expired(self, now: int) -> Iterator[Transmission]:
+    def _expired(self, now: int) -> Iterator[_Owed]:
         """Remove and yield what is past its time."""
         for packet_id in [key for key, owed in self._in_flight.items() if owed.until <= now]:
-            yield self._in_flight.pop(packet_id).transmission
+            yield self._in_flight.pop(packet_id)
             self._movable.set()
         for queue in (self._reflexes, self._others):
             for owed in [owed for owed in queue if owed.until <= now]:
                 queue.remove(owed)
-                yield owed.transmission
+                yield owed
+
+    def _expire(self, owed: _Owed, detail: str) -> None:
+        if not owed.is_sent:
+            self._fail(owed.transmission, detail)
 
     def _fail(self, transmission: Transmission, detail: str) -> None:
         self.counts.failed += 1

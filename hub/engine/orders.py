@@ -86,8 +86,7 @@ class Orders:
     def control(self, control: Control, moment: Moment) -> None:
         """Answer ``control``; what it asks happens at most once. A report of our own rim becomes an event."""
         if not control.entry:
-            data = {word: value for word, value in control.args.items() if word != "name"}
-            self._output.report(f"device.{control.args['name']}", Severity.HIGH, data, moment)
+            self._report({word: value for word, value in control.args.items() if word != "name"}, control, moment)
             return
         self._state.clock.last_entry = control.entry
         answers = self._state.answers.by_id
@@ -98,6 +97,15 @@ class Orders:
         if known is None and control.verb != ASKS and len(answers) < MAX_ANSWERS:
             answers[control.id] = (moment.t + ANSWER_NS, reply)
         self._output.effects.replies.append(reply)
+
+    def _report(self, data: dict[str, Scalar], control: Control, moment: Moment) -> None:
+        """Tell what our rim noticed; of what somebody counts (``total``, from 0 again when he begins anew) the news."""
+        if "total" in data:
+            known, total = self._state.clock.dropped, int(data.pop("total"))
+            self._state.clock.dropped = total
+            data["dropped"] = total - known if total >= known else total
+        if data.get("dropped") != 0:
+            self._output.report(f"device.{control.args['name']}", Severity.HIGH, data, moment)
 
     def _answer(self, control: Control, moment: Moment) -> Reply:
         if control.expires_at < moment.at:

@@ -72,6 +72,7 @@ class Clock(msgspec.Struct):
     has_turned: bool = False
     claims: int = 0
     unsure_until: int = 0
+    dropped: int = 0  # messages, as the broker itself counts them
 
     def awake(self, t: int) -> int:
         """Return ``t`` on the awake clock, which stands still while the hub is blind."""

@@ -37,7 +37,7 @@ class Places:
     """The name of a sink in the state file, and its failpoints.
 
     ``has_own_cursor``: its store remembers how far it is, so that confirming costs no write here as long as nothing
-    is on disk.
+    is on disk; a checkpoint writes it down.
     """
 
     sink: str
@@ -216,9 +216,15 @@ class Outbox(Generic[W]):
         rows.reverse()
         return rows
 
-    def confirmed(self) -> list[Confirmed]:
-        """Return what the checkpoint that is written now must remember, for it leaves out what was confirmed."""
-        return [Confirmed(self.sink, self.cursor, self.tally)] if self._is_refused else []
+    def confirmed(self, up_to: int) -> list[Confirmed]:
+        """Return what the checkpoint of record ``up_to`` must remember, for it leaves out what was confirmed.
+
+        Of a store with a cursor of its own too: one that forgets while nobody looks must not be taken for a new one.
+        What is behind ``up_to`` comes of the journal again after a start, and that store says whether it wants it.
+        """
+        if self._is_refused:
+            return [Confirmed(self.sink, self.cursor, self.tally)]
+        return [Confirmed(self.sink, min(self.cursor, up_to), {})] if self._places.has_own_cursor else []
 
     def saved(self, up_to: int) -> None:
         """Note that :meth:`unsaved` has been written."""

@@ -21,6 +21,10 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "en": "A program that reads events is too far behind and loses the oldest",
         "zh": "读取事件的程序落后过多，最旧的事件将丢失",
     },
+    "device.consumer_group_lost": {
+        "en": "Redis lost a consumer group: its reader must begin again",
+        "zh": "Redis 丢失了消费组：其读者须重新开始",
+    },
     "device.clock_stepped": {"en": "The clock of this machine was set", "zh": "本机时钟被调整"},
     "device.content_reloaded": {"en": "Rules and profiles were read again", "zh": "规则与型号已重新加载"},
     "device.rule_failed": {"en": "A rule has a mistake and did not judge", "zh": "规则出错，未能判断"},

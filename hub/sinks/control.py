@@ -17,6 +17,7 @@ from hub.model.effects import Reply
 from hub.model.records import Control
 from hub.model.values import Scalar
 from hub.sinks.redis_link import Answer, Argument, Link, checked, pairs, rows
+from hub.sinks.rounds import entry_id, facts_of, now_of
 from hub.sinks.streams import control_key, decode_reply, pack_first_reply, reply_key
 
 ENTRIES_PER_READ = 100
@@ -24,6 +25,8 @@ BLOCK_SECONDS = 2.0
 RETRY_SECONDS = 0.5
 POLL_SECONDS = 0.02
 MOST_BYTES = 64 * 1024
+BACK_MS = 300_000
+"""So much is read again of a stream that ends before where we were: for so long the engine knows what it answered."""
 REQUIRED = (b"id", b"actor", b"verb", b"expires_at")
 
 log = structlog.get_logger(__name__)
@@ -60,16 +63,34 @@ class ControlReader:
         await self._link.close()
 
     async def read_after(self, position: str, put: Callable[[Control], None]) -> str:
-        """Hand over some requests after entry ``position``, waiting a moment for one; return the last entry read."""
+        """Hand over some requests after entry ``position``, waiting a moment for one; return the last entry read.
+
+        Or an earlier one, where what comes next would lie before ``position``: then some come once more.
+        """
         block = ("BLOCK", int(BLOCK_SECONDS * 1000))
         command = ("XREAD", "COUNT", ENTRIES_PER_READ, *block, "STREAMS", self._key, position)
         answer = await self._link.ask(*command, patience=BLOCK_SECONDS)
+        if not rows(answer):
+            return await self._reachable(position)
         for stream in rows(answer):
             for row in rows(rows(stream)[1]):
                 entry, fields = cast("tuple[bytes, Answer]", rows(row))
                 position = entry.decode()
                 await self._take(position, pairs(fields), put)
         return position
+
+    async def _reachable(self, position: str) -> str:
+        """Return ``position``, or one that entries to come lie behind, if a server has lost those up to it.
+
+        Nobody would read them, were its clock behind that of the server which gave these.
+        """
+        facts = await facts_of(self._link, self._key)
+        last, now = entry_id(facts.get(b"last-generated-id", b"0-0")), await now_of(self._link)
+        if max(last, (now, 0)) >= entry_id(position.encode()):
+            return position
+        back = min(last, (max(now - BACK_MS, 0), 0))
+        log.error("control_stream_goes_back", position=position, to=back)
+        return f"{back[0]}-{back[1]}"
 
     async def _take(self, entry: str, fields: Mapping[bytes, bytes], put: Callable[[Control], None]) -> None:
         try:

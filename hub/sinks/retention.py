@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
@@ -40,26 +40,46 @@ class Lagging:
     kept_from: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """A group that is no more, and that nobody has ended: its server has forgotten it."""
+
+    stream: str
+    group: str
+
+
 class Retention:
     """Trims streams once a minute on a connection of its own.
 
     Above 70 % of the server's memory both ages are halved, again each minute (at most to 1/64), and come back likewise.
-    ``on_lagging`` is told when a group begins to lag and whenever trimming then takes entries from it. Counts:
-    ``trimmed`` entries, ``lagged`` (groups that began to lag). ``lagging`` holds the (stream, group) that do now.
+    ``tell`` hears when a group begins to lag, whenever trimming then takes entries from it, and of each group that a
+    server has forgotten with all else. Counts: ``trimmed`` entries, ``lagged`` (groups that began to lag), ``gone``.
+    ``lagging`` holds the (stream, group) that do now.
     """
 
     def __init__(
-        self, link: Link, clock: Clock, streams: Sequence[str], *, keep: Keep, on_lagging: Callable[[Lagging], None]
+        self, link: Link, clock: Clock, streams: Sequence[str], *, keep: Keep, tell: Callable[[Lagging | Gone], None]
     ) -> None:
         self.trimmed = 0
         self.lagged = 0
+        self.gone = 0
         self.lagging: set[tuple[str, str]] = set()
         self._link = link
         self._clock = clock
         self._streams = streams
         self._keep = keep
-        self._on_lagging = on_lagging
+        self._tell = tell
         self._squeeze = 0
+        self._groups: set[tuple[str, str]] = set()
+        self._missing: set[tuple[str, str]] = set()
+        self._before_loss: set[tuple[str, str]] = set()
+
+    def lost(self) -> None:
+        """Hear that Redis has forgotten what it was told: groups that were there may be gone, and nobody ended them.
+
+        Also those that the last look missed: it may have come before this was found out.
+        """
+        self._before_loss |= self._groups | self._missing
 
     async def run(self) -> None:
         """Trim every minute until cancelled."""
@@ -82,18 +102,40 @@ class Retention:
         seconds = rows(await self._link.ask("TIME"))[0]
         now = int(cast("bytes", seconds)) * 1000
         for stream in self._streams:
-            await self._trim_stream(stream, now)
+            try:
+                groups = await self._groups_of(stream)
+                self._look_for_gone(stream, groups)
+                await self._trim_stream(stream, groups, now)
+            except UnavailableError as error:  # it may be this one alone: somebody else's key in its place
+                log.debug("trimming_missed", stream=stream, reason=str(error))
 
-    async def _trim_stream(self, stream: str, now: int) -> None:
+    def _look_for_gone(self, stream: str, groups: Collection[str]) -> None:
+        """Remember the groups of a stream; tell of those that a server has forgotten."""
+        now = {(stream, group) for group in groups}
+        before, known = _of(stream, self._before_loss), _of(stream, self._groups)
+        self._before_loss -= before
+        self._missing = self._missing - _of(stream, self._missing) | known - now
+        self._groups = self._groups - known | now
+        for _, group in sorted(before - now):
+            self.gone += 1
+            log.error("consumer_group_lost", stream=stream, group=group)
+            self._tell(Gone(stream=stream, group=group))
+
+    async def _groups_of(self, stream: str) -> dict[str, dict[bytes, bytes]]:
+        """Return what the server says of each group of a stream, by name."""
+        if not await self._link.ask("EXISTS", stream):
+            return {}
+        found = map(pairs, rows(await self._link.ask("XINFO", "GROUPS", stream)))
+        return {fields[b"name"].decode(): fields for fields in found}
+
+    async def _trim_stream(self, stream: str, groups: Mapping[str, Mapping[bytes, bytes]], now: int) -> None:
         first = await self._first(stream, "-")
         if first is None:
             return
         minimum = (now - self._milliseconds(self._keep.age), 0)
         owable = (now - self._milliseconds(self._keep.owe_for), 0)
         overdue: dict[str, EntryId] = {}
-        for group in rows(await self._link.ask("XINFO", "GROUPS", stream)):
-            fields = pairs(group)
-            name = fields[b"name"].decode()
+        for name, fields in groups.items():
             owed = await self._oldest_owed(stream, fields, first)
             if owed is not None:
                 minimum = min(minimum, max(owed, owable))
@@ -113,7 +155,7 @@ class Retention:
             self.lagged += is_new
             if is_new or (is_loss and owed < kept_from):
                 log.warning("consumer_group_lagging", stream=stream, group=group, owed=_text(owed))
-                self._on_lagging(Lagging(stream=stream, group=group, owed=_text(owed), kept_from=_text(kept_from)))
+                self._tell(Lagging(stream=stream, group=group, owed=_text(owed), kept_from=_text(kept_from)))
         self.lagging = {pair for pair in self.lagging if pair[0] != stream} | {(stream, group) for group in overdue}
 
     async def _oldest_owed(self, stream: str, group: Mapping[bytes, bytes], first: EntryId) -> EntryId | None:
@@ -137,6 +179,10 @@ class Retention:
 
     def _milliseconds(self, age: timedelta) -> int:
         return int(age / timedelta(milliseconds=1)) >> self._squeeze
+
+
+def _of(stream: str, groups: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    return {group for group in groups if group[0] == stream}
 
 
 def _entry_id(text: Answer) -> EntryId:

@@ -70,19 +70,19 @@ class Rounds:
     async def begin(self, positions: Mapping[str, Position]) -> int:
         """Go on from ``positions``, with what is not among them from now on; return now in ms of the server's clock."""
         await self._link.open()
-        now = await self._now()
+        now = await now_of(self._link)
         self.positions = {stream: positions.get(stream) or await self._end(stream) for stream in self.streams}
         return now
 
     async def position_at(self, stream: str, since: int) -> Position:
         """Return the position before what was written from ``since`` (ms) on; what is gone already counts as read."""
-        facts = await self._facts(stream)
+        facts = await facts_of(self._link, stream)
         added = _number(facts, b"entries-added")
         if since <= 0:
             return Position(entries=added - _number(facts, b"length"))
         later, start, end = 0, f"{since}", facts.get(b"last-generated-id", b"0-0")
-        if since > _entry_id(end)[0]:
-            return Position(*_entry_id(end), added)
+        if since > entry_id(end)[0]:
+            return Position(*entry_id(end), added)
         while True:
             page = rows(await self._link.ask("XRANGE", stream, start, end, "COUNT", PAGE))
             later += len(page)
@@ -100,8 +100,8 @@ class Rounds:
         await self._link.open()
         back, away = {}, set()
         for stream, position in self.positions.items():
-            facts = await self._facts(stream)
-            last = _entry_id(facts.get(b"last-generated-id", b"0-0"))
+            facts = await facts_of(self._link, stream)
+            last = entry_id(facts.get(b"last-generated-id", b"0-0"))
             is_behind = last < (position.written_at, position.number)
             if is_behind and not facts:
                 away.add(stream)
@@ -132,7 +132,7 @@ class Rounds:
         """Return the streams that no longer hold all that was written since ``since`` (ms)."""
         short = []
         for stream in self.streams:
-            facts = await self._facts(stream)
+            facts = await facts_of(self._link, stream)
             first = rows(await self._link.ask("XRANGE", stream, "-", "+", "COUNT", 1))
             is_trimmed = _number(facts, b"entries-added") > _number(facts, b"length")
             if is_trimmed and (not first or _identified(first[0])[0][0] > since):
@@ -144,9 +144,9 @@ class Rounds:
         found, unread = {}, {}
         positions = dict(self.positions)
         for stream, position in self.positions.items():
-            facts = await self._facts(stream)
+            facts = await facts_of(self._link, stream)
             added, last = _number(facts, b"entries-added"), facts.get(b"last-generated-id", b"0-0")
-            is_at_end = _entry_id(last) == (position.written_at, position.number)
+            is_at_end = entry_id(last) == (position.written_at, position.number)
             missing = added - (0 if is_at_end else _number(facts, b"length")) - position.entries
             unread[stream] = 0 if is_at_end else max(0, added - position.entries - max(0, missing))
             if missing > 0:
@@ -197,26 +197,30 @@ class Rounds:
                 log.warning("entry_unreadable", stream=stream, entry=f"{written_at}-{number}", reason=str(error))
         return entries, len(wanted) - len(entries)
 
-    async def _now(self) -> int:
-        return _milliseconds(await self._link.ask("TIME"))
-
     async def _end(self, stream: str) -> Position:
-        facts = await self._facts(stream)
-        return Position(*_entry_id(facts.get(b"last-generated-id", b"0-0")), _number(facts, b"entries-added"))
+        facts = await facts_of(self._link, stream)
+        return Position(*entry_id(facts.get(b"last-generated-id", b"0-0")), _number(facts, b"entries-added"))
 
-    async def _facts(self, stream: str) -> dict[bytes, bytes]:
-        """Return what the server says of a stream; nothing when it is not there."""
-        if not await self._link.ask("EXISTS", stream):
-            return {}
-        return pairs(await self._link.ask("XINFO", "STREAM", stream))
+
+async def now_of(link: Link) -> int:
+    """Return now in ms of the server's clock: new entries have it in their ids."""
+    return _milliseconds(await link.ask("TIME"))
+
+
+async def facts_of(link: Link, stream: str) -> dict[bytes, bytes]:
+    """Return what the server says of a stream; nothing when it is not there."""
+    if not await link.ask("EXISTS", stream):
+        return {}
+    return pairs(await link.ask("XINFO", "STREAM", stream))
 
 
 def _identified(row: Answer) -> tuple[EntryId, dict[bytes, bytes]]:
     entry, fields = rows(row)
-    return _entry_id(cast("bytes", entry)), pairs(fields)
+    return entry_id(cast("bytes", entry)), pairs(fields)
 
 
-def _entry_id(text: bytes) -> EntryId:
+def entry_id(text: bytes) -> EntryId:
+    """Return the two numbers of an entry's id."""
     written_at, _, number = text.partition(b"-")
     return int(written_at), int(number)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from hub.clock import SystemClock
+from hub.model.effects import Event
 from hub.sinks.stream_readers import read_events
 from tests.chaos import doors
 from tests.chaos.evidence import Acting, Evidence
@@ -80,7 +81,8 @@ class Storm:
     Faults use the public parts. ``random`` is seeded: the same seed, the same faults at the same moments, as far as
     processes can be repeated. ``copies_allowed`` is what the fault at work lets the broker send again. ``rejected``:
     what the store refuses for good. ``broker_died``: of a fault that may lose what was not saved. ``measured``: what a
-    fault that measures has found; ``acting``: what came of commands.
+    fault that measures has found; ``acting``: what came of commands. ``streamed``: what the streams held before Redis
+    forgot some of it.
     """
 
     def __init__(self, town: InfluxTown, broker_link: Proxy, redis_link: Proxy, seed: int) -> None:
@@ -98,6 +100,7 @@ class Storm:
         self.measured = ""
         self.acting = Acting()
         self.broker_died: BrokerDied | None = None
+        self.streamed: list[Event] = []
         self._known = _Known()
         self._calm, self._struck_at = range(0), 0
         self._began = self.clock.monotonic_ns()
@@ -213,7 +216,7 @@ class Storm:
         ends: dict[str, list[str]] = {}
         stored = Counter(number_of(value) for value in (await self.town.stored()).elements())
         async with self.town.valkey.link() as link:
-            for event in await read_events(link, count=1_000_000):
+            for event in self._told(await read_events(link, count=1_000_000)):
                 told.setdefault(_domain(event.name), []).append(event.id)
                 if event.name.startswith("command."):
                     ends.setdefault(str(event.data.get("id")), []).append(event.name.removeprefix("command."))
@@ -250,6 +253,14 @@ class Storm:
             ends=ends,
             acting=self.acting,
         )
+
+    def _told(self, held: Sequence[Event]) -> list[Event]:
+        """Return what the streams tell to whoever read them all the while, and knows events by their ids.
+
+        What Redis had taken and forgot before the hub heard that it did may come again; no stream holds anything twice.
+        """
+        known, times = {event.id for event in self.streamed}, Counter(event.id for event in held)
+        return [*self.streamed, *(event for event in held if event.id not in known or times[event.id] > 1)]
 
     def _losable(self) -> frozenset[int] | None:
         if self.broker_died is None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hub.config.settings import packaged
 from hub.engine.unsettled import Unsettled
 from hub.model.heard import Publish, Reading
-from hub.model.records import SessionConnected, Started
+from hub.model.records import Control, SessionConnected, Started
 from hub.normalize.examples import payload_bytes
 from hub.normalize.networks.load import load_networks
 from tests.engine.desk import ALARM, COMMUNITY, JOURNAL, NORMAL, SESSIONS, Desk, device, documents, encoded, smoke
@@ -343,6 +343,16 @@ def test_a_broker_that_forgot_the_session_is_an_event_but_the_first_meeting_is_n
     assert desk.told() == []
     desk.say(SessionConnected("events", 2, session_present=False))
     assert desk.told() == ["occurred device.broker_session_lost"]
+
+
+def test_what_a_broker_dropped_is_told_once_over_restarts_of_the_hub_and_anew_when_it_counts_anew() -> None:
+    desk = Desk()
+    told: list[object] = []
+    for total in (0, 7, 7, 9, 3, 3):
+        desk = desk.restart()
+        desk.say(Control("", "", "hub", "report", 0, {"name": "broker_dropped_messages", "total": total}))
+        told += [event.data for event in desk.events]
+    assert told == [{"dropped": 7}, {"dropped": 2}, {"dropped": 3}]
 
 
 def test_events_of_one_millisecond_have_numbers_that_tell_them_apart() -> None:

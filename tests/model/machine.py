@@ -46,6 +46,7 @@ class World:
         self.answers: list[Word] = []
         self.next_way: dict[str, Way] = {}
         self._meddled = b""
+        self._sent: set[str] = set()
         self.lost_by_broker: set[int] = set()
         self.begin()
 
@@ -271,8 +272,10 @@ class World:
         transmission = process.owed.popleft()
         self.witness.look_at_sending(transmission.command)
         if transmission.expires_at <= self.clock.wall:
-            process.note(Outcome(transmission.command, OutcomeKind.FAILED, "expired"))
+            if transmission.command not in self._sent:
+                process.note(Outcome(transmission.command, OutcomeKind.FAILED, "expired"))
         else:
+            self._sent.add(transmission.command)
             process.note(Outcome(transmission.command, OutcomeKind.SENT))
             if arrives:
                 answer = self.devices.execute(transmission)

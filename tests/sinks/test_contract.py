@@ -17,6 +17,7 @@ from hub.sinks.contract import Message, schema_of
 from hub.sinks.control import decode_control
 from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
 from hub.sinks.streams import pack_event, pack_reply
+from tests.engine.desk import Desk, device, documents
 from tests.house.rooms import HOUSE
 from tests.servers.valkey import ValkeyServer
 
@@ -92,12 +93,11 @@ async def test_the_commands_of_the_readme_do_what_they_say(valkey: ValkeyServer)
     assert json.loads(entry["data"]).keys() <= detail.keys()
     assert (entry["id"], entry["transition"]) == (EVENT.id, "raised")
     request = decode_control("1-0", pairs(asked))
-    assert (request.id, request.verb, request.args["command"], request.args["ttl"]) == (
-        ASKED,
-        "command",
-        "unlock",
-        5000,
-    )
+    assert (request.id, request.verb) == (ASKED, "command")
+    desk = Desk(documents(device("gate-1", "access_controller", site="garden")))
+    (sent,) = desk.say(msgspec.structs.replace(request, expires_at=desk.wall + 10**9)).transmissions
+    told = json.loads(sent.payload)
+    assert (told["command"], told["part"], told["args"]) == ("unlock", "door-1", {"ttl": 5000})
     assert [name.decode() for name in pairs(asked)] == [*schema_of(Message.REQUEST)["properties"]]
     assert msgspec.json.decode(cast("bytes", said["GET"]))["code"] == "accepted"
 

@@ -40,6 +40,7 @@ def test_a_hub_that_is_well_is_ready() -> None:
         (replace(WELL, broker_dropped=3), "broker_dropped"),
         (replace(WELL, is_redis_connected=False), "redis_unreachable"),
         (replace(WELL, redis_unsafe="[redis_evicts]", is_redis_connected=False), "redis_unsafe"),
+        (replace(WELL, forgot_seconds=59.0, forgotten="records 1 to 9"), "redis_forgot"),
         (replace(WELL, streams_behind_seconds=5.1), "streams_behind"),
         (replace(WELL, store_behind_seconds=5.1), "timeseries_behind"),
         (replace(WELL, owned_seconds=5.1), "ownership_unconfirmed"),
@@ -81,6 +82,12 @@ def test_what_holds_up_the_streams_is_told() -> None:
     assert reason.detail == f"something waits for 60 s: {why}"
 
 
+def test_what_redis_forgot_is_told_for_a_minute() -> None:
+    forgot = replace(WELL, forgot_seconds=3.2, forgotten="records 1 to 9")
+    assert [reason.detail for reason in reasons(forgot)] == ["found 3 s ago: records 1 to 9"]
+    assert codes(replace(forgot, forgot_seconds=60.0)) == []
+
+
 def test_a_hub_that_does_not_run_has_no_other_troubles() -> None:
     assert codes(replace(WELL, is_running=False, is_redis_connected=False, owned_seconds=None)) == ["not_running"]
 
@@ -98,6 +105,7 @@ def test_drops_are_told_for_five_minutes() -> None:
 def test_a_restarted_broker_counts_from_the_beginning() -> None:
     drops = Drops()
     assert [drops.since_lately(0, 50), drops.since_lately(10, 0), drops.since_lately(20, 4)] == [0, 0, 4]
+    assert drops.since_lately(30, 3) == 3  # restarted once more, and nobody saw it at 0
 
 
 async def test_what_an_earlier_life_had_read_is_not_taken_for_what_this_one_has(

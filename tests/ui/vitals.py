@@ -22,4 +22,6 @@ WELL = Vitals(
     unkept_error="",
     unsealed_seconds=None,
     unsealed_error="",
+    forgot_seconds=None,
+    forgotten="",
 )

@@ -21,7 +21,8 @@ What Redis knows of this journal is not in a backup. When `hub run` meets
 - a cursor ahead of it ([cursor_ahead]: the hub delivered after the backup was made), nothing is changed, and
   `hub journal adopt` lets new records start above it; what was heard after the backup is lost to the hub;
 - a cursor behind it (Redis was restored from an older copy), events in between are gone there: `stream_tail_lost`;
-- no cursor (a new Redis), the events that still wait are delivered, those that were delivered are not again;
+- no cursor (a new Redis), the events that still wait are delivered, those that were delivered are not again: told
+  likewise;
 - a cursor of another journal ([journal_mismatch]), it refuses until `hub journal adopt`.
 """
 LEDGERS = """\

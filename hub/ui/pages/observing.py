@@ -137,6 +137,10 @@ def _observe_north(hub: Hub, metrics: Metrics) -> None:
     metrics.read("hub_consumer_groups_lagging", lambda: len(hub.retention.lagging))
     metrics.read("hub_consumer_groups_lagged_total", lambda: hub.retention.lagged)
     metrics.read("hub_stream_entries_trimmed_total", lambda: hub.retention.trimmed)
+    metrics.read("hub_consumer_groups_forgotten_total", lambda: hub.retention.gone)
+    metrics.read("hub_streams_forgotten_total", lambda: hub.reports.tails_lost)
+    metrics.read("hub_entries_rejected_total", lambda: hub.stream_sink.rejected)
+    metrics.read("hub_outbox_disk_bytes", lambda: hub.state_file.outbox_bytes)
 
 
 def _observe_dwellings(hub: Hub, metrics: Metrics) -> None:
@@ -266,6 +270,8 @@ class Watch:
             unkept_error=hub.keeping.error,
             unsealed_seconds=None if self._sealing is None else self._sealing.behind_seconds,
             unsealed_error="" if self._sealing is None else self._sealing.error,
+            forgot_seconds=_seconds_since(hub.reports.forgot_at, now),
+            forgotten=hub.reports.forgotten,
         )
 
     def _dropped_lately(self, hub: Hub, now_seconds: float) -> int:

@@ -13,6 +13,8 @@ STILL_SECONDS = 10
 DROPS_WINDOW_SECONDS = 300.0
 UNSEALED_SECONDS = 7_200.0
 """A dossier is sealed within half an hour; its proof lasts for days."""
+FORGOT_WINDOW_SECONDS = 60.0
+"""How long it is told that Redis has forgotten something: whoever asks every minute must learn of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,7 @@ class Vitals:
     each stage stands still (hub/stages.py). ``owned_seconds`` is the age of the last proof that the partition is ours,
     None when there was none yet. ``unkept_seconds`` is how long the broker's files differ from the registry,
     ``unsealed_seconds`` how long an alarm may be over whose dossier is not sealed.
+    ``forgot_seconds`` is how long ago Redis was found to have forgotten what it had confirmed, and ``forgotten`` what.
     """
 
     is_running: bool
@@ -43,6 +46,8 @@ class Vitals:
     unkept_error: str
     unsealed_seconds: float | None
     unsealed_error: str
+    forgot_seconds: float | None
+    forgotten: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +94,9 @@ def _delivering(vitals: Vitals) -> Iterator[Reason]:
     if (vitals.streams_behind_seconds or 0) > PATIENCE_SECONDS:
         detail = f"something waits for {vitals.streams_behind_seconds:.0f} s: {vitals.streams_error}"
         yield Reason(code="streams_behind", detail=detail)
+    if vitals.forgot_seconds is not None and vitals.forgot_seconds < FORGOT_WINDOW_SECONDS:
+        detail = f"found {vitals.forgot_seconds:.0f} s ago: {vitals.forgotten}"
+        yield Reason(code="redis_forgot", detail=detail)
     if (vitals.store_behind_seconds or 0) > PATIENCE_SECONDS:
         why = vitals.store_error or "the store does not answer"
         detail = f"no write for {vitals.store_behind_seconds:.0f} s: {why}"
@@ -115,7 +123,7 @@ class Drops:
     def since_lately(self, now_seconds: float, total: int) -> int:
         """Return how far ``total`` is above what it was five minutes ago; a restarted broker counts from 0 again."""
         if self._seen and total < self._seen[-1][1]:
-            self._seen.clear()
+            self._seen = deque([(now_seconds, 0)])
         self._seen.append((now_seconds, total))
         while len(self._seen) > 1 and self._seen[1][0] <= now_seconds - DROPS_WINDOW_SECONDS:
             self._seen.popleft()

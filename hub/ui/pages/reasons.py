@@ -130,6 +130,18 @@ ADVICE: Mapping[str, Advice] = {
     "redis_unreachable": Advice(
         Text("Redis does not answer: events wait on our disk", "Redis 无应答：事件暂存本机磁盘"), _SERVER
     ),
+    "redis_forgot": Advice(
+        Text(
+            "Redis has forgotten events that it had confirmed; they are in the store, alarms and twins are shown again",
+            "Redis 遗忘了已确认的事件；时序库中仍有，告警与设备状态已重新写入",
+        ),
+        Text(
+            "who emptied it, or what did it come back from (a failover, an old copy)? `hub events list --since` has"
+            " the events; a group that is gone is made again by its reader, from 0",
+            "查明 Redis 被清空或回退（故障切换、旧备份）的原因；用 `hub events list --since` 查看事件；"
+            "丢失的消费组由其读者从 0 重新建立",
+        ),
+    ),
     "streams_behind": Advice(
         Text(
             "events wait on our disk; alarms are judged, people learn late",

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
-from hub.sinks.redis_link import rows
-from hub.sinks.streams import cursor_key, events_key
+from hub.model.effects import Event
+from hub.sinks.redis_link import pack, pairs, rows
+from hub.sinks.stream_readers import read_events
+from hub.sinks.streams import DOMAINS, cursor_key, decode_event, domain_key, events_key
+from hub.ui.pages.readiness import FORGOT_WINDOW_SECONDS
 from tests.chaos.faults.fault import DOWN, STARTING, Fault
 from tests.chaos.storm import RATE, Storm
 from tests.waiting import wait_until
 
+TAIL_LOST = "device.stream_tail_lost"
 TAKE = "redis.call('RENAME', KEYS[1], KEYS[2]); return redis.call('SET', KEYS[1], 'a note')"
 """At once: what the hub adds to a stream between the two would be its own, and lost."""
 
@@ -123,6 +128,64 @@ async def swallow_exec(storm: Storm) -> None:
     await wait_until(is_given_up)
 
 
+async def empty(storm: Storm) -> None:
+    """Let somebody empty it under a hub at work."""
+    async with forgetting(storm), storm.town.valkey.link() as link:
+        looks = [pack("XRANGE", domain_key(domain), "-", "+") for domain in DOMAINS]
+        # At once: what came between the look and the end would be lost, and nobody knew of it.
+        *_, said = await link.exchange([pack("MULTI"), *looks, pack("FLUSHALL"), pack("EXEC")], len(looks) + 3)
+        note(storm, [decode_event(pairs(rows(row)[1])) for held in rows(said)[:-1] for row in rows(held)])
+
+
+async def come_back_old(storm: Storm) -> None:
+    """Kill it and let it begin with an old copy of its files, as a replica that lags does when it takes over."""
+    hub, valkey = storm.town.hub, storm.town.valkey
+    files, old = valkey.directory / "appendonlydir", valkey.directory / "old"
+    async with forgetting(storm):
+        hub.pause()  # so that nobody writes meanwhile
+        shutil.copytree(files, old)
+        hub.resume()
+        await storm.publisher.until_acked(RATE)
+        hub.pause()
+        async with valkey.link() as link:
+            note(storm, await read_events(link, count=1_000_000))
+        valkey.kill()
+        shutil.rmtree(files)
+        old.rename(files)
+        valkey.start()
+        hub.resume()
+
+
+def note(storm: Storm, held: Sequence[Event]) -> None:
+    """Note what the streams held until now."""
+    known = {event.id for event in storm.streamed}
+    storm.streamed += [event for event in held if event.id not in known]
+
+
+@asynccontextmanager
+async def forgetting(storm: Storm) -> AsyncIterator[None]:
+    """Let Redis forget within the block; over when the hub has told of it, counted it, and is ready again.
+
+    What the streams hold no more is in the store.
+    """
+    hub, counted = storm.town.hub, "hub_streams_forgotten_total"
+    before = (await hub.metrics())[counted]
+    yield
+    await storm.until_said("redis_forgot")
+    await hub.until_ready(seconds=FORGOT_WINDOW_SECONDS + 30)
+    assert (await hub.metrics())[counted] == before + 1
+    async with storm.town.valkey.link() as link:
+        held = await read_events(link, count=1_000_000)
+    assert TAIL_LOST in {event.name for event in held}, "no event tells of it"
+    gone = {event.id for event in storm.streamed} - {event.id for event in held}
+    await wait_until(lambda: _are_stored(storm, gone), seconds=20)
+    storm.measured = f"{len(gone)} events are gone from the streams"
+
+
+async def _are_stored(storm: Storm, gone: set[str]) -> bool:
+    return gone <= set(await storm.town.stored_event_ids())
+
+
 GONE = frozenset({"redis_unreachable"})
 SLOW = frozenset({"streams_behind", "ownership_unconfirmed"})
 
@@ -185,5 +248,21 @@ ROWS = (
         does="the transaction happens, its answer never comes: the connection times out",
         strike=swallow_exec,
         may_say=GONE | SLOW,
+    ),
+    Fault(
+        name="Valkey is emptied",
+        does="FLUSHALL under a hub at work: it tells what is gone, which is in the store, and shows the rest again",
+        strike=empty,
+        says=frozenset({"redis_forgot"}),
+        may_say=SLOW,
+        is_long=True,
+    ),
+    Fault(
+        name="Valkey comes back with an old copy",
+        does="SIGKILL, then a start from files that are a second old, as a replica that lags does when it takes over",
+        strike=come_back_old,
+        says=frozenset({"redis_forgot"}),
+        may_say=GONE | SLOW | {DOWN},
+        is_long=True,
     ),
 )

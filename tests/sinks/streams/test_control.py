@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import uuid4
@@ -24,6 +24,14 @@ from tests.waiting import wait_until
 
 GOOD = {"actor": "li", "verb": "acknowledge", "expires_at": "1772366400123", "args": '{"id": "ab", "n": 2}'}
 
+AHEAD = f"{2**44}-3"
+"""An id of the year 2527."""
+
+
+def words_of(fields: Mapping[str, str]) -> list[str]:
+    """Return what XADD wants of them."""
+    return [part for pair in fields.items() for part in pair]
+
 
 @asynccontextmanager
 async def reading(valkey: ValkeyServer, heard: list[Control], after: str = "") -> AsyncIterator[ControlReader]:
@@ -37,7 +45,7 @@ async def reading(valkey: ValkeyServer, heard: list[Control], after: str = "") -
 
 
 async def add(link: Link, **fields: str) -> str:
-    entry = await link.ask("XADD", control_key(PARTITION), "*", *[part for pair in fields.items() for part in pair])
+    entry = await link.ask("XADD", control_key(PARTITION), "*", *words_of(fields))
     assert isinstance(entry, bytes)
     return entry.decode()
 
@@ -106,6 +114,40 @@ async def test_a_malformed_copy_does_not_replace_the_answer_of_the_original(valk
         answer = await link.ask("GET", reply_key(identity))
         assert isinstance(answer, bytes)
         assert decode_reply(answer).code == "done"
+
+
+async def test_what_is_asked_of_a_redis_that_forgot_and_whose_clock_is_behind_is_read(valkey: ValkeyServer) -> None:
+    """An emptied one, or a replica that took over: its ids lie before the last one that was read."""
+    heard: list[Control] = []
+    async with valkey.link() as link, reading(valkey, heard, after=AHEAD):
+        first = await add(link, id=str(uuid4()), **GOOD)
+        await wait_until(lambda: heard)
+        second = await add(link, id=str(uuid4()), **GOOD)
+        await wait_until(lambda: len(heard) > 1)
+    assert [control.entry for control in heard] == [first, second]
+
+
+async def test_what_was_asked_long_ago_of_such_a_redis_is_not_read_again(valkey: ValkeyServer) -> None:
+    heard: list[Control] = []
+    async with valkey.link() as link:
+        for entry in ("1-1", "1-2"):
+            await link.ask("XADD", control_key(PARTITION), entry, "id", str(uuid4()), *words_of(GOOD))
+        async with reading(valkey, heard, after=AHEAD):
+            last = await add(link, id=str(uuid4()), **GOOD)
+            await wait_until(lambda: heard)
+    assert [control.entry for control in heard] == [last]
+
+
+async def test_a_redis_that_forgot_its_last_request_is_asked_for_nothing_again_while_its_clock_is_right(
+    valkey: ValkeyServer,
+) -> None:
+    heard: list[Control] = []
+    async with valkey.link() as link, valkey.link() as own:
+        kept = await add(link, id=str(uuid4()), **GOOD)
+        reader = ControlReader(own, SystemClock(), partition=PARTITION)
+        lost = f"{kept.partition('-')[0]}-9"
+        assert await reader.read_after(lost, heard.append) == lost
+    assert heard == []
 
 
 async def test_the_reader_comes_back_after_redis_was_killed(valkey: ValkeyServer) -> None:

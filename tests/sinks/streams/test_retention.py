@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from hub.sinks.redis_link import Link, rows
-from hub.sinks.retention import Keep, Lagging, Retention
+from hub.sinks.retention import Gone, Keep, Lagging, Retention
 from tests.clocks import ManualClock
 from tests.servers.valkey import ValkeyServer
 
@@ -39,9 +39,9 @@ async def fill(link: Link, *, hours_old: float, entries: int) -> str:
     return f"{milliseconds}-1"
 
 
-async def trimmed(valkey: ValkeyServer, keep: Keep, times: int = 1) -> tuple[Retention, list[Lagging]]:
-    told: list[Lagging] = []
-    retention = Retention(valkey.link(), ManualClock(), [STREAM, "hub:events:none"], keep=keep, on_lagging=told.append)
+async def trimmed(valkey: ValkeyServer, keep: Keep, times: int = 1) -> tuple[Retention, list[Lagging | Gone]]:
+    told: list[Lagging | Gone] = []
+    retention = Retention(valkey.link(), ManualClock(), [STREAM, "hub:events:none"], keep=keep, tell=told.append)
     for _ in range(times):
         await retention.trim()
     await retention.close()
@@ -120,3 +120,37 @@ async def test_short_memory_halves_the_ages_minute_by_minute(valkey: ValkeyServe
         assert isinstance(length, int)
         left.append(length)
     assert left == [NODE * 3, NODE * 2, NODE]
+
+
+async def test_a_key_of_somebody_else_in_the_place_of_a_stream_keeps_no_other_from_being_trimmed(
+    valkey: ValkeyServer, link: Link
+) -> None:
+    await link.ask("SET", "hub:events:access", "a note")
+    await fill(link, hours_old=24 * 8, entries=NODE)
+    streams = ["hub:events:access", STREAM]
+    retention = Retention(valkey.link(), ManualClock(), streams, keep=Keep(), tell=lambda _: None)
+    await retention.trim()
+    await retention.close()
+    assert (await link.ask("XLEN", STREAM), retention.trimmed) == (0, NODE)
+
+
+async def test_a_group_that_a_server_forgot_is_told_and_one_that_somebody_ended_is_not(
+    valkey: ValkeyServer, link: Link
+) -> None:
+    told: list[Lagging | Gone] = []
+    retention = Retention(valkey.link(), ManualClock(), [STREAM], keep=Keep(), tell=told.append)
+    for group in (GROUP, "again", "ended"):
+        await link.ask("XGROUP", "CREATE", STREAM, group, "0", "MKSTREAM")
+    await retention.trim()
+    await link.ask("XGROUP", "DESTROY", STREAM, "ended")
+    await retention.trim()
+    await retention.trim()
+    assert told == []
+    await link.ask("FLUSHALL")
+    await retention.trim()  # before anybody has found out
+    await link.ask("XGROUP", "CREATE", STREAM, "again", "0", "MKSTREAM")
+    retention.lost()
+    for _ in range(2):
+        await retention.trim()
+    await retention.close()
+    assert (told, retention.gone) == ([Gone(stream=STREAM, group=GROUP)], 1)
