@@ -141,8 +141,9 @@ class Registered:
         place = self.place(device.site, device.row.place)
         if place is None or place.row.type not in types:
             return []
-        there = [one for one in self.devices_of(device.site) if not one.is_double and one is not device]
-        return [one for one in there if one.kind == device.kind and one.row.place == place.name]
+        there = place.by_kind.get(device.kind) or self.devices_of(device.site)  # of a place without rules nobody knows
+        there = [one for one in there if one.kind == device.kind and one.row.place == place.name]
+        return [one for one in there if not one.is_double and one is not device]
 
     def devices_of(self, site: str) -> list[Device]:
         """Return the devices of a site in the order of keys."""

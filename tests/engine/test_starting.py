@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from types import FrameType
-
 from hub.engine.rows import Bodies
 from hub.revisions.revision import differing, revise
 from tests.engine.desk import Desk, device, documents
+from tests.engine.weight import calls
 
 FEW, MANY = 500, 1_500
-
-
-def calls(work: Callable[[], object]) -> int:
-    """Return how many functions are called, C's among them, while ``work`` is done."""
-    count = 0
-
-    def note(_frame: FrameType, what: str, _of: object) -> None:
-        nonlocal count
-        count += what in {"call", "c_call"}
-
-    sys.setprofile(note)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def town(devices: int) -> dict[str, bytes]:

@@ -1,10 +1,12 @@
-"""What an engine weighs: every object that can be reached from it, counted by its class; no clock, no allocator."""
+"""What an engine weighs, every object that can be reached from it, and what it does, call by call; no clock."""
 
 from __future__ import annotations
 
 import gc
+import sys
 from collections import Counter
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from collections.abc import Callable
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
 
 import msgspec
 
@@ -39,3 +41,19 @@ def beyond(each: object) -> list[object]:
     if isinstance(each, msgspec.Struct):  # some are none of the collector's business, and it would not look inside
         return [getattr(each, name) for name in each.__struct_fields__] + [getattr(each, "__dict__", None)]
     return gc.get_referents(each)
+
+
+def calls(work: Callable[[], object]) -> int:
+    """Return how many functions are called, C's among them, while ``work`` is done."""
+    count = 0
+
+    def note(_frame: FrameType, what: str, _of: object) -> None:
+        nonlocal count
+        count += what in {"call", "c_call"}
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.desk import Desk, place, stands
+from tests.engine.desk import Desk, device, place, stands
 from tests.engine.interlocks.interlocked import ask, content, done, says, sent, told
+from tests.engine.weight import calls
 
 # ------------------------------------------------------------------------------------------------------------- elevator
 
@@ -43,6 +44,17 @@ def test_an_elevator_elsewhere_is_nobodys_business(desk: Desk) -> None:
     desk.revise({**content(), **place("lift-2", "elevator", "b1"), **stands("box-2", "elevator", "lift-2")})
     says(desk, "box-2", mode="fire_operation")
     assert ask(desk, "board-1", "hold_door", ttl="60s").ok
+
+
+def test_a_held_door_costs_the_same_whatever_else_stands_at_the_site(desk: Desk) -> None:
+    def cost(sensors: int) -> int:
+        others = (device(f"env-{number}", "environment_sensor") for number in range(sensors))
+        desk.revise({key: body for each in (content(), *others) for key, body in each.items()})
+        assert ask(desk, "board-1", "hold_door", ttl="5m").ok
+        says(desk, "box-1", floor=sensors)
+        return calls(lambda: says(desk, "box-1", floor=1 + sensors))
+
+    assert cost(100) < cost(10) + 100
 
 
 # ----------------------------------------------------------------------------------------------------------------- gate
