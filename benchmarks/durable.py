@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 
 import aiomqtt
@@ -13,6 +14,7 @@ import msgspec
 import redis.asyncio
 from influxdb_client.client.influxdb_client import InfluxDBClient
 
+from benchmarks.reflex import SURE
 from benchmarks.traffic import FILTER
 from benchmarks.tutorial import Order, Tutorial
 from hub.clock import SystemClock
@@ -32,9 +34,19 @@ async def work(order: Order) -> None:
                     async with client:
                         await client.subscribe(FILTER, qos=1)
                         async for message in client.messages:
-                            await tutorial.take(message)
+                            if "/camera-" in message.topic.value:
+                                await hold(client, message)
+                            else:
+                                await tutorial.take(message)
                 except aiomqtt.MqttError:
                     await SystemClock().sleep(AGAIN_SECONDS)
+
+
+async def hold(client: aiomqtt.Client, message: aiomqtt.Message) -> None:
+    """Hold the door of the car whose camera sees an e-bike."""
+    if json.loads(message.payload)["values"]["ebike_confidence"] >= SURE:
+        topic = message.topic.value.replace("/camera-", "/lift-").replace("/telemetry", "/command")
+        await client.publish(topic, json.dumps({"command": "hold_door", "args": {"ttl": "10s"}}), qos=1)
 
 
 if __name__ == "__main__":

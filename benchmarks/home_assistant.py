@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 
 from benchmarks.program import Call, Program, Rival
+from benchmarks.reflex import CARS, SURE
 from benchmarks.stage import Stage
 from benchmarks.traffic import BUILDING, DAMP, HOT, KIND, SITE, STUFFY, Traffic
 from hub.services.child import free_port
@@ -17,23 +18,30 @@ CLIENT = "home-assistant"
 BORN = "homeassistant/status"
 """What it says there when it has subscribed to everything."""
 TRAFFIC = Traffic(1_000)
+CAMERAS = [f"camera-{n}" for n in range(CARS)]
 AGAIN = 1_000
 """Writes are tried so often, 20 s apart; nothing that is younger than that is dropped."""
 _MOMENT = "2026-01-01T00:00:00+00:00"
 
 
-def program(executable: str, stage: Stage, *, automated: bool = False) -> Program:
-    """Put Home Assistant on ``stage``, with its automations or with sensors alone; the recorder is off."""
+def program(executable: str, stage: Stage, *, automated: bool = False, acts: bool = False) -> Program:
+    """Put Home Assistant on ``stage``, with its automations or with sensors alone; the recorder is off.
+
+    If it ``acts``, it has the cameras of the cars too, and holds doors.
+    """
     directory = stage.directory / CLIENT
     (directory / ".storage").mkdir(parents=True)
     (directory / ".storage" / "core.config_entries").write_bytes(orjson.dumps(_entries(stage)))
-    (directory / "configuration.yaml").write_bytes(orjson.dumps(_configuration(automated=automated)))
+    automations = [*(_automations() if automated else []), *([_hold()] if acts else [])]
+    sensors = [_sensor(*each) for each in zip(TRAFFIC.names(), TRAFFIC.topics, strict=True)]
+    sensors += [_camera(name) for name in CAMERAS] if acts else []
+    (directory / "configuration.yaml").write_bytes(orjson.dumps(_configuration(sensors, automations)))
     command = (executable, "--config", str(directory), "--skip-pip")
     environment = {"PATH": os.defpath + os.pathsep + str(Path(executable).parent), "HOME": str(directory)}
     return Program(stage, Call(client=CLIENT, command=command, environment=environment, says=BORN))
 
 
-def _configuration(*, automated: bool) -> dict[str, object]:
+def _configuration(sensors: list[dict[str, object]], automations: list[dict[str, object]]) -> dict[str, object]:
     """Return ``configuration.yaml``: JSON is YAML too."""
     return {
         "homeassistant": {"name": "bench", "time_zone": "UTC", "unit_system": "metric"},
@@ -46,8 +54,8 @@ def _configuration(*, automated: bool) -> dict[str, object]:
             "ignore_attributes": ["friendly_name"],
             "include": {"entity_globs": ["sensor.env_*"]},
         },
-        "mqtt": [{"sensor": [_sensor(*each) for each in zip(TRAFFIC.names(), TRAFFIC.topics, strict=True)]}],
-        "automation": _automations() if automated else [],
+        "mqtt": [{"sensor": sensors}],
+        "automation": automations,
     }
 
 
@@ -63,6 +71,32 @@ def _sensor(name: str, topic: str) -> dict[str, object]:
         "json_attributes_template": "{{ value_json['values'] | tojson }}",
         "qos": 1,
         "force_update": True,
+    }
+
+
+def _camera(name: str) -> dict[str, object]:
+    return {
+        "name": name,
+        "unique_id": name,
+        "default_entity_id": _entity(name),
+        "state_topic": f"hub/{SITE}/{name}/telemetry",
+        "value_template": "{{ value_json['values'].ebike_confidence }}",
+        "qos": 1,
+    }
+
+
+def _hold() -> dict[str, object]:
+    """Hold the door of the car whose camera comes to see an e-bike."""
+    topic = f"hub/{SITE}/{{{{ trigger.entity_id | replace('sensor.camera_', 'lift-') }}}}/command"
+    told = '{"command": "hold_door", "args": {"ttl": "10s"}}'
+    trigger = {"trigger": "numeric_state", "entity_id": [_entity(name) for name in CAMERAS], "above": SURE - 0.001}
+    return {
+        "id": "hold",
+        "alias": "hold",
+        "mode": "parallel",
+        "max": CARS,
+        "triggers": [trigger],
+        "actions": [{"action": "mqtt.publish", "data": {"topic": topic, "qos": 1, "payload": told}}],
     }
 
 

@@ -9,8 +9,9 @@ import asyncio
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple, cast
 
 import aiomqtt
 import msgspec
@@ -19,7 +20,8 @@ from typing_extensions import override
 from benchmarks.traffic import BUILDING, SITE, Traffic
 from hub.clock import SystemClock
 from hub.errors import UnavailableError
-from hub.registry.nouns import Device
+from hub.model.values import PlaceType
+from hub.registry.nouns import Device, Place
 
 CAMERAS = 10
 CAUSES_PER_SECOND = 50
@@ -34,6 +36,10 @@ raise: {event: security.bench_seen, severity: low}
 do: [{command: play_voice, args: {prompt: go}, reflex: true}]
 """
 _SEEN, _GONE = b'{"values":{"people":1}}', b'{"values":{"people":0}}'
+CARS = 300
+CARS_PER_SECOND = 20
+SURE = 0.85
+"""From here on the shipped rule takes what a camera in a car sees for an e-bike."""
 
 
 class Watched(Traffic):
@@ -45,16 +51,50 @@ class Watched(Traffic):
         return [*super().devices(), *cameras]
 
 
+class Carried(Traffic):
+    """The sensors of any benchmark, and cars with an elevator and a camera each."""
+
+    @override
+    def places(self) -> list[Place]:
+        cars = [Place(site=SITE, id=f"car-{n}", type=PlaceType.ELEVATOR, parent=BUILDING) for n in range(CARS)]
+        return [*super().places(), *cars]
+
+    @override
+    def devices(self) -> list[Device]:
+        kinds = (("camera", "ai_camera"), ("lift", "elevator"))
+        return super().devices() + [
+            Device(site=SITE, id=f"{name}-{n}", kind=kind, place=f"car-{n}")
+            for n in range(CARS)
+            for name, kind in kinds
+        ]
+
+
+def ebike(confidence: float, at_ns: int) -> bytes:
+    """Return what a camera in a car says at ``at_ns`` UTC."""
+    return b'{"t":%d,"values":{"ebike_confidence":%.2f}}' % (at_ns // 1_000_000, confidence)
+
+
 class Order(msgspec.Struct, frozen=True):
-    """Let cameras see somebody for ``seconds``."""
+    """Let cameras see somebody for ``seconds``, or with ``cars`` an e-bike, each camera one."""
 
     port: int
     seconds: int
+    cars: bool = False
+
+    @property
+    def rate(self) -> int:
+        """How often a second something is seen."""
+        return CARS_PER_SECOND if self.cars else CAUSES_PER_SECOND
+
+    @property
+    def command(self) -> bytes:
+        """What is waited for; a hold that ends has a command too."""
+        return b"hold_door" if self.cars else b"play_voice"
 
     @property
     def causes(self) -> int:
-        """How often a camera sees somebody; each time nobody is there again before the next."""
-        return self.seconds * CAUSES_PER_SECOND
+        """How often something is seen; each time somebody is gone again before the next, but an e-bike stays."""
+        return self.seconds * self.rate
 
     @property
     def messages(self) -> int:
@@ -90,15 +130,43 @@ async def probing(order: Order) -> AsyncIterator[Probe]:
             await process.wait()
 
 
+class Line(NamedTuple):
+    """Camera ``speaker`` says ``payload`` in this step; ``answerer`` gets a command for it."""
+
+    step: int
+    speaker: str
+    payload: bytes
+    answerer: str = ""
+
+
+def _people(order: Order) -> Iterator[Line]:
+    """Yield what the ten cameras say; each forgets half a round after it saw."""
+    half = CAMERAS // 2
+    for step in range(order.causes + half):
+        if step < order.causes:
+            yield Line(step, f"camera-{step % CAMERAS}", _SEEN, f"camera-{step % CAMERAS}")
+        if step >= half:
+            yield Line(min(step, order.causes - 1), f"camera-{(step - half) % CAMERAS}", _GONE)
+
+
+def _ebikes(order: Order) -> Iterator[Line]:
+    """Yield an e-bike for one car after the other."""
+    now = SystemClock().wall_ns()
+    for step in range(order.causes):
+        at = now + step * 1_000_000_000 // order.rate
+        yield Line(step, f"camera-{step}", ebike(0.9, at), f"lift-{step}")
+
+
 async def carry_out(order: Order) -> list[float]:
     """Publish causes evenly, open loop: each is due at its moment, whatever became of those before it."""
-    due: dict[str, list[int]] = {f"camera-{n}": [] for n in range(CAMERAS)}
+    due: dict[str, list[int]] = {}
     found: list[float] = []
 
     async def listen(client: aiomqtt.Client) -> None:
         async for message in client.messages:
-            now = time.monotonic_ns()
-            found.append((now - due[message.topic.value.split("/")[2]].pop(0)) / 1e6)
+            now, waiting = time.monotonic_ns(), due.get(message.topic.value.split("/")[2])
+            if waiting and order.command in cast("bytes", message.payload):
+                found.append((now - waiting.pop(0)) / 1e6)
             if len(found) == order.causes:
                 return
 
@@ -117,22 +185,14 @@ def _client(order: Order) -> aiomqtt.Client:
 
 
 async def _speak(client: aiomqtt.Client, order: Order, due: dict[str, list[int]]) -> None:
-    clock, names = SystemClock(), list(due)
+    clock = SystemClock()
     start = clock.monotonic_ns()
-    for step in range(order.causes):
-        at = start + step * 1_000_000_000 // CAUSES_PER_SECOND
+    for line in _ebikes(order) if order.cars else _people(order):
+        at = start + line.step * 1_000_000_000 // order.rate
         await clock.sleep(max(0, at - clock.monotonic_ns()) / 1e9)
-        sees, forgets = names[step % CAMERAS], names[(step - CAMERAS // 2) % CAMERAS]
-        due[sees].append(at)
-        await _say(client, sees, _SEEN)
-        if step >= CAMERAS // 2:
-            await _say(client, forgets, _GONE)
-    for step in range(order.causes - CAMERAS // 2, order.causes):
-        await _say(client, names[step % CAMERAS], _GONE)
-
-
-async def _say(client: aiomqtt.Client, camera: str, payload: bytes) -> None:
-    await client.publish(f"hub/{SITE}/{camera}/telemetry", payload, qos=1)
+        if line.answerer:
+            due.setdefault(line.answerer, []).append(at)
+        await client.publish(f"hub/{SITE}/{line.speaker}/telemetry", line.payload, qos=1)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ class Contender(Protocol):
     async def kill(self) -> None: ...
 
 
-Put = Callable[[Stage, Counted], Awaitable[Contender]]
+Put = Callable[[Stage, Traffic], Awaitable[Contender]]
 """Put somebody on a stage, not started yet."""
 
 
@@ -159,8 +159,8 @@ async def _flooded(fault: Fault, scene: Scene, speech: Counted) -> Outcome:
     plan, clock, began = scene.plan, scene.clock, scene.clock.wall_ns()
     count = plan.rate * plan.seconds
     books = Books(taken=bytearray(count + 1), stored=bytearray(count + 1))
-    target = Target(host="127.0.0.1", port=scene.stage.mosquitto.port, logins=logins_of(f"load-{began}", CONNECTIONS))
-    await _until_heard(speech, target, clock)
+    target = _target(scene.stage.mosquitto.port, clock)
+    await until_heard(speech, scene.stage.mosquitto.port, clock)
 
     def took(numbers: list[int]) -> None:
         for number in numbers:
@@ -178,8 +178,13 @@ async def _flooded(fault: Fault, scene: Scene, speech: Counted) -> Outcome:
     )  # fmt: skip
 
 
-async def _until_heard(speech: Counted, target: Target, clock: SystemClock) -> None:
+def _target(port: int, clock: SystemClock) -> Target:
+    return Target(host="127.0.0.1", port=port, logins=logins_of(f"load-{clock.wall_ns()}", CONNECTIONS))
+
+
+async def until_heard(speech: Traffic, port: int, clock: SystemClock) -> None:
     """Say number 0, which nobody counts, until somebody has subscribed."""
+    target = _target(port, clock)
 
     async def is_heard() -> bool:
         tally = await Load(speech, Pace(rate=0, count=1), clock=clock).run(target)
