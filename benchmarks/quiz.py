@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 import aiomqtt
 
@@ -82,7 +81,7 @@ async def ask(put: Put, directory: Path, *, acts: bool, tell: Tell | None = None
 async def _listen(client: aiomqtt.Client, said: Mapping[str, int], held: dict[str, list[float]]) -> None:
     async for message in client.messages:
         lift = message.topic.value.split("/")[2]
-        if b"hold_door" in cast("bytes", message.payload):
+        if b"hold_door" in message.payload:
             held.setdefault(lift, []).append((time.monotonic_ns() - said.get(lift, 0)) / 1e6)
 
 
@@ -111,7 +110,6 @@ async def _say(stage: Stage, now: int, said: dict[str, int]) -> None:
         await see(0, 0.9, now)
         await SystemClock().sleep(FRAME_SECONDS)
         await see(0, 0.95, now + round(FRAME_SECONDS * 1e9))
-        await SystemClock().sleep(CALM_SECONDS)
         await mouth.publish(_topic(HALF), b'{"t":%d,"values":{"co2"' % at, qos=1)
         await sense(NEXT, at)
 

@@ -11,7 +11,7 @@ import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import aiomqtt
 import msgspec
@@ -165,7 +165,7 @@ async def carry_out(order: Order) -> list[float]:
     async def listen(client: aiomqtt.Client) -> None:
         async for message in client.messages:
             now, waiting = time.monotonic_ns(), due.get(message.topic.value.split("/")[2])
-            if waiting and order.command in cast("bytes", message.payload):
+            if waiting and order.command in message.payload:
                 found.append((now - waiting.pop(0)) / 1e6)
             if len(found) == order.causes:
                 return
