@@ -136,7 +136,7 @@ def _automation(name: str, attribute: str, bound: float, *conditions: str) -> di
 
 def _entries(stage: Stage) -> dict[str, object]:
     """Return what its pages would have written when somebody had set both integrations up."""
-    broker = {"broker": "127.0.0.1", "port": stage.mosquitto.port, "protocol": "5", "client_id": CLIENT}
+    broker = {"broker": "127.0.0.1", "port": stage.mqtt_port, "protocol": "5", "client_id": CLIENT}
     host, _, port = stage.influx.url.removeprefix("http://").partition(":")
     store = {"api_version": "1", "host": host, "port": int(port), "ssl": False, "verify_ssl": False, "database": "hub"}
     entries = [_entry("mqtt", 2, broker | {"discovery": False}), _entry("influxdb", 1, store)]

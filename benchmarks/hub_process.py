@@ -131,7 +131,7 @@ class HubProcess:
             f"""\
 data_dir = "{self.data}"
 rules_dir = "{rules}"
-mqtt.port = {self._setup.mqtt_port or stage.mosquitto.port}
+mqtt.port = {self._setup.mqtt_port or stage.mqtt_port}
 redis.url = "{stage.redis_url}"
 http.port = {self._http_port}
 timeseries = {{store = "{self._setup.store.value}", url = "{stage.influx.url}", bucket = "hub"}}

@@ -76,7 +76,7 @@ def program(executable: str, stage: Stage, time: str = ARRIVED, *, acts: bool = 
 
 
 def _flow(stage: Stage, time: str, *, acts: bool) -> list[dict[str, object]]:
-    broker = {"id": "broker", "type": "mqtt-broker", "broker": "127.0.0.1", "port": str(stage.mosquitto.port)}
+    broker = {"id": "broker", "type": "mqtt-broker", "broker": "127.0.0.1", "port": str(stage.mqtt_port)}
     session = {"clientid": CLIENT, "protocolVersion": "4", "keepalive": "60", "cleansession": False}
     write = f"{stage.influx.url}/api/v2/write?bucket=hub&org=&precision=ns"
     inject = {"id": "tick", "type": "inject", "z": "flow", "repeat": "0.25", "wires": [["lines"]]}

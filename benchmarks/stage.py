@@ -29,6 +29,13 @@ class Stage:
     mosquitto: Mosquitto
     valkey: ValkeyServer
     influx: InfluxServer
+    way_in: int = 0
+    """The port of what stands between the broker and who takes the messages, if anything does."""
+
+    @property
+    def mqtt_port(self) -> int:
+        """Where who takes the messages finds the broker."""
+        return self.way_in or self.mosquitto.port
 
     @property
     def redis_url(self) -> str:

@@ -50,7 +50,7 @@ def _config(stage: Stage, parser: str) -> str:
   content_encoding = "identity"
 
 [[inputs.mqtt_consumer]]
-  servers = ["tcp://127.0.0.1:{stage.mosquitto.port}"]
+  servers = ["tcp://127.0.0.1:{stage.mqtt_port}"]
   topics = ["{FILTER}"]
   topic_tag = ""
   qos = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from benchmarks.stage import Stage, staged
 from benchmarks.traffic import Traffic
 from hub.clock import SystemClock
 from simulators.load import Load, Pace, Target, logins_of
+from tests.servers.proxy import Proxy
 from tests.waiting import wait_until
 
 CONNECTIONS = 4
@@ -26,8 +27,9 @@ POLL_SECONDS = 0.5
 class Plan:
     """``rate`` messages a second for ``seconds``, the fault ``at`` so many.
 
-    Who is killed stays away for ``killed``, InfluxDB for ``away``. It is over ``calm`` after the last point when all is
-    there, and otherwise after ``patience``: longer than any of them waits before it tries again.
+    Who is killed stays away for ``killed``, InfluxDB for ``away``; the broker is ``deaf`` for so long. It is over
+    ``calm`` after the last point when all is there, and otherwise after ``patience``: longer than any of them waits
+    before it tries again.
     """
 
     rate: int = 2_000
@@ -35,6 +37,7 @@ class Plan:
     at: float = 8.0
     killed: float = 4.0
     away: float = 10.0
+    deaf: float = 2.0
     calm: float = 3.0
     patience: float = 30.0
     devices: int = 1_000
@@ -75,6 +78,7 @@ class Scene:
     contender: Contender
     plan: Plan
     clock: SystemClock
+    proxy: Proxy
 
 
 async def _kill(scene: Scene) -> None:
@@ -101,6 +105,13 @@ async def _restart_broker(scene: Scene) -> None:
     await asyncio.to_thread(scene.stage.mosquitto.restart)
 
 
+async def _lose_acks(scene: Scene) -> None:
+    scene.proxy.blackhole(down=False)
+    await scene.clock.sleep(scene.plan.deaf)
+    scene.proxy.heal()
+    scene.proxy.reset()
+
+
 Fault = Callable[[Scene], Awaitable[None]]
 
 FAULTS: Mapping[str, Fault] = {
@@ -108,8 +119,12 @@ FAULTS: Mapping[str, Fault] = {
     "InfluxDB away": _influx_away,
     "killed while InfluxDB is away": _kill_without_influx,
     "broker restarted": _restart_broker,
+    "acks lost": _lose_acks,
 }
-"""Killed is kill -9, and started again; the broker gets SIGTERM, so that it saves all."""
+"""Killed is kill -9, and started again; the broker gets SIGTERM, so that it saves all.
+
+Acks are lost on their way to the broker, which says it all again when the connection has been cut.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,11 +160,11 @@ class Books:
 async def trial(put: Put, fault: Fault, plan: Plan, directory: Path) -> Outcome:
     """Let ``fault`` happen in the middle of a flood; count what is in the store when nothing more comes."""
     clock, speech = SystemClock(), Counted(plan.devices)
-    async with staged(directory / "stage") as stage:
-        contender = await put(stage, speech)
+    async with staged(directory / "stage") as stage, Proxy(stage.mosquitto.port).serve() as proxy:
+        contender = await put(replace(stage, way_in=proxy.port) if fault is _lose_acks else stage, speech)
         try:
             await contender.start()
-            scene = Scene(stage=stage, contender=contender, plan=plan, clock=clock)
+            scene = Scene(stage=stage, contender=contender, plan=plan, clock=clock, proxy=proxy)
             return await _flooded(fault, scene, speech)
         finally:
             await contender.kill()

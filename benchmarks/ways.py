@@ -48,7 +48,7 @@ async def _hub(stage: Stage, speech: Traffic) -> Contender:
 
 
 async def _tutorial(stage: Stage, _speech: Traffic) -> Contender:
-    order = tutorial.Order(mqtt_port=stage.mosquitto.port, influx_url=stage.influx.url, redis_url=stage.redis_url)
+    order = tutorial.Order(mqtt_port=stage.mqtt_port, influx_url=stage.influx.url, redis_url=stage.redis_url)
     command = (sys.executable, "-m", durable.__name__, msgspec.json.encode(order).decode())
     return Program(stage, Call(client=durable.CLIENT, command=command, environment={}))
 

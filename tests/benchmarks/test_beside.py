@@ -54,6 +54,16 @@ async def test_who_is_killed_with_messages_in_hand_loses_them_if_it_had_acknowle
 
 @needs("mosquitto")
 @needs("influxd")
+async def test_what_the_broker_says_again_for_want_of_acks_is_there_twice_unless_somebody_knows_it(
+    tmp_path: Path,
+) -> None:
+    found = await trial(TUTORIAL.put, FAULTS["acks lost"], replace(PLAN, seconds=2, deaf=0.5), tmp_path)
+    assert found.lost == 0
+    assert 0 < found.doubled < found.pubacked
+
+
+@needs("mosquitto")
+@needs("influxd")
 async def test_the_hub_answers_every_question_as_a_community_needs_it(tmp_path: Path) -> None:
     assert HUB.acts is not None
     answers = await quiz.ask(HUB.acts, tmp_path, acts=True, tell=HUB.tell)
