@@ -138,11 +138,12 @@ class Registered:
 
     def beside(self, device: Device, types: Collection[str] = _ONE_THING) -> list[Device]:
         """Return the others of its kind at the same elevator, gate or lane, if that is a place of one of ``types``."""
-        place = self.place(device.site, device.row.place)
+        mine = device.row
+        place = self.place(mine.site, mine.place)
         if place is None or place.row.type not in types:
             return []
-        there = place.by_kind.get(device.kind) or self.devices_of(device.site)  # of a place without rules nobody knows
-        there = [one for one in there if one.kind == device.kind and one.row.place == place.name]
+        there = place.by_kind.get(mine.kind) or self.devices_of(mine.site)  # a place without rules knows nobody
+        there = [one for one in there if one.row.place == mine.place and one.row.kind == mine.kind]
         return [one for one in there if not one.is_double and one is not device]
 
     def devices_of(self, site: str) -> list[Device]:
