@@ -22,7 +22,10 @@ plt: Any = import_module("matplotlib.pyplot")
 
 Document = dict[str, Any]
 INCHES, DPI = (7.5, 5.0), 100
-COLOURS = {"hub": "#1f6fb2", "tutorial": "#c8553d", "gmqtt": "#7a8b3a", "Node-RED": "#8a5fa8"}
+COLOURS = {
+    "hub": "#1f6fb2", "tutorial": "#c8553d", "gmqtt": "#7a8b3a", "Node-RED": "#8a5fa8", "Telegraf": "#c79a2b",
+    "Home Assistant": "#3a9a9a",
+}  # fmt: skip
 GREY = "#555555"
 _NUMBER = plt.FuncFormatter(lambda value, _: f"{value:,g}")
 
@@ -130,7 +133,7 @@ def _by_subject(figures: Iterable[Document]) -> list[tuple[str, list[Document]]]
 
 
 def _colour(subject: str) -> str:
-    return next(colour for word, colour in COLOURS.items() if subject.startswith(word))
+    return next((colour for word, colour in COLOURS.items() if subject.startswith(word)), GREY)
 
 
 def _ticks(axes: Any, values: Sequence[int]) -> None:  # noqa: ANN401 -- matplotlib has no types
