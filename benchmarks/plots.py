@@ -57,7 +57,7 @@ def _cpu(figures: list[Document], floods: list[Document], caption: str, file: Pa
         for row in rows:
             axes.vlines(row["rate"], min(row["cpu_us"]), max(row["cpu_us"]), color=colour, alpha=0.5)
     for flood in floods:
-        name = flood["subject"].partition(",")[0]
+        name = flood["subject"].partition(",")[0].partition(" (")[0]
         if flood["subject"] != "hub, local":
             label, colour = f"{name}, flooded: {flood['median_us']:.1f} µs", _colour(flood["subject"])
             axes.axhline(flood["median_us"], color=colour, linestyle=":", linewidth=1.2, label=label)
