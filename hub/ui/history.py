@@ -17,7 +17,7 @@ from hub.model.effects import Event, Transition, Where
 from hub.model.values import Scalar, Severity
 from hub.parts import make_store
 from hub.sinks.redis_link import Link
-from hub.sinks.stream_readers import oldest_entry, read_events, trimmed_until
+from hub.sinks.stream_readers import oldest_entry, read_entries, read_events, trimmed_until
 from hub.sinks.streams import DOMAINS
 from hub.sinks.timeseries.query import events as stored_events
 from hub.sinks.timeseries.store import LIMIT_MAX, Order, Row, Span
@@ -26,7 +26,7 @@ from hub.ui.desk.desk import Desk
 
 MOST = 10_000
 LONGEST_NS = 7 * 86_400_000_000_000
-"""How long before an event its alarm may have been raised."""
+"""How long before an event its alarm was raised, mostly; for one that lasted longer all is looked through."""
 
 _decode_data = msgspec.json.Decoder(dict[str, Scalar]).decode
 
@@ -37,7 +37,8 @@ class Wanted:
 
     ``types`` are names, their beginnings (``access.denied`` of ``access.denied.often``) or patterns (``*.offline``),
     ``places`` ids of sites, buildings and what is in them; ``devices`` are ``device``, ``site/device`` or
-    ``site/device#part``; ``rule`` and ``key`` name one alarm.
+    ``site/device#part``; ``rule`` and ``key`` name one alarm. ``lowered_from``: also what was such and is less now.
+    ``whose``: the ends of commands that alarms or requests of these ids sent.
     """
 
     domains: tuple[str, ...] = ()
@@ -47,6 +48,8 @@ class Wanted:
     devices: tuple[str, ...] = ()
     rule: str = ""
     key: str = ""
+    lowered_from: tuple[Severity, ...] = ()
+    whose: tuple[str, ...] = ()
 
     def streams(self) -> list[str] | None:
         """Return the domains whose streams can hold them; None for all."""
@@ -57,16 +60,18 @@ class Wanted:
 
     def test(self, atlas: Atlas) -> Callable[[Event], bool]:
         """Return what tells whether an event is wanted."""
+        begins = tuple(f"{each}-" for each in self.whose)
 
         def is_wanted(event: Event) -> bool:
             return (
                 (not self.domains or event.name.partition(".")[0] in self.domains)
                 and (not self.types or any(_is_called(event.name, name) for name in self.types))
-                and (not self.severities or event.severity in self.severities)
+                and (not self.severities or event.severity in self.severities or is_lowered(event, self.lowered_from))
                 and (not self.places or not set(self.places).isdisjoint(atlas.within(event)))
                 and (not self.devices or not set(self.devices).isdisjoint(_names_of(event)))
                 and self.rule in {"", event.rule}
                 and self.key in {"", event.key}
+                and (not begins or f"{event.data.get('id', '')}-".startswith(begins))
             )
 
         return is_wanted
@@ -95,11 +100,17 @@ class History:
         self._atlas = atlas
         self._is_store_away = False
 
-    async def find(self, wanted: Wanted, *, since: int | None, limit: int) -> list[Event]:
-        """Return events in the order of time: the first ``limit`` from ``since`` (ns) on, or for None the last ones."""
+    async def find(
+        self, wanted: Wanted, *, since: int | None, limit: int, written_by: int | None = None
+    ) -> list[Event]:
+        """Return events in the order of time: the first ``limit`` from ``since`` (ns) on, or for None the last ones.
+
+        Without those that Redis was given after ``written_by`` (ns), however old they are.
+        """
         is_wanted, domains = wanted.test(self._atlas), wanted.streams()
         moment = None if since is None else datetime.fromtimestamp(since / 1e9, UTC)
-        streamed = await read_events(self._link, domains, since=moment, count=limit, wanted=is_wanted)
+        entries = await read_entries(self._link, domains, since=moment, count=limit, wanted=is_wanted)
+        streamed = [event for ms, event in entries if written_by is None or ms * 1_000_000 <= written_by]
         if since is None and len(streamed) == limit:
             return streamed
         older = await self._older(wanted, since=since, limit=limit)
@@ -158,6 +169,12 @@ class History:
         ]
 
 
+def is_lowered(event: Event, severities: Collection[str]) -> bool:
+    """Tell whether the alarm had one of ``severities`` and has none of them now."""
+    is_changed = event.transition is Transition.SEVERITY_CHANGED and event.data.get("before") in severities
+    return is_changed and event.severity not in severities
+
+
 def _is_called(name: str, wanted: str) -> bool:
     return name == wanted or name.startswith(f"{wanted}.") or fnmatchcase(name, wanted)
 
@@ -187,7 +204,9 @@ async def story(history: History, event: Event) -> list[Event]:
     """Return what belongs to the alarm of ``event``: from its raise to its clear, and the ends of its commands."""
     about = Wanted(rule=event.rule, key=event.key)
     told = await history.find(about, since=max(0, event.time - LONGEST_NS), limit=MOST)
-    before = [each for each in told if each.time <= event.time and each.transition is Transition.RAISED]
+    if event.transition is not Transition.OCCURRED and not _raised_before(event, told):
+        told = await history.find(about, since=None, limit=MOST)
+    before = _raised_before(event, told)
     raised = event if event.transition is Transition.OCCURRED or not before else before[-1]
     mine: list[Event] = []
     for each in told:
@@ -201,11 +220,15 @@ async def story(history: History, event: Event) -> list[Event]:
     return in_order([*mine, *await ends_of(history, {raised.id}, since=raised.time)])
 
 
+def _raised_before(event: Event, told: Iterable[Event]) -> list[Event]:
+    return [each for each in told if each.time <= event.time and each.transition is Transition.RAISED]
+
+
 async def ends_of(history: History, whose: Collection[str], *, since: int) -> list[Event]:
     """Return the ends of commands that an alarm, or the request of a person, sent: ``whose`` ids begin theirs."""
-    commands = await history.find(Wanted(domains=("command",)), since=since, limit=MOST)
-    begins = tuple(f"{each}-" for each in whose)
-    return [each for each in commands if f"{each.data.get('id', '')}-".startswith(begins)]
+    if not whose:
+        return []
+    return await history.find(Wanted(domains=("command",), whose=tuple(whose)), since=since, limit=MOST)
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:

@@ -6,7 +6,8 @@ from typing_extensions import override
 
 from hub.model.effects import Event, Transition
 from hub.model.values import Severity
-from hub.ui.history import History, Wanted, ends_of
+from hub.ui.atlas import Atlas
+from hub.ui.history import MOST, History, Wanted, ends_of
 
 ALARM, REQUEST = "0a" * 16, "6b0c2f0e-1f5e-4d0c-9a57-0f3b1a0c7d11"
 
@@ -18,15 +19,19 @@ class Told(History):
         self._ids = commands
 
     @override
-    async def find(self, wanted: Wanted, *, since: int | None, limit: int) -> list[Event]:
+    async def find(
+        self, wanted: Wanted, *, since: int | None, limit: int, written_by: int | None = None
+    ) -> list[Event]:
         assert wanted.domains == ("command",)
-        return [
+        is_wanted = wanted.test(Atlas())
+        told = [
             Event(
                 id=f"{number:032x}", name="command.done", severity=Severity.INFO, transition=Transition.OCCURRED,
                 time=number, key="garden/gate-1", rule="", rule_version="", site="garden", data={"id": each},
             )
             for number, each in enumerate(self._ids)
         ]  # fmt: skip
+        return [each for each in told if is_wanted(each)][:limit]
 
 
 async def test_a_command_belongs_to_the_alarm_or_to_the_request_that_its_id_begins_with() -> None:
@@ -38,3 +43,8 @@ async def test_a_command_belongs_to_the_alarm_or_to_the_request_that_its_id_begi
         f"{ALARM}-1-3",
     ]
     assert await ends_of(told, set(), since=0) == []
+
+
+async def test_the_commands_of_others_do_not_hide_those_of_a_request() -> None:
+    told = Told(*(f"barrier-{number}" for number in range(MOST)), f"{REQUEST}-1")
+    assert [each.data["id"] for each in await ends_of(told, {REQUEST}, since=0)] == [f"{REQUEST}-1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -80,10 +81,12 @@ def dossier(
         raise typer.Exit(EXIT_FAILED)
 
 
-def dossier_of(desk: Desk, veil: Veil, it: Event, after: Sequence[Event]) -> tuple[Evidence, bytes]:
-    """Return what doing it again came to, and the sealed file of an event and what belongs to its alarm."""
+def dossier_of(
+    desk: Desk, veil: Veil, it: Event, after: Sequence[Event], *, within: float = math.inf
+) -> tuple[Evidence, bytes]:
+    """Return what doing it again came to (``within`` seconds), and the sealed file of an event and of its alarm."""
     key = key_of(desk.settings.data_dir)
-    found = again(desk, veil, it)
+    found = again(desk, veil, it, within=within)
     head = {
         "made_at": moment(desk.clock.wall_ns()),
         "by": desk.actor or os_user(),
@@ -141,7 +144,7 @@ def _what_came(desk: Desk, veil: Veil, it: Event, after: Sequence[Event]) -> Ite
     audited = desk.in_registry(lambda registry: _audited(registry, story))
     asked = asked_about(audited, story, asyncio.run(Atlas.open(desk)))
     requests = {request for line in asked for request in _request_of(line)}
-    since = min(story[0].time, *(line.at for line in asked)) if asked else 0
+    since = min((story[0].time, *(line.at for line in asked if _request_of(line))))
     ends = asyncio.run(_ends(desk, requests, since)) if requests else []
     story = in_order([*story, *ends])
     yield from (("event", msgspec.to_builtins(veil.told(each))) for each in story)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -16,8 +17,9 @@ from rich.text import Text
 
 from hub.authoring.trace import Trace
 from hub.durations import write_duration
-from hub.errors import ConfigError
+from hub.errors import ConfigError, UnavailableError
 from hub.model.effects import Event
+from hub.model.records import Record
 from hub.replay.beginning import Fidelity, checkpoints
 from hub.replay.evidence import Cause, Evidence, gather
 from hub.replay.tape import tape_of
@@ -33,7 +35,7 @@ from hub.ui.desk.whose import desk_for
 from hub.ui.history import History, story
 from hub.ui.printing import console_of, say_json, say_table
 from hub.ui.profiles.dump import document, dump, spoken
-from hub.ui.progress import bar
+from hub.ui.progress import Stopwatch, bar
 from hub.ui.words import SHOWN_ID, details, marks, moment, title
 from hub.veil import Veil
 
@@ -66,12 +68,19 @@ def trace(
         raise typer.Exit(EXIT_FAILED)
 
 
-def again(desk: Desk, veil: Veil, it: Event) -> Evidence:
-    """Do again what led to an event of a site; return it as people may see it."""
+def again(desk: Desk, veil: Veil, it: Event, *, within: float = math.inf) -> Evidence:
+    """Do again what led to an event of a site; return it as people may see it. UnavailableError when it takes long."""
     files = asyncio.run(desk_for(desk, it.site)).here.files_dir
     tape = tape_of(files)
+    watch = Stopwatch(desk.clock)
     with bar("doing it again", tape.begins_at, max(tape.begins_at + 1, min(it.time, tape.ends_at))) as progress:
-        return _veiled(veil, gather(tape, checkpoints(files, tape), it, progress))
+
+        def bounded(record: Record) -> None:
+            progress(record)
+            if watch.seconds > within:
+                raise UnavailableError("too_long", f"doing it again took more than {within:.0f} s")
+
+        return _veiled(veil, gather(tape, checkpoints(files, tape), it, bounded))
 
 
 def _veiled(veil: Veil, found: Evidence) -> Evidence:
