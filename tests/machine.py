@@ -34,3 +34,18 @@ def needs(executable: str) -> pytest.MarkDecorator:
 
 
 needs_mosquitto = needs("mosquitto")
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether there is such a process that has not ended."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def waits_for_a_lock(pid: int) -> bool:
+    """Tell whether a process stands and waits for a lock of a file."""
+    return any(
+        line.split()[1] == "->" and str(pid) in line.split() for line in Path("/proc/locks").read_text().splitlines()
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ EVERY_SECONDS = 600.0
 FIRST_SECONDS = 60.0
 LONGEST_SECONDS = 1_800.0
 """A pass that takes so long hangs."""
+FAILED_MOST = 100
 OVERLAP_SECONDS = 3_600
 """What Redis was given late, or under a clock of its own, is looked for once more."""
 
@@ -32,19 +34,23 @@ class Done(msgspec.Struct):
     removed: int
     waiting: int
     error: str
+    failed: list[str]
 
 
 class Sealing:
     """Runs ``hub alarms seal`` every ten minutes with what nobody else wants of the processor.
 
     It does an hour of the journal again for one dossier, so it is no work for the hub's own process. ``words`` are the
-    global options. What was over at ``whole_until`` (monotonic ns) is sealed; the counts are of this process.
+    global options. What was over at ``whole_until`` (monotonic ns) is sealed; since ``failing_since`` no pass did all
+    there was. The counts are of this process.
     """
 
     def __init__(self, words: Sequence[str], clock: Clock) -> None:
-        self._command = ("nice", "-n", "19", sys.executable, "-m", "hub.ui.cli.main", *words, "--actor", "hub")
+        self.command = ("nice", "-n", "19", sys.executable, "-m", "hub.ui.cli.main", *words, "--actor", "hub")
         self._clock = clock
         self._back: list[str] = []
+        self._failed: list[str] = []
+        self.failing_since: int | None = None
         self.whole_until = clock.monotonic_ns()
         self.error = ""
         self.sealed = self.unproven = self.removed = self.waiting = 0
@@ -74,13 +80,16 @@ class Sealing:
         """Make one pass; what it could not do is told, and done by the next one."""
         began = self._clock.monotonic_ns()
         try:
-            done = await self._ask(["alarms", "seal", "--json", *self._back])
-        except (OSError, TimeoutError, msgspec.DecodeError) as error:
+            done = await self._ask(["alarms", "seal", "--json", "--of", str(os.getpid()), *self._back, *self._lasts()])
+        except Exception as error:  # noqa: BLE001 -- no process, no thread, no answer: none of it may end the hub
             self.error = str(error) or "it took too long"
+            self.failing_since = self.failing_since or began
             log.warning("dossiers_not_sealed", reason=self.error)
             return
         self.whole_until = began - done.behind
         self.error, self.waiting = done.error, done.waiting
+        self.failing_since = (self.failing_since or began) if done.waiting else None
+        self._failed = [*(each for each in self._failed if each not in done.failed), *done.failed][-FAILED_MOST:]
         if done.error:
             log.warning("dossiers_not_sealed", reason=done.error, waiting=done.waiting)
         self.sealed += done.sealed
@@ -88,10 +97,15 @@ class Sealing:
         self.removed += done.removed
         self._back = ["--back", f"{done.behind // 1_000_000_000 + OVERLAP_SECONDS}s"]
 
+    def _lasts(self) -> Iterator[str]:
+        """Yield the words for what failed, the latest last: one alarm must not keep the others from their proof."""
+        for alarm in self._failed:
+            yield from ("--last", alarm)
+
     async def _ask(self, words: Sequence[str]) -> Done:
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *self._command, *words, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+            *self.command, *words, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
         )
         _goes_first(process.pid)
         try:

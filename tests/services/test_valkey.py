@@ -19,9 +19,8 @@ from hub.services.valkey import ValkeyService
 from hub.sinks.redis_check import check_server
 from hub.sinks.redis_link import Link, RedisAddress
 from tests.interrupted import Interrupted, here
+from tests.machine import is_running, waits_for_a_lock
 from tests.waiting import wait_until
-
-LOCKS = Path("/proc/locks")
 
 HOST_PROGRAM = """
 import asyncio, sys
@@ -44,17 +43,6 @@ def service_in(directory: Path, port: int | None = None) -> ValkeyService:
 
 def link_to(service: ValkeyService) -> Link:
     return Link(RedisAddress(url=service.url, password=service.password))
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def waits_for_a_lock(pid: int) -> bool:
-    return any(line.split()[1] == "->" and str(pid) in line.split() for line in LOCKS.read_text().splitlines())
 
 
 async def test_it_answers_its_password_and_is_what_the_hub_trusts(tmp_path: Path) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +16,16 @@ import pytest
 
 from hub.clock import SystemClock
 from hub.errors import StoppedError
+from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
+from hub.sinks.streams import events_key, parse_rfc3339, rfc3339
 from hub.ui.dossiers import opened
 from hub.ui.sealing import Sealing
 from tests.clocks import ManualClock
-from tests.machine import needs_mosquitto
+from tests.machine import is_running, needs_mosquitto, waits_for_a_lock
 from tests.ui.at import At
 from tests.ui.conftest import Cli
 from tests.ui.installation import FIRE, NORMAL, SENSOR, SITE, Installation, environment, hub_command
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 TELEMETRY = f"hub/{SITE}/{SENSOR}/telemetry"
 PASSING = """
@@ -81,6 +88,18 @@ def sealed_of(at: At, alarm: str) -> Path:
     return at.installation.directory / "data" / "dossiers" / f"{alarm}.jsonl"
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of whoever writes a dossier."""
+    folder.mkdir(exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def test_an_alarm_that_is_over_is_sealed_once_and_stays_proven(at: At) -> None:
     raised = over(at)
     done = at("alarms", "seal", "--after", "0s")
@@ -121,11 +140,13 @@ def test_the_oldest_goes_for_a_new_one_and_is_not_made_again(at: At, cli: Cli, t
 def test_of_two_who_seal_at_once_one_does_and_what_a_kill_left_goes(at: At) -> None:
     raised = over(at)
     draft = sealed_of(at, raised["id"]).with_name(f".{raised['id']}.jsonl.01172026")
-    draft.parent.mkdir(exist_ok=True)
-    draft.write_bytes(b"half")
     command = hub_command("--config", str(at.installation.config), "alarms", "seal", "--after", "0s", "--json")
-    both = [subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [each.wait(60) for each in both] == [0, 0]
+    with alone(draft.parent):
+        both = [subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) for _ in range(2)]
+        asyncio.run(wait_until(lambda: all(waits_for_a_lock(each.pid) for each in both)))
+        draft.write_bytes(b"half")
+    said = [each.communicate(timeout=PATIENCE_SECONDS)[0] for each in both]
+    assert [each.returncode for each in both] == [0, 0], said
     (line,) = [each for each in at("audit", "--what", "alarm.sealed") if each["subject"] == f"alarm/{raised['id']}"]
     assert line["after"]["digest"] == opened(sealed_of(at, raised["id"]).read_bytes()).digest
     assert not draft.exists()
@@ -146,6 +167,7 @@ def test_an_alarm_that_does_not_end_is_sealed_as_it_stands_and_once_more_at_its_
 
 
 def test_a_disk_without_room_is_told_and_what_waits_is_counted(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    at("alarms", "seal", "--after", "0s")
     over(at)
     with monkeypatch.context() as patched:
         patched.setattr("hub.ui.cli.alarms_seal.free_bytes", lambda _path: 0)
@@ -155,6 +177,70 @@ def test_a_disk_without_room_is_told_and_what_waits_is_counted(at: At, monkeypat
     assert "disk_full" in done["error"]
     assert done["behind"] > 0
     assert at("alarms", "seal", "--after", "0s")["sealed"] == 1
+
+
+def test_without_room_nothing_is_done_again(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    over(at)
+    with monkeypatch.context() as patched:
+        patched.setattr("hub.ui.cli.alarms_seal.free_bytes", lambda _path: 0)
+        patched.delattr("hub.ui.cli.alarms_seal.dossier_of")
+        done = at.said("alarms", "seal", "--after", "0s", "--json").document()
+    assert "disk_full" in done["error"]
+
+
+def test_what_takes_too_long_is_told_and_sealed_later(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    raised = over(at)
+    with monkeypatch.context() as patched:
+        patched.setattr("hub.ui.cli.alarms_seal.ONE_SECONDS", 0.0)
+        done = at.said("alarms", "seal", "--after", "0s", "--json").document()
+    assert "too_long" in done["error"]
+    assert raised["id"] in done["failed"]
+    assert not sealed_of(at, raised["id"]).exists()
+    at("alarms", "seal", "--after", "0s")
+    assert sealed_of(at, raised["id"]).exists()
+
+
+def test_what_redis_was_given_only_now_is_not_sealed_before_people_were_told(at: At) -> None:
+    at("alarms", "seal", "--after", "0s")
+    over(at)
+    written = asyncio.run(written_an_hour_late(at.installation.redis.url))
+    assert at("alarms", "seal")["sealed"] == 0
+    assert at("alarms", "seal", "--after", "0s")["sealed"] == 2
+    assert sealed_of(at, written).exists()
+
+
+async def written_an_hour_late(url: str) -> str:
+    """Write the last alarm once more as one of an hour ago that Redis was not there for; return its id."""
+    async with Link(RedisAddress(url=url)) as link:
+        stream = events_key("fire.smoke_alarm")
+        both = [pairs(rows(entry)[1]) for entry in rows(await link.ask("XREVRANGE", stream, "+", "-", "COUNT", 2))][
+            ::-1
+        ]
+        for fields in both:
+            time = rfc3339(parse_rfc3339(fields[b"time"].decode()) - 3_600_000_000_000).encode()
+            late = {**fields, b"id": fields[b"id"][::-1], b"time": time}
+            await link.ask("XADD", stream, "*", *(part for field in late.items() for part in field))
+    return both[0][b"id"][::-1].decode()
+
+
+def test_a_child_ends_with_the_hub_however_that_ends(at: At) -> None:
+    command = hub_command("--config", str(at.installation.config), "alarms", "seal", "--after", "0s", "--json")
+    folder = at.installation.directory / "data" / "dossiers"
+    over(at)
+    program = f"""
+import os, subprocess
+child = subprocess.Popen([*{command!r}, "--of", str(os.getpid())], stdout=subprocess.DEVNULL)
+print(child.pid, flush=True)
+child.wait()
+"""
+    with alone(folder):
+        hub = subprocess.Popen([sys.executable, "-c", program], env=environment(), stdout=subprocess.PIPE, text=True)
+        assert hub.stdout is not None
+        child = int(hub.stdout.readline())
+        asyncio.run(wait_until(lambda: waits_for_a_lock(child)))
+        hub.kill()
+        hub.communicate()
+        asyncio.run(wait_until(lambda: not is_running(child), seconds=10))
 
 
 async def test_a_hub_seals_beside_its_work_and_says_how_far_it_is(smoking: Installation) -> None:

@@ -7,7 +7,7 @@ import fcntl
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -28,13 +28,14 @@ from hub.registry.registry import Registry
 from hub.registry.whole import write_whole
 from hub.sinks.stream_readers import read_alarms
 from hub.ui.atlas import Atlas
-from hub.ui.cli.alarms_dossier import MOST, dossier_of, kept_of
+from hub.ui.cli.alarms_dossier import MOST, dossier_of
 from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, as_duration, desk_of
 from hub.ui.desk.personal import masking
 from hub.ui.dossiers import FOLDER, opened
 from hub.ui.history import MOST as PAGE
-from hub.ui.history import History, Wanted, story
+from hub.ui.history import History, Wanted, is_lowered, story
 from hub.ui.printing import say_done
+from hub.ui.process.signals import end_with
 from hub.ui.progress import Stopwatch
 from hub.veil import Veil
 
@@ -44,6 +45,8 @@ SETTLED = timedelta(minutes=15)
 LONG = timedelta(days=1)
 PASS_SECONDS = 300.0
 """What is left of a pass is for the next one: whoever waits for it need not wait for ever."""
+ONE_SECONDS = 1_200.0
+"""What takes longer is tried once more after all others."""
 WHOLE, OPEN = "jsonl", "open.jsonl"
 SEALED = "alarm.sealed"
 OVERLAP_NS = 60_000_000_000
@@ -61,7 +64,7 @@ class Due:
 
     @property
     def file(self) -> str:
-        """Return the name of its file; an alarm is once sealed as it stands while it is open, and once it is over."""
+        """Return the name of its file; an alarm is sealed as it stands, open or lower, and when it is over."""
         return f"{self.raised.id}.{self.suffix}"
 
 
@@ -75,6 +78,7 @@ class Pass:
     removed: int = 0
     waiting: int = 0
     error: str = ""
+    failed: list[str] = field(default_factory=list)
 
 
 def seal(
@@ -82,20 +86,25 @@ def seal(
     *,
     back: Annotated[str, typer.Option(help="How far: what is no longer in the journal has no proof.")] = "",
     after: Annotated[str, typer.Option(help="How long one must be over: 15m, or a quarter of retention.age.")] = "",
+    last: Annotated[list[str] | None, typer.Option(help="Which failed before: the others come first.")] = None,
+    of: Annotated[int, typer.Option(help="Whose process it is, and ends with.", hidden=True)] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Seal the dossier of each critical or high alarm that is over for a quarter of an hour, or open for a day.
+    """Seal the dossier of each critical or high alarm that is over for a quarter of an hour, lower, or open for a day.
 
     `hub run` does it every ten minutes. They lie in the folder dossiers of the data directory, masked, as
     `hub alarms dossier` writes them; the audit keeps the digest of each. What is sealed already stays as it is.
     """
+    if of:
+        end_with(of)
     desk, watch = desk_of(context), Stopwatch(desk_of(context).clock)
     age = desk.settings.retention.age
     settled = desk.clock.wall_ns() - nanoseconds(as_duration(after) if after else min(SETTLED, age / 4))
     since = max(0, desk.ago(back) if back else desk.clock.wall_ns() - nanoseconds(age))
     due, until = asyncio.run(_due(desk, since, settled))
     veil, done = masking(desk), Pass(behind=desk.clock.wall_ns() - until)
-    for each in due:
+    turns = {alarm: turn for turn, alarm in enumerate(last or (), 1)}
+    for each in sorted(due, key=lambda each: turns.get(each.raised.id, 0)):
         if watch.seconds > PASS_SECONDS:
             done.waiting += 1
         else:
@@ -114,6 +123,7 @@ def _try(desk: Desk, veil: Veil, due: Due, done: Pass) -> None:
     except Exception as error:  # noqa: BLE001 -- one alarm must not keep the others from their proof; it is told
         log.warning("dossier_not_sealed", alarm=due.raised.id, reason=repr(error))
         done.waiting, done.error = done.waiting + 1, f"{due.raised.id}: {error}"
+        done.failed.append(due.raised.id)
         return
     done.sealed += 1
     done.unproven += not is_proven
@@ -122,9 +132,11 @@ def _try(desk: Desk, veil: Veil, due: Due, done: Pass) -> None:
 def _seal(desk: Desk, veil: Veil, due: Due, done: Pass) -> bool:
     """Seal one dossier and return whether its alarm is proven; what the audit does not know yet is done anew."""
     alarm, home = due.raised.id, desk.settings.data_dir
-    found, data = dossier_of(desk, veil, due.raised, asyncio.run(_story(desk, due.raised)))
+    _look_for_room(desk)
+    story = asyncio.run(_story(desk, due.raised))
+    found, data = dossier_of(desk, veil, due.raised, story, within=ONE_SECONDS)
     with _alone(home / FOLDER):
-        if due.file not in desk.in_registry(lambda registry: _known(registry, due.since)):
+        if due.file not in desk.in_registry(lambda registry: _known(registry, due.raised.time)):
             done.removed += _make_room(desk, len(data))
             write_whole(home / FOLDER / due.file, data.decode())
             whole = opened(data)
@@ -132,7 +144,7 @@ def _seal(desk: Desk, veil: Veil, due: Due, done: Pass) -> bool:
             note = Note(what=SEALED, subject=f"alarm/{alarm}", after=after)
             author = Author(os_user=os_user(), actor=desk.actor)
             desk.in_registry(lambda registry: registry.note(note, author))
-    return found.is_proven or bool(kept_of(home, alarm)[1:])
+    return found.is_proven
 
 
 @contextmanager
@@ -158,8 +170,7 @@ async def _known(registry: Registry, since: int) -> set[object]:
 
 def _make_room(desk: Desk, size: int) -> int:
     """Let the oldest dossiers go for one of ``size`` bytes; UnavailableError when the journal will want that room."""
-    if free_bytes(desk.settings.data_dir) < 2 * LOW_BYTES + size:
-        raise UnavailableError("disk_full", "what room is left is the journal's")
+    _look_for_room(desk, size)
     kept = sorted((desk.settings.data_dir / FOLDER).glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
     left, removed = sum(path.stat().st_size for path in kept) + size - desk.settings.retention.dossiers, 0
     for path in kept:
@@ -169,6 +180,11 @@ def _make_room(desk: Desk, size: int) -> int:
         path.unlink(missing_ok=True)
         removed += 1
     return removed
+
+
+def _look_for_room(desk: Desk, size: int = 0) -> None:
+    if free_bytes(desk.settings.data_dir) < 2 * LOW_BYTES + size:
+        raise UnavailableError("disk_full", "what room is left is the journal's")
 
 
 async def _story(desk: Desk, raised: Event) -> list[Event]:
@@ -182,23 +198,26 @@ async def _due(desk: Desk, since: int, settled: int) -> tuple[list[Due], int]:
         mine = {site.id for site in await registry.sites() if site.partition in partitions_of(desk.settings)}
     async with desk.redis() as link:
         history = History(desk, link, await Atlas.open(desk))
-        told = await _grave(history, since)
+        told = await _grave(history, since, settled)
         until = min(settled, told[-1].time) if len(told) >= MOST else settled
         real = [each for each in told if each.site in mine and each.rule and not (each.test or each.drill)]
         found = [each async for each in _over(history, real, until)]
         for alarm in await read_alarms(link, sorted(mine)):
             if alarm.severity in GRAVE and alarm.is_real:
-                found += [each async for each in _long_open(history, alarm, desk)]
+                found += [each async for each in _long_open(history, alarm, desk, settled)]
     async with desk.registry() as registry:
-        known = await _known(registry, min((each.since for each in found), default=0))
+        known = await _known(registry, min((each.raised.time for each in found), default=0))
     return sorted((each for each in found if each.file not in known), key=lambda each: each.since), until
 
 
-async def _grave(history: History, since: int) -> list[Event]:
-    """Return what happened of grave alarms, the first ``MOST`` or so; Redis stands still for a large page."""
-    limit = PAGE
+async def _grave(history: History, since: int, settled: int) -> list[Event]:
+    """Return what happened of grave alarms, the first ``MOST`` or so; Redis stands still for a large page.
+
+    What Redis was given only now, because it was away, nobody was told yet: it is not settled, however old it is.
+    """
+    limit, wanted = PAGE, Wanted(severities=GRAVE, lowered_from=GRAVE)
     while True:
-        told = await history.find(Wanted(severities=GRAVE), since=since, limit=limit)
+        told = await history.find(wanted, since=since, limit=limit, written_by=settled)
         if len(told) < limit or limit >= MOST:
             return told
         limit *= 2
@@ -214,16 +233,18 @@ async def _over(history: History, told: Sequence[Event], until: int) -> AsyncIte
             continue
         elif each.transition is Transition.OCCURRED:
             yield Due(raised=each, since=each.time)
-        elif each.transition is Transition.CLEARED:
+        elif each.transition is Transition.CLEARED or is_lowered(each, GRAVE):
             first = raised.pop(about, None) or next(iter(await story(history, each)), each)
-            yield Due(raised=first, since=each.time)
+            suffix = WHOLE if each.transition is Transition.CLEARED else OPEN
+            yield Due(raised=first, since=each.time, suffix=suffix)
 
 
-async def _long_open(history: History, alarm: AlarmState, desk: Desk) -> AsyncIterator[Due]:
+async def _long_open(history: History, alarm: AlarmState, desk: Desk, settled: int) -> AsyncIterator[Due]:
     """Yield an alarm that has been open so long that its proof would go before its end comes."""
     long = alarm.since + nanoseconds(min(LONG, desk.settings.retention.age / 4))
     if long <= desk.clock.wall_ns():
-        found = await history.find(Wanted(rule=alarm.rule, key=alarm.key), since=alarm.since - OVERLAP_NS, limit=PAGE)
+        about, since = Wanted(rule=alarm.rule, key=alarm.key), alarm.since - OVERLAP_NS
+        found = await history.find(about, since=since, limit=PAGE, written_by=settled)
         for each in found:
             if each.id == alarm.id:
                 yield Due(raised=each, since=long, suffix=OPEN)

@@ -268,7 +268,7 @@ class Watch:
             broker_dropped=self._dropped_lately(hub, now / 1e9),
             unkept_seconds=_seconds_since(hub.keeping.failing_since, now),
             unkept_error=hub.keeping.error,
-            unsealed_seconds=None if self._sealing is None else self._sealing.behind_seconds,
+            unsealed_seconds=None if self._sealing is None else _seconds_since(self._sealing.failing_since, now),
             unsealed_error="" if self._sealing is None else self._sealing.error,
             forgot_seconds=_seconds_since(hub.reports.forgot_at, now),
             forgotten=hub.reports.forgotten,

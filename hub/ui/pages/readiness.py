@@ -25,7 +25,7 @@ class Vitals:
     ``blind_sessions`` are those that have not caught up, and how each stands. ``still_stages``: for how many seconds
     each stage stands still (hub/stages.py). ``owned_seconds`` is the age of the last proof that the partition is ours,
     None when there was none yet. ``unkept_seconds`` is how long the broker's files differ from the registry,
-    ``unsealed_seconds`` how long an alarm may be over whose dossier is not sealed.
+    ``unsealed_seconds`` for how long no pass has sealed all the dossiers there were to seal.
     ``forgot_seconds`` is how long ago Redis was found to have forgotten what it had confirmed, and ``forgotten`` what.
     """
 

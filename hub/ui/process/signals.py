@@ -1,13 +1,25 @@
-"""The signals that end a process: the first in good order, the second at once."""
+"""The signals that end a process: the first in good order, the second at once; and that of its parent's end."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def end_with(parent: int) -> None:
+    """Let this process end with the one that started it, however that ends; at once when it is gone already."""
+    tell = getattr(ctypes.CDLL(None), "prctl", None)
+    if tell is not None:
+        tell(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 @contextmanager

@@ -1,0 +1,172 @@
+"""Which alarms are due to be sealed: what was critical or high, with all of it, once people were told."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from typing_extensions import override
+
+from hub.errors import UnavailableError
+from hub.model.effects import Event, Transition
+from hub.model.values import Severity
+from hub.ui.atlas import Atlas
+from hub.ui.cli import alarms_seal
+from hub.ui.cli.alarms_seal import Due, Pass, _grave, _over
+from hub.ui.desk.desk import Desk
+from hub.ui.history import History, Wanted, story
+from hub.ui.sealing import Sealing
+from hub.veil import Veil
+from tests.clocks import ManualClock
+from tests.ui.conftest import Cli
+
+DAY = 86_400_000_000_000
+CRITICAL, HIGH, MEDIUM = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM
+
+
+def moved(name: str, transition: Transition, time: int, severity: Severity = HIGH, before: str = "") -> Event:
+    return Event(
+        id=name, name="elevator.fault", severity=severity, transition=transition, time=time, key="garden/lift",
+        rule="r", rule_version="1", site="garden", device="lift", data={"before": before} if before else {},
+    )  # fmt: skip
+
+
+class Told(History):
+    """A history of these events."""
+
+    def __init__(self, *events: Event) -> None:
+        self._events = events
+
+    @override
+    async def find(
+        self, wanted: Wanted, *, since: int | None, limit: int, written_by: int | None = None
+    ) -> list[Event]:
+        is_wanted = wanted.test(Atlas())
+        found = [each for each in self._events if each.time >= (since or 0) and is_wanted(each)]
+        return found[-limit:] if since is None else found[:limit]
+
+
+async def due_of(history: History, *, since: int, until: int = 40 * DAY) -> list[str]:
+    told = await _grave(history, since, until)
+    return [each.file async for each in _over(history, told, until)]
+
+
+async def test_an_alarm_of_eight_days_is_sealed_with_all_of_it() -> None:
+    raised, cleared = moved("raise", Transition.RAISED, 20 * DAY), moved("clear", Transition.CLEARED, 28 * DAY)
+    history = Told(
+        moved("other", Transition.RAISED, 10 * DAY), moved("end", Transition.CLEARED, 11 * DAY),
+        raised, moved("ack", Transition.ACKNOWLEDGED, 27 * DAY), cleared,
+    )  # fmt: skip
+    assert await due_of(history, since=28 * DAY) == ["raise.jsonl"]
+    assert [each.id for each in await story(history, cleared)] == ["raise", "ack", "clear"]
+
+
+async def test_what_was_high_for_a_while_is_sealed_once_it_is_lower() -> None:
+    history = Told(
+        moved("raise", Transition.RAISED, 20 * DAY, MEDIUM),
+        moved("up", Transition.SEVERITY_CHANGED, 20 * DAY + 1, HIGH, "medium"),
+        moved("down", Transition.SEVERITY_CHANGED, 20 * DAY + 2, MEDIUM, "high"),
+        moved("clear", Transition.CLEARED, 21 * DAY, MEDIUM),
+    )
+    assert await due_of(history, since=20 * DAY) == ["raise.open.jsonl"]
+    assert await due_of(history, since=20 * DAY + 2) == ["raise.open.jsonl"]
+
+
+async def test_what_changes_between_critical_and_high_is_sealed_at_its_end() -> None:
+    history = Told(
+        moved("raise", Transition.RAISED, 20 * DAY, CRITICAL),
+        moved("down", Transition.SEVERITY_CHANGED, 20 * DAY + 2, HIGH, "critical"),
+        moved("clear", Transition.CLEARED, 21 * DAY),
+    )
+    assert await due_of(history, since=20 * DAY) == ["raise.jsonl"]
+
+
+class Watch:
+    """A stopwatch that work moves."""
+
+    seconds = 0.0
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    """Let there be three to seal, of which the oldest takes longer than a pass, and fails."""
+    watch, done = Watch(), set()
+    due = [Due(raised=moved(name, Transition.OCCURRED, n), since=n) for n, name in enumerate(("bad", "good", "better"))]
+
+    async def all_due(_desk: Desk, _since: int, settled: int) -> tuple[list[Due], int]:
+        return [each for each in due if each.raised.id not in done], settled
+
+    def seal(_desk: Desk, _veil: Veil, each: Due, _done: Pass) -> bool:
+        if each.raised.id == "bad":
+            watch.seconds += alarms_seal.PASS_SECONDS + 1
+            raise UnavailableError("corrupt_row", "at the end of an hour")
+        done.add(each.raised.id)
+        return True
+
+    monkeypatch.setattr(alarms_seal, "Stopwatch", lambda _clock: watch)
+    monkeypatch.setattr(alarms_seal, "_due", all_due)
+    monkeypatch.setattr(alarms_seal, "_seal", seal)
+    return watch
+
+
+def test_what_takes_long_and_fails_comes_last_in_the_next_pass(watch: Watch, cli: Cli) -> None:
+    first = cli("alarms", "seal", "--json").document()
+    assert (first["sealed"], first["waiting"], first["failed"]) == (0, 3, ["bad"])
+    watch.seconds = 0.0
+    second = cli("alarms", "seal", "--json", "--last", "bad").document()
+    assert (second["sealed"], second["waiting"], second["failed"]) == (2, 1, ["bad"])
+
+
+SAYS = """
+import json, pathlib, sys
+heard = pathlib.Path(sys.argv[1])
+with heard.open("a") as out:
+    print(*(word for before, word in zip(sys.argv, sys.argv[1:]) if before == "--last"), file=out)
+number = len(heard.read_text().splitlines()) - 1
+done = {"behind": 6 * 86_400_000_000_000, "sealed": 1, "unproven": 0, "removed": 0, "error": ""}
+print(json.dumps({**done, "waiting": 3 - number, "failed": [["a", "b"], ["a"], [], []][number]}))
+"""
+
+
+def saying(heard: Path, clock: ManualClock) -> Sealing:
+    sealing = Sealing([], clock)
+    sealing.command = (sys.executable, "-c", SAYS, str(heard))
+    return sealing
+
+
+async def test_what_failed_is_handed_on_the_latest_last(tmp_path: Path) -> None:
+    sealing = saying(heard := tmp_path / "heard", ManualClock())
+    for _ in range(4):
+        await sealing.once()
+    assert heard.read_text(encoding="utf-8").splitlines() == ["", "a b", "b a", "b a"]
+
+
+async def test_a_backlog_that_was_there_before_is_failing_only_from_its_first_pass_on(tmp_path: Path) -> None:
+    sealing = saying(tmp_path / "heard", clock := ManualClock())
+    clock.advance(7_300)
+    began = clock.monotonic_ns()
+    assert sealing.failing_since is None
+    for _ in range(3):
+        await sealing.once()
+        clock.advance(600)
+    assert sealing.behind_seconds > 5 * 86_400
+    assert sealing.failing_since == began
+    await sealing.once()
+    assert sealing.failing_since is None
+
+
+async def test_no_thread_for_a_child_is_told_and_does_not_end_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_self: object) -> None:
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    sealing = saying(tmp_path / "heard", ManualClock())
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        await sealing.once()
+    assert sealing.error == "can't start new thread"
+    assert sealing.failing_since is not None
