@@ -16,6 +16,7 @@ import pytest
 
 from hub.clock import SystemClock
 from hub.errors import StoppedError
+from hub.replay.evidence import Evidence
 from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
 from hub.sinks.streams import events_key, parse_rfc3339, rfc3339
 from hub.ui.dossiers import opened
@@ -198,6 +199,20 @@ def test_what_takes_too_long_is_told_and_sealed_later(at: At, monkeypatch: pytes
     assert not sealed_of(at, raised["id"]).exists()
     at("alarms", "seal", "--after", "0s")
     assert sealed_of(at, raised["id"]).exists()
+
+
+def test_what_is_unproven_is_counted_so_whatever_else_is_sealed_of_it(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    at("alarms", "seal", "--after", "0s")
+    raised = over(at)
+    other = sealed_of(at, raised["id"]).with_suffix(".open.jsonl")
+    other.parent.mkdir(exist_ok=True)
+    other.write_text("{}", encoding="utf-8")
+    missing = Evidence(again=None, why="the journal is gone")
+    with monkeypatch.context() as patched:
+        patched.setattr("hub.ui.cli.alarms_dossier.again", lambda *_, **__: missing)
+        done = at("alarms", "seal", "--after", "0s")
+    assert (done["sealed"], done["unproven"]) == (1, 1)
+    other.unlink()
 
 
 def test_what_redis_was_given_only_now_is_not_sealed_before_people_were_told(at: At) -> None:
