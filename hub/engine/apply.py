@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Iterator
 
 from hub.commands.desired import Desired
 from hub.commands.life import Command, Lease, Standing
+from hub.engine.answers import Answers
 from hub.engine.change import at_once
 from hub.engine.core import Core
 from hub.engine.known import DeviceState
@@ -14,7 +15,6 @@ from hub.engine.meters import Meters
 from hub.engine.moment import Moment
 from hub.engine.rows import Document
 from hub.engine.state import (
-    Answers,
     Asked,
     Clock,
     Exercise,

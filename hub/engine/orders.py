@@ -12,6 +12,7 @@ from hub.commands.life import DEFAULT_EXPIRY_NS, Command, Lease
 from hub.commands.shown import ASKS
 from hub.engine.acting import Hands
 from hub.engine.alarms import Alarms
+from hub.engine.answers import ANSWER_NS
 from hub.engine.areas import DRILL, Areas
 from hub.engine.clearing import Person, Refusal, in_both
 from hub.engine.desires import Desires
@@ -27,8 +28,6 @@ from hub.model.records import Control
 from hub.model.values import Scalar, Severity
 from hub.rules.rule import DEFAULT_TTL, Do, Priority
 
-ANSWER_NS = 300_000_000_000
-MAX_ANSWERS = 10_000
 LONGEST_NS = 60_000_000_000
 """A command may wait no longer (engine.md, Control)."""
 COMMAND_WORDS = frozenset({"site", "device", "place", "part", "command", "seen"})
@@ -88,14 +87,20 @@ class Orders:
         if not control.entry:
             self._report({word: value for word, value in control.args.items() if word != "name"}, control, moment)
             return
-        self._state.clock.last_entry = control.entry
-        answers = self._state.answers.by_id
-        for old in [key for key, (until, _) in answers.items() if until < moment.t][:100]:
-            del answers[old]
-        known = answers.get(control.id)
-        reply = known[1] if known is not None else self._answer(control, moment)
-        if known is None and control.verb != ASKS and len(answers) < MAX_ANSWERS:
-            answers[control.id] = (moment.t + ANSWER_NS, reply)
+        clock, answers = self._state.clock, self._state.answers
+        is_news = _place(control.entry) > _place(clock.last_entry)  # else Redis went back, and its ids with it
+        if is_news:
+            clock.last_entry = control.entry
+        answers.forget(moment)
+        known = answers.by_id.get(control.id)
+        if known is not None:
+            reply = known[1]
+        elif not is_news and control.expires_at <= answers.forgotten:
+            reply = Reply(control.id, ok=False, code="expired", detail="Redis went back: it may be answered already")
+        else:
+            reply = self._answer(control, moment)
+        if known is None and control.verb != ASKS:
+            answers.keep(control, reply, moment)
         self._output.effects.replies.append(reply)
 
     def _report(self, data: dict[str, Scalar], control: Control, moment: Moment) -> None:
@@ -112,6 +117,8 @@ class Orders:
             return Reply(control.id, ok=False, code="expired", detail="it came after its expires_at")
         if control.verb == "command" and control.expires_at > moment.at + LONGEST_NS:
             return Reply(control.id, ok=False, code="bad_expiry", detail="a command expires within 60 s")
+        if control.expires_at > moment.at + ANSWER_NS:
+            return Reply(control.id, ok=False, code="bad_expiry", detail="a request expires within 5 minutes")
         verb = self._verbs.get(control.verb)
         if verb is None:
             return Reply(control.id, ok=False, code="unknown_verb", detail=f"verbs: {', '.join(self._verbs)}")
@@ -230,6 +237,11 @@ class Orders:
         reasons = ", ".join(sorted({f"{each.code}: {each.why}" for each in refusals if each is not None}))
         detail = f"{sent} of {len(wishes)}" + (f"; {reasons}" if reasons else "")
         return Reply(control.id, ok=sent > 0, code=code, detail=detail)
+
+
+def _place(entry: str) -> tuple[int, ...]:
+    """Return the two numbers of a stream's entry, which compare as entries do."""
+    return tuple(map(int, entry.split("-")))
 
 
 def _wish(identity: str, device: Device, words: Mapping[str, Scalar], cause: Cause) -> Wish | Refusal:

@@ -10,6 +10,7 @@ import msgspec
 
 from hub.commands.desired import Desired
 from hub.commands.life import Command, Lease
+from hub.engine.answers import Answers
 from hub.engine.encoded import Encoded, Piece
 from hub.engine.known import DeviceState, Written, entry_key, read
 from hub.engine.ledger import Ledger
@@ -17,7 +18,6 @@ from hub.engine.meters import Meters
 from hub.engine.rows import DeviceRow, Document, Kept, PlaceRow
 from hub.engine.unsettled import Unsettled
 from hub.errors import CorruptError
-from hub.model.effects import Reply
 from hub.model.values import Scalar
 from hub.rules.inputs import Memory
 from hub.rules.states import RuleState
@@ -66,7 +66,7 @@ class Clock(msgspec.Struct):
     readings: int = 0
     blind_since: int | None = 0
     blind_total: int = 0
-    last_entry: str = "0-0"
+    last_entry: str = "0-0"  # of the control stream: the highest taken
     last_connection: int = 0
     sessions: dict[str, SessionState] = {}
     has_turned: bool = False
@@ -104,12 +104,6 @@ class Seen(msgspec.Struct):
     number: int = 0
     forget_awake: int = 0
     is_timed: bool = False
-
-
-class Answers(msgspec.Struct):
-    """Answers to control entries by id with the engine time they are kept until."""
-
-    by_id: dict[str, tuple[int, Reply]] = {}
 
 
 class ExerciseKind(StrEnum):

@@ -90,7 +90,7 @@ _REQUEST = {
     "id": {"type": "string", "format": "uuid", "description": "yours: the same id is done once, and answered again"},
     "actor": {"type": "string", "minLength": 1, "description": "who asks; it is in the journal and the event"},
     "verb": {"type": "string", "minLength": 1, "description": "command, ack, clear, comment, shelve, cancel …"},
-    "expires_at": {"type": "string", "pattern": "^[0-9]+$", "description": "ms UTC; of a command at most 60 s ahead"},
+    "expires_at": {"type": "string", "pattern": "^[0-9]+$", "description": "ms UTC; within 5 min, of a command 60 s"},
     "args": {
         "type": "string", "contentMediaType": "application/json",
         "contentSchema": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},

@@ -26,7 +26,10 @@ RETRY_SECONDS = 0.5
 POLL_SECONDS = 0.02
 MOST_BYTES = 64 * 1024
 BACK_MS = 300_000
-"""So much is read again of a stream that ends before where we were: for so long the engine knows what it answered."""
+"""So much is read again of a stream that ends before where we were: no request is good for longer (engine.md, Control).
+
+What of it was read before the engine knows, and does not do again.
+"""
 REQUIRED = (b"id", b"actor", b"verb", b"expires_at")
 
 log = structlog.get_logger(__name__)
@@ -65,13 +68,14 @@ class ControlReader:
     async def read_after(self, position: str, put: Callable[[Control], None]) -> str:
         """Hand over some requests after entry ``position``, waiting a moment for one; return the last entry read.
 
-        Or an earlier one, where what comes next would lie before ``position``: then some come once more.
+        Or none, and an earlier one, where the stream ends before ``position``: then some come once more.
         """
+        reachable = await self._reachable(position)
+        if reachable != position:
+            return reachable
         block = ("BLOCK", int(BLOCK_SECONDS * 1000))
         command = ("XREAD", "COUNT", ENTRIES_PER_READ, *block, "STREAMS", self._key, position)
         answer = await self._link.ask(*command, patience=BLOCK_SECONDS)
-        if not rows(answer):
-            return await self._reachable(position)
         for stream in rows(answer):
             for row in rows(rows(stream)[1]):
                 entry, fields = cast("tuple[bytes, Answer]", rows(row))
@@ -80,15 +84,15 @@ class ControlReader:
         return position
 
     async def _reachable(self, position: str) -> str:
-        """Return ``position``, or one that entries to come lie behind, if a server has lost those up to it.
+        """Return ``position``, or an earlier one if the server has lost what led up to it.
 
-        Nobody would read them, were its clock behind that of the server which gave these.
+        What is asked of it meanwhile may lie before ``position``, its clock being behind that of its predecessor.
         """
         facts = await facts_of(self._link, self._key)
-        last, now = entry_id(facts.get(b"last-generated-id", b"0-0")), await now_of(self._link)
-        if max(last, (now, 0)) >= entry_id(position.encode()):
+        last = entry_id(facts.get(b"last-generated-id", b"0-0"))
+        if last >= entry_id(position.encode()):
             return position
-        back = min(last, (max(now - BACK_MS, 0), 0))
+        back = min(last, (max(await now_of(self._link) - BACK_MS, 0), 0))
         log.error("control_stream_goes_back", position=position, to=back)
         return f"{back[0]}-{back[1]}"
 

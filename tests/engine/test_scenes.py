@@ -269,7 +269,7 @@ def test_nobody_drills_what_nobody_would_notice(desk: Desk) -> None:
         "reason": "inspection",
         "rules": "smoke-alarm",
     }
-    drill = Control("1-0", "id-1", "li", "drill", desk.wall + 3_600 * SECOND, args)
+    drill = Control("1-0", "id-1", "li", "drill", desk.wall + 300 * SECOND, args)
     desk.revise(TOWN | FIRE_OFF)
     assert desk.say(drill).replies[0].code == "scene_off"
 

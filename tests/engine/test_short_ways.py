@@ -121,7 +121,7 @@ def outcome(town: dict[str, bytes], words: Sequence[Spoken]) -> tuple[bytes, dic
         elif who == "test":
             args: dict[str, Scalar] = {"site": "s1", "what": "eye-1", "for": "2m", "reason": "a look"}
             number = len(desk.records)
-            desk.say(Control(f"{number}-0", f"id-{number}", "somebody", "test", 2**62, args))
+            desk.say(Control(f"{number}-0", f"id-{number}", "somebody", "test", desk.wall + 30 * SECOND, args))
         else:
             desk.hear(_message(who, values, desk.wall, late))
     effects += desk.effects
