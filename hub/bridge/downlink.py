@@ -42,11 +42,15 @@ class DownlinkCounts:
 
 @dataclass(slots=True)
 class _Owed:
-    """``until``: monotonic ns at which it expires, for the wall clock may be set while it waits."""
+    """``until``: monotonic ns at which it expires, for the wall clock may be set while it waits.
+
+    ``is_doubtful``: a connection was lost before the broker acked it, so it may have arrived.
+    """
 
     transmission: Transmission
     until: int
     is_sent: bool = False
+    is_doubtful: bool = False
 
 
 class Downlink:
@@ -54,8 +58,9 @@ class Downlink:
 
     ``emit`` hears SENT once, just before the first publish, then either DELIVERED or FAILED with a detail: queue_full,
     expired, broker_gone (it expired while there was no connection), the broker's reason (no_matching_subscribers,
-    not_authorized), unpublishable. Nothing more of what was sent and expires unacked: it may have arrived, and has not
-    failed. After a lost connection what was not acked is published again under the same id.
+    not_authorized), unpublishable. After a lost connection what was not acked is published again under the same id.
+    Nothing more of what expires unacked, or is refused only when it is published again: it may have arrived, and has
+    not failed.
     """
 
     def __init__(
@@ -178,7 +183,8 @@ class Downlink:
         if owed is None:
             return
         if refusal is not None:
-            self._fail(owed.transmission, refusal)
+            if not owed.is_doubtful:
+                self._fail(owed.transmission, refusal)
             return
         self.counts.delivered += 1
         self._emit(Outcome(owed.transmission.command, OutcomeKind.DELIVERED))
@@ -186,6 +192,7 @@ class Downlink:
     def _take_back(self) -> None:
         """Put what the lost connection left unanswered in front again, in its order."""
         for owed in reversed(self._in_flight.values()):
+            owed.is_doubtful = True
             (self._reflexes if owed.transmission.reflex else self._others).appendleft(owed)
         self._in_flight.clear()
         self._window = 0

@@ -255,6 +255,21 @@ async def test_what_a_lost_connection_left_unanswered_until_it_expired_has_not_f
         assert (desk.said("c1"), desk.downlink.counts.failed) == (["sent"], 0)
 
 
+async def test_what_may_have_arrived_and_is_refused_when_it_is_published_again_has_not_failed(
+    mosquitto: Mosquitto, proxy_to: ProxyFactory
+) -> None:
+    async with proxy_to(mosquitto.port) as proxy, _Desk(proxy.port).running() as desk:
+        await wait_until(lambda: desk.downlink.counts.connects)
+        async with _device(mosquitto.port) as device:
+            proxy.blackhole(up=False, down=True)  # it arrives, and nobody hears so
+            desk.downlink.offer(_transmission("c1", seconds=HOUR))
+            assert (await anext(device.messages)).payload == b'{"id": "c1"}'
+        proxy.heal()
+        proxy.reset()
+        await wait_until(lambda: not desk.downlink.waiting)  # the device is gone: no_matching_subscribers
+        assert (desk.said("c1"), desk.downlink.counts.connects) == (["sent"], 2)
+
+
 async def test_a_topic_that_cannot_be_published_fails_and_the_next_command_passes(mosquitto: Mosquitto) -> None:
     async with _device(mosquitto.port), _Desk(mosquitto.port).running() as desk:
         desk.downlink.offer(_transmission("bad", device="+"))
