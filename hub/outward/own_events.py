@@ -22,8 +22,8 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "zh": "读取事件的程序落后过多，最旧的事件将丢失",
     },
     "device.consumer_group_lost": {
-        "en": "Redis lost a consumer group: its reader must begin again",
-        "zh": "Redis 丢失了消费组：其读者须重新开始",
+        "en": "Redis forgot, and a consumer group is gone: its reader must begin again",
+        "zh": "Redis 丢失了数据，消费组已不存在：其读者须重新开始",
     },
     "device.clock_stepped": {"en": "The clock of this machine was set", "zh": "本机时钟被调整"},
     "device.content_reloaded": {"en": "Rules and profiles were read again", "zh": "规则与型号已重新加载"},

@@ -42,7 +42,7 @@ class Lagging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gone:
-    """A group that is no more, and that nobody has ended: its server has forgotten it."""
+    """A group that is no more since its server forgot; somebody may have ended it in the minute before."""
 
     stream: str
     group: str
@@ -52,8 +52,8 @@ class Retention:
     """Trims streams once a minute on a connection of its own.
 
     Above 70 % of the server's memory both ages are halved, again each minute (at most to 1/64), and come back likewise.
-    ``tell`` hears when a group begins to lag, whenever trimming then takes entries from it, and of each group that a
-    server has forgotten with all else. Counts: ``trimmed`` entries, ``lagged`` (groups that began to lag), ``gone``.
+    ``tell`` hears when a group begins to lag, whenever trimming then takes entries from it, and of each group that was
+    seen and is gone since a server forgot. Counts: ``trimmed`` entries, ``lagged`` (groups that began to), ``gone``.
     ``lagging`` holds the (stream, group) that do now.
     """
 
@@ -75,9 +75,10 @@ class Retention:
         self._before_loss: set[tuple[str, str]] = set()
 
     def lost(self) -> None:
-        """Hear that Redis has forgotten what it was told: groups that were there may be gone, and nobody ended them.
+        """Hear that Redis has forgotten what it was told: groups that were there may be gone.
 
-        Also those that the last look missed: it may have come before this was found out.
+        Also those that the last look missed, for it may have come before this was found out; of these nobody can say
+        whether somebody ended them.
         """
         self._before_loss |= self._groups | self._missing
 
@@ -110,7 +111,7 @@ class Retention:
                 log.debug("trimming_missed", stream=stream, reason=str(error))
 
     def _look_for_gone(self, stream: str, groups: Collection[str]) -> None:
-        """Remember the groups of a stream; tell of those that a server has forgotten."""
+        """Remember the groups of a stream; tell of those that are gone since a server forgot."""
         now = {(stream, group) for group in groups}
         before, known = _of(stream, self._before_loss), _of(stream, self._groups)
         self._before_loss -= before
