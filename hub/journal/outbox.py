@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -61,7 +61,7 @@ class Outbox(Generic[W]):
     that could not be written goes along with the next one or with the checkpoint that leaves its work out (after a kill
     before that its work is done again, and counted once). ``tally`` are the counts up to ``cursor``.
     Counts: ``spills``, ``writes_postponed``; ``waiting_bytes`` and ``waiting_items`` are what memory holds,
-    ``owed_bytes`` and ``owed_records`` what memory and disk do.
+    ``owed`` is what memory and disk do.
     """
 
     def __init__(
@@ -79,7 +79,6 @@ class Outbox(Generic[W]):
         self._failpoints = failpoints
         self._decoder = msgspec.msgpack.Decoder(work)
         self._memory: deque[_Kept[W]] = deque()
-        self._on_disk = Rows(0, 0)  # what memory does not hold any more
         self._on_disk_to = 0  # work up to here is read from the disk
         self._saved_to = 0  # work up to here needs no saving
         self._handed_to = 0  # work up to here may be on the disk, or about to be
@@ -92,17 +91,15 @@ class Outbox(Generic[W]):
         """Find what an earlier process left on disk."""
         self.tally = dict(tally)
         self._on_disk_to = self._saved_to = self._handed_to = await self._file.last_owed(self.sink)
-        self._on_disk = await self._file.all_owed(self.sink)
 
     @property
-    def owed_records(self) -> int:
-        """Return of how many records something is owed."""
-        return len(self._memory) + self._on_disk.number
-
-    @property
-    def owed_bytes(self) -> int:
-        """Return how much is owed."""
-        return self.waiting_bytes + self._on_disk.size
+    def owed(self) -> Rows:
+        """Return what is owed: what the disk holds (what it refuses to forget too), and what memory alone does."""
+        if self.is_empty:
+            return Rows(self.sink, 0, 0)
+        held = self._file.held.get(self.sink, Rows(self.sink, 0, 0))
+        fresh = [kept.size for kept in self._behind(self._saved_to)]
+        return Rows(self.sink, held.number + len(fresh), held.size + sum(fresh))
 
     @property
     def is_empty(self) -> bool:
@@ -154,21 +151,15 @@ class Outbox(Generic[W]):
         sums = dict(self.tally)
         for name, value in tally.items():
             sums[name] = sums.get(name, 0) + value
-        was_on_disk = self._is_on_disk()
         if not self._places.has_own_cursor or self._handed_to > self.cursor or self._is_refused:
             try:
-                gone = await self._file.confirm(Confirmed(self.sink, position, sums))
+                await self._file.confirm(Confirmed(self.sink, position, sums))
             except UnavailableError:
                 self.writes_postponed += 1
                 self._is_refused = True
             else:
                 self._is_refused = False
-                if was_on_disk:
-                    left = self._on_disk.number - gone.number, self._on_disk.size - gone.size
-                    self._on_disk = Rows(max(0, left[0]), max(0, left[1]))
         self.cursor, self.tally = position, sums
-        if was_on_disk and not self._is_on_disk():
-            self._on_disk = Rows(0, 0)
         self._forget(position)
 
     def hurry(self) -> None:
@@ -193,12 +184,16 @@ class Outbox(Generic[W]):
     def _from_memory(self, items: int, after: int) -> list[tuple[int, W]]:
         taken: list[tuple[int, W]] = []
         count = 0
-        for kept in islice(self._memory, bisect_right(self._memory, after, key=_position), None):
+        for kept in self._behind(after):
             count += kept.items
             if taken and count > items:
                 break
             taken.append((kept.position, kept.work))
         return taken
+
+    def _behind(self, after: int) -> Iterator[_Kept[W]]:
+        """Yield what memory holds behind record ``after``, in order."""
+        return islice(self._memory, bisect_right(self._memory, after, key=_position), None)
 
     def _forget(self, position: int) -> None:
         while self._memory and self._memory[0].position <= position:
@@ -211,10 +206,8 @@ class Outbox(Generic[W]):
     def unsaved(self, up_to: int) -> list[OwedRow]:
         """Return the work up to record ``up_to`` that no disk holds yet, for a checkpoint that is written now."""
         self._handed_to = max(self._handed_to, up_to)
-        fresh = takewhile(lambda kept: kept.position > self._saved_to, reversed(self._memory))
-        rows: list[OwedRow] = [(self.sink, kept.position, kept.work) for kept in fresh if kept.position <= up_to]
-        rows.reverse()
-        return rows
+        fresh = takewhile(lambda kept: kept.position <= up_to, self._behind(self._saved_to))
+        return [(self.sink, kept.position, kept.work) for kept in fresh]
 
     def confirmed(self, up_to: int) -> list[Confirmed]:
         """Return what the checkpoint of record ``up_to`` must remember, for it leaves out what was confirmed.
@@ -242,8 +235,6 @@ class Outbox(Generic[W]):
             return
         self._failpoints.reach(Place.SPILLED)
         self.spills += 1
-        kept = [each.size for each in self._memory if each.position <= last]
-        self._on_disk = Rows(self._on_disk.number + len(kept), self._on_disk.size + sum(kept))
         self._saved_to = self._on_disk_to = last
         self._forget(last)
         self._arrived.set()

@@ -13,7 +13,7 @@ import msgspec
 from hub.errors import CorruptError, UnavailableError
 from hub.journal.draft import Draft, Piece
 from hub.journal.files import RESTORE, SqliteFile, read_rows
-from hub.journal.owed_rows import Confirmed, OwedRow, Rows, confirm, put_owed, rows_of
+from hub.journal.owed_rows import Confirmed, OwedRow, Rows, all_owed, confirm, put_owed
 from hub.journal.records import checksum, is_sealed
 from hub.journal.room import free_bytes
 from hub.model.effects import DeadLetter
@@ -58,8 +58,9 @@ class _Buried(NamedTuple):
 class StateFile:
     """``state.sqlite``: a file apart from the journal, so that hearing never waits for its lock.
 
-    Every row has a checksum: SQLite's own checks see a broken page, not a changed value. ``outbox_bytes`` is the
-    undelivered work on disk. Counts: ``dead_letters_dropped``, oldest first, for the sake of ``max_dead_letter_bytes``.
+    Every row has a checksum: SQLite's own checks see a broken page, not a changed value. ``held`` is the
+    undelivered work on disk, of each sink, as the last transaction left it. Counts: ``dead_letters_dropped``, oldest
+    first, for the sake of ``max_dead_letter_bytes``.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class StateFile:
         self._journal = journal
         self._must_exist = must_exist
         self._max_dead_letter_bytes = max_dead_letter_bytes
-        self.outbox_bytes = 0
+        self.held: dict[str, Rows] = {}
         self.dead_letter_bytes = 0
         self.dead_letters_dropped = 0
 
@@ -107,8 +108,8 @@ class StateFile:
         if found != self._journal:
             message = f"it belongs to journal {found}, the journal beside it is {self._journal}"
             raise self._corrupt("foreign_state", message)
-        sums = "SELECT coalesce(sum(size), 0) FROM dead_letters", "SELECT coalesce(sum(length(body)), 0) FROM outbox"
-        self.dead_letter_bytes, self.outbox_bytes = (connection.execute(each).fetchone()[0] for each in sums)
+        self.dead_letter_bytes = connection.execute("SELECT coalesce(sum(size), 0) FROM dead_letters").fetchone()[0]
+        self._hold(all_owed(connection))
 
     async def load(self) -> Saved:
         """Return the last checkpoint; CorruptError when the file is damaged."""
@@ -163,22 +164,22 @@ class StateFile:
     ) -> None:
         """Write in one transaction the state at ``position``, what sinks took and did not take, and dead letters."""
 
-        def write(connection: sqlite3.Connection) -> tuple[int, _Buried]:
+        def write(connection: sqlite3.Connection) -> tuple[list[Rows], _Buried]:
             gone: list[tuple[str]] = []
             connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", _sealed(entries, gone))
             connection.executemany("DELETE FROM entries WHERE key = ?", gone)
-            freed = sum(confirm(connection, each).size for each in confirmed)
-            added = put_owed(connection, outbox)
+            changes = [confirm(connection, each) for each in confirmed]
+            changes += put_owed(connection, outbox)
             _put_meta(connection, "position", str(position))
-            return added - freed, self._bury(connection, dead_letters)
+            return changes, self._bury(connection, dead_letters)
 
         try:
-            added, buried = await self._file.run(write, self._draft.clear)
+            changes, buried = await self._file.run(write, self._draft.clear)
         except UnavailableError:  # the draft may hold the very room that the checkpoint lacks
             if not await self._file.call(self._draft.give_back):
                 raise
-            added, buried = await self._file.run(write)
-        self.outbox_bytes += added
+            changes, buried = await self._file.run(write)
+        self._hold(changes)
         self._count(buried)
 
     async def set_aside(self, pieces: Sequence[Piece]) -> None:
@@ -194,8 +195,7 @@ class StateFile:
 
     async def spill(self, outbox: Sequence[OwedRow]) -> None:
         """Write undelivered work ahead of the next checkpoint."""
-        added = await self._file.run(lambda connection: put_owed(connection, outbox))
-        self.outbox_bytes += added
+        self._hold(await self._file.run(lambda connection: put_owed(connection, outbox)))
 
     async def owed(self, sink: str, after: int, limit_bytes: int) -> list[tuple[int, bytes]]:
         """Return the outbox of ``sink`` behind ``after`` in order, up to ``limit_bytes`` but at least one row."""
@@ -220,20 +220,25 @@ class StateFile:
         query = "SELECT coalesce(max(record), 0) FROM outbox WHERE sink = ?"
         return await self._file.read(lambda connection: connection.execute(query, (sink,)).fetchone()[0])
 
-    async def all_owed(self, sink: str) -> Rows:
-        """Return how much the outbox holds of ``sink``."""
-        return await self._file.read(lambda connection: rows_of(connection, sink, 2**63 - 1))
-
     async def count_owed(self, sink: str, up_to: int) -> int:
         """Return of how many records up to ``up_to`` the outbox holds work of ``sink``."""
         query = "SELECT count(DISTINCT record) FROM outbox WHERE sink = ? AND record <= ?"
         return await self._file.read(lambda connection: connection.execute(query, (sink, up_to)).fetchone()[0])
 
-    async def confirm(self, confirmed: Confirmed) -> Rows:
+    async def confirm(self, confirmed: Confirmed) -> None:
         """Move a cursor and its counts, and forget its outbox up to there, in one transaction; never back."""
-        gone = await self._file.run(partial(confirm, confirmed=confirmed))
-        self.outbox_bytes -= gone.size
-        return gone
+        self._hold([await self._file.run(partial(confirm, confirmed=confirmed))])
+
+    @property
+    def outbox_bytes(self) -> int:
+        """Return how much undelivered work is on disk."""
+        return sum(rows.size for rows in self.held.values())
+
+    def _hold(self, changes: Iterable[Rows]) -> None:
+        """Take over what a transaction that is on disk has added and taken."""
+        for sink, number, size in changes:
+            held = self.held.get(sink, Rows(sink, 0, 0))
+            self.held[sink] = Rows(sink, held.number + number, held.size + size)
 
     # ----------------------------------------------------------------------------------------------------- dead letters
 

@@ -118,11 +118,11 @@ def _observe_north(hub: Hub, metrics: Metrics) -> None:
     )
     metrics.read(
         "hub_outbox_waiting_records",
-        lambda: {streams.sink: streams.owed_records, series.sink: series.owed_records},
+        lambda: {streams.sink: streams.owed.number, series.sink: series.owed.number},
     )
     metrics.read(
         "hub_outbox_waiting_bytes",
-        lambda: {streams.sink: streams.owed_bytes, series.sink: series.owed_bytes},
+        lambda: {streams.sink: streams.owed.size, series.sink: series.owed.size},
     )
     metrics.read(
         "hub_outbox_memory_bytes",
