@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from hub.journal.outbox import MEMORY_BYTES
 from tests.chaos.influx_town import InfluxTown
-from tests.chaos.latency import ALLOWED, Window, p99s_ms, slowdown
+from tests.chaos.latency import ALLOWED, Rounds, Window, p99s_ms, slowdown_after, slowdowns
 from tests.chaos.town import opened
 from tests.chaos.watch import resident_bytes
 from tests.servers.influxdb import InfluxServer
@@ -22,7 +21,7 @@ from tests.waiting import wait_until
 RATE = 500
 CARD_EVERY = 10
 OUTAGE_SECONDS = 20
-ROUNDS, ROUNDS_MAX, WINDOW_SECONDS = 8, 40, 2
+ROUNDS, WINDOW_SECONDS = Rounds(8, 40), 2
 """More rounds while it seems too slow: what others do on the machine passes, what the outage costs is in every one."""
 
 
@@ -41,7 +40,7 @@ async def window(town: InfluxTown) -> Window:
     return since, town.clock.wall_ns()
 
 
-async def compared(town: InfluxTown, here: Sequence[Window], away: Sequence[Window]) -> float:
+async def compared(town: InfluxTown, here: Sequence[Window], away: Sequence[Window]) -> tuple[float, float]:
     """Return how many times longer events took in the windows ``away`` than in those ``here``."""
     wanted = {card for card, at in town.sent.at.items() if at < away[-1][1]}
     streamed: dict[str, int] = {}
@@ -51,7 +50,7 @@ async def compared(town: InfluxTown, here: Sequence[Window], away: Sequence[Wind
         return wanted <= streamed.keys()
 
     await wait_until(are_there)
-    return slowdown(*(p99s_ms(town.sent.at, streamed, windows) for windows in (here, away)))
+    return slowdowns(*(p99s_ms(town.sent.at, streamed, windows) for windows in (here, away)))
 
 
 async def until_confirmed(town: InfluxTown) -> None:
@@ -109,18 +108,17 @@ async def test_events_take_no_longer_while_influxdb_is_away(town: InfluxTown) ->
     await town.hub.until_ready()
     here: list[Window] = []
     away: list[Window] = []
+
+    async def outage() -> None:
+        here.append(await window(town))
+        await asyncio.to_thread(town.influxdb.stop)
+        away.append(await window(town))
+        await town.influxdb.start()
+        await until_confirmed(town)
+
     async with town.traffic(RATE):
         await town.until_sent(2 * RATE)
-        found = math.inf
-        while len(here) < ROUNDS or (found > ALLOWED and len(here) < ROUNDS_MAX):
-            here.append(await window(town))
-            await asyncio.to_thread(town.influxdb.stop)
-            away.append(await window(town))
-            await town.influxdb.start()
-            await until_confirmed(town)
-            if len(here) % ROUNDS == 0:
-                found = await compared(town, here, away)
-    assert found <= ALLOWED
+        assert await slowdown_after(outage, lambda: compared(town, here, away), ROUNDS) <= ALLOWED
     await check_all(town)
 
 
