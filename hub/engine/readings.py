@@ -247,7 +247,7 @@ class Readings:
         stamp = (time, device.state.heard_awake, quality, reading.bad)
         if is_memory:
             part.fill_gaps(reading.values, *stamp)
-        elif measured is None and self._message is not None:
+        elif measured is None and beside is None and self._message is not None:
             part.follow(reading.values, *stamp)
         else:
             says_something = part.take(reading.values, *stamp)

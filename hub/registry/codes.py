@@ -112,9 +112,10 @@ async def _standing(connection: AsyncConnection, codes: Sequence[str]) -> list[t
     keys = {kind: {_key(code) for code in codes if code.startswith(f"{kind}:")} for kind in (DEVICE, PLACE)}
     there = {*await rows.devices_at(connection, keys[PLACE]), *keys[DEVICE]}
     found: list[tuple[str, str]] = []
+    wanted = frozenset(codes)
     for device in await rows.some_devices(connection, there):
         one, at = f"{DEVICE}:{device.site}/{device.id}", f"{PLACE}:{device.site}/{device.place or device.site}"
-        found += [(here, other) for here, other in ((one, at), (at, one)) if here in codes]
+        found += [(here, other) for here, other in ((one, at), (at, one)) if here in wanted]
     return found
 
 

@@ -108,7 +108,8 @@ class Comparing:
     async def _files_alone(self, files: Documents) -> Compared | None:
         """Return what differs where only files can: of 100,000 devices nothing is read or compared.
 
-        It is tried where the engine is, between messages, and what was found out then is kept for it.
+        It is tried where the engine is, between messages, and what was found out then is kept for it. The profiles that
+        are made of what networks say of themselves are made of kinds, too: where one changes, all is compared.
         """
         known, before = self._known, self._files
         if known is None or before.superseded or self._owes_directories:
@@ -116,7 +117,10 @@ class Comparing:
         if await self._registry.revision() != known.revision:
             return None
         held = {key: document.body for key, document in self._content.documents.items() if _is_of_files(key)}
-        return Compared(await self._tried(differing(held, files, __version__)), files, known)
+        note = differing(held, files, __version__)
+        if note is not None and self._directories and any(map(_is_kind, (*note.revision.put, *note.revision.removed))):
+            return None
+        return Compared(await self._tried(note), files, known)
 
     async def _tried(self, note: NewRevision | None) -> NewRevision | None:
         """Return ``note``, once it is found out that the engine can work with it. ConfigError."""
@@ -147,6 +151,10 @@ class Comparing:
 
 def _is_of_files(key: str) -> bool:
     return not key.startswith((*REGISTERED, DIRECTORY, MADE))
+
+
+def _is_kind(key: str) -> bool:
+    return key.startswith("kind/")
 
 
 def difference(settings: Settings, sought: Sought, held: Bodies) -> NewRevision | None:

@@ -123,8 +123,6 @@ def buffered(desk: Desk, *elements: Element) -> None:
         ([(UNSET, 0), (2, 80)], [("raised", False)], 80),
         ([(2, 80), (UNSET, 0)], [("raised", False)], 80),
         ([(2, 0), (UNSET, 80)], [("raised", True), ("cleared", False)], 0),
-        ([(3 * HOUR, 0), (UNSET, 80), (2, 80)], [("raised", True), ("cleared", True), ("raised", False)], 80),
-        ([(3 * HOUR, 0), (AHEAD, 80), (2, 80)], [("raised", True), ("cleared", True), ("raised", False)], 80),
         ([(UNSET, 0), (UNSET, 80)], [("raised", False)], 80),
         ([(UNSET, 80)], [("raised", False)], 80),
     ],
@@ -150,3 +148,49 @@ def test_what_does_not_say_when_it_was_measured_is_late_beside_what_does_and_com
     assert sorted(values["flow"] for _, _, values in desk.effects[stored].points) == sorted(
         flow for _, flow in elements
     )
+
+
+OLD_MESSAGE = [(3 * HOUR, 0), (UNSET, 80), (2, 80)], [(3 * HOUR, 0), (AHEAD, 80), (2, 80)]
+
+
+@pytest.mark.parametrize("elements", OLD_MESSAGE)
+def test_of_a_device_that_never_spoke_the_old_elements_of_a_message_are_judged_in_their_order(
+    own: Mapping[str, bytes], elements: Sequence[Element]
+) -> None:
+    desk = Desk(own)
+    buffered(desk, *elements)
+    assert _bursts(desk) == [("raised", True), ("cleared", True), ("raised", False)]
+
+
+@pytest.mark.parametrize("elements", OLD_MESSAGE)
+def test_an_element_without_a_moment_lets_none_act_that_is_older_than_what_is_held(
+    own: Mapping[str, bytes], elements: Sequence[Element]
+) -> None:
+    desk = Desk(own)
+    for _ in range(12):
+        buffered(desk, (0, 0))
+        desk.tick(60)
+    buffered(desk, *elements)
+    assert _bursts(desk) == [("raised", False)]
+
+
+@pytest.mark.parametrize("beside", [[], [(UNSET, 0)]])
+@pytest.mark.parametrize(("now", "old", "told"), [(1, 80, []), (80, 0, [("raised", False)])])
+def test_what_was_kept_for_an_hour_neither_acts_nor_moves_the_twin_back(
+    own: Mapping[str, bytes], beside: list[Element], now: int, old: int, told: list[tuple[str, bool]]
+) -> None:
+    desk = Desk(own)
+    for _ in range(12):
+        buffered(desk, (0, 1))
+        desk.tick(60)
+    buffered(desk, (0, now))
+    at = desk.wall
+    desk.tick(10)
+    buffered(desk, (HOUR, old), *beside)
+    assert _bursts(desk) == told
+    (twin,) = desk.engine.twins_of("s1")
+    assert twin.reported["flow"][:2] == (now, at)
+
+
+def _bursts(desk: Desk) -> list[tuple[str, bool]]:
+    return [(event.transition.value, event.late) for event in desk.events if "burst" in event.name]

@@ -130,6 +130,25 @@ async def test_what_a_source_said_of_its_devices_is_owed_until_a_revision_has_it
         assert (found.profile[:17], found.deafness) == ("zigbee2mqtt-auto/", None)
 
 
+async def test_what_is_made_of_what_a_network_says_is_made_anew_where_its_kind_changes_in_the_files(
+    tmp_path: Path,
+) -> None:
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
+        await registry.add_source(Source(id="z2m", network="zigbee2mqtt"))
+        hall = Device(site="s1", id="hall", kind="smoke_sensor", source="z2m", network_id="0x00158d0001b7d2a3")
+        await put_devices(registry, [hall])
+        rim = Rim(tmp_path, registry)
+        await rim.follow({"z2m": listing()})
+        files = {key: body for key, body in documents().items() if not key.startswith(("profile/", "rule/", "scene/"))}
+        kind = orjson.loads(files["kind/smoke_sensor"])
+        del kind["properties"]["battery"]
+        await rim.read({**files, "kind/smoke_sensor": orjson.dumps(kind)})
+        found = rim.desk.engine.content.find("s1", "hall")
+        assert found is not None
+        assert (found.profile[:17], found.deafness) == ("zigbee2mqtt-auto/", None)
+
+
 HOT: dict[str, object] = {
     "rule": "hot", "version": "1.0.0", "for_each": "smoke_sensor", "params": {"limit": 50.0},
     "when": "temperature > $limit", "raise": {"event": "fire.hot", "severity": "high"},
