@@ -23,6 +23,7 @@ from hub.model.values import Scalar, Values
 from hub.normalize.native import Shape
 from hub.normalize.networks.source import CompiledSource
 from hub.rules.held import NOTHING_OLDER, Held, Stamped
+from hub.rules.rule import DEFAULT_TTL
 
 if TYPE_CHECKING:
     from hub.engine.kind_rules import KindRules
@@ -295,8 +296,13 @@ class Device(_Pulse):
         return any(kind.release == command for kind in self.commands.values())
 
     def settle_args(self, command: str, args: Mapping[str, Scalar]) -> dict[str, Scalar]:
-        """Return ``args`` as they go to the device, durations in ms; PoisonError ``bad_args`` says what is wrong."""
+        """Return ``args`` as they go to the device, durations in ms; PoisonError ``bad_args`` says what is wrong.
+
+        A hold lasts as long as the hub counts with, also where nobody said so.
+        """
         known = self.commands[command].args
+        if self.is_hold(command):
+            args = {"ttl": DEFAULT_TTL, **args}
         settled: dict[str, Scalar] = {}
         for name, value in sorted(args.items()):
             typed = known.get(name)

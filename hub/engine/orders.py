@@ -26,7 +26,7 @@ from hub.errors import PoisonError
 from hub.model.effects import Reply
 from hub.model.records import Control
 from hub.model.values import Scalar, Severity
-from hub.rules.rule import DEFAULT_TTL, Do, Priority
+from hub.rules.rule import Do, Priority
 
 LONGEST_NS = 60_000_000_000
 """A command may wait no longer (engine.md, Control)."""
@@ -253,8 +253,6 @@ def _wish(identity: str, device: Device, words: Mapping[str, Scalar], cause: Cau
     if not device.can(name):
         return Refusal("unknown_command", in_both(device.why_not(name)))
     args = {word: value for word, value in words.items() if word not in COMMAND_WORDS}
-    if device.is_hold(name):
-        args.setdefault("ttl", DEFAULT_TTL)
     try:
         device.settle_args(name, args)
     except PoisonError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import orjson
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from hub.model.effects import Effects
 from hub.model.records import Outcome, OutcomeKind, Started
 from hub.normalize.networks.downlink import network_id
-from tests.engine.desk import Desk, device, documents
+from tests.engine.desk import Desk, device, documents, native
 from tests.engine.foreign import APPLICATION, EUI, WANTED, ask, letters, said, state_of, uplink
 
 
@@ -150,3 +151,29 @@ def test_a_command_that_was_not_sent_before_a_stop_is_wrapped_again_after_it(des
     later.wait(1)
     topic, body = request(later.say(Started("test", ("events", "telemetry"))))
     assert (topic, body["request-id"]) == ("uhppoted/gateway/requests/device/door/lock:open", "c1")
+
+
+UNTIMED = """
+rule: smoke-unlocks
+version: 1.0.0
+label: {en: Smoke unlocks, zh: 烟感联动开门}
+for_each: smoke_sensor
+when: status == 'alarm'
+raise: {event: fire.smoke_unlocks, severity: critical}
+clear: {when: "status == 'normal'"}
+do: [{command: unlock, to: {kind: access_controller, in: building}, priority: life_safety, until: cleared}]
+"""
+FRAMED = {
+    "profile": "acme/lock", "version": "1.0.0", "kind": "access_controller", "label": {"en": "Lock", "zh": "锁"},
+    "payload": {"format": "json"}, "time": {"from": "none"}, "examples": [],
+    "properties": {"door": {"path": "d", "values": {"0": "closed", "1": "open"}}},
+    "commands": {"unlock": {"hex": "01 {ttl.s:u8}"}},
+}  # fmt: skip
+
+
+def test_a_hold_whose_rule_says_no_ttl_leaves_with_the_one_that_the_hub_counts_with(tmp_path: Path) -> None:
+    (tmp_path / "rule.yaml").write_text(UNTIMED, encoding="utf-8")
+    devices = device("smoke-1", "smoke_sensor"), device("lock-1", "access_controller", "acme/lock")
+    desk = Desk({**documents(*devices, rules=[tmp_path]), "profile/acme/lock": orjson.dumps(FRAMED)})
+    desk.hear(native("smoke-1", {"values": {"status": "alarm", "alarm": True}}))
+    assert [one.payload for effects in desk.effects for one in effects.transmissions] == [bytes([1, 30])]
