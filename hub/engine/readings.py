@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from zlib import crc32
 
 from hub.engine.ages import (
@@ -40,8 +40,8 @@ class Readings:
     """Takes the readings of the message in hand, held in slots: passing it along would cost 0.4 us a message."""
 
     __slots__ = (
-        "_ahead", "_at", "_awake", "_beside", "_changed", "_checksum", "_first_at", "_first_t", "_index", "_judge",
-        "_message", "_moment_of", "_output", "_payload", "_position", "_readings_taken", "_showing", "_standing",
+        "_ahead", "_at", "_awake", "_changed", "_checksum", "_first_at", "_first_t", "_index", "_judge", "_message",
+        "_moment_of", "_output", "_payload", "_position", "_readings_taken", "_showing", "_standing",
         "_state", "quotas",
     )  # fmt: skip
 
@@ -54,8 +54,6 @@ class Readings:
         self._moment_of = self._moment
         self._changed: list[Part] = []
         self._showing = 1
-        self._beside: int | None = None
-        """The oldest moment that the message in hand tells of some readings, where it tells none of others."""
         self._message: Heard | None = None
         self._payload = b""
         self._at = self._position = self._index = self._checksum = self._readings_taken = 0
@@ -109,29 +107,14 @@ class Readings:
                 raise PoisonError("too_many_parts", f"{len(known)} parts of it are known, and no more are taken")
         self._hear(device)
         if len(readings) == 1:
-            self._beside = None
             return self._reading(device, 0, readings[0], timeliness)
         best = LIVE if not readings else BACKFILL
         judged = self._judged(device, readings)
-        for element, reading in self._in_order(readings):
+        for element, reading in enumerate(readings):
             how = self._reading(device, element, reading, judged)
             if rank(how) < rank(best):
                 best = how
         return best
-
-    def _in_order(self, readings: Sequence[Reading]) -> Iterable[tuple[int, Reading]]:
-        """Return the readings of one message with their numbers; those without a moment before those that have one.
-
-        A device may have kept them from before its clock was set. How old they are nobody knows, so that they are late,
-        and what its clock does tell comes after them. Where none has a moment all are of now, as without a clock.
-        """
-        latest = self._at + AHEAD_NS
-        told = [moment for each in readings if (moment := each.measured_at) is not None and moment <= latest]
-        self._beside = min(told) if 0 < len(told) < len(readings) else None
-        if self._beside is None:
-            return enumerate(readings)
-        has_moment = [each.measured_at is not None and each.measured_at <= latest for each in readings]
-        return sorted(enumerate(readings), key=lambda each: has_moment[each[0]])
 
     def _judged(self, device: Device, readings: Sequence[Reading]) -> Judged:
         """Return what judges several readings of one message; among the first ones its newest has taught then."""
@@ -154,7 +137,7 @@ class Readings:
         if measured is None or measured - at > AHEAD_NS:
             measured = None
             time = at - at % MILLION + self._readings_taken % MILLION
-            how = LIVE if blind_since is None and self._beside is None else LATE
+            how = LIVE if blind_since is None else LATE
         else:
             time = measured - measured % MILLION + self._digest(device, element, reading.identity)
             how = judged(device, at - measured, blind_since)
@@ -240,14 +223,12 @@ class Readings:
         A memory fills only gaps. Of a device without a clock they are what it says now, even if ours has stepped back.
         """
         device, says_something = part.device, True
-        beside = self._beside if measured is None else None
-        time = measured or beside or self._at
-        is_unsure = is_memory or reading.measured_at is not None or beside is not None
-        quality = UNCERTAIN if measured is None and is_unsure else GOOD
+        time = self._at if measured is None else measured
+        quality = UNCERTAIN if measured is None and (is_memory or reading.measured_at is not None) else GOOD
         stamp = (time, device.state.heard_awake, quality, reading.bad)
         if is_memory:
             part.fill_gaps(reading.values, *stamp)
-        elif measured is None and beside is None and self._message is not None:
+        elif measured is None and self._message is not None:
             part.follow(reading.values, *stamp)
         else:
             says_something = part.take(reading.values, *stamp)
