@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec.structs import asdict
 from typing_extensions import override
 
-from hub.catalogue import CommandKind, Label, Type, is_member
-from hub.durations import read_duration
+from hub.catalogue import CommandKind, Label
 from hub.engine.ages import NO_AGES
+from hub.engine.arguments import settled
 from hub.engine.known import DeviceState
 from hub.engine.rows import DOUBLE, DeviceRow
 from hub.engine.woken import NOBODY
-from hub.errors import PoisonError
 from hub.model.effects import Series, Twin
 from hub.model.heard import Reading
 from hub.model.values import Scalar, Values
 from hub.normalize.native import Shape
 from hub.normalize.networks.source import CompiledSource
 from hub.rules.held import NOTHING_OLDER, Held, Stamped
-from hub.rules.rule import DEFAULT_TTL
 
 if TYPE_CHECKING:
     from hub.engine.kind_rules import KindRules
@@ -296,25 +293,8 @@ class Device(_Pulse):
         return any(kind.release == command for kind in self.commands.values())
 
     def settle_args(self, command: str, args: Mapping[str, Scalar]) -> dict[str, Scalar]:
-        """Return ``args`` as they go to the device, durations in ms; PoisonError ``bad_args`` says what is wrong.
-
-        A hold lasts as long as the hub counts with, also where nobody said so.
-        """
-        known = self.commands[command].args
-        if self.is_hold(command):
-            args = {"ttl": DEFAULT_TTL, **args}
-        settled: dict[str, Scalar] = {}
-        for name, value in sorted(args.items()):
-            typed = known.get(name)
-            if typed is None:
-                raise PoisonError("bad_args", f"{command} takes: {', '.join(sorted(known)) or 'nothing'}")
-            if typed.type is Type.DURATION:
-                settled[name] = _milliseconds(name, value)
-            elif is_member(typed, value):
-                settled[name] = value
-            else:
-                raise PoisonError("bad_args", f"{name} is {typed.type.value}, not {value!r}")
-        return settled
+        """Return ``args`` as they go to the device, durations in ms; PoisonError ``bad_args`` says what is wrong."""
+        return settled(command, self.commands[command], args)
 
     def twin(self, part: str) -> Twin:
         """Return the reported state as readers see it."""
@@ -327,10 +307,3 @@ class Device(_Pulse):
             heard_at=self.state.heard_at,
             reported=held.shown(),
         )
-
-
-def _milliseconds(name: str, value: Scalar) -> int:
-    try:
-        return read_duration(value) // timedelta(milliseconds=1)
-    except ValueError as error:
-        raise PoisonError("bad_args", f"{name}: {error}") from error
