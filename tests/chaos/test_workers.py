@@ -101,7 +101,7 @@ async def test_a_worker_that_hangs_is_killed_and_comes_back_with_nothing_lost_wh
     west: Town, east: Town
 ) -> None:
     await east.register()
-    west.hub.prelude = "import hub.services.workers as kept; kept.SILENT_SECONDS = 3.0; "
+    west.hub.prelude = "import hub.services.workers as kept; kept.SILENT_SECONDS = 8.0; "
     west.hub.start()
     await west.hub.until_ready()
     async with west.traffic(100), east.traffic(100):
@@ -178,10 +178,8 @@ async def test_commands_find_the_partition_of_a_site_or_ask_which_one_is_meant(w
         orjson.loads((await hub.cli("--partition", name, "journal", "show", "--last", "500", "--json")).out)
         for name in ("main", EAST)
     ]
-    assert [{record["verb"] for record in records if "verb" in record} for records in asked] == [
-        {"reload"},
-        {"ack", "command", "reload"},
-    ]
+    verbs = [{record["verb"] for record in records if "verb" in record} - {"report"} for records in asked]
+    assert verbs == [{"reload"}, {"ack", "command", "reload"}]
     assert hub.stop() == 0
 
 
