@@ -100,8 +100,9 @@ class Fence:
     either runs before our next transaction, which then fails and reads again, or after it, and fails itself.
 
     ``on_tail_lost`` is told (expected, found) when the server has forgotten records that it had confirmed, or the
-    cursor itself. ``generation`` counts connections and these losses: what is shown whole is shown again with each.
-    ``fields`` are those of the cursor's hash at the last look: a transaction may have put its own beside the cursor.
+    cursor itself. ``confirmed`` is what its owner keeps no more: no note of ours lies below. ``generation`` counts
+    connections and these losses: what is shown whole is shown again with each. ``fields`` are those of the cursor's
+    hash at the last look: a transaction may have put its own beside the cursor.
 
     A key may refuse its command in a transaction that happens, cursor and all; ``refused`` counts these. It is then
     ``untold``: the server itself has noted that beside the cursor, so that it is known though the answer is lost, also
@@ -125,7 +126,7 @@ class Fence:
         self.fields: Mapping[bytes, bytes] = {}
         self._link = link
         self._ownership = ownership
-        self._expected = confirmed
+        self.confirmed = self._expected = confirmed
         self._on_tail_lost = on_tail_lost
         self._cursor: Cursor | None = None
         self._is_checked = False
@@ -234,12 +235,21 @@ class Fence:
         cursor = decode_cursor(said)
         self._ownership.check(cursor)
         if cursor.record < self._expected or (self.fields and not said):  # a flush ends no connection
-            self.tails_lost += 1
-            self.generation += 1
-            log.error("stream_tail_lost", expected=self._expected, found=cursor.record)
-            self._on_tail_lost(self._expected, cursor.record)
+            self._lose(self._expected, cursor.record)
         self._expected = cursor.record
         self._cursor, self.fields = cursor, said
+
+    def reach(self, record: int) -> None:
+        """Hear that some key has nothing behind ``record``: a server that forgot may have the note, and its cursor."""
+        if record < self.confirmed:
+            self._lose(self.confirmed, record)
+
+    def _lose(self, expected: int, found: int) -> None:
+        self.tails_lost += 1
+        self.generation += 1
+        self.confirmed = min(self.confirmed, found)
+        log.error("stream_tail_lost", expected=expected, found=found)
+        self._on_tail_lost(expected, found)
 
 
 def _refusals(answer: Answer) -> list[tuple[str, str, int]]:

@@ -99,6 +99,7 @@ class StreamSink:
         ahead = Ahead(self._owed, self._source, batch)
         await self._deliver(ahead)
         await self._owed.confirm(ahead.last, ahead.tally)
+        self._fence.confirmed = max(self._fence.confirmed, ahead.last)
         self._rests_until = self._clock.monotonic_ns() + REST_NS
         self._count(ahead.tally)
 
@@ -169,7 +170,7 @@ class StreamSink:
     async def _send(self, ahead: Ahead, *, asks: bool) -> _Step:
         """Send what comes next, in one transaction; keys that refuse are only asked again when it ``asks``."""
         delivered = await self._catch_up()
-        untold = {key: int(above) for key, above in self._fence.untold.items()}
+        untold = self._untold()
         parcels = ahead.beyond(delivered)
         if not parcels:
             if min([delivered, *untold.values()]) >= ahead.last:
@@ -206,7 +207,12 @@ class StreamSink:
             if await self._fence.commit(packed, delivered):
                 self._shown = generation  # what the commit itself found lost is not shown yet
             delivered = await self._fence.position()
+        self._fence.reach(min(self._untold().values(), default=delivered))
         return delivered
+
+    def _untold(self) -> dict[str, int]:
+        """Return of each key that has refused something the last record of which it has everything."""
+        return {key: int(above) for key, above in self._fence.untold.items()}
 
     def _fall_behind(self, error: UnavailableError) -> None:
         self.retries += 1

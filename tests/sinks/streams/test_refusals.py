@@ -272,6 +272,28 @@ async def test_a_server_that_forgets_a_refusal_with_its_transaction_is_told_each
     assert rig.fence.tails_lost == 1
 
 
+async def test_a_server_that_forgets_what_a_key_was_told_and_no_more_is_told_of(valkey: ValkeyServer) -> None:
+    """An old copy from between the refusal and its mending: its cursor is the same, and the note is there again."""
+    outbox = MemoryOutbox()
+    rig = Rig(valkey.address, outbox)
+    fire = domain_key("fire")
+    async with valkey.link() as link, rig.running():
+        outbox.put(1, work([event(1, "care.fall")]))
+        await wait_until(lambda: not outbox.owed)
+        await link.ask("SET", fire, "somebody's note")
+        outbox.put(2, work([event(2), event(102, "care.fall")]), work([event(3)]))
+        await wait_until(lambda: rig.sink.retries > 2)
+        noted = pairs(await link.ask("HGETALL", cursor_key(PARTITION)))
+        await link.ask("DEL", fire)
+        await wait_until(lambda: not outbox.owed)
+        await link.ask("DEL", fire)
+        await link.ask("HSET", cursor_key(PARTITION), *(word for pair in noted.items() for word in pair))
+        outbox.put(4, work([event(4)]))
+        await wait_until(lambda: not outbox.owed)
+        assert [each.id for each in await read_events(link, ["fire"])] == [event(4).id]
+    assert (rig.tails, rig.fence.tails_lost) == ([(3, 1)], 1)
+
+
 async def test_a_stream_without_an_id_left_holds_up_what_follows_and_is_told_by_whoever_finds_it_mended(
     valkey: ValkeyServer,
 ) -> None:
