@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self
 
@@ -160,6 +160,17 @@ def compile_commands(
     return compiled
 
 
+def misfits(words: Downlink, args: Mapping[str, Typed], params: Mapping[str, Scalar]) -> Iterator[tuple[str, str]]:
+    """Yield why a command in hex can never leave, and a hint; to be told to its author, and nothing to stop a hub."""
+    for match in _HOLE.finditer(words.hex_ or ""):
+        name, typed = match["name"], args.get(match["name"])
+        is_text = isinstance(params.get(name), str) if typed is None else typed.type in {Type.STRING, Type.ENUM}
+        if match["layout"] and (is_text or name == ID):
+            yield f"{match[0]}: {name} is a text, and no number", "it fails with bad_args"
+        elif match["layout"] and name in _MOMENTS and match["unit"] != "s":
+            yield f"{match[0]}: ms are too large for it, seconds are not", f"{{{name}.s:u32be}}"
+
+
 def _writing(words: Downlink, args: Mapping[str, Typed], params: Mapping[str, Scalar]) -> Callable[[Held], bytes]:
     holes = _Holes(args, params)
     if words.hex_ is not None:
@@ -228,7 +239,6 @@ class _Holes:
         if layout not in _SIZES:
             raise ConfigError("bad_template", f"{match[0]} in hex names its layout, such as :u8")
         value = self._value(match)
-        self._refuse_no_number(match)
         size, is_signed = _SIZES[layout], layout.startswith("i")
         order: Literal["little", "big"] = "big" if layout.endswith("be") else "little"
         lowest, largest = (-1 << 8 * size - 1, (1 << 8 * size - 1) - 1) if is_signed else (0, (1 << 8 * size) - 1)
@@ -244,15 +254,6 @@ class _Holes:
             return whole.to_bytes(size, order, signed=is_signed)
 
         return fill
-
-    def _refuse_no_number(self, match: re.Match[str]) -> None:
-        name, typed = match["name"], self._args.get(match["name"])
-        is_text = isinstance(self._params.get(name), str) if typed is None else typed.type in {Type.STRING, Type.ENUM}
-        if is_text or name == ID:
-            raise ConfigError("bad_template", f"{match[0]}: {name} is a text, and no number")
-        if name in _MOMENTS and match["unit"] != "s":
-            hint = f"{{{name}.s:u32be}}"
-            raise ConfigError("bad_template", f"{match[0]}: ms are too large for it, seconds are not", hint=hint)
 
     def _value(self, match: re.Match[str]) -> Fill:
         name, unit = match["name"], match["unit"]

@@ -12,7 +12,7 @@ from hub.model.effects import Effects
 from hub.model.records import Outcome, OutcomeKind, Started
 from hub.normalize.networks.downlink import network_id
 from tests.engine.desk import Desk, device, documents, native
-from tests.engine.foreign import APPLICATION, EUI, WANTED, ask, letters, said, state_of, uplink
+from tests.engine.foreign import APPLICATION, EUI, RAW, WANTED, ask, foreign, letters, said, state_of, uplink
 
 
 @pytest.fixture
@@ -45,6 +45,21 @@ def test_a_command_to_a_device_that_was_never_heard_leaves_where_it_is_heard_fir
 def test_a_command_that_the_profile_cannot_say_is_refused(desk: Desk) -> None:
     reply, effects = ask(desk, "smoke-1", "self_test")
     assert (reply.ok, reply.code, effects.transmissions) == (False, "unknown_command", [])
+
+
+@pytest.mark.parametrize("hole", ["{id:u16le}", "{sent_at:u32be}", "{address:u8}"])
+def test_a_hub_starts_whatever_an_installation_has_written_and_only_the_command_fails(hole: str) -> None:
+    profile = {
+        "profile": "acme/lock", "version": "0.1.0", "kind": "access_controller", "label": {"en": "x"},
+        "params": {"address": 7}, "payload": {"format": "json"}, "time": {"from": "none"},
+        "properties": {"battery": {"path": "b"}}, "commands": {"unlock": {"hex": f"01 {hole}", "port": 1}},
+    }  # fmt: skip
+    lock = foreign("lock", "access_controller", "acme/lock", "raw", "lock", address="07")
+    desk = Desk(documents(RAW, lock, {"profile/acme/lock": orjson.dumps(profile)})).restart()
+    _, effects = ask(desk, "lock", "unlock", ttl="5s")
+    (event,) = effects.events
+    assert (effects.transmissions, event.name) == ([], "command.failed")
+    assert str(event.data["detail"]).startswith("bad_args")
 
 
 @pytest.mark.parametrize(

@@ -95,10 +95,7 @@ def test_a_text_is_filled_once_so_that_an_argument_cannot_be_a_hole() -> None:
         ("unlock", {"hex": "zz"}),
         ("unlock", {"hex": "{ttl.s}"}),
         ("unlock", {"hex": "{ttl.s:text}"}),
-        ("unlock", {"hex": "{id:u16le}"}),
-        ("unlock", {"hex": "{expires_at:u32be}"}),
         ("unlock", {"hex": "{expires_at.h:u32be}"}),
-        ("unlock", {"hex": "{called:u8}"}),
         ("unlock", {"hex": "11 {ttl.s from 2}"}),
     ],
 )
@@ -106,6 +103,12 @@ def test_a_command_that_cannot_be_filled_is_a_mistake_in_the_profile(command: st
     with pytest.raises(ConfigError) as caught:
         encoded("access_controller", command, words, called="north")
     assert caught.value.fields["path"] == ("commands", command)
+
+
+@pytest.mark.parametrize("hole", ["{id:u16le}", "{expires_at:u32be}", "{called:u8}"])
+def test_what_an_installation_says_stops_no_hub_but_the_command_that_it_does_not_fit(hole: str) -> None:
+    with pytest.raises(PoisonError, match="bad_args"):
+        encoded("access_controller", "unlock", {"hex": hole}, called="north")
 
 
 def test_what_nobody_said_is_not_filled_in_and_so_the_command_does_not_leave() -> None:

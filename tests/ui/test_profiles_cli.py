@@ -174,6 +174,15 @@ def test_a_command_of_which_nothing_is_said_and_a_mistake_in_what_shows_it_done_
     assert f"{file}:14: error: acme/probe" in said.out
 
 
+@pytest.mark.parametrize("hole", ["{id:u16le}", "{sent_at:u32be}", "{called:u8}"])
+def test_a_command_that_can_never_leave_is_told_before_somebody_needs_it(profiles: Profiles, hole: str) -> None:
+    file = profiles.write(
+        LOCK.replace("{text: quiet, confirm", f'{{hex: "01 {hole}", confirm') + "params: {called: a}\n"
+    )
+    found = profiles("check", str(file), "--json").document()
+    assert [(each["line"], each["weight"]) for each in found if each["code"] == "never_fits"] == [(14, "warning")]
+
+
 def test_a_file_that_no_parser_reads_is_told_under_the_name_of_its_model(profiles: Profiles) -> None:
     file = profiles.write(GOOD.replace("  temperature:", "\ttemperature:"))
     for arguments in (("check",), ("test",), ("show",), ("decode", "2C00D7")):

@@ -14,6 +14,7 @@ from hub.config.settings import Settings
 from hub.engine.guards import compile_guards, with_confirms
 from hub.errors import ConfigError
 from hub.normalize.compile import compile_profile
+from hub.normalize.downlinks import misfits
 from hub.normalize.examples import expectations, unreadable
 from hub.normalize.load import NOUNS, read_profile, whole
 from hub.normalize.networks.network import Network, SourceRow
@@ -231,6 +232,11 @@ def _doubts(profile: Profile, document: Document, kind: Kind) -> Iterator[Findin
     told += [
         (("commands", name), "untested", f"{name} is sent in no example", "add one to sends, with its bytes")
         for name in unsent(profile)
+    ]
+    told += [
+        (("commands", name), "never_fits", why, hint)
+        for name, words in profile.commands.items()
+        for why, hint in misfits(words, kind.commands[name].args, profile.params)
     ]
     told += [
         (("profile",), "unsaid", f"it does not say how it is told to {name}", "commands says how, cannot says why not")
