@@ -17,6 +17,7 @@ from hub.commands.life import (
     after_outcome,
     after_response,
 )
+from hub.commands.patience import URGENT
 from hub.engine.device import Device
 from hub.engine.encoding import TopicNames, transmission_of
 from hub.engine.guards import Guards
@@ -247,11 +248,13 @@ class Sender:
         self, claim: Claim, what: str, words: dict[str, Scalar], moment: Moment, because: Label | None = None
     ) -> None:
         """Tell what became of a claim, and to people ``because`` of what."""
-        quiet = what in _QUIET
+        severity = Severity.INFO if what in _QUIET else Severity.MEDIUM
+        if what == CommandState.FAILED.value and claim.priority in URGENT:
+            severity = Severity.CRITICAL
         self._output.event(
             Event(
                 id=self._output.event_id("command", f"{words['id']} {what}", moment.t, 1), name=f"command.{what}",
-                severity=Severity.INFO if quiet else Severity.MEDIUM, transition=Transition.OCCURRED, time=moment.at,
+                severity=severity, transition=Transition.OCCURRED, time=moment.at,
                 key=f"{claim.site}/{claim.device}", rule=owner_of(claim), rule_version="", site=claim.site,
                 device=claim.device, part=claim.part, drill=claim.drill, data=words, causes=(moment.cause,),
                 label=because or {},

@@ -160,6 +160,20 @@ def compile_commands(
     return compiled
 
 
+def holes(words: Downlink) -> frozenset[str]:
+    """Return the names of everything that a command is filled with."""
+    texts = _texts([words.hex_, words.text, words.json_])
+    return frozenset(match["name"] for text in texts for match in _HOLE.finditer(text))
+
+
+def _texts(template: object) -> Iterator[str]:
+    if isinstance(template, str):
+        yield template
+    elif isinstance(template, Mapping | list | tuple):
+        for value in template.values() if isinstance(template, Mapping) else template:
+            yield from _texts(value)
+
+
 def misfits(words: Downlink, args: Mapping[str, Typed], params: Mapping[str, Scalar]) -> Iterator[tuple[str, str]]:
     """Yield why a command in hex can never leave, and a hint; to be told to its author, and nothing to stop a hub."""
     for match in _HOLE.finditer(words.hex_ or ""):

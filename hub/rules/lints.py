@@ -28,12 +28,23 @@ _FACTS = 4
 class World(NamedTuple):
     """What is installed: the other ``rules``, and what profiles of each kind say and can write.
 
-    Kinds without a profile are left out there.
+    Kinds without a profile are left out there. ``wanted``: by kind and command what each profile fills it with and
+    has no parameter for.
     """
 
     rules: Mapping[str, Rule] = {}
     said: Mapping[str, frozenset[str]] = {}
     written: Mapping[str, frozenset[str]] = {}
+    wanted: Mapping[tuple[str, str], Mapping[str, frozenset[str]]] = {}
+
+
+class Unsaid(NamedTuple):
+    """A command of a rule that one profile cannot write: it wants an argument that the rule does not say."""
+
+    path: Path
+    profile: str
+    command: str
+    argument: str
 
 
 def doubts(rule: Rule, world: World) -> Iterator[Problem]:
@@ -53,6 +64,9 @@ def senses(rule: Rule, scope: Scope, catalogue: Catalogue, world: World) -> Iter
         yield from _senses(path, variants, rule)
     yield from _unheard(rule, scope, world)
     yield from _unwritten(rule, scope, world)
+    for path, profile, command, argument in unsaid(rule, scope.kinds, catalogue, world):
+        message = f"{profile} cannot {command} without {argument}, and nobody says it"
+        yield doubt("unsaid_argument", message, path, f"args: {{{argument}: …}}, or params of the profile")
 
 
 # ------------------------------------------------------------------------------------------------- told, ended, climbed
@@ -269,3 +283,15 @@ def _unwritten(rule: Rule, scope: Scope, world: World) -> Iterator[Problem]:
             if kinds and all(kind in world.written and action.command not in world.written[kind] for kind in kinds):
                 message = f"no profile of {' or '.join(kinds)} can write {action.command}"
                 yield note("cannot_be_written", message, (word, index, "command"), NATIVE)
+
+
+def unsaid(rule: Rule, concerned: Sequence[Kind], catalogue: Catalogue, world: World) -> Iterator[Unsaid]:
+    """Yield the commands that would not leave for a profile: what nobody says is not filled in."""
+    for word, actions in (("do", rule.do), ("while_pending", rule.while_pending)):
+        for index, action in enumerate(actions):
+            for kind in concerned if action.to is None else [catalogue.kinds[action.to.kind]]:
+                command = kind.commands.get(action.command)
+                known = set() if command is None else command.args.keys() - action.args.keys()
+                for profile, wanted in world.wanted.get((kind.kind, action.command), {}).items():
+                    for argument in sorted(known & wanted):
+                        yield Unsaid((word, index), profile, action.command, argument)

@@ -261,6 +261,7 @@ def test_a_box_that_can_only_listen_is_not_sent_what_it_would_not_understand_and
     assert "box-2" not in sent(effects)
     failed = [event for event in effects.events if event.name == "command.failed" and event.device == "box-2"]
     assert [event.data["command"] for event in failed] == ["recall", "release_door"]
+    assert {event.severity for event in failed} == {"critical"}  # somebody has to go there
     why = {"en": "the box watches the elevator and drives nothing in it", "zh": "该物联盒只监测电梯，不能控制电梯"}
     assert [(event.data["detail"], event.label) for event in failed] == [(f"unknown_command: {why['en']}", why)] * 2
     desk.tick(60)

@@ -28,7 +28,13 @@ METER = Kind.model_validate(
             "serial": {"type": "string"},
         },
         "signals": {"meter.opened": {"label": {"en": "Opened"}}},
-        "commands": {"silence": {"label": {"en": "Silence"}}, "lock": {"label": {"en": "Lock"}}},
+        "commands": {
+            "silence": {
+                "label": {"en": "Silence"},
+                "args": {"zone": {"type": "int", "unit": "1", "label": {"en": "Z"}}},
+            },
+            "lock": {"label": {"en": "Lock"}},
+        },
     }
 )
 CATALOGUE = Catalogue([METER])
@@ -176,3 +182,9 @@ def test_what_no_installed_profile_says_or_can_write_is_noted() -> None:
 
 def test_a_kind_without_profiles_may_say_anything() -> None:
     assert found(World(), when="mounted or tamper", do=[{"command": "lock"}]) == []
+
+
+def test_a_command_that_a_profile_cannot_write_for_want_of_an_argument_is_told() -> None:
+    world = World(wanted={("meter", "silence"): {"acme/m1": frozenset({"zone", "id"}), "acme/m2": frozenset({"id"})}})
+    assert found(world, do=[{"command": "lock"}, {"command": "silence"}]) == [("unsaid_argument", ("do", 1))]
+    assert found(world, do=[{"command": "silence", "args": {"zone": 1}}]) == []

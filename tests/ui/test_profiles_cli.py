@@ -183,6 +183,32 @@ def test_a_command_that_can_never_leave_is_told_before_somebody_needs_it(profile
     assert [(each["line"], each["weight"]) for each in found if each["code"] == "never_fits"] == [(14, "warning")]
 
 
+LIFT = """\
+profile: acme/lift
+version: 1.0.0
+kind: elevator
+label: {en: Lift, zh: 电梯}
+payload: {format: json}
+time: {from: none}
+properties: {floor: {path: f}}
+commands:
+  recall: {json: {id: "{id}", to: [{floor: "{floor}"}]}}
+"""
+
+
+def test_a_recall_for_which_a_rule_that_ships_says_too_little_is_told_before_there_is_a_fire(
+    profiles: Profiles, cli: Cli, tmp_path: Path
+) -> None:
+    file = profiles.write(LIFT, "acme/lift")
+    said = profiles("check", str(file))
+    (told,) = [line for line in said.out.splitlines() if "[unsaid_argument]" in line]
+    assert told.startswith(f"{file}:9: warning: acme/lift: commands.recall: recall does not leave without floor")
+    checked = cli("--config", str(tmp_path / "hub.toml"), "rules", "check", "fire-confirmed")
+    assert "acme/lift cannot recall without floor" in checked.out
+    profiles.write(LIFT + "params: {floor: 1}\n", "acme/lift")
+    assert "unsaid_argument" not in profiles("check", str(file)).out
+
+
 def test_a_file_that_no_parser_reads_is_told_under_the_name_of_its_model(profiles: Profiles) -> None:
     file = profiles.write(GOOD.replace("  temperature:", "\ttemperature:"))
     for arguments in (("check",), ("test",), ("show",), ("decode", "2C00D7")):

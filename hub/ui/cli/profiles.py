@@ -26,7 +26,7 @@ from hub.ui.cli import profiles_payloads, rules_replay
 from hub.ui.desk.desk import EXIT_FAILED, AsJson, desk_of
 from hub.ui.findings import Finding, tell
 from hub.ui.printing import say_json, say_listing, say_table
-from hub.ui.profiles.shelf import Shelf, shelf_of
+from hub.ui.profiles.shelf import Shelf, shelf_of, unsaid_of
 from hub.ui.schemas import Noun, schema_of
 from hub.ui.words import title
 from hub.yaml_documents import canonical_json
@@ -106,7 +106,7 @@ def show(context: typer.Context, model: str, *, as_json: AsJson = False) -> None
 def check(context: typer.Context, chosen: Chosen = "", *, as_json: AsJson = False) -> None:
     """Tell everything that is wrong or undecided, with file and line; exit 2 for what the hub would refuse."""
     shelf = _shelf(context, chosen)
-    findings = [finding for finding in shelf.findings if _is_chosen(finding, chosen)]
+    findings = [finding for finding in (*shelf.findings, *unsaid_of(shelf)) if _is_chosen(finding, chosen)]
     if not findings:
         _chosen(shelf, chosen)  # one that is not there is told as such
     findings.sort(key=lambda finding: (finding.file, finding.line))

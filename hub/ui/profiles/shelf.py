@@ -22,11 +22,14 @@ from hub.normalize.networks.source import compile_source
 from hub.normalize.places import LAST
 from hub.normalize.profile import Profile
 from hub.normalize.sources import ByteSource, Time, each_of
-from hub.revisions.files import profile_layers
-from hub.rules.names import suggestion
+from hub.revisions.files import RULE_NOUNS, profile_layers, rule_layers
+from hub.rules.lints import unsaid
+from hub.rules.names import kinds_of, suggestion
 from hub.rules.problem import Weight
+from hub.rules.rule import Rule
 from hub.ui.findings import Finding, finding_of
-from hub.yaml_documents import Document, load_documents, mistakes, validate
+from hub.ui.rules.world import world_of
+from hub.yaml_documents import Document, load_documents, load_tree, mistakes, validate
 
 _TODO = re.compile(rf"#\s*{TODO}\b:?\s*(?P<what>.*)")
 
@@ -167,6 +170,24 @@ class Shelf:
 def shelf_of(settings: Settings, *more: Path) -> Shelf:
     """Return what ships, what the installation has of its own, and ``more`` over them."""
     return Shelf([*profile_layers(settings.profiles_dir), *more])
+
+
+def unsaid_of(shelf: Shelf) -> Iterator[Finding]:
+    """Yield the commands that a rule that ships would send in vain: what they want, nobody says."""
+    world = world_of(shelf.profiles.values(), {})
+    found: dict[tuple[str, str, str], str] = {}
+    for document in load_tree(rule_layers(None), RULE_NOUNS).values():
+        if document.noun == "rule":
+            rule = validate(document, Rule)
+            for _, profile, command, argument in unsaid(rule, kinds_of(rule, shelf.catalogue), shelf.catalogue, world):
+                found.setdefault((profile, command, argument), rule.rule)
+    for (profile, command, argument), rule_name in found.items():
+        message = f"{command} does not leave without {argument}, and {rule_name} does not say it"
+        hint = f"params: {{{argument}: …}}, which a device may have otherwise; or a parameter of its own in its place"
+        error = shelf.documents["profile", profile].error(
+            "unsaid_argument", message, path=("commands", command), hint=hint
+        )
+        yield finding_of("profile", profile, Weight.WARNING, error)
 
 
 def _located(document: Document, error: ConfigError) -> ConfigError:
