@@ -31,6 +31,17 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Iterator[Cli]:
     structlog.reset_defaults()
 
 
+DEAF = """\
+profile: milesight/gs101
+version: 9.0.0
+kind: gas_detector
+label: {en: x, zh: x}
+payload: {format: json}
+time: {from: none}
+properties: {fault: {path: f}}
+"""
+
+
 class Rules:
     """``hub rules`` of an installation with a file of its own rules."""
 
@@ -40,6 +51,11 @@ class Rules:
         self._cli = cli
         self._config = directory / "hub.toml"
         self._config.write_text(f'rules_dir = "{self.file.parent}"\n', encoding="utf-8")
+
+    def use_profiles(self, directory: Path) -> None:
+        """Let the installation have profiles of its own in a directory."""
+        with self._config.open("a", encoding="utf-8") as file:
+            file.write(f'profiles_dir = "{directory}"\n')
 
     def __call__(self, text: str, *arguments: str) -> Said:
         """Write ``text`` as the installation's rules and run the command."""
@@ -122,6 +138,22 @@ def test_one_rule_or_file_can_be_checked(rules: Rules) -> None:
         assert summary == f"{count} rules, 1 findings"
     said = rules(text, "check", "tampred")
     assert (said.code, "did you mean tampered?" in said.err) == (2, True)
+
+
+def test_what_the_hub_would_refuse_is_told_whatever_was_named(rules: Rules) -> None:
+    scene = "scene: odd\nlabel: {en: Odd, zh: 怪}\nrules: [nowhere]\n"
+    for chosen in ("tampered", str(rules.file)):
+        said = rules(f"{GOOD}---\n{scene}", "check", chosen)
+        assert (said.code, ": error: odd: " in said.out) == (2, True)
+
+
+def test_a_rule_that_ships_and_that_a_profile_of_ones_own_made_deaf_is_told(rules: Rules, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    rules.use_profiles(own)
+    assert "never_said" not in rules(GOOD, "check").out
+    own.joinpath("gs101.yaml").write_text(DEAF, encoding="utf-8")
+    assert ": gas-leak: when: no profile of gas_detector says alarm" in rules(GOOD, "check").out
 
 
 def test_errors_of_all_rules_are_told_with_their_lines(rules: Rules) -> None:

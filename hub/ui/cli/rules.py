@@ -104,14 +104,19 @@ def check(
     with_all: Annotated[bool, typer.Option("--all", help="Also the notes on rules that ship.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what is wrong or doubtful in the rules, with file and line; exit 2 for what the hub would refuse."""
+    """Tell what is wrong or doubtful in the rules, with file and line; exit 2 for what the hub would refuse.
+
+    That is told whatever was named: with it the hub does not start.
+    """
     settings = desk_of(context).settings
     count, found = rule_findings(settings)
     if names:
         documents = _documents(settings)
         chosen = _chosen({document.name: document for document in documents}, [*_named(documents, names)])
-        count, found = len(chosen), [each for each in found if each.name in {document.name for document in chosen}]
-    hidden = [] if with_all or names or as_json else [each for each in found if _is_of_ours(each, settings)]
+        meant = {document.name for document in chosen}
+        count, found = len(chosen), [each for each in found if each.weight is Weight.ERROR or each.name in meant]
+    ours = frozenset[Finding]() if with_all or names or as_json else _notes_of_ours(settings)
+    hidden = [each for each in found if each in ours]
     beside = f"; {len(hidden)} notes on rules that ship: --all" if hidden else ""
     tell([each for each in found if each not in hidden], f"{count} rules", as_json=as_json, beside=beside)
 
@@ -223,10 +228,10 @@ def _findings(tree: Tree, catalogue: Catalogue, profiles: Mapping[str, Profile])
         yield from (finding_of("scene", name, Weight.ERROR, why) for name, why in wrong.items())
 
 
-def _is_of_ours(finding: Finding, settings: Settings) -> bool:
-    """Return whether it is a note on a rule that ships: nothing that whoever wrote their own has to look at."""
-    own = settings.rules_dir
-    return finding.weight is Weight.NOTE and (own is None or not Path(finding.file).is_relative_to(own))
+def _notes_of_ours(settings: Settings) -> frozenset[Finding]:
+    """Return the notes on what ships alone: nothing that who wrote rules or profiles of their own has to look at."""
+    _, found = rule_findings(settings.model_copy(update={"rules_dir": None, "profiles_dir": None}))
+    return frozenset(each for each in found if each.weight is Weight.NOTE)
 
 
 def _named(documents: Collection[Document], names: Collection[str]) -> Iterator[str]:
