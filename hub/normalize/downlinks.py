@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from hub.catalogue import Kind, Type, Typed, Words
+from hub.durations import read_duration
 from hub.errors import ConfigError, PoisonError
 from hub.model.values import Scalar
 from hub.normalize.codecs.frames import CHECKSUMS, checksum
@@ -22,10 +23,10 @@ ID, PART, EXPIRES_AT, SENT_AT = "id", "part", "expires_at", "sent_at"
 OWN = (ID, PART, EXPIRES_AT, SENT_AT)
 """What every command has besides its arguments: times in wall-clock ms, of the part its number."""
 
-_HOLE = re.compile(
-    r"\{(?P<name>[a-z][a-z0-9_]*)(?:\.(?P<unit>ms|s|min|h|iso))?"
-    r"(?::(?P<layout>u8|i8|[ui]16le|[ui]16be|u32le|u32be|text)| from (?P<start>[0-9]+))?\}"
-)
+_PLAIN = r"\{(?P<name>[a-z][a-z0-9_]*)(?:\.(?P<unit>ms|s|min|h|iso))?"
+_LAYOUT = r":(?P<layout>u8|i8|[ui]16le|[ui]16be|u32le|u32be|text)"
+_HOLE = re.compile(rf"{_PLAIN}(?:{_LAYOUT})?\}}")
+_HEX_HOLE = re.compile(rf"{_PLAIN}(?:{_LAYOUT}| from (?P<start>[0-9]+))?\}}")
 _UNITS = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),
@@ -225,7 +226,7 @@ class _Holes:
         """Return what fills hexadecimal bytes."""
         parts: list[Part] = []
         position = 0
-        for match in _HOLE.finditer(template):
+        for match in _HEX_HOLE.finditer(template):
             is_sum = match["name"] in CHECKSUMS and not (match["unit"] or match["layout"])
             parts.append(self._constant(template[position : match.start()]))
             parts.append(_sum_of(match["name"], int(match["start"] or 0)) if is_sum else self._number(match))
@@ -260,7 +261,7 @@ class _Holes:
 
         def fill(held: Held, _before: bytes) -> bytes:
             number = value(held)
-            if not isinstance(number, int | float) or number != int(number):
+            if not isinstance(number, int | float) or number % 1:
                 raise PoisonError("bad_args", f"{name} is {number!r}, and the device wants a whole number")
             whole = min(int(number), largest) if is_span else int(number)
             if not lowest <= whole <= largest:
@@ -274,14 +275,17 @@ class _Holes:
         typed = self._args.get(name)
         if unit in {"iso", "s"} and typed is None and name in _MOMENTS:
             return (lambda held: _iso(held[name])) if unit == "iso" else (lambda held: _seconds(held[name]))
-        if match["start"] or (unit is not None) != (typed is not None and typed.type is Type.DURATION):
+        if (unit is not None) != (typed is not None and typed.type is Type.DURATION):
             raise ConfigError("bad_template", f"{match[0]}: a duration names its unit (.s), and nothing else does")
         if typed is None and name not in self._params and name not in OWN:
             known = ", ".join([*self._args, *self._params, *OWN])
             raise ConfigError("bad_template", f"there is no {name!r} to fill in", hint=f"known: {known}")
         if unit is not None:
             step = _UNITS.get(unit, _UNITS["s"])
-            return lambda held: _in_steps(held[name], step)
+            if name not in self._params:
+                return lambda held: _in_steps(held[name], step)
+            span = self._params[name]
+            return lambda held: _in_steps(held[name] if name in held else _span(name, span), step)
         if name not in self._params:
             return lambda held: held[name]
         fixed = self._params[name]
@@ -297,6 +301,13 @@ def _in_steps(value: object, step: timedelta) -> int:
     if not isinstance(value, timedelta):
         return 0
     return value // step or int(value > timedelta())
+
+
+def _span(name: str, said: Scalar) -> timedelta:
+    try:
+        return read_duration(said)
+    except ValueError as error:
+        raise PoisonError("bad_args", f"the parameter {name}: {error}") from error
 
 
 def _seconds(milliseconds: object) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -123,6 +124,24 @@ def test_an_argument_that_nobody_said_is_the_parameter_of_its_name() -> None:
     words = {"hex": "11 {floor:i8}"}
     assert encoded("elevator", "recall", words, floor=-1) == bytes.fromhex("11FF")
     assert encoded("elevator", "recall", words, args={"floor": 2}, floor=-1) == bytes.fromhex("1102")
+
+
+def test_a_span_that_nobody_said_is_the_parameter_of_its_name_too() -> None:
+    for words, expected in (({"hex": "{ttl.s:u8}"}, b"\x05"), ({"json": {"s": "{ttl.s}"}}, b'{"s":5}')):
+        assert encoded("access_controller", "unlock", words, ttl="5s") == expected
+        assert encoded("access_controller", "unlock", words, ttl="9s", args={"ttl": timedelta(seconds=5)}) == expected
+        with pytest.raises(PoisonError, match=r"bad_args.*ttl"):
+            encoded("access_controller", "unlock", words, ttl="soon")
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan, 1.5])
+def test_what_is_no_whole_number_fails_as_a_message_does(number: float) -> None:
+    with pytest.raises(PoisonError, match="bad_args"):
+        encoded("access_controller", "unlock", {"hex": "{called:u8}"}, called=number)
+
+
+def test_a_checksum_from_a_byte_on_is_a_word_of_frames_alone() -> None:
+    assert encoded("access_controller", "unlock", {"text": "hello {abc from 3}"}) == b"hello {abc from 3}"
 
 
 @pytest.mark.parametrize(("layout", "floor"), [("u8", -1), ("u16be", -1), ("u8", 256), ("i8", 128), ("i16le", -32_769)])
