@@ -217,6 +217,20 @@ def test_a_file_that_no_parser_reads_is_told_under_the_name_of_its_model(profile
         assert "bad_yaml" in said.out + said.err
 
 
+def test_a_network_that_no_parser_reads_is_told_under_its_name(profiles: Profiles) -> None:
+    file = profiles.write("network: acme\n\tstreams: []\n", "networks/acme")
+    for command in ("check", "test"):
+        said = profiles(command, "acme")
+        assert (said.code, f"{file}:2: " in said.out + said.err) == (2, True)
+
+
+def test_the_examples_of_a_file_that_no_parser_reads_do_not_hold_for_want_of_any(profiles: Profiles) -> None:
+    file = profiles.write("profile: [", "acme/one")
+    for chosen in ((str(file),), (str(file.parent),), ()):
+        said = profiles("test", *chosen)
+        assert (said.code, f"{file}:1: error: acme/one" in said.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "line"),
     [
@@ -287,3 +301,10 @@ def test_the_examples_of_a_network_are_run_like_those_of_profiles(profiles: Prof
     assert (profiles("test", "acme").code, "[bad_document]" in profiles("test", "acme").err) == (2, True)
     profiles.write(NETWORK.replace("acme/{device}/up", "acme/{device}/#/up"), "networks/acme")
     assert f"{file}:5: error: acme: streams.0.filter: " in profiles("check", "acme").out
+
+
+def test_networks_are_shown_in_the_order_of_their_files(profiles: Profiles) -> None:
+    names = [f"net{number}" for number in range(8)]
+    for name in names:
+        profiles.write(NETWORK.replace("network: acme", f"network: {name}"), f"networks/{name}")
+    assert [row["profile"] for row in profiles("test", str(profiles.own), "--json").document()] == names

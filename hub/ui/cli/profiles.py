@@ -22,9 +22,10 @@ from hub.normalize.networks.examples import check_example as check_network_examp
 from hub.normalize.networks.network import Network
 from hub.normalize.profile import Profile
 from hub.normalize.sources import each_of
+from hub.rules.problem import Weight
 from hub.ui.cli import profiles_payloads, rules_replay
 from hub.ui.desk.desk import EXIT_FAILED, AsJson, desk_of
-from hub.ui.findings import Finding, tell
+from hub.ui.findings import EXIT_CONFIG, Finding, tell
 from hub.ui.printing import say_json, say_listing, say_table
 from hub.ui.profiles.shelf import Shelf, shelf_of, unsaid_of
 from hub.ui.schemas import Noun, schema_of
@@ -115,7 +116,10 @@ def check(context: typer.Context, chosen: Chosen = "", *, as_json: AsJson = Fals
 
 @app.command("test")
 def run_examples(context: typer.Context, chosen: Chosen = "", *, as_json: AsJson = False) -> None:
-    """Run the examples of profiles and networks, and tell what none touches; exit 1 when one does not hold."""
+    """Run the examples of profiles and networks, and tell what none touches; exit 1 when one does not hold.
+
+    Exit 2 for a file that the hub would refuse: what its examples are nobody knows.
+    """
     shelf = _shelf(context, chosen)
     profiles, networks = _chosen(shelf, chosen)
     results = [_tested(profile, shelf.kind(profile)) for profile in profiles]
@@ -139,8 +143,11 @@ def run_examples(context: typer.Context, chosen: Chosen = "", *, as_json: AsJson
             ),
             empty="no profiles",
         )
-    if any(result.failed for result in results):
-        raise typer.Exit(EXIT_FAILED)
+    wrong = [each for each in shelf.findings if each.weight is Weight.ERROR and _is_chosen(each, chosen)]
+    for finding in wrong:
+        typer.echo(str(finding), err=True)
+    if wrong or any(result.failed for result in results):
+        raise typer.Exit(EXIT_CONFIG if wrong else EXIT_FAILED)
 
 
 @app.command()
@@ -167,13 +174,13 @@ def _chosen(shelf: Shelf, chosen: str) -> tuple[list[Profile], list[Network]]:
     if not chosen:
         return [*shelf.profiles.values()], [*shelf.networks.values()]
     path = Path(chosen)
-    named = {
+    named = [
         (noun, name)
         for (noun, name), document in shelf.documents.items()
         if (Path(document.file).is_relative_to(path) if path.exists() else name == chosen)
-    }
+    ]
     networks = [shelf.network(name) for noun, name in named if noun == "network"]
-    models = [name for noun, name in shelf.documents if noun == "profile" and (noun, name) in named]
+    models = [name for noun, name in named if noun == "profile"]
     if not (models or networks or path.exists()):
         models = [chosen]
     return [shelf.profile(name) for name in models], networks

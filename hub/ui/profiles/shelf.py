@@ -88,7 +88,8 @@ class Shelf:
             try:
                 documents = load_documents(path)
             except ConfigError as error:  # nobody can read what it is called: by its place it is vendor/model
-                self._tell(f"{path.parent.name}/{path.stem}", error)
+                is_plain = path.parent.name.removesuffix("s") in NOUNS  # networks/raw.yaml
+                self._tell(path.stem if is_plain else f"{path.parent.name}/{path.stem}", error)
                 continue
             for document in documents:
                 self._place(found, document)
