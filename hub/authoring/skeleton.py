@@ -19,6 +19,7 @@ from hub.model.values import Scalar
 from hub.normalize.codecs.frames import compile_frame
 from hub.normalize.compile import compile_profile
 from hub.normalize.payload import Format, Payload
+from hub.normalize.places import path_text
 from hub.normalize.profile import Profile
 
 TODO = "TODO"
@@ -139,7 +140,8 @@ def _draft_of_leaves(kind: Kind, words: Mapping[str, object], documents: Sequenc
     seen: dict[str, list[object]] = {}
     separator = "/" if words["format"] == Format.XML.value else "."
     for leaf in (leaf for leaves in documents for leaf in leaves):
-        seen.setdefault(separator.join(leaf.steps), []).append(leaf.raw)
+        path = path_text(leaf.steps) if words["format"] == Format.JSON.value else separator.join(leaf.steps)
+        seen.setdefault(path, []).append(leaf.raw)
     ranked = sorted(
         (
             (_likeness(path.rpartition(separator)[2], name), path, name)

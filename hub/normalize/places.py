@@ -93,10 +93,13 @@ WHOLE = "$"
 
 
 def path_steps(path: str) -> tuple[str, ...]:
-    """Return the steps of a path of JSON; a dot that belongs to a name is written twice: ``data.PM2..5``."""
+    """Return the steps of a path of JSON; a dot that belongs to a name is written twice: ``data.PM2..5``.
+
+    Of three dots the first two are the name's: one that begins with a dot below another cannot be said.
+    """
     return tuple(step.replace("\0", ".") for step in path.replace("..", "\0").split("."))
 
 
 def path_text(steps: Iterable[str]) -> str:
-    """Return what ``path_steps`` reads back."""
+    """Return what ``path_steps`` reads back, but for a name below another that begins with a dot."""
     return ".".join(step.replace(".", "..") for step in steps)

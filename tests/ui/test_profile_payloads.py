@@ -95,6 +95,24 @@ def test_an_answer_to_a_command_is_no_dead_letter(profiles: Profiles) -> None:
     assert (said.code, "dead letter: [unmatched]" in said.out) == (1, True)
 
 
+def test_what_measures_is_no_answer_and_what_only_might_be_one_says_what_else_it_is(profiles: Profiles) -> None:
+    measured = '{"id":"c-1","result":[{"port":"1","port_switch":1,"charging_time":3}]}'
+    said = profiles("decode", "tuya/charging_pole", measured)
+    assert (said.code, "time_charged" in said.out, "answer to command" in said.out) == (0, True, False)
+    said = profiles("decode", "ebike_board/door_hold", '{"id":"c","type":"other","sender":"board"}')
+    assert "as a measurement it would be a dead letter: [unmatched]" in said.out
+
+
+def test_a_name_with_a_dot_is_one_step_of_the_path_that_new_writes(profiles: Profiles, tmp_path: Path) -> None:
+    captured = tmp_path / "air.json"
+    captured.write_text('{"data":{"sensor.temperature":21.5}}', encoding="utf-8")
+    file = tmp_path / "air.yaml"
+    words = ("--kind", "environment_sensor", "--from", str(captured), "--to", str(file))
+    assert profiles("new", "acme/air", *words).code == 0
+    assert "path: data.sensor..temperature" in file.read_text(encoding="utf-8").replace('"', "")
+    assert profiles("test", str(file)).code == 0
+
+
 def test_a_block_is_shown_with_its_own_offsets(profiles: Profiles) -> None:
     payload = {"TY": "M", "sensorType": "SINGLEBOX", "D": "Tu3WZAEAAAAAAAEBDAAAAAEBAB8ghbo="}
     found = profiles("decode", "elevator_box/d_block", json.dumps(payload), "--json").document()

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from hub.authoring.guess import Guess, guesses, sentence
 from hub.authoring.skeleton import Captured, skeleton
-from hub.authoring.trace import Sent, trace
+from hub.authoring.trace import Sent, Trace, trace
 from hub.errors import ConfigError, PoisonError
 from hub.model.effects import DeadLetter
 from hub.normalize.compile import compile_reply
@@ -72,7 +72,7 @@ def decode(
         writing = Writing.HEX
     sent = Sent(payload=read_payload(payload, writing), port=port, params=pairs_of(param or ()), zone=zone)
     seen = trace(profile, shelf.kind(profile), sent)
-    answer = _answer(profile, sent.payload)
+    answer = _answer(profile, sent.payload, seen)
     is_lost = seen.error is not None and (answer is None or seen.error.code != "unmatched")
     if as_json:
         say_json({"profile": name, **document(seen), "answer": None if answer is None else msgspec.to_builtins(answer)})
@@ -85,9 +85,8 @@ def decode(
             console.print(
                 f"{'partial' if seen.is_partial else 'not shown'}: {seen.tail or 'a value could not be read'}"
             )
-        if answer is not None:
-            done = "done" if answer.ok else f"not done{f', code {answer.code}' if answer.code else ''}"
-            console.print(f"answer to command {answer.id}: {done}")
+        if answer is not None and not is_lost:
+            _tell_answer(console, answer, seen)
         if is_lost:
             place = where(seen)
             console.print(f"dead letter: {seen.error}{f' -- {place}' if place else ''}", style="red")
@@ -95,9 +94,17 @@ def decode(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _answer(profile: Profile, payload: bytes) -> Response | None:
-    """Return what a payload says of a command, if its profile reads answers and it is one."""
-    read = compile_reply(profile)
+def _tell_answer(console: Console, answer: Response, seen: Trace) -> None:
+    if seen.error is not None:
+        console.print(f"as a measurement it would be a dead letter: {seen.error}")
+    done = "done" if answer.ok else f"not done{f', code {answer.code}' if answer.code else ''}"
+    console.print(f"answer to command {answer.id}: {done}")
+
+
+def _answer(profile: Profile, payload: bytes, seen: Trace) -> Response | None:
+    """Return what a payload says of a command, if its profile reads answers, it is one, and it measures nothing."""
+    has_measured = seen.error is None and any(reading.values or reading.signals for reading in seen.readings)
+    read = None if has_measured else compile_reply(profile)
     try:
         return None if read is None else read(payload)
     except PoisonError:
