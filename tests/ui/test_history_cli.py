@@ -42,7 +42,7 @@ def at(cli: Cli, latching: Installation) -> Iterator[Burning]:
 LISTED = {
     ("--type", "fire"): {"fire.smoke_alarm", "fire.smoke_latched"},
     ("--type", "*.smoke_latched"): {"fire.smoke_latched"},
-    ("--severity", "critical"): {"command.failed", "fire.smoke_alarm"},
+    ("--severity", "critical", "--type", "fire"): {"fire.smoke_alarm"},
     ("--domain", "fire", "--severity", "high"): {"fire.smoke_latched"},
     ("--device", f"{SITE}/{SENSOR}", "--type", "fire.smoke_alarm"): {"fire.smoke_alarm"},
     ("--device", "nobody"): set(),
