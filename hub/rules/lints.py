@@ -286,12 +286,13 @@ def _unwritten(rule: Rule, scope: Scope, world: World) -> Iterator[Problem]:
 
 
 def unsaid(rule: Rule, concerned: Sequence[Kind], catalogue: Catalogue, world: World) -> Iterator[Unsaid]:
-    """Yield the commands that would not leave for a profile: what nobody says is not filled in."""
+    """Yield the commands that would not leave for a profile: nobody says for them what a hub fills in of holds alone."""
     for word, actions in (("do", rule.do), ("while_pending", rule.while_pending)):
         for index, action in enumerate(actions):
             for kind in concerned if action.to is None else [catalogue.kinds[action.to.kind]]:
                 command = kind.commands.get(action.command)
-                known = set() if command is None else command.args.keys() - action.args.keys()
+                said = {*action.args, *(("ttl",) if command is not None and command.is_hold else ())}
+                known = set() if command is None else command.args.keys() - said
                 for profile, wanted in world.wanted.get((kind.kind, action.command), {}).items():
                     for argument in sorted(known & wanted):
                         yield Unsaid((word, index), profile, action.command, argument)

@@ -34,6 +34,11 @@ METER = Kind.model_validate(
                 "args": {"zone": {"type": "int", "unit": "1", "label": {"en": "Z"}}},
             },
             "lock": {"label": {"en": "Lock"}},
+            "hush": {
+                "label": {"en": "H"},
+                "args": {"ttl": {"type": "duration", "label": {"en": "T"}}},
+                "release": "lock",
+            },
         },
     }
 )
@@ -188,3 +193,5 @@ def test_a_command_that_a_profile_cannot_write_for_want_of_an_argument_is_told()
     world = World(wanted={("meter", "silence"): {"acme/m1": frozenset({"zone", "id"}), "acme/m2": frozenset({"id"})}})
     assert found(world, do=[{"command": "lock"}, {"command": "silence"}]) == [("unsaid_argument", ("do", 1))]
     assert found(world, do=[{"command": "silence", "args": {"zone": 1}}]) == []
+    hold = World(wanted={("meter", "hush"): {"acme/m1": frozenset({"ttl"})}})
+    assert found(hold, do=[{"command": "hush"}]) == []  # a hold has a time, also where nobody says one
