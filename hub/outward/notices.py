@@ -158,7 +158,8 @@ class Notices:
         self._told = {each: last for each, last in self._told.items() if now - last[1] <= self._longest}
         lane, kind = what
         last, at = self._told.get((channel.channel, lane), ("", 0))
-        if last != kind or event.transition in _ALWAYS_NEWS or event.severity is Severity.CRITICAL:
+        is_urgent = event.severity is Severity.CRITICAL and not event.name.startswith("command.")  # a hold fails often
+        if last != kind or event.transition in _ALWAYS_NEWS or is_urgent:
             return None
         is_recent = 0 <= now - at <= nanoseconds(channel.dedupe)  # what will be told tomorrow was told by a wrong clock
         return at if is_recent else None

@@ -183,6 +183,13 @@ def test_the_same_news_is_not_told_again_so_soon_and_the_ledger_says_when_it_was
     assert {each.state for each in room.parcels()} == {State.WAITING}
 
 
+def test_a_hold_that_fails_at_each_renewal_is_told_once(tmp_path: Path) -> None:
+    room = Room(tmp_path, HOUSE.replace("[raised,", "[occurred, raised,"))
+    facts = {"name": "command.failed", "transition": Transition.OCCURRED, "severity": Severity.CRITICAL}
+    told = [next(each for each in room.parcels(**facts) if each.channel == "desk") for _ in range(2)]
+    assert [each.state is State.WAITING for each in told] == [True, False]
+
+
 def test_news_that_something_else_came_between_is_told_again_however_soon(tmp_path: Path) -> None:
     room = Room(tmp_path, HOUSE)
     moves = (Transition.RAISED, Transition.RAISED, Transition.CLEARED, Transition.RAISED, Transition.RAISED)
