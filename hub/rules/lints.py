@@ -286,7 +286,7 @@ def _unwritten(rule: Rule, scope: Scope, world: World) -> Iterator[Problem]:
 
 
 def unsaid(rule: Rule, concerned: Sequence[Kind], catalogue: Catalogue, world: World) -> Iterator[Unsaid]:
-    """Yield the commands that would not leave for a profile: nobody says for them what a hub fills in of holds alone."""
+    """Yield the commands that would not leave for a profile; a hold has its time, whatever else nobody says."""
     for word, actions in (("do", rule.do), ("while_pending", rule.while_pending)):
         for index, action in enumerate(actions):
             for kind in concerned if action.to is None else [catalogue.kinds[action.to.kind]]:
