@@ -248,9 +248,10 @@ async def test_what_a_lost_connection_left_unanswered_until_it_expired_has_not_f
     async with proxy_to(mosquitto.port) as proxy, _Desk(proxy.port).running() as desk:
         await wait_until(lambda: desk.downlink.counts.connects)
         proxy.blackhole(up=False, down=True)  # it arrives, and nobody hears so
-        desk.downlink.offer(_transmission("c1", seconds=1.0))
+        desk.downlink.offer(_transmission("c1", seconds=60))
         await wait_until(lambda: desk.said("c1") == ["sent"])
         proxy.reset()
+        desk.clock.passed_ns = 60 * SECOND_NS
         await wait_until(lambda: not desk.downlink.waiting)
         assert (desk.said("c1"), desk.downlink.counts.failed) == (["sent"], 0)
 
