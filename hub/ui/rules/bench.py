@@ -14,6 +14,7 @@ from hub.bridge import topics
 from hub.bridge.frames import decode_packets
 from hub.catalogue import Catalogue
 from hub.durations import nanoseconds
+from hub.engine.answers import ANSWER_NS
 from hub.engine.apply import Engine
 from hub.engine.rows import DeviceRow, PlaceRow
 from hub.model.effects import AlarmState, Effects, Event, Transition, Transmission
@@ -110,7 +111,12 @@ class Scene:
         words: dict[str, Scalar] = {"rule": self._rule.rule, "role": step.role}
         return [
             Control(
-                f"{number}-{n}", str(UUID(int=number << 16 | n)), "tester", step.ask, now + START, {**words, "key": key}
+                f"{number}-{n}",
+                str(UUID(int=number << 16 | n)),
+                "tester",
+                step.ask,
+                now + ANSWER_NS,
+                {**words, "key": key},
             )
             for n, key in enumerate(mine or [subject])
             if step.ask is not None
