@@ -58,8 +58,8 @@ class Outbox(Generic[W]):
 
     ``cursor`` is the last confirmed record. What memory may not hold goes to the state file (``spill``), and is read
     back from there first. A disk that takes nothing now stops nothing here: work stays in memory, and a confirmation
-    that could not be written goes along with the next one or with the checkpoint that leaves its work out (after a kill
-    before that its work is done again, and counted once). ``tally`` are the counts up to ``cursor``.
+    that could not be written goes along with the next one, ahead of a spill, or with the checkpoint that leaves its
+    work out (after a kill before that it is done again, and counted once). ``tally`` are the counts up to ``cursor``.
     Counts: ``spills``, ``writes_postponed``; ``waiting_bytes`` and ``waiting_items`` are what memory holds,
     ``owed`` is what memory and disk do.
     """
@@ -229,6 +229,8 @@ class Outbox(Generic[W]):
             return
         last = self._memory[-1].position
         try:
+            if self._is_refused:  # before what lies behind it: after a start nobody looks for it there again
+                await self._file.confirm(Confirmed(self.sink, self.cursor, self.tally))
             await self._file.spill(self.unsaved(last))
         except UnavailableError:
             self.writes_postponed += 1

@@ -308,6 +308,21 @@ async def test_a_confirmation_that_the_disk_refused_goes_along_with_the_checkpoi
         assert (box.is_empty, box.cursor, box.tally) == (True, 1, {"written": 1})
 
 
+async def test_a_confirmation_that_the_disk_refused_goes_ahead_of_a_spill(tmp_path: Path) -> None:
+    async with outbox(tmp_path) as (box, file):
+        owe(box, 1)
+        set_read_only(file, is_on=True)
+        await box.confirm(1, {"written": 1})
+        owe(box, 2)
+        set_read_only(file, is_on=False)
+        await box.spill(limit=0)
+    async with outbox(tmp_path) as (box, _):
+        owe(box, 1, 2)
+        assert (box.cursor, [position for position, _ in await box.take(items=9, linger=NOW)]) == (1, [2])
+        await box.confirm(2, {"written": 1})
+        assert box.tally == {"written": 2}
+
+
 async def test_a_checkpoint_beside_a_confirmation_pairs_no_new_counts_with_the_old_cursor(tmp_path: Path) -> None:
     async with outbox(tmp_path) as (box, file):
         owe(box, 1, 2)

@@ -287,7 +287,7 @@ def test_metrics_agree_with_the_ledger(at: Burning) -> None:
         for family in text_string_to_metric_families(body.decode()):
             for sample in family.samples:
                 totals[sample.name] = totals.get(sample.name, 0) + sample.value
-        return totals if totals["hub_messages_heard_total"] and not totals["hub_points_waiting"] else None
+        return totals if totals.get("hub_messages_heard_total") and not totals["hub_points_waiting"] else None
 
     totals = in_thread(settled)
     assert isinstance(totals, dict)
