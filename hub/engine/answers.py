@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 ANSWER_NS = 300_000_000_000
 """So long an answer is known at least; no request may expire later."""
 MAX_ANSWERS = 10_000
+AHEAD_NS = 86_400_000_000_000
+"""What a clock that was ahead by more has noted refuses nothing: else nobody could ask before that day comes."""
 
 
 class Answers(msgspec.Struct):
@@ -27,6 +29,7 @@ class Answers(msgspec.Struct):
     by_id: dict[str, tuple[int, Reply]] = {}
     expiries: dict[str, int] = {}
     forgotten: int = 0
+    newest: str = "0-0"  # of the control stream: the highest taken
 
     def forget(self, moment: Moment) -> None:
         """Forget some that are old, and that their own expiry refuses from now on."""

@@ -18,7 +18,7 @@ def settled(command: str, kind: CommandKind, args: Mapping[str, Scalar]) -> dict
     A hold lasts as long as the hub counts with, also where nobody said so.
     """
     known = kind.args
-    if kind.is_hold:
+    if kind.is_hold and known["ttl"].type is Type.DURATION:
         args = {"ttl": DEFAULT_TTL, **args}
     found: dict[str, Scalar] = {}
     for name, value in sorted(args.items()):

@@ -12,7 +12,7 @@ from hub.commands.life import DEFAULT_EXPIRY_NS, Command, Lease
 from hub.commands.shown import ASKS
 from hub.engine.acting import Hands
 from hub.engine.alarms import Alarms
-from hub.engine.answers import ANSWER_NS
+from hub.engine.answers import AHEAD_NS, ANSWER_NS
 from hub.engine.areas import DRILL, Areas
 from hub.engine.clearing import Person, Refusal, in_both
 from hub.engine.desires import Desires
@@ -88,14 +88,15 @@ class Orders:
             self._report({word: value for word, value in control.args.items() if word != "name"}, control, moment)
             return
         clock, answers = self._state.clock, self._state.answers
-        is_news = _place(control.entry) > _place(clock.last_entry)  # else Redis went back, and its ids with it
+        clock.last_entry = control.entry
+        is_news = _place(control.entry) > _place(answers.newest)  # else Redis went back, and its ids with it
         if is_news:
-            clock.last_entry = control.entry
+            answers.newest = control.entry
         answers.forget(moment)
         known = answers.by_id.get(control.id)
         if known is not None:
             reply = known[1]
-        elif not is_news and control.expires_at <= answers.forgotten:
+        elif not is_news and control.expires_at <= answers.forgotten <= moment.at + AHEAD_NS:
             reply = Reply(control.id, ok=False, code="expired", detail="Redis went back: it may be answered already")
         else:
             reply = self._answer(control, moment)

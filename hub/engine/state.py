@@ -66,7 +66,7 @@ class Clock(msgspec.Struct):
     readings: int = 0
     blind_since: int | None = 0
     blind_total: int = 0
-    last_entry: str = "0-0"  # of the control stream: the highest taken
+    last_entry: str = "0-0"  # of the control stream
     last_connection: int = 0
     sessions: dict[str, SessionState] = {}
     has_turned: bool = False

@@ -116,7 +116,7 @@ class History:
         older = await self._older(wanted, since=since, limit=limit)
         if not older:
             return streamed
-        known = {event.id for event in streamed}
+        known = {event.id for _, event in entries}
         found = sorted([*(e for e in older if e.id not in known), *streamed], key=lambda event: event.time)
         return found[-limit:] if since is None else found[:limit]
 

@@ -108,3 +108,19 @@ def test_what_was_refused_for_its_expiry_is_not_known_for_ever(desk: Desk) -> No
     pass_minutes(desk, 6)
     do(desk, unlock(desk, 100))
     assert list(desk.engine.state.answers.by_id) == ["id-100"]
+
+
+def test_a_clock_that_was_once_years_ahead_refuses_nothing_that_is_asked_anew(desk: Desk) -> None:
+    years = 10 * 365 * 24 * 60 * MINUTE
+    desk.wall += years
+    for number in (1_000, 2_000):
+        do(desk, unlock(desk, number))
+        pass_minutes(desk, 12)
+    desk.wall -= years  # set right; its Redis was emptied, and counts from below
+    assert said(desk.say(unlock(desk, 10))) == (["accepted"], 1)
+
+
+def test_the_reader_goes_on_where_it_read_last_though_its_redis_is_behind(desk: Desk) -> None:
+    do(desk, unlock(desk, 100))
+    do(desk, unlock(desk, 200, entry=50))
+    assert desk.restart().engine.state.clock.last_entry == "50-0"

@@ -192,3 +192,16 @@ def test_a_hold_whose_rule_says_no_ttl_leaves_with_the_one_that_the_hub_counts_w
     desk = Desk({**documents(*devices, rules=[tmp_path]), "profile/acme/lock": orjson.dumps(FRAMED)})
     desk.hear(native("smoke-1", {"values": {"status": "alarm", "alarm": True}}))
     assert [one.payload for effects in desk.effects for one in effects.transmissions] == [bytes([1, 30])]
+
+
+@pytest.mark.parametrize("sort", ["duration", "int"])
+def test_a_hold_leaves_whatever_its_kind_says_that_a_ttl_is(tmp_path: Path, sort: str) -> None:
+    (tmp_path / "rule.yaml").write_text(UNTIMED, encoding="utf-8")
+    devices = device("smoke-1", "smoke_sensor"), device("lock-1", "access_controller")
+    wanted = documents(*devices, rules=[tmp_path])
+    kind = orjson.loads(wanted["kind/access_controller"])
+    kind["commands"]["unlock"]["args"]["ttl"]["type"] = sort
+    desk = Desk({**wanted, "kind/access_controller": orjson.dumps(kind)})
+    desk.hear(native("smoke-1", {"values": {"status": "alarm", "alarm": True}}))
+    assert len([one for effects in desk.effects for one in effects.transmissions]) == 1
+    assert "fire.smoke_unlocks" in [event.name for event in desk.events]

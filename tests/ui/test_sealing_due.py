@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-import threading
 from pathlib import Path
+from typing import cast
 
 import pytest
+from msgspec.structs import replace
 from typing_extensions import override
 
 from hub.errors import UnavailableError
 from hub.model.effects import Event, Transition
 from hub.model.values import Severity
+from hub.sinks.redis_link import Link
+from hub.ui import history as histories
 from hub.ui.atlas import Atlas
 from hub.ui.cli import alarms_seal
 from hub.ui.cli.alarms_seal import Due, Pass, _grave, _over
@@ -81,6 +85,36 @@ async def test_what_changes_between_critical_and_high_is_sealed_at_its_end() -> 
         moved("clear", Transition.CLEARED, 21 * DAY),
     )
     assert await due_of(history, since=20 * DAY) == ["raise.jsonl"]
+
+
+async def test_how_a_command_ended_is_no_alarm_to_seal() -> None:
+    failed = replace(moved("failed", Transition.OCCURRED, 20 * DAY, CRITICAL), name="command.failed")
+    fault = moved("fault", Transition.OCCURRED, 20 * DAY + 1)
+    assert await due_of(Told(failed, fault), since=20 * DAY) == ["fault.jsonl"]
+
+
+class OfStore(History):
+    """A history whose store knows one event."""
+
+    def __init__(self, event: Event) -> None:
+        super().__init__(cast("Desk", None), cast("Link", None), Atlas())
+        self._event = event
+
+    @override
+    async def _older(self, wanted: Wanted, *, since: int | None, limit: int) -> list[Event]:
+        return [self._event]
+
+
+async def test_what_redis_was_given_late_is_held_back_though_the_store_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = moved("clear", Transition.CLEARED, 50)
+
+    async def entries(*_: object, **__: object) -> list[tuple[int, Event]]:
+        return [(10_000, event)]
+
+    monkeypatch.setattr(histories, "read_entries", entries)
+    asked = OfStore(event)
+    assert await asked.find(Wanted(), since=0, limit=10, written_by=5_000_000_000) == []
+    assert await asked.find(Wanted(), since=0, limit=10, written_by=10_000_000_000) == [event]
 
 
 class Watch:
@@ -160,13 +194,13 @@ async def test_a_backlog_that_was_there_before_is_failing_only_from_its_first_pa
 async def test_no_thread_for_a_child_is_told_and_does_not_end_the_hub(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_self: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         message = "can't start new thread"
         raise RuntimeError(message)
 
     sealing = saying(tmp_path / "heard", ManualClock())
     with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", refuse)
+        patched.setattr(asyncio, "create_subprocess_exec", refuse)  # before Python 3.12 it starts a thread for a child
         await sealing.once()
     assert sealing.error == "can't start new thread"
     assert sealing.failing_since is not None

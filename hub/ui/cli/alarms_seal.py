@@ -27,6 +27,7 @@ from hub.registry.author import Author, os_user
 from hub.registry.registry import Registry
 from hub.registry.whole import write_whole
 from hub.sinks.stream_readers import read_alarms
+from hub.sinks.streams import DOMAINS
 from hub.ui.atlas import Atlas
 from hub.ui.cli.alarms_dossier import MOST, dossier_of
 from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, as_duration, desk_of
@@ -215,7 +216,8 @@ async def _grave(history: History, since: int, settled: int) -> list[Event]:
 
     What Redis was given only now, because it was away, nobody was told yet: it is not settled, however old it is.
     """
-    limit, wanted = PAGE, Wanted(severities=GRAVE, lowered_from=GRAVE)
+    others = tuple(each for each in DOMAINS if each != "command")  # how commands end is in the dossier of their alarm
+    limit, wanted = PAGE, Wanted(domains=others, severities=GRAVE, lowered_from=GRAVE)
     while True:
         told = await history.find(wanted, since=since, limit=limit, written_by=settled)
         if len(told) < limit or limit >= MOST:
