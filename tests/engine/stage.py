@@ -209,7 +209,8 @@ class Stage:
         return packet.write()
 
     def _ask(self, step: Step) -> None:
-        for request in self.script.scene.requests(step, self.engine.alarms(), len(self.records), START + self.now):
+        wall = START + self.now + self.wall_step
+        for request in self.script.scene.requests(step, self.engine.alarms(), len(self.records), wall):
             self.say(request)
 
     def teach(self, clock: int) -> None:
