@@ -186,7 +186,8 @@ async def test_a_directory_that_the_broker_keeps_is_heard_anew_on_every_connecti
         await wait_until(lambda: ear.session.counts.connects == 2 and ear.is_caught_up)
         await publish(mosquitto.port, [b"fence"])
         await wait_until(lambda: b"fence" in ear.payloads)
-    assert sorted(ear.payloads) == [b"[]", b"[]", b"fence", b"{}"]
+    anew = [message.payload for message in ear.messages if not message.duplicate]  # an ack may be lost with its wire
+    assert sorted(anew) == [b"[]", b"[]", b"fence", b"{}"]
 
 
 async def test_nothing_is_subscribed_to_before_the_journal_knows_that_the_broker_has_no_session(

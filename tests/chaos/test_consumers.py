@@ -107,7 +107,6 @@ class Reader:
         return len(entries)
 
 
-@pytest.mark.timeout(90)
 async def test_a_reader_that_knows_events_by_their_ids_has_each_once_also_of_a_redis_that_was_emptied(
     town: Town,
 ) -> None:
@@ -115,7 +114,7 @@ async def test_a_reader_that_knows_events_by_their_ids_has_each_once_also_of_a_r
 
     async def publish_and_read() -> None:
         await town.publish(150)
-        await wait_until(lambda: set(town.sent.cards) <= set(reader.cards.values()), seconds=20)
+        await wait_until(lambda: set(town.sent.cards) <= set(reader.cards.values()))
 
     town.hub.start()
     await town.hub.until_ready()
@@ -134,7 +133,7 @@ async def test_a_reader_that_knows_events_by_their_ids_has_each_once_also_of_a_r
         assert reader.groups_made == 2 * len(DOMAINS)
         reading.cancel()
     assert sorted(reader.cards.values()) == sorted(town.sent.cards)  # by their ids: none twice, none invented
-    await wait_until(lambda: _is_stored(town, reader), seconds=20)
+    await wait_until(lambda: _is_stored(town, reader))
     assert set((await town.stored_events()).values()) == {1}
 
 

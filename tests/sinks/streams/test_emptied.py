@@ -102,7 +102,7 @@ async def test_what_is_gone_is_told_by_an_event_a_reason_and_figures_with_the_gr
             last = await delivered(hub, link)
             await wait_until(lambda: hub.retention._groups)  # noqa: SLF001 -- nothing else shows that it has looked
             await link.ask("FLUSHALL")
-            await wait_until(lambda: "redis_forgot" in codes(hub) and hub.retention.gone, seconds=20)
+            await wait_until(lambda: "redis_forgot" in codes(hub) and hub.retention.gone)
             metrics = Metrics()
             observe(hub, metrics)
             values = metrics.values()

@@ -49,11 +49,11 @@ async def test_when_the_room_is_full_the_broker_queues_and_when_it_is_mended_eve
             for _ in range(MESSAGES):
                 await device.publish("hub/s1/nobody/telemetry", PAYLOAD, qos=1)
             # What was heard last becomes what is owed with the next checkpoint.
-            await wait_until(lambda: "journal_held_up" in codes() and on_disk() > ROOM // 2, seconds=20)
+            await wait_until(lambda: "journal_held_up" in codes() and on_disk() > ROOM // 2)
             assert on_disk() < ROOM * 11 // 10
             await link.ask("DEL", DEAD_LETTERS)
-            await wait_until(lambda: hub.engine.state.ledger.dead_lettered == MESSAGES, seconds=20)
-            await wait_until(lambda: hub.streams_box.is_empty, seconds=20)
-            await wait_until(lambda: not codes(), seconds=20)
+            await wait_until(lambda: hub.engine.state.ledger.dead_lettered == MESSAGES)
+            await wait_until(lambda: hub.streams_box.is_empty)
+            await wait_until(lambda: not codes())
             assert await link.ask("XLEN", DEAD_LETTERS) == MESSAGES
             assert on_disk() == 0

@@ -19,6 +19,7 @@ from hub.sinks.timeseries.query import events, telemetry
 from hub.sinks.timeseries.store import Order, Row, Span, Store
 from tests.servers.influxdb import InfluxServer
 from tests.sinks.timeseries.samples import NOON, event, series
+from tests.waiting import PATIENCE_SECONDS
 
 ALL = Span(since=0, until=2 * NOON)
 INJECTION = 'x v=0 1\nadmin,role=root v=1"\\'
@@ -32,7 +33,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         else:
             server = await opened.enter_async_context(InfluxServer(tmp_path / "influxdb"))
             yield await opened.enter_async_context(
-                InfluxStore(url=server.url, token="", org="", bucket="hub", deadline=timedelta(seconds=5))
+                InfluxStore(url=server.url, token="", org="", bucket="hub", deadline=timedelta(seconds=PATIENCE_SECONDS))
             )
 
 

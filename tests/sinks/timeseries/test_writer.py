@@ -282,10 +282,10 @@ async def test_a_store_that_hangs_is_behind_since_it_was_asked(
 
 
 async def test_every_point_is_there_once_after_the_real_server_was_gone_for_a_while(
-    influxdb: InfluxServer,
+    influxdb: InfluxServer, deadline: timedelta
 ) -> None:
     async with (
-        InfluxStore(url=influxdb.url, token="", org="", bucket="hub", deadline=timedelta(seconds=1)) as store,
+        InfluxStore(url=influxdb.url, token="", org="", bucket="hub", deadline=deadline) as store,
         writing(store, SystemClock()) as running,
     ):
         for position in range(20):
