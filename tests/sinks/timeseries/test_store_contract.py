@@ -33,7 +33,9 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         else:
             server = await opened.enter_async_context(InfluxServer(tmp_path / "influxdb"))
             yield await opened.enter_async_context(
-                InfluxStore(url=server.url, token="", org="", bucket="hub", deadline=timedelta(seconds=PATIENCE_SECONDS))
+                InfluxStore(
+                    url=server.url, token="", org="", bucket="hub", deadline=timedelta(seconds=PATIENCE_SECONDS)
+                )
             )
 
 

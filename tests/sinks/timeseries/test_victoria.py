@@ -18,7 +18,9 @@ async def test_every_number_arrives_and_a_string_forges_nothing(victoria: Victor
     points: list[Point] = [
         (series(), NOON + n * MS, {"number": float(n), "text": "x\nadmin,role=root v=1"}) for n in range(1000)
     ]
-    async with InfluxStore(url=victoria.url, token="", org="", bucket="hub", deadline=timedelta(seconds=PATIENCE_SECONDS)) as store:
+    async with InfluxStore(
+        url=victoria.url, token="", org="", bucket="hub", deadline=timedelta(seconds=PATIENCE_SECONDS)
+    ) as store:
         written = await store.write(encode(points))
 
     assert written.accepted == 1000
