@@ -18,8 +18,9 @@ from hub.sinks.redis_link import Link
 from hub.ui import history as histories
 from hub.ui.atlas import Atlas
 from hub.ui.cli import alarms_seal
-from hub.ui.cli.alarms_seal import Due, Pass, _grave, _over
+from hub.ui.cli.alarms_seal import Pass
 from hub.ui.desk.desk import Desk
+from hub.ui.due import Due, grave, over
 from hub.ui.history import History, Wanted, story
 from hub.ui.sealing import Sealing
 from hub.veil import Veil
@@ -53,8 +54,8 @@ class Told(History):
 
 
 async def due_of(history: History, *, since: int, until: int = 40 * DAY) -> list[str]:
-    told = await _grave(history, since, until)
-    return [each.file async for each in _over(history, told, until)]
+    told = await grave(history, since, until)
+    return [each.file async for each in over(history, told, until)]
 
 
 async def test_an_alarm_of_eight_days_is_sealed_with_all_of_it() -> None:
@@ -140,7 +141,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
         return True
 
     monkeypatch.setattr(alarms_seal, "Stopwatch", lambda _clock: watch)
-    monkeypatch.setattr(alarms_seal, "_due", all_due)
+    monkeypatch.setattr(alarms_seal, "all_due", all_due)
     monkeypatch.setattr(alarms_seal, "_seal", seal)
     return watch
 

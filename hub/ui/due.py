@@ -1,0 +1,108 @@
+"""Which dossiers are to be sealed: of what was critical or high, once people were told all of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hub.durations import nanoseconds
+from hub.model.effects import AlarmState, Event, Transition
+from hub.model.values import Severity
+from hub.partitions import partitions_of
+from hub.registry import audit
+from hub.registry.registry import Registry
+from hub.sinks.stream_readers import read_alarms
+from hub.sinks.streams import DOMAINS
+from hub.ui.atlas import Atlas
+from hub.ui.desk.desk import Desk
+from hub.ui.history import MOST as PAGE
+from hub.ui.history import History, Wanted, is_lowered, story
+
+GRAVE = (Severity.CRITICAL, Severity.HIGH)
+LONG = timedelta(days=1)
+MOST = 100_000
+"""So many events, or lines of the audit, are looked at."""
+WHOLE, OPEN = "jsonl", "open.jsonl"
+SEALED = "alarm.sealed"
+OVERLAP_NS = 60_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """One dossier that is missing: of the alarm that ``raised`` began, because of what was at ``since`` (wall ns)."""
+
+    raised: Event
+    since: int
+    suffix: str = WHOLE
+
+    @property
+    def file(self) -> str:
+        """Return the name of its file; an alarm is sealed as it stands, open or lower, and when it is over."""
+        return f"{self.raised.id}.{self.suffix}"
+
+
+async def all_due(desk: Desk, since: int, settled: int) -> tuple[list[Due], int]:
+    """Return what is to be sealed, the oldest first, and up to when that is all of it."""
+    async with desk.registry() as registry:
+        mine = {site.id for site in await registry.sites() if site.partition in partitions_of(desk.settings)}
+    async with desk.redis() as link:
+        history = History(desk, link, await Atlas.open(desk))
+        told = await grave(history, since, settled)
+        until = min(settled, told[-1].time) if len(told) >= MOST else settled
+        real = [each for each in told if each.site in mine and each.rule and not (each.test or each.drill)]
+        found = [each async for each in over(history, real, until)]
+        for alarm in await read_alarms(link, sorted(mine)):
+            if alarm.severity in GRAVE and alarm.is_real:
+                found += [each async for each in _long_open(history, alarm, desk, settled)]
+    async with desk.registry() as registry:
+        known = await sealed_since(registry, min((each.raised.time for each in found), default=0))
+    return sorted((each for each in found if each.file not in known), key=lambda each: each.since), until
+
+
+async def grave(history: History, since: int, settled: int) -> list[Event]:
+    """Return what happened of grave alarms, the first ``MOST`` or so; Redis stands still for a large page.
+
+    What Redis was given only now, because it was away, nobody was told yet: it is not settled, however old it is.
+    """
+    others = tuple(each for each in DOMAINS if each != "command")  # how commands end is in the dossier of their alarm
+    limit, wanted = PAGE, Wanted(domains=others, severities=GRAVE, lowered_from=GRAVE)
+    while True:
+        told = await history.find(wanted, since=since, limit=limit, written_by=settled)
+        if len(told) < limit or limit >= MOST:
+            return told
+        limit *= 2
+
+
+async def over(history: History, told: Sequence[Event], until: int) -> AsyncIterator[Due]:
+    raised: dict[tuple[str, str], Event] = {}
+    for each in told:
+        about = each.rule, each.key
+        if each.transition is Transition.RAISED:
+            raised[about] = each
+        elif each.time > until:
+            continue
+        elif each.transition is Transition.OCCURRED:
+            yield Due(raised=each, since=each.time)
+        elif each.transition is Transition.CLEARED or is_lowered(each, GRAVE):
+            first = raised.pop(about, None) or next(iter(await story(history, each)), each)
+            suffix = WHOLE if each.transition is Transition.CLEARED else OPEN
+            yield Due(raised=first, since=each.time, suffix=suffix)
+
+
+async def _long_open(history: History, alarm: AlarmState, desk: Desk, settled: int) -> AsyncIterator[Due]:
+    """Yield an alarm that has been open so long that its proof would go before its end comes."""
+    long = alarm.since + nanoseconds(min(LONG, desk.settings.retention.age / 4))
+    if long <= desk.clock.wall_ns():
+        about, since = Wanted(rule=alarm.rule, key=alarm.key), alarm.since - OVERLAP_NS
+        found = await history.find(about, since=since, limit=PAGE, written_by=settled)
+        for each in found:
+            if each.id == alarm.id:
+                yield Due(raised=each, since=long, suffix=OPEN)
+
+
+async def sealed_since(registry: Registry, since: int) -> set[object]:
+    """Return which files were sealed since then."""
+    async with registry.transaction() as connection:
+        lines = await audit.lines(connection, since=since, what=SEALED, limit=MOST)
+    return {(line.after or {}).get("file") for line in lines}
