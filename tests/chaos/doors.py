@@ -20,7 +20,7 @@ from hub.registry.registry import Registry
 from hub.sinks.control import Request, send_control
 from tests.bridge.device import publish
 from tests.chaos.town import SITE, Town
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 EXIT, LOBBY, STRANGER, DETECTOR = "exit", "lobby", "gate", "detector"
 """A door that is held for the safety of life, one that is held for less, one that nobody asks, and who smells smoke."""
@@ -41,7 +41,7 @@ do:
   - {command: hold_door, args: {ttl: 1s}, to: {kind: face_terminal, in: building}, until: cleared}
 """
 SMOKE, CALM = bytes.fromhex("221164321F18"), bytes.fromhex("2217641E1A2B")  # GS524N: alarm and normal (samples.json)
-PATIENCE = timedelta(seconds=10)
+PATIENCE = timedelta(seconds=PATIENCE_SECONDS)
 
 
 async def build(town: Town) -> None:

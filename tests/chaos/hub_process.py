@@ -156,10 +156,16 @@ class HubProcess:
             return 0, set()
         return status, {reason["code"] for reason in orjson.loads(body)["reasons"]}
 
-    async def unready_partitions(self) -> set[str]:
-        """Return the partitions of which a hub with workers says that something is amiss."""
-        _, body = await self._page("/readyz")
-        return {reason["partition"] for reason in orjson.loads(body)["reasons"]}
+    async def until_down(self, partitions: set[str]) -> None:
+        """Wait until a hub with workers says of these partitions, and of no others, that their worker is down."""
+
+        async def is_down() -> bool:
+            _, body = await self._page("/readyz")
+            reasons = orjson.loads(body)["reasons"]
+            codes, found = ({reason[word] for reason in reasons} for word in ("code", "partition"))
+            return (codes, found) == ({"worker_down"}, partitions)
+
+        await wait_until(is_down)
 
     async def until_ready(self) -> None:
         """Wait until /readyz has no reason against it."""

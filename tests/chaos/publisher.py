@@ -13,7 +13,7 @@ import orjson
 
 from hub.clock import SystemClock
 from tests.chaos.town import SITE
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 CARD, CARD_EVERY = "card-", 20
 SENSORS, DOORS = 10, ("door", "gate")
@@ -102,7 +102,7 @@ class Publisher:
     async def until_acked(self, count: int) -> None:
         """Wait until the broker took ``count`` more messages."""
         wanted = len(self.log.acked) + count
-        await wait_until(lambda: len(self.log.acked) >= wanted, seconds=20 + 2 * count / self.rate)
+        await wait_until(lambda: len(self.log.acked) >= wanted, seconds=PATIENCE_SECONDS + 2 * count / self.rate)
 
     async def _run(self) -> None:
         while not self._is_enough:

@@ -19,6 +19,10 @@ from tests.waiting import wait_until
 
 RATE = 200
 OUTAGE_SECONDS = 10
+SLOW = (
+    "import hub.clock as it; s = it.SystemClock.sleep; it.SystemClock.sleep = lambda clock, long: s(clock, long or 1); "
+)
+"""A hub that rests for a second wherever it lets others take their turn: between two records that it applies again."""
 
 
 @pytest.fixture
@@ -197,9 +201,11 @@ async def test_a_hub_that_is_stopped_while_it_applies_its_journal_again_leaves_a
     unheard_of = batch(*[b"%d" % n for n in range(1_000)])
     async with journal(town.hub.data) as opened:
         await opened.append(records(1, [unheard_of] * 60))
+    town.hub.prelude = SLOW
     town.hub.start()
     await town.hub.until_said("recovery_began")
     assert town.hub.stop(number) == 0
+    town.hub.prelude = ""
     for later in ("recovery_finished", "partition_claimed", "session_connected"):
         assert later not in town.hub.log()
     town.hub.start()

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from redis import Redis
 
-from tests.chaos.strain import Gauge, waited_ms
+from tests.chaos.strain import NOTED_MS, Gauge, waited_ms
 from tests.servers.valkey import PASSWORD, ValkeyServer
 
-BUSY = "for i = 1, 3e7 do end return 0"
+BUSY = "for i = 1, 2e8 do end return 0"
 
 
 async def test_a_stall_of_valkey_and_of_our_loop_is_told_and_what_came_before_is_not(tmp_path: Path) -> None:
-    valkey = ValkeyServer(tmp_path, latency_monitor_threshold="5")
+    valkey = ValkeyServer(tmp_path, latency_monitor_threshold=str(NOTED_MS))
     valkey.start()
     try:
         gauge = Gauge(valkey)
@@ -26,7 +26,7 @@ async def test_a_stall_of_valkey_and_of_our_loop_is_told_and_what_came_before_is
         again = await gauge.read()
     finally:
         valkey.kill()
-    assert strain.valkey_ms >= 5
+    assert strain.valkey_ms >= NOTED_MS
     assert strain.ours_ms > 0
     assert strain.valkey_in == "command"
     assert str(strain).startswith(f"longest stall of Valkey {strain.valkey_ms} ms in command, of our proxies ")

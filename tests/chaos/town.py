@@ -30,7 +30,7 @@ from hub.sinks.timeseries.store import Row, Span
 from tests.chaos.hub_process import HubProcess
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 SITE = "s1"
 T = TypeVar("T", bound="Town")
@@ -116,7 +116,7 @@ class Town:
     async def until_sent(self, count: int) -> None:
         """Wait until the broker took ``count`` more messages."""
         wanted = len(self.sent.temperatures) + len(self.sent.cards) + count
-        seconds = 30 + count / 100
+        seconds = PATIENCE_SECONDS + count / 100
         await wait_until(lambda: len(self.sent.temperatures) + len(self.sent.cards) >= wanted, seconds=seconds)
 
     @asynccontextmanager

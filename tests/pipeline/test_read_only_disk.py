@@ -41,8 +41,7 @@ async def test_a_hub_whose_disk_is_read_only_says_so_acknowledges_nothing_and_go
         watch = Watch(hub)
         await wait_until(lambda: not watch.missing())
         set_disk(is_read_only=True)
-        await wait_until(held_up)
-        assert "disk_read_only" in held_up()[0]
+        assert "disk_read_only" in str(await wait_until(held_up))
         set_disk(is_read_only=False)
         await wait_until(lambda: not watch.missing())  # though nothing was said that it could take
         set_disk(is_read_only=True)
