@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 
 QUIET, NOISY_TIMES = 100, 100
 STEP_SECONDS = 0.05
-ROUNDS, ROUNDS_MAX, WINDOW_MESSAGES = 12, 36, RATE
+ROUNDS, ROUNDS_MAX, WINDOW_MESSAGES = 12, 60, RATE
 """More rounds while it seems too slow: what others do on the machine passes, what the noise costs is in every round."""
 DOORS = [f"quiet-{number}" for number in range(QUIET)]
 NOISY = "noisy"

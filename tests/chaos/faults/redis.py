@@ -17,7 +17,7 @@ from hub.ui.pages.readiness import FORGOT_WINDOW_SECONDS
 from tests.chaos.faults.fault import DOWN, STARTING, Fault
 from tests.chaos.hub_process import HubProcess
 from tests.chaos.storm import RATE, Storm
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 TAIL_LOST = "device.stream_tail_lost"
 TAKE = "redis.call('RENAME', KEYS[1], KEYS[2]); return redis.call('SET', KEYS[1], 'a note')"
@@ -174,13 +174,13 @@ async def forgetting(storm: Storm) -> AsyncIterator[None]:
     before = (await hub.metrics())[counted]
     yield
     await storm.until_said("redis_forgot")
-    await wait_until(lambda: _is_ready(hub), seconds=FORGOT_WINDOW_SECONDS + 30)
+    await wait_until(lambda: _is_ready(hub), seconds=FORGOT_WINDOW_SECONDS + PATIENCE_SECONDS)
     assert (await hub.metrics())[counted] == before + 1
     async with storm.town.valkey.link() as link:
         held = await read_events(link, count=1_000_000)
     assert TAIL_LOST in {event.name for event in held}, "no event tells of it"
     gone = {event.id for event in storm.streamed} - {event.id for event in held}
-    await wait_until(lambda: _are_stored(storm, gone), seconds=20)
+    await wait_until(lambda: _are_stored(storm, gone))
     storm.measured = f"{len(gone)} events are gone from the streams"
 
 
