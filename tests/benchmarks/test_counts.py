@@ -32,14 +32,15 @@ async def test_what_comes_again_after_a_cut_is_not_lost(tmp_path: Path) -> None:
             proxy.reset()
 
             async def is_known() -> bool:
-                return (await hub.metrics())["hub_messages_deduplicated_total"] == COUNT
+                return (await hub.metrics())["hub_messages_deduplicated_total"] >= COUNT
 
             await wait_until(is_known)
             losses = await hub.stop()
         finally:
             await hub.kill()
     assert losses == Losses(unheard=0, points=0, events=0)
-    assert hub.last_counts["hub_messages_heard_total"] == 2 * COUNT
+    heard, known = (hub.last_counts[f"hub_messages_{what}_total"] for what in ("heard", "deduplicated"))
+    assert heard - known == COUNT  # a cut more is no loss either
 
 
 @needs("mosquitto")
