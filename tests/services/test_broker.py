@@ -18,6 +18,7 @@ from hub.clock import SystemClock
 from hub.errors import ConfigError, UnavailableError
 from hub.services.broker import IotcoreService, MosquittoService, iotcore_toml, mosquitto_executable
 from hub.services.child import NEVER_LENT, Child, accepts, free_port
+from tests.machine import is_running
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 HUNDRED_KIB = b"x" * 100_000
@@ -32,14 +33,6 @@ async def iotcore(tmp_path: Path) -> AsyncIterator[IotcoreService]:
 
 def client(port: int) -> aiomqtt.Client:
     return aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
 
 
 async def test_the_built_in_broker_speaks_mqtt_5_and_takes_a_payload_of_100_kb(iotcore: IotcoreService) -> None:

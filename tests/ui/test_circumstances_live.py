@@ -77,9 +77,9 @@ def at(cli: Cli, installation: Installation) -> Town:
 
 def promised(at: Town, clock: SystemClock) -> tuple[str, datetime, datetime]:
     """Let a plate be blocked for a while that is yet to come when the hub knows of it; a busy one knows later."""
-    for after in (5, 40, 120):
+    for after, lasts in ((5, 6), (40, 30), (120, 60)):
         second, plate = clock.wall_ns() // SECOND, f"鲁B77{after:03}"
-        begins, ends = (datetime.fromtimestamp(second + each, UTC) for each in (after, after + 6))
+        begins, ends = (datetime.fromtimestamp(second + each, UTC) for each in (after, after + lasts))
         at("lists", "add", "block", plate, "--from", begins.isoformat(), "--until", ends.isoformat())
         at.taken_up()
         if clock.wall_ns() < begins.timestamp() * SECOND:

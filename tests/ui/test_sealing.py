@@ -255,7 +255,7 @@ child.wait()
         asyncio.run(wait_until(lambda: waits_for_a_lock(child)))
         hub.kill()
         hub.communicate()
-        asyncio.run(wait_until(lambda: not is_running(child), seconds=10))
+        asyncio.run(wait_until(lambda: not is_running(child)))
 
 
 async def test_a_hub_seals_beside_its_work_and_says_how_far_it_is(smoking: Installation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -126,7 +127,7 @@ async def test_what_a_restart_would_undo_is_told(tmp_path: Path) -> None:
 
 async def test_a_clock_that_is_not_ours_is_told(valkey: ValkeyServer) -> None:
     found = await examined("redis", scene(at(valkey), clock=ShiftedClock(-60)))
-    assert found["redis_clock"].found == "+60.0 s"
+    assert re.fullmatch(r"\+(59|6\d)\.\d s", found["redis_clock"].found)  # and what its answer took
     assert found["redis_clock"].grade is WEAK
 
 
