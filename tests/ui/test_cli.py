@@ -288,7 +288,8 @@ def test_metrics_agree_with_the_ledger(at: Burning) -> None:
             for sample in family.samples:
                 totals[sample.name] = totals.get(sample.name, 0) + sample.value
         ended = sum(totals.get(f"hub_messages_{end}_total", 0) for end in ends)
-        return totals if totals["hub_messages_heard_total"] == ended > 0 and not totals["hub_points_waiting"] else None
+        is_over = totals.get("hub_messages_heard_total") == ended > 0 and not totals["hub_points_waiting"]
+        return totals if is_over else None
 
     ends = ("applied", "deduplicated", "dead_lettered", "refused")
     totals = in_thread(settled)
