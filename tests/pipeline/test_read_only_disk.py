@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import aiomqtt
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from hub.app import Hub
 from hub.clock import SystemClock
-from hub.config.settings import MqttSettings, RedisSettings, Settings, TimeseriesSettings
+from hub.config.settings import CheckpointSettings, MqttSettings, RedisSettings, Settings, TimeseriesSettings
 from hub.ui.pages.observing import Watch
 from tests.journal.papers import set_read_only
 from tests.machine import needs_mosquitto
@@ -53,3 +55,27 @@ async def test_a_hub_whose_disk_is_read_only_says_so_acknowledges_nothing_and_go
         set_disk(is_read_only=False)
         await wait_until(lambda: hub.hearing.acknowledged["telemetry"] == 1)
         await wait_until(lambda: hub.engine.state.ledger.heard == 1 and not watch.missing())
+
+
+@needs_mosquitto
+async def test_a_checkpoint_that_the_disk_refused_covers_nothing_until_it_is_made(
+    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer
+) -> None:
+    settings = Settings(
+        data_dir=tmp_path / "data",
+        checkpoint=CheckpointSettings(every=timedelta(seconds=1)),
+        mqtt=MqttSettings(port=mosquitto.port),
+        redis=RedisSettings(url=SecretStr(valkey.url)),
+        timeseries=TimeseriesSettings(store="local"),
+    )
+    async with Hub(settings, SystemClock()) as hub, running(hub):
+        await wait_until(lambda: hub.applying.checkpoint_position)
+        set_read_only(hub.state_file, is_on=True)
+        with capture_logs() as logs:
+            await wait_until(lambda: [line for line in logs if line["event"] == "checkpoint_held_up"])
+        assert hub.applying.checkpoint_position == (await hub.state_file.load()).position
+        heard_until = hub.journal.last
+        set_read_only(hub.state_file, is_on=False)
+        await wait_until(lambda: hub.applying.checkpoint_position > heard_until)
+        covered = hub.applying.checkpoint_position
+        assert (await hub.state_file.load()).position >= covered
