@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -36,6 +38,9 @@ CREATE TABLE dead_letters (
 """
 META = {"journal", "position", "epoch"}
 MAX_DEAD_LETTER_BYTES = 256 * 1024 * 1024
+ROWS_IN_ORDER = 20_000
+"""So many of a checkpoint are written in the order of their keys, which neighbours share pages by: the rows of 100,000
+devices, in the order in which these spoke, cost SQLite twice as much. All in one order, 40 MB would be held for it."""
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -269,12 +274,14 @@ class StateFile:
 
 
 def _sealed(entries: Mapping[str, bytes | None], gone: list[tuple[str]]) -> Iterator[tuple[str, bytes, int]]:
-    """Yield the rows of entries, and put the keys of those that are removed into ``gone``."""
-    for key, body in entries.items():
-        if body is None:
-            gone.append((key,))
-        else:
-            yield key, body, checksum(body, key)
+    """Yield the rows of entries, many at a time in order, and put the keys of those that are removed into ``gone``."""
+    found = iter(entries.items())
+    while some := sorted(islice(found, ROWS_IN_ORDER), key=itemgetter(0)):
+        for key, body in some:
+            if body is None:
+                gone.append((key,))
+            else:
+                yield key, body, checksum(body, key)
 
 
 def _put_meta(connection: sqlite3.Connection, name: str, value: str) -> None:

@@ -37,6 +37,25 @@ async def test_a_checkpoint_is_loaded_as_it_was_written(tmp_path: Path) -> None:
     assert saved == (JOURNAL, 9, [("a", b"1"), ("b", b"22")], {"timeseries": 5}, {"timeseries": {"written": 3}}, 4)
 
 
+async def test_rows_go_to_the_disk_in_the_order_of_their_keys_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.journal.state_file.ROWS_IN_ORDER", 3)
+    rows = {"e": b"5", "a": b"1", "d": b"4", "g": b"7", "c": b"3", "b": b"2", "f": b"6"}
+    written: list[str] = []
+    async with state(tmp_path) as file:
+
+        def note(connection: sqlite3.Connection) -> None:
+            connection.create_function("note", 1, written.append)
+            connection.execute("CREATE TEMP TRIGGER told BEFORE INSERT ON main.entries BEGIN SELECT note(NEW.key); END")
+
+        await file._file.run(note)  # noqa: SLF001 -- the order of the rows is seen by SQLite alone
+        await file.checkpoint(7, rows, [], [])
+        saved = await file.load()
+    assert written == ["a", "d", "e", "b", "c", "g", "f"]
+    assert dict(saved.entries) == rows
+
+
 class Breaking(Mapping[str, bytes | None]):
     """Entries that end in the middle, as a process does."""
 
