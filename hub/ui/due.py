@@ -75,6 +75,7 @@ async def grave(history: History, since: int, settled: int) -> list[Event]:
 
 
 async def over(history: History, told: Sequence[Event], until: int) -> AsyncIterator[Due]:
+    """Yield what of ``told`` was over by ``until`` (wall ns): what cleared or only occurred, and what is lower now."""
     raised: dict[tuple[str, str], Event] = {}
     for each in told:
         about = each.rule, each.key

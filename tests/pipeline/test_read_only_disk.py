@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import aiomqtt
+import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
@@ -21,17 +22,21 @@ from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
 
 
-@needs_mosquitto
-async def test_a_hub_whose_disk_is_read_only_says_so_acknowledges_nothing_and_goes_on_by_itself(
-    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer
-) -> None:
-    settings = Settings(
+@pytest.fixture
+def settings(tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer) -> Settings:
+    """Return those of a hub at these servers."""
+    return Settings(
         data_dir=tmp_path / "data",
         mqtt=MqttSettings(port=mosquitto.port),
         redis=RedisSettings(url=SecretStr(valkey.url)),
         timeseries=TimeseriesSettings(store="local"),
     )
 
+
+@needs_mosquitto
+async def test_a_hub_whose_disk_is_read_only_says_so_acknowledges_nothing_and_goes_on_by_itself(
+    mosquitto: Mosquitto, settings: Settings
+) -> None:
     def set_disk(*, is_read_only: bool) -> None:
         for file in (hub.journal, hub.state_file):
             set_read_only(file, is_on=is_read_only)
@@ -58,17 +63,9 @@ async def test_a_hub_whose_disk_is_read_only_says_so_acknowledges_nothing_and_go
 
 
 @needs_mosquitto
-async def test_a_checkpoint_that_the_disk_refused_covers_nothing_until_it_is_made(
-    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer
-) -> None:
-    settings = Settings(
-        data_dir=tmp_path / "data",
-        checkpoint=CheckpointSettings(every=timedelta(seconds=1)),
-        mqtt=MqttSettings(port=mosquitto.port),
-        redis=RedisSettings(url=SecretStr(valkey.url)),
-        timeseries=TimeseriesSettings(store="local"),
-    )
-    async with Hub(settings, SystemClock()) as hub, running(hub):
+async def test_a_checkpoint_that_the_disk_refused_covers_nothing_until_it_is_made(settings: Settings) -> None:
+    often = settings.model_copy(update={"checkpoint": CheckpointSettings(every=timedelta(seconds=1))})
+    async with Hub(often, SystemClock()) as hub, running(hub):
         await wait_until(lambda: hub.applying.checkpoint_position)
         set_read_only(hub.state_file, is_on=True)
         with capture_logs() as logs:
