@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from hub.clock import SystemClock
-from hub.outward.messenger import MOST_HANGING, Messenger
+from hub.outward.messenger import ANSWER_SECONDS, MOST_HANGING, Messenger
 from hub.outward.parcel import Answer, Parcel, Verdict
 from hub.outward.webhook import Webhook
 from hub.outward.wording import Notice
@@ -64,7 +64,6 @@ class Trickling:
 async def test_a_service_that_never_ends_its_answers_holds_up_no_other_channel(
     http_thread: HttpThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.outward.messenger.ANSWER_SECONDS", 3.0)
     good = Messenger("good", SecretStr(f"json://127.0.0.1:{http_thread.port}/hook"))
     assert (await good.send(PARCEL)).verdict is Verdict.TAKEN  # it has read all that it needs: that may take seconds
     async with Trickling() as service:
@@ -74,7 +73,10 @@ async def test_a_service_that_never_ends_its_answers_holds_up_no_other_channel(
             await wait_until(lambda: service.asked == MOST_HANGING)
             assert (await good.send(PARCEL)).verdict is Verdict.TAKEN
             assert not any(task.done() for task in hanging)
-        busy = Answer(verdict=Verdict.BUSY, text="no end of its answer within 3 s")
+            loop = asyncio.get_running_loop()
+            now = loop.time
+            monkeypatch.setattr(loop, "time", lambda: now() + ANSWER_SECONDS)  # only now is their time over
+        busy = Answer(verdict=Verdict.BUSY, text=f"no end of its answer within {ANSWER_SECONDS:.0f} s")
         assert [task.result() for task in hanging] == [busy] * MOST_HANGING
         assert (await slow.send(PARCEL)).text == f"{MOST_HANGING} messages hang in this service already"
         assert service.asked == MOST_HANGING  # and no thread more
