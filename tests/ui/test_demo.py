@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hub.ui.demo.staging import BrokerChoice
-from tests.machine import needs_mosquitto
+from tests.machine import is_running, needs_mosquitto
 from tests.ui.installation import environment, hub_command
 from tests.waiting import PATIENCE_SECONDS
 
@@ -30,12 +30,6 @@ def descendants(pid: int) -> set[int]:
         for child in tasks.read_text(encoding="ascii").split()
     }
     return children.union(*(descendants(child) for child in children))
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether ``pid`` is a process that has not ended."""
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
 
 
 @needs_mosquitto
@@ -75,7 +69,7 @@ def test_a_demo_that_is_stopped_closes_its_books_and_leaves_no_child(tmp_path: P
     assert "stopped early" in out
     assert out.splitlines()[-1] == "adds up"
     assert len(children) >= 4, "Valkey and mosquitto, each on a leash"
-    assert [child for child in children if is_alive(child)] == []
+    assert [child for child in children if is_running(child)] == []
 
 
 def test_a_demo_keeps_away_from_a_directory_that_holds_something(tmp_path: Path) -> None:
