@@ -38,10 +38,9 @@ class Alarms:
         self.states = RuleStates()
         self.by_key, self.by_rule = self.states.by_key, self.states.by_rule
         self.inhibition = Inhibition(state, content, timers, self.find, self.by_rule)
-        self._raised: list[Case] = []
+        self._raised, self._are_tried = list[Case](), True
         self.modes = Modes(state, content, timers, output, self.alarming)
         self.views = Views(state, timers, self.modes)
-        self._are_tried = True
 
     # --------------------------------------------------------------------------------------------------------- entries
 
@@ -122,10 +121,8 @@ class Alarms:
             self._withdraw_explained(self._raised.pop(0), moment)
 
     def move(self, case: Case, move: Move, moment: Moment, data: Mapping[str, Scalar]) -> None:
-        """Carry out what a step came to; ``data`` is what a raise tells."""
+        """Carry out what a step came to, if anything; ``data`` is what a raise tells."""
         match move:
-            case Move.STAY:
-                pass
             case Move.RAISE:
                 self.raised(case, moment, data)
             case Move.CLEAR:
@@ -218,13 +215,16 @@ class Alarms:
             self.modes.look(case, moment)
 
     def revised(self, change: Change, moment: Moment) -> None:
-        """Wait anew for what comes next of alarms, and free what nothing explains, where rules or devices differ."""
+        """Wait anew for what comes next of alarms, free what nothing explains, and end what nobody judges any more."""
         names: Collection[tuple[str, str]] = self.states
         if not change.may_matter_elsewhere:
             names = self.states.at(device.key for device in change.touched)
         for rule, key in sorted(names):
             case = self.find(rule, key)
-            if case is not None and case.state.phase in ALARMING:
+            if case is not None and not case.device.rules.has(rule, case.state.part):
+                self._forget([(rule, key)], moment, "rule not for it any more")
+                self.views.forget(rule, key)
+            elif case is not None and case.state.phase in ALARMING:
                 self.standing.wait(case, moment.t)
         if names:
             self.inhibition.free(moment)
@@ -235,11 +235,9 @@ class Alarms:
             self.drop(state.rule, state.key)
 
     def _end_shelf(self, state: RuleState) -> None:
-        if state.phase is Phase.IDLE:
-            self.drop(state.rule, state.key)
-        else:
-            self.keep(state)
-            state.shelved_t, state.shelved_until, state.shelved_by = None, 0, ""
+        self.keep(state)
+        state.shelved_t, state.shelved_until, state.shelved_by = None, 0, ""
+        self.leave_empty_shelf(state)
 
     def cleared(self, case: Case, moment: Moment, data: Mapping[str, Scalar]) -> None:
         """End the alarm of ``case``: told, no longer shown, its holds released."""

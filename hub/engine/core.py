@@ -125,6 +125,8 @@ class Core:
                 self._judge.watch(device)
             yield
         self._alarms.revised(change, moment)
+        quiet = self.content.silent() if change.has_new_rules or change.switched_off else change.touched
+        self._judge.unwatch((device for device in quiet if device.is_silent), moment)
         self._hands.revised(change)
         if change.may_matter_elsewhere or change.removed_places:
             self._judge.keyed.prune()
@@ -147,5 +149,3 @@ class Core:
             self._alarms.forget_subject(place, moment, why="place removed")
         for device, places in change.left:
             self._alarms.views.forget_member(device, places)
-        if change.removed_rules or change.switched_off:
-            self._judge.unwatch(self.content.silent(), moment)

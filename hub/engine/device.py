@@ -286,7 +286,8 @@ class Device(_Pulse):
 
     def is_hold(self, command: str) -> bool:
         """Return whether ``command`` lasts for a time and is then undone."""
-        return self.commands[command].is_hold
+        known = self.commands.get(command)
+        return known is not None and known.is_hold
 
     def lets_go(self, command: str) -> bool:
         """Return whether ``command`` undoes another one."""

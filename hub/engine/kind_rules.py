@@ -75,6 +75,11 @@ class KindRules:
         """Return the rules that read anything of ``part``."""
         return [rule for rule in self._rules if rule.names and _covers(rule.rule, part)]
 
+    def has(self, name: str, part: str) -> bool:
+        """Return whether a rule holds a state for ``part``."""
+        rule = self.by_name.get(name)
+        return rule is not None and _covers(rule.rule, part)
+
     def signal(self, name: str, part: str) -> Signalled:
         """Return the rules that a signal of ``part`` concerns; looked up by its name and part."""
         found = self._signals.get((name, part))

@@ -130,16 +130,20 @@ class Sender:
     # ------------------------------------------------------------------------------------------------------------- out
 
     def prepare(self, wish: Wish, moment: Moment) -> Command:
-        """Return the command of a wish, accepted; it is known from now on."""
+        """Return the command of a wish, accepted; it is known from now on.
+
+        A hold may be of what its device, which is another thing by now, does not know any more: it fails as it leaves.
+        """
         device, action, cause = wish.device, wish.action, wish.cause
-        kind, expiry_ns = device.commands[action.command], self.sleepers.expiry_ns(wish)
+        kind, expiry_ns = device.commands.get(action.command), self.sleepers.expiry_ns(wish)
         guard = device.outfit.guards.get(action.command)
         is_shown = guard is not None and guard.confirm is not None and not wish.is_again
         command = Command(
             id=wish.identity, site=device.site, device=device.device, part=wish.part, name=action.command,
-            args=device.settle_args(action.command, action.args), priority=action.priority.value, cause=cause.name,
-            created_at=moment.at, expires_t=moment.t + expiry_ns, expires_at=moment.at + expiry_ns,
-            reflex=action.reflex, drill=cause.drill, sets=kind.sets or "", number=self.next_number(), lease=wish.lease,
+            args={} if kind is None else device.settle_args(action.command, action.args),
+            priority=action.priority.value, cause=cause.name, created_at=moment.at, expires_t=moment.t + expiry_ns,
+            expires_at=moment.at + expiry_ns, reflex=action.reflex, drill=cause.drill,
+            sets="" if kind is None else kind.sets or "", number=self.next_number(), lease=wish.lease,
             verify_t=moment.t + expiry_ns + VERIFY_NS if is_shown else 0, since=self._state.clock.awake(moment.t),
             created_t=moment.t,
         )  # fmt: skip

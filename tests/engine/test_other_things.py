@@ -1,0 +1,96 @@
+"""Devices, places and rules that become something else while an alarm stands or a door is held."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from hub.model.records import Control
+from hub.model.values import Scalar
+from tests.engine.desk import SECOND, Desk, transmitted
+from tests.engine.one_rule import MINUTE, desk_with, restarted, told, warm
+
+HOLDS = """
+do: [{command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: building}, until: cleared}]
+"""
+
+
+def with_words(desk: Desk, key: str, **words: object) -> dict[str, bytes]:
+    """Return the documents of now, one of them with other words."""
+    bodies = desk.engine.content.bodies()
+    return {**bodies, key: orjson.dumps(orjson.loads(bodies[key]) | words, option=orjson.OPT_SORT_KEYS)}
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_door_that_is_another_thing_by_now_is_held_no_more_and_harms_nobody(
+    tmp_path: Path, *, is_restarted: bool
+) -> None:
+    desk = desk_with(tmp_path, HOLDS)
+    warm(desk, 60)
+    desk.revise(with_words(desk, "device/s1/door-1", kind="smoke_sensor"))
+    connection = 1
+    if is_restarted:
+        desk, connection = restarted(desk), 2
+    desk.tick(20)
+    assert "occurred command.failed" in desk.told()
+    warm(desk, 20, connection=connection)
+    assert told(desk)[-1] == "cleared"
+    desk.tick(MINUTE)
+    assert not desk.engine._hands.leases  # noqa: SLF001 -- nothing is told of it any more
+
+
+def test_what_a_person_holds_of_what_is_another_thing_by_now_ends(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    words: dict[str, Scalar] = {"site": "s1", "device": "door-1", "command": "hold_door", "ttl": "20s"}
+    assert desk.say(Control("1-0", "c1", "li", "command", desk.wall + 30 * SECOND, words)).replies[0].ok
+    desk.revise(with_words(desk, "device/s1/door-1", kind="smoke_sensor"))
+    desk.tick(21)
+    assert [name for _, name in transmitted(desk)] == ["hold_door"]
+    assert not desk.engine._hands.leases  # noqa: SLF001 -- nothing is told of it any more
+
+
+@pytest.mark.parametrize("of", ["device", "rule", "part"])
+def test_an_alarm_that_its_rule_is_for_no_more_ends_and_lets_go(tmp_path: Path, of: str) -> None:
+    desk = desk_with(tmp_path, HOLDS)
+    warm(desk, 60)
+    if of == "device":
+        desk.revise(with_words(desk, "device/s1/room", kind="heat_sensor"))
+    else:
+        where = {"kind": "heat_sensor"} if of == "rule" else {"kind": "environment_sensor", "part": "zone"}
+        desk.revise(with_words(desk, "rule/hot", for_each=where))
+    (cleared,) = (event for event in desk.events if event.transition == "cleared")
+    assert cleared.data["reason"] == "rule not for it any more"
+    assert not list(desk.engine.alarms())
+    assert [name for _, name in transmitted(desk)] == ["unlock", "lock"]
+
+
+def test_an_alarm_of_a_place_that_is_one_of_another_sort_now_ends(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, for_each="building")
+    words = orjson.loads(desk.engine.content.bodies()["rule/hot"])
+    unit = {**words, "rule": "unit-hot", "for_each": "unit", "raise": {"event": "fire.unit_hot", "severity": "low"}}
+    desk.revise({**desk.engine.content.bodies(), "rule/unit-hot": orjson.dumps(unit)})
+    warm(desk, 60)
+    desk.revise(with_words(desk, "place/s1/b1", type="unit"))
+    assert told(desk) == ["raised", "cleared"]
+    assert [alarm.rule for alarm in desk.engine.alarms()] == ["unit-hot"]
+
+
+@pytest.mark.parametrize("of", ["device", "rule"])
+def test_a_silence_that_nobody_minds_any_more_is_none_after_a_restart_as_without(tmp_path: Path, of: str) -> None:
+    desk = desk_with(tmp_path)
+    rule = {
+        "rule": "hot", "for_each": {"kind": "environment_sensor"}, "absent_for": "10m",
+        "raise": {"event": "fire.hot", "severity": "low"},
+    }  # fmt: skip
+    desk.revise({**desk.engine.content.bodies(), "rule/hot": orjson.dumps(rule)})
+    warm(desk, 20)
+    desk.tick(11 * MINUTE)
+    if of == "device":
+        desk.revise(with_words(desk, "device/s1/room", kind="heat_sensor"))
+    else:
+        desk.revise(with_words(desk, "rule/hot", for_each={"kind": "heat_sensor"}))
+    assert told(desk).count("cleared") == (1 if of == "device" else 2)
+    silent = {device.key: device.is_silent for device in desk.restart().engine.content.devices()}
+    assert {device.key: device.is_silent for device in desk.engine.content.devices()} == silent
