@@ -152,7 +152,8 @@ class Alarms:
         state = case.state
         state.mode = self.modes.of(state.rule, case.device)
         if case.rule.rule.while_pending and not moment.late and not self.inhibition.explains(case):
-            state.alarm = self._output.event_id(state.rule, state.key, moment.t, 0)
+            number = self._output.number(f"{state.rule} pending", state.key, moment.t, 1)
+            state.alarm = self._output.event_id(state.rule, state.key, moment.t, 1 - number)
             self._hands.act(case.rule.while_pending, state, targets_of(self._content, case.device), moment)
 
     def raised(self, case: Case, moment: Moment, data: Mapping[str, Scalar]) -> None:

@@ -63,6 +63,7 @@ class Output:
         self.write: Callable[[Any, int, Values, bool], Point | bytes] = write
         self.draw: Callable[[Values], Drawn] = draw
         self.end: Callable[[Any, int, Any], Point | bytes] = end
+        self._numbers: dict[tuple[str, str, int], int] = {}
         self.begin(0)
 
     def begin(self, position: int) -> Effects:
@@ -71,6 +72,7 @@ class Output:
             position=position, points=[], events=[], alarms=[], replies=[], dead_letters=[], transmissions=[], lines=[]
         )
         self.stored: list[Any] = effects.lines if self._writes else effects.points
+        self._numbers.clear()
         return effects
 
     def event(self, event: Event) -> None:
@@ -107,6 +109,15 @@ class Output:
                 count(self._state.ledger.fired, event.rule, -1)
         del effects.events[marks[0] :], effects.alarms[marks[1] :], effects.transmissions[marks[2] :]
         self._state.ledger.events = marks[3]
+
+    def number(self, rule: str, key: str, t: int, least: int) -> int:
+        """Return what numbers the next that is told of a state which began at ``t``: ``least``, or more.
+
+        What one message says may begin it, end it and begin it again, all at one ``t``: a day's readings of a meter do.
+        """
+        name = rule, key, t
+        found = self._numbers[name] = max(self._numbers.get(name, 0) + 1, least)
+        return found
 
     def event_id(self, rule: str, key: str, raised_t: int, transition: int) -> str:
         """Return BLAKE2b-128 of journal, rule, key, t of the raise and transition (engine.md, Delivery)."""

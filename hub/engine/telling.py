@@ -30,7 +30,7 @@ class Teller:
         data: Mapping[str, Scalar] | None = None,
     ) -> Event:
         """Tell that ``state`` made ``transition``; ``data`` is added to what it knows."""
-        state.transitions += 1
+        state.transitions = self._output.number(state.rule, state.key, state.raised_t, state.transitions + 1)
         event = Event(
             id=self._output.event_id(state.rule, state.key, state.raised_t, state.transitions),
             name=rule.rule.raise_.event, severity=state.severity, transition=transition, time=moment.at,
