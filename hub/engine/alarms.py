@@ -13,7 +13,7 @@ from hub.engine.content import Content
 from hub.engine.inhibition import Inhibition
 from hub.engine.modes import Modes
 from hub.engine.moment import Moment, Output
-from hub.engine.places import Subject
+from hub.engine.places import Subject, is_for
 from hub.engine.rule_states import RuleStates, on_its_shelf
 from hub.engine.standing import ALARMING, Case, Standing
 from hub.engine.state import State, count
@@ -222,8 +222,8 @@ class Alarms:
             names = self.states.at(device.key for device in change.touched)
         for rule, key in sorted(names):
             case = self.find(rule, key)
-            if case is not None and not case.device.rules.has(rule, case.state.part):
-                self._forget([(rule, key)], moment, "rule not for it any more")
+            if case is not None and not is_for(case.rule, case.device, case.state.part):
+                self._forget([(rule, key)], moment, "not judged there any more")
                 self.views.forget(rule, key)
             elif case is not None and case.state.phase in ALARMING:
                 self.standing.wait(case, moment.t)

@@ -115,6 +115,7 @@ class Change:
     ``turned`` are those of which the same rules now come to something else, ``concerned`` the devices that are new, or
     that have rules or an outfit of their own kind anew. Of those that are ``touched`` each that
     was there before is ``replaced`` (the former and what it is now). Devices have ``left`` places, though they stay.
+    ``peopled`` are the keys of places where others stand now than before.
     ``names`` are what foreign networks call (source, name) devices that are barred now, or were.
     """
 
@@ -128,6 +129,7 @@ class Change:
     touched: list[Device] = field(default_factory=list)
     replaced: list[tuple[Device, Device]] = field(default_factory=list)
     left: list[tuple[Device, list[Place]]] = field(default_factory=list)
+    peopled: set[str] = field(default_factory=set)
     concerned: list[Device] = field(default_factory=list)
     turned: list[Subject] = field(default_factory=list)
     names: set[tuple[str, str]] = field(default_factory=set)
@@ -152,12 +154,22 @@ class Change:
         """Return what foreign networks call (source or site, name) devices that come, go or are barred now."""
         return self.names | set(names_of([*self.former_devices, *self.touched]))
 
-    def note_left(self, device: Device, before: Iterable[Place]) -> None:
-        """Note the places that a device stood in ``before``, and now does no more."""
-        now = {place.key for place in device.places}
-        left = [place for place in before if place.key not in now]
+    def note_left(self, device: Device, before: Sequence[Place], *, is_another: bool = False) -> None:
+        """Note the places that a device stood in ``before``, and now does no more, and those that it is new in.
+
+        One that ``is_another`` thing now has left all of them.
+        """
+        now, then = {place.key for place in device.places}, {place.key for place in before}
+        left = [place for place in before if is_another or place.key not in now]
+        self.peopled |= now | then if is_another else now ^ then
         if left:
             self.left.append((device, left))
+
+    def turn_peopled(self, places: Mapping[str, Place]) -> None:
+        """Let those of ``places`` be judged anew where somebody has come or is gone: it may have been about them."""
+        self.peopled |= {place.key for device in self.removed_devices for place in device.places}
+        if self.peopled:
+            self.turned = each_once([*self.turned, *(places[key] for key in self.peopled if key in places)])
 
     @property
     def may_matter_elsewhere(self) -> bool:

@@ -83,6 +83,7 @@ class Content(Registered):
             among: Iterable[Subject] = change.others_than(former) if settled else change.turned
             moved_on = [each for each in among if book.has_turned(former[each.key], each.rules)]
             change.turned = each_once([*moved_on, *self._back(at_rest - now_at_rest)])
+        change.turn_peopled(self.stands.places)
         yield
         change.turned.sort(key=_devices_first)
         yield
@@ -178,7 +179,7 @@ class Content(Registered):
             change.touched += new
             change.replaced += replaced
             for known, device in replaced:
-                change.note_left(device, known.places)
+                change.note_left(device, known.places, is_another=device.kind != known.kind)
             change.concerned += [device for device in new if device.key not in former or touched.has_new_rules]
             yield
         return former

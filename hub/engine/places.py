@@ -10,6 +10,7 @@ from hub.engine.device import Device
 from hub.engine.kind_rules import KindRules
 from hub.engine.rows import PlaceRow
 from hub.model.effects import Where
+from hub.rules.held import OF_WITNESSES
 from hub.rules.states import CompiledRule
 
 _key = attrgetter("key")
@@ -115,6 +116,14 @@ class Place:
                 return True
         return False
 
+    def grounds(self, rule: CompiledRule) -> bool:
+        """Return whether anybody here has said something that ``rule`` reads; may say it where silence counts too."""
+        if rule.when is None or rule.raises_on_missing:
+            return not rule.kinds.isdisjoint(self.by_kind)
+        return any(
+            kind in self.by_kind and (word in OF_WITNESSES or self.says(kind, word)) for kind, word in rule.wakes
+        )
+
     def taking(self, command: str) -> list[Device]:
         """Return the devices here that take ``command``, in the order of keys."""
         found = (device for devices in self.by_kind.values() for device in devices if command in device.commands)
@@ -133,6 +142,11 @@ def where(subject: Device | Place) -> Where | None:
 
 Subject = Device | Place
 """What a rule holds a state for."""
+
+
+def is_for(rule: CompiledRule, subject: Subject, part: str) -> bool:
+    """Return whether ``rule`` is judged for a part of ``subject``: at a place by those who stand there."""
+    return subject.rules.has(rule.name, part) and (not isinstance(subject, Place) or subject.grounds(rule))
 
 
 def is_near(one: Subject, other: Subject, within: str) -> bool:

@@ -9,8 +9,8 @@ import pytest
 
 from hub.model.records import Control
 from hub.model.values import Scalar
-from tests.engine.desk import SECOND, Desk, transmitted
-from tests.engine.one_rule import MINUTE, desk_with, restarted, told, warm
+from tests.engine.desk import SECOND, Desk, native, transmitted
+from tests.engine.one_rule import MINUTE, PLACES, desk_with, restarted, told, warm
 
 HOLDS = """
 do: [{command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: building}, until: cleared}]
@@ -61,7 +61,7 @@ def test_an_alarm_that_its_rule_is_for_no_more_ends_and_lets_go(tmp_path: Path, 
         where = {"kind": "heat_sensor"} if of == "rule" else {"kind": "environment_sensor", "part": "zone"}
         desk.revise(with_words(desk, "rule/hot", for_each=where))
     (cleared,) = (event for event in desk.events if event.transition == "cleared")
-    assert cleared.data["reason"] == "rule not for it any more"
+    assert cleared.data["reason"] == "not judged there any more"
     assert not list(desk.engine.alarms())
     assert [name for _, name in transmitted(desk)] == ["unlock", "lock"]
 
@@ -94,3 +94,66 @@ def test_a_silence_that_nobody_minds_any_more_is_none_after_a_restart_as_without
     assert told(desk).count("cleared") == (1 if of == "device" else 2)
     silent = {device.key: device.is_silent for device in desk.restart().engine.content.devices()}
     assert {device.key: device.is_silent for device in desk.engine.content.devices()} == silent
+
+
+COUNTS = "inputs: {hot: {of: environment_sensor, where: temperature > 50, take: distinct(device)}}"
+ELSEWHERE = PLACES["place/s1/b1"].replace(b'"b1"', b'"b2"')
+
+
+def at_places(desk: Desk) -> list[str]:
+    """Return what is told of places."""
+    return [f"{event.transition} {event.key}" for event in desk.events if "@" in event.key]
+
+
+@pytest.mark.parametrize("is_blind", [False, True])
+def test_a_place_is_judged_anew_where_a_device_that_counts_there_moves_to_another(
+    tmp_path: Path, *, is_blind: bool
+) -> None:
+    desk = desk_with(tmp_path, COUNTS, "hot >= 1", "building")
+    desk.revise({**desk.engine.content.bodies(), "place/s1/b2": ELSEWHERE})
+    warm(desk, 20, "room-2")
+    warm(desk, 60)
+    if is_blind:
+        desk.lose()
+    desk.revise(with_words(desk, "device/s1/room", place="b2", building="b2"))
+    if is_blind:
+        assert at_places(desk) == ["raised s1/@b1"]
+        desk.catch_up(2)
+    assert at_places(desk) == ["raised s1/@b1", "cleared s1/@b1", "raised s1/@b2"]
+
+
+@pytest.mark.parametrize("case", [(COUNTS, "hot >= 1"), ("", "temperature > 50")], ids=["counted", "said"])
+@pytest.mark.parametrize("goes", ["away", "kind"])
+def test_an_alarm_of_a_place_ends_with_the_only_device_that_it_was_about(
+    tmp_path: Path, case: tuple[str, str], goes: str
+) -> None:
+    desk = desk_with(tmp_path, *case, "building")
+    warm(desk, 60)
+    if goes == "away":
+        desk.revise({key: body for key, body in desk.engine.content.bodies().items() if key != "device/s1/room"})
+    else:
+        desk.revise(with_words(desk, "device/s1/room", kind="access_controller"))
+    assert at_places(desk) == ["raised s1/@b1", "cleared s1/@b1"]
+
+
+def test_a_place_whose_other_devices_are_silent_keeps_its_alarm_when_one_goes(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, for_each="building")
+    warm(desk, 20, "room-2")
+    warm(desk, 60)
+    desk.revise({key: body for key, body in desk.engine.content.bodies().items() if key != "device/s1/room-2"})
+    assert at_places(desk) == ["raised s1/@b1"]
+
+
+def test_an_alarm_of_a_moment_at_a_place_stays_until_a_person_ends_it_whatever_was_never_said(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    rule = {
+        "rule": "hot", "for_each": {"place": "building"}, "on_signal": "exit_button.pressed",
+        "raise": {"event": "fire.hot", "severity": "high"},
+        "clear": {"by": "operator", "refuse_while": "access_controller__lock == 'unlocked'"},
+    }  # fmt: skip
+    desk.revise({**desk.engine.content.bodies(), "rule/hot": orjson.dumps(rule)})
+    desk.hear(native("door-1", {"signals": [{"name": "exit_button.pressed"}]}))
+    desk.revise(with_words(desk, "device/s1/room", kind="heat_sensor"))
+    assert at_places(desk) == ["raised s1/@b1"]
+    desk.revise({key: body for key, body in desk.engine.content.bodies().items() if key != "device/s1/door-1"})
+    assert at_places(desk) == ["raised s1/@b1", "cleared s1/@b1"]
