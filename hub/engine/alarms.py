@@ -121,8 +121,10 @@ class Alarms:
             self._withdraw_explained(self._raised.pop(0), moment)
 
     def move(self, case: Case, move: Move, moment: Moment, data: Mapping[str, Scalar]) -> None:
-        """Carry out what a step came to, if anything; ``data`` is what a raise tells."""
+        """Carry out what a step came to; ``data`` is what a raise tells."""
         match move:
+            case Move.STAY:
+                pass
             case Move.RAISE:
                 self.raised(case, moment, data)
             case Move.CLEAR:
