@@ -295,7 +295,7 @@ class Connection(asyncio.Protocol):
         """Read, unless we just did or the hub cannot take more."""
         if self._resting or self._is_deaf:
             self._transport.pause_reading()
-        else:
+        elif self.is_made:  # over TLS that takes a while, and who pauses or resumes the session does not wait for it
             self._transport.resume_reading()
 
     @property

@@ -1,8 +1,10 @@
-"""A session over TLS with certificates on both sides."""
+"""A session over TLS with certificates on both sides, and while nothing is agreed on yet."""
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -56,3 +58,17 @@ async def test_a_session_reads_and_acks_over_mutual_tls(factory: SessionFactory,
             assert ear.bodies(Lost) == []
     finally:
         broker.kill()
+
+
+async def test_a_session_can_be_paused_and_resumed_while_tls_is_not_agreed_on() -> None:
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        secret = dataclasses.replace(config(server.getsockname()[1]), tls=ssl.create_default_context())
+        async with Ear(MqttSession, secret) as ear:
+            peer, _ = await loop.sock_accept(server)
+            with peer:
+                assert await loop.sock_recv(peer, 1)  # it has begun, and nobody answers
+                ear.session.pause_reading()  # as a hub does that stops
+                ear.session.resume_reading()  # as one does that has journaled what the last connection brought
+            assert ear.deliveries == []
