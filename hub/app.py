@@ -153,6 +153,7 @@ class Hub:
         if behind:
             log.info("recovery_began", records=behind)
         async for record in self.journal.read(self.engine.state.clock.position):
+            await self.applying.bury_at(record.body)
             self.applying.deliver(await in_turns(self.engine.portions(record), self.clock), is_recovery=True)
             await self.applying.spill()
             self.recovered_records += 1

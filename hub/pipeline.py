@@ -184,7 +184,7 @@ class Applying:
         self._checkpoint_due = clock.monotonic_ns() + nanoseconds(limits.checkpoint_every)
         self._messages = self.checkpoints = self._encoding_to = self.steps = 0
         self.checkpoint_position = engine.state.clock.position
-        self.is_stopping = False
+        self.is_stopping, self.held_up_by = False, ""
         self.directories: dict[str, bytes] = {}
         self._news, self.is_revised = asyncio.Event(), asyncio.Event()
         self.is_revised.set()  # whoever notes a revision clears it until that is applied: one at a time is on its way
@@ -209,8 +209,7 @@ class Applying:
             for record in records:
                 if isinstance(record.body, Revision) and is_wide(record.body):
                     await self.checkpoint()
-                elif isinstance(record.body, Tick) and self._dead_letters:
-                    await self._bury()
+                await self.bury_at(record.body)
                 self.deliver(await in_turns(self._engine.portions(record), self._clock, self._step))
                 if isinstance(record.body, Revision):
                     self.is_revised.set()
@@ -226,8 +225,10 @@ class Applying:
     def _step(self) -> None:
         self.steps += 1
 
-    async def _bury(self) -> None:
-        """Let people see dead letters within a second; the checkpoint would bring them too."""
+    async def bury_at(self, body: Body) -> None:
+        """Let people see dead letters within a second; the checkpoint would bring them too, and memory hold them all."""
+        if not (self._dead_letters and isinstance(body, Tick)):
+            return
         letters, self._dead_letters = self._dead_letters, []
         try:
             await self._state_file.bury(letters)
@@ -258,7 +259,7 @@ class Applying:
         if effects.transmissions and not is_recovery:
             for transmission in sorted(effects.transmissions, key=lambda one: not one.reflex):
                 self._offer(transmission)
-        if effects.directories:
+        if effects.directories or any(letter.code == "unknown_device" for letter in effects.dead_letters):
             self.directories |= effects.directories
             self._news.set()
         if effects.lines or effects.events:
@@ -267,11 +268,10 @@ class Applying:
             self._timeseries.add(effects.position, work, work.points + work.events, len(lines))
         if effects.events or effects.alarms or effects.replies or effects.dead_letters:
             work_items = len(effects.events) + len(effects.alarms) + len(effects.replies) + len(effects.dead_letters)
-            streams = StreamWork(effects.events, effects.alarms, effects.replies, effects.dead_letters)
+            announced = [letter.announced for letter in effects.dead_letters]
+            streams = StreamWork(effects.events, effects.alarms, effects.replies, announced)
             self._streams.add(effects.position, streams, work_items, 600 * work_items)
             self._dead_letters += effects.dead_letters
-            if any(letter.code == "unknown_device" for letter in effects.dead_letters):
-                self._news.set()
 
     async def checkpoint(self) -> None:
         """Write a whole checkpoint now: at stop, and before a revision of more than devices and places."""
@@ -317,8 +317,11 @@ class Applying:
             except UnavailableError as error:
                 if self.is_stopping:
                     raise
-                log.error("checkpoint_held_up", reason=str(error))  # noqa: TRY400 -- as in Hearing
+                if not self.held_up_by:
+                    log.error("checkpoint_held_up", reason=str(error))  # noqa: TRY400 -- as in Hearing
+                self.held_up_by = str(error)  # nothing is judged, and soon nothing heard
                 await self._clock.sleep(DISK_RETRY_SECONDS)
+        self.held_up_by = ""
         self._limits.failpoints.reach(Place.CHECKPOINT_WRITTEN)
         for box in boxes:
             box.saved(position)

@@ -182,6 +182,11 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     detail: str
 
+    @property
+    def announced(self) -> DeadLetter:
+        """Return what Redis is told of it: its bytes stay with the hub, and need not wait a second time."""
+        return msgspec.structs.replace(self, payload=b"")
+
 
 class Transmission(msgspec.Struct, frozen=True, kw_only=True):
     """A command on its way to a device: publish ``payload`` at QoS 1 before ``expires_at`` (wall ns), else fail it."""

@@ -255,7 +255,7 @@ class Watch:
         return Vitals(
             is_running=hub.is_running,
             blind_sessions=blind_sessions(hub),
-            journal_error=hub.hearing.held_up_by if hub.is_running else "",
+            journal_error=(hub.hearing.held_up_by or hub.applying.held_up_by) if hub.is_running else "",
             journal_forgets_from=hub.journal.first if hub.journal.past.is_going else None,
             still_stages=hub.stages.still,
             is_redis_connected=hub.stream_sink.connected,
