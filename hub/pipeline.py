@@ -226,7 +226,7 @@ class Applying:
         self.steps += 1
 
     async def bury_at(self, body: Body) -> None:
-        """Let people see dead letters within a second; the checkpoint would bring them too, and memory hold them all."""
+        """Let people see dead letters within a second; memory need not hold them until the checkpoint does."""
         if not (self._dead_letters and isinstance(body, Tick)):
             return
         letters, self._dead_letters = self._dead_letters, []

@@ -127,7 +127,7 @@ class Retention:
         if not await self._link.ask("EXISTS", stream):
             return {}
         found = map(pairs, rows(await self._link.ask("XINFO", "GROUPS", stream)))
-        return {fields[b"name"].decode(): fields for fields in found}
+        return {fields[b"name"].decode(errors="backslashreplace"): fields for fields in found}
 
     async def _trim_stream(self, stream: str, groups: Mapping[str, Mapping[bytes, bytes]], now: int) -> None:
         first = await self._first(stream, "-")

@@ -63,7 +63,7 @@ async def test_a_session_reads_and_acks_over_mutual_tls(factory: SessionFactory,
 async def test_a_session_can_be_paused_and_resumed_while_tls_is_not_agreed_on() -> None:
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.setblocking(False)
+        server.settimeout(0)
         secret = dataclasses.replace(config(server.getsockname()[1]), tls=ssl.create_default_context())
         async with Ear(MqttSession, secret) as ear:
             peer, _ = await loop.sock_accept(server)

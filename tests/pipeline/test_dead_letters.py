@@ -11,8 +11,8 @@ from hub.app import Hub
 from hub.clock import SystemClock
 from hub.config.settings import RedisSettings, Settings, TimeseriesSettings
 from hub.failpoints import NEVER
-from hub.journal.outbox import STREAMS, TIMESERIES, Outbox
 from hub.journal.neighbours import state_path
+from hub.journal.outbox import STREAMS, TIMESERIES, Outbox
 from hub.journal.state_file import StateFile, read_dead_letters
 from hub.model.effects import Effects, LineWork, StreamWork
 from hub.model.records import Started, Tick

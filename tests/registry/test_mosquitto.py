@@ -127,6 +127,16 @@ async def test_what_somebody_wrote_into_the_passwords_is_taken_out_whatever_it_i
     assert not await kept.keep()
 
 
+@pytest.mark.parametrize("name", ["acl", "passwords", "mosquitto.conf"])
+async def test_a_note_that_is_no_utf8_is_taken_out_like_any_other(files: Mosquitto, name: str) -> None:
+    """Written on a machine that speaks GBK; the hub ended by it, and again after each start."""
+    await files.apply(roster(GATE))
+    path = files.directory / name
+    path.write_bytes("# \u5907\u6ce8\n".encode("gbk") + path.read_bytes())
+    assert name in (await files.apply(roster(GATE))).files
+    assert not await files.drift(roster(GATE))
+
+
 async def test_a_changed_configuration_needs_a_restart(files: Mosquitto) -> None:
     await files.apply(roster(GATE))
     (files.directory / "mosquitto.conf").write_text("allow_anonymous true\n", encoding="utf-8")

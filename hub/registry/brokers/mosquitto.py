@@ -197,7 +197,7 @@ class Mosquitto:
 
     def _text(self, name: str) -> str:
         path = self.directory / name
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
     def _write_all(self, wanted: Roster) -> None:
         for name, text in self._texts(wanted).items():

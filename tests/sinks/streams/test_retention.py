@@ -154,3 +154,13 @@ async def test_a_group_that_a_server_forgot_is_told_and_one_that_somebody_ended_
         await retention.trim()
     await retention.close()
     assert (told, retention.gone) == ([Gone(stream=STREAM, group=GROUP)], 1)
+
+
+async def test_a_group_whose_name_is_no_text_is_one_like_any_other(valkey: ValkeyServer, link: Link) -> None:
+    keep = Keep(age=timedelta(hours=1), owe_for=timedelta(hours=72))
+    await fill(link, hours_old=100, entries=2 * NODE)
+    for name in (b"\xb1\xa8", b"\xb1\xa9"):  # "报" and another as GBK writes them
+        await link.ask("XGROUP", "CREATE", STREAM, name, "0")
+    retention, told = await trimmed(valkey, keep)
+    assert retention.trimmed == 2 * NODE
+    assert {each.group for each in told} == {"\\xb1\\xa8", "\\xb1\\xa9"}
