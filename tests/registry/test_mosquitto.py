@@ -28,6 +28,7 @@ from hub.registry.brokers.mosquitto_files import Listeners, TlsListener, configu
 from hub.registry.hashing import hash_secret, matches, new_secret
 from hub.registry.network_credentials import rotate_source
 from hub.registry.nouns import Device, Source
+from tests.machine import find
 from tests.servers.kept import KeptBroker
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
@@ -261,6 +262,39 @@ async def test_a_broker_that_works_with_older_files_is_found_and_told(kept: Kept
     await kept.broker.apply(wanted)
     assert await kept.is_welcome("s1/gate-9", "nine")
     assert not await kept.broker.drift(wanted)
+
+
+async def test_a_broker_that_is_still_reading_what_it_kept_is_not_ended_by_our_word(kept: KeptBroker) -> None:
+    """It has said who it is before it reads, and SIGHUP ends it until it has read: with much to read, for seconds."""
+    directory, queue = kept.broker.directory, kept.broker.directory / "mosquitto.db"
+    kept.process.kill()
+    (directory / "mosquitto.pid").unlink()
+    queue.unlink(missing_ok=True)
+    os.mkfifo(queue)
+    broker = await asyncio.create_subprocess_exec(find("mosquitto") or "mosquitto", "-c", str(kept.broker.config))
+
+    def has_read() -> bool:
+        """Let it read, once it wants to, that it kept nothing."""
+        assert broker.returncode is None
+        with suppress(OSError):  # it does not want to yet
+            os.close(os.open(queue, os.O_WRONLY | os.O_NONBLOCK))
+            return True
+        return False
+
+    try:
+        await wait_until((directory / "mosquitto.pid").exists)
+        await kept.registry.add_devices([Device(site="s1", id="gate-9", kind="access_controller")])
+        await kept.provide()
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(kept.keep())
+            await wait_until(lambda: "s1/gate-9" in (directory / "passwords").read_text(encoding="utf-8"))
+            await wait_until(has_read)
+        assert keeping.result().added == ("s1/gate-9",)
+        assert await kept.is_welcome("s1/gate-9")
+    finally:
+        with suppress(ProcessLookupError):
+            broker.kill()
+        await broker.wait()
 
 
 async def test_files_that_cannot_be_read_end_no_keeper_and_are_kept_again_afterwards(kept: KeptBroker) -> None:

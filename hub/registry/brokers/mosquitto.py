@@ -171,7 +171,9 @@ class Mosquitto:
 
     async def _reload(self, user: str, secret: str, until: Answer, *, spares_session: bool = False) -> None:
         """Have mosquitto read its files, and wait until it answers ``user`` as it must by them."""
-        pid, port = self._pid(), self._listeners.port
+        port, deadline = self._listeners.port, self._clock.monotonic_ns() + round(RELOAD_SECONDS * 1e9)
+        while (pid := self._pid()) is not None and not _minds_hangups(pid):
+            await self._wait(deadline, pid)
         if pid is None:
             if await knock(port, user, secret) is Answer.ABSENT:
                 return  # it is down, and will find the files
@@ -187,11 +189,13 @@ class Mosquitto:
         except PermissionError as error:
             hint = "let mosquitto run as the user that the hub runs as"
             raise ConfigError("broker_not_ours", "mosquitto cannot be told to reload", pid=pid, hint=hint) from error
-        deadline = self._clock.monotonic_ns() + round(RELOAD_SECONDS * 1e9)
         while await knock(port, user, secret, spares_session=spares_session) is not until:
-            if self._clock.monotonic_ns() > deadline:
-                raise UnavailableError("broker_not_reloaded", "mosquitto does not take its new files", pid=pid)
-            await self._clock.sleep(POLL_SECONDS)
+            await self._wait(deadline, pid)
+
+    async def _wait(self, deadline: int, pid: int) -> None:
+        if self._clock.monotonic_ns() > deadline:
+            raise UnavailableError("broker_not_reloaded", "mosquitto does not take its new files", pid=pid)
+        await self._clock.sleep(POLL_SECONDS)
 
     # ---------------------------------------------------------------------------------------------------------- files
 
@@ -229,6 +233,13 @@ class Mosquitto:
             yield
         finally:
             os.close(descriptor)
+
+
+def _minds_hangups(pid: int) -> bool:
+    """Return whether SIGHUP has a mosquitto read its files: while it still reads what it had kept, it would end it."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    caught = next(int(line.removeprefix("SigCgt:"), 16) for line in lines if line.startswith("SigCgt:"))
+    return bool(caught & 1 << signal.SIGHUP - 1)
 
 
 def _those(names: Iterable[str], which: Callable[[str], bool] = bool) -> tuple[str, ...]:
