@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from hub.config.settings import read_settings
 from hub.sinks.redis_link import Link, RedisAddress
 from hub.sinks.streams import domain_key
 from tests.ui.at import At
+from tests.ui.conftest import Cli
 from tests.ui.installation import FIRE, NORMAL, SENSOR, SITE, Installation
 
 TELEMETRY = f"hub/{SITE}/{SENSOR}/telemetry"
@@ -76,6 +80,21 @@ def _latched(alarms: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def is_calm(rows: list[dict[str, Any]]) -> bool:
     """Return whether the last point says so."""
     return bool(rows) and rows[-1]["fields"].get("status") == "normal"
+
+
+@pytest.fixture(scope="module")
+def latching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Run one for a file of tests."""
+    with latching_in(tmp_path_factory.mktemp("latching")) as it:
+        yield it
+
+
+@pytest.fixture
+def at(cli: Cli, latching: Installation) -> Iterator[Burning]:
+    """The CLI beside it; behind each test nothing burns any more."""
+    here = Burning(cli, latching)
+    yield here
+    here.calm()
 
 
 async def trimmed(installation: Installation, *domains: str) -> None:

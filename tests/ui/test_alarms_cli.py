@@ -4,36 +4,22 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
-import pytest
 
 from hub.clock import SystemClock
 from hub.rules.pseudonyms import pseudonym
 from tests.machine import needs_mosquitto
-from tests.ui.conftest import Cli
-from tests.ui.installation import FIRE, GATE, NORMAL, SENSOR, SITE, Installation
-from tests.ui.latching import KEY, TELEMETRY, Burning, is_calm, latching_in
+from tests.ui import latching as scene
+from tests.ui.installation import FIRE, GATE, NORMAL, SENSOR, SITE
+from tests.ui.latching import KEY, TELEMETRY, Burning, is_calm
 
 CARD = "4711471147"
 
 pytestmark = needs_mosquitto
-
-
-@pytest.fixture(scope="module")
-def latching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with latching_in(tmp_path_factory.mktemp("latching")) as it:
-        yield it
-
-
-@pytest.fixture
-def at(cli: Cli, latching: Installation) -> Iterator[Burning]:
-    here = Burning(cli, latching)
-    yield here
-    here.calm()
+latching, at = scene.latching, scene.at
 
 
 def test_the_worst_alarm_is_listed_first_with_its_place_in_the_words_of_the_registry(at: Burning) -> None:

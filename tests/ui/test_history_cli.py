@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,24 +15,13 @@ from hub.ui.atlas import Atlas
 from hub.ui.desk.desk import Desk
 from hub.ui.history import History, Wanted
 from tests.machine import needs_mosquitto
+from tests.ui import latching as scene
 from tests.ui.conftest import Cli
 from tests.ui.installation import FIRE, NORMAL, SENSOR, SITE, Installation
-from tests.ui.latching import KEY, TELEMETRY, Burning, emptied, latching_in, trimmed
+from tests.ui.latching import KEY, TELEMETRY, Burning, emptied, trimmed
 
 pytestmark = needs_mosquitto
-
-
-@pytest.fixture(scope="module")
-def latching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with latching_in(tmp_path_factory.mktemp("latching")) as it:
-        yield it
-
-
-@pytest.fixture
-def at(cli: Cli, latching: Installation) -> Iterator[Burning]:
-    here = Burning(cli, latching)
-    yield here
-    here.calm()
+latching, at = scene.latching, scene.at
 
 
 # --------------------------------------------------------------------------------------------------------------- events
