@@ -79,7 +79,7 @@ async def test_a_receiver_that_refuses_for_long_is_told_until_it_takes_again(
         await wait_until(lambda: process.follower.read_until)
         assert await page.reasons() == []
         await write(link, event(1), event(2))
-        await wait_until(lambda: len(desk.outcomes) >= 2)
+        await wait_until(lambda: len(desk.outcomes) >= 2 and process.courier.waiting == 2)
         assert await page.reasons() == []  # a moment is no trouble
         page.clock.ahead_seconds = REFUSING_SECONDS + 1
         assert "receiver_refuses" in await page.reasons()
