@@ -155,8 +155,16 @@ def test_a_hub_whose_journal_hangs_is_told_of_no_more_though_its_loop_turns(
 
         asyncio.run(wait_until(is_known))
         manager.settimeout(1)  # ten times as long as between two words
-        with pytest.raises(TimeoutError):
-            manager.recv(100)
+
+        def is_silent() -> bool:
+            # A thread that waits for the disk at a look explains it for a moment, and one word may be on its way.
+            try:
+                manager.recv(100)
+            except TimeoutError:
+                return True
+            return False
+
+        asyncio.run(wait_until(is_silent))
     finally:
         hub.kill()
         hub.wait()
