@@ -29,6 +29,7 @@ from hub.services.child import free_port
 from simulators.community import Community, Run, Size
 from simulators.link import Broker, Ledger, Link
 from simulators.smoke import SmokeSensor
+from tests.chaos.watch import starved_ns
 from tests.clocks import START_NS, ManualClock
 from tests.machine import needs_mosquitto
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -193,7 +194,12 @@ async def test_a_message_that_the_broker_refused_is_not_counted_as_taken(tmp_pat
 
 async def test_a_thousand_messages_take_seconds_not_minutes(iotcore: IotcoreService) -> None:
     run = Run(Community(seed=1, size=SMALL), Broker(port=iotcore.port), clock=ManualClock())
-    before = time.perf_counter()
+    before = seconds_worked(iotcore.pid)
     ledger = await run.run(rate=50, duration=timedelta(seconds=30))
     assert len(ledger.acknowledged) > 1_500
-    assert time.perf_counter() - before < 20
+    assert seconds_worked(iotcore.pid) - before < 20
+
+
+def seconds_worked(broker: int) -> float:
+    """Return the time, less what we and a broker have waited for a processor that others had."""
+    return time.perf_counter() - sum(map(starved_ns, (os.getpid(), broker))) / 1e9
