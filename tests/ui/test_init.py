@@ -27,7 +27,7 @@ from tests.servers.process import ServerProcess
 from tests.ui.conftest import Cli, Said
 from tests.ui.every_command import commands
 from tests.ui.installation import FIRE, HubRun
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 SECRET = "only-this-detector-knows"
 
@@ -314,7 +314,10 @@ class Made(HubRun):
 
 
 @pytest.fixture(params=[pytest.param(RedisChoice.SERVER, marks=needs("redis-server")), RedisChoice.VALKEY])
-def installation(cli: Cli, place: Path, request: pytest.FixtureRequest) -> Iterator[Made]:
+def installation(
+    cli: Cli, place: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Made]:
+    monkeypatch.setattr("hub.ui.doctor.broker_probe.SYS_SECONDS", PATIENCE_SECONDS)
     it = Made(cli, place, request.param)
     try:
         yield it

@@ -21,7 +21,7 @@ from tests.servers.mosquitto import Mosquitto
 from tests.servers.process import ServerProcess
 from tests.ui.conftest import Cli
 from tests.ui.doctor.scenes import BAD, GOOD, UNSEEN, WEAK, examined, grades, scene, settings_of
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 # mosquitto's own defaults, and then some.
 CARELESS = (
@@ -37,7 +37,8 @@ def at(directory: Path, port: int) -> Settings:
 
 
 @pytest.fixture
-def careless(tmp_path: Path) -> Iterator[Mosquitto]:
+def careless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mosquitto]:
+    monkeypatch.setattr("hub.ui.doctor.broker_probe.SYS_SECONDS", 3.0)  # what never comes is waited for so long
     server = Mosquitto(tmp_path / "mosquitto", *CARELESS)
     server.start()
     yield server
@@ -45,8 +46,9 @@ def careless(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-def careful(cli: Cli, tmp_path: Path) -> Iterator[tuple[Path, ServerProcess]]:
+def careful(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, ServerProcess]]:
     """A mosquitto with the files that `hub init` wrote, and its installation."""
+    monkeypatch.setattr("hub.ui.doctor.broker_probe.SYS_SECONDS", PATIENCE_SECONDS)
     place = tmp_path / "garden"
     words = [str(find("mosquitto")), "-c", str(place / "broker" / "mosquitto.conf")]
     server = ServerProcess(tmp_path / "mosquitto.log", lambda: words)
