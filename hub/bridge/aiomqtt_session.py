@@ -29,6 +29,7 @@ from hub.bridge.line import (
 )
 from hub.bridge.overtaken import UNANSWERED, Overtaken
 from hub.bridge.reconnect import End, stay_connected
+from hub.bridge.subscriptions import portions
 from hub.bridge.topics import SYS_DROPPED
 from hub.clock import Clock
 from hub.model.heard import Delivery, Publish
@@ -194,15 +195,15 @@ class AiomqttSession:
 
     async def _resubscribe(self, client: aiomqtt.Client, new: Sequence[str], gone: Sequence[str]) -> None:
         """Subscribe to what is new, then unsubscribe from what is gone."""
-        if new:
-            wanted = [(pattern, self._options(pattern)) for pattern in new]
+        for some in portions(new):
+            wanted = [(pattern, self._options(pattern)) for pattern in some]
             codes = await self._answer_to(client.subscribe(wanted, timeout=math.inf))
-            refused = [pattern for pattern, code in zip(new, codes, strict=False) if _is_failure(code)]
+            refused = [pattern for pattern, code in zip(some, codes, strict=False) if _is_failure(code)]
             if refused:
                 self.counts.refused_subscriptions += len(refused)
                 _log.error("subscriptions_refused", session=self.name, filters=refused)
-        if gone:
-            await self._answer_to(client.unsubscribe(list(gone), timeout=math.inf))
+        for some in portions(gone):
+            await self._answer_to(client.unsubscribe(some, timeout=math.inf))
 
     async def _answer_to(self, question: Awaitable[T]) -> T:
         self._questions += 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import mqtt5
 import structlog
@@ -11,6 +12,10 @@ from hub.bridge.line import Line
 from hub.bridge.overtaken import Overtaken
 from hub.bridge.topics import SYS_DROPPED
 
+T = TypeVar("T")
+
+FILTERS_AT_ONCE = 500
+"""A broker hangs up on a larger packet than it takes, whenever it comes: 2,500 sites in one would leave us deaf."""
 FAILURE = 0x80  # compared as int: against its stub, the codec's enums are no IntEnum and have no order
 _log = structlog.get_logger()
 
@@ -31,9 +36,8 @@ class Subscriptions:
     def change(self, new: Sequence[str], gone: Sequence[str]) -> bytes:
         """Return what subscribes to what is new, and only then unsubscribes from what is gone."""
         frames = self._subscribe([self._filter(pattern) for pattern in new])
-        if gone:
-            frames += mqtt5.UnsubscribePacket(self._ask([]), list(gone)).write()
-        return frames
+        left = [mqtt5.UnsubscribePacket(self._ask([]), some).write() for some in portions(gone)]
+        return b"".join([frames, *left])
 
     def answered(self, packet: mqtt5.SubAckPacket | mqtt5.UnsubAckPacket) -> bool:
         """Note the broker's answer; return whether to ask again, an ACL may be mended."""
@@ -53,9 +57,7 @@ class Subscriptions:
         return self._subscribe(wanted)
 
     def _subscribe(self, wanted: list[mqtt5.TopicFilter]) -> bytes:
-        if not wanted:
-            return b""
-        return mqtt5.SubscribePacket(self._ask(wanted), wanted).write()
+        return b"".join([mqtt5.SubscribePacket(self._ask(some), some).write() for some in portions(wanted)])
 
     def _ask(self, wanted: list[mqtt5.TopicFilter]) -> int:
         packet_id = self._next_packet_id()
@@ -76,3 +78,9 @@ class Subscriptions:
             if pattern in self._line.anew
             else handling.SEND_IF_SUBSCRIPTION_NOT_EXISTS,
         )
+
+
+def portions(filters: Sequence[T]) -> Iterator[list[T]]:
+    """Yield ``filters`` as they are asked for in one packet each."""
+    for start in range(0, len(filters), FILTERS_AT_ONCE):
+        yield [*filters[start : start + FILTERS_AT_ONCE]]

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import mqtt5
 import pytest
 
 from hub.bridge import connection as connection_module
+from hub.bridge.aiomqtt_session import AiomqttSession
 from hub.bridge.session import MqttSession
+from hub.bridge.topics import SessionName, filters
 from hub.model.heard import CaughtUp, Connected, Lost
-from tests.bridge.ear import Ear, config
+from hub.registry.brokers.mosquitto_files import PACKET_ROOM_BYTES, Listeners
+from tests.bridge.device import publish
+from tests.bridge.ear import Ear, SessionFactory, config
 from tests.bridge.scripted_broker import ScriptedBroker, message
+from tests.machine import needs_mosquitto
+from tests.servers.mosquitto import Mosquitto
 from tests.waiting import wait_until
 
 
@@ -56,3 +65,23 @@ async def test_a_refused_subscription_is_counted_and_asked_for_again(
     async with Ear(MqttSession, config(broker.port)) as ear:
         await wait_until(lambda: ear.session.counts.refused_subscriptions >= 2)
         assert ear.bodies(Lost) == []
+
+
+@needs_mosquitto
+@pytest.mark.parametrize("factory", [MqttSession, AiomqttSession])
+async def test_a_session_that_listens_to_very_many_sites_asks_for_no_more_at_once_than_its_broker_takes(
+    factory: SessionFactory, tmp_path: Path
+) -> None:
+    sites = [f"province-site-{number:05}" for number in range(2_500)]
+    limit = Listeners(port=1).payload_bytes + PACKET_ROOM_BYTES  # of the mosquitto whose files the hub keeps
+    broker = Mosquitto(tmp_path, f"max_packet_size {limit}")
+    broker.start()
+    try:
+        wanted = replace(config(broker.port), filters=filters(SessionName.EVENTS, sites)[:-1])
+        async with Ear(factory, wanted) as ear:
+            await wait_until(lambda: ear.is_caught_up)
+            await publish(broker.port, [b"fire"], topic=f"hub/{sites[-1]}/d1/signal")
+            await wait_until(lambda: ear.payloads == [b"fire"])
+            assert ear.bodies(Lost) == []
+    finally:
+        broker.kill()
