@@ -224,7 +224,7 @@ class Alarms:
             names = self.states.at(device.key for device in change.touched)
         for rule, key in sorted(names):
             case = self.find(rule, key)
-            if case is not None and not is_for(case.rule, case.device, case.state.part):
+            if case is not None and not is_for(case.rule, case.device, case.state.part, change.peopled):
                 self._forget([(rule, key)], moment, "not judged there any more")
                 self.views.forget(rule, key)
             elif case is not None and case.state.phase in ALARMING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from operator import attrgetter
 
 from hub.engine.device import Device
@@ -144,9 +144,15 @@ Subject = Device | Place
 """What a rule holds a state for."""
 
 
-def is_for(rule: CompiledRule, subject: Subject, part: str) -> bool:
-    """Return whether ``rule`` is judged for a part of ``subject``: at a place by those who stand there."""
-    return subject.rules.has(rule.name, part) and (not isinstance(subject, Place) or subject.grounds(rule))
+def is_for(rule: CompiledRule, subject: Subject, part: str, peopled: Container[str]) -> bool:
+    """Return whether an alarm of ``rule`` is judged for a part of ``subject``.
+
+    At places that are ``peopled`` by others now, somebody who stands there must have grounds for it, or a person ends
+    it.
+    """
+    if not isinstance(subject, Place) or subject.key not in peopled or rule.latched:
+        return subject.rules.has(rule.name, part)
+    return subject.rules.has(rule.name, part) and subject.grounds(rule)
 
 
 def is_near(one: Subject, other: Subject, within: str) -> bool:
