@@ -220,10 +220,11 @@ class Readings:
     def _hold(self, part: Part, reading: Reading, measured: int | None, *, is_memory: bool) -> bool:
         """Put the values into the twin where they are not older than what it holds; False when all of them are.
 
-        A memory fills only gaps. Of a device without a clock they are what it says now, even if ours has stepped back.
+        A memory fills only gaps. Of a device without a clock they are what it says now, even if ours has stepped back;
+        and where it has one, but does not say so here, by that: else all it measures after an answer would be older.
         """
         device, says_something = part.device, True
-        time = self._at if measured is None else measured
+        time = self._at - device.state.clock_error if measured is None else measured
         quality = UNCERTAIN if measured is None and (is_memory or reading.measured_at is not None) else GOOD
         stamp = (time, device.state.heard_awake, quality, reading.bad)
         if is_memory:

@@ -77,7 +77,7 @@ class UsualReadings(Readings):
         at, awake, output, store = self._first_at + index, self._awake + index, self._output, device.outfit.store
         self._hear_usual(device.state, None, awake)
         hold(part, values)
-        part.at, part.awake, part.quality, part.bad = at, awake, GOOD, reading.bad
+        part.at, part.awake, part.quality, part.bad = at - device.state.clock_error, awake, GOOD, reading.bad
         if part.showing < self._showing:
             self._show(part)
         time = at - at % MILLION + self._readings_taken % MILLION
@@ -165,7 +165,8 @@ class UsualReadings(Readings):
         """Let the twin of ``part`` have what it says now, and a point at ``time`` and the rules."""
         values, woken, measured = reading.values, part.woken, reading.measured_at
         hold(part, values)
-        part.at, part.awake = self._at if measured is None else measured, awake
+        part.at = self._at - part.device.state.clock_error if measured is None else measured
+        part.awake = awake
         part.quality, part.bad = GOOD, reading.bad
         if part.showing < self._showing:
             self._show(part)

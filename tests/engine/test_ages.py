@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from hub.engine.ages import HOUR_NS, SECOND_NS, age_of, live_ages
 from hub.engine.known import DeviceState, Written
 from hub.engine.state import decode_entries
+from hub.model.records import Control
+from hub.model.values import Scalar
 from tests.engine.desk import COMMUNITY, SECOND, Desk, device, documents, native
 
 WRONG_SECONDS = 3_600
@@ -50,6 +52,20 @@ def test_without_a_device_clock_nobody_knows() -> None:
     desk = Desk(documents(*COMMUNITY))
     desk.hear(native("door-1", {"part": "door-1", "signals": [{"name": "access.granted", "card": "4711"}]}))
     assert [event.age for event in desk.events] == [0]
+
+
+def test_what_an_answer_says_is_of_now_and_what_is_measured_after_it_is_newer_by_a_clock_that_is_behind() -> None:
+    desk = desk_with_a_gate()
+    desk.hear(native("door-1", {"t": clock(desk), "values": {"lock": "locked"}}, "telemetry"))
+    words: dict[str, Scalar] = {"site": "s1", "device": "door-1", "command": "unlock"}
+    assert desk.say(Control("1-0", "c1", "li", "command", desk.wall + 30 * SECOND, words)).replies[0].ok
+    desk.hear(native("door-1", {"id": "c1", "ok": True, "state": {"lock": "unlocked"}}, "response"))
+    door = desk.engine.content.find("s1", "door-1")
+    assert door is not None
+    assert door.state.held("").value("lock") == "unlocked"
+    desk.tick(5)
+    desk.hear(native("door-1", {"t": clock(desk), "values": {"lock": "locked"}}, "telemetry"))
+    assert door.state.held("").value("lock") == "locked"
 
 
 class Former:
