@@ -8,7 +8,7 @@ from hub.commands.desired import Desired
 from hub.commands.life import Command, Lease, Standing
 from hub.engine.answers import Answers
 from hub.engine.change import at_once
-from hub.engine.core import Core
+from hub.engine.core import CLOCK_STEP_NS, Core
 from hub.engine.known import DeviceState
 from hub.engine.ledger import Ledger
 from hub.engine.meters import Meters
@@ -71,8 +71,9 @@ class Engine(Core):
         if isinstance(record.body, Started | SessionLost | SessionConnected):
             self._go_blind()  # first: what came due between the last record and now is judged when all has been read
         self._time(record, moment)
-        if (turns_at := self.content.changes_at) is not None and turns_at <= record.received_at:
-            yield from self._turn(record.received_at, moment)
+        turns_at, is_back = self.content.changes_at, clock.received_at - record.received_at > CLOCK_STEP_NS
+        if is_back or (turns_at is not None and turns_at <= record.received_at):
+            yield from self._turn(record.received_at, moment, is_back=is_back)
         if isinstance(record.body, Revision):
             yield from self._revise(record, record.body, moment)
         else:

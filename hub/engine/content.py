@@ -240,9 +240,13 @@ class Content(Registered):
         """Return the wall time at which rules next come to something else by themselves."""
         return self.stands.changes_at
 
-    def turn(self, at: int) -> Generator[None, None, list[Subject]]:
-        """Bind rules anew where a fact, an entry of a list or a window begins or ends; return whose rules changed."""
+    def turn(self, at: int, *, is_back: bool = False) -> Generator[None, None, list[Subject]]:
+        """Bind rules anew where a fact, an entry of a list or a window begins or ends; return whose rules changed.
+
+        When our clock ``is_back`` that may be anywhere: what has begun or ended lies before us again.
+        """
         self._at, due = at, self.stands.due(at)
+        due = sorted({*self._devices, *self.stands.places}) if is_back else due
         turned = list[Subject]()
         for devices in self.stands.others([self._devices[key] for key in due if key in self._devices], at):
             turned += devices

@@ -67,9 +67,9 @@ class Core:
         if clock.blind_since is None:
             self._ripen_judged(moment)
 
-    def _turn(self, at: int, moment: Moment) -> Generator[None, None, None]:
+    def _turn(self, at: int, moment: Moment, *, is_back: bool) -> Generator[None, None, None]:
         """Let windows, facts and entries of lists begin and end, also while the hub is blind."""
-        turned = yield from self.content.turn(at)
+        turned = yield from self.content.turn(at, is_back=is_back)
         for some in parts(turned):
             self._judge.turn(some, moment)
             yield

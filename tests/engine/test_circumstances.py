@@ -9,7 +9,7 @@ import pytest
 
 from hub.errors import ConfigError
 from hub.model.records import Started
-from tests.engine.desk import SESSIONS, Desk, device, documents, encoded, native
+from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, encoded, native
 from tests.engine.one_rule import HOUR, MINUTE, PLACES, desk_with, told, warm
 
 
@@ -120,6 +120,32 @@ def test_a_place_that_is_removed_ends_its_alarm_and_says_why(tmp_path: Path) -> 
     wanted = {key: body for key, body in desk.engine.content.bodies().items() if key != "place/s1/b1"}
     effects = desk.revise(wanted)
     assert [(event.key, event.data["reason"]) for event in effects.events] == [("s1/@b1", "place removed")]
+
+
+HALF_A_DAY = 12 * HOUR * SECOND
+WINDOW = ("schedule: {from: '12:00', until: '20:00'}", "temperature > 50")
+FACT = ("facts: {away: false}", "temperature > 50 and not $away")
+
+
+@pytest.mark.parametrize("words", [WINDOW, FACT], ids=["window", "fact"])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_what_began_or_ended_by_a_clock_that_was_ahead_is_as_it_was_when_that_is_back(
+    tmp_path: Path, words: tuple[str, str], *, is_restarted: bool
+) -> None:
+    desk = desk_with(tmp_path, *words)  # it is four in the afternoon
+    here = orjson.loads(PLACES["place/s1/b1"]) | {"facts": {"away": "2026-03-01T22:00/"}}
+    desk.revise({**desk.engine.content.bodies(), "place/s1/b1": orjson.dumps(here)})
+    desk.wall += HALF_A_DAY
+    desk.tick(1)
+    if is_restarted:
+        desk = desk.restart()
+    desk.wall -= HALF_A_DAY
+    if is_restarted:
+        desk.say(Started("test", SESSIONS))
+        desk.catch_up(2)
+    desk.tick(1)
+    warm(desk, 60, connection=2 if is_restarted else 1)
+    assert told(desk) == ["raised"]
 
 
 # ------------------------------------------------------------------------------- lists and facts change in mid alarm
