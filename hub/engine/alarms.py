@@ -91,7 +91,7 @@ class Alarms:
         self.states.drop(rule, key)
         self._state.remove(f"rule/{rule}/{key}")
 
-    def _rest(self, state: RuleState, now: int) -> None:
+    def rest(self, state: RuleState, now: int) -> None:
         """Forget a state that has come to its end, but for its shelf: that is for the next time too."""
         self.drop(state.rule, state.key)
         if state.shelved_t is not None and state.shelved_t > now:
@@ -132,16 +132,13 @@ class Alarms:
             case Move.CHANGED:
                 self._time(case, moment)
 
-    def forget_case(self, case: Case, moment: Moment) -> None:
-        self._rest(case.state, moment.t)
-
     def _time(self, case: Case, moment: Moment) -> None:
         state = case.state
         if state.phase is Phase.PENDING and not state.alarm:
             self._hold_while_pending(case, moment)
         if state.phase is Phase.IDLE:
             self._hands.release(state.rule, state.key, moment)
-            self._rest(state, moment.t)
+            self.rest(state, moment.t)
         elif state.due is None:
             self._timers.drop(TimerClass.JUDGED, state.rule, state.key)
         elif state.due <= moment.t and self._state.clock.blind_since is None:
@@ -198,7 +195,7 @@ class Alarms:
         if was_true:
             again = self.begin(case.rule, case.device, state.part).state
             again.phase, again.inhibited, again.since = Phase.PENDING, True, state.since
-            again.data, again.causes = state.data, state.causes
+            again.data, again.causes, again.mode = state.data, state.causes, state.mode
 
     def look(self, case: Case, held: Held, moment: Moment) -> None:
         if case.state.phase in ALARMING:
@@ -249,7 +246,7 @@ class Alarms:
         self.teller.tell(rule, state, device, Transition.CLEARED, moment, data)
         self._output.effects.alarms.append(AlarmChange(state.site, state.rule, state.key, None))
         self._hands.release(state.rule, state.key, moment)
-        self._rest(state, moment.t)
+        self.rest(state, moment.t)
         self.inhibition.free(moment, state.rule)
 
     def come_true(self, moment: Moment) -> None:
@@ -269,6 +266,7 @@ class Alarms:
         rule, state, device = case
         self._end_shelf(state)
         if state.phase not in ALARMING:
+            self.inhibition.come_true(case, self.modes.of(rule.name, device), moment)
             return
         awake = self._state.clock.awake(moment.t)
         held = self.views.of(rule, device, state.part, Present(moment.t, moment.at, awake))

@@ -12,7 +12,7 @@ from hub.engine.standing import ALARMING, Case
 from hub.engine.state import State, count
 from hub.model.values import Scalar
 from hub.rules.clauses import Inhibit
-from hub.rules.states import REAL, Phase, RuleState
+from hub.rules.states import REAL, Mode, Phase, RuleState
 from hub.rules.timers import TimerClass, Timers
 
 Find = Callable[[str, str], Case | None]
@@ -79,6 +79,12 @@ class Inhibition:
                 if case is not None and (not self.explains(case)):
                     self._state.touch(f"rule/{name}/{key}", state)
                     self._time(state, moment.t + (nanoseconds(inhibit.settle) if inhibit is not None else 0))
+
+    def come_true(self, case: Case, mode: Mode, moment: Moment) -> None:
+        """Let ``case`` be in another mode: what is only tried does not keep it quiet where it is real now."""
+        if case.state.inhibited:
+            case.state.mode = mode
+            self.free(moment)
 
     def explained_by(self, alarm: Case) -> list[Case]:
         """Return the alarms that ``alarm``, raised just now, explains: not those that somebody has taken on."""

@@ -133,7 +133,7 @@ class Moments:
             return True
         known = Known(verdict=True, cleared=None, happened=moment.happened, voter=said.by(quorum.distinct))
         if vote(quorum, case.state, known, moment.t) is Move.RAISE:
-            self._alarms.forget_case(case, moment)
+            self._alarms.rest(case.state, moment.t)
             return True
         self._alarms.move(case, Move.CHANGED, moment, {})
         return False
@@ -160,7 +160,7 @@ class Moments:
         if case.state.phase in ALARMING:
             self._alarms.cleared(case, moment, {"reason": "forgotten"})
         else:
-            self._alarms.forget_case(case, moment)
+            self._alarms.rest(case.state, moment.t)
         return True
 
 

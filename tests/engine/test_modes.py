@@ -77,6 +77,21 @@ def test_what_is_raised_in_a_test_keeps_nothing_real_quiet(desk: Desk) -> None:
     assert told(desk) == ["raised hot env-1 test", "raised damp env-2"]
 
 
+@pytest.mark.parametrize("is_first", [True, False], ids=["held back", "taken back"])
+def test_what_is_raised_in_a_test_keeps_nothing_quiet_whose_own_test_is_over(desk: Desk, *, is_first: bool) -> None:
+    ask(desk, "test", "env-1", **{"for": "8h"})
+    ask(desk, "test", "env-2")
+    for name, values in (("env-1", {"temperature": 60}), ("env-2", {"humidity": 95}))[:: 1 if is_first else -1]:
+        say(desk, name, **values)
+    assert "hot s1/env-1" in alarms(desk)
+    assert "damp s1/env-2" not in alarms(desk)
+    later = restarted(desk)
+    ask(later, "end_test", "env-2")
+    for _ in range(2):
+        later.tick(MINUTE)
+    assert alarms(later)["damp s1/env-2"].is_real
+
+
 def test_a_real_alarm_stays_real_when_a_test_begins(desk: Desk) -> None:
     say(desk, "env-1", temperature=60)
     ask(desk, "test", "env-1")
