@@ -129,11 +129,14 @@ class Registered:
         return Bodies(self.documents, self._devices, self.circumstances.places).get(key)
 
     def near(self, device: Subject, kind: str, within: str) -> list[Device]:
-        """Return the devices of ``kind`` in the same place, building or site, in the order of keys."""
-        if within == "place":
-            around = device.places[0].by_kind if isinstance(device, Device) and device.places else None
-            return (device.by_kind if isinstance(device, Place) else around or {}).get(kind, [])
+        """Return the devices of ``kind`` in the same place or below, building or site, in the order of keys."""
         there = self.devices_of(device.site)
+        if within == "place":
+            here = f"{device.site}/@{device.row.place}"
+            known = self.stands.places.get(here)
+            if known is None:  # no rule is for such a place: it knows nobody
+                return [other for other in there if other.kind == kind and here in self.around(other)]
+            return known.by_kind.get(kind, [])
         return [other for other in there if other.kind == kind and is_near(device, other, within)]
 
     def beside(self, device: Device, types: Collection[str] = _ONE_THING) -> list[Device]:

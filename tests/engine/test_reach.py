@@ -11,7 +11,7 @@ import pytest
 from hub.engine.woken import always
 from hub.model.effects import Where
 from hub.rules.states import CompiledRule
-from tests.engine.desk import Desk, documents
+from tests.engine.desk import Desk, documents, place, stands, transmitted
 from tests.engine.one_rule import HOT, PLACES, ROOM, desk_with, warm
 
 
@@ -99,3 +99,36 @@ def test_what_a_rule_for_devices_tells_names_no_place(tmp_path: Path) -> None:
     desk = desk_with(tmp_path)
     warm(desk, 60)
     assert [event.place for event in desk.events if event.name == "fire.hot"] == [None]
+
+
+# -------------------------------------------------------------------------------------------- whom its commands are for
+
+THERE = """
+rule: hot
+for_each: environment_sensor
+when: temperature > 50
+raise: {event: fire.hot, severity: high}
+do: [{command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: place}}]
+---
+rule: whole
+for_each: site
+when: temperature > 90
+raise: {event: fire.whole, severity: high}
+"""
+
+
+def test_a_command_for_the_same_place_leaves_for_nobody_elsewhere_where_no_rule_is_for_such_a_place(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "rule.yaml").write_text(THERE, encoding="utf-8")
+    devices = (
+        stands("room", "environment_sensor", "f1"), stands("door-1", "access_controller", "f1"),
+        stands("door-2", "access_controller", "f1-hall"), stands("door-3", "access_controller", "f2"),
+    )  # fmt: skip
+    places = (
+        place("s1", "site", building=""), place("b1", "building", "s1"), place("f1", "floor", "b1"),
+        place("f2", "floor", "b1"), place("f1-hall", "dwelling", "f1"),
+    )  # fmt: skip
+    desk = Desk(documents(*devices, *places, rules=[tmp_path]))
+    warm(desk, 60)
+    assert [topic.split("/")[2] for topic, _ in transmitted(desk)] == ["door-1", "door-2"]
