@@ -35,6 +35,8 @@ class Between:
 
     @override
     def __eq__(self, other: object) -> bool | None:  # type: ignore[override] # three-valued
+        if isinstance(other, Between):
+            return None if self.low <= other.high and other.low <= self.high else False
         is_possible = isinstance(other, int | float) and self.low <= other <= self.high
         return None if is_possible else False
 

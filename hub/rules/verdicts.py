@@ -76,6 +76,8 @@ def member(item: Verdict, allowed: frozenset[Scalar], *, wanted: bool) -> Verdic
 
     def verdict(held: Held, now: int) -> bool | None:
         value = item(held, now)
+        if isinstance(value, Between):
+            return not wanted if all((value == each) is False for each in allowed) else None
         return None if value is None else (value in allowed) is wanted
 
     return verdict
