@@ -41,7 +41,7 @@ class View(Held):
     def value(self, name: str) -> Scalar | None:
         if name in self._inputs:
             found = self._inputs[name]
-            return found.low if isinstance(found, Between) else found
+            return found.said if isinstance(found, Between) else found
         stamped = self.get(name)
         return None if stamped is None else stamped[0]
 

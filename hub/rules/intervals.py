@@ -21,6 +21,11 @@ class Between:
     low: float
     high: float
 
+    @property
+    def said(self) -> float:
+        """The end that somebody has said: of a least, of which some say nothing, ``high``; JSON has no infinity."""
+        return self.low if math.isfinite(self.low) else self.high
+
     def __lt__(self, other: float) -> bool | None:
         return _decided(yes=self.high < other, no=self.low >= other)
 

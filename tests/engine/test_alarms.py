@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import orjson
 
-from hub.model.effects import Transition
+from hub.model.effects import Event, Transition
 from hub.model.heard import Publish
 from hub.model.records import Control, SessionConnected, Started
 from hub.model.values import Severity
-from tests.engine.desk import ALARM, HOUR, NORMAL, SECOND, SESSIONS, Desk, native, smoke, with_rule
+from tests.engine.desk import (
+    ALARM,
+    HOUR,
+    NORMAL,
+    SECOND,
+    SESSIONS,
+    Desk,
+    device,
+    documents,
+    native,
+    place,
+    smoke,
+    with_rule,
+)
 
 PRESSED = """
 rule: exit-pressed
@@ -33,7 +47,27 @@ def gate(sub_event: int, serial: int, at: str = "2026-03-01T16:00:00+08:00", **w
     return Publish("hub/s1/gate-1/signal", orjson.dumps(body))
 
 
+COLD = """
+rule: cold
+for_each: building
+inputs: {coldest: {of: environment_sensor, where: temperature > -100, take: min(temperature)}}
+when: coldest < 5
+raise: {event: utility.cold, severity: high}
+"""
+
+
 # ------------------------------------------------------------------------------------------------------------- alarms
+
+
+def test_what_an_alarm_tells_is_read_again_also_where_some_have_long_said_nothing(tmp_path: Path) -> None:
+    (tmp_path / "rule.yaml").write_text(COLD, encoding="utf-8")
+    rooms = (device(name, "environment_sensor") for name in ("room-1", "room-2"))
+    desk = Desk(documents(*rooms, place("b1", "building"), rules=[tmp_path]))
+    desk.hear(native("room-2", {"values": {"temperature": 20}}, "telemetry"))
+    desk.tick(100 * HOUR)
+    desk.hear(native("room-1", {"values": {"temperature": 3}}, "telemetry"))
+    (event,) = (event for event in desk.events if event.name == "utility.cold")
+    assert msgspec.json.decode(msgspec.json.encode(event), type=Event).data == {"coldest": 3}
 
 
 def test_smoke_is_an_alarm_at_once(desk: Desk) -> None:
