@@ -20,7 +20,7 @@ from hub.registry.brokers.broker import Broker, Drift, Roster
 from hub.registry.brokers.grants import CONNECTIONS, DOCTOR, DRILL, EVENTS, RECORD, TELEMETRY, Grant, SourceTopics
 from hub.registry.brokers.mosquitto import Mosquitto
 from hub.registry.brokers.mosquitto_files import Listeners, TlsListener
-from hub.registry.certificates import Authority
+from hub.registry.certificates import SERVER_CERTIFICATE, SERVER_KEY, Authority
 from hub.registry.changes import concern_logins
 from hub.registry.logins import HubLogin
 from hub.registry.nouns import Source
@@ -142,12 +142,14 @@ def mosquitto(settings: Settings, clock: Clock) -> Mosquitto:
     broker, directory = settings.broker, directory_of(settings)
     needs_authority = broker.certificate_port is not None or (broker.tls_port is not None and broker.cert_file is None)
     authority = authority_of(settings, clock) if needs_authority else None
-    certificate, key = _served(settings, directory, authority)
+    certificate, key, names = directory / SERVER_CERTIFICATE, directory / SERVER_KEY, broker.names
+    if broker.cert_file is not None and broker.key_file is not None:
+        certificate, key, names = broker.cert_file, broker.key_file, ()
 
     def listener(port: int | None) -> TlsListener | None:
         if port is None:
             return None
-        return TlsListener(host=broker.listen, port=port, cert_file=certificate, key_file=key)
+        return TlsListener(host=broker.listen, port=port, cert_file=certificate.absolute(), key_file=key.absolute())
 
     listeners = Listeners(
         port=settings.mqtt.port,
@@ -155,22 +157,12 @@ def mosquitto(settings: Settings, clock: Clock) -> Mosquitto:
         mutual=listener(broker.certificate_port),
         payload_bytes=settings.limits.payload,
     )
-    return Mosquitto(directory.absolute(), listeners, clock, authority=authority)
+    return Mosquitto(directory.absolute(), listeners, clock, authority=authority, names=names)
 
 
 def directory_of(settings: Settings) -> Path:
     """Return where the broker's files are."""
     return settings.broker.directory or settings.data_dir / "broker"
-
-
-def _served(settings: Settings, directory: Path, authority: Authority | None) -> tuple[Path, Path]:
-    """Return the broker's certificate and key: the installation's, or those of the hub's own authority."""
-    broker = settings.broker
-    if broker.cert_file is not None and broker.key_file is not None:
-        return broker.cert_file.absolute(), broker.key_file.absolute()
-    if authority is None:
-        return directory / "server.crt", directory / "server.key"
-    return authority.serve(directory.absolute(), broker.names)
 
 
 def source_topics(settings: Settings, sources: Sequence[Source]) -> dict[str, SourceTopics]:

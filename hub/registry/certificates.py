@@ -21,6 +21,7 @@ from hub.registry.whole import write_whole
 
 PEM = serialization.Encoding.PEM
 AUTHORITY_LIFE, SERVER_LIFE = timedelta(days=20 * 365), timedelta(days=825)
+SERVER_CERTIFICATE, SERVER_KEY = "server.crt", "server.key"
 CLOCKS_DIFFER = timedelta(days=1)
 """A device whose clock is a little behind shall not find its new certificate in the future."""
 MOST_NAME, LEAST_RSA_BITS = 64, 2048
@@ -74,8 +75,8 @@ class Authority:
         return self._signed(user, public_key, life)
 
     def serve(self, directory: Path, names: Collection[str]) -> tuple[Path, Path]:
-        """Return certificate and key of the broker, which is called ``names``; made anew when they no longer do."""
-        certificate, key = directory / "server.crt", directory / "server.key"
+        """Return certificate and key of the broker, which is called ``names``; made anew when they do not serve."""
+        certificate, key = directory / SERVER_CERTIFICATE, directory / SERVER_KEY
         if not (certificate.exists() and key.exists() and self._serves(certificate, names)):
             fresh = ec.generate_private_key(ec.SECP256R1())
             extension = x509.SubjectAlternativeName([_name_of(name) for name in names])
@@ -163,8 +164,11 @@ class Authority:
         )
 
     def _serves(self, certificate: Path, names: Collection[str]) -> bool:
-        found = x509.load_pem_x509_certificate(certificate.read_bytes())
-        known = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        try:
+            found = x509.load_pem_x509_certificate(certificate.read_bytes())
+            known = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except (ValueError, x509.ExtensionNotFound):
+            return False
         is_ours = found.issuer == self._identity[1].subject
         is_young = found.not_valid_after_utc - self._now() > SERVER_LIFE / 10
         return is_ours and is_young and [*known] == [_name_of(name) for name in names]

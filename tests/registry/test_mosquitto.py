@@ -20,6 +20,7 @@ from hub.bridge import topics
 from hub.bridge.topics import SessionName
 from hub.clock import SystemClock
 from hub.errors import ConfigError, UnavailableError
+from hub.keeping import Keeping
 from hub.registry import credentials
 from hub.registry.brokers.broker import BrokerUser, Drift, Roster
 from hub.registry.brokers.grants import EVENTS, RECORD, TELEMETRY, SourceTopics, of_devices, of_hub
@@ -316,6 +317,31 @@ async def test_files_that_cannot_be_read_end_no_keeper_and_are_kept_again_afterw
             await wait_until(lambda: not kept.keeper.error)
             assert kept.keeper.failing_since is None
             keeping.cancel()
+
+
+@pytest.mark.parametrize("damage", [b"# no certificate\n", b""])
+async def test_a_server_certificate_that_is_none_ends_no_hub_at_its_start_and_is_made_anew(
+    kept_tls: KeptBroker, damage: bytes
+) -> None:
+    certificate = kept_tls.broker.directory / "server.crt"
+    certificate.write_bytes(damage)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(Keeping().run(kept_tls.settings, kept_tls.registry, kept_tls.clock))
+        await wait_until(lambda: certificate.read_bytes().startswith(b"-----BEGIN CERTIFICATE"))
+        task.cancel()
+
+
+async def test_an_authority_that_is_damaged_ends_no_hub_at_its_start(kept_tls: KeptBroker) -> None:
+    key, keeping = kept_tls.settings.data_dir / "authority" / "ca.key", Keeping()
+    whole = key.read_bytes()
+    key.write_bytes(b"no key")
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(keeping.run(kept_tls.settings, kept_tls.registry, kept_tls.clock))
+        await wait_until(lambda: "authority_damaged" in keeping.error)
+        assert keeping.failing_since is not None
+        key.write_bytes(whole)
+        await wait_until(lambda: not keeping.error)
+        task.cancel()
 
 
 async def test_a_registry_that_is_away_says_nothing_of_the_broker(

@@ -49,17 +49,24 @@ class Mosquitto:
     """A :class:`hub.registry.brokers.broker.Broker`: the mosquitto whose files are in ``directory``, which is ours.
 
     It may be down: then it finds the files when it starts. ``authority`` signs the list of revoked certificates, where
-    there are certificates.
+    there are certificates, and the broker's own, where it is called ``names``.
     """
 
     def __init__(
-        self, directory: Path, listeners: Listeners, clock: Clock, *, authority: Authority | None = None
+        self,
+        directory: Path,
+        listeners: Listeners,
+        clock: Clock,
+        *,
+        authority: Authority | None = None,
+        names: Collection[str] = (),
     ) -> None:
         self.directory = directory
         self.config = directory / CONFIG
         self._listeners = listeners
         self._clock = clock
         self._authority = authority
+        self._names = names
 
     # -------------------------------------------------------------------------------------------------------- what is
 
@@ -101,6 +108,8 @@ class Mosquitto:
         outcasts = set(wanted.revoked.values()) - wanted.users.keys()
         texts = {CONFIG: configuration(self.directory, self._listeners)}
         if self._authority is not None:
+            if self._names:
+                self._authority.serve(self.directory, self._names)
             texts[CA] = self._authority.certificate
             texts[CRL] = self._crl(wanted)
         return {
