@@ -185,8 +185,11 @@ class Judge:
     # ----------------------------------------------------------------------------------------------------------- time
 
     def watch(self, device: Device) -> None:
-        """Wait for the silence of ``device``, and for what it said to become stale, under every rule that minds."""
-        for rule in device.rules.absent:
+        """Wait for the silence of ``device``, and for what it said to become stale, under every rule that minds.
+
+        Nobody misses a double.
+        """
+        for rule in () if device.is_double else device.rules.absent:
             if rule.absent_ns is not None:
                 due = device.state.heard_awake + rule.absent_ns
                 self._timers.look(TimerClass.AWAKE, due, rule.name, device.key)

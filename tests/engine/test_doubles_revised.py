@@ -95,6 +95,22 @@ def test_a_real_alarm_that_becomes_critical_ends_the_drill(desk: Desk, step: dic
     assert ended.data["overridden_by"] == "hot s1/heat-1"
 
 
+@pytest.mark.parametrize("after", ["a start", "a revision"])
+def test_a_double_that_says_nothing_is_not_missed_whatever_comes_between(desk: Desk, after: str) -> None:
+    quiet = {
+        "rule": "quiet", "for_each": {"kind": "smoke_sensor"}, "absent_for": "1m",
+        "raise": {"event": "device.quiet", "severity": "low"},
+    }  # fmt: skip
+    desk.revise(desk.engine.content.bodies() | {"rule/quiet": orjson.dumps(quiet)})
+    drill(desk)
+    if after == "a start":
+        desk = restarted(desk)
+    else:
+        desk.revise(desk.engine.content.bodies() | {"rule/quiet": orjson.dumps(quiet | {"version": "2"})})
+    desk.tick(120)
+    assert sorted(event.key for event in desk.events if event.rule == "quiet") == [f"s1/{name}" for name in NAMES]
+
+
 def test_a_double_speaks_as_the_registry_says_also_where_a_directory_knows_the_model_of_its_original() -> None:
     desk = Desk(directed({**town(), **ZIGBEE, **in_place(HALL, "z1")}, listing()))
     assert desk.engine.content.find("s1", "hall").profile.startswith("zigbee2mqtt-auto/")  # type: ignore[union-attr]
