@@ -11,7 +11,7 @@ from asyncio.subprocess import Process, create_subprocess_exec
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol
@@ -227,8 +227,12 @@ timeseries = {{store = "{self._setup.store.value}", url = "{stage.influx.url}", 
         self.last_counts = found
         if again := found["hub_messages_deduplicated_total"]:
             log.warning("messages_sent_again", count=again, log=self._log())
-        if isinstance(self._speech, Mixture):
-            return await self._losses_of_mixture(found)
+        losses = await (self._losses_of_mixture(found) if isinstance(self._speech, Mixture) else self._losses(found))
+        if losses.total:
+            log.error("not_as_counted", **asdict(losses))
+        return losses
+
+    async def _losses(self, found: Counter[str]) -> Losses:
         points = (
             await self.stage.count_points() if self._setup.store is TimeseriesStore.INFLUXDB else self._count_local()
         )

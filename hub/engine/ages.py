@@ -81,7 +81,11 @@ def _multiple(count: int, of: int) -> int:
 
 
 def first_time(known: DeviceState, identity: str, time: int) -> tuple[int, bool]:
-    """Return the time of the first point of ``identity``, and whether it is new: it is judged once."""
+    """Return the time of the first point of ``identity``, and whether it is new: it is judged once.
+
+    ``time`` ends in a digest, of which one pair in a million is alike: an identity whose point would lie upon another's
+    takes the next ns of its millisecond.
+    """
     mine = known.own()
     if mine.identities is None:
         mine.identities = {}
@@ -91,6 +95,8 @@ def first_time(known: DeviceState, identity: str, time: int) -> tuple[int, bool]
         return first, False
     if len(identities) >= IDENTITIES:
         del identities[next(iter(identities))]
+    while time in identities.values():
+        time += 1 if (time + 1) % MILLION else 1 - MILLION
     identities[identity] = time
     return time, True
 

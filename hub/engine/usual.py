@@ -124,7 +124,7 @@ class UsualReadings(Readings):
             time = measured - measured % MILLION + crc32(self._payload, self._checksum) % MILLION
         else:
             time = measured - measured % MILLION + self._digest(device, 0, identity)
-            first_time(known, identity, time)
+            time, _ = first_time(known, identity, time)
         if reading.values:
             self._take_values(part, reading, time, awake)
         for signal in reading.signals:

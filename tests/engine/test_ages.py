@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.engine.ages import HOUR_NS, SECOND_NS, age_of, live_ages
+from hub.engine.ages import HOUR_NS, SECOND_NS, age_of, first_time, live_ages
 from hub.engine.known import DeviceState, Written
 from hub.engine.state import decode_entries
 from hub.model.records import Control
@@ -24,6 +24,12 @@ def desk_with_a_gate() -> Desk:
             desk.hear(native(name, {"t": clock(desk), "values": {}}, "telemetry"))
         desk.tick(1)
     return desk
+
+
+def test_whoever_would_lie_upon_another_takes_the_next_free_ns_of_its_millisecond() -> None:
+    known = DeviceState()
+    times = [first_time(known, identity, 7_999_999)[0] for identity in "abc"]
+    assert (times, first_time(known, "b", 7_999_999)) == ([7_999_999, 7_000_000, 7_000_001], (7_000_000, False))
 
 
 def clock(desk: Desk, seconds_ago: float = 0) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
+from zlib import crc32
 
 import msgspec
 import orjson
 
+from hub.engine.ages import MILLION
 from hub.model.effects import Event, Transition
 from hub.model.heard import Publish
 from hub.model.records import Control, SessionConnected, Started
@@ -54,6 +57,16 @@ inputs: {coldest: {of: environment_sensor, where: temperature > -100, take: min(
 when: coldest < 5
 raise: {event: utility.cold, severity: high}
 """
+
+
+def alike() -> tuple[int, int]:
+    """Return two numbers of swipes of one second that have the same digest below the millisecond."""
+    found: dict[int, int] = {}
+    for serial in count():
+        digest = crc32(f"s1/gate-1\0{serial}/2026-03-01T16:00:00+08:00".encode()) % MILLION
+        if (other := found.setdefault(digest, serial)) != serial:
+            return other, serial
+    raise AssertionError
 
 
 # ------------------------------------------------------------------------------------------------------------- alarms
@@ -182,6 +195,17 @@ def test_two_swipes_in_one_second_are_two_points(desk: Desk) -> None:
     assert len(times) == 2
     assert len(set(times)) == 2
     assert {time // SECOND for time in times} == {1_772_352_000}
+
+
+def test_two_swipes_whose_digests_are_alike_are_two_points_whenever_they_come(desk: Desk) -> None:
+    """They have a millionth of a millisecond each: of a million pairs one has the same, and would be one point."""
+    before, after = alike()
+    opened, closed = gate(0x19, before), gate(0x1A, after)
+    first, second = (desk.hear(swipe).points[0][1] for swipe in (opened, closed))
+    assert first != second
+    assert first // MILLION == second // MILLION
+    again = desk.restart()
+    assert [again.hear(swipe).points[0][1] for swipe in (closed, opened)] == [second, first]
 
 
 def test_the_same_event_uploaded_again_is_the_same_point_and_judged_once(desk: Desk) -> None:
