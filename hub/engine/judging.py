@@ -56,7 +56,7 @@ class Judge:
         for state in states:
             self._alarms.restore(state)
             device, rule = self._content.find(state.site, state.device), self._content.rules.get(state.rule)
-            is_standing = state.phase is not Phase.IDLE  # else it was kept for its shelf
+            is_standing = state.phase in {Phase.PENDING, Phase.ACTIVE}  # else it spoke, or was kept for its shelf
             if device is not None and rule is not None and rule.absent_ns is not None and is_standing:
                 device.is_silent = True
         clock, views = self._state.clock, self._alarms.views

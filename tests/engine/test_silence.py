@@ -93,6 +93,22 @@ def test_the_shelf_of_a_silence_that_is_over_is_no_silence_after_a_restart() -> 
     assert [each and each.is_silent for each in found] == [True, False, False]
 
 
+def test_who_spoke_while_the_hub_was_blind_is_no_longer_silent_after_a_restart_either() -> None:
+    desk = Desk(documents(device("door-1", "access_controller")))
+    speak(desk, ["door-1"])
+    let_pass(desk, 20)
+    desk.lose()
+    speak(desk, ["door-1"])
+    later = desk.restart()
+    found = [each.engine.content.find("s1", "door-1") for each in (desk, later)]
+    assert [each and each.is_silent for each in found] == [False, False]
+    start = len(desk.effects)
+    for each in (desk, later):
+        each.catch_up(2)
+    assert told(desk) == ["raised device.offline s1/door-1", "cleared device.offline s1/door-1"]
+    assert encoded(later.effects) == encoded(desk.effects[start:])
+
+
 def test_silence_that_only_a_removed_rule_had_found_is_none(desk: Desk) -> None:
     let_pass(desk, 20)
     known = desk.engine.content.bodies()
