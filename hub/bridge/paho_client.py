@@ -153,6 +153,8 @@ async def deliver(client: aiomqtt.Client, topic: str, payload: bytes) -> None:
 
 async def watch(client: aiomqtt.Client) -> Never:
     """Wait for the end of a connection: MqttError."""
+    if (task := asyncio.current_task()) is not None and task.cancelling():
+        raise asyncio.CancelledError  # before Python 3.12 ``wait_for`` swallows one that comes together with CONNACK
     async for _ in client.messages:
         pass
     raise aiomqtt.MqttError("disconnected")

@@ -13,12 +13,12 @@ from hub.bridge.session import MqttSession
 from hub.bridge.topics import SessionName, filters
 from hub.bridge.uplink import Inbox, Marks
 from hub.clock import SystemClock
-from hub.model.heard import CaughtUp, Connected, Lost, Packets
+from hub.model.heard import CaughtUp, Connected, Delivery, Lost, Packets
 from tests.bridge.device import TOPIC, owed, publish
 from tests.bridge.ear import CLIENT_ID, Ear, SessionFactory, config
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.proxy import ProxyFactory
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 NOBODY = 0x10
 """How mosquitto answers a publish that nobody is subscribed to."""
@@ -213,6 +213,19 @@ async def test_a_session_that_was_made_but_never_subscribed_is_called_new_until_
         async with Ear(factory, config(mosquitto.port)) as ear:
             await wait_until(lambda: ear.is_caught_up)
             assert ear.bodies(Connected) == [Connected(session_present=present)]
+
+
+async def test_a_session_that_is_stopped_in_the_moment_in_which_it_is_let_in_ends(
+    factory: SessionFactory, mosquitto: Mosquitto
+) -> None:
+    def stop(delivery: Delivery) -> None:
+        if isinstance(delivery.body, Connected):
+            running.cancel()
+
+    session = factory(config(mosquitto.port), stop, SystemClock())
+    async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
+        running: asyncio.Task[None] = group.create_task(session.run(), name="session")
+    assert running.cancelled()
 
 
 async def test_back_pressure_bounds_what_waits_and_loses_nothing(factory: SessionFactory, mosquitto: Mosquitto) -> None:
