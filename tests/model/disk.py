@@ -29,9 +29,10 @@ NAMES = {"journal": JOURNAL_SCHEMA, "state": STATE_SCHEMA}
 
 
 class Space(Enum):
-    """What the disk still takes: anything; what the journal has kept room for, and no state; nothing."""
+    """What the disk still takes: anything; anything but states; what the journal has kept room for; nothing."""
 
     PLENTY = auto()
+    NO_STATE = auto()
     LITTLE = auto()
     NONE = auto()
 
@@ -66,10 +67,10 @@ class Disk:
 
     def takes(self, name: str) -> bool:
         """Return whether there is space for a write to a file."""
-        return self.space is Space.PLENTY or (name == "journal" and self.space is Space.LITTLE)
+        return self.space is Space.PLENTY or (name == "journal" and self.space is not Space.NONE)
 
     def _free(self, _path: Path) -> int:
-        return ROOM_BYTES if self.space is Space.PLENTY else 0
+        return ROOM_BYTES if self.space in {Space.PLENTY, Space.NO_STATE} else 0
 
     def journaled(self) -> None:
         """Tell of the records that became durable."""

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from hub.model.records import Control, Outcome, OutcomeKind, Tick
 from hub.model.values import Scalar
+from hub.rules.pseudonyms import DOCUMENT
 from hub.sinks.redis_link import pack
 from tests.engine.desk import SESSIONS, START
 from tests.model.devices import REFUSED, Devices, Word
@@ -16,7 +17,7 @@ from tests.model.disk import Space
 from tests.model.fake_redis import LAST_ID, Client
 from tests.model.process import Process, Surroundings
 from tests.model.still import SECOND, StillClock, StillLoop, Way
-from tests.model.town import editions
+from tests.model.town import WIDE, editions
 from tests.model.witness import Witness
 
 ALL = 1_000_000
@@ -243,6 +244,11 @@ class World:
         if self.process.is_up:
             self.process.revise(editions()[edition])
             self.loop.settle()
+
+    def revise_widely(self) -> None:
+        """Move to other documents, before which the hub makes a whole checkpoint."""
+        if self.process.is_up:
+            self.revise("as at first" if DOCUMENT in self.process.engine.content.bodies() else WIDE)
 
     # ----------------------------------------------------------------------------------------------------------- people
 

@@ -9,7 +9,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from typing_extensions import override
 
 from hub.model.values import Scalar
@@ -157,6 +157,14 @@ class Hub(RuleBasedStateMachine):
     @rule(space=st.sampled_from((Space.PLENTY, *Space)))
     def the_disk_has(self, space: Space) -> None:
         self.world.around.disk.space = space
+
+    @precondition(lambda self: self.world.around.disk.space is Space.PLENTY)
+    @rule(space=st.sampled_from((Space.NO_STATE, Space.LITTLE)), then=st.sampled_from(Space))
+    def no_checkpoint_is_taken(self, space: Space, then: Space) -> None:
+        self.world.around.disk.space = space
+        self.world.revise_widely()
+        self.world.run(12)
+        self.world.around.disk.space = then
 
     @rule(seconds=st.sampled_from((-DAY, -2, 2, DAY)))
     def the_wall_clock_is_set(self, seconds: int) -> None:

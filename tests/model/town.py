@@ -9,6 +9,7 @@ import orjson
 
 from hub.config.settings import packaged
 from hub.revisions.files import read_yaml
+from hub.rules.pseudonyms import DOCUMENT, KEY_BYTES, write_key
 from tests.engine.desk import device
 
 KINDS = ("smoke_sensor", "access_controller", "face_terminal", "elevator", "ai_camera", "environment_sensor")
@@ -43,6 +44,8 @@ TOWN = (
     device("room-2", "environment_sensor"),
 )
 GHOST = device("ghost-1", "environment_sensor")
+WIDE = "pseudonyms have a key"
+"""The edition that differs from all others in more than devices and rules: the hub makes a whole checkpoint first."""
 
 
 @cache
@@ -85,4 +88,5 @@ def editions() -> Mapping[str, Mapping[str, bytes]]:
         "a rule is removed": without("rule/smoke-alarm"),
         "a rule counts to two": rule_with("repeated-denials", params={"times": 2, "span": "60s"}),
         "a rule waits for longer": rule_with("ebike-reported", clear={"for": "20s"}),
+        WIDE: {**everything(), DOCUMENT: write_key(bytes(range(KEY_BYTES)))},
     }
