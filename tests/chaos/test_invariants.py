@@ -52,7 +52,7 @@ SOUND = Evidence(
     liveness_seconds=1.0,
     vital=Vital(),
     ends=ENDED,
-    acting=Acting(wanted={"c": "timeout"}, release_seconds=1.9),
+    acting=Acting(wanted={"c": "timeout"}, release_seconds=3.9),
 )
 
 SPOILED: Mapping[str, tuple[str, Evidence]] = {
@@ -87,7 +87,7 @@ SPOILED: Mapping[str, tuple[str, Evidence]] = {
     "a command ended twice": ("Acting", replace(SOUND, ends=ENDED | {"b": ["timeout", "executed"]})),
     "a command ended otherwise": ("Acting", replace(SOUND, ends=ENDED | {"c": ["executed"]})),
     "a command never ended": ("Acting", replace(SOUND, acting=Acting(wanted={"d": "failed"}))),
-    "a release came late": ("Acting", replace(SOUND, acting=Acting(release_seconds=2.1))),
+    "a release came late": ("Acting", replace(SOUND, acting=Acting(release_seconds=4.1))),
     "an escape door was let go": ("Acting", replace(SOUND, acting=Acting(let_go=["exit"]))),
     "an escape door was forgotten": ("Acting", replace(SOUND, acting=Acting(forgotten=["exit"]))),
     "it kept silent": ("Honest", replace(SOUND, said=frozenset())),
