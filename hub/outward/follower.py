@@ -12,7 +12,8 @@ from hub.errors import UnavailableError
 from hub.model.effects import Entry
 from hub.outward.ledger import Ledger
 from hub.outward.parcel import Parcel, Slip, place_of
-from hub.sinks.rounds import Position, Rounds
+from hub.sinks.rounds import Position, Round, Rounds
+from hub.sinks.streams import UNWRITABLE
 
 LOOK_FOR_LOSS_NS = 30_000_000_000
 KEEP_EVERY_NS = 1_000_000_000
@@ -116,14 +117,26 @@ class Follower:
         if self._looked_at is None or self._clock.monotonic_ns() - self._looked_at > LOOK_FOR_LOSS_NS:
             await self._look_for_loss()
         found = await self._rounds.read()
-        parcels = [parcel for entry in found.entries for parcel in self._packer.of_entry(entry)]
+        parcels, unreadable = self._pack(found)
         doubtful = {place_of(entry) for entry in found.entries if not self._is_wanted_again(entry)}
         is_time = self._clock.monotonic_ns() - self._kept_at > KEEP_EVERY_NS
-        if parcels or found.unreadable or (found.entries and is_time):
-            await self._keep(parcels, {"unreadable": found.unreadable}, doubtful)
+        if parcels or unreadable or (found.entries and is_time):
+            await self._keep(parcels, {"unreadable": unreadable}, doubtful)
         at = self._rounds.positions
         self._wanted_again = {each: end for each, end in self._wanted_again.items() if _place(at[each]) < _place(end)}
         self.read_until, self.read_at = found.until, self._clock.monotonic_ns()
+
+    def _pack(self, found: Round) -> tuple[list[Parcel], int]:
+        """Return what leaves because of a round, and how many entries of it nobody can read, or put into words."""
+        parcels: list[Parcel] = []
+        unreadable = found.unreadable
+        for entry in found.entries:
+            try:
+                parcels += self._packer.of_entry(entry)
+            except UNWRITABLE as error:  # it would end every process that comes to it, and so keep all else unsaid
+                unreadable += 1
+                log.error("entry_not_packed", entry=place_of(entry), id=entry.event.id, reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
+        return parcels, unreadable
 
     def _is_wanted_again(self, entry: Entry) -> bool:
         """Return whether somebody wants an entry again: it was there when ``begin`` was told from where on.

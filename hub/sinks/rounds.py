@@ -191,8 +191,8 @@ class Rounds:
         entries = []
         for (written_at, number), fields in wanted:
             try:
-                source = fields.get(b"source", b"").decode()
-                entries.append(Entry(stream, written_at, number, decode_event(fields), source))
+                event, source = decode_event(fields), fields.get(b"source", b"").decode()
+                entries.append(Entry(stream, written_at, number, event, source))
             except PoisonError as error:
                 log.warning("entry_unreadable", stream=stream, entry=f"{written_at}-{number}", reason=str(error))
         return entries, len(wanted) - len(entries)

@@ -221,7 +221,7 @@ def decode_event(fields: Mapping[bytes, bytes]) -> Event:
             data=detail.data,
             causes=detail.causes,
         )
-    except (KeyError, ValueError, msgspec.DecodeError) as error:
+    except (KeyError, ValueError, RecursionError, msgspec.DecodeError) as error:
         raise PoisonError("bad_entry", str(error)) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,10 +14,15 @@ from hub.model.effects import Entry, Event, Transition
 from hub.model.values import Severity
 from hub.outward.notices import NOBODY, Notices
 from hub.outward.parcel import Parcel, State
+from hub.outward.standing import read_counts
 from hub.outward.wishes import read_wishes
 from hub.outward.wording import Notice
+from tests.citywide.rig import write
 from tests.clocks import ManualClock
-from tests.outward.rig import event
+from tests.outward.rig import Desk, event
+from tests.servers.http_stub import HttpStub
+from tests.servers.valkey import ValkeyServer
+from tests.waiting import wait_until
 
 HOUSE = """
 channel: duty
@@ -223,3 +229,17 @@ def test_a_clock_that_is_set_back_makes_nothing_old_of_what_is_news(tmp_path: Pa
     room.clock.advance(-86_400)
     assert [parcel.state for parcel in room.parcels() if parcel.channel == "desk"] == [State.WAITING]
     assert [parcel.state for parcel in room.parcels() if parcel.channel == "desk"] == [State.DROPPED]
+
+
+async def test_an_entry_of_which_nobody_can_make_a_message_is_counted_and_holds_up_no_other(
+    tmp_path: Path, valkey: ValkeyServer, http_stub: HttpStub
+) -> None:
+    wishes = "channel: webhook\n---\nroute: all\nchannels: webhook\n"
+    desk = Desk(tmp_path / "notify", valkey, http_stub)
+    desk.errand = replace(desk.errand, packer=Room(tmp_path, wishes).notices)
+    last = ns(datetime(9999, 12, 31, 23, 59, tzinfo=UTC))  # no calendar says what that is in Qingdao
+    async with valkey.link() as link, desk.at_work() as process:
+        await wait_until(lambda: process.follower.is_reading)
+        await write(link, event(1, time=last), event(2))
+        await wait_until(lambda: desk.ended() == [2])
+    assert read_counts(desk.directory)["unreadable"] == 1

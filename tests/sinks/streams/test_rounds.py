@@ -77,3 +77,15 @@ async def test_a_stream_that_is_written_anew_after_it_was_away_is_read_from_its_
             await link.ask("XADD", fire, entry, "a", "1")
         assert await rounds.go_back() == [fire]
         assert rounds.positions[fire] == Position()
+
+
+async def test_entries_that_no_hub_wrote_are_counted_and_passed_over(valkey: ValkeyServer) -> None:
+    care, fire = STREAMS
+    deep = b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    async with valkey.link() as link, valkey.link() as own:
+        rounds = Rounds(own, STREAMS)
+        await rounds.begin({})
+        await link.ask("XADD", care, "*", "source", "园区".encode("gbk"), "type", "care.fall")
+        await link.ask("XADD", fire, "*", "type", "fire.confirmed", "data", deep)
+        found = await rounds.read()
+    assert (found.entries, found.unreadable) == ([], 2)
