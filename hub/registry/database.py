@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
@@ -14,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import orjson
 from sqlalchemy import URL, Connection, event, func, make_url, select
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -52,7 +53,10 @@ class Database:
         try:
             # A server may have been away since a connection was last used.
             self._engine = create_async_engine(
-                self._url, pool_pre_ping=not self._is_sqlite, json_deserializer=orjson.loads
+                self._url,
+                pool_pre_ping=not self._is_sqlite,
+                json_serializer=_readable,
+                json_deserializer=orjson.loads,
             )
         except ModuleNotFoundError as error:
             hint = "for PostgreSQL: pip install 'residential-hub[postgres]'"
@@ -238,6 +242,20 @@ def _driven(url: URL) -> URL:
     return url.set(drivername=names.get(url.drivername, url.drivername))
 
 
+def _readable(value: object) -> str:
+    """Return JSON that can be read again: with half a character in it, or NaN, no hub could read its registry any more.
+
+    ConfigError ``value_invalid``.
+    """
+    text = json.dumps(value)
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        hint = "text is UTF-8 (was it typed or saved in GBK?), and a number is neither NaN nor infinite"
+        raise ConfigError("value_invalid", f"nobody could read it again: {error}", hint=hint) from error
+    return text
+
+
 @contextmanager
 def told(url: URL) -> Iterator[None]:
     """Turn what the driver says into our errors."""
@@ -252,6 +270,10 @@ def told(url: URL) -> Iterator[None]:
     except DatabaseError as error:
         if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _CORRUPT:
             raise CorruptError("registry_corrupt", str(error.orig), file=url.database) from error
+        raise
+    except StatementError as error:
+        if isinstance(error.orig, ConfigError):  # of a value that we refuse
+            raise error.orig from error
         raise
 
 

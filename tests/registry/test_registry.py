@@ -360,3 +360,20 @@ async def test_a_new_file_is_for_our_eyes_only(tmp_path: Path) -> None:
     async with Registry(sqlite_url(tmp_path)):
         files = list((tmp_path / "data").iterdir())
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+@pytest.mark.parametrize("value", ["\udcbb\udca8", float("nan"), float("inf")], ids=["no_utf8", "nan", "inf"])
+async def test_what_could_not_be_read_again_is_refused_before_it_is_written(
+    registry: Registry, value: str | float
+) -> None:
+    await registry.add_site(SITE)
+    with pytest.raises(ConfigError, match="value_invalid"):
+        await registry.add_places([replace(BUILDING, facts={"called": value})])
+    assert await registry.sites() == [SITE]
+    assert await registry.places() == []
+
+
+async def test_a_name_that_is_no_utf8_is_refused(registry: Registry) -> None:
+    with pytest.raises(ConfigError, match="value_invalid"):
+        await registry.add_site(replace(SITE, label={"zh": "花园".encode("gbk").decode(errors="surrogateescape")}))
+    assert await registry.sites() == []
