@@ -184,6 +184,42 @@ def test_a_secret_that_cannot_be_left_out_alone_is_refused(office: Office) -> No
     assert sorted(path.name for path in office.directory.iterdir()) == ["data", "hub.toml", "rules", "secrets.toml"]
 
 
+@pytest.mark.parametrize(
+    ("mine", "above"),
+    [
+        (f'[mqtt.passwords]\nevents = "{SECRET}"\n', '[mqtt.passwords]\nevents = "newer"\n'),
+        (f'[mqtt.passwords]\nevents = "{SECRET}"\n', ""),
+    ],
+    ids=["secrets.toml", "variable"],
+)
+def test_a_secret_that_another_goes_before_is_left_out_too(
+    office: Office, monkeypatch: pytest.MonkeyPatch, mine: str, above: str
+) -> None:
+    settings, file = office.directory / "hub.toml", office.directory / "a.tar"
+    text = settings.read_text(encoding="utf-8").partition("[redis]")[0]
+    settings.write_text(text + mine, encoding="utf-8")
+    (office.directory / "secrets.toml").write_text(above, encoding="utf-8")
+    if not above:
+        monkeypatch.setenv("HUB_MQTT__PASSWORDS__EVENTS", "newer")
+    assert office.json("backup", str(file))["left_out"] == ["mqtt.passwords.events"]
+    assert SECRET.encode() not in file.read_bytes()
+
+
+def test_a_secret_that_stands_otherwise_than_it_is_read_is_not_let_through(office: Office) -> None:
+    settings, file = office.directory / "hub.toml", office.directory / "a.tar"
+    text = settings.read_text(encoding="utf-8").partition("[redis]")[0]
+    settings.write_text(f'{text}mqtt.passwords = {{events = "{SECRET}\\\\"}}\n', encoding="utf-8")
+    assert "[secret_hidden]" in office.refused("backup", str(file))
+    assert not file.exists()
+
+
+def test_a_secret_that_nobody_has_given_hides_nowhere(office: Office) -> None:
+    settings, file = office.directory / "hub.toml", office.directory / "a.tar"
+    with settings.open("a", encoding="utf-8") as more:
+        more.write('[forward.city]\ndomains = ["fire"]\n')
+    assert office.json("backup", str(file))["left_out"] == ["redis.url"]
+
+
 def test_a_restored_installation_lies_where_it_was_restored(office: Office) -> None:
     file, home = office.directory / "a.tar", office.directory / "home"
     office.json("backup", str(file))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 from pydantic import SecretStr
 
-from hub.config.provenance import HIDDEN, leaves_of
+from hub.config.provenance import leaves_of
 from hub.config.settings import Settings
+from hub.config.toml_files import read_layers
 from hub.errors import ConfigError
 
 DATA = "data_dir"
@@ -37,15 +39,19 @@ def place_of(settings: Settings, setting: str) -> Path | None:
 
 
 def without_secrets(text: str, file: Path, settings: Settings) -> tuple[str, list[str]]:
-    """Return ``text`` with every secret commented out, and the names of those; ConfigError ``secret_hidden``."""
-    lines = text.splitlines()
-    left_out: list[str] = []
-    for each in settings.provenance():
-        if each.value == HIDDEN and each.origin.startswith(f"{file}:"):
-            lines[int(each.origin.rpartition(":")[2]) - 1] = f"# {each.name}: left out of the backup"
-            left_out.append(each.name)
+    """Return ``text`` with every secret commented out, and the names of those; ConfigError ``secret_hidden``.
+
+    Also those that a variable or secrets.toml goes before: they may open something all the same.
+    """
+    secret = {name: value.get_secret_value() for name, value in leaves_of(settings) if isinstance(value, SecretStr)}
+    values, origins = read_layers([file])
+    lines, said = text.splitlines(), {*_said(values)}
+    left_out = [name for name in secret if name in said and name in origins]
+    for name in left_out:
+        lines[int(origins[name].rpartition(":")[2]) - 1] = f"# {name}: left out of the backup"
     found = "\n".join(lines) + "\n"
-    if any(secret in found for secret in _given(settings)):
+    usual = Settings.model_construct().redis.url.get_secret_value()  # the one that is no secret
+    if _says_any(found, secret) or any(value in found for value in secret.values() if value not in {"", usual}):
         hint = "write each secret on a line of its own, or into secrets.toml; or keep them: --with-secrets"
         raise ConfigError(
             "secret_hidden", "a secret stands where only its whole table could go", file=str(file), hint=hint
@@ -53,11 +59,20 @@ def without_secrets(text: str, file: Path, settings: Settings) -> tuple[str, lis
     return found, left_out
 
 
-def _given(settings: Settings) -> list[str]:
-    """Return the secrets that somebody has set."""
-    usual = dict(leaves_of(Settings.model_construct()))
-    secret = [(name, value) for name, value in leaves_of(settings) if isinstance(value, SecretStr)]
-    return [value.get_secret_value() for name, value in secret if value != usual.get(name)]
+def _says_any(text: str, names: Collection[str]) -> bool:
+    try:
+        return not {*_said(tomllib.loads(text))}.isdisjoint(names)
+    except tomllib.TOMLDecodeError:  # only the first of its lines has gone
+        return True
+
+
+def _said(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Yield the dotted names of what a file of settings says, but for what is empty there."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _said(value, f"{above}{key}.")
+        elif value:
+            yield above + key
 
 
 def moved(text: str, directory: Path, there: Collection[str]) -> str:
