@@ -68,6 +68,12 @@ def test_a_document_that_hurts_is_a_dead_letter_with_a_code(document: str, code:
     assert poison("plate_reader", document.encode(), **PLATE) == code
 
 
+@pytest.mark.parametrize("charset", ["punycode", "PunyCode"])
+def test_a_charset_whose_reading_costs_the_square_of_the_size_is_none(charset: str) -> None:
+    document = f"<?xml version='1.0' encoding='{charset}'?><A><Car><plate>AB1</plate></Car></A>-".encode()
+    assert poison("plate_reader", document, **PLATE) == "bad_xml"
+
+
 def test_bytes_that_are_not_the_declared_charset_are_refused() -> None:
     document = b"<?xml version='1.0' encoding='gb2312'?><A><Car><plate>\xff\xff</plate></Car></A>"
     assert poison("plate_reader", document, **PLATE) == "bad_xml"
