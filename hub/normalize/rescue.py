@@ -17,7 +17,8 @@ T = TypeVar("T")
 def rescued(shape: CompiledShape, row: Row) -> Reading | None:
     """Return the reading of a poisonous row without what is bad in it; None unless the rest declares an alarm.
 
-    What names it (part, identity) must be good: an alarm of another door is no help.
+    The part must be good: an alarm of another door is no help. One whose identity is bad has none: sent twice, it is
+    judged twice.
     """
     entries = [shape.always, *(found for found in (look(each, row) for each in shape.decisions) if found is not None)]
     values: Values = {}
@@ -29,6 +30,7 @@ def rescued(shape: CompiledShape, row: Row) -> Reading | None:
     raised = [signal for _, signals, _ in entries for signal in signals]
     if not (shape.critical or shape.is_critical(values, raised)):
         return None
+    identity_of = shape.identity
     signals = []
     for name, wanted, _ in raised:
         data: Values = {}
@@ -39,7 +41,7 @@ def rescued(shape: CompiledShape, row: Row) -> Reading | None:
         signals=signals,
         part=None if shape.part is None else shape.part(row),
         measured_at=_unless_poison(lambda: shape.clock(row)),
-        identity=None if shape.identity is None else shape.identity(row),
+        identity=None if identity_of is None else _unless_poison(lambda: identity_of(row)),
         backfill=shape.backfill is not None and shape.backfill(row),
         critical=True,
         bad=bad,

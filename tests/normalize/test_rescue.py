@@ -60,6 +60,14 @@ def test_an_alarm_of_an_unreadable_door_is_poison() -> None:
     assert poison("access_controller", message(code=27, door=["x"], state="ajar"), **DOOR) == "bad_part"
 
 
+def test_an_identity_that_is_none_does_not_cost_the_alarm() -> None:
+    """What stands between is seldom as exact as the vendor: 19 digits of a number become 1.28e18 in PHP and in Lua."""
+    made = handler("access_controller", **DOOR, identity="event")
+    (found,) = made(message(code=27, event=1.2803903753952e18))
+    assert (found.signals, found.identity, made.partials) == ([Signal("door.forced", {})], None, 1)
+    assert poison("access_controller", message(code=3, event=1.5), **DOOR, identity="event") == "bad_value"
+
+
 RECORDS = {
     "payload": {"format": "bytes", "records": {"size": 2}},
     "part": {"at": 0, "name": "{}"},
