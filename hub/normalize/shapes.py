@@ -227,19 +227,18 @@ class PartNames:
 
     def named(self, *raws: object) -> str | None:
         """Return the part that these values stand for; None for the device itself."""
+        for raw in raws:  # first: true and 1.0 are equal to the 1 that may be known
+            if raw.__class__ is not int and raw.__class__ is not str:
+                raise PoisonError("bad_part", "a part is a text or a number")
         try:
             return self._known[raws]
         except KeyError:
             part = self._part(raws)
-        except TypeError:
-            raise PoisonError("bad_part", "a part is a text or a number") from None
         if len(self._known) < _CACHED_PARTS:
             self._known[raws] = part
         return part
 
     def _part(self, raws: Sequence[object]) -> str | None:
-        if any(raw.__class__ is not str and raw.__class__ is not int for raw in raws):
-            raise PoisonError("bad_part", "a part is a text or a number")
         if all(raw in self._absent for raw in raws):
             return None
         return clean_part(self._form.format(*(self._counted(raw) for raw in raws)))

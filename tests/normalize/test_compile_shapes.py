@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from hub.errors import PoisonError
 from hub.model.heard import Signal
+from tests.normalize.devices import handler
 from tests.normalize.profiles import read, refusal
 
 MESSAGES = [
@@ -89,6 +91,20 @@ def test_a_part_that_could_not_be_a_tag_is_refused(number: object) -> None:
     form = {"path": "door"}
     words: dict[str, Any] = {"part": form, "properties": {"total": {"path": "code"}}}
     assert refusal(messages(door(code=1, door=number)), **words).code == "bad_part"
+
+
+@pytest.mark.parametrize("number", [True, 1.0])
+def test_what_a_part_may_not_be_is_refused_too_where_its_like_is_known(number: object) -> None:
+    """1 == 1.0 == True: what is refused by a hub that has just started must not be door-1 for one that runs."""
+    made = handler(
+        "access_controller",
+        payload={"format": "json"},
+        part={"path": "door", "name": "door-{}"},
+        properties={"door": {"path": "is"}},
+    )
+    assert made(messages({"door": 1, "is": "open"}))[0].part == "door-1"
+    with pytest.raises(PoisonError, match="bad_part"):
+        made(messages({"door": number, "is": "open"}))
 
 
 def test_an_identity_is_complete_or_none() -> None:
