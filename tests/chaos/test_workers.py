@@ -138,8 +138,8 @@ async def test_a_site_that_comes_later_is_heard_by_its_partition_alone_and_nobod
     await west.hub.until_said('"sites": 1, "event": "sites_listened_to", "partition": "east"')
     await west.hub.until_said('"sites": 1, "event": "sites_listened_to", "level"')
     await west.publish(30)
+    await west.until_settled()  # the hub says that it has asked: until then the broker has answered, too
     await east.publish(60)
-    await west.until_settled()
     await east.until_settled()
     metrics = await west.hub.metrics()
     assert (metrics["hub_sessions_connected_total"], metrics["hub_workers_running"]) == (4, 1)
