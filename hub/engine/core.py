@@ -125,8 +125,9 @@ class Core:
                 self._judge.watch(device)
             yield
         self._alarms.revised(change, moment)
-        quiet = self.content.silent() if change.has_new_rules or change.switched_off else change.touched
-        self._judge.unwatch((device for device in quiet if device.is_silent), moment)
+        concerns_all = change.has_new_rules or change.switched_off
+        silent = self.content.silent() if concerns_all else [each for each in change.touched if each.is_silent]
+        self._judge.unwatch(silent, moment)
         self._hands.revised(change)
         if change.may_matter_elsewhere or change.removed_places:
             self._judge.keyed.prune()

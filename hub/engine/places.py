@@ -150,9 +150,9 @@ def is_for(rule: CompiledRule, subject: Subject, part: str, peopled: Container[s
     At places that are ``peopled`` by others now, somebody who stands there must have grounds for it, or a person ends
     it.
     """
-    if not isinstance(subject, Place) or subject.key not in peopled or rule.latched:
-        return subject.rules.has(rule.name, part)
-    return subject.rules.has(rule.name, part) and subject.grounds(rule)
+    if not subject.rules.has(rule.name, part):
+        return False
+    return not isinstance(subject, Place) or subject.key not in peopled or rule.latched or subject.grounds(rule)
 
 
 def is_near(one: Subject, other: Subject, within: str) -> bool:

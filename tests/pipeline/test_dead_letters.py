@@ -10,24 +10,17 @@ from pydantic import SecretStr
 from hub.app import Hub
 from hub.clock import SystemClock
 from hub.config.settings import RedisSettings, Settings, TimeseriesSettings
-from hub.failpoints import NEVER
 from hub.journal.neighbours import state_path
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox
 from hub.journal.state_file import StateFile, read_dead_letters
 from hub.model.effects import Effects, LineWork, StreamWork
 from hub.model.records import Started, Tick
 from hub.parts import make_engine
-from hub.pipeline import Applying, Limits
+from hub.pipeline import Applying
 from tests.journal.papers import batch, journal, letter, records
+from tests.pipeline.limits import LIMITS
 
 JOURNAL = "0a1b"
-LIMITS = Limits(
-    checkpoint_messages=1_000,
-    checkpoint_every=timedelta(seconds=30),
-    retention=timedelta(days=7),
-    retention_bytes=2**30,
-    failpoints=NEVER,
-)
 PICTURE = bytes(256 * 1024)
 
 

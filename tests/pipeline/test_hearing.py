@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,23 +11,15 @@ import pytest
 from hub.bridge.frames import decode_packets
 from hub.bridge.uplink import Inbox
 from hub.clock import SystemClock
-from hub.failpoints import NEVER
 from hub.journal.journal import Journal
 from hub.journal.journal_time import JournalTime
 from hub.journal.own_thread import OwnThread
 from hub.model.heard import Connected, Delivery, Packets, Publish
 from hub.model.records import Batch, Tick
-from hub.pipeline import Hearing, Limits
+from hub.pipeline import Hearing
 from tests.clocks import ManualClock
+from tests.pipeline.limits import LIMITS
 from tests.waiting import PATIENCE_SECONDS, wait_until
-
-LIMITS = Limits(
-    checkpoint_messages=1_000,
-    checkpoint_every=timedelta(seconds=30),
-    retention=timedelta(days=7),
-    retention_bytes=2**30,
-    failpoints=NEVER,
-)
 
 
 class Spoken:
