@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -162,3 +162,25 @@ def _addresses(
                 raise ConfigError("url_unreadable", str(reason), file=str(path)) from error
         elif name in urls:
             yield name, urls[name]
+
+
+def share_of(channel: str, number: int) -> str:
+    """Return the channel of one of several recipients, from 0; the first has its name, and what waits for it."""
+    return f"{channel}, {number + 1}" if number else channel
+
+
+def apart(wishes: Wishes, recipients: Mapping[str, int]) -> Wishes:
+    """Return ``wishes`` with a channel for each of so many recipients: who cannot be reached holds up nobody else."""
+    shares = {name: [share_of(name, each) for each in range(recipients.get(name, 1))] for name in wishes.channels}
+    return replace(
+        wishes,
+        channels={
+            each: channel.model_copy(update={"channel": each})
+            for name, channel in wishes.channels.items()
+            for each in shares[name]
+        },
+        routes=[
+            route.model_copy(update={"channels": [each for name in route.channels for each in shares[name]]})
+            for route in wishes.routes
+        ],
+    )

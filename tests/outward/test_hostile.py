@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from hub.clock import SystemClock
-from hub.outward.messenger import ANSWER_SECONDS, MOST_HANGING, Messenger
+from hub.outward.messenger import ANSWER_SECONDS, MOST_HANGING, Messenger, recipients
 from hub.outward.parcel import Answer, Parcel, Verdict
 from hub.outward.webhook import Webhook
 from hub.outward.wording import Notice
@@ -64,10 +64,10 @@ class Trickling:
 async def test_a_service_that_never_ends_its_answers_holds_up_no_other_channel(
     http_thread: HttpThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = Messenger("good", SecretStr(f"json://127.0.0.1:{http_thread.port}/hook"))
+    good = Messenger("good", recipients("good", SecretStr(f"json://127.0.0.1:{http_thread.port}/hook")))
     assert (await good.send(PARCEL)).verdict is Verdict.TAKEN  # it has read all that it needs: that may take seconds
     async with Trickling() as service:
-        slow = Messenger("slow", SecretStr(f"json://127.0.0.1:{service.port}/hook"))
+        slow = Messenger("slow", recipients("slow", SecretStr(f"json://127.0.0.1:{service.port}/hook")))
         async with asyncio.TaskGroup() as group:
             hanging = [group.create_task(slow.send(PARCEL)) for _ in range(MOST_HANGING)]
             await wait_until(lambda: service.asked == MOST_HANGING)

@@ -19,12 +19,12 @@ from hub.errors import ConfigError, HubError, UnavailableError
 from hub.metrics import Metrics
 from hub.model.effects import Event
 from hub.outward.courier import Patience
-from hub.outward.messenger import Messenger
+from hub.outward.messenger import Messenger, recipients
 from hub.outward.notices import Notices
 from hub.outward.parcel import UNMASKED, Parcel, State, Verdict
 from hub.outward.process import Errand, OutwardProcess
 from hub.outward.standing import read_counts, read_lines
-from hub.outward.wishes import Channel, Route, Wishes, read_wishes
+from hub.outward.wishes import Channel, Route, Wishes, apart, read_wishes, share_of
 from hub.outward.wording import Notice
 from hub.rules.calendars import WEEK, Window
 from hub.sinks.redis_link import RedisAddress
@@ -186,7 +186,7 @@ def test(
     parcel = Parcel(
         channel=channel, lane="", entry="", event="", name="", kind="", body=msgspec.json.encode(notice), due=0
     )
-    answer = asyncio.run(Messenger(channel, wishes.urls[channel]).send(parcel))
+    answer = asyncio.run(Messenger(channel, recipients(channel, wishes.urls[channel])).send(parcel))
     if answer.verdict is not Verdict.TAKEN:
         raise UnavailableError("message_not_taken", answer.text, channel=channel)
     typer.echo(answer.text)
@@ -254,14 +254,20 @@ async def _run(desk: Desk, wishes: Wishes, veil: Veil, http: HttpSettings | None
     guide = RegistryGuide(desk)
     await guide.look()
     mark = UNMASKED if veil.is_lifted else ""
+    services = {name: recipients(name, url) for name, url in wishes.urls.items() if name in wishes.channels}
+    wishes = apart(wishes, {name: len(found) for name, found in services.items()})
     notices = Notices(wishes, guide, veil.told, desk.clock, mark)
-    urls = {name: url for name, url in wishes.urls.items() if name in wishes.channels}
     errand = Errand(
         directory=directory_of(desk),
         address=RedisAddress(url=desk.settings.redis.url.get_secret_value()),
         streams=[domain_key(each) for each in DOMAINS],
         packer=notices,
-        senders={name + each: Messenger(name, url).send for name, url in urls.items() for each in {"", mark}},
+        senders={
+            share_of(name, number) + each: Messenger(name, [service]).send
+            for name, found in services.items()
+            for number, service in enumerate(found)
+            for each in {"", mark}
+        },
         tell=say_outcome if as_json else log_outcome,
         patience=PATIENCE,
     )
