@@ -96,7 +96,7 @@ class Notices:
         log.error("escalation_untold", id=event.id, name=event.name, rule=event.rule, role=role, hint=hint)
         return Parcel(
             channel=NOBODY,
-            lane=f"{event.rule}/{event.key}",
+            lane=_lane(event),
             entry=place_of(entry),
             event=event.id,
             name=event.name,
@@ -130,7 +130,7 @@ class Notices:
 
     def _parcel(self, entry: Entry, event: Event, channel: Channel, route: Route) -> Parcel:
         now = self._clock.wall_ns()
-        lane, kind = f"{event.rule}/{event.key}", _kind(event)
+        lane, kind = _lane(event), _kind(event)
         before = self._before(channel, (lane, kind), event, now)
         due = now if before is not None else self._due(channel, event, now)
         zone = self._guide.zone(event.site) or "UTC"
@@ -171,6 +171,15 @@ class Notices:
             return now
         is_quiet, until = opening(channel.quiet, now, zone)
         return until if is_quiet and until is not None else now
+
+
+def _lane(event: Event) -> str:
+    """Return what it is about: an alarm, or, where no rule spoke, the event: the hub says many things of itself.
+
+    What is only a test or a drill is another thing than the same when it is real.
+    """
+    mark = " (test)" if event.test else " (drill)" if event.drill else ""
+    return f"{event.rule or event.name}/{event.key}{mark}"
 
 
 def _kind(event: Event) -> str:

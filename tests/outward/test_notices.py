@@ -231,6 +231,27 @@ def test_a_clock_that_is_set_back_makes_nothing_old_of_what_is_news(tmp_path: Pa
     assert [parcel.state for parcel in room.parcels() if parcel.channel == "desk"] == [State.DROPPED]
 
 
+def test_one_thing_that_the_hub_says_of_itself_keeps_no_other_back(tmp_path: Path) -> None:
+    room = Room(tmp_path, routed(""))
+    own = {"transition": Transition.OCCURRED, "rule": "", "key": "_hub", "site": "_hub"}
+    said = [
+        room.parcels(**own, name=f"device.{name}")[0].state
+        for name in ("consumer_group_lagging", "broker_dropped_messages", "broker_dropped_messages")
+    ]
+    assert said == [State.WAITING, State.WAITING, State.DROPPED]
+
+
+@pytest.mark.parametrize("mark", ["test", "drill"])
+def test_what_was_only_played_keeps_back_nothing_that_is_real(mark: str, tmp_path: Path) -> None:
+    room = Room(tmp_path, routed("tests: true"))
+    states = [room.parcels(**facts)[0].state for facts in ({mark: True}, {}, {mark: True}, {})]
+    assert states == [State.WAITING, State.WAITING, State.DROPPED, State.DROPPED]
+    night = Room(tmp_path, HOUSE.replace("[duty, desk]\n", "[duty]\ntests: true\n"))
+    (held,), (played,) = night.parcels(), night.parcels(**{mark: True})
+    assert held.lane.endswith("(held)")
+    assert played.replaces != held.lane
+
+
 async def test_an_entry_of_which_nobody_can_make_a_message_is_counted_and_holds_up_no_other(
     tmp_path: Path, valkey: ValkeyServer, http_stub: HttpStub
 ) -> None:
