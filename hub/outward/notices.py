@@ -33,8 +33,8 @@ _encode = msgspec.json.Encoder().encode
 class Guide(Protocol):
     """Who knows places."""
 
-    def within(self, event: Event) -> Sequence[str]:
-        """Return the ids of the places that an event lies in, the site first."""
+    def within(self, event: Event) -> Sequence[str] | None:
+        """Return the ids of the places that an event lies in, the site first; None while nobody could look."""
         ...
 
     def words(self, event: Event) -> str:
@@ -124,9 +124,12 @@ class Notices:
         return event.drill and any(self._leads(route, real) for route in self._wishes.routes)
 
     def _is_in(self, places: Sequence[str], event: Event) -> bool:
-        """Return whether an event lies in one of ``site`` or ``site/place``."""
+        """Return whether an event lies in one of ``site`` or ``site/place``; in all of its site while nobody knows."""
         within = self._guide.within(event)
-        return any(site == event.site and (not place or place in within) for site, _, place in map(_split, places))
+        return any(
+            site == event.site and (not place or within is None or place in within)
+            for site, _, place in map(_split, places)
+        )
 
     def _parcel(self, entry: Entry, event: Event, channel: Channel, route: Route) -> Parcel:
         now = self._clock.wall_ns()

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from hub.clock import SystemClock
-from hub.model.effects import Transition
+from hub.model.effects import Entry, Transition
 from hub.model.values import Severity
 from hub.outward.ledger import Ledger
+from hub.outward.notices import Notices
+from hub.outward.wishes import read_wishes
 from hub.registry.nouns import Site
 from hub.sinks.rounds import Position
 from hub.sinks.streams import DOMAINS, domain_key
@@ -161,6 +163,22 @@ async def test_places_stay_known_while_the_registry_cannot_be_read(tmp_path: Pat
         each.unlink()
     await guide.look()
     assert guide.zone("garden") == "Asia/Shanghai"
+
+
+async def test_who_is_for_a_place_is_told_of_all_of_its_site_until_the_registry_was_read_once(tmp_path: Path) -> None:
+    (tmp_path / "hub.toml").write_text(f'data_dir = "{tmp_path}"\n', encoding="utf-8")
+    route = "channel: duty\n---\nroute: unit\nchannels: duty\nplaces: [garden/unit-3]\n"
+    (tmp_path / "notify.yaml").write_text(route, encoding="utf-8")
+    here = CliDesk(config=tmp_path / "hub.toml")
+    guide = RegistryGuide(here)
+    await guide.look()  # its database is not there, or not yet: the machine has just started
+    notices = Notices(read_wishes(tmp_path, {}), guide, lambda found: found, here.clock)
+    entry = Entry("hub:events:access", 1, 0, event(1), "hub/main")
+    assert [each.channel for each in notices.of_entry(entry)] == ["duty"]
+    async with here.registry() as registry:
+        await registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
+    await guide.look()
+    assert notices.of_entry(entry) == []
 
 
 def test_channels_are_tried_and_listed_without_their_addresses(desk: Desk, http_thread: HttpThread) -> None:

@@ -48,21 +48,25 @@ app = typer.Typer()
 
 
 class RegistryGuide:
-    """Places as the registry had them when it could last be read; before that, names as events have them."""
+    """Places as the registry had them when it could last be read; before that, names as events have them.
+
+    Until then nobody knows where anything lies: rather all are told of it whose places it may lie in.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._atlas = Atlas()
+        self._is_read = False
 
     async def look(self) -> None:
         """Read the registry again."""
         try:
-            self._atlas = await Atlas.read(self._desk)
+            self._atlas, self._is_read = await Atlas.read(self._desk), True
         except HubError as error:
             log.debug("places_as_before", reason=str(error))
 
-    def within(self, event: Event) -> Sequence[str]:
-        return self._atlas.within(event)
+    def within(self, event: Event) -> Sequence[str] | None:
+        return self._atlas.within(event) if self._is_read else None
 
     def words(self, event: Event) -> str:
         return self._atlas.place(event)
