@@ -14,6 +14,8 @@ from hub.errors import UnavailableError
 from hub.sinks.redis_link import Answer, Link, pairs, rows
 
 TRIM_EVERY_SECONDS = 60.0
+TELL_EVERY_NS = 6 * 3_600_000_000_000
+"""A group that nobody reads for any more loses entries with every minute, for ever."""
 MEMORY_SHARE = 0.7
 MOST_SQUEEZED = 6
 
@@ -52,8 +54,9 @@ class Retention:
     """Trims streams once a minute on a connection of its own.
 
     Above 70 % of the server's memory both ages are halved, again each minute (at most to 1/64), and come back likewise.
-    ``tell`` hears when a group begins to lag, whenever trimming then takes entries from it, and of each group that was
-    seen and is gone since a server forgot. Counts: ``trimmed`` entries, ``lagged`` (groups that began to), ``gone``.
+    ``tell`` hears when a group begins to lag or trimming takes entries from it, of each group every six hours at most,
+    and of each group that was seen and is gone since a server forgot. Counts: ``trimmed`` entries, ``lagged`` (groups
+    that began to), ``gone``.
     ``lagging`` holds the (stream, group) that do now.
     """
 
@@ -70,6 +73,7 @@ class Retention:
         self._keep = keep
         self._tell = tell
         self._squeeze = 0
+        self._told_at: dict[tuple[str, str], int] = {}
         self._groups: set[tuple[str, str]] = set()
         self._missing: set[tuple[str, str]] = set()
         self._before_loss: set[tuple[str, str]] = set()
@@ -150,11 +154,13 @@ class Retention:
 
     async def _mark(self, stream: str, overdue: Mapping[str, EntryId], *, is_loss: bool) -> None:
         """Tell of the groups that began to lag, and of those that just lost entries."""
-        kept_from = await self._first(stream, "-") or (0, 0)
+        kept_from, now = await self._first(stream, "-") or (0, 0), self._clock.monotonic_ns()
+        self._told_at = {each: at for each, at in self._told_at.items() if now - at < TELL_EVERY_NS}
         for group, owed in overdue.items():
             is_new = (stream, group) not in self.lagging
             self.lagged += is_new
-            if is_new or (is_loss and owed < kept_from):
+            if (is_new or (is_loss and owed < kept_from)) and (stream, group) not in self._told_at:
+                self._told_at[stream, group] = now
                 log.warning("consumer_group_lagging", stream=stream, group=group, owed=_text(owed))
                 self._tell(Lagging(stream=stream, group=group, owed=_text(owed), kept_from=_text(kept_from)))
         self.lagging = {pair for pair in self.lagging if pair[0] != stream} | {(stream, group) for group in overdue}

@@ -105,6 +105,23 @@ async def test_a_lagging_group_is_told_once_while_nothing_is_taken_from_it(valke
     assert retention.lagging == {(STREAM, GROUP)}
 
 
+async def test_a_group_that_nobody_reads_for_any_more_is_told_every_few_hours(valkey: ValkeyServer, link: Link) -> None:
+    for hours in range(100, 50, -10):
+        await fill(link, hours_old=hours, entries=NODE)
+    await link.ask("XGROUP", "CREATE", STREAM, GROUP, "0")
+    told: list[Lagging | Gone] = []
+    keep, clock = Keep(age=timedelta(hours=1)), ManualClock()
+    retention = Retention(valkey.link(), clock, [STREAM], keep=keep, tell=told.append)
+    counts = []
+    for hours in range(95, 55, -10):
+        object.__setattr__(keep, "owe_for", timedelta(hours=hours))  # as if so many hours had passed
+        await retention.trim()
+        counts.append(len(told))
+        clock.advance(6 * 3_600 if hours == 75 else 60)
+    await retention.close()
+    assert (counts, retention.trimmed) == ([1, 1, 1, 2], 4 * NODE)
+
+
 async def test_short_memory_halves_the_ages_minute_by_minute(valkey: ValkeyServer, link: Link) -> None:
     await fill(link, hours_old=5 * 24, entries=NODE)
     await fill(link, hours_old=2 * 24, entries=NODE)
