@@ -56,6 +56,8 @@ def streams_of(names: Iterable[str]) -> list[str]:
 class Rounds:
     """Reads events on a connection of its own: those of these ``names``, or all; ``positions`` say how far.
 
+    A key of somebody else in the place of a stream is passed over: what the others hold is read all the same.
+
     ``unread`` is how many entries of each stream lay behind that when ``lost`` was last asked.
     """
 
@@ -63,6 +65,7 @@ class Rounds:
         self.positions: dict[str, Position] = {}
         self.unread: dict[str, int] = {}
         self._away: set[str] = set()
+        self._displaced: set[str] = set()
         self.streams = tuple(streams)
         self._names = None if names is None else frozenset(name.encode() for name in names)
         self._link = link
@@ -71,6 +74,7 @@ class Rounds:
         """Go on from ``positions``, with what is not among them from now on; return now in ms of the server's clock."""
         await self._link.open()
         now = await now_of(self._link)
+        await self._look_for_displaced()
         self.positions = {stream: positions.get(stream) or await self._end(stream) for stream in self.streams}
         return now
 
@@ -118,7 +122,7 @@ class Rounds:
 
         The number is how many entries of a page nobody can read.
         """
-        for stream in self.streams:
+        for stream in self._readable:
             start = f"{max(since, 0)}"
             while True:
                 answer = await self._link.ask("XRANGE", stream, start, self.positions[stream].text, "COUNT", PAGE)
@@ -131,7 +135,7 @@ class Rounds:
     async def kept_since(self, since: int) -> list[str]:
         """Return the streams that no longer hold all that was written since ``since`` (ms)."""
         short = []
-        for stream in self.streams:
+        for stream in self._readable:
             facts = await facts_of(self._link, stream)
             first = rows(await self._link.ask("XRANGE", stream, "-", "+", "COUNT", 1))
             is_trimmed = _number(facts, b"entries-added") > _number(facts, b"length")
@@ -141,6 +145,7 @@ class Rounds:
 
     async def lost(self) -> dict[str, int]:
         """Return how many entries of each stream were removed before they were read; each is told once."""
+        await self._look_for_displaced()
         found, unread = {}, {}
         positions = dict(self.positions)
         for stream, position in self.positions.items():
@@ -161,8 +166,9 @@ class Rounds:
         """Return the next round, waiting ``block_seconds`` for something to come."""
         await self._link.open()
         options = ("COUNT", PAGE, "BLOCK", max(1, int(block_seconds * 1000)))
-        starts = [self.positions[stream].text for stream in self.streams]
-        packed = [pack("TIME"), pack("XREAD", *options, "STREAMS", *self.streams, *starts)]
+        streams = self._readable
+        starts = [self.positions[stream].text for stream in streams]
+        packed = [pack("TIME"), pack("XREAD", *options, "STREAMS", *streams, *starts)]
         time, answer = await self._link.exchange(packed, 2, patience=block_seconds)
         # What is written later has a later id: the server stamps it with its clock, which it had read before.
         until = _milliseconds(time) - 1
@@ -197,6 +203,17 @@ class Rounds:
                 log.warning("entry_unreadable", stream=stream, entry=f"{written_at}-{number}", reason=str(error))
         return entries, len(wanted) - len(entries)
 
+    @property
+    def _readable(self) -> list[str]:
+        return [stream for stream in self.streams if stream not in self._displaced]
+
+    async def _look_for_displaced(self) -> None:
+        sorts = {stream: await self._link.ask("TYPE", stream) for stream in self.streams}
+        displaced = {stream for stream, sort in sorts.items() if sort not in {b"stream", b"none"}}
+        for stream in displaced - self._displaced:
+            log.error("stream_displaced", stream=stream, reason="the key is somebody else's: DEL or RENAME it")
+        self._displaced = displaced
+
     async def _end(self, stream: str) -> Position:
         facts = await facts_of(self._link, stream)
         return Position(*entry_id(facts.get(b"last-generated-id", b"0-0")), _number(facts, b"entries-added"))
@@ -208,8 +225,8 @@ async def now_of(link: Link) -> int:
 
 
 async def facts_of(link: Link, stream: str) -> dict[bytes, bytes]:
-    """Return what the server says of a stream; nothing when it is not there."""
-    if not await link.ask("EXISTS", stream):
+    """Return what the server says of a stream; nothing when it is not there, or something else is."""
+    if await link.ask("TYPE", stream) != b"stream":
         return {}
     return pairs(await link.ask("XINFO", "STREAM", stream))
 

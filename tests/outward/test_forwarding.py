@@ -297,3 +297,18 @@ async def _forward(desk: Desk, link: Link, *events: Event) -> None:
         await wait_until(lambda: process.follower.is_reading)
         await write(link, *events)
         await asyncio.Event().wait()  # the error of a task ends it
+
+
+async def test_a_key_of_somebody_else_in_the_place_of_a_stream_keeps_no_other_event_back(
+    desk: Desk, valkey: ValkeyServer
+) -> None:
+    async with valkey.link() as link:
+        await link.ask("SET", domain_key("care"), "a note")
+        async with desk.at_work() as process:
+            await wait_until(lambda: process.follower.is_reading)
+            await write(link, event(1))
+            await wait_until(lambda: desk.ended() == [1])
+            await link.ask("SET", domain_key("fire"), "another")
+            await link.ask("DEL", domain_key("care"))
+            await write(link, event(2), event(3, name="care.sos"))
+            await wait_until(lambda: sorted(desk.ended()) == [1, 2, 3])

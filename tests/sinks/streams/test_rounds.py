@@ -89,3 +89,20 @@ async def test_entries_that_no_hub_wrote_are_counted_and_passed_over(valkey: Val
         await link.ask("XADD", fire, "*", "type", "fire.confirmed", "data", deep)
         found = await rounds.read()
     assert (found.entries, found.unreadable) == ([], 2)
+
+
+async def test_a_key_of_somebody_else_hides_no_entry_of_other_streams(valkey: ValkeyServer) -> None:
+    care, fire = STREAMS
+    async with valkey.link() as link, valkey.link() as own:
+        await link.ask("SET", care, "a note")
+        rounds = Rounds(own, STREAMS)
+        await rounds.begin({})
+        for _ in range(2):
+            await link.ask("XADD", fire, "*", "a", "1")
+        assert (await rounds.read()).unreadable == 2
+        assert [unreadable async for _, unreadable in rounds.again(0)] == [2]
+        assert (await rounds.kept_since(0), await rounds.lost(), await rounds.go_back()) == ([], {}, [])
+        await link.ask("DEL", care)
+        await link.ask("XADD", care, "*", "a", "1")
+        await rounds.lost()
+        assert (await rounds.read()).unreadable == 1
