@@ -1,12 +1,18 @@
-"""Reading what the hub wrote to Redis: events, alarms and twins, for people and tests."""
+"""Reading what the hub wrote to Redis: events, alarms and twins, for people and tests.
+
+What no hub wrote is passed over and logged: it must not hide what hubs did.
+"""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
-from typing import cast
+from typing import TypeVar, cast
 
+import structlog
+
+from hub.errors import PoisonError
 from hub.model.effects import AlarmState, Event, Twin
 from hub.sinks.redis_link import Answer, Link, pairs, rows
 from hub.sinks.streams import (
@@ -22,6 +28,11 @@ from hub.sinks.streams import (
 SCAN_STEP = 1000
 FOLLOW_COUNT = 500
 BLOCK_SECONDS = 2.0
+
+N = TypeVar("N")
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 _Entry = tuple[int, Event]
 """The milliseconds of an entry's id, and what it says."""
@@ -76,8 +87,8 @@ async def _pages(
     while True:
         page = rows(await link.ask(verb, key, start, end, "COUNT", max(count, FOLLOW_COUNT)))
         for row in page:
-            entry = _entry(row)
-            if wanted(entry[1]):
+            entry = _readable(_entry, row, key)
+            if entry is not None and wanted(entry[1]):
                 yield entry
                 found += 1
             if found == count:
@@ -107,7 +118,7 @@ async def oldest_entry(link: Link) -> int | None:
     What is older may have been in a Redis that was emptied, or in another: a stream that is new cannot tell.
     """
     firsts = [rows(await link.ask("XRANGE", key, "-", "+", "COUNT", 1)) for key in await _event_keys(link, None)]
-    return min((_entry(first[0])[0] * 1_000_000 for first in firsts if first), default=None)
+    return min((_written_at(first[0]) * 1_000_000 for first in firsts if first), default=None)
 
 
 async def follow_events(link: Link, domains: Sequence[str]) -> AsyncIterator[Event]:
@@ -122,21 +133,28 @@ async def follow_events(link: Link, domains: Sequence[str]) -> AsyncIterator[Eve
         for stream in rows(answer):
             name, entries = rows(stream)
             for row in rows(entries):
-                positions[cast("bytes", name).decode()] = cast("bytes", rows(row)[0]).decode()
-                yield _entry(row)[1]
+                key = cast("bytes", name).decode()
+                positions[key] = cast("bytes", rows(row)[0]).decode()
+                entry = _readable(_entry, row, key)
+                if entry is not None:
+                    yield entry[1]
 
 
 async def read_alarms(link: Link, sites: Sequence[str] | None = None) -> list[AlarmState]:
     """Return the active alarms of ``sites`` (None: all), oldest first."""
     keys = await _keys(link, alarms_key("*")) if sites is None else [alarms_key(site) for site in sites]
-    alarms = [decode_alarm(value) for key in keys for value in pairs(await link.ask("HGETALL", key)).values()]
+    alarms = [alarm for key in keys for alarm in await _rows_of(link, key, decode_alarm)]
     return sorted(alarms, key=lambda alarm: (alarm.since, alarm.id))
 
 
 async def read_twins(link: Link, site: str) -> list[Twin]:
     """Return the twins of a site by name."""
-    values = pairs(await link.ask("HGETALL", twin_key(site))).values()
-    return sorted(map(decode_twin, values), key=lambda twin: twin.name)
+    return sorted(await _rows_of(link, twin_key(site), decode_twin), key=lambda twin: twin.name)
+
+
+async def _rows_of(link: Link, key: str, decode: Callable[[bytes], N]) -> list[N]:
+    found = [_readable(decode, value, key) for value in pairs(await link.ask("HGETALL", key)).values()]
+    return [each for each in found if each is not None]
 
 
 async def _event_keys(link: Link, domains: Sequence[str] | None) -> list[str]:
@@ -154,6 +172,18 @@ async def _keys(link: Link, pattern: str) -> list[str]:
             return sorted(found)
 
 
+def _readable(read: Callable[[T], N], what: T, key: str) -> N | None:
+    """Return what is read of ``what``, which stands under ``key``; None for what no hub wrote."""
+    try:
+        return read(what)
+    except PoisonError as error:
+        log.warning("entry_unreadable", key=key, reason=str(error))
+        return None
+
+
 def _entry(row: Answer) -> _Entry:
-    entry, fields = rows(row)
-    return int(cast("bytes", entry).partition(b"-")[0]), decode_event(pairs(fields))
+    return _written_at(row), decode_event(pairs(rows(row)[1]))
+
+
+def _written_at(row: Answer) -> int:
+    return int(cast("bytes", rows(row)[0]).partition(b"-")[0])

@@ -15,7 +15,7 @@ from hub.errors import ConfigError, PoisonError
 from hub.model.effects import Event
 from hub.sinks.redis_check import check_server
 from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
-from hub.sinks.stream_readers import follow_events, read_alarms, read_events
+from hub.sinks.stream_readers import follow_events, oldest_entry, read_alarms, read_events
 from hub.sinks.streams import alarms_key, decode_event, events_key, pack_event, pack_site_alarms, parse_rfc3339, rfc3339
 from tests.servers.valkey import ValkeyServer
 from tests.sinks.streams.rig import NOON, alarm, event
@@ -72,6 +72,16 @@ def test_an_entry_that_no_hub_wrote_is_poison(missing: bytes) -> None:
     fields |= {b"transition": b"raised", b"subject": b"n/k", b"site": b"n", b"data": b"{}"}
     with pytest.raises(PoisonError, match="bad_entry"):
         decode_event({name: value for name, value in fields.items() if name != missing})
+
+
+async def test_what_no_hub_wrote_hides_nothing_that_hubs_wrote(link: Link) -> None:
+    await link.ask("XADD", events_key("fire.confirmed"), "*", "a", "1")
+    await add(link, event(1))
+    await link.ask("HSET", alarms_key("north"), "theirs", "{}")
+    await link.exchange(pack_site_alarms("south", [alarm(site="south")]), 2)
+    assert [int(each.id, 16) for each in await read_events(link)] == [1]
+    assert [each.site for each in await read_alarms(link)] == ["south"]
+    assert await oldest_entry(link) is not None
 
 
 async def test_the_last_events_of_several_domains_come_in_the_order_of_writing(link: Link) -> None:
