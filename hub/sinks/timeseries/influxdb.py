@@ -40,6 +40,8 @@ _CODES: Final[Mapping[int, str]] = {
 }
 _NO_SUCH_PAGE: Final = b"404 page not found"
 """What 1.6.7 answers to a write of version 2; a bucket that is not there is a JSON document."""
+_NO_ORG: Final = "Please provide either orgID or org"
+"""What 2.x says, with 400, while ``timeseries.org`` is empty: of all that is written, and of no line of it."""
 _TOO_OLD: Final = "InfluxDB 1.8 or newer is needed (or is timeseries.url another server's?)"
 
 
@@ -149,6 +151,8 @@ def _refusal(error: ApiException) -> Refusal:
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return TOO_LARGE
     refusal = read_refusal(body) if status in _BLAMES_LINES else None
+    if refusal is not None and refusal.text.startswith(_NO_ORG):
+        raise UnavailableError("org_missing", refusal.text, hint="InfluxDB 2 needs timeseries.org") from error
     # A 400 that is not a store's own (a proxy's page, half an answer) says nothing about the lines.
     if refusal is None:
         code = "garbled_answer" if status in _BLAMES_LINES else _CODES.get(status, "store_failed")

@@ -83,6 +83,7 @@ async def test_of_two_lines_of_one_point_the_later_one_wins_even_after_a_refusal
         (Answer(status=302, headers={"Location": "/login"}), "store_failed"),
         (Answer(status=200, body=b"<html>welcome</html>"), "garbled_answer"),
         (Answer(status=400, body=b"<html>The plain HTTP request was sent to HTTPS port</html>"), "garbled_answer"),
+        (Answer(status=400, body=b'{"code":"invalid","message":"Please provide either orgID or org"}'), "org_missing"),
         (Answer(status=400, body=b'{"error":"partial wr'), "garbled_answer"),
         (Answer(status=422), "garbled_answer"),
         (Answer(status=400, body=b'{"error":"par', manner=Manner.TRUNCATED), "store_unreachable"),
