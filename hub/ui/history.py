@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
@@ -27,6 +27,9 @@ from hub.ui.desk.desk import Desk
 MOST = 10_000
 LONGEST_NS = 7 * 86_400_000_000_000
 """How long before an event its alarm was raised, mostly; for one that lasted longer all is looked through."""
+
+CLOCKS_NS = 3_600_000_000_000
+"""What was told at a moment may have been written so long before it, by the clock of Redis."""
 
 _decode_data = msgspec.json.Decoder(dict[str, Scalar]).decode
 
@@ -87,7 +90,7 @@ class Wanted:
             site, _, rest = self.key.partition("/")
             found |= {"site": site}
             if rest:
-                found["device"] = rest.partition("#")[0]
+                found["device"] = "" if rest.startswith("@") else rest.partition("#")[0]  # a place is no device
         return found
 
 
@@ -141,18 +144,25 @@ class History:
             return []
 
     async def stored(self, wanted: Wanted, *, since: int | None, until: int, limit: int) -> list[Event]:
-        """Return what the store holds, in the order of time; it knows neither causes nor labels."""
+        """Return what the store holds, in the order of time; it knows neither causes nor labels.
+
+        From ``since`` on all of it is looked through, page after page; for None the last one.
+        """
         settings = self._desk.settings
         is_local = settings.timeseries.store is TimeseriesStore.LOCAL
         if is_local and not (settings.data_dir / "timeseries.sqlite").exists():
             return []  # asking must not make one
         order = Order.NEWEST_FIRST if since is None else Order.OLDEST_FIRST
         span = Span(since=since or 0, until=max(until, since or 0), limit=LIMIT_MAX, order=order)
+        is_wanted, found, begins = wanted.test(self._atlas), dict[str, Event](), -1
         async with make_store(settings, self._desk.clock) as store:
-            rows = await store.query(stored_events(span, wanted.tags()))
-        is_wanted = wanted.test(self._atlas)
-        found = [event for event in map(_event_of, rows) if event is not None and is_wanted(event)][:limit]
-        return found[::-1] if since is None else found
+            while span.since > begins and len(found) < limit:
+                rows, begins = await store.query(stored_events(span, wanted.tags())), span.since
+                found |= {each.id: each for each in map(_event_of, rows) if each is not None and is_wanted(each)}
+                if since is not None and len(rows) == LIMIT_MAX:
+                    span = replace(span, since=rows[-1].time)
+        events = list(found.values())[:limit]
+        return events[::-1] if since is None else events
 
     async def by_id(self, prefix: str) -> list[Event]:
         """Return the events whose id begins with ``prefix``: of the streams, else of the store."""
@@ -202,8 +212,12 @@ def _event_of(row: Row) -> Event | None:
 
 async def story(history: History, event: Event) -> list[Event]:
     """Return what belongs to the alarm of ``event``: from its raise to its clear, and the ends of its commands."""
-    about = Wanted(rule=event.rule, key=event.key)
-    told = await history.find(about, since=max(0, event.time - LONGEST_NS), limit=MOST)
+    about, begins = Wanted(rule=event.rule, key=event.key), event.transition in {Transition.RAISED, Transition.OCCURRED}
+    span = CLOCKS_NS if begins else LONGEST_NS
+    told = await history.find(about, since=max(0, event.time - span), limit=MOST)
+    while len(told) == MOST and told[-1].time < event.time and span > CLOCKS_NS:  # it comes and goes all the time
+        span //= 8
+        told = await history.find(about, since=max(0, event.time - span), limit=MOST)
     if event.transition is not Transition.OCCURRED and not _raised_before(event, told):
         told = await history.find(about, since=None, limit=MOST)
     before = _raised_before(event, told)
