@@ -16,6 +16,9 @@ from hub.sinks.timeseries.store import Store
 LINES = 500
 LOOK_EVERY_SECONDS = 1.0
 
+# Of a connection that was given up the server may find this later: it must not take lines that have come since.
+_TRIM = "if redis.call('LINDEX', KEYS[1], 0) == ARGV[1] then redis.call('LTRIM', KEYS[1], ARGV[2], -1) end"
+
 log = structlog.get_logger(__name__)
 
 
@@ -48,7 +51,7 @@ class Historian:
         lines = cast("list[bytes]", rows(await self._link.ask("LRANGE", outbox_key(CITY), 0, LINES - 1)))
         if lines:
             done = await self._store.write(lines)
-            await self._link.ask("LTRIM", outbox_key(CITY), len(lines), -1)
+            await self._link.ask("EVAL", _TRIM, 1, outbox_key(CITY), lines[0], len(lines))
             self.written += done.accepted
             self.rejected += len(done.rejected)
             for line, reason in done.rejected:
