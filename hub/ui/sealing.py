@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -48,7 +49,7 @@ class Sealing:
     def __init__(self, words: Sequence[str], clock: Clock) -> None:
         self.command = ("nice", "-n", "19", sys.executable, "-m", "hub.ui.cli.main", *words, "--actor", "hub")
         self._clock = clock
-        self._back: list[str] = []
+        self._is_known = False
         self._failed: list[str] = []
         self.failing_since: int | None = None
         self.whole_until = clock.monotonic_ns()
@@ -79,14 +80,15 @@ class Sealing:
     async def once(self) -> None:
         """Make one pass; what it could not do is told, and done by the next one."""
         began = self._clock.monotonic_ns()
+        words = ["alarms", "seal", "--json", "--of", str(os.getpid()), *self._back(), *self._lasts()]
         try:
-            done = await self._ask(["alarms", "seal", "--json", "--of", str(os.getpid()), *self._back, *self._lasts()])
+            done = await self._ask(words)
         except Exception as error:  # noqa: BLE001 -- no process, no thread, no answer: none of it may end the hub
             self.error = str(error) or "it took too long"
             self.failing_since = self.failing_since or began
             log.warning("dossiers_not_sealed", reason=self.error)
             return
-        self.whole_until = began - done.behind
+        self.whole_until, self._is_known = began - done.behind, True
         self.error, self.waiting = done.error, done.waiting
         self.failing_since = (self.failing_since or began) if done.waiting else None
         self._failed = [*(each for each in self._failed if each not in done.failed), *done.failed][-FAILED_MOST:]
@@ -95,7 +97,11 @@ class Sealing:
         self.sealed += done.sealed
         self.unproven += done.unproven
         self.removed += done.removed
-        self._back = ["--back", f"{done.behind // 1_000_000_000 + OVERLAP_SECONDS}s"]
+
+    def _back(self) -> Iterator[str]:
+        """Yield the words for how far to look: to when all was sealed, however many passes have failed since then."""
+        if self._is_known:
+            yield from ("--back", f"{math.ceil(self.behind_seconds) + OVERLAP_SECONDS}s")
 
     def _lasts(self) -> Iterator[str]:
         """Yield the words for what failed, the latest last: one alarm must not keep the others from their proof."""

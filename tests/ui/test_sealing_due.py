@@ -178,6 +178,31 @@ async def test_what_failed_is_handed_on_the_latest_last(tmp_path: Path) -> None:
     assert heard.read_text(encoding="utf-8").splitlines() == ["", "a b", "b a", "b a"]
 
 
+FAILS_ONCE = """
+import json, pathlib, sys
+heard = pathlib.Path(sys.argv[1])
+with heard.open("a") as out:
+    print(*(word for before, word in zip(sys.argv, sys.argv[1:]) if before == "--back"), file=out)
+if len(heard.read_text().splitlines()) == 2:
+    sys.exit("hub: the registry is away")
+done = {"behind": 900_000_000_000, "sealed": 1, "unproven": 0, "removed": 0, "waiting": 0, "error": "", "failed": []}
+print(json.dumps(done))
+"""
+
+
+async def test_after_hours_in_which_no_pass_was_made_the_next_one_looks_back_to_the_last(tmp_path: Path) -> None:
+    sealing = Sealing([], clock := ManualClock())
+    sealing.command = (sys.executable, "-c", FAILS_ONCE, str(heard := tmp_path / "heard"))
+    await sealing.once()
+    clock.advance(600)
+    await sealing.once()
+    clock.advance(4 * 3_600)
+    await sealing.once()
+    overlap = 3_600
+    seconds = ["", f"{900 + 600 + overlap}s", f"{900 + 600 + 4 * 3_600 + overlap}s"]
+    assert heard.read_text(encoding="utf-8").splitlines() == seconds
+
+
 async def test_a_backlog_that_was_there_before_is_failing_only_from_its_first_pass_on(tmp_path: Path) -> None:
     sealing = saying(tmp_path / "heard", clock := ManualClock())
     clock.advance(7_300)
