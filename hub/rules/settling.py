@@ -78,7 +78,11 @@ def in_force(said: Scalar, at: int, zone: str) -> tuple[bool, int | None]:
 
 def _moment(text: str, zone: str, *, is_end: bool) -> int:
     if len(text) == len("2026-03-01"):
-        day = date.fromisoformat(text) + timedelta(days=is_end)
+        day = date.fromisoformat(text)
+        if is_end and day == date.max:
+            message = f"{text} has no day after it: leave UNTIL empty"
+            raise ValueError(message)
+        day += timedelta(days=is_end)
         found = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))
     else:
         found = datetime.fromisoformat(text)

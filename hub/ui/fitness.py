@@ -1,4 +1,4 @@
-"""Whether the hub could work with devices: their kinds, profiles and parameters are tried out before they are added."""
+"""Whether the hub could work with devices, and with facts of places: that is tried out before they are added."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from dataclasses import replace
 from hub import __version__
 from hub.config.settings import Settings
 from hub.errors import ConfigError
+from hub.model.values import Scalar
 from hub.registry import many
 from hub.registry.documents import documents
 from hub.registry.nouns import Device, DeviceState, Site, Source
 from hub.registry.registry import Registry
 from hub.revisions.files import read_content
 from hub.revisions.revision import revise
+from hub.rules.rule import read_rule
+from hub.rules.settling import in_force
 from hub.ui.cli.sources import compiled
 
 
@@ -63,6 +66,25 @@ class Fitting:
         sources = [self._sources[name] for name in sorted({device.source for device in devices} & self._sources.keys())]
         bare = [replace(device, place="", state=DeviceState.ACTIVE) for device in devices if device.site in self._sites]
         revise({}, {**self._content, **documents(sites, (), bare, sources)}, __version__)
+
+
+def fact_problems(settings: Settings, facts: Sequence[Mapping[str, Scalar]]) -> Iterator[tuple[int, str]]:
+    """Yield (index, why) of facts that rules ask for and that are no answer: one would hold up every change, too."""
+    odd = [(index, name, why) for index, each in enumerate(facts) for name, said in each.items() if (why := _odd(said))]
+    rules = (read_rule(body) for key, body in read_content(settings).items() if key.startswith("rule/")) if odd else ()
+    asking = {fact: rule.rule for rule in rules for fact in rule.facts}
+    for index, name, why in odd:
+        if name in asking:
+            yield index, f"rule {asking[name]} asks whether {name} is so: {why}"
+
+
+def _odd(said: Scalar) -> str:
+    """Return why nobody could tell whether it is so, empty where that can be told."""
+    try:
+        in_force(said, 0, "UTC")
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 async def add_fitting(settings: Settings, registry: Registry, device: Device) -> Device:

@@ -65,9 +65,10 @@ PARAMS = b'{"rule":"door-held-open","site":"s1","device":"z-7","values":{"no":1}
     [
         (device("zz-9", "access_controller", "nobody/nothing"), "unknown_profile"),
         (device("zz-9", "access_controller", building="b2") | place("b2", {"free_exit": "soon"}), "bad_fact"),
+        (device("zz-9", "access_controller", building="b2") | place("b2", {"free_exit": "/9999-12-31"}), "bad_fact"),
         ({"params/s1/door-held-open/device:z-7": PARAMS}, "bad_params"),
     ],
-    ids=("profile", "fact of its place", "parameter of its own"),
+    ids=("profile", "fact of its place", "fact until the last day there is", "parameter of its own"),
 )  # fmt: skip
 def test_the_odd_one_among_many_alike_is_still_found(odd: dict[str, bytes], code: str) -> None:
     wanted = WANTED | gates(10)

@@ -185,6 +185,18 @@ def test_what_was_exported_makes_the_same_registry_elsewhere(office: Office) -> 
     ]
 
 
+@pytest.mark.parametrize("said", ["perhaps", "2026-03-01/9999-12-31"])
+def test_a_fact_that_is_no_answer_to_a_rule_is_told_with_its_line(office: Office, said: str) -> None:
+    rows = f"""garden,d1,dwelling,"{{""away"": ""/2026-03-08""}}"
+garden,d2,dwelling,"{{""away"": ""{said}""}}"
+garden,d3,dwelling,"{{""colour"": ""{said}""}}"
+"""
+    told = office.refused("places", "import", office.file("places.csv", f"site,id,type,facts\n{rows}"))
+    assert lines_of(told, "places.csv") == [3]
+    assert "asks whether away is so" in told
+    assert office.json("places", "list") == []
+
+
 def test_a_tree_that_bites_its_tail_is_refused(office: Office) -> None:
     file = office.file("p.csv", "site,id,type,parent\ngarden,a,unit,b\ngarden,b,unit,a\n")
     said = office.refused("places", "import", file)

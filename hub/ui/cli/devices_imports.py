@@ -22,7 +22,7 @@ from hub.revisions.files import read_content
 from hub.ui.cli.devices_credentials import new_file, tell_broker, write_secrets
 from hub.ui.cli.sources import compiled
 from hub.ui.desk.desk import AsJson, Desk, desk_of
-from hub.ui.fitness import Fitting
+from hub.ui.fitness import Fitting, fact_problems
 from hub.ui.printing import say_done, say_json
 from hub.ui.progress import stages
 from hub.ui.sheets import Row, Sheet, read_sheet, write_csv
@@ -95,7 +95,8 @@ def import_places(context: typer.Context, file: File, *, as_json: AsJson = False
     (JSON), consents (JSON). A column that is not there leaves what is registered as it is.
     """
     sheet = read_sheet(file, PLACE_COLUMNS)
-    tally = desk_of(context).in_registry(lambda registry: _import_places(registry, sheet, as_json=as_json))
+    desk = desk_of(context)
+    tally = desk.in_registry(lambda registry: _import_places(desk, registry, sheet, as_json=as_json))
     _tell(tally, as_json=as_json)
 
 
@@ -181,14 +182,16 @@ def _cells_of_device(device: Device) -> dict[str, object]:
 # --------------------------------------------------------------------------------------------------------- places
 
 
-async def _import_places(registry: Registry, sheet: Sheet, *, as_json: bool) -> Tally:
+async def _import_places(desk: Desk, registry: Registry, sheet: Sheet, *, as_json: bool) -> Tally:
     by_key = {many.key_of(place): place for place in await registry.places()}
     with stages() as show:
         show("checking")
         keys = [(sheet.text(row, "site"), sheet.text(row, "id")) for row in sheet.rows]
         places = [_place(sheet, row, key, by_key.get(key)) for row, key in zip(sheet.rows, keys, strict=True)]
         fresh = [place for place in places if by_key.get(many.key_of(place)) != place]
-        _settle(sheet, places, await many.wrong_places(registry, places), as_json=as_json)
+        problems = [*await many.wrong_places(registry, places)]
+        problems += fact_problems(desk.settings, [place.facts for place in places])
+        _settle(sheet, places, problems, as_json=as_json)
         await many.put_places(registry, fresh, show("writing", len(fresh)))
     return _tally(places, fresh, by_key.keys())
 

@@ -12,12 +12,10 @@ from hub.model.values import PlaceType, Scalar
 from hub.registry import circumstances
 from hub.registry.nouns import Place
 from hub.registry.registry import Registry
-from hub.revisions.files import read_content
-from hub.rules.rule import read_rule
-from hub.rules.settling import in_force
 from hub.ui.cli import devices_imports, places_geometry
 from hub.ui.cli.lists import For, From, Until, validity_of
 from hub.ui.desk.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.fitness import fact_problems
 from hub.ui.printing import say_done, say_json, say_listing, say_table
 from hub.ui.words import details, label_of, title
 
@@ -135,11 +133,5 @@ def _said(value: str, valid: str) -> Scalar:
 
 def _check(desk: Desk, fact: str, said: Scalar) -> None:
     """ConfigError ``fact_invalid`` when rules ask whether it is so, and this is no answer: the hub would refuse it."""
-    try:
-        in_force(said, 0, "UTC")
-    except ValueError as error:
-        bodies = (body for key, body in read_content(desk.settings).items() if key.startswith("rule/"))
-        asking = [rule.rule for rule in map(read_rule, bodies) if fact in rule.facts]
-        if asking:
-            text = f"rule {asking[0]} asks whether {fact} is so: {error}"
-            raise ConfigError("fact_invalid", text, hint="give true, false, or --from and --until") from error
+    for _, text in fact_problems(desk.settings, [{fact: said}]):
+        raise ConfigError("fact_invalid", text, hint="give true, false, or --from and --until")
