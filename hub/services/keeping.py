@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 
 from hub.clock import Clock
-from hub.errors import UnavailableError
+from hub.errors import HubError
 
 AGAIN_SECONDS = 1.0
 
@@ -44,7 +44,7 @@ async def _keep(make: Callable[[], AbstractAsyncContextManager[Endable]], clock:
             async with make() as service:
                 ready.set()
                 log.error("service_ended", returncode=await service.wait())
-        except UnavailableError as error:
+        except (HubError, OSError) as error:  # a disk that is full has no room for its configuration either
             if not ready.is_set():
                 raise
             log.error("service_not_restarted", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more

@@ -54,6 +54,33 @@ async def test_a_killed_valkey_comes_back_with_what_it_acknowledged(tmp_path: Pa
     assert not Path(f"/proc/{last}").exists()
 
 
+async def test_one_whose_files_cannot_be_written_meanwhile_is_tried_again(tmp_path: Path) -> None:
+    services = Services(tmp_path / "valkey")
+    async with kept(services, SystemClock()):
+        obstacle = tmp_path / "valkey" / "valkey.draft"
+        obstacle.mkdir()  # as a full disk or one that is read-only would: OSError
+        os.kill(services.made[0].pid, signal.SIGKILL)
+        await wait_until(lambda: len(services.made) > 2)
+        obstacle.rmdir()
+
+        async def is_back() -> bool:
+            return await services.ask("PING") == b"PONG"
+
+        await wait_until(is_back)
+
+
+async def test_one_that_has_slipped_its_leash_goes_on_and_is_kept_again_when_it_ends(tmp_path: Path) -> None:
+    services = Services(tmp_path / "valkey")
+    async with kept(services, SystemClock()):
+        first = services.made[0].pid
+        leash = int(Path(f"/proc/{first}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[1])
+        os.kill(leash, signal.SIGKILL)  # as the kernel may that looks for memory
+        await wait_until(lambda: len(services.made) > 2)  # its port is in use
+        assert await services.ask("PING") == b"PONG"
+        os.kill(first, signal.SIGKILL)
+        await wait_until(lambda: services.made[-1].pid)
+
+
 async def test_one_that_cannot_be_started_at_all_is_told_at_once(tmp_path: Path) -> None:
     services = Services(tmp_path / "valkey")
     async with ValkeyService(tmp_path / "other", port=services.port, clock=SystemClock()):
