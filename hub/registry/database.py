@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import orjson
 from sqlalchemy import URL, Connection, event, func, make_url, select
-from sqlalchemy.exc import DatabaseError, OperationalError, StatementError
+from sqlalchemy.exc import DatabaseError, InternalError, OperationalError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -261,7 +261,7 @@ def told(url: URL) -> Iterator[None]:
     """Turn what the driver says into our errors."""
     try:
         yield
-    except OperationalError as error:
+    except (OperationalError, InternalError) as error:  # the latter of a PostgreSQL that became a standby
         shown = url.render_as_string(hide_password=True)
         is_full = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
         raise UnavailableError(

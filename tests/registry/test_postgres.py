@@ -40,6 +40,16 @@ async def test_a_server_that_went_away_is_not_now_and_comes_back(postgres: Postg
         assert await registry.revision() == 1
 
 
+async def test_a_server_that_only_reads_by_now_is_one_that_is_away(postgres: PostgresServer) -> None:
+    url = postgres.database()
+    async with Registry(url) as registry:
+        await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
+    async with Registry(f"{url}?options=-cdefault_transaction_read_only%3Don") as registry:  # a standby since
+        assert await registry.revision() == 1
+        with pytest.raises(UnavailableError, match="registry_unavailable"):
+            await registry.look("list.unmasked", "list/*/*")
+
+
 @pytest.mark.parametrize("words", ["", "?prepare_threshold=5", "?autocommit=true"])
 async def test_a_server_that_is_not_there_is_told_without_its_password(words: str) -> None:
     url = f"postgresql://hub:planted-secret@127.0.0.1:1/hub{words}"
