@@ -56,8 +56,15 @@ class Keeper:
         return await self.broker.drift(await self.wanted())
 
     async def apply(self) -> Drift:
-        """Mend what differs; return it."""
-        return await self.broker.apply(await self.settled())
+        """Mend what differs; return it.
+
+        Again when the registry has gone on meanwhile: somebody else may have told the broker what is newer, and we,
+        who waited for our turn, the older: whoever was revoked would come in again, until another change.
+        """
+        drift, known = Drift(), -1
+        while known != (revision := await self._registry.revision()):
+            drift, known = (await self.broker.apply(await self.settled())) or drift, revision
+        return drift
 
     async def settled(self) -> Roster:
         """Return who may come in now; the hub's own users are in the registry then, for the hubs of other machines."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import fcntl
 import os
 import stat
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import IO
 
 import aiomqtt
 import pytest
@@ -356,6 +358,27 @@ async def test_a_registry_that_is_away_says_nothing_of_the_broker(
         await wait_until(lambda: "connection refused" in kept.keeper.error)
         assert kept.keeper.failing_since is None
         keeping.cancel()
+
+
+async def test_of_two_who_keep_the_broker_at_once_the_one_who_waited_does_not_let_in_who_was_revoked(
+    kept: KeptBroker,
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        with (kept.broker.directory / "lock").open("wb") as held:  # as the other one does, who is faster
+            fcntl.flock(held, fcntl.LOCK_EX)
+            group.create_task(kept.keeper.apply())
+            await wait_until(lambda: _is_waited_for(held))
+            await credentials.revoke(kept.registry, ("s1", "gate-1"))
+            await kept.broker.write(await kept.keeper.wanted())
+    assert await kept.is_welcome("s1/gate-2")
+    assert not await kept.is_welcome("s1/gate-1")
+
+
+def _is_waited_for(file: IO[bytes]) -> bool:
+    """Return whether somebody waits for the lock on a file."""
+    number = os.fstat(file.fileno()).st_ino
+    lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    return any("->" in line and f":{number} " in line for line in lines)
 
 
 async def test_nothing_is_written_when_nothing_changed(kept: KeptBroker) -> None:
