@@ -76,11 +76,6 @@ class Hub:
         self.reports = Reports(self._note, clock)
         self._reloading = Reloading(partial(read_content, settings), self._revise, self._note, clock)
 
-    @property
-    def registry_revision(self) -> int:
-        """Return the registry's revision that the engine works with, -1 for none."""
-        return self._comparing.revision
-
     # ---------------------------------------------------------------------------------------------------------- opening
 
     async def __aenter__(self) -> Self:
@@ -127,7 +122,7 @@ class Hub:
         begin = partial(parts.make_engine, self.journal.id)
         self.engine, old = restored(begin, saved.entries, yaml)
         content, found = self.engine.content, Files(yaml, old)
-        self._comparing = Comparing(self.settings, self.clock, self.registry, content, found)
+        self.comparing = Comparing(self.settings, self.clock, self.registry, content, found)
         failpoints = Failpoints(self.settings.failpoint)
         self._epochs = Epochs(self.state_file, saved.epoch, self.clock, failpoints)
         self.streams_box = await self._outbox(STREAMS, StreamWork, saved, failpoints)
@@ -302,16 +297,18 @@ class Hub:
             await self.applying.until_news(within=REGISTRY_TICKS * REGISTRY_TICK_SECONDS)
             await self.clock.sleep(REGISTRY_TICK_SECONDS)  # what comes at the same time is looked up together
             try:
-                while await self._comparing.is_behind(self.applying.directories):
+                while await self.comparing.is_behind(self.applying.directories):
                     await self._revise()  # of very many devices some at a time, and what was heard in between
             except (ConfigError, UnavailableError) as error:
-                log.error("revision_refused", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
+                self.comparing.held_up(str(error))
+            else:
+                self.comparing.held_up("")
 
     async def _revise(self, documents: dict[str, bytes] | None = None) -> int:
         """Compare files (now ``documents``) and registry with what the engine works with; journal what differs."""
         async with self._revising:
             await self.applying.is_revised.wait()  # else what waits to be judged would be compared as if it were not
-            compared = await self._comparing.compare(documents, self.applying.take_directories())
+            compared = await self.comparing.compare(documents, self.applying.take_directories())
             note = compared.note
             if note is not None:
                 if self.is_running:  # else nobody waits for the journal
@@ -319,7 +316,7 @@ class Hub:
                 if not self.inbox.put_note(note):
                     raise UnavailableError("inbox_full", "the journal takes no revision now", hint="ask again")
                 self.applying.is_revised.clear()
-            self._comparing.settle(compared)
+            self.comparing.settle(compared)
         if compared.rows is not None:
             self._listening.look_round(compared.partitions, compared.rows)
         self._listening.tell(self.sessions, self.engine.content.networks)

@@ -64,7 +64,10 @@ class Sought(NamedTuple):
 
 
 class Comparing:
-    """Compares; whoever journals what differs says so by :meth:`settle`."""
+    """Compares; whoever journals what differs says so by :meth:`settle`.
+
+    ``failing_since`` (monotonic ns) and ``error`` are why a running hub cannot take up what there is, while it cannot.
+    """
 
     def __init__(self, settings: Settings, clock: Clock, registry: Registry, content: Content, files: Files) -> None:
         self._settings = settings
@@ -75,6 +78,8 @@ class Comparing:
         self._directories: dict[str, bytes] = {}
         self._owes_directories = False  # what a source said was in no revision yet: the registry was away, or refused
         self._known: Snapshot | None = None
+        self.failing_since: int | None = None
+        self.error = ""
 
     @property
     def revision(self) -> int:
@@ -89,6 +94,13 @@ class Comparing:
         """Compare with this from now on: the engine will have it."""
         self._files, self._known = Files(compared.files, {}), compared.known._replace(documents={})
         self._owes_directories = False
+
+    def held_up(self, error: str) -> None:
+        """Note why what there is cannot be taken up now; empty: it was."""
+        if error:
+            log.error("revision_refused", reason=error)
+        self.error = error
+        self.failing_since = (self.failing_since or self._clock.monotonic_ns()) if error else None
 
     async def compare(self, files: Documents | None, directories: Documents) -> Compared:
         """Compare files (``files``, if they were read again), registry, and what sources said of their devices.

@@ -62,7 +62,7 @@ async def test_what_was_changed_and_changed_back_while_the_judge_lagged_is_as_it
     hub = Hub(settings, SystemClock())
 
     async def is_noted() -> bool:
-        return hub.registry_revision == await hub.registry.revision()
+        return hub.comparing.revision == await hub.registry.revision()
 
     async def ask() -> Reply:
         request = Request(actor="li", verb="reload")

@@ -11,6 +11,10 @@ import pytest
 from hub.app import Hub
 from hub.bridge.topics import SYS_DROPPED
 from hub.clock import SystemClock
+from hub.model.values import PlaceType
+from hub.registry.circumstances import clear_fact
+from hub.registry.nouns import Device, Place, Site
+from hub.registry.registry import Registry
 from hub.ui.pages.observing import Watch, broker_dropped
 from hub.ui.pages.readiness import Drops, Vitals, reasons
 from tests.machine import needs_mosquitto
@@ -45,6 +49,7 @@ def test_a_hub_that_is_well_is_ready() -> None:
         (replace(WELL, store_behind_seconds=5.1), "timeseries_behind"),
         (replace(WELL, owned_seconds=5.1), "ownership_unconfirmed"),
         (replace(WELL, unkept_seconds=5.1, unkept_error="[broker_not_ours]"), "broker_not_kept"),
+        (replace(WELL, outdated_seconds=60.1, outdated_error="[bad_fact]"), "registry_behind"),
         (replace(WELL, unsealed_seconds=7_201.0, unsealed_error="[disk_full]"), "dossiers_unsealed"),
         (replace(WELL, owned_seconds=None), "ownership_unconfirmed"),
     ],
@@ -152,3 +157,22 @@ async def test_what_the_broker_dropped_before_the_hub_came_keeps_nobody_waiting(
             await wait_until(lambda: not watch.missing())
     finally:
         broker.kill()
+
+
+async def test_a_registry_that_cannot_be_taken_up_is_told_until_it_can(
+    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer
+) -> None:
+    settings = settings_of(tmp_path, mosquitto, valkey)
+    dwelling = Place(site="garden", id="d1", type=PlaceType.DWELLING, facts={"away": "perhaps"})
+    sensor = Device(site="garden", id="smoke-1", kind="smoke_sensor", place="d1")
+    async with Hub(settings, SystemClock()) as hub, running(hub), Registry(settings.registry_url()) as registry:
+        await wait_until(lambda: hub.is_running)
+        await registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
+        await registry.add_places([dwelling])
+        await registry.add_devices([sensor])
+        watch = Watch(hub)
+        await wait_until(lambda: "bad_fact" in watch.vitals().outdated_error)
+        assert watch.vitals().outdated_seconds is not None
+        await clear_fact(registry, ("garden", "d1"), "away")
+        await wait_until(lambda: hub.engine.content.find("garden", "smoke-1"))
+        await wait_until(lambda: watch.vitals().outdated_seconds is None)

@@ -101,7 +101,7 @@ def _observe_journal(hub: Hub, metrics: Metrics) -> None:
     metrics.read("hub_tasks_running", lambda: len(asyncio.all_tasks()))
     metrics.read("hub_stage_still_seconds", lambda: hub.stages.still)
     metrics.read("hub_checkpoints_written_total", lambda: hub.applying.checkpoints if hub.is_running else 0)
-    metrics.read("hub_registry_revision", lambda: hub.registry_revision)
+    metrics.read("hub_registry_revision", lambda: hub.comparing.revision)
     metrics.read(
         "hub_checkpoint_lag_records",
         lambda: journal.last - hub.applying.checkpoint_position if hub.is_running else 0,
@@ -268,6 +268,8 @@ class Watch:
             broker_dropped=self._dropped_lately(hub, now / 1e9),
             unkept_seconds=_seconds_since(hub.keeping.failing_since, now),
             unkept_error=hub.keeping.error,
+            outdated_seconds=_seconds_since(hub.comparing.failing_since, now),
+            outdated_error=hub.comparing.error,
             unsealed_seconds=None if self._sealing is None else _seconds_since(self._sealing.failing_since, now),
             unsealed_error="" if self._sealing is None else self._sealing.error,
             forgot_seconds=_seconds_since(hub.reports.forgot_at, now),

@@ -11,6 +11,8 @@ PATIENCE_SECONDS = 5.0
 STILL_SECONDS = 10
 """How long a stage may stand still before that is told; a disk that takes seconds for an fsync is no news."""
 DROPS_WINDOW_SECONDS = 300.0
+OUTDATED_SECONDS = 60.0
+"""A PostgreSQL is started again within a minute."""
 UNSEALED_SECONDS = 7_200.0
 """A dossier is sealed within half an hour; its proof lasts for days."""
 FORGOT_WINDOW_SECONDS = 60.0
@@ -25,7 +27,8 @@ class Vitals:
     ``blind_sessions`` are those that have not caught up, and how each stands. ``still_stages``: for how many seconds
     each stage stands still (hub/stages.py). ``owned_seconds`` is the age of the last proof that the partition is ours,
     None when there was none yet. ``unkept_seconds`` is how long the broker's files differ from the registry,
-    ``unsealed_seconds`` for how long no pass has sealed all the dossiers there were to seal.
+    ``outdated_seconds`` for how long the hub cannot take up what that says, ``unsealed_seconds`` for how long no pass
+    has sealed all the dossiers there were to seal.
     ``forgot_seconds`` is how long ago Redis was found to have forgotten what it had confirmed, and ``forgotten`` what.
     """
 
@@ -44,6 +47,8 @@ class Vitals:
     broker_dropped: int
     unkept_seconds: float | None
     unkept_error: str
+    outdated_seconds: float | None
+    outdated_error: str
     unsealed_seconds: float | None
     unsealed_error: str
     forgot_seconds: float | None
@@ -62,7 +67,7 @@ def reasons(vitals: Vitals) -> tuple[Reason, ...]:
     """Return every reason why the hub is not ready, the most fundamental first; none means ready."""
     if not vitals.is_running:
         return (Reason(code="not_running", detail="it has not begun yet, or is on its way down"),)
-    return (*_hearing(vitals), *_delivering(vitals), *_proving(vitals))
+    return (*_hearing(vitals), *_in_step(vitals), *_delivering(vitals), *_proving(vitals))
 
 
 def _hearing(vitals: Vitals) -> Iterator[Reason]:
@@ -81,9 +86,15 @@ def _hearing(vitals: Vitals) -> Iterator[Reason]:
             yield Reason(code="stage_stands_still", detail=detail)
     if vitals.broker_dropped:
         yield Reason(code="broker_dropped", detail=f"{vitals.broker_dropped} messages in the last minutes are lost")
+
+
+def _in_step(vitals: Vitals) -> Iterator[Reason]:
     if (vitals.unkept_seconds or 0) > PATIENCE_SECONDS:
         detail = f"not in step with the registry for {vitals.unkept_seconds:.0f} s: {vitals.unkept_error}"
         yield Reason(code="broker_not_kept", detail=detail)
+    if (vitals.outdated_seconds or 0) > OUTDATED_SECONDS:
+        detail = f"not what the registry says for {vitals.outdated_seconds:.0f} s: {vitals.outdated_error}"
+        yield Reason(code="registry_behind", detail=detail)
 
 
 def _delivering(vitals: Vitals) -> Iterator[Reason]:

@@ -113,6 +113,16 @@ ADVICE: Mapping[str, Advice] = {
             "原因见旁；mosquitto 须使用 hub 维护的文件运行；运行 `hub broker plan`",
         ),
     ),
+    "registry_behind": Advice(
+        Text(
+            "the hub works with an older registry: what was added, changed or disabled since is not so for it",
+            "集线器仍按较早的登记工作：此后的新增、修改与停用尚未生效",
+        ),
+        Text(
+            "what stands beside says why: mend it, for no hub starts with what it refuses; one that is away it awaits",
+            "原因见旁，请立即更正：登记有误时集线器将无法启动；登记库不可用时会自动等待",
+        ),
+    ),
     "dossiers_unsealed": Advice(
         Text(
             "alarms are judged and told, but their dossiers are not sealed; in retention.age they lose their proof",
