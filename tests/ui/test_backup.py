@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import stat
 import subprocess
@@ -218,6 +219,22 @@ def test_a_secret_that_nobody_has_given_hides_nowhere(office: Office) -> None:
     with settings.open("a", encoding="utf-8") as more:
         more.write('[forward.city]\ndomains = ["fire"]\n')
     assert office.json("backup", str(file))["left_out"] == ["redis.url"]
+
+
+def test_what_an_editor_leaves_beside_rules_keeps_nobody_from_a_backup(office: Office) -> None:
+    (office.directory / "rules" / ".#own.yaml").symlink_to("mei@desk.4711")  # emacs, while it is open
+    office.json("backup", str(office.directory / "a.tar"))
+    assert "rules/own.yaml" in members(office.directory / "a.tar")
+
+
+def test_a_file_whose_name_is_no_utf8_is_named_instead_of_a_backup(office: Office) -> None:
+    name = os.fsdecode("规则.txt".encode("gbk"))
+    (office.directory / "rules" / name).touch()
+    file = office.directory / "a.tar"
+    assert "[name_invalid]" in office.refused("backup", str(file))
+    assert not file.exists()
+    (office.directory / "rules" / name).unlink()
+    office.json("backup", str(file))
 
 
 def test_a_restored_installation_lies_where_it_was_restored(office: Office) -> None:

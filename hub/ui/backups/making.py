@@ -83,7 +83,7 @@ class Backup:
                 has_redis=self._config is not None and (self._config.parent / REDIS).is_dir(),
                 parts=[part_of(path, path.relative_to(stage).as_posix()) for path in files],
             )
-            (stage / NAME).write_bytes(msgspec.json.encode(manifest))
+            (stage / NAME).write_bytes(_said(manifest))
             _pack(stage, file, manifest, tick)
         finally:
             shutil.rmtree(stage)
@@ -163,7 +163,7 @@ class Backup:
             if setting == "notify.dir":
                 self._copy_wishes(directory, stage / name)
             else:
-                shutil.copytree(directory, stage / name)
+                shutil.copytree(directory, stage / name, ignore_dangling_symlinks=True)
 
     def _copy_wishes(self, directory: Path, target: Path) -> None:
         """Copy who is told what; beside the documents lie addresses, in files of any name, which are secret."""
@@ -235,6 +235,15 @@ def _bounds(journal: Path) -> tuple[int, int]:
     with closing(connect(journal, read_only=True)) as connection:
         first, last = connection.execute("SELECT MIN(position), MAX(position) FROM records").fetchone()
     return first or 1, last or 0
+
+
+def _said(manifest: Manifest) -> bytes:
+    """Return what a backup says of itself; ConfigError ``name_invalid`` for a file whose name it cannot say."""
+    try:
+        return msgspec.json.encode(manifest)
+    except UnicodeEncodeError as error:
+        hint = "rename it: a name of another machine's, in GBK perhaps"
+        raise ConfigError("name_invalid", f"the name of {error.object!r} is no UTF-8", hint=hint) from error
 
 
 def _write(path: Path, data: bytes) -> None:
