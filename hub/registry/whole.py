@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write ``path`` with mode 0600: whoever opens it finds what was there before, or all of ``text``.
+def make_once(path: Path, make: Callable[[], str | bytes]) -> None:
+    """Write what ``make`` makes unless there is one, a process at a time: all of it or nothing, after a power cut too.
+
+    The lock is the directory's: no second name is needed, which some file systems do not give.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        if not path.exists():  # who makes one at the same moment takes the same one
+            write_whole(path, make())
+    finally:
+        os.close(directory)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write ``path`` with mode 0600: whoever opens it finds what was there before, or all of ``content``.
 
     What root writes belongs to whom the directory belongs: a server that runs as that account is to read it at once.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        _write_in(directory, path.name, text)
+        _write_in(directory, path.name, content.encode() if isinstance(content, str) else content)
         os.fsync(directory)
     finally:
         os.close(directory)
 
 
-def _write_in(directory: int, name: str, text: str) -> None:
+def _write_in(directory: int, name: str, content: bytes) -> None:
     """Write in an open directory: while root writes, its owner may put a link to another one in its place."""
     fresh = f".{name}.{secrets.token_hex(4)}"
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 -- a path cannot be opened with a mode
-            file.write(text)
+        with open(descriptor, "wb") as file:  # noqa: PTH123 -- a path cannot be opened with a mode
+            file.write(content)
             file.flush()
             if os.geteuid() == 0:
                 os.fchown(descriptor, os.fstat(directory).st_uid, -1)

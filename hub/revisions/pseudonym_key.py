@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
 from hub.config.settings import Settings
 from hub.errors import ConfigError
+from hub.registry.whole import make_once
 from hub.rules.pseudonyms import DOCUMENT, KEY_BYTES, write_key
 
 
@@ -24,12 +23,7 @@ def key_of(secret: str, directory: Path) -> bytes:
         return hashlib.blake2b(secret.encode(), digest_size=KEY_BYTES).digest()
     path = directory / "pseudonyms.key"
     if not path.exists():
-        draft = directory / f"pseudonyms.{uuid4().hex}"
-        draft.touch(mode=0o600)
-        draft.write_bytes(secrets.token_bytes(KEY_BYTES))
-        with suppress(FileExistsError):  # a hub and a city engine that begin at the same time take the same one
-            path.hardlink_to(draft)
-        draft.unlink()
+        make_once(path, lambda: secrets.token_bytes(KEY_BYTES))
     found = path.read_bytes()
     if len(found) != KEY_BYTES:
         hint = "restore it; without it cards and plates get other pseudonyms than before"

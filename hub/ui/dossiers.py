@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from hub.errors import ConfigError
-from hub.registry.whole import write_whole
+from hub.registry.whole import make_once
 
 SEAL = "seal"
 FIRST = "0" * 64
@@ -112,27 +110,12 @@ def key_of(directory: Path) -> Ed25519PrivateKey:
     """
     path = directory / KEY
     if not path.exists():
-        _make(path)
+        make_once(path, lambda: Ed25519PrivateKey.generate().private_bytes_raw().hex() + "\n")
     try:
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text(encoding="ascii").strip()))
     except ValueError:
         hint = "restore it from a backup --with-secrets; without it the next dossier is sealed by another key"
         raise ConfigError("key_damaged", "it holds no key", file=str(path), hint=hint) from None
-
-
-def _make(path: Path) -> None:
-    """Make the key, one process at a time: the file is there with all of it or not at all, and after a power cut too.
-
-    The lock is the directory's: no second name is needed, which some file systems do not give.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        if not path.exists():  # who makes one at the same moment takes the same one
-            write_whole(path, Ed25519PrivateKey.generate().private_bytes_raw().hex() + "\n")
-    finally:
-        os.close(directory)
 
 
 def public_key_of(key: Ed25519PrivateKey) -> str:
