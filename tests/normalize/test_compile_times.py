@@ -50,6 +50,26 @@ def test_a_time_of_another_age_does_not_cost_the_message(raw: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("form", "raw"),
+    [
+        ("iso8601", "0000-00-00T00:00:00"),
+        ("iso8601", "0000-00-00 00:00:00.000+08:00"),
+        ("%Y-%m-%d %H:%M:%S", "0000-00-00 00:00:00"),
+        ("%d/%m/%Y %H:%M:%S", "00/00/0000 00:00:00"),
+        ("%Y%m%d%H%M%S", "00000000000000"),
+        ("%Y-%m-%d %H:%M:%S %Z", "0000-00-00 00:00:00 CST"),
+        ("unix", ""),
+        ("unix_ms", ""),
+    ],
+)
+def test_zeros_and_nothing_are_a_clock_that_nobody_has_set(form: str, raw: str) -> None:
+    """As in bytes: it must not cost the message."""
+    words: dict[str, Any] = {"time": {"from": [{"path": "t", "format": form}]}, "properties": {"total": {"path": "a"}}}
+    reading = read(encode({"a": 1, "t": raw}), **words)
+    assert (reading.values, reading.measured_at) == ({"total": 1}, None)
+
+
+@pytest.mark.parametrize(
     ("zone", "text", "expected"),
     [
         ("Europe/Berlin", "2025-10-26T02:30:00", "2025-10-26T02:30:00+02:00"),  # happens twice: the first
