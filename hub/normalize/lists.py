@@ -51,7 +51,7 @@ def compile_take(
             return None
         try:
             return choose(found)
-        except TypeError:
+        except (TypeError, OverflowError):  # a text and a number; a fraction and a number of 400 digits
             raise bad_value(name, "a list of things that do not compare") from None
 
     return convert

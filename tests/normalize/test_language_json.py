@@ -96,6 +96,11 @@ def test_the_most_confident_of_several_results_is_taken() -> None:
     assert poison("ai_camera", b'{"data":{"event_set":[]}}', **words) == "unmatched"
 
 
+def test_a_sum_that_no_number_is_large_enough_for_is_poison() -> None:
+    words = {"payload": {"format": "json"}, "properties": {"people": {"path": "n.*", "take": "sum", "unit": "1"}}}
+    assert poison("ai_camera", b'{"n":[1%s,1.5]}' % (b"0" * 400), **words) == "bad_value"
+
+
 FAULTS = {
     "payload": {"format": "json"},
     "flags": [
