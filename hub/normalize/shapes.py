@@ -24,6 +24,7 @@ NOTHING: Entries = ((), (), ())
 
 _KeyOf = Callable[[Row], object]
 _CACHED_PARTS = _CACHED_FITS = 1_024
+_LONG_FIT = 1_024
 
 
 class Decision:
@@ -71,7 +72,7 @@ class Fitting:
             return self._look(row)
         if known is None:
             known = self._look(row)
-            if len(self._known) < _CACHED_FITS:
+            if len(self._known) < _CACHED_FITS and len(str(key)) < _LONG_FIT:  # 1,024 texts of 256 KB would be 256 MB
                 self._known[key] = known
         return known
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -105,6 +106,21 @@ def test_what_a_part_may_not_be_is_refused_too_where_its_like_is_known(number: o
     assert made(messages({"door": 1, "is": "open"}))[0].part == "door-1"
     with pytest.raises(PoisonError, match="bad_part"):
         made(messages({"door": number, "is": "open"}))
+
+
+def test_words_that_a_device_invents_fill_no_memory() -> None:
+    made = handler(
+        "access_controller", payload={"format": "json"}, messages=[{"match": {"type": "beat"}, "ends": "heartbeat"}]
+    )
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            with pytest.raises(PoisonError, match="unmatched"):
+                made(messages({"type": f"{number:0100000}"}))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1_000_000
 
 
 def test_an_identity_is_complete_or_none() -> None:
