@@ -42,7 +42,7 @@ def compile_profile(profile: Profile, kind: Kind, params: Mapping[str, Scalar], 
         return compile_native(kind)
     book, unread, clocks = Book(profile.payload), Unread(), Clocks()
     clock = _clock(profile.time, book, clocks, zone)
-    shaper = Shaper(kind, held, book, unread)
+    shaper = Shaper(kind, held, book, unread, clocks)
     groups: list[Group] = []
     for index, words in enumerate(profile.shapes):
         with book.at(*(("messages", index) if profile.messages else ())):

@@ -203,6 +203,16 @@ def compile_identity(slots: Slots) -> Callable[[Row], str | None]:
     return read
 
 
+def told_apart(identity: Callable[[Row], str | None], number: Callable[[], int]) -> Callable[[Row], str | None]:
+    """Return what tells readings of one message apart that all have its identity: else the first alone is judged."""
+
+    def read(row: Row) -> str | None:
+        found, at = identity(row), number()
+        return f"{found}#{at}" if found is not None and at else found
+
+    return read
+
+
 def compile_backfill(slots: Slots, members: Collection[Scalar] | None) -> Callable[[Row], bool]:
     """Return what recognises a message that is uploaded again: by a value, or by its mere presence."""
 

@@ -26,9 +26,11 @@ from hub.normalize.shapes import (
     RaisedSignal,
     compile_identity,
     compile_part,
+    told_apart,
 )
 from hub.normalize.slots import Book, Slots
 from hub.normalize.sources import ByteSource, Condition, Flags, PathSource, SignalSource, each_of
+from hub.normalize.times import Clocks
 
 T = TypeVar("T")
 Clock = Callable[[Row], int | None]
@@ -38,7 +40,8 @@ MAX_REPEATS = 64
 class Shaper:
     """Makes the shapes of one profile; their places become slots of ``book``."""
 
-    def __init__(self, kind: Kind, params: Mapping[str, Scalar], book: Book, unread: Unread) -> None:
+    def __init__(self, kind: Kind, params: Mapping[str, Scalar], book: Book, unread: Unread, clocks: Clocks) -> None:  # noqa: PLR0913, PLR0917, RUF100 -- what shapes share
+        self._clocks = clocks
         self._kind = kind
         self._params = params
         self._book = book
@@ -60,6 +63,8 @@ class Shaper:
         for index in range(times):
             shape = self._shape(words, clock, index)
             shape.part = _always(words.repeat.name.format(words.repeat.first + index))
+            if shape.identity is not None:
+                shape.identity = told_apart(shape.identity, lambda index=index: index)  # type: ignore[misc]
             shapes.append(shape)
         return shapes
 
@@ -87,6 +92,8 @@ class Shaper:
         if words.identity is not None:
             with self._book.at("identity"):
                 shape.identity = compile_identity(self._book.slots(words.identity))
+                if self._book.is_of_message(words.identity):
+                    shape.identity = told_apart(shape.identity, lambda: self._clocks.record)
         shape.always, shape.decisions = entries.always, list(entries.decisions.values())
         shape.critical_values = {
             name: frozenset(prop.critical) for name, prop in self._kind.properties.items()

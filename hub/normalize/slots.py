@@ -49,6 +49,12 @@ class Book:
             self.uses.setdefault(place, []).append(self._path)
         return tuple(self._slots.setdefault(place, len(self._slots)) for place in resolved)
 
+    def is_of_message(self, places: Sequence[Place]) -> bool:
+        """Return whether the payload has records, and none of ``places`` stands in one."""
+        block = WHOLE if self._payload.cuts_itself else self._payload.cut_block
+        blocks = [place.block if isinstance(place, InPlace) else "" for place in map(self._resolved, places)]
+        return set(blocks) == {WHOLE} if block == WHOLE else block is not None and block not in blocks
+
     def is_text(self, block: str | None) -> bool:
         """Return whether a block (None: the payload) writes numbers as texts."""
         words = self._payload.inside.get(block or "")

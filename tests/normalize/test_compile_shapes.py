@@ -123,6 +123,39 @@ def test_words_that_a_device_invents_fill_no_memory() -> None:
     assert held < 1_000_000
 
 
+def test_parts_that_one_message_repeats_for_have_identities_of_their_own() -> None:
+    """What has an identity is judged once: with that of the message alone, door-2 would never be."""
+    doors = {"repeat": {"name": "door-{}", "times": 3}, "properties": {"door": {"path": "doors.{}"}}, "identity": "id"}
+    made = handler("access_controller", payload={"format": "json"}, **doors)
+    found = made(messages({"id": 7, "doors": ["open", "closed", "open"]}))
+    assert [(each.part, each.identity) for each in found] == [("door-1", "7"), ("door-2", "7#1"), ("door-3", "7#2")]
+    assert [each.identity for each in made(messages({"doors": ["open"]}))] == [None]
+
+
+@pytest.mark.parametrize(
+    ("payload", "identity", "identities"),
+    [
+        ({"format": "json", "each": "doors"}, "$.id", ["7", "7#1"]),
+        ({"format": "json", "each": "doors"}, ["$.id", "no"], ["7/1", "7/2"]),
+        ({"format": "json", "inside": {"in": {"path": "text", "format": "json", "each": "doors"}}}, "id", ["7", "7#1"]),
+        (
+            {"format": "json", "inside": {"in": {"path": "text", "format": "json", "each": "doors"}}},
+            "in>no",
+            ["1", "2"],
+        ),
+    ],
+)
+def test_records_of_one_message_have_identities_of_their_own(
+    payload: dict[str, object], identity: object, identities: list[str]
+) -> None:
+    place = {"in": "in"} if "inside" in payload else {}
+    words: dict[str, Any] = {"payload": payload, "identity": identity, "properties": {"door": {"path": "is", **place}}}
+    doors = {"doors": [{"no": 1, "is": "open"}, {"no": 2, "is": "closed"}]}
+    made = handler("access_controller", **words)
+    found = made(messages({"id": 7, "text": msgspec.json.encode(doors).decode(), **doors}))
+    assert [each.identity for each in found] == identities
+
+
 def test_an_identity_is_complete_or_none() -> None:
     assert read(messages(door(code=1, id=7, boot="x")), messages=MESSAGES).identity == "7/x"
     assert read(messages(door(code=1, id=7)), messages=MESSAGES).identity is None
