@@ -102,7 +102,7 @@ def compile_reply(profile: Profile) -> Callable[[bytes], Response | None] | None
     words = profile.reply
     if words is None:
         return None
-    book, unread = Book(profile.payload), Unread()
+    book, unread = Book(profile.payload), Unread(is_strict=True)
     with book.at("reply"):
         fits = None if words.match is None else Decision(book.slots(tuple(words.match)))
         if fits is not None and words.match is not None:

@@ -106,13 +106,15 @@ class ProfileHandler:
 
     def _read_all(self, payload: bytes, port: int | None) -> Sequence[Reading]:
         unread = self._unread
-        unread.error = None
+        unread.error = unread.refused = None
         readings = self.read(self._decode(payload), port)
         return readings if readings and unread.error is None else self._counted(readings)
 
     def _counted(self, readings: Sequence[Reading]) -> Sequence[Reading]:
         """Return the readings when there are any; what stayed unread beside them is counted, or told."""
-        error = self._unread.error
+        error, refused = self._unread.error, self._unread.refused
+        if refused is not None and not any(reading.critical for reading in readings):
+            raise refused
         if not readings:
             raise error or PoisonError("unmatched", "nothing in it fits the profile")
         self.partials += error is not None
@@ -141,7 +143,7 @@ class ProfileHandler:
         """Return the alarms of a row that is poison, counted as partial; raise ``error`` when there is none."""
         alarms = [reading for reading in (rescued(shape, row) for shape in group) if reading is not None]
         if not alarms:
-            raise error
+            raise self._unread.refused or error
         self._unread.error = error
         return alarms
 
@@ -163,7 +165,7 @@ class RecordsHandler(ProfileHandler):
     @override
     def _read_all(self, payload: bytes, port: int | None) -> Sequence[Reading]:
         unread = self._unread
-        unread.error = None
+        unread.error = unread.refused = None
         readings: list[Reading] = []
         undated: set[int] = set()
         poison: PoisonError | None = None
@@ -180,7 +182,7 @@ class RecordsHandler(ProfileHandler):
                 poison = poison or error
         if poison is not None:
             if not any(reading.critical for reading in readings):
-                raise poison
+                raise self._unread.refused or poison
             unread.error = poison
         return self._counted(_without_what_was(readings, undated) if undated else readings)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Final
 
 import msgspec
@@ -81,3 +83,25 @@ def json_error(error: Exception) -> PoisonError:
             return PoisonError("bad_value", str(error))
         case _:
             return PoisonError("bad_json", str(error)[:200])
+
+
+def loosely(payload: bytes, refusal: PoisonError) -> object:
+    """Return a document that the decoder refuses, as Python reads it; raises ``refusal`` for one that is no JSON to it.
+
+    No alarm dies of how something beside it is written: an object that is a list, a BOM before or a NUL behind, NaN or
+    infinity, which Python and C write though JSON has none. Those become {}, which nobody takes for a value.
+    """
+    try:
+        text = payload.rstrip(b"\0").decode("utf-8-sig")
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    except (ValueError, RecursionError):
+        raise refusal from None
+
+
+def _no_number(_name: str) -> object:
+    return {}
+
+
+def _finite(text: str) -> object:
+    value = float(text)
+    return value if isfinite(value) else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from hub.model.heard import Signal
 from tests.normalize.devices import handler, poison, readings
@@ -86,3 +87,70 @@ def test_a_record_that_is_poison_does_not_hide_the_fire_in_another() -> None:
 
 def test_a_record_that_is_poison_is_the_whole_message_when_nothing_burns() -> None:
     assert poison("fire_panel", b"\x01\x07\x02\x00", **RECORDS) == "bad_value"
+
+
+SMOKE = {
+    "payload": {"format": "json"},
+    "properties": {"alarm": {"path": "smoke"}, "temperature": {"path": "air.temperature"}},
+}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"smoke":true,"air":[]}',
+        b'{"smoke":true,"air":"none"}',
+        b'{"smoke":true,"air":{"temperature":NaN}}',
+        b'{"smoke":true,"air":{"temperature":1e999}}',
+        b'{"smoke":true,"rssi":-Infinity}',
+        b'\xef\xbb\xbf{"smoke":true}',
+        b'{"smoke":true}\0\0',
+    ],
+)
+def test_how_something_beside_it_is_written_does_not_cost_the_alarm(payload: bytes) -> None:
+    made = handler("smoke_sensor", **SMOKE)
+    (found,) = made(payload)
+    assert (found.values, found.critical, made.partials) == ({"alarm": True}, True, 1)
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b'{"smoke":NaN}', "bad_json"),
+        (b'{"smoke":false,"air":{"temperature":NaN}}', "bad_json"),
+        (b'{"smoke":false,"air":[]}', "bad_value"),
+        (b'\xef\xbb\xbf{"smoke":false}', "bad_json"),
+        (b'[{"smoke":true}]', "bad_value"),
+        (b'{"smoke":true', "bad_json"),
+    ],
+)
+def test_what_is_written_otherwise_is_read_for_an_alarm_alone(payload: bytes, code: str) -> None:
+    assert poison("smoke_sensor", payload, **SMOKE) == code
+
+
+def test_a_block_that_is_written_otherwise_costs_itself_and_no_alarm() -> None:
+    inside = {"format": "json", "inside": {"air": {"format": "json"}}}
+    made = handler(
+        "smoke_sensor",
+        payload=inside,
+        properties={"alarm": {"path": "smoke"}, "temperature": {"in": "air", "path": "t"}},
+    )
+    for smoke in (True, False):
+        (found,) = made(msgspec.json.encode({"smoke": smoke, "air": '{"t":NaN}'}))
+        assert found.values == {"alarm": smoke}
+    assert made.partials == 2
+
+
+PORTS = {
+    "payload": {"format": "json", "each": "result"},
+    "part": {"path": "port", "name": "port-{}"},
+    "properties": {"time_charged": {"path": "seconds", "unit": "s"}, "overheated": {"path": "hot"}},
+}
+
+
+@pytest.mark.parametrize("beside", ["null", "7", "[]"])
+def test_an_element_that_is_no_object_does_not_cost_the_alarm_of_another(beside: str) -> None:
+    made = handler("charging_port", **PORTS)
+    (found,) = made(b'{"result":[%s,{"port":1,"hot":true,"seconds":NaN}]}' % beside.encode())
+    assert (found.values, found.part, made.partials) == ({"overheated": True}, "port-1", 1)
+    assert poison("charging_port", b'{"result":7}', **PORTS) == "bad_value"

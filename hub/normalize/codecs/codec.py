@@ -41,9 +41,21 @@ class RecordsCodec(Protocol):
 
 
 class Unread:
-    """What could not be read of the message in hand, though the rest of it could: a tail, a block."""
+    """What could not be read of the message in hand, though the rest of it could: a tail, a block.
 
-    __slots__ = ("error",)
+    ``refused``: the decoder refuses the whole of it, and it was read loosely; only an alarm is let through then. Where
+    it ``is_strict`` (a block, which costs only itself; an answer) nothing is read loosely.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_is_strict", "error", "refused")
+
+    def __init__(self, *, is_strict: bool = False) -> None:
+        self._is_strict = is_strict
         self.error: PoisonError | None = None
+        self.refused: PoisonError | None = None
+
+    def refuse(self, error: PoisonError) -> None:
+        """Note that the decoder refuses the message in hand; raises ``error`` where that is its end."""
+        if self._is_strict:
+            raise error
+        self.error = self.refused = error

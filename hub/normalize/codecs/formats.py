@@ -83,7 +83,8 @@ def _compile_held(payload: Payload, name: str, places: Sequence[Place], unread: 
     others = [place for place in places if place not in mine]
     blocks = {other: block for other, block in payload.inside.items() if other != name}
     read = compile_one(payload.model_copy(update={"inside": blocks}), [*others, carrier_of(name, words)], unread)
-    cut = RECORDS[Format(words.format)](words.payload(), [], [place.place for place in mine], unread)
+    inside = Unread(is_strict=True)
+    cut = RECORDS[Format(words.format)](words.payload(), [], [place.place for place in mine], inside)
     unpack, arrange = unpacker(words), _arrangement(places, [*others, *mine])
     width = len(others)
     nothing: Sequence[Row] = ((None,) * len(mine),)
@@ -92,10 +93,12 @@ def _compile_held(payload: Payload, name: str, places: Sequence[Place], unread: 
         row = read(data)
         common, carrier, rows = row[:width], row[width], nothing
         if carrier is not None:
+            inside.error = None
             try:
                 rows = cut(unpack(carrier))
             except PoisonError as error:
-                unread.error = error
+                inside.error = error
+            unread.error = inside.error or unread.error
         return [arrange([*common, *each]) for each in rows]
 
     return decode

@@ -30,12 +30,12 @@ class Blocks:
         outer = [place for place in places if not (isinstance(place, InPlace) and place.block in payload.inside)]
         self.asked: Sequence[Place] = [*outer, *(carrier_of(name, payload.inside[name]) for name in names)]
         self._width = len(outer)
-        self._unread = unread
+        self._unread, self._inside = unread, Unread(is_strict=True)
         self._blocks: list[_Block] = []
         held: list[Place] = list(outer)
         for index, (name, words) in enumerate(payload.inside.items(), len(outer)):
             mine = [place for place in places if isinstance(place, InPlace) and place.block == name]
-            decode = codecs[Format(words.format)](words.payload(), [place.place for place in mine], unread)
+            decode = codecs[Format(words.format)](words.payload(), [place.place for place in mine], self._inside)
             self._blocks.append((index, unpacker(words), decode, len(mine)))
             held += mine
         self.held: Sequence[Place] = held
@@ -53,6 +53,8 @@ class Blocks:
             except PoisonError as error:
                 self._unread.error = error
                 found += [None] * count
+        if self._inside.error is not None:
+            self._unread.error, self._inside.error = self._inside.error, None
         return found
 
 
