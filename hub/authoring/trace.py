@@ -86,6 +86,8 @@ def _native(profile: Profile, kind: Kind, handler: Handler, payload: bytes) -> T
         readings = handler(payload)
     except PoisonError as error:
         return Trace(sections=[Section("", payload)], marks=[], readings=[], error=error)
+    if getattr(handler, "partials", 0):  # an alarm was rescued of what cannot be opened as a whole
+        return Trace(sections=[Section("", payload)], marks=[], readings=readings, is_partial=True)
     anatomy = Anatomy(profile.payload, payload, ())
     return Trace(sections=anatomy.sections, marks=list(native_marks(anatomy.whole, readings, kind)), readings=readings)
 

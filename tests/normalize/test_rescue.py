@@ -5,8 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from hub.errors import PoisonError
 from hub.model.heard import Signal
-from tests.normalize.devices import handler, poison, readings
+from hub.normalize.native import NativeHandler, compile_native
+from tests.normalize.devices import CATALOGUE, handler, poison, readings
 
 DOOR = {
     "payload": {"format": "json"},
@@ -154,3 +156,57 @@ def test_an_element_that_is_no_object_does_not_cost_the_alarm_of_another(beside:
     (found,) = made(b'{"result":[%s,{"port":1,"hot":true,"seconds":NaN}]}' % beside.encode())
     assert (found.values, found.part, made.partials) == ({"overheated": True}, "port-1", 1)
     assert poison("charging_port", b'{"result":7}', **PORTS) == "bad_value"
+
+
+@pytest.fixture
+def native() -> NativeHandler:
+    return compile_native(CATALOGUE.kind("smoke_sensor"))
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        '"temperature":"n/a"',
+        '"temperature":NaN',
+        '"temperature":[21]',
+        '"battery":null,"status":"burning"',
+        '"unheard_of":{}',
+    ],
+)
+def test_a_native_alarm_does_not_die_of_another_value(native: NativeHandler, beside: str) -> None:
+    (found,) = native(b'{"t":1764000000000,"seq":7,"values":{"alarm":true,%s}}' % beside.encode())
+    assert (found.values, found.measured_at, found.seq) == ({"alarm": True}, 1_764_000_000_000_000_000, 7)
+    assert (found.critical, native.partials) == (True, 1)
+    with pytest.raises(PoisonError, match=r"bad_value|bad_json"):
+        native(b'{"values":{"alarm":false,%s}}' % beside.encode())
+
+
+@pytest.mark.parametrize("beside", ['"t":"now"', '"t":1764000000000.5', '"seq":-1', '"boot":7', '"signals":{}'])
+def test_a_native_alarm_does_not_die_of_its_clock_nor_of_its_counters(native: NativeHandler, beside: str) -> None:
+    (found,) = native(b'{"values":{"alarm":true},%s}' % beside.encode())
+    assert (found.values, found.measured_at, found.seq, found.boot) == ({"alarm": True}, None, None, None)
+
+
+def test_a_native_alarm_of_an_unreadable_part_is_poison(native: NativeHandler) -> None:
+    for part in ('"a b"', "7"):
+        with pytest.raises(PoisonError):
+            native(b'{"part":%s,"values":{"alarm":true,"temperature":"n/a"}}' % part.encode())
+
+
+def test_native_data_that_are_bad_are_left_out_of_their_signal() -> None:
+    (found,) = compile_native(CATALOGUE.kind("access_controller"))(
+        b'{"values":[],"signals":[7,{"name":"access.duress","card":["x"],"person":"007"},{"name":[]}]}'
+    )
+    assert (found.signals, found.critical) == ([Signal("access.duress", {"person": "007"})], True)
+
+
+def test_a_native_message_that_is_poison_does_not_hide_the_fire_in_another(native: NativeHandler) -> None:
+    quiet, burning, poor = (
+        '{"t":null,"values":{"alarm":false}}',
+        '{"values":{"alarm":true}}',
+        '{"values":{"battery":"x"}}',
+    )
+    found = native(f"[{quiet},{poor},{burning},[]]".encode())
+    assert [each.values for each in found] == [{"alarm": False}, {"alarm": True}]
+    with pytest.raises(PoisonError, match="bad_value"):
+        native(f"[{quiet},{poor}]".encode())
