@@ -88,11 +88,11 @@ def json_error(error: Exception) -> PoisonError:
 def loosely(payload: bytes, refusal: PoisonError) -> object:
     """Return a document that the decoder refuses, as Python reads it; raises ``refusal`` for one that is no JSON to it.
 
-    No alarm dies of how something beside it is written: an object that is a list, a BOM before or a NUL behind, NaN or
-    infinity, which Python and C write though JSON has none. Those become {}, which nobody takes for a value.
+    No alarm dies of how something beside it is written: an object that is a list, a name in GBK, a BOM before or a NUL
+    behind, NaN or infinity, which Python and C write though JSON has none. Those become {}, nobody's value.
     """
     try:
-        text = payload.rstrip(b"\0").decode("utf-8-sig")
+        text = payload.rstrip(b"\0").decode("utf-8-sig", "replace")
         return json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError):
         raise refusal from None

@@ -184,7 +184,7 @@ def _data(row: Row, fields: Sequence[Field]) -> Values:
 
 
 def compile_identity(slots: Slots) -> Callable[[Row], str | None]:
-    """Return what reads the identity of a row: the values of all slots; None when one is missing."""
+    """Return what reads the identity of a row: the values of all slots; None when one is missing, or not read."""
 
     def read(row: Row) -> str | None:
         parts = []
@@ -198,7 +198,7 @@ def compile_identity(slots: Slots) -> Callable[[Row], str | None]:
         text = "/".join(parts)
         if not is_clean(text):
             raise PoisonError("bad_value", "the identity is no text without control characters")
-        return text
+        return None if "\ufffd" in text else text  # what is no character might be another one in the next event
 
     return read
 

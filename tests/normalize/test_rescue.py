@@ -158,6 +158,34 @@ def test_an_element_that_is_no_object_does_not_cost_the_alarm_of_another(beside:
     assert poison("charging_port", b'{"result":7}', **PORTS) == "bad_value"
 
 
+WHO = {"data": {"person": {"path": "who", "as": "string"}}}
+NAMED = {
+    "identity": ["who", "code"],
+    "signals": {"access.duress": {"only": {"code": 10}, **WHO}, "access.granted": {"only": {"code": 1}, **WHO}},
+}
+
+
+@pytest.mark.parametrize(
+    ("payload", "written"),
+    [
+        ({"format": "json"}, '{"code":%d,"who":"张三"}'),
+        ({"format": "text", "between": ";"}, "code=%d;who=张三"),
+        ({"format": "text", "between": ";", "lines": "\n"}, "code=%d;who=张三\n"),
+        ({"format": "form"}, "code=%d&who=张三"),
+    ],
+)
+def test_a_name_in_another_charset_does_not_cost_the_alarm(payload: dict[str, object], written: str) -> None:
+    made = handler("access_controller", payload=payload, **NAMED)
+    (found,) = made((written % 10).encode("gbk"))
+    (signal,) = found.signals
+    assert (signal.name, set(str(signal.data["person"])), made.partials) == ("access.duress", {"\ufffd"}, 1)
+    assert (found.critical, found.identity) == (True, None)  # another name may look the same
+    assert poison("access_controller", (written % 1).encode("gbk"), payload=payload, **NAMED) in {
+        "bad_json",
+        "bad_text",
+    }
+
+
 @pytest.fixture
 def native() -> NativeHandler:
     return compile_native(CATALOGUE.kind("smoke_sensor"))

@@ -12,20 +12,20 @@ from hub.normalize.payload import Payload
 from hub.normalize.places import Place
 
 
-def compile_text(payload: Payload, places: Sequence[Place], _unread: Unread) -> Decode:
+def compile_text(payload: Payload, places: Sequence[Place], unread: Unread) -> Decode:
     """Prepare decoding; PoisonErrors: ``bad_text``, ``too_many_keys``. A word without a value is an empty text."""
     keys = _keys(places)
     split = Splitter(payload)
 
     def decode(data: bytes) -> Row:
-        pairs = split(_decoded(data, payload.charset))
+        pairs = split(_decoded(data, payload.charset, unread))
         return [pairs.get(key) for key in keys]
 
     return decode
 
 
 def compile_text_lines(
-    payload: Payload, outside: Sequence[Place], places: Sequence[Place], _unread: Unread
+    payload: Payload, outside: Sequence[Place], places: Sequence[Place], unread: Unread
 ) -> DecodeMany:
     """Prepare decoding of several records between ``lines``; nothing stands outside them."""
     if outside:
@@ -35,7 +35,9 @@ def compile_text_lines(
     separator = payload.lines or "\n"
 
     def decode(data: bytes) -> Sequence[Row]:
-        lines = [line for line in _decoded(data, payload.charset).split(separator, MAX_ELEMENTS) if line.strip()]
+        lines = [
+            line for line in _decoded(data, payload.charset, unread).split(separator, MAX_ELEMENTS) if line.strip()
+        ]
         if len(lines) > MAX_ELEMENTS:
             raise PoisonError("too_many_elements", f"more than {MAX_ELEMENTS} lines")
         records = [split(line) for line in lines]
@@ -44,12 +46,12 @@ def compile_text_lines(
     return decode
 
 
-def compile_form(payload: Payload, places: Sequence[Place], _unread: Unread) -> Decode:
+def compile_form(payload: Payload, places: Sequence[Place], unread: Unread) -> Decode:
     """Prepare decoding of ``a=1&b=%E4``; PoisonErrors are ``bad_text`` and ``too_many_keys``."""
     keys = _keys(places)
 
     def decode(data: bytes) -> Row:
-        text = _decoded(data, "utf-8")
+        text = _decoded(data, "utf-8", unread)
         if text.count("&") >= MAX_KEYS:
             raise PoisonError("too_many_keys", f"more than {MAX_KEYS} keys")
         try:
@@ -91,8 +93,10 @@ def _keys(places: Sequence[Place]) -> list[str]:
     return [str(place) for place in places]
 
 
-def _decoded(data: bytes, charset: str) -> str:
+def _decoded(data: bytes, charset: str, unread: Unread) -> str:
+    """Return the text; in another charset it is refused, but for an alarm, with U+FFFD where a character should be."""
     try:
         return data.decode(charset)
     except UnicodeDecodeError:
-        raise PoisonError("bad_text", f"not {charset}") from None
+        unread.refuse(PoisonError("bad_text", f"not {charset}"))
+        return data.decode(charset, "replace")
