@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import sha256
@@ -33,6 +33,19 @@ def event(number: int, device: str = "gate-1", **facts: object) -> Event:
     """Return an event of ``device``."""
     site = str(facts.pop("site", "garden"))
     return passage(number, site, number, **{"key": f"garden/{device}", "severity": Severity.HIGH, **facts})
+
+
+class Guide:
+    """One site with one building."""
+
+    def within(self, found: Event) -> Sequence[str]:
+        return (found.site, found.building)
+
+    def words(self, found: Event) -> str:
+        return f"{found.site} › {found.building} › {found.device}"
+
+    def zone(self, site: str) -> str | None:
+        return "Asia/Shanghai" if site == "garden" else None
 
 
 def told(stub: HttpStub) -> list[dict[str, Any]]:

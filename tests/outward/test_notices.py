@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hub.model.effects import Entry, Event, Transition
+from hub.model.effects import Entry, Transition
 from hub.model.values import Severity
 from hub.outward.notices import NOBODY, Notices
 from hub.outward.parcel import Parcel, State
@@ -19,7 +19,7 @@ from hub.outward.wishes import read_wishes
 from hub.outward.wording import Notice
 from tests.citywide.rig import write
 from tests.clocks import ManualClock
-from tests.outward.rig import Desk, event
+from tests.outward.rig import Desk, Guide, event
 from tests.servers.http_stub import HttpStub
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
@@ -39,19 +39,6 @@ transitions: [raised, cleared, severity_changed, reminded, commented, escalated]
 """
 NIGHT = datetime(2026, 3, 1, 15, 30, tzinfo=UTC)  # 23:30 in Qingdao
 MORNING = datetime(2026, 3, 1, 23, 0, tzinfo=UTC)  # 07:00 there
-
-
-class Guide:
-    """One site with one building."""
-
-    def within(self, found: Event) -> Sequence[str]:
-        return (found.site, found.building)
-
-    def words(self, found: Event) -> str:
-        return f"{found.site} › {found.building} › {found.device}"
-
-    def zone(self, site: str) -> str | None:
-        return "Asia/Shanghai" if site == "garden" else None
 
 
 class Room:

@@ -15,8 +15,7 @@ from hub.outward.notices import Notices
 from hub.outward.process import OutwardProcess
 from hub.outward.wishes import apart, read_wishes, share_of
 from tests.citywide.rig import write
-from tests.outward.rig import Desk, event
-from tests.outward.test_notices import Guide
+from tests.outward.rig import Desk, Guide, event
 from tests.running import running
 from tests.servers.http_stub import Answer, HttpStub
 from tests.servers.valkey import ValkeyServer
