@@ -229,7 +229,7 @@ timeseries = {{store = "{self._setup.store.value}", url = "{stage.influx.url}", 
             log.warning("messages_sent_again", count=again, log=self._log())
         losses = await (self._losses_of_mixture(found) if isinstance(self._speech, Mixture) else self._losses(found))
         if losses.total:
-            log.error("not_as_counted", **asdict(losses))
+            log.error("not_as_counted", published=self._published, **asdict(losses))
         return losses
 
     async def _losses(self, found: Counter[str]) -> Losses:
