@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer
+
+LONGEST = timedelta(days=36_500)
+"""The ns of a moment so far away still fit into 64 bits: state, journal and Redis have no more."""
 
 _MICROSECOND = timedelta(microseconds=1)
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
@@ -19,16 +23,21 @@ def read_duration(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
     found = _SPAN.fullmatch(value) if isinstance(value, str) else None
-    if found is None or found.lastindex is None:
-        message = f"{value!r} is no duration; write 250ms, 30s, 5m, 1h30m or 2d"
-        raise ValueError(message)
-    days, hours, minutes, seconds, milliseconds = (int(number or 0) for number in found.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds)
+    if found is not None and found.lastindex is not None:
+        days, hours, minutes, seconds, milliseconds = (int(number or 0) for number in found.groups())
+        with suppress(OverflowError):
+            span = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds)
+            if span <= LONGEST:
+                return span
+    message = f"{value!r} is no duration; write 250ms, 30s, 5m, 1h30m or 2d, 36500d at most"
+    raise ValueError(message)
 
 
 def read_seconds(text: str) -> timedelta:
     """Return what ``text`` says; a plain number is seconds. For command lines only: files say units."""
-    return timedelta(seconds=float(text)) if _NUMBER.fullmatch(text) else read_duration(text)
+    if _NUMBER.fullmatch(text) and float(text) <= LONGEST.total_seconds():
+        return timedelta(seconds=float(text))
+    return read_duration(text)
 
 
 def nanoseconds(span: timedelta) -> int:

@@ -23,12 +23,18 @@ def test_what_has_no_unit_or_another_form_is_refused_with_examples(value: object
         read_duration(value)
 
 
+@pytest.mark.parametrize("text", ["36501d", "1000000000d", "99999999999d", "9" * 400 + "h"])
+def test_what_reaches_further_than_any_clock_is_refused_too(text: str) -> None:
+    with pytest.raises(ValueError, match="is no duration; write 250ms, 30s"):
+        read_duration(text)
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("60", 60), ("1.5", 1.5), ("0", 0), ("5m", 300)])
 def test_on_a_command_line_a_plain_number_is_seconds(text: str, seconds: float) -> None:
     assert read_seconds(text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1e3", "nan", "inf", "60 s"])
+@pytest.mark.parametrize("text", ["", "-1", "1e3", "nan", "inf", "60 s", "9" * 20, "9" * 400])
 def test_on_a_command_line_too_what_is_neither_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no duration"):
         read_seconds(text)

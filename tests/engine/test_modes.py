@@ -274,6 +274,7 @@ def test_another_request_for_the_same_moves_the_end(desk: Desk) -> None:
         ("test", "env-1", {"for": "9h"}, "bad_duration"),
         ("test", "env-1", {"for": "0s"}, "bad_duration"),
         ("test", "env-1", {"for": "soon"}, "bad_duration"),
+        ("test", "env-1", {"for": "99999999999d"}, "bad_duration"),
         ("drill", "b1", {"rules": "hot cold"}, "unknown_rule"),
         ("drill", "b1", {"rules": ""}, "rules_missing"),
         ("end_test", "env-1", {}, "no_such_test"),

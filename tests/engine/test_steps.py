@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import orjson
+import pytest
 
 from hub.model.heard import Publish
 from hub.model.records import Control, SessionCaughtUp, SessionConnected, Started
@@ -224,6 +225,15 @@ def test_a_command_with_arguments_that_it_does_not_take_is_refused(tmp_path: Pat
     assert order(desk, "command", "id-1", **words, force="yes") == "bad_args"
     assert order(desk, "command", "id-2", **words, ttl="soon") == "bad_args"
     assert order(desk, "command", "id-3", **words, ttl="5s") == "accepted"
+
+
+@pytest.mark.parametrize("ttl", ["300000d", "99999999999d"])
+def test_a_hold_for_centuries_is_refused_and_the_state_can_be_saved(tmp_path: Path, ttl: str) -> None:
+    desk = desk_with(tmp_path, LATCHED)
+    words = {"site": "s1", "device": "door-1", "command": "unlock"}
+    code = order(desk, "command", "id-1", **words, ttl=ttl)
+    desk.write_down()
+    assert code == "bad_args"
 
 
 def test_a_command_may_not_wait_longer_than_a_minute(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def test_an_example_of_a_command_that_does_not_hold_is_told_in_sentences() -> No
                 "switch_relay_off, silence, clear_alarm, query_life"
             )
         ],
-        ["args: 'soon' is no duration; write 250ms, 30s, 5m, 1h30m or 2d"],
+        ["args: 'soon' is no duration; write 250ms, 30s, 5m, 1h30m or 2d, 36500d at most"],
         ["args: there is no 'floor'; it takes: ttl"],
     ]
 
