@@ -51,6 +51,12 @@ def test_a_limit_counts_wanted_events_only(at: Burning) -> None:
     assert [event["name"] for event in first] == ["fire.smoke_latched"]
 
 
+def test_from_before_any_clock_on_all_there_is_is_listed(at: Burning) -> None:
+    at.burn()
+    first = at("events", "list", "--since", "36500d", "--type", "fire.smoke_latched", "--limit", "1")
+    assert [event["name"] for event in first] == ["fire.smoke_latched"]
+
+
 def test_events_that_the_streams_no_longer_hold_are_listed_from_the_store(at: Burning) -> None:
     alarm = at.burn()
     before = at("events", "list", "--type", "fire", "--since", "1h")

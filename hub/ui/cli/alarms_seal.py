@@ -15,7 +15,6 @@ from typing import Annotated
 import structlog
 import typer
 
-from hub.durations import nanoseconds
 from hub.errors import UnavailableError
 from hub.journal.room import LOW_BYTES, free_bytes
 from hub.model.effects import Event
@@ -24,7 +23,7 @@ from hub.registry.author import Author, os_user
 from hub.registry.whole import write_whole
 from hub.ui.atlas import Atlas
 from hub.ui.cli.alarms_dossier import dossier_of
-from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, as_duration, desk_of
+from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.desk.personal import masking
 from hub.ui.dossiers import FOLDER, opened
 from hub.ui.due import SEALED, Due, all_due, sealed_since
@@ -75,9 +74,8 @@ def seal(
         end_with(of)
     desk, watch = desk_of(context), Stopwatch(desk_of(context).clock)
     age = desk.settings.retention.age
-    settled = desk.clock.wall_ns() - nanoseconds(as_duration(after) if after else min(SETTLED, age / 4))
-    since = max(0, desk.ago(back) if back else desk.clock.wall_ns() - nanoseconds(age))
-    due, until = asyncio.run(all_due(desk, since, settled))
+    settled = desk.ago(after or min(SETTLED, age / 4))
+    due, until = asyncio.run(all_due(desk, desk.ago(back or age), settled))
     veil, done = masking(desk), Pass(behind=desk.clock.wall_ns() - until)
     turns = {alarm: turn for turn, alarm in enumerate(last or (), 1)}
     for each in sorted(due, key=lambda each: turns.get(each.raised.id, 0)):

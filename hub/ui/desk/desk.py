@@ -16,7 +16,7 @@ import typer
 from hub.clock import SystemClock
 from hub.config.ports import check_broker
 from hub.config.settings import Settings, read_settings, settings_file
-from hub.durations import read_duration, read_seconds
+from hub.durations import nanoseconds, read_duration, read_seconds
 from hub.errors import ConfigError
 from hub.partitions import partitions_of, settings_of
 from hub.sinks.redis_link import Link, RedisAddress
@@ -108,9 +108,9 @@ class Desk:
 
         return asyncio.run(done())
 
-    def ago(self, span: str) -> int:
-        """Return the wall-clock ns of ``span`` before now; ConfigError for what is no duration."""
-        return self.clock.wall_ns() - as_duration(span) // timedelta(microseconds=1) * 1_000
+    def ago(self, span: str | timedelta) -> int:
+        """Return the wall-clock ns of ``span`` before now, not before 1970; ConfigError for what is no duration."""
+        return max(0, self.clock.wall_ns() - nanoseconds(as_duration(span)))
 
 
 def desk_of(context: typer.Context) -> Desk:
@@ -119,7 +119,7 @@ def desk_of(context: typer.Context) -> Desk:
     return Desk() if desk is None else desk
 
 
-def as_duration(text: str) -> timedelta:
+def as_duration(text: str | timedelta) -> timedelta:
     """Return what ``text`` says; ConfigError ``duration_invalid``."""
     try:
         return read_duration(text)
