@@ -9,10 +9,13 @@ from typing import TypeVar
 import orjson
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 T = TypeVar("T")
+
+WIDEST = 100_000
+"""More than any row: one that is wider than its console is broken, and its longest words are cut off."""
 
 
 def say_json(document: object) -> None:
@@ -26,7 +29,8 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, e
 
     A cell shows its text as it is, whoever wrote it; colours come as ``Text``.
     """
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    shown = [Column(name, overflow="fold") for name in columns]
+    table = Table(*shown, box=None, header_style="bold", pad_edge=False)
     for row in rows:
         table.add_row(*row)
     console = console_of(sys.stdout.isatty)
@@ -68,4 +72,4 @@ def console_of(is_terminal: Callable[[], bool]) -> Console:
     What is shown was often written by others: brackets would be eaten, or end the command.
     """
     is_wide = not is_terminal()
-    return Console(highlight=False, markup=False, emoji=False, width=240 if is_wide else None, soft_wrap=is_wide)
+    return Console(highlight=False, markup=False, emoji=False, width=WIDEST if is_wide else None, soft_wrap=is_wide)

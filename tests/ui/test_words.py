@@ -8,6 +8,7 @@ from hub.model.effects import Event, Transition
 from hub.model.values import Severity
 from hub.ui.cli.dead_letters import hex_dump
 from hub.ui.desk.desk import pairs_of
+from hub.ui.printing import say_table
 from hub.ui.words import sentence, since, sparkline, title
 
 SECOND = 1_000_000_000
@@ -31,6 +32,22 @@ EVENT = Event(
 def test_an_event_is_one_line_in_both_languages() -> None:
     line = sentence(EVENT).partition(" ")[2]
     assert line == "critical 烟雾报警 / Smoke alarm raised  willow › b1 › smoke-1  status=alarm"
+
+
+def test_in_a_pipe_a_row_is_one_line_and_nothing_of_it_is_cut_off(capsys: pytest.CaptureFixture[str]) -> None:
+    row = ("7f3a", "x" * 1_024, "says so " * 100, "the end")
+    say_table(("id", "what", "detail", ""), [row])
+    _, line = capsys.readouterr().out.splitlines()
+    assert line.split() == " ".join(row).split()
+
+
+def test_on_a_terminal_what_is_too_long_for_a_line_goes_on_in_the_next(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    say_table(("id", "what"), [("7f3a", "0123456789" * 10)])
+    assert "".join(capsys.readouterr().out.split()).endswith("7f3a" + "0123456789" * 10)
 
 
 def test_what_has_no_label_is_called_by_its_name() -> None:
