@@ -18,6 +18,8 @@ from hub.ui.pages.reasons import advised
 SECONDS = 3.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- an address that listens there is asked here
 
+NOBODY = {"not_answering", "another_answers"}
+"""Why nothing is known of a process."""
 
 WORST = {
     "hub_broker_messages_dropped",
@@ -50,10 +52,9 @@ class Standing:
 async def standings(settings: Settings) -> list[Standing]:
     """Return how each process stands that has pages: the hub, and those beside it that were given a port and work."""
     wanted = dict(_processes(settings))
-    timeout = aiohttp.ClientTimeout(total=SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as session, asyncio.TaskGroup() as group:
+    async with asking() as session, asyncio.TaskGroup() as group:
         asked = [
-            group.create_task(_standing(session, name, each), name=f"hub.ui.standing.{name}")
+            group.create_task(standing_of(session, name, each), name=f"hub.ui.standing.{name}")
             for name, each in wanted.items()
         ]
     found = [task.result() for task in asked]
@@ -75,8 +76,20 @@ def _tells_anybody(directory: Path | None) -> bool:
     return directory is not None and any(directory.glob("*.yaml"))
 
 
-async def _standing(session: aiohttp.ClientSession, process: str, http: HttpSettings) -> Standing:
-    address = f"http://{_EVERYWHERE.get(http.host, http.host)}:{http.port}"
+def asking() -> aiohttp.ClientSession:
+    """Return what pages are asked with, to be opened with ``async with``; who does not answer soon is not there."""
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS))
+
+
+def address_of(http: HttpSettings) -> str:
+    """Return where pages are asked for on their own machine; an IPv6 address stands in brackets."""
+    host = _EVERYWHERE.get(http.host, http.host)
+    return f"http://[{host}]:{http.port}" if ":" in host else f"http://{host}:{http.port}"
+
+
+async def standing_of(session: aiohttp.ClientSession, process: str, http: HttpSettings) -> Standing:
+    """Return how one process stands, or with a reason of :data:`NOBODY` that it does not."""
+    address = address_of(http)
     try:
         async with session.get(f"{address}/readyz") as answer:
             said = await answer.json()

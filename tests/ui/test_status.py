@@ -15,7 +15,7 @@ from hub.config.settings import HttpSettings, Settings
 from hub.metrics import DECLARATIONS
 from hub.ui.cli.status import room
 from hub.ui.pages.reasons import ADVICE, advised
-from hub.ui.standing import figures_of, standings
+from hub.ui.standing import address_of, figures_of, standings
 from tests.house.rooms import HOUSE
 from tests.machine import needs_mosquitto
 from tests.ui.at import At
@@ -108,6 +108,24 @@ async def test_another_program_that_answers_there_is_told_as_one(tmp_path: Path,
     finally:
         await runner.cleanup()
     assert (standing.ready, [reason["code"] for reason in standing.reasons]) == (False, ["another_answers"])
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:9"),
+        ("0.0.0.0", "http://127.0.0.1:9"),  # noqa: S104 -- nobody listens
+        ("::", "http://[::1]:9"),
+        ("fd00::7", "http://[fd00::7]:9"),
+    ],
+)
+def test_a_hub_is_asked_at_the_address_that_it_listens_on(host: str, address: str) -> None:
+    assert address_of(HttpSettings(host=host, port=9)) == address
+
+
+async def test_a_hub_behind_ipv6_that_does_not_run_is_no_other_program(tmp_path: Path) -> None:
+    (standing,) = await standings(Settings(data_dir=tmp_path, http=HttpSettings(host="::1", port=9)))
+    assert [reason["code"] for reason in standing.reasons] == ["not_answering"]
 
 
 def test_what_every_partition_sees_of_one_broker_is_told_once() -> None:

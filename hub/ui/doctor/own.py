@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import aiohttp
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,11 +25,10 @@ from hub.ui.cli.rules import rule_findings
 from hub.ui.doctor.findings import Scene, Verdict, bad, good, unseen, weak
 from hub.ui.findings import Finding
 from hub.ui.profiles.shelf import shelf_of
+from hub.ui.standing import NOBODY, asking, standing_of
 
-SECONDS = 3.0
 STALL_SECONDS = 1.0
 """A loop that stood still for so long was seen by whoever waited for a door."""
-_STALL = re.compile(r"^hub_loop_longest_stall_seconds\S* (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,17 +162,13 @@ class Running:
 
 async def running(scene: Scene) -> Running:
     """Ask /readyz and /metrics of the settings."""
-    http = scene.settings.http
-    pages = f"http://{http.host}:{http.port}"
-    with suppress(aiohttp.ClientError, TimeoutError, KeyError, ValueError):
-        async with aiohttp.ClientSession(pages, timeout=aiohttp.ClientTimeout(total=SECONDS)) as session:
-            async with session.get("/readyz") as answer:
-                document = await answer.json()
-            async with session.get("/metrics") as answer:
-                stalls = [float(each) for each in _STALL.findall(await answer.text())]
-        reasons = [f"{each['code']}: {each['detail']}" for each in document["reasons"]]
-        return Running(page=f"{pages}/readyz", reasons=reasons, stall_seconds=max(stalls, default=None))
-    return Running(page=f"{pages}/readyz")
+    async with asking() as session:
+        found = await standing_of(session, "hub", scene.settings.http)
+    page = f"{found.page}/readyz"
+    if any(each["code"] in NOBODY for each in found.reasons):
+        return Running(page=page)
+    reasons = [f"{each['code']}: {each['detail']}" for each in found.reasons]
+    return Running(page=page, reasons=reasons, stall_seconds=found.figures.get("hub_loop_longest_stall_seconds"))
 
 
 def turns(seen: Running) -> Verdict:

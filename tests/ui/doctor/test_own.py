@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from hub.config.settings import Settings, read_settings
 from hub.ui.doctor.findings import Grade
@@ -73,6 +74,22 @@ async def test_where_no_hub_runs_that_is_told(tmp_path: Path) -> None:
     assert (await examined("hub", scene(settings)))["hub_ready"].grade is WEAK
     nobody = settings_of(tmp_path, redis={"url": "redis://127.0.0.1:9/0"})
     assert grades(await examined("identity", scene(nobody))) == {"one_hub": UNSEEN}
+
+
+async def test_another_program_at_the_address_of_the_hub_is_no_hub(tmp_path: Path) -> None:
+    async def says_ok(_request: web.Request) -> web.Response:
+        return web.json_response("ok")
+
+    app = web.Application()
+    app.router.add_get("/{page}", says_ok)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        found = await examined("hub", scene(settings_of(tmp_path, http={"port": runner.addresses[0][1]})))
+    finally:
+        await runner.cleanup()
+    assert grades(found) == {"hub_ready": WEAK, "loop_turns": UNSEEN}
 
 
 async def test_a_registry_is_looked_at_without_being_made_or_changed(tmp_path: Path) -> None:
