@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from typing_extensions import override
 
@@ -68,6 +69,11 @@ def named(noun: Event | AlarmState) -> str:
 def moment(time: int) -> str:
     """Return wall-clock ns as local time of this machine, to the second."""
     return datetime.fromtimestamp(time // 1_000_000_000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment_in(zone: str, time: int) -> str:
+    """Return wall-clock ns by the clocks of a time zone, to the second, with how far they are before UTC."""
+    return datetime.fromtimestamp(time // 1_000_000_000, ZoneInfo(zone)).isoformat(" ")
 
 
 def clock_time(time: int) -> str:

@@ -16,8 +16,9 @@ from typing_extensions import override
 
 from hub.bridge.paho_client import ClientConfig
 from hub.clock import Clock, SystemClock
+from hub.engine.rows import DeviceRow, PlaceRow
 from hub.errors import ConfigError
-from hub.model.effects import AlarmState, Event, Transition
+from hub.model.effects import AlarmState, Event, Transition, Twin
 from hub.model.values import PlaceType, Scalar, Severity
 from hub.registry.nouns import Device, Place, Site
 from hub.sinks.control import Request
@@ -27,8 +28,10 @@ from hub.ui.cli import drill_fire
 from hub.ui.cli.sim_scenario import differences, put_stages
 from hub.ui.desk.desk import Desk
 from hub.ui.desk.reply import ask
-from hub.ui.drills.cause import Speaker
+from hub.ui.drills.cause import Speaker, Zone
 from hub.ui.drills.course import CONFIRMED, Course, Watch, until_agreed
+from hub.ui.drills.findings import Asked, Findings, findings
+from hub.ui.drills.report import html, markdown
 from simulators.actors import Actor, Role, Temper, Troupe
 from simulators.link import Broker
 from simulators.scenario import Timeline, read_scenarios
@@ -281,6 +284,28 @@ def test_the_answer_to_the_tenth_command_of_an_alarm_is_not_taken_for_one_to_the
     course = Course(site=SITE, place="z1", started_at=0, with_actuators=True)
     course.answers = [(5, b'{"id": "ab-10", "ok": true}'), (7, b'{"id":"ab-1"}'), (8, b"done ab-2")]
     assert [course.answered(f"ab-{number}") for number in (1, 2, 3, 10)] == [7, 8, None, 5]
+
+
+MIDNIGHT = 1_772_380_799_000_000_000
+"""2026-03-01 15:59:59 UTC."""
+
+
+def report_of(course: Course) -> Findings:
+    place = PlaceRow(SITE, "z1", "fire_zone", "b1", "b1", zone="Asia/Shanghai")
+    detector = DeviceRow(site=SITE, device="smoke-a", kind="smoke_sensor", profile="", building="b1", place="z1")
+    zone = Zone(site=SITE, place=place, detectors=(detector,))
+    twin = Twin(
+        site=SITE, name="smoke-a", kind="smoke_sensor", availability="online", heard_at=course.started_at, reported={}
+    )
+    return findings(course, Asked(zone=zone, actors="li", reason="年度演练", twins=[twin]))
+
+
+def test_a_report_tells_the_time_of_its_site_whatever_the_clock_of_the_machine_shows() -> None:
+    course = Course(site=SITE, place="z1", started_at=MIDNIGHT, with_actuators=False, ended_at=MIDNIGHT + 2 * 10**9)
+    found = report_of(course)
+    for text in (markdown(found), html(found)):
+        assert "2026-03-01 23:59:59+08:00" in text
+        assert "2026-03-02 00:00:01+08:00" in text
 
 
 def test_the_timelines_of_the_flagship_rules_are_as_their_scenarios_expect(at: At) -> None:

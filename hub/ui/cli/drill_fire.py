@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -176,7 +177,7 @@ def _telling() -> Iterator[Callable[[str], None]]:
 
 
 def _write(found: Findings, out: Path) -> list[Path]:
-    began = datetime.fromtimestamp(found.started_at / 1e9, UTC).astimezone()
+    began = datetime.fromtimestamp(found.started_at / 1e9, ZoneInfo(found.time_zone))
     name = f"drill-{found.site}-{found.place}-{began:%Y%m%d-%H%M%S}"
     out.mkdir(parents=True, exist_ok=True)
     files = {out / f"{name}.md": markdown(found), out / f"{name}.html": html(found)}

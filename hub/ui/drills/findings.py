@@ -64,11 +64,12 @@ class Detector(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Findings(msgspec.Struct, kw_only=True):
-    """The report as a document: everything that its pages say."""
+    """The report as a document: everything that its pages say, with the times of the ``time_zone`` of its site."""
 
     site: str
     place: str
     label: dict[str, str]
+    time_zone: str
     started_at: int
     ended_at: int
     actors: str
@@ -104,8 +105,9 @@ def findings(course: Course, asked: Asked) -> Findings:
     """Return what ``course`` has shown."""
     confirmed = course.confirmed
     found = Findings(
-        site=course.site, place=course.place, label=asked.zone.place.label, started_at=course.started_at,
-        ended_at=course.ended_at, actors=asked.actors, reason=asked.reason, with_actuators=course.with_actuators,
+        site=course.site, place=course.place, label=asked.zone.place.label, time_zone=asked.zone.place.zone,
+        started_at=course.started_at, ended_at=course.ended_at,
+        actors=asked.actors, reason=asked.reason, with_actuators=course.with_actuators,
         overridden_by=course.overridden_by, rule=_rule(confirmed), event=confirmed[1].id if confirmed else "",
         cause=list(_cause(course)), commands=_commands(course), fire=_fire(course),
         detectors=list(_detectors(course, asked)),

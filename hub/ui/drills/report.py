@@ -24,7 +24,7 @@ from hub.ui.drills.words import (
     YES,
     both,
 )
-from hub.ui.words import moment, title
+from hub.ui.words import moment_in, title
 
 _STYLE = """\
 @page{size:A4;margin:16mm}body{font:13px/1.5 sans-serif;max-width:720px;margin:2em auto;color:#111827}
@@ -48,8 +48,8 @@ def _facts(found: Findings) -> list[tuple[str, str]]:
     where = f"{found.site} › {title(found.place, found.label)}"
     values = {
         "zone": where,
-        "started": moment(found.started_at),
-        "ended": moment(found.ended_at),
+        "started": moment_in(found.time_zone, found.started_at),
+        "ended": moment_in(found.time_zone, found.ended_at),
         "actors": found.actors,
         "reason": found.reason,
         "actuators": both(SENT if found.with_actuators else NOT_SENT),
@@ -73,7 +73,7 @@ def _sections(found: Findings) -> Iterator[Section]:
             each.device,
             each.kind,
             each.profile or "native",
-            moment(each.heard_at) if each.heard_at else both(NEVER),
+            moment_in(found.time_zone, each.heard_at) if each.heard_at else both(NEVER),
             each.availability,
             both(YES) if each.was_played else "",
         )

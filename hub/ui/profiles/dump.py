@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +13,7 @@ from hub.authoring.marks import Mark, Use
 from hub.authoring.trace import Trace
 from hub.model.heard import Reading
 from hub.normalize.limits import INT64_HIGH, INT64_LOW
+from hub.ui.words import moment_in
 
 Key = tuple[Use, str, int | None]
 Colours = Mapping[Key, str]
@@ -69,12 +68,8 @@ def spoken(reading: Reading, zone: str = "UTC") -> str:
         words.append(f"{signal.name}({data})")
     marks = {"backfill": reading.backfill, "critical": reading.critical}
     words += [f"[{name}]" for name, is_so in marks.items() if is_so]
-    when = "" if reading.measured_at is None else f"  at {_moment(reading.measured_at, zone)}"
+    when = "" if reading.measured_at is None else f"  at {moment_in(zone, reading.measured_at)}"
     return f"{reading.part or 'device'}: {' '.join(words) or 'heard'}{when}"
-
-
-def _moment(time: int, zone: str) -> str:
-    return datetime.fromtimestamp(time / 1e9, ZoneInfo(zone)).isoformat(" ", timespec="seconds")
 
 
 def _colours(marks: Sequence[Mark]) -> Colours:
