@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from hub.errors import ConfigError
 from hub.journal.files import read_rows
@@ -82,6 +84,12 @@ def read_lines(directory: Path, *, state: State | None, limit: int) -> list[Line
     where, values = ("", ()) if state is None else (" WHERE state = ?", (state.value,))
     words = f"SELECT {_LINE} FROM parcel{where} ORDER BY number DESC LIMIT ?"  # noqa: S608 -- our own words
     return [Line(*row) for row in read_rows(_known(directory), words, (*values, limit))][::-1]
+
+
+def read_told(directory: Path, events: Collection[str]) -> list[Line]:
+    """Return the lines about ``events``, the oldest first, however many came after them; of a ledger that is there."""
+    words = f"SELECT {_LINE} FROM parcel WHERE event IN (SELECT value FROM json_each(?)) ORDER BY number"  # noqa: S608 -- our own words
+    return [Line(*row) for row in read_rows(directory / FILE, words, [orjson.dumps([*events]).decode()])]
 
 
 def read_counts(directory: Path) -> dict[str, int]:

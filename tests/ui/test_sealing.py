@@ -16,6 +16,8 @@ import pytest
 
 from hub.clock import SystemClock
 from hub.errors import StoppedError
+from hub.outward.ledger import Ledger
+from hub.outward.parcel import Parcel
 from hub.replay.evidence import Evidence
 from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
 from hub.sinks.streams import events_key, parse_rfc3339, rfc3339
@@ -119,6 +121,28 @@ def test_who_asks_later_is_told_what_was_sealed_then(at: At, tmp_path: Path) -> 
     at("alarms", "seal", "--after", "0s")
     made = at("alarms", "dossier", raised["id"], str(tmp_path / "later.jsonl"))
     assert made["sealed_then"] == [str(sealed_of(at, raised["id"]))]
+
+
+def test_whom_an_alarm_was_told_stands_in_its_dossier_however_much_was_told_since(
+    at: At, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.ui.cli.alarms_dossier.MOST", 3)  # of 100,000: a town forwards as many in a day
+    raised = over(at)
+    asyncio.run(tell(at.installation.directory / "data" / "notify", raised["id"], *"abcd"))
+    at("alarms", "dossier", raised["id"], str(tmp_path / "told.jsonl"))
+    lines = opened((tmp_path / "told.jsonl").read_bytes()).lines
+    assert [line["body"]["event"] for line in lines if line["what"] == "told"] == [raised["id"]]  # type: ignore[index]
+
+
+async def tell(directory: Path, *events: str) -> None:
+    """Let a ledger say that these were to be told, one after the other."""
+    parcels = [
+        Parcel(channel="duty", lane="a", entry=each, event=each, name="fire.smoke_alarm", kind="", body=b"", due=0)
+        for each in events
+    ]
+    directory.mkdir()
+    async with Ledger(directory, SystemClock()) as ledger:
+        await ledger.keep(parcels, {}, {})
 
 
 def test_what_is_over_only_now_waits_until_people_were_told(at: At) -> None:

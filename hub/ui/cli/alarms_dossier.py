@@ -16,7 +16,7 @@ import typer
 from hub import __version__
 from hub.errors import ConfigError
 from hub.model.effects import Event
-from hub.outward.standing import ledgers_in, read_lines
+from hub.outward.standing import ledgers_in, read_told
 from hub.registry import audit
 from hub.registry.author import os_user
 from hub.registry.registry import Registry
@@ -150,8 +150,7 @@ def _what_came(desk: Desk, veil: Veil, it: Event, after: Sequence[Event]) -> Ite
     yield from (("event", msgspec.to_builtins(veil.told(each))) for each in story)
     ids = {each.id for each in story}
     for ledger in ledgers_in(desk.settings.data_dir):
-        lines = read_lines(ledger, state=None, limit=MOST)
-        yield from (("told", {"by": ledger.name, **asdict(line)}) for line in lines if line.event in ids)
+        yield from (("told", {"by": ledger.name, **asdict(line)}) for line in read_told(ledger, ids))
     yield from (("asked", asdict(line)) for line in asked)
 
 
