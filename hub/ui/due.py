@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from hub.sinks.streams import DOMAINS
 from hub.ui.atlas import Atlas
 from hub.ui.desk.desk import Desk
 from hub.ui.history import MOST as PAGE
-from hub.ui.history import History, Wanted, is_lowered, story
+from hub.ui.history import History, Wanted, begins_of, is_lowered
 
 GRAVE = (Severity.CRITICAL, Severity.HIGH)
 LONG = timedelta(days=1)
@@ -51,12 +51,13 @@ async def all_due(desk: Desk, since: int, settled: int) -> tuple[list[Due], int]
         told = await grave(history, since, settled)
         until = min(settled, told[-1].time) if len(told) >= MOST else settled
         real = [each for each in told if each.site in mine and each.rule and not (each.test or each.drill)]
-        found = [each async for each in over(history, real, until)]
-        for alarm in await read_alarms(link, sorted(mine)):
-            if alarm.severity in GRAVE and alarm.is_real:
-                found += [each async for each in _long_open(history, alarm, desk, settled)]
+        found = await over(history, real, until)
+        long = [each for each in await read_alarms(link, sorted(mine)) if _is_long_open(each, desk)]
+        async with desk.registry() as registry:
+            known = await sealed_since(registry, min((each.since for each in long), default=settled))
+        found += await long_open(history, [each for each in long if f"{each.id}.{OPEN}" not in known], desk, settled)
     async with desk.registry() as registry:
-        known = await sealed_since(registry, min((each.raised.time for each in found), default=0))
+        known = await sealed_since(registry, min((each.raised.time for each in found), default=settled))
     return sorted((each for each in found if each.file not in known), key=lambda each: each.since), until
 
 
@@ -74,32 +75,49 @@ async def grave(history: History, since: int, settled: int) -> list[Event]:
         limit *= 2
 
 
-async def over(history: History, told: Sequence[Event], until: int) -> AsyncIterator[Due]:
-    """Yield what of ``told`` was over by ``until`` (wall ns): what cleared or only occurred, and what is lower now."""
+async def over(history: History, told: Sequence[Event], until: int) -> list[Due]:
+    """Return what of ``told`` was over by ``until`` (wall ns): what cleared or only occurred, and what is lower now."""
     raised: dict[tuple[str, str], Event] = {}
+    found: list[Due] = []
+    begun_before: list[Event] = []
     for each in told:
-        about = each.rule, each.key
         if each.transition is Transition.RAISED:
-            raised[about] = each
+            raised[each.rule, each.key] = each
         elif each.time > until:
             continue
         elif each.transition is Transition.OCCURRED:
-            yield Due(raised=each, since=each.time)
+            found.append(Due(raised=each, since=each.time))
         elif each.transition is Transition.CLEARED or is_lowered(each, GRAVE):
-            first = raised.pop(about, None) or next(iter(await story(history, each)), each)
-            suffix = WHOLE if each.transition is Transition.CLEARED else OPEN
-            yield Due(raised=first, since=each.time, suffix=suffix)
+            if (first := raised.get((each.rule, each.key))) is not None:
+                found.append(_ended(first, each))
+            else:
+                begun_before.append(each)
+    begins = await begins_of(history, begun_before)
+    return [*found, *map(_ended, begins, begun_before)]
 
 
-async def _long_open(history: History, alarm: AlarmState, desk: Desk, settled: int) -> AsyncIterator[Due]:
-    """Yield an alarm that has been open so long that its proof would go before its end comes."""
-    long = alarm.since + nanoseconds(min(LONG, desk.settings.retention.age / 4))
-    if long <= desk.clock.wall_ns():
-        about, since = Wanted(rule=alarm.rule, key=alarm.key), alarm.since - OVERLAP_NS
-        found = await history.find(about, since=since, limit=PAGE, written_by=settled)
-        for each in found:
-            if each.id == alarm.id:
-                yield Due(raised=each, since=long, suffix=OPEN)
+def _ended(raised: Event, end: Event) -> Due:
+    return Due(raised=raised, since=end.time, suffix=WHOLE if end.transition is Transition.CLEARED else OPEN)
+
+
+def _is_long_open(alarm: AlarmState, desk: Desk) -> bool:
+    """Return whether an alarm has been open so long that its proof would go before its end comes."""
+    is_long = _long_since(alarm, desk) <= desk.clock.wall_ns()
+    return is_long and alarm.severity in GRAVE and alarm.is_real
+
+
+def _long_since(alarm: AlarmState, desk: Desk) -> int:
+    return alarm.since + nanoseconds(min(LONG, desk.settings.retention.age / 4))
+
+
+async def long_open(history: History, alarms: Sequence[AlarmState], desk: Desk, settled: int) -> list[Due]:
+    """Return those of ``alarms`` that were told by ``settled`` (wall ns), with what raised them."""
+    if not alarms:
+        return []
+    by_id = {each.id: each for each in alarms}
+    wanted, since = Wanted(ids=frozenset(by_id)), max(0, min(each.since for each in alarms) - OVERLAP_NS)
+    found = await history.find(wanted, since=since, limit=len(by_id), written_by=settled)
+    return [Due(raised=each, since=_long_since(by_id[each.id], desk), suffix=OPEN) for each in found]
 
 
 async def sealed_since(registry: Registry, since: int) -> set[object]:

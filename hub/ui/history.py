@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -41,7 +41,8 @@ class Wanted:
     ``types`` are names, their beginnings (``access.denied`` of ``access.denied.often``) or patterns (``*.offline``),
     ``places`` ids of sites, buildings and what is in them; ``devices`` are ``device``, ``site/device`` or
     ``site/device#part``; ``rule`` and ``key`` name one alarm. ``lowered_from``: also what was such and is less now.
-    ``whose``: the ends of commands that alarms or requests of these ids sent.
+    ``whose``: the ends of commands that alarms or requests of these ids sent. ``about`` are alarms by rule and key,
+    ``ids`` single events: any of them, for one look through the streams costs as much as for a thousand.
     """
 
     domains: tuple[str, ...] = ()
@@ -53,6 +54,8 @@ class Wanted:
     key: str = ""
     lowered_from: tuple[Severity, ...] = ()
     whose: tuple[str, ...] = ()
+    about: frozenset[tuple[str, str]] = frozenset()
+    ids: frozenset[str] = frozenset()
 
     def streams(self) -> list[str] | None:
         """Return the domains whose streams can hold them; None for all."""
@@ -74,6 +77,8 @@ class Wanted:
                 and (not self.devices or not set(self.devices).isdisjoint(_names_of(event)))
                 and self.rule in {"", event.rule}
                 and self.key in {"", event.key}
+                and (not self.about or (event.rule, event.key) in self.about)
+                and (not self.ids or event.id in self.ids)
                 and (not begins or f"{event.data.get('id', '')}-".startswith(begins))
             )
 
@@ -236,6 +241,26 @@ async def story(history: History, event: Event) -> list[Event]:
 
 def _raised_before(event: Event, told: Iterable[Event]) -> list[Event]:
     return [each for each in told if each.time <= event.time and each.transition is Transition.RAISED]
+
+
+async def begins_of(history: History, ends: Sequence[Event]) -> list[Event]:
+    """Return what raised the alarm of each of ``ends``, or that itself where nobody knows."""
+    if not ends:
+        return []
+    about = frozenset((each.rule, each.key) for each in ends)
+    since = max(0, min(each.time for each in ends) - LONGEST_NS)
+    told = await history.find(Wanted(about=about), since=since, limit=MOST)
+    if len(told) == MOST and len(ends) > 1:  # some of them come and go all the time
+        half = len(ends) // 2
+        return [*await begins_of(history, ends[:half]), *await begins_of(history, ends[half:])]
+    by_alarm: dict[tuple[str, str], list[Event]] = {}
+    for each in told if len(told) < MOST else ():
+        by_alarm.setdefault((each.rule, each.key), []).append(each)
+    before = [_raised_before(each, by_alarm.get((each.rule, each.key), ())) for each in ends]
+    return [
+        found[-1] if found else next(iter(await story(history, each)), each)
+        for each, found in zip(ends, before, strict=True)
+    ]
 
 
 async def ends_of(history: History, whose: Collection[str], *, since: int) -> list[Event]:

@@ -43,11 +43,13 @@ class Told(History):
 
     def __init__(self, *events: Event) -> None:
         self._events = events
+        self.looks = 0
 
     @override
     async def find(
         self, wanted: Wanted, *, since: int | None, limit: int, written_by: int | None = None
     ) -> list[Event]:
+        self.looks += 1
         is_wanted = wanted.test(Atlas())
         found = [each for each in self._events if each.time >= (since or 0) and is_wanted(each)]
         return found[-limit:] if since is None else found[:limit]
@@ -55,7 +57,7 @@ class Told(History):
 
 async def due_of(history: History, *, since: int, until: int = 40 * DAY) -> list[str]:
     told = await grave(history, since, until)
-    return [each.file async for each in over(history, told, until)]
+    return [each.file for each in await over(history, told, until)]
 
 
 async def test_an_alarm_of_eight_days_is_sealed_with_all_of_it() -> None:
@@ -66,6 +68,28 @@ async def test_an_alarm_of_eight_days_is_sealed_with_all_of_it() -> None:
     )  # fmt: skip
     assert await due_of(history, since=28 * DAY) == ["raise.jsonl"]
     assert [each.id for each in await story(history, cleared)] == ["raise", "ack", "clear"]
+
+
+async def test_a_thousand_that_end_together_are_found_in_two_looks_through_the_streams() -> None:
+    """Each reads a week of them: with one for each alarm no pass of a town would ever come to its end."""
+    lifts = [f"garden/lift-{number}" for number in range(1_000)]
+    begins = [replace(moved(f"raise {key}", Transition.RAISED, 20 * DAY), key=key) for key in lifts]
+    ends = [replace(moved(f"clear {key}", Transition.CLEARED, 22 * DAY), key=key) for key in lifts]
+    history = Told(*begins, *ends)
+    assert await due_of(history, since=21 * DAY) == [f"raise {key}.jsonl" for key in lifts]
+    assert history.looks == 2
+
+
+async def test_of_thousands_that_come_and_go_each_end_has_its_own_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(histories, "MOST", 8)
+    events = [
+        replace(moved(f"{kind} {key} {turn}", kind, 20 * DAY + turn * 10 + end), key=key)
+        for turn in range(4)
+        for end, kind in enumerate((Transition.RAISED, Transition.CLEARED))
+        for key in ("garden/a", "garden/b", "garden/c")
+    ]
+    found = await due_of(Told(*events), since=20 * DAY + 31)
+    assert found == [f"raised garden/{each} 3.jsonl" for each in "abc"]
 
 
 async def test_what_was_high_for_a_while_is_sealed_once_it_is_lower() -> None:
