@@ -22,6 +22,8 @@ from hub.ui.printing import say_json
 _SEPARATORS = re.compile(r"[\s,]*")
 # What a spreadsheet makes of a long number: its last digits are gone for good.
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?[eE]\+\d+")
+# What a spreadsheet takes for a formula, and what looks as if we had put an apostrophe before one.
+_COMPUTED = re.compile(r"'*[=+\-@]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +141,11 @@ def read_sheet(path: Path, columns: Sequence[str]) -> Sheet:
 
 
 def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Print rows as CSV that :func:`read_sheet` reads back; mappings as JSON."""
+    """Print rows as CSV that :func:`read_sheet` reads back; mappings as JSON.
+
+    A text with which a spreadsheet would compute (a network may call a device ``=1+1``) gets the apostrophe that tells
+    it to leave that, and loses it when it comes in again.
+    """
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
@@ -147,7 +153,9 @@ def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> N
 
 
 def _cell(value: object) -> object:
-    return (json.dumps(value, ensure_ascii=False) if value else "") if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False) if value else ""
+    return f"'{value}" if isinstance(value, str) and _COMPUTED.match(value) else value
 
 
 def _decoded(data: bytes) -> str:
@@ -170,7 +178,8 @@ def _csv_rows(sheet: Sheet, text: str) -> Iterator[tuple[int, dict[str, object]]
             elif len(cells) > len(header):
                 sheet.blame(line, f"{len(cells)} cells under {len(header)} columns")
             elif any(cell.strip() for cell in cells):
-                padded = [*cells, *[""] * (len(header) - len(cells))]
+                plain = [cell[1:] if cell[:1] == "'" and _COMPUTED.match(cell) else cell for cell in cells]
+                padded = [*plain, *[""] * (len(header) - len(cells))]
                 yield line, dict(zip(header, padded, strict=True))
             line = reader.line_num + 1
     except csv.Error as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from dataclasses import replace
@@ -169,6 +170,17 @@ def test_what_was_exported_comes_in_again_as_it_was(office: Office, is_json: boo
         file = str(office.directory / f"{noun}.{'json' if is_json else 'csv'}")
         assert office.json(noun, "import", file)["added"] == len(before[noun == "devices"])
     assert (office.json("places", "list"), office.json("devices", "list")) == before
+
+
+def test_with_what_it_exports_no_spreadsheet_computes_and_it_comes_in_again_as_it_was(office: Office) -> None:
+    names = ["=HYPERLINK(A1)", "+86 532", "-5F", "@SUM(A1)", "'=1", "O'Hara"]
+    for number, name in enumerate(names):
+        office.json("places", "add", "garden", f"b{number}", "--type", "building", f"--zh={name}")
+    before, out = office.json("places", "list"), office("places", "export").out
+    shown = [row["zh"] for row in csv.DictReader(io.StringIO(out))]
+    assert shown == ["'=HYPERLINK(A1)", "'+86 532", "'-5F", "'@SUM(A1)", "''=1", "O'Hara"]
+    assert office.json("places", "import", office.file("places.csv", out))["unchanged"] == len(names)
+    assert office.json("places", "list") == before
 
 
 def test_what_was_exported_makes_the_same_registry_elsewhere(office: Office) -> None:
