@@ -30,7 +30,7 @@ from hub.ui.desk.personal import Reason, Unmask, veil_of
 from hub.ui.dossiers import FOLDER, Whole, key_of, opened, sealed
 from hub.ui.history import History, ends_of, in_order
 from hub.ui.printing import say_done
-from hub.ui.words import moment
+from hub.ui.words import moment_in
 from hub.veil import Veil
 
 BEFORE_NS = AFTERWARDS_NS = 86_400_000_000_000
@@ -88,7 +88,7 @@ def dossier_of(
     key = key_of(desk.settings.data_dir)
     found = again(desk, veil, it, within=within)
     head = {
-        "made_at": moment(desk.clock.wall_ns()),
+        "made_at": moment_in("UTC", desk.clock.wall_ns()),
         "by": desk.actor or os_user(),
         "hub": __version__,
         "site": it.site,
