@@ -6,9 +6,12 @@ import pytest
 
 from hub.model.effects import Event, Transition
 from hub.model.values import Severity
+from hub.rules.intervals import Between
+from hub.rules.terms import Seen
 from hub.ui.cli.dead_letters import hex_dump
 from hub.ui.desk.desk import pairs_of
 from hub.ui.printing import say_table
+from hub.ui.rules.explained import known
 from hub.ui.words import sentence, since, sparkline, title
 
 SECOND = 1_000_000_000
@@ -79,6 +82,11 @@ def test_a_dump_shows_bytes_and_what_is_printable() -> None:
         "00000000  66 69 72 65 00 ff 00 00 00 00 00 00 00 00 00 00  fire............",
         "00000010  00                                               .",
     ]
+
+
+def test_a_number_that_a_rule_knows_is_told_with_all_its_digits() -> None:
+    seen = Seen("total", 1_234_567.8), Seen("limit", Between(0.1 + 0.2, 1_234_567.8))
+    assert [known(each, None) for each in seen] == ["total=1234567.8", "limit=0.3…1234567.8"]
 
 
 def test_options_are_what_they_look_like() -> None:

@@ -165,7 +165,7 @@ def known(seen: Seen, language: Language | None) -> str:
 
 
 def value(said: Scalar | Between | None) -> str:
-    """Return a value; what lies between two numbers as both."""
+    """Return a value with all its digits; what lies between two numbers as both."""
     if isinstance(said, Between):
-        return f"{said.low:g}…{said.high:g}"
-    return f"{said:g}" if isinstance(said, float) else str(said)
+        return f"{value(said.low)}…{value(said.high)}"
+    return f"{said:.15g}" if isinstance(said, float) else str(said)
