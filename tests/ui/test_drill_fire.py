@@ -22,14 +22,15 @@ from hub.model.effects import AlarmState, Event, Transition, Twin
 from hub.model.values import PlaceType, Scalar, Severity
 from hub.registry.nouns import Device, Place, Site
 from hub.sinks.control import Request
-from hub.sinks.redis_link import Link, RedisAddress
+from hub.sinks.redis_link import Link, RedisAddress, checked
 from hub.sinks.stream_readers import read_alarms, read_twins
+from hub.sinks.streams import pack_event
 from hub.ui.cli import drill_fire
 from hub.ui.cli.sim_scenario import differences, put_stages
 from hub.ui.desk.desk import Desk
 from hub.ui.desk.reply import ask
 from hub.ui.drills.cause import Speaker, Zone
-from hub.ui.drills.course import CONFIRMED, Course, Watch, until_agreed
+from hub.ui.drills.course import CONFIRMED, Course, Watch, ahead_of, until_agreed
 from hub.ui.drills.findings import Asked, Findings, findings
 from hub.ui.drills.report import html, markdown
 from simulators.actors import Actor, Role, Temper, Troupe
@@ -39,6 +40,7 @@ from tests.machine import needs_mosquitto
 from tests.servers.mosquitto import Mosquitto
 from tests.ui.at import At
 from tests.ui.conftest import Cli
+from tests.ui.doctor.scenes import ShiftedClock
 from tests.ui.installation import FIRE, NORMAL, SITE, Installation, environment, hub_command
 from tests.ui.office import Office
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -288,6 +290,24 @@ def test_the_answer_to_the_tenth_command_of_an_alarm_is_not_taken_for_one_to_the
 
 MIDNIGHT = 1_772_380_799_000_000_000
 """2026-03-01 15:59:59 UTC."""
+
+
+@pytest.mark.parametrize("seconds", [-90, 0, 90])
+async def test_the_clock_of_a_redis_elsewhere_hides_nothing_of_a_drill(
+    installation: Installation, seconds: float
+) -> None:
+    clock, desk = ShiftedClock(seconds), Desk(installation.config)
+    async with desk.redis() as link:
+        began, ahead = clock.wall_ns(), await ahead_of(link, clock)
+        course = Course(
+            site=SITE, place="z1", started_at=began, with_actuators=False, redis_ahead=ahead, request=str(seconds)
+        )
+        started = event("device.drill_started", request=str(seconds))
+        checked((await link.exchange([pack_event(started, "test")], 1))[0])
+        await Watch(course, link, desk.here.files_dir, clock).look()
+    ((written, found),) = course.while_it_ran()
+    assert found.name == "device.drill_started"
+    assert abs(written - began // 1_000_000) < 45_000  # by our clock, whatever the load
 
 
 def report_of(course: Course) -> Findings:

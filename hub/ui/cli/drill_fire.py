@@ -28,7 +28,7 @@ from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, as_duration, desk_of
 from hub.ui.desk.reply import Actor, ask, sentence
 from hub.ui.desk.whose import desk_for
 from hub.ui.drills.cause import Speaker, speakers, zone_of
-from hub.ui.drills.course import Course, Watch, until_agreed
+from hub.ui.drills.course import Course, Watch, ahead_of, until_agreed
 from hub.ui.drills.findings import Asked, Findings, findings, plain
 from hub.ui.drills.report import html, markdown
 from hub.ui.drills.words import CHECKS, VERDICTS, both
@@ -106,8 +106,9 @@ async def _play(desk: Desk, wish: Wish) -> Findings:
     async with desk.redis() as link:
         with _telling() as tell:
             course = Course(
-                site=wish.site, place=wish.zone, started_at=desk.clock.wall_ns(), with_actuators=wish.with_actuators
-            )
+                site=wish.site, place=wish.zone, started_at=desk.clock.wall_ns(), with_actuators=wish.with_actuators,
+                redis_ahead=await ahead_of(link, desk.clock),
+            )  # fmt: skip
             reply = await _ask(here, wish, "drill", _words(wish, who))
             if wish.with_actuators:
                 tell(reply.detail)

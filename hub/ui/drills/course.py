@@ -23,6 +23,7 @@ from hub.model.records import Batch, Outcome, OutcomeKind
 from hub.model.values import TopicClass
 from hub.replay.tape import tape_of
 from hub.sinks.redis_link import Link
+from hub.sinks.rounds import now_of
 from hub.sinks.stream_readers import read_alarms, read_entries
 from hub.ui.drills.cause import Speaker
 
@@ -52,14 +53,16 @@ class Course:
     """What happened, as it was seen; moments are wall ns.
 
     ``request`` is what asked the hub for it: the drill of somebody else, there and then, has another. ``events`` are
-    those of the site with the millisecond at which each was written. ``heard`` by detector,
-    ``left`` and ``delivered`` by command, and ``answers`` are of the journal: of whatever was on its way.
+    those of the site with the millisecond at which each was written: Redis dates them, and its clock is
+    ``redis_ahead`` ms before ours. ``heard`` by detector, ``left`` and ``delivered`` by command, and ``answers`` are of
+    the journal: of whatever was on its way.
     """
 
     site: str
     place: str
     started_at: int
     with_actuators: bool
+    redis_ahead: int = 0
     request: str = ""
     spoken: list[Spoken] = field(default_factory=list)
     events: list[tuple[int, Event]] = field(default_factory=list)
@@ -208,9 +211,9 @@ class Watch:
     async def look(self) -> None:
         """Read the events since the start again, for a drill is short; of the journal only what is new."""
         course = self.course
-        since = datetime.fromtimestamp(course.started_at / 1e9, UTC)
+        since = datetime.fromtimestamp(course.started_at / 1e9 + course.redis_ahead / 1e3, UTC)
         found = await read_entries(self._link, since=since, count=MOST_EVENTS)
-        course.events = [entry for entry in found if entry[1].site == course.site]
+        course.events = [(ms - course.redis_ahead, event) for ms, event in found if event.site == course.site]
         await asyncio.to_thread(self._read_journal)
 
     def _read_journal(self) -> None:
@@ -232,6 +235,14 @@ class Watch:
                 case _:
                     pass
             self._read_until = record.position
+
+
+async def ahead_of(link: Link, clock: Clock) -> int:
+    """Return how many ms the clock of Redis is before ours; 0 where the time that asking took could explain it."""
+    began = clock.wall_ns() // 1_000_000
+    theirs = await now_of(link)
+    ended = clock.wall_ns() // 1_000_000
+    return min(theirs - began, 0) or max(theirs - ended, 0)
 
 
 async def until_agreed(link: Link, clock: Clock, course: Course, seconds: float) -> AlarmState:
