@@ -20,7 +20,8 @@ from hub.engine.rows import DeviceRow, PlaceRow
 from hub.errors import ConfigError
 from hub.model.effects import AlarmState, Event, Transition, Twin
 from hub.model.values import PlaceType, Scalar, Severity
-from hub.registry.nouns import Device, Place, Site
+from hub.registry.documents import documents
+from hub.registry.nouns import Device, DeviceState, Place, Site
 from hub.sinks.control import Request
 from hub.sinks.redis_link import Link, RedisAddress, checked
 from hub.sinks.stream_readers import read_alarms, read_twins
@@ -29,7 +30,7 @@ from hub.ui.cli import drill_fire
 from hub.ui.cli.sim_scenario import differences, put_stages
 from hub.ui.desk.desk import Desk
 from hub.ui.desk.reply import ask
-from hub.ui.drills.cause import Speaker, Zone
+from hub.ui.drills.cause import Speaker, Zone, speakers, zone_of
 from hub.ui.drills.course import CONFIRMED, Course, Watch, ahead_of, until_agreed
 from hub.ui.drills.findings import Asked, Findings, findings
 from hub.ui.drills.report import html, markdown
@@ -290,6 +291,7 @@ def test_the_answer_to_the_tenth_command_of_an_alarm_is_not_taken_for_one_to_the
 
 MIDNIGHT = 1_772_380_799_000_000_000
 """2026-03-01 15:59:59 UTC."""
+HEARD = Twin(site=SITE, name="smoke-a", kind="smoke_sensor", availability="online", heard_at=MIDNIGHT, reported={})
 
 
 @pytest.mark.parametrize("seconds", [-90, 0, 90])
@@ -314,10 +316,7 @@ def report_of(course: Course) -> Findings:
     place = PlaceRow(SITE, "z1", "fire_zone", "b1", "b1", zone="Asia/Shanghai")
     detector = DeviceRow(site=SITE, device="smoke-a", kind="smoke_sensor", profile="", building="b1", place="z1")
     zone = Zone(site=SITE, place=place, detectors=(detector,))
-    twin = Twin(
-        site=SITE, name="smoke-a", kind="smoke_sensor", availability="online", heard_at=course.started_at, reported={}
-    )
-    return findings(course, Asked(zone=zone, actors="li", reason="年度演练", twins=[twin]))
+    return findings(course, Asked(zone=zone, actors="li", reason="年度演练", twins=[HEARD]))
 
 
 def test_a_report_tells_the_time_of_its_site_whatever_the_clock_of_the_machine_shows() -> None:
@@ -326,6 +325,26 @@ def test_a_report_tells_the_time_of_its_site_whatever_the_clock_of_the_machine_s
     for text in (markdown(found), html(found)):
         assert "2026-03-01 23:59:59+08:00" in text
         assert "2026-03-02 00:00:01+08:00" in text
+
+
+def test_a_detector_that_somebody_has_disabled_is_one_of_its_zone_that_was_not_heard() -> None:
+    site, building = Site(id=SITE, zone="Asia/Shanghai"), Place(site=SITE, id="b1", type=PlaceType.BUILDING)
+    place = Place(site=SITE, id="z1", type=PlaceType.FIRE_ZONE, parent="b1")
+    states = {"smoke-a": DeviceState.ACTIVE, "smoke-b": DeviceState.DISABLED, "smoke-c": DeviceState.RETIRED}
+    devices = [
+        Device(site=SITE, id=name, kind="smoke_sensor", place="z1", state=state) for name, state in states.items()
+    ]
+    zone = zone_of(documents([site], [building, place], devices, []), SITE, "z1")
+    course = Course(site=SITE, place="z1", started_at=MIDNIGHT, with_actuators=False)
+    found = findings(course, Asked(zone=zone, actors="li", reason="年度演练", twins=[HEARD]))
+    assert [(each.device, each.availability) for each in found.detectors] == [
+        ("smoke-a", "online"),
+        ("smoke-b", "disabled"),
+    ]
+    (check,) = [each for each in found.checks if each.name == "detectors"]
+    assert (check.verdict, check.detail) == ("fail", "smoke-b")
+    with pytest.raises(ConfigError, match="there are: smoke-a"):
+        speakers(zone, {}, ["smoke-b"])
 
 
 def test_the_timelines_of_the_flagship_rules_are_as_their_scenarios_expect(at: At) -> None:

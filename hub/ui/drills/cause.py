@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from hub.engine.barred import BarredRow
 from hub.engine.circumstances import Circumstances
 from hub.engine.places import bodies_of
 from hub.engine.rows import DeviceRow, PlaceRow
@@ -14,6 +15,7 @@ from hub.errors import ConfigError
 from hub.model.values import PlaceType, Scalar
 from hub.normalize.examples import Example, example_bytes, expectations
 from hub.normalize.profile import Profile
+from hub.registry.nouns import DeviceState
 
 KINDS = ("call_point", "heat_sensor", "smoke_sensor")
 """Whose alarm is a witness of a fire (`fire-confirmed`)."""
@@ -34,11 +36,12 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zone:
-    """A fire zone with the detectors in it, by name."""
+    """A fire zone with the detectors in it, by name; to those that are ``disabled`` nobody listens."""
 
     site: str
     place: PlaceRow
     detectors: tuple[DeviceRow, ...]
+    disabled: tuple[DeviceRow, ...] = ()
 
 
 def zone_of(documents: Mapping[str, bytes], site: str, name: str) -> Zone:
@@ -51,9 +54,15 @@ def zone_of(documents: Mapping[str, bytes], site: str, name: str) -> Zone:
         )
         hint = f"there are: {', '.join(zones)}" if zones else "hub places add SITE ID fire_zone --parent BUILDING"
         raise ConfigError("zone_unknown", f"{site} has no fire zone {name!r}", hint=hint)
-    rows = [msgspec.json.decode(body, type=DeviceRow) for body in bodies_of(documents, "device")]
-    there = [row for row in rows if row.site == site and place in circumstances.way_up(site, row.place)]
-    return Zone(site=site, place=place, detectors=tuple(row for row in there if row.kind in KINDS))
+
+    def there(rows: Iterable[DeviceRow]) -> tuple[DeviceRow, ...]:
+        mine = (row for row in rows if row.site == site and row.kind in KINDS)
+        return tuple(row for row in mine if place in circumstances.way_up(site, row.place))
+
+    rows = (msgspec.json.decode(body, type=DeviceRow) for body in bodies_of(documents, "device"))
+    barred = (msgspec.json.decode(body, type=BarredRow) for body in bodies_of(documents, "barred"))
+    disabled = there(row for row in barred if row.state == DeviceState.DISABLED)
+    return Zone(site=site, place=place, detectors=there(rows), disabled=disabled)
 
 
 def speakers(zone: Zone, documents: Mapping[str, bytes], wanted: Sequence[str]) -> list[Speaker]:

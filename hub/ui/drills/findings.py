@@ -52,7 +52,7 @@ class Row(msgspec.Struct, kw_only=True):
 
 
 class Detector(msgspec.Struct, frozen=True, kw_only=True):
-    """A detector of the zone as it really is: when it was last heard itself (wall ns, 0 never)."""
+    """A detector of the zone as it really is: when it was last heard itself (wall ns; 0: never, or it is disabled)."""
 
     device: str
     kind: str
@@ -194,6 +194,11 @@ def _detectors(course: Course, asked: Asked) -> Iterator[Detector]:
             device=row.device, kind=row.kind, profile=row.profile, heard_at=heard_at,
             availability="unknown" if twin is None else twin.availability,
             is_silent=course.started_at - heard_at > SILENT_NS, was_played=row.device in played,
+        )  # fmt: skip
+    for row in asked.zone.disabled:
+        yield Detector(
+            device=row.device, kind=row.kind, profile=row.profile, heard_at=0, availability="disabled",
+            is_silent=True, was_played=False,
         )  # fmt: skip
 
 
