@@ -12,6 +12,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from msgspec.structs import replace
 from typing_extensions import override
 
 from hub.bridge.paho_client import ClientConfig
@@ -281,6 +282,15 @@ def event(name: str, *, is_fire: bool = False, **data: str) -> Event:
         id="a", name=name, severity=Severity.INFO, transition=transition, time=0, key=f"{SITE}/@z1", rule="",
         rule_version="", site=SITE, drill=is_fire, data={**data},
     )  # fmt: skip
+
+
+def test_a_door_is_let_go_only_when_each_of_its_parts_is() -> None:
+    course = Course(site=SITE, place="z1", started_at=0, with_actuators=True, request="ours")
+    course.events = [(1, event("device.drill_started", request="ours"))]
+    for command, part in (("hold_door", "front"), ("hold_door", "back"), ("release_door", "front")):
+        told = event("command.verified", command=command)
+        course.events.append((2, replace(told, drill=True, device="door-1", part=part)))
+    assert course.still_held() == {"door-1#back"}
 
 
 def test_the_answer_to_the_tenth_command_of_an_alarm_is_not_taken_for_one_to_the_first() -> None:

@@ -26,6 +26,7 @@ from hub.sinks.redis_link import Link
 from hub.sinks.rounds import now_of
 from hub.sinks.stream_readers import read_alarms, read_entries
 from hub.ui.drills.cause import Speaker
+from hub.ui.words import named
 
 LOOK_SECONDS: Final = 0.05
 GRACE_SECONDS: Final = 2.0
@@ -133,10 +134,10 @@ class Course:
         return [entry for entry in self.while_it_ran() if entry[1].drill and entry[1].name.startswith("command.")]
 
     def still_held(self) -> set[str]:
-        """Return the devices that were told to hold something, and of which no release has come to an end."""
+        """Return the devices and parts that were told to hold something, and of which no release has come to an end."""
         told = [event for _, event in self.commands() if event.name != "command.rehearsed"]
-        held = {event.device for event in told if str(event.data["command"]).startswith("hold_")}
-        return held - {event.device for event in told if str(event.data["command"]).startswith("release_")}
+        held = {named(event) for event in told if str(event.data["command"]).startswith("hold_")}
+        return held - {named(event) for event in told if str(event.data["command"]).startswith("release_")}
 
     def is_mine(self, event: Event) -> bool:
         """Return whether an event is about the zone or one of those that the drill spoke for."""
