@@ -355,6 +355,8 @@ def test_a_detector_that_somebody_has_disabled_is_one_of_its_zone_that_was_not_h
     assert (check.verdict, check.detail) == ("fail", "smoke-b")
     with pytest.raises(ConfigError, match="there are: smoke-a"):
         speakers(zone, {}, ["smoke-b"])
+    with pytest.raises(ConfigError, match="hub places add SITE ID --type fire_zone --parent BUILDING"):
+        zone_of(documents([site], [building], [], []), SITE, "z1")
 
 
 def test_the_timelines_of_the_flagship_rules_are_as_their_scenarios_expect(at: At) -> None:

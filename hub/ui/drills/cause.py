@@ -52,7 +52,9 @@ def zone_of(documents: Mapping[str, bytes], site: str, name: str) -> Zone:
         zones = sorted(
             row.place for row in circumstances.places.values() if (row.site, row.type) == (site, "fire_zone")
         )
-        hint = f"there are: {', '.join(zones)}" if zones else "hub places add SITE ID fire_zone --parent BUILDING"
+        hint = (
+            f"there are: {', '.join(zones)}" if zones else "hub places add SITE ID --type fire_zone --parent BUILDING"
+        )
         raise ConfigError("zone_unknown", f"{site} has no fire zone {name!r}", hint=hint)
 
     def there(rows: Iterable[DeviceRow]) -> tuple[DeviceRow, ...]:
