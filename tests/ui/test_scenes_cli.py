@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.ui.conftest import Cli
+from tests.ui.installation import environment, hub_command
 from tests.ui.office import Office
 
 WHY = ("--reason", "works on the roof")
@@ -48,6 +50,15 @@ def test_what_keeps_people_alive_is_not_switched_off_without_a_reason_and_loudly
     assert "ATTENTION / 注意: at garden nobody is told" in said.err
     assert [each["reason"] for each in row(office, "fire")["off"]] == [WHY[1]]
     assert WHY[1] in office("scenes", "list").out
+
+
+def test_a_terminal_without_chinese_letters_is_shown_their_numbers(office: Office) -> None:
+    command = hub_command("--config", str(office.directory / "hub.toml"), "scenes", "list")
+    said = subprocess.run(
+        command, env=environment(PYTHONIOENCODING="latin-1"), capture_output=True, text=True, check=False
+    )
+    assert (said.returncode, said.stderr) == (0, "")
+    assert "\\u72b6\\u6001" in said.stdout  # 状态
 
 
 def test_reasons_are_shown_as_they_were_written(office: Office) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -102,7 +103,12 @@ def version() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the CLI and leave: 0 done, 1 not now (or it did not add up), 2 somebody must mend something, 130 Ctrl-C."""
+    """Run the CLI and leave: 0 done, 1 not now (or it did not add up), 2 somebody must mend something, 130 Ctrl-C.
+
+    Where a terminal has no letter for something (LANG=en_US, zh_CN.GBK) its number is shown, as on standard error.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(args=None if arguments is None else list(arguments), prog_name="hub")
     except KeyboardInterrupt:
