@@ -8,32 +8,18 @@ from pathlib import Path
 
 import msgspec
 
+from hub.engine.places import bodies_of
+from hub.engine.rows import DeviceRow, PlaceRow
 from hub.errors import CorruptError
 from hub.journal.files import RESTORE, read_rows
 from hub.journal.records import is_sealed
+from hub.model.values import PlaceType
 
 DETECTORS = ("smoke_sensor", "heat_sensor")
 """Kinds that watch a dwelling for fire."""
 
 WITHIN_NS = 48 * 3_600 * 1_000_000_000
 """Two daily reports: the figure of 消防隐患预警 that a hub can measure honestly (domain.md, 1.5)."""
-
-_DWELLING = "dwelling"
-
-
-class _Place(msgspec.Struct):
-    site: str
-    place: str
-    type: str
-    parent: str
-    building: str
-
-
-class _Device(msgspec.Struct):
-    site: str
-    device: str
-    kind: str
-    place: str
 
 
 class _Heard(msgspec.Struct):
@@ -64,26 +50,33 @@ class Cover:
         return self.dwellings - len(self.silent)
 
 
+def home_of(
+    row: DeviceRow, places: Mapping[tuple[str, str], PlaceRow], kinds: Collection[str] = DETECTORS
+) -> tuple[str, str] | None:
+    """Return site and name of the dwelling that a device watches; None where it stands in none, or is no detector."""
+    here = places.get((row.site, row.place)) if row.kind in kinds else None
+    while here is not None and here.type != PlaceType.DWELLING.value:
+        here = places.get((here.site, here.parent))
+    return None if here is None else (here.site, here.place)
+
+
 class Dwellings:
     """The dwellings among the documents of a registry, each with the detectors in it."""
 
     def __init__(self, bodies: Mapping[str, bytes], kinds: Collection[str] = DETECTORS) -> None:
-        places = [msgspec.json.decode(bodies[key], type=_Place) for key in sorted(bodies) if key.startswith("place/")]
-        tree = {(place.site, place.place): place for place in places}
+        rows = (msgspec.json.decode(body, type=PlaceRow) for body in bodies_of(bodies, "place"))
+        places = {(row.site, row.place): row for row in rows}
         self._devices: dict[tuple[str, str], list[str]] = {}
         self._buildings: dict[tuple[str, str], list[str]] = {}
-        for place in places:
-            if place.type == _DWELLING:
-                self._devices[place.site, place.place] = []
+        for key, place in places.items():
+            if place.type == PlaceType.DWELLING.value:
+                self._devices[key] = []
                 self._buildings.setdefault((place.site, place.building), []).append(place.place)
-        for key in sorted(bodies):
-            if key.startswith("device/"):
-                device = msgspec.json.decode(bodies[key], type=_Device)
-                here = tree.get((device.site, device.place))
-                while here is not None and here.type != _DWELLING:
-                    here = tree.get((here.site, here.parent))
-                if here is not None and device.kind in kinds:
-                    self._devices[here.site, here.place].append(device.device)
+        for body in bodies_of(bodies, "device"):
+            row = msgspec.json.decode(body, type=DeviceRow)
+            home = home_of(row, places, kinds)
+            if home is not None:
+                self._devices[home].append(row.device)
 
     def cover(self, heard_at: Callable[[str, str], int], since: int) -> list[Cover]:
         """Return each building; ``heard_at`` tells of a site and device when it was last heard (wall ns), 0: never."""

@@ -18,7 +18,8 @@ def test_the_dwellings_are_looked_at_every_few_seconds_and_at_once_after_a_revis
     rounds = Rounds(cast(Hub, SimpleNamespace(engine=desk.engine, clock=clock)))
 
     def covered() -> list[tuple[int, int]]:
-        return [(each.covered, each.dwellings) for each in rounds.cover()]
+        made = rounds.made()
+        return [(made.covered[site], dwellings) for site, dwellings in made.dwellings.items()]
 
     assert covered() == [(0, 1)]
     desk.hear(smoke(NORMAL))
