@@ -15,7 +15,7 @@ from hub.rules.rule import DEFAULT_TTL
 def settled(command: str, kind: CommandKind, args: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """Return ``args`` as they go to a device, durations in ms; PoisonError ``bad_args`` says what is wrong.
 
-    A hold lasts as long as the hub counts with, also where nobody said so.
+    A hold lasts as long as the hub counts with, also where nobody said so; its ttl is a duration whatever its kind is.
     """
     known = kind.args
     if kind.is_hold and known["ttl"].type is Type.DURATION:
@@ -25,7 +25,7 @@ def settled(command: str, kind: CommandKind, args: Mapping[str, Scalar]) -> dict
         typed = known.get(name)
         if typed is None:
             raise PoisonError("bad_args", f"{command} takes: {', '.join(sorted(known)) or 'nothing'}")
-        if typed.type is Type.DURATION:
+        if typed.type is Type.DURATION or (kind.is_hold and name == "ttl"):
             found[name] = _milliseconds(name, value)
         elif is_member(typed, value):
             found[name] = value
