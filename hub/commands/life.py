@@ -97,6 +97,15 @@ class Command(msgspec.Struct):
         if len(self.steps) < MOST_STEPS:
             self.steps = (*self.steps, Step(what, at, detail))
 
+    @property
+    def words(self) -> dict[str, Scalar]:
+        """What an event tells of it: also when it was accepted, and its steps in ms from then on."""
+        steps = ", ".join(f"{step.what} {(step.at - self.created_at) // 1_000_000}" for step in self.steps)
+        return {
+            "command": self.name, "id": self.id, "detail": self.detail, "priority": self.priority,
+            "accepted_at": self.created_at // 1_000_000, "steps": steps,
+        }  # fmt: skip
+
 
 class Standing(StrEnum):
     """Where a lease stands: it owns its actuator, waits beneath another claim, or is over but for its release."""

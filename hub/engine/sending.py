@@ -132,17 +132,24 @@ class Sender:
     def prepare(self, wish: Wish, moment: Moment) -> Command:
         """Return the command of a wish, accepted; it is known from now on.
 
-        A hold may be of what its device, which is another thing by now, does not know any more: it fails as it leaves.
+        A hold may be of what its device, which is another thing by now, does not know any more: it fails as it leaves,
+        or at once when it takes other arguments.
         """
         device, action, cause = wish.device, wish.action, wish.cause
         kind, expiry_ns = device.commands.get(action.command), self.sleepers.expiry_ns(wish)
+        args, misfit = dict[str, Scalar](), ""
+        try:
+            args = {} if kind is None else device.settle_args(action.command, action.args)
+        except PoisonError as error:
+            if not wish.lease:
+                raise
+            misfit = f"{error.code}: {error.message}"
         guard = device.outfit.guards.get(action.command)
         is_shown = guard is not None and guard.confirm is not None and not wish.is_again
         command = Command(
             id=wish.identity, site=device.site, device=device.device, part=wish.part, name=action.command,
-            args={} if kind is None else device.settle_args(action.command, action.args),
-            priority=action.priority.value, cause=cause.name, created_at=moment.at, expires_t=moment.t + expiry_ns,
-            expires_at=moment.at + expiry_ns, reflex=action.reflex, drill=cause.drill,
+            args=args, priority=action.priority.value, cause=cause.name, created_at=moment.at,
+            expires_t=moment.t + expiry_ns, expires_at=moment.at + expiry_ns, reflex=action.reflex, drill=cause.drill,
             sets="" if kind is None else kind.sets or "", number=self.next_number(), lease=wish.lease,
             verify_t=moment.t + expiry_ns + VERIFY_NS if is_shown else 0, since=self._state.clock.awake(moment.t),
             created_t=moment.t,
@@ -151,6 +158,8 @@ class Sender:
         count(self._state.ledger.commands, command.state.value)
         self.restore(command)
         self._state.touch(f"command/{command.id}", command)
+        if misfit:
+            self.become(command, CommandState.FAILED, misfit, moment)
         return command
 
     def transmit(self, device: Device, command: Command, moment: Moment) -> None:
@@ -158,6 +167,8 @@ class Sender:
 
         Where a sleeper listens the network may know only when it has spoken.
         """
+        if command.state not in OPEN:
+            return
         is_asleep = self.sleepers.sleeps(device, moment)
         try:
             transmission = transmission_of(device, command, self._topics)
@@ -172,7 +183,7 @@ class Sender:
         self.become(command, CommandState.WAITING, "it leaves when the device has spoken", moment)
         self.lookout.drop(command)
         self.sleepers.put(command)
-        self.tell(command, CommandState.WAITING.value, _words_of(command), moment)
+        self.tell(command, CommandState.WAITING.value, command.words, moment)
 
     def leave(self, device: Device, command: Command, moment: Moment) -> None:
         """Send what has waited until ``device`` spoke; only what it reports from now on may show it done."""
@@ -229,7 +240,7 @@ class Sender:
             command.ended_t = moment.t
             self.claims.drop(command)
             self._timers.set(TimerClass.RUNNING, moment.t + REMEMBER_NS, COMMAND, command.id)
-            self.tell(command, state.value, _words_of(command), moment, because)
+            self.tell(command, state.value, command.words, moment, because)
         self.when_moved(command, moment)
 
     def _expire_within(self, command: Command, within_ns: int, moment: Moment) -> None:
@@ -287,7 +298,7 @@ class Sender:
         if is_otherwise and command.state is CommandState.EXECUTED:
             detail = "it says that it is done, and reports otherwise"
             command.note("unverified", moment.at, detail)
-            self.tell(command, "unverified", {**_words_of(command), "detail": detail}, moment)
+            self.tell(command, "unverified", {**command.words, "detail": detail}, moment)
 
     # ---------------------------------------------------------------------------------------------------------- time
 
@@ -311,12 +322,3 @@ class Sender:
             if command.state is CommandState.ACCEPTED and command.created_at != moment.at and device is not None:
                 self.transmit(device, command, moment)
         self._output.effects.transmissions.extend(newer)
-
-
-def _words_of(command: Command) -> dict[str, Scalar]:
-    """Return what an event tells of a command: also when it was accepted, and its steps in ms from then on."""
-    steps = ", ".join(f"{step.what} {(step.at - command.created_at) // 1_000_000}" for step in command.steps)
-    return {
-        "command": command.name, "id": command.id, "detail": command.detail, "priority": command.priority,
-        "accepted_at": command.created_at // 1_000_000, "steps": steps,
-    }  # fmt: skip

@@ -205,3 +205,25 @@ def test_a_hold_leaves_whatever_its_kind_says_that_a_ttl_is(tmp_path: Path, sort
     desk.hear(native("smoke-1", {"values": {"status": "alarm", "alarm": True}}))
     assert len([one for effects in desk.effects for one in effects.transmissions]) == 1
     assert "fire.smoke_unlocks" in [event.name for event in desk.events]
+
+
+def test_a_hold_whose_kind_takes_other_arguments_by_now_fails_and_the_hub_goes_on(tmp_path: Path) -> None:
+    timed = UNTIMED.replace("{command: unlock,", "{command: unlock, args: {ttl: 30s},")
+    (tmp_path / "rule.yaml").write_text(timed, encoding="utf-8")
+    wanted = documents(device("smoke-1", "smoke_sensor"), device("lock-1", "access_controller"), rules=[tmp_path])
+    desk = Desk(wanted)
+    desk.hear(native("smoke-1", {"values": {"status": "alarm", "alarm": True}}))
+    kind = orjson.loads(wanted["kind/access_controller"])
+    kind["commands"]["unlock"]["args"] = {"seconds": {"type": "duration"}}
+    desk.revise({**wanted, "kind/access_controller": orjson.dumps(kind)})
+    desk.tick(20)
+    assert [event.name for event in desk.events if event.name == "command.failed"] == ["command.failed"]
+
+
+def test_a_kind_whose_ttl_is_a_number_costs_a_person_the_command_and_not_the_hub() -> None:
+    wanted = documents(device("lock-1", "access_controller"))
+    kind = orjson.loads(wanted["kind/access_controller"])
+    kind["commands"]["unlock"]["args"]["ttl"]["type"] = "int"
+    desk = Desk({**wanted, "kind/access_controller": orjson.dumps(kind)})
+    reply, _ = ask(desk, "lock-1", "unlock", ttl=5)
+    assert (reply.ok, reply.code) == (False, "bad_args")
