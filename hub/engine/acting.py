@@ -69,11 +69,11 @@ class Hands:
             if moment.late and action.until is None:
                 continue
             key = state.key if action.until is not None else ""
-            for device in targets(action):
-                part = state.part if action.to is None else ""
+            part = state.part if action.to is None else ""
+            for device, each in [(one, each) for one in targets(action) for each in one.told_as(action.command, part)]:
                 state.steps += 1
                 identity = f"{state.alarm}-{state.steps}"
-                wish = Wish(identity, device, part, action, Cause(state.rule, drill=state.mode.drill))
+                wish = Wish(identity, device, each, action, Cause(state.rule, drill=state.mode.drill))
                 if not state.mode.acts:
                     self._rehearse(wish, key, moment)
                 else:

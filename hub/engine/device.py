@@ -270,6 +270,11 @@ class Device(_Pulse):
         is_ours = not (self.profile or self.deafness)
         return command in self.commands and (is_ours or command in self.outfit.downlinks)
 
+    def told_as(self, command: str, part: str) -> tuple[str, ...]:
+        """Return the parts that ``command`` for ``part`` leaves for: each where its maker has no word for the whole."""
+        own = self.outfit.downlinks.get(command)
+        return (part,) if part or own is None else own.parts or (part,)
+
     def why_not(self, command: str) -> Label:
         """Return why it cannot be told ``command``: what its profile says of it, if it does."""
         whose, said = self.profile or self.row.source or "its profile", self.outfit.reach.cannot.get(command)

@@ -185,9 +185,13 @@ class Orders:
             return Reply(control.id, ok=False, code="unknown_device", detail=where)
         expiry = min(DEFAULT_EXPIRY_NS, control.expires_at - moment.at)
         wish = _wish(control.id, device, words, Cause(f"operator {control.actor}", expiry))
-        is_seen = words.get("seen") is True
         wish = _refuse_seen(words, [device]) or wish
-        refusal = wish if isinstance(wish, Refusal) else self._hands.request(wish._replace(is_seen=is_seen), moment)
+        if isinstance(wish, Refusal):
+            return Reply(control.id, ok=False, code=wish.code, detail=wish.why)
+        first, *others = _each(wish._replace(is_seen=words.get("seen") is True))
+        if others:
+            return self._request(control, [first, *others], moment)
+        refusal = self._hands.request(first, moment)
         code, detail = (self._hands.standing(control.id), control.id) if refusal is None else refusal
         return Reply(control.id, ok=refusal is None, code=code, detail=detail)
 
@@ -232,6 +236,11 @@ class Orders:
             return _reply(control, wanted.id, devices)
         cause = Cause(f"operator {wanted.actor} with {control.actor}")
         wishes = [_wish(f"{wanted.id}-{n}", device, wanted.args, cause) for n, device in enumerate(devices, 1)]
+        apart = ([wish] if isinstance(wish, Refusal) else _each(wish) for wish in wishes)
+        return self._request(control, [each for some in apart for each in some], moment)
+
+    def _request(self, control: Control, wishes: Sequence[Wish | Refusal], moment: Moment) -> Reply:
+        """Send several commands; what becomes of each is told."""
         refusals = [each if isinstance(each, Refusal) else self._hands.request(each, moment) for each in wishes]
         sent = sum(refusal is None for refusal in refusals)
         code = "accepted" if sent == len(wishes) else "partly_accepted" if sent else "refused"
@@ -260,6 +269,13 @@ def _wish(identity: str, device: Device, words: Mapping[str, Scalar], cause: Cau
         return Refusal(error.code, error.message)
     action = Do(command=name, args=args, priority=Priority.OPERATOR)
     return Wish(identity, device, str(words.get("part", "")), action, cause)
+
+
+def _each(wish: Wish) -> list[Wish]:
+    """Return what is wanted of each part, where the whole of a device is told so; else the wish."""
+    parts = wish.device.told_as(wish.action.command, wish.part)
+    names = [f"{wish.identity}-{n}" for n, _ in enumerate(parts, 1)] if len(parts) > 1 else [wish.identity]
+    return [wish._replace(identity=name, part=part) for name, part in zip(names, parts, strict=True)]
 
 
 def _refuse_seen(words: Mapping[str, Scalar], devices: Sequence[Device]) -> Refusal | None:

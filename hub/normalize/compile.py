@@ -83,7 +83,7 @@ def installed(profile: Profile, kind: Kind, params: Mapping[str, Scalar]) -> Map
 def compile_downlinks(profile: Profile, kind: Kind, params: Mapping[str, Scalar]) -> Mapping[str, CompiledCommand]:
     """Return how the device wants each command that the profile knows; the others it cannot be told.
 
-    Raises ConfigError ``unknown_command``, ``bad_template``, and those of :func:`installed`.
+    Raises ConfigError ``unknown_command``, ``bad_template``, ``value_misfit``, and those of :func:`installed`.
     """
     for name in profile.cannot:
         if name not in kind.commands:
@@ -91,7 +91,13 @@ def compile_downlinks(profile: Profile, kind: Kind, params: Mapping[str, Scalar]
                 "unknown_command", f"a {kind.kind} has no command {name!r}", hint=", ".join(kind.commands) or "none",
                 path=("cannot", name),
             )  # fmt: skip
-    return compile_commands(profile.commands, kind, installed(profile, kind, params))
+    held = installed(profile, kind, params)
+    try:
+        whole = () if profile.whole is None else profile.whole.parts(held)
+    except ConfigError as error:
+        error.fields.setdefault("path", ("whole",))
+        raise
+    return compile_commands(profile.commands, kind, held, whole)
 
 
 def compile_reply(profile: Profile) -> Callable[[bytes], Response | None] | None:

@@ -88,13 +88,15 @@ class CompiledCommand:
     """Encodes one command. Raises ConfigError when it is prepared.
 
     For a message PoisonError ``bad_args``: what nobody said, or what does not fit, leaves as no other value.
+    ``parts``: to the whole it is one to each, where its maker has none to all.
     """
 
-    __slots__ = ("_fill", "port")
+    __slots__ = ("_fill", "parts", "port")
 
-    def __init__(self, fill: Callable[[Held], bytes], port: int | None) -> None:
+    def __init__(self, fill: Callable[[Held], bytes], port: int | None, parts: tuple[str, ...]) -> None:
         self._fill = fill
         self.port = port
+        self.parts = parts
 
     def __call__(  # noqa: PLR0913 -- each is a word on the wire
         self,
@@ -124,7 +126,7 @@ class NativeCommand(CompiledCommand):
     __slots__ = ("_name",)
 
     def __init__(self, name: str, port: int | None) -> None:
-        super().__init__(lambda _held: b"", port)
+        super().__init__(lambda _held: b"", port, ())
         self._name = name
 
     @override
@@ -142,7 +144,7 @@ class NativeCommand(CompiledCommand):
 
 
 def compile_commands(
-    downlinks: Mapping[str, Downlink], kind: Kind, params: Mapping[str, Scalar]
+    downlinks: Mapping[str, Downlink], kind: Kind, params: Mapping[str, Scalar], whole: tuple[str, ...] = ()
 ) -> Mapping[str, CompiledCommand]:
     """Return the encoding of each command; ConfigError for one that the kind does not have, or a hole without value."""
     compiled: dict[str, CompiledCommand] = {}
@@ -154,7 +156,9 @@ def compile_commands(
             compiled[name] = NativeCommand(name, words.port)
             continue
         try:
-            compiled[name] = CompiledCommand(_writing(words, kind.commands[name].args, params), words.port)
+            told = _Holes(kind.commands[name].args, params)
+            parts = whole if PART in holes(words) else ()
+            compiled[name] = CompiledCommand(_writing(words, told), words.port, parts)
         except ConfigError as error:
             error.fields.setdefault("path", ("commands", name))
             raise
@@ -186,8 +190,7 @@ def misfits(words: Downlink, args: Mapping[str, Typed], params: Mapping[str, Sca
             yield f"{match[0]}: ms are too large for it, seconds are not", f"{{{name}.s:u32be}}"
 
 
-def _writing(words: Downlink, args: Mapping[str, Typed], params: Mapping[str, Scalar]) -> Callable[[Held], bytes]:
-    holes = _Holes(args, params)
+def _writing(words: Downlink, holes: _Holes) -> Callable[[Held], bytes]:
     if words.hex_ is not None:
         return holes.hex(words.hex_)
     if words.text is not None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from hub.catalogue import Label, Name, Words
 from hub.durations import Duration
+from hub.errors import ConfigError
 from hub.model.values import Scalar
 from hub.normalize.command_examples import CommandExample
 from hub.normalize.downlinks import Downlink, Reply
 from hub.normalize.examples import Example
+from hub.normalize.fields import parameter
 from hub.normalize.payload import Channels, Format, Payload
 from hub.normalize.sources import (
     Backfill,
@@ -25,6 +28,8 @@ from hub.normalize.sources import (
     Sources,
     Time,
 )
+
+MAX_REPEATS = 64
 
 
 class Liveness(Words):
@@ -66,8 +71,15 @@ class Repeat(Words):
     """One shape said of several parts of the same message: ``times`` of them, called by ``name`` from ``first`` on."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_-]*\{\}[a-z0-9_-]*$")]
-    times: Annotated[int, Field(ge=1, le=64)] | Parameter
+    times: Annotated[int, Field(ge=1, le=MAX_REPEATS)] | Parameter
     first: Annotated[int, Field(ge=0, lt=1_000)] = 1
+
+    def parts(self, params: Mapping[str, Scalar]) -> tuple[str, ...]:
+        """Return the names of the parts; ConfigError ``value_misfit`` when a parameter is no number of them."""
+        times = parameter(self.times, params)
+        if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= MAX_REPEATS:
+            raise ConfigError("value_misfit", f"times is 1 to {MAX_REPEATS}, not {times!r}")
+        return tuple(self.name.format(self.first + index) for index in range(times))
 
 
 class Meanings(Words):
@@ -131,7 +143,8 @@ class Profile(Meanings):
 
     ``use`` names documents whose words are taken over where the profile does not say otherwise; they are merged when
     the files are read. ``reply`` and ``commands`` are what goes the other way, ``sends`` their examples; ``cannot``
-    lists the commands of the kind that the model cannot be told, and why.
+    lists the commands of the kind that the model cannot be told, and why. ``whole`` are the parts of which a device
+    consists that is told each by itself: a command to all of it that names ``{part}`` is one to each.
     """
 
     profile: Annotated[str, Field(pattern=r"^[a-z0-9_-]+/[a-z0-9_-]+$", max_length=96)]
@@ -150,6 +163,7 @@ class Profile(Meanings):
     messages: tuple[Shape, ...] = ()
     reply: Reply | None = None
     commands: dict[Name, Downlink] = Field(default_factory=dict)
+    whole: Repeat | None = None
     cannot: dict[Name, Label] = Field(default_factory=dict)
     examples: tuple[Example, ...] = ()
     sends: tuple[CommandExample, ...] = ()

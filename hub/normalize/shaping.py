@@ -11,11 +11,11 @@ from hub.errors import ConfigError
 from hub.model.values import Scalar
 from hub.normalize.codecs.byte_fields import end_of, spot_of
 from hub.normalize.codecs.codec import Row, Unread
-from hub.normalize.fields import both_forms, compile_field, parameter
+from hub.normalize.fields import both_forms, compile_field
 from hub.normalize.flags import NAMES, TRUTH, SetFlags, check_flags, compile_bitmap, compile_pair, compile_snapshot
 from hub.normalize.handler import Group
 from hub.normalize.places import ChannelPlace
-from hub.normalize.profile import Repeat, Shape
+from hub.normalize.profile import Shape
 from hub.normalize.shapes import (
     NOTHING,
     CompiledShape,
@@ -34,7 +34,6 @@ from hub.normalize.times import Clocks
 
 T = TypeVar("T")
 Clock = Callable[[Row], int | None]
-MAX_REPEATS = 64
 
 
 class Shaper:
@@ -58,21 +57,15 @@ class Shaper:
                     shape.part = compile_part(names, slots, needs_all=isinstance(words.part.at, tuple))
             return (shape,)
         with self._book.at("repeat"):
-            times = self._times(words.repeat)
+            parts = words.repeat.parts(self._params)
         shapes = []
-        for index in range(times):
+        for index, name in enumerate(parts):
             shape = self._shape(words, clock, index)
-            shape.part = _always(words.repeat.name.format(words.repeat.first + index))
+            shape.part = _always(name)
             if shape.identity is not None:
                 shape.identity = told_apart(shape.identity, lambda index=index: index)  # type: ignore[misc]
             shapes.append(shape)
         return shapes
-
-    def _times(self, words: Repeat) -> int:
-        times = parameter(words.times, self._params)
-        if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= MAX_REPEATS:
-            raise ConfigError("value_misfit", f"times is 1 to {MAX_REPEATS}, not {times!r}")
-        return times
 
     def _shape(self, words: Shape, clock: Clock, index: int) -> CompiledShape:
         shape = CompiledShape(critical=words.critical, ends=words.ends is not None, clock=clock)

@@ -1,0 +1,56 @@
+"""What a command to the whole of a device becomes that is told of one part at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+
+from hub.model.effects import Effects
+from hub.model.records import Control
+from tests.engine.desk import SECOND, Desk, device, documents, native
+from tests.engine.foreign import DOORS, ask, foreign
+
+GATE = foreign("gate", "access_controller", "uhppoted/ut0311-l04", "doors", "405419896", card=8165538)
+SMALL = foreign("gate", "access_controller", "uhppoted/ut0311-l04", "doors", "405419896", card=8165538, doors=1)
+
+
+def told(*effects: Effects) -> list[tuple[int, str]]:
+    """Return (door, control) of every request to uhppoted."""
+    sent = [one for each in effects for one in each.transmissions if one.topic.startswith("uhppoted/")]
+    requests: list[Mapping[str, object]] = [orjson.loads(one.payload)["message"]["request"] for one in sent]
+    return [(int(str(each["door"])), str(each["control"])) for each in requests]
+
+
+def burning() -> Desk:
+    """Return a desk at which the fire button of a door beside the gate was pressed."""
+    desk = Desk(documents(DOORS, GATE, device("door-1", "access_controller")))
+    desk.hear(native("door-1", {"values": {"fire_button": True}}))
+    return desk
+
+
+def test_in_a_fire_each_door_opens_of_a_controller_that_is_told_of_one_at_a_time() -> None:
+    desk = burning()
+    assert told(desk.effects[-1]) == [(door, "normally open") for door in (1, 2, 3, 4)]
+
+
+def test_each_is_held_until_a_person_ends_it_and_then_each_is_let_go() -> None:
+    desk = burning()
+    assert sorted(told(*(desk.tick(1) for _ in range(301)))) == [(door, "normally open") for door in (1, 2, 3, 4)]
+    desk.hear(native("door-1", {"values": {"fire_button": False}}))
+    words = {"rule": "fire-input", "key": "s1/door-1"}
+    cleared = desk.say(Control("1-0", "c1", "li", "clear", desk.wall + 30 * SECOND, dict(words)))
+    assert told(cleared) == [(door, "controlled") for door in (1, 2, 3, 4)]
+
+
+def test_what_a_person_asks_of_the_whole_goes_to_each_of_its_doors() -> None:
+    desk = Desk(documents(DOORS, GATE))
+    reply, effects = ask(desk, "gate", "hold_door", ttl="30s")
+    assert (reply.code, reply.detail) == ("accepted", "4 of 4")
+    assert told(effects) == [(door, "normally open") for door in (1, 2, 3, 4)]
+
+
+def test_a_controller_of_one_door_is_told_of_that_one() -> None:
+    desk = Desk(documents(DOORS, SMALL))
+    reply, effects = ask(desk, "gate", "hold_door", ttl="30s")
+    assert (reply.code, reply.detail, told(effects)) == ("accepted", "c1", [(1, "normally open")])
