@@ -156,7 +156,7 @@ class Lease(msgspec.Struct):
 
     @property
     def is_of_an_alarm(self) -> bool:
-        """True when it lasts as long as an alarm does; else as long as its ttl, and nothing renews it."""
+        """True when it lasts as long as an alarm does; else as long as was asked."""
         return self.key != self.id
 
 

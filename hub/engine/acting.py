@@ -311,12 +311,13 @@ class Hands:
 
 
 def _lease_of(wish: Wish, key: str, number: int, moment: Moment) -> Lease:
-    """Return the lease of a wish; one of no alarm lasts its ttl, and nothing renews it."""
+    """Return the lease of a wish; one of no alarm lasts its ttl. It is renewed as its device can be told to hold."""
     device, action = wish.device, wish.action
-    ttl = max(SHORTEST_NS, nanoseconds(action.ttl))
+    asked = nanoseconds(action.ttl)
+    ttl = max(SHORTEST_NS, min(asked, nanoseconds(device.longest_of(action.command))))
     at_most = None if action.at_most is None else nanoseconds(action.at_most)
     if not key:
-        at_most = ttl if at_most is None else min(ttl, at_most)
+        at_most = max(ttl, asked) if at_most is None else min(max(ttl, asked), at_most)
     return Lease(
         id=wish.identity, rule=wish.cause.name, key=key or wish.identity, site=device.site, device=device.device,
         part=wish.part, command=action.command, release=device.release_of(action.command), args=dict(action.args),

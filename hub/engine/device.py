@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -274,6 +275,11 @@ class Device(_Pulse):
         """Return the parts that ``command`` for ``part`` leaves for: each where its maker has no word for the whole."""
         own = self.outfit.downlinks.get(command)
         return (part,) if part or own is None else own.parts or (part,)
+
+    def longest_of(self, command: str) -> timedelta:
+        """Return for how long at most it can be told to hold with ``command``."""
+        own = self.outfit.downlinks.get(command)
+        return timedelta.max if own is None else own.longest.get("ttl", timedelta.max)
 
     def why_not(self, command: str) -> Label:
         """Return why it cannot be told ``command``: what its profile says of it, if it does."""

@@ -115,7 +115,8 @@ class Holds(Owed):
         lease.standing, lease.owes_release = Standing.HOLDS, False  # first: who gives way looks for whose turn it is
         self.make_way(lease, moment)
         lease.lapses_t = moment.t + lease.ttl_ns
-        lease.renews_t = moment.t + (lease.ttl_ns // 2 if lease.is_of_an_alarm else lease.ttl_ns)
+        is_renewed = lease.is_of_an_alarm or (lease.ends_t is not None and lease.ends_t > lease.lapses_t)
+        lease.renews_t = moment.t + (lease.ttl_ns // 2 if is_renewed else lease.ttl_ns)
         self._time(lease)
         self._transmit(device, lease, lease.command, lease.args, moment)
 

@@ -88,15 +88,18 @@ class CompiledCommand:
     """Encodes one command. Raises ConfigError when it is prepared.
 
     For a message PoisonError ``bad_args``: what nobody said, or what does not fit, leaves as no other value.
-    ``parts``: to the whole it is one to each, where its maker has none to all.
+    ``parts``: to the whole it is one to each, where its maker has none to all; ``longest`` span of an argument.
     """
 
-    __slots__ = ("_fill", "parts", "port")
+    __slots__ = ("_fill", "longest", "parts", "port")
 
-    def __init__(self, fill: Callable[[Held], bytes], port: int | None, parts: tuple[str, ...]) -> None:
+    def __init__(
+        self, fill: Callable[[Held], bytes], port: int | None, parts: tuple[str, ...], longest: Mapping[str, timedelta]
+    ) -> None:
         self._fill = fill
         self.port = port
         self.parts = parts
+        self.longest = longest
 
     def __call__(  # noqa: PLR0913 -- each is a word on the wire
         self,
@@ -126,7 +129,7 @@ class NativeCommand(CompiledCommand):
     __slots__ = ("_name",)
 
     def __init__(self, name: str, port: int | None) -> None:
-        super().__init__(lambda _held: b"", port, ())
+        super().__init__(lambda _held: b"", port, (), {})
         self._name = name
 
     @override
@@ -158,7 +161,7 @@ def compile_commands(
         try:
             told = _Holes(kind.commands[name].args, params)
             parts = whole if PART in holes(words) else ()
-            compiled[name] = CompiledCommand(_writing(words, told), words.port, parts)
+            compiled[name] = CompiledCommand(_writing(words, told), words.port, parts, told.longest)
         except ConfigError as error:
             error.fields.setdefault("path", ("commands", name))
             raise
@@ -206,6 +209,7 @@ class _Holes:
     def __init__(self, args: Mapping[str, Typed], params: Mapping[str, Scalar]) -> None:
         self._args = args
         self._params = params
+        self.longest: dict[str, timedelta] = {}
 
     def tree(self, template: object) -> Fill:
         """Return what fills a tree of JSON."""
@@ -261,6 +265,8 @@ class _Holes:
         order: Literal["little", "big"] = "big" if layout.endswith("be") else "little"
         lowest, largest = (-1 << 8 * size - 1, (1 << 8 * size - 1) - 1) if is_signed else (0, (1 << 8 * size) - 1)
         is_span = name in self._args and self._args[name].type is Type.DURATION
+        if is_span:
+            self.longest[name] = min(largest * _UNITS[match["unit"]], self.longest.get(name, timedelta.max))
 
         def fill(held: Held, _before: bytes) -> bytes:
             number = value(held)

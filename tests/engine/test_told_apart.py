@@ -1,8 +1,9 @@
-"""What a command to the whole of a device becomes that is told of one part at a time."""
+"""What a command becomes that its device cannot be told as it is wanted: of a whole, or for as long."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import orjson
 
@@ -54,3 +55,38 @@ def test_a_controller_of_one_door_is_told_of_that_one() -> None:
     desk = Desk(documents(DOORS, SMALL))
     reply, effects = ask(desk, "gate", "hold_door", ttl="30s")
     assert (reply.code, reply.detail, told(effects)) == ("accepted", "c1", [(1, "normally open")])
+
+
+FRAMED = {
+    "profile": "acme/lock", "version": "1.0.0", "kind": "access_controller", "label": {"en": "Lock", "zh": "锁"},
+    "payload": {"format": "json"}, "time": {"from": "none"}, "examples": [],
+    "properties": {"door": {"path": "d", "values": {"0": "closed", "1": "open"}}},
+    "commands": {"hold_door": {"hex": "01 {ttl.s:u8}"}, "release_door": {"hex": "00"}},
+}  # fmt: skip
+
+
+def heard_by_the_lock(desk: Desk, seconds: int) -> list[tuple[int, bytes]]:
+    """Return when (s) the lock was told what from the last record on."""
+    found = [(0, one.payload) for one in desk.effects[-1].transmissions if "/lock-1/" in one.topic]
+    for second in range(1, seconds + 1):
+        found += [(second, one.payload) for one in desk.tick(1).transmissions if "/lock-1/" in one.topic]
+    return found
+
+
+def test_a_door_whose_frame_holds_no_ten_minutes_is_told_again_before_it_closes_in_a_fire() -> None:
+    devices = device("door-1", "access_controller"), device("lock-1", "access_controller", "acme/lock")
+    desk = Desk({**documents(*devices), "profile/acme/lock": orjson.dumps(FRAMED)})
+    desk.hear(native("door-1", {"values": {"fire_button": True}}))
+    said = heard_by_the_lock(desk, 600)
+    assert {payload for _, payload in said} == {bytes([1, 255])}
+    assert max(b - a for (a, _), (b, _) in pairwise(said)) < 255
+
+
+def test_what_a_person_holds_for_longer_than_a_frame_says_lasts_as_long_as_was_asked() -> None:
+    desk = Desk(
+        {**documents(device("lock-1", "access_controller", "acme/lock")), "profile/acme/lock": orjson.dumps(FRAMED)}
+    )
+    ask(desk, "lock-1", "hold_door", ttl="10m")
+    said = heard_by_the_lock(desk, 601)
+    assert said[-1] == (600, bytes([0]))
+    assert max(b - a for (a, _), (b, _) in pairwise(said)) < 255
