@@ -33,8 +33,11 @@ class Happening(Enum):
 OBEYED = {
     "unlock": (Happening.UNLOCKED, Happening.OPENED, Happening.CLOSED),
     "lock": (Happening.LOCKED,),
+    "hold_door": (Happening.UNLOCKED,),
+    "release_door": (Happening.LOCKED,),
+    "cancel_alarm": (),
 }
-"""What happens at a door by each command that it knows: who was let in goes through at once, locked it is when told."""
+"""What happens at a door by each command of its profile: who was let in goes through, locked it is when told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +83,8 @@ class AccessController:
         try:
             command = orjson.loads(payload)
             identity, name = str(command["id"]), command["command"]
-            door = int(str(command.get("part", "door-1")).removeprefix("door-"))
+            part = str(command.get("part", ""))
+            doors = [int(part.removeprefix("door-"))] if part else range(1, DOORS + 1)
             expires_at = int(command.get("expires_at", NEVER))
         except (ValueError, KeyError, TypeError, AttributeError):
             return Answer(response=_response("", code="malformed"))
@@ -91,7 +95,7 @@ class AccessController:
         if now_ns // 1_000_000 > expires_at:
             return Answer(response=self._remember(identity, _response(identity, code="expired")))
         self.unlocked += name == "unlock"
-        reports = tuple(self._event(happening, door, now_ns, name) for happening in happenings)
+        reports = tuple(self._event(happening, door, now_ns, name) for door in doors for happening in happenings)
         return Answer(response=self._remember(identity, _response(identity)), reports=reports)
 
     def _remember(self, identity: str, response: bytes) -> bytes:

@@ -117,3 +117,16 @@ def test_what_a_gate_cannot_do_it_says(command: bytes, response: dict[str, objec
     gate = AccessController("s1", "gate-1", seed=1)
     assert orjson.loads(gate.obey(command, NOW).response) == response
     assert gate.unlocked == 0
+
+
+@pytest.mark.parametrize("command", ["hold_door", "release_door", "cancel_alarm"])
+def test_a_gate_does_whatever_its_profile_says_that_it_can_be_told(command: str) -> None:
+    gate = AccessController("s1", "gate-1", seed=1)
+    answer = gate.obey(orjson.dumps({"id": "c-1", "command": command, "part": "door-2"}), NOW)
+    assert orjson.loads(answer.response) == {"id": "c-1", "ok": True}
+
+
+def test_a_command_to_the_whole_gate_is_one_to_each_of_its_doors() -> None:
+    answer = AccessController("s1", "gate-1", seed=1).obey(b'{"id": "c-1", "command": "hold_door"}', NOW)
+    events = [orjson.loads(report.payload)["AccessControllerEvent"] for report in answer.reports]
+    assert [(event["subEventType"], event["doorNo"]) for event in events] == [(0x15, 1), (0x15, 2)]
