@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from hub.model.effects import Event, Transition
+from hub.errors import ConfigError
+from hub.model.effects import AlarmState, Event, Transition
 from hub.model.values import Severity
 from hub.rules.intervals import Between
 from hub.rules.terms import Seen
+from hub.ui.cli.alarms_show import chosen
 from hub.ui.cli.dead_letters import hex_dump
 from hub.ui.desk.desk import pairs_of
 from hub.ui.printing import say_table
@@ -96,3 +98,22 @@ def test_options_are_what_they_look_like() -> None:
         "hold": True,
         "name": "a=b",
     }
+
+
+def test_no_word_at_all_means_no_alarm_even_if_there_is_only_one() -> None:
+    alarm = AlarmState(
+        id="f1",
+        name=EVENT.name,
+        severity=EVENT.severity,
+        key=EVENT.key,
+        rule=EVENT.rule,
+        site=EVENT.site,
+        since=0,
+        building="",
+        device="smoke-1",
+        part="",
+        late=False,
+    )
+    assert chosen([alarm], "f") is alarm
+    with pytest.raises(ConfigError, match="alarm_unknown"):
+        chosen([alarm], "")

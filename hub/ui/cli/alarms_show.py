@@ -94,8 +94,11 @@ def name_of(alarm: AlarmState) -> tuple[str, str]:
 
 
 def chosen(alarms: Sequence[AlarmState], which: str) -> AlarmState:
-    """Return the one active alarm whose id begins with ``which``, or the only one of that rule."""
-    found = [alarm for alarm in alarms if alarm.id.startswith(which) or alarm.rule == which]
+    """Return the one active alarm whose id begins with ``which``, or the only one of that rule.
+
+    Nothing begins with nothing: it is a variable that was not set, and must not end the only fire there is.
+    """
+    found = [alarm for alarm in alarms if which and (alarm.id.startswith(which) or alarm.rule == which)]
     if len(found) != 1:
         code = "alarm_ambiguous" if found else "alarm_unknown"
         message = f"{len(found)} active alarms have an id that begins with {which!r}, or are of that rule"
@@ -148,7 +151,7 @@ async def _look(desk: Desk, veil: Veil, which: str, key: str | None) -> _Found:
 
 async def _alarm_of(history: History, alarms: Sequence[AlarmState], which: str) -> tuple[AlarmState, Event, bool]:
     """Return an alarm with the event that raised it; an alarm that is over is known by its events."""
-    mine = [alarm for alarm in alarms if alarm.id.startswith(which) or alarm.rule == which]
+    mine = [alarm for alarm in alarms if which and (alarm.id.startswith(which) or alarm.rule == which)]
     events = await history.by_id(mine[0].id if len(mine) == 1 else which)
     raised = next((event for event in events if event.transition is Transition.RAISED), None)
     if len(mine) == 1:
