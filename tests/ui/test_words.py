@@ -100,6 +100,11 @@ def test_options_are_what_they_look_like() -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["37028100001190000001", "12e4", "1e999", "-18446744073709551617"])
+def test_an_option_is_no_other_number_than_was_typed(text: str) -> None:
+    assert pairs_of([f"id={text}"]) == {"id": text}
+
+
 def test_no_word_at_all_means_no_alarm_even_if_there_is_only_one() -> None:
     alarm = AlarmState(
         id="f1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -30,6 +31,7 @@ EXIT_FAILED = 1
 SHORTEST_LIFE = timedelta(seconds=1)
 
 T = TypeVar("T")
+_DECIMAL = re.compile(r"-?\d+\.\d+")
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document (one a line when following).")]
 
 
@@ -139,7 +141,10 @@ def as_life(text: str) -> timedelta:
 
 
 def pairs_of(texts: Sequence[str]) -> dict[str, bool | int | float | str]:
-    """Return ``k=v`` options as a mapping; true, false and numbers are what they look like."""
+    """Return ``k=v`` options as a mapping; true, false and numbers are what they look like.
+
+    What would be another number is a text: the twenty digits of a camera (GB/T 28181) are more than 64 bits.
+    """
     found: dict[str, bool | int | float | str] = {}
     for text in texts:
         name, sign, value = text.partition("=")
@@ -154,4 +159,5 @@ def _scalar(text: str) -> bool | int | float | str:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
-    return value if isinstance(value, (bool, int, float, str)) else text
+    is_itself = _DECIMAL.fullmatch(text) is not None if isinstance(value, float) else isinstance(value, (int, str))
+    return value if is_itself else text
