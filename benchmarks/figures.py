@@ -15,7 +15,7 @@ class Plan:
 
     ``tutorial_rates`` are those that the tutorial way can keep up with; beside ``reflex_rates`` reflexes are timed.
     ``sizes`` are numbers of devices. A mixture is of 24 communities: doors tell seconds, and forty passages of one door
-    in one second might fall on one point; as what twenty sensors say in the few milliseconds of a flood might.
+    in one second might fall on one point.
     """
 
     devices: int
@@ -48,11 +48,11 @@ FULL = Plan(
     top_seconds=60, backlog=200_000, sizes=(1_000, 10_000, 100_000), size_flood=200_000, journal=1_000_000,
 )  # fmt: skip
 QUICK = Plan(
-    devices=400, warm_up=400, flood=20_000, flood_runs=1, rates=(400,), tutorial_rates=(400,),
+    devices=20, warm_up=400, flood=20_000, flood_runs=1, rates=(400,), tutorial_rates=(400,),
     reflex_rates=(400,), seconds=2,
     tutorial=2_000, tutorial_runs=1, micro=2_000, micro_runs=2,
     profile_calls=20, mixture=2_000, mixture_devices=2_000, top_rate=2_000, top_seconds=2, backlog=4_000,
-    sizes=(200, 2_000), size_flood=4_000, journal=10_000,
+    sizes=(20, 200), size_flood=4_000, journal=10_000,
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TypeVar
 
 from hub.engine.clock_errors import learn, newest
 from hub.engine.known import DeviceState
@@ -17,10 +18,14 @@ LESSONS = 10
 HOUR_NS = 3_600_000_000_000
 SECOND_NS = 1_000_000_000
 IDENTITIES = 64
+MOST_TOGETHER = 10_000
+"""So many devices with several points in a millisecond are remembered: 4 MB."""
 MILLION = 1_000_000
 NONE_NS = -(2**63)
 """Less than the least age of any message."""
 NO_AGES = (1, NONE_NS, 0)
+
+T = TypeVar("T")
 
 LIVE, LATE, BACKFILL = Timeliness.LIVE, Timeliness.LATE, Timeliness.BACKFILL
 _RANKS = {LIVE: 0, LATE: 1, BACKFILL: 2}
@@ -93,12 +98,34 @@ def first_time(known: DeviceState, identity: str, time: int) -> tuple[int, bool]
     first = identities.get(identity)
     if first is not None:
         return first, False
-    if len(identities) >= IDENTITIES:
-        del identities[next(iter(identities))]
-    while time in identities.values():
-        time += 1 if (time + 1) % MILLION else 1 - MILLION
-    identities[identity] = time
+    identities[identity] = time = _free(identities, time)
     return time, True
+
+
+def time_apart(together: dict[str, dict[int, int]], device: str, said: int, time: int) -> int:
+    """Return the time of a point without an identity, in a millisecond that others may share; ``said`` is its checksum.
+
+    ``together`` has for each such device the points of one millisecond. The first two that a device ever says in one
+    are not compared: until then nothing is remembered of it.
+    """
+    mine = together.get(device)
+    if mine is None or next(iter(mine.values())) // MILLION != time // MILLION:
+        if mine is None and len(together) >= MOST_TOGETHER:
+            del together[next(iter(together))]
+        together[device] = {said: time}
+        return time
+    if said not in mine:
+        mine[said] = _free(mine, time)
+    return mine[said]
+
+
+def _free(times: dict[T, int], time: int) -> int:
+    """Return the first ns of a millisecond from ``time`` on at which no point is; the oldest of many is forgotten."""
+    if len(times) >= IDENTITIES:
+        del times[next(iter(times))]
+    while time in times.values():
+        time += 1 if (time + 1) % MILLION else 1 - MILLION
+    return time
 
 
 def count_sequence(known: DeviceState, seq: int, boot: str | None, ledger: Ledger) -> None:

@@ -13,6 +13,7 @@ from hub.engine.ages import (
     count_sequence,
     first_time,
     rank,
+    time_apart,
 )
 from hub.engine.device import Device, Part
 from hub.engine.judging import Judge
@@ -42,7 +43,7 @@ class Readings:
     __slots__ = (
         "_ahead", "_at", "_awake", "_changed", "_checksum", "_first_at", "_first_t", "_index", "_judge", "_message",
         "_moment_of", "_output", "_payload", "_position", "_readings_taken", "_showing", "_standing",
-        "_state", "quotas",
+        "_state", "_together", "quotas",
     )  # fmt: skip
 
     def __init__(self, state: State, judge: Judge, output: Output, quotas: Quotas) -> None:
@@ -53,6 +54,7 @@ class Readings:
         self._standing = judge.standing
         self._moment_of = self._moment
         self._changed: list[Part] = []
+        self._together: dict[str, dict[int, int]] = {}
         self._showing = 1
         self._message: Heard | None = None
         self._payload = b""
@@ -139,12 +141,9 @@ class Readings:
             time = at - at % MILLION + self._readings_taken % MILLION
             how = LIVE if blind_since is None else LATE
         else:
-            time = measured - measured % MILLION + self._digest(device, element, reading.identity)
+            time = measured - measured % MILLION + self._checksum_of(device, element, reading.identity) % MILLION
             how = judged(device, at - measured, blind_since)
-        is_new = True
-        if reading.identity is not None:
-            time, is_new = first_time(known, reading.identity, time)
-            self._state.ledger.repeated += not is_new
+        time, is_new = self._own_time(device, element, reading, measured, time)
         is_memory = measured is None and self._message is not None and self._message.retain
         if how is not LIVE or reading.backfill or is_memory or self._message is None:
             how = self._settle(how, reading, is_memory=is_memory)
@@ -196,16 +195,36 @@ class Readings:
         part.series = self._output.begin_series(part.tags())
         return part.series
 
-    def _digest(self, device: Device, element: int, identity: str | None) -> int:
-        """Return the ns below the millisecond that keep a re-write the same point, and two swipes two points.
+    def _checksum_of(self, device: Device, element: int, identity: str | None) -> int:
+        """Return what ends in the ns below the millisecond that keep a re-write the same point, and two swipes two.
 
         CRC-32 of topic, payload and element (or of the identity), of which a millionth is used: 0.2 us, where BLAKE2b
         costs 0.6 and no more of it would be used.
         """
         if identity is not None:
-            return crc32(f"{device.key}\0{identity}".encode()) % MILLION
+            return crc32(f"{device.key}\0{identity}".encode())
         found = crc32(self._payload, self._checksum)
-        return (crc32(element.to_bytes(2, "big"), found) if element else found) % MILLION
+        return crc32(element.to_bytes(2, "big"), found) if element else found
+
+    def _own_time(  # noqa: PLR0913, PLR0917, RUF100 -- hot path
+        self, device: Device, element: int, reading: Reading, measured: int | None, time: int
+    ) -> tuple[int, bool]:
+        """Return the time of its point, and whether it is new: what has an identity and was said before is not."""
+        if reading.identity is not None:
+            time, is_new = first_time(device.state, reading.identity, time)
+            self._state.ledger.repeated += not is_new
+            return time, is_new
+        if measured is not None and reading.values:
+            part = device.part(reading.part or "")
+            if device.key in self._together or measured - part.at < MILLION:
+                time = self._apart(device, part, element, measured, time)
+        return time, True
+
+    def _apart(self, device: Device, part: Part, element: int, measured: int, time: int) -> int:  # noqa: PLR0913, PLR0917, RUF100 -- hot path
+        """Return ``time``, or the next at which nothing else was said in its millisecond."""
+        if measured // MILLION == part.at // MILLION:
+            device.shape = None  # that way remembers nothing
+        return time_apart(self._together, device.key, self._checksum_of(device, element, None), time)
 
     def _settle(self, how: Timeliness, reading: Reading, *, is_memory: bool) -> Timeliness:
         """Return the timeliness after what the vendor, the device and the broker say of the message."""
@@ -239,6 +258,7 @@ class Readings:
             is_odd = woken.told or device.state.seldom.meter is not None
             part.woken = NOBODY if is_odd else woken  # what is told each time is not usual, nor what is counted
             is_shaped = is_as_before and not is_odd and measured is not None and not device.parts
+            is_shaped = is_shaped and device.key not in self._together
             device.shape = device.outfit.shape(tuple(reading.values)) if is_shaped else None
         if part.showing < self._showing:
             self._show(part)

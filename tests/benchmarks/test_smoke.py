@@ -61,7 +61,7 @@ async def test_a_quick_run_shows_every_row_and_loses_nothing(tmp_path: Path) -> 
         "command on the wire, p99: 400 a second",
         "taken, stored and streamed",
         "backlog of 4,000",
-        "2,000 devices: memory",
+        "200 devices: memory",
         "journal of 10,000",
     ):
         assert any(words in each["name"] for each in found["findings"])
