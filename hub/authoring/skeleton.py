@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+import orjson
 from pydantic import ValidationError
 
 from hub.authoring.anatomy import Anatomy
@@ -41,6 +42,7 @@ _CHECKS: Sequence[Mapping[str, object] | str] = (
 _FEWEST = 2
 """A checksum is believed of so many different payloads at least: of one, one in 256 has it by chance."""
 _SHOWN = 4
+_BASIC, _ESCAPE = 0xFFFF, ("\\u%04x", "\\U%08x")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,12 @@ def skeleton(model: str, kind: Kind, captured: Sequence[Captured]) -> str:
         doubts.append(f"  # kind {kind.kind} also has: {', '.join(missing)}")
     expect = _expected(model, kind, draft)
     examples = [line for number, each in enumerate(captured, 1) for line in _example(number, each, expect(each))]
-    return "\n".join([*head, *fields, *doubts, "examples:", *examples]) + "\n"
+    return "".join(f"{_escaped(line)}\n" for line in [*head, *fields, *doubts, "examples:", *examples])
+
+
+def _escaped(line: str) -> str:
+    """Return a line without what YAML takes for the end of one, or refuses, as JSON and YAML both escape it."""
+    return "".join(char if char.isprintable() else _ESCAPE[ord(char) > _BASIC] % ord(char) for char in line)
 
 
 def _doubt(words: Mapping[str, object]) -> str:
@@ -232,12 +239,18 @@ def _written(payload: bytes) -> Mapping[str, object]:
         text = payload.decode()
     except UnicodeDecodeError:
         return {"hex": payload.hex().upper()}
-    if text.startswith("{"):
-        try:
-            return {"json": json.loads(text)}
-        except ValueError:
-            pass
+    if text.startswith("{") and (document := _document(payload)) is not None:
+        return {"json": document}
     return {"text": text} if text.isprintable() or text.lstrip().startswith("<") else {"hex": payload.hex().upper()}
+
+
+def _document(payload: bytes) -> object:
+    """Return what a payload is as JSON; None when an example in JSON would be another one, or none."""
+    try:
+        document = json.loads(payload)
+        return document if json.loads(orjson.dumps(document)) == document else None
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def _shown(raws: Sequence[object]) -> str:

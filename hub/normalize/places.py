@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
+
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
 
 
 class Number(StrEnum):
@@ -98,6 +101,11 @@ def path_steps(path: str) -> tuple[str, ...]:
     Of three dots the first two are the name's: one that begins with a dot below another cannot be said.
     """
     return tuple(step.replace("\0", ".") for step in path.replace("..", "\0").split("."))
+
+
+def are_names(steps: tuple[str, ...]) -> bool:
+    """Return whether each step can be the name of a field: what JSON has to escape in it no decoder of ours takes."""
+    return all(steps) and not any(_ESCAPED.search(step) for step in steps)
 
 
 def path_text(steps: Iterable[str]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from hub.authoring.skeleton import TODO, Captured, skeleton
-from hub.normalize.examples import check_example
+from hub.normalize.examples import check_example, example_bytes
 from hub.normalize.profile import Profile
 from hub.yaml_documents import Document, load_documents, validate
 from tests.normalize.devices import CATALOGUE, handler
@@ -114,3 +115,18 @@ def test_what_looks_like_a_moment_like_packed_bytes_or_like_unknown_is_proposed_
     assert all(
         f'path {name} ("{said}"): a property' in text for name, said in (("表号", "850012345678"), ("备注", "正常"))
     )
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '{"battery": 97, "note": "a\x7fb\x85c\u2028d\ufffee\U000e0020f"}',
+        '{"battery": 97, "no\\nte\x85": 1}',
+        '{"battery": 97, "no\\"te": 1, "a\\\\b": 2}',
+        '{"battery": 97, "id": 37028100001190000001}',
+    ],
+)
+def test_whatever_a_device_writes_what_is_begun_is_read_again_and_holds_its_bytes(tmp_path: Path, payload: str) -> None:
+    document, _ = begun(tmp_path, "environment_sensor", payload.encode())
+    (example,) = validate(document, Profile).examples
+    assert json.loads(example_bytes(example)) == json.loads(payload)

@@ -34,7 +34,7 @@ BYTES = HEAD.replace("format: json", "format: bytes, length: 2")
 ODD = HEAD.replace("format: json", "format: json, length: 3")
 ZONE = HEAD.replace("from: none", "from: [{path: t, format: iso8601, zone: Mars/Base}]")
 BYTE = "write at: 3, or 3 as a condition (3:u16le, 3[0,4])"
-PATH = "write path: outer.inner, and a dot of a name twice: PM2..5"
+PATH = "write path: outer.inner, and a dot of a name twice: PM2..5; a name has no quote and no backslash"
 ROW = "one of V, mV (UCUM); another is a row in hub/normalize/units.py"
 LIT = "properties: {lit: {path: a}}\n"
 
@@ -72,6 +72,7 @@ def load(directory: Path, text: str) -> ConfigError:
         (HEAD + "properties:\n  power:\n    path: a\n    unit: Cel\n", "unit_mismatch", 8, ""),
         (HEAD + "properties:\n  power: {path: a, unit: parsec}\n", "unknown_unit", 8, ROW),
         (HEAD + "properties:\n  power: {path: a.}\n", "bad_place", 8, PATH),
+        (HEAD + "properties:\n  power: {path: 'a\"b'}\n", "bad_place", 8, PATH),
         (HEAD + "properties:\n  power: {at: 1}\n", "bad_place", 8, PATH),
         (HEAD + "properties:\n  lit: {path: a, values: {1: $on}}\n", "unknown_param", 8, "params: "),
         (HEAD + "signals:\n  button.presed: {}\n", "unknown_signal", 8, "did you mean 'button.pressed'?"),

@@ -12,7 +12,7 @@ from hub.errors import ConfigError, PoisonError
 from hub.normalize.codecs.codec import Decode, DecodeMany, Row, Unread
 from hub.normalize.limits import MANY_KEYS, MAX_ELEMENTS, check_json, json_error, loosely
 from hub.normalize.payload import Payload
-from hub.normalize.places import ELEMENT, Place, path_steps
+from hub.normalize.places import ELEMENT, Place, are_names, path_steps
 
 _Steps = tuple[str, ...]
 
@@ -117,8 +117,8 @@ def _model(paths: Sequence[_Steps], last: Any = Any) -> tuple[type[msgspec.Struc
 
 def _steps(place: Place) -> _Steps:
     steps = path_steps(place) if isinstance(place, str) else ()
-    if not steps or not all(steps):
-        hint = "write path: outer.inner, and a dot of a name twice: PM2..5"
+    if not steps or not are_names(steps):
+        hint = "write path: outer.inner, and a dot of a name twice: PM2..5; a name has no quote and no backslash"
         raise ConfigError("bad_place", f"{place!r} is no path of a JSON object", hint=hint, place=place)
     return steps
 

@@ -11,7 +11,7 @@ import msgspec
 
 from hub.errors import ConfigError, PoisonError
 from hub.normalize.limits import MANY_KEYS, MAX_DEPTH, check_json, json_error
-from hub.normalize.places import path_steps
+from hub.normalize.places import are_names, path_steps
 
 MAX_NAME = 128
 """Characters of a network's name for a device, a message or a command."""
@@ -72,7 +72,7 @@ class Paths:
     def slot(self, words: str, kind: Any) -> tuple[int, int]:  # noqa: ANN401 -- a type, a union of them included
         """Return (group, index) of the value of type ``kind`` behind a dotted path; ConfigError ``bad_place``."""
         path = path_steps(words)
-        if not all(path):
+        if not are_names(path):
             raise ConfigError("bad_place", f"{words!r} is no path", hint="write path: outer.inner")
         known = self._slots.get((path, kind))
         if known is not None:
