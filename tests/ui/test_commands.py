@@ -9,6 +9,7 @@ import pytest
 
 from hub.ui.cli.main import COMMANDS
 from tests.ui.conftest import Cli
+from tests.ui.office import Office
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -22,6 +23,15 @@ def test_a_name_that_is_almost_one_is_suggested(cli: Cli) -> None:
     said = cli("alarm", "list")
     assert said.code == 2
     assert "Did you mean 'alarms'?" in _words(said.err)
+
+
+@pytest.mark.parametrize(
+    "words", [("places", "show", "garden", "\udcbb\udca8"), ("devices", "enable", "garden", "\udcbb\udca8", "--json")]
+)
+def test_a_word_in_another_charset_is_refused_before_anything_is_asked(words: tuple[str, ...], office: Office) -> None:
+    said = office(*words)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("hub: [word_invalid] '\\udcbb\\udca8' is no UTF-8")
 
 
 def test_what_is_only_listed_is_not_imported() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
@@ -109,8 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="hub")
+        _check_text(words)
+        app(args=words, prog_name="hub")
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except (HubError, BaseExceptionGroup) as raised:
@@ -118,6 +121,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if error is None:
             raise
         sys.exit(explain(error))
+
+
+def _check_text(words: Sequence[str]) -> None:
+    """ConfigError for a word that is no text (a name in GBK where UTF-8 is spoken): no database takes it.
+
+    A file may be called so.
+    """
+    for word in words:
+        if not word.isascii() and word.encode(errors="replace").decode() != word and not os.path.exists(word):  # noqa: PTH110 -- Path raises for a long one
+            raise ConfigError("word_invalid", f"{word!r} is no UTF-8", hint="set LANG to what the terminal speaks")
 
 
 def explain(error: HubError) -> int:
