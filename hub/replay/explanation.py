@@ -13,7 +13,7 @@ from hub.engine.state import State, decode_entries
 from hub.engine.views import Views
 from hub.errors import ConfigError
 from hub.model.values import Scalar
-from hub.replay.beginning import Entries
+from hub.replay.beginning import Entries, Fidelity
 from hub.replay.reasons import Reason, Why
 from hub.rules.held import Held, Stamped
 from hub.rules.inputs import Memory, Present
@@ -51,10 +51,11 @@ class Explanation:
 
 
 class Explainer:
-    """Explains what an engine that stands still thinks; ``entries`` are its state."""
+    """Explains what an engine that stands still thinks; ``entries`` are its state, ``fidelity`` how sure that is."""
 
-    def __init__(self, engine: Engine, entries: Entries) -> None:
+    def __init__(self, engine: Engine, entries: Entries, fidelity: Fidelity = Fidelity.EXACT) -> None:
         clock = engine.state.clock
+        self.doubts = () if fidelity is Fidelity.EXACT else (Reason(code="approximate"),)
         self._engine = engine
         self._entries = entries
         self.now = Present(clock.t, clock.received_at, clock.awake(clock.t))
@@ -127,7 +128,12 @@ class Explainer:
             rests = self._engine.content.is_at_rest(subject.site, name)
             where = Reason(code="scene_off" if rests else "not_about", facts={"key": key})
             return Explanation(
-                rule=self.rule(name), key=key, at=self.now.at, phase=Phase.IDLE, state=None, reasons=(where,)
+                rule=self.rule(name),
+                key=key,
+                at=self.now.at,
+                phase=Phase.IDLE,
+                state=None,
+                reasons=(*self.doubts, where),
             )
         state = self._state(name, key)
         held = self._views(name, key).of(rule, subject, part, self.now)
@@ -135,7 +141,7 @@ class Explainer:
         why = Why(rule, subject, state, found, self._engine)
         return Explanation(
             rule=rule, key=key, at=self.now.at, phase=Phase.IDLE if state is None else state.phase, state=state,
-            reasons=tuple(why.reasons(self.now)), conditions=tuple(found.values()),
+            reasons=(*self.doubts, *why.reasons(self.now)), conditions=tuple(found.values()),
             inputs=tuple(self._inputs(rule, subject, part, held)), params={**rule.rule.params, **rule.rule.facts},
         )  # fmt: skip
 

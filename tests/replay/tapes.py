@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import mqtt5
@@ -10,6 +12,8 @@ import mqtt5
 from hub.bridge.frames import decode_packets
 from hub.journal.journal import Journal
 from hub.model.records import Batch, Body, Record, Revision, SessionCaughtUp, SessionConnected, Started, Tick
+from hub.replay.beginning import Beginning, Fidelity, engine_at, entries_of
+from hub.replay.tape import JournalTape
 from hub.revisions.revision import revise
 from tests.engine.desk import ALARM, NORMAL, SECOND, START, device, documents
 
@@ -65,3 +69,19 @@ async def written(directory: Path, records: Sequence[Record]) -> Path:
     async with Journal(path, PARTITION, decode_packets) as journal:
         await journal.append(records)
     return path
+
+
+def trim(directory: Path, up_to: int) -> None:
+    """Take the front off a journal, as retention does."""
+    with closing(sqlite3.connect(directory / "journal.sqlite")) as connection, connection:
+        connection.execute("DELETE FROM records WHERE position <= ?", (up_to,))
+
+
+def checkpoint_at(tape: JournalTape, position: int) -> Beginning:
+    """Return the checkpoint that a hub would have written behind ``position``."""
+    nothing = Beginning(position=0, entries={}, fidelity=Fidelity.EXACT)
+    engine = engine_at(tape, nothing)
+    for record in tape.read(0):
+        if record.position <= position:
+            engine.apply(record)
+    return Beginning(position=position, entries=entries_of(engine, {}), fidelity=Fidelity.EXACT)

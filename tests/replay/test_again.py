@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,14 +16,17 @@ from hub.journal.journal import Journal
 from hub.journal.state_file import StateFile
 from hub.model.effects import Event
 from hub.model.records import Record, Tick
-from hub.replay.beginning import Beginning, Fidelity, beginning, checkpoints, documents_of, engine_at, entries_of
+from hub.replay.beginning import Beginning, Fidelity, beginning, checkpoints, documents_of, engine_at
 from hub.replay.difference import Change, Comparison, Difference
 from hub.replay.evidence import Evidence, gather
+from hub.replay.explanation import Explainer
 from hub.replay.lockstep import Lockstep
 from hub.replay.points import Points
+from hub.replay.present import Present, present
+from hub.replay.reasons import Reason
 from hub.replay.tape import JournalTape
 from tests.engine.desk import SECOND, START, documents
-from tests.replay.tapes import CALM, DEVICES, LOUD, PARTITION, SMOKE, Script, written
+from tests.replay.tapes import CALM, DEVICES, LOUD, PARTITION, SMOKE, Script, checkpoint_at, trim, written
 
 LATER = """
 rule: smoke-alarm
@@ -171,12 +172,6 @@ def test_what_the_hub_trims_meanwhile_is_not_passed_over(tape: JournalTape, tmp_
         list(tape.read(0))
 
 
-def trim(directory: Path, up_to: int) -> None:
-    """Take the front off a journal, as retention does."""
-    with closing(sqlite3.connect(directory / "journal.sqlite")) as connection, connection:
-        connection.execute("DELETE FROM records WHERE position <= ?", (up_to,))
-
-
 # ------------------------------------------------------------------------------------------------------------ evidence
 
 
@@ -211,16 +206,6 @@ async def test_the_terms_of_a_rule_for_a_place_are_those_of_its_witnesses(tmp_pa
         ("status", "alarm", "s1/smoke-2", (7, 0)),
     ]
     assert [cause.place for cause in found.causes] == [(5, 0), (7, 0)]
-
-
-def checkpoint_at(tape: JournalTape, position: int) -> Beginning:
-    """Return the checkpoint that a hub would have written behind ``position``."""
-    nothing = Beginning(position=0, entries={}, fidelity=Fidelity.EXACT)
-    engine = engine_at(tape, nothing)
-    for record in tape.read(0):
-        if record.position <= position:
-            engine.apply(record)
-    return Beginning(position=position, entries=entries_of(engine, {}), fidelity=Fidelity.EXACT)
 
 
 def test_every_event_of_a_tape_is_proven(tape: JournalTape) -> None:
@@ -279,6 +264,11 @@ def test_a_trimmed_journal_without_a_checkpoint_is_a_mistake(tape: JournalTape, 
         beginning(JournalTape(tmp_path / "journal.sqlite"), None, 10)
 
 
+def explained(then: Present) -> Sequence[Reason]:
+    """Return why the rule about smoke stood as it did."""
+    return Explainer(then.engine, then.state(), then.fidelity).explain("smoke-alarm", "s1/smoke-1").reasons
+
+
 async def put_aside(directory: Path, tape: JournalTape, *places: int) -> None:
     """Write the checkpoints that a hub would have written at ``places``, each put aside."""
     async with StateFile(directory / "state.sqlite", tape.journal) as file:
@@ -319,6 +309,43 @@ async def test_where_nothing_lies_before_an_event_the_first_checkpoint_behind_it
     await put_aside(tmp_path, tape, 10, 12)
     find = checkpoints(tmp_path, tape)
     assert [found.position for at in (3, 11, 13) if (found := find(at)) is not None] == [10, 10, 12]
+
+
+async def test_what_was_is_explained_from_the_nearest_checkpoint_before_it_as_it_was(
+    tape: JournalTape, tmp_path: Path
+) -> None:
+    """Behind a trimmed front it was explained as if nobody had ever said a word: a fire stood nowhere, and no doubt."""
+    await put_aside(tmp_path, tape, 7, 12)
+    trim(tmp_path, 7)
+    then = present(tmp_path, START + 33 * SECOND)
+    assert (then.engine.state.clock.position, then.fidelity) == (9, Fidelity.EXACT)
+    assert [alarm.rule for alarm in then.engine.alarms()] == ["smoke-alarm"]
+    assert [each.code for each in explained(then)][:2] == ["active", "still_true"]
+
+
+async def test_a_moment_before_all_that_is_known_is_explained_with_the_doubt_that_it_deserves(
+    tape: JournalTape, tmp_path: Path
+) -> None:
+    await put_aside(tmp_path, tape, 12)
+    trim(tmp_path, 7)
+    then = present(tmp_path, START + 33 * SECOND)
+    assert then.fidelity is Fidelity.APPROXIMATE
+    assert explained(then)[0].code == "approximate"
+
+
+async def test_a_checkpoint_that_is_written_between_two_looks_makes_no_doubt(
+    tape: JournalTape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lay behind the end that was seen of the journal: whose front was gone, that was done again without a past."""
+    async with StateFile(tmp_path / "state.sqlite", tape.journal) as file:
+        await file.checkpoint(11, checkpoint_at(tape, 11).entries, [], [])
+    trim(tmp_path, 4)
+    before = JournalTape(tmp_path / "journal.sqlite")
+    before.last = 9
+    looks = [before, JournalTape(tmp_path / "journal.sqlite")]
+    monkeypatch.setattr("hub.replay.present.tape_of", lambda _directory: looks.pop(0))
+    now = present(tmp_path)
+    assert (now.engine.state.clock.position, now.fidelity) == (12, Fidelity.EXACT)
 
 
 def test_the_documents_of_a_state_are_those_of_its_revision(tape: JournalTape) -> None:

@@ -50,17 +50,19 @@ def explain(
     veil = veil_of(desk, "rule", f"rule/{about}", unmask=unmask, reason=reason)
     site = (device or place).partition("/")[0]
     now = present(asyncio.run(desk_for(desk, site)).here.files_dir, None if at is None else as_moment(desk, at))
-    explainer = Explainer(now.engine, now.state())
+    explainer = Explainer(now.engine, now.state(), now.fidelity)
     name, keys = _chosen(explainer, rule, device, place, alarm)
     found = [veiled(veil, explainer.explain(name, key)) for key in keys[:MOST]]
     if as_json:
         say_json([document(each) for each in found])
         return
-    for each in found:
-        for line in lines(each, language):
+    for told in found:
+        for line in lines(told, language):
             typer.echo(line)
     if not found:
         typer.echo(f"{name}: {in_words(NOWHERE, language)}")
+        for each in explainer.doubts:
+            typer.echo(f"  {sentence(each, language or Language.EN)}")
     if len(keys) > MOST:
         typer.echo(f"… {len(keys) - MOST}")
 

@@ -26,6 +26,10 @@ class Language(StrEnum):
 
 
 _SAID: Mapping[str, tuple[str, str]] = {
+    "approximate": (
+        "日志前段已清除，且此刻之前没有检查点：更早的情况未知",
+        "the journal has lost its front, and no checkpoint lies before that moment: what was before is not known",
+    ),
     "blind": (
         "正在补读积压的消息，读完之前不判断",
         "the hub is reading what was queued: nothing is judged until it has been read",
