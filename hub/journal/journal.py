@@ -195,8 +195,8 @@ class Journal:
         """Append ``records`` (positions already given, without gap) and fsync, all or none.
 
         UnavailableError: ``disk_full`` and its like; ``journal_full`` when what waits to be delivered (records behind
-        ``trim_to``, and ``outbox_bytes``) reaches ``limits[1]`` bytes. Batches are refused while the last 16 MiB of
-        either are untouched; records without messages go into those.
+        ``trim_to``, and ``outbox_bytes``) reaches ``limits[1]`` bytes. Only batches are refused, and while the last
+        16 MiB of either are untouched; records without messages go into those, and beyond the limit.
 
         In the same transaction a few old records go: those up to ``trim_to`` that are older than ``limits[0]``
         (received_at ns), or any when all together is above ``limits[1]`` or the disk is nearly full. So do a few of the

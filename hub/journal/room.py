@@ -32,15 +32,17 @@ class Need:
     limit: int
 
     def check(self, size: int, free: int, *, has_messages: bool) -> None:
-        """UnavailableError ``journal_full`` or ``disk_full`` when ``size`` more bytes would be too much.
+        """UnavailableError ``journal_full`` or ``disk_full`` when ``size`` more bytes of messages would be too much.
 
-        Only messages are refused for the sake of the reserve: the broker keeps them. ``free`` is what the disk has.
+        The broker keeps those. What is small goes in as long as the disk takes it: by ticks time passes and leases end,
+        and no checkpoint is made, which would make room, where nothing is judged. ``free`` is what the disk has.
         """
-        reserve = RESERVED_BYTES if has_messages else 0
+        if not has_messages:
+            return
         left = self.limit - self.records - self.outbox
-        if self.limit and left < reserve + size:
+        if self.limit and left < RESERVED_BYTES + size:
             raise UnavailableError("journal_full", "too much waits to be delivered", left=left, limit=self.limit)
-        if has_messages and free < reserve + size:
+        if free < RESERVED_BYTES + size:
             raise UnavailableError("disk_full", "what is left is kept for ticks, outcomes and control", left=free)
 
 

@@ -30,6 +30,7 @@ from hub.model.records import (
     Tick,
 )
 
+MIB = 2**20
 SECOND = 1_000_000_000
 START = 1_772_352_000 * SECOND
 PARTITION = "main"
@@ -80,6 +81,11 @@ def noise(first: int, count: int) -> list[Record]:
     """Return batches of a few messages, each different."""
     numbers = range(first, first + count)
     return records(first, [batch(*(b"%d/%d" % (n, i) * 40 for i in range(n % 7 + 1))) for n in numbers])
+
+
+def heavy(position: int, size: int = MIB) -> Record:
+    """Return a batch of ``size`` bytes."""
+    return record(position, batch(b"%d" % position * (size // len(str(position)))))
 
 
 def journal(directory: Path, *, free: Callable[[Path], int] = free_bytes) -> Journal:

@@ -16,16 +16,10 @@ from hub.errors import UnavailableError
 from hub.journal import journal as journal_module
 from hub.journal.journal import Journal
 from hub.journal.room import AMPLE_BYTES, LOOK_EVERY_NS, RESERVED_BYTES, Room
-from hub.model.records import Outcome, OutcomeKind, Record, Tick
-from tests.journal.papers import SECOND, START, batch, everything, journal, noise, record
+from hub.model.records import Outcome, OutcomeKind, Tick
+from tests.journal.papers import MIB, SECOND, START, everything, heavy, journal, noise, record
 
-MIB = 2**20
 FOREVER = START + 10**9 * SECOND
-
-
-def heavy(position: int, size: int = MIB) -> Record:
-    """Return a batch of ``size`` bytes."""
-    return record(position, batch(b"%d" % position * (size // len(str(position)))))
 
 
 async def test_records_older_than_the_age_go_a_few_at_a_time(tmp_path: Path) -> None:
@@ -148,11 +142,14 @@ async def test_undelivered_work_counts_against_the_limit(tmp_path: Path) -> None
         assert opened.last == 2
 
 
-async def test_the_reserve_has_an_end(tmp_path: Path) -> None:
+async def test_what_is_small_goes_in_beyond_the_limit(tmp_path: Path) -> None:
+    """Without it nothing is judged: no hold is let go, and no checkpoint is made, which may be what makes room."""
     async with journal(tmp_path) as opened:
+        await opened.append([record(1, Tick())], limits=(0, 64 * MIB), outbox_bytes=65 * MIB)
         with pytest.raises(UnavailableError, match="journal_full"):
-            await opened.append([record(1, Tick())], limits=(0, 64 * MIB), outbox_bytes=64 * MIB)
-        await opened.append([record(1, Tick())], limits=(0, 64 * MIB), outbox_bytes=64 * MIB - 100)
+            await opened.append([record(2, Tick()), heavy(3)], limits=(0, 64 * MIB), outbox_bytes=65 * MIB)
+        await opened.append([record(2, Tick())], limits=(0, 64 * MIB), outbox_bytes=65 * MIB)
+        assert opened.last == 2
 
 
 async def test_an_almost_full_disk_keeps_its_last_bytes_for_small_records(tmp_path: Path) -> None:

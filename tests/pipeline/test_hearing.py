@@ -18,6 +18,7 @@ from hub.model.heard import Connected, Delivery, Packets, Publish
 from hub.model.records import Batch, Tick
 from hub.pipeline import Hearing
 from tests.clocks import ManualClock
+from tests.journal.papers import set_read_only
 from tests.pipeline.limits import LIMITS
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
@@ -45,14 +46,9 @@ class Spoken:
 
 
 class Waiting:
-    """What lies in the outbox, as it is asked: the last size stays."""
+    """What lies in the outbox."""
 
-    def __init__(self) -> None:
-        self.sizes = [0]
-
-    @property
-    def outbox_bytes(self) -> int:
-        return self.sizes.pop(0) if len(self.sizes) > 1 else self.sizes[0]
+    outbox_bytes = 0
 
 
 class Table:
@@ -116,10 +112,23 @@ async def test_notes_go_into_a_journal_that_takes_no_messages_and_do_not_end_the
     assert [type(body) for body in await taken(table)] == [Batch]
 
 
-async def test_a_journal_that_is_full_for_a_moment_does_not_end_the_judging(table: Table) -> None:
-    """An empty list on the queue means the end, so a retry that has nothing left to journal must not put one there."""
-    table.waiting.sizes = [2**40, 0]
+async def test_time_passes_though_more_waits_to_be_delivered_than_the_journal_may_hold(table: Table) -> None:
+    table.waiting.outbox_bytes = 2**40
+    table.deliver(b"a")
+    await wait_until(lambda: table.hearing.held_up_by)
     table.inbox.put_note(Tick())
+    assert [type(body) for body in await taken(table)] == [Tick]
+    assert "journal_full" in table.hearing.held_up_by
+    table.waiting.outbox_bytes = 0
+    assert [type(body) for body in await taken(table)] == [Batch]
+
+
+async def test_a_journal_that_takes_nothing_for_a_moment_does_not_end_the_judging(table: Table) -> None:
+    """An empty list on the queue means the end, so a retry that has nothing left to journal must not put one there."""
+    set_read_only(table.journal, is_on=True)
+    table.inbox.put_note(Tick())
+    await wait_until(lambda: table.hearing.held_up_by)
+    set_read_only(table.journal, is_on=False)
     assert [type(body) for body in await taken(table)] == [Tick]
     await wait_until(lambda: table.hearing.is_idle)
     table.inbox.put_note(Tick())

@@ -1,4 +1,4 @@
-"""The disk becomes read-only under a hub at work: it stays up, acknowledges nothing, and goes on by itself."""
+"""A disk that becomes read-only under a hub at work, a journal over its size: it stays up, and goes on by itself."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from structlog.testing import capture_logs
 
 from hub.app import Hub
 from hub.clock import SystemClock
-from hub.config.settings import CheckpointSettings, MqttSettings, RedisSettings, Settings, TimeseriesSettings
+from hub.config.settings import (
+    CheckpointSettings,
+    MqttSettings,
+    RedisSettings,
+    RetentionSettings,
+    Settings,
+    TimeseriesSettings,
+)
 from hub.ui.pages.observing import Watch
-from tests.journal.papers import set_read_only
+from tests.journal.papers import MIB, heavy, journal, set_read_only
 from tests.machine import needs_mosquitto
 from tests.running import running
 from tests.servers.mosquitto import Mosquitto
@@ -79,3 +86,18 @@ async def test_a_checkpoint_that_the_disk_refused_covers_nothing_until_it_is_mad
         covered = hub.applying.checkpoint_position
         assert (await hub.state_file.load()).position >= covered
         await wait_until(lambda: not watch.missing())
+
+
+@needs_mosquitto
+async def test_a_journal_over_its_size_that_no_checkpoint_covers_makes_room_by_itself(settings: Settings) -> None:
+    """As after a kill, or without its state, of a hub whose retention.size is lower now: no start mended that."""
+    settings.files_dir.mkdir(parents=True)
+    async with journal(settings.files_dir) as opened:
+        for position in range(1, 71):
+            await opened.append([heavy(position)])
+    less = {
+        "checkpoint": CheckpointSettings(every=timedelta(seconds=1)), "retention": RetentionSettings(size=64 * MIB),
+    }  # fmt: skip
+    async with Hub(settings.model_copy(update=less), SystemClock()) as hub, running(hub):
+        watch = Watch(hub)
+        await wait_until(lambda: hub.applying.checkpoint_position > opened.last and not watch.missing())
