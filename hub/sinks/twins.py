@@ -53,7 +53,8 @@ class Twins(Protocol):
 class TwinSink:
     """The sink of ``hub:twin:{site}``.
 
-    Counts: ``written``, ``removed`` and ``rejected`` rows, ``wholes`` (full writes).
+    Counts: ``written``, ``removed`` and ``rejected`` rows, ``wholes`` (full writes). For readyz: ``behind_since``
+    (monotonic ns of the first refusal since the last write, None while Redis takes them) and ``last_error``.
 
     Nothing is owed: after a failure the whole is written again. A loser of the partition stops writing.
 
@@ -66,6 +67,8 @@ class TwinSink:
         self.removed = 0
         self.rejected = 0
         self.wholes = 0
+        self.behind_since: int | None = None
+        self.last_error = ""
         self._link = link
         self._clock = clock
         self._ownership = ownership
@@ -96,6 +99,10 @@ class TwinSink:
             except UnavailableError as error:
                 self._is_whole = self._draws = False
                 log.debug("twins_missed", reason=str(error))
+                if error.code == "redis_refused":  # that Redis is away others say
+                    self._fall_behind(error)
+            else:
+                self.behind_since = None
             await stroke(self._clock, WRITE_EVERY_SECONDS)
 
     async def close(self) -> None:
@@ -124,6 +131,12 @@ class TwinSink:
         await self._write_rows(changed)
         await self._remove(changes.removed)
         self._draws = 2 * (self.written - written) > messages
+
+    def _fall_behind(self, error: UnavailableError) -> None:
+        self.last_error = str(error)
+        if self.behind_since is None:
+            self.behind_since = self._clock.monotonic_ns()
+            log.warning("twins_refused", reason=self.last_error)
 
     def _draw(self, changes: TwinChanges) -> None:
         """Draw what changed; more than one write's rows, as of many that fall silent at once, wait for the write."""

@@ -7,20 +7,23 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
+from pydantic import SecretStr
 
 from hub.app import Hub
 from hub.bridge.topics import SYS_DROPPED
 from hub.clock import SystemClock
+from hub.config.settings import RedisSettings
 from hub.model.values import PlaceType
 from hub.registry.circumstances import clear_fact
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
+from hub.sinks.stream_readers import read_twins
 from hub.ui.pages.observing import Watch, broker_dropped
 from hub.ui.pages.readiness import Drops, Vitals, reasons
 from tests.machine import needs_mosquitto
 from tests.running import running, settings_of
 from tests.servers.mosquitto import Mosquitto
-from tests.servers.valkey import ValkeyServer
+from tests.servers.valkey import PASSWORD, ValkeyServer
 from tests.ui.vitals import WELL
 from tests.waiting import wait_until
 
@@ -46,6 +49,8 @@ def test_a_hub_that_is_well_is_ready() -> None:
         (replace(WELL, redis_unsafe="[redis_evicts]", is_redis_connected=False), "redis_unsafe"),
         (replace(WELL, forgot_seconds=59.0, forgotten="records 1 to 9"), "redis_forgot"),
         (replace(WELL, streams_behind_seconds=5.1), "streams_behind"),
+        (replace(WELL, twins_behind_seconds=5.1), "twins_behind"),
+        (replace(WELL, twins_behind_seconds=6.0, streams_behind_seconds=5.1), "streams_behind"),
         (replace(WELL, store_behind_seconds=5.1), "timeseries_behind"),
         (replace(WELL, owned_seconds=5.1), "ownership_unconfirmed"),
         (replace(WELL, unkept_seconds=5.1, unkept_error="[broker_not_ours]"), "broker_not_kept"),
@@ -123,6 +128,33 @@ async def test_what_an_earlier_life_had_read_is_not_taken_for_what_this_one_has(
             await wait_until(lambda: hub.is_running and not watch.vitals().blind_sessions)
     async with Hub(settings, SystemClock()) as hub:
         assert set(Watch(hub).vitals().blind_sessions) == {session.name for session in hub.sessions}
+
+
+@needs_mosquitto
+async def test_twins_that_redis_refuses_are_told_until_it_takes_them(
+    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer
+) -> None:
+    """Nobody heard of it while no event was owed: a page of the city showed what had been days ago."""
+    url = SecretStr(f"redis://hub:{PASSWORD}@127.0.0.1:{valkey.port}/0")
+    settings = settings_of(tmp_path, mosquitto, valkey).model_copy(update={"redis": RedisSettings(url=url)})
+    settings.data_dir.mkdir()
+    async with Registry(settings.registry_url()) as registry:
+        await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
+        await registry.add_devices([Device(site="s1", id="env", kind="environment_sensor")])
+    async with valkey.link() as link:
+        others = ("cursor:*", "heartbeat:*", "events:*", "alarms:*", "control:*", "reply:*", "dead-letters")
+        rights = ("on", f">{PASSWORD}", "+@all", *(f"~hub:{key}" for key in others))
+        await link.ask("ACL", "SETUSER", "hub", *rights)
+        async with Hub(settings, SystemClock()) as hub, running(hub):
+            watch = Watch(hub)
+            await wait_until(lambda: not watch.vitals().blind_sessions and hub.engine.content.find("s1", "env"))
+            async with aiomqtt.Client("127.0.0.1", mosquitto.port) as device:
+                await device.publish("hub/s1/env/telemetry", b'{"values": {"co2": 500}}', qos=1)
+            await wait_until(lambda: watch.vitals().twins_behind_seconds)
+            assert "permission" in watch.vitals().twins_error
+            await link.ask("ACL", "SETUSER", "hub", "allkeys")
+            await wait_until(lambda: watch.vitals().twins_behind_seconds is None)
+            assert [twin.name for twin in await read_twins(link, "s1")] == ["env"]
 
 
 async def drop_some(broker: Mosquitto) -> None:

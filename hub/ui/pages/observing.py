@@ -285,6 +285,8 @@ class Watch:
             redis_unsafe=hub.ownership.server.unsafe,
             streams_behind_seconds=_seconds_since(hub.stream_sink.behind_since, now),
             streams_error=hub.stream_sink.last_error,
+            twins_behind_seconds=_seconds_since(hub.twin_sink.behind_since, now),
+            twins_error=hub.twin_sink.last_error,
             store_behind_seconds=_seconds_since(writer.behind_since, now),
             store_error=writer.last_error or "",
             owned_seconds=_seconds_since(confirmed, now),

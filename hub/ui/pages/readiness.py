@@ -41,6 +41,8 @@ class Vitals:
     redis_unsafe: str
     streams_behind_seconds: float | None
     streams_error: str
+    twins_behind_seconds: float | None
+    twins_error: str
     store_behind_seconds: float | None
     store_error: str
     owned_seconds: float | None
@@ -98,16 +100,7 @@ def _in_step(vitals: Vitals) -> Iterator[Reason]:
 
 
 def _delivering(vitals: Vitals) -> Iterator[Reason]:
-    if vitals.redis_unsafe:
-        yield Reason(code="redis_unsafe", detail=f"events wait in the outbox: {vitals.redis_unsafe}")
-    elif not vitals.is_redis_connected:
-        yield Reason(code="redis_unreachable", detail="events wait in the outbox")
-    if (vitals.streams_behind_seconds or 0) > PATIENCE_SECONDS:
-        detail = f"something waits for {vitals.streams_behind_seconds:.0f} s: {vitals.streams_error}"
-        yield Reason(code="streams_behind", detail=detail)
-    if vitals.forgot_seconds is not None and vitals.forgot_seconds < FORGOT_WINDOW_SECONDS:
-        detail = f"found {vitals.forgot_seconds:.0f} s ago: {vitals.forgotten}"
-        yield Reason(code="redis_forgot", detail=detail)
+    yield from _telling(vitals)
     if (vitals.store_behind_seconds or 0) > PATIENCE_SECONDS:
         why = vitals.store_error or "the store does not answer"
         detail = f"no write for {vitals.store_behind_seconds:.0f} s: {why}"
@@ -117,6 +110,22 @@ def _delivering(vitals: Vitals) -> Iterator[Reason]:
     elif vitals.owned_seconds > PATIENCE_SECONDS:
         detail = f"Redis last said {vitals.owned_seconds:.0f} s ago that the partition is ours"
         yield Reason(code="ownership_unconfirmed", detail=detail)
+
+
+def _telling(vitals: Vitals) -> Iterator[Reason]:
+    if vitals.redis_unsafe:
+        yield Reason(code="redis_unsafe", detail=f"events wait in the outbox: {vitals.redis_unsafe}")
+    elif not vitals.is_redis_connected:
+        yield Reason(code="redis_unreachable", detail="events wait in the outbox")
+    if (vitals.streams_behind_seconds or 0) > PATIENCE_SECONDS:
+        detail = f"something waits for {vitals.streams_behind_seconds:.0f} s: {vitals.streams_error}"
+        yield Reason(code="streams_behind", detail=detail)
+    elif (vitals.twins_behind_seconds or 0) > PATIENCE_SECONDS:  # else it is the same that is refused
+        detail = f"Redis refuses them for {vitals.twins_behind_seconds:.0f} s: {vitals.twins_error}"
+        yield Reason(code="twins_behind", detail=detail)
+    if vitals.forgot_seconds is not None and vitals.forgot_seconds < FORGOT_WINDOW_SECONDS:
+        detail = f"found {vitals.forgot_seconds:.0f} s ago: {vitals.forgotten}"
+        yield Reason(code="redis_forgot", detail=detail)
 
 
 def _proving(vitals: Vitals) -> Iterator[Reason]:

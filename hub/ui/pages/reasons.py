@@ -159,6 +159,16 @@ ADVICE: Mapping[str, Advice] = {
         ),
         _SERVER,
     ),
+    "twins_behind": Advice(
+        Text(
+            "what devices last said is out of date in Redis (hub:twin:*); events and alarms go on, nothing is lost",
+            "Redis 中的设备最新状态（hub:twin:*）已过时；事件与告警不受影响，不丢数据",
+        ),
+        Text(
+            "what Redis says stands beside: its memory, or what the user of redis.url may (RENAME, ~hub:*)",
+            "Redis 的拒绝原因见旁：内存不足，或 redis.url 用户的权限（RENAME、~hub:*）；更正后自动重写",
+        ),
+    ),
     "timeseries_behind": Advice(
         Text("points wait on our disk; events and commands go on", "测点暂存本机磁盘；事件与命令不受影响"),
         Text(

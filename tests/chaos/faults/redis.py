@@ -209,7 +209,7 @@ ROWS = (
         does="it refuses every write, also to a hub that is killed and starts meanwhile",
         strike=fill_memory,
         says=frozenset({"streams_behind", DOWN}),
-        may_say=STARTING | GONE | SLOW,
+        may_say=STARTING | GONE | SLOW | {"twins_behind"},
         is_long=True,
     ),
     Fault(
