@@ -163,11 +163,11 @@ class TwinSink:
         self._is_whole = True  # until one who hears of a loss meanwhile says otherwise
         for site in self._twins.sites():
             key, draft = twin_key(site), twin_draft_key(site, self._ownership.partition)
-            rows = self._twins.of_site(site)
+            rows, before = self._twins.of_site(site), self.written
             await self._send([pack("DEL", draft)])
             for start in range(0, len(rows), ROWS_PER_WRITE):
                 await self._send(self._pack(draft, self._fields(rows[start : start + ROWS_PER_WRITE])))
-            await self._send([pack("DEL", key) if not rows else pack("RENAME", draft, key)])
+            await self._send([pack("RENAME", draft, key) if self.written > before else pack("DEL", key)])
         self.wholes += 1
 
     def _fields(self, rows: Sequence[Twin]) -> list[str | bytes]:

@@ -140,6 +140,15 @@ async def test_a_row_that_cannot_be_written_down_costs_itself(valkey: ValkeyServ
     assert sink.rejected == 1
 
 
+async def test_a_site_of_which_no_row_can_be_written_down_costs_the_others_nothing(
+    valkey: ValkeyServer, link: Link
+) -> None:
+    bad = twin("smoke-1", value="\ud800")  # type: ignore[arg-type]
+    async with written_by_hand(valkey, MemoryTwins(bad, twin("smoke-2", site="south"))):
+        assert await read_twins(link, "south") == [twin("smoke-2", site="south")]
+        assert await read_twins(link, "north") == []
+
+
 async def test_the_loser_of_a_partition_stops_showing_twins(valkey: ValkeyServer) -> None:
     async with showing(valkey, MemoryTwins(twin("smoke-1"))) as (sink, ownership, task):
         await wait_until(lambda: sink.wholes)
