@@ -64,7 +64,7 @@ def make_store(settings: Settings, clock: Clock) -> Store:
     series = settings.timeseries
     match series.store:
         case TimeseriesStore.LOCAL:
-            return LocalStore(settings.data_dir / "timeseries.sqlite", clock)
+            return LocalStore(settings.data_dir / "timeseries.sqlite", clock, keep=series.keep)
         case TimeseriesStore.INFLUXDB:
             from hub.sinks.timeseries.influxdb import InfluxStore  # noqa: PLC0415 -- 70 ms that only its users pay
 

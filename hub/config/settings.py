@@ -113,9 +113,13 @@ class RedisSettings(_Section):
 
 
 class TimeseriesSettings(_Section):
-    """The time series store; ``local`` needs nothing, ``influxdb`` its address."""
+    """The time series store; ``local`` needs nothing, ``influxdb`` its address.
+
+    ``local`` lets go of what is older than ``keep``, without it of nothing; InfluxDB of what its bucket says.
+    """
 
     store: TimeseriesStore = TimeseriesStore.LOCAL
+    keep: Annotated[Duration, Field(ge=timedelta(days=1))] | None = None
     url: str = "http://127.0.0.1:8086"
     org: str = ""
     bucket: str = "hub/autogen"
@@ -215,11 +219,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_nested_delimiter=DELIMITER,
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
+        env_prefix=PREFIX, env_nested_delimiter=DELIMITER, extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
     partition: Identifier = "main"

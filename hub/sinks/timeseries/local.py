@@ -4,8 +4,8 @@
 CPU a line; ordered by series twice that, and a page of the log for nearly every line), and what is too old is a cut at
 its front. A question therefore reads all points of its span (15 million a second): right for the hours and days of a
 community, not for the years of a city. The fields stay as they were spelled: reading takes them apart, writing does
-not. Beside the file an end mark names the last point that was confirmed: the outbox has forgotten it, so without it the
-file is refused.
+not. Beside the file an end mark names the newest point of what was confirmed last: the outbox has forgotten it, so
+without it the file is refused.
 """
 
 from __future__ import annotations
@@ -162,9 +162,10 @@ class LocalStore:
                     key, fields, time = split
                     points.append((time, self._ids.get(key) or self._id_of(key), fields))
             self._writing.executemany(_INSERT, points)
-            self._expire(max(_EXPIRED_MIN, 2 * len(lines)))
+            time, series, _ = max(points, default=(0, 0, b""))
+            self._expire(time, max(_EXPIRED_MIN, 2 * len(lines)))
         if points:
-            self._mark.write(f"{points[-1][1]:020d}", points[-1][0])
+            self._mark.write(f"{series:020d}", time)
         return Written(accepted=len(points), rejected=rejected)
 
     @contextmanager
@@ -188,9 +189,10 @@ class LocalStore:
         self._ids[key] = made.lastrowid or 0
         return self._ids[key]
 
-    def _expire(self, most: int) -> None:
+    def _expire(self, newest: int, most: int) -> None:
+        """Remove ``most`` of what is too old, but not the ``newest`` written: the mark names it, however old it is."""
         if self._keep_ns is not None:
-            self._writing.execute(_EXPIRE, (self._clock.wall_ns() - self._keep_ns, most))
+            self._writing.execute(_EXPIRE, (min(newest, self._clock.wall_ns() - self._keep_ns), most))
 
     def _query(self, select: Query) -> list[Row]:
         span, wanted = select.span, set(select.fields)

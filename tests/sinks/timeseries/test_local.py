@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from hub.clock import SystemClock
+from hub.config.settings import Settings, TimeseriesSettings
 from hub.errors import ConfigError, CorruptError, UnavailableError
 from hub.model.values import Scalar
+from hub.parts import make_store
 from hub.sinks.timeseries.lines import encode
 from hub.sinks.timeseries.local import LocalStore
 from hub.sinks.timeseries.query import telemetry
@@ -67,6 +69,24 @@ async def test_points_older_than_the_retention_go_a_few_with_each_write(tmp_path
             left.append(len(await store.query(EVERYTHING)))
 
     assert left == [1501, 502, 3, 4]
+
+
+async def test_a_store_all_of_which_has_expired_opens_again(tmp_path: Path) -> None:
+    """A device handed over what it had kept for longer than the store does: the marked point went with the rest."""
+    path, clock, keep = tmp_path / "series.sqlite", ManualClock(wall_ns=NOON), timedelta(hours=1)
+    async with LocalStore(path, clock, keep=keep) as store:
+        await store.write(encode([(series(), NOON - n * HOUR_NS, {"v": 1.0}) for n in range(2, 9)]))
+    async with LocalStore(path, clock, keep=keep) as store:
+        assert [row.time for row in await store.query(EVERYTHING)] == [NOON - 2 * HOUR_NS]
+
+
+async def test_a_hub_s_own_store_keeps_what_it_is_told_to(tmp_path: Path) -> None:
+    """It kept everything, whatever anybody wished, until the disk was full and nothing was heard any more."""
+    clock = ManualClock(wall_ns=NOON)
+    settings = Settings(data_dir=tmp_path, timeseries=TimeseriesSettings(keep=timedelta(days=1)))
+    async with make_store(settings, clock) as store:
+        await store.write(encode([(series(), NOON - 25 * HOUR_NS, {"v": 1.0}), (series(), NOON, {"v": 2.0})]))
+        assert [row.time for row in await store.query(EVERYTHING)] == [NOON]
 
 
 async def test_a_file_that_is_no_store_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
