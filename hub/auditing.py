@@ -167,6 +167,8 @@ class Auditing:
 
     async def _asked(self, identity: str) -> dict[str, Any] | None:
         """Return what was asked for by the first of two persons, and by whom; None for what nobody asked for."""
+        if not identity.isprintable():  # it is no request's, and of a NUL PostgreSQL can be asked nothing
+            return None
         async with self._registry.transaction() as connection:
             found = await audit.lines(connection, what=self._subject + identity, limit=1)
         if not found or found[0].subject != self._subject + identity:

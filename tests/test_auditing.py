@@ -22,7 +22,9 @@ from hub.registry.audit import Line, Note
 from hub.registry.author import Author
 from hub.registry.registry import Registry
 from hub.sinks.streams import control_key, pack_first_reply, reply_key
+from tests.machine import needs
 from tests.registry.conftest import sqlite_url
+from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
 
@@ -82,6 +84,18 @@ async def test_each_request_is_told_once_over_restarts(tmp_path: Path, valkey: V
     told = [{name: value for name, value in (line.after or {}).items() if name != "entry"} for line in found]
     first = {"rule": "smoke", "about": "willow/smoke-1", "text": "seen 鲁B·12**5"}
     assert told == [first, {"device": "gate-1", "plate": "鲁B12**5"}, {}]
+
+
+@needs("postgres")
+async def test_a_request_that_postgres_cannot_be_asked_for_ends_no_hub(
+    valkey: ValkeyServer, postgres: PostgresServer
+) -> None:
+    """It ended each that read it, and so each start, until the stream was trimmed of it."""
+    async with Registry(postgres.database()) as registry, following(registry, valkey):
+        await ask(valkey, 1, "confirm", request="\0")
+        await ask(valkey, 2, "ack")
+        found = await until(registry, 2)
+    assert [line.what for line in found] == ["control.confirm", "control.ack"]
 
 
 async def test_a_connection_that_breaks_between_two_requests_costs_no_second_line(
