@@ -16,7 +16,7 @@ from hub.auditing import Auditing, Whose
 from hub.beginning import Beginning, Step
 from hub.bridge.frames import decode_packets
 from hub.bridge.uplink import Inbox
-from hub.clock import Clock, in_turns, stroke
+from hub.clock import Clock, in_turns, stroke, until
 from hub.config.settings import Settings
 from hub.epochs import Epochs
 from hub.errors import ConfigError, StoppedError, UnavailableError
@@ -119,8 +119,7 @@ class Hub:
         settings = self.settings
         files = opened(settings.files_dir, settings.partition, decode_packets)
         self.journal, self.state_file, saved = await stack.enter_async_context(files)
-        begin = partial(parts.make_engine, self.journal.id)
-        self.engine, old = restored(begin, saved.entries, yaml)
+        self.engine, old = restored(partial(parts.make_engine, self.journal.id), saved.entries, yaml)
         content, found = self.engine.content, Files(yaml, old)
         self.comparing = Comparing(self.settings, self.clock, self.registry, content, found)
         failpoints = Failpoints(self.settings.failpoint)
@@ -206,7 +205,7 @@ class Hub:
         self._note(Started(__version__, [session.name for session in self.sessions]))
         self.beginning.at(Step.REVISION)
         try:
-            await self.beginning.patiently(self._revise, self._stop)
+            await self.beginning.patiently(self._begin_revision, self._stop)
             async with asyncio.TaskGroup() as group:
                 await self._work(group)
         finally:
@@ -255,17 +254,12 @@ class Hub:
         """Read no more, and ack what was read: what is acked after the sessions are gone would come again."""
         for session in self.sessions:
             session.pause_reading()
-        await self._moment_for(lambda: not self.inbox.waiting_messages and self.hearing.is_idle)
+        await until(lambda: not self.inbox.waiting_messages and self.hearing.is_idle, self.clock, within=PATIENCE_NS)
 
     async def _drain(self) -> None:
         """Give the sinks a moment to take what they are owed; the rest waits in the outbox."""
         self.timeseries_box.hurry()
-        await self._moment_for(lambda: self.streams_box.is_empty and self.timeseries_box.is_empty)
-
-    async def _moment_for(self, is_done: Callable[[], bool]) -> None:
-        deadline = self.clock.monotonic_ns() + PATIENCE_NS
-        while not is_done() and self.clock.monotonic_ns() < deadline:
-            await self.clock.sleep(0.02)
+        await until(lambda: self.streams_box.is_empty and self.timeseries_box.is_empty, self.clock, within=PATIENCE_NS)
 
     @staticmethod
     async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -303,6 +297,19 @@ class Hub:
                 self.comparing.held_up(str(error))
             else:
                 self.comparing.held_up("")
+
+    async def _begin_revision(self) -> None:
+        """Revise for the first time. What is refused silences no hub that was at work: it goes on with what it had."""
+        try:
+            await self._revise()
+        except ConfigError as error:
+            if not self.engine.content.documents:
+                raise
+            self.comparing.held_up(str(error))
+            sites = await self.registry.sites()
+            mine = [f"place/{site.id}" for site in sites if site.partition == self.settings.partition]
+            self._listening.look_round({site.partition for site in sites}, mine)
+            self._listening.tell(self.sessions, self.engine.content.networks)
 
     async def _revise(self, documents: dict[str, bytes] | None = None) -> int:
         """Compare files (now ``documents``) and registry with what the engine works with; journal what differs."""

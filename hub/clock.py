@@ -47,6 +47,13 @@ async def stroke(clock: Clock, seconds: float) -> None:
     await clock.sleep(seconds - clock.monotonic_ns() / 1e9 % seconds)
 
 
+async def until(is_done: Callable[[], bool], clock: Clock, *, within: int) -> None:
+    """Return when something is done, or after so many ns."""
+    deadline = clock.monotonic_ns() + within
+    while not is_done() and clock.monotonic_ns() < deadline:
+        await clock.sleep(0.02)
+
+
 async def in_turns(steps: Generator[None, None, T], clock: Clock, taken: Callable[[], None] = lambda: None) -> T:
     """Return what ``steps`` come to; between two of them whoever else waits for the loop has a turn.
 

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
+import aiomqtt
 import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
@@ -24,18 +25,21 @@ from hub.config.settings import (
     Settings,
     TimeseriesSettings,
 )
-from hub.errors import StoppedError, UnavailableError
+from hub.errors import ConfigError, StoppedError, UnavailableError
 from hub.metrics import Metrics
+from hub.registry.nouns import Device, Site
 from hub.services.child import free_port
 from hub.ui.pages.http import pages_of, serve
 from hub.ui.pages.observing import Watch
 from tests.machine import needs, needs_mosquitto
-from tests.running import running
+from tests.running import running, settings_of
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import ProxyFactory
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
+
+ODD = Device(site="garden", id="odd", kind="smoke_sensor", profile="acme/nowhere")
 
 
 @asynccontextmanager
@@ -188,6 +192,43 @@ async def test_a_registry_that_goes_away_while_what_it_says_is_compared_is_asked
             async with running(start.hub):
                 await wait_until(lambda: start.hub.is_running)
     assert asked == 2
+
+
+async def say(mosquitto: Mosquitto, *sites: str) -> None:
+    async with aiomqtt.Client("127.0.0.1", mosquitto.port) as device:
+        for site in sites:
+            await device.publish(f"hub/{site}/env/telemetry", b'{"values": {"co2": 500}}', qos=1)
+
+
+@needs_mosquitto
+async def test_a_registry_that_is_refused_silences_no_hub_that_was_at_work(
+    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer
+) -> None:
+    """What a hub at work passed over with a word in readyz ended it at its next start: after a power cut, at night."""
+    settings = settings_of(tmp_path, mosquitto, valkey)
+    async with Hub(settings, SystemClock()) as hub, running(hub):
+        await hub.registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
+        await hub.registry.add_site(Site(id="manor", zone="Asia/Shanghai", partition="other"))
+        await hub.registry.add_devices([Device(site="garden", id="env", kind="environment_sensor")])
+        await wait_until(lambda: hub.engine.content.find("garden", "env"))
+        await hub.registry.add_devices([ODD])
+    async with Hub(settings, SystemClock()) as hub, running(hub):
+        await wait_until(lambda: not Watch(hub).vitals().blind_sessions)
+        assert "acme/nowhere" in hub.comparing.error
+        await say(mosquitto, "manor", "garden")
+        await wait_until(lambda: hub.engine.state.ledger.heard)
+        assert hub.engine.state.ledger.applied == hub.engine.state.ledger.heard == 1
+        await hub.registry.remove_device("garden", "odd")
+        await wait_until(lambda: not hub.comparing.error and hub.comparing.revision > 0)
+
+
+async def test_a_registry_that_is_refused_keeps_a_hub_that_was_never_at_work_from_starting(tmp_path: Path) -> None:
+    start = Start(tmp_path, mqtt=free_port(), redis=f"redis://127.0.0.1:{free_port()}/0")
+    async with start.hub as hub:
+        await hub.registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
+        await hub.registry.add_devices([ODD])
+        with pytest.raises(ConfigError, match="acme/nowhere"):
+            await hub.run()
 
 
 async def silence_is_named(start: Start) -> bool:

@@ -119,8 +119,8 @@ ADVICE: Mapping[str, Advice] = {
             "集线器仍按较早的登记工作：此后的新增、修改与停用尚未生效",
         ),
         Text(
-            "what stands beside says why: mend it, for no hub starts with what it refuses; one that is away it awaits",
-            "原因见旁，请立即更正：登记有误时集线器将无法启动；登记库不可用时会自动等待",
+            "what stands beside says why: mend it, also what comes behind it waits; one that is away it awaits",
+            "原因见旁，请更正：其后的改动也在等待；登记库不可用时会自动等待",
         ),
     ),
     "dossiers_unsealed": Advice(
