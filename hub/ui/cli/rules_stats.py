@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hub.errors import ConfigError
-from hub.replay.beginning import beginning, checkpoints
+from hub.replay.beginning import Fidelity, beginning, checkpoints
 from hub.replay.ledgers import Ledger, ledgers_of
 from hub.replay.tape import tape_of
 from hub.rules.names import suggestion
@@ -20,6 +20,10 @@ from hub.ui.progress import bar
 from hub.ui.words import moment
 
 HOUR = "1h"
+APPROXIMATE = (
+    "日志前段已清除：此前已在报警的，可能计为重新触发 /"
+    " the journal has lost its front: what was active before it may be counted as raised anew"
+)
 
 
 def stats(
@@ -50,6 +54,8 @@ def stats(
         empty="no rules",
         as_json=as_json,
     )
+    if begin.fidelity is Fidelity.APPROXIMATE:
+        typer.echo(APPROXIMATE, err=True)
 
 
 def _chosen(found: Mapping[str, Ledger], names: list[str]) -> list[str]:
