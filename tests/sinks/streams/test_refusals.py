@@ -272,6 +272,25 @@ async def test_a_server_that_forgets_a_refusal_with_its_transaction_is_told_each
     assert rig.fence.tails_lost == 1
 
 
+async def test_a_loss_is_told_once_also_by_whoever_starts_while_a_key_refuses_what_came_behind_it(
+    valkey: ValkeyServer,
+) -> None:
+    outbox = MemoryOutbox()
+    rig = Rig(valkey.address, outbox)
+    async with valkey.link() as link, rig.running():
+        outbox.put(1, work([event(1), event(2, "care.fall")]))
+        await wait_until(lambda: not outbox.owed)
+        await link.ask("FLUSHALL")
+        await link.ask("SET", FIRE, "somebody's note")
+        outbox.put(2, work([event(3), event(4, "care.fall")]))
+        await wait_until(lambda: rig.sink.retries > 2)
+    assert rig.tails == [(1, 0)]
+    again = Rig(valkey.address, outbox, confirmed=1)
+    async with again.running():
+        await wait_until(lambda: again.sink.retries > 2)
+    assert again.tails == []
+
+
 async def test_a_server_that_forgets_what_a_key_was_told_and_no_more_is_told_of(valkey: ValkeyServer) -> None:
     """An old copy from between the refusal and its mending: its cursor is the same, and the note is there again."""
     outbox = MemoryOutbox()
