@@ -23,14 +23,24 @@ log = structlog.get_logger(__name__)
 
 
 class Historian:
-    """Writes each line again and again until the store has it: a point that is written twice is one."""
+    """Writes each line again and again until the store has it: a point that is written twice is one.
+
+    ``last_error`` is why it could not, for ``behind_seconds``.
+    """
 
     def __init__(self, link: Link, store: Store, clock: Clock) -> None:
         self.written = 0
         self.rejected = 0
+        self.last_error = ""
+        self._behind_since: int | None = None
         self._link = link
         self._store = store
         self._clock = clock
+
+    @property
+    def behind_seconds(self) -> float:
+        """Return for how long nothing could be written; 0 while all is."""
+        return 0.0 if self._behind_since is None else (self._clock.monotonic_ns() - self._behind_since) / 1e9
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -39,12 +49,19 @@ class Historian:
             try:
                 await self._link.open()
                 while await self._write_next():
-                    failures = 0
+                    failures, self._behind_since = 0, None
+                self._behind_since = None
                 await self._clock.sleep(LOOK_EVERY_SECONDS)
             except UnavailableError as error:
-                log.debug("city_history_held_up", reason=str(error))
+                self._fall_behind(error)
                 await self._clock.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
                 failures += 1
+
+    def _fall_behind(self, error: UnavailableError) -> None:
+        self.last_error = str(error)
+        if self._behind_since is None:
+            self._behind_since = self._clock.monotonic_ns()
+            log.warning("city_history_held_up", reason=self.last_error)
 
     async def _write_next(self) -> int:
         """Return how many lines were written; new ones are only ever added at the other end of the box."""

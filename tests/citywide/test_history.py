@@ -101,3 +101,19 @@ async def test_lines_wait_for_the_store_and_are_there_once(tmp_path: Path, valke
             task.cancel()
         rows = await store.query(stored_events(Span(since=0, until=2**62), {}))
     assert sorted(str(row.fields["id"]) for row in rows) == [f"{number:032x}" for number in range(len(lines))]
+
+
+async def test_a_store_that_is_away_is_told_until_it_has_all(tmp_path: Path, valkey: ValkeyServer) -> None:
+    """It was told nowhere, for days; and the lines that wait for it are in the memory of Redis."""
+    store = AwayStore(tmp_path / "store.sqlite", SystemClock())
+    store.refusals = 2**40
+    async with valkey.link() as link, valkey.link() as of_historian, store:
+        await link.ask("RPUSH", outbox_key(CITY), event_line(passage(1, "garden", 1)))
+        historian = Historian(of_historian, store, SystemClock())
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(historian.run())
+            await wait_until(lambda: historian.behind_seconds)
+            assert "store_unavailable" in historian.last_error
+            store.refusals = 0
+            await wait_until(lambda: historian.written and not historian.behind_seconds)
+            task.cancel()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -20,6 +21,7 @@ from hub.registry.circumstances import set_fact
 from hub.registry.nouns import Device, Site
 from hub.registry.registry import Registry
 from hub.services.child import free_port
+from hub.ui.pages.city import missing_of
 from tests.ui.at import At
 from tests.ui.conftest import Cli
 from tests.ui.installation import SITE, Installation, environment, hub_command
@@ -152,6 +154,14 @@ def test_an_event_of_the_city_is_traced_to_the_events_that_it_compares(at: At) -
 
 
 # ---------------------------------------------------------------------------------------------------- without servers
+
+
+def test_a_city_whose_events_the_store_does_not_take_says_so() -> None:
+    watch = SimpleNamespace(is_watching=True, silent_seconds=0.4)
+    city = SimpleNamespace(watch=watch, historian=SimpleNamespace(behind_seconds=61.0, last_error="[store_busy] 503"))
+    assert [(reason.code, reason.detail) for reason in missing_of(city)] == [  # type: ignore[arg-type] # what it asks
+        ("timeseries_behind", "its events wait in Redis, for 61 s: [store_busy] 503")
+    ]
 
 
 def test_a_site_is_told_where_it_lies(office: Office) -> None:

@@ -42,6 +42,10 @@ def missing_of(city: CityProcess) -> tuple[Reason, ...]:
     seconds = city.watch.silent_seconds
     if seconds > PATIENCE_SECONDS:
         return (Reason(code="city_held_up", detail=f"Redis has not answered for {seconds:.0f} s: events wait"),)
+    historian = city.historian
+    if historian.behind_seconds > PATIENCE_SECONDS:
+        detail = f"its events wait in Redis, for {historian.behind_seconds:.0f} s: {historian.last_error}"
+        return (Reason(code="timeseries_behind", detail=detail),)
     return ()
 
 
