@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from hub.ui.words import visible
+
 T = TypeVar("T")
 
 WIDEST = 100_000
@@ -27,12 +29,12 @@ def say_json(document: object) -> None:
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, empty: str = "nothing") -> None:
     """Print a table for people, or the word for an empty one; in a pipe nothing is cut off.
 
-    A cell shows its text as it is, whoever wrote it; colours come as ``Text``.
+    A cell shows its text as it is, whoever wrote it, without what a terminal would obey; colours come as ``Text``.
     """
     shown = [Column(name, overflow="fold") for name in columns]
     table = Table(*shown, box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(visible(cell, "\n\u3000") if isinstance(cell, str) else cell for cell in row))
     console = console_of(sys.stdout.isatty)
     console.print(table if table.row_count else empty)
 

@@ -81,9 +81,17 @@ def clock_time(time: int) -> str:
     return moment(time)[11:]
 
 
+def visible(text: str, also: str = "\u3000") -> str:
+    """Return a text without what a terminal would obey or write backwards: a device said it, or another person.
+
+    ``also`` is let through: the space of Chinese texts.
+    """
+    return text if text.isprintable() else "".join(each if each.isprintable() or each in also else "·" for each in text)
+
+
 def details(data: Mapping[str, Scalar]) -> str:
-    """Return data as ``name=value`` words."""
-    return " ".join(f"{name}={value}" for name, value in data.items())
+    """Return data as ``name=value`` words, on one line."""
+    return visible(" ".join(f"{name}={value}" for name, value in data.items()))
 
 
 def marks(noun: Event | AlarmState) -> str:

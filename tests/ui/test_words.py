@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from hub.errors import ConfigError
 from hub.model.effects import AlarmState, Event, Transition
@@ -14,7 +15,7 @@ from hub.ui.cli.dead_letters import hex_dump
 from hub.ui.desk.desk import pairs_of
 from hub.ui.printing import say_table
 from hub.ui.rules.explained import known
-from hub.ui.words import sentence, since, sparkline, title
+from hub.ui.words import details, sentence, since, sparkline, title
 
 SECOND = 1_000_000_000
 EVENT = Event(
@@ -37,6 +38,16 @@ EVENT = Event(
 def test_an_event_is_one_line_in_both_languages() -> None:
     line = sentence(EVENT).partition(" ")[2]
     assert line == "critical 烟雾报警 / Smoke alarm raised  willow › b1 › smoke-1  status=alarm"
+
+
+def test_what_a_terminal_would_obey_or_turn_round_is_shown_and_not_done(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "ok\x1b[2J\r\u202e5B鲁\u3000东\n12:00:00 critical 火警"
+    assert details({"comment": said}) == "comment=ok·[2J··5B鲁\u3000东·12:00:00 critical 火警"
+    assert "\n" not in sentence(replace(EVENT, data={"comment": said}))
+    say_table(("who", "said"), [("li", said), ("wang", "no")])
+    assert capsys.readouterr().out.split() == [
+        *("who", "said", "li", "ok·[2J··5B鲁", "东", "12:00:00", "critical", "火警", "wang", "no"),
+    ]  # fmt: skip
 
 
 def test_in_a_pipe_a_row_is_one_line_and_nothing_of_it_is_cut_off(capsys: pytest.CaptureFixture[str]) -> None:

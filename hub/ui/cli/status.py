@@ -14,6 +14,7 @@ from rich.text import Text
 from hub.ui.desk.desk import EXIT_FAILED, AsJson, desk_of
 from hub.ui.printing import console_of, say_json, say_table
 from hub.ui.standing import Standing, standings
+from hub.ui.words import visible
 
 FIGURES: Mapping[str, tuple[str, str]] = {
     "hub_messages_heard_total": ("heard / 已接收", "messages"),
@@ -60,7 +61,7 @@ def _lines(each: Standing) -> Iterator[Text]:
     yield Text.assemble(f"{each.process}  {each.page}  ", word)
     for reason in each.reasons:
         partition = f" ({reason['partition']})" if "partition" in reason else ""
-        yield Text(f"  {reason['code']}{partition}: {reason['detail']}", "red")
+        yield Text(visible(f"  {reason['code']}{partition}: {reason['detail']}"), "red")
         means, now = (reason.get(name, {"en": "", "zh": ""}) for name in ("means", "now"))
         for language, so in (("en", "now"), ("zh", "处理")):
             if isinstance(means, Mapping) and isinstance(now, Mapping):

@@ -13,7 +13,7 @@ from hub.authoring.marks import Mark, Use
 from hub.authoring.trace import Trace
 from hub.model.heard import Reading
 from hub.normalize.limits import INT64_HIGH, INT64_LOW
-from hub.ui.words import moment_in
+from hub.ui.words import moment_in, visible
 
 Key = tuple[Use, str, int | None]
 Colours = Mapping[Key, str]
@@ -181,18 +181,13 @@ def _value(row: Sequence[Mark]) -> str:
 def _raw(raw: object) -> str:
     if raw is None:
         return ""
-    text = raw.hex(" ") if isinstance(raw, bytes) else _clean(str(raw))
+    text = raw.hex(" ") if isinstance(raw, bytes) else visible(str(raw))
     return text if len(text) <= _RAW_LENGTH else f"{text[:_RAW_LENGTH]}…"
-
-
-def _clean(text: str) -> str:
-    """Return a text without what a terminal would obey: it is the device's, not ours."""
-    return text if text.isprintable() else "".join(each if each.isprintable() else "·" for each in text)
 
 
 def _offsets(extent: Extent) -> str:
     if extent.paths:
-        return _clean(", ".join(extent.paths))
+        return visible(", ".join(extent.paths))
     begin, end = extent.bytes
     return str(begin) if end - begin <= 1 else f"{begin}-{end - 1}"
 
