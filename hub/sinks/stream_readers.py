@@ -27,6 +27,8 @@ from hub.sinks.streams import (
 
 SCAN_STEP = 1000
 FOLLOW_COUNT = 500
+PAGE_MOST = 2_000
+"""Redis stands still for some us an entry of a page, and hubs with it: 4 to 10 ms, however many are asked for."""
 BLOCK_SECONDS = 2.0
 
 N = TypeVar("N")
@@ -83,9 +85,9 @@ async def _pages(
 ) -> AsyncIterator[_Entry]:
     """Yield up to ``count`` wanted entries of a stream: from ``since`` (ms) on, or for None backwards from the end."""
     verb, start, end = ("XREVRANGE", "+", "-") if since is None else ("XRANGE", str(since), "+")
-    found = 0
+    found, most = 0, min(max(count, FOLLOW_COUNT), PAGE_MOST)
     while True:
-        page = rows(await link.ask(verb, key, start, end, "COUNT", max(count, FOLLOW_COUNT)))
+        page = rows(await link.ask(verb, key, start, end, "COUNT", most))
         for row in page:
             entry = _readable(_entry, row, key)
             if entry is not None and wanted(entry[1]):
@@ -93,7 +95,7 @@ async def _pages(
                 found += 1
             if found == count:
                 return
-        if len(page) < max(count, FOLLOW_COUNT):
+        if len(page) < most:
             return
         start = f"({cast('bytes', rows(page[-1])[0]).decode()}"
 

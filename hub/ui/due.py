@@ -16,7 +16,6 @@ from hub.sinks.stream_readers import read_alarms
 from hub.sinks.streams import DOMAINS
 from hub.ui.atlas import Atlas
 from hub.ui.desk.desk import Desk
-from hub.ui.history import MOST as PAGE
 from hub.ui.history import History, Wanted, begins_of, is_lowered
 
 GRAVE = (Severity.CRITICAL, Severity.HIGH)
@@ -62,17 +61,13 @@ async def all_due(desk: Desk, since: int, settled: int) -> tuple[list[Due], int]
 
 
 async def grave(history: History, since: int, settled: int) -> list[Event]:
-    """Return what happened of grave alarms, the first ``MOST`` or so; Redis stands still for a large page.
+    """Return what happened of grave alarms, the first ``MOST``.
 
     What Redis was given only now, because it was away, nobody was told yet: it is not settled, however old it is.
     """
     others = tuple(each for each in DOMAINS if each != "command")  # how commands end is in the dossier of their alarm
-    limit, wanted = PAGE, Wanted(domains=others, severities=GRAVE, lowered_from=GRAVE)
-    while True:
-        told = await history.find(wanted, since=since, limit=limit, written_by=settled)
-        if len(told) < limit or limit >= MOST:
-            return told
-        limit *= 2
+    wanted = Wanted(domains=others, severities=GRAVE, lowered_from=GRAVE)
+    return await history.find(wanted, since=since, limit=MOST, written_by=settled)
 
 
 async def over(history: History, told: Sequence[Event], until: int) -> list[Due]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hub.errors import ConfigError, PoisonError
 from hub.model.effects import Event
+from hub.sinks import stream_readers
 from hub.sinks.redis_check import check_server
 from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
 from hub.sinks.stream_readers import follow_events, oldest_entry, read_alarms, read_events
@@ -72,6 +73,19 @@ def test_an_entry_that_no_hub_wrote_is_poison(missing: bytes) -> None:
     fields |= {b"transition": b"raised", b"subject": b"n/k", b"site": b"n", b"data": b"{}"}
     with pytest.raises(PoisonError, match="bad_entry"):
         decode_event({name: value for name, value in fields.items() if name != missing})
+
+
+async def test_however_many_are_asked_for_redis_never_stands_still_for_all_of_them(
+    link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_readers, "PAGE_MOST", 3)
+    await add(link, *(event(number) for number in range(10)))
+    assert await link.ask("CONFIG", "SET", "slowlog-log-slower-than", 0) == b"OK"
+    for since in (None, datetime(2026, 1, 1, tzinfo=UTC)):
+        assert [int(each.id, 16) for each in await read_events(link, count=100_000, since=since)] == [*range(10)]
+    asked = [rows(rows(each)[3]) for each in rows(await link.ask("SLOWLOG", "GET", 100))]
+    pages = [words[-1] for words in asked if words[0] in {b"XRANGE", b"XREVRANGE"}]
+    assert pages == [b"3"] * 8
 
 
 async def test_what_no_hub_wrote_hides_nothing_that_hubs_wrote(link: Link) -> None:
