@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from http import HTTPStatus
+from traceback import clear_frames
 from types import TracebackType
 from typing import Final, Self
 
@@ -102,8 +103,10 @@ class InfluxStore:
             # Bytes pass through the client as they are, with ns as its default: 0.26 ms a call and 0.4 us a line.
             stored = await self._writes.write(self._bucket, self._org, b"\n".join(lines))
         except ApiException as error:
+            _let_go(error)
             return _refusal(error)
         except (aiohttp.ClientError, OSError) as error:
+            _let_go(error)
             raise UnavailableError("store_unreachable", str(error) or type(error).__name__) from error
         if not stored:
             raise UnavailableError("garbled_answer", "the store said neither 201 nor 204 to a write")
@@ -143,6 +146,17 @@ def _bodies(lines: Sequence[bytes]) -> Iterator[list[bytes]]:
         body.append(line)
     if body:
         yield body
+
+
+def _let_go(error: Exception) -> None:
+    """Let ``error``, and what caused it, hold nothing of the calls that it came through.
+
+    They and it hold each other, and the body that was to be written, until the collector looks, which it does seldom:
+    of a store that was away 11 MiB a minute were left at 2,000 messages a second (five times 20 s).
+    """
+    for each in (error, error.__cause__, error.__context__):
+        if each is not None:
+            clear_frames(each.__traceback__)
 
 
 def _refusal(error: ApiException) -> Refusal:

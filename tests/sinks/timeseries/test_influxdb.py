@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
+from types import FrameType
 
 import pytest
 
@@ -17,7 +20,7 @@ from hub.sinks.timeseries.store import Span
 from tests.servers.http_stub import OK, Answer, HttpStub, Manner
 from tests.servers.influxdb import InfluxServer
 from tests.sinks.timeseries.samples import NOON, event, series
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 SOON, PATIENT = timedelta(seconds=1), timedelta(seconds=PATIENCE_SECONDS)
 SILENT = {Manner.HANGING, Manner.TRICKLING}
@@ -155,6 +158,40 @@ async def test_a_write_that_was_stored_but_not_answered_is_stored_once_after_the
     await store.write(LINES)
 
     assert len(http_stub.stored) == 64
+
+
+def held_calls() -> list[str]:
+    """Return the calls of the client that are over, and are held all the same, with all that they were given."""
+    calls = (each.f_code for each in gc.get_objects() if isinstance(each, FrameType))
+    return [call.co_qualname for call in calls if "influxdb_client" in call.co_filename]
+
+
+@pytest.mark.parametrize(
+    ("answer", "deadline"),
+    [
+        (None, PATIENT),
+        (Answer(status=503), PATIENT),
+        (Answer(status=400, body=b"who knows"), PATIENT),
+        (Answer(manner=Manner.RESET), PATIENT),
+        (Answer(manner=Manner.TRUNCATED), PATIENT),
+        (Answer(manner=Manner.HANGING), SOON),
+    ],
+)
+async def test_nobody_holds_what_a_write_could_not_store(
+    store: InfluxStore, http_stub: HttpStub, answer: Answer | None
+) -> None:
+    if answer is None:
+        await http_stub.stop()
+    else:
+        http_stub.script.append(answer)
+    gc.collect()
+    gc.disable()  # it looks so seldom that a store which is away for long would fill memory
+    try:
+        with suppress(UnavailableError):
+            await store.write(LINES)
+        await wait_until(lambda: not held_calls())  # the loop holds the last one for a turn
+    finally:
+        gc.enable()
 
 
 async def test_a_body_that_is_too_large_goes_in_halves(store: InfluxStore, http_stub: HttpStub) -> None:
