@@ -110,6 +110,7 @@ class Load:
         finally:
             for wire in self._wires:
                 wire.close()
+            self.tally.unsent = sum(len(wire.queue) for wire in self._wires)
         return self.tally
 
     # --------------------------------------------------------------------------------------------------- connections

@@ -48,12 +48,14 @@ class Tally:
 
     ``unheard`` of those taken had nobody who subscribes. ``unanswered`` had no PUBACK when their connection was lost:
     the broker may have them or not. They are not published again, so that nothing is doubled by the load itself.
+    ``unsent`` were due, and no connection was there to publish them before the end.
     """
 
     published: int = 0
     taken: int = 0
     unheard: int = 0
     unanswered: int = 0
+    unsent: int = 0
     connects: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     latencies: Latencies = field(default_factory=Latencies)

@@ -97,6 +97,21 @@ async def test_a_broker_that_is_killed_is_spoken_to_again_and_every_message_has_
 
 
 @needs_mosquitto
+async def test_what_was_due_while_the_broker_was_gone_for_good_is_told(
+    mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulators.load.PATIENCE_SECONDS", 0.2)
+    load = Load(NativeSensors(SITE, 10), Pace(rate=500, count=500), clock=CLOCK)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(run(load, mosquitto.port))
+        await wait_until(lambda: load.tally.taken > 20)
+        mosquitto.kill()
+    tally = running.result()
+    assert tally.unsent > 0
+    assert tally.taken + tally.unanswered + tally.unsent == tally.published + tally.unsent == 500
+
+
+@needs_mosquitto
 async def test_a_broker_that_is_not_there_is_told(mosquitto: Mosquitto) -> None:
     mosquitto.kill()
     load = Load(NativeSensors(SITE, 1), Pace(rate=0, count=1), clock=CLOCK)

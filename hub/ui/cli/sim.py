@@ -87,9 +87,9 @@ def load(
 ) -> None:
     """Publish at QoS 1 to the broker of the settings, on many connections, and count what it says to each message.
 
-    A steady rate does not wait for the broker: latency is from due to PUBACK. Exit code 1 when a message was refused or
-    not answered. Devices that the registry does not know yet: --register, or `hub devices import` of what `hub sim
-    devices` prints; until then what they say is a dead letter.
+    A steady rate does not wait for the broker: latency is from due to PUBACK. Exit code 1 when a message was refused,
+    not answered, or never sent for want of a connection. Devices that the registry does not know yet: --register, or
+    `hub devices import` of what `hub sim devices` prints; until then what they say is a dead letter.
     """
     desk = desk_of(context)
     cast = _cast(site, devices, connections, seed, mix=mix)
@@ -103,7 +103,7 @@ def load(
         say_json(document)
     else:
         say_table(("what", "found"), ((name, _cell(value)) for name, value in document.items()))
-    if tally.taken < tally.published:
+    if tally.taken < tally.published + tally.unsent:
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -228,6 +228,7 @@ def _document(tally: Tally, seconds: float, cast: Cast) -> dict[str, object]:
         "pubacked_per_second": round(tally.taken / seconds, 1),
         "refused": dict(tally.refused),
         "unanswered": tally.unanswered,
+        "unsent": tally.unsent,
         "nobody_subscribes": tally.unheard,
         "reconnects": tally.connects - cast.connections,
         "puback_ms": {f"p{percent:g}": latencies.percentile_ms(percent) for percent in PERCENTILES}
