@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
+import typer
 from msgspec.structs import replace
 
 from hub.errors import ConfigError
-from hub.model.effects import AlarmState, Event, Transition
+from hub.model.effects import AlarmState, Event, Reply, Transition
 from hub.model.values import Severity
 from hub.rules.intervals import Between
 from hub.rules.terms import Seen
 from hub.ui.cli.alarms_show import chosen
 from hub.ui.cli.dead_letters import hex_dump
 from hub.ui.desk.desk import pairs_of
+from hub.ui.desk.reply import tell
 from hub.ui.printing import say_table
 from hub.ui.rules.explained import known
 from hub.ui.words import details, sentence, since, sparkline, title
@@ -133,3 +136,13 @@ def test_no_word_at_all_means_no_alarm_even_if_there_is_only_one() -> None:
     assert chosen([alarm], "f") is alarm
     with pytest.raises(ConfigError, match="alarm_unknown"):
         chosen([alarm], "")
+
+
+def test_several_answers_are_one_document_and_one_no_of_them_is_a_no(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    replies = Reply("1", ok=False, code="not_writable", detail=""), Reply("2", ok=True, code="satisfied", detail="")
+    with pytest.raises(typer.Exit) as left:
+        tell(*replies, as_json=True)
+    assert left.value.exit_code == 1
+    assert [each["code"] for each in orjson.loads(capsysbinary.readouterr().out)] == ["not_writable", "satisfied"]

@@ -70,11 +70,11 @@ def desire(
 
     It gives way to every command and hold, and to interlocks; whoever has something else done overrules it.
     """
+    values = [_value(said) for said in wanted]
     site, name, part = asyncio.run(_whose(desk_of(context), device, part))
-    for said in wanted:
-        args: dict[str, Scalar] = {"site": site, "device": name, "part": part, "reason": reason, **_value(said)}
-        reply = asyncio.run(ask(desk_of(context), Request(actor=actor, verb="desire", args=args), site=site))
-        tell(reply, as_json=as_json)
+    whose: dict[str, Scalar] = {"site": site, "device": name, "part": part, "reason": reason}
+    requests = [Request(actor=actor, verb="desire", args={**whose, **value}) for value in values]
+    tell(*(asyncio.run(ask(desk_of(context), request, site=site)) for request in requests), as_json=as_json)
 
 
 @app.command()

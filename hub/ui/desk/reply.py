@@ -42,8 +42,10 @@ def sentence(reply: Reply) -> str:
     return f"{'done' if reply.ok else 'refused'}: {reply.code} {reply.detail}".rstrip()
 
 
-def tell(reply: Reply, *, as_json: bool) -> None:
-    """Print ``reply`` and leave with 1 when the hub said no."""
-    say_done(sentence(reply), msgspec.to_builtins(reply), as_json=as_json)
-    if not reply.ok:
+def tell(*replies: Reply, as_json: bool) -> None:
+    """Print each of ``replies``, several as one JSON array, and leave with 1 when the hub said no to one."""
+    documents = [msgspec.to_builtins(reply) for reply in replies]
+    said = "\n".join(sentence(reply) for reply in replies)
+    say_done(said, documents if len(replies) > 1 else documents[0], as_json=as_json)
+    if not all(reply.ok for reply in replies):
         raise typer.Exit(EXIT_FAILED)
