@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hub.catalogue import Label
+from hub.engine.places import Place, Subject
+from hub.engine.standing import Case
 from hub.model.values import Scalar
+from hub.rules.expression import Expression
 from hub.rules.held import Held
 from hub.rules.states import CompiledRule
 
@@ -34,16 +37,17 @@ def in_both(because: Label) -> str:
     return f"{because['en']} / {because['zh']}"
 
 
-def refusal(rule: CompiledRule, person: Person, held: Held, awake: int) -> Refusal | None:
-    """Return why ``person`` may not end an alarm of ``rule`` now; None when they may.
+def refusal(case: Case, person: Person, held: Held, awake: int) -> Refusal | None:
+    """Return why ``person`` may not end the alarm of ``case`` now; None when they may.
 
     ``not_latched``, ``role_needed``, ``role_not_held`` (the site keeps a list of who has the role, and they are not on
-    it), ``still_true``, or ``refused_while`` what the rule says is true or not known.
+    it), ``still_true``, or ``refused_while`` what the rule says is true or not known, if anybody there could say it.
     """
+    rule = case.rule
     clear = rule.rule.clear
     if clear is None or not rule.latched:
         return Refusal("not_latched", "it clears by itself")
-    return _role_refusal(rule, person, clear.role) or _cause_refusal(rule, held, awake)
+    return _role_refusal(rule, person, clear.role) or _cause_refusal(rule, case.device, held, awake)
 
 
 def _role_refusal(rule: CompiledRule, person: Person, role: str | None) -> Refusal | None:
@@ -56,14 +60,23 @@ def _role_refusal(rule: CompiledRule, person: Person, role: str | None) -> Refus
     return None
 
 
-def _cause_refusal(rule: CompiledRule, held: Held, awake: int) -> Refusal | None:
+def _cause_refusal(rule: CompiledRule, subject: Subject, held: Held, awake: int) -> Refusal | None:
     when, refuse = rule.when, rule.refuse_while
     if when is not None and when.verdict(held, awake):
         return Refusal("still_true", f"{when.text}, with {_said(when.names, held)}")
     if refuse is None or (verdict := refuse.verdict(held, awake)) is False:
         return None
+    if verdict is None and isinstance(subject, Place) and _saying(rule, refuse).isdisjoint(subject.by_kind):
+        return None  # whoever could say it was taken away
     what = "is not known" if verdict is None else "is true"
     return Refusal("refused_while", f"{refuse.text} {what}, with {_said(refuse.names, held)}")
+
+
+def _saying(rule: CompiledRule, refuse: Expression) -> frozenset[str]:
+    """Return the kinds of devices that say, at a place, what is asked in ``refuse``."""
+    inputs, sources = rule.inputs, rule.scope.sources
+    counted = (inputs[name].kinds for name in refuse.names if name in inputs)
+    return frozenset(kind for name in refuse.names for kind, _ in sources.get(name, ())).union(*counted)
 
 
 def _said(names: frozenset[str], held: Held) -> str:

@@ -67,7 +67,7 @@ class People:
             return Refusal("no_such_alarm")
         awake = self._state.clock.awake(moment.t)
         held = self._alarms.views.of(case.rule, case.device, case.state.part, Present(moment.t, moment.at, awake))
-        refused = refusal(case.rule, person, held, awake)
+        refused = refusal(case, person, held, awake)
         if refused is None:
             self._alarms.cleared(case, moment, person.data)
         return refused

@@ -10,7 +10,7 @@ import pytest
 from hub.model.records import Control
 from hub.model.values import Scalar
 from tests.engine.desk import SECOND, Desk, native, transmitted
-from tests.engine.one_rule import MINUTE, PLACES, desk_with, restarted, told, warm
+from tests.engine.one_rule import MINUTE, PLACES, desk_with, order, restarted, told, warm
 
 HOLDS = """
 do: [{command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: building}, until: cleared}]
@@ -144,8 +144,9 @@ def test_a_place_whose_other_devices_are_silent_keeps_its_alarm_when_one_goes(tm
     assert at_places(desk) == ["raised s1/@b1"]
 
 
-def test_an_alarm_of_a_place_that_only_a_person_ends_stays_whoever_goes_and_whatever_was_never_said(
-    tmp_path: Path,
+@pytest.mark.parametrize("goes", ["away", "kind"])
+def test_an_alarm_that_only_a_person_ends_stays_whoever_goes_and_waits_for_nobody_who_went(
+    tmp_path: Path, goes: str
 ) -> None:
     desk = desk_with(tmp_path)
     rule = {
@@ -156,5 +157,11 @@ def test_an_alarm_of_a_place_that_only_a_person_ends_stays_whoever_goes_and_what
     desk.revise({**desk.engine.content.bodies(), "rule/hot": orjson.dumps(rule)})
     desk.hear(native("door-1", {"signals": [{"name": "exit_button.pressed"}]}))
     desk.revise({key: body for key, body in desk.engine.content.bodies().items() if key != "device/s1/room"})
-    desk.revise({key: body for key, body in desk.engine.content.bodies().items() if key != "device/s1/door-1"})
+    assert order(desk, "clear", "c1", key="s1/@b1") == "refused_while"
+    if goes == "away":
+        desk.revise({key: body for key, body in desk.engine.content.bodies().items() if key != "device/s1/door-1"})
+    else:
+        desk.revise(with_words(desk, "device/s1/door-1", kind="smoke_sensor"))
     assert at_places(desk) == ["raised s1/@b1"]
+    assert order(desk, "clear", "c2", key="s1/@b1") == "ok"
+    assert at_places(desk) == ["raised s1/@b1", "cleared s1/@b1"]
