@@ -153,8 +153,11 @@ class Holds(Owed):
     # ------------------------------------------------------------------------------------------------------- their end
 
     def end(self, lease: Lease, moment: Moment) -> None:
-        """End a lease: what it holds is let go, unless what waits beneath it holds the same."""
-        was_owner = is_owner(lease)
+        """End a lease: what it holds is let go, unless what waits beneath it holds the same.
+
+        So is what is over and was not let go yet: a release that did not leave is sent now, for the last time.
+        """
+        was_owner = is_owner(lease) or (lease.standing is Standing.RELEASES and lease.renews_t > 0)
         self.forget(lease)
         self.withdraw(lease, "nobody wants it any more", moment)
         if was_owner or lease.owes_release:

@@ -129,3 +129,18 @@ def test_a_release_that_has_no_answer_yet_when_a_door_is_locked_does_not_leave_a
     assert sent(desk.effects[-2:]) == ["release_door", "lock door-2"]
     desk.say(Outcome("c1", OutcomeKind.DELIVERED))
     assert passes(desk, 60, OutcomeKind.DELIVERED) == ["release_door door-1"]
+
+
+def test_a_release_that_did_not_leave_is_sent_once_more_when_its_device_is_taken_away(desk: Desk) -> None:
+    leaked(desk)
+    left = {key: body for key, body in desk.engine.content.bodies().items() if key != "device/s1/meter-1"}
+    assert sent([desk.revise(left)]) == ["open_valve"]
+    assert passes(desk, 60, OutcomeKind.FAILED) == []
+    assert not desk.engine._hands.leases  # noqa: SLF001 -- a debt shows nowhere else
+
+
+def test_a_release_that_is_on_its_way_is_not_sent_again_when_its_device_is_taken_away(desk: Desk) -> None:
+    for leaks in (True, False):
+        desk.hear(native("meter-1", {"values": {"leak": leaks}}, "telemetry"))
+    left = {key: body for key, body in desk.engine.content.bodies().items() if key != "device/s1/meter-1"}
+    assert sent([desk.revise(left)]) == []
