@@ -212,7 +212,7 @@ class TimeWords(Words):
     iso8601, unix (seconds), unix_ms, or a strptime format (`` %Z`` at its end is UTC or the name of ``zone``; a clock
     with another name is not set). In bytes also: ``smhdmy`` (six bytes: second, minute, hour, day, month, year - 2000,
     as in GB/T 26875.3), ``bcd_ymdhms`` (six bytes of BCD, year first), and ``zk`` (a number that counts months of 31
-    days from 2000, ZKTeco). Of an hour that happens twice, the first.
+    days from 2000, ZKTeco). Of an hour that happens twice, the second: what is ahead of us is of now.
     """
 
     format: Annotated[str, Field(pattern=r"^(iso8601|unix|unix_ms|smhdmy|bcd_ymdhms|zk|.*%.*)$")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -128,7 +128,7 @@ def _fields(split: Callable[[object], Sequence[int]], zone: tzinfo) -> ReadTime:
     def read(raw: object) -> int | None:
         try:
             year, month, day, hour, minute, second = split(raw)
-            since = datetime(2000 + year, month, day, hour, minute, second, tzinfo=zone) - _EPOCH
+            since = _local(datetime(2000 + year, month, day, hour, minute, second, tzinfo=zone))
         except TypeError:
             raise PoisonError("bad_time", "not the bytes of a time") from None
         except (ValueError, OverflowError, PoisonError):
@@ -138,6 +138,14 @@ def _fields(split: Callable[[object], Sequence[int]], zone: tzinfo) -> ReadTime:
     return read
 
 
+def _local(moment: datetime) -> timedelta:
+    """Return how long after 1970 a local time is: the second, of an hour that comes twice.
+
+    What is an hour ahead of us has no time, so it is of now. An hour old it would be late, and older than what is held.
+    """
+    return max(moment - _EPOCH, moment.replace(fold=1) - _EPOCH)
+
+
 def _text(parse: Callable[[str], datetime], zone: tzinfo) -> ReadTime:
     """Return what reads a text; what was read lately is known: in one second many devices write the same."""
 
@@ -145,9 +153,7 @@ def _text(parse: Callable[[str], datetime], zone: tzinfo) -> ReadTime:
     def moment_of(raw: str) -> int | None:
         try:
             moment = parse(raw)
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=zone)
-            since = moment - _EPOCH
+            since = moment - _EPOCH if moment.tzinfo is not None else _local(moment.replace(tzinfo=zone))
         except (ValueError, OverflowError):
             if _ZEROS.fullmatch(raw):
                 return None
