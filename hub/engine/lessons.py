@@ -22,7 +22,10 @@ def timeliness(device: Device, difference: int, blind_since: int | None) -> Time
     known = device.state
     if device.least_age <= difference <= device.most_age and known.heard_awake < device.ages_end:
         return LIVE
+    is_first = not known.taught
     how = age_of(known, difference, device.outfit.late_after_ns, blind_since)
+    for held in known.by_part().values() if is_first else ():
+        held.shift(-known.clock_error)  # what it said before was of our clock: by its own all that follows may be older
     device.least_age, device.most_age, device.ages_end = live_ages(known, device.outfit.late_after_ns)
     return how
 

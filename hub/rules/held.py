@@ -60,6 +60,13 @@ class Held:
             if self.get(name) is None:
                 self._put(name, (value, at, awake, BAD if name in bad else quality))
 
+    def shift(self, by: int) -> None:
+        """Count all moments (ns) from another clock."""
+        self.at += by
+        if self.older:
+            older = self.older.items()
+            self.older = {name: (value, at + by, awake, quality) for name, (value, at, awake, quality) in older}
+
     def _retire(self, values: Values) -> None:
         """Keep what is held under names that ``values`` lacks."""
         for name in values if self.older else ():

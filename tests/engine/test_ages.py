@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,6 +73,20 @@ def test_what_an_answer_says_is_of_now_and_what_is_measured_after_it_is_newer_by
     desk.tick(5)
     desk.hear(native("door-1", {"t": clock(desk), "values": {"lock": "locked"}}, "telemetry"))
     assert door.state.held("").value("lock") == "locked"
+
+
+@pytest.mark.parametrize("where", [{}, {"part": "door-1"}], ids=["whole", "part"])
+def test_what_was_said_before_a_clock_told_a_time_is_not_newer_than_all_that_it_tells(where: dict[str, str]) -> None:
+    desk = Desk(documents(*COMMUNITY))
+    for values in ({"lock": "locked", "door": "closed"}, {"door": "closed"}):
+        desk.hear(native("door-1", {**where, "values": values}, "telemetry"))
+    desk.tick(5)
+    for values in ({"door": "open"}, {"lock": "unlocked"}):
+        desk.hear(native("door-1", {**where, "t": clock(desk), "values": values}, "telemetry"))
+    door = desk.engine.content.find("s1", "door-1")
+    assert door is not None
+    (held,) = door.state.by_part().values()
+    assert [held.value(name) for name in ("door", "lock")] == ["open", "unlocked"]
 
 
 class Former:
