@@ -250,9 +250,10 @@ class Judge:
             self._silence(rule, subject, self._state.clock.awake(moment.t), moment)
 
     def window(self, owner: str, key: str, moment: Moment) -> None:
-        """Judge anew what an input has changed by itself."""
+        """Judge anew what an input has changed by itself; nobody would ever look again at what is judged no more."""
         found = self._find(owner, key)
         if found is None:
+            self._alarms.views.forget(owner, key)
             return
         rule, subject, part = found
         now = Present(moment.t, moment.at, self._state.clock.awake(moment.t))

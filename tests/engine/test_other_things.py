@@ -165,3 +165,12 @@ def test_an_alarm_that_only_a_person_ends_stays_whoever_goes_and_waits_for_nobod
     assert at_places(desk) == ["raised s1/@b1"]
     assert order(desk, "clear", "c2", key="s1/@b1") == "ok"
     assert at_places(desk) == ["raised s1/@b1", "cleared s1/@b1"]
+
+
+def test_what_an_input_remembers_of_what_is_another_thing_by_now_ends_with_its_span(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, "inputs: {moved: {take: changes(humidity), within: 40s}}", "moved >= 3")
+    desk.hear(native("room", {"values": {"humidity": 50}}, "telemetry"))
+    desk.revise(with_words(desk, "device/s1/room", kind="access_controller"))
+    desk.tick(MINUTE)
+    desk.write_down()
+    assert [key for key in desk.checkpoint if key.startswith("memory/")] == []
