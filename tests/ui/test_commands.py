@@ -34,6 +34,22 @@ def test_a_word_in_another_charset_is_refused_before_anything_is_asked(words: tu
     assert said.err.startswith("hub: [word_invalid] '\\udcbb\\udca8' is no UTF-8")
 
 
+@pytest.mark.parametrize(
+    ("where", "words", "code"),
+    [
+        (">&-", "profiles list --json", 0),
+        (">&-", "config show", 0),
+        ("<&-", "profiles guess -", 1),
+        (">/dev/full", "profiles list --json", 1),
+        (">/dev/full", "version", 1),
+    ],
+)
+def test_a_closed_or_full_standard_file_is_no_traceback(where: str, words: str, code: int) -> None:
+    shell = f'exec "{sys.executable}" -m hub.ui.cli.main {words} {where}'
+    said = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False)
+    assert (said.returncode, "Traceback" in said.stderr) == (code, False), said.stderr
+
+
 def test_what_is_only_listed_is_not_imported() -> None:
     asked = "import sys, hub.ui.cli.main; print(*(name for name in sys.modules if name.startswith('hub.ui.cli.')))"
     answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)

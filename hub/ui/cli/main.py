@@ -108,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Where a terminal has no letter for something (LANG=en_US, zh_CN.GBK) its number is shown, as on standard error.
     """
+    _open_standard_files()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if arguments is None else list(arguments)
@@ -121,6 +122,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if error is None:
             raise
         sys.exit(explain(error))
+    except OSError as error:  # standard output on a full disk, a file that nobody may write
+        sys.exit(explain(UnavailableError("file_failed", str(error))))
+
+
+def _open_standard_files() -> None:
+    """Let what is closed (``>&-``) be nothing at all: else the next file that is opened would be standard output."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def _check_text(words: Sequence[str]) -> None:
