@@ -91,8 +91,8 @@ def warm(tape: Tape, begin: Beginning, until: int, progress: Progress) -> dict[s
 
 
 def overlaid(known: Mapping[str, bytes], yaml: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return ``known`` with the kinds, profiles, networks and rules of ``yaml`` in place of its own.
+    """Return ``known`` with the kinds, profiles, networks, rules and scenes of ``yaml`` in place of its own.
 
-    Rules that ``yaml`` lacks are gone; profiles and kinds that it lacks stay, because a device may be of them.
+    Rules and scenes that ``yaml`` lacks are gone; profiles and kinds that it lacks stay: a device may be of them.
     """
-    return {key: body for key, body in known.items() if not key.startswith("rule/")} | dict(yaml)
+    return {key: body for key, body in known.items() if not key.startswith(("rule/", "scene/"))} | dict(yaml)

@@ -115,6 +115,16 @@ def test_a_new_rule_tells_what_it_would_have_told(tape: JournalTape, tmp_path: P
     assert {(each.change, each.told.name) for each in found} == {(Change.APPEARED, "fire.warm")}
 
 
+async def test_without_its_scene_a_rule_is_on_again_where_that_was_switched_off(tmp_path: Path) -> None:
+    """As a hub would have it; the scene of the tape stayed instead, and nothing was said to differ."""
+    off = {"off/s1/fire": b'{"scene":"fire","site":"s1"}'}
+    script = Script(documents(DEVICES) | off).hear(1, (LOUD, CALM)).hear(10, (LOUD, SMOKE)).tick(20)
+    quiet = JournalTape(await written(tmp_path, script.records))
+    assert compare(quiet, documents()) == (0, [])
+    _, found = compare(quiet, {key: body for key, body in documents().items() if key != "scene/fire"})
+    assert [each.told.name for each in found if each.change is Change.APPEARED] == ["fire.smoke_alarm"]
+
+
 async def test_a_revision_on_the_tape_does_not_bring_the_old_rules_back(tmp_path: Path) -> None:
     before = documents(DEVICES)
     without = {key: body for key, body in before.items() if key != "device/s1/smoke-2"}
