@@ -51,7 +51,8 @@ class Workers:
     """Runs ``workers`` until ``stop``. A process that dies is started again, later each time that it dies soon.
 
     One that hangs is killed, and started again like one that died; the others go on meanwhile.
-    When every one of them has left with 2, nothing that time could heal is left: then they end by themselves.
+    When every one of them has left with 2 and none is there again, nothing that time could heal is left: then they end
+    by themselves.
     """
 
     def __init__(self, workers: Sequence[Worker], clock: Clock) -> None:
@@ -128,7 +129,7 @@ class Workers:
         process = await asyncio.create_subprocess_exec(
             *worker.command, stdin=asyncio.subprocess.PIPE, start_new_session=True, pass_fds=tuple(worker.sockets)
         )
-        worker.process, worker.pid, worker.silent = process, process.pid, 0
+        worker.process, worker.pid, worker.silent, worker.is_hopeless = process, process.pid, 0, False
         log.info("worker_started", worker=worker.name, pid=process.pid)
         if self._stop.is_set():  # it came while the process was made
             process.terminate()

@@ -82,6 +82,24 @@ async def test_one_that_cannot_begin_does_not_end_the_others() -> None:
     assert running.result() == 0
 
 
+async def test_one_that_could_not_begin_and_now_works_is_not_ended_by_another_that_cannot(tmp_path: Path) -> None:
+    """Both had left with 2, weeks apart: all was ended, with a code after which systemd starts nothing again."""
+    mended, broken = tmp_path / "mended", tmp_path / "broken"
+    look = "import pathlib, time; file = pathlib.Path({!r});"
+    healed = worker("healed", f"{look.format(str(mended))} file.exists() or file.touch() or exit(2); {LIVES}")
+    ill = worker("ill", f"{look.format(str(broken))}\nwhile not file.exists(): time.sleep(0.01)\n{HOPELESS}")
+    workers = Workers([healed, ill], SystemClock())
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(workers.run())
+        await wait_until(lambda: healed.restarts and healed.pid)
+        works = healed.pid
+        broken.touch()
+        await wait_until(lambda: ill.restarts)
+        assert healed.pid == works
+        workers.stop()
+    assert running.result() == 0
+
+
 async def test_a_process_on_a_leash_ends_when_its_pipe_does() -> None:
     assert await _ended_by("import time; from hub.services.leash import hold_me; hold_me(60);") == -signal.SIGTERM
 
