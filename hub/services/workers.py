@@ -126,9 +126,13 @@ class Workers:
     async def _live(self, worker: Worker) -> int:
         """Live through one process; return its exit code."""
         # A session of its own: Ctrl-C is for us, who then stop the workers in good order.
-        process = await asyncio.create_subprocess_exec(
-            *worker.command, stdin=asyncio.subprocess.PIPE, start_new_session=True, pass_fds=tuple(worker.sockets)
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *worker.command, stdin=asyncio.subprocess.PIPE, start_new_session=True, pass_fds=tuple(worker.sockets)
+            )
+        except OSError as error:  # for want of memory, say, or of file descriptors
+            worker.fate = f"not started: {error.strerror}"
+            return 1
         worker.process, worker.pid, worker.silent, worker.is_hopeless = process, process.pid, 0, False
         log.info("worker_started", worker=worker.name, pid=process.pid)
         if self._stop.is_set():  # it came while the process was made

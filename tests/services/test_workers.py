@@ -100,6 +100,22 @@ async def test_one_that_could_not_begin_and_now_works_is_not_ended_by_another_th
     assert running.result() == 0
 
 
+async def test_one_that_cannot_be_started_now_is_tried_again_and_ends_nobody(tmp_path: Path) -> None:
+    """As without memory for another process; that had ended us, and with us all the others."""
+    late, steady = Worker(name="late", command=[str(tmp_path / "late")]), worker("steady", LIVES)
+    workers = Workers([late, steady], SystemClock())
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(workers.run())
+        await wait_until(lambda: late.restarts and steady.pid)
+        assert late.fate == "not started: No such file or directory"
+        other = steady.pid
+        (tmp_path / "late").symlink_to("/bin/cat")
+        await wait_until(lambda: late.pid)
+        assert steady.pid == other
+        workers.stop()
+    assert running.result() == 0
+
+
 async def test_a_process_on_a_leash_ends_when_its_pipe_does() -> None:
     assert await _ended_by("import time; from hub.services.leash import hold_me; hold_me(60);") == -signal.SIGTERM
 
