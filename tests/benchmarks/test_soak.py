@@ -9,25 +9,27 @@ from pathlib import Path
 import pytest
 
 from benchmarks.numbered import CARD_EVERY, Numbered, held_against, is_card
-from benchmarks.soak import FAULTS, Plan, soak
+from benchmarks.soak import FAULTS, ROUND, Plan, soak
 from benchmarks.watch import MOST_MORE, WARM_SECONDS, Sample, growth
 from tests.machine import needs
 
 SECONDS = 300
 
 
-def samples(*, slope: float = 0.0, handles: int = 0, tasks: int = 0, pid: int = 1, begin: int = 0) -> list[Sample]:
-    """Return five minutes of a hub that grows by so many MiB a minute, and so much of the others in all."""
+def samples(
+    *, slope: float = 0.0, handles: int = 0, tasks: int = 0, pid: int = 1, begin: int = 0, seconds: int = SECONDS
+) -> list[Sample]:
+    """Return some minutes of a hub that grows by so many MiB a minute, and so much of the others in all."""
     return [
         Sample(
             seconds=begin + second,
             pid=pid,
             rss_mib=150 + slope * second / 60 + second % 7,
-            handles=40 + handles * second // SECONDS,
+            handles=40 + handles * second // seconds,
             threads=12,
-            tasks=20 + tasks * second // SECONDS,
+            tasks=20 + tasks * second // seconds,
         )
-        for second in range(SECONDS)
+        for second in range(seconds)
     ]
 
 
@@ -55,6 +57,48 @@ def test_the_quarters_of_a_life_tell_a_heap_that_settles_from_one_that_leaks() -
         assert found is not None
         first, *_, last = found.slopes_mib
         assert (last < first / 3) is is_settled
+
+
+def test_what_makes_most_wait_comes_again_before_the_hub_is_killed_again() -> None:
+    assert [fault for fault, times in Counter(ROUND).items() if times > 1] == ["InfluxDB away 20 s", "blackhole 12 s"]
+    assert ROUND.index("hub killed") == 0
+    assert set(ROUND) == set(FAULTS)
+
+
+FAULTS_AGAIN = [(at, name) for at, name in zip(range(80, 600, 60), ("away", "hole", "pause", "cut") * 2, strict=False)]
+
+
+def with_steps(grown: list[Sample]) -> list[Sample]:
+    """Return the life of ten minutes in which the first fault of each sort but the last takes 5 MiB for good."""
+    steps = [at + 5 for at, _ in FAULTS_AGAIN[:3]]
+    return [replace(each, rss_mib=each.rss_mib + sum(5 for at in steps if each.seconds >= at)) for each in grown]
+
+
+def test_memory_that_the_first_backlog_of_each_sort_needs_is_no_growth() -> None:
+    found = growth(with_steps(samples(seconds=600)), FAULTS_AGAIN)
+    assert found is not None
+    assert found.levels_mib["away"] == [158, 168]
+    assert found.is_flat, found
+
+
+@pytest.mark.parametrize("slope", [2.0, 3.0])
+def test_what_leaks_is_found_among_such_steps_and_without_them(slope: float) -> None:
+    leaking = samples(slope=slope, seconds=600)
+    for life in (leaking, with_steps(leaking)):
+        found = growth(life, FAULTS_AGAIN)
+        assert found is not None
+        assert not found.is_flat, found
+
+
+def test_what_each_fault_of_a_sort_leaks_is_found() -> None:
+    holes = [at for at, name in FAULTS_AGAIN if name == "hole"]
+    leaking = [
+        replace(each, rss_mib=each.rss_mib + sum(5 for at in holes if each.seconds >= at))
+        for each in samples(seconds=600)
+    ]
+    found = growth(leaking, FAULTS_AGAIN)
+    assert found is not None
+    assert not found.is_flat, found
 
 
 def test_the_longest_life_is_judged_and_none_that_was_too_short() -> None:
