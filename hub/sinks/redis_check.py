@@ -32,7 +32,7 @@ def unsafe_settings(info: str) -> list[ConfigError]:
 async def check_server(link: Link) -> None:
     """Look at the server once: ConfigError for the first thing that is wrong, UnavailableError while nobody answers."""
     await link.open()
-    for error in unsafe_settings(cast("bytes", await link.ask("INFO")).decode()):
+    for error in unsafe_settings(cast("bytes", await link.ask("INFO")).decode(errors="replace")):
         raise error
 
 

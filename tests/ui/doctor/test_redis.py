@@ -19,7 +19,7 @@ from hub.services.valkey import valkey_conf
 from hub.sinks.redis_link import Link, RedisAddress
 from hub.ui.doctor import redis
 from tests.servers.process import ServerProcess
-from tests.servers.valkey import ValkeyServer
+from tests.servers.valkey import ValkeyElsewhere, ValkeyServer
 from tests.ui.doctor.scenes import BAD, GOOD, UNSEEN, WEAK, ShiftedClock, examined, grades, scene, settings_of
 
 
@@ -48,6 +48,16 @@ async def test_a_server_as_the_hub_wants_it_is_good_throughout(valkey: ValkeySer
     found = await examined("redis", scene(at(valkey)))
     assert {name: verdict for name, verdict in found.items() if verdict.grade is not GOOD} == {}
     assert len(found) == 13
+
+
+async def test_a_server_whose_paths_are_no_utf8_is_looked_at_all_the_same(
+    started: list[ValkeyServer], tmp_path: Path
+) -> None:
+    started.append(server := ValkeyElsewhere(tmp_path / "valkey"))
+    server.start()
+    found = await examined("redis", scene(at(server)))
+    assert {name for name, verdict in found.items() if verdict.grade is not GOOD} == {"redis_file"}
+    assert found["redis_file"].grade is UNSEEN
 
 
 async def test_a_server_as_a_cache_wants_it_is_not(started: list[ValkeyServer], tmp_path: Path) -> None:
