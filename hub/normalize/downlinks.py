@@ -16,7 +16,7 @@ from hub.durations import read_duration
 from hub.errors import ConfigError, PoisonError
 from hub.model.values import Scalar
 from hub.normalize.codecs.frames import CHECKSUMS, checksum
-from hub.normalize.encode import encode_command
+from hub.normalize.encode import encode_command, written
 from hub.normalize.sources import Condition, Paths, PathSource
 
 ID, PART, EXPIRES_AT, SENT_AT = "id", "part", "expires_at", "sent_at"
@@ -227,7 +227,7 @@ class _Holes:
     def text(self, template: str) -> Fill:
         """Return what fills a text."""
         fills = {match[0]: self._value(match) for match in _HOLE.finditer(template)}
-        return lambda held: _HOLE.sub(lambda match: str(fills[match[0]](held)), template)
+        return lambda held: _HOLE.sub(lambda match: written(fills[match[0]](held)), template)
 
     def hex(self, template: str) -> Callable[[Held], bytes]:
         """Return what fills hexadecimal bytes."""

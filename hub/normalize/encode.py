@@ -41,3 +41,8 @@ def encode_command(  # noqa: PLR0913 -- each is a word on the wire
 
 def _plain(value: Scalar | timedelta) -> Scalar:
     return value // timedelta(milliseconds=1) if isinstance(value, timedelta) else value
+
+
+def written(value: object) -> str:
+    """Return a value in a text, as JSON says it: true, and not True."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -81,6 +81,11 @@ def test_a_duration_in_hex_has_a_unit_and_a_layout(seconds: float, expected: str
     assert payload.hex() == expected
 
 
+def test_what_is_true_is_told_as_json_tells_it_in_a_text_too() -> None:
+    for words, told in (({"text": "confirm={called}"}, b"confirm=true"), ({"json": ["{called:text}"]}, b'["true"]')):
+        assert encoded("access_controller", "lock", words, called=True) == told
+
+
 def test_a_text_is_filled_once_so_that_an_argument_cannot_be_a_hole() -> None:
     payload = encoded("elevator", "play_voice", {"text": "say={prompt};id={id}"}, args={"prompt": "{id}"})
     assert payload == b"say={id};id=c-1"

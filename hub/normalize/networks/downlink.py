@@ -14,6 +14,7 @@ import msgspec
 
 from hub.errors import ConfigError, PoisonError
 from hub.model.values import Scalar
+from hub.normalize.encode import written
 from hub.normalize.networks.filters import ANY, fill
 from hub.normalize.networks.network import NetworkDownlink
 
@@ -105,7 +106,7 @@ class CompiledDownlink:
 
     def _text(self, template: str) -> _Value:
         values = {hole: self._hole(hole) for hole in _HOLE.findall(template)}
-        return lambda order: _HOLE.sub(lambda hole: str(values[hole[1]](order)), template)
+        return lambda order: _HOLE.sub(lambda hole: written(values[hole[1]](order)), template)
 
     def _hole(self, name: str) -> _Value:
         own = _OWN.get(name)
