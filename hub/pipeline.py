@@ -100,7 +100,7 @@ class Hearing:
                 if taken.deliveries and notes and await self._hear(notes, []):
                     notes = []
                 await self._clock.sleep(DISK_RETRY_SECONDS)
-                notes += self._inbox.take_notes()
+                notes = self._inbox.take_notes_behind(notes)
             self.held_up_by = ""
             self.is_idle = True
 

@@ -11,6 +11,7 @@ import msgspec
 
 from hub.bridge.hearing import MAX_BYTES, MAX_MESSAGES
 from hub.model.heard import Delivery, Heard, Packets, UplinkSession
+from hub.model.records import Tick
 
 TAKE_MESSAGES = 8_000
 TAKE_BYTES = 16 * 1024 * 1024
@@ -112,6 +113,16 @@ class Inbox:
         notes, self._notes = self._notes, []
         self._look()
         return notes
+
+    def take_notes_behind(self, notes: list[object]) -> list[object]:
+        """Return ``notes``, which the journal has not taken, and those that wait behind them; of ticks the last.
+
+        A disk may be full for days, and at each try all of them are made records.
+        """
+        later = self.take_notes()
+        if any(isinstance(note, Tick) for note in later):
+            notes = [note for note in notes if not isinstance(note, Tick)]
+        return [*notes, *later]
 
     async def take(self) -> Taken:
         """Return what arrived since the last take, at once if anything did; consecutive packets are joined."""

@@ -15,7 +15,7 @@ from hub.journal.journal import Journal
 from hub.journal.journal_time import JournalTime
 from hub.journal.own_thread import OwnThread
 from hub.model.heard import Connected, Delivery, Packets, Publish
-from hub.model.records import Batch, Tick
+from hub.model.records import Batch, Outcome, OutcomeKind, Tick
 from hub.pipeline import Hearing
 from tests.clocks import ManualClock
 from tests.journal.papers import set_read_only
@@ -133,6 +133,20 @@ async def test_a_journal_that_takes_nothing_for_a_moment_does_not_end_the_judgin
     await wait_until(lambda: table.hearing.is_idle)
     table.inbox.put_note(Tick())
     assert [type(body) for body in await taken(table)] == [Tick]
+
+
+async def test_of_the_ticks_of_a_disk_that_takes_nothing_the_last_is_journaled_and_all_else(table: Table) -> None:
+    """They stand for one moment by then; those of days were made records twice a second, until the loop stood still."""
+    set_read_only(table.journal, is_on=True)
+    for number in range(3):
+        table.inbox.put_note(Outcome(f"c{number}", OutcomeKind.SENT))
+        table.inbox.put_note(Tick())
+        tries = table.hearing.attempts
+        await wait_until(lambda tries=tries: table.hearing.attempts > tries + 1)  # type: ignore[misc] # of this round
+    set_read_only(table.journal, is_on=False)
+    bodies = await taken(table)
+    assert [body.command for body in bodies if isinstance(body, Outcome)] == ["c0", "c1", "c2"]
+    assert [type(body) for body in bodies].count(Tick) == 1
 
 
 async def test_what_a_session_says_is_journaled_in_its_order(table: Table) -> None:
