@@ -44,9 +44,13 @@ class Quotas:
                 self._attach(key, meter)
 
     def revised(self, change: Change) -> None:
-        """Count on whoever comes, or comes back, before its bucket is full; what who goes has kept is no point."""
+        """Count on whoever comes, or comes back, before its bucket is full; what who goes has kept is no point.
+
+        Nor is what one has kept that is another thing now: a door never had a temperature.
+        """
         meters = self._meters
-        for device in change.removed_devices if meters else ():
+        others = [device for known, device in change.replaced if device.kind != known.kind] if meters else []
+        for device in [*change.removed_devices, *others] if meters else ():
             if device.key in meters:
                 meters[device.key].kept = {}
         for device in change.touched if meters else ():

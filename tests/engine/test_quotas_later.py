@@ -175,3 +175,13 @@ def test_the_ledger_adds_up_and_a_restart_comes_to_the_same_bytes_whatever_is_sa
     before: Sequence[tuple[str, int]], after: Sequence[tuple[str, int]]
 ) -> None:
     _restarted(before, after)
+
+
+def test_what_was_kept_of_one_that_is_another_thing_now_becomes_no_point() -> None:
+    desk = Desk(TOWN)
+    flood(desk, 20)
+    desk.hear(*(room(number) for number in range(40)), session="telemetry")
+    assert desk.engine.state.meters.by_device["s1/room-1"].kept
+    desk.revise({**TOWN, **device("room-1", "access_controller")})
+    later = desk.tick(1)
+    assert [(series.kind, values) for series, _, values in later.points if series.device == "room-1"] == []
