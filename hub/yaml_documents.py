@@ -15,7 +15,8 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.resolver import VersionedResolver
 from ruamel.yaml.tag import Tag
@@ -27,7 +28,9 @@ M = TypeVar("M", bound=BaseModel)
 Place = tuple[str | int, ...]
 Tree = dict[tuple[str, str], "Document"]
 
-_MAX_DEPTH = 32
+# Aliases count as what they repeat: nine lines of nine are 400 million values. 20,000 levels would end the process, for
+# libyaml goes down them in C.
+_MAX_DEPTH, _MAX_PLACES, _FEW_LEVELS, _MOST_DIGITS = 32, 100_000, 5_000, 40
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
@@ -40,6 +43,7 @@ _TAG_OF: Mapping[object, Tag] = {
     SequenceNode: VersionedResolver.DEFAULT_SEQUENCE_TAG,
     MappingNode: VersionedResolver.DEFAULT_MAPPING_TAG,
 }
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _OTHER_BREAKS = re.compile("[\x85\u2028\u2029]")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
@@ -92,6 +96,8 @@ class _Reader:
         self.lines.setdefault(place, node.start_mark.line + 1)
         if len(place) > _MAX_DEPTH:
             raise self.error("too_deep", f"more than {_MAX_DEPTH} levels", node, "an anchor that contains itself?")
+        if len(self.lines) > _MAX_PLACES:
+            raise self.error("too_long", f"more than {_MAX_PLACES} values", node, "anchors that repeat anchors?")
         if str(node.tag) not in _TAGS:
             raise self.error("bad_tag", f"tags such as {node.tag} are not used here", node, "quote the text")
         match node:
@@ -125,10 +131,12 @@ class _Reader:
 
     def _scalar(self, node: Node) -> object:
         text = str(node.value)
+        if not text.isascii() and _SURROGATE.search(text):
+            raise self.error("bad_text", "half a character", node, "write the character itself, not its \\u")
         if not isinstance(node, ScalarNode) or node.style:
             return text
-        if _NOT_FINITE.fullmatch(text):
-            raise self.error("bad_number", f"{text} is no usable number", node, "leave the bound out")
+        if _NOT_FINITE.fullmatch(text) or (len(text) > _MOST_DIGITS and _INT.fullmatch(text)):
+            raise self.error("bad_number", f"{text[:99]} is no usable number", node, "leave the bound out, or quote it")
         return _plain(text)
 
 
@@ -161,8 +169,19 @@ def _composed(text: str) -> list[Node]:
     """
     if not _OTHER_BREAKS.search(text):
         with suppress(YAMLError):
-            return list(_parser(pure=False).compose_all(text))
-    return list(_parser(pure=True).compose_all(text))
+            return _nodes(text, pure=False)
+    return _nodes(text, pure=True)
+
+
+def _nodes(text: str, *, pure: bool) -> list[Node]:
+    """Return the nodes; RecursionError for too many levels."""
+    if sum(map(text.count, "[{-?")) > _FEW_LEVELS:  # so many by indentation would be a file of 100 MB
+        depth = 0
+        for event in _parser(pure=pure).parse(text):
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            if depth > _MAX_DEPTH:
+                raise RecursionError
+    return list(_parser(pure=pure).compose_all(text))
 
 
 def _parser(*, pure: bool) -> YAML:
@@ -178,11 +197,11 @@ def load_documents(path: Path) -> list[Document]:
         nodes = _composed(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("unreadable_file", str(error), file=str(path)) from error
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise ConfigError("bad_yaml", str(error.problem), file=str(path), line=line) from error
     except YAMLError as error:
-        raise ConfigError("bad_yaml", str(error), file=str(path)) from error
+        line = mark.line + 1 if (mark := getattr(error, "problem_mark", None)) else None
+        raise ConfigError("bad_yaml", str(getattr(error, "problem", error)), file=str(path), line=line) from error
+    except RecursionError as error:
+        raise ConfigError("too_deep", f"more than {_MAX_DEPTH} levels", file=str(path)) from error
     documents = []
     for node in nodes:
         reader = _Reader(str(path))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -94,7 +97,9 @@ def test_a_file_holds_several_documents_and_empty_ones_do_not_count(tmp_path: Pa
         ("thing: a\ninner:\n  every: 1h\n  limit: '3'\n", "bad_document", 4, ""),
         ("thing: [1\nb: 2\n", "bad_yaml", 2, ""),
         ("thing: a\ninner: !!python/name:os.system\n", "bad_tag", 2, "quote the text"),
-        ("thing: .nan\n", "bad_number", 1, "leave the bound out"),
+        ("thing: .nan\n", "bad_number", 1, "leave the bound out, or quote it"),
+        (f"thing: a\nmany: {'9' * 5_000}\n", "bad_number", 2, "leave the bound out, or quote it"),
+        ('thing: a\nmany: "\\ud83d"\n', "bad_text", 2, "write the character itself, not its \\u"),
         ("- thing\n", "bad_document", 1, ""),
         ("thing: &a [*a]\n", "too_deep", 1, "an anchor that contains itself?"),
         ("? [a]\n: b\n", "bad_key", 1, ""),
@@ -103,6 +108,25 @@ def test_a_file_holds_several_documents_and_empty_ones_do_not_count(tmp_path: Pa
 def test_an_error_names_file_line_and_hint(tmp_path: Path, text: str, code: str, line: int, hint: str) -> None:
     error = refusal(tmp_path, text)
     assert (error.code, error.line, error.hint) == (code, line, hint)
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000, "- " * 50_000 + "x", "{a: " * 50_000, "[" * 600 + "2021-09-29T05:56Z"])
+def test_levels_without_end_are_refused_and_end_no_process(tmp_path: Path, text: str) -> None:
+    """A file of a vendor's, and the hub that took it up was gone: a segmentation fault, and again at each start."""
+    path = written(tmp_path, f"{'' if text[0] == '-' else 'thing: '}{text}")
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom hub.errors import ConfigError\n"
+        "from hub.yaml_documents import load_documents\n"
+        "try:\n    load_documents(Path(sys.argv[1]))\nexcept ConfigError as error:\n    print(error.code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip() in {"too_deep", "bad_yaml"}) == (0, True), done.stderr
+
+
+def test_anchors_that_repeat_anchors_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
+    lines = [f"{each}: &{each} [{', '.join([f'*{below}'] * 9)}]" for below, each in pairwise("abcdefghi")]
+    error = refusal(tmp_path, "thing: x\na: &a [1]\n" + "\n".join(lines))
+    assert error.code == "too_long"
 
 
 def test_an_error_counts_the_others(tmp_path: Path) -> None:
