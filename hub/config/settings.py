@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -19,12 +18,11 @@ from hub.config.bygone import pass_over
 from hub.config.provenance import Provenance, leaves_of, shown
 from hub.config.sizes import Bytes
 from hub.config.toml_files import read_layers
+from hub.config.variables import DELIMITER, PREFIX, variables_of
 from hub.durations import Duration
 from hub.errors import ConfigError
 from hub.model.values import CodeForm, Severity
 
-PREFIX = "HUB_"
-DELIMITER = "__"
 CONFIG_VARIABLE = "HUB_CONFIG"
 DEFAULT_FILE = Path("hub.toml")
 SECRETS_FILE = "secrets.toml"
@@ -297,7 +295,7 @@ def read_settings(file: Path | None = None) -> Settings:
     path = settings_file(file)
     secrets = None if path is None else path.with_name(SECRETS_FILE)
     values, lines = read_layers([each for each in (path, secrets if secrets and secrets.exists() else None) if each])
-    origins = lines | _variables(environment)
+    origins = lines | variables_of(environment, [name for name, _ in leaves_of(Settings.model_construct())])
     try:
         settings = Settings(**values)
     except ValidationError as error:
@@ -306,19 +304,6 @@ def read_settings(file: Path | None = None) -> Settings:
         raise ConfigError("setting_invalid", str(error), hint="nested variables are HUB_SECTION__NAME") from error
     settings._origins.update(origins)  # noqa: SLF001 -- set once, by the only maker of Settings
     return settings
-
-
-def _variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return dotted name -> variable for the settings that the environment gives; a near miss is a ConfigError."""
-    known = {PREFIX + name.upper().replace(".", DELIMITER): name for name, _ in leaves_of(Settings.model_construct())}
-    given: dict[str, str] = {}
-    for variable in environment:
-        if variable.upper() in known:
-            given[known[variable.upper()]] = variable
-        # Not every foreign HUB_* is an error: Kubernetes sets HUB_PORT and HUB_SERVICE_HOST for a service "hub".
-        elif variable.startswith(PREFIX) and (near := difflib.get_close_matches(variable, known, n=1, cutoff=0.85)):
-            raise ConfigError("setting_unknown", f"{variable} is not a setting", hint=f"did you mean {near[0]}?")
-    return given
 
 
 def _complaint(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:

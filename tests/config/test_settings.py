@@ -168,6 +168,25 @@ def test_what_kubernetes_sets_for_a_service_named_hub_is_let_be(monkeypatch: pyt
     assert read_settings().http.port == 8080
 
 
+@pytest.mark.parametrize("service", ["MQTT", "HTTP", "BROKER", "TIMESERIES", "CITY_HTTP", "MQTT_HOST"])
+def test_what_kubernetes_sets_for_a_service_that_is_called_like_a_section_is_let_be(
+    monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    """Each start was refused: HUB_MQTT_PORT is nearly HUB_MQTT__PORT."""
+    monkeypatch.setenv(f"HUB_{service}_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv(f"HUB_{service}_SERVICE_PORT", "1883")
+    for name, said in {"": "tcp://10.0.0.1:1883", "_1883_TCP": "tcp://10.0.0.1:1883", "_1883_TCP_PORT": "1883"}.items():
+        monkeypatch.setenv(f"HUB_{service}_PORT{name}", said)
+    assert {row.origin for row in read_settings().provenance()} == {"default"}
+
+
+@pytest.mark.parametrize("said", ["1883", "redis://10.0.0.1:6379/0"])
+def test_what_somebody_meant_is_refused_all_the_same(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setenv("HUB_MQTT_PORT", said)
+    with pytest.raises(ConfigError, match=r"did you mean HUB_MQTT__PORT\?"):
+        read_settings()
+
+
 def test_a_wrong_secret_is_not_repeated_in_the_complaint() -> None:
     written('[mqtt.passwords]\ntelemetry = ["kingfisher"]\n')
     with pytest.raises(ConfigError) as refusal:
