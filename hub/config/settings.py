@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, Valid
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from typing_extensions import override
 
+from hub.config.addresses import Address
 from hub.config.bygone import pass_over
 from hub.config.provenance import Provenance, leaves_of, shown
 from hub.config.sizes import Bytes
@@ -80,7 +81,7 @@ class MqttPasswords(_Section):
 class MqttSettings(_Section):
     """The broker; TLS is on with ``ca_file``, mutual TLS with certificate and key; neither where we keep the broker."""
 
-    host: str = "127.0.0.1"
+    host: Address = "127.0.0.1"
     port: Port = 1883
     ca_file: Path | None = None
     cert_file: Path | None = None
@@ -118,7 +119,7 @@ class TimeseriesSettings(_Section):
 
     store: TimeseriesStore = TimeseriesStore.LOCAL
     keep: Annotated[Duration, Field(ge=timedelta(days=1))] | None = None
-    url: str = "http://127.0.0.1:8086"
+    url: Address = "http://127.0.0.1:8086"
     org: str = ""
     bucket: str = "hub/autogen"
     token: SecretStr = SecretStr("")

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import orjson
 from sqlalchemy import URL, Connection, event, func, make_url, select
-from sqlalchemy.exc import DatabaseError, InternalError, OperationalError, StatementError
+from sqlalchemy.exc import ArgumentError, DatabaseError, InternalError, OperationalError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -45,7 +45,7 @@ class Database:
         self, url: str, *, actor: str = "", clock: Clock | None = None, answer_seconds: float | None = None
     ) -> None:
         self._answer_seconds = answer_seconds
-        self._url = _driven(make_url(url))
+        self._url = address_of(url)
         self._author = Author(os_user=os_user(), actor=actor)
         self._clock = clock or SystemClock()
         self._file = Path(self._url.database) if self._is_sqlite and self._url.database else None
@@ -236,10 +236,17 @@ class _NothingToDoError(Exception):
     """Rolls a transaction back without an error."""
 
 
-def _driven(url: URL) -> URL:
-    """Return ``url`` with the driver that we know, where it names none."""
+def address_of(text: str) -> URL:
+    """Return where the registry is, with the driver that we know where it names none; ConfigError for no address."""
     names = {"postgresql": POSTGRES, "postgres": POSTGRES, "sqlite": "sqlite+aiosqlite"}
-    return url.set(drivername=names.get(url.drivername, url.drivername))
+    try:
+        url = make_url(text)
+        found = url.set(drivername=names.get(url.drivername, url.drivername))
+        found.get_dialect()
+    except (ArgumentError, ValueError):  # whose words may hold a part of the password
+        hint = "postgresql://user:password@host/name, what is special in the password %-encoded"
+        raise ConfigError("registry_url_invalid", "registry.url is no address of a database", hint=hint) from None
+    return found
 
 
 def _readable(value: object) -> str:

@@ -38,8 +38,9 @@ class RedisAddress:
         """Return a connection that is not open yet; ConfigError ``redis_url_invalid``."""
         try:
             options = dict(parse_url(self.url))
-        except ValueError as error:
-            raise ConfigError("redis_url_invalid", str(error), hint="redis://host:6379/0") from error
+        except ValueError:  # whose words may hold a part of the password
+            hint = "redis://:PASSWORD@host:6379/0, what is special in the password %-encoded"
+            raise ConfigError("redis_url_invalid", "that is no address of a Redis", hint=hint) from None
         # Called through a Callable: which options there are depends on the scheme, which is only known here.
         sort = cast("Callable[..., AbstractConnection]", options.pop("connection_class", Connection))
         if self.password is not None:

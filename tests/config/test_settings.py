@@ -73,6 +73,18 @@ def test_secrets_are_never_shown() -> None:
     assert "kingfisher" not in repr(settings) + str(shown)
 
 
+@pytest.mark.parametrize(
+    "text", ['[timeseries]\nurl = "http://hub:kingfisher@db:8086"\n', '[mqtt]\nhost = "mqtt://hub:kingfisher@db"\n']
+)
+def test_an_address_that_is_shown_holds_no_password(text: str) -> None:
+    written(text)
+    with pytest.raises(ConfigError) as refused:
+        read_settings()
+    assert (refused.value.code, refused.value.line) == ("setting_invalid", 2)
+    assert "timeseries.token" in str(refused.value)
+    assert "kingfisher" not in str(refused.value)
+
+
 def test_durations_and_sizes_have_units(monkeypatch: pytest.MonkeyPatch) -> None:
     written('[retention]\nage = "36h"\nsize = "1.5GiB"\n[checkpoint]\nevery = "500ms"\n')
     monkeypatch.setenv("HUB_LIMITS__PAYLOAD", "64KiB")

@@ -55,6 +55,16 @@ async def test_the_documents_of_many_devices_hold_what_they_say_and_not_more(url
     assert held / len(documents) < 1_024
 
 
+@pytest.mark.parametrize(
+    "text", ["hush", "postgresql://hub:hush@[::1/hub", "postgresql://hub:pa@ss@db:54hush/hub", "mysql+hush://db/hub"]
+)
+def test_an_address_that_is_none_is_refused_and_not_told(text: str) -> None:
+    with pytest.raises(ConfigError, match="registry_url_invalid") as refused:
+        Registry(text)
+    assert "hush" not in str(refused.value)
+    assert refused.value.__suppress_context__
+
+
 async def test_what_was_added_is_there_after_a_restart(url: str) -> None:
     async with Registry(url) as registry:
         await furnished(registry)

@@ -139,6 +139,7 @@ def test_a_flag_that_says_otherwise_than_what_stands_there_is_refused(cli: Cli, 
     [
         (("--redis", "memcached"), "redis_invalid"),
         (("--redis", "http://127.0.0.1"), "redis_url_invalid"),
+        (("--influxdb", "http://hub:hush@127.0.0.1:8086"), "influxdb_url_invalid"),
         (("--partition", "a b"), "partition_invalid"),
         (("--tls-cert", "/etc/hostname"), "tls_incomplete"),
         (("--tls-cert", "/nowhere", "--tls-key", "/nowhere"), "tls_file_missing"),
@@ -154,7 +155,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     cli: Cli, place: Path, flags: tuple[str, ...], code: str
 ) -> None:
     said = cli("init", str(place), "--yes", *flags)
-    assert (said.code, f"[{code}" in said.err.replace("\n", " ")) == (2, True), said.err
+    assert (said.code, f"[{code}" in said.err.replace("\n", " "), "hush" in said.err) == (2, True, False), said.err
     assert not place.exists()
 
 

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.config.settings import Settings
 from hub.journal.files import read_rows
 from hub.journal.neighbours import journal_path
 from hub.registry import upgrading
-from hub.registry.database import Database
+from hub.registry.database import Database, address_of
 from hub.rules.problem import Weight
 from hub.sinks.redis_link import Link, RedisAddress, pairs
 from hub.sinks.streams import cursor_key, decode_cursor, heartbeat_key
@@ -83,7 +82,7 @@ class RegistrySeen:
 async def opened(settings: Settings) -> AsyncIterator[AsyncConnection | None]:
     """Read the registry without making or changing it; None where there is none. UnavailableError, CorruptError."""
     text = settings.registry_url()
-    url = make_url(text)
+    url = address_of(text)
     if url.get_backend_name() == "sqlite" and not _is_file(url.database):
         yield None
         return

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import typer
 
+from hub.config.addresses import refuse_login
 from hub.config.ports import refuse_collision
 from hub.errors import ConfigError
 from hub.registry.brokers.mosquitto_files import TlsListener
@@ -120,11 +121,15 @@ def _influx(flags: Flags) -> Influx | None:
     url = flags.ask("InfluxDB (its URL; empty: a local file)", flags.influxdb, "")
     if not url:
         return None
+    try:
+        refuse_login(url)
+    except ValueError as error:
+        raise ConfigError("influxdb_url_invalid", str(error), hint="--influxdb-token-file") from error
     file = flags.influxdb_token_file
     try:
         token = "" if file is None else file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ConfigError("token_unreadable", str(error.strerror), file=str(file)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("token_unreadable", str(error), file=str(file)) from error
     return Influx(url=url, org=flags.influxdb_org, bucket=flags.influxdb_bucket, token=token)
 
 

@@ -183,7 +183,9 @@ async def test_a_server_that_may_forget_is_refused_with_a_hint(link: Link, name:
     assert refused.value.hint
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1/", "valkey"])
-def test_an_address_of_another_scheme_is_refused(url: str) -> None:
-    with pytest.raises(ConfigError, match="redis_url_invalid"):
+@pytest.mark.parametrize("url", ["http://127.0.0.1/", "valkey", "redis://:hush/hush@127.0.0.1:6379/0"])
+def test_an_address_that_is_none_is_refused_and_not_told(url: str) -> None:
+    with pytest.raises(ConfigError, match="redis_url_invalid") as refused:
         RedisAddress(url=url).connection()
+    assert "hush" not in str(refused.value)
+    assert refused.value.__suppress_context__
