@@ -31,6 +31,7 @@ from hub.registry.brokers.mosquitto_files import Listeners, TlsListener, configu
 from hub.registry.hashing import hash_secret, matches, new_secret
 from hub.registry.network_credentials import rotate_source
 from hub.registry.nouns import Device, Source
+from tests.clocks import ManualClock
 from tests.machine import find
 from tests.servers.kept import KeptBroker
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -375,10 +376,19 @@ async def test_of_two_who_keep_the_broker_at_once_the_one_who_waited_does_not_le
 
 
 def _is_waited_for(file: IO[bytes]) -> bool:
-    """Return whether somebody waits for the lock on a file."""
-    number = os.fstat(file.fileno()).st_ino
-    lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
-    return any("->" in line and f":{number} " in line for line in lines)
+    """Return whether somebody beside us has opened a file."""
+    opened = (each.stat() for each in Path("/proc/self/fd").iterdir() if each.exists())
+    return sum(os.path.samestat(each, os.fstat(file.fileno())) for each in opened) > 1
+
+
+async def test_who_was_stopped_while_writing_holds_nobody_up_for_ever(tmp_path: Path) -> None:
+    """A `hub broker apply` and Ctrl-Z: the hub kept nobody's files any more, was ready, and could not even stop."""
+    broker = Mosquitto(tmp_path, Listeners(port=1), ManualClock())
+    with (tmp_path / "lock").open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(UnavailableError, match=f"broker_files_held.*fuser {tmp_path}/lock"):
+            await broker.apply(roster(GATE))
+    assert await broker.apply(roster(GATE))
 
 
 async def test_nothing_is_written_when_nothing_changed(kept: KeptBroker) -> None:

@@ -40,6 +40,8 @@ from hub.registry.hashing import hash_secret, new_secret
 from hub.registry.whole import write_whole
 
 RELOAD_SECONDS, POLL_SECONDS = 10.0, 0.005
+TURN_SECONDS = 30.0
+"""How long is waited for whoever else writes the files: longer than it takes to cut off a thousand users."""
 _PROBE_FILE, _LOCK_FILE = "probe", "lock"
 
 log = structlog.get_logger(__name__)
@@ -234,14 +236,32 @@ class Mosquitto:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
-        """Hold the directory: a hub and a person at the command line may want to write at the same time."""
+        """Hold the directory: a hub and a person at the command line may want to write at the same time.
+
+        UnavailableError ``broker_files_held``: who was stopped while writing (Ctrl-Z) holds nobody up without a word.
+        """
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self.directory / _LOCK_FILE, os.O_WRONLY | os.O_CREAT, 0o600)
+        file = self.directory / _LOCK_FILE
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            await asyncio.to_thread(fcntl.flock, descriptor, fcntl.LOCK_EX)
+            deadline = self._clock.monotonic_ns() + round(TURN_SECONDS * 1e9)
+            while not _is_ours(descriptor):
+                if self._clock.monotonic_ns() > deadline:
+                    raise UnavailableError(
+                        "broker_files_held", f"for {TURN_SECONDS:.0f} s by another process: fuser {file}"
+                    )
+                await self._clock.sleep(POLL_SECONDS)
             yield
         finally:
             os.close(descriptor)
+
+
+def _is_ours(descriptor: int) -> bool:
+    """Take the lock, if nobody has it."""
+    with suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def _minds_hangups(pid: int) -> bool:

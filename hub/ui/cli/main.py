@@ -25,6 +25,7 @@ ADVICE = {
     "redis.child_dir, `hub run` keeps it running: is that? `hub status`",
     "redis_login_refused": "the password in redis.url is not the server's",
     "control_unanswered": "is the hub of this partition running? `hub status` tells what holds it up",
+    "broker_files_held": "is that a command that was stopped (Ctrl-Z)? `fg` lets it go on, `kill -9` ends it",
     "broker_not_reloaded": "is it the mosquitto whose files the hub keeps? its log tells what it did not like",
     "disk_full": "make room on the disk of data_dir; what was said is not done",
     "registry_unavailable": "is the registry's database running, and is registry.url right?",
