@@ -17,10 +17,13 @@ from typing import Any
 
 import pytest
 
+from hub.bridge.frames import decode_packets
 from hub.config.settings import read_settings
+from hub.journal.neighbours import opened
 from hub.journal.readings import read_progress
 from hub.ui.backups import settings_text
 from hub.ui.backups.making import PAGES, snapshot
+from tests.journal.papers import PARTITION, batch, record
 from tests.machine import needs_mosquitto
 from tests.ui.at import At
 from tests.ui.conftest import Cli
@@ -163,6 +166,29 @@ def test_secrets_are_kept_by_who_asks(office: Office) -> None:
         assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
     assert SECRET in (home / "hub.toml").read_text(encoding="utf-8")
     assert office.json("audit", "--what", "backup")[0]["reason"] == "with secrets"
+
+
+async def journaled(directory: Path) -> None:
+    """Make the files of a partition that has heard something."""
+    async with opened(directory, PARTITION, decode_packets) as (journal, _, _):
+        await journal.append([record(1, batch(b"smoke"))])
+
+
+def test_a_partition_without_its_state_is_in_it_and_one_without_its_journal_is_named(office: Office) -> None:
+    """Both were left out without a word: of an alarm that was acknowledged, nothing was in the backup."""
+    data, file, home = office.directory / "data", office.directory / "a.tar", office.directory / "home"
+    settings = office.directory / "hub.toml"
+    settings.write_text(f'more_partitions = ["east", "west"]\n{settings.read_text("utf-8")}', encoding="utf-8")
+    east = data / "partitions" / "east"
+    east.mkdir(parents=True)
+    (east / "journal.end").touch()
+    asyncio.run(journaled(data))
+    (data / "state.sqlite").unlink()
+    made = office.json("backup", str(file))
+    assert [(each["partition"], each["last"], each["position"]) for each in made["partitions"]] == [("main", 1, 0)]
+    assert made["elsewhere"] == ["partition east, whose journal is gone"]
+    office.json("restore", str(file), str(home))
+    assert rows(home / "data" / "journal.sqlite")["records"] == rows(data / "journal.sqlite")["records"]
 
 
 def test_what_was_sealed_is_sealed_in_an_installation_made_of_a_backup(office: Office) -> None:

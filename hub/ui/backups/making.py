@@ -13,7 +13,6 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import make_url
 
 from hub import __version__
 from hub.clock import Clock
@@ -27,7 +26,7 @@ from hub.outward.standing import FILE as LEDGER
 from hub.outward.standing import ledgers_in
 from hub.partitions import FOLDER, partitions_of, settings_of
 from hub.registry.copying import copy
-from hub.registry.database import Database
+from hub.registry.database import Database, address_of
 from hub.ui.backups.manifest import FORMAT, NAME, Kept, Manifest, Tick, part_of
 from hub.ui.backups.settings_text import COPIED, DATA, PLACES, REDIS, place_of, without_secrets
 from hub.ui.dossiers import FOLDER as DOSSIERS
@@ -100,7 +99,7 @@ class Backup:
             yield registry
 
     def _registry_file(self) -> Path | None:
-        url = make_url(self._settings.registry_url())
+        url = address_of(self._settings.registry_url())
         return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
     def _copy_ledgers(self, stage: Path, tick: Tick) -> Iterator[str]:
@@ -116,9 +115,11 @@ class Backup:
         for name in partitions_of(self._settings):
             source = settings_of(self._settings, name).files_dir
             target = stage / "data" if name == self._settings.partition else stage / "data" / FOLDER / name
-            if journal_path(source).exists() and state_path(source).exists():
+            if journal_path(source).exists():
                 target.mkdir(parents=True, exist_ok=True)
                 yield _copy_pair(name, source, target, tick)
+            elif state_path(source).exists() or journal_path(source).with_suffix(".end").exists():
+                self._elsewhere.append(f"partition {name}, whose journal is gone")
 
     def _copy_registry(self, stage: Path, tick: Tick) -> None:
         target = stage / "data" / "registry.sqlite"
@@ -216,25 +217,32 @@ def snapshot(source: Path, target: Path, tick: Tick) -> None:
 
 
 def _copy_pair(name: str, source: Path, target: Path, tick: Tick) -> Kept:
-    """Copy the state and then the journal, which so goes at least as far; what it forgot meanwhile is tried again."""
+    """Copy the state and then the journal, which so goes at least as far; what it forgot meanwhile is tried again.
+
+    Without a state the journal goes alone: a hub makes it anew, or says that it cannot.
+    """
     state, journal = target / state_path(source).name, target / journal_path(source).name
     for _ in range(ATTEMPTS):
-        snapshot(state_path(source), state, tick)
+        has_state = state_path(source).exists()
+        if has_state:
+            snapshot(state_path(source), state, tick)
         snapshot(journal_path(source), journal, tick)
         progress = read_progress(state)
-        first, last = _bounds(journal)
-        if progress.position <= last and first <= progress.position + 1:
-            return Kept(partition=name, journal=progress.journal, last=last, position=progress.position)
-        state.unlink()
+        identity, first, last = _bounds(journal)
+        if not has_state or (progress.position <= last and first <= progress.position + 1):
+            return Kept(partition=name, journal=identity, last=last, position=progress.position)
+        state.unlink(missing_ok=True)
         journal.unlink()
     text = f"the journal of {name} forgets faster than it can be copied"
     raise UnavailableError("backup_outrun", text)
 
 
-def _bounds(journal: Path) -> tuple[int, int]:
+def _bounds(journal: Path) -> tuple[str, int, int]:
+    """Return whose journal it is, and its first and last record."""
     with closing(connect(journal, read_only=True)) as connection:
+        (identity,) = connection.execute("SELECT value FROM meta WHERE name = 'id'").fetchone() or ("",)
         first, last = connection.execute("SELECT MIN(position), MAX(position) FROM records").fetchone()
-    return first or 1, last or 0
+    return identity, first or 1, last or 0
 
 
 def _said(manifest: Manifest) -> bytes:
