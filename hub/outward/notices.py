@@ -42,7 +42,7 @@ class Guide(Protocol):
         ...
 
     def zone(self, site: str) -> str | None:
-        """Return the time zone of a site; None for one that nobody knows."""
+        """Return the time zone of a site, of what is about none that of all sites; None where nobody knows it."""
         ...
 
 
@@ -168,7 +168,7 @@ class Notices:
         return at if is_recent else None
 
     def _due(self, channel: Channel, event: Event, now: int) -> int:
-        """Return when it may be told: now, or when the quiet hours of its site end."""
+        """Return when it may be told: now, or when the quiet hours of its site end; whose zone is unknown, now."""
         zone = self._guide.zone(event.site)
         if event.severity is Severity.CRITICAL or channel.quiet is None or zone is None:
             return now

@@ -48,8 +48,9 @@ class Atlas:
         return self._kinds.get((site, device))
 
     def zone(self, site: str) -> str | None:
-        """Return the time zone of a site, None for one that is not registered."""
-        return self._zones.get(site)
+        """Return the time zone of a site; of what is about none (the hub itself) that of all sites, if it is one."""
+        zones = {*self._zones.values()}
+        return self._zones.get(site) or (zones.pop() if len(zones) == 1 else None)
 
     def place(self, noun: Event | AlarmState) -> str:
         """Return where it is, from the outside in, each step in Chinese and English."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from hub.clock import SystemClock
+from hub.durations import nanoseconds
 from hub.model.effects import Entry, Transition
 from hub.model.values import Severity
 from hub.outward.ledger import Ledger
@@ -24,6 +26,7 @@ from hub.sinks.streams import DOMAINS, domain_key
 from hub.ui.cli.notify import RegistryGuide
 from hub.ui.desk.desk import Desk as CliDesk
 from tests.citywide.rig import write
+from tests.clocks import ManualClock
 from tests.outward.rig import event
 from tests.servers.http_thread import HttpThread
 from tests.servers.valkey import ValkeyServer
@@ -179,6 +182,27 @@ async def test_who_is_for_a_place_is_told_of_all_of_its_site_until_the_registry_
         await registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
     await guide.look()
     assert notices.of_entry(entry) == []
+
+
+async def test_what_the_hub_says_of_itself_wakes_nobody_in_the_quiet_hours_that_all_sites_share(tmp_path: Path) -> None:
+    (tmp_path / "hub.toml").write_text(f'data_dir = "{tmp_path}"\n', encoding="utf-8")
+    quiet = 'channel: duty\nquiet: {from: "22:00", until: "07:00"}\n---\nroute: all\nchannels: duty\n'
+    (tmp_path / "notify.yaml").write_text(quiet, encoding="utf-8")
+    here = CliDesk(config=tmp_path / "hub.toml")
+    guide, night = RegistryGuide(here), datetime(2026, 3, 1, 15, 30, tzinfo=UTC)  # 23:30 in Qingdao
+    clock = ManualClock(wall_ns=int(night.timestamp()) * 1_000_000_000)
+    notices = Notices(read_wishes(tmp_path, {}), guide, lambda found: found, clock)
+    own = [event(number, site="_hub", key="_hub", name=f"device.{number}") for number in range(2)]
+    entries = [Entry("hub:events:device", number, 0, each, "hub/main") for number, each in enumerate(own)]
+    async with here.registry() as registry:
+        await registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
+        await guide.look()
+        (held,) = notices.of_entry(entries[0])
+        assert held.due - clock.wall_ns() == nanoseconds(timedelta(hours=7.5))
+        await registry.add_site(Site(id="kashgar", zone="Asia/Urumqi"))
+        await guide.look()
+        (told,) = notices.of_entry(entries[1])
+        assert told.due == clock.wall_ns()
 
 
 def test_channels_are_tried_and_listed_without_their_addresses(desk: Desk, http_thread: HttpThread) -> None:
