@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 from influxdb_client.rest import ApiException
+from typing_extensions import override
 
 from hub.errors import PoisonError, UnavailableError
 from hub.sinks.retry_after import retry_after
@@ -30,6 +31,8 @@ A server that stores nothing of what it refuses, and does not say why, would los
 BODY_BYTES_MAX: Final = 1_000_000
 """aiohttp sends larger bodies in one go too, and warns that this holds up the loop."""
 _CONNECT_SECONDS: Final = 3
+_ANSWER_BYTES_MAX: Final = 16 * 2**20
+"""To a write; what blames each of its lines is a few MB. One without an end would fill the memory by the deadline."""
 
 _BLAMES_LINES: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 _CODES: Final[Mapping[int, str]] = {
@@ -44,6 +47,24 @@ _NO_SUCH_PAGE: Final = b"404 page not found"
 _NO_ORG: Final = "Please provide either orgID or org"
 """What 2.x says, with 400, while ``timeseries.org`` is empty: of all that is written, and of no line of it."""
 _TOO_OLD: Final = "InfluxDB 1.8 or newer is needed (or is timeseries.url another server's?)"
+
+
+class _ShortAnswer(aiohttp.ClientResponse):
+    """An answer to a write; of a longer one nobody needs the end."""
+
+    @override
+    async def read(self) -> bytes:
+        found = bytearray()
+        try:
+            while len(found) <= _ANSWER_BYTES_MAX and (chunk := await self.content.readany()):
+                found += chunk
+        except BaseException:
+            self.close()
+            raise
+        if len(found) > _ANSWER_BYTES_MAX:
+            self.close()
+            raise aiohttp.ClientPayloadError("an answer without an end")  # noqa: TRY003 -- aiohttp's own
+        return bytes(found)
 
 
 class InfluxStore:
@@ -63,7 +84,12 @@ class InfluxStore:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opened:
             client = InfluxDBClientAsync(
-                self._url, self._token, self._org, timeout=self._timeout, allow_redirects=False
+                self._url,
+                self._token,
+                self._org,
+                timeout=self._timeout,
+                allow_redirects=False,
+                client_session_kwargs={"response_class": _ShortAnswer},
             )
             self._writes = (await opened.enter_async_context(client)).write_api()
             self._http = await opened.enter_async_context(

@@ -194,6 +194,15 @@ async def test_nobody_holds_what_a_write_could_not_store(
         gc.enable()
 
 
+@pytest.mark.parametrize("status", [201, 400, 500])
+async def test_an_answer_without_an_end_is_not_read_to_it(store: InfluxStore, http_stub: HttpStub, status: int) -> None:
+    """By the deadline of 10 s a store that sends on and on had filled the memory, and the hub was gone."""
+    http_stub.script.append(Answer(status=status, body=b"x" * 64 * 2**20, headers={"Content-Type": "text/plain"}))
+    with pytest.raises(UnavailableError, match="without an end"):
+        await store.write(LINES)
+    assert (await store.write(LINES)).accepted == len(LINES)
+
+
 async def test_a_body_that_is_too_large_goes_in_halves(store: InfluxStore, http_stub: HttpStub) -> None:
     http_stub.judge = lambda lines: OK if len(lines) <= 10 else Answer(status=413)
 
