@@ -47,6 +47,8 @@ def _toml(text: str, path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
         raise ConfigError("config_not_toml", str(error), file=str(path), line=int(line[1]) if line else None) from error
+    except RecursionError as error:
+        raise ConfigError("config_not_toml", "levels without end", file=str(path)) from error
 
 
 def _lines(text: str) -> Iterator[tuple[str, int]]:

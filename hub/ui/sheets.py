@@ -7,11 +7,12 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
 import typer
 
 from hub.errors import ConfigError
@@ -64,7 +65,7 @@ class Sheet:
         cell = row.cells.get(column, dict(default))
         if isinstance(cell, str):
             try:
-                cell = json.loads(cell) if cell.strip() else {}
+                cell = _read(json.loads, cell) if cell.strip() else {}
             except ValueError as error:
                 self.blame(row.line, f'{column} is no JSON object such as {{"doors": 2}}: {error}')
                 return {}
@@ -93,7 +94,7 @@ class Sheet:
         cell = row.cells.get(column, default)
         if isinstance(cell, str):
             try:
-                cell = json.loads(cell) if cell.strip() else None
+                cell = _read(json.loads, cell) if cell.strip() else None
             except ValueError as error:
                 self.blame(row.line, f"{column} is no JSON: {error}")
                 return default
@@ -195,7 +196,7 @@ def _json_rows(sheet: Sheet, text: str) -> Iterator[tuple[int, dict[str, object]
     while (at := _skipped(body, at)) < len(body):
         line, told = line + body.count("\n", told, at), at
         try:
-            row, at = decoder.raw_decode(body, at)
+            row, at = _read(decoder.raw_decode, body, at)
         except ValueError as error:
             sheet.blame(line, f"no JSON: {error}")
             return
@@ -203,6 +204,19 @@ def _json_rows(sheet: Sheet, text: str) -> Iterator[tuple[int, dict[str, object]
             yield line, row
         else:
             sheet.blame(line, 'a row is an object such as {"site": "garden"}')
+
+
+def _read(decode: Callable[..., Any], *words: object) -> Any:  # noqa: ANN401 -- JSON is anything
+    """Return what ``decode`` makes of JSON; ValueError also for what nobody could keep.
+
+    That is levels without end, half a character, and an integer beyond 64 bits.
+    """
+    try:
+        found = decode(*words)
+        orjson.dumps(found)
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    return found
 
 
 def _skipped(text: str, at: int) -> int:
