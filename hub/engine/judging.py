@@ -310,7 +310,8 @@ class Judge:
                 return
         if not rule.is_open:
             return
-        self._silenced(device, moment, is_silent=True)
+        if not device.is_silent:  # after a start it is waited for again what is known
+            self._silenced(device, moment, is_silent=True)
         silent: dict[str, Scalar] = {"silent_s": (awake - device.state.heard_awake) // 1_000_000_000}
         self._alarms.attempt(rule, device.key, device, moment, partial(self._fell_silent, rule, device, silent, moment))
 

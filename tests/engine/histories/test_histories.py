@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.engine.histories.playing import Step, complaint
 from tests.engine.histories.shrinking import shrink
 from tests.engine.histories.trying import STEPS, report, try_one
 
@@ -14,6 +15,20 @@ SEEDS = range(12)
 def test_a_restart_makes_no_difference(seed: int) -> None:
     history, wrong = try_one(seed, STEPS)
     assert not wrong, report(seed, history, wrong)
+
+
+HOT = {"values": {"temperature": 80.0}}
+WERE_WRONG = {
+    "a silence that is known is found again": [
+        Step("ticks", {"seconds": 130}), Step("says", {"name": "env-2", "readings": [HOT]}),
+        Step("is_changed", {"key": "rule/two-hot", "when": "hot >= 1"}), Step("restarts"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("history", WERE_WRONG.values(), ids=WERE_WRONG)
+def test_what_was_wrong_is_so_no_more(history: list[Step]) -> None:
+    assert complaint(history) == ""
 
 
 def test_of_a_wrong_history_only_the_steps_are_left_without_which_it_is_not() -> None:
