@@ -190,7 +190,8 @@ class Orders:
             return Reply(control.id, ok=False, code=wish.code, detail=wish.why)
         first, *others = _each(wish._replace(is_seen=words.get("seen") is True))
         if others:
-            return self._request(control, [first, *others], moment)
+            reply = self._request(control, [first, *others], moment)
+            return msgspec.structs.replace(reply, detail=f"{first.identity} to {others[-1].identity}: {reply.detail}")
         refusal = self._hands.request(first, moment)
         code, detail = (self._hands.standing(control.id), control.id) if refusal is None else refusal
         return Reply(control.id, ok=refusal is None, code=code, detail=detail)

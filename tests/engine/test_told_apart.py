@@ -47,7 +47,7 @@ def test_each_is_held_until_a_person_ends_it_and_then_each_is_let_go() -> None:
 def test_what_a_person_asks_of_the_whole_goes_to_each_of_its_doors() -> None:
     desk = Desk(documents(DOORS, GATE))
     reply, effects = ask(desk, "gate", "hold_door", ttl="30s")
-    assert (reply.code, reply.detail) == ("accepted", "4 of 4")
+    assert (reply.code, reply.detail) == ("accepted", "c1-1 to c1-4: 4 of 4")
     assert told(effects) == [(door, "normally open") for door in (1, 2, 3, 4)]
 
 
