@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from hub.veil import masked_plates
 Values = Mapping[str, Any]
 
 HIDDEN = "****"
+PAGE = 1_000
 ACTOR_SIZE, WHAT_SIZE, SUBJECT_SIZE, REASON_SIZE = 128, 64, 256, 256
 _SECRET = re.compile(r"secret|passw|token|hash|private|credential|(^|_)(key|appkey|pin)$", re.IGNORECASE)
 
@@ -121,6 +122,15 @@ async def lines(  # noqa: PLR0913 -- each is a word of the question
         is_there = table.c.what.startswith(what, autoescape=True) | table.c.subject.startswith(what, autoescape=True)
         query = query.where(is_there)
     return [Line(**row) for row in (await connection.execute(query)).mappings()]
+
+
+async def between(connection: AsyncConnection, since: int, until: int) -> AsyncIterator[Line]:
+    """Yield all lines of a span (wall ns), oldest first: a town that is imported leaves hundreds of thousands."""
+    table = schema.audit
+    query = table.select().where(table.c.at >= since, table.c.at <= until).order_by(table.c.id)
+    async with connection.stream(query.execution_options(yield_per=PAGE)) as found:
+        async for row in found.mappings():
+            yield Line(**row)
 
 
 def _line(text: str, size: int) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from hub.errors import ConfigError, HubError
 from hub.model.values import PlaceType
 from hub.registry import audit, circumstances, credentials, many
-from hub.registry.audit import Line, Note
+from hub.registry.audit import PAGE, Line, Note
 from hub.registry.author import Author, os_user
 from hub.registry.nouns import Device, DeviceState, Entry, Params, Place, Site, Source
 from hub.registry.registry import Registry
@@ -54,6 +54,13 @@ async def test_who_follows_a_snapshot_misses_no_line_beside_which_somebody_looke
     await registry.look("recording.shown", "recording/1")
     assert [line.revision for line in await lines(registry)] == [added.revision, None]
     assert (await registry.snapshot()).line == added.id
+
+
+async def test_all_lines_of_a_span_are_told_oldest_first_however_many(registry: Registry) -> None:
+    notes = [Note(what="looked", subject=str(number)) for number in range(2 * PAGE + 1)]
+    async with registry.transaction() as connection:
+        await audit.write(connection, Author(os_user="li"), 7, None, notes)
+        assert [line.subject async for line in audit.between(connection, 7, 7)] == [note.subject for note in notes]
 
 
 async def test_every_way_to_change_the_registry_leaves_lines(registry: Registry) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,12 @@ def asked(number: int, *, subject: str = "", **after: str) -> Line:
     )
 
 
-def test_what_people_did_to_the_device_or_at_its_place_is_asked_about_its_alarm() -> None:
+async def each(lines: Sequence[Line]) -> AsyncIterator[Line]:
+    for line in lines:
+        yield line
+
+
+async def test_what_people_did_to_the_device_or_at_its_place_is_asked_about_its_alarm() -> None:
     story = [
         Event(
             id="a1", name="elevator.entrapment", severity=Severity.CRITICAL, transition=Transition.RAISED, time=1,
@@ -124,7 +130,7 @@ def test_what_people_did_to_the_device_or_at_its_place_is_asked_about_its_alarm(
         ],
         devices=[Device(site="garden", id="lift-1", kind="elevator", place="e3")],
     )
-    assert asked_about([*others[:2], *ours, *others[2:]], story, atlas) == ours
+    assert await asked_about(each([*others[:2], *ours, *others[2:]]), story, atlas) == ours
 
 
 def test_a_seal_of_somebody_else_is_no_seal_of_ours(cli: Cli, tmp_path: Path) -> None:

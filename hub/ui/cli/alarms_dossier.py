@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Collection, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -35,7 +35,6 @@ from hub.veil import Veil
 
 BEFORE_NS = AFTERWARDS_NS = 86_400_000_000_000
 """So long before an alarm people may have made it what it became, and after its last event they still answer for it."""
-MOST = 100_000
 SITE_WIDE = ("scene", "params")
 LIMITS = {
     "en": "Sealed is what this file holds, from the moment it was made. The journal is not signed as it is heard: that "
@@ -141,8 +140,8 @@ def _head(whole: Whole) -> object:
 
 def _what_came(desk: Desk, veil: Veil, it: Event, after: Sequence[Event]) -> Iterator[tuple[str, object]]:
     story: Sequence[Event] = after or [it]
-    audited = desk.in_registry(lambda registry: _audited(registry, story))
-    asked = asked_about(audited, story, asyncio.run(Atlas.open(desk)))
+    atlas = asyncio.run(Atlas.open(desk))
+    asked = desk.in_registry(lambda registry: asked_in(registry, story, atlas))
     requests = {request for line in asked for request in _request_of(line)}
     since = min((story[0].time, *(line.at for line in asked if _request_of(line))))
     ends = asyncio.run(_ends(desk, requests, since)) if requests else []
@@ -154,7 +153,7 @@ def _what_came(desk: Desk, veil: Veil, it: Event, after: Sequence[Event]) -> Ite
     yield from (("asked", asdict(line)) for line in asked)
 
 
-def asked_about(lines: Iterable[audit.Line], story: Sequence[Event], atlas: Atlas) -> list[audit.Line]:
+async def asked_about(lines: AsyncIterable[audit.Line], story: Sequence[Event], atlas: Atlas) -> list[audit.Line]:
     """Return what of ``lines`` (oldest first) is about an alarm: it is named, or a command, device or place of it.
 
     Its places are all in which its devices stand. What was said later of such a request, by a second person or by the
@@ -165,7 +164,7 @@ def asked_about(lines: Iterable[audit.Line], story: Sequence[Event], atlas: Atla
     places = {(each.site, name) for each in story for name in (*_places_of(each), *atlas.within(each)) if name}
     sites = {each.site for each in story}
     found: list[audit.Line] = []
-    for line in lines:
+    async for line in lines:
         said = {name: str(value) for name, value in (line.after or {}).items()}
         what, site, name = [*line.subject.split("/", 2), "", ""][:3]
         where = {(said.get("site", ""), said[each]) for each in ("device", "place", "what") if each in said}
@@ -192,8 +191,8 @@ async def _ends(desk: Desk, requests: Collection[str], since: int) -> list[Event
         return await ends_of(History(desk, link, await Atlas.open(desk)), requests, since=since)
 
 
-async def _audited(registry: Registry, story: Sequence[Event]) -> list[audit.Line]:
-    """Return what people asked and changed from a day before the alarm until a day after it, oldest first."""
+async def asked_in(registry: Registry, story: Sequence[Event], atlas: Atlas) -> list[audit.Line]:
+    """Return what people asked and changed about an alarm from a day before it until a day after it."""
     async with registry.transaction() as connection:
         since, until = story[0].time - BEFORE_NS, story[-1].time + AFTERWARDS_NS
-        return (await audit.lines(connection, since=since, until=until, limit=MOST))[::-1]
+        return await asked_about(audit.between(connection, since, until), story, atlas)
