@@ -76,7 +76,7 @@ def _look(scene: Scene) -> Seen:
         raise ConfigError("data_dir_unusable", str(error.strerror), file=str(here), hint=hint) from error
     return Seen(
         directory=directory,
-        kind=kind_of(here.resolve(), Path("/proc/self/mountinfo").read_text(encoding="utf-8")),
+        kind=kind_of(here.resolve(), Path("/proc/self/mountinfo").read_bytes()),
         free_bytes=shutil.disk_usage(here).free,
         used_bytes=sum(path.stat().st_size for path in directory.glob("journal.sqlite*")),
         limit_bytes=scene.settings.retention.size,
@@ -88,15 +88,18 @@ def _look(scene: Scene) -> Seen:
     )
 
 
-def kind_of(path: Path, mounts: str) -> str:
-    """Return the kind of the file system that holds ``path``; ``mounts`` is what /proc/self/mountinfo says."""
-    best, kind = "", ""
+def kind_of(path: Path, mounts: bytes) -> str:
+    """Return the kind of the file system that holds ``path``; ``mounts`` is what /proc/self/mountinfo says.
+
+    Names in it are any bytes, of any language; white space in them is written as its octal number.
+    """
+    best, kind = "", b""
     for line in mounts.splitlines():
-        before, _, after = line.partition(" - ")
-        point = before.split()[4].replace("\\040", " ")
+        before, _, after = line.partition(b" - ")
+        point = os.fsdecode(before.split()[4].replace(rb"\040", b" "))
         if path.is_relative_to(point) and len(point) >= len(best):
             best, kind = point, after.split()[0]
-    return kind
+    return kind.decode()
 
 
 def _fsync_seconds(directory: Path) -> float:

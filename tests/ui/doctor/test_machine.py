@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,12 +16,16 @@ from hub.ui.doctor import machine
 from tests.ui.conftest import Cli
 from tests.ui.doctor.scenes import BAD, GOOD, UNSEEN, WEAK, examined, scene, settings_of
 
-MOUNTS = """\
+MOUNTS = (
+    """\
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 25 22 0:21 / /run rw,nosuid shared:2 - tmpfs tmpfs rw
 30 22 0:45 / /srv/with\\040blank rw - nfs4 server:/export rw
 31 22 0:46 / /run/disk rw - xfs /dev/vdb rw
-"""
+32 22 0:47 / /srv/数据\u3000盘 rw - cifs //server/share rw
+""".encode()
+    + b"33 22 0:48 / /srv/\xca\xfd\xbe\xdd rw - ramfs ramfs rw\n"
+)
 
 
 @pytest.fixture
@@ -45,6 +50,8 @@ async def test_a_data_directory_in_memory_is_told_twice(memory: Path) -> None:
         ("/run/hub", "tmpfs", BAD),
         ("/run/disk/hub", "xfs", GOOD),
         ("/srv/with blank/hub", "nfs4", WEAK),
+        ("/srv/数据\u3000盘/hub", "cifs", WEAK),
+        (os.fsdecode(b"/srv/\xca\xfd\xbe\xdd/hub"), "ramfs", BAD),  # GBK: a disk of an old system
     ],
 )
 async def test_the_nearest_mount_is_the_one_that_counts(tmp_path: Path, path: str, kind: str, grade: object) -> None:
