@@ -159,6 +159,8 @@ def test_the_oldest_goes_for_a_new_one_and_is_not_made_again(at: At, cli: Cli, t
     assert (done["sealed"], done["removed"] >= 1) == (1, True)
     assert (sealed_of(at, first["id"]).exists(), sealed_of(at, second["id"]).exists()) == (False, True)
     assert small("alarms", "seal", "--after", "0s")["sealed"] == 0
+    gone = [each for each in at("audit", "--what", "alarm.removed") if each["subject"] == f"alarm/{first['id']}"]
+    assert [each["after"]["file"] for each in gone] == [f"{first['id']}.jsonl"]
 
 
 def test_of_two_who_seal_at_once_one_does_and_what_a_kill_left_goes(at: At) -> None:

@@ -18,7 +18,7 @@ import typer
 from hub.errors import UnavailableError
 from hub.journal.room import LOW_BYTES, free_bytes
 from hub.model.effects import Event
-from hub.registry.audit import Note
+from hub.registry.audit import Note, Values
 from hub.registry.author import Author, os_user
 from hub.registry.whole import write_whole
 from hub.ui.atlas import Atlas
@@ -37,6 +37,7 @@ SETTLED = timedelta(minutes=15)
 """By then messages are delivered, commands have ended, and the audit knows what was answered."""
 PASS_SECONDS = 300.0
 """What is left of a pass is for the next one: whoever waits for it need not wait for ever."""
+REMOVED = "alarm.removed"
 ONE_SECONDS = 1_200.0
 """What takes longer is tried once more after all others."""
 
@@ -115,10 +116,14 @@ def _seal(desk: Desk, veil: Veil, due: Due, done: Pass) -> bool:
             write_whole(home / FOLDER / due.file, data.decode())
             whole = opened(data)
             after = {"file": due.file, "digest": whole.digest, "sealed_by": whole.public_key, "proven": found.is_proven}
-            note = Note(what=SEALED, subject=f"alarm/{alarm}", after=after)
-            author = Author(os_user=os_user(), actor=desk.actor)
-            desk.in_registry(lambda registry: registry.note(note, author))
+            _note(desk, SEALED, alarm, after)
     return found.is_proven
+
+
+def _note(desk: Desk, what: str, alarm: str, after: Values) -> None:
+    note = Note(what=what, subject=f"alarm/{alarm}", after=after)
+    author = Author(os_user=os_user(), actor=desk.actor)
+    desk.in_registry(lambda registry: registry.note(note, author))
 
 
 @contextmanager
@@ -136,7 +141,10 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _make_room(desk: Desk, size: int) -> int:
-    """Let the oldest dossiers go for one of ``size`` bytes; UnavailableError when the journal will want that room."""
+    """Let the oldest dossiers go for one of ``size`` bytes; UnavailableError when the journal will want that room.
+
+    The audit says so first: one that somebody took away must not look the same.
+    """
     _look_for_room(desk, size)
     kept = sorted((desk.settings.data_dir / FOLDER).glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
     left, removed = sum(path.stat().st_size for path in kept) + size - desk.settings.retention.dossiers, 0
@@ -144,6 +152,7 @@ def _make_room(desk: Desk, size: int) -> int:
         if left <= 0:
             break
         left -= path.stat().st_size
+        _note(desk, REMOVED, path.name.partition(".")[0], {"file": path.name, "why": "retention.dossiers"})
         path.unlink(missing_ok=True)
         removed += 1
     return removed
