@@ -99,3 +99,14 @@ def _is_less(found: Reading, meant: Reading) -> bool:
         and found.part in {None, meant.part}
         and found.measured_at in {None, meant.measured_at}
     )
+
+
+# ---------------------------------------------------------------------------------------------------------- fire
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_what_opens_a_way_out_can_keep_it_open_in_a_fire(name: str) -> None:
+    # What is opened once falls shut on whoever comes after; the vendors have a word for both (sources in `sends`).
+    commands = set(PROFILES[name].commands)
+    assert "unlock" not in commands or {"hold_door", "release_door"} <= commands
+    assert "raise_barrier" not in commands or {"hold_barrier", "release_barrier"} <= commands
