@@ -36,22 +36,22 @@ def asked_of(words: Mapping[str, object]) -> dict[str, object]:
     return kept
 
 
-def filled(words: object, values: Mapping[str, Scalar]) -> object:
-    """Return ``words`` with every ``$name`` as its value, and in an expression as it is written there."""
-    if isinstance(words, str):
-        alone = _NAME.fullmatch(words)
-        return words if alone is None else values[alone[1]]
-    if isinstance(words, Mapping):
-        return {key: _filled_at(key, part, values) for key, part in words.items()}
-    return [filled(part, values) for part in words] if isinstance(words, list) else words
+def filled(words: Mapping[str, object], values: Mapping[str, Scalar]) -> dict[str, object]:
+    """Return the words of a rule with every ``$name`` as its value, and in an expression as it is written there."""
+    return {key: part if key in KEPT else _filled(key, part, values) for key, part in words.items()}
 
 
-def _filled_at(key: str, words: object, values: Mapping[str, Scalar]) -> object:
-    if key in KEPT:
+def _filled(key: str, words: object, values: Mapping[str, Scalar]) -> object:
+    if isinstance(words, Mapping):  # what a command is given has names of its own
+        return {name: _filled("" if key == "args" else name, part, values) for name, part in words.items()}
+    if isinstance(words, list):
+        return [_filled("", part, values) for part in words]
+    if not isinstance(words, str):
         return words
-    if key in EXPRESSIONS and isinstance(words, str):
+    if key in EXPRESSIONS:
         return _NAME.sub(lambda found: repr(values[found[1]]), words)
-    return filled(words, values)
+    alone = _NAME.fullmatch(words)
+    return words if alone is None else values[alone[1]]
 
 
 # --------------------------------------------------------------------------------------------------- from day to day

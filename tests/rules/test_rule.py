@@ -173,6 +173,15 @@ def test_a_rule_reads_back_from_the_journal_without_its_tests() -> None:
     assert read_rule(write_rule(rule(**words, tests=[case]))) == rule(**words)
 
 
+def test_what_a_command_is_given_is_filled_in_whatever_it_is_called() -> None:
+    args = {"version": "$which", "label": "$which", "when": "$which", "ttl": "30s"}
+    do = [{"command": "install", "args": args}]
+    made = rule(when="battery < $low", params={"which": "2.0", "low": 20}, do=do)
+    for each, said in ((made, "2.0"), (made.settled({"which": "2.1"}), "2.1")):
+        assert each.do[0].args == {"version": said, "label": said, "when": said, "ttl": "30s"}
+        assert each.when == "battery < 20"
+
+
 def test_equal_rules_are_equal_bytes_however_they_were_written() -> None:
     assert write_rule(rule(when="tamper", for_="60s")) == write_rule(rule(for_="1m", when="tamper", on_missing="keep"))
 
