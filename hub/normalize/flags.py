@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hub.catalogue import Type, Typed
 from hub.errors import ConfigError
-from hub.model.values import Values
+from hub.model.values import Scalar, Values
 from hub.normalize.codecs.codec import Row, Unread
 from hub.normalize.fields import Convert, both_forms
 from hub.normalize.lists import items_of
@@ -45,7 +45,8 @@ def compile_pair(name_slots: Slots, name: Convert, to_slots: Slots, to: Convert)
 def compile_snapshot(source: ByteSource | PathSource, slots: Slots, unread: Unread) -> SetFlags:
     """Return what sets every property of the table: true when its code is in the list, else false.
 
-    A code that the table does not know costs only itself, and is told to ``unread``: the others may be an alarm.
+    A code that the table does not know costs only itself, and is told to ``unread``: the others may be an alarm. So
+    does what is no code; but it may stand for any of them, so nothing is said to be over then.
     """
     table = {form: str(name) for code, name in (source.values or {}).items() for form in both_forms((code,))}
     otherwise = None if source.otherwise is None else str(source.otherwise)
@@ -57,10 +58,10 @@ def compile_snapshot(source: ByteSource | PathSource, slots: Slots, unread: Unre
         raw = _first(row, slots)
         if raw is None:
             return
+        listed = items([raw] if source.split is None and not isinstance(raw, list) else raw)
+        codes = _codes(listed, unread)
         held = set()
-        for code in items([raw] if source.split is None and not isinstance(raw, list) else raw):
-            if not isinstance(code, bool | int | float | str):
-                raise bad_value("flags", "a code is a number or a text")
+        for code in codes:
             if code in none_of:
                 continue
             name = table.get(code, otherwise)
@@ -68,9 +69,17 @@ def compile_snapshot(source: ByteSource | PathSource, slots: Slots, unread: Unre
                 unread.error = bad_value("flags", "a code that the table does not know")
             held.add(name)
         for name in properties:
-            values[name] = name in held
+            if name in held or len(codes) == len(listed):
+                values[name] = name in held
 
     return set_flags
+
+
+def _codes(listed: Sequence[object], unread: Unread) -> Sequence[Scalar]:
+    found = [each for each in listed if isinstance(each, bool | int | float | str)]
+    if len(found) < len(listed):
+        unread.error = bad_value("flags", "a code is a number or a text")
+    return found
 
 
 def compile_bitmap(source: ByteSource | PathSource, slots: Slots) -> SetFlags:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hub.model.heard import Signal
 from tests.normalize.devices import handler, poison, reading, readings
 
@@ -129,6 +131,13 @@ def test_a_fault_that_nobody_has_described_does_not_hide_the_others() -> None:
     (found,) = made(b'{"data":{"fault":[99,2]}}')
     assert (found.values["entrapment_level"], found.critical, made.partials) == (True, True, 1)
     assert poison("elevator", b'{"data":{"fault":[[1]]}}', **FAULTS) == "bad_value"
+
+
+@pytest.mark.parametrize("beside", ["null", "[1]", "{}"])
+def test_what_is_no_fault_costs_no_other_and_as_it_may_be_any_none_is_said_to_be_over(beside: str) -> None:
+    made = handler("elevator", **FAULTS)
+    (found,) = made(b'{"data":{"fault":[%s,2]}}' % beside.encode())
+    assert (found.values, found.critical, made.partials) == ({"entrapment_level": True}, True, 1)
 
 
 def test_a_bitmap_is_a_number_or_its_text() -> None:
