@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import encodings
+
 import pytest
 
 from tests.normalize.devices import mistake, poison, reading, readings
@@ -66,6 +68,15 @@ BOMB = "<!DOCTYPE a [<!ENTITY a '1234567890'>" + "".join(
 )
 def test_a_document_that_hurts_is_a_dead_letter_with_a_code(document: str, code: str) -> None:
     assert poison("plate_reader", document.encode(), **PLATE) == code
+
+
+def test_a_charset_that_nobody_knows_is_not_kept_in_memory_for_good() -> None:
+    kept = vars(encodings)["_cache"]
+    before = len(kept)
+    for number in range(9):
+        document = f"<?xml version='1.0' encoding='of-mars-{number}'?><A/>".encode()
+        assert poison("plate_reader", document, **PLATE) == "bad_xml"
+    assert len(kept) == before
 
 
 @pytest.mark.parametrize("charset", ["punycode", "PunyCode"])
