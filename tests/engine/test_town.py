@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from hub.model.heard import Publish
+from hub.model.records import Outcome, OutcomeKind
 from tests.engine.desk import Desk, device, documents
 
 UNTELLABLE = "occurred command.failed medium"
@@ -126,3 +127,14 @@ def test_a_door_that_opens_without_anybody_is_told_and_one_that_somebody_opened_
     desk.tick(10)
     forced = [event.part for event in desk.events if event.name == "security.door_forced"]
     assert forced == ["door-2"]
+
+
+def test_a_hot_port_is_cut_when_its_switch_says_so_and_not_while_it_only_says_how_hot_it_is(desk: Desk) -> None:
+    burning = b'{"result": [{"port": "3", "port_switch": 1, "fault_status": 7}]}'
+    told(desk, "pole", burning)
+    (command,) = desk.effects[-1].transmissions
+    desk.say(Outcome(command.command, OutcomeKind.DELIVERED))
+    still_on = told(desk, "pole", burning)
+    assert "occurred command.verified info port-3" not in still_on
+    off = told(desk, "pole", burning.replace(b'"port_switch": 1', b'"port_switch": 0'))
+    assert "occurred command.verified info port-3" in off

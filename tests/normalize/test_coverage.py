@@ -288,6 +288,7 @@ TRAPS: Mapping[str, Sequence[tuple[str, str]]] = {
     "tuya/charging_pole": [
         ("fault_status 1 is no fault", "a port that charges"),
         ("and stands at a port that is off", "nothing plugged in, though fault_status says normal charging"),
+        ("a port at fault may still be on", "too hot, and still on"),
         ("each port is a part", "several ports, each a part; one is too hot and one leaks"),
     ],
 }  # fmt: skip
