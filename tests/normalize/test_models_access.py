@@ -10,7 +10,7 @@ import pytest
 
 from hub.errors import PoisonError
 from hub.model.heard import Reading
-from hub.normalize.compile import compile_profile, compile_reply
+from hub.normalize.compile import compile_downlinks, compile_profile, compile_reply
 from hub.normalize.examples import Example, example_bytes
 from hub.normalize.handler import ProfileHandler
 from hub.normalize.responses import Response
@@ -99,6 +99,17 @@ def _is_less(found: Reading, meant: Reading) -> bool:
         and found.part in {None, meant.part}
         and found.measured_at in {None, meant.measured_at}
     )
+
+
+# ----------------------------------------------------------------------------------------------------- Hikvision
+
+
+def test_a_face_terminal_is_told_in_words_that_terminals_know() -> None:
+    # …/RemoteControl/door/capabilities of a DS-K1T; resume is of door stations, which `let_go` is for.
+    commands = compile_downlinks(PROFILES["hikvision/face_terminal"], CATALOGUE.kind("face_terminal"), {})
+    told = {name: told(id="c", part="", args={}, sent_at=0, expires_at=0).decode() for name, told in commands.items()}
+    words = {name: text.removeprefix("<RemoteControlDoor><cmd>").split("<")[0] for name, text in told.items()}
+    assert words == {"unlock": "open", "lock": "close", "hold_door": "alwaysOpen", "release_door": "close"}
 
 
 # ---------------------------------------------------------------------------------------------------------- fire
