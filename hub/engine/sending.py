@@ -40,6 +40,7 @@ VERIFY_NS = 30_000_000_000
 """How long after its expiry a command may still be seen to be done: cars drive, barriers move."""
 ARRIVED = frozenset({CommandState.DELIVERED, CommandState.EXECUTED, CommandState.VERIFIED})
 _MAY_BE_SEEN = OPEN | {CommandState.EXECUTED, CommandState.TIMEOUT}
+_NEVER_DONE = frozenset({CommandState.FAILED.value, CommandState.REJECTED.value, CommandState.EXPIRED.value})
 _QUIET = frozenset({CommandState.WAITING.value, CommandState.EXECUTED.value, CommandState.VERIFIED.value, "resumed"})
 COMMAND = "command"
 UNADDRESSABLE = "unaddressable"
@@ -264,7 +265,7 @@ class Sender:
     ) -> None:
         """Tell what became of a claim, and to people ``because`` of what."""
         severity = Severity.INFO if what in _QUIET else Severity.MEDIUM
-        if what == CommandState.FAILED.value and claim.priority in URGENT:
+        if what in _NEVER_DONE and claim.priority in URGENT:
             severity = Severity.CRITICAL
         self._output.event(
             Event(

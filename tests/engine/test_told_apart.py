@@ -90,3 +90,30 @@ def test_what_a_person_holds_for_longer_than_a_frame_says_lasts_as_long_as_was_a
     said = heard_by_the_lock(desk, 601)
     assert said[-1] == (600, bytes([0]))
     assert max(b - a for (a, _), (b, _) in pairwise(said)) < 255
+
+
+def grave(desk: Desk) -> list[tuple[str, str, str]]:
+    """Return (event, device, severity) of what became of commands."""
+    return [(one.name, one.device, one.severity.value) for one in desk.events if one.name.startswith("command.")]
+
+
+def test_a_door_that_refuses_to_open_in_a_fire_is_told_as_gravely_as_one_that_cannot() -> None:
+    desk = burning()
+    door = next(one for one in desk.effects[-1].transmissions if "/door-1/" in one.topic)
+    refusal = {"id": door.command, "ok": False, "code": "jammed"}
+    desk.hear(native("door-1", refusal, "response"))
+    assert grave(desk) == [("command.rejected", "door-1", "critical")]
+
+
+def test_a_door_that_nobody_could_tell_in_a_fire_is_told_as_gravely() -> None:
+    desk = Desk(documents(device("door-1", "access_controller")))
+    desk.hear(native("door-1", {"values": {"fire_button": True}}))
+    desk.tick(11)
+    assert grave(desk) == [("command.expired", "door-1", "critical")]
+
+
+def test_what_a_person_asked_for_and_a_door_refused_is_no_alarm() -> None:
+    desk = Desk(documents(device("door-1", "access_controller")))
+    _, effects = ask(desk, "door-1", "unlock", ttl="5s")
+    desk.hear(native("door-1", {"id": effects.transmissions[0].command, "ok": False, "code": "jammed"}, "response"))
+    assert ("command.rejected", "door-1", "medium") in grave(desk)
