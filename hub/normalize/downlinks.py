@@ -16,7 +16,7 @@ from hub.durations import read_duration
 from hub.errors import ConfigError, PoisonError
 from hub.model.values import Scalar
 from hub.normalize.codecs.frames import CHECKSUMS, checksum
-from hub.normalize.encode import encode_command, written
+from hub.normalize.encode import encode_command, writer_into, written
 from hub.normalize.sources import Condition, Paths, PathSource
 
 ID, PART, EXPIRES_AT, SENT_AT = "id", "part", "expires_at", "sent_at"
@@ -197,7 +197,7 @@ def _writing(words: Downlink, holes: _Holes) -> Callable[[Held], bytes]:
     if words.hex_ is not None:
         return holes.hex(words.hex_)
     if words.text is not None:
-        text = holes.text(words.text)
+        text = holes.text(words.text, writer_into(words.text))
         return lambda held: str(text(held)).encode()
     tree = holes.tree(words.json_)
     return lambda held: msgspec.json.encode(tree(held))
@@ -224,10 +224,10 @@ class _Holes:
             return lambda held: [fill(held) for fill in items]
         return lambda _: template
 
-    def text(self, template: str) -> Fill:
+    def text(self, template: str, write: Callable[[object], str] = written) -> Fill:
         """Return what fills a text."""
         fills = {match[0]: self._value(match) for match in _HOLE.finditer(template)}
-        return lambda held: _HOLE.sub(lambda match: written(fills[match[0]](held)), template)
+        return lambda held: _HOLE.sub(lambda match: write(fills[match[0]](held)), template)
 
     def hex(self, template: str) -> Callable[[Held], bytes]:
         """Return what fills hexadecimal bytes."""

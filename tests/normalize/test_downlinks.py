@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import timedelta
+from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
@@ -224,6 +225,25 @@ def test_an_answer_says_whether_the_door_was_opened() -> None:
 
 def test_a_profile_without_replies_reads_none() -> None:
     assert compile_reply(PROFILES["milesight/gs524n"]) is None
+
+
+def test_what_somebody_says_in_xml_is_no_markup() -> None:
+    words = {"text": '<Voice id="{prompt}"><text>{prompt}</text></Voice>'}
+    told = encoded("elevator", "play_voice", words, args={"prompt": '</text></Voice><Door cmd="open"/>'})
+    voice = ET.fromstring(told)  # noqa: S314 -- our own
+    assert [(one.tag, one.text) for one in voice] == [("text", '</text></Voice><Door cmd="open"/>')]
+    assert voice.attrib == {"id": '</text></Voice><Door cmd="open"/>'}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x00", "\t", "\u2028"])
+def test_what_somebody_says_ends_no_line_of_a_command(end: str) -> None:
+    with pytest.raises(PoisonError, match="bad_args"):
+        encoded("elevator", "play_voice", {"text": "SAY {prompt}"}, args={"prompt": f"hello{end}OPEN 1"})
+
+
+def test_a_text_that_is_all_of_a_command_has_as_many_lines_as_it_has() -> None:
+    told = encoded("elevator", "play_voice", {"text": "{prompt}"}, args={"prompt": "请勿\n靠近"})
+    assert told.decode() == "请勿\n靠近"
 
 
 @pytest.mark.parametrize(
