@@ -374,3 +374,9 @@ def test_a_timeline_that_differs_is_told_by_what_was_expected_and_what_came() ->
 
 def test_a_scenario_that_nobody_wrote_is_refused_with_those_that_there_are(office: Office) -> None:
     assert "there are: charging, confirmed-fire, duress" in office.refused("sim", "scenario", "flood")
+
+
+def test_a_report_that_nobody_can_write_is_known_before_anything_is_played(office: Office) -> None:
+    out = f"{office.file('report', 'no directory')}/of-2026"
+    said = office("drill", "fire", "garden", "--zone", "z1", "--as", "li", "--out", out)
+    assert (said.code, "Not a directory" in said.err) == (1, True)

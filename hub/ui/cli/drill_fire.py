@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -82,7 +83,9 @@ def fire(
         site=site, zone=zone, detectors=tuple(detector or ()), reason=reason, actor=actor,
         with_actuators=with_actuators, seconds=as_duration(wait).total_seconds(),
     )  # fmt: skip
-    found = asyncio.run(_play(desk, wish))
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=out):  # an inspector's report that nobody can write is known before anything is played
+        found = asyncio.run(_play(desk, wish))
     files = _write(found, out)
     if as_json:
         say_json({**plain(found), "files": [str(file) for file in files]})
@@ -180,7 +183,6 @@ def _telling() -> Iterator[Callable[[str], None]]:
 def _write(found: Findings, out: Path) -> list[Path]:
     began = datetime.fromtimestamp(found.started_at / 1e9, ZoneInfo(found.time_zone))
     name = f"drill-{found.site}-{found.place}-{began:%Y%m%d-%H%M%S}"
-    out.mkdir(parents=True, exist_ok=True)
     files = {out / f"{name}.md": markdown(found), out / f"{name}.html": html(found)}
     for file, text in files.items():
         file.write_text(text, encoding="utf-8")
