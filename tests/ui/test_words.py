@@ -14,7 +14,8 @@ from hub.rules.intervals import Between
 from hub.rules.terms import Seen
 from hub.ui.cli.alarms_show import chosen
 from hub.ui.cli.dead_letters import hex_dump
-from hub.ui.desk.desk import pairs_of
+from hub.ui.cli.rules_replay import as_moment
+from hub.ui.desk.desk import Desk, pairs_of
 from hub.ui.desk.reply import tell
 from hub.ui.printing import say_table
 from hub.ui.rules.explained import known
@@ -146,3 +147,9 @@ def test_several_answers_are_one_document_and_one_no_of_them_is_a_no(
         tell(*replies, as_json=True)
     assert left.value.exit_code == 1
     assert [each["code"] for each in orjson.loads(capsysbinary.readouterr().out)] == ["not_writable", "satisfied"]
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00", "yesterday"])
+def test_a_moment_that_no_clock_can_show_is_none(text: str) -> None:
+    with pytest.raises(ConfigError, match="moment_invalid"):
+        as_moment(Desk(), text)

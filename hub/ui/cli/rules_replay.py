@@ -181,7 +181,7 @@ def as_moment(desk: Desk, text: str) -> int:
     """Return wall ns of a moment of this machine's clock, or of so long ago; ConfigError ``moment_invalid``."""
     try:
         return int(datetime.fromisoformat(text).astimezone().timestamp() * 1e9)
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     try:
         return desk.ago(text)
