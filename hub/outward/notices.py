@@ -179,10 +179,12 @@ class Notices:
 def _lane(event: Event) -> str:
     """Return what it is about: an alarm, or, where no rule spoke, the event: the hub says many things of itself.
 
-    What is only a test or a drill is another thing than the same when it is real.
+    What is only a test or a drill is another thing than the same when it is real. Commands have the key of a device:
+    that one of its doors did not open is no news of the next.
     """
     mark = " (test)" if event.test else " (drill)" if event.drill else ""
-    return f"{event.rule or event.name}/{event.key}{mark}"
+    part = f"#{event.part}" if event.part and event.name.startswith("command.") else ""
+    return f"{event.rule or event.name}/{event.key}{part}{mark}"
 
 
 def _kind(event: Event) -> str:

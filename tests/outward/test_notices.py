@@ -183,6 +183,14 @@ def test_a_hold_that_fails_at_each_renewal_is_told_once(tmp_path: Path) -> None:
     assert [each.state is State.WAITING for each in told] == [True, False]
 
 
+def test_of_a_controller_each_door_that_did_not_open_is_told(tmp_path: Path) -> None:
+    room = Room(tmp_path, HOUSE.replace("[raised,", "[occurred, raised,"))
+    facts = {"name": "command.failed", "transition": Transition.OCCURRED, "severity": Severity.CRITICAL}
+    doors = ("door-1", "door-3", "door-1")
+    told = [next(each for each in room.parcels(**facts, part=door) if each.channel == "desk") for door in doors]
+    assert [each.state is State.WAITING for each in told] == [True, True, False]
+
+
 def test_news_that_something_else_came_between_is_told_again_however_soon(tmp_path: Path) -> None:
     room = Room(tmp_path, HOUSE)
     moves = (Transition.RAISED, Transition.RAISED, Transition.CLEARED, Transition.RAISED, Transition.RAISED)
