@@ -173,6 +173,10 @@ class Content(Registered):
                 else:
                     former[device.key], device.is_silent = known.rules, known.is_silent
                     replaced.append((known, device))
+                    was, now = ((each.kind, each.building, each.profile) for each in (known, device))
+                    if device.state.seldom.stored and was != now:  # of another series nothing is stored yet
+                        state.mark(device.state)
+                        device.state.own().stored = None
             self._whereabouts.exchange(replaced)
             self._whereabouts.come([device for device in new if device.key not in former])
             self.stands.enter(new)

@@ -7,9 +7,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from hub.model.heard import Publish
 from hub.model.records import Control
 from hub.model.values import Scalar
-from tests.engine.desk import SECOND, Desk, native, transmitted
+from tests.engine.desk import SECOND, Desk, device, documents, native, transmitted
 from tests.engine.one_rule import MINUTE, PLACES, desk_with, order, restarted, told, warm
 
 HOLDS = """
@@ -174,3 +175,31 @@ def test_what_an_input_remembers_of_what_is_another_thing_by_now_ends_with_its_s
     desk.tick(MINUTE)
     desk.write_down()
     assert [key for key in desk.checkpoint if key.startswith("memory/")] == []
+
+
+CHANGES = {
+    "version": "1.0.0", "label": {"en": "c"}, "payload": {"format": "json"}, "time": {"from": "none"},
+    "properties": {"temperature": {"path": "t"}}, "store": {"on_change": True},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("becomes", [("environment_sensor", "room", "b2"), ("heat_sensor", "heat", "b1")])
+def test_of_a_series_that_is_another_by_now_the_first_value_is_stored_though_it_is_what_it_was(
+    becomes: tuple[str, str, str],
+) -> None:
+    kind, profile, building = becomes
+    profiles = {
+        f"profile/test/{name}": orjson.dumps({"profile": f"test/{name}", "kind": of, **CHANGES})
+        for name, of in (("room", "environment_sensor"), ("heat", "heat_sensor"))
+    }
+    before = documents(device("room-1", "environment_sensor", "test/room")) | profiles
+    desk = Desk(before)
+    said = Publish("hub/s1/room-1/telemetry", b'{"t": 21.5}')
+    assert [len(desk.hear(said).points) for _ in range(2)] == [1, 0]
+    desk.revise({**before, **device("room-1", kind, f"test/{profile}", building=building)})
+    desk.write_down()
+    later = desk.restart()
+    for connection, each in ((1, desk), (2, later)):
+        ((series, _, values),) = each.hear(said, connection=connection).points
+        assert (series.kind, series.building, dict(values)) == (kind, building, {"temperature": 21.5})
+        assert each.hear(said, connection=connection).points == []
