@@ -21,6 +21,8 @@ from hub.config.settings import read_settings
 from hub.keeping import mosquitto
 from hub.registry.brokers.knock import Answer, knock
 from hub.services.child import free_port
+from hub.ui.cli import devices_imports
+from hub.ui.cli.main import EXIT_INTERRUPTED
 from tests.machine import find, needs_mosquitto
 from tests.servers.process import ServerProcess
 from tests.ui.conftest import Cli, Said
@@ -151,6 +153,23 @@ def test_a_file_of_devices_becomes_a_file_of_secrets_that_only_we_can_read(desk:
     assert all(desk.lets_in(row["user"], row["secret"]) for row in made)
     assert "file_unwritable" in desk(*words).err
     assert len({row["secret"] for row in made}) == 4
+
+
+def test_secrets_that_count_already_are_not_taken_away_from_who_stops_an_import_then(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:  # Ctrl-C when all of it is committed
+        raise KeyboardInterrupt
+
+    sheet, secrets = desk.directory / "devices.csv", desk.directory / "secrets.csv"
+    sheet.write_text("site,id,kind\ngarden,smoke-1,smoke_sensor\n", encoding="utf-8")
+    with monkeypatch.context() as while_it_is_stopped:
+        while_it_is_stopped.setattr(devices_imports, "_tally", interrupted)
+        assert desk("devices", "import", str(sheet), "--credentials", str(secrets)).code == EXIT_INTERRUPTED
+    (made,) = csv.DictReader(secrets.read_text(encoding="utf-8").splitlines())
+    assert desk("devices", "import", str(sheet), "--credentials", f"{secrets}.2").code == 0
+    assert [*csv.DictReader(Path(f"{secrets}.2").read_text(encoding="utf-8").splitlines())] == []
+    assert desk.lets_in(made["user"], made["secret"])
 
 
 def test_a_refused_file_of_devices_leaves_no_file_of_secrets(desk: Desk) -> None:

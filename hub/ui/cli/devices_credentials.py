@@ -159,9 +159,10 @@ def _show_paper(made: tuple[str, Issued], desk: Desk, out: Path | None, *, as_js
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[int]:
+def new_file(path: Path, *, is_only_copy: bool = False) -> Iterator[int]:
     """Make ``path`` for our eyes only, and take it away again when what should fill it fails.
 
+    Not when somebody stops us who has seen secrets written that may count by now: nobody can make them again.
     ConfigError ``file_exists``: what is in it may be the only copy of secrets.
     """
     try:
@@ -171,8 +172,9 @@ def new_file(path: Path) -> Iterator[int]:
         raise ConfigError("file_unwritable", str(error.strerror), file=str(path), hint=hint) from error
     try:
         yield descriptor
-    except BaseException:
-        path.unlink(missing_ok=True)
+    except BaseException as error:
+        if isinstance(error, Exception) or not (is_only_copy and os.fstat(descriptor).st_size):
+            path.unlink(missing_ok=True)
         raise
     finally:
         os.close(descriptor)

@@ -67,7 +67,7 @@ def import_devices(
     registered as it is. Who carries several of them has one secret, who has one already keeps it.
     """
     desk = desk_of(context)
-    with nullcontext() if secrets is None else new_file(secrets) as into:
+    with nullcontext() if secrets is None else new_file(secrets, is_only_copy=True) as into:
         tally = asyncio.run(_import_devices(desk, file, into, as_json=as_json))
     with stages() as show:
         show("telling the broker")
