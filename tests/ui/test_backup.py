@@ -18,9 +18,11 @@ from typing import Any
 import pytest
 
 from hub.bridge.frames import decode_packets
+from hub.clock import SystemClock
 from hub.config.settings import read_settings
 from hub.journal.neighbours import opened
 from hub.journal.readings import read_progress
+from hub.sinks.timeseries.local import LocalStore
 from hub.ui.backups import settings_text
 from hub.ui.backups.making import PAGES, snapshot
 from tests.journal.papers import PARTITION, batch, record
@@ -86,6 +88,9 @@ def test_what_two_partitions_at_work_know_is_in_an_installation_made_of_their_ba
         assert (progress.journal, progress.position) == (kept[partition]["journal"], kept[partition]["position"])
     registry = rows(old / "registry.sqlite")
     assert rows(new / "registry.sqlite") == registry
+    points, later = ({each[:2] for each in rows(place / "timeseries.sqlite")["points"]} for place in (new, old))
+    assert points
+    assert points < later
 
     at.installation.config.rename(installation.directory / "hub.toml.away")
     moved = home / "hub.toml"
@@ -200,6 +205,27 @@ def test_what_was_sealed_is_sealed_in_an_installation_made_of_a_backup(office: O
     office.json("restore", str(file), str(home))
     again = home / "data" / "dossiers" / "a1.jsonl"
     assert (again.read_bytes(), stat.S_IMODE(again.stat().st_mode)) == (b"{}\n", 0o600)
+
+
+def test_the_history_of_the_local_store_is_in_it_unless_somebody_says_otherwise(office: Office) -> None:
+    file = office.directory / "data" / "timeseries.sqlite"
+    asyncio.run(measure(file))
+    for name, flags, is_there in (("a.tar", (), True), ("b.tar", ("--no-points",), False)):
+        home = office.directory / name.removesuffix(".tar")
+        made = office.json("backup", str(office.directory / name), *flags)
+        assert made["elsewhere"] == ([] if is_there else [f"timeseries = {file}"])
+        office.json("restore", str(office.directory / name), str(home))
+        again = home / "data" / file.name
+        assert again.exists() is is_there
+    restored = office.directory / "a" / "data" / file.name
+    assert (rows(restored), stat.S_IMODE(restored.stat().st_mode)) == (rows(file), 0o600)
+    asyncio.run(measure(restored))  # it goes on with it
+
+
+async def measure(file: Path) -> None:
+    """Write a point as a hub with a store of its own does."""
+    async with LocalStore(file, SystemClock()) as store:
+        await store.write([b"smoke_sensor,device=smoke-1 temperature=21.5 1772366400000000000"])
 
 
 def test_a_secret_that_cannot_be_left_out_alone_is_refused(office: Office) -> None:

@@ -1,4 +1,4 @@
-"""A backup of an installation at work: each file as of one moment, ledgers before states before their journals."""
+"""A backup of an installation at work: each file as of one moment, ledgers before states before journals and points."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from hub.yaml_documents import load_documents
 
 PAGES = 256
 ATTEMPTS = 3
+POINTS = "timeseries.sqlite"
 KEY_FILES = ("pseudonyms.key", "dossier.key", "authority/ca.key", "authority/ca.crt", "forward/*/secret")
 """What a data directory holds that is secret: the key of pseudonyms, who signs certificates, what signs webhooks."""
 
@@ -41,13 +42,16 @@ KEY_FILES = ("pseudonyms.key", "dossier.key", "authority/ca.key", "authority/ca.
 class Backup:
     """Makes one; ``config`` is the file of the settings, where there is one. ``has_secrets``: they are in it, too.
 
+    ``has_points``: so is the local store, the only copy of each event and value that the hub has delivered.
     What is in it is personal all the same: only its owner may read the file.
     """
 
-    def __init__(self, settings: Settings, config: Path | None, *, has_secrets: bool) -> None:
+    def __init__(self, settings: Settings, config: Path | None, *, has_secrets: bool, has_points: bool = True) -> None:
         self._settings = settings
         self._config = config
         self._has_secrets = has_secrets
+        self._has_points = has_points
+        self._points = settings.data_dir / POINTS
         self._left_out: list[str] = []
         self._elsewhere: list[str] = []
 
@@ -66,6 +70,7 @@ class Backup:
             ledgers = [*self._copy_ledgers(stage, tick)]
             partitions = [*self._copy_partitions(stage, tick)]
             self._copy_registry(stage, tick)
+            self._copy_points(stage, tick)
             self._copy_dossiers(stage)
             self._copy_settings(stage)
             self._copy_places(stage)
@@ -97,6 +102,8 @@ class Backup:
         yield from (place / LEDGER for place in ledgers_in(self._settings.data_dir))
         if (registry := self._registry_file()) is not None:
             yield registry
+        if self._has_points:
+            yield self._points
 
     def _registry_file(self) -> Path | None:
         url = address_of(self._settings.registry_url())
@@ -129,6 +136,15 @@ class Backup:
             asyncio.run(_copy_rows(self._settings.registry_url(), f"sqlite+aiosqlite:///{target}"))
         elif file.exists():
             snapshot(file, target, tick)
+
+    def _copy_points(self, stage: Path, tick: Tick) -> None:
+        """Copy the local store, after the states: what they know to be stored is in it."""
+        if not self._points.exists():
+            return
+        if self._has_points:
+            snapshot(self._points, stage / "data" / POINTS, tick)
+        else:
+            self._elsewhere.append(f"timeseries = {self._points}")
 
     def _copy_dossiers(self, stage: Path) -> None:
         for path in (self._settings.data_dir / DOSSIERS).glob("*.jsonl"):

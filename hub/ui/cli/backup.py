@@ -1,4 +1,4 @@
-"""``hub backup``: registry, journals, states, ledgers and settings in one file, while all of it works."""
+"""``hub backup``: registry, journals, states, ledgers, history and settings in one file, while all of it works."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ def backup(
         bool,
         typer.Option("--with-secrets", help="Also secrets.toml, secrets in hub.toml, keys (pseudonyms, webhooks)."),
     ] = False,
+    points: Annotated[bool, typer.Option(help="The local store: what was measured, and each event.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Save registry, journals, states, ledgers and settings in one file, while the hub works.
+    """Save registry, journals, states, ledgers, history and settings in one file, while the hub works.
 
-    The ledgers are those of forwarders and of the notifier. Not in it: the time series store, Redis, checkpoints that
-    were put aside, the broker's files (`hub init` and the registry make them). It holds what devices said of people:
-    only you may read the file.
+    The ledgers are those of forwarders and of the notifier. Not in it: InfluxDB, Redis, checkpoints that were put
+    aside, the broker's files (`hub init` and the registry make them). It holds what devices said of people: only you
+    may read the file.
     """
     desk = desk_of(context)
-    work = Backup(desk.settings, settings_file(desk.config), has_secrets=with_secrets)
+    work = Backup(desk.settings, settings_file(desk.config), has_secrets=with_secrets, has_points=points)
     what = "with secrets" if with_secrets else ""
     desk.in_registry(lambda registry: registry.look("backup.made", f"file/{file.name}", what))
     with bytes_bar("saving", work.size()) as tick:

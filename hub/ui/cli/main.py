@@ -64,7 +64,7 @@ COMMANDS = {
     "audit": "Who changed what, and who looked at what is secret or personal.",
     "status": "Tell how the running processes are, and of what is not well, what to do now.",
     "doctor": "Look for whatever loses data without a word, in servers, machine and files; say how it is mended.",
-    "backup": "Save registry, journals, states, ledgers and settings in one file, while the hub works.",
+    "backup": "Save registry, journals, states, ledgers, history and settings in one file, while the hub works.",
     "restore": "Make an installation out of a backup.",
     "config": "Settings, and where each comes from.",
     "journal": "What was heard, and what to do when its file is damaged or lost.",

@@ -156,9 +156,10 @@ hub restore /elsewhere/2026-03-01.tar.gz /srv/again        # into an empty direc
 hub init /srv/again --yes{again:<33} # makes the broker's files and units again / 补全其余文件
 ```
 
-A copy of running SQLite files is none. Redis and InfluxDB are not in it: events that nobody has read are backed up by
-nobody else. Ledgers of forwarders and of `hub notify` are: after a restore what went out since goes out again, with the
-same ids. 运行中直接复制 SQLite 文件无效；备份不含 Redis 与 InfluxDB；
+A copy of running SQLite files is none. What was measured is in it where it lies in `data` (`--no-points` leaves it
+out); Redis and InfluxDB are not: events that nobody has read are backed up by nobody else. Ledgers of forwarders and of
+`hub notify` are: after a restore what went out since goes out again, with the same ids.
+运行中直接复制 SQLite 文件无效；备份含 `data` 中的本地时序库（`--no-points` 可省去），不含 Redis 与 InfluxDB；
 含转发与通知的台账，恢复后其后的内容会以相同编号重发。
 
 ## Upgrade / 升级
