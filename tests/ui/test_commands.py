@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,20 @@ def test_a_name_that_is_almost_one_is_suggested(cli: Cli) -> None:
     said = cli("alarm", "list")
     assert said.code == 2
     assert "Did you mean 'alarms'?" in _words(said.err)
+
+
+@pytest.mark.parametrize(
+    "words", [("alarms", "list"), ("devices", "list"), ("sites", "add", "garden"), ("backup", "a.tar"), ("audit",)]
+)
+def test_in_another_directory_nothing_answers_and_nothing_is_made(
+    words: tuple[str, ...], cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HUB_CONFIG", raising=False)
+    said = cli(*words)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"hub: [no_installation] there is no hub.toml in {tmp_path}")
+    assert [*tmp_path.iterdir()] == []
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import typer
 
 from hub.clock import SystemClock
 from hub.config.ports import check_broker
-from hub.config.settings import Settings, read_settings, settings_file
+from hub.config.settings import DEFAULT_FILE, Settings, read_settings, settings_file
 from hub.durations import nanoseconds, read_duration, read_seconds
 from hub.errors import ConfigError
 from hub.partitions import partitions_of, settings_of
@@ -93,13 +93,25 @@ class Desk:
 
     def redis(self) -> Link:
         """Return a connection to the hub's Redis, to be opened with ``async with``."""
-        return Link(RedisAddress(url=self.settings.redis.url.get_secret_value()))
+        return Link(RedisAddress(url=self._installed().redis.url.get_secret_value()))
 
     def registry(self) -> Registry:
         """Return the registry, to be opened with ``async with``; the audit says who changes it, and for whom."""
         from hub.registry.registry import Registry  # noqa: PLC0415 -- SQLAlchemy takes its time, and --help needs none
 
-        return Registry(self.settings.registry_url(), actor=self.actor, clock=self.clock)
+        return Registry(self._installed().registry_url(), actor=self.actor, clock=self.clock)
+
+    def _installed(self) -> Settings:
+        """Return the settings; ConfigError ``no_installation`` where nobody said any, and no hub has worked.
+
+        Their defaults would answer: by another Redis, in which there are no alarms, and a registry made on the spot.
+        """
+        settings = self.settings
+        is_said = self.settings_file is not None or any(each.origin != "default" for each in settings.provenance())
+        if not is_said and not (settings.data_dir / "registry.sqlite").exists():
+            hint = "go to the directory that `hub init` made, or name its settings: hub --config FILE, or HUB_CONFIG"
+            raise ConfigError("no_installation", f"there is no {DEFAULT_FILE} in {Path.cwd()}", hint=hint)
+        return settings
 
     def in_registry(self, work: Callable[[Registry], Awaitable[T]]) -> T:
         """Open the registry, do ``work`` there, and return what came of it."""
