@@ -30,6 +30,7 @@ BACK_MS = 300_000
 
 What of it was read before the engine knows, and does not do again.
 """
+MOST_ID_BYTES = 64
 REQUIRED = (b"id", b"actor", b"verb", b"expires_at")
 
 log = structlog.get_logger(__name__)
@@ -108,12 +109,10 @@ class ControlReader:
             put(control)
 
     async def _refuse(self, request: bytes, error: PoisonError) -> None:
-        try:
-            identity = str(UUID(request.decode()))
-        except ValueError:
-            return  # without an id nobody can be waiting
+        if not 0 < len(request) <= MOST_ID_BYTES:
+            return  # nobody can be waiting
         # NX: a broken copy of a good request must not replace its answer.
-        reply = Reply(identity, ok=False, code=error.code, detail=error.message)
+        reply = Reply(request.decode(errors="replace"), ok=False, code=error.code, detail=error.message)
         checked((await self._link.exchange([pack_first_reply(reply)], 1))[0])
 
 
@@ -131,7 +130,7 @@ def decode_control(entry: str, fields: Mapping[bytes, bytes]) -> Control:
         actor, verb, expires_at = (fields[name].decode() for name in REQUIRED[1:])
         control = Control(
             entry,
-            str(UUID(fields[b"id"].decode())),
+            _identity(fields[b"id"].decode()),
             actor,
             verb,
             int(expires_at) * 1_000_000,
@@ -143,6 +142,12 @@ def decode_control(entry: str, fields: Mapping[bytes, bytes]) -> Control:
     if not (actor and verb):
         raise PoisonError("bad_control", "actor and verb must say something")
     return control
+
+
+def _identity(text: str) -> str:
+    """Return the id of a request, a UUID, as its asker spells it: by that he looks for the answer. ValueError."""
+    usual = str(UUID(text))
+    return text if text.lower() == usual else usual
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
