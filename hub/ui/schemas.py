@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from hub.catalogue import Kind
 from hub.city.rule import CityRule
+from hub.normalize.networks.network import Network
 from hub.normalize.profile import Profile
 from hub.rules.rule import Rule
 from hub.rules.scene import Scene
@@ -23,6 +24,7 @@ class Noun(StrEnum):
 
     PROFILE = "profile"
     KIND = "kind"
+    NETWORK = "network"
     RULE = "rule"
     SCENE = "scene"
     CITY_RULE = "city_rule"
@@ -31,6 +33,7 @@ class Noun(StrEnum):
 _MODELS: Mapping[Noun, type[BaseModel]] = {
     Noun.PROFILE: Profile,
     Noun.KIND: Kind,
+    Noun.NETWORK: Network,
     Noun.RULE: Rule,
     Noun.SCENE: Scene,
     Noun.CITY_RULE: CityRule,

@@ -28,6 +28,7 @@ def profiles(cli: Cli, tmp_path: Path) -> Profiles:
     [
         (Noun.PROFILE, "device_profiles"),
         (Noun.KIND, "device_profiles"),
+        (Noun.NETWORK, "device_profiles"),
         (Noun.RULE, "rules"),
         (Noun.SCENE, "scenes"),
         (Noun.CITY_RULE, "city_rules"),
