@@ -24,7 +24,7 @@ from hub.yaml_documents import Document, load_tree, validate
 NOUNS = ("channel", "route", "template")
 SHIPPED = Path(str(files("hub"))) / "outward" / "templates"
 PLACEHOLDERS = ("severity", "event", "moved", "where", "time", "marks", "to", "details", "id")
-USUAL = (Transition.RAISED, Transition.OCCURRED, Transition.SEVERITY_CHANGED)
+USUAL = (Transition.RAISED, Transition.OCCURRED, Transition.SEVERITY_CHANGED, Transition.REMINDED)
 DEFAULT = "default"
 
 Language = Literal["en", "zh"]

@@ -87,6 +87,7 @@ def routed(words: str) -> str:
         ("places: [harbour/b1, garden/b1]", {}, ["desk"]),
         ("places: [garden/b2]", {}, []),
         ("", {"transition": Transition.CLEARED}, []),
+        ("", {"transition": Transition.REMINDED}, ["desk"]),
         ("transitions: [cleared]", {"transition": Transition.CLEARED}, ["desk"]),
         ("transitions: [cleared]", {}, []),
         ("", {"test": True}, []),
