@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from hub.registry.nouns import Site
 from hub.sinks.rounds import Position
 from hub.sinks.streams import DOMAINS, domain_key
 from hub.ui.cli.notify import RegistryGuide
+from hub.ui.desk import outgoing
 from hub.ui.desk.desk import Desk as CliDesk
 from tests.citywide.rig import write
 from tests.clocks import ManualClock
@@ -31,6 +34,7 @@ from tests.outward.rig import event
 from tests.servers.http_thread import HttpThread
 from tests.servers.valkey import ValkeyServer
 from tests.ui.conftest import Cli, Said
+from tests.waiting import wait_until
 
 # Apprise 2.3.0 imports it where Python still has it.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -109,6 +113,43 @@ def test_a_message_that_a_service_refused_comes_once_in_both_languages_and_maske
         ("duty", "raised high", "delivered", 2)
     ]
     assert found["counts"] == {"delivered": 1, "retried": 1, "waiting": 0}
+
+
+def test_what_people_wish_otherwise_meanwhile_is_taken_up_by_who_works(
+    desk: Desk, http_thread: HttpThread, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outgoing, "LOOK_SECONDS", 0.01)
+    desk.settings(f'redis.url = "{valkey.url}"', url_of(http_thread))
+    asyncio.run(_happened(desk.directory / "data" / "notify", valkey))
+    file, numbers = desk.directory / "notify" / "wishes.yaml", itertools.count(10)
+
+    async def low_is_told() -> bool:
+        number = next(numbers)
+        if number == 30:
+            file.write_text(f"{WISHES}min_severity: low\n", encoding="utf-8")
+        facts: dict[str, Any] = {"transition": Transition.RAISED, "severity": Severity.LOW}
+        async with valkey.link() as link:
+            await write(link, event(number, name="utility.water_low", **facts))
+        return any("[LOW]" in each["title"] for each in documents(http_thread))
+
+    def wish_otherwise(_status: int) -> None:
+        if len(documents(http_thread)) == 1:
+            file.write_text("no yaml: [", encoding="utf-8")  # somebody is still writing it
+            Thread(target=wait).start()
+
+    def wait() -> None:
+        try:
+            asyncio.run(wait_until(low_is_told))
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    http_thread.then = wish_otherwise
+    said = desk("notify", "run")
+    assert said.code == 0, said.err
+    titles = [each["title"] for each in documents(http_thread)]
+    assert titles[0].endswith("[HIGH] Water leak raised")
+    assert len(titles) > 1
+    assert "[LOW]" in titles[1]
 
 
 async def _happened(directory: Path, valkey: ValkeyServer) -> None:
@@ -213,7 +254,7 @@ def test_channels_are_tried_and_listed_without_their_addresses(desk: Desk, http_
     assert (refused.code, "message_not_taken" in refused.err, "hush" in refused.err) == (1, True, False)
     listed = desk.json("notify", "list")
     assert [(each["channel"], each["has_url"]) for each in listed["channels"]] == [("duty", True)]
-    assert listed["routes"][0]["transitions"] == ["raised", "occurred", "severity_changed"]
+    assert listed["routes"][0]["transitions"] == ["raised", "occurred", "severity_changed", "reminded"]
     for said in (desk("notify", "list"), desk("config", "show")):
         assert "duty" in said.out
         assert "hush" not in said.out

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import structlog
@@ -86,18 +87,22 @@ def run(
 ) -> None:
     """Send messages as routes say, each at least once, until SIGTERM or Ctrl-C; at first about what comes from now on.
 
-    What is personal is masked, unless you say why not.
+    What people wish otherwise it takes up within a minute. What is personal is masked, unless you say why not.
     """
     desk = desk_of(context)
-    wishes = wishes_of(desk)
+    wishes = _whole(wishes_of(desk))
+    veil = veil_of(desk, "event", "notify", unmask=unmask, reason=reason)
+    asyncio.run(_run(desk, wishes, veil, http_of(desk.settings.notify.http, http_port), as_json=as_json))
+
+
+def _whole(wishes: Wishes) -> Wishes:
+    """Return wishes with which a notifier can work; ConfigError ``channel_url_missing``, ``no_routes``."""
     missing = sorted({name for route in wishes.routes for name in route.channels} - set(wishes.urls))
     if missing or not wishes.routes:
         message = f"channel {missing[0]!r} has no address" if missing else "there are no routes"
         hint = f"[notify.urls] {missing[0]} = … in secrets.toml, or its url_file" if missing else ROUTES
         raise ConfigError("channel_url_missing" if missing else "no_routes", message, hint=hint)
-    _warn(desk, wishes)
-    veil = veil_of(desk, "event", "notify", unmask=unmask, reason=reason)
-    asyncio.run(_run(desk, wishes, veil, http_of(desk.settings.notify.http, http_port), as_json=as_json))
+    return wishes
 
 
 @app.command("list")
@@ -254,12 +259,25 @@ def _about(route: Route) -> str:
     return ", ".join([*told, *(["tests too"] if route.tests else []), *([] if route.drills else ["no drills"])])
 
 
+def _services(wishes: Wishes) -> dict[str, list[Any]]:
+    """Return by channel who gets its messages; ConfigError for an address that is none."""
+    return {name: recipients(name, url) for name, url in wishes.urls.items() if name in wishes.channels}
+
+
 async def _run(desk: Desk, wishes: Wishes, veil: Veil, http: HttpSettings | None, *, as_json: bool) -> None:
+    newest: Wishes | None = wishes
+    while newest is not None:
+        _warn(desk, newest)
+        newest = await _work(desk, newest, veil, http, as_json=as_json)
+
+
+async def _work(desk: Desk, wished: Wishes, veil: Veil, http: HttpSettings | None, *, as_json: bool) -> Wishes | None:
+    """Send messages until a signal; or until people wish otherwise: return what. It begins again where it was."""
     guide = RegistryGuide(desk)
     await guide.look()
     mark = UNMASKED if veil.is_lifted else ""
-    services = {name: recipients(name, url) for name, url in wishes.urls.items() if name in wishes.channels}
-    wishes = apart(wishes, {name: len(found) for name, found in services.items()})
+    services = _services(wished)
+    wishes = apart(wished, {name: len(found) for name, found in services.items()})
     notices = Notices(wishes, guide, veil.told, desk.clock, mark)
     errand = Errand(
         directory=directory_of(desk),
@@ -275,8 +293,22 @@ async def _run(desk: Desk, wishes: Wishes, veil: Veil, http: HttpSettings | None
         tell=say_outcome if as_json else log_outcome,
         patience=PATIENCE,
     )
+    newest: list[Wishes] = []
     async with OutwardProcess(errand, desk.clock) as process:
+
+        async def look() -> None:
+            try:
+                found = _whole(wishes_of(replace(desk)))  # one that has not read the settings yet
+                if found != wished:
+                    _services(found)
+                    newest.append(found)
+                    process.stop()
+            except ConfigError as error:  # what was wished holds until that is mended
+                log.error("wishes_not_read", reason=str(error))  # noqa: TRY400 -- the reason is all
+
         await notices.remember(process.ledger)
         metrics = Metrics()
         metrics.read("hub_escalations_missed_total", lambda: notices.untold)
-        await work(process, desk.clock, guide.look, partial(learn_kinds, desk, veil), http=http, metrics=metrics)
+        looks = (guide.look, partial(learn_kinds, desk, veil), look)
+        await work(process, desk.clock, *looks, http=http, metrics=metrics)
+    return newest[0] if newest else None
