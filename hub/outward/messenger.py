@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -105,5 +106,5 @@ def _apprise() -> Any:  # noqa: ANN401 -- an optional library
     try:
         return import_module("apprise")
     except ImportError as error:
-        hint = "pip install 'residential-hub[notify]'"
+        hint = f"{sys.executable} -m pip install apprise"
         raise ConfigError("apprise_missing", "messages to people need the library Apprise", hint=hint) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
@@ -59,7 +60,7 @@ class Database:
                 json_deserializer=orjson.loads,
             )
         except ModuleNotFoundError as error:
-            hint = "for PostgreSQL: pip install 'residential-hub[postgres]'"
+            hint = f"for PostgreSQL: {sys.executable} -m pip install 'psycopg[binary]'"
             raise ConfigError("driver_missing", f"no database driver {error.name!r}", hint=hint) from error
         if self._is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)

@@ -18,13 +18,15 @@ from hub.normalize.native import NativeHandler
 from hub.normalize.responses import compile_response
 from hub.ui.cli.main import COMMANDS
 from hub.ui.desk.later import loaded
+from hub.ui.installing.choices import Choices, RedisChoice
+from hub.ui.installing.readme import readme
 from tests.house.rooms import HOUSE
 
 READMES = [
     "README.md",
     *sorted(
         str(path.relative_to(HOUSE))
-        for room in ("hub", "rules", "scenes", "city_rules", "benchmarks")
+        for room in ("hub", "rules", "scenes", "city_rules", "device_profiles", "benchmarks")
         for path in (HOUSE / room).rglob("README.md")
     ),
 ]
@@ -38,7 +40,11 @@ def text_of(name: str) -> str:
 
 
 def lines_of(name: str, begin: str) -> Iterator[str]:
-    for block in FENCE.findall(text_of(name)):
+    yield from lines_in(text_of(name), begin)
+
+
+def lines_in(text: str, begin: str) -> Iterator[str]:
+    for block in FENCE.findall(text):
         yield from (line for line in block.splitlines() if line.startswith(begin))
 
 
@@ -63,6 +69,16 @@ def wrong_in(line: str) -> list[str]:
 @pytest.mark.parametrize("name", READMES)
 def test_every_command_that_a_readme_shows_is_one_and_so_is_every_option(name: str) -> None:
     assert {line: wrong for line in lines_of(name, "hub ") if (wrong := wrong_in(line))} == {}
+
+
+def test_so_is_every_command_of_the_readme_that_an_installation_gets() -> None:
+    choices = Choices(
+        partition="main", mqtt_port=1883, http_port=8080, redis=RedisChoice.SERVER, redis_port=6380, redis_url="",
+        influx=None, tls=None, account="hub",
+    )  # fmt: skip
+    lines = [*lines_in(readme(Path("/srv/garden"), choices), "hub ")]
+    assert len(lines) > 10
+    assert {line: wrong for line in lines if (wrong := wrong_in(line))} == {}
 
 
 def test_what_is_no_command_or_option_would_be_found() -> None:

@@ -65,4 +65,5 @@ def _tell(manifest: Manifest, directory: Path) -> None:
     if manifest.ledgers:
         typer.echo(f"ledgers of what leaves the house: {', '.join(manifest.ledgers)}")
         typer.echo(LEDGERS, nl=False)
-    typer.echo(f"then: hub --config {directory / 'hub.toml'} run")
+    typer.echo(f"then: hub init {directory}, where `hub init` made the old one (broker, Redis, units), and its README;")
+    typer.echo(f"else: hub --config {directory / 'hub.toml'} run")

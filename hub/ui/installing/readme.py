@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from hub.ui.installing.choices import NOTIFY_PORT, Choices, RedisChoice, hub_command
@@ -14,6 +15,7 @@ def readme(directory: Path, choices: Choices) -> str:
     words = {
         "directory": directory,
         "hub": hub_command(),
+        "pip": f"{sys.executable} -m pip",
         "partition": choices.partition,
         "mqtt_port": choices.mqtt_port,
         "http_port": choices.http_port,
@@ -86,7 +88,7 @@ hub doctor
 By hand, to try / 手工试运行：
 
 ```sh
-mosquitto -c {directory}/broker/mosquitto.conf &
+mosquitto -c {directory}/broker/mosquitto.conf &      # not beside the distribution's: one port / 须先停止发行版自带的
 {start_redis}hub run
 ```
 
@@ -114,9 +116,18 @@ hub devices pending                            # who speaks and is not registere
 
 `--credentials` makes a device's secret for the broker, shown once; `hub devices rotate` and `revoke` change it, and
 `hub broker plan` tells whether the broker knows. The hub keeps the files in `broker/`: what you write there is undone.
+设备口令只显示一次；`broker/` 由 hub 维护，请勿手工修改。
+
 Devices outside this machine need `tls_port` (or, by certificate, `certificate_port`) in `[broker]` of `hub.toml`, and
-a restart of mosquitto. 设备口令只显示一次；`broker/` 由 hub 维护，请勿手工修改；
-本机以外的设备需在 `hub.toml` 的 `[broker]` 中设置 `tls_port` 并重启 mosquitto。
+`names`, by which they call this machine; they trust `broker/ca.crt`. Then restart the hub, which writes the broker's
+files, and after it mosquitto, which reads its ports only when it starts.
+本机以外的设备：在 `hub.toml` 的 `[broker]` 中设置 `tls_port` 与 `names`（设备访问本机所用的名称或地址），并向设备提供
+`broker/ca.crt`；先重启 hub（由它改写 broker 文件），再重启 mosquitto（端口只在启动时读取）。
+
+```sh
+systemctl restart hub && hub broker apply      # tls_port = 8883, names = ["hub.garden.example", "192.0.2.7"]
+systemctl restart hub-mosquitto
+```
 
 ## Tell people and others / 通知与转发
 
@@ -138,7 +149,8 @@ systemctl enable --now hub-forward@city        # [forward.city] webhook = "https
 systemctl enable --now hub-city                # cards and plates across sites / 跨小区规则
 ```
 
-By hand: `hub notify run`, `hub events forward city`, `hub city run`. 手工运行同上。
+By hand: `hub notify run`, `hub events forward city`, `hub city run`. What is new in `notify` holds within a minute.
+手工运行同上；`notify` 中的改动一分钟内生效。
 
 ## Every day / 每天
 
@@ -152,8 +164,14 @@ hub dead-letters list                          # what was not understood / 未�
 
 ```sh
 hub backup /elsewhere/$(date +%F).tar.gz --with-secrets    # while the hub works; only you may read it / 无需停机
-hub restore /elsewhere/2026-03-01.tar.gz /srv/again        # into an empty directory / 恢复到空目录
+hub restore /elsewhere/2026-03-01.tar.gz /srv/again        # the old hub must not run on / 恢复到空目录；旧实例须停止
 hub init /srv/again --yes{again:<33} # makes the broker's files and units again / 补全其余文件
+```
+
+Every night, in `/etc/cron.d/hub` (there a % is written \\%) / 每晚自动备份（其中 % 须写作 \\%）：
+
+```
+0 3 * * * root {hub} --config {directory}/hub.toml backup /elsewhere/$(date +\\%F).tar.gz --with-secrets
 ```
 
 A copy of running SQLite files is none. What was measured is in it where it lies in `data` (`--no-points` leaves it
@@ -164,8 +182,12 @@ out); Redis and InfluxDB are not: events that nobody has read are backed up by n
 
 ## Upgrade / 升级
 
+Tables that a new version has brought up to date no older one reads: a backup is the only way back.
+新版会升级数据表，旧版无法再读取：备份是唯一的退路。
+
 ```sh
-pip install --upgrade residential-hub
+hub backup /elsewhere/before.tar.gz --with-secrets
+{pip} install --upgrade WHEEL         # or a directory: the new sources / 新版 wheel 文件或源码目录
 hub profiles check && hub rules check          # do your own files still fit / 自有文件是否仍然适用
 hub init {directory} --yes                     # makes what is new, tells what differs / 补新增文件，列出差异
 systemctl restart hub 'hub-notify*' 'hub-forward@*' 'hub-city*'    # the rest comes after / 其间消息随后补上
