@@ -13,6 +13,8 @@ _COMPARED: dict[type[ast.cmpop], str] = {
 }  # fmt: skip
 _SIGNS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "×", ast.Div: "÷"}
 _CALLS = {"abs": "{}的绝对值", "max": "{}中的最大者", "min": "{}中的最小者", "round": "{}取整"}
+_PLAIN = ".12g"
+"""How a number is written: 1234567 is no 1.23457e+06."""
 _UNITS = {"Cel": "℃", "1": "", "m3": "m³", "%{LEL}": "%LEL", "/min": "次/分"}
 _FACTS = {
     "away": "外出", "care_watch": "已登记看护", "no_ebikes": "禁止电动车", "fire_lane": "消防通道",
@@ -94,7 +96,7 @@ class Speaker:
 
     def _grouped(self, node: ast.expr, within: ast.boolop) -> str:
         said = self._condition(node)
-        return f"（{said}）" if isinstance(node, ast.BoolOp) and type(node.op) is not type(within) else said
+        return f"（{said}）" if _joined_by(node) not in {None, type(within)} else said
 
     def _compared(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> str:
         if isinstance(left, ast.Constant) and not isinstance(right, ast.Constant):
@@ -124,23 +126,41 @@ class Speaker:
                 return self.name(node.id)
             case ast.Constant():
                 return _constant(node.value, unit)
-            case ast.UnaryOp():
+            case ast.UnaryOp(op=ast.USub(), operand=ast.BinOp() as several):
+                return f"-（{self._value(several, unit)}）"
+            case ast.UnaryOp(op=ast.USub()):
                 return f"-{self._value(node.operand, unit)}"
             case ast.BinOp() if (number := _number(node)) is not None:
-                return f"{number:g}{_spaced(unit)}"
+                return f"{number:{_PLAIN}}{_spaced(unit)}"
             case ast.BinOp():
-                return f"{self._value(node.left, None)} {_SIGNS[type(node.op)]} {self._value(node.right, None)}"
+                is_of_both = isinstance(node.op, ast.Sub | ast.Div)  # what is behind it is taken as a whole
+                right = self._operand(node.right, within=ast.Div() if is_of_both else node.op)
+                return f"{self._operand(node.left, within=node.op)} {_SIGNS[type(node.op)]} {right}"
             case ast.Call(func=ast.Name(id=name)) if name in _CALLS:
-                return _CALLS[name].format("、".join(self._value(each, None) for each in node.args))
+                return _CALLS[name].format("、".join(self._operand(each, within=ast.Mult()) for each in node.args))
             case _:
                 return f"（{self._condition(node)}）"
+
+    def _operand(self, node: ast.expr, *, within: ast.operator) -> str:
+        """Return a part of what is computed: a sum in a product is one, and all that something is divided by."""
+        said = self._value(node, None)
+        if not isinstance(node, ast.BinOp) or _number(node) is not None or isinstance(within, ast.Add | ast.Sub):
+            return said
+        return f"（{said}）" if isinstance(within, ast.Div) or isinstance(node.op, ast.Add | ast.Sub) else said
+
+
+def _joined_by(node: ast.expr) -> type[ast.boolop] | None:
+    """Return what joins the parts of a condition: 40 <= pulse <= 130 are two."""
+    if isinstance(node, ast.BoolOp):
+        return type(node.op)
+    return ast.And if isinstance(node, ast.Compare) and len(node.ops) > 1 else None
 
 
 def _constant(value: object, unit: str | None) -> str:
     if isinstance(value, bool):
         return "真" if value else "假"
     if isinstance(value, int | float):
-        return f"{value:g}{_spaced(unit)}"
+        return f"{value:{_PLAIN}}{_spaced(unit)}"
     return _WORDS.get(str(value), str(value))
 
 

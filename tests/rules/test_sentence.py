@@ -11,6 +11,7 @@ from hub.normalize.load import load_profiles
 from hub.rules.rule import Rule
 from hub.rules.sentence import sentence, subject
 from hub.rules.sentence_zh import sentence_zh
+from hub.rules.spoken_zh import Speaker
 from hub.yaml_documents import Document, load_documents, validate
 from tests.rules.words import rule
 
@@ -81,6 +82,23 @@ def test_the_subject_is_the_kind_the_part_or_both() -> None:
     assert subject(rule(**words, for_each={"kind": "gate", "part": "door"}).for_each) == "gate#door"
     assert subject(rule(**words, for_each={"part": "door"}).for_each) == "door"
     assert subject(rule(when="tamper").for_each) == "sensor"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("gone >= 0.5 * (gone + there)", "gone不低于0.5 × （gone + there）"),
+        ("a - (b - c) > 0", "a - （b - c）高于0"),
+        ("a / (b * c) < 1", "a ÷ （b × c）低于1"),
+        ("abs(a - b) > 1", "（a - b）的绝对值高于1"),
+        ("-(a + b) > a + b * 2", "-（a + b）高于a + b × 2"),
+        ("40 <= a <= 130 or b", "（a不低于40，且a不高于130），或b"),
+        ("a > 1234567", "a高于1234567"),
+        ("a == (not b)", "a为（没有b）"),
+    ],
+)
+def test_a_condition_means_in_chinese_what_it_means(text: str, said: str) -> None:
+    assert Speaker([], frozenset())(text) == said
 
 
 SHIPPED, _ = load_profiles([packaged("device_profiles")])
