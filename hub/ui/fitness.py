@@ -13,6 +13,7 @@ from hub.registry import many
 from hub.registry.documents import documents
 from hub.registry.nouns import Device, DeviceState, Site, Source
 from hub.registry.registry import Registry
+from hub.registry.validity import parted, validity
 from hub.revisions.files import read_content
 from hub.revisions.revision import revise
 from hub.rules.rule import read_rule
@@ -82,6 +83,10 @@ def _odd(said: Scalar) -> str:
     """Return why nobody could tell whether it is so, empty where that can be told."""
     try:
         in_force(said, 0, "UTC")
+        if isinstance(said, str):
+            validity(*parted(said))
+    except ConfigError as error:
+        return error.message
     except ValueError as error:
         return str(error)
     return ""

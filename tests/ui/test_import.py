@@ -197,7 +197,7 @@ def test_what_was_exported_makes_the_same_registry_elsewhere(office: Office) -> 
     ]
 
 
-@pytest.mark.parametrize("said", ["perhaps", "2026-03-01/9999-12-31"])
+@pytest.mark.parametrize("said", ["perhaps", "2026-03-01/9999-12-31", "2026-12-24/2026-01-02"])
 def test_a_fact_that_is_no_answer_to_a_rule_is_told_with_its_line(office: Office, said: str) -> None:
     rows = f"""garden,d1,dwelling,"{{""away"": ""/2026-03-08""}}"
 garden,d2,dwelling,"{{""away"": ""{said}""}}"
