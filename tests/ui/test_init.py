@@ -206,6 +206,20 @@ def test_a_redis_and_an_influxdb_of_somebody_else_stand_in_the_settings(cli: Cli
     assert set(made(cli, place).values()) == {"unchanged"}
 
 
+def test_what_somebody_chose_is_written_as_it_is_quotes_and_backslashes_too(
+    cli: Cli, place: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text('t"1\\n', encoding="utf-8")
+    flags = ("--influxdb", "http://influx:8086", "--influxdb-org", 'the "east"')
+    made(
+        cli, place, "--redis", 'redis://:p"w\\b@cache:6379/0', *flags, "--influxdb-token-file", str(tmp_path / "token")
+    )
+    settings = read_settings(place / "hub.toml")
+    assert settings.redis.url.get_secret_value() == 'redis://:p"w\\b@cache:6379/0'
+    assert (settings.timeseries.org, settings.timeseries.token.get_secret_value()) == ('the "east"', 't"1\\n')
+    assert set(made(cli, place).values()) == {"unchanged"}
+
+
 def test_a_listener_for_devices_is_remembered(cli: Cli, place: Path, tmp_path: Path) -> None:
     for name in ("crt", "key"):
         (tmp_path / name).touch()

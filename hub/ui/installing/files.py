@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pwd
 from collections.abc import Iterator, Mapping, Sequence
@@ -103,15 +104,12 @@ def _hub_toml(directory: Path, choices: Choices) -> str:
     redis = f'\n[redis]\nchild_dir = "{directory}/valkey"\n' if choices.redis is RedisChoice.VALKEY else ""
     tls = ""
     if choices.tls is not None:
-        tls = f'listen = "{choices.tls.host}"\ntls_port = {choices.tls.port}\n'
-        tls += f'cert_file = "{choices.tls.cert_file}"\nkey_file = "{choices.tls.key_file}"\n'
+        cert, key = (_quoted(str(file)) for file in (choices.tls.cert_file, choices.tls.key_file))
+        tls = f'listen = "{choices.tls.host}"\ntls_port = {choices.tls.port}\ncert_file = {cert}\nkey_file = {key}\n'
     series = ""
     if choices.influx is not None:
-        influx = choices.influx
-        series = (
-            f'\n[timeseries]\nstore = "influxdb"\nurl = "{influx.url}"\norg = "{influx.org}"\n'
-            f'bucket = "{influx.bucket}"\n'
-        )
+        url, org, bucket = map(_quoted, (choices.influx.url, choices.influx.org, choices.influx.bucket))
+        series = f'\n[timeseries]\nstore = "influxdb"\nurl = {url}\norg = {org}\nbucket = {bucket}\n'
     return f"""\
 # The settings of this hub. `hub config show` prints every setting and where it came from; passwords are in
 # {SECRETS_FILE}. What is not here has its default. / 本集线器的设置；密码在 {SECRETS_FILE}。
@@ -139,7 +137,7 @@ http = {{port = {NOTIFY_PORT}}}
 
 def _secrets_toml(choices: Choices, secrets: Secrets) -> str:
     url = choices.redis_url or f"redis://:{secrets.redis}@127.0.0.1:{choices.redis_port}/0"
-    token = f'\n[timeseries]\ntoken = "{choices.influx.token}"\n' if choices.influx is not None else ""
+    token = f"\n[timeseries]\ntoken = {_quoted(choices.influx.token)}\n" if choices.influx is not None else ""
     passwords = "\n".join(f'{name} = "{password}"' for name, password in secrets.mqtt.items())
     return f"""\
 # Made by `hub init`, once; keep a copy where only you can read it. / 由 hub init 生成一次；请妥善备份。
@@ -147,8 +145,13 @@ def _secrets_toml(choices: Choices, secrets: Secrets) -> str:
 {passwords}
 
 [redis]
-url = "{url}"
+url = {_quoted(url)}
 {token}"""
+
+
+def _quoted(text: str) -> str:
+    """Return what somebody chose as TOML says it: a string of JSON is one of its own."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _lacking(text: str, said: Mapping[str, Any]) -> list[str]:
