@@ -337,6 +337,17 @@ def test_a_report_tells_the_time_of_its_site_whatever_the_clock_of_the_machine_s
         assert "2026-03-02 00:00:01+08:00" in text
 
 
+@pytest.mark.parametrize(("causes", "verdict"), [([(7, 0), (9, 1)], "fail"), ([(9, 0)], "pass")])
+def test_a_real_alarm_that_the_drill_brought_about_elsewhere_is_one_of_its_own(
+    causes: list[tuple[int, int]], verdict: str
+) -> None:
+    course = Course(site=SITE, place="z1", started_at=MIDNIGHT, with_actuators=False, words={(9, 1)})
+    elsewhere = replace(event("fire.confirmed", is_fire=True), key=f"{SITE}/@b2", rule="r", drill=False, causes=causes)
+    course.events = [(1, elsewhere)]
+    (check,) = [each for each in report_of(course).checks if each.name == "apart"]
+    assert check.verdict == verdict
+
+
 def test_a_detector_that_somebody_has_disabled_is_one_of_its_zone_that_was_not_heard() -> None:
     site, building = Site(id=SITE, zone="Asia/Shanghai"), Place(site=SITE, id="b1", type=PlaceType.BUILDING)
     place = Place(site=SITE, id="z1", type=PlaceType.FIRE_ZONE, parent="b1")

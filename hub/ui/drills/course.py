@@ -56,7 +56,8 @@ class Course:
     ``request`` is what asked the hub for it: the drill of somebody else, there and then, has another. ``events`` are
     those of the site with the millisecond at which each was written: Redis dates them, and its clock is
     ``redis_ahead`` ms before ours. ``heard`` by detector, ``left`` and ``delivered`` by command, and ``answers`` are of
-    the journal: of whatever was on its way.
+    the journal: of whatever was on its way. ``words`` are where the journal holds what was said for a detector, as the
+    causes of an event name it.
     """
 
     site: str
@@ -68,6 +69,7 @@ class Course:
     spoken: list[Spoken] = field(default_factory=list)
     events: list[tuple[int, Event]] = field(default_factory=list)
     heard: dict[str, int] = field(default_factory=dict)
+    words: set[tuple[int, int]] = field(default_factory=set)
     left: dict[str, int] = field(default_factory=dict)
     delivered: dict[str, int] = field(default_factory=dict)
     answers: list[tuple[int, bytes]] = field(default_factory=list)
@@ -140,9 +142,9 @@ class Course:
         return held - {named(event) for event in told if str(event.data["command"]).startswith("release_")}
 
     def is_mine(self, event: Event) -> bool:
-        """Return whether an event is about the zone or one of those that the drill spoke for."""
+        """Return whether an event is about the zone or one of those that the drill spoke for, or came of its words."""
         doubles = {f"{self.site}/{one.speaker.device}{DOUBLE}" for one in self.spoken}
-        return event.key.partition("#")[0] in doubles | {self.key}
+        return event.key.partition("#")[0] in doubles | {self.key} or not self.words.isdisjoint(event.causes)
 
 
 class Watch:
@@ -226,6 +228,7 @@ class Watch:
                 case Batch():
                     for index, message in enumerate(record.messages):
                         if message.topic in topics:
+                            course.words.add((record.position, index))
                             course.heard.setdefault(topics[message.topic], record.received_at + index)
                         elif message.topic.endswith(f"/{TopicClass.RESPONSE}"):
                             course.answers.append((record.received_at + index, message.payload))
