@@ -66,14 +66,25 @@ class Typed(Words):
         return self
 
 
-class Property(Typed):
+class Said(Typed):
+    """A scalar that a device says; ``range`` is what its number can be."""
+
+    range: Bounds | None = None
+
+    @model_validator(mode="after")
+    def _has_its_bounds(self) -> Self:
+        if self.range is not None and (self.type not in NUMBERS or self.range[0] > self.range[1]):
+            _refuse("a range is [lowest, highest] of a number")
+        return self
+
+
+class Property(Said):
     """A scalar that a device reports again and again.
 
     ``range`` sets quality and never drops. Older than ``stale_after`` is unknown to rules. ``critical`` lists the
     values by which a device itself declares an alarm.
     """
 
-    range: Bounds | None = None
     stale_after: Duration | None = None
     critical: tuple[bool | int | str, ...] = ()
 
@@ -83,8 +94,6 @@ class Property(Typed):
             _refuse("a property is a number with a unit, not a duration")
         if (self.type in NUMBERS) != (self.unit is not None):
             _refuse('a numeric property needs a unit ("1" for a bare count), and no other has one')
-        if self.range is not None and (self.type not in NUMBERS or self.range[0] > self.range[1]):
-            _refuse("a range is [lowest, highest] of a number")
         if self.type is Type.ENUM and not set(self.critical) <= set(self.values):
             _refuse("critical lists members of the enum")
         return self
@@ -94,7 +103,7 @@ class SignalKind(Words):
     """A momentary fact that devices of the kind report; ``critical`` when the device thereby declares an alarm."""
 
     label: Label
-    data: dict[Name, Typed] = {}
+    data: dict[Name, Said] = {}
     critical: bool = False
 
 
@@ -159,8 +168,10 @@ class Kind(Words):
     def scalars(self) -> Iterator[tuple[str, Typed]]:
         """Yield every property, and the data of each signal and command, by name."""
         yield from self.properties.items()
-        for named in (*(each.data for each in self.signals.values()), *(each.args for each in self.commands.values())):
-            yield from named.items()
+        for signal in self.signals.values():
+            yield from signal.data.items()
+        for command in self.commands.values():
+            yield from command.args.items()
 
     @property
     def personal(self) -> frozenset[str]:

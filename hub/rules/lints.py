@@ -17,7 +17,7 @@ from hub.rules.expression import Name, ValueType
 from hub.rules.names import Scope, names_of_witnesses, suggestion
 from hub.rules.problem import Path, Problem, doubt, note
 from hub.rules.rule import Priority, Rule
-from hub.rules.sense import Fact, answers, fact_of, is_true_at_rest, oddities
+from hub.rules.sense import OUT_OF_RANGE, Fact, answers, fact_of, is_true_at_rest, oddities
 
 LANGUAGES = ("en", "zh")
 NATIVE = "only devices that speak the native payload do"
@@ -67,6 +67,13 @@ def senses(rule: Rule, scope: Scope, catalogue: Catalogue, world: World) -> Iter
     for path, profile, command, argument in unsaid(rule, scope.kinds, catalogue, world):
         message = f"{profile} cannot {command} without {argument}, and nobody says it"
         yield doubt("unsaid_argument", message, path, f"args: {{{argument}: …}}, or params of the profile")
+
+
+def beyond(rule: Rule, scope: Scope, catalogue: Catalogue) -> Iterator[str]:
+    """Yield what ``rule``, as it is for somebody, compares with what can never be said: 85 is no confidence."""
+    for variants in _expressions(rule, scope, catalogue).values():
+        found = oddities(variants[0].text, variants[0].facts)
+        yield from (message for code, message in found if code == OUT_OF_RANGE)
 
 
 # ------------------------------------------------------------------------------------------------- told, ended, climbed
@@ -179,7 +186,9 @@ def _expressions(rule: Rule, scope: Scope, catalogue: Catalogue) -> dict[Path, l
     found: dict[Path, list[_Known]] = {}
     for settled in _variants(rule):
         here = _facts(settled, scope)
-        said = {name: Fact(known.type, words=known.allowed) for name, known in scope.said.items()}
+        data = [kind.signals[settled.on_signal].data for kind in scope.kinds] if settled.on_signal is not None else []
+        carried = {name: fact_of(known, [each[name] for each in data]) for name, known in scope.said.items()}
+        said = carried if settled.on_value is None else here
         for path, text in _texts(settled):
             is_said = settled.is_momentary and path in {("unless",), ("where",)}
             known = _Known(text, scope.said, said) if is_said else _Known(text, scope.names, here)

@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from hub.catalogue import Property
+from hub.catalogue import Said
 from hub.model.values import Scalar
 from hub.rules.expression import Name, ValueType, compile_expression
 from hub.rules.held import Held
 
 MOST = 5_000
 """How many combinations of values are tried."""
+OUT_OF_RANGE = "out_of_range"
 _LIST = re.compile(r"list\(\s*['\"]([^'\"]*)['\"]\s*\)")
 _LISTED, _OTHER = "\0listed", "\0other"
 _RESTING = "normal"
@@ -29,7 +30,7 @@ class Fact(NamedTuple):
     words: frozenset[str] = frozenset()
 
 
-def fact_of(name: Name, properties: Sequence[Property]) -> Fact:
+def fact_of(name: Name, properties: Sequence[Said]) -> Fact:
     """Return what is known of a name that stands for ``properties``: units that differ are none, ranges are joined."""
     units = {each.unit for each in properties}
     ranges = [each.range for each in properties]
@@ -85,7 +86,7 @@ def _impossible(name: ast.expr, value: ast.expr, facts: Mapping[str, Fact]) -> I
         low, high = known.range
         if not low <= number <= high:
             unit = f" {known.unit}" if known.unit not in {None, "1"} else ""
-            yield "out_of_range", f"{ast.unparse(name)} is {low:g} to {high:g}{unit}, never {number:g}"
+            yield OUT_OF_RANGE, f"{ast.unparse(name)} is {low:.12g} to {high:.12g}{unit}, never {number:.12g}"
 
 
 def _number(node: ast.expr) -> float | None:

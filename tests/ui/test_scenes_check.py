@@ -184,6 +184,29 @@ def test_a_question_that_fits_no_site_as_it_is_is_asked_until_somebody_answers()
     assert "unanswered" not in checked("elevator", lift, known=Known(off=(), params=said))
 
 
+@pytest.mark.parametrize(
+    ("scene", "params", "what"),
+    [
+        (
+            "elevator", Params(rule="ebike-in-elevator", values={"sure": 85}, site="garden"),
+            "ebike-in-elevator is set to what nobody can say: ebike_confidence is 0 to 1, never 85",
+        ),
+        (
+            "vehicles", Params(rule="plate-review", values={"sure": 85}, site="garden", device="gate-1"),
+            "plate-review is set to what nobody can say: confidence is 0 to 1, never 85",
+        ),
+        (
+            "fire", Params(rule="camera-fire-review", values={"sure": 50}, site="garden"),
+            "camera-fire-review is set to what nobody can say: confidence is 0 to 1, never 50",
+        ),
+    ],
+)  # fmt: skip
+def test_percent_where_devices_say_a_fraction_is_told(scene: str, params: Params, what: str) -> None:
+    devices = device("cam-1", "ai_camera", place="car-1"), device("gate-1", "plate_reader")
+    assert texts(checked(scene, *devices, known=Known(off=(), params=[params])), "beyond") == [what]
+    assert texts(checked(scene, *devices), "beyond") == []
+
+
 def test_a_scene_that_is_off_is_checked_as_if_it_were_on_and_fails() -> None:
     off = Known(off=[SceneOff(site="garden", scene="gas", reason="", since=1)], params=())
     found = checked("gas", device("gas-1", "gas_detector"), known=off)

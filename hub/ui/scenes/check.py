@@ -62,6 +62,7 @@ def check(ground: Ground, shelf: Shelf, known: Known, wishes: Wishes) -> list[Li
         *(line for command in ground.commands(shelf.rules) for line in _command(command)),
         *_roles(ground, shelf, wishes),
         *_answers(ground, shelf, known.params),
+        *_beyond(ground),
     ]
     return [Line(name=each.name, grade=each.grade, words={**site, **each.words}, labels=each.labels) for each in found]
 
@@ -142,6 +143,13 @@ def _answers(ground: Ground, shelf: Shelf, params: Sequence[Params]) -> Iterator
         if ask.needed and not _is_said(rules, ground.site, params) and any(ground.subjects(rule) for rule in rules):
             words = {"name": each.name, "value": each.value}
             yield Line(name="unanswered", grade=Grade.RESTS, words=words, labels={"label": ask.label})
+
+
+def _beyond(ground: Ground) -> Iterator[Line]:
+    """Yield which rules are set so that they are never true, or always: 85 % where devices say 0.85."""
+    for rule in ground.scene.rules:
+        for what in ground.beyond(rule):
+            yield Line(name="beyond", grade=Grade.MISSING, words={"rule": rule, "what": what})
 
 
 def _is_said(rules: Collection[str], site: str, params: Sequence[Params]) -> bool:

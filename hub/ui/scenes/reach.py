@@ -6,16 +6,17 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hub.catalogue import Label
+from hub.catalogue import Catalogue, Kind, Label
 from hub.engine.aims import targets_of
 from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.guards import ONE_LANE
-from hub.engine.places import Place, Subject
+from hub.engine.places import Place, Subject, bodies_of
 from hub.engine.rows import Document, PlaceRow, read_row
 from hub.engine.state import State
 from hub.normalize.profile import Profile
 from hub.rules.asking import needed
+from hub.rules.lints import beyond
 from hub.rules.rule import Do, Rule
 from hub.rules.scene import Scene
 from hub.rules.states import CompiledRule
@@ -61,6 +62,7 @@ class Ground:
         self.content = Content()
         self.content.documents = {key: Document(body) for key, body in mine.items()}
         self.content.restore({}, State())
+        self._kinds = Catalogue(Kind.model_validate_json(body) for body in bodies_of(mine, "kind"))
         profiles = [Profile.model_validate_json(body) for key, body in mine.items() if key.startswith("profile/")]
         self._said = {
             each.profile: {name for shape in each.shapes for name in (*shape.names, *shape.signals)}
@@ -102,6 +104,11 @@ class Ground:
         least = min(missing, key=lambda words: (len(words), sorted(words)))
         says = isinstance(subjects[0], Device) or any("." in name for name in least)
         return Lack(says=says, names=tuple(sorted(least))) if least else None
+
+    def beyond(self, name: str) -> list[str]:
+        """Return what a rule compares with what nobody can say, as its parameters are for somebody here."""
+        mine = {each.rules.by_name[name] for each in self.subjects(name)}
+        return sorted({text for each in mine for text in beyond(each.rule, each.scope, self._kinds)})
 
     def _missing(self, rule: CompiledRule, subject: Subject) -> frozenset[str]:
         words = rule.rule

@@ -79,6 +79,10 @@ LINES: Mapping[str, Words] = {
         "{name} is still {value}: {label}", "{name} 仍为默认值 {value}：{label}",
         ANSWER, ANSWER,
     ),
+    "beyond": Words(
+        "{rule} is set to what nobody can say: {what}", "{rule} 的参数超出可能的取值：{what}",
+        "hub params show {rule}", "hub params show {rule}",
+    ),
     "played": Words(
         "scenario {name} came as expected, at its own site {at}", "场景演示 {name} 符合预期（在其自己的站点 {at}）"
     ),
