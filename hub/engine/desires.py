@@ -64,10 +64,11 @@ class Desires:
         self._wanted[wanted.key] = wanted
         self._of.setdefault((wanted.site, wanted.device), {})[wanted.part, wanted.name] = wanted
 
-    def _keep(self, wanted: Desired) -> None:
+    def _keep(self, wanted: Desired, moment: Moment) -> None:
         self._put(wanted)
         self._state.touch(f"desired/{wanted.key}", wanted)
         self._changed[wanted.site, wanted.device, wanted.part] = None
+        self._wait(wanted.key, wanted, moment.t)
 
     def _call_back(self, wanted: Desired, moment: Moment) -> None:
         """End the command of a wish that is over, if it still waits for its device to speak."""
@@ -103,8 +104,7 @@ class Desires:
         if before is not None:
             self._call_back(before, moment)
         self._tell(wanted, "desired_set", {"by": f"operator {control.actor}", "detail": wanted.reason}, moment)
-        self._keep(wanted)
-        self._wait(wanted.key, wanted, moment.t)
+        self._keep(wanted, moment)
         if self._state.clock.blind_since is None:
             wanted = self._look(wanted, device, moment, is_new=True)
         detail = f"{wanted.name}={words['value']}" + (f": {wanted.detail}" if wanted.detail else "")
@@ -175,7 +175,7 @@ class Desires:
             case _:
                 pass
         if wanted is not before:
-            self._keep(wanted)
+            self._keep(wanted, moment)
         return wanted
 
     def _seen(self, wanted: Desired, device: Device, moment: Moment) -> Seen:
@@ -221,7 +221,7 @@ class Desires:
 
     def _overrule(self, wanted: Desired, why: str, moment: Moment) -> None:
         wanted = overruled(wanted, why, moment.at)
-        self._keep(wanted)
+        self._keep(wanted, moment)
         self._tell(wanted, "desired_refused", {"detail": wanted.detail}, moment)
 
     def forget(self, device: Device, moment: Moment) -> list[tuple[str, str]]:
