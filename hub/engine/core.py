@@ -146,6 +146,10 @@ class Core:
             self._alarms.forget_subject(device, moment, why="device removed")
             self._hands.release_device(device, moment)
             self._removed_twins += self._desires.forget(device, moment)
+        for former, device in change.replaced:
+            if former.kind != device.kind:  # its alarms end where they are told; of what is no alarm nobody else knows
+                over = sorted(former.rules.by_name.keys() - device.rules.by_name.keys())
+                self._alarms.views.forget_subject(former, over)
         for place in change.removed_places:
             self._alarms.forget_subject(place, moment, why="place removed")
         for device, places in change.left:

@@ -203,3 +203,15 @@ def test_of_a_series_that_is_another_by_now_the_first_value_is_stored_though_it_
         ((series, _, values),) = each.hear(said, connection=connection).points
         assert (series.kind, series.building, dict(values)) == (kind, building, {"temperature": 21.5})
         assert each.hear(said, connection=connection).points == []
+
+
+def test_what_an_input_remembers_of_what_is_another_thing_by_now_is_forgotten_though_nothing_comes_due(
+    tmp_path: Path,
+) -> None:
+    desk = desk_with(tmp_path, "inputs: {hot: {where: temperature > 50, within: 40s, take: count}}", "hot >= 9")
+    warm(desk, 60)
+    desk.write_down()
+    assert [key for key in desk.checkpoint if key.startswith("memory/")] == ["memory/hot/s1/room"]
+    desk.revise(with_words(desk, "device/s1/room", kind="access_controller"))
+    desk.write_down()
+    assert [key for key in desk.checkpoint if key.startswith("memory/")] == []
