@@ -8,8 +8,22 @@ from typing import Any
 
 from hub.model.records import OutcomeKind
 from hub.model.values import Scalar
+from tests.engine.histories import abroad
 from tests.engine.histories.playing import LAST, Step
-from tests.engine.histories.town import BEHIND_MS, DEVICES, DOORS, EYES, FACT, KINDS, LIFTS, PLACES, ROOMS, RULES
+from tests.engine.histories.strangers import STRANGERS
+from tests.engine.histories.town import (
+    BEHIND_MS,
+    DEVICES,
+    DOORS,
+    EYES,
+    FACT,
+    KINDS,
+    LIFTS,
+    NEXT_DOOR,
+    PLACES,
+    ROOMS,
+    RULES,
+)
 
 Words = dict[str, Any]
 RULE_NAMES = tuple(line.split()[1] for line in RULES.splitlines() if line.startswith("rule:"))
@@ -37,7 +51,7 @@ def _some(chance: Random, said: Mapping[str, tuple[Scalar, ...]]) -> dict[str, S
 
 
 def _device_says(chance: Random) -> Step:
-    name = chance.choice(DEVICES)
+    name = chance.choice((*DEVICES, *NEXT_DOOR))
     readings = [_reading(chance, name) for _ in range(chance.choice((1, 1, 1, 1, 2, 3)))]
     is_said = any("signals" in each for each in readings)
     as_class = "drill" if chance.random() < 0.05 else "signal" if is_said else "telemetry"
@@ -46,6 +60,7 @@ def _device_says(chance: Random) -> Step:
 
 
 def _reading(chance: Random, name: str) -> Words:
+    name = name.rpartition("/")[2]
     if name in (*LIFTS, *EYES):
         return {"values": _some(chance, LIFT_SAYS if name in LIFTS else EYE_SAYS)}
     if name in DOORS:
@@ -93,7 +108,8 @@ def _begins_a_checkpoint(chance: Random) -> Step:
 
 def _device_moves(chance: Random) -> Step:
     place, building = chance.choice([(each, "b2" if each == "b2" else "b1") for each in PLACES])
-    return Step("is_changed", {"key": f"device/s1/{chance.choice(DEVICES)}", "place": place, "building": building})
+    name = chance.choice((*DEVICES, *STRANGERS))
+    return Step("is_changed", {"key": f"device/s1/{name}", "place": place, "building": building})
 
 
 def _device_is_another_thing(chance: Random) -> Step:
@@ -101,9 +117,14 @@ def _device_is_another_thing(chance: Random) -> Step:
 
 
 def _something_is_removed(chance: Random) -> Step:
-    devices, places = (f"device/s1/{name}" for name in DEVICES), (f"place/s1/{name}" for name in PLACES)
+    devices, places = (f"device/s1/{name}" for name in (*DEVICES, *STRANGERS)), (f"place/s1/{name}" for name in PLACES)
     rules = (f"rule/{name}" for name in RULE_NAMES)
     return Step("is_removed", {"key": chance.choice((*devices, *devices, *places, *rules, "off/s1/warmth"))})
+
+
+def _device_is_barred(chance: Random) -> Step:
+    name, state = chance.choice((*DEVICES, *STRANGERS)), chance.choice(("disabled", "retired"))
+    return Step("is_barred", {"name": name, "state": state})
 
 
 def _rule_is_revised(chance: Random) -> Step:
@@ -148,7 +169,11 @@ def _something_is_tried(chance: Random) -> Step:
         {"verb": "drill", "for": "2m", "rules": rules}, {"verb": "drill", "for": "2m", "doubles": doubles},
         {"verb": "drill", "for": "2m", "rules": rules, "with_commands": True},
     ))  # fmt: skip
-    return Step("is_asked", {"what": what, "reason": "a look", **words})
+    return Step("is_asked", {"what": what, "reason": "a look", **words, **_at_a_site(chance)})
+
+
+def _at_a_site(chance: Random) -> Words:
+    return {"site": "s2"} if chance.random() < 0.1 else {}
 
 
 def _command_is_asked(chance: Random) -> Step:
@@ -161,7 +186,7 @@ def _command_is_asked(chance: Random) -> Step:
     if chance.random() < 0.15:
         del words["device"]
         words["place"] = chance.choice(PLACES)
-    return Step("is_asked", words)
+    return Step("is_asked", words | _at_a_site(chance))
 
 
 def _state_is_desired(chance: Random) -> Step:
@@ -200,7 +225,8 @@ def _just(what: str) -> Callable[[Random], Step]:
 CHANCES: Mapping[Callable[[Random], Step], int] = {
     _device_says: 40, _time_passes: 18, _our_clock_steps: 1, _is_cut_off: 2, _just("is_lost"): 2,
     _just("catches_up"): 3, _just("starts"): 1, _just("restarts"): 2, _begins_a_checkpoint: 2, _just("is_killed"): 1,
-    _device_moves: 2, _device_is_another_thing: 2, _something_is_removed: 2, _rule_is_revised: 2,
+    _device_moves: 2, _device_is_another_thing: 2, _something_is_removed: 2, _device_is_barred: 1, _rule_is_revised: 2,
     _just("everything_is_as_it_was"): 2, _something_is_said_of_rules: 2, _something_is_tried: 6, _command_is_asked: 4,
     _state_is_desired: 2, _alarm_is_handled: 6, _second_person_agrees: 1, _command_is_seen: 6, _command_is_answered: 4,
+    **abroad.CHANCES,
 }  # fmt: skip

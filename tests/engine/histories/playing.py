@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,16 +16,18 @@ from hub.model.effects import Effects
 from hub.model.heard import Publish
 from hub.model.records import Body, Control, Outcome, OutcomeKind, Revision, SessionCaughtUp, SessionConnected, Started
 from hub.model.values import Scalar
-from tests.engine.desk import SECOND, SESSIONS, Desk, encoded, native
+from hub.normalize.networks.downlink import network_id
+from tests.engine.desk import SECOND, SESSIONS, Desk, encoded
+from tests.engine.histories.showing import changed_twins, entries_of, told
 from tests.engine.histories.sound import unsound
 from tests.engine.histories.town import morning, town
 
 LAST = 6
 """Of how many that came last one is meant, or some come again."""
 MILLISECOND = 1_000_000
+AGO, NUMBER = "<ago>", "<number>"
+"""Stand in what is said for its moment, and for the number of the message."""
 INTERNAL = "internal_error"
-LOOSE = {"seen": "number", "memory": "due"}
-"""What of an entry may differ: a place that was found idle is looked at once more after a restart."""
 
 
 class Step(NamedTuple):
@@ -63,8 +66,15 @@ class Playing:
     ) -> None:
         """Let a device say ``readings`` in one message, ``times`` over; ``ago_ms`` stands for its time."""
         said = [self._timed(reading) for reading in readings]
-        message = native(name, said if len(said) > 1 else said[0], as_class)
+        place = name if "/" in name else f"s1/{name}"
+        message = Publish(f"hub/{place}/{as_class}", orjson.dumps(said if len(said) > 1 else said[0]))
         self._hear(*[message] * times)
+
+    def hears(self, topic: str, said: str, ago_ms: int = 0, times: int = 1, *, retain: bool = False) -> None:
+        """Let anything be published, ``times`` over; ``ago_ms`` is how old it is, where it says so."""
+        moment = datetime.fromtimestamp((self.steady.wall // MILLISECOND - ago_ms) / 1_000, UTC).isoformat()
+        text = said.replace(AGO, moment).replace(NUMBER, str(len(self._heard)))
+        self._hear(*[Publish(topic, text.encode(), retain=retain)] * times)
 
     def _timed(self, reading: Mapping[str, Any]) -> dict[str, Any]:
         words = dict(reading)
@@ -131,6 +141,7 @@ class Playing:
         records = self.restarted.records
         self.restarted = self.restarted.revive(self.restarted.checkpoint)
         again = [self.restarted.engine.apply(record) for record in records[self._kept :]]
+        changed_twins(self.restarted)
         self._compare(self.steady.effects[self._kept - self._first :], again)
 
     def _finish(self) -> None:
@@ -156,6 +167,14 @@ class Playing:
     def is_removed(self, key: str) -> None:
         known = dict(self.steady.engine.content.bodies())
         self._revise(known, {each: body for each, body in known.items() if each != key})
+
+    def is_barred(self, name: str, state: str) -> None:
+        """Let a device, if it is there, be one that nobody wants to hear."""
+        known = dict(self.steady.engine.content.bodies())
+        body = known.get(f"device/s1/{name}")
+        if body is not None:
+            gone = {key: each for key, each in known.items() if key != f"device/s1/{name}"}
+            self._revise(known, {**gone, f"barred/s1/{name}": orjson.dumps({**orjson.loads(body), "state": state})})
 
     def everything_is_as_it_was(self) -> None:
         """Import the documents of the town again."""
@@ -200,10 +219,14 @@ class Playing:
             self._say(Outcome(command, kind, "x"))
 
     def a_command_is_answered(self, which: int, *, ok: bool, state: Mapping[str, Scalar]) -> None:
-        """Let the device answer one of the last commands, and say in what ``state`` it is."""
-        for command, device in self._one_of(self._sent, which):
-            words = {"id": command, "ok": ok, **({"state": dict(state)} if state else {})}
-            self._hear(native(device, words, "response"))
+        """Let the device answer one of the last commands, and say in what ``state`` it is; or its network, for it."""
+        for command, topic in self._one_of(self._sent, which):
+            if topic.startswith("application/"):
+                said: object = {"queueItemId": network_id(command), "acknowledged": ok}
+                self._hear(Publish(topic.replace("command/down", "event/ack"), orjson.dumps(said)))
+            else:
+                said = {"id": command, "ok": ok, **({"state": dict(state)} if state else {})}
+                self._hear(Publish(topic.replace("/command", "/response"), orjson.dumps(said)))
 
     @staticmethod
     def _one_of(found: Sequence[tuple[str, str]], which: int) -> Sequence[tuple[str, str]]:
@@ -223,8 +246,9 @@ class Playing:
         new = self.steady.effects[self._compared :]
         self._compared = len(self.steady.effects)
         self._compare(new, mine)
+        self._compare_twins()
         self._look(new)
-        self._sent += [(sent.command, sent.topic.split("/")[2]) for each in new for sent in each.transmissions]
+        self._sent += [(sent.command, sent.topic) for each in new for sent in each.transmissions]
         if self.restarted.engine.state.is_checkpointing and self.restarted.engine.state.encode_some(self._size):
             self._finish()
 
@@ -233,6 +257,12 @@ class Playing:
             if encoded([one]) != encoded([other]):
                 said = [f"without: {'; '.join(told(one))}", f"with:    {'; '.join(told(other))}"]
                 raise WrongError("\n".join([f"a restart makes a difference to record {one.position}", *said]))
+
+    def _compare_twins(self) -> None:
+        one, other = changed_twins(self.steady), changed_twins(self.restarted)
+        if one != other:
+            said = [f"without: {sorted(one - other)}", f"with:    {sorted(other - one)}"]
+            raise WrongError("\n".join(["a restart makes a difference to the twins", *said]))
 
     def _look(self, new: Sequence[Effects]) -> None:
         """Look for what is wrong whatever was heard."""
@@ -257,30 +287,11 @@ class Playing:
         for seconds in (1, 30, 400, 1):
             self.ticks(seconds)
         self._finish()
-        one, other = (_entries(desk) for desk in (self.steady, self.restarted))
+        one, other = (entries_of(desk) for desk in (self.steady, self.restarted))
         for key in sorted(one.keys() | other.keys()):
             if one.get(key) != other.get(key):
                 said = [f"without: {one.get(key)}", f"with:    {other.get(key)}"]
                 raise WrongError("\n".join([f"a restart leaves {key} otherwise", *said]))
-
-
-def told(effects: Effects) -> Iterable[str]:
-    """Return what effects come to, in words."""
-    yield from (f"{event.transition} {event.name} {event.key} {event.data}" for event in effects.events)
-    yield from (f"sent {sent.command} {sent.topic} {sent.payload!r}" for sent in effects.transmissions)
-    yield from (f"answered {reply.code} {reply.detail}" for reply in effects.replies)
-    yield from (f"shown {change}" for change in effects.alarms)
-    yield from (f"dead letter {letter.code}" for letter in effects.dead_letters)
-    yield f"{len(effects.points)} points"
-
-
-def _entries(desk: Desk) -> dict[str, Any]:
-    """Return what a checkpoint of ``desk`` would hold."""
-    desk.write_down()
-    found = {key: msgspec.msgpack.decode(body) for key, body in desk.checkpoint.items()}
-    for key, entry in found.items():
-        entry.pop(LOOSE.get(key.partition("/")[0], ""), None)
-    return found
 
 
 def complaint(history: Iterable[Step]) -> str:

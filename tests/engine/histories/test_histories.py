@@ -18,10 +18,17 @@ def test_a_restart_makes_no_difference(seed: int) -> None:
 
 
 HOT = {"values": {"temperature": 80.0}}
+ARMED, DISARMED = {"values": {"armed": True}}, {"values": {"armed": False}}
 WERE_WRONG = {
     "a silence that is known is found again": [
         Step("ticks", {"seconds": 130}), Step("says", {"name": "env-2", "readings": [HOT]}),
         Step("is_changed", {"key": "rule/two-hot", "when": "hot >= 1"}), Step("restarts"),
+    ],
+    "what is desired is looked at later": [
+        Step("is_asked", {"verb": "command", "device": "door-1", "command": "unlock", "ttl": "5s"}),
+        Step("ticks", {"seconds": 6}), Step("says", {"name": "eye-1", "readings": [ARMED]}),
+        Step("is_asked", {"verb": "desire", "device": "eye-1", "name": "armed", "reason": "a look", "value": True}),
+        Step("says", {"name": "eye-1", "readings": [DISARMED]}), Step("restarts"), Step("ticks", {"seconds": 20}),
     ],
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 
 from tests.engine.desk import Desk, documents, place, stands
+from tests.engine.histories.strangers import DOCUMENTS, USED
 
 RULES = """
 rule: hot
@@ -137,12 +138,37 @@ raise: {event: elevator.bike, severity: medium}
 inhibit: {by: very-hot, in: building, settle: 5s}
 do: [{command: hold_door, to: {kind: elevator, in: place}, args: {ttl: 20s}, until: cleared, at_most: 2m}]
 clear: {for: 5s}
+---
+rule: smoke
+for_each: smoke_sensor
+when: alarm
+raise: {event: fire.smoke, severity: critical}
+do:
+  - {command: close_valve, to: {kind: gas_detector, in: site}, priority: life_safety, until: cleared}
+  - {command: hold_door, args: {ttl: 30s}, to: {kind: access_controller, in: site}, until: cleared,
+     priority: life_safety}
+---
+rule: gas
+for_each: gas_detector
+when: alarm or fault
+raise: {event: fire.gas, severity: critical}
+do:
+  - {command: switch_relay_on, args: {ttl: 30s}, to: {kind: gas_detector, in: place}, until: cleared, at_most: 5m}
+  - {command: close_valve, to: {kind: gas_detector, in: place}, until: cleared, at_most: 30m}
+---
+rule: burns
+for_each: site
+inputs: {n: {of: [smoke_sensor, gas_detector], where: alarm, take: distinct(device), fresh: 1h}}
+when: n >= 1
+raise: {event: fire.burns, severity: critical}
 """
 ROOMS, DOORS, LIFTS = ("env-1", "env-2", "env-3"), ("door-1", "door-2"), ("lift-1",)
 EYES = ("eye-1",)
 DEVICES = (*ROOMS, *DOORS, *LIFTS, *EYES)
 PLACES = ("b1", "b2", "z1", "f1", "car-1")
 KINDS = ("environment_sensor", "access_controller", "elevator", "ai_camera", "smoke_sensor")
+NEXT_DOOR = ("s2/env-1", "s2/door-1")
+"""Another site, where things have the same names."""
 BEHIND_MS = {"env-2": 3_600_000, "env-3": 0}
 """The clocks of devices, and how far they are behind; the others have none."""
 FACT = "place/s1/b1"
@@ -166,7 +192,14 @@ def town() -> Mapping[str, bytes]:
         stands("door-2", "access_controller", "f1"), stands("lift-1", "elevator", "car-1"),
         stands("eye-1", "ai_camera", "car-1"), SCENE,
     ]  # fmt: skip
-    return {key: body for key, body in found.items() if key in mine | kinds} | dict(ChainMap(*there))
+    used = {key: body for key, body in found.items() if key in {*mine, *kinds, *USED}}
+    return {**used, **ChainMap(*there), **DOCUMENTS, **_next_door(ChainMap(*there))}
+
+
+def _next_door(here: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the documents of the other site."""
+    there = ("place/s1/s1", "place/s1/b1", "device/s1/env-1", "device/s1/door-1")
+    return {key.replace("s1", "s2"): here[key].replace(b'"s1"', b'"s2"') for key in there}
 
 
 @cache
