@@ -47,7 +47,7 @@ def test_every_command_of_the_worked_example_works(
     for line in lines:
         if line.startswith("check"):
             assert WORKED is not None
-            profiles.write(WORKED[1], "acme/wl7")
+            (tmp_path / "wl7.yaml").write_text(WORKED[1], encoding="utf-8")
         codes.append((line.split()[0], profiles(*shlex.split(line)).code))
     assert codes == [("guess", 1), ("new", 0), ("check", 0), ("decode", 0), ("test", 0)]
 

@@ -157,7 +157,9 @@ def new(
             "or dead-letter:NUMBER.",
         ),
     ],
-    to: Annotated[Path | None, typer.Option(help="The file; else profiles_dir/vendor/model.yaml.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="The file; else profiles_dir/vendor/model.yaml: no hub starts until it is done.")
+    ] = None,
     unmask: Unmask = False,
     reason: Reason = "",
 ) -> None:
@@ -178,6 +180,8 @@ def new(
     except FileExistsError as error:
         raise ConfigError("file_exists", "it is not overwritten", file=str(path), hint="another --to") from error
     typer.echo(f"wrote {path}; what is undecided: hub profiles check {path}")
+    if to is None:
+        typer.echo("a hub that is started before that is decided refuses it; --to FILE begins it elsewhere", err=True)
 
 
 def read_payload(text: str, writing: Writing) -> bytes:
