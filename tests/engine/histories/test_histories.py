@@ -18,6 +18,7 @@ def test_a_restart_makes_no_difference(seed: int) -> None:
 
 
 HOT = {"values": {"temperature": 80.0}}
+WARM, COOL = {"values": {"temperature": 60.0}}, {"values": {"temperature": 20.0}}
 ARMED, DISARMED = {"values": {"armed": True}}, {"values": {"armed": False}}
 WERE_WRONG = {
     "a silence that is known is found again": [
@@ -35,6 +36,21 @@ WERE_WRONG = {
 
 @pytest.mark.parametrize("history", WERE_WRONG.values(), ids=WERE_WRONG)
 def test_what_was_wrong_is_so_no_more(history: list[Step]) -> None:
+    assert complaint(history) == ""
+
+
+SELDOM_DRAWN = {
+    "a shelf outlives its alarm": [
+        Step("says", {"name": "env-1", "readings": [WARM]}), Step("ticks", {"seconds": 21}),
+        Step("is_asked_of_an_alarm", {"which": 0, "verb": "shelve", "for": "5m"}),
+        Step("says", {"name": "env-1", "readings": [COOL]}), Step("ticks", {"seconds": 11}),
+        Step("restarts"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("history", SELDOM_DRAWN.values(), ids=SELDOM_DRAWN)
+def test_what_is_seldom_drawn_makes_no_difference_either(history: list[Step]) -> None:
     assert complaint(history) == ""
 
 
