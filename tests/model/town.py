@@ -54,7 +54,8 @@ def _shipped() -> dict[str, bytes]:
     names = {f"kind/{kind}" for kind in KINDS} | {f"rule/{rule}" for rule in RULES}
     shipped = {key: body for key, body in found.items() if key in names or key == "profile/milesight/gs524n"}
     silence = orjson.loads(found["rule/device-offline"])
-    return {**shipped, "rule/device-offline": orjson.dumps({**silence, "for_each": {"kind": ["environment_sensor"]}})}
+    silence |= {"for_each": {"kind": ["environment_sensor"]}, "ladder": silence["ladder"][:1]}  # which has no tamper
+    return {**shipped, "rule/device-offline": orjson.dumps(silence)}
 
 
 @cache
