@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -97,6 +98,9 @@ class Keeper:
                     next_end = wanted.next_end
                 known = revision
             except (HubError, OSError) as error:  # a full disk, or files that are not ours, end no hub
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():  # it failed while it put back what it had begun
+                    raise asyncio.CancelledError from error
                 if str(error) != self.error:  # it is tried again each second, and told once
                     log.error("broker_not_kept", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
                 self.error = str(error)
