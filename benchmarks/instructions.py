@@ -8,10 +8,9 @@ Of the mixture with the shipped rules, as :mod:`benchmarks.mixed` has it. What C
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.mixed import WARM_UP, MixedDesk
+from benchmarks.mixed import WARM_UP, MixedDesk, checkouts, said_elsewhere
 from hub.ui.process.logs import LogLevel, configure_logging
 
 if TYPE_CHECKING:
@@ -87,16 +86,8 @@ def table(found: Mapping[str, Found]) -> Table:
     return shown
 
 
-_ELSEWHERE = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); import hub; del sys.path[0]; "
-    "from benchmarks.instructions import app; app()"
-)
-"""The hub of another checkout, and the benchmarks of this one."""
-
-
-def _of(path: Path, words: list[str]) -> Found:
-    command = [sys.executable, "-c", _ELSEWHERE, str(path.resolve()), "--json", *words]
-    said = subprocess.run(command, check=True, capture_output=True).stdout
+def _of(path: Path, words: Sequence[str]) -> Found:
+    said = said_elsewhere("benchmarks.instructions", path, words)
     return msgspec.json.decode(said, type=dict[str, Found])["now"]
 
 
@@ -114,7 +105,7 @@ def main(
     """Say what Python does for a message of the mixture, by function; the first 10,000 only warm it up."""
     configure_logging(LogLevel.ERROR, sys.stderr)
     words = ["--messages", str(messages), "--family", family]
-    found = {name: _of(Path(path), words) for name, path in (each.split("=", 1) for each in against or ())}
+    found = {name: _of(path, words) for name, path in checkouts(against or ()).items()}
     found["now"] = count(MixedDesk(messages, family))
     if json:
         typer.echo(msgspec.json.encode(found))

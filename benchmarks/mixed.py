@@ -174,9 +174,20 @@ def _name_of(code: str | CodeType) -> str:
 
 _ELSEWHERE = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); import hub; del sys.path[0]; "
-    "from benchmarks.mixed import app; app()"
+    "from importlib import import_module; import_module(sys.argv.pop(1)).app()"
 )
 """The hub of another checkout, and the benchmarks of this one."""
+
+
+def said_elsewhere(benchmark: str, path: Path, words: Sequence[str]) -> bytes:
+    """Return the JSON of ``benchmark`` (a module with an ``app``) with the hub of the checkout at ``path``."""
+    command = [sys.executable, "-c", _ELSEWHERE, str(path.resolve()), benchmark, "--json", *words]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def checkouts(against: Sequence[str]) -> dict[str, Path]:
+    """Return other checkouts by name, of ``name=path`` each."""
+    return {name: Path(path) for name, path in (each.split("=", 1) for each in against)}
 
 
 def _turns(paths: Mapping[str, Path], runs: int, words: list[str]) -> dict[str, list[Costs]]:
@@ -184,8 +195,7 @@ def _turns(paths: Mapping[str, Path], runs: int, words: list[str]) -> dict[str, 
     found: dict[str, list[Costs]] = {name: [] for name in paths}
     for number in range(runs):
         for name in list(paths)[:: -1 if number % 2 else 1]:
-            command = [sys.executable, "-c", _ELSEWHERE, str(paths[name].resolve()), "--runs", "1", "--json", *words]
-            said = subprocess.run(command, check=True, capture_output=True).stdout
+            said = said_elsewhere("benchmarks.mixed", paths[name], ["--runs", "1", *words])
             found[name] += msgspec.json.decode(said, type=dict[str, list[Costs]])["now"]
     return found
 
@@ -230,8 +240,9 @@ def main(  # noqa: PLR0913 -- the options of a command
         console.print(by_function(MixedDesk(messages, family)))
         return
     if against:
-        others = {name: Path(path) for name, path in (each.split("=", 1) for each in against)}
-        found = _turns(others | {"now": Path.cwd()}, runs, ["--messages", str(messages), "--family", family])
+        found = _turns(
+            checkouts(against) | {"now": Path.cwd()}, runs, ["--messages", str(messages), "--family", family]
+        )
     else:
         desk = MixedDesk(messages, family)
         found = {"now": [measure(desk) for _ in range(runs)]}

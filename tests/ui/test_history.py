@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,17 @@ def history(tmp_path: Path, link: Link) -> History:
     return History(Desk(config=tmp_path / "hub.toml"), link, Atlas())
 
 
+async def stories(history: History, of: Sequence[Event]) -> list[list[str]]:
+    """Return the ids of the story of each."""
+    return [[found.id for found in await story(history, each)] for each in of]
+
+
+def own(told: Sequence[Event], each: Event) -> list[str]:
+    """Return the ids of the three events of the alarm that ``each`` is of."""
+    begins = told.index(each) // 3 * 3
+    return [one.id for one in told[begins : begins + 3]]
+
+
 @pytest.mark.parametrize("about", [{"key": "north/@b3", "device": "", "part": ""}, {"key": "north/smoke-17#zone-2"}])
 async def test_the_store_alone_tells_the_story_of_a_place_as_that_of_a_device(
     about: dict[str, object], history: History, tmp_path: Path
@@ -56,9 +67,7 @@ async def test_the_store_alone_tells_the_story_of_a_place_as_that_of_a_device(
     told = alarms(2, **about)
     async with LocalStore(tmp_path / "timeseries.sqlite", SystemClock()) as store:
         await store.write([event_line(each) for each in told])
-    for each in told:
-        begins = told.index(each) // 3 * 3
-        assert [found.id for found in await story(history, each)] == [one.id for one in told[begins : begins + 3]]
+    assert await stories(history, told) == [own(told, each) for each in told]
 
 
 async def test_of_an_alarm_that_comes_and_goes_all_the_time_each_has_its_own_story(
@@ -68,9 +77,7 @@ async def test_of_an_alarm_that_comes_and_goes_all_the_time_each_has_its_own_sto
     monkeypatch.setattr("hub.ui.history.CLOCKS_NS", 2 * SECOND)
     told = alarms(20)
     await link.exchange([written_then(each) for each in told], len(told))
-    for each in told[-6:]:
-        begins = told.index(each) // 3 * 3
-        assert [found.id for found in await story(history, each)] == [one.id for one in told[begins : begins + 3]]
+    assert await stories(history, told[-6:]) == [own(told, each) for each in told[-6:]]
 
 
 async def test_what_is_wanted_is_found_in_the_store_however_much_else_lies_before_it(
