@@ -10,7 +10,7 @@ import pytest
 
 from hub.journal.outbox import MEMORY_BYTES
 from tests.chaos.influx_town import InfluxTown
-from tests.chaos.latency import ALLOWED, Rounds, Window, p99s_ms, slowdown_after, slowdowns
+from tests.chaos.latency import ALLOWED, Rounds, Slowdowns, Window, p99s_ms, slowdown_after, slowdowns
 from tests.chaos.town import opened
 from tests.chaos.watch import resident_bytes
 from tests.servers.influxdb import InfluxServer
@@ -40,7 +40,7 @@ async def window(town: InfluxTown) -> Window:
     return since, town.clock.wall_ns()
 
 
-async def compared(town: InfluxTown, here: Sequence[Window], away: Sequence[Window]) -> tuple[float, float]:
+async def compared(town: InfluxTown, here: Sequence[Window], away: Sequence[Window]) -> Slowdowns:
     """Return how many times longer events took in the windows ``away`` than in those ``here``."""
     wanted = {card for card, at in town.sent.at.items() if at < away[-1][1]}
     streamed: dict[str, int] = {}
