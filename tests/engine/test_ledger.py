@@ -4,55 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import msgspec
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.config.settings import packaged
-from hub.engine.unsettled import Unsettled
 from hub.model.heard import Publish, Reading
 from hub.model.records import Control, SessionConnected, Started
 from hub.normalize.examples import payload_bytes
 from hub.normalize.networks.load import load_networks
-from tests.engine.desk import ALARM, COMMUNITY, JOURNAL, NORMAL, SESSIONS, Desk, device, documents, encoded, smoke
+from tests.engine.desk import ALARM, JOURNAL, NORMAL, SESSIONS, Desk, device, documents, encoded, smoke
+from tests.engine.mixed import MODELS, OURS, WANTED
 
-SOURCES = {
-    f"source/{name}": orjson.dumps({"source": name, "network": name, "params": {}})
-    for name in ("chirpstack", "zigbee2mqtt", "uhppoted", "raw")
-}
-FOREIGN = {
-    "device/s1/far-1": orjson.dumps(
-        {
-            **orjson.loads(device("far-1", "smoke_sensor", "milesight/gs524n")["device/s1/far-1"]),
-            "source": "chirpstack",
-            "network_id": "24e124535b316056",
-        }
-    ),
-    "device/s1/far-2": orjson.dumps(
-        {
-            **orjson.loads(device("far-2", "smoke_sensor")["device/s1/far-2"]),
-            "source": "zigbee2mqtt",
-            "network_id": "kitchen",
-        }
-    ),
-    "device/s1/far-3": orjson.dumps(
-        {
-            **orjson.loads(device("far-3", "access_controller", "uhppoted/ut0311-l04")["device/s1/far-3"]),
-            "source": "uhppoted",
-            "network_id": "405419896",
-            "params": {"card": 1},
-        }
-    ),
-}
-SHIPPED = documents(*COMMUNITY, SOURCES, FOREIGN)
-# Rules and profiles of other kinds have nothing to say here, and every example would compile them anew.
-KINDS = ("smoke_sensor", "access_controller")
-MODELS = ("milesight/gs524n", "hikvision/access", "uhppoted/ut0311-l04")
-OURS = {f"rule/{name}" for kind in KINDS for name in orjson.loads(SHIPPED[f"kind/{kind}"])["rules"]}
 OURS |= {f"profile/{model}" for model in MODELS}
-WANTED = {key: body for key, body in SHIPPED.items() if not key.startswith(("rule/", "profile/")) or key in OURS}
+
+
 ENVELOPES = [
     (example.topic, payload_bytes(example.payload))
     for network in load_networks([packaged("device_profiles")]).values()
@@ -71,6 +38,7 @@ TOPICS = st.sampled_from(
         "hub/s1/smoke-1", "hub//smoke-1/telemetry", "hub/_hub/x/telemetry", "", "a", "hub/s1/smoke-1/telemetry/x",
     ]
 )  # fmt: skip
+
 PAYLOADS = st.one_of(
     st.binary(max_size=64),
     st.sampled_from([bytes.fromhex(ALARM), bytes.fromhex(NORMAL), b"online", b"", b"[" * 5_000, b'{"values": {}}']),
@@ -80,10 +48,13 @@ PAYLOADS = st.one_of(
         max_leaves=6,
     ).map(lambda value: repr(value).encode()),
 )  # fmt: skip
+
 FLAGS = {"packet_id": st.integers(1, 5), "duplicate": st.booleans(), "retain": st.booleans()}
+
 WRAPPED = st.sampled_from(ENVELOPES).flatmap(
     lambda pair: st.builds(Publish, st.just(pair[0]), st.just(pair[1]), **FLAGS)
 )
+
 MESSAGES = st.lists(st.one_of(st.builds(Publish, TOPICS, PAYLOADS, **FLAGS), WRAPPED), max_size=12)
 
 
@@ -150,108 +121,6 @@ def test_a_message_that_is_too_large_is_refused_and_counted() -> None:
     desk.hear(Publish("hub/s1/smoke-1/telemetry", b"x" * (256 * 1024 + 1)))
     assert desk.engine.state.ledger.refused == 1
     assert desk.engine.state.ledger.refused_codes == {"too_large": 1}
-
-
-# ---------------------------------------------------------------------------------------------------------- redelivery
-
-
-def redelivered(desk: Desk, *messages: Publish, session_present: bool = True) -> None:
-    desk.lose()
-    for session in SESSIONS:
-        desk.say(SessionConnected(session, 2, session_present=session_present))
-    desk.hear(*messages, connection=2)
-
-
-def test_a_dup_of_an_unsettled_message_is_not_judged() -> None:
-    desk = Desk(WANTED)
-    desk.hear(smoke(ALARM, packet_id=7))
-    redelivered(desk, smoke(ALARM, packet_id=7, duplicate=True))
-    assert desk.engine.state.ledger.duplicate == 1
-    assert desk.engine.state.ledger.points == 1
-
-
-def test_a_dup_is_known_after_a_restart_from_a_checkpoint() -> None:
-    desk = Desk(WANTED)
-    desk.hear(smoke(ALARM, packet_id=7))
-    later = desk.restart()
-    later.say(Started("test", SESSIONS))
-    redelivered(later, smoke(ALARM, packet_id=7, duplicate=True))
-    assert later.engine.state.ledger.duplicate == 1
-
-
-@pytest.mark.parametrize("is_restarted", [False, True])
-def test_every_dup_is_known_where_one_packet_id_names_several_unsettled_messages(*, is_restarted: bool) -> None:
-    """A backlog of mosquitto 2.0.11 flies in whole; its 65,536th message has the packet id of its first."""
-    desk = Desk(WANTED)
-    desk.hear(smoke(ALARM, packet_id=7), smoke(NORMAL, packet_id=8))
-    desk.hear(smoke(NORMAL, packet_id=7))
-    desk = desk.restart() if is_restarted else desk
-    again = ((ALARM, 7), (NORMAL, 8), (NORMAL, 7))
-    redelivered(desk, *(smoke(payload, packet_id=packet_id, duplicate=True) for payload, packet_id in again))
-    assert desk.engine.state.ledger.duplicate == 3
-
-
-def test_a_dup_of_a_settled_message_is_judged() -> None:
-    desk = Desk(WANTED)
-    desk.hear(smoke(ALARM, packet_id=7))
-    desk.hear(smoke(NORMAL, packet_id=8), settled=1)
-    redelivered(desk, smoke(ALARM, packet_id=7, duplicate=True))
-    assert desk.engine.state.ledger.duplicate == 0
-
-
-def test_a_dup_with_another_payload_is_another_message() -> None:
-    desk = Desk(WANTED)
-    desk.hear(smoke(ALARM, packet_id=7))
-    redelivered(desk, smoke(NORMAL, packet_id=7, duplicate=True))
-    assert desk.engine.state.ledger.duplicate == 0
-
-
-def test_a_checkpoint_leaves_out_what_settles_while_it_is_made_and_goes_on_as_if_it_had_not() -> None:
-    desk = Desk(WANTED)
-    desk.hear(smoke(ALARM, packet_id=7))
-    state, behind = desk.engine.state, len(desk.records)
-    state.begin_checkpoint()
-    desk.hear(smoke(NORMAL, packet_id=8), settled=1)
-    rows = {key: body for key, body in state.take_checkpoint().items() if body is not None}
-    entry = msgspec.msgpack.decode(rows[f"unsettled/events/{behind}"], type=Unsettled)
-    assert (entry.last, entry.messages) == (1, [])
-
-    other = desk.revive(rows)
-    other.engine.apply(desk.records[-1])
-    for each in (state, other.engine.state):
-        each.begin_checkpoint()
-    assert other.engine.state.take_checkpoint() == state.take_checkpoint()
-
-
-def test_a_checkpoint_waits_for_what_has_not_settled_but_not_for_ever() -> None:
-    desk = Desk(WANTED)
-    desk.hear(smoke(ALARM, packet_id=7))
-    state, behind = desk.engine.state, len(desk.records)
-    state.begin_checkpoint()
-    assert not state.encode_some()
-    desk.tick(4)
-    assert not state.encode_some()
-    desk.tick(2)
-    assert state.encode_some()
-    entry = msgspec.msgpack.decode(state.take_checkpoint()[f"unsettled/events/{behind}"] or b"", type=Unsettled)
-    assert [packet_id for packet_id, _ in entry.messages] == [7]
-
-
-def test_a_checkpoint_is_done_as_soon_as_everything_has_settled() -> None:
-    desk = Desk(WANTED)
-    desk.hear(smoke(ALARM, packet_id=7))
-    state = desk.engine.state
-    state.begin_checkpoint()
-    assert not state.encode_some()
-    desk.hear(smoke(NORMAL, packet_id=8), settled=1)
-    assert state.encode_some()
-
-
-def test_nothing_is_a_duplicate_when_the_broker_has_no_session() -> None:
-    desk = Desk(WANTED)
-    desk.hear(smoke(ALARM, packet_id=7))
-    redelivered(desk, smoke(ALARM, packet_id=7, duplicate=True), session_present=False)
-    assert desk.engine.state.ledger.duplicate == 0
 
 
 # ------------------------------------------------------------------------------------------------------ unknown devices

@@ -1,56 +1,23 @@
-"""`hub init`: what it writes, what it leaves alone, and that the whole of it works with real servers."""
+"""`hub init`: what it writes, what it leaves alone, and what it asks."""
 
 from __future__ import annotations
 
-import asyncio
 import io
-import os
 import stat
-import subprocess
-from collections.abc import Iterator
-from configparser import ConfigParser
 from pathlib import Path
-from typing import Any
 
 import pytest
-from paho.mqtt import publish
 from typing_extensions import override
 
 from hub.config.settings import read_settings
-from hub.registry import credentials
-from hub.registry.brokers.knock import Answer, knock
-from hub.registry.registry import Registry
-from hub.services.child import free_port
-from hub.ui.installing.choices import RedisChoice, secrets_of
-from tests.machine import find, needs, needs_mosquitto
-from tests.servers.process import ServerProcess
-from tests.ui.conftest import Cli, Said
-from tests.ui.every_command import commands
-from tests.ui.installation import FIRE, HubRun
-from tests.waiting import PATIENCE_SECONDS, wait_until
-
-SECRET = "only-this-detector-knows"
+from hub.ui.installing.choices import secrets_of
+from tests.ui.conftest import Cli
+from tests.ui.making import contents, made
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     return tmp_path / "garden"
-
-
-def made(cli: Cli, place: Path, *flags: str) -> dict[str, str]:
-    """Return what became of each file."""
-    said = cli("init", str(place), "--yes", "--json", *flags)
-    assert said.code == 0, said.err
-    return {str(Path(row["file"]).relative_to(place)): row["outcome"] for row in said.document()}
-
-
-def contents(place: Path) -> dict[str, tuple[bytes, int]]:
-    """Return every file's bytes, and when it was last written."""
-    return {
-        str(path.relative_to(place)): (path.read_bytes(), path.stat().st_mtime_ns)
-        for path in place.rglob("*")
-        if path.is_file()
-    }
 
 
 def test_it_writes_an_installation_whose_secrets_only_we_can_read(cli: Cli, place: Path) -> None:
@@ -229,139 +196,3 @@ def test_a_listener_for_devices_is_remembered(cli: Cli, place: Path, tmp_path: P
     (place / "broker" / "mosquitto.conf").unlink()
     made(cli, place)
     assert (place / "broker" / "mosquitto.conf").read_text("utf-8") == conf
-
-
-def test_each_unit_of_ours_starts_a_command_that_there_is_with_the_settings_of_the_installation(
-    cli: Cli, place: Path
-) -> None:
-    made(cli, place)
-    lines = [line for path in (place / "systemd").iterdir() for line in path.read_text("utf-8").splitlines()]
-    ours = [line.partition(f" --config {place}/hub.toml ")[2] for line in lines if "--config" in line]
-    assert sorted(ours) == ["city run", "events forward %i", "notify run", "run"]
-    assert {words.removesuffix(" %i") for words in ours} <= set(commands())
-    settings = read_settings(place / "hub.toml").notify
-    assert (settings.dir, settings.http and settings.http.port) == (place / "notify", 8082)
-
-
-@needs("systemd-analyze")
-@pytest.mark.parametrize("redis", ["redis-server", "valkey"])
-def test_systemd_finds_nothing_wrong_with_the_units(cli: Cli, place: Path, redis: str) -> None:
-    made(cli, place, "--redis", redis)
-    units = sorted(str(path) for path in (place / "systemd").iterdir())
-    done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False
-    )
-    ours = [line for line in done.stderr.splitlines() if "hub" in line]
-    assert (done.returncode, ours) == (0, [])
-
-
-@needs("systemd-analyze")
-def test_no_unit_may_do_more_to_the_machine_than_it_needs(cli: Cli, place: Path) -> None:
-    made(cli, place, *(["--user", "daemon"] if os.getuid() == 0 else []))
-    found = {}
-    for path in sorted((place / "systemd").iterdir()):
-        most = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", str(path)]
-        found[path.name] = subprocess.run(most, capture_output=True, check=False).returncode
-    assert len(found) == 6
-    assert {name: code for name, code in found.items() if code} == {}  # 1.7 of 10 each; 8.7 without these walls
-
-
-def test_the_hub_is_ended_alone_and_when_it_hangs(cli: Cli, place: Path) -> None:
-    """Told at the same time as the hub, its workers were told twice, and ended the hard way."""
-    made(cli, place)
-    unit = ConfigParser(interpolation=None, strict=False)
-    unit.read(place / "systemd" / "hub.service", encoding="utf-8")
-    service = unit["Service"]
-    assert (service["KillMode"], service["WatchdogSec"], service["NotifyAccess"]) == ("mixed", "120", "main")
-
-
-# ----------------------------------------------------------------------------------------- the whole of it, at work
-
-
-class Made(HubRun):
-    """An installation that `hub init` made, with mosquitto and Redis started by the files that it wrote."""
-
-    def __init__(self, cli: Cli, place: Path, redis: RedisChoice) -> None:
-        self.broker = ServerProcess(
-            place.parent / "mosquitto.log", lambda: [str(find("mosquitto")), "-c", str(place / "broker/mosquitto.conf")]
-        )
-        self.redis = ServerProcess(
-            place.parent / "redis.log", lambda: [str(find("redis-server")), str(place / "redis/redis.conf")]
-        )
-        super().__init__(place, place / "hub.toml", free_port())
-        ports = ("--mqtt-port", self.broker.port, "--redis-port", self.redis.port, "--http-port", self.http_port)
-        made(cli, place, "--redis", redis, *map(str, ports))
-        self._cli = cli
-        self._has_redis = redis is RedisChoice.SERVER
-
-    def open(self) -> None:
-        self.broker.start()
-        if self._has_redis:
-            self.redis.start()
-
-    def close(self) -> None:
-        self.kill()
-        self.redis.kill()
-        self.broker.kill()
-
-    def said(self, *words: str) -> Said:
-        said = self._cli("--config", str(self.config), *words)
-        assert said.code == 0, said.err
-        return said
-
-    def json(self, *words: str) -> Any:  # noqa: ANN401 -- JSON is anything
-        return self.said(*words, "--json").document()
-
-    def doctor(self) -> Any:  # noqa: ANN401 -- JSON is anything
-        return self._cli("--config", str(self.config), "doctor", "--json").document()
-
-    async def enrol(self, user: str, secret: str) -> None:
-        """Give a device's user a secret as a hub elsewhere would: nobody tells this broker but `hub run`."""
-        async with Registry(self.settings.registry_url()) as registry:
-            await credentials.put_secrets(registry, {user: secret})
-
-    async def lets_in(self, user: str, secret: str) -> bool:
-        return await knock(self.broker.port, user, secret) is Answer.WELCOME
-
-    @property
-    def settings(self) -> Any:  # noqa: ANN401 -- Settings
-        return read_settings(self.config)
-
-
-@pytest.fixture(params=[pytest.param(RedisChoice.SERVER, marks=needs("redis-server")), RedisChoice.VALKEY])
-def installation(
-    cli: Cli, place: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Made]:
-    monkeypatch.setattr("hub.ui.doctor.broker_probe.SYS_SECONDS", PATIENCE_SECONDS)
-    it = Made(cli, place, request.param)
-    try:
-        yield it
-    finally:
-        it.close()
-
-
-@needs_mosquitto
-def test_what_init_made_hears_a_device_by_its_own_secret_and_tells_of_the_fire(installation: Made) -> None:
-    it = installation
-    it.open()
-    it.said("sites", "add", "garden", "--zh", "花园")
-    device = ("smoke-1", "--kind", "smoke_sensor", "--profile", "milesight/gs524n", "--user", "smoke-1")
-    it.said("devices", "add", "garden", *device)
-    it.start()
-    asyncio.run(it.enrol("smoke-1", SECRET))
-    asyncio.run(wait_until(lambda: it.lets_in("smoke-1", SECRET)))
-
-    auth: publish.AuthParameter = {"username": "smoke-1", "password": SECRET}
-    topic = "hub/garden/smoke-1/telemetry"
-    publish.single(topic, FIRE, qos=1, hostname="127.0.0.1", port=it.broker.port, client_id="smoke-1", auth=auth)
-
-    async def told(*words: str) -> Any:  # noqa: ANN401 -- JSON is anything
-        return await wait_until(lambda: asyncio.to_thread(it.json, *words))
-
-    (point,) = asyncio.run(told("telemetry", "query", "smoke_sensor", "smoke-1"))
-    assert point["fields"]["status"] == "alarm"
-    events = asyncio.run(told("events", "list", "--type", "fire"))
-    assert [event["name"] for event in events] == ["fire.smoke_alarm"]
-    found = {row["check"]: (row["grade"], row["found"]) for row in it.doctor()}
-    assert {check: seen for check, seen in found.items() if seen[0] in {"bad", "unseen"}} == {}
-    assert it.stop() == 0
