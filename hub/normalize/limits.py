@@ -88,14 +88,19 @@ def json_error(error: Exception) -> PoisonError:
 def loosely(payload: bytes, refusal: PoisonError) -> object:
     """Return a document that the decoder refuses, as Python reads it; raises ``refusal`` for one that is no JSON to it.
 
-    No alarm dies of how something beside it is written: an object that is a list, a name in GBK, a BOM before or a NUL
-    behind, NaN or infinity, which Python and C write though JSON has none. Those become {}, nobody's value.
+    No alarm dies of how something beside it is written: an object that is a list, a name in GBK or with a line break in
+    it, a BOM before or a NUL behind, NaN or infinity, which Python and C write though JSON has none. Those become {},
+    nobody's value, as do numbers of so many digits that Python reads none.
     """
     try:
         text = payload.rstrip(b"\0").decode("utf-8-sig", "replace")
-        return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+        return json.loads(text, strict=False, parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
     except (ValueError, RecursionError):
         raise refusal from None
+
+
+def _whole(text: str) -> object:
+    return int(text) if len(text) <= MAX_TEXT else {}
 
 
 def _no_number(_name: str) -> object:

@@ -242,7 +242,7 @@ class NativeHandler:
         signals = {name: known[1] for name, known in self._signals.items()}
         for message in messages if len(messages) <= MAX_ELEMENTS else ():
             good = without_bad(message, rules, signals)
-            with suppress(msgspec.ValidationError, PoisonError):
+            with suppress(msgspec.ValidationError, UnicodeError, PoisonError):
                 reading = self._read(msgspec.convert(good, _Message))
                 readings += [reading] if reading.critical or good == message else []
         if not any(reading.critical for reading in readings):

@@ -42,16 +42,31 @@ def odd_values(data: bytes, payload: Format) -> Iterator[bytes]:
 
 
 def _odd_in_json(data: bytes) -> Iterator[bytes]:
+    for _, _, odd in beside(data, _ODD):
+        yield from odd
+
+
+_NOT_JSON = (b"NaN", b"-Infinity", b"9" * 5_000, b'"a\nb"', b'"\xb3\xf8"')
+"""What some write all the same: C and Python a number that is none, a line break, and a name in GBK."""
+
+
+def beside(data: bytes, odd: Sequence[bytes]) -> Iterator[tuple[object, bytes, list[bytes]]]:
+    """Yield, for each place in a payload of JSON, its key, the payload with nothing there, and with each odd thing."""
     try:
         document = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return
     for holder, key in _places(document):
         kept = holder[key]
-        for text in _ODD:
+        found = []
+        for text in (b"null", *odd):
             holder[key] = msgspec.Raw(text)
-            yield msgspec.json.encode(document)
+            found.append(msgspec.json.encode(document))
+        yield key, found[0], found[1:]
         holder[key] = kept
+
+
+HOWEVER_ODD = (*_ODD, *_NOT_JSON)
 
 
 def _places(node: Any) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401 -- a tree of JSON
