@@ -37,13 +37,9 @@ FOREIGN = {
 }
 
 SHIPPED = documents(*COMMUNITY, SOURCES, FOREIGN)
-
-
 # Rules and profiles of other kinds have nothing to say here, and every example would compile them anew.
 KINDS = ("smoke_sensor", "access_controller")
-
 MODELS = ("milesight/gs524n", "hikvision/access", "uhppoted/ut0311-l04")
-
 OURS = {f"rule/{name}" for kind in KINDS for name in orjson.loads(SHIPPED[f"kind/{kind}"])["rules"]}
-
+OURS |= {f"profile/{model}" for model in MODELS}
 WANTED = {key: body for key, body in SHIPPED.items() if not key.startswith(("rule/", "profile/")) or key in OURS}

@@ -15,10 +15,7 @@ from hub.model.records import Control, SessionConnected, Started
 from hub.normalize.examples import payload_bytes
 from hub.normalize.networks.load import load_networks
 from tests.engine.desk import ALARM, JOURNAL, NORMAL, SESSIONS, Desk, device, documents, encoded, smoke
-from tests.engine.mixed import MODELS, OURS, WANTED
-
-OURS |= {f"profile/{model}" for model in MODELS}
-
+from tests.engine.mixed import WANTED
 
 ENVELOPES = [
     (example.topic, payload_bytes(example.payload))
