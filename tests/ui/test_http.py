@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import aiohttp
@@ -13,7 +14,8 @@ from hub.config.settings import HttpSettings
 from hub.errors import ConfigError
 from hub.metrics import Metrics
 from hub.services.child import free_port
-from hub.ui.pages.http import application, pages_of, serve
+from hub.ui.pages import http
+from hub.ui.pages.http import MOST_CONNECTIONS, application, pages_of, serve
 from hub.ui.pages.readiness import Vitals
 from hub.ui.pages.reasons import advised
 from tests.ui.vitals import WELL
@@ -58,3 +60,34 @@ async def test_a_port_that_is_taken_is_a_mistake_in_the_settings() -> None:
         with pytest.raises(ConfigError, match="http_port_taken"):
             async with serve(application(Metrics(), lambda: WELL), settings):
                 pass
+
+
+@asynccontextmanager
+async def idle(port: int) -> AsyncIterator[asyncio.StreamReader]:
+    """Give a connection that asks for nothing."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader
+    finally:
+        writer.transport.abort()
+
+
+async def test_whoever_asks_is_let_in_however_many_ask_for_nothing_and_the_oldest_of_those_give_way() -> None:
+    """Each takes a file: with 1,024 of them no journal could be written, and no broker be reached."""
+    settings, too_many = HttpSettings(port=free_port()), 20
+    client = aiohttp.ClientSession(f"http://127.0.0.1:{settings.port}")
+    async with serve(application(Metrics(), lambda: WELL), settings), AsyncExitStack() as stack:
+        silent = [await stack.enter_async_context(idle(settings.port)) for _ in range(MOST_CONNECTIONS + too_many)]
+        async with client, client.get("/readyz") as answer:
+            assert answer.status == 200
+        async with asyncio.timeout(30):
+            assert [await each.read() for each in silent[:too_many]] == [b""] * too_many
+        assert not silent[-1].at_eof()
+
+
+async def test_a_connection_that_never_says_what_it_wants_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "IDLE_SECONDS", 0.05)
+    settings = HttpSettings(port=free_port())
+    async with serve(application(Metrics(), lambda: WELL), settings), idle(settings.port) as reader:
+        async with asyncio.timeout(30):
+            assert await reader.read() == b""

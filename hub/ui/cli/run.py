@@ -33,6 +33,7 @@ from hub.ui.pages.observing import Watch, observe
 from hub.ui.pages.workers import page_of, workers_for
 from hub.ui.process.heap import give_back_what_is_large
 from hub.ui.process.huge_pages import collapse
+from hub.ui.process.open_files import raise_open_files
 from hub.ui.process.preflight import refuse_toy_broker
 from hub.ui.process.signals import on_signals
 from hub.ui.sealing import Sealing
@@ -58,6 +59,7 @@ def run(
     With more than one partition (the setting more_partitions) it starts workers, and starts those anew that die.
     """
     desk = desk_of(context)
+    raise_open_files()
     if serving:
         hold_me(STOP_SECONDS)
         kept_by = heartbeat_of(heartbeat) if heartbeat else None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import asdict
 from http import HTTPStatus
 
@@ -19,6 +20,10 @@ from hub.ui.pages.readiness import Reason, Vitals, reasons
 from hub.ui.pages.reasons import advised
 
 STOP_SECONDS = 1.0
+IDLE_SECONDS = 30.0
+"""A connection that asks for nothing for so long, or has not said its request in that time, is closed."""
+MOST_CONNECTIONS = 100
+"""Of more the oldest are closed, and who asks now is let in: each takes a file that journal and broker may need."""
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Page = Callable[[web.Request], Awaitable[web.Response]]
@@ -77,31 +82,43 @@ def pages_with(readiness: Page, numbers: Page, hung: Callable[[], Sequence[str]]
 @asynccontextmanager
 async def serve(pages: web.Application, settings: HttpSettings) -> AsyncIterator[None]:
     """Serve ``pages`` meanwhile; ConfigError ``http_port_taken``."""
-    async with _runner(pages) as runner:
+    async with _runner(pages) as admitted:
         try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
+            listening = await asyncio.get_running_loop().create_server(admitted, settings.host, settings.port)
         except OSError as error:
             hint = "choose another http.port"
             raise ConfigError(
                 "http_port_taken", error.strerror or str(error), hint=hint, host=settings.host, port=settings.port
             ) from error
         log.info("http_opened", host=settings.host, port=settings.port)
-        yield
+        with closing(listening):
+            yield
 
 
 @asynccontextmanager
 async def serve_on(pages: web.Application, listening: socket.socket) -> AsyncIterator[None]:
     """Serve ``pages`` meanwhile on a socket that listens already."""
-    async with _runner(pages) as runner:
-        await web.SockSite(runner, listening).start()
-        yield
+    async with _runner(pages) as admitted:
+        with closing(await asyncio.get_running_loop().create_server(admitted, sock=listening)):
+            yield
 
 
 @asynccontextmanager
-async def _runner(pages: web.Application) -> AsyncIterator[web.AppRunner]:
-    runner = web.AppRunner(pages, access_log=None, handle_signals=False, shutdown_timeout=STOP_SECONDS)
+async def _runner(pages: web.Application) -> AsyncIterator[Callable[[], web.RequestHandler]]:
+    """Give what a server of ``pages`` makes of each connection."""
+    runner = web.AppRunner(
+        pages, access_log=None, handle_signals=False, shutdown_timeout=STOP_SECONDS, keepalive_timeout=IDLE_SECONDS
+    )
     await runner.setup()
+    server = runner.server
+    assert server is not None  # noqa: S101 -- it is set up
+
+    def admitted() -> web.RequestHandler:
+        for oldest in server.connections[: 1 - MOST_CONNECTIONS]:
+            oldest.force_close()
+        return server()
+
     try:
-        yield runner
+        yield admitted
     finally:
         await runner.cleanup()
