@@ -21,11 +21,12 @@ from hub.model.effects import Entry, Transition
 from hub.model.values import Severity
 from hub.outward.ledger import Ledger
 from hub.outward.notices import Notices
-from hub.outward.wishes import read_wishes
+from hub.outward.wishes import Wishes, read_wishes
 from hub.registry.nouns import Site
 from hub.sinks.rounds import Position
 from hub.sinks.streams import DOMAINS, domain_key
-from hub.ui.cli.notify import RegistryGuide
+from hub.ui.cli import notify
+from hub.ui.cli.notify import RegistryGuide, wishes_of
 from hub.ui.desk import outgoing
 from hub.ui.desk.desk import Desk as CliDesk
 from tests.citywide.rig import write
@@ -150,6 +151,34 @@ def test_what_people_wish_otherwise_meanwhile_is_taken_up_by_who_works(
     assert titles[0].endswith("[HIGH] Water leak raised")
     assert len(titles) > 1
     assert "[LOW]" in titles[1]
+
+
+def test_a_signal_in_the_moment_in_which_it_begins_anew_ends_it(
+    desk: Desk, http_thread: HttpThread, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[Wishes] = []
+
+    def begin(_desk: CliDesk, wishes: Wishes) -> None:
+        began.append(wishes)
+        assert len(began) == 1, "it has not heard the signal"
+
+    def read(here: CliDesk) -> Wishes:
+        wishes = wishes_of(here)
+        if wishes.routes[0].min_severity is Severity.LOW:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return wishes
+
+    def wish_otherwise(_status: int) -> None:
+        (desk.directory / "notify" / "wishes.yaml").write_text(f"{WISHES}min_severity: low\n", encoding="utf-8")
+
+    monkeypatch.setattr(outgoing, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(notify, "_warn", begin)
+    monkeypatch.setattr(notify, "wishes_of", read)
+    desk.settings(f'redis.url = "{valkey.url}"', url_of(http_thread))
+    asyncio.run(_happened(desk.directory / "data" / "notify", valkey))
+    http_thread.then = wish_otherwise
+    said = desk("notify", "run")
+    assert (said.code, len(began)) == (0, 1), said.err
 
 
 async def _happened(directory: Path, valkey: ValkeyServer) -> None:

@@ -27,6 +27,7 @@ from hub.ui.desk.desk import AsJson, Desk, as_duration, desk_of
 from hub.ui.desk.outgoing import HttpPort, http_of, let_again, log_outcome, say_lines, say_outcome, work
 from hub.ui.desk.personal import Reason, Unmask, learn_kinds, veil_of
 from hub.ui.printing import say_done
+from hub.ui.process.signals import on_signals
 from hub.veil import Veil
 
 FOLDER = "forward"
@@ -182,9 +183,11 @@ async def learn_keys(sender: Webhook, secret: Path) -> None:
 
 
 async def _forward(desk: Desk, errand: Errand, at: Receiver, veil: Veil, http: HttpSettings | None) -> None:
+    over = asyncio.Event()
     async with at.sender, OutwardProcess(errand, desk.clock) as process:
         looks = (partial(learn_kinds, desk, veil), partial(learn_keys, at.sender, at.secret))
-        await work(process, desk.clock, *looks, http=http)
+        with on_signals(over.set):
+            await work(process, desk.clock, *looks, over=over, http=http)
 
 
 def _domains(chosen: Sequence[str] | None) -> Sequence[str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import structlog
@@ -19,7 +19,7 @@ from hub.durations import write_duration
 from hub.errors import ConfigError, HubError, UnavailableError
 from hub.metrics import Metrics
 from hub.model.effects import Event
-from hub.outward.courier import Patience
+from hub.outward.courier import Patience, Tell
 from hub.outward.messenger import Messenger, recipients
 from hub.outward.notices import Notices
 from hub.outward.parcel import UNMASKED, Parcel, State, Verdict
@@ -35,6 +35,7 @@ from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
 from hub.ui.desk.outgoing import HttpPort, http_of, let_again, log_outcome, say_lines, say_outcome, work
 from hub.ui.desk.personal import Reason, Unmask, learn_kinds, veil_of
 from hub.ui.printing import say_done, say_json, say_listing, say_table
+from hub.ui.process.signals import on_signals
 from hub.ui.rules.escalations import untold_steps
 from hub.veil import Veil
 
@@ -76,6 +77,15 @@ class RegistryGuide:
         return self._atlas.zone(site)
 
 
+class Means(NamedTuple):
+    """What a notifier works with, whatever people wish."""
+
+    desk: Desk
+    veil: Veil
+    http: HttpSettings | None
+    tell: Tell
+
+
 @app.command()
 def run(
     context: typer.Context,
@@ -92,7 +102,8 @@ def run(
     desk = desk_of(context)
     wishes = _whole(wishes_of(desk))
     veil = veil_of(desk, "event", "notify", unmask=unmask, reason=reason)
-    asyncio.run(_run(desk, wishes, veil, http_of(desk.settings.notify.http, http_port), as_json=as_json))
+    http = http_of(desk.settings.notify.http, http_port)
+    asyncio.run(_run(Means(desk, veil, http, say_outcome if as_json else log_outcome), wishes))
 
 
 def _whole(wishes: Wishes) -> Wishes:
@@ -264,15 +275,17 @@ def _services(wishes: Wishes) -> dict[str, list[Any]]:
     return {name: recipients(name, url) for name, url in wishes.urls.items() if name in wishes.channels}
 
 
-async def _run(desk: Desk, wishes: Wishes, veil: Veil, http: HttpSettings | None, *, as_json: bool) -> None:
-    newest: Wishes | None = wishes
-    while newest is not None:
-        _warn(desk, newest)
-        newest = await _work(desk, newest, veil, http, as_json=as_json)
+async def _run(means: Means, wishes: Wishes) -> None:
+    over = asyncio.Event()
+    with on_signals(over.set):  # also while it begins again
+        while not over.is_set():
+            _warn(means.desk, wishes)
+            wishes = await _work(means, wishes, over)
 
 
-async def _work(desk: Desk, wished: Wishes, veil: Veil, http: HttpSettings | None, *, as_json: bool) -> Wishes | None:
-    """Send messages until a signal; or until people wish otherwise: return what. It begins again where it was."""
+async def _work(means: Means, wished: Wishes, over: asyncio.Event) -> Wishes:
+    """Send messages until it is ``over``, or people wish otherwise: return what. It begins again where it was."""
+    desk, veil = means.desk, means.veil
     guide = RegistryGuide(desk)
     await guide.look()
     mark = UNMASKED if veil.is_lifted else ""
@@ -290,7 +303,7 @@ async def _work(desk: Desk, wished: Wishes, veil: Veil, http: HttpSettings | Non
             for number, service in enumerate(found)
             for each in {"", mark}
         },
-        tell=say_outcome if as_json else log_outcome,
+        tell=means.tell,
         patience=PATIENCE,
     )
     newest: list[Wishes] = []
@@ -310,5 +323,5 @@ async def _work(desk: Desk, wished: Wishes, veil: Veil, http: HttpSettings | Non
         metrics = Metrics()
         metrics.read("hub_escalations_missed_total", lambda: notices.untold)
         looks = (guide.look, partial(learn_kinds, desk, veil), look)
-        await work(process, desk.clock, *looks, http=http, metrics=metrics)
-    return newest[0] if newest else None
+        await work(process, desk.clock, *looks, over=over, http=means.http, metrics=metrics)
+    return newest[0] if newest else wished

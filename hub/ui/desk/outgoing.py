@@ -25,7 +25,6 @@ from hub.ui.desk.desk import Desk
 from hub.ui.pages.http import serve
 from hub.ui.pages.outward import outward_pages
 from hub.ui.printing import say_json, say_table
-from hub.ui.process.signals import on_signals
 from hub.ui.words import SHOWN_ID, moment
 
 LOOK_SECONDS = 60.0
@@ -48,18 +47,25 @@ async def work(
     process: OutwardProcess,
     clock: Clock,
     *looks: Callable[[], Awaitable[None]],
+    over: asyncio.Event,
     http: HttpSettings | None,
     metrics: Metrics | None = None,
 ) -> None:
-    """Let an open process work until a signal, show its page, and look again at what may have changed each minute."""
+    """Let an open process work until it is ``over``, show its page, and look at what may have changed each minute."""
     async with AsyncExitStack() as stack:
         if http is not None:
             await _show(stack, outward_pages(process, clock, metrics or Metrics()), http)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         looking = group.create_task(_each_minute(clock, looks), name="hub.outward.looks")
-        with on_signals(process.stop):
-            await process.run()
+        ending = group.create_task(_end(process, over), name="hub.outward.end")
+        await process.run()
         looking.cancel()
+        ending.cancel()
+
+
+async def _end(process: OutwardProcess, over: asyncio.Event) -> None:
+    await over.wait()
+    process.stop()
 
 
 async def _show(stack: AsyncExitStack, pages: web.Application, http: HttpSettings) -> None:
