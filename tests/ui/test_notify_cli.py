@@ -324,6 +324,10 @@ def test_what_is_wrong_is_told_before_anything_is_sent(desk: Desk, http_thread: 
     wishes = desk.directory / "notify" / "wishes.yaml"
     wishes.write_text(WISHES.replace("duty", "desk"), encoding="utf-8")
     assert "channel_url_missing" in desk("notify", "run").err
+    listed, shown = desk("notify", "list", "--json"), desk("notify", "list")
+    assert [(each["channel"], each["has_url"]) for each in listed.document()["channels"]] == [("desk", False)]
+    assert "MISSING" in shown.out
+    assert [(said.code, "channel_url_missing" in said.err) for said in (listed, shown)] == [(2, True)] * 2
     wishes.write_text("channel: desk\n", encoding="utf-8")
     assert "no_routes" in desk("notify", "run").err
     wishes.write_text("route: fire\nchannels: desk\n", encoding="utf-8")

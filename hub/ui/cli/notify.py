@@ -121,31 +121,31 @@ def list_wishes(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List channels and routes, and what is wrong with them (exit 2); addresses are never shown."""
     wishes = wishes_of(desk_of(context))
     if as_json:
-        channels = [
-            {**each.model_dump(mode="json"), "has_url": name in wishes.urls} for name, each in _channels(wishes)
-        ]
+        channels = [{**each.model_dump(mode="json"), "has_url": has_url} for each, has_url in _channels(wishes)]
         routes = [{**each.model_dump(mode="json"), "transitions": list(each.moves)} for each in wishes.routes]
         say_json({"channels": channels, "routes": routes, "templates": sorted(wishes.templates)})
-        return
-    say_table(
-        ("channel", "address", "languages", "quiet", "dedupe"),
-        (
+    else:
+        say_table(
+            ("channel", "address", "languages", "quiet", "dedupe"),
             (
-                name,
-                "known" if name in wishes.urls else "MISSING",
-                " ".join(each.languages),
-                ", ".join(_hours(window) for window in each.quiet or ()) or "never",
-                write_duration(each.dedupe),
-            )
-            for name, each in _channels(wishes)
-        ),
-        empty="no channels",
-    )
-    say_table(
-        ("route", "to", "about", "template"),
-        ((each.route, " ".join(each.channels), _about(each), each.template) for each in wishes.routes),
-        empty="no routes",
-    )
+                (
+                    each.channel,
+                    "known" if has_url else "MISSING",
+                    " ".join(each.languages),
+                    ", ".join(_hours(window) for window in each.quiet or ()) or "never",
+                    write_duration(each.dedupe),
+                )
+                for each, has_url in _channels(wishes)
+            ),
+            empty="no channels",
+        )
+        say_table(
+            ("route", "to", "about", "template"),
+            ((each.route, " ".join(each.channels), _about(each), each.template) for each in wishes.routes),
+            empty="no routes",
+        )
+    if wishes.routes:
+        _whole(wishes)
 
 
 @app.command()
@@ -250,8 +250,9 @@ def directory_of(desk: Desk) -> Path:
     return desk.settings.data_dir / FOLDER
 
 
-def _channels(wishes: Wishes) -> list[tuple[str, Channel]]:
-    return sorted(wishes.channels.items())
+def _channels(wishes: Wishes) -> list[tuple[Channel, bool]]:
+    """Return every channel, and whether its address is known."""
+    return [(channel, name in wishes.urls) for name, channel in sorted(wishes.channels.items())]
 
 
 def _hours(window: Window) -> str:
