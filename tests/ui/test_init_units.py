@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
+import sys
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -43,6 +45,34 @@ def test_systemd_finds_nothing_wrong_with_the_units(cli: Cli, place: Path, redis
     )
     ours = [line for line in done.stderr.splitlines() if "hub" in line]
     assert (done.returncode, ours) == (0, [])
+
+
+@needs("systemd-analyze")
+def test_systemd_finds_the_hub_wherever_people_have_put_it(
+    cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = place.parent / "100% of our 环境"
+    there.mkdir()
+    (there / "hub").touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(there / "python"))
+    made(cli, place)
+    unit = str(place / "systemd" / "hub.service")
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False)
+    assert [line for line in done.stderr.splitlines() if "hub" in line] == []
+    (line,) = [line for line in (place / "README.md").read_text("utf-8").splitlines() if line.startswith("0 3 ")]
+    assert shlex.split(line)[6] == str(there / "hub")
+
+
+def test_root_starts_units_that_the_account_of_the_hub_cannot_rewrite(cli: Cli, place: Path) -> None:
+    made(cli, place, "--redis", "redis-server", *(["--user", "daemon"] if os.getuid() == 0 else []))
+    etc = place.parent / "etc"
+    etc.mkdir()
+    for line in (place / "README.md").read_text("utf-8").splitlines():
+        if "/etc/systemd/system" in line:
+            command = line.replace("/etc/systemd/system", str(etc)).partition(" && ")[0]
+            subprocess.run(shlex.split(command), check=True)
+    assert {path.name for path in etc.iterdir()} == {path.name for path in (place / "systemd").iterdir()}
+    assert {(path.lstat().st_uid, oct(path.lstat().st_mode)) for path in etc.iterdir()} == {(os.getuid(), "0o100644")}
 
 
 @needs("systemd-analyze")

@@ -80,10 +80,10 @@ def usual_redis() -> RedisChoice:
     return RedisChoice.SERVER if found_executable("redis-server") else RedisChoice.VALKEY
 
 
-def hub_command() -> str:
-    """Return how the hub of this Python is called, in full."""
+def hub_command() -> list[str]:
+    """Return the words by which the hub of this Python is called, in full."""
     script = Path(sys.executable).with_name("hub")
-    return str(script) if script.exists() else f"{sys.executable} -m hub.ui.cli.main"
+    return [str(script)] if script.exists() else [sys.executable, "-m", "hub.ui.cli.main"]
 
 
 def remembered(directory: Path, account: str) -> Choices | None:

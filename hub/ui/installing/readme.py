@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -14,8 +15,8 @@ def readme(directory: Path, choices: Choices) -> str:
     units = own_units(choices)
     words = {
         "directory": directory,
-        "hub": hub_command(),
-        "pip": f"{sys.executable} -m pip",
+        "hub": shlex.join(hub_command()),
+        "pip": shlex.join([sys.executable, "-m", "pip"]),
         "partition": choices.partition,
         "mqtt_port": choices.mqtt_port,
         "http_port": choices.http_port,
@@ -77,10 +78,14 @@ As root too: what root makes here is given to the account that this directory be
 With systemd (as root) / 用 systemd（root）：
 
 ```sh
-systemctl link {links}
+install -m 644 {links} /etc/systemd/system/
+systemctl daemon-reload
 systemctl enable --now {units}
 hub doctor
 ```
+
+Copies, not links: what the account of the hub may write must not tell root what to run.
+须复制而非链接：集线器账户可写的文件，不得决定 root 运行什么。
 
 `hub-mosquitto.service` stops the distribution's `mosquitto.service`, which listens on the same port; disable that one
 (`systemctl disable mosquitto`). 它会停掉发行版自带的 mosquitto（端口相同），请将其禁用。
@@ -143,7 +148,7 @@ min_severity: high
 ```sh
 hub notify check                               # escalations that nobody would be told of / 无人收到的升级
 hub notify test duty                           # one message / 发送测试消息
-systemctl link {beside}
+install -m 644 {beside} /etc/systemd/system/ && systemctl daemon-reload
 systemctl enable --now hub-notify              # once there are routes / 配好路由之后
 systemctl enable --now hub-forward@city        # [forward.city] webhook = "https://…" in secrets.toml / 转发到外部系统
 systemctl enable --now hub-city                # cards and plates across sites / 跨小区规则
@@ -190,6 +195,7 @@ hub backup /elsewhere/before.tar.gz --with-secrets
 {pip} install --upgrade WHEEL         # or a directory: the new sources / 新版 wheel 文件或源码目录
 hub profiles check && hub rules check          # do your own files still fit / 自有文件是否仍然适用
 hub init {directory} --yes                     # makes what is new, tells what differs / 补新增文件，列出差异
+                                               # units that differ: install them again / 有差异的单元须重新 install
 systemctl restart hub 'hub-notify*' 'hub-forward@*' 'hub-city*'    # the rest comes after / 其间消息随后补上
 hub doctor
 ```

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from hub.ui.installing.choices import Choices, RedisChoice, found_executable, hub_command
@@ -46,7 +47,7 @@ After=network-online.target time-sync.target {" ".join([*redis, HUB])}
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart={hub_command()} --config {directory}/hub.toml {command}
+ExecStart={_hub_words()} --config {directory}/hub.toml {command}
 WorkingDirectory={directory}
 # What it has read and sent is on disk: it may be ended at any moment.
 Restart=always
@@ -68,7 +69,7 @@ After=network-online.target time-sync.target {" ".join(servers)}
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart={hub_command()} --config {directory}/hub.toml run
+ExecStart={_hub_words()} --config {directory}/hub.toml run
 WorkingDirectory={directory}
 # What was heard is on disk: it may be ended at any moment, and is to come back whatever ended it.
 Restart=always
@@ -125,6 +126,12 @@ LimitNOFILE=65536
 [Install]
 WantedBy=multi-user.target
 """
+
+
+def _hub_words() -> str:
+    """Return the command of the hub as systemd takes it, wherever people have put it."""
+    words = [word if shlex.quote(word) == word else f'"{word}"' for word in hub_command()]
+    return " ".join(words).replace("%", "%%")
 
 
 def _walls(directory: Path, choices: Choices) -> str:
