@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
+import pwd
 import stat
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
 from typing_extensions import override
 
 from hub.config.settings import read_settings
+from hub.ui.installing import files
 from hub.ui.installing.choices import secrets_of
 from tests.ui.conftest import Cli
 from tests.ui.making import contents, made
@@ -92,13 +96,73 @@ def test_of_an_older_installation_it_says_which_settings_to_add(cli: Cli, place:
     assert {name: lines for name, lines in told.items() if lines} == {"hub.toml": lacks}
 
 
-def test_a_flag_that_says_otherwise_than_what_stands_there_is_refused(cli: Cli, place: Path) -> None:
+def test_what_people_wrote_in_a_charset_of_their_own_is_kept(cli: Cli, place: Path) -> None:
+    made(cli, place)
+    for name in ("README.md", "systemd/hub.service"):
+        (place / name).write_bytes("# 花园\n".encode("gbk"))
+    assert {name for name, outcome in made(cli, place).items() if outcome == "kept"} == {
+        "README.md", "systemd/hub.service",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["acl", "mosquitto.conf", "passwords"])
+def test_a_file_of_the_broker_that_is_missing_is_made(cli: Cli, place: Path, name: str) -> None:
+    made(cli, place)
+    text = (place / "broker" / name).read_text("utf-8")
+    (place / "broker" / name).unlink()
+    assert made(cli, place)[f"broker/{name}"] == "created"
+    again = (place / "broker" / name).read_text("utf-8")
+    assert [line.partition(":")[0] for line in again.splitlines()] == [
+        line.partition(":")[0] for line in text.splitlines()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "stands"),
+    [
+        (("--partition", "west"), "--partition: it stands there as 'main'"),
+        (("--influxdb-org", "city"), "--influxdb-org: it stands there as ''"),
+        (("--tls-cert", "/etc/hostname", "--tls-key", "/etc/hostname"), "--tls-cert: it stands there as None"),
+    ],
+)
+def test_a_flag_that_says_otherwise_than_what_stands_there_is_refused(
+    cli: Cli, place: Path, flags: tuple[str, ...], stands: str
+) -> None:
     made(cli, place)
     before = contents(place)
-    said = cli("init", str(place), "--yes", "--partition", "west")
+    said = cli("init", str(place), "--yes", *flags)
     assert said.code == 2
-    assert "[installation_differs] --partition: it stands there as 'main'" in said.err
+    assert f"[installation_differs] {stands}" in said.err
     assert contents(place) == before
+
+
+@pytest.mark.parametrize("last", ["secrets.toml", "hub.toml"])
+def test_one_that_was_ended_before_its_settings_were_whole_goes_on_with_what_was_chosen(
+    cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    put = files._put  # noqa: SLF001 -- each file is written there
+
+    def put_until_full(path: Path, planned: files._Planned) -> files.Written:
+        if path.name == last:
+            path.with_name(f".{last}.draft").write_text("cut o")
+            raise OSError(ENOSPC, "No space left on device", str(path))
+        return put(path, planned)
+
+    flags = ("--yes", "--redis", "redis://:pw@cache:6379/0")
+    monkeypatch.setattr(files, "_put", put_until_full)
+    assert "No space left" in cli("init", str(place), *flags).err
+    monkeypatch.undo()
+    said = cli("init", str(place), *flags)
+    assert said.code == 0, said.err
+    assert read_settings(place / "hub.toml").redis.url.get_secret_value() == "redis://:pw@cache:6379/0"
+
+
+def test_it_is_for_who_calls_whatever_a_variable_says(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind `su` LOGNAME is still somebody else, whose all passwords would be."""
+    monkeypatch.setenv("LOGNAME", "daemon")
+    made(cli, place)
+    assert f"User={pwd.getpwuid(os.geteuid()).pw_name}\n" in (place / "systemd" / "hub.service").read_text("utf-8")
+    assert (place / "secrets.toml").stat().st_uid == os.geteuid()
 
 
 @pytest.mark.parametrize(
@@ -116,6 +180,8 @@ def test_a_flag_that_says_otherwise_than_what_stands_there_is_refused(cli: Cli, 
             "ports_collide] 8082 is for health of hub run (--http-port) and health of hub notify",
         ),
         (("--redis-port", "8081"), "ports_collide] 8081 is for health of hub city run and Redis"),
+        (("--tls-port", "8884"), "tls_incomplete"),
+        (("--user", "nobody-is-called-so"), "account_unknown"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(

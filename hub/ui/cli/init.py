@@ -10,15 +10,17 @@ from typing import Annotated
 
 import typer
 
+from hub.config.settings import DEFAULT_FILE, SECRETS_FILE
 from hub.errors import ConfigError
 from hub.ui.desk.desk import AsJson
-from hub.ui.installing.asking import TLS_PORT, Flags, choose, refuse_change
-from hub.ui.installing.belonging import account_of
+from hub.ui.installing.asking import Flags, choose, refuse_change
+from hub.ui.installing.belonging import account_of, refuse_unknown
 from hub.ui.installing.choices import remembered, secrets_of
 from hub.ui.installing.files import Outcome, Written, give_to, install
 from hub.ui.installing.guarding import guarded
 from hub.ui.printing import say_json, say_table
 
+UNFINISHED = (SECRETS_FILE, *(f".{name}.draft" for name in (SECRETS_FILE, DEFAULT_FILE)))
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@-]+")
 
 
@@ -33,12 +35,12 @@ def init(
     ] = None,
     redis_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of a Redis of its own (6380).")] = None,
     influxdb: Annotated[str | None, typer.Option(help="URL of InfluxDB; else points go to a local file.")] = None,
-    influxdb_org: Annotated[str, typer.Option(help="Its organisation.")] = "",
-    influxdb_bucket: Annotated[str, typer.Option(help="Its bucket.")] = "hub/autogen",
+    influxdb_org: Annotated[str | None, typer.Option(help="Its organisation.")] = None,
+    influxdb_bucket: Annotated[str | None, typer.Option(help="Its bucket (hub/autogen).")] = None,
     influxdb_token_file: Annotated[Path | None, typer.Option(help="A file that holds its token.")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate of mosquitto's listener for devices.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
-    tls_port: Annotated[int, typer.Option(min=1, max=65535, help="Where that listens.")] = TLS_PORT,
+    tls_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Where that listens (8883).")] = None,
     user: Annotated[str | None, typer.Option(help="The account that runs it; else whose DIR is, or who calls.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: flags and defaults.")] = False,
     as_json: AsJson = False,
@@ -66,6 +68,8 @@ def init(
     if not PLAIN_PATH.fullmatch(str(directory)):
         hint = "letters, digits and / . _ + @ - only: mosquitto, Redis and systemd each quote in ways of their own"
         raise ConfigError("path_invalid", "cannot be written into every file as it is", file=str(directory), hint=hint)
+    if user is not None:
+        refuse_unknown(user)
     with guarded(directory):
         account = user or account_of(directory / "hub.toml")
         written = _made(directory, flags, account)
@@ -79,7 +83,7 @@ def init(
 def _made(directory: Path, flags: Flags, account: str) -> list[Written]:
     known = remembered(directory, account)
     if known is None:
-        if directory.is_dir() and any(directory.iterdir()):
+        if _holds_something(directory):
             hint = "an empty directory, or one that `hub init` has made"
             raise ConfigError("directory_not_empty", "it holds something else", file=str(directory), hint=hint)
         known = choose(flags, account)
@@ -91,6 +95,12 @@ def _made(directory: Path, flags: Flags, account: str) -> list[Written]:
     except BaseException:  # what root has made by then would be in the account's way
         give_to(directory, account)
         raise
+
+
+def _holds_something(directory: Path) -> bool:
+    """Whether there is more than what an init leaves that was ended before its settings were whole."""
+    found = directory.rglob("*") if directory.is_dir() else ()
+    return any(path.name not in UNFINISHED and not (path.is_dir() and not path.is_symlink()) for path in found)
 
 
 def _say(directory: Path, written: list[Written]) -> None:

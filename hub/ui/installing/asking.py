@@ -19,6 +19,7 @@ from hub.sinks.redis_link import RedisAddress
 from hub.ui.installing.choices import CITY_PORT, NOTIFY_PORT, Choices, Influx, RedisChoice, usual_redis
 
 MQTT_PORT, TLS_PORT, REDIS_PORT, HTTP_PORT = 1883, 8883, 6380, 8080
+BUCKET = "hub/autogen"
 T = TypeVar("T", str, int)
 
 
@@ -32,12 +33,12 @@ class Flags:
     redis: str | None
     redis_port: int | None
     influxdb: str | None
-    influxdb_org: str
-    influxdb_bucket: str
+    influxdb_org: str | None
+    influxdb_bucket: str | None
     influxdb_token_file: Path | None
     tls_cert: Path | None
     tls_key: Path | None
-    tls_port: int
+    tls_port: int | None
     yes: bool
 
     def ask(self, question: str, said: T | None, usual: T) -> T:
@@ -70,7 +71,7 @@ def choose(flags: Flags, account: str) -> Choices:
         "health of hub city run": CITY_PORT,
         "health of hub notify run": NOTIFY_PORT,
         **({} if url else {"Redis": redis_port}),
-        **({"mosquitto for devices": flags.tls_port} if tls else {}),
+        **({"mosquitto for devices": tls.port} if tls else {}),
     }
     refuse_collision(ports)
     return Choices(
@@ -88,13 +89,19 @@ def choose(flags: Flags, account: str) -> Choices:
 
 def refuse_change(file: Path, known: Choices, flags: Flags) -> None:
     """ConfigError ``installation_differs`` for a flag that says otherwise than the installation in ``file``."""
+    influx, tls = known.influx, known.tls
     theirs: Mapping[str, tuple[object, object]] = {
         "--partition": (flags.partition, known.partition),
         "--mqtt-port": (flags.mqtt_port, known.mqtt_port),
         "--http-port": (flags.http_port, known.http_port),
         "--redis-port": (flags.redis_port, known.redis_port),
         "--redis": (flags.redis, known.redis_url if known.redis is RedisChoice.ELSEWHERE else known.redis.value),
-        "--influxdb": (flags.influxdb, known.influx.url if known.influx else ""),
+        "--influxdb": (flags.influxdb, influx.url if influx else ""),
+        "--influxdb-org": (flags.influxdb_org, influx.org if influx else ""),
+        "--influxdb-bucket": (flags.influxdb_bucket, influx.bucket if influx else ""),
+        "--tls-cert": (_place(flags.tls_cert), tls and _place(tls.cert_file)),
+        "--tls-key": (_place(flags.tls_key), tls and _place(tls.key_file)),
+        "--tls-port": (flags.tls_port, tls.port if tls else flags.tls_port),
     }
     for flag, (said, stands) in theirs.items():
         if said is not None and said != stands:
@@ -105,6 +112,10 @@ def refuse_change(file: Path, known: Choices, flags: Flags) -> None:
                 file=str(file),
                 hint="init changes nothing that is there: edit that file, or choose another directory",
             )
+
+
+def _place(file: Path | None) -> str | None:
+    return None if file is None else str(file.absolute())
 
 
 def _redis(answer: str) -> tuple[RedisChoice, str]:
@@ -130,12 +141,12 @@ def _influx(flags: Flags) -> Influx | None:
         token = "" if file is None else file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("token_unreadable", str(error), file=str(file)) from error
-    return Influx(url=url, org=flags.influxdb_org, bucket=flags.influxdb_bucket, token=token)
+    return Influx(url=url, org=flags.influxdb_org or "", bucket=flags.influxdb_bucket or BUCKET, token=token)
 
 
 def _tls(flags: Flags) -> TlsListener | None:
     cert, key = flags.tls_cert, flags.tls_key
-    if cert is None and key is None:
+    if cert is None and key is None and flags.tls_port is None:
         return None
     if cert is None or key is None:
         raise ConfigError(
@@ -144,4 +155,5 @@ def _tls(flags: Flags) -> TlsListener | None:
     for file in (cert, key):
         if not file.is_file():
             raise ConfigError("tls_file_missing", "there is no such file", file=str(file))
-    return TlsListener(host="0.0.0.0", port=flags.tls_port, cert_file=cert.absolute(), key_file=key.absolute())  # noqa: S104 -- devices are not on this machine
+    port, everywhere = flags.tls_port or TLS_PORT, "0.0.0.0"  # noqa: S104 -- devices are not on this machine
+    return TlsListener(host=everywhere, port=port, cert_file=cert.absolute(), key_file=key.absolute())

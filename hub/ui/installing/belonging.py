@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import pwd
 import stat
@@ -13,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from hub.config.settings import DEFAULT_FILE
+from hub.errors import ConfigError
 
 log = structlog.get_logger(__name__)
 
@@ -20,11 +20,26 @@ ROOT = 0
 
 
 def account_of(settings_file: Path) -> str:
-    """Return the account that an installation belongs to; where there is none yet, or of no name, who calls."""
-    try:
+    """Return the account that an installation belongs to; where there is none yet, or of no name, who calls.
+
+    Not whom LOGNAME names: behind `su` that is another one.
+    """
+    with suppress(FileNotFoundError, KeyError):
         return pwd.getpwuid(settings_file.stat().st_uid).pw_name
-    except (FileNotFoundError, KeyError):
-        return getpass.getuser()
+    caller = os.geteuid()
+    try:
+        return pwd.getpwuid(caller).pw_name
+    except KeyError:  # in a container, mostly
+        return str(caller)
+
+
+def refuse_unknown(account: str) -> None:
+    """ConfigError ``account_unknown``: nothing can be given to it, and no unit runs as it."""
+    try:
+        pwd.getpwnam(account)
+    except KeyError as error:
+        hint = f"make it first: useradd --system {account}"
+        raise ConfigError("account_unknown", f"there is no account {account!r}", hint=hint) from error
 
 
 def hand_over(directories: Iterable[Path]) -> None:

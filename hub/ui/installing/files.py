@@ -19,7 +19,7 @@ from hub.config.settings import SECRETS_FILE
 from hub.registry.brokers.broker import BrokerUser, Roster
 from hub.registry.brokers.grants import ANY, SourceTopics, of_hub
 from hub.registry.brokers.mosquitto import Mosquitto
-from hub.registry.brokers.mosquitto_files import Listeners, configuration
+from hub.registry.brokers.mosquitto_files import ACL, CONFIG, PASSWORDS, Listeners, configuration, write_acl
 from hub.registry.hashing import PASSWORD_ROUNDS, hash_secret
 from hub.services.valkey import valkey_conf
 from hub.ui.installing.belonging import ROOT, give
@@ -79,7 +79,7 @@ def install(directory: Path, choices: Choices, secrets: Secrets) -> list[Written
         )
     ]
     written = [_put(directory / each.file, each) for each in planned]
-    written[0] = replace(written[0], lacks=_lacking(planned[0].text, values_of(directory)))
+    written[1] = replace(written[1], lacks=_lacking(planned[1].text, values_of(directory)))
     written[2:2] = _broker(directory / "broker", choices, secrets)
     return written
 
@@ -95,9 +95,10 @@ def _another(account: str) -> int | None:
 
 
 def _settings(directory: Path, choices: Choices, secrets: Secrets) -> Iterator[_Planned]:
-    yield _Planned(file="hub.toml", text=_hub_toml(directory, choices), mode=PUBLIC, what="settings / 设置")
+    """Yield the settings last: where they are, all that was chosen is, whatever ends us."""
     text = _secrets_toml(choices, secrets)
     yield _Planned(file=SECRETS_FILE, text=text, mode=PRIVATE, what="passwords, for our eyes only / 密码，仅本账户可读")
+    yield _Planned(file="hub.toml", text=_hub_toml(directory, choices), mode=PUBLIC, what="settings / 设置")
 
 
 def _hub_toml(directory: Path, choices: Choices) -> str:
@@ -183,17 +184,18 @@ def _redis(directory: Path, choices: Choices, secrets: Secrets) -> Iterator[_Pla
 def _broker(directory: Path, choices: Choices, secrets: Secrets) -> Iterator[Written]:
     """Write the broker's files; from then on the hub keeps them (`hub broker plan`), devices and all."""
     what = {
-        "mosquitto.conf": "mosquitto / mosquitto 配置",
-        "acl": "who may do what / 访问规则",
-        "passwords": "users, hashed / 用户（散列）",
+        CONFIG: "mosquitto / mosquitto 配置",
+        ACL: "who may do what / 访问规则",
+        PASSWORDS: "users, hashed / 用户（散列）",
     }
     listeners = Listeners(port=choices.mqtt_port, tls=choices.tls)
     known = {name for name in what if (directory / name).exists()}
-    if "passwords" not in known:
+    if PASSWORDS not in known:
         asyncio.run(Mosquitto(directory, listeners, SystemClock()).write(_hub_alone(choices, secrets)))
-    elif "mosquitto.conf" not in known:
-        text = configuration(directory, listeners)
-        _put(directory / "mosquitto.conf", _Planned(file="", text=text, mode=PRIVATE, what=""))
+    elif missing := what.keys() - known:  # of devices the hub knows more: it adds what is theirs
+        texts = {CONFIG: configuration(directory, listeners), ACL: write_acl(_hub_alone(choices, secrets).users, ())}
+        for name in missing:
+            _put(directory / name, _Planned(file="", text=texts[name], mode=PRIVATE, what=""))
     for name, words in what.items():
         outcome = Outcome.UNCHANGED if name in known else Outcome.CREATED
         yield Written(file=directory / name, outcome=outcome, what=words)
@@ -212,7 +214,7 @@ def _hub_alone(choices: Choices, secrets: Secrets) -> Roster:
 def _put(path: Path, planned: _Planned) -> Written:
     """Write a whole file where there is none; a crash leaves none."""
     if path.exists():
-        same = path.read_text(encoding="utf-8") == planned.text
+        same = path.read_bytes() == planned.text.encode()  # of people: in whatever charset they write
         return Written(file=path, outcome=Outcome.UNCHANGED if same else Outcome.KEPT, what=planned.what)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     draft = path.with_name(f".{path.name}.draft")
