@@ -17,7 +17,8 @@ help:
 	@echo "make format               let ruff format everything"
 	@echo "make map                  write the map of the rooms into the README"
 
-# Again only when what is installed changed.
+# Again only when what is installed changed, or the tree was moved or copied.
+$(shell [ "$$(cat .venv/installed 2>/dev/null)" = "$$(pwd -P)" ] || rm -f .venv/installed)
 .venv/installed: pyproject.toml constraints.txt .ci/install
 	@sh .ci/install
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,10 @@ GOOD = {
 }
 
 
+VENV = "-m venv --clear .venv"
+INSTALL = "-m pip install --disable-pip-version-check --constraint constraints.txt --editable .[dev]"
+
+
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
     """Return a copy of what the installer reads, on a machine whose PATH holds next to nothing."""
@@ -31,7 +36,7 @@ def house(tmp_path: Path) -> Path:
     for name in ("pyproject.toml", "constraints.txt"):
         (tmp_path / "house" / name).touch()
     (tmp_path / "bin").mkdir()
-    for tool in ("sh", "dirname", "touch", "mkdir", "ln", "make"):
+    for tool in ("sh", "dirname", "cat", "rm", "mkdir", "ln", "make"):
         found = shutil.which(tool)
         assert found is not None
         (tmp_path / "bin" / tool).symlink_to(found)
@@ -46,7 +51,7 @@ def python(house: Path, name: str = "python3", **answers: str) -> None:
 case "$1" in
 -m)
     echo "$*" >> {record}
-    [ "$2" != venv ] || {{ mkdir -p .venv/bin; ln -s "$0" .venv/bin/python; ln -s "$0" .venv/bin/pip; }}
+    [ "$2" != venv ] || {{ mkdir -p .venv/bin; ln -sf "$0" .venv/bin/python; echo "#!$PWD/.venv/" >.venv/bin/pip; }}
     exit 0 ;;
 esac
 case "$2" in
@@ -93,7 +98,7 @@ def test_a_newer_python_under_another_name_is_found(house: Path) -> None:
     python(house, version_info="exit 1")
     python(house, "python3.12")
     assert run(house, "sh", ".ci/install").returncode == 0
-    assert asked(house)[0] == "-m venv .venv"
+    assert asked(house)[0] == VENV
 
 
 def test_a_python_that_cannot_make_environments_names_the_package(house: Path) -> None:
@@ -125,21 +130,52 @@ def test_an_interpreter_can_be_named(house: Path) -> None:
 def test_the_questions_are_answered_by_a_real_python_too() -> None:
     text = (HOUSE / ".ci" / "install").read_text(encoding="utf-8")
     questions = re.findall(r"-c '([^']+)'", text)
-    assert len(questions) == 5
+    assert len(questions) == 6
     codes = [subprocess.run(["python3", "-c", question], check=False).returncode for question in questions]
-    assert codes == [0, 0, 0, 0, 0]
+    assert codes == [0] * 6
 
 
 def test_installing_happens_once_and_again_when_the_pins_change(house: Path) -> None:
     python(house)
-    install = "-m pip install --disable-pip-version-check --constraint constraints.txt --editable .[dev]"
     assert run(house, "make", ".venv/installed").returncode == 0
     assert run(house, "make", ".venv/installed").returncode == 0
-    assert asked(house) == ["-m venv .venv", install]
+    assert asked(house) == [VENV, INSTALL]
     later = (house / ".venv" / "installed").stat().st_mtime + 10
     os.utime(house / "constraints.txt", (later, later))
     assert run(house, "make", ".venv/installed").returncode == 0
-    assert asked(house) == ["-m venv .venv", install, install]
+    assert asked(house) == [VENV, INSTALL, INSTALL]
+
+
+REALLY = f'exec {sys.executable} "$@"'
+
+
+def test_a_tree_that_was_moved_or_copied_has_an_environment_of_its_own(house: Path) -> None:
+    """The commands of one that is another tree's start that one's hub, and prove its code."""
+    python(house, version_info=REALLY)
+    assert run(house, "make", ".venv/installed").returncode == 0
+    shutil.copytree(house, house.parent / "hou", symlinks=True)
+    (house.parent / "asked").unlink()
+    for _ in range(2):
+        assert run(house.parent / "hou", "make", ".venv/installed").returncode == 0
+    assert asked(house) == [VENV, INSTALL]
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(house: Path) -> None:
+    python(house, version_info=REALLY)
+    assert run(house, "make", ".venv/installed").returncode == 0
+    (house / ".venv" / "installed").unlink()
+    (house / ".venv" / "bin" / "python").unlink()
+    (house / ".venv" / "bin" / "python").symlink_to("/usr/bin/python3.6")
+    assert run(house, "make", ".venv/installed").returncode == 0
+    assert asked(house) == [VENV, INSTALL] * 2
+
+
+def test_the_interpreter_that_was_named_is_taken_or_none(house: Path) -> None:
+    python(house)
+    python(house, "my own", version_info="exit 1")
+    assert "needs Python 3.11 or newer" in refusal(house, PYTHON="my own")
+    python(house, "my own")
+    assert run(house, "sh", ".ci/install", PYTHON="my own").returncode == 0
 
 
 def test_a_failed_installation_is_tried_again(house: Path) -> None:
