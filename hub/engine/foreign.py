@@ -105,12 +105,15 @@ class ForeignEar(UsualReadings):
         """Return what ``device`` says in an envelope: nothing is a sign of life.
 
         The time at which the network heard it, and its id of the message, are those of a reading that has none itself.
+        Of an envelope that is wrong in itself only an alarm is let through.
         """
         payload, heard_at, dedupe = envelope.payload, envelope.measured_at, envelope.dedupe
-        if payload is None:
-            return ()
-        known = self._content.knowledge(device, route.stream)
-        readings = device.outfit.read(payload, envelope.port) if known is None else known(payload)
+        readings: Sequence[Reading] = ()
+        if payload is not None:
+            known = self._content.knowledge(device, route.stream)
+            readings = device.outfit.read(payload, envelope.port) if known is None else known(payload)
+        if envelope.refused is not None and not any(reading.critical for reading in readings):
+            raise PoisonError(*envelope.refused)
         if heard_at is None and dedupe is None:
             return readings
         return [

@@ -124,6 +124,34 @@ def test_a_broken_envelope_is_a_dead_letter_of_its_device(desk: Desk) -> None:
 # --------------------------------------------------------------------------------------------- devices that nobody knew
 
 
+UPLINK = f"application/{APPLICATION}/device/{EUI}/event/up"
+LORA_FIRE, LORA_QUIET = (f'{{"fPort": 85, "data": "{data}"' for data in ("IhFkMh8Y", "IhdkHhor"))
+
+
+@pytest.mark.parametrize(
+    "beside",
+    ["", ', "rssi": NaN', ', "deviceInfo": []', ', "deduplicationId": 1.5', ', "time": "\\ud800"', ', "name": "a\nb"'],
+)
+@pytest.mark.parametrize(
+    ("topic", "fire", "quiet"),
+    [(UPLINK, LORA_FIRE, LORA_QUIET), ("zigbee2mqtt/kitchen", '{"smoke": true', '{"smoke": false')],
+    ids=["lora", "zigbee"],
+)
+def test_an_alarm_does_not_die_of_what_stands_beside_it_in_an_envelope(
+    desk: Desk, topic: str, fire: str, quiet: str, beside: str
+) -> None:
+    effects = desk.hear(Publish(topic, f"\ufeff{fire}{beside}}}\0".encode()))
+    assert ([alarm for _, alarm in alarming(effects)], letters(effects)) == ([True], [])
+    nothing = desk.hear(Publish(topic, f"\ufeff{quiet}{beside}}}".encode()))
+    assert [code for code, *_ in letters(nothing)] == ["bad_json"]
+
+
+@pytest.mark.parametrize("odd", ['"fPort": "85"', '"fPort": NaN', '"data": NaN', '"data": ""'])
+def test_an_envelope_whose_payload_or_port_cannot_be_read_is_no_alarm(desk: Desk, odd: str) -> None:
+    effects = desk.hear(Publish(UPLINK, f'{LORA_FIRE}, {odd}, "x": NaN}}'.encode()))
+    assert (alarming(effects), len(letters(effects))) == ([], 1)
+
+
 def test_what_an_unregistered_device_said_is_taken_as_late_when_it_is_added() -> None:
     desk = Desk(documents(LORA))
     assert letters(desk.hear(uplink(ALARM))) == [("unknown_device", "", EUI)]

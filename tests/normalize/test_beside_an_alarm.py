@@ -1,17 +1,22 @@
-"""Nothing that stands beside an alarm costs it, whatever it is: in a payload, in our own words."""
+"""Nothing that stands beside an alarm costs it, whatever it is: in a payload, in our own words, in an envelope."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
 
+from hub.config.settings import packaged
 from hub.errors import PoisonError
 from hub.model.heard import Reading
 from hub.normalize.compile import compile_profile
 from hub.normalize.examples import example_bytes
 from hub.normalize.native import compile_native
+from hub.normalize.networks.load import load_networks
+from hub.normalize.networks.network import SourceRow
+from hub.normalize.networks.routing import compile_router
 from hub.normalize.payload import Format
 from tests.normalize.devices import CATALOGUE, PROFILES
 from tests.normalize.mutations import HOWEVER_ODD, beside
@@ -27,6 +32,27 @@ NATIVE = (
     ("access_controller", {"t": 1772366400000, "signals": [{"name": "access.duress", "card": "7"}]}),
     ("panic_button", [{"values": {"battery": 50}}, {"signals": [{"name": "sos.pressed", "press": "long"}]}]),
 )
+NETWORKS = load_networks([packaged("device_profiles")])
+ROUTER = compile_router([SourceRow(name, name) for name in NETWORKS], NETWORKS)
+GATEWAY = {"gatewayId": "0016c001f153a14c", "rssi": -36, "metadata": {"region_name": "eu868"}}
+UPLINK = {
+    "deduplicationId": "3ac7e3c4", "time": "2022-07-18T09:34:15.775023242+00:00", "rxInfo": [GATEWAY],
+    "deviceInfo": {"deviceName": "烟感", "deviceClassEnabled": "CLASS_A"},
+    "data": base64.b64encode(bytes.fromhex("221164321F18")).decode(),
+}  # fmt: skip
+"""Without its port: one that cannot be read costs the message, for it says what sort of message that is."""
+FIRE = {
+    "device-id": 405419896,
+    "event-id": 69,
+    "event-type": 3,
+    "event-reason": 39,
+    "timestamp": "2021-08-10 10:28:32 PDT",
+}
+WRAPPED = (
+    ("milesight/gs524n", "application/17c82e96/device/24e124535b316056/event/up", UPLINK),
+    ("zigbee2mqtt/smoke", "zigbee2mqtt/kitchen", {"smoke": True, "last_seen": "2026-03-01T08:00:00Z", "link": 9}),
+    ("uhppoted/ut0311-l04", "uhppoted/gateway/events", {"message": {"event": {"event": FIRE}}, "hmac": "2079c940"}),
+)  # fmt: skip
 
 
 def ending(read: Read, data: bytes) -> str:
@@ -61,3 +87,16 @@ def test_what_stands_beside_an_alarm_of_a_model_never_costs_it(name: str) -> Non
 @pytest.mark.parametrize(("kind", "message"), NATIVE, ids=[kind for kind, _ in NATIVE])
 def test_what_stands_beside_an_alarm_in_our_own_words_never_costs_it(kind: str, message: object) -> None:
     assert costs(compile_native(CATALOGUE.kind(kind)), msgspec.json.encode(message)) == []
+
+
+@pytest.mark.parametrize(("name", "topic", "message"), WRAPPED, ids=[name for name, *_ in WRAPPED])
+def test_what_stands_beside_an_alarm_in_an_envelope_never_costs_it(name: str, topic: str, message: object) -> None:
+    handler = compile_profile(PROFILES[name], CATALOGUE.kind(PROFILES[name].kind), {}, "Asia/Shanghai")
+    route = ROUTER.route(topic)
+    assert route is not None
+
+    def read(data: bytes) -> Sequence[Reading]:
+        envelope = route.stream.read(data)
+        return () if envelope.payload is None else handler(envelope.payload)
+
+    assert costs(read, msgspec.json.encode(message)) == []

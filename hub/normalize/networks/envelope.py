@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 
 from hub.errors import ConfigError, PoisonError
-from hub.normalize.limits import MANY_KEYS, MAX_DEPTH, check_json, json_error
+from hub.normalize.limits import MANY_KEYS, MAX_DEPTH, check_json, json_error, loosely
 from hub.normalize.places import are_names, path_steps
 
 MAX_NAME = 128
@@ -42,7 +43,8 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     ``payload`` is what the device said; None = it was heard, and said nothing. ``device`` is the network's name of it
     where the payload says it (elsewhere the topic does), ``dedupe`` the network's id of the message, ``measured_at``
     when the network heard it, ``command`` the network's id of the command it is about, ``state`` what an availability,
-    a network or a receipt says, ``says`` other words of the network on the device.
+    a network or a receipt says, ``says`` other words of the network on the device. ``refused`` is the (code, message)
+    of what is wrong with one that was read loosely: nothing but an alarm is let through of it.
     """
 
     payload: bytes | None
@@ -53,10 +55,12 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     command: str = ""
     state: str = ""
     says: Mapping[str, str] | None = None
+    refused: tuple[str, str] | None = None
 
 
 Row = Sequence[Any]
 Path = tuple[str, ...]
+Slot = tuple[int, int]
 
 
 class Paths:
@@ -66,10 +70,10 @@ class Paths:
     """
 
     def __init__(self) -> None:
-        self._slots: dict[tuple[Path, Any], tuple[int, int]] = {}
+        self._slots: dict[tuple[Path, Any], Slot] = {}
         self._groups: list[dict[Path, Any]] = []
 
-    def slot(self, words: str, kind: Any) -> tuple[int, int]:  # noqa: ANN401 -- a type, a union of them included
+    def slot(self, words: str, kind: Any) -> Slot:  # noqa: ANN401 -- a type, a union of them included
         """Return (group, index) of the value of type ``kind`` behind a dotted path; ConfigError ``bad_place``."""
         path = path_steps(words)
         if not are_names(path):
@@ -84,7 +88,7 @@ class Paths:
         self._groups[index][path] = kind
         return self._slots.setdefault((path, kind), (index, len(self._groups[index]) - 1))
 
-    def compile(self) -> tuple[Callable[[bytes], Row], Callable[[tuple[int, int]], int]]:
+    def compile(self) -> tuple[Callable[[bytes], Row], Callable[[Slot], int]]:
         """Return the decoding, and where in its row a slot stands.
 
         PoisonErrors are ``bad_json``, ``bad_value``, ``too_deep`` and ``too_many_keys``. 1.1 us for an uplink of
@@ -103,6 +107,49 @@ class Paths:
                 raise json_error(error) from None
 
         return decode, lambda slot: starts[slot[0]] + slot[1]
+
+    def compile_loosely(self, needed: Collection[Slot]) -> Callable[[bytes, PoisonError], Row]:
+        """Return the decoding of what the other one refuses, with which it raises that refusal after all.
+
+        Nothing is in a slot whose value is not of its type; it raises where that is one of those ``needed``.
+        """
+        wanted = [
+            (path, kind, (number, index) in needed)
+            for number, group in enumerate(self._groups)
+            for index, (path, kind) in enumerate([*group.items(), *[*group.items()][:1]])
+        ]
+
+        def decode(data: bytes, refusal: PoisonError) -> Row:
+            document = loosely(data, refusal) if refusal.code in _FORMS else None
+            if not isinstance(document, dict):
+                raise refusal
+            return [_typed(_found(document, path), kind, refusal if must else None) for path, kind, must in wanted]
+
+        return decode
+
+
+_FORMS = {"bad_json", "bad_value"}
+"""Refusals of how something is written; too much of it stays too much."""
+
+
+def _found(document: object, path: Path) -> object:
+    for step in path:
+        document = document.get(step) if isinstance(document, dict) else None
+    return document
+
+
+def _typed(value: object, kind: Any, refusal: PoisonError | None) -> Any:  # noqa: ANN401 -- a type, and one of it
+    if value is None:
+        return msgspec.Raw() if kind is msgspec.Raw else None
+    written = json.dumps(value).encode()
+    if kind is msgspec.Raw:
+        return msgspec.Raw(written)
+    try:
+        return msgspec.json.decode(written, type=kind)
+    except (msgspec.DecodeError, UnicodeError):
+        if refusal is not None:
+            raise refusal from None
+        return None
 
 
 def _check(data: bytes) -> None:

@@ -11,7 +11,7 @@ from hub.errors import ConfigError, PoisonError
 from hub.model.values import Scalar
 from hub.normalize.fields import both_forms
 from hub.normalize.networks.downlink import CompiledDownlink
-from hub.normalize.networks.envelope import MAX_NAME, Envelope, EnvelopeClass, Paths, Row, named
+from hub.normalize.networks.envelope import MAX_NAME, Envelope, EnvelopeClass, Paths, Row, Slot, named
 from hub.normalize.networks.filters import ANY, HOLE, TopicFilter
 from hub.normalize.networks.network import DEVICE, SITE, Content, Network, SourceRow, State, Stream
 from hub.normalize.times import compile_time
@@ -19,8 +19,8 @@ from hub.normalize.times import compile_time
 Read = Callable[[bytes], Envelope]
 """A payload to its Envelope; raises PoisonError with a stable code, and nothing else."""
 
-_Slot = tuple[int, int]
 _Text = str | int
+_MAY_ALARM = {EnvelopeClass.TELEMETRY, EnvelopeClass.SIGNAL}
 _WITH_PAYLOAD = {EnvelopeClass.TELEMETRY, EnvelopeClass.SIGNAL, EnvelopeClass.RESPONSE, EnvelopeClass.DIRECTORY}
 _KINDS: Mapping[str, Any] = {"base64": bytes, "hex": str, "json": msgspec.Raw, "text": str}
 
@@ -143,6 +143,8 @@ class _Reading:
         clocks = [(paths.slot(path, Any), compile_time(time, "UTC")) for time in words.time for path in time.path]
         self._is_plain = not (clocks or said or any(wanted.values()))
         self._decode, place = paths.compile()
+        self._loosely = paths.compile_loosely([*wanted["content"], *wanted["device"], *wanted["port"]])
+        self._may_alarm = words.class_ in _MAY_ALARM
         at = {name: tuple(map(place, slots)) for name, slots in wanted.items()}
         self._content, self._device_at, self._state_at = at["content"], at["device"], at["state"]
         self._dedupe, self._command_at = at["dedupe"], at["command"]
@@ -171,9 +173,15 @@ class _Reading:
         return self._envelope(row, None, state.of(_first(row, self._state_at)))
 
     def _read(self, data: bytes) -> Envelope:
-        row = self._decode(data)
+        refused = None
+        try:
+            row = self._decode(data)
+        except PoisonError as refusal:
+            if not self._may_alarm:
+                raise
+            row, refused = self._loosely(data, refusal), (refusal.code, refusal.message)
         payload = data if self._unpack is None else self._inside(row, self._unpack)
-        return self._envelope(row, payload if self._has_payload else None, "")
+        return self._envelope(row, payload if self._has_payload else None, "", refused)
 
     def _inside(self, row: Row, unpack: Callable[[Any], bytes]) -> bytes | None:
         """Return the device's own payload; None when there is none, or an empty one."""
@@ -184,7 +192,9 @@ class _Reading:
                     return payload
         return None
 
-    def _envelope(self, row: Row, payload: bytes | None, state: str) -> Envelope:
+    def _envelope(
+        self, row: Row, payload: bytes | None, state: str, refused: tuple[str, str] | None = None
+    ) -> Envelope:
         device = self._device(row) if self._is_named else ""
         command = _name(row, self._command_at) if self._command_at else ""
         if self._is_named and not (device or command):
@@ -198,6 +208,7 @@ class _Reading:
             command,
             state,
             {name: row[at] for name, at in self._said if _is_word(row[at])} if self._said else None,
+            refused,
         )
 
     def _device(self, row: Row) -> str:
@@ -236,7 +247,7 @@ class _State:
         return said
 
 
-def _slots(paths: Paths, words: Iterable[str] | None, kind: Any) -> tuple[_Slot, ...]:  # noqa: ANN401 -- a type
+def _slots(paths: Paths, words: Iterable[str] | None, kind: Any) -> tuple[Slot, ...]:  # noqa: ANN401 -- a type
     return tuple(paths.slot(path, kind) for path in words or ())
 
 
