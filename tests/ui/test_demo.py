@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,11 +18,16 @@ from tests.ui.installation import environment, hub_command
 from tests.waiting import PATIENCE_SECONDS
 
 
-def demo(*arguments: str) -> subprocess.Popen[str]:
+def demo(*arguments: str, **variables: str) -> subprocess.Popen[str]:
     """Start a demo whose output is a pipe."""
     pipe = subprocess.PIPE
     command = hub_command("demo", *arguments)
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment(TERM="dumb"), text=True)
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment(TERM="dumb", **variables), text=True)
+
+
+def runs(pid: int) -> list[str]:
+    """Return the first words of what a process runs."""
+    return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")[:3]
 
 
 def descendants(pid: int) -> set[int]:
@@ -71,6 +78,31 @@ def test_a_demo_that_is_stopped_closes_its_books_and_leaves_no_child(tmp_path: P
     assert out.splitlines()[-1] == "adds up"
     assert len(children) >= 4, "Valkey and mosquitto, each on a leash"
     assert [child for child in children if is_running(child)] == []
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_demo_that_nobody_reads_any_more_puts_everything_away(tmp_path: Path, form: tuple[str, ...]) -> None:
+    with demo("--duration", "50", "--broker", BrokerChoice.IOTCORE, *form, TMPDIR=str(tmp_path)) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert any("applied" in line for line in iter(process.stdout.readline, ""))
+        children = descendants(process.pid)
+        process.stdout.close()
+        err = process.stderr.read()
+        assert (process.wait(PATIENCE_SECONDS), err) == (1, "")
+    assert [child for child in children if is_running(child)] == []
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_demo_whose_broker_dies_says_so_and_ends(tmp_path: Path) -> None:
+    with demo("--duration", "50", "--dir", str(tmp_path), "--broker", BrokerChoice.IOTCORE) as process:
+        assert process.stdout is not None
+        assert any("applied=" in line for line in iter(process.stdout.readline, ""))
+        (broker,) = [child for child in descendants(process.pid) if runs(child) == [sys.executable, "-m", "iotcore"]]
+        os.kill(broker, signal.SIGKILL)
+        _, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 1
+    assert "[broker_died]" in err
 
 
 def test_a_demo_keeps_away_from_a_directory_that_holds_something(tmp_path: Path) -> None:

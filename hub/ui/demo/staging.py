@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -23,7 +24,7 @@ from hub.config.settings import (
     Settings,
 )
 from hub.durations import write_duration
-from hub.errors import ConfigError
+from hub.errors import ConfigError, UnavailableError
 from hub.keeping import Keeper, directory_of, mosquitto
 from hub.registry import credentials
 from hub.registry.brokers.mosquitto_files import CONFIG
@@ -101,11 +102,27 @@ async def staged(
         log_file = place / "broker.log"
         if choice is BrokerChoice.IOTCORE or (choice is BrokerChoice.AUTO and mosquitto_executable() is None):
             open_to_all = settings.model_copy(update={"broker": BrokerSettings()})
-            async with IotcoreService(place, port=port, log_file=log_file, clock=clock):
+            async with IotcoreService(place, port=port, log_file=log_file, clock=clock) as toy, _watched(toy):
                 yield Stage(settings=open_to_all, passwords=None, notice=IOTCORE_NOTICE)
         else:
-            async with MosquittoService(place / CONFIG, port=port, log_file=log_file, clock=clock):
+            async with (
+                MosquittoService(place / CONFIG, port=port, log_file=log_file, clock=clock) as broker,
+                _watched(broker),
+            ):
                 yield Stage(settings=settings, passwords=secrets)
+
+
+@asynccontextmanager
+async def _watched(broker: IotcoreService | MosquittoService) -> AsyncIterator[None]:
+    """End with UnavailableError ``broker_died`` when it does: devices would try to reach it for ever."""
+    async with asyncio.TaskGroup() as group:
+        watch = group.create_task(_end_with(broker), name="demo.broker")
+        yield
+        watch.cancel()
+
+
+async def _end_with(broker: IotcoreService | MosquittoService) -> None:
+    raise UnavailableError("broker_died", "the demo's broker has ended", returncode=await broker.ended())
 
 
 def _prepare(directory: Path, silent_after: timedelta) -> Path:
