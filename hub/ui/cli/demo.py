@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from errno import EPIPE
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,7 @@ UNLOCK_AT = 0.15
 ANSWER_WITHIN = timedelta(seconds=5)
 SILENT_AFTER = timedelta(seconds=15)
 MISSED_REPORTS = 3
+MOST_RATE = 10_000
 SENSOR_SHARE = 0.8
 """Of all acts, at least so many are reports of sensors."""
 
@@ -70,7 +72,9 @@ class Play:
 def demo(
     *,
     duration: Annotated[str, typer.Option(help="Simulated life: seconds, or 90s, 5m …; at least 1 s.")] = "60",
-    rate: Annotated[float, typer.Option(min=0.1, help="Acts a second; a passage is three messages.")] = 50,
+    rate: Annotated[
+        float, typer.Option(min=0.1, max=MOST_RATE, help="Acts a second; a passage is three messages.")
+    ] = 50,
     seed: Annotated[int, typer.Option(help="The same seed is the same community.")] = 1,
     broker: Annotated[BrokerChoice, typer.Option(help="auto: mosquitto where it is installed.")] = BrokerChoice.AUTO,
     directory: Annotated[Path | None, typer.Option("--dir", help="Keep everything here; else it is removed.")] = None,
@@ -87,14 +91,27 @@ def demo(
         configure_logging(LogLevel.INFO, log)
         try:
             checks = asyncio.run(_demo(play, stage, view, SystemClock()))
-        except BaseException:
+            view.close_books(checks)
+        except BaseException as error:
+            if _is_unread(error):
+                _put_away(stage, directory)
+                raise BrokenPipeError(EPIPE, "nobody reads any more") from error
             view.note(f"everything is kept in {stage}, what went on in its hub.log")
             raise
-    view.close_books(checks)
     if not all(check.holds for check in checks):
         view.note(f"everything is kept in {stage}, what went on in its hub.log")
         raise typer.Exit(EXIT_FAILED)
-    if directory is None:
+    _put_away(stage, directory)
+
+
+def _is_unread(error: BaseException) -> bool:
+    """Whether it is nothing but that nobody reads any more what we say (`| head`)."""
+    rest = error.split(BrokenPipeError)[1] if isinstance(error, BaseExceptionGroup) else error
+    return rest is None or isinstance(rest, BrokenPipeError)
+
+
+def _put_away(stage: Path, wanted: Path | None) -> None:
+    if wanted is None:
         shutil.rmtree(stage)
 
 
