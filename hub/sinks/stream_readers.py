@@ -144,7 +144,7 @@ async def follow_events(link: Link, domains: Sequence[str]) -> AsyncIterator[Eve
 
 async def read_alarms(link: Link, sites: Sequence[str] | None = None) -> list[AlarmState]:
     """Return the active alarms of ``sites`` (None: all), oldest first."""
-    keys = await _keys(link, alarms_key("*")) if sites is None else [alarms_key(site) for site in sites]
+    keys = await _keys(link, alarms_key("*"), "hash") if sites is None else [alarms_key(site) for site in sites]
     alarms = [alarm for key in keys for alarm in await _rows_of(link, key, decode_alarm)]
     return sorted(alarms, key=lambda alarm: (alarm.since, alarm.id))
 
@@ -160,16 +160,17 @@ async def _rows_of(link: Link, key: str, decode: Callable[[bytes], N]) -> list[N
 
 
 async def _event_keys(link: Link, domains: Sequence[str] | None) -> list[str]:
-    return await _keys(link, EVENTS + "*") if domains is None else [domain_key(domain) for domain in domains]
+    return await _keys(link, EVENTS + "*", "stream") if domains is None else [domain_key(domain) for domain in domains]
 
 
-async def _keys(link: Link, pattern: str) -> list[str]:
+async def _keys(link: Link, pattern: str, sort: str) -> list[str]:
+    """Return the keys that hold what hubs keep there; others are passed over."""
     found: set[str] = set()
     position = b"0"
     while True:
-        answer = rows(await link.ask("SCAN", position, "MATCH", pattern, "COUNT", SCAN_STEP))
+        answer = rows(await link.ask("SCAN", position, "MATCH", pattern, "TYPE", sort, "COUNT", SCAN_STEP))
         position = cast("bytes", answer[0])
-        found.update(cast("bytes", key).decode() for key in rows(answer[1]))
+        found.update(cast("bytes", key).decode(errors="backslashreplace") for key in rows(answer[1]))
         if position == b"0":
             return sorted(found)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from hub.model.effects import Event
 from hub.sinks import stream_readers
 from hub.sinks.redis_check import check_server
 from hub.sinks.redis_link import Link, RedisAddress, pairs, rows
-from hub.sinks.stream_readers import follow_events, oldest_entry, read_alarms, read_events
+from hub.sinks.stream_readers import follow_events, oldest_entry, read_alarms, read_events, trimmed_until
 from hub.sinks.streams import alarms_key, decode_event, events_key, pack_event, pack_site_alarms, parse_rfc3339, rfc3339
 from tests.servers.valkey import ValkeyElsewhere, ValkeyServer
 from tests.sinks.streams.rig import NOON, alarm, event
@@ -97,6 +97,25 @@ async def test_what_no_hub_wrote_hides_nothing_that_hubs_wrote(link: Link) -> No
     assert [int(each.id, 16) for each in await read_events(link)] == [1]
     assert [each.site for each in await read_alarms(link)] == ["south"]
     assert await oldest_entry(link) is not None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("SET", "hub:events:theirs", "1"),
+        ("SET", "hub:alarms:theirs", "1"),
+        ("XADD", b"hub:events:\xb2", "*", "a", "1"),
+        ("HSET", b"hub:alarms:\xb2", "a", "1"),
+    ],
+)
+async def test_a_key_that_no_hub_made_hides_nothing_that_hubs_wrote(link: Link, command: Sequence[str | bytes]) -> None:
+    await add(link, event(1))
+    await link.exchange(pack_site_alarms("south", [alarm(site="south")]), 2)
+    await link.ask(*command)
+    assert [int(each.id, 16) for each in await read_events(link)] == [1]
+    assert [each.site for each in await read_alarms(link)] == ["south"]
+    assert await oldest_entry(link) is not None
+    assert await trimmed_until(link) == 0
 
 
 async def test_the_last_events_of_several_domains_come_in_the_order_of_writing(link: Link) -> None:
