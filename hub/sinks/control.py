@@ -16,7 +16,7 @@ from hub.errors import PoisonError, UnavailableError
 from hub.model.effects import Reply
 from hub.model.records import Control
 from hub.model.values import Scalar
-from hub.sinks.redis_link import Answer, Argument, Link, checked, pairs, rows
+from hub.sinks.redis_link import Answer, Argument, Link, pairs, rows
 from hub.sinks.rounds import entry_id, facts_of, now_of
 from hub.sinks.streams import control_key, decode_reply, pack_first_reply, reply_key
 
@@ -111,9 +111,9 @@ class ControlReader:
     async def _refuse(self, request: bytes, error: PoisonError) -> None:
         if not 0 < len(request) <= MOST_ID_BYTES:
             return  # nobody can be waiting
-        # NX: a broken copy of a good request must not replace its answer.
+        # NX: a broken copy of a good request must not replace its answer. A Redis that takes none holds up no other.
         reply = Reply(request.decode(errors="replace"), ok=False, code=error.code, detail=error.message)
-        checked((await self._link.exchange([pack_first_reply(reply)], 1))[0])
+        await self._link.exchange([pack_first_reply(reply)], 1)
 
 
 def decode_control(entry: str, fields: Mapping[bytes, bytes]) -> Control:

@@ -119,6 +119,19 @@ async def test_a_malformed_copy_does_not_replace_the_answer_of_the_original(valk
         assert decode_reply(answer).code == "done"
 
 
+async def test_a_malformed_request_that_cannot_be_answered_holds_up_nothing(valkey: ValkeyServer) -> None:
+    """It was read again twice a second, with all before it, and nothing behind it, until Redis had memory."""
+    heard: list[Control] = []
+    async with valkey.link() as link:
+        await add(link, id=str(uuid4()), actor="li")
+        good = str(uuid4())
+        await add(link, id=good, **GOOD)
+        await link.ask("CONFIG", "SET", "maxmemory", 1)
+        async with reading(valkey, heard) as reader:
+            await wait_until(lambda: heard)
+    assert ([control.id for control in heard], reader.malformed) == ([good], 1)
+
+
 async def test_what_is_asked_of_a_redis_that_forgot_and_whose_clock_is_behind_is_read(valkey: ValkeyServer) -> None:
     """An emptied one, or a replica that took over: its ids lie before the last one that was read."""
     heard: list[Control] = []
