@@ -39,11 +39,17 @@ _decode_args = msgspec.json.Decoder(dict[str, Scalar]).decode
 
 
 class ControlReader:
-    """Reads ``hub:control:{partition}`` on a connection of its own. Counts: ``read``, ``malformed``."""
+    """Reads ``hub:control:{partition}`` on a connection of its own. Counts: ``read``, ``malformed``.
+
+    For readyz: ``refused_since`` (monotonic ns of the first refusal since the last look, None while it may be read) and
+    ``last_error``.
+    """
 
     def __init__(self, link: Link, clock: Clock, *, partition: str) -> None:
         self.read = 0
         self.malformed = 0
+        self.refused_since: int | None = None
+        self.last_error = ""
         self._link = link
         self._clock = clock
         self._key = control_key(partition)
@@ -60,7 +66,11 @@ class ControlReader:
                 position = await self.read_after(position, put)
             except UnavailableError as error:
                 log.debug("control_stream_missed", reason=str(error))
+                if error.code == "redis_refused":  # that Redis is away others say
+                    self._note_refusal(error)
                 await self._clock.sleep(RETRY_SECONDS)
+            else:
+                self.refused_since = None
 
     async def close(self) -> None:
         """Close the connection; for after ``run`` has ended."""
@@ -83,6 +93,12 @@ class ControlReader:
                 position = entry.decode()
                 await self._take(position, pairs(fields), put)
         return position
+
+    def _note_refusal(self, error: UnavailableError) -> None:
+        self.last_error = str(error)
+        if self.refused_since is None:
+            self.refused_since = self._clock.monotonic_ns()
+            log.error("control_stream_refused", reason=self.last_error)
 
     async def _reachable(self, position: str) -> str:
         """Return ``position``, or an earlier one if the server has lost what led up to it.

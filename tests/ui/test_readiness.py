@@ -51,6 +51,7 @@ def test_a_hub_that_is_well_is_ready() -> None:
         (replace(WELL, streams_behind_seconds=5.1), "streams_behind"),
         (replace(WELL, twins_behind_seconds=5.1), "twins_behind"),
         (replace(WELL, twins_behind_seconds=6.0, streams_behind_seconds=5.1), "streams_behind"),
+        (replace(WELL, requests_refused_seconds=5.1), "requests_unheard"),
         (replace(WELL, store_behind_seconds=5.1), "timeseries_behind"),
         (replace(WELL, owned_seconds=5.1), "ownership_unconfirmed"),
         (replace(WELL, unkept_seconds=5.1, unkept_error="[broker_not_ours]"), "broker_not_kept"),

@@ -287,6 +287,8 @@ class Watch:
             streams_error=hub.stream_sink.last_error,
             twins_behind_seconds=_seconds_since(hub.twin_sink.behind_since, now),
             twins_error=hub.twin_sink.last_error,
+            requests_refused_seconds=_seconds_since(hub.control_reader.refused_since, now),
+            requests_error=hub.control_reader.last_error,
             store_behind_seconds=_seconds_since(writer.behind_since, now),
             store_error=writer.last_error or "",
             owned_seconds=_seconds_since(confirmed, now),

@@ -43,6 +43,8 @@ class Vitals:
     streams_error: str
     twins_behind_seconds: float | None
     twins_error: str
+    requests_refused_seconds: float | None
+    requests_error: str
     store_behind_seconds: float | None
     store_error: str
     owned_seconds: float | None
@@ -123,6 +125,9 @@ def _telling(vitals: Vitals) -> Iterator[Reason]:
     elif (vitals.twins_behind_seconds or 0) > PATIENCE_SECONDS:  # else it is the same that is refused
         detail = f"Redis refuses them for {vitals.twins_behind_seconds:.0f} s: {vitals.twins_error}"
         yield Reason(code="twins_behind", detail=detail)
+    if (vitals.requests_refused_seconds or 0) > PATIENCE_SECONDS:
+        detail = f"Redis refuses to show them for {vitals.requests_refused_seconds:.0f} s: {vitals.requests_error}"
+        yield Reason(code="requests_unheard", detail=detail)
     if vitals.forgot_seconds is not None and vitals.forgot_seconds < FORGOT_WINDOW_SECONDS:
         detail = f"found {vitals.forgot_seconds:.0f} s ago: {vitals.forgotten}"
         yield Reason(code="redis_forgot", detail=detail)

@@ -169,6 +169,18 @@ ADVICE: Mapping[str, Advice] = {
             "Redis 的拒绝原因见旁：内存不足，或 redis.url 用户的权限（RENAME、~hub:*）；更正后自动重写",
         ),
     ),
+    "requests_unheard": Advice(
+        Text(
+            "nothing that people ask is heard (acknowledging, commands, rules); devices are, and alarms are told",
+            "收不到人工请求（确认告警、下发命令、重载规则等）；设备消息与告警照常",
+        ),
+        Text(
+            "what Redis says stands beside: a key of somebody else in the place of hub:control:PARTITION (DEL or RENAME"
+            " it), or what the user of redis.url may (XREAD, XINFO, ~hub:*)",
+            "Redis 的拒绝原因见旁：hub:control:分区 处是别人的键（DEL 或 RENAME），"
+            "或 redis.url 用户的权限（XREAD、XINFO、~hub:*）；更正后自动继续",
+        ),
+    ),
     "timeseries_behind": Advice(
         Text("points wait on our disk; events and commands go on", "测点暂存本机磁盘；事件与命令不受影响"),
         Text(

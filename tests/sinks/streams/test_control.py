@@ -132,6 +132,19 @@ async def test_a_malformed_request_that_cannot_be_answered_holds_up_nothing(valk
     assert ([control.id for control in heard], reader.malformed) == ([good], 1)
 
 
+async def test_that_requests_cannot_be_read_is_told_until_they_can(valkey: ValkeyServer) -> None:
+    """A key of somebody else, or a right that is missing: a line at DEBUG twice a second was all."""
+    heard: list[Control] = []
+    async with valkey.link() as link:
+        await link.ask("SET", control_key(PARTITION), "theirs")
+        async with reading(valkey, heard) as reader:
+            await wait_until(lambda: reader.refused_since)
+            assert "WRONGTYPE" in reader.last_error
+            await link.ask("DEL", control_key(PARTITION))
+            await add(link, id=str(uuid4()), **GOOD)
+            await wait_until(lambda: heard and reader.refused_since is None)
+
+
 async def test_what_is_asked_of_a_redis_that_forgot_and_whose_clock_is_behind_is_read(valkey: ValkeyServer) -> None:
     """An emptied one, or a replica that took over: its ids lie before the last one that was read."""
     heard: list[Control] = []
