@@ -13,10 +13,10 @@ from __future__ import annotations
 import gzip
 import uuid
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, Self, TypeVar, cast
 
 import msgspec
 
@@ -26,6 +26,8 @@ from hub.errors import ConfigError, CorruptError
 from hub.journal.journal_time import JournalTime
 from hub.model.heard import Heard
 from hub.model.records import Batch, Body, Record
+
+T = TypeVar("T")
 
 HEADER = b"hub recording 1 "
 LENGTH_BYTES = 4
@@ -108,21 +110,21 @@ class RecordingTape:
         self.first, self.last, self.begins_at, self.ends_at = 1, 0, 0, 0
         self.journal = ""
         for frame in self._frames():
-            moment = _decode_moment(frame)
+            moment = self._read(frame, _decode_moment)
             self.begins_at = self.begins_at or moment.received_at
             self.last, self.ends_at = moment.position, moment.received_at
 
     def read(self, after: int) -> Iterator[Record]:
         """Yield the records behind ``after``; CorruptError ``unreadable_recording``."""
         for frame in self._frames():
-            if _decode_moment(frame).position > after:
-                yield self._record(frame)
+            if self._read(frame, _decode_moment).position > after:
+                yield self._read(frame, _record)
 
     def before(self, moment: int) -> int:
         """Return the position of the last record received before ``moment``."""
         found = 0
         for frame in self._frames():
-            head = _decode_moment(frame)
+            head = self._read(frame, _decode_moment)
             if head.received_at >= moment:
                 break
             found = head.position
@@ -132,13 +134,11 @@ class RecordingTape:
         """Return one record."""
         return next((record for record in self.read(position - 1) if record.position == position), None)
 
-    def _record(self, frame: bytes) -> Record:
+    def _read(self, frame: bytes, decode: Callable[[bytes], T]) -> T:
         try:
-            found = _decode(frame)
-            messages = decode_packets(found.body.packets) if isinstance(found.body, Batch) else ()
+            return decode(frame)
         except ValueError as error:
             raise self._unreadable(str(error)) from error
-        return Record(found.position, found.t, found.received_at, found.body, messages, found.bodies)
 
     def _frames(self) -> Iterator[bytes]:
         try:
@@ -161,8 +161,14 @@ class RecordingTape:
                 self.is_cut = True
         except FileNotFoundError as error:
             raise ConfigError("recording_missing", "there is no such file", file=str(self._path)) from error
-        except (OSError, EOFError, UnicodeDecodeError) as error:
+        except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
             raise self._unreadable(str(error)) from error
 
     def _unreadable(self, why: str) -> CorruptError:
         return CorruptError("unreadable_recording", why, file=str(self._path))
+
+
+def _record(frame: bytes) -> Record:
+    found = _decode(frame)
+    messages = decode_packets(found.body.packets) if isinstance(found.body, Batch) else ()
+    return Record(found.position, found.t, found.received_at, found.body, messages, found.bodies)

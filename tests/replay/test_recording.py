@@ -68,3 +68,18 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, content: bytes) 
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(CorruptError, match="unreadable_recording"):
         RecordingTape(tmp_path / "file")
+
+
+def test_a_recording_that_was_damaged_is_read_or_refused(tmp_path: Path) -> None:
+    """A byte that changed unpacks into other frames, long before gzip finds out by its sum: that was a traceback."""
+    path = tmp_path / "file.hubrec"
+    record(path)
+    whole = path.read_bytes()
+    refused = 0
+    for at in range(0, len(whole), max(1, len(whole) // 150)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        try:
+            list(RecordingTape(path).read(0))
+        except CorruptError:
+            refused += 1
+    assert refused > 100
