@@ -14,7 +14,7 @@ import gzip
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Self, TypeVar, cast
 
@@ -58,7 +58,7 @@ _decode_moment = msgspec.msgpack.Decoder(_Moment).decode
 
 
 class Recorder:
-    """Writes a recording; ConfigError ``recording_exists`` rather than over one."""
+    """Writes a recording; ConfigError ``recording_exists`` rather than over one, ``recording_unwritable``."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
@@ -69,21 +69,23 @@ class Recorder:
 
     def __enter__(self) -> Self:
         """Make the file."""
-        try:
-            self._raw = self.path.open("xb")
-        except FileExistsError as error:
-            raise ConfigError("recording_exists", "it is there already", file=str(self.path)) from error
-        except OSError as error:
-            raise ConfigError("recording_unwritable", str(error.strerror), file=str(self.path)) from error
-        self.path.chmod(0o600)  # it holds whatever devices say of people
+        with self._writing():
+            try:
+                self._raw = self.path.open("xb")
+            except FileExistsError as error:
+                raise ConfigError("recording_exists", "it is there already", file=str(self.path)) from error
+            self.path.chmod(0o600)  # it holds whatever devices say of people
         self._packed = cast("BinaryIO", gzip.GzipFile(fileobj=self._raw, mode="wb", compresslevel=LEVEL, mtime=0))
         self._packed.write(HEADER + str(uuid.uuid4()).encode() + b"\n")
         return self
 
     def __exit__(self, *exc: object) -> None:
         """Finish the file."""
-        self._packed.close()
-        self._raw.close()
+        with self._writing():
+            try:
+                self._packed.close()
+            finally:
+                self._raw.close()
 
     def add(self, body: Body, messages: Sequence[Heard] = (), bodies: Mapping[str, bytes] | None = None) -> None:
         """Write what was heard now."""
@@ -91,12 +93,21 @@ class Recorder:
         self.messages += len(messages)
         t, received_at = self._time.stamp(len(messages))
         frame = _encode(_Frame(self.records, t, received_at, body, dict(bodies or {})))
-        self._packed.write(len(frame).to_bytes(LENGTH_BYTES, "big") + frame)
+        with self._writing():
+            self._packed.write(len(frame).to_bytes(LENGTH_BYTES, "big") + frame)
 
     def flush(self) -> None:
         """Let what was written so far survive the end of this process."""
-        self._packed.flush()
-        self._raw.flush()
+        with self._writing():
+            self._packed.flush()
+            self._raw.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ConfigError("recording_unwritable", str(error.strerror), file=str(self.path)) from error
 
 
 class RecordingTape:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import resource
 from pathlib import Path
 
 import pytest
 
 from hub.clock import SystemClock
 from hub.errors import ConfigError, CorruptError
-from hub.model.records import Record
+from hub.model.records import Record, Tick
 from hub.replay.recording import Recorder, RecordingTape
 from tests.replay.tapes import CALM, LOUD, SMOKE, Script
 
@@ -61,6 +62,28 @@ def test_a_recording_is_never_written_over(tmp_path: Path) -> None:
     record(tmp_path / "file.hubrec")
     with pytest.raises(ConfigError, match="recording_exists"), Recorder(tmp_path / "file.hubrec", SystemClock()):
         pass
+
+
+def test_a_disk_that_takes_no_more_ends_a_recording_in_words(tmp_path: Path) -> None:
+    path, (soft, hard) = tmp_path / "file.hubrec", resource.getrlimit(resource.RLIMIT_FSIZE)
+    said = Script().hear(1, (LOUD, CALM)).records
+
+    def fill() -> None:
+        with Recorder(path, SystemClock()) as recorder:
+            for each in said:
+                recorder.add(each.body, each.messages, each.bodies)
+            recorder.flush()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, hard))
+            while True:
+                recorder.add(Tick())
+                recorder.flush()
+
+    try:
+        with pytest.raises(ConfigError, match="recording_unwritable"):
+            fill()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert RecordingTape(path).last == len(said)
 
 
 @pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"something else\n", mtime=0)])
