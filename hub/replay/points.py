@@ -13,8 +13,8 @@ MOST_EXAMPLES = 3
 
 Place = tuple[str, str]
 """(kind, property)"""
-Key = tuple[str, str, str, int, str]
-"""(site, device, part, time, property)"""
+Key = tuple[str, str, str, str, int, str]
+"""(kind, site, device, part, time, property)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,21 +56,13 @@ class Points:
     def take(self, pair: Pair) -> None:
         """Compare what one record came to."""
         self._letters(pair)
-        was, would_be = pair.was.points, pair.would_be.points
-        if [point[1:] for point in was] == [point[1:] for point in would_be]:
-            for series, _, values in was:
-                for name in values:
-                    self._tally((series.kind, name)).same += 1
-            return
-        before, after = dict(_values(was)), dict(_values(would_be))
+        before, after = dict(_values(pair.was.points)), dict(_values(pair.would_be.points))
         for key in sorted({*before, *after}):
-            old, new = before.get(key), after.get(key)
-            kind = (old or new or ("", None))[0]
-            self._compare(kind, key, pair.record.position, (old and old[1], new and new[1]))
+            self._compare(key, pair.record.position, before.get(key), after.get(key))
 
-    def _compare(self, kind: str, key: Key, position: int, both: tuple[Scalar | None, Scalar | None]) -> None:
-        was, would_be = both
-        tally = self._tally((kind, key[-1]))
+    def _compare(self, key: Key, position: int, was: Scalar | None, would_be: Scalar | None) -> None:
+        kind, site, name, part, time, word = key
+        tally = self._tally((kind, word))
         if was == would_be and type(was) is type(would_be):
             tally.same += 1
             return
@@ -81,8 +73,8 @@ class Points:
         else:
             tally.changed += 1
         if len(tally.examples) < MOST_EXAMPLES:
-            device = f"{key[0]}/{key[1]}{f'#{key[2]}' if key[2] else ''}"
-            example = Example(device=device, time=key[3], position=position, was=was, would_be=would_be)
+            device = f"{site}/{name}{f'#{part}' if part else ''}"
+            example = Example(device=device, time=time, position=position, was=was, would_be=would_be)
             tally.examples.append(example)
 
     def _letters(self, pair: Pair) -> None:
@@ -99,7 +91,7 @@ class Points:
         return tally
 
 
-def _values(points: list[Point]) -> Iterator[tuple[Key, tuple[str, Scalar]]]:
+def _values(points: list[Point]) -> Iterator[tuple[Key, Scalar]]:
     for series, time, values in points:
         for name, value in values.items():
-            yield (series.site, series.device, series.part, time, name), (series.kind, value)
+            yield (series.kind, series.site, series.device, series.part, time, name), value

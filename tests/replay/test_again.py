@@ -14,13 +14,14 @@ from hub.errors import ConfigError, UnavailableError
 from hub.journal.archive import Archive, archived
 from hub.journal.journal import Journal
 from hub.journal.state_file import StateFile
-from hub.model.effects import Event
+from hub.model.effects import Effects, Event, Series
 from hub.model.records import Record, Tick
+from hub.model.values import Scalar
 from hub.replay.beginning import Beginning, Fidelity, beginning, checkpoints, documents_of, engine_at
 from hub.replay.difference import Change, Comparison, Difference
 from hub.replay.evidence import Evidence, gather
 from hub.replay.explanation import Explainer
-from hub.replay.lockstep import Lockstep
+from hub.replay.lockstep import Lockstep, Pair
 from hub.replay.points import Points
 from hub.replay.present import Present, present
 from hub.replay.reasons import Reason
@@ -154,6 +155,20 @@ def test_a_profile_that_reads_another_byte_changes_what_it_reads_and_nothing_els
     assert (changed["battery"].changed, changed["battery"].same) == (6, 0)
     first = changed["battery"].examples[0]
     assert (first.device, first.was, first.would_be) == ("s1/smoke-1", 100.0, 30.0)
+
+
+@pytest.mark.parametrize(("part", "value", "appeared", "changed"), [("2", 1.0, 1, 0), ("1", True, 0, 1)])
+def test_a_value_of_another_part_or_sort_is_another(part: str, value: Scalar, appeared: int, changed: int) -> None:
+    """Of a meter whose parts a profile names otherwise every value was said to be the same."""
+
+    def said(part: str, value: Scalar) -> Effects:
+        series = Series(kind="meter", site="s1", building="b1", device="m1", part=part, profile="p")
+        return Effects(1, [(series, START, {"power": value})], [], [], [], [], [])
+
+    points = Points()
+    points.take(Pair(Record(1, START, START, Tick()), said("1", 1.0), said(part, value)))
+    tally = points.tallies["meter", "power"]
+    assert (tally.same, tally.appeared, tally.vanished, tally.changed) == (0, appeared, appeared, changed)
 
 
 # ---------------------------------------------------------------------------------------------------------------- tape
