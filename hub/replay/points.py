@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from hub.model.effects import DeadLetter, Point
 from hub.model.values import Scalar
@@ -46,12 +47,16 @@ class Tally:
 
 @dataclass(slots=True)
 class Points:
-    """Takes pairs; counts by (kind, property). ``understood`` and ``refused``: dead letters that would go or come."""
+    """Takes pairs; counts by (kind, property). ``understood`` and ``refused``: dead letters that would go or come.
+
+    Each has its bytes: of those that come only the first ``refusals`` are kept.
+    """
 
     tallies: dict[Place, Tally] = field(default_factory=dict)
-    understood: list[DeadLetter] = field(default_factory=list)
-    refused: list[DeadLetter] = field(default_factory=list)
     letters: int = 0
+    understood: int = 0
+    refused: int = 0
+    refusals: list[DeadLetter] = field(default_factory=list)
 
     def take(self, pair: Pair) -> None:
         """Compare what one record came to."""
@@ -78,11 +83,12 @@ class Points:
             tally.examples.append(example)
 
     def _letters(self, pair: Pair) -> None:
-        was = {(letter.position, letter.index): letter for letter in pair.was.dead_letters}
-        would_be = {(letter.position, letter.index): letter for letter in pair.would_be.dead_letters}
+        was, would_be = _places(pair.was.dead_letters), _places(pair.would_be.dead_letters)
         self.letters += len(was)
-        self.understood += [letter for place, letter in was.items() if place not in would_be]
-        self.refused += [letter for place, letter in would_be.items() if place not in was]
+        self.understood += len(was - would_be)
+        self.refused += len(would_be - was)
+        new = (letter for letter in pair.would_be.dead_letters if (letter.position, letter.index) not in was)
+        self.refusals += islice(new, MOST_EXAMPLES - len(self.refusals))
 
     def _tally(self, place: Place) -> Tally:
         tally = self.tallies.get(place)
@@ -95,3 +101,7 @@ def _values(points: list[Point]) -> Iterator[tuple[Key, Scalar]]:
     for series, time, values in points:
         for name, value in values.items():
             yield (series.kind, series.site, series.device, series.part, time, name), value
+
+
+def _places(letters: Sequence[DeadLetter]) -> set[tuple[int, int]]:
+    return {(letter.position, letter.index) for letter in letters}

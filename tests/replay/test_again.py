@@ -22,7 +22,7 @@ from hub.replay.difference import Change, Comparison, Difference
 from hub.replay.evidence import Evidence, gather
 from hub.replay.explanation import Explainer
 from hub.replay.lockstep import Lockstep, Pair
-from hub.replay.points import Points
+from hub.replay.points import MOST_EXAMPLES, Points
 from hub.replay.present import Present, present
 from hub.replay.reasons import Reason
 from hub.replay.tape import JournalTape
@@ -169,6 +169,20 @@ def test_a_value_of_another_part_or_sort_is_another(part: str, value: Scalar, ap
     points.take(Pair(Record(1, START, START, Tick()), said("1", 1.0), said(part, value)))
     tally = points.tallies["meter", "power"]
     assert (tally.same, tally.appeared, tally.vanished, tally.changed) == (0, appeared, appeared, changed)
+
+
+async def test_of_letters_that_would_be_dead_a_few_are_held_and_all_are_counted(tmp_path: Path) -> None:
+    """Each has its bytes, 256 KiB of a picture: a month of them took all the memory that there is."""
+    script = Script()
+    for second in range(1, 6):
+        script.hear(second, (LOUD, CALM))
+    tape = JournalTape(await written(tmp_path, script.records))
+    key, points = "profile/milesight/gs524n", Points()
+    wanted = documents()
+    wanted[key] = wanted[key].replace(b'"length":[6]', b'"length":[7]')
+    for pair in Lockstep(tape, beginning(tape, None, 1), wanted, 0, tape.last):
+        points.take(pair)
+    assert (points.letters, points.understood, points.refused, len(points.refusals)) == (0, 0, 5, MOST_EXAMPLES)
 
 
 # ---------------------------------------------------------------------------------------------------------------- tape

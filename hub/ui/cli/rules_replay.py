@@ -126,8 +126,8 @@ def replay_profiles(
                 ],
                 "dead_letters": {
                     "before": points.letters,
-                    "understood": len(points.understood),
-                    "refused": len(points.refused),
+                    "understood": points.understood,
+                    "refused": points.refused,
                 },
             }
         )
@@ -142,8 +142,8 @@ def replay_profiles(
         ),
         empty=f"every value of {len(points.tallies)} properties would be the same",
     )
-    typer.echo(f"dead letters: {len(points.understood)} would be understood, {len(points.refused)} would be new")
-    for letter in points.refused[:3]:
+    typer.echo(f"dead letters: {points.understood} would be understood, {points.refused} would be new")
+    for letter in points.refusals:
         typer.echo(f"  new: {letter.topic}: {letter.code}: {veil.text(letter.detail)}")
 
 
