@@ -202,9 +202,10 @@ async def say(mosquitto: Mosquitto, *sites: str) -> None:
 
 @needs_mosquitto
 async def test_a_registry_that_is_refused_silences_no_hub_that_was_at_work(
-    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer
+    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a hub at work passed over with a word in readyz ended it at its next start: after a power cut, at night."""
+    monkeypatch.setattr("hub.app.REGISTRY_TICKS", 1)
     settings = settings_of(tmp_path, mosquitto, valkey)
     async with Hub(settings, SystemClock()) as hub, running(hub):
         await hub.registry.add_site(Site(id="garden", zone="Asia/Shanghai"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hub.config.settings import packaged
 from tests.machine import needs_mosquitto
 from tests.ui.at import At
 from tests.ui.conftest import Cli
@@ -16,6 +17,17 @@ TELEMETRY = f"hub/{SITE}/{SENSOR}/telemetry"
 KEY = f"{SITE}/{SENSOR}"
 
 pytestmark = needs_mosquitto
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Start servers and a hub whose smoke alarm is over a second after its detector is normal again, and not ten."""
+    directory = tmp_path_factory.mktemp("installation")
+    alarm = (packaged("rules") / "fire.yaml").read_text(encoding="utf-8").partition("\n---\n")[0]
+    (directory / "rules").mkdir()
+    (directory / "rules" / "own.yaml").write_text(alarm.replace("for: 10s}", "for: 1s}"), encoding="utf-8")
+    with Installation(directory, f'rules_dir = "{directory / "rules"}"\n') as it:
+        yield it
 
 
 @pytest.fixture

@@ -193,8 +193,9 @@ async def test_what_the_broker_dropped_before_the_hub_came_keeps_nobody_waiting(
 
 
 async def test_a_registry_that_cannot_be_taken_up_is_told_until_it_can(
-    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer
+    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("hub.app.REGISTRY_TICKS", 1)
     settings = settings_of(tmp_path, mosquitto, valkey)
     dwelling = Place(site="garden", id="d1", type=PlaceType.DWELLING, facts={"away": "perhaps"})
     sensor = Device(site="garden", id="smoke-1", kind="smoke_sensor", place="d1")
