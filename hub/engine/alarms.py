@@ -298,7 +298,7 @@ class Alarms:
             self.keep(state)
             state.owes_commands = False
             before = self._hands.held_by(state)
-            self._hands.act(lasting, state, targets_of(self._content, case.device), moment._replace(late=False))
+            self._hands.act(lasting, state, targets_of(self._content, case.device), moment.judged(late=False))
             self._hands.hand_over(before, moment)
 
     def owe(self, rule: str, key: str) -> None:

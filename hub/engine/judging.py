@@ -234,7 +234,7 @@ class Judge:
             state.due = None  # it may be so; until it is no longer
             return
         move = ripen(state)
-        late = moment._replace(late=state.late) if move is Move.RAISE else moment
+        late = moment.judged(late=state.late) if move is Move.RAISE else moment
         self._alarms.move(case, move, late, terms_of(rule, held))
         self._alarms.look(case, held, late)
 

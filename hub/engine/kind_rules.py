@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from hub.engine.woken import Woken, always
 from hub.model.values import Scalar
@@ -17,7 +18,7 @@ SHAPES = 10_000
 """How many sets of names are remembered per kind; a device that invents new ones costs itself time, not memory."""
 
 
-class Signalled(NamedTuple):
+class Signalled(msgspec.Struct, frozen=True):
     """The rules that a signal concerns: those that it wakes, and those that it keeps from raising."""
 
     woken: tuple[CompiledRule, ...]

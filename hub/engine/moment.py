@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -24,11 +24,11 @@ Drawn = Values | bytes
 """What is stored of values, as whoever ends a point or a line wants it: the same values need be drawn once."""
 
 
-class Moment(NamedTuple):
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """When and how sure: engine time, wall time, lateness, and the journal place that caused it.
 
     ``age`` ns before it came it happened, by the device's clock less its error; ``measured`` is what that clock said
-    when a signal was given, 0 without one.
+    when a signal was given, 0 without one. A struct: a named tuple takes four times as long to make, 0.5 us of each.
     """
 
     t: int
@@ -39,9 +39,13 @@ class Moment(NamedTuple):
     measured: int = 0
 
     def aged(self, part: Part) -> Moment:
-        """Return the moment with the age of what ``part`` says; ``_replace`` costs 0.3 us more."""
+        """Return the moment with the age of what ``part`` says."""
         age = age_of_reading(part.device.state, self.at, part.at)
         return Moment(self.t, self.at, self.late, self.cause, age, self.measured)
+
+    def judged(self, *, late: bool) -> Moment:
+        """Return the same moment, ``late`` or not."""
+        return Moment(self.t, self.at, late, self.cause, self.age, self.measured)
 
     @property
     def happened(self) -> int:

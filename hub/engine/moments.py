@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+
+import msgspec
 
 from hub.engine.alarms import Alarms
 from hub.engine.device import Device, Part
@@ -26,7 +27,7 @@ Judge = Callable[[CompiledRule, Subject, str, bool | None, Moment], None]
 """Judge what holds of a part of a subject."""
 
 
-class Said(NamedTuple):
+class Said(msgspec.Struct, frozen=True):
     """What is said at a moment: its data, the device, and of which part."""
 
     data: Mapping[str, Scalar]

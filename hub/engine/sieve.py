@@ -49,8 +49,8 @@ class Sieve:
         for rule, is_so in rested:
             soon = views.rests_until(rule, is_so, key, t)
             if not soon:
-                now, at, *_ = moment_of(is_late=False)
-                soon = views.rest(rule, is_so, part, Present(now, at, part.awake))
+                moment = moment_of(is_late=False)
+                soon = views.rest(rule, is_so, part, Present(moment.t, moment.at, part.awake))
             until = min(until, soon)
         if until:
             self._at_rest[key] = rested, until

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import compress
 from operator import is_not
-from typing import NamedTuple
 
+import msgspec
 from typing_extensions import override
 
 from hub.durations import nanoseconds
@@ -34,7 +34,7 @@ class Stored(dict[str, tuple[Scalar, int]]):
         self.last, self.latest, self.until = NO_VALUES, 0, 0
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True):
     """From what was said ``last`` to what is said ``now``: what of it is ``kept``, and that as it is written.
 
     It is known by which objects these two are, so it holds them.

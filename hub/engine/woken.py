@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from hub.model.values import Scalar, Values
 from hub.rules.asking import Ask, ask_which
@@ -24,7 +26,7 @@ Rested = tuple[tuple[CompiledRule, tuple[bool, ...]], ...]
 NOTHING_ASKED: Mapping[str, bool | None] = MappingProxyType({})
 
 
-class Judged(NamedTuple):
+class Judged(msgspec.Struct, frozen=True):
     """What a reading leaves to do: the rules to be judged, by name, and those that only remember it.
 
     ``here`` are those of ``rules`` that are not of places, ``there`` the names of those that are. ``verdicts``: what
@@ -79,7 +81,7 @@ class Chooser:
         if found is None:
             found = self._asked(held, awake)
             whens = [(rule.name, rule.when) for rule in found.here if rule.is_plain and rule.when is not None]
-            found = found._replace(verdicts={name: when.verdict(held, awake) for name, when in whens})
+            found = replace(found, verdicts={name: when.verdict(held, awake) for name, when in whens})
             if len(self._said) >= SAYINGS:
                 self._said.clear()
             self._said[said] = found

@@ -47,7 +47,7 @@ class Memory(msgspec.Struct):
     due: int | None = None
 
 
-class Member(NamedTuple):
+class Member(msgspec.Struct, frozen=True, gc=False):
     """One device or part that an input looks at; ``clock_error`` of its device in ns."""
 
     key: str
@@ -57,7 +57,7 @@ class Member(NamedTuple):
     clock_error: int
 
 
-class Present(NamedTuple):
+class Present(msgspec.Struct, frozen=True, gc=False):
     """The moment of looking: engine time, wall time, and engine time awake."""
 
     t: int
