@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Self
@@ -13,7 +14,8 @@ from hub.engine.ledger import Ledger
 from hub.sinks.timeseries.store import LIMIT_MAX, Query, Row, Span, Written
 from hub.ui.demo.accounts import Delivered, ReadBack, Said, balance, count_rows
 
-SAID = Said(messages=100, again=0)
+ONE, OTHER = ("hub/garden/smoke-1/telemetry", b"1"), ("hub/garden/smoke-1/telemetry", b"2")
+SAID = Said(messages=100, again=0, reports=Counter({ONE: 60, OTHER: 40}))
 LEDGER = Ledger(heard=101, live=90, late=5, duplicate=1, dead_lettered=3, refused=2, points=80, events=4)
 DELIVERED = Delivered(
     points_written=80,
@@ -24,6 +26,7 @@ DELIVERED = Delivered(
     is_anything_owed=False,
 )
 FOUND = ReadBack(
+    heard=Counter({ONE: 60, OTHER: 41}),  # one was delivered twice
     points=80,
     stored_events=4,
     streamed_events=4,
@@ -50,6 +53,11 @@ def test_a_message_that_was_acknowledged_and_not_heard_is_found() -> None:
 
 def test_a_message_that_nobody_sent_is_found() -> None:
     assert len(failing(said=replace(SAID, messages=99))) == 1
+
+
+def test_a_message_that_was_lost_beside_one_that_was_doubled_is_found() -> None:
+    (line,) = failing(found=replace(FOUND, heard=Counter({ONE: 59, OTHER: 42})))
+    assert line == "reports 100 = read back from the journal, byte for byte, 99 + others 2"
 
 
 def test_a_message_that_was_published_again_may_be_heard_twice() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -125,7 +126,11 @@ async def _demo(play: Play, directory: Path, view: View, clock: Clock) -> list[C
                 view.note(stage.notice)
             async with Hub(stage.settings, clock, asks_sys=not stage.notice) as hub:
                 spoken = await _perform(play, community, stage, hub, view)
-                said = Said(messages=len(spoken.acknowledged) + spoken.commands, again=spoken.repeated)
+                said = Said(
+                    messages=len(spoken.acknowledged) + spoken.commands,
+                    again=spoken.repeated,
+                    reports=Counter((report.topic, report.payload) for report in spoken.acknowledged),
+                )
                 async with make_store(stage.settings, clock) as store, _link(stage) as link:
                     found = await read_back(hub, store, link)
                 return balance(said, hub.engine.state.ledger, delivered_by(hub), found)

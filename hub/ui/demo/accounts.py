@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hub.app import Hub
+from hub.bridge.frames import decode_packets
 from hub.engine.ledger import Ledger
-from hub.journal.neighbours import state_path
+from hub.journal.neighbours import journal_path, state_path
+from hub.journal.readings import read_last
 from hub.journal.state_file import read_dead_letters
+from hub.model.values import TopicClass
 from hub.sinks.redis_link import Link
 from hub.sinks.stream_readers import read_events
 from hub.sinks.streams import DEAD_LETTERS
@@ -17,6 +22,8 @@ from hub.sinks.timeseries.query import telemetry
 from hub.sinks.timeseries.store import LIMIT_MAX, Query, Span, Store
 
 ENDLESS = 1_000_000_000
+Words = tuple[str, bytes]
+"""Topic and payload of a message."""
 AHEAD_NS = 3_600_000_000_000
 """A device's clock may be ahead of ours."""
 
@@ -35,8 +42,12 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadBack:
-    """What others say is there: the store and Redis, each asked on a connection of its own, and the state file."""
+    """What others say is there: the store and Redis, each asked on a connection of its own, and the files of the hub.
 
+    ``heard`` is what the journal holds, answers to commands left out.
+    """
+
+    heard: Counter[Words]
     points: int
     stored_events: int
     streamed_events: int
@@ -47,10 +58,14 @@ class ReadBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What the broker took of the simulator; ``again`` were published twice because a connection was lost between."""
+    """What the broker took of the simulator; ``again`` were published twice because a connection was lost between.
+
+    ``reports`` are the messages themselves, answers to commands left out.
+    """
 
     messages: int
     again: int
+    reports: Counter[Words]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +78,22 @@ class Check:
 
 def balance(said: Said, ledger: Ledger, delivered: Delivered, found: ReadBack) -> list[Check]:
     """Return every line of the books (design.md, Ledger)."""
-    return [*_heard(said, ledger), *_points(ledger, delivered, found), *_events(ledger, delivered, found)]
+    return [*_heard(said, ledger, found), *_points(ledger, delivered, found), *_events(ledger, delivered, found)]
 
 
-def _heard(said: Said, ledger: Ledger) -> Iterator[Check]:
+def _heard(said: Said, ledger: Ledger, found: ReadBack) -> Iterator[Check]:
     unlike = ledger.heard - ledger.duplicate - said.messages
     yield Check(
         text=f"PUBACKed to the simulator {said.messages} = heard {ledger.heard} - redelivered {ledger.duplicate}"
         + (f" - published again {unlike}" if unlike else ""),
         holds=0 <= unlike <= said.again,
+    )
+    # Counts alone would not see one that was lost beside one that was doubled.
+    lost, more = said.reports - found.heard, found.heard - said.reports
+    yield Check(
+        text=f"reports {said.reports.total()} = read back from the journal, byte for byte,"
+        f" {said.reports.total() - lost.total()}" + (f" + others {more.total()}" if more else ""),
+        holds=not lost and more.total() <= ledger.duplicate + said.again,
     )
     yield Check(
         text=f"heard {ledger.heard} = applied {ledger.applied} (live {ledger.live} + late {ledger.late}"
@@ -138,7 +160,10 @@ async def read_back(hub: Hub, store: Store, link: Link) -> ReadBack:
     points = [await count_rows(store, telemetry(kind, span, {})) for kind in kinds]
     streamed = await read_events(link, count=ENDLESS)
     announced = await link.ask("XLEN", DEAD_LETTERS)
+    records = await asyncio.to_thread(read_last, journal_path(hub.settings.files_dir), ENDLESS, decode_packets)
+    heard = ((each.topic, bytes(each.payload)) for record in records for each in record.messages)
     return ReadBack(
+        heard=Counter(words for words in heard if not words[0].endswith(f"/{TopicClass.RESPONSE}")),
         points=sum(points),
         stored_events=await count_rows(store, events_of(span, {})),
         streamed_events=len(streamed),
