@@ -175,7 +175,7 @@ class Storm:
         return max(0, self.clock.monotonic_ns() - began - self.watch.starved_since(waited, *waited)) / 1e9
 
     async def _newest_points(self) -> list[list[object]]:
-        return await self.town.influxdb.ask("SELECT co2 FROM environment_sensor WHERE time > now() - 20s")
+        return await self.town.influxdb.ask("SELECT max(co2) FROM environment_sensor WHERE time > now() - 20s")
 
     async def _newest_card(self) -> int:
         async with self.town.valkey.link() as link:
