@@ -32,7 +32,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")  # noqa: TID251 
 
 
 SLOW_ROOMS = ("chaos", "model", "benchmarks", "ui")
-"""They begin: files run two at a time, and a long one that began last would run alone at the end."""
+"""They begin: files run side by side, and a long one that began last would run alone at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
