@@ -136,6 +136,23 @@ def test_a_flag_that_says_otherwise_than_what_stands_there_is_refused(
     assert contents(place) == before
 
 
+@pytest.mark.parametrize(
+    ("file", "stands", "mistake"),
+    [("hub.toml", "port = 1883", 'port = "mqtt"'), ("secrets.toml", "127.0.0.1:6380", "127.0.0.1:99999")],
+)
+def test_settings_that_cannot_be_are_told_by_their_file_and_without_secrets(
+    cli: Cli, place: Path, file: str, stands: str, mistake: str
+) -> None:
+    made(cli, place, "--redis", "valkey")
+    secret = secrets_of(place).redis
+    text = (place / file).read_text("utf-8")
+    assert stands in text
+    (place / file).write_text(text.replace(stands, mistake), "utf-8")
+    said = cli("init", str(place), "--yes")
+    assert (said.code, secret in said.err) == (2, False)
+    assert f"{place}/hub.toml: [setting_invalid] a port in it" in said.err
+
+
 @pytest.mark.parametrize("last", ["secrets.toml", "hub.toml"])
 def test_one_that_was_ended_before_its_settings_were_whole_goes_on_with_what_was_chosen(
     cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch, last: str

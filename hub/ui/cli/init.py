@@ -81,7 +81,11 @@ def init(
 
 
 def _made(directory: Path, flags: Flags, account: str) -> list[Written]:
-    known = remembered(directory, account)
+    try:
+        known = remembered(directory, account)
+    except (TypeError, ValueError) as error:  # whose words may be a part of a password
+        file, hint = str(directory / DEFAULT_FILE), f"look for it there, and in redis.url of {SECRETS_FILE}"
+        raise ConfigError("setting_invalid", "a port in it, or of an address, is none", file=file, hint=hint) from error
     if known is None:
         if _holds_something(directory):
             hint = "an empty directory, or one that `hub init` has made"
