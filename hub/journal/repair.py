@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,8 @@ from hub.journal.neighbours import journal_path, state_path
 from hub.journal.readings import Progress, read_progress
 from hub.journal.records import Decode
 
-SIDE_FILES = ("-wal", "-shm")
+SIDES = ("", "-wal", "-shm")
+FRESH = ".repaired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ def repair(directory: Path, partition: str, decode: Decode) -> Repair:
     if not (path.exists() or mark.path.exists() or state_path(directory).exists()):
         raise ConfigError("journal_missing", "no hub has worked in this directory", file=str(directory))
     with Lock(directory), closing(mark):
+        _take_back(path)
         progress = read_progress(state_path(directory))
         with closing(Damaged(path, decode)) as damaged:
             survey = _survey(damaged, progress, mark)
@@ -79,9 +81,10 @@ def repair(directory: Path, partition: str, decode: Decode) -> Repair:
             report = _report(survey, whole)
             if not report.cuts and _is_sound(damaged, meta):
                 return report
-            fresh = path.with_suffix(".repaired")
+            aside = _aside(path)
+            fresh = Path(f"{aside}{FRESH}")
             _write(fresh, damaged, survey, whole)
-        aside = _move_aside(path)
+        _move(path, aside, SIDES)
         fresh.rename(path)
         sync_path(directory)
         mark.write(meta["id"], survey.highest)
@@ -134,7 +137,7 @@ def _cut(survey: Survey, first: int, last: int, *, is_applied: bool) -> Cut:
 
 
 def _write(path: Path, damaged: Damaged, survey: Survey, whole: _Whole) -> None:
-    for side in ("", *SIDE_FILES):
+    for side in SIDES:
         Path(f"{path}{side}").unlink(missing_ok=True)
     try:
         with closing(connect(path)) as connection:
@@ -158,12 +161,26 @@ def _gaps(survey: Survey, whole: _Whole) -> Iterator[Gap]:
         yield Gap(min(whole.last + 1, survey.highest), survey.highest + 1, survey.t, survey.received_at)
 
 
-def _move_aside(path: Path) -> Path:
-    """Rename the file and its WAL; the file first: a journal without its WAL would look whole."""
+def _aside(path: Path) -> Path:
+    """Return the name that the damaged file is to have."""
     names = (f"{path}.damaged{'' if number == 1 else f'-{number}'}" for number in range(1, 1_000))
-    aside = next(Path(name) for name in names if not Path(name).exists())
-    for side in ("", *SIDE_FILES):
-        source = Path(f"{path}{side}")
-        if source.exists():
-            source.rename(f"{aside}{side}")
-    return aside
+    return next(Path(name) for name in names if not Path(name).exists())
+
+
+def _take_back(path: Path) -> None:
+    """Undo what a repair began that was killed before its new file had the name of the damaged one.
+
+    Else there would be no journal, and the next repair begin an empty one.
+    """
+    for fresh in path.parent.glob(f"{path.name}.damaged*{FRESH}"):
+        aside = fresh.with_suffix("")
+        if aside.exists() and not path.exists():
+            _move(aside, path, reversed(SIDES))
+        fresh.unlink()
+
+
+def _move(source: Path, target: Path, sides: Iterable[str]) -> None:
+    """Rename a file with its WAL. The file goes first and comes back last: without its WAL it would look whole."""
+    for side in sides:
+        if Path(f"{source}{side}").exists():
+            Path(f"{source}{side}").rename(f"{target}{side}")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -182,6 +187,56 @@ async def test_a_repaired_journal_can_be_damaged_and_repaired_again(tmp_path: Pa
     assert [(cut.first, cut.last, cut.readable) for cut in done.cuts] == [(25, LAST, 4)]
     assert done.damaged == tmp_path / "journal.sqlite.damaged-2"
     assert await start(tmp_path) == (list(range(21, 25)), LAST + 1)
+
+
+class Killed(BaseException):
+    """As by SIGKILL: nothing of what was begun is brought to an end."""
+
+
+async def test_a_repair_that_was_killed_anywhere_is_made_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two names there was no journal, and the next repair began an empty one."""
+    origin = tmp_path / "origin"
+    origin.mkdir()
+    await fill(origin, checkpoint=20)
+    with closing(sqlite3.connect(origin / "journal.sqlite")) as reader:
+        reader.execute("SELECT count(*) FROM records").fetchone()  # so that the WAL stays
+        damage(origin, 30)
+        for at in count(1):
+            place = tmp_path / str(at)
+            shutil.copytree(origin, place)
+            calls = killed_at(at, partial(mend, place), monkeypatch)
+            if calls < at:
+                break
+            done = mend(place)
+            assert (done.kept, done.next_position) == ((1, 29), LAST + 1), at
+            assert done.damaged is not None
+            assert (done.damaged.stat().st_size, Path(f"{done.damaged}-wal").exists()) == (size(origin), True), at
+            assert not [*place.glob("*.repaired")], at
+            assert await start(place) == (list(range(21, 30)), LAST + 1), at
+    assert at > 3
+
+
+def size(directory: Path) -> int:
+    return (directory / "journal.sqlite").stat().st_size
+
+
+def killed_at(at: int, work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Do ``work`` and kill it before its ``at``-th renaming; return how many it began."""
+    rename, calls = os.rename, 0
+
+    def counted(source: str, target: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise Killed
+        rename(source, target)
+
+    with monkeypatch.context() as patched, suppress(Killed):
+        patched.setattr(os, "rename", counted)
+        work()
+    return calls
 
 
 async def test_damage_anywhere_in_the_file_can_be_repaired(tmp_path: Path) -> None:
