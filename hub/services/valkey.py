@@ -130,4 +130,6 @@ def _write_private(file: Path, text: str) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as output:
         output.write(text)
+        output.flush()
+        os.fsync(descriptor)
     draft.replace(file)

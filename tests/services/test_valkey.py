@@ -65,6 +65,20 @@ async def test_password_and_configuration_are_for_our_eyes_only(tmp_path: Path) 
         assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3
 
 
+def test_a_password_is_on_the_disk_before_anybody_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut left an empty one, and with that no Valkey began any more."""
+    synced, fsync = set(), os.fsync
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    (tmp_path / "valkey").mkdir()
+    assert service_in(tmp_path).password.get_secret_value()
+    assert (tmp_path / "valkey" / "password").stat().st_ino in synced
+
+
 async def test_who_is_cancelled_while_it_asks_whether_it_is_ready_leaves_no_connection_open(tmp_path: Path) -> None:
     async with service_in(tmp_path) as service, link_to(service) as link:
 
