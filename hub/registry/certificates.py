@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
@@ -77,7 +78,7 @@ class Authority:
     def serve(self, directory: Path, names: Collection[str]) -> tuple[Path, Path]:
         """Return certificate and key of the broker, which is called ``names``; made anew when they do not serve."""
         certificate, key = directory / SERVER_CERTIFICATE, directory / SERVER_KEY
-        if not (certificate.exists() and key.exists() and self._serves(certificate, names)):
+        if not self._serves(certificate, key, names):
             fresh = ec.generate_private_key(ec.SECP256R1())
             extension = x509.SubjectAlternativeName([_name_of(name) for name in names])
             builder = self._builder(next(iter(names)), fresh.public_key(), SERVER_LIFE)
@@ -163,15 +164,18 @@ class Authority:
             .sign(key, hashes.SHA256())
         )
 
-    def _serves(self, certificate: Path, names: Collection[str]) -> bool:
+    def _serves(self, certificate: Path, key: Path, names: Collection[str]) -> bool:
+        """Return whether they are a pair that we made, for these names: who was killed leaves a key with an old one."""
         try:
             found = x509.load_pem_x509_certificate(certificate.read_bytes())
+            own = serialization.load_pem_private_key(key.read_bytes(), password=None)
             known = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except (ValueError, x509.ExtensionNotFound):
+            found.verify_directly_issued_by(self._identity[1])
+        except (FileNotFoundError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
             return False
-        is_ours = found.issuer == self._identity[1].subject
         is_young = found.not_valid_after_utc - self._now() > SERVER_LIFE / 10
-        return is_ours and is_young and [*known] == [_name_of(name) for name in names]
+        is_pair = own.public_key() == found.public_key()
+        return is_pair and is_young and [*known] == [_name_of(name) for name in names]
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.wall_ns() // 1_000_000_000, UTC)

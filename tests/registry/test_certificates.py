@@ -1,0 +1,49 @@
+"""The broker's own certificate: made anew whenever nobody could be let in with what is there."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from hub.clock import SystemClock
+from hub.registry.certificates import Authority
+
+NAMES = ["broker.garden", "127.0.0.1"]
+
+
+def of_another_pair(directory: Path) -> None:
+    """Leave what a kill between the two files leaves: a new key beside the certificate of the former one."""
+    _, key = Authority(directory.parent / "another", SystemClock()).serve(directory.parent / "other", NAMES)
+    shutil.copy(key, directory / "server.key")
+
+
+def emptied(directory: Path) -> None:
+    (directory / "server.key").write_bytes(b"")
+
+
+def signed_by_another(directory: Path) -> None:
+    """Leave what there is when the authority was made anew: it has the same name."""
+    for path in Authority(directory.parent / "another", SystemClock()).serve(directory.parent / "other", NAMES):
+        shutil.copy(path, directory / path.name)
+
+
+@pytest.mark.parametrize("damage", [of_another_pair, emptied, signed_by_another])
+def test_a_key_and_a_certificate_that_serve_nobody_are_made_anew(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    """No mosquitto could begin with them, or no device believed it, until somebody took them away."""
+    authority, directory = Authority(tmp_path / "authority", SystemClock()), tmp_path / "broker"
+    authority.serve(directory, NAMES)
+    damage(directory)
+    certificate, key = authority.serve(directory, NAMES)
+    ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+    own = x509.load_pem_x509_certificate(authority.certificate.encode())
+    x509.load_pem_x509_certificate(certificate.read_bytes()).verify_directly_issued_by(own)
+    before = certificate.read_bytes()
+    authority.serve(directory, NAMES)
+    assert certificate.read_bytes() == before
