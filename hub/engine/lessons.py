@@ -30,6 +30,11 @@ def timeliness(device: Device, difference: int, blind_since: int | None) -> Time
     return how
 
 
+def remembered(device: Device, difference: int, _blind_since: int | None) -> Timeliness:
+    """Judge what a broker kept: how long it did teaches nothing of the device's clock."""
+    return by_age(difference - device.state.clock_error, device.outfit.late_after_ns)
+
+
 def judged_together(device: Device, differences: Sequence[int], blind_since: int | None) -> Judged:
     """Take a lesson of the newest reading of a message; return what judges all of them.
 

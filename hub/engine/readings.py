@@ -17,7 +17,8 @@ from hub.engine.ages import (
 )
 from hub.engine.device import Device, Part
 from hub.engine.judging import Judge
-from hub.engine.lessons import Judged, judged_together, timeliness
+from hub.engine.known import DeviceState
+from hub.engine.lessons import Judged, judged_together, remembered, timeliness
 from hub.engine.moment import Moment, Output
 from hub.engine.quotas import Quotas
 from hub.engine.sparing import Stored
@@ -107,11 +108,15 @@ class Readings:
             new = {reading.part or "" for reading in readings} - known
             if new and len(known) + len(new) > MOST_PARTS:
                 raise PoisonError("too_many_parts", f"{len(known)} parts of it are known, and no more are taken")
-        self._hear(device)
+        is_kept = self._message is not None and self._message.retain
+        if is_kept:  # what a broker remembers is no sign of life, and teaches nothing of a clock
+            self._mark(device)
+        else:
+            self._hear(device)
         if len(readings) == 1:
-            return self._reading(device, 0, readings[0], timeliness)
+            return self._reading(device, 0, readings[0], remembered if is_kept else timeliness)
         best = LIVE if not readings else BACKFILL
-        judged = self._judged(device, readings)
+        judged = remembered if is_kept else self._judged(device, readings)
         for element, reading in enumerate(readings):
             how = self._reading(device, element, reading, judged)
             if rank(how) < rank(best):
@@ -144,10 +149,12 @@ class Readings:
             time = measured - measured % MILLION + self._checksum_of(device, element, reading.identity) % MILLION
             how = judged(device, at - measured, blind_since)
         time, is_new = self._own_time(device, element, reading, measured, time)
-        is_memory = measured is None and self._message is not None and self._message.retain
+        is_kept = self._message is not None and self._message.retain
+        is_memory = is_kept and measured is None
         if how is not LIVE or reading.backfill or is_memory or self._message is None:
             how = self._settle(how, reading, is_memory=is_memory)
         is_judged, is_late = is_new and how is not BACKFILL, how is LATE
+        is_told = is_judged and not (is_kept and _was_heard_since(known, measured))
         if reading.values:
             part = device.part(reading.part or "")
             says_something = self._hold(part, reading, measured, is_memory=is_memory)
@@ -159,10 +166,10 @@ class Readings:
             woken = device.rules.reading(part.name, reading.values)
             if is_judged and says_something and woken.rules:
                 self._judge.values(woken, part, is_late, self._moment_of)
-            if is_judged and woken.told:
+            if is_told and woken.told:
                 moment = self._given(device, measured, is_late=is_late)
                 self._judge.moments.told(woken.told, part, reading.values, moment)
-        if is_judged and reading.signals:
+        if is_told and reading.signals:
             known.know(reading.part or "")
             moment = self._given(device, measured, is_late=is_late)
             for signal in reading.signals:
@@ -268,3 +275,8 @@ class Readings:
         """Note that the twin of ``part`` has changed."""
         part.showing = self._showing
         self._changed.append(part)
+
+
+def _was_heard_since(known: DeviceState, measured: int | None) -> bool:
+    """Return whether a device was heard after it said what a broker kept: who heard that, heard this in its time."""
+    return measured is None or measured + known.clock_error <= known.heard_at

@@ -31,7 +31,7 @@ class UsualReadings(Readings):
         rules). A test holds all three ways to the same effects and the same state.
         """
         payload, shape = message.payload, device.shape
-        if shape is None or len(payload) > SHORT_BYTES:
+        if shape is None or len(payload) > SHORT_BYTES or message.retain:
             return False
         try:
             said = shape(payload)
@@ -138,9 +138,11 @@ class UsualReadings(Readings):
     def _usual_part(self, device: Device, reading: Reading) -> Part | None:
         """Return the part that a usual reading is of; None: it is another, and nothing is done."""
         measured, known, identity, values = reading.measured_at, device.state, reading.identity, reading.values
+        message = self._message
+        if message is None or message.retain:
+            return None
         if measured is None:
-            message = self._message
-            is_odd = identity is not None or self._awake == NEVER_AWAKE or message is None or message.retain
+            is_odd = identity is not None or self._awake == NEVER_AWAKE
         else:
             difference, awake = self._at - measured, self._awake + self._index
             is_odd = (identity is not None and identity in (known.seldom.identities or ())) or not (
