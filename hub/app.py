@@ -33,7 +33,7 @@ from hub.pipeline import Applying, Hearing, Limits
 from hub.registry.registry import REGISTRY_ANSWER_SECONDS, Registry
 from hub.reports import Reports
 from hub.revisions.comparing import Comparing, Files
-from hub.revisions.files import read_content
+from hub.revisions.files import read_at_start, read_content
 from hub.revisions.reloading import Reloading
 from hub.revisions.revision import restored
 from hub.sinks.control import ControlReader
@@ -100,7 +100,7 @@ class Hub:
         stack.enter_context(Lock(self.settings.files_dir))
         await stack.enter_async_context(self.pages())
         at(Step.FILES)
-        yaml = await asyncio.to_thread(read_content, self.settings)
+        yaml = await asyncio.to_thread(read_at_start, self.settings)
         at(Step.REGISTRY)
         registry = partial(Registry, self.settings.registry_url(), answer_seconds=REGISTRY_ANSWER_SECONDS)
         self.registry = await self.beginning.patiently(lambda: stack.enter_async_context(registry()), self._stop)
@@ -115,7 +115,7 @@ class Hub:
     async def __aexit__(self, *exc: object) -> None:
         await self._opened.aclose()
 
-    async def _open_files(self, stack: AsyncExitStack, yaml: dict[str, bytes]) -> None:
+    async def _open_files(self, stack: AsyncExitStack, yaml: dict[str, bytes] | ConfigError) -> None:
         settings = self.settings
         files = opened(settings.files_dir, settings.partition, decode_packets)
         self.journal, self.state_file, saved = await stack.enter_async_context(files)
@@ -323,7 +323,7 @@ class Hub:
                 if not self.inbox.put_note(note):
                     raise UnavailableError("inbox_full", "the journal takes no revision now", hint="ask again")
                 self.applying.is_revised.clear()
-            self.comparing.settle(compared)
+            self.comparing.settle(compared, files_read=documents is not None)
         if compared.rows is not None:
             self._listening.look_round(compared.partitions, compared.rows)
         self._listening.tell(self.sessions, self.engine.content.networks)

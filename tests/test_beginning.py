@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 
@@ -26,9 +27,11 @@ from hub.config.settings import (
     TimeseriesSettings,
 )
 from hub.errors import ConfigError, StoppedError, UnavailableError
+from hub.journal.neighbours import journal_path
 from hub.metrics import Metrics
 from hub.registry.nouns import Device, Site
 from hub.services.child import free_port
+from hub.sinks.control import Request, send_control
 from hub.ui.pages.http import pages_of, serve
 from hub.ui.pages.observing import Watch
 from tests.machine import needs, needs_mosquitto
@@ -230,6 +233,56 @@ async def test_a_registry_that_is_refused_keeps_a_hub_that_was_never_at_work_fro
         await hub.registry.add_devices([ODD])
         with pytest.raises(ConfigError, match="acme/nowhere"):
             await hub.run()
+
+
+PROFILE = """
+profile: acme/env
+version: 1.0.0
+kind: environment_sensor
+label: {en: Air, zh: 空气}
+payload: {format: json}
+time: {from: none}
+properties: {co2: {path: ppm, unit: "[ppm]"}}
+examples: [{name: air, source: invented, payload: {json: {ppm: 500}}, expect: {co2: 500}}]
+"""
+
+
+@needs_mosquitto
+async def test_a_file_that_is_refused_silences_no_hub_that_was_at_work(
+    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer
+) -> None:
+    """Somebody was half done with it when the machine was started again: nobody else was heard any more, either."""
+    ours = tmp_path / "profiles" / "air.yaml"
+    ours.parent.mkdir()
+    ours.write_text(PROFILE, encoding="utf-8")
+    settings = settings_of(tmp_path, mosquitto, valkey).model_copy(update={"profiles_dir": ours.parent})
+    async with Hub(settings, SystemClock()) as hub, running(hub):
+        await hub.registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
+        await hub.registry.add_devices([Device(site="garden", id="env", kind="environment_sensor", profile="acme/env")])
+        await wait_until(lambda: hub.engine.content.find("garden", "env"))
+    ours.write_text(PROFILE.partition(", unit")[0], encoding="utf-8")
+    async with Hub(settings, SystemClock()) as hub, running(hub):
+        watch = Watch(hub)
+        await wait_until(lambda: hub.is_running and not watch.vitals().blind_sessions)
+        async with aiomqtt.Client("127.0.0.1", mosquitto.port) as device:
+            await device.publish("hub/garden/env/telemetry", b'{"ppm": 600}', qos=1)
+        await wait_until(lambda: hub.engine.state.ledger.heard)
+        assert hub.engine.state.ledger.applied == hub.engine.state.ledger.heard == 1
+        assert str(ours) in {why.code: why.detail for why in watch.missing()}["files_refused"]
+        ours.write_text(PROFILE, encoding="utf-8")
+        async with valkey.link() as link:
+            request = Request(actor="li", verb="reload")
+            said = await send_control(link, SystemClock(), "main", request, wait=timedelta(seconds=30))
+        assert (said.code, [why.code for why in watch.missing()]) == ("unchanged", [])
+
+
+async def test_a_file_that_is_refused_keeps_a_hub_that_was_never_at_work_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "ours.yaml").write_text("profile: [", encoding="utf-8")
+    start = Start(tmp_path, mqtt=free_port(), redis=f"redis://127.0.0.1:{free_port()}/0")
+    settings = start.settings.model_copy(update={"profiles_dir": tmp_path})
+    with pytest.raises(ConfigError, match="bad_yaml"):
+        await Hub(settings, SystemClock()).__aenter__()
+    assert not journal_path(settings.files_dir).exists()
 
 
 async def silence_is_named(start: Start) -> bool:

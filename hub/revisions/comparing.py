@@ -15,7 +15,7 @@ from hub.config.settings import Settings
 from hub.engine.content import Content
 from hub.engine.meters import Quota, write_quota
 from hub.engine.rows import Bodies
-from hub.errors import PoisonError
+from hub.errors import ConfigError, PoisonError
 from hub.model.records import NewRevision
 from hub.normalize.networks.directory import DIRECTORY, MADE, carried_over, directory_documents
 from hub.registry.changes import Changes, changes_since
@@ -44,10 +44,11 @@ class Compared(NamedTuple):
 class Files(NamedTuple):
     """The documents of the files; ``superseded`` are those of a checkpoint that had to give way to them.
 
-    Those are compared instead of what is held, until that has been journaled.
+    Those are compared instead of what is held, until that has been journaled. Files that were refused are what the
+    engine holds of files, until they are read again.
     """
 
-    documents: Documents
+    documents: Documents | ConfigError
     superseded: Documents
 
 
@@ -67,6 +68,7 @@ class Comparing:
     """Compares; whoever journals what differs says so by :meth:`settle`.
 
     ``failing_since`` (monotonic ns) and ``error`` are why a running hub cannot take up what there is, while it cannot.
+    ``refused``: why it could not take up the files when it began, until they have been read.
     """
 
     def __init__(self, settings: Settings, clock: Clock, registry: Registry, content: Content, files: Files) -> None:
@@ -80,6 +82,21 @@ class Comparing:
         self._known: Snapshot | None = None
         self.failing_since: int | None = None
         self.error = ""
+        self.refused = str(files.documents) if isinstance(files.documents, ConfigError) else ""
+
+    @property
+    def _documents(self) -> Documents:
+        """Return the documents of the files, as they were last read; ConfigError when they never could be."""
+        found = self._files.documents
+        if not isinstance(found, ConfigError):
+            return found
+        if held := self._held():
+            return held
+        raise found
+
+    def _held(self) -> dict[str, bytes]:
+        """Return the documents of files that the engine holds."""
+        return {key: document.body for key, document in self._content.documents.items() if _is_of_files(key)}
 
     @property
     def revision(self) -> int:
@@ -90,8 +107,9 @@ class Comparing:
         """Return whether there is anything to compare, ``directories`` that nobody has compared yet among it."""
         return bool(directories) or self._owes_directories or await self._registry.revision() != self.revision
 
-    def settle(self, compared: Compared) -> None:
+    def settle(self, compared: Compared, *, files_read: bool = False) -> None:
         """Compare with this from now on: the engine will have it."""
+        self.refused = "" if files_read else self.refused
         self._files, self._known = Files(compared.files, {}), compared.known._replace(documents={})
         self._owes_directories = False
 
@@ -113,9 +131,9 @@ class Comparing:
             changes = await changes_since(self._registry, self._known, self._settings.partition)
             if changes is not None:
                 known = Snapshot(changes.revision, {}, changes.line)
-                return Compared(await self._changed(changes), self._files.documents, known)
+                return Compared(await self._changed(changes), self._documents, known)
         alone = None if files is None else await self._files_alone(files)
-        return alone or await self._whole(self._files.documents if files is None else files)
+        return alone or await self._whole(self._documents if files is None else files)
 
     async def _files_alone(self, files: Documents) -> Compared | None:
         """Return what differs where only files can: of 100,000 devices nothing is read or compared.
@@ -128,8 +146,7 @@ class Comparing:
             return None
         if await self._registry.revision() != known.revision:
             return None
-        held = {key: document.body for key, document in self._content.documents.items() if _is_of_files(key)}
-        note = differing(held, files, __version__)
+        note = differing(self._held(), files, __version__)
         if note is not None and self._directories and any(map(_is_kind, (*note.revision.put, *note.revision.removed))):
             return None
         return Compared(await self._tried(note), files, known)

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+import structlog
+
 from hub.catalogue import Catalogue, Kind
 from hub.config.settings import Settings, packaged
 from hub.errors import ConfigError
+from hub.journal.neighbours import journal_path
 from hub.normalize.load import NOUNS, load_profiles, profiles_of
 from hub.normalize.networks.load import networks_of
 from hub.rules.check import errors
@@ -20,10 +23,27 @@ from hub.yaml_documents import Tree, canonical_json, load_tree, validate
 RULE_NOUNS = frozenset({"rule", "scene"})
 """What the documents in directories of rules may be."""
 
+log = structlog.get_logger(__name__)
+
 
 def read_content(settings: Settings) -> dict[str, bytes]:
     """Return kinds, profiles and rules: what ships with the hub, overlaid by the installation's."""
     return read_yaml(profile_layers(settings.profiles_dir), rule_layers(settings.rules_dir))
+
+
+def read_at_start(settings: Settings) -> dict[str, bytes] | ConfigError:
+    """Return what :func:`read_content` does, or why that was refused.
+
+    It is raised only where no hub was at work before: else a file that somebody has half written at night, when the
+    machine is started again, would silence every detector. Who was at work goes on with what it had.
+    """
+    try:
+        return read_content(settings)
+    except ConfigError as error:
+        if not journal_path(settings.files_dir).exists():
+            raise
+        log.error("files_refused", reason=str(error))  # noqa: TRY400 -- the reason is all
+        return error
 
 
 def read_profiles(settings: Settings) -> dict[str, bytes]:

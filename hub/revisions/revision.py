@@ -54,12 +54,13 @@ def differing(known: Mapping[str, bytes], wanted: Mapping[str, bytes], code: str
 
 
 def restored(
-    begin: Callable[[], Engine], entries: Sequence[tuple[str, bytes]], shipped: Mapping[str, bytes]
+    begin: Callable[[], Engine], entries: Sequence[tuple[str, bytes]], shipped: Mapping[str, bytes] | ConfigError
 ) -> tuple[Engine, dict[str, bytes]]:
     """Return an engine with the state of a checkpoint, and the documents in it that had to give way to our own.
 
     That happens when another version wrote what this one cannot read. The next revision is then the difference to the
-    old documents, so that the journal tells of it. CorruptError for a damaged state, ConfigError when nothing fits.
+    old documents, so that the journal tells of it. CorruptError for a damaged state, ConfigError when nothing fits:
+    ``shipped`` where that is why there is none of our own.
     """
     engine = begin()
     try:
@@ -67,6 +68,8 @@ def restored(
     except CorruptError:
         raise
     except UNREADABLE as error:
+        if isinstance(shipped, ConfigError):
+            raise shipped from error
         log.warning("documents_replaced", reason=str(error))
     else:
         return engine, {}

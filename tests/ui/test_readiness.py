@@ -56,6 +56,7 @@ def test_a_hub_that_is_well_is_ready() -> None:
         (replace(WELL, owned_seconds=5.1), "ownership_unconfirmed"),
         (replace(WELL, unkept_seconds=5.1, unkept_error="[broker_not_ours]"), "broker_not_kept"),
         (replace(WELL, outdated_seconds=60.1, outdated_error="[bad_fact]"), "registry_behind"),
+        (replace(WELL, files_refused="ours.yaml:2 [bad_yaml]"), "files_refused"),
         (replace(WELL, unsealed_seconds=7_201.0, unsealed_error="[disk_full]"), "dossiers_unsealed"),
         (replace(WELL, owned_seconds=None), "ownership_unconfirmed"),
     ],

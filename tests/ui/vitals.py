@@ -26,6 +26,7 @@ WELL = Vitals(
     unkept_error="",
     outdated_seconds=None,
     outdated_error="",
+    files_refused="",
     unsealed_seconds=None,
     unsealed_error="",
     forgot_seconds=None,

@@ -158,7 +158,7 @@ def new(
         ),
     ],
     to: Annotated[
-        Path | None, typer.Option(help="The file; else profiles_dir/vendor/model.yaml: no hub starts until it is done.")
+        Path | None, typer.Option(help="The file; else profiles_dir/vendor/model.yaml: no file counts till it is done.")
     ] = None,
     unmask: Unmask = False,
     reason: Reason = "",

@@ -106,7 +106,7 @@ def check(
 ) -> None:
     """Tell what is wrong or doubtful in the rules, with file and line; exit 2 for what the hub would refuse.
 
-    That is told whatever was named: with it the hub does not start.
+    That is told whatever was named: with it the hub takes up no file, and a new one does not start.
     """
     settings = desk_of(context).settings
     count, found = rule_findings(settings)

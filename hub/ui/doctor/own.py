@@ -135,7 +135,7 @@ async def rules(scene: Scene) -> Content:
 
 
 def faultless(seen: Content) -> Verdict:
-    """Whether the hub would start with them."""
+    """Whether the hub would take them up."""
     errors = [each for each in seen.findings if each.weight is Weight.ERROR]
     warnings = [each for each in seen.findings if each.weight is Weight.WARNING]
     if errors:

@@ -66,16 +66,16 @@ OWN_WORDS = {
     "profiles_check": Words(
         Text("device profiles", "设备型号"),
         Text(
-            "a mistake stops the next start; a doubt may be a value that nobody sees",
-            "错误会阻止下次启动；可疑处可能有数值被遗漏",
+            "a mistake keeps a hub at what it had before; a doubt may be a value that nobody sees",
+            "有错误时集线器沿用原有内容；可疑处可能有数值被遗漏",
         ),
         Text("hub profiles check", "hub profiles check"),
     ),
     "rules_check": Words(
         Text("rules", "规则"),
         Text(
-            "a mistake stops the next start; a doubt may be an alarm that never comes",
-            "错误会阻止下次启动；可疑处可能使告警永不触发",
+            "a mistake keeps a hub at what it had before; a doubt may be an alarm that never comes",
+            "有错误时集线器沿用原有内容；可疑处可能使告警永不触发",
         ),
         Text("hub rules check", "hub rules check"),
     ),

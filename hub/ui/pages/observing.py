@@ -297,6 +297,7 @@ class Watch:
             unkept_error=hub.keeping.error,
             outdated_seconds=_seconds_since(hub.comparing.failing_since, now),
             outdated_error=hub.comparing.error,
+            files_refused=hub.comparing.refused,
             unsealed_seconds=None if self._sealing is None else _seconds_since(self._sealing.failing_since, now),
             unsealed_error="" if self._sealing is None else self._sealing.error,
             forgot_seconds=_seconds_since(hub.reports.forgot_at, now),

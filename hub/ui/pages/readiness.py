@@ -27,8 +27,8 @@ class Vitals:
     ``blind_sessions`` are those that have not caught up, and how each stands. ``still_stages``: for how many seconds
     each stage stands still (hub/stages.py). ``owned_seconds`` is the age of the last proof that the partition is ours,
     None when there was none yet. ``unkept_seconds`` is how long the broker's files differ from the registry,
-    ``outdated_seconds`` for how long the hub cannot take up what that says, ``unsealed_seconds`` for how long no pass
-    has sealed all the dossiers there were to seal.
+    ``outdated_seconds`` for how long the hub cannot take up what that says, ``files_refused`` why it began without what
+    its files say, ``unsealed_seconds`` for how long no pass has sealed all the dossiers there were to seal.
     ``forgot_seconds`` is how long ago Redis was found to have forgotten what it had confirmed, and ``forgotten`` what.
     """
 
@@ -53,6 +53,7 @@ class Vitals:
     unkept_error: str
     outdated_seconds: float | None
     outdated_error: str
+    files_refused: str
     unsealed_seconds: float | None
     unsealed_error: str
     forgot_seconds: float | None
@@ -99,6 +100,8 @@ def _in_step(vitals: Vitals) -> Iterator[Reason]:
     if (vitals.outdated_seconds or 0) > OUTDATED_SECONDS:
         detail = f"not what the registry says for {vitals.outdated_seconds:.0f} s: {vitals.outdated_error}"
         yield Reason(code="registry_behind", detail=detail)
+    if vitals.files_refused:
+        yield Reason(code="files_refused", detail=f"it works with those that it had: {vitals.files_refused}")
 
 
 def _delivering(vitals: Vitals) -> Iterator[Reason]:

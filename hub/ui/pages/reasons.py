@@ -123,6 +123,16 @@ ADVICE: Mapping[str, Advice] = {
             "原因见旁，请更正：其后的改动也在等待；登记库不可用时会自动等待",
         ),
     ),
+    "files_refused": Advice(
+        Text(
+            "the hub began with the profiles and rules that it had: what its files say since is not so for it",
+            "集线器启动时沿用了原有的型号与规则：文件此后的改动尚未生效",
+        ),
+        Text(
+            "mend the file that stands beside (`hub profiles check`, `hub rules check`); then `hub rules apply`",
+            "更正旁边所列文件（运行 `hub profiles check`、`hub rules check`），再运行 `hub rules apply`",
+        ),
+    ),
     "dossiers_unsealed": Advice(
         Text(
             "alarms are judged and told, but their dossiers are not sealed; in retention.age they lose their proof",
