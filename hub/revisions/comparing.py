@@ -23,6 +23,9 @@ from hub.registry.registry import Registry, Snapshot
 from hub.revisions.pseudonym_key import secret_documents
 from hub.revisions.revision import REGISTERED, differing, revise
 
+REFUSED_REST_NS = 60_000_000_000
+"""With 100,000 devices it takes a second to find out that nothing of what was refused has been mended."""
+
 log = structlog.get_logger(__name__)
 
 Documents = Mapping[str, bytes]
@@ -80,6 +83,8 @@ class Comparing:
         self._directories: dict[str, bytes] = {}
         self._owes_directories = False  # what a source said was in no revision yet: the registry was away, or refused
         self._known: Snapshot | None = None
+        self._asked = -1  # the registry's revision when it was asked last
+        self._refusal: tuple[int, int] | None = None  # of which revision, and until when nobody looks again
         self.failing_since: int | None = None
         self.error = ""
         self.refused = str(files.documents) if isinstance(files.documents, ConfigError) else ""
@@ -104,18 +109,30 @@ class Comparing:
         return -1 if self._known is None else self._known.revision
 
     async def is_behind(self, directories: Documents) -> bool:
-        """Return whether there is anything to compare, ``directories`` that nobody has compared yet among it."""
-        return bool(directories) or self._owes_directories or await self._registry.revision() != self.revision
+        """Return whether there is anything to compare, ``directories`` that nobody has compared yet among it.
+
+        What was refused is nothing to compare until something has changed, or a minute is over.
+        """
+        if directories:
+            return True
+        self._asked = await self._registry.revision()
+        revision, until = self._refusal or (-1, 0)
+        if revision == self._asked and self._clock.monotonic_ns() < until:
+            return False
+        return self._owes_directories or self._asked != self.revision
 
     def settle(self, compared: Compared, *, files_read: bool = False) -> None:
         """Compare with this from now on: the engine will have it."""
         self.refused = "" if files_read else self.refused
+        self._refusal = None
         self._files, self._known = Files(compared.files, {}), compared.known._replace(documents={})
         self._owes_directories = False
 
     def held_up(self, error: str) -> None:
-        """Note why what there is cannot be taken up now; empty: it was."""
-        if error:
+        """Note why what there is cannot be taken up now; empty: it was, or is still refused."""
+        if not error and self._refusal is not None:
+            return
+        if error and error != self.error:
             log.error("revision_refused", reason=error)
         self.error = error
         self.failing_since = (self.failing_since or self._clock.monotonic_ns()) if error else None
@@ -125,6 +142,14 @@ class Comparing:
 
         ConfigError when the engine could not work with them.
         """
+        try:
+            return await self._compared(files, directories)
+        except ConfigError:
+            if files is None:
+                self._refusal = self._asked, self._clock.monotonic_ns() + REFUSED_REST_NS
+            raise
+
+    async def _compared(self, files: Documents | None, directories: Documents) -> Compared:
         self._directories |= directories
         self._owes_directories |= bool(directories)
         if files is None and not self._owes_directories and not self._files.superseded and self._known is not None:

@@ -17,6 +17,8 @@ from hub.sinks.redis_link import Link, checked, pack
 from hub.sinks.streams import twin_draft_key, twin_fields, twin_key
 
 WRITE_EVERY_SECONDS = 1.0
+LONGEST_REST_SECONDS = 16.0
+"""While Redis refuses them: each try reads a whole site."""
 ROWS_PER_WRITE = 500  # about 1 ms of encoding between two turns of the loop
 FEW = 200
 """Messages of a record after which what they touched is still in the caches; a second with more is no such second."""
@@ -92,7 +94,8 @@ class TwinSink:
         self._is_whole = False
 
     async def run(self) -> None:
-        """Write once a second until cancelled, or until the partition is lost."""
+        """Write once a second, less often while Redis refuses, until cancelled or until the partition is lost."""
+        rest = WRITE_EVERY_SECONDS
         while not self._ownership.is_lost:
             try:
                 await self.write()
@@ -101,9 +104,10 @@ class TwinSink:
                 log.debug("twins_missed", reason=str(error))
                 if error.code == "redis_refused":  # that Redis is away others say
                     self._fall_behind(error)
+                    rest = min(2 * rest, LONGEST_REST_SECONDS)
             else:
-                self.behind_since = None
-            await stroke(self._clock, WRITE_EVERY_SECONDS)
+                self.behind_since, rest = None, WRITE_EVERY_SECONDS
+            await stroke(self._clock, rest)
 
     async def close(self) -> None:
         """Close the connection; for after ``run`` has ended."""

@@ -10,7 +10,6 @@ from pathlib import Path
 import orjson
 import pytest
 
-from hub.clock import SystemClock
 from hub.config.settings import Settings
 from hub.engine.outfits import Outfits
 from hub.engine.registered import Registered
@@ -24,6 +23,7 @@ from hub.registry.nouns import Device, Params, Place, Site, Source
 from hub.registry.registry import Registry
 from hub.revisions import comparing
 from hub.revisions.comparing import Compared, Comparing, Files
+from tests.clocks import ManualClock
 from tests.counting import counted
 from tests.engine.desk import Desk, documents
 from tests.engine.foreign import listing
@@ -38,34 +38,33 @@ ODD = PAGE + 3
 class Rim:
     """Follows a registry as a hub does, with an engine on a desk."""
 
-    def __init__(self, directory: Path, registry: Registry) -> None:
-        self.desk, files = Desk(documents()), documents()
-        content = self.desk.engine.content
-        self._comparing = Comparing(
-            Settings(data_dir=directory / "data"), SystemClock(), registry, content, Files(files, {})
-        )
+    def __init__(self, directory: Path, registry: Registry, refused: ConfigError | None = None) -> None:
+        self.desk, files = Desk(documents()), refused or documents()
+        content, settings = self.desk.engine.content, Settings(data_dir=directory / "data")
+        self.clock = ManualClock()
+        self.comparing = Comparing(settings, self.clock, registry, content, Files(files, {}))
 
     async def follow(self, said: Mapping[str, bytes] = NOTHING) -> None:
         """Take what has changed, a page after the other; ConfigError for one that the engine could not work with.
 
         ``said``: by sources, of their devices.
         """
-        while await self._comparing.is_behind(said):
+        while await self.comparing.is_behind(said):
             taken, said = said, NOTHING
-            compared = await self._comparing.compare(None, taken)
+            compared = await self.comparing.compare(None, taken)
             if compared.note is not None:
                 self.desk.say(compared.note.revision, bodies=compared.note.bodies)
-            self._comparing.settle(compared)
+            self.comparing.settle(compared)
 
     async def compare(self, files: Mapping[str, bytes] | None) -> Compared:
         """Find out what files that were read again change, None: what has changed of the registry."""
-        return await self._comparing.compare(files, NOTHING)
+        return await self.comparing.compare(files, NOTHING)
 
     def take(self, compared: Compared) -> None:
         """Let the engine have it."""
         assert compared.note is not None
         self.desk.say(compared.note.revision, bodies=compared.note.bodies)
-        self._comparing.settle(compared)
+        self.comparing.settle(compared)
 
     async def read(self, files: Mapping[str, bytes]) -> None:
         """Take files that were read again."""
@@ -92,9 +91,30 @@ async def test_of_what_an_engine_cannot_work_with_the_pages_before_are_in_and_th
             with pytest.raises(ConfigError, match="nobody/nothing"):
                 await rim.follow()
             assert rim.known() == [device.id for device in MANY[:PAGE]]
+            rim.clock.advance(60)
         await put_devices(registry, [MANY[ODD]])
         await rim.follow()
         assert rim.known() == [device.id for device in MANY]
+
+
+async def test_what_is_refused_is_compared_again_once_something_has_changed_or_a_minute_is_over(tmp_path: Path) -> None:
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
+        rim = Rim(tmp_path, registry)
+        await rim.follow()
+        await put_devices(registry, [replace(MANY[0], profile="nobody/nothing")])
+        for _ in range(2):
+            with pytest.raises(ConfigError, match="nobody/nothing"):
+                await rim.follow()
+            rim.comparing.held_up("nobody/nothing")
+            await rim.follow()
+            rim.comparing.held_up("")
+            assert (rim.comparing.error, rim.comparing.failing_since is None) == ("nobody/nothing", False)
+            rim.clock.advance(60)
+        await put_devices(registry, MANY[:1])
+        await rim.follow()
+        rim.comparing.held_up("")
+        assert (rim.known(), rim.comparing.error) == (["d00"], "")
 
 
 async def test_of_many_that_the_registry_refuses_none_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +129,20 @@ async def test_of_many_that_the_registry_refuses_none_is_in(tmp_path: Path, monk
         assert (await registry.revision(), await registry.devices()) == (before, [])
         await rim.follow()
         assert rim.known() == []
+
+
+async def test_files_that_were_refused_at_the_start_are_what_the_engine_has_until_they_are_read(tmp_path: Path) -> None:
+    async with Registry(sqlite_url(tmp_path)) as registry:
+        await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
+        rim = Rim(tmp_path, registry, ConfigError("bad_yaml"))
+        content = rim.desk.engine.content
+        more = documents() | {"rule/later": documents()["rule/smoke-alarm"].replace(b"smoke-alarm", b"later")}
+        rim.desk.revise(more)  # what the journal has beyond the checkpoint
+        await put_devices(registry, MANY[:1])
+        await rim.follow()
+        assert (rim.known(), more.items() <= dict(content.bodies().items()).items()) == (["d00"], True)
+        await rim.read(documents())
+        assert "rule/later" not in content.bodies()
 
 
 async def test_what_a_source_said_of_its_devices_is_owed_until_a_revision_has_it(tmp_path: Path) -> None:

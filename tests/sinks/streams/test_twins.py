@@ -132,6 +132,29 @@ async def test_what_is_lost_while_the_whole_is_being_written_is_written_again(va
         assert sink.wholes == 3
 
 
+async def test_while_redis_refuses_them_a_site_is_read_less_and_less_often(valkey: ValkeyServer, link: Link) -> None:
+    """Of 100,000 devices that is a good part of a second, each second for as long as its memory is full."""
+
+    class Read(MemoryTwins):
+        @override
+        def of_site(self, site: str) -> Sequence[Twin]:
+            reads.append(clock.monotonic_ns() // 1_000_000_000)
+            return super().of_site(site)
+
+    clock, reads = ManualClock(), list[int]()
+    await link.ask("ACL", "SETUSER", "default", "resetkeys", "~hub:cursor:*", "~hub:heartbeat:*")
+    sink = TwinSink(valkey.link(), clock, Ownership(valkey.link(), clock, claim_of()), Read(twin("smoke-1")))
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(sink.run())
+        await wait_until(lambda: len(reads) >= 7)
+        assert reads[:7] == [1, 2, 4, 8, 16, 32, 48]
+        await link.ask("ACL", "SETUSER", "default", "allkeys")
+        await wait_until(lambda: sink.wholes)
+        assert sink.behind_since is None
+        task.cancel()
+    await sink.close()
+
+
 async def test_a_row_that_cannot_be_written_down_costs_itself(valkey: ValkeyServer, link: Link) -> None:
     twins = MemoryTwins(twin("smoke-1"), twin("smoke-2", site="north", value="\ud800"))  # type: ignore[arg-type]
     async with showing(valkey, twins) as (sink, *_):
