@@ -46,6 +46,8 @@ WARM_UP = 10
 """Records that are not counted: by then nearly all who speak often have spoken."""
 TWINS_EVERY = 15
 """Records: about a second of a flooded hub."""
+LEAST = TWINS_EVERY * BATCH
+"""Of fewer messages a step costs nothing, which no other can be compared with."""
 FUNCTIONS = 50
 
 STEPS: Mapping[str, str] = {
@@ -236,15 +238,18 @@ def main(  # noqa: PLR0913 -- the options of a command
     """Say where the microseconds of a message of the mixture go, by step."""
     configure_logging(LogLevel.WARNING, sys.stderr)
     console = Console(width=None if sys.stdout.isatty() else 140)
+    desk = MixedDesk(messages, family)
+    if desk.count < LEAST:
+        told = f"{desk.count:,} messages{family and f' of {family}'}: of less than {LEAST:,} nothing can be said"
+        raise typer.BadParameter(told, param_hint="--messages")
     if functions:
-        console.print(by_function(MixedDesk(messages, family)))
+        console.print(by_function(desk))
         return
     if against:
         found = _turns(
             checkouts(against) | {"now": Path.cwd()}, runs, ["--messages", str(messages), "--family", family]
         )
     else:
-        desk = MixedDesk(messages, family)
         found = {"now": [measure(desk) for _ in range(runs)]}
     if json:
         typer.echo(msgspec.json.encode(found))
