@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,7 +33,8 @@ READ_TRIES, READ_AGAIN_SECONDS = 10, 0.2
 class Seen:
     """What became of the point, each as a verdict; ``kept`` is None where retention is not told, 0 is for ever.
 
-    ``mapped`` is None where no DBRP mapping is needed, or nobody could look.
+    ``mapped`` is None where no DBRP mapping is needed, or nobody could look. ``used_bytes`` are those of a local file,
+    beside which ``free_bytes`` are left.
     """
 
     address: str
@@ -44,6 +46,8 @@ class Seen:
     kept: timedelta | None
     ours: timedelta
     mapped: bool | None
+    used_bytes: int
+    free_bytes: int
 
 
 async def look(scene: Scene) -> Seen:
@@ -55,9 +59,10 @@ async def look(scene: Scene) -> Seen:
         now = scene.clock.wall_ns() // HOUR_NS * HOUR_NS
         written = good("nothing is written into a local file") if is_local else await _write(store, now)
         rows, read = ((), good("the file is ours")) if is_local else await _read(store, now, scene)
-    product, kept, mapped = ("", timedelta(), None) if is_local else await _facts(scene)
+    product, kept, mapped = ("", series.keep or timedelta(), None) if is_local else await _facts(scene)
+    data = scene.settings.data_dir
     return Seen(
-        address=str(scene.settings.data_dir / "timeseries.sqlite") if is_local else series.url,
+        address=str(data / "timeseries.sqlite") if is_local else series.url,
         product=product,
         written=written,
         read=read,
@@ -66,6 +71,8 @@ async def look(scene: Scene) -> Seen:
         kept=kept,
         ours=scene.settings.retention.age,
         mapped=mapped,
+        used_bytes=sum(path.stat().st_size for path in data.glob("timeseries.sqlite*")) if is_local else 0,
+        free_bytes=shutil.disk_usage(data).free if is_local else 0,
     )
 
 
@@ -193,13 +200,15 @@ def same(seen: Seen) -> Verdict:
 
 
 def retention(seen: Seen) -> Verdict:
-    """Whether points may still be written for as long as the journal could bring them."""
+    """Whether points may still be written for as long as the journal could bring them, and the disk takes them."""
     if seen.kept is None:
         return unseen("it does not tell its retention")
+    if not seen.kept and seen.used_bytes > seen.free_bytes:
+        return weak(f"for ever: {seen.used_bytes / 2**30:.1f} GiB by now, {seen.free_bytes / 2**30:.1f} free")
     if not seen.kept:
         return good("for ever")
     found = f"{seen.kept}, the journal keeps {seen.ours}"
-    return good(found) if seen.kept >= seen.ours else bad(found)
+    return good(found) if seen.is_local or seen.kept >= seen.ours else bad(found)
 
 
 def mapping(seen: Seen) -> Verdict:

@@ -138,10 +138,13 @@ SERIES_WORDS = {
     "series_retention": Words(
         Text("how long it keeps points", "数据保留时间"),
         Text(
-            "points that are older than that are refused: late ones after an outage, and every replay",
-            "更旧的点会被拒收：故障后的迟到数据与所有回放",
+            "older points are refused, late ones and replays; a local file that keeps all fills its disk one day",
+            "更旧的点会被拒收，包括迟到与回放；本地文件若永久保留，磁盘终将写满",
         ),
-        Text("a retention of the bucket above retention.age", "桶的保留时间应大于 retention.age"),
+        Text(
+            "a retention of the bucket above retention.age; timeseries.keep of a local file",
+            "桶的保留时间应大于 retention.age；本地文件请设置 timeseries.keep",
+        ),
     ),
     "series_mapping": Words(
         Text("InfluxQL finds the bucket", "InfluxQL 能找到桶"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -10,6 +11,7 @@ import orjson
 from hub.clock import SystemClock
 from hub.config.settings import Settings
 from hub.services.child import free_port
+from hub.ui.doctor.series import look, retention
 from tests.servers.http_stub import Answer, HttpStub
 from tests.servers.influxdb import InfluxServer
 from tests.servers.victoria import VictoriaServer
@@ -64,6 +66,17 @@ async def test_the_local_file_needs_nothing(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     found = await examined("time series", scene(settings_of(tmp_path)))
     assert set(grades(found).values()) == {GOOD}
+
+
+async def test_a_local_file_that_keeps_all_is_told_while_there_is_still_half_of_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    seen = await look(scene(settings_of(tmp_path)))
+    assert retention(seen).grade is GOOD
+    grown = replace(seen, used_bytes=5 * 2**30, free_bytes=4 * 2**30)
+    assert (retention(grown).grade, retention(grown).found) == (WEAK, "for ever: 5.0 GiB by now, 4.0 free")
+    settings = settings_of(tmp_path, timeseries={"keep": "400d"})
+    kept = replace(await look(scene(settings)), used_bytes=5 * 2**30, free_bytes=4 * 2**30)
+    assert (retention(kept).grade, retention(kept).found[:8]) == (GOOD, "400 days")
 
 
 def two(stub: HttpStub, pages: Mapping[str, object], *, text: str = "ok, 好", status: int = 204) -> None:
