@@ -18,6 +18,7 @@ READ, SET = 1, 2
 """Bits of ``access``: the value is published; it can be set."""
 
 SPECIFIC = frozenset({"light", "switch", "fan", "cover", "lock", "climate"})
+_LONGEST, _MOST = 64, 1e300
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -51,24 +52,26 @@ class Listed(NamedTuple):
 
 
 class _Words(msgspec.Struct):
+    """One value; what is odd of it (people write converters of their own) costs itself, not the device."""
+
     type: str = ""
     name: str | None = None
     property: str | None = None
-    access: int | None = None
-    unit: str | None = None
-    values: list[Any] | None = None
+    access: Any = None
+    unit: Any = None
+    values: Any = None
     value_on: Any = None
     value_off: Any = None
-    value_min: float | None = None
-    value_max: float | None = None
+    value_min: Any = None
+    value_max: Any = None
     features: list[_Words] | None = None
-    category: str | None = None
-    endpoint: str | None = None
+    category: Any = None
+    endpoint: Any = None
 
 
 class _Definition(msgspec.Struct):
-    model: str = ""
-    vendor: str = ""
+    model: str | None = None
+    vendor: str | None = None
     exposes: list[_Words] = []
 
 
@@ -111,7 +114,8 @@ def _listed(number: int, raw: msgspec.Raw) -> Listed | None:
         return None
     problem, definition = _problem(entry), entry.definition or _Definition()
     exposes = tuple(_flat(definition.exposes)) if problem is None else ()
-    return Listed(entry.friendly_name, entry.ieee_address, definition.vendor, definition.model, exposes, problem)
+    vendor, model = definition.vendor or "", definition.model or ""
+    return Listed(entry.friendly_name, entry.ieee_address, vendor, model, exposes, problem)
 
 
 def _problem(entry: _Entry) -> tuple[str, str] | None:
@@ -141,14 +145,23 @@ def _expose(words: _Words, path: str, within: str) -> Expose:
         words.type,
         words.name or path,
         path,
-        words.access or 0,
-        words.unit or "",
-        tuple(words.values or ()),
+        words.access if type(words.access) is int else 0,
+        _text(words.unit),
+        tuple(words.values) if isinstance(words.values, list) else (),
         words.value_on,
         words.value_off,
-        words.value_min,
-        words.value_max,
-        words.category or "",
-        words.endpoint or "",
+        _number(words.value_min),
+        _number(words.value_max),
+        _text(words.category),
+        "" if words.endpoint is None else str(words.endpoint)[:_LONGEST],
         within,
     )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> float | None:
+    is_one = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MOST
+    return float(value) if is_one else None  # type: ignore[arg-type] # it is

@@ -15,7 +15,7 @@ from hub.normalize.load import load_profiles
 from hub.normalize.networks.exposes import MAX_DIRECTORY_BYTES
 from hub.normalize.networks.synthesis import VENDOR, Directory, synthesize
 from hub.normalize.profile import Profile
-from tests.normalize.networks.bridge import BATTERY, MODELS, TEMPERATURE, directory, entry, yes_or_no
+from tests.normalize.networks.bridge import BATTERY, LINK, MODELS, SMOKE, TEMPERATURE, directory, entry, yes_or_no
 
 KINDS = load_profiles([packaged("device_profiles")])[0].kinds
 
@@ -196,6 +196,33 @@ def test_a_device_that_cannot_be_used_costs_only_itself(words: dict[str, object]
     found = made(entry("odd", "smoke", **words), entry("good", "leak"))
     assert [device.name for device in found.devices] == ["good"]
     assert code in [each.code for each in found.unmapped]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"value_max": "255"},
+        {"value_max": 10**400},
+        {"value_min": True},
+        {"unit": 5},
+        {"category": 1},
+        {"endpoint": 1},
+        {"values": "x"},
+        {"access": "1"},
+        {"access": 1.5},
+    ],
+)
+def test_what_is_odd_of_one_value_does_not_cost_the_smoke_of_its_device(odd: dict[str, object]) -> None:
+    found = made(entry("one", "smoke", definition=definition(*SMOKE[:-1], {**LINK, **odd})))
+    assert [device.kind for device in found.devices] == ["smoke_sensor"]
+    unusable = definition({**yes_or_no("smoke"), "access": "1"}, BATTERY)
+    assert made(entry("one", "smoke", definition=unusable)).devices == []
+
+
+@pytest.mark.parametrize("unknown", ["model", "vendor"])
+def test_nor_does_a_model_that_nobody_knows(unknown: str) -> None:
+    (found,) = made(entry("one", "smoke", definition={**definition(*SMOKE), unknown: None})).devices
+    assert (found.kind, getattr(found, unknown)) == ("smoke_sensor", "")
 
 
 def test_the_coordinator_is_no_device() -> None:
