@@ -285,10 +285,10 @@ def _how_many(_: CompiledInput, tally: Tally, __: Present, ___: int) -> Value:
 
 
 def _distinct(wanted: CompiledInput, tally: Tally, now: Present, _: int) -> Value:
-    yes = {wanted.said(member, now) for member in tally.yes} - {None}
-    maybe = [wanted.said(member, now) for member in tally.maybe]
-    unknown = sum(each is None for each in maybe)
-    return between(len(yes), len(yes | {each for each in maybe if each is not None}) + unknown)
+    yes = [wanted.said(member, now) for member in tally.yes]
+    every = [*yes, *(wanted.said(member, now) for member in tally.maybe)]
+    least, most = {*yes} - {None}, {*every} - {None}
+    return between(max(len(least), bool(yes)), len(most) + every.count(None))
 
 
 def _of_numbers(take: Callable[[list[float]], float], empty: float | None) -> Callable[..., Value]:

@@ -37,6 +37,20 @@ CASES: dict[str, Case] = {
         [says("1s", "sensor", part="a-1", status="alarm"), says("2s", "sensor", part="a-2", status="alarm")],
         [],
     ),
+    "who counts and has not said what differs is one all the same, the same as another or not": Case(
+        {
+            **ZONE,
+            "inputs": {"kinds": {"of": "sensor", "where": "status == 'alarm'", "take": "distinct(pulses)"}},
+            "when": "kinds < 1 or kinds >= 2",
+        },
+        [
+            says("1s", "sensor-2", status="normal", pulses=3),
+            says("2s", "sensor", status="alarm"),
+            says("3s", "sensor-2", status="alarm"),
+            says("4s", "sensor", pulses=4),
+        ],
+        ["4s raised fire.test"],
+    ),
     "a detector counts for a while after it is normal again": Case(
         {**ZONE, "inputs": TWO, "when": "alarming >= 2"},
         [
