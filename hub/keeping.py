@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
 
+from hub.cancellation import heed_cancellation
 from hub.clock import Clock
 from hub.config.settings import BrokerKeeper, Settings, packaged
 from hub.errors import ConfigError, HubError
@@ -98,9 +98,7 @@ class Keeper:
                     next_end = wanted.next_end
                 known = revision
             except (HubError, OSError) as error:  # a full disk, or files that are not ours, end no hub
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():  # it failed while it put back what it had begun
-                    raise asyncio.CancelledError from error
+                heed_cancellation()  # it failed while it put back what it had begun
                 if str(error) != self.error:  # it is tried again each second, and told once
                     log.error("broker_not_kept", reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
                 self.error = str(error)

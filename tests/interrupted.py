@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
+
+
+def _always() -> bool:
+    return True
 
 
 class Interrupted:
-    """Awaits ``coroutine`` and cancels the task at its ``at``-th suspension; ``reached``: whether it had so many."""
+    """Awaits ``coroutine`` and cancels the task at its ``at``-th suspension of those at which something ``holds``.
 
-    def __init__(self, coroutine: Coroutine[object, None, object], at: int) -> None:
+    ``reached``: whether it had so many.
+    """
+
+    def __init__(
+        self, coroutine: Coroutine[object, None, object], at: int, holds: Callable[[], bool] = _always
+    ) -> None:
         self.reached = False
         self._coroutine = coroutine
-        self._at = at
+        self._left = at
+        self._holds = holds
 
     def __await__(self) -> Generator[object, None, None]:
         inner = self._coroutine.__await__()
         thrown: BaseException | None = None
-        for count in itertools.count(1):
+        while True:
             try:
                 waiting = next(inner) if thrown is None else inner.throw(thrown)
             except StopIteration:
                 return
-            if count == self._at:
-                self.reached = True
-                here().cancel()
+            if not self.reached and self._holds():
+                self._left -= 1
+                self.reached = self._left == 0
+                if self.reached:
+                    here().cancel()
             try:
                 thrown = None
                 yield waiting

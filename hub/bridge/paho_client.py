@@ -19,6 +19,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from hub.cancellation import heed_cancellation
+
 TIMEOUT_SECONDS = 5.0
 NOBODY = "hub/_hub/nobody"
 """A topic filter that nobody subscribes to: giving it up is a round trip."""
@@ -153,8 +155,7 @@ async def deliver(client: aiomqtt.Client, topic: str, payload: bytes) -> None:
 
 async def watch(client: aiomqtt.Client) -> Never:
     """Wait for the end of a connection: MqttError."""
-    if (task := asyncio.current_task()) is not None and task.cancelling():
-        raise asyncio.CancelledError  # before Python 3.12 ``wait_for`` swallows one that comes together with CONNACK
+    heed_cancellation()  # aiomqtt waits for CONNACK by ``wait_for``
     async for _ in client.messages:
         pass
     raise aiomqtt.MqttError("disconnected")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from typing import Never, Protocol
@@ -10,6 +9,7 @@ from typing import Never, Protocol
 import msgspec
 import structlog
 
+from hub.cancellation import heed_cancellation
 from hub.clock import Clock
 
 MAX_BACKOFF_SECONDS = 2.0
@@ -69,8 +69,7 @@ async def stay_connected(
     while True:
         began = clock.monotonic_ns()
         end = await serve()
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            raise asyncio.CancelledError  # a TaskGroup that fails while it is cancelled tells of its failure alone
+        heed_cancellation()
         failures = 0 if end.was_good else failures + 1
         if end.was_good or end.reason != last:
             _log.warning("connection_lost", connection=name, reason=end.reason)

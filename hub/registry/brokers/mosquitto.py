@@ -165,13 +165,14 @@ class Mosquitto:
     async def _cut_off(self, users: Collection[str], *, spares_session: bool) -> None:
         """Come in under the name of each, which shows out who is in; with a secret that holds for that moment only.
 
-        mosquitto lets those stay whose certificate was revoked while they were connected.
+        mosquitto lets those stay whose certificate was revoked while they were connected. The probe has that secret
+        too: a mosquitto that is left with it, because it could not be told of its end, works with older files.
         """
         if not users or self._pid() is None:
             return
         first, *others = sorted(users)
         secret, settled = new_secret(), self._text(PASSWORDS)
-        self._write(PASSWORDS, with_guests(settled, dict.fromkeys(users, hash_secret(secret))))
+        self._write(PASSWORDS, with_guests(settled, dict.fromkeys({*users, PROBE}, hash_secret(secret))))
         try:
             await self._reload(first, secret, Answer.WELCOME, spares_session=spares_session)
             for user in others:
@@ -181,32 +182,28 @@ class Mosquitto:
             await self._reload(first, secret, Answer.REFUSED)
 
     async def _reload(self, user: str, secret: str, until: Answer, *, spares_session: bool = False) -> None:
-        """Have mosquitto read its files, and wait until it answers ``user`` as it must by them."""
-        port, deadline = self._listeners.port, self._clock.monotonic_ns() + round(RELOAD_SECONDS * 1e9)
-        while (pid := self._pid()) is not None and not _minds_hangups(pid):
-            await self._wait(deadline, pid)
-        if pid is None:
-            if await knock(port, user, secret) is Answer.ABSENT:
-                return  # it is down, and will find the files
+        """Have mosquitto read its files, and wait until it answers ``user`` as it must by them.
+
+        It is told anew behind each other answer: what it is told while it reads it forgets when it has read, and who is
+        cancelled may tell it in that moment. In the usual case the first answer is the right one.
+        """
+        deadline = self._clock.monotonic_ns() + round(RELOAD_SECONDS * 1e9)
+        while (pid := self._pid()) is not None:
+            if _minds_hangups(pid):
+                _hang_up(pid)
+                if await knock(self._listeners.port, user, secret, spares_session=spares_session) is until:
+                    return
+            if self._clock.monotonic_ns() > deadline:
+                raise UnavailableError("broker_not_reloaded", "mosquitto does not take its new files", pid=pid)
+            await self._clock.sleep(POLL_SECONDS)
+        if await knock(self._listeners.port, user, secret) is not Answer.ABSENT:  # else it will find the files
             # Of another account's the hub cannot tell whether it is ours: the unit's ProtectProc hides it.
             hint = f"start mosquitto with {self.config}, on this machine, as the user that the hub runs as"
             raise ConfigError(
                 "broker_not_ours",
-                f"what listens on port {port} is not the mosquitto of these files, or of another user",
+                f"what listens on port {self._listeners.port} is not the mosquitto of these files, or of another user",
                 hint=hint,
             )
-        try:
-            os.kill(pid, signal.SIGHUP)
-        except PermissionError as error:
-            hint = "let mosquitto run as the user that the hub runs as"
-            raise ConfigError("broker_not_ours", "mosquitto cannot be told to reload", pid=pid, hint=hint) from error
-        while await knock(port, user, secret, spares_session=spares_session) is not until:
-            await self._wait(deadline, pid)
-
-    async def _wait(self, deadline: int, pid: int) -> None:
-        if self._clock.monotonic_ns() > deadline:
-            raise UnavailableError("broker_not_reloaded", "mosquitto does not take its new files", pid=pid)
-        await self._clock.sleep(POLL_SECONDS)
 
     # ---------------------------------------------------------------------------------------------------------- files
 
@@ -262,6 +259,15 @@ def _is_ours(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     return False
+
+
+def _hang_up(pid: int) -> None:
+    """Tell mosquitto to read its files."""
+    try:
+        os.kill(pid, signal.SIGHUP)
+    except PermissionError as error:
+        hint = "let mosquitto run as the user that the hub runs as"
+        raise ConfigError("broker_not_ours", "mosquitto cannot be told to reload", pid=pid, hint=hint) from error
 
 
 def _minds_hangups(pid: int) -> bool:

@@ -120,9 +120,8 @@ class Desk:
             return await talk.pour(self._topic, BACKLOG)
 
     async def _open(self, user: str | None, password: bytes | None, receive_max: int) -> Talk:
-        reader, writer = await asyncio.wait_for(
-            asyncio.open_connection(self._mqtt.host, self._mqtt.port, ssl=self._tls), PATIENCE_SECONDS
-        )
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            reader, writer = await asyncio.open_connection(self._mqtt.host, self._mqtt.port, ssl=self._tls)
         greeting = mqtt5.ConnectPacket(
             f"hub-doctor-{uuid4().hex[:12]}",
             username=user,
@@ -163,7 +162,8 @@ class Talk:
             else:
                 self._bytes = self._bytes[used:]
                 return packet
-            more = await asyncio.wait_for(self._reader.read(READ_BYTES), PATIENCE_SECONDS)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                more = await self._reader.read(READ_BYTES)
             if not more:
                 raise UnavailableError("broker_closed", "the broker closed the connection")
             self._bytes += more
