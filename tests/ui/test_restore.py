@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,36 @@ def test_a_restored_installation_lies_where_it_was_restored(office: Office) -> N
     assert str(office.directory / "data") not in text
     assert rows(home / "data" / "registry.sqlite") == rows(office.directory / "data" / "registry.sqlite")
     assert (home / "rules" / "own.yaml").read_bytes() == (office.directory / "rules" / "own.yaml").read_bytes()
+
+
+class Disk:
+    """What has been fsynced: inodes, each with what some path was at that moment."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.synced: dict[int, bool] = {}
+        fsync = os.fsync
+
+        def noted(descriptor: int) -> None:
+            fsync(descriptor)
+            self.synced[os.fstat(descriptor).st_ino] = path.exists()
+
+        monkeypatch.setattr(os, "fsync", noted)
+
+    def holds(self, path: Path) -> bool:
+        """Return whether a file has been fsynced, and its name behind that by its directory's."""
+        return path.stat().st_ino in self.synced and self.synced.get(path.parent.stat().st_ino, False)
+
+
+def test_a_backup_and_what_is_made_of_it_are_on_the_disk(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut took what had just been restored, or the backup's name, and people had cleared away the rest."""
+    file, home = office.directory / "a.tar", office.directory / "home"
+    disk = Disk(file, monkeypatch)
+    office.json("backup", str(file))
+    assert disk.holds(file)
+    disk = Disk(home, monkeypatch)
+    office.json("restore", str(file), str(home))
+    assert disk.holds(home)
+    assert {path for path in home.rglob("*") if path.stat().st_ino not in disk.synced} == set()
 
 
 def test_every_place_that_the_settings_name_is_there_after_a_restore_and_none_is_the_old_one(office: Office) -> None:

@@ -19,7 +19,7 @@ from hub.clock import Clock
 from hub.config.provenance import leaves_of
 from hub.config.settings import SECRETS_FILE, Settings
 from hub.errors import ConfigError, UnavailableError
-from hub.journal.files import connect, translate
+from hub.journal.files import connect, sync_path, translate
 from hub.journal.neighbours import journal_path, state_path
 from hub.journal.readings import read_progress
 from hub.outward.standing import FILE as LEDGER
@@ -288,6 +288,7 @@ def _pack(stage: Path, file: Path, manifest: Manifest, tick: Tick) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         draft.rename(file)
+        sync_path(file.parent)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise

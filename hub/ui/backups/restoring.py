@@ -14,6 +14,7 @@ from typing import Any
 from hub.config.settings import SECRETS_FILE
 from hub.config.toml_files import read_layers
 from hub.errors import ConfigError, CorruptError, UnavailableError
+from hub.journal.files import sync_path
 from hub.ui.backups.manifest import NAME, Manifest, Part, Tick, copied, read_manifest
 from hub.ui.backups.settings_text import DATA, PLACES, REDIS, moved
 from hub.ui.installing.belonging import ROOT, give
@@ -49,7 +50,8 @@ def manifest_of(archive: tarfile.TarFile, file: Path) -> Manifest:
 def restore(archive: tarfile.TarFile, manifest: Manifest, file: Path, directory: Path, tick: Tick) -> None:
     """Write everything below ``directory``, which must be empty or not there; CorruptError leaves it so.
 
-    Its settings then lead there, whatever they said before. Whose it was when root is asked, has all of it.
+    Its settings then lead there, whatever they said before. Whose it was when root is asked, has all of it. It is on
+    the disk then: what it came from may go.
     """
     refuse_what_is_there(directory)
     owner = directory.stat().st_uid if directory.exists() else os.geteuid()
@@ -64,9 +66,12 @@ def restore(archive: tarfile.TarFile, manifest: Manifest, file: Path, directory:
             (stage / "hub.toml").chmod(0o600)
         if owner != os.geteuid() == ROOT:
             give(stage, owner)
+        for path in (*stage.rglob("*"), stage):
+            sync_path(path)
         if directory.exists():
             directory.rmdir()
         stage.rename(directory)
+        sync_path(directory.parent)
     except BaseException:
         shutil.rmtree(stage, ignore_errors=True)
         raise
