@@ -221,8 +221,10 @@ class Connection(asyncio.Protocol):
         if int(packet.reason_code) >= FAILURE:
             self.abort(f"refused: {packet.reason_code.name.lower()}")
             return
-        if packet.server_keep_alive is not None:
-            self._beat_seconds = min(self._beat_seconds, max(packet.server_keep_alive, 1) / 2)
+        if packet.server_keep_alive:
+            self._beat_seconds = min(self._beat_seconds, packet.server_keep_alive / 2)
+            self._timers[self._beat].cancel()
+            self._later(self._beat_seconds, self._beat)
         _log.info("session_connected", session=self._line.config.name, session_present=packet.session_present)
         if packet.session_present:
             self._publish_marker(PROBE)

@@ -104,6 +104,24 @@ async def test_a_broker_that_accepts_and_never_greets_is_tried_again_within_seco
         await wait_until(lambda: ear.is_caught_up)
 
 
+async def test_a_broker_that_wants_to_hear_us_more_often_is_pinged_in_time(broker: ScriptedBroker) -> None:
+    """The first ping left when we had thought: a broker that wants one a second had gone by then, again and again."""
+    broker.connack = mqtt5.ConnAckPacket(session_present=True, server_keep_alive=1)
+    async with Ear(MqttSession, config(broker.port, keepalive_seconds=60_000)):
+        await broker.until(mqtt5.PingReqPacket, 2)
+        assert broker.connections == 1
+
+
+async def test_a_broker_that_wants_no_pings_is_not_left_for_half_a_second_of_silence(broker: ScriptedBroker) -> None:
+    broker.connack = mqtt5.ConnAckPacket(session_present=True, server_keep_alive=0)
+    async with Ear(MqttSession, config(broker.port, keepalive_seconds=60_000)) as ear:
+        await wait_until(lambda: ear.is_caught_up)
+        assert isinstance(ear.session, MqttSession)
+        connection = ear.session._connection  # noqa: SLF001 -- nobody waits for so long
+        assert connection is not None
+        assert connection._beat_seconds == 30_000  # noqa: SLF001 -- as above
+
+
 async def test_messages_are_settled_once_a_ping_behind_their_ack_was_answered(
     broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
