@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
+import pytest
 from typing_extensions import override
 
 from hub.clock import SystemClock
 from hub.errors import ConfigError
+from hub.registry.brokers.broker import Roster
+from hub.registry.brokers.mosquitto import Mosquitto
+from hub.registry.brokers.mosquitto_files import Listeners
 from tests.interrupted import Interrupted, here
 from tests.servers.kept import KeptBroker
 from tests.waiting import wait_until
@@ -95,6 +100,23 @@ async def test_who_could_not_be_let_in_again_is_as_soon_as_mosquitto_can_be_told
         assert await kept.is_welcome(GATE), at
         settled = passwords.read_bytes()
     assert at > 5
+
+
+async def test_who_is_cancelled_lets_nobody_else_at_the_files_before_his_thread_has_ended(tmp_path: Path) -> None:
+    """It wrote what it knew behind somebody who knew more: who was revoked would have come in again."""
+    broker = Mosquitto(tmp_path, Listeners(port=1), SystemClock())
+    os.mkfifo(broker.config)  # the thread waits here
+    async with asyncio.TaskGroup() as group:
+        applying = group.create_task(broker.apply(Roster(users={})))
+        pipe = await wait_until(lambda: _opened(broker.config))
+        assert isinstance(pipe, int)
+        applying.cancel()
+        await asyncio.wait([applying], timeout=0.1)
+        with (tmp_path / "lock").open("wb") as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        broker.config.unlink()
+        os.close(pipe)
+    assert applying.cancelled()
 
 
 class Restless(SystemClock):
