@@ -63,8 +63,7 @@ class Connection(asyncio.Protocol):
 
     def acknowledge(self, delivery: Delivery) -> None:
         """Write the acks of ``delivery`` as one piece."""
-        acks = pubacks(self.hearing.acknowledge(delivery))
-        if acks:
+        if acks := pubacks(self.hearing.acknowledge(delivery)):
             self._transport.write(acks)
         if self.hearing.acks.unpinged > PING_AFTER_ACKS:
             self._ping()
@@ -183,8 +182,7 @@ class Connection(asyncio.Protocol):
                 self.hearing.messages.append(packet)
                 self.hearing.add_raw(frame)
             case mqtt5.PublishPacket():
-                acks = pubacks(self.hearing.hear_reserved(packet))
-                if acks:
+                if acks := pubacks(self.hearing.hear_reserved(packet)):
                     self._transport.write(acks)
             case Malformed(reason=reason):
                 self._line.counts.malformed_packets += 1
