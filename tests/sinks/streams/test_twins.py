@@ -41,9 +41,9 @@ async def written_by_hand(valkey: ValkeyServer, twins: MemoryTwins) -> AsyncIter
 
 @asynccontextmanager
 async def showing(
-    valkey: ValkeyServer, twins: MemoryTwins
+    valkey: ValkeyServer, twins: MemoryTwins, clock: ManualClock | None = None
 ) -> AsyncIterator[tuple[TwinSink, Ownership, asyncio.Task[None]]]:
-    clock = ManualClock()
+    clock = clock or ManualClock()
     ownership = Ownership(valkey.link(), clock, claim_of())
     sink = TwinSink(valkey.link(), clock, ownership, twins)
     async with asyncio.TaskGroup() as tasks:
@@ -143,16 +143,12 @@ async def test_while_redis_refuses_them_a_site_is_read_less_and_less_often(valke
 
     clock, reads = ManualClock(), list[int]()
     await link.ask("ACL", "SETUSER", "default", "resetkeys", "~hub:cursor:*", "~hub:heartbeat:*")
-    sink = TwinSink(valkey.link(), clock, Ownership(valkey.link(), clock, claim_of()), Read(twin("smoke-1")))
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(sink.run())
+    async with showing(valkey, Read(twin("smoke-1")), clock) as (sink, *_):
         await wait_until(lambda: len(reads) >= 7)
         assert reads[:7] == [1, 2, 4, 8, 16, 32, 48]
         await link.ask("ACL", "SETUSER", "default", "allkeys")
         await wait_until(lambda: sink.wholes)
         assert sink.behind_since is None
-        task.cancel()
-    await sink.close()
 
 
 async def test_a_row_that_cannot_be_written_down_costs_itself(valkey: ValkeyServer, link: Link) -> None:
