@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hub.clock import Clock
 from hub.errors import ConfigError, CorruptError
-from hub.registry.whole import write_whole
+from hub.whole import write_whole
 
 PEM = serialization.Encoding.PEM
 AUTHORITY_LIFE, SERVER_LIFE = timedelta(days=20 * 365), timedelta(days=825)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hub.config.settings import Settings
 from hub.errors import ConfigError
-from hub.registry.whole import make_once
 from hub.rules.pseudonyms import DOCUMENT, KEY_BYTES, write_key
+from hub.whole import make_once
 
 
 def secret_documents(settings: Settings) -> dict[str, bytes]:

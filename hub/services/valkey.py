@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import sys
 from contextlib import suppress
@@ -17,6 +16,7 @@ from hub.clock import Clock
 from hub.errors import ConfigError
 from hub.services import lock
 from hub.services.child import Child, accepts
+from hub.whole import make_once, write_whole
 
 HOST = "127.0.0.1"
 ANSWER_SECONDS = 5.0
@@ -49,7 +49,7 @@ class ValkeyService:
         if await accepts(self._port):
             raise ConfigError("port_in_use", f"something else listens on {HOST}:{self._port}", hint="choose another")
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write_private(self._config, valkey_conf(self._directory, self._port, self.password))
+        write_whole(self._config, valkey_conf(self._directory, self._port, self.password))
         await self._child.__aenter__()
         return self
 
@@ -67,8 +67,7 @@ class ValkeyService:
     def password(self) -> SecretStr:
         """The server's password, made when there is none yet."""
         file = self._directory / "password"
-        if not file.exists():
-            _write_private(file, secrets.token_urlsafe(32))
+        make_once(file, lambda: secrets.token_urlsafe(32))
         return SecretStr(file.read_text(encoding="ascii").strip())
 
     async def wait(self) -> int:
@@ -121,15 +120,3 @@ maxmemory-policy noeviction
 cluster-enabled no
 daemonize no
 """
-
-
-def _write_private(file: Path, text: str) -> None:
-    """Write a whole file that only we can read; a crash leaves the old one or the new one."""
-    draft = file.with_suffix(".draft")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as output:
-        output.write(text)
-        output.flush()
-        os.fsync(descriptor)
-    draft.replace(file)

@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from hub.errors import ConfigError
-from hub.registry.whole import make_once
+from hub.whole import make_once
 
 SEAL = "seal"
 FIRST = "0" * 64

@@ -17,7 +17,7 @@ from hub.registry.brokers.mosquitto_files import write_acl, write_passwords
 from hub.registry.hashing import hash_secret
 from hub.registry.nouns import Device, DeviceState, Site, Source
 from hub.registry.registry import Registry
-from hub.registry.whole import write_whole
+from hub.whole import write_whole
 from tests.servers.kept import FENCE, KeptBroker
 from tests.waiting import PATIENCE_SECONDS, wait_until
 

@@ -57,7 +57,8 @@ async def test_a_killed_valkey_comes_back_with_what_it_acknowledged(tmp_path: Pa
 async def test_one_whose_files_cannot_be_written_meanwhile_is_tried_again(tmp_path: Path) -> None:
     services = Services(tmp_path / "valkey")
     async with kept(services, SystemClock()):
-        obstacle = tmp_path / "valkey" / "valkey.draft"
+        obstacle = tmp_path / "valkey" / "valkey.conf"
+        obstacle.unlink()
         obstacle.mkdir()  # as a full disk or one that is read-only would: OSError
         os.kill(services.made[0].pid, signal.SIGKILL)
         await wait_until(lambda: len(services.made) > 2)

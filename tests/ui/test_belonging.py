@@ -15,8 +15,8 @@ from types import FrameType
 
 import pytest
 
-from hub.registry.whole import write_whole
 from hub.ui.installing.belonging import give, hand_over
+from hub.whole import write_whole
 from tests.ui.conftest import Cli
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files that others cannot read")

@@ -39,7 +39,7 @@ from hub.registry.brokers.mosquitto_files import (
 )
 from hub.registry.certificates import Authority, read_crl
 from hub.registry.hashing import hash_secret, new_secret
-from hub.registry.whole import write_whole
+from hub.whole import write_whole
 
 RELOAD_SECONDS, POLL_SECONDS = 10.0, 0.005
 TURN_SECONDS = 30.0

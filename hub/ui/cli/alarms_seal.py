@@ -20,7 +20,6 @@ from hub.journal.room import LOW_BYTES, free_bytes
 from hub.model.effects import Event
 from hub.registry.audit import Note, Values
 from hub.registry.author import Author, os_user
-from hub.registry.whole import write_whole
 from hub.ui.atlas import Atlas
 from hub.ui.cli.alarms_dossier import dossier_of
 from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
@@ -32,6 +31,7 @@ from hub.ui.printing import say_done
 from hub.ui.process.signals import end_with
 from hub.ui.progress import Stopwatch
 from hub.veil import Veil
+from hub.whole import write_whole
 
 SETTLED = timedelta(minutes=15)
 """By then messages are delivered, commands have ended, and the audit knows what was answered."""

@@ -23,11 +23,11 @@ from hub.registry import credentials
 from hub.registry.certificates import Issued
 from hub.registry.credentials import Secret, Terms
 from hub.registry.registry import Registry
-from hub.registry.whole import write_whole
 from hub.ui.cli.broker import bring_in_step
 from hub.ui.desk.desk import AsJson, Desk, as_duration, desk_of
 from hub.ui.printing import say_done, say_json
 from hub.ui.words import moment
+from hub.whole import write_whole
 
 ONCE = "Shown once: only its hash is kept. / 仅显示一次：系统只保存散列值。"
 HERE = (
