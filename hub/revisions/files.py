@@ -10,7 +10,7 @@ import structlog
 
 from hub.catalogue import Catalogue, Kind
 from hub.config.settings import Settings, packaged
-from hub.errors import ConfigError
+from hub.errors import ConfigError, HubError
 from hub.journal.neighbours import journal_path
 from hub.normalize.load import NOUNS, load_profiles, profiles_of
 from hub.normalize.networks.load import networks_of
@@ -27,8 +27,17 @@ log = structlog.get_logger(__name__)
 
 
 def read_content(settings: Settings) -> dict[str, bytes]:
-    """Return kinds, profiles and rules: what ships with the hub, overlaid by the installation's."""
-    return read_yaml(profile_layers(settings.profiles_dir), rule_layers(settings.rules_dir))
+    """Return kinds, profiles and rules: what ships with the hub, overlaid by the installation's.
+
+    Whatever goes wrong is a ConfigError: a bug in what reads files costs what they say, never the hub.
+    """
+    try:
+        return read_yaml(profile_layers(settings.profiles_dir), rule_layers(settings.rules_dir))
+    except HubError:
+        raise
+    except Exception as error:
+        hint = "hub profiles check and hub rules check read the same files"
+        raise ConfigError("files_unreadable", f"{type(error).__name__}: {error}"[:500], hint=hint) from error
 
 
 def read_at_start(settings: Settings) -> dict[str, bytes] | ConfigError:
