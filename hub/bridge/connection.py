@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from hub.bridge.frames import Malformed, frame_bytes, pubacks, read_messages
 from hub.bridge.hearing import MAX_BYTES, MAX_MESSAGES, PATIENCE_SECONDS, PROBE, Hearing
-from hub.bridge.line import MARKER_EVERY_SECONDS, NEVER_EXPIRES, RECEIVE_MAXIMUM, SHORT_REST, Line
+from hub.bridge.line import MARKER_EVERY_SECONDS, NEVER_EXPIRES, RECEIVE_MAXIMUM, SHORT_REST, Line, Pace
 from hub.bridge.overtaken import UNANSWERED
 from hub.bridge.plain_socket import read_waiting
 from hub.bridge.subscriptions import FAILURE, Subscriptions
@@ -41,13 +41,12 @@ class Connection(asyncio.Protocol):
         self.is_made = False
         self._line = line
         self._paused = paused
-        self._is_leaving = False
-        self._resting = False
+        self._is_leaving = self._resting = False
+        self._pace = Pace()
         self._heard = True
         self._reason = ""
         self._tail: list[bytes] = []
-        self._tail_bytes = 0
-        self._needed_bytes = 0
+        self._tail_bytes = self._needed_bytes = 0
         self._last_packet_id = 0
         self._subscriptions = Subscriptions(line, self._next_packet_id)
         self._is_listening = False
@@ -269,8 +268,8 @@ class Connection(asyncio.Protocol):
 
     def _rest(self, size: int) -> None:
         """Read no more for a while after ``size`` bytes."""
-        config = self._line.config
-        rest = SHORT_REST if self.hearing.acks.is_full else config.rests.after(size, attends=config.attends())
+        config, lately = self._line.config, self._pace.add(size, asyncio.get_running_loop().time())
+        rest = SHORT_REST if self.hearing.acks.is_full else config.rests.after(size, lately, attends=config.attends())
         self._resting = True
         self._later(rest.total_seconds(), self._wake)
         self._transport.pause_reading()
