@@ -194,7 +194,7 @@ class Hub:
         self.first_connection = self.engine.state.clock.last_connection + 1
         broker = parts.Broker(self._asks_sys, self.ownership, lambda: self.downlink.attends)
         self.sessions = parts.make_sessions(self.settings, self.inbox, self.clock, self.first_connection, broker)
-        self.downlink = parts.make_downlink(self.settings, self._note, self.clock, self.ownership)
+        self.downlink = parts.make_downlink(self.settings, self.inbox, self.clock, self.ownership)
 
     # ---------------------------------------------------------------------------------------------------------- running
 
@@ -254,7 +254,7 @@ class Hub:
         """Read no more, and ack what was read: what is acked after the sessions are gone would come again."""
         for session in self.sessions:
             session.pause_reading()
-        await until(lambda: not self.inbox.waiting_messages and self.hearing.is_idle, self.clock, within=PATIENCE_NS)
+        await until(lambda: not self.inbox.is_waiting and self.hearing.is_idle, self.clock, within=PATIENCE_NS)
 
     async def _drain(self) -> None:
         """Give the sinks a moment to take what they are owed; the rest waits in the outbox."""
@@ -281,7 +281,7 @@ class Hub:
     async def _tick(self) -> None:
         while True:
             await stroke(self.clock, LEASE_TICK_SECONDS if self.engine.has_leases else TICK_SECONDS)
-            self.inbox.put_tick(Tick(), soon=self.engine.has_leases)
+            self.inbox.put_note(Tick(), soon=self.engine.has_leases)
             self.stages.look_if_due(self.clock.monotonic_ns())
             self.reports.look_for_drops([session.counts for session in self.sessions])
             self._listening.tell(self.sessions, self.engine.content.networks)

@@ -107,13 +107,13 @@ def make_sessions(
     return sessions
 
 
-def make_downlink(settings: Settings, emit: Callable[[Outcome], None], clock: Clock, guard: Guard) -> Downlink:
-    """Return the downlink; it connects as a user of its own."""
+def make_downlink(settings: Settings, inbox: Inbox, clock: Clock, guard: Guard) -> Downlink:
+    """Return the downlink; it connects as a user of its own. Outcomes wait a moment for messages in ``inbox``."""
     failpoints = Failpoints(settings.failpoint)
 
     def tell(outcome: Outcome) -> None:
         failpoints.reach(Place.COMMAND_TOLD)
-        emit(outcome)
+        inbox.put_note(outcome, soon=False)
 
     mqtt = settings.mqtt
     user = f"{mqtt.username_prefix}-downlink"

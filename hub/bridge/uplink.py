@@ -17,8 +17,9 @@ TAKE_MESSAGES = 8_000
 TAKE_BYTES = 16 * 1024 * 1024
 """What the first session may fill of one take; each further session always gets one Delivery in."""
 MAX_NOTES = 100_000
-TICK_WAITS_SECONDS = 0.05
-"""For messages whose record it can share an fsync with; a tick alone costs 1 ms of CPU."""
+NOTE_WAITS_SECONDS = 0.05
+"""For messages whose record it can share an fsync with, where it may; a note alone costs 1 ms of CPU, and a cause that
+comes behind it waits for its fsync."""
 
 
 class Taken(msgspec.Struct):
@@ -58,7 +59,7 @@ class Inbox:
         self._lanes: dict[str, _Lane] = {}
         self._notes: list[object] = []
         self._arrived = asyncio.Event()
-        self._tick_waits: asyncio.TimerHandle | None = None
+        self._note_waits: asyncio.TimerHandle | None = None
 
     @property
     def waiting_messages(self) -> int:
@@ -87,29 +88,26 @@ class Inbox:
             self.pauses += 1
             lane.session.pause_reading()
 
-    def put_note(self, item: object) -> bool:
-        """Accept anything else that belongs into the journal; False (and counted) when 100,000 already wait."""
+    def put_note(self, item: object, *, soon: bool = True) -> bool:
+        """Accept anything else that belongs into the journal; False (and counted) when 100,000 already wait.
+
+        Unless it must come ``soon`` it waits a moment for messages. What comes behind it never comes before it.
+        """
         if len(self._notes) >= MAX_NOTES:
             self.refused_notes += 1
             return False
         self._notes.append(item)
-        self._arrived.set()
+        if soon:
+            self._arrived.set()
+        elif self._note_waits is None:
+            self._note_waits = asyncio.get_running_loop().call_later(NOTE_WAITS_SECONDS, self._arrived.set)
         return True
-
-    def put_tick(self, tick: object, *, soon: bool) -> None:
-        """Accept a note that may wait a moment for messages, unless it must come ``soon``."""
-        if soon or self._arrived.is_set():
-            self.put_note(tick)
-            return
-        self._notes.append(tick)
-        if self._tick_waits is None:
-            self._tick_waits = asyncio.get_running_loop().call_later(TICK_WAITS_SECONDS, self._arrived.set)
 
     def take_notes(self) -> list[object]:
         """Return the notes that wait, without waiting; for when nothing else can be taken."""
-        if self._tick_waits is not None:
-            self._tick_waits.cancel()
-            self._tick_waits = None
+        if self._note_waits is not None:
+            self._note_waits.cancel()
+            self._note_waits = None
         notes, self._notes = self._notes, []
         self._look()
         return notes

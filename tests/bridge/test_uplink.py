@@ -102,10 +102,10 @@ async def test_when_the_notes_were_taken_alone_nothing_is_left_to_take() -> None
             await inbox.take()
 
 
-async def test_a_tick_waits_for_messages_and_goes_along_with_them() -> None:
+async def test_a_note_that_may_wait_waits_for_messages_and_goes_along_with_them() -> None:
     inbox = Inbox()
     inbox.attach(FakeSession("telemetry"))
-    inbox.put_tick("tick", soon=False)
+    inbox.put_note("tick", soon=False)
     async with asyncio.TaskGroup() as group:
         taking = group.create_task(inbox.take())
         await asyncio.wait([taking], timeout=0)
@@ -118,22 +118,22 @@ async def test_a_tick_waits_for_messages_and_goes_along_with_them() -> None:
 async def test_a_tick_comes_alone_when_nothing_else_does_and_so_does_the_next() -> None:
     inbox = Inbox()
     for tick in ("first", "second"):
-        inbox.put_tick(tick, soon=False)
+        inbox.put_note(tick, soon=False)
         assert (await inbox.take()).notes == [tick]
 
 
 async def test_a_tick_that_must_come_soon_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uplink, "TICK_WAITS_SECONDS", 3_600)
+    monkeypatch.setattr(uplink, "NOTE_WAITS_SECONDS", 3_600)
     inbox = Inbox()
-    inbox.put_tick("patient", soon=False)
-    inbox.put_tick("tick", soon=True)
+    inbox.put_note("patient", soon=False)
+    inbox.put_note("tick", soon=True)
     assert (await inbox.take()).notes == ["patient", "tick"]
 
 
 async def test_a_tick_that_was_taken_as_a_note_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uplink, "TICK_WAITS_SECONDS", 0)
+    monkeypatch.setattr(uplink, "NOTE_WAITS_SECONDS", 0)
     inbox = Inbox()
-    inbox.put_tick("tick", soon=False)
+    inbox.put_note("tick", soon=False)
     assert inbox.take_notes() == ["tick"]
     async with asyncio.TaskGroup() as group:
         taking = group.create_task(inbox.take())

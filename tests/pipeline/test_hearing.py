@@ -180,7 +180,7 @@ async def test_what_arrived_together_is_one_call_of_the_journal_s_thread_for_whi
     monkeypatch.setattr(OwnThread, "call", counted)
     monkeypatch.setattr(selector, "select", waited)
     for batches in (1, 2, 3):
-        table.inbox.put_tick(Tick(), soon=False)
+        table.inbox.put_note(Tick(), soon=False)
         table.deliver(b"a")
         table.deliver(b"b", b"c")
         assert [type(body) for body in await taken(table)] == [Tick, Batch]
