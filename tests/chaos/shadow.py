@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 
 from hub.engine.apply import Engine
+from hub.journal.files import read_rows
 from hub.journal.neighbours import journal_path, state_path
 from hub.model.effects import Event
 from hub.model.heard import Heard
@@ -61,8 +62,11 @@ class Shadow:
 
     def differing(self) -> tuple[int, list[str]]:
         """Return the record of the hub's checkpoint, and the entries in which it differs from the shadow's state."""
-        checkpoint = saved(state_path(self.directory))
-        if checkpoint is None or self._engine is None or checkpoint.position < self.position:
+        path = state_path(self.directory)
+        if self._engine is None or not path.exists() or _position(path) < self.position:
+            return 0, []  # who waits for it asks again and again: all of it is read once
+        checkpoint = saved(path)
+        if checkpoint is None:
             return 0, []
         self.follow(checkpoint.position)
         self._entries = entries_of(self._engine, self._entries)
@@ -93,6 +97,11 @@ class Shadow:
         if number < self._latest.get(who, 0):
             self.inversions.append(number)
         self._latest[who] = max(number, self._latest.get(who, 0))
+
+
+def _position(state: Path) -> int:
+    """Return the record of the checkpoint that a state file holds."""
+    return int(read_rows(state, "SELECT value FROM meta WHERE name = 'position'")[0][0])
 
 
 def is_numbered(event: Event) -> bool:

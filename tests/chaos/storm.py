@@ -36,6 +36,9 @@ RATE = 200
 SERVERS = ("mosquitto", "influxd")
 """What a storm needs that pip does not bring."""
 LOG_BYTES = 2_000
+HASTE = "import hub.engine.state as _; _.SETTLING_NS = 10**9; "
+"""A checkpoint waits five seconds for acks that the broker may have taken. When nothing is heard any more that is all
+in vain, and after each fault we wait for one that has begun then. So many more are made, too, for faults to strike."""
 LEAST_DELAY_SECONDS = 0.05
 """A hub that has just read may rest 20 ms, then comes the fsync; less than this is not asked of a busy machine."""
 RULES = """
@@ -308,6 +311,7 @@ async def storm_in(directory: Path, seed: int) -> AsyncIterator[Storm]:
         redis_link = await stack.enter_async_context(Proxy(valkey.port).serve())
         town = InfluxTown(directory, mosquitto, valkey, influxdb, rules=RULES)
         town.hub.mqtt_port, town.hub.redis_port = broker_link.port, redis_link.port
+        town.hub.haste = HASTE
         async for each in opened(town):
             await doors.build(each)
             storm = Storm(each, broker_link, redis_link, seed)

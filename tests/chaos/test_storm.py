@@ -11,7 +11,7 @@ from tests.chaos.faults.table import ROWS
 from tests.chaos.storm import SERVERS
 from tests.machine import needs
 
-TOWNS = 3
+TOWNS = 5
 pytestmark = [needs(server) for server in SERVERS]
 
 

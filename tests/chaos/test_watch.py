@@ -6,7 +6,6 @@ from collections import defaultdict
 from types import SimpleNamespace
 from typing import cast
 
-import aiohttp
 import pytest
 from typing_extensions import override
 
@@ -37,7 +36,7 @@ class Behind:
     async def metrics(self) -> dict[str, float]:
         self.asked_for_figures += 1
         if not self.has_figures:
-            raise aiohttp.ClientConnectionError
+            raise ConnectionError
         return defaultdict(float)
 
 

@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiohttp
-
 from hub.clock import SystemClock
 from hub.ui.pages.readiness import PATIENCE_SECONDS
 from tests.chaos.evidence import Vital
@@ -165,7 +163,7 @@ class Watch:
         try:
             async with asyncio.timeout(1):
                 metrics = await self._town.hub.metrics()
-        except aiohttp.ClientError:  # it has only begun, or was killed in this moment
+        except ConnectionError:  # it has only begun, or was killed in this moment
             self._figures_refused += has_begun
         else:
             self._figures_seen += 1

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
+import orjson
 import pytest
 from aiohttp import web
 
@@ -124,7 +125,7 @@ class InfluxServer:
     async def ask(self, text: str) -> list[list[object]]:
         """Return the rows of an InfluxQL statement, times in ns first; for tests, with no care for injection."""
         async with self._session.post("/query", params={"db": "hub", "epoch": "ns"}, data={"q": text}) as answer:
-            results = (await answer.json())["results"]
+            results = orjson.loads(await answer.read())["results"]
         return [row for result in results for series in result.get("series", ()) for row in series["values"]]
 
     async def write(self, line: bytes) -> None:
