@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -41,6 +42,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture in SERVERS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(needs(SERVERS[fixture]))
     items.sort(key=lambda item: (*SLOW_ROOMS, _room(item)).index(_room(item)))
+
+
+def pytest_collection_finish() -> None:
+    """Take what is loaded out of the garbage collector's sight, and let it look as seldom as in a hub at work.
+
+    It walked all modules and 12,000 tests again and again, which was 40 % of what an engine's tests cost.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 def _room(item: pytest.Item) -> str:
