@@ -53,6 +53,7 @@ class Step(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+ANSWERED_LATE = "answered_late"
 MOST_STEPS = 20
 """Whoever answers a command again and again is not written down for ever."""
 
@@ -64,7 +65,8 @@ class Command(msgspec.Struct):
     from which on it is kept for answers that come late.
     ``sets`` names what of the part it sets, its actuator; one that a ``lease`` sends stands for that. ``number`` tells
     which was made last. Until ``verify_t`` what is reported ``since`` it was made (engine time awake) may show it done;
-    0: nothing can, or that time is over. ``steps``: what became of it since it was accepted, oldest first.
+    0: nothing can, or that time is over. ``steps``: what became of it since it was accepted, oldest first. ``tries``:
+    how often the same was let go in vain before it.
     """
 
     id: str
@@ -91,6 +93,13 @@ class Command(msgspec.Struct):
     since: int = 0
     steps: tuple[Step, ...] = ()
     created_t: int = 0
+    tries: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        """True when its device said, or shows, that it was done; also when it said so after the end."""
+        has_ended_well = self.state in {CommandState.EXECUTED, CommandState.VERIFIED}
+        return has_ended_well or any(step.what == ANSWERED_LATE for step in self.steps)
 
     def note(self, what: str, at: int, detail: str) -> None:
         """Write down what became of it."""
@@ -121,9 +130,10 @@ class Lease(msgspec.Struct):
     What nobody could renew while the hub was down lapses at the start; an alarm's for the safety of life is renewed
     then, and until the alarm is judged. ``lapses_t`` is when the device lets go by itself; ``ends_t`` bounds the
     renewals (``at_most``). ``last`` is the command that it sent last. One that ``releases`` tries at ``renews_t``,
-    until its release has left; one that waits ``owes_release`` as long as that has not left. ``barred``: why an
-    interlock keeps it, or its release, from leaving. ``asleep``: its device speaks more seldom than it lasts, so it is
-    sent whenever that has spoken, and not in between. ``made_at`` is wall ns.
+    until its release is done; one that waits ``owes_release`` as long as that is not. ``tries``: how many releases came
+    to nothing since it held, of which ``unheeded`` the broker took or the device refused. ``barred``: why an interlock
+    keeps it, or its release, from leaving. ``asleep``: its device speaks more seldom than it lasts, so it is sent
+    whenever that has spoken, and not in between. ``made_at`` is wall ns.
     """
 
     id: str
@@ -153,6 +163,7 @@ class Lease(msgspec.Struct):
     expiry_ns: int = DEFAULT_EXPIRY_NS
     made_at: int = 0
     asleep: bool = False
+    unheeded: int = 0
 
     @property
     def is_of_an_alarm(self) -> bool:

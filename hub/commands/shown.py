@@ -25,7 +25,10 @@ class StepShown(msgspec.Struct, frozen=True):
 
 
 class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The lease behind a command: when (wall ms) its device lets go by itself, and when nothing renews it any more."""
+    """The lease behind a command: when (wall ms) its device lets go by itself, and when nothing renews it any more.
+
+    ``tries``: how many releases came to nothing; the next leaves ``again_at`` (wall ms).
+    """
 
     id: str
     standing: str
@@ -33,6 +36,8 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
     lapses_at: int = 0
     ends_at: int = 0
     barred: str = ""
+    tries: int = 0
+    again_at: int = 0
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from hub.commands.arbitration import Claim, is_for_life, is_owner, needs_release, urgency
+from hub.commands.arbitration import Claim, covers, is_for_life, is_owner, needs_release, urgency
 from hub.commands.life import OPEN, Command, Lease, Standing
 from hub.engine.device import Device
-from hub.engine.guards import Guards
+from hub.engine.guards import Guards, is_gone
 from hub.engine.leasing import action_of, wish_of
 from hub.engine.moment import Moment
-from hub.engine.owed import Owed
+from hub.engine.owed import RETRY_NS, Owed
 from hub.engine.sending import Find, Sender
 from hub.engine.state import State
 from hub.model.values import Scalar
@@ -72,6 +72,7 @@ class Holds(Owed):
                 self._time(lease)
                 if lease.release:
                     self._transmit(device, lease, lease.release, {}, moment)
+                    self.owe_apart(lease, moment)
 
     def make_way(self, winner: Claim, moment: Moment, *, lets_go: bool = False) -> None:
         """Let go what ``winner``, which nothing outranks, takes over: to wait, or for good when it ``lets_go``."""
@@ -113,6 +114,7 @@ class Holds(Owed):
             return
         self.keep(lease)
         lease.standing, lease.owes_release = Standing.HOLDS, False  # first: who gives way looks for whose turn it is
+        lease.tries = lease.unheeded = 0
         self.make_way(lease, moment)
         lease.lapses_t = moment.t + lease.ttl_ns
         is_renewed = lease.is_of_an_alarm or (lease.ends_t is not None and lease.ends_t > lease.lapses_t)
@@ -155,12 +157,14 @@ class Holds(Owed):
     def end(self, lease: Lease, moment: Moment) -> None:
         """End a lease: what it holds is let go, unless what waits beneath it holds the same.
 
-        So is what is over and was not let go yet: a release that did not leave is sent now, for the last time.
+        So is what is over and was not let go yet: a release that came to nothing is sent now, for the last time. What
+        is owed of one that waits is sent when nobody else holds the same.
         """
+        self.owe_apart(lease, moment)
         was_owner = is_owner(lease) or (lease.standing is Standing.RELEASES and lease.renews_t > 0)
         self.forget(lease)
         self.withdraw(lease, "nobody wants it any more", moment)
-        if was_owner or lease.owes_release:
+        if was_owner:
             self._let_go(lease, moment)
         self.take_up(lease, moment)
 
@@ -176,16 +180,46 @@ class Holds(Owed):
         self._release(device, lease, moment)
 
     def _release(self, device: Device, lease: Lease, moment: Moment) -> None:
-        """Send the release of a lease that is over, and again what others hold of the same; barred it waits."""
+        """Send the release of a lease that is over; barred it waits."""
         if self._is_barred(lease, device, lease.release, moment):
             self._time(lease)
             return
         self.keep(lease)
         lease.renews_t = 0
         self._transmit(device, lease, lease.release, {}, moment)
-        for other in self._sender.claims.rivals(lease):
-            if isinstance(other, Lease) and is_owner(other):
-                self._renew(other, device, moment)
+
+    def _is_put_off(self, lease: Lease, device: Device, moment: Moment) -> bool:
+        """Return whether a release is not to be tried now, nor any more when what its device reports shows it done.
+
+        It waits while others hold any of the same, and, after a first that came to nothing, until its device speaks.
+        """
+        if self._is_seen_done(lease, device, moment):
+            return True
+        rivals = self._sender.claims.rivals(lease)
+        holder = next((one for one in rivals if isinstance(one, Lease) and is_owner(one)), None)
+        is_deaf = lease.tries and is_gone(device) and not self._sender.sleepers.sleeps(device, moment)
+        if holder is None and not is_deaf:
+            return False
+        self.keep(lease)
+        lease.renews_t = moment.t + RETRY_NS
+        self._time(lease)
+        if holder is not None and not covers(holder, lease):
+            self._of_part(lease, holder.part)
+        return True
+
+    def _is_seen_done(self, lease: Lease, device: Device, moment: Moment) -> bool:
+        """Owe no longer what came to be so since it was tried, in whatever way; of one part, for of several who knows.
+
+        What opens the door after that was not we, and we do not undo it.
+        """
+        last = self._sender.commands.get(lease.last)
+        is_one = bool(lease.part) or not device.parts
+        if not (is_one and last is not None and last.name == lease.release):
+            return False
+        if not self._guards.is_seen(device, lease.part, last.name, last.since):
+            return False
+        self._be_over(lease, last, moment, "the device shows it")
+        return True
 
     def _command_moved(self, command: Command, moment: Moment) -> None:
         """Take up what waited beneath a command that has ended; see whether what is owed has left with it."""
@@ -207,7 +241,8 @@ class Holds(Owed):
                 self.forget(lease)
             return []
         if lease.standing is Standing.RELEASES:
-            self._release(device, lease, moment)
+            if not self._is_put_off(lease, device, moment):
+                self._release(device, lease, moment)
             return []
         is_over = lease.ends_t is not None and moment.t >= lease.ends_t
         has_lapsed = lease.standing is Standing.HOLDS and moment.t >= lease.lapses_t

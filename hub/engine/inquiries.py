@@ -129,7 +129,9 @@ def _hold(lease: Lease, moment: Moment) -> Hold:
         return 0 if not t else (moment.at + t - moment.t + MILLION // 2) // MILLION  # records are ns apart
 
     lapses = wall(lease.lapses_t) if lease.standing is Standing.HOLDS else 0
-    return Hold(lease.id, lease.standing.value, lease.release, lapses, wall(lease.ends_t), lease.barred)
+    again = wall(lease.renews_t) if lease.standing is Standing.RELEASES else 0
+    ends = wall(lease.ends_t)
+    return Hold(lease.id, lease.standing.value, lease.release, lapses, ends, lease.barred, lease.tries, again)
 
 
 def _requested(wanted: Wanted, moment: Moment) -> Shown:

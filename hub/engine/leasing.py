@@ -27,8 +27,10 @@ def action_of(lease: Lease, name: str, args: dict[str, Scalar], moment: Moment) 
 def wish_of(lease: Lease, device: Device, action: Do, last: Command | None) -> Wish:
     """Return the wish for ``action`` after the command ``last``; the first of a person's lease has its own id."""
     is_first = not lease.is_of_an_alarm and not lease.steps
-    expiry_ns = lease.expiry_ns if action.command == lease.command else DEFAULT_EXPIRY_NS
+    is_release = action.command != lease.command
+    is_again = last is not None and last.name == action.command and not is_release
     return Wish(
         lease.id if is_first else f"{lease.id}.{lease.steps + 1}", device, lease.part, action,
-        Cause(lease.rule, expiry_ns, drill=lease.drill), lease.id, last is not None and last.name == action.command,
+        Cause(lease.rule, DEFAULT_EXPIRY_NS if is_release else lease.expiry_ns, drill=lease.drill), lease.id,
+        is_again=is_again, tries=lease.tries if is_release else 0,
     )  # fmt: skip

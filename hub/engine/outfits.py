@@ -18,7 +18,7 @@ from hub.engine.sparing import Sparing, StoringNothing
 from hub.errors import ConfigError, PoisonError
 from hub.model.heard import Handler, Reading
 from hub.normalize.compile import compile_downlinks, compile_profile, compile_reply
-from hub.normalize.downlinks import CompiledCommand
+from hub.normalize.downlinks import ID, CompiledCommand, holes
 from hub.normalize.handler import ProfileHandler, Recall
 from hub.normalize.native import Shape, compile_native
 from hub.normalize.networks.synthesis import VENDOR
@@ -58,6 +58,8 @@ class Outfit:
     shape: Callable[[tuple[str, ...]], Shape | None] = _no_shape
     """Of messages that say exactly these names; None: only the handler reads them."""
     recall: Recall = _nothing_known
+    unanswered: Collection[str] = frozenset()
+    """Commands whose words have no place for their id: on topics of its own no answer can name them."""
     handle: Handler = field(init=False)
     """The handler's method, one for all devices: it is called 0.15 us faster than the object."""
 
@@ -151,6 +153,7 @@ class Outfits:
             quota=None if profile.quota is None else Quota(profile.quota.per_second, profile.quota.burst),
             late_after_ns=LATE_AFTER_NS if profile.late_after is None else nanoseconds(profile.late_after),
             recall=handler.recall if isinstance(handler, ProfileHandler) else _nothing_known,
+            unanswered={name for name, told in profile.commands.items() if not told.native and ID not in holes(told)},
         )
 
     def _native(self, kind: str) -> Outfit:

@@ -1,4 +1,4 @@
-"""Releases that are owed: sent until they, or something newer that sets the same, have left; never after that."""
+"""Releases that are owed: sent until they, or something newer that sets the same, are done; never after that."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import msgspec
 
 from hub.commands.arbitration import Claim, covers
 from hub.commands.life import OPEN, Command, CommandState, Lease, Standing
+from hub.engine.device import Device
 from hub.engine.kept_leases import Leases
 from hub.engine.moment import Moment
+from hub.engine.sending import GIVEN_UP, LET_GO
+from hub.model.values import Scalar
+from hub.normalize.networks.envelope import EnvelopeClass
 
 RETRY_NS, LONGEST_RETRY_NS = 5_000_000_000, 300_000_000_000
-"""How soon a release that did not leave is tried again: twice as late each time, until it has left."""
-_LEFT = frozenset({CommandState.DELIVERED, CommandState.EXECUTED, CommandState.VERIFIED, CommandState.REJECTED})
+"""How soon a release that came to nothing is tried again: twice as late each time."""
+MOST_UNHEEDED = 50
+"""So many, in about four hours, that the broker took or the device refused change nothing: a person has to look."""
+UNSUPPORTED = "unsupported"
+"""What a device answers to what it can not: it is not asked again."""
 
 
 class Owed(Leases):
@@ -21,6 +28,10 @@ class Owed(Leases):
     its hold, however late it is sent. A command or hold that comes after that lets go by setting the same, so the
     release is tried again only if that fails; of a whole that is overtaken on one part the other parts are let go, each
     by itself. Of a device that never spoke of its parts the whole is let go again: a release always goes out.
+
+    A release is done when its device says or shows so; where neither can be, when the broker has it. Else it is tried
+    again, which is harmless: commands set, and never toggle. People are told of the first that came to nothing, and of
+    the end: that it was done after all, or that nobody tries any more.
     """
 
     def withdraw(self, lease: Lease, why: str, moment: Moment) -> None:
@@ -67,7 +78,7 @@ class Owed(Leases):
             )
         )
         self.keep(lease)
-        lease.owes_release = False
+        lease.owes_release, lease.last = False, ""
 
     def retry_t(self, lease: Lease, moment: Moment) -> int:
         """Return when a release is tried again, 0 while it is on its way: then what becomes of it says so."""
@@ -78,16 +89,35 @@ class Owed(Leases):
     # ----------------------------------------------------------------------------------------------- what became of it
 
     def settle(self, command: Command, moment: Moment) -> None:
-        """Owe no longer what has left with ``command``; try again what has not."""
+        """Owe no longer what is done with ``command``; try again what is not."""
         for lease in self._let_go_by(command):
             device = self._find(lease.site, lease.device)
-            if device is None or not device.can(lease.release) or _has_let_go(command):
-                self._has_left(lease)
-            elif command.state not in OPEN and lease.standing is Standing.RELEASES:
-                self.keep(lease)
-                lease.renews_t = moment.t + min(RETRY_NS << min(lease.tries, 8), LONGEST_RETRY_NS)
-                lease.tries += 1
-                self._time(lease)
+            if device is None or not device.can(lease.release) or _has_let_go(command, lease, device):
+                self._be_over(lease, command, moment, f"{command.name} {command.state}" if command.is_done else "")
+            elif command.state not in OPEN:
+                self._came_to_nothing(lease, command, moment)
+
+    def _came_to_nothing(self, lease: Lease, command: Command, moment: Moment) -> None:
+        """Try again later what ``command`` did not do; give up where the device never does it."""
+        self.keep(lease)
+        is_own, is_refused = command.name == lease.release, command.state is CommandState.REJECTED
+        lease.unheeded += is_own and (is_refused or command.is_delivered)
+        is_hopeless = lease.unheeded >= MOST_UNHEEDED or (is_own and is_refused and command.detail == UNSUPPORTED)
+        wait_ns = min(RETRY_NS << min(lease.tries, 8), LONGEST_RETRY_NS)
+        lease.tries += 1
+        if lease.standing is not Standing.RELEASES:
+            return
+        if is_hopeless:
+            self.forget(lease)
+            self._tell(GIVEN_UP, lease, f"{command.name} {command.state}: {command.detail}".removesuffix(": "), moment)
+        else:
+            lease.renews_t = moment.t + wait_ns
+            self._time(lease)
+
+    def _tell(self, what: str, lease: Lease, why: str, moment: Moment) -> None:
+        """Tell what became of a release that was tried again."""
+        words: dict[str, Scalar] = {"command": lease.release, "id": lease.last, "detail": why, "tries": lease.tries}
+        self._sender.tell(lease, what, words, moment)
 
     def _let_go_by(self, command: Command) -> list[Lease]:
         """Return the leases that ``command`` lets go: its own, and those that it has overtaken."""
@@ -98,16 +128,32 @@ class Owed(Leases):
             return found
         return [own, *found] if own.owes_release or own.standing is Standing.RELEASES else found
 
-    def _has_left(self, lease: Lease) -> None:
-        if lease.standing is Standing.RELEASES:
-            self.forget(lease)
-        else:
+    def _be_over(self, lease: Lease, command: Command, moment: Moment, why: str) -> None:
+        """Owe it no longer; ``why`` it is known to be done, if it is."""
+        if lease.standing is not Standing.RELEASES:
             self.keep(lease)
             lease.owes_release = False
+            return
+        self.forget(lease)
+        if lease.tries and why and command.name == lease.release:
+            self._tell(LET_GO, lease, why, moment)
 
 
-def _has_let_go(command: Command) -> bool:
-    """Return whether ``command`` has let go: a release when it has left, any other when it ends and was not refused."""
-    if command.lease:
-        return command.is_delivered or command.state in _LEFT
+def _has_let_go(command: Command, lease: Lease, device: Device) -> bool:
+    """Return whether ``command`` has let go: a release when it is known to be done, any other when it may be done."""
+    if command.is_done:
+        return True
+    if command.name == lease.release:
+        return command.is_delivered and not _would_show(device, lease.release)
     return command.is_delivered and command.state not in OPEN | {CommandState.REJECTED, CommandState.FAILED}
+
+
+def _would_show(device: Device, release: str) -> bool:
+    """Return whether it would be known that ``release`` was done: by what is reported then, or by an answer."""
+    outfit, source = device.outfit, device.source
+    guard = outfit.guards.get(release)
+    if guard is not None and guard.confirm is not None:
+        return True
+    if source is not None:
+        return any(stream.carries is EnvelopeClass.RESPONSE for stream in source.streams)
+    return release not in outfit.unanswered

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from hub.catalogue import Label
 from hub.commands.arbitration import Claim, Claims, owner_of
 from hub.commands.life import (
+    ANSWERED_LATE,
     DEFAULT_EXPIRY_NS,
     OPEN,
     Command,
@@ -40,7 +41,8 @@ VERIFY_NS = 30_000_000_000
 """How long after its expiry a command may still be seen to be done: cars drive, barriers move."""
 ARRIVED = frozenset({CommandState.DELIVERED, CommandState.EXECUTED, CommandState.VERIFIED})
 _MAY_BE_SEEN = OPEN | {CommandState.EXECUTED, CommandState.TIMEOUT}
-_NEVER_DONE = frozenset({CommandState.FAILED.value, CommandState.REJECTED.value, CommandState.EXPIRED.value})
+LET_GO, GIVEN_UP = "let_go", "given_up"
+_GRAVE = frozenset({*(CommandState.FAILED, CommandState.REJECTED, CommandState.EXPIRED), LET_GO, GIVEN_UP})
 _QUIET = frozenset({CommandState.WAITING.value, CommandState.EXECUTED.value, CommandState.VERIFIED.value, "resumed"})
 COMMAND = "command"
 UNADDRESSABLE = "unaddressable"
@@ -58,7 +60,7 @@ class Cause(NamedTuple):
 class Wish(NamedTuple):
     """What is wanted of which part of a device, by whom; ``lease``: the one that it stands for, ``is_again`` renews.
 
-    ``is_seen``: a person says that nothing is in its way there.
+    ``is_seen``: a person says that nothing is in its way there. ``tries``: how often the same was let go in vain.
     """
 
     identity: str
@@ -69,6 +71,7 @@ class Wish(NamedTuple):
     lease: str = ""
     is_again: bool = False
     is_seen: bool = False
+    tries: int = 0
 
 
 class Sender:
@@ -153,7 +156,7 @@ class Sender:
             expires_t=moment.t + expiry_ns, expires_at=moment.at + expiry_ns, reflex=action.reflex, drill=cause.drill,
             sets="" if kind is None else kind.sets or "", number=self.next_number(), lease=wish.lease,
             verify_t=moment.t + expiry_ns + VERIFY_NS if is_shown else 0, since=self._state.clock.awake(moment.t),
-            created_t=moment.t,
+            created_t=moment.t, tries=wish.tries,
         )  # fmt: skip
         self.undo.note(f"command/{command.id}", None)
         count(self._state.ledger.commands, command.state.value)
@@ -216,7 +219,9 @@ class Sender:
         """Take the device's own answer; one that comes after the end moves nothing, and is written down."""
         if command.state not in OPEN:
             self.keep(command)
-            command.note("answered_late" if ok else "refused_late", moment.at, detail)
+            command.note(ANSWERED_LATE if ok else "refused_late", moment.at, detail)
+            if ok and command.state is CommandState.TIMEOUT:
+                self.when_moved(command, moment)
         self.become(command, after_response(command.state, ok=ok), detail, moment)
 
     def become(
@@ -263,10 +268,10 @@ class Sender:
     def tell(
         self, claim: Claim, what: str, words: dict[str, Scalar], moment: Moment, because: Label | None = None
     ) -> None:
-        """Tell what became of a claim, and to people ``because`` of what."""
-        severity = Severity.INFO if what in _QUIET else Severity.MEDIUM
-        if what in _NEVER_DONE and claim.priority in URGENT:
-            severity = Severity.CRITICAL
+        """Tell what became of a claim, and to people ``because`` of what: once of all that is tried again."""
+        severity = Severity.CRITICAL if what in _GRAVE and claim.priority in URGENT else Severity.MEDIUM
+        if what in _QUIET or (isinstance(claim, Command) and claim.tries):
+            severity = Severity.INFO
         self._output.event(
             Event(
                 id=self._output.event_id("command", f"{words['id']} {what}", moment.t, 1), name=f"command.{what}",

@@ -37,6 +37,11 @@ LABELS: Mapping[str, Mapping[str, str]] = {
     "command.failed": {"en": "A command did not reach its device", "zh": "命令未能送达设备"},
     "command.timeout": {"en": "A device did not answer a command", "zh": "设备未答复命令"},
     "command.expired": {"en": "A command came too late and was not sent", "zh": "命令过期，未发送"},
+    "command.let_go": {"en": "A hold was let go, after it was tried again", "zh": "经重试，保持已解除"},
+    "command.given_up": {
+        "en": "A hold is not let go, and nobody tries any more: somebody has to look",
+        "zh": "保持未能解除，已停止重试：请到现场查看",
+    },
     "command.superseded": {"en": "A command gave way to a more important one", "zh": "命令让位于更高优先级"},
     "command.cancelled": {"en": "A command was taken back", "zh": "命令已撤回"},
     "command.resumed": {"en": "A hold is in force again", "zh": "保持恢复生效"},

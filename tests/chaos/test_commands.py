@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import aiomqtt
@@ -14,6 +15,7 @@ import orjson
 import pytest
 
 from hub.model.effects import Reply
+from hub.model.values import Severity
 from hub.sinks.control import Request, send_control
 from simulators.access import AccessController
 from tests.chaos.doors import CALM, SMOKE, respond
@@ -26,6 +28,8 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 WAIT = timedelta(seconds=PATIENCE_SECONDS)
 PATIENT = f"import hub.commands.life as life; life.DEFAULT_EXPIRY_NS = {PATIENCE_SECONDS} * 10**9; "
 """So long a command waits for its answer, which comes when the hub has started again: that may take more than 10 s."""
+SOON = "import hub.engine.owed as owed; owed.RETRY_NS = 10**8; "
+"""So soon a release that was refused is tried again here."""
 
 
 @pytest.fixture
@@ -137,6 +141,30 @@ async def test_a_command_that_was_sent_before_a_kill_is_not_sent_again_and_its_a
         (event,) = await ends(town)
     assert (event.name, event.data["id"]) == ("command.executed", reply.id)
     assert len(doors.heard) == 1
+
+
+async def test_a_door_that_is_too_busy_to_close_is_told_again_until_it_has_closed(town: Town) -> None:
+    town.hub.prelude = SOON
+    await start(town)
+    async with wire(town) as doors:
+        await unlock(town, ttl="1s")
+        for number, code in enumerate(("", "busy", "busy", "")):
+            await wait_until(partial(_has_heard, doors, number + 1))
+            identity = orjson.loads(bytes(doors.heard[number].payload))["id"]
+            await doors.answer(doors.heard[number], orjson.dumps({"id": identity, "ok": not code, "code": code}))
+        told = await ends(town, 5)
+    assert [command for _, command in doors.told()] == ["lock", "lock", "lock", "unlock"]
+    assert [(event.name, event.severity) for event in told] == [
+        ("command.executed", Severity.INFO),
+        ("command.rejected", Severity.MEDIUM),
+        ("command.rejected", Severity.INFO),
+        ("command.executed", Severity.INFO),
+        ("command.let_go", Severity.MEDIUM),
+    ]
+
+
+def _has_heard(doors: Wire, count: int) -> bool:
+    return len(doors.heard) >= count
 
 
 async def has_stored(town: Town, points: int) -> bool:

@@ -79,10 +79,14 @@ class LastWords:
         for door in [command.part] if command.part else DOORS:
             self._undone.pop(door, None)
             said = self._newest[door]
-            if said is not None and age < said.number and stands(said) and (self.knows or said.part == command.part):
+            is_other = said is not None and said.name != command.name  # the same again undoes nothing
+            if said is not None and is_other and age < said.number and stands(said) and self._is_of(said, command):
                 self._undone[door] = f"{command} undoes {said}"
             if is_hold or not command.lease:
                 self._newest[door] = None if is_hold else command
+
+    def _is_of(self, said: Command, command: Command) -> bool:
+        return self.knows or said.part == command.part
 
     def check(self) -> None:
         """Say it at the end of a record: what undoes a newer word may be followed by who has it now."""

@@ -302,12 +302,12 @@ class Gate(RuleBasedStateMachine):
 
     @override
     def teardown(self) -> None:
-        """Every alarm ends, the broker is there again, time passes."""
+        """Every alarm ends, the broker is there again, the gate does and answers everything, time passes."""
         for number in list(self.standing):
             self.an_alarm_ends(number)
         for _ in range(100):
             while self.way:
-                self.the_next_is_delivered(answers=None)
+                self.the_next_is_delivered(answers=True)
             due = self.timers.next_due(TimerClass.RUNNING)
             if due is not None:
                 self.t = max(self.t, due)

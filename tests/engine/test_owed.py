@@ -8,10 +8,12 @@ from pathlib import Path
 import orjson
 import pytest
 
+from hub.engine.owed import MOST_UNHEEDED
 from hub.model.effects import Effects, Reply
+from hub.model.heard import Publish
 from hub.model.records import Control, Outcome, OutcomeKind, Started
-from hub.model.values import Scalar
-from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, native
+from hub.model.values import Scalar, Severity
+from tests.engine.desk import HOUR, SECOND, SESSIONS, Desk, device, documents, native, unheard
 
 RULES = """
 rule: leak-closes
@@ -144,3 +146,125 @@ def test_a_release_that_is_on_its_way_is_not_sent_again_when_its_device_is_taken
         desk.hear(native("meter-1", {"values": {"leak": leaks}}, "telemetry"))
     left = {key: body for key, body in desk.engine.content.bodies().items() if key != "device/s1/meter-1"}
     assert sent([desk.revise(left)]) == []
+
+
+# ------------------------------------------------------------------------------------------------ what came to nothing
+
+
+def answers(desk: Desk, code: str = "") -> None:
+    """Let the broker take what was sent last, and the door answer it: refused with ``code``, or done."""
+    sent_last = [each for effects in desk.effects for each in effects.transmissions][-1]
+    desk.say(Outcome(sent_last.command, OutcomeKind.DELIVERED))
+    answer = {"id": sent_last.command, "ok": not code, **({"code": code} if code else {})}
+    desk.hear(native("door-1", answer, "response"))
+
+
+def stays_open(desk: Desk) -> None:
+    """Hold the door for twenty seconds, after which it does not let go: it is busy."""
+    ask(desk, "door-1", "hold_door", "hold", part="front", ttl="20s")
+    answers(desk)
+    desk.tick(20)
+    assert sent(desk.effects) == ["hold_door front", "release_door front"]
+    answers(desk, "busy")
+
+
+def told(desk: Desk) -> list[str]:
+    """Return what people are told of the release, and how grave it is."""
+    mine = [event for event in desk.events if event.data.get("command") == "release_door"]
+    return [f"{event.severity} {event.name}" for event in mine if event.severity is not Severity.INFO]
+
+
+def test_a_door_that_is_too_busy_to_close_is_told_again_until_it_does_over_a_restart_and_people_twice(
+    desk: Desk,
+) -> None:
+    stays_open(desk)
+    assert passes(desk, 4, OutcomeKind.DELIVERED) == []
+    desk.tick(1)
+    answers(desk, "busy")
+    later = desk.restart()
+    later.say(Started("test", SESSIONS))
+    assert passes(later, 9, OutcomeKind.DELIVERED) == []
+    later.tick(1)
+    answers(later)
+    assert passes(later, 900, OutcomeKind.DELIVERED) == []
+    assert sent([*desk.effects, *later.effects])[2:] == ["release_door front"] * 2
+    assert told(desk) + told(later) == ["medium command.rejected", "medium command.let_go"]
+    assert not later.engine._hands.leases  # noqa: SLF001 -- a debt shows nowhere else
+
+
+def test_a_release_that_the_broker_took_and_the_door_never_heard_is_sent_again(desk: Desk) -> None:
+    ask(desk, "door-1", "hold_door", "hold", part="front", ttl="20s")
+    answers(desk)
+    desk.tick(20)
+    comes_to(desk, OutcomeKind.DELIVERED)
+    assert passes(desk, 16, OutcomeKind.DELIVERED) == ["release_door front"]
+    answers(desk)
+    assert passes(desk, 900, OutcomeKind.DELIVERED) == []
+    assert told(desk) == ["medium command.timeout", "medium command.let_go"]
+
+
+def test_a_door_that_answers_too_late_is_not_told_again(desk: Desk) -> None:
+    ask(desk, "door-1", "hold_door", "hold", part="front", ttl="20s")
+    answers(desk)
+    desk.tick(20)
+    assert passes(desk, 12, OutcomeKind.DELIVERED) == []
+    answers(desk)
+    assert passes(desk, 900, OutcomeKind.DELIVERED) == []
+    assert told(desk) == ["medium command.timeout", "medium command.let_go"]
+
+
+def test_a_door_that_refuses_for_ever_is_given_up_and_people_are_told_so_once(desk: Desk) -> None:
+    stays_open(desk)
+    tries = 0
+    for _ in range(6 * 360):
+        if sent([desk.tick(10)]):
+            answers(desk, "busy")
+            tries += 1
+    assert tries == MOST_UNHEEDED - 1  # and the first
+    assert told(desk) == ["medium command.rejected", "medium command.given_up"]
+    assert not desk.engine._hands.leases  # noqa: SLF001 -- a debt shows nowhere else
+
+
+def test_a_door_that_can_not_is_given_up_at_once(desk: Desk) -> None:
+    ask(desk, "door-1", "hold_door", "hold", part="front", ttl="20s")
+    answers(desk)
+    desk.tick(20)
+    answers(desk, "unsupported")
+    assert passes(desk, 600, OutcomeKind.DELIVERED) == []
+    assert told(desk) == ["medium command.rejected", "medium command.given_up"]
+
+
+def test_a_door_that_is_gone_is_told_again_when_it_speaks_and_not_given_up_meanwhile(desk: Desk) -> None:
+    stays_open(desk)
+    desk.hear(Publish("hub/s1/door-1/availability", b"offline"))
+    assert passes(desk, HOUR, OutcomeKind.DELIVERED) == []
+    desk.hear(Publish("hub/s1/door-1/availability", b"online"))
+    assert passes(desk, 5, OutcomeKind.DELIVERED) == ["release_door front"]
+    answers(desk)
+    assert told(desk) == ["medium command.rejected", "medium command.let_go"]
+
+
+def test_a_door_that_shows_to_be_locked_by_now_is_not_told_again(desk: Desk) -> None:
+    stays_open(desk)
+    desk.hear(native("door-1", {"part": "front", "values": {"lock": "locked"}}, "telemetry"))
+    assert passes(desk, 900, OutcomeKind.DELIVERED) == []
+    assert told(desk) == ["medium command.rejected", "medium command.let_go"]
+
+
+@pytest.mark.parametrize("newer", ["lock", "hold_door"])
+def test_whoever_wants_something_of_a_busy_door_has_the_last_word(desk: Desk, newer: str) -> None:
+    stays_open(desk)
+    ask(desk, "door-1", newer, "c2", part="front", **({"ttl": "2m"} if newer == "hold_door" else {}))
+    answers(desk)
+    assert passes(desk, 100, OutcomeKind.DELIVERED) == []
+
+
+def test_who_can_neither_answer_nor_show_it_has_let_go_when_the_broker_has_it() -> None:
+    found = documents(device("door-1", "access_controller", "uhppoted/ut0311-l04"))
+    desk = Desk(unheard(found))
+    ask(desk, "door-1", "hold_door", "hold", part="door-1", ttl="20s")
+    comes_to(desk, OutcomeKind.DELIVERED)
+    desk.tick(20)
+    comes_to(desk, OutcomeKind.DELIVERED)
+    assert passes(desk, 600, OutcomeKind.DELIVERED) == []
+    assert not desk.engine._hands.leases  # noqa: SLF001 -- a debt shows nowhere else

@@ -45,6 +45,22 @@ def test_a_hold_that_ends_while_it_waits_is_not_taken_up_again(desk: Desk) -> No
     assert not desk.engine.has_leases
 
 
+def test_what_a_fire_has_is_not_let_go_because_the_release_of_another_hold_was_refused(desk: Desk) -> None:
+    rings(desk)
+    for each in desk.hear(smoke(ALARM)).transmissions:
+        desk.say(Outcome(each.command, OutcomeKind.DELIVERED))
+        if b"release_door" in each.payload:
+            desk.hear(native("door-1", {"id": each.command, "ok": False, "code": "busy"}, "response"))
+    desk.hear(native("door-1", {"part": "door-1", "values": {"door": "closed"}}, "telemetry"))
+    for _ in range(60):
+        desk.tick(1)
+    assert set(sent(desk)[2:]) == {"unlock"}
+    desk.hear(smoke(NORMAL))
+    for _ in range(5):
+        desk.tick(1)
+    assert [each for each in sent(desk)[2:] if each != "unlock"] == ["lock", "release_door"]
+
+
 def test_what_is_wanted_while_a_fire_has_the_door_waits_for_its_end(desk: Desk) -> None:
     desk.hear(smoke(ALARM))
     rings(desk)

@@ -161,8 +161,8 @@ def test_a_hold_is_listed_shown_with_who_caused_it_and_taken_back(at: Burning) -
         told = at.said("commands", "show", hold).out
         assert f"by operator li, with priority operator  ttl=50000\nhold {hold} holds" in told
         assert at("commands", "cancel", SITE, hold, "--reason", "enough", "--as", "wang")["code"] == "cancelled"
-        release = at.until("commands", "list", meets=lambda rows: rows[0]["state"] == "delivered")[0]
-        assert (release["command"], release["cause"]) == ("lock", "operator wang")
+        release = at.until("commands", "list", meets=lambda rows: rows[0]["detail"] == "lock delivered")[0]
+        assert (release["state"], release["cause"]) == ("releases", "operator wang")
         in_thread(lambda: gate.told[-1]["command"] == "lock")
         again = at.said("commands", "cancel", SITE, hold, "--as", "wang")
         assert (again.code, again.out.split()[:2]) == (1, ["refused:", "already_over"])

@@ -199,6 +199,8 @@ def _hold_of(each: Shown) -> str:
     words += [f"lapses {moment(hold.lapses_at * MILLION)} unless renewed"] if hold.lapses_at else []
     words += [f"ends {moment(hold.ends_at * MILLION)} at the latest"] if hold.ends_at else []
     words += [f"undone by {hold.release}"] if hold.release else []
+    words += [f"tried in vain {hold.tries} times"] if hold.tries else []
+    words += [f"tried again {moment(hold.again_at * MILLION)}"] if hold.again_at else []
     return ", ".join(words + ([f"barred: {hold.barred}"] if hold.barred else []))
 
 

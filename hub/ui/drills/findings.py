@@ -21,7 +21,7 @@ SILENT_NS: Final = 50 * 3_600_000_000_000
 """As in the rule `detector-silent`: two daily reports were missed."""
 HOPS: Final = ("published", "puback", "heard", "judged", "stream", "wire", "delivered", "answered", "verified")
 _ANSWERS: Final = {"command.executed": "answered", "command.rejected": "answered", "command.verified": "verified"}
-_ENDS: Final = ("executed", "verified")
+_ENDS: Final = ("executed", "verified", "let_go")
 
 
 class Verdict(StrEnum):
@@ -230,7 +230,8 @@ def _of_devices(course: Course, found: Findings) -> Iterator[Check]:
         unseen = [row for row in mine if row.outcome == "executed"]
         verdict = Verdict.FAIL if lied else Verdict.OPEN if unseen or not mine else Verdict.PASS
         yield Check(name="verified", verdict=verdict, detail=_named([*lied, *unseen]))
-        kept = [row for row in found.commands if _lets_go(row) and row.outcome not in _ENDS]
+        last = {(row.device, row.id.partition(".")[0]): row for row in found.commands if _lets_go(row)}  # of its tries
+        kept = [row for row in last.values() if row.outcome not in _ENDS]
         held = ", ".join(filter(None, (_named(kept), *sorted(course.still_held()))))
         yield _check("released", holds=not held, detail=held)
     gone = [each.device for each in found.detectors if each.is_silent]
