@@ -213,7 +213,7 @@ class Holds(Owed):
         What opens the door after that was not we, and we do not undo it.
         """
         last = self._sender.commands.get(lease.last)
-        is_one = bool(lease.part) or not device.parts
+        is_one = bool(lease.part) or not any(device.state.by_part())  # not ``parts``: a start fills those anew
         if not (is_one and last is not None and last.name == lease.release):
             return False
         if not self._guards.is_seen(device, lease.part, last.name, last.since):
