@@ -33,7 +33,7 @@ LATCH = model(
     payload={"format": "json"},
     liveness={"report_every": "1h", "offline_after": "3h"},
     properties={"fire_input": {"path": "fire"}},
-    commands={name: {"text": name, "port": 2} for name in ("lock", "hold_door", "release_door")},
+    commands={name: {"text": name, "port": 2, "confirm": False} for name in ("lock", "hold_door", "release_door")},
 )
 VALVE = model(
     "water_meter",

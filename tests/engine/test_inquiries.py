@@ -180,7 +180,9 @@ def test_a_hold_of_a_rule_is_taken_back_by_a_person_who_has_then_caused_its_rele
 def test_what_was_taken_back_is_not_let_go_again_when_its_alarm_ends(desk: Desk) -> None:
     rings(desk)
     assert says(desk, "cancel", id=listed(desk)[0].id).code == "cancelled"
-    desk.say(Outcome(desk.effects[-1].transmissions[0].command, OutcomeKind.DELIVERED))
+    release = desk.effects[-1].transmissions[0].command
+    desk.say(Outcome(release, OutcomeKind.DELIVERED))
+    desk.hear(native("door-1", {"id": release, "ok": True}, "response"))
     desk.hear(native("door-1", {"part": "door-1", "values": {"door": "closed"}}))
     assert [event.transition for event in desk.events if event.rule == "door-propped"][-1] == "cleared"
     assert sent(desk) == ["hold_door", "release_door"]
