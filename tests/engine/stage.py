@@ -16,7 +16,7 @@ from hub.catalogue import Catalogue
 from hub.config.settings import packaged
 from hub.durations import nanoseconds
 from hub.engine.apply import Engine
-from hub.model.effects import Effects
+from hub.model.effects import Effects, Transmission
 from hub.model.heard import Heard
 from hub.model.records import (
     Batch,
@@ -36,12 +36,13 @@ from hub.rules.rule import Rule
 from hub.rules.states import CompiledRule
 from hub.rules.testing import Happening, RuleTest, Step
 from hub.rules.timers import TimerClass
-from hub.ui.rules.bench import JOURNAL, START, Scene, beside, companions, refusals, revision_of, since_start
+from hub.ui.rules.bench import JOURNAL, START, Scene, answer, beside, companions, refusals, revision_of, since_start
 
 SESSIONS = ("events", "telemetry")
 CATALOGUE, _ = load_profiles([packaged("device_profiles")])
 MINUTE = 60_000_000_000
 MILLISECOND = 1_000_000
+ANSWER, FIRST_ANSWER, ANSWERS = "answer", 30_000, 30_000
 LESSONS = 10
 """How many messages teach the hub the clock of a device."""
 
@@ -156,6 +157,7 @@ class Stage:
         self.expected: list[Happening] = []
         self._last, self._connection = START, 0
         self._heard: Counter[str] = Counter()
+        self._settled: Counter[str] = Counter()
         revision, bodies = revision_of(script.scene.documents)
         self.start()
         self.say(revision, bodies=bodies)
@@ -167,7 +169,7 @@ class Stage:
     def say(
         self, body: Body, messages: Sequence[Heard] = (), bodies: Mapping[str, bytes] = {}, *, cause: str = ""
     ) -> Effects:
-        """Journal ``body`` now and apply it; what is to be sent leaves at once, and nobody answers."""
+        """Journal ``body`` now and apply it; what is to be sent leaves at once, and is done."""
         t = max(START + self.now, self._last + 1)
         self._last = t + len(messages)
         record = Record(len(self.records) + 1, t, t + self.wall_step, body, messages, bodies)
@@ -180,7 +182,15 @@ class Stage:
         for each in effects.transmissions:
             self.say(Outcome(each.command, OutcomeKind.SENT))
             self.say(Outcome(each.command, OutcomeKind.DELIVERED))
+            self._answer(each)
         return effects
+
+    def _answer(self, transmission: Transmission) -> None:
+        """Let the device say that it did what it was told; nothing settles within so short a time."""
+        done, session = answer(transmission), SESSIONS[0]
+        packet_id = FIRST_ANSWER + len(self.records) % ANSWERS
+        raw = mqtt5.PublishPacket(done.topic, done.payload, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=packet_id).write()
+        self._hear(session, raw, cause=ANSWER)
 
     def hear(self, *words: Word, clock: int | None = None, late: int = 0, again: bool = False) -> None:
         """Hear words in one batch, each session its own; ``clock`` ns ahead of ours is the device's own, if it has one.
@@ -190,13 +200,17 @@ class Stage:
         for word in words:
             if word.ask is not None and not again:
                 self._ask(word.ask)
+        self._settled = Counter(self._heard if self.takes_acks else ())
         for session in SESSIONS:
             mine = [word for word in words if word.ask is None and session_of(word) == session]
             if mine:
                 raw = b"".join(self._packet(word, clock, late, again=again) for word in mine)
-                settled = self._heard[session] if self.takes_acks else 0
-                self._heard[session] += len(mine)
-                self.say(Batch(session, self._connection, True, settled, raw), decode_packets(raw))  # noqa: FBT003 -- as in the journal
+                self._hear(session, raw)
+
+    def _hear(self, session: str, raw: bytes, *, cause: str = "") -> None:
+        heard, settled = decode_packets(raw), self._settled[session]
+        self._heard[session] += len(heard)
+        self.say(Batch(session, self._connection, True, settled, raw), heard, cause=cause)  # noqa: FBT003 -- as in the journal
 
     def _packet(self, word: Word, clock: int | None, late: int, *, again: bool) -> bytes:
         said = dict(word.said)
@@ -235,6 +249,7 @@ class Stage:
         """Connect both sessions anew."""
         self._connection += 1
         self._heard.clear()
+        self._settled.clear()
         for session in SESSIONS:
             self.say(SessionConnected(session, self._connection, session_present=True))
 

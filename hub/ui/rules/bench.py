@@ -199,6 +199,13 @@ class Bench:
         self.happenings += self._scene.happenings(effects, since_start(t))
         for each in effects.transmissions:
             self._apply(t, Outcome(each.command, OutcomeKind.DELIVERED))
+            self._apply(t, Batch(SESSION, 1, True, 0, b""), [answer(each)])  # noqa: FBT003 -- as in the journal
+
+
+def answer(transmission: Transmission) -> Publish:
+    """Return what a device says that did what it was told."""
+    topic = f"{transmission.topic.rpartition('/')[0]}/{TopicClass.RESPONSE}"
+    return Publish(topic, msgspec.json.encode({"id": transmission.command, "ok": True}))
 
 
 def _pseudonyms(rule: Rule, given: Sequence[Step]) -> Iterator[tuple[str, str]]:

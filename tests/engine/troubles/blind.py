@@ -47,17 +47,17 @@ def blind_in_a_wait(calm: Stage, by: By) -> int:
 
 
 def blind_when_due(calm: Stage, by: By) -> int:
-    """Blind when a wait ends: it is judged when all has been read."""
+    """Blind when a wait ends, until before anything fires that does not wait: it is judged when all has been read."""
     script = calm.script
     found = 0
     for before, beat, after in dues(calm, WAITING):
         start = max(before + (beat.at - before) // 2, beat.at - LAG)
-        until = beat.at + min((after - beat.at) // 2, LAG) // MILLISECOND * MILLISECOND
         stage = Stage(script)
         perform(stage, start)
-        firing = [stage.pending(kind) for kind in (TimerClass.RUNNING, TimerClass.ALARM)]
-        if any(due is not None and due - START <= until for due in firing):
+        firing = [due - START for due in map(stage.pending, (TimerClass.RUNNING, TimerClass.ALARM)) if due is not None]
+        if any(due <= beat.at for due in firing):
             continue
+        until = beat.at + min(LAG, (min([after, *firing]) - beat.at) // 2) // MILLISECOND * MILLISECOND
         calmly = [each for each in calm.happenings if since(each) <= beat.at]
         by(stage, until)
         assert lines(stage.happenings) == lines(moved(calmly, start, until - beat.at)), f"due at {beat.at / 10**9} s"
