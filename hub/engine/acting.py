@@ -169,9 +169,7 @@ class Hands:
 
     def release_device(self, device: Device, moment: Moment) -> None:
         """End every lease on a device that is being taken away, while it can still be told."""
-        for lease in self._holds.on(device.identity):
-            if lease.id in self.leases:
-                self._holds.end(lease, moment)
+        self._holds.end_all(device, moment)
 
     def held_by(self, state: RuleState) -> list[Lease]:
         """Return the leases that a rule holds for a key."""

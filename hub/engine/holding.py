@@ -168,6 +168,15 @@ class Holds(Owed):
             self._let_go(lease, moment)
         self.take_up(lease, moment)
 
+    def end_all(self, device: Device, moment: Moment) -> None:
+        """End every lease on ``device``, and let go what one that waits still owes."""
+        for lease in self.on(device.identity):
+            if lease.id in self.leases:
+                self.end(lease, moment)
+        for lease in self.on(device.identity):
+            if lease.renews_t:
+                self.end(lease, moment)
+
     def _let_go(self, lease: Lease, moment: Moment) -> None:
         claims = self._sender.claims
         heirs = (one for one in claims.rivals(lease) if isinstance(one, Lease) and claims.above(one) is None)

@@ -61,6 +61,17 @@ def test_what_a_fire_has_is_not_let_go_because_the_release_of_another_hold_was_r
     assert [each for each in sent(desk)[2:] if each != "unlock"] == ["lock", "release_door"]
 
 
+def test_what_a_hold_that_waits_still_owes_is_let_go_when_its_door_is_taken_away(desk: Desk) -> None:
+    ask(desk, "hold_door", part="door-1", ttl="5m")
+    for each in desk.hear(smoke(ALARM)).transmissions:
+        desk.say(Outcome(each.command, OutcomeKind.DELIVERED))
+        if b"release_door" in each.payload:
+            desk.hear(native("door-1", {"id": each.command, "ok": False, "code": "busy"}, "response"))
+    before = len(sent(desk))
+    desk.revise({key: body for key, body in desk.engine.content.bodies().items() if key != "device/s1/door-1"})
+    assert sorted(sent(desk)[before:]) == ["lock", "release_door"]
+
+
 def test_what_is_wanted_while_a_fire_has_the_door_waits_for_its_end(desk: Desk) -> None:
     desk.hear(smoke(ALARM))
     rings(desk)
