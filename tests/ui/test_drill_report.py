@@ -81,6 +81,18 @@ def test_a_report_tells_the_time_of_its_site_whatever_the_clock_of_the_machine_s
         assert "2026-03-02 00:00:01+08:00" in text
 
 
+@pytest.mark.parametrize("again", ["f-1.3", "f-1~2.3"])  # the second: its hold waits, and may hold again
+@pytest.mark.parametrize(("end", "verdict"), [("verified", "pass"), ("let_go", "pass"), ("rejected", "fail")])
+def test_of_the_tries_of_a_release_the_last_counts(again: str, end: str, verdict: str) -> None:
+    course = Course(site=SITE, place="z1", started_at=MIDNIGHT, with_actuators=True, request="ours")
+    course.events = [(1, event("device.drill_started", request="ours"))]
+    for number, (identity, what) in enumerate((("f-1.2", "rejected"), (again, end)), 2):
+        told = event(f"command.{what}", command="release_door", id=identity)
+        course.events.append((number, replace(told, drill=True, device="lift-1")))
+    (check,) = [each for each in report_of(course).checks if each.name == "released"]
+    assert check.verdict == verdict
+
+
 @pytest.mark.parametrize(("causes", "verdict"), [([(7, 0), (9, 1)], "fail"), ([(9, 0)], "pass")])
 def test_a_real_alarm_that_the_drill_brought_about_elsewhere_is_one_of_its_own(
     causes: list[tuple[int, int]], verdict: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -230,7 +231,8 @@ def _of_devices(course: Course, found: Findings) -> Iterator[Check]:
         unseen = [row for row in mine if row.outcome == "executed"]
         verdict = Verdict.FAIL if lied else Verdict.OPEN if unseen or not mine else Verdict.PASS
         yield Check(name="verified", verdict=verdict, detail=_named([*lied, *unseen]))
-        last = {(row.device, row.id.partition(".")[0]): row for row in found.commands if _lets_go(row)}  # of its tries
+        # of its tries the last counts; "~": of a hold that waits, and may hold again
+        last = {(row.device, re.split("[.~]", row.id)[0]): row for row in found.commands if _lets_go(row)}
         kept = [row for row in last.values() if row.outcome not in _ENDS]
         held = ", ".join(filter(None, (_named(kept), *sorted(course.still_held()))))
         yield _check("released", holds=not held, detail=held)
