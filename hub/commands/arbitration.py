@@ -113,7 +113,7 @@ class Claims:
         ]
 
     def releasing(self, claim: Claim) -> list[Lease]:
-        """Return the leases on what ``claim`` sets whose release has not left yet."""
+        """Return the leases on what ``claim`` sets whose release is owed."""
         return [
             other
             for other in self._overlapping(claim)

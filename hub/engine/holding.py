@@ -231,7 +231,7 @@ class Holds(Owed):
         return True
 
     def _command_moved(self, command: Command, moment: Moment) -> None:
-        """Take up what waited beneath a command that has ended; see whether what is owed has left with it."""
+        """Take up what waited beneath a command that has ended; see whether what is owed was done with it."""
         self.settle(command, moment)
         if not command.lease and command.sets and command.state not in OPEN:
             self.take_up(command, moment)
