@@ -17,6 +17,7 @@ from hub.engine.reach import ANY_REACH, Reach, reach_of
 from hub.engine.sparing import Sparing, StoringNothing
 from hub.errors import ConfigError, PoisonError
 from hub.model.heard import Handler, Reading
+from hub.model.values import exactly
 from hub.normalize.compile import compile_downlinks, compile_profile, compile_reply
 from hub.normalize.downlinks import ID, CompiledCommand, holes
 from hub.normalize.handler import ProfileHandler, Recall
@@ -122,7 +123,7 @@ class Outfits:
             device.profile,
             row.kind,
             row.zone,
-            tuple(sorted(row.params.items())) if row.params else (),
+            exactly(row.params) if row.params else "",
             device.is_double,
         )
         found = self._made.get(wish)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 Scalar = bool | int | float | str
 
 
 Values = dict[str, Scalar]
+
+
+def exactly(values: Mapping[str, Scalar]) -> str:
+    """Return what equals that of the same values alone: to Python 1, 1.0 and true are one, to profiles they are not."""
+    return repr(sorted(values.items()))
 
 
 class Quality(StrEnum):

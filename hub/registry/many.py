@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.model.values import Scalar, exactly
 from hub.registry import rows, schema, validation
 from hub.registry.audit import Change
 from hub.registry.nouns import Device, Place
@@ -84,8 +85,17 @@ async def put_places(registry: Registry, places: Sequence[Place], written: Calla
             _note(change, "place", known.get(key_of(place)), place)
 
 
+def is_another(old: Noun | None, new: Noun) -> bool:
+    """Return whether a noun is not what it was, also where Python takes what was and what is for equal."""
+    return old != new or exactly(_said_of(old)) != exactly(_said_of(new))
+
+
+def _said_of(noun: Noun) -> Mapping[str, Scalar]:
+    return noun.params if isinstance(noun, Device) else noun.facts
+
+
 def _note(change: Change, what: str, old: Noun | None, new: Noun) -> None:
-    if old != new:
+    if is_another(old, new):
         change.changed(f"{what}.{'added' if old is None else 'changed'}", subject_of(new), old, new)
 
 

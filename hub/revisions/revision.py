@@ -15,6 +15,7 @@ from hub.engine.rows import DeviceRow, Document
 from hub.engine.state import State
 from hub.errors import ConfigError, CorruptError
 from hub.model.records import NewRevision, Revision
+from hub.model.values import exactly
 from hub.normalize.networks.directory import DIRECTORY, MADE
 
 log = structlog.get_logger(__name__)
@@ -117,7 +118,8 @@ def _unlike(documents: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
             row = _ROWS.decode(body)
             alone = key if row.source or key in named else ""
             place = (row.site, row.place) if is_local else ()
-            look = (row.kind, row.profile, row.zone, tuple(sorted(row.params.items())), place, alone)
+            params = exactly(row.params) if row.params else ""
+            look = (row.kind, row.profile, row.zone, params, place, alone)
             if look in seen:
                 continue
             seen.add(look)

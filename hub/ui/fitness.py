@@ -8,7 +8,7 @@ from dataclasses import replace
 from hub import __version__
 from hub.config.settings import Settings
 from hub.errors import ConfigError
-from hub.model.values import Scalar
+from hub.model.values import Scalar, exactly
 from hub.registry import many
 from hub.registry.documents import documents
 from hub.registry.nouns import Device, DeviceState, Site, Source
@@ -38,8 +38,8 @@ class Fitting:
         for index, device in enumerate(devices):
             site = self._sites.get(device.site)
             if site is not None:
-                params = tuple(sorted(device.params.items()))
-                alike.setdefault((device.kind, device.profile, params, site.zone, device.source), []).append(index)
+                look = device.kind, device.profile, exactly(device.params), site.zone, device.source
+                alike.setdefault(look, []).append(index)
         reasons = self._reasons([devices[group[0]] for group in alike.values()])
         for group in alike.values():
             first = devices[group[0]]

@@ -57,6 +57,21 @@ def gates(count: int, **where: str) -> dict[str, bytes]:
     return {key: body for n in range(count) for key, body in device(f"z-{n}", "access_controller", **where).items()}
 
 
+def controller(name: str, doors: object) -> dict[str, bytes]:
+    """Return a device whose profile asks how many doors it has."""
+    ((key, body),) = device(name, "access_controller", "zkteco/c3-400").items()
+    return {key: orjson.dumps({**orjson.loads(body), "params": {"doors": doors}}, option=orjson.OPT_SORT_KEYS)}
+
+
+@pytest.mark.parametrize("odd", [1.0, True])
+def test_what_python_takes_for_one_is_not_alike(odd: object) -> None:
+    """Nobody looked at 1.0 beside 1, and the engine made one outfit for both; without the 1 no hub started again."""
+    assert revise(WANTED, WANTED | controller("a-1", 1), "1") is not None
+    with pytest.raises(ConfigError) as refusal:
+        revise(WANTED, WANTED | controller("a-1", 1) | controller("z-1", odd), "1")
+    assert refusal.value.code == "value_misfit"
+
+
 PARAMS = b'{"rule":"door-held-open","site":"s1","device":"z-7","values":{"no":1}}'
 
 

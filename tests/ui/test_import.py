@@ -209,6 +209,26 @@ garden,d3,dwelling,"{{""colour"": ""{said}""}}"
     assert office.json("places", "list") == []
 
 
+DOORS = "site,id,kind,profile,params\n"
+
+
+def doors(name: str, count: str) -> str:
+    return f'garden,{name},access_controller,zkteco/c3-400,"{{""doors"": {count}}}"\n'
+
+
+def test_a_number_of_doors_that_is_none_is_told_beside_one_that_python_takes_for_it(office: Office) -> None:
+    text = DOORS + doors("a-1", "1") + doors("a-2", "1.0") + doors("a-3", "true")
+    assert set(lines_of(office.refused("devices", "import", office.file("d.csv", text)), "d.csv")) == {3, 4}
+
+
+def test_what_is_mended_is_a_change_also_where_python_takes_both_for_one(office: Office) -> None:
+    for said in ("1", "true", "1.0"):
+        file = office.file("p.csv", f'site,id,type,facts\ngarden,d1,dwelling,"{{""doors"": {said}}}"\n')
+        assert office.json("places", "import", file)["unchanged"] == 0
+        assert office.json("places", "import", file)["unchanged"] == 1
+        assert json.dumps(office.json("places", "show", "garden", "d1")["facts"]["doors"]) == said
+
+
 def test_a_tree_that_bites_its_tail_is_refused(office: Office) -> None:
     file = office.file("p.csv", "site,id,type,parent\ngarden,a,unit,b\ngarden,b,unit,a\n")
     said = office.refused("places", "import", file)

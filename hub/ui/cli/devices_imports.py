@@ -138,7 +138,7 @@ async def _import_devices(desk: Desk, file: Path, into: int | None, *, as_json: 
             show("checking")
             fitting = Fitting(read_content(desk.settings), await registry.sites(), [*sources.values()])
             problems = [*await many.wrong_devices(registry, devices), *fitting.unfit(devices)]
-            fresh = [device for device in devices if by_key.get(many.key_of(device)) != device]
+            fresh = [device for device in devices if many.is_another(by_key.get(many.key_of(device)), device)]
             _settle(sheet, devices, problems, as_json=as_json)
             await many.put_devices(registry, fresh, show("writing", len(fresh)))
             if into is not None:
@@ -188,7 +188,7 @@ async def _import_places(desk: Desk, registry: Registry, sheet: Sheet, *, as_jso
         show("checking")
         keys = [(sheet.text(row, "site"), sheet.text(row, "id")) for row in sheet.rows]
         places = [_place(sheet, row, key, by_key.get(key)) for row, key in zip(sheet.rows, keys, strict=True)]
-        fresh = [place for place in places if by_key.get(many.key_of(place)) != place]
+        fresh = [place for place in places if many.is_another(by_key.get(many.key_of(place)), place)]
         problems = [*await many.wrong_places(registry, places)]
         problems += fact_problems(desk.settings, [place.facts for place in places])
         _settle(sheet, places, problems, as_json=as_json)
