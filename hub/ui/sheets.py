@@ -167,7 +167,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _csv_rows(sheet: Sheet, text: str) -> Iterator[tuple[int, dict[str, object]]]:
-    reader = csv.reader(io.StringIO(text), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=None), strict=True)
     header: list[str] = []
     line = 1
     try:
@@ -209,11 +209,12 @@ def _json_rows(sheet: Sheet, text: str) -> Iterator[tuple[int, dict[str, object]
 def _read(decode: Callable[..., Any], *words: object) -> Any:  # noqa: ANN401 -- JSON is anything
     """Return what ``decode`` makes of JSON; ValueError also for what nobody could keep.
 
-    That is levels without end, half a character, and an integer beyond 64 bits.
+    That is levels without end, half a character, an integer beyond 64 bits, and what is no number (NaN, 1e999).
     """
     try:
         found = decode(*words)
         orjson.dumps(found)
+        json.dumps(found, allow_nan=False)
     except (TypeError, RecursionError) as error:
         raise ValueError(str(error)) from error
     return found

@@ -76,6 +76,9 @@ def test_mistakes_are_a_document_for_programs(office: Office) -> None:
         ("a.csv", "site,seriall\ngarden,x\n", 1, "did you mean serial?"),
         ("a.csv", "", 1, "there are no rows"),
         ("a.csv", 'site,serial,kind,params\ngarden,x,smoke_sensor,"{""a"": [1]}"\n', 2, "plain values"),
+        ("a.csv", 'site,serial,kind,params\ngarden,x,smoke_sensor,"{""a"": NaN}"\n', 2, "no JSON object"),
+        ("a.csv", 'site,serial,kind,params\ngarden,x,smoke_sensor,"{""a"": 1e999}"\n', 2, "no JSON object"),
+        ("a.json", '[{"site": "garden", "id": "a", "kind": "smoke_sensor", "params": {"a": NaN}}]', 1, "no JSON"),
         ("a.csv", "site,serial,kind,state\ngarden,x,smoke_sensor,broken\n", 2, "active, disabled"),
         ("a.json", '[\n {"site": "garden", "id": "a", "kind": "smoke_sensor"},\n 7]', 3, "a row is an object"),
         ("a.json", '[\n {"site": "garden", "id": "a", "kind": "smoke_sensor"},\n {"site":]', 3, "no JSON"),
@@ -118,6 +121,11 @@ def test_what_a_chinese_spreadsheet_saves_is_read(office: Office) -> None:
     text = "site,id,type,zh\ngarden,b1,building,一号楼\n"
     office.json("places", "import", office.file("places.csv", text, encoding="gbk"))
     assert [place["label"] for place in office.json("places", "list")] == [{"zh": "一号楼"}]
+
+
+def test_what_a_spreadsheet_saves_for_an_old_macintosh_is_read(office: Office) -> None:
+    (office.directory / "mac.csv").write_bytes("site,id,type,zh\rgarden,b1,building,一号楼\r".encode())
+    assert office.json("places", "import", str(office.directory / "mac.csv"))["added"] == 1
 
 
 @pytest.mark.parametrize(
