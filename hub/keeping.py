@@ -87,15 +87,19 @@ class Keeper:
         return await self.apply()
 
     async def run(self, clock: Clock) -> None:
-        """Mend at once, after every change that may concern it, and when a secret ends; until cancelled."""
-        known, next_end = -1, None
+        """Mend at once, after every change that may concern it, and when a secret ends; until cancelled.
+
+        Also where somebody else has written the broker's files: a fresh set of them knows no device.
+        """
+        known, next_end, mark = -1, None, self.broker.mark()
         while True:
             try:
                 revision, is_due = await self._registry.revision(), next_end is not None and next_end <= clock.wall_ns()
+                is_due = is_due or self.broker.mark() != mark
                 if is_due or (revision != known and await concern_logins(self._registry, known, revision)):
                     wanted = await self.settled()
                     await self.broker.apply(wanted)
-                    next_end = wanted.next_end
+                    next_end, mark = wanted.next_end, self.broker.mark()
                 known = revision
             except (HubError, OSError) as error:  # a full disk, or files that are not ours, end no hub
                 heed_cancellation()  # it failed while it put back what it had begun

@@ -94,6 +94,31 @@ async def test_files_that_cannot_be_read_end_no_keeper_and_are_kept_again_afterw
             keeping.cancel()
 
 
+async def test_files_that_somebody_else_put_there_are_mended_by_a_hub_at_work(
+    kept: KeptBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker was set up afresh: until the next change of the registry no device was let in, and nothing said so."""
+    looks, revision, passwords = 0, kept.registry.revision, kept.broker.directory / "passwords"
+
+    async def counted() -> int:
+        nonlocal looks
+        looks += 1
+        return await revision()
+
+    monkeypatch.setattr(kept.registry, "revision", counted)
+    async with asyncio.TaskGroup() as group:
+        keeping = group.create_task(kept.keeper.run(kept.clock))
+        await wait_until(lambda: looks > 1)
+        assert await kept.is_welcome("s1/gate-1")
+        fresh = "".join(
+            line for line in passwords.read_text("utf-8").splitlines(keepends=True) if not line.startswith("s1/")
+        )
+        passwords.write_text(fresh, encoding="utf-8")
+        await wait_until(lambda: "s1/gate-1" in passwords.read_text("utf-8"))
+        await wait_until(lambda: kept.is_welcome("s1/gate-1"))
+        keeping.cancel()
+
+
 @pytest.mark.parametrize("damage", [b"# no certificate\n", b""])
 async def test_a_server_certificate_that_is_none_ends_no_hub_at_its_start_and_is_made_anew(
     kept_tls: KeptBroker, damage: bytes

@@ -63,6 +63,10 @@ class Broker(Protocol):
         """Return whom it knows now."""
         ...
 
+    def mark(self) -> object:
+        """Return what is another once somebody has changed what it knows; asked for each second."""
+        ...
+
     async def drift(self, wanted: Roster) -> Drift:
         """Return how it differs from ``wanted``."""
         ...

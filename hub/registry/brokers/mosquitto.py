@@ -80,6 +80,13 @@ class Mosquitto:
         """Return whom the files name."""
         return await _in_thread(self._known)
 
+    def mark(self) -> object:
+        """Return which files are there, as far as that is told without reading them.
+
+        But for its settings: two of us that were not started with the same ones would write them in turns.
+        """
+        return [_mark_of(self.directory / name) for name in (CA, CRL, ACL, PASSWORDS)]
+
     def _known(self) -> Roster:
         users = read_users(self._text(PASSWORDS), self._text(ACL))
         return Roster(users=users, revoked=dict.fromkeys(read_crl(self.directory / CRL), ""))
@@ -288,6 +295,13 @@ def _minds_hangups(pid: int) -> bool:
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
     caught = next(int(line.removeprefix("SigCgt:"), 16) for line in lines if line.startswith("SigCgt:"))
     return bool(caught & 1 << signal.SIGHUP - 1)
+
+
+def _mark_of(path: Path) -> tuple[int, int, int] | None:
+    with suppress(OSError):
+        found = path.stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns
+    return None
 
 
 def _those(names: Iterable[str], which: Callable[[str], bool] = bool) -> tuple[str, ...]:
