@@ -211,7 +211,7 @@ class Ownership:
 
 def check_journal(cursor: Cursor, claim: Claim) -> None:
     """ConfigError ``journal_mismatch`` or ``cursor_ahead`` if the cursor was not moved by this journal."""
-    adopt = f"restore that journal, or run: hub journal adopt {claim.partition}"
+    adopt = f"is the disk of data_dir mounted? restore that journal, or run: hub journal adopt {claim.partition}"
     if cursor.journal not in {"", claim.journal}:
         raise ConfigError(
             "journal_mismatch",

@@ -55,6 +55,12 @@ async def journaled(directory: Path) -> None:
         await journal.append([record(1, batch(b"smoke"))])
 
 
+async def begun(directory: Path) -> None:
+    """Make the files of a partition, as a hub does that is then refused."""
+    async with opened(directory, PARTITION, decode_packets):
+        pass
+
+
 def test_a_partition_without_its_state_is_in_it_and_one_without_its_journal_is_named(office: Office) -> None:
     """Both were left out without a word: of an alarm that was acknowledged, nothing was in the backup."""
     data, file, home = office.directory / "data", office.directory / "a.tar", office.directory / "home"
@@ -70,6 +76,16 @@ def test_a_partition_without_its_state_is_in_it_and_one_without_its_journal_is_n
     assert made["elsewhere"] == ["partition east, whose journal is gone"]
     office.json("restore", str(file), str(home))
     assert rows(home / "data" / "journal.sqlite")["records"] == rows(data / "journal.sqlite")["records"]
+
+
+def test_an_installation_whose_disk_is_not_there_is_no_backup(office: Office) -> None:
+    """A nightly backup of the empty folder below it was told as made, and took the place of a good one."""
+    data, file = office.directory / "data", office.directory / "a.tar"
+    data.rename(office.directory / "away")
+    data.mkdir()
+    asyncio.run(begun(data))
+    assert "[nothing_to_save]" in office.refused("backup", str(file))
+    assert not file.exists()
 
 
 def test_a_secret_that_cannot_be_left_out_alone_is_refused(office: Office) -> None:

@@ -198,6 +198,7 @@ def test_a_restored_installation_has_a_redis_of_its_own_again(cli: Cli, tmp_path
     old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "a.tar"
     words = ("--yes", "--redis", "redis-server", "--redis-port", "26381")
     assert cli("init", str(old), *words).code == 0
+    assert cli("--config", str(old / "hub.toml"), "sites", "add", "garden").code == 0
     assert cli("--config", str(old / "hub.toml"), "backup", str(file), "--with-secrets").code == 0
     assert cli("restore", str(file), str(new)).code == 0
     assert cli("init", str(new), "--yes").code == 0

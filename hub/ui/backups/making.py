@@ -34,7 +34,7 @@ from hub.yaml_documents import load_documents
 
 PAGES = 256
 ATTEMPTS = 3
-POINTS = "timeseries.sqlite"
+POINTS, REGISTRY = "timeseries.sqlite", "registry.sqlite"
 KEY_FILES = ("pseudonyms.key", "dossier.key", "authority/ca.key", "authority/ca.crt", "forward/*/secret")
 """What a data directory holds that is secret: the key of pseudonyms, who signs certificates, what signs webhooks."""
 
@@ -61,7 +61,7 @@ class Backup:
         return 2 * sum(path.stat().st_size for path in files if path.exists())
 
     def make(self, file: Path, clock: Clock, tick: Tick) -> Manifest:
-        """Write ``file``; ConfigError ``file_exists``, ``secret_hidden``."""
+        """Write ``file``; ConfigError ``file_exists``, ``secret_hidden``, ``nothing_to_save``."""
         if file.exists():
             raise ConfigError("file_exists", "a backup replaces nothing", file=str(file), hint="name another file")
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +70,11 @@ class Backup:
             ledgers = [*self._copy_ledgers(stage, tick)]
             partitions = [*self._copy_partitions(stage, tick)]
             self._copy_registry(stage, tick)
+            is_work = ledgers or any(each.last for each in partitions)
+            if not (is_work or _has_sites(stage / "data" / REGISTRY)):
+                message = "no hub has heard or sent anything there, and there is no site"
+                hint = "is the disk of data_dir mounted, and is that where it was?"
+                raise ConfigError("nothing_to_save", message, file=str(self._settings.data_dir), hint=hint)
             self._copy_points(stage, tick)
             self._copy_dossiers(stage)
             self._copy_settings(stage)
@@ -129,7 +134,7 @@ class Backup:
                 self._elsewhere.append(f"partition {name}, whose journal is gone")
 
     def _copy_registry(self, stage: Path, tick: Tick) -> None:
-        target = stage / "data" / "registry.sqlite"
+        target = stage / "data" / REGISTRY
         target.parent.mkdir(exist_ok=True)
         file = self._registry_file()
         if file is None:
@@ -209,6 +214,14 @@ def _documents_and_addresses(directory: Path) -> tuple[set[Path], set[Path]]:
 async def _copy_rows(source: str, target: str) -> None:
     async with Database(source) as here, Database(target) as there:
         await copy(here, there)
+
+
+def _has_sites(registry: Path) -> bool:
+    if not registry.exists():
+        return False
+    address = f"{registry.absolute().as_uri()}?immutable=1"  # nothing is laid beside it
+    with closing(sqlite3.connect(address, uri=True)) as reading:
+        return bool(reading.execute("SELECT count(*) FROM places").fetchone()[0])
 
 
 def snapshot(source: Path, target: Path, tick: Tick) -> None:
