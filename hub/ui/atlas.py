@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
-from hub.errors import HubError, UnavailableError
+from hub.errors import ConfigError, HubError, UnavailableError
 from hub.model.effects import AlarmState, Event
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
@@ -51,6 +51,12 @@ class Atlas:
         """Return the time zone of a site; of what is about none (the hub itself) that of all sites, if it is one."""
         zones = {*self._zones.values()}
         return self._zones.get(site) or (zones.pop() if len(zones) == 1 else None)
+
+    def refuse_unknown(self, sites: Iterable[str]) -> None:
+        """ConfigError ``site_unknown``: that nothing is active at a site that is not there is no good news."""
+        for site in sites:
+            if self._zones and site not in self._zones:
+                raise ConfigError("site_unknown", f"there is no site {site!r}", hint="`hub sites list` shows them")
 
     def place(self, noun: Event | AlarmState) -> str:
         """Return where it is, from the outside in, each step in Chinese and English."""

@@ -29,6 +29,12 @@ def test_the_worst_alarm_is_listed_first_with_its_place_in_the_words_of_the_regi
     assert f"柳园 › {SENSOR}" in lines[1]
 
 
+def test_that_nothing_is_active_at_a_site_that_is_not_there_is_not_said(at: Burning) -> None:
+    at.burn()
+    assert "[site_unknown]" in at.refused("alarms", "list", "--site", "wilow")
+    assert at("alarms", "list", "--site", SITE) != []
+
+
 def test_a_comment_becomes_part_of_the_history_of_its_alarm(at: Burning) -> None:
     alarm = at.burn()
     reply = at("alarms", "comment", alarm["id"], "有人在煎鱼", "--as", "li")

@@ -93,3 +93,9 @@ def test_a_device_goes_through_its_life(office: Office) -> None:
     assert "is retired and cannot become active" in office.refused("devices", "enable", "garden", "a")
     office.json("devices", "remove", "garden", "a")
     assert office.json("devices", "list") == []
+
+
+@pytest.mark.parametrize("words", ["devices list", "devices export", "places list", "places export"])
+def test_of_a_site_that_is_not_there_nothing_is_told_as_if_it_were_empty(office: Office, words: str) -> None:
+    assert "there is no site 'gardne'" in office.refused(*words.split(), "--site", "gardne")
+    assert office(*words.split(), "--site", "garden").code == 0

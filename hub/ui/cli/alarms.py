@@ -133,8 +133,10 @@ def worst_first(alarms: Sequence[AlarmState]) -> list[AlarmState]:
 
 
 async def _read(desk: Desk, sites: Sequence[str] | None) -> tuple[Atlas, list[AlarmState]]:
+    atlas = await Atlas.open(desk)
+    atlas.refuse_unknown(sites or ())
     async with desk.redis() as link:
-        return await Atlas.open(desk), worst_first(await read_alarms(link, sites or None))
+        return atlas, worst_first(await read_alarms(link, sites or None))
 
 
 async def _ask(desk: Desk, name: tuple[str, str | None], actor: str, verb: str, args: Mapping[str, Scalar]) -> Reply:

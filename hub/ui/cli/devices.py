@@ -12,6 +12,7 @@ from hub.registry.nouns import Device, DeviceState
 from hub.registry.registry import Registry
 from hub.ui.cli import devices_credentials, devices_imports, devices_over_quota, devices_pending, devices_states
 from hub.ui.desk.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.desk.whose import of_site
 from hub.ui.fitness import add_fitting
 from hub.ui.printing import say_json, say_listing
 from hub.ui.words import details
@@ -44,8 +45,8 @@ def list_devices(
     """List devices, also those that are pending, disabled or retired."""
     found = [
         device
-        for device in desk_of(context).in_registry(Registry.devices)
-        if site in {None, device.site} and kind in {None, device.kind} and state in {None, device.state}
+        for device in of_site(desk_of(context), Registry.devices, site)
+        if kind in {None, device.kind} and state in {None, device.state}
     ]
     found = [device for device in found if tag is None or tag in device.tags]
     say_listing(

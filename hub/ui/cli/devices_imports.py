@@ -22,6 +22,7 @@ from hub.revisions.files import read_content
 from hub.ui.cli.devices_credentials import new_file, tell_broker, write_secrets
 from hub.ui.cli.sources import compiled
 from hub.ui.desk.desk import AsJson, Desk, desk_of
+from hub.ui.desk.whose import of_site
 from hub.ui.fitness import Fitting, fact_problems
 from hub.ui.printing import say_done, say_json
 from hub.ui.progress import stages
@@ -82,10 +83,8 @@ def export_devices(
     as_json: AsJson = False,
 ) -> None:
     """Print devices as a CSV file, or JSON, that can be imported."""
-    found = desk_of(context).in_registry(Registry.devices)
-    _print(
-        DEVICE_COLUMNS, [_cells_of_device(device) for device in found if site in {None, device.site}], as_json=as_json
-    )
+    found = of_site(desk_of(context), Registry.devices, site)
+    _print(DEVICE_COLUMNS, [*map(_cells_of_device, found)], as_json=as_json)
 
 
 def import_places(context: typer.Context, file: File, *, as_json: AsJson = False) -> None:
@@ -107,8 +106,8 @@ def export_places(
     as_json: AsJson = False,
 ) -> None:
     """Print places as a CSV file, or JSON, that can be imported."""
-    found = desk_of(context).in_registry(Registry.places)
-    _print(PLACE_COLUMNS, [_cells_of_place(place) for place in found if site in {None, place.site}], as_json=as_json)
+    found = of_site(desk_of(context), Registry.places, site)
+    _print(PLACE_COLUMNS, [*map(_cells_of_place, found)], as_json=as_json)
 
 
 # -------------------------------------------------------------------------------------------------------- devices

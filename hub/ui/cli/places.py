@@ -15,6 +15,7 @@ from hub.registry.registry import Registry
 from hub.ui.cli import devices_imports, places_geometry
 from hub.ui.cli.lists import For, From, Until, validity_of
 from hub.ui.desk.desk import AsJson, Desk, desk_of, pairs_of
+from hub.ui.desk.whose import of_site
 from hub.ui.fitness import fact_problems
 from hub.ui.printing import say_done, say_json, say_listing, say_table
 from hub.ui.words import details, label_of, title
@@ -54,11 +55,7 @@ def list_places(
     as_json: AsJson = False,
 ) -> None:
     """List places."""
-    found = [
-        place
-        for place in desk_of(context).in_registry(Registry.places)
-        if site in {None, place.site} and type_ in {None, place.type}
-    ]
+    found = [place for place in of_site(desk_of(context), Registry.places, site) if type_ in {None, place.type}]
     say_listing(
         map(asdict, found),
         ("site", "place", "type", "in", "name", "code", "facts"),

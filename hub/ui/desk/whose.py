@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from hub.errors import ConfigError
 from hub.partitions import partitions_of
+from hub.registry.nouns import Device, Place
 from hub.registry.registry import Registry
 from hub.ui.desk.desk import Desk
+
+N = TypeVar("N", Device, Place)
 
 
 async def desk_for(desk: Desk, site: str) -> Desk:
@@ -26,3 +32,14 @@ async def partition_of(registry: Registry, site: str) -> str:
     if site not in found:
         raise ConfigError("site_unknown", f"there is no site {site!r}", hint="`hub sites list` shows them")
     return found[site]
+
+
+def of_site(desk: Desk, read: Callable[[Registry], Awaitable[list[N]]], site: str | None) -> list[N]:
+    """Return those of a site, for None of all; ConfigError ``site_unknown``: of none there is nothing to be seen."""
+
+    async def found(registry: Registry) -> list[N]:
+        if site is not None:
+            await partition_of(registry, site)
+        return [noun for noun in await read(registry) if site in {None, noun.site}]
+
+    return desk.in_registry(found)
