@@ -23,8 +23,9 @@ from hub.whole import write_whole
 PEM = serialization.Encoding.PEM
 AUTHORITY_LIFE, SERVER_LIFE = timedelta(days=20 * 365), timedelta(days=825)
 SERVER_CERTIFICATE, SERVER_KEY = "server.crt", "server.key"
-CLOCKS_DIFFER = timedelta(days=1)
-"""A device whose clock is a little behind shall not find its new certificate in the future."""
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+"""No hub is older, so a clock that says less nobody has set. From then on all that is made here holds: what was made
+while a clock was ahead would keep everybody out once it is right."""
 MOST_NAME, LEAST_RSA_BITS = 64, 2048
 
 
@@ -88,11 +89,14 @@ class Authority:
         return certificate, key
 
     def crl(self, serials: Collection[str]) -> str:
-        """Return the list of revoked certificates (PEM). It ends with the authority: an ended one locks all out."""
+        """Return the list of revoked certificates (PEM).
+
+        It holds as long as the authority: one that has ended, or is of the future, locks all out.
+        """
         key, own = self._identity
         now = self._now()
-        builder = x509.CertificateRevocationListBuilder().issuer_name(own.subject).last_update(now - CLOCKS_DIFFER)
-        builder = builder.next_update(own.not_valid_after_utc)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(own.subject)
+        builder = builder.last_update(own.not_valid_before_utc).next_update(own.not_valid_after_utc)
         for serial in sorted(serials):
             entry = x509.RevokedCertificateBuilder().serial_number(int(serial, 16)).revocation_date(now).build()
             builder = builder.add_revoked_certificate(entry)
@@ -117,11 +121,10 @@ class Authority:
     def _begin(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "residential hub, devices")])
-        now = self._now()
         certificate = (
             x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-            .not_valid_before(now - CLOCKS_DIFFER)
-            .not_valid_after(now + AUTHORITY_LIFE)
+            .not_valid_before(BEGINNING)
+            .not_valid_after(self._now() + AUTHORITY_LIFE)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -143,15 +146,14 @@ class Authority:
         )
 
     def _builder(self, name: str, key: CertificatePublicKeyTypes, life: timedelta) -> x509.CertificateBuilder:
-        now = self._now()
-        ends = min(now + life, self._identity[1].not_valid_after_utc)
+        own = self._identity[1]
         return x509.CertificateBuilder(
-            self._identity[1].subject,
+            own.subject,
             x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:MOST_NAME])]),
             key,
             x509.random_serial_number(),
-            min(now - CLOCKS_DIFFER, ends - CLOCKS_DIFFER),
-            ends,
+            own.not_valid_before_utc,
+            min(self._now() + life, own.not_valid_after_utc),
         )
 
     def _sealed(self, builder: x509.CertificateBuilder, purpose: x509.ObjectIdentifier) -> x509.Certificate:
@@ -178,7 +180,7 @@ class Authority:
         return is_pair and is_young and [*known] == [_name_of(name) for name in names]
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock.wall_ns() // 1_000_000_000, UTC)
+        return max(datetime.fromtimestamp(self._clock.wall_ns() // 1_000_000_000, UTC), BEGINNING)
 
 
 def read_crl(path: Path) -> Mapping[str, datetime]:

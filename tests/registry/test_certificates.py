@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import ssl
+import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from cryptography import x509
 
 from hub.clock import SystemClock
 from hub.registry.certificates import Authority
+from tests.clocks import ManualClock
 
 NAMES = ["broker.garden", "127.0.0.1"]
 
@@ -47,3 +50,23 @@ def test_a_key_and_a_certificate_that_serve_nobody_are_made_anew(
     before = certificate.read_bytes()
     authority.serve(directory, NAMES)
     assert certificate.read_bytes() == before
+
+
+@pytest.mark.parametrize("year", [1970, 2099])
+@pytest.mark.parametrize("is_first", [True, False], ids=("authority, too", "authority before"))
+def test_what_was_made_while_the_clock_was_wrong_keeps_nobody_out_once_it_is_right(
+    tmp_path: Path, year: int, *, is_first: bool
+) -> None:
+    """A machine without a clock of its own begins in 1970 and is told the time later; others begin far ahead."""
+    wrong = ManualClock(wall_ns=int(datetime(year, 1, 2, tzinfo=UTC).timestamp()) * 1_000_000_000)
+    if not is_first:
+        assert Authority(tmp_path / "authority", SystemClock()).certificate
+    early, broker = Authority(tmp_path / "authority", wrong), tmp_path / "broker"
+    early.serve(broker, NAMES)
+    (tmp_path / "crl.pem").write_text(early.crl(["0a"]), encoding="ascii")
+    authority = Authority(tmp_path / "authority", SystemClock())
+    device = authority.issue("garden/gate-1", timedelta(days=30)).certificate
+    (tmp_path / "device.crt").write_text(device, encoding="ascii")
+    for each in (authority.serve(broker, NAMES)[0], tmp_path / "device.crt"):
+        words = ["openssl", "verify", "-crl_check", "-CAfile", "authority/ca.crt", "-CRLfile", "crl.pem", str(each)]
+        assert subprocess.run(words, cwd=tmp_path, check=False, capture_output=True).stderr == b""
