@@ -15,7 +15,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -128,6 +128,8 @@ class LocalStore:
             connection = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False, timeout=_BUSY.total_seconds()
             )
+            with suppress(PermissionError):  # somebody else's, who lets us write
+                self._path.chmod(0o600)  # before what SQLite lays beside it, with the same mode
             connection.execute("PRAGMA journal_mode = WAL")
             # A confirmed line is forgotten by the outbox, so a commit has to reach the disk.
             connection.execute("PRAGMA synchronous = FULL")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,6 +35,16 @@ async def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None
         rows = await store.query(EVERYTHING)
 
     assert sorted((row.tags["device"], row.fields["v"]) for row in rows) == [("a", 3.0), ("b", 2.0), ("c", 4.0)]
+
+
+async def test_only_its_owner_may_read_what_was_measured_and_each_event(tmp_path: Path) -> None:
+    """Plates and cards are in it; journal, state and registry were for our eyes only, and it was for everybody's."""
+    path = tmp_path / "series.sqlite"
+    path.touch()
+    path.chmod(0o644)  # as an older hub left it
+    async with LocalStore(path, SystemClock()) as store:
+        await store.write(encode([(series("a"), NOON, {"v": 1.0})]))
+        assert {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.glob("series.*")} == {0o600}
 
 
 async def test_a_value_keeps_its_type(tmp_path: Path) -> None:
