@@ -69,15 +69,11 @@ class Judge:
 
     # ------------------------------------------------------------------------------------------------- what comes in
 
-    def values(
-        self,
-        woken: Woken,
-        part: Part,
-        is_late: bool,  # noqa: FBT001 -- hot path: the moment is only made when something moves
-        moment_of: Callable[..., Moment],
-    ) -> None:
+    def values(self, woken: Woken, part: Part, is_late: bool, moment_of: Callable[..., Moment]) -> None:  # noqa: FBT001 -- hot path: the moment is only made when something moves
         """Judge the rules that read values that came, on the twin as it now is."""
         rules, verdicts = self._sieve.left(woken, part, moment_of)
+        if woken.votes:
+            moment_of = partial(moment_of, votes=woken.votes)
         for rule in rules:
             if rule.is_plain:
                 self._look_at(rule, verdicts, part, is_late, moment_of)
@@ -149,8 +145,10 @@ class Judge:
             self._attempt(rule, subject, part, verdict, moment)
 
     def _attempt(self, rule: CompiledRule, subject: Subject, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
-        work = partial(self._judge, rule, subject, part, verdict, moment)
-        self._alarms.attempt(rule, subject.key_of(part), subject, moment, work)
+        key = subject.key_of(part)
+        if self._alarms.states.is_no_vote(rule, key, moment.votes):
+            return
+        self._alarms.attempt(rule, key, subject, moment, partial(self._judge, rule, subject, part, verdict, moment))
 
     def _judge(self, rule: CompiledRule, subject: Subject, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
         awake = self._state.clock.awake(moment.t)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -70,6 +71,7 @@ class KindRules:
             told=tuple(rule for rule in self._telling if _is_told(rule, part, values)),
             ask=always if is_unsure or is_wide else ask(conditions, values),
             are_floats=all(type(value) is float for value in values.values()),
+            votes=frozenset(rule.name for rule in rules if rule.quorum is not None and _is_about(rule, pairs)),
         )
 
     def of(self, part: str) -> list[CompiledRule]:
@@ -95,6 +97,16 @@ class KindRules:
 
 def _name(rule: CompiledRule) -> str:
     return rule.name
+
+
+def _is_about(rule: CompiledRule, said: AbstractSet[tuple[str, str]]) -> bool:
+    """Return whether what is said, as (kind, property), is a word about ``when``, not only about what hinders it."""
+    inputs = [each for name, each in rule.inputs.items() if name in rule.asks]
+    if not rule.is_of_places:
+        names = rule.asks.union(*(each.names for each in inputs))
+        return any(name in names for _, name in said)
+    read = {pair for name in rule.asks for pair in rule.scope.sources.get(name, ())}
+    return not said.isdisjoint(read | {(kind, name) for each in inputs for kind in each.kinds for name in each.names})
 
 
 def _is_told(rule: CompiledRule, part: str, values: Mapping[str, Scalar]) -> bool:

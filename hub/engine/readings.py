@@ -73,8 +73,8 @@ class Readings:
         self._showing += 1  # nobody goes through them: of 100,000 devices none would be in the processor's cache
         return changed
 
-    def _moment(self, *, is_late: bool) -> Moment:
-        return Moment(self._t, self._at, is_late, (self._position, self._index))
+    def _moment(self, *, is_late: bool, votes: frozenset[str] = frozenset()) -> Moment:
+        return Moment(self._t, self._at, is_late, (self._position, self._index), votes=votes)
 
     def _given(self, device: Device, measured: int | None, *, is_late: bool) -> Moment:
         """Return the moment of a signal, or of a value that is one."""

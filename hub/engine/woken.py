@@ -117,7 +117,8 @@ class Woken:
     ``names`` are those of the reading, in its order; None of none. ``ask`` puts the conditions to a reading that has
     just replaced what was held: as long as no alarm stands and the answer is false, there is nothing to judge. ``told``
     are those for which a value that is said is a moment of its own. ``are_floats``: the kind says that all of ``names``
-    are, so nobody need look at each value again (0.3 us a message). A dataclass: an attribute of a named tuple costs
+    are, so nobody need look at each value again (0.3 us a message).
+    ``votes`` names those that count words, and for which it is one. A dataclass: an attribute of a named tuple costs
     25 ns.
 
     ``choosers`` are those made so far, by the rules that had a state then, as they came and as they concern ``rules``.
@@ -129,6 +130,7 @@ class Woken:
     told: tuple[CompiledRule, ...]
     ask: Ask
     are_floats: bool = False
+    votes: frozenset[str] = frozenset()
     choosers: dict[tuple[str, ...], Chooser] = field(default_factory=dict)
     restings: dict[Rested, Rested] = field(default_factory=dict)
 

@@ -114,7 +114,7 @@ class CompiledRule:
         self.scope, self.lists = scope, lists
         names = scope.names
         self.when = None if rule.when is None else compile_expression(rule.when, names, lists)
-        self.bare = self.when
+        self.bare, self.asks = self.when, frozenset[str]() if self.when is None else self.when.names
         if self.when is not None and rule.unless is not None:
             self.when = unless(self.when, compile_expression(rule.unless, names, lists, may_be_constant=True))
         if self.when is not None and not is_open:  # outside its windows nothing is true

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+
+import orjson
+import pytest
 
 from hub.model.heard import Publish
 from hub.model.records import SessionConnected, Started
 from hub.rules.timers import TimerClass
 from tests.engine.desk import SESSIONS, Desk, native
-from tests.engine.one_rule import HOUR, MINUTE, desk_with, restarted, told, warm
+from tests.engine.one_rule import HOUR, MINUTE, PLACES, desk_with, order, restarted, told, warm
 
 # ------------------------------------------------------------------------------------------------------------- restarts
 
@@ -86,6 +90,46 @@ def test_frames_that_lay_far_apart_do_not_confirm_when_they_come_together(tmp_pa
     desk.hear(*frames(50, 30))
     assert told(desk) == []
     desk.hear(*frames(19, 15))
+    assert told(desk) == ["raised"]
+
+
+# -------------------------------------------------------------------------------------------------------------- votes
+
+TWICE = "confirm: {times: 2, of: 3, within: 1m}"
+
+
+def _says_something_else(desk: Desk) -> None:
+    desk.hear(native("room", {"values": {"humidity": 50}}, "telemetry"))
+
+
+def _is_away_and_back(desk: Desk) -> None:
+    for is_away in (True, False):
+        row = orjson.loads(PLACES["place/s1/b1"]) | {"facts": {"away": is_away}}
+        desk.revise(dict(desk.engine.content.bodies()) | {"place/s1/b1": orjson.dumps(row)})
+
+
+def _another_is_tested(desk: Desk) -> None:
+    order(desk, "test", "id-1", site="s1", what="room-2", reason="a look", **{"for": "2m"})
+
+
+@pytest.mark.parametrize(
+    ("words", "for_each", "happens"),
+    [
+        ("unless: humidity > 90", "environment_sensor", _says_something_else),
+        ("clear: {when: humidity < 10}", "environment_sensor", _says_something_else),
+        ("unless: humidity > 90", "building", _says_something_else),
+        ("facts: {away: false}\nunless: $away", "environment_sensor", _is_away_and_back),
+        ("", "building", _another_is_tested),
+    ],
+)
+def test_only_a_word_about_what_is_to_be_confirmed_is_a_vote(
+    words: str, for_each: str, happens: Callable[[Desk], None], tmp_path: Path
+) -> None:
+    desk = desk_with(tmp_path, f"{TWICE}\n{words}", for_each=for_each)
+    warm(desk, 60)
+    happens(desk)
+    assert told(desk) == []
+    warm(desk, 60)
     assert told(desk) == ["raised"]
 
 
