@@ -127,11 +127,12 @@ class Standing:
 
 def _dues(case: Case, now: int) -> Iterator[int]:
     rule, state, _ = case
-    for step, _condition in rule.ladder:
+    is_standing = state.phase in ALARMING  # else nothing but its shelf is left of it
+    for step, _condition in rule.ladder if is_standing else ():
         yield state.raised_t + nanoseconds(step.after)
     if state.shelved_t is not None:
         yield state.shelved_t
-    elif not state.mode.test:  # what was missed on a shelf is due at once
+    elif is_standing and not state.mode.test:  # what was missed on a shelf is due at once
         coming = _coming(case)
         dues = (_reminder_due(case), None if coming is None else coming.due)
         yield from (max(due, now + 1) for due in dues if due is not None)

@@ -77,6 +77,19 @@ def test_a_flapping_alarm_stays_on_its_shelf_until_that_ends(tmp_path: Path) -> 
     assert told(desk) == ["unshelved", "reminded"]
 
 
+def test_the_shelf_of_what_is_over_is_prolonged_for_as_long_as_that_is_said(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, "ladder: [{after: 10m, severity: critical}]\nremind: {every: 2m}")
+    warm(desk, 60)
+    order(desk, "shelve", "id-1", **{"for": "1h"})
+    warm(desk, 20)
+    desk.tick()
+    assert order(desk, "shelve", "id-2", **{"for": "2h"}) == "ok"
+    desk.tick(11 * MINUTE)
+    warm(desk, 60)
+    desk.tick(5 * MINUTE)
+    assert told(desk) == ["raised", "shelved", "cleared", "shelved", "raised"]
+
+
 def test_what_is_raised_on_a_shelf_says_so(tmp_path: Path) -> None:
     desk = desk_with(tmp_path)
     warm(desk, 60)
