@@ -280,12 +280,12 @@ class Judge:
         if isinstance(subject, Device):
             self.watch(subject)
         for part in list(subject.state.by_part()) if isinstance(subject, Device) else ("",):
-            for rule in subject.rules.of(part):
+            for rule in subject.rules.lasting(part):
                 self.look(rule, subject, part, moment)
 
     def tried(self, place: Place, moment: Moment) -> None:
         """Judge a place anew: other devices are its witnesses now."""
-        for rule in place.rules.of(""):
+        for rule in place.rules.lasting(""):
             self.look(rule, place, "", moment)
 
     def _silenced(self, device: Device, moment: Moment, *, is_silent: bool) -> None:

@@ -78,6 +78,10 @@ class KindRules:
         """Return the rules that read anything of ``part``."""
         return [rule for rule in self._rules if rule.names and _covers(rule.rule, part)]
 
+    def lasting(self, part: str) -> list[CompiledRule]:
+        """Return those of them that nothing need be said for: what a moment began is ended by words behind it alone."""
+        return [rule for rule in self.of(part) if not rule.rule.is_momentary]
+
     def has(self, name: str, part: str) -> bool:
         """Return whether a rule holds a state for ``part``."""
         rule = self.by_name.get(name)

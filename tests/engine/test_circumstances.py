@@ -28,6 +28,42 @@ def test_a_parameter_that_changes_is_judged_at_once_and_keeps_the_alarm(tmp_path
     assert told(desk) == ["raised", "cleared"]
 
 
+FORCED = """
+rule: hot
+for_each: {kind: access_controller, part: door}
+on_signal: door.forced
+raise: {event: fire.hot, severity: high}
+clear: {when: "door == 'closed'"}
+---
+rule: handle
+for_each: {kind: access_controller, part: door}
+facts: {free_exit: false}
+when: door == 'open'
+unless: $free_exit
+raise: {event: fire.handle, severity: low}
+"""
+
+
+def test_what_was_said_before_a_signal_does_not_end_its_alarm_when_another_rule_comes_to_something_else(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "rule.yaml").write_text(FORCED, encoding="utf-8")
+    found = documents(device("door-1", "access_controller"), rules=[tmp_path])
+    mine = {
+        key: body for key, body in found.items() if not key.startswith("rule/") or key in {"rule/hot", "rule/handle"}
+    }
+    desk = Desk({**mine, **PLACES})
+    desk.hear(native("door-1", {"part": "door-1", "values": {"door": "closed"}}))
+    desk.hear(native("door-1", {"part": "door-1", "signals": [{"name": "door.forced"}]}))
+    row = orjson.loads(PLACES["place/s1/b1"]) | {"facts": {"free_exit": True}}
+    desk.revise({**desk.engine.content.bodies(), "place/s1/b1": orjson.dumps(row)})
+    desk.tick(1)
+    assert told(desk) == ["raised"]
+    desk.hear(native("door-1", {"part": "door-1", "values": {"door": "closed"}}))
+    desk.tick(1)
+    assert told(desk) == ["raised", "cleared"]
+
+
 QUIET = """
 rule: quiet
 for_each: environment_sensor
