@@ -107,7 +107,7 @@ class Moments:
         state = RuleState(
             rule=rule.name, key=subject.key_of(part), site=subject.site, device=subject.device, part=part,
             raised_t=moment.t, raised_at=moment.at, late=moment.late, data=dict(data),
-            severity=rule.rule.raise_.severity, transitions=len(self._output.effects.events), causes=[moment.cause],
+            severity=rule.rule.raise_.severity, causes=[moment.cause],
         )  # fmt: skip
         self._alarms.occurred(Case(rule, state, subject), moment)
 

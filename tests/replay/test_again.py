@@ -26,7 +26,7 @@ from hub.replay.points import MOST_EXAMPLES, Points
 from hub.replay.present import Present, present
 from hub.replay.reasons import Reason
 from hub.replay.tape import JournalTape
-from tests.engine.desk import SECOND, START, documents
+from tests.engine.desk import SECOND, START, device, documents
 from tests.replay.tapes import CALM, DEVICES, LOUD, PARTITION, SMOKE, Script, checkpoint_at, trim, written
 
 LATER = """
@@ -306,6 +306,16 @@ def test_a_trimmed_journal_without_a_checkpoint_is_a_mistake(tape: JournalTape, 
 def explained(then: Present) -> Sequence[Reason]:
     """Return why the rule about smoke stood as it did."""
     return Explainer(then.engine, then.state(), then.fidelity).explain("smoke-alarm", "s1/smoke-1").reasons
+
+
+async def test_a_moment_is_proven_though_something_came_due_in_the_very_record_of_it(tmp_path: Path) -> None:
+    gate = documents(DEVICES, device("gate-1", "access_controller"))
+    swipe = b'{"part": "door-1", "signals": [{"name": "access.granted", "card": "1"}]}'
+    script = Script(gate).hear(1, (LOUD, SMOKE)).hear(4, (LOUD, CALM)).hear(30, ("hub/s1/gate-1/signal", swipe))
+    mine = JournalTape(await written(tmp_path, script.records))
+    *due, moment = [event for event in events(mine) if event.causes[-1][0] == script.records[-1].position]
+    assert [(event.name, event.transition) for event in due] == [("fire.smoke_alarm", "cleared")]
+    assert [prove(mine, event).is_proven for event in (*due, moment)] == [True, True]
 
 
 async def put_aside(directory: Path, tape: JournalTape, *places: int) -> None:
