@@ -171,7 +171,7 @@ class Alarms:
         state.owes_commands = (
             moment.late and state.mode.acts and any(action.until is not None for action in rule.rule.do)
         )
-        before = self._hands.held_by(state)
+        before, state.held_t = self._hands.held_by(state), 0 if moment.late else moment.t
         if not moment.late:
             self._hands.act(rule.rule.do, state, targets_of(self._content, device), moment)
         self._hands.hand_over(before, moment)
@@ -293,10 +293,11 @@ class Alarms:
 
     def pay(self, case: Case, moment: Moment) -> None:
         """Take up the holds that a late alarm owes, or that lapsed, now that it is known to be still true."""
-        state, lasting = case.state, [action for action in case.rule.rule.do if action.until is not None]
+        state = case.state
         if state.owes_commands:
             self.keep(state)
-            state.owes_commands = False
+            state.owes_commands, state.held_t = False, state.held_t or moment.t
+            lasting = [left for each in case.rule.rule.do if (left := each.after(moment.t - state.held_t)) is not None]
             before = self._hands.held_by(state)
             self._hands.act(lasting, state, targets_of(self._content, case.device), moment.judged(late=False))
             self._hands.hand_over(before, moment)

@@ -58,6 +58,7 @@ class RuleState(msgspec.Struct):
     ``shelved_t`` is when a shelf ends, ``shelved_until`` the same as wall time; ``shelved_as`` is how bad the alarm was
     when ``shelved_by`` put it away. A shelf outlives its alarm: until it ends the state stays, idle. ``inhibited``: it
     would be raised. ``escalated`` is the number of the last step at which others were told, ``escalated_to`` whom.
+    Since ``held_t`` (0: not yet) its holds count what they may last at most.
     """
 
     rule: str
@@ -91,6 +92,7 @@ class RuleState(msgspec.Struct):
     inhibited: bool = False
     mode: Mode = REAL
     voters: list[str] = []
+    held_t: int = 0
 
 
 class Quorum(NamedTuple):
@@ -109,8 +111,7 @@ class CompiledRule:
     """The same when its windows open or close, kept so that it is not compiled again each time."""
 
     def __init__(self, rule: Rule, scope: Scope, lists: Lists | None = None, *, is_open: bool = True) -> None:
-        self.rule = rule
-        self.name = rule.rule
+        self.rule, self.name = rule, rule.rule
         self.scope, self.lists = scope, lists
         names = scope.names
         self.when = None if rule.when is None else compile_expression(rule.when, names, lists)
@@ -130,8 +131,7 @@ class CompiledRule:
         self.ladder = [
             (each, None if each.when is None else compile_expression(each.when, names, lists)) for each in rule.ladder
         ]
-        self.for_ns = nanoseconds(rule.for_)
-        self.clear_ns = 0 if clear is None else nanoseconds(clear.for_)
+        self.for_ns, self.clear_ns = nanoseconds(rule.for_), 0 if clear is None else nanoseconds(clear.for_)
         self.absent_ns = None if rule.absent_for is None else nanoseconds(rule.absent_for)
         self.quorum = _quorum(rule)
         self.quiet_ns = None if clear is None or clear.absent_for is None else nanoseconds(clear.absent_for)

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from hub.model.records import SessionCaughtUp, SessionConnected, Started
-from tests.engine.desk import ALARM, HOUR, NORMAL, SESSIONS, UNLOCKS, Desk, smoke, transmitted, with_rule
+from tests.engine.desk import (
+    ALARM,
+    COMMUNITY,
+    HOUR,
+    NORMAL,
+    SESSIONS,
+    UNLOCKS,
+    Desk,
+    device,
+    documents,
+    smoke,
+    transmitted,
+    with_rule,
+)
 
 
 def test_a_late_alarm_sends_its_command_when_it_is_known_to_be_still_true(tmp_path: Path) -> None:
@@ -105,3 +120,28 @@ def test_what_may_be_held_so_long_at_most_is_let_go_at_the_start_also_for_the_sa
     assert to_gate(later) == ["lock"]
     later.catch_up(2)
     assert to_gate(later) == []
+
+
+BOUNDED = UNLOCKS.replace("ttl: 30s", "ttl: 10s").replace("life_safety", "automatic").replace("until: cleared}", "%s}")
+BOUNDED = BOUNDED % "until: cleared, at_most: 40s" + (
+    "  - {command: sound, args: {ttl: 10s}, to: {kind: smoke_sensor, in: building}, until: cleared, at_most: 10m}\n"
+)
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(3, 2), (45, 0)], ids=["in its midst", "behind its end"])
+def test_a_hold_that_nobody_could_renew_lasts_no_longer_than_it_would_have(
+    seconds: int, times: int, tmp_path: Path
+) -> None:
+    (tmp_path / "extra.yaml").write_text(BOUNDED, encoding="utf-8")
+    desk = Desk(documents(*COMMUNITY, device("smoke-2", "smoke_sensor"), rules=[tmp_path]))
+    desk.hear(smoke(ALARM))
+    for _ in range(seconds):
+        desk.tick(1)
+    later = desk.restart()
+    later.wait(28)
+    later.say(Started("test", SESSIONS))
+    later.catch_up(2)
+    for _ in range(15):
+        later.tick(1)
+    assert [command for topic, command in transmitted(later) if "smoke-2" in topic][-1] == "sound"
+    assert to_gate(later).count("unlock") == times
