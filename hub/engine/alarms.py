@@ -158,7 +158,7 @@ class Alarms:
     def raised(self, case: Case, moment: Moment, data: Mapping[str, Scalar]) -> None:
         """Raise the alarm of ``case``, whose phase is active; a late one owes its lasting commands."""
         rule, state, device = case
-        state.mode = self.modes.of(rule.name, device)
+        state.mode, is_known = self.modes.of(rule.name, device), state.owes_commands
         if self.inhibition.holds_back(case, moment, data):
             return
         state.raised_t, state.raised_at, state.late = moment.t, moment.at, moment.late
@@ -168,13 +168,14 @@ class Alarms:
         state.alarm = self.teller.tell(rule, state, device, Transition.RAISED, moment, away).id
         self.teller.show(rule, state, device)
         self.modes.look(case, moment)
-        state.owes_commands = (
-            moment.late and state.mode.acts and any(action.until is not None for action in rule.rule.do)
-        )
+        owes = moment.late and state.mode.acts
+        state.owes_commands = owes and any(action.until is not None for action in rule.rule.do)
         before, state.held_t = self._hands.held_by(state), 0 if moment.late else moment.t
         if not moment.late:
             self._hands.act(rule.rule.do, state, targets_of(self._content, device), moment)
         self._hands.hand_over(before, moment)
+        if is_known:
+            self.pay(case, moment)
         if rule.quiet_ns is not None:
             state.phase, state.due = Phase.CLEARING, moment.t + rule.quiet_ns
             self._timers.set(TimerClass.JUDGED, state.due, state.rule, state.key)

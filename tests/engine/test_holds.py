@@ -51,6 +51,23 @@ def test_a_late_alarm_that_ended_in_the_backlog_sends_nothing(tmp_path: Path) ->
     assert transmitted(later) == []
 
 
+def test_what_began_in_the_backlog_and_is_raised_when_all_has_been_read_is_held_at_once(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, UNLOCKS.replace("raise:", "for: 20s\nraise:"))
+    later = desk.restart()
+    later.wait(3)
+    later.say(Started("test", SESSIONS))
+    for session in SESSIONS:
+        later.say(SessionConnected(session, 2, session_present=True))
+    later.hear(smoke(ALARM), connection=2)
+    for session in SESSIONS:
+        later.say(SessionCaughtUp(session, 2))
+    assert to_gate(later) == []
+    later = later.restart()
+    later.tick(20)
+    assert [event.late for event in later.events if event.name == "fire.smoke_unlocks"] == [True]
+    assert to_gate(later) == ["unlock"]
+
+
 def test_a_hold_is_renewed_while_the_alarm_lasts_and_released_when_it_is_cleared(tmp_path: Path) -> None:
     desk = with_rule(tmp_path, UNLOCKS)
     desk.hear(smoke(ALARM))
