@@ -17,6 +17,7 @@ from hub.sinks.timeseries.lines import WRITING, encode
 from simulators.access import AccessController
 from tests.engine.conversations import RULES, Outcome, outcome_of, settle, upset
 from tests.engine.desk import SECOND, START, Desk, device, documents
+from tests.engine.weight import calls
 
 SPARING = {
     "profile": "test/sparing", "version": "1.0.0", "kind": "environment_sensor", "label": {"en": "Sparing"},
@@ -274,6 +275,20 @@ def test_what_is_held_never_goes_back_in_time(content: dict[str, bytes], who: st
     *_, desk = conversation(Desk(content), words)
     found = {twin.name: twin.reported["temperature"] for twin in desk.engine.twins_of("s1")}
     assert found[who][:2] == (45.0, START + 13 * SECOND - SECOND // 5)
+
+
+@pytest.mark.parametrize("who", ["env-1", "sparing"])
+@pytest.mark.parametrize("last", [USUAL, {**USUAL, "age": None}, HOT])
+def test_a_twin_of_a_usual_word_is_what_any_is_and_few_calls(
+    content: dict[str, bytes], who: str, last: dict[str, object]
+) -> None:
+    *_, desk = conversation(Desk(content), [{**each, "device": who} for each in (*[USUAL] * 12, last)])
+    found = desk.engine.content.find("s1", who)
+    assert found is not None
+    assert found.whole is not None
+    assert found.whole.twin() == found.twin("")
+    assert found.whole.values == last["values"]  # which the twin was not made of
+    assert calls(found.whole.twin) <= 5  # 7, of which two more were Python's: a fifth of what drawing a twin took
 
 
 def test_an_engine_that_can_write_makes_the_lines_of_the_points_that_another_makes(content: dict[str, bytes]) -> None:
