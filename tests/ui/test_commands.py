@@ -65,6 +65,12 @@ def test_a_closed_or_full_standard_file_is_no_traceback(where: str, words: str, 
     assert (said.returncode, "Traceback" in said.stderr) == (code, False), said.stderr
 
 
+@pytest.mark.parametrize("verb", ["list", "tail"])
+def test_a_domain_that_there_is_not_is_not_told_as_a_quiet_one(verb: str, office: Office) -> None:
+    """`--domain elevators` said that there are no events, and followed nothing for ever."""
+    assert "[domain_unknown]" in office.refused("events", verb, "--domain", "elevators")
+
+
 def test_what_is_only_listed_is_not_imported() -> None:
     asked = "import sys, hub.ui.cli.main; print(*(name for name in sys.modules if name.startswith('hub.ui.cli.')))"
     answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)

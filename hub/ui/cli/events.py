@@ -18,6 +18,7 @@ from hub.sinks.stream_readers import follow_events
 from hub.sinks.streams import DOMAINS
 from hub.ui.atlas import Atlas
 from hub.ui.cli import events_forward
+from hub.ui.cli.events_forward import domains_of
 from hub.ui.desk.desk import AsJson, Desk, desk_of
 from hub.ui.desk.personal import Reason, Unmask, veil_of
 from hub.ui.history import History, Wanted
@@ -63,7 +64,7 @@ def list_events(
     veil = veil_of(desk, "event", "event/list", unmask=unmask, reason=reason)
     wanted = Wanted(
         types=tuple(types or ()),
-        domains=tuple(domain or ()),
+        domains=tuple(domains_of(domain) if domain else ()),
         severities=tuple(severity or ()),
         places=tuple(place or ()),
         devices=tuple(device or ()),
@@ -102,7 +103,7 @@ def tail(
     """Follow events from now on, until Ctrl-C."""
     desk = desk_of(context)
     veil = veil_of(desk, "event", "event/tail", unmask=unmask, reason=reason)
-    asyncio.run(_follow(desk, domain or DOMAINS, veil, as_json=as_json))
+    asyncio.run(_follow(desk, domains_of(domain), veil, as_json=as_json))
 
 
 async def _read(desk: Desk, wanted: Wanted, since: int | None, limit: int) -> tuple[Atlas, list[Event]]:

@@ -98,7 +98,7 @@ def forward(
     errand = Errand(
         directory=directory,
         address=RedisAddress(url=desk.settings.redis.url.get_secret_value()),
-        streams=[domain_key(each) for each in _domains(settings.domains)],
+        streams=[domain_key(each) for each in domains_of(settings.domains)],
         packer=Packing(name, settings.min_severity, veil.told, desk.clock, mark),
         senders={CHANNEL + each: sender.send for each in {"", mark}},
         tell=say_outcome if as_json else log_outcome,
@@ -190,7 +190,8 @@ async def _forward(desk: Desk, errand: Errand, at: Receiver, veil: Veil, http: H
             await work(process, desk.clock, *looks, over=over, http=http)
 
 
-def _domains(chosen: Sequence[str] | None) -> Sequence[str]:
+def domains_of(chosen: Sequence[str] | None) -> Sequence[str]:
+    """Return the domains that were chosen, else all; ConfigError ``domain_unknown``: of none there is no event."""
     wrong = [each for each in chosen or () if each not in DOMAINS]
     if wrong:
         raise ConfigError("domain_unknown", f"there is no domain {wrong[0]!r}", hint=f"there are {', '.join(DOMAINS)}")
