@@ -71,6 +71,13 @@ def test_a_domain_that_there_is_not_is_not_told_as_a_quiet_one(verb: str, office
     assert "[domain_unknown]" in office.refused("events", verb, "--domain", "elevators")
 
 
+@pytest.mark.parametrize(
+    "words", ["audit --limit", "journal show --last", "dead-letters list --limit", "dead-letters show"]
+)
+def test_a_number_that_no_database_takes_is_no_traceback(words: str, office: Office) -> None:
+    assert "Invalid value" in office.refused(*words.split(), "1" + 20 * "0")
+
+
 def test_what_is_only_listed_is_not_imported() -> None:
     asked = "import sys, hub.ui.cli.main; print(*(name for name in sys.modules if name.startswith('hub.ui.cli.')))"
     answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ import typer
 from hub.registry import audit as audits
 from hub.registry.audit import Line, Values
 from hub.registry.registry import Registry
-from hub.ui.desk.desk import AsJson, desk_of
+from hub.ui.desk.desk import MOST_ROWS, AsJson, desk_of
 from hub.ui.printing import say_listing
 from hub.ui.words import details, moment
 
@@ -22,7 +22,7 @@ def audit(
     since: Annotated[str, typer.Option(help="So long ago at most: 2h, 30d.")] = "",
     actor: Annotated[str, typer.Option(help="By or for this one only.")] = "",
     what: Annotated[str, typer.Option(help="What begins so: device, list.added, or a subject, device/garden/.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="So many, the newest.")] = 1_000,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="So many, the newest.")] = 1_000,
     as_json: AsJson = False,
 ) -> None:
     """Who changed what, and who looked at what is secret or personal.

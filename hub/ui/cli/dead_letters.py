@@ -15,7 +15,7 @@ from hub.journal.neighbours import state_path
 from hub.journal.state_file import read_dead_letters
 from hub.model.effects import DeadLetter
 from hub.ui.atlas import Atlas
-from hub.ui.desk.desk import AsJson, Desk, desk_of
+from hub.ui.desk.desk import MOST_ROWS, AsJson, Desk, desk_of
 from hub.ui.desk.personal import LEFT_OUT, Reason, Unmask, looks_like, veil_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import moment
@@ -24,6 +24,7 @@ from hub.veil import Veil
 app = typer.Typer()
 
 SEARCHED_LETTERS = 10_000
+MOST_NUMBER = 2**62
 LISTED_BYTES = 4 * 1024
 SHOWN_BYTES = 48
 BYTES_PER_LINE = 16
@@ -34,8 +35,8 @@ def list_dead_letters(
     context: typer.Context,
     *,
     code: Annotated[str, typer.Option(help="Only with this code.")] = "",
-    before: Annotated[int | None, typer.Option(help="Only older than this number.")] = None,
-    limit: Annotated[int, typer.Option(min=1)] = 50,
+    before: Annotated[int | None, typer.Option(max=MOST_NUMBER, help="Only older than this number.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS)] = 50,
     unmask: Unmask = False,
     reason: Reason = "",
     as_json: AsJson = False,
@@ -71,7 +72,7 @@ def list_dead_letters(
 @app.command()
 def show(
     context: typer.Context,
-    number: int,
+    number: Annotated[int, typer.Argument(max=MOST_NUMBER)],
     *,
     raw: Annotated[bool, typer.Option("--raw", help="Only its bytes, as they came.")] = False,
     unmask: Unmask = False,

@@ -33,7 +33,7 @@ from hub.model.records import (
 )
 from hub.sinks.ownership import Claim
 from hub.sinks.ownership import adopt as adopt_cursor
-from hub.ui.desk.desk import AsJson, Desk, desk_of
+from hub.ui.desk.desk import MOST_ROWS, AsJson, Desk, desk_of
 from hub.ui.desk.personal import Reason, Unmask, veil_of
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import details, moment
@@ -48,7 +48,7 @@ TOPICS_SHOWN = 3
 def show(
     context: typer.Context,
     *,
-    last: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    last: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="How many.")] = 20,
     unmask: Unmask = False,
     reason: Reason = "",
     as_json: AsJson = False,

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 """Not now, or it did not add up; main.py knows all that a command may leave with."""
+MOST_ROWS = 2**31
+"""More than anybody can read; no database takes a number without an end."""
 SHORTEST_LIFE = timedelta(seconds=1)
 
 T = TypeVar("T")
