@@ -121,8 +121,7 @@ class Desires:
             return Refusal(code, f"of a {device.kind} can be desired: {', '.join(known) or 'nothing'}")
         if not device.can(made[0]):
             return Refusal("unknown_command", in_both(device.why_not(made[0])))
-        refusal = _no_such_part(device, part) or self._too_many(device, part, name)
-        return refusal or Desired(
+        return _no_such_part(device, part, name) or self._too_many(device, part, name) or Desired(
             id=control.id, site=device.site, device=device.device, part=part, name=name, value=value, command=made[0],
             sets=device.commands[made[0]].sets or "", actor=control.actor, reason=str(words.get("reason", "")),
             set_at=moment.at, since=moment.at,
@@ -318,12 +317,13 @@ def _is_contrary(command: Command, sets: str | None, wanted: Desired) -> bool:
     return sets == wanted.sets and overlaps and command.name != wanted.command
 
 
-def _no_such_part(device: Device, part: str) -> Refusal | None:
-    """Refuse a part that the device, which has said something, never spoke of; or none where it has several."""
-    named = sorted(name for name in device.state.by_part() if name)
-    if not named or part in named or (not part and device.state.whole is not None):
+def _no_such_part(device: Device, part: str, name: str) -> Refusal | None:
+    """Refuse a part of which a device that has spoken never did; or the whole, where its parts alone say ``name``."""
+    by_part = device.state.by_part()
+    saying = [each for each, held in by_part.items() if held.get(name) is not None]
+    if not any(by_part) or part in ((not part and saying) or by_part):
         return None
-    return Refusal("unknown_part" if part else "part_needed", f"its parts: {', '.join(named)}")
+    return Refusal("unknown_part" if part else "part_needed", f"its parts: {', '.join(sorted(filter(None, by_part)))}")
 
 
 def _refused(control: Control, refusal: Refusal) -> Reply:

@@ -224,6 +224,17 @@ def test_a_device_with_parts_is_asked_which(written: dict[str, bytes]) -> None:
     assert wants(parted, "closed", part="hot").code == "pending"
 
 
+def test_where_parts_alone_say_what_is_desired_the_whole_is_asked_which(written: dict[str, bytes]) -> None:
+    """Eight commands left for a device whose parts were as desired by the first, and then it was told as refused."""
+    parted = Desk(written)
+    reports(parted, battery=80.0)
+    assert wants(parted, "closed").code == "pending"  # nobody has said a valve yet
+    parted.hear(native("meter-1", {"part": "hot", "values": {"valve": "open"}}, "telemetry"))
+    assert wants(parted, "open").code == "part_needed"
+    reports(parted, valve="closed")
+    assert wants(parted, "closed").code == "satisfied"
+
+
 def test_nothing_is_told_of_a_device_that_went_and_came_again_before_anybody_asked(written: dict[str, bytes]) -> None:
     desk = Desk(written)
     desk.engine.take_changed_twins()
