@@ -17,7 +17,6 @@ from hub.engine.ages import (
 )
 from hub.engine.device import Device, Part
 from hub.engine.judging import Judge
-from hub.engine.known import DeviceState
 from hub.engine.lessons import Judged, judged_together, remembered, timeliness
 from hub.engine.moment import Moment, Output
 from hub.engine.quotas import Quotas
@@ -154,7 +153,7 @@ class Readings:
         if how is not LIVE or reading.backfill or is_memory or self._message is None:
             how = self._settle(how, reading, is_memory=is_memory)
         is_judged, is_late = is_new and how is not BACKFILL, how is LATE
-        is_told = is_judged and not (is_kept and _was_heard_since(known, measured))
+        is_told = is_judged and not (is_kept and self._was_told(device, element, measured))
         if reading.values:
             part = device.part(reading.part or "")
             says_something = self._hold(part, reading, measured, is_memory=is_memory)
@@ -233,6 +232,18 @@ class Readings:
             device.shape = None  # that way remembers nothing
         return time_apart(self._together, device.key, self._checksum_of(device, element, None), time)
 
+    def _was_told(self, device: Device, element: int, measured: int | None) -> bool:
+        """Return whether a moment that a broker kept was heard in its time, by who has heard the device since, or told.
+
+        Each new subscription brings it again: of a device that was never heard otherwise only that tells it from a new
+        one.
+        """
+        known = device.state
+        if measured is None or measured + known.clock_error <= known.heard_at:
+            return True
+        identity = f"kept {measured} {self._checksum_of(device, element, None)}"
+        return not first_time(known, identity, measured)[1]
+
     def _settle(self, how: Timeliness, reading: Reading, *, is_memory: bool) -> Timeliness:
         """Return the timeliness after what the vendor, the device and the broker say of the message."""
         if reading.backfill or is_memory:
@@ -275,8 +286,3 @@ class Readings:
         """Note that the twin of ``part`` has changed."""
         part.showing = self._showing
         self._changed.append(part)
-
-
-def _was_heard_since(known: DeviceState, measured: int | None) -> bool:
-    """Return whether a device was heard after it said what a broker kept: who heard that, heard this in its time."""
-    return measured is None or measured + known.clock_error <= known.heard_at

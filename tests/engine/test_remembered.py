@@ -7,6 +7,7 @@ import pytest
 
 from hub.engine.known import DeviceState
 from hub.model.heard import Publish
+from hub.model.records import Control
 from tests.engine.desk import SECOND, START, Desk, device, documents
 from tests.engine.foreign import KITCHEN, ZIGBEE
 
@@ -89,6 +90,27 @@ def test_one_that_nobody_has_heard_is_told(desk: Desk, is_new: bool) -> None:  #
         says(desk, "sos-1", 0.1, {"values": {"battery": 90.0}})
     desk.wait(600)
     assert says(desk, "sos-1", 500, CALL, kept=True) == ["care.sos late"]
+
+
+def clears(desk: Desk) -> None:
+    """Let somebody put the call for help away, after ten minutes."""
+    desk.tick(600)
+    order = Control("1-0", f"id-{desk.t}", "li", "clear", desk.wall + SECOND, {"rule": "sos", "key": "s1/sos-1"})
+    assert desk.say(order).replies[0].ok
+
+
+def test_one_that_was_told_from_memory_is_not_told_again_by_the_next_subscription(desk: Desk) -> None:
+    first, second = ({**CALL, "t": START // 1_000_000 + ms} for ms in (0, 1))
+    desk.tick(600)
+    assert says(desk, "sos-1", None, first, kept=True) == ["care.sos late"]
+    clears(desk)
+    assert says(desk, "sos-1", None, first, kept=True) == []
+    desk.write_down()
+    later = desk.restart()
+    assert says(later, "sos-1", None, first, kept=True) == []
+    assert says(later, "sos-1", None, second, kept=True) == ["care.sos late"]
+    clears(later)
+    assert [says(later, "sos-1", None, each, kept=True) for each in (first, second)] == [[], []]
 
 
 def test_what_a_zigbee_bridge_left_with_the_broker_is_no_sign_of_life_either(desk: Desk) -> None:
