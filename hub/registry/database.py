@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 import orjson
 from sqlalchemy import URL, Connection, event, func, make_url, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DatabaseError, InternalError, OperationalError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -65,6 +66,7 @@ class Database:
         if self._is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self._engine.sync_engine, "begin", _begin)
+            event.listen(self._engine.sync_engine, "invalidate", _let_go)
             self._reading = self._engine
             self._writing = self._engine.execution_options(immediate=True)
         else:
@@ -297,3 +299,11 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry
 def _begin(connection: Connection) -> None:
     is_immediate = connection.get_execution_options().get("immediate", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_immediate else "BEGIN")
+
+
+def _let_go(connection: DBAPIConnection, _record: ConnectionPoolEntry, _error: BaseException | None) -> None:
+    """Undo what a cancelled transaction did: behind a statement that was cut off SQLite's lock outlives the connection.
+
+    It went when the collector came by, and until then nobody could change the registry.
+    """
+    connection.rollback()
