@@ -25,6 +25,7 @@ from hub.errors import ConfigError
 from hub.outward.cloud_event import CONTENT_TYPE
 from hub.outward.parcel import Answer, Parcel, Verdict
 from hub.sinks.retry_after import retry_after
+from hub.whole import make_once
 
 PREFIX = "whsec_"
 SECRET_BYTES = range(24, 65)
@@ -173,11 +174,7 @@ def read_keys(path: Path) -> list[bytes]:
 
 def own_secret(path: Path) -> Path:
     """Return the file of a secret of our own, made once, for nobody else to read."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-    if not path.stat().st_size:
-        path.write_text(PREFIX + base64.b64encode(secrets.token_bytes(32)).decode() + "\n", encoding="ascii")
+    make_once(path, lambda: PREFIX + base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -55,6 +56,20 @@ def test_a_secret_of_our_own_is_made_once_for_us_alone(tmp_path: Path) -> None:
     assert [len(key) for key in read_keys(path)] == [32]
     before = path.read_text(encoding="ascii")
     assert own_secret(path).read_text(encoding="ascii") == before
+
+
+def test_a_secret_of_our_own_is_on_the_disk_before_anybody_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut left half of one, with which nothing was forwarded until somebody took it away."""
+    synced, fsync = set(), os.fsync
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    assert own_secret(tmp_path / "secret").stat().st_ino in synced
 
 
 def test_what_tells_of_a_loss_has_all_that_our_schema_of_an_event_asks_for() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import resource
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +20,10 @@ from cryptography.x509.oid import NameOID
 from hub.clock import SystemClock
 from hub.config.settings import read_settings
 from hub.keeping import mosquitto
+from hub.registry.brokers.broker import BrokerUser
 from hub.registry.brokers.knock import Answer, knock
 from hub.services.child import free_port
-from hub.ui.cli import devices_imports
+from hub.ui.cli import devices_credentials, devices_imports
 from hub.ui.cli.main import EXIT_INTERRUPTED
 from tests.machine import find, needs_mosquitto
 from tests.servers.process import ServerProcess
@@ -190,6 +192,23 @@ def test_what_is_exported_holds_hashes_and_topics_and_the_look_is_in_the_audit(d
     assert made["secret"] not in file.read_text(encoding="utf-8")
     (line,) = desk.json("audit", "--what", "credential.exported")
     assert line["reason"] == "another broker"
+
+
+def test_half_an_export_for_which_the_disk_has_no_room_is_none(tmp_path: Path) -> None:
+    """It was told as done: a broker that is given it would let half of the devices in."""
+    file, (soft, hard) = tmp_path / "export.jsonl", resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill() -> None:
+        with devices_credentials.new_file(file) as descriptor:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+            devices_credentials.write_users(descriptor, [BrokerUser(user="garden/gate-1", password_hash="$7$" * 50)])
+
+    try:
+        with pytest.raises(OSError, match="too large"):
+            fill()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not file.exists()
 
 
 def test_a_request_is_signed_for_the_device_whatever_name_stands_in_it(desk: Desk) -> None:

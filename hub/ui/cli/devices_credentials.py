@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
@@ -20,6 +20,7 @@ from hub.config.settings import Settings
 from hub.errors import ConfigError
 from hub.keeping import authority_of, keeper_of, source_topics
 from hub.registry import credentials
+from hub.registry.brokers.broker import BrokerUser
 from hub.registry.certificates import Issued
 from hub.registry.credentials import Secret, Terms
 from hub.registry.registry import Registry
@@ -194,6 +195,13 @@ def write_secrets(descriptor: int, settings: Settings, made: Sequence[Secret]) -
     os.fsync(descriptor)
 
 
+def write_users(descriptor: int, users: Iterable[BrokerUser]) -> None:
+    """Write a line of JSON a user; on the disk when this returns."""
+    with os.fdopen(os.dup(descriptor), "wb") as file:
+        file.writelines(orjson.dumps(asdict(user), option=orjson.OPT_APPEND_NEWLINE) for user in users)
+    os.fsync(descriptor)
+
+
 # -------------------------------------------------------------------------------------------------------------- doing
 
 
@@ -232,7 +240,6 @@ async def cut_off(desk: Desk, registry: Registry, owner: str) -> None:
 async def _export(desk: Desk, registry: Registry, file: Path, reason: str) -> int:
     await registry.look("credential.exported", "credential/", reason)
     roster = await credentials.read_roster(registry, source_topics(desk.settings, await registry.sources()))
-    lines: list[Mapping[str, object]] = [asdict(user) for user in roster.users.values()]
     with new_file(file) as descriptor:
-        os.write(descriptor, b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines))
-    return len(lines)
+        write_users(descriptor, roster.users.values())
+    return len(roster.users)
