@@ -5,24 +5,31 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
-def make_once(path: Path, make: Callable[[], str | bytes]) -> None:
-    """Write what ``make`` makes unless there is one, a process at a time: all of it or nothing, after a power cut too.
+@contextmanager
+def alone_in(directory: Path) -> Iterator[None]:
+    """Be alone among those who ask for that in a directory, after whoever is now.
 
     The lock is the directory's: no second name is needed, which some file systems do not give.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def make_once(path: Path, make: Callable[[], str | bytes]) -> None:
+    """Write what ``make`` makes unless there is one, a process at a time: all or nothing, after a power cut too."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with alone_in(path.parent):
         if not path.exists():  # who makes one at the same moment takes the same one
             write_whole(path, make())
-    finally:
-        os.close(directory)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import pwd
 import stat
+import subprocess
+import sys
+from dataclasses import fields
 from errno import ENOSPC
 from pathlib import Path
 
@@ -14,9 +18,13 @@ from typing_extensions import override
 
 from hub.config.settings import read_settings
 from hub.ui.installing import files
+from hub.ui.installing.asking import Flags, choose
+from hub.ui.installing.belonging import account_of
 from hub.ui.installing.choices import secrets_of
+from hub.whole import alone_in
 from tests.ui.conftest import Cli
 from tests.ui.making import contents, made
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -172,6 +180,28 @@ def test_one_that_was_ended_before_its_settings_were_whole_goes_on_with_what_was
     said = cli("init", str(place), *flags)
     assert said.code == 0, said.err
     assert read_settings(place / "hub.toml").redis.url.get_secret_value() == "redis://:pw@cache:6379/0"
+
+
+def test_of_two_at_the_same_moment_one_waits_and_takes_the_secrets_of_the_other(place: Path) -> None:
+    """Broker, Redis and settings had some of the one and some of the other: nothing came in."""
+    place.mkdir()
+    command = [sys.executable, "-m", "hub.ui.cli.main", "init", str(place), "--yes", "--redis", "redis-server"]
+    with alone_in(place):
+        late = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        asyncio.run(wait_until(lambda: late.poll() is not None or waits_for_a_lock(late.pid)))
+        secrets = secrets_of(place)
+        flags = dict.fromkeys((each.name for each in fields(Flags)), None) | {"yes": True, "redis": "redis-server"}
+        files.install(place, choose(Flags(**flags), account_of(place)), secrets)  # type: ignore[arg-type] # of each flag
+        before = contents(place)
+    assert late.wait() == 0
+    assert contents(place) == before
+    assert (secrets_of(place), secrets.redis in (place / "redis" / "redis.conf").read_text("utf-8")) == (secrets, True)
+
+
+def waits_for_a_lock(pid: int) -> bool:
+    """Return whether a process waits for another to let go of a file."""
+    locks = Path("/proc/locks").read_text("ascii").splitlines()
+    return any("->" in line and str(pid) in line.split() for line in locks)
 
 
 def test_it_is_for_who_calls_whatever_a_variable_says(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

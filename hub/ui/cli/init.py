@@ -19,6 +19,7 @@ from hub.ui.installing.choices import remembered, secrets_of
 from hub.ui.installing.files import Outcome, Written, give_to, install
 from hub.ui.installing.guarding import guarded
 from hub.ui.printing import say_json, say_table
+from hub.whole import alone_in
 
 UNFINISHED = (SECRETS_FILE, *(f".{name}.draft" for name in (SECRETS_FILE, DEFAULT_FILE)))
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@-]+")
@@ -93,9 +94,10 @@ def _made(directory: Path, flags: Flags, account: str) -> list[Written]:
         known = choose(flags, account)
     else:
         refuse_change(directory / "hub.toml", known, flags)
-    secrets = secrets_of(directory)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     try:
-        return install(directory, known, secrets)
+        with alone_in(directory):  # of two at once each would keep some of the other's secrets for its own
+            return install(directory, known, secrets_of(directory))
     except BaseException:  # what root has made by then would be in the account's way
         give_to(directory, account)
         raise

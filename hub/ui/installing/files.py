@@ -62,7 +62,6 @@ def install(directory: Path, choices: Choices, secrets: Secrets) -> list[Written
 
     As root, who gives it to its account afterwards, in a guarded directory.
     """
-    directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     for name in ("data", "device_profiles", "rules", "notify"):
         (directory / name).mkdir(exist_ok=True, mode=0o750)
     (directory / "broker").mkdir(exist_ok=True, mode=0o700)
