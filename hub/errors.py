@@ -13,6 +13,7 @@ They are caught in the hearing loop, the engine's step, the delivering loops and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from typing_extensions import override
@@ -86,3 +87,12 @@ class OwnershipLostError(HubError):
 
 class StoppedError(HubError):
     """A person or a supervisor stopped the hub while it was opening; there is nothing to mend."""
+
+
+def ours(raised: BaseException) -> Iterator[HubError]:
+    """Yield our own errors in ``raised``, which may be a group of groups."""
+    if isinstance(raised, BaseExceptionGroup):
+        for inner in raised.exceptions:
+            yield from ours(inner)
+    elif isinstance(raised, HubError):
+        yield raised

@@ -159,14 +159,21 @@ class HubProcess:
 
     async def until_down(self, partitions: set[str]) -> None:
         """Wait until a hub with workers says of these partitions, and of no others, that their worker is down."""
+        await self.until_said_of("worker_down", partitions)
 
-        async def is_down() -> bool:
-            _, body = await self._page("/readyz")
+    async def until_said_of(self, code: str, partitions: set[str]) -> None:
+        """Wait until a hub with workers says nothing but ``code``, and of these partitions alone."""
+
+        async def is_said() -> bool:
+            try:
+                _, body = await self._page("/readyz")
+            except ConnectionError:
+                return False
             reasons = orjson.loads(body)["reasons"]
             codes, found = ({reason[word] for reason in reasons} for word in ("code", "partition"))
-            return (codes, found) == ({"worker_down"}, partitions)
+            return (codes, found) == ({code}, partitions)
 
-        await wait_until(is_down)
+        await wait_until(is_said)
 
     async def until_ready(self) -> None:
         """Wait until /readyz has no reason against it."""

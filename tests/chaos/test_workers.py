@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 
 from hub.journal.neighbours import journal_path
 from hub.partitions import settings_of
+from hub.registry.nouns import Device
+from hub.registry.registry import Registry
 from hub.replay.tape import JournalTape
 from tests.chaos.hub_process import HubProcess
 from tests.chaos.town import Town, opened
@@ -147,6 +150,68 @@ async def test_a_site_that_comes_later_is_heard_by_its_partition_alone_and_nobod
     await west.check_once()
     await east.check_once()
     assert (sites_heard(west), sites_heard(east)) == ({"s1"}, {"s2"})
+
+
+async def test_a_partition_whose_journal_is_damaged_is_refused_alone_and_hears_all_once_it_is_mended(
+    west: Town, east: Town
+) -> None:
+    """With it all that one worker ran was silent: the whole city, for one file."""
+    hub, journal = west.hub, journal_path(settings_of(west.hub.settings, EAST).files_dir)
+    hub.workers = 1  # which runs both
+    await east.register()
+    hub.start()
+    await hub.until_ready()
+    await east.publish(30)
+    await east.until_settled()
+    assert hub.stop() == 0
+    whole = journal.read_bytes()
+    journal.write_bytes(b"no journal")
+    hub.start()
+    await hub.until_said_of("partition_refused", {EAST})
+    assert '"event": "partition_refused"' in hub.log()
+    await west.publish(60)
+    await east.publish(60)
+    await west.until_settled()
+    (found,) = orjson.loads((await hub.cli("status", "--json")).out)
+    (why,) = found["reasons"]
+    assert (why["partition"], str(journal) in why["detail"], bool(why["now"]["zh"])) == (EAST, True, True)
+    assert hub.stop() == 0
+    journal.write_bytes(whole)
+    hub.start()
+    await hub.until_ready()
+    await east.until_settled()
+    assert hub.stop() == 0
+    await west.check_once()
+    await east.check_once()
+
+
+async def test_a_partition_that_never_was_at_work_and_has_a_refused_registry_does_not_end_the_others(
+    west: Town, east: Town
+) -> None:
+    hub = west.hub
+    hub.workers = 1  # which runs both
+    hub.start()
+    await hub.until_ready()
+    assert hub.stop() == 0
+    shutil.rmtree(settings_of(hub.settings, EAST).files_dir)
+    await east.register()
+    async with Registry(hub.settings.registry_url()) as registry:
+        await registry.add_devices([Device(site="s2", id="odd", kind="smoke_sensor", profile="acme/nowhere")])
+    hub.start()
+    await hub.until_said_of("partition_refused", {EAST})
+    await west.publish(60)
+    await west.until_settled()
+    assert hub.stop() == 0
+
+
+async def test_a_worker_ends_with_2_when_every_partition_of_it_is_refused(west: Town) -> None:
+    for partition in ("main", EAST):
+        journal = journal_path(settings_of(west.hub.settings, partition).files_dir)
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        journal.write_bytes(b"no journal")
+    west.hub.workers = 1  # which runs both
+    west.hub.start()
+    assert await west.hub.until_ended() == 2
 
 
 async def test_commands_find_the_partition_of_a_site_or_ask_which_one_is_meant(west: Town, east: Town) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from hub import __version__
-from hub.errors import ConfigError, HubError, PoisonError, UnavailableError
+from hub.errors import ConfigError, HubError, PoisonError, UnavailableError, ours
 from hub.ui.desk.desk import EXIT_FAILED, Desk
 from hub.ui.desk.later import later
 from hub.ui.process.logs import LogLevel, configure_logging
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except (HubError, BaseExceptionGroup) as raised:
-        error = next(_ours(raised), None)
+        error = next(ours(raised), None)
         if error is None:
             raise
         sys.exit(explain(error))
@@ -150,15 +150,6 @@ def explain(error: HubError) -> int:
     if isinstance(error, UnavailableError):
         typer.echo(f"  {ADVICE.get(error.code, 'it may work later: try again')}", err=True)
     return EXIT_CONFIG if isinstance(error, (ConfigError, PoisonError)) else EXIT_FAILED
-
-
-def _ours(raised: BaseException) -> Iterator[HubError]:
-    """Yield our own errors in ``raised``, which may be a group of groups."""
-    if isinstance(raised, BaseExceptionGroup):
-        for inner in raised.exceptions:
-            yield from _ours(inner)
-    elif isinstance(raised, HubError):
-        yield raised
 
 
 if __name__ == "__main__":

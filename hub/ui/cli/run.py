@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
@@ -18,7 +19,7 @@ from hub.app import Hub
 from hub.beginning import Step
 from hub.clock import Clock
 from hub.config.settings import RedisSettings, Settings
-from hub.errors import ConfigError, StoppedError
+from hub.errors import ConfigError, HubError, StoppedError, ours
 from hub.metrics import Metrics
 from hub.partitions import partitions_of, settings_of, shares_of
 from hub.services.keeping import kept
@@ -30,6 +31,7 @@ from hub.turns import Turns
 from hub.ui.desk.desk import Desk, desk_of
 from hub.ui.pages.http import pages_of, serve, serve_on
 from hub.ui.pages.observing import Watch, observe
+from hub.ui.pages.readiness import refused_for
 from hub.ui.pages.workers import page_of, workers_for
 from hub.ui.process.heap import give_back_what_is_large
 from hub.ui.process.huge_pages import collapse
@@ -43,6 +45,8 @@ HUGE_PAGES_AFTER_SECONDS = (0.0, 10.0)
 
 Serving = Callable[[web.Application], AbstractAsyncContextManager[None]]
 """How the pages of a hub are shown."""
+
+log = structlog.get_logger(__name__)
 
 
 def run(
@@ -82,7 +86,7 @@ def _places(desk: Desk, serving: Sequence[str]) -> Iterator[tuple[Settings, str]
 
 
 def _inherited(descriptor: int) -> Serving:
-    return lambda pages: serve_on(pages, socket.socket(fileno=descriptor))
+    return lambda pages: serve_on(pages, socket.socket(fileno=os.dup(descriptor)))
 
 
 async def _supervise(desk: Desk, shares: Sequence[Sequence[str]]) -> int:
@@ -103,18 +107,42 @@ def _run_all(desk: Desk, places: Sequence[tuple[Settings, Serving]], kept_by: He
 
 
 async def _work(desk: Desk, hubs: Sequence[tuple[Hub, Serving]], turns: Turns, kept_by: Heartbeat | None) -> None:
-    """Run the hub of every partition in this process."""
-    calm_the_watchdog(lambda: not any(hub.stages.hung for hub, _ in hubs), kept_by)
+    """Run the hub of every partition in this process, until none is left that a person need not mend first."""
+    working, stopped = [hub for hub, _ in hubs], asyncio.Event()
+    calm_the_watchdog(lambda: not any(hub.stages.hung for hub in working), kept_by)
     await refuse_toy_broker(hubs[0][0].settings.mqtt)
 
     def stop() -> None:
-        for hub, _ in hubs:
+        stopped.set()
+        for hub in working:
             hub.stop()
+
+    async def run_beside_others(hub: Hub, serving: Serving) -> None:
+        refused: HubError | None = None
+        try:
+            await _run(desk, hub, serving, turns, group)
+        except* ConfigError as errors:
+            working.remove(hub)
+            if not working:
+                raise
+            refused = next(ours(errors))
+        if refused is not None:
+            await _show_refused(hub, serving, refused, stopped)
 
     with on_signals(stop):
         async with asyncio.TaskGroup() as group:
             for hub, serving in hubs:
-                group.create_task(_run(desk, hub, serving, turns, group), name=f"hub.run.{hub.settings.partition}")
+                group.create_task(run_beside_others(hub, serving), name=f"hub.run.{hub.settings.partition}")
+
+
+async def _show_refused(hub: Hub, serving: Serving, error: HubError, stopped: asyncio.Event) -> None:
+    """Tell, until ``stopped``, why a partition does not work.
+
+    It is not tried again: each start would hold the others up for seconds.
+    """
+    log.error("partition_refused", partition=hub.settings.partition, reason=str(error))
+    async with serving(pages_of(Metrics(), lambda: [refused_for(error)])):
+        await stopped.wait()
 
 
 async def _run(desk: Desk, hub: Hub, serving: Serving, turns: Turns, group: asyncio.TaskGroup) -> None:

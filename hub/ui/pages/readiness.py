@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from hub.errors import HubError
+
 PATIENCE_SECONDS = 5.0
 """How long a sink or the proof of ownership may fail before it counts; shorter is a reconnect."""
 STILL_SECONDS = 10
@@ -73,6 +75,11 @@ def reasons(vitals: Vitals) -> tuple[Reason, ...]:
     if not vitals.is_running:
         return (Reason(code="not_running", detail="it has not begun yet, or is on its way down"),)
     return (*_hearing(vitals), *_in_step(vitals), *_delivering(vitals), *_proving(vitals))
+
+
+def refused_for(error: HubError) -> Reason:
+    """Return why a partition does not work beside others that do."""
+    return Reason(code="partition_refused", detail=str(error))
 
 
 def _hearing(vitals: Vitals) -> Iterator[Reason]:

@@ -205,6 +205,16 @@ ADVICE: Mapping[str, Advice] = {
             "同 redis_unreachable；若 Redis 正常，检查是否有第二个集线器在运行（`hub doctor`）",
         ),
     ),
+    "partition_refused": Advice(
+        Text(
+            "this partition alone does not work: it hears nothing, the broker queues; the others go on",
+            "仅此分区停止工作：不再接收，由消息代理排队；其他分区照常",
+        ),
+        Text(
+            "what stands beside says why: mend it, then restart the hub; what the broker has no room for is lost",
+            "原因见旁，请更正后重启集线器；超出消息代理队列上限的消息会丢失",
+        ),
+    ),
     "worker_down": Advice(
         Text(
             "a worker has died: its partition hears nothing, the broker queues",
