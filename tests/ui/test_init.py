@@ -187,9 +187,9 @@ def test_of_two_at_the_same_moment_one_waits_and_takes_the_secrets_of_the_other(
     place.mkdir()
     command = [sys.executable, "-m", "hub.ui.cli.main", "init", str(place), "--yes", "--redis", "redis-server"]
     with alone_in(place):
+        secrets = secrets_of(place)
         late = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         asyncio.run(wait_until(lambda: late.poll() is not None or waits_for_a_lock(late.pid)))
-        secrets = secrets_of(place)
         flags = dict.fromkeys((each.name for each in fields(Flags)), None) | {"yes": True, "redis": "redis-server"}
         files.install(place, choose(Flags(**flags), account_of(place)), secrets)  # type: ignore[arg-type] # of each flag
         before = contents(place)
