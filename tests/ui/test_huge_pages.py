@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import mmap
 from pathlib import Path
 
 import pytest
 
-from hub.ui.process.huge_pages import HUGE_BYTES, collapse, ranges
+from hub.ui.process import huge_pages
+from hub.ui.process.huge_pages import HUGE_BYTES, collapse, prefer_huge_pages, ranges
 
 MAPS = """\
 00400000-00a00000 r-xp 00000000 08:01 131                               /usr/bin/python3.11
@@ -33,3 +35,20 @@ def test_what_memory_holds_survives_the_move() -> None:
         moved = collapse()
         assert memory[:] == pattern
         assert moved >= 3 * HUGE_BYTES
+
+
+async def test_what_is_said_later_is_moved_too_each_time_after_twice_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved, loop = list[float](), asyncio.get_running_loop()
+    is_enough = asyncio.Event()
+
+    def move() -> int:
+        moved.append(loop.time())
+        if len(moved) == 5:
+            loop.call_soon_threadsafe(is_enough.set)
+        return 0
+
+    monkeypatch.setattr(huge_pages, "collapse", move)
+    monkeypatch.setattr(huge_pages, "FIRST_SECONDS", 0.01)
+    prefer_huge_pages()
+    await asyncio.wait_for(is_enough.wait(), timeout=30)
+    assert moved[-1] - moved[0] >= 0.08

@@ -34,14 +34,11 @@ from hub.ui.pages.observing import Watch, observe
 from hub.ui.pages.readiness import refused_for
 from hub.ui.pages.workers import page_of, workers_for
 from hub.ui.process.heap import give_back_what_is_large
-from hub.ui.process.huge_pages import collapse
+from hub.ui.process.huge_pages import prefer_huge_pages
 from hub.ui.process.open_files import raise_open_files
 from hub.ui.process.preflight import refuse_toy_broker
 from hub.ui.process.signals import on_signals
 from hub.ui.sealing import Sealing
-
-HUGE_PAGES_AFTER_SECONDS = (0.0, 10.0)
-"""What was loaded, and what the devices have said by then; a thread does it, 0.23 s for 86 MiB."""
 
 Serving = Callable[[web.Application], AbstractAsyncContextManager[None]]
 """How the pages of a hub are shown."""
@@ -203,10 +200,3 @@ def spare_the_collector() -> None:
     """
     gc.freeze()
     ease_the_collector()
-
-
-def prefer_huge_pages() -> None:
-    """Move the memory onto huge pages at once, and once more when the hub has worked for a while."""
-    loop = asyncio.get_running_loop()
-    for seconds in HUGE_PAGES_AFTER_SECONDS:
-        loop.call_later(seconds, loop.run_in_executor, None, collapse)
