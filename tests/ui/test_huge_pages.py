@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import mmap
+import threading
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,18 @@ async def test_what_is_said_later_is_moved_too_each_time_after_twice_as_long(mon
     prefer_huge_pages()
     await asyncio.wait_for(is_enough.wait(), timeout=30)
     assert moved[-1] - moved[0] >= 0.08
+
+
+def test_hubs_of_one_process_move_what_they_hold_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at once left no rest between."""
+    (tmp_path / "maps").write_text("")
+    monkeypatch.setattr(huge_pages, "MAPS", tmp_path / "maps")
+    second = threading.Thread(target=collapse)
+    with huge_pages.MOVING:
+        second.start()
+        second.join(timeout=0.5)  # with nothing to move it would end at once
+        assert second.is_alive()
+    second.join(timeout=30)
+    assert not second.is_alive()

@@ -14,6 +14,8 @@ HUGE_BYTES = 2 * 1024 * 1024
 MADV_COLLAPSE = 25  # madvise(2), since Linux 6.1; not in Python's mmap
 
 FIRST_SECONDS = 10.0
+MOVING = threading.Lock()
+"""Each hub of a process moves what it holds: two at once would leave no rest between."""
 
 
 def prefer_huge_pages(worked: float = 0.0) -> None:
@@ -40,12 +42,13 @@ def collapse() -> int:
         return 0
     advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     moved = 0
-    for first, size in ranges(MAPS.read_text(encoding="utf-8")):
-        for start in range(first, first + size, HUGE_BYTES):
-            began = time.perf_counter()
-            if advise(start, HUGE_BYTES, MADV_COLLAPSE) == 0:
-                moved += HUGE_BYTES
-            time.sleep(2 * (time.perf_counter() - began))
+    with MOVING:
+        for first, size in ranges(MAPS.read_text(encoding="utf-8")):
+            for start in range(first, first + size, HUGE_BYTES):
+                began = time.perf_counter()
+                if advise(start, HUGE_BYTES, MADV_COLLAPSE) == 0:
+                    moved += HUGE_BYTES
+                time.sleep(2 * (time.perf_counter() - began))
     return moved
 
 
