@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
-from hub.errors import ConfigError, HubError, UnavailableError
+from hub.errors import HubError, UnavailableError
 from hub.model.effects import AlarmState, Event
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
 from hub.ui.desk.desk import Desk
+from hub.ui.desk.whose import no_site
 from hub.ui.words import named, title
 
 
@@ -56,7 +57,7 @@ class Atlas:
         """ConfigError ``site_unknown``: that nothing is active at a site that is not there is no good news."""
         for site in sites:
             if self._zones and site not in self._zones:
-                raise ConfigError("site_unknown", f"there is no site {site!r}", hint="`hub sites list` shows them")
+                raise no_site(site)
 
     def place(self, noun: Event | AlarmState) -> str:
         """Return where it is, from the outside in, each step in Chinese and English."""

@@ -60,40 +60,34 @@ async def test_a_mistake_of_ours_behind_a_rest_ends_the_connection_so_that_its_m
     assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [mistake]
 
 
+async def _hear_one_read_after_another(broker: ScriptedBroker, ear: Ear, payload: bytes) -> None:
+    await wait_until(lambda: ear.is_caught_up)
+    broker.send(message(payload, 1), message(payload, 2))
+    await wait_until(lambda: len(ear.messages) == 2)
+    for packet_id in (3, 4, 5):
+        broker.send(message(payload, packet_id))
+        await wait_until(lambda: len(ear.messages) == packet_id)  # noqa: B023 -- it is awaited here
+
+
 @pytest.mark.parametrize("brings", ["little", "much"])
 async def test_how_long_it_rests_is_chosen_by_what_a_read_brought(broker: ScriptedBroker, brings: str) -> None:
     soon, an_hour = timedelta(milliseconds=1), timedelta(hours=1)
     rests = Rests(soon, an_hour) if brings == "much" else Rests(an_hour, soon)
     payload = MUCH_OF_IT if brings == "much" else b"x"
     async with Ear(MqttSession, replace(config(broker.port), rests=rests)) as ear:
-        await wait_until(lambda: ear.is_caught_up)
-        broker.send(message(payload, 1), message(payload, 2))
-        await wait_until(lambda: len(ear.messages) == 2)
-        for packet_id in (3, 4, 5):
-            broker.send(message(payload, packet_id))
-            await wait_until(lambda: len(ear.messages) == packet_id)  # noqa: B023 -- it is awaited here
+        await _hear_one_read_after_another(broker, ear, payload)
 
 
 async def test_a_session_that_attends_rests_after_little_as_after_much(broker: ScriptedBroker) -> None:
     rests = Rests(timedelta(milliseconds=1), timedelta(hours=1))
     async with Ear(MqttSession, replace(config(broker.port), rests=rests, attends=lambda: True)) as ear:
-        await wait_until(lambda: ear.is_caught_up)
-        broker.send(message(b"x", 1), message(b"x", 2))
-        await wait_until(lambda: len(ear.messages) == 2)
-        for packet_id in (3, 4, 5):
-            broker.send(message(b"x", packet_id))
-            await wait_until(lambda: len(ear.messages) == packet_id)  # noqa: B023 -- it is awaited here
+        await _hear_one_read_after_another(broker, ear, b"x")
 
 
 async def test_a_session_rests_only_a_little_where_hardly_anything_comes(broker: ScriptedBroker) -> None:
     long = timedelta(seconds=2 * PATIENCE_SECONDS)
     async with Ear(MqttSession, replace(config(broker.port), rests=Rests(long, long))) as ear:
-        await wait_until(lambda: ear.is_caught_up)
-        broker.send(message(b"x", 1), message(b"x", 2))
-        await wait_until(lambda: len(ear.messages) == 2)
-        for packet_id in (3, 4, 5):
-            broker.send(message(b"x", packet_id))
-            await wait_until(lambda: len(ear.messages) == packet_id)  # noqa: B023 -- it is awaited here
+        await _hear_one_read_after_another(broker, ear, b"x")
 
 
 MUCH, LONG = PATIENT

@@ -30,8 +30,13 @@ async def partition_of(registry: Registry, site: str) -> str:
     """Return the partition of a site; ConfigError ``site_unknown``."""
     found = {each.id: each.partition for each in await registry.sites()}
     if site not in found:
-        raise ConfigError("site_unknown", f"there is no site {site!r}", hint="`hub sites list` shows them")
+        raise no_site(site)
     return found[site]
+
+
+def no_site(site: str) -> ConfigError:
+    """Return the refusal of a site that is not there."""
+    return ConfigError("site_unknown", f"there is no site {site!r}", hint="`hub sites list` shows them")
 
 
 def of_site(desk: Desk, read: Callable[[Registry], Awaitable[list[N]]], site: str | None) -> list[N]:
