@@ -114,7 +114,7 @@ class InfluxStore:
         while waiting:
             group = waiting.popleft()
             refusal = await self._post(group)
-            requests += 1
+            requests += -1 if refusal is TOO_LARGE else 1  # which makes one group two: that is no search, and ends
             if refusal is None:
                 continue
             if len(group) == 1 or requests > REQUESTS_MAX or refusal.condemns(group):

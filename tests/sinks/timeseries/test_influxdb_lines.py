@@ -46,6 +46,20 @@ async def test_a_line_that_is_too_large_by_itself_is_rejected(store: InfluxStore
     assert written.rejected[0][1].startswith("too large")
 
 
+async def test_however_little_a_server_takes_at_once_only_what_it_blames_is_rejected(
+    store: InfluxStore, http_stub: HttpStub
+) -> None:
+    """It stores nothing of what is too large: a small limit had cost all that 200 requests did not get through."""
+    lines = encode([(series(), NOON + n, {"v": float(n)}) for n in range(512)])
+    strict = StrictServer([lines[500]])
+    http_stub.judge = lambda some: strict.judge(some) if len(some) <= 2 else Answer(status=413)
+
+    written = await store.write(lines)
+
+    assert [line for line, _ in written.rejected] == [lines[500]]
+    assert written.accepted == len(http_stub.stored) == 511
+
+
 class StrictServer:
     """Refuses a write whole for one bad line, and says nothing about which: worse than any InfluxDB."""
 
