@@ -122,6 +122,8 @@ class Webhook:
             return Answer(
                 verdict=Verdict.BUSY, text=type(error).__name__
             )  # its text may hold the URL, and that a password
+        except ValueError:  # an entry that no hub wrote has a line end in its id
+            return Answer(verdict=Verdict.REFUSED, text="its id cannot stand in a header")
 
 
 async def _beginning(answer: aiohttp.ClientResponse) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,11 +13,13 @@ import pytest
 from hub.errors import ConfigError
 from hub.model.values import Severity
 from hub.outward.cloud_event import Packing, cloud_event
-from hub.outward.webhook import host_of, is_in_the_clear, own_secret, read_keys, signature
+from hub.outward.parcel import Parcel, Verdict
+from hub.outward.webhook import Webhook, host_of, is_in_the_clear, own_secret, read_keys, signature
 from hub.sinks.contract import Message, schema_of
 from hub.sinks.streams import Detail
 from tests.clocks import ManualClock
 from tests.outward.rig import event
+from tests.servers.http_stub import HttpStub
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -70,6 +73,15 @@ def test_a_secret_of_our_own_is_on_the_disk_before_anybody_finds_it(
 
     monkeypatch.setattr(os, "fsync", noted)
     assert own_secret(tmp_path / "secret").stat().st_ino in synced
+
+
+@pytest.mark.parametrize("name", ["two\r\nlines", "a\0b", "\x1b[31m"])
+async def test_an_id_that_no_hub_gave_and_no_header_can_carry_ends_nobody(name: str, http_stub: HttpStub) -> None:
+    """It ended the forwarder, and at each start again, for what was packed once is sent until it has an end."""
+    parcel = Parcel(channel="c", lane="l", entry="e", event="good", name="n", kind="raised", body=b"{}", due=0)
+    async with Webhook(http_stub.url, [b"k" * 32], ManualClock()) as webhook:
+        assert (await webhook.send(replace(parcel, event=name))).verdict is Verdict.REFUSED
+        assert (await webhook.send(parcel)).verdict is Verdict.TAKEN
 
 
 def test_what_tells_of_a_loss_has_all_that_our_schema_of_an_event_asks_for() -> None:
