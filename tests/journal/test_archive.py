@@ -58,6 +58,15 @@ async def test_a_checkpoint_is_put_aside_every_hour_and_never_twice(tmp_path: Pa
     assert positions(tmp_path) == [5, 7, 8]
 
 
+async def test_a_clock_that_was_ahead_makes_no_copy_of_each_look(tmp_path: Path) -> None:
+    """A board whose clock tells local time is hours ahead until it asks: as long all was copied every minute."""
+    async with state(tmp_path) as file:
+        for position, hours in ((1, 8), (2, 0), (3, 0.02), (4, 0.04), (5, 1)):
+            await file.checkpoint(position, {"a": b"1"}, [], [])
+            archive(tmp_path).keep(START + round(hours * HOUR), 1)
+    assert positions(tmp_path) == [1, 2, 5]
+
+
 async def test_nothing_is_put_aside_before_there_is_a_checkpoint(tmp_path: Path) -> None:
     archive(tmp_path).keep(START, 1)
     async with state(tmp_path):
