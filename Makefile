@@ -3,13 +3,13 @@
 BIN := .venv/bin
 DURATION ?= 60
 SEED ?= 5
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: help demo test bench soak chaos chaos-table lint format map
 
 help:
 	@echo "make demo [DURATION=60]   a simulated community, judged before your eyes"
-	@echo "make test [WORKERS=2]     lint, types, import law, tests in so many processes"
+	@echo "make test [WORKERS=3]     lint, types, import law, tests in so many processes"
 	@echo "make bench [ONLY=flood]   our figures, on this machine; 15 minutes in full"
 	@echo "make chaos [MINUTES=30]   faults in running traffic; SEED=5 is their order"
 	@echo "make chaos-table          every fault once, and the table of the README"
