@@ -237,7 +237,7 @@ async def _let_speak(core: Core, mixtures: Sequence[Mixture], devices: int) -> N
         stream = Desk(said[start : start + ROWS_AT_ONCE]).stream()
         core.inbox.put(Delivery(SESSION, 1, Packets(stream, list(decode_packets(stream)), 0, session_present=True)))
         await SystemClock().sleep(SETTLE_SECONDS)
-    await core.applying.checkpoint()
+    await core.applying.checkpoints.make()
 
 
 def _changes(

@@ -147,7 +147,7 @@ class Hub:
         if behind:
             log.info("recovery_began", records=behind)
         async for record in self.journal.read(self.engine.state.clock.position):
-            await self.applying.bury_at(record.body)
+            await self.applying.checkpoints.bury_at(record.body)
             self.applying.deliver(await in_turns(self.engine.portions(record), self.clock), is_recovery=True)
             await self.applying.spill()
             self.recovered_records += 1
@@ -243,7 +243,7 @@ class Hub:
         await self._stop.wait()
         await self._hear_out()
         await self._cancel(south)
-        self.applying.is_stopping = True
+        self.applying.checkpoints.is_stopping = True
         await self._cancel([hearing])
         await self.hearing.heard.put([])
         await judging

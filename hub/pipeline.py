@@ -12,6 +12,7 @@ from typing import Protocol
 import structlog
 
 from hub.bridge.uplink import Inbox
+from hub.checkpoints import DISK_RETRY_SECONDS, Checkpoints
 from hub.clock import Clock, in_turns
 from hub.durations import nanoseconds
 from hub.engine.apply import Engine
@@ -22,7 +23,7 @@ from hub.journal.journal import Journal
 from hub.journal.journal_time import JournalTime
 from hub.journal.outbox import Outbox
 from hub.journal.state_file import StateFile
-from hub.model.effects import DeadLetter, Effects, LineWork, StreamWork, Transmission
+from hub.model.effects import Effects, LineWork, StreamWork, Transmission
 from hub.model.heard import CaughtUp, Connected, Delivery, Heard, Lost, Packets, UplinkSession
 from hub.model.records import (
     Batch,
@@ -33,11 +34,9 @@ from hub.model.records import (
     SessionCaughtUp,
     SessionConnected,
     SessionLost,
-    Tick,
 )
 from hub.sinks.timeseries.lines import event_line
 
-DISK_RETRY_SECONDS = 0.5
 APPLY_AHEAD = 4
 """Takes that may be journaled and not yet applied: the next fsync runs while the last take is judged."""
 
@@ -174,17 +173,13 @@ class Applying:
         limits: Limits,
     ) -> None:
         self._engine = engine
-        self._state_file = state_file
         self._streams = streams
         self._timeseries = timeseries
         self._offer = offer
         self._clock = clock
-        self._limits = limits
-        self._dead_letters: list[DeadLetter] = []
-        self._checkpoint_due = clock.monotonic_ns() + nanoseconds(limits.checkpoint_every)
-        self._messages = self.checkpoints = self._encoding_to = self.steps = 0
-        self.checkpoint_position = engine.state.clock.position
-        self.is_stopping, self.held_up_by = False, ""
+        self._failpoints = limits.failpoints
+        self.checkpoints = Checkpoints(engine.state, state_file, streams, timeseries, clock, limits)
+        self.steps = 0
         self.directories: dict[str, bytes] = {}
         self._news, self.is_revised = asyncio.Event(), asyncio.Event()
         self.is_revised.set()  # whoever notes a revision clears it until that is applied: one at a time is on its way
@@ -196,46 +191,33 @@ class Applying:
         """
         try:
             await self._judge(hearing, applied)
-            await self.checkpoint()
+            await self.checkpoints.make()
         except UnavailableError as error:  # a full disk keeps nobody from stopping; the journal holds what is left
             log.warning("checkpoint_given_up", reason=str(error))
             while not hearing.heard.empty():
                 hearing.heard.get_nowait()
-        if not self.is_stopping:
+        if not self.checkpoints.is_stopping:
             raise HubError("judging_ended", "nobody had stopped the hub; the journal is whole, and a restart judges it")
 
     async def _judge(self, hearing: Hearing, applied: Callable[[int], None]) -> None:
         while records := await hearing.heard.get():
             for record in records:
                 if isinstance(record.body, Revision) and is_wide(record.body):
-                    await self.checkpoint()
-                await self.bury_at(record.body)
+                    await self.checkpoints.make()
+                await self.checkpoints.bury_at(record.body)
                 self.deliver(await in_turns(self._engine.portions(record), self._clock, self._step))
                 if isinstance(record.body, Revision):
                     self.is_revised.set()
                 applied(len(record.messages))
-                self._limits.failpoints.reach(Place.APPLIED)
-                self._messages += len(record.messages)
+                self._failpoints.reach(Place.APPLIED)
                 if record is not records[-1] or not hearing.heard.empty():  # else waiting for more is a turn already
                     await self._clock.sleep(0)
-                await self._checkpoint_some()
-            hearing.trim_to = self.checkpoint_position
+                await self.checkpoints.go_on(len(record.messages))
+            hearing.trim_to = self.checkpoints.position
             await self.spill()
 
     def _step(self) -> None:
         self.steps += 1
-
-    async def bury_at(self, body: Body) -> None:
-        """Let people see dead letters within a second; memory need not hold them until the checkpoint does."""
-        if not (self._dead_letters and isinstance(body, Tick)):
-            return
-        letters, self._dead_letters = self._dead_letters, []
-        try:
-            await self._state_file.bury(letters)
-        except UnavailableError:
-            self._dead_letters = letters  # the checkpoint waits for the disk; they go with it
-        else:
-            self._limits.failpoints.reach(Place.BURIED)
 
     async def until_news(self, *, within: float) -> None:
         """Return when a device that nobody knows spoke, or a directory came, or after so many seconds."""
@@ -271,60 +253,4 @@ class Applying:
             announced = [letter.announced for letter in effects.dead_letters]
             streams = StreamWork(effects.events, effects.alarms, effects.replies, announced)
             self._streams.add(effects.position, streams, work_items, 600 * work_items)
-            self._dead_letters += effects.dead_letters
-
-    async def checkpoint(self) -> None:
-        """Write a whole checkpoint now: at stop, and before a revision of more than devices and places."""
-        state = self._engine.state
-        while state.is_checkpointing or self.checkpoint_position < state.clock.position:
-            if not state.is_checkpointing:
-                self._begin_checkpoint()
-            while not (state.encode_some() or state.has_only_unsettled):  # nothing is judged meanwhile, others go on
-                self._step()
-                await self._state_file.set_aside(state.full_pieces())
-                await self._clock.sleep(0)
-            await self._finish_checkpoint()
-
-    async def _checkpoint_some(self) -> None:
-        state = self._engine.state
-        if not state.is_checkpointing:
-            is_due = self._clock.monotonic_ns() >= self._checkpoint_due
-            if self._messages < max(self._limits.checkpoint_messages, state.worth_messages) and not is_due:
-                return
-            self._begin_checkpoint()
-        is_made = state.encode_some()
-        await (self._finish_checkpoint() if is_made else self._state_file.set_aside(state.full_pieces()))
-
-    def _begin_checkpoint(self) -> None:
-        self._engine.state.begin_checkpoint()
-        self._encoding_to = self._engine.state.clock.position
-        self._messages = 0
-        self._checkpoint_due = self._clock.monotonic_ns() + nanoseconds(self._limits.checkpoint_every)
-
-    async def _finish_checkpoint(self) -> None:
-        position = self._encoding_to
-        self._limits.failpoints.reach(Place.CHECKPOINT_BEGUN)
-        entries = self._engine.state.take_checkpoint()
-        boxes = self._streams, self._timeseries
-        letters = [letter for letter in self._dead_letters if letter.position <= position]
-        rows = [row for box in boxes for row in box.unsaved(position)]
-        taken = [each for box in boxes for each in box.confirmed(position)]
-        while True:
-            self._step()
-            try:
-                await self._state_file.checkpoint(position, entries, rows, letters, taken)
-                break
-            except UnavailableError as error:
-                if self.is_stopping:
-                    raise
-                if not self.held_up_by:
-                    log.error("checkpoint_held_up", reason=str(error))  # noqa: TRY400 -- as in Hearing
-                self.held_up_by = str(error)  # nothing is judged, and soon nothing heard
-                await self._clock.sleep(DISK_RETRY_SECONDS)
-        self.held_up_by = ""
-        self._limits.failpoints.reach(Place.CHECKPOINT_WRITTEN)
-        for box in boxes:
-            box.saved(position)
-        self._dead_letters = self._dead_letters[len(letters) :]
-        self.checkpoint_position = position
-        self.checkpoints += 1
+            self.checkpoints.bring(effects.dead_letters)

@@ -133,7 +133,7 @@ def stages_of(hub: Parts) -> Stages:
             Stage(
                 name="judging",
                 owes=lambda: hub.journal.last > hub.engine.state.clock.position and not state.owes,
-                moved=lambda: (hub.engine.state.clock.position, applying.steps),
+                moved=lambda: (hub.engine.state.clock.position, applying.steps, applying.checkpoints.steps),
             ),
             Stage(
                 name="streams",

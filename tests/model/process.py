@@ -102,7 +102,7 @@ class Process:
             self.engine, state_file, self.streams_box, self.timeseries_box, self._offer, around.clock, limits
         )
         async for record in self.journal.read(self.engine.state.clock.position):
-            await self.applying.bury_at(record.body)
+            await self.applying.checkpoints.bury_at(record.body)
             self.applying.deliver(self.engine.apply(record), is_recovery=True)
             await self.applying.spill()
         self._open_north(saved)
@@ -157,7 +157,7 @@ class Process:
             ]
             self.is_up = True
             await self._stop.wait()
-            self.applying.is_stopping = True
+            self.applying.checkpoints.is_stopping = True
             hearing.cancel()
             await asyncio.wait([hearing])
             await self.hearing.heard.put([])

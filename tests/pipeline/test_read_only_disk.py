@@ -74,16 +74,16 @@ async def test_a_checkpoint_that_the_disk_refused_covers_nothing_until_it_is_mad
     often = settings.model_copy(update={"checkpoint": CheckpointSettings(every=timedelta(seconds=1))})
     async with Hub(often, SystemClock()) as hub, running(hub):
         watch = Watch(hub)
-        await wait_until(lambda: hub.applying.checkpoint_position and not watch.missing())
+        await wait_until(lambda: hub.applying.checkpoints.position and not watch.missing())
         set_read_only(hub.state_file, is_on=True)
         with capture_logs() as logs:
             await wait_until(lambda: [line for line in logs if line["event"] == "checkpoint_held_up"])
         assert "state.sqlite" in {why.code: why.detail for why in watch.missing()}["journal_held_up"]
-        assert hub.applying.checkpoint_position == (await hub.state_file.load()).position
+        assert hub.applying.checkpoints.position == (await hub.state_file.load()).position
         heard_until = hub.journal.last
         set_read_only(hub.state_file, is_on=False)
-        await wait_until(lambda: hub.applying.checkpoint_position > heard_until)
-        covered = hub.applying.checkpoint_position
+        await wait_until(lambda: hub.applying.checkpoints.position > heard_until)
+        covered = hub.applying.checkpoints.position
         assert (await hub.state_file.load()).position >= covered
         await wait_until(lambda: not watch.missing())
 
@@ -100,4 +100,4 @@ async def test_a_journal_over_its_size_that_no_checkpoint_covers_makes_room_by_i
     }  # fmt: skip
     async with Hub(settings.model_copy(update=less), SystemClock()) as hub, running(hub):
         watch = Watch(hub)
-        await wait_until(lambda: hub.applying.checkpoint_position > opened.last and not watch.missing())
+        await wait_until(lambda: hub.applying.checkpoints.position > opened.last and not watch.missing())

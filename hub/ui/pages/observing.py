@@ -104,11 +104,11 @@ def _observe_journal(hub: Hub, metrics: Metrics) -> None:
     metrics.read("hub_engine_lag_records", lambda: lag(hub))
     metrics.read("hub_tasks_running", lambda: len(asyncio.all_tasks()))
     metrics.read("hub_stage_still_seconds", lambda: hub.stages.still)
-    metrics.read("hub_checkpoints_written_total", lambda: hub.applying.checkpoints if hub.is_running else 0)
+    metrics.read("hub_checkpoints_written_total", lambda: hub.applying.checkpoints.written if hub.is_running else 0)
     metrics.read("hub_registry_revision", lambda: hub.comparing.revision)
     metrics.read(
         "hub_checkpoint_lag_records",
-        lambda: journal.last - hub.applying.checkpoint_position if hub.is_running else 0,
+        lambda: journal.last - hub.applying.checkpoints.position if hub.is_running else 0,
     )
     metrics.read("hub_dead_letters_trimmed_total", lambda: hub.state_file.dead_letters_dropped)
 
@@ -278,7 +278,7 @@ class Watch:
         return Vitals(
             is_running=hub.is_running,
             blind_sessions=blind_sessions(hub),
-            journal_error=(hub.hearing.held_up_by or hub.applying.held_up_by) if hub.is_running else "",
+            journal_error=(hub.hearing.held_up_by or hub.applying.checkpoints.held_up_by) if hub.is_running else "",
             journal_forgets_from=hub.journal.first if hub.journal.past.is_going else None,
             still_stages=hub.stages.still,
             is_redis_connected=hub.stream_sink.connected,
