@@ -6,6 +6,7 @@ import difflib
 import keyword
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -165,6 +166,10 @@ class Kind(Words):
     signals: dict[DottedName, SignalKind] = {}
     commands: dict[Name, CommandKind] = {}
 
+    def __hash__(self) -> int:
+        """Kinds that are equal are called alike; what is compiled of one is remembered by it."""
+        return hash(self.kind)
+
     def scalars(self) -> Iterator[tuple[str, Typed]]:
         """Yield every property, and the data of each signal and command, by name."""
         yield from self.properties.items()
@@ -217,6 +222,12 @@ class Kind(Words):
 
 def _refuse(message: str) -> None:
     raise ValueError(message)
+
+
+@lru_cache(256)
+def read_kind(body: bytes) -> Kind:
+    """Read a kind from the canonical JSON of a revision; ValueError. The same words are the same kind, read once."""
+    return Kind.model_validate_json(body)
 
 
 class Catalogue:

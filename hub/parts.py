@@ -18,7 +18,7 @@ from hub.bridge.reconnect import Guard
 from hub.bridge.session import MqttSession
 from hub.bridge.topics import SessionName
 from hub.bridge.uplink import Inbox
-from hub.catalogue import Kind
+from hub.catalogue import read_kind
 from hub.clock import Clock
 from hub.config.settings import SessionChoice, Settings, TimeseriesStore
 from hub.engine.apply import Engine
@@ -144,7 +144,7 @@ def make_tool_client(settings: Settings, connection: str) -> ClientConfig:
 
 def veil_over(documents: Mapping[str, bytes]) -> Veil:
     """Return what masks, by the kinds that ship and those among ``documents``, which the hub works with."""
-    kinds = [Kind.model_validate_json(body) for key, body in documents.items() if key.startswith("kind/")]
+    kinds = [read_kind(body) for key, body in documents.items() if key.startswith("kind/")]
     return Veil([*shipped_kinds(), *kinds])
 
 

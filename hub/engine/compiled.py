@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from typing import NamedTuple
 
-from hub.catalogue import Catalogue, Kind
+from hub.catalogue import Catalogue, read_kind
 from hub.engine.change import Touched
 from hub.engine.circumstances import Circumstances
 from hub.engine.meters import DOCUMENT as QUOTA
@@ -14,7 +14,7 @@ from hub.engine.networks import Networks
 from hub.engine.outfits import Outfits
 from hub.engine.places import bodies_of
 from hub.engine.rulebook import Rulebook
-from hub.normalize.profile import Profile
+from hub.normalize.profile import Profile, profile_of
 from hub.rules.pseudonyms import DOCUMENT, read_key
 from hub.rules.states import CompiledRule
 
@@ -41,7 +41,7 @@ class Compiled(NamedTuple):
         """Return, a little at a time, what ``bodies`` compile to, of which some are ``touched``. ConfigError."""
         kinds = self.catalogue
         if touched.keys("kind"):
-            kinds = Catalogue(Kind.model_validate_json(body) for body in bodies_of(bodies, "kind"))
+            kinds = Catalogue(map(read_kind, bodies_of(bodies, "kind")))
             yield
         rulebook = yield from self.rulebook.heir(bodies, kinds)
         outfits, networks, names = self.outfits, self.networks, touched.names("profile")
@@ -61,5 +61,5 @@ class Compiled(NamedTuple):
         for name in sorted(names):
             body = bodies.get(f"profile/{name}")
             if body is not None:
-                found[name] = Profile.model_validate_json(body)
+                found[name] = profile_of(body)
         return found

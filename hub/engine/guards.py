@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from hub.catalogue import CommandKind, Interlock, Kind, Label
 from hub.durations import nanoseconds
@@ -43,8 +44,9 @@ class Guard:
     confirm: Expression | None
 
 
+@lru_cache(256)
 def compile_guards(kind: Kind) -> Mapping[str, Guard]:
-    """Return the guards of a kind's commands; ConfigError names the command whose expression is wrong."""
+    """Return the guards of a kind's commands, made once; ConfigError names the command whose expression is wrong."""
     names = names_of([kind])
 
     def compiled(command: str, text: str) -> Expression:

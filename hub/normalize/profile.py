@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -203,6 +204,12 @@ class Profile(Meanings):
             return self.messages
         words = {name: getattr(self, name) for name in (*Meanings.model_fields, "port")}
         return (Shape(**words),)
+
+
+@lru_cache(1_024)
+def profile_of(body: bytes) -> Profile:
+    """Return the profile of a revision's canonical JSON; ValueError. The same words are the same profile, read once."""
+    return Profile.model_validate_json(body)
 
 
 def _refuse(message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -32,6 +33,7 @@ class _Response(msgspec.Struct):
     state: dict[str, bool | int | float | str | None] = {}
 
 
+@lru_cache(256)
 def compile_response(kind: Kind) -> Callable[[bytes], Response]:
     """Return the decoding of ``{"id", "ok", "code", "state"}``; the state is typed against ``kind``.
 

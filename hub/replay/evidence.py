@@ -17,7 +17,7 @@ from hub.model.heard import Heard
 from hub.model.records import Batch, Record, Tick
 from hub.normalize.networks.network import Network, SourceRow
 from hub.normalize.networks.routing import compile_router
-from hub.normalize.profile import Profile
+from hub.normalize.profile import Profile, profile_of
 from hub.replay.beginning import Beginning, Fidelity, Find, beginning, engine_at
 from hub.replay.lockstep import Progress
 from hub.replay.tape import Tape
@@ -205,7 +205,7 @@ def decoded(engine: Engine, device: Device, message: Heard) -> Trace:
     kind, documents = engine.content.kind(device), engine.content.documents
     name = getattr(device, "profile", "") or device.row.profile
     if name and f"profile/{name}" in documents:
-        profile = Profile.model_validate_json(documents[f"profile/{name}"].body)
+        profile = profile_of(documents[f"profile/{name}"].body)
     else:
         profile = Profile.model_validate({**NATIVE, "kind": kind.kind})
     payload, port = _opened(engine, message)

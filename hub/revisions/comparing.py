@@ -9,7 +9,7 @@ from typing import NamedTuple
 import structlog
 
 from hub import __version__
-from hub.catalogue import Kind
+from hub.catalogue import read_kind
 from hub.clock import Clock, in_turns
 from hub.config.settings import Settings
 from hub.engine.content import Content
@@ -232,7 +232,7 @@ def understood(directories: Mapping[str, bytes], documents: Mapping[str, bytes])
     found: dict[str, bytes] = {}
     if not directories:
         return found
-    kinds = [Kind.model_validate_json(body) for key, body in documents.items() if key.startswith("kind/")]
+    kinds = [read_kind(body) for key, body in documents.items() if key.startswith("kind/")]
     for source, payload in directories.items():
         try:
             found |= directory_documents(source, payload, {kind.kind: kind for kind in kinds})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Self
 
 import orjson
@@ -21,8 +22,7 @@ from hub.rules.testing import RuleTest
 DOMAINS = ("fire", "security", "access", "vehicle", "elevator", "care", "utility", "device", "command")
 _EVENT = rf"^({'|'.join(DOMAINS)})(\.[a-z][a-z0-9_]*)+$"
 _TRIGGERS = ("when", "on_signal", "on_value", "absent_for")
-_NOTHING = timedelta(0)
-_SHORTEST_TTL = timedelta(seconds=1)
+_NOTHING, _SHORTEST_TTL = timedelta(0), timedelta(seconds=1)
 
 DEFAULT_TTL = "30s"
 """How long a hold lasts without a renewal, when its action does not say ``args: {ttl: …}``."""
@@ -314,8 +314,9 @@ def _refuse(message: str) -> None:
     raise ValueError(message)
 
 
+@lru_cache(1_024)
 def read_rule(body: bytes) -> Rule:
-    """Read a rule from the canonical JSON of a revision; ConfigError ``bad_rule`` when it is none."""
+    """Read a rule from the canonical JSON of a revision; ConfigError ``bad_rule``. The same words are the same rule, read once."""
     try:
         return Rule.model_validate_json(body)
     except ValueError as error:

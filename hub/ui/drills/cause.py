@@ -14,7 +14,7 @@ from hub.engine.rows import DeviceRow, PlaceRow
 from hub.errors import ConfigError
 from hub.model.values import PlaceType, Scalar
 from hub.normalize.examples import Example, example_bytes, expectations
-from hub.normalize.profile import Profile
+from hub.normalize.profile import profile_of
 from hub.registry.nouns import DeviceState
 
 KINDS = ("call_point", "heat_sensor", "smoke_sensor")
@@ -93,7 +93,7 @@ def _speaker(row: DeviceRow, documents: Mapping[str, bytes]) -> Speaker | None:
     if not row.profile:
         return Speaker(device=row.device, kind=row.kind, profile="", payload=_NATIVE, source="native")
     body = documents.get(f"profile/{row.profile}")
-    examples = () if body is None else Profile.model_validate_json(body).examples
+    examples = () if body is None else profile_of(body).examples
     example = next(filter(lambda one: _alarms(one, row.params), examples), None)
     if example is None:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hub.catalogue import Catalogue, Kind, Label
+from hub.catalogue import Catalogue, Label, read_kind
 from hub.engine.aims import targets_of
 from hub.engine.content import Content
 from hub.engine.device import Device
@@ -14,7 +14,7 @@ from hub.engine.guards import ONE_LANE
 from hub.engine.places import Place, Subject, bodies_of
 from hub.engine.rows import Document, PlaceRow, read_row
 from hub.engine.state import State
-from hub.normalize.profile import Profile
+from hub.normalize.profile import profile_of
 from hub.rules.asking import needed
 from hub.rules.lints import beyond
 from hub.rules.rule import Do, Rule
@@ -62,8 +62,8 @@ class Ground:
         self.content = Content()
         self.content.documents = {key: Document(body) for key, body in mine.items()}
         self.content.restore({}, State())
-        self._kinds = Catalogue(Kind.model_validate_json(body) for body in bodies_of(mine, "kind"))
-        profiles = [Profile.model_validate_json(body) for key, body in mine.items() if key.startswith("profile/")]
+        self._kinds = Catalogue(map(read_kind, bodies_of(mine, "kind")))
+        profiles = [profile_of(body) for key, body in mine.items() if key.startswith("profile/")]
         self._said = {
             each.profile: {name for shape in each.shapes for name in (*shape.names, *shape.signals)}
             for each in profiles
