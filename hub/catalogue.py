@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import override
 
 from hub.durations import Duration
 from hub.errors import ConfigError
@@ -166,6 +167,7 @@ class Kind(Words):
     signals: dict[DottedName, SignalKind] = {}
     commands: dict[Name, CommandKind] = {}
 
+    @override
     def __hash__(self) -> int:
         """Kinds that are equal are called alike; what is compiled of one is remembered by it."""
         return hash(self.kind)

@@ -15,6 +15,7 @@ import operator
 import warnings
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
 from hub.errors import ConfigError
@@ -112,11 +113,10 @@ def compile_expression(
 
     Raises ConfigError ``bad_expression`` that says what is wrong and, as its hint, what to write instead.
     """
-    compiler, tree = _Compiler(text, names, lists or {}), _parse(text)
+    compiler, (tree, is_plain) = _Compiler(text, names, lists or {}), _parse(text)
     compiled = compiler.condition(tree)
     if not compiler.seen and not may_be_constant:
         _refuse(text, "reads no property", "nothing would ever wake it; known here: " + ", ".join(sorted(names)))
-    is_plain = all(isinstance(node, _PLAIN) for node in ast.walk(tree))
     return Expression(text, frozenset(compiler.seen), compiled, tree if is_plain else None, tree)
 
 
@@ -135,7 +135,9 @@ def _computes(tree: ast.expr) -> bool:
     return any(isinstance(node, ast.BinOp | ast.Call) for node in ast.walk(tree))
 
 
-def _parse(text: str) -> ast.expr:
+@lru_cache(2_048)
+def _parse(text: str) -> tuple[ast.expr, bool]:
+    """Return the syntax of a text, which nobody changes, and whether it is plain; read once."""
     if len(text) > MAX_LENGTH:
         _refuse(text, f"is longer than {MAX_LENGTH} characters", "make two rules of it")
     try:
@@ -147,7 +149,7 @@ def _parse(text: str) -> ast.expr:
         _refuse(text, f"cannot be read: {error or 'too deep'}", _LANGUAGE)
     if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
         _refuse(text, f"has more than {MAX_NODES} parts", "make two rules of it")
-    return tree.body
+    return tree.body, all(isinstance(node, _PLAIN) for node in ast.walk(tree.body))
 
 
 def _refuse(text: str, why: str, hint: str) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from hub.catalogue import Catalogue, Kind, Property, Type, Typed
@@ -14,6 +15,9 @@ from hub.rules.held import OF_WITNESSES
 from hub.rules.inputs import CompiledInput
 from hub.rules.rule import Rule
 
+Sources = Mapping[str, Sequence[tuple[str, str]]]
+"""Which properties of which kinds a name of a rule of places is."""
+NOTHING: Sources = {}
 _VALUE_TYPES = {Type.BOOL: ValueType.BOOL, Type.INT: ValueType.NUMBER, Type.FLOAT: ValueType.NUMBER}
 
 
@@ -59,7 +63,7 @@ class Scope(NamedTuple):
 
     kinds: Sequence[Kind]
     names: Mapping[str, Name]
-    sources: Mapping[str, Sequence[tuple[str, str]]] = {}
+    sources: Sources = NOTHING
     inputs: Mapping[str, CompiledInput] = {}
     said: Mapping[str, Name] = {}
 
@@ -73,18 +77,21 @@ def scope_of(rule: Rule, catalogue: Catalogue) -> Scope:
         known = sorted({name for each in carrying for name in each})
         what = f"nothing that is {'said' if signal is None else signal} carries {value!r}"
         raise ConfigError("unknown_data", what, hint=suggestion(value, known), path=("for_each", "value"))
-    if rule.for_each.place is None:
-        names, sources = names_of(concerned), {}
-    else:
-        sources = _sources(concerned)
-        properties = {kind.kind: kind.properties for kind in concerned}
-        names = {name: _name([properties[kind][word] for kind, word in pairs]) for name, pairs in sources.items()}
+    names, sources = (names_of(concerned), NOTHING) if rule.for_each.place is None else _of_places(tuple(concerned))
     inputs = inputs_of(rule, names, catalogue)
     for name in sorted(names.keys() & inputs.keys()):
         raise ConfigError("taken_name", f"{name!r} is a property already", path=("inputs", name))
     made = {name: Name(ValueType.BOOL if rule.inputs[name].is_truth else ValueType.NUMBER) for name in inputs}
     said = names if rule.on_signal is None else _common([kind.signals[rule.on_signal].data for kind in concerned])
     return Scope(concerned, {**names, **made}, sources, inputs, said)
+
+
+@lru_cache(128)
+def _of_places(kinds: tuple[Kind, ...]) -> tuple[Mapping[str, Name], Sources]:
+    """Return the names that a rule of places may use, and what they are: found once."""
+    sources = _sources(kinds)
+    properties = {kind.kind: kind.properties for kind in kinds}
+    return {name: _name([properties[kind][word] for kind, word in pairs]) for name, pairs in sources.items()}, sources
 
 
 def _sources(kinds: Sequence[Kind]) -> dict[str, list[tuple[str, str]]]:
@@ -122,12 +129,17 @@ def _input(
         raise ConfigError(error.code, error.message, hint=error.hint, path=("inputs", name)) from error
 
 
-def names_of(kinds: Sequence[Kind]) -> dict[str, Name]:
+def names_of(kinds: Sequence[Kind]) -> Mapping[str, Name]:
     """Return the names that expressions over ``kinds`` may use: their properties, where they are of one type.
 
     What a kind does not have is unknown of it. A word of any of them may be said, and a value is unknown as soon as one
     of them calls it stale.
     """
+    return _names_of(tuple(kinds))
+
+
+@lru_cache(512)
+def _names_of(kinds: tuple[Kind, ...]) -> Mapping[str, Name]:
     found: dict[str, list[Property]] = {}
     for kind in kinds:
         for word, each in kind.properties.items():
@@ -137,7 +149,7 @@ def names_of(kinds: Sequence[Kind]) -> dict[str, Name]:
 
 def names_of_witnesses(kinds: Sequence[Kind]) -> dict[str, Name]:
     """Return the names that an input may use of the kinds that it looks at; the hub itself knows some of any."""
-    return names_of(kinds) | dict.fromkeys(sorted(OF_WITNESSES), Name(ValueType.BOOL))
+    return {**names_of(kinds), **dict.fromkeys(sorted(OF_WITNESSES), Name(ValueType.BOOL))}
 
 
 def _common(said: Sequence[Mapping[str, Typed]]) -> dict[str, Name]:

@@ -316,7 +316,7 @@ def _refuse(message: str) -> None:
 
 @lru_cache(1_024)
 def read_rule(body: bytes) -> Rule:
-    """Read a rule from the canonical JSON of a revision; ConfigError ``bad_rule``. The same words are the same rule, read once."""
+    """Read a rule from the canonical JSON of a revision, the same words once; ConfigError ``bad_rule`` for none."""
     try:
         return Rule.model_validate_json(body)
     except ValueError as error:
