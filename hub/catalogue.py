@@ -260,6 +260,12 @@ class Catalogue:
         return self.kinds[name]
 
 
+@lru_cache(16)
+def catalogue_of(*bodies: bytes) -> Catalogue:
+    """Return the kinds of a revision, of the same words the same; ConfigError as for any catalogue, ValueError."""
+    return Catalogue(map(read_kind, bodies))
+
+
 def _shape(typed: Typed) -> str:
     return typed.type.value if typed.unit is None else f"{typed.type.value} in {typed.unit}"
 

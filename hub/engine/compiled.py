@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from typing import NamedTuple
 
-from hub.catalogue import Catalogue, read_kind
+from hub.catalogue import Catalogue, catalogue_of
 from hub.engine.change import Touched
 from hub.engine.circumstances import Circumstances
 from hub.engine.meters import DOCUMENT as QUOTA
@@ -41,7 +41,7 @@ class Compiled(NamedTuple):
         """Return, a little at a time, what ``bodies`` compile to, of which some are ``touched``. ConfigError."""
         kinds = self.catalogue
         if touched.keys("kind"):
-            kinds = Catalogue(map(read_kind, bodies_of(bodies, "kind")))
+            kinds = catalogue_of(*bodies_of(bodies, "kind"))
             yield
         rulebook = yield from self.rulebook.heir(bodies, kinds)
         outfits, networks, names = self.outfits, self.networks, touched.names("profile")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hub.catalogue import Catalogue, Label, read_kind
+from hub.catalogue import Label, catalogue_of
 from hub.engine.aims import targets_of
 from hub.engine.content import Content
 from hub.engine.device import Device
@@ -62,7 +62,7 @@ class Ground:
         self.content = Content()
         self.content.documents = {key: Document(body) for key, body in mine.items()}
         self.content.restore({}, State())
-        self._kinds = Catalogue(map(read_kind, bodies_of(mine, "kind")))
+        self._kinds = catalogue_of(*bodies_of(mine, "kind"))
         profiles = [profile_of(body) for key, body in mine.items() if key.startswith("profile/")]
         self._said = {
             each.profile: {name for shape in each.shapes for name in (*shape.names, *shape.signals)}
