@@ -41,12 +41,20 @@ class Database:
     ``answer_seconds`` is an UnavailableError: a server may accept a connection and then say nothing, for ever. Only
     bringing the tables to this version takes as long as it takes. Opening is a ConfigError where the server knows us or
     the database not, or the file is not ours to write (hub/registry/refusals.py); later that is as if it were away.
+    With ``must_exist`` none is begun: ConfigError ``registry_missing``.
     """
 
     def __init__(
-        self, url: str, *, actor: str = "", clock: Clock | None = None, answer_seconds: float | None = None
+        self,
+        url: str,
+        *,
+        actor: str = "",
+        clock: Clock | None = None,
+        answer_seconds: float | None = None,
+        must_exist: bool = False,
     ) -> None:
         self._answer_seconds = answer_seconds
+        self._must_exist = must_exist
         self._url = address_of(url)
         self._author = Author(os_user=os_user(), actor=actor)
         self._clock = clock or SystemClock()
@@ -86,6 +94,8 @@ class Database:
     async def __aenter__(self) -> Self:
         if self._file is not None and self._mark is not None:
             refuse_emptiness(self._file, must_exist=self._mark.path.exists())
+            if self._must_exist and not self._file.exists():
+                raise self._missing()
             _make_file(self._file)
         try:
             await self._upgrade()
@@ -128,9 +138,15 @@ class Database:
                 file=str(self._file),
                 hint="restore it from a backup; to go on with what is left delete the file beside it that ends in .end",
             )
+        if self._must_exist and not version:
+            raise self._missing()
         if version != upgrading.HEAD:
             await self._migrate()
         self._reached(max(0, revision))
+
+    def _missing(self) -> ConfigError:
+        hint = "is the disk of data_dir mounted, and is that where it was? a new one begins with `hub sites add`"
+        return ConfigError("registry_missing", "there is no registry yet", url=self.shown_url, hint=hint)
 
     async def _migrate(self) -> None:
         with told(self._url):

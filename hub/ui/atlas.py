@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
-from hub.errors import HubError, UnavailableError
+from hub.errors import HubError
 from hub.model.effects import AlarmState, Event
 from hub.registry.nouns import Device, Place, Site
-from hub.registry.registry import Registry
 from hub.ui.desk.desk import Desk
 from hub.ui.desk.whose import no_site
 from hub.ui.words import named, title
@@ -37,11 +36,8 @@ class Atlas:
 
     @classmethod
     async def read(cls, desk: Desk) -> Self:
-        """Read the registry; HubError for one that cannot be read, or is not there: asking must not make one."""
-        settings = desk.settings
-        if not settings.registry.url.get_secret_value() and not (settings.data_dir / "registry.sqlite").exists():
-            raise UnavailableError("registry_missing", "there is no registry yet")
-        async with Registry(settings.registry_url()) as registry:
+        """Read the registry; HubError for one that cannot be read, or is not there."""
+        async with desk.registry() as registry:
             return cls(await registry.sites(), await registry.places(), await registry.devices())
 
     def kind(self, site: str, device: str) -> str | None:

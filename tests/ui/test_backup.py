@@ -13,6 +13,7 @@ import pytest
 
 from hub.bridge.frames import decode_packets
 from hub.journal.neighbours import opened
+from hub.registry.registry import Registry
 from hub.ui.backups.making import PAGES, snapshot
 from tests.journal.papers import PARTITION, batch, record
 from tests.ui.backups import SECRET, members, rows, with_secrets
@@ -56,8 +57,8 @@ async def journaled(directory: Path) -> None:
 
 
 async def begun(directory: Path) -> None:
-    """Make the files of a partition, as a hub does that is then refused."""
-    async with opened(directory, PARTITION, decode_packets):
+    """Make the files of a partition and a registry, as a hub does that is then refused."""
+    async with Registry(f"sqlite:///{directory / 'registry.sqlite'}"), opened(directory, PARTITION, decode_packets):
         pass
 
 

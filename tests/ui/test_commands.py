@@ -41,6 +41,33 @@ def test_in_another_directory_nothing_answers_and_nothing_is_made(
 
 
 @pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("sites list", "registry_missing"),
+        ("devices list --site garden --json", "registry_missing"),
+        ("scenes list", "registry_missing"),
+        ("lists show", "registry_missing"),
+        ("params show", "registry_missing"),
+        ("registry show", "registry_missing"),
+        ("audit", "registry_missing"),
+        ("commands list --unmask --reason audit", "registry_missing"),
+        ("devices add garden smoke-1 --kind smoke_sensor", "registry_missing"),
+        ("backup a.tar", "registry_missing"),
+        ("telemetry query smoke_sensor smoke-1", "store_missing"),
+    ],
+)
+def test_where_the_disk_is_not_mounted_nothing_is_told_as_empty_and_nothing_is_made(
+    words: str, code: str, office: Office
+) -> None:
+    """An installation that was moved had "no sites", exit 0, and an empty registry from then on."""
+    data = office.directory / "data"
+    data.rename(office.directory / "away")
+    data.mkdir()
+    assert f"[{code}]" in office.refused(*words.split())
+    assert [*data.iterdir()] == []
+
+
+@pytest.mark.parametrize(
     "words", [("places", "show", "garden", "\udcbb\udca8"), ("devices", "enable", "garden", "\udcbb\udca8", "--json")]
 )
 def test_a_word_in_another_charset_is_refused_before_anything_is_asked(words: tuple[str, ...], office: Office) -> None:

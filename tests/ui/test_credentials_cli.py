@@ -286,6 +286,8 @@ def test_a_source_that_is_not_there_gets_no_secret(desk: Desk) -> None:
 
 def test_where_nobody_keeps_the_broker_it_is_said(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "hub.toml").write_text(f'data_dir = "{tmp_path}/data"\n', encoding="utf-8")
-    said = cli("--config", str(tmp_path / "hub.toml"), "broker", "plan")
+    here = ("--config", str(tmp_path / "hub.toml"))
+    cli(*here, "sites", "add", "garden")
+    said = cli(*here, "broker", "plan")
     assert said.code == 2
     assert "broker.keeper" in said.err

@@ -203,6 +203,8 @@ def test_what_was_made_unmasked_is_sent_by_nobody_who_may_not(
     asyncio.run(_happened(desk.directory / "data" / "notify", valkey))
     http_thread.status = 503
     http_thread.then = lambda _status: os.kill(os.getpid(), signal.SIGTERM)
+    assert "[registry_missing]" in desk("notify", "run", "--unmask", "--reason", "ticket 9").err
+    desk.json("sites", "add", "garden")
     assert desk("notify", "run", "--unmask", "--reason", "ticket 9").code == 0
     asyncio.run(_worse(valkey))
     assert desk("notify", "run").code == 0
@@ -223,7 +225,7 @@ async def _worse(valkey: ValkeyServer) -> None:
 async def test_places_stay_known_while_the_registry_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "hub.toml").write_text(f'data_dir = "{tmp_path}"\n', encoding="utf-8")
     here = CliDesk(config=tmp_path / "hub.toml")
-    async with here.registry() as registry:
+    async with here.registry(begins=True) as registry:
         await registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
     guide = RegistryGuide(here)
     await guide.look()
@@ -248,7 +250,7 @@ async def test_who_is_for_a_place_is_told_of_all_of_its_site_until_the_registry_
     notices = Notices(read_wishes(tmp_path, {}), guide, lambda found: found, here.clock)
     entry = Entry("hub:events:access", 1, 0, event(1), "hub/main")
     assert [each.channel for each in notices.of_entry(entry)] == ["duty"]
-    async with here.registry() as registry:
+    async with here.registry(begins=True) as registry:
         await registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
     await guide.look()
     assert notices.of_entry(entry) == []
@@ -264,7 +266,7 @@ async def test_what_the_hub_says_of_itself_wakes_nobody_in_the_quiet_hours_that_
     notices = Notices(read_wishes(tmp_path, {}), guide, lambda found: found, clock)
     own = [event(number, site="_hub", key="_hub", name=f"device.{number}") for number in range(2)]
     entries = [Entry("hub:events:device", number, 0, each, "hub/main") for number, each in enumerate(own)]
-    async with here.registry() as registry:
+    async with here.registry(begins=True) as registry:
         await registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
         await guide.look()
         (held,) = notices.of_entry(entries[0])

@@ -47,7 +47,7 @@ def load(
 
 
 async def _load(desk: Desk, file: Path) -> int:
-    async with Database(f"sqlite+aiosqlite:///{file}") as source, desk.registry() as target:
+    async with Database(f"sqlite+aiosqlite:///{file}") as source, desk.registry(begins=True) as target:
         return await copy(source, target)
 
 

@@ -53,7 +53,7 @@ def add(
     """Add a site; the hub of its partition takes it up within 5 seconds."""
     desk = desk_of(context)
     wanted = Site(id=site, zone=zone, partition=partition or "", code=code, label=label_of(en, zh))
-    noun = desk.in_registry(lambda registry: _add(desk, registry, wanted))
+    noun = desk.in_registry(lambda registry: _add(desk, registry, wanted), begins=True)
     here = partitions_of(desk.settings)
     if noun.partition not in here:
         typer.echo(f"this machine runs {', '.join(here)}: another one must run {noun.partition}", err=True)

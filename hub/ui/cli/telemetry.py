@@ -10,6 +10,8 @@ from typing import Annotated
 import orjson
 import typer
 
+from hub.config.settings import TimeseriesStore
+from hub.errors import ConfigError
 from hub.model.values import Scalar
 from hub.parts import make_store
 from hub.sinks.timeseries.lines import EVENT
@@ -83,5 +85,8 @@ def _shown(veil: Veil, kind: str, fields: Mapping[str, Scalar]) -> dict[str, Sca
 
 
 async def _query(desk: Desk, select: Query) -> list[Row]:
+    file = desk.settings.data_dir / "timeseries.sqlite"
+    if desk.settings.timeseries.store is TimeseriesStore.LOCAL and not file.exists():  # asking must not make one
+        raise ConfigError("store_missing", "no hub has worked in this data_dir yet", file=str(file))
     async with make_store(desk.settings, desk.clock) as store:
         return await store.query(select)

@@ -97,11 +97,16 @@ class Desk:
         """Return a connection to the hub's Redis, to be opened with ``async with``."""
         return Link(RedisAddress(url=self._installed().redis.url.get_secret_value()))
 
-    def registry(self) -> Registry:
-        """Return the registry, to be opened with ``async with``; the audit says who changes it, and for whom."""
+    def registry(self, *, begins: bool = False) -> Registry:
+        """Return the registry, to be opened with ``async with``; the audit says who changes it, and for whom.
+
+        Nobody makes one by asking it: an installation that was moved, or whose disk is not there, would have no sites.
+        With what ``begins`` it there may be none yet.
+        """
         from hub.registry.registry import Registry  # noqa: PLC0415 -- SQLAlchemy takes its time, and --help needs none
 
-        return Registry(self._installed().registry_url(), actor=self.actor, clock=self.clock)
+        url = self._installed().registry_url()
+        return Registry(url, actor=self.actor, clock=self.clock, must_exist=not begins)
 
     def _installed(self) -> Settings:
         """Return the settings; ConfigError ``no_installation`` where nobody said any, and no hub has worked.
@@ -115,11 +120,11 @@ class Desk:
             raise ConfigError("no_installation", f"there is no {DEFAULT_FILE} in {Path.cwd()}", hint=hint)
         return settings
 
-    def in_registry(self, work: Callable[[Registry], Awaitable[T]]) -> T:
-        """Open the registry, do ``work`` there, and return what came of it."""
+    def in_registry(self, work: Callable[[Registry], Awaitable[T]], *, begins: bool = False) -> T:
+        """Open the registry, do ``work`` there, which may be what ``begins`` it, and return what came of it."""
 
         async def done() -> T:
-            async with self.registry() as registry:
+            async with self.registry(begins=begins) as registry:
                 return await work(registry)
 
         return asyncio.run(done())
