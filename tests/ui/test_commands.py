@@ -99,6 +99,14 @@ def test_a_domain_that_there_is_not_is_not_told_as_a_quiet_one(verb: str, office
 
 
 @pytest.mark.parametrize(
+    "words",
+    ["commands list", "commands show 7", "telemetry query smoke_sensor s", "lists show", "test list", "drill list"],
+)
+def test_a_site_that_there_is_not_is_not_told_as_an_empty_one(words: str, office: Office) -> None:
+    assert "[site_unknown]" in office.refused(*words.split(), "--site", "gardne")
+
+
+@pytest.mark.parametrize(
     "words", ["audit --limit", "journal show --last", "dead-letters list --limit", "dead-letters show"]
 )
 def test_a_number_that_no_database_takes_is_no_traceback(words: str, office: Office) -> None:

@@ -119,6 +119,8 @@ async def _find(desk: Desk, actor: str, which: str, site: str) -> list[Shown]:
 async def _open(desk: Desk, actor: str, asked: dict[str, Scalar]) -> tuple[list[Shown], int]:
     """Ask the hub of the partition that a site is in, or of every partition."""
     site = str(asked.get("site", ""))
+    if site:
+        (await Atlas.open(desk)).refuse_unknown([site])
     found: list[Shown] = []
     left_off = 0
     for each in [desk] if site else desk.each():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from hub.registry.registry import Registry
 from hub.registry.validity import parted, validity
 from hub.ui.desk.desk import AsJson, Desk, as_duration, desk_of
 from hub.ui.desk.personal import Reason, Unmask, veil_of
+from hub.ui.desk.whose import partition_of
 from hub.ui.printing import say_done, say_json, say_listing
 from hub.ui.sheets import Row, Sheet, read_sheet
 from hub.veil import masked
@@ -117,7 +119,7 @@ def show(
     is_whole = veil_of(desk, "list", f"list/{site or '*'}/{name or '*'}", unmask=unmask, reason=reason).is_lifted
     found = [
         entry if is_whole else replace(entry, value=masked(entry.value), note=HIDDEN if entry.note else "")
-        for entry in desk.in_registry(circumstances.read_entries)
+        for entry in desk.in_registry(partial(_entries, site))
         if name in {"", entry.list} and (not site or entry.site in {"", site})
     ]
     say_listing(
@@ -150,6 +152,12 @@ def tidy(
     at = desk.ago(ended)
     gone = desk.in_registry(lambda registry: circumstances.tidy_entries(registry, at))
     say_done(f"took off {len(gone)} entries", {"removed": len(gone)}, as_json=as_json)
+
+
+async def _entries(site: str, registry: Registry) -> list[Entry]:
+    if site:
+        await partition_of(registry, site)
+    return await circumstances.read_entries(registry)
 
 
 def validity_of(desk: Desk, begins: str, ends: str, span: str) -> str:

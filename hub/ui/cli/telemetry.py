@@ -17,6 +17,7 @@ from hub.parts import make_store
 from hub.sinks.timeseries.lines import EVENT
 from hub.sinks.timeseries.query import telemetry as telemetry_of
 from hub.sinks.timeseries.store import Order, Query, Row, Span
+from hub.ui.atlas import Atlas
 from hub.ui.desk.desk import AsJson, Desk, desk_of
 from hub.ui.desk.personal import Reason, Unmask, veil_of
 from hub.ui.printing import say_json, say_table
@@ -47,7 +48,7 @@ def query(
     where = {name: value for name, value in (("device", device), ("site", site), ("part", part)) if value is not None}
     now = desk.clock.wall_ns()
     span = Span(since=desk.ago(since), until=now, limit=limit, order=Order.NEWEST_FIRST)
-    rows = asyncio.run(_query(desk, telemetry_of(kind, span, where, properties or ())))[::-1]
+    rows = asyncio.run(_query(desk, telemetry_of(kind, span, where, properties or ()), site))[::-1]
     rows = [replace(row, fields=_shown(veil, kind, row.fields)) for row in rows]
     if as_json:
         say_json([{"time": row.time, "tags": dict(row.tags), "fields": row.fields} for row in rows])
@@ -84,7 +85,9 @@ def _shown(veil: Veil, kind: str, fields: Mapping[str, Scalar]) -> dict[str, Sca
     return shown
 
 
-async def _query(desk: Desk, select: Query) -> list[Row]:
+async def _query(desk: Desk, select: Query, site: str | None) -> list[Row]:
+    if site is not None:
+        (await Atlas.open(desk)).refuse_unknown([site])
     file = desk.settings.data_dir / "timeseries.sqlite"
     if desk.settings.timeseries.store is TimeseriesStore.LOCAL and not file.exists():  # asking must not make one
         raise ConfigError("store_missing", "no hub has worked in this data_dir yet", file=str(file))

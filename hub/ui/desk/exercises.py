@@ -53,6 +53,8 @@ def _row(atlas: Atlas, each: AlarmState) -> tuple[str, ...]:
 
 
 async def _read(desk: Desk, rule: str, sites: Sequence[str] | None) -> tuple[Atlas, list[AlarmState]]:
+    atlas = await Atlas.open(desk)
+    atlas.refuse_unknown(sites or ())
     async with desk.redis() as link:
         found = [alarm for alarm in await read_alarms(link, sites or None) if alarm.rule == rule]
-        return await Atlas.open(desk), sorted(found, key=lambda each: (int(each.data["until"]), each.key))
+        return atlas, sorted(found, key=lambda each: (int(each.data["until"]), each.key))
