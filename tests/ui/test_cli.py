@@ -217,9 +217,9 @@ def test_a_device_that_comes_back_gets_what_is_desired_once_also_when_the_hub_wa
     table = at.said("twin", "show", which).out
     assert "closed" in table
     assert "satisfied" in table
-    assert at("twin", "unset", which, "valve", "--reason", "thaw")["code"] == "cleared"
+    assert at("twin", "unset", which, "valve", "--reason", "thaw")["valve"]["code"] == "cleared"
     wrong = at.said("twin", "set", which, "flow=3", "--reason", "x")
-    assert (wrong.code, wrong.out.split()[:2]) == (1, ["refused:", "not_writable"])
+    assert (wrong.code, wrong.out.split()[:3]) == (1, ["flow:", "refused:", "not_writable"])
     assert "twin_unknown" in at.refused("twin", "show", f"{SITE}/nobody")
 
 

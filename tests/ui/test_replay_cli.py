@@ -90,7 +90,7 @@ def test_rules_change_in_a_running_hub_and_the_others_keep_their_alarms(at: Rule
     assert [alarm["id"] for alarm in plan["rules"][1]["open"]] == [before["smoke-two"]["id"]]
     assert [event["data"]["reason"] for event in plan["rules"][1]["closed"]] == ["rule removed"]
     assert (plan["states_untouched"], plan["others"]) == (2, {})
-    reply = at("rules", "apply", "--as", "li")
+    reply = at("rules", "apply", "--as", "li")["main"]
     assert (reply["code"], reply["detail"]) == ("reloaded", "2 documents changed")
     after = at.until("alarms", "list", meets=lambda found: len(found) == 2)
     assert {alarm["rule"]: (alarm["id"], alarm["acknowledged_by"]) for alarm in after} == {
@@ -113,10 +113,10 @@ def test_a_changed_word_is_planned_and_applied_with_its_state_kept(at: Ruled) ->
         ]
     }
     assert (plan["rules"][0]["kept"], plan["rules"][0]["ended"]) == (1, 0)
-    assert at("rules", "apply")["code"] == "reloaded"
+    assert at("rules", "apply")["main"]["code"] == "reloaded"
     alarms = at.until("alarms", "list", meets=lambda found: len(found) == 3)
     assert before["smoke-two"]["id"] in {alarm["id"] for alarm in alarms}
-    assert at("rules", "apply")["code"] == "unchanged"
+    assert at("rules", "apply")["main"]["code"] == "unchanged"
 
 
 def test_a_hub_that_reads_other_files_refuses(at: Ruled) -> None:
@@ -127,7 +127,7 @@ def test_a_hub_that_reads_other_files_refuses(at: Ruled) -> None:
     config.write_text(at.installation.config.read_text("utf-8").replace(f'"{at.rules}"', f'"{other}"'), "utf-8")
     command = hub_command("--config", str(config), "rules", "apply", "--json")
     done = subprocess.run(command, env=environment(), capture_output=True, check=False)
-    reply = json.loads(done.stdout)
+    reply = json.loads(done.stdout)["main"]
     assert (done.returncode, reply["code"]) == (1, "revision_refused")
     assert "other_files" in reply["detail"]
 

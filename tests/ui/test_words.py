@@ -16,7 +16,7 @@ from hub.ui.cli.alarms_show import chosen
 from hub.ui.cli.dead_letters import hex_dump
 from hub.ui.cli.rules_replay import as_moment
 from hub.ui.desk.desk import Desk, pairs_of
-from hub.ui.desk.reply import tell
+from hub.ui.desk.reply import tell_each
 from hub.ui.printing import say_table
 from hub.ui.rules.explained import known
 from hub.ui.words import details, sentence, since, sparkline, title
@@ -142,11 +142,14 @@ def test_no_word_at_all_means_no_alarm_even_if_there_is_only_one() -> None:
 def test_several_answers_are_one_document_and_one_no_of_them_is_a_no(
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
-    replies = Reply("1", ok=False, code="not_writable", detail=""), Reply("2", ok=True, code="satisfied", detail="")
+    no, yes = Reply("1", ok=False, code="not_writable", detail=""), Reply("2", ok=True, code="satisfied", detail="")
     with pytest.raises(typer.Exit) as left:
-        tell(*replies, as_json=True)
+        tell_each({"flow": no, "valve": yes}, as_json=True)
     assert left.value.exit_code == 1
-    assert [each["code"] for each in orjson.loads(capsysbinary.readouterr().out)] == ["not_writable", "satisfied"]
+    said = orjson.loads(capsysbinary.readouterr().out)
+    assert {name: each["code"] for name, each in said.items()} == {"flow": "not_writable", "valve": "satisfied"}
+    tell_each({"valve": yes}, as_json=True)
+    assert orjson.loads(capsysbinary.readouterr().out)["valve"]["code"] == "satisfied"
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00", "yesterday"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 
@@ -17,9 +17,9 @@ from hub.replay.present import present
 from hub.revisions.files import read_content
 from hub.revisions.reloading import RELOAD, digest_of
 from hub.sinks.control import Request
-from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
+from hub.ui.desk.desk import AsJson, Desk, desk_of
 from hub.ui.desk.personal import masking
-from hub.ui.desk.reply import Actor, ask, sentence, tell
+from hub.ui.desk.reply import Actor, ask, tell_each
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import SHOWN_ID
 from hub.veil import Veil
@@ -40,16 +40,12 @@ def show_plan(context: typer.Context, *, as_json: AsJson = False) -> None:
 def apply(context: typer.Context, *, actor: Actor, as_json: AsJson = False) -> None:
     """Let the running hub take the rules and profiles on disk; rules that did not change keep their states.
 
-    With several partitions each of them takes them; what one of them refuses is told, and the others go on.
+    Each partition takes them; what one of them refuses is told, and the others go on. JSON: the answer of each by name.
     """
     desk = desk_of(context)
     digest = digest_of(read_content(desk.settings))
     request = Request(actor=actor, verb=RELOAD, args={"digest": digest}, expires_in=WAIT)
-    desks = desk.each()
-    if len(desks) == 1:
-        tell(asyncio.run(ask(desks[0], request, wait=WAIT)), as_json=as_json)
-    else:
-        _tell_all(asyncio.run(_ask_all(desks, request)), as_json=as_json)
+    tell_each(asyncio.run(_ask_all(desk.each(), request)), as_json=as_json)
 
 
 def veiled(veil: Veil, found: Plan) -> Plan:
@@ -76,21 +72,11 @@ async def _ask_all(desks: Sequence[Desk], request: Request) -> dict[str, Reply]:
 
 
 async def _ask_one(desk: Desk, request: Request) -> Reply:
-    """Ask the hub of one of several partitions; that it does not answer is an answer too."""
+    """Ask the hub of a partition; that it does not answer is an answer too."""
     try:
         return await ask(desk, request, wait=WAIT)
     except UnavailableError as error:
         return Reply("", ok=False, code=error.code, detail=str(error))
-
-
-def _tell_all(replies: Mapping[str, Reply], *, as_json: bool) -> None:
-    if as_json:
-        say_json({partition: msgspec.to_builtins(reply) for partition, reply in replies.items()})
-    else:
-        for partition, reply in replies.items():
-            typer.echo(f"{partition}: {sentence(reply)}")
-    if not all(reply.ok for reply in replies.values()):
-        raise typer.Exit(EXIT_FAILED)
 
 
 def _document(found: Plan) -> dict[str, object]:

@@ -16,7 +16,7 @@ from hub.sinks.control import Request
 from hub.sinks.stream_readers import read_twins
 from hub.ui.desk.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.desk.personal import Reason, Unmask, veil_of
-from hub.ui.desk.reply import Actor, ask, tell
+from hub.ui.desk.reply import Actor, ask, tell_each
 from hub.ui.printing import say_json, say_table
 from hub.ui.words import since
 from hub.veil import Veil
@@ -68,13 +68,15 @@ def desire(
 ) -> None:
     """Want a property to have a value from now on: what makes it so is sent, also when the device comes back.
 
-    It gives way to every command and hold, and to interlocks; whoever has something else done overrules it.
+    It gives way to every command and hold, and to interlocks; whoever has something else done overrules it. JSON: the
+    answer to each property by its name.
     """
     values = [_value(said) for said in wanted]
     site, name, part = asyncio.run(_whose(desk_of(context), device, part))
     whose: dict[str, Scalar] = {"site": site, "device": name, "part": part, "reason": reason}
     requests = [Request(actor=actor, verb="desire", args={**whose, **value}) for value in values]
-    tell(*(asyncio.run(ask(desk_of(context), request, site=site)) for request in requests), as_json=as_json)
+    replies = [asyncio.run(ask(desk_of(context), request, site=site)) for request in requests]
+    tell_each({str(value["name"]): reply for value, reply in zip(values, replies, strict=True)}, as_json=as_json)
 
 
 @app.command()

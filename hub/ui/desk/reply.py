@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated
 
@@ -42,10 +43,16 @@ def sentence(reply: Reply) -> str:
     return f"{'done' if reply.ok else 'refused'}: {reply.code} {reply.detail}".rstrip()
 
 
-def tell(*replies: Reply, as_json: bool) -> None:
-    """Print each of ``replies``, several as one JSON array, and leave with 1 when the hub said no to one."""
-    documents = [msgspec.to_builtins(reply) for reply in replies]
-    said = "\n".join(sentence(reply) for reply in replies)
-    say_done(said, documents if len(replies) > 1 else documents[0], as_json=as_json)
-    if not all(reply.ok for reply in replies):
+def tell(reply: Reply, *, as_json: bool) -> None:
+    """Print ``reply``, and leave with 1 when the hub said no."""
+    say_done(sentence(reply), msgspec.to_builtins(reply), as_json=as_json)
+    if not reply.ok:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def tell_each(replies: Mapping[str, Reply], *, as_json: bool) -> None:
+    """Print the replies of several, or of the only one, by their names; leave with 1 when the hub said no to one."""
+    said = "\n".join(f"{name}: {sentence(reply)}" for name, reply in replies.items())
+    say_done(said, {name: msgspec.to_builtins(reply) for name, reply in replies.items()}, as_json=as_json)
+    if not all(reply.ok for reply in replies.values()):
         raise typer.Exit(EXIT_FAILED)
