@@ -189,17 +189,18 @@ class Applying:
 
         Behind each record ``applied`` is told of how many messages it was. Ended unasked: HubError ``judging_ended``.
         """
-        try:
-            await self._judge(hearing, applied)
-            await self.checkpoints.make()
-        except UnavailableError as error:  # a full disk keeps nobody from stopping; the journal holds what is left
-            log.warning("checkpoint_given_up", reason=str(error))
-            while not hearing.heard.empty():
-                hearing.heard.get_nowait()
+        async with asyncio.TaskGroup() as beside:
+            try:
+                await self._judge(hearing, applied, beside)
+                await self.checkpoints.make()
+            except UnavailableError as error:  # a full disk keeps nobody from stopping; the journal holds what is left
+                log.warning("checkpoint_given_up", reason=str(error))
+                while not hearing.heard.empty():
+                    hearing.heard.get_nowait()
         if not self.checkpoints.is_stopping:
             raise HubError("judging_ended", "nobody had stopped the hub; the journal is whole, and a restart judges it")
 
-    async def _judge(self, hearing: Hearing, applied: Callable[[int], None]) -> None:
+    async def _judge(self, hearing: Hearing, applied: Callable[[int], None], beside: asyncio.TaskGroup) -> None:
         while records := await hearing.heard.get():
             for record in records:
                 if isinstance(record.body, Revision) and is_wide(record.body):
@@ -212,7 +213,7 @@ class Applying:
                 self._failpoints.reach(Place.APPLIED)
                 if record is not records[-1] or not hearing.heard.empty():  # else waiting for more is a turn already
                     await self._clock.sleep(0)
-                await self.checkpoints.go_on(len(record.messages))
+                await self.checkpoints.go_on(len(record.messages), beside)
             hearing.trim_to = self.checkpoints.position
             await self.spill()
 

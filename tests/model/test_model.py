@@ -88,6 +88,14 @@ class Hub(RuleBasedStateMachine):
     def some_requests(self, most: int) -> None:
         self.world.run(most)
 
+    @rule(words=st.lists(st.sampled_from(sorted(World.vocabulary())), max_size=3))
+    def the_state_file_takes_its_time(self, words: list[str]) -> None:
+        self.publish(words)
+        self.world.connect()
+        for name in SESSIONS:
+            self.world.carry(name, ALL)
+        self.world.run_but_for("state")
+
     @rule(seconds=st.sampled_from((0.1, 1, 1, 3, 11, 40)))
     def time_passes(self, seconds: float) -> None:
         self.world.tick(seconds)

@@ -55,9 +55,7 @@ def hear_but_for(world: World, *closed: str, words: int) -> None:
     for _ in range(words):
         world.publish(world.devices.say("warm"))
     world.carry(TELEMETRY, ALL)
-    while doors := [door for door in world.process.doors.open_ones if door not in closed]:
-        world.process.doors.let(doors[0])
-        world.loop.settle()
+    world.run_but_for(*closed)
 
 
 def ask_to_hold(world: World) -> None:
@@ -161,6 +159,26 @@ def test_a_dead_letter_that_comes_while_a_checkpoint_is_made_goes_with_a_later_o
     while world.process.applying.checkpoints.written == before and len(world.published) < MOST_WORDS:
         hear(world, "warm")
     assert world.process.applying.checkpoints.written > before
+    assert_all_ends_well(world)
+
+
+@pytest.mark.parametrize("happened", [0, 1, ALL])
+def test_a_hub_that_is_killed_while_a_checkpoint_is_written_has_lost_nothing_of_what_it_judged_meanwhile(
+    world: World, happened: int
+) -> None:
+    tried = world.process.applying.checkpoints.steps
+    while world.process.applying.checkpoints.steps == tried:
+        world.tick(1)
+        hear_but_for(world, "state", words=1)
+    before = world.process.engine.state.clock.position
+    for word in ("no json", "granted", "bike", "open"):
+        world.publish(world.devices.say(word))
+    for name in (SIGNALS, TELEMETRY):
+        world.carry(name, ALL)
+    world.run_but_for("state")
+    assert world.process.engine.state.clock.position > before
+    assert world.process.owed  # the lift is to be held
+    world.kill(happened, ALL)
     assert_all_ends_well(world)
 
 
