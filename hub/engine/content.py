@@ -183,7 +183,8 @@ class Content(Registered):
             change.touched += new
             change.replaced += replaced
             for known, device in replaced:
-                change.note_left(device, known.places, is_another=device.kind != known.kind)
+                is_another = device.kind != known.kind or device.is_another_than(known)
+                change.note_left(device, known.places, is_another=is_another)
             change.concerned += [device for device in new if device.key not in former or touched.has_new_rules]
             yield
         return former

@@ -147,7 +147,12 @@ class Core:
             self._hands.release_device(device, moment)
             self._removed_twins += self._desires.forget(device, moment)
         for former, device in change.replaced:
-            if former.kind != device.kind:  # its alarms end where they are told; of what is no alarm nobody else knows
+            if device.is_another_than(former):
+                self._alarms.views.forget_subject(former, former.rules.by_name)
+                self.state.mark(device.state)
+                device.state.forget()
+                device.forget_shortcuts()
+            elif former.kind != device.kind:  # its alarms end where they are told; of no alarm nobody else knows
                 over = sorted(former.rules.by_name.keys() - device.rules.by_name.keys())
                 self._alarms.views.forget_subject(former, over)
         for place in change.removed_places:

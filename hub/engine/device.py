@@ -234,6 +234,10 @@ class Device(_Pulse):
         """True for what a drill put beside a real device, to speak in its place."""
         return self.device.endswith(DOUBLE)
 
+    def is_another_than(self, former: Device) -> bool:
+        """Return whether it speaks otherwise than the one of its name did: what that said it may never take back."""
+        return self.row.profile != former.row.profile
+
     def bind(self, rules: KindRules) -> None:
         """Have ``rules`` from now on."""
         self.rules = rules

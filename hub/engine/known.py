@@ -133,6 +133,13 @@ class DeviceState:
         else:
             mine.parts[part] = held
 
+    def forget(self) -> None:
+        """Forget what was said and by which clock: another device has its name now. When it was heard stays."""
+        self.taught, self.clock_error, self.differences = 0, 0, b""
+        self.boot = self.seq = self.whole = None
+        mine = self.seldom
+        self.seldom = NEVER if mine.meter is None else Seldom(meter=mine.meter)
+
     def written(self) -> Written:
         """Return it as a checkpoint holds it."""
         seldom = self.seldom

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
@@ -215,3 +216,71 @@ def test_what_an_input_remembers_of_what_is_another_thing_by_now_is_forgotten_th
     desk.revise(with_words(desk, "device/s1/room", kind="access_controller"))
     desk.write_down()
     assert [key for key in desk.checkpoint if key.startswith("memory/")] == []
+
+
+Words = Mapping[str, Mapping[str, object]]
+
+
+def maker(name: str, kind: str, properties: Words) -> dict[str, bytes]:
+    """Return the profile of a maker whose devices say ``properties``."""
+    body = {
+        "profile": f"{name}/one", "kind": kind, "version": "1.0.0", "label": {"en": name, "zh": name},
+        "payload": {"format": "json"}, "time": {"from": [{"path": "t", "format": "unix_ms"}]},
+        "properties": properties, "liveness": {"report_every": "1h", "offline_after": "3h"},
+    }  # fmt: skip
+    return {f"profile/{name}/one": orjson.dumps(body)}
+
+
+def says(desk: Desk, name: str, clock: float = 0, **words: object) -> list[str]:
+    """Let a device say so by a clock that is so many seconds ahead; return what is told then."""
+    told_before = len(desk.told())
+    body = {"t": (desk.wall + round(clock * SECOND)) // 1_000_000, **words}
+    desk.hear(Publish(f"hub/s1/{name}/telemetry", orjson.dumps(body)))
+    return desk.told()[told_before:]
+
+
+def replaced(desk: Desk, name: str, kind: str, by: str) -> None:
+    """Let a device of another maker have the name of the one that was there."""
+    desk.revise({**desk.engine.content.bodies(), **device(name, kind, f"{by}/one")})
+
+
+def with_makers(name: str, kind: str, old: Words, new: Words) -> Desk:
+    makers = maker("old", kind, old) | maker("new", kind, new)
+    return Desk({**documents(device(name, kind, "old/one")), **makers})
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_who_is_trapped_in_a_car_is_told_though_the_box_before_this_one_never_took_its_code_back(
+    *, is_restarted: bool
+) -> None:
+    """Rules that derive it give way to the code of a box, and nobody would ever have said that this is over."""
+    words = {"passenger": {"path": "p"}, "door_zone": {"path": "z"}, "direction": {"path": "d"}}
+    desk = with_makers("lift", "elevator", {"entrapment_level": {"path": "stuck"}}, words)
+    assert "raised elevator.entrapment" in says(desk, "lift", stuck=True)
+    replaced(desk, "lift", "elevator", "new")
+    connection = 1
+    if is_restarted:
+        desk, connection = restarted(desk), 2
+    desk.hear(Publish("hub/s1/lift/telemetry", b'{"p": true, "z": false, "d": "stopped"}'), connection=connection)
+    desk.tick(61)
+    assert "raised elevator.entrapment_derived" in desk.told()
+
+
+def test_an_alarm_of_the_detector_before_this_one_is_over_when_this_one_says_so_in_its_own_words() -> None:
+    desk = with_makers("smoke", "smoke_sensor", {"status": {"path": "s"}}, {"alarm": {"path": "a"}})
+    assert says(desk, "smoke", s="alarm") == ["raised fire.smoke_alarm"]
+    replaced(desk, "smoke", "smoke_sensor", "new")
+    assert says(desk, "smoke", a=False) == []
+    desk.tick(11)
+    assert desk.told()[-1] == "cleared fire.smoke_alarm"
+
+
+def test_the_clock_of_the_device_before_this_one_says_nothing_of_its_clock() -> None:
+    """One that is set to UTC for local time, eight hours behind, was late for a day: nothing was held for it."""
+    desk = with_makers("smoke", "smoke_sensor", {"status": {"path": "s"}}, {"alarm": {"path": "a"}})
+    for _ in range(12):
+        says(desk, "smoke", s="normal")
+        desk.tick(1)
+    replaced(desk, "smoke", "smoke_sensor", "new")
+    says(desk, "smoke", clock=-8 * 3_600, a=True)
+    assert [(event.name, event.late) for event in desk.events] == [("fire.smoke_alarm", False)]
