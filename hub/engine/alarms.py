@@ -169,7 +169,7 @@ class Alarms:
         self.teller.show(rule, state, device)
         self.modes.look(case, moment)
         owes = moment.late and state.mode.acts
-        state.owes_commands = owes and any(action.until is not None for action in rule.rule.do)
+        state.owes_commands = owes and any(action.after(None) is not None for action in rule.rule.do)
         before, state.held_t = self._hands.held_by(state), 0 if moment.late else moment.t
         if not moment.late:
             self._hands.act(rule.rule.do, state, targets_of(self._content, device), moment)
@@ -293,14 +293,14 @@ class Alarms:
             self._hands.act(rule.rule.do, state, targets_of(self._content, device), moment)
 
     def pay(self, case: Case, moment: Moment) -> None:
-        """Take up the holds that a late alarm owes, or that lapsed, now that it is known to be still true."""
+        """Do what a late alarm owes, or take up what lapsed of its holds, now that it is known to be still true."""
         state = case.state
         if state.owes_commands:
             self.keep(state)
-            state.owes_commands, state.held_t = False, state.held_t or moment.t
-            lasting = [left for each in case.rule.rule.do if (left := each.after(moment.t - state.held_t)) is not None]
-            before = self._hands.held_by(state)
-            self._hands.act(lasting, state, targets_of(self._content, case.device), moment.judged(late=False))
+            held_t, state.held_t, state.owes_commands = state.held_t, state.held_t or moment.t, False
+            left = [each.after(moment.t - held_t if held_t else None) for each in case.rule.rule.do]
+            before, targets = self._hands.held_by(state), targets_of(self._content, case.device)
+            self._hands.act([each for each in left if each is not None], state, targets, moment.judged(late=False))
             self._hands.hand_over(before, moment)
 
     def owe(self, rule: str, key: str) -> None:

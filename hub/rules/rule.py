@@ -85,10 +85,10 @@ class Do(_Words):
             _refuse("a hold is renewed at half its ttl: write args: {ttl: 30s}, at least 1s")
         return self
 
-    def after(self, spent: int) -> Do | None:
-        """Return what is left of a hold that began ``spent`` ns ago; None: nothing, or it is no hold."""
-        if self.until is None or self.at_most is None:
-            return None if self.until is None else self
+    def after(self, spent: int | None) -> Do | None:
+        """Return what is left of a hold that began ``spent`` ns ago; None: owed, as what is done once for life is."""
+        if spent is None or self.until is None or self.at_most is None:
+            return self if self.until or (spent is None and self.priority in {"life_safety", "entrapment"}) else None
         left = self.at_most - timedelta(microseconds=spent // 1_000)
         return self.model_copy(update={"at_most": left}) if left > _NOTHING else None
 

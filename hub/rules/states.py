@@ -52,7 +52,7 @@ class RuleState(msgspec.Struct):
     """A rule's state for one key; an entry of the engine's state, so it survives a restart.
 
     ``due`` is engine time at which a pending raise or a clear is judged. ``owes_commands``: it was raised late, its
-    ``until: cleared`` commands wait until it is known to be still true, or only for the raise, of a pending one.
+    holds, and what keeps people alive, wait until it is known to be still true, or for the raise, of a pending one.
     ``votes`` for and against, while it is not decided: (engine time at which it happened, for), newest last, and whose.
     ``since`` when it became true; ``measured`` is what its device's clock said when a signal raised it, else 0.
     ``shelved_t`` is when a shelf ends, ``shelved_until`` the same as wall time; ``shelved_as`` is how bad the alarm was

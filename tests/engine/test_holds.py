@@ -36,6 +36,30 @@ def test_a_late_alarm_sends_its_command_when_it_is_known_to_be_still_true(tmp_pa
     assert transmitted(later) == [("hub/s1/door-1/command", "unlock"), ("hub/s1/gate-1/command", "unlock")]
 
 
+@pytest.mark.parametrize(
+    ("priority", "sent"), [("life_safety", ["unlock"]), ("entrapment", ["unlock"]), ("automatic", [])]
+)
+def test_what_is_done_once_to_keep_people_alive_is_done_late_rather_than_never(
+    tmp_path: Path, priority: str, sent: list[str]
+) -> None:
+    once = UNLOCKS.replace(",\n     until: cleared", "").replace("args: {ttl: 30s}, ", "")
+    desk = with_rule(tmp_path, once.replace("life_safety", priority))
+    later = desk.restart()
+    later.wait(HOUR)
+    later.say(Started("test", SESSIONS))
+    for session in SESSIONS:
+        later.say(SessionConnected(session, 2, session_present=True))
+    later.hear(smoke(ALARM), connection=2)
+    assert to_gate(later) == []
+    later.catch_up(2)
+    assert to_gate(later) == sent
+    later = later.restart()
+    later.say(Started("test", SESSIONS))
+    later.catch_up(3)
+    later.hear(smoke(ALARM), connection=3)
+    assert to_gate(later) == []
+
+
 def test_a_late_alarm_that_ended_in_the_backlog_sends_nothing(tmp_path: Path) -> None:
     desk = with_rule(tmp_path, UNLOCKS)
     later = desk.restart()

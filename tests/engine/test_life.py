@@ -286,7 +286,7 @@ def test_a_fire_that_was_heard_while_the_hub_was_down_moves_the_building_once_it
     assert ("raised fire.confirmed" in events(late), sent(late)) == (True, {})
     later.catch_up(2)
     found = [command for effects in later.effects for command in sent(effects).get("car-3", [])]
-    assert found == ["recall"]
+    assert found == ["recall", "release_door"]  # as at once, when nobody is down
 
 
 def test_a_person_says_that_it_burns_and_only_security_says_that_it_is_over(desk: Desk) -> None:
