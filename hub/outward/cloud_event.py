@@ -10,7 +10,7 @@ import msgspec
 from hub.clock import Clock
 from hub.model.effects import Entry, Event, Transition
 from hub.model.values import Scalar, Severity
-from hub.outward.parcel import Parcel, place_of
+from hub.outward.parcel import Parcel, gravest, place_of
 from hub.sinks.streams import detail_of, rfc3339
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
@@ -51,7 +51,7 @@ class Packing:
 
     def of_entry(self, entry: Entry) -> Sequence[Parcel]:
         """Return the parcel of an entry; none when it is not wanted."""
-        if entry.event.severity not in self._wanted:
+        if gravest(entry.event) not in self._wanted:
             return ()
         event = self._veiled(entry.event)
         parcel = Parcel(

@@ -14,7 +14,7 @@ from hub.durations import nanoseconds
 from hub.model.effects import Entry, Event, Transition
 from hub.model.values import SEVERITY_RANKS, Severity
 from hub.outward.ledger import Ledger
-from hub.outward.parcel import UNMASKED, Parcel, State, place_of
+from hub.outward.parcel import UNMASKED, Parcel, State, gravest, place_of
 from hub.outward.wishes import Channel, Route, Wishes
 from hub.outward.wording import local_time, worded
 from hub.rules.calendars import opening
@@ -110,7 +110,7 @@ class Notices:
     def _leads(self, route: Route, event: Event) -> bool:
         return (
             event.transition in route.moves
-            and SEVERITY_RANKS[event.severity] <= SEVERITY_RANKS[route.min_severity]
+            and SEVERITY_RANKS[gravest(event)] <= SEVERITY_RANKS[route.min_severity]
             and (not route.domains or event.name.partition(".")[0] in route.domains)
             and (not route.to or event.data.get("to") in route.to)
             and (route.tests or not event.test)

@@ -8,7 +8,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from hub.model.effects import Entry
+from hub.model.effects import Entry, Event, Transition
+from hub.model.values import Severity
 
 UNMASKED = ", unmasked"
 """Ends the channel of what is packed as it is: only a process that may show it sends it, for others it waits."""
@@ -43,6 +44,12 @@ class Parcel:
     state: State = State.WAITING
     answer: str = ""
     replaces: str = ""
+
+
+def gravest(event: Event) -> Severity:
+    """Return how bad an event is, or its alarm was until it: who was told of that is told that it is less, too."""
+    was = event.data.get("before") if event.transition is Transition.SEVERITY_CHANGED else None
+    return next(each for each in Severity if each in {event.severity, was})  # the worst is the first
 
 
 def place_of(entry: Entry) -> str:

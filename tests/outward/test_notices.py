@@ -41,6 +41,9 @@ NIGHT = datetime(2026, 3, 1, 15, 30, tzinfo=UTC)  # 23:30 in Qingdao
 MORNING = datetime(2026, 3, 1, 23, 0, tzinfo=UTC)  # 07:00 there
 
 
+LESS: dict[str, object] = {"transition": Transition.SEVERITY_CHANGED, "severity": Severity.MEDIUM}
+
+
 class Room:
     """Notices of some documents; events go in, parcels come out."""
 
@@ -80,6 +83,9 @@ def routed(words: str) -> str:
         ("", {}, ["desk"]),
         ("", {"severity": Severity.MEDIUM}, []),
         ("min_severity: medium", {"severity": Severity.MEDIUM}, ["desk"]),
+        ("", LESS | {"data": {"before": "critical"}}, ["desk"]),
+        ("", LESS | {"data": {"before": "low"}}, []),
+        ("", LESS | {"transition": Transition.RAISED, "data": {"before": "critical"}}, []),
         ("domains: [fire, care]", {}, []),
         ("domains: [fire, care]", {"name": "care.sos"}, ["desk"]),
         ("places: [garden]", {}, ["desk"]),

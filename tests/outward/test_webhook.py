@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from hub.errors import ConfigError
+from hub.model.effects import Entry, Transition
 from hub.model.values import Severity
 from hub.outward.cloud_event import Packing, cloud_event
 from hub.outward.parcel import Parcel, Verdict
@@ -93,6 +94,16 @@ def test_what_tells_of_a_loss_has_all_that_our_schema_of_an_event_asks_for() -> 
         "entries": 3,
     }
     assert (found["severity"], found["transition"], found["data"]["entries"]) == ("high", "occurred", 3)
+
+
+def test_who_wants_what_is_grave_learns_that_an_alarm_is_no_longer() -> None:
+    """Its clear is as little grave: at the receiver it was critical for ever."""
+    packing = Packing("main", Severity.HIGH, lambda each: each, ManualClock())
+    less = [
+        event(1, transition=Transition.SEVERITY_CHANGED, severity=Severity.MEDIUM, data={"before": before})
+        for before in ("critical", "low", 7)
+    ]
+    assert [len(packing.of_entry(Entry("s", 1, 0, each, "hub/main"))) for each in less] == [1, 0, 0]
 
 
 def test_an_event_is_a_cloud_event_in_structured_mode() -> None:
