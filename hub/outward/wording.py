@@ -11,6 +11,7 @@ import msgspec
 from hub.model.effects import Event, Transition
 from hub.outward.own_events import label_of
 from hub.outward.wishes import Language, Template
+from hub.rules.roles import ROLES
 
 _SEVERITIES: Mapping[str, Mapping[str, str]] = {
     "en": {"critical": "CRITICAL", "high": "HIGH", "medium": "MEDIUM", "low": "LOW", "info": "INFO"},
@@ -64,6 +65,11 @@ def local_time(time: int, zone: str) -> str:
     return datetime.fromtimestamp(time // 1_000_000_000, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S %z")
 
 
+def _called(role: str, language: Language) -> str:
+    """Return who is called, by what a role that ships is called in a language."""
+    return _ROLE[language].format(ROLES.get(role, {}).get(language, role))
+
+
 def _filled(text: str, event: Event, language: Language, where: tuple[str, str]) -> str:
     place, zone = where
     marks = _MARKS[language]
@@ -76,7 +82,7 @@ def _filled(text: str, event: Event, language: Language, where: tuple[str, str])
         "where": place,
         "time": local_time(event.time, zone),
         "marks": "".join(marks[each] for each in marks if getattr(event, each)),
-        "to": _ROLE[language].format(role) if event.transition is Transition.ESCALATED and role else "",
+        "to": _called(str(role), language) if event.transition is Transition.ESCALATED and role else "",
         "details": " ".join(f"{name}={value}" for name, value in told.items()),
         "id": event.id[:8],
     }

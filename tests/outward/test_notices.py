@@ -146,8 +146,14 @@ def test_a_message_says_what_where_and_when_in_its_languages(tmp_path: Path) -> 
 def test_an_escalation_names_who_is_called(tmp_path: Path) -> None:
     room = Room(tmp_path, routed("to: property_lead"))
     (parcel,) = room.parcels(transition=Transition.ESCALATED, data={"to": "property_lead", "step": 1})
-    assert "\n通知对象：property_lead\nstep=1\n" in said(parcel).body
-    assert "\nFor: property_lead\nstep=1\n" in said(parcel).body
+    assert "\n通知对象：物业负责人\nstep=1\n" in said(parcel).body
+    assert "\nFor: head of the property management\nstep=1\n" in said(parcel).body
+
+
+def test_a_role_of_an_installation_is_called_as_it_calls_it(tmp_path: Path) -> None:
+    room = Room(tmp_path, routed("to: fire_brigade"))
+    (parcel,) = room.parcels(transition=Transition.ESCALATED, data={"to": "fire_brigade", "step": 1})
+    assert "\n通知对象：fire_brigade\nstep=1\n" in said(parcel).body
 
 
 def test_quiet_hours_hold_until_the_morning_of_the_site_and_never_what_is_critical(tmp_path: Path) -> None:
