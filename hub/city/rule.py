@@ -122,6 +122,6 @@ class CityRule(_Words):
 
     @property
     def reach(self) -> timedelta:
-        """Return how far back two events may lie that are compared, as far as the rule itself limits it."""
-        spans = [self.quiet, timedelta(0) if self.count is None else self.count.within]
-        return max([*spans, *([] if self.inside is None else [self.inside.within])])
+        """Return how far back an event may lie that matters: what was enough within ``quiet``, and before that."""
+        spans = [timedelta(0) if each is None else each.within for each in (self.count, self.inside)]
+        return self.quiet + max(spans)

@@ -41,7 +41,8 @@ class Line:
 
 def run_case(rule: CityRule, case: CityTest) -> list[str]:
     """Return what is missing and what came unexpectedly; nothing when the case holds."""
-    city = City({rule.city_rule: rule}, Line(sites=case.sites), TERMS)
+    remember_ns = max(TERMS.remember_ns, nanoseconds(rule.reach))
+    city = City({rule.city_rule: rule}, Line(sites=case.sites), TERMS._replace(remember_ns=remember_ns))
     entries = [_entry(rule, case, index) for index in range(len(case.given))]
     for entry in sorted(entries, key=lambda each: each[1:3]):
         city.take(entry)
