@@ -22,7 +22,8 @@ from hub.ui.cli.rules_explain import document, lines
 from hub.ui.rules.bench import Bench, Scene
 from hub.ui.rules.explained import Language, sentence
 from hub.yaml_documents import Document, load_documents, validate
-from tests.engine.one_rule import desk_with, warm
+from tests.engine.desk import transmitted
+from tests.engine.one_rule import desk_with, restarted, warm
 from tests.rules.cases.case import (
     CONFIRM,
     DOOR,
@@ -205,6 +206,20 @@ def test_an_alarm_that_climbs_to_nobody_says_why(
     warm(desk, 60)  # raised anew: on its shelf, or in the test
     found = Explainer(desk.engine, entries_of(desk.engine, {})).explain("hot", "s1/room")
     assert expected in [sentence(reason, Language.EN) for reason in found.reasons]
+
+
+def test_of_what_was_found_late_it_says_what_is_owed_and_once_that_was_sent_nothing(tmp_path: Path) -> None:
+    """It said that no commands were sent, beside a door that was held."""
+    hold = "{command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: building}, until: cleared}"
+    desk = restarted(desk_with(tmp_path, f"do: [{hold}]"))
+    desk.lose()
+    warm(desk, 60)
+    owing = Explainer(desk.engine, entries_of(desk.engine, {})).explain("hot", "s1/room")
+    desk.catch_up(3)
+    found = Explainer(desk.engine, entries_of(desk.engine, {})).explain("hot", "s1/room")
+    assert [name for _, name in transmitted(desk)] == ["unlock"]
+    assert [any(each.code == "owes" for each in told.reasons) for told in (owing, found)] == [True, False]
+    assert not [each for each in found.reasons if "command" in sentence(each, Language.EN)]
 
 
 def test_a_closed_window_is_named_with_the_moment_at_which_it_opens() -> None:

@@ -78,10 +78,7 @@ _SAID: Mapping[str, tuple[str, str]] = {
     "settles": ("without：再等 {left} 看有没有 {signal}", "without: waits {left} more for {signal}"),
     "lasts": ("for：已持续 {passed}，满 {of} 才报警", "for: {passed} of {of}"),
     "active": ("正在报警：{severity}，始于 {since}", "active: {severity}, since {since}"),
-    "active_late": (
-        "正在报警：{severity}，始于 {since}；消息迟到，未发命令",
-        "active: {severity}, since {since}; found late: no commands",
-    ),
+    "active_late": ("正在报警：{severity}，始于 {since}；消息迟到", "active: {severity}, since {since}; found late"),
     "latched": ("clear.by：要由人解除{role}", "clear.by: a person must end it{role}"),
     "refused_while": ("clear.refuse_while：现在还不能解除：{text}", "clear.refuse_while: not while {text}"),
     "clearing": ("clear.for：恢复了 {passed}，满 {of} 才解除", "clear.for: {passed} of {of}"),
