@@ -130,13 +130,13 @@ class Content(Registered):
 
         Return the devices that stand there again, in a place that is or is not what it was.
         """
-        keys = {key.removeprefix("device/") for key in touched.keys("device")}
-        for some in parts([self._devices[key] for key in sorted(keys) if key in self._devices]):
+        named = {key.removeprefix("device/"): None for key in touched.keys("device")}  # in their order
+        for some in parts([self._devices[key] for key in named if key in self._devices]):
             self.stands.leave(some)
             yield
         sites = sorted({site for site, _ in affected})
         there = [each for site in sites for each in self.devices_of(site) if (site, each.row.place) in affected]
-        moved = [device for device in there if device.key not in keys]
+        moved = [device for device in there if device.key not in named]
         for some in parts(moved):
             self.stands.leave(some)
             yield

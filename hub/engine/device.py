@@ -154,7 +154,7 @@ class _Pulse:
 
 
 class Device(_Pulse):
-    """One registered device at work: its row, handler, rules, parts, and its entry of the state.
+    """One registered device at work, once it is equipped: its row, handler, rules, parts, and its entry of the state.
 
     A reading that came ``least_age`` to ``most_age`` ns after it was measured is live and teaches nothing of the
     device's clock, until ``ages_end`` of engine time awake. ``whole`` is the part "", once it has said something, and
@@ -177,7 +177,6 @@ class Device(_Pulse):
         self.rules: KindRules
         self.places: tuple[Place, ...] = ()
         self.abroad: Abroad | None = None
-        self.forget_shortcuts()
 
     @property
     def profile(self) -> str:
@@ -232,7 +231,7 @@ class Device(_Pulse):
     @property
     def is_double(self) -> bool:
         """True for what a drill put beside a real device, to speak in its place."""
-        return self.device.endswith(DOUBLE)
+        return self.row.device.endswith(DOUBLE)
 
     def is_another_than(self, former: Device) -> bool:
         """Return whether it speaks otherwise than the one of its name did: what that said it may never take back."""

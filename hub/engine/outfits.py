@@ -114,7 +114,8 @@ class Outfits:
             device.abroad = Abroad(device.source, device.called, device.profile, why)
             outfit = self._deaf(device, why)
         device.outfit = outfit
-        _check_ports(device)
+        if device.abroad is not None:
+            _check_ports(device)
         device.forget_shortcuts()
 
     def _find(self, device: Device) -> Outfit:

@@ -71,9 +71,10 @@ def _may_name(connection: sqlite3.Connection, after: int) -> bool:
 
 def lay_bodies(connection: sqlite3.Connection, bodies: Mapping[str, bytes], position: int) -> None:
     """Write ``bodies``, each once, as named by record ``position``."""
-    sealed = [(digest, body, checksum(body, digest)) for digest, body in sorted(bodies.items())]
+    digests = sorted(bodies)
+    sealed = ((digest, bodies[digest], checksum(bodies[digest], digest)) for digest in digests)
     connection.executemany("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?)", sealed)
-    _name(connection, bodies, position)
+    _name(connection, digests, position)
 
 
 def put_bodies(
@@ -137,7 +138,7 @@ def _remove(connection: sqlite3.Connection, digests: Iterable[str]) -> None:
 
 
 def _name(connection: sqlite3.Connection, digests: Iterable[str], position: int) -> None:
-    rows = ((PREFIX + digest, f"{position} {checksum(b'', digest, position)}") for digest in sorted(digests))
+    rows = ((PREFIX + digest, f"{position} {checksum(b'', digest, position)}") for digest in digests)
     connection.executemany(_PUT, rows)  # as `_row` makes them, in half the time
 
 

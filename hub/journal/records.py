@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-import zlib
 from collections.abc import Callable, Mapping, Sequence
+from zlib import crc32
 
 import msgspec
 
@@ -64,9 +64,9 @@ def bodies_of(connection: sqlite3.Connection, revision: Revision) -> Mapping[str
 
 def checksum(body: bytes, *names: int | str) -> int:
     """Return the CRC-32 of a row: its body, and the columns that name it."""
-    return zlib.crc32(body, zlib.crc32(repr(names).encode()))
+    return crc32(body, crc32(repr(names).encode()))
 
 
 def is_sealed(seal: object, body: object, *names: object) -> bool:
     """Return whether a row is what was written; a flipped byte may have given a column another type."""
-    return isinstance(body, bytes) and seal == zlib.crc32(body, zlib.crc32(repr(names).encode()))
+    return isinstance(body, bytes) and seal == crc32(body, crc32(repr(names).encode()))
