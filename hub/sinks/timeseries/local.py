@@ -177,6 +177,7 @@ class LocalStore:
             yield
             self._writing.execute("COMMIT")
         except BaseException:
+            self._ids = {}  # also where they cannot be read now: of a series that is not there a point is nobody's
             if self._writing.in_transaction:
                 self._writing.execute("ROLLBACK")
             self._learn(self._writing)

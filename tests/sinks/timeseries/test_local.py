@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -134,6 +136,35 @@ async def test_a_full_disk_is_waited_for_and_loses_nothing(tmp_path: Path) -> No
     with sqlite3.connect(path) as opened:
         assert opened.execute("SELECT count(*) FROM series").fetchone() == (500,)
     opened.close()
+
+
+async def test_a_disk_that_fails_twice_makes_no_point_nobody_s_or_another_s(tmp_path: Path) -> None:
+    """What was remembered of series that were taken back stayed where it could not be read anew."""
+    first, second = (encode([(series(name), NOON, {"v": 1.0})]) for name in ("a", "b"))
+    async with LocalStore(tmp_path / "series.sqlite", SystemClock()) as store:
+        disk = store._writing  # noqa: SLF001 -- no disk fails as it is told
+        disk.set_authorizer(fails_at({(sqlite3.SQLITE_INSERT, "points"), (sqlite3.SQLITE_READ, "series")}))
+        with pytest.raises(UnavailableError):
+            await store.write(first)
+        disk.set_authorizer(None)
+        await stored(store, second)
+        await stored(store, first)
+        rows = await store.query(EVERYTHING)
+
+    assert sorted(row.tags["device"] for row in rows) == ["a", "b"]
+
+
+def fails_at(places: set[tuple[int, str]]) -> Callable[[int, str | None, str | None, str | None, str | None], int]:
+    """Return what lets SQLite do everything but these things to these tables."""
+    return lambda action, table, *_: sqlite3.SQLITE_DENY if (action, table) in places else sqlite3.SQLITE_OK
+
+
+async def stored(store: LocalStore, lines: Sequence[bytes]) -> None:
+    """Write as the writer does: the same again while it is refused."""
+    for _ in range(3):
+        with suppress(UnavailableError):
+            await store.write(lines)
+            break
 
 
 async def test_a_question_that_takes_too_long_is_ended_and_holds_up_nobody(tmp_path: Path) -> None:
