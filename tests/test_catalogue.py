@@ -9,12 +9,12 @@ from pydantic import ValidationError
 
 from hub.catalogue import NUMBERS, Catalogue, Interlock, Kind, Property, Type, is_member
 from hub.errors import ConfigError
-from hub.normalize.load import load_profiles
 from hub.normalize.units import UNITS
 from hub.yaml_documents import canonical_json, load_documents
+from tests.shipped import profiles as shipped_profiles
 
 ROOT = Path(__file__).parent.parent / "device_profiles"
-CATALOGUE, _ = load_profiles([ROOT])
+CATALOGUE, _ = shipped_profiles()
 KINDS = sorted(CATALOGUE.kinds)
 
 

@@ -16,10 +16,10 @@ from hub.engine.apply import Engine
 from hub.model.effects import Effects, Event, Writing
 from hub.model.heard import Heard, Publish
 from hub.model.records import Batch, Body, Record, SessionCaughtUp, SessionConnected, SessionLost, Started, Tick
-from hub.normalize.load import load_profiles
 from hub.revisions.files import read_scenes, read_yaml
 from hub.revisions.revision import differing, revise
 from hub.rules.rule import write_rule
+from tests.shipped import profiles as shipped_profiles
 
 SECOND = 1_000_000_000
 START = 1_772_352_000 * SECOND
@@ -41,7 +41,7 @@ def device(name: str, kind: str, profile: str = "", *, building: str = "b1", sit
 @cache
 def shipped() -> tuple[Mapping[str, bytes], Catalogue]:
     """Return the shipped YAML and its kinds; read once, for that takes half a second."""
-    catalogue, _ = load_profiles([packaged("device_profiles")])
+    catalogue, _ = shipped_profiles()
     return read_yaml([packaged("device_profiles")], [packaged("rules"), packaged("scenes")]), catalogue
 
 

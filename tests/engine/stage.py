@@ -13,7 +13,6 @@ import orjson
 from hub.bridge import topics
 from hub.bridge.frames import decode_packets
 from hub.catalogue import Catalogue
-from hub.config.settings import packaged
 from hub.durations import nanoseconds
 from hub.engine.apply import Engine
 from hub.model.effects import Effects, Transmission
@@ -30,16 +29,16 @@ from hub.model.records import (
     Started,
     Tick,
 )
-from hub.normalize.load import load_profiles
 from hub.rules.names import scope_of
 from hub.rules.rule import Rule
 from hub.rules.states import CompiledRule
 from hub.rules.testing import Happening, RuleTest, Step
 from hub.rules.timers import TimerClass
 from hub.ui.rules.bench import JOURNAL, START, Scene, answer, beside, companions, refusals, revision_of, since_start
+from tests.shipped import profiles as shipped_profiles
 
 SESSIONS = ("events", "telemetry")
-CATALOGUE, _ = load_profiles([packaged("device_profiles")])
+CATALOGUE, _ = shipped_profiles()
 MINUTE = 60_000_000_000
 MILLISECOND = 1_000_000
 ANSWER, FIRST_ANSWER, ANSWERS = "answer", 30_000, 30_000

@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from hub.bridge import topics
-from hub.config.settings import packaged
 from hub.model.values import TopicClass
 from hub.normalize.encode import encode_command
-from hub.normalize.load import load_profiles
 from hub.normalize.native import NativeHandler
 from hub.normalize.responses import compile_response
 from hub.ui.cli.main import COMMANDS
@@ -21,6 +19,7 @@ from hub.ui.desk.later import loaded
 from hub.ui.installing.choices import Choices, RedisChoice
 from hub.ui.installing.readme import readme
 from tests.house.rooms import HOUSE
+from tests.shipped import profiles as shipped_profiles
 
 READMES = [
     "README.md",
@@ -97,7 +96,7 @@ def test_every_link_of_a_readme_leads_somewhere(name: str) -> None:
 
 
 def test_devices_may_say_what_the_readme_shows_and_are_told_what_it_shows() -> None:
-    catalogue, _ = load_profiles([packaged("device_profiles")])
+    catalogue, _ = shipped_profiles()
     kind = catalogue.kind("access_controller")
     said = {topic: body.encode() for topic, _, body in (line.partition(" ") for line in lines_of("README.md", "hub/"))}
     shown = {Path(topic).name: body.strip() for topic, body in said.items()}

@@ -12,11 +12,11 @@ from hub.model.heard import Reading
 from hub.model.values import Scalar
 from hub.normalize.compile import compile_profile
 from hub.normalize.handler import ProfileHandler
-from hub.normalize.load import load_profiles
 from hub.normalize.profile import Profile
+from tests.shipped import profiles as shipped_profiles
 
 ROOT = Path(__file__).parent.parent.parent / "device_profiles"
-CATALOGUE, PROFILES = load_profiles([ROOT])
+CATALOGUE, PROFILES = shipped_profiles()
 
 
 def model(kind: str, /, **words: object) -> Profile:

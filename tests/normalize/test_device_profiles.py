@@ -17,15 +17,15 @@ from hub.normalize.compile import compile_profile
 from hub.normalize.examples import Example, check_example, example_bytes, expectations
 from hub.normalize.handler import ProfileHandler
 from hub.normalize.limits import CLOCK_HIGH_NS, CLOCK_LOW_NS, INT64_HIGH, INT64_LOW, clean_part, is_clean
-from hub.normalize.load import load_profiles
 from hub.normalize.payload import Format
 from hub.normalize.profile import Profile
 from hub.normalize.sources import each_of
 from hub.yaml_documents import canonical_json, load_documents
 from tests.normalize.mutations import mutated, odd_values
+from tests.shipped import profiles as shipped_profiles
 
 ROOT = Path(__file__).parent.parent.parent / "device_profiles"
-CATALOGUE, PROFILES = load_profiles([ROOT])
+CATALOGUE, PROFILES = shipped_profiles()
 FILES = sorted(path for path in ROOT.rglob("*.yaml") if path.parent.name != "kinds")
 EXAMPLES = [(name, example) for name, profile in PROFILES.items() for example in profile.examples]
 

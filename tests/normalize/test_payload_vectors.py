@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,11 +13,11 @@ from hub.errors import PoisonError
 from hub.model.heard import Handler, Reading
 from hub.normalize.compile import compile_profile
 from hub.normalize.examples import example_bytes
-from hub.normalize.load import load_profiles
 from hub.normalize.native import compile_native
 from tests.normalize.profiles import SENSOR, profile
+from tests.shipped import profiles as shipped_profiles
 
-CATALOGUE, PROFILES = load_profiles([Path(__file__).parent.parent.parent / "device_profiles"])
+CATALOGUE, PROFILES = shipped_profiles()
 JSON = compile_profile(
     profile(properties={"temperature": {"path": "values.temperature"}, "text": {"path": "values.text"}}),
     SENSOR,

@@ -13,7 +13,6 @@ from hub.config.settings import packaged
 from hub.errors import ConfigError
 from hub.model.records import Control
 from hub.model.values import Scalar
-from hub.normalize.load import load_profiles
 from hub.replay.beginning import entries_of
 from hub.replay.explanation import Explainer, Explanation
 from hub.rules.rule import Rule
@@ -40,6 +39,7 @@ from tests.rules.cases.case import (
     says,
 )
 from tests.rules.words import CATALOGUE, rule
+from tests.shipped import profiles as shipped_profiles
 
 KEY = "site/device"
 Step = dict[str, object]
@@ -265,7 +265,7 @@ def test_every_reason_is_said_in_chinese_and_english_without_a_gap() -> None:
             assert "{" not in zh + en
 
 
-SHIPPED, _ = load_profiles([packaged("device_profiles")])
+SHIPPED, _ = shipped_profiles()
 DOCUMENTS = [document for path in sorted(packaged("rules").rglob("*.yaml")) for document in load_documents(path)]
 
 

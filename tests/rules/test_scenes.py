@@ -9,12 +9,12 @@ import pytest
 
 from hub.config.settings import packaged
 from hub.errors import ConfigError
-from hub.normalize.load import load_profiles
 from hub.revisions.files import read_scenes
 from hub.rules.scene import Scene, default_of
 from simulators.scenario import read_scenarios
+from tests.shipped import profiles as shipped_profiles
 
-CATALOGUE, _ = load_profiles([packaged("device_profiles")])
+CATALOGUE, _ = shipped_profiles()
 LAYERS = [packaged("rules"), packaged("scenes")]
 RULES, SCENES = read_scenes(LAYERS, CATALOGUE)
 

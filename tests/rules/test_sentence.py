@@ -7,13 +7,13 @@ import re
 import pytest
 
 from hub.config.settings import packaged
-from hub.normalize.load import load_profiles
 from hub.rules.rule import Rule
 from hub.rules.sentence import sentence, subject
 from hub.rules.sentence_zh import sentence_zh
 from hub.rules.spoken_zh import Speaker
 from hub.yaml_documents import Document, load_documents, validate
 from tests.rules.words import rule
+from tests.shipped import profiles as shipped_profiles
 
 SENTENCES: dict[str, dict[str, object]] = {
     "for each sensor, when tamper, raise fire.test (high); clear when that is over": {"when": "tamper"},
@@ -101,7 +101,7 @@ def test_a_condition_means_in_chinese_what_it_means(text: str, said: str) -> Non
     assert Speaker([], frozenset())(text) == said
 
 
-SHIPPED, _ = load_profiles([packaged("device_profiles")])
+SHIPPED, _ = shipped_profiles()
 DOCUMENTS = [document for path in sorted(packaged("rules").rglob("*.yaml")) for document in load_documents(path)]
 
 CHINESE: dict[str, dict[str, object]] = {

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from hub.config.settings import packaged
-from hub.normalize.load import load_profiles
 from hub.rules.check import problems
 from hub.rules.names import scope_of
 from hub.rules.problem import Weight
@@ -19,8 +18,9 @@ from hub.ui.rules.bench import run_case
 from hub.ui.rules.coverage import coverage
 from hub.ui.rules.world import world_of
 from hub.yaml_documents import load_documents, validate
+from tests.shipped import profiles as shipped_profiles
 
-CATALOGUE, PROFILES = load_profiles([packaged("device_profiles")])
+CATALOGUE, PROFILES = shipped_profiles()
 FILES = sorted(packaged("rules").rglob("*.yaml"))
 RULES = [(path, validate(document, Rule)) for path in FILES for document in load_documents(path)]
 BY_NAME = {rule.rule: rule for _, rule in RULES}

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
-from hub.config.settings import packaged
 from hub.normalize.compile import compile_profile
 from hub.normalize.encode import encode_command
-from hub.normalize.load import load_profiles
 from simulators.access import AccessController
 from simulators.community import Community, Size
 from tests.clocks import START_NS
+from tests.shipped import profiles as shipped_profiles
 
 
 def test_every_report_of_a_community_is_understood() -> None:
     community = Community(seed=1, size=Size(dwellings=20, gates=2))
-    catalogue, profiles = load_profiles([packaged("device_profiles")])
+    catalogue, profiles = shipped_profiles()
     handlers = {
         device.id: compile_profile(
             profiles[device.profile], catalogue.kinds[device.kind], device.params, community.site.zone

@@ -6,17 +6,16 @@ from collections import Counter
 
 import pytest
 
-from hub.config.settings import packaged
 from hub.normalize.compile import compile_profile
-from hub.normalize.load import load_profiles
 from hub.normalize.native import compile_native
 from simulators.mixture import FAMILIES, SLOTS, SMALLEST, Mixture, shares
 from tests.clocks import START_NS
+from tests.shipped import profiles as shipped_profiles
 
 
 def test_every_device_speaks_and_all_that_is_said_is_understood_by_the_profile_of_its_device() -> None:
     mixture = Mixture("s1", 60)
-    catalogue, profiles = load_profiles([packaged("device_profiles")])
+    catalogue, profiles = shipped_profiles()
     devices = mixture.devices()
     handlers = [
         compile_profile(profiles[device.profile], catalogue.kinds[device.kind], {}, "Asia/Shanghai")
@@ -38,7 +37,7 @@ def test_every_device_speaks_and_all_that_is_said_is_understood_by_the_profile_o
 
 
 def test_nobody_says_the_same_passage_twice() -> None:
-    mixture, catalogue_ = Mixture("s1", 60), load_profiles([packaged("device_profiles")])
+    mixture, catalogue_ = Mixture("s1", 60), shipped_profiles()
     catalogue, profiles = catalogue_
     devices, seen = mixture.devices(), Counter[str]()
     for number in range(5 * SLOTS):

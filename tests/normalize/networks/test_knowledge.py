@@ -7,12 +7,12 @@ import pytest
 from hub.config.settings import packaged
 from hub.errors import ConfigError, PoisonError
 from hub.model.heard import Handler
-from hub.normalize.load import load_profiles
 from hub.normalize.networks.knowledge import compile_knowledge
 from hub.normalize.networks.load import load_networks
 from tests.normalize.networks.networks import network
+from tests.shipped import profiles as shipped_profiles
 
-KINDS = load_profiles([packaged("device_profiles")])[0].kinds
+KINDS = shipped_profiles()[0].kinds
 CHIRPSTACK = load_networks([packaged("device_profiles")])["chirpstack"]
 STATUS = 1
 

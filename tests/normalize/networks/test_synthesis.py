@@ -7,17 +7,16 @@ from typing import Any
 
 import pytest
 
-from hub.config.settings import packaged
 from hub.errors import PoisonError
 from hub.model.heard import Reading
 from hub.normalize.compile import compile_downlinks, compile_profile
-from hub.normalize.load import load_profiles
 from hub.normalize.networks.exposes import MAX_DIRECTORY_BYTES
 from hub.normalize.networks.synthesis import VENDOR, Directory, synthesize
 from hub.normalize.profile import Profile
 from tests.normalize.networks.bridge import BATTERY, LINK, MODELS, SMOKE, TEMPERATURE, directory, entry, yes_or_no
+from tests.shipped import profiles as shipped_profiles
 
-KINDS = load_profiles([packaged("device_profiles")])[0].kinds
+KINDS = shipped_profiles()[0].kinds
 
 
 def made(*entries: object) -> Directory:

@@ -12,15 +12,15 @@ from hub.config.settings import packaged
 from hub.errors import PoisonError
 from hub.normalize.compile import compile_downlinks, compile_profile
 from hub.normalize.examples import payload_bytes
-from hub.normalize.load import load_profiles
 from hub.normalize.networks.downlink import Order
 from hub.normalize.networks.envelope import Envelope
 from hub.normalize.networks.load import load_networks
 from hub.normalize.networks.network import SourceRow
 from hub.normalize.networks.routing import compile_router
 from hub.normalize.networks.source import Route
+from tests.shipped import profiles as shipped_profiles
 
-CATALOGUE, PROFILES = load_profiles([packaged("device_profiles")])
+CATALOGUE, PROFILES = shipped_profiles()
 NETWORKS = load_networks([packaged("device_profiles")])
 ROUTER = compile_router([SourceRow(name, name) for name in NETWORKS], NETWORKS)
 HEARD = [
