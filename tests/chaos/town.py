@@ -28,6 +28,7 @@ from hub.sinks.timeseries.query import events as event_query
 from hub.sinks.timeseries.query import telemetry
 from hub.sinks.timeseries.store import Row, Span
 from tests.chaos.hub_process import HubProcess
+from tests.ready_registry import lay_ready
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -241,6 +242,7 @@ async def open_town(directory: Path, mosquitto: Mosquitto, valkey: ValkeyServer)
 
 async def opened(town: T) -> AsyncIterator[T]:
     """Register ``town``; end its hubs afterwards."""
+    lay_ready(town.hub.data)
     try:
         await town.register()
         yield town

@@ -92,8 +92,8 @@ def shape(connection: Connection) -> list[object]:
     return [*compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)]
 
 
-async def test_the_steps_make_the_tables_of_the_schema(url: str) -> None:
-    async with Registry(url) as registry, registry.transaction() as connection:
+async def test_the_steps_make_the_tables_of_the_schema(empty_url: str) -> None:
+    async with Registry(empty_url) as registry, registry.transaction() as connection:
         assert await connection.run_sync(shape) == []
         assert await connection.run_sync(upgrading.version) == upgrading.HEAD
 
@@ -149,16 +149,16 @@ async def test_a_hub_from_before_alembic_sees_that_it_is_too_old(tmp_path: Path)
     database.close()
 
 
-async def test_a_registry_of_a_newer_hub_is_refused(url: str) -> None:
-    async with Registry(url) as registry, registry.transaction() as connection:
+async def test_a_registry_of_a_newer_hub_is_refused(empty_url: str) -> None:
+    async with Registry(empty_url) as registry, registry.transaction() as connection:
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(ConfigError, match="the registry has version 9999"):
-        await Registry(url).__aenter__()
+        await Registry(empty_url).__aenter__()
 
 
-async def test_hubs_that_start_at_once_upgrade_once(url: str) -> None:
+async def test_hubs_that_start_at_once_upgrade_once(empty_url: str) -> None:
     async def open_it() -> int:
-        async with Registry(url) as registry:
+        async with Registry(empty_url) as registry:
             return await registry.revision()
 
     async with asyncio.TaskGroup() as group:

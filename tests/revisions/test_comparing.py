@@ -27,7 +27,7 @@ from tests.clocks import ManualClock
 from tests.counting import counted
 from tests.engine.desk import Desk, documents
 from tests.engine.foreign import listing
-from tests.registry.conftest import sqlite_url
+from tests.registry.conftest import ready_url
 
 NOTHING: Mapping[str, bytes] = {}
 PAGE = 10
@@ -79,7 +79,7 @@ async def test_of_what_an_engine_cannot_work_with_the_pages_before_are_in_and_th
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(changes, "MOST", PAGE)
-    async with Registry(sqlite_url(tmp_path)) as registry:
+    async with Registry(ready_url(tmp_path)) as registry:
         await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
         rim = Rim(tmp_path, registry)
         await rim.follow()
@@ -98,7 +98,7 @@ async def test_of_what_an_engine_cannot_work_with_the_pages_before_are_in_and_th
 
 
 async def test_what_is_refused_is_compared_again_once_something_has_changed_or_a_minute_is_over(tmp_path: Path) -> None:
-    async with Registry(sqlite_url(tmp_path)) as registry:
+    async with Registry(ready_url(tmp_path)) as registry:
         await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
         rim = Rim(tmp_path, registry)
         await rim.follow()
@@ -119,7 +119,7 @@ async def test_what_is_refused_is_compared_again_once_something_has_changed_or_a
 
 async def test_of_many_that_the_registry_refuses_none_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "MOST", PAGE)
-    async with Registry(sqlite_url(tmp_path)) as registry:
+    async with Registry(ready_url(tmp_path)) as registry:
         await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
         rim = Rim(tmp_path, registry)
         await rim.follow()
@@ -132,7 +132,7 @@ async def test_of_many_that_the_registry_refuses_none_is_in(tmp_path: Path, monk
 
 
 async def test_files_that_were_refused_at_the_start_are_what_the_engine_has_until_they_are_read(tmp_path: Path) -> None:
-    async with Registry(sqlite_url(tmp_path)) as registry:
+    async with Registry(ready_url(tmp_path)) as registry:
         await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
         rim = Rim(tmp_path, registry, ConfigError("bad_yaml"))
         content = rim.desk.engine.content
@@ -146,7 +146,7 @@ async def test_files_that_were_refused_at_the_start_are_what_the_engine_has_unti
 
 
 async def test_what_a_source_said_of_its_devices_is_owed_until_a_revision_has_it(tmp_path: Path) -> None:
-    async with Registry(sqlite_url(tmp_path)) as registry:
+    async with Registry(ready_url(tmp_path)) as registry:
         await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
         await registry.add_source(Source(id="z2m", network="zigbee2mqtt"))
         hall = Device(site="s1", id="hall", kind="smoke_sensor", source="z2m", network_id="0x00158d0001b7d2a3")
@@ -167,7 +167,7 @@ async def test_what_a_source_said_of_its_devices_is_owed_until_a_revision_has_it
 async def test_what_is_made_of_what_a_network_says_is_made_anew_where_its_kind_changes_in_the_files(
     tmp_path: Path,
 ) -> None:
-    async with Registry(sqlite_url(tmp_path)) as registry:
+    async with Registry(ready_url(tmp_path)) as registry:
         await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
         await registry.add_source(Source(id="z2m", network="zigbee2mqtt"))
         hall = Device(site="s1", id="hall", kind="smoke_sensor", source="z2m", network_id="0x00158d0001b7d2a3")
@@ -197,7 +197,7 @@ async def test_rules_that_changed_are_compiled_before_they_are_journaled_and_not
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work: Counter[str] = Counter()
-    async with Registry(sqlite_url(tmp_path)) as registry:
+    async with Registry(ready_url(tmp_path)) as registry:
         await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
         await put_devices(registry, MANY)
         for number, device in enumerate(MANY[:PAGE]):
@@ -235,7 +235,7 @@ def with_another(key: str) -> dict[str, bytes]:
 @pytest.fixture
 async def town(tmp_path: Path) -> AsyncIterator[tuple[Registry, Rim]]:
     """Two sites with devices, of which one has a profile, and rules that ask parameters and a list."""
-    async with Registry(sqlite_url(tmp_path)) as registry:
+    async with Registry(ready_url(tmp_path)) as registry:
         for site in ("s1", "s2"):
             await registry.add_site(Site(id=site, zone="Asia/Shanghai"))
         await registry.add_places([Place(site="s1", id="b1", type=PlaceType.BUILDING)])
@@ -282,7 +282,7 @@ async def test_what_differs_of_the_files_and_of_the_registry_is_compared_with_ev
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work: Counter[str] = Counter()
-    async with Registry(sqlite_url(tmp_path)) as registry:
+    async with Registry(ready_url(tmp_path)) as registry:
         await registry.add_site(Site(id="s1", zone="Asia/Shanghai"))
         await put_devices(registry, MANY[:1])
         rim = Rim(tmp_path, registry)

@@ -27,6 +27,7 @@ from hub.registry.nouns import Device, Site
 from hub.registry.registry import Registry
 from hub.services.child import free_port
 from tests.machine import find
+from tests.ready_registry import lay_ready
 from tests.servers.process import ServerProcess
 from tests.waiting import PATIENCE_SECONDS
 
@@ -75,6 +76,7 @@ class KeptBroker:
         self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        lay_ready(self.settings.data_dir)
         await self._opened.enter_async_context(self.registry)
         for site in ("s1", "s2"):
             await self.registry.add_site(Site(id=site, zone="Asia/Shanghai"))

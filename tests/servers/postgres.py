@@ -17,6 +17,7 @@ import pytest
 from typing_extensions import override
 
 from tests.machine import find
+from tests.ready_registry import make
 from tests.servers.process import ServerProcess
 
 USER = "postgres"
@@ -28,13 +29,14 @@ LOCKED_OUT = "locked_out"
 
 
 class PostgresServer(ServerProcess):
-    """One cluster; ``database`` makes an empty database in it."""
+    """One cluster; ``database`` makes an empty database in it, ``registry`` one with the tables of a registry."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory.with_suffix(".log"), self._words, self._is_ready)
         self._files = directory
         self._binaries = Path(find("postgres") or "postgres").parent
         self._as_user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"] if os.getuid() == 0 else []
+        self._ready: str | None = None
 
     def make(self) -> None:
         """Make its files."""
@@ -52,6 +54,16 @@ class PostgresServer(ServerProcess):
         name = f"hub_{uuid4().hex[:12]}"
         with closing(psycopg.connect(self._url("postgres"), autocommit=True)) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
+        return self._url(name)
+
+    def registry(self) -> str:
+        """Return the URL of a new registry with nothing in it: copied from one that was opened once."""
+        if self._ready is None:
+            self._ready = self.database()
+            make(self._ready)
+        name = f"hub_{uuid4().hex[:12]}"
+        with closing(psycopg.connect(self._url("postgres"), autocommit=True)) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {self._ready.rpartition('/')[2]}".encode())
         return self._url(name)
 
     @override

@@ -21,6 +21,7 @@ from paho.mqtt import publish
 
 from hub.services.child import free_port
 from hub.ui.cli.main import main
+from tests.ready_registry import lay_ready
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -110,6 +111,7 @@ checkpoint.every = "1s"
         """Start the servers, register a sensor and a gate, start the hub."""
         self.broker.start()
         self.redis.start()
+        lay_ready(self.directory / "data")
         for words in (
             ("sites", "add", SITE, "--zh", "柳园"),
             ("devices", "add", SITE, SENSOR, "--kind", "smoke_sensor", "--profile", "milesight/gs524n"),

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.ready_registry import lay_ready
+
 RULE = """\
 rule: hot-kitchen
 params: {limit: 60}
@@ -39,6 +41,7 @@ class Office:
         (directory / "rules" / "own.yaml").write_text(RULE, encoding="utf-8")
         settings = f'data_dir = "{directory / "data"}"\nrules_dir = "{directory / "rules"}"\n'
         (directory / "hub.toml").write_text(settings, encoding="utf-8")
+        lay_ready(directory / "data")
         self.json("sites", "add", "garden")
 
     def __call__(self, *words: str) -> Said:
