@@ -11,6 +11,8 @@ from hub.clock import Clock
 from hub.model.heard import Delivery
 
 _GOODBYE_SECONDS = 3.0
+NEXT_ADDRESS_SECONDS = 0.25
+"""So long one address of the broker is waited for before the next is tried beside it (RFC 8305, section 8)."""
 
 
 class MqttSession:
@@ -84,7 +86,7 @@ class MqttSession:
         config = self._line.config
         async with asyncio.timeout(config.keepalive_seconds):
             _, connection = await asyncio.get_running_loop().create_connection(
-                self._begin, config.host, config.port, ssl=config.tls
+                self._begin, config.host, config.port, ssl=config.tls, happy_eyeballs_delay=NEXT_ADDRESS_SECONDS
             )
         await asyncio.wait({connection.ended})  # cancelling us must not cancel the future: closing needs it
         return connection.ended.result()
