@@ -17,6 +17,7 @@ import orjson
 from hub.config.settings import Settings
 from hub.services.child import free_port
 from tests.servers.valkey import PASSWORD
+from tests.servers.warm import Forked, fork
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 SEEN = """
@@ -65,7 +66,7 @@ class HubProcess:
             redis={"url": f"redis://:{PASSWORD}@127.0.0.1:{redis_port}/0"},
             more_partitions=partitions,
         )
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._log_start = 0
         self.haste = self.prelude = ""
 
@@ -89,16 +90,22 @@ class HubProcess:
         moved.prelude = f"import socket; socket.gethostname = lambda: {host!r}; "
         return moved
 
-    def start(self, failpoint: str = "") -> None:
-        """Start it with its ports as they are now; it may die at ``failpoint``."""
+    def start(self, failpoint: str = "", *, is_warm: bool = True) -> None:
+        """Start it with its ports as they are now; it may die at ``failpoint``.
+
+        One that ``is_warm`` is forked from a process that has loaded the hub, unless it has a prelude.
+        """
         self._write_config()
         code = f"{self.haste}{self.prelude}from hub.ui.cli.main import main; main()"
-        command = [sys.executable, "-c", code, "--config", str(self.config), "run"]
+        words = ["--config", str(self.config), "run"]
+        environment = {"HUB_FAILPOINT": failpoint, "PATH": "/usr/bin:/usr/sbin:/bin"}
         with (self.directory / "hub.log").open("ab") as log:
             self._log_start = log.tell()
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, env={"HUB_FAILPOINT": failpoint, "PATH": "/usr/bin:/usr/sbin:/bin"}
-            )
+            if is_warm and not self.prelude:
+                self._process = fork(code, words, environment, log.fileno())
+            else:
+                command = [sys.executable, "-c", code, *words]
+                self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
     async def until_ended(self) -> int:
         """Wait until it has ended by itself and return its exit code."""

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -24,6 +23,7 @@ from hub.ui.cli.main import main
 from tests.ready_registry import lay_ready
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.valkey import ValkeyServer
+from tests.servers.warm import Forked, fork
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 SITE, SENSOR, GATE = "willow", "smoke-1", "gate-1"
@@ -51,7 +51,7 @@ class HubRun:
         self.directory = directory
         self.config = config
         self.http_port = http_port
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
 
     def kill(self) -> None:
         """End it at once, if it runs."""
@@ -62,8 +62,7 @@ class HubRun:
     def start(self) -> None:
         """Start `hub run` and wait until it is ready."""
         with (self.directory / "hub.log").open("ab") as log:
-            command = [sys.executable, "-c", ATTENTIVE, "--config", str(self.config), "run"]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
+            self._process = fork(ATTENTIVE, ["--config", str(self.config), "run"], environment(), log.fileno())
         asyncio.run(wait_until(lambda: self.readiness()[0] == HTTPStatus.OK))
 
     def stop(self) -> int:

@@ -36,7 +36,7 @@ async def kill_starting(storm: Storm) -> None:
     hub.kill()
     await storm.publisher.until_acked(RATE)
     for _ in range(STARTS):
-        hub.start()
+        hub.start(is_warm=False)
         await storm.clock.sleep(storm.random.uniform(*START_SECONDS))
         hub.kill()
     hub.start()
