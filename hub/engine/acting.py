@@ -71,6 +71,8 @@ class Hands:
             key = state.key if action.until is not None else ""
             part = state.part if action.to is None else ""
             for device, each in [(one, each) for one in targets(action) for each in one.told_as(action.command, part)]:
+                if state.lapsed and (device.device, each, action.command) not in state.lapsed:
+                    continue
                 state.steps += 1
                 identity = f"{state.alarm}-{state.steps}"
                 wish = Wish(identity, device, each, action, Cause(state.rule, drill=state.mode.drill))

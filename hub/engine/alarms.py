@@ -217,9 +217,8 @@ class Alarms:
 
     def revised(self, change: Change, moment: Moment) -> None:
         """Wait anew for what comes next of alarms, free what nothing explains, and end what nobody judges any more."""
-        names: Collection[tuple[str, str]] = self.states
-        if not change.may_matter_elsewhere:
-            names = self.states.at(device.key for device in change.touched)
+        touched = (device.key for device in change.touched)
+        names: Collection[tuple[str, str]] = self.states if change.may_matter_elsewhere else self.states.at(touched)
         for rule, key in sorted(names):
             case = self.find(rule, key)
             if case is not None and not is_for(case.rule, case.device, case.state.part, change.peopled):
@@ -299,16 +298,17 @@ class Alarms:
             self.keep(state)
             held_t, state.held_t, state.owes_commands = state.held_t, state.held_t or moment.t, False
             left = [each.after(moment.t - held_t if held_t else None) for each in case.rule.rule.do]
-            before, targets = self._hands.held_by(state), targets_of(self._content, case.device)
+            targets, before = targets_of(self._content, case.device), [] if state.lapsed else self._hands.held_by(state)
             self._hands.act([each for each in left if each is not None], state, targets, moment.judged(late=False))
             self._hands.hand_over(before, moment)
+            state.lapsed = []
 
-    def owe(self, rule: str, key: str) -> None:
+    def owe(self, rule: str, key: str, hold: tuple[str, str, str]) -> None:
         """Note that a hold of an alarm lapsed: while the alarm lasts it is wanted again, once that is known."""
         state = self.states.of(rule, key)
         if state is not None and state.phase in ALARMING:
             self.keep(state)
-            state.owes_commands = True
+            state.owes_commands, state.lapsed = True, [*state.lapsed, hold]
 
     def forget(self, rule: str, moment: Moment, *, at: str, why: str) -> None:
         """End the states of a rule that is no more, or not ``at`` a site ("": any), saying why."""

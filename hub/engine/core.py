@@ -83,7 +83,7 @@ class Core:
             self._areas.ripen(owner, key, moment)
             self._desires.ripen(owner, key, moment)
             for lapsed in self._hands.ripen(owner, key, moment):
-                self._alarms.owe(lapsed.rule, lapsed.key)
+                self._alarms.owe(lapsed.rule, lapsed.key, (lapsed.device, lapsed.part, lapsed.command))
         for _, owner, key in self._timers.due(TimerClass.ALARM, moment.t):
             self._alarms.ripen(owner, key, moment)
 

@@ -58,7 +58,7 @@ class RuleState(msgspec.Struct):
     ``shelved_t`` is when a shelf ends, ``shelved_until`` the same as wall time; ``shelved_as`` is how bad the alarm was
     when ``shelved_by`` put it away. A shelf outlives its alarm: until it ends the state stays, idle. ``inhibited``: it
     would be raised. ``escalated`` is the number of the last step at which others were told, ``escalated_to`` whom.
-    Since ``held_t`` (0: not yet) its holds count what they may last at most.
+    Since ``held_t`` (0: not yet) its holds count what they may last at most. If some ``lapsed``, only those are owed.
     """
 
     rule: str
@@ -93,6 +93,7 @@ class RuleState(msgspec.Struct):
     mode: Mode = REAL
     voters: list[str] = []
     held_t: int = 0
+    lapsed: list[tuple[str, str, str]] = []  # device, part, command
 
 
 class Quorum(NamedTuple):
@@ -180,8 +181,7 @@ def _briefly(action: Do) -> Do:
 def _quorum(rule: Rule) -> Quorum | None:
     if rule.confirm is not None:
         return Quorum(rule.confirm.times, rule.confirm.of, nanoseconds(rule.confirm.within))
-    if rule.count is not None:
-        count = rule.count
+    if (count := rule.count) is not None:
         return Quorum(count.at_least, count.at_least, nanoseconds(count.within), count.distinct)
     return None
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from hub.model.records import SessionCaughtUp, SessionConnected, Started
+from hub.model.records import Control, SessionCaughtUp, SessionConnected, Started
 from tests.engine.desk import (
     ALARM,
     COMMUNITY,
     HOUR,
     NORMAL,
+    SECOND,
     SESSIONS,
     UNLOCKS,
     Desk,
@@ -186,3 +187,15 @@ def test_a_hold_that_nobody_could_renew_lasts_no_longer_than_it_would_have(
         later.tick(1)
     assert [command for topic, command in transmitted(later) if "smoke-2" in topic][-1] == "sound"
     assert to_gate(later).count("unlock") == times
+
+
+def test_what_a_person_let_go_is_not_held_again_because_another_hold_of_its_alarm_lapsed(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, UNLOCKS.replace("life_safety", "automatic"))
+    desk.hear(smoke(ALARM))
+    leases = desk.engine._hands.leases.values()  # noqa: SLF001 -- an id that a person is shown
+    hold = next(lease for lease in leases if lease.device == "door-1")
+    desk.say(Control("1-0", "c", "li", "cancel", desk.wall + 30 * SECOND, {"id": hold.id}))
+    later = down_for_an_hour(desk)
+    later.catch_up(2)
+    later.hear(smoke(ALARM), connection=2)
+    assert transmitted(later) == [("hub/s1/gate-1/command", "lock"), ("hub/s1/gate-1/command", "unlock")]
