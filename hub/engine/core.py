@@ -84,7 +84,11 @@ class Core:
             self._desires.ripen(owner, key, moment)
             for lapsed in self._hands.ripen(owner, key, moment):
                 self._alarms.owe(lapsed.rule, lapsed.key, (lapsed.device, lapsed.part, lapsed.command))
-        for _, owner, key in self._timers.due(TimerClass.ALARM, moment.t):
+        for due, owner, key in self._timers.due(TimerClass.ALARM, moment.t):
+            judged = self._timers.due_of(TimerClass.JUDGED, owner, key)
+            if judged is not None and judged < due and self.state.clock.blind_since is None:  # it was over before that
+                self._timers.drop(TimerClass.JUDGED, owner, key)
+                self._judge.ripen(owner, key, moment)
             self._alarms.ripen(owner, key, moment)
 
     def _settle_modes(self, moment: Moment, *, has_moved: bool = False) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.engine.desk import SECOND, START
 from tests.engine.one_rule import HOUR, MINUTE, desk_with, order, restarted, told, warm
 
@@ -155,3 +157,17 @@ def test_an_alarm_that_is_told_until_it_is_cleared_is_told_after_somebody_acknow
     assert told(desk) == ["raised", "acknowledged"]
     assert told(later) == ["reminded", "reminded"]
     assert [event.data["reminder"] for event in later.events] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("cold_at", "become"), [(594, ["raised", "cleared"]), (597, ["raised", "reminded", "cleared"])]
+)
+def test_a_reminder_and_the_end_that_are_due_in_one_tick_come_in_their_order(
+    cold_at: int, become: list[str], tmp_path: Path
+) -> None:
+    desk = desk_with(tmp_path, "remind: {at: [10m]}\nclear: {for: 5s}")
+    warm(desk, 60)
+    desk.wait(cold_at)
+    warm(desk, 20)
+    desk.tick(603 - cold_at)
+    assert told(desk) == become
