@@ -179,7 +179,7 @@ class Alarms:
         if rule.quiet_ns is not None:
             state.phase, state.due = Phase.CLEARING, moment.t + rule.quiet_ns
             self._timers.set(TimerClass.JUDGED, state.due, state.rule, state.key)
-        self.standing.wait(case, moment.t)
+        self.standing.become(case, moment)
         self._raised.append(case)
 
     def _withdraw_explained(self, alarm: Case, moment: Moment) -> None:

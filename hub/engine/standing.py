@@ -44,6 +44,13 @@ class Standing:
         else:
             self._timers.drop(TimerClass.ALARM, case.state.rule, case.state.key)
 
+    def become(self, case: Case, moment: Moment) -> None:
+        """Take an alarm that is as bad as it was not before off its shelf, if what was put there was less, and wait."""
+        state = case.state
+        if state.shelved_t is not None and SEVERITY_RANKS[state.severity] < SEVERITY_RANKS[state.shelved_as]:
+            self._unshelve(case, moment)
+        self.wait(case, moment.t)
+
     def ripen(self, case: Case, held: Held, moment: Moment) -> None:
         """Do what has come due."""
         state = case.state
@@ -88,9 +95,7 @@ class Standing:
         if worst is state.severity:
             return
         before, state.severity = state.severity, worst
-        if state.shelved_t is not None and SEVERITY_RANKS[worst] < SEVERITY_RANKS[state.shelved_as]:
-            self._unshelve(case, moment)
-            self.wait(case, moment.t)
+        self.become(case, moment)
         self._teller.tell(*case, Transition.SEVERITY_CHANGED, moment, {"before": before.value})
         self._teller.show(*case)
 

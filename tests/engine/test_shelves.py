@@ -31,6 +31,20 @@ def test_an_alarm_that_becomes_worse_leaves_its_shelf(tmp_path: Path) -> None:
     assert told(desk) == ["raised", "shelved", "unshelved", "severity_changed"]
 
 
+def test_an_alarm_that_new_rules_find_worse_leaves_the_shelf_of_the_milder_one_as_it_is_raised_again(
+    tmp_path: Path,
+) -> None:
+    desk = desk_with(tmp_path, "remind: {at: [10m]}")
+    warm(desk, 60)
+    order(desk, "shelve", "id-1", **{"for": "1d"})
+    warm(desk, 20)
+    known = desk.engine.content.bodies()
+    desk.revise({**known, "rule/hot": known["rule/hot"].replace(b'"high"', b'"critical"')})
+    warm(desk, 60)
+    desk.tick(HOUR)
+    assert told(desk) == ["raised", "shelved", "cleared", "raised", "unshelved", "reminded"]
+
+
 def test_an_alarm_that_is_taken_back_from_its_shelf_is_told_again_of_what_was_missed_there(tmp_path: Path) -> None:
     desk = desk_with(tmp_path, "remind: {at: [10m]}")
     warm(desk, 60)
