@@ -270,9 +270,10 @@ class Views:
 def _awaits_nothing(rule: CompiledRule, memory: Memory) -> bool:
     """Return whether time alone brings the inputs of ``rule`` to nothing that it would act on.
 
-    Nobody counts who would cease to, so something can only become unknown, and the rule takes that for nothing.
+    Nobody counts who would cease to, so something can only become unknown, and the rule takes that for nothing: what
+    is not known to be true any more could be ended by ``clear.when``.
     """
-    return not rule.minds_staleness and not any(memory.tracks.values())
+    return not rule.minds_staleness and rule.clear is None and not any(memory.tracks.values())
 
 
 def _over(base: Held, inputs: Mapping[str, Value]) -> View:

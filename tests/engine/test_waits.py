@@ -177,3 +177,16 @@ def test_members_that_speak_cost_no_timer_each(tmp_path: Path) -> None:
         desk.tick(1)
     heap = desk.engine._timers._heaps[TimerClass.WINDOW]  # noqa: SLF001 -- what waits is told to nobody
     assert {owner: list(keys) for owner, keys in heap.wanted.items()} == {"hot": ["s1/@b1"]}
+
+
+def test_what_is_not_known_any_more_is_ended_by_what_ends_it_though_nobody_says_anything(tmp_path: Path) -> None:
+    words = """
+inputs: {warm: {where: temperature > 50, take: any, fresh: 10m}}
+clear: {when: humidity < 50}
+"""
+    desk = desk_with(tmp_path, words, when="warm")
+    desk.hear(native("room", {"values": {"temperature": 60.0, "humidity": 20.0}}, "telemetry"))
+    desk.tick(600)
+    assert told(desk) == ["raised"]
+    desk.tick(1)
+    assert told(desk) == ["raised", "cleared"]
