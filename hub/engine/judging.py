@@ -72,8 +72,8 @@ class Judge:
     def values(self, woken: Woken, part: Part, is_late: bool, moment_of: Callable[..., Moment]) -> None:  # noqa: FBT001 -- hot path: the moment is only made when something moves
         """Judge the rules that read values that came, on the twin as it now is."""
         rules, verdicts = self._sieve.left(woken, part, moment_of)
-        if woken.votes:
-            moment_of = partial(moment_of, votes=woken.votes)
+        if woken.about:
+            moment_of = partial(moment_of, about=woken.about)
         for rule in rules:
             if rule.is_plain:
                 self._look_at(rule, verdicts, part, is_late, moment_of)
@@ -146,7 +146,7 @@ class Judge:
 
     def _attempt(self, rule: CompiledRule, subject: Subject, part: str, verdict: bool | None, moment: Moment) -> None:  # noqa: FBT001 -- three-valued
         key = subject.key_of(part)
-        if self._alarms.states.is_no_vote(rule, key, moment.votes):
+        if self._alarms.states.is_no_vote(rule, key, moment.about):
             return
         self._alarms.attempt(rule, key, subject, moment, partial(self._judge, rule, subject, part, verdict, moment))
 
@@ -157,7 +157,7 @@ class Judge:
         state = case.state
         if state.phase in {Phase.IDLE, Phase.PENDING}:
             state.late = moment.late
-        cleared = is_over(rule, state, held, awake)
+        cleared = None if moment.is_beside(rule) else is_over(rule, state, held, awake)
         move = step(rule, state, Known(verdict, cleared, moment.happened), moment.t)
         if move is Move.CHANGED and state.phase is Phase.PENDING and rule.rule.counting is not None:
             state.due = moment.t + after(rule.rule.counting, moment.at, rule.for_ns, subject.row.zone) - moment.at

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from hub.engine.woken import Woken, always
+from hub.engine.woken import About, Woken, always
 from hub.model.values import Scalar
 from hub.rules.asking import ask
 from hub.rules.clauses import ANY_PART
@@ -63,6 +63,10 @@ class KindRules:
         pairs = {(self._kind, name) for name in values}
         rules = sorted([*mine, *(rule for rule in self._waking if not rule.wakes.isdisjoint(pairs))], key=_name)
         conditions = [rule.when for rule in rules if rule.when is not None]
+        votes = (rule.name for rule in rules if rule.quorum is not None and _is_about(rule, rule.asks, pairs))
+        ended = [(rule, rule.clear.names) for rule in rules if rule.rule.is_momentary and rule.clear is not None]
+        asides = (rule.name for rule, names in ended if not _is_about(rule, names, pairs))
+        about = About(frozenset(votes), frozenset(asides))
         is_unsure = any(map(minds_unknown, rules))
         is_wide = not all(rule.is_plain for rule in rules)
         return Woken(
@@ -71,7 +75,7 @@ class KindRules:
             told=tuple(rule for rule in self._telling if _is_told(rule, part, values)),
             ask=always if is_unsure or is_wide else ask(conditions, values),
             are_floats=all(type(value) is float for value in values.values()),
-            votes=frozenset(rule.name for rule in rules if rule.quorum is not None and _is_about(rule, pairs)),
+            about=about if any(about) else None,
         )
 
     def of(self, part: str) -> list[CompiledRule]:
@@ -103,13 +107,16 @@ def _name(rule: CompiledRule) -> str:
     return rule.name
 
 
-def _is_about(rule: CompiledRule, said: AbstractSet[tuple[str, str]]) -> bool:
-    """Return whether what is said, as (kind, property), is a word about ``when``, not only about what hinders it."""
-    inputs = [each for name, each in rule.inputs.items() if name in rule.asks]
+def _is_about(rule: CompiledRule, asked: frozenset[str], said: AbstractSet[tuple[str, str]]) -> bool:
+    """Return whether what is said, as (kind, property), is a word about what ``rule`` has ``asked``, itself or inputs.
+
+    It asks other things, too: what hinders it, how bad it is.
+    """
+    inputs = [each for name, each in rule.inputs.items() if name in asked]
     if not rule.is_of_places:
-        names = rule.asks.union(*(each.names for each in inputs))
+        names = asked.union(*(each.names for each in inputs))
         return any(name in names for _, name in said)
-    read = {pair for name in rule.asks for pair in rule.scope.sources.get(name, ())}
+    read = {pair for name in asked for pair in rule.scope.sources.get(name, ())}
     return not said.isdisjoint(read | {(kind, name) for each in inputs for kind in each.kinds for name in each.names})
 
 

@@ -10,11 +10,13 @@ import msgspec
 
 from hub.engine.ages import age_of_reading
 from hub.engine.state import State, count
+from hub.engine.woken import About
 from hub.model.effects import Effects, Event, Point, Series, Transition, Writing
 from hub.model.values import Scalar, Severity, Values
 
 if TYPE_CHECKING:
     from hub.engine.device import Part
+    from hub.rules.states import CompiledRule
 
 # An attribute of an enum class costs 40 ns each time, looking for one in a set 0.4 us.
 RAISED, OCCURRED = Transition.RAISED, Transition.OCCURRED
@@ -28,8 +30,8 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
     """When and how sure: engine time, wall time, lateness, and the journal place that caused it.
 
     ``age`` ns before it came it happened, by the device's clock less its error; ``measured`` is what that clock said
-    when a signal was given, 0 without one. For the rules in ``votes``, which count words, it is one; None: nobody
-    has said anything. A struct: a named tuple takes four times as long to make, 0.5 us of each.
+    when a signal was given, 0 without one. ``about`` says to which rules it is a word about what they wait for; None:
+    nobody has said anything. A struct: a named tuple takes four times as long to make, 0.5 us of each.
     """
 
     t: int
@@ -38,16 +40,20 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
     cause: tuple[int, int]
     age: int = 0
     measured: int = 0
-    votes: frozenset[str] | None = None
+    about: About | None = None
 
     def aged(self, part: Part) -> Moment:
         """Return the moment with the age of what ``part`` says."""
         age = age_of_reading(part.device.state, self.at, part.at)
-        return Moment(self.t, self.at, self.late, self.cause, age, self.measured, self.votes)
+        return Moment(self.t, self.at, self.late, self.cause, age, self.measured, self.about)
 
     def judged(self, *, late: bool) -> Moment:
         """Return the same moment, ``late`` or not."""
-        return Moment(self.t, self.at, late, self.cause, self.age, self.measured, self.votes)
+        return Moment(self.t, self.at, late, self.cause, self.age, self.measured, self.about)
+
+    def is_beside(self, rule: CompiledRule) -> bool:
+        """Return whether it is a word that cannot end what another moment began: the end may have been said before."""
+        return self.about is not None and rule.name in self.about.asides
 
     @property
     def happened(self) -> int:

@@ -22,7 +22,7 @@ from hub.engine.moment import Moment, Output
 from hub.engine.quotas import Quotas
 from hub.engine.sparing import Stored
 from hub.engine.state import State
-from hub.engine.woken import NOBODY
+from hub.engine.woken import NO_VOTE, NOBODY, About
 from hub.errors import PoisonError
 from hub.model.effects import Series
 from hub.model.heard import Heard, Reading
@@ -72,8 +72,8 @@ class Readings:
         self._showing += 1  # nobody goes through them: of 100,000 devices none would be in the processor's cache
         return changed
 
-    def _moment(self, *, is_late: bool, votes: frozenset[str] = frozenset()) -> Moment:
-        return Moment(self._t, self._at, is_late, (self._position, self._index), votes=votes)
+    def _moment(self, *, is_late: bool, about: About = NO_VOTE) -> Moment:
+        return Moment(self._t, self._at, is_late, (self._position, self._index), about=about)
 
     def _given(self, device: Device, measured: int | None, *, is_late: bool) -> Moment:
         """Return the moment of a signal, or of a value that is one."""

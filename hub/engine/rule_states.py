@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing_extensions import override
 
 from hub.engine.places import is_at
+from hub.engine.woken import About
 from hub.rules.states import CompiledRule, Phase, RuleState
 
 Name = tuple[str, str]
@@ -27,16 +28,16 @@ class RuleStates(Mapping[tuple[str, str], RuleState]):
         mine = self.by_key.get(key)
         return None if mine is None else mine.get(rule)
 
-    def is_no_vote(self, rule: CompiledRule, key: str, votes: frozenset[str] | None) -> bool:
+    def is_no_vote(self, rule: CompiledRule, key: str, about: About | None) -> bool:
         """Return whether a step of ``rule``, which counts words about its condition, would count what is none.
 
         Another word may begin it (a door opens, and an e-bike is in it) and adds nothing; what nobody said is none.
         """
-        if rule.quorum is None or (votes is not None and rule.name in votes):
+        if rule.quorum is None or (about is not None and rule.name in about.votes):
             return False
         state = self.of(rule.name, key)
         if state is None or state.phase is Phase.IDLE:
-            return votes is None
+            return about is None
         return state.phase is Phase.PENDING and not state.inhibited
 
     def hold(self, state: RuleState) -> None:

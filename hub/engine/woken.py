@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -24,6 +25,16 @@ Rested = tuple[tuple[CompiledRule, tuple[bool, ...]], ...]
 """The rules whose inputs only remember a reading; with each, whether what its inputs look for is so, in their order."""
 
 NOTHING_ASKED: Mapping[str, bool | None] = MappingProxyType({})
+
+
+class About(NamedTuple):
+    """Rules that count words, and for which it is one; and those whose moments it cannot end: it is about others."""
+
+    votes: frozenset[str] = frozenset()
+    asides: frozenset[str] = frozenset()
+
+
+NO_VOTE = About()
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -118,7 +129,7 @@ class Woken:
     just replaced what was held: as long as no alarm stands and the answer is false, there is nothing to judge. ``told``
     are those for which a value that is said is a moment of its own. ``are_floats``: the kind says that all of ``names``
     are, so nobody need look at each value again (0.3 us a message).
-    ``votes`` names those that count words, and for which it is one. A dataclass: an attribute of a named tuple costs
+    ``about`` says to which of them it is more or less than any word. A dataclass: an attribute of a named tuple costs
     25 ns.
 
     ``choosers`` are those made so far, by the rules that had a state then, as they came and as they concern ``rules``.
@@ -130,7 +141,7 @@ class Woken:
     told: tuple[CompiledRule, ...]
     ask: Ask
     are_floats: bool = False
-    votes: frozenset[str] = frozenset()
+    about: About | None = None
     choosers: dict[tuple[str, ...], Chooser] = field(default_factory=dict)
     restings: dict[Rested, Rested] = field(default_factory=dict)
 

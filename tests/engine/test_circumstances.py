@@ -64,6 +64,28 @@ def test_what_was_said_before_a_signal_does_not_end_its_alarm_when_another_rule_
     assert told(desk) == ["raised", "cleared"]
 
 
+GRAVER = """
+rule: hot
+label: {en: Forced, zh: 撬门}
+for_each: {kind: access_controller, part: door}
+on_signal: door.forced
+raise: {event: fire.hot, severity: low}
+clear: {when: door == 'closed'}
+ladder: [{severity: high, when: lock == 'unlocked'}]
+"""
+
+
+def test_a_word_that_makes_it_worse_does_not_end_what_a_signal_began_by_what_was_said_before(tmp_path: Path) -> None:
+    (tmp_path / "rule.yaml").write_text(GRAVER, encoding="utf-8")
+    desk = Desk(documents(device("door-1", "access_controller"), rules=[tmp_path]))
+    desk.hear(native("door-1", {"part": "door-1", "values": {"door": "closed", "lock": "locked"}}))
+    desk.hear(native("door-1", {"part": "door-1", "signals": [{"name": "door.forced"}]}))
+    desk.hear(native("door-1", {"part": "door-1", "values": {"lock": "unlocked"}}))
+    assert told(desk) == ["raised", "severity_changed"]
+    desk.hear(native("door-1", {"part": "door-1", "values": {"door": "closed"}}))
+    assert told(desk) == ["raised", "severity_changed", "cleared"]
+
+
 QUIET = """
 rule: quiet
 for_each: environment_sensor
