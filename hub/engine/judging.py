@@ -192,9 +192,8 @@ class Judge:
                 due = device.state.heard_awake + rule.absent_ns
                 self._timers.look(TimerClass.AWAKE, due, rule.name, device.key)
         for part, held in device.state.by_part().items():
-            for rule in device.rules.of(part):
-                if rule.minds_missing:
-                    self._wait_for_staleness(rule, device, part, held)
+            for rule in (one for one in device.rules.of(part) if one.minds_missing):
+                self._wait_for_staleness(rule, device, part, held)
 
     def unwatch(self, silent: Iterable[Device], moment: Moment) -> None:
         """Forget the silence of devices that only a rule which is no more had found."""
@@ -302,7 +301,8 @@ class Judge:
             self._timers.look(TimerClass.AWAKE, due, rule.name, device.key)
             return
         if rule.rule.counting is not None and rule.absent_ns is not None:
-            counted = after(rule.rule.counting, device.state.heard_at, rule.absent_ns, device.row.zone)
+            since = moment.at - awake + device.state.heard_awake  # not heard_at: the wall clock may have been set
+            counted = after(rule.rule.counting, since, rule.absent_ns, device.row.zone)
             if counted > moment.at:
                 self._timers.set(TimerClass.AWAKE, awake + counted - moment.at, rule.name, device.key)
                 return

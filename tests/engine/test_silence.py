@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import orjson
 import pytest
@@ -14,6 +15,7 @@ from hub.model.values import Scalar
 from tests.engine.desk import SECOND, Desk, device, documents, encoded
 
 MINUTE, EIGHTY = 60, 80
+YEARS = 5 * 365 * 86_400 * SECOND
 DOORS = [f"door-{number:02}" for number in range(EIGHTY)]
 BUILDING = orjson.dumps({"site": "s1", "place": "b1", "type": "building", "parent": "s1", "building": "b1"})
 
@@ -128,3 +130,24 @@ def test_silences_found_in_one_record_are_told_in_the_order_in_which_they_fell_b
     later = desk.restart()
     assert encoded([later.tick(30 * MINUTE)]) == encoded([desk.tick(30 * MINUTE)])
     assert [event.device for event in desk.events] == ["door-2", "door-3", "door-1"]
+
+
+STILL = """
+rule: still
+for_each: access_controller
+absent_for: 2h
+counting: {from: "00:00", until: "24:00"}
+raise: {event: care.still, severity: high}
+"""
+
+
+def test_a_clock_that_was_years_ahead_does_not_keep_a_silence_that_is_counted_from_being_found(tmp_path: Path) -> None:
+    (tmp_path / "still.yaml").write_text(STILL, encoding="utf-8")
+    desk = Desk(documents(device("door-1", "access_controller"), rules=[tmp_path]))
+    desk.wall += YEARS
+    speak(desk, ["door-1"])
+    desk.wall -= YEARS
+    let_pass(desk, 119)
+    assert "raised care.still" not in desk.told()
+    let_pass(desk, 2)
+    assert "raised care.still" in desk.told()
