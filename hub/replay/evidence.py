@@ -82,7 +82,10 @@ def gather(tape: Tape, checkpoint: Find, event: Event, progress: Progress) -> Ev
         causes = [Cause(place=place, record=None, message=None, why=why) for place in event.causes]
         return Evidence(again=None, causes=causes, why=why)
     begin = beginning(tape, checkpoint(at[0]), at[0])
-    return _Witness(tape, begin, event).testify(at, progress)
+    found = _Witness(tape, begin, event).testify(at, progress)
+    if found.again is None and at[1] == 0:  # the first message is named, too, for what comes of all of them at the end
+        found = _Witness(tape, begin, event, is_whole=True).testify(at, progress)
+    return found
 
 
 def _search(tape: Tape, checkpoint: Find, event: Event, progress: Progress) -> Place | None:
@@ -109,7 +112,8 @@ def _not_found(tape: Tape, event: Event) -> str:
 class _Witness:
     """An engine that is led up to the moment of the event, and what its device said on the way."""
 
-    def __init__(self, tape: Tape, begin: Beginning, event: Event) -> None:
+    def __init__(self, tape: Tape, begin: Beginning, event: Event, *, is_whole: bool = False) -> None:
+        self._is_whole = is_whole
         self._tape = tape
         self._begin = begin
         self._event = event
@@ -146,9 +150,9 @@ class _Witness:
         )
 
     def _last(self, record: Record, index: int) -> Event | None:
-        """Apply the record that brought the event: first its moment alone, then its messages up to the one."""
+        """Apply the record that brought the event whole, or first its moment alone, then its messages up to the one."""
         steps = [record]
-        if isinstance(record.body, Batch):
+        if isinstance(record.body, Batch) and not self._is_whole:
             until = Record(record.position, record.t, record.received_at, record.body, record.messages[: index + 1])
             steps = [Record(record.position, record.t, record.received_at, Tick()), until]
         for step in steps:
@@ -157,7 +161,7 @@ class _Witness:
             self._ear.listen(step)
             for event in events:
                 if event.id == self._event.id:
-                    self._timed = event.causes[-1] if isinstance(step.body, Tick) else None
+                    self._timed = event.causes[-1] if isinstance(step.body, Tick) or self._is_whole else None
                     return event
         return None
 

@@ -54,6 +54,10 @@ class Script:
         assert note is not None
         return self._say(second, note.revision, bodies=note.bodies)
 
+    def say(self, second: float, body: Body) -> Script:
+        """Say anything else."""
+        return self._say(second, body)
+
     def _say(self, second: float, body: Body, bodies: Mapping[str, bytes] | None = None) -> Script:
         assert isinstance(body, Revision) or not bodies
         messages = decode_packets(body.packets) if isinstance(body, Batch) else ()

@@ -15,7 +15,7 @@ from hub.journal.archive import Archive, archived
 from hub.journal.journal import Journal
 from hub.journal.state_file import StateFile
 from hub.model.effects import Effects, Event, Series
-from hub.model.records import Record, Tick
+from hub.model.records import Control, Outcome, OutcomeKind, Record, Tick
 from hub.model.values import Scalar
 from hub.replay.beginning import Beginning, Fidelity, beginning, checkpoints, documents_of, engine_at
 from hub.replay.difference import Change, Comparison, Difference
@@ -29,6 +29,7 @@ from hub.replay.tape import JournalTape
 from tests.engine.desk import SECOND, START, device, documents
 from tests.replay.tapes import CALM, DEVICES, LOUD, PARTITION, SMOKE, Script, checkpoint_at, trim, written
 
+SHUT = "close_valve"
 LATER = """
 rule: smoke-alarm
 label: {en: Smoke alarm, zh: 烟雾报警}
@@ -316,6 +317,20 @@ async def test_a_moment_is_proven_though_something_came_due_in_the_very_record_o
     *due, moment = [event for event in events(mine) if event.causes[-1][0] == script.records[-1].position]
     assert [(event.name, event.transition) for event in due] == [("fire.smoke_alarm", "cleared")]
     assert [prove(mine, event).is_proven for event in (*due, moment)] == [True, True]
+
+
+async def test_what_another_message_than_the_first_brought_about_at_the_end_of_its_record_is_proven(
+    tmp_path: Path,
+) -> None:
+    asked = Control("1-0", "c1", "li", "command", START + 60 * SECOND, {"site": "s1", "device": "m-1", "command": SHUT})
+    closed = b'{"values": {"valve": "closed"}}'
+    script = Script(documents(DEVICES, device("m-1", "water_meter"))).say(1, asked)
+    script.say(2, Outcome("c1", OutcomeKind.SENT)).hear(3, (LOUD, CALM), ("hub/s1/m-1/telemetry", closed))
+    mine = JournalTape(await written(tmp_path, script.records))
+    seen = events(mine)[-1]
+    assert (seen.name, seen.causes) == ("command.verified", ((script.records[-1].position, 0),))
+    found = prove(mine, seen)
+    assert (found.is_proven, [cause.message for cause in found.causes]) == (True, [None])
 
 
 async def put_aside(directory: Path, tape: JournalTape, *places: int) -> None:
