@@ -137,6 +137,7 @@ class Engine(Core):
             clock.unsure_until = clock.awake(moment.t)
             if session.has_connected:  # what the broker had queued for it is gone
                 self._output.report("device.broker_session_lost", Severity.HIGH, {"session": connected.session}, moment)
+                self._ear.forget_availability(connected.session)
         session.has_connected = True
 
     def _caught_up(self, caught_up: SessionCaughtUp, moment: Moment) -> None:

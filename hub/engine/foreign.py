@@ -28,6 +28,8 @@ from hub.normalize.networks.source import Route
 
 MAX_PAYLOAD_BYTES = 256 * 1024
 ONLINE, OFFLINE, UNKNOWN = "online", "offline", "unknown"
+OWN_SESSION = "events"
+"""Which hears whether our own devices are online."""
 _WAITS = frozenset({EnvelopeClass.TELEMETRY, EnvelopeClass.SIGNAL})
 
 
@@ -179,6 +181,15 @@ class ForeignEar(UsualReadings):
             part = device.part(name)
             if part.showing < self._showing:
                 self._show(part)
+
+    def forget_availability(self, session: str) -> None:
+        """Take what was said on ``session`` for unknown: the broker has forgotten that, and tells anew what it keeps.
+
+        A word that was queued is gone; what it keeps is the newest there is, and may be another than what we knew.
+        """
+        for device in self._content.devices():
+            if session == (OWN_SESSION if device.source is None else device.source.network.session):
+                self._set_availability(device, UNKNOWN)
 
     def _take_network(self, source: str, envelope: Envelope) -> None:
         """Note that a network is gone, and all its devices with it; or back, and each is unknown until it speaks."""

@@ -7,7 +7,7 @@ import pytest
 
 from hub.engine.known import DeviceState
 from hub.model.heard import Publish
-from hub.model.records import Control
+from hub.model.records import Control, SessionConnected
 from tests.engine.desk import SECOND, START, Desk, device, documents
 from tests.engine.foreign import KITCHEN, ZIGBEE
 
@@ -125,3 +125,26 @@ def test_what_it_says_outlives_a_restart(desk: Desk) -> None:
     says(desk, "smoke-1", None, {"values": {"alarm": True}}, kept=True)
     (twin,) = (twin for twin in desk.restart().engine.twins_of("s1") if twin.name == "smoke-1")
     assert {name: value for name, (value, *_) in twin.reported.items()} == {"alarm": True, "battery": 90}
+
+
+@pytest.mark.parametrize(("was", "keeps"), [("offline", "online"), ("online", "offline"), ("offline", None)])
+def test_whether_a_device_is_online_is_what_the_broker_keeps_once_it_has_forgotten_what_it_queued(
+    desk: Desk, was: str, keeps: str | None
+) -> None:
+    topic = "hub/s1/door-1/availability"
+    desk.hear(Publish(topic, was.encode()))
+    desk.say(SessionConnected("telemetry", 2, session_present=False))
+    desk.say(SessionConnected("events", 2, session_present=True))
+    assert known(desk, "door-1").availability == was
+    desk.say(SessionConnected("events", 3, session_present=False))
+    if keeps is not None:
+        desk.hear(Publish(topic, keeps.encode(), retain=True), connection=3)
+    assert known(desk, "door-1").availability == (keeps or "unknown")
+
+
+def test_so_it_is_of_a_foreign_network_by_the_session_that_hears_it(desk: Desk) -> None:
+    desk.hear(Publish("zigbee2mqtt/kitchen/availability", b'{"state": "offline"}'), session="telemetry")
+    desk.say(SessionConnected("events", 2, session_present=False))
+    assert known(desk, "kitchen").availability == "offline"
+    desk.say(SessionConnected("telemetry", 2, session_present=False))
+    assert known(desk, "kitchen").availability == "unknown"
