@@ -183,6 +183,13 @@ def test_a_command_that_can_never_leave_is_told_before_somebody_needs_it(profile
     assert [(each["line"], each["weight"]) for each in found if each["code"] == "never_fits"] == [(14, "warning")]
 
 
+def test_a_command_that_is_done_when_something_shows_it_that_nobody_reads_is_told(profiles: Profiles) -> None:
+    file = profiles.write(LOCK.replace("temperature > 20", "status == 'silenced'"))
+    found = profiles("check", str(file), "--json").document()
+    told = [(each["line"], each["weight"], each["hint"]) for each in found if each["code"] == "never_seen"]
+    assert told == [(14, "warning", "read status; confirm: what it does say, or false")]
+
+
 LIFT = """\
 profile: acme/lift
 version: 1.0.0

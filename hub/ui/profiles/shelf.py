@@ -261,6 +261,10 @@ def _doubts(profile: Profile, document: Document, kind: Kind) -> Iterator[Findin
         for why, hint in misfits(words, kind.commands[name].args, profile.params)
     ]
     told += [
+        (("commands", name), "never_seen", f"nothing says that {name} is done: it is tried again in vain", why)
+        for name, why in _unseen(profile, kind)
+    ]
+    told += [
         (("profile",), "unsaid", f"it does not say how it is told to {name}", "commands says how, cannot says why not")
         for name in kind.commands
         if name not in profile.commands and name not in profile.cannot
@@ -280,6 +284,16 @@ def _untold(profile: Profile) -> list[str]:
     seen |= {signal.name for reading in readings for signal in reading.expect_signals}
     promised = dict.fromkeys(name for shape in profile.shapes for name in (*shape.names, *shape.signals))
     return [name for name in promised if name not in seen]
+
+
+def _unseen(profile: Profile, kind: Kind) -> Iterator[tuple[str, str]]:
+    """Yield the commands that are done when something shows it that is never read, of devices that do not answer."""
+    guards = {} if profile.reply is not None else with_confirms(compile_guards(kind), kind, profile.commands)
+    promised = {name for shape in profile.shapes for name in shape.names}
+    for name in profile.commands:
+        seen = guards[name].confirm if name in guards else None
+        if seen is not None and promised and promised.isdisjoint(seen.names):
+            yield name, f"read {' or '.join(sorted(seen.names))}; confirm: what it does say, or false"
 
 
 def _silent(profile: Profile, kind: Kind) -> list[str]:
