@@ -16,6 +16,7 @@ from hub.sinks.redis_link import Answer, Link, pairs, rows
 TRIM_EVERY_SECONDS = 60.0
 TELL_EVERY_NS = 6 * 3_600_000_000_000
 """A group that nobody reads for any more loses entries with every minute, for ever."""
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 MEMORY_SHARE = 0.7
 MOST_SQUEEZED = 6
 
@@ -58,6 +59,9 @@ class Retention:
     and of each group that was seen and is gone since a server forgot. Counts: ``trimmed`` entries, ``lagged`` (groups
     that began to), ``gone``.
     ``lagging`` holds the (stream, group) that do now.
+
+    A server whose clock was ahead gives ids from then until that moment comes, and none of them tells its age: of such
+    a stream it is remembered, each hour, which entry was the newest.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Retention:
         self._keep = keep
         self._tell = tell
         self._squeeze = 0
+        self._newest: dict[str, list[tuple[int, EntryId]]] = {}
         self._told_at: dict[tuple[str, str], int] = {}
         self._groups: set[tuple[str, str]] = set()
         self._missing: set[tuple[str, str]] = set()
@@ -137,8 +142,9 @@ class Retention:
         first = await self._first(stream, "-")
         if first is None:
             return
-        minimum = (now - self._milliseconds(self._keep.age), 0)
-        owable = (now - self._milliseconds(self._keep.owe_for), 0)
+        newest = self._newest_of(stream, await self._first(stream, "+", "XREVRANGE", "-") or first, now)
+        minimum = _before(now - self._milliseconds(self._keep.age), newest)
+        owable = _before(now - self._milliseconds(self._keep.owe_for), newest)
         overdue: dict[str, EntryId] = {}
         for name, fields in groups.items():
             owed = await self._oldest_owed(stream, fields, first)
@@ -173,8 +179,21 @@ class Retention:
         owed = [_entry_id(rows(row)[0]) for row in pending]
         return min([*owed, *([] if unread is None else [unread])], default=None)
 
-    async def _first(self, stream: str, start: str) -> EntryId | None:
-        found = rows(await self._link.ask("XRANGE", stream, start, "+", "COUNT", 1))
+    def _newest_of(self, stream: str, entry: EntryId, now: int) -> list[tuple[int, EntryId]]:
+        """Return which entry was the newest at which ms, as long as ids are ahead of the server's clock."""
+        if entry[0] <= now + MINUTE_MS:
+            self._newest.pop(stream, None)
+            return []
+        known = self._newest.setdefault(stream, [])
+        if not known:
+            log.warning("stream_ids_ahead", stream=stream, newest=_text(entry))
+        if not known or now - known[-1][0] >= HOUR_MS:
+            known.append((now, entry))
+            del known[: -self._milliseconds(max(self._keep.age, self._keep.owe_for)) // HOUR_MS - 2]
+        return known
+
+    async def _first(self, stream: str, start: str, how: str = "XRANGE", end: str = "+") -> EntryId | None:
+        found = rows(await self._link.ask(how, stream, start, end, "COUNT", 1))
         return _entry_id(rows(found[0])[0]) if found else None
 
     async def _measure_memory(self) -> None:
@@ -186,6 +205,11 @@ class Retention:
 
     def _milliseconds(self, age: timedelta) -> int:
         return int(age / timedelta(milliseconds=1)) >> self._squeeze
+
+
+def _before(at: int, newest: Sequence[tuple[int, EntryId]]) -> EntryId:
+    """Return what the entries from before ``at`` (ms) are below."""
+    return max([(at, 0), *(entry for when, entry in newest if when <= at)])
 
 
 def _of(stream: str, groups: set[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -55,6 +55,21 @@ async def test_entries_go_when_they_are_old(valkey: ValkeyServer, link: Link) ->
     assert (await link.ask("XLEN", STREAM), retention.trimmed, told) == (NODE, 2 * NODE, [])
 
 
+async def test_what_came_by_a_clock_that_was_years_ahead_goes_when_it_is_old_too(
+    valkey: ValkeyServer, link: Link
+) -> None:
+    keep = Keep(age=timedelta(hours=1), owe_for=timedelta(hours=1))
+    retention = Retention(valkey.link(), ManualClock(), [STREAM], keep=keep, tell=lambda _: None)
+    await fill(link, hours_old=-24 * 365 * 70, entries=2 * NODE)
+    await retention.trim()
+    for _ in range(NODE):
+        await link.ask("XADD", STREAM, "*", "n", "later")
+    object.__setattr__(keep, "age", timedelta())  # as if an hour had passed
+    await retention.trim()
+    await retention.close()
+    assert (await link.ask("XLEN", STREAM), retention.trimmed) == (2 * NODE, NODE)
+
+
 async def test_what_a_group_has_not_read_stays_until_it_may_no_longer_be_owed(valkey: ValkeyServer, link: Link) -> None:
     keep = Keep(age=timedelta(hours=1), owe_for=timedelta(hours=72))
     await fill(link, hours_old=10, entries=2 * NODE)
