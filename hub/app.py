@@ -74,7 +74,6 @@ class Hub:
         self._opened = AsyncExitStack()
         self._listening = Listening(settings, asks_sys=asks_sys)
         self.reports = Reports(self._note, clock)
-        self._reloading = Reloading(partial(read_content, settings), self._revise, self._note, clock)
 
     # ---------------------------------------------------------------------------------------------------------- opening
 
@@ -120,8 +119,7 @@ class Hub:
         files = opened(settings.files_dir, settings.partition, decode_packets)
         self.journal, self.state_file, saved = await stack.enter_async_context(files)
         self.engine, old = restored(partial(parts.make_engine, self.journal.id), saved.entries, yaml)
-        content, found = self.engine.content, Files(yaml, old)
-        self.comparing = Comparing(self.settings, self.clock, self.registry, content, found)
+        self.comparing = Comparing(self.settings, self.clock, self.registry, self.engine.content, Files(yaml, old))
         failpoints = Failpoints(self.settings.failpoint)
         self._epochs = Epochs(self.state_file, saved.epoch, self.clock, failpoints)
         self.streams_box = await self._outbox(STREAMS, StreamWork, saved, failpoints)
@@ -135,6 +133,8 @@ class Hub:
         )
         boxes = self.streams_box, self.timeseries_box
         self.applying = Applying(self.engine, self.state_file, *boxes, self._offer, self.clock, self.limits)
+        read, name = partial(read_content, settings), self.applying.checkpoints.letters.name
+        self._reloading = Reloading(read, self._revise, name, self._note, self.clock)
 
     async def _outbox(self, places: Places, work: type[W], saved: Saved, failpoints: Failpoints) -> Outbox[W]:
         box = Outbox(places, self.state_file, work, cursor=saved.cursors.get(places.sink, 0), failpoints=failpoints)

@@ -14,10 +14,11 @@ from hub.durations import nanoseconds
 from hub.engine.state import State
 from hub.errors import UnavailableError
 from hub.failpoints import Failpoints, Place
+from hub.journal.letters import Letters
 from hub.journal.outbox import MEMORY_BYTES, Outbox
 from hub.journal.owed_rows import Confirmed, OwedRow
 from hub.journal.state_file import StateFile
-from hub.model.effects import DeadLetter, LineWork, StreamWork
+from hub.model.effects import DeadLetter, LineWork, Settled, StreamWork
 from hub.model.records import Body, Tick
 
 DISK_RETRY_SECONDS = 0.5
@@ -42,7 +43,7 @@ class _Taken(NamedTuple):
     position: int
     entries: Mapping[str, bytes | None]
     rows: list[OwedRow]
-    dead_letters: list[DeadLetter]
+    dead_letters: list[DeadLetter | Settled]
     confirmed: list[Confirmed]
 
 
@@ -72,7 +73,7 @@ class Checkpoints:
         self._clock = clock
         self._limits = limits
         self._due = clock.monotonic_ns() + nanoseconds(limits.checkpoint_every)
-        self._dead_letters: list[DeadLetter] = []
+        self.letters = Letters(file)
         self._taken: _Taken | None = None
         self._writing: asyncio.Task[UnavailableError | None] | None = None
         self._messages = self._encoding_to = self.written = self.steps = 0
@@ -81,27 +82,18 @@ class Checkpoints:
 
     # ----------------------------------------------------------------------------------------------------- dead letters
 
-    def bring(self, dead_letters: list[DeadLetter]) -> None:
-        """Hold what the next one takes along, unless it is buried before."""
-        self._dead_letters += dead_letters
-
     async def bury_at(self, body: Body) -> None:
         """Let people see dead letters within a second; memory need not hold them until the checkpoint does.
 
         While one is written they wait for the next tick, and judging does not, unless that is too much for memory.
         """
-        if not (self._dead_letters and isinstance(body, Tick)):
+        if not (self.letters.are_waiting and isinstance(body, Tick)):
             return
         if self._taken is not None:
-            if sum(len(letter.payload) for letter in self._dead_letters) <= MEMORY_BYTES:
+            if self.letters.waiting_bytes <= MEMORY_BYTES:
                 return
             await self._settle()
-        letters, self._dead_letters = self._dead_letters, []
-        try:
-            await self._file.bury(letters)
-        except UnavailableError:
-            self._dead_letters = letters  # the checkpoint waits for the disk; they go with it
-        else:
+        if await self.letters.bury():
             self._limits.failpoints.reach(Place.BURIED)
 
     # ------------------------------------------------------------------------------------------------------ making them
@@ -150,7 +142,7 @@ class Checkpoints:
             position,
             self._state.take_checkpoint(),
             [row for box in self._boxes for row in box.unsaved(position)],
-            [letter for letter in self._dead_letters if letter.position <= position],
+            self.letters.until(position),
             [each for box in self._boxes for each in box.confirmed(position)],
         )
         return self._taken
@@ -165,7 +157,7 @@ class Checkpoints:
         self._limits.failpoints.reach(Place.CHECKPOINT_WRITTEN)
         for box in self._boxes:
             box.saved(taken.position)
-        self._dead_letters = [letter for letter in self._dead_letters if letter.position > taken.position]
+        self.letters.saved(taken.position)
         self.position = taken.position
         self.written += 1
         self._taken = None

@@ -22,6 +22,7 @@ from hub.failpoints import Failpoints, Place
 from hub.journal.journal import Journal
 from hub.journal.journal_time import JournalTime
 from hub.journal.outbox import Outbox
+from hub.journal.records import letters_of
 from hub.journal.state_file import StateFile
 from hub.model.effects import Effects, LineWork, StreamWork, Transmission
 from hub.model.heard import CaughtUp, Connected, Delivery, Heard, Lost, Packets, UplinkSession
@@ -134,7 +135,8 @@ class Hearing:
         for note in notes:
             body, bodies = (note.revision, note.bodies) if isinstance(note, NewRevision) else (note, {})
             position += 1
-            records.append(self._record(position, body, (), bodies))  # type: ignore[arg-type] # notes are record bodies
+            named = letters_of(body)
+            records.append(self._record(position, body, named, bodies))  # type: ignore[arg-type] # notes are bodies
         for delivery in deliveries:
             position += 1
             messages: Sequence[Heard] = delivery.body.messages if isinstance(delivery.body, Packets) else ()
@@ -254,4 +256,4 @@ class Applying:
             announced = [letter.announced for letter in effects.dead_letters]
             streams = StreamWork(effects.events, effects.alarms, effects.replies, announced)
             self._streams.add(effects.position, streams, work_items, 600 * work_items)
-            self.checkpoints.bring(effects.dead_letters)
+        self.checkpoints.letters.add(effects)

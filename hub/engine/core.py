@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Protocol
 
 from hub.engine.acting import Hands
+from hub.engine.again import Grammar
 from hub.engine.alarms import Alarms
 from hub.engine.areas import Areas
 from hub.engine.change import Change, parts
@@ -13,7 +14,7 @@ from hub.engine.content import Content
 from hub.engine.desires import Desires
 from hub.engine.doubles import Doubles
 from hub.engine.encoding import TopicNames
-from hub.engine.hearing import Ear, Grammar
+from hub.engine.hearing import Ear
 from hub.engine.judging import Judge
 from hub.engine.moment import Moment, Output
 from hub.engine.orders import Orders
@@ -53,7 +54,8 @@ class Core:
         self._removed_twins: list[tuple[str, str]] = []
         self._areas = Areas(self.state, self.content, self._timers, self._output)
         self._desires = Desires(self.state, self.content, self._timers, self._hands, self._output)
-        self._orders = Orders(self.state, self._areas, self._alarms, self._hands, self._desires, self._output)
+        retake, parts = self._ear.retake, (self._areas, self._alarms, self._hands, self._desires)
+        self._orders = Orders(self.state, *parts, self._output, retake)
 
     # ------------------------------------------------------------------------------------------------------------ time
 

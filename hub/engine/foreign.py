@@ -20,7 +20,7 @@ from hub.engine.usual import UsualReadings
 from hub.engine.waiting import WaitingRoom, foreign_name
 from hub.errors import PoisonError
 from hub.model.heard import Reading
-from hub.model.records import Outcome, OutcomeKind
+from hub.model.records import Letter, Outcome, OutcomeKind
 from hub.model.values import Scalar, Severity, Timeliness
 from hub.normalize.networks.envelope import Envelope, EnvelopeClass
 from hub.normalize.networks.exposes import MAX_DIRECTORY_BYTES, read_directory
@@ -30,7 +30,7 @@ MAX_PAYLOAD_BYTES = 256 * 1024
 ONLINE, OFFLINE, UNKNOWN = "online", "offline", "unknown"
 OWN_SESSION = "events"
 """Which hears whether our own devices are online."""
-_WAITS = frozenset({EnvelopeClass.TELEMETRY, EnvelopeClass.SIGNAL})
+WAITS = frozenset({EnvelopeClass.TELEMETRY, EnvelopeClass.SIGNAL})
 
 
 class ForeignEar(UsualReadings):
@@ -90,7 +90,7 @@ class ForeignEar(UsualReadings):
                         self._keep(foreign_name(route.stream.source, device.called))
                     raise
                 how = self._take_readings(device, readings)
-                if how is LIVE and route.stream.carries in _WAITS:
+                if how is LIVE and route.stream.carries in WAITS:
                     self._wake(device, envelope)
                 return how
         return LIVE
@@ -151,14 +151,16 @@ class ForeignEar(UsualReadings):
             self._named = device.identity
             return device
         self._named = route.site, name
-        if route.stream.carries in _WAITS:
+        if route.stream.carries in WAITS:
             self._keep(waits_as)
         raise PoisonError("unknown_device", f"{waits_as} is not registered")
 
     def _keep(self, name: str) -> None:
         message = self._message
         if message is not None:
-            self.waiting.keep(name, self._t, self._at, message.topic, self._payload)
+            number = self._state.clock.number + self._index + 1
+            letter = Letter(message.topic, self._payload, number=number, received_at=self._at)
+            self.waiting.keep(name, self._t, letter)
 
     # ------------------------------------------------------------------------------------------ what is about devices
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from operator import attrgetter
-from typing import Protocol
 from zlib import crc32
 
 from hub.engine.acting import Hands
+from hub.engine.again import Grammar, LateEar, words_of
 from hub.engine.barred import REFUSED
 from hub.engine.change import Change
 from hub.engine.content import Content
 from hub.engine.device import Device, Part
-from hub.engine.foreign import MAX_PAYLOAD_BYTES, ForeignEar, may_be_large
+from hub.engine.foreign import MAX_PAYLOAD_BYTES, may_be_large
 from hub.engine.judging import Judge
 from hub.engine.lessons import NEVER_AWAKE
 from hub.engine.moment import Moment, Output
@@ -20,15 +19,12 @@ from hub.engine.readings import BACKFILL, LATE, LIVE
 from hub.engine.redelivery import Redelivery
 from hub.engine.rows import DOUBLE
 from hub.engine.state import State, count
-from hub.engine.waiting import foreign_name
 from hub.errors import PoisonError
-from hub.model.effects import DeadLetter
-from hub.model.heard import Address, Heard, Reading
+from hub.model.heard import Address, Heard
 from hub.model.records import Batch, Record
 from hub.model.values import Timeliness, TopicClass, Values
 from hub.normalize.networks.source import Route as ForeignRoute
 
-KEPT_PAYLOAD_BYTES = 256 * 1024
 FOREIGN_ROUTES = 100_000
 """Above so many topics a foreign one is looked up each time; our own are as many as there are devices."""
 
@@ -40,24 +36,16 @@ own), checksum of the topic. The device alone says all three of nearly every top
 _is_duplicate = attrgetter("duplicate")
 
 
-class Grammar(Protocol):
-    """The grammar of native topics."""
-
-    def parse(self, topic: str, /) -> Address | None: ...
-    def uplink_topics(self, site: str, device: str, /) -> Iterator[str]: ...
-
-
-class Ear(ForeignEar):
+class Ear(LateEar):
     """Takes batches, a message at a time, each to one end of the ledger."""
 
-    __slots__ = ("_foreign", "_parse", "_routes", "_topics", "redelivery")
+    __slots__ = ("_foreign", "_routes", "redelivery")
 
     def __init__(  # noqa: PLR0913, PLR0917 -- the parts of the engine that a message passes
         self, state: State, content: Content, judge: Judge, hands: Hands, output: Output, topics: Grammar,
         redelivery: Redelivery,
     ) -> None:  # fmt: skip
-        super().__init__(state, content, judge, hands, output)
-        self._topics, self._parse = topics, topics.parse
+        super().__init__(state, content, judge, hands, output, topics)
         self._routes: dict[str, Route] = {}
         self._foreign: dict[tuple[str, str], list[str]] = {}
         """The topics by which a device of a foreign network was found, by the source, or its site, and its name."""
@@ -215,13 +203,7 @@ class Ear(ForeignEar):
         elif self.quotas.refuses("/".join(self._named_by(message.topic)), self._now):
             self._refuse("over_quota")
         else:
-            name = error.fields.get("property")
-            self._bury(message, number, error.code, f"{name}: {error.message}" if name else error.message)
-
-    def _named_by(self, topic: str) -> tuple[str, str]:
-        """Return the (site, device) that the message in hand names."""
-        address = self._parse(topic)
-        return self._named if address is None else (address.site, address.device)
+            self._bury(message, number, error.code, words_of(error))
 
     def _speaker(self, topic: str) -> str:
         """Return the key of the device that a topic is of, registered or not; nothing where the payload names it.
@@ -262,15 +244,7 @@ class Ear(ForeignEar):
     def _bury(self, message: Heard, number: int, code: str, detail: str) -> None:
         self._state.ledger.dead_lettered += 1
         count(self._state.ledger.dead_letter_codes, code)
-        topic, payload = message.topic, message.payload
-        site, device = self._named_by(topic)
-        self._output.effects.dead_letters.append(
-            DeadLetter(
-                number=number, position=self._position, index=self._index, received_at=self._at,
-                topic=topic, payload=payload[:KEPT_PAYLOAD_BYTES], payload_bytes=len(payload),
-                site=site, device=device, code=code, detail=detail,
-            )
-        )  # fmt: skip
+        self._lay(message, number, code, detail)
 
     def _take_aside(self, device: Device | None, aside: Aside | None) -> Timeliness:
         """Take what is not plain telemetry or a signal of our own."""
@@ -283,33 +257,3 @@ class Ear(ForeignEar):
         else:
             self._take_response(device, self._payload)
         return LIVE
-
-    def replay_waiting(self, device: Device, record: Record) -> None:
-        """Take the messages that waited for ``device`` as late ones; outside the ledger, counted ``replayed``."""
-        if device.deafness is not None:
-            return
-        names = [device.key]
-        if device.source is not None:
-            own = device.source.fold(device.row.network_id)
-            names += [foreign_name(device.row.source, name) for name in dict.fromkeys((own, device.called))]
-        waited = [message for name in names for message in self.waiting.leave(name, record.t)]
-        points, self._readings_taken = len(self._output.stored), self._state.clock.readings
-        for index, (received_at, topic, payload) in enumerate(waited):
-            self._message, self._payload = None, payload
-            self._first_t, self._at = record.t, received_at
-            self._position, self._index = record.position, index
-            self._checksum = crc32(topic.encode())
-            try:
-                readings = self._waited_for(device, topic)
-                self._state.ledger.replayed += 1
-                self._take_readings(device, readings)
-            except Exception:  # noqa: BLE001, S110 -- it is a dead letter already; a bug costs one message
-                pass
-        self._state.clock.readings = self._readings_taken
-        self._state.ledger.points += len(self._output.stored) - points
-
-    def _waited_for(self, device: Device, topic: str) -> Sequence[Reading]:
-        route = None if self._parse(topic) else self._content.networks.router.route(topic)
-        if route is None:
-            return device.outfit.handle(self._payload)
-        return self._open(device, route, route.stream.read(self._payload))

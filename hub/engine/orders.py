@@ -37,12 +37,12 @@ Verb = Callable[[Control, Moment], Reply]
 class Orders:
     """Verbs of the control stream: ``ack``, ``clear`` (a latched one), ``comment`` and ``shelve`` of alarms; others.
 
-    Those are ``command``, ``confirm``, ``cancel``, ``commands``, ``desire`` and ``reload``; ``test``, ``end_test``,
-    ``drill`` and ``end_drill`` of devices and places. A known id gets its old answer.
+    Those are ``command``, ``confirm``, ``cancel``, ``commands``, ``desire``, ``reload``, and ``retry`` of dead letters;
+    ``test``, ``end_test``, ``drill`` and ``end_drill`` of devices and places. A known id gets its old answer.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 -- the parts of the engine that people ask something of
-        self, state: State, areas: Areas, alarms: Alarms, hands: Hands, desires: Desires, output: Output
+        self, state: State, areas: Areas, alarms: Alarms, hands: Hands, desires: Desires, output: Output, retake: Verb
     ) -> None:
         self._state = state
         self._areas = areas
@@ -64,6 +64,7 @@ class Orders:
             "desire": desires.desire,
             ASKS: inquiries.commands,
             "reload": self._reloaded,
+            "retry": retake,
             "test": self._of_mode(modes.start, ExerciseKind.TEST),
             "end_test": self._of_mode(modes.end, ExerciseKind.TEST),
             "drill": self._drill,

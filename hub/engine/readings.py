@@ -43,7 +43,7 @@ class Readings:
     __slots__ = (
         "_ahead", "_at", "_awake", "_changed", "_checksum", "_first_at", "_first_t", "_index", "_judge", "_message",
         "_moment_of", "_output", "_payload", "_position", "_readings_taken", "_showing", "_standing",
-        "_state", "_together", "quotas",
+        "_state", "_together", "_waited", "quotas",
     )  # fmt: skip
 
     def __init__(self, state: State, judge: Judge, output: Output, quotas: Quotas) -> None:
@@ -60,6 +60,8 @@ class Readings:
         self._payload = b""
         self._at = self._position = self._index = self._checksum = self._readings_taken = 0
         self._first_t = self._first_at = self._awake = self._ahead = 0
+        self._waited = 0
+        """How long ago (ns) the message in hand came, of one that somebody has taken again; 0 of what comes now."""
 
     @property
     def _t(self) -> int:
@@ -73,12 +75,12 @@ class Readings:
         return changed
 
     def _moment(self, *, is_late: bool, about: About = NO_VOTE) -> Moment:
-        return Moment(self._t, self._at, is_late, (self._position, self._index), about=about)
+        return Moment(self._t, self._at + self._waited, is_late, (self._position, self._index), about=about)
 
     def _given(self, device: Device, measured: int | None, *, is_late: bool) -> Moment:
         """Return the moment of a signal, or of a value that is one."""
-        age = age_of_reading(device.state, self._at, measured)
-        return Moment(self._t, self._at, is_late, (self._position, self._index), age, measured or 0)
+        age = age_of_reading(device.state, self._at, measured) + self._waited
+        return Moment(self._t, self._at + self._waited, is_late, (self._position, self._index), age, measured or 0)
 
     def _now(self) -> Moment:
         return self._moment(is_late=False)
@@ -108,14 +110,15 @@ class Readings:
             if new and len(known) + len(new) > MOST_PARTS:
                 raise PoisonError("too_many_parts", f"{len(known)} parts of it are known, and no more are taken")
         is_kept = self._message is not None and self._message.retain
-        if is_kept:  # what a broker remembers is no sign of life, and teaches nothing of a clock
+        is_past = is_kept or self._waited > 0
+        if is_past:  # what a broker or a person remembers is no sign of life, and teaches nothing of a clock
             self._mark(device)
         else:
             self._hear(device)
         if len(readings) == 1:
-            return self._reading(device, 0, readings[0], remembered if is_kept else timeliness)
+            return self._reading(device, 0, readings[0], remembered if is_past else timeliness)
         best = LIVE if not readings else BACKFILL
-        judged = remembered if is_kept else self._judged(device, readings)
+        judged = remembered if is_past else self._judged(device, readings)
         for element, reading in enumerate(readings):
             how = self._reading(device, element, reading, judged)
             if rank(how) < rank(best):
@@ -263,7 +266,8 @@ class Readings:
         device, says_something = part.device, True
         time = self._at - device.state.clock_error if measured is None else measured
         quality = UNCERTAIN if measured is None and (is_memory or reading.measured_at is not None) else GOOD
-        stamp = (time, device.state.heard_awake, quality, reading.bad)
+        awake = device.state.heard_awake if not self._waited else self._state.clock.awake(self._t) - self._waited
+        stamp = (time, awake, quality, reading.bad)
         if is_memory:
             part.fill_gaps(reading.values, *stamp)
         elif measured is None and self._message is not None:

@@ -87,10 +87,14 @@ class Clock(msgspec.Struct):
 
 
 class Waiting(msgspec.Struct):
-    """Messages of a device that is not registered: [t, received_at, topic, payload], newest last."""
+    """Messages of a device that is not registered: [t, received_at, topic, payload], newest last.
+
+    ``numbers`` are those of their dead letters; a former version wrote none.
+    """
 
     messages: list[tuple[int, int, str, bytes]] = []
     payload_bytes: int = 0
+    numbers: list[int] = []
 
 
 class Seen(msgspec.Struct):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hub.engine.state import State, Waiting
+from hub.model.records import Letter
 
 KEPT_NS = 3_600_000_000_000
 MESSAGES, PAYLOAD_BYTES = 100, 256 * 1024
@@ -30,15 +31,15 @@ class WaitingRoom:
         self._waiting[key] = waiting
         self._is_in_order = False
 
-    def keep(self, name: str, t: int, received_at: int, topic: str, payload: bytes) -> None:
+    def keep(self, name: str, t: int, letter: Letter) -> None:
         """Keep one message of an unknown device: of ``site/device``, or what :func:`foreign_name` says."""
-        key = f"waiting/{name}"
+        key, payload = f"waiting/{name}", letter.payload
         self.let_go(t)
         waiting = self._waiting.pop(key, None)
         if waiting is None:
             if len(self._waiting) >= DEVICES:
                 return
-            waiting = Waiting(messages=[])
+            waiting = Waiting(messages=[], numbers=[])
         self._waiting[key] = waiting
         self._state.touch(key, waiting)
         messages = waiting.messages
@@ -49,17 +50,25 @@ class WaitingRoom:
         ):
             waiting.payload_bytes -= len(messages.pop(0)[3])
         if len(payload) <= PAYLOAD_BYTES:
-            messages.append((t, received_at, topic, payload))
+            messages.append((t, letter.received_at, letter.topic, payload))
+            waiting.numbers.append(letter.number)
             waiting.payload_bytes += len(payload)
+        del waiting.numbers[: -len(messages) or None]
 
-    def leave(self, name: str, t: int) -> list[tuple[int, str, bytes]]:
-        """Return (received_at, topic, payload) of what waited under ``name`` at most an hour, and forget it."""
+    def leave(self, name: str, t: int) -> list[Letter]:
+        """Return what waited under ``name`` at most an hour, and forget it; number 0 where none was written."""
         key = f"waiting/{name}"
         waiting = self._waiting.pop(key, None)
         if waiting is None:
             return []
         self._state.remove(key)
-        return [message[1:] for message in waiting.messages if message[0] >= t - KEPT_NS]
+        unnumbered = [0] * (len(waiting.messages) - len(waiting.numbers))
+        numbered = zip(waiting.messages, unnumbered + waiting.numbers, strict=True)
+        return [
+            Letter(topic, payload, number=number, received_at=received_at)
+            for (came, received_at, topic, payload), number in numbered
+            if came >= t - KEPT_NS
+        ]
 
     @property
     def is_empty(self) -> bool:

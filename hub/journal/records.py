@@ -10,7 +10,7 @@ import msgspec
 
 from hub.errors import CorruptError
 from hub.model.heard import Heard
-from hub.model.records import Batch, Body, Record, Revision
+from hub.model.records import Batch, Body, Control, Letter, Record, Revision
 
 Row = tuple[int, int, int, bytes, int]
 """(position, t, received_at, body, checksum)"""
@@ -38,12 +38,17 @@ def from_row(row: Row, decode: Decode, bodies: Callable[[Revision], Mapping[str,
         raise CorruptError("corrupt_record", f"record {position} fails its checksum", position=position)
     try:
         content = _decoder.decode(body)
-        messages: Sequence[Heard] = decode(content.packets) if isinstance(content, Batch) else ()
+        messages: Sequence[Heard] = decode(content.packets) if isinstance(content, Batch) else letters_of(content)
     except ValueError as error:
         message = f"record {position} is whole, but not understood: {error}"
         raise CorruptError("unreadable_record", message, position=position) from error
     documents = bodies(content) if isinstance(content, Revision) else {}
     return Record(position, t, received_at, content, messages, documents)
+
+
+def letters_of(content: object) -> Sequence[Letter]:
+    """Return the messages of a record that is no batch: what a request asks to be taken again."""
+    return content.letters if isinstance(content, Control) else ()
 
 
 def may_be_revision(head: object) -> bool:

@@ -8,17 +8,16 @@ from functools import partial
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple, Self
-
-import msgspec
+from typing import NamedTuple, Self, TypeVar
 
 from hub.errors import CorruptError, UnavailableError
 from hub.journal.draft import Draft, Piece
 from hub.journal.files import RESTORE, SqliteFile, read_rows
+from hub.journal.letter_rows import Buried, put_letters, read_letter
 from hub.journal.owed_rows import Confirmed, OwedRow, Rows, all_owed, confirm, put_owed
 from hub.journal.records import checksum, is_sealed
 from hub.journal.room import free_bytes
-from hub.model.effects import DeadLetter
+from hub.model.effects import DeadLetter, Settled
 
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
@@ -41,7 +40,7 @@ MAX_DEAD_LETTER_BYTES = 256 * 1024 * 1024
 ROWS_IN_ORDER = 20_000
 """So many of a checkpoint are written in the order of their keys, which neighbours share pages by: the rows of 100,000
 devices, in the order in which these spoke, cost SQLite twice as much. All in one order, 40 MB would be held for it."""
-_encode = msgspec.msgpack.Encoder().encode
+T = TypeVar("T")
 
 
 class Saved(NamedTuple):
@@ -53,11 +52,6 @@ class Saved(NamedTuple):
     cursors: dict[str, int]
     tallies: dict[str, dict[str, int]]
     epoch: int
-
-
-class _Buried(NamedTuple):
-    size: int
-    dropped: int
 
 
 class StateFile:
@@ -78,6 +72,7 @@ class StateFile:
         free: Callable[[Path], int] = free_bytes,
     ) -> None:
         self._file = SqliteFile(path, SCHEMA, must_exist=must_exist)
+        self.path = path
         self.thread = self._file.thread
         self._draft = Draft(path.parent, free)
         self._journal = journal
@@ -164,12 +159,12 @@ class StateFile:
         position: int,
         entries: Mapping[str, bytes | None],
         outbox: Sequence[OwedRow],
-        dead_letters: Sequence[DeadLetter],
+        dead_letters: Sequence[DeadLetter | Settled],
         confirmed: Sequence[Confirmed] = (),
     ) -> None:
         """Write in one transaction the state at ``position``, what sinks took and did not take, and dead letters."""
 
-        def write(connection: sqlite3.Connection) -> tuple[list[Rows], _Buried]:
+        def write(connection: sqlite3.Connection) -> tuple[list[Rows], Buried]:
             gone: list[tuple[str]] = []
             connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", _sealed(entries, gone))
             connection.executemany("DELETE FROM entries WHERE key = ?", gone)
@@ -247,27 +242,18 @@ class StateFile:
 
     # ----------------------------------------------------------------------------------------------------- dead letters
 
-    async def bury(self, dead_letters: Sequence[DeadLetter]) -> None:
-        """Write dead letters ahead of the next checkpoint; a known number is ignored."""
+    async def bury(self, dead_letters: Sequence[DeadLetter | Settled]) -> None:
+        """Write dead letters, and which are none any more, ahead of the next checkpoint; the last word holds."""
         self._count(await self._file.run(lambda connection: self._bury(connection, dead_letters)))
 
-    def _bury(self, connection: sqlite3.Connection, letters: Iterable[DeadLetter]) -> _Buried:
-        size = self.dead_letter_bytes
-        dropped = 0
-        for letter in letters:
-            body = _encode(letter)
-            device, seal = f"{letter.site}/{letter.device}", checksum(body, letter.number)
-            row = (letter.number, letter.code, device, len(body), body, seal)
-            if connection.execute("INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?)", row).rowcount > 0:
-                size += len(body)
-        oldest = "SELECT number, size FROM dead_letters ORDER BY number LIMIT 1"
-        while size > self._max_dead_letter_bytes and (row := connection.execute(oldest).fetchone()):
-            connection.execute("DELETE FROM dead_letters WHERE number = ?", (row[0],))
-            size -= row[1]
-            dropped += 1
-        return _Buried(size, dropped)
+    def _bury(self, connection: sqlite3.Connection, letters: Iterable[DeadLetter | Settled]) -> Buried:
+        return put_letters(connection, letters, self.dead_letter_bytes, self._max_dead_letter_bytes)
 
-    def _count(self, buried: _Buried) -> None:
+    async def letters(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what ``read`` finds behind all that was buried."""
+        return await self._file.read(read)
+
+    def _count(self, buried: Buried) -> None:
         """Take the new counts over, now that the transaction is on disk."""
         self.dead_letter_bytes = buried.size
         self.dead_letters_dropped += buried.dropped
@@ -296,11 +282,7 @@ def read_dead_letters(path: Path, *, limit: int, before: int | None = None, code
         " ORDER BY number DESC LIMIT ?",
         (before if before is not None else 2**62, code, code, limit),
     )
-    for number, body, seal in rows:
-        if not is_sealed(seal, body, number):
-            message = f"dead letter {number} fails its checksum"
-            raise CorruptError("corrupt_row", message, file=str(path), hint=RESTORE)
-    return [msgspec.msgpack.decode(body, type=DeadLetter) for _, body, _ in rows]
+    return [read_letter(row, path) for row in rows]
 
 
 def read_entry(path: Path, key: str) -> bytes | None:

@@ -188,6 +188,13 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, payload=b"")
 
 
+class Settled(NamedTuple):
+    """What was a dead letter until the record at ``position``, and is none any more."""
+
+    position: int
+    number: int
+
+
 class Transmission(msgspec.Struct, frozen=True, kw_only=True):
     """A command on its way to a device: publish ``payload`` at QoS 1 before ``expires_at`` (wall ns), else fail it."""
 
@@ -213,6 +220,7 @@ class Effects(msgspec.Struct):
     directories: list[tuple[str, bytes]] = []
     """(source, what it says of its devices): the rim makes profiles of it, for the next revision."""
     lines: list[bytes] = []
+    settled: list[Settled] = []
 
 
 class StreamWork(msgspec.Struct):

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from hub.model.heard import Heard
+from hub.model.heard import Heard, Publish
 from hub.model.values import Scalar
 
 
@@ -73,10 +73,18 @@ class NewRevision(msgspec.Struct, frozen=True, kw_only=True):
     bodies: Mapping[str, bytes]
 
 
+class Letter(Publish, frozen=True):
+    """The message of a dead letter, which somebody asks to be taken again: its number, and when it came (wall ns)."""
+
+    number: int = 0
+    received_at: int = 0
+
+
 class Control(msgspec.Struct, frozen=True, tag="control"):
     """What an operator or another process asked through ``hub:control:{partition}``; ``expires_at`` is wall ns.
 
-    Without ``entry`` it is a report of our own rim that becomes an event.
+    Without ``entry`` it is a report of our own rim that becomes an event. ``letters`` are those that it names: the rim
+    put them there, so that the journal holds what is taken again.
     """
 
     entry: str
@@ -85,6 +93,7 @@ class Control(msgspec.Struct, frozen=True, tag="control"):
     verb: str
     expires_at: int
     args: dict[str, Scalar] = {}
+    letters: tuple[Letter, ...] = ()
 
 
 class OutcomeKind(StrEnum):
@@ -107,7 +116,10 @@ Body = Batch | Tick | Started | SessionConnected | SessionLost | SessionCaughtUp
 
 
 class Record(msgspec.Struct):
-    """One input of the engine, fsynced at ``position`` (1, 2, 3 …). Message i of a batch has both times + i ns."""
+    """One input of the engine, fsynced at ``position`` (1, 2, 3 …). Message i of a batch has both times + i ns.
+
+    So has letter i of a request to take some again: they are the messages of its record.
+    """
 
     position: int
     t: int

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from hub.app import Hub
 from hub.clock import SystemClock
@@ -103,13 +104,18 @@ async def test_what_files_are_refused_for_is_answered_and_the_next_request_is_do
     async def revise(documents: dict[str, bytes]) -> int:
         return len(documents)
 
-    reloading = Reloading(read, revise, noted.append, clock)
+    async def name(control: Control) -> Control:
+        return replace(control, args={"last": 7})
+
+    reloading = Reloading(read, revise, name, noted.append, clock)
     for number in range(2):
         reloading.take(Control(f"{number}-0", str(number), "li", "reload", clock.wall_ns() + 1))
+    reloading.take(Control("2-0", "2", "li", "retry", clock.wall_ns() + 1))
     async with asyncio.TaskGroup() as group:
         task = group.create_task(reloading.run())
-        await wait_until(lambda: len(noted) == 2)
+        await wait_until(lambda: len(noted) == 3)
         task.cancel()
+    assert noted.pop().args == {"last": 7}
     refused = [str(control.args.get("refused", "")) for control in noted]
     assert ["[bad_document]" in refused[0], refused[1]] == [True, ""]
     assert noted[1].args == {"changed": 1}

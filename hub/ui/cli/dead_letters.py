@@ -15,6 +15,7 @@ from hub.journal.neighbours import state_path
 from hub.journal.state_file import read_dead_letters
 from hub.model.effects import DeadLetter
 from hub.ui.atlas import Atlas
+from hub.ui.cli.dead_letters_retry import retry
 from hub.ui.desk.desk import MOST_ROWS, AsJson, Desk, desk_of
 from hub.ui.desk.personal import LEFT_OUT, Reason, Unmask, looks_like, veil_of
 from hub.ui.printing import say_json, say_table
@@ -22,6 +23,7 @@ from hub.ui.words import moment
 from hub.veil import Veil
 
 app = typer.Typer()
+app.command("retry")(retry)
 
 SEARCHED_LETTERS = 10_000
 MOST_NUMBER = 2**62

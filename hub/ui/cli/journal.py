@@ -150,8 +150,9 @@ def sentence(record: Record, veil: Veil) -> str:  # noqa: C901, PLR0911 -- one a
             return f"{session}/{connection} caught up"
         case Revision(code=code, put=put, removed=removed):
             return f"revision by hub {code}: {len(put)} documents put, {len(removed)} removed"
-        case Control(verb=verb, actor=actor, args=args):
-            return f"{actor} asks: {verb} {details(veil.data(args))}".rstrip()
+        case Control(verb=verb, actor=actor, args=args, letters=letters):
+            these = f" of {len(letters)} dead letters" if letters else ""
+            return f"{actor} asks: {verb}{these} {details(veil.data(args))}".rstrip()
         case Outcome(command=command, kind=kind, detail=detail):
             return f"command {command} {kind}{f': {veil.text(detail)}' if detail else ''}"
 
@@ -176,5 +177,7 @@ def _document(record: Record, veil: Veil) -> object:
     if isinstance(record.body, Batch):
         body["packets"] = len(record.body.packets)
         body["messages"] = [[message.topic, len(message.payload)] for message in record.messages]
+    elif isinstance(record.body, Control):
+        body["letters"] = [letter.number for letter in record.body.letters]
     body = {name: veil.document(said, name) for name, said in body.items()}
     return {"position": record.position, "t": record.t, "received_at": record.received_at, **body}

@@ -163,6 +163,7 @@ By hand: `hub notify run`, `hub events forward city`, `hub city run`. What is ne
 hub alarms list                                # critical first / 最严重的在前
 hub coverage --silent                          # dwellings without a living detector / 无有效探测器的住户
 hub dead-letters list                          # what was not understood / 未能理解的消息
+hub dead-letters retry --dry-run               # a profile was mended: what would be taken / 修正后可重新处理的
 ```
 
 ## Back up / 备份
