@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,7 @@ from typing_extensions import override
 from benchmarks.desk import SESSION
 from benchmarks.figures import percentile
 from benchmarks.mixed import checkouts, said_elsewhere
+from benchmarks.revisions import telling
 from benchmarks.traffic import BUILDING, KIND, SITE, Traffic
 from hub import __version__, parts
 from hub.bridge.frames import decode_packets
@@ -170,10 +172,11 @@ async def measure(directory: Path, devices: int, rounds: int) -> Waits:
         voice = Voice(inbox, Traffic(devices))
         inbox.attach(voice)
         hearing = Hearing(inbox, journal, state_file, [voice], SystemClock(), limits)
+        engine.portions = partial(telling, engine.portions, voice.judged)  # type: ignore[method-assign] # to watch it
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(hearing.run(), name="benchmarks.hear"),
-                group.create_task(applying.run(hearing, voice.judged), name="benchmarks.apply"),
+                group.create_task(applying.run(hearing), name="benchmarks.apply"),
                 group.create_task(_deliver(streams, series), name="benchmarks.deliver"),
             ]
             inbox.put_note(Started("bench", [SESSION]))

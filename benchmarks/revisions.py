@@ -10,7 +10,7 @@ import asyncio
 import gc
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
@@ -33,9 +33,9 @@ from hub.config.settings import Settings
 from hub.failpoints import NEVER
 from hub.journal.neighbours import opened
 from hub.journal.outbox import STREAMS, TIMESERIES, Outbox
-from hub.model.effects import LineWork, StreamWork
+from hub.model.effects import Effects, LineWork, StreamWork
 from hub.model.heard import CaughtUp, Connected, Delivery, Packets
-from hub.model.records import Started
+from hub.model.records import Record, Started
 from hub.model.values import Scalar
 from hub.pipeline import Applying, Hearing, Limits
 from hub.registry import many, rows, schema
@@ -199,8 +199,8 @@ async def _core(
         inbox.attach(voice)
         hearing = Hearing(inbox, journal, state_file, [voice], clock, limits)
         async with asyncio.TaskGroup() as group:
-            judging = applying.run(hearing, core.applied)
-            works = {"hear": hearing.run(), "apply": judging, "watch": core.watch.run()}
+            engine.portions = partial(telling, engine.portions, core.applied)  # type: ignore[method-assign] # to watch it
+            works = {"hear": hearing.run(), "apply": applying.run(hearing), "watch": core.watch.run()}
             tasks = [group.create_task(work, name=f"benchmarks.{name}") for name, work in works.items()]
             inbox.put_note(Started("bench", [SESSION]))
             inbox.put(Delivery(SESSION, 1, Connected(session_present=True)))
@@ -208,6 +208,15 @@ async def _core(
             yield core, files
             for task in tasks:
                 task.cancel()
+
+
+def telling(
+    portions: Callable[[Record], Generator[None, None, Effects]], applied: Callable[[int], None], record: Record
+) -> Generator[None, None, Effects]:
+    """Judge ``record``, and tell of how many messages it was."""
+    effects = yield from portions(record)
+    applied(len(record.messages))
+    return effects
 
 
 async def _measure(directory: Path, devices: int, sites: int) -> list[Cost]:

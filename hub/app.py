@@ -218,7 +218,7 @@ class Hub:
 
         south = [begin(f"bridge.{session.name}", session.run) for session in self.sessions]
         hearing = begin("pipeline.hear", self.hearing.run)
-        judging = begin("pipeline.apply", partial(self.applying.run, self.hearing, self.twin_sink.applied))
+        judging = begin("pipeline.apply", partial(self.applying.run, self.hearing))
         last_entry = self.engine.state.clock.last_entry
         whose = Whose(self.settings.partition, parts.veil_of(self.engine), parts.answers_of(self.engine))
         north = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
@@ -169,9 +170,9 @@ class EngineTwins:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def take_changes(self) -> TwinChanges:
-        """Return what changed since the last call."""
-        changed, removed = self._engine.take_changed_twins()
+    def take_changes(self, most: int = sys.maxsize) -> TwinChanges:
+        """Return ``most`` of what changed and nobody has taken."""
+        changed, removed = self._engine.take_changed_twins(most)
         return TwinChanges(changed=changed, removed=removed)
 
     def sites(self) -> Sequence[str]:

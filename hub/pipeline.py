@@ -186,14 +186,14 @@ class Applying:
         self._news, self.is_revised = asyncio.Event(), asyncio.Event()
         self.is_revised.set()  # whoever notes a revision clears it until that is applied: one at a time is on its way
 
-    async def run(self, hearing: Hearing, applied: Callable[[int], None]) -> None:
+    async def run(self, hearing: Hearing) -> None:
         """Judge what was heard, hand out its effects, one turn of the loop between records; an empty list ends it.
 
-        Behind each record ``applied`` is told of how many messages it was. Ended unasked: HubError ``judging_ended``.
+        Ended unasked: HubError ``judging_ended``.
         """
         async with asyncio.TaskGroup() as beside:
             try:
-                await self._judge(hearing, applied, beside)
+                await self._judge(hearing, beside)
                 await self.checkpoints.make()
             except UnavailableError as error:  # a full disk keeps nobody from stopping; the journal holds what is left
                 log.warning("checkpoint_given_up", reason=str(error))
@@ -202,7 +202,7 @@ class Applying:
         if not self.checkpoints.is_stopping:
             raise HubError("judging_ended", "nobody had stopped the hub; the journal is whole, and a restart judges it")
 
-    async def _judge(self, hearing: Hearing, applied: Callable[[int], None], beside: asyncio.TaskGroup) -> None:
+    async def _judge(self, hearing: Hearing, beside: asyncio.TaskGroup) -> None:
         while records := await hearing.heard.get():
             for record in records:
                 if isinstance(record.body, Revision) and is_wide(record.body):
@@ -211,7 +211,6 @@ class Applying:
                 self.deliver(await in_turns(self._engine.portions(record), self._clock, self._step))
                 if isinstance(record.body, Revision):
                     self.is_revised.set()
-                applied(len(record.messages))
                 self._failpoints.reach(Place.APPLIED)
                 if record is not records[-1] or not hearing.heard.empty():  # else waiting for more is a turn already
                     await self._clock.sleep(0)

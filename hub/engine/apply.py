@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterable, Iterator
 
 from hub.commands.desired import Desired
@@ -182,10 +183,13 @@ class Engine(Core):
         yield from (alarm_of(*case) for case in self._alarms.alarming())
         yield from self.modes.shown()
 
-    def take_changed_twins(self) -> tuple[Iterator[Twin], list[tuple[str, str]]]:
-        """Return the twins that changed since the last call, made one by one, and the (site, name) of those gone."""
+    def take_changed_twins(self, most: int = sys.maxsize) -> tuple[Iterator[Twin], list[tuple[str, str]]]:
+        """Return ``most`` of the twins that changed and nobody has taken, and the (site, name) of those gone.
+
+        Each is made when it is its turn, those first that changed first.
+        """
         removed, self._removed_twins = self._removed_twins, []
-        return self._desires.changed_twins(self._ear.take_changed()), removed
+        return self._desires.changed_twins(self._ear.take_changed(most)), removed
 
     def twins_of(self, site: str) -> list[Twin]:
         real = (device for device in self.content.devices_of(site) if not device.is_double)

@@ -181,7 +181,7 @@ class ForeignEar(UsualReadings):
         device.state.availability = text
         for name in device.state.by_part():
             part = device.part(name)
-            if part.showing < self._showing:
+            if not part.has_changed:
                 self._show(part)
 
     def forget_availability(self, session: str) -> None:

@@ -42,8 +42,8 @@ class Readings:
 
     __slots__ = (
         "_ahead", "_at", "_awake", "_changed", "_checksum", "_first_at", "_first_t", "_index", "_judge", "_message",
-        "_moment_of", "_output", "_payload", "_position", "_readings_taken", "_showing", "_standing",
-        "_state", "_together", "_waited", "quotas",
+        "_moment_of", "_output", "_payload", "_position", "_readings_taken", "_standing", "_state",
+        "_together", "_waited", "quotas",
     )  # fmt: skip
 
     def __init__(self, state: State, judge: Judge, output: Output, quotas: Quotas) -> None:
@@ -55,7 +55,6 @@ class Readings:
         self._moment_of = self._moment
         self._changed: list[Part] = []
         self._together: dict[str, dict[int, int]] = {}
-        self._showing = 1
         self._message: Heard | None = None
         self._payload = b""
         self._at = self._position = self._index = self._checksum = self._readings_taken = 0
@@ -68,11 +67,13 @@ class Readings:
         """The engine time of the message in hand."""
         return self._first_t + self._index
 
-    def take_changed(self) -> list[Part]:
-        """Return the parts whose twins have changed since the last call, in the order in which they did."""
-        changed, self._changed = self._changed, []
-        self._showing += 1  # nobody goes through them: of 100,000 devices none would be in the processor's cache
-        return changed
+    def take_changed(self, most: int) -> list[Part]:
+        """Return ``most`` of the parts whose twins have changed and nobody has taken, those first that did so first."""
+        taken = self._changed[:most]
+        del self._changed[:most]
+        for part in taken:
+            part.has_changed = False
+        return taken
 
     def _moment(self, *, is_late: bool, about: About = NO_VOTE) -> Moment:
         return Moment(self._t, self._at + self._waited, is_late, (self._position, self._index), about=about)
@@ -282,11 +283,11 @@ class Readings:
             is_shaped = is_as_before and not is_odd and measured is not None and not device.parts
             is_shaped = is_shaped and device.key not in self._together
             device.shape = device.outfit.shape(tuple(reading.values)) if is_shaped else None
-        if part.showing < self._showing:
+        if not part.has_changed:
             self._show(part)
         return says_something
 
     def _show(self, part: Part) -> None:
         """Note that the twin of ``part`` has changed."""
-        part.showing = self._showing
+        part.has_changed = True
         self._changed.append(part)

@@ -52,7 +52,7 @@ class UsualReadings(Readings):
         values, woken, output = asdict(said.values), part.woken, self._output
         hold(part, said.values)
         part.at, part.awake, part.quality, part.bad = measured, awake, GOOD, ()
-        if part.showing < self._showing:
+        if not part.has_changed:
             self._show(part)
         time = measured + crc32(payload, device.checksum) % MILLION
         output.stored.append(output.write(part.series or self._series(part), time, values, woken.are_floats))
@@ -78,7 +78,7 @@ class UsualReadings(Readings):
         self._hear_usual(device.state, None, awake)
         hold(part, values)
         part.at, part.awake, part.quality, part.bad = at - device.state.clock_error, awake, GOOD, reading.bad
-        if part.showing < self._showing:
+        if not part.has_changed:
             self._show(part)
         time = at - at % MILLION + self._readings_taken % MILLION
         if store is None:
@@ -173,7 +173,7 @@ class UsualReadings(Readings):
         part.at = self._at - part.device.state.clock_error if measured is None else measured
         part.awake = awake
         part.quality, part.bad = GOOD, reading.bad
-        if part.showing < self._showing:
+        if not part.has_changed:
             self._show(part)
         if part.device.outfit.store is None:
             output = self._output

@@ -288,7 +288,7 @@ def test_a_twin_of_a_usual_word_is_what_any_is_and_few_calls(
     assert found.whole is not None
     assert found.whole.twin() == found.twin("")
     assert found.whole.values == last["values"]  # which the twin was not made of
-    assert calls(found.whole.twin) <= 5  # 7, of which two more were Python's: a fifth of what drawing a twin took
+    assert calls(found.whole.twin) <= 6  # 7, of which one more was Python's
 
 
 def test_an_engine_that_can_write_makes_the_lines_of_the_points_that_another_makes(content: dict[str, bytes]) -> None:
@@ -300,3 +300,16 @@ def test_an_engine_that_can_write_makes_the_lines_of_the_points_that_another_mak
     assert [each.lines for each in other.effects] == [encode(each.points) for each in one.effects]
     assert other.engine.state.ledger == one.engine.state.ledger
     assert not any(each.points for each in other.effects)
+
+
+@pytest.mark.parametrize("before", [0, 12])  # as any reading, and as usual ones
+def test_of_many_twins_that_changed_those_are_taken_first_that_wait_longest_each_as_it_is_then(
+    content: dict[str, bytes], before: int
+) -> None:
+    first = [{**USUAL, "device": who} for who in ("env-1", "env-2", "sparing") for _ in range(before + 1)]
+    *_, desk = conversation(Desk(content), first)
+    assert [twin.name for twin in desk.engine.take_changed_twins(2)[0]] == ["env-1", "env-2"]
+    *_, desk = conversation(desk, [{**HOT, "device": who} for who in ("env-1", "sparing", "sparing")])
+    found = [(twin.name, twin.reported["temperature"][0]) for twin in desk.engine.take_changed_twins(7)[0]]
+    assert found == [("sparing", 45.0), ("env-1", 45.0)]
+    assert not [*desk.engine.take_changed_twins()[0]]

@@ -150,7 +150,7 @@ class Process:
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
             hearing = group.create_task(self.hearing.run(), name="hear")
-            judging = group.create_task(self.applying.run(self.hearing, lambda _: None), name="apply")
+            judging = group.create_task(self.applying.run(self.hearing), name="apply")
             north = [
                 group.create_task(self.sink.run(), name="streams"),
                 group.create_task(self.writer.run(), name="timeseries"),

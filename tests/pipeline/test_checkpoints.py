@@ -136,7 +136,7 @@ async def judging(directory: Path, desk: Desk) -> AsyncIterator[Court]:
     ):
         court = Court(desk, file, journal, dict((await file.load()).entries))
         async with asyncio.TaskGroup() as group:
-            running = group.create_task(court.applying.run(court.hearing, lambda _: None))
+            running = group.create_task(court.applying.run(court.hearing))
             yield court
             if not court.made.is_stopping:
                 await court.judge()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
@@ -221,7 +222,6 @@ class MemoryTwins:
         self._sites = sites
         self.changed: dict[tuple[str, str], Twin] = {}
         self._removed: list[tuple[str, str]] = []
-        self.shown = 0
 
     def put(self, row: Twin) -> None:
         self.rows[row.site, row.name] = self.changed[row.site, row.name] = row
@@ -230,15 +230,14 @@ class MemoryTwins:
         del self.rows[row.site, row.name]
         self._removed.append((row.site, row.name))
 
-    def take_changes(self) -> TwinChanges:
-        changes = TwinChanges(changed=self._as_they_are([*self.changed]), removed=self._removed)
-        self.changed, self._removed = {}, []
-        return changes
+    def take_changes(self, most: int = sys.maxsize) -> TwinChanges:
+        taken, removed = [*self.changed][:most], self._removed
+        self.changed, self._removed = dict([*self.changed.items()][most:]), []
+        return TwinChanges(changed=self._as_they_are(taken), removed=removed)
 
     def _as_they_are(self, names: Sequence[tuple[str, str]]) -> Iterator[Twin]:
         for name in names:
             if name in self.rows:
-                self.shown += 1
                 yield self.rows[name]
 
     def sites(self) -> Sequence[str]:

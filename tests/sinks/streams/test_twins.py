@@ -16,7 +16,7 @@ from hub.sinks.ownership import Ownership
 from hub.sinks.redis_link import Argument, Link, pack
 from hub.sinks.stream_readers import read_twins
 from hub.sinks.streams import twin_key
-from hub.sinks.twins import FEW, ROWS_PER_WRITE, TwinSink
+from hub.sinks.twins import ROWS_PER_WRITE, TwinSink
 from tests.clocks import ManualClock
 from tests.servers.valkey import ValkeyServer
 from tests.sinks.streams.rig import NOON, MemoryTwins, claim_of
@@ -176,117 +176,46 @@ async def test_the_loser_of_a_partition_stops_showing_twins(valkey: ValkeyServer
     assert not task.cancelled()
 
 
-async def test_rows_are_drawn_with_their_record_where_devices_speak_once_a_second(
-    valkey: ValkeyServer, link: Link
+async def test_of_many_that_change_at_once_so_many_are_written_a_second_those_first_that_wait_longest(
+    valkey: ValkeyServer, link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("hub.sinks.twins.ROWS_PER_SECOND", 1_200)
+    rows = [twin(f"smoke-{number:04}", number) for number in range(2_000)]
     twins = MemoryTwins()
     async with written_by_hand(valkey, twins) as sink:
-        for number in range(3):
-            twins.put(twin(f"smoke-{number}", 1.0))
-            sink.applied(1)
-        assert len(twins.changed) == 3  # nobody knows yet how often they speak
-        await sink.write()
-        for number in range(3):
-            twins.put(twin(f"smoke-{number}", 2.0))
-            sink.applied(1)
-        assert not twins.changed
-        await sink.write()
-        assert await read_twins(link, "north") == [twin(f"smoke-{number}", 2.0) for number in range(3)]
-
-
-async def test_the_newest_row_is_written_however_often_it_was_drawn(valkey: ValkeyServer, link: Link) -> None:
-    twins = MemoryTwins()
-    async with written_by_hand(valkey, twins) as sink:
-        twins.put(twin("smoke-1"))
-        sink.applied(1)
-        await sink.write()
-        for value in (1.0, 2.0):
-            twins.put(twin("smoke-1", value))
-            sink.applied(1)
-        await sink.write()
-        assert await read_twins(link, "north") == [twin("smoke-1", 2.0)]
-        twins.put(twin("smoke-1", 3.0))
-        sink.applied(1)
-        twins.put(twin("smoke-1", 4.0))  # of a record that nobody told of yet
-        await sink.write()
-        assert await read_twins(link, "north") == [twin("smoke-1", 4.0)]
-        assert sink.written == 3
-
-
-async def test_what_was_drawn_and_removed_goes_and_what_was_removed_and_drawn_stays(
-    valkey: ValkeyServer, link: Link
-) -> None:
-    twins, first, second = MemoryTwins(), twin("smoke-1"), twin("smoke-2")
-    async with written_by_hand(valkey, twins) as sink:
-        for row in (first, second):
+        for row in rows:
             twins.put(row)
-            sink.applied(1)
         await sink.write()
-        twins.put(first)
-        sink.applied(1)
-        for row in (first, second):
-            twins.remove(row)
-        sink.applied(0)
-        twins.put(second)
-        sink.applied(1)
+        assert await read_twins(link, "north") == rows[:1_200]
+        newer = [twin(rows[number].name, -1.0) for number in (0, 1_999)]
+        for row in newer:
+            twins.put(row)
+        twins.remove(rows[1])  # one that is shown,
+        twins.remove(rows[1_998])  # and one that waits
         await sink.write()
-        assert await read_twins(link, "north") == [second]
+        assert await read_twins(link, "north") == [newer[0], *rows[2:1_998], newer[1]]
+        assert sink.written == len(rows)  # of the one that is gone none, of who spoke again one more
 
 
-async def test_rows_of_devices_that_speak_often_wait_for_their_second(valkey: ValkeyServer, link: Link) -> None:
-    twins = MemoryTwins()
-    async with written_by_hand(valkey, twins) as sink:
-        for value in (1.0, 2.0, 3.0):
-            twins.put(twin("smoke-1", value))
-            sink.applied(1)
-        await sink.write()
-        twins.put(twin("smoke-1", 4.0))
-        sink.applied(1)
-        assert twins.changed
-        await sink.write()
-        assert await read_twins(link, "north") == [twin("smoke-1", 4.0)]
-
-
-async def test_what_was_drawn_for_a_redis_that_was_gone_is_in_the_whole(valkey: ValkeyServer, link: Link) -> None:
+async def test_what_waits_for_its_second_when_redis_is_gone_is_in_the_whole_and_not_written_again(
+    valkey: ValkeyServer, link: Link
+) -> None:
     twins = MemoryTwins()
     async with written_by_hand(valkey, twins) as sink:
         twins.put(twin("smoke-1"))
-        sink.applied(1)
-        await sink.write()
-        twins.put(twin("smoke-2"))
-        sink.applied(1)
         await link.ask("FLUSHALL")
         valkey.kill()
         with pytest.raises(UnavailableError):
             await sink.write()
         valkey.start()
+        twins.put(twin("smoke-2"))
         await sink.write()
+        assert not twins.changed
     async with valkey.link() as again:
         assert await read_twins(again, "north") == [twin("smoke-1"), twin("smoke-2")]
 
 
-async def drawing(sink: TwinSink, twins: MemoryTwins) -> None:
-    """Have a second of devices that speak once in it, so that rows are drawn from now on."""
-    twins.put(twin("smoke-1"))
-    sink.applied(1)
-    await sink.write()
-
-
-async def test_nothing_is_drawn_in_the_second_of_a_flood(valkey: ValkeyServer, link: Link) -> None:
-    twins = MemoryTwins()
-    async with written_by_hand(valkey, twins) as sink:
-        await drawing(sink, twins)
-        twins.put(twin("smoke-2"))
-        sink.applied(FEW + 1)
-        sink.applied(0)
-        assert twins.changed  # else the tick's record would draw all of the flood at once
-        await sink.write()
-        assert await read_twins(link, "north") == [twin("smoke-1"), twin("smoke-2")]
-
-
-async def test_of_many_that_change_at_once_few_are_drawn_and_all_are_written_a_portion_at_a_time(
-    valkey: ValkeyServer, link: Link, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_rows_go_a_portion_at_a_time(valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
     def weighed(*words: Argument) -> bytes:
@@ -295,24 +224,9 @@ async def test_of_many_that_change_at_once_few_are_drawn_and_all_are_written_a_p
         return pack(*words)
 
     monkeypatch.setattr("hub.sinks.twins.pack", weighed)
-    rows = [twin(f"smoke-{number:04}", number) for number in range(2_000)]
-    twins = MemoryTwins(*rows)
+    twins = MemoryTwins()
     async with written_by_hand(valkey, twins) as sink:
-        await drawing(sink, twins)
-        for start in range(0, 600, FEW):
-            for row in rows[start : start + FEW]:
-                twins.put(row)
-            sink.applied(FEW)
-        twins.shown = 0
-        for row in rows:
-            twins.put(row)
-        sink.applied(0)  # a tick in which they all fell silent
-        assert 0 < twins.shown <= ROWS_PER_WRITE
-        twins.put(twin("smoke-1999", -1.0))
-        for row in rows[:3]:
-            twins.remove(row)
-        sink.applied(0)
+        for number in range(1_203):
+            twins.put(twin(f"smoke-{number:04}", number))
         await sink.write()
-        expected = [twin("smoke-1"), *rows[3:-1], twin("smoke-1999", -1.0)]
-        assert await read_twins(link, "north") == sorted(expected, key=lambda row: row.name)
-    assert max(sizes) <= ROWS_PER_WRITE
+    assert sizes == [ROWS_PER_WRITE, ROWS_PER_WRITE, 203]
