@@ -156,6 +156,7 @@ class Core:
             if device.is_another_than(former):
                 self._alarms.views.forget_subject(former, former.rules.by_name)
                 self.state.mark(device.state)
+                self._removed_twins += self._desires.begin_anew(device)
                 device.state.forget()
                 device.forget_shortcuts()
             elif former.kind != device.kind:  # its alarms end where they are told; of no alarm nobody else knows

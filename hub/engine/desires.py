@@ -25,10 +25,8 @@ from hub.rules.timers import TimerClass, Timers
 
 DESIRED = "desired"
 LOOK_NS, LOOK_AGAIN_NS = 2_000_000_000, 10_000_000_000
-"""How often one that is pending is looked at, and any other: messages wake none, so they pay for none.
-
-At which moments follows from its name alone, each a little apart: whoever goes on from a checkpoint looks at the same.
-"""
+"""How often one that is pending is looked at, and any other: messages wake none, so they pay for none. At which moments
+follows from its name alone, each a little apart: whoever goes on from a checkpoint looks at the same."""
 MOST = 10_000
 _LABELS = {
     "desired_set": {"en": "Something is desired of a device", "zh": "已设置期望值"},
@@ -49,8 +47,7 @@ class Desires:
 
     def __init__(self, state: State, content: Content, timers: Timers, hands: Hands, output: Output) -> None:
         self._state, self._content = state, content
-        self._timers, self._hands = timers, hands
-        self._output = output
+        self._timers, self._hands, self._output = timers, hands, output
         self._wanted: dict[str, Desired] = {}
         self._of: dict[tuple[str, str], dict[tuple[str, str], Desired]] = {}
         self._changed: dict[tuple[str, str, str], None] = {}
@@ -225,11 +222,16 @@ class Desires:
 
     def forget(self, device: Device, moment: Moment) -> list[tuple[str, str]]:
         """Want nothing any more of a device that is taken away; return (site, name) of its twins."""
-        twins = [(twin.site, twin.name) for twin in self.twins_of(device)]
+        twins = self.begin_anew(device)
         for wanted in self._at(*device.identity):
             self._forget(wanted, moment)
             self._tell(wanted, "desired_cleared", {"by": "", "detail": "the device is taken away"}, moment)
         return twins
+
+    def begin_anew(self, device: Device) -> list[tuple[str, str]]:
+        """Return (site, name) of its twins, before its words are forgotten; what is desired of it is shown again."""
+        self._changed |= {(each.site, each.device, each.part): None for each in self._at(*device.identity)}
+        return [(twin.site, twin.name) for twin in self.twins_of(device)]
 
     def _said(self, wanted: Desired, device: Device) -> dict[str, Scalar]:
         stamped = device.state.held(wanted.part).get(wanted.name)
@@ -258,10 +260,7 @@ class Desires:
         return [self._twin(device, part) for part in dict.fromkeys([*device.state.by_part(), *wanted])]
 
     def changed_twins(self, parts: Sequence[Part]) -> Iterator[Twin]:
-        """Return the twins of ``parts``, which have changed, and those of what is desired since the last call.
-
-        Each is made when it is its turn: of 100,000 devices they are 70 MB.
-        """
+        """Return the changed twins of ``parts``, and of what is desired: each in its turn, for 100,000 are 70 MB."""
         mine, self._changed = self._changed, {}
         return self._changed_twins(parts, mine)
 

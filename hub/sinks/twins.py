@@ -113,8 +113,8 @@ class TwinSink:
             await self._write_whole()
             return
         changes = self._twins.take_changes(ROWS_PER_SECOND)
+        await self._remove(changes.removed)  # first: one of the same name may have come since, and have spoken
         await self._write_rows(changes.changed)
-        await self._remove(changes.removed)
 
     def _fall_behind(self, error: UnavailableError) -> None:
         self.last_error = str(error)

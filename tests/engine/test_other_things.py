@@ -11,6 +11,7 @@ import pytest
 from hub.model.heard import Publish
 from hub.model.records import Control
 from hub.model.values import Scalar
+from tests.engine.desired.wishes import reports, wants
 from tests.engine.desk import SECOND, Desk, device, documents, native, transmitted
 from tests.engine.one_rule import MINUTE, PLACES, desk_with, order, restarted, told, warm
 
@@ -284,3 +285,15 @@ def test_the_clock_of_the_device_before_this_one_says_nothing_of_its_clock() -> 
     replaced(desk, "smoke", "smoke_sensor", "new")
     says(desk, "smoke", clock=-8 * 3_600, a=True)
     assert [(event.name, event.late) for event in desk.events] == [("fire.smoke_alarm", False)]
+
+
+def test_what_is_shown_of_the_device_before_this_one_is_gone_and_what_is_desired_of_its_place_is_shown() -> None:
+    own = documents(device("meter-1", "water_meter"))
+    desk = Desk({**own, **maker("new", "water_meter", {"valve": {"path": "v"}})})
+    reports(desk, valve="open")
+    assert wants(desk, "closed").ok
+    [*desk.engine.take_changed_twins()[0]]
+    replaced(desk, "meter-1", "water_meter", "new")
+    changed, gone = desk.engine.take_changed_twins()
+    assert gone == [("s1", "meter-1")]
+    assert [(twin.reported, [*twin.desired]) for twin in changed] == [({}, ["valve"])]

@@ -89,6 +89,17 @@ async def test_changes_follow_the_whole_row_by_row(valkey: ValkeyServer, link: L
     assert sink.wholes == 1
 
 
+async def test_one_that_is_gone_and_one_of_its_name_that_has_spoken_since_is_shown(
+    valkey: ValkeyServer, link: Link
+) -> None:
+    twins = MemoryTwins(twin("smoke-1"))
+    async with written_by_hand(valkey, twins) as sink:
+        twins.remove(twin("smoke-1"))
+        twins.put(twin("smoke-1", 99.0))
+        await sink.write()
+        assert await read_twins(link, "north") == [twin("smoke-1", 99.0)]
+
+
 async def test_after_redis_was_gone_the_whole_is_written_again(valkey: ValkeyServer, link: Link) -> None:
     twins = MemoryTwins(twin("smoke-1"))
     async with showing(valkey, twins) as (sink, *_):
