@@ -69,7 +69,7 @@ class Town(Installation):
         profile = "milesight/gs524n"
         smoke = [Device(site=SITE, id=name, kind="smoke_sensor", profile=profile, place="z1") for name in DETECTORS]
         near = [Device(site=SITE, id=name, kind=kind, place=place) for name, (kind, place) in NEAR.items()]
-        async with desk.registry() as registry:
+        async with desk.registry(begins=True) as registry:
             await registry.add_site(Site(id=SITE, zone="Asia/Shanghai"))
             await registry.add_places([Place(site=SITE, id="b1", type=PlaceType.BUILDING), *places])
             await registry.add_devices([*smoke, *near])

@@ -19,6 +19,7 @@ from hub.ui.desk.desk import Desk as CliDesk
 from hub.ui.desk.personal import learn_kinds, masking
 from tests.citywide.rig import write
 from tests.outward.rig import event
+from tests.ready_registry import lay_ready
 from tests.servers.http_thread import HttpThread
 from tests.servers.valkey import ValkeyServer
 from tests.ui.conftest import Cli, Said
@@ -42,6 +43,7 @@ class Desk:
         self._cli = cli
         self._config = directory / "hub.toml"
         self._config.write_text(f'data_dir = "{directory / "data"}"\nredis.url = "{valkey.url}"\n', encoding="utf-8")
+        lay_ready(directory / "data")
         asyncio.run(_written(valkey, event(1, data=PASSAGE, name="vehicle.passage")))
 
     def set(self, text: str) -> None:

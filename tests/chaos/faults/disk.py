@@ -127,6 +127,7 @@ async def forbid_writing(storm: Storm) -> None:
 async def restart(storm: Storm) -> None:
     """Kill it and start it again."""
     storm.town.hub.kill()
+    await storm.until_said(DOWN)
     storm.town.hub.start()
     await storm.town.hub.until_ready()
 

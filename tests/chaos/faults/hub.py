@@ -54,6 +54,7 @@ async def die_at(place: Place, storm: Storm) -> None:
     """Start it so that it kills itself at ``place``, where what happens meanwhile leads; then start it again."""
     hub = storm.town.hub
     hub.kill()
+    await storm.until_said(DOWN)  # it may be up again before anybody looks
     times = storm.random.randrange(*_TIMES[place.partition("_")[0]])
     async with _LEADS_TO.get(place, nothing)(storm):
         hub.start(f"{place}:{times}")

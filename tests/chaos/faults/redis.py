@@ -104,6 +104,7 @@ async def kill_as_it_refuses(storm: Storm) -> None:
     """Kill the hub before it could hear of the refusal."""
     async with refusing(storm):
         storm.town.hub.kill()
+        await storm.until_said(DOWN)
         storm.town.hub.start()
 
 
