@@ -93,6 +93,15 @@ class Courier:
         """How many parcels wait."""
         return sum(outlet.lanes.waiting for outlet in self.outlets.values())
 
+    @property
+    def channels(self) -> int:
+        """Through how many channels it sends."""
+        return len(self.outlets)
+
+    def waiting_for(self, channel: str) -> int:
+        """Return how many parcels wait for one of them; none for one that nobody sends to."""
+        return self.outlets[channel].lanes.waiting if channel in self.outlets else 0
+
     def add(self, slips: Iterable[Slip]) -> None:
         """Let ``slips`` leave when it is their turn; they are due by the wall clock of when they were written."""
         latest = self._clock.monotonic_ns() + nanoseconds(LONGEST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -11,7 +12,7 @@ from hub.clock import Clock
 from hub.errors import UnavailableError
 from hub.model.effects import Entry
 from hub.outward.ledger import Ledger
-from hub.outward.parcel import Parcel, Slip, place_of
+from hub.outward.parcel import Parcel, Slip, State, place_of
 from hub.sinks.rounds import Position, Round, Rounds
 from hub.sinks.streams import UNWRITABLE
 
@@ -21,7 +22,11 @@ KEEP_EVERY_NS = 1_000_000_000
 BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 ROOM_SECONDS = 0.25
 MOST_WAITING = 100_000
-"""So many parcels may wait; past it the streams keep what comes, as long as they do."""
+"""So many parcels may wait; past it the streams keep what comes, as long as they do.
+
+Where there are several channels each may have its part of half of it: one that takes nothing would keep all others from
+being told.
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +49,15 @@ class Carrier(Protocol):
     @property
     def waiting(self) -> int:
         """How many parcels wait there."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """Through how many channels it sends."""
+        ...
+
+    def waiting_for(self, channel: str) -> int:
+        """Return how many wait for one of them."""
         ...
 
     def add(self, slips: Iterable[Slip]) -> None:
@@ -70,6 +84,7 @@ class Follower:
         self._looked_at: int | None = None
         self._kept_at = 0
         self._wanted_again: dict[str, Position] = {}
+        self._crowded: set[str] = set()
 
     @property
     def is_held_up(self) -> bool:
@@ -132,11 +147,27 @@ class Follower:
         unreadable = found.unreadable
         for entry in found.entries:
             try:
-                parcels += self._packer.of_entry(entry)
+                parcels += map(self._admitted, self._packer.of_entry(entry))
             except UNWRITABLE as error:  # it would end every process that comes to it, and so keep all else unsaid
                 unreadable += 1
                 log.error("entry_not_packed", entry=place_of(entry), id=entry.event.id, reason=str(error))  # noqa: TRY400 -- its traceback says nothing more
         return parcels, unreadable
+
+    def _admitted(self, parcel: Parcel) -> Parcel:
+        """Return ``parcel``, dropped where too much waits for its channel, unless it is about lives."""
+        channels, channel = self._carrier.channels, parcel.channel
+        waiting = self._carrier.waiting_for(channel)
+        is_crowded = channels > 1 and waiting >= MOST_WAITING // 2 // channels  # with one alone the streams keep it
+        if not is_crowded:
+            self._crowded.discard(channel)
+            return parcel
+        if channel not in self._crowded:
+            self._crowded.add(channel)
+            hint = "what comes for it is dropped, but what is critical: mend it, and see the ledger"
+            log.error("channel_crowded", channel=channel, waiting=waiting, hint=hint)
+        if parcel.state is not State.WAITING or parcel.is_urgent:
+            return parcel
+        return replace(parcel, state=State.DROPPED, answer=f"{waiting} wait for it already", replaces="")
 
     def _is_wanted_again(self, entry: Entry) -> bool:
         """Return whether somebody wants an entry again: it was there when ``begin`` was told from where on.

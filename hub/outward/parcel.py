@@ -45,6 +45,11 @@ class Parcel:
     answer: str = ""
     replaces: str = ""
 
+    @property
+    def is_urgent(self) -> bool:
+        """True for what is about lives; only messages to people say in their kind how bad it is."""
+        return " critical" in self.kind
+
 
 def gravest(event: Event) -> Severity:
     """Return how bad an event is, or its alarm was until it: who was told of that is told that it is less, too."""
