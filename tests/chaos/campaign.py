@@ -34,14 +34,19 @@ def endless(faults: Iterable[Fault], seed: int) -> Iterator[Fault]:
         yield from shuffled(found, seed + again)
 
 
-async def strike_all(directory: Path, faults: Iterable[Fault], seed: int, towns: int, tell: Tell) -> None:
-    """Let ``faults`` happen, in ``towns`` processes at a time, a town in each; ``tell`` hears each outcome."""
+async def strike_all(
+    directory: Path, faults: Iterable[Fault], seed: int, towns: int, tell: Tell, *, is_warm: bool = False
+) -> None:
+    """Let ``faults`` happen, in ``towns`` processes at a time, a town in each; ``tell`` hears each outcome.
+
+    With ``is_warm`` hubs are forked from a process that has the hub loaded: cheaper, and sooner back than real ones.
+    """
     left, seeds = iter(faults), count(seed)
 
     async def live() -> None:
         while fault := next(left, None):
             here = next(seeds)
-            async with storm_process(directory / f"town-{here}", here) as storm:
+            async with storm_process(directory / f"town-{here}", here, is_warm=is_warm) as storm:
                 for each in chain((fault,), islice(left, FAULTS_PER_TOWN - 1)):
                     await storm.strike(each)
                     tell(storm.outcomes)

@@ -33,8 +33,11 @@ class HubProcess:
     """``hub run`` with a configuration of its own; may be killed and started again. ``settings`` is more TOML.
 
     ``haste`` is code that it runs first at each start, before ``prelude``, which is for one start or another.
-    ``partitions`` are those beside ``main``; each has a worker of its own unless ``workers`` is changed.
+    ``partitions`` are those beside ``main``; each has a worker of its own unless ``workers`` is changed. Where they
+    ``are_warm`` they are forked from a process that has the hub loaded.
     """
+
+    are_warm = True
 
     def __init__(
         self,
@@ -101,7 +104,7 @@ class HubProcess:
         environment = {"HUB_FAILPOINT": failpoint, "PATH": "/usr/bin:/usr/sbin:/bin"}
         with (self.directory / "hub.log").open("ab") as log:
             self._log_start = log.tell()
-            if is_warm and not self.prelude:
+            if is_warm and self.are_warm and not self.prelude:
                 self._process = fork(code, words, environment, log.fileno())
             else:
                 command = [sys.executable, "-c", code, *words]

@@ -16,6 +16,7 @@ import typer
 from tests.chaos.beside import ROOT
 from tests.chaos.faults.fault import Fault
 from tests.chaos.faults.table import FAULTS
+from tests.chaos.hub_process import HubProcess
 from tests.chaos.outcome import Outcome
 from tests.chaos.storm import storm_in
 
@@ -45,14 +46,15 @@ class StormProcess:
 
 
 @asynccontextmanager
-async def storm_process(directory: Path, seed: int) -> AsyncIterator[StormProcess]:
+async def storm_process(directory: Path, seed: int, *, is_warm: bool = False) -> AsyncIterator[StormProcess]:
     """Open a town in a process that ends, with all that it started, when we leave or are killed.
 
     It is of a session of its own: a Ctrl-C is ours alone.
     """
     ours, theirs = socket.socketpair()
     with theirs:
-        command = (sys.executable, "-m", __spec__.name, str(directory), str(seed), str(theirs.fileno()))
+        how = ["--is-warm"] if is_warm else []
+        command = (sys.executable, "-m", __spec__.name, str(directory), str(seed), str(theirs.fileno()), *how)
         process = await asyncio.create_subprocess_exec(
             *command, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(),), start_new_session=True
         )
@@ -66,9 +68,10 @@ async def storm_process(directory: Path, seed: int) -> AsyncIterator[StormProces
         raise StormEndedError(f"exit={code}")
 
 
-def main(directory: Path, seed: int, campaign: int) -> None:
+def main(directory: Path, seed: int, campaign: int, *, is_warm: bool = False) -> None:
     """Live as one town; ``campaign`` is the file descriptor of a socket, and its end is ours."""
     os.set_inheritable(campaign, False)  # noqa: FBT003 -- positional in the standard library
+    HubProcess.are_warm = is_warm
     asyncio.run(_serve(directory, seed, socket.socket(fileno=campaign)))
 
 

@@ -18,4 +18,4 @@ pytestmark = [needs(server) for server in SERVERS]
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("fault", [fault for fault in ROWS if fault.is_alone], ids=lambda fault: fault.name)
 async def test_quiet_devices_do_not_notice(tmp_path: Path, fault: Fault) -> None:
-    await strike_all(tmp_path, [fault], SEED, 1, check)
+    await strike_all(tmp_path, [fault], SEED, 1, check, is_warm=True)
