@@ -24,14 +24,26 @@ from tests.engine.desk import (
 )
 
 
-def test_a_late_alarm_sends_its_command_when_it_is_known_to_be_still_true(tmp_path: Path) -> None:
-    desk = with_rule(tmp_path, UNLOCKS)
+def down_for_an_hour(desk: Desk) -> Desk:
+    """Return the desk of the next process, an hour after its last word."""
     later = desk.restart()
     later.wait(HOUR)
     later.say(Started("test", SESSIONS))
+    return later
+
+
+def alarmed_meanwhile(desk: Desk) -> Desk:
+    """Return it with a detector's alarm of that hour, which the broker had kept."""
+    later = down_for_an_hour(desk)
     for session in SESSIONS:
         later.say(SessionConnected(session, 2, session_present=True))
     later.hear(smoke(ALARM), connection=2)
+    return later
+
+
+def test_a_late_alarm_sends_its_command_when_it_is_known_to_be_still_true(tmp_path: Path) -> None:
+    desk = with_rule(tmp_path, UNLOCKS)
+    later = alarmed_meanwhile(desk)
     assert transmitted(later) == []
     later.catch_up(2)
     assert transmitted(later) == [("hub/s1/door-1/command", "unlock"), ("hub/s1/gate-1/command", "unlock")]
@@ -45,12 +57,7 @@ def test_what_is_done_once_to_keep_people_alive_is_done_late_rather_than_never(
 ) -> None:
     once = UNLOCKS.replace(",\n     until: cleared", "").replace("args: {ttl: 30s}, ", "")
     desk = with_rule(tmp_path, once.replace("life_safety", priority))
-    later = desk.restart()
-    later.wait(HOUR)
-    later.say(Started("test", SESSIONS))
-    for session in SESSIONS:
-        later.say(SessionConnected(session, 2, session_present=True))
-    later.hear(smoke(ALARM), connection=2)
+    later = alarmed_meanwhile(desk)
     assert to_gate(later) == []
     later.catch_up(2)
     assert to_gate(later) == sent
@@ -110,14 +117,6 @@ def to_gate(desk: Desk) -> list[str]:
     found = [command for topic, command in transmitted(desk) if "gate-1" in topic]
     desk.effects.clear()
     return found
-
-
-def down_for_an_hour(desk: Desk) -> Desk:
-    """Return the desk of the next process, an hour after its last word."""
-    later = desk.restart()
-    later.wait(HOUR)
-    later.say(Started("test", SESSIONS))
-    return later
 
 
 def test_a_lease_that_lapsed_while_the_hub_was_down_is_released_at_the_start(tmp_path: Path) -> None:
