@@ -17,6 +17,8 @@ TRIM_EVERY_SECONDS = 60.0
 TELL_EVERY_NS = 6 * 3_600_000_000_000
 """A group that nobody reads for any more loses entries with every minute, for ever."""
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
+FASTER_PERCENT = 101
+"""A clock that runs faster than this beside our monotonic one was set, and what was there before it is no older."""
 MEMORY_SHARE = 0.7
 MOST_SQUEEZED = 6
 
@@ -61,7 +63,8 @@ class Retention:
     ``lagging`` holds the (stream, group) that do now.
 
     A server whose clock was ahead gives ids from then until that moment comes, and none of them tells its age: of such
-    a stream it is remembered, each hour, which entry was the newest.
+    a stream it is remembered, each hour, which entry was the newest. A clock that jumps ahead makes nothing old: time
+    goes on as ours does, and one that is ahead of our wall clock at the beginning is not believed either.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Retention:
         self._tell = tell
         self._squeeze = 0
         self._newest: dict[str, list[tuple[int, EntryId]]] = {}
+        self._looked: tuple[int, int] | None = None
         self._told_at: dict[tuple[str, str], int] = {}
         self._groups: set[tuple[str, str]] = set()
         self._missing: set[tuple[str, str]] = set()
@@ -110,7 +114,7 @@ class Retention:
         await self._measure_memory()
         # The server's clock, because entry ids come from it.
         seconds = rows(await self._link.ask("TIME"))[0]
-        now = int(cast("bytes", seconds)) * 1000
+        now = self._believed(int(cast("bytes", seconds)) * 1000)
         for stream in self._streams:
             try:
                 groups = await self._groups_of(stream)
@@ -118,6 +122,14 @@ class Retention:
                 await self._trim_stream(stream, groups, now)
             except UnavailableError as error:  # it may be this one alone: somebody else's key in its place
                 log.debug("trimming_missed", stream=stream, reason=str(error))
+
+    def _believed(self, told: int) -> int:
+        """Return the ms that it is at most, by what the server told and by what has passed since the last look."""
+        run = self._clock.monotonic_ns() // 1_000_000
+        before, when = self._looked or (self._clock.wall_ns() // 1_000_000, run)
+        now = min(told, before + (run - when) * FASTER_PERCENT // 100)
+        self._looked = now, run
+        return now
 
     def _look_for_gone(self, stream: str, groups: Collection[str]) -> None:
         """Remember the groups of a stream; tell of those that are gone since a server forgot."""

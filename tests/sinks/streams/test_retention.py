@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from typing_extensions import override
 
-from hub.sinks.redis_link import Link, rows
+from hub.sinks.redis_link import Answer, Argument, Link, rows
 from hub.sinks.retention import Gone, Keep, Lagging, Retention
 from tests.clocks import ManualClock
 from tests.servers.valkey import ValkeyServer
@@ -41,7 +43,9 @@ async def fill(link: Link, *, hours_old: float, entries: int) -> str:
 
 async def trimmed(valkey: ValkeyServer, keep: Keep, times: int = 1) -> tuple[Retention, list[Lagging | Gone]]:
     told: list[Lagging | Gone] = []
-    retention = Retention(valkey.link(), ManualClock(), [STREAM, "hub:events:none"], keep=keep, tell=told.append)
+    retention = Retention(
+        valkey.link(), ManualClock(time.time_ns()), [STREAM, "hub:events:none"], keep=keep, tell=told.append
+    )
     for _ in range(times):
         await retention.trim()
     await retention.close()
@@ -59,7 +63,7 @@ async def test_what_came_by_a_clock_that_was_years_ahead_goes_when_it_is_old_too
     valkey: ValkeyServer, link: Link
 ) -> None:
     keep = Keep(age=timedelta(hours=1), owe_for=timedelta(hours=1))
-    retention = Retention(valkey.link(), ManualClock(), [STREAM], keep=keep, tell=lambda _: None)
+    retention = Retention(valkey.link(), ManualClock(time.time_ns()), [STREAM], keep=keep, tell=lambda _: None)
     await fill(link, hours_old=-24 * 365 * 70, entries=2 * NODE)
     await retention.trim()
     for _ in range(NODE):
@@ -68,6 +72,50 @@ async def test_what_came_by_a_clock_that_was_years_ahead_goes_when_it_is_old_too
     await retention.trim()
     await retention.close()
     assert (await link.ask("XLEN", STREAM), retention.trimmed) == (2 * NODE, NODE)
+
+
+class Ahead(Link):
+    """A connection to a server whose clock is so many seconds ahead."""
+
+    seconds = 0
+
+    @override
+    async def ask(self, *arguments: Argument, patience: float = 0) -> Answer:
+        answer = await super().ask(*arguments, patience=patience)
+        if arguments != ("TIME",):
+            return answer
+        seconds, *rest = rows(answer)
+        assert isinstance(seconds, bytes)
+        return [b"%d" % (int(seconds) + self.seconds), *rest]
+
+
+async def test_a_clock_of_the_server_that_jumps_ahead_makes_nothing_old_at_once(
+    valkey: ValkeyServer, link: Link
+) -> None:
+    clock, ahead = ManualClock(time.time_ns()), Ahead(valkey.address)
+    retention = Retention(ahead, clock, [STREAM], keep=Keep(), tell=lambda _: None)
+    await fill(link, hours_old=24 * 6.5, entries=NODE)
+    await fill(link, hours_old=0, entries=NODE)
+    lengths = []
+    for days_ahead, days in ((0, 0), (30, 0), (30, 1), (30, 5), (30, 2)):
+        ahead.seconds = days_ahead * 86_400
+        clock.advance(days * 86_400)
+        await retention.trim()
+        lengths.append(await link.ask("XLEN", STREAM))
+    await retention.close()
+    assert lengths == [2 * NODE, 2 * NODE, NODE, NODE, 0]  # each when its seven days are over by our clock
+
+
+async def test_a_clock_of_the_server_that_is_ahead_of_ours_when_we_begin_makes_nothing_old(
+    valkey: ValkeyServer, link: Link
+) -> None:
+    ahead = Ahead(valkey.address)
+    ahead.seconds = 30 * 86_400
+    retention = Retention(ahead, ManualClock(time.time_ns()), [STREAM], keep=Keep(), tell=lambda _: None)
+    await fill(link, hours_old=24, entries=NODE)
+    await retention.trim()
+    await retention.close()
+    assert await link.ask("XLEN", STREAM) == NODE
 
 
 async def test_what_a_group_has_not_read_stays_until_it_may_no_longer_be_owed(valkey: ValkeyServer, link: Link) -> None:
@@ -125,7 +173,7 @@ async def test_a_group_that_nobody_reads_for_any_more_is_told_every_few_hours(va
         await fill(link, hours_old=hours, entries=NODE)
     await link.ask("XGROUP", "CREATE", STREAM, GROUP, "0")
     told: list[Lagging | Gone] = []
-    keep, clock = Keep(age=timedelta(hours=1)), ManualClock()
+    keep, clock = Keep(age=timedelta(hours=1)), ManualClock(time.time_ns())
     retention = Retention(valkey.link(), clock, [STREAM], keep=keep, tell=told.append)
     counts = []
     for hours in range(95, 55, -10):
@@ -160,7 +208,7 @@ async def test_a_key_of_somebody_else_in_the_place_of_a_stream_keeps_no_other_fr
     await link.ask("SET", "hub:events:access", "a note")
     await fill(link, hours_old=24 * 8, entries=NODE)
     streams = ["hub:events:access", STREAM]
-    retention = Retention(valkey.link(), ManualClock(), streams, keep=Keep(), tell=lambda _: None)
+    retention = Retention(valkey.link(), ManualClock(time.time_ns()), streams, keep=Keep(), tell=lambda _: None)
     await retention.trim()
     await retention.close()
     assert (await link.ask("XLEN", STREAM), retention.trimmed) == (0, NODE)
@@ -170,7 +218,7 @@ async def test_a_group_that_a_server_forgot_is_told_and_one_that_somebody_ended_
     valkey: ValkeyServer, link: Link
 ) -> None:
     told: list[Lagging | Gone] = []
-    retention = Retention(valkey.link(), ManualClock(), [STREAM], keep=Keep(), tell=told.append)
+    retention = Retention(valkey.link(), ManualClock(time.time_ns()), [STREAM], keep=Keep(), tell=told.append)
     for group in (GROUP, "again", "ended"):
         await link.ask("XGROUP", "CREATE", STREAM, group, "0", "MKSTREAM")
     await retention.trim()
