@@ -10,19 +10,21 @@ from hub.engine.standing import Case
 from hub.model.values import Scalar
 from hub.rules.expression import Expression
 from hub.rules.held import Held
-from hub.rules.states import CompiledRule
+from hub.rules.states import CompiledRule, Known, Phase, wants_clear
 
 
 class Person(NamedTuple):
-    """Who asks, and the role in which they act; whoever wrote the request vouches for both."""
+    """Who asks, the role in which they act, and why; whoever wrote the request vouches for all of it."""
 
     actor: str
     role: str = ""
+    reason: str = ""
 
     @property
     def data(self) -> dict[str, Scalar]:
         """Return what an event tells of them."""
-        return {"actor": self.actor, "role": self.role} if self.role else {"actor": self.actor}
+        said = {"actor": self.actor, "role": self.role, "reason": self.reason}
+        return {word: value for word, value in said.items() if value}
 
 
 class Refusal(NamedTuple):
@@ -40,14 +42,26 @@ def in_both(because: Label) -> str:
 def refusal(case: Case, person: Person, held: Held, awake: int) -> Refusal | None:
     """Return why ``person`` may not end the alarm of ``case`` now; None when they may.
 
-    ``not_latched``, ``role_needed``, ``role_not_held`` (the site keeps a list of who has the role, and they are not on
-    it), ``still_true``, or ``refused_while`` what the rule says is true or not known, if anybody there could say it.
+    ``not_latched``, or ``reason_needed`` where nobody says any more what would end it by itself (the device was
+    replaced by one that has no word for it, or fell silent); of one that only people end ``role_needed``,
+    ``role_not_held`` (the site keeps a list of who has the role, and they are not on it), ``still_true``, or
+    ``refused_while`` what the rule says is true or not known, if anybody there could say it.
     """
     rule = case.rule
     clear = rule.rule.clear
     if clear is None or not rule.latched:
-        return Refusal("not_latched", "it clears by itself")
+        return _orphan_refusal(case, person, held, awake)
     return _role_refusal(rule, person, clear.role) or _cause_refusal(rule, case.device, held, awake)
+
+
+def _orphan_refusal(case: Case, person: Person, held: Held, awake: int) -> Refusal | None:
+    rule = case.rule
+    is_true = None if rule.when is None else rule.when.verdict(held, awake)
+    is_over = None if rule.clear is None else rule.clear.verdict(held, awake)
+    is_told = rule.absent_ns is not None or wants_clear(rule, Known(is_true, is_over)) is not None
+    if is_told or case.state.phase is not Phase.ACTIVE:  # of what runs out by itself nobody says anything either
+        return Refusal("not_latched", "it clears by itself")
+    return None if person.reason.strip() else Refusal("reason_needed", "nobody says whether it is over: say why it is")
 
 
 def _role_refusal(rule: CompiledRule, person: Person, role: str | None) -> Refusal | None:

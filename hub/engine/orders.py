@@ -133,7 +133,7 @@ class Orders:
 
     def _clear(self, control: Control, moment: Moment) -> Reply:
         rule, key = str(control.args.get("rule", "")), str(control.args.get("key", ""))
-        person = Person(control.actor, str(control.args.get("role", "")))
+        person = Person(control.actor, str(control.args.get("role", "")), str(control.args.get("reason", "")))
         return _reply(control, f"{rule} {key}", self._people.clear(rule, key, person, moment))
 
     def _of_mode(self, verb: Callable[[ExerciseKind, Control, Moment], Refusal | None], kind: ExerciseKind) -> Verb:

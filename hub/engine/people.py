@@ -61,7 +61,10 @@ class People:
         return "ok"
 
     def clear(self, rule: str, key: str, person: Person, moment: Moment) -> Refusal | None:
-        """End a latched alarm, or return why not: ``no_such_alarm``, or what :func:`refusal` says."""
+        """End a latched alarm, or one that nobody says any more of whether it is over; or return why not.
+
+        ``no_such_alarm``, or what :func:`refusal` says.
+        """
         case = self._find(rule, key)
         if case is None:
             return Refusal("no_such_alarm")

@@ -11,9 +11,10 @@ import pytest
 from hub.model.heard import Publish
 from hub.model.records import Control
 from hub.model.values import Scalar
+from hub.rules.rule import Rule, write_rule
 from tests.engine.desired.wishes import reports, wants
 from tests.engine.desk import SECOND, Desk, device, documents, native, transmitted
-from tests.engine.one_rule import MINUTE, PLACES, desk_with, order, restarted, told, warm
+from tests.engine.one_rule import HOUR, MINUTE, PLACES, ROOM, desk_with, order, restarted, told, warm
 
 HOLDS = """
 do: [{command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: building}, until: cleared}]
@@ -274,6 +275,40 @@ def test_an_alarm_of_the_detector_before_this_one_is_over_when_this_one_says_so_
     assert says(desk, "smoke", a=False) == []
     desk.tick(11)
     assert desk.told()[-1] == "cleared fire.smoke_alarm"
+
+
+def test_an_alarm_whose_words_nobody_says_any_more_is_ended_by_a_person_with_a_reason() -> None:
+    """Else it stood for ever: the new box has no word for it, and by the rule it clears by itself."""
+    desk = with_makers("lift", "elevator", {"entrapment_level": {"path": "stuck"}}, {"passenger": {"path": "p"}})
+    assert "raised elevator.entrapment" in says(desk, "lift", stuck=True)
+    [alarm] = [event for event in desk.events if event.name == "elevator.entrapment"]
+    words = {"rule": alarm.rule, "key": alarm.key}
+    assert order(desk, "clear", "id-1", **words, reason="the box was replaced") == "not_latched"
+    replaced(desk, "lift", "elevator", "new")
+    says(desk, "lift", p=False)
+    desk.tick(HOUR)
+    assert order(desk, "clear", "id-2", **words) == "reason_needed"
+    assert order(desk, "clear", "id-3", **words, reason="the box was replaced") == "ok"
+    told_last = desk.events[-1]
+    assert (told_last.name, told_last.transition, told_last.data["reason"], told_last.data["actor"]) == (
+        "elevator.entrapment",
+        "cleared",
+        "the box was replaced",
+        "li",
+    )
+    assert order(desk, "clear", "id-4", **words, reason="again") == "no_such_alarm"
+
+
+def test_that_a_device_is_silent_is_known_and_no_reason_ends_it() -> None:
+    silent = {
+        "rule": "hot", "version": "1.0.0", "label": {"en": "Silent", "zh": "失联"}, "for_each": "environment_sensor",
+        "absent_for": "1h", "raise": {"event": "device.silent", "severity": "medium"},
+    }  # fmt: skip
+    desk = Desk({**documents(*ROOM), "rule/hot": write_rule(Rule.model_validate(silent))})
+    warm(desk, 20)
+    desk.tick(2 * HOUR)
+    assert "raised device.silent" in desk.told()
+    assert order(desk, "clear", "id-1", reason="it is well") == "not_latched"
 
 
 def test_the_clock_of_the_device_before_this_one_says_nothing_of_its_clock() -> None:

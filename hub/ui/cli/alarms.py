@@ -88,11 +88,15 @@ def clear(
     key: Key = None,
     *,
     role: Annotated[str, typer.Option(help="In which role, where the rule asks for one: security …")] = "",
+    reason: Annotated[str, typer.Option(help="Why it is over, where no device can say so any more.")] = "",
     actor: Actor,
     as_json: AsJson = False,
 ) -> None:
-    """Clear an alarm that only a person ends (`clear: {by: operator}`), once its cause is gone."""
-    args = {"role": role} if role else {}
+    """Clear an alarm that only a person ends (`clear: {by: operator}`), once its cause is gone.
+
+    Or, with a reason, one of which no device says any more whether it is over: it is silent, or has no word for that.
+    """
+    args = {word: said for word, said in (("role", role), ("reason", reason)) if said}
     tell(asyncio.run(_ask(desk_of(context), (which, key), actor, "clear", args)), as_json=as_json)
 
 
