@@ -20,7 +20,8 @@ from pydantic import SecretStr
 
 from hub.city.chart import CityChart
 from hub.city.judging import City, Terms
-from hub.citywide.process import CityProcess, rules_of
+from hub.citywide.process import CityProcess
+from hub.citywide.rules import rules_of
 from hub.clock import SystemClock
 from hub.config.settings import CitySettings, RedisSettings, Settings
 from hub.model.effects import Entry, Event, Transition

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Self
 
 import structlog
 
 from hub.city.chart import CityChart, position_of
 from hub.city.judging import Terms
-from hub.city.load import read_city_rules
 from hub.city.rule import CityRule
 from hub.citywide.history import Historian
 from hub.citywide.keeping import CITY, Keeper, claim_of
+from hub.citywide.rules import read_at_start
 from hub.citywide.watch import Watch
 from hub.clock import Clock
-from hub.config.settings import Settings, packaged
+from hub.config.settings import Settings
 from hub.durations import nanoseconds
 from hub.errors import ConfigError, UnavailableError
 from hub.journal.files import Lock
@@ -37,13 +36,15 @@ class CityProcess:
     """One city at work. Open it with ``async with``, then ``run`` until ``stop``; its parts are public to be shown.
 
     Opening takes the lock of its directory, reads rules and registry, and claims the city: a ConfigError comes before
-    anything was changed, when another city engine of these streams runs.
+    anything was changed, when another city engine of these streams runs. ``refused``: why it judges by the rules that
+    it had, "" when it has those of the files.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings = settings
         self.directory = settings.data_dir / CITY
-        self.rules = rules_of(settings)
+        self.rules: dict[str, CityRule] = {}
+        self.refused = ""
         self.unplaced: tuple[str, ...] = ()
         self.address = RedisAddress(url=settings.redis.url.get_secret_value())
         self._clock = clock
@@ -54,6 +55,7 @@ class CityProcess:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             stack.enter_context(Lock(self.directory))
+            self.rules, self.refused = read_at_start(self.settings, self.directory)
             registry = Registry(self.settings.registry_url(), answer_seconds=REGISTRY_ANSWER_SECONDS)
             self._registry = await stack.enter_async_context(registry)
             store = await stack.enter_async_context(make_store(self.settings, self._clock))
@@ -125,14 +127,3 @@ class CityProcess:
             hint = "hub sites locate SITE LONGITUDE LATITUDE"
             log.warning("sites_without_location", sites=unplaced, hint=hint) if unplaced else None
         self.unplaced = unplaced
-
-
-def rules_of(settings: Settings) -> dict[str, CityRule]:
-    """Return the city rules that ship, overlaid by the installation's; ConfigError with file and line."""
-    return read_city_rules(directories_of(settings))
-
-
-def directories_of(settings: Settings) -> list[Path]:
-    """Return where city rules lie."""
-    own = settings.city.rules_dir
-    return [packaged("city_rules"), *([] if own is None else [own])]

@@ -10,7 +10,8 @@ import msgspec
 from pydantic import SecretStr
 
 from hub.city.judging import City, Terms
-from hub.citywide.process import CityProcess, rules_of
+from hub.citywide.process import CityProcess
+from hub.citywide.rules import rules_of
 from hub.clock import SystemClock
 from hub.config.settings import CitySettings, HttpSettings, RedisSettings, Settings
 from hub.durations import nanoseconds, read_duration

@@ -14,7 +14,8 @@ from hub.city.rule import CityRule
 from hub.city.sentence import sentence
 from hub.city.testing import run_case
 from hub.citywide.keeping import Standing, read_standing
-from hub.citywide.process import CityProcess, directories_of, rules_of
+from hub.citywide.process import CityProcess
+from hub.citywide.rules import directories_of, rules_of
 from hub.errors import ConfigError
 from hub.metrics import Metrics
 from hub.revisions.files import read_content

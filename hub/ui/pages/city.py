@@ -46,6 +46,8 @@ def missing_of(city: CityProcess) -> tuple[Reason, ...]:
     if historian.behind_seconds > PATIENCE_SECONDS:
         detail = f"its events wait in Redis, for {historian.behind_seconds:.0f} s: {historian.last_error}"
         return (Reason(code="timeseries_behind", detail=detail),)
+    if city.refused:
+        return (Reason(code="city_rules_refused", detail=f"it judges by those that it had: {city.refused}"),)
     return ()
 
 

@@ -248,6 +248,16 @@ ADVICE: Mapping[str, Advice] = {
     "not_watching": Advice(
         Text("it reads what it must remember, or Redis is away", "正在读取所需记忆，或 Redis 不可用"), _SERVER
     ),
+    "city_rules_refused": Advice(
+        Text(
+            "the city engine began with the rules that it had: what its files say since is not so for it",
+            "城市引擎启动时沿用了原有的规则：文件此后的改动尚未生效",
+        ),
+        Text(
+            "mend the file that stands beside (`hub city check`); then start `hub city run` again",
+            "更正旁边所列文件（运行 `hub city check`），再重新启动 `hub city run`",
+        ),
+    ),
     "city_held_up": Advice(Text("Redis does not answer: events wait there", "Redis 无应答：事件在其中等待"), _SERVER),
 }
 """Every code that a /readyz of ours may say, and ``not_answering`` for what says nothing."""
