@@ -69,7 +69,7 @@ class Hub:
         self.beginning, self.stages, self.keeping = Beginning(clock), Stages(), Keeping()
         self.pages: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         self._asks_sys = asks_sys
-        self._stop, self._revising = asyncio.Event(), asyncio.Lock()
+        self._stop = asyncio.Event()
         self._opening: asyncio.Task[object] | None = None
         self._opened = AsyncExitStack()
         self._listening = Listening(settings, asks_sys=asks_sys)
@@ -133,8 +133,8 @@ class Hub:
         )
         boxes = self.streams_box, self.timeseries_box
         self.applying = Applying(self.engine, self.state_file, *boxes, self._offer, self.clock, self.limits)
-        read, name = partial(read_content, settings), self.applying.checkpoints.letters.name
-        self._reloading = Reloading(read, self._revise, name, self._note, self.clock)
+        read = partial(read_content, settings)
+        self._reloading = Reloading(read, self._revise, self.applying.name, self._note, self.clock)
 
     async def _outbox(self, places: Places, work: type[W], saved: Saved, failpoints: Failpoints) -> Outbox[W]:
         box = Outbox(places, self.state_file, work, cursor=saved.cursors.get(places.sink, 0), failpoints=failpoints)
@@ -313,8 +313,7 @@ class Hub:
 
     async def _revise(self, documents: dict[str, bytes] | None = None) -> int:
         """Compare files (now ``documents``) and registry with what the engine works with; journal what differs."""
-        async with self._revising:
-            await self.applying.is_revised.wait()  # else what waits to be judged would be compared as if it were not
+        async with self.applying.revising():
             compared = await self.comparing.compare(documents, self.applying.take_directories())
             note = compared.note
             if note is not None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -29,6 +29,7 @@ from hub.model.heard import CaughtUp, Connected, Delivery, Heard, Lost, Packets,
 from hub.model.records import (
     Batch,
     Body,
+    Control,
     NewRevision,
     Record,
     Revision,
@@ -183,6 +184,7 @@ class Applying:
         self.checkpoints = Checkpoints(engine.state, state_file, streams, timeseries, clock, limits)
         self.steps = 0
         self.directories: dict[str, bytes] = {}
+        self._revising = asyncio.Lock()
         self._news, self.is_revised = asyncio.Event(), asyncio.Event()
         self.is_revised.set()  # whoever notes a revision clears it until that is applied: one at a time is on its way
 
@@ -227,6 +229,18 @@ class Applying:
             async with asyncio.timeout(within):
                 await self._news.wait()
         self._news.clear()
+
+    @asynccontextmanager
+    async def revising(self) -> AsyncIterator[None]:
+        """One after the other, while no revision waits to be judged: its work would be seen as if it were not done."""
+        async with self._revising:
+            await self.is_revised.wait()
+            yield
+
+    async def name(self, control: Control) -> Control:
+        """Put dead letters into a request to take some again; what a revision takes by itself is none any more."""
+        async with self.revising():
+            return await self.checkpoints.letters.name(control)
 
     def take_directories(self) -> dict[str, bytes]:
         """Return what sources said of their devices since the last call."""

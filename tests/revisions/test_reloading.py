@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import aiomqtt
 import pytest
 from msgspec.structs import replace
 
@@ -119,3 +120,29 @@ async def test_what_files_are_refused_for_is_answered_and_the_next_request_is_do
     refused = [str(control.args.get("refused", "")) for control in noted]
     assert ["[bad_document]" in refused[0], refused[1]] == [True, ""]
     assert noted[1].args == {"changed": 1}
+
+
+async def test_what_waited_for_a_device_is_not_taken_twice_by_who_adds_it_and_asks_for_dead_letters_at_once(
+    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub(settings_of(tmp_path, mosquitto, valkey), SystemClock())
+
+    async def is_noted() -> bool:
+        return hub.comparing.revision == await hub.registry.revision()
+
+    async with hub, running(hub):
+        await hub.registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
+        await wait_until(is_noted)
+        async with aiomqtt.Client("127.0.0.1", mosquitto.port) as device:
+            await device.publish("hub/garden/smoke-1/telemetry", b'{"values": {"status": "alarm"}}', qos=1)
+        await wait_until(lambda: hub.state_file.dead_letter_bytes > 0)
+        with held(hub, monkeypatch):
+            await wait_until(lambda: hub.hearing.heard.qsize() > 1)
+            await hub.registry.add_devices([NEWCOMER])
+            await wait_until(is_noted)
+            asked = Control("1-0", "r1", "li", "retry", SystemClock().wall_ns() + 60 * 10**9)
+            hub._reloading.take(asked)  # noqa: SLF001 -- as the control stream hands it on
+            for _ in range(9):  # whoever is named now was looked for in the file before this
+                await hub.state_file.letters(lambda _: None)
+        await wait_until(lambda: "r1" in hub.engine.state.answers.by_id)
+        assert hub.engine.state.ledger.replayed == 1
