@@ -156,7 +156,7 @@ def is_for(rule: CompiledRule, subject: Subject, part: str, peopled: Container[s
 
 
 def is_near(one: Subject, other: Subject, within: str) -> bool:
-    """Return whether two subjects share a site, a building, or the very place."""
+    """Return whether two subjects share a site, a building (not none), or the very place."""
     if one.site != other.site:
         return False
     if within == "building":

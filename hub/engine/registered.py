@@ -12,7 +12,7 @@ from hub.engine.kind_rules import KindRules
 from hub.engine.meters import Quota
 from hub.engine.networks import Networks
 from hub.engine.outfits import Outfits
-from hub.engine.places import Place, Subject, is_near, key_of_place
+from hub.engine.places import Place, Subject, key_of_place
 from hub.engine.rows import DOUBLE, Bodies, Kept
 from hub.engine.rulebook import Rulebook
 from hub.engine.stands import Stands
@@ -129,7 +129,7 @@ class Registered:
         return Bodies(self.documents, self._devices, self.circumstances.places).get(key)
 
     def near(self, device: Subject, kind: str, within: str) -> list[Device]:
-        """Return the devices of ``kind`` in the same place or below, building or site, in the order of keys."""
+        """Return the devices of ``kind`` in the same place or below, or at the same site, in the order of keys."""
         there = self.devices_of(device.site)
         if within == "place":
             here = f"{device.site}/@{device.row.place}"
@@ -137,7 +137,7 @@ class Registered:
             if known is None:  # no rule is for such a place: it knows nobody
                 return [other for other in there if other.kind == kind and here in self.around(other)]
             return known.by_kind.get(kind, [])
-        return [other for other in there if other.kind == kind and is_near(device, other, within)]
+        return [other for other in there if other.kind == kind]
 
     def beside(self, device: Device, types: Collection[str] = _ONE_THING) -> list[Device]:
         """Return the others of its kind at the same elevator, gate or lane, if that is a place of one of ``types``."""

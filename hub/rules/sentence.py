@@ -9,6 +9,7 @@ from hub.rules.calendars import WEEK, Window
 from hub.rules.clauses import ForEach, Input, Remind
 from hub.rules.rule import Do, OnMissing, Rule
 from hub.rules.told import as_told
+from hub.rules.whom import is_for_yards
 
 
 def sentence(rule: Rule) -> str:
@@ -110,6 +111,7 @@ def _often(remind: Remind) -> str:
 
 def _action(action: Do) -> str:
     to = "" if action.to is None else f" to every {action.to.kind} in the {action.to.within}"
+    to += " or in none" if is_for_yards(action) else ""
     until = " until it is cleared" if action.until else ""
     bound = f", at most {write_duration(action.at_most)}" if action.at_most else ""
     return f"send {action.command}{to}{until}{bound}"

@@ -15,6 +15,7 @@ from hub.rules.roles import role_zh
 from hub.rules.rule import Do, OnMissing, Rule
 from hub.rules.spoken_zh import Speaker
 from hub.rules.told import as_told
+from hub.rules.whom import is_for_yards
 
 SEVERITIES = {
     Severity.CRITICAL: "严重", Severity.HIGH: "高", Severity.MEDIUM: "中", Severity.LOW: "低", Severity.INFO: "提示",
@@ -177,7 +178,8 @@ class _Teller:
         kinds = self._kinds if to is None else [each for each in self._catalogue.kinds.values() if each.kind == to.kind]
         known = next((kind.commands[action.command] for kind in kinds if action.command in kind.commands), None)
         what = action.command if known is None else known.label.get("zh", action.command)
-        where = "" if to is None else f"向{_NEAR[to.within]}的{'、'.join(_label(kind) for kind in kinds)}"
+        yard = "及楼外" if is_for_yards(action) else ""
+        where = "" if to is None else f"向{_NEAR[to.within]}{yard}的{'、'.join(_label(kind) for kind in kinds)}"
         until = "，保持到解除" if action.until else ""
         bound = f"，最长{span(action.at_most)}" if action.at_most else ""
         return f"{where}发出“{what}”{until}{bound}"

@@ -69,6 +69,11 @@ SENTENCES: dict[str, dict[str, object]] = {
             {"command": "unlock", "to": {"kind": "gate"}, "until": "cleared", "at_most": "5m"},
         ],
     },
+    "for each sensor, when tamper, raise fire.test (high); send unlock to every gate in the building or in none; "
+    "clear when that is over": {
+        "when": "tamper",
+        "do": [{"command": "unlock", "to": {"kind": "gate"}, "priority": "life_safety"}],
+    },
 }
 
 
@@ -128,6 +133,12 @@ CHINESE: dict[str, dict[str, object]] = {
         "schedule": {"days": ["workday"], "from": "22:00", "until": "06:00"},
         "do": [{"command": "snapshot", "to": {"kind": "ai_camera", "in": "site"}}],
         "clear": {"by": "operator", "role": "security"},
+    },
+    "每台水浸传感器，当“漏水”时，报警“测试”（高）；同时向同一楼栋及楼外的门禁控制器发出“门常开”；"
+    "条件不再成立后解除。": {
+        "for_each": "leak_sensor",
+        "when": "leak",
+        "do": [{"command": "hold_door", "to": {"kind": "access_controller"}, "priority": "life_safety"}],
     },
     "每个住户，当 used 低于 0.01，且 any 不低于 2（“外出”时除外）时"
     "（其中 used 指 12 小时内智能水表的“累计水量”的增量，any 指“开合状态”为打开的门磁的数量），"

@@ -152,9 +152,9 @@ class Ground:
     ) -> None:
         """Note who takes an action; of subjects for whom it is the same devices the first is asked."""
         within = "" if action.to is None else action.to.within
-        around = {"": subject.key, "place": subject.key, "building": subject.building or subject.key, "site": ""}
+        around = {"": subject.key, "place": subject.key, "building": subject.building, "site": ""}
         kind = "" if action.to is None else action.to.kind
-        wish = (action.command, kind, within, around[within])
+        wish = (action.command, kind, within, around[within], action.priority)
         if wish in asked:
             return
         asked.add(wish)
