@@ -166,6 +166,19 @@ class Ledger:
 
         return await self._file.run(write)
 
+    async def drop(self, numbers: Sequence[int] | None, why: str) -> int:
+        """Drop dead parcels (with None all of them), counted, as ``why`` says; return how many. They are forgotten."""
+        chosen = "" if numbers is None else f" AND number IN ({', '.join('?' * len(numbers))})"
+        values = [State.DROPPED.value, why, self._clock.wall_ns(), State.DEAD.value, *(numbers or ())]
+
+        def write(connection: sqlite3.Connection) -> int:
+            words = f"UPDATE parcel SET state = ?, answer = ?, changed_at = ? WHERE state = ?{chosen}"  # noqa: S608 -- marks
+            dropped = connection.execute(words, values).rowcount
+            _count(connection, {State.DROPPED.value: dropped})
+            return dropped
+
+        return await self._file.run(write)
+
     async def standing(self) -> Standing:
         """Return what waits and what is dead by channel, and what was counted."""
         now = self._clock.wall_ns()

@@ -98,7 +98,7 @@ NOT_CALLED: Mapping[str, str] = {
         (
             "alarms ack", "alarms clear", "alarms comment", "alarms shelve", "commands send", "commands confirm",
             "commands cancel", "twin set", "twin unset", "events deliveries retry",
-            "notify test", "notify retry", "dead-letters retry",
+            "events deliveries drop", "notify test", "notify retry", "notify drop", "dead-letters retry",
             "test start", "test end", "drill start", "drill end", "sites add", "sites locate", "sites code",
             "divisions set", "places add", "places import", "places locate", "places set-fact", "places clear-fact",
             "devices add", "devices import", "devices adopt", "devices enable", "devices disable", "devices retire",

@@ -14,6 +14,7 @@ from hub.model.effects import Event
 from hub.outward.ledger import Ledger
 from hub.outward.parcel import Outcome, State
 from hub.outward.webhook import Webhook, own_secret, read_keys
+from hub.registry.author import os_user
 from hub.ui.cli.events_forward import learn_keys
 from hub.ui.desk.desk import Desk as CliDesk
 from hub.ui.desk.personal import learn_kinds, masking
@@ -176,6 +177,8 @@ def test_what_waits_is_listed_and_what_is_wrong_is_told(desk: Desk, receiver: Ht
         (("deliveries", "list", "town"), "ledger_unknown"),
         (("deliveries", "retry", "city"), "which_deliveries"),
         (("deliveries", "retry", "city", "1"), "delivery_not_dead"),
+        (("deliveries", "drop", "city", "--all"), "reason_missing"),
+        (("deliveries", "drop", "city", "1", "--reason", "x"), "delivery_not_dead"),
         (("forward", "../city", "--webhook", url_of(receiver)), "name_invalid"),
         (("forward", "city", "--webhook", url_of(receiver), "--from", "yesterday"), "cursor_invalid"),
         (("forward", "city", "--webhook", url_of(receiver), "--domain", "traffic"), "domain_unknown"),
@@ -187,6 +190,20 @@ def test_what_waits_is_listed_and_what_is_wrong_is_told(desk: Desk, receiver: Ht
     assert desk.json("events", "deliveries", "retry", "city", "--all") == {"retried": 0}
     asyncio.run(_given_up(desk.directory / "data" / "forward" / "city", line["number"]))
     assert desk.json("events", "deliveries", "retry", "city", *[str(line["number"])] * 2) == {"retried": 1}
+
+
+def test_what_is_dead_is_dropped_by_a_person_who_says_why(desk: Desk, receiver: HttpThread) -> None:
+    """Nothing else ever ends it: of a receiver that is no more `hub doctor` told for ever, and its bodies stayed."""
+    assert desk.forward(receiver).code == 2
+    (line,) = desk.json("events", "deliveries", "list", "city")["deliveries"]
+    asyncio.run(_given_up(desk.directory / "data" / "forward" / "city", line["number"]))
+    drop = ("events", "deliveries", "drop", "city", "--all", "--reason", "it moved away")
+    assert [desk.json(*drop), desk.json(*drop)] == [{"dropped": 1}, {"dropped": 0}]
+    listed = desk.json("events", "deliveries", "list", "city")
+    assert [(each["state"], each["answer"]) for each in listed["deliveries"]] == [
+        ("dropped", f"{os_user()}: it moved away")
+    ]
+    assert listed["counts"]["dropped"] == 1
 
 
 async def _given_up(directory: Path, number: int) -> None:

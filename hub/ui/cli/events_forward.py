@@ -24,7 +24,19 @@ from hub.outward.webhook import Webhook, host_of, is_in_the_clear, own_secret, r
 from hub.sinks.redis_link import RedisAddress
 from hub.sinks.streams import DOMAINS, domain_key
 from hub.ui.desk.desk import AsJson, Desk, as_duration, desk_of
-from hub.ui.desk.outgoing import HttpPort, http_of, let_again, log_outcome, say_lines, say_outcome, work
+from hub.ui.desk.outgoing import (
+    Every,
+    HttpPort,
+    Numbers,
+    WhyDropped,
+    give_up,
+    http_of,
+    let_again,
+    log_outcome,
+    say_lines,
+    say_outcome,
+    work,
+)
 from hub.ui.desk.personal import Reason, Unmask, learn_kinds, veil_of
 from hub.ui.printing import say_done
 from hub.ui.process.signals import on_signals
@@ -127,17 +139,29 @@ def list_deliveries(
 
 @deliveries.command()
 def retry(
-    context: typer.Context,
-    name: Name,
-    numbers: Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]…", help="As listed.")] = None,
-    *,
-    every: Annotated[bool, typer.Option("--all", help="All that are dead.")] = False,
-    as_json: AsJson = False,
+    context: typer.Context, name: Name, numbers: Numbers = None, *, every: Every = False, as_json: AsJson = False
 ) -> None:
     """Let dead deliveries wait again, as they were, with the same ids; the forwarder takes them up within seconds."""
     desk = desk_of(context)
     retried = asyncio.run(let_again(desk, directory_of(desk.settings, name), numbers or (), every=every))
     say_done(f"{retried} wait again", {"retried": retried}, as_json=as_json)
+
+
+@deliveries.command()
+def drop(
+    context: typer.Context,
+    name: Name,
+    numbers: Numbers = None,
+    *,
+    every: Every = False,
+    reason: WhyDropped = "",
+    as_json: AsJson = False,
+) -> None:
+    """Send dead deliveries never: they are counted as dropped, say why, and are forgotten as what was delivered is."""
+    desk = desk_of(context)
+    where = directory_of(desk.settings, name)
+    dropped = asyncio.run(give_up(desk, where, numbers or (), every=every, why=reason))
+    say_done(f"{dropped} dropped", {"dropped": dropped}, as_json=as_json)
 
 
 def directory_of(settings: Settings, name: str) -> Path:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -31,15 +30,16 @@ from hub.rules.calendars import WEEK, Window
 from hub.sinks.redis_link import RedisAddress
 from hub.sinks.streams import DOMAINS, domain_key
 from hub.ui.atlas import Atlas
+from hub.ui.cli import notify_dead
+from hub.ui.cli.notify_dead import directory_of
 from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of
-from hub.ui.desk.outgoing import HttpPort, http_of, let_again, log_outcome, say_lines, say_outcome, work
+from hub.ui.desk.outgoing import HttpPort, http_of, log_outcome, say_lines, say_outcome, work
 from hub.ui.desk.personal import Reason, Unmask, learn_kinds, veil_of
-from hub.ui.printing import say_done, say_json, say_listing, say_table
+from hub.ui.printing import say_json, say_listing, say_table
 from hub.ui.process.signals import on_signals
 from hub.ui.rules.escalations import untold_steps
 from hub.veil import Veil
 
-FOLDER = "notify"
 PATIENCE = Patience(pauses=(1, 2, 5, 10, 30, 60), give_up_after=timedelta(hours=24), side_by_side=4)
 """A message of yesterday is none."""
 ROUTES = "hub/outward/README.md says what channels and routes look like"
@@ -47,6 +47,8 @@ ROUTES = "hub/outward/README.md says what channels and routes look like"
 log = structlog.get_logger(__name__)
 
 app = typer.Typer()
+app.command("retry")(notify_dead.retry)
+app.command("drop")(notify_dead.drop)
 
 
 class RegistryGuide:
@@ -225,29 +227,10 @@ def ledger(
     say_lines(read_lines(directory, state=state, limit=limit), read_counts(directory), as_json=as_json)
 
 
-@app.command()
-def retry(
-    context: typer.Context,
-    numbers: Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]…", help="As in the ledger.")] = None,
-    *,
-    every: Annotated[bool, typer.Option("--all", help="All that are dead.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Let dead messages wait again; the notifier takes them up within seconds."""
-    desk = desk_of(context)
-    retried = asyncio.run(let_again(desk, directory_of(desk), numbers or (), every=every))
-    say_done(f"{retried} wait again", {"retried": retried}, as_json=as_json)
-
-
 def wishes_of(desk: Desk) -> Wishes:
     """Return what the installation wishes; ConfigError."""
     settings = desk.settings.notify
     return read_wishes(settings.dir, settings.urls)
-
-
-def directory_of(desk: Desk) -> Path:
-    """Return where the notifier keeps its ledger."""
-    return desk.settings.data_dir / FOLDER
 
 
 def _channels(wishes: Wishes) -> list[tuple[Channel, bool]]:

@@ -21,6 +21,7 @@ from hub.outward.ledger import Ledger
 from hub.outward.parcel import Outcome, Parcel, State
 from hub.outward.process import OutwardProcess
 from hub.outward.standing import Line, read_counts
+from hub.registry.author import os_user
 from hub.ui.desk.desk import Desk
 from hub.ui.pages.http import serve
 from hub.ui.pages.outward import outward_pages
@@ -31,6 +32,9 @@ LOOK_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
 
+Numbers = Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]…", help="As listed.")]
+Every = Annotated[bool, typer.Option("--all", help="All that are dead.")]
+WhyDropped = Annotated[str, typer.Option("--reason", help="Why nobody is to be told any more: kept with each.")]
 HttpPort = Annotated[
     int | None, typer.Option(min=1, max=65535, help="Where health and metrics are read; else as the settings say.")
 ]
@@ -111,16 +115,34 @@ def say_lines(lines: Sequence[Line], counts: dict[str, int], *, as_json: bool) -
 
 async def let_again(desk: Desk, directory: Path, numbers: Sequence[int], *, every: bool) -> int:
     """Let dead parcels of a ledger wait again; ConfigError ``which_deliveries``, ``delivery_not_dead``."""
+    return await _each_dead(desk, directory, numbers, every, Ledger.retry)
+
+
+async def give_up(desk: Desk, directory: Path, numbers: Sequence[int], *, every: bool, why: str) -> int:
+    """Drop dead parcels of a ledger, as ``why`` says; ConfigError as of :func:`let_again`, or ``reason_missing``."""
+    if not why.strip():
+        raise ConfigError("reason_missing", "nobody is told of these any more: why?", hint="--reason TEXT")
+    by = f"{os_user()}: {why.strip()}"
+    return await _each_dead(desk, directory, numbers, every, lambda ledger, chosen: ledger.drop(chosen, by))
+
+
+async def _each_dead(
+    desk: Desk,
+    directory: Path,
+    numbers: Sequence[int],
+    every: bool,  # noqa: FBT001 -- our own, in the order of the command line
+    does: Callable[[Ledger, Sequence[int] | None], Awaitable[int]],
+) -> int:
     numbers = sorted(set(numbers))
     if bool(numbers) is every:
         raise ConfigError("which_deliveries", "which ones?", hint="numbers as listed, or --all")
     read_counts(directory)  # asking must not make one
     async with Ledger(directory, desk.clock) as ledger:
-        retried = await ledger.retry(None if every else numbers)
-    if retried < len(numbers):
+        done = await does(ledger, None if every else numbers)
+    if done < len(numbers):
         hint = "--state dead lists them; others are sent again by --from ENTRY"
-        raise ConfigError("delivery_not_dead", f"{len(numbers) - retried} of these are not dead", hint=hint)
-    return retried
+        raise ConfigError("delivery_not_dead", f"{len(numbers) - done} of these are not dead", hint=hint)
+    return done
 
 
 def say_outcome(parcel: Parcel, outcome: Outcome) -> None:

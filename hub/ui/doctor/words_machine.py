@@ -105,8 +105,8 @@ OWN_WORDS = {
         Text("what is sent to webhooks and people", "对外转发与通知"),
         Text("an alarm that nobody is told of helps nobody", "无人收到的告警等于没有告警"),
         Text(
-            "hub events deliveries list NAME, hub notify ledger: they say why; retry sends what is dead",
-            "hub events deliveries list NAME 与 hub notify ledger 说明原因；retry 可重发",
+            "hub events deliveries list NAME, hub notify ledger: they say why; retry sends what is dead, drop ends it",
+            "hub events deliveries list NAME 与 hub notify ledger 说明原因；retry 可重发，drop --reason 放弃",
         ),
     ),
     "senders_work": Words(
