@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -11,7 +11,7 @@ from typing import Self, TypeAlias, cast
 
 import hiredis
 from pydantic import SecretStr
-from redis.asyncio.connection import AbstractConnection, Connection, parse_url
+from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, parse_url
 from redis.exceptions import AuthenticationError, InvalidResponse, RedisError, ResponseError
 from typing_extensions import override
 
@@ -19,12 +19,29 @@ from hub.errors import ConfigError, UnavailableError
 
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
+NEXT_ADDRESS = {"happy_eyeballs_delay": 0.25}
+"""So long one address of a server is waited for before the next is tried beside it (RFC 8305, section 8)."""
 
 Argument: TypeAlias = str | bytes | int
 Answer: TypeAlias = "bytes | int | list[Answer] | ResponseError | None"
 """What the server says. Statuses are bytes; an error answer is a value, because the answers after it still come."""
 _MORE = object()
 """What a reader gives that has no whole answer."""
+
+
+class _Open(Connection):
+    @override
+    def _connection_arguments(self) -> Mapping[str, object]:
+        return {**super()._connection_arguments(), **NEXT_ADDRESS}
+
+
+class _Sealed(SSLConnection):
+    @override
+    def _connection_arguments(self) -> Mapping[str, object]:
+        return {**super()._connection_arguments(), **NEXT_ADDRESS}
+
+
+_OURS: Mapping[object, object] = {Connection: _Open, SSLConnection: _Sealed}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +59,8 @@ class RedisAddress:
             hint = "redis://:PASSWORD@host:6379/0, what is special in the password %-encoded"
             raise ConfigError("redis_url_invalid", "that is no address of a Redis", hint=hint) from None
         # Called through a Callable: which options there are depends on the scheme, which is only known here.
-        sort = cast("Callable[..., AbstractConnection]", options.pop("connection_class", Connection))
+        named = options.pop("connection_class", Connection)
+        sort = cast("Callable[..., AbstractConnection]", _OURS.get(named, named))
         if self.password is not None:
             options["password"] = self.password.get_secret_value()
         # RESP2: flat lists, and no HELLO, so that proxies and old servers answer too. One timeout spans a whole

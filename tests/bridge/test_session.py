@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,6 +17,7 @@ from hub.bridge.topics import SYS_DROPPED, marker_topic
 from hub.model.heard import CaughtUp, Connected, Lost, Packets, Publish
 from tests.bridge.ear import CLIENT_ID, Ear, config
 from tests.bridge.scripted_broker import ScriptedBroker, message
+from tests.servers.silence import silent_first
 from tests.waiting import wait_until
 
 MARKER = marker_topic("p1", "telemetry")
@@ -104,27 +101,9 @@ async def test_a_broker_is_reached_by_its_second_address_where_nothing_answers_a
     broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name that has an IPv6 address, too, in a network where those lead nowhere: all our time went to the first."""
-
-    async def two_addresses(*_args: object, **_words: object) -> list[tuple[object, ...]]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, broker.port)) for host in ("127.0.0.2", "127.0.0.1")]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two_addresses)
-    with silence("127.0.0.2", broker.port):
+    with silent_first(monkeypatch, broker.port):
         async with Ear(MqttSession, replace(config(broker.port), host="broker.test")) as ear:
             await wait_until(lambda: ear.is_caught_up)
-
-
-@contextmanager
-def silence(host: str, port: int) -> Iterator[None]:
-    """Answer nobody who connects: Linux drops what a full queue has no place for."""
-    with socket.socket() as full, ExitStack() as waiting:
-        full.bind((host, port))
-        full.listen(0)
-        for _ in range(3):
-            one = waiting.enter_context(socket.socket())
-            one.settimeout(0)
-            one.connect_ex((host, port))
-        yield
 
 
 async def test_a_broker_that_accepts_and_never_greets_is_tried_again_within_seconds(broker: ScriptedBroker) -> None:

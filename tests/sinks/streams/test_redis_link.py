@@ -17,6 +17,7 @@ from typing_extensions import override
 from hub.errors import UnavailableError
 from hub.sinks import redis_link
 from hub.sinks.redis_link import Link, RedisAddress, pack
+from tests.servers.silence import silent_first
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
 
@@ -141,3 +142,12 @@ async def test_a_link_that_was_cancelled_half_way_never_takes_an_answer_for_anot
         assert not link.is_open
         await link.open()
         assert await link.ask("PING") == b"PONG"
+
+
+async def test_a_server_is_reached_by_its_second_address_where_nothing_answers_at_the_first(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = valkey.address.url.replace("127.0.0.1", "redis.test")
+    with silent_first(monkeypatch, valkey.port):
+        async with Link(RedisAddress(url=url, password=valkey.address.password)) as link:
+            assert await link.ask("PING") == b"PONG"
