@@ -80,7 +80,8 @@ class LateEar(ForeignEar):
         """Take the dead letters that a request names as what they mean by now; those that mean nothing yet stay.
 
         Hours may lie between: what they say is as old as that, of more than a day it is only stored, and that their
-        device lives nobody knows from them.
+        device lives nobody knows from them. One that came when our clock was ahead stays until that moment: by it what
+        was said since would be older.
         """
         if "refused" in control.args:
             return Reply(control.id, ok=False, code="bad_args", detail=str(control.args["refused"]))
@@ -89,7 +90,7 @@ class LateEar(ForeignEar):
             self._pick_up(letter, moment.cause[0], moment.t, index)
             self._waited = max(1, moment.at + index - letter.received_at)
             try:
-                taken += self._is_taken(letter)
+                taken += letter.received_at <= moment.at + index and self._is_taken(letter)
             except PoisonError as error:
                 self._lay(letter, letter.number, error.code, words_of(error))
             except Exception as error:  # noqa: BLE001 -- a bug costs one message (engine.md, Engine)

@@ -93,6 +93,21 @@ def test_what_the_device_has_said_since_stays_and_an_alarm_that_is_over_is_only_
     assert (status_of(desk), heard_of(desk)) == ("normal", before)
 
 
+def test_what_came_when_our_clock_was_ahead_replaces_nothing_that_was_said_since() -> None:
+    desk = Desk(UNREAD)
+    desk.wall += 30 * DAY * SECOND
+    letters = desk.hear(frame(ALARM)).dead_letters
+    desk.wall -= 30 * DAY * SECOND
+    desk.revise(MENDED)
+    desk.hear(frame(NORMAL))
+    effects = asked(desk, letters, "r1")
+    assert (counts(effects), effects.settled, effects.events, effects.points) == ((0, 1), [], [], [])
+    assert status_of(desk) == "normal"
+    desk.tick(30 * DAY)
+    effects = asked(desk, letters, "r2")
+    assert (counts(effects), len(effects.points)) == ((1, 0), 1)
+
+
 def test_nobody_lives_by_what_was_said_hours_ago() -> None:
     desk, letters = buried(NORMAL)
     before = heard_of(desk)
