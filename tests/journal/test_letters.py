@@ -108,7 +108,7 @@ async def test_some_at_a_time_and_only_those_of_which_every_byte_was_kept(
     assert found == [[1], [2, 4]]
 
 
-async def test_a_request_that_comes_a_second_time_lets_nobody_else_have_what_it_was_given_first(file: StateFile) -> None:
+async def test_a_request_that_comes_a_second_time_lets_nobody_have_what_it_was_given_first(file: StateFile) -> None:
     await file.bury([letter(1), letter(2)])
     letters = Letters(file)
     assert numbers(await letters.name(request("a"))) == [1, 2]
