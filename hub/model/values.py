@@ -34,6 +34,12 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+SEVERITIES_ZH = {
+    Severity.CRITICAL: "紧急", Severity.HIGH: "重要", Severity.MEDIUM: "一般", Severity.LOW: "轻微",
+    Severity.INFO: "提示",
+}  # fmt: skip
+"""What each is called wherever people read Chinese: one set, named as the desks of network alarms there name theirs."""
+
 SEVERITY_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 """The worst is 0."""
 

@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from hub.model.effects import Event, Transition
+from hub.model.values import SEVERITIES_ZH, Severity
 from hub.outward.own_events import label_of
 from hub.outward.wishes import Language, Template
 from hub.rules.roles import ROLES
 
-_SEVERITIES: Mapping[str, Mapping[str, str]] = {
-    "en": {"critical": "CRITICAL", "high": "HIGH", "medium": "MEDIUM", "low": "LOW", "info": "INFO"},
-    "zh": {"critical": "紧急", "high": "重要", "medium": "一般", "low": "轻微", "info": "提示"},
+_SEVERITIES: Mapping[str, Mapping[Severity, str]] = {
+    "en": {each: each.value.upper() for each in Severity},
+    "zh": SEVERITIES_ZH,
 }
 _MOVES: Mapping[str, Mapping[str, str]] = {
     "en": {"severity_changed": "severity changed", "occurred": ""},
@@ -76,7 +77,7 @@ def _filled(text: str, event: Event, language: Language, where: tuple[str, str])
     role = event.data.get("to")
     told = {name: value for name, value in event.data.items() if name != "to"}
     words = {
-        "severity": _SEVERITIES[language][event.severity.value],
+        "severity": _SEVERITIES[language][event.severity],
         "event": label_of(event.name, event.label).get(language) or event.name,
         "moved": _MOVES[language].get(event.transition.value, event.transition.value),
         "where": place,

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from hub.catalogue import Catalogue, Kind
 from hub.durations import write_duration
-from hub.model.values import PlaceType, Severity
+from hub.model.values import SEVERITIES_ZH, PlaceType
 from hub.rules.calendars import WEEK, Day, Window
 from hub.rules.clauses import ANY_PART, Clear, Input
 from hub.rules.roles import role_zh
@@ -17,9 +17,6 @@ from hub.rules.spoken_zh import Speaker
 from hub.rules.told import as_told
 from hub.rules.whom import is_for_yards
 
-SEVERITIES = {
-    Severity.CRITICAL: "严重", Severity.HIGH: "高", Severity.MEDIUM: "中", Severity.LOW: "低", Severity.INFO: "提示",
-}  # fmt: skip
 PLACES = {
     PlaceType.SITE: "小区", PlaceType.BUILDING: "楼栋", PlaceType.UNIT: "单元", PlaceType.FLOOR: "楼层",
     PlaceType.DWELLING: "住户", PlaceType.ELEVATOR: "电梯", PlaceType.GATE: "出入口", PlaceType.LANE: "车道",
@@ -68,9 +65,8 @@ class _Teller:
     def sentence(self) -> str:
         rule = self._rule
         title = rule.label.get("zh") or rule.raise_.event
-        parts = [
-            f"{self._trigger()}，{'报警' if rule.is_alarm else '记录'}“{title}”（{SEVERITIES[rule.raise_.severity]}）"
-        ]
+        what, bad = "报警" if rule.is_alarm else "记录", SEVERITIES_ZH[rule.raise_.severity]
+        parts = [f"{self._trigger()}，{what}“{title}”（{bad}）"]
         parts += [f"判定之前先{self._action(action)}" for action in rule.while_pending]
         parts += [f"同时{self._action(action)}" for action in rule.do]
         parts += self._standing()
@@ -158,7 +154,7 @@ class _Teller:
         for step in rule.ladder:
             when = f"{self._say(step.when)}时" if step.when else ""
             after = f"满{span(step.after)}" if step.after else ""
-            yield f"{when}{'且' if when and after else ''}{after}升为“{SEVERITIES[step.severity]}”"
+            yield f"{when}{'且' if when and after else ''}{after}升为“{SEVERITIES_ZH[step.severity]}”"
         if rule.remind is not None:
             until = "解除" if rule.remind.until == "cleared" else "有人确认"
             every = rule.remind.every

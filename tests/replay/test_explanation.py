@@ -182,10 +182,12 @@ def test_the_word_that_decides_is_named(name: str) -> None:
     assert said == case.reasons
 
 
-def test_a_role_that_ships_is_told_in_chinese_by_its_name_there() -> None:
-    found = explained(stands({"when": "tamper", "escalate": [{"after": "5m", "to": "city"}]}, at("1s", tamper=True)))
+def test_a_role_that_ships_and_how_bad_it_is_are_told_in_chinese_by_their_names_there() -> None:
+    worse = {"ladder": [{"severity": "critical", "after": "2m"}], "escalate": [{"after": "5m", "to": "city"}]}
+    found = explained(stands({"when": "tamper", **worse}, at("1s", tamper=True)))
     said = [sentence(reason, Language.ZH) for reason in found.reasons]
     assert "escalate.0：5m 后升级通知 市级主管部门" in said
+    assert "ladder.0：2m 后升为 紧急" in said
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_the_list_tells_every_rule_as_a_sentence(rules: Rules) -> None:
         "for_each": {"kind": "access_controller"},
         "label": {"en": "Tampered", "zh": "被拆"},
         "sentence": {
-            "zh": "每台门禁控制器，当“防拆”时，报警“被拆”（高）；条件不再成立并持续 5 秒后解除。",
+            "zh": "每台门禁控制器，当“防拆”时，报警“被拆”（重要）；条件不再成立并持续 5 秒后解除。",
             "en": "for each access_controller, when tamper, raise security.tampered (high); "
             "clear when that is over for 5s",
         },
@@ -97,7 +97,7 @@ def test_a_rule_is_told_in_the_language_that_is_asked_for(rules: Rules) -> None:
     said = rules(GOOD, "sentence", "tampered", "--language", "zh").out.splitlines()
     assert said == [
         "tampered  被拆 / Tampered",
-        "  每台门禁控制器，当“防拆”时，报警“被拆”（高）；条件不再成立并持续 5 秒后解除。",
+        "  每台门禁控制器，当“防拆”时，报警“被拆”（重要）；条件不再成立并持续 5 秒后解除。",
     ]
     assert rules(GOOD, "sentence", "tampered").out.count("\n") == 3
 

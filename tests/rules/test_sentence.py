@@ -110,8 +110,8 @@ SHIPPED, _ = shipped_profiles()
 DOCUMENTS = [document for path in sorted(packaged("rules").rglob("*.yaml")) for document in load_documents(path)]
 
 CHINESE: dict[str, dict[str, object]] = {
-    "每台水浸传感器，当“漏水”，且“电量”不高于 20%（没有“防拆”时除外），持续 1 分钟时，报警“测试”（高）；"
-    "满 30 分钟升为“严重”；每 15 分钟再次提醒，直到有人确认，最多 8 次；"
+    "每台水浸传感器，当“漏水”，且“电量”不高于 20%（没有“防拆”时除外），持续 1 分钟时，报警“测试”（重要）；"
+    "满 30 分钟升为“紧急”；每 15 分钟再次提醒，直到有人确认，最多 8 次；"
     "当“电量”高于 30%，或没有“漏水”并持续 10 秒后解除；"
     "数据未知时按成立处理。": {
         "for_each": "leak_sensor",
@@ -125,7 +125,7 @@ CHINESE: dict[str, dict[str, object]] = {
         "on_missing": "raise",
     },
     "工作日 22:00 至 06:00，门禁控制器的每个门，"
-    "当“门磁”为打开，而前 5 秒到后 2 秒之间没有“认证通过”时，报警“测试”（高）；"
+    "当“门磁”为打开，而前 5 秒到后 2 秒之间没有“认证通过”时，报警“测试”（重要）；"
     "同时向同一小区的智能摄像机发出“抓拍”；只能由人解除（角色 security）。": {
         "for_each": {"kind": "access_controller", "part": "door"},
         "when": "door == 'open'",
@@ -134,7 +134,7 @@ CHINESE: dict[str, dict[str, object]] = {
         "do": [{"command": "snapshot", "to": {"kind": "ai_camera", "in": "site"}}],
         "clear": {"by": "operator", "role": "security"},
     },
-    "每台水浸传感器，当“漏水”时，报警“测试”（高）；同时向同一楼栋及楼外的门禁控制器发出“门常开”；"
+    "每台水浸传感器，当“漏水”时，报警“测试”（重要）；同时向同一楼栋及楼外的门禁控制器发出“门常开”；"
     "条件不再成立后解除。": {
         "for_each": "leak_sensor",
         "when": "leak",
@@ -142,7 +142,7 @@ CHINESE: dict[str, dict[str, object]] = {
     },
     "每个住户，当 used 低于 0.01，且 any 不低于 2（“外出”时除外）时"
     "（其中 used 指 12 小时内智能水表的“累计水量”的增量，any 指“开合状态”为打开的门磁的数量），"
-    "报警“测试”（高）；同一楼栋已有 other 报警时不再单独报（先等 30 秒）；条件不再成立后解除。": {
+    "报警“测试”（重要）；同一楼栋已有 other 报警时不再单独报（先等 30 秒）；条件不再成立后解除。": {
         "for_each": "dwelling",
         "facts": {"away": False},
         "inputs": {
@@ -153,18 +153,18 @@ CHINESE: dict[str, dict[str, object]] = {
         "unless": "$away",
         "inhibit": {"by": "other", "wait": "30s"},
     },
-    "每台水浸传感器，当“漏水”时，报警“测试”（高）；满 1 分钟仍无人确认时升级通知 lead；"
+    "每台水浸传感器，当“漏水”时，报警“测试”（重要）；满 1 分钟仍无人确认时升级通知 lead；"
     "满 30 分钟仍未解除时升级通知市级主管部门；条件不再成立后解除。": {
         "for_each": "leak_sensor",
         "when": "leak",
         "escalate": [{"after": "1m", "to": "lead"}, {"after": "30m", "to": "city", "until": "cleared"}],
     },
-    "每台车牌识别上报“车牌”（“车牌”在黑名单上）时，记录“测试”（高）。": {
+    "每台车牌识别上报“车牌”（“车牌”在黑名单上）时，记录“测试”（重要）。": {
         "for_each": {"kind": "plate_reader"},
         "on_value": "plate",
         "where": "plate in list('block')",
     },
-    "每台感烟火灾探测报警器连续 2 天 2 小时没有任何消息，报警“测试”（高）；恢复上报即解除。": {
+    "每台感烟火灾探测报警器连续 2 天 2 小时没有任何消息，报警“测试”（重要）；恢复上报即解除。": {
         "for_each": "smoke_sensor",
         "absent_for": "50h",
     },

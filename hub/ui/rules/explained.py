@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from hub.durations import write_duration
-from hub.model.values import Scalar
+from hub.model.values import SEVERITIES_ZH, Scalar, Severity
 from hub.replay.reasons import Reason
 from hub.rules.intervals import Between
 from hub.rules.roles import role_zh
@@ -130,6 +130,8 @@ def sentence(reason: Reason, language: Language) -> str:
     facts = {name.removesuffix("_ns").removesuffix("_at"): _fact(name, value) for name, value in reason.facts.items()}
     if "to" in facts and language is Language.ZH:
         facts["to"] = role_zh(facts["to"])
+    if "severity" in facts and language is Language.ZH:
+        facts["severity"] = SEVERITIES_ZH[Severity(facts["severity"])]
     if "role" in facts:
         named = f"，角色 {facts['role']}" if language is Language.ZH else f", in the role {facts['role']}"
         facts["role"] = named if facts["role"] else ""
