@@ -213,8 +213,11 @@ def _draft_of_bytes(payloads: Sequence[bytes]) -> _Draft:
     check = next((check for check in _CHECKS if _holds(check, payloads)), None)
     if check is not None:
         words["check"] = check
+    decided = lengths[0]
+    if isinstance(check, Mapping) and len(lengths) == 1:
+        decided += int(str(check["at"]))  # from there on it is the checksum, and no property
     doubts = []
-    for at in range(lengths[0]):
+    for at in range(decided):
         raws = [payload[at] for payload in payloads]
         what = f"always {raws[0]}" if len(set(raws)) == 1 else _shown(raws)
         doubts.append(f'byte {at} ({what}): which property, or nothing? e.g. battery: {{at: {at}, unit: "%"}}')

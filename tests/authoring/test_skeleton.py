@@ -72,7 +72,8 @@ def test_a_checksum_is_not_believed_of_a_single_payload(tmp_path: Path) -> None:
 def test_a_crc_is_found(tmp_path: Path) -> None:
     # Modbus RTU: read holding registers, and its reply; frames of the Modbus specification's examples of function 3.
     frames = [bytes.fromhex("010300000001840A"), bytes.fromhex("010300000002C40B")]
-    document, _ = begun(tmp_path, "smoke_sensor", *frames)
+    document, text = begun(tmp_path, "smoke_sensor", *frames)
+    assert ("byte 5 (" in text, "byte 6 (" in text, "byte 7 (" in text) == (True, False, False)
     assert document.body["payload"] == {
         "format": "bytes", "length": 8, "check": {"as": "crc16_modbus", "to": -2, "at": -2},
     }  # fmt: skip
