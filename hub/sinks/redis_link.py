@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Self, TypeAlias, cast
 
@@ -19,7 +20,7 @@ from hub.errors import ConfigError, UnavailableError
 
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
-NEXT_ADDRESS = {"happy_eyeballs_delay": 0.25}
+NEXT_ADDRESS_SECONDS = 0.25
 """So long one address of a server is waited for before the next is tried beside it (RFC 8305, section 8)."""
 
 Argument: TypeAlias = str | bytes | int
@@ -32,13 +33,21 @@ _MORE = object()
 class _Open(Connection):
     @override
     def _connection_arguments(self) -> Mapping[str, object]:
-        return {**super()._connection_arguments(), **NEXT_ADDRESS}
+        return _with_next(super()._connection_arguments())
 
 
 class _Sealed(SSLConnection):
     @override
     def _connection_arguments(self) -> Mapping[str, object]:
-        return {**super()._connection_arguments(), **NEXT_ADDRESS}
+        return _with_next(super()._connection_arguments())
+
+
+def _with_next(arguments: Mapping[str, object]) -> Mapping[str, object]:
+    """Return them with the next address of a name; without where there is none: the race leaves sockets to be found."""
+    with suppress(ValueError):
+        ip_address(str(arguments["host"]))
+        return arguments
+    return {**arguments, "happy_eyeballs_delay": NEXT_ADDRESS_SECONDS}
 
 
 _OURS: Mapping[object, object] = {Connection: _Open, SSLConnection: _Sealed}
