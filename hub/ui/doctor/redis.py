@@ -54,14 +54,17 @@ async def look(scene: Scene) -> Seen:
         address=f"{parts.hostname or parts.path}:{parts.port or ''}".rstrip(":"),
         info=info,
         config=config,
-        file_text=_readable(info.get("config_file", "")),
+        file_text=text_of(info.get("config_file", ""), parts.hostname),
         opens_to_all=await _opens_to_all(url),
         clock_seconds=seconds + microseconds / 1e6 - ours,
         raw_info=text,
     )
 
 
-def _readable(path: str) -> str | None:
+def text_of(path: str, host: str | None) -> str | None:
+    """Return what stands in a server's own file; None of a server elsewhere: a file of that name here is another's."""
+    if host is not None and not _is_loopback(host):
+        return None
     with suppress(OSError):
         return Path(path).read_text(encoding="utf-8", errors="replace") if path else None
     return None

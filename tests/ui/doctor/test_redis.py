@@ -155,3 +155,12 @@ async def test_a_server_that_is_not_there_hides_everything_else(tmp_path: Path) 
     found = await examined("redis", scene(settings))
     assert found.pop("redis_reachable").grade is BAD
     assert set(grades(found).values()) == {UNSEEN}
+
+
+def test_the_file_of_a_server_elsewhere_is_not_one_of_that_name_here(tmp_path: Path) -> None:
+    """Else the distribution's own redis.conf on this machine judged the Redis of another one."""
+    here = tmp_path / "redis.conf"
+    here.write_text("appendonly no\n", encoding="utf-8")
+    hosts = (None, "localhost", "127.0.0.1", "::1", "redis.example", "192.0.2.7")
+    said = [redis.text_of(str(here), host) is not None for host in hosts]
+    assert said == [True, True, True, True, False, False]
