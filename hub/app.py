@@ -202,7 +202,7 @@ class Hub:
         """Work until ``stop``; then finish what was heard, checkpoint, and return. Errors of a task end it at once."""
         self.hearing = Hearing(self.inbox, self.journal, self.state_file, self.sessions, self.clock, self.limits)
         self.stages = stages_of(self)
-        self._note(Started(__version__, [session.name for session in self.sessions]))
+        self._note(Started(__version__, [session.name for session in self.sessions], self.journal.began))
         self.beginning.at(Step.REVISION)
         try:
             await self.beginning.patiently(self._begin_revision, self._stop)

@@ -71,6 +71,7 @@ class Engine(Core):
         moment = Moment(record.t, record.received_at, late=False, cause=(record.position, 0))
         if isinstance(record.body, Started | SessionLost | SessionConnected):
             self._go_blind()  # first: what came due between the last record and now is judged when all has been read
+            clock.began = record.body.began if isinstance(record.body, Started) else clock.began
         self._time(record, moment)
         turns_at, is_back = self.content.changes_at, clock.received_at - record.received_at > CLOCK_STEP_NS
         if is_back or (turns_at is not None and turns_at <= record.received_at):

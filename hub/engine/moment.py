@@ -132,8 +132,13 @@ class Output:
         return found
 
     def event_id(self, rule: str, key: str, raised_t: int, transition: int) -> str:
-        """Return BLAKE2b-128 of journal, rule, key, t of the raise and transition (engine.md, Delivery)."""
-        text = "\0".join((self._state.clock.journal, rule, key, str(raised_t), str(transition)))
+        """Return BLAKE2b-128 of journal, rule, key, t of the raise and transition (engine.md, Delivery).
+
+        Behind a gap also of its place: what is restored counts on from where it stood, as what was lost since has done.
+        """
+        clock = self._state.clock
+        journal = clock.journal if clock.began == 1 else f"{clock.journal}/{clock.began}"
+        text = "\0".join((journal, rule, key, str(raised_t), str(transition)))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

@@ -55,7 +55,8 @@ class SessionState(msgspec.Struct):
 class Clock(msgspec.Struct):
     """Engine time, blind time, running numbers; ``has_turned``: while blind, rules came to something else.
 
-    What had come until the engine time awake ``unsure_until`` may be older than it looks, or be over unheard.
+    What had come until the engine time awake ``unsure_until`` may be older than it looks, or be over unheard. ``began``
+    is the place behind the last gap of the journal; ids are told apart by it.
     """
 
     journal: str = ""
@@ -73,6 +74,7 @@ class Clock(msgspec.Struct):
     claims: int = 0
     unsure_until: int = 0
     dropped: int = 0  # messages, as the broker itself counts them
+    began: int = 1
 
     def awake(self, t: int) -> int:
         """Return ``t`` on the awake clock, which stands still while the hub is blind."""

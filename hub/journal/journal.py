@@ -122,6 +122,11 @@ class Journal:
         return self.first == self.after(0)
 
     @property
+    def began(self) -> int:
+        """Where it began, or went on behind its last gap."""
+        return self._gaps.last.beyond
+
+    @property
     def untrimmed_bytes(self) -> int:
         """Bytes of the records that no checkpoint covers, as of the last append."""
         return self._untrimmed.bytes

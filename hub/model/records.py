@@ -26,10 +26,15 @@ class Tick(msgspec.Struct, frozen=True, tag="tick"):
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
-    """A hub process began; the engine has replayed everything before this record."""
+    """A hub process began; the engine has replayed everything before this record.
+
+    ``began`` is where its journal began, or went on behind its last gap: an earlier process of its name may have told
+    of more than came before that.
+    """
 
     version: str
     sessions: Sequence[str]
+    began: int = 1
 
 
 class SessionConnected(msgspec.Struct, frozen=True, tag="connected"):

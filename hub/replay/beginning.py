@@ -116,7 +116,8 @@ def bare(tape: Tape, documents: Entries, position: int) -> Beginning:
     """Return a state that knows ``documents`` and nothing else, awake behind ``position``."""
     following = next(iter(tape.read(position)), None)
     t, received_at = (1, 1) if following is None else (following.t - 1, following.received_at - 1)
-    clock = Clock(journal=tape.journal, position=position, t=t, received_at=received_at, blind_since=None)
+    began = tape.began
+    clock = Clock(journal=tape.journal, position=position, t=t, received_at=received_at, blind_since=None, began=began)
     encode = msgspec.msgpack.encode
     entries = {DOCUMENT + key: encode(Document(body)) for key, body in documents.items()} | {"clock": encode(clock)}
     return Beginning(position=position, entries=entries, fidelity=Fidelity.APPROXIMATE)

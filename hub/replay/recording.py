@@ -114,6 +114,7 @@ class RecordingTape:
     """A :class:`hub.replay.tape.Tape` out of a recording. ``is_cut``: it ends in the middle of a frame."""
 
     is_whole = True
+    began = 1
 
     def __init__(self, path: Path) -> None:
         self._path = path

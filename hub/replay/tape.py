@@ -26,7 +26,8 @@ BYTES_PER_READ = 4 * 1024 * 1024
 class Tape(Protocol):
     """Records ``first`` to ``last`` of ``journal``, received from ``begins_at`` to ``ends_at`` (wall ns).
 
-    ``is_whole``: nothing before ``first`` is missing, so that the state can be made from the tape alone.
+    ``is_whole``: nothing before ``first`` is missing, so that the state can be made from the tape alone. ``began`` is
+    where the journal began, or went on behind its last gap before ``first``.
     """
 
     journal: str
@@ -35,6 +36,7 @@ class Tape(Protocol):
     begins_at: int
     ends_at: int
     is_whole: bool
+    began: int
 
     def read(self, after: int) -> Iterator[Record]:
         """Yield the records behind position ``after`` in order; CorruptError for a damaged one."""
@@ -74,6 +76,7 @@ class JournalTape:
         self.begins_at: int = moments[0] if moments else 0
         self.ends_at: int = moments[-1] if moments else 0
         self.is_whole: bool = self.first == self._gaps.after(0)
+        self.began: int = max((gap.beyond for gap in self._gaps if gap.beyond <= self.first), default=1)
 
     def read(self, after: int) -> Iterator[Record]:
         """Yield the records behind ``after``; UnavailableError ``journal_trimmed`` when the hub trims them now."""

@@ -76,6 +76,18 @@ def test_every_step_that_came_while_the_hub_was_down_is_told_at_its_start_each_i
     assert len(told(later)) == 3
 
 
+def test_what_a_restored_hub_tells_of_an_alarm_has_no_id_of_what_was_told_in_the_time_it_lost(desk: Desk) -> None:
+    warm(desk, 60)
+    saved = desk.restart()
+    desk.tick(MINUTE)
+    saved.wait(HOUR)
+    saved.say(Started("test", SESSIONS, began=99))
+    saved.catch_up(2)
+    assert told(saved) == ["escalated lead", "escalated street", "escalated city"]
+    assert not {event.id for event in saved.events} & {event.id for event in desk.events}
+    assert [alarm.id for alarm in saved.engine.alarms()] == [alarm.id for alarm in desk.engine.alarms()]
+
+
 def test_a_checkpoint_of_a_hub_that_knew_no_steps_is_read_and_its_alarms_begin_to_climb(desk: Desk) -> None:
     warm(desk, 60)
     desk.restart()

@@ -15,7 +15,7 @@ from hub.journal.archive import Archive, archived
 from hub.journal.journal import Journal
 from hub.journal.state_file import StateFile
 from hub.model.effects import Effects, Event, Series
-from hub.model.records import Control, Outcome, OutcomeKind, Record, Tick
+from hub.model.records import Control, Outcome, OutcomeKind, Record, Started, Tick
 from hub.model.values import Scalar
 from hub.replay.beginning import Beginning, Fidelity, beginning, checkpoints, documents_of, engine_at
 from hub.replay.difference import Change, Comparison, Difference
@@ -294,6 +294,32 @@ def test_behind_a_trimmed_front_it_is_done_again_from_what_the_checkpoint_knows(
     checkpoint = checkpoint_at(tape, 11)
     trim(tmp_path, 8)
     found = prove(JournalTape(tmp_path / "journal.sqlite"), event, checkpoint)
+    assert (found.is_proven, found.fidelity) == (True, Fidelity.APPROXIMATE)
+
+
+async def test_behind_a_gap_no_event_has_the_id_of_what_was_lost_there_and_each_is_proven_by_its_own(
+    tmp_path: Path,
+) -> None:
+    records = burning().records
+    lost = events(JournalTape(await written(tmp_path, records)))
+    async with Journal(tmp_path / "journal.sqlite", PARTITION, decode_packets) as journal:
+        await journal.start_above(20)
+        began = journal.began
+        shift = records[-1].t + SECOND - records[0].t
+        again = [replace(records[0], body=Started("test", ["telemetry"], began)), *records[2:]]
+        await journal.append(
+            [
+                Record(21 + n, each.t + shift, each.received_at + shift, each.body, each.messages)
+                for n, each in enumerate(again)
+            ]
+        )
+    tape = JournalTape(tmp_path / "journal.sqlite")
+    every = events(tape)
+    assert every[: len(lost)] == lost
+    assert all(prove(tape, event).is_proven for event in every)
+    state, late = checkpoint_at(tape, tape.last), every[-1]
+    trim(tmp_path, 24)
+    found = prove(JournalTape(tmp_path / "journal.sqlite"), late, state)
     assert (found.is_proven, found.fidelity) == (True, Fidelity.APPROXIMATE)
 
 

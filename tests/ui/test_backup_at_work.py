@@ -42,6 +42,8 @@ def test_what_two_partitions_at_work_know_is_in_an_installation_made_of_their_ba
     told = partial(tell, installation, topics)  # again, until the one that is new is known
     at.until("telemetry", "query", "smoke_sensor", "smoke-2", meets=lambda found: found or told())
     at("lists", "add", "block", "鲁B12345")
+    installation.publish(topics[0], FIRE)
+    (alarm,) = at.until("alarms", "list")
     file, home = tmp_path / "hub.tar.gz", tmp_path / "restored"
     made = at("backup", str(file))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -51,8 +53,10 @@ def test_what_two_partitions_at_work_know_is_in_an_installation_made_of_their_ba
         installation.publish(topic, FIRE)  # what happens after a backup is not in it
     for site in (SITE, "oak"):
         at.until("events", "list", "--type", "fire.smoke_alarm", "--place", site)
-    installation.stop()
     old, new = installation.directory / "data", home / "data"
+    registry = rows(old / "registry.sqlite")
+    lost = taken_on(at, alarm["id"])
+    installation.stop()
 
     assert set(kept) == set(FILES)
     for partition, place in FILES.items():
@@ -62,7 +66,6 @@ def test_what_two_partitions_at_work_know_is_in_an_installation_made_of_their_ba
         assert max(first) == kept[partition]["last"]
         progress = read_progress(new / place / "state.sqlite")
         assert (progress.journal, progress.position) == (kept[partition]["journal"], kept[partition]["position"])
-    registry = rows(old / "registry.sqlite")
     assert rows(new / "registry.sqlite") == registry
     points, later = ({each[:2] for each in rows(place / "timeseries.sqlite")["points"]} for place in (new, old))
     assert points
@@ -90,6 +93,22 @@ def test_what_two_partitions_at_work_know_is_in_an_installation_made_of_their_ba
     for partition in FILES:
         (newest,) = here("--partition", partition, "journal", "show", "--last", "1", "--json").document()
         assert newest["position"] > kept[partition]["last"]
+    assert at("trace", taken_on(at, alarm["id"], lost))["proven"]
+
+
+def taken_on(at: At, alarm: str, lost: str = "") -> str:
+    """Let somebody take ``alarm`` on; return the id by which that is told, which is not the one that was ``lost``.
+
+    A hub that was restored at once hears again itself what was asked of it before.
+    """
+    at.said("alarms", "ack", alarm)
+
+    def told() -> list[str]:
+        found = at("events", "list", "--type", "fire.smoke_alarm")
+        return [each["id"] for each in found if each["transition"] == "acknowledged" and each["id"] != lost]
+
+    asyncio.run(wait_until(lambda: asyncio.to_thread(told)))
+    return told()[0]
 
 
 def tell(installation: Installation, topics: Sequence[str]) -> None:

@@ -19,11 +19,11 @@ from hub.ui.words import moment
 CURSORS = """\
 What Redis knows of this journal is not in a backup. When `hub run` meets
 - a cursor ahead of it ([cursor_ahead]: the hub delivered after the backup was made), nothing is changed, and
-  `hub journal adopt` lets new records start above it; what was heard after the backup is lost to the hub, and
-  whoever tells events by their ids forgets those of that time: alarms that stood at the backup use them again;
+  `hub journal adopt` lets new records start above it; what was heard after the backup is lost to the hub. No event has
+  the id of one of that time;
 - a cursor behind it (Redis was restored from an older copy), events in between are gone there: `stream_tail_lost`;
-- no cursor (a new Redis), the events that still wait are delivered, those that were delivered are not again: told
-  likewise;
+- no cursor (a new Redis), the events that still wait are delivered, those that were delivered are not again. Whoever
+  tells events by their ids forgets those of the time after the backup: alarms that stood at it use them again;
 - a cursor of another journal ([journal_mismatch]), it refuses until `hub journal adopt`.
 """
 LEDGERS = """\
