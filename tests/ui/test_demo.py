@@ -61,6 +61,9 @@ def test_a_demo_without_mosquitto_says_what_its_broker_is_not(tmp_path: Path) ->
     lines = [json.loads(line) for line in out.splitlines()]
     assert "no access control" in lines[0]["note"]
     assert lines[-1]["adds_up"] is True
+    (where,) = [line["note"] for line in lines if "redis-cli" in line.get("note", "")]
+    assert f"$(cat {tmp_path}/valkey/password) redis-cli -p " in where, "a program of one's own finds the events"
+    assert (tmp_path / "valkey" / "password").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -13,6 +13,7 @@ from datetime import timedelta
 from errno import EPIPE
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -155,6 +156,9 @@ async def _perform(play: Play, community: StoppableCommunity, stage: Stage, hub:
             if not await _until(lambda: hub.is_running and not hub.engine.is_blind, READY_SECONDS, clock):
                 raise UnavailableError("hub_not_ready", "the hub did not catch up with the broker", port=mqtt.port)
             view.note(f"metrics at http://{http.host}:{http.port}/metrics, health at /readyz")
+            password = stage.settings.data_dir.parent / "valkey" / "password"
+            port = urlsplit(stage.settings.redis.url.get_secret_value()).port
+            view.note(f"events (hub/sinks/README.md): REDISCLI_AUTH=$(cat {password}) redis-cli -p {port}")
             onlookers.append(group.create_task(_operate(play, community, stage, view, hurried), name="demo.operator"))
             spoken = await run.run(rate=play.rate, duration=play.duration)
             if community.stop.is_set():
