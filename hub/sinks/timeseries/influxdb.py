@@ -30,6 +30,8 @@ A server that stores nothing of what it refuses, and does not say why, would los
 """
 BODY_BYTES_MAX: Final = 1_000_000
 """aiohttp sends larger bodies in one go too, and warns that this holds up the loop."""
+SMALL_BYTES: Final = 1024
+"""No server has a limit below it: who answers 413 to one such line takes nothing at all, and no line is to blame."""
 _CONNECT_SECONDS: Final = 3
 _ANSWER_BYTES_MAX: Final = 16 * 2**20
 """To a write; what blames each of its lines is a few MB. One without an end would fill the memory by the deadline."""
@@ -47,6 +49,8 @@ _NO_SUCH_PAGE: Final = b"404 page not found"
 _NO_ORG: Final = "Please provide either orgID or org"
 """What 2.x says, with 400, while ``timeseries.org`` is empty: of all that is written, and of no line of it."""
 _TOO_OLD: Final = "InfluxDB 1.8 or newer is needed (or is timeseries.url another server's?)"
+
+_TOO_LITTLE: Final = "mend the limit of bodies of what stands before the store"
 
 
 class _ShortAnswer(aiohttp.ClientResponse):
@@ -117,6 +121,8 @@ class InfluxStore:
             requests += -1 if refusal is TOO_LARGE else 1  # which makes one group two: that is no search, and ends
             if refusal is None:
                 continue
+            if refusal is TOO_LARGE and len(group) == 1 and len(group[0]) < SMALL_BYTES:
+                raise UnavailableError("store_takes_no_line", "413 to a small line", hint=_TOO_LITTLE)
             if len(group) == 1 or requests > REQUESTS_MAX or refusal.condemns(group):
                 rejected += [(line, refusal.reason(line)) for line in group]
             else:

@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from hub.errors import UnavailableError
 from hub.sinks.timeseries.influxdb import InfluxStore
 from hub.sinks.timeseries.lines import encode, event_line
+from hub.sinks.timeseries.store import Written
 from tests.servers.http_stub import OK, Answer, HttpStub
 from tests.servers.influxdb import InfluxServer
 from tests.sinks.timeseries.samples import NOON, event, series
@@ -44,6 +46,20 @@ async def test_a_line_that_is_too_large_by_itself_is_rejected(store: InfluxStore
     assert (written.accepted, len(http_stub.stored)) == (64, 64)
     assert [line for line, _ in written.rejected] == [huge]
     assert written.rejected[0][1].startswith("too large")
+
+
+@pytest.mark.parametrize("count", [1, 64])
+async def test_a_small_line_cannot_be_too_large_and_waits_for_the_way_to_be_mended(
+    store: InfluxStore, http_stub: HttpStub, count: int
+) -> None:
+    """A proxy that answers 413 to all had cost every point: now no line is blamed, and all come later."""
+    http_stub.judge = lambda _: Answer(status=413)
+
+    with pytest.raises(UnavailableError, match="store_takes_no_line"):
+        await store.write(LINES[:count])
+
+    http_stub.judge = lambda _: OK
+    assert await store.write(LINES[:count]) == Written(accepted=count, rejected=[])
 
 
 async def test_however_little_a_server_takes_at_once_only_what_it_blames_is_rejected(
