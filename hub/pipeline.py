@@ -109,7 +109,7 @@ class Hearing:
         """Journal, acknowledge and hand on; False, and nothing done, when the journal cannot take it now."""
         self.attempts += 1
         records = self._records(notes, deliveries)
-        oldest = self._clock.wall_ns() - nanoseconds(self._limits.retention)
+        oldest = records[-1].t - nanoseconds(self._limits.retention) if records else 0
         try:
             await self._journal.append(
                 records,

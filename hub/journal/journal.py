@@ -204,8 +204,8 @@ class Journal:
         16 MiB of either are untouched; records without messages go into those, and beyond the limit.
 
         In the same transaction a few old records go: those up to ``trim_to`` that are older than ``limits[0]``
-        (received_at ns), or any when all together is above ``limits[1]`` or the disk is nearly full. So do a few of the
-        bodies that none of the others names.
+        (t: no wrong clock moves it), or any when all together is above ``limits[1]`` or the disk is nearly full. So do
+        a few of the bodies that none of the others names.
         """
         if not records:
             return
@@ -263,12 +263,12 @@ class Journal:
 
         While that one is known to be too young nobody looks: 25 of an append's 600 us.
         """
-        position, received_at = self._front
-        is_young = oldest is not None and position == self.first and received_at >= oldest
+        position, t = self._front
+        is_young = oldest is not None and position == self.first and t >= oldest
         if is_young or trim_to < self.first:
             return 0, self.first
         front = connection.execute(
-            "SELECT position, received_at FROM records WHERE position <= ? ORDER BY position LIMIT ?",
+            "SELECT position, t FROM records WHERE position <= ? ORDER BY position LIMIT ?",
             (trim_to, ROWS_PER_TRIM + 2 * appended),
         ).fetchall()
         old = list(takewhile(lambda row: oldest is None or row[1] < oldest, front))

@@ -62,12 +62,14 @@ async def test_a_flood_of_many_records_an_append_does_not_outgrow_trimming(tmp_p
         assert opened.last - opened.first < 160
 
 
-async def test_trimming_looks_at_the_front_only(tmp_path: Path) -> None:
-    """A wall clock that stepped back leaves old times in the middle; they wait their turn."""
+@pytest.mark.parametrize("wrong", [-START, FOREVER], ids=["behind", "ahead"])
+async def test_a_record_grows_old_by_engine_time_whatever_the_wall_clock_said_when_it_came(
+    tmp_path: Path, wrong: int
+) -> None:
     async with journal(tmp_path) as opened:
-        await opened.append([record(n, Tick(), at=START if n == 2 else START + 9 * SECOND) for n in range(1, 5)])
-        await opened.append([record(5, Tick())], trim_to=4, limits=(START + 8 * SECOND, 0))
-        assert (opened.first, opened.trimmed_records) == (1, 0)
+        await opened.append([record(n, Tick(), at=START + wrong) for n in range(1, 5)])
+        await opened.append([record(5, Tick())], trim_to=4, limits=(START + 3 * SECOND, 0))
+        assert (opened.first, opened.trimmed_records) == (3, 2)
 
 
 async def test_while_the_first_record_is_too_young_to_go_an_append_is_three_statements(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from hub.bridge.frames import decode_packets
 from hub.bridge.uplink import Inbox
-from hub.clock import SystemClock
+from hub.clock import Clock, SystemClock
 from hub.journal.journal import Journal
 from hub.journal.journal_time import JournalTime
 from hub.journal.own_thread import OwnThread
@@ -54,11 +54,11 @@ class Waiting:
 class Table:
     """A hearing on real files whose disk can be filled: ``free`` is what the journal believes it has."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, clock: Clock | None = None) -> None:
         self.inbox, self.session = Inbox(), Spoken()
         self.inbox.attach(self.session)
         self.journal, self.waiting = journal, Waiting()
-        self.hearing = Hearing(self.inbox, journal, self.waiting, [self.session], SystemClock(), LIMITS)
+        self.hearing = Hearing(self.inbox, journal, self.waiting, [self.session], clock or SystemClock(), LIMITS)
         self.free = 2**40
 
     def deliver(self, *payloads: bytes) -> None:
@@ -94,6 +94,26 @@ async def test_nothing_is_acknowledged_before_it_is_in_the_journal(table: Table)
     assert [type(body) for body in await taken(table)] == [Batch]
     assert [delivery.session for delivery in table.session.acknowledged] == ["events"]
     assert not table.hearing.held_up_by
+
+
+async def test_what_came_while_the_clock_was_a_year_ahead_goes_when_it_is_as_old_as_everything_may_be(
+    tmp_path: Path,
+) -> None:
+    clock, year, day = ManualClock(), 365 * 86_400, 86_400
+    clock.step_wall(year)
+    async with Journal(tmp_path / "journal.sqlite", "main", decode_packets) as journal:
+        table = Table(journal, clock)
+        task = asyncio.get_running_loop().create_task(table.hearing.run())
+        firsts = []
+        for days in (0, 6, 2):
+            clock.advance(days * day)
+            table.inbox.put_note(Tick())
+            await taken(table)
+            clock.step_wall(-year if journal.last == 1 else 0)
+            table.hearing.trim_to = journal.last
+            firsts.append(journal.first)
+        task.cancel()
+    assert firsts == [1, 1, 2]
 
 
 async def test_notes_go_into_a_journal_that_takes_no_messages_and_do_not_end_the_judging_afterwards(
