@@ -68,13 +68,9 @@ class LateEar(ForeignEar):
             own = device.source.fold(device.row.network_id)
             names += [foreign_name(device.row.source, name) for name in dict.fromkeys((own, device.called))]
         waited = [letter for name in names for letter in self.waiting.leave(name, record.t)]
-        points, self._readings_taken = len(self._output.stored), self._state.clock.readings
-        for index, letter in enumerate(waited):
-            self._pick_up(letter, record.position, record.t, index)
+        for _, letter in self._each(waited, record.position, record.t):
             with suppress(Exception):  # it is a dead letter already; a bug costs one message
                 self._take_again(device, self._waited_for(device, letter.topic), letter)
-        self._state.clock.readings = self._readings_taken
-        self._state.ledger.points += len(self._output.stored) - points
 
     def retake(self, control: Control, moment: Moment) -> Reply:
         """Take the dead letters that a request names as what they mean by now; those that mean nothing yet stay.
@@ -85,28 +81,31 @@ class LateEar(ForeignEar):
         """
         if "refused" in control.args:
             return Reply(control.id, ok=False, code="bad_args", detail=str(control.args["refused"]))
-        points, self._readings_taken, taken = len(self._output.stored), self._state.clock.readings, 0
-        for index, letter in enumerate(control.letters):
-            self._pick_up(letter, moment.cause[0], moment.t, index)
-            self._waited = max(1, moment.at + index - letter.received_at)
+        taken = 0
+        for index, letter in self._each(control.letters, moment.cause[0], moment.t):
+            now = moment.at + index
+            self._waited = max(1, now - letter.received_at)
             try:
-                taken += letter.received_at <= moment.at + index and self._is_taken(letter)
+                taken += letter.received_at <= now and self._is_taken(letter)
             except PoisonError as error:
                 self._lay(letter, letter.number, error.code, words_of(error))
             except Exception as error:  # noqa: BLE001 -- a bug costs one message (engine.md, Engine)
                 self._lay(letter, letter.number, "internal_error", f"{type(error).__name__}: {error}"[:500])
         self._waited = 0
-        self._state.clock.readings = self._readings_taken
-        self._state.ledger.points += len(self._output.stored) - points
         last, more = int(control.args.get("last", 0)), bool(control.args.get("more", False))
         found = Retaken(taken, len(control.letters) - taken, last, more)
         return Reply(control.id, ok=True, code="ok", detail=msgspec.json.encode(found).decode())
 
-    def _pick_up(self, letter: Letter, position: int, t: int, index: int) -> None:
-        """Have ``letter`` in hand: a message that nobody hears now."""
-        self._message, self._payload, self._checksum = None, letter.payload, crc32(letter.topic.encode())
-        self._position, self._index = position, index
-        self._first_t, self._at, self._named = t, letter.received_at, ("", "")
+    def _each(self, letters: Sequence[Letter], position: int, t: int) -> Iterator[tuple[int, Letter]]:
+        """Have each of ``letters`` in hand, one after the other: nobody hears them now, but their points count."""
+        points, self._readings_taken = len(self._output.stored), self._state.clock.readings
+        for index, letter in enumerate(letters):
+            self._message, self._payload, self._checksum = None, letter.payload, crc32(letter.topic.encode())
+            self._position, self._index = position, index
+            self._first_t, self._at, self._named = t, letter.received_at, ("", "")
+            yield index, letter
+        self._state.clock.readings = self._readings_taken
+        self._state.ledger.points += len(self._output.stored) - points
 
     def _is_taken(self, letter: Letter) -> bool:
         """Take what ``letter`` measured or signalled; False: it is of something else, whose time is over."""

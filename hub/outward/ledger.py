@@ -12,7 +12,7 @@ from typing import Any, Self
 from hub.clock import Clock
 from hub.errors import CorruptError
 from hub.journal.files import SqliteFile
-from hub.outward.parcel import UNMASKED, Outcome, Parcel, Slip, State
+from hub.outward.parcel import UNMASKED, URGENT, Outcome, Parcel, Slip, State
 from hub.outward.standing import FILE, MAY_GO, Standing, standing_by
 from hub.sinks.rounds import Position
 
@@ -30,8 +30,7 @@ CREATE TABLE parcel (
 CREATE INDEX parcel_state ON parcel (state, number);
 CREATE TABLE tally (name TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT
 """
-_SLIP = "number, channel, lane, due, attempts, kind LIKE '% critical%'"
-"""What is about lives is urgent; only messages to people say in their kind how bad it is."""
+_SLIP = f"number, channel, lane, due, attempts, instr(kind, '{URGENT}') > 0"
 _PARCEL = f"number, channel, lane, entry, event, name, kind, body, due, {MAY_GO}"
 _PUT = f"""
 INSERT INTO parcel (channel, lane, entry, event, name, kind, body, made_at, due, state, attempts, changed_at, answer)

@@ -14,6 +14,9 @@ from hub.model.values import Severity
 UNMASKED = ", unmasked"
 """Ends the channel of what is packed as it is: only a process that may show it sends it, for others it waits."""
 
+URGENT = " critical"
+"""In a kind: it is about lives. Only messages to people say in their kind how bad it is."""
+
 
 class State(StrEnum):
     """What became of a parcel: the first waits, the others are ends."""
@@ -47,8 +50,8 @@ class Parcel:
 
     @property
     def is_urgent(self) -> bool:
-        """True for what is about lives; only messages to people say in their kind how bad it is."""
-        return " critical" in self.kind
+        """True for what is about lives."""
+        return URGENT in self.kind
 
 
 def gravest(event: Event) -> Severity:
