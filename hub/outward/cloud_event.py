@@ -66,6 +66,9 @@ class Packing:
         )
         return [parcel]
 
+    def forget(self, parcel: Parcel) -> None:
+        """Hear that a parcel was dropped, which none of these is: all go through one channel."""
+
     def of_loss(self, stream: str, read: int, count: int) -> Sequence[Parcel]:
         """Return what tells that ``count`` entries are gone unread; ``read`` entries tell this loss from others.
 

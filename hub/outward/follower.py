@@ -42,6 +42,10 @@ class Packer(Protocol):
         """Return what leaves because ``count`` entries were removed unread, after ``read`` of their stream."""
         ...
 
+    def forget(self, parcel: Parcel) -> None:
+        """Hear that a parcel was dropped: nobody is told it."""
+        ...
+
 
 class Carrier(Protocol):
     """Whom slips are handed to."""
@@ -167,6 +171,7 @@ class Follower:
             log.error("channel_crowded", channel=channel, waiting=waiting, hint=hint)
         if parcel.state is not State.WAITING or parcel.is_urgent:
             return parcel
+        self._packer.forget(parcel)
         return replace(parcel, state=State.DROPPED, answer=f"{waiting} wait for it already", replaces="")
 
     def _is_wanted_again(self, entry: Entry) -> bool:

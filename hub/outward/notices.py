@@ -88,6 +88,10 @@ class Notices:
         del stream, read, count
         return ()
 
+    def forget(self, parcel: Parcel) -> None:
+        """Hear that a parcel was dropped: the same is told the next time."""
+        self._told.pop((parcel.channel.removesuffix(UNMASKED), parcel.lane.removesuffix(_HELD)), None)
+
     def _told_to_nobody(self, entry: Entry, event: Event) -> Parcel:
         """Return a line for the ledger of whom somebody should have told."""
         role, now = str(event.data.get("to", "")), self._clock.wall_ns()

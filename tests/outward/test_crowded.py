@@ -61,8 +61,13 @@ async def test_a_channel_for_which_too_much_waits_keeps_no_other_from_being_told
             await write(link, each)
             await wait_until(partial(told.count, each.id))
         assert not process.follower.is_held_up
+        monkeypatch.setattr("hub.outward.follower.MOST_WAITING", 800)
+        await write(link, event(9, device="gate-7"))  # the same again, of which that channel was told nothing
+        await wait_until(lambda: any(line.event == event(9).id for line in read_lines(directory, state=None, limit=99)))
     assert told == [each.id for each in events]
     lines = [line for line in read_lines(directory, state=None, limit=99) if line.channel == "gone"]
-    assert Counter(line.state for line in lines) == {State.WAITING: 3, State.DROPPED: 5}
-    assert [line.event for line in lines if line.state == State.WAITING] == [events[at].id for at in (0, 1, 7)]
+    assert Counter(line.state for line in lines) == {State.WAITING: 4, State.DROPPED: 5}
+    assert [line.event for line in lines if line.state == State.WAITING] == [events[at].id for at in (0, 1, 7)] + [
+        event(9).id
+    ]
     assert {line.answer for line in lines if line.state == State.DROPPED} == {"2 wait for it already"}
