@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -29,7 +30,8 @@ from hub.config.settings import (
 from hub.errors import ConfigError, StoppedError, UnavailableError
 from hub.journal.neighbours import journal_path
 from hub.metrics import Metrics
-from hub.registry.nouns import Device, Site
+from hub.model.values import PlaceType
+from hub.registry.nouns import Device, Place, Site
 from hub.services.child import free_port
 from hub.sinks.control import Request, send_control
 from hub.ui.pages.http import pages_of, serve
@@ -224,6 +226,29 @@ async def test_a_registry_that_is_refused_silences_no_hub_that_was_at_work(
         assert hub.engine.state.ledger.applied == hub.engine.state.ledger.heard == 1
         await hub.registry.remove_device("garden", "odd")
         await wait_until(lambda: not hub.comparing.error and hub.comparing.revision > 0)
+
+
+@needs_mosquitto
+@pytest.mark.parametrize("written", ["type = 'castle'", "facts = '{'"])
+async def test_a_row_that_somebody_wrote_by_hand_ends_no_hub(
+    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setattr("hub.app.REGISTRY_TICKS", 1)
+    settings = settings_of(tmp_path, mosquitto, valkey)
+    async with Hub(settings, SystemClock()) as hub, running(hub):
+        await hub.registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
+        await hub.registry.add_places([Place(site="garden", id="b1", type=PlaceType.BUILDING)])
+        await hub.registry.add_devices([Device(site="garden", id="env", kind="environment_sensor")])
+        await wait_until(lambda: hub.engine.content.find("garden", "env"))
+        with closing(sqlite3.connect(tmp_path / "data" / "registry.sqlite")) as connection, connection:
+            connection.execute(f"UPDATE places SET {written} WHERE id = 'b1'")  # noqa: S608 -- one of ours
+            connection.execute("UPDATE registry_state SET revision = revision + 1")
+        await wait_until(lambda: "registry_row_invalid" in hub.comparing.error)
+        await say(mosquitto, "garden")
+        await wait_until(lambda: hub.engine.state.ledger.applied)
+    async with Hub(settings, SystemClock()) as hub, running(hub):
+        await wait_until(lambda: hub.is_running and hub.engine.content.find("garden", "env"))
+        assert "registry_row_invalid" in hub.comparing.error
 
 
 async def test_a_registry_that_is_refused_keeps_a_hub_that_was_never_at_work_from_starting(tmp_path: Path) -> None:

@@ -161,9 +161,13 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Begin a transaction: what is read in it is of one moment."""
+        """Begin a transaction: what is read in it is of one moment. CorruptError ``registry_row_invalid``."""
         async with self._in_time(), self._reading.begin() as connection:
-            yield connection
+            try:
+                yield connection
+            except ValueError as error:
+                message = f"a row was written by something else than hub: {error}"
+                raise CorruptError("registry_row_invalid", message, hint="put right there what it wrote") from error
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[Change]:
