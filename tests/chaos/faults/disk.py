@@ -28,6 +28,7 @@ async def small_disk(storm: Storm) -> AsyncIterator[Path]:
     hub = storm.town.hub
     aside = hub.directory / "aside"
     hub.kill()
+    await storm.until_said(DOWN)
     shutil.copytree(hub.data, aside)
     run(*mounting(hub.data))
     try:
