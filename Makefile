@@ -26,6 +26,8 @@ $(shell [ "$$(cat .venv/installed 2>/dev/null)" = "$$(pwd -P)" ] || rm -f .venv/
 demo: .venv/installed
 	@$(BIN)/hub demo --duration $(DURATION)
 
+# Where Python is told to keep no byte code, each process compiles the hub, and each worker the tests, anew.
+test: export PYTHONDONTWRITEBYTECODE =
 test: lint
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
