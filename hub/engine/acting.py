@@ -74,7 +74,7 @@ class Hands:
                 if state.lapsed and (device.device, each, action.command) not in state.lapsed:
                     continue
                 state.steps += 1
-                identity = f"{state.alarm}-{state.steps}"
+                identity = self._state.clock.numbered(f"{state.alarm}-", state.steps)
                 wish = Wish(identity, device, each, action, Cause(state.rule, drill=state.mode.drill))
                 if not state.mode.acts:
                     self._rehearse(wish, key, moment)

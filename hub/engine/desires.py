@@ -186,7 +186,7 @@ class Desires:
         why = self._hands.hindrance(device, wanted.part, wanted.command, moment)
         if why:
             return hindered(wanted, why)
-        identity = f"{wanted.id}-{wanted.sent + 1}"
+        identity = self._state.clock.numbered(f"{wanted.id}-", wanted.sent + 1)
         cause = Cause(f"desired by operator {wanted.actor}")
         action = Do(command=wanted.command, args={}, priority=Priority.CONVENIENCE)
         self._hands.request(Wish(identity, device, wanted.part, action, cause), moment)

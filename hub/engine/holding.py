@@ -288,7 +288,7 @@ class Holds(Owed):
 
     def _transmit(self, device: Device, lease: Lease, name: str, args: dict[str, Scalar], moment: Moment) -> None:
         last = self._sender.commands.get(lease.last)
-        wish = wish_of(lease, device, action_of(lease, name, args, moment), last)
+        wish = wish_of(lease, device, action_of(lease, name, args, moment), last, self._state.clock)
         if last is not None and wish.is_again and self._sender.sleepers.is_needless(wish, last, moment):
             return
         self.withdraw(lease, f"{name} takes its place", moment)

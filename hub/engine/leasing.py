@@ -8,6 +8,7 @@ from hub.commands.life import DEFAULT_EXPIRY_NS, Command, Lease
 from hub.engine.device import Device
 from hub.engine.moment import Moment
 from hub.engine.sending import Cause, Wish
+from hub.engine.state import Clock
 from hub.model.values import Scalar
 from hub.rules.rule import Do, Priority
 
@@ -24,13 +25,13 @@ def action_of(lease: Lease, name: str, args: dict[str, Scalar], moment: Moment) 
     )  # fmt: skip
 
 
-def wish_of(lease: Lease, device: Device, action: Do, last: Command | None) -> Wish:
+def wish_of(lease: Lease, device: Device, action: Do, last: Command | None, clock: Clock) -> Wish:
     """Return the wish for ``action`` after the command ``last``; the first of a person's lease has its own id."""
     is_first = not lease.is_of_an_alarm and not lease.steps
     is_release = action.command != lease.command
     is_again = last is not None and last.name == action.command and not is_release
     return Wish(
-        lease.id if is_first else f"{lease.id}.{lease.steps + 1}", device, lease.part, action,
+        lease.id if is_first else clock.numbered(f"{lease.id}.", lease.steps + 1), device, lease.part, action,
         Cause(lease.rule, DEFAULT_EXPIRY_NS if is_release else lease.expiry_ns, drill=lease.drill), lease.id,
         is_again=is_again, tries=lease.tries if is_release else 0,
     )  # fmt: skip

@@ -68,6 +68,24 @@ def test_what_is_done_once_to_keep_people_alive_is_done_late_rather_than_never(
     assert to_gate(later) == []
 
 
+def test_what_a_restored_hub_sends_has_no_id_of_what_was_sent_in_the_time_it_lost(tmp_path: Path) -> None:
+    """A device does nothing for an id that it knows, and answers as then: a release that never was is told as done."""
+    desk = with_rule(tmp_path, UNLOCKS)
+    desk.hear(smoke(ALARM))
+    saved = desk.restart()
+    desk.tick(20)
+    saved.say(Started("test", SESSIONS, began=99))
+    saved.catch_up(2)
+    saved.hear(smoke(NORMAL), connection=2)
+    first, lost, since = (
+        [one.command for effects in effects for one in effects.transmissions]
+        for effects in (desk.effects[:-1], desk.effects[-1:], saved.effects)
+    )
+    assert len(first) == len(lost) == 2
+    assert since
+    assert not {*since} & {*first, *lost}
+
+
 def test_a_late_alarm_that_ended_in_the_backlog_sends_nothing(tmp_path: Path) -> None:
     desk = with_rule(tmp_path, UNLOCKS)
     later = desk.restart()
