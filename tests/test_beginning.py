@@ -247,7 +247,8 @@ async def test_a_row_that_somebody_wrote_by_hand_ends_no_hub(
         await say(mosquitto, "garden")
         await wait_until(lambda: hub.engine.state.ledger.applied)
     async with Hub(settings, SystemClock()) as hub, running(hub):
-        await wait_until(lambda: hub.is_running and hub.engine.content.find("garden", "env"))
+        await wait_until(lambda: not Watch(hub).vitals().blind_sessions)
+        assert hub.engine.content.find("garden", "env")
         assert "registry_row_invalid" in hub.comparing.error
 
 

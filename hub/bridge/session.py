@@ -9,10 +9,9 @@ from hub.bridge.line import OVERSLEPT, Deliver, Line, SessionConfig, SessionCoun
 from hub.bridge.reconnect import End, stay_connected
 from hub.clock import Clock
 from hub.model.heard import Delivery
+from hub.next_address import next_address_seconds
 
 _GOODBYE_SECONDS = 3.0
-NEXT_ADDRESS_SECONDS = 0.25
-"""So long one address of the broker is waited for before the next is tried beside it (RFC 8305, section 8)."""
 
 
 class MqttSession:
@@ -86,7 +85,11 @@ class MqttSession:
         config = self._line.config
         async with asyncio.timeout(config.keepalive_seconds):
             _, connection = await asyncio.get_running_loop().create_connection(
-                self._begin, config.host, config.port, ssl=config.tls, happy_eyeballs_delay=NEXT_ADDRESS_SECONDS
+                self._begin,
+                config.host,
+                config.port,
+                ssl=config.tls,
+                happy_eyeballs_delay=next_address_seconds(config.host),
             )
         await asyncio.wait({connection.ended})  # cancelling us must not cancel the future: closing needs it
         return connection.ended.result()

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Self, TypeAlias, cast
 
@@ -17,11 +16,10 @@ from redis.exceptions import AuthenticationError, InvalidResponse, RedisError, R
 from typing_extensions import override
 
 from hub.errors import ConfigError, UnavailableError
+from hub.next_address import next_address_seconds
 
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
-NEXT_ADDRESS_SECONDS = 0.25
-"""So long one address of a server is waited for before the next is tried beside it (RFC 8305, section 8)."""
 
 Argument: TypeAlias = str | bytes | int
 Answer: TypeAlias = "bytes | int | list[Answer] | ResponseError | None"
@@ -43,11 +41,7 @@ class _Sealed(SSLConnection):
 
 
 def _with_next(arguments: Mapping[str, object]) -> Mapping[str, object]:
-    """Return them with the next address of a name; without where there is none: the race leaves sockets to be found."""
-    with suppress(ValueError):
-        ip_address(str(arguments["host"]))
-        return arguments
-    return {**arguments, "happy_eyeballs_delay": NEXT_ADDRESS_SECONDS}
+    return {**arguments, "happy_eyeballs_delay": next_address_seconds(str(arguments["host"]))}
 
 
 _OURS: Mapping[object, object] = {Connection: _Open, SSLConnection: _Sealed}
