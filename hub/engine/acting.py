@@ -15,6 +15,7 @@ from hub.engine.encoding import TopicNames
 from hub.engine.guards import Beside, Guards
 from hub.engine.holding import Holds
 from hub.engine.kept_leases import LEASE_LAPSES, LEASE_RENEWS
+from hub.engine.leasing import numbered
 from hub.engine.moment import Moment, Output
 from hub.engine.sending import COMMAND, Cause, Find, Sender, Wish
 from hub.engine.sleepers import seen_too_soon, whenever_it_speaks
@@ -74,7 +75,7 @@ class Hands:
                 if state.lapsed and (device.device, each, action.command) not in state.lapsed:
                     continue
                 state.steps += 1
-                identity = self._state.clock.numbered(f"{state.alarm}-", state.steps)
+                identity = numbered(f"{state.alarm}-", state.steps, self._state.clock)
                 wish = Wish(identity, device, each, action, Cause(state.rule, drill=state.mode.drill))
                 if not state.mode.acts:
                     self._rehearse(wish, key, moment)

@@ -14,6 +14,7 @@ from hub.engine.clearing import Refusal, in_both
 from hub.engine.content import Content
 from hub.engine.device import Device, Part
 from hub.engine.guards import is_gone
+from hub.engine.leasing import numbered
 from hub.engine.moment import Moment, Output
 from hub.engine.sending import Cause, Wish
 from hub.engine.state import State
@@ -186,7 +187,7 @@ class Desires:
         why = self._hands.hindrance(device, wanted.part, wanted.command, moment)
         if why:
             return hindered(wanted, why)
-        identity = self._state.clock.numbered(f"{wanted.id}-", wanted.sent + 1)
+        identity = numbered(f"{wanted.id}-", wanted.sent + 1, self._state.clock)
         cause = Cause(f"desired by operator {wanted.actor}")
         action = Do(command=wanted.command, args={}, priority=Priority.CONVENIENCE)
         self._hands.request(Wish(identity, device, wanted.part, action, cause), moment)

@@ -1,4 +1,4 @@
-"""What a lease wants of its device now: the action, with the terms of the lease, and the wish for it."""
+"""What a lease wants of its device now: the action, with the terms of the lease, and the wish for it by its id."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from hub.model.values import Scalar
 from hub.rules.rule import Do, Priority
 
 CLEARED = "cleared"
+
+
+def numbered(name: str, number: int, clock: Clock) -> str:
+    """Return the id of the ``number``-th of ``name``; behind a gap with its place: what is lost gave it, too."""
+    return f"{name}{number}" if clock.began == 1 else f"{name}{number}@{clock.began}"
 
 
 def action_of(lease: Lease, name: str, args: dict[str, Scalar], moment: Moment) -> Do:
@@ -31,7 +36,7 @@ def wish_of(lease: Lease, device: Device, action: Do, last: Command | None, cloc
     is_release = action.command != lease.command
     is_again = last is not None and last.name == action.command and not is_release
     return Wish(
-        lease.id if is_first else clock.numbered(f"{lease.id}.", lease.steps + 1), device, lease.part, action,
+        lease.id if is_first else numbered(f"{lease.id}.", lease.steps + 1, clock), device, lease.part, action,
         Cause(lease.rule, DEFAULT_EXPIRY_NS if is_release else lease.expiry_ns, drill=lease.drill), lease.id,
         is_again=is_again, tries=lease.tries if is_release else 0,
     )  # fmt: skip

@@ -76,10 +76,6 @@ class Clock(msgspec.Struct):
     dropped: int = 0  # messages, as the broker itself counts them
     began: int = 1
 
-    def numbered(self, name: str, number: int) -> str:
-        """Return the id of the ``number``-th of ``name``; behind a gap with its place: what is lost gave it, too."""
-        return f"{name}{number}" if self.began == 1 else f"{name}{number}@{self.began}"
-
     def awake(self, t: int) -> int:
         """Return ``t`` on the awake clock, which stands still while the hub is blind."""
         return (t if self.blind_since is None else self.blind_since) - self.blind_total
