@@ -192,8 +192,9 @@ def _lane(event: Event) -> str:
 
 
 def _kind(event: Event) -> str:
-    """Return what happened, as far as two such are the same news."""
-    return f"{event.transition} {event.severity} {event.data['to'] if _calls(event) else ''}".strip()
+    """Return what happened, as far as two such are the same news; what is critical no more is urgent, too."""
+    was = f"after {worst}" if (worst := gravest(event)) is not event.severity else ""
+    return f"{event.transition} {event.severity} {event.data['to'] if _calls(event) else was}".strip()
 
 
 def _calls(event: Event) -> bool:
