@@ -27,7 +27,7 @@ from hub.registry.logins import HubLogin
 from hub.registry.nouns import Source
 from hub.registry.registry import Registry
 
-POLL_SECONDS = 1.0
+POLL_SECONDS, DAY_NS = 1.0, 86_400_000_000_000
 FOR_PEOPLE = {RECORD, DOCTOR, DRILL}
 
 log = structlog.get_logger(__name__)
@@ -87,19 +87,21 @@ class Keeper:
         return await self.apply()
 
     async def run(self, clock: Clock) -> None:
-        """Mend at once, after every change that may concern it, and when a secret ends; until cancelled.
+        """Mend at once, after every change that may concern it, when a secret ends, and once a day; until cancelled.
 
-        Also where somebody else has written the broker's files: a fresh set of them knows no device.
+        Also where somebody else has written the broker's files: a fresh set of them knows no device. Once a day, for
+        the broker's certificate grows old where nothing changes.
         """
-        known, next_end, mark = -1, None, self.broker.mark()
+        known, next_end, mark, looked = -1, None, self.broker.mark(), clock.monotonic_ns()
         while True:
+            now = clock.monotonic_ns()
             try:
                 revision, is_due = await self._registry.revision(), next_end is not None and next_end <= clock.wall_ns()
-                is_due = is_due or self.broker.mark() != mark
+                is_due = is_due or self.broker.mark() != mark or now - looked > DAY_NS
                 if is_due or (revision != known and await concern_logins(self._registry, known, revision)):
                     wanted = await self.settled()
                     await self.broker.apply(wanted)
-                    next_end, mark = wanted.next_end, self.broker.mark()
+                    next_end, mark, looked = wanted.next_end, self.broker.mark(), now
                 known = revision
             except (HubError, OSError) as error:  # a full disk, or files that are not ours, end no hub
                 heed_cancellation()  # it failed while it put back what it had begun

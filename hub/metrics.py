@@ -86,7 +86,9 @@ DECLARATIONS = (
     Declaration("hub_packets_malformed_total", "Packets of the broker that are not MQTT.", ("session",)),
     Declaration("hub_notes_refused_total", "Notes that found 100,000 others waiting for the journal."),
     Declaration("hub_requests_malformed_total", "Entries of the control stream that are no request."),
-    _gauge("hub_certificate_ends_timestamp_seconds", "When a certificate of the settings ends; 0: unreadable.", "file"),
+    _gauge(
+        "hub_certificate_ends_timestamp_seconds", "When a certificate of hub or broker ends; 0: unreadable.", "file"
+    ),
     _gauge("hub_broker_messages_dropped", "What the broker itself says it dropped."),
     _gauge("hub_sessions_blind", "1 while the session may not have read all that was queued.", "session"),
     # The journal and the engine's state.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -77,16 +78,34 @@ class Authority:
         return self._signed(user, public_key, life)
 
     def serve(self, directory: Path, names: Collection[str]) -> tuple[Path, Path]:
-        """Return certificate and key of the broker, which is called ``names``; made anew when they do not serve."""
+        """Return certificate and key of the broker, which is called ``names``; made anew when they do not serve.
+
+        A key that is there stays: a mosquitto that finds one of another certificate shows none, or does not start.
+        """
         certificate, key = directory / SERVER_CERTIFICATE, directory / SERVER_KEY
-        if not self._serves(certificate, key, names):
-            fresh = ec.generate_private_key(ec.SECP256R1())
+        if not self.serves(directory, names):
+            own = _read_key(key)
+            if own is None:
+                own = ec.generate_private_key(ec.SECP256R1())
+                write_whole(key, _key_text(own))
             extension = x509.SubjectAlternativeName([_name_of(name) for name in names])
-            builder = self._builder(next(iter(names)), fresh.public_key(), SERVER_LIFE)
+            builder = self._builder(next(iter(names)), own.public_key(), SERVER_LIFE)
             builder = builder.add_extension(extension, critical=False)
-            write_whole(key, _key_text(fresh))
             write_whole(certificate, self._sealed(builder, ExtendedKeyUsageOID.SERVER_AUTH).public_bytes(PEM).decode())
         return certificate, key
+
+    def serves(self, directory: Path, names: Collection[str]) -> bool:
+        """Return whether the pair that is there was made here, for these names, and holds for long enough yet."""
+        try:
+            found = x509.load_pem_x509_certificate((directory / SERVER_CERTIFICATE).read_bytes())
+            known = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            found.verify_directly_issued_by(self._identity[1])
+        except (FileNotFoundError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+            return False
+        key, ends = _read_key(directory / SERVER_KEY), found.not_valid_after_utc
+        is_young = ends - self._now() > SERVER_LIFE / 10 or ends == self._identity[1].not_valid_after_utc
+        is_pair = key is not None and key.public_key() == found.public_key()
+        return is_pair and is_young and [*known] == [_name_of(name) for name in names]
 
     def crl(self, serials: Collection[str]) -> str:
         """Return the list of revoked certificates (PEM).
@@ -166,19 +185,6 @@ class Authority:
             .sign(key, hashes.SHA256())
         )
 
-    def _serves(self, certificate: Path, key: Path, names: Collection[str]) -> bool:
-        """Return whether they are a pair that we made, for these names: who was killed leaves a key with an old one."""
-        try:
-            found = x509.load_pem_x509_certificate(certificate.read_bytes())
-            own = serialization.load_pem_private_key(key.read_bytes(), password=None)
-            known = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-            found.verify_directly_issued_by(self._identity[1])
-        except (FileNotFoundError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
-            return False
-        is_young = found.not_valid_after_utc - self._now() > SERVER_LIFE / 10
-        is_pair = own.public_key() == found.public_key()
-        return is_pair and is_young and [*known] == [_name_of(name) for name in names]
-
     def _now(self) -> datetime:
         return max(datetime.fromtimestamp(self._clock.wall_ns() // 1_000_000_000, UTC), BEGINNING)
 
@@ -192,6 +198,14 @@ def read_crl(path: Path) -> Mapping[str, datetime]:
     except ValueError:
         return {}
     return {f"{each.serial_number:040x}": each.revocation_date_utc for each in found}
+
+
+def _read_key(path: Path) -> ec.EllipticCurvePrivateKey | None:
+    """Return the key of the broker, None where there is none, or none of ours."""
+    with suppress(FileNotFoundError, ValueError, TypeError):
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
+    return None
 
 
 def _key_text(key: ec.EllipticCurvePrivateKey) -> str:

@@ -52,6 +52,21 @@ def test_a_key_and_a_certificate_that_serve_nobody_are_made_anew(
     assert certificate.read_bytes() == before
 
 
+@pytest.mark.parametrize("years", [2.1, 19.9])
+def test_it_is_renewed_before_it_ends_and_keeps_its_key(tmp_path: Path, years: float) -> None:
+    """A mosquitto that reads a key of another certificate shows none to anybody, and does not start with it."""
+    clock, broker = ManualClock(wall_ns=SystemClock().wall_ns()), tmp_path / "broker"
+    authority = Authority(tmp_path / "authority", clock)
+    certificate, key = authority.serve(broker, NAMES)
+    before = certificate.read_bytes(), key.read_bytes()
+    clock.advance(timedelta(days=365 * years).total_seconds())
+    assert not authority.serves(broker, NAMES)
+    authority.serve(broker, NAMES)
+    assert (authority.serves(broker, NAMES), key.read_bytes()) == (True, before[1])
+    assert certificate.read_bytes() != before[0]
+    ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+
+
 @pytest.mark.parametrize("year", [1970, 2099])
 @pytest.mark.parametrize("is_first", [True, False], ids=("authority, too", "authority before"))
 def test_what_was_made_while_the_clock_was_wrong_keeps_nobody_out_once_it_is_right(

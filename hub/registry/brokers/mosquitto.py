@@ -37,7 +37,8 @@ from hub.registry.brokers.mosquitto_files import (
     write_acl,
     write_passwords,
 )
-from hub.registry.certificates import Authority, read_crl
+from hub.registry.brokers.papers import shows_another
+from hub.registry.certificates import SERVER_CERTIFICATE, Authority, read_crl
 from hub.registry.hashing import hash_secret, new_secret
 from hub.whole import write_whole
 
@@ -94,7 +95,11 @@ class Mosquitto:
     async def drift(self, wanted: Roster) -> Drift:
         """Return how the files differ from ``wanted``, and whether mosquitto works with those that are there."""
         found = await _in_thread(self._differences, wanted)  # 10,000 users take half a second
-        return found or Drift(is_stale=await knock(self._listeners.port, PROBE, self._probe()[0]) is Answer.REFUSED)
+        if found:
+            return found
+        is_stale = await knock(self._listeners.port, PROBE, self._probe()[0]) is Answer.REFUSED
+        tls = self._listeners.tls or self._listeners.mutual
+        return Drift(is_stale=is_stale or (tls is not None and await shows_another(tls)))
 
     def _differences(self, wanted: Roster) -> Drift:
         known = self._known()
@@ -103,13 +108,16 @@ class Mosquitto:
         both = known.users.keys() & users.keys()
         texts = self._texts(wanted)
         serials = wanted.revoked.keys() ^ known.revoked.keys() if self._authority else ()
+        files = [name for name, text in texts.items() if self._text(name) != text]
+        if self._authority and self._names and not self._authority.serves(self.directory, self._names):
+            files.append(SERVER_CERTIFICATE)
         return Drift(
             added=_those(users.keys() - both),
             rotated=_those(both, lambda name: known.users[name].password_hash != users[name].password_hash),
             regranted=_those(both, lambda name: _topics(known.users[name]) != _topics(users[name])),
             revoked=_those(known.users.keys() - both),
             certificates=_those(serials),
-            files=_those(texts, lambda name: self._text(name) != texts[name]),
+            files=_those(files),
             needs_restart=self._text(CONFIG) not in {"", texts[CONFIG]},
         )
 
@@ -121,8 +129,6 @@ class Mosquitto:
         outcasts = set(wanted.revoked.values()) - wanted.users.keys()
         texts = {CONFIG: configuration(self.directory, self._listeners)}
         if self._authority is not None:
-            if self._names:
-                self._authority.serve(self.directory, self._names)
             texts[CA] = self._authority.certificate
             texts[CRL] = self._crl(wanted)
         return {
@@ -223,6 +229,8 @@ class Mosquitto:
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
     def _write_all(self, wanted: Roster) -> None:
+        if self._authority and self._names:
+            self._authority.serve(self.directory, self._names)
         for name, text in self._texts(wanted).items():
             self._write(name, text)
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 
-from hub.config.settings import Settings
+from hub.config.settings import BrokerKeeper, Settings
 from hub.errors import ConfigError
+from hub.keeping import directory_of
+from hub.registry.certificates import SERVER_CERTIFICATE
 from hub.ui.doctor.findings import Scene, Verdict, bad, good, unseen, weak
 from hub.ui.doctor.mosquitto_conf import read_conf
 
@@ -52,7 +54,14 @@ def _files(scene: Scene) -> Iterator[tuple[Path, _Ends]]:
 
 def ending(settings: Settings) -> dict[str, float]:
     """Return when each certificate that hub or broker show ends (Unix seconds), 0 for one that cannot be read."""
-    shown = [file for file in (settings.mqtt.cert_file, settings.broker.cert_file) if file is not None]
+    broker = settings.broker
+    shown = [file for file in (settings.mqtt.cert_file, broker.cert_file) if file is not None]
+    if (
+        broker.keeper is BrokerKeeper.MOSQUITTO
+        and (broker.tls_port or broker.certificate_port)
+        and not broker.cert_file
+    ):
+        shown.append(directory_of(settings) / SERVER_CERTIFICATE)
     left = {str(file): _left(file, datetime.fromtimestamp(0, UTC), min) for file in shown}
     return {file: 0.0 if each is None else each.total_seconds() for file, each in left.items()}
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from hub.config.settings import BrokerKeeper
 from hub.ui.doctor.served import ending
 from tests.ui.doctor.scenes import BAD, GOOD, UNSEEN, WEAK, ShiftedClock, examined, scene, settings_of
 
@@ -64,6 +65,22 @@ def test_monitors_are_told_when_what_is_shown_ends(tmp_path: Path) -> None:
     ends = int((NOW + timedelta(days=100)).timestamp())
     assert ending(settings.model_copy(update=asked)) == {str(ours): ends, str(theirs): 0}
     assert ending(settings) == {}
+
+
+def test_monitors_are_told_when_the_one_ends_that_the_hub_makes_itself(tmp_path: Path) -> None:
+    """Only what settings name was told: of the one that devices see, nobody heard that it was not renewed."""
+    settings, made = settings_of(tmp_path), tmp_path / "broker" / "server.crt"
+    kept = settings.broker.model_copy(
+        update={"keeper": BrokerKeeper.MOSQUITTO, "directory": made.parent, "tls_port": 8883}
+    )
+    asked = settings.model_copy(update={"broker": kept})
+    assert ending(asked) == {str(made): 0}
+    made.parent.mkdir()
+    ends = int((NOW + timedelta(days=100)).timestamp())
+    certificate(made, 100)
+    assert ending(asked) == {str(made): ends}
+    clear = settings.model_copy(update={"broker": kept.model_copy(update={"tls_port": None})})
+    assert ending(clear) == {}
 
 
 @pytest.mark.parametrize(("days", "grade"), [((-700, 400), GOOD), ((-700, 20), WEAK), ((-700, -3), BAD)])
