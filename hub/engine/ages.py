@@ -18,6 +18,10 @@ LESSONS = 10
 HOUR_NS = 3_600_000_000_000
 SECOND_NS = 1_000_000_000
 IDENTITIES = 64
+LEAP = 2**32
+"""A counter that goes further at once was set anew: nobody says so much unheard."""
+MOST_MISSING = 2**63 - 1
+"""What is missing is written down in 64 bits, and a device may say that it is ever more."""
 MOST_TOGETHER = 10_000
 """So many devices with several points in a millisecond are remembered: 4 MB."""
 MILLION = 1_000_000
@@ -130,14 +134,14 @@ def _free(times: dict[T, int], time: int) -> int:
 
 def count_sequence(known: DeviceState, seq: int, boot: str | None, ledger: Ledger) -> None:
     """Count what the native counters say is missing, repeated or reordered, for the device and in all."""
-    if known.seq is None or boot != known.boot:
+    if known.seq is None or boot != known.boot or seq - known.seq > LEAP:
         known.boot, known.seq = boot, seq
     elif seq > known.seq:
         gap = seq - known.seq - 1
         known.seq = seq
         if gap:
-            known.own().missing += gap
-            ledger.missed += gap
+            known.own().missing = min(known.seldom.missing + gap, MOST_MISSING)
+            ledger.missed = min(ledger.missed + gap, MOST_MISSING)
     elif seq == known.seq:
         known.own().repeated += 1
         ledger.repeated_sequence += 1

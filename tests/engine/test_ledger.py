@@ -14,7 +14,7 @@ from hub.model.heard import Publish, Reading
 from hub.model.records import Control, SessionConnected, Started
 from hub.normalize.examples import payload_bytes
 from hub.normalize.networks.load import load_networks
-from tests.engine.desk import ALARM, JOURNAL, NORMAL, SESSIONS, Desk, device, documents, encoded, smoke
+from tests.engine.desk import ALARM, JOURNAL, NORMAL, SESSIONS, Desk, device, documents, encoded, native, smoke
 from tests.engine.mixed import WANTED
 
 ENVELOPES = [
@@ -156,6 +156,25 @@ def test_native_counters_tell_missing_and_reordered_messages() -> None:
     assert found is not None
     seldom = found.state.seldom
     assert (seldom.missing, seldom.reordered, seldom.repeated) == (1, 1, 1)
+
+
+def test_counters_that_leap_were_set_anew_and_no_count_of_what_is_missing_outgrows_the_checkpoint() -> None:
+    desk = Desk(WANTED)
+
+    def say(seq: int, boot: str) -> None:
+        desk.hear(native("door-1", {"seq": seq, "boot": boot, "values": {}}, "telemetry"))
+
+    for boot in "abc":
+        say(0, boot)
+        say(2**63 - 1, boot)
+    assert desk.engine.state.ledger.missed == 0
+    desk.engine.state.ledger.missed = 2**63 - 2
+    say(5, "d")
+    say(5 + 2**32, "d")
+    after = desk.restart()
+    found = after.engine.content.find("s1", "door-1")
+    assert found is not None
+    assert (after.engine.state.ledger.missed, found.state.seldom.missing) == (2**63 - 1, 2**32 - 1)
 
 
 def test_event_ids_name_the_journal_they_came_from() -> None:
