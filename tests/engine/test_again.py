@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 import orjson
+import pytest
 
 from hub.engine.again import Retaken
 from hub.engine.state import Waiting
@@ -13,7 +14,7 @@ from hub.model.effects import DeadLetter, Effects
 from hub.model.heard import Publish
 from hub.model.records import Control, Letter
 from tests.engine.desk import ALARM, COMMUNITY, HOUR, NORMAL, SECOND, Desk, device, documents, encoded
-from tests.engine.foreign import LORA, SMOKE_1, uplink
+from tests.engine.foreign import APPLICATION, EUI, LORA, RAW, SMOKE_1, foreign, source, uplink
 
 UNREAD = documents(*COMMUNITY, device("smoke-2", "smoke_sensor"))
 MENDED = documents(*COMMUNITY, device("smoke-2", "smoke_sensor", "milesight/gs524n"))
@@ -185,6 +186,27 @@ def test_what_waited_for_its_device_is_no_dead_letter_once_it_is_taken() -> None
     desk.hear(frame(NORMAL), frame("221164321F19"))
     effects = desk.restart().revise(MENDED)
     assert [each.number for each in effects.settled] == [1]  # the other one is broken
+
+
+MOVED = source("lora", "chirpstack", application="another")
+HOT = {"temperature": 95.0}
+
+
+@pytest.mark.parametrize("claimed_by", [{}, source("other", "chirpstack", application=APPLICATION)])
+def test_what_waited_on_a_topic_that_is_its_networks_no_more_stays_a_dead_letter(claimed_by: dict[str, bytes]) -> None:
+    """The envelope itself went to the device, which speaks our own words: what the network had written was stored."""
+    desk = Desk(documents(LORA))
+    desk.hear(uplink(orjson.dumps({"values": HOT}).hex(), values=HOT))
+    effects = desk.revise(documents(MOVED, claimed_by, foreign("smoke-1", "smoke_sensor", "", "lora", EUI)))
+    assert (effects.points, effects.settled, desk.engine.state.ledger.replayed) == ([], [], 0)
+
+
+def test_what_waited_on_a_foreign_topic_is_not_said_by_a_device_of_our_own_of_that_name() -> None:
+    desk = Desk(documents(RAW))
+    (letter,) = desk.hear(Publish("vendor/s1/cam-1/up", orjson.dumps({"values": HOT}))).dead_letters
+    assert (letter.site, letter.device, letter.code) == ("s1", "cam-1", "unknown_device")
+    effects = desk.revise(documents(device("cam-1", "smoke_sensor")))
+    assert (effects.points, effects.settled, desk.engine.state.ledger.replayed) == ([], [], 0)
 
 
 def test_what_waits_in_the_checkpoint_of_a_former_version_has_no_number() -> None:
