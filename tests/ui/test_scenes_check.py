@@ -145,6 +145,16 @@ def test_a_rule_for_places_at_which_nobody_of_its_kinds_stands_rests() -> None:
     assert told not in texts(checked("fire", device("smoke-1", "smoke_sensor", place="z1")), "nobody")
 
 
+def test_who_stands_where_no_rule_counts_their_word_of_danger_is_named() -> None:
+    smoke, panel = device("smoke-1", "smoke_sensor", place="z1"), device("panel", "fire_panel")
+    assert "uncounted" not in checked("fire", smoke, panel)
+    yard = [device("panel-0", "fire_panel", place=""), device("smoke-0", "smoke_sensor", place="b1")]
+    assert checked("fire", smoke, panel, *yard)["uncounted"] == [
+        (Grade.RESTS, "fire-confirmed does not count smoke-0: they stand in no fire_zone"),
+        (Grade.RESTS, "fire-confirmed-building does not count panel-0: they stand in no building"),
+    ]
+
+
 def test_an_interlock_that_nobody_can_answer_is_told_before_the_barrier_stays_up() -> None:
     gate, smoke = device("gate", "plate_reader", "hikvision/anpr"), device("smoke-1", "smoke_sensor", place="z1")
     found = checked("fire", gate, smoke)

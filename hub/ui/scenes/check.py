@@ -93,6 +93,9 @@ def _rules(ground: Ground, shelf: Shelf) -> Iterator[Line]:
         if lack is not None:
             name, comma = ("unsaid", ", ") if lack.says else ("nobody", " / ")
             yield Line(name=name, grade=Grade.RESTS, words={"rule": rule, "names": comma.join(lack.names)})
+        elif uncounted := ground.uncounted(shelf.rules[rule]):
+            told = {"rule": rule, "devices": _named(uncounted), "kind": shelf.rules[rule].for_each.place}
+            yield Line(name="uncounted", grade=Grade.RESTS, words=told)
 
 
 def _command(command: Command) -> Iterator[Line]:

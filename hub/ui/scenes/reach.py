@@ -14,6 +14,7 @@ from hub.engine.guards import ONE_LANE
 from hub.engine.places import Place, Subject, bodies_of
 from hub.engine.rows import Document, PlaceRow, read_row
 from hub.engine.state import State
+from hub.model.values import Severity
 from hub.normalize.profile import profile_of
 from hub.rules.asking import needed
 from hub.rules.lints import beyond
@@ -109,6 +110,15 @@ class Ground:
         """Return what a rule compares with what nobody can say, as its parameters are for somebody here."""
         mine = {each.rules.by_name[name] for each in self.subjects(name)}
         return sorted({text for each in mine for text in beyond(each.rule, each.scope, self._kinds)})
+
+    def uncounted(self, rule: Rule) -> set[str]:
+        """Return who says what ``rule``, which is about lives, counts at places, and stands at none of these."""
+        kinds = {kind for each in rule.inputs.values() for kind in each.of}
+        if rule.for_each.place is None or rule.raise_.severity is not Severity.CRITICAL:
+            return set()
+        there = [place.devices() for place in self.subjects(rule.rule) if isinstance(place, Place)]
+        counted = {one.key for found in there for one in found}
+        return {one.device for one in self.devices if one.kind in kinds and one.key not in counted}
 
     def _missing(self, rule: CompiledRule, subject: Subject) -> frozenset[str]:
         words = rule.rule

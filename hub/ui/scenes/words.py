@@ -46,6 +46,10 @@ LINES: Mapping[str, Words] = {
         "{rule} rests: nobody here says {names}", "{rule} 不生效：没有设备上报 {names}",
         "another model, or a profile that says it", "更换型号，或完善设备配置文件",
     ),
+    "uncounted": Words(
+        "{rule} does not count {devices}: they stand in no {kind}", "{rule} 不计入 {devices}：不在任何 {kind} 内",
+        "register them at the {kind} of which they speak", "登记到其所监视的 {kind}",
+    ),
     "able": Words("{command}: {count} of {kind} can do it", "{command}：{kind} {count} 台可执行"),
     "nobody_told": Words(
         "{command}: there is no {kind} where it would go", "{command}：没有可下达的 {kind}",
