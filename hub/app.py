@@ -306,9 +306,10 @@ class Hub:
             if not self.engine.content.documents:
                 raise
             self.comparing.held_up(str(error))
-            sites = await self.registry.sites()
-            mine = [f"place/{site.id}" for site in sites if site.partition == self.settings.partition]
-            self._listening.look_round({site.partition for site in sites}, mine)
+            held = {site: self.settings.partition for site, _ in self.engine.content.circumstances.places}
+            homes = held | await self.registry.homes()
+            mine = [f"place/{site}" for site, partition in homes.items() if partition == self.settings.partition]
+            self._listening.look_round({*homes.values()}, mine)
             self._listening.tell(self.sessions, self.engine.content.networks)
 
     async def _revise(self, documents: dict[str, bytes] | None = None) -> int:

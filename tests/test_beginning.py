@@ -229,27 +229,39 @@ async def test_a_registry_that_is_refused_silences_no_hub_that_was_at_work(
 
 
 @needs_mosquitto
-@pytest.mark.parametrize("written", ["type = 'castle'", "facts = '{'"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("places SET type = 'castle' WHERE id = 'b1'", "places SET facts = '{' WHERE id = 'b1'"),
+        *("places SET type = 'castle' WHERE id = 'garden'", "places SET facts = '{' WHERE id = 'garden'"),
+        *("places SET zone = NULL WHERE id = 'garden'", "places SET partition = NULL WHERE id = 'garden'"),
+        *("places SET label = '[1]' WHERE id = 'garden'", "devices SET params = '[1]' WHERE site = 'garden'"),
+    ],
+)
 async def test_a_row_that_somebody_wrote_by_hand_ends_no_hub(
     tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, written: str
 ) -> None:
     monkeypatch.setattr("hub.app.REGISTRY_TICKS", 1)
     settings = settings_of(tmp_path, mosquitto, valkey)
     async with Hub(settings, SystemClock()) as hub, running(hub):
-        await hub.registry.add_site(Site(id="garden", zone="Asia/Shanghai"))
+        await hub.registry.add_site(Site(id="manor", zone="Asia/Shanghai", partition="other"))
+        for site in ("garden", "grove"):
+            await hub.registry.add_site(Site(id=site, zone="Asia/Shanghai"))
+            await hub.registry.add_devices([Device(site=site, id="env", kind="environment_sensor")])
         await hub.registry.add_places([Place(site="garden", id="b1", type=PlaceType.BUILDING)])
-        await hub.registry.add_devices([Device(site="garden", id="env", kind="environment_sensor")])
-        await wait_until(lambda: hub.engine.content.find("garden", "env"))
+        await wait_until(lambda: hub.comparing.revision == 6)
         with closing(sqlite3.connect(tmp_path / "data" / "registry.sqlite")) as connection, connection:
-            connection.execute(f"UPDATE places SET {written} WHERE id = 'b1'")  # noqa: S608 -- one of ours
+            connection.execute(f"UPDATE {written}")
             connection.execute("UPDATE registry_state SET revision = revision + 1")
         await wait_until(lambda: "registry_row_invalid" in hub.comparing.error)
-        await say(mosquitto, "garden")
-        await wait_until(lambda: hub.engine.state.ledger.applied)
+        await say(mosquitto, "garden", "grove")
+        await wait_until(lambda: hub.engine.state.ledger.applied == 2)
     async with Hub(settings, SystemClock()) as hub, running(hub):
         await wait_until(lambda: not Watch(hub).vitals().blind_sessions)
-        assert hub.engine.content.find("garden", "env")
         assert "registry_row_invalid" in hub.comparing.error
+        await say(mosquitto, "manor", "garden", "grove")
+        await wait_until(lambda: hub.engine.state.ledger.applied == 4)
+        assert hub.engine.state.ledger.heard == 4
 
 
 async def test_a_registry_that_is_refused_keeps_a_hub_that_was_never_at_work_from_starting(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 import msgspec
 from typing_extensions import override
 
+from hub.errors import ConfigError
 from hub.model.values import Scalar
 
 T = TypeVar("T")
@@ -119,12 +120,21 @@ def kept(key: str, body: bytes) -> Kept:
     """Return a document as it is kept: of a device or place the row where that says it all, for 270 bytes less."""
     row: Row
     if key.startswith(_DEVICE):
-        row = read_row(body)
+        row = readable(read_row, key, body)
     elif key.startswith(_PLACE):
-        row = read_place(body)
+        row = readable(read_place, key, body)
     else:
         return Document(body)
     return row if row.body == body else Document(body)
+
+
+def readable(read: Callable[[bytes], T], key: str, body: bytes) -> T:
+    """Return what ``read`` makes of the document of ``key``. ConfigError ``registry_row_invalid``."""
+    try:
+        return read(body)
+    except msgspec.ValidationError as error:
+        message = f"{key} was written by something else than hub: {error}"
+        raise ConfigError("registry_row_invalid", message, hint="put right there what it wrote") from error
 
 
 def row_of(document: Kept) -> DeviceRow:

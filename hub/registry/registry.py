@@ -151,6 +151,11 @@ class Registry(Database):
         """Return the partitions that have sites."""
         return frozenset(site.partition for site in await self.sites())
 
+    async def homes(self) -> dict[str, str]:
+        """Return the partition of each site, as far as it has one, also where nothing else of its row can be read."""
+        async with self.transaction() as connection:
+            return await rows.homes(connection)
+
     async def divisions(self) -> list[Division]:
         """Return what cities, streets and communities are called, by code."""
         async with self.transaction() as connection:

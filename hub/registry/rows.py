@@ -23,11 +23,16 @@ _STATES = {state.value: state for state in DeviceState}
 
 async def sites(connection: AsyncConnection) -> list[Site]:
     """Return all sites by id."""
-    query = schema.places.select().where(schema.places.c.type == PlaceType.SITE.value).order_by(schema.places.c.id)
-    return [
-        Site(id=row.id, zone=row.zone, partition=row.partition, code=row.code, label=row.label, facts=row.facts)
-        for row in await connection.execute(query)
-    ]
+    table = schema.places
+    query = table.select().where(table.c.id == table.c.site).order_by(table.c.id)
+    return [_site(row) for row in await connection.execute(query)]
+
+
+async def homes(connection: AsyncConnection) -> dict[str, str]:
+    """Return the partition of each site, as far as it has one, also where nothing else of its row can be read."""
+    table = schema.places
+    query = select(table.c.id, table.c.partition).where(table.c.id == table.c.site).order_by(table.c.id)
+    return {site: partition for site, partition in await connection.execute(query) if partition}
 
 
 async def divisions(connection: AsyncConnection) -> list[Division]:
@@ -194,6 +199,14 @@ async def scenes_off(connection: AsyncConnection) -> list[SceneOff]:
 async def some_place_keys(connection: AsyncConnection, keys: Collection[Key]) -> set[Key]:
     """Return those of these (site, id) that there are, sites included."""
     return {(row.site, row.id) for row in await _some(connection, schema.places, keys)}
+
+
+def _site(row: Row[tuple[object, ...]]) -> Site:
+    # One of no partition would be nobody's: its hub would forget its devices, and end their alarms.
+    if row.type != PlaceType.SITE.value or not (row.zone and row.partition):
+        message = f"site {row.id!r} has no zone, no partition or another type"
+        raise ValueError(message)
+    return Site(id=row.id, zone=row.zone, partition=row.partition, code=row.code, label=row.label, facts=row.facts)
 
 
 def _place(row: Row[tuple[object, ...]]) -> Place:
