@@ -16,7 +16,7 @@ CLEARED = "cleared"
 
 
 def numbered(name: str, number: int, clock: Clock) -> str:
-    """Return the id of the ``number``-th of ``name``; behind a gap with its place: what is lost gave it, too."""
+    """Return the id of the ``number``-th of ``name``; behind a gap with its mark: what is lost gave it, too."""
     return f"{name}{number}" if clock.began == 1 else f"{name}{number}@{clock.began}"
 
 

@@ -134,7 +134,7 @@ class Output:
     def event_id(self, rule: str, key: str, raised_t: int, transition: int) -> str:
         """Return BLAKE2b-128 of journal, rule, key, t of the raise and transition (engine.md, Delivery).
 
-        Behind a gap also of its place: what is restored counts on from where it stood, as what was lost since has done.
+        Behind a gap also of its mark: what is restored counts on from where it stood, as what was lost since has done.
         """
         clock = self._state.clock
         journal = clock.journal if clock.began == 1 else f"{clock.journal}/{clock.began}"

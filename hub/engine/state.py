@@ -56,7 +56,7 @@ class Clock(msgspec.Struct):
     """Engine time, blind time, running numbers; ``has_turned``: while blind, rules came to something else.
 
     What had come until the engine time awake ``unsure_until`` may be older than it looks, or be over unheard. ``began``
-    is the place behind the last gap of the journal; ids are told apart by it.
+    is the mark of the last gap of the journal; ids are told apart by it.
     """
 
     journal: str = ""

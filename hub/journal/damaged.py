@@ -123,6 +123,8 @@ class Survey:
         if not self.seen:
             self.first = expected
         self._note_bad(expected, self.highest)
+        if (last := self.gaps.last).beyond > (self.seen[-1].position if self.seen else 0):
+            self.t, self.received_at = max(self.t, last.t), last.received_at
 
     def kept(self) -> tuple[int, int]:
         """Return the run of whole records that goes on from the state; the last is before the first for none."""

@@ -123,8 +123,8 @@ class Journal:
 
     @property
     def began(self) -> int:
-        """Where it began, or went on behind its last gap."""
-        return self._gaps.last.beyond
+        """The mark of its last gap."""
+        return self._gaps.last.mark
 
     @property
     def untrimmed_bytes(self) -> int:
@@ -162,7 +162,7 @@ class Journal:
             return
         record = from_row(row, self._decode, partial(bodies_of, connection))
         self.first = connection.execute("SELECT min(position) FROM records").fetchone()[0]
-        if record.position > self.last:
+        if record.position >= self.last:
             self._end_at(record)
 
     def _check_mark(self) -> None:

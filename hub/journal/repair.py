@@ -155,7 +155,7 @@ def _write(path: Path, damaged: Damaged, survey: Survey, whole: _Whole) -> None:
 
 
 def _gaps(survey: Survey, whole: _Whole) -> Iterator[Gap]:
-    yield from (gap for gap in survey.gaps if gap.first <= whole.last)
+    yield from (gap for gap in survey.gaps if gap.beyond <= whole.last + 1)
     if whole.last < survey.highest or whole.first > whole.last > 0:
         # With no record left the gap says where the journal stood.
         yield Gap(min(whole.last + 1, survey.highest), survey.highest + 1, survey.t, survey.received_at)

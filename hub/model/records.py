@@ -28,8 +28,8 @@ class Tick(msgspec.Struct, frozen=True, tag="tick"):
 class Started(msgspec.Struct, frozen=True, tag="started"):
     """A hub process began; the engine has replayed everything before this record.
 
-    ``began`` is where its journal began, or went on behind its last gap: an earlier process of its name may have told
-    of more than came before that.
+    ``began`` is the mark of the last gap of its journal, 1 for none: an earlier process of its name may have told of
+    more than came before that.
     """
 
     version: str

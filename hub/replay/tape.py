@@ -27,7 +27,7 @@ class Tape(Protocol):
     """Records ``first`` to ``last`` of ``journal``, received from ``begins_at`` to ``ends_at`` (wall ns).
 
     ``is_whole``: nothing before ``first`` is missing, so that the state can be made from the tape alone. ``began`` is
-    where the journal began, or went on behind its last gap before ``first``.
+    the mark of the last gap before ``first``, 1 for none.
     """
 
     journal: str
@@ -76,7 +76,7 @@ class JournalTape:
         self.begins_at: int = moments[0] if moments else 0
         self.ends_at: int = moments[-1] if moments else 0
         self.is_whole: bool = self.first == self._gaps.after(0)
-        self.began: int = max((gap.beyond for gap in self._gaps if gap.beyond <= self.first), default=1)
+        self.began: int = self._gaps.before(self.first).mark
 
     def read(self, after: int) -> Iterator[Record]:
         """Yield the records behind ``after``; UnavailableError ``journal_trimmed`` when the hub trims them now."""

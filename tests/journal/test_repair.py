@@ -17,6 +17,7 @@ import pytest
 from hub.bridge.frames import decode_packets
 from hub.errors import ConfigError, CorruptError
 from hub.journal.files import Lock
+from hub.journal.gaps import begin_anew
 from hub.journal.neighbours import opened
 from hub.journal.records import to_row
 from hub.journal.repair import Cut, Repair, repair
@@ -25,6 +26,7 @@ from hub.model.records import Record, Tick
 from tests.journal.papers import EVERY_KIND, PARTITION, SECOND, START, everything, journal, noise, record, records
 
 LAST = 40
+HOUR = 3_600 * SECOND
 
 
 def written() -> list[Record]:
@@ -323,6 +325,54 @@ async def test_a_journal_with_records_leaves_a_gap_that_is_none_of_its_own(tmp_p
     assert await start(tmp_path) == (list(range(21, LAST + 1)), 201)
     damage(tmp_path, 30)
     assert mend(tmp_path).next_position == 202
+
+
+async def test_each_copy_of_a_journal_that_begins_anew_has_a_mark_of_its_own_and_goes_on_without_a_hole(
+    tmp_path: Path,
+) -> None:
+    homes = [tmp_path / name for name in ("old", "first", "second")]
+    homes[0].mkdir()
+    await fill(homes[0], checkpoint=20)
+    marks = []
+    for n, home in enumerate(homes):
+        if n:
+            shutil.copytree(homes[0], home)
+            begin_anew(home / "journal.sqlite", START + n * HOUR)
+            begin_anew(home / "journal.sqlite", START + n * HOUR + 1)  # restored once more before it has begun
+            assert mend(home).damaged is None
+    for home in homes:
+        async with opened(home, PARTITION, decode_packets) as (one, _, _):
+            marks.append(one.began)
+            last = written()[-1]
+            moment = (last.t + len(last.messages) - 1, last.received_at + len(last.messages) - 1)
+            assert (one.last_t, one.last_received_at) == moment
+        assert (await start(home))[1] == LAST + 1
+    assert marks[0] == 1
+    assert len({*marks}) == 3
+
+
+async def test_a_mark_outlives_adoption_and_repair(tmp_path: Path) -> None:
+    await fill(tmp_path, checkpoint=20)
+    began = []
+    for now in (START + HOUR, START + 2 * HOUR):
+        home = tmp_path / str(now)
+        home.mkdir()
+        for name in ("journal.sqlite", "state.sqlite"):
+            shutil.copy(tmp_path / name, home)
+        begin_anew(home / "journal.sqlite", now)
+        with closing(sqlite3.connect(home / "journal.sqlite")) as connection:
+            connection.execute("CREATE TABLE foreign_one (name TEXT)")
+        assert mend(home).cuts == []
+        async with opened(home, PARTITION, decode_packets) as (one, _, _):
+            assert one.began == LAST + 1 + now
+        damage(home, 30)
+        assert mend(home).next_position == LAST + 1
+        async with opened(home, PARTITION, decode_packets) as (one, _, _):
+            began.append(one.began)
+            await one.start_above(100)
+            began.append(one.began)
+            assert one.after(29) == 101
+    assert len({1, *began}) == 5
 
 
 async def test_trimming_goes_over_a_gap(tmp_path: Path) -> None:

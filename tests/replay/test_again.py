@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from hub.bridge.frames import decode_packets
 from hub.errors import ConfigError, UnavailableError
 from hub.journal.archive import Archive, archived
+from hub.journal.gaps import begin_anew
 from hub.journal.journal import Journal
 from hub.journal.state_file import StateFile
 from hub.model.effects import Effects, Event, Series
@@ -297,19 +298,22 @@ def test_behind_a_trimmed_front_it_is_done_again_from_what_the_checkpoint_knows(
     assert (found.is_proven, found.fidelity) == (True, Fidelity.APPROXIMATE)
 
 
+@pytest.mark.parametrize("above", [0, 20])
 async def test_behind_a_gap_no_event_has_the_id_of_what_was_lost_there_and_each_is_proven_by_its_own(
-    tmp_path: Path,
+    tmp_path: Path, above: int
 ) -> None:
     records = burning().records
     lost = events(JournalTape(await written(tmp_path, records)))
+    if not above:
+        begin_anew(tmp_path / "journal.sqlite", records[-1].received_at)
     async with Journal(tmp_path / "journal.sqlite", PARTITION, decode_packets) as journal:
-        await journal.start_above(20)
-        began = journal.began
+        await journal.start_above(above)
+        began, following = journal.began, journal.last + 1
         shift = records[-1].t + SECOND - records[0].t
         again = [replace(records[0], body=Started("test", ["telemetry"], began)), *records[2:]]
         await journal.append(
             [
-                Record(21 + n, each.t + shift, each.received_at + shift, each.body, each.messages)
+                Record(following + n, each.t + shift, each.received_at + shift, each.body, each.messages)
                 for n, each in enumerate(again)
             ]
         )
@@ -318,7 +322,7 @@ async def test_behind_a_gap_no_event_has_the_id_of_what_was_lost_there_and_each_
     assert every[: len(lost)] == lost
     assert all(prove(tape, event).is_proven for event in every)
     state, late = checkpoint_at(tape, tape.last), every[-1]
-    trim(tmp_path, 24)
+    trim(tmp_path, following + 3)
     found = prove(JournalTape(tmp_path / "journal.sqlite"), late, state)
     assert (found.is_proven, found.fidelity) == (True, Fidelity.APPROXIMATE)
 

@@ -59,11 +59,15 @@ class HubRun:
             self._process.kill()
             self._process.wait()
 
-    def start(self) -> None:
-        """Start `hub run` and wait until it is ready."""
+    def start(self, but_for: str = "") -> None:
+        """Start `hub run` and wait until it is ready, or would be but for one reason."""
         with (self.directory / "hub.log").open("ab") as log:
             self._process = fork(ATTENTIVE, ["--config", str(self.config), "run"], environment(), log.fileno())
-        asyncio.run(wait_until(lambda: self.readiness()[0] == HTTPStatus.OK))
+        asyncio.run(wait_until(lambda: self._is_ready(but_for)))
+
+    def _is_ready(self, but_for: str) -> bool:
+        status, said = self.readiness()
+        return status == HTTPStatus.OK or [one["code"] for one in said.get("reasons", ())] == [but_for]
 
     def stop(self) -> int:
         """Ask `hub run` to end (SIGTERM); return its exit code."""

@@ -8,11 +8,13 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hub.journal.readings import read_progress
 from tests.machine import needs_mosquitto
+from tests.servers.valkey import ValkeyServer
 from tests.ui.at import At
 from tests.ui.backups import rows
 from tests.ui.conftest import Cli
@@ -115,3 +117,62 @@ def tell(installation: Installation, topics: Sequence[str]) -> None:
     """Let each sensor say that all is well."""
     for topic in topics:
         installation.publish(topic, NORMAL)
+
+
+HELD = """
+rule: way-out
+label: {en: The way out is open, zh: 出口保持开放}
+for_each: smoke_sensor
+when: status == 'alarm'
+raise: {event: fire.way_out, severity: high}
+do:
+  - command: unlock
+    args: {ttl: 1h}
+    to: {kind: access_controller, in: site}
+    priority: life_safety
+    until: cleared
+"""
+
+
+@needs_mosquitto
+def test_what_is_restored_beside_a_new_redis_has_no_id_of_what_was_told_and_sent_in_the_time_that_is_lost(
+    cli: Cli, tmp_path: Path, valkey: ValkeyServer
+) -> None:
+    """Whoever tells by id dropped what was new as a repeat; a device that knew the id of its release did nothing."""
+    old, home, file = tmp_path / "old", tmp_path / "restored", tmp_path / "hub.tar"
+    (old / "rules").mkdir(parents=True)
+    (old / "rules" / "held.yaml").write_text(HELD, encoding="utf-8")
+    with Installation(old, f'rules_dir = "{old / "rules"}"\n') as installation:
+        at = At(cli, installation)
+        installation.publish(f"hub/{SITE}/{SENSOR}/telemetry", FIRE)
+        at.until("events", "list", "--type", "command.failed")  # no gate listens
+        (kept,) = at("backup", str(file))["partitions"]
+        lost = ended(at, kept["last"])
+        installation.stop()
+
+        at("restore", str(file), str(home))
+        installation.config = home / "hub.toml"
+        text = installation.config.read_text(encoding="utf-8")
+        installation.config.write_text(f'redis.url = "{valkey.url}"\n{text}', encoding="utf-8")
+        installation.start("redis_forgot")
+        since = ended(at, kept["last"])
+        assert not {*lost} & {*since}
+        assert all(at("trace", event)["proven"] for event, transition in since.items() if transition != "sent")
+
+
+def ended(at: At, last: int) -> dict[str, str]:
+    """Take on what burns and let it end; return the ids of events told behind record ``last`` and of releases sent.
+
+    With each goes the transition of an event, or "sent".
+    """
+    burning = at.until("alarms", "list", meets=lambda found: any(one["rule"] == "way-out" for one in found))
+    at("alarms", "ack", next(one["id"] for one in burning if one["rule"] == "way-out"))
+    at.installation.publish(f"hub/{SITE}/{SENSOR}/telemetry", NORMAL)
+    told = [each for each in at.until("events", "list", meets=releases) if max(each["causes"], default=[0])[0] > last]
+    assert {"acknowledged", "cleared"} <= {each["transition"] for each in told}
+    return {each["id"]: each["transition"] for each in told} | dict.fromkeys(releases(told), "sent")
+
+
+def releases(events: Sequence[Any]) -> list[str]:
+    """Return the ids of commands that let the gate go."""
+    return [each["data"]["id"] for each in events if each["data"].get("command") == "lock"]

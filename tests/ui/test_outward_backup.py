@@ -38,7 +38,7 @@ def backup_of(home: Path, file: Path, *, has_secrets: bool = True) -> None:
 def restored(file: Path, home: Path) -> Path:
     """Make an installation out of a backup; return its data directory."""
     with opened(file) as archive:
-        restore(archive, manifest_of(archive, file), file, home, lambda _done: None)
+        restore(archive, manifest_of(archive, file), home, SystemClock(), lambda _done: None)
     return home / "data"
 
 

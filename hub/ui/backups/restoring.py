@@ -11,10 +11,13 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from hub.clock import Clock
 from hub.config.settings import SECRETS_FILE
 from hub.config.toml_files import read_layers
 from hub.errors import ConfigError, CorruptError, UnavailableError
 from hub.journal.files import sync_path
+from hub.journal.gaps import begin_anew
+from hub.journal.neighbours import journal_path
 from hub.ui.backups.manifest import NAME, Manifest, Part, Tick, copied, read_manifest
 from hub.ui.backups.settings_text import DATA, PLACES, REDIS, moved
 from hub.ui.installing.belonging import ROOT, give
@@ -47,19 +50,22 @@ def manifest_of(archive: tarfile.TarFile, file: Path) -> Manifest:
         raise CorruptError("backup_damaged", str(error), file=str(file)) from error
 
 
-def restore(archive: tarfile.TarFile, manifest: Manifest, file: Path, directory: Path, tick: Tick) -> None:
+def restore(archive: tarfile.TarFile, manifest: Manifest, directory: Path, clock: Clock, tick: Tick) -> None:
     """Write everything below ``directory``, which must be empty or not there; CorruptError leaves it so.
 
-    Its settings then lead there, whatever they said before. Whose it was when root is asked, has all of it. It is on
-    the disk then: what it came from may go.
+    Its settings then lead there, whatever they said before. Its journals begin anew: the hub that it came from has gone
+    on with their records. Whose it was when root is asked, has all of it. It is on the disk then: what it came from
+    may go.
     """
     refuse_what_is_there(directory)
     owner = directory.stat().st_uid if directory.exists() else os.geteuid()
     directory.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
     try:
-        _extract(archive, manifest, file, stage, tick)
+        _extract(archive, manifest, stage, tick)
         _lead_there(stage, directory.resolve())
+        for journal in (stage / PLACES[DATA]).rglob(journal_path(Path()).name):
+            begin_anew(journal, clock.wall_ns())
         if manifest.has_redis:
             (stage / REDIS).mkdir(exist_ok=True, mode=0o700)
         if manifest.has_secrets:
@@ -84,7 +90,8 @@ def refuse_what_is_there(directory: Path) -> None:
         raise ConfigError("directory_not_empty", "nothing is overwritten", file=str(directory), hint=hint)
 
 
-def _extract(archive: tarfile.TarFile, manifest: Manifest, file: Path, stage: Path, tick: Tick) -> None:
+def _extract(archive: tarfile.TarFile, manifest: Manifest, stage: Path, tick: Tick) -> None:
+    file = str(archive.name)
     missing = {part.path: part for part in manifest.parts}
     try:
         for member in archive:
@@ -93,9 +100,9 @@ def _extract(archive: tarfile.TarFile, manifest: Manifest, file: Path, stage: Pa
     except (*DAMAGED, KeyError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # of the disk that is written to
             raise UnavailableError("disk_failing", str(error)) from error
-        raise CorruptError("backup_damaged", f"{type(error).__name__}: {error}", file=str(file)) from error
+        raise CorruptError("backup_damaged", f"{type(error).__name__}: {error}", file=file) from error
     if missing:
-        raise CorruptError("backup_damaged", f"it ends before {min(missing)}", file=str(file))
+        raise CorruptError("backup_damaged", f"it ends before {min(missing)}", file=file)
 
 
 def _extract_one(

@@ -11,19 +11,19 @@ import typer
 from hub.ui.backups.manifest import Manifest
 from hub.ui.backups.restoring import manifest_of, opened, refuse_what_is_there
 from hub.ui.backups.restoring import restore as restore_all
-from hub.ui.desk.desk import AsJson
+from hub.ui.desk.desk import AsJson, desk_of
 from hub.ui.printing import say_json
 from hub.ui.progress import bytes_bar
 from hub.ui.words import moment
 
 CURSORS = """\
+What was heard after the backup is lost to the hub. No event and no command has an id of that time.
 What Redis knows of this journal is not in a backup. When `hub run` meets
 - a cursor ahead of it ([cursor_ahead]: the hub delivered after the backup was made), nothing is changed, and
-  `hub journal adopt` lets new records start above it; what was heard after the backup is lost to the hub. No event has
-  the id of one of that time;
+  `hub journal adopt` lets new records start above it;
 - a cursor behind it (Redis was restored from an older copy), events in between are gone there: `stream_tail_lost`;
-- no cursor (a new Redis), the events that still wait are delivered, those that were delivered are not again. Whoever
-  tells events by their ids forgets those of the time after the backup: alarms that stood at it use them again;
+- no cursor (a new Redis), the events that still wait are delivered, those that were delivered are not again: for a
+  minute /readyz says `redis_forgot`;
 - a cursor of another journal ([journal_mismatch]), it refuses until `hub journal adopt`.
 """
 LEDGERS = """\
@@ -33,6 +33,7 @@ the same bytes; nothing is passed over. What Redis has trimmed since is told (`h
 
 
 def restore(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="What `hub backup` made.")],
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="An empty directory, or one that is not there yet.")],
     *,
@@ -43,7 +44,7 @@ def restore(
     with opened(file) as archive:
         manifest = manifest_of(archive, file)
         with bytes_bar("restoring", sum(part.size for part in manifest.parts)) as tick:
-            restore_all(archive, manifest, file, directory, tick)
+            restore_all(archive, manifest, directory, desk_of(context).clock, tick)
     if as_json:
         say_json(msgspec.to_builtins(manifest))
     else:
