@@ -45,7 +45,8 @@ class Counting:
         sys.settrace(None)
 
     def _trace(self, frame: FrameType, event: str, _: Any) -> TraceFunction:  # noqa: ANN401 -- as sys.settrace has it
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        # f_trace first: from 3.12 on nothing is counted of a frame that is not traced yet when it is asked for.
+        frame.f_trace, frame.f_trace_opcodes, frame.f_trace_lines = self._trace, True, False
         if event == "opcode":
             self._found[frame.f_code] += 1
         return self._trace

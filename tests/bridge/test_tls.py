@@ -13,7 +13,9 @@ import pytest
 
 from hub.bridge.aiomqtt_session import AiomqttSession
 from hub.bridge.session import MqttSession
+from hub.config.settings import MqttSettings, Settings
 from hub.model.heard import CaughtUp, Lost
+from hub.parts import tls_of
 from tests.bridge.device import publish
 from tests.bridge.ear import Ear, SessionFactory, config
 from tests.servers.mosquitto import Mosquitto
@@ -25,7 +27,7 @@ def _openssl(directory: Path, *arguments: str) -> None:
 
 
 def _certificates(directory: Path) -> None:
-    """Make ca, server and client keys and certificates for 127.0.0.1."""
+    """Make ca, server and client keys and certificates for 127.0.0.1; the authority tells no key usage."""
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
     _openssl(directory, "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test ca")
     (directory / "names").write_text("subjectAltName=IP:127.0.0.1\n", encoding="utf-8")
@@ -41,16 +43,16 @@ async def test_a_session_reads_and_acks_over_mutual_tls(factory: SessionFactory,
     plain = Mosquitto(tmp_path)
     tls = f"cafile {tmp_path}/ca.pem\ncertfile {tmp_path}/server.pem\nkeyfile {tmp_path}/server.key"
     broker = Mosquitto(tmp_path, f"listener {plain.port} 127.0.0.1", tls, "require_certificate true")
-    context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    authority, own = tmp_path / "ca.pem", (tmp_path / "client.pem", tmp_path / "client.key")
+    nobody = MqttSettings(ca_file=authority)
+    known = MqttSettings(ca_file=authority, cert_file=own[0], key_file=own[1])
     broker.start()
     try:
-        secret = dataclasses.replace(config(plain.port), tls=context)
-        async with Ear(factory, secret) as stranger:
+        async with Ear(factory, dataclasses.replace(config(plain.port), tls=tls_of(Settings(mqtt=nobody)))) as stranger:
             await wait_until(lambda: "peer did not return a certificate" in broker.log())
             assert stranger.bodies(CaughtUp) == []
-        context.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
         payloads = [bytes([number]) * 3_000 for number in range(200)]
-        async with Ear(factory, secret) as ear:
+        async with Ear(factory, dataclasses.replace(config(plain.port), tls=tls_of(Settings(mqtt=known)))) as ear:
             await wait_until(lambda: ear.is_caught_up)
             await publish(broker.port, payloads)
             await wait_until(lambda: len(ear.messages) == 200)
