@@ -21,6 +21,7 @@ def main(arguments: list[str]) -> int:
     """Run ``arguments[1:]`` until it ends or the pipe does; then it has ``arguments[0]`` seconds before SIGKILL."""
     patience, command = float(arguments[0]), arguments[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the hub, which then lets go in its own order
+    signal.signal(signal.SIGHUP, lambda *_: None)  # so is a terminal that goes; SIG_IGN would be for the child, too
     try:
         # The child's output goes to our standard error, which is its log file.
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True)  # noqa: S603 -- the hub's own

@@ -130,6 +130,16 @@ async def test_workers_whose_supervisor_is_killed_end_by_themselves(west: Town) 
     assert len(pids) == 2
 
 
+async def test_a_terminal_that_goes_ends_all_of_them_in_good_order(west: Town) -> None:
+    """SIGHUP ended the supervisor the hard way, and its Valkey beside those who still wrote to it."""
+    west.hub.start()
+    await west.hub.until_ready()
+    pids = workers_of(west.hub)
+    assert west.hub.stop(signal.SIGHUP) == 0
+    assert not any(map(is_there, pids))
+    assert west.hub.log().count('"fate": "left with 0", "event": "worker_stopped"') == 2
+
+
 async def test_a_site_that_comes_later_is_heard_by_its_partition_alone_and_nobody_reconnects(
     west: Town, east: Town
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,11 @@ from hub.clock import SystemClock
 from hub.errors import ConfigError, UnavailableError
 from hub.services.child import free_port
 from hub.services.keeping import kept
+from hub.services.leash import SIGNALLED
 from hub.services.valkey import ValkeyService
 from hub.sinks.redis_link import Link, RedisAddress
-from tests.waiting import wait_until
+from tests.machine import is_running
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 class Services:
@@ -80,6 +84,20 @@ async def test_one_that_has_slipped_its_leash_goes_on_and_is_kept_again_when_it_
         assert await services.ask("PING") == b"PONG"
         os.kill(first, signal.SIGKILL)
         await wait_until(lambda: services.made[-1].pid)
+
+
+def test_a_leash_that_is_told_that_its_terminal_goes_still_holds_its_child() -> None:
+    """The end of a login session tells all that was begun in it: who had no leash any more outlived the hub."""
+    words, pipe = [sys.executable, "-m", "hub.services.leash", "10", "sleep", "1000"], subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as leash:
+        assert leash.stdin is not None
+        assert leash.stdout is not None
+        child = int(leash.stdout.readline())
+        leash.send_signal(signal.SIGHUP)
+        assert is_running(child)
+        leash.stdin.close()
+        assert leash.wait(PATIENCE_SECONDS) == SIGNALLED + signal.SIGTERM
+    assert not is_running(child)
 
 
 async def test_one_that_cannot_be_started_at_all_is_told_at_once(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_demo_without_mosquitto_says_what_its_broker_is_not(tmp_path: Path) ->
     assert (tmp_path / "valkey" / "password").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @needs_mosquitto
 def test_a_demo_that_is_stopped_closes_its_books_and_leaves_no_child(tmp_path: Path, number: signal.Signals) -> None:
     with demo("--duration", "50", "--dir", str(tmp_path)) as process:
@@ -93,6 +93,33 @@ def test_a_demo_that_nobody_reads_any_more_puts_everything_away(tmp_path: Path, 
         process.stdout.close()
         err = process.stderr.read()
         assert (process.wait(PATIENCE_SECONDS), err) == (1, "")
+    assert [child for child in children if is_running(child)] == []
+    assert [*tmp_path.iterdir()] == []
+
+
+@needs_mosquitto
+def test_a_demo_whose_terminal_is_closed_puts_everything_away(tmp_path: Path) -> None:
+    """It ended the hard way, and what it had written lay in /tmp for good."""
+    terminal, its_end = os.openpty()
+    words = hub_command("demo", "--duration", "50")
+    # setsid and TIOCSCTTY: only who has a terminal for its own is told when it goes.
+    begin = f"import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.executable, {words})"
+    with subprocess.Popen(
+        [sys.executable, "-c", begin],
+        stdin=its_end,
+        stdout=its_end,
+        stderr=its_end,
+        env=environment(TERM="dumb", TMPDIR=str(tmp_path)),
+        start_new_session=True,
+    ) as process:
+        os.close(its_end)
+        with os.fdopen(terminal, "rb", buffering=0) as screen:
+            shown = b""
+            while b"/readyz" not in shown:
+                shown += screen.read(4096)
+            children = descendants(process.pid)
+        assert process.wait(PATIENCE_SECONDS) == 1
+    assert len(children) >= 4, "Valkey and mosquitto, each on a leash"
     assert [child for child in children if is_running(child)] == []
     assert [*tmp_path.iterdir()] == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import shutil
 import sys
 from collections import Counter
@@ -10,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from errno import EPIPE
+from errno import EIO, EPIPE
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -107,9 +108,17 @@ def demo(
 
 
 def _is_unread(error: BaseException) -> bool:
-    """Whether it is nothing but that nobody reads any more what we say (`| head`)."""
-    rest = error.split(BrokenPipeError)[1] if isinstance(error, BaseExceptionGroup) else error
-    return rest is None or isinstance(rest, BrokenPipeError)
+    """Whether it is nothing but that nobody reads any more what we say (`| head`, a terminal that was closed)."""
+    rest = error.split(_is_unwritten)[1] if isinstance(error, BaseExceptionGroup) else error
+    return rest is None or _is_unwritten(rest)
+
+
+def _is_unwritten(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno == EIO:  # so says a terminal that is gone, and also a bad disk
+        output = select.poll()
+        output.register(sys.stdout, 0)
+        return bool(output.poll(0))
+    return isinstance(error, BrokenPipeError)
 
 
 def _put_away(stage: Path, wanted: Path | None) -> None:
