@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from hub.durations import nanoseconds
 from hub.engine.content import Content
 from hub.engine.moment import Moment
-from hub.engine.places import is_near
+from hub.engine.places import Subject, is_near
 from hub.engine.standing import ALARMING, Case
 from hub.engine.state import State, count
 from hub.model.values import Scalar
 from hub.rules.clauses import Inhibit
+from hub.rules.rule import Rule
 from hub.rules.states import REAL, Mode, Phase, RuleState
 from hub.rules.timers import TimerClass, Timers
+from hub.rules.whom import is_for_all
 
 Find = Callable[[str, str], Case | None]
 
@@ -63,7 +65,7 @@ class Inhibition:
             and other.state is not case.state
             and other.state.phase in ALARMING
             and _may_explain(other, case)
-            and is_near(case.device, other.device, inhibit.within)
+            and explains_at(case.device, inhibit.within, other.device, other.rule.rule)
             for other in others
         )
 
@@ -93,7 +95,8 @@ class Inhibition:
             for name, inhibit in self._concerned(alarm.rule.name)
             for key in sorted(self._by_rule.get(name, {}))
             if inhibit is not None and (case := self._find(name, key)) is not None
-            if case.state is not alarm.state and is_near(case.device, alarm.device, inhibit.within)
+            if case.state is not alarm.state
+            if explains_at(case.device, inhibit.within, alarm.device, alarm.rule.rule)
         ]
         return [
             case
@@ -113,6 +116,12 @@ class Inhibition:
     def _time(self, state: RuleState, due: int | None) -> None:
         state.due = due
         self._timers.put(TimerClass.JUDGED, due, state.rule, state.key)
+
+
+def explains_at(here: Subject, within: str, there: Subject, rule: Rule) -> bool:
+    """Return whether an alarm of ``rule`` ``there`` is one of what is ``within`` the same as what is ``here``."""
+    is_everywhere = within == "building" and is_for_all(rule, there.building)
+    return is_near(here, there, "site" if is_everywhere else within)
 
 
 def _may_explain(alarm: Case, other: Case) -> bool:

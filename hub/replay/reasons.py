@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from hub.durations import nanoseconds
 from hub.engine.apply import Engine
 from hub.engine.device import Device
-from hub.engine.places import Subject, is_near
+from hub.engine.inhibition import explains_at
+from hub.engine.places import Subject
 from hub.model.values import SEVERITY_RANKS, Scalar
 from hub.rules.calendars import after, opening
 from hub.rules.inputs import Present
 from hub.rules.rule import OnMissing
-from hub.rules.states import CompiledRule, Phase, RuleState
+from hub.rules.states import REAL, CompiledRule, Phase, RuleState
 from hub.rules.terms import Condition
 
 
@@ -114,7 +115,7 @@ class Why:
     def _pending(self, state: RuleState, now: Present) -> Iterator[Reason]:
         left = 0 if state.due is None else max(0, state.due - now.t)
         if state.inhibited:
-            yield from self._inhibited(left)
+            yield from self._inhibited(state, left)
         elif self._rule.quorum is not None:
             quorum, votes = self._rule.quorum, sum(is_for for _, is_for in state.votes)
             word = "confirm" if self._words.confirm is not None else "count"
@@ -132,14 +133,17 @@ class Why:
             of = self._rule.for_ns
             yield Reason(code="lasts", word="for", facts={"passed_ns": max(0, of - left), "of_ns": of})
 
-    def _inhibited(self, left: int) -> Iterator[Reason]:
+    def _inhibited(self, state: RuleState, left: int) -> Iterator[Reason]:
         inhibit = self._words.inhibit
         if inhibit is None:
             return
-        by = []
+        by, content = [], self._engine.content
         for alarm in self._engine.alarms():
-            other = self._engine.content.subject(alarm.key) if alarm.rule in inhibit.by else None
-            if other is not None and is_near(self._subject, other[0], inhibit.within):
+            rule, other = content.rules.get(alarm.rule), content.subject(alarm.key)
+            if alarm.rule not in inhibit.by or rule is None or other is None:
+                continue
+            is_of_it = state.mode != REAL or not (alarm.test or alarm.drill)
+            if is_of_it and explains_at(self._subject, inhibit.within, other[0], rule.rule):
                 by.append(f"{alarm.rule} {alarm.key}")
         if by:
             yield Reason(code="inhibited", word="inhibit", facts={"by": ", ".join(by)})

@@ -1,8 +1,8 @@
-"""Whom a command means by ``in: building``: also where the alarm, or who is told, lies in none."""
+"""Whom an alarm means by ``in: building``: also where it, or who is told, lies in none."""
 
 from __future__ import annotations
 
-from hub.rules.rule import Do, Priority
+from hub.rules.rule import Do, Priority, Rule
 
 
 def is_for_yards(action: Do) -> bool:
@@ -18,3 +18,8 @@ def is_meant(action: Do, building: str, theirs: str) -> bool:
     of the yard open, too (GB 50116-2013 4.10.3): one that opens for nothing costs less than one that stays shut.
     """
     return not building or theirs == building or (not theirs and is_for_yards(action))
+
+
+def is_for_all(rule: Rule, building: str) -> bool:
+    """Return whether an alarm of ``rule`` in ``building`` is one of the whole site: in none, and about lives."""
+    return not building and any(is_for_yards(action) for action in rule.do)

@@ -67,8 +67,8 @@ _SAID: Mapping[str, tuple[str, str]] = {
     ),
     "inhibited": ("inhibit：被 {by} 抑制", "inhibit: held back by {by}"),
     "inhibition_settles": (
-        "inhibit：抑制它的报警已结束，{left} 后再判断",
-        "inhibit: what held it back is over, it is judged in {left}",
+        "inhibit：现在没有报警抑制它，{left} 后再判断",
+        "inhibit: nothing holds it back now, it is judged in {left}",
     ),
     "too_few": (
         "{word}：{within} 内要 {of} 次，现有 {votes} 次，再等 {left}",
