@@ -17,8 +17,14 @@ from hub.rules.clauses import Clause
 _SECOND = 1_000_000_000
 _FAR = 400
 """Days that are looked ahead for a window to open: more than a year, for those on holidays only."""
+_BY_DATE = {(1, 1), (5, 1), (5, 2), (10, 1), (10, 2), (10, 3)}
+"""Holidays of each year by the sun (全国年节及纪念日放假办法, as of 2025); all others wait for an announcement."""
 _DAYS_KNOWN = 8_192
 """How many days of which it is known whether a word means them: of the next year all, of former ones none."""
+
+
+ANNOUNCED_UNTIL = date(max(chinese_calendar.holidays).year, 12, 31)
+"""Until when it is known what the State Council announces, of a year towards the end of the one before."""
 
 
 class Day(StrEnum):
@@ -73,8 +79,8 @@ def _is(day: date, wanted: Day) -> bool:
         return day.weekday() == WEEK.index(wanted)
     try:
         is_workday: bool = chinese_calendar.is_workday(day)
-    except NotImplementedError:  # the State Council announces a year only towards the end of the one before
-        is_workday = day.weekday() < WEEK.index(Day.SAT)
+    except NotImplementedError:  # not announced
+        is_workday = day.weekday() < WEEK.index(Day.SAT) and (day.month, day.day) not in _BY_DATE
     return is_workday is (wanted is Day.WORKDAY)
 
 

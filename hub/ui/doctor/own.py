@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,7 @@ from hub.journal.files import read_rows
 from hub.journal.neighbours import journal_path
 from hub.registry import upgrading
 from hub.registry.database import Database, address_of
+from hub.rules.calendars import ANNOUNCED_UNTIL
 from hub.rules.problem import Weight
 from hub.sinks.redis_link import Link, RedisAddress, pairs
 from hub.sinks.streams import cursor_key, decode_cursor, heartbeat_key
@@ -24,8 +26,10 @@ from hub.ui.cli.rules import rule_findings
 from hub.ui.doctor.findings import Scene, Verdict, bad, good, unseen, weak
 from hub.ui.findings import Finding
 from hub.ui.profiles.shelf import shelf_of
+from hub.ui.rules.holidays import asking_for_holidays
 from hub.ui.standing import NOBODY, asking, standing_of
 
+MONTH_DAYS = 31
 STALL_SECONDS = 1.0
 """A loop that stood still for so long was seen by whoever waited for a door."""
 
@@ -132,6 +136,28 @@ async def rules(scene: Scene) -> Content:
     """Check every rule that the hub would load; ConfigError for what cannot even be read."""
     count, findings = await asyncio.to_thread(rule_findings, scene.settings)
     return Content(what=f"{count} rules", findings=findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holidays:
+    """Which rules and channels ask whether China works on a day, and for how many days from now that is known."""
+
+    asked_by: Sequence[str]
+    days: int
+
+
+async def holidays(scene: Scene) -> Holidays:
+    """Look through windows of rules and quiet hours; ConfigError for what cannot be read."""
+    asked_by = await asyncio.to_thread(asking_for_holidays, scene.settings)
+    today = datetime.fromtimestamp(scene.clock.wall_ns() / 1e9, UTC).date()
+    return Holidays(asked_by=asked_by, days=(ANNOUNCED_UNTIL - today).days)
+
+
+def announced(seen: Holidays) -> Verdict:
+    """Whether who asks for holidays is told the truth for the next month."""
+    who = ", ".join(seen.asked_by) or "nobody"
+    found = f"known until {ANNOUNCED_UNTIL}, asked by {who}"
+    return weak(found) if seen.asked_by and seen.days < MONTH_DAYS else good(found)
 
 
 def faultless(seen: Content) -> Verdict:

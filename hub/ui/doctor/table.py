@@ -99,6 +99,7 @@ AREAS: tuple[Area[Any], ...] = (
     Area("registry", own.registry, (Check("registry_version", own.registry_version),)),
     Area("profiles", own.profiles, (Check("profiles_check", own.faultless),)),
     Area("rules", own.rules, (Check("rules_check", own.faultless),)),
+    Area("holidays", own.holidays, (Check("holidays_known", own.announced),), blind=Grade.UNSEEN),
     Area("scenes", scenes.look, (Check("scenes_on", scenes.all_on),)),
     Area("identity", own.identity, (Check("one_hub", own.one_hub),), blind=Grade.UNSEEN),
     Area(

@@ -79,6 +79,14 @@ OWN_WORDS = {
         ),
         Text("hub rules check", "hub rules check"),
     ),
+    "holidays_known": Words(
+        Text("on which days China works", "法定节假日与调休"),
+        Text(
+            "of a year that is not announced only weekends and holidays of a date are known",
+            "尚未公布的年份只认周末和固定日期的节日，不认调休",
+        ),
+        Text("pip install -U chinesecalendar, each December", "每年 12 月 pip install -U chinesecalendar"),
+    ),
     "scenes_on": Words(
         Text("what keeps people alive is judged", "生命安全场景均已启用"),
         Text(

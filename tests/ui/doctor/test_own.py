@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from hub.clock import SystemClock
 from hub.config.settings import Settings, read_settings
+from hub.rules.calendars import ANNOUNCED_UNTIL
 from hub.ui.doctor.findings import Grade
 from hub.ui.doctor.own import Running, turns
 from hub.ui.doctor.table import AREAS, WORDS
@@ -20,6 +23,21 @@ from tests.ui.conftest import Cli
 from tests.ui.doctor.scenes import BAD, GOOD, UNSEEN, WEAK, ShiftedClock, examined, grades, scene, settings_of
 from tests.ui.installation import Installation
 
+QUIET_DAYS = """\
+channel: desk
+quiet: {days: holiday}
+---
+channel: night
+quiet: {from: "22:00", until: "07:00"}
+"""
+OFFICE_HOURS = """\
+rule: in-office-hours
+label: {en: Tamper, zh: 防拆}
+for_each: smoke_sensor
+when: tamper
+schedule: {days: workday, from: "09:00", until: "18:00"}
+raise: {event: security.tamper, severity: low}
+"""
 NAMES = [check.name for area in AREAS for check in area.checks]
 
 
@@ -140,6 +158,24 @@ async def test_mistakes_of_our_own_are_told_where_they_stand(tmp_path: Path) -> 
     assert (found["rules_check"].grade, f"{rule}:1: error: none: " in found["rules_check"].found) == (BAD, True)
     rule.write_text("rule: [", encoding="utf-8")
     assert (await examined("rules", scene(settings_of(tmp_path, rules_dir=rules))))["rules_check"].grade is BAD
+
+
+@pytest.mark.parametrize(("days_left", "grade"), [(40, GOOD), (20, WEAK), (-20, WEAK)])
+async def test_whoever_asks_for_holidays_of_a_year_that_is_not_announced_is_named(
+    tmp_path: Path, days_left: int, grade: Grade
+) -> None:
+    rules, wishes = tmp_path / "rules", tmp_path / "notify"
+    for directory, text in ((rules, OFFICE_HOURS), (wishes, QUIET_DAYS)):
+        directory.mkdir()
+        (directory / "own.yaml").write_text(text, encoding="utf-8")
+    moment = datetime.combine(ANNOUNCED_UNTIL - timedelta(days=days_left), time(12), UTC)
+    clock = ShiftedClock(moment.timestamp() - SystemClock().wall_ns() / 1e9)
+    own = settings_of(tmp_path, rules_dir=rules, notify={"dir": wishes})
+    found = (await examined("holidays", scene(own, clock=clock)))["holidays_known"]
+    assert found.grade is grade
+    assert found.found == f"known until {ANNOUNCED_UNTIL}, asked by desk, in-office-hours"
+    others = await examined("holidays", scene(settings_of(tmp_path), clock=clock))
+    assert others["holidays_known"].grade is GOOD
 
 
 def test_the_command_tells_the_worst_first_how_to_mend_it_and_fails(cli: Cli, tmp_path: Path) -> None:
