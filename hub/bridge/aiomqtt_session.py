@@ -199,9 +199,10 @@ class AiomqttSession:
             wanted = [(pattern, self._options(pattern)) for pattern in some]
             codes = await self._answer_to(client.subscribe(wanted, timeout=math.inf))
             refused = [pattern for pattern, code in zip(some, codes, strict=False) if _is_failure(code)]
+            self.counts.answered(some, refused)
             if refused:
-                self.counts.refused_subscriptions += len(refused)
                 _log.error("subscriptions_refused", session=self.name, filters=refused)
+        self.counts.answered(gone, ())
         for some in portions(gone):
             await self._answer_to(client.unsubscribe(some, timeout=math.inf))
 

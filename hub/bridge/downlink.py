@@ -61,12 +61,16 @@ class Downlink:
     not_authorized), unpublishable. After a lost connection what was not acked is published again under the same id.
     Nothing more of what expires unacked, or is refused only when it is published again: it may have arrived, and has
     not failed.
+
+    ``away_since``: monotonic ns since when there is no connection, None while there is one; ``error``: why.
     """
 
     def __init__(
         self, config: ClientConfig, emit: Emit, clock: Clock, *, limit: int = 1_000, guard: Guard | None = None
     ) -> None:
         self.counts = DownlinkCounts()
+        self.away_since: int | None = None
+        self.error = "not connected yet"
         self._config = config
         self._emit = emit
         self._clock = clock
@@ -105,6 +109,7 @@ class Downlink:
 
     async def run(self) -> None:
         """Connect, publish, reconnect; until cancelled."""
+        self.away_since = self._clock.monotonic_ns()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._sweep_forever(), name="hub.bridge.downlink.sweep")
             await stay_connected("downlink", self._serve, self._clock, self._guard)
@@ -125,11 +130,13 @@ class Downlink:
         finally:
             paho_client.sever(client)
             self._take_back()
+            self.away_since, self.error = self.away_since or self._clock.monotonic_ns(), reason
         was_accepted = self.counts.connects > connects
         return End(reason, was_good=was_accepted, was_accepted=was_accepted)
 
     def _accepted(self, _session_present: bool, receive_maximum: int) -> None:  # noqa: FBT001 -- a callback's shape
         self.counts.connects += 1
+        self.away_since = None
         self._window = min(WINDOW, receive_maximum)
         _log.info("downlink_connected", owed=self.waiting)
 

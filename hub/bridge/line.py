@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
 
 from hub.bridge.reconnect import Guard
-from hub.bridge.topics import marker_topic
+from hub.bridge.topics import SYS_DROPPED, marker_topic
 from hub.model.heard import Delivery
 
 NEVER_EXPIRES = 0xFFFF_FFFF
@@ -102,7 +102,7 @@ class SessionConfig:
 class SessionCounts:
     """What a session counts, over all its connections, and how it stands while it has not caught up.
 
-    ``sys_dropped`` is the broker's own last word, None before.
+    ``sys_dropped`` is the broker's own last word, None before; ``unheard`` are the filters that it refuses now.
     """
 
     connects: int = 0
@@ -113,6 +113,16 @@ class SessionCounts:
     unanswered_subscriptions: int = 0
     sys_dropped: int | None = None
     standing: str = "not connected yet"
+    unheard: set[str] = field(default_factory=set)
+
+    def answered(self, asked: Iterable[str], refused: Collection[str]) -> None:
+        """Note which of the filters that were asked for, or are not wanted any more, the broker refuses.
+
+        Its own count is no loss: some brokers show it to nobody.
+        """
+        self.refused_subscriptions += len(refused)
+        self.unheard.difference_update(asked)
+        self.unheard.update(each for each in refused if each != SYS_DROPPED)
 
 
 @dataclass(slots=True)

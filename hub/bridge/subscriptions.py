@@ -35,6 +35,7 @@ class Subscriptions:
 
     def change(self, new: Sequence[str], gone: Sequence[str]) -> bytes:
         """Return what subscribes to what is new, and only then unsubscribes from what is gone."""
+        self._line.counts.answered(gone, ())
         frames = self._subscribe([self._filter(pattern) for pattern in new])
         left = [mqtt5.UnsubscribePacket(self._ask([]), some).write() for some in portions(gone)]
         return b"".join([frames, *left])
@@ -45,9 +46,10 @@ class Subscriptions:
         self.overtaken.answered(packet.packet_id)
         refused = [wanted for wanted, code in zip(asked, packet.reason_codes, strict=False) if int(code) >= FAILURE]
         self._refused += refused
+        patterns = [it.pattern for it in refused]
+        self._line.counts.answered((it.pattern for it in asked), patterns)
         if refused:
-            self._line.counts.refused_subscriptions += len(refused)
-            _log.error("subscriptions_refused", session=self._line.config.name, filters=[it.pattern for it in refused])
+            _log.error("subscriptions_refused", session=self._line.config.name, filters=patterns)
         return bool(refused)
 
     def ask_again(self) -> bytes:

@@ -114,6 +114,31 @@ async def test_a_command_that_the_broker_forbids_fails(tmp_path: Path) -> None:
         broker.kill()
 
 
+async def test_a_downlink_that_is_not_let_in_says_since_when_and_why(tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path, "allow_anonymous false")
+    broker.start()
+    try:
+        desk = _Desk(broker.port)
+        assert desk.downlink.away_since is None
+        async with desk.running():
+            await wait_until(lambda: desk.downlink.error == "not_authorized")
+            assert desk.downlink.away_since is not None
+    finally:
+        broker.kill()
+
+
+async def test_a_downlink_is_away_from_its_first_moment_until_it_is_let_in_and_when_its_broker_dies(
+    mosquitto: Mosquitto,
+) -> None:
+    async with _Desk(mosquitto.port).running() as desk:
+        await wait_until(lambda: desk.downlink.counts.connects)
+        assert desk.downlink.away_since is None
+        mosquitto.kill()
+        await wait_until(lambda: desk.downlink.away_since)
+        mosquitto.start()
+        await wait_until(lambda: desk.downlink.away_since is None)
+
+
 async def test_a_full_queue_fails_at_once_and_says_so(mosquitto: Mosquitto) -> None:
     desk = _Desk(mosquitto.port, limit=2)
     assert [desk.downlink.offer(_transmission(f"c{number}")) for number in range(3)] == [True, True, False]

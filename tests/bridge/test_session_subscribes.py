@@ -11,7 +11,7 @@ import pytest
 from hub.bridge import connection as connection_module
 from hub.bridge.aiomqtt_session import AiomqttSession
 from hub.bridge.session import MqttSession
-from hub.bridge.topics import SessionName, filters
+from hub.bridge.topics import SYS_DROPPED, SessionName, filters, marker_topic
 from hub.model.heard import CaughtUp, Connected, Lost
 from hub.registry.brokers.mosquitto_files import PACKET_ROOM_BYTES, Listeners
 from tests.bridge.device import publish
@@ -65,6 +65,19 @@ async def test_a_refused_subscription_is_counted_and_asked_for_again(
     async with Ear(MqttSession, config(broker.port)) as ear:
         await wait_until(lambda: ear.session.counts.refused_subscriptions >= 2)
         assert ear.bodies(Lost) == []
+        assert ear.session.counts.unheard == {*config(1).filters, marker_topic("p1", SessionName.TELEMETRY)}
+        broker.suback = mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE
+        await wait_until(lambda: not ear.session.counts.unheard)
+
+
+async def test_what_a_broker_refuses_is_unheard_until_nobody_wants_it(broker: ScriptedBroker) -> None:
+    broker.suback = mqtt5.SubAckReasonCode.NOT_AUTHORIZED
+    wanted = replace(config(broker.port), filters=("a/#", SYS_DROPPED))
+    async with Ear(MqttSession, wanted) as ear:
+        await wait_until(lambda: "a/#" in ear.session.counts.unheard)
+        assert SYS_DROPPED not in ear.session.counts.unheard
+        ear.session.listen((SYS_DROPPED,), frozenset())
+        await wait_until(lambda: "a/#" not in ear.session.counts.unheard)
 
 
 @needs_mosquitto

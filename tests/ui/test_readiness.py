@@ -9,15 +9,18 @@ import aiomqtt
 import pytest
 from pydantic import SecretStr
 
+from hub import parts
 from hub.app import Hub
 from hub.bridge.topics import SYS_DROPPED
 from hub.clock import SystemClock
-from hub.config.settings import RedisSettings
+from hub.config.settings import MqttSettings, RedisSettings
 from hub.model.values import PlaceType
 from hub.registry.circumstances import clear_fact
 from hub.registry.nouns import Device, Place, Site
 from hub.registry.registry import Registry
+from hub.services.child import free_port
 from hub.sinks.stream_readers import read_twins
+from hub.ui.pages import readiness
 from hub.ui.pages.observing import Watch, broker_dropped
 from hub.ui.pages.readiness import Drops, Vitals, reasons
 from tests.machine import needs_mosquitto
@@ -41,6 +44,9 @@ def test_a_hub_that_is_well_is_ready() -> None:
     [
         (replace(WELL, is_running=False), "not_running"),
         (replace(WELL, blind_sessions={"events": "no_answer"}), "session_blind"),
+        (replace(WELL, unheard={"events": {"hub/+/+/signal"}}), "subscription_refused"),
+        (replace(WELL, downlink_away_seconds=5.1, downlink_error="not_authorized"), "commands_held_up"),
+        (replace(WELL, downlink_away_seconds=6.0, blind_sessions={"events": "no_answer"}), "session_blind"),
         (replace(WELL, journal_error="[disk_full]"), "journal_held_up"),
         (replace(WELL, journal_forgets_from=413), "journal_forgets"),
         (replace(WELL, still_stages={"judging": 10}), "stage_stands_still"),
@@ -130,6 +136,19 @@ async def test_what_an_earlier_life_had_read_is_not_taken_for_what_this_one_has(
             await wait_until(lambda: hub.is_running and not watch.vitals().blind_sessions)
     async with Hub(settings, SystemClock()) as hub:
         assert set(Watch(hub).vitals().blind_sessions) == {session.name for session in hub.sessions}
+
+
+async def test_a_hub_from_which_no_command_leaves_or_that_may_not_hear_a_topic_is_not_ready(
+    tmp_path: Path, mosquitto: Mosquitto, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, nowhere = parts.make_downlink, MqttSettings(port=free_port())
+    monkeypatch.setattr(parts, "make_downlink", lambda at, *more: make(at.model_copy(update={"mqtt": nowhere}), *more))
+    monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 0.1)
+    async with Hub(settings_of(tmp_path, mosquitto, valkey), SystemClock()) as hub, running(hub):
+        watch = Watch(hub)
+        await wait_until(lambda: [reason.code for reason in watch.missing()] == ["commands_held_up"])
+        hub.sessions[0].counts.unheard.add("hub/+/+/signal")
+        assert [reason.code for reason in watch.missing()] == ["subscription_refused", "commands_held_up"]
 
 
 @needs_mosquitto

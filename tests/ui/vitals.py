@@ -7,6 +7,9 @@ from hub.ui.pages.readiness import Vitals
 WELL = Vitals(
     is_running=True,
     blind_sessions={},
+    unheard={"events": set()},
+    downlink_away_seconds=None,
+    downlink_error="",
     journal_error="",
     journal_forgets_from=None,
     still_stages={},

@@ -278,6 +278,9 @@ class Watch:
         return Vitals(
             is_running=hub.is_running,
             blind_sessions=blind_sessions(hub),
+            unheard={session.name: session.counts.unheard for session in hub.sessions},
+            downlink_away_seconds=_seconds_since(hub.downlink.away_since, now),
+            downlink_error=hub.downlink.error,
             journal_error=(hub.hearing.held_up_by or hub.applying.checkpoints.held_up_by) if hub.is_running else "",
             journal_forgets_from=hub.journal.first if hub.journal.past.is_going else None,
             still_stages=hub.stages.still,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from hub.errors import HubError
@@ -26,16 +26,21 @@ class Vitals:
     """What readiness is judged by. A ``…_seconds`` is how long something fails already, None while it does not.
 
     ``journal_forgets_from``: its first record, while what is delivered goes before its time.
-    ``blind_sessions`` are those that have not caught up, and how each stands. ``still_stages``: for how many seconds
-    each stage stands still (hub/stages.py). ``owned_seconds`` is the age of the last proof that the partition is ours,
-    None when there was none yet. ``unkept_seconds`` is how long the broker's files differ from the registry,
-    ``outdated_seconds`` for how long the hub cannot take up what that says, ``files_refused`` why it began without what
-    its files say, ``unsealed_seconds`` for how long no pass has sealed all the dossiers there were to seal.
-    ``forgot_seconds`` is how long ago Redis was found to have forgotten what it had confirmed, and ``forgotten`` what.
+    ``blind_sessions`` are those that have not caught up, and how each stands; ``unheard`` the filters that the broker
+    refuses each. ``downlink_away_seconds`` is how long there is no connection for commands. ``still_stages``: for how
+    many seconds each stage stands still (hub/stages.py). ``owned_seconds`` is the age of the last proof that the
+    partition is ours, None when there was none yet. ``unkept_seconds`` is how long the broker's files differ from
+    the registry, ``outdated_seconds`` for how long the hub cannot take up what that says, ``files_refused`` why it
+    began without what its files say, ``unsealed_seconds`` for how long no pass has sealed all the dossiers there
+    were to seal. ``forgot_seconds`` is how long ago Redis was found to have forgotten what it had confirmed, and
+    ``forgotten`` what.
     """
 
     is_running: bool
     blind_sessions: Mapping[str, str]
+    unheard: Mapping[str, Collection[str]]
+    downlink_away_seconds: float | None
+    downlink_error: str
     journal_error: str
     journal_forgets_from: int | None
     still_stages: Mapping[str, int]
@@ -83,9 +88,7 @@ def refused_for(error: HubError) -> Reason:
 
 
 def _hearing(vitals: Vitals) -> Iterator[Reason]:
-    for session, standing in vitals.blind_sessions.items():
-        detail = f"{session}: not everything that the broker queued has been read: {standing}"
-        yield Reason(code="session_blind", detail=detail)
+    yield from _connected(vitals)
     if vitals.journal_error:
         detail = f"nothing is acknowledged, the broker queues: {vitals.journal_error}"
         yield Reason(code="journal_held_up", detail=detail)
@@ -98,6 +101,19 @@ def _hearing(vitals: Vitals) -> Iterator[Reason]:
             yield Reason(code="stage_stands_still", detail=detail)
     if vitals.broker_dropped:
         yield Reason(code="broker_dropped", detail=f"{vitals.broker_dropped} messages in the last minutes are lost")
+
+
+def _connected(vitals: Vitals) -> Iterator[Reason]:
+    for session, standing in vitals.blind_sessions.items():
+        detail = f"{session}: not everything that the broker queued has been read: {standing}"
+        yield Reason(code="session_blind", detail=detail)
+    for session, filters in vitals.unheard.items():
+        if filters:
+            detail = f"{session}: the broker refuses {len(filters)} subscriptions, such as {min(filters)}"
+            yield Reason(code="subscription_refused", detail=detail)
+    if (vitals.downlink_away_seconds or 0) > PATIENCE_SECONDS and not vitals.blind_sessions:  # else it is the broker
+        detail = f"no connection for them for {vitals.downlink_away_seconds:.0f} s: {vitals.downlink_error}"
+        yield Reason(code="commands_held_up", detail=detail)
 
 
 def _in_step(vitals: Vitals) -> Iterator[Reason]:

@@ -68,6 +68,26 @@ ADVICE: Mapping[str, Advice] = {
             "检查消息代理是否运行，mqtt.host、端口与密码是否正确（`hub doctor`）；已连接则等待",
         ),
     ),
+    "subscription_refused": Advice(
+        Text(
+            "the broker lets the hub hear nothing on these topics: what devices say there is lost",
+            "消息代理拒绝了这些主题的订阅：设备在其上发送的消息会丢失",
+        ),
+        Text(
+            "let the hub's user read them there (ACL); it asks again every ten seconds",
+            "在消息代理的 ACL 中允许集线器的用户读取；系统每十秒重试一次",
+        ),
+    ),
+    "commands_held_up": Advice(
+        Text(
+            "everything is heard and judged, but no command leaves: doors and gates do not do what rules tell them",
+            "接收与判断正常，但命令无法发出：门禁与道闸不会执行规则的指令",
+        ),
+        Text(
+            "is the password of mqtt.passwords.downlink right, does the broker let its user in? `hub doctor`",
+            "检查 mqtt.passwords.downlink 的密码，以及消息代理是否允许该用户接入（`hub doctor`）",
+        ),
+    ),
     "journal_held_up": Advice(
         Text(
             "the disk takes nothing (full, or read-only): no more is heard, the broker queues; what was taken is safe",
