@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,13 @@ def test_a_module_says_on_line_1_what_lives_there(module: Path) -> None:
 
 def test_the_readme_shows_the_map_of_the_house() -> None:
     assert readme_map() == the_map(), "the map should be (make map):\n" + rendered(the_map())
+
+
+def test_the_readme_shows_the_layers_of_the_import_law() -> None:
+    law = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (flow,) = [contract for contract in law["contracts"] if contract["id"] == "flow"]
+    text = (HOUSE / "README.md").read_text(encoding="utf-8").partition("## The map")[2]
+    assert text.split("```")[1].strip() == " >\n".join(flow["layers"])
 
 
 @pytest.mark.parametrize("module", sorted(modules("hub", "simulators")), ids=str)

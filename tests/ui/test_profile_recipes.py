@@ -14,7 +14,7 @@ from tests.ui.conftest import Cli
 from tests.ui.profiles import Profiles
 
 TEXT = (HOUSE / "device_profiles" / "README.md").read_text(encoding="utf-8")
-METER, NETWORK = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+_, METER, NETWORK = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 ROWS = re.findall(r"^\|[^|]+\|([^|]+)\|([^|]+)\|$", TEXT, re.MULTILINE)
 POINTED = [(words, name) for words, last in ROWS for name in re.findall(r"`([a-z_]+/[a-z0-9_-]+)`", last)]
 

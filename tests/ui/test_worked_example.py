@@ -1,4 +1,4 @@
-"""The README's new model in ten minutes: it checks, each of its commands works, and the hub takes it."""
+"""The new model of the profiles' README in ten minutes: it checks, each of its commands works, and the hub takes it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from tests.ui.installation import SITE, Installation
 from tests.ui.profiles import WHY, Profiles
 from tests.waiting import wait_until
 
-SECTION = (HOUSE / "README.md").read_text(encoding="utf-8").partition("### A new model in ten minutes")[2]
+SECTION = (
+    (HOUSE / "device_profiles" / "README.md").read_text(encoding="utf-8").partition("## A new model in ten minutes")[2]
+)
 WORKED = re.search(r"```yaml\n(.*?)```", SECTION, re.DOTALL)
 MOST_LINES = 60
 
