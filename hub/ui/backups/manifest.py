@@ -59,7 +59,7 @@ def read_manifest(data: bytes, file: Path) -> Manifest:
     """Return what a backup says of itself; CorruptError for what is none, or was made by a newer hub."""
     try:
         found = msgspec.json.decode(data, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptError("backup_damaged", f"{NAME}: {error}", file=str(file)) from error
     if found.format != FORMAT:
         text = f"it has the format {found.format}, this hub knows {FORMAT}"
