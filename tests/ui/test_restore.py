@@ -152,6 +152,20 @@ def test_nothing_is_overwritten(office: Office) -> None:
     assert [path.name for path in home.iterdir()] == ["x"]
 
 
+def test_an_empty_directory_that_is_there_stays_what_it_is(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a disk is mounted, or where somebody stands, it was to be removed first: [file_failed], "try again"."""
+    file, home = office.directory / "a.tar", office.directory / "home"
+    office.json("backup", str(file))
+    home.mkdir(mode=0o750)
+    there, around = home.stat(), sorted(office.directory.iterdir())
+    monkeypatch.chdir(home)
+    office.json("restore", str(file), ".")
+    assert (home.stat().st_ino, home.stat().st_mode) == (there.st_ino, there.st_mode)
+    assert sorted(path.name for path in home.iterdir()) == ["data", "hub.toml", "rules"]
+    assert f'data_dir = "{home / "data"}"' in (home / "hub.toml").read_text(encoding="utf-8")
+    assert sorted(office.directory.iterdir()) == around
+
+
 def cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
@@ -166,11 +180,17 @@ def lead_out(file: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b"rules/own.yaml", b"../../own.yaml"))
 
 
+def garble(file: Path) -> None:
+    data, said = bytearray(file.read_bytes()), b'"digest":"'
+    data[data.index(said) + len(said)] ^= 0x80
+    file.write_bytes(data)
+
+
 def no_backup(file: Path) -> None:
     file.write_bytes(b"a letter\n" * 1_000)
 
 
-@pytest.mark.parametrize("damage", [cut, flip, lead_out, no_backup])
+@pytest.mark.parametrize("damage", [cut, flip, lead_out, garble, no_backup])
 def test_a_damaged_backup_restores_nothing(office: Office, damage: Callable[[Path], None]) -> None:
     file, home = office.directory / "a.tar", office.directory / "home"
     office.json("backup", str(file))

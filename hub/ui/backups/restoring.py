@@ -58,12 +58,15 @@ def restore(archive: tarfile.TarFile, manifest: Manifest, directory: Path, clock
     may go.
     """
     refuse_what_is_there(directory)
-    owner = directory.stat().st_uid if directory.exists() else os.geteuid()
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
+    is_there, home = directory.exists(), directory.resolve()
+    owner = home.stat().st_uid if is_there else os.geteuid()
+    home.parent.mkdir(parents=True, exist_ok=True)
+    # One that is there stays what it is: a disk may be mounted on it, what is around it somebody else's.
+    place, name = (home, "restoring.") if is_there else (home.parent, f".{home.name}.")
+    stage = Path(tempfile.mkdtemp(dir=place, prefix=name))
     try:
         _extract(archive, manifest, stage, tick)
-        _lead_there(stage, directory.resolve())
+        _lead_there(stage, home)
         for journal in (stage / PLACES[DATA]).rglob(journal_path(Path()).name):
             begin_anew(journal, clock.wall_ns())
         if manifest.has_redis:
@@ -74,13 +77,21 @@ def restore(archive: tarfile.TarFile, manifest: Manifest, directory: Path, clock
             give(stage, owner)
         for path in (*stage.rglob("*"), stage):
             sync_path(path)
-        if directory.exists():
-            directory.rmdir()
-        stage.rename(directory)
-        sync_path(directory.parent)
+        sync_path(_settled(stage, home))
     except BaseException:
         shutil.rmtree(stage, ignore_errors=True)
         raise
+
+
+def _settled(stage: Path, home: Path) -> Path:
+    """Let what is in ``stage`` be in ``home``; return the directory in which names have changed."""
+    if stage.parent != home:
+        stage.rename(home)
+        return home.parent
+    for path in sorted(stage.iterdir(), key=lambda path: path.name == "hub.toml"):  # with it it is an installation
+        path.rename(home / path.name)
+    stage.rmdir()
+    return home
 
 
 def refuse_what_is_there(directory: Path) -> None:
