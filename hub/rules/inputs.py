@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isfinite
 from typing import NamedTuple
 
 import msgspec
@@ -244,7 +245,7 @@ class CompiledInput:
             if nearest < len(track.steps):
                 dues.append(track.steps[nearest][0] + within)
         scale = NANOSECONDS / within if self.take == "rate" else 1
-        found = between(low * scale, high * scale) if members else None
+        found = between(low * scale, high * scale) if members and isfinite(low) else None
         return found, min(dues, default=None)
 
     def _follow(self, member: Member, track: Track, now: Present) -> None:
@@ -297,9 +298,16 @@ def _of_numbers(take: Callable[[list[float]], float], empty: float | None) -> Ca
         known = [number for number in numbers if number is not None]
         if tally.maybe or len(known) < len(numbers):
             return None
-        return take(known) if known else empty
+        return _written(take(known)) if known else empty
 
     return value
+
+
+def _written(number: float) -> float | None:
+    """Return a number as it can be written down: beyond 64 bits a fraction, and beyond every fraction unknown."""
+    if isfinite(number):
+        return number if -NEVER <= number < NEVER else float(number)
+    return None
 
 
 def _bound(take: Callable[[list[float]], float], far: float) -> Callable[..., Value]:

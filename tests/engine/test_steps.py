@@ -13,12 +13,14 @@ from hub.model.records import Control, SessionCaughtUp, SessionConnected, Starte
 from hub.model.values import Scalar
 from tests.engine.desk import (
     ALARM,
+    HOUSE,
     SECOND,
     SESSIONS,
     UNLOCKS,
     Desk,
     device,
     documents,
+    encoded,
     native,
     smoke,
     transmitted,
@@ -51,6 +53,13 @@ raise: {event: security.forced_locks, severity: high}
 clear: {when: "door == 'closed'"}
 do: [{command: unlock, args: {ttl: 30s}, until: cleared}]
 """
+CROWD = """
+rule: crowd
+for_each: building
+inputs: {total: {of: ai_camera, take: sum(people)}}
+when: total > 20
+raise: {event: security.crowd, severity: high}
+"""
 BOUNDED = UNLOCKS.replace("until: cleared}", "until: cleared, at_most: 40s}")
 
 
@@ -70,6 +79,23 @@ def told(desk: Desk, name: str) -> list[str]:
 def order(desk: Desk, verb: str, identity: str = "id-1", **args: str) -> str:
     effects = desk.say(Control("1-0", identity, "li", verb, desk.wall + 30 * SECOND, dict(args)))
     return effects.replies[0].code
+
+
+# --------------------------------------------------------------------------------------------------------------- inputs
+
+
+@pytest.mark.parametrize(("people", "told"), [(2**63 - 1, 3 * 2.0**63), (10, 30)])
+def test_what_many_devices_come_to_can_be_written_down_however_much_it_is(
+    tmp_path: Path, people: int, told: float
+) -> None:
+    (tmp_path / "crowd.yaml").write_text(CROWD, encoding="utf-8")
+    cameras = [device(f"camera-{number}", "ai_camera") for number in range(3)]
+    desk = Desk(documents(*cameras, HOUSE, rules=[tmp_path]))
+    for number in range(3):
+        desk.hear(native(f"camera-{number}", {"values": {"people": people}}, "telemetry"))
+    assert [event.data for event in desk.events if event.name == "security.crowd"] == [{"total": told}]
+    assert encoded(desk.effects)
+    assert desk.restart().engine.state.ledger.live == 3
 
 
 # ------------------------------------------------------------------------------------------------------------- missing
