@@ -226,3 +226,16 @@ def test_a_restored_installation_has_a_redis_of_its_own_again(cli: Cli, tmp_path
     assert (new / "redis" / "redis.conf").read_text(encoding="utf-8") == expected
     assert "hub-redis.service" in (new / "systemd" / "hub.service").read_text(encoding="utf-8")
     assert "somebody else's" not in (new / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_redis_whose_address_was_left_out_does_not_take_the_port_of_the_distribution_s(
+    cli: Cli, tmp_path: Path
+) -> None:
+    old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "a.tar"
+    assert cli("init", str(old), "--yes", "--redis", "redis-server").code == 0
+    assert cli("--config", str(old / "hub.toml"), "sites", "add", "garden").code == 0
+    assert cli("--config", str(old / "hub.toml"), "backup", str(file)).code == 0
+    assert cli("restore", str(file), str(new)).code == 0
+    assert cli("init", str(new), "--yes").code == 0
+    lines = [(home / "redis" / "redis.conf").read_text(encoding="utf-8").splitlines() for home in (old, new)]
+    assert [[line for line in each if line.startswith("port")] for each in lines] == [["port 6380"]] * 2

@@ -16,9 +16,9 @@ from hub.errors import ConfigError
 from hub.registry.brokers.mosquitto_files import TlsListener
 from hub.registry.validation import IDENTIFIER
 from hub.sinks.redis_link import RedisAddress
-from hub.ui.installing.choices import CITY_PORT, NOTIFY_PORT, Choices, Influx, RedisChoice, usual_redis
+from hub.ui.installing.choices import CITY_PORT, NOTIFY_PORT, REDIS_PORT, Choices, Influx, RedisChoice, usual_redis
 
-MQTT_PORT, TLS_PORT, REDIS_PORT, HTTP_PORT = 1883, 8883, 6380, 8080
+MQTT_PORT, TLS_PORT, HTTP_PORT = 1883, 8883, 8080
 BUCKET = "hub/autogen"
 T = TypeVar("T", str, int)
 

@@ -22,6 +22,8 @@ HUB_USERS = ("telemetry", "events", "downlink", "record", "doctor", "drill")
 
 NOTIFY_PORT = 8082
 """Where `hub notify run` shows its health."""
+REDIS_PORT = 6380
+"""Where a Redis of its own listens when nobody says otherwise: that of the distribution listens on 6379."""
 CITY_PORT = CitySettings().http.port
 """Where `hub city run` does: the default of its setting."""
 
@@ -93,14 +95,14 @@ def remembered(directory: Path, account: str) -> Choices | None:
         return None
     values = values_of(directory)
     mqtt, redis, series = (section(values, name) for name in ("mqtt", "redis", "timeseries"))
-    url = str(redis.get("url", ""))
+    url, whose = str(redis.get("url", "")), _redis_of(directory, redis)
     influx = Influx(**{name: str(series.get(name, "")) for name in ("url", "org", "bucket", "token")})
     return Choices(
         partition=str(values.get("partition", "main")),
         mqtt_port=int(mqtt.get("port", 1883)),
         http_port=int(section(values, "http").get("port", 8080)),
-        redis=_redis_of(directory, redis),
-        redis_port=urlsplit(url).port or 6379,
+        redis=whose,
+        redis_port=urlsplit(url).port or (6379 if url or whose is RedisChoice.ELSEWHERE else REDIS_PORT),
         redis_url=url,
         influx=influx if series.get("store") == "influxdb" else None,
         tls=_tls_of(section(values, "broker")),
