@@ -16,7 +16,7 @@ from hub.journal.readings import read_progress
 from tests.machine import needs_mosquitto
 from tests.servers.valkey import ValkeyServer
 from tests.ui.at import At
-from tests.ui.backups import rows
+from tests.ui.backups import members, rows
 from tests.ui.conftest import Cli
 from tests.ui.installation import FIRE, NORMAL, SENSOR, SITE, Installation, environment, hub_command
 from tests.waiting import wait_until
@@ -147,6 +147,7 @@ def test_what_is_restored_beside_a_new_redis_has_no_id_of_what_was_told_and_sent
         installation.publish(f"hub/{SITE}/{SENSOR}/telemetry", FIRE)
         at.until("events", "list", "--type", "command.failed")  # no gate listens
         (kept,) = at("backup", str(file))["partitions"]
+        assert {Path(name).suffix for name in members(file)} == {".json", ".toml", ".sqlite", ".yaml"}
         lost = ended(at, kept["last"])
         installation.stop()
 

@@ -35,6 +35,8 @@ from hub.yaml_documents import load_documents
 PAGES = 256
 ATTEMPTS = 3
 POINTS, REGISTRY = "timeseries.sqlite", "registry.sqlite"
+SIDES = {".sqlite-wal", ".sqlite-shm"}
+"""What looking at a copy lays beside it; nothing is in there."""
 KEY_FILES = ("pseudonyms.key", "dossier.key", "authority/ca.key", "authority/ca.crt", "forward/*/secret")
 """What a data directory holds that is secret: the key of pseudonyms, who signs certificates, what signs webhooks."""
 
@@ -79,7 +81,7 @@ class Backup:
             self._copy_dossiers(stage)
             self._copy_settings(stage)
             self._copy_places(stage)
-            files = [path for path in sorted(stage.rglob("*")) if path.is_file()]
+            files = [path for path in sorted(stage.rglob("*")) if path.is_file() and path.suffix not in SIDES]
             manifest = Manifest(
                 format=FORMAT,
                 hub=__version__,
