@@ -18,6 +18,7 @@ from hub import __version__
 from hub.clock import Clock
 from hub.config.provenance import leaves_of
 from hub.config.settings import SECRETS_FILE, Settings
+from hub.config.toml_files import read_layers
 from hub.errors import ConfigError, UnavailableError
 from hub.journal.files import connect, sync_path, translate
 from hub.journal.neighbours import journal_path, state_path
@@ -28,7 +29,7 @@ from hub.partitions import FOLDER, partitions_of, settings_of
 from hub.registry.copying import copy
 from hub.registry.database import Database, address_of
 from hub.ui.backups.manifest import FORMAT, NAME, Kept, Manifest, Tick, part_of
-from hub.ui.backups.settings_text import COPIED, DATA, PLACES, REDIS, place_of, without_secrets
+from hub.ui.backups.settings_text import COPIED, DATA, PLACES, REDIS, place_of, said_in, without_secrets
 from hub.ui.dossiers import FOLDER as DOSSIERS
 from hub.yaml_documents import load_documents
 
@@ -167,13 +168,16 @@ class Backup:
             if not self._has_secrets:
                 text, self._left_out = without_secrets(text, config, settings)
             _write(stage / "hub.toml", text.encode())
+        secrets = Path(SECRETS_FILE) if config is None else config.with_name(SECRETS_FILE)
         if self._has_secrets:
-            secrets = Path(SECRETS_FILE) if config is None else config.with_name(SECRETS_FILE)
             home = settings.data_dir
             keys = [(file, f"data/{file.relative_to(home)}") for name in KEY_FILES for file in sorted(home.glob(name))]
             for source, name in [(secrets, SECRETS_FILE), *keys]:
                 if source.exists():
                     _write(stage / name, source.read_bytes())
+        elif secrets.exists():
+            names = said_in(read_layers([secrets])[0])
+            self._left_out += [name for name in names if name not in self._left_out]
         files = [(name, path) for name, path in leaves_of(settings) if isinstance(path, Path) and name not in PLACES]
         self._elsewhere += [f"{name} = {path}" for name, path in files]
         if self._has_secrets and settings.registry.url.get_secret_value():

@@ -45,7 +45,7 @@ def without_secrets(text: str, file: Path, settings: Settings) -> tuple[str, lis
     """
     secret = {name: value.get_secret_value() for name, value in leaves_of(settings) if isinstance(value, SecretStr)}
     values, origins = read_layers([file])
-    lines, said = text.splitlines(), {*_said(values)}
+    lines, said = text.splitlines(), {*said_in(values)}
     left_out = [name for name in secret if name in said and name in origins]
     for name in left_out:
         lines[int(origins[name].rpartition(":")[2]) - 1] = f"# {name}: left out of the backup"
@@ -61,16 +61,16 @@ def without_secrets(text: str, file: Path, settings: Settings) -> tuple[str, lis
 
 def _says_any(text: str, names: Collection[str]) -> bool:
     try:
-        return not {*_said(tomllib.loads(text))}.isdisjoint(names)
+        return not {*said_in(tomllib.loads(text))}.isdisjoint(names)
     except tomllib.TOMLDecodeError:  # only the first of its lines has gone
         return True
 
 
-def _said(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
+def said_in(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
     """Yield the dotted names of what a file of settings says, but for what is empty there."""
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _said(value, f"{above}{key}.")
+            yield from said_in(value, f"{above}{key}.")
         elif value:
             yield above + key
 

@@ -57,6 +57,7 @@ def _tell(manifest: Manifest, directory: Path) -> None:
         typer.echo(f"partition {each.partition}: journal {each.journal}, which ends at record {each.last}")
     if manifest.left_out:
         typer.echo(f"fill in, in {directory / 'secrets.toml'}: {', '.join(manifest.left_out)}")
+        typer.echo("before `hub init`, which makes those of the broker and of a Redis of its own where none stand")
     if manifest.elsewhere:
         typer.echo(f"not in the backup, the settings lead to them: {', '.join(manifest.elsewhere)}")
     if not manifest.has_secrets:
