@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable, Container, Sequence
 
 from hub.catalogue import Kind, Property, Typed
+from hub.rules.held import SILENT, TESTING
 
 _COMPARED: dict[type[ast.cmpop], str] = {
     ast.Eq: "为", ast.NotEq: "不为", ast.Lt: "低于", ast.LtE: "不高于", ast.Gt: "高于", ast.GtE: "不低于",
@@ -44,6 +45,9 @@ _WORDS = {
 }  # fmt: skip
 """Members of enums that kinds leave without a label; any other word is said as it is."""
 
+_WITNESSED = {SILENT: "失联", TESTING: "测试中"}
+"""What an input may ask of any witness, whether its kind has the word or not."""
+
 
 class Speaker:
     """Says expressions over what devices of ``kinds`` say, and over ``facts`` of places."""
@@ -61,6 +65,8 @@ class Speaker:
         typed = self._typed(name)
         kind = next((each for each in self._kinds if name.startswith(f"{each.kind}__")), None)
         label = None if typed is None or typed.label is None else typed.label.get("zh")
+        if label is None and typed is None and name in _WITNESSED:
+            return f"“{_WITNESSED[name]}”"
         if label is None:
             told = _FACTS.get(name, name) if name in self._facts else _CARRIED.get(name) if typed is not None else None
             return name if told is None else f"“{told}”"
