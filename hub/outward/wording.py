@@ -33,6 +33,21 @@ _MOVES: Mapping[str, Mapping[str, str]] = {
         "occurred": "",
     },
 }
+WITHDRAWN = "withdrawn"
+"""How an alarm ended that nothing and nobody found to be over: who reads that it is cleared goes to sleep."""
+_WITHDRAWN = {"en": "WITHDRAWN ({}), not known to be over", "zh": "撤销（{}），未确认已解除"}
+REASONS_ZH: Mapping[str, str] = {
+    "inhibited": "由其他报警涵盖",
+    "test over": "测试结束",
+    "drill over": "演练结束",
+    "scene switched off": "场景已停用",
+    "rule removed": "规则已删除",
+    "device removed": "设备已移除",
+    "place removed": "位置已移除",
+    "not judged there any more": "不再在此判断",
+    "forgotten": "久无消息，不再跟踪",
+}
+"""Why the hub ends an alarm, in the words of its events."""
 _MARKS: Mapping[str, Mapping[str, str]] = {
     "en": {"late": " (reported late)", "test": " (TEST)", "drill": " (DRILL)"},
     "zh": {"late": "（迟报）", "test": "（测试）", "drill": "（演练）"},
@@ -57,8 +72,21 @@ def worded(event: Event, template: Template, languages: Sequence[Language], wher
         title=" / ".join(each for each in titles if each),
         body="\n\n".join(bodies),
         severity=event.severity.value,
-        moved=event.transition.value,
+        moved=WITHDRAWN if _withdrawn_because(event) else event.transition.value,
     )
+
+
+def _withdrawn_because(event: Event) -> str:
+    """Return why the hub ended an alarm that it did not find to be over; empty for any other event."""
+    reason = str(event.data.get("reason", ""))  # of a signal, too: access.denied has one of its own
+    is_told = event.transition is Transition.CLEARED and "actor" not in event.data
+    return reason if is_told and reason in REASONS_ZH else ""
+
+
+def _moved(event: Event, language: Language) -> str:
+    if reason := _withdrawn_because(event):
+        return _WITHDRAWN[language].format(REASONS_ZH[reason] if language == "zh" else reason)
+    return _MOVES[language].get(event.transition.value, event.transition.value)
 
 
 def local_time(time: int, zone: str) -> str:
@@ -79,7 +107,7 @@ def _filled(text: str, event: Event, language: Language, where: tuple[str, str])
     words = {
         "severity": _SEVERITIES[language][event.severity],
         "event": label_of(event.name, event.label).get(language) or event.name,
-        "moved": _MOVES[language].get(event.transition.value, event.transition.value),
+        "moved": _moved(event, language),
         "where": place,
         "time": local_time(event.time, zone),
         "marks": "".join(marks[each] for each in marks if getattr(event, each)),

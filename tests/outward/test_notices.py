@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,9 +17,10 @@ from hub.outward.notices import NOBODY, Notices
 from hub.outward.parcel import Parcel, State
 from hub.outward.standing import read_counts
 from hub.outward.wishes import read_wishes
-from hub.outward.wording import Notice
+from hub.outward.wording import REASONS_ZH, Notice
 from tests.citywide.rig import write
 from tests.clocks import ManualClock
+from tests.house.rooms import HOUSE as HUB
 from tests.outward.rig import Desk, Guide, event
 from tests.servers.http_stub import HttpStub
 from tests.servers.valkey import ValkeyServer
@@ -141,6 +143,31 @@ def test_a_message_says_what_where_and_when_in_its_languages(tmp_path: Path) -> 
         severity="high",
         moved="raised",
     )
+
+
+def test_what_the_hub_ends_though_nobody_found_it_over_is_not_told_as_cleared(tmp_path: Path) -> None:
+    room = Room(tmp_path, routed("transitions: cleared"))
+    (parcel,) = room.parcels(transition=Transition.CLEARED, data={"reason": "device removed"})
+    title = "utility.water_leak 撤销（设备已移除），未确认已解除"
+    assert said(parcel).title.startswith(f"【重要】{title} / ")
+    assert "\n\nutility.water_leak WITHDRAWN (device removed), not known to be over\n" in said(parcel).body
+    assert said(parcel).moved == "withdrawn"
+
+
+@pytest.mark.parametrize("data", [{}, {"reason": "expired"}, {"actor": "li", "reason": "device removed"}])
+def test_what_is_over_or_ended_by_a_person_is_told_as_cleared(data: dict[str, str], tmp_path: Path) -> None:
+    room = Room(tmp_path, routed("transitions: cleared"))
+    (parcel,) = room.parcels(transition=Transition.CLEARED, data=data)
+    assert "utility.water_leak 解除" in said(parcel).title
+    assert said(parcel).moved == "cleared"
+
+
+def test_every_reason_for_which_the_engine_ends_an_alarm_is_told_in_chinese() -> None:
+    text = "".join(path.read_text("utf-8") for path in (HUB / "hub" / "engine").glob("*.py"))
+    calls = re.findall(r"cleared\(.*?\n|why=.*?\n|_forget\(.*?\n", text)
+    assert {reason for call in calls for reason in re.findall(r'"([a-z]+(?: [a-z]+)*)"', call)} - {"reason", "by"} == {
+        *REASONS_ZH
+    }
 
 
 def test_an_escalation_names_who_is_called(tmp_path: Path) -> None:
