@@ -17,7 +17,7 @@ from hub.engine.device import Device
 from hub.engine.foreign import WAITS, ForeignEar
 from hub.engine.judging import Judge
 from hub.engine.moment import Moment, Output
-from hub.engine.state import State
+from hub.engine.state import State, count
 from hub.engine.waiting import foreign_name
 from hub.errors import PoisonError
 from hub.model.effects import DeadLetter, Reply, Settled
@@ -37,7 +37,7 @@ class Grammar(Protocol):
 
 
 class Retaken(msgspec.Struct, frozen=True):
-    """What came of a request to take dead letters again: how many are none any more, and how many still are.
+    """What came of a request to take dead letters again: how many are none any more, and how many still are, and why.
 
     The ``last`` number that was looked at, and whether there may be more behind it.
     """
@@ -46,6 +46,7 @@ class Retaken(msgspec.Struct, frozen=True):
     refused: int
     last: int = 0
     more: bool = False
+    why: dict[str, int] = {}
 
 
 class LateEar(ForeignEar):
@@ -81,20 +82,31 @@ class LateEar(ForeignEar):
         """
         if "refused" in control.args:
             return Reply(control.id, ok=False, code="bad_args", detail=str(control.args["refused"]))
-        taken = 0
+        why: dict[str, int] = {}
+        cut = int(control.args.get("cut", 0))
+        if cut:
+            why["payload_cut"] = cut
         for index, letter in self._each(control.letters, moment.cause[0], moment.t):
             now = moment.at + index
             self._waited = max(1, now - letter.received_at)
-            try:
-                taken += letter.received_at <= now and self._is_taken(letter)
-            except PoisonError as error:
-                self._lay(letter, letter.number, error.code, words_of(error))
-            except Exception as error:  # noqa: BLE001 -- a bug costs one message (engine.md, Engine)
-                self._lay(letter, letter.number, "internal_error", f"{type(error).__name__}: {error}"[:500])
+            code = "clock_was_ahead" if letter.received_at > now else self._refusal(letter)
+            if code:
+                count(why, code)
         self._waited = 0
-        last, more = int(control.args.get("last", 0)), bool(control.args.get("more", False))
-        found = Retaken(taken, len(control.letters) - taken, last, more)
+        refused, last, more = sum(why.values()), int(control.args.get("last", 0)), bool(control.args.get("more", False))
+        found = Retaken(len(control.letters) + cut - refused, refused, last, more, why)
         return Reply(control.id, ok=True, code="ok", detail=msgspec.json.encode(found).decode())
+
+    def _refusal(self, letter: Letter) -> str:
+        """Take ``letter``, or return the code by which it stays one."""
+        try:
+            return "" if self._is_taken(letter) else "outdated"
+        except PoisonError as error:
+            code, detail = error.code, words_of(error)
+        except Exception as error:  # noqa: BLE001 -- a bug costs one message (engine.md, Engine)
+            code, detail = "internal_error", f"{type(error).__name__}: {error}"[:500]
+        self._lay(letter, letter.number, code, detail)
+        return code
 
     def _each(self, letters: Sequence[Letter], position: int, t: int) -> Iterator[tuple[int, Letter]]:
         """Have each of ``letters`` in hand, one after the other: nobody hears them now, but their points count."""

@@ -13,6 +13,7 @@ from hub.errors import CorruptError
 from hub.journal.files import RESTORE
 from hub.journal.records import checksum, is_sealed
 from hub.model.effects import DeadLetter, Settled
+from hub.model.values import Scalar
 
 MOST_LETTERS, MOST_BYTES = 500, 1024 * 1024
 """So much is taken again at once: it goes into one record, for which the journal keeps room that others need, too."""
@@ -42,11 +43,20 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Found(NamedTuple):
-    """Some letters, the oldest first; whether there may be more behind the ``last`` that was looked at."""
+    """Some letters, the oldest first; whether there may be more behind the ``last`` that was looked at.
+
+    Beside them were so many that were ``cut``: of a message of which not every byte was kept nothing can be made.
+    """
 
     letters: list[DeadLetter]
     last: int
     more: bool
+    cut: int
+
+    @property
+    def args(self) -> dict[str, Scalar]:
+        """What a request says of them beside the letters themselves."""
+        return {"last": self.last, "more": self.more, "cut": self.cut}
 
 
 def put_letters(
@@ -81,18 +91,21 @@ def letters_behind(connection: sqlite3.Connection, wanted: Wanted, path: Path) -
         (wanted.after, wanted.code, wanted.code, wanted.device, wanted.device),
     )
     found: list[DeadLetter] = []
-    last, room, looks = wanted.after, MOST_BYTES, MOST_LOOKED_AT
+    last, cut, room, looks = wanted.after, 0, MOST_BYTES, MOST_LOOKED_AT
     for row in rows:
         letter = read_letter(row, path)
-        is_wanted = letter.received_at >= wanted.since and len(letter.payload) == letter.payload_bytes
-        room -= len(letter.payload) if is_wanted else 0
+        is_wanted = letter.received_at >= wanted.since
+        is_cut = len(letter.payload) < letter.payload_bytes
+        room -= len(letter.payload) if is_wanted and not is_cut else 0
         looks -= len(row[1])
         if (room < 0 and found) or looks < 0 or len(found) >= MOST_LETTERS:
-            return Found(found, last, more=True)
+            return Found(found, last, more=True, cut=cut)
         last = letter.number
-        if is_wanted:
+        if is_wanted and is_cut:
+            cut += 1
+        elif is_wanted:
             found.append(letter)
-    return Found(found, last, more=False)
+    return Found(found, last, more=False, cut=cut)
 
 
 def read_letter(row: Row, path: Path) -> DeadLetter:

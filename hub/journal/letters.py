@@ -82,7 +82,7 @@ class Letters:
     def _named(self, control: Control, found: Found, gone: set[int]) -> Control:
         letters = named(found, gone)
         self._asked.setdefault(control.id, []).extend(letter.number for letter in letters)  # it may have come before
-        return replace(control, args={**control.args, "last": found.last, "more": found.more}, letters=letters)
+        return replace(control, args={**control.args, **found.args}, letters=letters)
 
     def _gone(self) -> set[int]:
         asked = {number for numbers in self._asked.values() for number in numbers}

@@ -26,10 +26,10 @@ def frame(hexadecimal: str) -> Publish:
     return Publish(TOPIC, bytes.fromhex(hexadecimal))
 
 
-def asked(desk: Desk, letters: Sequence[DeadLetter], identity: str, expires_in: int = 60) -> Effects:
-    """Ask the engine as the rim does."""
+def asked(desk: Desk, letters: Sequence[DeadLetter], identity: str, expires_in: int = 60, cut: int = 0) -> Effects:
+    """Ask the engine as the rim does, which found ``cut`` letters beside these."""
     named = tuple(Letter(one.topic, one.payload, number=one.number, received_at=one.received_at) for one in letters)
-    args: dict[str, str | int | float | bool] = {"last": named[-1].number if named else 0, "more": False}
+    args: dict[str, str | int | float | bool] = {"last": named[-1].number if named else 0, "more": False, "cut": cut}
     entry, expires_at = f"{len(desk.records)}-0", desk.wall + expires_in * SECOND
     return desk.say(Control(entry, identity, "li", "retry", expires_at, args, named), named)
 
@@ -38,6 +38,10 @@ def counts(effects: Effects) -> tuple[int, int]:
     """Return how many letters were taken, and how many are still ones."""
     found = msgspec.json.decode(effects.replies[0].detail, type=Retaken)
     return found.taken, found.refused
+
+
+def why(effects: Effects) -> dict[str, int]:
+    return msgspec.json.decode(effects.replies[0].detail, type=Retaken).why
 
 
 def heard_of(desk: Desk) -> tuple[object, ...]:
@@ -152,6 +156,19 @@ def test_an_answer_or_an_availability_of_long_ago_is_not_said_again() -> None:
     desk.tick(HOUR)
     effects = asked(desk, letters, "r1")
     assert (counts(effects), effects.settled, effects.dead_letters, effects.events) == ((0, 2), [], [], [])
+
+
+def test_each_letter_that_stays_one_is_told_by_its_code() -> None:
+    """Of all but what was refused anew nobody was told why: they were among those that are still dead letters."""
+    desk = Desk(UNREAD)
+    letters = list(desk.hear(frame("221164321F19"), Publish("hub/s1/smoke-2/availability", b"gone")).dead_letters)
+    desk.wall += DAY * SECOND
+    letters += desk.hear(frame(ALARM)).dead_letters
+    desk.wall -= DAY * SECOND
+    desk.revise(MENDED)
+    effects = asked(desk, letters, "r1", cut=2)
+    assert counts(effects) == (0, 5)
+    assert why(effects) == {"payload_cut": 2, "bad_checksum": 1, "outdated": 1, "clock_was_ahead": 1}
 
 
 def test_a_request_is_done_once_and_one_that_expired_not_at_all() -> None:

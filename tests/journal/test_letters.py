@@ -59,7 +59,7 @@ async def test_no_letter_is_given_out_twice(file: StateFile) -> None:
     letters.add(said(1, [letter(1), letter(2)]))
     assert await letters.bury()
     first = await letters.name(request("a"))
-    assert (numbers(first), first.args) == ([1, 2], {"last": 2, "more": False})
+    assert (numbers(first), first.args) == ([1, 2], {"last": 2, "more": False, "cut": 0})
     assert numbers(await letters.name(request("b"))) == []  # while the first is on its way
     letters.add(said(2, settled=(1,), answered="a"))
     assert numbers(await letters.name(request("c"))) == [2]  # the row of 1 is still in the file
@@ -97,15 +97,17 @@ async def test_what_is_not_written_as_it_should_be_is_said(file: StateFile) -> N
 async def test_some_at_a_time_and_only_those_of_which_every_byte_was_kept(
     file: StateFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cut = letter(3, b"x" * 400)
-    await file.bury([letter(1, b"x" * 400), letter(2, b"x" * 400), replace(cut, payload_bytes=900), letter(4, b"y")])
+    part = letter(3, b"x" * 400)
+    await file.bury([letter(1, b"x" * 400), letter(2, b"x" * 400), replace(part, payload_bytes=900), letter(4, b"y")])
     monkeypatch.setattr(letter_rows, "MOST_BYTES", 500)
-    letters, found, after, more = Letters(file), list[list[int]](), 0, True
+    letters, found, cut, after, more = Letters(file), list[list[int]](), 0, 0, True
     while more:
         named = await letters.name(request(f"r{after}", after=after))
         found.append(numbers(named))
+        cut += int(named.args["cut"])
         after, more = int(named.args["last"]), bool(named.args["more"])
-    assert found == [[1], [2, 4]]
+    assert (found, cut) == ([[1], [2, 4]], 1)
+    assert (await letters.name(request("other", code="other"))).args["cut"] == 0
 
 
 async def test_a_request_that_comes_a_second_time_lets_nobody_have_what_it_was_given_first(file: StateFile) -> None:

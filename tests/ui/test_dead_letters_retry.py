@@ -53,7 +53,7 @@ def test_what_a_mended_profile_had_buried_is_stored_once_at_its_own_time_whateve
     assert at("dead-letters", "retry", "--dry-run") == {
         "taken": 0, "refused": 2, "dry_run": True, "why": {"bad_length": 2},
     }  # fmt: skip
-    assert at("dead-letters", "retry") == {"taken": 0, "refused": 2, "dry_run": False}
+    assert at("dead-letters", "retry") == {"taken": 0, "refused": 2, "dry_run": False, "why": {"bad_length": 2}}
     again = at.until("dead-letters", "list", "--code", "bad_length", meets=lambda found: len(found) == 2)
     assert [each["number"] for each in again[::-1]] == [each["number"] for each in letters]
     profile = at.installation.directory / "profiles" / "acme" / "box.yaml"
@@ -64,7 +64,7 @@ def test_what_a_mended_profile_had_buried_is_stored_once_at_its_own_time_whateve
     at.installation.kill()  # before its row is gone from the file
     at.installation.start()
     assert at("dead-letters", "retry", "--code", "bad_length", "--as", "zhao")["taken"] == 1
-    assert at("dead-letters", "retry") == {"taken": 0, "refused": 0, "dry_run": False}
+    assert at("dead-letters", "retry") == {"taken": 0, "refused": 0, "dry_run": False, "why": {}}
     at.until("dead-letters", "list", meets=lambda found: not found)
     for name, letter in zip(("box-1", "box-2"), letters, strict=True):
         (row,) = at.until("telemetry", "query", "environment_sensor", name)

@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -31,15 +30,6 @@ from hub.ui.printing import say_done
 WAIT = timedelta(seconds=60)
 
 
-@dataclass(slots=True)
-class Tally:
-    """How many were taken, and are still dead letters; of a dry run why."""
-
-    taken: int = 0
-    refused: int = 0
-    why: Counter[str] = field(default_factory=Counter)
-
-
 def retry(
     context: typer.Context,
     *,
@@ -57,16 +47,17 @@ def retry(
     """
     desk = desk_of(context)
     wanted = Wanted(code=code, device=device, since=0 if since is None else desk.ago(since))
-    tally = Tally()
-    for some in _tried(desk, wanted, tally) if dry_run else _taken(desk, wanted, actor, as_json=as_json):
-        tally.taken += some.taken
-        tally.refused += some.refused
+    taken, refused, why = 0, 0, Counter[str]()
+    for some in _tried(desk, wanted) if dry_run else _taken(desk, wanted, actor, as_json=as_json):
+        taken += some.taken
+        refused += some.refused
+        why.update(some.why)
     would_be = "would be " if dry_run else ""
-    said = f"{would_be}taken again {tally.taken}, still dead letters {tally.refused}"
-    zh = f"{'将' if dry_run else '已'}重新处理 {tally.taken} 条，仍无法理解 {tally.refused} 条"
-    why = [f"  {name}: {count}" for name, count in sorted(tally.why.items())]
-    document = {"taken": tally.taken, "refused": tally.refused, "dry_run": dry_run}
-    say_done("\n".join([f"{said} / {zh}", *why]), document | ({"why": tally.why} if dry_run else {}), as_json=as_json)
+    said = f"{would_be}taken again {taken}, still dead letters {refused}"
+    zh = f"{'将' if dry_run else '已'}重新处理 {taken} 条，仍无法理解 {refused} 条"
+    codes = [f"  {name}: {count}" for name, count in sorted(why.items())]
+    document = {"taken": taken, "refused": refused, "why": why, "dry_run": dry_run}
+    say_done("\n".join([f"{said} / {zh}", *codes]), document, as_json=as_json)
 
 
 def _taken(desk: Desk, wanted: Wanted, actor: str, *, as_json: bool) -> Iterator[Retaken]:
@@ -83,7 +74,7 @@ def _taken(desk: Desk, wanted: Wanted, actor: str, *, as_json: bool) -> Iterator
         wanted = msgspec.structs.replace(wanted, after=found.last)
 
 
-def _tried(desk: Desk, wanted: Wanted, tally: Tally) -> Iterator[Retaken]:
+def _tried(desk: Desk, wanted: Wanted) -> Iterator[Retaken]:
     """Let a copy of the engine as it is now take them."""
     engine, path = present(desk.here.files_dir).engine, state_path(desk.here.files_dir)
     more = True
@@ -91,10 +82,8 @@ def _tried(desk: Desk, wanted: Wanted, tally: Tally) -> Iterator[Retaken]:
         found = _read(path, wanted)
         clock = engine.state.clock
         at, letters = clock.received_at, named(found, set())
-        args: dict[str, Scalar] = {"last": found.last, "more": found.more}
-        control = Control(f"{2**63}-{found.last}", str(found.last), "", RETRY, at, args, letters)
+        control = Control(f"{2**63}-{found.last}", str(found.last), "", RETRY, at, found.args, letters)
         effects: Effects = engine.apply(Record(clock.position + 1, clock.t + 1, at, control, letters))
-        tally.why.update(letter.code for letter in effects.dead_letters)
         yield msgspec.json.decode(effects.replies[0].detail, type=Retaken)
         wanted, more = msgspec.structs.replace(wanted, after=found.last), found.more
 
