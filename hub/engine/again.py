@@ -20,7 +20,7 @@ from hub.engine.moment import Moment, Output
 from hub.engine.state import State, count
 from hub.engine.waiting import foreign_name
 from hub.errors import PoisonError
-from hub.model.effects import DeadLetter, Reply, Settled
+from hub.model.effects import UNREGISTERED, DeadLetter, Reply, Settled
 from hub.model.heard import Address, Heard, Reading
 from hub.model.records import Control, Letter, Record
 from hub.model.values import TopicClass
@@ -145,7 +145,7 @@ class LateEar(ForeignEar):
         device, name = self._content.find(address.site, address.device), f"{address.site}/{address.device}"
         if device is None:
             self._content.barred.check(name)
-            raise PoisonError("unknown_device", f"{name} is not registered")
+            raise PoisonError("unknown_device", f"{name}{UNREGISTERED}")
         return device
 
     def _said_abroad(self, topic: str) -> tuple[Device, Sequence[Reading]] | None:
@@ -154,11 +154,12 @@ class LateEar(ForeignEar):
         if route is None or route.stream.carries not in WAITS:
             return None
         self._named = route.site, route.device
+        device = self._seek(route, route.device) if route.device else None
         envelope = route.stream.read(self._payload)
-        name = route.device or envelope.device
-        if not name:
-            raise PoisonError("no_device", "the envelope names no device")
-        device = self._seek(route, name)
+        if device is None:
+            if not envelope.device:
+                raise PoisonError("no_device", "the envelope names no device")
+            device = self._seek(route, envelope.device)
         return device, self._open(device, route, envelope)
 
     def _aged(self, device: Device, reading: Reading) -> Reading:

@@ -19,6 +19,7 @@ from hub.engine.state import State
 from hub.engine.usual import UsualReadings
 from hub.engine.waiting import WaitingRoom, foreign_name
 from hub.errors import PoisonError
+from hub.model.effects import UNREGISTERED
 from hub.model.heard import Reading
 from hub.model.records import Letter, Outcome, OutcomeKind
 from hub.model.values import Scalar, Severity, Timeliness
@@ -153,7 +154,7 @@ class ForeignEar(UsualReadings):
         self._named = route.site, name
         if route.stream.carries in WAITS:
             self._keep(waits_as)
-        raise PoisonError("unknown_device", f"{waits_as} is not registered")
+        raise PoisonError("unknown_device", f"{waits_as}{UNREGISTERED}")
 
     def _keep(self, name: str) -> None:
         message = self._message

@@ -20,6 +20,7 @@ from hub.engine.redelivery import Redelivery
 from hub.engine.rows import DOUBLE
 from hub.engine.state import State, count
 from hub.errors import PoisonError
+from hub.model.effects import UNREGISTERED
 from hub.model.heard import Address, Heard
 from hub.model.records import Batch, Record
 from hub.model.values import Timeliness, TopicClass, Values
@@ -159,7 +160,7 @@ class Ear(LateEar):
             self._content.barred.check(name)
             if is_data:
                 self._keep(name)
-            raise PoisonError("unknown_device", f"{name} is not registered")
+            raise PoisonError("unknown_device", f"{name}{UNREGISTERED}")
         checksum = crc32(topic.encode())
         if is_data and device.checksum in {0, checksum}:
             device.checksum = checksum

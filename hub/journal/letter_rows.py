@@ -34,10 +34,14 @@ class Buried(NamedTuple):
 
 
 class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which dead letters: with this code, of this ``site/device``, received ``since`` (wall ns), behind a number."""
+    """Which dead letters: with this code, of this device, received ``since`` (wall ns), behind a number.
+
+    The device is named as :attr:`DeadLetter.whose` does, ``called`` so by its network until it was registered.
+    """
 
     code: str = ""
     device: str = ""
+    called: str = ""
     since: _Number = 0
     after: _Number = 0
 
@@ -87,14 +91,15 @@ def letters_behind(connection: sqlite3.Connection, wanted: Wanted, path: Path) -
     """Return some of the letters that are ``wanted`` and of which every byte was kept."""
     rows = connection.execute(
         "SELECT number, body, checksum FROM dead_letters WHERE number > ? AND (? = '' OR code = ?)"
-        " AND (? = '' OR device = ?) ORDER BY number",
-        (wanted.after, wanted.code, wanted.code, wanted.device, wanted.device),
+        " AND (? = '' OR device IN (?, ?)) ORDER BY number",
+        (wanted.after, wanted.code, wanted.code, wanted.device, _column(wanted.device), _column(wanted.called)),
     )
     found: list[DeadLetter] = []
     last, cut, room, looks = wanted.after, 0, MOST_BYTES, MOST_LOOKED_AT
     for row in rows:
         letter = read_letter(row, path)
-        is_wanted = letter.received_at >= wanted.since
+        is_theirs = not wanted.device or letter.whose in {wanted.device, wanted.called}
+        is_wanted = is_theirs and letter.received_at >= wanted.since
         is_cut = len(letter.payload) < letter.payload_bytes
         room -= len(letter.payload) if is_wanted and not is_cut else 0
         looks -= len(row[1])
@@ -106,6 +111,11 @@ def letters_behind(connection: sqlite3.Connection, wanted: Wanted, path: Path) -
         elif is_wanted:
             found.append(letter)
     return Found(found, last, more=False, cut=cut)
+
+
+def _column(name: str) -> str:
+    """Return what the column ``device`` holds of who is named so: of a network's strangers no site, and no source."""
+    return f"/{name.partition('/')[2]}" if name.startswith("@") else name
 
 
 def read_letter(row: Row, path: Path) -> DeadLetter:

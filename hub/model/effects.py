@@ -12,6 +12,8 @@ import msgspec
 from hub.model.values import Quality, Scalar, Severity, Values
 
 W = TypeVar("W")
+UNREGISTERED = " is not registered"
+"""What a dead letter ``unknown_device`` says of who is named before it."""
 
 
 class Series(msgspec.Struct, eq=False, kw_only=True, gc=False):
@@ -181,6 +183,13 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     code: str
     detail: str
+
+    @property
+    def whose(self) -> str:
+        """Who said it: ``site/device``, or ``@source/name`` as a network calls a device that nobody had registered."""
+        if self.code == "unknown_device":
+            return self.detail.removesuffix(UNREGISTERED)
+        return f"{self.site}/{self.device}"
 
     @property
     def announced(self) -> DeadLetter:

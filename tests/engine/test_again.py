@@ -266,3 +266,13 @@ def test_what_a_network_said_of_a_device_that_was_added_much_later_is_taken_once
     assert time // 10**6 == letters[0].received_at // 10**6
     ((_, again, _),) = desk.hear(uplink(NORMAL)).points  # the network's own id of it: the same point once more
     assert again == time
+
+
+def test_a_letter_of_a_network_is_its_devices_also_when_its_envelope_cannot_be_read() -> None:
+    """Asked for again it had no site, and a device that nobody had registered was not even unknown any more."""
+    desk = Desk(documents(LORA, SMOKE_1))
+    known, unknown = (uplink(NORMAL, eui=eui).topic for eui in (EUI, "24e124ffffffff01"))
+    letters = desk.hear(Publish(known, b'{"data": '), Publish(unknown, b'{"data": ')).dead_letters
+    told = [(each.code, each.whose) for each in letters]
+    assert told == [("bad_json", "s1/smoke-1"), ("unknown_device", "@lora/24e124ffffffff01")]
+    assert [(each.code, each.whose) for each in asked(desk, letters, "r1").dead_letters] == told

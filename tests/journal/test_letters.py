@@ -87,6 +87,29 @@ async def test_each_word_narrows_them_down(args: dict[str, str | float], found: 
     assert numbers(await Letters(file).name(request("a", **args))) == found
 
 
+@pytest.mark.parametrize(
+    ("args", "found"),
+    [
+        ({"device": "@lora/ab01"}, [1]),
+        ({"device": "s1/smoke-1", "called": "@lora/ab01"}, [1, 3]),
+        ({"device": "s1/smoke-1"}, [3]),
+        ({"device": "@lora/ab02"}, []),
+    ],
+)
+async def test_what_a_network_said_of_a_stranger_is_found_as_that_network_calls_him(
+    args: dict[str, str | float], found: list[int], file: StateFile
+) -> None:
+    stranger = replace(letter(1), site="", device="ab01", code="unknown_device")
+    await file.bury(
+        [
+            replace(stranger, detail="@lora/ab01 is not registered"),
+            replace(stranger, number=2, detail="@other/ab01 is not registered"),
+            replace(letter(3), device="smoke-1"),
+        ]
+    )
+    assert numbers(await Letters(file).name(request("a", **args))) == found
+
+
 async def test_what_is_not_written_as_it_should_be_is_said(file: StateFile) -> None:
     wrong: list[dict[str, str | float]] = [{"since": "yesterday"}, {"sins": 1}, {"after": 2**63}, {"code": "\udcbb"}]
     for args in wrong:

@@ -147,6 +147,6 @@ checkpoint.every = "1s"
         structlog.reset_defaults()
         assert left.value.code == 0, words
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish as a device does; returns after the PUBACK."""
-        publish.single(topic, payload, qos=1, hostname="127.0.0.1", port=self.broker.port)
+        publish.single(topic, payload, qos=1, retain=retain, hostname="127.0.0.1", port=self.broker.port)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 
+import orjson
 import pytest
 
 from tests.machine import needs_mosquitto
 from tests.ui.at import At
 from tests.ui.conftest import Cli
-from tests.ui.installation import SITE, Installation
+from tests.ui.installation import BROKEN, SITE, Installation
 
 PROFILE = """\
 profile: acme/box
@@ -42,6 +44,27 @@ def at(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[At]:
     (directory / "profiles" / "acme" / "box.yaml").write_text(WRONG, encoding="utf-8")
     with Installation(directory, f'profiles_dir = "{directory / "profiles"}"\n') as it:
         yield At(cli, it)
+
+
+def test_what_a_network_said_of_a_device_is_found_by_the_name_it_has_since_and_what_was_cut_is_told(at: At) -> None:
+    at("sources", "add", "lora", "--network", "chirpstack")
+    at("sources", "add", "z2m", "--network", "zigbee2mqtt")
+    for eui in ("ab01", "ab02"):  # kept by the broker: the hub may not listen there yet
+        said = {"data": base64.b64encode(BROKEN).decode(), "deduplicationId": eui}
+        at.installation.publish(f"application/1/device/{eui}/event/up", orjson.dumps(said), retain=True)
+    at.installation.publish("zigbee2mqtt/bridge/devices", b"[" * 300_000, retain=True)
+    at.until("dead-letters", "list", meets=lambda found: len(found) == 3)
+    assert "SITE/ID, or @SOURCE/NAME" in at.refused("dead-letters", "retry", "--device", "smoke-2")
+    asked = at("dead-letters", "retry", "--device", "@lora/ab02")
+    assert (asked["taken"], asked["why"]) == (0, {"unknown_device": 1})
+    at("devices", "add", SITE, "smoke-2", "--kind", "smoke_sensor", "--profile", "milesight/gs524n",
+       "--source", "lora", "--network-id", "AB01")  # fmt: skip
+    mine = ("dead-letters", "retry", "--device", f"{SITE}/smoke-2")
+    at.until(*mine, "--dry-run", meets=lambda found: found["why"] == {"bad_checksum": 1})
+    assert [at(*mine)["why"] for _ in range(2)] == [{"bad_checksum": 1}] * 2  # the second time it has that name itself
+    asked = at("dead-letters", "retry")
+    assert (asked["taken"], asked["why"]) == (0, {"payload_cut": 1, "unknown_device": 1, "bad_checksum": 1})
+    assert "\n  payload_cut: 1\n" in at.said("dead-letters", "retry", "--dry-run").out
 
 
 def test_what_a_mended_profile_had_buried_is_stored_once_at_its_own_time_whatever_is_killed(at: At) -> None:

@@ -36,6 +36,25 @@ def test_what_no_site_tells_is_asked_for(two: Office, words: tuple[str, ...]) ->
     assert "[partition_needed]" not in two("--partition", "east", *words).err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("dead-letters", "retry", "--dry-run", "--device", "meadow/smoke-1"),
+        ("dead-letters", "retry", "--dry-run", "--device", "@lora/ab01"),
+        ("devices", "adopt", "meadow/smoke-1", "--kind", "smoke_sensor"),
+        ("profiles", "new", "acme/box", "--kind", "smoke_sensor", "--from", "pending:@lora/ab01", "--to", "box.yaml"),
+    ],
+)
+def test_letters_of_a_device_are_looked_for_where_it_is_heard(two: Office, words: tuple[str, ...]) -> None:
+    two.json("sites", "add", "meadow", "--partition", "east")
+    two.json("sources", "add", "lora", "--network", "chirpstack", "--partition", "east")
+    assert "partitions/east" in two.refused(*words)
+
+
+def test_a_device_of_no_source_is_heard_nowhere(two: Office) -> None:
+    assert "[source_unknown]" in two.refused("dead-letters", "retry", "--device", "@lora/ab01")
+
+
 def test_a_partition_that_nobody_runs_here_is_refused(two: Office) -> None:
     assert "[partition_unknown]" in two.refused("--partition", "west", "journal", "show")
 

@@ -25,6 +25,7 @@ from hub.replay.present import present
 from hub.sinks.control import Request
 from hub.ui.desk.desk import AsJson, Desk, desk_of
 from hub.ui.desk.reply import Actor, ask, tell
+from hub.ui.desk.whose import heard_by, names_of
 from hub.ui.printing import say_done
 
 WAIT = timedelta(seconds=60)
@@ -34,7 +35,9 @@ def retry(
     context: typer.Context,
     *,
     code: Annotated[str, typer.Option(help="Only with this code.")] = "",
-    device: Annotated[str, typer.Option(metavar="SITE/ID", help="Only of this device.")] = "",
+    device: Annotated[
+        str, typer.Option(metavar="SITE/ID", help="Only of this device; @SOURCE/NAME as pending lists it.")
+    ] = "",
     since: Annotated[str | None, typer.Option(help="Only what came since then: 1h, 2d …")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would become of them.")] = False,
     actor: Actor,
@@ -46,7 +49,8 @@ def retry(
     day old is only stored. It is no dead letter any more; what is still not understood stays one, with its new reason.
     """
     desk = desk_of(context)
-    wanted = Wanted(code=code, device=device, since=0 if since is None else desk.ago(since))
+    desk, called = asyncio.run(_named(desk, device)) if device else (desk, "")
+    wanted = Wanted(code=code, device=device, called=called, since=0 if since is None else desk.ago(since))
     taken, refused, why = 0, 0, Counter[str]()
     for some in _tried(desk, wanted) if dry_run else _taken(desk, wanted, actor, as_json=as_json):
         taken += some.taken
@@ -58,6 +62,14 @@ def retry(
     codes = [f"  {name}: {count}" for name, count in sorted(why.items())]
     document = {"taken": taken, "refused": refused, "why": why, "dry_run": dry_run}
     say_done("\n".join([f"{said} / {zh}", *codes]), document, as_json=as_json)
+
+
+async def _named(desk: Desk, device: str) -> tuple[Desk, str]:
+    """Return the desk that hears ``device``, and what its network calls it: its letters had no other name before."""
+    desk = await heard_by(desk, device)
+    async with desk.registry() as registry:
+        known = dict(map(names_of, await registry.devices()))
+    return desk, known.get(device, "")
 
 
 def _taken(desk: Desk, wanted: Wanted, actor: str, *, as_json: bool) -> Iterator[Retaken]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated
 
@@ -19,6 +19,7 @@ from hub.registry.registry import Registry
 from hub.ui.cli.dead_letters import strangers_letters
 from hub.ui.desk.desk import AsJson, Desk, desk_of, pairs_of
 from hub.ui.desk.personal import LEFT_OUT, Reason, Unmask, looks_like, veil_of
+from hub.ui.desk.whose import heard_by, names_of
 from hub.ui.fitness import add_fitting, change_fitting
 from hub.ui.printing import say_done, say_json, say_table
 from hub.ui.profiles.shelf import Shelf, shelf_of
@@ -29,7 +30,6 @@ BEST = 3
 SHOWN_BYTES = 64
 NATIVE = "the native payload"
 _HOUR_NS = 3_600_000_000_000
-_UNREGISTERED = " is not registered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +99,8 @@ def adopt(
     as_json: AsJson = False,
 ) -> None:
     """Register a device that spoke; what it said in the last hour is taken within 5 seconds, as late."""
-    desk = desk_of(context)
     site, _, name = device.partition("/")
+    desk = asyncio.run(heard_by(desk_of(context), device))
     known = _pending(desk)
     mine = known.get(f"@{source}/{network_id}" if source else device)
     if mine is None:
@@ -192,10 +192,10 @@ def _pending(desk: Desk) -> dict[str, Pending]:
     """Return who is not registered, by name, the last heard first."""
     letters = strangers_letters(desk)
     heard = [device for device in desk.in_registry(Registry.devices) if device.state is not DeviceState.PENDING]
-    known = {name for device in heard for name in _names(device)}
+    known = {name for device in heard for name in names_of(device)}
     by_name: dict[str, list[DeadLetter]] = {}
     for letter in letters:
-        name = letter.detail.removesuffix(_UNREGISTERED)
+        name = letter.whose
         if name not in known:
             by_name.setdefault(name, []).append(letter)
     lately = desk.clock.wall_ns() - _HOUR_NS
@@ -208,12 +208,6 @@ def _pending(desk: Desk) -> dict[str, Pending]:
         )
         for name, said in by_name.items()
     }
-
-
-def _names(device: Device) -> Iterator[str]:
-    yield f"{device.site}/{device.id}"
-    if device.source:
-        yield f"@{device.source}/{device.network_id}"
 
 
 def _has_values(letter: DeadLetter) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import re
@@ -27,6 +28,7 @@ from hub.ui.cli.dead_letters import hidden_of, letter_of, strangers_letters
 from hub.ui.cli.devices_pending import may_tell_of_persons, understood
 from hub.ui.desk.desk import EXIT_FAILED, AsJson, Desk, desk_of, pairs_of
 from hub.ui.desk.personal import LEFT_OUT, Reason, Unmask, veil_of
+from hub.ui.desk.whose import heard_by
 from hub.ui.printing import console_of, say_json, say_listing
 from hub.ui.profiles.dump import document, dump, spoken, where
 from hub.ui.profiles.shelf import Shelf, shelf_of
@@ -295,11 +297,11 @@ def _of_letter(desk: Desk, number: str) -> list[DeadLetter]:
 
 
 def _of_pending(desk: Desk, device: str) -> list[DeadLetter]:
-    """Return what an unregistered device said, each payload once; it is named ``site/device``, or ``device``."""
-    letters = strangers_letters(desk)
-    mine = [letter for letter in letters if device in {letter.device, f"{letter.site}/{letter.device}"}]
+    """Return what an unregistered device said, each payload once; it is named as `pending` lists it, or ``device``."""
+    letters = strangers_letters(asyncio.run(heard_by(desk, device)) if "/" in device else desk)
+    mine = [letter for letter in letters if device in {letter.device, letter.whose}]
     if not mine:
-        known = sorted({f"{letter.site}/{letter.device}" for letter in letters})
+        known = sorted({letter.whose for letter in letters})
         hint = f"waiting: {', '.join(known)}" if known else "nothing unregistered was heard"
         raise ConfigError("pending_unknown", f"nothing is known of {device!r}", hint=hint)
     return list({letter.payload: letter for letter in mine}.values())

@@ -26,6 +26,31 @@ async def desk_for(desk: Desk, site: str) -> Desk:
         return desk.at(await partition_of(registry, site))
 
 
+async def heard_by(desk: Desk, name: str) -> Desk:
+    """Return the desk of the partition that hears ``site/device``, or what a network calls so: ``@source/name``.
+
+    ConfigError ``option_invalid`` for what is no such name, ``source_unknown``, and what :func:`desk_for` says.
+    """
+    whose, _, device = name.partition("/")
+    if not (whose and device):
+        hint = "SITE/ID, or @SOURCE/NAME of a stranger in a foreign network, as `hub devices pending` lists it"
+        raise ConfigError("option_invalid", f"{name!r} names no device", hint=hint)
+    if not whose.startswith("@"):
+        return await desk_for(desk, whose)
+    if len(partitions_of(desk.settings)) == 1:
+        return desk
+    async with desk.registry() as registry:
+        found = {f"@{each.id}": each.partition for each in await registry.sources()}
+    if whose not in found:
+        raise ConfigError("source_unknown", f"there is no source {whose[1:]!r}", hint="`hub sources list` shows them")
+    return desk.at(found[whose])
+
+
+def names_of(device: Device) -> tuple[str, str]:
+    """Return what dead letters call a device: ``site/id``, and until it is registered ``@source/name``, if any."""
+    return f"{device.site}/{device.id}", f"@{device.source}/{device.network_id}" if device.source else ""
+
+
 async def partition_of(registry: Registry, site: str) -> str:
     """Return the partition of a site; ConfigError ``site_unknown``."""
     found = {each.id: each.partition for each in await registry.sites()}
