@@ -11,8 +11,10 @@ import mqtt5
 
 from hub.bridge.frames import decode_packets
 from hub.journal.journal import Journal
+from hub.model.effects import Event
 from hub.model.records import Batch, Body, Record, Revision, SessionCaughtUp, SessionConnected, Started, Tick
 from hub.replay.beginning import Beginning, Fidelity, engine_at, entries_of
+from hub.replay.evidence import Evidence, gather
 from hub.replay.tape import JournalTape
 from hub.revisions.revision import revise
 from tests.engine.desk import ALARM, NORMAL, SECOND, START, device, documents
@@ -89,3 +91,27 @@ def checkpoint_at(tape: JournalTape, position: int) -> Beginning:
         if record.position <= position:
             engine.apply(record)
     return Beginning(position=position, entries=entries_of(engine, {}), fidelity=Fidelity.EXACT)
+
+
+def burning() -> Script:
+    """Return a script: calm, smoke for 4 s, calm, smoke for 20 s."""
+    script = Script().hear(1, (LOUD, CALM)).hear(10, (LOUD, SMOKE)).hear(14, (LOUD, CALM)).tick(25)
+    return script.hear(30, (LOUD, CALM), (LOUD, SMOKE)).tick(36).hear(50, (LOUD, CALM)).tick(61)
+
+
+def overlay(directory: Path, text: str) -> dict[str, bytes]:
+    """Return the shipped documents with rules of one's own over them."""
+    directory.mkdir()
+    (directory / "mine.yaml").write_text(text, encoding="utf-8")
+    return documents(rules=[directory])
+
+
+def events(tape: JournalTape) -> list[Event]:
+    """Return what the hub told."""
+    engine = engine_at(tape, Beginning(position=0, entries={}, fidelity=Fidelity.EXACT))
+    return [event for record in tape.read(0) for event in engine.apply(record).events]
+
+
+def prove(tape: JournalTape, event: Event, checkpoint: Beginning | None = None) -> Evidence:
+    """Return what proves an event, done again from ``checkpoint``, else from the beginning."""
+    return gather(tape, lambda _at: checkpoint, event, lambda _record: None)
