@@ -30,9 +30,9 @@ async def test_a_hub_that_stops_while_the_disk_refuses_leaves_the_last_checkpoin
     data: Path, desk: Desk
 ) -> None:
     async with judging(data, desk) as court:
-        await court.settle()
-        covered = court.made.position
         await court.until_refused(smoke(ALARM), GARBAGE)
+        covered = court.made.position
+        assert covered < court.position
         await court.stop()
     assert_is_whole(data, desk, covered)
     await assert_it_goes_on_as_if_nothing_had_been(data, desk)

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import NullPool, create_engine
 
 from hub.errors import CorruptError, UnavailableError
 from hub.model.values import PlaceType
@@ -89,7 +89,7 @@ async def test_a_registry_from_before_there_were_marks_gets_one(remains: Path, t
 
 
 def test_a_disk_without_room_is_told_from_a_database_that_is_away() -> None:
-    with create_engine("sqlite://").connect() as connection:
+    with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")  # as a full disk: SQLITE_FULL
         with pytest.raises(UnavailableError, match="disk_full"), told(connection.engine.url):
             connection.exec_driver_sql("CREATE TABLE t (c)")

@@ -15,7 +15,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -125,27 +125,29 @@ class LocalStore:
         refuse_emptiness(self._path, must_exist=self._mark.path.exists())
         mark = self._mark.read()
         try:
-            connection = sqlite3.connect(
-                self._path, isolation_level=None, check_same_thread=False, timeout=_BUSY.total_seconds()
-            )
-            with suppress(PermissionError):  # somebody else's, who lets us write
-                self._path.chmod(0o600)  # before what SQLite lays beside it, with the same mode
-            connection.execute("PRAGMA journal_mode = WAL")
-            # A confirmed line is forgotten by the outbox, so a commit has to reach the disk.
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.create_function("merged", 2, _merged, deterministic=True)
-            connection.executescript(_SCHEMA)
-            self._learn(connection)
-            is_there = mark is None or _reaches(connection, int(mark[0]), mark[1])
+            with ExitStack() as refused:
+                connection = refused.enter_context(closing(self._connect()))
+                with suppress(PermissionError):  # somebody else's, who lets us write
+                    self._path.chmod(0o600)  # before what SQLite lays beside it, with the same mode
+                connection.execute("PRAGMA journal_mode = WAL")
+                # A confirmed line is forgotten by the outbox, so a commit has to reach the disk.
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.create_function("merged", 2, _merged, deterministic=True)
+                connection.executescript(_SCHEMA)
+                self._learn(connection)
+                if mark is not None and not _reaches(connection, int(mark[0]), mark[1]):
+                    message = "the last points that it had confirmed are gone"
+                    raise CorruptError("store_shortened", message, file=str(self._path), hint=_RESTORE)
+                refused.pop_all()
         except sqlite3.OperationalError as error:
             raise ConfigError("store_not_opened", str(error), file=str(self._path)) from error
         except sqlite3.DatabaseError as error:
             raise CorruptError("store_damaged", str(error), file=str(self._path), hint=_RESTORE) from error
-        if not is_there:
-            connection.close()
-            message = "the last points that it had confirmed are gone"
-            raise CorruptError("store_shortened", message, file=str(self._path), hint=_RESTORE)
         return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        busy = _BUSY.total_seconds()
+        return sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=busy)
 
     def _learn(self, connection: sqlite3.Connection) -> None:
         self._ids = dict(connection.execute("SELECT key, id FROM series"))
