@@ -239,3 +239,18 @@ def test_a_redis_whose_address_was_left_out_does_not_take_the_port_of_the_distri
     assert cli("init", str(new), "--yes").code == 0
     lines = [(home / "redis" / "redis.conf").read_text(encoding="utf-8").splitlines() for home in (old, new)]
     assert [[line for line in each if line.startswith("port")] for each in lines] == [["port 6380"]] * 2
+
+
+@pytest.mark.parametrize(("redis", "copies"), [("redis-server", 2), ("valkey", 2), ("redis://:p@redis.example/0", 1)])
+def test_what_moves_to_another_machine_has_a_place_there(cli: Cli, tmp_path: Path, redis: str, copies: int) -> None:
+    old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "a.tar"
+    assert cli("init", str(old), "--yes", "--redis", redis).code == 0
+    assert cli("--config", str(old / "hub.toml"), "sites", "add", "garden").code == 0
+    assert cli("--config", str(old / "hub.toml"), "backup", str(file), "--with-secrets").code == 0
+    assert cli("restore", str(file), str(new)).code == 0
+    lines = (old / "README.md").read_text(encoding="utf-8").splitlines()
+    moves = [line.split()[2:4] for line in lines if line.startswith("cp -a")]
+    assert len(moves) == copies
+    for source, target in moves:
+        assert (old / source).parent.is_dir()
+        assert Path(target.replace("/srv/hub", str(new))).is_dir()

@@ -24,6 +24,7 @@ def readme(directory: Path, choices: Choices) -> str:
         "redis": _REDIS[choices.redis].format(directory=directory),
         "redis_zh": _REDIS_ZH[choices.redis].format(directory=directory),
         "start_redis": f"redis-server {directory}/redis/redis.conf &\n" if choices.redis is RedisChoice.SERVER else "",
+        "redis_files": _REDIS_FILES[choices.redis],
         "series": choices.influx.url if choices.influx else f"{directory}/data/timeseries.sqlite",
         "links": " ".join(f"{directory}/systemd/{name}" for name in units),
         "units": " ".join(units),
@@ -42,6 +43,12 @@ _REDIS_ZH = {
     RedisChoice.SERVER: "发行版的 redis-server，配置为 `{directory}/redis/redis.conf`",
     RedisChoice.VALKEY: "由 `hub run` 启动并看护的 Valkey，位于 `{directory}/valkey`",
     RedisChoice.ELSEWHERE: "外部的 Redis，地址在 `secrets.toml`；是否安全由 `hub doctor` 检查",
+}
+
+_REDIS_FILES = {
+    RedisChoice.SERVER: "cp -a redis/appendonly* /srv/hub/redis/\n",
+    RedisChoice.VALKEY: "cp -a valkey/appendonly* /srv/hub/valkey/\n",
+    RedisChoice.ELSEWHERE: "",
 }
 
 _PAGE = """\
@@ -185,6 +192,26 @@ out); Redis and InfluxDB are not: events that nobody has read are backed up by n
 `hub notify` are: after a restore what went out since goes out again, with the same ids.
 运行中直接复制 SQLite 文件无效；备份含 `data` 中的本地时序库（`--no-points` 可省去），不含 Redis 与 InfluxDB；
 含转发与通知的台账，恢复后其后的内容会以相同编号重发。
+
+## Move to another machine / 迁移到另一台机器
+
+Install the same version there, or a newer one. What the broker and Redis hold goes along: nothing is lost.
+在新机上安装相同或更新的版本。代理与 Redis 中的内容一并带走，不丢数据。
+
+```sh
+systemctl stop 'hub-notify*' 'hub-forward@*' 'hub-city*' {units}
+hub backup /elsewhere/move.tar.gz --with-secrets
+hub restore /elsewhere/move.tar.gz /srv/hub    # there / 在新机上执行
+cp -a broker/mosquitto.db /srv/hub/broker/     # from here to there / 从旧机复制到新机
+{redis_files}```
+
+There, where ports or names are others, edit `hub.toml` and `redis.url` in `secrets.toml`, and only then run
+`hub init /srv/hub --yes`, which makes all else by them; go on as on the first day. Secrets and certificates of devices
+hold, their broker has another address. Without those files (a machine that is lost) the hub goes on too: it tells
+`device.broker_session_lost`, and for a minute `redis_forgot`. InfluxDB has backups of its own.
+新机的端口或名称如有不同，先改 `hub.toml` 与 `secrets.toml` 中的 `redis.url`，再运行 `hub init /srv/hub --yes`，
+其余同第一天。设备口令与证书继续有效，只需改代理地址。若旧机已失（没有上述文件），集线器照常继续，并会报告
+`device.broker_session_lost` 与（一分钟内）`redis_forgot`。InfluxDB 须另行备份。
 
 ## Upgrade / 升级
 
