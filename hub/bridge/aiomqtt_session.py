@@ -80,7 +80,7 @@ class AiomqttSession:
             self._is_overslept = True
             paho_client.end(client)
             return False
-        paho_client.ack(client, hearing.acknowledge(delivery))
+        paho_client.ack(client, hearing.acknowledge(delivery), hearing.exactly_once)
         return True
 
     def listen(self, filters: tuple[str, ...], anew: frozenset[str] = frozenset()) -> None:
@@ -169,7 +169,8 @@ class AiomqttSession:
             hearing.add_raw(frame)
             hearing.flush()
         elif isinstance(other, mqtt5.PublishPacket):
-            paho_client.ack(client, hearing.hear_reserved(other))
+            paho_client.ack(client, hearing.hear_apart(other))
+            hearing.flush()
 
     def _marker_taken(self, _packet_id: int, reason: str | None) -> None:
         if reason == "no_matching_subscribers" and self._hearing is not None:

@@ -19,8 +19,7 @@ from hub.bridge.subscriptions import FAILURE, Subscriptions
 from hub.model.heard import Delivery, Publish
 
 PING_AFTER_ACKS = 8_192
-RESUBSCRIBE_SECONDS = 10.0
-GREETING_SECONDS = 2.0
+RESUBSCRIBE_SECONDS, GREETING_SECONDS = 10.0, 2.0
 """A broker that accepts a connection and then says nothing is not there: the next attempt may find it."""
 _PINGREQ = mqtt5.PingReqPacket().write()
 
@@ -62,7 +61,7 @@ class Connection(asyncio.Protocol):
 
     def acknowledge(self, delivery: Delivery) -> None:
         """Write the acks of ``delivery`` as one piece."""
-        if acks := pubacks(self.hearing.acknowledge(delivery)):
+        if acks := pubacks(self.hearing.acknowledge(delivery), self.hearing.exactly_once):
             self._transport.write(acks)
         if self.hearing.acks.unpinged > PING_AFTER_ACKS:
             self._ping()
@@ -181,8 +180,10 @@ class Connection(asyncio.Protocol):
                 self.hearing.messages.append(packet)
                 self.hearing.add_raw(frame)
             case mqtt5.PublishPacket():
-                if acks := pubacks(self.hearing.hear_reserved(packet)):
+                if acks := pubacks(self.hearing.hear_apart(packet)):
                     self._transport.write(acks)
+            case mqtt5.PubRelPacket(packet_id=packet_id):
+                self._transport.write(self.hearing.release(packet_id))
             case Malformed(reason=reason):
                 self._line.counts.malformed_packets += 1
                 self._refuse(mqtt5.DisconnectReasonCode.MALFORMED_PACKET, f"malformed_packet: {reason}")

@@ -9,11 +9,14 @@ import msgspec
 
 from hub.model.heard import Heard, Publish
 
-_PUBLISH = 3
+_PUBLISH, _EXACTLY_ONCE = 3, 0x04
 _MAX_HEADER_BYTES = 5
 
 _PUBACKS = [b"", *(b"\x40\x02" + packet_id.to_bytes(2, "big") for packet_id in range(1, 65536))]
 """PUBACK with reason success by packet id; 0 stands for QoS 0. Packing them anew costs 0.02 us a message more."""
+
+
+_PUBREC, _PUBCOMP = b"\x50\x02", b"\x70\x02"
 
 
 class Malformed(msgspec.Struct, frozen=True):
@@ -31,7 +34,7 @@ def decode_packets(raw: bytes) -> list[Heard]:
     view, start = memoryview(raw), 0
     while start < len(raw):
         _, other, start = read_messages(view, start, messages, room=len(raw))
-        if isinstance(other, Publish):
+        if isinstance(other, (Publish, mqtt5.PublishPacket)):
             messages.append(other)
         elif other is not None or start < len(raw):
             message = f"byte {start} of {len(raw)} does not end a PUBLISH packet"
@@ -45,8 +48,9 @@ def read_messages(
     """Append up to ``room`` messages found from ``offset`` on, until something else comes. The hot loop of hearing.
 
     Return ``(end, other, after)``: the messages end at ``end``, reading goes on at ``after``; ``other`` is what lies
-    between: a packet that is no PUBLISH or whose topic is ``reserved``, a complete PUBLISH that the codec refuses (as a
-    message without a topic whose payload is the whole frame), or None when bytes or room ran out.
+    between: a packet that is no PUBLISH or whose topic is ``reserved``, one of QoS 2, which nobody asked for, a
+    complete PUBLISH that the codec refuses (as a message without a topic whose payload is the whole frame), or None
+    when bytes or room ran out. To look for QoS 2 costs 40 ns a message; a broker without its PUBREC falls silent.
     """
     read, append, publish = mqtt5.read, into.append, mqtt5.PublishPacket
     for _ in range(room):
@@ -58,7 +62,7 @@ def read_messages(
             if not _is_refusal(error):
                 raise
             return offset, *_refused(view, offset, error)
-        if type(packet) is not publish or packet.topic in reserved:
+        if type(packet) is not publish or packet.topic in reserved or view[offset] & _EXACTLY_ONCE:
             return offset, packet, offset + size
         append(packet)
         offset += size
@@ -81,9 +85,18 @@ def frame_bytes(view: memoryview) -> tuple[int, int]:
     return 0, 0
 
 
-def pubacks(packet_ids: Iterable[int]) -> bytes:
-    """Return the PUBACKs of these packets in this order; a packet id of 0 has none."""
-    return b"".join([_PUBACKS[packet_id] for packet_id in packet_ids])
+def pubacks(packet_ids: Iterable[int], exactly_once: Container[int] = ()) -> bytes:
+    """Return the PUBACKs of these packets in this order, PUBRECs of those of QoS 2; a packet id of 0 has none."""
+    if not exactly_once:
+        return b"".join([_PUBACKS[packet_id] for packet_id in packet_ids])
+    return b"".join(
+        [_PUBREC + each.to_bytes(2, "big") if each in exactly_once else _PUBACKS[each] for each in packet_ids]
+    )
+
+
+def pubcomp(packet_id: int) -> bytes:
+    """Return the answer to PUBREL: what was received exactly once is over."""
+    return _PUBCOMP + packet_id.to_bytes(2, "big")
 
 
 def _is_refusal(error: BaseException) -> bool:

@@ -6,7 +6,10 @@ import contextlib
 import secrets
 from collections.abc import Callable
 
+import mqtt5
+
 from hub.bridge.acks import AckOrder
+from hub.bridge.frames import pubcomp
 from hub.bridge.line import Line
 from hub.bridge.topics import SYS_DROPPED
 from hub.model.heard import CaughtUp, Connected, Delivery, Heard, Lost, Packets
@@ -40,6 +43,7 @@ class Hearing:
         self.is_caught_up = False
         self.acks = AckOrder()
         self.messages: list[Heard] = []
+        self.exactly_once: set[int] = set()
         self.reserved = frozenset({line.marker, SYS_DROPPED})
         self._line = line
         self._subscribe = subscribe
@@ -77,6 +81,19 @@ class Hearing:
         self._line.counts.received_messages += len(messages)
         self._say(Packets(raw, messages, self.acks.settled, self._session_present))
 
+    def hear_apart(self, packet: mqtt5.PublishPacket) -> list[int]:
+        """Take a packet whose topic is ``reserved``, or of QoS 2; return the packet ids that may be acked at once.
+
+        We ask for QoS 1. A broker that raises it to the publisher's (EMQX and VerneMQ with upgrade_qos), or had another
+        subscriber of our name, waits for PUBREC, in the end with nothing more to say.
+        """
+        if packet.topic in self.reserved:
+            return self.hear_reserved(packet)
+        self.messages.append(packet)
+        self.add_raw(packet.write())
+        self.exactly_once.add(packet.packet_id or 0)
+        return []
+
     def hear_reserved(self, packet: Heard) -> list[int]:
         """Take a packet whose topic is ``reserved``; return the packet ids that may be acked at once."""
         self.flush()
@@ -91,6 +108,11 @@ class Hearing:
             self._say(CaughtUp(packet.packet_id))
             return []
         return self.acks.silent(packet.packet_id) if packet.packet_id else []
+
+    def release(self, packet_id: int) -> bytes:
+        """Return the answer to PUBREL: whoever hears it may give the packet id to another message."""
+        self.exactly_once.discard(packet_id)
+        return pubcomp(packet_id)
 
     def acknowledge(self, delivery: Delivery) -> list[int]:
         """Return the packet ids to ack for ``delivery``, in order."""

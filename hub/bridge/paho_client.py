@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Never
@@ -172,11 +172,11 @@ async def settling(client: aiomqtt.Client) -> AsyncIterator[None]:
         raise
 
 
-def ack(client: aiomqtt.Client, packet_ids: list[int]) -> None:
-    """Ack QoS 1 messages in this order; packet id 0 means that nothing is to be sent."""
+def ack(client: aiomqtt.Client, packet_ids: list[int], exactly_once: Collection[int] = ()) -> None:
+    """Ack messages in this order, of QoS 2 those that came ``exactly_once``; packet id 0 has no ack."""
     for packet_id in packet_ids:
         if packet_id:
-            client._client.ack(packet_id, 1)
+            client._client.ack(packet_id, 2 if packet_id in exactly_once else 1)
 
 
 def pause_reading(client: aiomqtt.Client) -> None:

@@ -64,7 +64,8 @@ async def test_a_message_without_a_readable_topic_is_delivered_whole_and_acked_a
     [
         (b"\x00\x00", "malformed_packet"),
         (b"\x32\xff\xff\xff\xff\x01", "malformed_packet"),
-        (b"\x62\x02\x00\x01", "proto"),
+        (b"\x50\x02\x00\x01", "protocol_error: PubRec"),
+        (b"\x70\x02\x00\x01", "protocol_error: PubComp"),
     ],
 )
 async def test_any_other_nonsense_ends_the_connection_but_not_the_session(
