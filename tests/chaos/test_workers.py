@@ -162,8 +162,9 @@ async def test_a_site_that_comes_later_is_heard_by_its_partition_alone_and_nobod
     assert (sites_heard(west), sites_heard(east)) == ({"s1"}, {"s2"})
 
 
+@pytest.mark.parametrize("of_all", [True, False], ids=("all anew", "its worker anew"))
 async def test_a_partition_whose_journal_is_damaged_is_refused_alone_and_hears_all_once_it_is_mended(
-    west: Town, east: Town
+    west: Town, east: Town, *, of_all: bool
 ) -> None:
     """With it all that one worker ran was silent: the whole city, for one file."""
     hub, journal = west.hub, journal_path(settings_of(west.hub.settings, EAST).files_dir)
@@ -185,9 +186,13 @@ async def test_a_partition_whose_journal_is_damaged_is_refused_alone_and_hears_a
     (found,) = orjson.loads((await hub.cli("status", "--json")).out)
     (why,) = found["reasons"]
     assert (why["partition"], str(journal) in why["detail"], bool(why["now"]["zh"])) == (EAST, True, True)
-    assert hub.stop() == 0
+    if of_all:
+        assert hub.stop() == 0
     journal.write_bytes(whole)
-    hub.start()
+    if of_all:
+        hub.start()
+    else:
+        os.kill(worker_of(hub, EAST), signal.SIGTERM)
     await hub.until_ready()
     await east.until_settled()
     assert hub.stop() == 0

@@ -135,7 +135,8 @@ async def _work(desk: Desk, hubs: Sequence[tuple[Hub, Serving]], turns: Turns, k
 async def _show_refused(hub: Hub, serving: Serving, error: HubError, stopped: asyncio.Event) -> None:
     """Tell, until ``stopped``, why a partition does not work.
 
-    It is not tried again: each start would hold the others up for seconds.
+    It is not tried again: each start would hold the others up for seconds, and a file that somebody is putting back is
+    not whole yet. Whoever has mended it begins its worker anew.
     """
     log.error("partition_refused", partition=hub.settings.partition, reason=str(error))
     async with serving(pages_of(Metrics(), lambda: [refused_for(error)])):
