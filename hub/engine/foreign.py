@@ -234,7 +234,7 @@ class ForeignEar(UsualReadings):
         if command is None or (command.site, command.device) != device.identity:
             raise PoisonError("unknown_command", f"no command {response.id!r} was sent to this device")
         self._hands.response(command, ok=response.ok, detail=response.code, moment=self._moment(is_late=False))
-        state = [Reading(values=dict(response.state), part=command.part or None)] if response.state else []
+        state = [Reading(dict(response.state), part=command.part or None, bad=response.bad)] if response.state else []
         if is_heard:
             self._take_readings(device, state)
 

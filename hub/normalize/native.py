@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType, to_builtins
 from hub.catalogue import Kind, Property, Type
 from hub.errors import PoisonError
 from hub.model.heard import Reading, Signal
-from hub.model.values import Values
+from hub.model.values import Scalar, Values
 from hub.normalize.limits import (
     CLOCK_HIGH_NS,
     CLOCK_LOW_NS,
@@ -91,13 +91,18 @@ def compile_native(kind: Kind) -> NativeHandler:
     return NativeHandler(kind)
 
 
-def compile_state(kind: Kind) -> Callable[[_Values], Values]:
-    """Return the typing of property values outside a telemetry message; unknown names and nulls are left out."""
-    rules = {name: settle(name, prop) for name, prop in kind.properties.items()}
+def compile_state(kind: Kind) -> Callable[[_Values], tuple[Values, Sequence[str]]]:
+    """Return the typing of property values outside a telemetry message; unknown names and nulls are left out.
 
-    def read(state: _Values) -> Values:
+    With the values come the names of those that are out of range.
+    """
+    rules = {name: settle(name, prop) for name, prop in kind.properties.items()}
+    ranges = {name: prop.range for name, prop in kind.properties.items() if prop.range is not None}
+
+    def read(state: _Values) -> tuple[Values, Sequence[str]]:
         _drop_strays(state, rules)
-        return {name: rules[name](value) for name, value in state.items()}
+        values = {name: rules[name](value) for name, value in state.items()}
+        return values, tuple(name for name in values if name in ranges and not _lies(values[name], *ranges[name]))
 
     return read
 
@@ -152,6 +157,10 @@ def _signals(kind: Kind) -> Mapping[object, _Known]:
         if last_words[word] == 1:
             known[word] = each
     return known
+
+
+def _lies(value: Scalar, lowest: float, highest: float) -> bool:
+    return lowest <= value <= highest  # type: ignore[operator] # only numbers have a range
 
 
 def _drop_strays(values: _Values, known: Mapping[str, object]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Annotated
 
@@ -18,12 +18,16 @@ _CODE = r"^[a-z0-9_.]{0,64}\Z"
 
 
 class Response(msgspec.Struct, frozen=True):
-    """A device's answer: ``ok`` says that it executed command ``id``, ``state`` what it is like since then."""
+    """A device's answer: ``ok`` says that it executed command ``id``, ``state`` what it is like since then.
+
+    ``bad`` names what of that is out of range.
+    """
 
     id: str
     ok: bool
     code: str = ""
     state: Values = {}
+    bad: Sequence[str] = ()
 
 
 class _Response(msgspec.Struct):
@@ -48,6 +52,6 @@ def compile_response(kind: Kind) -> Callable[[bytes], Response]:
             heard = read_json(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise json_error(error) from None
-        return Response(heard.id, heard.ok, heard.code, read_state(heard.state))
+        return Response(heard.id, heard.ok, heard.code, *read_state(heard.state))
 
     return decode

@@ -11,7 +11,7 @@ from hub.engine.ages import HOUR_NS, SECOND_NS, age_of, first_time, live_ages
 from hub.engine.known import DeviceState, Written
 from hub.engine.state import decode_entries
 from hub.model.records import Control
-from hub.model.values import Scalar
+from hub.model.values import Quality, Scalar
 from tests.engine.desk import COMMUNITY, SECOND, Desk, device, documents, native
 
 WRONG_SECONDS = 3_600
@@ -66,10 +66,11 @@ def test_what_an_answer_says_is_of_now_and_what_is_measured_after_it_is_newer_by
     desk.hear(native("door-1", {"t": clock(desk), "values": {"lock": "locked"}}, "telemetry"))
     words: dict[str, Scalar] = {"site": "s1", "device": "door-1", "command": "unlock"}
     assert desk.say(Control("1-0", "c1", "li", "command", desk.wall + 30 * SECOND, words)).replies[0].ok
-    desk.hear(native("door-1", {"id": "c1", "ok": True, "state": {"lock": "unlocked"}}, "response"))
+    desk.hear(native("door-1", {"id": "c1", "ok": True, "state": {"lock": "unlocked", "battery": 101}}, "response"))
     door = desk.engine.content.find("s1", "door-1")
     assert door is not None
-    assert door.state.held("").value("lock") == "unlocked"
+    held = {name: (value, quality) for name, (value, _, _, quality) in door.state.held("").items()}
+    assert held == {"battery": (101, Quality.BAD), "lock": ("unlocked", Quality.GOOD)}
     desk.tick(5)
     desk.hear(native("door-1", {"t": clock(desk), "values": {"lock": "locked"}}, "telemetry"))
     assert door.state.held("").value("lock") == "locked"

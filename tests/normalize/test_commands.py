@@ -38,6 +38,11 @@ def test_a_response_is_typed_against_the_kind() -> None:
     assert decode(b'{"id":"c1","ok":false,"code":"door_blocked"}') == Response("c1", ok=False, code="door_blocked")
 
 
+def test_what_a_response_says_out_of_range_is_bad() -> None:
+    said = compile_response(SENSOR)(b'{"id":"c1","ok":true,"state":{"temperature":85.5,"count":0,"lit":true}}')
+    assert (said.state, said.bad) == ({"temperature": 85.5, "count": 0, "lit": True}, ("temperature",))
+
+
 @pytest.mark.parametrize(
     ("payload", "code"),
     [
