@@ -6,8 +6,8 @@ from pathlib import Path
 
 import orjson
 
-from hub.model.records import Control, Started
-from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, native
+from hub.model.records import Control
+from tests.engine.desk import SECOND, Desk, device, documents, native
 
 MINUTE, HOUR = 60, 3_600
 ROOM = (*(device(name, "environment_sensor") for name in ("room", "room-2")), device("door-1", "access_controller"))
@@ -47,10 +47,3 @@ def order(desk: Desk, verb: str, identity: str, **args: str) -> str:
     where = {"rule": "hot", "key": "s1/room"}
     effects = desk.say(Control("1-0", identity, "li", verb, desk.wall + 30 * SECOND, {**where, **args}))
     return effects.replies[0].code
-
-
-def restarted(desk: Desk) -> Desk:
-    later = desk.restart()
-    later.say(Started("test", SESSIONS))
-    later.catch_up(2)
-    return later

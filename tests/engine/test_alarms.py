@@ -110,9 +110,7 @@ def test_a_cleared_alarm_can_fire_again_under_another_id(desk: Desk) -> None:
 
 def test_an_active_alarm_survives_a_restart_and_clears_after_it(desk: Desk) -> None:
     desk.hear(smoke(ALARM))
-    later = desk.restart()
-    later.say(Started("test", SESSIONS))
-    later.catch_up(2)
+    later = desk.start_again()
     assert [alarm.key for alarm in later.engine.alarms()] == ["s1/smoke-1"]
     later.hear(smoke(NORMAL), connection=2)
     later.tick(10)
@@ -123,9 +121,7 @@ def test_a_clear_timer_continues_over_a_restart(desk: Desk) -> None:
     desk.hear(smoke(ALARM))
     desk.hear(smoke(NORMAL))
     desk.tick(6)
-    later = desk.restart()
-    later.say(Started("test", SESSIONS))
-    later.catch_up(2)
+    later = desk.start_again()
     later.tick(3.9)
     assert later.told() == []
     later.tick(0.2)

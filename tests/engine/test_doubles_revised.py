@@ -11,7 +11,6 @@ from hub.model.heard import Publish
 from tests.engine.desk import Desk, native
 from tests.engine.doubles import NAMES, ask, burnt, drill, in_place, place, played, real, told, town
 from tests.engine.foreign import HALL, ZIGBEE, directed, listing
-from tests.engine.one_rule import restarted
 
 LOUD = b'{"values": {"alarm": true}}'
 
@@ -38,7 +37,7 @@ def test_a_double_becomes_what_its_original_is_when_the_profile_of_both_goes(des
     del wanted["profile/milesight/gs524n"]
     desk.revise(wanted)
     assert ("document/device/s1/smoke-1~drill" in desk.restart().checkpoint) is not is_blind
-    later = restarted(desk)
+    later = desk.start_again()
     for name in ("smoke-1", "smoke-2"):
         later.hear(Publish(f"hub/s1/{name}/drill", LOUD), connection=2)
     assert burnt(later) == [
@@ -104,7 +103,7 @@ def test_a_double_that_says_nothing_is_not_missed_whatever_comes_between(desk: D
     desk.revise(desk.engine.content.bodies() | {"rule/quiet": orjson.dumps(quiet)})
     drill(desk)
     if after == "a start":
-        desk = restarted(desk)
+        desk = desk.start_again()
     else:
         desk.revise(desk.engine.content.bodies() | {"rule/quiet": orjson.dumps(quiet | {"version": "2"})})
     desk.tick(120)

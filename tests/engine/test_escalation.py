@@ -11,7 +11,7 @@ import pytest
 from hub.model.records import Control, Started
 from hub.model.values import Scalar
 from tests.engine.desk import SECOND, SESSIONS, Desk
-from tests.engine.one_rule import HOUR, MINUTE, desk_with, order, restarted, warm
+from tests.engine.one_rule import HOUR, MINUTE, desk_with, order, warm
 
 STEPS = "escalate: [{after: 1m, to: lead}, {after: 5m, to: street}, {after: 30m, to: city, until: cleared}]"
 
@@ -54,7 +54,7 @@ def test_each_step_is_an_event_of_the_alarm_and_the_alarm_says_how_far_it_climbe
 def test_a_step_that_was_told_is_not_told_again_after_a_restart_and_the_next_comes_in_time(desk: Desk) -> None:
     warm(desk, 60)
     desk.tick(MINUTE)
-    later = restarted(desk)
+    later = desk.start_again()
     assert climbed(later) == [(1, "lead")]
     later.tick(4 * MINUTE - 1)
     assert told(later) == []
@@ -106,7 +106,7 @@ def test_an_acknowledgement_ends_the_steps_that_wait_for_it_also_over_a_restart(
     warm(desk, 60)
     desk.tick(2 * MINUTE)
     order(desk, "ack", "id-1")
-    later = restarted(desk)
+    later = desk.start_again()
     later.tick(HOUR)
     assert told(desk) == ["raised", "escalated lead", "acknowledged"]
     assert told(later) == ["escalated city"]
@@ -137,7 +137,7 @@ def test_a_person_who_takes_a_shelf_back_lets_the_missed_steps_be_told(desk: Des
     order(desk, "shelve", "id-1", **{"for": "1d"})
     desk.tick(HOUR)
     order(desk, "shelve", "id-2", **{"for": "0s"})
-    later = restarted(desk)
+    later = desk.start_again()
     later.tick()
     assert told(desk) == ["raised", "shelved", "unshelved"]
     assert told(later) == ["escalated lead", "escalated street", "escalated city"]

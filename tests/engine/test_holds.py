@@ -61,9 +61,7 @@ def test_what_is_done_once_to_keep_people_alive_is_done_late_rather_than_never(
     assert to_gate(later) == []
     later.catch_up(2)
     assert to_gate(later) == sent
-    later = later.restart()
-    later.say(Started("test", SESSIONS))
-    later.catch_up(3)
+    later = later.start_again(3)
     later.hear(smoke(ALARM), connection=3)
     assert to_gate(later) == []
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from hub.model.records import Control, Started
+from hub.model.records import Control
 from hub.model.values import Scalar
-from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, native, transmitted
-from tests.engine.trials import MINUTE, NAMES, RULES, alarms, ask, restarted, say, shipped, told
+from tests.engine.desk import SECOND, Desk, device, documents, native, transmitted
+from tests.engine.trials import MINUTE, NAMES, RULES, alarms, ask, say, shipped, told
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_what_is_raised_in_a_test_keeps_nothing_quiet_whose_own_test_is_over(des
         say(desk, name, **values)
     assert "hot s1/env-1" in alarms(desk)
     assert "damp s1/env-2" not in alarms(desk)
-    later = restarted(desk)
+    later = desk.start_again()
     ask(later, "end_test", "env-2")
     for _ in range(2):
         later.tick(MINUTE)
@@ -164,7 +164,7 @@ def test_a_shelf_of_a_test_ends_with_it(desk: Desk, temperatures: tuple[int, ...
     for temperature in temperatures:
         say(desk, "env-1", temperature=temperature)
         desk.tick()
-    desk = restarted(desk)
+    desk = desk.start_again()
     ask(desk, "end_test", "env-1")
     say(desk, "env-1", 2, temperature=61)
     assert alarms(desk)["hot s1/env-1"].is_real
@@ -188,7 +188,7 @@ def test_a_device_that_is_still_silent_at_the_end_of_a_test_is_silent_for_real(d
 def test_a_test_ends_when_it_would_have_over_a_restart(desk: Desk) -> None:
     ask(desk, "test", "env-1")
     say(desk, "env-1", temperature=60)
-    later = restarted(desk)
+    later = desk.start_again()
     assert alarms(later)["_test s1/env-1"].data["until"] == (desk.wall + 30 * MINUTE * SECOND) // 10**6
     later.tick(29 * MINUTE)
     assert told(later) == []
@@ -203,9 +203,7 @@ def test_a_test_ends_while_the_hub_is_blind_and_what_still_stands_becomes_real_w
     desk.lose()
     desk.tick(31 * MINUTE)
     assert (desk.events[-1].name, told(desk)[1:]) == ("device.test_ended", [])
-    later = desk.restart()
-    later.say(Started("test", SESSIONS))
-    later.catch_up(2)
+    later = desk.start_again()
     assert told(later)[:2] == ["cleared hot env-1 test", "raised hot env-1"]
 
 

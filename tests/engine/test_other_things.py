@@ -14,7 +14,7 @@ from hub.model.values import Scalar
 from hub.rules.rule import Rule, write_rule
 from tests.engine.desired.wishes import reports, wants
 from tests.engine.desk import SECOND, Desk, device, documents, native, transmitted
-from tests.engine.one_rule import HOUR, MINUTE, PLACES, ROOM, desk_with, order, restarted, told, warm
+from tests.engine.one_rule import HOUR, MINUTE, PLACES, ROOM, desk_with, order, told, warm
 
 HOLDS = """
 do: [{command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: building}, until: cleared}]
@@ -36,7 +36,7 @@ def test_a_door_that_is_another_thing_by_now_is_held_no_more_and_harms_nobody(
     desk.revise(with_words(desk, "device/s1/door-1", kind="smoke_sensor"))
     connection = 1
     if is_restarted:
-        desk, connection = restarted(desk), 2
+        desk, connection = desk.start_again(), 2
     desk.tick(20)
     assert "occurred command.failed" in desk.told()
     warm(desk, 20, connection=connection)
@@ -262,7 +262,7 @@ def test_who_is_trapped_in_a_car_is_told_though_the_box_before_this_one_never_to
     replaced(desk, "lift", "elevator", "new")
     connection = 1
     if is_restarted:
-        desk, connection = restarted(desk), 2
+        desk, connection = desk.start_again(), 2
     desk.hear(Publish("hub/s1/lift/telemetry", b'{"p": true, "z": false, "d": "stopped"}'), connection=connection)
     desk.tick(61)
     assert "raised elevator.entrapment_derived" in desk.told()

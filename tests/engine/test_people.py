@@ -9,9 +9,9 @@ import pytest
 
 from hub.model.effects import Effects
 from hub.model.heard import Publish
-from hub.model.records import Control, Started
+from hub.model.records import Control
 from hub.model.values import Scalar
-from tests.engine.desk import ALARM, COMMUNITY, HOUSE, NORMAL, SECOND, SESSIONS, Desk, device, documents, smoke
+from tests.engine.desk import ALARM, COMMUNITY, HOUSE, NORMAL, SECOND, Desk, device, documents, smoke
 
 
 @pytest.fixture
@@ -110,9 +110,7 @@ def test_a_fire_is_not_ended_before_what_its_rule_says_is_over(fire: Desk) -> No
 def test_a_fire_is_ended_by_somebody_in_the_role_that_it_takes_and_their_role_is_told(fire: Desk) -> None:
     fire.tick(181)
     assert [ask(fire, "clear", WHICH, "id-1").replies[0].code] == ["role_needed"]
-    later = fire.restart()
-    later.say(Started("test", SESSIONS))
-    later.catch_up(2)
+    later = fire.start_again()
     effects = ask(later, "clear", {**WHICH, "role": "security"}, "id-2")
     assert [(event.transition, event.data["actor"], event.data["role"]) for event in effects.events] == [
         ("cleared", "li", "security")

@@ -78,13 +78,6 @@ def commands(desk: Desk) -> list[str]:
     return [orjson.loads(sent.payload)["command"] for effects in desk.effects for sent in effects.transmissions]
 
 
-def restarted(desk: Desk) -> Desk:
-    later = desk.restart()
-    later.say(Started("test", SESSIONS))
-    later.catch_up(2)
-    return later
-
-
 def remembered(desk: Desk) -> list[str]:
     return [key for key in desk.restart().checkpoint if key.startswith("seen/card-denied/")]
 
@@ -174,7 +167,7 @@ def test_so_is_a_hold_while_it_was_not_sure_yet(desk: Desk) -> None:
 def test_a_restart_finds_it_off_and_the_end_is_not_told_again(desk: Desk) -> None:
     says(desk, "smoke-1", SMOKE)
     desk.revise(TOWN | FIRE_OFF)
-    later = restarted(desk)
+    later = desk.start_again()
     says(later, "smoke-1", SMOKE, connection=2)
     assert told(later, "smoke-alarm") == []
     later.revise(TOWN)
@@ -314,7 +307,7 @@ def test_that_what_is_known_at_a_place_is_stale_is_noticed_also_after_a_restart(
     says(desk, "camera-1", {"ebike_confidence": 0.1})
     assert told(desk, "lift-lost") == []
     if is_restarted:
-        desk = restarted(desk)
+        desk = desk.start_again()
     desk.tick(10 * 3_600)
     desk.tick(3_600)
     assert told(desk, "lift-lost") == ["raised s1"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.desk import SECOND, START
-from tests.engine.one_rule import HOUR, MINUTE, desk_with, order, restarted, told, warm
+from tests.engine.one_rule import HOUR, MINUTE, desk_with, order, told, warm
 
 
 def test_a_shelved_alarm_is_not_told_again_until_its_shelf_ends(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_flapping_alarm_stays_on_its_shelf_until_that_ends(tmp_path: Path) -> 
         desk.tick(14 * MINUTE)
         warm(desk, temperature)
         desk.tick()
-    desk = restarted(desk)
+    desk = desk.start_again()
     assert [(alarm.shelved_until, alarm.shelved_by) for alarm in desk.engine.alarms()] == [(ends, "li")]
     desk.tick(4 * MINUTE)
     assert told(desk) == ["unshelved"]
@@ -124,7 +124,7 @@ def test_a_shelf_that_nothing_lies_on_ends_without_a_word(tmp_path: Path) -> Non
     order(desk, "shelve", "id-1", **{"for": "1h"})
     warm(desk, 20)
     desk.tick()
-    desk = restarted(desk)
+    desk = desk.start_again()
     desk.tick(HOUR)
     assert (told(desk), dict(desk.engine._alarms.states)) == ([], {})  # noqa: SLF001 -- what is left tells nothing
     warm(desk, 60, connection=2)
@@ -165,7 +165,7 @@ def test_an_alarm_that_is_told_until_it_is_cleared_is_told_after_somebody_acknow
     desk = desk_with(tmp_path, "remind: {at: [1m, 5m], until: cleared}")
     warm(desk, 60)
     order(desk, "ack", "id-1")
-    later = restarted(desk)
+    later = desk.start_again()
     later.tick(MINUTE)
     later.tick(HOUR)
     assert told(desk) == ["raised", "acknowledged"]

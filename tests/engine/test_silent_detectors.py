@@ -76,9 +76,7 @@ def test_a_rule_about_silence_that_comes_later_watches_devices_that_were_there(d
 def test_a_silence_timer_continues_over_a_restart(desk: Desk) -> None:
     desk.hear(smoke(NORMAL))
     desk.tick(49 * HOUR)
-    later = desk.restart()
-    later.say(Started("test", SESSIONS))
-    later.catch_up(2)
+    later = desk.start_again()
     later.tick(0.9 * HOUR)
     assert later.told() == []
     later.tick(0.2 * HOUR)

@@ -12,7 +12,7 @@ from hub.model.heard import Publish
 from hub.model.records import SessionConnected, Started
 from hub.rules.timers import TimerClass
 from tests.engine.desk import SESSIONS, Desk, native
-from tests.engine.one_rule import HOUR, MINUTE, PLACES, desk_with, order, restarted, told, warm
+from tests.engine.one_rule import HOUR, MINUTE, PLACES, desk_with, order, told, warm
 
 # ------------------------------------------------------------------------------------------------------------- restarts
 
@@ -20,7 +20,7 @@ from tests.engine.one_rule import HOUR, MINUTE, PLACES, desk_with, order, restar
 def test_votes_survive_a_restart(tmp_path: Path) -> None:
     desk = desk_with(tmp_path, "confirm: {times: 2, of: 3, within: 1m}")
     warm(desk, 60)
-    later = restarted(desk)
+    later = desk.start_again()
     warm(later, 60, connection=2)
     assert (told(desk), told(later)) == ([], ["raised"])
 
@@ -30,7 +30,7 @@ def test_what_inputs_remember_survives_a_restart_and_ends_when_it_would_have(tmp
     desk = desk_with(tmp_path, words, "hot >= 2", "building")
     warm(desk, 60)
     warm(desk, 20)
-    later = restarted(desk)
+    later = desk.start_again()
     later.wait(MINUTE)
     warm(later, 60, "room-2", connection=2)
     assert told(later) == ["raised"]
@@ -44,7 +44,7 @@ def test_ladder_and_reminders_go_on_over_a_restart(tmp_path: Path) -> None:
     desk = desk_with(tmp_path, "ladder: [{after: 10m, severity: critical}]\nremind: {every: 15m}")
     warm(desk, 60)
     desk.tick(5 * MINUTE)
-    later = restarted(desk)
+    later = desk.start_again()
     later.tick(5.1 * MINUTE)
     assert [alarm.severity for alarm in later.engine.alarms()] == ["critical"]
     later.tick(5 * MINUTE)
@@ -54,7 +54,7 @@ def test_ladder_and_reminders_go_on_over_a_restart(tmp_path: Path) -> None:
 def test_an_open_alarm_of_a_place_is_shown_after_a_restart(tmp_path: Path) -> None:
     desk = desk_with(tmp_path, when="temperature > 50", for_each="building")
     warm(desk, 60)
-    assert [alarm.key for alarm in restarted(desk).engine.alarms()] == ["s1/@b1"]
+    assert [alarm.key for alarm in desk.start_again().engine.alarms()] == ["s1/@b1"]
 
 
 # -------------------------------------------------------------------------------------------------------- blind time

@@ -7,9 +7,9 @@ from functools import cache
 import orjson
 
 from hub.model.effects import AlarmState, Effects, Reply
-from hub.model.records import Control, Started
+from hub.model.records import Control
 from hub.model.values import Scalar
-from tests.engine.desk import SECOND, SESSIONS, Desk, device, documents, native
+from tests.engine.desk import SECOND, Desk, device, documents, native
 
 MINUTE = 60
 RULES = """\
@@ -91,10 +91,3 @@ def told(desk: Desk) -> list[str]:
 
 def alarms(desk: Desk) -> dict[str, AlarmState]:
     return {f"{alarm.rule} {alarm.key}": alarm for alarm in desk.engine.alarms()}
-
-
-def restarted(desk: Desk) -> Desk:
-    later = desk.restart()
-    later.say(Started("test", SESSIONS))
-    later.catch_up(2)
-    return later

@@ -22,7 +22,7 @@ from hub.ui.rules.bench import Bench, Scene
 from hub.ui.rules.explained import Language, sentence
 from hub.yaml_documents import Document, load_documents, validate
 from tests.engine.desk import transmitted
-from tests.engine.one_rule import desk_with, restarted, warm
+from tests.engine.one_rule import desk_with, warm
 from tests.rules.cases.case import (
     CONFIRM,
     DOOR,
@@ -213,7 +213,7 @@ def test_an_alarm_that_climbs_to_nobody_says_why(
 def test_of_what_was_found_late_it_says_what_is_owed_and_once_that_was_sent_nothing(tmp_path: Path) -> None:
     """It said that no commands were sent, beside a door that was held."""
     hold = "{command: unlock, args: {ttl: 30s}, to: {kind: access_controller, in: building}, until: cleared}"
-    desk = restarted(desk_with(tmp_path, f"do: [{hold}]"))
+    desk = desk_with(tmp_path, f"do: [{hold}]").start_again()
     desk.lose()
     warm(desk, 60)
     owing = Explainer(desk.engine, entries_of(desk.engine, {})).explain("hot", "s1/room")

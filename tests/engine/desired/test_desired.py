@@ -46,9 +46,7 @@ def test_a_device_that_was_away_gets_it_once_when_it_is_back_also_over_restarts_
     assert wants(desk, "closed").detail == "valve=closed: offline"
     passes(desk, 30)
     assert sent(desk) == []
-    later = desk.restart()
-    later.say(Started("test", SESSIONS))
-    later.catch_up()
+    later = desk.start_again(1)
     passes(later, 30)
     is_at(later, "online")
     passes(later, 3)
@@ -142,9 +140,7 @@ def test_who_takes_the_command_of_a_wish_back_ends_the_wish_until_somebody_wants
     assert asks(desk, "cancel", actor="wang", id=waits, reason="they wash the stairs").ok
     assert (told(desk)[-1], twin(desk).progress) == ("device.desired_refused", "refused")
     assert twin(desk).detail == "overruled: close_valve was cancelled by operator wang: they wash the stairs"
-    later = desk.restart()
-    later.say(Started("test", SESSIONS))
-    later.catch_up(2)
+    later = desk.start_again()
     for _ in range(400):
         later.tick(30)
     assert later.hear(spoke(later, is_open, eui=METER), connection=2).transmissions == []
