@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 from hub.citywide.keeping import read_standing
 from hub.config.settings import Settings
 from hub.sinks.redis_link import Link
 from tests.citywide.rig import GARDEN, HARBOUR, NOWHERE, ids, register, settings_of, should_be_told, swipe, told, write
+from tests.servers.pages import page
 from tests.servers.valkey import ValkeyServer
 from tests.ui.installation import environment, hub_command
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -57,14 +56,8 @@ city.http.port = {settings.city.http.port}
 
     def page(self, path: str) -> tuple[int, str]:
         """Return status and text of a page; 0 while nothing listens."""
-        try:
-            with urlopen(f"http://127.0.0.1:{self._settings.city.http.port}{path}", timeout=PATIENCE_SECONDS) as answer:
-                return answer.status, answer.read().decode()
-        except HTTPError as answer:
-            with answer:
-                return answer.code, answer.read().decode()
-        except URLError:
-            return 0, ""
+        status, body = page(self._settings.city.http.port, path)
+        return status, body.decode()
 
     async def until_ready(self) -> None:
         """Wait until it watches."""

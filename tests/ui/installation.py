@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 import pytest
 import structlog
@@ -22,6 +20,7 @@ from hub.services.child import free_port
 from hub.ui.cli.main import main
 from tests.ready_registry import lay_ready
 from tests.servers.mosquitto import Mosquitto
+from tests.servers.pages import page
 from tests.servers.valkey import ValkeyServer
 from tests.servers.warm import Forked, fork
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -77,14 +76,7 @@ class HubRun:
 
     def page(self, path: str) -> tuple[int, bytes]:
         """Return status and body of a page; 0 while nothing listens."""
-        try:
-            with urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=PATIENCE_SECONDS) as answer:
-                return answer.status, answer.read()
-        except HTTPError as answer:
-            with answer:
-                return answer.code, answer.read()
-        except URLError:
-            return 0, b""
+        return page(self.http_port, path)
 
     def readiness(self) -> tuple[int, Mapping[str, Any]]:
         """Return status and content of /readyz."""

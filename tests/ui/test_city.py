@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 import pytest
 
@@ -22,6 +20,7 @@ from hub.registry.nouns import Device, Site
 from hub.registry.registry import Registry
 from hub.services.child import free_port
 from hub.ui.pages.city import missing_of
+from tests.servers.pages import page
 from tests.ui.at import At
 from tests.ui.conftest import Cli
 from tests.ui.installation import SITE, Installation, environment, hub_command
@@ -46,14 +45,8 @@ class CityPages:
 
     def __call__(self, path: str) -> tuple[int, str]:
         """Return status and text of a page; 0 while nothing listens."""
-        try:
-            with urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=PATIENCE_SECONDS) as answer:
-                return answer.status, answer.read().decode()
-        except HTTPError as answer:
-            with answer:
-                return answer.code, answer.read().decode()
-        except URLError:
-            return 0, ""
+        status, body = page(self._port, path)
+        return status, body.decode()
 
 
 @pytest.fixture(scope="module")
