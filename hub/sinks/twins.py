@@ -76,6 +76,7 @@ class TwinSink:
         self._ownership = ownership
         self._twins = twins
         self._is_whole = False
+        self._gone: list[tuple[str, str]] = []  # and Redis was not told yet: of a site that is gone no whole is written
 
     def lost(self) -> None:
         """Hear that Redis has forgotten what it was told: the next write is a whole."""
@@ -109,7 +110,7 @@ class TwinSink:
             self._is_whole = False
             await self._link.open()
         if not self._is_whole:
-            self._twins.take_changes()  # before the whole is read: what changes from here on comes with the next ones
+            await self._remove(self._twins.take_changes().removed)  # what changes from here on comes with the next ones
             await self._write_whole()
             return
         changes = self._twins.take_changes(ROWS_PER_SECOND)
@@ -128,8 +129,10 @@ class TwinSink:
             await self._send([part for site, fields in sites for part in self._pack(twin_key(site), fields)])
 
     async def _remove(self, gone: Sequence[tuple[str, str]]) -> None:
-        await self._send([pack("HDEL", twin_key(site), name) for site, name in gone])
-        self.removed += len(gone)
+        self._gone += gone
+        await self._send([pack("HDEL", twin_key(site), name) for site, name in self._gone])
+        self.removed += len(self._gone)
+        self._gone.clear()
 
     async def _write_whole(self) -> None:
         self._is_whole = True  # until one who hears of a loss meanwhile says otherwise

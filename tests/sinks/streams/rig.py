@@ -219,7 +219,7 @@ class MemoryTwins:
 
     def __init__(self, *rows: Twin, sites: Sequence[str] = ("north", "south")) -> None:
         self.rows = {(row.site, row.name): row for row in rows}
-        self._sites = sites
+        self.of_partition = sites
         self.changed: dict[tuple[str, str], Twin] = {}
         self._removed: list[tuple[str, str]] = []
 
@@ -241,7 +241,7 @@ class MemoryTwins:
                 yield self.rows[name]
 
     def sites(self) -> Sequence[str]:
-        return self._sites
+        return self.of_partition
 
     def of_site(self, site: str) -> Sequence[Twin]:
         return [row for row in self.rows.values() if row.site == site]

@@ -226,6 +226,25 @@ async def test_what_waits_for_its_second_when_redis_is_gone_is_in_the_whole_and_
         assert await read_twins(again, "north") == [twin("smoke-1"), twin("smoke-2")]
 
 
+@pytest.mark.parametrize("is_told_first", [True, False], ids=["while redis is away", "before the first whole"])
+async def test_of_a_site_that_went_nothing_is_left(valkey: ValkeyServer, *, is_told_first: bool) -> None:
+    """Its twins stood there for ever, with who had passed last: the whole is of sites that are there."""
+    twins = MemoryTwins(twin("smoke-1"), twin("smoke-2", site="south"))
+    async with written_by_hand(valkey, twins) as sink:
+        twins.remove(twin("smoke-2", site="south"))
+        twins.of_partition = ("north",)
+        if is_told_first:
+            valkey.stop()
+            with pytest.raises(UnavailableError):
+                await sink.write()
+            valkey.start()
+        else:
+            sink.lost()
+        await sink.write()
+    async with valkey.link() as again:
+        assert await again.ask("KEYS", "hub:twin:*") == [b"hub:twin:north"]
+
+
 async def test_rows_go_a_portion_at_a_time(valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
