@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.errors import ConfigError
 from hub.registry import rows, schema
 from hub.registry.audit import Change
-from hub.registry.code_kinds import DEVICE, PLACE, Found, Kinds, Link
+from hub.registry.code_kinds import DEVICE, HOUSEHOLD, PLACE, Found, Kinds, Link
 from hub.registry.registry import Registry
 from hub.registry.validation import CONSENTED, Key, refuse
 
@@ -88,6 +88,28 @@ async def forget(registry: Registry, kinds: Kinds, code: str) -> int:
             await _remove(change, link)
             change.note("code.forgotten", kinds.shown(code), before={"kind": _end_of(link, code).partition(":")[0]})
     return len(mine)
+
+
+async def links_of(connection: AsyncConnection, site: str) -> list[Link]:
+    """Return the links of what is at a site, and all of households that live nowhere else."""
+    known, named = await _links(connection), tuple(f"{kind}:{site}/" for kind in (DEVICE, PLACE))
+    mine = {link for link in known if link.one.startswith(named) or link.other.startswith(named)}
+    homes = {(end, link in mine) for link in known for end in _housed(link)}
+    homeless = {end for end, is_here in homes if is_here and (end, False) not in homes}
+    return [link for link in known if link in mine or homeless & {link.one, link.other}]
+
+
+async def remove_links(change: Change, links: Sequence[Link]) -> None:
+    """Remove ``links`` in a change that is under way and says so itself."""
+    for link in links:
+        await _remove(change, link)
+
+
+def _housed(link: Link) -> Iterator[str]:
+    """Yield the household of a link that says where it lives."""
+    for code in (link.one, link.other):
+        if code.startswith(f"{HOUSEHOLD}:") and _end_of(link, code).startswith(f"{PLACE}:"):
+            yield code
 
 
 async def resolve(registry: Registry, code: str, day: date, *, most_steps: int = 4) -> list[Found]:

@@ -279,6 +279,15 @@ def test_a_network_comes_in_by_a_secret_of_its_own_and_no_more_once_it_is_revoke
     assert not desk.lets_in(last["user"], last["secret"])
 
 
+def test_what_was_at_a_site_that_is_removed_comes_in_no_more(desk: Desk) -> None:
+    (told,) = desk.json("devices", "add", "garden", "gate-7", "--kind", "access_controller", "--credentials")[
+        "credentials"
+    ]
+    assert desk.lets_in(told["user"], told["secret"])
+    assert desk("sites", "remove", "garden", "--yes").code == 0
+    assert not desk.lets_in(told["user"], told["secret"])
+
+
 def test_a_source_that_is_not_there_gets_no_secret(desk: Desk) -> None:
     assert "[source_unknown]" in desk("sources", "rotate", "zigbee").err
     assert "[source_unknown]" in desk("sources", "revoke", "zigbee").err

@@ -15,11 +15,13 @@ from hub.registry import addresses
 from hub.registry.circumstances import set_fact
 from hub.registry.nouns import Site
 from hub.registry.registry import Registry
+from hub.ui.cli import sites_remove
 from hub.ui.desk.desk import AsJson, Desk, desk_of
 from hub.ui.printing import say_done, say_listing
 from hub.ui.words import label_of, title
 
 app = typer.Typer()
+app.command("remove")(sites_remove.remove)
 
 
 @app.command("list")
