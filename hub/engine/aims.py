@@ -7,8 +7,11 @@ from collections.abc import Callable
 from hub.engine.content import Content
 from hub.engine.device import Device
 from hub.engine.places import Place, Subject
+from hub.model.values import PlaceType
 from hub.rules.rule import Do
 from hub.rules.whom import is_meant
+
+_ONE_CAR = frozenset({PlaceType.ELEVATOR.value})
 
 
 def targets_of(content: Content, subject: Subject) -> Callable[[Do], list[Device]]:
@@ -23,6 +26,14 @@ def targets_of(content: Content, subject: Subject) -> Callable[[Do], list[Device
             found = [one for one in there if is_meant(action, subject.building, one.building)]
         else:
             found = content.near(subject, to.kind, to.within)
-        return [one for one in found if not one.is_double]
+        doing = [each for one in found if not one.is_double for each in _doing(content, one, action.command)]
+        return [*{each.key: each for each in doing}.values()]
 
     return targets
+
+
+def _doing(content: Content, device: Device, command: str) -> list[Device]:
+    """Return who does ``command``: where ``device`` cannot those of its car that can, as a board beside a box."""
+    if device.can(command):
+        return [device]
+    return [one for one in content.beside(device, _ONE_CAR) if one.can(command)] or [device]

@@ -256,6 +256,20 @@ def test_two_addresses_of_one_panel_are_two_alarms_and_one_confirmed_fire(desk: 
     assert sent(effects)["car-3"] == ["recall", "release_door"]
 
 
+@pytest.mark.parametrize("has_board", [True, False])
+def test_a_board_in_the_same_car_does_what_a_box_cannot_and_then_nothing_has_failed(*, has_board: bool) -> None:
+    board = stands("board-2", "elevator", "lift-2") if has_board else {}
+    desk = Desk(content() | stands("camera-2", "ai_camera", "lift-2") | board)
+    confidence = native("camera-2", {"values": {"ebike_confidence": 0.9}}, "telemetry")
+    desk.hear(confidence)
+    held = desk.hear(confidence)
+    trapped = desk.hear(box(desk, **TRAPPED))
+    both = [{"board-2": ["hold_door", "play_voice"]}, {"board-2": ["play_voice", "release_door"]}]
+    assert [sent(effects) for effects in (held, trapped)] == (both if has_board else [{}, {}])
+    failed = {event.device for event in desk.events if event.name == "command.failed"}
+    assert failed == (set() if has_board else {"box-2"})
+
+
 def test_a_box_that_can_only_listen_is_not_sent_what_it_would_not_understand_and_that_is_told(desk: Desk) -> None:
     effects = desk.hear(says("panel-1", both_on_fire()))
     assert "box-2" not in sent(effects)

@@ -169,8 +169,6 @@ class Ground:
             return
         asked.add(wish)
         targets = targets_of(self.content, subject)(action)
-        if within == "place":  # one of those that stand together does it for all: a board beside a box
-            targets = [device for device in targets if device.can(action.command)] or targets
         for name in {kind} if kind else {device.kind for device in targets}:
             command = found.setdefault((action.command, name), Command(name=action.command, kind=name))
             for device in targets:
