@@ -19,6 +19,9 @@ from hub.model.values import Scalar, Values
 from hub.rules.held import Held
 from hub.rules.states import CompiledRule, Known, Move, Phase, RuleState, vote
 
+ANOTHER_NS = 60_000_000_000
+"""What comes again within a minute is the same call for help: some devices repeat theirs every few seconds."""
+
 Waiter = tuple[CompiledRule, Subject, str]
 """A rule, what it is about, and the part."""
 
@@ -115,6 +118,11 @@ class Moments:
         rule, state, subject = case
         if state.inhibited:
             return
+        if state.acknowledged_by is not None and self._is_another(case, moment):
+            self._alarms.cleared(case, moment, {"reason": "came again"})
+            case = self._alarms.begin(rule, subject, state.part)
+            state = case.state
+        state.since = moment.t
         was_idle = state.phase is Phase.IDLE
         state.phase, state.due = Phase.ACTIVE, None
         if not was_idle and rule.quiet_ns is not None:
@@ -126,6 +134,11 @@ class Moments:
             self._judge(rule, subject, state.part, None, moment)  # what ends it may have come before it
         if not moment.late:
             self._alarms.pay(case, moment)
+
+    @staticmethod
+    def _is_another(case: Case, moment: Moment) -> bool:
+        """Return whether what comes now is no more of what came before: of an alarm that only a person ends."""
+        return case.rule.latched and case.rule.quorum is None and moment.t - case.state.since > ANOTHER_NS
 
     def _is_enough(self, rule: CompiledRule, subject: Subject, part: str, said: Said, moment: Moment) -> bool:
         """Count a moment; True for the one that makes it enough, and for those of an alarm that is, or would be."""

@@ -46,6 +46,7 @@ REASONS_ZH: Mapping[str, str] = {
     "place removed": "位置已移除",
     "not judged there any more": "不再在此判断",
     "forgotten": "久无消息，不再跟踪",
+    "came again": "再次触发，另行报警",
 }
 """Why the hub ends an alarm, in the words of its events."""
 _MARKS: Mapping[str, Mapping[str, str]] = {

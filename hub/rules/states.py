@@ -54,7 +54,7 @@ class RuleState(msgspec.Struct):
     ``due`` is engine time at which a pending raise or a clear is judged. ``owes_commands``: it was raised late, its
     holds, and what keeps people alive, wait until it is known to be still true, or for the raise, of a pending one.
     ``votes`` for and against, while it is not decided: (engine time at which it happened, for), newest last, and whose.
-    ``since`` when it became true; ``measured`` is what its device's clock said when a signal raised it, else 0.
+    ``since`` when it became true, or came last; ``measured`` is what its device's clock said when a signal raised it.
     ``shelved_t`` is when a shelf ends, ``shelved_until`` the same as wall time; ``shelved_as`` is how bad the alarm was
     when ``shelved_by`` put it away. A shelf outlives its alarm: until it ends the state stays, idle. ``inhibited``: it
     would be raised. ``escalated`` is the number of the last step at which others were told, ``escalated_to`` whom.

@@ -256,6 +256,23 @@ def test_two_addresses_of_one_panel_are_two_alarms_and_one_confirmed_fire(desk: 
     assert sent(effects)["car-3"] == ["recall", "release_door"]
 
 
+def test_who_calls_for_help_again_after_somebody_took_it_on_is_told_anew_and_before_that_once() -> None:
+    desk = Desk(documents(place("b1", "building"), stands("button", "panic_button", "b1")))
+    pressed = native("button", {"signals": [{"name": "sos.pressed", "press": "long"}]})
+    first, second = desk.hear(pressed), desk.hear(pressed)
+    assert (events(first), events(second)) == (["raised care.sos"], [])
+    desk.say(Control("1-0", "id-1", "li", "ack", desk.wall + 30 * SECOND, {"rule": "sos", "key": f"{SITE}/button"}))
+    for _ in range(5):
+        desk.tick(50)
+        assert events(desk.hear(pressed)) == []  # a device that repeats what it said
+    desk.tick(61)
+    again = desk.hear(pressed)
+    assert events(again) == ["cleared care.sos", "raised care.sos"]
+    assert again.events[0].data["reason"] == "came again"
+    assert [alarm.acknowledged_by for alarm in desk.engine.alarms() if alarm.rule == "sos"] == [None]
+    assert "escalated care.sos" in events(desk.tick(61))
+
+
 @pytest.mark.parametrize("has_board", [True, False])
 def test_a_board_in_the_same_car_does_what_a_box_cannot_and_then_nothing_has_failed(*, has_board: bool) -> None:
     board = stands("board-2", "elevator", "lift-2") if has_board else {}
