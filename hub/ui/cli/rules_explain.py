@@ -50,6 +50,10 @@ def explain(
     veil = veil_of(desk, "rule", f"rule/{about}", unmask=unmask, reason=reason)
     site = (device or place).partition("/")[0]
     now = present(asyncio.run(desk_for(desk, site)).here.files_dir, None if at is None else as_moment(desk, at))
+    if not now.engine.content.documents:  # else every rule would be called unknown
+        begun = now.tape.begins_at
+        hint = f"its journal begins at {moment(begun)}" if begun else "`hub run` writes its journal"
+        raise ConfigError("before_beginning", "the hub had not begun to work with rules then", hint=hint)
     explainer = Explainer(now.engine, now.state(), now.fidelity)
     name, keys = _chosen(explainer, rule, device, place, alarm)
     found = [veiled(veil, explainer.explain(name, key)) for key in keys[:MOST]]
