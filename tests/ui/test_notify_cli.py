@@ -32,6 +32,7 @@ from hub.ui.desk.desk import Desk as CliDesk
 from tests.citywide.rig import write
 from tests.clocks import ManualClock
 from tests.outward.rig import event
+from tests.replay.tapes import Script, written
 from tests.servers.http_thread import HttpThread
 from tests.servers.valkey import ValkeyServer
 from tests.ui.conftest import Cli, Said
@@ -316,6 +317,16 @@ def test_roles_that_no_route_tells_are_listed_with_the_mend_and_told_at_the_star
     every = f"route: ladders\nchannels: duty\nmin_severity: info\nto: [{', '.join(sorted(roles))}]\n"
     wishes.write_text(f"{WISHES}---\n{every}", encoding="utf-8")
     assert desk.json("notify", "check") == []
+
+
+def test_of_a_hub_that_has_sent_nothing_yet_an_empty_ledger_is_listed(desk: Desk) -> None:
+    (desk.directory / "data").mkdir()
+    asyncio.run(written(desk.directory / "data", Script().records))
+    assert desk.json("notify", "ledger") == {"deliveries": [], "counts": {"waiting": 0}}
+    shown = desk("notify", "ledger")
+    assert (shown.code, shown.out.split()) == (0, ["no", "deliveries", "waiting", "0"])
+    assert "hub notify run" in shown.err
+    assert not (desk.directory / "data" / "notify").exists()  # asking makes none
 
 
 def test_what_is_wrong_is_told_before_anything_is_sent(desk: Desk, http_thread: HttpThread) -> None:

@@ -16,6 +16,7 @@ import typer
 from hub.config.settings import HttpSettings
 from hub.durations import write_duration
 from hub.errors import ConfigError, HubError, UnavailableError
+from hub.journal.neighbours import journal_path
 from hub.metrics import Metrics
 from hub.model.effects import Event
 from hub.outward.courier import Patience, Tell
@@ -23,7 +24,7 @@ from hub.outward.messenger import Messenger, recipients
 from hub.outward.notices import Notices
 from hub.outward.parcel import UNMASKED, Parcel, State, Verdict
 from hub.outward.process import Errand, OutwardProcess
-from hub.outward.standing import read_counts, read_lines
+from hub.outward.standing import FILE, read_counts, read_lines
 from hub.outward.wishes import Channel, Route, Wishes, apart, read_wishes, share_of
 from hub.outward.wording import Notice
 from hub.rules.calendars import WEEK, Window
@@ -223,7 +224,12 @@ def ledger(
     as_json: AsJson = False,
 ) -> None:
     """List the newest messages, the oldest of them first: delivered, waiting, dead, or dropped and why."""
-    directory = directory_of(desk_of(context))
+    desk = desk_of(context)
+    directory = directory_of(desk)
+    if not (directory / FILE).exists() and any(journal_path(each.settings.files_dir).exists() for each in desk.each()):
+        typer.echo("nothing was sent yet: no `hub notify run` has worked here", err=True)
+        say_lines([], {"waiting": 0}, as_json=as_json)
+        return
     say_lines(read_lines(directory, state=state, limit=limit), read_counts(directory), as_json=as_json)
 
 
