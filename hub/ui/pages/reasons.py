@@ -231,8 +231,8 @@ ADVICE: Mapping[str, Advice] = {
             "仅此分区停止工作：不再接收，由消息代理排队；其他分区照常",
         ),
         Text(
-            "what stands beside says why: mend it, then restart the hub, or its worker alone (pkill -f 'serving NAME:');"
-            " what the broker has no room for is lost",
+            "what stands beside says why: mend it, then restart the hub, or its worker alone "
+            "(pkill -f 'serving NAME:'); what the broker has no room for is lost",
             "原因见旁，请更正后重启集线器，或仅重启其工作进程（pkill -f 'serving 分区名:'）；"
             "超出消息代理队列上限的消息会丢失",
         ),
