@@ -12,6 +12,7 @@ import pytest
 
 from hub.clock import SystemClock
 from hub.config.settings import read_settings
+from hub.config.toml_files import read_layers
 from hub.sinks.timeseries.local import LocalStore
 from hub.ui.backups import settings_text
 from tests.ui.backups import rows, with_secrets
@@ -254,3 +255,14 @@ def test_what_moves_to_another_machine_has_a_place_there(cli: Cli, tmp_path: Pat
     for source, target in moves:
         assert (old / source).parent.is_dir()
         assert Path(target.replace("/srv/hub", str(new))).is_dir()
+
+
+def test_the_address_of_a_redis_elsewhere_that_was_left_out_is_not_invented(cli: Cli, tmp_path: Path) -> None:
+    old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "a.tar"
+    assert cli("init", str(old), "--yes", "--redis", "redis://:p@redis.example/0").code == 0
+    assert cli("--config", str(old / "hub.toml"), "sites", "add", "garden").code == 0
+    assert cli("--config", str(old / "hub.toml"), "backup", str(file)).code == 0
+    said = cli("restore", str(file), str(new)).out
+    assert "redis.url" in next(line for line in said.splitlines() if line.startswith("fill in"))
+    assert cli("init", str(new), "--yes").code == 0
+    assert read_layers([new / "secrets.toml"])[0]["redis"] == {}

@@ -136,7 +136,9 @@ http = {{port = {NOTIFY_PORT}}}
 
 
 def _secrets_toml(choices: Choices, secrets: Secrets) -> str:
-    url = choices.redis_url or f"redis://:{secrets.redis}@127.0.0.1:{choices.redis_port}/0"
+    url = f"url = {_quoted(choices.redis_url or f'redis://:{secrets.redis}@127.0.0.1:{choices.redis_port}/0')}"
+    if choices.redis is RedisChoice.ELSEWHERE and not choices.redis_url:
+        url = '# url = "redis://…": fill it in / 请填写'
     token = f"\n[timeseries]\ntoken = {_quoted(choices.influx.token)}\n" if choices.influx is not None else ""
     passwords = "\n".join(f'{name} = "{password}"' for name, password in secrets.mqtt.items())
     return f"""\
@@ -145,7 +147,7 @@ def _secrets_toml(choices: Choices, secrets: Secrets) -> str:
 {passwords}
 
 [redis]
-url = {_quoted(url)}
+{url}
 {token}"""
 
 
