@@ -57,6 +57,10 @@ def test_what_a_network_said_of_a_device_is_found_by_the_name_it_has_since_and_w
     assert "SITE/ID, or @SOURCE/NAME" in at.refused("dead-letters", "retry", "--device", "smoke-2")
     asked = at("dead-letters", "retry", "--device", "@lora/ab02")
     assert (asked["taken"], asked["why"]) == (0, {"unknown_device": 1})
+    assert [each["device"] for each in at("devices", "pending")] == ["@lora/ab02", "@lora/ab01"]
+    begun = at.installation.directory / "box.yaml"
+    begin = ("profiles", "new", "acme/frame", "--kind", "smoke_sensor", "--from", "pending:@lora/ab02")
+    assert at.said(*begin, "--to", str(begun), "--unmask", "--reason", "ticket 9").code == 0
     at("devices", "add", SITE, "smoke-2", "--kind", "smoke_sensor", "--profile", "milesight/gs524n",
        "--source", "lora", "--network-id", "AB01")  # fmt: skip
     mine = ("dead-letters", "retry", "--device", f"{SITE}/smoke-2")
