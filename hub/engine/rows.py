@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 
@@ -119,22 +119,22 @@ def read_place(document: bytes) -> PlaceRow:
 def kept(key: str, body: bytes) -> Kept:
     """Return a document as it is kept: of a device or place the row where that says it all, for 270 bytes less."""
     row: Row
-    if key.startswith(_DEVICE):
-        row = readable(read_row, key, body)
-    elif key.startswith(_PLACE):
-        row = readable(read_place, key, body)
-    else:
-        return Document(body)
+    try:
+        if key.startswith(_DEVICE):
+            row = read_row(body)
+        elif key.startswith(_PLACE):
+            row = read_place(body)
+        else:
+            return Document(body)
+    except msgspec.ValidationError as error:
+        raise invalid(key, error) from error
     return row if row.body == body else Document(body)
 
 
-def readable(read: Callable[[bytes], T], key: str, body: bytes) -> T:
-    """Return what ``read`` makes of the document of ``key``. ConfigError ``registry_row_invalid``."""
-    try:
-        return read(body)
-    except msgspec.ValidationError as error:
-        message = f"{key} was written by something else than hub: {error}"
-        raise ConfigError("registry_row_invalid", message, hint="put right there what it wrote") from error
+def invalid(key: str, error: msgspec.ValidationError) -> ConfigError:
+    """Return ConfigError ``registry_row_invalid`` for the document of ``key``, which no hub wrote."""
+    message = f"{key} was written by something else than hub: {error}"
+    return ConfigError("registry_row_invalid", message, hint="put right there what it wrote")
 
 
 def row_of(document: Kept) -> DeviceRow:

@@ -11,7 +11,7 @@ import structlog
 
 from hub.engine.apply import Engine
 from hub.engine.content import Content
-from hub.engine.rows import DeviceRow, Document, readable
+from hub.engine.rows import DeviceRow, Document, invalid
 from hub.engine.state import State
 from hub.errors import ConfigError, CorruptError
 from hub.model.records import NewRevision, Revision
@@ -115,7 +115,10 @@ def _unlike(documents: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
     seen: set[tuple[object, ...]] = set()
     for key, body in documents.items():
         if key.startswith("device/"):
-            row = readable(_ROWS.decode, key, body)
+            try:
+                row = _ROWS.decode(body)
+            except msgspec.ValidationError as error:
+                raise invalid(key, error) from error
             alone = key if row.source or key in named else ""
             place = (row.site, row.place) if is_local else ()
             params = exactly(row.params) if row.params else ""
