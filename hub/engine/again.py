@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from operator import itemgetter
 from typing import Protocol
 from zlib import crc32
 
@@ -60,18 +61,22 @@ class LateEar(ForeignEar):
         super().__init__(state, content, judge, hands, output)
         self._topics, self._parse = topics, topics.parse
 
-    def replay_waiting(self, device: Device, record: Record) -> None:
-        """Take the messages that waited for ``device``."""
-        if device.deafness is not None:
-            return
-        names = [device.key]
-        if device.source is not None:
-            own = device.source.fold(device.row.network_id)
-            names += [foreign_name(device.row.source, name) for name in dict.fromkeys((own, device.called))]
-        waited = [letter for name in names for letter in self.waiting.leave(name, record.t)]
-        for _, letter in self._each(waited, record.position, record.t):
+    def replay_waiting(self, devices: Iterable[Device], record: Record) -> None:
+        """Take the messages that waited for ``devices``, in the order in which they came, each as old as it waited."""
+        waited = [
+            (came, device, letter)
+            for device in devices
+            if device.deafness is None
+            for name in _names_of(device)
+            for came, letter in self.waiting.leave(name, record.t)
+        ]
+        waited.sort(key=itemgetter(0))  # what two detectors said one after the other, they did
+        for index, letter in self._each([letter for _, _, letter in waited], record.position, record.t):
+            came, device, _ = waited[index]
+            self._waited = max(1, self._t - came)
             with suppress(Exception):  # it is a dead letter already; a bug costs one message
                 self._take_again(device, self._waited_for(device, letter.topic), letter)
+        self._waited = 0
 
     def retake(self, control: Control, moment: Moment) -> Reply:
         """Take the dead letters that a request names as what they mean by now; those that mean nothing yet stay.
@@ -86,13 +91,14 @@ class LateEar(ForeignEar):
         cut = int(control.args.get("cut", 0))
         if cut:
             why["payload_cut"] = cut
+        self._is_asked = True
         for index, letter in self._each(control.letters, moment.cause[0], moment.t):
             now = moment.at + index
             self._waited = max(1, now - letter.received_at)
             code = "clock_was_ahead" if letter.received_at > now else self._refusal(letter)
             if code:
                 count(why, code)
-        self._waited = 0
+        self._waited, self._is_asked = 0, False
         refused, last, more = sum(why.values()), int(control.args.get("last", 0)), bool(control.args.get("more", False))
         found = Retaken(len(control.letters) + cut - refused, refused, last, more, why)
         return Reply(control.id, ok=True, code="ok", detail=msgspec.json.encode(found).decode())
@@ -196,6 +202,14 @@ class LateEar(ForeignEar):
                 site=site, device=device, code=code, detail=detail,
             )
         )  # fmt: skip
+
+
+def _names_of(device: Device) -> list[str]:
+    """Return the names under which messages wait for ``device``."""
+    if device.source is None:
+        return [device.key]
+    own = device.source.fold(device.row.network_id)
+    return [device.key, *(foreign_name(device.row.source, name) for name in dict.fromkeys((own, device.called)))]
 
 
 def words_of(error: PoisonError) -> str:

@@ -140,8 +140,8 @@ class Core:
         for turned in parts(change.turned):
             self._judge.turn(turned, moment)
             yield
-        for device in () if self._ear.waiting.is_empty else change.concerned:
-            self._ear.replay_waiting(device, record)  # a directory may have said what it is that nobody understood
+        if not self._ear.waiting.is_empty:  # a directory may have said what it is that nobody understood
+            self._ear.replay_waiting(change.concerned, record)
 
     def _end(self, change: Change, moment: Moment) -> None:
         """End the states of what is gone, while it can still be told."""

@@ -41,8 +41,8 @@ class Readings:
     """Takes the readings of the message in hand, held in slots: passing it along would cost 0.4 us a message."""
 
     __slots__ = (
-        "_ahead", "_at", "_awake", "_changed", "_checksum", "_first_at", "_first_t", "_index", "_judge", "_message",
-        "_moment_of", "_output", "_payload", "_position", "_readings_taken", "_standing", "_state",
+        "_ahead", "_at", "_awake", "_changed", "_checksum", "_first_at", "_first_t", "_index", "_is_asked", "_judge",
+        "_message", "_moment_of", "_output", "_payload", "_position", "_readings_taken", "_standing", "_state",
         "_together", "_waited", "quotas",
     )  # fmt: skip
 
@@ -60,7 +60,9 @@ class Readings:
         self._at = self._position = self._index = self._checksum = self._readings_taken = 0
         self._first_t = self._first_at = self._awake = self._ahead = 0
         self._waited = 0
-        """How long ago (ns) the message in hand came, of one that somebody has taken again; 0 of what comes now."""
+        """How long ago (ns) the message in hand came, of one that is taken again; 0 of what comes now."""
+        self._is_asked = False
+        """Whether a person asks for the message in hand again."""
 
     @property
     def _t(self) -> int:
@@ -111,7 +113,7 @@ class Readings:
             if new and len(known) + len(new) > MOST_PARTS:
                 raise PoisonError("too_many_parts", f"{len(known)} parts of it are known, and no more are taken")
         is_kept = self._message is not None and self._message.retain
-        is_past = is_kept or self._waited > 0
+        is_past = is_kept or self._is_asked
         if is_past:  # what a broker or a person remembers is no sign of life, and teaches nothing of a clock
             self._mark(device)
         else:

@@ -55,8 +55,11 @@ class WaitingRoom:
             waiting.payload_bytes += len(payload)
         del waiting.numbers[: -len(messages) or None]
 
-    def leave(self, name: str, t: int) -> list[Letter]:
-        """Return what waited under ``name`` at most an hour, and forget it; number 0 where none was written."""
+    def leave(self, name: str, t: int) -> list[tuple[int, Letter]]:
+        """Return what waited under ``name`` at most an hour, each with the engine time at which it came, and forget it.
+
+        Number 0 where none was written.
+        """
         key = f"waiting/{name}"
         waiting = self._waiting.pop(key, None)
         if waiting is None:
@@ -65,7 +68,7 @@ class WaitingRoom:
         unnumbered = [0] * (len(waiting.messages) - len(waiting.numbers))
         numbered = zip(waiting.messages, unnumbered + waiting.numbers, strict=True)
         return [
-            Letter(topic, payload, number=number, received_at=received_at)
+            (came, Letter(topic, payload, number=number, received_at=received_at))
             for (came, received_at, topic, payload), number in numbered
             if came >= t - KEPT_NS
         ]
