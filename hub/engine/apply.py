@@ -150,13 +150,14 @@ class Engine(Core):
         self._ear.redelivery.caught_up(caught_up.session, caught_up.connection)
         if clock.blind_since is None or not all(one.caught_up for one in clock.sessions.values()):
             return
+        blind_since = clock.blind_since
         clock.see(moment.t)
         self._settle_modes(moment, has_moved=True)
         self._ripen_judged(moment)
         for subject in self.content.subjects() if clock.has_turned else ():
             self._judge.turned(subject, moment)
         clock.has_turned = False
-        self._judge.caught_up(moment)
+        self._pay_all(blind_since, moment)
 
     # ---------------------------------------------------------------------------------------------------------- views
 

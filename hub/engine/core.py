@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Protocol
 
 from hub.engine.acting import Hands
@@ -19,11 +20,13 @@ from hub.engine.judging import Judge
 from hub.engine.moment import Moment, Output
 from hub.engine.orders import Orders
 from hub.engine.redelivery import Decode, Redelivery
+from hub.engine.standing import Case
 from hub.engine.state import State
 from hub.model.effects import Writing
 from hub.model.records import Record, Revision
 from hub.model.values import Severity
-from hub.rules.states import CompiledRule
+from hub.rules.inputs import Present
+from hub.rules.states import CompiledRule, Phase
 from hub.rules.timers import TimerClass, Timers
 
 CLOCK_STEP_NS = 5_000_000_000
@@ -116,6 +119,32 @@ class Core:
         ):
             for _, owner, key in self._timers.due(kind, now):
                 ripen(owner, key, moment)
+
+    def _pay_all(self, blind_since: int, moment: Moment) -> None:
+        """Everything queued has been read: alarms raised late that still are send what they owe, pending ones will."""
+        for name, key in sorted(self._alarms.states):
+            case = self._alarms.find(name, key)
+            if case is not None and case.state.phase is Phase.PENDING and case.state.late:
+                self._alarms.keep(case.state)
+                case.state.owes_commands = True
+            elif case is not None and case.state.owes_commands:
+                is_of_before = case.state.raised_t < blind_since and not case.state.held_t
+                pay = self._pay_if_so if is_of_before else self._alarms.pay
+                self._alarms.attempt(case.rule, key, case.device, moment, partial(pay, case, moment))
+
+    def _pay_if_so(self, case: Case, moment: Moment) -> None:
+        """Do what an alarm owes that was raised late before the hub was blind: what was queued since is no news of it.
+
+        One that only a person ends may be known to be so no longer, or never to have been: a word that came late was
+        followed by its end. What is not known is paid.
+        """
+        rule, state, device = case
+        if rule.latched and rule.when is not None:
+            awake = self.state.clock.awake(moment.t)
+            held = self._alarms.views.of(rule, device, state.part, Present(moment.t, moment.at, awake))
+            if rule.when.verdict(held, awake) is False:
+                return
+        self._alarms.pay(case, moment)
 
     # ------------------------------------------------------------------------------------------------------- revisions
 

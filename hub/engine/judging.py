@@ -318,13 +318,3 @@ class Judge:
         if case.state.phase is Phase.IDLE:
             case.state.phase = Phase.ACTIVE
             self._alarms.move(case, Move.RAISE, moment, silent)
-
-    def caught_up(self, moment: Moment) -> None:
-        """Everything queued has been read: alarms raised late that still are send what they owe, pending ones will."""
-        for name, key in sorted(self._alarms.states):
-            case = self._alarms.find(name, key)
-            if case is not None and case.state.phase is Phase.PENDING and case.state.late:
-                self._alarms.keep(case.state)
-                case.state.owes_commands = True
-            elif case is not None and case.state.owes_commands:
-                self._alarms.attempt(case.rule, key, case.device, moment, partial(self._alarms.pay, case, moment))

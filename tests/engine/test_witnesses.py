@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -11,7 +11,7 @@ import pytest
 from hub.engine.again import Retaken
 from hub.model.heard import Publish
 from hub.model.records import Control, Letter, SessionCaughtUp, SessionConnected
-from tests.engine.desk import SECOND, SESSIONS, SITE, Desk, documents, native, place, stands, transmitted
+from tests.engine.desk import HOUR, SECOND, SESSIONS, SITE, Desk, documents, native, place, stands, transmitted
 
 PLAN = (
     place(SITE, "site", building=""), place("b1", "building", SITE), place("zone-1", "fire_zone", "b1"),
@@ -184,3 +184,50 @@ def test_letters_that_waited_since_long_ago_do_not_make_a_denial_of_now_one_of_m
         assert desk.engine.state.ledger.replayed == 4
         desk.hear(native("door-2", denied))
         assert [event.name for event in desk.events if event.name == "access.repeated_denials"] == told
+
+
+def confirmed_late(words: Words, *others: Mapping[str, bytes]) -> Desk:
+    """Return a desk on which heat-1 alarms when smoke-1 is registered, which had said ``words``, and ``others``."""
+    desk = Desk(WITHOUT)
+    in_their_time(desk, words, has_clock=False)
+    desk.hear(said(desk, alarm=True, has_clock=False, name="heat-1"))
+    desk.revise(documents(*PLAN, stands("smoke-1", "smoke_sensor", "zone-1"), *others))
+    assert [line for line in desk.told() if "fire.confirmed" in line] == ["raised fire.confirmed late"]
+    return desk
+
+
+def reconnected(desk: Desk, connection: int) -> bool:
+    """Return whether the doors are open when the hub has lost its broker and has it again."""
+    desk.lose()
+    desk.tick(1)
+    desk.catch_up(connection)
+    return ("hub/s1/door-1/command", "hold_door") in transmitted(desk)
+
+
+def test_a_fire_that_was_told_late_and_is_denied_by_what_came_after_opens_no_door_because_a_line_was_lost() -> None:
+    desk = confirmed_late(OVER)
+    desk.tick(10)
+    assert [reconnected(desk, connection) for connection in (2, 3)] == [False, False]
+    desk.hear(said(desk, alarm=True, has_clock=False), connection=3)
+    assert ("hub/s1/door-1/command", "hold_door") in transmitted(desk)
+
+
+def test_a_fire_that_was_told_late_and_still_burns_opens_the_doors_as_soon_as_all_has_been_read() -> None:
+    assert reconnected(confirmed_late(LASTING), 2)
+
+
+def test_so_does_one_of_which_that_is_not_known_for_who_has_said_nothing_might_be_the_second() -> None:
+    assert reconnected(confirmed_late(OVER, stands("smoke-2", "smoke_sensor", "zone-1")), 2)
+
+
+def test_a_fire_that_was_told_late_while_nobody_could_hear_opens_the_doors_though_it_is_calm_by_now() -> None:
+    desk = known(has_clock=True)
+    desk.lose()
+    desk.wait(HOUR)
+    for session in SESSIONS:
+        desk.say(SessionConnected(session, 2, session_present=True))
+    for ago, alarm in ((50 * MINUTE, True), (49 * MINUTE, False)):
+        desk.hear(said(desk, alarm=alarm, has_clock=True, ago=ago), connection=2)
+        desk.hear(said(desk, alarm=alarm, has_clock=False, name="heat-1"), connection=2)
+    desk.catch_up(2)
+    assert ("hub/s1/door-1/command", "hold_door") in transmitted(desk)
