@@ -128,21 +128,21 @@ class Core:
                 self._alarms.keep(case.state)
                 case.state.owes_commands = True
             elif case is not None and case.state.owes_commands:
-                is_of_before = case.state.raised_t < blind_since and not case.state.held_t
+                is_of_before = case.state.raised_t <= blind_since and not case.state.held_t
                 pay = self._pay_if_so if is_of_before else self._alarms.pay
                 self._alarms.attempt(case.rule, key, case.device, moment, partial(pay, case, moment))
 
     def _pay_if_so(self, case: Case, moment: Moment) -> None:
         """Do what an alarm owes that was raised late before the hub was blind: what was queued since is no news of it.
 
-        One that only a person ends may be known to be so no longer, or never to have been: a word that came late was
-        followed by its end. What is not known is paid.
+        One that only a person ends may be so no longer, or never have been: a word that came late was followed by its
+        end.
         """
         rule, state, device = case
         if rule.latched and rule.when is not None:
             awake = self.state.clock.awake(moment.t)
             held = self._alarms.views.of(rule, device, state.part, Present(moment.t, moment.at, awake))
-            if rule.when.verdict(held, awake) is False:
+            if not rule.when.verdict(held, awake):
                 return
         self._alarms.pay(case, moment)
 

@@ -159,7 +159,8 @@ class CompiledInput:
         if track is None:
             return None
         if track.last:
-            ended = now.t if verdict is None else now.happened(member, member.held.at)
+            has_grown_old = verdict is None and self.where is not None and self.where.verdict(member.held, 0)
+            ended = now.t if has_grown_old else now.happened(member, member.held.at)
             tracks[member.key] = track = Track(last=False, steps=[(ended, 0.0)])
         due = track.steps[0][0] + (self.within_ns or 0)
         if due > now.t:
@@ -196,9 +197,7 @@ class CompiledInput:
             due = min(due, now.t + stamped[2] + limit + 1 - now.awake)
         return due
 
-    def remember(
-        self, member: Member, tracks: dict[str, Track], now: Present, *, is_so: bool
-    ) -> tuple[int, int]:  # fmt: skip
+    def remember(self, member: Member, tracks: dict[str, Track], now: Present, *, is_so: bool) -> tuple[int, int]:
         """Remember what its only member says as :meth:`value` does.
 
         Return when that changes by itself: the member ceases to count, what it said is stale (NEVER: not).
