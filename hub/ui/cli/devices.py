@@ -93,7 +93,7 @@ def add(
     qr: devices_credentials.AsQr = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add a device; the hub takes it up within 5 seconds and replays what it said in the last hour."""
+    """Add a device; the hub takes it up within 6 seconds and replays what it said in the last hour."""
     noun = Device(
         site=site,
         id=device,

@@ -98,7 +98,7 @@ def adopt(
     network_id: Annotated[str, typer.Option(help="What that network calls it.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Register a device that spoke; what it said in the last hour is taken within 5 seconds, as late."""
+    """Register a device that spoke; what it said in the last hour is taken within 6 seconds, as late."""
     site, _, name = device.partition("/")
     desk = asyncio.run(heard_by(desk_of(context), device))
     known = _pending(desk)

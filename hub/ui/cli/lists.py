@@ -53,7 +53,7 @@ def add(
     note: Annotated[str, typer.Option(help="Why, for people.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Put values on a list; the hub takes them up within 5 seconds. What stands there already is replaced.
+    """Put values on a list; the hub takes them up within 6 seconds. What stands there already is replaced.
 
     On the lists temporary and visitor everything ends: --until or --for. A pass begins and ends by itself.
     """

@@ -52,7 +52,7 @@ def set_values(
     device: Device = "",
     as_json: AsJson = False,
 ) -> None:
-    """Say what parameters are somewhere; the hub takes it up within 5 seconds."""
+    """Say what parameters are somewhere; the hub takes it up within 6 seconds."""
     desk = desk_of(context)
     wanted = replace(_scope(rule, profile, site, place, device), values=pairs_of(values))
     words = _rule(desk, rule)

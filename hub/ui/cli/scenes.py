@@ -29,7 +29,7 @@ from hub.ui.words import SHOWN_ID, moment, title
 from hub.veil import Veil
 
 LIFE = "keeps people alive / 生命安全"
-SOON = "the hub takes it up within 5 seconds"
+SOON = "the hub takes it up within 6 seconds"
 
 app = typer.Typer()
 app.command("check")(scenes_check.check)

@@ -172,7 +172,8 @@ async def _prepare(
         if secrets is not None:
             await credentials.put_secrets(registry, secrets)
         if fresh:
-            console.print(f"registered {len(fresh):,} devices at site {cast.speech.site}; the hub takes them up in 5 s")
+            registered = f"registered {len(fresh):,} devices at site {cast.speech.site}"
+            console.print(f"{registered}; the hub takes them up within {TAKE_UP_SECONDS:.0f} seconds")
             await desk.clock.sleep(TAKE_UP_SECONDS)
 
 

@@ -28,7 +28,7 @@ from simulators.scenario import Scenario, Step, Timeline, read_scenarios
 
 ZONE = "Asia/Shanghai"
 TAKE_UP_SECONDS = 6.0
-"""A hub looks into the registry every 5 s."""
+"""A hub looks into the registry every 5.2 s; what people read says the same number."""
 LOOK_SECONDS = 0.1
 SETTLE_SECONDS = 0.5
 """How long what was expected must stay so: nothing may come on top of it."""

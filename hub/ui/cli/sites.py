@@ -52,7 +52,7 @@ def add(
     zh: Annotated[str, typer.Option(help="Its Chinese name.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Add a site; the hub of its partition takes it up within 5 seconds."""
+    """Add a site; the hub of its partition takes it up within 6 seconds."""
     desk = desk_of(context)
     wanted = Site(id=site, zone=zone, partition=partition or "", code=code, label=label_of(en, zh))
     noun = desk.in_registry(lambda registry: _add(desk, registry, wanted), begins=True)

@@ -54,7 +54,7 @@ def remove(
 ) -> None:
     """Forget a site whose contract is over: places, devices, what lets them in, lists, parameters and links of codes.
 
-    The hub of its partition takes it up within 5 seconds: its alarms end, its holds are released, twins and desired
+    The hub of its partition takes it up within 6 seconds: its alarms end, its holds are released, twins and desired
     values go. History stays: series, events, the audit, and the journal as long as it keeps. JSON: how many of each.
     """
     desk = desk_of(context)
