@@ -55,6 +55,15 @@ class Atlas:
             if self._zones and site not in self._zones:
                 raise no_site(site)
 
+    def knows_place(self, name: str) -> bool:
+        """Tell whether a site or a place is called so; a registry that is not there or empty denies nothing."""
+        return not self._zones or any(name == place for _, place in self._labels)
+
+    def knows_device(self, name: str) -> bool:
+        """Tell whether ``device``, ``site/device`` or ``site/device#part`` is registered; denied as a place is."""
+        whole = name.partition("#")[0]
+        return not self._zones or any(whole in {device, f"{site}/{device}"} for site, device in self._kinds)
+
     def place(self, noun: Event | AlarmState) -> str:
         """Return where it is, from the outside in, each step in Chinese and English."""
         device = named(noun)

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from hub.config.settings import TimeseriesStore
-from hub.errors import UnavailableError
+from hub.errors import ConfigError, UnavailableError
 from hub.model.effects import Event, Transition, Where
 from hub.model.values import Scalar, Severity
 from hub.parts import make_store
@@ -127,6 +127,23 @@ class History:
         known = {event.id for _, event in entries}
         found = sorted([*(e for e in older if e.id not in known), *streamed], key=lambda event: event.time)
         return found[-limit:] if since is None else found[:limit]
+
+    async def refuse_unknown(self, wanted: Wanted) -> None:
+        """ConfigError ``place_unknown``, ``device_unknown``: neither the registry nor any event knows the name.
+
+        What was removed is known by its events, however old they are. Where the store is away nobody can tell.
+        """
+        atlas = self._atlas
+        asked = [("place", name, Wanted(places=(name,))) for name in wanted.places if not atlas.knows_place(name)]
+        asked += [("device", name, Wanted(devices=(name,))) for name in wanted.devices if not atlas.knows_device(name)]
+        for noun, name, about in asked:
+            try:
+                is_told = await self.find(about, since=0, limit=1)
+            except UnavailableError:
+                return
+            if not is_told and not self._is_store_away:
+                message = f"neither the registry nor any event knows a {noun} {name!r}"
+                raise ConfigError(f"{noun}_unknown", message, hint=f"`hub {noun}s list` shows them")
 
     async def _older(self, wanted: Wanted, *, since: int | None, limit: int) -> list[Event]:
         """Return what the store holds from before the streams begin.

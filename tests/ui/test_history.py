@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from hub.clock import SystemClock
+from hub.errors import ConfigError
 from hub.model.effects import Event, Transition
+from hub.registry.nouns import Site
+from hub.services.child import free_port
 from hub.sinks.redis_link import Link
 from hub.sinks.streams import pack_event
 from hub.sinks.timeseries.lines import event_line
@@ -91,3 +94,39 @@ async def test_what_is_wanted_is_found_in_the_store_however_much_else_lies_befor
     found = await history.find(Wanted(types=("fire",)), since=NOON - SECOND, limit=100)
     assert [each.id for each in found] == [each.id for each in fires]
     assert len(await history.find(Wanted(), since=NOON - SECOND, limit=100)) == 38
+
+
+@pytest.fixture
+def elsewhere(history: History, tmp_path: Path, link: Link) -> History:
+    """The same, with a registry that knows another site and nothing of what is told."""
+    del history
+    site = Site(id="harbour", zone="Asia/Shanghai")
+    return History(Desk(config=tmp_path / "hub.toml"), link, Atlas([site]))
+
+
+async def test_what_was_removed_since_is_known_by_its_events_in_the_streams_or_the_store(
+    elsewhere: History, link: Link, tmp_path: Path
+) -> None:
+    streamed, older = event(1, device="gate-1"), event(2, device="gate-2", building="b2", time=NOON - SECOND)
+    await link.exchange([written_then(streamed)], 1)
+    async with LocalStore(tmp_path / "timeseries.sqlite", SystemClock()) as store:
+        await store.write([event_line(older)])
+    for known in (
+        Wanted(places=("north", "b2", "harbour")),
+        Wanted(devices=("gate-1", "north/gate-1", "north/gate-2"), types=("water",)),
+    ):
+        await elsewhere.refuse_unknown(known)
+    for unknown in (Wanted(places=("north", "b4")), Wanted(devices=("harbour/gate-1",)), Wanted(devices=("gate-3",))):
+        with pytest.raises(ConfigError, match="neither the registry nor any event knows"):
+            await elsewhere.refuse_unknown(unknown)
+
+
+async def test_a_registry_that_is_not_there_denies_no_name(history: History) -> None:
+    await history.refuse_unknown(Wanted(places=("north",), devices=("gate-1",)))
+
+
+async def test_while_the_store_is_away_no_name_is_denied(elsewhere: History, tmp_path: Path) -> None:
+    config = tmp_path / "hub.toml"
+    away = f'timeseries = {{store = "influxdb", url = "http://127.0.0.1:{free_port()}"}}\n'
+    config.write_text(away + config.read_text(encoding="utf-8"), encoding="utf-8")
+    await elsewhere.refuse_unknown(Wanted(places=("north",)))

@@ -33,9 +33,9 @@ LISTED = {
     ("--severity", "critical", "--type", "fire"): {"fire.smoke_alarm"},
     ("--domain", "fire", "--severity", "high"): {"fire.smoke_latched"},
     ("--device", f"{SITE}/{SENSOR}", "--type", "fire.smoke_alarm"): {"fire.smoke_alarm"},
-    ("--device", "nobody"): set(),
+    ("--device", SENSOR, "--type", "water"): set(),
     ("--place", SITE, "--type", "fire.smoke_latched"): {"fire.smoke_latched"},
-    ("--place", "nowhere"): set(),
+    ("--place", SITE, "--device", SENSOR, "--type", "water"): set(),
 }
 
 
@@ -43,6 +43,21 @@ def test_events_are_listed_by_what_was_asked(at: Burning) -> None:
     at.burn()
     found = {words: {event["name"] for event in at("events", "list", "--since", "1h", *words)} for words in LISTED}
     assert found == LISTED
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--place", "nowhere"), "place_unknown"),
+        (("--place", SITE, "--place", "nowhere"), "place_unknown"),
+        (("--device", "nobody"), "device_unknown"),
+        (("--device", f"nowhere/{SENSOR}"), "device_unknown"),
+    ],
+)
+def test_that_nothing_happened_at_a_place_or_device_that_never_was_is_no_answer(
+    at: Burning, words: tuple[str, ...], code: str
+) -> None:
+    assert f"[{code}]" in at.refused("events", "list", *words)
 
 
 def test_a_limit_counts_wanted_events_only(at: Burning) -> None:

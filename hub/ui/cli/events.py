@@ -109,7 +109,10 @@ def tail(
 async def _read(desk: Desk, wanted: Wanted, since: int | None, limit: int) -> tuple[Atlas, list[Event]]:
     atlas = await Atlas.open(desk)
     async with desk.redis() as link:
-        return atlas, await History(desk, link, atlas).find(wanted, since=since, limit=limit)
+        history = History(desk, link, atlas)
+        found = await history.find(wanted, since=since, limit=limit)
+        await history.refuse_unknown(wanted)
+        return atlas, found
 
 
 async def _follow(desk: Desk, domains: Sequence[str], veil: Veil, *, as_json: bool) -> None:
