@@ -135,11 +135,11 @@ class Core:
     def _pay_if_so(self, case: Case, moment: Moment) -> None:
         """Do what an alarm owes that was raised late before the hub was blind: what was queued since is no news of it.
 
-        One that only a person ends may be so no longer, or never have been: a word that came late was followed by its
-        end.
+        Of several witnesses, and ended by a person only, it may never have been so: a word that came late was followed
+        by its end. What one device has said it has said.
         """
         rule, state, device = case
-        if rule.latched and rule.when is not None:
+        if rule.latched and rule.inputs and rule.when is not None:
             awake = self.state.clock.awake(moment.t)
             held = self._alarms.views.of(rule, device, state.part, Present(moment.t, moment.at, awake))
             if not rule.when.verdict(held, awake):
