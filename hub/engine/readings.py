@@ -162,7 +162,10 @@ class Readings:
         is_told = is_judged and not (is_kept and self._was_told(device, element, measured))
         if reading.values:
             part = device.part(reading.part or "")
-            says_something = self._hold(part, reading, measured, is_memory=is_memory)
+            past = self._waited
+            if how is BACKFILL and measured is not None:
+                past += age_of_reading(known, at, measured)
+            says_something = self._hold(part, reading, measured, past, is_memory=is_memory)
             meter = known.seldom.meter
             if meter is not None and how is LIVE and self.quotas.thins(device, meter, self._now):
                 meter.keep(part.name, time, reading.values)
@@ -260,7 +263,7 @@ class Readings:
             return LATE
         return how
 
-    def _hold(self, part: Part, reading: Reading, measured: int | None, *, is_memory: bool) -> bool:
+    def _hold(self, part: Part, reading: Reading, measured: int | None, past: int, *, is_memory: bool) -> bool:
         """Put the values into the twin where they are not older than what it holds; False when all of them are.
 
         A memory fills only gaps. Of a device without a clock they are what it says now, even if ours has stepped back;
@@ -269,7 +272,7 @@ class Readings:
         device, says_something = part.device, True
         time = self._at - device.state.clock_error if measured is None else measured
         quality = UNCERTAIN if measured is None and (is_memory or reading.measured_at is not None) else GOOD
-        awake = device.state.heard_awake if not self._waited else self._state.clock.awake(self._t) - self._waited
+        awake = device.state.heard_awake if not past else self._state.clock.awake(self._t) - past
         stamp = (time, awake, quality, reading.bad)
         if is_memory:
             part.fill_gaps(reading.values, *stamp)

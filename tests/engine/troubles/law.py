@@ -75,8 +75,9 @@ def counts_words(rule: Rule) -> bool:
 
 
 def counts_silence(rule: Rule) -> bool:
-    """Return whether a rule of places asks which devices say nothing."""
-    return any(SILENT in (each.where or "") for each in rule.inputs.values())
+    """Return whether a rule of places asks which devices say nothing, and not only leaves them out."""
+    asked = (each.where or "" for each in rule.inputs.values())
+    return any(SILENT in where and f"not {SILENT}" not in where for where in asked)
 
 
 def is_about_a_date(script: Script) -> bool:
