@@ -90,7 +90,7 @@ def test_an_answer_to_a_command_is_no_dead_letter(profiles: Profiles) -> None:
     said = profiles("decode", "tuya/charging_pole", answer)
     assert (said.code, said.out.splitlines()[-1]) == (0, "answer to command c-1: not done, code 1106")
     told = profiles("decode", "tuya/charging_pole", answer, "--json").document()
-    assert told["answer"] == {"id": "c-1", "ok": False, "code": "1106", "state": {}}
+    assert told["answer"] == {"id": "c-1", "ok": False, "code": "1106", "state": {}, "bad": []}
     said = profiles("decode", "tuya/charging_pole", '{"answer": {}}')
     assert (said.code, "dead letter: [unmatched]" in said.out) == (1, True)
 
