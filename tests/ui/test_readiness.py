@@ -45,8 +45,8 @@ def test_a_hub_that_is_well_is_ready() -> None:
         (replace(WELL, is_running=False), "not_running"),
         (replace(WELL, blind_sessions={"events": "no_answer"}), "session_blind"),
         (replace(WELL, unheard={"events": {"hub/+/+/signal"}}), "subscription_refused"),
-        (replace(WELL, downlink_away_seconds=5.1, downlink_error="not_authorized"), "commands_held_up"),
-        (replace(WELL, downlink_away_seconds=6.0, blind_sessions={"events": "no_answer"}), "session_blind"),
+        (replace(WELL, downlink_away_seconds=15.1, downlink_error="not_authorized"), "commands_held_up"),
+        (replace(WELL, downlink_away_seconds=16.0, blind_sessions={"events": "no_answer"}), "session_blind"),
         (replace(WELL, journal_error="[disk_full]"), "journal_held_up"),
         (replace(WELL, journal_forgets_from=413), "journal_forgets"),
         (replace(WELL, still_stages={"judging": 10}), "stage_stands_still"),
@@ -143,7 +143,7 @@ async def test_a_hub_from_which_no_command_leaves_or_that_may_not_hear_a_topic_i
 ) -> None:
     make, nowhere = parts.make_downlink, MqttSettings(port=free_port())
     monkeypatch.setattr(parts, "make_downlink", lambda at, *more: make(at.model_copy(update={"mqtt": nowhere}), *more))
-    monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(readiness, "DOWNLINK_SECONDS", 0.1)
     async with Hub(settings_of(tmp_path, mosquitto, valkey), SystemClock()) as hub, running(hub):
         watch = Watch(hub)
         await wait_until(lambda: [reason.code for reason in watch.missing()] == ["commands_held_up"])

@@ -10,6 +10,8 @@ from hub.errors import HubError
 
 PATIENCE_SECONDS = 5.0
 """How long a sink or the proof of ownership may fail before it counts; shorter is a reconnect."""
+DOWNLINK_SECONDS = 15.0
+"""An attempt to connect that began in a blackhole ends, and another one rests, before commands have a connection."""
 STILL_SECONDS = 10
 """How long a stage may stand still before that is told; a disk that takes seconds for an fsync is no news."""
 DROPS_WINDOW_SECONDS = 300.0
@@ -111,7 +113,7 @@ def _connected(vitals: Vitals) -> Iterator[Reason]:
         if filters:
             detail = f"{session}: the broker refuses {len(filters)} subscriptions, such as {min(filters)}"
             yield Reason(code="subscription_refused", detail=detail)
-    if (vitals.downlink_away_seconds or 0) > PATIENCE_SECONDS and not vitals.blind_sessions:  # else it is the broker
+    if (vitals.downlink_away_seconds or 0) > DOWNLINK_SECONDS and not vitals.blind_sessions:  # else it is the broker
         detail = f"no connection for them for {vitals.downlink_away_seconds:.0f} s: {vitals.downlink_error}"
         yield Reason(code="commands_held_up", detail=detail)
 
